@@ -1,1 +1,26 @@
+//! `nvr`: cameras to detections on MQTT, and detections to boxes on a wall of monitors.
+//!
+//! The modules below stand in the order in which a picture travels: a camera's session becomes frames (`media`), frames
+//! become detections (`detect`), detections become tracks (`track`), tracks become events (`event`), events go to the
+//! broker (`bus`). `processor` wires them up; the rest is what surrounds the way.
 
+pub mod base;
+pub mod config;
+
+pub mod media;
+
+pub mod detect;
+
+pub mod track;
+
+pub mod event;
+
+pub mod bus;
+
+pub mod processor;
+
+pub mod control;
+pub mod demo;
+pub mod health;
+
+pub mod cli;

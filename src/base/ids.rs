@@ -1,0 +1,102 @@
+//! Names of things: sources, and one run of a process.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// A source's number, `source_id` on the wire and the last level of its topics.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(transparent)]
+pub struct SourceId(pub u32);
+
+impl std::fmt::Display for SourceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One run of one role: new at every start, so that a late last will of an old run is told from the present one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct SessionId(pub String);
+
+impl SessionId {
+    /// A new id: 16 random hexadecimal digits.
+    pub fn random() -> Self {
+        Self(format!("{:016x}", fastrand::u64(..)))
+    }
+}
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads a list of ids and ranges, `0-5,8`, into ascending ids without repeats.
+///
+/// # Errors
+/// Names the part that is no id or range, or a range that runs backwards or is longer than 1024.
+pub fn parse_id_list(text: &str) -> Result<Vec<SourceId>, String> {
+    const LONGEST_RANGE: u32 = 1024;
+    let number = |part: &str| {
+        part.trim()
+            .parse::<u32>()
+            .map_err(|_| format!("`{part}` is not a source id; write ids and ranges as in 0-5,8"))
+    };
+    let mut ids = BTreeSet::new();
+    for part in text.split(',') {
+        let (first, last) = match part.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(part)?, number(part)?),
+        };
+        if first > last {
+            return Err(format!(
+                "the range `{part}` runs backwards; write {last}-{first}"
+            ));
+        }
+        if last - first >= LONGEST_RANGE {
+            return Err(format!(
+                "the range `{part}` has more than {LONGEST_RANGE} sources"
+            ));
+        }
+        ids.extend((first..=last).map(SourceId));
+    }
+    Ok(ids.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_and_single_ids_are_merged_in_order() {
+        let ids = parse_id_list("8, 0-2,1").expect("a good list");
+        assert_eq!(ids, [0, 1, 2, 8].map(SourceId));
+    }
+
+    #[test]
+    fn a_backward_range_is_refused_with_its_remedy() {
+        assert_eq!(
+            parse_id_list("5-0"),
+            Err("the range `5-0` runs backwards; write 0-5".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_word_is_no_id() {
+        assert!(parse_id_list("0-x").is_err_and(|error| error.contains("`x` is not a source id")));
+    }
+}

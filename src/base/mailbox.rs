@@ -1,0 +1,225 @@
+//! The hand-over from many sources to one worker: the newest item of each source, one deep.
+//!
+//! A post never waits: an item that nobody took is replaced, and the poster is told, so that it can count the drop. The
+//! worker takes items in the order in which their sources were last served, so that a fast source can't starve a slow one.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What a worker found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Collected<K, T> {
+    /// At least one item; the source served longest ago comes first.
+    Items(Vec<(K, T)>),
+    /// Nothing within the limit.
+    Nothing,
+    /// The mailbox was closed.
+    Closed,
+}
+
+/// One slot a source, newest wins.
+#[derive(Debug)]
+pub struct Mailbox<K, T> {
+    state: Mutex<State<K, T>>,
+    posted: Condvar,
+}
+
+#[derive(Debug)]
+struct State<K, T> {
+    slots: BTreeMap<K, Slot<T>>,
+    turn: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    item: Option<T>,
+    served: u64,
+}
+
+impl<K: Ord + Copy, T> Default for Mailbox<K, T> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                slots: BTreeMap::new(),
+                turn: 0,
+                closed: false,
+            }),
+            posted: Condvar::new(),
+        }
+    }
+}
+
+impl<K: Ord + Copy, T> Mailbox<K, T> {
+    /// Puts `item` where the worker finds it; true where it displaced one that nobody had taken. Never blocks for long.
+    pub fn post(&self, key: K, item: T) -> bool {
+        let mut state = self.lock();
+        let slot = state.slots.entry(key).or_insert(Slot {
+            item: None,
+            served: 0,
+        });
+        let displaced = slot.item.replace(item);
+        drop(state);
+        self.posted.notify_one();
+        // The displaced item dies outside the lock: freeing a decoder's buffer can take a while.
+        displaced.is_some()
+    }
+
+    /// Forgets a source and what it had posted.
+    pub fn remove(&self, key: K) {
+        let slot = self.lock().slots.remove(&key);
+        drop(slot);
+    }
+
+    /// Ends the worker's wait; what lies in the slots is dropped.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let slots = std::mem::take(&mut state.slots);
+        drop(state);
+        self.posted.notify_all();
+        drop(slots);
+    }
+
+    /// Waits at most `limit` for a first item, then at most `window` more for up to `most` in all. Blocks.
+    ///
+    /// The window ends early when every known source has posted; a source that posts nothing costs the window at most.
+    pub fn collect(&self, most: usize, window: Duration, limit: Duration) -> Collected<K, T> {
+        let mut state = self.wait_until(self.lock(), limit, |state| state.waiting() > 0);
+        if !window.is_zero() && most > 1 && !state.closed {
+            state = self.wait_until(state, window, |state| {
+                state.waiting() >= most.min(state.slots.len())
+            });
+        }
+        if state.closed {
+            return Collected::Closed;
+        }
+        let items = state.take(most);
+        if items.is_empty() {
+            Collected::Nothing
+        } else {
+            Collected::Items(items)
+        }
+    }
+
+    fn wait_until<'a>(
+        &self,
+        mut state: MutexGuard<'a, State<K, T>>,
+        limit: Duration,
+        enough: impl Fn(&State<K, T>) -> bool,
+    ) -> MutexGuard<'a, State<K, T>> {
+        let deadline = Instant::now() + limit;
+        while !state.closed && !enough(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self
+                .posted
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K, T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Ord + Copy, T> State<K, T> {
+    fn waiting(&self) -> usize {
+        self.slots
+            .values()
+            .filter(|slot| slot.item.is_some())
+            .count()
+    }
+
+    fn take(&mut self, most: usize) -> Vec<(K, T)> {
+        let mut ready: Vec<(u64, K)> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.item.is_some())
+            .map(|(key, slot)| (slot.served, *key))
+            .collect();
+        ready.sort_unstable();
+        ready.truncate(most);
+        let mut items = Vec::with_capacity(ready.len());
+        for (_, key) in ready {
+            self.turn += 1;
+            if let Some(slot) = self.slots.get_mut(&key)
+                && let Some(item) = slot.item.take()
+            {
+                slot.served = self.turn;
+                items.push((key, item));
+            }
+        }
+        items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_newest_item_wins_and_the_displaced_one_is_told() {
+        let mailbox = Mailbox::default();
+        assert!(!mailbox.post(1, "old"));
+        assert!(mailbox.post(1, "new"));
+        assert_eq!(
+            mailbox.collect(4, NOW, NOW),
+            Collected::Items(vec![(1, "new")])
+        );
+        assert_eq!(mailbox.collect(4, NOW, NOW), Collected::Nothing);
+    }
+
+    #[test]
+    fn a_fast_source_does_not_starve_the_others() {
+        let mailbox = Mailbox::default();
+        for key in 0..3 {
+            mailbox.post(key, 0);
+        }
+        let mut served = Vec::new();
+        for turn in 1..=6 {
+            let Collected::Items(items) = mailbox.collect(1, NOW, NOW) else {
+                break;
+            };
+            served.push(items[0].0);
+            mailbox.post(0, turn);
+            mailbox.post(items[0].0, turn);
+        }
+        assert_eq!(served, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_silent_source_holds_the_window_up_no_longer_than_it_lasts() {
+        let mailbox = Mailbox::default();
+        mailbox.post(0, ());
+        mailbox.post(1, ());
+        assert!(
+            matches!(mailbox.collect(2, LONG, LONG), Collected::Items(items) if items.len() == 2)
+        );
+        mailbox.post(0, ());
+        let started = Instant::now();
+        let window = Duration::from_millis(20);
+        assert!(
+            matches!(mailbox.collect(2, window, LONG), Collected::Items(items) if items.len() == 1)
+        );
+        assert!(started.elapsed() >= window && started.elapsed() < LONG);
+    }
+
+    #[test]
+    fn closing_wakes_the_worker() {
+        let mailbox = std::sync::Arc::new(Mailbox::<u32, ()>::default());
+        let waiting = mailbox.clone();
+        let worker = std::thread::spawn(move || waiting.collect(1, NOW, LONG));
+        mailbox.close();
+        assert_eq!(worker.join().expect("the worker ends"), Collected::Closed);
+    }
+}

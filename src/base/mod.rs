@@ -1,0 +1,24 @@
+//! What every room may use: identities, geometry, frames, time, and the one-deep mailbox between threads.
+//!
+//! Nothing here knows of cameras, models or brokers, and nothing here imports another room.
+
+mod backoff;
+mod clock;
+mod frame;
+mod geometry;
+mod heartbeat;
+mod ids;
+mod mailbox;
+mod stop;
+
+pub use backoff::Backoff;
+pub use clock::{Clock, unix_now};
+pub use frame::{
+    CaptureClock, ColorMatrix, ColorRange, Colorimetry, DmaBuf, Frame, FrameMeta, HostPixels,
+    PixelFormat, Pixels, Plane,
+};
+pub use geometry::{BBox, Letterbox, Size};
+pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
+pub use ids::{SessionId, SourceId, parse_id_list};
+pub use mailbox::{Collected, Mailbox};
+pub use stop::Stop;

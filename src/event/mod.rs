@@ -1,0 +1,1 @@
+//! What is published: the schema, and its encodings.

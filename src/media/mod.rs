@@ -1,0 +1,6 @@
+//! Cameras to frames: one session a source, its decoder, its stall detection, its capture time. The only room that
+//! names GStreamer and V4L2.
+
+mod source;
+
+pub use source::{FrameSink, FrameSource, Health, SessionEnd, StreamFacts};

@@ -1,0 +1,68 @@
+//! The seam between a source's session and whoever wants its frames.
+
+use std::time::Duration;
+
+use crate::base::{Frame, Size, Stop};
+
+/// A way to get pictures: RTSP, V4L2, a file, an image, the test pattern.
+pub trait FrameSource: Send {
+    /// Runs one session: connects, decodes, hands over, and returns when the session ended, failed or stalled, or soon
+    /// after `stop` was raised. Blocks; called again for the next session, never concurrently. On return everything
+    /// that the session held is released.
+    fn run(&mut self, sink: &dyn FrameSink, stop: &Stop) -> SessionEnd;
+}
+
+/// What a session tells while it runs. Called from the session's own threads; must not block.
+pub trait FrameSink: Send + Sync {
+    /// The stream is described: its codec, and once known its size and decoder. May come again when they change.
+    fn described(&self, facts: &StreamFacts);
+
+    /// An access unit has arrived: the camera is alive, though a decoder may still wait for a key frame.
+    fn access_unit(&self, bytes: usize);
+
+    /// A frame was decoded. It wraps the decoder's own buffer, converted by nobody yet: keep the newest, or none.
+    fn frame(&self, frame: Frame);
+}
+
+/// What is known of a stream.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StreamFacts {
+    /// `h264`, `h265`, `mjpeg`, `raw`.
+    pub codec: String,
+    /// Picture size, once decoded.
+    pub size: Option<Size>,
+    /// Which decoder runs, `avdec_h264` for one.
+    pub decoder: String,
+    /// Frames a second by the stream's own word.
+    pub nominal_fps: Option<f64>,
+}
+
+/// How healthy a source is, as its SourceStatus says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// No frame yet in this session, or waiting for the next attempt.
+    Connecting,
+    /// Frames flow.
+    Live,
+    /// Was live, and its frames stopped.
+    Stalled,
+    /// Can't be reached or decoded; retried all the same.
+    Failed,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// It was asked to.
+    Stopped,
+    /// It failed: a code for machines and a message for people, as published in SourceStatus.
+    Failed {
+        /// `unreachable`, `unauthorized` (401), `not-found` (404), `no-decoder`, `stalled`, `no-frame`, `garbage`,
+        /// `format-changed`, `ended`, `tls`, `busy`, `permission`.
+        code: &'static str,
+        /// Names the thing, the value, the limit and the remedy; never a credential.
+        message: String,
+        /// How long it had delivered frames.
+        live_for: Duration,
+    },
+}

@@ -1,0 +1,1 @@
+//! The processor: sources, detector, trackers and publisher, wired together and kept running.

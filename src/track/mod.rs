@@ -1,0 +1,1 @@
+//! Detections of one frame after another to tracks, by source.

@@ -1,0 +1,1 @@
+//! Whole behaviour against real parts: one binary, since each further one links everything again.
