@@ -21,4 +21,4 @@ pub use geometry::{BBox, Letterbox, Size};
 pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
 pub use ids::{SessionId, SourceId, parse_id_list};
 pub use mailbox::{Collected, Mailbox};
-pub use stop::Stop;
+pub use stop::{Stop, WhenRaised};

@@ -1,43 +1,115 @@
 //! One word that ends a thread: set once, waited for with a time-out.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A flag that threads wait on instead of sleeping. Once raised it stays raised.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Stop {
-    shared: Arc<(Mutex<bool>, Condvar)>,
+    shared: Arc<Shared>,
 }
+
+/// A wake-up that was asked for with [`Stop::when_raised`]; dropping it takes the wish back.
+pub struct WhenRaised {
+    stop: Stop,
+    key: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    raised: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    raised: bool,
+    next_key: u64,
+    wakers: Vec<(u64, Waker)>,
+}
+
+type Waker = Arc<dyn Fn() + Send + Sync>;
 
 impl Stop {
     /// Wakes every thread that waits on this flag.
     pub fn raise(&self) {
-        *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.shared.1.notify_all();
+        let mut state = self.lock();
+        state.raised = true;
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.shared.raised.notify_all();
+        for (_, wake) in wakers {
+            wake();
+        }
     }
 
     /// Whether the flag was raised.
     pub fn is_raised(&self) -> bool {
-        *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().raised
+    }
+
+    /// Calls `wake` once when the flag is raised, at once if it is already: for threads that wait on something else than
+    /// this flag, a message bus for one. It runs on the raising thread and must not block.
+    pub fn when_raised(&self, wake: impl Fn() + Send + Sync + 'static) -> WhenRaised {
+        let mut state = self.lock();
+        let key = state.next_key;
+        state.next_key += 1;
+        if state.raised {
+            drop(state);
+            wake();
+        } else {
+            state.wakers.push((key, Arc::new(wake)));
+        }
+        WhenRaised {
+            stop: self.clone(),
+            key,
+        }
     }
 
     /// Waits at most `limit`; true as soon as the flag is raised.
     pub fn wait(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
-        let mut raised = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*raised {
+        let mut state = self.lock();
+        while !state.raised {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            raised = self
+            state = self
                 .shared
-                .1
-                .wait_timeout(raised, left)
+                .raised
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
         true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stop")
+            .field("raised", &self.is_raised())
+            .finish()
+    }
+}
+
+impl Drop for WhenRaised {
+    fn drop(&mut self) {
+        let mut state = self.stop.lock();
+        let gone: Vec<_> = state
+            .wakers
+            .extract_if(.., |(key, _)| *key == self.key)
+            .collect();
+        drop(state);
+        drop(gone);
     }
 }
 
@@ -58,5 +130,25 @@ mod tests {
     #[test]
     fn a_wait_ends_at_its_limit() {
         assert!(!Stop::default().wait(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_wish_is_granted_once_and_can_be_taken_back() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let (stop, calls) = (Stop::default(), Arc::new(AtomicU32::new(0)));
+        let count = |calls: &Arc<AtomicU32>| {
+            let calls = calls.clone();
+            move || {
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        drop(stop.when_raised(count(&calls)));
+        let kept = stop.when_raised(count(&calls));
+        stop.raise();
+        stop.raise();
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        let late = stop.when_raised(count(&calls));
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+        drop((kept, late));
     }
 }

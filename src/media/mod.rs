@@ -3,4 +3,4 @@
 
 mod source;
 
-pub use source::{FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
+pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};

@@ -1,5 +1,6 @@
 //! The seam between a source's session and whoever wants its frames.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Frame, Size, Stop};
@@ -8,8 +9,9 @@ use crate::base::{Frame, Size, Stop};
 pub trait FrameSource: Send {
     /// Runs one session: connects, decodes, hands over, and returns when the session ended, failed or stalled, or soon
     /// after `stop` was raised. Blocks; called again for the next session, never concurrently. On return everything
-    /// that the session held is released.
-    fn run(&mut self, sink: &dyn FrameSink, stop: &Stop) -> SessionEnd;
+    /// that the session held is released, or, where a driver hangs in the kernel, abandoned and named in the log: hence
+    /// the shared sink, which a lost thread may outlive the session with.
+    fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd;
 }
 
 /// What a session tells while it runs. Called from the session's own threads; must not block.
@@ -20,9 +22,15 @@ pub trait FrameSink: Send + Sync {
     /// An access unit has arrived: the camera is alive, though a decoder may still wait for a key frame.
     fn access_unit(&self, bytes: usize);
 
+    /// The session's own thread has moved: called at least every [`ALIVE_INTERVAL`], frames or none.
+    fn alive(&self);
+
     /// A frame was decoded. It wraps the decoder's own buffer, converted by nobody yet: keep the newest, or none.
     fn frame(&self, frame: Frame);
 }
+
+/// The longest time between two calls of [`FrameSink::alive`]: long, so that a silent camera wakes nobody up.
+pub const ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is known of a stream.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,8 +65,8 @@ pub enum SessionEnd {
     Stopped,
     /// It failed: a code for machines and a message for people, as published in SourceStatus.
     Failed {
-        /// `unreachable`, `unauthorized` (401), `not-found` (404), `no-decoder`, `stalled`, `no-frame`, `garbage`,
-        /// `format-changed`, `ended`, `tls`, `busy`, `permission`.
+        /// `unreachable`, `unauthorized` (401), `not-found` (404), `no-video`, `no-decoder`, `stalled`, `no-frame`,
+        /// `garbage`, `format-changed`, `ended`, `tls`, `busy`, `permission`.
         code: &'static str,
         /// Names the thing, the value, the limit and the remedy; never a credential.
         message: String,
