@@ -9,6 +9,7 @@ mod geometry;
 mod heartbeat;
 mod ids;
 mod mailbox;
+mod pattern;
 mod stop;
 
 pub use backoff::Backoff;
@@ -21,4 +22,5 @@ pub use geometry::{BBox, Letterbox, Size};
 pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
 pub use ids::{SessionId, SourceId, parse_id_list};
 pub use mailbox::{Collected, Mailbox};
+pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};
 pub use stop::{Stop, WhenRaised};
