@@ -1,0 +1,107 @@
+# System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build).
+# shellcheck shell=bash
+
+build_packages() {
+    echo build-essential pkg-config libclang-dev
+    echo libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
+    echo gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+    echo gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-tools
+    # Only where the Python on the PATH, which may be another than the system's, can't make a virtual environment.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+}
+
+test_packages() {
+    echo mosquitto mosquitto-clients jq
+    # Node may come from elsewhere (its own packages hold npm and conflict with Debian's).
+    have node || echo nodejs
+    have npm || echo npm
+}
+
+cross_packages() {
+    echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static mmdebstrap debian-archive-keyring
+}
+
+# packages GROUP…: the names for this release of the distribution, one a line.
+packages() {
+    for group in "$@"; do
+        case $group in
+            build | test | cross) "${group}_packages" | tr ' ' '\n' ;;
+            *) die "no package group $group" "The groups are build, test and cross." ;;
+        esac
+    done
+}
+
+# missing PACKAGE…: those of them that are not installed.
+missing() {
+    local installed
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p' | sort -u)
+    comm -23 <(printf '%s\n' "$@" | sort -u) <(printf '%s\n' "$installed")
+}
+
+name_distribution() {
+    local ID=unknown VERSION_ID='' PRETTY_NAME='this system'
+    # shellcheck source=/dev/null
+    [ -r /etc/os-release ] && . /etc/os-release
+    case $ID-$VERSION_ID in
+        debian-12 | debian-13) ;;
+        *) warn "set-up is made for Debian 12 and 13; on $PRETTY_NAME it is untested and goes on with the same package names" ;;
+    esac
+}
+
+check_rust() {
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$repo/Cargo.toml")
+    have cargo || die "cargo is not on the PATH: Rust $wanted or newer is needed" \
+        "Install it with rustup (https://rustup.rs), open a new shell and run \`make setup\` again."
+    found=$(rustc --version | cut -d' ' -f2)
+    [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -1)" = "$wanted" ] ||
+        die "Rust $found is too old: $wanted or newer is needed" "Run \`rustup update stable\`, then \`make setup\` again."
+}
+
+# The tests start brokers of their own: Debian's package must neither start one now nor at every boot.
+# A mosquitto that was there before is somebody's own and left as it is.
+install_without_starting() {
+    local policy=/usr/sbin/policy-rc.d had_mosquitto=no wants_mosquitto=no ours=no status=0
+    have mosquitto && had_mosquitto=yes
+    [[ " $* " == *" mosquitto "* ]] && wants_mosquitto=yes
+    if [ "$wants_mosquitto$had_mosquitto" = yesno ] && [ ! -e "$policy" ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" || status=$?
+    [ "$ours" = no ] || as_root rm -f "$policy"
+    if [ "$wants_mosquitto$had_mosquitto" = yesno ] && have systemctl; then
+        as_root systemctl disable --quiet mosquitto.service >/dev/null 2>&1 || true
+    fi
+    return "$status"
+}
+
+# setup_system GROUP…
+setup_system() {
+    local wanted absent unknown
+    check_rust
+    have dpkg-query && have apt-get || die "set-up installs Debian packages, and there is no apt here" \
+        "Install what docs/building.md lists by your system's own means, then run \`tools/setup assets\`."
+    mapfile -t wanted < <(packages "$@" | sort -u)
+    mapfile -t absent < <(missing "${wanted[@]}")
+    if [ ${#absent[@]} = 0 ]; then
+        say "system packages ($*): all ${#wanted[@]} are installed"
+        return
+    fi
+    name_distribution
+    step "system packages ($*): installing ${absent[*]}"
+    as_root apt-get update -q || warn "apt-get update failed: going on with the package lists that are there"
+    # The lists may have been empty before: names that depend on the release are chosen anew.
+    mapfile -t wanted < <(packages "$@" | sort -u)
+    mapfile -t absent < <(missing "${wanted[@]}")
+    unknown=$(for package in "${absent[@]}"; do
+        [ -n "$(apt-cache policy "$package" | sed -n 's/^  Candidate: *//p' | grep -v '(none)')" ] || printf '%s ' "$package"
+    done)
+    [ -z "$unknown" ] || die "apt has no package named: $unknown" \
+        "Check that apt's sources hold the component main (Ubuntu: universe too), run \`apt-get update\`, then \`make setup\` again."
+    install_without_starting "${absent[@]}" || die "apt-get could not install: ${absent[*]}" \
+        "Its message stands above. Mend it (often \`apt-get -f install\`), then run \`make setup\` again."
+    mapfile -t absent < <(missing "${wanted[@]}")
+    [ ${#absent[@]} = 0 ] || die "still not installed: ${absent[*]}" "Run \`apt-get install ${absent[*]}\` and read what it says."
+}
