@@ -101,7 +101,10 @@ pub enum Pixels {
 }
 
 /// Which clock told a frame's capture time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum CaptureClock {
     /// The camera's own, by RTCP sender reports.
     Ntp,

@@ -1,0 +1,67 @@
+//! Why a payload was refused.
+
+use super::PAYLOAD_LIMIT_BYTES;
+
+/// Why a payload is none of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Longer than anything that is published.
+    #[error("payload of {bytes} bytes is over the limit of {PAYLOAD_LIMIT_BYTES}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// No JSON, or not of the published schema.
+    #[error("payload does not follow the schema at `{path}`: {source}")]
+    Json {
+        /// Where in the document, `detections[2].bbox.x` for one.
+        path: String,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+    /// Postcard's version byte is missing or of a version that this build does not know.
+    #[error("postcard payload of version {found:?}, this build reads version {known}")]
+    Version {
+        /// The first byte; none in an empty payload.
+        found: Option<u8>,
+        /// What is read here.
+        known: u8,
+    },
+    /// Bytes that are no event behind a good version byte.
+    #[error("postcard payload is not an event: {0}")]
+    Postcard(#[from] postcard::Error),
+    /// A whole event, and something behind it.
+    #[error("postcard payload has {bytes} bytes behind its event")]
+    Trailing {
+        /// How many.
+        bytes: usize,
+    },
+    /// A time that no calendar holds.
+    #[error("timestamp {unix_ms} ms is outside the calendar")]
+    Timestamp {
+        /// Milliseconds since the Unix epoch.
+        unix_ms: i64,
+    },
+    /// NaN, infinite, or too large for the field.
+    #[error("`{field}` is not a finite number")]
+    NotFinite {
+        /// Where it stands.
+        field: String,
+    },
+    /// A size or a duration below zero.
+    #[error("`{field}` is {value}, it can't be negative")]
+    Negative {
+        /// Where it stands.
+        field: String,
+        /// What it says.
+        value: f32,
+    },
+    /// A confidence that is no probability.
+    #[error("`{field}` is {value}, a confidence lies between 0 and 1")]
+    Confidence {
+        /// Where it stands.
+        field: String,
+        /// What it says.
+        value: f32,
+    },
+}

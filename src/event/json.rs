@@ -1,0 +1,129 @@
+//! How values stand in JSON: rounded numbers, millisecond timestamps in UTC, nanoseconds as text.
+
+use jiff::Timestamp;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serializer};
+
+use super::{DecodeError, PAYLOAD_LIMIT_BYTES};
+
+/// Reads one document; unknown fields are skipped.
+pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
+    if payload.len() > PAYLOAD_LIMIT_BYTES {
+        return Err(DecodeError::TooLarge {
+            bytes: payload.len(),
+        });
+    }
+    let mut reader = serde_json::Deserializer::from_slice(payload);
+    let document =
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError::Json {
+            path: error.path().to_string(),
+            source: error.into_inner(),
+        })?;
+    reader.end().map_err(|source| DecodeError::Json {
+        path: ".".to_owned(),
+        source,
+    })?;
+    Ok(document)
+}
+
+/// A whole number of milliseconds: what both encodings keep of a time.
+pub(super) fn to_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// RFC 3339 in UTC with milliseconds and `Z`, read with any offset.
+pub(super) mod timestamp {
+    use super::*;
+
+    pub(in crate::event) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{:.3}", to_milliseconds(*time)))
+    }
+
+    pub(in crate::event) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Timestamp, D::Error> {
+        let time: Timestamp = String::deserialize(from)?
+            .parse()
+            .map_err(D::Error::custom)?;
+        Ok(to_milliseconds(time))
+    }
+}
+
+/// Nanoseconds as a decimal string, since JavaScript rounds whole numbers above 2^53; read as a number, too.
+pub(super) mod nanoseconds {
+    use super::*;
+
+    pub(in crate::event) fn serialize<S: Serializer>(
+        ns: &Option<u64>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match ns {
+            Some(ns) => to.collect_str(ns),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(in crate::event) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<u64>, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Number(u64),
+        }
+        match Option::<Written>::deserialize(from)? {
+            None => Ok(None),
+            Some(Written::Number(ns)) => Ok(Some(ns)),
+            Some(Written::Text(text)) => text.parse().map(Some).map_err(|_| {
+                D::Error::custom(format!("`{text}` is not a decimal number of nanoseconds"))
+            }),
+        }
+    }
+}
+
+/// A value that a newer writer may have more words for: an unknown one reads as absent.
+pub(super) fn known_or_none<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    let word = Option::<String>::deserialize(from)?;
+    Ok(word.and_then(|word| serde_json::from_value(word.into()).ok()))
+}
+
+/// Four decimals: a confidence has no more to say.
+pub(super) fn confidence<S: Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
+    rounded(*value, 1e4, to)
+}
+
+/// Two decimals: pixels, milliseconds, frames a second.
+pub(super) fn hundredths<S: Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
+    rounded(*value, 1e2, to)
+}
+
+/// As [`hundredths`], or null.
+pub(super) fn maybe_hundredths<S: Serializer>(
+    value: &Option<f32>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => hundredths(value, to),
+        None => to.serialize_none(),
+    }
+}
+
+/// Through f64, where a decimal of few digits prints as itself; a whole number prints without a fraction.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the range is checked on the line above the cast"
+)]
+fn rounded<S: Serializer>(value: f32, steps: f64, to: S) -> Result<S::Ok, S::Error> {
+    let rounded = (f64::from(value) * steps).round() / steps;
+    if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
+        to.serialize_i64(rounded as i64)
+    } else {
+        to.serialize_f64(rounded)
+    }
+}

@@ -1,0 +1,59 @@
+//! JSON Schema of each published document, generated from the types.
+//!
+//! The files lie in `docs/schema/`; a test holds them to the types, and `NVR_UPDATE=1 cargo test schema` writes them anew.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+
+use super::{DetectionEvent, Presence, SourceStatus};
+
+/// Name of each published document; its file is `docs/schema/{name}.schema.json`.
+pub const SCHEMAS: [&str; 3] = ["detection-event", "presence", "source-status"];
+
+/// The schema of the document `name`, one of [`SCHEMAS`], as pretty JSON (draft 2020-12).
+pub fn schema_json(name: &str) -> Option<String> {
+    let schema = match name {
+        "detection-event" => of::<DetectionEvent>(),
+        "presence" => of::<Presence>(),
+        "source-status" => of::<SourceStatus>(),
+        _ => return None,
+    };
+    let mut text = serde_json::to_string_pretty(&schema).ok()?;
+    text.push('\n');
+    Some(text)
+}
+
+/// By the reader's contract: what it requires is required, what it may miss is not.
+fn of<T: JsonSchema>() -> schemars::Schema {
+    SchemaGenerator::new(SchemaSettings::draft2020_12().for_deserialize())
+        .into_root_schema_for::<T>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_schemas_are_those_of_the_types() {
+        for name in SCHEMAS {
+            let path = format!(
+                "{}/docs/schema/{name}.schema.json",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let generated = schema_json(name).expect("a published name");
+            if std::env::var_os("NVR_UPDATE").is_some() {
+                std::fs::write(&path, &generated).expect("docs/schema is writable");
+            }
+            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                committed == generated,
+                "{path} is not the schema of the type; write it anew with NVR_UPDATE=1"
+            );
+        }
+    }
+
+    #[test]
+    fn no_published_document_has_another_name() {
+        assert_eq!(schema_json("fleet"), None);
+    }
+}

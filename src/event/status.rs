@@ -1,0 +1,271 @@
+//! The retained documents: who is there, and how each source is.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DecodeError, json};
+use crate::base::{CaptureClock, SessionId, SourceId, unix_now};
+
+/// Whether a process is there. `offline` is its last will, written when it connects and published by the broker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Presence {
+    /// Online, stopped or offline.
+    pub state: PresenceState,
+    /// The run of the process that this is about: a late will of an old run is told by it from the present one.
+    pub session: SessionId,
+    /// When the state began; of a will: when the connection was made that it belongs to.
+    #[serde(with = "json::timestamp")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub since: Timestamp,
+    /// The program's version.
+    #[serde(default)]
+    pub version: String,
+}
+
+/// Whether a process is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PresenceState {
+    /// It runs and is connected.
+    Online,
+    /// It was asked to end and did.
+    Stopped,
+    /// The broker lost it: a crash, a cut cable, a power failure.
+    Offline,
+}
+
+impl Presence {
+    /// The presence of this program's run `session`, as of now.
+    pub fn now(state: PresenceState, session: &SessionId) -> Self {
+        Self {
+            state,
+            session: session.clone(),
+            since: super::detection::unix_time(unix_now()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self)
+            .expect("invariant: a presence has string keys and no failing field")
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// When the payload is over 1 MiB or not of the schema.
+    pub fn from_json(payload: &[u8]) -> Result<Self, DecodeError> {
+        json::decode(payload)
+    }
+}
+
+/// How a source is. Void unless the processor `instance_id` is online with this very `session`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceStatus {
+    /// Which camera.
+    pub source_id: SourceId,
+    /// The processor that says so.
+    pub instance_id: Arc<str>,
+    /// Its run.
+    pub session: SessionId,
+    /// How the source is.
+    pub state: SourceState,
+    /// Since when it is so.
+    #[serde(with = "json::timestamp")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub since: Timestamp,
+    /// Why, where it is not well.
+    #[serde(default)]
+    pub reason: Option<SourceReason>,
+    /// Where the pictures come from, without credentials.
+    pub uri: String,
+    /// What is known and counted of it.
+    #[serde(flatten)]
+    pub figures: SourceFigures,
+}
+
+/// What is known of a source's stream, and its counters; null where not known yet.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceFigures {
+    /// `h264`, `h265`, `mjpeg`, `raw`.
+    #[serde(default)]
+    pub codec: Option<String>,
+    /// Picture width in pixels.
+    #[serde(default)]
+    pub width: Option<u32>,
+    /// Picture height in pixels.
+    #[serde(default)]
+    pub height: Option<u32>,
+    /// Frames decoded a second.
+    #[serde(default, serialize_with = "json::maybe_hundredths")]
+    #[schemars(range(min = 0))]
+    pub fps_in: Option<f32>,
+    /// Frames inferred a second.
+    #[serde(default, serialize_with = "json::maybe_hundredths")]
+    #[schemars(range(min = 0))]
+    pub fps_inferred: Option<f32>,
+    /// Which decoder runs, `avdec_h264` for one.
+    #[serde(default)]
+    pub decoder: Option<String>,
+    /// Which clock tells capture times.
+    #[serde(default, deserialize_with = "json::known_or_none")]
+    pub clock: Option<CaptureClock>,
+    /// Decoded frames that were replaced by a newer one before anybody inferred them.
+    #[serde(default)]
+    pub dropped: u64,
+    /// Sessions that ended and were tried again.
+    #[serde(default)]
+    pub reconnects: u64,
+}
+
+/// How a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceState {
+    /// No frame yet, or waiting for the next attempt.
+    Connecting,
+    /// Frames flow.
+    Live,
+    /// Was live, and its frames stopped.
+    Stalled,
+    /// Not looked at, by an operator's wish.
+    Paused,
+    /// Can't be reached or decoded; retried all the same.
+    Failed,
+}
+
+impl SourceState {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Stalled => "stalled",
+            Self::Paused => "paused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Why a source is not well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceReason {
+    /// For machines: `unreachable`, `unauthorized`, `no-decoder` and the like.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl SourceStatus {
+    /// JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("invariant: a status has string keys and no failing field")
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// When the payload is over 1 MiB, not of the schema, or a rate is negative or not finite.
+    pub fn from_json(payload: &[u8]) -> Result<Self, DecodeError> {
+        let status: Self = json::decode(payload)?;
+        for (field, value) in [
+            ("fps_in", status.figures.fps_in),
+            ("fps_inferred", status.figures.fps_inferred),
+        ] {
+            if let Some(value) = value {
+                super::detection::not_negative(field, value)?;
+            }
+        }
+        Ok(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn status() -> SourceStatus {
+        SourceStatus {
+            source_id: SourceId(3),
+            instance_id: "dock-box-1".into(),
+            session: SessionId("00c0ffee00c0ffee".to_owned()),
+            state: SourceState::Failed,
+            since: "2025-10-25T10:30:00.5Z".parse().expect("a time"),
+            reason: Some(SourceReason {
+                code: "unauthorized".to_owned(),
+                message: "camera 3 answers 401".to_owned(),
+            }),
+            uri: "rtsp://10.0.0.20:554/1".to_owned(),
+            figures: SourceFigures {
+                codec: Some("h264".to_owned()),
+                width: Some(1280),
+                height: Some(720),
+                fps_in: Some(24.987),
+                clock: Some(CaptureClock::Ntp),
+                dropped: 15,
+                reconnects: 2,
+                ..SourceFigures::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_status_has_all_its_fields_at_its_first_level() {
+        assert_eq!(
+            String::from_utf8(status().to_json()).expect("JSON is text"),
+            concat!(
+                r#"{"source_id":3,"instance_id":"dock-box-1","session":"00c0ffee00c0ffee","state":"failed","#,
+                r#""since":"2025-10-25T10:30:00.500Z","reason":{"code":"unauthorized","message":"camera 3 answers 401"},"#,
+                r#""uri":"rtsp://10.0.0.20:554/1","codec":"h264","width":1280,"height":720,"fps_in":24.99,"#,
+                r#""fps_inferred":null,"decoder":null,"clock":"ntp","dropped":15,"reconnects":2}"#
+            )
+        );
+        let read = SourceStatus::from_json(&status().to_json()).expect("own JSON is good");
+        assert_eq!(read.to_json(), status().to_json());
+    }
+
+    #[test]
+    fn a_status_of_a_newer_writer_and_one_that_knows_little_are_read() {
+        let text = br#"{"source_id":3,"instance_id":"a","session":"s","state":"live","since":"2025-10-25T12:30:00+02:00",
+            "uri":"rtsp://a","clock":"ptp","shutter":"1/50"}"#;
+        let read = SourceStatus::from_json(text).expect("a reader is lenient");
+        assert_eq!(read.figures, SourceFigures::default());
+        assert_eq!(read.since.to_string(), "2025-10-25T10:30:00Z");
+    }
+
+    #[test]
+    fn a_negative_rate_is_refused() {
+        let text = String::from_utf8(status().to_json()).expect("JSON is text");
+        let error = SourceStatus::from_json(text.replace("24.99", "-1").as_bytes());
+        assert_eq!(
+            error.expect_err("no rate is negative").to_string(),
+            "`fps_in` is -1, it can't be negative"
+        );
+    }
+
+    #[test]
+    fn presence_reads_back_and_names_its_session() {
+        let presence = Presence::now(PresenceState::Online, &SessionId("ab".to_owned()));
+        let read = Presence::from_json(&presence.to_json()).expect("own JSON is good");
+        assert_eq!(read, presence);
+        let text = String::from_utf8(presence.to_json()).expect("JSON is text");
+        assert!(
+            text.starts_with(r#"{"state":"online","session":"ab","since":""#),
+            "{text}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let _ = Presence::from_json(&payload);
+            let _ = SourceStatus::from_json(&payload);
+        }
+    }
+}
