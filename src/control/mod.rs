@@ -1,1 +1,49 @@
 //! The local control socket: status, capabilities, apply.
+//!
+//! One request a line, one answer a line, both JSON. It is for programs on the box: a supervisor, `nvr control`, a support
+//! bundle. Only the user that runs the process, and root, can connect.
+
+mod client;
+mod path;
+mod server;
+
+pub use client::{ClientError, request};
+pub use path::{candidates, find, socket_path};
+pub use server::{Controlled, ServeError, Server};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// What runs, and how it fares.
+    Status,
+    /// What this build and this box can do.
+    Capabilities,
+    /// Replace the configuration by this document, whose structure is the file's; refused whole or applied.
+    Apply {
+        /// The document.
+        document: Value,
+    },
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It was done; what it gave.
+    Ok(Value),
+    /// It was refused; every problem.
+    Refused(Vec<Problem>),
+}
+
+/// One reason for a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where in the document, `camera[2].uri`; empty where the whole is meant.
+    pub path: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+}

@@ -1,1 +1,9 @@
 //! Heartbeats to systemd's watchdog, counters to Prometheus, both to one small page.
+
+mod metrics;
+mod page;
+mod watchdog;
+
+pub use metrics::{Kind, Report, Sample, encode};
+pub use page::{Page, PageError};
+pub use watchdog::{Verdict, Watchdog, notify_ready, notify_status, notify_stopping};

@@ -1,1 +1,3 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
+
+mod rooms;

@@ -1,0 +1,106 @@
+//! How often a source is analysed: the limit, and the figure that is published.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Lets at most so many frames a second through, evenly, whatever the source's own rate.
+#[derive(Debug, Clone)]
+pub(super) struct RateLimit {
+    interval: Option<Duration>,
+    due: Duration,
+}
+
+impl RateLimit {
+    /// At most `max_fps` a second; no limit where absent.
+    pub(super) fn new(max_fps: Option<f64>) -> Self {
+        Self {
+            interval: max_fps.map(|fps| Duration::from_secs_f64(1.0 / fps)),
+            due: Duration::ZERO,
+        }
+    }
+
+    /// Whether a frame that arrived at `at` is wanted.
+    pub(super) fn admits(&mut self, at: Duration) -> bool {
+        let Some(interval) = self.interval else {
+            return true;
+        };
+        // Cameras' frames jitter by a few milliseconds: one that comes a little early is the one that is due.
+        let slack = interval / 8;
+        if at + slack < self.due {
+            return false;
+        }
+        // Counting on from the due time keeps the mean rate exact; after a pause, counting starts anew.
+        self.due = if at > self.due + interval {
+            at + interval
+        } else {
+            self.due + interval
+        };
+        true
+    }
+}
+
+/// Events within the last second.
+#[derive(Debug, Default)]
+pub(super) struct RateMeter {
+    times: VecDeque<Duration>,
+}
+
+impl RateMeter {
+    const SPAN: Duration = Duration::from_secs(1);
+
+    /// Counts one at `at` and gives the number a second over the last second.
+    pub(super) fn count(&mut self, at: Duration) -> f64 {
+        self.times.push_back(at);
+        self.per_second(at)
+    }
+
+    /// Events within the second before `now`.
+    pub(super) fn per_second(&mut self, now: Duration) -> f64 {
+        while self
+            .times
+            .front()
+            .is_some_and(|first| now.saturating_sub(*first) >= Self::SPAN)
+        {
+            self.times.pop_front();
+        }
+        self.times.len() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(limit: Option<f64>, fps: u32, seconds: u32) -> usize {
+        let mut rate = RateLimit::new(limit);
+        (0..fps * seconds)
+            .filter(|frame| rate.admits(Duration::from_secs(9) + Duration::from_secs(1) * *frame / fps))
+            .count()
+    }
+
+    #[test]
+    fn ten_of_twenty_five_frames_pass_a_limit_of_ten() {
+        assert_eq!(admitted(Some(10.0), 25, 10), 100);
+        assert_eq!(admitted(Some(25.0), 25, 10), 250);
+        assert_eq!(admitted(Some(0.5), 25, 10), 5);
+        assert_eq!(admitted(None, 25, 10), 250);
+    }
+
+    #[test]
+    fn a_pause_is_not_made_up_for() {
+        let mut rate = RateLimit::new(Some(10.0));
+        assert!(rate.admits(Duration::from_secs(1)));
+        let burst = (0..10).filter(|ms| rate.admits(Duration::from_secs(60) + Duration::from_millis(*ms)));
+        assert_eq!(burst.count(), 1);
+    }
+
+    #[test]
+    fn the_meter_counts_the_last_second_only() {
+        let mut meter = RateMeter::default();
+        for tenth in 0..30 {
+            meter.count(Duration::from_millis(tenth * 100));
+        }
+        assert_eq!(meter.per_second(Duration::from_millis(2900)), 10.0);
+        assert_eq!(meter.per_second(Duration::from_secs(9)), 0.0);
+    }
+}

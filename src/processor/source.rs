@@ -1,0 +1,209 @@
+//! One source of a processor: what its session delivers, what is analysed of it, and what is published about it.
+//!
+//! Frames come on the source's own decoder thread and go into the mailbox, one deep; results come back on the detection
+//! worker's thread. Neither waits for the other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::rate::{RateLimit, RateMeter};
+use crate::base::{Clock, Frame, Mailbox, SourceId};
+use crate::config::{AnalysisSettings, SourceSettings};
+use crate::detect::{Detection, Inferred};
+use crate::media::{SourceListener, SourceSnapshot};
+use crate::track::Tracker;
+
+/// Told whenever a source's state has changed, so that its status is published again.
+pub(super) type Changed = dyn Fn(&Source) + Send + Sync;
+
+/// One source: shared by its session, the detection worker and the status publisher.
+pub(super) struct Source {
+    pub(super) id: SourceId,
+    clock: Clock,
+    settings: ArcSwap<SourceSettings>,
+    mailbox: Arc<Mailbox<SourceId, Frame>>,
+    arriving: Mutex<Arriving>,
+    analysed: Mutex<Analysed>,
+    decoded: AtomicU64,
+    inferred: AtomicU64,
+    dropped: AtomicU64,
+    snapshot: Mutex<Option<SourceSnapshot>>,
+    changed: Box<Changed>,
+}
+
+struct Arriving {
+    limit: RateLimit,
+    rate: RateMeter,
+    clock: Option<crate::base::CaptureClock>,
+}
+
+struct Analysed {
+    tracker: Option<Tracker>,
+    rate: RateMeter,
+}
+
+/// What one inference means for one source: what is published.
+pub(super) struct Finding {
+    /// Detections that pass the source's thresholds and classes, with their tracks.
+    pub(super) detections: Vec<(Detection, Option<u64>)>,
+    /// Frames of this source inferred within the last second.
+    pub(super) fps: f64,
+}
+
+/// Figures of a source since its start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Figures {
+    pub(super) decoded: u64,
+    pub(super) inferred: u64,
+    pub(super) dropped: u64,
+    pub(super) fps_in: f64,
+    pub(super) fps_inferred: f64,
+    pub(super) clock: Option<crate::base::CaptureClock>,
+}
+
+impl Source {
+    pub(super) fn new(
+        settings: SourceSettings,
+        tracking: bool,
+        clock: Clock,
+        mailbox: Arc<Mailbox<SourceId, Frame>>,
+        changed: Box<Changed>,
+    ) -> Self {
+        Self {
+            id: settings.id,
+            clock,
+            arriving: Mutex::new(Arriving {
+                limit: RateLimit::new(settings.analysis.max_fps),
+                rate: RateMeter::default(),
+                clock: None,
+            }),
+            analysed: Mutex::new(Analysed {
+                tracker: tracking.then(Tracker::default),
+                rate: RateMeter::default(),
+            }),
+            settings: ArcSwap::from_pointee(settings),
+            mailbox,
+            decoded: AtomicU64::new(0),
+            inferred: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            snapshot: Mutex::new(None),
+            changed,
+        }
+    }
+
+    /// Takes new settings over between two frames; running tracks go on.
+    pub(super) fn update(&self, settings: SourceSettings, tracking: bool) {
+        if settings.analysis.max_fps != self.settings.load().analysis.max_fps {
+            lock(&self.arriving).limit = RateLimit::new(settings.analysis.max_fps);
+        }
+        let mut analysed = lock(&self.analysed);
+        if analysed.tracker.is_some() != tracking {
+            analysed.tracker = tracking.then(Tracker::default);
+        }
+        drop(analysed);
+        self.settings.store(Arc::new(settings));
+    }
+
+    pub(super) fn settings(&self) -> Arc<SourceSettings> {
+        self.settings.load_full()
+    }
+
+    /// Joins what was found to tracks and keeps what is to be published.
+    pub(super) fn analyse(&self, result: &Inferred) -> Finding {
+        self.inferred.fetch_add(1, Ordering::Relaxed);
+        let settings = self.settings.load();
+        let mut analysed = lock(&self.analysed);
+        let tracks = match &mut analysed.tracker {
+            Some(tracker) => tracker.update(result.frame.meta.arrival, &result.detections),
+            None => vec![None; result.detections.len()],
+        };
+        let fps = analysed.rate.count(self.clock.now());
+        drop(analysed);
+        let detections = result
+            .detections
+            .iter()
+            .zip(tracks)
+            .filter(|(detection, _)| is_wanted(detection, &settings.analysis))
+            .map(|(detection, track)| (detection.clone(), track))
+            .collect();
+        Finding { detections, fps }
+    }
+
+    pub(super) fn snapshot(&self) -> Option<SourceSnapshot> {
+        lock(&self.snapshot).clone()
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let now = self.clock.now();
+        let mut arriving = lock(&self.arriving);
+        let (fps_in, clock) = (arriving.rate.per_second(now), arriving.clock);
+        drop(arriving);
+        Figures {
+            decoded: self.decoded.load(Ordering::Relaxed),
+            inferred: self.inferred.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            fps_in,
+            fps_inferred: lock(&self.analysed).rate.per_second(now),
+            clock,
+        }
+    }
+
+    /// Takes what lies in the mailbox back: a removed source must not be analysed any more.
+    pub(super) fn forget(&self) {
+        self.mailbox.remove(self.id);
+    }
+}
+
+impl SourceListener for Source {
+    fn frame(&self, frame: Frame) {
+        self.decoded.fetch_add(1, Ordering::Relaxed);
+        let mut arriving = lock(&self.arriving);
+        arriving.rate.count(self.clock.now());
+        arriving.clock = Some(frame.meta.clock);
+        let wanted = arriving.limit.admits(frame.meta.arrival);
+        drop(arriving);
+        if wanted && self.mailbox.post(self.id, frame) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn status(&self, snapshot: &SourceSnapshot) {
+        *lock(&self.snapshot) = Some(snapshot.clone());
+        (self.changed)(self);
+    }
+}
+
+fn is_wanted(detection: &Detection, analysis: &AnalysisSettings) -> bool {
+    detection.confidence >= analysis.confidence
+        && analysis
+            .classes
+            .as_ref()
+            .is_none_or(|classes| classes.iter().any(|class| **class == *detection.class_name))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Least confidence that the detector has to deliver: the tracker joins weak detections to running tracks (ByteTrack's
+/// second association), so that it needs them though they are not published.
+pub(super) fn confidence_floor<'a>(
+    sources: impl Iterator<Item = &'a SourceSettings>,
+    tracking: bool,
+) -> f32 {
+    const WEAKEST_FOR_TRACKS: f32 = 0.1;
+    let published = sources
+        .map(|source| source.analysis.confidence)
+        .fold(1.0, f32::min);
+    if tracking {
+        published.min(WEAKEST_FOR_TRACKS)
+    } else {
+        published
+    }
+}
+
+/// How long a figure stays news: statuses carry figures at most this often.
+pub(super) const FIGURES_EVERY: Duration = Duration::from_secs(10);

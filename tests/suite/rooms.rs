@@ -1,0 +1,153 @@
+//! The rooms of `src/` import each other in one direction only, and each foreign world has one owner.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A room, and the rooms it may use. A room that stands for wiring may use everything below it.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("config", &["base"]),
+    ("media", &["base", "config"]),
+    ("detect", &["base", "config"]),
+    ("track", &["base", "config", "detect"]),
+    ("event", &["base", "config", "detect", "track"]),
+    ("bus", &["base", "config", "event"]),
+    ("health", &["base", "config"]),
+    ("control", &["base", "config"]),
+    ("watch", &["base", "config", "event", "bus"]),
+    (
+        "processor",
+        &["base", "config", "media", "detect", "track", "event", "bus", "health", "control"],
+    ),
+    (
+        "demo",
+        &[
+            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
+            "processor",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
+            "watch", "processor", "demo",
+        ],
+    ),
+];
+
+/// Foreign crates, and the one room that may name them.
+const OWNERS: &[(&str, &str)] = &[
+    ("gstreamer", "media"),
+    ("gstreamer_app", "media"),
+    ("gstreamer_video", "media"),
+    ("gstreamer_rtsp", "media"),
+    ("gstreamer_rtsp_server", "media"),
+    ("gio", "media"),
+    ("v4l", "media"),
+    ("ort", "detect"),
+    ("rten", "detect"),
+    ("rten_tensor", "detect"),
+    ("rumqttc", "bus"),
+    ("rumqttd", "bus"),
+    ("sd_notify", "health"),
+    ("prometheus_client", "health"),
+];
+
+fn sources() -> Vec<PathBuf> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).expect("src can be read").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+fn room_of(path: &Path) -> Option<String> {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).ok()?;
+    let mut parts = inside.components();
+    let first = parts.next()?.as_os_str().to_str()?.to_owned();
+    parts.next().map(|_| first)
+}
+
+/// The code of a line: without comments, and without what only tests say.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, line.split("//").next().unwrap_or_default()))
+}
+
+fn names_crate(line: &str, name: &str) -> bool {
+    let path = format!("{name}::");
+    line.match_indices(&path).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    }) || line.trim_start().starts_with(&format!("use {name}"))
+        && !line.trim_start()[4 + name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
+#[test]
+fn rooms_import_downwards_only() {
+    let table: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let Some(room) = room_of(&path) else { continue };
+        let allowed = table
+            .get(room.as_str())
+            .unwrap_or_else(|| panic!("src/{room} is not in the table of rooms: say what it may use"));
+        let text = fs::read_to_string(&path).expect("a source file");
+        for (number, line) in code(&text) {
+            for part in line.split("crate::").skip(1) {
+                let used: String = part
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if used != room && table.contains_key(used.as_str()) && !allowed.contains(&used.as_str()) {
+                    wrong.push(format!("{}:{number}: {room} may not use {used}", path.display()));
+                }
+            }
+            assert!(
+                !line.contains("use crate::{"),
+                "{}:{number}: write `use crate::room::…`, one line a room, so that this test can read it",
+                path.display()
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_foreign_world_has_one_owner() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let room = room_of(&path).unwrap_or_default();
+        let text = fs::read_to_string(&path).expect("a source file");
+        for (number, line) in code(&text) {
+            for (name, owner) in OWNERS {
+                if room != *owner && names_crate(line, name) {
+                    wrong.push(format!("{}:{number}: {name} belongs to {owner}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_reader_of_use_lines_tells_a_crate_from_a_namesake() {
+    assert!(names_crate("use ort::session::Session;", "ort"));
+    assert!(names_crate("    let session = ort::init_from(path)?;", "ort"));
+    assert!(!names_crate("use crate::support::port;", "ort"));
+    assert!(!names_crate("let x = effort::new();", "ort"));
+    assert!(!names_crate("use gstreamer_app::AppSink;", "gstreamer"));
+}
