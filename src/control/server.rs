@@ -28,7 +28,9 @@ pub trait Controlled: Send + Sync + 'static {
 
 /// The socket could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("no folder for the control socket: tried {tried}; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or set XDG_RUNTIME_DIR")]
+#[error(
+    "no folder for the control socket: tried {tried}; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or set XDG_RUNTIME_DIR"
+)]
 pub struct ServeError {
     tried: String,
 }
@@ -51,7 +53,11 @@ impl Server {
     ///
     /// # Errors
     /// When no folder can be used; names each with its reason.
-    pub fn start(role: &str, instance_id: &str, controlled: Arc<dyn Controlled>) -> Result<Self, ServeError> {
+    pub fn start(
+        role: &str,
+        instance_id: &str,
+        controlled: Arc<dyn Controlled>,
+    ) -> Result<Self, ServeError> {
         let mut tried = Vec::new();
         for dir in candidates() {
             let path = socket_path(&dir, role, instance_id);
@@ -140,7 +146,9 @@ async fn converse(stream: UnixStream, controlled: Arc<dyn Controlled>) -> std::i
         let answer = if whole || (bytes as u64) < LONGEST_REQUEST_BYTES {
             answer_to(&line, controlled.clone()).await
         } else {
-            refusal(format!("a request is at most {LONGEST_REQUEST_BYTES} bytes long"))
+            refusal(format!(
+                "a request is at most {LONGEST_REQUEST_BYTES} bytes long"
+            ))
         };
         let mut answer = serde_json::to_vec(&answer)?;
         answer.push(b'\n');
@@ -155,7 +163,9 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
     let request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(err) => {
-            return refusal(format!("not a request: {err}; send {{\"command\": \"status\"}} for one"));
+            return refusal(format!(
+                "not a request: {err}; send {{\"command\": \"status\"}} for one"
+            ));
         }
     };
     let answer = tokio::task::spawn_blocking(move || match request {
@@ -208,12 +218,20 @@ mod tests {
         let _task = tokio::spawn(accept(listener, Arc::new(Echo)));
         let ask = |request: Request| {
             let path = path.clone();
-            tokio::task::spawn_blocking(move || super::super::request(&path, &request, Duration::from_secs(5)))
+            tokio::task::spawn_blocking(move || {
+                super::super::request(&path, &request, Duration::from_secs(5))
+            })
         };
-        let status = ask(Request::Status).await.expect("joined").expect("answered");
+        let status = ask(Request::Status)
+            .await
+            .expect("joined")
+            .expect("answered");
         assert_eq!(status, Answer::Ok("well".into()));
         let document = serde_json::json!({"a": 1});
-        let refused = ask(Request::Apply { document }).await.expect("joined").expect("answered");
+        let refused = ask(Request::Apply { document })
+            .await
+            .expect("joined")
+            .expect("answered");
         assert_eq!(
             refused,
             Answer::Refused(vec![Problem {
@@ -221,7 +239,10 @@ mod tests {
                 message: "{\"a\":1}".to_owned(),
             }])
         );
-        assert!(matches!(answer_to(b"garbage\n", Arc::new(Echo)).await, Answer::Refused(_)));
+        assert!(matches!(
+            answer_to(b"garbage\n", Arc::new(Echo)).await,
+            Answer::Refused(_)
+        ));
     }
 
     #[tokio::test]

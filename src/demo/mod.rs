@@ -1,1 +1,3 @@
 //! Everything in one process, to be seen working.
+
+mod picture;

@@ -18,9 +18,9 @@ const PALETTE: [[u8; 3]; 7] = [
 
 /// The colour of a class: the same in every picture and every run.
 pub(super) fn class_color(class_name: &str) -> Rgb<u8> {
-    let hash = class_name
-        .bytes()
-        .fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let hash = class_name.bytes().fold(0usize, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(byte.into())
+    });
     Rgb(PALETTE[hash % PALETTE.len()])
 }
 
@@ -60,12 +60,18 @@ impl Pen {
         let mut x = left + height_px * 0.15;
         let baseline = top + height_px * 0.05 + scaled.ascent();
         for c in text.chars() {
-            let glyph = self.font.glyph_id(c).with_scale_and_position(scale, point(x, baseline));
+            let glyph = self
+                .font
+                .glyph_id(c)
+                .with_scale_and_position(scale, point(x, baseline));
             x += scaled.h_advance(glyph.id);
             if let Some(outline) = self.font.outline_glyph(glyph) {
                 let bounds = outline.px_bounds();
                 outline.draw(|dx, dy, coverage| {
-                    let (px, py) = (bounds.min.x as i64 + i64::from(dx), bounds.min.y as i64 + i64::from(dy));
+                    let (px, py) = (
+                        bounds.min.x as i64 + i64::from(dx),
+                        bounds.min.y as i64 + i64::from(dy),
+                    );
                     blend(picture, px, py, ink, coverage);
                 });
             }
@@ -105,7 +111,8 @@ fn blend(picture: &mut RgbImage, x: i64, y: i64, ink: Rgb<u8>, coverage: f32) {
     if let Some(pixel) = picture.get_pixel_mut_checked(x, y) {
         let coverage = coverage.clamp(0.0, 1.0);
         for (under, over) in pixel.0.iter_mut().zip(ink.0) {
-            *under = (f32::from(*under) * (1.0 - coverage) + f32::from(over) * coverage).round() as u8;
+            *under =
+                (f32::from(*under) * (1.0 - coverage) + f32::from(over) * coverage).round() as u8;
         }
     }
 }
@@ -122,7 +129,9 @@ fn ink_on(ground: Rgb<u8>) -> Rgb<u8> {
 
 /// Columns and rows of the smallest grid, at most as high as wide, that holds `count` tiles.
 pub(super) fn grid(count: usize) -> (usize, usize) {
-    let columns = (1..=count).find(|columns| columns * columns >= count).unwrap_or(1);
+    let columns = (1..=count)
+        .find(|columns| columns * columns >= count)
+        .unwrap_or(1);
     (columns, count.div_ceil(columns).max(1))
 }
 
@@ -134,7 +143,12 @@ mod tests {
     fn an_outline_stays_inside_its_box() {
         let mut picture = RgbImage::new(20, 20);
         let color = Rgb([200, 100, 50]);
-        outline(&mut picture, &BBox::from_corners(5.0, 5.0, 15.0, 15.0), 2.0, color);
+        outline(
+            &mut picture,
+            &BBox::from_corners(5.0, 5.0, 15.0, 15.0),
+            2.0,
+            color,
+        );
         assert_eq!(*picture.get_pixel(5, 5), color);
         assert_eq!(*picture.get_pixel(14, 14), color);
         assert_eq!(*picture.get_pixel(10, 10), Rgb([0, 0, 0]));
@@ -146,13 +160,29 @@ mod tests {
         let mut picture = RgbImage::new(120, 40);
         let ground = Rgb([255, 255, 255]);
         Pen::new().label(&mut picture, (110.0, -30.0), "person 7", 16.0, ground);
-        assert_eq!(*picture.get_pixel(119, 0), ground, "the ground reaches the edge");
-        assert!(picture.enumerate_pixels().any(|(x, y, pixel)| y < 16 && x > 60 && pixel.0[0] < 60), "letters are dark on it");
-        assert_eq!(*picture.get_pixel(60, 30), Rgb([0, 0, 0]), "nothing below it");
+        assert_eq!(
+            *picture.get_pixel(119, 0),
+            ground,
+            "the ground reaches the edge"
+        );
+        assert!(
+            picture
+                .enumerate_pixels()
+                .any(|(x, y, pixel)| y < 16 && x > 60 && pixel.0[0] < 60),
+            "letters are dark on it"
+        );
+        assert_eq!(
+            *picture.get_pixel(60, 30),
+            Rgb([0, 0, 0]),
+            "nothing below it"
+        );
     }
 
     #[test]
     fn four_cameras_stand_two_by_two_and_five_three_by_two() {
-        assert_eq!([1, 2, 4, 5, 9, 12].map(grid), [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (4, 3)]);
+        assert_eq!(
+            [1, 2, 4, 5, 9, 12].map(grid),
+            [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (4, 3)]
+        );
     }
 }

@@ -105,7 +105,7 @@ mod tests {
         let text = encode(&(Arc::new(Two) as Arc<dyn Report>));
         assert_eq!(
             text,
-            "# HELP nvr_frames_decoded Frames decoded.\n# TYPE nvr_frames_decoded counter\n\
+            "# HELP nvr_frames_decoded Frames decoded\n# TYPE nvr_frames_decoded counter\n\
              nvr_frames_decoded_total{source_id=\"0\"} 7.0\nnvr_frames_decoded_total{source_id=\"1\"} 8.0\n# EOF\n"
         );
     }

@@ -17,7 +17,9 @@ use crate::base::Heartbeats;
 
 /// The page could not be served.
 #[derive(Debug, thiserror::Error)]
-#[error("http = {address}: can't listen there ({source}); choose a free port of this machine, or leave --http away")]
+#[error(
+    "http = {address}: can't listen there ({source}); choose a free port of this machine, or leave --http away"
+)]
 pub struct PageError {
     address: SocketAddr,
     source: std::io::Error,

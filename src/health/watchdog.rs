@@ -64,8 +64,12 @@ impl Watchdog {
             .partition(|one| restartable(&one.stage) && self.may_recover(one));
         if !hopeless.is_empty() {
             for one in &hopeless {
-                error!(stage = one.stage, silent_s = one.silent_for.as_secs(), limit_s = one.limit.as_secs(),
-                    "stage is stuck; no longer feeding the watchdog");
+                error!(
+                    stage = one.stage,
+                    silent_s = one.silent_for.as_secs(),
+                    limit_s = one.limit.as_secs(),
+                    "stage is stuck; no longer feeding the watchdog"
+                );
             }
             return Verdict::Starving(hopeless);
         }
@@ -80,8 +84,12 @@ impl Watchdog {
             return Verdict::Well;
         }
         for one in &to_restart {
-            warn!(stage = one.stage, silent_s = one.silent_for.as_secs(), limit_s = one.limit.as_secs(),
-                "stage is stuck; restarting it alone");
+            warn!(
+                stage = one.stage,
+                silent_s = one.silent_for.as_secs(),
+                limit_s = one.limit.as_secs(),
+                "stage is stuck; restarting it alone"
+            );
             self.restarted.insert(one.stage.clone(), one.silent_for);
         }
         Verdict::Restart(to_restart)
@@ -135,10 +143,18 @@ mod tests {
         let mut watchdog = Watchdog::new(heartbeats, true);
         assert_eq!(watchdog.look(is_source), Verdict::Well);
         clock.advance(LIMIT + Duration::from_secs(1));
-        assert!(matches!(watchdog.look(is_source), Verdict::Restart(stuck) if stuck[0].stage == "source 3"));
-        assert_eq!(watchdog.look(is_source), Verdict::Well, "its restart has time");
+        assert!(
+            matches!(watchdog.look(is_source), Verdict::Restart(stuck) if stuck[0].stage == "source 3")
+        );
+        assert_eq!(
+            watchdog.look(is_source),
+            Verdict::Well,
+            "its restart has time"
+        );
         clock.advance(LIMIT + Duration::from_secs(1));
-        assert!(matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "source 3"));
+        assert!(
+            matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "source 3")
+        );
         source.beat();
         assert_eq!(watchdog.look(is_source), Verdict::Well);
     }
@@ -150,6 +166,8 @@ mod tests {
         let _worker = heartbeats.stage("detect", LIMIT);
         let mut watchdog = Watchdog::new(heartbeats, true);
         clock.advance(LIMIT * 2);
-        assert!(matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "detect"));
+        assert!(
+            matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "detect")
+        );
     }
 }

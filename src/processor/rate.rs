@@ -11,6 +11,8 @@ pub(super) struct RateLimit {
 }
 
 impl RateLimit {
+    const JITTER: Duration = Duration::from_millis(10);
+
     /// At most `max_fps` a second; no limit where absent.
     pub(super) fn new(max_fps: Option<f64>) -> Self {
         Self {
@@ -25,7 +27,7 @@ impl RateLimit {
             return true;
         };
         // Cameras' frames jitter by a few milliseconds: one that comes a little early is the one that is due.
-        let slack = interval / 8;
+        let slack = (interval / 8).min(Self::JITTER);
         if at + slack < self.due {
             return false;
         }
@@ -74,7 +76,9 @@ mod tests {
     fn admitted(limit: Option<f64>, fps: u32, seconds: u32) -> usize {
         let mut rate = RateLimit::new(limit);
         (0..fps * seconds)
-            .filter(|frame| rate.admits(Duration::from_secs(9) + Duration::from_secs(1) * *frame / fps))
+            .filter(|frame| {
+                rate.admits(Duration::from_secs(9) + Duration::from_secs(1) * *frame / fps)
+            })
             .count()
     }
 
@@ -90,7 +94,8 @@ mod tests {
     fn a_pause_is_not_made_up_for() {
         let mut rate = RateLimit::new(Some(10.0));
         assert!(rate.admits(Duration::from_secs(1)));
-        let burst = (0..10).filter(|ms| rate.admits(Duration::from_secs(60) + Duration::from_millis(*ms)));
+        let burst =
+            (0..10).filter(|ms| rate.admits(Duration::from_secs(60) + Duration::from_millis(*ms)));
         assert_eq!(burst.count(), 1);
     }
 

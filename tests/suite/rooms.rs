@@ -18,20 +18,40 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("watch", &["base", "config", "event", "bus"]),
     (
         "processor",
-        &["base", "config", "media", "detect", "track", "event", "bus", "health", "control"],
+        &[
+            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
+        ],
     ),
     (
         "demo",
         &[
-            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
+            "base",
+            "config",
+            "media",
+            "detect",
+            "track",
+            "event",
+            "bus",
+            "health",
+            "control",
             "processor",
         ],
     ),
     (
         "cli",
         &[
-            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
-            "watch", "processor", "demo",
+            "base",
+            "config",
+            "media",
+            "detect",
+            "track",
+            "event",
+            "bus",
+            "health",
+            "control",
+            "watch",
+            "processor",
+            "demo",
         ],
     ),
 ];
@@ -66,12 +86,17 @@ fn sources() -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut found,
+    );
     found
 }
 
 fn room_of(path: &Path) -> Option<String> {
-    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).ok()?;
+    let inside = path
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .ok()?;
     let mut parts = inside.components();
     let first = parts.next()?.as_os_str().to_str()?.to_owned();
     parts.next().map(|_| first)
@@ -93,7 +118,8 @@ fn names_crate(line: &str, name: &str) -> bool {
         let before = line[..at].chars().next_back();
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
     }) || line.trim_start().starts_with(&format!("use {name}"))
-        && !line.trim_start()[4 + name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        && !line.trim_start()[4 + name.len()..]
+            .starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
 #[test]
@@ -102,9 +128,9 @@ fn rooms_import_downwards_only() {
     let mut wrong = Vec::new();
     for path in sources() {
         let Some(room) = room_of(&path) else { continue };
-        let allowed = table
-            .get(room.as_str())
-            .unwrap_or_else(|| panic!("src/{room} is not in the table of rooms: say what it may use"));
+        let allowed = table.get(room.as_str()).unwrap_or_else(|| {
+            panic!("src/{room} is not in the table of rooms: say what it may use")
+        });
         let text = fs::read_to_string(&path).expect("a source file");
         for (number, line) in code(&text) {
             for part in line.split("crate::").skip(1) {
@@ -112,8 +138,14 @@ fn rooms_import_downwards_only() {
                     .chars()
                     .take_while(|c| c.is_alphanumeric() || *c == '_')
                     .collect();
-                if used != room && table.contains_key(used.as_str()) && !allowed.contains(&used.as_str()) {
-                    wrong.push(format!("{}:{number}: {room} may not use {used}", path.display()));
+                if used != room
+                    && table.contains_key(used.as_str())
+                    && !allowed.contains(&used.as_str())
+                {
+                    wrong.push(format!(
+                        "{}:{number}: {room} may not use {used}",
+                        path.display()
+                    ));
                 }
             }
             assert!(
@@ -135,7 +167,10 @@ fn each_foreign_world_has_one_owner() {
         for (number, line) in code(&text) {
             for (name, owner) in OWNERS {
                 if room != *owner && names_crate(line, name) {
-                    wrong.push(format!("{}:{number}: {name} belongs to {owner}", path.display()));
+                    wrong.push(format!(
+                        "{}:{number}: {name} belongs to {owner}",
+                        path.display()
+                    ));
                 }
             }
         }
@@ -146,7 +181,10 @@ fn each_foreign_world_has_one_owner() {
 #[test]
 fn the_reader_of_use_lines_tells_a_crate_from_a_namesake() {
     assert!(names_crate("use ort::session::Session;", "ort"));
-    assert!(names_crate("    let session = ort::init_from(path)?;", "ort"));
+    assert!(names_crate(
+        "    let session = ort::init_from(path)?;",
+        "ort"
+    ));
     assert!(!names_crate("use crate::support::port;", "ort"));
     assert!(!names_crate("let x = effort::new();", "ort"));
     assert!(!names_crate("use gstreamer_app::AppSink;", "gstreamer"));
