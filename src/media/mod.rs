@@ -2,5 +2,7 @@
 //! names GStreamer and V4L2.
 
 mod source;
+#[cfg(feature = "testcam")]
+pub mod testcam;
 
 pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};

@@ -1,3 +1,6 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
 mod rooms;
+mod support;
+#[cfg(feature = "testcam")]
+mod testcam;

@@ -1,0 +1,227 @@
+//! A video file as access units in memory: demultiplexed once, never decoded, shared by all cameras that show it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use super::TestcamError;
+
+/// A file as it is played again and again.
+#[derive(Debug)]
+pub(super) struct Clip {
+    /// H.264 or H.265 with its parameter sets, as the payloader takes it.
+    pub(super) caps: gst::Caps,
+    /// In the order of decoding; the first is a key frame.
+    pub(super) units: Vec<AccessUnit>,
+    /// From the first access unit to where the next round begins.
+    pub(super) period: Duration,
+}
+
+/// One coded picture.
+#[derive(Debug)]
+pub(super) struct AccessUnit {
+    /// Its bytes, length-prefixed; timestamps are set when it is sent.
+    pub(super) buffer: gst::Buffer,
+    /// When it is sent, from the clip's start.
+    pub(super) sent: Duration,
+    /// When it is shown; later than `sent` where pictures were reordered.
+    pub(super) shown: Duration,
+    /// Whether decoding can start here.
+    pub(super) key: bool,
+}
+
+/// Larger files would fill the memory: cut a piece out of them.
+const LARGEST_FILE_BYTES: u64 = 1 << 30;
+/// Longest time until the whole file is read.
+const LOAD_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(60);
+/// Duration of a last access unit that doesn't tell its own.
+const DEFAULT_FRAME: Duration = Duration::from_millis(40);
+
+impl Clip {
+    /// Reads a file's first video stream. Blocks for as long as reading takes.
+    pub(super) fn load(path: &Path) -> Result<Self, TestcamError> {
+        let unusable = |message: String| TestcamError::File {
+            path: path.to_owned(),
+            message,
+        };
+        let bytes = std::fs::metadata(path)
+            .map_err(|error| unusable(error.to_string()))?
+            .len();
+        if bytes > LARGEST_FILE_BYTES {
+            return Err(unusable(format!(
+                "has {bytes} bytes, at most {LARGEST_FILE_BYTES} are held in memory; cut it shorter"
+            )));
+        }
+        let pipeline = demultiplexer(path).map_err(|error| unusable(error.to_string()))?;
+        let read = read_all(&pipeline);
+        // A pipeline that is dropped while it runs would leak its threads.
+        let stopped = pipeline.set_state(gst::State::Null);
+        let samples = read.map_err(unusable)?;
+        stopped.map_err(|error| unusable(error.to_string()))?;
+        Self::from_samples(samples).map_err(unusable)
+    }
+
+    /// Which codec it is: `h264` or `h265`.
+    pub(super) fn codec(&self) -> &'static str {
+        match self.caps.structure(0).map(|caps| caps.name().as_str()) {
+            Some("video/x-h265") => "h265",
+            _ => "h264",
+        }
+    }
+
+    fn from_samples(samples: Vec<gst::Sample>) -> Result<Self, String> {
+        let mut units: Vec<AccessUnit> = Vec::with_capacity(samples.len());
+        let mut first_caps = None;
+        let mut start = None;
+        let mut last_duration = None;
+        for sample in samples {
+            let (Some(buffer), Some(caps)) = (sample.buffer_owned(), sample.caps()) else {
+                continue;
+            };
+            let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+            if units.is_empty() && !key {
+                continue;
+            }
+            match &first_caps {
+                None => first_caps = Some(caps.to_owned()),
+                Some(first) if codec_data(first) != codec_data(caps) => {
+                    return Err("changes its format midway; cut it there".to_owned());
+                }
+                Some(_) => {}
+            }
+            let pts = buffer.pts().or(buffer.dts());
+            let (Some(pts), Some(dts)) = (pts, buffer.dts().or(pts)) else {
+                return Err("has an access unit without a time".to_owned());
+            };
+            let start = *start.get_or_insert(dts);
+            last_duration = buffer.duration().map(Duration::from);
+            units.push(AccessUnit {
+                sent: dts.saturating_sub(start).into(),
+                shown: pts.saturating_sub(start).into(),
+                buffer,
+                key,
+            });
+        }
+        let (Some(caps), Some(last)) = (first_caps, units.last()) else {
+            return Err("has no H.264 or H.265 key frame".to_owned());
+        };
+        let apart = match units.len() {
+            1 => DEFAULT_FRAME,
+            count => last.sent / (count as u32 - 1),
+        };
+        let step = last_duration
+            .filter(|step| !step.is_zero())
+            .unwrap_or(apart);
+        Ok(Self {
+            period: last.sent + step,
+            caps,
+            units,
+        })
+    }
+}
+
+fn codec_data(caps: &gst::CapsRef) -> Option<gst::Buffer> {
+    caps.structure(0)?.get("codec_data").ok()
+}
+
+/// `filesrc ! parsebin`, and behind whichever video stream it finds, a parser that gives whole access units.
+fn demultiplexer(path: &Path) -> Result<gst::Pipeline, gst::glib::BoolError> {
+    let pipeline = gst::Pipeline::new();
+    let location: PathBuf = path.to_owned();
+    let source = gst::ElementFactory::make("filesrc")
+        .property("location", location)
+        .build()?;
+    let parse = gst::ElementFactory::make("parsebin").build()?;
+    let sink = gst_app::AppSink::builder()
+        .name("units")
+        .sync(false)
+        .max_buffers(64)
+        .build();
+    pipeline.add_many([&source, &parse, sink.upcast_ref()])?;
+    source.link(&parse)?;
+    let weak = pipeline.downgrade();
+    parse.connect_pad_added(move |_, pad| {
+        if let Some(pipeline) = weak.upgrade()
+            && let Err(error) = link_stream(&pipeline, pad, &sink)
+        {
+            gst::element_error!(pipeline, gst::StreamError::Failed, ["{error}"]);
+        }
+    });
+    Ok(pipeline)
+}
+
+fn link_stream(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    sink: &gst_app::AppSink,
+) -> Result<(), gst::glib::BoolError> {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    let name = caps.structure(0).map(|caps| caps.name().to_string());
+    let (parser, wanted) = match name.as_deref() {
+        Some("video/x-h264") => ("h264parse", "video/x-h264,stream-format=avc,alignment=au"),
+        Some("video/x-h265") => ("h265parse", "video/x-h265,stream-format=hvc1,alignment=au"),
+        _ => return discard(pipeline, pad),
+    };
+    let entry = sink.static_pad("sink");
+    if entry.is_none_or(|entry| entry.is_linked()) {
+        return discard(pipeline, pad);
+    }
+    sink.set_caps(Some(&wanted.parse()?));
+    let parser = gst::ElementFactory::make(parser).build()?;
+    pipeline.add(&parser)?;
+    parser.link(sink)?;
+    parser.sync_state_with_parent()?;
+    let entry = parser
+        .static_pad("sink")
+        .ok_or_else(|| gst::glib::bool_error!("a parser without an entry"))?;
+    pad.link(&entry)
+        .map_err(|error| gst::glib::bool_error!("can't link a parser: {error}"))?;
+    Ok(())
+}
+
+/// Audio and further streams: an unlinked pad would end the pipeline.
+fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::BoolError> {
+    let sink = gst::ElementFactory::make("fakesink")
+        .property("sync", false)
+        .property("async", false)
+        .build()?;
+    pipeline.add(&sink)?;
+    sink.sync_state_with_parent()?;
+    if let Some(entry) = sink.static_pad("sink") {
+        pad.link(&entry)
+            .map_err(|error| gst::glib::bool_error!("can't discard a stream: {error}"))?;
+    }
+    Ok(())
+}
+
+fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, String> {
+    let sink = pipeline
+        .by_name("units")
+        .and_downcast::<gst_app::AppSink>()
+        .ok_or("lost its sink")?;
+    let bus = pipeline.bus().ok_or("has no bus")?;
+    pipeline
+        .set_state(gst::State::Playing)
+        .map_err(|error| error.to_string())?;
+    let deadline = std::time::Instant::now() + Duration::from(LOAD_LIMIT);
+    let mut samples = Vec::new();
+    while std::time::Instant::now() < deadline {
+        // An error message ends the wait early; the time-out only bounds how late it is noticed.
+        if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(100)) {
+            samples.push(sample);
+        } else if sink.is_eos() {
+            return Ok(samples);
+        } else if let Some(message) =
+            bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Eos])
+        {
+            match message.view() {
+                gst::MessageView::Error(error) => return Err(error.error().to_string()),
+                _ => return Ok(samples),
+            }
+        }
+    }
+    Err(format!("was not read within {LOAD_LIMIT}"))
+}

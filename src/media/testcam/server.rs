@@ -1,0 +1,269 @@
+//! GStreamer's RTSP server on a thread of its own: mount points, login, TLS, and the wiring of each session's pipeline to its camera.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_rtsp as gst_rtsp;
+use gstreamer_rtsp_server as rtsp;
+use gstreamer_rtsp_server::prelude::*;
+
+use super::camera::Shared;
+use super::{LoginScheme, TestcamError, TestcamOptions};
+
+/// A camera as the server mounts it.
+#[derive(Debug)]
+pub(super) struct Mount {
+    /// With a leading slash.
+    pub(super) path: String,
+    /// `h264` or `h265`.
+    pub(super) codec: &'static str,
+    /// Whether RTCP is sent at all.
+    pub(super) sender_reports: bool,
+    /// The camera.
+    pub(super) camera: Arc<Shared>,
+}
+
+/// The running server; dropping it ends all sessions.
+#[derive(Debug)]
+pub(super) struct Server {
+    server: rtsp::RTSPServer,
+    port: u16,
+    main_loop: glib::MainLoop,
+    listener: Option<glib::SourceId>,
+    context: glib::MainContext,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The one role; the server has no other users.
+const ROLE: &str = "viewer";
+/// RFC 3550 asks for 5 s between reports; cameras in the field send their first within a second.
+const REPORT_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(1);
+/// How often sessions whose client fell silent are looked for.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Listens, and serves the mounts.
+    pub(super) fn start(
+        options: &TestcamOptions,
+        mounts: Vec<Mount>,
+    ) -> Result<Self, TestcamError> {
+        let server = rtsp::RTSPServer::new();
+        server.set_address(&options.bind.to_string());
+        server.set_service(&options.port.to_string());
+        let points = server
+            .mount_points()
+            .ok_or_else(|| TestcamError::Start("the server has no mount points".to_owned()))?;
+        let restricted = configure_auth(&server, options)?;
+        for mount in mounts {
+            points.add_factory(
+                &mount.path.clone(),
+                factory(mount, options.shared, restricted),
+            );
+        }
+        let context = glib::MainContext::new();
+        let listener = server
+            .attach(Some(&context))
+            .map_err(|_| TestcamError::Bind {
+                address: options.bind,
+                port: options.port,
+            })?;
+        let port = u16::try_from(server.bound_port()).unwrap_or(options.port);
+        let main_loop = glib::MainLoop::new(Some(&context), false);
+        let thread = run(&server, &context, &main_loop)?;
+        Ok(Self {
+            server,
+            port,
+            main_loop,
+            listener: Some(listener),
+            context,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends all sessions; clients may come again.
+    pub(super) fn drop_clients(&self) {
+        if let Some(pool) = self.server.session_pool() {
+            pool.filter(Some(&mut |_, _| rtsp::RTSPFilterResult::Remove));
+        }
+        self.server
+            .client_filter(Some(&mut |_, _| rtsp::RTSPFilterResult::Remove));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Not SourceId::remove, which looks in the default context only.
+        if let Some(source) = self
+            .listener
+            .take()
+            .and_then(|listener| self.context.find_source_by_id(&listener))
+        {
+            source.destroy();
+        }
+        self.drop_clients();
+        self.main_loop.quit();
+        if let Some(thread) = self.thread.take() {
+            // A panic was already reported by its own hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(
+    server: &rtsp::RTSPServer,
+    context: &glib::MainContext,
+    main_loop: &glib::MainLoop,
+) -> Result<JoinHandle<()>, TestcamError> {
+    let pool = server.session_pool();
+    let cleanup =
+        glib::timeout_source_new(CLEANUP_INTERVAL, None, glib::Priority::LOW, move || {
+            if let Some(pool) = &pool {
+                pool.cleanup();
+            }
+            glib::ControlFlow::Continue
+        });
+    cleanup.attach(Some(context));
+    let (context, main_loop) = (context.clone(), main_loop.clone());
+    std::thread::Builder::new()
+        .name("testcam-rtsp".to_owned())
+        .spawn(move || {
+            let ran = context.with_thread_default(|| main_loop.run());
+            cleanup.destroy();
+            if let Err(error) = ran {
+                tracing::error!(%error, "the test cameras' server could not run");
+            }
+        })
+        .map_err(|error| TestcamError::Start(error.to_string()))
+}
+
+/// Login and TLS; true where media need the role to be seen.
+fn configure_auth(
+    server: &rtsp::RTSPServer,
+    options: &TestcamOptions,
+) -> Result<bool, TestcamError> {
+    if options.login.is_none() && options.tls.is_none() {
+        return Ok(false);
+    }
+    let auth = rtsp::RTSPAuth::new();
+    let mut token = rtsp::RTSPToken::builder()
+        .field(rtsp::RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
+        .build();
+    match &options.login {
+        None => auth.set_default_token(Some(&mut token)),
+        Some(login) => {
+            let (user, password) = (
+                login.credentials.username.reveal(),
+                login.credentials.password.reveal(),
+            );
+            match login.scheme {
+                LoginScheme::Basic => {
+                    auth.set_supported_methods(gst_rtsp::RTSPAuthMethod::Basic);
+                    auth.add_basic(&rtsp::RTSPAuth::make_basic(user, password), &token);
+                }
+                LoginScheme::Digest => {
+                    auth.set_supported_methods(gst_rtsp::RTSPAuthMethod::Digest);
+                    auth.add_digest(user, password, &token);
+                }
+            }
+        }
+    }
+    if let Some(files) = &options.tls {
+        let certificate = gstreamer_tls::certificate(files)?;
+        auth.set_tls_certificate(Some(&certificate));
+    }
+    server.set_auth(Some(&auth));
+    Ok(true)
+}
+
+/// Reading a certificate and its key.
+mod gstreamer_tls {
+    use super::super::{TestcamError, TestcamTls};
+
+    pub(super) fn certificate(files: &TestcamTls) -> Result<gio::TlsCertificate, TestcamError> {
+        gio::TlsCertificate::from_files(&files.certificate, &files.key).map_err(|error| {
+            TestcamError::Certificate {
+                path: files.certificate.clone(),
+                message: error.to_string(),
+            }
+        })
+    }
+}
+
+fn factory(mount: Mount, shared: bool, restricted: bool) -> rtsp::RTSPMediaFactory {
+    let factory = rtsp::RTSPMediaFactory::new();
+    // Waiting data is bounded by the camera's thread, in groups of pictures, not by bytes here.
+    factory.set_launch(&format!(
+        "( appsrc name=source is-live=true format=time max-bytes=0 max-buffers=0 max-time=0 \
+         ! rtp{}pay name=pay0 pt=96 config-interval=-1 aggregate-mode=zero-latency )",
+        mount.codec
+    ));
+    factory.set_shared(shared);
+    factory.set_clock(Some(&mount.camera.clock));
+    factory.set_publish_clock_mode(rtsp::RTSPPublishClockMode::None);
+    factory.set_enable_rtcp(mount.sender_reports);
+    if restricted {
+        factory.add_role_from_structure(
+            &gst::Structure::builder(ROLE)
+                .field(rtsp::RTSP_PERM_MEDIA_FACTORY_ACCESS, true)
+                .field(rtsp::RTSP_PERM_MEDIA_FACTORY_CONSTRUCT, true)
+                .build(),
+        );
+    }
+    factory.connect_media_configure(move |_, media| configure_media(media, &mount.camera));
+    factory
+}
+
+fn configure_media(media: &rtsp::RTSPMedia, camera: &Arc<Shared>) {
+    let source = media
+        .element()
+        .downcast_ref::<gst::Bin>()
+        .and_then(|bin| bin.by_name("source"))
+        .and_downcast::<gst_app::AppSrc>();
+    let Some(source) = source else {
+        tracing::error!("a test camera's session has no source");
+        return;
+    };
+    let viewer = Mutex::new(Some(camera.add_viewer(source)));
+    let camera = Arc::downgrade(camera);
+    media.connect_unprepared(move |_| {
+        let viewer = viewer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(camera), Some(viewer)) = (camera.upgrade(), viewer) {
+            camera.remove_viewer(viewer);
+        }
+    });
+    media.connect_prepared(report_camera_time);
+}
+
+/// Sender reports carry the camera's clock, which counts from 1900 already, soon and often.
+fn report_camera_time(media: &rtsp::RTSPMedia) {
+    let rtpbin = media
+        .element()
+        .parent()
+        .and_downcast::<gst::Bin>()
+        .and_then(|pipeline| {
+            pipeline
+                .iterate_all_by_element_factory_name("rtpbin")
+                .next()
+                .ok()?
+        });
+    if let Some(rtpbin) = rtpbin {
+        rtpbin.set_property_from_str("ntp-time-source", "clock-time");
+        // A frame's time is when it was captured, not when it was sent.
+        rtpbin.set_property("rtcp-sync-send-time", false);
+    }
+    for index in 0..media.n_streams() {
+        if let Some(session) = media.stream(index).and_then(|stream| stream.rtpsession()) {
+            session.set_property("rtcp-min-interval", REPORT_INTERVAL.nseconds());
+        }
+    }
+}
