@@ -4,6 +4,7 @@
 
 mod backoff;
 mod clock;
+mod dirs;
 mod frame;
 mod geometry;
 mod heartbeat;
@@ -14,6 +15,7 @@ mod stop;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, unix_now};
+pub use dirs::{cache_dir, models_dirs};
 pub use frame::{
     CaptureClock, ColorMatrix, ColorRange, Colorimetry, DmaBuf, Frame, FrameMeta, HostPixels,
     PixelFormat, Pixels, Plane,

@@ -2,22 +2,71 @@
 
 pub mod out;
 
+mod config;
+mod logging;
+mod processor;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::ConfigProblems;
 
 /// Cameras to detections on MQTT.
 #[derive(Debug, Parser)]
 #[command(name = "nvr", version, about)]
 struct Cli {
+    /// How log lines are written to standard error; NVR_LOG or RUST_LOG filters them (`nvr=debug`)
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "NVR_LOG_FORMAT"
+    )]
+    log_format: logging::LogFormat,
+
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Look at cameras and publish what they see
+    Processor(processor::ProcessorArgs),
+    /// Write, show and check configuration files
+    Config(config::ConfigArgs),
+}
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
 pub fn main() -> ExitCode {
-    match Cli::parse().command {}
+    let cli = Cli::parse();
+    let log_format = cli.log_format;
+    let result = match cli.command {
+        Command::Processor(args) => {
+            logging::start(log_format);
+            processor::main(args)
+        }
+        Command::Config(args) => config::main(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            let is_config = err.chain().any(|cause| cause.is::<ConfigProblems>());
+            for line in format!("{err:#}").lines() {
+                out::error(format_args!("error: {line}"));
+            }
+            ExitCode::from(if is_config { 2 } else { 1 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -121,8 +121,8 @@ pub struct StreamSettings {
     pub start_limit: Duration,
 }
 
-/// Where pictures come from.
-#[derive(Debug, Clone, PartialEq)]
+/// Where pictures come from. Displayed as a URI that never holds a login: what logs, events and pages may show.
+#[derive(Clone, PartialEq)]
 pub enum Location {
     /// `rtsp://` or `rtsps://`, without user and password.
     Rtsp(Url),
@@ -212,6 +212,12 @@ pub struct ProcessorSettings {
     pub tracking: bool,
     /// How long the `scripted` backend takes over a frame.
     pub scripted_delay: Duration,
+    /// Longest time that a stage may go without progress before it counts as stuck.
+    pub stage_limit: Duration,
+    /// First wait before a failed source is tried again.
+    pub retry_first: Duration,
+    /// Longest wait before a failed source is tried again.
+    pub retry_longest: Duration,
 }
 
 /// Which model is wanted.

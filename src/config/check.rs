@@ -1,0 +1,309 @@
+//! Raw settings to settings, or every problem at once.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::document::Document;
+use super::duration::Span;
+use super::layers::Picked;
+use super::problem::Problems;
+use super::{
+    Environment, ModelChoice, MqttSettings, ProcessorSettings, RawMqtt, RawProcessor, RawSettings,
+    Secret, SecretRef, Settings, SourceSettings, TlsSettings, identity,
+};
+use crate::base::{SourceId, models_dirs};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What a check knows beside the value, and where it tells what it finds.
+pub(super) struct Checker<'a> {
+    pub(super) document: &'a Document,
+    pub(super) environment: &'a Environment,
+    /// The directory that secrets' relative file names start from.
+    pub(super) base: &'a Path,
+    pub(super) problems: &'a mut Problems,
+}
+
+impl Checker<'_> {
+    /// The settings; right only if no problem was told.
+    pub(super) fn settings(&mut self, raw: &RawSettings, picked: Option<&Picked>) -> Settings {
+        let mqtt = self.mqtt(&raw.mqtt, raw.processor.encoding);
+        let processor = self.processor(&raw.processor);
+        let http = raw.processor.http.as_ref().and_then(|address| {
+            let parsed = address.parse();
+            if parsed.is_err() {
+                let message = format!(
+                    "must be an address and a port such as 127.0.0.1:9100, got `{address}`"
+                );
+                self.tell("processor.http", message);
+            }
+            parsed.ok()
+        });
+        let first: Vec<PathBuf> = raw.models_dirs.iter().map(PathBuf::from).collect();
+        Settings {
+            instance_id: self.instance_id(raw.instance_id.as_deref()),
+            mqtt,
+            sources: self.sources(raw, picked),
+            processor,
+            models_dirs: models_dirs(&first),
+            http,
+            watchdog: raw.processor.watchdog,
+        }
+    }
+
+    pub(super) fn tell(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.add(path, self.document.origin(path), message);
+    }
+
+    fn instance_id(&mut self, given: Option<&str>) -> String {
+        let Some(id) = given else {
+            return identity::default_instance_id().0;
+        };
+        let longest = identity::LONGEST;
+        if id.is_empty() || id.len() > longest || !id.chars().all(identity::is_allowed) {
+            self.tell(
+                "instance_id",
+                format!("must be 1 to {longest} letters, digits, `-`, `_` and `.`, got `{id}`"),
+            );
+        }
+        id.to_owned()
+    }
+
+    fn mqtt(&mut self, raw: &RawMqtt, encoding: super::Encoding) -> MqttSettings {
+        if raw.host.is_empty()
+            || raw
+                .host
+                .contains(|c: char| c.is_whitespace() || "/@".contains(c))
+        {
+            self.tell(
+                "mqtt.host",
+                "must be a host name, an address or mqtt[s]://host:port",
+            );
+        }
+        let username = self.secret("mqtt.username", raw.username.as_ref());
+        let password = self.secret("mqtt.password", raw.password.as_ref());
+        if raw.password.is_some() && raw.username.is_none() {
+            self.tell("mqtt.password", "needs mqtt.username beside it");
+        }
+        let tls = raw.tls.as_ref().map(|tls| {
+            if tls.certificate.is_some() != tls.key.is_some() {
+                self.tell(
+                    "mqtt.tls",
+                    "certificate and key belong together; give both or neither",
+                );
+            }
+            TlsSettings {
+                ca: self.file("mqtt.tls.ca", tls.ca.as_deref()),
+                certificate: self.file("mqtt.tls.certificate", tls.certificate.as_deref()),
+                key: self.file("mqtt.tls.key", tls.key.as_deref()),
+            }
+        });
+        let default_port = if tls.is_some() { 8883 } else { 1883 };
+        let port = raw
+            .port
+            .map(|port| self.whole("mqtt.port", port, 1..=65535));
+        self.topic("mqtt.topic_root", &raw.topic_root);
+        let prefix = raw
+            .topic_prefix
+            .clone()
+            .unwrap_or_else(|| format!("{}/detections", raw.topic_root));
+        self.topic("mqtt.topic_prefix", &prefix);
+        for ours in ["processors", "walls", "sources", "fleet"] {
+            let taken = format!("{}/{ours}", raw.topic_root);
+            if prefix == taken || prefix.starts_with(&format!("{taken}/")) {
+                self.tell(
+                    "mqtt.topic_prefix",
+                    format!("{taken} holds other documents; choose another prefix"),
+                );
+            }
+        }
+        MqttSettings {
+            host: raw.host.clone(),
+            port: port.map_or(default_port, |port| port as u16),
+            username,
+            password,
+            tls,
+            topic_root: raw.topic_root.clone(),
+            detections_prefix: prefix,
+            qos: self.whole("mqtt.qos", raw.qos, 0..=2) as u8,
+            encoding,
+        }
+    }
+
+    fn topic(&mut self, path: &str, topic: &str) {
+        if topic.is_empty() || topic.len() > 200 {
+            self.tell(path, "must be 1 to 200 bytes long");
+        } else if topic.contains(['+', '#', '\0']) || topic.chars().any(char::is_control) {
+            self.tell(
+                path,
+                format!("must not hold + or #, which are wildcards, got `{topic}`"),
+            );
+        } else if topic.starts_with('$') || topic.split('/').any(str::is_empty) {
+            self.tell(
+                path,
+                format!("must not begin with $ nor have an empty level, got `{topic}`"),
+            );
+        }
+    }
+
+    fn processor(&mut self, raw: &RawProcessor) -> ProcessorSettings {
+        let model = match &raw.model {
+            None => ModelChoice::Default,
+            Some(id) => {
+                let allowed = |c: char| identity::is_allowed(c);
+                if id.is_empty() || id.starts_with('.') || !id.chars().all(allowed) {
+                    self.tell("processor.model", format!("must be a model's id (letters, digits, `-`, `_` and `.`), got `{id}`; a file becomes a model by `nvr model import`"));
+                }
+                ModelChoice::Named(id.clone())
+            }
+        };
+        let threads = raw
+            .threads
+            .map(|threads| self.whole("processor.threads", threads, 1..=256) as usize);
+        let retry_longest = self.span(
+            "processor.retry_longest",
+            raw.retry_longest,
+            50 * MILLISECOND..=HOUR,
+        );
+        ProcessorSettings {
+            model,
+            backend: raw.backend,
+            iou: self.fraction("processor.iou", raw.iou),
+            threads,
+            tracking: raw.tracking,
+            scripted_delay: self.span(
+                "processor.scripted_delay",
+                raw.scripted_delay,
+                Duration::ZERO..=60 * SECOND,
+            ),
+            stage_limit: self.span("processor.stage_limit", raw.stage_limit, SECOND..=HOUR),
+            retry_first: self.span(
+                "processor.retry_first",
+                raw.retry_first,
+                50 * MILLISECOND..=retry_longest,
+            ),
+            retry_longest,
+        }
+    }
+
+    fn sources(
+        &mut self,
+        raw: &RawSettings,
+        picked: Option<&Picked>,
+    ) -> BTreeMap<SourceId, SourceSettings> {
+        // What cameras inherit is checked also where every camera has its own.
+        let inherited = self.inherited(&raw.processor);
+        let mut sources: BTreeMap<SourceId, SourceSettings> = BTreeMap::new();
+        let mut first_index: BTreeMap<SourceId, usize> = BTreeMap::new();
+        let cameras = raw.camera.as_deref().unwrap_or_default();
+        for (index, camera) in cameras.iter().enumerate() {
+            let path = format!("camera[{index}]");
+            let Some(source) = self.camera(&path, camera, &inherited) else {
+                continue;
+            };
+            if let Some(first) = first_index.get(&source.id) {
+                let message = format!("{} is camera[{first}]'s already; ids are unique", source.id);
+                self.tell(&format!("{path}.id"), message);
+                continue;
+            }
+            first_index.insert(source.id, index);
+            sources.insert(source.id, source);
+        }
+        if cameras.is_empty() {
+            self.tell(
+                "camera",
+                "no camera is configured; add a [[camera]], or give --n, --streams or --source",
+            );
+        }
+        if let Some(picked) = picked {
+            for id in &picked.ids {
+                if !cameras
+                    .iter()
+                    .any(|camera| camera.id == Some(i64::from(id.0)))
+                {
+                    let known: Vec<String> = sources.keys().map(ToString::to_string).collect();
+                    let message = format!(
+                        "there is no camera {id}; the file has {}; add it there or by --source {id}=URI",
+                        known.join(", ")
+                    );
+                    self.problems.add("camera", Some(&picked.origin), message);
+                }
+            }
+            sources.retain(|id, _| picked.ids.contains(id));
+        }
+        sources
+    }
+
+    pub(super) fn whole(&mut self, path: &str, value: i64, range: RangeInclusive<i64>) -> i64 {
+        if !range.contains(&value) {
+            self.tell(
+                path,
+                format!("must be {} to {}, got {value}", range.start(), range.end()),
+            );
+        }
+        value.clamp(*range.start(), *range.end())
+    }
+
+    pub(super) fn fraction(&mut self, path: &str, value: f64) -> f32 {
+        if !(0.0..=1.0).contains(&value) {
+            self.tell(path, format!("must be 0 to 1, got {value}"));
+        }
+        value as f32
+    }
+
+    pub(super) fn rate(&mut self, path: &str, fps: f64) -> f64 {
+        if !(fps > 0.0 && fps <= 1000.0) {
+            self.tell(
+                path,
+                format!("must be above 0 and at most 1000, got {fps}; leave it out for no limit"),
+            );
+        }
+        fps
+    }
+
+    pub(super) fn span(
+        &mut self,
+        path: &str,
+        value: Span,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        if !range.contains(&value.0) {
+            let (least, most) = (Span(*range.start()), Span(*range.end()));
+            self.tell(path, format!("must be {least} to {most}, got {value}"));
+        }
+        value.0
+    }
+
+    pub(super) fn class_names(&mut self, path: &str, classes: &[String]) -> Vec<String> {
+        if classes.is_empty() {
+            self.tell(
+                path,
+                "an empty list would publish nothing; leave it out for all classes",
+            );
+        } else if classes.iter().any(|class| class.trim().is_empty()) {
+            self.tell(path, "has an empty class name in it");
+        }
+        classes.to_vec()
+    }
+
+    pub(super) fn secret(&mut self, path: &str, secret: Option<&SecretRef>) -> Option<Secret> {
+        let resolved = secret?.resolve(self.environment, self.base);
+        resolved.map_err(|message| self.tell(path, message)).ok()
+    }
+
+    /// A file that has to be there; its path is absolute by now.
+    pub(super) fn file(&mut self, path: &str, file: Option<&str>) -> Option<PathBuf> {
+        let file = PathBuf::from(file?);
+        let readable = std::fs::File::open(&file).and_then(|opened| opened.metadata());
+        match readable {
+            Ok(meta) if meta.is_file() => {}
+            Ok(_) => self.tell(path, format!("{} is not a file", file.display())),
+            Err(err) => self.tell(path, format!("can't read {}: {err}", file.display())),
+        }
+        Some(file)
+    }
+}

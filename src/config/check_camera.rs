@@ -1,0 +1,243 @@
+//! The checks of one camera, and what it inherits from the processor.
+
+use std::time::Duration;
+
+use super::check::Checker;
+use super::duration::Span;
+use super::raw::{RawCameraTls, StreamChoice};
+use super::{
+    AnalysisSettings, Credentials, Location, RawCamera, RawProcessor, Secret, SourceSettings,
+    SourceTls, StreamSettings, UriText,
+};
+use crate::base::SourceId;
+
+const DEFAULT_JITTER_BUFFER: Duration = Duration::from_millis(50);
+const MOST_JITTER_BUFFER: Duration = Duration::from_secs(10);
+const STALL: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(500)..=Duration::from_secs(3600);
+const START: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
+
+/// What a camera has where it says nothing itself.
+pub(super) struct Inherited {
+    stream: StreamChoice,
+    analysis: AnalysisSettings,
+    stall_limit: Duration,
+    start_limit: Duration,
+}
+
+impl Checker<'_> {
+    pub(super) fn inherited(&mut self, raw: &RawProcessor) -> Inherited {
+        let classes = raw.classes.as_deref();
+        Inherited {
+            stream: raw.stream,
+            analysis: AnalysisSettings {
+                confidence: self.fraction("processor.confidence", raw.confidence),
+                classes: classes.map(|classes| self.class_names("processor.classes", classes)),
+                max_fps: raw.max_fps.map(|fps| self.rate("processor.max_fps", fps)),
+            },
+            stall_limit: self.span("processor.stall_limit", raw.stall_limit, STALL),
+            start_limit: self.span("processor.start_limit", raw.start_limit, START),
+        }
+    }
+
+    pub(super) fn camera(
+        &mut self,
+        path: &str,
+        raw: &RawCamera,
+        inherited: &Inherited,
+    ) -> Option<SourceSettings> {
+        let at = |key: &str| format!("{path}.{key}");
+        let id = match raw.id {
+            Some(id) => Some(SourceId(
+                self.whole(&at("id"), id, 0..=i64::from(u32::MAX)) as u32
+            )),
+            None => {
+                self.tell(
+                    &at("id"),
+                    "is missing; give every camera a number of its own",
+                );
+                None
+            }
+        };
+        if raw
+            .name
+            .as_ref()
+            .is_some_and(|name| name.chars().count() > 128 || name.chars().any(char::is_control))
+        {
+            self.tell(
+                &at("name"),
+                "must be at most 128 characters without line breaks",
+            );
+        }
+        let main = self.uri(&at("uri"), raw.uri.as_ref());
+        if raw.uri.is_none() {
+            self.tell(
+                &at("uri"),
+                "is missing; say where the camera is, rtsp://host/path for one",
+            );
+        }
+        let sub = self.uri(&at("sub_uri"), raw.sub_uri.as_ref());
+        let login = self.login(path, raw, [&main, &sub]);
+        let wants_sub = inherited.stream == StreamChoice::Sub && raw.sub_uri.is_some();
+        let chosen = if wants_sub { sub } else { main };
+        let stream = self.stream(
+            path,
+            raw,
+            inherited,
+            chosen.as_ref().map(|(location, _)| location),
+        );
+        let analysis = self.analysis(path, raw, &inherited.analysis);
+        let (location, in_uri) = chosen?;
+        let (tls, jitter_buffer, stall_limit, start_limit) = stream;
+        Some(SourceSettings {
+            id: id?,
+            name: raw.name.clone(),
+            stream: StreamSettings {
+                location,
+                credentials: in_uri.or(login),
+                transport: raw.transport,
+                jitter_buffer,
+                tls,
+                stall_limit,
+                start_limit,
+            },
+            analysis,
+        })
+    }
+
+    fn uri(
+        &mut self,
+        path: &str,
+        uri: Option<&UriText>,
+    ) -> Option<(Location, Option<Credentials>)> {
+        match uri?.parse(self.base) {
+            Ok(parsed) => Some(parsed),
+            Err(messages) => {
+                for message in messages {
+                    self.tell(path, message);
+                }
+                None
+            }
+        }
+    }
+
+    fn login(
+        &mut self,
+        path: &str,
+        raw: &RawCamera,
+        uris: [&Option<(Location, Option<Credentials>)>; 2],
+    ) -> Option<Credentials> {
+        let (user_path, password_path) = (format!("{path}.username"), format!("{path}.password"));
+        let username = self.secret(&user_path, raw.username.as_ref());
+        let password = self.secret(&password_path, raw.password.as_ref());
+        if raw.username.is_some() || raw.password.is_some() {
+            let in_uri = uris.iter().any(|uri| matches!(uri, Some((_, Some(_)))));
+            if in_uri {
+                self.tell(
+                    &user_path,
+                    "the URI holds a login as well; give it in one place",
+                );
+            }
+        }
+        if raw.password.is_some() && raw.username.is_none() {
+            self.tell(&password_path, format!("needs {user_path} beside it"));
+        }
+        Some(Credentials {
+            username: username?,
+            password: password.unwrap_or_else(|| Secret::new("")),
+        })
+    }
+
+    fn stream(
+        &mut self,
+        path: &str,
+        raw: &RawCamera,
+        inherited: &Inherited,
+        location: Option<&Location>,
+    ) -> (SourceTls, Duration, Duration, Duration) {
+        let is_plain = matches!(location, Some(Location::Rtsp(url)) if url.scheme() == "rtsp");
+        let tls = match &raw.tls {
+            None => SourceTls::default(),
+            Some(tls) => {
+                if is_plain && (tls.pin.is_some() || tls.ca.is_some()) {
+                    self.tell(&format!("{path}.tls"), "has no effect on rtsp://, which is not encrypted; write rtsps:// or leave it out");
+                }
+                self.camera_tls(path, tls)
+            }
+        };
+        let buffer = raw.jitter_buffer.unwrap_or(Span(DEFAULT_JITTER_BUFFER));
+        let range = Duration::ZERO..=MOST_JITTER_BUFFER;
+        let buffer = self.span(&format!("{path}.jitter_buffer"), buffer, range);
+        let stall_limit = match raw.stall_limit {
+            Some(limit) => self.span(&format!("{path}.stall_limit"), limit, STALL),
+            None => inherited.stall_limit,
+        };
+        let start_limit = match raw.start_limit {
+            Some(limit) => self.span(&format!("{path}.start_limit"), limit, START),
+            None => inherited.start_limit,
+        };
+        (tls, buffer, stall_limit, start_limit)
+    }
+
+    fn camera_tls(&mut self, path: &str, raw: &RawCameraTls) -> SourceTls {
+        let ca = self.file(&format!("{path}.tls.ca"), raw.ca.as_deref());
+        let pin = raw.pin.as_deref().and_then(|text| {
+            let pin = pin(text);
+            if pin.is_none() {
+                let message = "must be a SHA-256 of 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it";
+                self.tell(&format!("{path}.tls.pin"), message);
+            }
+            pin
+        });
+        if raw.ca.is_some() && raw.pin.is_some() {
+            self.tell(
+                &format!("{path}.tls"),
+                "a pinned certificate needs no authority; give ca or pin",
+            );
+        }
+        SourceTls {
+            ca,
+            pinned_sha256: pin,
+        }
+    }
+
+    fn analysis(
+        &mut self,
+        path: &str,
+        raw: &RawCamera,
+        inherited: &AnalysisSettings,
+    ) -> AnalysisSettings {
+        let at = |key: &str| format!("{path}.{key}");
+        AnalysisSettings {
+            confidence: match raw.confidence {
+                Some(confidence) => self.fraction(&at("confidence"), confidence),
+                None => inherited.confidence,
+            },
+            classes: match &raw.classes {
+                Some(classes) => Some(self.class_names(&at("classes"), classes)),
+                None => inherited.classes.clone(),
+            },
+            max_fps: match raw.max_fps {
+                Some(fps) => Some(self.rate(&at("max_fps"), fps)),
+                None => inherited.max_fps,
+            },
+        }
+    }
+}
+
+/// 64 hexadecimal digits, with colons between bytes or without.
+fn pin(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| *c != ':')
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits
+        .chunks_exact(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect();
+    (digits.len() == 64)
+        .then(|| bytes.try_into().ok())
+        .flatten()
+}

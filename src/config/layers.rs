@@ -1,0 +1,309 @@
+//! What the environment and the options change in the tree that the file gave, and the published short forms
+//! (`--n 6 --stream-server rtsp://host:8554`), which become cameras like any other.
+
+use serde_json::{Map, Value, json};
+
+use super::document::Document;
+use super::flags::{Flags, Spelling, StreamIds, absolute};
+use super::problem::Problems;
+use super::{Environment, Location, UriText};
+use crate::base::SourceId;
+
+const DEFAULT_STREAMS: u32 = 6;
+const MOST_STREAMS: u32 = 1024;
+const DEFAULT_SERVER: &str = "rtsp://localhost:8554";
+const DEFAULT_PATH: &str = "live{id}.stream";
+
+/// Splits a broker's URL that the file gave into host, port and TLS.
+pub(super) fn apply_file(document: &mut Document, problems: &mut Problems) {
+    let Some(Value::String(host)) = document.value("mqtt.host").cloned() else {
+        return;
+    };
+    let origin = document.origin("mqtt.host").unwrap_or_default().to_owned();
+    let port = document.value("mqtt.port").and_then(Value::as_i64);
+    let tls = document.value("mqtt.tls").is_some();
+    if tls && host.to_ascii_lowercase().starts_with("mqtt://") {
+        problems.add(
+            "mqtt.host",
+            Some(&origin),
+            "mqtt:// is without TLS, but mqtt.tls is given; write mqtts:// or leave mqtt.tls out",
+        );
+    }
+    apply_host(document, &host, port, &origin, problems);
+}
+
+/// Lays the environment's names for the broker's login over the tree.
+pub(super) fn apply_login(document: &mut Document, environment: &Environment) {
+    for (path, name) in [
+        ("mqtt.username", "MQTT_USERNAME"),
+        ("mqtt.password", "MQTT_PASSWORD"),
+    ] {
+        if environment.get(name).is_some() {
+            document.set(path, json!({ "env": name }), name);
+        }
+    }
+}
+
+/// Lays one layer's options over the tree, all but the cameras.
+pub(super) fn apply(
+    document: &mut Document,
+    flags: &Flags,
+    spelling: Spelling,
+    problems: &mut Problems,
+) {
+    if let Some(host) = &flags.mqtt_host {
+        let origin = spelling.of("mqtt-host");
+        let port = flags.mqtt_port.map(i64::from);
+        apply_host(document, host, port, &origin, problems);
+    }
+    if let Some(tls) = flags.mqtt_tls {
+        let origin = spelling.of("mqtt-tls");
+        let files = [&flags.mqtt_ca, &flags.mqtt_cert, &flags.mqtt_key];
+        if tls && document.value("mqtt.tls").is_none() {
+            document.set("mqtt.tls", json!({}), &origin);
+        } else if !tls && files.iter().any(|file| file.is_some()) {
+            problems.add(
+                "mqtt.tls",
+                Some(&origin),
+                "is off, but one of its files is given",
+            );
+        } else if !tls {
+            document.remove("mqtt.tls");
+        }
+    }
+    for (path, option, value) in flags.assignments() {
+        document.set(path, value, &spelling.of(option));
+    }
+    if !flags.models_dir.is_empty() {
+        let dirs = flags.models_dir.iter().map(|dir| absolute(dir)).collect();
+        document.set("models_dirs", dirs, &spelling.of("models-dir"));
+    }
+}
+
+/// Sets host, and of a URL its port, TLS and login as well.
+fn apply_host(
+    document: &mut Document,
+    host: &str,
+    port: Option<i64>,
+    origin: &str,
+    problems: &mut Problems,
+) {
+    if !host.contains("://") {
+        document.set("mqtt.host", json!(host), origin);
+        return;
+    }
+    const REMEDY: &str = "write mqtt://host:port or mqtts://host:port";
+    let mut refuse =
+        |what: &str| problems.add("mqtt.host", Some(origin), format!("{what}; {REMEDY}"));
+    let url = match url::Url::parse(host) {
+        Ok(url) if url.path().trim_matches('/').is_empty() && url.query().is_none() => url,
+        Ok(_) => return refuse("has more than a host and a port in it"),
+        Err(err) => return refuse(&format!("is no address ({err})")),
+    };
+    let tls = match url.scheme() {
+        "mqtt" | "tcp" => false,
+        "mqtts" | "ssl" => true,
+        scheme => return refuse(&format!("scheme must be mqtt or mqtts, got {scheme}")),
+    };
+    let Some(name) = url.host_str().filter(|name| !name.is_empty()) else {
+        return refuse("names no host");
+    };
+    match (url.port(), port) {
+        (Some(ours), Some(theirs)) if i64::from(ours) != theirs => {
+            return refuse(&format!("says port {ours}, the port beside it {theirs}"));
+        }
+        (None, Some(_)) => {}
+        (ours, _) => {
+            let port = ours.unwrap_or(if tls { 8883 } else { 1883 });
+            document.set("mqtt.port", json!(port), origin);
+        }
+    }
+    for (path, text) in [
+        ("mqtt.username", Some(url.username())),
+        ("mqtt.password", url.password()),
+    ] {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            let text = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+            document.set(path, json!(text), origin);
+        }
+    }
+    if !tls {
+        document.remove("mqtt.tls");
+    } else if document.value("mqtt.tls").is_none() {
+        document.set("mqtt.tls", json!({}), origin);
+    }
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    document.set("mqtt.host", json!(name), origin);
+}
+
+/// Which cameras of the tree are wanted, and who says so.
+pub(super) struct Picked {
+    /// Their ids.
+    pub(super) ids: Vec<SourceId>,
+    /// `--streams` or `NVR_STREAMS`.
+    pub(super) origin: String,
+}
+
+/// Makes the cameras of the short forms.
+///
+/// `--n` takes the place of the file's cameras. `--streams` picks among them, or names streams of the stream server
+/// where the file has none. `--source` adds a camera or gives one another address. Without any of these the file's
+/// cameras stand, and where it says nothing of cameras there are six of the stream server.
+pub(super) fn apply_cameras(
+    document: &mut Document,
+    layers: &[(&Flags, Spelling)],
+    problems: &mut Problems,
+) -> Option<Picked> {
+    let top = |option: &str| {
+        layers
+            .iter()
+            .rev()
+            .find(|(flags, _)| match option {
+                "stream-server" => flags.stream_server.is_some(),
+                _ => flags.n.is_some() || flags.streams.is_some(),
+            })
+            .map(|(flags, spelling)| (*flags, spelling.of(option)))
+    };
+    let in_file = document.tree.contains_key("camera");
+    let any_in_file = document
+        .value("camera")
+        .is_some_and(|cameras| cameras.as_array().is_none_or(|cameras| !cameras.is_empty()));
+    let any_source = layers.iter().any(|(flags, _)| !flags.source.is_empty());
+
+    let mut picked = None;
+    let chosen = top("streams");
+    let streams: Option<Vec<u32>> =
+        match chosen.as_ref().map(|(flags, _)| (flags.n, &flags.streams)) {
+            Some((Some(n), _)) if n > MOST_STREAMS => {
+                let message = format!("at most {MOST_STREAMS} streams, got {n}");
+                problems.add(
+                    "camera",
+                    Some(&top("n").map_or_else(String::new, |(_, n)| n)),
+                    message,
+                );
+                Some(Vec::new())
+            }
+            Some((Some(n), _)) => Some((0..n).collect()),
+            Some((None, Some(StreamIds(ids)))) if any_in_file => {
+                picked = Some(Picked {
+                    ids: ids.clone(),
+                    origin: top("streams").map_or_else(String::new, |(_, origin)| origin),
+                });
+                None
+            }
+            Some((None, Some(StreamIds(ids)))) => Some(ids.iter().map(|id| id.0).collect()),
+            _ if in_file || any_source => None,
+            _ => Some((0..DEFAULT_STREAMS).collect()),
+        };
+    if let Some(ids) = streams {
+        let (server, origin) = match top("stream-server") {
+            Some((flags, origin)) => (flags.stream_server.clone(), origin),
+            None => (None, "default of --stream-server".to_owned()),
+        };
+        let path = layers.iter().rev().find_map(|(flags, spelling)| {
+            Some((flags.stream_path.clone()?, spelling.of("stream-path")))
+        });
+        let server = server.unwrap_or_else(|| UriText::new(DEFAULT_SERVER));
+        let cameras = of_server(&ids, &server, &origin, path, problems);
+        document.set("camera", Value::Array(cameras), &origin);
+    }
+    for (flags, spelling) in layers {
+        let origin = spelling.of("source");
+        for source in &flags.source {
+            match apply_source(document, source, &origin) {
+                Ok(id) => {
+                    if let Some(picked) = &mut picked {
+                        picked.ids.push(id);
+                    }
+                }
+                Err(message) => problems.add("", Some(&origin), message),
+            }
+        }
+    }
+    picked
+}
+
+fn of_server(
+    ids: &[u32],
+    server: &UriText,
+    origin: &str,
+    path: Option<(String, String)>,
+    problems: &mut Problems,
+) -> Vec<Value> {
+    let here = std::path::Path::new("");
+    match server.parse(here) {
+        Ok((Location::Rtsp(_), _)) => {}
+        Ok(_) => problems.add(
+            "",
+            Some(origin),
+            "a stream server is written rtsp://host:8554",
+        ),
+        Err(messages) => {
+            for message in messages {
+                problems.add("", Some(origin), format!("the stream server {message}"));
+            }
+        }
+    }
+    let (path, path_origin) = path.unwrap_or_else(|| (DEFAULT_PATH.to_owned(), String::new()));
+    if ids.len() > 1 && !path.contains("{id}") {
+        let message =
+            format!("`{path}` is the same for every stream; put {{id}} where the id belongs");
+        problems.add("", Some(&path_origin), message);
+    }
+    let server = server.reveal().trim_end_matches('/');
+    let uri = |id: &u32| {
+        let path = path.replace("{id}", &id.to_string());
+        format!("{server}/{}", path.trim_start_matches('/'))
+    };
+    ids.iter()
+        .map(|id| json!({ "id": id, "uri": uri(id) }))
+        .collect()
+}
+
+/// Adds a camera, or changes how one is reached: what its analysis differs in stays.
+fn apply_source(
+    document: &mut Document,
+    source: &UriText,
+    origin: &str,
+) -> Result<SourceId, String> {
+    let refused = || "a source is written ID=URI, such as 3=rtsp://camera/path".to_owned();
+    let (id, uri) = source.reveal().split_once('=').ok_or_else(refused)?;
+    let id: u32 = id.trim().parse().map_err(|_| refused())?;
+    let uri = if super::location::is_plain_path(uri) {
+        absolute(uri)
+    } else {
+        uri.to_owned()
+    };
+    let cameras = document
+        .tree
+        .entry("camera")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    let Value::Array(cameras) = cameras else {
+        return Ok(SourceId(id));
+    };
+    let known = cameras
+        .iter()
+        .position(|camera| camera.get("id").and_then(Value::as_u64) == Some(u64::from(id)));
+    let index = known.unwrap_or_else(|| {
+        cameras.push(Value::Object(Map::new()));
+        cameras.len() - 1
+    });
+    if let Some(Value::Object(camera)) = cameras.get_mut(index) {
+        const REACHED_BY: [&str; 6] = [
+            "sub_uri",
+            "username",
+            "password",
+            "transport",
+            "jitter_buffer",
+            "tls",
+        ];
+        camera.retain(|key, _| !REACHED_BY.contains(&key.as_str()));
+        camera.insert("id".to_owned(), json!(id));
+        camera.insert("uri".to_owned(), json!(uri));
+    }
+    if known.is_none() {
+        document.note(&format!("camera[{index}]"), origin);
+    }
+    document.note(&format!("camera[{index}].uri"), origin);
+    Ok(SourceId(id))
+}

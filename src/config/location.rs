@@ -1,0 +1,329 @@
+//! A source's URI, as people write it, to where its pictures come from and the login that stood in it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Credentials, Location, Secret, TestPattern};
+use crate::base::Size;
+
+/// A source's URI as it was written. However it is printed or serialised, logins are left out.
+#[derive(Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct UriText(String);
+
+impl UriText {
+    /// Wraps what was written.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// What was written, logins included.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Makes a relative path absolute, from `base` on; leaves any other as it is.
+    pub(super) fn anchor(&mut self, base: &Path) {
+        if is_plain_path(&self.0)
+            && let Some(joined) = base.join(&self.0).to_str()
+        {
+            self.0 = joined.to_owned();
+        }
+    }
+
+    /// Where it leads, and the login in it. Relative paths start from `base`.
+    ///
+    /// # Errors
+    /// Every problem of the URI, none of them quoting a login.
+    pub fn parse(&self, base: &Path) -> Result<(Location, Option<Credentials>), Vec<String>> {
+        parse(&self.0, base)
+    }
+}
+
+impl fmt::Display for UriText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_login(&self.0))
+    }
+}
+
+impl fmt::Debug for UriText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for UriText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Location {
+    /// As a URI without logins, also those that some makers put into the path or query
+    /// (`/user=admin&password=…&channel=1`, Xiongmai and its relatives).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rtsp(url) => f.write_str(&without_login(url.as_str())),
+            Self::V4l2(path) => write!(f, "v4l2://{}", path.display()),
+            Self::File(path) | Self::Image(path) => match Url::from_file_path(path) {
+                Ok(url) => url.fmt(f),
+                Err(()) => path.display().fmt(f),
+            },
+            Self::TestPattern(pattern) => {
+                let TestPattern { size, fps, objects } = pattern;
+                let Size { width, height } = size;
+                write!(
+                    f,
+                    "test-pattern:?width={width}&height={height}&fps={fps}&objects={objects}"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// `text` without what stands before its last `@`, and with the values of login parameters masked.
+pub(super) fn without_login(text: &str) -> String {
+    const LOGIN_KEYS: [&str; 10] = [
+        "user", "username", "usr", "login", "password", "passwd", "pass", "pwd", "token", "auth",
+    ];
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let mut shown = scheme;
+    for part in rest.split_inclusive(['/', '?', '&', ';', '#']) {
+        match part.split_once('=') {
+            Some((key, value)) if LOGIN_KEYS.contains(&key.to_ascii_lowercase().as_str()) => {
+                shown.extend([key, "=***"]);
+                shown.extend(value.chars().last().filter(|c| "/?&;#".contains(*c)));
+            }
+            _ => shown.push_str(part),
+        }
+    }
+    shown
+}
+
+/// Whether this is the path of a file, and no URI.
+pub(super) fn is_plain_path(text: &str) -> bool {
+    scheme(text).is_none() && parse(text, Path::new("/")).is_ok()
+}
+
+type Parsed = Result<(Location, Option<Credentials>), Vec<String>>;
+
+fn parse(text: &str, base: &Path) -> Parsed {
+    if text.is_empty() {
+        return Err(vec![
+            "is empty; give rtsp://…, v4l2:///dev/video0, a file or test-pattern:".to_owned(),
+        ]);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(vec!["has a control character in it".to_owned()]);
+    }
+    let plain = |location| Ok((location, None));
+    let Some((scheme, rest)) = scheme(text) else {
+        return plain_path(text, base)
+            .map_err(|error| vec![error])
+            .and_then(plain);
+    };
+    match scheme.as_str() {
+        "rtsp" | "rtsps" => rtsp(text).map_err(|error| vec![error]),
+        "v4l2" => absolute(rest)
+            .filter(|path| path.file_name().is_some())
+            .ok_or_else(|| vec!["a V4L2 device is written v4l2:///dev/video0".to_owned()])
+            .and_then(|path| plain(Location::V4l2(path))),
+        "file" => absolute(rest)
+            .filter(|path| path.file_name().is_some())
+            .ok_or_else(|| {
+                vec!["a file is written file:///absolute/path, with three slashes, or as a plain path".to_owned()]
+            })
+            .and_then(|path| plain(file(path))),
+        "test-pattern" => {
+            test_pattern(rest).and_then(|pattern| plain(Location::TestPattern(pattern)))
+        }
+        other => Err(vec![format!(
+            "scheme must be rtsp, rtsps, v4l2, file or test-pattern, got {other}"
+        )]),
+    }
+}
+
+/// The lower-case scheme and what follows its colon. A word before a colon is a scheme where it is a known one or `//`
+/// follows: `viewer:secret@camera` is a login that lost its scheme, and not to be quoted.
+fn scheme(text: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let scheme = scheme.to_ascii_lowercase();
+    let known = ["rtsp", "rtsps", "v4l2", "file", "test-pattern"].contains(&scheme.as_str());
+    (known || (rest.starts_with("//") && scheme.chars().all(word))).then_some((scheme, rest))
+}
+
+/// The absolute path of `//[localhost]/path` or `/path`, percent-decoded.
+fn absolute(rest: &str) -> Option<PathBuf> {
+    let path = match rest.strip_prefix("//") {
+        Some(path) => path.strip_prefix("localhost").unwrap_or(path),
+        None => rest,
+    };
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    path.starts_with('/').then(|| PathBuf::from(path.as_ref()))
+}
+
+fn plain_path(text: &str, base: &Path) -> Result<Location, String> {
+    const VIDEO: [&str; 14] = [
+        "mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "mts", "flv", "h264", "264", "h265",
+        "265", "hevc",
+    ];
+    let path = Path::new(text);
+    let known = |path: &Path| {
+        is_image(path) || extension(path).is_some_and(|e| VIDEO.contains(&e.as_str()))
+    };
+    if !text.starts_with(['/', '.']) && !known(path) {
+        return Err("is neither a URI (rtsp://…) nor a path to a video or image; write other files as ./name or file:///path".to_owned());
+    }
+    if path.file_name().is_none() {
+        return Err("names a directory, not a file".to_owned());
+    }
+    Ok(file(base.join(path)))
+}
+
+fn file(path: PathBuf) -> Location {
+    if is_image(&path) {
+        Location::Image(path)
+    } else {
+        Location::File(path)
+    }
+}
+
+fn is_image(path: &Path) -> bool {
+    extension(path).is_some_and(|e| matches!(e.as_str(), "jpg" | "jpeg" | "png"))
+}
+
+fn extension(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_str()?.to_ascii_lowercase())
+}
+
+fn rtsp(text: &str) -> Result<(Location, Option<Credentials>), String> {
+    // `Url` reads `rtsp:host` and `rtsp:///path` too, as addresses without a host.
+    const REMEDY: &str = "write rtsp://host:554/path; in a login percent-encode @ as %40, / as %2F, # as %23, ? as %3F, or use username and password";
+    let mut url = Url::parse(text).map_err(|err| format!("is no address ({err}); {REMEDY}"))?;
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(format!("names no host; {REMEDY}"));
+    }
+    if url.port() == Some(0) {
+        return Err("port must be 1 to 65535, got 0".to_owned());
+    }
+    let after_host = &text[text.rfind('@').unwrap_or(0)..];
+    let in_path = url.path().contains('@')
+        || url.query().is_some_and(|query| query.contains('@'))
+        || url.fragment().is_some();
+    if in_path {
+        let what = if after_host.contains('#') && !url.path().contains('@') {
+            "#"
+        } else {
+            "@ or #"
+        };
+        return Err(format!("has a {what} behind the host; {REMEDY}"));
+    }
+    let decode = |part: &str, name: &str| {
+        percent_decode_str(part)
+            .decode_utf8()
+            .map(|text| Secret::new(text.into_owned()))
+            .map_err(|_| format!("the {name} in it is not UTF-8 after percent-decoding"))
+    };
+    let credentials = if url.username().is_empty() && url.password().is_none() {
+        None
+    } else {
+        Some(Credentials {
+            username: decode(url.username(), "user name")?,
+            password: decode(url.password().unwrap_or_default(), "password")?,
+        })
+    };
+    let stripped = url.set_username("").and_then(|()| url.set_password(None));
+    stripped.map_err(|()| format!("can't hold a login; {REMEDY}"))?;
+    Ok((Location::Rtsp(url), credentials))
+}
+
+/// Reads `[//]?width=…&height=…&fps=…&objects=…`.
+fn test_pattern(rest: &str) -> Result<TestPattern, Vec<String>> {
+    let mut pattern = TestPattern::default();
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let query = match rest.strip_prefix('?') {
+        Some(query) => query,
+        None if rest.is_empty() => "",
+        None => {
+            return Err(vec![
+                "a test pattern is written test-pattern:?width=1280&height=720&fps=25&objects=3"
+                    .to_owned(),
+            ]);
+        }
+    };
+    let mut problems = Vec::new();
+    for (key, value) in query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+    {
+        let result = match key {
+            "width" => side(value, 7680).map(|width| pattern.size.width = width),
+            "height" => side(value, 4320).map(|height| pattern.size.height = height),
+            "fps" => value
+                .parse()
+                .ok()
+                .filter(|fps| *fps > 0.0 && *fps <= 240.0)
+                .map(|fps| pattern.fps = fps)
+                .ok_or("must be above 0 and at most 240"),
+            "objects" => value
+                .parse()
+                .ok()
+                .filter(|objects| *objects <= 16)
+                .map(|objects| pattern.objects = objects)
+                .ok_or("must be 0 to 16"),
+            _ => {
+                problems.push(format!(
+                    "unknown test-pattern key `{key}`; known are width, height, fps and objects"
+                ));
+                Ok(())
+            }
+        };
+        if let Err(limit) = result {
+            problems.push(format!("test-pattern {key} {limit}, got `{value}`"));
+        }
+    }
+    if problems.is_empty() {
+        Ok(pattern)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Encoders and half-size chroma want even sides.
+fn side(value: &str, most: u32) -> Result<u32, &'static str> {
+    value
+        .parse()
+        .ok()
+        .filter(|side| (64..=most).contains(side) && side % 2 == 0)
+        .ok_or("must be an even number from 64 to 7680 (width) or 4320 (height)")
+}
+
+impl Default for TestPattern {
+    fn default() -> Self {
+        Self {
+            size: Size::new(1280, 720),
+            fps: 25.0,
+            objects: 3,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "location_tests.rs"]
+mod tests;

@@ -1,0 +1,202 @@
+//! Secrets by reference: where a user name or password is to be read, so that files and documents need not hold it.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Environment, Secret};
+
+/// A secret, or where it lies. Printing it gives `***` in the place of a plain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretRef {
+    /// The text itself.
+    Plain(Secret),
+    /// A variable of the environment.
+    Env(String),
+    /// A file, of which the first line counts: absolute, or in `$CREDENTIALS_DIRECTORY` (where systemd puts a unit's
+    /// credentials), else beside the configuration file.
+    File(PathBuf),
+}
+
+/// What a masked secret looks like.
+pub(super) const MASK: &str = "***";
+
+/// Longest secret: a file beyond it is some other file.
+const LONGEST_BYTES: u64 = 4096;
+
+impl SecretRef {
+    /// Reads the secret. `base` is the directory that a relative file name starts from.
+    ///
+    /// # Errors
+    /// Names the reference and the remedy, never the value.
+    pub fn resolve(&self, environment: &Environment, base: &Path) -> Result<Secret, String> {
+        let text = match self {
+            Self::Plain(secret) => {
+                if secret.reveal() == MASK {
+                    return Err(
+                        "is *** where a secret was masked; give the secret, { env = … } or { file = … }".to_owned()
+                    );
+                }
+                return Ok(secret.clone());
+            }
+            Self::Env(name) => environment.get(name).map(str::to_owned).ok_or_else(|| {
+                format!("the environment variable {name} is not set; set it for this process")
+            })?,
+            Self::File(name) => read(name, environment, base)?,
+        };
+        if text.is_empty() {
+            return Err(format!("{} is empty", self.place()));
+        }
+        Ok(Secret::new(text))
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::Plain(_) => "the secret".to_owned(),
+            Self::Env(name) => format!("the environment variable {name}"),
+            Self::File(name) => format!("the file {}", name.display()),
+        }
+    }
+}
+
+fn read(name: &Path, environment: &Environment, base: &Path) -> Result<String, String> {
+    let credentials = environment.get("CREDENTIALS_DIRECTORY");
+    let path = credentials
+        .map(|directory| Path::new(directory).join(name))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| base.join(name));
+    let shown = path.display();
+    let hint = match credentials {
+        None if name.is_relative() => " (CREDENTIALS_DIRECTORY is not set)",
+        _ => "",
+    };
+    let meta = std::fs::metadata(&path)
+        .map_err(|err| format!("can't read the secret file {shown}: {err}{hint}"))?;
+    if !meta.is_file() || meta.len() > LONGEST_BYTES {
+        return Err(format!(
+            "the secret file {shown} is no file of at most {LONGEST_BYTES} bytes"
+        ));
+    }
+    let text = std::fs::read_to_string(&path)
+        .map_err(|err| format!("can't read the secret file {shown}: {err}"))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+impl Serialize for SecretRef {
+    /// Always the mask: what is shown says that there is a secret, and not where.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand: serde's own messages would quote the value.
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let refused = || {
+            D::Error::custom(
+                "must be a text, { env = \"NAME\" } or { file = \"NAME\" }; the value is not shown",
+            )
+        };
+        if let serde_json::Value::String(text) = value {
+            return Ok(Self::Plain(Secret::new(text)));
+        }
+        let table = value.as_object().filter(|table| table.len() == 1);
+        let (kind, name) = table
+            .and_then(|table| table.iter().next())
+            .ok_or_else(refused)?;
+        match (kind.as_str(), name.as_str()) {
+            ("env", Some(name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            ("file", Some(name)) if !name.is_empty() => Ok(Self::File(name.into())),
+            _ => Err(refused()),
+        }
+    }
+}
+
+impl schemars::JsonSchema for SecretRef {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let reference = |kind: &str, description: &str| {
+            serde_json::json!({
+                "type": "object", "description": description, "additionalProperties": false,
+                "properties": { kind: { "type": "string", "minLength": 1 } }, "required": [kind]
+            })
+        };
+        schemars::json_schema!({
+            "description": "A secret by reference, or in plain text.",
+            "anyOf": [
+                reference("env", "A variable of the environment."),
+                reference("file", "A file, of which the first line counts: absolute, or in $CREDENTIALS_DIRECTORY, else beside the configuration file."),
+                { "type": "string" }
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(json: serde_json::Value) -> Result<SecretRef, String> {
+        serde_json::from_value(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_environment_or_its_absence_is_told_by_name() {
+        let environment = Environment::from_pairs([("CAM_PW", "hunter2")]);
+        let resolve =
+            |name: &str| SecretRef::Env(name.to_owned()).resolve(&environment, Path::new("/"));
+        assert_eq!(resolve("CAM_PW"), Ok(Secret::new("hunter2")));
+        assert_eq!(
+            resolve("CAM_PX"),
+            Err("the environment variable CAM_PX is not set; set it for this process".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_file_is_sought_in_the_credentials_directory_then_beside_the_configuration() {
+        let credentials = tempfile::tempdir().expect("a directory");
+        let base = tempfile::tempdir().expect("a directory");
+        std::fs::write(base.path().join("camera-0"), "beside\n").expect("written");
+        let environment = Environment::from_pairs([(
+            "CREDENTIALS_DIRECTORY",
+            credentials.path().to_str().expect("text"),
+        )]);
+        let secret = SecretRef::File("camera-0".into());
+        assert_eq!(
+            secret.resolve(&environment, base.path()),
+            Ok(Secret::new("beside"))
+        );
+        std::fs::write(credentials.path().join("camera-0"), "systemd's\n").expect("written");
+        assert_eq!(
+            secret.resolve(&environment, base.path()),
+            Ok(Secret::new("systemd's"))
+        );
+    }
+
+    #[test]
+    fn an_error_never_quotes_the_value() {
+        for json in [
+            serde_json::json!(4711),
+            serde_json::json!({ "env": 4711 }),
+            serde_json::json!({ "value": "4711" }),
+            serde_json::json!({ "env": "A", "file": "4711" }),
+        ] {
+            let error = reference(json).expect_err("no reference");
+            assert!(!error.contains("4711"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_shown_mask_is_not_taken_for_a_password() {
+        let shown = SecretRef::Plain(Secret::new("***"));
+        let error = shown
+            .resolve(&Environment::default(), Path::new("/"))
+            .expect_err("masked");
+        assert!(error.contains("masked"), "{error}");
+    }
+}

@@ -1,0 +1,191 @@
+//! Where a process's configuration comes from, kept so that it can be read again.
+
+use std::path::{Path, PathBuf};
+
+use super::check::Checker;
+use super::document::Document;
+use super::flags::{Flags, Spelling};
+use super::problem::{ConfigProblems, Problem, Problems};
+use super::{Environment, RawSettings, Settings, identity, layers, read};
+
+/// The layers of a configuration: options over environment over file over defaults. Reading it again reads the file
+/// again under the same options and environment.
+#[derive(Debug, Clone)]
+pub struct ConfigSource {
+    flags: Flags,
+    environment: Environment,
+    body: Body,
+}
+
+/// What takes the file's place.
+#[derive(Clone)]
+enum Body {
+    File,
+    Json(serde_json::Value),
+    Toml(String),
+}
+
+impl std::fmt::Debug for Body {
+    /// Documents may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File => "file",
+            Self::Json(_) => "JSON document",
+            Self::Toml(_) => "TOML document",
+        })
+    }
+}
+
+/// Settings, and the same as one would write them down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// Checked.
+    pub settings: Settings,
+    /// Every layer merged, the short forms spelled out, logins masked when serialised.
+    pub raw: RawSettings,
+    /// What is worth a line in the log.
+    pub warnings: Vec<String>,
+}
+
+impl ConfigSource {
+    /// Options over an environment; the file is named by one of the two, or there is none.
+    pub fn new(flags: Flags, environment: Environment) -> Self {
+        Self {
+            flags,
+            environment,
+            body: Body::File,
+        }
+    }
+
+    /// The same options and environment over a JSON document of the file's structure.
+    pub fn with_document(&self, document: serde_json::Value) -> Self {
+        Self {
+            body: Body::Json(document),
+            ..self.clone()
+        }
+    }
+
+    /// The same options and environment over a TOML document of the file's structure.
+    pub fn with_toml(&self, document: impl Into<String>) -> Self {
+        Self {
+            body: Body::Toml(document.into()),
+            ..self.clone()
+        }
+    }
+
+    /// The configuration file, where there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        let named = self.flags.config.as_deref();
+        let named = named.or_else(|| self.environment.get("NVR_CONFIG"));
+        named.map(PathBuf::from)
+    }
+
+    /// Reads every layer and checks what results.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn load(&self) -> Result<Settings, ConfigProblems> {
+        self.load_all().map(|loaded| loaded.settings)
+    }
+
+    /// Like [`ConfigSource::load`], with the merged layers and the warnings.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn load_all(&self) -> Result<Loaded, ConfigProblems> {
+        let mut problems = Problems::default();
+        let environment = Flags::of_environment(&self.environment, &mut problems);
+        let mut document = match self.document() {
+            Ok(document) => document,
+            Err(found) => {
+                for Problem {
+                    path,
+                    origin,
+                    message,
+                } in found
+                {
+                    problems.add(&path, origin.as_deref(), message);
+                }
+                return Err(problems.into_error());
+            }
+        };
+        let over = [
+            (&environment, Spelling::Variable),
+            (&self.flags, Spelling::Option),
+        ];
+        layers::apply_file(&mut document, &mut problems);
+        layers::apply_login(&mut document, &self.environment);
+        for (flags, spelling) in over {
+            layers::apply(&mut document, flags, spelling, &mut problems);
+        }
+        let picked = layers::apply_cameras(&mut document, &over, &mut problems);
+
+        let base = self.base();
+        let mut raw = read::read(&mut document, &mut problems);
+        raw.anchor(&base);
+        let mut checker = Checker {
+            document: &document,
+            environment: &self.environment,
+            base: &base,
+            problems: &mut problems,
+        };
+        let settings = checker.settings(&raw, picked.as_ref());
+        let warnings = warnings(&raw);
+        raw.instance_id = Some(settings.instance_id.clone());
+        if let (Some(cameras), Some(picked)) = (&mut raw.camera, &picked) {
+            cameras.retain(|camera| {
+                picked
+                    .ids
+                    .iter()
+                    .any(|id| camera.id == Some(i64::from(id.0)))
+            });
+        }
+        problems.or(Loaded {
+            settings,
+            raw,
+            warnings,
+        })
+    }
+
+    fn document(&self) -> Result<Document, Vec<Problem>> {
+        match (&self.body, self.file()) {
+            (Body::Json(value), _) => Document::from_json(value.clone()),
+            (Body::Toml(text), _) => Document::from_toml(text, "document"),
+            (Body::File, None) => Ok(Document::default()),
+            (Body::File, Some(path)) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(&path).map_err(|err| {
+                    let problem = Problem {
+                        path: String::new(),
+                        origin: Some(name.clone()),
+                        message: format!("can't read the configuration file: {err}"),
+                    };
+                    vec![problem]
+                })?;
+                Document::from_toml(&text, &name)
+            }
+        }
+    }
+
+    /// What relative paths of the file start from: its directory, else the working directory.
+    fn base(&self) -> PathBuf {
+        let here = || std::path::absolute(".").unwrap_or_else(|_| PathBuf::from("."));
+        let file = self.file().and_then(|file| std::path::absolute(file).ok());
+        file.as_deref()
+            .and_then(Path::parent)
+            .map_or_else(here, Path::to_path_buf)
+    }
+}
+
+fn warnings(raw: &RawSettings) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if raw.instance_id.is_none() {
+        let (id, lacks_machine_id) = identity::default_instance_id();
+        if lacks_machine_id {
+            warnings.push(format!(
+                "this system has no /etc/machine-id: instance_id is the hostname alone, `{id}`; set instance_id where hostnames repeat or change"
+            ));
+        }
+    }
+    warnings
+}
