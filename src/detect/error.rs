@@ -1,8 +1,118 @@
 //! What can go wrong between a model's file and its detections.
 
+use std::path::PathBuf;
+
+use super::network::dims;
+
 /// Why a model can't be used, or an inference failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
+    /// A file or directory could not be read or written.
+    #[error("could not {action} {}: {source}{}", path.display(), remedy(.hint))]
+    Io {
+        /// `read`, `write`, `create`.
+        action: &'static str,
+        /// Which one.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+        /// What to do about it; may be empty.
+        hint: &'static str,
+    },
+    /// A manifest is not what it has to be.
+    #[error("model manifest {} is not usable: {}", path.display(), problems.join("; "))]
+    Manifest {
+        /// Which one.
+        path: PathBuf,
+        /// Every problem, each with the key that has it.
+        problems: Vec<String>,
+    },
+    /// A name that can't be a model's.
+    #[error(
+        "`{id}` can't be a model's id: use 1 to 64 of a-z, A-Z, 0-9, `.`, `_` and `-`, and begin with a letter or digit"
+    )]
+    Id {
+        /// What was given.
+        id: String,
+    },
+    /// The wanted model is not there.
+    #[error("model {id} is not installed: {missing}; {installed}; add one with `nvr model import FILE.onnx --id {id}`{}",
+        remedy(.note))]
+    NotInstalled {
+        /// Which one.
+        id: String,
+        /// What was sought where.
+        missing: String,
+        /// What is there instead.
+        installed: String,
+        /// What else to know; may be empty.
+        note: &'static str,
+    },
+    /// A file is not the one that its manifest speaks of.
+    #[error(
+        "{} is damaged or another file: expected SHA-256 {expected}, found {found}; fetch it again, or install it anew with `nvr model import`",
+        path.display()
+    )]
+    Hash {
+        /// Which file.
+        path: PathBuf,
+        /// What the manifest says.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
+    /// ONNX Runtime's library could not be opened.
+    #[error(
+        "ONNX Runtime's library could not be opened ({}); install it with `make setup`, set ORT_DYLIB_PATH to its file, or use --backend rten",
+        tried.join("; ")
+    )]
+    LibraryAbsent {
+        /// Each file that was tried, with the reason why it was not taken.
+        tried: Vec<String>,
+    },
+    /// A backend that this program does not have.
+    #[error("the backend {backend} is not in this build yet; use --backend {instead}")]
+    NotInBuild {
+        /// Which one.
+        backend: &'static str,
+        /// What does the same job.
+        instead: &'static str,
+    },
+    /// The engine can't make sense of the model.
+    #[error("{backend} could not load {}: {message}", path.display())]
+    Load {
+        /// Which backend.
+        backend: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// The engine's own words.
+        message: String,
+    },
+    /// A tensor has another shape or type than the manifest promises.
+    #[error(
+        "model {model}: {tensor} should be {expected}, but is {found}; mend its manifest, or import the model again"
+    )]
+    Shape {
+        /// Which model.
+        model: String,
+        /// Which tensor, `input` or `output`, with its name.
+        tensor: String,
+        /// By the manifest.
+        expected: String,
+        /// By the model's file.
+        found: String,
+    },
+    /// The frame's pixels are where no CPU reaches them, or not what their format promises.
+    #[error("the frame's pixels can't be read: {0}")]
+    Pixels(String),
+    /// A file that import can't turn into a model.
+    #[error("{} can't be imported: {reason}", path.display())]
+    Import {
+        /// Which file.
+        path: PathBuf,
+        /// Why, with what was expected and found.
+        reason: String,
+    },
     /// The engine refused to run.
     #[error("{backend} could not run model {model}: {message}")]
     Inference {
@@ -18,6 +128,24 @@ pub enum DetectError {
 impl DetectError {
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Inference { .. })
+        matches!(self, Self::Inference { .. } | Self::Pixels(_))
+    }
+
+    /// The output of `model` has `found` dimensions and should have `expected`.
+    pub(super) fn output_shape(model: &str, expected: impl Into<String>, found: &[usize]) -> Self {
+        Self::Shape {
+            model: model.to_owned(),
+            tensor: "output".to_owned(),
+            expected: expected.into(),
+            found: dims(found),
+        }
+    }
+}
+
+fn remedy(hint: &str) -> String {
+    if hint.is_empty() {
+        String::new()
+    } else {
+        format!("; {hint}")
     }
 }

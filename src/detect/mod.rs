@@ -1,8 +1,27 @@
 //! Frames to detections: model manifests, the letterbox, the backends behind [`Detector`], and the worker that serves
-//! all sources fairly.
+//! all sources fairly. The only room that names inference engines.
 
+mod decode;
 mod error;
+mod labels;
+mod letterbox;
+mod manifest;
+mod network;
+mod nms;
+mod onnxruntime;
+mod open;
+mod rten;
+mod store;
+mod tensor;
 mod types;
 
 pub use error::DetectError;
-pub use types::{Detection, Detector, Picture, Thresholds};
+pub use labels::{COCO80, Labels};
+pub use letterbox::{Canvas, Letterboxer};
+pub use manifest::{
+    ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest, ModelFile,
+    Normalize, Output, OutputFormat, Range,
+};
+pub use open::{Opened, Wanted, open};
+pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
+pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};

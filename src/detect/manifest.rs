@@ -1,0 +1,523 @@
+//! What the program must know of a model: its files and their hashes, its input, the format of its output, its labels.
+//!
+//! A manifest is `models/<id>/model.toml`. Unknown keys are refused; every problem of meaning is reported at once.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::types::PADDING;
+use super::{COCO80, DetectError};
+use crate::base::Size;
+
+/// A model's manifest, checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Under which licence its weights may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Where its weights come from: a URL, or a package and file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Names of its classes.
+    pub labels: LabelSource,
+    /// Its files; exactly one of them is an ONNX graph.
+    pub files: Vec<ModelFile>,
+    /// What it is fed.
+    pub input: Input,
+    /// What it gives.
+    pub output: Output,
+}
+
+/// Where class names stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"coco80\", a list of names, or { file = \"labels.txt\" }"
+)]
+pub enum LabelSource {
+    /// A list that the program knows: `coco80`.
+    Known(KnownLabels),
+    /// In the manifest.
+    Inline(Vec<String>),
+    /// In a file beside the weights, one name a line; it has to stand in `files` too.
+    File(LabelFile),
+}
+
+/// Lists of labels that need no repeating.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KnownLabels {
+    /// [`COCO80`].
+    Coco80,
+}
+
+/// A file of labels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelFile {
+    /// Its name beside the weights.
+    pub file: String,
+}
+
+/// One of a model's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Its name, without a directory.
+    pub name: String,
+    /// SHA-256 of its content, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A model's input tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Its name in the graph; the graph's only input where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Order of its axes; `nchw` by default.
+    #[serde(default)]
+    pub layout: Layout,
+    /// Order of its channels; `rgb` by default.
+    #[serde(default)]
+    pub color_order: ColorOrder,
+    /// What a byte becomes; `0-1` by default.
+    #[serde(default)]
+    pub normalize: Normalize,
+    /// The grey around a letterboxed frame, 0–255; 114 by default.
+    #[serde(default = "padding")]
+    pub padding: u8,
+}
+
+/// Order of the input's axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// 1 × 3 × height × width.
+    #[default]
+    Nchw,
+    /// 1 × height × width × 3.
+    Nhwc,
+}
+
+/// Order of the input's channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ColorOrder {
+    /// Red first.
+    #[default]
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+/// What a byte of a picture becomes in the input tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"0-1\", \"0-255\" or { scale, mean, std }"
+)]
+pub enum Normalize {
+    /// A usual range.
+    Range(Range),
+    /// (byte × scale − mean) ÷ std.
+    Custom(Custom),
+}
+
+/// Usual ranges of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Range {
+    /// Divided by 255.
+    #[serde(rename = "0-1")]
+    Unit,
+    /// As it is.
+    #[serde(rename = "0-255")]
+    Bytes,
+}
+
+/// An input of its own statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Custom {
+    /// What a byte is multiplied with first; 1/255 by default.
+    #[serde(default = "per_byte")]
+    pub scale: f32,
+    /// What is then taken away from each channel, in the order of `color_order`.
+    pub mean: [f32; 3],
+    /// What the rest is divided by, in the order of `color_order`.
+    pub std: [f32; 3],
+}
+
+/// A model's output tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Its name in the graph; the graph's only output where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How its numbers are boxes.
+    pub format: OutputFormat,
+}
+
+/// How an output tensor's numbers are boxes, in pixels of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    /// YOLOv8 and its relatives (v9, 11, 12): 1 × (4 + classes) × boxes; rows x, y, width, height, then a score a class.
+    #[value(name = "yolov8")]
+    Yolov8,
+    /// YOLOX: 1 × boxes × (5 + classes); centre relative to its cell in grids of strides 8, 16 and 32, logarithm of the
+    /// size in strides, objectness, then a score a class.
+    #[value(name = "yolox")]
+    Yolox,
+    /// Networks that select by themselves (YOLOv10, 26): 1 × boxes × 6; left, top, right, bottom, score, class.
+    #[value(name = "end2end")]
+    End2end,
+}
+
+impl std::fmt::Display for OutputFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Yolov8 => "yolov8",
+            Self::Yolox => "yolox",
+            Self::End2end => "end2end",
+        })
+    }
+}
+
+/// The widest and highest input that is believed.
+const LARGEST_SIDE: u32 = 8192;
+
+impl Manifest {
+    /// Reads and checks the text of the manifest at `path`.
+    ///
+    /// # Errors
+    /// With every problem that it has.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, DetectError> {
+        let refuse = |problems| DetectError::Manifest {
+            path: path.to_owned(),
+            problems,
+        };
+        let raw: Self = toml::Deserializer::parse(text)
+            .map_err(|error| refuse(vec![error.message().to_owned()]))
+            .and_then(|raw| {
+                serde_path_to_error::deserialize(raw).map_err(|error| {
+                    refuse(vec![format!(
+                        "{}: {}",
+                        error.path(),
+                        error.inner().message()
+                    )])
+                })
+            })?;
+        let problems = raw.problems();
+        if problems.is_empty() {
+            Ok(raw)
+        } else {
+            Err(refuse(problems))
+        }
+    }
+
+    /// Reads and checks the manifest at `path`.
+    ///
+    /// # Errors
+    /// When it can't be read, or with every problem that it has.
+    pub fn read(path: &Path) -> Result<Self, DetectError> {
+        let text = std::fs::read_to_string(path).map_err(|source| DetectError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+            hint: "",
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// The size of its input.
+    pub fn input_size(&self) -> Size {
+        Size::new(self.input.width, self.input.height)
+    }
+
+    /// The file that holds the graph.
+    pub fn onnx(&self) -> &str {
+        self.files
+            .iter()
+            .map(|file| file.name.as_str())
+            .find(|name| is_onnx(name))
+            .unwrap_or_default()
+    }
+
+    /// Everything that is wrong with it, each with its key.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut refuse = |wrong: bool, problem: String| {
+            if wrong {
+                problems.push(problem);
+            }
+        };
+        for (index, file) in self.files.iter().enumerate() {
+            refuse(
+                !is_plain_name(&file.name),
+                format!(
+                    "files[{index}].name: must be a file's name without a directory, got `{}`",
+                    file.name
+                ),
+            );
+            refuse(
+                file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_hexdigit()),
+                format!(
+                    "files[{index}].sha256: must be 64 hexadecimal digits, got `{}`",
+                    file.sha256
+                ),
+            );
+            refuse(
+                self.files[..index]
+                    .iter()
+                    .any(|other| other.name == file.name),
+                format!("files[{index}].name: `{}` stands there twice", file.name),
+            );
+        }
+        let graphs = self.files.iter().filter(|file| is_onnx(&file.name)).count();
+        refuse(
+            graphs != 1,
+            format!("files: must have exactly one file ending in .onnx, got {graphs}"),
+        );
+        for (key, side) in [("width", self.input.width), ("height", self.input.height)] {
+            refuse(
+                !(1..=LARGEST_SIDE).contains(&side),
+                format!("input.{key}: must be 1 to {LARGEST_SIDE}, got {side}"),
+            );
+        }
+        if self.output.format == OutputFormat::Yolox {
+            for (key, side) in [("width", self.input.width), ("height", self.input.height)] {
+                refuse(
+                    side % 32 != 0,
+                    format!("input.{key}: must be a multiple of 32 for yolox, got {side}"),
+                );
+            }
+        }
+        if let Normalize::Custom(custom) = &self.input.normalize {
+            refuse(
+                !(custom.scale.is_finite() && custom.scale > 0.0),
+                format!(
+                    "input.normalize.scale: must be above 0, got {}",
+                    custom.scale
+                ),
+            );
+            for channel in 0..3 {
+                let (mean, std) = (custom.mean[channel], custom.std[channel]);
+                refuse(
+                    !mean.is_finite(),
+                    format!("input.normalize.mean[{channel}]: must be a number, got {mean}"),
+                );
+                refuse(
+                    !(std.is_finite() && std > 0.0),
+                    format!("input.normalize.std[{channel}]: must be above 0, got {std}"),
+                );
+            }
+        }
+        match &self.labels {
+            LabelSource::Known(KnownLabels::Coco80) => {}
+            LabelSource::Inline(names) => {
+                refuse(
+                    names.is_empty(),
+                    "labels: must name at least one class".to_owned(),
+                );
+                for (index, name) in names.iter().enumerate() {
+                    refuse(
+                        name.trim().is_empty(),
+                        format!("labels[{index}]: must not be empty"),
+                    );
+                }
+            }
+            LabelSource::File(LabelFile { file }) => refuse(
+                !self.files.iter().any(|known| known.name == *file),
+                format!("labels.file: `{file}` must stand in files too, with its sha256"),
+            ),
+        }
+        problems
+    }
+}
+
+impl Normalize {
+    /// Factor and offset of each channel, in the order of the input's channels: byte × factor + offset.
+    pub fn factors(&self) -> [(f32, f32); 3] {
+        match self {
+            Self::Range(Range::Unit) => [(per_byte(), 0.0); 3],
+            Self::Range(Range::Bytes) => [(1.0, 0.0); 3],
+            Self::Custom(Custom { scale, mean, std }) => {
+                std::array::from_fn(|channel| (scale / std[channel], -mean[channel] / std[channel]))
+            }
+        }
+    }
+}
+
+impl Default for Normalize {
+    fn default() -> Self {
+        Self::Range(Range::Unit)
+    }
+}
+
+impl LabelSource {
+    /// The names, where they don't stand in a file.
+    pub(super) fn names(&self) -> Result<Vec<String>, PathBuf> {
+        match self {
+            Self::Known(KnownLabels::Coco80) => Ok(COCO80.map(str::to_owned).to_vec()),
+            Self::Inline(names) => Ok(names.clone()),
+            Self::File(LabelFile { file }) => Err(file.into()),
+        }
+    }
+}
+
+fn is_onnx(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
+/// Whether `name` is one file in its directory, and not a way out of it.
+fn is_plain_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!(parts.next(), Some(std::path::Component::Normal(part)) if part == name)
+        && parts.next().is_none()
+}
+
+fn padding() -> u8 {
+    PADDING
+}
+
+fn per_byte() -> f32 {
+    1.0 / 255.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: &str = r#"
+        labels = ["person", "forklift"]
+        [[files]]
+        name = "model.onnx"
+        sha256 = "e548ab3a406227202334bf5a6623c9814ac6286ff04e68aeb4dc2357732d1a4f"
+        [input]
+        width = 640
+        height = 384
+        [output]
+        format = "yolov8"
+    "#;
+
+    fn problems(text: &str) -> Vec<String> {
+        match Manifest::parse(text, Path::new("models/x/model.toml")) {
+            Err(DetectError::Manifest { problems, .. }) => problems,
+            other => vec![format!("{other:?}")],
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_has_the_usual_value() {
+        let manifest = Manifest::parse(GOOD, Path::new("model.toml")).expect("a good manifest");
+        assert_eq!(manifest.input_size(), Size::new(640, 384));
+        assert_eq!(manifest.input.layout, Layout::Nchw);
+        assert_eq!(manifest.input.color_order, ColorOrder::Rgb);
+        assert_eq!(manifest.input.normalize.factors(), [(1.0 / 255.0, 0.0); 3]);
+        assert_eq!(manifest.input.padding, 114);
+        assert_eq!(manifest.onnx(), "model.onnx");
+    }
+
+    #[test]
+    fn an_unknown_key_is_rejected_with_its_path() {
+        let text = GOOD.replace("height = 384", "height = 384\nstride = 32");
+        let found = problems(&text);
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].starts_with("input.stride: unknown field `stride`"),
+            "{}",
+            found[0]
+        );
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let text = r#"
+            labels = { file = "labels.txt" }
+            files = [
+                { name = "../model.onnx", sha256 = "abc" },
+                { name = "model.bin", sha256 = "e548ab3a406227202334bf5a6623c9814ac6286ff04e68aeb4dc2357732d1a4f" },
+            ]
+            [input]
+            width = 0
+            height = 100
+            normalize = { mean = [0, 0, 0], std = [1, 0, 1] }
+            [output]
+            format = "yolox"
+        "#;
+        assert_eq!(
+            problems(text),
+            [
+                "files[0].name: must be a file's name without a directory, got `../model.onnx`",
+                "files[0].sha256: must be 64 hexadecimal digits, got `abc`",
+                "input.width: must be 1 to 8192, got 0",
+                "input.height: must be a multiple of 32 for yolox, got 100",
+                "input.normalize.std[1]: must be above 0, got 0",
+                "labels.file: `labels.txt` must stand in files too, with its sha256",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_custom_range_is_one_factor_and_one_offset_a_channel() {
+        let custom = Normalize::Custom(Custom {
+            scale: 0.5,
+            mean: [1.0, 2.0, 3.0],
+            std: [1.0, 2.0, 4.0],
+        });
+        assert_eq!(
+            custom.factors(),
+            [(0.5, -1.0), (0.25, -1.0), (0.125, -0.75)]
+        );
+    }
+
+    #[test]
+    fn a_manifest_survives_being_written() {
+        let manifest = Manifest::parse(GOOD, Path::new("model.toml")).expect("a good manifest");
+        let written = toml::to_string(&manifest).expect("a manifest is TOML");
+        assert_eq!(
+            Manifest::parse(&written, Path::new("model.toml")).expect("what was written is read"),
+            manifest
+        );
+    }
+
+    #[test]
+    fn the_manifests_that_come_with_the_program_are_good() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let mut ids = Vec::new();
+        for entry in std::fs::read_dir(models)
+            .expect("models/ is there")
+            .flatten()
+        {
+            let manifest = entry.path().join("model.toml");
+            if manifest.is_file() {
+                Manifest::read(&manifest).expect("a good manifest");
+                ids.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        ids.sort();
+        assert_eq!(ids, ["yolo12n-320", "yolo12n-640"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC*") {
+            let _ = Manifest::parse(&text, Path::new("model.toml"));
+        }
+    }
+}

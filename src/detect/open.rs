@@ -1,0 +1,113 @@
+//! A setting to a detector: which model, which engine, and what to say where one of them is not there.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use super::labels::Labels;
+use super::network::{Network, NetworkDetector};
+use super::onnxruntime::{self, OnnxRuntimeNetwork};
+use super::rten::{self, RtenNetwork};
+use super::{DetectError, Detector, InstalledModel, ModelStore};
+use crate::config::{Backend, ModelChoice, ProcessorSettings};
+
+/// A detector, ready to work, and what it is.
+pub struct Opened {
+    /// It.
+    pub detector: Box<dyn Detector>,
+    /// The model's id, as events carry it.
+    pub model_id: Arc<str>,
+    /// What runs it: `onnxruntime`, `rten`, `scripted`.
+    pub backend: &'static str,
+    /// The classes that it can find.
+    pub labels: Labels,
+}
+
+/// Which detector is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// Which model.
+    pub model: ModelChoice,
+    /// What runs it.
+    pub backend: Backend,
+    /// Threads of the engine; as many as the machine has cores where absent.
+    pub threads: Option<usize>,
+    /// How long the `scripted` backend takes over a frame.
+    pub scripted_delay: std::time::Duration,
+}
+
+impl Wanted {
+    /// What a processor's settings ask for.
+    pub fn by(settings: &ProcessorSettings) -> Self {
+        Self {
+            model: settings.model.clone(),
+            backend: settings.backend,
+            threads: settings.threads,
+            scripted_delay: settings.scripted_delay,
+        }
+    }
+}
+
+/// Finds the model, checks its files, and loads it. Blocks for seconds; meant to be called beside the detector that
+/// still works.
+///
+/// # Errors
+/// When the model or the backend is not there, a file is damaged, or the graph is not what the manifest says.
+pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> {
+    let backend = match wanted.backend {
+        Backend::Tensorrt => {
+            return Err(DetectError::NotInBuild {
+                backend: "tensorrt",
+                instead: "auto",
+            });
+        }
+        Backend::Scripted => {
+            return Err(DetectError::NotInBuild {
+                backend: "scripted",
+                instead: "auto",
+            });
+        }
+        network => network,
+    };
+    let model = store.choose(&wanted.model)?.model;
+    model.verify()?;
+    let labels = model.labels()?;
+    let network = load(&model, backend, wanted.threads)?;
+    let backend = network.backend();
+    let detector = NetworkDetector::new(network, &model, labels.clone())?;
+    tracing::info!(model = model.id, backend, file = %model.onnx().display(), "the model is loaded");
+    Ok(Opened {
+        detector: Box::new(detector),
+        model_id: model.id.into(),
+        backend,
+        labels,
+    })
+}
+
+fn load(
+    model: &InstalledModel,
+    backend: Backend,
+    threads: Option<usize>,
+) -> Result<Box<dyn Network>, DetectError> {
+    let path = model.onnx();
+    let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    let with_rten =
+        || RtenNetwork::load(&path, threads).map(|network| Box::new(network) as Box<dyn Network>);
+    let with_onnxruntime = || {
+        OnnxRuntimeNetwork::load(&path, threads)
+            .map(|network| Box::new(network) as Box<dyn Network>)
+    };
+    match backend {
+        Backend::Rten => with_rten(),
+        Backend::Onnxruntime => with_onnxruntime(),
+        _ => match onnxruntime::open_library() {
+            Ok(library) => {
+                tracing::info!(backend = onnxruntime::NAME, library = %library.display(), "backend chosen");
+                with_onnxruntime()
+            }
+            Err(reason) => {
+                tracing::info!(backend = rten::NAME, %reason, "backend chosen: ONNX Runtime, twice as quick, is not there");
+                with_rten()
+            }
+        },
+    }
+}

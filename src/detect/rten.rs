@@ -1,0 +1,110 @@
+//! The engine that is always there: rten, in pure Rust, on the CPU.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rten::{DataType, Dimension, Model, NodeId, RunOptions, ThreadPool, ValueType};
+use rten_tensor::prelude::*;
+use rten_tensor::{NdTensorView, TensorView};
+
+use super::DetectError;
+use super::network::{Network, ReadOutput, TensorInfo};
+
+/// Its name in settings and messages.
+pub(super) const NAME: &str = "rten";
+
+/// A graph in rten.
+pub(super) struct RtenNetwork {
+    model: Model,
+    options: RunOptions,
+    inputs: Vec<TensorInfo>,
+    outputs: Vec<TensorInfo>,
+}
+
+impl RtenNetwork {
+    /// Loads the ONNX file at `path`, to be run by `threads` threads of its own. Blocks.
+    ///
+    /// # Errors
+    /// In rten's words.
+    pub(super) fn load(path: &Path, threads: usize) -> Result<Self, DetectError> {
+        let model = Model::load_file(path).map_err(|error| DetectError::Load {
+            backend: NAME,
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        // Not the crate's global pool: its size is fixed by whoever comes first, and a model that is swapped in may
+        // bring another number.
+        let pool = ThreadPool::with_num_threads(threads);
+        let all = |ids: &[NodeId]| ids.iter().map(|id| info(&model, *id)).collect();
+        Ok(Self {
+            inputs: all(model.input_ids()),
+            outputs: all(model.output_ids()),
+            options: RunOptions::default().with_thread_pool(Some(Arc::new(pool))),
+            model,
+        })
+    }
+}
+
+impl Network for RtenNetwork {
+    fn backend(&self) -> &'static str {
+        NAME
+    }
+
+    fn inputs(&self) -> &[TensorInfo] {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &[TensorInfo] {
+        &self.outputs
+    }
+
+    fn run(
+        &mut self,
+        input: &[f32],
+        dims: [usize; 4],
+        output: usize,
+        read: &mut ReadOutput<'_>,
+    ) -> Result<Result<(), DetectError>, String> {
+        let view = NdTensorView::try_from_data(dims, input).map_err(|error| error.to_string())?;
+        let (fed, wanted) = (self.model.input_ids()[0], self.model.output_ids()[output]);
+        let outputs = self
+            .model
+            .run(
+                vec![(fed, view.into())],
+                &[wanted],
+                Some(self.options.clone()),
+            )
+            .map_err(|error| error.to_string())?;
+        let value = outputs.first().ok_or("it gave no output")?;
+        let tensor: TensorView<'_, f32> = value
+            .try_into()
+            .map_err(|_| "its output is no tensor of f32".to_owned())?;
+        let shape: Vec<usize> = tensor.shape().to_vec();
+        Ok(match tensor.data() {
+            Some(numbers) => read(&shape, numbers),
+            None => read(&shape, &tensor.to_vec()),
+        })
+    }
+}
+
+fn info(model: &Model, id: NodeId) -> TensorInfo {
+    let node = model.node_info(id);
+    let element = node.as_ref().and_then(|node| node.dtype());
+    TensorInfo {
+        name: node
+            .as_ref()
+            .and_then(|node| node.name())
+            .unwrap_or_default()
+            .to_owned(),
+        is_f32: matches!(element, None | Some(ValueType::Tensor(DataType::Float))),
+        element: element.map_or("unknown type".to_owned(), |element| element.to_string()),
+        dims: node.and_then(|node| node.shape()).map(|dims| {
+            dims.into_iter()
+                .map(|dim| match dim {
+                    Dimension::Fixed(length) => Some(length),
+                    Dimension::Symbolic(_) => None,
+                })
+                .collect()
+        }),
+    }
+}

@@ -1,0 +1,551 @@
+//! Installed models: where manifests and weights are sought, which one is the default, whether files are what they
+//! should be.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::labels::{self, Labels};
+use super::{DetectError, Manifest};
+use crate::base;
+use crate::config::ModelChoice;
+
+/// The model of the published command line.
+pub const PUBLISHED_DEFAULT: &str = "yolov8x-640";
+
+/// The file in a models directory that names the model which stands in for [`PUBLISHED_DEFAULT`].
+const DEFAULT_FILE: &str = "default";
+
+/// The directories where models lie, in the order in which they are asked.
+#[derive(Debug, Clone)]
+pub struct ModelStore {
+    dirs: Vec<PathBuf>,
+}
+
+/// A model whose manifest and files are all there.
+#[derive(Debug, Clone)]
+pub struct InstalledModel {
+    /// Its id.
+    pub id: String,
+    /// What is known of it.
+    pub manifest: Manifest,
+    /// Where that stands.
+    pub manifest_path: PathBuf,
+    /// The directory that has its files.
+    pub weights_dir: PathBuf,
+}
+
+/// One directory entry that is a model, or would like to be.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// The model, or what it lacks.
+    pub model: Result<InstalledModel, DetectError>,
+}
+
+/// What a choice of a model came to.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The model.
+    pub model: InstalledModel,
+    /// The file that named it, where it stands in for [`PUBLISHED_DEFAULT`].
+    pub named_by: Option<PathBuf>,
+}
+
+impl ModelStore {
+    /// Models in `dirs`, the first that has a model wins.
+    pub fn new(dirs: Vec<PathBuf>) -> Self {
+        Self { dirs }
+    }
+
+    /// The model of that id.
+    ///
+    /// # Errors
+    /// When it is not installed, with a list of what is; or when its manifest is no good.
+    pub fn find(&self, id: &str) -> Result<InstalledModel, DetectError> {
+        self.look(id).map_err(|error| match error {
+            DetectError::NotInstalled {
+                id, missing, note, ..
+            } => DetectError::NotInstalled {
+                installed: self.installed(),
+                id,
+                missing,
+                note,
+            },
+            other => other,
+        })
+    }
+
+    /// The model that a setting asks for.
+    ///
+    /// # Errors
+    /// As [`ModelStore::find`]; also when neither the published default nor a substitute is there.
+    pub fn choose(&self, choice: &ModelChoice) -> Result<Chosen, DetectError> {
+        if let ModelChoice::Named(id) = choice {
+            return self.find(id).map(|model| Chosen {
+                model,
+                named_by: None,
+            });
+        }
+        let missing = match self.look(PUBLISHED_DEFAULT) {
+            Ok(model) => {
+                return Ok(Chosen {
+                    model,
+                    named_by: None,
+                });
+            }
+            Err(DetectError::NotInstalled { missing, .. }) => missing,
+            Err(other) => return Err(other),
+        };
+        match self.default_model()? {
+            Some((id, named_by)) => {
+                let model = self.find(&id)?;
+                tracing::warn!(
+                    wanted = PUBLISHED_DEFAULT,
+                    taken = id,
+                    named_by = %named_by.display(),
+                    "the published default model is not installed; another one stands in for it"
+                );
+                Ok(Chosen {
+                    model,
+                    named_by: Some(named_by),
+                })
+            }
+            None => Err(DetectError::NotInstalled {
+                id: PUBLISHED_DEFAULT.to_owned(),
+                missing,
+                installed: self.installed(),
+                note: "or name another one with --model ID, or once for all with `nvr model default ID`",
+            }),
+        }
+    }
+
+    /// The id that stands in for the published default, and the file that says so.
+    ///
+    /// # Errors
+    /// When such a file can't be read, or names nothing that can be a model.
+    pub fn default_model(&self) -> Result<Option<(String, PathBuf)>, DetectError> {
+        for dir in &self.dirs {
+            let path = dir.join(DEFAULT_FILE);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    let id = text.trim().to_owned();
+                    check_id(&id)?;
+                    return Ok(Some((id, path)));
+                }
+                Err(error) if is_absence(&error) => {}
+                Err(source) => {
+                    return Err(DetectError::Io {
+                        action: "read",
+                        path,
+                        source,
+                        hint: "",
+                    });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets `id` stand in for the published default, in the first of `dirs` that can be written; gives the file.
+    ///
+    /// # Errors
+    /// When `id` is not installed, or no directory can be written.
+    pub fn set_default(&self, id: &str, dirs: &[PathBuf]) -> Result<PathBuf, DetectError> {
+        self.find(id)?;
+        let dir = writable(dirs)?;
+        let path = dir.join(DEFAULT_FILE);
+        write_whole(&path, format!("{id}\n").as_bytes())?;
+        Ok(path)
+    }
+
+    /// Everything that has a manifest, by id; of two directories with one id the first counts.
+    pub fn list(&self) -> Vec<Listed> {
+        let mut ids = std::collections::BTreeSet::new();
+        for dir in &self.dirs {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                if let Ok(id) = entry.file_name().into_string()
+                    && check_id(&id).is_ok()
+                    && entry.path().join("model.toml").is_file()
+                {
+                    ids.insert(id);
+                }
+            }
+        }
+        ids.into_iter()
+            .map(|id| Listed {
+                model: self.look(&id),
+                id,
+            })
+            .collect()
+    }
+
+    fn look(&self, id: &str) -> Result<InstalledModel, DetectError> {
+        check_id(id)?;
+        let absent = |missing| DetectError::NotInstalled {
+            id: id.to_owned(),
+            missing,
+            installed: String::new(),
+            note: "",
+        };
+        let manifest_path = self
+            .dirs
+            .iter()
+            .map(|dir| dir.join(id).join("model.toml"))
+            .find(|path| path.is_file())
+            .ok_or_else(|| {
+                absent(format!(
+                    "no manifest {id}/model.toml in {}",
+                    paths(&self.dirs)
+                ))
+            })?;
+        let manifest = Manifest::read(&manifest_path)?;
+        // Manifests may come with the program and weights with set-up: they need not lie together.
+        let beside = manifest_path.parent().map(Path::to_owned);
+        let sought: Vec<PathBuf> = beside
+            .into_iter()
+            .chain(self.dirs.iter().map(|dir| dir.join(id)))
+            .collect();
+        let lacks = |dir: &Path| {
+            manifest
+                .files
+                .iter()
+                .find(|file| !dir.join(&file.name).is_file())
+        };
+        match sought.iter().find(|dir| lacks(dir).is_none()) {
+            Some(dir) => Ok(InstalledModel {
+                id: id.to_owned(),
+                weights_dir: dir.clone(),
+                manifest,
+                manifest_path,
+            }),
+            None => Err(absent(format!(
+                "its manifest is {}, but {} is in none of {}",
+                manifest_path.display(),
+                manifest.onnx(),
+                paths(&sought[1..])
+            ))),
+        }
+    }
+
+    fn installed(&self) -> String {
+        let ids: Vec<String> = self
+            .list()
+            .into_iter()
+            .filter(|listed| listed.model.is_ok())
+            .map(|listed| listed.id)
+            .collect();
+        if ids.is_empty() {
+            "nothing is installed".to_owned()
+        } else {
+            format!("installed are {}", ids.join(", "))
+        }
+    }
+}
+
+impl InstalledModel {
+    /// The file of its graph.
+    pub fn onnx(&self) -> PathBuf {
+        self.weights_dir.join(self.manifest.onnx())
+    }
+
+    /// Reads every file and compares its hash with the manifest's.
+    ///
+    /// # Errors
+    /// Names the file that differs, with both hashes.
+    pub fn verify(&self) -> Result<(), DetectError> {
+        for file in &self.manifest.files {
+            let path = self.weights_dir.join(&file.name);
+            let found = sha256_of(&path)?;
+            if !found.eq_ignore_ascii_case(&file.sha256) {
+                return Err(DetectError::Hash {
+                    path,
+                    expected: file.sha256.clone(),
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of its classes.
+    ///
+    /// # Errors
+    /// When its label file can't be read.
+    pub fn labels(&self) -> Result<Labels, DetectError> {
+        let names = match self.manifest.labels.names() {
+            Ok(names) => names,
+            Err(file) => {
+                let path = self.weights_dir.join(file);
+                let text = std::fs::read_to_string(&path).map_err(|source| DetectError::Io {
+                    action: "read",
+                    path,
+                    source,
+                    hint: "",
+                })?;
+                labels::lines(&text)
+            }
+        };
+        Ok(labels::shared(names.iter().map(String::as_str)))
+    }
+}
+
+/// Where models are installed: only where the operator says (`named`, or `$NVR_CACHE`); else the cache, else
+/// `/var/lib/nvr/models`.
+pub fn install_dirs(named: Option<&Path>) -> Vec<PathBuf> {
+    match named {
+        Some(dir) => vec![dir.to_owned()],
+        None if std::env::var_os("NVR_CACHE").is_some_and(|set| !set.is_empty()) => {
+            vec![base::cache_dir().join("models")]
+        }
+        None => vec![
+            base::cache_dir().join("models"),
+            "/var/lib/nvr/models".into(),
+        ],
+    }
+}
+
+/// The first of `dirs` in which files can be made; it is made where it does not exist.
+pub(super) fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
+    let mut first_error = None;
+    for dir in dirs {
+        let probe = dir.join(format!(".probe-{}", std::process::id()));
+        match std::fs::create_dir_all(dir)
+            .and_then(|()| File::create(&probe))
+            .and_then(|_| std::fs::remove_file(&probe))
+        {
+            Ok(()) => return Ok(dir),
+            Err(source) => {
+                first_error.get_or_insert(DetectError::Io {
+                    action: "write",
+                    path: dir.clone(),
+                    source,
+                    hint: "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one",
+                });
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| DetectError::Io {
+        action: "write",
+        path: PathBuf::new(),
+        source: ErrorKind::NotFound.into(),
+        hint: "name a directory with --models-dir DIR",
+    }))
+}
+
+/// Writes a file so that a reader sees the old content or the new, never half of it.
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), DetectError> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, content)
+        .and_then(|()| std::fs::rename(&partial, path))
+        .map_err(|source| DetectError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+            hint: "",
+        })
+}
+
+/// SHA-256 of a file's content in hexadecimal digits, read piece by piece: models can be larger than memory.
+pub(super) fn sha256_of(path: &Path) -> Result<String, DetectError> {
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 64 * 1024];
+    File::open(path)
+        .and_then(|mut file| {
+            loop {
+                match file.read(&mut piece)? {
+                    0 => return Ok(()),
+                    length => hasher.update(&piece[..length]),
+                }
+            }
+        })
+        .map_err(|source| DetectError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+            hint: "",
+        })?;
+    Ok(format!("{:x}", hasher.finalize()))
+}
+
+/// An id becomes a directory's name and a topic's text: it must not lead elsewhere.
+pub(super) fn check_id(id: &str) -> Result<(), DetectError> {
+    let good = (1..=64).contains(&id.len())
+        && id.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if good {
+        Ok(())
+    } else {
+        Err(DetectError::Id { id: id.to_owned() })
+    }
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+    )
+}
+
+fn paths(dirs: &[PathBuf]) -> String {
+    let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    dirs.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(dir: &Path, id: &str, manifest: bool, weights: Option<&[u8]>) {
+        let dir = dir.join(id);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        if manifest {
+            let text = format!(
+                "labels = [\"person\"]\nfiles = [{{ name = \"model.onnx\", sha256 = \"{:x}\" }}]\n\
+                 [input]\nwidth = 64\nheight = 64\n[output]\nformat = \"end2end\"\n",
+                Sha256::digest(b"weights")
+            );
+            std::fs::write(dir.join("model.toml"), text).expect("a manifest");
+        }
+        if let Some(weights) = weights {
+            std::fs::write(dir.join("model.onnx"), weights).expect("weights");
+        }
+    }
+
+    fn store(dirs: &[&tempfile::TempDir]) -> ModelStore {
+        ModelStore::new(dirs.iter().map(|dir| dir.path().to_owned()).collect())
+    }
+
+    #[test]
+    fn manifest_and_weights_may_lie_in_two_directories() {
+        let (checkout, cache) = (
+            tempfile::tempdir().expect("t"),
+            tempfile::tempdir().expect("t"),
+        );
+        install(checkout.path(), "small", true, None);
+        install(cache.path(), "small", false, Some(b"weights"));
+        let model = store(&[&checkout, &cache])
+            .find("small")
+            .expect("it is there");
+        assert_eq!(model.onnx(), cache.path().join("small/model.onnx"));
+        assert!(model.manifest_path.starts_with(checkout.path()));
+        model.verify().expect("its hash is right");
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_is_answered_with_those_that_are() {
+        let dir = tempfile::tempdir().expect("t");
+        install(dir.path(), "small", true, Some(b"weights"));
+        install(dir.path(), "without-weights", true, None);
+        let store = store(&[&dir]);
+        let path = dir.path().display();
+        assert_eq!(
+            store.find("large").expect_err("not there").to_string(),
+            format!(
+                "model large is not installed: no manifest large/model.toml in {path}; installed are small; \
+                 add one with `nvr model import FILE.onnx --id large`"
+            )
+        );
+        assert_eq!(
+            store
+                .find("without-weights")
+                .expect_err("not whole")
+                .to_string(),
+            format!(
+                "model without-weights is not installed: its manifest is {path}/without-weights/model.toml, but \
+                 model.onnx is in none of {path}/without-weights; installed are small; add one with \
+                 `nvr model import FILE.onnx --id without-weights`"
+            )
+        );
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_with_both_hashes() {
+        let dir = tempfile::tempdir().expect("t");
+        install(dir.path(), "small", true, Some(b"weightz"));
+        let model = store(&[&dir]).find("small").expect("it is there");
+        assert_eq!(
+            model.verify().expect_err("damaged").to_string(),
+            format!(
+                "{}/small/model.onnx is damaged or another file: expected SHA-256 {:x}, found {:x}; fetch it again, \
+                 or install it anew with `nvr model import`",
+                dir.path().display(),
+                Sha256::digest(b"weights"),
+                Sha256::digest(b"weightz")
+            )
+        );
+    }
+
+    #[test]
+    fn another_model_stands_in_only_where_the_published_default_is_not_there() {
+        let dir = tempfile::tempdir().expect("t");
+        let store = store(&[&dir]);
+        install(dir.path(), "small", true, Some(b"weights"));
+        let error = store.choose(&ModelChoice::Default).expect_err("no default");
+        assert!(
+            error.to_string().contains("nvr model default ID"),
+            "{error}"
+        );
+        let file = store
+            .set_default("small", &[dir.path().to_owned()])
+            .expect("it can be written");
+        let chosen = store.choose(&ModelChoice::Default).expect("a default");
+        assert_eq!(
+            (chosen.model.id.as_str(), chosen.named_by),
+            ("small", Some(file))
+        );
+        install(dir.path(), PUBLISHED_DEFAULT, true, Some(b"weights"));
+        let chosen = store.choose(&ModelChoice::Default).expect("the default");
+        assert_eq!(
+            (chosen.model.id.as_str(), chosen.named_by),
+            (PUBLISHED_DEFAULT, None)
+        );
+    }
+
+    #[test]
+    fn a_named_model_has_no_substitute() {
+        let dir = tempfile::tempdir().expect("t");
+        install(dir.path(), "small", true, Some(b"weights"));
+        let store = store(&[&dir]);
+        store
+            .set_default("small", &[dir.path().to_owned()])
+            .expect("it can be written");
+        let named = ModelChoice::Named(PUBLISHED_DEFAULT.to_owned());
+        assert!(matches!(
+            store.choose(&named),
+            Err(DetectError::NotInstalled { .. })
+        ));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_a_clear_error() {
+        let dir = tempfile::tempdir().expect("t");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("a file");
+        let below = file.join("models");
+        let error = writable(std::slice::from_ref(&below)).expect_err("not writable");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "could not write {}: Not a directory (os error 20); name a directory that can be written with \
+                 --models-dir DIR, or set NVR_CACHE to one",
+                below.display()
+            )
+        );
+        let dirs = [below, dir.path().join("other")];
+        assert_eq!(writable(&dirs).expect("the second one"), dirs[1]);
+    }
+
+    #[test]
+    fn an_id_cannot_lead_out_of_its_directory() {
+        for id in ["", "..", "a/b", ".hidden", "a b", &"x".repeat(65)] {
+            assert!(matches!(check_id(id), Err(DetectError::Id { .. })), "{id}");
+        }
+        check_id("yolov8x-640").expect("a good id");
+    }
+}
