@@ -181,11 +181,6 @@ impl Decoder {
     }
 }
 
-/// Cells of a YOLOX output for an input of that size; what import recognises the format by.
-pub(super) fn yolox_cells(input: Size) -> usize {
-    Decoder::new(OutputFormat::Yolox, input, 0).cells()
-}
-
 fn strongest_class(scores: &[f32]) -> Option<(usize, f32)> {
     scores
         .iter()

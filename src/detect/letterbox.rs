@@ -265,7 +265,8 @@ impl Scaler {
 /// Whether the plane is what both libraries take: whole pixels from row to row, and a last row as long as the others.
 /// (One of them leaves a shorter last row out without a word.)
 fn is_whole<P: PixelTrait>(plane: &Plane<'_>, size: Size) -> bool {
-    plane.stride % P::size() == 0 && plane.bytes.len() >= plane.stride * size.height as usize
+    plane.stride.is_multiple_of(P::size())
+        && plane.bytes.len() >= plane.stride * size.height as usize
 }
 
 /// The plane, if it has all the rows that it should have.
@@ -424,34 +425,27 @@ mod tests {
 
     fn reference(size: Size, content: Size) -> Vec<[f64; 3]> {
         let chroma = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
-        let planes: Vec<Vec<Vec<f64>>> = [(0, size), (1, chroma), (2, chroma)]
-            .into_iter()
-            .map(|(plane, size)| {
-                let rows = (0..size.height).map(|row| {
-                    let row = (0..size.width).map(|column| f64::from(scenery(plane, column, row)));
-                    row.collect()
-                });
-                scaled(&rows.collect::<Vec<Vec<f64>>>(), content)
-            })
-            .collect();
-        let mut pixels = Vec::new();
-        for row in 0..content.height as usize {
-            for column in 0..content.width as usize {
+        let [y, u, v] = [(0, size), (1, chroma), (2, chroma)].map(|(plane, size)| {
+            let rows = (0..size.height).map(|row| {
+                let row = (0..size.width).map(|column| f64::from(scenery(plane, column, row)));
+                row.collect()
+            });
+            scaled(&rows.collect::<Vec<Vec<f64>>>(), content).concat()
+        });
+        let samples = y.into_iter().zip(u).zip(v);
+        samples
+            .map(|((y, u), v)| {
                 // ITU-R BT.601, limited range.
-                let luma = 255.0 / 219.0 * (planes[0][row][column] - 16.0);
-                let (u, v) = (
-                    255.0 / 224.0 * (planes[1][row][column] - 128.0),
-                    255.0 / 224.0 * (planes[2][row][column] - 128.0),
-                );
+                let luma = 255.0 / 219.0 * (y - 16.0);
+                let (u, v) = (255.0 / 224.0 * (u - 128.0), 255.0 / 224.0 * (v - 128.0));
                 let colors = [
                     luma + 1.402 * v,
                     luma - 0.344_136 * u - 0.714_136 * v,
                     luma + 1.772 * u,
                 ];
-                pixels.push(colors.map(|color| color.clamp(0.0, 255.0)));
-            }
-        }
-        pixels
+                colors.map(|color| color.clamp(0.0, 255.0))
+            })
+            .collect()
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! Detection with real weights, real footage and both engines of a CPU.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nvr::base::{Frame, models_dirs};
+use nvr::config::{Backend, ModelChoice};
+use nvr::detect::{Canvas, Detection, Letterboxer, ModelStore, Opened, Thresholds, Wanted, open};
+
+use crate::support::footage::{asset, frames};
+
+fn opened(model: &str, backend: Backend) -> Opened {
+    let wanted = Wanted {
+        model: ModelChoice::Named(model.to_owned()),
+        backend,
+        threads: None,
+        scripted_delay: Duration::ZERO,
+    };
+    open(&wanted, &ModelStore::new(models_dirs(&[]))).expect("the model loads; run `make setup`")
+}
+
+/// Detects as the worker does: letterbox, then the network.
+struct Eye {
+    opened: Opened,
+    letterboxer: Letterboxer,
+    canvas: Canvas,
+}
+
+impl Eye {
+    fn open(model: &str, backend: Backend) -> Self {
+        Self::new(opened(model, backend))
+    }
+
+    fn new(opened: Opened) -> Self {
+        let letterboxer = Letterboxer::new(opened.detector.input_size(), opened.detector.padding());
+        Self {
+            opened,
+            letterboxer,
+            canvas: Canvas::default(),
+        }
+    }
+
+    fn see(&mut self, frame: &Frame, confidence: f32) -> Vec<Detection> {
+        let picture = self
+            .letterboxer
+            .draw(frame, &mut self.canvas)
+            .expect("a picture");
+        let thresholds = Thresholds {
+            confidence,
+            iou: 0.45,
+        };
+        self.opened
+            .detector
+            .detect(&[picture], thresholds)
+            .expect("an inference")
+            .remove(0)
+    }
+}
+
+/// Persons on every 20th frame of vtest.avi, the whole of it.
+fn persons(eye: &mut Eye, confidence: f32) -> usize {
+    frames(&asset("footage/vtest.avi"), 20)
+        .flat_map(|frame| eye.see(&frame, confidence))
+        .filter(|detection| &*detection.class_name == "person")
+        .count()
+}
+
+/// Asserts `found` within 3 % of what the reference implementation finds.
+fn assert_near(found: usize, reference: usize) {
+    let difference = found.abs_diff(reference) as f64 / reference as f64;
+    assert!(
+        difference <= 0.03,
+        "{found} persons, the reference finds {reference}"
+    );
+}
+
+#[test]
+fn onnxruntime_finds_the_persons_of_the_reference() {
+    let mut eye = Eye::open("yolo12n-640", Backend::Onnxruntime);
+    assert_eq!(eye.opened.backend, "onnxruntime");
+    assert_near(persons(&mut eye, 0.4), 230);
+}
+
+#[test]
+fn rten_finds_the_persons_of_the_reference() {
+    let mut eye = Eye::open("yolo12n-640", Backend::Rten);
+    assert_eq!(eye.opened.backend, "rten");
+    assert_near(persons(&mut eye, 0.4), 230);
+}
+
+#[test]
+fn both_engines_see_the_same_in_the_same_frame() {
+    let mut one = Eye::open("yolo12n-640", Backend::Onnxruntime);
+    let mut other = Eye::open("yolo12n-640", Backend::Rten);
+    let mut seen = BTreeMap::<String, usize>::new();
+    for frame in frames(&asset("footage/vtest.avi"), 120) {
+        let (mut found, wanted) = (one.see(&frame, 0.3), other.see(&frame, 0.3));
+        // A score at the threshold may fall on either side of it.
+        found.retain(|detection| detection.confidence > 0.31);
+        for detection in &found {
+            let twin = wanted
+                .iter()
+                .filter(|twin| twin.class_name == detection.class_name)
+                .find(|twin| twin.bbox.iou(&detection.bbox) >= 0.99);
+            let twin = twin.unwrap_or_else(|| panic!("rten does not see {detection:?}"));
+            let difference = (twin.confidence - detection.confidence).abs();
+            assert!(difference <= 0.01, "{twin:?} is not {detection:?}");
+            *seen.entry(detection.class_name.to_string()).or_default() += 1;
+        }
+        let strong = wanted.iter().filter(|twin| twin.confidence > 0.32).count();
+        assert!(strong <= found.len(), "rten sees more than onnxruntime");
+    }
+    assert!(seen["person"] > 20, "{seen:?}");
+}
