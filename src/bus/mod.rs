@@ -1,1 +1,19 @@
 //! The broker: the link to it, its topics, and one of our own. The only room that names MQTT libraries.
+//!
+//! Detections are dropped while the broker is away, and counted: they are stale by the time it comes back. What is
+//! retained is never dropped: the link keeps the last value of each topic that is ours and publishes it again at every
+//! connection.
+
+mod claims;
+mod error;
+mod link;
+mod outbox;
+mod session;
+mod tls;
+mod topics;
+
+pub use claims::{Claims, Holder};
+pub use error::{BusError, LinkError};
+pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};
+pub use outbox::{Delivery, Message, Subscription};
+pub use topics::{Role, Topic, Topics, filter_matches};

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::detection::{not_negative, unix_time};
 use super::{DecodeError, json};
 use crate::base::{CaptureClock, SessionId, SourceId, unix_now};
 
@@ -16,7 +17,7 @@ pub struct Presence {
     pub state: PresenceState,
     /// The run of the process that this is about: a late will of an old run is told by it from the present one.
     pub session: SessionId,
-    /// When the state began; of a will: when the connection was made that it belongs to.
+    /// Online and stopped: when the run began, or ended. Offline: when the run began, since a will is written beforehand.
     #[serde(with = "json::timestamp")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
@@ -43,7 +44,7 @@ impl Presence {
         Self {
             state,
             session: session.clone(),
-            since: super::detection::unix_time(unix_now()),
+            since: unix_time(unix_now()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -177,7 +178,7 @@ impl SourceStatus {
             ("fps_inferred", status.figures.fps_inferred),
         ] {
             if let Some(value) = value {
-                super::detection::not_negative(field, value)?;
+                not_negative(field, value)?;
             }
         }
         Ok(status)

@@ -1,0 +1,337 @@
+//! The link to the broker: publishes, subscribes, and keeps coming back.
+//!
+//! One task (in `session`) polls the connection; publishers on any thread hand their messages over under a short lock and
+//! never wait. While the broker is away events are dropped and counted; retained values are kept, newest wins.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::outbox::Outbox;
+use super::session::Session;
+use super::{BusError, Delivery, LinkError, Role, Subscription, Topics, tls};
+use crate::base::{Backoff, Heartbeat, SessionId};
+use crate::config::MqttSettings;
+use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};
+
+/// Messages of one subscription that wait for their reader: a second of sixteen sources at full rate, with room.
+pub const MESSAGE_QUEUE: usize = 1024;
+
+/// Messages that wait for the socket: two seconds of four sources at 25 frames a second. More would only be later.
+const SEND_QUEUE: usize = 256;
+
+/// A broker publishes the will at one and a half times this, so that a death is known within 10 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// From the first SYN to the broker's answer.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Room for a topic and a header above the payload.
+const OVERHEAD_BYTES: usize = 66 * 1024;
+
+/// What is read before it is refused. Above our own limit, since a packet over the library's limit ends the connection:
+/// one large retained message of a stranger would end it again at every attempt.
+const READ_LIMIT_BYTES: usize = 16 * PAYLOAD_LIMIT_BYTES;
+
+/// What a link is made of.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// The broker.
+    pub mqtt: MqttSettings,
+    /// Who connects.
+    pub role: Role,
+    /// Its name, stable across restarts.
+    pub instance_id: String,
+    /// Its run.
+    pub session: SessionId,
+    /// First wait between attempts.
+    pub retry_first: Duration,
+    /// Longest wait between attempts.
+    pub retry_longest: Duration,
+}
+
+impl LinkOptions {
+    /// Of a role, with the usual waits: 0.5 s to 30 s.
+    pub fn new(mqtt: MqttSettings, role: Role, instance_id: &str, session: &SessionId) -> Self {
+        Self {
+            mqtt,
+            role,
+            instance_id: instance_id.to_owned(),
+            session: session.clone(),
+            retry_first: Duration::from_millis(500),
+            retry_longest: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Whether there is a connection.
+#[derive(Debug, Clone)]
+pub enum LinkState {
+    /// The broker has accepted us.
+    Connected {
+        /// When.
+        since: Instant,
+    },
+    /// No connection; the next attempt comes by itself.
+    Disconnected {
+        /// When it was lost, or the link was made.
+        since: Instant,
+        /// Why; none before the first attempt ended, and after the stop.
+        reason: Option<Arc<LinkError>>,
+    },
+}
+
+/// What a link has counted since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkFigures {
+    /// Events handed to the connection.
+    pub published: u64,
+    /// Events dropped: the broker was away, the queue was full, or they were too large.
+    pub dropped: u64,
+    /// Events among the published that the connection took with it when it broke.
+    pub lost: u64,
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// Incoming messages refused for their size.
+    pub refused: u64,
+    /// Whether there is a connection.
+    pub connected: bool,
+}
+
+/// A link to the broker; clones share it. The task ends with [`Link::stop`], or when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Link {
+    shared: Arc<Shared>,
+    _last: Arc<StopOnDrop>,
+}
+
+/// What publishers and the task share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) client: AsyncClient,
+    pub(super) outbox: Mutex<Outbox>,
+    pub(super) counters: Counters,
+    pub(super) state: watch::Sender<LinkState>,
+    pub(super) stop: CancellationToken,
+    pub(super) stop_deadline: Mutex<Option<Instant>>,
+    pub(super) session: SessionId,
+    pub(super) began: Presence,
+    event_qos: QoS,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) published: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    pub(super) lost: AtomicU64,
+    pub(super) reconnects: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) connected: AtomicBool,
+}
+
+#[derive(Debug)]
+struct StopOnDrop(CancellationToken);
+
+impl Link {
+    /// Makes a link and starts its task on `runtime`. The broker need not be there. The heartbeat beats while the
+    /// connection moves, which it does at least every five seconds, and waiting for the next attempt is no delay.
+    ///
+    /// # Errors
+    /// When the TLS files of the settings can't be used.
+    pub fn start(
+        options: LinkOptions,
+        runtime: &Handle,
+        heartbeat: Option<Heartbeat>,
+    ) -> Result<Self, BusError> {
+        let client_id = options
+            .role
+            .client_id(&options.instance_id, &options.session);
+        let presence_topic = Topics::of(&options.mqtt).presence(options.role, &options.instance_id);
+        let mqtt = mqtt_options(&options.mqtt, &client_id)?;
+        let (client, mut eventloop) = AsyncClient::new(mqtt, SEND_QUEUE);
+        eventloop
+            .network_options
+            .set_connection_timeout(CONNECT_LIMIT.as_secs());
+        eventloop.network_options.set_tcp_nodelay(true);
+        let began = Presence::now(PresenceState::Online, &options.session);
+        let mut outbox = Outbox::default();
+        if let Some(topic) = presence_topic {
+            set_will(&mut eventloop, &topic, &began);
+            outbox.set_presence(topic, began.to_json());
+        }
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            client,
+            outbox: Mutex::new(outbox),
+            counters: Counters::default(),
+            state: watch::Sender::new(LinkState::Disconnected {
+                since: Instant::now(),
+                reason: None,
+            }),
+            stop: stop.clone(),
+            stop_deadline: Mutex::new(None),
+            session: options.session.clone(),
+            began,
+            event_qos: match options.mqtt.qos {
+                0 => QoS::AtMostOnce,
+                1 => QoS::AtLeastOnce,
+                _ => QoS::ExactlyOnce,
+            },
+            task: Mutex::new(None),
+        });
+        let session = Session {
+            eventloop,
+            shared: shared.clone(),
+            broker: format!("{}:{}", options.mqtt.host, options.mqtt.port),
+            client_id,
+            backoff: Backoff::new(options.retry_first, options.retry_longest),
+            heartbeat,
+        };
+        *lock(&shared.task) = Some(runtime.spawn(session.run()));
+        Ok(Self {
+            shared,
+            _last: Arc::new(StopOnDrop(stop)),
+        })
+    }
+
+    /// Publishes an event. Never waits; true where it was handed to the connection, false where it was dropped and
+    /// counted.
+    pub fn publish_event(&self, topic: &str, payload: Vec<u8>) -> bool {
+        let counters = &self.shared.counters;
+        let outbox = self.shared.outbox();
+        let taken = outbox.connected
+            && !outbox.is_leaving()
+            && payload.len() <= PAYLOAD_LIMIT_BYTES
+            && self
+                .shared
+                .client
+                .try_publish(topic, self.shared.event_qos, false, payload)
+                .is_ok();
+        drop(outbox);
+        let counter = if taken {
+            &counters.published
+        } else {
+            &counters.dropped
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        taken
+    }
+
+    /// Publishes the value of a retained topic that is ours, now and again at every connection, until it is replaced or
+    /// cleared. Never waits. An empty payload is [`Link::clear`].
+    pub fn retain(&self, topic: &str, payload: Vec<u8>) {
+        let mut outbox = self.shared.outbox();
+        outbox.retain(topic, payload);
+        outbox.flush(&self.shared.client);
+    }
+
+    /// Takes a retained topic from the broker, as soon as it is there; once.
+    pub fn clear(&self, topic: &str) {
+        self.retain(topic, Vec::new());
+    }
+
+    /// Messages of `filter`, at this and every later connection. Filters of one link should not overlap: a broker may
+    /// then deliver a message once for each.
+    pub fn subscribe(&self, filter: &str, delivery: Delivery) -> Subscription {
+        let mut outbox = self.shared.outbox();
+        let subscription = outbox.subscribe(filter, delivery, MESSAGE_QUEUE);
+        outbox.flush(&self.shared.client);
+        subscription
+    }
+
+    /// The connection's state, and every change of it.
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.shared.state.subscribe()
+    }
+
+    /// What was counted so far.
+    pub fn figures(&self) -> LinkFigures {
+        let counters = &self.shared.counters;
+        LinkFigures {
+            published: counters.published.load(Ordering::Relaxed),
+            dropped: counters.dropped.load(Ordering::Relaxed),
+            lost: counters.lost.load(Ordering::Relaxed),
+            reconnects: counters.reconnects.load(Ordering::Relaxed),
+            refused: counters.refused.load(Ordering::Relaxed),
+            connected: counters.connected.load(Ordering::Relaxed),
+        }
+    }
+
+    /// When this run began, as its presence says: the right by which it keeps a source that another one claims too.
+    pub fn began(&self) -> jiff::Timestamp {
+        self.shared.began.since
+    }
+
+    /// Sends what is queued, says `stopped` and DISCONNECT, and ends the task; after `limit` it is cut off. True where
+    /// all was said in time, or nobody was there to be told.
+    pub async fn stop(&self, limit: Duration) -> bool {
+        *lock(&self.shared.stop_deadline) = Some(Instant::now() + limit);
+        self.shared.stop.cancel();
+        let Some(mut task) = lock(&self.shared.task).take() else {
+            return true;
+        };
+        // The task keeps the deadline itself; the margin is for the one that hangs all the same.
+        match tokio::time::timeout(limit + Duration::from_millis(500), &mut task).await {
+            Ok(ended) => ended.is_ok(),
+            Err(_) => {
+                task.abort();
+                false
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        lock(&self.outbox)
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn mqtt_options(settings: &MqttSettings, client_id: &str) -> Result<MqttOptions, BusError> {
+    let mut mqtt = MqttOptions::new(client_id, &settings.host, settings.port);
+    mqtt.set_keep_alive(KEEP_ALIVE)
+        .set_max_packet_size(READ_LIMIT_BYTES, PAYLOAD_LIMIT_BYTES + OVERHEAD_BYTES);
+    if settings.username.is_some() || settings.password.is_some() {
+        let text = |secret: &Option<crate::config::Secret>| {
+            secret
+                .as_ref()
+                .map(|secret| secret.reveal().to_owned())
+                .unwrap_or_default()
+        };
+        mqtt.set_credentials(text(&settings.username), text(&settings.password));
+    }
+    if let Some(tls) = &settings.tls {
+        mqtt.set_transport(Transport::Tls(TlsConfiguration::Rustls(tls::client(tls)?)));
+    }
+    Ok(mqtt)
+}
+
+fn set_will(eventloop: &mut EventLoop, topic: &str, began: &Presence) {
+    let will = Presence {
+        state: PresenceState::Offline,
+        ..began.clone()
+    };
+    eventloop.mqtt_options.set_last_will(LastWill::new(
+        topic,
+        will.to_json(),
+        QoS::AtLeastOnce,
+        true,
+    ));
+}

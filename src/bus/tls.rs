@@ -1,0 +1,142 @@
+//! TLS of the link and of the broker inside: rustls with ring, files in PEM.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::BusError;
+use crate::config::TlsSettings;
+
+/// The link's side: the broker is trusted by `ca`, or by the system's authorities where none is given.
+pub(super) fn client(settings: &TlsSettings) -> Result<Arc<ClientConfig>, BusError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(authorities(settings.ca.as_deref())?);
+    let config = match (&settings.certificate, &settings.key) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(certificate), Some(key)) => {
+            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?)?
+        }
+        (None, Some(_)) => {
+            return Err(BusError::TlsHalf {
+                missing: "the certificate",
+            });
+        }
+        (Some(_), None) => {
+            return Err(BusError::TlsHalf {
+                missing: "the private key",
+            });
+        }
+    };
+    Ok(Arc::new(config))
+}
+
+pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+pub(super) fn authorities(ca: Option<&Path>) -> Result<RootCertStore, BusError> {
+    let mut store = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            for certificate in read(path, "CA file", "CA certificate")? {
+                store.add(certificate)?;
+            }
+        }
+        None => {
+            // A system store may hold certificates that rustls does not read; the good ones count.
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.is_empty() {
+                return Err(BusError::NoAuthorities);
+            }
+        }
+    }
+    Ok(store)
+}
+
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BusError> {
+    read(path, "certificate", "certificate")
+}
+
+fn read(
+    path: &Path,
+    file: &'static str,
+    what: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, BusError> {
+    let pem = fs::read(path).map_err(|source| BusError::TlsFile {
+        what: file,
+        path: path.to_owned(),
+        source,
+    })?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(BusError::TlsContent {
+            what,
+            path: path.to_owned(),
+        }),
+    }
+}
+
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, BusError> {
+    let pem = fs::read(path).map_err(|source| BusError::TlsFile {
+        what: "private key",
+        path: path.to_owned(),
+        source,
+    })?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| BusError::TlsContent {
+        what: "private key",
+        path: path.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_ca_file_is_named() {
+        let settings = TlsSettings {
+            ca: Some("/nowhere/ca.pem".into()),
+            ..TlsSettings::default()
+        };
+        assert_eq!(
+            client(&settings).expect_err("no such file").to_string(),
+            "can't read CA file /nowhere/ca.pem: No such file or directory (os error 2)"
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_certificate_is_named() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let settings = TlsSettings {
+            ca: Some(file.path().to_owned()),
+            ..TlsSettings::default()
+        };
+        assert_eq!(
+            client(&settings).expect_err("an empty file").to_string(),
+            format!("{} holds no CA certificate in PEM", file.path().display())
+        );
+    }
+
+    #[test]
+    fn half_a_client_certificate_is_refused() {
+        let key =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::write(file.path(), key.cert.pem()).expect("it is written");
+        let settings = TlsSettings {
+            ca: Some(file.path().to_owned()),
+            certificate: Some(file.path().to_owned()),
+            key: None,
+        };
+        assert_eq!(
+            client(&settings).expect_err("no key").to_string(),
+            "a TLS client certificate needs both its certificate and its private key; the private key is missing"
+        );
+    }
+}

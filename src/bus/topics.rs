@@ -1,0 +1,281 @@
+//! The one place that builds and reads topics and client ids.
+
+use crate::base::{SessionId, SourceId};
+use crate::config::MqttSettings;
+
+/// Who connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Publishes detections.
+    Processor,
+    /// Shows cameras.
+    Wall,
+    /// Looks on, without a presence of its own.
+    Watch,
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Processor => "processor",
+            Self::Wall => "wall",
+            Self::Watch => "watch",
+        }
+    }
+
+    /// `nvr-{role}-{instance_id}`. Of a watcher many may run under one instance: theirs is told apart by the session.
+    pub fn client_id(self, instance_id: &str, session: &SessionId) -> String {
+        match self {
+            Self::Watch => format!("nvr-watch-{session}"),
+            _ => format!("nvr-{}-{instance_id}", self.word()),
+        }
+    }
+}
+
+/// Every topic below a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topics {
+    root: String,
+    detections: String,
+}
+
+/// What a topic is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    /// Events of a source, JSON.
+    Detections(SourceId),
+    /// Events of a source, postcard.
+    DetectionsPostcard(SourceId),
+    /// Presence of a processor, by its instance id.
+    Processor(String),
+    /// Presence of a wall, by its instance id.
+    Wall(String),
+    /// Status of a source.
+    Source(SourceId),
+}
+
+impl Topics {
+    /// Topics below `root`, detections below `detections_prefix`.
+    pub fn new(root: impl Into<String>, detections_prefix: impl Into<String>) -> Self {
+        Self {
+            root: root.into(),
+            detections: detections_prefix.into(),
+        }
+    }
+
+    /// The topics that the settings name.
+    pub fn of(settings: &MqttSettings) -> Self {
+        Self::new(&*settings.topic_root, &*settings.detections_prefix)
+    }
+
+    /// Where a source's events are published in JSON.
+    pub fn detections(&self, source: SourceId) -> String {
+        format!("{}/{source}", self.detections)
+    }
+
+    /// Where a source's events are published in postcard: topics of its own, so that a consumer of `{detections}/#`
+    /// never meets bytes that are not JSON.
+    pub fn detections_postcard(&self, source: SourceId) -> String {
+        format!("{}-postcard/{source}", self.detections)
+    }
+
+    /// Where a role's presence is retained; a watcher has none.
+    pub fn presence(&self, role: Role, instance_id: &str) -> Option<String> {
+        match role {
+            Role::Processor => Some(format!("{}/processors/{instance_id}", self.root)),
+            Role::Wall => Some(format!("{}/walls/{instance_id}", self.root)),
+            Role::Watch => None,
+        }
+    }
+
+    /// Where a source's status is retained.
+    pub fn source(&self, source: SourceId) -> String {
+        format!("{}/sources/{source}", self.root)
+    }
+
+    /// Filter of all events in JSON.
+    pub fn all_detections(&self) -> String {
+        format!("{}/+", self.detections)
+    }
+
+    /// Filter of all events in postcard.
+    pub fn all_detections_postcard(&self) -> String {
+        format!("{}-postcard/+", self.detections)
+    }
+
+    /// Filter of all processors' presences.
+    pub fn all_processors(&self) -> String {
+        format!("{}/processors/+", self.root)
+    }
+
+    /// Filter of all walls' presences.
+    pub fn all_walls(&self) -> String {
+        format!("{}/walls/+", self.root)
+    }
+
+    /// Filter of all sources' statuses.
+    pub fn all_sources(&self) -> String {
+        format!("{}/sources/+", self.root)
+    }
+
+    /// What `topic` is about; nothing where it is none of ours.
+    pub fn parse(&self, topic: &str) -> Option<Topic> {
+        if let Some(rest) = topic.strip_prefix(&self.detections) {
+            if let Some(id) = rest.strip_prefix('/').and_then(source_id) {
+                return Some(Topic::Detections(id));
+            }
+            if let Some(id) = rest.strip_prefix("-postcard/").and_then(source_id) {
+                return Some(Topic::DetectionsPostcard(id));
+            }
+        }
+        let (kind, name) = topic
+            .strip_prefix(&self.root)?
+            .strip_prefix('/')?
+            .split_once('/')?;
+        if name.is_empty() || name.contains('/') {
+            return None;
+        }
+        match kind {
+            "processors" => Some(Topic::Processor(name.to_owned())),
+            "walls" => Some(Topic::Wall(name.to_owned())),
+            "sources" => source_id(name).map(Topic::Source),
+            _ => None,
+        }
+    }
+}
+
+/// Only the way in which we write a number: `+3` and `03` are topics of somebody else.
+fn source_id(level: &str) -> Option<SourceId> {
+    let id: u32 = level.parse().ok()?;
+    (id.to_string() == level).then_some(SourceId(id))
+}
+
+/// Whether a subscription to `filter` receives `topic`, by section 4.7 of MQTT 3.1.1.
+pub fn filter_matches(filter: &str, topic: &str) -> bool {
+    let (mut wanted, mut given) = (filter.split('/'), topic.split('/'));
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    loop {
+        match (wanted.next(), given.next()) {
+            (Some("#"), _) | (None, None) => return true,
+            (Some("+"), Some(_)) => {}
+            (Some(want), Some(level)) if want == level => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published() -> Topics {
+        Topics::new("nvr", "nvr/detections")
+    }
+
+    #[test]
+    fn topics_are_those_of_the_protocol_and_read_back() {
+        let topics = published();
+        let source = SourceId(7);
+        for (topic, text, about) in [
+            (
+                topics.detections(source),
+                "nvr/detections/7",
+                Topic::Detections(source),
+            ),
+            (
+                topics.detections_postcard(source),
+                "nvr/detections-postcard/7",
+                Topic::DetectionsPostcard(source),
+            ),
+            (
+                topics.source(source),
+                "nvr/sources/7",
+                Topic::Source(source),
+            ),
+            (
+                topics.presence(Role::Processor, "box").expect("it has one"),
+                "nvr/processors/box",
+                Topic::Processor("box".to_owned()),
+            ),
+            (
+                topics.presence(Role::Wall, "box").expect("it has one"),
+                "nvr/walls/box",
+                Topic::Wall("box".to_owned()),
+            ),
+        ] {
+            assert_eq!(topic, text);
+            assert_eq!(topics.parse(&topic), Some(about));
+        }
+        assert_eq!(topics.presence(Role::Watch, "box"), None);
+    }
+
+    #[test]
+    fn a_prefix_of_its_own_moves_the_detections_alone() {
+        let topics = Topics::new("site-a/nvr", "plant/events");
+        assert_eq!(topics.detections(SourceId(1)), "plant/events/1");
+        assert_eq!(
+            topics.detections_postcard(SourceId(1)),
+            "plant/events-postcard/1"
+        );
+        assert_eq!(topics.source(SourceId(1)), "site-a/nvr/sources/1");
+        assert_eq!(topics.parse("nvr/detections/1"), None);
+        assert_eq!(
+            topics.parse("plant/events/1"),
+            Some(Topic::Detections(SourceId(1)))
+        );
+    }
+
+    #[test]
+    fn topics_of_others_are_not_ours() {
+        for topic in [
+            "nvr",
+            "nvr/",
+            "nvr/detections",
+            "nvr/detections/",
+            "nvr/detections/x",
+            "nvr/detections/01",
+            "nvr/detections/+1",
+            "nvr/detections/1/2",
+            "nvr/detectionsx/1",
+            "nvr/processors/",
+            "nvr/processors/a/b",
+            "nvr/sources/4294967296",
+            "other/sources/1",
+        ] {
+            assert_eq!(published().parse(topic), None, "{topic}");
+        }
+    }
+
+    #[test]
+    fn client_ids_name_role_and_instance_and_watchers_do_not_collide() {
+        let session = SessionId("5e55".to_owned());
+        assert_eq!(
+            Role::Processor.client_id("box", &session),
+            "nvr-processor-box"
+        );
+        assert_eq!(Role::Wall.client_id("box", &session), "nvr-wall-box");
+        assert_eq!(Role::Watch.client_id("box", &session), "nvr-watch-5e55");
+    }
+
+    #[test]
+    fn filters_match_as_the_standard_says() {
+        for (filter, topic, matches) in [
+            ("a/+/c", "a/b/c", true),
+            ("a/+", "a/b/c", false),
+            ("a/#", "a", true),
+            ("a/#", "a/b/c", true),
+            ("#", "a/b", true),
+            ("#", "$SYS/uptime", false),
+            ("+/uptime", "$SYS/uptime", false),
+            ("$SYS/#", "$SYS/uptime", true),
+            ("a/b", "a/b", true),
+            ("a/b", "a", false),
+            ("a/+", "a/", true),
+            ("ä/+", "ä/1", true),
+        ] {
+            assert_eq!(filter_matches(filter, topic), matches, "{filter} {topic}");
+        }
+    }
+}
