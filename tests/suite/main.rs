@@ -2,7 +2,9 @@
 
 mod detect;
 mod lockfile;
+mod pattern;
 mod rooms;
+mod sources;
 mod support;
 #[cfg(feature = "testcam")]
 mod testcam;
