@@ -33,7 +33,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Look at cameras and publish what they see
-    Processor(processor::ProcessorArgs),
+    Processor(Box<processor::ProcessorArgs>),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
 }
@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Processor(args) => {
             logging::start(log_format);
-            processor::main(args)
+            processor::main(*args)
         }
         Command::Config(args) => config::main(args),
     };

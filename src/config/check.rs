@@ -111,7 +111,9 @@ impl Checker<'_> {
             .topic_prefix
             .clone()
             .unwrap_or_else(|| format!("{}/detections", raw.topic_root));
-        self.topic("mqtt.topic_prefix", &prefix);
+        if raw.topic_prefix.is_some() {
+            self.topic("mqtt.topic_prefix", &prefix);
+        }
         for ours in ["processors", "walls", "sources", "fleet"] {
             let taken = format!("{}/{ours}", raw.topic_root);
             if prefix == taken || prefix.starts_with(&format!("{taken}/")) {
@@ -197,21 +199,20 @@ impl Checker<'_> {
     ) -> BTreeMap<SourceId, SourceSettings> {
         // What cameras inherit is checked also where every camera has its own.
         let inherited = self.inherited(&raw.processor);
-        let mut sources: BTreeMap<SourceId, SourceSettings> = BTreeMap::new();
-        let mut first_index: BTreeMap<SourceId, usize> = BTreeMap::new();
         let cameras = raw.camera.as_deref().unwrap_or_default();
+        let mut sources = BTreeMap::new();
+        let mut first_index = BTreeMap::new();
         for (index, camera) in cameras.iter().enumerate() {
             let path = format!("camera[{index}]");
-            let Some(source) = self.camera(&path, camera, &inherited) else {
-                continue;
-            };
-            if let Some(first) = first_index.get(&source.id) {
-                let message = format!("{} is camera[{first}]'s already; ids are unique", source.id);
+            if let Some(id) = camera.id
+                && let Some(first) = first_index.insert(id, index)
+            {
+                let message = format!("{id} is camera[{first}]'s already; ids are unique");
                 self.tell(&format!("{path}.id"), message);
-                continue;
             }
-            first_index.insert(source.id, index);
-            sources.insert(source.id, source);
+            if let Some(source) = self.camera(&path, camera, &inherited) {
+                sources.insert(source.id, source);
+            }
         }
         if cameras.is_empty() {
             self.tell(

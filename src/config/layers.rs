@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::document::Document;
-use super::flags::{Flags, Spelling, StreamIds, absolute};
+use super::overrides::{Spelling, absolute};
 use super::problem::Problems;
-use super::{Environment, Location, UriText};
+use super::{Environment, Flags, Location, StreamIds, UriText};
 use crate::base::SourceId;
 
 const DEFAULT_STREAMS: u32 = 6;
@@ -54,7 +54,7 @@ pub(super) fn apply(
     if let Some(host) = &flags.mqtt_host {
         let origin = spelling.of("mqtt-host");
         let port = flags.mqtt_port.map(i64::from);
-        apply_host(document, host, port, &origin, problems);
+        apply_host(document, host.reveal(), port, &origin, problems);
     }
     if let Some(tls) = flags.mqtt_tls {
         let origin = spelling.of("mqtt-tls");
@@ -134,6 +134,20 @@ fn apply_host(
     }
     let name = name.trim_start_matches('[').trim_end_matches(']');
     document.set("mqtt.host", json!(name), origin);
+}
+
+/// Warns of options that change nothing: with the environment's, which may be set for other programs, that is usual.
+pub(super) fn unused(document: &Document, flags: &Flags) -> Option<String> {
+    let cameras = document.value("camera").and_then(Value::as_array)?;
+    let of_file = !cameras.is_empty() && flags.n.is_none();
+    let given = [
+        ("--stream-server", flags.stream_server.is_some()),
+        ("--stream-path", flags.stream_path.is_some()),
+    ];
+    let given = given.into_iter().find(|(_, given)| *given && of_file)?.0;
+    Some(format!(
+        "{given} has no effect, since the file has cameras; give --n as well for streams of the stream server instead"
+    ))
 }
 
 /// Which cameras of the tree are wanted, and who says so.

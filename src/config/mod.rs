@@ -14,6 +14,7 @@ mod flags;
 mod identity;
 mod layers;
 mod location;
+mod overrides;
 mod problem;
 mod raw;
 mod read;

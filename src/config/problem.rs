@@ -35,7 +35,7 @@ impl fmt::Display for Problem {
 pub struct ConfigProblems(Vec<Problem>);
 
 impl ConfigProblems {
-    /// The problems, in the order of the file.
+    /// The problems: first what could not be read, then what was read and is wrong.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }

@@ -58,6 +58,7 @@ impl RawSettings {
 /// How the broker is reached and what is published where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Mqtt")]
 pub struct RawMqtt {
     /// Name or address of the broker, or `mqtt://host:port`, `mqtts://host:port`. Default: localhost.
     pub host: String,
@@ -102,6 +103,7 @@ impl Default for RawMqtt {
 /// Files of a TLS client; relative ones lie beside the configuration file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Tls")]
 pub struct RawTls {
     /// Certificate authorities in PEM. Default: the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +119,7 @@ pub struct RawTls {
 /// One camera: how it is reached, and what is different in its analysis.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Camera")]
 pub struct RawCamera {
     /// Its number, `source_id` on the wire. No default.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,6 +171,7 @@ pub struct RawCamera {
 /// How the certificate of an rtsps:// camera is trusted.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "CameraTls")]
 pub struct RawCameraTls {
     /// Certificate authorities in PEM beside the system's; a relative path starts beside the configuration file.
     /// Default: none.
@@ -203,6 +207,7 @@ pub enum StreamChoice {
 /// Detection, tracking and publication.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Processor")]
 pub struct RawProcessor {
     /// Which model, by its id. Default: yolov8x-640 where it is installed, else the one that `nvr model default` names.
     #[serde(skip_serializing_if = "Option::is_none")]

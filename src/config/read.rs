@@ -103,6 +103,22 @@ const IN_PLAIN_WORDS: [(&str, &str); 6] = [
     ("invalid type: map", "invalid type: table"),
 ];
 
+/// `camera = ["rtsp://user:password@host"]` is a mistake that serde would quote.
+fn without_quoted_login(message: &str) -> String {
+    let quoted = message
+        .find("string \"")
+        .map(|at| at + "string \"".len())
+        .zip(message.rfind("\", expected"))
+        .filter(|(start, end)| start <= end);
+    match quoted {
+        Some((start, end)) => {
+            let shown = super::location::without_login(&message[start..end]);
+            [&message[..start], &shown, &message[end..]].concat()
+        }
+        None => message.to_owned(),
+    }
+}
+
 /// Serde's message for people who don't know serde, with a guess at what a wrong word was meant to be.
 fn reworded(message: &str) -> String {
     let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
@@ -112,7 +128,7 @@ fn reworded(message: &str) -> String {
     ) else {
         return IN_PLAIN_WORDS
             .iter()
-            .fold(message.to_owned(), |text, (serde, plain)| {
+            .fold(without_quoted_login(message), |text, (serde, plain)| {
                 text.replace(serde, plain)
             })
             .split(", expected struct Raw")

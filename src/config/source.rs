@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::check::Checker;
 use super::document::Document;
-use super::flags::{Flags, Spelling};
+use super::overrides::Spelling;
 use super::problem::{ConfigProblems, Problem, Problems};
-use super::{Environment, RawSettings, Settings, identity, layers, read};
+use super::{Environment, Flags, RawSettings, Settings, identity, layers, read};
 
 /// The layers of a configuration: options over environment over file over defaults. Reading it again reads the file
 /// again under the same options and environment.
@@ -118,6 +118,7 @@ impl ConfigSource {
         for (flags, spelling) in over {
             layers::apply(&mut document, flags, spelling, &mut problems);
         }
+        let unused = layers::unused(&document, &self.flags);
         let picked = layers::apply_cameras(&mut document, &over, &mut problems);
 
         let base = self.base();
@@ -130,7 +131,7 @@ impl ConfigSource {
             problems: &mut problems,
         };
         let settings = checker.settings(&raw, picked.as_ref());
-        let warnings = warnings(&raw);
+        let warnings = unused.into_iter().chain(machine_warning(&raw)).collect();
         raw.instance_id = Some(settings.instance_id.clone());
         if let (Some(cameras), Some(picked)) = (&mut raw.camera, &picked) {
             cameras.retain(|camera| {
@@ -177,15 +178,22 @@ impl ConfigSource {
     }
 }
 
-fn warnings(raw: &RawSettings) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if raw.instance_id.is_none() {
-        let (id, lacks_machine_id) = identity::default_instance_id();
-        if lacks_machine_id {
-            warnings.push(format!(
-                "this system has no /etc/machine-id: instance_id is the hostname alone, `{id}`; set instance_id where hostnames repeat or change"
-            ));
-        }
+fn machine_warning(raw: &RawSettings) -> Option<String> {
+    if raw.instance_id.is_some() {
+        return None;
     }
-    warnings
+    let (id, lacks_machine_id) = identity::default_instance_id();
+    lacks_machine_id.then(|| {
+        format!(
+            "this system has no /etc/machine-id: instance_id is the hostname alone, `{id}`; set instance_id where hostnames repeat or change"
+        )
+    })
 }
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "properties.rs"]
+mod properties;

@@ -1,0 +1,116 @@
+//! Properties of the loader: no text makes it panic, and what it shows it reads back.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::TEMPLATE;
+
+fn source() -> ConfigSource {
+    ConfigSource::new(Flags::default(), Environment::default())
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::Value;
+    let key = prop_oneof![
+        prop::sample::select(vec![
+            "mqtt",
+            "camera",
+            "processor",
+            "host",
+            "port",
+            "tls",
+            "uri",
+            "id",
+            "password",
+            "classes",
+            "model",
+            "models_dirs",
+            "stall_limit",
+            "stream",
+        ])
+        .prop_map(str::to_owned),
+        "[a-z.\\[\\]0]{0,6}",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        Just(Value::from("rtsp://a:b@c/")),
+    ];
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+prop_compose! {
+    /// A file that is right, with the keys that vary.
+    fn good_file()(
+        port in 1u16..,
+        qos in 0u8..=2,
+        root in "[a-z]{1,8}(/[a-z]{1,3})?",
+        confidence in 0.0f64..=1.0,
+        fps in prop::option::of(0.1f64..100.0),
+        stall_ms in 500u64..3_600_000,
+        threads in prop::option::of(1usize..=256),
+        classes in prop::option::of(prop::collection::vec("[a-z]{1,9}", 1..4)),
+        cameras in prop::collection::btree_map(any::<u32>(), (0usize..6, prop::option::of("\\PC{0,20}")), 1..5),
+    ) -> serde_json::Value {
+        const URIS: [&str; 6] = [
+            "rtsp://10.0.0.20:554/a?b=c", "rtsps://host/", "v4l2:///dev/video3", "clip.mp4", "/x/still.JPG",
+            "test-pattern:?fps=7.5",
+        ];
+        let cameras: Vec<_> = cameras.into_iter().map(|(id, (uri, name))| {
+            let mut camera = serde_json::json!({ "id": id, "uri": URIS[uri], "stall_limit": format!("{stall_ms}ms") });
+            if let Some(name) = name {
+                camera["name"] = name.into();
+            }
+            camera
+        }).collect();
+        let mut file = serde_json::json!({
+            "mqtt": { "port": port, "qos": qos, "topic_root": root },
+            "camera": cameras,
+            "processor": { "confidence": confidence, "tracking": qos == 1 },
+        });
+        let processor = &mut file["processor"];
+        if let Some(fps) = fps { processor["max_fps"] = fps.into(); }
+        if let Some(threads) = threads { processor["threads"] = threads.into(); }
+        if let Some(classes) = classes { processor["classes"] = classes.into(); }
+        file
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_loader_panic(text in "\\PC{0,200}") {
+        let _ = source().with_toml(text).load();
+    }
+
+    #[test]
+    fn no_torn_file_makes_the_loader_panic(start in 0usize..4000, length in 0usize..200, middle in "[\\PC\n]{0,20}") {
+        let start = (0..=start.min(TEMPLATE.len())).rev().find(|at| TEMPLATE.is_char_boundary(*at)).unwrap_or(0);
+        let text = TEMPLATE.replace("\n#", "\n");
+        let head: String = text.chars().take(start).collect();
+        let tail: String = text.chars().skip(start + length).collect();
+        let _ = source().with_toml([head, middle, tail].concat()).load();
+    }
+
+    #[test]
+    fn no_document_makes_the_loader_panic(document in json()) {
+        let _ = source().with_document(document).load();
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_as_the_same_settings(file in good_file()) {
+        let loaded = source().with_document(file).load_all().expect("a good file");
+        let text = toml::to_string(&loaded.raw).expect("TOML");
+        let json = serde_json::to_value(&loaded.raw).expect("JSON");
+        prop_assert_eq!(&source().with_toml(text).load_all().expect("TOML reads back"), &loaded);
+        prop_assert_eq!(&source().with_document(json).load_all().expect("JSON reads back"), &loaded);
+    }
+}

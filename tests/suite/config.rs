@@ -1,0 +1,140 @@
+//! `nvr config` and the settings of `nvr processor`, as one types them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs `nvr` in `dir` with exactly these variables.
+fn nvr(dir: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nvr"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .expect("nvr starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+#[test]
+fn what_init_writes_passes_check_and_is_not_overwritten() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| nvr(dir.path(), arguments, &[]);
+    assert_eq!(run(&["config", "init", "nvr.toml"]).status.code(), Some(0));
+    let checked = run(&["config", "check", "nvr.toml"]);
+    assert_eq!(checked.status.code(), Some(0));
+    assert_eq!(text(&checked.stdout), "nvr.toml: no problem, 1 camera\n");
+
+    std::fs::write(dir.path().join("nvr.toml"), "# mine\n").expect("written");
+    let again = run(&["config", "init", "nvr.toml"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        text(&again.stderr).contains("an existing file is not overwritten"),
+        "{again:?}"
+    );
+    let kept = std::fs::read_to_string(dir.path().join("nvr.toml")).expect("the file");
+    assert_eq!(kept, "# mine\n");
+}
+
+#[test]
+fn check_tells_every_problem_on_a_line_of_its_own_and_exits_with_2() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = "[mqtt]\nprot = 1\nqos = 5\n[[camera]]\nid = 0\nuri = \"http://a/\"\n";
+    std::fs::write(dir.path().join("bad.toml"), file).expect("written");
+    let checked = nvr(dir.path(), &["config", "check", "bad.toml"], &[]);
+    assert_eq!(checked.status.code(), Some(2));
+    assert_eq!(
+        text(&checked.stderr),
+        "error: mqtt.prot: unknown key; did you mean `port`? known are host, port, username, password, topic_root, \
+         topic_prefix, qos, tls [bad.toml:2:1]\n\
+         error: mqtt.qos: must be 0 to 2, got 5 [bad.toml:3:1]\n\
+         error: camera[0].uri: scheme must be rtsp, rtsps, v4l2, file or test-pattern, got http [bad.toml:6:1]\n"
+    );
+    for arguments in [
+        ["processor", "--config", "bad.toml"],
+        ["processor", "--config", "absent.toml"],
+        ["processor", "--no-such-option", "x"],
+        ["processor", "--mqtt-port", "x"],
+    ] {
+        let refused = nvr(dir.path(), &arguments, &[]);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?} {refused:?}");
+    }
+}
+
+#[test]
+fn show_prints_what_results_and_no_secret() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let variables = [
+        ("MQTT_USERNAME", "viewer"),
+        ("MQTT_PASSWORD", "hunter2"),
+        ("STREAM_SERVER", "rtsp://u:hunter2@cameras:8554"),
+        ("NVR_MQTT_QOS", "1"),
+        ("NVR_CONFIDENCE", "0.25"),
+    ];
+    let arguments = [
+        "config",
+        "show",
+        "--n",
+        "1",
+        "--confidence",
+        "0.75",
+        "--instance-id",
+        "box",
+    ];
+    let shown = nvr(dir.path(), &arguments, &variables);
+    assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+    let printed = text(&shown.stdout);
+    assert!(!printed.contains("hunter2"), "{printed}");
+    let table: toml::Table = printed.parse().expect("TOML");
+    assert_eq!(table["instance_id"].as_str(), Some("box"));
+    assert_eq!(table["mqtt"]["password"].as_str(), Some("***"));
+    assert_eq!(table["mqtt"]["qos"].as_integer(), Some(1));
+    assert_eq!(table["processor"]["confidence"].as_float(), Some(0.75));
+    assert_eq!(
+        table["camera"][0]["uri"].as_str(),
+        Some("rtsp://cameras:8554/live0.stream")
+    );
+
+    let json = nvr(
+        dir.path(),
+        &[&arguments[..], &["--format", "json"]].concat(),
+        &variables,
+    );
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["processor"]["confidence"], 0.75);
+}
+
+#[test]
+fn what_show_prints_is_a_configuration_with_the_same_result() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let arguments = [
+        "config",
+        "show",
+        "--streams",
+        "1,4",
+        "--classes",
+        "person,car",
+        "--mqtt-host",
+        "mqtts://b",
+    ];
+    let first = nvr(dir.path(), &arguments, &[]);
+    std::fs::write(dir.path().join("shown.toml"), &first.stdout).expect("written");
+    let second = nvr(
+        dir.path(),
+        &["config", "show", "--config", "shown.toml"],
+        &[],
+    );
+    assert_eq!(text(&second.stdout), text(&first.stdout));
+    assert_eq!(second.status.code(), Some(0), "{second:?}");
+}
+
+#[test]
+fn schema_prints_the_committed_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let schema = nvr(dir.path(), &["config", "schema"], &[]);
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.schema.json");
+    let committed = std::fs::read_to_string(committed).expect("the committed schema");
+    assert_eq!(text(&schema.stdout), committed);
+}
