@@ -296,88 +296,12 @@ fn unreadable(error: impl std::fmt::Display) -> DetectError {
 mod tests {
     use std::os::fd::{AsFd, BorrowedFd};
     use std::sync::Arc;
-    use std::time::Duration;
 
     use proptest::prelude::*;
 
+    use super::super::test_frames::{Planes, drawn, frame};
     use super::*;
-    use crate::base::{BBox, CaptureClock, Colorimetry, DmaBuf, FrameMeta};
-
-    struct Planes {
-        format: PixelFormat,
-        planes: Vec<(Vec<u8>, usize)>,
-    }
-
-    impl HostPixels for Planes {
-        fn format(&self) -> PixelFormat {
-            self.format
-        }
-
-        fn plane(&self, index: usize) -> Plane<'_> {
-            match self.planes.get(index) {
-                Some((bytes, stride)) => Plane {
-                    bytes,
-                    stride: *stride,
-                },
-                None => Plane {
-                    bytes: &[],
-                    stride: 0,
-                },
-            }
-        }
-    }
-
-    const LIMITED_601: Colorimetry = Colorimetry {
-        matrix: ColorMatrix::Bt601,
-        range: ColorRange::Limited,
-    };
-
-    fn frame(size: Size, colorimetry: Colorimetry, pixels: Pixels) -> Frame {
-        let meta = FrameMeta {
-            frame_id: 0,
-            size,
-            colorimetry,
-            pts: None,
-            arrival: Duration::ZERO,
-            captured_unix: Duration::ZERO,
-            clock: CaptureClock::Arrival,
-            ntp_ns: None,
-        };
-        Frame { meta, pixels }
-    }
-
-    /// A frame whose samples `sample(plane, column, row)` gives, with `gap` bytes of 255 after each row but the last.
-    fn drawn(
-        format: PixelFormat,
-        size: Size,
-        gap: usize,
-        sample: impl Fn(usize, u32, u32) -> u8,
-    ) -> Frame {
-        let chroma = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
-        // Of each plane: its size, and which of Y, U, V (or R, G, B) lie side by side in it.
-        let layout: &[(Size, &[usize])] = match format {
-            PixelFormat::I420 => &[(size, &[0]), (chroma, &[1]), (chroma, &[2])],
-            PixelFormat::Nv12 => &[(size, &[0]), (chroma, &[1, 2])],
-            PixelFormat::Rgb => &[(size, &[0, 1, 2])],
-        };
-        let planes = layout.iter().map(|(size, components)| {
-            let mut bytes = Vec::new();
-            for row in 0..size.height {
-                if row > 0 {
-                    bytes.resize(bytes.len() + gap, 255);
-                }
-                for column in 0..size.width {
-                    bytes.extend(components.iter().map(|&plane| sample(plane, column, row)));
-                }
-            }
-            (bytes, size.width as usize * components.len() + gap)
-        });
-        let pixels = Planes {
-            format,
-            planes: planes.collect(),
-        };
-        frame(size, LIMITED_601, Pixels::Host(Arc::new(pixels)))
-    }
+    use crate::base::{BBox, Colorimetry, DmaBuf};
 
     fn picture(frame: &Frame, input: Size) -> Vec<u8> {
         let mut canvas = Canvas::default();
@@ -554,7 +478,7 @@ mod tests {
             format: PixelFormat::Nv12,
             planes: vec![(vec![0; 64 * 64], 64), (vec![0; 64 * 31], 64)],
         };
-        let frame = frame(size, LIMITED_601, Pixels::Host(Arc::new(short)));
+        let frame = frame(size, Pixels::Host(Arc::new(short)));
         let error = Letterboxer::new(size, 114)
             .draw(&frame, &mut Canvas::default())
             .expect_err("too few bytes");
@@ -589,7 +513,7 @@ mod tests {
     fn a_devices_buffer_is_refused_with_what_to_do() {
         let size = Size::new(64, 64);
         let device = Device(tempfile::tempfile().expect("a file"));
-        let frame = frame(size, LIMITED_601, Pixels::DmaBuf(Arc::new(device)));
+        let frame = frame(size, Pixels::DmaBuf(Arc::new(device)));
         let error = Letterboxer::new(size, 114)
             .draw(&frame, &mut Canvas::default())
             .expect_err("no host pixels");

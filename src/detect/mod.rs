@@ -11,9 +11,13 @@ mod nms;
 mod onnxruntime;
 mod open;
 mod rten;
+mod scripted;
 mod store;
 mod tensor;
+#[cfg(test)]
+mod test_frames;
 mod types;
+mod worker;
 
 pub use error::DetectError;
 pub use labels::{COCO80, Labels};
@@ -25,3 +29,4 @@ pub use manifest::{
 pub use open::{Opened, Wanted, open};
 pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
+pub use worker::{Inferred, Worker, WorkerStats};

@@ -7,6 +7,7 @@ use super::labels::Labels;
 use super::network::{Network, NetworkDetector};
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
+use super::scripted::{self, ScriptedDetector};
 use super::{DetectError, Detector, InstalledModel, ModelStore};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
@@ -20,6 +21,15 @@ pub struct Opened {
     pub backend: &'static str,
     /// The classes that it can find.
     pub labels: Labels,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened")
+            .field("model_id", &self.model_id)
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which detector is wanted.
@@ -61,9 +71,12 @@ pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> 
             });
         }
         Backend::Scripted => {
-            return Err(DetectError::NotInBuild {
-                backend: "scripted",
-                instead: "auto",
+            let detector = ScriptedDetector::new(wanted.scripted_delay);
+            return Ok(Opened {
+                labels: detector.labels(),
+                detector: Box::new(detector),
+                model_id: scripted::NAME.into(),
+                backend: scripted::NAME,
             });
         }
         network => network,

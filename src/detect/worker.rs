@@ -1,0 +1,595 @@
+//! The one thread that detects for all sources: newest frame of each, in turn, letterboxed, inferred, handed on.
+//!
+//! It drops nothing by itself: what comes too fast is displaced in the mailbox before it gets here. A frame's pixels are
+//! let go as soon as they are drawn into the model's input, so that no decoder waits for an inference.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use super::{Canvas, DetectError, Detection, Letterboxer, Opened, Thresholds};
+use crate::base::{Collected, Frame, FrameMeta, Heartbeat, Mailbox, SourceId};
+
+/// What was found in one frame.
+#[derive(Debug, Clone)]
+pub struct Inferred {
+    /// Whose frame.
+    pub source_id: SourceId,
+    /// Its number, size and times.
+    pub meta: FrameMeta,
+    /// What is in it, by falling confidence; down to the worker's threshold, not the source's.
+    pub detections: Vec<Detection>,
+    /// How long the detector took, for the whole batch where there was one; the letterbox apart.
+    pub inference_time: Duration,
+    /// Which model found it.
+    pub model_id: Arc<str>,
+}
+
+/// The detection thread. Dropping it ends it, with the frame it has at hand.
+pub struct Worker {
+    mailbox: Arc<Mailbox<SourceId, Frame>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the worker has done since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WorkerStats {
+    /// Frames that were inferred.
+    pub inferred: u64,
+    /// Frames that were not, because something failed.
+    pub failed: u64,
+    /// Time spent on letterboxes.
+    pub letterbox_time: Duration,
+    /// Time spent in the detector.
+    pub inference_time: Duration,
+}
+
+struct Shared {
+    thresholds: ArcSwap<Thresholds>,
+    next: Mutex<Option<Opened>>,
+    inferred: AtomicU64,
+    failed: AtomicU64,
+    letterbox_ns: AtomicU64,
+    inference_ns: AtomicU64,
+}
+
+/// How long a batch waits for more sources' frames: less than any batch gains.
+const WINDOW: Duration = Duration::from_millis(5);
+
+/// How long the thread sleeps when no frame comes. Frames, the end and nothing else wake it.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Failures are told at most this often; each is counted.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+impl Worker {
+    /// Starts the thread `detect`, which serves `mailbox` until that is closed and hands what it finds to `sink`.
+    ///
+    /// `heartbeat` beats around every inference and rests while there is nothing to do. When the detector panics or fails
+    /// for good, it stops beating, so that whoever watches sees it; [`Worker::swap`] brings it to life again.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn spawn(
+        opened: Opened,
+        mailbox: Arc<Mailbox<SourceId, Frame>>,
+        thresholds: Thresholds,
+        heartbeat: Heartbeat,
+        sink: impl FnMut(Inferred) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            thresholds: ArcSwap::from_pointee(thresholds),
+            next: Mutex::default(),
+            inferred: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            letterbox_ns: AtomicU64::default(),
+            inference_ns: AtomicU64::default(),
+        });
+        let work = Work {
+            engine: Engine::new(opened),
+            shared: shared.clone(),
+            heartbeat,
+            sink,
+            told: None,
+        };
+        let served = mailbox.clone();
+        let thread = std::thread::Builder::new()
+            .name("detect".to_owned())
+            .spawn(move || work.run(&served))?;
+        Ok(Self {
+            mailbox,
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// From the next frame on, other thresholds.
+    pub fn set_thresholds(&self, thresholds: Thresholds) {
+        self.shared.thresholds.store(Arc::new(thresholds));
+    }
+
+    /// From the next frame on, another detector; loading it is the caller's affair, beside the one that works.
+    pub fn swap(&self, opened: Opened) {
+        let displaced = self.next().replace(opened);
+        drop(displaced);
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> WorkerStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WorkerStats {
+            inferred: read(&self.shared.inferred),
+            failed: read(&self.shared.failed),
+            letterbox_time: Duration::from_nanos(read(&self.shared.letterbox_ns)),
+            inference_time: Duration::from_nanos(read(&self.shared.inference_ns)),
+        }
+    }
+
+    /// Closes the mailbox and waits for the frame at hand. Blocks for one inference at most.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    fn next(&self) -> std::sync::MutexGuard<'_, Option<Opened>> {
+        self.shared
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.mailbox.close();
+        if let Some(thread) = self.thread.take() {
+            // Its panics are caught and logged where they happen.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work<S> {
+    engine: Engine,
+    shared: Arc<Shared>,
+    heartbeat: Heartbeat,
+    sink: S,
+    told: Option<Instant>,
+}
+
+/// A detector with what is needed to feed it.
+struct Engine {
+    opened: Opened,
+    letterboxer: Letterboxer,
+    canvases: Vec<Canvas>,
+    /// It failed for good: nothing is asked of it any more.
+    broken: bool,
+}
+
+impl Engine {
+    fn new(opened: Opened) -> Self {
+        let batch = opened.detector.max_batch().max(1);
+        Self {
+            letterboxer: Letterboxer::new(opened.detector.input_size(), opened.detector.padding()),
+            canvases: std::iter::repeat_with(Canvas::default)
+                .take(batch)
+                .collect(),
+            opened,
+            broken: false,
+        }
+    }
+}
+
+impl<S: FnMut(Inferred)> Work<S> {
+    fn run(mut self, mailbox: &Mailbox<SourceId, Frame>) {
+        loop {
+            if !self.engine.broken {
+                self.heartbeat.idle();
+            }
+            let most = self.engine.canvases.len();
+            let window = if most > 1 { WINDOW } else { Duration::ZERO };
+            let collected = mailbox.collect(most, window, LONGEST_WAIT);
+            self.take_next();
+            match collected {
+                Collected::Closed => return,
+                Collected::Nothing => {}
+                Collected::Items(frames) if self.engine.broken => {
+                    self.count_failed(frames.len());
+                }
+                Collected::Items(frames) => {
+                    self.heartbeat.beat();
+                    let count = frames.len();
+                    // What panics here is an engine, or what takes its findings; neither may end this thread in silence.
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve(frames))) {
+                        self.give_up(count, format_args!("it panicked: {}", words(&*panic)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_next(&mut self) {
+        let next = self
+            .shared
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(opened) = next {
+            let (model, backend) = (opened.model_id.clone(), opened.backend);
+            self.engine = Engine::new(opened);
+            self.told = None;
+            self.heartbeat.beat();
+            tracing::info!(%model, backend, "another model is at work");
+        }
+    }
+
+    fn serve(&mut self, frames: Vec<(SourceId, Frame)>) {
+        let started = Instant::now();
+        let mut drawn = Vec::with_capacity(frames.len());
+        for (source_id, frame) in frames {
+            let canvas = &mut self.engine.canvases[drawn.len()];
+            match self.engine.letterboxer.draw(&frame, canvas) {
+                Ok(_) => drawn.push((source_id, frame.meta)),
+                Err(err) => self.tell(1, &err, Some(source_id)),
+            }
+        }
+        count(&self.shared.letterbox_ns, started.elapsed());
+        if drawn.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        let found = self
+            .engine
+            .detect(drawn.len(), **self.shared.thresholds.load());
+        let inference_time = started.elapsed();
+        count(&self.shared.inference_ns, inference_time);
+        self.heartbeat.beat();
+        match found {
+            Ok(found) => {
+                self.shared
+                    .inferred
+                    .fetch_add(drawn.len() as u64, Ordering::Relaxed);
+                for ((source_id, meta), detections) in drawn.into_iter().zip(found) {
+                    (self.sink)(Inferred {
+                        source_id,
+                        meta,
+                        detections,
+                        inference_time,
+                        model_id: self.engine.opened.model_id.clone(),
+                    });
+                }
+            }
+            Err(err) if err.is_transient() => self.tell(drawn.len(), &err, None),
+            Err(err) => self.give_up(drawn.len(), err),
+        }
+    }
+
+    /// Frames are lost, the next ones may not be.
+    fn tell(&mut self, frames: usize, err: &DetectError, source_id: Option<SourceId>) {
+        self.count_failed(frames);
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told = Some(Instant::now());
+            let failed = self.shared.failed.load(Ordering::Relaxed);
+            let source_id = source_id.map(|id| id.0);
+            tracing::warn!(%err, source_id, failed, "a frame could not be analysed");
+        }
+    }
+
+    fn give_up(&mut self, frames: usize, err: impl std::fmt::Display) {
+        self.count_failed(frames);
+        self.engine.broken = true;
+        // The last beat: from now on whoever watches sees a stage that does not move.
+        self.heartbeat.beat();
+        tracing::error!(
+            model = %self.engine.opened.model_id,
+            backend = self.engine.opened.backend,
+            %err,
+            "the detector failed for good; nothing is analysed until it is replaced"
+        );
+    }
+
+    fn count_failed(&self, frames: usize) {
+        self.shared
+            .failed
+            .fetch_add(frames as u64, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    fn detect(
+        &mut self,
+        pictures: usize,
+        thresholds: Thresholds,
+    ) -> Result<Vec<Vec<Detection>>, DetectError> {
+        let pictures: Vec<_> = self.canvases[..pictures]
+            .iter()
+            .filter_map(Canvas::picture)
+            .collect();
+        self.opened.detector.detect(&pictures, thresholds)
+    }
+}
+
+fn count(counter: &AtomicU64, time: Duration) {
+    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    counter.fetch_add(nanoseconds, Ordering::Relaxed);
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::super::test_frames::pattern_frame;
+    use super::*;
+    use crate::base::{Clock, Heartbeats, Size};
+    use crate::detect::{Detector, Picture};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const THRESHOLDS: Thresholds = Thresholds {
+        confidence: 0.5,
+        iou: 0.45,
+    };
+
+    /// A detector whose answers the test gives, one a call.
+    struct Told {
+        answers: Receiver<Result<f32, Fault>>,
+        batch: usize,
+        asked: std::sync::mpsc::Sender<(usize, Thresholds)>,
+    }
+
+    enum Fault {
+        Transient,
+        Final,
+        Panic,
+    }
+
+    impl Detector for Told {
+        fn input_size(&self) -> Size {
+            Size::new(64, 64)
+        }
+
+        fn max_batch(&self) -> usize {
+            self.batch
+        }
+
+        fn detect(
+            &mut self,
+            pictures: &[Picture<'_>],
+            thresholds: Thresholds,
+        ) -> Result<Vec<Vec<Detection>>, DetectError> {
+            self.asked
+                .send((pictures.len(), thresholds))
+                .expect("the test listens");
+            match self.answers.recv().expect("the test answers") {
+                Ok(confidence) => Ok(pictures
+                    .iter()
+                    .map(|picture| {
+                        let source = picture.letterbox.source;
+                        let (width, height) = (source.width as f32, source.height as f32);
+                        vec![Detection {
+                            class_name: "person".into(),
+                            confidence,
+                            bbox: crate::base::BBox::from_corners(0.0, 0.0, width, height),
+                        }]
+                    })
+                    .collect()),
+                Err(Fault::Transient) => Err(DetectError::Inference {
+                    backend: "told",
+                    model: "told".to_owned(),
+                    message: "out of memory".to_owned(),
+                }),
+                Err(Fault::Final) => Err(DetectError::output_shape("told", "1x84xN", &[1])),
+                Err(Fault::Panic) => panic!("an engine's assertion"),
+            }
+        }
+    }
+
+    /// The test's side of a detector.
+    struct Script {
+        answers: std::sync::mpsc::Sender<Result<f32, Fault>>,
+        asked: Receiver<(usize, Thresholds)>,
+    }
+
+    struct Bench {
+        worker: Worker,
+        script: Script,
+        found: Receiver<Inferred>,
+        clock: Clock,
+        beats: Heartbeats,
+    }
+
+    fn told(model: &str, batch: usize) -> (Opened, Script) {
+        let ((answers, answered), (asks, asked)) = (channel(), channel());
+        let detector = Told {
+            answers: answered,
+            batch,
+            asked: asks,
+        };
+        let opened = Opened {
+            detector: Box::new(detector),
+            model_id: model.into(),
+            backend: "told",
+            labels: Arc::from([]),
+        };
+        (opened, Script { answers, asked })
+    }
+
+    fn bench(batch: usize) -> Bench {
+        let (opened, script) = told("first", batch);
+        let clock = Clock::by_hand();
+        let beats = Heartbeats::new(clock.clone());
+        let (finds, found) = channel();
+        let worker = Worker::spawn(
+            opened,
+            Arc::default(),
+            THRESHOLDS,
+            beats.stage("detect", Duration::from_secs(5)),
+            move |inferred| finds.send(inferred).expect("the test listens"),
+        )
+        .expect("a thread");
+        Bench {
+            worker,
+            script,
+            found,
+            clock,
+            beats,
+        }
+    }
+
+    impl Bench {
+        fn post(&self, source: u32) {
+            let (_, frame) = pattern_frame(Size::new(160, 120), 1, 0);
+            self.worker.mailbox.post(SourceId(source), frame);
+        }
+
+        fn answer(&self, answer: Result<f32, Fault>) {
+            self.script.answers.send(answer).expect("the worker asks");
+        }
+
+        fn found(&self) -> Inferred {
+            self.found
+                .recv_timeout(PATIENCE)
+                .expect("the worker finds something")
+        }
+
+        fn asked(&self) -> (usize, Thresholds) {
+            self.script
+                .asked
+                .recv_timeout(PATIENCE)
+                .expect("the worker asks")
+        }
+    }
+
+    #[test]
+    fn what_is_found_comes_with_its_source_and_model() {
+        let bench = bench(1);
+        bench.answer(Ok(0.9));
+        bench.post(7);
+        let found = bench.found();
+        assert_eq!(found.source_id, SourceId(7));
+        assert_eq!(&*found.model_id, "first");
+        assert_eq!(found.meta.size, Size::new(160, 120));
+        assert_eq!(found.detections.len(), 1);
+        let stats = bench.worker.stats();
+        assert_eq!((stats.inferred, stats.failed), (1, 0));
+        assert!(stats.inference_time >= found.inference_time);
+    }
+
+    #[test]
+    fn thresholds_change_between_two_frames() {
+        let bench = bench(1);
+        for confidence in [0.5, 0.1] {
+            let thresholds = Thresholds {
+                confidence,
+                ..THRESHOLDS
+            };
+            bench.worker.set_thresholds(thresholds);
+            bench.answer(Ok(0.9));
+            bench.post(0);
+            assert_eq!(bench.asked(), (1, thresholds));
+            bench.found();
+        }
+    }
+
+    #[test]
+    fn another_model_takes_over_between_two_frames() {
+        let bench = bench(1);
+        bench.post(0);
+        bench.asked();
+        // The first model is at work on the first frame: the second waits for its turn.
+        let (opened, second) = told("second", 1);
+        bench.worker.swap(opened);
+        second.answers.send(Ok(0.8)).expect("it is alive");
+        bench.post(0);
+        bench.answer(Ok(0.9));
+        assert_eq!(&*bench.found().model_id, "first");
+        assert_eq!(&*bench.found().model_id, "second");
+    }
+
+    #[test]
+    fn a_batch_takes_what_there_is_of_every_source() {
+        let bench = bench(4);
+        bench.post(0);
+        bench.asked();
+        for source in [0, 1, 2] {
+            bench.post(source);
+        }
+        bench.answer(Ok(0.9));
+        bench.answer(Ok(0.9));
+        assert_eq!(bench.asked().0, 3);
+        let sources: Vec<u32> = (0..4).map(|_| bench.found().source_id.0).collect();
+        assert_eq!(sources, [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_passing_failure_costs_its_frame_only() {
+        let bench = bench(1);
+        bench.answer(Err(Fault::Transient));
+        bench.answer(Ok(0.9));
+        bench.post(0);
+        bench.asked();
+        bench.post(1);
+        assert_eq!(bench.found().source_id, SourceId(1));
+        let stats = bench.worker.stats();
+        assert_eq!((stats.inferred, stats.failed), (1, 1));
+    }
+
+    #[test]
+    fn a_detector_that_failed_for_good_is_seen_by_the_watchdog_and_can_be_replaced() {
+        for fault in [Fault::Final, Fault::Panic] {
+            let bench = bench(1);
+            bench.answer(Err(fault));
+            bench.post(0);
+            bench.asked();
+            // Frames that come later are counted, not asked about.
+            let deadline = Instant::now() + PATIENCE;
+            while bench.worker.stats().failed < 2 {
+                assert!(Instant::now() < deadline, "frames are not counted");
+                bench.post(0);
+                std::thread::yield_now();
+            }
+            bench.clock.advance(Duration::from_secs(6));
+            assert_eq!(bench.beats.stuck().len(), 1);
+            let (opened, second) = told("second", 1);
+            second.answers.send(Ok(0.8)).expect("it is alive");
+            bench.worker.swap(opened);
+            bench.post(3);
+            assert_eq!(&*bench.found().model_id, "second");
+        }
+    }
+
+    #[test]
+    fn a_worker_without_frames_is_not_stuck() {
+        let bench = bench(1);
+        bench.answer(Ok(0.9));
+        bench.post(0);
+        bench.found();
+        let deadline = Instant::now() + PATIENCE;
+        bench.clock.advance(Duration::from_secs(600));
+        while !bench.beats.stuck().is_empty() {
+            assert!(Instant::now() < deadline, "the worker is taken for stuck");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn stopping_waits_for_the_frame_at_hand() {
+        let bench = bench(1);
+        bench.answer(Ok(0.9));
+        bench.post(0);
+        bench.asked();
+        bench.worker.stop();
+        assert_eq!(bench.found.try_iter().count(), 1);
+    }
+}
