@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Credentials, Location, Secret, TestPattern};
-use crate::base::Size;
+use crate::base::{Pattern, Size};
 
 /// A source's URI as it was written. However it is printed or serialised, logins are left out.
 #[derive(Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
@@ -273,8 +273,8 @@ fn test_pattern(rest: &str) -> Result<TestPattern, Vec<String>> {
         .map(|part| part.split_once('=').unwrap_or((part, "")))
     {
         let result = match key {
-            "width" => side(value, 7680).map(|width| pattern.size.width = width),
-            "height" => side(value, 4320).map(|height| pattern.size.height = height),
+            "width" => side(value, 160..=7680).map(|width| pattern.size.width = width),
+            "height" => side(value, 120..=4320).map(|height| pattern.size.height = height),
             "fps" => value
                 .parse()
                 .ok()
@@ -284,9 +284,9 @@ fn test_pattern(rest: &str) -> Result<TestPattern, Vec<String>> {
             "objects" => value
                 .parse()
                 .ok()
-                .filter(|objects| *objects <= 16)
+                .filter(|objects| *objects <= Pattern::MAX_OBJECTS)
                 .map(|objects| pattern.objects = objects)
-                .ok_or("must be 0 to 16"),
+                .ok_or("must be 0 to 24"),
             _ => {
                 problems.push(format!(
                     "unknown test-pattern key `{key}`; known are width, height, fps and objects"
@@ -298,6 +298,11 @@ fn test_pattern(rest: &str) -> Result<TestPattern, Vec<String>> {
             problems.push(format!("test-pattern {key} {limit}, got `{value}`"));
         }
     }
+    if problems.is_empty()
+        && let Err(error) = Pattern::new(pattern.size, pattern.objects)
+    {
+        problems.push(error.to_string());
+    }
     if problems.is_empty() {
         Ok(pattern)
     } else {
@@ -306,12 +311,12 @@ fn test_pattern(rest: &str) -> Result<TestPattern, Vec<String>> {
 }
 
 /// Encoders and half-size chroma want even sides.
-fn side(value: &str, most: u32) -> Result<u32, &'static str> {
+fn side(value: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, &'static str> {
     value
         .parse()
         .ok()
-        .filter(|side| (64..=most).contains(side) && side % 2 == 0)
-        .ok_or("must be an even number from 64 to 7680 (width) or 4320 (height)")
+        .filter(|side| range.contains(side) && side % 2 == 0)
+        .ok_or("must be an even number, from 160 to 7680 (width) or from 120 to 4320 (height)")
 }
 
 impl Default for TestPattern {

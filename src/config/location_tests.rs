@@ -89,7 +89,11 @@ fn each_mistake_names_its_remedy() {
         ),
         (
             "test-pattern:?width=63&speed=3",
-            "test-pattern width must be an even number from 64 to 7680 (width) or 4320 (height), got `63`\nunknown test-pattern key `speed`; known are width, height, fps and objects",
+            "test-pattern width must be an even number, from 160 to 7680 (width) or from 120 to 4320 (height), got `63`\nunknown test-pattern key `speed`; known are width, height, fps and objects",
+        ),
+        (
+            "test-pattern:?width=1280&height=120",
+            "a test pattern can't be 1280x120 pixels; use even sides from 160x120 to 8192x8192, at most three times as wide as high",
         ),
     ] {
         assert_eq!(problems(uri), expected, "{uri}");
