@@ -73,7 +73,7 @@ impl Checker<'_> {
         id.to_owned()
     }
 
-    fn mqtt(&mut self, raw: &RawMqtt, encoding: super::Encoding) -> MqttSettings {
+    pub(super) fn mqtt(&mut self, raw: &RawMqtt, encoding: super::Encoding) -> MqttSettings {
         if raw.host.is_empty()
             || raw
                 .host

@@ -90,42 +90,9 @@ pub struct Flags {
     #[arg(long, value_name = "ENCODING")]
     pub encoding: Option<Encoding>,
 
-    /// Broker, a name or mqtt://host:port or mqtts://host:port [default: localhost]. A URL without a port means 1883 or
-    /// 8883, whatever the file says. User and password: MQTT_USERNAME and MQTT_PASSWORD
-    #[arg(long, value_name = "HOST", value_parser = uri)]
-    pub mqtt_host: Option<UriText>,
-
-    /// Port of the broker [default: 1883; 8883 with TLS]
-    #[arg(long, value_name = "PORT")]
-    pub mqtt_port: Option<u32>,
-
-    /// First levels of every topic [default: nvr]
-    #[arg(long, value_name = "TOPIC")]
-    pub topic_root: Option<String>,
-
-    /// First levels of the detections' topics [default: {topic root}/detections]
-    #[arg(long, value_name = "TOPIC")]
-    pub mqtt_topic_prefix: Option<String>,
-
     /// Quality of service of detections, 0 to 2 [default: 0]
     #[arg(long, value_name = "QOS")]
     pub mqtt_qos: Option<u32>,
-
-    /// TLS to the broker [default: where any of its files is given, or the host is mqtts://]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
-    pub mqtt_tls: Option<bool>,
-
-    /// Certificate authorities of the broker, PEM [default: the system's]
-    #[arg(long, value_name = "FILE")]
-    pub mqtt_ca: Option<String>,
-
-    /// Our certificate for the broker, PEM [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub mqtt_cert: Option<String>,
-
-    /// Private key of our certificate, PEM [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub mqtt_key: Option<String>,
 
     /// Address for /metrics and /healthz, such as 127.0.0.1:9100 [default: none]
     #[arg(long, value_name = "ADDR")]
@@ -150,6 +117,48 @@ pub struct Flags {
     /// How long the scripted backend takes over a frame [default: 0s]
     #[arg(long, value_name = "DURATION")]
     pub scripted_delay: Option<String>,
+
+    /// How the broker is reached.
+    #[command(flatten)]
+    pub mqtt: MqttFlags,
+}
+
+/// How the broker is reached, as options: for every subcommand that speaks to it.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+#[command(next_help_heading = "Broker")]
+pub struct MqttFlags {
+    /// Broker, a name or mqtt://host:port or mqtts://host:port [default: localhost]. A URL without a port means 1883 or
+    /// 8883, whatever the file says. User and password: MQTT_USERNAME and MQTT_PASSWORD
+    #[arg(long, value_name = "HOST", value_parser = uri)]
+    pub mqtt_host: Option<UriText>,
+
+    /// Port of the broker [default: 1883; 8883 with TLS]
+    #[arg(long, value_name = "PORT")]
+    pub mqtt_port: Option<u32>,
+
+    /// First levels of every topic [default: nvr]
+    #[arg(long, value_name = "TOPIC")]
+    pub topic_root: Option<String>,
+
+    /// First levels of the detections' topics [default: {topic root}/detections]
+    #[arg(long, value_name = "TOPIC")]
+    pub mqtt_topic_prefix: Option<String>,
+
+    /// TLS to the broker [default: where any of its files is given, or the host is mqtts://]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub mqtt_tls: Option<bool>,
+
+    /// Certificate authorities of the broker, PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    pub mqtt_ca: Option<String>,
+
+    /// Our certificate for the broker, PEM [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub mqtt_cert: Option<String>,
+
+    /// Private key of our certificate, PEM [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub mqtt_key: Option<String>,
 }
 
 /// Ids of streams as they were written, `0-5,8`.

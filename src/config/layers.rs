@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::document::Document;
 use super::overrides::{Spelling, absolute};
 use super::problem::Problems;
-use super::{Environment, Flags, Location, StreamIds, UriText};
+use super::{Environment, Flags, Location, MqttFlags, StreamIds, UriText};
 use crate::base::SourceId;
 
 const DEFAULT_STREAMS: u32 = 6;
@@ -51,6 +51,23 @@ pub(super) fn apply(
     spelling: Spelling,
     problems: &mut Problems,
 ) {
+    apply_mqtt(document, &flags.mqtt, spelling, problems);
+    for (path, option, value) in flags.assignments().0 {
+        document.set(path, value, &spelling.of(option));
+    }
+    if !flags.models_dir.is_empty() {
+        let dirs = flags.models_dir.iter().map(|dir| absolute(dir)).collect();
+        document.set("models_dirs", dirs, &spelling.of("models-dir"));
+    }
+}
+
+/// Lays one layer's options of the broker over the tree.
+pub(super) fn apply_mqtt(
+    document: &mut Document,
+    flags: &MqttFlags,
+    spelling: Spelling,
+    problems: &mut Problems,
+) {
     if let Some(host) = &flags.mqtt_host {
         let origin = spelling.of("mqtt-host");
         let port = flags.mqtt_port.map(i64::from);
@@ -71,12 +88,8 @@ pub(super) fn apply(
             document.remove("mqtt.tls");
         }
     }
-    for (path, option, value) in flags.assignments() {
+    for (path, option, value) in flags.assignments().0 {
         document.set(path, value, &spelling.of(option));
-    }
-    if !flags.models_dir.is_empty() {
-        let dirs = flags.models_dir.iter().map(|dir| absolute(dir)).collect();
-        document.set("models_dirs", dirs, &spelling.of("models-dir"));
     }
 }
 

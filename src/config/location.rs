@@ -272,51 +272,47 @@ fn test_pattern(rest: &str) -> Result<TestPattern, Vec<String>> {
         .filter(|part| !part.is_empty())
         .map(|part| part.split_once('=').unwrap_or((part, "")))
     {
-        let result = match key {
-            "width" => side(value, 160..=7680).map(|width| pattern.size.width = width),
-            "height" => side(value, 120..=4320).map(|height| pattern.size.height = height),
-            "fps" => value
+        let taken = match key {
+            "width" => value
                 .parse()
-                .ok()
-                .filter(|fps| *fps > 0.0 && *fps <= 240.0)
-                .map(|fps| pattern.fps = fps)
-                .ok_or("must be above 0 and at most 240"),
+                .map(|width| pattern.size.width = width)
+                .is_ok(),
+            "height" => value
+                .parse()
+                .map(|height| pattern.size.height = height)
+                .is_ok(),
             "objects" => value
                 .parse()
-                .ok()
-                .filter(|objects| *objects <= Pattern::MAX_OBJECTS)
                 .map(|objects| pattern.objects = objects)
-                .ok_or("must be 0 to 24"),
+                .is_ok(),
+            "fps" => {
+                let fps = value.parse().ok().filter(|fps| *fps > 0.0 && *fps <= 240.0);
+                pattern.fps = fps.unwrap_or(pattern.fps);
+                fps.is_some()
+            }
             _ => {
                 problems.push(format!(
                     "unknown test-pattern key `{key}`; known are width, height, fps and objects"
                 ));
-                Ok(())
+                true
             }
         };
-        if let Err(limit) = result {
-            problems.push(format!("test-pattern {key} {limit}, got `{value}`"));
+        if !taken {
+            let limit = match key {
+                "fps" => "a number above 0 and at most 240",
+                _ => "a whole number",
+            };
+            problems.push(format!("test-pattern {key} must be {limit}, got `{value}`"));
         }
     }
-    if problems.is_empty()
-        && let Err(error) = Pattern::new(pattern.size, pattern.objects)
-    {
-        problems.push(error.to_string());
+    if let Err(err) = Pattern::new(pattern.size, pattern.objects) {
+        problems.push(err.to_string());
     }
     if problems.is_empty() {
         Ok(pattern)
     } else {
         Err(problems)
     }
-}
-
-/// Encoders and half-size chroma want even sides.
-fn side(value: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, &'static str> {
-    value
-        .parse()
-        .ok()
-        .filter(|side| range.contains(side) && side % 2 == 0)
-        .ok_or("must be an even number, from 160 to 7680 (width) or from 120 to 4320 (height)")
 }
 
 impl Default for TestPattern {

@@ -88,8 +88,11 @@ fn each_mistake_names_its_remedy() {
             "is neither a URI (rtsp://…) nor a path to a video or image; write other files as ./name or file:///path",
         ),
         (
-            "test-pattern:?width=63&speed=3",
-            "test-pattern width must be an even number, from 160 to 7680 (width) or from 120 to 4320 (height), got `63`\nunknown test-pattern key `speed`; known are width, height, fps and objects",
+            "test-pattern:?width=63&speed=3&fps=0&objects=x",
+            "unknown test-pattern key `speed`; known are width, height, fps and objects\n\
+             test-pattern fps must be a number above 0 and at most 240, got `0`\n\
+             test-pattern objects must be a whole number, got `x`\n\
+             a test pattern can't be 63x720 pixels; use even sides from 160x120 to 8192x8192, at most three times as wide as high",
         ),
         (
             "test-pattern:?width=1280&height=120",

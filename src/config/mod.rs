@@ -30,7 +30,7 @@ pub use checked::{
 };
 pub use duration::Span;
 pub use environment::Environment;
-pub use flags::{Flags, StreamIds};
+pub use flags::{Flags, MqttFlags, StreamIds};
 pub use location::UriText;
 pub use problem::{ConfigProblems, Problem};
 pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls, StreamChoice};

@@ -1,10 +1,11 @@
 //! Options as a layer: the same ones read from the environment, and what they set in the tree.
 
-use clap::{Args, FromArgMatches};
+use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problems;
-use super::{Environment, Flags};
+use super::{Environment, Flags, MqttFlags};
 
 /// Where an option is written: for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,155 +29,139 @@ fn variable(option: &str) -> String {
     format!("NVR_{}", option.replace('-', "_").to_uppercase())
 }
 
-impl Flags {
-    /// The same options from the environment. Each variable is read alone, so that one bad one hides no other.
-    pub(super) fn of_environment(environment: &Environment, problems: &mut Problems) -> Self {
-        let command = Self::augment_args(clap::Command::new("environment").no_binary_name(true));
-        let mut arguments = Vec::new();
-        for argument in command.get_arguments() {
-            let Some(option) = argument
-                .get_long()
-                .filter(|_| argument.get_action().takes_values())
-            else {
-                continue;
-            };
-            let name = variable(option);
-            let standing_in = (option == "stream-server").then_some("STREAM_SERVER");
-            let (name, Some(value)) = (match (environment.get(&name), standing_in) {
-                (None, Some(other)) => (other.to_owned(), environment.get(other)),
-                (value, _) => (name, value),
-            }) else {
-                continue;
-            };
-            let parts: Vec<&str> = match option {
-                "source" => value.split_whitespace().collect(),
-                "models-dir" => value.split(':').filter(|part| !part.is_empty()).collect(),
-                _ => vec![value],
-            };
-            let written: Vec<String> = parts
-                .iter()
-                .map(|part| format!("--{option}={part}"))
-                .collect();
-            match command.clone().try_get_matches_from(&written) {
-                Ok(_) => arguments.extend(written),
-                Err(error) => problems.add("", Some(&name), first_line(&error)),
-            }
-        }
-        let matches = command.try_get_matches_from(&arguments);
-        match matches.and_then(|matches| Self::from_arg_matches(&matches)) {
-            Ok(flags) => flags,
-            Err(error) => {
-                problems.add("", Some("environment"), first_line(&error));
-                Self::default()
-            }
+/// The same options from the environment. Each variable is read alone, so that one bad one hides no other.
+pub(super) fn of_environment<T: Args + Default>(
+    environment: &Environment,
+    problems: &mut Problems,
+) -> T {
+    let command = T::augment_args(clap::Command::new("environment").no_binary_name(true));
+    let mut arguments = Vec::new();
+    for argument in command.get_arguments() {
+        let Some(option) = argument
+            .get_long()
+            .filter(|_| argument.get_action().takes_values())
+        else {
+            continue;
+        };
+        let name = variable(option);
+        let standing_in = (option == "stream-server").then_some("STREAM_SERVER");
+        let (name, Some(value)) = (match (environment.get(&name), standing_in) {
+            (None, Some(other)) => (other.to_owned(), environment.get(other)),
+            (value, _) => (name, value),
+        }) else {
+            continue;
+        };
+        let parts: Vec<&str> = match option {
+            "source" => value.split_whitespace().collect(),
+            "models-dir" => value.split(':').filter(|part| !part.is_empty()).collect(),
+            _ => vec![value],
+        };
+        let written: Vec<String> = parts
+            .iter()
+            .map(|part| format!("--{option}={part}"))
+            .collect();
+        match command.clone().try_get_matches_from(&written) {
+            Ok(_) => arguments.extend(written),
+            Err(error) => problems.add("", Some(&name), first_line(&error)),
         }
     }
+    let matches = command.try_get_matches_from(&arguments);
+    match matches.and_then(|matches| T::from_arg_matches(&matches)) {
+        Ok(flags) => flags,
+        Err(error) => {
+            problems.add("", Some("environment"), first_line(&error));
+            T::default()
+        }
+    }
+}
 
-    /// What these options set: path, value and the option that sets it. The cameras' options are applied elsewhere.
-    pub(super) fn assignments(&self) -> Vec<(&'static str, &'static str, Value)> {
-        let tracking = self.tracking.filter(|_| !self.no_tracking);
-        let watchdog = self.watchdog.filter(|_| !self.no_watchdog);
-        let list = |text: &String| -> Value {
-            text.split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .collect()
-        };
-        let file = |path: &String| json!(absolute(path));
-        [
-            (
-                "instance_id",
-                "instance-id",
-                self.instance_id.as_ref().map(|v| json!(v)),
-            ),
-            ("mqtt.port", "mqtt-port", self.mqtt_port.map(|v| json!(v))),
-            (
-                "mqtt.topic_root",
-                "topic-root",
-                self.topic_root.as_ref().map(|v| json!(v)),
-            ),
-            (
-                "mqtt.topic_prefix",
-                "mqtt-topic-prefix",
-                self.mqtt_topic_prefix.as_ref().map(|v| json!(v)),
-            ),
-            ("mqtt.qos", "mqtt-qos", self.mqtt_qos.map(|v| json!(v))),
-            ("mqtt.tls.ca", "mqtt-ca", self.mqtt_ca.as_ref().map(file)),
-            (
-                "mqtt.tls.certificate",
-                "mqtt-cert",
-                self.mqtt_cert.as_ref().map(file),
-            ),
-            ("mqtt.tls.key", "mqtt-key", self.mqtt_key.as_ref().map(file)),
-            (
-                "processor.model",
-                "model",
-                self.model.as_ref().map(|v| json!(v)),
-            ),
-            (
-                "processor.backend",
-                "backend",
-                self.backend.map(|v| json!(v)),
-            ),
-            (
-                "processor.threads",
-                "threads",
-                self.threads.map(|v| json!(v)),
-            ),
-            (
+/// What options set: path, value and the option that sets it.
+#[derive(Default)]
+pub(super) struct Assignments(pub(super) Vec<(&'static str, &'static str, Value)>);
+
+impl Assignments {
+    fn put<T: Serialize>(
+        mut self,
+        path: &'static str,
+        option: &'static str,
+        value: Option<T>,
+    ) -> Self {
+        if let Some(value) = value {
+            self.0.push((path, option, json!(value)));
+        }
+        self
+    }
+}
+
+impl Flags {
+    /// What these options set, all but the cameras and the broker.
+    pub(super) fn assignments(&self) -> Assignments {
+        let off = |given: bool| given.then_some(false);
+        Assignments::default()
+            .put("instance_id", "instance-id", self.instance_id.as_ref())
+            .put("mqtt.qos", "mqtt-qos", self.mqtt_qos)
+            .put("processor.model", "model", self.model.as_ref())
+            .put("processor.backend", "backend", self.backend)
+            .put("processor.threads", "threads", self.threads)
+            .put(
                 "processor.confidence",
                 "confidence",
                 self.confidence.map(number),
-            ),
-            ("processor.iou", "iou", self.iou.map(number)),
-            ("processor.max_fps", "max-fps", self.max_fps.map(number)),
-            (
+            )
+            .put("processor.iou", "iou", self.iou.map(number))
+            .put("processor.max_fps", "max-fps", self.max_fps.map(number))
+            .put(
                 "processor.classes",
                 "classes",
-                self.classes.as_ref().map(list),
-            ),
-            (
-                "processor.tracking",
-                "no-tracking",
-                self.no_tracking.then_some(json!(false)),
-            ),
-            ("processor.tracking", "tracking", tracking.map(|v| json!(v))),
-            (
-                "processor.encoding",
-                "encoding",
-                self.encoding.map(|v| json!(v)),
-            ),
-            (
-                "processor.http",
-                "http",
-                self.http.as_ref().map(|v| json!(v)),
-            ),
-            (
-                "processor.watchdog",
-                "no-watchdog",
-                self.no_watchdog.then_some(json!(false)),
-            ),
-            ("processor.watchdog", "watchdog", watchdog.map(|v| json!(v))),
-            (
+                self.classes.as_deref().map(names),
+            )
+            .put("processor.tracking", "no-tracking", off(self.no_tracking))
+            .put("processor.tracking", "tracking", self.tracking)
+            .put("processor.encoding", "encoding", self.encoding)
+            .put("processor.http", "http", self.http.as_ref())
+            .put("processor.watchdog", "no-watchdog", off(self.no_watchdog))
+            .put("processor.watchdog", "watchdog", self.watchdog)
+            .put(
                 "processor.stall_limit",
                 "stall-limit",
-                self.stall_limit.as_ref().map(|v| json!(v)),
-            ),
-            (
+                self.stall_limit.as_ref(),
+            )
+            .put(
                 "processor.start_limit",
                 "start-limit",
-                self.start_limit.as_ref().map(|v| json!(v)),
-            ),
-            (
+                self.start_limit.as_ref(),
+            )
+            .put(
                 "processor.scripted_delay",
                 "scripted-delay",
-                self.scripted_delay.as_ref().map(|v| json!(v)),
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(path, option, value)| Some((path, option, value?)))
-        .collect()
+                self.scripted_delay.as_ref(),
+            )
     }
+}
+
+impl MqttFlags {
+    /// What these options set, all but the host and TLS as such.
+    pub(super) fn assignments(&self) -> Assignments {
+        let file = |path: &Option<String>| path.as_deref().map(absolute);
+        Assignments::default()
+            .put("mqtt.port", "mqtt-port", self.mqtt_port)
+            .put("mqtt.topic_root", "topic-root", self.topic_root.as_ref())
+            .put(
+                "mqtt.topic_prefix",
+                "mqtt-topic-prefix",
+                self.mqtt_topic_prefix.as_ref(),
+            )
+            .put("mqtt.tls.ca", "mqtt-ca", file(&self.mqtt_ca))
+            .put("mqtt.tls.certificate", "mqtt-cert", file(&self.mqtt_cert))
+            .put("mqtt.tls.key", "mqtt-key", file(&self.mqtt_key))
+    }
+}
+
+fn names(text: &str) -> Vec<&str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 /// A number, or its text where JSON has none (nan): its type is then told as any other wrong one.
@@ -207,7 +192,7 @@ mod tests {
     fn of(pairs: &[(&str, &str)]) -> (Flags, String) {
         let environment = Environment::from_pairs(pairs.iter().copied());
         let mut problems = Problems::default();
-        let flags = Flags::of_environment(&environment, &mut problems);
+        let flags = of_environment(&environment, &mut problems);
         let told = problems.or(()).err().map(|problems| problems.to_string());
         (flags, told.unwrap_or_default())
     }
@@ -225,7 +210,10 @@ mod tests {
         ]);
         assert_eq!(told, "");
         let expected = Flags {
-            mqtt_host: Some(UriText::new("broker")),
+            mqtt: MqttFlags {
+                mqtt_host: Some(UriText::new("broker")),
+                ..MqttFlags::default()
+            },
             stream_server: Some(UriText::new("rtsp://a")),
             streams: Some(StreamIds(vec![SourceId(0), SourceId(1)])),
             source: vec![UriText::new("3=test-pattern:"), UriText::new("4=a.mp4")],

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::check::Checker;
 use super::document::Document;
-use super::overrides::Spelling;
+use super::overrides::{Spelling, of_environment};
 use super::problem::{ConfigProblems, Problem, Problems};
-use super::{Environment, Flags, RawSettings, Settings, identity, layers, read};
+use super::{
+    Environment, Flags, MqttFlags, MqttSettings, RawSettings, Settings, identity, layers, read,
+};
 
 /// The layers of a configuration: options over environment over file over defaults. Reading it again reads the file
 /// again under the same options and environment.
@@ -94,7 +96,7 @@ impl ConfigSource {
     /// Every problem at once.
     pub fn load_all(&self) -> Result<Loaded, ConfigProblems> {
         let mut problems = Problems::default();
-        let environment = Flags::of_environment(&self.environment, &mut problems);
+        let environment: Flags = of_environment(&self.environment, &mut problems);
         let mut document = match self.document() {
             Ok(document) => document,
             Err(found) => {
@@ -175,6 +177,30 @@ impl ConfigSource {
         file.as_deref()
             .and_then(Path::parent)
             .map_or_else(here, Path::to_path_buf)
+    }
+}
+
+impl MqttFlags {
+    /// The broker by these options over the environment over the defaults, for what has no configuration file.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn load(&self, environment: &Environment) -> Result<MqttSettings, ConfigProblems> {
+        let mut problems = Problems::default();
+        let mut document = Document::default();
+        let variables = of_environment(environment, &mut problems);
+        layers::apply_login(&mut document, environment);
+        layers::apply_mqtt(&mut document, &variables, Spelling::Variable, &mut problems);
+        layers::apply_mqtt(&mut document, self, Spelling::Option, &mut problems);
+        let raw = read::read(&mut document, &mut problems);
+        let mut checker = Checker {
+            document: &document,
+            environment,
+            base: Path::new(""),
+            problems: &mut problems,
+        };
+        let settings = checker.mqtt(&raw.mqtt, raw.processor.encoding);
+        problems.or(settings)
     }
 }
 

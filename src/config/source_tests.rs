@@ -234,6 +234,26 @@ fn a_broker_url_says_port_tls_and_login() {
 }
 
 #[test]
+fn the_broker_alone_is_read_from_options_and_environment() {
+    let variables = [
+        ("NVR_MQTT_HOST", "mqtts://variable"),
+        ("NVR_MQTT_PORT", "99"),
+        ("MQTT_USERNAME", "user"),
+        ("NVR_CONFIDENCE", "not asked for"),
+    ];
+    let flags = MqttFlags {
+        topic_root: Some("site".to_owned()),
+        ..MqttFlags::default()
+    };
+    let environment = Environment::from_pairs(variables);
+    let mqtt = flags.load(&environment).expect("no problem");
+    assert_eq!((mqtt.host.as_str(), mqtt.port), ("variable", 99));
+    assert_eq!(mqtt.detections_prefix, "site/detections");
+    assert_eq!(mqtt.username.as_ref().map(|s| s.reveal()), Some("user"));
+    assert!(mqtt.tls.is_some());
+}
+
+#[test]
 fn the_environments_login_stands_over_the_files() {
     let variables = [("MQTT_USERNAME", "env"), ("MQTT_PASSWORD", "secret")];
     let file = "[mqtt]\nusername = \"file\"\npassword = { file = \"/nowhere\" }\n";
