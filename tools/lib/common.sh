@@ -5,7 +5,7 @@ set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What set-up fetches lies outside the checkout, so that a fresh clone or `make clean` does not fetch it again.
-cache=${NVR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nvr}
+cache=${NVR_CACHE:-$HOME/.cache/nvr}
 target=${CARGO_TARGET_DIR:-$repo/target}
 
 say() { printf '%s\n' "$*"; }

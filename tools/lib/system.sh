@@ -1,5 +1,5 @@
 # System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086
 
 build_packages() {
     echo build-essential pkg-config libclang-dev
@@ -34,7 +34,9 @@ packages() {
 # missing PACKAGE…: those of them that are not installed.
 missing() {
     local installed
-    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p' | sort -u)
+    # It fails as soon as it does not know one of them.
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null || true)
+    installed=$(sed -n 's/^ii *//p' <<<"$installed" | sort -u)
     comm -23 <(printf '%s\n' "$@" | sort -u) <(printf '%s\n' "$installed")
 }
 
@@ -83,25 +85,23 @@ setup_system() {
     check_rust
     have dpkg-query && have apt-get || die "set-up installs Debian packages, and there is no apt here" \
         "Install what docs/building.md lists by your system's own means, then run \`tools/setup assets\`."
-    mapfile -t wanted < <(packages "$@" | sort -u)
-    mapfile -t absent < <(missing "${wanted[@]}")
-    if [ ${#absent[@]} = 0 ]; then
-        say "system packages ($*): all ${#wanted[@]} are installed"
+    # Lists of words, not process substitutions: a failure in one of those would go unnoticed as an empty list.
+    wanted=$(packages "$@" | sort -u)
+    absent=$(missing $wanted)
+    if [ -z "$absent" ]; then
+        say "system packages ($*): all $(wc -w <<<"$wanted") are installed"
         return
     fi
     name_distribution
-    step "system packages ($*): installing ${absent[*]}"
+    step "system packages ($*): installing" $absent
     as_root apt-get update -q || warn "apt-get update failed: going on with the package lists that are there"
-    # The lists may have been empty before: names that depend on the release are chosen anew.
-    mapfile -t wanted < <(packages "$@" | sort -u)
-    mapfile -t absent < <(missing "${wanted[@]}")
-    unknown=$(for package in "${absent[@]}"; do
-        [ -n "$(apt-cache policy "$package" | sed -n 's/^  Candidate: *//p' | grep -v '(none)')" ] || printf '%s ' "$package"
+    unknown=$(for package in $absent; do
+        apt-cache policy "$package" | grep '^  Candidate: [^(]' >/dev/null || printf '%s ' "$package"
     done)
     [ -z "$unknown" ] || die "apt has no package named: $unknown" \
         "Check that apt's sources hold the component main (Ubuntu: universe too), run \`apt-get update\`, then \`make setup\` again."
-    install_without_starting "${absent[@]}" || die "apt-get could not install: ${absent[*]}" \
+    install_without_starting $absent || die "apt-get could not install: $(echo $absent)" \
         "Its message stands above. Mend it (often \`apt-get -f install\`), then run \`make setup\` again."
-    mapfile -t absent < <(missing "${wanted[@]}")
-    [ ${#absent[@]} = 0 ] || die "still not installed: ${absent[*]}" "Run \`apt-get install ${absent[*]}\` and read what it says."
+    absent=$(missing $wanted)
+    [ -z "$absent" ] || die "still not installed: $(echo $absent)" "Run \`apt-get install\` with these names and read what it says."
 }
