@@ -1,13 +1,116 @@
 //! Cameras to frames: one session a source, its decoder, its stall detection, its capture time. The only room that
 //! names GStreamer and V4L2.
+//!
+//! A source's [`Runner`] owns one thread, which runs session after session ([`FrameSource::run`]) for ever. In a session a
+//! pipeline's own threads receive and decode; frames are handed over on them, one deep, and never queued here.
 
+mod capture_time;
+mod decode;
+mod decoder;
+mod host_frame;
+mod hub;
 mod image;
+mod probe;
+mod reference;
+mod rtsp;
+mod rtsp_error;
+mod rtsp_tls;
+mod session;
 mod source;
 mod still;
+mod teardown;
 mod test_pattern;
 #[cfg(feature = "testcam")]
 pub mod testcam;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{Clock, SourceId, Stop};
+use crate::config::{Location, StreamSettings};
+
+pub use decoder::{Codec, DecoderReport, decoder_report};
 pub use image::ImageSource;
+pub use reference::ReferenceTime;
 pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
+pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
+
+/// What keeps this room from working at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// GStreamer's library is there but does not start.
+    #[error("GStreamer does not start: {0}")]
+    Init(String),
+}
+
+/// Starts GStreamer, once a process; further calls do nothing.
+///
+/// # Errors
+/// When GStreamer can't start, and again with the same words at each further call.
+pub fn init() -> Result<(), MediaError> {
+    static STARTED: std::sync::OnceLock<Result<(), MediaError>> = std::sync::OnceLock::new();
+    STARTED
+        .get_or_init(|| {
+            gstreamer::init().map_err(|err| MediaError::Init(err.to_string()))?;
+            quiet_log();
+            Ok(())
+        })
+        .clone()
+}
+
+/// GStreamer's own errors go to the log at debug level: what matters comes as a message and is told in the source's own
+/// words. Who sets GST_DEBUG wants GStreamer's way of printing it and gets it.
+fn quiet_log() {
+    if std::env::var_os("GST_DEBUG").is_some() {
+        return;
+    }
+    gstreamer::log::remove_default_log_function();
+    gstreamer::log::set_default_threshold(gstreamer::DebugLevel::Error);
+    gstreamer::log::add_log_function(|category, level, _, _, _, _, message| {
+        if level == gstreamer::DebugLevel::Error {
+            let message = message.get();
+            let message = message.as_deref().map(|text| text.as_str());
+            tracing::debug!(category = category.name(), message, "GStreamer");
+        }
+    });
+}
+
+/// The source that `settings` describe. Opens nothing yet: the first session does.
+pub fn open(id: SourceId, settings: &StreamSettings, clock: &Clock) -> Box<dyn FrameSource> {
+    open_with(id, settings, clock, ReferenceTime::Auto)
+}
+
+/// As [`open`], with the camera's clock read in a chosen way.
+pub fn open_with(
+    id: SourceId,
+    settings: &StreamSettings,
+    clock: &Clock,
+    reference: ReferenceTime,
+) -> Box<dyn FrameSource> {
+    match &settings.location {
+        Location::Rtsp(url) => Box::new(rtsp::RtspSource::new(
+            id,
+            url,
+            settings,
+            clock.clone(),
+            reference,
+        )),
+        Location::Image(path) => Box::new(ImageSource::new(path.clone(), clock.clone())),
+        Location::TestPattern(pattern) => Box::new(TestPatternSource::new(*pattern, clock.clone())),
+        Location::V4l2(path) | Location::File(path) => Box::new(Refused(SessionEnd::Failed {
+            code: "no-decoder",
+            message: format!("{} can't be opened by this build", path.display()),
+            live_for: Duration::ZERO,
+        })),
+    }
+}
+
+/// A source that can't be opened and says so at each attempt.
+struct Refused(SessionEnd);
+
+impl FrameSource for Refused {
+    fn run(&mut self, _: &Arc<dyn FrameSink>, _: &Stop) -> SessionEnd {
+        self.0.clone()
+    }
+}

@@ -3,6 +3,8 @@
 mod config;
 mod detect;
 mod lockfile;
+#[cfg(feature = "testcam")]
+mod media;
 mod pattern;
 mod rooms;
 mod sources;

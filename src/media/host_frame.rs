@@ -1,0 +1,150 @@
+//! Decoded pictures in ordinary memory: a mapped GStreamer buffer behind [`HostPixels`].
+//!
+//! Nothing is copied: the frame keeps the decoder's buffer, with the strides that the decoder chose, until its last
+//! holder lets go.
+
+use gstreamer as gst;
+use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
+
+use crate::base::{ColorMatrix, ColorRange, Colorimetry, HostPixels, PixelFormat, Plane, Size};
+
+/// What [`HostFrame`] can hold, in the words of GStreamer's caps; sinks negotiate one of them.
+pub(super) const FORMATS: [gst_video::VideoFormat; 3] = [
+    gst_video::VideoFormat::I420,
+    gst_video::VideoFormat::Nv12,
+    gst_video::VideoFormat::Rgb,
+];
+
+/// A mapped buffer.
+pub(super) struct HostFrame {
+    frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
+    format: PixelFormat,
+}
+
+impl HostFrame {
+    /// Maps `buffer`; nothing where its format is none of [`FORMATS`] or it can't be mapped.
+    pub(super) fn new(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Option<Self> {
+        let format = match info.format() {
+            gst_video::VideoFormat::I420 => PixelFormat::I420,
+            gst_video::VideoFormat::Nv12 => PixelFormat::Nv12,
+            gst_video::VideoFormat::Rgb => PixelFormat::Rgb,
+            _ => return None,
+        };
+        let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?;
+        Some(Self { frame, format })
+    }
+}
+
+impl HostPixels for HostFrame {
+    fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    fn plane(&self, index: usize) -> Plane<'_> {
+        let bytes = u32::try_from(index)
+            .ok()
+            .filter(|plane| *plane < self.frame.n_planes())
+            .and_then(|plane| self.frame.plane_data(plane).ok());
+        let stride = self.frame.plane_stride().get(index);
+        match (bytes, stride) {
+            (Some(bytes), Some(stride)) => Plane {
+                bytes,
+                stride: usize::try_from(*stride).unwrap_or(0),
+            },
+            _ => Plane {
+                bytes: &[],
+                stride: 0,
+            },
+        }
+    }
+}
+
+/// The size that a stream's caps state.
+pub(super) fn size_of(info: &gst_video::VideoInfo) -> Size {
+    Size::new(info.width(), info.height())
+}
+
+/// The colours that a stream's caps state; what they leave open is assumed from the size.
+///
+/// BT.2020 is taken for BT.709: their matrices differ by less than what a detector notices.
+pub(super) fn colorimetry_of(info: &gst_video::VideoInfo) -> Colorimetry {
+    let assumed = Colorimetry::assumed(size_of(info));
+    let stated = info.colorimetry();
+    let matrix = match stated.matrix() {
+        gst_video::VideoColorMatrix::Bt601 | gst_video::VideoColorMatrix::Fcc => ColorMatrix::Bt601,
+        gst_video::VideoColorMatrix::Bt709
+        | gst_video::VideoColorMatrix::Bt2020
+        | gst_video::VideoColorMatrix::Smpte240m => ColorMatrix::Bt709,
+        _ => assumed.matrix,
+    };
+    let range = match stated.range() {
+        gst_video::VideoColorRange::Range0_255 => ColorRange::Full,
+        gst_video::VideoColorRange::Range16_235 => ColorRange::Limited,
+        _ => assumed.range,
+    };
+    Colorimetry { matrix, range }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(format: gst_video::VideoFormat, width: u32, height: u32) -> gst_video::VideoInfo {
+        super::super::init().expect("gstreamer starts");
+        gst_video::VideoInfo::builder(format, width, height)
+            .build()
+            .expect("a legal format")
+    }
+
+    #[test]
+    fn odd_sizes_keep_their_last_column_and_row_of_chroma() {
+        let info = info(gst_video::VideoFormat::I420, 35, 17);
+        let buffer = gst::Buffer::from_slice(vec![7u8; info.size()]);
+        let frame = HostFrame::new(buffer, &info).expect("a mappable buffer");
+        for (index, (columns, rows)) in [(35, 17), (18, 9), (18, 9)].into_iter().enumerate() {
+            let plane = frame.plane(index);
+            assert!(plane.stride >= columns, "plane {index}");
+            assert!(plane.bytes.len() >= plane.stride * (rows - 1) + columns);
+        }
+        assert_eq!(frame.plane(3).bytes.len(), 0);
+        assert_eq!(frame.plane(usize::MAX).bytes.len(), 0);
+    }
+
+    #[test]
+    fn a_format_that_frames_do_not_have_is_refused() {
+        let info = info(gst_video::VideoFormat::Gray8, 32, 16);
+        let buffer = gst::Buffer::from_slice(vec![0u8; info.size()]);
+        assert!(HostFrame::new(buffer, &info).is_none());
+    }
+
+    #[test]
+    fn colours_are_read_from_the_caps_and_assumed_where_they_say_nothing() {
+        let stated = |text: &str| {
+            let colorimetry = text.parse().expect("a known colorimetry");
+            gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, 64, 64)
+                .colorimetry(&colorimetry)
+                .build()
+                .expect("a legal format")
+        };
+        super::super::init().expect("gstreamer starts");
+        assert_eq!(
+            colorimetry_of(&stated("bt709")),
+            Colorimetry {
+                matrix: ColorMatrix::Bt709,
+                range: ColorRange::Limited,
+            }
+        );
+        assert_eq!(
+            colorimetry_of(&stated("1:4:0:0")),
+            Colorimetry {
+                matrix: ColorMatrix::Bt601,
+                range: ColorRange::Full,
+            }
+        );
+        assert_eq!(
+            colorimetry_of(&stated("0:0:0:0")),
+            Colorimetry::assumed(Size::new(64, 64))
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! Whom an RTSPS camera has to be: one of the authorities' certificates, or the one that is pinned.
+//!
+//! GLib asks only about certificates that it does not trust itself, so a pin would not hold against a certificate of a
+//! public authority. Hence this process's default trust is emptied, and every certificate is judged here.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use gio::prelude::*;
+use gstreamer as gst;
+use gstreamer::glib;
+use sha2::{Digest, Sha256};
+
+use super::decoder::element;
+use super::hub::Failure;
+use crate::config::SourceTls;
+
+/// Extended key usage of a server, RFC 5280.
+const SERVER_PURPOSE: &str = "1.3.6.1.5.5.7.3.1";
+
+/// What was found about a camera's certificate.
+#[derive(Debug, Default)]
+pub(super) struct Verdict(Mutex<Option<String>>);
+
+impl Verdict {
+    /// Why the certificate was refused; nothing where it was not, or none was seen.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, refusal: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+}
+
+/// Judges the certificates that `source` is shown by `trust`.
+///
+/// # Errors
+/// When this machine's GLib has no TLS, or the file of authorities can't be read.
+pub(super) fn guard(
+    source: &gst::Element,
+    trust: &SourceTls,
+    verdict: &Arc<Verdict>,
+    name: &str,
+) -> Result<(), Failure> {
+    let keeper = SYSTEM_TRUST
+        .as_ref()
+        .map_err(|reason| Failure::new("tls", format!("{name} needs TLS: {reason}")))?;
+    if let Some(file) = &trust.ca {
+        authorities(file).map_err(|reason| Failure::new("tls", format!("{name}: {reason}")))?;
+    }
+    if trust.pinned_sha256.is_none() {
+        // What the machine's authorities signed is accepted without asking further.
+        let system = keeper.property::<Option<gio::TlsDatabase>>("tls-database");
+        source.set_property("tls-database", system);
+    }
+    let (trust, verdict) = (trust.clone(), verdict.clone());
+    source.connect("accept-certificate", false, move |arguments| {
+        let refusal = match arguments
+            .get(2)
+            .map(|value| value.get::<gio::TlsCertificate>())
+        {
+            Some(Ok(certificate)) => match trust.pinned_sha256 {
+                Some(pin) => refused_by_pin(&certificate, pin),
+                None => {
+                    let errors = arguments.get(3).and_then(|value| value.get().ok());
+                    let connection = arguments.get(1).and_then(|value| value.get().ok());
+                    refused_by_authorities(&certificate, connection, errors, trust.ca.as_deref())
+                }
+            },
+            _ => Some("it can't be read".to_owned()),
+        };
+        let accept = refusal.is_none();
+        verdict.set(refusal);
+        Some(accept.to_value())
+    });
+    Ok(())
+}
+
+/// The machine's authorities, taken away from GLib's default, as the property of an element that is never started: GLib's
+/// object itself may not travel between threads, as far as its bindings know.
+static SYSTEM_TRUST: LazyLock<Result<gst::Element, String>> = LazyLock::new(|| {
+    let keeper = element("rtspsrc")?;
+    let backend = gio::TlsBackend::default();
+    if !backend.supports_tls() {
+        return Err("GLib has no TLS here; install glib-networking".to_owned());
+    }
+    keeper.set_property("tls-database", backend.default_database());
+    // A file without certificates trusts nobody.
+    let nobody = gio::TlsFileDatabase::new("/dev/null")
+        .map_err(|err| format!("GLib makes no empty trust store: {err}"))?;
+    backend.set_default_database(Some(&nobody));
+    Ok(keeper)
+});
+
+fn authorities(file: &Path) -> Result<gio::TlsFileDatabase, String> {
+    gio::TlsFileDatabase::new(file)
+        .map_err(|err| format!("the authorities in {} can't be read: {err}", file.display()))
+}
+
+fn refused_by_authorities(
+    certificate: &gio::TlsCertificate,
+    connection: Option<gio::TlsConnection>,
+    by_system: Option<gio::TlsCertificateFlags>,
+    own: Option<&Path>,
+) -> Option<String> {
+    let identity = connection
+        .and_then(|connection| connection.downcast::<gio::TlsClientConnection>().ok())
+        .and_then(|client| client.server_identity());
+    let problem = match own.map(authorities) {
+        Some(Ok(own)) => problems(own.upcast_ref(), certificate, identity.as_ref())?,
+        Some(Err(reason)) => reason,
+        None => words(by_system.unwrap_or(gio::TlsCertificateFlags::GENERIC_ERROR)),
+    };
+    let shown = hex(&fingerprint(certificate));
+    Some(format!("{problem}; its SHA-256 is {shown}"))
+}
+
+fn refused_by_pin(certificate: &gio::TlsCertificate, pin: [u8; 32]) -> Option<String> {
+    let shown = fingerprint(certificate);
+    (shown != pin).then(|| format!("its SHA-256 is {}, pinned is {}", hex(&shown), hex(&pin)))
+}
+
+fn problems(
+    database: &gio::TlsDatabase,
+    certificate: &gio::TlsCertificate,
+    identity: Option<&gio::SocketConnectable>,
+) -> Option<String> {
+    let verified = database.verify_chain(
+        certificate,
+        SERVER_PURPOSE,
+        identity,
+        gio::TlsInteraction::NONE,
+        gio::TlsDatabaseVerifyFlags::empty(),
+        gio::Cancellable::NONE,
+    );
+    match verified {
+        Ok(flags) if flags.is_empty() => None,
+        Ok(flags) => Some(words(flags)),
+        Err(err) => Some(format!("it can't be verified ({err})")),
+    }
+}
+
+fn words(flags: gio::TlsCertificateFlags) -> String {
+    use gio::TlsCertificateFlags as Flags;
+    let words = [
+        (Flags::UNKNOWN_CA, "no known authority signed it"),
+        (Flags::BAD_IDENTITY, "it is made out to another host"),
+        (Flags::NOT_ACTIVATED, "it is not valid yet"),
+        (Flags::EXPIRED, "it has expired"),
+        (Flags::REVOKED, "it was revoked"),
+        (Flags::INSECURE, "its algorithm is insecure"),
+    ];
+    let found: Vec<_> = words
+        .into_iter()
+        .filter(|(flag, _)| flags.contains(*flag))
+        .map(|(_, word)| word)
+        .collect();
+    if found.is_empty() {
+        "it does not verify".to_owned()
+    } else {
+        found.join(", ")
+    }
+}
+
+fn fingerprint(certificate: &gio::TlsCertificate) -> [u8; 32] {
+    let der = certificate.property::<Option<glib::ByteArray>>("certificate");
+    Sha256::digest(der.as_deref().unwrap_or_default()).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,322 @@
+//! One session's own thread: it waits on the pipeline's bus until the session ended, failed, stalled or was asked to stop.
+//!
+//! Nothing is polled: the wait ends with a message, or at the next instant at which a limit could be reached, at
+//! the latest after [`ALIVE_INTERVAL`].
+
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::hub::{Failure, Hub, Progress};
+use super::source::ALIVE_INTERVAL;
+use crate::base::Stop;
+
+/// A decoder that gave nothing this long after its first key frame is not the right one for this stream.
+const DECODER_LIMIT: Duration = Duration::from_secs(5);
+/// And it had at least so many access units to work with: slow streams take their time.
+const DECODER_UNITS: u64 = 20;
+
+/// What a session may take its time for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// From the start to PLAY.
+    pub(super) connect: Duration,
+    /// From PLAY to the first frame.
+    pub(super) start: Duration,
+    /// Without an access unit, once frames have come.
+    pub(super) stall: Duration,
+    /// Whether another decoder could be tried where this one is silent.
+    pub(super) other_decoder: bool,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// It was asked to.
+    Stopped,
+    /// A callback gave the reason.
+    Failure(Failure),
+    /// An element failed.
+    Error(Error),
+    /// The stream is over.
+    Eos,
+    /// PLAY was never reached.
+    NotConnected,
+    /// Access units stopped coming this long ago.
+    Stalled(Duration),
+    /// No frame came out, though so much came in.
+    NoFrame(Progress),
+    /// Access units go in and no picture comes out; another decoder may do better.
+    DecoderSilent,
+}
+
+/// An element's error.
+#[derive(Debug)]
+pub(super) struct Error {
+    /// The factory of the element that failed, `rtspsrc` for one.
+    pub(super) element: String,
+    pub(super) error: gst::glib::Error,
+    pub(super) debug: String,
+    /// The response's status, where an RTSP server refused.
+    pub(super) rtsp_status: Option<u32>,
+}
+
+/// Keeps messages that nobody reads from waking the session's thread. To be called before the pipeline starts.
+pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
+    if let Some(bus) = pipeline.bus() {
+        bus.set_sync_handler(|_, message| {
+            use gst::MessageType as Type;
+            let wanted = matches!(
+                message.type_(),
+                Type::Error
+                    | Type::Warning
+                    | Type::Eos
+                    | Type::Application
+                    | Type::Progress
+                    | Type::Latency
+            );
+            if wanted {
+                gst::BusSyncReply::Pass
+            } else {
+                gst::BusSyncReply::Drop
+            }
+        });
+    }
+}
+
+/// Wakes the session's thread, which then looks at its hub and its stop flag.
+pub(super) fn wake(bus: &gst::Bus) {
+    let message = gst::message::Application::new(gst::Structure::new_empty("nvr-wake"));
+    if bus.post(message).is_err() {
+        tracing::trace!("a closing session is not woken");
+    }
+}
+
+/// Waits for the session's end. Blocks; beats the hub's heart meanwhile.
+pub(super) fn watch(pipeline: &gst::Pipeline, hub: &Hub, limits: &Limits, stop: &Stop) -> Ending {
+    let Some(bus) = pipeline.bus() else {
+        return Ending::NotConnected;
+    };
+    let waker = bus.clone();
+    let _wish = stop.when_raised(move || wake(&waker));
+    let started = hub.now();
+    loop {
+        hub.alive();
+        if stop.is_raised() {
+            return Ending::Stopped;
+        }
+        if let Some(failure) = hub.failure() {
+            return Ending::Failure(failure);
+        }
+        let wait = match verdict(&hub.progress(), limits, started, hub.now()) {
+            Ok(wait) => wait,
+            Err(ending) => return ending,
+        };
+        let wait = gst::ClockTime::try_from(wait.min(ALIVE_INTERVAL))
+            .unwrap_or(gst::ClockTime::from_mseconds(500));
+        if let Some(message) = bus.timed_pop(wait)
+            && let Some(ending) = read(pipeline, hub, &message)
+        {
+            // A callback's reason is the cause, the element's error its consequence.
+            return match hub.failure() {
+                Some(failure) => Ending::Failure(failure),
+                None => ending,
+            };
+        }
+    }
+}
+
+fn read(pipeline: &gst::Pipeline, hub: &Hub, message: &gst::Message) -> Option<Ending> {
+    match message.view() {
+        gst::MessageView::Error(error) => Some(Ending::Error(Error {
+            element: factory_of(message),
+            error: error.error(),
+            debug: error
+                .debug()
+                .map(|text| text.to_string())
+                .unwrap_or_default(),
+            rtsp_status: error
+                .details()
+                .and_then(|details| details.get::<u32>("rtsp-status-code").ok()),
+        })),
+        gst::MessageView::Warning(warning) => {
+            tracing::debug!(
+                element = factory_of(message),
+                warning = %warning.error(),
+                debug = warning.debug().as_deref(),
+                "warning from the pipeline"
+            );
+            None
+        }
+        gst::MessageView::Eos(_) => Some(Ending::Eos),
+        // rtspsrc posts a first "request" when it sends PLAY; SETUPs are continuations of their "open".
+        gst::MessageView::Progress(progress) => {
+            let (kind, code, _) = progress.get();
+            let begins = matches!(kind, gst::ProgressType::Start | gst::ProgressType::Complete);
+            if begins && code == "request" {
+                hub.playing();
+            }
+            None
+        }
+        gst::MessageView::Latency(_) => {
+            if let Err(err) = pipeline.recalculate_latency() {
+                tracing::debug!(%err, "latency stays as it was");
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+fn factory_of(message: &gst::Message) -> String {
+    message
+        .src()
+        .and_then(|source| source.downcast_ref::<gst::Element>())
+        .and_then(|element| element.factory())
+        .map(|factory| factory.name().to_string())
+        .unwrap_or_default()
+}
+
+/// How long nothing can happen by the limits alone, or what has happened.
+fn verdict(
+    progress: &Progress,
+    limits: &Limits,
+    started: Duration,
+    now: Duration,
+) -> Result<Duration, Ending> {
+    let left = |since: Duration, limit: Duration| {
+        let left = (since + limit).saturating_sub(now);
+        (!left.is_zero()).then_some(left)
+    };
+    let Some(playing) = progress.playing else {
+        return left(started, limits.connect).ok_or(Ending::NotConnected);
+    };
+    let Some(first_frame) = progress.first_frame else {
+        if limits.other_decoder
+            && progress.units_since_key >= DECODER_UNITS
+            && let Some(key) = progress.first_key
+            && left(key, DECODER_LIMIT).is_none()
+        {
+            return Err(Ending::DecoderSilent);
+        }
+        let start_left = left(playing, limits.start).ok_or(Ending::NoFrame(*progress))?;
+        return Ok(match progress.first_key {
+            // The units may not be enough when the limit is over: look again a second later.
+            Some(key) if limits.other_decoder => left(key, DECODER_LIMIT)
+                .unwrap_or(Duration::from_secs(1))
+                .min(start_left),
+            _ => start_left,
+        });
+    };
+    let last_unit = progress.last_unit.unwrap_or(first_frame);
+    let unit_left =
+        left(last_unit, limits.stall).ok_or(Ending::Stalled(now.saturating_sub(last_unit)))?;
+    // Access units flow and frames do not: a decoder has died quietly, or the stream has.
+    let last_frame = progress.last_frame.unwrap_or(first_frame);
+    let frame_left =
+        left(last_frame, limits.start.max(limits.stall)).ok_or(Ending::NoFrame(*progress))?;
+    Ok(unit_left.min(frame_left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        connect: Duration::from_secs(15),
+        start: Duration::from_secs(20),
+        stall: Duration::from_secs(5),
+        other_decoder: false,
+    };
+    const NOTHING: Progress = Progress {
+        playing: None,
+        units: 0,
+        units_since_key: 0,
+        last_unit: None,
+        first_key: None,
+        first_frame: None,
+        last_frame: None,
+    };
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn told(progress: Progress, limits: &Limits, now: u64) -> String {
+        match verdict(&progress, limits, at(100), at(now)) {
+            Ok(wait) => format!("wait {}", wait.as_secs()),
+            Err(ending) => format!("{ending:?}")
+                .split(|end: char| !end.is_alphanumeric())
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_session_that_never_plays_ends_at_the_connect_limit() {
+        assert_eq!(told(NOTHING, &LIMITS, 101), "wait 14");
+        assert_eq!(told(NOTHING, &LIMITS, 115), "NotConnected");
+    }
+
+    #[test]
+    fn the_first_frame_has_its_limit_from_play() {
+        let playing = Progress {
+            playing: Some(at(110)),
+            units: 3,
+            ..NOTHING
+        };
+        assert_eq!(told(playing, &LIMITS, 129), "wait 1");
+        assert_eq!(told(playing, &LIMITS, 130), "NoFrame");
+    }
+
+    #[test]
+    fn a_silent_decoder_is_replaced_only_if_it_had_enough_to_decode() {
+        let limits = Limits {
+            other_decoder: true,
+            ..LIMITS
+        };
+        let fed = Progress {
+            playing: Some(at(110)),
+            units: 100,
+            units_since_key: 20,
+            first_key: Some(at(111)),
+            last_unit: Some(at(116)),
+            ..NOTHING
+        };
+        assert_eq!(told(fed, &limits, 115), "wait 1");
+        assert_eq!(told(fed, &limits, 116), "DecoderSilent");
+        assert_eq!(told(fed, &LIMITS, 116), "wait 14");
+        let slow = Progress {
+            units_since_key: 19,
+            ..fed
+        };
+        assert_eq!(told(slow, &limits, 117), "wait 1");
+    }
+
+    #[test]
+    fn a_live_session_stalls_by_access_units_and_dies_without_frames() {
+        let live = Progress {
+            playing: Some(at(110)),
+            units: 100,
+            units_since_key: 100,
+            first_key: Some(at(110)),
+            first_frame: Some(at(111)),
+            last_frame: Some(at(150)),
+            last_unit: Some(at(150)),
+        };
+        assert_eq!(told(live, &LIMITS, 152), "wait 3");
+        assert_eq!(told(live, &LIMITS, 155), "Stalled");
+        let blind = Progress {
+            last_unit: Some(at(169)),
+            ..live
+        };
+        assert_eq!(told(blind, &LIMITS, 169), "wait 1");
+        let blind = Progress {
+            last_unit: Some(at(170)),
+            ..live
+        };
+        assert_eq!(told(blind, &LIMITS, 170), "NoFrame");
+    }
+}
