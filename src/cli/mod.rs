@@ -5,6 +5,8 @@ pub mod out;
 mod config;
 mod logging;
 mod processor;
+#[cfg(feature = "testcam")]
+mod testcam;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,9 @@ struct Cli {
 enum Command {
     /// Look at cameras and publish what they see
     Processor(Box<processor::ProcessorArgs>),
+    /// Serve test cameras over RTSP: files in a loop in real time, or a moving pattern
+    #[cfg(feature = "testcam")]
+    Testcam(Box<testcam::TestcamArgs>),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
 }
@@ -46,6 +51,11 @@ pub fn main() -> ExitCode {
         Command::Processor(args) => {
             logging::start(log_format);
             processor::main(*args)
+        }
+        #[cfg(feature = "testcam")]
+        Command::Testcam(args) => {
+            logging::start(log_format);
+            testcam::main(&args)
         }
         Command::Config(args) => config::main(args),
     };

@@ -176,6 +176,13 @@ impl Testcam {
     /// A file without H.264 or H.265, a pattern that can't be encoded here, a port that is taken, an unusable certificate.
     pub fn start(options: &TestcamOptions) -> Result<Self, TestcamError> {
         gstreamer::init().map_err(|error| TestcamError::Start(error.to_string()))?;
+        if options.cameras.len() > 1 && !options.path.contains("{id}") {
+            let message = format!(
+                "the path {} lacks {{id}}: all cameras would have it",
+                options.path
+            );
+            return Err(TestcamError::Start(message));
+        }
         let mut clips: HashMap<&PathBuf, Arc<Clip>> = HashMap::new();
         let mut cameras = Vec::with_capacity(options.cameras.len());
         let mut mounts = Vec::with_capacity(options.cameras.len());

@@ -292,3 +292,46 @@ fn what_can_t_be_shown_or_bound_is_said_plainly() {
     });
     assert!(matches!(refused, Err(TestcamError::Bind { port: named, .. }) if named == port));
 }
+
+#[test]
+fn the_command_prints_an_address_for_each_camera_and_ends_when_told_to() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    struct KilledOnDrop(Child);
+    impl Drop for KilledOnDrop {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    let mut nvr = KilledOnDrop(
+        Command::new(env!("CARGO_BIN_EXE_nvr"))
+            .args(["testcam", "--n", "2", "--port", "0", "--size", "320x240"])
+            .args(["--username", "viewer", "--password-env", "TESTCAM_PASSWORD"])
+            .env("TESTCAM_PASSWORD", "secret")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts"),
+    );
+    let output = nvr.0.stdout.take().expect("its output is piped");
+    let urls: Vec<String> = BufReader::new(output)
+        .lines()
+        .take(2)
+        .map(|line| {
+            let line = line.expect("readable");
+            let (url, shown) = line.split_once("  ").expect("an address and what it shows");
+            assert_eq!(shown, "test pattern");
+            url.to_owned()
+        })
+        .collect();
+    assert!(urls[0].ends_with("/live0.stream"), "{urls:?}");
+    assert!(urls[1].ends_with("/live1.stream"), "{urls:?}");
+    assert!(Viewer::watch(&urls[1], "").ending().contains("401"));
+    let seen = Viewer::watch(&urls[1], "user-id=viewer user-pw=secret").next();
+    assert_eq!(seen.size, SIZE);
+    let pid = rustix::process::Pid::from_child(&nvr.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is ours");
+    assert!(nvr.0.wait().expect("it ends").success());
+}

@@ -1,0 +1,178 @@
+//! `nvr testcam`: cameras for trying things out.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::out;
+use crate::base::{Size, parse_id_list};
+use crate::config::{Credentials, Secret, TestPattern};
+use crate::media::testcam::{
+    CameraOptions, Feed, LoginScheme, Testcam, TestcamLogin, TestcamOptions, TestcamTls,
+};
+
+/// `nvr testcam`
+#[derive(Debug, Args)]
+pub(super) struct TestcamArgs {
+    /// H.264 or H.265 videos (MP4, MKV, …), shown in turn; without any, cameras show the pattern
+    files: Vec<PathBuf>,
+    /// How many cameras
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    n: u32,
+    /// Port; 0 takes a free one
+    #[arg(long, default_value_t = 8554)]
+    port: u16,
+    /// Address to listen on; 0.0.0.0 for all
+    #[arg(long, default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// Path of a camera, {id} being its number
+    #[arg(long, default_value = "live{id}.stream")]
+    path: String,
+    /// How much further into its file or pattern each camera starts than the one before it
+    #[arg(long, default_value = "7s", value_parser = humantime::parse_duration)]
+    offset: Duration,
+    /// Show the moving pattern, encoded live
+    #[arg(long, conflicts_with = "files")]
+    pattern: bool,
+    /// The pattern's size
+    #[arg(long, default_value = "1280x720", value_parser = parse_size)]
+    size: Size,
+    /// The pattern's frames a second
+    #[arg(long, default_value_t = 25.0, value_parser = parse_fps)]
+    fps: f64,
+    /// How many objects move in the pattern
+    #[arg(long, default_value_t = 3)]
+    objects: u32,
+    /// Ask for a login with this user name, and the password in the variable that --password-env names
+    #[arg(long, requires = "password_env")]
+    username: Option<String>,
+    /// Environment variable that holds the password
+    #[arg(long, value_name = "VARIABLE", requires = "username")]
+    password_env: Option<String>,
+    /// Let the login be sent in the clear (Basic) instead of hashed (Digest)
+    #[arg(long, requires = "username")]
+    basic: bool,
+    /// Serve RTSPS with this certificate in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Give each viewer an RTP stream of its own
+    #[arg(long)]
+    separate: bool,
+    /// Cameras that answer and send nothing, as in 0-2,5
+    #[arg(long, value_name = "IDS", default_value = "")]
+    silent: String,
+    /// How wrong the cameras' clocks are, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 0,
+        allow_hyphen_values = true
+    )]
+    clock_offset_ms: i64,
+    /// Send no RTCP sender reports, so that nobody knows the cameras' time
+    #[arg(long)]
+    no_sender_reports: bool,
+}
+
+/// Serves until it is interrupted.
+pub(super) fn main(args: &TestcamArgs) -> anyhow::Result<()> {
+    let options = options(args)?;
+    let testcam = Testcam::start(&options)?;
+    for (id, camera) in options.cameras.iter().enumerate() {
+        let shown = match &camera.feed {
+            Feed::File(path) => path.display().to_string(),
+            Feed::Pattern(_) => "test pattern".to_owned(),
+        };
+        out::line(format_args!("{}  {shown}", testcam.url(id)));
+    }
+    wait_for_signal()?;
+    testcam.stop();
+    Ok(())
+}
+
+fn options(args: &TestcamArgs) -> anyhow::Result<TestcamOptions> {
+    let silent = match args.silent.as_str() {
+        "" => Vec::new(),
+        list => parse_id_list(list).map_err(|reason| anyhow::anyhow!("--silent: {reason}"))?,
+    };
+    let pattern = TestPattern {
+        size: args.size,
+        fps: args.fps,
+        objects: args.objects,
+    };
+    let cameras = (0..args.n).map(|id| CameraOptions {
+        feed: match args.files.get(id as usize % args.files.len().max(1)) {
+            Some(file) => Feed::File(file.clone()),
+            None => Feed::Pattern(pattern),
+        },
+        offset: args.offset * id,
+        clock_offset_ms: args.clock_offset_ms,
+        sender_reports: !args.no_sender_reports,
+        silent: silent.iter().any(|silent| silent.0 == id),
+    });
+    Ok(TestcamOptions {
+        bind: args.bind,
+        port: args.port,
+        path: args.path.clone(),
+        cameras: cameras.collect(),
+        login: login(args)?,
+        tls: args
+            .tls_certificate
+            .clone()
+            .zip(args.tls_key.clone())
+            .map(|(certificate, key)| TestcamTls { certificate, key }),
+        shared: !args.separate,
+    })
+}
+
+fn login(args: &TestcamArgs) -> anyhow::Result<Option<TestcamLogin>> {
+    let Some((username, variable)) = args.username.as_ref().zip(args.password_env.as_ref()) else {
+        return Ok(None);
+    };
+    let password = std::env::var(variable)
+        .with_context(|| format!("--password-env names {variable}, which is not set"))?;
+    Ok(Some(TestcamLogin {
+        credentials: Credentials {
+            username: Secret::new(username),
+            password: Secret::new(password),
+        },
+        scheme: if args.basic {
+            LoginScheme::Basic
+        } else {
+            LoginScheme::Digest
+        },
+    }))
+}
+
+fn wait_for_signal() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    })
+}
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    let sides = text
+        .split_once('x')
+        .and_then(|(width, height)| Some(Size::new(width.parse().ok()?, height.parse().ok()?)));
+    sides.ok_or_else(|| "write a size as 1280x720".to_owned())
+}
+
+fn parse_fps(text: &str) -> Result<f64, String> {
+    let fps = text.parse().ok().filter(|fps| *fps > 0.0 && *fps <= 240.0);
+    fps.ok_or_else(|| "write frames a second above 0 and at most 240".to_owned())
+}
