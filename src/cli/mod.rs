@@ -4,6 +4,7 @@ pub mod out;
 
 mod config;
 mod logging;
+mod model;
 mod processor;
 #[cfg(feature = "testcam")]
 mod testcam;
@@ -41,6 +42,8 @@ enum Command {
     Testcam(Box<testcam::TestcamArgs>),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
+    /// List, show, choose and import models
+    Model(model::ModelArgs),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
             testcam::main(&args)
         }
         Command::Config(args) => config::main(args),
+        Command::Model(args) => model::main(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

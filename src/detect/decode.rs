@@ -37,7 +37,7 @@ impl Decoder {
         let fits = match (self.format, shape) {
             (OutputFormat::Yolov8, &[1, rows, _]) => rows == 4 + self.classes,
             (OutputFormat::Yolox, &[1, boxes, columns]) => {
-                boxes == self.cells() && columns == 5 + self.classes
+                boxes == yolox_cells(self.input) && columns == 5 + self.classes
             }
             (OutputFormat::End2end, &[1, _, columns]) => columns == 6,
             _ => false,
@@ -155,15 +155,6 @@ impl Decoder {
         }
     }
 
-    fn cells(&self) -> usize {
-        STRIDES
-            .iter()
-            .map(|stride| {
-                (self.input.width / stride) as usize * (self.input.height / stride) as usize
-            })
-            .sum()
-    }
-
     fn expected(&self) -> String {
         let classes = self.classes;
         match self.format {
@@ -172,13 +163,21 @@ impl Decoder {
             }
             OutputFormat::Yolox => format!(
                 "1x{}x{} (yolox, {} input, {classes} labels)",
-                self.cells(),
+                yolox_cells(self.input),
                 5 + classes,
                 self.input
             ),
             OutputFormat::End2end => "1xNx6 (end2end)".to_owned(),
         }
     }
+}
+
+/// Boxes that YOLOX proposes for an input of that size: one a cell of its grids.
+pub(super) fn yolox_cells(input: Size) -> usize {
+    STRIDES
+        .iter()
+        .map(|stride| (input.width / stride) as usize * (input.height / stride) as usize)
+        .sum()
 }
 
 fn strongest_class(scores: &[f32]) -> Option<(usize, f32)> {

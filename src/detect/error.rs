@@ -8,14 +8,14 @@ use super::network::dims;
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
     /// A file or directory could not be read or written.
-    #[error("could not {action} {}: {source}{}", path.display(), remedy(.hint))]
+    #[error("could not {action} {}: {error}{}", path.display(), remedy(.hint))]
     Io {
         /// `read`, `write`, `create`.
         action: &'static str,
         /// Which one.
         path: PathBuf,
-        /// The system's word.
-        source: std::io::Error,
+        /// The system's word; part of the message.
+        error: std::io::Error,
         /// What to do about it; may be empty.
         hint: &'static str,
     },

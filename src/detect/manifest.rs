@@ -135,13 +135,15 @@ pub enum Normalize {
 }
 
 /// Usual ranges of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Range {
     /// Divided by 255.
     #[serde(rename = "0-1")]
+    #[value(name = "0-1")]
     Unit,
     /// As it is.
     #[serde(rename = "0-255")]
+    #[value(name = "0-255")]
     Bytes,
 }
 
@@ -232,10 +234,10 @@ impl Manifest {
     /// # Errors
     /// When it can't be read, or with every problem that it has.
     pub fn read(path: &Path) -> Result<Self, DetectError> {
-        let text = std::fs::read_to_string(path).map_err(|source| DetectError::Io {
+        let text = std::fs::read_to_string(path).map_err(|error| DetectError::Io {
             action: "read",
             path: path.to_owned(),
-            source,
+            error,
             hint: "",
         })?;
         Self::parse(&text, path)

@@ -3,11 +3,13 @@
 
 mod decode;
 mod error;
+mod import;
 mod labels;
 mod letterbox;
 mod manifest;
 mod network;
 mod nms;
+mod onnx_names;
 mod onnxruntime;
 mod open;
 mod rten;
@@ -20,6 +22,7 @@ mod types;
 mod worker;
 
 pub use error::DetectError;
+pub use import::{ImportRequest, import};
 pub use labels::{COCO80, Labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{

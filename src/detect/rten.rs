@@ -97,7 +97,11 @@ fn info(model: &Model, id: NodeId) -> TensorInfo {
             .unwrap_or_default()
             .to_owned(),
         is_f32: matches!(element, None | Some(ValueType::Tensor(DataType::Float))),
-        element: element.map_or("unknown type".to_owned(), |element| element.to_string()),
+        element: match element {
+            Some(ValueType::Tensor(element)) => element.to_string(),
+            Some(other) => other.to_string(),
+            None => "unknown type".to_owned(),
+        },
         dims: node.and_then(|node| node.shape()).map(|dims| {
             dims.into_iter()
                 .map(|dim| match dim {

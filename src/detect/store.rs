@@ -137,11 +137,11 @@ impl ModelStore {
                     return Ok(Some((id, path)));
                 }
                 Err(error) if is_absence(&error) => {}
-                Err(source) => {
+                Err(error) => {
                     return Err(DetectError::Io {
                         action: "read",
                         path,
-                        source,
+                        error,
                         hint: "",
                     });
                 }
@@ -280,10 +280,10 @@ impl InstalledModel {
             Ok(names) => names,
             Err(file) => {
                 let path = self.weights_dir.join(file);
-                let text = std::fs::read_to_string(&path).map_err(|source| DetectError::Io {
+                let text = std::fs::read_to_string(&path).map_err(|error| DetectError::Io {
                     action: "read",
                     path,
-                    source,
+                    error,
                     hint: "",
                 })?;
                 labels::lines(&text)
@@ -318,11 +318,11 @@ pub(super) fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
             .and_then(|_| std::fs::remove_file(&probe))
         {
             Ok(()) => return Ok(dir),
-            Err(source) => {
+            Err(error) => {
                 first_error.get_or_insert(DetectError::Io {
                     action: "write",
                     path: dir.clone(),
-                    source,
+                    error,
                     hint: "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one",
                 });
             }
@@ -331,7 +331,7 @@ pub(super) fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
     Err(first_error.unwrap_or_else(|| DetectError::Io {
         action: "write",
         path: PathBuf::new(),
-        source: ErrorKind::NotFound.into(),
+        error: ErrorKind::NotFound.into(),
         hint: "name a directory with --models-dir DIR",
     }))
 }
@@ -341,10 +341,10 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), DetectError
     let partial = path.with_extension("partial");
     std::fs::write(&partial, content)
         .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|source| DetectError::Io {
+        .map_err(|error| DetectError::Io {
             action: "write",
             path: path.to_owned(),
-            source,
+            error,
             hint: "",
         })
 }
@@ -362,10 +362,10 @@ pub(super) fn sha256_of(path: &Path) -> Result<String, DetectError> {
                 }
             }
         })
-        .map_err(|source| DetectError::Io {
+        .map_err(|error| DetectError::Io {
             action: "read",
             path: path.to_owned(),
-            source,
+            error,
             hint: "",
         })?;
     Ok(format!("{:x}", hasher.finalize()))

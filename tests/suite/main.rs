@@ -5,6 +5,7 @@ mod detect;
 mod lockfile;
 #[cfg(feature = "testcam")]
 mod media;
+mod models;
 mod pattern;
 mod rooms;
 mod sources;

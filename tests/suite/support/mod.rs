@@ -2,3 +2,4 @@
 
 pub(crate) mod cameras;
 pub(crate) mod footage;
+pub(crate) mod onnx;

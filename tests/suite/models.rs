@@ -1,0 +1,482 @@
+//! Models of every format through both engines of a CPU, and how they are installed: with tiny networks of known output,
+//! so that nothing here needs weights.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nvr::base::{
+    BBox, CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
+};
+use nvr::config::{Backend, ModelChoice};
+use nvr::detect::{
+    Canvas, DetectError, Detection, ImportRequest, InstalledModel, Letterboxer, ModelStore, Opened,
+    OutputFormat, Range, Thresholds, Wanted, import, open,
+};
+
+use crate::support::onnx::{TinyNetwork, TinyObject};
+
+const INPUT: Size = Size::new(96, 64);
+const FORMATS: [OutputFormat; 3] = [
+    OutputFormat::Yolov8,
+    OutputFormat::Yolox,
+    OutputFormat::End2end,
+];
+const ENGINES: [Backend; 2] = [Backend::Rten, Backend::Onnxruntime];
+
+/// A van that is seen in any light, and a person that is seen in good light only.
+const OBJECTS: [TinyObject; 2] = [
+    TinyObject {
+        bbox: BBox {
+            x: 24.0,
+            y: 32.0,
+            width: 16.0,
+            height: 24.0,
+        },
+        class: 1,
+        score: [0.875, 0.875],
+    },
+    TinyObject {
+        bbox: BBox {
+            x: 72.0,
+            y: 40.0,
+            width: 12.0,
+            height: 16.0,
+        },
+        class: 0,
+        score: [0.0, 0.75],
+    },
+];
+
+/// A directory with one file, `tiny.onnx`.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn with(network: &TinyNetwork) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("tiny.onnx"), network.onnx()).expect("written");
+        Self { dir }
+    }
+
+    fn finding(format: OutputFormat) -> Self {
+        Self::with(&TinyNetwork::finding(format, INPUT, 2, &OBJECTS))
+    }
+
+    fn onnx(&self) -> PathBuf {
+        self.dir.path().join("tiny.onnx")
+    }
+
+    fn models(&self) -> PathBuf {
+        self.dir.path().join("models")
+    }
+
+    fn import(&self) -> Result<InstalledModel, DetectError> {
+        let request = ImportRequest {
+            file: self.onnx(),
+            id: "tiny".to_owned(),
+            // What tiny networks take for white, whatever is usual in their format.
+            range: Some(Range::Unit),
+            labels: Some(vec!["person".to_owned(), "van".to_owned()]),
+            ..ImportRequest::default()
+        };
+        import(&request, &[self.models()])
+    }
+
+    fn open(&self, backend: Backend) -> Result<Opened, DetectError> {
+        let wanted = Wanted {
+            model: ModelChoice::Named("tiny".to_owned()),
+            backend,
+            threads: Some(1),
+            scripted_delay: Duration::ZERO,
+        };
+        open(&wanted, &ModelStore::new(vec![self.models()]))
+    }
+
+    /// Runs `nvr model …` with this directory as the cache.
+    fn nvr(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_nvr"))
+            .arg("model")
+            .args(args)
+            .env("NVR_CACHE", self.dir.path())
+            .env_remove("NVR_MODELS_DIR")
+            .current_dir(std::env::temp_dir())
+            .output()
+            .expect("nvr runs")
+    }
+}
+
+/// A frame of one brightness, white at 1.
+fn lit(size: Size, brightness: f32) -> Frame {
+    struct Flat {
+        luma: Vec<u8>,
+        chroma: Vec<u8>,
+        width: usize,
+    }
+    impl HostPixels for Flat {
+        fn format(&self) -> PixelFormat {
+            PixelFormat::I420
+        }
+
+        fn plane(&self, index: usize) -> Plane<'_> {
+            match index {
+                0 => Plane {
+                    bytes: &self.luma,
+                    stride: self.width,
+                },
+                _ => Plane {
+                    bytes: &self.chroma,
+                    stride: self.width / 2,
+                },
+            }
+        }
+    }
+    let (width, pixels) = (size.width as usize, (size.width * size.height) as usize);
+    let flat = Flat {
+        luma: vec![(16.0 + 219.0 * brightness) as u8; pixels],
+        chroma: vec![128; pixels / 4],
+        width,
+    };
+    let meta = FrameMeta {
+        frame_id: 0,
+        size,
+        colorimetry: Colorimetry::assumed(size),
+        pts: None,
+        arrival: Duration::ZERO,
+        captured_unix: Duration::ZERO,
+        clock: CaptureClock::Arrival,
+        ntp_ns: None,
+    };
+    Frame {
+        meta,
+        pixels: Pixels::Host(Arc::new(flat)),
+    }
+}
+
+fn see(opened: &mut Opened, frame: &Frame) -> Vec<Detection> {
+    let mut canvas = Canvas::default();
+    let mut letterboxer = Letterboxer::new(opened.detector.input_size(), opened.detector.padding());
+    let picture = letterboxer.draw(frame, &mut canvas).expect("a picture");
+    let thresholds = Thresholds {
+        confidence: 0.25,
+        iou: 0.45,
+    };
+    let mut found = opened
+        .detector
+        .detect(&[picture], thresholds)
+        .expect("an inference");
+    found.remove(0)
+}
+
+fn assert_sees(found: &[Detection], wanted: &[(&str, f32, [f32; 4])]) {
+    assert_eq!(found.len(), wanted.len(), "{found:?}");
+    for (found, (class_name, confidence, corners)) in found.iter().zip(wanted) {
+        assert_eq!(&*found.class_name, *class_name);
+        assert!((found.confidence - confidence).abs() < 0.01, "{found:?}");
+        for (edge, wanted) in found.bbox.corners().iter().zip(corners) {
+            assert!((edge - wanted).abs() < 0.01, "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn every_format_gives_the_same_boxes_in_both_engines() {
+    for format in FORMATS {
+        let place = Place::finding(format);
+        let model = place.import().expect("it is installed");
+        assert_eq!(model.manifest.output.format, format);
+        for backend in ENGINES {
+            let mut opened = place.open(backend).expect("it loads");
+            assert_eq!(&*opened.model_id, "tiny");
+            // One of the input's shape, and a square one, which has 16 columns of grey on both sides.
+            let (light, dark) = (Size::new(192, 128), Size::new(128, 128));
+            let van = ("van", 0.875, [32.0, 40.0, 64.0, 88.0]);
+            let person = ("person", 0.75, [132.0, 64.0, 156.0, 96.0]);
+            assert_sees(&see(&mut opened, &lit(light, 1.0)), &[van, person]);
+            let van = ("van", 0.875, [0.0, 40.0, 32.0, 88.0]);
+            assert_sees(&see(&mut opened, &lit(dark, 0.0)), &[van]);
+        }
+    }
+}
+
+#[test]
+fn auto_takes_the_quicker_engine_where_its_library_is() {
+    let place = Place::finding(OutputFormat::End2end);
+    place.import().expect("it is installed");
+    let opened = place.open(Backend::Auto).expect("it loads");
+    assert_eq!(opened.backend, "onnxruntime");
+}
+
+#[test]
+fn a_manifest_that_promises_another_tensor_is_refused_with_both_shapes() {
+    let place = Place::finding(OutputFormat::Yolov8);
+    let model = place.import().expect("it is installed");
+    let text = std::fs::read_to_string(&model.manifest_path).expect("the manifest");
+    for (from, to, wanted) in [
+        (
+            "labels = [\"person\", \"van\"]",
+            "labels = [\"person\"]",
+            "model tiny: output should be 1x5xN (yolov8, 1 labels), but is 1x6x126; mend its manifest, or import the \
+             model again",
+        ),
+        (
+            "width = 96",
+            "width = 128",
+            "model tiny: input `images` should be 1x3x64x128 of f32, but is 1x3x64x96 of f32; mend its manifest, or \
+             import the model again",
+        ),
+        (
+            "name = \"output0\"",
+            "name = \"boxes\"",
+            "model tiny: the list of outputs should be boxes, but is 1 (output0); mend its manifest, or import the \
+             model again",
+        ),
+    ] {
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&model.manifest_path, text.replace(from, to)).expect("written");
+        for backend in ENGINES {
+            let error = place.open(backend).expect_err("another tensor");
+            assert_eq!(error.to_string(), wanted);
+            assert!(!error.is_transient());
+        }
+    }
+}
+
+#[test]
+fn a_damaged_model_is_not_loaded() {
+    let place = Place::finding(OutputFormat::Yolov8);
+    let model = place.import().expect("it is installed");
+    let mut bytes = std::fs::read(model.onnx()).expect("the graph");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(model.onnx(), bytes).expect("written");
+    let error = place.open(Backend::Auto).expect_err("damaged").to_string();
+    let begin = format!(
+        "{} is damaged or another file: expected SHA-256 {}, found ",
+        model.onnx().display(),
+        model.manifest.files[0].sha256
+    );
+    assert!(error.starts_with(&begin), "{error}");
+    assert!(
+        error.ends_with("install it anew with `nvr model import`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_backend_that_is_not_there_yet_says_so() {
+    let error = Place::finding(OutputFormat::Yolov8)
+        .open(Backend::Tensorrt)
+        .expect_err("not there");
+    assert_eq!(
+        error.to_string(),
+        "the backend tensorrt is not in this build yet; use --backend auto"
+    );
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8(output.to_vec()).expect("UTF-8")
+}
+
+#[test]
+fn a_model_is_imported_listed_chosen_and_shown_by_the_command_line() {
+    let mut network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS);
+    network.metadata = vec![("names".to_owned(), "{0: 'person', 1: 'van'}".to_owned())];
+    let place = Place::with(&network);
+    let models = place.models();
+    let file = place.onnx();
+    let file = file.to_str().expect("UTF-8");
+    let imported = place.nvr(&["import", file, "--id", "tiny", "--license", "CC0-1.0"]);
+    assert_eq!(
+        text(&imported.stdout).lines().next(),
+        Some(
+            format!(
+                "tiny is installed: 96x64 yolov8, 2 classes, in {}/tiny",
+                models.display()
+            )
+            .as_str()
+        ),
+        "{}",
+        text(&imported.stderr)
+    );
+    let chosen = place.nvr(&["default", "tiny"]);
+    assert!(chosen.status.success(), "{}", text(&chosen.stderr));
+    assert_eq!(
+        text(&place.nvr(&["default"]).stdout),
+        format!("tiny, by {}/default\n", models.display())
+    );
+    let listed = text(&place.nvr(&["list", "--format", "json"]).stdout);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    assert_eq!(listed[0]["id"], "tiny");
+    assert_eq!(listed[0]["default"], true);
+    assert_eq!(listed[0]["format"], "yolov8");
+    let shown = place.nvr(&["show", "tiny"]);
+    assert!(shown.status.success());
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("license = \"CC0-1.0\""), "{shown}");
+    assert!(shown.contains("labels = [\"person\", \"van\"]"), "{shown}");
+    let again = place.nvr(&["import", file, "--id", "tiny"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(
+        text(&again.stderr),
+        format!(
+            "error: {file} can't be imported: {}/tiny is there already; choose another id, or remove it first\n",
+            models.display()
+        )
+    );
+}
+
+#[test]
+fn what_can_not_be_imported_is_refused_with_the_expected_and_the_found_shape() {
+    let mut network = TinyNetwork::finding(OutputFormat::End2end, INPUT, 2, &OBJECTS);
+    network.shape = [1, 5, 12];
+    let place = Place::with(&network);
+    assert_eq!(
+        place.import().expect_err("no known shape").to_string(),
+        format!(
+            "{} can't be imported: it names 2 classes, but its output, 1x5x12 as yolov8, has 1",
+            place.onnx().display()
+        )
+        .replace("it names", "--labels names")
+    );
+    network.shape = [1, 60, 1];
+    let place = Place::with(&network);
+    assert_eq!(
+        place.import().expect_err("no known shape").to_string(),
+        format!(
+            "{} can't be imported: its output should be 1x(4+classes)xN (yolov8), 1x126x(5+classes) (yolox at 96x64) \
+             or 1xNx6 (end2end), but is 1x60x1; name the format with --output-format if it is one of them all the same",
+            place.onnx().display()
+        )
+    );
+    std::fs::write(place.onnx(), "no ONNX at all").expect("written");
+    let error = place.import().expect_err("no ONNX").to_string();
+    assert!(
+        error.contains("no engine can load it: rten says: "),
+        "{error}"
+    );
+    // Nothing of the attempts is left.
+    let left = std::fs::read_dir(place.models()).expect("models").count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_cache_that_can_not_be_written_is_a_clear_error() {
+    let place = Place::finding(OutputFormat::Yolov8);
+    // Where the cache should be, there is a file: not even the superuser can write below it.
+    let cache = place.dir.path().join("cache");
+    std::fs::write(&cache, "").expect("written");
+    place.import().expect("it is installed");
+    for args in [
+        &["import", "tiny.onnx", "--id", "other", "--labels", "a,b"][..],
+        &["default", "tiny"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_nvr"))
+            .arg("model")
+            .args(args)
+            .env("NVR_CACHE", &cache)
+            .env_remove("NVR_MODELS_DIR")
+            .current_dir(place.dir.path())
+            .output()
+            .expect("nvr runs");
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(
+            text(&output.stderr),
+            format!(
+                "error: could not write {}/models: Not a directory (os error 20); name a directory that can be written \
+                 with --models-dir DIR, or set NVR_CACHE to one\n",
+                cache.display()
+            )
+        );
+    }
+}
+
+/// By which an operator names ONNX Runtime's library.
+const LIBRARY: &str = "ORT_DYLIB_PATH";
+
+/// Runs `name`, an ignored test of this file, in a process of its own with [`LIBRARY`] set to `library`.
+fn in_another_process(name: &str, library: &Path) {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args([
+            "--exact",
+            &format!("models::{name}"),
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(LIBRARY, library)
+        .output()
+        .expect("it runs");
+    let told = text(&output.stdout) + &text(&output.stderr);
+    assert!(
+        output.status.success() && told.contains("1 passed"),
+        "{told}"
+    );
+}
+
+#[test]
+fn without_its_library_onnxruntime_is_an_error_and_auto_means_rten() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let absent = dir.path().join("absent.so");
+    let garbage = dir.path().join("garbage.so");
+    std::fs::write(&garbage, "no library").expect("written");
+    in_another_process("child_without_a_library", &absent);
+    in_another_process("child_without_a_library", &garbage);
+}
+
+#[test]
+#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+fn child_without_a_library() {
+    let Ok(library) = std::env::var(LIBRARY) else {
+        return; // Nobody's child: `--include-ignored` runs everything in one process.
+    };
+    let place = Place::finding(OutputFormat::Yolox);
+    place.import().expect("it is installed, by rten");
+    let error = place.open(Backend::Onnxruntime).expect_err("no library");
+    let told = error.to_string();
+    let begin = format!("ONNX Runtime's library could not be opened ({library}: ");
+    assert!(told.starts_with(&begin), "{told}");
+    assert!(told.ends_with("or use --backend rten"), "{told}");
+    let opened = place.open(Backend::Auto).expect("rten does it");
+    assert_eq!(opened.backend, "rten");
+}
+
+#[test]
+fn an_old_onnxruntime_is_refused_by_its_version() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (source, library) = (dir.path().join("old.c"), dir.path().join("old.so"));
+    std::fs::write(
+        &source,
+        "static const char *version(void) { return \"1.10.0\"; }\n\
+         static const void *api(unsigned n) { (void)n; return 0; }\n\
+         static const struct { const void *(*api)(unsigned); const char *(*version)(void); } base = { api, version };\n\
+         const void *OrtGetApiBase(void) { return &base; }\n",
+    )
+    .expect("written");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status()
+        .expect("a C compiler, which links this program too");
+    assert!(built.success());
+    in_another_process("child_with_an_old_library", &library);
+}
+
+#[test]
+#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+fn child_with_an_old_library() {
+    if std::env::var(LIBRARY).is_err() {
+        return;
+    }
+    let place = Place::finding(OutputFormat::Yolox);
+    place.import().expect("it is installed, by rten");
+    let told = place
+        .open(Backend::Onnxruntime)
+        .expect_err("too old")
+        .to_string();
+    assert!(
+        told.contains("expected version >= '1.24.x', but got '1.10.0'"),
+        "{told}"
+    );
+}
