@@ -7,9 +7,11 @@
 mod capture_time;
 mod decode;
 mod decoder;
+mod file;
 mod host_frame;
 mod hub;
 mod image;
+mod local;
 mod probe;
 mod reference;
 mod rtsp;
@@ -22,19 +24,19 @@ mod teardown;
 mod test_pattern;
 #[cfg(feature = "testcam")]
 pub mod testcam;
+mod v4l2;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::base::{Clock, SourceId, Stop};
+use crate::base::{Clock, SourceId};
 use crate::config::{Location, StreamSettings};
 
 pub use decoder::{Codec, DecoderReport, decoder_report};
+pub use file::FileSource;
 pub use image::ImageSource;
 pub use reference::ReferenceTime;
 pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
 pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
+pub use v4l2::V4l2Source;
 
 /// What keeps this room from working at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,19 +100,7 @@ pub fn open_with(
         )),
         Location::Image(path) => Box::new(ImageSource::new(path.clone(), clock.clone())),
         Location::TestPattern(pattern) => Box::new(TestPatternSource::new(*pattern, clock.clone())),
-        Location::V4l2(path) | Location::File(path) => Box::new(Refused(SessionEnd::Failed {
-            code: "no-decoder",
-            message: format!("{} can't be opened by this build", path.display()),
-            live_for: Duration::ZERO,
-        })),
-    }
-}
-
-/// A source that can't be opened and says so at each attempt.
-struct Refused(SessionEnd);
-
-impl FrameSource for Refused {
-    fn run(&mut self, _: &Arc<dyn FrameSink>, _: &Stop) -> SessionEnd {
-        self.0.clone()
+        Location::V4l2(path) => Box::new(V4l2Source::new(path.clone(), settings, clock.clone())),
+        Location::File(path) => Box::new(FileSource::new(path.clone(), settings, clock.clone())),
     }
 }

@@ -175,7 +175,7 @@ impl Testcam {
     /// # Errors
     /// A file without H.264 or H.265, a pattern that can't be encoded here, a port that is taken, an unusable certificate.
     pub fn start(options: &TestcamOptions) -> Result<Self, TestcamError> {
-        gstreamer::init().map_err(|error| TestcamError::Start(error.to_string()))?;
+        super::init().map_err(|error| TestcamError::Start(error.to_string()))?;
         if options.cameras.len() > 1 && !options.path.contains("{id}") {
             let message = format!(
                 "the path {} lacks {{id}}: all cameras would have it",

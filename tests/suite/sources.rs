@@ -1,12 +1,14 @@
-//! Sources that are no cameras on the network: the painted pattern, still images.
+//! Sources that are no cameras on the network: the painted pattern, still images, video files, devices.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nvr::base::{Clock, Frame, PatternCode, PixelFormat, Pixels, Size, Stop};
-use nvr::config::TestPattern;
+use nvr::base::{Clock, Frame, PatternCode, PixelFormat, Pixels, Size, SourceId, Stop};
+use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
 use nvr::media::{FrameSink, FrameSource, ImageSource, SessionEnd, StreamFacts, TestPatternSource};
+
+use crate::support::cameras::{make_clip, run_to_end};
 
 /// Longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -162,4 +164,156 @@ fn a_still_image_is_shown_once_a_second() {
 fn what_is_no_image_is_garbage() {
     let mut source = ImageSource::new(Path::new("/dev/null").to_owned(), Clock::system());
     assert_eq!(code_of(session(&mut source, 1).0), "garbage");
+}
+
+/// The source of a location, as the processor opens it.
+fn open(location: Location) -> Box<dyn FrameSource> {
+    nvr::media::init().expect("GStreamer starts");
+    let settings = StreamSettings {
+        location,
+        credentials: None,
+        transport: Transport::Tcp,
+        jitter_buffer: Duration::from_millis(50),
+        tls: SourceTls::default(),
+        stall_limit: Duration::from_secs(5),
+        start_limit: Duration::from_secs(10),
+    };
+    nvr::media::open(SourceId(0), &settings, &Clock::system())
+}
+
+fn open_file(path: &Path) -> Box<dyn FrameSource> {
+    open(Location::File(path.to_owned()))
+}
+
+/// Frames of a file at 20 frames a second come when they are due, and media time goes on across the seam.
+fn assert_played_in_a_loop(path: &Path, codec: &str) {
+    let begun = Instant::now();
+    let (end, pages) = session(open_file(path).as_mut(), 25);
+    let took = begun.elapsed();
+    assert_eq!(end, SessionEnd::Stopped);
+    assert!(took >= Duration::from_millis(1100), "25 frames in {took:?}");
+    assert_eq!(pages.facts.expect("described").codec, codec);
+    assert!(pages.units >= 25, "{} units", pages.units);
+    let step = Duration::from_millis(50);
+    for (before, after) in pages.frames.iter().zip(&pages.frames[1..]) {
+        let (before, after) = (
+            before.meta.pts.expect("timed"),
+            after.meta.pts.expect("timed"),
+        );
+        assert!(after > before, "{after:?} after {before:?}");
+        assert!(
+            (after - before).abs_diff(step) < Duration::from_millis(5),
+            "{before:?} {after:?}"
+        );
+    }
+    for (number, frame) in (0u64..).zip(&pages.frames) {
+        assert_eq!(frame.meta.frame_id, number);
+        assert_eq!(frame.meta.size, Size::new(320, 240));
+    }
+}
+
+#[test]
+fn a_video_file_is_played_in_real_time_once_and_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for codec in ["h264", "h265"] {
+        let path = folder.path().join(codec).with_extension("mp4");
+        make_clip(&path, codec, Size::new(320, 240), 20, 10);
+        assert_played_in_a_loop(&path, codec);
+    }
+}
+
+#[test]
+fn a_file_in_another_codec_is_played_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("clip.avi");
+    run_to_end(&format!(
+        "avimux name=mux ! filesink location={} \
+         videotestsrc pattern=ball num-buffers=10 ! video/x-raw,width=320,height=240,framerate=20/1 ! jpegenc ! mux. \
+         audiotestsrc num-buffers=20 ! audioconvert ! mux.",
+        path.display()
+    ));
+    assert_played_in_a_loop(&path, "image/jpeg");
+}
+
+#[test]
+fn pictures_shown_in_another_order_than_sent_keep_their_times() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("clip.mkv");
+    run_to_end(&format!(
+        "videotestsrc pattern=ball num-buffers=10 ! video/x-raw,format=I420,width=320,height=240,framerate=20/1 \
+         ! x264enc bframes=2 b-adapt=false key-int-max=10 ! h264parse ! matroskamux ! filesink location={}",
+        path.display()
+    ));
+    assert_played_in_a_loop(&path, "h264");
+}
+
+#[test]
+fn a_file_that_is_no_video_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("missing.mp4");
+    assert_eq!(
+        code_of(session(open_file(&missing).as_mut(), 1).0),
+        "not-found"
+    );
+    let garbage = folder.path().join("garbage.mp4");
+    std::fs::write(&garbage, [0x5a; 4096]).expect("written");
+    assert_eq!(
+        code_of(session(open_file(&garbage).as_mut(), 1).0),
+        "garbage"
+    );
+    let sound = folder.path().join("sound.avi");
+    run_to_end(&format!(
+        "audiotestsrc num-buffers=20 ! audioconvert ! avimux ! filesink location={}",
+        sound.display()
+    ));
+    assert_eq!(code_of(session(open_file(&sound).as_mut(), 1).0), "garbage");
+}
+
+#[test]
+fn a_file_stops_soon_after_it_is_told_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("slow.mp4");
+    // One frame a second: the pipeline is asleep when the word comes.
+    make_clip(&path, "h264", Size::new(320, 240), 1, 2);
+    let stop = Stop::default();
+    let notebook = Arc::new(Notebook {
+        enough: usize::MAX,
+        ..Notebook::default()
+    });
+    let sink: Arc<dyn FrameSink> = notebook.clone();
+    let (mut source, told) = (open_file(&path), stop.clone());
+    let session = std::thread::spawn(move || source.run(&sink, &told));
+    let begun = Instant::now();
+    while notebook.pages().frames.is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "no first frame");
+        std::thread::yield_now();
+    }
+    let told_at = Instant::now();
+    stop.raise();
+    assert_eq!(session.join().expect("no panic"), SessionEnd::Stopped);
+    assert!(
+        told_at.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        told_at.elapsed()
+    );
+}
+
+#[test]
+fn a_device_that_is_no_camera_ends_its_session_plainly() {
+    for (path, said) in [
+        (
+            "/dev/video-that-is-not-there",
+            "there is no /dev/video-that-is-not-there",
+        ),
+        ("/dev/null", "/dev/null is no camera"),
+    ] {
+        let mut source = open(Location::V4l2(Path::new(path).to_owned()));
+        match session(source.as_mut(), 1).0 {
+            SessionEnd::Failed { code, message, .. } => {
+                assert_eq!(code, "not-found");
+                assert!(message.starts_with(said), "{message}");
+            }
+            SessionEnd::Stopped => panic!("{path} is no camera"),
+        }
+    }
 }

@@ -1,0 +1,264 @@
+//! A video file as a source: played in real time, once and again.
+//!
+//! H.264 and H.265 take the way of cameras, through the decoder table; anything else goes through whichever decoder
+//! GStreamer has. Each round is a pipeline of its own in the same session: containers differ too much in how well they
+//! seek. Media time goes on across the seam.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::decode::{add_coded, add_raw};
+use super::decoder::{Codec, element};
+use super::hub::{Failure, Hub};
+use super::image::file_code;
+use super::local::Local;
+use super::session::{self, Ending};
+use super::source::{FrameSink, FrameSource, SessionEnd};
+use crate::base::{Clock, Stop};
+use crate::config::StreamSettings;
+
+/// Least time between the starts of two rounds: a file of one frame must not keep a core busy.
+const SHORTEST_ROUND: Duration = Duration::from_millis(100);
+
+/// Plays a file until it is stopped.
+#[derive(Debug)]
+pub struct FileSource {
+    path: PathBuf,
+    local: Local,
+    clock: Clock,
+}
+
+impl FileSource {
+    /// A source of one file, which is opened when a session begins.
+    pub fn new(path: PathBuf, settings: &StreamSettings, clock: Clock) -> Self {
+        let local = Local {
+            name: format!("file {}", path.display()),
+            start_limit: settings.start_limit,
+            stall_limit: settings.stall_limit,
+        };
+        Self { path, local, clock }
+    }
+
+    /// Plays rounds until one does not end as it should.
+    fn play(&self, hub: &Arc<Hub>, stop: &Stop) -> Ending {
+        let seam = Arc::new(Seam::default());
+        loop {
+            let begun = Instant::now();
+            let frames_before = hub.progress().last_frame;
+            let pipeline = match self.build(hub, &seam) {
+                Ok(pipeline) => pipeline,
+                Err(reason) => return Ending::Failure(Failure::new("no-decoder", reason)),
+            };
+            match self.local.play(pipeline, hub, stop) {
+                Ending::Eos if hub.progress().last_frame != frames_before => {}
+                Ending::Eos => {
+                    let message = format!("{} has no video", self.local.name);
+                    return Ending::Failure(Failure::new("garbage", message));
+                }
+                ending => return ending,
+            }
+            if stop.wait(SHORTEST_ROUND.saturating_sub(begun.elapsed())) {
+                return Ending::Stopped;
+            }
+            seam.next_round();
+        }
+    }
+
+    fn build(&self, hub: &Arc<Hub>, seam: &Arc<Seam>) -> Result<gst::Pipeline, String> {
+        let pipeline = gst::Pipeline::new();
+        let source = element("filesrc")?;
+        source.set_property("location", &self.path);
+        let parse = element("parsebin")?;
+        pipeline
+            .add_many([&source, &parse])
+            .and_then(|()| source.link(&parse))
+            .map_err(|error| format!("the file's elements can't be linked: {error}"))?;
+        let (weak, hub, seam) = (pipeline.downgrade(), hub.clone(), seam.clone());
+        let taken = Mutex::new(false);
+        parse.connect_pad_added(move |_, pad| {
+            let Some(pipeline) = weak.upgrade() else {
+                return;
+            };
+            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(reason) = link_stream(&pipeline, pad, &hub, &seam, &mut taken) {
+                hub.fail(Failure::new("no-decoder", reason));
+                if let Some(bus) = pipeline.bus() {
+                    session::wake(&bus);
+                }
+            }
+        });
+        Ok(pipeline)
+    }
+}
+
+impl FrameSource for FileSource {
+    fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
+        let hub = Hub::new(sink.clone(), self.clock.clone());
+        let ending = match std::fs::File::open(&self.path) {
+            Ok(_) => self.play(&hub, stop),
+            Err(error) => {
+                let message = format!("{}: {error}", self.local.name);
+                Ending::Failure(Failure::new(file_code(&error), message))
+            }
+        };
+        hub.close();
+        self.local.end(ending, &hub)
+    }
+}
+
+/// Keeps media time going on from round to round.
+#[derive(Debug, Default)]
+struct Seam {
+    /// Where this round begins.
+    offset_ns: AtomicU64,
+    /// Where what was seen of it ends.
+    end_ns: AtomicU64,
+}
+
+impl Seam {
+    fn next_round(&self) {
+        let end = self.end_ns.load(Ordering::Acquire);
+        self.offset_ns.store(end, Ordering::Release);
+    }
+
+    /// Moves what leaves `pad` to this round's place on the session's time line.
+    fn shift(self: &Arc<Self>, pad: &gst::Pad) {
+        let seam = self.clone();
+        let start = AtomicU64::new(0);
+        let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+        pad.add_probe(wanted, move |_, info| {
+            let offset = seam.offset_ns.load(Ordering::Acquire);
+            match &mut info.data {
+                Some(gst::PadProbeData::Event(event)) => {
+                    if let gst::EventView::Segment(segment) = event.view()
+                        && let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>()
+                    {
+                        let begins = segment.start().map_or(0, gst::ClockTime::nseconds);
+                        start.store(begins, Ordering::Release);
+                        let mut moved = gst::FormattedSegment::<gst::ClockTime>::new();
+                        moved.set_start(gst::ClockTime::from_nseconds(offset));
+                        moved.set_time(gst::ClockTime::from_nseconds(offset));
+                        *event = gst::event::Segment::new(&moved);
+                    }
+                }
+                Some(gst::PadProbeData::Buffer(buffer)) => {
+                    seam.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
+                }
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    fn shift_buffer(&self, buffer: &mut gst::BufferRef, offset: u64, start: u64) {
+        let moved = |time: gst::ClockTime| {
+            gst::ClockTime::from_nseconds(offset + time.nseconds().saturating_sub(start))
+        };
+        buffer.set_dts(buffer.dts().map(moved));
+        if let Some(pts) = buffer.pts().map(moved) {
+            buffer.set_pts(pts);
+            let end = pts.nseconds() + buffer.duration().map_or(0, gst::ClockTime::nseconds);
+            self.end_ns.fetch_max(end, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Leads the first video stream to frames, and every other stream to nowhere.
+fn link_stream(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    hub: &Arc<Hub>,
+    seam: &Arc<Seam>,
+    taken: &mut bool,
+) -> Result<(), String> {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    let kind = caps
+        .structure(0)
+        .map_or("", |caps| caps.name().as_str())
+        .to_owned();
+    if *taken || !(kind.starts_with("video/") || kind.starts_with("image/")) {
+        return discard(pipeline, pad);
+    }
+    *taken = true;
+    let codec = match kind.as_str() {
+        "video/x-h264" => Some(Codec::H264),
+        "video/x-h265" => Some(Codec::H265),
+        _ => None,
+    };
+    match codec {
+        Some(codec) => {
+            let line = codec.decoders().choose(&[]).ok_or_else(|| {
+                let codec = codec.name();
+                format!("no decoder for {codec} works on this machine; install gstreamer1.0-libav")
+            })?;
+            let tail = add_coded(pipeline, hub, codec, line, Box::new(|_| None))?;
+            pace(pipeline, pad, &tail, seam)
+        }
+        None => {
+            let decode = add(pipeline, "decodebin")?;
+            let (weak, hub, seam) = (pipeline.downgrade(), hub.clone(), seam.clone());
+            decode.connect_pad_added(move |_, pad| {
+                let Some(pipeline) = weak.upgrade() else {
+                    return;
+                };
+                let linked =
+                    add_raw(&pipeline, &hub).and_then(|tail| pace(&pipeline, pad, &tail, &seam));
+                hub.describe(|facts| facts.codec.clone_from(&kind));
+                if let Err(reason) = linked {
+                    hub.fail(Failure::new("no-decoder", reason));
+                }
+            });
+            link(pad, &decode)
+        }
+    }
+}
+
+/// Lets pass what leaves `pad` when it is due.
+fn pace(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    tail: &gst::Element,
+    seam: &Arc<Seam>,
+) -> Result<(), String> {
+    let pace = add(pipeline, "clocksync")?;
+    let output = pace.static_pad("src").ok_or("clocksync has no output")?;
+    seam.shift(&output);
+    pace.link(tail)
+        .map_err(|error| format!("the decoding elements can't be linked: {error}"))?;
+    link(pad, &pace)
+}
+
+fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+    let sink = element("fakesink")?;
+    // It must neither hold the pipeline's start up nor its end.
+    sink.set_property("sync", false);
+    sink.set_property("async", false);
+    pipeline
+        .add(&sink)
+        .and_then(|()| sink.sync_state_with_parent())
+        .map_err(|error| format!("a stream can't be discarded: {error}"))?;
+    link(pad, &sink)
+}
+
+fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, String> {
+    let added = element(name)?;
+    pipeline
+        .add(&added)
+        .and_then(|()| added.sync_state_with_parent())
+        .map_err(|error| format!("{name} can't be used: {error}"))?;
+    Ok(added)
+}
+
+fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), String> {
+    let input = to
+        .static_pad("sink")
+        .ok_or_else(|| format!("{} has no input", to.name()))?;
+    pad.link(&input)
+        .map(|_| ())
+        .map_err(|error| format!("{} can't be linked: {error}", to.name()))
+}

@@ -1,0 +1,130 @@
+//! What files and devices on this machine share: running a pipeline to its end, and telling why it ended.
+
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::hub::{Failure, Hub};
+use super::session::{self, Ending, Error, Limits};
+use super::source::SessionEnd;
+use super::teardown::teardown;
+use crate::base::Stop;
+
+/// From the start to the first state that plays; nothing here waits for a network.
+const OPEN_LIMIT: Duration = Duration::from_secs(15);
+/// How long a pipeline may take to stop before it is left to itself.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+
+/// One source and its limits.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    /// `file clip.mp4`, `camera /dev/video0`.
+    pub(super) name: String,
+    /// Longest time to the first frame.
+    pub(super) start_limit: Duration,
+    /// Longest time without an access unit.
+    pub(super) stall_limit: Duration,
+}
+
+impl Local {
+    /// Plays a pipeline until it ends or is stopped, and takes it down.
+    pub(super) fn play(&self, pipeline: gst::Pipeline, hub: &Hub, stop: &Stop) -> Ending {
+        session::quiet_bus(&pipeline);
+        let limits = Limits {
+            connect: OPEN_LIMIT,
+            start: self.start_limit,
+            stall: self.stall_limit,
+            other_decoder: false,
+        };
+        // An element that refuses has told why on the bus.
+        let refused = pipeline.set_state(gst::State::Playing).is_err();
+        hub.playing();
+        let ending = if refused && !has_error(&pipeline) {
+            Ending::Failure(Failure::new(
+                "unreachable",
+                format!("{} can't be played, for no stated reason", self.name),
+            ))
+        } else {
+            session::watch(&pipeline, hub, &limits, stop)
+        };
+        teardown(pipeline, &self.name, CLOSE_LIMIT);
+        ending
+    }
+
+    /// How the session is told to have ended.
+    pub(super) fn end(&self, ending: Ending, hub: &Hub) -> SessionEnd {
+        let progress = hub.progress();
+        match self.explain(ending) {
+            None => SessionEnd::Stopped,
+            Some(Failure { code, message }) => SessionEnd::Failed {
+                code,
+                message,
+                live_for: match (progress.first_frame, progress.last_frame) {
+                    (Some(first), Some(last)) => last.saturating_sub(first),
+                    _ => Duration::ZERO,
+                },
+            },
+        }
+    }
+
+    fn explain(&self, ending: Ending) -> Option<Failure> {
+        let name = &self.name;
+        Some(match ending {
+            Ending::Stopped => return None,
+            Ending::Failure(failure) => failure,
+            Ending::Error(error) => self.of_error(&error),
+            Ending::Eos => Failure::new("ended", format!("{name} ended")),
+            Ending::NotConnected => Failure::new(
+                "unreachable",
+                format!("{name} did not start within {} s", OPEN_LIMIT.as_secs()),
+            ),
+            Ending::Stalled(silent) => Failure::new(
+                "stalled",
+                format!(
+                    "no picture from {name} for {:.1} s (limit {:.1} s)",
+                    silent.as_secs_f64(),
+                    self.stall_limit.as_secs_f64()
+                ),
+            ),
+            Ending::NoFrame(_) | Ending::DecoderSilent => Failure::new(
+                "no-frame",
+                format!(
+                    "{name} gave no picture within {:.1} s",
+                    self.start_limit.as_secs_f64()
+                ),
+            ),
+        })
+    }
+
+    fn of_error(&self, error: &Error) -> Failure {
+        let (name, element) = (&self.name, &error.element);
+        let is = |domain: gst::ResourceError| error.error.matches(domain);
+        let code = if is(gst::ResourceError::Busy) {
+            "busy"
+        } else if is(gst::ResourceError::NotAuthorized) {
+            "permission"
+        } else if is(gst::ResourceError::NotFound) {
+            "not-found"
+        } else if error.error.matches(gst::CoreError::MissingPlugin)
+            || error.error.matches(gst::StreamError::CodecNotFound)
+        {
+            "no-decoder"
+        } else if error.error.is::<gst::ResourceError>() {
+            "unreachable"
+        } else {
+            "garbage"
+        };
+        Failure::new(code, format!("{name}: {element}: {}", error.error))
+    }
+}
+
+/// Whether an error waits on the bus; it stays there for [`session::watch`].
+fn has_error(pipeline: &gst::Pipeline) -> bool {
+    pipeline
+        .bus()
+        .is_some_and(|bus| match bus.pop_filtered(&[gst::MessageType::Error]) {
+            Some(error) => bus.post(error).is_ok(),
+            None => false,
+        })
+}

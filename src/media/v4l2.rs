@@ -1,0 +1,175 @@
+//! A V4L2 camera as a source: crate `v4l` finds out what the device is and offers, GStreamer's `v4l2src` streams from it.
+//!
+//! The device is opened twice in a row: first to choose and to tell plainly what is wrong, then to stream. Its frames are
+//! the driver's own buffers, converted by nobody where they are NV12 or I420.
+
+mod choice;
+mod device;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use self::choice::{Offer, V4l2Format};
+use self::device::{DeviceError, Plan};
+use super::decode::{add_coded, add_raw};
+use super::decoder::{Codec, element};
+use super::hub::{Failure, Hub};
+use super::local::Local;
+use super::session::Ending;
+use super::source::{FrameSink, FrameSource, SessionEnd};
+use crate::base::{Clock, Stop};
+use crate::config::StreamSettings;
+
+/// Streams from a device until it is stopped or the device fails.
+#[derive(Debug)]
+pub struct V4l2Source {
+    path: PathBuf,
+    local: Local,
+    clock: Clock,
+}
+
+impl V4l2Source {
+    /// A source of one device, which is opened when a session begins.
+    pub fn new(path: PathBuf, settings: &StreamSettings, clock: Clock) -> Self {
+        let local = Local {
+            name: format!("camera {}", path.display()),
+            start_limit: settings.start_limit,
+            stall_limit: settings.stall_limit,
+        };
+        Self { path, local, clock }
+    }
+
+    fn play(&self, hub: &Arc<Hub>, stop: &Stop) -> Ending {
+        let opened = device::plan(&self.path)
+            .map_err(|error: DeviceError| Failure::new(error.code(), error.to_string()))
+            .and_then(|plan| {
+                tracing::info!(
+                    device = %self.path.display(), card = plan.card, offer = ?plan.offer,
+                    "camera opened"
+                );
+                self.build(&plan, hub)
+                    .map_err(|reason| Failure::new("no-decoder", reason))
+            });
+        match opened {
+            Ok(pipeline) => self.local.play(pipeline, hub, stop),
+            Err(failure) => Ending::Failure(failure),
+        }
+    }
+
+    fn build(&self, plan: &Plan, hub: &Arc<Hub>) -> Result<gst::Pipeline, String> {
+        let pipeline = gst::Pipeline::new();
+        let source = element("v4l2src")?;
+        source.set_property("device", self.path.display().to_string());
+        let filter = element("capsfilter")?;
+        if let Some(offer) = &plan.offer {
+            filter.set_property("caps", caps_of(offer)?);
+        }
+        pipeline
+            .add_many([&source, &filter])
+            .and_then(|()| source.link(&filter))
+            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
+        let tail = tail(&pipeline, plan.offer.map(|offer| offer.format), hub)?;
+        filter
+            .link(&tail)
+            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
+        hub.describe(|facts| {
+            facts.size = plan.offer.map(|offer| offer.size);
+            facts.nominal_fps = plan
+                .offer
+                .and_then(|offer| offer.rate)
+                .map(|(count, seconds)| f64::from(count) / f64::from(seconds));
+        });
+        Ok(pipeline)
+    }
+}
+
+impl FrameSource for V4l2Source {
+    fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
+        let hub = Hub::new(sink.clone(), self.clock.clone());
+        let ending = self.play(&hub, stop);
+        hub.close();
+        self.local.end(ending, &hub)
+    }
+}
+
+/// What makes frames of a format.
+fn tail(
+    pipeline: &gst::Pipeline,
+    format: Option<V4l2Format>,
+    hub: &Arc<Hub>,
+) -> Result<gst::Element, String> {
+    match format {
+        Some(V4l2Format::H264) => {
+            let line = Codec::H264
+                .decoders()
+                .choose(&[])
+                .ok_or("no decoder for h264 works on this machine; install gstreamer1.0-libav")?;
+            add_coded(pipeline, hub, Codec::H264, line, Box::new(|_| None))
+        }
+        Some(V4l2Format::Mjpeg) => {
+            let decode = element("jpegdec")?;
+            let raw = add_raw(pipeline, hub)?;
+            pipeline
+                .add(&decode)
+                .and_then(|()| decode.link(&raw))
+                .map_err(|error| format!("the JPEG decoder can't be linked: {error}"))?;
+            hub.describe(|facts| {
+                "mjpeg".clone_into(&mut facts.codec);
+                "jpegdec".clone_into(&mut facts.decoder);
+            });
+            Ok(decode)
+        }
+        _ => {
+            let raw = add_raw(pipeline, hub)?;
+            hub.describe(|facts| "none".clone_into(&mut facts.decoder));
+            Ok(raw)
+        }
+    }
+}
+
+fn caps_of(offer: &Offer) -> Result<gst::Caps, String> {
+    let rate = offer
+        .rate
+        .map(|(count, seconds)| format!(",framerate={count}/{seconds}"))
+        .unwrap_or_default();
+    let text = format!(
+        "{},width={},height={}{rate}",
+        offer.format.caps(),
+        offer.size.width,
+        offer.size.height
+    );
+    text.parse()
+        .map_err(|_| format!("GStreamer does not understand {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Size;
+
+    #[test]
+    fn the_chosen_offer_is_what_gstreamer_is_asked_for() {
+        super::super::init().expect("GStreamer starts");
+        let offer = Offer {
+            format: V4l2Format::Yuyv,
+            size: Size::new(640, 480),
+            rate: Some((30, 1)),
+        };
+        assert_eq!(
+            caps_of(&offer).expect("legal caps").to_string(),
+            "video/x-raw, format=(string)YUY2, width=(int)640, height=(int)480, framerate=(fraction)30/1"
+        );
+        let untold = Offer {
+            format: V4l2Format::Mjpeg,
+            rate: None,
+            ..offer
+        };
+        assert_eq!(
+            caps_of(&untold).expect("legal caps").to_string(),
+            "image/jpeg, width=(int)640, height=(int)480"
+        );
+    }
+}
