@@ -10,7 +10,7 @@ use rumqttc::{ConnectReturnCode, ConnectionError, StateError};
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// A file of the TLS settings can't be read.
-    #[error("can't read {what} {path}: {source}", path = path.display())]
+    #[error("can't read {what} {path}", path = path.display())]
     TlsFile {
         /// `CA file`, `certificate`, `private key`.
         what: &'static str,
@@ -41,10 +41,10 @@ pub enum BusError {
     )]
     NoAuthorities,
     /// The files do not fit together.
-    #[error("TLS settings are refused: {0}")]
+    #[error("the TLS files do not fit together")]
     Tls(#[from] rustls::Error),
     /// The broker's own address is in use, or not ours.
-    #[error("can't listen on {address}: {source}; {remedy}")]
+    #[error("can't listen on {address}: {remedy}")]
     Listen {
         /// Address and port.
         address: std::net::SocketAddr,
@@ -63,13 +63,13 @@ pub enum BusError {
 pub enum LinkError {
     /// Nobody there, no way there, or no such name.
     #[error(
-        "can't reach the MQTT broker at {broker}: {source}; check --mqtt-host and --mqtt-port, or start one with `nvr broker`"
+        "can't reach the MQTT broker at {broker}: {cause}; check --mqtt-host and --mqtt-port, or start one with `nvr broker`"
     )]
     Unreachable {
         /// Host and port.
         broker: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Connected, and then no MQTT answer.
     #[error("no answer from the MQTT broker at {broker} within {} s; check its load, firewalls and that its port speaks MQTT", limit.as_secs())]
@@ -105,6 +105,16 @@ pub enum LinkError {
     NotAccepted {
         /// Host and port.
         broker: String,
+    },
+    /// Something answers, and it is no MQTT.
+    #[error(
+        "what answers at {broker} does not speak MQTT ({detail}); check --mqtt-port, and that it is not a TLS port used without TLS"
+    )]
+    NotMqtt {
+        /// Host and port.
+        broker: String,
+        /// What was wrong with it.
+        detail: String,
     },
     /// TLS failed.
     #[error(
@@ -162,7 +172,7 @@ pub(super) fn classify(
         ConnectionError::Tls(rumqttc::TlsError::Io(source)) if !is_tls(source) => {
             LinkError::Unreachable {
                 broker,
-                source: copy(source),
+                cause: copy(source),
             }
         }
         ConnectionError::Tls(error) => LinkError::Tls {
@@ -174,7 +184,7 @@ pub(super) fn classify(
         }
         ConnectionError::Io(source) => LinkError::Unreachable {
             broker,
-            source: copy(source),
+            cause: copy(source),
         },
         ConnectionError::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
             LinkError::Silent { broker }
@@ -195,6 +205,10 @@ pub(super) fn classify(
                 closed(broker, client_id, accepted)
             }
         }
+        other if !accepted => LinkError::NotMqtt {
+            broker,
+            detail: other.to_string(),
+        },
         other => LinkError::Protocol {
             broker,
             detail: other.to_string(),

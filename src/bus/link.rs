@@ -100,6 +100,8 @@ pub struct LinkFigures {
     pub reconnects: u64,
     /// Incoming messages refused for their size.
     pub refused: u64,
+    /// Subscriptions that the broker refused.
+    pub subscriptions_refused: u64,
     /// Whether there is a connection.
     pub connected: bool,
 }
@@ -133,6 +135,7 @@ pub(super) struct Counters {
     pub(super) lost: AtomicU64,
     pub(super) reconnects: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) subscriptions_refused: AtomicU64,
     pub(super) connected: AtomicBool,
 }
 
@@ -237,17 +240,22 @@ impl Link {
         self.retain(topic, Vec::new());
     }
 
-    /// Messages of `filter`, at this and every later connection. Filters of one link should not overlap: a broker may
+    /// Messages of `filters`, at this and every later connection. Filters of one link should not overlap: a broker may
     /// then deliver a message once for each.
-    pub fn subscribe(&self, filter: &str, delivery: Delivery) -> Subscription {
+    pub fn subscribe(
+        &self,
+        filters: impl IntoIterator<Item = impl Into<String>>,
+        delivery: Delivery,
+    ) -> Subscription {
+        let filters = filters.into_iter().map(Into::into).collect();
         let mut outbox = self.shared.outbox();
-        let subscription = outbox.subscribe(filter, delivery, MESSAGE_QUEUE);
+        let subscription = outbox.subscribe(filters, delivery, MESSAGE_QUEUE);
         outbox.flush(&self.shared.client);
         subscription
     }
 
     /// The connection's state, and every change of it.
-    pub fn state(&self) -> watch::Receiver<LinkState> {
+    pub fn state_changes(&self) -> watch::Receiver<LinkState> {
         self.shared.state.subscribe()
     }
 
@@ -260,6 +268,7 @@ impl Link {
             lost: counters.lost.load(Ordering::Relaxed),
             reconnects: counters.reconnects.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
+            subscriptions_refused: counters.subscriptions_refused.load(Ordering::Relaxed),
             connected: counters.connected.load(Ordering::Relaxed),
         }
     }

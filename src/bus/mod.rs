@@ -4,14 +4,17 @@
 //! retained is never dropped: the link keeps the last value of each topic that is ours and publishes it again at every
 //! connection.
 
+mod broker;
 mod claims;
 mod error;
+mod front;
 mod link;
 mod outbox;
 mod session;
 mod tls;
 mod topics;
 
+pub use broker::{Broker, BrokerOptions, BrokerTls};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
 pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};

@@ -33,7 +33,7 @@ pub enum Delivery {
     AtLeastOnce,
 }
 
-/// Messages of one filter. Dropping it ends the subscription.
+/// Messages of one or more filters. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
     pub(super) receiver: mpsc::Receiver<Message>,
@@ -42,12 +42,12 @@ pub struct Subscription {
 
 impl Subscription {
     /// The next message; none once the link has ended.
-    pub async fn next(&mut self) -> Option<Message> {
+    pub async fn recv(&mut self) -> Option<Message> {
         self.receiver.recv().await
     }
 
     /// A message that is there already.
-    pub fn try_next(&mut self) -> Option<Message> {
+    pub fn try_recv(&mut self) -> Option<Message> {
         self.receiver.try_recv().ok()
     }
 
@@ -79,11 +79,16 @@ struct Owed {
 
 #[derive(Debug)]
 struct Subscriber {
-    filter: String,
+    filters: Vec<Filter>,
     qos: QoS,
-    sent: bool,
     sender: mpsc::Sender<Message>,
     overrun: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Filter {
+    text: String,
+    sent: bool,
 }
 
 /// How far the leave-taking is.
@@ -120,20 +125,22 @@ impl Outbox {
 
     pub(super) fn subscribe(
         &mut self,
-        filter: &str,
+        filters: Vec<String>,
         delivery: Delivery,
         capacity: usize,
     ) -> Subscription {
         let (sender, receiver) = mpsc::channel(capacity);
         let overrun = Arc::<AtomicU64>::default();
-        self.obsolete.retain(|obsolete| obsolete != filter);
+        self.obsolete.retain(|obsolete| !filters.contains(obsolete));
         self.subscribers.push(Subscriber {
-            filter: filter.to_owned(),
+            filters: filters
+                .into_iter()
+                .map(|text| Filter { text, sent: false })
+                .collect(),
             qos: match delivery {
                 Delivery::AtMostOnce => QoS::AtMostOnce,
                 Delivery::AtLeastOnce => QoS::AtLeastOnce,
             },
-            sent: false,
             sender,
             overrun: overrun.clone(),
         });
@@ -149,9 +156,7 @@ impl Outbox {
         self.retained
             .values_mut()
             .for_each(|owed| owed.sent = false);
-        self.subscribers
-            .iter_mut()
-            .for_each(|subscriber| subscriber.sent = false);
+        self.filters().for_each(|(_, filter)| filter.sent = false);
         self.obsolete.clear();
     }
 
@@ -186,9 +191,9 @@ impl Outbox {
             client.try_unsubscribe(filter)?;
             self.obsolete.pop();
         }
-        for subscriber in self.subscribers.iter_mut().filter(|owed| !owed.sent) {
-            client.try_subscribe(&subscriber.filter, subscriber.qos)?;
-            subscriber.sent = true;
+        for (qos, filter) in self.filters().filter(|(_, filter)| !filter.sent) {
+            client.try_subscribe(&filter.text, qos)?;
+            filter.sent = true;
         }
         for owed in self.retained.values_mut() {
             owed.send(client)?;
@@ -198,16 +203,25 @@ impl Outbox {
         Ok(())
     }
 
+    fn filters(&mut self) -> impl Iterator<Item = (QoS, &mut Filter)> {
+        self.subscribers.iter_mut().flat_map(|subscriber| {
+            let qos = subscriber.qos;
+            subscriber
+                .filters
+                .iter_mut()
+                .map(move |filter| (qos, filter))
+        })
+    }
+
     /// Filters that nobody listens to any more are told to the broker.
     fn forget_closed(&mut self) {
-        let closed: Vec<String> = self
+        let closed: Vec<Subscriber> = self
             .subscribers
             .extract_if(.., |subscriber| subscriber.sender.is_closed())
-            .map(|subscriber| subscriber.filter)
             .collect();
-        for filter in closed {
-            if !self.subscribers.iter().any(|other| other.filter == filter) {
-                self.obsolete.push(filter);
+        for filter in closed.into_iter().flat_map(|closed| closed.filters) {
+            if !self.filters().any(|(_, other)| other.text == filter.text) {
+                self.obsolete.push(filter.text);
             }
         }
     }
@@ -215,7 +229,8 @@ impl Outbox {
     /// A message to everybody whose filter it matches; never waits.
     pub(super) fn dispatch(&self, publish: &Publish) {
         for subscriber in &self.subscribers {
-            if !filter_matches(&subscriber.filter, &publish.topic) {
+            let mut filters = subscriber.filters.iter();
+            if !filters.any(|filter| filter_matches(&filter.text, &publish.topic)) {
                 continue;
             }
             let message = Message {
@@ -309,7 +324,7 @@ mod tests {
         let (client, mut queue) = client(16);
         let mut outbox = Outbox::default();
         outbox.set_presence("p".to_owned(), b"online".to_vec());
-        let _kept = outbox.subscribe("s/+", Delivery::AtLeastOnce, 1);
+        let _kept = outbox.subscribe(vec!["s/+".to_owned()], Delivery::AtLeastOnce, 1);
         outbox.retain("a", b"1".to_vec());
         outbox.retain("a", b"2".to_vec());
         outbox.flush(&client);
@@ -370,8 +385,8 @@ mod tests {
         let (client, mut queue) = client(16);
         let mut outbox = Outbox::default();
         outbox.connected();
-        let first = outbox.subscribe("f", Delivery::AtMostOnce, 1);
-        let second = outbox.subscribe("f", Delivery::AtMostOnce, 1);
+        let first = outbox.subscribe(vec!["f".to_owned()], Delivery::AtMostOnce, 1);
+        let second = outbox.subscribe(vec!["f".to_owned()], Delivery::AtMostOnce, 1);
         outbox.flush(&client);
         assert_eq!(handed_over(&mut queue), ["+f", "+f"]);
         drop(first);
@@ -385,15 +400,15 @@ mod tests {
     #[test]
     fn a_reader_that_does_not_read_loses_messages_and_is_told_how_many() {
         let mut outbox = Outbox::default();
-        let mut subscription = outbox.subscribe("f/+", Delivery::AtMostOnce, 2);
+        let mut subscription = outbox.subscribe(vec!["f/+".to_owned()], Delivery::AtMostOnce, 2);
         for number in 0..5u8 {
             outbox.dispatch(&Publish::new("f/1", QoS::AtMostOnce, vec![number]));
         }
         outbox.dispatch(&Publish::new("g/1", QoS::AtMostOnce, vec![9]));
-        let first = subscription.try_next().expect("it fits");
+        let first = subscription.try_recv().expect("it fits");
         assert_eq!((first.topic.as_str(), first.payload), ("f/1", vec![0]));
-        assert_eq!(subscription.try_next().expect("it fits").payload, [1]);
-        assert_eq!(subscription.try_next(), None);
+        assert_eq!(subscription.try_recv().expect("it fits").payload, [1]);
+        assert_eq!(subscription.try_recv(), None);
         assert_eq!(subscription.overrun(), 3);
     }
 

@@ -150,6 +150,8 @@ impl Session {
             Event::Incoming(Packet::SubAck(ack))
                 if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
             {
+                let counter = &self.shared.counters.subscriptions_refused;
+                counter.fetch_add(1, Ordering::Relaxed);
                 error!(
                     broker = %self.broker,
                     "the MQTT broker refuses a subscription; its access list has to let this user read the topics"

@@ -2,6 +2,7 @@
 
 pub mod out;
 
+mod broker;
 mod config;
 mod logging;
 mod model;
@@ -40,6 +41,8 @@ enum Command {
     /// Serve test cameras over RTSP: files in a loop in real time, or a moving pattern
     #[cfg(feature = "testcam")]
     Testcam(Box<testcam::TestcamArgs>),
+    /// Run an MQTT broker, on this machine only unless told otherwise
+    Broker(broker::BrokerArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
     /// List, show, choose and import models
@@ -59,6 +62,10 @@ pub fn main() -> ExitCode {
         Command::Testcam(args) => {
             logging::start(log_format);
             testcam::main(&args)
+        }
+        Command::Broker(args) => {
+            logging::start(log_format);
+            broker::main(args)
         }
         Command::Config(args) => config::main(args),
         Command::Model(args) => model::main(args),

@@ -1,5 +1,7 @@
 //! One inferred frame of one source: the published schema, field by field.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +148,24 @@ impl DetectionEvent {
         }
     }
 
+    /// What was found, for people: `3 person, 1 car`, the most numerous first; `nothing`.
+    pub fn summary(&self) -> String {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for object in &self.detections {
+            *counts.entry(&object.class_name).or_default() += 1;
+        }
+        if counts.is_empty() {
+            return "nothing".to_owned();
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count));
+        let words: Vec<String> = counts
+            .into_iter()
+            .map(|(class_name, count)| format!("{count} {class_name}"))
+            .collect();
+        words.join(", ")
+    }
+
     /// JSON, as the published schema has it; numbers are rounded to what they mean.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("invariant: an event has string keys and no failing field")
@@ -277,6 +297,20 @@ mod tests {
         let mut event = example();
         event.detections[0].tracker_id = None;
         assert!(!String::from_utf8_lossy(&event.to_json()).contains("tracker_id"));
+    }
+
+    #[test]
+    fn a_summary_counts_classes_the_most_numerous_first() {
+        let mut event = example();
+        let person = event.detections[0].clone();
+        let of = |class_name: &str| DetectedObject {
+            class_name: class_name.into(),
+            ..person.clone()
+        };
+        event.detections = vec![of("car"), of("person"), of("bus"), of("person")];
+        assert_eq!(event.summary(), "2 person, 1 bus, 1 car");
+        event.detections.clear();
+        assert_eq!(event.summary(), "nothing");
     }
 
     #[test]

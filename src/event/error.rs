@@ -1,4 +1,4 @@
-//! Why a payload was refused.
+//! Why a payload was refused. Each message is whole in itself: it goes into a log line or a counter, seldom up a chain.
 
 use super::PAYLOAD_LIMIT_BYTES;
 
@@ -12,12 +12,12 @@ pub enum DecodeError {
         bytes: usize,
     },
     /// No JSON, or not of the published schema.
-    #[error("payload does not follow the schema at `{path}`: {source}")]
+    #[error("payload does not follow the schema at `{path}`: {cause}")]
     Json {
         /// Where in the document, `detections[2].bbox.x` for one.
         path: String,
         /// What serde says.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// Postcard's version byte is missing or of a version that this build does not know.
     #[error("postcard payload of version {found:?}, this build reads version {known}")]
@@ -28,8 +28,11 @@ pub enum DecodeError {
         known: u8,
     },
     /// Bytes that are no event behind a good version byte.
-    #[error("postcard payload is not an event: {0}")]
-    Postcard(#[from] postcard::Error),
+    #[error("postcard payload is not an event: {cause}")]
+    Postcard {
+        /// What postcard says.
+        cause: postcard::Error,
+    },
     /// A whole event, and something behind it.
     #[error("postcard payload has {bytes} bytes behind its event")]
     Trailing {

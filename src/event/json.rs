@@ -17,11 +17,11 @@ pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeErr
     let document =
         serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError::Json {
             path: error.path().to_string(),
-            source: error.into_inner(),
+            cause: error.into_inner(),
         })?;
-    reader.end().map_err(|source| DecodeError::Json {
+    reader.end().map_err(|cause| DecodeError::Json {
         path: ".".to_owned(),
-        source,
+        cause,
     })?;
     Ok(document)
 }

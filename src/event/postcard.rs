@@ -93,7 +93,8 @@ pub(super) fn decode(payload: &[u8]) -> Result<DetectionEvent, DecodeError> {
             known: VERSION,
         });
     };
-    let (wire, rest) = postcard::take_from_bytes::<Event<'_>>(body)?;
+    let (wire, rest) = postcard::take_from_bytes::<Event<'_>>(body)
+        .map_err(|cause| DecodeError::Postcard { cause })?;
     if !rest.is_empty() {
         return Err(DecodeError::Trailing { bytes: rest.len() });
     }

@@ -1,5 +1,8 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
+mod broker;
+mod bus;
+mod bus_tls;
 mod config;
 mod detect;
 mod lockfile;

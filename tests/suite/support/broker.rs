@@ -1,0 +1,237 @@
+//! Brokers for tests: mosquitto, and ours as a process of its own; and clients that are none of ours.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::process::{Running, nvr};
+use super::wait::{SOON, until};
+
+/// Which broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Debian's mosquitto.
+    Mosquitto,
+    /// `nvr broker`.
+    Ours,
+}
+
+/// How a broker is set up; the default lets everybody do everything and forgets all at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    /// The one login.
+    pub(crate) login: Option<(&'static str, &'static str)>,
+    /// TLS.
+    pub(crate) tls: Option<Tls>,
+    /// Whether retained messages survive a restart (mosquitto).
+    pub(crate) persistence: bool,
+    /// An access list (mosquitto).
+    pub(crate) acl: Option<&'static str>,
+}
+
+/// Files of a TLS server, and what a client needs.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    /// Authority of all certificates.
+    pub(crate) ca: PathBuf,
+    /// The broker's, for `localhost`.
+    pub(crate) certificate: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+    /// Whether clients must show a certificate.
+    pub(crate) ask_client: bool,
+}
+
+/// A broker on a port of its own, killed on drop.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    kind: Kind,
+    port: u16,
+    setup: Setup,
+    dir: TempDir,
+    process: Option<Running>,
+}
+
+impl Broker {
+    /// A broker that runs and lets everybody in.
+    pub(crate) fn start(kind: Kind) -> Self {
+        Self::start_with(kind, Setup::default())
+    }
+
+    /// A broker that runs.
+    pub(crate) fn start_with(kind: Kind, setup: Setup) -> Self {
+        let mut broker = Self::absent(kind, setup);
+        broker.up();
+        broker
+    }
+
+    /// A broker that does not run yet.
+    pub(crate) fn absent(kind: Kind, setup: Setup) -> Self {
+        Self {
+            kind,
+            port: free_port(),
+            setup,
+            dir: TempDir::new().expect("a directory"),
+            process: None,
+        }
+    }
+
+    /// The port that it has, or will have.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn up(&mut self) {
+        let command = match self.kind {
+            Kind::Mosquitto => self.mosquitto(),
+            Kind::Ours => self.ours(),
+        };
+        let process = Running::start(command);
+        until("the broker listens", SOON, || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()
+        });
+        self.process = Some(process);
+    }
+
+    /// Kills it, as a power failure would.
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal("TERM");
+            process.end(SOON);
+        }
+    }
+
+    fn mosquitto(&self) -> Command {
+        let dir = self.dir.path();
+        let mut config = format!(
+            "user root\nper_listener_settings false\nlistener {} 127.0.0.1\nallow_anonymous {}\n",
+            self.port,
+            self.setup.login.is_none()
+        );
+        if let Some((user, password)) = self.setup.login {
+            let file = dir.join("passwords");
+            run(Command::new("mosquitto_passwd")
+                .arg("-c")
+                .arg("-b")
+                .arg(&file)
+                .args([user, password]));
+            config += &format!("password_file {}\n", file.display());
+        }
+        if let Some(acl) = self.setup.acl {
+            let file = write(&dir.join("acl"), acl);
+            config += &format!("acl_file {}\n", file.display());
+        }
+        if let Some(tls) = &self.setup.tls {
+            config += &format!(
+                "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate {}\n",
+                tls.ca.display(),
+                tls.certificate.display(),
+                tls.key.display(),
+                tls.ask_client
+            );
+        }
+        if self.setup.persistence {
+            config += &format!(
+                "persistence true\npersistence_location {}/\n",
+                dir.display()
+            );
+        }
+        let file = write(&dir.join("mosquitto.conf"), &config);
+        let mut command = Command::new(sbin("mosquitto"));
+        command.arg("-c").arg(file);
+        command
+    }
+
+    fn ours(&self) -> Command {
+        let mut command = nvr();
+        command.args(["broker", "--port", &self.port.to_string()]);
+        if let Some((user, password)) = self.setup.login {
+            command
+                .env("MQTT_USERNAME", user)
+                .env("MQTT_PASSWORD", password);
+        }
+        if let Some(tls) = &self.setup.tls {
+            command
+                .arg("--tls-cert")
+                .arg(&tls.certificate)
+                .arg("--tls-key")
+                .arg(&tls.key);
+            if tls.ask_client {
+                command.arg("--ca").arg(&tls.ca);
+            }
+        }
+        command
+    }
+
+    /// What `mosquitto_sub` prints for `filter`, a line a message: topic, retain flag, payload, separated by blanks.
+    pub(crate) fn observe(&self, filter: &str) -> Running {
+        let mut command = Command::new("mosquitto_sub");
+        command
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-t", filter, "-F", "%t %r %p"]);
+        if let Some((user, password)) = self.setup.login {
+            command.args(["-u", user, "-P", password]);
+        }
+        Running::start(command)
+    }
+
+    /// Publishes a payload by `mosquitto_pub`.
+    pub(crate) fn publish(&self, topic: &str, payload: &[u8], retain: bool) {
+        let mut command = Command::new("mosquitto_pub");
+        command
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-q", "1", "-t", topic, "-s"]);
+        if retain {
+            command.arg("-r");
+        }
+        if let Some((user, password)) = self.setup.login {
+            command.args(["-u", user, "-P", password]);
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("mosquitto_pub is installed");
+        std::io::Write::write_all(&mut child.stdin.take().expect("it is piped"), payload)
+            .expect("it reads");
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+/// A port that nobody listens on. Below the range that the kernel takes ports of clients from: a client that tries again
+/// and again would some day be given the very port, and meet itself.
+pub(crate) fn free_port() -> u16 {
+    until("a free port", SOON, || {
+        let port = fastrand::u16(15_000..32_000);
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .is_ok()
+            .then_some(port)
+    })
+}
+
+/// Debian keeps daemons out of an ordinary user's path.
+fn sbin(program: &str) -> PathBuf {
+    let path = Path::new("/usr/sbin").join(program);
+    if path.exists() { path } else { program.into() }
+}
+
+fn write(path: &Path, text: &str) -> PathBuf {
+    fs::write(path, text).expect("the directory is writable");
+    path.to_owned()
+}
+
+fn run(command: &mut Command) {
+    let status = command
+        .stderr(Stdio::null())
+        .status()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}

@@ -1,0 +1,139 @@
+//! Child processes that die with the test that started them, and whose lines can be waited for.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::wait::until;
+
+/// A child process, killed on drop.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    out: Lines,
+    err: Lines,
+}
+
+/// Lines that a process has written so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+/// The program under test.
+pub(crate) fn nvr() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nvr"));
+    // What the machine's owner has set is none of a test's business.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if (text.starts_with("NVR_") && text != "NVR_CACHE")
+            || text.starts_with("MQTT_")
+            || text == "STREAM_SERVER"
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+impl Running {
+    /// Starts `command`; its output and error lines are kept.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let out = Lines::of(child.stdout.take().expect("it is piped"));
+        let err = Lines::of(child.stderr.take().expect("it is piped"));
+        Self { child, out, err }
+    }
+
+    /// Lines of its standard output.
+    pub(crate) fn out(&self) -> &Lines {
+        &self.out
+    }
+
+    /// Lines of its standard error.
+    pub(crate) fn err(&self) -> &Lines {
+        &self.err
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name, `TERM` for one.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.id().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success(), "the process takes SIG{name}");
+    }
+
+    /// Kills it, as a power failure would.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self, limit: Duration) -> ExitStatus {
+        let child = &mut self.child;
+        until("the process ends", limit, || {
+            child.try_wait().expect("it is our child")
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Self::default();
+        let filled = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                filled.lock().push(line);
+            }
+        });
+        lines
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All so far.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.lock().clone()
+    }
+
+    /// Waits for the first line that `wanted` accepts.
+    pub(crate) fn find(
+        &self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
+        let deadline = std::time::Instant::now() + limit;
+        loop {
+            if let Some(line) = self.lock().iter().find(|line| wanted(line)) {
+                return line.clone();
+            }
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{what}: not within {limit:?}; lines: {:#?}",
+                self.all()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
