@@ -12,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rumqttd::{Config, ConnectionSettings, RouterConfig, ServerSettings};
+use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use super::{BusError, front};
 use crate::config::Secret;
@@ -143,7 +145,7 @@ fn run_inside(
     listen: SocketAddr,
     end: mpsc::Sender<String>,
 ) -> Result<(), BusError> {
-    let server = ServerSettings {
+    let mut server = ServerSettings {
         name: "mqtt".to_owned(),
         listen,
         tls: None,
@@ -153,14 +155,27 @@ fn run_inside(
             // rumqttd compares the whole packet: topic and header need room above the payload.
             max_payload_size: PAYLOAD_LIMIT_BYTES + 66 * 1024,
             max_inflight_count: 100,
-            auth: options
-                .login
-                .as_ref()
-                .map(|(user, password)| [(user.clone(), password.reveal().to_owned())].into()),
+            auth: None,
             external_auth: None,
             dynamic_filters: true,
         },
     };
+    if let Some((user, password)) = options.login.clone() {
+        // Digests are compared, so that the time that takes says nothing of the password.
+        let login = (user, digest(password.reveal()));
+        server.set_auth_handler(move |client_id: String, user: String, password: String| {
+            let accepted = (user, digest(&password)) == login;
+            async move {
+                if !accepted {
+                    warn!(
+                        client_id,
+                        "a client was refused: wrong user name or password"
+                    );
+                }
+                accepted
+            }
+        });
+    }
     let config = Config {
         router: RouterConfig {
             max_connections: MOST_CLIENTS,
@@ -184,6 +199,10 @@ fn run_inside(
         })
         .map(drop)
         .map_err(|error| BusError::Broker(error.to_string()))
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
 /// rumqttd does not say when it listens.
