@@ -5,13 +5,12 @@
 //! process before it is used ([`DecoderTable::choose`]); a source that gets no frame out of a chosen decoder asks for the next one.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::probe;
-use std::sync::Arc;
 
 /// A video codec that sources may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,11 +41,14 @@ pub struct DecoderReport {
     pub probed: Option<Result<(), String>>,
 }
 
+/// By element; each probed by whoever asks first, while others wait for it.
+type Probes = BTreeMap<&'static str, Arc<OnceLock<Result<(), String>>>>;
+
 /// The lines of one codec, and what their probes gave.
 pub(super) struct DecoderTable {
     codec: Codec,
     lines: &'static [Decoder],
-    probed: Mutex<BTreeMap<&'static str, Arc<OnceLock<Result<(), String>>>>>,
+    probed: Mutex<Probes>,
 }
 
 /// nvv4l2decoder of L4T. `enable-max-performance` keeps its clocks up (gone in JetPack 7); the frame comes in NVMM
@@ -208,7 +210,7 @@ impl DecoderTable {
         .is_ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<OnceLock<Result<(), String>>>>> {
+    fn lock(&self) -> MutexGuard<'_, Probes> {
         self.probed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,7 @@ use super::decoder::{Codec, element};
 use super::hub::{Failure, Hub};
 use super::image::file_code;
 use super::local::Local;
-use super::session::{self, Ending};
+use super::session::Ending;
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
 use crate::config::StreamSettings;
@@ -87,9 +87,6 @@ impl FileSource {
             let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(reason) = link_stream(&pipeline, pad, &hub, &seam, &mut taken) {
                 hub.fail(Failure::new("no-decoder", reason));
-                if let Some(bus) = pipeline.bus() {
-                    session::wake(&bus);
-                }
             }
         });
         Ok(pipeline)

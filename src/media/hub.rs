@@ -58,6 +58,7 @@ pub(super) struct Hub {
     facts: Mutex<StreamFacts>,
     failure: Mutex<Option<Failure>>,
     refused_stream: Mutex<Option<Failure>>,
+    bus: Mutex<Option<gst::Bus>>,
 }
 
 /// How far a session has come, read by its own thread.
@@ -104,6 +105,7 @@ impl Hub {
             facts: Mutex::default(),
             failure: Mutex::default(),
             refused_stream: Mutex::default(),
+            bus: Mutex::default(),
         })
     }
 
@@ -124,9 +126,24 @@ impl Hub {
         self.first(&self.playing_ns);
     }
 
-    /// Notes why the session has to end; the first reason counts. Whoever calls it wakes the session's thread too.
+    /// Names the bus that the session's thread sleeps on from now on.
+    pub(super) fn wakes(&self, bus: &gst::Bus) {
+        *lock(&self.bus) = Some(bus.clone());
+    }
+
+    /// Wakes the session's thread: it looks at its limits anew.
+    pub(super) fn wake(&self) {
+        let bus = lock(&self.bus).clone();
+        let message = || gst::message::Application::new(gst::Structure::new_empty("nvr-wake"));
+        if bus.is_some_and(|bus| bus.post(message()).is_err()) {
+            tracing::trace!("a closing session is not woken");
+        }
+    }
+
+    /// Ends the session with a reason; the first one counts.
     pub(super) fn fail(&self, failure: Failure) {
         lock(&self.failure).get_or_insert(failure);
+        self.wake();
     }
 
     pub(super) fn failure(&self) -> Option<Failure> {
@@ -177,6 +194,7 @@ impl Hub {
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         if key && self.first(&self.first_key_ns) {
             self.units_at_key.store(units, Ordering::Release);
+            self.wake();
         }
         self.sink.access_unit(buffer.size());
         let age = age.filter(|age| *age <= PLAUSIBLE_AGE);
@@ -231,9 +249,11 @@ impl Hub {
         let ntp_ns = time.and_then(|time| time.ntp_ns);
         let arrival_unix = unix_now().saturating_sub(now.saturating_sub(arrival));
         let (captured_unix, clock) = captured(arrival_unix, ntp_ns);
-        self.first(&self.first_frame_ns);
         self.last_frame_ns
             .store(nanoseconds(now), Ordering::Release);
+        if self.first(&self.first_frame_ns) {
+            self.wake();
+        }
         let meta = FrameMeta {
             frame_id: self.frames.fetch_add(1, Ordering::AcqRel),
             size,

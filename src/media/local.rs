@@ -1,5 +1,6 @@
 //! What files and devices on this machine share: running a pipeline to its end, and telling why it ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -29,7 +30,7 @@ pub(super) struct Local {
 
 impl Local {
     /// Plays a pipeline until it ends or is stopped, and takes it down.
-    pub(super) fn play(&self, pipeline: gst::Pipeline, hub: &Hub, stop: &Stop) -> Ending {
+    pub(super) fn play(&self, pipeline: gst::Pipeline, hub: &Arc<Hub>, stop: &Stop) -> Ending {
         session::quiet_bus(&pipeline);
         let limits = Limits {
             connect: OPEN_LIMIT,

@@ -17,6 +17,7 @@ mod reference;
 mod rtsp;
 mod rtsp_error;
 mod rtsp_tls;
+mod runner;
 mod session;
 mod source;
 mod still;
@@ -33,6 +34,9 @@ pub use decoder::{Codec, DecoderReport, decoder_report};
 pub use file::FileSource;
 pub use image::ImageSource;
 pub use reference::ReferenceTime;
+pub use runner::{
+    Runner, RunnerOptions, SourceCounters, SourceListener, SourceReason, SourceSnapshot,
+};
 pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
 pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;

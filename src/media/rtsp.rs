@@ -90,7 +90,7 @@ impl RtspSource {
         self.judge(ending, &hub, &tls, chosen.get().copied())
     }
 
-    fn watch(&self, pipeline: &gst::Pipeline, hub: &Hub, stop: &Stop) -> Ending {
+    fn watch(&self, pipeline: &gst::Pipeline, hub: &Arc<Hub>, stop: &Stop) -> Ending {
         let limits = Limits {
             connect: CONNECT_LIMIT,
             start: self.settings.start_limit,
@@ -196,9 +196,6 @@ impl RtspSource {
             };
             if let Err(reason) = link(&pipeline, pad, &hub, *codec, line, &reference) {
                 hub.fail(Failure::new("no-decoder", reason));
-                if let Some(bus) = pipeline.bus() {
-                    session::wake(&bus);
-                }
             }
         });
     }

@@ -3,6 +3,8 @@
 //! The server's status is taken from the error's details, the rest from GStreamer's error domains and the few fixed texts
 //! of its RTSP library (`gst_rtsp_strresult`). No text here holds a login: the URL has none, and GStreamer never saw one.
 
+use std::io;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -12,6 +14,9 @@ use super::hub::{Failure, Progress};
 use super::rtsp_tls::Verdict;
 use super::session::{Ending, Error};
 use crate::config::Transport;
+
+/// How long the second look at a camera that could not be connected to may take.
+const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a session knew when it ended.
 pub(super) struct Circumstances<'a> {
@@ -110,7 +115,7 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
     let says = |text: &str| debug.contains(text);
     let place = host(at.url);
     let limit = seconds(at.answer_limit);
-    if says("SDP contains no streams") || error.error.matches(gst::ResourceError::Settings) {
+    if says("SDP contains no streams") || error.error.matches(gst::StreamError::CodecNotFound) {
         return Failure::new(
             "no-video",
             format!(
@@ -127,42 +132,23 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
             ),
         );
     }
-    if says("TLS") || says("handshake") {
-        return Failure::new(
-            "tls",
-            format!(
-                "{name} at {place} does not speak TLS as expected; check that its port is the one for rtsps"
-            ),
-        );
-    }
     if says("Parse error") || says("RTSP version") {
         return Failure::new(
             "garbage",
             format!("what answers at {place} does not speak RTSP; check the port of {name}"),
         );
     }
-    if says("resolve") || says("resolving") {
-        return Failure::new(
-            "unreachable",
-            format!(
-                "the host name of {name} at {place} is unknown; check its address and the name server"
-            ),
-        );
-    }
     if says("Failed to connect") || says("Could not connect") {
-        let how = if says("refused") {
-            "refused the connection; check its port, and that RTSP is switched on"
-        } else if says("Timeout") || says("timed out") {
+        if says("Timeout") {
             return Failure::new(
                 "unreachable",
                 format!(
                     "{name} at {place} did not answer within {limit}; check its address, power and network"
                 ),
             );
-        } else {
-            "can't be connected to; check its address, power and network"
-        };
-        return Failure::new("unreachable", format!("{name} at {place} {how}"));
+        }
+        let (code, found) = diagnosis(at.url);
+        return Failure::new(code, format!("{name} at {place} {found}"));
     }
     if says("end-of-file") {
         return Failure::new(
@@ -176,7 +162,7 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
         return Failure::new(
             "unreachable",
             format!(
-                "{name} at {place} takes the connection but did not answer within {limit}; restart the camera"
+                "{name} at {place} takes the connection but gives no RTSP answer within {limit}; check its port, or restart it"
             ),
         );
     }
@@ -257,10 +243,51 @@ fn of_status(status: u32, at: &Circumstances<'_>) -> Failure {
     }
 }
 
+/// Why a connection fails, found out by trying once more: rtspsrc says "Generic error" of every cause.
+fn diagnosis(url: &Url) -> (&'static str, &'static str) {
+    let addresses = url.socket_addrs(|| Some(default_port(url)));
+    let Some(address) = addresses
+        .ok()
+        .and_then(|addresses| addresses.first().copied())
+    else {
+        return (
+            "unreachable",
+            "has a host name that nobody knows; check its address and the name server",
+        );
+    };
+    let connected = TcpStream::connect_timeout(&address, DIAGNOSIS_LIMIT);
+    match connected.map_err(|err| err.kind()) {
+        Ok(_) if url.scheme() == "rtsps" => (
+            "tls",
+            "takes the connection but does not speak TLS; check that its port is the one for rtsps",
+        ),
+        Ok(_) => (
+            "unreachable",
+            "did not take the connection at first; it restarts, or too many clients use it",
+        ),
+        Err(io::ErrorKind::ConnectionRefused) => (
+            "unreachable",
+            "refused the connection; check its port, and that RTSP is switched on",
+        ),
+        Err(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => (
+            "unreachable",
+            "is not to be found in the network; check its address and the route to it",
+        ),
+        Err(_) => (
+            "unreachable",
+            "can't be connected to; check its address, power and network",
+        ),
+    }
+}
+
+fn default_port(url: &Url) -> u16 {
+    if url.scheme() == "rtsps" { 322 } else { 554 }
+}
+
 /// Host and port, without anything that a URL may hide before or behind them.
 fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or("an unnamed host");
-    let default = if url.scheme() == "rtsps" { 322 } else { 554 };
+    let default = default_port(url);
     format!("{host}:{}", url.port().unwrap_or(default))
 }
 

@@ -3,8 +3,11 @@
 //! GLib asks only about certificates that it does not trust itself, so a pin would not hold against a certificate of a
 //! public authority. Hence this process's default trust is emptied, and every certificate is judged here.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use gio::prelude::*;
 use gstreamer as gst;
@@ -89,12 +92,23 @@ static SYSTEM_TRUST: LazyLock<Result<gst::Element, String>> = LazyLock::new(|| {
         return Err("GLib has no TLS here; install glib-networking".to_owned());
     }
     keeper.set_property("tls-database", backend.default_database());
-    // A file without certificates trusts nobody.
-    let nobody = gio::TlsFileDatabase::new("/dev/null")
-        .map_err(|err| format!("GLib makes no empty trust store: {err}"))?;
+    let nobody = trust_in_nobody().map_err(|err| format!("GLib takes no trust store: {err}"))?;
     backend.set_default_database(Some(&nobody));
     Ok(keeper)
 });
+
+/// A trust store of one authority whose key was never kept (`openssl req -x509 -newkey ec -pkeyopt
+/// ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -days 1 -subj /CN=nobody`). GLib refuses an empty one, and reads
+/// files only, again for each connection: this one is in memory and stays open.
+fn trust_in_nobody() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>> {
+    static KEPT_OPEN: OnceLock<File> = OnceLock::new();
+    let file = rustix::fs::memfd_create("nobody", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(file);
+    file.write_all(include_bytes!("nobody.pem"))?;
+    let file = KEPT_OPEN.get_or_init(|| file);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(gio::TlsFileDatabase::new(path)?)
+}
 
 fn authorities(file: &Path) -> Result<gio::TlsFileDatabase, String> {
     gio::TlsFileDatabase::new(file)

@@ -3,6 +3,7 @@
 //! Nothing is polled: the wait ends with a message, or at the next instant at which a limit could be reached, at
 //! the latest after [`ALIVE_INTERVAL`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -85,21 +86,23 @@ pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
     }
 }
 
-/// Wakes the session's thread, which then looks at its hub and its stop flag.
-pub(super) fn wake(bus: &gst::Bus) {
-    let message = gst::message::Application::new(gst::Structure::new_empty("nvr-wake"));
-    if bus.post(message).is_err() {
-        tracing::trace!("a closing session is not woken");
-    }
-}
-
 /// Waits for the session's end. Blocks; beats the hub's heart meanwhile.
-pub(super) fn watch(pipeline: &gst::Pipeline, hub: &Hub, limits: &Limits, stop: &Stop) -> Ending {
+pub(super) fn watch(
+    pipeline: &gst::Pipeline,
+    hub: &Arc<Hub>,
+    limits: &Limits,
+    stop: &Stop,
+) -> Ending {
     let Some(bus) = pipeline.bus() else {
         return Ending::NotConnected;
     };
-    let waker = bus.clone();
-    let _wish = stop.when_raised(move || wake(&waker));
+    hub.wakes(&bus);
+    let waker = Arc::downgrade(hub);
+    let _wish = stop.when_raised(move || {
+        if let Some(hub) = waker.upgrade() {
+            hub.wake();
+        }
+    });
     let started = hub.now();
     loop {
         hub.alive();
