@@ -3,6 +3,7 @@
 pub mod out;
 
 mod broker;
+mod camera;
 mod config;
 mod logging;
 mod model;
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Look at cameras and publish what they see
     Processor(Box<processor::ProcessorArgs>),
+    /// Look at one camera by hand
+    Camera(camera::CameraArgs),
     /// Serve test cameras over RTSP: files in a loop in real time, or a moving pattern
     #[cfg(feature = "testcam")]
     Testcam(Box<testcam::TestcamArgs>),
@@ -57,6 +60,10 @@ pub fn main() -> ExitCode {
         Command::Processor(args) => {
             logging::start(log_format);
             processor::main(*args)
+        }
+        Command::Camera(args) => {
+            logging::start(log_format);
+            return camera::main(args);
         }
         #[cfg(feature = "testcam")]
         Command::Testcam(args) => {

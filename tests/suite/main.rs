@@ -3,6 +3,8 @@
 mod broker;
 mod bus;
 mod bus_tls;
+#[cfg(feature = "testcam")]
+mod camera_probe;
 mod config;
 mod detect;
 mod lockfile;

@@ -57,6 +57,8 @@ struct Viewer {
     running: bool,
     /// It has been told the format.
     greeted: bool,
+    /// Its client has sent PLAY. What is sent before would wait, and then arrive as a burst of the past.
+    playing: bool,
     /// It has a key frame and everything since.
     decodable: bool,
 }
@@ -147,11 +149,21 @@ impl Shared {
             source,
             running: false,
             greeted: false,
+            playing: false,
             decodable: false,
         });
         drop(state);
         self.changed.notify_all();
         key
+    }
+
+    /// Its client has sent PLAY, or has stopped.
+    pub(super) fn viewer_plays(&self, key: u64, playing: bool) {
+        let mut state = self.lock();
+        if let Some(viewer) = state.viewers.iter_mut().find(|viewer| viewer.key == key) {
+            viewer.playing = playing;
+            viewer.decodable = false;
+        }
     }
 
     /// Its pipeline is gone.
@@ -239,7 +251,7 @@ impl Shared {
     fn wants_key_frame(&self) -> bool {
         let state = self.lock();
         let waits = |viewer: &Viewer| {
-            viewer.greeted && !viewer.decodable && viewer.source.current_level_buffers() == 0
+            viewer.playing && !viewer.decodable && viewer.source.current_level_buffers() == 0
         };
         !self.silent.load(Ordering::Acquire) && state.viewers.iter().any(waits)
     }
@@ -272,7 +284,7 @@ impl Viewer {
     }
 
     fn send(&mut self, unit: &Outgoing) {
-        if !self.greeted {
+        if !self.greeted || !self.playing {
             return;
         }
         if self.source.current_level_buffers() > MOST_WAITING {
