@@ -20,6 +20,7 @@ pub mod bus;
 pub mod processor;
 
 pub mod control;
+#[cfg(feature = "testcam")]
 pub mod demo;
 pub mod health;
 

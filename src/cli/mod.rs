@@ -5,6 +5,9 @@ pub mod out;
 mod broker;
 mod camera;
 mod config;
+mod control;
+#[cfg(feature = "testcam")]
+mod demo;
 mod logging;
 mod model;
 mod processor;
@@ -16,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigProblems;
+use crate::processor::StartError;
 
 /// Cameras to detections on MQTT.
 #[derive(Debug, Parser)]
@@ -50,6 +54,11 @@ enum Command {
     Config(config::ConfigArgs),
     /// List, show, choose and import models
     Model(model::ModelArgs),
+    /// See it all working: a broker, cameras with footage and a processor in one process
+    #[cfg(feature = "testcam")]
+    Demo(Box<demo::DemoArgs>),
+    /// Ask a running processor of this machine
+    Control(control::ControlArgs),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -68,19 +77,27 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "testcam")]
         Command::Testcam(args) => {
             logging::start(log_format);
-            testcam::main(&args)
+            testcam::main(&args).map(|()| ExitCode::SUCCESS)
         }
         Command::Broker(args) => {
             logging::start(log_format);
-            broker::main(args)
+            broker::main(args).map(|()| ExitCode::SUCCESS)
         }
-        Command::Config(args) => config::main(args),
-        Command::Model(args) => model::main(args),
+        Command::Model(args) => model::main(args).map(|()| ExitCode::SUCCESS),
+        Command::Config(args) => config::main(args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "testcam")]
+        Command::Demo(args) => {
+            logging::start(log_format);
+            demo::main(*args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Control(args) => control::main(args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(err) => {
-            let is_config = err.chain().any(|cause| cause.is::<ConfigProblems>());
+            let is_config = err
+                .chain()
+                .any(|cause| cause.is::<ConfigProblems>() || cause.is::<StartError>());
             for line in format!("{err:#}").lines() {
                 out::error(format_args!("error: {line}"));
             }

@@ -29,7 +29,7 @@ pub use manifest::{
     ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest, ModelFile,
     Normalize, Output, OutputFormat, Range,
 };
-pub use open::{Opened, Wanted, open};
+pub use open::{Opened, Wanted, available_backends, open};
 pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
 pub use worker::{Inferred, Worker, WorkerStats};

@@ -1,0 +1,273 @@
+//! Which detection belongs to which track: how alike two boxes are, and the assignment that makes the most of it.
+
+use pathfinding::matrix::Matrix;
+use pathfinding::prelude::kuhn_munkres;
+
+use super::motion::Motion;
+use crate::base::BBox;
+
+/// By how many standard deviations of the prediction boxes are grown.
+const MARGIN_SIGMAS: f32 = 2.0;
+/// The widest margin, in sizes of the track: beyond it anything would be like anything.
+const WIDEST_MARGIN: f32 = 1.0;
+/// Similarities are counted in millionths, since the assignment needs whole numbers.
+const MILLION: f32 = 1e6;
+
+/// Where a track's next detection is looked for: its predicted box, and by how much boxes are grown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    predicted: BBox,
+    across: f32,
+    down: f32,
+}
+
+impl Reach {
+    pub(super) fn of(motion: &Motion) -> Self {
+        let (across, down) = motion.spread();
+        let widest = WIDEST_MARGIN * motion.size();
+        Self {
+            predicted: motion.bbox(),
+            across: (MARGIN_SIGMAS * across).min(widest),
+            down: (MARGIN_SIGMAS * down).min(widest),
+        }
+    }
+
+    /// How alike the track and a detection are, 0–1: the IoU of both boxes after growing them on every side by twice the
+    /// standard deviation of the prediction, times the ratio of their heights.
+    ///
+    /// At 25 frames a second, or for a track whose velocity is known, that is little else than the plain IoU. A walker
+    /// seen for the first time 0.4 s ago, who has since gone a body's width, still overlaps. The idea of growing boxes
+    /// where motion is large is that of C-BIoU (Yang et al. 2023); here the filter says by how much. Grown boxes
+    /// tell sizes apart less well, hence the heights.
+    pub(super) fn similarity(&self, detection: &BBox) -> f32 {
+        let predicted = &self.predicted;
+        let apart = |distance: f32, one: f32, other: f32, margin: f32| {
+            distance.abs() >= (one + other) / 2.0 + 2.0 * margin
+        };
+        // Nearly all pairs of a frame end here.
+        if apart(
+            predicted.x - detection.x,
+            predicted.width,
+            detection.width,
+            self.across,
+        ) || apart(
+            predicted.y - detection.y,
+            predicted.height,
+            detection.height,
+            self.down,
+        ) {
+            return 0.0;
+        }
+        let iou = self.grown(predicted).iou(&self.grown(detection));
+        let heights =
+            predicted.height.min(detection.height) / predicted.height.max(detection.height);
+        let alike = iou * heights;
+        if alike.is_finite() { alike } else { 0.0 }
+    }
+
+    fn grown(&self, bbox: &BBox) -> BBox {
+        BBox {
+            width: bbox.width + 2.0 * self.across,
+            height: bbox.height + 2.0 * self.down,
+            ..*bbox
+        }
+    }
+}
+
+/// A track and a detection that may belong together.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    track: usize,
+    detection: usize,
+    weight: i64,
+    group: usize,
+}
+
+/// Finds the assignment with the largest sum of similarities; keeps its memory from call to call.
+///
+/// Pairs that share no track and no detection with others, directly or through further pairs, cannot disturb each other:
+/// each such group is solved for itself. In a usual frame nearly all groups are single pairs, so that the cubic cost
+/// of the assignment is paid for the handful of objects that really stand close.
+#[derive(Debug, Default)]
+pub(super) struct Matcher {
+    pairs: Vec<Pair>,
+    /// Union–find over tracks, then detections.
+    parent: Vec<usize>,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+}
+
+impl Matcher {
+    /// Forgets all pairs.
+    pub(super) fn clear(&mut self) {
+        self.pairs.clear();
+    }
+
+    /// Offers a pair that may be assigned.
+    pub(super) fn offer(&mut self, track: usize, detection: usize, similarity: f32) {
+        let weight = (similarity * MILLION) as i64;
+        if weight > 0 {
+            self.pairs.push(Pair {
+                track,
+                detection,
+                weight,
+                group: 0,
+            });
+        }
+    }
+
+    /// Calls `assigned(track, detection)` for each pair of the best assignment; `tracks` and `detections` bound the
+    /// indices offered.
+    pub(super) fn solve(
+        &mut self,
+        tracks: usize,
+        detections: usize,
+        mut assigned: impl FnMut(usize, usize),
+    ) {
+        self.parent.clear();
+        self.parent.extend(0..tracks + detections);
+        for pair in &self.pairs {
+            let (one, other) = (
+                root(&mut self.parent, pair.track),
+                root(&mut self.parent, tracks + pair.detection),
+            );
+            self.parent[one] = other;
+        }
+        for pair in &mut self.pairs {
+            pair.group = root(&mut self.parent, pair.track);
+        }
+        self.pairs
+            .sort_unstable_by_key(|pair| (pair.group, pair.track, pair.detection));
+        for group in self.pairs.chunk_by(|one, next| one.group == next.group) {
+            match group {
+                [pair] => assigned(pair.track, pair.detection),
+                _ => solve_group(group, &mut self.rows, &mut self.columns, &mut assigned),
+            }
+        }
+    }
+}
+
+fn solve_group(
+    group: &[Pair],
+    rows: &mut Vec<usize>,
+    columns: &mut Vec<usize>,
+    assigned: &mut impl FnMut(usize, usize),
+) {
+    let distinct = |into: &mut Vec<usize>, from: fn(&Pair) -> usize| {
+        into.clear();
+        into.extend(group.iter().map(from));
+        into.sort_unstable();
+        into.dedup();
+    };
+    distinct(rows, |pair| pair.track);
+    distinct(columns, |pair| pair.detection);
+    // The library wants no more rows than columns.
+    let turned = rows.len() > columns.len();
+    let (short, long) = if turned {
+        (&*columns, &*rows)
+    } else {
+        (&*rows, &*columns)
+    };
+    let mut weights = Matrix::new(short.len(), long.len(), 0i64);
+    for pair in group {
+        let (one, other) = if turned {
+            (pair.detection, pair.track)
+        } else {
+            (pair.track, pair.detection)
+        };
+        let place = (
+            short.partition_point(|&index| index < one),
+            long.partition_point(|&index| index < other),
+        );
+        weights[place] = pair.weight;
+    }
+    let (_, chosen) = kuhn_munkres(&weights);
+    for (row, column) in chosen.into_iter().enumerate() {
+        // A row without a partner is given a column it never offered to, with weight 0.
+        if weights[(row, column)] > 0 {
+            let (one, other) = (short[row], long[column]);
+            if turned {
+                assigned(other, one);
+            } else {
+                assigned(one, other);
+            }
+        }
+    }
+}
+
+fn root(parent: &mut [usize], mut node: usize) -> usize {
+    while parent[node] != node {
+        parent[node] = parent[parent[node]];
+        node = parent[node];
+    }
+    node
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::motion::Step;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn solved(pairs: &[(usize, usize, f32)]) -> Vec<(usize, usize)> {
+        let mut matcher = Matcher::default();
+        for &(track, detection, similarity) in pairs {
+            matcher.offer(track, detection, similarity);
+        }
+        let mut found = Vec::new();
+        matcher.solve(8, 8, |track, detection| found.push((track, detection)));
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn the_best_sum_wins_over_the_best_pair() {
+        let pairs = [(0, 0, 0.9), (0, 1, 0.8), (1, 0, 0.7)];
+        assert_eq!(solved(&pairs), [(0, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn a_surplus_track_or_detection_stays_alone() {
+        assert_eq!(solved(&[(3, 5, 0.4), (4, 5, 0.6)]), [(4, 5)]);
+        assert_eq!(solved(&[(3, 5, 0.4), (3, 6, 0.6)]), [(3, 6)]);
+    }
+
+    #[test]
+    fn a_stranger_who_walked_a_bodys_width_is_alike_at_25_and_at_2_5_frames_a_second() {
+        let seen = BBox {
+            x: 100.0,
+            y: 200.0,
+            width: 40.0,
+            height: 100.0,
+        };
+        for (seconds, moved) in [(0.04, 4.0), (0.4, 40.0)] {
+            let mut motion = Motion::new(&seen, 1.5);
+            motion.predict(&Step::new(seconds, 2.0), 1.5);
+            let now = BBox {
+                x: seen.x + moved,
+                ..seen
+            };
+            let found = Reach::of(&motion).similarity(&now);
+            assert!(found > 0.4, "{found} after {seconds} s");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn groups_give_the_same_sum_as_one_great_assignment(
+            weights in prop::collection::vec(prop::option::weighted(0.3, 1u32..1000), 42),
+        ) {
+            let mut matrix = Matrix::new(6, 7, 0i64);
+            let mut matcher = Matcher::default();
+            for (place, weight) in weights.iter().enumerate() {
+                if let Some(weight) = weight {
+                    matrix[(place / 7, place % 7)] = i64::from(*weight);
+                    matcher.offer(place / 7, place % 7, (*weight as f32 + 0.5) / MILLION);
+                }
+            }
+            let mut sum = 0;
+            matcher.solve(6, 7, |track, detection| sum += matrix[(track, detection)]);
+            prop_assert_eq!(sum, kuhn_munkres(&matrix).0);
+        }
+    }
+}
