@@ -6,6 +6,8 @@ mod bus_tls;
 #[cfg(feature = "testcam")]
 mod camera_probe;
 mod config;
+#[cfg(feature = "testcam")]
+mod decoders;
 mod detect;
 mod lockfile;
 #[cfg(feature = "testcam")]
