@@ -17,6 +17,8 @@ pub mod event;
 
 pub mod bus;
 
+pub mod watch;
+
 pub mod processor;
 
 pub mod control;

@@ -13,6 +13,7 @@ mod model;
 mod processor;
 #[cfg(feature = "testcam")]
 mod testcam;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,8 @@ enum Command {
     Testcam(Box<testcam::TestcamArgs>),
     /// Run an MQTT broker, on this machine only unless told otherwise
     Broker(broker::BrokerArgs),
+    /// Show what is on the broker: sources, rates, what is seen
+    Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
     /// List, show, choose and import models
@@ -82,6 +85,12 @@ pub fn main() -> ExitCode {
         Command::Broker(args) => {
             logging::start(log_format);
             broker::main(args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Watch(args) => {
+            if !args.draws() {
+                logging::start(log_format);
+            }
+            watch::main(args).map(|()| ExitCode::SUCCESS)
         }
         Command::Model(args) => model::main(args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config::main(args).map(|()| ExitCode::SUCCESS),

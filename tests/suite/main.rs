@@ -19,3 +19,4 @@ mod sources;
 mod support;
 #[cfg(feature = "testcam")]
 mod testcam;
+mod watch;
