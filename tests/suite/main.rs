@@ -6,6 +6,7 @@ mod bus_tls;
 #[cfg(feature = "testcam")]
 mod camera_probe;
 mod config;
+mod consumers;
 #[cfg(feature = "testcam")]
 mod decoders;
 mod detect;

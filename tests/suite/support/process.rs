@@ -138,6 +138,13 @@ impl Lines {
         self.lock().clone()
     }
 
+    /// All, once the process has ended and the last of them has come through.
+    pub(crate) fn settled(&self) -> Vec<String> {
+        until("the stream ends", super::wait::SOON, || {
+            (Arc::strong_count(&self.0) == 1).then(|| self.all())
+        })
+    }
+
     /// Waits for the first line that `wanted` accepts.
     pub(crate) fn find(
         &self,
