@@ -1,5 +1,6 @@
 //! What several test modules need.
 
+pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod footage;
