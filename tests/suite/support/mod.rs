@@ -13,14 +13,5 @@ pub(crate) mod wait;
 /// registers elements.
 #[cfg(feature = "testcam")]
 pub(crate) fn run_alone(test: &str) {
-    let output = std::process::Command::new(std::env::current_exe().expect("this binary"))
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .output()
-        .expect("this binary runs");
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && told.contains("1 passed"),
-        "{told}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    alone::alone(test, []);
 }
