@@ -178,7 +178,7 @@ fn asks_for_login(settings: &StreamSettings, stop: &Stop) -> Result<bool, ProbeE
 }
 
 fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> SessionEnd {
-    let (id, clock) = (SourceId(0), Clock::system());
+    let (id, clock) = (SourceId(0), notes.clock.clone());
     let sink: Arc<dyn FrameSink> = notes.clone();
     match &settings.location {
         Location::Rtsp(url) => RtspSource::new(id, url, settings, clock, ReferenceTime::Auto)
@@ -191,6 +191,7 @@ fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> Sessio
 /// Written by the session's threads.
 struct Notes {
     begun: Instant,
+    clock: Clock,
     measure: Duration,
     stop: Stop,
     found: Mutex<Found>,
@@ -202,15 +203,15 @@ struct Found {
     facts: StreamFacts,
     first_frame: Option<(Duration, Result<Vec<u8>, String>)>,
     /// The very first unit.
-    begun: Option<Instant>,
+    begun: Option<Duration>,
     /// The first and the last unit that were counted.
-    first: Option<Instant>,
-    last: Option<Instant>,
+    first: Option<Duration>,
+    last: Option<Duration>,
     units: u64,
     /// Of all units but the last: what came between the first and the last instant.
     bytes: u64,
     last_bytes: u64,
-    keys: Vec<Instant>,
+    keys: Vec<Duration>,
     /// The unit that was least delayed is the best witness of the camera's clock.
     clock_offset_ms: Option<i64>,
 }
@@ -219,28 +220,29 @@ impl Notes {
     fn new(measure: Duration, stop: Stop) -> Self {
         Self {
             begun: Instant::now(),
+            clock: Clock::system(),
             measure,
             stop,
             found: Mutex::default(),
         }
     }
 
-    fn count(&self, bytes: usize, key: bool, offset_ms: Option<i64>, reports: bool) {
-        let now = Instant::now();
+    /// Counts a unit that arrived `at` this time of the session's clock.
+    fn count(&self, at: Duration, bytes: usize, key: bool, offset_ms: Option<i64>, reports: bool) {
         let mut found = self.lock();
-        if now - *found.begun.get_or_insert(now) < BURST {
+        if at.saturating_sub(*found.begun.get_or_insert(at)) < BURST {
             return;
         }
-        let first = *found.first.get_or_insert(now);
-        found.last = Some(now);
+        let first = *found.first.get_or_insert(at);
+        found.last = Some(at);
         found.units += 1;
         found.bytes += found.last_bytes;
         found.last_bytes = bytes as u64;
         if key {
-            found.keys.push(now);
+            found.keys.push(at);
         }
         found.clock_offset_ms = found.clock_offset_ms.max(offset_ms);
-        let measured = now - first;
+        let measured = at.saturating_sub(first);
         let complete = !reports || (found.keys.len() >= 2 && found.clock_offset_ms.is_some());
         let enough = measured >= self.measure && found.first_frame.is_some();
         if enough && (complete || measured >= self.measure * PATIENCE) {
@@ -257,13 +259,13 @@ impl Found {
     /// The measured part of a report; the rest is empty.
     fn measured(&self) -> CameraReport {
         let span = match (self.first, self.last) {
-            (Some(first), Some(last)) => (last - first).as_secs_f64(),
+            (Some(first), Some(last)) => last.saturating_sub(first).as_secs_f64(),
             _ => 0.0,
         };
         let per_second = |amount: f64| (span > 0.0).then(|| amount / span);
         let key_frame_interval_s = match (self.keys.first(), self.keys.last()) {
             (Some(first), Some(last)) if self.keys.len() > 1 => {
-                Some((*last - *first).as_secs_f64() / (self.keys.len() - 1) as f64)
+                Some(last.saturating_sub(*first).as_secs_f64() / (self.keys.len() - 1) as f64)
             }
             _ => None,
         };
@@ -296,7 +298,7 @@ impl FrameSink for Notes {
     fn access_unit(&self, bytes: usize) {
         // RTSP sessions tell more of each unit, to the observer below.
         if self.lock().streams.is_empty() {
-            self.count(bytes, false, None, false);
+            self.count(self.clock.now(), bytes, false, None, false);
         }
     }
 
@@ -327,6 +329,6 @@ impl Observer for Notes {
             let ours = unit.arrival_unix.as_nanos() as i128;
             ((i128::from(ntp_ns) - ours) / 1_000_000) as i64
         });
-        self.count(unit.bytes, unit.key, offset_ms, true);
+        self.count(unit.arrival, unit.bytes, unit.key, offset_ms, true);
     }
 }

@@ -53,7 +53,8 @@ pub(super) trait Observer: Send + Sync {
 pub(super) struct ObservedUnit {
     pub(super) key: bool,
     pub(super) bytes: usize,
-    /// When it arrived, by our clock, since the Unix epoch.
+    /// When it arrived, by the session's clock and since the Unix epoch.
+    pub(super) arrival: Duration,
     pub(super) arrival_unix: Duration,
     /// RTCP NTP time as Unix nanoseconds.
     pub(super) ntp_ns: Option<u64>,
@@ -236,6 +237,7 @@ impl Hub {
             observer.unit(&ObservedUnit {
                 key,
                 bytes: buffer.size(),
+                arrival: now.saturating_sub(age.unwrap_or_default()),
                 arrival_unix: unix_now().saturating_sub(age.unwrap_or_default()),
                 ntp_ns,
             });

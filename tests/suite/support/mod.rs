@@ -7,6 +7,8 @@ pub(crate) mod footage;
 pub(crate) mod onnx;
 pub(crate) mod process;
 pub(crate) mod proxy;
+#[cfg(feature = "testcam")]
+pub(crate) mod viewer;
 pub(crate) mod wait;
 
 /// Runs one ignored test of this binary in a process of its own, where nothing else opens files, starts threads or
