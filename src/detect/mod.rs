@@ -21,7 +21,6 @@ mod test_frames;
 mod types;
 mod worker;
 
-pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::{ImportRequest, import};
 pub use labels::{COCO80, Labels};
@@ -30,9 +29,7 @@ pub use manifest::{
     ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest, ModelFile,
     Normalize, Output, OutputFormat, Range,
 };
-pub use nms::Candidate;
-pub use open::{Opened, Wanted, available_backends, open};
+pub use open::{Opened, Wanted, open};
 pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
-pub use tensor::TensorFill;
 pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
 pub use worker::{Inferred, Worker, WorkerStats};

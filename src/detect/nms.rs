@@ -4,13 +4,13 @@ use crate::base::BBox;
 
 /// A box that a network proposes, in pixels of its input.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// Where.
-    pub bbox: BBox,
+    pub(super) bbox: BBox,
     /// Score, 0–1.
-    pub confidence: f32,
+    pub(super) confidence: f32,
     /// Class index.
-    pub class: usize,
+    pub(super) class: usize,
 }
 
 /// Most candidates that are compared with each other; the weakest beyond are dropped. A sane network proposes some

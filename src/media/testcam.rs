@@ -8,7 +8,6 @@
 mod camera;
 mod clip;
 mod encoder;
-mod reel;
 mod server;
 
 use std::collections::HashMap;
@@ -20,9 +19,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::{Credentials, TestPattern};
-use camera::Camera;
+use camera::{Camera, Reel};
 use clip::Clip;
-use reel::Reel;
 use server::{Mount, Server};
 
 /// What the test cameras are.

@@ -242,7 +242,7 @@ mod tests {
         };
         for (seconds, moved) in [(0.04, 4.0), (0.4, 40.0)] {
             let mut motion = Motion::new(&seen, 1.5);
-            motion.predict(&Step::new(seconds, 2.0), 1.5);
+            motion.predict(&Step::new(seconds, 3.0), 0.7);
             let now = BBox {
                 x: seen.x + moved,
                 ..seen

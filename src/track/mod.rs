@@ -3,6 +3,7 @@
 //! One tracker a source, owned and called by whoever takes the source's results from the detector, in order of frames. No
 //! threads, no clock of its own, nothing dropped: a detection goes on whether or not it has a track.
 
+mod life;
 mod matching;
 mod motion;
 mod settings;

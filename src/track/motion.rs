@@ -191,6 +191,8 @@ mod tests {
     use super::*;
 
     const SPEED: f32 = 1.5;
+    const WANDER: f32 = 0.7;
+    const PERSISTENCE: f64 = 3.0;
 
     fn walker(x: f32) -> BBox {
         BBox {
@@ -202,10 +204,10 @@ mod tests {
     }
 
     fn follow(frame_seconds: f64, frames: usize, px_per_second: f32) -> Motion {
-        let step = Step::new(frame_seconds, 2.0);
+        let step = Step::new(frame_seconds, PERSISTENCE);
         let mut motion = Motion::new(&walker(100.0), SPEED);
         for frame in 1..=frames {
-            motion.predict(&step, SPEED);
+            motion.predict(&step, WANDER);
             motion.correct(&walker(
                 100.0 + px_per_second * frame_seconds as f32 * frame as f32,
             ));
@@ -218,7 +220,7 @@ mod tests {
         for (seconds, frames) in [(0.04, 50), (0.1, 20), (0.4, 5)] {
             let velocity = follow(seconds, frames, 90.0).x.velocity;
             assert!(
-                (velocity - 90.0).abs() < 5.0,
+                (velocity - 90.0).abs() < 9.0,
                 "{velocity} at {seconds} s a frame"
             );
         }
@@ -227,9 +229,9 @@ mod tests {
     #[test]
     fn one_long_step_and_many_short_ones_give_the_same_prediction() {
         let (mut long, mut short) = (follow(0.1, 10, 60.0), follow(0.1, 10, 60.0));
-        long.predict(&Step::new(1.0, 2.0), SPEED);
+        long.predict(&Step::new(1.0, PERSISTENCE), WANDER);
         for _ in 0..25 {
-            short.predict(&Step::new(0.04, 2.0), SPEED);
+            short.predict(&Step::new(0.04, PERSISTENCE), WANDER);
         }
         assert!((long.bbox().x - short.bbox().x).abs() < 0.05);
         assert!((long.spread().0 - short.spread().0).abs() < 0.05);
@@ -239,23 +241,23 @@ mod tests {
     fn no_time_changes_nothing() {
         let mut motion = follow(0.1, 10, 60.0);
         let before = (motion.bbox(), motion.spread());
-        motion.predict(&Step::new(0.0, 2.0), SPEED);
+        motion.predict(&Step::new(0.0, PERSISTENCE), WANDER);
         assert_eq!((motion.bbox(), motion.spread()), before);
     }
 
     #[test]
-    fn a_velocity_is_forgotten_and_its_spread_returns_to_that_of_a_stranger() {
+    fn a_velocity_is_forgotten_and_its_spread_returns_to_that_of_one_who_wanders() {
         let mut motion = follow(0.1, 30, 60.0);
-        motion.predict(&Step::new(60.0, 2.0), SPEED);
+        motion.predict(&Step::new(60.0, PERSISTENCE), WANDER);
         assert!(motion.x.velocity.abs() < 0.01);
-        let stranger = (SPEED * motion.size()).powi(2);
-        assert!((motion.x.velocity_variance / stranger - 1.0).abs() < 0.01);
+        let wanderer = (WANDER * motion.size()).powi(2);
+        assert!((motion.x.velocity_variance / wanderer - 1.0).abs() < 0.01);
     }
 
     #[test]
     fn a_box_without_extent_stays_finite() {
         let mut motion = Motion::new(&BBox::from_corners(5.0, 5.0, 5.0, 5.0), SPEED);
-        motion.predict(&Step::new(0.4, 2.0), SPEED);
+        motion.predict(&Step::new(0.4, PERSISTENCE), WANDER);
         motion.correct(&BBox::from_corners(5.0, 5.0, 5.0, 5.0));
         assert!(motion.spread().0.is_finite() && motion.bbox().x == 5.0);
     }

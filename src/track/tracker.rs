@@ -1,19 +1,17 @@
-//! ByteTrack (Zhang et al., ECCV 2022) over real time: the life of tracks, and the order in which detections find them.
+//! ByteTrack (Zhang et al., ECCV 2022) over real time: the order in which detections find tracks.
 //!
 //! 1. Detections of high confidence find confirmed and lost tracks.
 //! 2. Detections of low confidence (half hidden people score low) find the confirmed tracks that are left.
 //! 3. What is left of the high ones finds tentative tracks, else starts a track.
 //!
-//! A track is *tentative* until it has been seen long enough, *confirmed* while it is seen, *lost* while it is not, and
-//! *ended* (forgotten) after [`TrackerSettings::lost_limit`]. Only tracks and detections of one class meet.
+//! Only tracks and detections of one class meet.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::TrackerSettings;
+use super::life::{Track, is_box};
 use super::matching::{Matcher, Reach};
-use super::motion::{Motion, Step};
-use crate::base::BBox;
+use super::motion::Step;
 use crate::detect::Detection;
 
 /// Joins the detections of one source to tracks.
@@ -26,21 +24,6 @@ pub struct Tracker {
     matcher: Matcher,
     /// Of each detection of the present frame: the track that has it.
     taken_by: Vec<Option<usize>>,
-}
-
-#[derive(Debug)]
-struct Track {
-    /// None while tentative: an id is spent only on what is shown.
-    id: Option<u64>,
-    class_name: Arc<str>,
-    motion: Motion,
-    /// Since the first detection.
-    age: Duration,
-    /// Since the last detection.
-    unseen: Duration,
-    /// Whether the frame before the present one had it.
-    seen_last: bool,
-    taken: bool,
 }
 
 impl Tracker {
@@ -192,45 +175,217 @@ impl Tracker {
     }
 }
 
-impl Track {
-    fn new(detection: &Detection, speed: f32) -> Self {
-        Self {
-            id: None,
-            class_name: Arc::clone(&detection.class_name),
-            motion: Motion::new(&detection.bbox, speed),
-            age: Duration::ZERO,
-            unseen: Duration::ZERO,
-            seen_last: false,
-            taken: true,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::BBox;
+    use proptest::prelude::*;
+
+    const FRAME: Duration = Duration::from_millis(100);
+
+    fn person(x: f32, confidence: f32) -> Detection {
+        named("person", x, confidence)
+    }
+
+    fn named(class_name: &str, x: f32, confidence: f32) -> Detection {
+        Detection {
+            class_name: class_name.into(),
+            confidence,
+            bbox: BBox {
+                x,
+                y: 200.0,
+                width: 40.0,
+                height: 100.0,
+            },
         }
     }
 
-    fn is_confirmed(&self) -> bool {
-        self.id.is_some()
+    fn tracker() -> Tracker {
+        Tracker::new(TrackerSettings::default())
     }
 
-    /// The longer a track is lost, the more alike a detection must be to be it: half as much again counts when it ends.
-    fn trust(&self, lost_limit: Duration) -> f32 {
-        if self.seen_last || lost_limit.is_zero() {
-            return 1.0;
+    #[test]
+    fn two_who_cross_keep_their_ids_at_10_and_at_2_5_frames_a_second() {
+        for (frame, frames) in [(FRAME, 40), (4 * FRAME, 10)] {
+            let mut tracker = tracker();
+            for number in 0..=frames {
+                let seconds = frame.as_secs_f32() * number as f32;
+                let (one, other) = (100.0 + 80.0 * seconds, 420.0 - 80.0 * seconds);
+                // They pass at 2 s: a detector sees one box then.
+                let detections = if (one - other).abs() < 15.0 {
+                    vec![person(one, 0.9)]
+                } else {
+                    vec![person(one, 0.9), person(other, 0.9)]
+                };
+                let ids = tracker.update(frame * number, &detections);
+                if detections.len() == 2 {
+                    assert_eq!(ids, [Some(1), Some(2)], "after {seconds} s");
+                }
+            }
         }
-        1.0 - 0.5 * (self.unseen.as_secs_f32() / lost_limit.as_secs_f32()).min(1.0)
     }
 
-    fn see(&mut self, detection: &Detection) {
-        self.motion.correct(&detection.bbox);
-        self.unseen = Duration::ZERO;
+    #[test]
+    fn an_id_survives_an_occlusion_of_a_second_and_ends_with_its_limit() {
+        let mut tracker = tracker();
+        let mut at = Duration::ZERO;
+        for _ in 0..20 {
+            assert_eq!(
+                tracker.update(at, &[person(100.0 + 60.0 * at.as_secs_f32(), 0.9)]),
+                [Some(1)]
+            );
+            at += FRAME;
+        }
+        at += Duration::from_secs(1);
+        let behind_the_post = person(100.0 + 60.0 * at.as_secs_f32(), 0.9);
+        assert_eq!(tracker.update(at, &[behind_the_post]), [Some(1)]);
+        at += Duration::from_millis(2100);
+        let much_later = person(100.0 + 60.0 * at.as_secs_f32(), 0.9);
+        assert_eq!(tracker.update(at, &[much_later]), [Some(2)]);
     }
 
-    fn deserves_id(&self, detection: &Detection, settings: &TrackerSettings) -> bool {
-        let seen_again = !self.age.is_zero() && self.age >= settings.confirm_after;
-        seen_again || detection.confidence >= settings.start_confidence
+    #[test]
+    fn a_stranger_who_walks_a_bodys_width_between_two_frames_is_one_track() {
+        let mut tracker = tracker();
+        for number in 0..5u32 {
+            let ids = tracker.update(
+                4 * FRAME * number,
+                &[person(100.0 + 40.0 * number as f32, 0.8)],
+            );
+            assert_eq!(ids, [Some(1)], "in frame {number}");
+        }
     }
-}
 
-/// Whether a box has a place and an extent that can be followed (and squared without leaving `f32`).
-fn is_box(bbox: &BBox) -> bool {
-    const FARTHEST_PX: f32 = 1e6;
-    let near = |value: f32| value.abs() <= FARTHEST_PX;
-    near(bbox.x) && near(bbox.y) && near(bbox.width) && near(bbox.height) && bbox.area() > 0.0
+    #[test]
+    fn a_weak_start_has_its_id_when_seen_again_and_a_strong_one_at_once() {
+        let mut tracker = tracker();
+        let (weak, strong) = (person(100.0, 0.55), person(400.0, 0.8));
+        let frame = [weak, strong];
+        assert_eq!(tracker.update(FRAME, &frame), [None, Some(1)]);
+        assert_eq!(tracker.update(2 * FRAME, &frame), [Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn a_weak_start_that_does_not_come_back_spends_no_id() {
+        let mut tracker = tracker();
+        assert_eq!(tracker.update(FRAME, &[person(100.0, 0.55)]), [None]);
+        assert_eq!(tracker.update(20 * FRAME, &[person(100.0, 0.55)]), [None]);
+        assert_eq!(tracker.update(21 * FRAME, &[person(500.0, 0.9)]), [Some(1)]);
+    }
+
+    #[test]
+    fn a_low_detection_continues_a_track_but_starts_none() {
+        let mut tracker = tracker();
+        assert_eq!(tracker.update(FRAME, &[person(100.0, 0.2)]), [None]);
+        assert_eq!(tracker.update(2 * FRAME, &[person(100.0, 0.9)]), [Some(1)]);
+        let half_hidden = [person(400.0, 0.2), person(103.0, 0.2)];
+        assert_eq!(tracker.update(3 * FRAME, &half_hidden), [None, Some(1)]);
+        assert_eq!(tracker.update(4 * FRAME, &[person(100.0, 0.05)]), [None]);
+    }
+
+    #[test]
+    fn a_high_detection_is_preferred_to_a_low_one_that_lies_better() {
+        let mut tracker = tracker();
+        tracker.update(FRAME, &[person(100.0, 0.9)]);
+        let ids = tracker.update(2 * FRAME, &[person(100.0, 0.4), person(106.0, 0.7)]);
+        assert_eq!(ids, [None, Some(1)]);
+    }
+
+    #[test]
+    fn another_class_on_the_same_spot_is_another_object() {
+        let mut tracker = tracker();
+        assert_eq!(
+            tracker.update(FRAME, &[named("dog", 100.0, 0.9)]),
+            [Some(1)]
+        );
+        let both = [person(100.0, 0.9), named("dog", 101.0, 0.9)];
+        assert_eq!(tracker.update(2 * FRAME, &both), [Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn ids_go_on_after_a_reset_and_after_a_long_gap() {
+        let mut tracker = tracker();
+        assert_eq!(tracker.update(FRAME, &[person(100.0, 0.9)]), [Some(1)]);
+        tracker.reset();
+        assert_eq!(tracker.update(2 * FRAME, &[person(100.0, 0.9)]), [Some(2)]);
+        assert_eq!(
+            tracker.update(900 * FRAME, &[person(100.0, 0.9)]),
+            [Some(3)]
+        );
+    }
+
+    #[test]
+    fn time_that_stands_still_keeps_tracks_and_time_that_jumps_back_ends_them() {
+        let mut tracker = tracker();
+        for at in [50, 50, 45, 46].map(|frame| frame * FRAME) {
+            assert_eq!(tracker.update(at, &[person(100.0, 0.9)]), [Some(1)]);
+        }
+        assert_eq!(tracker.update(FRAME, &[person(100.0, 0.9)]), [Some(2)]);
+        assert_eq!(tracker.update(2 * FRAME, &[person(100.0, 0.9)]), [Some(2)]);
+    }
+
+    #[test]
+    fn a_box_that_is_none_gets_no_id_and_harms_nobody() {
+        let mut tracker = tracker();
+        let mut broken = person(100.0, 0.9);
+        broken.bbox.width = f32::NAN;
+        let mut empty = person(100.0, 0.9);
+        empty.bbox.height = 0.0;
+        let frame = [broken, person(100.0, 0.9), empty];
+        for at in 1..4 {
+            assert_eq!(tracker.update(at * FRAME, &frame), [None, Some(1), None]);
+        }
+    }
+
+    fn any_detection() -> impl Strategy<Value = Detection> {
+        let coordinate = prop_oneof![8 => -50.0f32..700.0, 1 => prop::num::f32::ANY];
+        let extent = prop_oneof![8 => 0.0f32..200.0, 1 => prop::num::f32::ANY];
+        let confidence = prop_oneof![8 => 0.0f32..1.0, 1 => prop::num::f32::ANY];
+        (
+            (coordinate.clone(), coordinate, extent.clone(), extent),
+            confidence,
+            prop::sample::select(vec!["person", "car"]),
+        )
+            .prop_map(
+                |((x, y, width, height), confidence, class_name)| Detection {
+                    class_name: class_name.into(),
+                    confidence,
+                    bbox: BBox {
+                        x,
+                        y,
+                        width,
+                        height,
+                    },
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_each_detection_is_answered_and_no_id_appears_twice_in_a_frame(
+            frames in prop::collection::vec(
+                (0u64..5_000, prop::collection::vec(any_detection(), 0..12)), 1..25,
+            ),
+        ) {
+            let mut tracker = tracker();
+            let mut newest = 0;
+            let mut class_of = std::collections::HashMap::new();
+            for (at_ms, detections) in &frames {
+                let ids = tracker.update(Duration::from_millis(*at_ms), detections);
+                prop_assert_eq!(ids.len(), detections.len());
+                let mut in_frame: Vec<u64> = ids.iter().copied().flatten().collect();
+                in_frame.sort_unstable();
+                prop_assert!(in_frame.windows(2).all(|pair| pair[0] < pair[1]));
+                for (detection, id) in detections.iter().zip(&ids) {
+                    let Some(id) = id else { continue };
+                    let class = class_of.entry(*id).or_insert_with(|| detection.class_name.clone());
+                    prop_assert_eq!(&*class, &detection.class_name);
+                }
+                let highest = in_frame.last().copied().unwrap_or(newest).max(newest);
+                let fresh = in_frame.iter().filter(|id| **id > newest).count() as u64;
+                prop_assert_eq!(highest - newest, fresh, "an id was skipped");
+                newest = highest;
+            }
+        }
+    }
 }

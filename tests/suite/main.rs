@@ -3,12 +3,7 @@
 mod broker;
 mod bus;
 mod bus_tls;
-#[cfg(feature = "testcam")]
-mod camera_probe;
 mod config;
-mod consumers;
-#[cfg(feature = "testcam")]
-mod decoders;
 mod detect;
 mod lockfile;
 #[cfg(feature = "testcam")]
@@ -20,4 +15,4 @@ mod sources;
 mod support;
 #[cfg(feature = "testcam")]
 mod testcam;
-mod watch;
+mod tracking;

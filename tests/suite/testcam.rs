@@ -9,8 +9,7 @@ use nvr::media::testcam::{
     TestcamTls,
 };
 
-use crate::support::cameras::{PATIENCE, make_clip};
-use crate::support::viewer::Viewer;
+use crate::support::cameras::{PATIENCE, Viewer, make_clip};
 
 const SIZE: Size = Size::new(320, 240);
 

@@ -1,0 +1,71 @@
+//! The life of one track: *tentative* until it deserves an id, *confirmed* while it is seen, *lost* while it is not, and
+//! *ended* (forgotten) after [`TrackerSettings::lost_limit`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::TrackerSettings;
+use super::motion::Motion;
+use crate::base::BBox;
+use crate::detect::Detection;
+
+/// One object.
+#[derive(Debug)]
+pub(super) struct Track {
+    /// None while tentative: an id is spent only on what is shown.
+    pub(super) id: Option<u64>,
+    pub(super) class_name: Arc<str>,
+    pub(super) motion: Motion,
+    /// Since the first detection.
+    pub(super) age: Duration,
+    /// Since the last detection.
+    pub(super) unseen: Duration,
+    /// Whether the frame before the present one had it.
+    pub(super) seen_last: bool,
+    /// Whether a detection of the present frame has it.
+    pub(super) taken: bool,
+}
+
+impl Track {
+    pub(super) fn new(detection: &Detection, speed: f32) -> Self {
+        Self {
+            id: None,
+            class_name: Arc::clone(&detection.class_name),
+            motion: Motion::new(&detection.bbox, speed),
+            age: Duration::ZERO,
+            unseen: Duration::ZERO,
+            seen_last: false,
+            taken: true,
+        }
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// By how much its similarities count: the longer it is lost, the more alike a detection must be to be it; all of it
+    /// while it is seen, half of it when it is about to end.
+    pub(super) fn trust(&self, lost_limit: Duration) -> f32 {
+        if self.seen_last || lost_limit.is_zero() {
+            return 1.0;
+        }
+        1.0 - 0.5 * (self.unseen.as_secs_f32() / lost_limit.as_secs_f32()).min(1.0)
+    }
+
+    pub(super) fn see(&mut self, detection: &Detection) {
+        self.motion.correct(&detection.bbox);
+        self.unseen = Duration::ZERO;
+    }
+
+    pub(super) fn deserves_id(&self, detection: &Detection, settings: &TrackerSettings) -> bool {
+        let seen_again = !self.age.is_zero() && self.age >= settings.confirm_after;
+        seen_again || detection.confidence >= settings.start_confidence
+    }
+}
+
+/// Whether a box has a place and an extent that can be followed (and squared without leaving `f32`).
+pub(super) fn is_box(bbox: &BBox) -> bool {
+    const FARTHEST_PX: f32 = 1e6;
+    let near = |value: f32| value.abs() <= FARTHEST_PX;
+    near(bbox.x) && near(bbox.y) && near(bbox.width) && near(bbox.height) && bbox.area() > 0.0
+}
