@@ -17,9 +17,12 @@ pub mod event;
 
 pub mod bus;
 
+pub mod watch;
+
 pub mod processor;
 
 pub mod control;
+#[cfg(feature = "testcam")]
 pub mod demo;
 pub mod health;
 

@@ -3,18 +3,24 @@
 pub mod out;
 
 mod broker;
+mod camera;
 mod config;
+mod control;
+#[cfg(feature = "testcam")]
+mod demo;
 mod logging;
 mod model;
 mod processor;
 #[cfg(feature = "testcam")]
 mod testcam;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigProblems;
+use crate::processor::StartError;
 
 /// Cameras to detections on MQTT.
 #[derive(Debug, Parser)]
@@ -38,15 +44,24 @@ struct Cli {
 enum Command {
     /// Look at cameras and publish what they see
     Processor(Box<processor::ProcessorArgs>),
+    /// Look at one camera by hand
+    Camera(camera::CameraArgs),
     /// Serve test cameras over RTSP: files in a loop in real time, or a moving pattern
     #[cfg(feature = "testcam")]
     Testcam(Box<testcam::TestcamArgs>),
     /// Run an MQTT broker, on this machine only unless told otherwise
     Broker(broker::BrokerArgs),
+    /// Show what is on the broker: sources, rates, what is seen
+    Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
     /// List, show, choose and import models
     Model(model::ModelArgs),
+    /// See it all working: a broker, cameras with footage and a processor in one process
+    #[cfg(feature = "testcam")]
+    Demo(Box<demo::DemoArgs>),
+    /// Ask a running processor of this machine
+    Control(control::ControlArgs),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -58,22 +73,40 @@ pub fn main() -> ExitCode {
             logging::start(log_format);
             processor::main(*args)
         }
+        Command::Camera(args) => {
+            logging::start(log_format);
+            return camera::main(args);
+        }
         #[cfg(feature = "testcam")]
         Command::Testcam(args) => {
             logging::start(log_format);
-            testcam::main(&args)
+            testcam::main(&args).map(|()| ExitCode::SUCCESS)
         }
         Command::Broker(args) => {
             logging::start(log_format);
-            broker::main(args)
+            broker::main(args).map(|()| ExitCode::SUCCESS)
         }
-        Command::Config(args) => config::main(args),
-        Command::Model(args) => model::main(args),
+        Command::Watch(args) => {
+            if !args.draws() {
+                logging::start(log_format);
+            }
+            watch::main(args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Model(args) => model::main(args).map(|()| ExitCode::SUCCESS),
+        Command::Config(args) => config::main(args).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "testcam")]
+        Command::Demo(args) => {
+            logging::start(log_format);
+            demo::main(*args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Control(args) => control::main(args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(err) => {
-            let is_config = err.chain().any(|cause| cause.is::<ConfigProblems>());
+            let is_config = err
+                .chain()
+                .any(|cause| cause.is::<ConfigProblems>() || cause.is::<StartError>());
             for line in format!("{err:#}").lines() {
                 out::error(format_args!("error: {line}"));
             }

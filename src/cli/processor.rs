@@ -1,8 +1,12 @@
 //! `nvr processor`: cameras to detections on MQTT.
 
-use clap::Args;
+use std::process::ExitCode;
 
-use crate::config::{ConfigSource, Environment, Flags, Settings};
+use clap::Args;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::{ConfigSource, Environment, Flags};
+use crate::processor::run;
 
 /// Options of `nvr processor`.
 #[derive(Debug, Args)]
@@ -24,24 +28,24 @@ Examples:
   nvr processor --config /etc/nvr/nvr.toml";
 
 /// Reads the settings and runs until it is told to stop.
-pub(super) fn main(args: ProcessorArgs) -> anyhow::Result<()> {
+pub(super) fn main(args: ProcessorArgs) -> anyhow::Result<ExitCode> {
     let source = ConfigSource::new(args.flags, Environment::of_process());
     let loaded = source.load_all()?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    run(loaded.settings, source)
+    let runtime = runtime()?;
+    let code = runtime.block_on(run(loaded.settings, source))?;
+    // A task that is stuck in a driver must not keep the process from its end.
+    runtime.shutdown_background();
+    Ok(code)
 }
 
-fn run(settings: Settings, watch: ConfigSource) -> anyhow::Result<()> {
-    let file = watch.file();
-    tracing::info!(
-        instance_id = settings.instance_id,
-        sources = settings.sources.len(),
-        broker = settings.mqtt.host,
-        port = settings.mqtt.port,
-        file = file.map(|file| file.display().to_string()),
-        "settings read"
-    );
-    Ok(())
+/// Pixels travel on threads of their own: MQTT, HTTP and supervision are all that these two have to carry.
+pub(super) fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("nvr-async")
+        .enable_all()
+        .build()
 }

@@ -183,7 +183,7 @@ impl Checker<'_> {
     fn camera_tls(&mut self, path: &str, raw: &RawCameraTls) -> SourceTls {
         let ca = self.file(&format!("{path}.tls.ca"), raw.ca.as_deref());
         let pin = raw.pin.as_deref().and_then(|text| {
-            let pin = pin(text);
+            let pin = parse_pin(text);
             if pin.is_none() {
                 let message = "must be a SHA-256 of 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it";
                 self.tell(&format!("{path}.tls.pin"), message);
@@ -226,8 +226,8 @@ impl Checker<'_> {
     }
 }
 
-/// 64 hexadecimal digits, with colons between bytes or without.
-fn pin(text: &str) -> Option<[u8; 32]> {
+/// Reads the SHA-256 of a certificate: 64 hexadecimal digits, with colons between bytes or without.
+pub fn parse_pin(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text
         .chars()
         .filter(|c| *c != ':')

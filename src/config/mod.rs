@@ -23,6 +23,7 @@ mod schema;
 mod secret;
 mod source;
 
+pub use check_camera::parse_pin;
 pub use checked::{
     AnalysisSettings, Backend, Credentials, Encoding, Location, ModelChoice, MqttSettings,
     ProcessorSettings, Settings, SourceSettings, SourceTls, StreamSettings, TestPattern,

@@ -10,7 +10,7 @@ use crate::base::{BBox, Size};
 
 /// Turns output tensors of one model into boxes. Its buffer is used again for every frame.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub struct Decoder {
     format: OutputFormat,
     input: Size,
     classes: usize,
@@ -23,7 +23,7 @@ const STRIDES: [u32; 3] = [8, 16, 32];
 
 impl Decoder {
     /// For a model of that input size and number of classes.
-    pub(super) fn new(format: OutputFormat, input: Size, classes: usize) -> Self {
+    pub fn new(format: OutputFormat, input: Size, classes: usize) -> Self {
         Self {
             format,
             input,
@@ -33,7 +33,10 @@ impl Decoder {
     }
 
     /// Checks an output's dimensions: what the format makes of the number of classes and the input's size.
-    pub(super) fn check(&self, model: &str, shape: &[usize]) -> Result<(), DetectError> {
+    ///
+    /// # Errors
+    /// With the expected and the found dimensions.
+    pub fn check(&self, model: &str, shape: &[usize]) -> Result<(), DetectError> {
         let fits = match (self.format, shape) {
             (OutputFormat::Yolov8, &[1, rows, _]) => rows == 4 + self.classes,
             (OutputFormat::Yolox, &[1, boxes, columns]) => {
@@ -53,7 +56,7 @@ impl Decoder {
     ///
     /// `data` has the dimensions `shape`, which [`Decoder::check`] accepted. End-to-end networks remove duplicates by
     /// themselves: `iou` is nothing to them.
-    pub(super) fn decode(
+    pub fn decode(
         &mut self,
         shape: &[usize],
         data: &[f32],

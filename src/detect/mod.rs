@@ -21,6 +21,7 @@ mod test_frames;
 mod types;
 mod worker;
 
+pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::{ImportRequest, import};
 pub use labels::{COCO80, Labels};
@@ -29,7 +30,9 @@ pub use manifest::{
     ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest, ModelFile,
     Normalize, Output, OutputFormat, Range,
 };
-pub use open::{Opened, Wanted, open};
+pub use nms::Candidate;
+pub use open::{Opened, Wanted, available_backends, open};
 pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
+pub use tensor::TensorFill;
 pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
 pub use worker::{Inferred, Worker, WorkerStats};

@@ -4,13 +4,13 @@ use crate::base::BBox;
 
 /// A box that a network proposes, in pixels of its input.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Candidate {
+pub struct Candidate {
     /// Where.
-    pub(super) bbox: BBox,
+    pub bbox: BBox,
     /// Score, 0–1.
-    pub(super) confidence: f32,
+    pub confidence: f32,
     /// Class index.
-    pub(super) class: usize,
+    pub class: usize,
 }
 
 /// Most candidates that are compared with each other; the weakest beyond are dropped. A sane network proposes some

@@ -1,5 +1,6 @@
 //! A setting to a detector: which model, which engine, and what to say where one of them is not there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -94,6 +95,24 @@ pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> 
         backend,
         labels,
     })
+}
+
+/// Every backend, and `ready` or the reason why it can't be had here.
+pub fn available_backends() -> BTreeMap<&'static str, String> {
+    let ready = || "ready".to_owned();
+    let tensorrt = DetectError::NotInBuild {
+        backend: "tensorrt",
+        instead: "auto",
+    };
+    BTreeMap::from([
+        ("tensorrt", tensorrt.to_string()),
+        (
+            onnxruntime::NAME,
+            onnxruntime::open_library().map_or_else(|reason| reason.to_string(), |_| ready()),
+        ),
+        (rten::NAME, ready()),
+        ("scripted", ready()),
+    ])
 }
 
 fn load(

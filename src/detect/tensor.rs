@@ -4,7 +4,7 @@ use super::manifest::{ColorOrder, Input, Layout};
 
 /// Fills input tensors as a manifest describes them.
 #[derive(Debug)]
-pub(super) struct TensorFill {
+pub struct TensorFill {
     layout: Layout,
     /// Where each of red, green and blue goes, with its factor and offset.
     channels: [Channel; 3],
@@ -20,7 +20,7 @@ struct Channel {
 
 impl TensorFill {
     /// For inputs like `input`.
-    pub(super) fn new(input: &Input) -> Self {
+    pub fn new(input: &Input) -> Self {
         let factors = input.normalize.factors();
         let channels = std::array::from_fn(|color| {
             let place = match input.color_order {
@@ -41,7 +41,7 @@ impl TensorFill {
     }
 
     /// Writes the RGB picture `rgb` into `tensor`, which has as many numbers as the picture has bytes.
-    pub(super) fn fill(&self, rgb: &[u8], tensor: &mut [f32]) {
+    pub fn fill(&self, rgb: &[u8], tensor: &mut [f32]) {
         match self.layout {
             Layout::Nchw => self.planes(rgb, tensor),
             Layout::Nhwc => self.interleaved(rgb, tensor),

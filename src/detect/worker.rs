@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Canvas, DetectError, Detection, Letterboxer, Opened, Thresholds};
+use super::{Canvas, DetectError, Detection, Letterboxer, Opened, Picture, Thresholds};
 use crate::base::{Collected, Frame, FrameMeta, Heartbeat, Mailbox, SourceId};
 
 /// What was found in one frame.
@@ -69,7 +69,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Starts the thread `detect`, which serves `mailbox` until that is closed and hands what it finds to `sink`.
+    /// Starts the thread `detect`, which serves `mailbox` until that is closed and hands what it finds to `sink`,
+    /// with the picture that it found it in.
     ///
     /// `heartbeat` beats around every inference and rests while there is nothing to do. When the detector panics or fails
     /// for good, it stops beating, so that whoever watches sees it; [`Worker::swap`] brings it to life again.
@@ -81,7 +82,7 @@ impl Worker {
         mailbox: Arc<Mailbox<SourceId, Frame>>,
         thresholds: Thresholds,
         heartbeat: Heartbeat,
-        sink: impl FnMut(Inferred) + Send + 'static,
+        sink: impl FnMut(Inferred, &Picture<'_>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             thresholds: ArcSwap::from_pointee(thresholds),
@@ -185,7 +186,7 @@ impl Engine {
     }
 }
 
-impl<S: FnMut(Inferred)> Work<S> {
+impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
     fn run(mut self, mailbox: &Mailbox<SourceId, Frame>) {
         loop {
             if !self.engine.broken {
@@ -255,14 +256,18 @@ impl<S: FnMut(Inferred)> Work<S> {
                 self.shared
                     .inferred
                     .fetch_add(drawn.len() as u64, Ordering::Relaxed);
-                for ((source_id, meta), detections) in drawn.into_iter().zip(found) {
-                    (self.sink)(Inferred {
+                let pictures = self.engine.canvases.iter().filter_map(Canvas::picture);
+                for (((source_id, meta), detections), picture) in
+                    drawn.into_iter().zip(found).zip(pictures)
+                {
+                    let result = Inferred {
                         source_id,
                         meta,
                         detections,
                         inference_time,
                         model_id: self.engine.opened.model_id.clone(),
-                    });
+                    };
+                    (self.sink)(result, &picture);
                 }
             }
             Err(err) if err.is_transient() => self.tell(drawn.len(), &err, None),
@@ -333,7 +338,7 @@ mod tests {
     use super::super::test_frames::pattern_frame;
     use super::*;
     use crate::base::{Clock, Heartbeats, Size};
-    use crate::detect::{Detector, Picture};
+    use crate::detect::Detector;
 
     const PATIENCE: Duration = Duration::from_secs(20);
     const THRESHOLDS: Thresholds = Thresholds {
@@ -435,7 +440,7 @@ mod tests {
             Arc::default(),
             THRESHOLDS,
             beats.stage("detect", Duration::from_secs(5)),
-            move |inferred| finds.send(inferred).expect("the test listens"),
+            move |inferred, _| finds.send(inferred).expect("the test listens"),
         )
         .expect("a thread");
         Bench {

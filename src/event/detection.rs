@@ -227,7 +227,7 @@ impl DetectionEvent {
 }
 
 /// A wall-clock time, cut to the milliseconds that are published.
-pub(super) fn unix_time(since_epoch: Duration) -> Timestamp {
+pub fn unix_time(since_epoch: Duration) -> Timestamp {
     i64::try_from(since_epoch.as_millis())
         .ok()
         .and_then(|unix_ms| Timestamp::from_millisecond(unix_ms).ok())

@@ -28,6 +28,7 @@ pub struct PageError {
 /// The page while it is served; dropping it closes the port.
 #[derive(Debug)]
 pub struct Page {
+    asked: SocketAddr,
     address: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -47,6 +48,7 @@ impl Page {
         report: Arc<dyn Report>,
         heartbeats: Heartbeats,
     ) -> Result<Self, PageError> {
+        let asked = address;
         let failed = |source| PageError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -63,7 +65,16 @@ impl Page {
                 warn!(%err, "the metrics page ended");
             }
         });
-        Ok(Self { address, task })
+        Ok(Self {
+            asked,
+            address,
+            task,
+        })
+    }
+
+    /// The address that was asked for.
+    pub fn asked(&self) -> SocketAddr {
+        self.asked
     }
 
     /// Where it is served, with the port that was found.

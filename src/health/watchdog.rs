@@ -54,6 +54,11 @@ impl Watchdog {
         self.interval
     }
 
+    /// Whether systemd waits for our sign of life.
+    pub fn feeds(&self) -> bool {
+        self.feeds
+    }
+
     /// One look. `restartable` tells which stages can be restarted alone.
     pub fn look(&mut self, restartable: impl Fn(&str) -> bool) -> Verdict {
         let stuck = self.heartbeats.stuck();

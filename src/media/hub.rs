@@ -4,7 +4,7 @@
 //! abandoned thread still delivers goes nowhere.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -39,6 +39,27 @@ impl Failure {
     }
 }
 
+/// Who wants to know more of a session than its frames. Called from the session's own threads; must not block.
+pub(super) trait Observer: Send + Sync {
+    /// The camera offers a stream, `video` in `H264` for one; it may be taken or not.
+    fn offered(&self, media: &str, encoding: &str);
+
+    /// An access unit has arrived.
+    fn unit(&self, unit: &ObservedUnit);
+}
+
+/// What is known of an access unit before it is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ObservedUnit {
+    pub(super) key: bool,
+    pub(super) bytes: usize,
+    /// When it arrived, by the session's clock and since the Unix epoch.
+    pub(super) arrival: Duration,
+    pub(super) arrival_unix: Duration,
+    /// RTCP NTP time as Unix nanoseconds.
+    pub(super) ntp_ns: Option<u64>,
+}
+
 /// Shared by the threads of one session.
 pub(super) struct Hub {
     sink: Arc<dyn FrameSink>,
@@ -59,6 +80,7 @@ pub(super) struct Hub {
     failure: Mutex<Option<Failure>>,
     refused_stream: Mutex<Option<Failure>>,
     bus: Mutex<Option<gst::Bus>>,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 /// How far a session has come, read by its own thread.
@@ -106,7 +128,20 @@ impl Hub {
             failure: Mutex::default(),
             refused_stream: Mutex::default(),
             bus: Mutex::default(),
+            observer: OnceLock::new(),
         })
+    }
+
+    /// Takes an observer on, before the session starts; the first one stays.
+    pub(super) fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.observer.set(observer);
+    }
+
+    /// The camera offers a stream.
+    pub(super) fn offered(&self, media: &str, encoding: &str) {
+        if let Some(observer) = self.observer.get().filter(|_| !self.is_closed()) {
+            observer.offered(media, encoding);
+        }
     }
 
     /// The session's clock.
@@ -198,6 +233,15 @@ impl Hub {
         }
         self.sink.access_unit(buffer.size());
         let age = age.filter(|age| *age <= PLAUSIBLE_AGE);
+        if let Some(observer) = self.observer.get() {
+            observer.unit(&ObservedUnit {
+                key,
+                bytes: buffer.size(),
+                arrival: now.saturating_sub(age.unwrap_or_default()),
+                arrival_unix: unix_now().saturating_sub(age.unwrap_or_default()),
+                ntp_ns,
+            });
+        }
         if let Some(pts) = buffer.pts() {
             let time = UnitTime {
                 arrival: now.saturating_sub(age.unwrap_or_default()),

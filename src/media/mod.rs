@@ -4,6 +4,7 @@
 //! A source's [`Runner`] owns one thread, which runs session after session ([`FrameSource::run`]) for ever. In a session a
 //! pipeline's own threads receive and decode; frames are handed over on them, one deep, and never queued here.
 
+mod camera_probe;
 mod capture_time;
 mod decode;
 mod decoder;
@@ -11,6 +12,7 @@ mod file;
 mod host_frame;
 mod hub;
 mod image;
+mod jpeg;
 mod local;
 mod probe;
 mod reference;
@@ -30,6 +32,7 @@ mod v4l2;
 use crate::base::{Clock, SourceId};
 use crate::config::{Location, StreamSettings};
 
+pub use camera_probe::{CameraReport, Login, OfferedStream, ProbeError, probe_camera};
 pub use decoder::{Codec, DecoderReport, decoder_report};
 pub use file::FileSource;
 pub use image::ImageSource;

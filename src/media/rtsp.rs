@@ -14,7 +14,7 @@ use url::Url;
 
 use super::decode::add_coded;
 use super::decoder::{Codec, Decoder, element};
-use super::hub::{Failure, Hub};
+use super::hub::{Failure, Hub, Observer};
 use super::reference::{Reference, ReferenceTime};
 use super::rtsp_error::{self, Circumstances};
 use super::rtsp_tls::{self, Verdict};
@@ -42,6 +42,7 @@ pub(super) struct RtspSource {
     reference: ReferenceTime,
     /// Decoders that gave no frame of this camera.
     refused: Vec<&'static str>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// What became of one pipeline.
@@ -66,11 +67,21 @@ impl RtspSource {
             clock,
             reference,
             refused: Vec::new(),
+            observer: None,
         }
+    }
+
+    /// The same camera, its sessions looked at by `observer`.
+    pub(super) fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     fn attempt(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> Attempt {
         let hub = Hub::new(sink.clone(), self.clock.clone());
+        if let Some(observer) = &self.observer {
+            hub.observe(observer.clone());
+        }
         let tls = Arc::new(Verdict::default());
         let pipeline = gst::Pipeline::new();
         session::quiet_bus(&pipeline);
@@ -160,10 +171,12 @@ impl RtspSource {
             let caps = arguments
                 .get(2)
                 .and_then(|value| value.get::<gst::Caps>().ok());
-            let offer = caps
-                .as_ref()
-                .and_then(|caps| caps.structure(0))
-                .map(Offer::of);
+            let caps = caps.as_ref().and_then(|caps| caps.structure(0));
+            if let Some(caps) = caps {
+                let word = |name| caps.get::<&str>(name).unwrap_or("unknown");
+                hub.offered(word("media"), word("encoding-name"));
+            }
+            let offer = caps.map(Offer::of);
             let select = match offer {
                 Some(Offer::Video(encoding)) if chosen.get().is_none() => {
                     match choose(&name, &encoding, &refused) {

@@ -8,6 +8,7 @@
 mod camera;
 mod clip;
 mod encoder;
+mod reel;
 mod server;
 
 use std::collections::HashMap;
@@ -19,8 +20,9 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::{Credentials, TestPattern};
-use camera::{Camera, Reel};
+use camera::Camera;
 use clip::Clip;
+use reel::Reel;
 use server::{Mount, Server};
 
 /// What the test cameras are.

@@ -32,7 +32,10 @@ pub fn source_changes(old: &Settings, new: &Settings) -> BTreeMap<SourceId, Chan
         .map(|id| (*id, Change::Removed))
         .collect();
     for (id, wanted) in &new.sources {
-        let change = old.sources.get(id).map_or(Change::Added, |had| between(had, wanted));
+        let change = old
+            .sources
+            .get(id)
+            .map_or(Change::Added, |had| between(had, wanted));
         changes.insert(*id, change);
     }
     changes

@@ -1,3 +1,15 @@
 //! The processor: sources, detector, trackers and publisher, wired together and kept running.
 
+mod change;
+mod claims;
+mod outlet;
+mod publish;
 mod rate;
+mod report;
+mod run;
+mod source;
+mod supervise;
+
+pub use change::Change;
+pub use run::{Observer, Processor, StartError};
+pub use supervise::{RunError, run};

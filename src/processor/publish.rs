@@ -8,7 +8,7 @@ use crate::base::{SessionId, unix_now};
 use crate::config::StreamSettings;
 use crate::detect;
 use crate::event::{
-    DetectedObject, DetectionEvent, Inferred, SourceFigures, SourceReason, SourceState,
+    DetectedObject, DetectionEvent, Observation, SourceFigures, SourceReason, SourceState,
     SourceStatus, unix_time,
 };
 use crate::media::Health;
@@ -22,9 +22,14 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// The event of one inferred frame; `now` is the monotonic time of its publication.
-    pub(super) fn event(&self, result: &detect::Inferred, finding: Finding, now: Duration) -> DetectionEvent {
-        let meta = &result.frame.meta;
-        let facts = Inferred {
+    pub(super) fn event(
+        &self,
+        result: &detect::Inferred,
+        finding: Finding,
+        now: Duration,
+    ) -> DetectionEvent {
+        let meta = &result.meta;
+        let seen = Observation {
             source_id: result.source_id,
             frame: meta,
             model_id: &result.model_id,
@@ -33,13 +38,16 @@ impl Publisher {
             latency: now.saturating_sub(meta.arrival),
             instance_id: &self.instance_id,
         };
-        let objects = finding.detections.into_iter().map(|(detection, tracker_id)| DetectedObject {
-            class_name: detection.class_name,
-            confidence: detection.confidence,
-            bbox: detection.bbox,
-            tracker_id,
-        });
-        DetectionEvent::new(&facts, objects.collect())
+        let objects = finding
+            .detections
+            .into_iter()
+            .map(|(detection, tracker_id)| DetectedObject {
+                class_name: detection.class_name,
+                confidence: detection.confidence,
+                bbox: detection.bbox,
+                tracker_id,
+            });
+        DetectionEvent::new(&seen, objects.collect())
     }
 
     /// The present status of a source.
@@ -54,12 +62,23 @@ impl Publisher {
             source_id: source.id,
             instance_id: self.instance_id.clone(),
             session: self.session.clone(),
-            state: snapshot.as_ref().map_or(SourceState::Connecting, |snapshot| state_of(snapshot.health)),
-            since: unix_time(snapshot.as_ref().map_or_else(unix_now, |snapshot| snapshot.since_unix)),
-            reason: snapshot.as_ref().and_then(|snapshot| snapshot.reason.as_ref()).map(|reason| SourceReason {
-                code: reason.code.to_owned(),
-                message: reason.message.clone(),
-            }),
+            state: snapshot
+                .as_ref()
+                .map_or(SourceState::Connecting, |snapshot| {
+                    state_of(snapshot.health)
+                }),
+            since: unix_time(
+                snapshot
+                    .as_ref()
+                    .map_or_else(unix_now, |snapshot| snapshot.since),
+            ),
+            reason: snapshot
+                .as_ref()
+                .and_then(|snapshot| snapshot.reason.as_ref())
+                .map(|reason| SourceReason {
+                    code: reason.code.to_owned(),
+                    message: reason.message.clone(),
+                }),
             uri: shown_uri(&settings.stream),
             figures: SourceFigures {
                 codec: facts.and_then(|facts| known(&facts.codec)),

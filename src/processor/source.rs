@@ -5,16 +5,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::rate::{RateLimit, RateMeter};
 use crate::base::{Clock, Frame, Mailbox, SourceId};
 use crate::config::{AnalysisSettings, SourceSettings};
-use crate::detect::{Detection, Inferred};
-use crate::media::{SourceListener, SourceSnapshot};
-use crate::track::Tracker;
+use crate::detect::{Detection, Inferred, TRACKING_FLOOR};
+use crate::media::{SourceCounters, SourceListener, SourceSnapshot};
+use crate::track::{Tracker, TrackerSettings};
 
 /// Told whenever a source's state has changed, so that its status is published again.
 pub(super) type Changed = dyn Fn(&Source) + Send + Sync;
@@ -27,7 +26,7 @@ pub(super) struct Source {
     mailbox: Arc<Mailbox<SourceId, Frame>>,
     arriving: Mutex<Arriving>,
     analysed: Mutex<Analysed>,
-    decoded: AtomicU64,
+    counters: Arc<SourceCounters>,
     inferred: AtomicU64,
     dropped: AtomicU64,
     snapshot: Mutex<Option<SourceSnapshot>>,
@@ -68,6 +67,7 @@ impl Source {
     pub(super) fn new(
         settings: SourceSettings,
         tracking: bool,
+        counters: Arc<SourceCounters>,
         clock: Clock,
         mailbox: Arc<Mailbox<SourceId, Frame>>,
         changed: Box<Changed>,
@@ -81,12 +81,12 @@ impl Source {
                 clock: None,
             }),
             analysed: Mutex::new(Analysed {
-                tracker: tracking.then(Tracker::default),
+                tracker: tracking.then(new_tracker),
                 rate: RateMeter::default(),
             }),
             settings: ArcSwap::from_pointee(settings),
             mailbox,
-            decoded: AtomicU64::new(0),
+            counters,
             inferred: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             snapshot: Mutex::new(None),
@@ -101,7 +101,7 @@ impl Source {
         }
         let mut analysed = lock(&self.analysed);
         if analysed.tracker.is_some() != tracking {
-            analysed.tracker = tracking.then(Tracker::default);
+            analysed.tracker = tracking.then(new_tracker);
         }
         drop(analysed);
         self.settings.store(Arc::new(settings));
@@ -117,7 +117,7 @@ impl Source {
         let settings = self.settings.load();
         let mut analysed = lock(&self.analysed);
         let tracks = match &mut analysed.tracker {
-            Some(tracker) => tracker.update(result.frame.meta.arrival, &result.detections),
+            Some(tracker) => tracker.update(result.meta.arrival, &result.detections),
             None => vec![None; result.detections.len()],
         };
         let fps = analysed.rate.count(self.clock.now());
@@ -142,7 +142,7 @@ impl Source {
         let (fps_in, clock) = (arriving.rate.per_second(now), arriving.clock);
         drop(arriving);
         Figures {
-            decoded: self.decoded.load(Ordering::Relaxed),
+            decoded: self.counters.frames(),
             inferred: self.inferred.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
             fps_in,
@@ -159,7 +159,6 @@ impl Source {
 
 impl SourceListener for Source {
     fn frame(&self, frame: Frame) {
-        self.decoded.fetch_add(1, Ordering::Relaxed);
         let mut arriving = lock(&self.arriving);
         arriving.rate.count(self.clock.now());
         arriving.clock = Some(frame.meta.clock);
@@ -174,6 +173,10 @@ impl SourceListener for Source {
         *lock(&self.snapshot) = Some(snapshot.clone());
         (self.changed)(self);
     }
+}
+
+fn new_tracker() -> Tracker {
+    Tracker::new(TrackerSettings::default())
 }
 
 fn is_wanted(detection: &Detection, analysis: &AnalysisSettings) -> bool {
@@ -194,16 +197,12 @@ pub(super) fn confidence_floor<'a>(
     sources: impl Iterator<Item = &'a SourceSettings>,
     tracking: bool,
 ) -> f32 {
-    const WEAKEST_FOR_TRACKS: f32 = 0.1;
     let published = sources
         .map(|source| source.analysis.confidence)
         .fold(1.0, f32::min);
     if tracking {
-        published.min(WEAKEST_FOR_TRACKS)
+        published.min(TRACKING_FLOOR)
     } else {
         published
     }
 }
-
-/// How long a figure stays news: statuses carry figures at most this often.
-pub(super) const FIGURES_EVERY: Duration = Duration::from_secs(10);

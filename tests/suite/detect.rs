@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nvr::base::{Frame, models_dirs};
+use nvr::base::{Frame, Letterbox, models_dirs};
 use nvr::config::{Backend, ModelChoice};
-use nvr::detect::{Canvas, Detection, Letterboxer, ModelStore, Opened, Thresholds, Wanted, open};
+use nvr::detect::{
+    Canvas, Detection, Letterboxer, ModelStore, Opened, Picture, Thresholds, Wanted, open,
+};
 
+use crate::support::alone::{alone, is_alone};
 use crate::support::footage::{asset, frames};
 
 fn opened(model: &str, backend: Backend) -> Opened {
@@ -111,4 +114,63 @@ fn both_engines_see_the_same_in_the_same_frame() {
         assert!(strong <= found.len(), "rten sees more than onnxruntime");
     }
     assert!(seen["person"] > 20, "{seen:?}");
+}
+
+/// Most memory that an engine with YOLO12n may ever take, in MB: a processor may take 250, and four decoders take 118 of
+/// them.
+const ROOM_MB: u64 = 250 - 118;
+
+/// The highest resident memory of this process so far.
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.expect("VmHWM in kB") / 1024
+}
+
+#[test]
+fn either_engine_leaves_room_for_four_decoders() {
+    for backend in ["onnxruntime", "rten"] {
+        alone(
+            "detect::child_takes_little_memory",
+            [("BACKEND", backend.as_ref())],
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own: memory is counted by process"]
+fn child_takes_little_memory() {
+    if !is_alone() {
+        return;
+    }
+    let backend = match std::env::var("BACKEND").as_deref() {
+        Ok("rten") => Backend::Rten,
+        _ => Backend::Onnxruntime,
+    };
+    let before = peak_mb();
+    let mut opened = opened("yolo12n-640", backend);
+    let loaded = peak_mb();
+    let size = opened.detector.input_size();
+    let grey = vec![opened.detector.padding(); (3 * size.width * size.height) as usize];
+    let picture = Picture {
+        rgb: &grey,
+        letterbox: Letterbox::fit(size, size),
+    };
+    let thresholds = Thresholds {
+        confidence: 0.1,
+        iou: 0.45,
+    };
+    for _ in 0..3 {
+        opened
+            .detector
+            .detect(&[picture], thresholds)
+            .expect("an inference");
+    }
+    let peak = peak_mb();
+    println!("{backend:?}: {before} MB at the start, {loaded} MB loaded, {peak} MB at the peak");
+    assert!(
+        peak <= ROOM_MB,
+        "{peak} MB, of which {loaded} MB were taken by loading"
+    );
 }

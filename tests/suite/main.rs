@@ -3,7 +3,12 @@
 mod broker;
 mod bus;
 mod bus_tls;
+#[cfg(feature = "testcam")]
+mod camera_probe;
 mod config;
+mod consumers;
+#[cfg(feature = "testcam")]
+mod decoders;
 mod detect;
 mod lockfile;
 #[cfg(feature = "testcam")]
@@ -16,3 +21,4 @@ mod support;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod tracking;
+mod watch;

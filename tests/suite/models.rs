@@ -15,6 +15,7 @@ use nvr::detect::{
     OutputFormat, Range, Thresholds, Wanted, import, open,
 };
 
+use crate::support::alone::{alone, is_alone};
 use crate::support::onnx::{TinyNetwork, TinyObject};
 
 const INPUT: Size = Size::new(96, 64);
@@ -396,23 +397,9 @@ fn a_cache_that_can_not_be_written_is_a_clear_error() {
 /// By which an operator names ONNX Runtime's library.
 const LIBRARY: &str = "ORT_DYLIB_PATH";
 
-/// Runs `name`, an ignored test of this file, in a process of its own with [`LIBRARY`] set to `library`.
-fn in_another_process(name: &str, library: &Path) {
-    let output = Command::new(std::env::current_exe().expect("this program"))
-        .args([
-            "--exact",
-            &format!("models::{name}"),
-            "--ignored",
-            "--nocapture",
-        ])
-        .env(LIBRARY, library)
-        .output()
-        .expect("it runs");
-    let told = text(&output.stdout) + &text(&output.stderr);
-    assert!(
-        output.status.success() && told.contains("1 passed"),
-        "{told}"
-    );
+/// Runs an ignored test of this file in a process of its own with [`LIBRARY`] set to `library`.
+fn with_library(name: &str, library: &Path) {
+    alone(&format!("models::{name}"), [(LIBRARY, library.as_os_str())]);
 }
 
 #[test]
@@ -421,16 +408,17 @@ fn without_its_library_onnxruntime_is_an_error_and_auto_means_rten() {
     let absent = dir.path().join("absent.so");
     let garbage = dir.path().join("garbage.so");
     std::fs::write(&garbage, "no library").expect("written");
-    in_another_process("child_without_a_library", &absent);
-    in_another_process("child_without_a_library", &garbage);
+    with_library("child_without_a_library", &absent);
+    with_library("child_without_a_library", &garbage);
 }
 
 #[test]
 #[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
 fn child_without_a_library() {
-    let Ok(library) = std::env::var(LIBRARY) else {
-        return; // Nobody's child: `--include-ignored` runs everything in one process.
-    };
+    if !is_alone() {
+        return;
+    }
+    let library = std::env::var(LIBRARY).expect("the caller sets it");
     let place = Place::finding(OutputFormat::Yolox);
     place.import().expect("it is installed, by rten");
     let error = place.open(Backend::Onnxruntime).expect_err("no library");
@@ -460,13 +448,13 @@ fn an_old_onnxruntime_is_refused_by_its_version() {
         .status()
         .expect("a C compiler, which links this program too");
     assert!(built.success());
-    in_another_process("child_with_an_old_library", &library);
+    with_library("child_with_an_old_library", &library);
 }
 
 #[test]
 #[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
 fn child_with_an_old_library() {
-    if std::env::var(LIBRARY).is_err() {
+    if !is_alone() {
         return;
     }
     let place = Place::finding(OutputFormat::Yolox);

@@ -9,7 +9,8 @@ use nvr::media::testcam::{
     TestcamTls,
 };
 
-use crate::support::cameras::{PATIENCE, Viewer, make_clip};
+use crate::support::cameras::{PATIENCE, make_clip};
+use crate::support::viewer::Viewer;
 
 const SIZE: Size = Size::new(320, 240);
 

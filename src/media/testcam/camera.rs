@@ -12,18 +12,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use super::clip::Clip;
-use super::encoder::PatternEncoder;
+use super::reel::Reel;
 use super::{CameraOptions, TestcamError};
-
-/// Where a camera's access units come from.
-#[derive(Debug, Clone)]
-pub(super) enum Reel {
-    /// A file in memory.
-    Clip(Arc<Clip>),
-    /// The pattern, encoded while someone watches.
-    Pattern(crate::config::TestPattern),
-}
 
 /// A running camera; dropping it ends its thread.
 #[derive(Debug)]
@@ -57,6 +47,8 @@ struct Viewer {
     running: bool,
     /// It has been told the format.
     greeted: bool,
+    /// Its client has sent PLAY. What is sent before would wait, and then arrive as a burst of the past.
+    playing: bool,
     /// It has a key frame and everything since.
     decodable: bool,
 }
@@ -77,8 +69,6 @@ const NTP_EPOCH: Duration = Duration::from_secs(2_208_988_800);
 /// A viewer with more than this waiting is stuck and loses everything up to a key frame. Two seconds at 25 fps, since pipelines
 /// take up to one to start.
 const MOST_WAITING: u64 = 50;
-/// A thread that wakes later than this (a suspended machine) goes on from now instead of catching up.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 impl Camera {
     /// Starts the camera; its clock and its clip start now.
@@ -98,10 +88,7 @@ impl Camera {
         let offset = options.offset;
         let thread = std::thread::Builder::new()
             .name(format!("testcam-{id}"))
-            .spawn(move || match reel {
-                Reel::Clip(clip) => play_clip(&worker, &clip, start, offset),
-                Reel::Pattern(pattern) => play_pattern(&worker, pattern, start, offset),
-            })
+            .spawn(move || reel.play(&worker, start, offset))
             .map_err(|error| TestcamError::Start(error.to_string()))?;
         Ok(Self {
             shared,
@@ -147,11 +134,21 @@ impl Shared {
             source,
             running: false,
             greeted: false,
+            playing: false,
             decodable: false,
         });
         drop(state);
         self.changed.notify_all();
         key
+    }
+
+    /// Its client has sent PLAY, or has stopped.
+    pub(super) fn viewer_plays(&self, key: u64, playing: bool) {
+        let mut state = self.lock();
+        if let Some(viewer) = state.viewers.iter_mut().find(|viewer| viewer.key == key) {
+            viewer.playing = playing;
+            viewer.decodable = false;
+        }
     }
 
     /// Its pipeline is gone.
@@ -190,7 +187,7 @@ impl Shared {
     }
 
     /// Waits until someone watches; false when the camera is closed.
-    fn wait_for_viewer(&self) -> bool {
+    pub(super) fn wait_for_viewer(&self) -> bool {
         let mut state = self.lock();
         while state.viewers.is_empty() && !state.closed {
             state = self
@@ -202,7 +199,7 @@ impl Shared {
     }
 
     /// Waits until `due` by the camera's clock, greeting viewers meanwhile; false when nobody is left to wait for.
-    fn wait_until(&self, due: Duration, caps: Option<&gst::Caps>) -> bool {
+    pub(super) fn wait_until(&self, due: Duration, caps: Option<&gst::Caps>) -> bool {
         let mut state = self.lock();
         loop {
             if state.closed || state.viewers.is_empty() {
@@ -236,10 +233,10 @@ impl Shared {
     }
 
     /// Whether a viewer waits for a key frame that it would take: it then need not wait for the end of the group of pictures.
-    fn wants_key_frame(&self) -> bool {
+    pub(super) fn wants_key_frame(&self) -> bool {
         let state = self.lock();
         let waits = |viewer: &Viewer| {
-            viewer.greeted && !viewer.decodable && viewer.source.current_level_buffers() == 0
+            viewer.playing && !viewer.decodable && viewer.source.current_level_buffers() == 0
         };
         !self.silent.load(Ordering::Acquire) && state.viewers.iter().any(waits)
     }
@@ -272,7 +269,7 @@ impl Viewer {
     }
 
     fn send(&mut self, unit: &Outgoing) {
-        if !self.greeted {
+        if !self.greeted || !self.playing {
             return;
         }
         if self.source.current_level_buffers() > MOST_WAITING {
@@ -318,91 +315,4 @@ fn camera_clock(offset_ms: i64) -> gst::Clock {
     let shown = gst::ClockTime::try_from(shown).unwrap_or(internal);
     clock.set_calibration(internal, shown, 1, 1);
     clock.upcast()
-}
-
-fn play_clip(shared: &Shared, clip: &Clip, start: Duration, offset: Duration) {
-    while shared.wait_for_viewer() {
-        let (mut round, mut index) = clip.position(shared.now().saturating_sub(start) + offset);
-        loop {
-            let unit = &clip.units[index];
-            // The clip's beginning of this round, which may lie before the camera's start.
-            let round_start = start + clip.period * round;
-            let sent = (round_start + unit.sent).saturating_sub(offset);
-            if !shared.wait_until(sent, Some(&clip.caps)) {
-                break;
-            }
-            if shared.now().saturating_sub(sent) > CATCH_UP_LIMIT {
-                break;
-            }
-            let shown = (round_start + unit.shown).saturating_sub(offset);
-            if let (Ok(shown), Ok(sent)) = (shown.try_into(), sent.try_into()) {
-                shared.send(&Outgoing {
-                    buffer: unit.buffer.clone(),
-                    shown,
-                    sent,
-                    key: unit.key,
-                });
-            }
-            index += 1;
-            if index == clip.units.len() {
-                (round, index) = (round + 1, 0);
-            }
-        }
-    }
-}
-
-impl Clip {
-    /// The first access unit that is due at or after `time` of endless play: round and index.
-    fn position(&self, time: Duration) -> (u32, usize) {
-        let period = self.period.as_nanos().max(1);
-        let round = u32::try_from(time.as_nanos() / period).unwrap_or(u32::MAX);
-        let within = time.saturating_sub(self.period * round);
-        match self.units.partition_point(|unit| unit.sent < within) {
-            index if index == self.units.len() => (round + 1, 0),
-            index => (round, index),
-        }
-    }
-}
-
-fn play_pattern(
-    shared: &Arc<Shared>,
-    pattern: crate::config::TestPattern,
-    start: Duration,
-    offset: Duration,
-) {
-    let frame = Duration::from_secs_f64(1.0 / pattern.fps);
-    while shared.wait_for_viewer() {
-        let mut encoder = match PatternEncoder::start(&pattern) {
-            Ok(encoder) => encoder,
-            Err(error) => {
-                tracing::error!(%error, "the test camera can't encode its pattern");
-                return;
-            }
-        };
-        let mut number = frame_at(shared.now().saturating_sub(start) + offset, frame);
-        loop {
-            let due = (start + frame * number).saturating_sub(offset);
-            if !shared.wait_until(due, encoder.caps()) {
-                break;
-            }
-            if shared.now().saturating_sub(due) > CATCH_UP_LIMIT {
-                number = frame_at(shared.now().saturating_sub(start) + offset, frame);
-                continue;
-            }
-            if shared.wants_key_frame() {
-                encoder.force_key_frame();
-            }
-            let Some(unit) = encoder.encode(number, due) else {
-                tracing::error!("the test camera's encoder stopped");
-                return;
-            };
-            shared.send(&unit);
-            number = number.wrapping_add(1);
-        }
-    }
-}
-
-/// The first frame at or after `time`.
-fn frame_at(time: Duration, frame: Duration) -> u32 {
-    (time.as_nanos().div_ceil(frame.as_nanos().max(1)) & u128::from(u32::MAX)) as u32
 }

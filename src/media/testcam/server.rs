@@ -1,6 +1,6 @@
 //! GStreamer's RTSP server on a thread of its own: mount points, login, TLS, and the wiring of each session's pipeline to its camera.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -233,11 +233,16 @@ fn configure_media(media: &rtsp::RTSPMedia, camera: &Arc<Shared>) {
         tracing::error!("a test camera's session has no source");
         return;
     };
-    let viewer = Mutex::new(Some(camera.add_viewer(source)));
+    let viewer = camera.add_viewer(source);
     let camera = Arc::downgrade(camera);
+    let player = camera.clone();
+    media.connect_new_state(move |_, state| {
+        if let Some(camera) = player.upgrade() {
+            camera.viewer_plays(viewer, state == gst::ffi::GST_STATE_PLAYING);
+        }
+    });
     media.connect_unprepared(move |_| {
-        let viewer = viewer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(camera), Some(viewer)) = (camera.upgrade(), viewer) {
+        if let Some(camera) = camera.upgrade() {
             camera.remove_viewer(viewer);
         }
     });

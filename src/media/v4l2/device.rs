@@ -198,7 +198,7 @@ fn sizes(device: &Device, fourcc: FourCC) -> Vec<Size> {
             FrameSizeEnum::Discrete(size) => vec![Size::new(size.width, size.height)],
             FrameSizeEnum::Stepwise(steps) => {
                 let on_step = |length: u32, least: u32, most: u32, step: u32| {
-                    (least..=most).contains(&length) && (length - least) % step.max(1) == 0
+                    (least..=most).contains(&length) && (length - least).is_multiple_of(step.max(1))
                 };
                 let mut sizes: Vec<Size> = USUAL_SIZES
                     .into_iter()
@@ -232,13 +232,13 @@ fn rates(device: &Device, fourcc: FourCC, size: Size) -> Vec<Option<(u32, u32)>>
         .unwrap_or_default();
     let mut rates: Vec<_> = intervals
         .into_iter()
-        .filter_map(|interval| match interval.interval {
-            FrameIntervalEnum::Discrete(time) => Some((time.denominator, time.numerator)),
+        .map(|interval| match interval.interval {
+            FrameIntervalEnum::Discrete(time) => (time.denominator, time.numerator),
             // The shortest interval is the highest rate; 25 a second may lie anywhere between and is what is asked for.
             FrameIntervalEnum::Stepwise(steps) => {
                 let fastest = (steps.min.denominator, steps.min.numerator);
                 let reaches = u64::from(fastest.0) >= 25 * u64::from(fastest.1);
-                Some(if reaches { (25, 1) } else { fastest })
+                if reaches { (25, 1) } else { fastest }
             }
         })
         .filter(|(count, seconds)| *count > 0 && *seconds > 0)

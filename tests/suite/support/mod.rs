@@ -1,9 +1,19 @@
 //! What several test modules need.
 
+pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod footage;
 pub(crate) mod onnx;
 pub(crate) mod process;
 pub(crate) mod proxy;
+#[cfg(feature = "testcam")]
+pub(crate) mod viewer;
 pub(crate) mod wait;
+
+/// Runs one ignored test of this binary in a process of its own, where nothing else opens files, starts threads or
+/// registers elements.
+#[cfg(feature = "testcam")]
+pub(crate) fn run_alone(test: &str) {
+    alone::alone(test, []);
+}

@@ -1,6 +1,6 @@
 //! Child processes that die with the test that started them, and whose lines can be waited for.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,12 @@ pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 /// The program under test.
 pub(crate) fn nvr() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nvr"));
+    clean(&mut command);
+    command
+}
+
+/// Takes the program's settings from the environment of `command`.
+pub(crate) fn clean(command: &mut Command) {
     // What the machine's owner has set is none of a test's business.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -32,14 +38,23 @@ pub(crate) fn nvr() -> Command {
             command.env_remove(&name);
         }
     }
-    command
 }
 
 impl Running {
     /// Starts `command`; its output and error lines are kept.
     pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// As [`Running::start`], with a standard input to type into.
+    pub(crate) fn interactive(mut command: Command) -> Self {
+        command.stdin(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -57,6 +72,13 @@ impl Running {
     /// Lines of its standard error.
     pub(crate) fn err(&self) -> &Lines {
         &self.err
+    }
+
+    /// Writes to its standard input.
+    pub(crate) fn type_in(&mut self, keys: &[u8]) {
+        let input = self.child.stdin.as_mut().expect("it is interactive");
+        input.write_all(keys).expect("it reads");
+        input.flush().expect("it reads");
     }
 
     /// Its process id.
@@ -114,6 +136,13 @@ impl Lines {
     /// All so far.
     pub(crate) fn all(&self) -> Vec<String> {
         self.lock().clone()
+    }
+
+    /// All, once the process has ended and the last of them has come through.
+    pub(crate) fn settled(&self) -> Vec<String> {
+        until("the stream ends", super::wait::SOON, || {
+            (Arc::strong_count(&self.0) == 1).then(|| self.all())
+        })
     }
 
     /// Waits for the first line that `wanted` accepts.

@@ -1,0 +1,123 @@
+//! The engine alone: the same detector as in the processor, on one picture, over and over, in a process of its own.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nvr::base::{Letterbox, Size, models_dirs};
+use nvr::config::{Backend, ModelChoice};
+use nvr::detect::{ModelStore, Picture, Thresholds, Wanted, open};
+
+use crate::process::Process;
+
+/// What the engine does when nothing else is asked of it.
+pub(crate) struct Alone {
+    pub(crate) per_second: f64,
+    pub(crate) cpu_each_s: f64,
+}
+
+/// The backend that `auto` takes here.
+pub(crate) fn best_backend() -> &'static str {
+    open(
+        &wanted(Backend::Auto, 1),
+        &ModelStore::new(models_dirs(&[])),
+    )
+    .expect("a model; run `make setup`")
+    .backend
+}
+
+/// Runs the engine alone for `window`.
+pub(crate) fn alone(backend: &str, threads: usize, window: Duration) -> Alone {
+    let own = std::env::current_exe().expect("this program has a file");
+    let mut process = Process::start(
+        Command::new(own)
+            .args([
+                "engine",
+                backend,
+                &threads.to_string(),
+                &window.as_secs_f64().to_string(),
+            ])
+            .stdout(Stdio::piped()),
+    );
+    let mut text = String::new();
+    let mut output = process.output().expect("its output is piped");
+    output
+        .read_to_string(&mut text)
+        .expect("its output is text");
+    let figures: Vec<f64> = text
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [count, seconds, cpu_seconds] = figures[..] else {
+        panic!("the engine's process said {text:?}");
+    };
+    Alone {
+        per_second: count / seconds,
+        cpu_each_s: cpu_seconds / count,
+    }
+}
+
+/// The child's side: prints how often, how long, and how much CPU.
+pub(crate) fn run(mut arguments: impl Iterator<Item = String>) {
+    let backend = match arguments.next().as_deref() {
+        Some("rten") => Backend::Rten,
+        _ => Backend::Onnxruntime,
+    };
+    let threads = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .expect("threads");
+    let window: f64 = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .expect("seconds");
+    let store = ModelStore::new(models_dirs(&[]));
+    let mut detector = open(&wanted(backend, threads), &store)
+        .expect("the model")
+        .detector;
+    let size = detector.input_size();
+    let pixels = (size.width * size.height) as usize;
+    let rgb: Vec<u8> = (0..pixels * 3)
+        .map(|index| (index * 31 % 251) as u8)
+        .collect();
+    let picture = Picture {
+        rgb: &rgb,
+        letterbox: Letterbox::fit(Size::new(1280, 720), size),
+    };
+    let thresholds = Thresholds {
+        confidence: 0.1,
+        iou: 0.45,
+    };
+    let mut infer = || {
+        detector
+            .detect(&[picture], thresholds)
+            .expect("an inference")
+    };
+    for _ in 0..5 {
+        infer();
+    }
+    let (cpu, start, mut count) = (cpu_seconds(), Instant::now(), 0u32);
+    while start.elapsed().as_secs_f64() < window {
+        infer();
+        count += 1;
+    }
+    println!(
+        "{count} {} {}",
+        start.elapsed().as_secs_f64(),
+        cpu_seconds() - cpu
+    );
+}
+
+fn wanted(backend: Backend, threads: usize) -> Wanted {
+    Wanted {
+        model: ModelChoice::Default,
+        backend,
+        threads: Some(threads),
+        scripted_delay: Duration::ZERO,
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    spent.tv_sec as f64 + spent.tv_nsec as f64 * 1e-9
+}

@@ -1,0 +1,104 @@
+//! A child process, and what the kernel says of it.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What Linux tells processes' times in, whatever its own clock (USER_HZ).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A child that dies with its owner.
+pub(crate) struct Process {
+    child: Child,
+}
+
+/// Use of the machine over a window of time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Use {
+    /// CPU seconds a second.
+    pub(crate) cores: f64,
+    /// VmHWM.
+    pub(crate) peak_mb: f64,
+    /// Voluntary context switches of all threads, a second.
+    pub(crate) wakeups_per_second: f64,
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).spawn().unwrap_or_else(|err| {
+            panic!("{command:?} can't be started: {err}; run `make setup` and `make build`")
+        });
+        Self { child }
+    }
+
+    pub(crate) fn output(&mut self) -> Option<std::process::ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Watches the process for `window`.
+    pub(crate) fn watch(&self, window: Duration) -> Use {
+        let (cpu, switches, start) = (self.cpu_seconds(), self.switches(), Instant::now());
+        std::thread::sleep(window);
+        let seconds = start.elapsed().as_secs_f64();
+        Use {
+            cores: (self.cpu_seconds() - cpu) / seconds,
+            peak_mb: self.field("status", "VmHWM:") / 1024.0,
+            wakeups_per_second: (self.switches() - switches) / seconds,
+        }
+    }
+
+    fn cpu_seconds(&self) -> f64 {
+        let stat = self.read("stat");
+        // The name in parentheses may hold anything; fields are counted behind it.
+        let fields: Vec<f64> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse().ok())
+            .collect();
+        fields.iter().sum::<f64>() / TICKS_PER_SECOND
+    }
+
+    fn switches(&self) -> f64 {
+        let tasks =
+            fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process runs");
+        tasks
+            .flatten()
+            .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
+            .map(|status| value(&status, "voluntary_ctxt_switches:"))
+            .sum()
+    }
+
+    fn field(&self, file: &str, name: &str) -> f64 {
+        value(&self.read(file), name)
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the process runs")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn value(text: &str, name: &str) -> f64 {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0.0)
+}
+
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it has an address").port()
+}

@@ -1,0 +1,74 @@
+//! `nvr demo`: broker, cameras and processor in one process, to be seen working.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::out;
+use crate::base::cache_dir;
+use crate::config::{Backend, Flags};
+use crate::demo::{DemoOptions, run};
+
+/// Options of `nvr demo`.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Number of cameras
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    n: u32,
+    /// What they show (H.264 or H.265) [default: the footage that `make setup` fetched, else the test pattern]
+    files: Vec<PathBuf>,
+    /// End after so many seconds [default: at Ctrl-C]
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// At the end, draw the newest frame of every camera with its boxes into this PNG
+    #[arg(long, value_name = "FILE.png")]
+    snapshot: Option<PathBuf>,
+    /// Port of the broker; where it is taken, a free one
+    #[arg(long, value_name = "PORT", default_value_t = 1883)]
+    mqtt_port: u16,
+    /// Port of the cameras; where it is taken, a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8554)]
+    rtsp_port: u16,
+    /// Model id [default: as for `nvr processor`]
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+    /// What runs the model [default: auto]
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<Backend>,
+    /// Least confidence of what is published [default: 0.5]
+    #[arg(long, value_name = "SCORE")]
+    confidence: Option<f64>,
+}
+
+pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
+    let files = if args.files.is_empty() {
+        footage()
+    } else {
+        args.files
+    };
+    let options = DemoOptions {
+        cameras: args.n,
+        files,
+        mqtt_port: args.mqtt_port,
+        rtsp_port: args.rtsp_port,
+        duration: args.duration.map(Duration::try_from_secs_f64).transpose()?,
+        snapshot: args.snapshot,
+        flags: Flags {
+            model: args.model,
+            backend: args.backend,
+            confidence: args.confidence,
+            ..Flags::default()
+        },
+    };
+    super::processor::runtime()?.block_on(run(options, |line| out::line(line)))?;
+    Ok(())
+}
+
+fn footage() -> Vec<PathBuf> {
+    let file = cache_dir().join("footage/vtest.mp4");
+    Some(file)
+        .filter(|file| file.is_file())
+        .into_iter()
+        .collect()
+}

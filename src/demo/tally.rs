@@ -1,0 +1,62 @@
+//! What came over the broker within the last second, a line a source.
+
+use std::collections::BTreeMap;
+
+use crate::base::SourceId;
+use crate::event::DetectionEvent;
+
+/// Counts events by source, and says what they say.
+#[derive(Debug)]
+pub(super) struct Tally {
+    sources: BTreeMap<SourceId, Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    ever: u64,
+    newest: Option<DetectionEvent>,
+}
+
+impl Tally {
+    pub(super) fn new(sources: impl IntoIterator<Item = SourceId>) -> Self {
+        Self {
+            sources: sources
+                .into_iter()
+                .map(|id| (id, Seen::default()))
+                .collect(),
+        }
+    }
+
+    pub(super) fn count(&mut self, event: DetectionEvent) {
+        let seen = self.sources.entry(event.source_id).or_default();
+        seen.ever += 1;
+        seen.newest = Some(event);
+    }
+
+    /// A line for each source; what was said before is forgotten, so that a source that went silent shows it.
+    pub(super) fn lines(&mut self) -> Vec<String> {
+        self.sources
+            .iter_mut()
+            .map(|(id, seen)| match seen.newest.take() {
+                Some(event) => {
+                    let figure = |value: Option<f32>| {
+                        value.map_or_else(|| "?".to_owned(), |value| format!("{value:.1}"))
+                    };
+                    format!(
+                        "camera {id} {:>6} fps {:>7} ms   {}",
+                        figure(event.fps),
+                        figure(event.latency_ms),
+                        event.summary()
+                    )
+                }
+                None => format!("camera {id}      – fps       – ms   no event yet"),
+            })
+            .collect()
+    }
+
+    /// Sources that never said anything.
+    pub(super) fn silent(&self) -> Vec<SourceId> {
+        let never = self.sources.iter().filter(|(_, seen)| seen.ever == 0);
+        never.map(|(id, _)| *id).collect()
+    }
+}

@@ -1,0 +1,334 @@
+//! What one wants to know first of a camera: whether it lets us in, what it sends, how often, by which clock.
+//!
+//! One ordinary session, the same that the processor would run, looked at more closely and ended after some seconds; before
+//! it, where a login is at hand, a short one without it, to learn whether the camera asks for one at all.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::hub::{ObservedUnit, Observer};
+use super::jpeg::jpeg;
+use super::reference::ReferenceTime;
+use super::rtsp::RtspSource;
+use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
+use crate::base::{Clock, Frame, Size, SourceId, Stop};
+use crate::config::{Location, StreamSettings};
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CameraReport {
+    /// Where it is, without login.
+    pub uri: String,
+    /// Whether it asks for a login.
+    pub login: Login,
+    /// All streams that it offers under this URI, video first or not: `video H264`, `audio MPEG4-GENERIC`.
+    pub streams: Vec<OfferedStream>,
+    /// Codec of the video, as statuses name it.
+    pub codec: String,
+    /// Which decoder makes pictures of it here.
+    pub decoder: String,
+    /// Picture size.
+    pub size: Option<Size>,
+    /// Frames a second by the stream's own word.
+    pub nominal_fps: Option<f64>,
+    /// Frames a second as they came.
+    pub fps: Option<f64>,
+    /// Seconds from one key frame to the next; absent where fewer than two came.
+    pub key_frame_interval_s: Option<f64>,
+    /// Kilobits a second of coded video.
+    pub bitrate_kbps: Option<f64>,
+    /// Seconds from the start to the first picture.
+    pub first_frame_s: f64,
+    /// Whether RTCP sender reports tell the camera's time.
+    pub sender_reports: bool,
+    /// How far the camera's clock is ahead of ours (behind where negative), in milliseconds; delays on the way make it look
+    /// behind by as much.
+    pub clock_offset_ms: Option<i64>,
+    /// How long was measured, in seconds.
+    pub measured_s: f64,
+    /// Why the session ended before its time, where it did.
+    pub problem: Option<String>,
+    /// The first picture.
+    #[serde(skip)]
+    pub first_frame_jpeg: Option<Vec<u8>>,
+}
+
+/// Whether a camera asks for a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Login {
+    /// It sends to everyone.
+    NotAsked,
+    /// It asks, and takes the one that it was given.
+    Accepted,
+    /// No network, no login.
+    None,
+}
+
+/// A media section of a camera's description.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OfferedStream {
+    /// `video`, `audio`, `application` (metadata).
+    pub media: String,
+    /// RTP's name of its encoding.
+    pub encoding: String,
+}
+
+/// Why nothing was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProbeError {
+    /// As [`SessionEnd::Failed`] has it: `unauthorized`, `unreachable`, `not-found` and so on.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// Cameras that keep their last pictures send them in a burst at first; counting starts after it.
+const BURST: Duration = Duration::from_millis(500);
+/// Longest that a measurement waits for a second key frame and a sender report, in measuring times.
+const PATIENCE: u32 = 3;
+
+/// Looks at a camera for about `measure` once it sends. Blocks; raise `stop` to end it early.
+///
+/// # Errors
+/// Where no picture came: with the code and message of the session's end.
+pub fn probe_camera(
+    settings: &StreamSettings,
+    measure: Duration,
+    stop: &Stop,
+) -> Result<CameraReport, ProbeError> {
+    let asked = match &settings.location {
+        Location::Rtsp(_) if settings.credentials.is_some() => {
+            Some(asks_for_login(settings, stop)?)
+        }
+        _ => None,
+    };
+    let end = Stop::default();
+    let ending = end.clone();
+    let _follow = stop.when_raised(move || ending.raise());
+    // Zero means to look at the description only.
+    let measure = measure.max(Duration::from_millis(1));
+    let notes = Arc::new(Notes::new(measure, end.clone()));
+    let session_end = session(settings, &notes, &end);
+    let login = match (&settings.location, asked) {
+        (Location::Rtsp(_), Some(true)) => Login::Accepted,
+        (Location::Rtsp(_), _) => Login::NotAsked,
+        _ => Login::None,
+    };
+    let found = notes.lock();
+    let problem = match session_end {
+        SessionEnd::Stopped => None,
+        SessionEnd::Failed { code, message, .. } => {
+            if found.first_frame.is_none() {
+                return Err(ProbeError { code, message });
+            }
+            Some(message)
+        }
+    };
+    let Some((first_frame, picture)) = &found.first_frame else {
+        return Err(ProbeError {
+            code: "no-frame",
+            message: "interrupted before a picture came".to_owned(),
+        });
+    };
+    let mut report = CameraReport {
+        uri: settings.location.to_string(),
+        login,
+        streams: found.streams.clone(),
+        codec: found.facts.codec.clone(),
+        decoder: found.facts.decoder.clone(),
+        size: found.facts.size,
+        nominal_fps: found.facts.nominal_fps,
+        first_frame_s: first_frame.as_secs_f64(),
+        problem,
+        first_frame_jpeg: None,
+        ..found.measured()
+    };
+    match picture {
+        Ok(jpeg) => report.first_frame_jpeg = Some(jpeg.clone()),
+        Err(reason) => report.problem = report.problem.or_else(|| Some(reason.clone())),
+    }
+    Ok(report)
+}
+
+/// Whether the camera refuses a session without a login.
+fn asks_for_login(settings: &StreamSettings, stop: &Stop) -> Result<bool, ProbeError> {
+    let settings = StreamSettings {
+        credentials: None,
+        ..settings.clone()
+    };
+    let end = Stop::default();
+    let ending = end.clone();
+    let _follow = stop.when_raised(move || ending.raise());
+    // Ends as soon as the camera has described itself.
+    let notes = Arc::new(Notes::new(Duration::ZERO, end.clone()));
+    match session(&settings, &notes, &end) {
+        SessionEnd::Failed {
+            code: "unauthorized",
+            ..
+        } => Ok(true),
+        SessionEnd::Failed { code, message, .. } if notes.lock().streams.is_empty() => {
+            Err(ProbeError { code, message })
+        }
+        _ => Ok(false),
+    }
+}
+
+fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> SessionEnd {
+    let (id, clock) = (SourceId(0), notes.clock.clone());
+    let sink: Arc<dyn FrameSink> = notes.clone();
+    match &settings.location {
+        Location::Rtsp(url) => RtspSource::new(id, url, settings, clock, ReferenceTime::Auto)
+            .observed_by(notes.clone())
+            .run(&sink, stop),
+        _ => super::open(id, settings, &clock).run(&sink, stop),
+    }
+}
+
+/// Written by the session's threads.
+struct Notes {
+    begun: Instant,
+    clock: Clock,
+    measure: Duration,
+    stop: Stop,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    streams: Vec<OfferedStream>,
+    facts: StreamFacts,
+    first_frame: Option<(Duration, Result<Vec<u8>, String>)>,
+    /// The very first unit.
+    begun: Option<Duration>,
+    /// The first and the last unit that were counted.
+    first: Option<Duration>,
+    last: Option<Duration>,
+    units: u64,
+    /// Of all units but the last: what came between the first and the last instant.
+    bytes: u64,
+    last_bytes: u64,
+    keys: Vec<Duration>,
+    /// The unit that was least delayed is the best witness of the camera's clock.
+    clock_offset_ms: Option<i64>,
+}
+
+impl Notes {
+    fn new(measure: Duration, stop: Stop) -> Self {
+        Self {
+            begun: Instant::now(),
+            clock: Clock::system(),
+            measure,
+            stop,
+            found: Mutex::default(),
+        }
+    }
+
+    /// Counts a unit that arrived `at` this time of the session's clock.
+    fn count(&self, at: Duration, bytes: usize, key: bool, offset_ms: Option<i64>, reports: bool) {
+        let mut found = self.lock();
+        if at.saturating_sub(*found.begun.get_or_insert(at)) < BURST {
+            return;
+        }
+        let first = *found.first.get_or_insert(at);
+        found.last = Some(at);
+        found.units += 1;
+        found.bytes += found.last_bytes;
+        found.last_bytes = bytes as u64;
+        if key {
+            found.keys.push(at);
+        }
+        found.clock_offset_ms = found.clock_offset_ms.max(offset_ms);
+        let measured = at.saturating_sub(first);
+        let complete = !reports || (found.keys.len() >= 2 && found.clock_offset_ms.is_some());
+        let enough = measured >= self.measure && found.first_frame.is_some();
+        if enough && (complete || measured >= self.measure * PATIENCE) {
+            self.stop.raise();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    /// The measured part of a report; the rest is empty.
+    fn measured(&self) -> CameraReport {
+        let span = match (self.first, self.last) {
+            (Some(first), Some(last)) => last.saturating_sub(first).as_secs_f64(),
+            _ => 0.0,
+        };
+        let per_second = |amount: f64| (span > 0.0).then(|| amount / span);
+        let key_frame_interval_s = match (self.keys.first(), self.keys.last()) {
+            (Some(first), Some(last)) if self.keys.len() > 1 => {
+                Some(last.saturating_sub(*first).as_secs_f64() / (self.keys.len() - 1) as f64)
+            }
+            _ => None,
+        };
+        CameraReport {
+            uri: String::new(),
+            login: Login::None,
+            streams: Vec::new(),
+            codec: String::new(),
+            decoder: String::new(),
+            size: None,
+            nominal_fps: None,
+            fps: per_second(self.units.saturating_sub(1) as f64),
+            key_frame_interval_s,
+            bitrate_kbps: per_second(self.bytes as f64 * 8.0 / 1000.0).filter(|rate| *rate > 0.0),
+            first_frame_s: 0.0,
+            sender_reports: self.clock_offset_ms.is_some(),
+            clock_offset_ms: self.clock_offset_ms,
+            measured_s: span,
+            problem: None,
+            first_frame_jpeg: None,
+        }
+    }
+}
+
+impl FrameSink for Notes {
+    fn described(&self, facts: &StreamFacts) {
+        self.lock().facts = facts.clone();
+    }
+
+    fn access_unit(&self, bytes: usize) {
+        // RTSP sessions tell more of each unit, to the observer below.
+        if self.lock().streams.is_empty() {
+            self.count(self.clock.now(), bytes, false, None, false);
+        }
+    }
+
+    fn alive(&self) {}
+
+    fn frame(&self, frame: Frame) {
+        // Encoded here and now, once: a kept frame would be one buffer less for its decoder.
+        if self.lock().first_frame.is_none() {
+            let picture = jpeg(&frame);
+            self.lock().first_frame = Some((self.begun.elapsed(), picture));
+        }
+    }
+}
+
+impl Observer for Notes {
+    fn offered(&self, media: &str, encoding: &str) {
+        self.lock().streams.push(OfferedStream {
+            media: media.to_owned(),
+            encoding: encoding.to_owned(),
+        });
+        if self.measure.is_zero() {
+            self.stop.raise();
+        }
+    }
+
+    fn unit(&self, unit: &ObservedUnit) {
+        let offset_ms = unit.ntp_ns.map(|ntp_ns| {
+            let ours = unit.arrival_unix.as_nanos() as i128;
+            ((i128::from(ntp_ns) - ours) / 1_000_000) as i64
+        });
+        self.count(unit.arrival, unit.bytes, unit.key, offset_ms, true);
+    }
+}

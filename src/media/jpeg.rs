@@ -1,0 +1,139 @@
+//! A frame as a JPEG file, for people.
+
+use std::io::Cursor;
+
+use yuv::{
+    YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix,
+    yuv_nv12_to_rgb, yuv420_to_rgb,
+};
+
+use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Pixels};
+
+/// Good enough to judge focus and light by.
+const QUALITY: u8 = 90;
+
+/// Encodes a frame.
+///
+/// # Errors
+/// In words, where its pixels are in a device's memory or not of the size that it states.
+pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
+    let Pixels::Host(pixels) = &frame.pixels else {
+        return Err("the frame is in a device's memory, which is not read here".to_owned());
+    };
+    let (width, height) = (frame.meta.size.width, frame.meta.size.height);
+    let rgb = rgb(frame, pixels.as_ref())?;
+    let image = image::RgbImage::from_raw(width, height, rgb)
+        .ok_or("the frame is not of the size that it states")?;
+    let mut bytes = Cursor::new(Vec::new());
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, QUALITY);
+    image
+        .write_with_encoder(encoder)
+        .map_err(|error| format!("the frame can't be encoded: {error}"))?;
+    Ok(bytes.into_inner())
+}
+
+fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, String> {
+    let (width, height) = (frame.meta.size.width, frame.meta.size.height);
+    let row_bytes = 3 * width as usize;
+    let mut rgb = vec![0; row_bytes * height as usize];
+    let range = match frame.meta.colorimetry.range {
+        ColorRange::Limited => YuvRange::Limited,
+        ColorRange::Full => YuvRange::Full,
+    };
+    let matrix = match frame.meta.colorimetry.matrix {
+        ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
+        ColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
+    };
+    let stride = |plane: usize| pixels.plane(plane).stride as u32;
+    let [first, second, third] = [0, 1, 2].map(|plane| pixels.plane(plane).bytes);
+    let converted = match pixels.format() {
+        PixelFormat::I420 => {
+            let planes = YuvPlanarImage {
+                y_plane: first,
+                y_stride: stride(0),
+                u_plane: second,
+                u_stride: stride(1),
+                v_plane: third,
+                v_stride: stride(2),
+                width,
+                height,
+            };
+            yuv420_to_rgb(&planes, &mut rgb, row_bytes as u32, range, matrix)
+        }
+        PixelFormat::Nv12 => {
+            let planes = YuvBiPlanarImage {
+                y_plane: first,
+                y_stride: stride(0),
+                uv_plane: second,
+                uv_stride: stride(1),
+                width,
+                height,
+            };
+            let mode = YuvConversionMode::Balanced;
+            yuv_nv12_to_rgb(&planes, &mut rgb, row_bytes as u32, range, matrix, mode)
+        }
+        PixelFormat::Rgb => {
+            let rows = first.chunks(pixels.plane(0).stride.max(1));
+            for (to, from) in rgb.chunks_mut(row_bytes.max(1)).zip(rows) {
+                let from = from
+                    .get(..row_bytes)
+                    .ok_or("the frame's rows are too short")?;
+                to.copy_from_slice(from);
+            }
+            Ok(())
+        }
+    };
+    converted.map_err(|error| format!("the frame can't be converted: {error}"))?;
+    Ok(rgb)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, PlaneMut, Size};
+    use crate::media::still::OwnedPixels;
+
+    #[test]
+    fn a_painted_frame_keeps_its_colours() {
+        let size = Size::new(320, 240);
+        let pattern = Pattern::new(size, 3).expect("an ordinary pattern");
+        let mut pixels = OwnedPixels::new(PixelFormat::I420, size);
+        let planes = pixels.i420_mut();
+        pattern.paint(9, planes.map(|(bytes, stride)| PlaneMut { bytes, stride }));
+        let frame = Frame {
+            meta: FrameMeta {
+                frame_id: 0,
+                size,
+                colorimetry: Colorimetry::assumed(size),
+                pts: None,
+                arrival: Clock::system().now(),
+                captured_unix: Duration::ZERO,
+                clock: CaptureClock::Arrival,
+                ntp_ns: None,
+            },
+            pixels: Pixels::Host(Arc::new(pixels)),
+        };
+        let bytes = jpeg(&frame).expect("it is encoded");
+        let image = image::load_from_memory(&bytes).expect("a JPEG").into_rgb8();
+        assert_eq!(image.dimensions(), (320, 240));
+        for object in pattern.objects(9) {
+            let [y, u, v] = object.yuv.map(f64::from);
+            let (luma, u, v) = (1.164 * (y - 16.0), u - 128.0, v - 128.0);
+            let wanted = [
+                luma + 1.596 * v,
+                luma - 0.392 * u - 0.813 * v,
+                luma + 2.017 * u,
+            ];
+            let seen = image.get_pixel(object.bbox.x as u32, object.bbox.y as u32);
+            for (seen, wanted) in seen.0.into_iter().zip(wanted) {
+                assert!(
+                    (f64::from(seen) - wanted).abs() < 6.0,
+                    "{seen} is not {wanted}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What a processor tells of itself: figures for Prometheus, status and capabilities for the control socket.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::run::Processor;
+use super::source::Source;
+use crate::bus::LinkState;
+use crate::health::{Kind, Report, Sample};
+use crate::media::{Codec, Health, decoder_report};
+
+impl Processor {
+    /// What runs, and how it fares.
+    pub(super) fn status(&self) -> Value {
+        let outlet = self.shared.outlet.load();
+        let sources: Vec<Value> = self
+            .shared
+            .sources
+            .load()
+            .values()
+            .map(|source| serde_json::to_value(outlet.publisher.status(source)).unwrap_or_default())
+            .collect();
+        let refused: BTreeMap<_, _> = self
+            .settings()
+            .iter()
+            .flat_map(|settings| settings.sources.keys())
+            .filter_map(|id| Some((*id, outlet.refusal(*id)?)))
+            .collect();
+        let broker = match &*outlet.link.state_changes().borrow() {
+            LinkState::Connected { .. } => "connected".to_owned(),
+            LinkState::Disconnected {
+                reason: Some(reason),
+                ..
+            } => reason.to_string(),
+            LinkState::Disconnected { reason: None, .. } => "connecting".to_owned(),
+        };
+        let stuck: Vec<_> = self
+            .heartbeats
+            .stuck()
+            .into_iter()
+            .map(|stuck| stuck.stage)
+            .collect();
+        json!({
+            "role": "processor",
+            "version": env!("CARGO_PKG_VERSION"),
+            "instance_id": outlet.publisher.instance_id,
+            "session": outlet.publisher.session,
+            "detector": self.detector(),
+            "broker": broker,
+            "sources": sources,
+            "refused_sources": refused,
+            "stuck": stuck,
+        })
+    }
+}
+
+impl Processor {
+    /// One line: how many sources are live, and how fast they are analysed.
+    pub(super) fn summary(&self) -> String {
+        let sources = self.shared.sources.load();
+        let live = sources.values().filter(|source| is_live(source)).count();
+        let fps: f64 = sources
+            .values()
+            .map(|source| source.figures().fps_inferred)
+            .sum();
+        format!(
+            "{live} of {} sources live, {fps:.1} frames inferred a second",
+            sources.len()
+        )
+    }
+}
+
+fn is_live(source: &Source) -> bool {
+    source
+        .snapshot()
+        .is_some_and(|snapshot| snapshot.health == Health::Live)
+}
+
+impl Report for Processor {
+    fn samples(&self) -> Vec<Sample> {
+        let sources: Vec<_> = self.shared.sources.load().values().cloned().collect();
+        let outlet = self.shared.outlet.load();
+        let by_source = |name, help, kind, value: &dyn Fn(&Source) -> f64| -> Vec<Sample> {
+            let sample = |source: &Source| Sample {
+                name,
+                help,
+                kind,
+                labels: vec![("source_id", source.id.to_string())],
+                value: value(source),
+            };
+            sources.iter().map(|source| sample(source)).collect()
+        };
+        let reconnects = |source: &Source| {
+            source
+                .snapshot()
+                .map_or(0.0, |snapshot| snapshot.reconnects as f64)
+        };
+        let live = |source: &Source| f64::from(is_live(source));
+        let counters = outlet.link.figures();
+        let single = |name, help, kind, value: f64| Sample {
+            name,
+            help,
+            kind,
+            labels: Vec::new(),
+            value,
+        };
+        [
+            by_source("source_live", "1 while frames flow", Kind::Gauge, &live),
+            by_source(
+                "frames_decoded",
+                "Frames decoded",
+                Kind::Counter,
+                &|source| source.figures().decoded as f64,
+            ),
+            by_source(
+                "frames_inferred",
+                "Frames inferred",
+                Kind::Counter,
+                &|source| source.figures().inferred as f64,
+            ),
+            by_source(
+                "frames_dropped",
+                "Frames replaced by a newer one before they were inferred",
+                Kind::Counter,
+                &|source| source.figures().dropped as f64,
+            ),
+            by_source(
+                "source_reconnects",
+                "Sessions that ended and were tried again",
+                Kind::Counter,
+                &reconnects,
+            ),
+            vec![
+                single(
+                    "events_published",
+                    "Events handed to the broker",
+                    Kind::Counter,
+                    counters.published as f64,
+                ),
+                single(
+                    "events_dropped",
+                    "Events dropped while the broker was away or slow",
+                    Kind::Counter,
+                    counters.dropped as f64,
+                ),
+                single(
+                    "broker_connected",
+                    "1 while the broker is connected",
+                    Kind::Gauge,
+                    f64::from(counters.connected),
+                ),
+                single(
+                    "broker_reconnects",
+                    "Connections to the broker after the first",
+                    Kind::Counter,
+                    counters.reconnects as f64,
+                ),
+                single(
+                    "stages_stuck",
+                    "Stages without progress beyond their limit",
+                    Kind::Gauge,
+                    self.heartbeats.stuck().len() as f64,
+                ),
+            ],
+        ]
+        .concat()
+    }
+}
+
+/// What this build and this box can do.
+pub(super) fn capabilities() -> Value {
+    let decoders: BTreeMap<_, _> = [Codec::H264, Codec::H265]
+        .map(|codec| {
+            (
+                codec.name(),
+                decoder_report(codec)
+                    .into_iter()
+                    .map(|line| {
+                        let found = match line.probed {
+                            None => "not probed yet".to_owned(),
+                            Some(Ok(())) => "decodes".to_owned(),
+                            Some(Err(reason)) => reason,
+                        };
+                        json!({ "decoder": line.decoder, "found": found })
+                    })
+                    .collect::<Vec<_>>(),
+            )
+        })
+        .into();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "roles": ["processor"],
+        "backends": crate::detect::available_backends(),
+        "decoders": decoders,
+        "encodings": ["json", "postcard", "both"],
+    })
+}

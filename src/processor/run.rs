@@ -1,0 +1,443 @@
+//! A processor while it runs: what it is made of, how it changes, how it ends.
+//!
+//! Mailbox, sources, worker and link are made here and nowhere else. Frames and results never wait for what this file
+//! does: changes take a lock that the picture's way does not.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tracing::{error, info, warn};
+
+use super::change::{Change, needs_new_detector, needs_new_link, source_changes};
+use super::claims::watch_claims;
+use super::outlet::Outlet;
+use super::publish::Publisher;
+use super::source::{Source, confidence_floor};
+use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId};
+use crate::bus::{BusError, Link, LinkOptions, Role, Topics};
+use crate::config::{Settings, SourceSettings};
+use crate::control::Problem;
+use crate::detect::{DetectError, Inferred, Opened, Picture, Thresholds, Wanted, Worker};
+use crate::event::DetectionEvent;
+use crate::media::{self, MediaError, Runner, RunnerOptions, SourceCounters};
+
+/// Why a processor can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The model or its backend.
+    #[error(transparent)]
+    Detector(#[from] DetectError),
+    /// The broker's settings (not its absence).
+    #[error(transparent)]
+    Link(#[from] BusError),
+    /// GStreamer.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// No thread.
+    #[error("the system gives no thread: {0}; free memory or raise the limit of tasks")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Sees every inferred frame, as the detector saw it, with what is published of it. Called on the detection worker's
+/// thread, which waits.
+pub trait Observer: Send + Sync {
+    /// One picture and its event.
+    fn inferred(&self, picture: &Picture<'_>, event: &DetectionEvent);
+}
+
+/// A running processor.
+pub struct Processor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) heartbeats: Heartbeats,
+    runtime: Handle,
+    running: Mutex<Option<Running>>,
+}
+
+/// What the threads of a picture's way share.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) session: SessionId,
+    pub(super) sources: ArcSwap<BTreeMap<SourceId, Arc<Source>>>,
+    pub(super) outlet: ArcSwap<Outlet>,
+    mailbox: Arc<Mailbox<SourceId, Frame>>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+struct Running {
+    settings: Settings,
+    detector: DetectorFacts,
+    worker: Worker,
+    runners: BTreeMap<SourceId, Runner>,
+    /// Of every source that ever was: the numbers of its frames go on when it is restarted or comes back.
+    counters: BTreeMap<SourceId, Arc<SourceCounters>>,
+}
+
+/// Which detector runs.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct DetectorFacts {
+    model: String,
+    backend: String,
+    classes: usize,
+}
+
+impl Processor {
+    /// Loads the detector, then starts the link, the worker and every source. Needs no camera and no broker to be
+    /// there. Blocks while the model is loaded.
+    ///
+    /// # Errors
+    /// When the model can't be loaded, or the link's settings can't be used.
+    pub fn start(
+        settings: Settings,
+        runtime: Handle,
+        clock: Clock,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Arc<Self>, StartError> {
+        media::init()?;
+        let heartbeats = Heartbeats::new(clock.clone());
+        let opened = open_detector(&settings)?;
+        let session = SessionId::random();
+        let outlet = connect(&settings, &session, &runtime, &heartbeats)?;
+        let shared = Arc::new(Shared {
+            clock,
+            session,
+            sources: ArcSwap::default(),
+            outlet: ArcSwap::new(outlet.clone()),
+            mailbox: Arc::default(),
+            observer,
+        });
+        let detector = DetectorFacts::of(&opened);
+        let worker = {
+            let shared = shared.clone();
+            Worker::spawn(
+                opened,
+                shared.mailbox.clone(),
+                thresholds(&settings),
+                heartbeats.stage("detect", settings.processor.stage_limit),
+                move |result, picture| shared.publish(&result, picture),
+            )?
+        };
+        let processor = Arc::new(Self {
+            shared,
+            heartbeats,
+            runtime,
+            running: Mutex::new(None),
+        });
+        let mut running = Running {
+            settings,
+            detector,
+            worker,
+            runners: BTreeMap::new(),
+            counters: BTreeMap::new(),
+        };
+        for source in running.settings.sources.clone().into_values() {
+            processor.add(&mut running, source);
+        }
+        *processor.lock() = Some(running);
+        watch_claims(&processor, outlet, &processor.runtime);
+        Ok(processor)
+    }
+
+    /// Applies the difference between what runs and `new`; sources that did not change do not lose a frame. Blocks while
+    /// a new model is loaded, which happens beside the running one.
+    ///
+    /// # Errors
+    /// When the new model or the new link can't be used: nothing has changed then.
+    pub fn apply(self: &Arc<Self>, new: Settings) -> Result<BTreeMap<SourceId, Change>, Problem> {
+        let mut guard = self.lock();
+        let Some(running) = guard.as_mut() else {
+            return Err(problem("", "the processor is ending"));
+        };
+        let opened = needs_new_detector(&running.settings, &new)
+            .then(|| open_detector(&new))
+            .transpose()
+            .map_err(|err| problem("processor.model", err))?;
+        let outlet = needs_new_link(&running.settings, &new)
+            .then(|| connect(&new, &self.shared.session, &self.runtime, &self.heartbeats))
+            .transpose()
+            .map_err(|err| problem("mqtt", err))?;
+        let changes = source_changes(&running.settings, &new);
+        if let Some(opened) = opened {
+            running.detector = DetectorFacts::of(&opened);
+            info!(
+                model = running.detector.model,
+                backend = running.detector.backend,
+                "swapping the detector"
+            );
+            running.worker.swap(opened);
+        }
+        let old = std::mem::replace(&mut running.settings, new);
+        running.worker.set_thresholds(thresholds(&running.settings));
+        for (id, change) in &changes {
+            match change {
+                Change::Unchanged
+                    if old.processor.tracking == running.settings.processor.tracking => {}
+                Change::Unchanged | Change::Updated => self.update(running, *id),
+                Change::Restarted => {
+                    self.take_down(running, *id);
+                    self.add_again(running, *id);
+                }
+                Change::Added => self.add_again(running, *id),
+                Change::Removed => {
+                    self.take_down(running, *id);
+                    self.shared.outlet.load().clear(*id);
+                }
+            }
+        }
+        if let Some(outlet) = outlet {
+            self.replace_outlet(&old, running, outlet);
+        }
+        info!(?changes, "configuration applied");
+        Ok(changes)
+    }
+
+    /// Restarts one source's session; the others notice nothing.
+    pub fn restart(&self, id: SourceId) {
+        if let Some(runner) = self
+            .lock()
+            .as_ref()
+            .and_then(|running| running.runners.get(&id))
+        {
+            runner.restart();
+        }
+    }
+
+    /// Ends everything in the order of the data: sources, worker, link. Names what did not end within `limit`.
+    pub async fn stop(&self, limit: Duration) {
+        let Some(running) = self.lock().take() else {
+            return;
+        };
+        let outlet = self.shared.outlet.load_full();
+        let ended = tokio::task::spawn_blocking(move || {
+            // All sources are told before any is waited for.
+            let ending: Vec<_> = running
+                .runners
+                .into_values()
+                .map(|runner| std::thread::spawn(move || runner.stop(limit / 2)))
+                .collect();
+            for one in ending {
+                let _ = one.join();
+            }
+            running.worker.stop();
+        });
+        if ended.await.is_err() {
+            warn!("a source's end panicked");
+        }
+        if !outlet.link.stop(limit / 4).await {
+            warn!("the broker was not told of the stop in time");
+        }
+    }
+
+    /// Publishes every source's figures again.
+    pub(super) fn publish_figures(&self) {
+        let outlet = self.shared.outlet.load();
+        for source in self.shared.sources.load().values() {
+            outlet.status(source);
+        }
+    }
+
+    /// Stops sources that another processor has, and starts those that it has no longer.
+    pub(super) fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
+        let mut guard = self.lock();
+        let Some(running) = guard.as_mut() else {
+            return;
+        };
+        let ids: Vec<_> = running.settings.sources.keys().copied().collect();
+        for id in ids {
+            match (
+                outlet.refusal(id).is_some(),
+                running.runners.contains_key(&id),
+            ) {
+                (true, true) => self.take_down(running, id),
+                (false, false) => self.add_again(running, id),
+                _ => {}
+            }
+        }
+        drop(guard);
+        self.publish_figures();
+    }
+
+    pub(super) fn settings(&self) -> Option<Settings> {
+        self.lock().as_ref().map(|running| running.settings.clone())
+    }
+
+    pub(super) fn detector(&self) -> Option<DetectorFacts> {
+        self.lock().as_ref().map(|running| running.detector.clone())
+    }
+
+    fn add_again(&self, running: &mut Running, id: SourceId) {
+        if let Some(settings) = running.settings.sources.get(&id).cloned() {
+            self.add(running, settings);
+        }
+    }
+
+    fn add(&self, running: &mut Running, settings: SourceSettings) {
+        let (id, stream) = (settings.id, settings.stream.clone());
+        if self.shared.outlet.load().refusal(id).is_some() {
+            return;
+        }
+        let counters = running.counters.entry(id).or_default().clone();
+        let shared = Arc::downgrade(&self.shared);
+        let source = Arc::new(Source::new(
+            settings,
+            running.settings.processor.tracking,
+            counters.clone(),
+            self.shared.clock.clone(),
+            self.shared.mailbox.clone(),
+            Box::new(move |source| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.outlet.load().status(source);
+                }
+            }),
+        ));
+        self.shared.with_sources(|sources| {
+            sources.insert(id, source.clone());
+        });
+        self.shared.outlet.load().status(&source);
+        let processor = &running.settings.processor;
+        let options = RunnerOptions {
+            id,
+            heartbeats: self.heartbeats.clone(),
+            stage_limit: processor.stage_limit,
+            retry_first: processor.retry_first,
+            retry_longest: processor.retry_longest,
+            counters,
+        };
+        let clock = self.shared.clock.clone();
+        match Runner::spawn(options, move || media::open(id, &stream, &clock), source) {
+            Ok(runner) => {
+                running.runners.insert(id, runner);
+            }
+            Err(err) => {
+                error!(source_id = %id, %err, "no thread for this source; free memory or raise the limit of tasks")
+            }
+        }
+    }
+
+    fn update(&self, running: &Running, id: SourceId) {
+        let source = self.shared.sources.load().get(&id).cloned();
+        if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
+            source.update(settings.clone(), running.settings.processor.tracking);
+        }
+    }
+
+    fn take_down(&self, running: &mut Running, id: SourceId) {
+        const LIMIT: Duration = Duration::from_secs(3);
+        if let Some(runner) = running.runners.remove(&id) {
+            runner.stop(LIMIT);
+        }
+        let source = self.shared.with_sources(|sources| sources.remove(&id));
+        if let Some(source) = source {
+            source.forget();
+        }
+    }
+
+    fn replace_outlet(self: &Arc<Self>, old: &Settings, running: &Running, outlet: Arc<Outlet>) {
+        const LIMIT: Duration = Duration::from_secs(2);
+        let before = self.shared.outlet.swap(outlet.clone());
+        if old.mqtt.topic_root != running.settings.mqtt.topic_root {
+            for id in old.sources.keys() {
+                before.clear(*id);
+            }
+        }
+        self.runtime
+            .spawn(async move { before.link.stop(LIMIT).await });
+        watch_claims(self, outlet, &self.runtime);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// One result of the detection worker, on its thread: track, compose, publish.
+    fn publish(&self, result: &Inferred, picture: &Picture<'_>) {
+        let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
+            return;
+        };
+        let finding = source.analyse(result);
+        let outlet = self.outlet.load();
+        let event = outlet.publisher.event(result, finding, self.clock.now());
+        outlet.event(&event);
+        if let Some(observer) = &self.observer {
+            observer.inferred(picture, &event);
+        }
+    }
+
+    /// Changes the set of sources; those who read it go on with the old one meanwhile.
+    fn with_sources<T>(&self, change: impl Fn(&mut BTreeMap<SourceId, Arc<Source>>) -> T) -> T {
+        let mut outcome = None;
+        self.sources.rcu(|sources| {
+            let mut sources = BTreeMap::clone(sources);
+            outcome = Some(change(&mut sources));
+            sources
+        });
+        outcome.expect("invariant: rcu runs its function at least once")
+    }
+}
+
+impl DetectorFacts {
+    fn of(opened: &Opened) -> Self {
+        Self {
+            model: opened.model_id.to_string(),
+            backend: opened.backend.to_owned(),
+            classes: opened.labels.len(),
+        }
+    }
+}
+
+/// The source whose heartbeat has this name; `media` gives it.
+pub(super) fn source_of(stage: &str) -> Option<SourceId> {
+    stage.strip_prefix("source ")?.parse().ok().map(SourceId)
+}
+
+fn thresholds(settings: &Settings) -> Thresholds {
+    Thresholds {
+        confidence: confidence_floor(settings.sources.values(), settings.processor.tracking),
+        iou: settings.processor.iou,
+    }
+}
+
+fn open_detector(settings: &Settings) -> Result<Opened, DetectError> {
+    let store = crate::detect::ModelStore::new(settings.models_dirs.clone());
+    crate::detect::open(&Wanted::by(&settings.processor), &store)
+}
+
+fn connect(
+    settings: &Settings,
+    session: &SessionId,
+    runtime: &Handle,
+    heartbeats: &Heartbeats,
+) -> Result<Arc<Outlet>, BusError> {
+    let options = LinkOptions {
+        retry_first: settings.processor.retry_first,
+        retry_longest: settings.processor.retry_longest,
+        ..LinkOptions::new(
+            settings.mqtt.clone(),
+            Role::Processor,
+            &settings.instance_id,
+            session,
+        )
+    };
+    let heartbeat = heartbeats.stage("mqtt", settings.processor.stage_limit);
+    let publisher = Publisher {
+        instance_id: settings.instance_id.as_str().into(),
+        session: session.clone(),
+    };
+    Ok(Outlet::new(
+        Link::start(options, runtime, Some(heartbeat))?,
+        Topics::of(&settings.mqtt),
+        publisher,
+        settings.mqtt.encoding,
+    ))
+}
+
+fn problem(path: &str, message: impl std::fmt::Display) -> Problem {
+    Problem {
+        path: path.to_owned(),
+        message: message.to_string(),
+    }
+}

@@ -1,0 +1,318 @@
+//! What was heard, kept by source: the last status, the last event, and whose they are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::SourceId;
+use crate::bus::{Claims, Message, Topic, Topics};
+use crate::event::{
+    DecodeError, DetectionEvent, Presence, PresenceState, SourceState, SourceStatus,
+};
+
+/// All that was heard.
+#[derive(Debug, Default)]
+pub struct Board {
+    claims: Claims,
+    walls: BTreeMap<String, Presence>,
+    events: BTreeMap<SourceId, Heard>,
+    refused: u64,
+    last_refusal: Option<String>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    event: DetectionEvent,
+    at: Duration,
+}
+
+/// How a source stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// As its processor says.
+    Said(SourceState),
+    /// Its processor is gone: whatever it said is void.
+    NoProcessor,
+    /// Events come, and no status.
+    Unknown,
+}
+
+/// What there is to show of a source.
+#[derive(Debug)]
+pub struct SourceRow<'a> {
+    /// Which.
+    pub id: SourceId,
+    /// How it stands.
+    pub standing: Standing,
+    /// Its last status, void or not.
+    pub status: Option<&'a SourceStatus>,
+    /// Its last event.
+    pub event: Option<&'a DetectionEvent>,
+    /// How long ago that came.
+    pub age: Option<Duration>,
+}
+
+impl Board {
+    /// Takes in a message at the monotonic time `now`. One that can't be read is counted and changes nothing.
+    pub fn take(&mut self, topics: &Topics, message: &Message, now: Duration) {
+        if let Err(error) = self.try_take(topics, message, now) {
+            self.refused += 1;
+            self.last_refusal = Some(format!("{}: {error}", message.topic));
+        }
+    }
+
+    fn try_take(
+        &mut self,
+        topics: &Topics,
+        message: &Message,
+        now: Duration,
+    ) -> Result<(), DecodeError> {
+        let payload = &message.payload[..];
+        match topics.parse(&message.topic) {
+            Some(Topic::Detections(source)) => {
+                let event = DetectionEvent::from_json(payload)?;
+                self.events.insert(source, Heard { event, at: now });
+            }
+            Some(Topic::DetectionsPostcard(source)) => {
+                let event = DetectionEvent::from_postcard(payload)?;
+                self.events.insert(source, Heard { event, at: now });
+            }
+            Some(Topic::Wall(instance_id)) => {
+                if payload.is_empty() {
+                    self.walls.remove(&instance_id);
+                } else {
+                    self.walls
+                        .insert(instance_id, Presence::from_json(payload)?);
+                }
+            }
+            Some(Topic::Processor(_) | Topic::Source(_)) => {
+                self.claims.take(topics, message)?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Presence of each processor, by instance id.
+    pub fn processors(&self) -> &BTreeMap<String, Presence> {
+        self.claims.processors()
+    }
+
+    /// Presence of each wall, by instance id.
+    pub fn walls(&self) -> &BTreeMap<String, Presence> {
+        &self.walls
+    }
+
+    /// Messages that could not be read, and what was wrong with the last one.
+    pub fn refused(&self) -> (u64, Option<&str>) {
+        (self.refused, self.last_refusal.as_deref())
+    }
+
+    /// Every source that was heard of, in order.
+    pub fn rows(&self, now: Duration) -> Vec<SourceRow<'_>> {
+        let mut ids: Vec<SourceId> = self
+            .claims
+            .sources()
+            .keys()
+            .chain(self.events.keys())
+            .copied()
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter()
+            .map(|id| {
+                let status = self.claims.sources().get(&id);
+                let heard = self.events.get(&id);
+                SourceRow {
+                    id,
+                    standing: status.map_or(Standing::Unknown, |status| self.standing(status)),
+                    status,
+                    event: heard.map(|heard| &heard.event),
+                    age: heard.map(|heard| now.saturating_sub(heard.at)),
+                }
+            })
+            .collect()
+    }
+
+    /// A status is void unless its processor is online with the session that it names.
+    fn standing(&self, status: &SourceStatus) -> Standing {
+        let online = self
+            .claims
+            .processors()
+            .get(&*status.instance_id)
+            .is_some_and(|presence| {
+                presence.state == PresenceState::Online && presence.session == status.session
+            });
+        if online {
+            Standing::Said(status.state)
+        } else {
+            Standing::NoProcessor
+        }
+    }
+}
+
+impl Standing {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Said(state) => state.as_str(),
+            Self::NoProcessor => "no processor",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::base::SessionId;
+    use crate::event::{DetectedObject, SourceFigures, SourceReason};
+
+    pub(in crate::watch) fn topics() -> Topics {
+        Topics::new("nvr", "nvr/detections")
+    }
+
+    fn message(topic: String, payload: Vec<u8>) -> Message {
+        Message {
+            topic,
+            payload,
+            retained: false,
+        }
+    }
+
+    pub(in crate::watch) fn presence(state: PresenceState, session: &str) -> Message {
+        let topic = topics()
+            .presence(crate::bus::Role::Processor, "box")
+            .expect("it has one");
+        let presence = Presence {
+            since: "2025-10-25T10:30:00Z".parse().expect("a time"),
+            version: "0.1.0".to_owned(),
+            ..Presence::now(state, &SessionId(session.to_owned()))
+        };
+        message(topic, presence.to_json())
+    }
+
+    pub(in crate::watch) fn status(id: u32, state: SourceState, session: &str) -> Message {
+        let status = SourceStatus {
+            source_id: SourceId(id),
+            instance_id: "box".into(),
+            session: SessionId(session.to_owned()),
+            state,
+            since: "2025-10-25T10:30:00Z".parse().expect("a time"),
+            reason: (state == SourceState::Failed).then(|| SourceReason {
+                code: "unauthorized".to_owned(),
+                message: "camera 1 answers 401".to_owned(),
+            }),
+            uri: "rtsp://a/1".to_owned(),
+            figures: SourceFigures {
+                width: Some(1280),
+                height: Some(720),
+                codec: Some("h264".to_owned()),
+                ..SourceFigures::default()
+            },
+        };
+        message(topics().source(SourceId(id)), status.to_json())
+    }
+
+    pub(in crate::watch) fn event(id: u32, classes: &[&str]) -> Message {
+        let event = DetectionEvent {
+            source_id: SourceId(id),
+            frame_id: 1,
+            timestamp: "2025-10-25T10:30:00Z".parse().expect("a time"),
+            model_id: "scripted".into(),
+            inference_time_ms: 1.0,
+            detections: classes
+                .iter()
+                .map(|class_name| DetectedObject {
+                    class_name: (*class_name).into(),
+                    confidence: 0.5,
+                    bbox: crate::base::BBox::from_corners(0.0, 0.0, 1.0, 1.0),
+                    tracker_id: None,
+                })
+                .collect(),
+            fps: Some(25.34),
+            latency_ms: Some(120.46),
+            instance_id: None,
+            frame_width: None,
+            frame_height: None,
+            ntp_ns: None,
+            clock: None,
+        };
+        message(topics().detections(SourceId(id)), event.to_json())
+    }
+
+    pub(in crate::watch) fn board(messages: &[Message]) -> Board {
+        let mut board = Board::default();
+        for message in messages {
+            board.take(&topics(), message, Duration::from_secs(1));
+        }
+        board
+    }
+
+    fn standings(board: &Board) -> Vec<(u32, Standing)> {
+        board
+            .rows(Duration::from_secs(1))
+            .iter()
+            .map(|row| (row.id.0, row.standing))
+            .collect()
+    }
+
+    #[test]
+    fn a_source_is_as_its_processor_says_while_that_is_online() {
+        let heard = [
+            presence(PresenceState::Online, "s1"),
+            status(1, SourceState::Live, "s1"),
+            status(0, SourceState::Stalled, "s1"),
+            status(2, SourceState::Live, "old"),
+            event(7, &[]),
+        ];
+        assert_eq!(
+            standings(&board(&heard)),
+            [
+                (0, Standing::Said(SourceState::Stalled)),
+                (1, Standing::Said(SourceState::Live)),
+                (2, Standing::NoProcessor),
+                (7, Standing::Unknown),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dead_processor_voids_its_statuses() {
+        let mut board = board(&[
+            presence(PresenceState::Online, "s1"),
+            status(1, SourceState::Live, "s1"),
+        ]);
+        board.take(
+            &topics(),
+            &presence(PresenceState::Offline, "s1"),
+            Duration::ZERO,
+        );
+        assert_eq!(standings(&board), [(1, Standing::NoProcessor)]);
+    }
+
+    #[test]
+    fn malformed_messages_are_counted_and_end_nothing() {
+        let mut board = board(&[event(0, &["person"])]);
+        let malformed = message(topics().detections(SourceId(0)), b"{".to_vec());
+        board.take(&topics(), &malformed, Duration::from_secs(2));
+        let (refused, last) = board.refused();
+        assert_eq!(refused, 1);
+        assert!(last.is_some_and(|last| last.starts_with("nvr/detections/0: payload does not")));
+        let row = &board.rows(Duration::from_secs(4))[0];
+        assert_eq!(row.age, Some(Duration::from_secs(3)), "the good one stays");
+    }
+
+    #[test]
+    fn an_event_in_postcard_is_as_good() {
+        let json = event(3, &["car"]);
+        let postcard = DetectionEvent::from_json(&json.payload)
+            .expect("own JSON is good")
+            .to_postcard();
+        let board = board(&[message(topics().detections_postcard(SourceId(3)), postcard)]);
+        let rows = board.rows(Duration::from_secs(1));
+        assert_eq!(
+            rows[0].event.map(DetectionEvent::summary).as_deref(),
+            Some("1 car")
+        );
+    }
+}

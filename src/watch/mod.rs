@@ -1,0 +1,158 @@
+//! What is on the broker, for a person: processors, sources, and what is seen right now.
+//!
+//! A subscriber like any other: it knows what the protocol tells and nothing else. `board` keeps what was heard, `lines`
+//! and `screen` show it. One task listens; a reader too slow for the broker loses events and says how many.
+
+mod board;
+mod lines;
+mod screen;
+
+use std::time::Duration;
+
+pub use board::{Board, SourceRow, Standing};
+pub use lines::{LineFormat, lines};
+pub use screen::draw;
+
+use crate::base::{Clock, SessionId};
+use crate::bus::{BusError, Delivery, Link, LinkOptions, LinkState, Role, Subscription, Topics};
+use crate::config::MqttSettings;
+
+/// How often a line a source is written.
+const LINE_PERIOD: Duration = Duration::from_secs(1);
+
+/// How often the screen is drawn: ages and rates are worth no more.
+const SCREEN_PERIOD: Duration = Duration::from_millis(250);
+
+/// How long the farewell to the broker may take.
+const STOP_LIMIT: Duration = Duration::from_millis(500);
+
+/// A link that listens, and what was heard on it.
+#[derive(Debug)]
+pub struct Watcher {
+    link: Link,
+    statuses: Subscription,
+    events: Subscription,
+    topics: Topics,
+    clock: Clock,
+    board: Board,
+    broker: String,
+}
+
+impl Watcher {
+    /// Listens to the broker of `settings`, which need not be there yet. To be called on a runtime.
+    ///
+    /// # Errors
+    /// When the TLS files of the settings can't be used.
+    pub fn new(settings: MqttSettings) -> Result<Self, BusError> {
+        let topics = Topics::of(&settings);
+        let broker = format!("{}:{}", settings.host, settings.port);
+        let options = LinkOptions::new(settings, Role::Watch, "", &SessionId::random());
+        let link = Link::start(options, &tokio::runtime::Handle::current(), None)?;
+        let statuses = link.subscribe(
+            [
+                topics.all_processors(),
+                topics.all_walls(),
+                topics.all_sources(),
+            ],
+            Delivery::AtLeastOnce,
+        );
+        let events = link.subscribe(
+            [topics.all_detections(), topics.all_detections_postcard()],
+            Delivery::AtMostOnce,
+        );
+        Ok(Self {
+            link,
+            statuses,
+            events,
+            topics,
+            clock: Clock::system(),
+            board: Board::default(),
+            broker,
+        })
+    }
+
+    /// Writes a line a second for each source until `end` is ready, and one when the broker comes or goes.
+    pub async fn write_lines(
+        mut self,
+        format: LineFormat,
+        end: impl Future<Output = ()>,
+        mut write: impl FnMut(&str),
+    ) {
+        let mut end = std::pin::pin!(end);
+        let mut period = tokio::time::interval(LINE_PERIOD);
+        let mut told = None;
+        loop {
+            tokio::select! {
+                () = self.listen() => {}
+                _ = period.tick() => {
+                    let news = self.connection();
+                    if told.as_ref() != Some(&news) {
+                        write(&lines::connection(&self.broker, news.as_deref(), format));
+                        told = Some(news);
+                    }
+                    if told == Some(None) {
+                        for line in lines(&self.board, self.clock.now(), format) {
+                            write(&line);
+                        }
+                    }
+                }
+                () = &mut end => break,
+            }
+        }
+        self.link.stop(STOP_LIMIT).await;
+    }
+
+    /// Draws on the terminal until a key that ends it is pressed, or `end` is ready.
+    ///
+    /// # Errors
+    /// When the terminal can't be used.
+    pub async fn show(mut self, end: impl Future<Output = ()>) -> std::io::Result<()> {
+        let mut terminal = ratatui::try_init()?;
+        let mut quit = screen::quit_key();
+        let mut end = std::pin::pin!(end);
+        let mut period = tokio::time::interval(SCREEN_PERIOD);
+        let drawn = loop {
+            tokio::select! {
+                () = self.listen() => {}
+                _ = period.tick() => {
+                    let trouble = self.connection();
+                    let now = self.clock.now();
+                    let header = screen::Header { broker: &self.broker, trouble: trouble.as_deref() };
+                    if let Err(error) = terminal.draw(|frame| draw(frame, &header, &self.board, now)) {
+                        break Err(error);
+                    }
+                }
+                _ = &mut quit => break Ok(()),
+                () = &mut end => break Ok(()),
+            }
+        };
+        ratatui::restore();
+        self.link.stop(STOP_LIMIT).await;
+        drawn
+    }
+
+    /// Takes in one message.
+    async fn listen(&mut self) {
+        let message = tokio::select! {
+            message = self.statuses.recv() => message,
+            message = self.events.recv() => message,
+        };
+        match message {
+            Some(message) => self.board.take(&self.topics, &message, self.clock.now()),
+            // The link has ended: there is nothing more to hear.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Why there is no connection; nothing where there is one.
+    fn connection(&self) -> Option<String> {
+        match &*self.link.state_changes().borrow() {
+            LinkState::Connected { .. } => None,
+            LinkState::Disconnected { reason: None, .. } => Some("connecting".to_owned()),
+            LinkState::Disconnected {
+                reason: Some(reason),
+                ..
+            } => Some(reason.to_string()),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Tests that need a process of their own: the test binary calls itself for one ignored test.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// Set for a test that has been called by [`alone`].
+const CALLED: &str = "NVR_TEST_ALONE";
+
+/// Runs the ignored test `name` (with its module) in a process of its own, and gives what it printed.
+pub(crate) fn alone<'a>(
+    name: &str,
+    environment: impl IntoIterator<Item = (&'a str, &'a OsStr)>,
+) -> String {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", name, "--ignored", "--nocapture"])
+        .env(CALLED, "1")
+        .envs(environment)
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && told.contains("1 passed"),
+        "{told}"
+    );
+    told
+}
+
+/// Whether the present test was called by [`alone`]. It has to do nothing otherwise: `--include-ignored` runs everything in
+/// one process.
+pub(crate) fn is_alone() -> bool {
+    std::env::var_os(CALLED).is_some()
+}

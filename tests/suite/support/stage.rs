@@ -1,0 +1,136 @@
+//! A whole set-up: broker, cameras, a processor as a child process, and somebody who reads what is published.
+
+use std::time::{Duration, Instant};
+
+use nvr::config::TestPattern;
+use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
+use serde_json::Value;
+
+use super::broker::{Broker, Kind};
+use super::process::{Running, nvr};
+use super::wait::{SOON, until};
+
+/// A small pattern, cheap to encode: 320×240 at 10 frames a second.
+pub(crate) const PATTERN: TestPattern = TestPattern {
+    size: nvr::base::Size::new(320, 240),
+    fps: 10.0,
+    objects: 2,
+};
+
+/// Cameras that show the small pattern.
+pub(crate) fn pattern_cameras(count: usize) -> TestcamOptions {
+    TestcamOptions {
+        cameras: vec![CameraOptions::new(Feed::Pattern(PATTERN)); count],
+        ..TestcamOptions::default()
+    }
+}
+
+/// Everything that a processor's test needs.
+pub(crate) struct Stage {
+    pub(crate) broker: Broker,
+    pub(crate) cameras: Testcam,
+    pub(crate) reader: Running,
+    pub(crate) processor: Running,
+}
+
+/// `nvr processor` on the cameras' streams, with waits as short as tests want them.
+pub(crate) fn arguments(broker: &Broker, cameras: &Testcam) -> Vec<String> {
+    let mut arguments = vec![
+        "processor".to_owned(),
+        "--mqtt-port".to_owned(),
+        broker.port().to_string(),
+        "--instance-id".to_owned(),
+        format!("box-{}", broker.port()),
+        "--backend".to_owned(),
+        "scripted".to_owned(),
+        "--stall-limit".to_owned(),
+        "2s".to_owned(),
+        "--start-limit".to_owned(),
+        "8s".to_owned(),
+    ];
+    for id in 0..cameras.cameras() {
+        arguments.push("--source".to_owned());
+        arguments.push(format!("{id}={}", cameras.url(id)));
+    }
+    arguments
+}
+
+/// Starts `nvr` with these arguments.
+pub(crate) fn processor<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Running {
+    let mut command = nvr();
+    command.args(arguments);
+    Running::start(command)
+}
+
+impl Stage {
+    /// A mosquitto, `count` pattern cameras and a processor on all of them.
+    pub(crate) fn start(count: usize, extra: &[&str]) -> Self {
+        Self::with(Kind::Mosquitto, &pattern_cameras(count), extra)
+    }
+
+    /// The same with a broker and cameras of one's choice.
+    pub(crate) fn with(kind: Kind, cameras: &TestcamOptions, extra: &[&str]) -> Self {
+        let broker = Broker::start(kind);
+        let cameras = Testcam::start(cameras).expect("cameras start");
+        let reader = broker.observe("nvr/#");
+        let arguments = arguments(&broker, &cameras);
+        let processor = processor(arguments.iter().map(String::as_str).chain(extra.iter().copied()));
+        Self {
+            broker,
+            cameras,
+            reader,
+            processor,
+        }
+    }
+
+    /// All documents that were published on `topic` so far, in order.
+    pub(crate) fn published(&self, topic: &str) -> Vec<Value> {
+        documents(&self.reader, topic)
+    }
+
+    /// Waits for a document on `topic`.
+    pub(crate) fn wait_for(&self, topic: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        until(what, SOON * 2, || self.published(topic).into_iter().find(|value| wanted(value)))
+    }
+
+    /// Waits for a status of source `id` whose state is `state`, and gives it.
+    pub(crate) fn status(&self, id: u32, state: &str) -> Value {
+        let what = format!("source {id} becomes {state}");
+        self.wait_for(&format!("nvr/sources/{id}"), &what, |status| status["state"] == state)
+    }
+
+    /// Waits for `count` more events of source `id`, and gives them.
+    pub(crate) fn events(&self, id: u32, count: usize) -> Vec<Value> {
+        let topic = format!("nvr/detections/{id}");
+        let before = self.published(&topic).len();
+        until(&format!("{count} events of source {id}"), SOON * 2, || {
+            let events = self.published(&topic);
+            (events.len() >= before + count).then(|| events[before..].to_vec())
+        })
+    }
+
+    /// Events of source `id` a second, over `window`.
+    pub(crate) fn rate(&self, id: u32, window: Duration) -> f64 {
+        let topic = format!("nvr/detections/{id}");
+        let (before, start) = (self.published(&topic).len(), Instant::now());
+        until("the window is over", window * 2, || (start.elapsed() >= window).then_some(()));
+        (self.published(&topic).len() - before) as f64 / start.elapsed().as_secs_f64()
+    }
+
+    /// Waits for a line of the processor's log.
+    pub(crate) fn logged(&self, words: &str) -> String {
+        self.processor.err().find(words, SOON * 2, |line| line.contains(words))
+    }
+}
+
+/// What `reader` saw on `topic`.
+pub(crate) fn documents(reader: &Running, topic: &str) -> Vec<Value> {
+    let parse = |line: &String| {
+        let mut parts = line.splitn(3, ' ');
+        if parts.next()? != topic {
+            return None;
+        }
+        serde_json::from_str(parts.nth(1)?).ok()
+    };
+    reader.out().all().iter().filter_map(parse).collect()
+}
