@@ -27,6 +27,9 @@ sha256_of() { sha256sum "$1" | cut -d' ' -f1; }
 # is_file_with SHA256 FILE
 is_file_with() { [ -f "$2" ] && [ "$(sha256_of "$2")" = "$1" ]; }
 
+# no_newer VERSION THAN: whether a dotted version is at most another.
+no_newer() { printf '%s\n' "$1" "$2" | sort -V -C; }
+
 # expect SHA256 FILE WHERE-FROM: refuses a fetched file that is not the one that was tested.
 expect() {
     local found

@@ -25,6 +25,6 @@ choose_rust() {
     cross_cargo=/usr/bin/cargo
     wanted_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$repo/Cargo.toml")
     found=$($RUSTC --version | cut -d' ' -f2)
-    [ "$(printf '%s\n' "$wanted_rust" "$found" | sort -V | head -1)" = "$wanted_rust" ] ||
+    no_newer "$wanted_rust" "$found" ||
         die "Debian's Rust $found is too old: $wanted_rust or newer is needed" "Let rustup reach its server, or update Debian's rustc-web."
 }

@@ -56,7 +56,7 @@ check_rust() {
     have cargo || die "cargo is not on the PATH: Rust $wanted or newer is needed" \
         "Install it with rustup (https://rustup.rs), open a new shell and run \`make setup\` again."
     found=$(rustc --version | cut -d' ' -f2)
-    [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -1)" = "$wanted" ] ||
+    no_newer "$wanted" "$found" ||
         die "Rust $found is too old: $wanted or newer is needed" "Run \`rustup update stable\`, then \`make setup\` again."
 }
 
