@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use super::outbox::Outbox;
 use super::session::Session;
@@ -124,8 +125,10 @@ pub(super) struct Shared {
     pub(super) stop_deadline: Mutex<Option<Instant>>,
     pub(super) session: SessionId,
     pub(super) began: Presence,
+    /// Not the task's own: a task that dies takes what it owns along, and nobody would miss its beats.
+    pub(super) heartbeat: Option<Heartbeat>,
     event_qos: QoS,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: Mutex<Option<JoinHandle<bool>>>,
 }
 
 #[derive(Debug, Default)]
@@ -182,6 +185,7 @@ impl Link {
             stop_deadline: Mutex::new(None),
             session: options.session.clone(),
             began,
+            heartbeat,
             event_qos: match options.mqtt.qos {
                 0 => QoS::AtMostOnce,
                 1 => QoS::AtLeastOnce,
@@ -195,7 +199,7 @@ impl Link {
             broker: format!("{}:{}", options.mqtt.host, options.mqtt.port),
             client_id,
             backoff: Backoff::new(options.retry_first, options.retry_longest),
-            heartbeat,
+            cut_off: false,
         };
         *lock(&shared.task) = Some(runtime.spawn(session.run()));
         Ok(Self {
@@ -228,8 +232,17 @@ impl Link {
     }
 
     /// Publishes the value of a retained topic that is ours, now and again at every connection, until it is replaced or
-    /// cleared. Never waits. An empty payload is [`Link::clear`].
+    /// cleared. Never waits. An empty payload is [`Link::clear`]. What no broker would take, a payload over 1 MiB or a
+    /// topic with wildcards, is refused with an error in the log.
     pub fn retain(&self, topic: &str, payload: Vec<u8>) {
+        if payload.len() > PAYLOAD_LIMIT_BYTES || !rumqttc::valid_topic(topic) {
+            error!(
+                topic,
+                bytes = payload.len(),
+                "a retained message is refused: too large, or no topic"
+            );
+            return;
+        }
         let mut outbox = self.shared.outbox();
         outbox.retain(topic, payload);
         outbox.flush(&self.shared.client);
@@ -247,7 +260,13 @@ impl Link {
         filters: impl IntoIterator<Item = impl Into<String>>,
         delivery: Delivery,
     ) -> Subscription {
-        let filters = filters.into_iter().map(Into::into).collect();
+        let (filters, invalid): (Vec<String>, Vec<String>) = filters
+            .into_iter()
+            .map(Into::into)
+            .partition(|filter| rumqttc::valid_filter(filter));
+        if !invalid.is_empty() {
+            error!(?invalid, "a subscription is refused: no topic filter");
+        }
         let mut outbox = self.shared.outbox();
         let subscription = outbox.subscribe(filters, delivery, MESSAGE_QUEUE);
         outbox.flush(&self.shared.client);
@@ -288,7 +307,7 @@ impl Link {
         };
         // The task keeps the deadline itself; the margin is for the one that hangs all the same.
         match tokio::time::timeout(limit + Duration::from_millis(500), &mut task).await {
-            Ok(ended) => ended.is_ok(),
+            Ok(ended) => ended.unwrap_or(false),
             Err(_) => {
                 task.abort();
                 false

@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::error::classify;
 use super::link::{CONNECT_LIMIT, LinkState, Shared, lock};
-use crate::base::{Backoff, Heartbeat};
+use crate::base::Backoff;
 use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};
 
 /// A connection that lasted this long was a good one: the next wait is a first one again. Shorter ones are those of two
@@ -29,11 +29,13 @@ pub(super) struct Session {
     pub(super) broker: String,
     pub(super) client_id: String,
     pub(super) backoff: Backoff,
-    pub(super) heartbeat: Option<Heartbeat>,
+    /// Whether the leave-taking took too long.
+    pub(super) cut_off: bool,
 }
 
 impl Session {
-    pub(super) async fn run(mut self) {
+    /// Runs until the stop; false where the broker could not be told of it in time.
+    pub(super) async fn run(mut self) -> bool {
         let mut connections: u64 = 0;
         let mut told = String::new();
         while !self.shared.stop.is_cancelled() {
@@ -63,6 +65,9 @@ impl Session {
             }
         }
         self.mark_disconnected(None);
+        // Had the task died instead, the silence of its heartbeat would tell.
+        self.idle();
+        !self.cut_off
     }
 
     /// One attempt, which the library limits in time; nothing where a stop came first.
@@ -102,6 +107,7 @@ impl Session {
                 Some(Err(error)) => return Some(error),
                 None => {
                     warn!(broker = %self.broker, "MQTT connection cut off: the broker did not take our leave in time");
+                    self.cut_off = true;
                     return None;
                 }
             }
@@ -189,9 +195,7 @@ impl Session {
             warn!(%reason, attempt, wait_ms, "no connection to the MQTT broker");
             *told = reason;
         }
-        if let Some(heartbeat) = &self.heartbeat {
-            heartbeat.idle();
-        }
+        self.idle();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = self.shared.stop.cancelled() => {}
@@ -226,8 +230,14 @@ impl Session {
     }
 
     fn beat(&self) {
-        if let Some(heartbeat) = &self.heartbeat {
+        if let Some(heartbeat) = &self.shared.heartbeat {
             heartbeat.beat();
+        }
+    }
+
+    fn idle(&self) {
+        if let Some(heartbeat) = &self.shared.heartbeat {
+            heartbeat.idle();
         }
     }
 }

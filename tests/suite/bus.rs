@@ -354,7 +354,8 @@ fn a_stop_keeps_its_deadline_behind_a_cut_cable(kind: Kind) {
     connected(&link);
     cable.cut();
     let started = std::time::Instant::now();
-    runtime.block_on(link.stop(Duration::from_millis(300)));
+    let told = runtime.block_on(link.stop(Duration::from_millis(300)));
+    assert!(!told, "nobody heard it");
     assert!(started.elapsed() < Duration::from_secs(2));
     assert!(!link.figures().connected);
 }
@@ -511,6 +512,24 @@ fn a_persistent_broker_keeps_what_is_retained_over_a_restart() {
     observer
         .out()
         .find("the newer status", SOON, |line| line.ends_with(" newer"));
+}
+
+#[test]
+fn what_no_broker_takes_is_refused_and_holds_nothing_up() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let runtime = runtime();
+    let link = start(&runtime, impatient(settings(broker.port())));
+    link.retain("nvr/a", vec![b'x'; 1024 * 1024 + 1]);
+    link.retain("nvr/#", b"x".to_vec());
+    let _invalid = link.subscribe(["nvr/#/x"], Delivery::AtLeastOnce);
+    assert!(!link.publish_event("nvr/detections/0", vec![b'x'; 1024 * 1024 + 1]));
+    link.retain("nvr/z", b"good".to_vec());
+    connected(&link);
+    let observer = observed(&broker, "nvr/#");
+    observer
+        .out()
+        .find("the good one", SOON, |line| line == "nvr/z 1 good");
+    assert_eq!(link.figures().reconnects, 0);
 }
 
 #[test]
