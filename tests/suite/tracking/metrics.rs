@@ -1,5 +1,5 @@
 //! How well published identities agree with the truth: IDF1 (Ristani et al. 2016), and the CLEAR MOT counts (Bernardin and
-//! Stiefelhagen 2008).
+//! Stiefelhagen 2008). On the annotated footage IDF1 and switches agree with py-motmetrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
