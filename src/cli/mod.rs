@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigProblems;
-use crate::processor::StartError;
+use crate::processor::{RunError, StartError};
 
 /// Cameras to detections on MQTT.
 #[derive(Debug, Parser)]
@@ -104,15 +104,25 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(err) => {
-            let is_config = err
-                .chain()
-                .any(|cause| cause.is::<ConfigProblems>() || cause.is::<StartError>());
+            let is_config = err.chain().any(is_of_settings);
             for line in format!("{err:#}").lines() {
                 out::error(format_args!("error: {line}"));
             }
             ExitCode::from(if is_config { 2 } else { 1 })
         }
     }
+}
+
+/// Whether other settings would have helped: the exit code then tells a supervisor that starting again will not.
+fn is_of_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let start = match cause.downcast_ref() {
+        Some(RunError::Page(_)) => return true,
+        Some(RunError::Start(start)) => Some(start),
+        Some(RunError::Signals(_)) => None,
+        None => cause.downcast_ref(),
+    };
+    cause.is::<ConfigProblems>()
+        || matches!(start, Some(StartError::Detector(_) | StartError::Link(_)))
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ use crate::base::{SourceId, models_dirs};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+/// A source that waits for a silent camera proves its life every 5 s, as does the link between two attempts: with a limit
+/// below twice that, what only waits would be called stuck.
+const LEAST_STAGE_LIMIT: Duration = Duration::from_secs(12);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a check knows beside the value, and where it tells what it finds.
@@ -182,7 +185,11 @@ impl Checker<'_> {
                 raw.scripted_delay,
                 Duration::ZERO..=60 * SECOND,
             ),
-            stage_limit: self.span("processor.stage_limit", raw.stage_limit, SECOND..=HOUR),
+            stage_limit: self.span(
+                "processor.stage_limit",
+                raw.stage_limit,
+                LEAST_STAGE_LIMIT..=HOUR,
+            ),
             retry_first: self.span(
                 "processor.retry_first",
                 raw.retry_first,

@@ -22,7 +22,8 @@ pub fn socket_path(dir: &Path, role: &str, instance_id: &str) -> PathBuf {
     dir.join(format!("{role}-{instance_id}.sock"))
 }
 
-/// The sockets that are there; all of `role`, or of one instance only.
+/// The sockets at which somebody answers; all of `role`, or of one instance only. A killed process leaves one behind at
+/// which nobody does.
 pub fn find(role: &str, instance_id: Option<&str>) -> Vec<PathBuf> {
     let prefix = format!("{role}-");
     let mut found: Vec<PathBuf> = candidates()
@@ -37,6 +38,7 @@ pub fn find(role: &str, instance_id: Option<&str>) -> Vec<PathBuf> {
                 .and_then(|name| name.strip_prefix(&prefix))
                 .is_some_and(|instance| instance_id.is_none_or(|wanted| wanted == instance))
         })
+        .filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok())
         .collect();
     found.sort();
     found

@@ -15,7 +15,11 @@ use crate::support::wait::{SOON, until};
 /// Whether source `id` delivers what its camera shows, within what scheduling on a busy machine costs.
 fn keeps_its_rate(stage: &Stage, id: u32) {
     let rate = stage.rate(id, Duration::from_secs(4));
-    assert!(rate >= PATTERN.fps * 0.9, "source {id}: {rate} of {} events a second", PATTERN.fps);
+    assert!(
+        rate >= PATTERN.fps * 0.9,
+        "source {id}: {rate} of {} events a second",
+        PATTERN.fps
+    );
 }
 
 #[test]
@@ -52,13 +56,28 @@ fn a_camera_server_that_is_killed_and_restarted_is_found_again() {
     let mut stage = Stage::start(2, &[]);
     stage.events(0, 3);
     let port = stage.cameras.port();
-    let gone = std::mem::replace(&mut stage.cameras, Testcam::start(&pattern_cameras(0)).expect("a server"));
+    let gone = std::mem::replace(
+        &mut stage.cameras,
+        Testcam::start(&pattern_cameras(0)).expect("a server"),
+    );
     gone.stop();
-    let failed = stage.status(0, "failed");
-    assert_eq!(failed["reason"]["code"], "unreachable", "{failed}");
-    assert!(failed["reason"]["message"].as_str().is_some_and(|message| message.contains(&port.to_string())), "{failed}");
+    // The first word is of the session that ended, the next one of the attempt to begin another.
+    let failed = stage.wait_for("nvr/sources/0", "the server's absence", |status| {
+        status["reason"]["code"] == "unreachable"
+    });
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert!(
+        failed["reason"]["message"]
+            .as_str()
+            .is_some_and(|message| message.contains(&port.to_string())),
+        "{failed}"
+    );
     stage.logged("unreachable");
-    stage.cameras = Testcam::start(&TestcamOptions { port, ..pattern_cameras(2) }).expect("the server is back");
+    stage.cameras = Testcam::start(&TestcamOptions {
+        port,
+        ..pattern_cameras(2)
+    })
+    .expect("the server is back");
     stage.events(0, 5);
     stage.events(1, 5);
 }
@@ -68,10 +87,13 @@ fn garbage_on_the_rtsp_port_is_called_by_its_name() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || {
+        // Kept open: whoever hangs up is merely gone.
+        let mut open = Vec::new();
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 512];
             let _ = stream.read(&mut request);
-            let _ = stream.write_all(&[0xa7; 4096]);
+            let _ = stream.write_all(&b"\xa7\xa7\xa7 no RTSP here\r\n".repeat(64));
+            open.push(stream);
         }
     });
     let source = format!("7=rtsp://127.0.0.1:{port}/live7.stream");
@@ -86,7 +108,10 @@ fn garbage_on_the_rtsp_port_is_called_by_its_name() {
 fn a_wrong_password_is_told_as_401_and_never_shown() {
     let cameras = TestcamOptions {
         login: Some(TestcamLogin {
-            credentials: Credentials { username: Secret::new("viewer"), password: Secret::new("right") },
+            credentials: Credentials {
+                username: Secret::new("viewer"),
+                password: Secret::new("right"),
+            },
             scheme: LoginScheme::Digest,
         }),
         ..pattern_cameras(1)
@@ -97,35 +122,74 @@ fn a_wrong_password_is_told_as_401_and_never_shown() {
     let with = |password: &str| {
         let url = server.url(0).to_string();
         let mut words = arguments(&broker, &Testcam::start(&pattern_cameras(0)).expect("none"));
-        words.extend(["--source".to_owned(), format!("0={}", url.replace("rtsp://", &format!("rtsp://viewer:{password}@")))]);
+        words.extend([
+            "--source".to_owned(),
+            format!(
+                "0={}",
+                url.replace("rtsp://", &format!("rtsp://viewer:{password}@"))
+            ),
+        ]);
         processor(words)
     };
     let wrong = with("hunter2");
-    let failed = until("the refusal", SOON, || documents(&reader, "nvr/sources/0").into_iter().find(|status| status["state"] == "failed"));
+    let failed = until("the refusal", SOON, || {
+        documents(&reader, "nvr/sources/0")
+            .into_iter()
+            .find(|status| status["state"] == "failed")
+    });
     assert_eq!(failed["reason"]["code"], "unauthorized", "{failed}");
-    assert!(failed["reason"]["message"].as_str().is_some_and(|message| message.contains("401")), "{failed}");
+    assert!(
+        failed["reason"]["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("401")),
+        "{failed}"
+    );
     for line in wrong.err().all().iter().chain(&reader.out().all()) {
         assert!(!line.contains("hunter2"), "{line}");
     }
     drop(wrong);
     let _right = with("right");
-    until("an event", SOON, || documents(&reader, "nvr/detections/0").pop());
+    until("an event", SOON, || {
+        documents(&reader, "nvr/detections/0").pop()
+    });
 }
 
 #[test]
 fn a_broker_that_is_not_there_at_start_and_dies_later_is_no_reason_to_stop() {
-    for (kind, persistence) in [(Kind::Mosquitto, false), (Kind::Mosquitto, true), (Kind::Ours, false)] {
-        let mut broker = Broker::absent(kind, Setup { persistence, ..Setup::default() });
+    for (kind, persistence) in [
+        (Kind::Mosquitto, false),
+        (Kind::Mosquitto, true),
+        (Kind::Ours, false),
+    ] {
+        let mut broker = Broker::absent(
+            kind,
+            Setup {
+                persistence,
+                ..Setup::default()
+            },
+        );
         let cameras = Testcam::start(&pattern_cameras(1)).expect("cameras start");
         let running = processor(arguments(&broker, &cameras));
-        running.err().find("the broker's absence", SOON, |line| line.contains("WARN") && line.contains(&broker.port().to_string()));
+        running.err().find("the broker's absence", SOON, |line| {
+            line.contains("WARN") && line.contains(&broker.port().to_string())
+        });
         for round in 0..2 {
             broker.up();
             let reader = broker.observe("nvr/#");
             let what = format!("an event of round {round} through {kind:?}");
-            until(&what, SOON * 2, || documents(&reader, "nvr/detections/0").pop());
-            until("the retained presence", SOON, || documents(&reader, &format!("nvr/processors/box-{}", broker.port())).into_iter().find(|presence| presence["state"] == "online"));
-            until("the retained status", SOON, || documents(&reader, "nvr/sources/0").into_iter().find(|status| status["state"] == "live"));
+            until(&what, SOON * 2, || {
+                documents(&reader, "nvr/detections/0").pop()
+            });
+            until("the retained presence", SOON, || {
+                documents(&reader, &format!("nvr/processors/box-{}", broker.port()))
+                    .into_iter()
+                    .find(|presence| presence["state"] == "online")
+            });
+            until("the retained status", SOON, || {
+                documents(&reader, "nvr/sources/0")
+                    .into_iter()
+                    .find(|status| status["state"] == "live")
+            });
             drop(reader);
             broker.kill();
         }
@@ -137,11 +201,28 @@ fn a_corrupted_model_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("a folder");
     let model = dir.path().join("broken-32");
     std::fs::create_dir(&model).expect("a folder");
-    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/models/yolo12n-640/model.toml")).expect("a manifest");
+    let manifest = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/models/yolo12n-640/model.toml"
+    ))
+    .expect("a manifest");
     std::fs::write(model.join("model.toml"), manifest).expect("written");
     std::fs::write(model.join("model.onnx"), b"not a network").expect("written");
-    let mut running = processor(["processor", "--models-dir", &dir.path().display().to_string(), "--model", "broken-32", "--source", "0=test-pattern:", "--mqtt-port", "1"]);
+    let mut running = processor([
+        "processor",
+        "--models-dir",
+        &dir.path().display().to_string(),
+        "--model",
+        "broken-32",
+        "--source",
+        "0=test-pattern:",
+        "--mqtt-port",
+        "1",
+    ]);
     assert_eq!(running.end(SOON).code(), Some(2));
     let text = running.err().all().join("\n");
-    assert!(text.contains("model.onnx is damaged or another file") && text.contains("expected SHA-256"), "{text}");
+    assert!(
+        text.contains("model.onnx is damaged or another file") && text.contains("expected SHA-256"),
+        "{text}"
+    );
 }

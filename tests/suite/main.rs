@@ -10,11 +10,17 @@ mod consumers;
 #[cfg(feature = "testcam")]
 mod decoders;
 mod detect;
+#[cfg(feature = "testcam")]
+mod faults;
 mod lockfile;
 #[cfg(feature = "testcam")]
 mod media;
 mod models;
 mod pattern;
+#[cfg(feature = "testcam")]
+mod processor;
+#[cfg(feature = "testcam")]
+mod reload;
 mod rooms;
 mod sources;
 mod support;

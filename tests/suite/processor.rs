@@ -16,10 +16,22 @@ fn events_say_exactly_what_the_pattern_shows() {
     let events = stage.events(0, 20);
     let pattern = Pattern::new(&PATTERN);
     for event in &events {
-        for field in ["source_id", "frame_id", "timestamp", "model_id", "inference_time_ms", "detections", "fps", "latency_ms"] {
+        for field in [
+            "source_id",
+            "frame_id",
+            "timestamp",
+            "model_id",
+            "inference_time_ms",
+            "detections",
+            "fps",
+            "latency_ms",
+        ] {
             assert!(!event[field].is_null(), "{field} is missing in {event}");
         }
-        assert_eq!((&event["frame_width"], &event["frame_height"]), (&320.into(), &240.into()));
+        assert_eq!(
+            (&event["frame_width"], &event["frame_height"]),
+            (&320.into(), &240.into())
+        );
         let found = event["detections"].as_array().expect("a list");
         assert_eq!(found.len(), 2, "{event}");
         // Which frame of the pattern it is, the picture says; the objects of some frame must be the ones found.
@@ -27,7 +39,10 @@ fn events_say_exactly_what_the_pattern_shows() {
             (0..40_000).any(|number| {
                 pattern.objects(number).iter().all(|object| {
                     found.iter().any(|one| {
-                        let near = |key: &str, value: f32| (one["bbox"][key].as_f64().unwrap_or(-1.0) - f64::from(value)).abs() <= 0.5;
+                        let near = |key: &str, value: f32| {
+                            (one["bbox"][key].as_f64().unwrap_or(-1.0) - f64::from(value)).abs()
+                                <= 0.5
+                        };
                         one["class_name"] == object.class_name.as_ref() as &str
                             && near("x", object.bbox.x)
                             && near("y", object.bbox.y)
@@ -39,31 +54,57 @@ fn events_say_exactly_what_the_pattern_shows() {
             "no frame of the pattern shows {event}"
         );
     }
-    let ids: Vec<u64> = events.iter().filter_map(|event| event["frame_id"].as_u64()).collect();
+    let ids: Vec<u64> = events
+        .iter()
+        .filter_map(|event| event["frame_id"].as_u64())
+        .collect();
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
-    let tracked = events.last().expect("events")["detections"].as_array().expect("a list").iter().all(|one| one["tracker_id"].is_u64());
+    let tracked = events.last().expect("events")["detections"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .all(|one| one["tracker_id"].is_u64());
     assert!(tracked, "objects that are seen for two seconds have tracks");
 }
 
 #[test]
 fn the_key_of_a_frame_is_its_ntp_time_once_the_camera_has_said_it() {
     let stage = Stage::start(1, &[]);
-    let event = stage.wait_for("nvr/detections/0", "an event with an NTP time", |event| event["ntp_ns"].is_string());
+    let event = stage.wait_for("nvr/detections/0", "an event with an NTP time", |event| {
+        event["ntp_ns"].is_string()
+    });
     assert_eq!(event["clock"], "ntp");
-    let ntp_ns: u64 = event["ntp_ns"].as_str().and_then(|text| text.parse().ok()).expect("decimal digits");
+    let ntp_ns: u64 = event["ntp_ns"]
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .expect("decimal digits");
     let now_ns = nvr::base::unix_now().as_nanos() as u64;
-    assert!(now_ns.abs_diff(ntp_ns) < 60_000_000_000, "{ntp_ns} is within a minute of {now_ns}");
-    let status = stage.wait_for("nvr/sources/0", "figures with the clock", |status| status["clock"] == "ntp");
-    assert_eq!((&status["codec"], &status["state"]), (&"h264".into(), &"live".into()));
+    assert!(
+        now_ns.abs_diff(ntp_ns) < 60_000_000_000,
+        "{ntp_ns} is within a minute of {now_ns}"
+    );
+    let status = stage.wait_for("nvr/sources/0", "figures with the clock", |status| {
+        status["clock"] == "ntp"
+    });
+    assert_eq!(
+        (&status["codec"], &status["state"]),
+        (&"h264".into(), &"live".into())
+    );
 }
 
 #[test]
 fn both_encodings_stand_on_topics_of_their_own() {
     let stage = Stage::start(1, &["--encoding", "both"]);
     stage.events(0, 1);
-    let topics = stage.reader.out().find("a postcard event", SOON, |line| line.starts_with("nvr/detections-postcard/0 "));
+    let topics = stage.reader.out().find("a postcard event", SOON, |line| {
+        line.starts_with("nvr/detections-postcard/0 ")
+    });
     assert!(serde_json::from_str::<Value>(topics.rsplit(' ').next().unwrap_or_default()).is_err());
-    assert!(stage.reader.out().all().iter().all(|line| !line.starts_with("nvr/detections/0 ") || line.contains("{\"source_id\":0,")));
+    assert!(
+        stage.reader.out().all().iter().all(
+            |line| !line.starts_with("nvr/detections/0 ") || line.contains("{\"source_id\":0,")
+        )
+    );
 }
 
 #[test]
@@ -82,7 +123,9 @@ fn termination_is_clean_and_told() {
     let status = stage.processor.end(Duration::from_secs(6));
     assert_eq!(status.code(), Some(0), "{:#?}", stage.processor.err().all());
     let topic = format!("nvr/processors/box-{}", stage.broker.port());
-    let presence = stage.wait_for(&topic, "the farewell", |presence| presence["state"] == "stopped");
+    let presence = stage.wait_for(&topic, "the farewell", |presence| {
+        presence["state"] == "stopped"
+    });
     assert_eq!(presence["session"], stage.published(&topic)[0]["session"]);
 }
 
@@ -102,7 +145,9 @@ fn a_dead_processor_is_told_by_its_will() {
     stage.events(0, 1);
     stage.processor.kill();
     let topic = format!("nvr/processors/box-{}", stage.broker.port());
-    stage.wait_for(&topic, "the will", |presence| presence["state"] == "offline");
+    stage.wait_for(&topic, "the will", |presence| {
+        presence["state"] == "offline"
+    });
 }
 
 #[test]
@@ -110,35 +155,76 @@ fn the_later_of_two_processors_refuses_a_source_and_takes_over_when_the_first_is
     let mut stage = Stage::start(1, &[]);
     stage.events(0, 1);
     let mut twin = arguments(&stage.broker, &stage.cameras);
-    let place = twin.iter().position(|word| word == "--instance-id").expect("it is there");
+    let place = twin
+        .iter()
+        .position(|word| word == "--instance-id")
+        .expect("it is there");
     twin[place + 1] = "twin".to_owned();
     let twin = processor(&twin);
-    let line = twin.err().find("the refusal", SOON, |line| line.contains("another processor publishes this source"));
-    assert!(line.contains(&format!("box-{}", stage.broker.port())), "{line}");
+    let line = twin.err().find("the refusal", SOON, |line| {
+        line.contains("another processor publishes this source")
+    });
+    assert!(
+        line.contains(&format!("box-{}", stage.broker.port())),
+        "{line}"
+    );
     let events = stage.events(0, 5);
-    assert!(events.iter().all(|event| event["instance_id"] != "twin"), "the first one alone publishes");
+    assert!(
+        events.iter().all(|event| event["instance_id"] != "twin"),
+        "the first one alone publishes"
+    );
     stage.processor.kill();
-    stage.wait_for("nvr/detections/0", "an event of the twin", |event| event["instance_id"] == "twin");
+    stage.wait_for("nvr/detections/0", "an event of the twin", |event| {
+        event["instance_id"] == "twin"
+    });
 }
 
 #[test]
 fn a_broker_that_asks_for_a_login_gets_it_from_the_environment() {
-    let broker = Broker::start_with(Kind::Mosquitto, crate::support::broker::Setup { login: Some(("nvr", "secret")), ..Default::default() });
+    let broker = Broker::start_with(
+        Kind::Mosquitto,
+        crate::support::broker::Setup {
+            login: Some(("nvr", "secret")),
+            ..Default::default()
+        },
+    );
     let cameras = nvr::media::testcam::Testcam::start(&pattern_cameras(1)).expect("cameras start");
     let reader = broker.observe("nvr/detections/#");
     let mut command = nvr();
-    command.args(arguments(&broker, &cameras)).env("MQTT_USERNAME", "nvr").env("MQTT_PASSWORD", "secret");
+    command
+        .args(arguments(&broker, &cameras))
+        .env("MQTT_USERNAME", "nvr")
+        .env("MQTT_PASSWORD", "secret");
     let running = crate::support::process::Running::start(command);
-    until("an event", SOON, || documents(&reader, "nvr/detections/0").pop());
-    assert!(running.err().all().iter().all(|line| !line.contains("secret")));
+    until("an event", SOON, || {
+        documents(&reader, "nvr/detections/0").pop()
+    });
+    assert!(
+        running
+            .err()
+            .all()
+            .iter()
+            .all(|line| !line.contains("secret"))
+    );
 }
 
 #[test]
 fn a_model_that_is_not_there_is_an_error_of_the_settings() {
     let mut command = nvr();
-    command.args(["processor", "--model", "nowhere-640", "--source", "0=test-pattern:", "--mqtt-port", "1"]);
+    command.args([
+        "processor",
+        "--model",
+        "nowhere-640",
+        "--source",
+        "0=test-pattern:",
+        "--mqtt-port",
+        "1",
+    ]);
     let mut running = crate::support::process::Running::start(command);
     assert_eq!(running.end(SOON).code(), Some(2));
     let text = running.err().all().join("\n");
-    assert!(text.contains("model nowhere-640 is not installed") && text.contains("nvr model import"), "{text}");
+    assert!(
+        text.contains("model nowhere-640 is not installed") && text.contains("nvr model import"),
+        "{text}"
+    );
 }

@@ -31,8 +31,18 @@ impl Site {
         let file = dir.path().join("nvr.toml");
         std::fs::write(&file, document(&broker, &cameras, &[0], "").to_string()).expect("written");
         let mut command = nvr();
-        command.arg("processor").arg("--config").arg(&file).env("XDG_RUNTIME_DIR", dir.path());
-        let site = Self { processor: Running::start(command), dir, broker, cameras, reader };
+        command
+            .arg("processor")
+            .arg("--config")
+            .arg(&file)
+            .env("XDG_RUNTIME_DIR", dir.path());
+        let site = Self {
+            processor: Running::start(command),
+            dir,
+            broker,
+            cameras,
+            reader,
+        };
         site.until_events(0, 3);
         site
     }
@@ -42,7 +52,11 @@ impl Site {
     }
 
     fn write(&self, ids: &[usize], camera: &str) {
-        std::fs::write(self.file(), document(&self.broker, &self.cameras, ids, camera)).expect("written");
+        std::fs::write(
+            self.file(),
+            document(&self.broker, &self.cameras, ids, camera),
+        )
+        .expect("written");
     }
 
     fn reload(&self, ids: &[usize], camera: &str) {
@@ -56,22 +70,44 @@ impl Site {
 
     fn until_events(&self, id: u32, count: usize) {
         let before = self.events(id).len();
-        until(&format!("events of source {id}"), SOON, || (self.events(id).len() >= before + count).then_some(()));
+        until(&format!("events of source {id}"), SOON, || {
+            (self.events(id).len() >= before + count).then_some(())
+        });
     }
 
     fn control(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = nvr();
-        command.arg("control").args(arguments).env("XDG_RUNTIME_DIR", self.dir.path());
+        let instance = format!("box-{}", self.broker.port());
+        command
+            .arg("control")
+            .args(["--instance-id", &instance])
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", self.dir.path());
         let output = command.output().expect("nvr control runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+        (
+            output.status.code().unwrap_or(-1),
+            text(output.stdout),
+            text(output.stderr),
+        )
     }
 
     /// Every decoded frame of source 0 was inferred: it did not lose one.
     fn lost_nothing(&self) {
-        let ids: Vec<u64> = self.events(0).iter().filter_map(|event| event["frame_id"].as_u64()).collect();
-        let (first, last) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
-        assert_eq!(ids.len() as u64, last - first + 1, "frames of source 0: {ids:?}");
+        let ids: Vec<u64> = self
+            .events(0)
+            .iter()
+            .filter_map(|event| event["frame_id"].as_u64())
+            .collect();
+        let (first, last) = (
+            ids.first().copied().unwrap_or(0),
+            ids.last().copied().unwrap_or(0),
+        );
+        assert_eq!(
+            ids.len() as u64,
+            last - first + 1,
+            "frames of source 0: {ids:?}"
+        );
     }
 }
 
@@ -82,7 +118,10 @@ fn document(broker: &Broker, cameras: &Testcam, ids: &[usize], camera: &str) -> 
         broker.port()
     );
     for id in ids {
-        text += &format!("[[camera]]\nid = {id}\nuri = \"{}\"\n{camera}\n", cameras.url(*id));
+        text += &format!(
+            "[[camera]]\nid = {id}\nuri = \"{}\"\n{camera}\n",
+            cameras.url(*id)
+        );
     }
     text
 }
@@ -94,10 +133,14 @@ fn a_reload_adds_updates_and_removes_sources_and_the_rest_loses_no_frame() {
     site.until_events(1, 3);
     site.reload(&[0, 1], "classes = [\"nothing-of-this-kind\"]");
     until("an event without detections", SOON, || {
-        site.events(0).pop().filter(|event| event["detections"].as_array().is_some_and(Vec::is_empty))
+        site.events(0)
+            .pop()
+            .filter(|event| event["detections"].as_array().is_some_and(Vec::is_empty))
     });
     site.reload(&[0], "");
-    site.reader.out().find("the cleared status", SOON, |line| line.starts_with("nvr/sources/1 0 ") && line.ends_with(' '));
+    site.reader.out().find("the cleared status", SOON, |line| {
+        line.starts_with("nvr/sources/1 0 ") && line.ends_with(' ')
+    });
     let gone = site.events(1).len();
     site.until_events(0, 10);
     assert!(site.events(1).len() <= gone + 1, "source 1 is gone");
@@ -113,8 +156,15 @@ fn a_bad_file_is_refused_whole_with_every_problem_and_what_runs_keeps_running() 
     )
     .expect("written");
     site.processor.signal("HUP");
-    for words in ["processor.confidence", "camera[0].uri", "camera[1].id", "nothing was changed"] {
-        site.processor.err().find(words, SOON, |line| line.contains(words));
+    for words in [
+        "processor.confidence",
+        "camera[0].uri",
+        "camera[1].id",
+        "nothing was changed",
+    ] {
+        site.processor
+            .err()
+            .find(words, SOON, |line| line.contains(words));
     }
     site.until_events(0, 5);
     site.lost_nothing();
@@ -131,9 +181,17 @@ fn the_control_socket_tells_and_applies_like_a_reload() {
     let (code, out, _) = site.control(&["capabilities"]);
     let capabilities: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((code, &capabilities["roles"]), (0, &json!(["processor"])));
-    assert!(capabilities["backends"]["tensorrt"].as_str().is_some_and(|word| word.contains("not in this build yet")));
+    assert!(
+        capabilities["backends"]["tensorrt"]
+            .as_str()
+            .is_some_and(|word| word.contains("not in this build yet"))
+    );
 
-    let wanted = write(site.dir.path(), "wanted.toml", &document(&site.broker, &site.cameras, &[0, 1], ""));
+    let wanted = write(
+        site.dir.path(),
+        "wanted.toml",
+        &document(&site.broker, &site.cameras, &[0, 1], ""),
+    );
     let (code, out, err) = site.control(&["apply", &wanted]);
     assert_eq!(code, 0, "{err}");
     let applied: Value = serde_json::from_str(&out).expect("JSON");
@@ -141,27 +199,42 @@ fn the_control_socket_tells_and_applies_like_a_reload() {
     site.until_events(1, 3);
     site.lost_nothing();
 
-    let bad = write(site.dir.path(), "bad.toml", "[[camera]]\nid = 0\nuri = \"gopher://a\"\n[mqtt]\nqos = 9\n");
+    let bad = write(
+        site.dir.path(),
+        "bad.toml",
+        "[[camera]]\nid = 0\nuri = \"gopher://a\"\n[mqtt]\nqos = 9\n",
+    );
     let (code, _, err) = site.control(&["apply", &bad]);
     assert_eq!(code, 2);
-    assert!(err.contains("camera[0].uri") && err.contains("mqtt.qos"), "{err}");
+    assert!(
+        err.contains("camera[0].uri") && err.contains("mqtt.qos"),
+        "{err}"
+    );
     site.until_events(0, 3);
 }
 
 #[test]
 fn a_new_model_is_loaded_beside_the_running_one_and_swapped_in() {
     let site = Site::start(1);
-    let text = document(&site.broker, &site.cameras, &[0], "").replace("\"scripted\"", "\"rten\"\nmodel = \"yolo12n-320\"");
+    let text = document(&site.broker, &site.cameras, &[0], "")
+        .replace("\"scripted\"", "\"rten\"\nmodel = \"yolo12n-320\"");
     std::fs::write(site.file(), text).expect("written");
     site.processor.signal("HUP");
-    until("an event of the new model", SOON * 2, || site.events(0).pop().filter(|event| event["model_id"] == "yolo12n-320"));
+    until("an event of the new model", SOON * 2, || {
+        site.events(0)
+            .pop()
+            .filter(|event| event["model_id"] == "yolo12n-320")
+    });
     std::fs::write(
         site.file(),
-        document(&site.broker, &site.cameras, &[0], "").replace("\"scripted\"", "\"rten\"\nmodel = \"no-such-model\""),
+        document(&site.broker, &site.cameras, &[0], "")
+            .replace("\"scripted\"", "\"rten\"\nmodel = \"no-such-model\""),
     )
     .expect("written");
     site.processor.signal("HUP");
-    site.processor.err().find("the refusal", SOON, |line| line.contains("no-such-model is not installed"));
+    site.processor.err().find("the refusal", SOON, |line| {
+        line.contains("no-such-model is not installed")
+    });
     site.until_events(0, 3);
 }
 
@@ -170,13 +243,19 @@ fn systemd_is_told_of_the_start_and_fed_until_a_stage_is_stuck() {
     let dir = tempfile::tempdir().expect("a folder");
     let socket = dir.path().join("notify");
     let systemd = UnixDatagram::bind(&socket).expect("a socket");
-    systemd.set_read_timeout(Some(Duration::from_millis(200))).expect("set");
+    systemd
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .expect("set");
     let cameras = Testcam::start(&pattern_cameras(1)).expect("cameras start");
     let broker = Broker::start(Kind::Mosquitto);
-    let text = document(&broker, &cameras, &[0], "").replace("[processor]", "[processor]\nstage_limit = \"2s\"");
+    let text = document(&broker, &cameras, &[0], "")
+        .replace("[processor]", "[processor]\nstage_limit = \"12s\"");
     let file = write(dir.path(), "nvr.toml", &text);
     let mut command = nvr();
-    command.args(["processor", "--config", &file]).env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "2000000");
+    command
+        .args(["processor", "--config", &file])
+        .env("NOTIFY_SOCKET", &socket)
+        .env("WATCHDOG_USEC", "2000000");
     let mut processor = Running::start(command);
     let heard = |words: &str, limit: Duration| {
         let deadline = Instant::now() + limit;
@@ -192,12 +271,21 @@ fn systemd_is_told_of_the_start_and_fed_until_a_stage_is_stuck() {
     };
     assert!(heard("READY=1", SOON));
     assert!(heard("WATCHDOG=1", SOON));
-    std::fs::write(&file, text.replace("[processor]", "[processor]\nscripted_delay = \"60s\"")).expect("written");
+    std::fs::write(
+        &file,
+        text.replace("[processor]", "[processor]\nscripted_delay = \"60s\""),
+    )
+    .expect("written");
     processor.signal("HUP");
-    let line = processor.err().find("the stuck stage", SOON, |line| line.contains("stage is stuck"));
+    let line = processor.err().find("the stuck stage", SOON * 2, |line| {
+        line.contains("stage is stuck")
+    });
     assert!(line.contains("detect"), "{line}");
     while heard("WATCHDOG=1", Duration::from_millis(600)) {}
-    assert!(!heard("WATCHDOG=1", Duration::from_secs(2)), "a stuck process is not fed");
+    assert!(
+        !heard("WATCHDOG=1", Duration::from_secs(2)),
+        "a stuck process is not fed"
+    );
     processor.kill();
 }
 

@@ -111,7 +111,10 @@ impl Drop for Server {
             source.destroy();
         }
         self.drop_clients();
-        self.main_loop.quit();
+        // Asked on the loop's own thread: asked here, before that thread has begun to run the loop, it would be forgotten.
+        let main_loop = self.main_loop.clone();
+        self.context
+            .invoke_with_priority(glib::Priority::DEFAULT, move || main_loop.quit());
         if let Some(thread) = self.thread.take() {
             // A panic was already reported by its own hook.
             let _ = thread.join();

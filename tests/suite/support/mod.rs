@@ -8,6 +8,8 @@ pub(crate) mod onnx;
 pub(crate) mod process;
 pub(crate) mod proxy;
 #[cfg(feature = "testcam")]
+pub(crate) mod stage;
+#[cfg(feature = "testcam")]
 pub(crate) mod viewer;
 pub(crate) mod wait;
 

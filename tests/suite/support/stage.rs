@@ -56,7 +56,9 @@ pub(crate) fn arguments(broker: &Broker, cameras: &Testcam) -> Vec<String> {
 }
 
 /// Starts `nvr` with these arguments.
-pub(crate) fn processor<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Running {
+pub(crate) fn processor<S: AsRef<std::ffi::OsStr>>(
+    arguments: impl IntoIterator<Item = S>,
+) -> Running {
     let mut command = nvr();
     command.args(arguments);
     Running::start(command)
@@ -74,7 +76,12 @@ impl Stage {
         let cameras = Testcam::start(cameras).expect("cameras start");
         let reader = broker.observe("nvr/#");
         let arguments = arguments(&broker, &cameras);
-        let processor = processor(arguments.iter().map(String::as_str).chain(extra.iter().copied()));
+        let processor = processor(
+            arguments
+                .iter()
+                .map(String::as_str)
+                .chain(extra.iter().copied()),
+        );
         Self {
             broker,
             cameras,
@@ -89,14 +96,25 @@ impl Stage {
     }
 
     /// Waits for a document on `topic`.
-    pub(crate) fn wait_for(&self, topic: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        until(what, SOON * 2, || self.published(topic).into_iter().find(|value| wanted(value)))
+    pub(crate) fn wait_for(
+        &self,
+        topic: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        until(what, SOON * 2, || {
+            self.published(topic)
+                .into_iter()
+                .find(|value| wanted(value))
+        })
     }
 
     /// Waits for a status of source `id` whose state is `state`, and gives it.
     pub(crate) fn status(&self, id: u32, state: &str) -> Value {
         let what = format!("source {id} becomes {state}");
-        self.wait_for(&format!("nvr/sources/{id}"), &what, |status| status["state"] == state)
+        self.wait_for(&format!("nvr/sources/{id}"), &what, |status| {
+            status["state"] == state
+        })
     }
 
     /// Waits for `count` more events of source `id`, and gives them.
@@ -113,13 +131,17 @@ impl Stage {
     pub(crate) fn rate(&self, id: u32, window: Duration) -> f64 {
         let topic = format!("nvr/detections/{id}");
         let (before, start) = (self.published(&topic).len(), Instant::now());
-        until("the window is over", window * 2, || (start.elapsed() >= window).then_some(()));
+        until("the window is over", window * 2, || {
+            (start.elapsed() >= window).then_some(())
+        });
         (self.published(&topic).len() - before) as f64 / start.elapsed().as_secs_f64()
     }
 
     /// Waits for a line of the processor's log.
     pub(crate) fn logged(&self, words: &str) -> String {
-        self.processor.err().find(words, SOON * 2, |line| line.contains(words))
+        self.processor
+            .err()
+            .find(words, SOON * 2, |line| line.contains(words))
     }
 }
 
