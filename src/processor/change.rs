@@ -24,7 +24,7 @@ pub enum Change {
 }
 
 /// The change of every source of either configuration.
-pub fn source_changes(old: &Settings, new: &Settings) -> BTreeMap<SourceId, Change> {
+pub(super) fn source_changes(old: &Settings, new: &Settings) -> BTreeMap<SourceId, Change> {
     let mut changes: BTreeMap<_, _> = old
         .sources
         .keys()

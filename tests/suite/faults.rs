@@ -5,10 +5,14 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
+use nvr::base::Size;
 use nvr::config::{Credentials, Secret};
+use nvr::detect::OutputFormat;
 use nvr::media::testcam::{LoginScheme, Testcam, TestcamLogin, TestcamOptions};
 
 use crate::support::broker::{Broker, Kind, Setup};
+use crate::support::onnx::TinyNetwork;
+use crate::support::process::{Running, nvr};
 use crate::support::stage::{PATTERN, Stage, arguments, documents, pattern_cameras, processor};
 use crate::support::wait::{SOON, until};
 
@@ -194,6 +198,53 @@ fn a_broker_that_is_not_there_at_start_and_dies_later_is_no_reason_to_stop() {
             broker.kill();
         }
     }
+}
+
+#[test]
+fn an_unwritable_cache_stops_only_what_has_to_be_written() {
+    // Nobody makes files there, root neither.
+    const NOWHERE: &str = "/proc/nvr";
+    let broker = Broker::start(Kind::Mosquitto);
+    let cameras = Testcam::start(&pattern_cameras(1)).expect("cameras start");
+    let reader = broker.observe("nvr/#");
+    let homeless = |arguments: Vec<String>| {
+        let mut command = nvr();
+        for name in [
+            "NVR_CACHE",
+            "HOME",
+            "XDG_CACHE_HOME",
+            "XDG_RUNTIME_DIR",
+            "GST_REGISTRY",
+        ] {
+            command.env(name, NOWHERE);
+        }
+        command.args(arguments);
+        Running::start(command)
+    };
+    let _processor = homeless(arguments(&broker, &cameras));
+    until("an event", SOON * 2, || {
+        documents(&reader, "nvr/detections/0").pop()
+    });
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("tiny.onnx");
+    let network = TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[]);
+    std::fs::write(&file, network.onnx()).expect("written");
+    let import = [
+        "model",
+        "import",
+        &file.display().to_string(),
+        "--id",
+        "tiny",
+        "--labels",
+        "person,van",
+    ];
+    let mut import = homeless(import.map(str::to_owned).to_vec());
+    assert_eq!(import.end(SOON).code(), Some(1));
+    let text = import.err().settled().join("\n");
+    assert!(
+        text.contains("could not write /proc/nvr/models") && text.contains("--models-dir"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
+#[cfg(feature = "testcam")]
+mod board;
 mod broker;
 mod bus;
 mod bus_tls;
@@ -12,6 +14,8 @@ mod decoders;
 mod detect;
 #[cfg(feature = "testcam")]
 mod faults;
+#[cfg(feature = "testcam")]
+mod footage;
 mod lockfile;
 #[cfg(feature = "testcam")]
 mod media;

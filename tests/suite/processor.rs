@@ -14,7 +14,7 @@ use crate::support::wait::{SOON, until};
 fn events_say_exactly_what_the_pattern_shows() {
     let stage = Stage::start(1, &["--confidence", "0.3"]);
     let events = stage.events(0, 20);
-    let pattern = Pattern::new(&PATTERN);
+    let pattern = Pattern::new(PATTERN.size, PATTERN.objects).expect("a pattern");
     for event in &events {
         for field in [
             "source_id",

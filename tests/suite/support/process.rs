@@ -101,6 +101,11 @@ impl Running {
         let _ = self.child.wait();
     }
 
+    /// Whether it is there no longer.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_some()
+    }
+
     /// Waits for its end.
     pub(crate) fn end(&mut self, limit: Duration) -> ExitStatus {
         let child = &mut self.child;

@@ -75,7 +75,12 @@ impl Stage {
         let broker = Broker::start(kind);
         let cameras = Testcam::start(cameras).expect("cameras start");
         let reader = broker.observe("nvr/#");
-        let arguments = arguments(&broker, &cameras);
+        let mut arguments = arguments(&broker, &cameras);
+        if extra.contains(&"--backend") {
+            // An option is given once.
+            let place = arguments.iter().position(|word| word == "--backend");
+            arguments.drain(place.map_or(0..0, |place| place..place + 2));
+        }
         let processor = processor(
             arguments
                 .iter()

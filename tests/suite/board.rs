@@ -1,0 +1,95 @@
+//! The binary that boards get, run under emulation: it decodes, infers and publishes to a broker of this machine.
+
+use std::process::Command;
+use std::time::Duration;
+
+use nvr::base::{BBox, Size};
+use nvr::detect::OutputFormat;
+
+use crate::support::broker::{Broker, Kind};
+use crate::support::cameras::make_clip;
+use crate::support::onnx::{TinyNetwork, TinyObject};
+use crate::support::process::{Running, clean, nvr};
+use crate::support::stage::documents;
+use crate::support::wait::until;
+
+/// Emulation is some twenty times slower, and at first GStreamer looks into each of its plugins.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn cross(arguments: &[&str]) -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/cross"));
+    clean(&mut command);
+    command.args(arguments);
+    command
+}
+
+#[test]
+#[ignore = "needs the binary for aarch64: `tools/test cross` builds it and runs this"]
+fn the_binary_for_boards_decodes_infers_and_publishes() {
+    let path = cross(&["path"]).output().expect("tools/cross runs");
+    let binary = String::from_utf8(path.stdout).expect("a path in UTF-8");
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+
+    let clip = at("clip.mp4");
+    make_clip(clip.as_ref(), "h264", Size::new(320, 240), 5, 50);
+    let bbox = BBox {
+        x: 48.0,
+        y: 32.0,
+        width: 24.0,
+        height: 16.0,
+    };
+    let object = TinyObject {
+        bbox,
+        class: 1,
+        score: [0.8, 0.9],
+    };
+    let network = TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[object]);
+    std::fs::write(at("tiny.onnx"), network.onnx()).expect("written");
+    let mut import = nvr();
+    import.args(["model", "--models-dir", &at("models"), "import"]);
+    import.args([&at("tiny.onnx"), "--id", "tiny", "--labels", "person,van"]);
+    assert!(import.status().expect("it runs").success());
+
+    let broker = Broker::start(Kind::Mosquitto);
+    let reader = broker.observe("nvr/#");
+    let port = broker.port().to_string();
+    let mut command = cross(&["run", binary.trim(), "processor"]);
+    command.args(["--backend", "rten", "--model", "tiny", "--threads", "1"]);
+    command.args(["--models-dir", &at("models"), "--instance-id", "board"]);
+    command.args(["--mqtt-port", &port, "--start-limit", "120s"]);
+    command.args(["--source", &format!("3={clip}"), "--no-watchdog"]);
+    let mut board = Running::start(command);
+    let event = until("an event of the emulated board", PATIENCE, || {
+        let ended = board.has_ended();
+        let event = documents(&reader, "nvr/detections/3").pop();
+        assert!(event.is_some() || !ended, "{:#?}", board.err().all());
+        event
+    });
+    assert_eq!(event["instance_id"], "board");
+    assert_eq!(event["frame_width"], 320);
+    let found = event["detections"].as_array().expect("a list");
+    assert_eq!(found.len(), 1, "{event}");
+    assert_eq!(found[0]["class_name"], "van");
+    // 96×64 takes 320×240 at 4/15, with 16/3 px to the left.
+    let near = |key: &str, expected: f64| {
+        let value = found[0]["bbox"][key].as_f64().unwrap_or(-1.0);
+        assert!(
+            (value - expected).abs() < 0.5,
+            "{key}: {value}, not {expected}"
+        );
+    };
+    near("x", (48.0 - 16.0 / 3.0) * 3.75);
+    near("y", 120.0);
+    near("width", 90.0);
+    near("height", 60.0);
+    board.signal("TERM");
+    assert_eq!(
+        board.end(PATIENCE).code(),
+        Some(0),
+        "{:#?}",
+        board.err().all()
+    );
+    let farewell = documents(&reader, "nvr/processors/board").pop();
+    assert_eq!(farewell.expect("a presence")["state"], "stopped");
+}
