@@ -43,7 +43,7 @@ fn events_say_exactly_what_the_pattern_shows() {
                             (one["bbox"][key].as_f64().unwrap_or(-1.0) - f64::from(value)).abs()
                                 <= 0.5
                         };
-                        one["class_name"] == object.class_name.as_ref() as &str
+                        one["class_name"] == *object.class_name
                             && near("x", object.bbox.x)
                             && near("y", object.bbox.y)
                             && near("width", object.bbox.width)

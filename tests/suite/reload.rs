@@ -29,7 +29,7 @@ impl Site {
         let cameras = Testcam::start(&pattern_cameras(count)).expect("cameras start");
         let reader = broker.observe("nvr/#");
         let file = dir.path().join("nvr.toml");
-        std::fs::write(&file, document(&broker, &cameras, &[0], "").to_string()).expect("written");
+        std::fs::write(&file, document(&broker, &cameras, &[0], "")).expect("written");
         let mut command = nvr();
         command
             .arg("processor")
