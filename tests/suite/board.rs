@@ -32,7 +32,7 @@ fn the_binary_for_boards_decodes_infers_and_publishes() {
     let at = |name: &str| dir.path().join(name).display().to_string();
 
     let clip = at("clip.mp4");
-    make_clip(clip.as_ref(), "h264", Size::new(320, 240), 5, 50);
+    make_clip(clip.as_ref(), "h264", Size::new(384, 256), 5, 50);
     let bbox = BBox {
         x: 48.0,
         y: 32.0,
@@ -67,22 +67,21 @@ fn the_binary_for_boards_decodes_infers_and_publishes() {
         event
     });
     assert_eq!(event["instance_id"], "board");
-    assert_eq!(event["frame_width"], 320);
+    assert_eq!(event["frame_width"], 384);
     let found = event["detections"].as_array().expect("a list");
     assert_eq!(found.len(), 1, "{event}");
     assert_eq!(found[0]["class_name"], "van");
-    // 96×64 takes 320×240 at 4/15, with 16/3 px to the left.
-    let near = |key: &str, expected: f64| {
+    // The frame is four times the network's input.
+    let expected = [
+        ("x", 192.0),
+        ("y", 128.0),
+        ("width", 96.0),
+        ("height", 64.0),
+    ];
+    for (key, expected) in expected {
         let value = found[0]["bbox"][key].as_f64().unwrap_or(-1.0);
-        assert!(
-            (value - expected).abs() < 0.5,
-            "{key}: {value}, not {expected}"
-        );
-    };
-    near("x", (48.0 - 16.0 / 3.0) * 3.75);
-    near("y", 120.0);
-    near("width", 90.0);
-    near("height", 60.0);
+        assert!((value - expected).abs() < 0.5, "{key} is {value}");
+    }
     board.signal("TERM");
     assert_eq!(
         board.end(PATIENCE).code(),
