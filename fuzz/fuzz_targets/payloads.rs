@@ -1,0 +1,31 @@
+//! Whatever a stranger publishes, decoding it ends in a value or an error; and a value that was decoded encodes into bytes
+//! that decode into the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nvr::event::{DetectionEvent, Presence, SourceStatus};
+
+fuzz_target!(|payload: &[u8]| {
+    if let Ok(event) = DetectionEvent::from_postcard(payload) {
+        let bytes = event.to_postcard();
+        let again = DetectionEvent::from_postcard(&bytes).expect("our own bytes");
+        // Not the values: a NaN is not equal to itself.
+        assert_eq!(again.to_postcard(), bytes);
+    }
+    if let Ok(event) = DetectionEvent::from_json(payload) {
+        let text = event.to_json();
+        let again = DetectionEvent::from_json(&text).expect("our own text");
+        assert_eq!(again.to_json(), text);
+    }
+    if let Ok(presence) = Presence::from_json(payload) {
+        assert_eq!(
+            Presence::from_json(&presence.to_json()).ok(),
+            Some(presence)
+        );
+    }
+    if let Ok(status) = SourceStatus::from_json(payload) {
+        let text = status.to_json();
+        let again = SourceStatus::from_json(&text).expect("our own text");
+        assert_eq!(again.to_json(), text);
+    }
+});
