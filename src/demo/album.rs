@@ -96,6 +96,20 @@ fn annotate(tile: &mut RgbImage, letterbox: &Letterbox, event: &DetectionEvent, 
         outline(tile, bbox, LINE_PX, class_color(class_name));
     }
     // Labels after all boxes, so that no line crosses one.
+    let mut taken = Vec::new();
+    let title = format!(
+        "camera {}  {}",
+        event.source_id,
+        event.timestamp.strftime("%H:%M:%S%.3f")
+    );
+    pen.label(
+        tile,
+        &mut taken,
+        (0.0, TILE.height as f32),
+        &title,
+        LABEL_PX,
+        image::Rgb([0, 0, 0]),
+    );
     for ((bbox, class_name), object) in boxes.iter().zip(&event.detections) {
         let track = object
             .tracker_id
@@ -104,22 +118,11 @@ fn annotate(tile: &mut RgbImage, letterbox: &Letterbox, event: &DetectionEvent, 
         let [left, top, ..] = bbox.corners();
         pen.label(
             tile,
+            &mut taken,
             (left, top - LABEL_PX),
             &text,
             LABEL_PX,
             class_color(class_name),
         );
     }
-    let title = format!(
-        "camera {}  {}",
-        event.source_id,
-        event.timestamp.strftime("%H:%M:%S%.3f")
-    );
-    pen.label(
-        tile,
-        (0.0, TILE.height as f32),
-        &title,
-        LABEL_PX,
-        image::Rgb([0, 0, 0]),
-    );
 }

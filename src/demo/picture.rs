@@ -37,10 +37,12 @@ impl Pen {
     }
 
     /// Text on a filled ground whose top left corner is at (`left`, `top`); moved into the picture where it would
-    /// stick out of it. `height_px` is the height of the ground.
+    /// stick out of it, and up or down where it would cover one of `taken`, to which it is added. `height_px` is the
+    /// height of the ground.
     pub(super) fn label(
         &self,
         picture: &mut RgbImage,
+        taken: &mut Vec<[f32; 4]>,
         (left, top): (f32, f32),
         text: &str,
         height_px: f32,
@@ -54,8 +56,20 @@ impl Pen {
             .sum::<f32>()
             + height_px * 0.3;
         let left = left.min(picture.width() as f32 - width).max(0.0);
-        let top = top.min(picture.height() as f32 - height_px).max(0.0);
-        fill(picture, [left, top, left + width, top + height_px], ground);
+        let place = |steps: f32| {
+            let lowest = picture.height() as f32 - height_px;
+            let top = (top + steps * height_px).min(lowest).max(0.0);
+            [left, top, left + width, top + height_px]
+        };
+        let is_free = |place: &[f32; 4]| !taken.iter().any(|other| overlap(place, other));
+        let free = [0.0, -1.0, 1.0, -2.0, 2.0, -3.0, 3.0]
+            .map(place)
+            .into_iter()
+            .find(is_free);
+        let place = free.unwrap_or_else(|| place(0.0));
+        taken.push(place);
+        fill(picture, place, ground);
+        let [left, top, ..] = place;
         let ink = ink_on(ground);
         let mut x = left + height_px * 0.15;
         let baseline = top + height_px * 0.05 + scaled.ascent();
@@ -77,6 +91,10 @@ impl Pen {
             }
         }
     }
+}
+
+fn overlap(one: &[f32; 4], other: &[f32; 4]) -> bool {
+    one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3]
 }
 
 /// The outline of a box, `thickness` pixels wide, inside the box's edge.
@@ -159,7 +177,15 @@ mod tests {
     fn a_label_beyond_the_edge_is_moved_into_the_picture() {
         let mut picture = RgbImage::new(120, 40);
         let ground = Rgb([255, 255, 255]);
-        Pen::new().label(&mut picture, (110.0, -30.0), "person 7", 16.0, ground);
+        let taken = &mut Vec::new();
+        Pen::new().label(
+            &mut picture,
+            taken,
+            (110.0, -30.0),
+            "person 7",
+            16.0,
+            ground,
+        );
         assert_eq!(
             *picture.get_pixel(119, 0),
             ground,
@@ -176,6 +202,24 @@ mod tests {
             Rgb([0, 0, 0]),
             "nothing below it"
         );
+    }
+
+    #[test]
+    fn a_label_covers_no_other_one() {
+        let mut picture = RgbImage::new(200, 100);
+        let (pen, mut taken) = (Pen::new(), Vec::new());
+        for name in ["person 1", "person 2", "person 3"] {
+            pen.label(
+                &mut picture,
+                &mut taken,
+                (20.0, 40.0),
+                name,
+                16.0,
+                Rgb([255, 0, 0]),
+            );
+        }
+        let tops: Vec<f32> = taken.iter().map(|place| place[1]).collect();
+        assert_eq!(tops, [40.0, 24.0, 56.0]);
     }
 
     #[test]
