@@ -1,0 +1,190 @@
+//! What goes wrong with one session, and the code and the words for it.
+
+use super::*;
+
+#[test]
+fn a_refused_login_is_told_as_such_and_never_shown() {
+    for scheme in [LoginScheme::Basic, LoginScheme::Digest] {
+        let login = |password: &str| Credentials {
+            username: Secret::new("viewer"),
+            password: Secret::new(password),
+        };
+        let testcam = start(TestcamOptions {
+            cameras: vec![pattern()],
+            login: Some(TestcamLogin {
+                credentials: login("right-pass"),
+                scheme,
+            }),
+            ..TestcamOptions::default()
+        });
+        let mut settings = settings(testcam.url(0).as_str());
+        assert_eq!(
+            Session::start(&settings).end(),
+            (
+                "unauthorized",
+                "camera 3 asks for a login (401 Unauthorized); set its user name and password"
+                    .to_owned()
+            )
+        );
+        settings.credentials = Some(login("wrong-pass"));
+        assert_eq!(
+            Session::start(&settings).end(),
+            (
+                "unauthorized",
+                "camera 3 refused the login (401 Unauthorized); check its user name and password"
+                    .to_owned()
+            )
+        );
+        settings.credentials = Some(login("right-pass"));
+        Session::start(&settings).frames(1);
+    }
+}
+
+#[test]
+fn a_path_that_the_camera_lacks_is_told() {
+    let testcam = cameras(vec![pattern()]);
+    let url = testcam.url(0).join("/nowhere").expect("a path");
+    assert_eq!(
+        Session::start(&settings(url.as_str())).end(),
+        (
+            "not-found",
+            "camera 3 has no stream /nowhere (404 Not Found); check the path of its URI".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_closed_port_and_an_unknown_host_are_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    drop(listener);
+    let (code, message) = Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a"))).end();
+    assert_eq!(code, "unreachable");
+    assert_eq!(
+        message,
+        format!(
+            "camera 3 at 127.0.0.1:{port} refused the connection; check its port, and that RTSP is switched on"
+        )
+    );
+    let (code, message) = Session::start(&settings("rtsp://no-such-camera.invalid/a")).end();
+    assert_eq!(code, "unreachable");
+    assert!(message.contains("host name"), "{message}");
+}
+
+#[test]
+fn a_camera_that_never_answers_is_unreachable_within_seconds() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let begun = Instant::now();
+    let (code, message) = Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a"))).end();
+    assert_eq!(code, "unreachable", "{message}");
+    assert!(message.contains("no RTSP answer within 5 s"), "{message}");
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    drop(listener);
+}
+
+#[test]
+fn a_server_of_another_kind_is_garbage() {
+    let garbage: Vec<u8> = (0..4096u32).map(|byte| (byte * 37 % 251) as u8).collect();
+    let http = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec();
+    for answer in [garbage, http] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let server = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            let mut request = [0; 1024];
+            let _ = client.read(&mut request);
+            let _ = client.write_all(&answer);
+            // Until the client goes.
+            let _ = client.read(&mut request);
+        });
+        let session = Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a")));
+        let (code, message) = session.end();
+        assert_eq!(code, "garbage", "{message}");
+        drop(session);
+        server.join().expect("the server ends");
+    }
+}
+
+#[test]
+fn streams_that_are_no_video_or_of_another_codec_are_told() {
+    let audio = OneStream::serve("audiotestsrc is-live=true ! mulawenc ! rtppcmupay name=pay0");
+    let (code, message) = Session::start(&settings(&audio.uri)).end();
+    assert_eq!(code, "no-video", "{message}");
+    let jpeg = OneStream::serve(
+        "videotestsrc is-live=true ! video/x-raw,format=I420,width=64,height=64 ! jpegenc ! rtpjpegpay name=pay0",
+    );
+    assert_eq!(
+        Session::start(&settings(&jpeg.uri)).end(),
+        (
+            "no-decoder",
+            "camera 3 sends JPEG; set it to H.264 or H.265".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_stream_that_stops_is_stalled_in_time() {
+    let testcam = cameras(vec![pattern()]);
+    let mut settings = settings(testcam.url(0).as_str());
+    settings.stall_limit = Duration::from_secs(1);
+    let session = Session::start(&settings);
+    session.frames(10);
+    testcam.silence(0, true);
+    let begun = Instant::now();
+    let (code, message) = session.end();
+    assert_eq!(code, "stalled");
+    assert!(
+        message.starts_with("no picture from camera 3 for 1"),
+        "{message}"
+    );
+    let took = begun.elapsed();
+    assert!(
+        took > Duration::from_millis(800) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+}
+
+#[test]
+fn a_camera_that_plays_and_sends_nothing_gives_no_frame() {
+    let mut camera = pattern();
+    camera.silent = true;
+    let testcam = cameras(vec![camera]);
+    let mut settings = settings(testcam.url(0).as_str());
+    settings.start_limit = Duration::from_secs(1);
+    assert_eq!(
+        Session::start(&settings).end(),
+        (
+            "no-frame",
+            "camera 3 plays but nothing arrived within 1 s; restart the camera".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_camera_that_hangs_up_has_ended() {
+    let testcam = cameras(vec![pattern()]);
+    let session = Session::start(&settings(testcam.url(0).as_str()));
+    session.frames(5);
+    testcam.drop_clients();
+    let (code, message) = session.end();
+    assert_eq!(code, "ended", "{message}");
+}
+
+#[test]
+fn a_session_stops_at_once_whatever_it_waits_for() {
+    let testcam = cameras(vec![pattern()]);
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let live = Session::start(&settings(testcam.url(0).as_str()));
+    live.frames(1);
+    let connecting = Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a")));
+    let (_held, _) = silent.accept().expect("it connects");
+    for session in [live, connecting] {
+        let begun = Instant::now();
+        session.stop.raise();
+        assert_eq!(session.end().0, "stopped");
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}

@@ -1,0 +1,166 @@
+//! A source's life by its runner: it fails, stalls and comes back, and leaves nothing behind.
+
+use super::*;
+
+/// Keeps what a runner tells.
+#[derive(Default)]
+struct Log {
+    notebook: Notebook,
+    statuses: Mutex<Vec<SourceSnapshot>>,
+}
+
+impl SourceListener for Log {
+    fn frame(&self, frame: Frame) {
+        self.notebook.frame(frame);
+    }
+
+    fn status(&self, status: &SourceSnapshot) {
+        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.push(status.clone());
+        drop(statuses);
+        self.notebook.written.notify_all();
+    }
+}
+
+impl Log {
+    fn wait_for(&self, what: &str, found: impl Fn(&[SourceSnapshot]) -> bool) {
+        self.notebook.wait(what, |_| {
+            let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            found(&statuses).then_some(())
+        });
+    }
+}
+
+fn run(id: u32, settings: StreamSettings) -> (Runner, Arc<Log>) {
+    nvr::media::init().expect("GStreamer starts");
+    let log = Arc::new(Log::default());
+    let options = RunnerOptions {
+        id: SourceId(id),
+        heartbeats: Heartbeats::new(Clock::system()),
+        stage_limit: Duration::from_secs(30),
+        retry_first: Duration::from_millis(50),
+        retry_longest: Duration::from_millis(200),
+        counters: Arc::default(),
+    };
+    let open = move || open(SourceId(id), &settings, &Clock::system());
+    let runner = Runner::spawn(options, open, log.clone()).expect("a thread");
+    (runner, log)
+}
+
+fn latest(statuses: &[SourceSnapshot]) -> Option<(Health, Option<&'static str>)> {
+    let latest = statuses.last()?;
+    Some((
+        latest.health,
+        latest.reason.as_ref().map(|reason| reason.code),
+    ))
+}
+
+#[test]
+fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
+    let mortal = cameras(vec![pattern()]);
+    let steady = cameras(vec![pattern()]);
+    let port = mortal.port();
+    let (runner, log) = run(0, settings(mortal.url(0).as_str()));
+    let (other, other_log) = run(1, settings(steady.url(0).as_str()));
+    log.wait_for("life", |told| latest(told) == Some((Health::Live, None)));
+    other_log.wait_for("life", |told| latest(told) == Some((Health::Live, None)));
+    mortal.stop();
+    log.wait_for("death", |told| {
+        latest(told) == Some((Health::Failed, Some("unreachable")))
+    });
+    let before = runner.counters().frames();
+    let reborn = start(TestcamOptions {
+        port,
+        cameras: vec![pattern()],
+        ..TestcamOptions::default()
+    });
+    log.wait_for("second life", |told| {
+        latest(told) == Some((Health::Live, None))
+    });
+    log.notebook.wait("further frames", |pages| {
+        (pages.frames.len() as u64 >= before + 5).then_some(())
+    });
+    log.notebook.wait("numbers", |pages| {
+        for (number, frame) in (0u64..).zip(&pages.frames) {
+            assert_eq!(frame.meta.frame_id, number);
+        }
+        Some(())
+    });
+    assert!(runner.snapshot().reconnects >= 1);
+    drop(reborn);
+    assert!(runner.stop(Duration::from_secs(5)));
+    assert!(other.stop(Duration::from_secs(5)));
+    other_log.notebook.wait("numbers", |pages| {
+        let numbers: Vec<_> = pages.frames.iter().filter_map(code_of).collect();
+        for pair in numbers.windows(2) {
+            assert_eq!(pair[1].frame_number, pair[0].frame_number + 1);
+        }
+        Some(())
+    });
+}
+
+#[test]
+fn a_stalled_source_says_so_and_goes_on_when_the_camera_does() {
+    let testcam = cameras(vec![pattern()]);
+    let mut settings = settings(testcam.url(0).as_str());
+    settings.stall_limit = Duration::from_secs(1);
+    settings.start_limit = Duration::from_secs(1);
+    let (runner, log) = run(0, settings);
+    log.wait_for("life", |told| latest(told) == Some((Health::Live, None)));
+    testcam.silence(0, true);
+    log.wait_for("the stall", |told| {
+        told.iter().any(|told| told.health == Health::Stalled)
+    });
+    testcam.silence(0, false);
+    log.wait_for("life again", |told| {
+        latest(told) == Some((Health::Live, None))
+    });
+    assert!(runner.stop(Duration::from_secs(5)));
+}
+
+/// Open files and threads of this process.
+fn holdings() -> (usize, usize) {
+    let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
+    (count("/proc/self/fd"), count("/proc/self/task"))
+}
+
+/// Runs alone in a process of its own, where nothing else opens files or starts threads.
+#[test]
+#[ignore = "run by restarts_leak_neither_files_nor_threads"]
+fn restarting_alone() {
+    let restarts: u32 = std::env::var("NVR_TEST_RESTARTS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(60);
+    let testcam = cameras(vec![pattern()]);
+    let settings = settings(testcam.url(0).as_str());
+    let cycle = || {
+        let session = Session::start(&settings);
+        session.frames(1);
+        drop(session);
+        let deadline = Instant::now() + PATIENCE;
+        while testcam.viewers(0) > 0 {
+            assert!(Instant::now() < deadline, "a session is left");
+            std::thread::yield_now();
+        }
+    };
+    // Pools and main loops come to life with the first ones.
+    (0..5).for_each(|_| cycle());
+    let before = holdings();
+    (0..restarts).for_each(|_| cycle());
+    // The server takes its own time to put a session away.
+    let deadline = Instant::now() + PATIENCE;
+    while holdings().0 > before.0 + 5 || holdings().1 > before.1 + 5 {
+        assert!(
+            Instant::now() < deadline,
+            "files and threads before {before:?}, after {restarts} restarts {:?}",
+            holdings()
+        );
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn restarts_leak_neither_files_nor_threads() {
+    crate::support::run_alone("media::life::restarting_alone");
+}
