@@ -26,6 +26,8 @@ mod processor;
 #[cfg(feature = "testcam")]
 mod reload;
 mod rooms;
+#[cfg(feature = "testcam")]
+mod soak;
 mod sources;
 mod support;
 #[cfg(feature = "testcam")]

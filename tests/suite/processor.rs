@@ -1,11 +1,13 @@
 //! The processor as its users run it: a process between real cameras and a real broker.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use nvr::base::Pattern;
 use serde_json::Value;
 
-use crate::support::broker::{Broker, Kind};
+use crate::support::broker::{Broker, Kind, free_port};
 use crate::support::process::nvr;
 use crate::support::stage::{PATTERN, Stage, arguments, documents, pattern_cameras, processor};
 use crate::support::wait::{SOON, until};
@@ -227,4 +229,35 @@ fn a_model_that_is_not_there_is_an_error_of_the_settings() {
         text.contains("model nowhere-640 is not installed") && text.contains("nvr model import"),
         "{text}"
     );
+}
+
+#[test]
+fn the_page_tells_figures_and_health() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let stage = Stage::start(2, &["--http", &address]);
+    stage.events(0, 10);
+    stage.status(1, "live");
+    assert!(page(&address, "/healthz").ends_with("\r\n\r\nok\n"));
+    let metrics = page(&address, "/metrics");
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.unwrap_or_else(|| panic!("{name} is missing in {metrics}"));
+        let value = line.trim().parse();
+        value.unwrap_or_else(|_| panic!("{name} is {line} in {metrics}"))
+    };
+    assert!(value("nvr_frames_inferred_total{source_id=\"0\"}") >= 10.0);
+    assert!(value("nvr_source_live{source_id=\"1\"}") == 1.0);
+    assert!(value("nvr_broker_connected{}") == 1.0);
+    assert!(value("nvr_stages_stuck{}") == 0.0);
+    assert!(page(&address, "/other").starts_with("HTTP/1.1 404 "));
+}
+
+/// The whole answer to a GET.
+fn page(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the page is served");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    answer
 }
