@@ -8,12 +8,22 @@ use nvr::base::{Letterbox, Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{ModelStore, Picture, Thresholds, Wanted, open};
 
-use crate::process::Process;
+use crate::process::{Process, mean};
 
 /// What the engine does when nothing else is asked of it.
 pub(crate) struct Alone {
     pub(crate) per_second: f64,
     pub(crate) cpu_each_s: f64,
+}
+
+impl Alone {
+    /// Several runs as one.
+    pub(crate) fn mean(runs: &[Self]) -> Self {
+        Self {
+            per_second: mean(runs, |run| run.per_second),
+            cpu_each_s: mean(runs, |run| run.cpu_each_s),
+        }
+    }
 }
 
 /// The backend that `auto` takes here.

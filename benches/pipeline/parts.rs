@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nvr::base::cache_dir;
 use serde_json::Value;
 
-use crate::process::{Process, Use, free_port};
+use crate::process::{Process, Use, free_port, mean};
 
 /// From start to a steady state.
 const WARM_UP: Duration = Duration::from_secs(6);
@@ -118,6 +118,19 @@ pub(crate) struct Measured {
     pub(crate) inferred_per_second: f64,
     pub(crate) latency_p50_ms: f64,
     pub(crate) inference_p50_ms: f64,
+}
+
+impl Measured {
+    /// Several runs as one; of the peaks, the highest.
+    pub(crate) fn mean(runs: &[Self]) -> Self {
+        Self {
+            cores: mean(runs, |run| run.cores),
+            peak_mb: runs.iter().map(|run| run.peak_mb).fold(0.0, f64::max),
+            inferred_per_second: mean(runs, |run| run.inferred_per_second),
+            latency_p50_ms: mean(runs, |run| run.latency_p50_ms),
+            inference_p50_ms: mean(runs, |run| run.inference_p50_ms),
+        }
+    }
 }
 
 impl Processor {

@@ -102,3 +102,8 @@ pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it has an address").port()
 }
+
+/// The mean of one figure of several runs.
+pub(crate) fn mean<T>(runs: &[T], figure: impl Fn(&T) -> f64) -> f64 {
+    runs.iter().map(figure).sum::<f64>() / runs.len() as f64
+}
