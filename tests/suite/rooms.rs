@@ -74,13 +74,21 @@ const OWNERS: &[(&str, &str)] = &[
     ("prometheus_client", "health"),
 ];
 
+/// Whether a file is the test module of the one beside it.
+fn is_tests(path: &Path) -> bool {
+    path.file_stem()
+        .is_some_and(|stem| stem.to_string_lossy().ends_with("_tests"))
+}
+
 fn sources() -> Vec<PathBuf> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).expect("src can be read").flatten() {
             let path = entry.path();
             if path.is_dir() {
                 walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !is_tests(&path)
+            {
                 found.push(path);
             }
         }

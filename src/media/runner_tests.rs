@@ -1,0 +1,206 @@
+//! What a source's life must hold to, with sessions by script.
+
+use std::collections::VecDeque;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use super::*;
+use crate::base::{
+    CaptureClock, Clock, Colorimetry, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
+};
+
+/// What a session of the scripted source does.
+enum Act {
+    Frames(u32),
+    Fail(&'static str, Duration),
+    WaitForStop,
+    Hang(mpsc::Receiver<()>),
+}
+
+struct Scripted(VecDeque<Vec<Act>>);
+
+impl FrameSource for Scripted {
+    fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
+        for act in self.0.pop_front().unwrap_or_default() {
+            match act {
+                Act::Frames(count) => (0..count).for_each(|_| sink.frame(frame())),
+                Act::Fail(code, live_for) => {
+                    return SessionEnd::Failed {
+                        code,
+                        message: format!("because of {code}"),
+                        live_for,
+                    };
+                }
+                Act::WaitForStop => {
+                    stop.wait(Duration::from_secs(30));
+                }
+                Act::Hang(release) => {
+                    let _ = release.recv();
+                }
+            }
+        }
+        stop.wait(Duration::from_secs(30));
+        SessionEnd::Stopped
+    }
+}
+
+struct Nothing;
+
+impl HostPixels for Nothing {
+    fn format(&self) -> PixelFormat {
+        PixelFormat::Rgb
+    }
+
+    fn plane(&self, _: usize) -> Plane<'_> {
+        Plane {
+            bytes: &[],
+            stride: 0,
+        }
+    }
+}
+
+fn frame() -> Frame {
+    let size = Size::new(2, 2);
+    Frame {
+        meta: FrameMeta {
+            frame_id: 0,
+            size,
+            colorimetry: Colorimetry::assumed(size),
+            pts: None,
+            arrival: Duration::ZERO,
+            captured_unix: Duration::ZERO,
+            clock: CaptureClock::Arrival,
+            ntp_ns: None,
+        },
+        pixels: Pixels::Host(Arc::new(Nothing)),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Told {
+    Frame(u64),
+    Status(Health, Option<&'static str>),
+}
+
+struct Listener(Mutex<mpsc::Sender<Told>>);
+
+impl SourceListener for Listener {
+    fn frame(&self, frame: Frame) {
+        let _ = lock(&self.0).send(Told::Frame(frame.meta.frame_id));
+    }
+
+    fn status(&self, status: &SourceSnapshot) {
+        let reason = status.reason.as_ref().map(|reason| reason.code);
+        let _ = lock(&self.0).send(Told::Status(status.health, reason));
+    }
+}
+
+fn start(sessions: Vec<Vec<Act>>, wait: Duration) -> (Runner, mpsc::Receiver<Told>, Heartbeats) {
+    let (sender, told) = mpsc::channel();
+    let heartbeats = Heartbeats::new(Clock::system());
+    let options = RunnerOptions {
+        id: SourceId(7),
+        heartbeats: heartbeats.clone(),
+        stage_limit: Duration::from_millis(1),
+        retry_first: wait,
+        retry_longest: wait,
+        counters: Arc::default(),
+    };
+    let mut script = Some(Scripted(sessions.into()));
+    let runner = Runner::spawn(
+        options,
+        move || Box::new(script.take().expect("opened once")),
+        Arc::new(Listener(Mutex::new(sender))),
+    )
+    .expect("a thread");
+    (runner, told, heartbeats)
+}
+
+fn next(told: &mpsc::Receiver<Told>) -> Told {
+    told.recv_timeout(Duration::from_secs(20)).expect("in time")
+}
+
+const SOON: Duration = Duration::from_millis(1);
+const SHORT: Duration = Duration::ZERO;
+
+#[test]
+fn a_failed_source_stays_failed_with_its_latest_reason_until_frames_flow() {
+    let sessions = vec![
+        vec![Act::Fail("unreachable", SHORT)],
+        vec![Act::Fail("unreachable", SHORT)],
+        vec![Act::Fail("unauthorized", SHORT)],
+        vec![Act::Frames(2), Act::Fail("stalled", SHORT)],
+        vec![Act::Fail("stalled", SHORT)],
+        vec![Act::Frames(1), Act::WaitForStop],
+    ];
+    let (runner, told, _) = start(sessions, SOON);
+    let expected = [
+        Told::Status(Health::Connecting, None),
+        Told::Status(Health::Failed, Some("unreachable")),
+        Told::Status(Health::Failed, Some("unauthorized")),
+        Told::Status(Health::Live, None),
+        Told::Frame(0),
+        Told::Frame(1),
+        Told::Status(Health::Stalled, Some("stalled")),
+        Told::Status(Health::Failed, Some("stalled")),
+        Told::Status(Health::Live, None),
+        Told::Frame(2),
+    ];
+    for expected in expected {
+        assert_eq!(next(&told), expected);
+    }
+    assert_eq!(runner.snapshot().reconnects, 5);
+    assert_eq!(runner.counters().frames(), 3);
+    assert!(runner.stop(Duration::from_secs(20)));
+}
+
+#[test]
+fn a_restart_cuts_the_session_and_the_wait_short() {
+    let hour = Duration::from_secs(3600);
+    let sessions = vec![
+        vec![Act::Fail("unreachable", SHORT)],
+        vec![Act::Frames(1), Act::WaitForStop],
+        vec![Act::Frames(1), Act::WaitForStop],
+    ];
+    let (runner, told, heartbeats) = start(sessions, hour);
+    assert_eq!(next(&told), Told::Status(Health::Connecting, None));
+    assert_eq!(
+        next(&told),
+        Told::Status(Health::Failed, Some("unreachable"))
+    );
+    // Waiting is no lack of progress.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !heartbeats.stuck().is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", heartbeats.stuck());
+        std::thread::yield_now();
+    }
+    runner.restart();
+    assert_eq!(next(&told), Told::Status(Health::Live, None));
+    assert_eq!(next(&told), Told::Frame(0));
+    runner.restart();
+    assert_eq!(next(&told), Told::Status(Health::Connecting, None));
+    assert_eq!(next(&told), Told::Status(Health::Live, None));
+    assert_eq!(next(&told), Told::Frame(1));
+    assert!(runner.stop(Duration::from_secs(20)));
+    assert_eq!(heartbeats.stuck(), []);
+}
+
+#[test]
+fn a_source_that_hangs_is_named_and_left_behind() {
+    let (release, held) = mpsc::channel();
+    let (runner, told, heartbeats) = start(vec![vec![Act::Hang(held), Act::Frames(1)]], SOON);
+    assert_eq!(next(&told), Told::Status(Health::Connecting, None));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while heartbeats.stuck().is_empty() {
+        assert!(Instant::now() < deadline, "nobody noticed");
+        std::thread::yield_now();
+    }
+    assert_eq!(heartbeats.stuck()[0].stage, "source 7");
+    assert!(!runner.stop(Duration::from_millis(20)));
+    drop(release);
+    assert!(runner.stop(Duration::from_secs(20)));
+    assert!(
+        told.try_recv().is_err(),
+        "a stopped source delivers nothing"
+    );
+}
