@@ -240,7 +240,7 @@ pub struct RawProcessor {
     pub stall_limit: Span,
     /// Longest time from PLAY to the first decoded frame, 1s to 1h. Default: 20s.
     pub start_limit: Span,
-    /// Longest time that a stage may go without progress before it counts as stuck, 1s to 1h. Default: 30s.
+    /// Longest time that a stage may go without progress before it counts as stuck, 12s to 1h. Default: 30s.
     pub stage_limit: Span,
     /// First wait before a failed camera is tried again; it doubles. 50ms to `retry_longest`. Default: 500ms.
     pub retry_first: Span,
