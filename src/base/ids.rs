@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
     Debug,
     Clone,
     Copy,
+    Default,
     PartialEq,
     Eq,
     Hash,

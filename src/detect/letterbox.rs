@@ -3,17 +3,9 @@
 //! Runs on the detection worker's thread, on nothing but the frames that will be inferred. Scaling comes first, since a
 //! 1280x720 frame has four times the samples of its 640x360 picture; and the chroma planes are scaled straight to the
 //! picture's size (for that frame: not at all), so that no colour is smeared by a later doubling.
-//!
-//! The filter is a triangle as wide as the reduction (`Convolution(Bilinear)`): each source sample counts, so small
-//! bright things neither flicker nor vanish, as they do when four neighbours are taken out of nine. A box as wide costs
-//! the same on a CPU with SIMD within the measuring error, but shifts edges by half a pixel where the factor is no
-//! whole number.
 
-use fast_image_resize::images::{
-    TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef,
-};
-use fast_image_resize::pixels::{InnerPixel, U8, U8x2, U8x3};
-use fast_image_resize::{FilterType, ImageViewMut, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImageMut, TypedImage};
+use fast_image_resize::pixels::U8x3;
 use yuv::{
     YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix,
     yuv_nv24_to_rgb, yuv444_to_rgb,
@@ -21,7 +13,8 @@ use yuv::{
 
 use super::{DetectError, Picture};
 use crate::base::{
-    ColorMatrix, ColorRange, Frame, HostPixels, Letterbox, PixelFormat, Pixels, Plane, Size,
+    ColorMatrix, ColorRange, Frame, HostPixels, Letterbox, PixelFormat, Pixels, Plane, PlaneScaler,
+    Size,
 };
 
 /// A picture's memory, used again for every frame.
@@ -38,16 +31,8 @@ pub struct Canvas {
 pub struct Letterboxer {
     input: Size,
     padding: u8,
-    scaler: Scaler,
+    scaler: PlaneScaler,
     planes: [Vec<u8>; 3],
-}
-
-#[derive(Debug)]
-struct Scaler {
-    resizer: Resizer,
-    options: ResizeOptions,
-    /// Rows without gaps, for planes whose last row ends with the picture or whose stride is no whole number of pixels.
-    packed: Vec<u8>,
 }
 
 impl Letterboxer {
@@ -56,14 +41,7 @@ impl Letterboxer {
         Self {
             input,
             padding,
-            scaler: Scaler {
-                resizer: Resizer::new(),
-                // Two samples a pixel are U and V here, and no alpha.
-                options: ResizeOptions::new()
-                    .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-                    .use_alpha(false),
-                packed: Vec::new(),
-            },
+            scaler: PlaneScaler::default(),
             planes: Default::default(),
         }
     }
@@ -124,9 +102,15 @@ impl Letterboxer {
         let (scaler, stride) = (&mut self.scaler, window.stride);
         match pixels.format() {
             PixelFormat::I420 => {
-                let y = scaler.plane::<U8>(pixels.plane(0), source, content, y_room)?;
-                let u = scaler.plane::<U8>(pixels.plane(1), chroma, content, u_room)?;
-                let v = scaler.plane::<U8>(pixels.plane(2), chroma, content, v_room)?;
+                let y = scaler
+                    .single(pixels.plane(0), source, content, y_room)
+                    .map_err(unreadable)?;
+                let u = scaler
+                    .single(pixels.plane(1), chroma, content, u_room)
+                    .map_err(unreadable)?;
+                let v = scaler
+                    .single(pixels.plane(2), chroma, content, v_room)
+                    .map_err(unreadable)?;
                 let image = YuvPlanarImage {
                     y_plane: y.bytes,
                     y_stride: stride_of(&y)?,
@@ -140,8 +124,12 @@ impl Letterboxer {
                 yuv444_to_rgb(&image, window.rows(), stride as u32, range, matrix)
             }
             PixelFormat::Nv12 => {
-                let y = scaler.plane::<U8>(pixels.plane(0), source, content, y_room)?;
-                let uv = scaler.plane::<U8x2>(pixels.plane(1), chroma, content, u_room)?;
+                let y = scaler
+                    .single(pixels.plane(0), source, content, y_room)
+                    .map_err(unreadable)?;
+                let uv = scaler
+                    .pairs(pixels.plane(1), chroma, content, u_room)
+                    .map_err(unreadable)?;
                 let image = YuvBiPlanarImage {
                     y_plane: y.bytes,
                     y_stride: stride_of(&y)?,
@@ -153,7 +141,7 @@ impl Letterboxer {
                 let mode = YuvConversionMode::Balanced;
                 yuv_nv24_to_rgb(&image, window.rows(), stride as u32, range, matrix, mode)
             }
-            PixelFormat::Rgb => return scaler.rgb(pixels.plane(0), source, window),
+            PixelFormat::Rgb => return draw_rgb(scaler, pixels.plane(0), source, window),
         }
         .map_err(unreadable)
     }
@@ -193,95 +181,27 @@ impl<'a> Window<'a> {
     }
 }
 
-impl Scaler {
-    /// `plane`, which has `from` pixels of type `P`, in `to` pixels: itself where that is the same, else in `room`.
-    fn plane<'a, P: InnerPixel + PixelTrait>(
-        &mut self,
-        plane: Plane<'a>,
-        from: Size,
-        to: Size,
-        room: &'a mut Vec<u8>,
-    ) -> Result<Plane<'a>, DetectError> {
-        let plane = checked(plane, from, P::size())?;
-        if from == to && is_whole::<P>(&plane, from) {
-            return Ok(plane);
-        }
-        let stride = to.width as usize * P::size();
-        room.resize(stride * to.height as usize, 0);
-        let mut target =
-            TypedImage::<P>::from_buffer(to.width, to.height, room).map_err(unreadable)?;
-        self.resize::<P>(plane, from, &mut target)?;
-        Ok(Plane {
-            bytes: room,
-            stride,
-        })
-    }
-
-    fn rgb(&mut self, plane: Plane<'_>, from: Size, window: Window<'_>) -> Result<(), DetectError> {
-        let plane = checked(plane, from, U8x3::size())?;
-        let Letterbox {
-            input,
-            content,
-            left,
-            top,
-            ..
-        } = *window.letterbox;
-        let canvas = TypedImage::<U8x3>::from_buffer(input.width, input.height, window.rgb)
-            .map_err(unreadable)?;
-        let mut target =
-            TypedCroppedImageMut::new(canvas, left, top, content.width, content.height)
-                .map_err(unreadable)?;
-        self.resize::<U8x3>(plane, from, &mut target)
-    }
-
-    fn resize<P: InnerPixel + PixelTrait>(
-        &mut self,
-        plane: Plane<'_>,
-        from: Size,
-        target: &mut impl ImageViewMut<Pixel = P>,
-    ) -> Result<(), DetectError> {
-        let (row, height) = (from.width as usize * P::size(), from.height as usize);
-        let (bytes, stride) = if is_whole::<P>(&plane, from) {
-            (plane.bytes, plane.stride)
-        } else {
-            self.packed.clear();
-            for line in plane.bytes.chunks(plane.stride).take(height) {
-                self.packed.extend_from_slice(&line[..row]);
-            }
-            (self.packed.as_slice(), row)
-        };
-        let columns = u32::try_from(stride / P::size()).map_err(unreadable)?;
-        let rows =
-            TypedImageRef::<P>::from_buffer(columns, from.height, bytes).map_err(unreadable)?;
-        // A view, not a crop of the resize: what lies between the rows must not bleed into the right edge.
-        let view =
-            TypedCroppedImage::new(rows, 0, 0, from.width, from.height).map_err(unreadable)?;
-        self.resizer
-            .resize_typed(&view, target, &self.options)
-            .map_err(unreadable)
-    }
-}
-
-/// Whether the plane is what both libraries take: whole pixels from row to row, and a last row as long as the others.
-/// (One of them leaves a shorter last row out without a word.)
-fn is_whole<P: PixelTrait>(plane: &Plane<'_>, size: Size) -> bool {
-    plane.stride.is_multiple_of(P::size())
-        && plane.bytes.len() >= plane.stride * size.height as usize
-}
-
-/// The plane, if it has all the rows that it should have.
-fn checked(plane: Plane<'_>, size: Size, pixel_bytes: usize) -> Result<Plane<'_>, DetectError> {
-    let row = size.width as usize * pixel_bytes;
-    let wanted = plane.stride * (size.height as usize - 1) + row;
-    if plane.stride < row || plane.bytes.len() < wanted {
-        return Err(DetectError::Pixels(format!(
-            "a plane of {size} with {pixel_bytes} bytes a pixel has {} bytes in rows {} apart, but needs {wanted} in \
-             rows at least {row} apart",
-            plane.bytes.len(),
-            plane.stride
-        )));
-    }
-    Ok(plane)
+/// RGB pixels straight into the canvas.
+fn draw_rgb(
+    scaler: &mut PlaneScaler,
+    plane: Plane<'_>,
+    from: Size,
+    window: Window<'_>,
+) -> Result<(), DetectError> {
+    let Letterbox {
+        input,
+        content,
+        left,
+        top,
+        ..
+    } = *window.letterbox;
+    let canvas = TypedImage::<U8x3>::from_buffer(input.width, input.height, window.rgb)
+        .map_err(unreadable)?;
+    let mut target = TypedCroppedImageMut::new(canvas, left, top, content.width, content.height)
+        .map_err(unreadable)?;
+    scaler
+        .resize::<U8x3>(plane, from, &mut target)
+        .map_err(unreadable)
 }
 
 fn stride_of(plane: &Plane<'_>) -> Result<u32, DetectError> {
