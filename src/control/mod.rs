@@ -1,4 +1,4 @@
-//! The local control socket: status, capabilities, apply.
+//! The local control socket: status, capabilities, apply; and the signals that ask for the same.
 //!
 //! One request a line, one answer a line, both JSON. It is for programs on the box: a supervisor, `nvr control`, a support
 //! bundle. Only the user that runs the process, and root, can connect.
@@ -6,13 +6,17 @@
 mod client;
 mod path;
 mod server;
+mod signals;
 
 pub use client::{ClientError, request};
 pub use path::{candidates, find, socket_path};
 pub use server::{Controlled, ServeError, Server};
+pub use signals::{Signals, Wish};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::config::ConfigProblems;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,4 +50,15 @@ pub struct Problem {
     pub path: String,
     /// What is wrong, and what to do.
     pub message: String,
+}
+
+/// What a configuration's check found, as an answer tells it.
+pub fn problems(found: ConfigProblems) -> Vec<Problem> {
+    found
+        .iter()
+        .map(|problem| Problem {
+            path: problem.path.clone(),
+            message: problem.message.clone(),
+        })
+        .collect()
 }

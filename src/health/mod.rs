@@ -1,9 +1,10 @@
 //! Heartbeats to systemd's watchdog, counters to Prometheus, both to one small page.
 
+mod connections;
 mod metrics;
 mod page;
 mod watchdog;
 
 pub use metrics::{Kind, Report, Sample, encode};
-pub use page::{Page, PageError};
+pub use page::{Page, PageError, routes};
 pub use watchdog::{Verdict, Watchdog, notify_ready, notify_status, notify_stopping};

@@ -8,10 +8,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use axum::serve::Listener;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
+use super::connections::Connections;
 use super::{Report, encode};
 use crate::base::Heartbeats;
 
@@ -25,12 +26,12 @@ pub struct PageError {
     source: std::io::Error,
 }
 
-/// The page while it is served; dropping it closes the port.
+/// A page while it is served; dropping it closes the port, and each connection once its answer is complete.
 #[derive(Debug)]
 pub struct Page {
     asked: SocketAddr,
     address: SocketAddr,
-    task: JoinHandle<()>,
+    _stop: DropGuard,
 }
 
 struct Shown {
@@ -48,27 +49,36 @@ impl Page {
         report: Arc<dyn Report>,
         heartbeats: Heartbeats,
     ) -> Result<Self, PageError> {
-        let asked = address;
-        let failed = |source| PageError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let page = Self::of(address, routes(report, heartbeats)).await?;
+        let address = page.address;
         if !address.ip().is_loopback() {
             warn!(%address, "metrics can be read by anyone who reaches this address");
         }
         info!(%address, "serving /metrics and /healthz");
-        let router = Router::new()
-            .route("/metrics", get(metrics))
-            .route("/healthz", get(healthz))
-            .with_state(Arc::new(Shown { report, heartbeats }));
-        let task = tokio::spawn(async move {
-            if let Err(err) = axum::serve(listener, router).await {
-                warn!(%err, "the metrics page ended");
+        Ok(page)
+    }
+
+    /// Serves routes of one's own, [`routes`] among them or not, at `address` (port 0: any free one).
+    ///
+    /// # Errors
+    /// When the address can't be listened on.
+    pub async fn of(address: SocketAddr, routes: Router) -> Result<Self, PageError> {
+        let asked = address;
+        let failed = |source| PageError { address, source };
+        let listener = Connections::listen(address).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        tokio::spawn(async move {
+            let served = axum::serve(listener, routes).with_graceful_shutdown(stopped);
+            if let Err(err) = served.await {
+                warn!(%err, "the page ended");
             }
         });
         Ok(Self {
             asked,
             address,
-            task,
+            _stop: stop.drop_guard(),
         })
     }
 
@@ -83,10 +93,12 @@ impl Page {
     }
 }
 
-impl Drop for Page {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+/// `/metrics` and `/healthz`.
+pub fn routes(report: Arc<dyn Report>, heartbeats: Heartbeats) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .with_state(Arc::new(Shown { report, heartbeats }))
 }
 
 async fn metrics(State(shown): State<Arc<Shown>>) -> impl IntoResponse {

@@ -11,5 +11,5 @@ mod source;
 mod supervise;
 
 pub use change::Change;
-pub use run::{Observer, Processor, StartError};
+pub use run::{Processor, StartError};
 pub use supervise::{RunError, run};

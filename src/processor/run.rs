@@ -20,8 +20,7 @@ use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId};
 use crate::bus::{BusError, Link, LinkOptions, Role, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::Problem;
-use crate::detect::{DetectError, Inferred, Opened, Picture, Thresholds, Wanted, Worker};
-use crate::event::DetectionEvent;
+use crate::detect::{DetectError, Inferred, Opened, Thresholds, Wanted, Worker};
 use crate::media::{self, MediaError, Runner, RunnerOptions, SourceCounters};
 
 /// Why a processor can't start.
@@ -41,13 +40,6 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// Sees every inferred frame, as the detector saw it, with what is published of it. Called on the detection worker's
-/// thread, which waits.
-pub trait Observer: Send + Sync {
-    /// One picture and its event.
-    fn inferred(&self, picture: &Picture<'_>, event: &DetectionEvent);
-}
-
 /// A running processor.
 pub struct Processor {
     pub(super) shared: Arc<Shared>,
@@ -63,7 +55,6 @@ pub(super) struct Shared {
     pub(super) sources: ArcSwap<BTreeMap<SourceId, Arc<Source>>>,
     pub(super) outlet: ArcSwap<Outlet>,
     mailbox: Arc<Mailbox<SourceId, Frame>>,
-    observer: Option<Arc<dyn Observer>>,
 }
 
 struct Running {
@@ -93,7 +84,6 @@ impl Processor {
         settings: Settings,
         runtime: Handle,
         clock: Clock,
-        observer: Option<Arc<dyn Observer>>,
     ) -> Result<Arc<Self>, StartError> {
         media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
@@ -106,7 +96,6 @@ impl Processor {
             sources: ArcSwap::default(),
             outlet: ArcSwap::new(outlet.clone()),
             mailbox: Arc::default(),
-            observer,
         });
         let detector = DetectorFacts::of(&opened);
         let worker = {
@@ -116,7 +105,7 @@ impl Processor {
                 shared.mailbox.clone(),
                 thresholds(&settings),
                 heartbeats.stage("detect", settings.processor.stage_limit),
-                move |result, picture| shared.publish(&result, picture),
+                move |result, _| shared.publish(&result),
             )?
         };
         let processor = Arc::new(Self {
@@ -354,7 +343,7 @@ impl Processor {
 
 impl Shared {
     /// One result of the detection worker, on its thread: track, compose, publish.
-    fn publish(&self, result: &Inferred, picture: &Picture<'_>) {
+    fn publish(&self, result: &Inferred) {
         let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
             return;
         };
@@ -362,9 +351,6 @@ impl Shared {
         let outlet = self.outlet.load();
         let event = outlet.publisher.event(result, finding, self.clock.now());
         outlet.event(&event);
-        if let Some(observer) = &self.observer {
-            observer.inferred(picture, &event);
-        }
     }
 
     /// Changes the set of sources; those who read it go on with the old one meanwhile.

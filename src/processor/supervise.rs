@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::run::{Processor, StartError, source_of};
 use crate::base::Clock;
-use crate::config::{ConfigProblems, ConfigSource, Settings};
-use crate::control::{Controlled, Problem, Server};
+use crate::config::{ConfigSource, Settings};
+use crate::control::{Controlled, Problem, Server, Signals, Wish, problems};
 use crate::health::{
     Page, PageError, Report, Verdict, Watchdog, notify_ready, notify_status, notify_stopping,
 };
@@ -64,7 +63,7 @@ pub async fn run(settings: Settings, config: ConfigSource) -> Result<ExitCode, R
     let processor = {
         let handle = Handle::current();
         let started = tokio::task::spawn_blocking(move || {
-            Processor::start(settings, handle, Clock::system(), None)
+            Processor::start(settings, handle, Clock::system())
         });
         started.await.map_err(std::io::Error::other)??
     };
@@ -119,6 +118,8 @@ async fn watch_over(
             wish = signals.next() => match wish {
                 Wish::End => return ExitCode::SUCCESS,
                 Wish::Reload => reload(controls.clone()),
+                // A processor has no picture to save.
+                Wish::Snapshot => {}
             },
             _ = figures.tick() => {
                 controls.processor.publish_figures();
@@ -228,49 +229,5 @@ impl Controlled for Controls {
             .load()
             .map_err(problems)?;
         self.apply_settings(settings)
-    }
-}
-
-fn problems(found: ConfigProblems) -> Vec<Problem> {
-    found
-        .iter()
-        .map(|problem| Problem {
-            path: problem.path.clone(),
-            message: problem.message.clone(),
-        })
-        .collect()
-}
-
-/// What a signal asks for.
-enum Wish {
-    End,
-    Reload,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.hangup.recv() => Wish::Reload,
-        }
-    }
-
-    async fn end(&mut self) {
-        while !matches!(self.next().await, Wish::End) {}
     }
 }

@@ -1,7 +1,5 @@
 //! The processor as its users run it: a process between real cameras and a real broker.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use nvr::base::Pattern;
@@ -9,7 +7,9 @@ use serde_json::Value;
 
 use crate::support::broker::{Broker, Kind, free_port};
 use crate::support::process::nvr;
-use crate::support::stage::{PATTERN, Stage, arguments, documents, pattern_cameras, processor};
+use crate::support::stage::{
+    PATTERN, Stage, arguments, documents, page, pattern_cameras, processor,
+};
 use crate::support::wait::{SOON, until};
 
 #[test]
@@ -250,14 +250,4 @@ fn the_page_tells_figures_and_health() {
     assert!(value("nvr_broker_connected{}") == 1.0);
     assert!(value("nvr_stages_stuck{}") == 0.0);
     assert!(page(&address, "/other").starts_with("HTTP/1.1 404 "));
-}
-
-/// The whole answer to a GET.
-fn page(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("the page is served");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
-    answer
 }

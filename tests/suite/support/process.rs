@@ -81,6 +81,11 @@ impl Running {
         input.flush().expect("it reads");
     }
 
+    /// Ends its standard input.
+    pub(crate) fn close_input(&mut self) {
+        self.child.stdin = None;
+    }
+
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
@@ -122,7 +127,8 @@ impl Drop for Running {
 }
 
 impl Lines {
-    fn of(stream: impl Read + Send + 'static) -> Self {
+    /// Reads `stream` on a thread of its own, to its end.
+    pub(super) fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let filled = lines.clone();
         std::thread::spawn(move || {

@@ -1,5 +1,7 @@
 //! A whole set-up: broker, cameras, a processor as a child process, and somebody who reads what is published.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use nvr::config::TestPattern;
@@ -160,4 +162,14 @@ pub(crate) fn documents(reader: &Running, topic: &str) -> Vec<Value> {
         serde_json::from_str(parts.nth(1)?).ok()
     };
     reader.out().all().iter().filter_map(parse).collect()
+}
+
+/// The whole answer to a GET.
+pub(crate) fn page(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the page is served");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    answer
 }
