@@ -191,6 +191,7 @@ fn print(report: &CameraReport, jpeg: Option<&Path>) {
         "key frame every",
         match report.key_frame_interval_s {
             Some(seconds) => format!("{seconds:.1} s"),
+            None if matches!(&*report.codec, "raw" | "mjpeg") => "picture".to_owned(),
             None => format!("unknown: fewer than two in {:.0} s", report.measured_s),
         },
     );
@@ -210,6 +211,9 @@ fn print(report: &CameraReport, jpeg: Option<&Path>) {
                 "{:+.1} s from ours, by its sender reports; set its time server",
                 ms as f64 / 1000.0
             ),
+            None if report.login == Login::None => {
+                "none: pictures are timed by their arrival".to_owned()
+            }
             None => "unknown: no sender report; pictures are timed by their arrival".to_owned(),
         },
     );

@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::wall::WallArgs;
 use super::{out, processor};
-use crate::config::{ConfigSource, Environment, Flags, TEMPLATE, json_schema};
+use crate::config::{
+    CommonFlags, ConfigProblems, ConfigSource, Environment, Loaded, ProcessorFlags, RoleFlags,
+    TEMPLATE, WallFlags, json_schema,
+};
 
 /// Options of `nvr config`.
 #[derive(Debug, Args)]
@@ -23,22 +27,40 @@ enum ConfigCommand {
         /// The file, which must not be there yet [default: standard output]
         file: Option<PathBuf>,
     },
-    /// Print the settings that result from options, environment and file; secrets as ***
-    #[command(after_help = processor::AFTER_HELP)]
+    /// Print the settings that result from options, environment and file; secrets as ***. With the options of `nvr
+    /// processor`, or as `nvr config show wall` with those of `nvr wall`
+    #[command(after_help = processor::AFTER_HELP, args_conflicts_with_subcommands = true)]
     Show {
         /// How they are written
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, global = true)]
         format: ShowFormat,
         #[command(flatten)]
-        flags: Box<Flags>,
+        flags: Box<ProcessorFlags>,
+        #[command(subcommand)]
+        of: Option<ShowOf>,
     },
     /// Check a file and report every problem at once; exit code 2 where there is one
     Check {
         /// The file
         file: String,
+        /// For which role; a wall needs no camera, and alone reads its token [default: both]
+        #[arg(long, value_enum, value_name = "ROLE")]
+        role: Option<CheckRole>,
     },
     /// Print the JSON Schema of the file and of documents
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowOf {
+    /// Print what results for `nvr wall`
+    Wall(Box<WallArgs>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CheckRole {
+    Processor,
+    Wall,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -62,20 +84,19 @@ pub(super) fn main(args: ConfigArgs) -> anyhow::Result<()> {
                 "wrote {shown}; next: nvr config check {shown}"
             ));
         }
-        ConfigCommand::Show { format, flags } => {
-            let raw = loaded(*flags)?.raw;
+        ConfigCommand::Show { format, flags, of } => {
+            let flags = match of {
+                Some(ShowOf::Wall(args)) => RoleFlags::from(args.flags),
+                None => RoleFlags::from(*flags),
+            };
+            let raw = warned(load(flags)?).raw;
             out::line(match format {
                 ShowFormat::Toml => toml::to_string(&raw)?.trim_end().to_owned(),
                 ShowFormat::Json => serde_json::to_string_pretty(&raw)?,
             });
         }
-        ConfigCommand::Check { file } => {
-            let settings = loaded(Flags {
-                config: Some(file.clone()),
-                ..Flags::default()
-            })?
-            .settings;
-            let cameras = settings.sources.len();
+        ConfigCommand::Check { file, role } => {
+            let cameras = check(&file, role)?;
             let s = if cameras == 1 { "" } else { "s" };
             out::line(format_args!("{file}: no problem, {cameras} camera{s}"));
         }
@@ -84,10 +105,44 @@ pub(super) fn main(args: ConfigArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn loaded(flags: Flags) -> anyhow::Result<crate::config::Loaded> {
-    let loaded = ConfigSource::new(flags, Environment::of_process()).load_all()?;
+/// Checks a file for one role or for both, and says how many cameras it has.
+fn check(file: &str, role: Option<CheckRole>) -> Result<usize, ConfigProblems> {
+    let common = CommonFlags {
+        config: Some(file.to_owned()),
+        ..CommonFlags::default()
+    };
+    let for_processor = || {
+        let common = common.clone();
+        load(ProcessorFlags {
+            common,
+            ..ProcessorFlags::default()
+        })
+    };
+    let for_wall = || {
+        let common = common.clone();
+        load(WallFlags {
+            common,
+            ..WallFlags::default()
+        })
+    };
+    let loaded = match role {
+        Some(CheckRole::Processor) => for_processor(),
+        Some(CheckRole::Wall) => for_wall(),
+        None => match (for_processor(), for_wall()) {
+            (Err(one), Err(other)) => Err(one.with(other)),
+            (one, other) => one.and(other),
+        },
+    };
+    Ok(warned(loaded?).settings.sources.len())
+}
+
+fn load(flags: impl Into<RoleFlags>) -> Result<Loaded, ConfigProblems> {
+    ConfigSource::new(flags, Environment::of_process()).load_all()
+}
+
+fn warned(loaded: Loaded) -> Loaded {
     for warning in &loaded.warnings {
         out::error(format_args!("warning: {warning}"));
     }
-    Ok(loaded)
+    loaded
 }

@@ -5,19 +5,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::out;
 use crate::control::{Answer, Request, find, request};
 
-/// Ask a running processor on this machine.
+/// Ask a running processor or wall on this machine.
 #[derive(Debug, Args)]
 pub(super) struct ControlArgs {
+    /// Whom, by its role. Default: whichever runs.
+    #[arg(long, global = true)]
+    role: Option<Role>,
     /// Whom, by its instance id. Default: the only one that runs.
     #[arg(long, global = true)]
     instance_id: Option<String>,
     #[command(subcommand)]
     ask: Ask,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    Processor,
+    Wall,
 }
 
 #[derive(Debug, Subcommand)]
@@ -37,14 +46,27 @@ enum Ask {
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
-    let sockets = find("processor", args.instance_id.as_deref());
-    let path = match sockets.as_slice() {
-        [one] => one,
-        [] => bail!("no processor of this user runs here; start one with `nvr processor`"),
-        many => {
+    let roles = [("processor", Role::Processor), ("wall", Role::Wall)];
+    let sockets: Vec<PathBuf> = roles
+        .into_iter()
+        .filter(|(_, role)| args.role.is_none_or(|wanted| wanted == *role))
+        .flat_map(|(name, _)| find(name, args.instance_id.as_deref()))
+        .collect();
+    let path = match (sockets.as_slice(), args.role) {
+        ([one], _) => one,
+        ([], Some(Role::Wall)) => {
+            bail!("no wall of this user runs here; start one with `nvr wall`")
+        }
+        ([], Some(Role::Processor)) => {
+            bail!("no processor of this user runs here; start one with `nvr processor`")
+        }
+        ([], None) => bail!(
+            "no processor or wall of this user runs here; start one with `nvr processor` or `nvr wall`"
+        ),
+        (many, _) => {
             let names: Vec<_> = many.iter().map(|path| path.display().to_string()).collect();
             bail!(
-                "several processors run here: {}; choose one with --instance-id",
+                "several run here: {}; choose one with --role or --instance-id",
                 names.join(", ")
             );
         }

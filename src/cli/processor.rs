@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::{ConfigSource, Environment, Flags};
+use crate::config::{ConfigSource, Environment, ProcessorFlags};
 use crate::processor::run;
 
 /// Options of `nvr processor`.
@@ -13,7 +13,7 @@ use crate::processor::run;
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ProcessorArgs {
     #[command(flatten)]
-    flags: Flags,
+    flags: ProcessorFlags,
 }
 
 pub(super) const AFTER_HELP: &str = "\

@@ -1,6 +1,7 @@
 //! Raw settings to settings, or every problem at once.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,12 +16,12 @@ use super::{
 };
 use crate::base::{SourceId, models_dirs};
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// A source that waits for a silent camera proves its life every 5 s, as does the link between two attempts: with a limit
 /// below twice that, what only waits would be called stuck.
 const LEAST_STAGE_LIMIT: Duration = Duration::from_secs(12);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a check knows beside the value, and where it tells what it finds.
 pub(super) struct Checker<'a> {
@@ -28,7 +29,11 @@ pub(super) struct Checker<'a> {
     pub(super) environment: &'a Environment,
     /// The directory that secrets' relative file names start from.
     pub(super) base: &'a Path,
+    /// Whether a wall is to run, and not a processor.
+    pub(super) for_wall: bool,
     pub(super) problems: &'a mut Problems,
+    /// What is right and yet worth a line in the log.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Checker<'_> {
@@ -36,22 +41,14 @@ impl Checker<'_> {
     pub(super) fn settings(&mut self, raw: &RawSettings, picked: Option<&Picked>) -> Settings {
         let mqtt = self.mqtt(&raw.mqtt, raw.processor.encoding);
         let processor = self.processor(&raw.processor);
-        let http = raw.processor.http.as_ref().and_then(|address| {
-            let parsed = address.parse();
-            if parsed.is_err() {
-                let message = format!(
-                    "must be an address and a port such as 127.0.0.1:9100, got `{address}`"
-                );
-                self.tell("processor.http", message);
-            }
-            parsed.ok()
-        });
+        let http = self.address("processor.http", raw.processor.http.as_deref());
         let first: Vec<PathBuf> = raw.models_dirs.iter().map(PathBuf::from).collect();
         Settings {
             instance_id: self.instance_id(raw.instance_id.as_deref()),
             mqtt,
             sources: self.sources(raw, picked),
             processor,
+            wall: self.wall(raw, picked),
             models_dirs: models_dirs(&first),
             http,
             watchdog: raw.processor.watchdog,
@@ -169,11 +166,8 @@ impl Checker<'_> {
         let threads = raw
             .threads
             .map(|threads| self.whole("processor.threads", threads, 1..=256) as usize);
-        let retry_longest = self.span(
-            "processor.retry_longest",
-            raw.retry_longest,
-            50 * MILLISECOND..=HOUR,
-        );
+        let (retry_first, retry_longest) =
+            self.waits("processor", raw.retry_first, raw.retry_longest);
         ProcessorSettings {
             model,
             backend: raw.backend,
@@ -185,16 +179,8 @@ impl Checker<'_> {
                 raw.scripted_delay,
                 Duration::ZERO..=60 * SECOND,
             ),
-            stage_limit: self.span(
-                "processor.stage_limit",
-                raw.stage_limit,
-                LEAST_STAGE_LIMIT..=HOUR,
-            ),
-            retry_first: self.span(
-                "processor.retry_first",
-                raw.retry_first,
-                50 * MILLISECOND..=retry_longest,
-            ),
+            stage_limit: self.stage_limit("processor.stage_limit", raw.stage_limit),
+            retry_first,
             retry_longest,
         }
     }
@@ -205,7 +191,7 @@ impl Checker<'_> {
         picked: Option<&Picked>,
     ) -> BTreeMap<SourceId, SourceSettings> {
         // What cameras inherit is checked also where every camera has its own.
-        let inherited = self.inherited(&raw.processor);
+        let inherited = self.inherited(raw);
         let cameras = raw.camera.as_deref().unwrap_or_default();
         let mut sources = BTreeMap::new();
         let mut first_index = BTreeMap::new();
@@ -221,7 +207,8 @@ impl Checker<'_> {
                 sources.insert(source.id, source);
             }
         }
-        if cameras.is_empty() {
+        // A wall without cameras shows how they are configured.
+        if cameras.is_empty() && !self.for_wall {
             self.tell(
                 "camera",
                 "no camera is configured; add a [[camera]], or give --n, --streams or --source",
@@ -244,6 +231,50 @@ impl Checker<'_> {
             sources.retain(|id, _| picked.ids.contains(id));
         }
         sources
+    }
+
+    pub(super) fn stage_limit(&mut self, path: &str, limit: Span) -> Duration {
+        self.span(path, limit, LEAST_STAGE_LIMIT..=HOUR)
+    }
+
+    /// The first and the longest wait before a failed camera is tried again.
+    pub(super) fn waits(&mut self, role: &str, first: Span, longest: Span) -> (Duration, Duration) {
+        let longest = self.span(
+            &format!("{role}.retry_longest"),
+            longest,
+            50 * MILLISECOND..=HOUR,
+        );
+        let first = self.span(
+            &format!("{role}.retry_first"),
+            first,
+            50 * MILLISECOND..=longest,
+        );
+        (first, longest)
+    }
+
+    pub(super) fn address(&mut self, path: &str, address: Option<&str>) -> Option<SocketAddr> {
+        let address = address?;
+        let parsed = address.parse();
+        if parsed.is_err() {
+            let message =
+                format!("must be an address and a port such as 127.0.0.1:9100, got `{address}`");
+            self.tell(path, message);
+        }
+        parsed.ok()
+    }
+
+    /// What people call a thing.
+    pub(super) fn name(&mut self, path: &str, name: &str) {
+        if name.chars().count() > 128 || name.chars().any(char::is_control) {
+            self.tell(path, "must be at most 128 characters without line breaks");
+        }
+    }
+
+    pub(super) fn number(&mut self, path: &str, value: f64, least: f64, most: f64) -> f64 {
+        if !(least..=most).contains(&value) {
+            self.tell(path, format!("must be {least} to {most}, got {value}"));
+        }
+        value
     }
 
     pub(super) fn whole(&mut self, path: &str, value: i64, range: RangeInclusive<i64>) -> i64 {

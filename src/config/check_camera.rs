@@ -1,4 +1,4 @@
-//! The checks of one camera, and what it inherits from the processor.
+//! The checks of one camera, and what it inherits from the role that runs.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::check::Checker;
 use super::duration::Span;
 use super::raw::{RawCameraTls, StreamChoice};
 use super::{
-    AnalysisSettings, Credentials, Location, RawCamera, RawProcessor, Secret, SourceSettings,
+    AnalysisSettings, Credentials, Location, RawCamera, RawSettings, Secret, SourceSettings,
     SourceTls, StreamSettings, UriText,
 };
 use crate::base::SourceId;
@@ -27,17 +27,38 @@ pub(super) struct Inherited {
 }
 
 impl Checker<'_> {
-    pub(super) fn inherited(&mut self, raw: &RawProcessor) -> Inherited {
-        let classes = raw.classes.as_deref();
+    pub(super) fn inherited(&mut self, raw: &RawSettings) -> Inherited {
+        let RawSettings {
+            processor, wall, ..
+        } = raw;
+        let classes = processor.classes.as_deref();
+        let analysis = AnalysisSettings {
+            confidence: self.fraction("processor.confidence", processor.confidence),
+            classes: classes.map(|classes| self.class_names("processor.classes", classes)),
+            max_fps: processor
+                .max_fps
+                .map(|fps| self.rate("processor.max_fps", fps)),
+        };
+        // Both roles' limits are checked, and the running one's inherited.
+        let mut limits = |role: &str, stall, start| {
+            let stall = self.span(&format!("{role}.stall_limit"), stall, STALL);
+            (
+                stall,
+                self.span(&format!("{role}.start_limit"), start, START),
+            )
+        };
+        let of_processor = limits("processor", processor.stall_limit, processor.start_limit);
+        let of_wall = limits("wall", wall.stall_limit, wall.start_limit);
+        let (stream, (stall_limit, start_limit)) = if self.for_wall {
+            (wall.stream, of_wall)
+        } else {
+            (processor.stream, of_processor)
+        };
         Inherited {
-            stream: raw.stream,
-            analysis: AnalysisSettings {
-                confidence: self.fraction("processor.confidence", raw.confidence),
-                classes: classes.map(|classes| self.class_names("processor.classes", classes)),
-                max_fps: raw.max_fps.map(|fps| self.rate("processor.max_fps", fps)),
-            },
-            stall_limit: self.span("processor.stall_limit", raw.stall_limit, STALL),
-            start_limit: self.span("processor.start_limit", raw.start_limit, START),
+            stream,
+            analysis,
+            stall_limit,
+            start_limit,
         }
     }
 
@@ -60,15 +81,8 @@ impl Checker<'_> {
                 None
             }
         };
-        if raw
-            .name
-            .as_ref()
-            .is_some_and(|name| name.chars().count() > 128 || name.chars().any(char::is_control))
-        {
-            self.tell(
-                &at("name"),
-                "must be at most 128 characters without line breaks",
-            );
+        if let Some(name) = &raw.name {
+            self.name(&at("name"), name);
         }
         let main = self.uri(&at("uri"), raw.uri.as_ref());
         if raw.uri.is_none() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Secret;
+use super::{Secret, WallSettings};
 use crate::base::{Size, SourceId};
 
 /// Everything a role needs to start.
@@ -19,15 +19,18 @@ pub struct Settings {
     pub instance_id: String,
     /// The broker and the topics.
     pub mqtt: MqttSettings,
-    /// The cameras, by id.
+    /// The cameras, by id, each with the stream and the limits that the role chose: a processor has at least one, and a
+    /// wall may have none.
     pub sources: BTreeMap<SourceId, SourceSettings>,
     /// Detection and tracking.
     pub processor: ProcessorSettings,
+    /// What a wall shows.
+    pub wall: WallSettings,
     /// Where models are sought, in order.
     pub models_dirs: Vec<PathBuf>,
-    /// Where /metrics and /healthz are served; nowhere by default.
+    /// Where a processor serves /metrics and /healthz; nowhere by default.
     pub http: Option<SocketAddr>,
-    /// Whether systemd's watchdog is fed.
+    /// Whether a processor feeds systemd's watchdog.
     pub watchdog: bool,
 }
 

@@ -64,12 +64,26 @@ impl Document {
         Some(value)
     }
 
-    /// Puts a value at a path of plain keys and forgets what was there. Where a table on the way is something else,
-    /// that stays, for its type to be told.
+    /// Puts a value at a path and forgets what was there. On the way tables and, as `head[0]`, the first elements of
+    /// lists are made where they are missing; where one is something else, that stays, for its type to be told.
     pub(super) fn set(&mut self, path: &str, value: Value, origin: &str) {
         let mut table = &mut self.tree;
         let mut keys = path.split('.').peekable();
         while let Some(key) = keys.next() {
+            if let Some(list) = key.strip_suffix("[0]") {
+                let list = table
+                    .entry(list)
+                    .or_insert_with(|| Value::Array(Vec::new()));
+                let Value::Array(list) = list else { return };
+                if list.is_empty() {
+                    list.push(Value::Object(Map::new()));
+                }
+                let Some(Value::Object(first)) = list.first_mut() else {
+                    return;
+                };
+                table = first;
+                continue;
+            }
             if keys.peek().is_none() {
                 table.insert(key.to_owned(), value);
                 self.origins
@@ -210,5 +224,22 @@ mod tests {
         assert_eq!(document.origin("mqtt.port"), Some("--mqtt-port"));
         document.remove("mqtt.port");
         assert_eq!(document.value("mqtt.port"), None);
+    }
+
+    #[test]
+    fn an_option_of_the_first_head_leaves_its_neighbours() {
+        let text = "[[wall.head]]\nmode = \"1x1\"\nrotate = 90\n[[wall.head]]\n";
+        let mut document = Document::from_toml(text, "n.toml").expect("TOML");
+        document.set("wall.head[0].mode", Value::from("2x2"), "--mode");
+        let heads = serde_json::json!([{ "mode": "2x2", "rotate": 90 }, {}]);
+        assert_eq!(document.value("wall.head"), Some(&heads));
+        assert_eq!(document.origin("wall.head[0].mode"), Some("--mode"));
+        assert_eq!(document.origin("wall.head[0].rotate"), Some("n.toml:3:1"));
+        let mut none = Document::default();
+        none.set("wall.head[0].mode", Value::from("2x2"), "--mode");
+        assert_eq!(
+            none.value("wall.head"),
+            Some(&serde_json::json!([{ "mode": "2x2" }]))
+        );
     }
 }

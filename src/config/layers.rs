@@ -6,13 +6,12 @@ use serde_json::{Map, Value, json};
 use super::document::Document;
 use super::overrides::{Spelling, absolute};
 use super::problem::Problems;
-use super::{Environment, Flags, Location, MqttFlags, StreamIds, UriText};
+use super::stream_server::StreamServers;
+use super::{CommonFlags, Environment, MqttFlags, RoleFlags, StreamIds, TokenPlace, UriText};
 use crate::base::SourceId;
 
 const DEFAULT_STREAMS: u32 = 6;
 const MOST_STREAMS: u32 = 1024;
-const DEFAULT_SERVER: &str = "rtsp://localhost:8554";
-const DEFAULT_PATH: &str = "live{id}.stream";
 
 /// Splits a broker's URL that the file gave into host, port and TLS.
 pub(super) fn apply_file(document: &mut Document, problems: &mut Problems) {
@@ -38,27 +37,51 @@ pub(super) fn apply_login(document: &mut Document, environment: &Environment) {
         ("mqtt.username", "MQTT_USERNAME"),
         ("mqtt.password", "MQTT_PASSWORD"),
     ] {
-        if environment.get(name).is_some() {
-            document.set(path, json!({ "env": name }), name);
-        }
+        apply_secret(document, environment, path, name);
+    }
+}
+
+/// Lets a secret be read from a variable of the environment, where that is set.
+pub(super) fn apply_secret(
+    document: &mut Document,
+    environment: &Environment,
+    path: &str,
+    name: &str,
+) {
+    if environment.get(name).is_some() {
+        document.set(path, json!({ "env": name }), name);
     }
 }
 
 /// Lays one layer's options over the tree, all but the cameras.
 pub(super) fn apply(
     document: &mut Document,
-    flags: &Flags,
+    flags: &RoleFlags,
     spelling: Spelling,
     problems: &mut Problems,
 ) {
-    apply_mqtt(document, &flags.mqtt, spelling, problems);
+    apply_mqtt(document, &flags.common().mqtt, spelling, problems);
     for (path, option, value) in flags.assignments().0 {
         document.set(path, value, &spelling.of(option));
     }
-    if !flags.models_dir.is_empty() {
-        let dirs = flags.models_dir.iter().map(|dir| absolute(dir)).collect();
-        document.set("models_dirs", dirs, &spelling.of("models-dir"));
+    if let RoleFlags::Wall(flags) = flags
+        && let Some(place) = &flags.http_token
+    {
+        apply_token(document, place, &spelling.of("http-token"), problems);
     }
+}
+
+fn apply_token(document: &mut Document, place: &TokenPlace, origin: &str, problems: &mut Problems) {
+    let reference = match place {
+        TokenPlace::Env(name) => json!({ "env": name }),
+        TokenPlace::File(path) => json!({ "file": path }),
+        TokenPlace::Unclear => {
+            let message = "must be env:NAME or file:PATH, not the token itself, which the list of processes would show; \
+                           or set NVR_HTTP_TOKEN";
+            return problems.add("wall.http_token", Some(origin), message);
+        }
+    };
+    document.set("wall.http_token", reference, origin);
 }
 
 /// Lays one layer's options of the broker over the tree.
@@ -150,11 +173,11 @@ fn apply_host(
 }
 
 /// Warns of options that change nothing: with the environment's, which may be set for other programs, that is usual.
-pub(super) fn unused(document: &Document, flags: &Flags) -> Option<String> {
+pub(super) fn unused(document: &Document, flags: &CommonFlags) -> Option<String> {
     let cameras = document.value("camera").and_then(Value::as_array)?;
     let of_file = !cameras.is_empty() && flags.n.is_none();
     let given = [
-        ("--stream-server", flags.stream_server.is_some()),
+        ("--stream-server", !flags.stream_server.is_empty()),
         ("--stream-path", flags.stream_path.is_some()),
     ];
     let given = given.into_iter().find(|(_, given)| *given && of_file)?.0;
@@ -175,10 +198,11 @@ pub(super) struct Picked {
 ///
 /// `--n` takes the place of the file's cameras. `--streams` picks among them, or names streams of the stream server
 /// where the file has none. `--source` adds a camera or gives one another address. Without any of these the file's
-/// cameras stand, and where it says nothing of cameras there are six of the stream server.
+/// cameras stand, and where it says nothing of cameras there are those that stream servers were given for by their ids,
+/// or six of the stream server.
 pub(super) fn apply_cameras(
     document: &mut Document,
-    layers: &[(&Flags, Spelling)],
+    layers: &[(&CommonFlags, Spelling)],
     problems: &mut Problems,
 ) -> Option<Picked> {
     let top = |option: &str| {
@@ -186,7 +210,7 @@ pub(super) fn apply_cameras(
             .iter()
             .rev()
             .find(|(flags, _)| match option {
-                "stream-server" => flags.stream_server.is_some(),
+                "stream-server" => !flags.stream_server.is_empty(),
                 _ => flags.n.is_some() || flags.streams.is_some(),
             })
             .map(|(flags, spelling)| (*flags, spelling.of(option)))
@@ -197,6 +221,10 @@ pub(super) fn apply_cameras(
         .is_some_and(|cameras| cameras.as_array().is_none_or(|cameras| !cameras.is_empty()));
     let any_source = layers.iter().any(|(flags, _)| !flags.source.is_empty());
 
+    let servers = match top("stream-server") {
+        Some((flags, origin)) => StreamServers::read(&flags.stream_server, origin, problems),
+        None => StreamServers::published(),
+    };
     let mut picked = None;
     let chosen = top("streams");
     let streams: Option<Vec<u32>> =
@@ -219,20 +247,17 @@ pub(super) fn apply_cameras(
                 None
             }
             Some((None, Some(StreamIds(ids)))) => Some(ids.iter().map(|id| id.0).collect()),
-            _ if in_file || any_source => None,
+            _ if in_file => None,
+            _ if !servers.ids().is_empty() => Some(servers.ids()),
+            _ if any_source => None,
             _ => Some((0..DEFAULT_STREAMS).collect()),
         };
     if let Some(ids) = streams {
-        let (server, origin) = match top("stream-server") {
-            Some((flags, origin)) => (flags.stream_server.clone(), origin),
-            None => (None, "default of --stream-server".to_owned()),
-        };
         let path = layers.iter().rev().find_map(|(flags, spelling)| {
             Some((flags.stream_path.clone()?, spelling.of("stream-path")))
         });
-        let server = server.unwrap_or_else(|| UriText::new(DEFAULT_SERVER));
-        let cameras = of_server(&ids, &server, &origin, path, problems);
-        document.set("camera", Value::Array(cameras), &origin);
+        let cameras = servers.cameras(&ids, path, problems);
+        document.set("camera", Value::Array(cameras), &servers.origin);
     }
     for (flags, spelling) in layers {
         let origin = spelling.of("source");
@@ -248,43 +273,6 @@ pub(super) fn apply_cameras(
         }
     }
     picked
-}
-
-fn of_server(
-    ids: &[u32],
-    server: &UriText,
-    origin: &str,
-    path: Option<(String, String)>,
-    problems: &mut Problems,
-) -> Vec<Value> {
-    let here = std::path::Path::new("");
-    match server.parse(here) {
-        Ok((Location::Rtsp(_), _)) => {}
-        Ok(_) => problems.add(
-            "",
-            Some(origin),
-            "a stream server is written rtsp://host:8554",
-        ),
-        Err(messages) => {
-            for message in messages {
-                problems.add("", Some(origin), format!("the stream server {message}"));
-            }
-        }
-    }
-    let (path, path_origin) = path.unwrap_or_else(|| (DEFAULT_PATH.to_owned(), String::new()));
-    if ids.len() > 1 && !path.contains("{id}") {
-        let message =
-            format!("`{path}` is the same for every stream; put {{id}} where the id belongs");
-        problems.add("", Some(&path_origin), message);
-    }
-    let server = server.reveal().trim_end_matches('/');
-    let uri = |id: &u32| {
-        let path = path.replace("{id}", &id.to_string());
-        format!("{server}/{}", path.trim_start_matches('/'))
-    };
-    ids.iter()
-        .map(|id| json!({ "id": id, "uri": uri(id) }))
-        .collect()
 }
 
 /// Adds a camera, or changes how one is reached: what its analysis differs in stays.

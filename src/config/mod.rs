@@ -6,6 +6,8 @@
 
 mod check;
 mod check_camera;
+mod check_head;
+mod check_wall;
 mod checked;
 mod document;
 mod duration;
@@ -16,12 +18,17 @@ mod layers;
 mod location;
 mod overrides;
 mod problem;
+mod processor_flags;
 mod raw;
+mod raw_wall;
 mod read;
 mod reference;
 mod schema;
 mod secret;
 mod source;
+mod stream_server;
+mod wall;
+mod wall_flags;
 
 pub use check_camera::parse_pin;
 pub use checked::{
@@ -31,11 +38,18 @@ pub use checked::{
 };
 pub use duration::Span;
 pub use environment::Environment;
-pub use flags::{Flags, MqttFlags, StreamIds};
+pub use flags::{CommonFlags, MqttFlags, RoleFlags, StreamIds};
 pub use location::UriText;
 pub use problem::{ConfigProblems, Problem};
+pub use processor_flags::ProcessorFlags;
 pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls, StreamChoice};
+pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
 pub use reference::SecretRef;
 pub use schema::{TEMPLATE, json_schema};
 pub use secret::Secret;
 pub use source::{ConfigSource, Loaded};
+pub use wall::{
+    DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
+    ReferenceChoice, Rotation, Sync, WallSettings,
+};
+pub use wall_flags::{TokenPlace, WallFlags};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problems;
-use super::{Environment, Flags, MqttFlags};
+use super::{Environment, MqttFlags, ProcessorFlags, RoleFlags, WallFlags};
 
 /// Where an option is written: for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,9 @@ fn variable(option: &str) -> String {
     format!("NVR_{}", option.replace('-', "_").to_uppercase())
 }
 
+/// The one option whose variable is no place to look at, but the secret itself.
+const HOLDS_ITS_VALUE: &str = "http-token";
+
 /// The same options from the environment. Each variable is read alone, so that one bad one hides no other.
 pub(super) fn of_environment<T: Args + Default>(
     environment: &Environment,
@@ -37,9 +40,10 @@ pub(super) fn of_environment<T: Args + Default>(
     let command = T::augment_args(clap::Command::new("environment").no_binary_name(true));
     let mut arguments = Vec::new();
     for argument in command.get_arguments() {
+        let takes_value = argument.get_action().takes_values();
         let Some(option) = argument
             .get_long()
-            .filter(|_| argument.get_action().takes_values())
+            .filter(|option| takes_value && *option != HOLDS_ITS_VALUE)
         else {
             continue;
         };
@@ -52,7 +56,7 @@ pub(super) fn of_environment<T: Args + Default>(
             continue;
         };
         let parts: Vec<&str> = match option {
-            "source" => value.split_whitespace().collect(),
+            "source" | "stream-server" => value.split_whitespace().collect(),
             "models-dir" => value.split(':').filter(|part| !part.is_empty()).collect(),
             _ => vec![value],
         };
@@ -80,7 +84,7 @@ pub(super) fn of_environment<T: Args + Default>(
 pub(super) struct Assignments(pub(super) Vec<(&'static str, &'static str, Value)>);
 
 impl Assignments {
-    fn put<T: Serialize>(
+    pub(super) fn put<T: Serialize>(
         mut self,
         path: &'static str,
         option: &'static str,
@@ -93,49 +97,27 @@ impl Assignments {
     }
 }
 
-impl Flags {
-    /// What these options set, all but the cameras and the broker.
+/// The same role's options from the environment.
+pub(super) fn role_of_environment(
+    role: &RoleFlags,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> RoleFlags {
+    match role {
+        RoleFlags::Processor(_) => of_environment::<ProcessorFlags>(environment, problems).into(),
+        RoleFlags::Wall(_) => of_environment::<WallFlags>(environment, problems).into(),
+    }
+}
+
+impl RoleFlags {
+    /// What these options set, all but the cameras, the broker and what takes more than a value.
     pub(super) fn assignments(&self) -> Assignments {
-        let off = |given: bool| given.then_some(false);
-        Assignments::default()
-            .put("instance_id", "instance-id", self.instance_id.as_ref())
-            .put("mqtt.qos", "mqtt-qos", self.mqtt_qos)
-            .put("processor.model", "model", self.model.as_ref())
-            .put("processor.backend", "backend", self.backend)
-            .put("processor.threads", "threads", self.threads)
-            .put(
-                "processor.confidence",
-                "confidence",
-                self.confidence.map(number),
-            )
-            .put("processor.iou", "iou", self.iou.map(number))
-            .put("processor.max_fps", "max-fps", self.max_fps.map(number))
-            .put(
-                "processor.classes",
-                "classes",
-                self.classes.as_deref().map(names),
-            )
-            .put("processor.tracking", "no-tracking", off(self.no_tracking))
-            .put("processor.tracking", "tracking", self.tracking)
-            .put("processor.encoding", "encoding", self.encoding)
-            .put("processor.http", "http", self.http.as_ref())
-            .put("processor.watchdog", "no-watchdog", off(self.no_watchdog))
-            .put("processor.watchdog", "watchdog", self.watchdog)
-            .put(
-                "processor.stall_limit",
-                "stall-limit",
-                self.stall_limit.as_ref(),
-            )
-            .put(
-                "processor.start_limit",
-                "start-limit",
-                self.start_limit.as_ref(),
-            )
-            .put(
-                "processor.scripted_delay",
-                "scripted-delay",
-                self.scripted_delay.as_ref(),
-            )
+        let of_role = match self {
+            Self::Processor(flags) => flags.assignments(),
+            Self::Wall(flags) => flags.assignments(),
+        };
+        let instance_id = self.common().instance_id.as_ref();
+        of_role.put("instance_id", "instance-id", instance_id)
     }
 }
 
@@ -157,7 +139,13 @@ impl MqttFlags {
     }
 }
 
-fn names(text: &str) -> Vec<&str> {
+/// What `--no-…` sets.
+pub(super) fn off(given: bool) -> Option<bool> {
+    given.then_some(false)
+}
+
+/// Names separated by commas.
+pub(super) fn names(text: &str) -> Vec<&str> {
     text.split(',')
         .map(str::trim)
         .filter(|name| !name.is_empty())
@@ -165,7 +153,7 @@ fn names(text: &str) -> Vec<&str> {
 }
 
 /// A number, or its text where JSON has none (nan): its type is then told as any other wrong one.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or_else(|| json!(value.to_string()), Value::Number)
 }
 
@@ -187,9 +175,9 @@ fn first_line(error: &clap::Error) -> String {
 mod tests {
     use super::*;
     use crate::base::SourceId;
-    use crate::config::{StreamIds, UriText};
+    use crate::config::{CommonFlags, StreamIds, UriText};
 
-    fn of(pairs: &[(&str, &str)]) -> (Flags, String) {
+    fn of<T: Args + Default>(pairs: &[(&str, &str)]) -> (T, String) {
         let environment = Environment::from_pairs(pairs.iter().copied());
         let mut problems = Problems::default();
         let flags = of_environment(&environment, &mut problems);
@@ -199,9 +187,9 @@ mod tests {
 
     #[test]
     fn every_option_has_its_variable() {
-        let (flags, told) = of(&[
+        let (flags, told) = of::<ProcessorFlags>(&[
             ("NVR_MQTT_HOST", "broker"),
-            ("STREAM_SERVER", "rtsp://a"),
+            ("STREAM_SERVER", "rtsp://a 4-7=rtsp://b"),
             ("NVR_STREAMS", "0-1"),
             ("NVR_SOURCE", "3=test-pattern:  4=a.mp4"),
             ("NVR_MODELS_DIR", "/a:/b"),
@@ -209,24 +197,43 @@ mod tests {
             ("NVR_MODEL", ""),
         ]);
         assert_eq!(told, "");
-        let expected = Flags {
-            mqtt: MqttFlags {
-                mqtt_host: Some(UriText::new("broker")),
-                ..MqttFlags::default()
+        let expected = ProcessorFlags {
+            common: CommonFlags {
+                mqtt: MqttFlags {
+                    mqtt_host: Some(UriText::new("broker")),
+                    ..MqttFlags::default()
+                },
+                stream_server: vec![UriText::new("rtsp://a"), UriText::new("4-7=rtsp://b")],
+                streams: Some(StreamIds(vec![SourceId(0), SourceId(1)])),
+                source: vec![UriText::new("3=test-pattern:"), UriText::new("4=a.mp4")],
+                ..CommonFlags::default()
             },
-            stream_server: Some(UriText::new("rtsp://a")),
-            streams: Some(StreamIds(vec![SourceId(0), SourceId(1)])),
-            source: vec![UriText::new("3=test-pattern:"), UriText::new("4=a.mp4")],
             models_dir: vec!["/a".to_owned(), "/b".to_owned()],
             watchdog: Some(false),
-            ..Flags::default()
+            ..ProcessorFlags::default()
+        };
+        assert_eq!(flags, expected);
+    }
+
+    #[test]
+    fn a_role_reads_only_the_variables_of_its_own_options() {
+        let variables = [
+            ("NVR_HTTP", "127.0.0.1:8080"),
+            ("NVR_CONFIDENCE", "of the processor"),
+            ("NVR_HTTP_TOKEN", "hunter2"),
+        ];
+        let (flags, told) = of::<WallFlags>(&variables);
+        assert_eq!(told, "");
+        let expected = WallFlags {
+            http: Some("127.0.0.1:8080".to_owned()),
+            ..WallFlags::default()
         };
         assert_eq!(flags, expected);
     }
 
     #[test]
     fn a_bad_variable_is_told_by_its_name_and_hides_no_other() {
-        let (flags, told) = of(&[
+        let (flags, told) = of::<ProcessorFlags>(&[
             ("NVR_MQTT_PORT", "x"),
             ("NVR_BACKEND", "gpu"),
             ("NVR_MODEL", "a"),
@@ -234,7 +241,7 @@ mod tests {
         assert_eq!(flags.model.as_deref(), Some("a"));
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(lines.len(), 2, "{told}");
-        assert!(lines[0].ends_with("[NVR_BACKEND]"), "{told}");
-        assert!(lines[1].ends_with("[NVR_MQTT_PORT]"), "{told}");
+        assert!(lines[0].ends_with("[NVR_MQTT_PORT]"), "{told}");
+        assert!(lines[1].ends_with("[NVR_BACKEND]"), "{told}");
     }
 }

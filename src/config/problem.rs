@@ -39,6 +39,16 @@ impl ConfigProblems {
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
+
+    /// These, and those of `other` that are not among them.
+    pub fn with(mut self, other: Self) -> Self {
+        for problem in other.0 {
+            if !self.0.contains(&problem) {
+                self.0.push(problem);
+            }
+        }
+        self
+    }
 }
 
 impl fmt::Display for ConfigProblems {

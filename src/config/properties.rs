@@ -3,10 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::TEMPLATE;
+use crate::config::{ProcessorFlags, TEMPLATE, WallFlags};
 
 fn source() -> ConfigSource {
-    ConfigSource::new(Flags::default(), Environment::default())
+    ConfigSource::new(ProcessorFlags::default(), Environment::default())
+}
+
+/// The same file, read by a wall.
+fn wall() -> ConfigSource {
+    ConfigSource::new(WallFlags::default(), Environment::default())
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {
@@ -27,6 +32,17 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
             "models_dirs",
             "stall_limit",
             "stream",
+            "wall",
+            "head",
+            "layout",
+            "tiles",
+            "cameras",
+            "mode",
+            "rotate",
+            "delay_budget",
+            "monitor_off",
+            "http",
+            "http_token",
         ])
         .prop_map(str::to_owned),
         "[a-z.\\[\\]0]{0,6}",
@@ -38,6 +54,8 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         any::<f64>().prop_map(Value::from),
         "\\PC{0,12}".prop_map(Value::from),
         Just(Value::from("rtsp://a:b@c/")),
+        Just(Value::from("1920x1080@60")),
+        Just(Value::from("22:00-06:00")),
     ];
     leaf.prop_recursive(4, 40, 6, move |inner| {
         prop_oneof![
@@ -46,6 +64,43 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
+}
+
+prop_compose! {
+    /// The wall's table of a file that is right.
+    fn good_wall()(
+        tile in (64u32..=4096, 64u32..=4096),
+        ttl_ms in 100u64..=60_000,
+        budget_ms in prop::option::of(0u64..=1000),
+        scale in 0.2f64..=5.0,
+        columns in prop::option::of(1u32..=32),
+        rotate in prop::sample::select(vec![0u16, 90, 180, 270]),
+        overscan in 0.0f64..=0.1,
+        mode in prop::option::of((64u32..=16384, 64u32..=16384, 1u32..=240)),
+        // Columns of tiles, each as wide as the last one has left over.
+        widths in prop::collection::vec(0.1f64..=0.9, 1..6),
+        off in prop::option::of((0u16..24, 0u16..60)),
+        sync in prop::sample::select(vec!["auto", "aligned", "latest"]),
+    ) -> serde_json::Value {
+        let mut left = 0.0;
+        let tiles: Vec<_> = widths.iter().map(|share| {
+            let width = (1.0 - left) * share;
+            let tile = [left, 0.0, width, 1.0];
+            left += width;
+            tile
+        }).collect();
+        let mut head = serde_json::json!({ "rotate": rotate, "overscan": overscan, "layout": "mine" });
+        if let Some(columns) = columns { head["grid_columns"] = columns.into(); }
+        if let Some((width, height, hz)) = mode { head["mode"] = format!("{width}x{height}@{hz}").into(); }
+        let mut wall = serde_json::json!({
+            "tile_width": tile.0, "tile_height": tile.1, "detection_ttl": format!("{ttl_ms}ms"),
+            "label_font_scale": scale, "sync": sync, "clock": rotate == 0, "head": [head, {}],
+            "layout": { "mine": { "tiles": tiles } },
+        });
+        if let Some(ms) = budget_ms { wall["delay_budget"] = format!("{ms}ms").into(); }
+        if let Some((hour, minute)) = off { wall["monitor_off"] = format!("{hour:02}:{minute:02}-24:00").into(); }
+        wall
+    }
 }
 
 prop_compose! {
@@ -60,6 +115,7 @@ prop_compose! {
         threads in prop::option::of(1usize..=256),
         classes in prop::option::of(prop::collection::vec("[a-z]{1,9}", 1..4)),
         cameras in prop::collection::btree_map(any::<u32>(), (0usize..6, prop::option::of("\\PC{0,20}")), 1..5),
+        wall in good_wall().prop_filter("midnight to midnight", |wall| wall["monitor_off"] != "00:00-24:00"),
     ) -> serde_json::Value {
         const URIS: [&str; 6] = [
             "rtsp://10.0.0.20:554/a?b=c", "rtsps://host/", "v4l2:///dev/video3", "clip.mp4", "/x/still.JPG",
@@ -76,6 +132,7 @@ prop_compose! {
             "mqtt": { "port": port, "qos": qos, "topic_root": root },
             "camera": cameras,
             "processor": { "confidence": confidence, "tracking": qos == 1 },
+            "wall": wall,
         });
         let processor = &mut file["processor"];
         if let Some(fps) = fps { processor["max_fps"] = fps.into(); }
@@ -92,25 +149,33 @@ proptest! {
     }
 
     #[test]
-    fn no_torn_file_makes_the_loader_panic(start in 0usize..4000, length in 0usize..200, middle in "[\\PC\n]{0,20}") {
+    fn no_torn_file_makes_the_loader_panic(start in 0usize..9000, length in 0usize..200, middle in "[\\PC\n]{0,20}") {
         let start = (0..=start.min(TEMPLATE.len())).rev().find(|at| TEMPLATE.is_char_boundary(*at)).unwrap_or(0);
         let text = TEMPLATE.replace("\n#", "\n");
         let head: String = text.chars().take(start).collect();
         let tail: String = text.chars().skip(start + length).collect();
-        let _ = source().with_toml([head, middle, tail].concat()).load();
+        let _ = wall().with_toml([head, middle, tail].concat()).load();
     }
 
     #[test]
     fn no_document_makes_the_loader_panic(document in json()) {
-        let _ = source().with_document(document).load();
+        let _ = source().with_document(document.clone()).load();
+        let _ = wall().with_document(document).load();
+    }
+
+    #[test]
+    fn no_wall_makes_the_loader_panic(table in json()) {
+        let _ = wall().with_document(serde_json::json!({ "wall": table })).load();
     }
 
     #[test]
     fn what_is_shown_reads_back_as_the_same_settings(file in good_file()) {
-        let loaded = source().with_document(file).load_all().expect("a good file");
-        let text = toml::to_string(&loaded.raw).expect("TOML");
-        let json = serde_json::to_value(&loaded.raw).expect("JSON");
-        prop_assert_eq!(&source().with_toml(text).load_all().expect("TOML reads back"), &loaded);
-        prop_assert_eq!(&source().with_document(json).load_all().expect("JSON reads back"), &loaded);
+        for source in [source(), wall()] {
+            let loaded = source.with_document(file.clone()).load_all().expect("a good file");
+            let text = toml::to_string(&loaded.raw).expect("TOML");
+            let json = serde_json::to_value(&loaded.raw).expect("JSON");
+            prop_assert_eq!(&source.with_toml(text).load_all().expect("TOML reads back"), &loaded);
+            prop_assert_eq!(&source.with_document(json).load_all().expect("JSON reads back"), &loaded);
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! The configuration as it is written: every key of the file, its default, and nothing checked yet.
 //!
-//! The same structure as JSON is the body of a document for the control socket. Another role adds its own table here,
-//! its checked type next door and its checks in `check`.
+//! The same structure as JSON is the body of a document for the control socket. The wall's table is next door.
 
 use serde::{Deserialize, Serialize};
 
 use super::duration::Span;
-use super::{Backend, Encoding, SecretRef, Transport, UriText};
+use super::{Backend, Encoding, RawWall, SecretRef, Transport, UriText};
 
-/// One file for every role: the broker, the cameras and how they are analysed.
+/// One file for every role: the broker, the cameras, how they are analysed and how they are shown.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "nvr configuration")]
@@ -27,6 +26,8 @@ pub struct RawSettings {
     pub camera: Option<Vec<RawCamera>>,
     /// Detection, tracking and publication.
     pub processor: RawProcessor,
+    /// What a wall shows, where, and how.
+    pub wall: RawWall,
 }
 
 impl RawSettings {
@@ -38,6 +39,7 @@ impl RawSettings {
             }
         };
         self.models_dirs.iter_mut().for_each(join);
+        self.wall.snapshot.iter_mut().for_each(join);
         if let Some(tls) = &mut self.mqtt.tls {
             let files = [&mut tls.ca, &mut tls.certificate, &mut tls.key];
             files.into_iter().flatten().for_each(join);
@@ -160,10 +162,10 @@ pub struct RawCamera {
     /// Most frames a second that are inferred of this camera. Default: the processor's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_fps: Option<f64>,
-    /// Longest time without an access unit from this camera. Default: the processor's.
+    /// Longest time without an access unit from this camera. Default: the role's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stall_limit: Option<Span>,
-    /// Longest time to the first decoded frame of this camera. Default: the processor's.
+    /// Longest time to the first decoded frame of this camera. Default: the role's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_limit: Option<Span>,
 }

@@ -63,6 +63,8 @@ fn written(steps: &[Step]) -> String {
     path
 }
 
+const LISTS_OF_TABLES: [&str; 2] = ["camera", "wall.head"];
+
 /// Takes the value at the path out of the tree and says how many steps led to what was taken: an element of a list of
 /// tables leaves an empty table, so that its neighbours keep their numbers; any other list goes as a whole.
 fn strike(tree: &mut Map<String, Value>, steps: &[Step]) -> Option<usize> {
@@ -81,7 +83,7 @@ fn strike(tree: &mut Map<String, Value>, steps: &[Step]) -> Option<usize> {
             }
             (Step::Index(index), true) => {
                 let element = parent.get_mut(index)?;
-                if first == "camera" && rest.len() == 1 {
+                if LISTS_OF_TABLES.contains(&written(&steps[..steps.len() - 1]).as_str()) {
                     *element = Value::Object(Map::new());
                     return Some(steps.len());
                 }
@@ -94,7 +96,8 @@ fn strike(tree: &mut Map<String, Value>, steps: &[Step]) -> Option<usize> {
     None
 }
 
-const IN_PLAIN_WORDS: [(&str, &str); 6] = [
+const IN_PLAIN_WORDS: [(&str, &str); 7] = [
+    ("expected u16", "expected 0, 90, 180 or 270"),
     ("expected i64", "expected a whole number"),
     ("expected f64", "expected a number"),
     ("expected a boolean", "expected true or false"),
@@ -142,20 +145,25 @@ fn reworded(message: &str) -> String {
             })
             .collect();
     };
+    let guess = guess(wrong, known);
+    let known = known.join(", ");
+    if message.starts_with("unknown field") {
+        format!("unknown key; {guess}known are {known}")
+    } else {
+        format!("must be one of {known}, got `{wrong}`")
+    }
+}
+
+/// What a wrong word was perhaps meant to be: `did you mean …? `, or nothing.
+pub(super) fn guess(wrong: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
         .map(|word| (strsim::damerau_levenshtein(wrong, word), word))
         .min()
         .filter(|(distance, word)| *distance <= 1 + word.len() / 4);
-    let known = known.join(", ");
-    let guess = match nearest {
+    match nearest {
         Some((_, word)) => format!("did you mean `{word}`? "),
         None => String::new(),
-    };
-    if message.starts_with("unknown field") {
-        format!("unknown key; {guess}known are {known}")
-    } else {
-        format!("must be one of {known}, got `{wrong}`")
     }
 }
 

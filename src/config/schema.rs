@@ -15,7 +15,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::{ConfigSource, Environment, Flags};
+    use crate::config::{ConfigSource, Environment, ProcessorFlags, WallFlags, WallSettings};
 
     /// The template with the keys uncommented that stand behind a bare `#`.
     fn uncommented() -> String {
@@ -31,9 +31,12 @@ mod tests {
 
     #[test]
     fn the_template_is_a_good_configuration_as_it_stands() {
-        let source = ConfigSource::new(Flags::default(), Environment::default());
+        let source = ConfigSource::new(ProcessorFlags::default(), Environment::default());
         let settings = source.with_toml(TEMPLATE).load().expect("no problem");
         assert_eq!(settings.sources.len(), 1);
+        let source = ConfigSource::new(WallFlags::default(), Environment::default());
+        let settings = source.with_toml(TEMPLATE).load().expect("no problem");
+        assert_eq!(settings.wall, WallSettings::default());
     }
 
     #[test]
@@ -60,13 +63,17 @@ mod tests {
         assert_eq!(table(&written["mqtt"]["tls"]), keys(&schema, "Tls"));
         assert_eq!(table(&written["camera"][0]), keys(&schema, "Camera"));
         assert_eq!(table(&written["processor"]), keys(&schema, "Processor"));
+        let wall = &written["wall"];
+        assert_eq!(table(wall), keys(&schema, "Wall"));
+        assert_eq!(table(&wall["head"][0]), keys(&schema, "Head"));
+        assert_eq!(table(&wall["layout"]["tall"]), keys(&schema, "Layout"));
     }
 
     #[test]
     fn the_template_shows_the_defaults() {
         let mut written: toml::Table = uncommented().parse().expect("TOML");
         let defaults = toml::Table::try_from(RawSettings::default()).expect("a table");
-        for name in ["mqtt", "processor"] {
+        for name in ["mqtt", "processor", "wall"] {
             let table = written[name].as_table_mut().expect("a table");
             let defaults = defaults[name].as_table().expect("a table");
             table.retain(|key, _| defaults.contains_key(key));
@@ -96,7 +103,7 @@ mod tests {
         for properties in tables.filter_map(|table| table["properties"].as_object()) {
             for (key, property) in properties {
                 let description = property["description"].as_str().unwrap_or_default();
-                let is_table = ["mqtt", "processor"].contains(&key.as_str());
+                let is_table = ["mqtt", "processor", "wall"].contains(&key.as_str());
                 let told = description.contains("Default: ") || description.contains("No default.");
                 // A variant of a secret is no key of the file.
                 let is_reference = ["env", "file"].contains(&key.as_str());

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::check::Checker;
 use super::document::Document;
-use super::overrides::{Spelling, of_environment};
+use super::overrides::{Spelling, of_environment, role_of_environment};
 use super::problem::{ConfigProblems, Problem, Problems};
 use super::{
-    Environment, Flags, MqttFlags, MqttSettings, RawSettings, Settings, identity, layers, read,
+    Environment, MqttFlags, MqttSettings, RawSettings, RoleFlags, Settings, identity, layers, read,
 };
 
 /// The layers of a configuration: options over environment over file over defaults. Reading it again reads the file
 /// again under the same options and environment.
 #[derive(Debug, Clone)]
 pub struct ConfigSource {
-    flags: Flags,
+    flags: RoleFlags,
     environment: Environment,
     body: Body,
 }
@@ -50,10 +50,10 @@ pub struct Loaded {
 }
 
 impl ConfigSource {
-    /// Options over an environment; the file is named by one of the two, or there is none.
-    pub fn new(flags: Flags, environment: Environment) -> Self {
+    /// A role's options over an environment; the file is named by one of the two, or there is none.
+    pub fn new(flags: impl Into<RoleFlags>, environment: Environment) -> Self {
         Self {
-            flags,
+            flags: flags.into(),
             environment,
             body: Body::File,
         }
@@ -77,7 +77,7 @@ impl ConfigSource {
 
     /// The configuration file, where there is one.
     pub fn file(&self) -> Option<PathBuf> {
-        let named = self.flags.config.as_deref();
+        let named = self.flags.common().config.as_deref();
         let named = named.or_else(|| self.environment.get("NVR_CONFIG"));
         named.map(PathBuf::from)
     }
@@ -96,7 +96,8 @@ impl ConfigSource {
     /// Every problem at once.
     pub fn load_all(&self) -> Result<Loaded, ConfigProblems> {
         let mut problems = Problems::default();
-        let environment: Flags = of_environment(&self.environment, &mut problems);
+        let variables = role_of_environment(&self.flags, &self.environment, &mut problems);
+        let for_wall = matches!(self.flags, RoleFlags::Wall(_));
         let mut document = match self.document() {
             Ok(document) => document,
             Err(found) => {
@@ -112,15 +113,20 @@ impl ConfigSource {
             }
         };
         let over = [
-            (&environment, Spelling::Variable),
+            (&variables, Spelling::Variable),
             (&self.flags, Spelling::Option),
         ];
         layers::apply_file(&mut document, &mut problems);
         layers::apply_login(&mut document, &self.environment);
+        if for_wall {
+            let (path, name) = ("wall.http_token", "NVR_HTTP_TOKEN");
+            layers::apply_secret(&mut document, &self.environment, path, name);
+        }
         for (flags, spelling) in over {
             layers::apply(&mut document, flags, spelling, &mut problems);
         }
-        let unused = layers::unused(&document, &self.flags);
+        let unused = layers::unused(&document, self.flags.common());
+        let over = over.map(|(flags, spelling)| (flags.common(), spelling));
         let picked = layers::apply_cameras(&mut document, &over, &mut problems);
 
         let base = self.base();
@@ -130,10 +136,17 @@ impl ConfigSource {
             document: &document,
             environment: &self.environment,
             base: &base,
+            for_wall,
             problems: &mut problems,
+            warnings: Vec::new(),
         };
         let settings = checker.settings(&raw, picked.as_ref());
-        let warnings = unused.into_iter().chain(machine_warning(&raw)).collect();
+        let checked = checker.warnings;
+        let warnings = unused
+            .into_iter()
+            .chain(machine_warning(&raw))
+            .chain(checked)
+            .collect();
         raw.instance_id = Some(settings.instance_id.clone());
         if let (Some(cameras), Some(picked)) = (&mut raw.camera, &picked) {
             cameras.retain(|camera| {
@@ -197,7 +210,9 @@ impl MqttFlags {
             document: &document,
             environment,
             base: Path::new(""),
+            for_wall: false,
             problems: &mut problems,
+            warnings: Vec::new(),
         };
         let settings = checker.mqtt(&raw.mqtt, raw.processor.encoding);
         problems.or(settings)

@@ -4,12 +4,12 @@ use clap::Parser;
 
 use super::*;
 use crate::base::SourceId;
-use crate::config::{Encoding, Location, ModelChoice, Transport};
+use crate::config::{CommonFlags, Encoding, Location, ModelChoice, ProcessorFlags, Transport};
 
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]
-    flags: Flags,
+    flags: ProcessorFlags,
 }
 
 const FILE: &str = r#"
@@ -64,6 +64,13 @@ fn of_server(server: &str, ids: &[u32]) -> Vec<(u32, String)> {
     ids.iter()
         .map(|id| (*id, format!("{server}/live{id}.stream")))
         .collect()
+}
+
+fn of_file(file: &Path) -> CommonFlags {
+    CommonFlags {
+        config: file.to_str().map(str::to_owned),
+        ..CommonFlags::default()
+    }
 }
 
 #[test]
@@ -136,6 +143,37 @@ fn the_short_forms_are_cameras_like_any_other() {
     assert_eq!(
         cameras(&path, &[], "").pop(),
         Some((1, "rtsp://localhost:8554/cam/1/main".to_owned()))
+    );
+}
+
+#[test]
+fn servers_of_some_streams_say_which_cameras_there_are() {
+    let sites = [
+        "--stream-server",
+        "0-1=rtsp://a",
+        "--stream-server",
+        "4=rtsp://b",
+    ];
+    let both = [
+        (0, "rtsp://a/live0.stream".to_owned()),
+        (1, "rtsp://a/live1.stream".to_owned()),
+        (4, "rtsp://b/live4.stream".to_owned()),
+    ];
+    let variable = [("STREAM_SERVER", "0-1=rtsp://a 4=rtsp://b")];
+    assert_eq!(cameras(&sites, &[], ""), both);
+    assert_eq!(cameras(&[], &variable, ""), both);
+    assert_eq!(cameras(&["--streams", "4"], &variable, ""), both[2..]);
+    assert_eq!(
+        cameras(&["--n", "1", "--stream-server", "rtsp://c"], &variable, ""),
+        of_server("rtsp://c", &[0])
+    );
+    assert_eq!(
+        problems(&["--n", "3"], &variable, ""),
+        ["no stream server has stream 2; give one without ids for the rest [NVR_STREAM_SERVER]"]
+    );
+    assert_eq!(
+        cameras(&["--source", "9=rtsp://c/"], &variable, "").len(),
+        4
     );
 }
 
@@ -357,9 +395,9 @@ fn missing_files_and_missing_cameras_are_told() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("nvr.toml");
     std::fs::write(&config, "camera = []\n[mqtt.tls]\nca = \"ca.pem\"\n").expect("written");
-    let flags = Flags {
-        config: config.to_str().map(str::to_owned),
-        ..Flags::default()
+    let flags = ProcessorFlags {
+        common: of_file(&config),
+        ..ProcessorFlags::default()
     };
     let problems = ConfigSource::new(flags, Environment::default())
         .load()
@@ -378,10 +416,10 @@ fn missing_files_and_missing_cameras_are_told() {
 fn reading_again_sees_the_file_as_it_is_now_under_the_same_options() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("nvr.toml");
-    let flags = Flags {
-        config: config.to_str().map(str::to_owned),
+    let flags = ProcessorFlags {
+        common: of_file(&config),
         mqtt_qos: Some(1),
-        ..Flags::default()
+        ..ProcessorFlags::default()
     };
     let source = ConfigSource::new(flags, Environment::default());
     assert!(source.load().is_err_and(|problems| {
@@ -406,42 +444,11 @@ fn a_json_document_is_the_same_as_the_file() {
     assert!(source.with_document(serde_json::json!([1])).load().is_err());
 }
 
-/// The schema by example, as far as it concerns the processor.
 #[test]
 fn the_published_example_is_accepted() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("camera-0"), "pw\n").expect("written");
-    let file = r#"
-instance_id = "dock-box-1"
-[mqtt]
-host = "localhost"
-port = 1883
-topic_root = "nvr"
-username = { env = "MQTT_USERNAME" }
-password = { env = "MQTT_PASSWORD" }
-[[camera]]
-id = 0
-name = "Loading dock"
-uri = "rtsp://10.0.0.20:554/Streaming/Channels/101"
-sub_uri = "rtsp://10.0.0.20:554/Streaming/Channels/102"
-username = "viewer"
-password = { file = "camera-0" }
-transport = "tcp"
-jitter_buffer = "50ms"
-classes = ["person", "forklift"]
-confidence = 0.4
-max_fps = 10.0
-[processor]
-model = "yolo12n-640"
-backend = "auto"
-confidence = 0.5
-iou = 0.45
-stream = "sub"
-tracking = true
-encoding = "json"
-stall_limit = "5s"
-start_limit = "20s"
-"#;
+    let file = include_str!("published.toml");
     let directory = dir.path().to_str().expect("text");
     let variables = [
         ("MQTT_USERNAME", "nvr"),

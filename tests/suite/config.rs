@@ -107,6 +107,53 @@ fn show_prints_what_results_and_no_secret() {
 }
 
 #[test]
+fn a_wall_is_shown_by_its_own_options_and_variables() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let variables = [
+        ("NVR_HTTP", "0.0.0.0:8080"),
+        ("NVR_HTTP_TOKEN", "hunter2"),
+        ("NVR_CONFIDENCE", "of the processor"),
+    ];
+    let arguments = [
+        "config", "show", "wall", "--format", "json", "--n", "2", "--layout", "focus",
+    ];
+    let shown = nvr(dir.path(), &arguments, &variables);
+    assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+    let json: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(json["wall"]["http"], "0.0.0.0:8080");
+    assert_eq!(json["wall"]["http_token"], "***");
+    assert_eq!(json["wall"]["head"][0]["layout"], "focus");
+    assert_eq!(json["processor"]["http"], serde_json::Value::Null);
+    let open = nvr(dir.path(), &arguments, &variables[..1]);
+    assert_eq!(open.status.code(), Some(2), "{open:?}");
+    assert!(
+        text(&open.stderr).contains("needs wall.http_token"),
+        "{open:?}"
+    );
+}
+
+#[test]
+fn check_is_for_both_roles_or_for_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = "camera = []\n[wall]\nhttp_token = { env = \"ABSENT\" }\n";
+    std::fs::write(dir.path().join("nvr.toml"), file).expect("written");
+    let told = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let arguments = [&["config", "check", "nvr.toml"], arguments].concat();
+        let checked = nvr(dir.path(), &arguments, variables);
+        text(&checked.stdout) + &text(&checked.stderr)
+    };
+    let no_camera = "error: camera: no camera is configured; add a [[camera]], or give --n, --streams or --source [nvr.toml:1:1]\n";
+    let no_token = "error: wall.http_token: the environment variable ABSENT is not set; set it for this process [nvr.toml:3:1]\n";
+    assert_eq!(told(&[], &[]), [no_camera, no_token].concat());
+    assert_eq!(told(&["--role", "processor"], &[]), no_camera);
+    assert_eq!(told(&["--role", "wall"], &[]), no_token);
+    assert_eq!(
+        told(&["--role", "wall"], &[("ABSENT", "x")]),
+        "nvr.toml: no problem, 0 cameras\n"
+    );
+}
+
+#[test]
 fn what_show_prints_is_a_configuration_with_the_same_result() {
     let dir = tempfile::tempdir().expect("a directory");
     let arguments = [

@@ -1,0 +1,208 @@
+//! The checks of the wall's settings; those of its monitors are next door.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::check::{Checker, HOUR, MILLISECOND, SECOND};
+use super::layers::Picked;
+use super::{DailySpan, RawSettings, WallSettings};
+use crate::base::Size;
+
+impl Checker<'_> {
+    /// The wall's settings. Another role looks at their form alone: which cameras it has and which secrets it can read
+    /// says nothing of the wall's.
+    pub(super) fn wall(&mut self, raw: &RawSettings, picked: Option<&Picked>) -> WallSettings {
+        let wall = &raw.wall;
+        let layouts = self.layouts(raw);
+        let second = |most| SECOND..=most;
+        if let Some(name) = &wall.name {
+            self.name("wall.name", name);
+        }
+        self.filled("wall.card", wall.card.as_deref());
+        if wall
+            .alarm_classes
+            .iter()
+            .any(|class| class.trim().is_empty())
+        {
+            self.tell("wall.alarm_classes", "has an empty class name in it");
+        }
+        let budget = wall.delay_budget.0;
+        let delay_budget =
+            budget.map(|budget| self.span("wall.delay_budget", budget, Duration::ZERO..=SECOND));
+        let (retry_first, retry_longest) = self.waits("wall", wall.retry_first, wall.retry_longest);
+        let tile_width = self.whole("wall.tile_width", wall.tile_width, 64..=4096);
+        let tile_height = self.whole("wall.tile_height", wall.tile_height, 64..=4096);
+        WallSettings {
+            name: wall.name.clone(),
+            clock: wall.clock,
+            output: wall.output,
+            card: wall.card.clone(),
+            heads: self.heads(raw, picked, &layouts),
+            tile: Size::new(tile_width as u32, tile_height as u32),
+            fit: wall.fit,
+            sync: wall.sync,
+            delay_budget,
+            reference_time: wall.reference_time,
+            detection_ttl: self.span(
+                "wall.detection_ttl",
+                wall.detection_ttl,
+                100 * MILLISECOND..=60 * SECOND,
+            ),
+            box_thickness: self.whole("wall.box_thickness", wall.box_thickness, 1..=20) as u32,
+            label_font_scale: self.number("wall.label_font_scale", wall.label_font_scale, 0.2, 5.0)
+                as f32,
+            display_name: wall.display_name,
+            display_fps: wall.display_fps,
+            display_latency: wall.display_latency,
+            stale_after: self.span(
+                "wall.stale_after",
+                wall.stale_after,
+                200 * MILLISECOND..=HOUR,
+            ),
+            max_fps: self.number("wall.max_fps", wall.max_fps, 1.0, 240.0),
+            alarm_classes: wall.alarm_classes.clone(),
+            alarm_hold: self.span("wall.alarm_hold", wall.alarm_hold, second(HOUR)),
+            page_time: self.span("wall.page_time", wall.page_time, second(HOUR)),
+            topic_pattern: self.topic_filter(wall.topic_pattern.as_deref()),
+            http: self.address("wall.http", wall.http.as_deref()),
+            http_token: self.token(raw),
+            snapshot: self.picture(wall.snapshot.as_deref()),
+            monitor_off: self.monitor_off(wall.monitor_off.as_deref()),
+            stage_limit: self.stage_limit("wall.stage_limit", wall.stage_limit),
+            retry_first,
+            retry_longest,
+            watchdog: wall.watchdog,
+        }
+    }
+
+    /// A token that can be read, and is there where the page is to be seen from afar.
+    fn token(&mut self, raw: &RawSettings) -> Option<super::Secret> {
+        if !self.for_wall {
+            return None;
+        }
+        let wall = &raw.wall;
+        let address: Option<std::net::SocketAddr> =
+            wall.http.as_ref().and_then(|http| http.parse().ok());
+        if let Some(address) = address
+            && !address.ip().is_loopback()
+            && wall.http_token.is_none()
+        {
+            self.tell(
+                "wall.http",
+                format!(
+                    "{address} can be reached from other machines and needs wall.http_token (or NVR_HTTP_TOKEN); \
+                     without one the page is for loopback alone, 127.0.0.1:{}",
+                    address.port()
+                ),
+            );
+        }
+        self.secret("wall.http_token", wall.http_token.as_ref())
+    }
+
+    fn topic_filter(&mut self, filter: Option<&str>) -> Option<String> {
+        let filter = filter?;
+        let levels: Vec<&str> = filter.split('/').collect();
+        let last = levels.len() - 1;
+        let is_filter = levels
+            .iter()
+            .enumerate()
+            .all(|(index, level)| match *level {
+                "" => false,
+                "+" => true,
+                "#" => index == last,
+                level => !level.contains(['+', '#']) && !level.chars().any(char::is_control),
+            });
+        if !is_filter || filter.len() > 200 {
+            let message = format!(
+                "must be a topic filter such as nvr/detections/#, with + for one level and # for all that follow, \
+                 got `{filter}`"
+            );
+            self.tell("wall.topic_pattern", message);
+        }
+        Some(filter.to_owned())
+    }
+
+    fn picture(&mut self, path: Option<&str>) -> Option<PathBuf> {
+        let path = Path::new(path?);
+        let is_png = path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+        if !is_png {
+            let message = format!("must be a file that ends in .png, got {}", path.display());
+            self.tell("wall.snapshot", message);
+        }
+        Some(path.to_path_buf())
+    }
+
+    fn monitor_off(&mut self, hours: Option<&str>) -> Option<DailySpan> {
+        let hours = hours?;
+        let span = parse_hours(hours);
+        if span.is_none() {
+            let message = format!("must be two different times such as 22:00-06:00, got `{hours}`");
+            self.tell("wall.monitor_off", message);
+        }
+        span
+    }
+
+    pub(super) fn filled(&mut self, path: &str, text: Option<&str>) {
+        if text.is_some_and(|text| text.is_empty() || text.contains(char::is_whitespace)) {
+            self.tell(
+                path,
+                "must not be empty nor have a blank in it; leave it out for the default",
+            );
+        }
+    }
+}
+
+/// `22:00-06:00`; midnight at the end may be 24:00.
+fn parse_hours(text: &str) -> Option<DailySpan> {
+    let minute = |time: &str| {
+        let (hour, minute) = time.trim().split_once(':')?;
+        let number = |text: &str, most: u16| {
+            let is_plain = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+            let number: u16 = text.parse().ok()?;
+            (is_plain && number <= most).then_some(number)
+        };
+        let minutes = number(hour, 24)? * 60 + number(minute, 59)?;
+        (minutes <= 24 * 60).then_some(minutes)
+    };
+    let (from, to) = text.split_once('-')?;
+    let (from_minute, to_minute) = (minute(from)?, minute(to)? % (24 * 60));
+    (from_minute < 24 * 60 && from_minute != to_minute).then_some(DailySpan {
+        from_minute,
+        to_minute,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_may_reach_over_midnight() {
+        let span = |from_minute, to_minute| {
+            Some(DailySpan {
+                from_minute,
+                to_minute,
+            })
+        };
+        assert_eq!(parse_hours("22:00-06:00"), span(1320, 360));
+        assert_eq!(parse_hours("00:30 - 24:00"), span(30, 0));
+        for wrong in [
+            "",
+            "22-6",
+            "22:00",
+            "22:00-22:00",
+            "24:00-06:00",
+            "24:01-06:00",
+            "+1:00-02:00",
+            "00:00-24:00",
+        ] {
+            assert_eq!(parse_hours(wrong), None, "{wrong}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "wall_tests.rs"]
+mod settings_tests;
