@@ -1,0 +1,428 @@
+//! One source's alignment: takes in frames and events, and finds for a frame the events around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clocks::{LeastDistance, Ns, Reading, duration, ms, ns};
+use super::delay::{Delay, LONGEST};
+use super::drawing::{Moment, still};
+use super::events::{Events, Put, Seen, most_confident_first};
+use super::figures::{AlignFigures, Recent, shown_ms};
+use super::frames::{Frames, KeyKind, ntp_of};
+use super::habits::Habits;
+use super::path;
+use super::{AlignSettings, Basis, Drawing, FrameTimes};
+use crate::base::Size;
+use crate::config::Sync;
+use crate::event::DetectionEvent;
+
+/// NTP times of two sessions fit each other while an event's picture and the frame of the same time arrived this close to
+/// each other: jitter buffers and the broker's way are in it, and cameras that begin anew are further off.
+const FITTING: Ns = ms(500);
+/// Once they fit, this is allowed.
+const STILL_FITTING: Ns = ms(750);
+/// Where no event came for so long, video is not held back for any.
+const NO_EVENTS: Ns = ms(5_000);
+/// Events whose lag and distance decide on the delay: 12 s at five a second.
+const MEASURED: usize = 64;
+/// Of the lags and distances, the share that the delay covers.
+const COVERED: f64 = 0.95;
+/// Events that a retransmission or another way of the network may overtake; what is older is another recording.
+const OVERTAKEN: Ns = ms(2_000);
+
+/// Which clock tells when an event's picture was taken, and who read it: times of two origins do not compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    by_ntp: bool,
+    instance_id: Option<Arc<str>>,
+}
+
+/// One source's alignment.
+#[derive(Debug)]
+pub struct Aligner {
+    settings: AlignSettings,
+    frames: Frames,
+    events: Events,
+    latest: Option<Arc<Seen>>,
+    origin: Option<Origin>,
+    /// Between the clock that events' times are told by and ours.
+    clock: LeastDistance,
+    /// Whether the last event said how long its picture had been under way.
+    has_latency: bool,
+    ntp_fits: bool,
+    habits: Habits,
+    delay: Delay,
+    /// Of events, by keys of `skew_kind`: how far they are from the frames nearest to them.
+    skews: Recent<MEASURED>,
+    skew_kind: KeyKind,
+    /// The median of `skews`: an event's picture is one of ours, so what all keys are off by is no distance in time. Two
+    /// sessions' NTP times may differ by a little, and clocks of arrival do by the difference of their ways.
+    skew: Ns,
+    lags: Recent<MEASURED>,
+    distances: Recent<MEASURED>,
+    wanted: Duration,
+    last_received: Option<Ns>,
+    counted: AlignFigures,
+}
+
+impl Aligner {
+    /// An alignment that knows nothing yet.
+    pub fn new(settings: AlignSettings) -> Self {
+        Self {
+            settings,
+            frames: Frames::default(),
+            events: Events::default(),
+            latest: None,
+            origin: None,
+            clock: LeastDistance::default(),
+            has_latency: false,
+            ntp_fits: false,
+            habits: Habits::default(),
+            delay: Delay::default(),
+            skews: Recent::default(),
+            skew_kind: KeyKind::Ntp,
+            skew: 0,
+            lags: Recent::default(),
+            distances: Recent::default(),
+            wanted: Duration::ZERO,
+            last_received: None,
+            counted: AlignFigures::default(),
+        }
+    }
+
+    /// Changes settings; what was learned stays. The delay goes at once to what they ask for.
+    pub fn set(&mut self, settings: AlignSettings) {
+        if settings == self.settings {
+            return;
+        }
+        self.settings = settings;
+        if let Some(received) = self.last_received {
+            self.delay.jump(self.target(received));
+        }
+    }
+
+    /// A frame was decoded; to be called for every frame, in order, before it is shown.
+    pub fn frame(&mut self, frame: &FrameTimes) {
+        self.counted.frames += 1;
+        self.frames.push(frame);
+        self.judge_ntp();
+        self.settle();
+        let target = self.target(ns(frame.arrival));
+        let slack = duration(self.frames.interval());
+        self.delay.glide(frame.arrival, target, slack);
+    }
+
+    /// A session of the wall's camera ended: media times begin anew. Frames of it may still be shown.
+    pub fn session_ended(&mut self) {
+        self.frames.session_ended();
+        self.forget_skew();
+    }
+
+    /// An event arrived at `now`, monotonic. The wall's time of day plays no part: times of the event are only ever
+    /// compared with each other and, by when they arrive, with the monotonic clock.
+    pub fn event(&mut self, event: Arc<DetectionEvent>, now: Duration) {
+        self.counted.events += 1;
+        let received = ns(now);
+        let named = event.frame_width.zip(event.frame_height);
+        let size = named
+            .map(|(width, height)| Size::new(width, height))
+            .or(self.frames.size())
+            .filter(|size| size.width > 0 && size.height > 0);
+        let Some(size) = size else {
+            self.counted.refused += 1;
+            return;
+        };
+        let ntp = ntp_of(event.ntp_ns);
+        self.follow_origin(Origin {
+            by_ntp: ntp.is_some(),
+            instance_id: event.instance_id.clone(),
+        });
+        let told =
+            ntp.unwrap_or_else(|| Ns::try_from(event.timestamp.as_nanosecond()).unwrap_or(Ns::MAX));
+        let sorted = most_confident_first(&event);
+        let event = sorted.as_ref().unwrap_or(&event);
+        let (seen, refused) = Seen::new(event, size, told, received);
+        self.counted.refused += refused;
+        let seen = Arc::new(seen);
+        self.keep_latest(&seen);
+        self.last_received = Some(received);
+
+        // How long the picture was under way before it was published; without it the inference is at least in it.
+        self.has_latency = event.latency_ms.is_some();
+        let under_way_ms = event.latency_ms.unwrap_or(event.inference_time_ms);
+        let under_way = (f64::from(under_way_ms) * 1e6) as Ns;
+        match self.clock.read(received.saturating_sub(under_way), told) {
+            Reading::Plausible => {}
+            Reading::Implausible => {
+                self.counted.refused += 1;
+                return;
+            }
+            Reading::Stepped => {
+                self.events.clear();
+                self.forget_skew();
+            }
+        }
+        self.judge_ntp();
+        match self.events.put(seen, self.frames.interval() / 2) {
+            Put::Last => self.learn_from_last(),
+            Put::InPlaceOfLast | Put::Elsewhere => {}
+        }
+        self.settle();
+    }
+
+    /// How long frames are held back at present.
+    pub fn delay(&self) -> Duration {
+        self.delay.get()
+    }
+
+    /// What to draw on this frame when it is shown at `now`.
+    pub fn boxes(&self, frame: &FrameTimes, now: Duration) -> Drawing {
+        match self.key_kind(Some(frame)) {
+            Some(kind) => self.aligned(frame, kind),
+            None if self.settings.sync == Sync::Aligned => Drawing::default(),
+            None => self.newest(ns(now)),
+        }
+    }
+
+    /// How well it goes.
+    pub fn figures(&self) -> AlignFigures {
+        let is_fed = self.last_received.is_some();
+        AlignFigures {
+            skew_p50_ms: shown_ms(self.skews.quantile_of_size(0.5)),
+            skew_p95_ms: shown_ms(self.skews.quantile_of_size(0.95)),
+            lag_p50_ms: shown_ms(self.lags.quantile(0.5)),
+            lag_p95_ms: shown_ms(self.lags.quantile(0.95)),
+            delay_ms: self.delay().as_secs_f64() * 1e3,
+            mode: match self.key_kind(None) {
+                _ if !is_fed => Basis::Nothing,
+                Some(KeyKind::Ntp) => Basis::Matched,
+                Some(KeyKind::Arrival) => Basis::Estimated,
+                None => Basis::Latest,
+            },
+            ..self.counted
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept_boxes(&self) -> usize {
+        self.events.boxes()
+    }
+
+    /// Times of another clock, and tracks of another processor, do not go on from the ones before.
+    fn follow_origin(&mut self, origin: Origin) {
+        if self.origin.as_ref() == Some(&origin) {
+            return;
+        }
+        if let Some(before) = &self.origin
+            && before.instance_id != origin.instance_id
+        {
+            self.habits.clear();
+        }
+        self.origin = Some(origin);
+        self.events.clear();
+        self.clock = LeastDistance::default();
+        self.ntp_fits = false;
+    }
+
+    fn keep_latest(&mut self, seen: &Arc<Seen>) {
+        let is_overtaken = self.latest.as_ref().is_some_and(|latest| {
+            let age = latest.told.saturating_sub(seen.told);
+            (1..=OVERTAKEN).contains(&age)
+        });
+        if !is_overtaken {
+            self.latest = Some(Arc::clone(seen));
+        }
+    }
+
+    /// Whether the NTP times of the processor's session are those of ours.
+    fn judge_ntp(&mut self) {
+        let is_by_ntp = self.origin.as_ref().is_some_and(|origin| origin.by_ntp);
+        let distances = self.clock.get().zip(self.frames.session_distance());
+        let Some((events, frames)) = distances.filter(|_| is_by_ntp) else {
+            self.ntp_fits = false;
+            return;
+        };
+        let limit = if self.ntp_fits {
+            STILL_FITTING
+        } else {
+            FITTING
+        };
+        self.ntp_fits = events.saturating_sub(frames).saturating_abs() <= limit;
+    }
+
+    /// How events are matched to a frame, or to frames as they come; none where boxes are the newest there are.
+    fn key_kind(&self, frame: Option<&FrameTimes>) -> Option<KeyKind> {
+        let is_trusted = match self.settings.sync {
+            Sync::Latest => false,
+            Sync::Aligned => true,
+            Sync::Auto => self.has_latency && self.clock.is_settled() && !self.is_hopeless(),
+        };
+        let events = self.clock.get().filter(|_| is_trusted)?;
+        let is_by_ntp = self.origin.as_ref().is_some_and(|origin| origin.by_ntp);
+        let fits = match frame {
+            None => self.ntp_fits,
+            Some(frame) => match self.frames.distance(frame) {
+                Some(own) if is_by_ntp => {
+                    let is_of_session = Some(own) == self.frames.session_distance();
+                    if is_of_session {
+                        self.ntp_fits
+                    } else {
+                        own.saturating_sub(events).saturating_abs() <= FITTING
+                    }
+                }
+                _ => false,
+            },
+        };
+        Some(if fits { KeyKind::Ntp } else { KeyKind::Arrival })
+    }
+
+    /// Whether events usually come so late that even the longest delay would leave their frames without boxes.
+    fn is_hopeless(&self) -> bool {
+        let lag = duration(self.lags.quantile(0.5).unwrap_or(0));
+        let delay = self.settings.budget.unwrap_or(LONGEST).min(LONGEST);
+        lag > delay.saturating_add(self.settings.ttl)
+    }
+
+    /// What to add to an event's time to have a key of `kind`.
+    fn shift(&self, kind: KeyKind) -> Ns {
+        let skew = if self.skew_kind == kind { self.skew } else { 0 };
+        self.clock_shift(kind).saturating_sub(skew)
+    }
+
+    /// The same, as the clocks alone have it.
+    fn clock_shift(&self, kind: KeyKind) -> Ns {
+        match kind {
+            KeyKind::Ntp => 0,
+            KeyKind::Arrival => self.clock.get().unwrap_or(0),
+        }
+    }
+
+    fn forget_skew(&mut self) {
+        self.skews.clear();
+        self.skew = 0;
+    }
+
+    /// The frames of events that have one by now: how far they are from it, and how late the event was.
+    fn settle(&mut self) {
+        let Some(kind) = self.key_kind(None) else {
+            let unmatched = self.events.settle(|_| true);
+            self.counted.unmatched += unmatched.len() as u64;
+            // Even then the lag tells whether aligning has become worth while.
+            let shift = self.clock_shift(KeyKind::Arrival);
+            for seen in &unmatched {
+                self.lags.push(
+                    seen.received
+                        .saturating_sub(seen.told.saturating_add(shift)),
+                );
+            }
+            return;
+        };
+        if kind != self.skew_kind {
+            self.skew_kind = kind;
+            self.forget_skew();
+        }
+        // Without the skew: it is what is measured here.
+        let shift = self.clock_shift(kind);
+        let half = self.frames.interval() / 2;
+        let frames = &self.frames;
+        let settled = self.events.settle(|seen| {
+            frames.has_reached(seen.told.saturating_add(shift).saturating_add(half), kind)
+        });
+        if settled.is_empty() {
+            return;
+        }
+        for seen in settled {
+            let key = seen.told.saturating_add(shift);
+            let arrival = match self.frames.nearest(key, kind) {
+                Some((skew, arrival)) => {
+                    match kind {
+                        KeyKind::Ntp => self.counted.matched += 1,
+                        KeyKind::Arrival => self.counted.estimated += 1,
+                    }
+                    self.skews.push(skew);
+                    arrival
+                }
+                None => {
+                    self.counted.unmatched += 1;
+                    seen.told.saturating_add(self.shift(KeyKind::Arrival))
+                }
+            };
+            self.lags.push(seen.received.saturating_sub(arrival));
+        }
+        self.skew = self.skews.quantile(0.5).unwrap_or(0);
+        let lag = self.lags.quantile(COVERED).unwrap_or(0);
+        let distance = self.distances.quantile(COVERED).unwrap_or(0);
+        self.wanted = duration(lag.saturating_add(distance)).min(LONGEST);
+    }
+
+    fn target(&self, now: Ns) -> Duration {
+        let is_fed = self
+            .last_received
+            .is_some_and(|received| now.saturating_sub(received) <= NO_EVENTS);
+        match (self.settings.sync, self.settings.budget) {
+            (Sync::Latest, _) => Duration::ZERO,
+            (_, _) if !is_fed => Duration::ZERO,
+            (Sync::Auto, _) if self.key_kind(None).is_none() => Duration::ZERO,
+            (_, Some(budget)) => budget,
+            (_, None) => self.wanted,
+        }
+    }
+
+    /// The last event has followed another: how long after, and how fast each track went meanwhile.
+    fn learn_from_last(&mut self) {
+        let Some(index) = self.events.len().checked_sub(2) else {
+            return;
+        };
+        let (Some(before), Some(last)) = (self.events.get(index), self.events.get(index + 1))
+        else {
+            return;
+        };
+        let distance = last.told.saturating_sub(before.told);
+        if distance > ns(LONGEST) {
+            // A pause, or so rare that no delay would bridge it.
+            return;
+        }
+        self.distances.push(distance);
+        for object in &last.objects {
+            let Some(track) = object.track else { break };
+            if let Some(was) = before.of_track(track)
+                && let Some(velocity) =
+                    path::velocity(&was.corners, &object.corners, path::seconds(distance))
+            {
+                self.habits.note(track, last.received, velocity);
+            }
+        }
+    }
+
+    /// The newest boxes there are.
+    fn newest(&self, now: Ns) -> Drawing {
+        let ttl = ns(self.settings.ttl);
+        let latest = self.latest.as_ref();
+        match latest.filter(|seen| now.saturating_sub(seen.received) <= ttl) {
+            Some(seen) => Drawing {
+                boxes: still(seen),
+                basis: Basis::Latest,
+            },
+            None => Drawing::default(),
+        }
+    }
+
+    fn aligned(&self, frame: &FrameTimes, kind: KeyKind) -> Drawing {
+        let moment = Moment {
+            events: &self.events,
+            habits: &self.habits,
+            frame_interval: self.frames.interval(),
+            event_interval: self.distances.quantile(0.5).unwrap_or(0),
+            ttl: ns(self.settings.ttl),
+        };
+        let key = self.frames.key(frame, kind);
+        let found = key.and_then(|key| moment.boxes(key.saturating_sub(self.shift(kind))));
+        found.map_or_else(Drawing::default, |boxes| Drawing {
+            boxes,
+            basis: match kind {
+                KeyKind::Ntp => Basis::Matched,
+                KeyKind::Arrival => Basis::Estimated,
+            },
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! The frames that were decoded lately: their keys, their interval, and the nearest one to an event.
+
+use std::collections::VecDeque;
+
+use super::FrameTimes;
+use super::clocks::{LeastDistance, Ns, ms, ns};
+use crate::base::Size;
+
+/// As many as are held back for a second at 120 frames a second, and as many again for events that come late.
+const MOST_FRAMES: usize = 256;
+/// The interval is the median over so many: half a second at 60 frames a second, and soon right after a change of rate.
+const INTERVAL_FRAMES: usize = 33;
+/// Frames are no closer than at 200 a second; what is closer arrived in a burst.
+const SHORTEST_INTERVAL: Ns = ms(5);
+/// Nor further apart than this, for what half an interval means.
+const LONGEST_INTERVAL: Ns = ms(1_000);
+/// Until two frames have come.
+const USUAL_INTERVAL: Ns = ms(40);
+/// A frame whose NTP time is this far from its session's clock belongs to another session.
+const SESSION_SPREAD: Ns = ms(2_000);
+
+/// Which of a frame's times it is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    /// RTCP NTP time.
+    Ntp,
+    /// Time of arrival, freed from jitter where NTP times tell how frames follow each other.
+    Arrival,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    arrival: Ns,
+    ntp: Option<Ns>,
+}
+
+/// What is kept of a source's frames.
+#[derive(Debug)]
+pub(super) struct Frames {
+    recent: VecDeque<Known>,
+    clock: LeastDistance,
+    interval: Ns,
+    size: Option<Size>,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self {
+            recent: VecDeque::with_capacity(MOST_FRAMES),
+            clock: LeastDistance::default(),
+            interval: USUAL_INTERVAL,
+            size: None,
+        }
+    }
+}
+
+pub(super) fn ntp_of(ntp_ns: Option<u64>) -> Option<Ns> {
+    Ns::try_from(ntp_ns?).ok()
+}
+
+impl Frames {
+    /// Takes in the next frame.
+    pub(super) fn push(&mut self, frame: &FrameTimes) {
+        let known = Known {
+            arrival: ns(frame.arrival),
+            ntp: ntp_of(frame.ntp_ns),
+        };
+        if let Some(ntp) = known.ntp {
+            self.clock.read(known.arrival, ntp);
+        }
+        if self.recent.len() == MOST_FRAMES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(known);
+        self.size = Some(frame.size);
+        self.measure_interval();
+    }
+
+    /// Media times begin anew; rate and size are likely to stay.
+    pub(super) fn session_ended(&mut self) {
+        self.recent.clear();
+        self.clock = LeastDistance::default();
+    }
+
+    /// The newest frame's size.
+    pub(super) fn size(&self) -> Option<Size> {
+        self.size
+    }
+
+    /// Time from frame to frame, dropped ones aside.
+    pub(super) fn interval(&self) -> Ns {
+        self.interval
+    }
+
+    /// Arrival less NTP time on the fastest way, for the session that `frame` is of; none without an NTP time.
+    pub(super) fn distance(&self, frame: &FrameTimes) -> Option<Ns> {
+        let own = ns(frame.arrival).saturating_sub(ntp_of(frame.ntp_ns)?);
+        match self.clock.get() {
+            Some(least) if own.saturating_sub(least).saturating_abs() <= SESSION_SPREAD => {
+                Some(least)
+            }
+            // Of a session that has ended, shown late.
+            _ => Some(own),
+        }
+    }
+
+    /// As [`Frames::distance`], for the present session.
+    pub(super) fn session_distance(&self) -> Option<Ns> {
+        self.clock.get()
+    }
+
+    /// The frame's key of one kind.
+    pub(super) fn key(&self, frame: &FrameTimes, kind: KeyKind) -> Option<Ns> {
+        let ntp = ntp_of(frame.ntp_ns);
+        match kind {
+            KeyKind::Ntp => ntp,
+            KeyKind::Arrival => Some(match (ntp, self.distance(frame)) {
+                (Some(ntp), Some(distance)) => ntp.saturating_add(distance),
+                _ => ns(frame.arrival),
+            }),
+        }
+    }
+
+    /// Whether a frame of `key` or a later one has come.
+    pub(super) fn has_reached(&self, key: Ns, kind: KeyKind) -> bool {
+        let newest = self.recent.iter().rev();
+        newest
+            .filter_map(|known| self.key_of(known, kind))
+            .next()
+            .is_some_and(|newest| newest >= key)
+    }
+
+    /// The frame nearest to `key`, at most half an interval away: `key` less its key, and its arrival.
+    pub(super) fn nearest(&self, key: Ns, kind: KeyKind) -> Option<(Ns, Ns)> {
+        self.recent
+            .iter()
+            .filter_map(|known| {
+                let distance = key.saturating_sub(self.key_of(known, kind)?);
+                Some((distance, known.arrival))
+            })
+            .min_by_key(|(distance, _)| distance.saturating_abs())
+            .filter(|(distance, _)| distance.saturating_abs() <= self.interval / 2)
+    }
+
+    fn key_of(&self, known: &Known, kind: KeyKind) -> Option<Ns> {
+        match kind {
+            KeyKind::Ntp => known.ntp,
+            KeyKind::Arrival => Some(match (known.ntp, self.clock.get()) {
+                (Some(ntp), Some(distance)) => ntp.saturating_add(distance),
+                _ => known.arrival,
+            }),
+        }
+    }
+
+    fn measure_interval(&mut self) {
+        let newest = || self.recent.iter().rev().take(INTERVAL_FRAMES);
+        let by_ntp = newest().all(|known| known.ntp.is_some());
+        let time = |known: &Known| match known.ntp {
+            Some(ntp) if by_ntp => ntp,
+            _ => known.arrival,
+        };
+        let mut steps = [0; INTERVAL_FRAMES];
+        let mut count = 0;
+        for (later, earlier) in newest().zip(newest().skip(1)) {
+            steps[count] = time(later).saturating_sub(time(earlier));
+            count += 1;
+        }
+        let steps = &mut steps[..count];
+        if steps.is_empty() {
+            return;
+        }
+        let (_, median, _) = steps.select_nth_unstable(count / 2);
+        let mut interval = *median;
+        if interval < SHORTEST_INTERVAL {
+            // Most of them came in bursts: only the mean says how many there are.
+            let total: i128 = steps.iter().map(|step| i128::from(*step)).sum();
+            interval = Ns::try_from(total / count as i128).unwrap_or(USUAL_INTERVAL);
+        }
+        self.interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn frame(arrival_ms: u64, ntp_ms: Option<u64>) -> FrameTimes {
+        FrameTimes {
+            arrival: Duration::from_millis(arrival_ms),
+            ntp_ns: ntp_ms.map(|ntp_ms| ntp_ms * 1_000_000),
+            size: Size::new(640, 360),
+        }
+    }
+
+    #[test]
+    fn the_interval_survives_jitter_and_drops_and_follows_the_rate() {
+        let mut frames = Frames::default();
+        for number in (0..100u64).filter(|number| number % 7 != 3) {
+            frames.push(&frame(number * 40 + number * 13 % 9, None));
+        }
+        assert!((ms(36)..=ms(46)).contains(&frames.interval()));
+        for number in 0..20u64 {
+            frames.push(&frame(4_000 + number * 100, None));
+        }
+        assert_eq!(frames.interval(), ms(100));
+    }
+
+    #[test]
+    fn frames_that_come_in_bursts_have_their_mean_interval() {
+        let mut frames = Frames::default();
+        for number in 0..100u64 {
+            frames.push(&frame(number / 5 * 200, None));
+        }
+        assert!((ms(30)..=ms(50)).contains(&frames.interval()));
+    }
+
+    #[test]
+    fn the_nearest_frame_is_half_an_interval_away_at_most() {
+        let mut frames = Frames::default();
+        for number in 0..10 {
+            frames.push(&frame(1_000 + number * 40, Some(90_000 + number * 40)));
+        }
+        let nearest = |at: i64| frames.nearest(ms(at), KeyKind::Ntp);
+        assert_eq!(nearest(90_095), Some((ms(15), ms(1_080))));
+        assert_eq!(nearest(90_381), None);
+        assert!(frames.has_reached(ms(90_360), KeyKind::Ntp));
+        assert!(!frames.has_reached(ms(90_361), KeyKind::Ntp));
+    }
+}

@@ -1,0 +1,233 @@
+//! Pixels to draw on: 32 bits each, blue first, in ordinary cached memory.
+//!
+//! The same code draws on an opaque picture and on a transparent overlay: colours are premultiplied by their alpha, and
+//! `over` (Porter and Duff, 1984) is one formula for all four channels.
+
+use super::Rect;
+use crate::base::Size;
+
+/// Blue, green, red, alpha; premultiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Color(pub [u8; 4]);
+
+/// A picture in memory, as KMS calls it XRGB8888 or ARGB8888: bytes blue, green, red, alpha; rows without gaps.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Canvas {
+    size: Size,
+    bytes: Vec<u8>,
+}
+
+impl Color {
+    /// Nothing at all.
+    pub const CLEAR: Self = Self([0; 4]);
+    /// Black.
+    pub const BLACK: Self = Self::rgb(0, 0, 0);
+    /// White.
+    pub const WHITE: Self = Self::rgb(255, 255, 255);
+
+    /// An opaque colour.
+    pub const fn rgb(red: u8, green: u8, blue: u8) -> Self {
+        Self([blue, green, red, 255])
+    }
+
+    /// The same colour covering `alpha` of what is below it, 0–255.
+    pub fn covering(self, alpha: u8) -> Self {
+        Self(self.0.map(|channel| scaled(channel, alpha)))
+    }
+
+    /// Black or white, whichever is read more easily on this colour.
+    pub fn ink(self) -> Self {
+        let [blue, green, red, _] = self.0.map(u32::from);
+        if 299 * red + 587 * green + 114 * blue > 128_000 {
+            Self::BLACK
+        } else {
+            Self::WHITE
+        }
+    }
+
+    fn over(self, below: [u8; 4]) -> [u8; 4] {
+        let through = 255 - self.0[3];
+        let mut mixed = self.0;
+        for (channel, below) in mixed.iter_mut().zip(below) {
+            *channel = channel.saturating_add(scaled(below, through));
+        }
+        mixed
+    }
+}
+
+/// `value × alpha / 255`, rounded.
+fn scaled(value: u8, alpha: u8) -> u8 {
+    let product = u32::from(value) * u32::from(alpha) + 128;
+    ((product + (product >> 8)) >> 8) as u8
+}
+
+impl Canvas {
+    /// Bytes of a pixel.
+    pub const PIXEL_BYTES: usize = 4;
+
+    /// A canvas of one colour.
+    pub fn new(size: Size, color: Color) -> Self {
+        let pixels = size.width as usize * size.height as usize;
+        Self {
+            size,
+            bytes: color.0.repeat(pixels),
+        }
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// All of it.
+    pub fn bounds(&self) -> Rect {
+        Rect::of(self.size)
+    }
+
+    /// Bytes from one row to the next.
+    pub fn stride(&self) -> usize {
+        self.size.width as usize * Self::PIXEL_BYTES
+    }
+
+    /// Every row, top down.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The pixels of `rect` in its row `row` (counted within `rect`); `rect` must lie inside the canvas.
+    pub fn row(&self, rect: &Rect, row: u32) -> &[u8] {
+        let span = self.span(rect, row);
+        &self.bytes[span]
+    }
+
+    /// As [`Canvas::row`], to write.
+    pub fn row_mut(&mut self, rect: &Rect, row: u32) -> &mut [u8] {
+        let span = self.span(rect, row);
+        &mut self.bytes[span]
+    }
+
+    /// Everything from the top left pixel of `rect` on, for scalers and converters that take a stride; `rect` must lie
+    /// inside the canvas and not be empty.
+    pub fn from_mut(&mut self, rect: &Rect) -> &mut [u8] {
+        let start = self.span(rect, 0).start;
+        &mut self.bytes[start..]
+    }
+
+    /// The pixel at (`x`, `y`); nothing outside.
+    pub fn pixel(&self, x: i32, y: i32) -> Option<Color> {
+        let one = Rect::new(x, y, 1, 1);
+        if !self.bounds().covers(&one) {
+            return None;
+        }
+        self.row(&one, 0).try_into().ok().map(Color)
+    }
+
+    /// Sets every pixel of `rect` that lies on the canvas.
+    pub fn fill(&mut self, rect: &Rect, color: Color) {
+        let rect = rect.intersection(&self.bounds());
+        for row in 0..rect.height {
+            for pixel in self.row_mut(&rect, row).chunks_exact_mut(Self::PIXEL_BYTES) {
+                pixel.copy_from_slice(&color.0);
+            }
+        }
+    }
+
+    /// Lays a colour over every pixel of `rect` that lies on the canvas.
+    pub fn cover(&mut self, rect: &Rect, color: Color) {
+        if color.0[3] == 255 {
+            return self.fill(rect, color);
+        }
+        let rect = rect.intersection(&self.bounds());
+        for row in 0..rect.height {
+            for pixel in self.row_mut(&rect, row).chunks_exact_mut(Self::PIXEL_BYTES) {
+                let below = [pixel[0], pixel[1], pixel[2], pixel[3]];
+                pixel.copy_from_slice(&color.over(below));
+            }
+        }
+    }
+
+    /// Lays a colour over one pixel, where it is on the canvas.
+    pub fn cover_pixel(&mut self, x: i32, y: i32, color: Color) {
+        self.cover(&Rect::new(x, y, 1, 1), color);
+    }
+
+    /// Lays `above` (premultiplied, of the same size) over the pixels of `rect`.
+    pub fn lay(&mut self, above: &Self, rect: &Rect) {
+        let rect = rect
+            .intersection(&self.bounds())
+            .intersection(&above.bounds());
+        for row in 0..rect.height {
+            let upper = above.row(&rect, row).as_chunks::<4>().0;
+            for (pixel, upper) in self
+                .row_mut(&rect, row)
+                .as_chunks_mut::<4>()
+                .0
+                .iter_mut()
+                .zip(upper)
+            {
+                match upper[3] {
+                    0 => {}
+                    255 => *pixel = *upper,
+                    _ => *pixel = Color(*upper).over(*pixel),
+                }
+            }
+        }
+    }
+
+    fn span(&self, rect: &Rect, row: u32) -> std::ops::Range<usize> {
+        debug_assert!(self.bounds().covers(rect), "{rect:?} of {}", self.size);
+        let (x, y) = (rect.x as usize, rect.y as usize + row as usize);
+        let start = y * self.stride() + x * Self::PIXEL_BYTES;
+        start..start + rect.width as usize * Self::PIXEL_BYTES
+    }
+}
+
+impl std::fmt::Debug for Canvas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Canvas({})", self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size::new(4, 3);
+
+    #[test]
+    fn half_white_over_black_is_grey_and_stays_opaque() {
+        let mut canvas = Canvas::new(SIZE, Color::BLACK);
+        canvas.cover(&Rect::new(1, 1, 1, 1), Color::WHITE.covering(128));
+        assert_eq!(canvas.pixel(1, 1), Some(Color([128, 128, 128, 255])));
+        assert_eq!(canvas.pixel(0, 0), Some(Color::BLACK));
+    }
+
+    #[test]
+    fn a_transparent_layer_blends_as_if_it_had_been_drawn_directly() {
+        let ground = Color::rgb(200, 100, 50);
+        let glass = Color::rgb(0, 158, 115).covering(150);
+        let mut direct = Canvas::new(SIZE, ground);
+        direct.cover(&Rect::new(1, 0, 2, 2), glass);
+        let mut above = Canvas::new(SIZE, Color::CLEAR);
+        above.cover(&Rect::new(1, 0, 2, 2), glass);
+        let mut laid = Canvas::new(SIZE, ground);
+        laid.lay(&above, &Rect::of(SIZE));
+        assert_eq!(laid, direct);
+    }
+
+    #[test]
+    fn what_lies_outside_is_cut_off() {
+        let mut canvas = Canvas::new(SIZE, Color::BLACK);
+        canvas.fill(&Rect::new(-5, -5, 6, 100), Color::WHITE);
+        assert_eq!(canvas.pixel(0, 2), Some(Color::WHITE));
+        assert_eq!(canvas.pixel(1, 0), Some(Color::BLACK));
+        assert_eq!(canvas.pixel(4, 0), None);
+        assert_eq!(canvas.pixel(-1, 0), None);
+    }
+
+    #[test]
+    fn ink_contrasts_with_its_ground() {
+        assert_eq!(Color::rgb(240, 228, 66).ink(), Color::BLACK);
+        assert_eq!(Color::rgb(0, 114, 178).ink(), Color::WHITE);
+    }
+}

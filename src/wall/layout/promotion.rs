@@ -1,0 +1,187 @@
+//! Which camera an alarm brings to the focus tile, and for how long.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::SourceId;
+
+/// A camera has the focus for at least this long before a newer alarm takes it: nobody follows a faster change.
+const LEAST_FOCUS: Duration = Duration::from_secs(5);
+
+/// Follows what cameras see, and says which of them has the focus. It knows as many cameras as have an alarm.
+#[derive(Debug, Clone)]
+pub struct FocusChoice {
+    classes: Vec<String>,
+    hold: Duration,
+    alarms: BTreeMap<SourceId, Alarm>,
+    focus: Option<Focus>,
+}
+
+/// A chosen class in view: from its appearance on until it was out of view for as long as alarms are held.
+#[derive(Debug, Clone, Copy)]
+struct Alarm {
+    since: Duration,
+    last_seen: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Focus {
+    source: SourceId,
+    since: Duration,
+}
+
+impl FocusChoice {
+    /// Promotes cameras in which one of `classes` is seen, until `hold` after it was last seen.
+    pub fn new(classes: Vec<String>, hold: Duration) -> Self {
+        Self {
+            classes,
+            hold,
+            alarms: BTreeMap::new(),
+            focus: None,
+        }
+    }
+
+    /// Takes other settings over; the alarms of classes that still count go on.
+    pub fn set(&mut self, classes: Vec<String>, hold: Duration) {
+        if classes != self.classes {
+            self.alarms.clear();
+        }
+        self.classes = classes;
+        self.hold = hold;
+    }
+
+    /// Takes note of the classes in one event of a camera. `now` never runs backwards.
+    pub fn observe<'a>(
+        &mut self,
+        now: Duration,
+        source: SourceId,
+        seen: impl IntoIterator<Item = &'a str>,
+    ) {
+        self.expire(now);
+        let is_alarm = |seen: &str| self.classes.iter().any(|class| class == seen);
+        if seen.into_iter().any(is_alarm) {
+            let fresh = Alarm {
+                since: now,
+                last_seen: now,
+            };
+            self.alarms.entry(source).or_insert(fresh).last_seen = now;
+        }
+    }
+
+    /// The camera that is to have the focus; none where it is the first one's, as usual. Of several alarms the newest counts,
+    /// by its beginning: those that last don't take the focus from each other.
+    pub fn promoted(&mut self, now: Duration) -> Option<SourceId> {
+        self.expire(now);
+        let newest = self
+            .alarms
+            .iter()
+            .max_by_key(|(source, alarm)| (alarm.since, std::cmp::Reverse(**source)));
+        let Some((newest, alarm)) = newest else {
+            self.focus = None;
+            return None;
+        };
+        let present = self
+            .focus
+            .and_then(|focus| Some((focus, self.alarms.get(&focus.source)?)));
+        let stays = present.is_some_and(|(focus, present)| {
+            present.since >= alarm.since || now.saturating_sub(focus.since) < LEAST_FOCUS
+        });
+        if !stays {
+            self.focus = Some(Focus {
+                source: *newest,
+                since: now,
+            });
+        }
+        self.focus.map(|focus| focus.source)
+    }
+
+    /// When [`FocusChoice::promoted`] may change though nothing is observed; never where absent.
+    pub fn next_change(&self) -> Option<Duration> {
+        let ends = self
+            .alarms
+            .values()
+            .map(|alarm| alarm.last_seen.saturating_add(self.hold));
+        let newest = self.alarms.values().map(|alarm| alarm.since).max();
+        let may_be_taken = self
+            .focus
+            .filter(|focus| {
+                let present = self.alarms.get(&focus.source).map(|alarm| alarm.since);
+                present < newest
+            })
+            .map(|focus| focus.since.saturating_add(LEAST_FOCUS));
+        ends.chain(may_be_taken).min()
+    }
+
+    fn expire(&mut self, now: Duration) {
+        let hold = self.hold;
+        self.alarms
+            .retain(|_, alarm| now.saturating_sub(alarm.last_seen) < hold);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: SourceId = SourceId(1);
+    const B: SourceId = SourceId(2);
+
+    fn at(tenths: u64) -> Duration {
+        Duration::from_millis(tenths * 100)
+    }
+
+    fn choice() -> FocusChoice {
+        FocusChoice::new(vec!["person".to_owned()], Duration::from_secs(10))
+    }
+
+    #[test]
+    fn a_chosen_class_promotes_its_camera_until_it_was_out_of_view_long_enough() {
+        let mut choice = choice();
+        choice.observe(at(0), A, ["car", "dog"]);
+        assert_eq!(choice.promoted(at(0)), None);
+        choice.observe(at(10), A, ["car", "person"]);
+        assert_eq!(choice.promoted(at(10)), Some(A));
+        choice.observe(at(60), A, ["person"]);
+        assert_eq!(choice.promoted(at(159)), Some(A));
+        assert_eq!(choice.next_change(), Some(at(160)));
+        assert_eq!(choice.promoted(at(160)), None);
+        assert_eq!(choice.next_change(), None);
+    }
+
+    #[test]
+    fn a_newer_alarm_waits_until_the_present_one_was_looked_at() {
+        let mut choice = choice();
+        choice.observe(at(0), A, ["person"]);
+        assert_eq!(choice.promoted(at(0)), Some(A));
+        choice.observe(at(10), B, ["person"]);
+        assert_eq!(choice.promoted(at(49)), Some(A));
+        assert_eq!(choice.next_change(), Some(at(50)));
+        assert_eq!(choice.promoted(at(50)), Some(B));
+        assert_eq!(choice.next_change(), Some(at(100)));
+    }
+
+    #[test]
+    fn two_alarms_that_last_do_not_take_the_focus_from_each_other() {
+        let mut choice = choice();
+        for tenth in 0..2000 {
+            choice.observe(at(tenth), A, ["person"]);
+            if tenth >= 10 {
+                choice.observe(at(tenth), B, ["person"]);
+            }
+            let expected = if tenth < 50 { A } else { B };
+            assert_eq!(choice.promoted(at(tenth)), Some(expected), "{tenth}");
+        }
+    }
+
+    #[test]
+    fn when_the_focus_ends_an_alarm_that_lasts_gets_it() {
+        let mut choice = choice();
+        choice.observe(at(0), A, ["person"]);
+        choice.observe(at(10), B, ["person"]);
+        assert_eq!(choice.promoted(at(60)), Some(B));
+        choice.observe(at(100), A, ["person"]);
+        assert_eq!(choice.promoted(at(109)), Some(B));
+        assert_eq!(choice.promoted(at(110)), Some(A));
+        assert_eq!(choice.promoted(at(200)), None);
+    }
+}

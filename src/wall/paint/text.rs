@@ -1,0 +1,239 @@
+//! Anti-aliased text: glyphs are rasterised once a size and kept.
+
+use std::collections::HashMap;
+
+use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
+
+use super::super::{Canvas, Color, Rect};
+
+/// Glyphs that are kept: a few sizes of the letters that labels and states are written in. Beyond, all are forgotten at
+/// once, which a wall whose labels change their alphabet pays with one frame's work.
+const MOST_GLYPHS: usize = 2048;
+
+/// One typeface, and what was drawn of it.
+pub struct Type {
+    font: FontRef<'static>,
+    glyphs: HashMap<(char, u32), Raster>,
+}
+
+/// A glyph's coverage.
+struct Raster {
+    /// Offset of its first pixel from the pen, on the baseline.
+    left: i32,
+    top: i32,
+    width: u32,
+    coverage: Vec<u8>,
+    advance: f32,
+}
+
+impl Default for Type {
+    fn default() -> Self {
+        Self {
+            font: FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
+                .expect("invariant: the built-in font is a font"),
+            glyphs: HashMap::new(),
+        }
+    }
+}
+
+impl Type {
+    /// Width in pixels of `text` in letters of `size_px`.
+    pub fn width(&mut self, text: &str, size_px: u32) -> u32 {
+        let width: f32 = text
+            .chars()
+            .map(|letter| self.glyph(letter, size_px).advance)
+            .sum();
+        width.ceil() as u32
+    }
+
+    /// The longest beginning of `text` that fits into `limit_px`, with an ellipsis where something is missing.
+    pub fn fitted(&mut self, text: &str, size_px: u32, limit_px: u32) -> String {
+        if self.width(text, size_px) <= limit_px {
+            return text.to_owned();
+        }
+        let mut room = limit_px as f32 - self.glyph('…', size_px).advance;
+        let mut short: String = text
+            .chars()
+            .take_while(|letter| {
+                room -= self.glyph(*letter, size_px).advance;
+                room >= 0.0
+            })
+            .collect();
+        short.truncate(short.trim_end().len());
+        short.push('…');
+        short
+    }
+
+    /// `text` in lines of at most `limit_px`, broken between words, at most `most` of them.
+    pub fn wrapped(&mut self, text: &str, size_px: u32, limit_px: u32, most: usize) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        let mut words = text.split_whitespace().peekable();
+        while words.peek().is_some() && lines.len() < most {
+            let mut line = String::new();
+            while let Some(word) = words.peek() {
+                let longer = if line.is_empty() {
+                    (*word).to_owned()
+                } else {
+                    format!("{line} {word}")
+                };
+                if !line.is_empty() && self.width(&longer, size_px) > limit_px {
+                    break;
+                }
+                line = longer;
+                words.next();
+            }
+            if lines.len() + 1 == most && words.peek().is_some() {
+                line.extend(words.by_ref().flat_map(|word| [" ", word]));
+            }
+            lines.push(self.fitted(&line, size_px, limit_px));
+        }
+        lines
+    }
+
+    /// Writes `text` with the top of its line at (`x`, `y`), in letters of `size_px`, where `clip` allows; gives the
+    /// column behind the last letter.
+    pub fn write(
+        &mut self,
+        canvas: &mut Canvas,
+        clip: &Rect,
+        (x, y): (i32, i32),
+        text: &str,
+        size_px: u32,
+        ink: Color,
+    ) -> i32 {
+        let baseline = y + self.ascent(size_px);
+        let mut pen = x as f32;
+        let clip = clip.intersection(&canvas.bounds());
+        for letter in text.chars() {
+            let glyph = self.glyph(letter, size_px);
+            let (left, top) = (pen.round() as i32 + glyph.left, baseline + glyph.top);
+            pen += glyph.advance;
+            if glyph.width == 0 {
+                continue;
+            }
+            for (row, line) in glyph.coverage.chunks(glyph.width as usize).enumerate() {
+                for (column, coverage) in line.iter().enumerate() {
+                    let (x, y) = (left + column as i32, top + row as i32);
+                    let inside =
+                        x >= clip.x && x < clip.right() && y >= clip.y && y < clip.bottom();
+                    if *coverage > 0 && inside {
+                        canvas.cover_pixel(x, y, ink.covering(*coverage));
+                    }
+                }
+            }
+        }
+        pen.ceil() as i32
+    }
+
+    /// Rows of a line of letters of `size_px`.
+    pub fn line_px(size_px: u32) -> u32 {
+        size_px + size_px / 5
+    }
+
+    fn ascent(&self, size_px: u32) -> i32 {
+        let scaled = self.font.as_scaled(PxScale::from(size_px as f32));
+        let slack = Self::line_px(size_px) as f32 - scaled.height();
+        (scaled.ascent() + slack / 2.0).round() as i32
+    }
+
+    fn glyph(&mut self, letter: char, size_px: u32) -> &Raster {
+        if self.glyphs.len() >= MOST_GLYPHS && !self.glyphs.contains_key(&(letter, size_px)) {
+            self.glyphs.clear();
+        }
+        self.glyphs
+            .entry((letter, size_px))
+            .or_insert_with(|| rasterise(&self.font, letter, size_px))
+    }
+}
+
+impl std::fmt::Debug for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Type({} glyphs)", self.glyphs.len())
+    }
+}
+
+fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
+    let scale = PxScale::from(size_px as f32);
+    // Control characters in a camera's name would be drawn as boxes.
+    let letter = if letter.is_control() { ' ' } else { letter };
+    let glyph: Glyph = font
+        .glyph_id(letter)
+        .with_scale_and_position(scale, point(0.0, 0.0));
+    let advance = font.as_scaled(scale).h_advance(glyph.id);
+    let Some(outline) = font.outline_glyph(glyph) else {
+        return Raster {
+            left: 0,
+            top: 0,
+            width: 0,
+            coverage: Vec::new(),
+            advance,
+        };
+    };
+    let bounds = outline.px_bounds();
+    let (width, height) = (bounds.width().ceil() as u32, bounds.height().ceil() as u32);
+    let mut coverage = vec![0u8; width as usize * height as usize];
+    outline.draw(|x, y, share| {
+        if let Some(pixel) = coverage.get_mut(y as usize * width as usize + x as usize) {
+            *pixel = (share.clamp(0.0, 1.0) * 255.0).round() as u8;
+        }
+    });
+    Raster {
+        left: bounds.min.x as i32,
+        top: bounds.min.y as i32,
+        width,
+        coverage,
+        advance,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Size;
+
+    #[test]
+    fn letters_are_written_with_soft_edges_and_inside_the_clip() {
+        let mut canvas = Canvas::new(Size::new(80, 40), Color::BLACK);
+        let clip = Rect::new(0, 0, 30, 40);
+        Type::default().write(&mut canvas, &clip, (2, 2), "WWWW", 24, Color::WHITE);
+        let shades: Vec<u8> = canvas.bytes().chunks(4).map(|pixel| pixel[0]).collect();
+        assert!(shades.contains(&255), "something is fully white");
+        assert!(
+            shades.iter().any(|shade| (1..255).contains(shade)),
+            "edges are soft"
+        );
+        let beyond = (0..40).flat_map(|y| (30..80).map(move |x| (x, y)));
+        for (x, y) in beyond {
+            assert_eq!(canvas.pixel(x, y), Some(Color::BLACK), "({x}, {y})");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_ends_in_an_ellipsis() {
+        let mut letters = Type::default();
+        let full = letters.width("Loading dock", 20);
+        assert_eq!(letters.fitted("Loading dock", 20, full), "Loading dock");
+        let short = letters.fitted("Loading dock", 20, full / 2);
+        assert!(short.ends_with('…') && short.starts_with("Load"), "{short}");
+        assert!(letters.width(&short, 20) <= full / 2);
+    }
+
+    #[test]
+    fn long_text_breaks_between_words() {
+        let mut letters = Type::default();
+        let limit = letters.width("camera refused", 16);
+        let lines = letters.wrapped("camera refused the login of viewer", 16, limit, 2);
+        assert_eq!(lines[0], "camera refused");
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].ends_with('…'), "{lines:?}");
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_is_written() {
+        let mut letters = Type::default();
+        for size in 8..200 {
+            letters.width("abcdefghijklmnopqrstuvwxyz", size);
+        }
+        assert!(letters.glyphs.len() <= MOST_GLYPHS);
+    }
+}

@@ -1,0 +1,319 @@
+//! A camera's picture at the size of its tile: what a wall keeps of a frame.
+//!
+//! Scaled on the decoder's thread, straight out of the decoder's buffer, which is free again when the call returns. The
+//! copy stays in YUV, half the size of RGB, and is converted only when and where it is shown.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_bgra};
+
+use super::{Canvas, Rect};
+use crate::base::{
+    ColorMatrix, ColorRange, Colorimetry, Crop, Frame, HostPixels, PixelFormat, Pixels, PlaneError,
+    PlaneScaler, Size,
+};
+use crate::config::Fit;
+
+/// Buffers that wait to be used again: a picture being shown, one being scaled, and a few of slack. Delayed pictures
+/// come back one by one, so more would only lie about.
+const SPARE_BUFFERS: usize = 4;
+
+/// Why a frame can't be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// A device's memory.
+    #[error(
+        "its pixels lie in a device's buffer (dma-buf), which can't be scaled here; choose a software decoder"
+    )]
+    DmaBuf,
+    /// Not a format that is shown.
+    #[error("its pixels are RGB; tiles are made of YUV")]
+    Rgb,
+    /// No extent, or more than a tile can be made of.
+    #[error("it is {0} pixels")]
+    Size(Size),
+    /// Less memory than its size asks for.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+}
+
+/// How a source's pictures lie in a tile of some size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    /// Where in the tile; even width and height.
+    pub rect: Rect,
+    /// Which part of the source is shown there: left, top, right, bottom as fractions.
+    pub part: [f32; 4],
+}
+
+/// One picture of a tile: planes Y, U and V of even size, without gaps.
+pub struct TilePicture {
+    size: Size,
+    colorimetry: Colorimetry,
+    bytes: Vec<u8>,
+    pool: Pool,
+}
+
+/// Makes [`TilePicture`]s of frames. One a source and tile size, on the decoder's thread.
+#[derive(Debug, Default)]
+pub struct TileScaler {
+    scaler: PlaneScaler,
+    room: [Vec<u8>; 2],
+    pool: Pool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Placement {
+    /// How pictures of `source` pixels lie in a tile of `tile` pixels.
+    pub fn new(source: Size, tile: Size, fit: Fit) -> Self {
+        let whole = [0.0, 0.0, 1.0, 1.0];
+        let (width, height) = (
+            f64::from(source.width.max(1)),
+            f64::from(source.height.max(1)),
+        );
+        let across = f64::from(tile.width) / width;
+        let down = f64::from(tile.height) / height;
+        match fit {
+            Fit::Stretch => Self {
+                rect: even(Rect::of(tile)),
+                part: whole,
+            },
+            Fit::Contain => {
+                let scale = across.min(down);
+                let fitted = |length: f64, limit: u32| {
+                    ((length * scale / 2.0).round() as u32 * 2).clamp(2, limit.max(2) & !1)
+                };
+                let size = Size::new(fitted(width, tile.width), fitted(height, tile.height));
+                let margin = |limit: u32, length: u32| (limit.saturating_sub(length) / 2) as i32;
+                Self {
+                    rect: Rect::new(
+                        margin(tile.width, size.width),
+                        margin(tile.height, size.height),
+                        size.width,
+                        size.height,
+                    ),
+                    part: whole,
+                }
+            }
+            Fit::Cover => {
+                let scale = across.max(down);
+                let shown = |tile: u32, length: f64| {
+                    (f64::from(tile) / (length * scale)).clamp(0.0, 1.0) as f32
+                };
+                let (wide, high) = (shown(tile.width, width), shown(tile.height, height));
+                let (left, top) = ((1.0 - wide) / 2.0, (1.0 - high) / 2.0);
+                Self {
+                    rect: even(Rect::of(tile)),
+                    part: [left, top, left + wide, top + high],
+                }
+            }
+        }
+    }
+
+    /// From fractions of the source's picture to pixels of the tile, unrounded.
+    pub fn to_tile(&self, x: f32, y: f32) -> (f32, f32) {
+        let [left, top, right, bottom] = self.part;
+        let along = |value: f32, from: f32, to: f32| (value - from) / (to - from).max(f32::EPSILON);
+        (
+            self.rect.x as f32 + along(x, left, right) * self.rect.width as f32,
+            self.rect.y as f32 + along(y, top, bottom) * self.rect.height as f32,
+        )
+    }
+
+    /// The part of a source's plane in whole samples, on even columns and rows.
+    fn crop(&self, source: Size) -> Crop {
+        let [left, top, right, bottom] = self.part;
+        let at = |fraction: f32, length: u32| ((fraction * length as f32 / 2.0).round() as u32) * 2;
+        let (x, y) = (at(left, source.width), at(top, source.height));
+        let until = |fraction: f32, from: u32, length: u32| {
+            if fraction >= 1.0 {
+                length
+            } else {
+                at(fraction, length)
+            }
+            .min(length)
+            .saturating_sub(from)
+            .max(1)
+        };
+        Crop {
+            left: x.min(source.width.saturating_sub(1)),
+            top: y.min(source.height.saturating_sub(1)),
+            size: Size::new(
+                until(right, x, source.width),
+                until(bottom, y, source.height),
+            ),
+        }
+    }
+}
+
+fn even(rect: Rect) -> Rect {
+    Rect::new(rect.x, rect.y, rect.width & !1, rect.height & !1)
+}
+
+impl TileScaler {
+    /// The picture of `frame` as `placement` shows it.
+    ///
+    /// # Errors
+    /// When the frame's pixels can't be read here.
+    pub fn scale(
+        &mut self,
+        frame: &Frame,
+        placement: &Placement,
+    ) -> Result<TilePicture, PictureError> {
+        let Pixels::Host(pixels) = &frame.pixels else {
+            return Err(PictureError::DmaBuf);
+        };
+        let (source, size) = (frame.meta.size, placement.rect.size());
+        if source.width < 2 || source.height < 2 || size.width < 2 || size.height < 2 {
+            return Err(PictureError::Size(source));
+        }
+        let luma = size.width as usize * size.height as usize;
+        let mut picture = TilePicture {
+            size,
+            colorimetry: frame.meta.colorimetry,
+            bytes: self.pool.take(luma + luma / 2),
+            pool: self.pool.clone(),
+        };
+        self.fill(&**pixels, source, placement, &mut picture)?;
+        Ok(picture)
+    }
+
+    fn fill(
+        &mut self,
+        pixels: &dyn HostPixels,
+        source: Size,
+        placement: &Placement,
+        picture: &mut TilePicture,
+    ) -> Result<(), PictureError> {
+        let crop = placement.crop(source);
+        let halved = |crop: Crop| Crop {
+            left: crop.left / 2,
+            top: crop.top / 2,
+            size: Size::new(crop.size.width.div_ceil(2), crop.size.height.div_ceil(2)),
+        };
+        let chroma = Size::new(source.width.div_ceil(2), source.height.div_ceil(2));
+        let (size, half) = (
+            picture.size,
+            Size::new(picture.size.width / 2, picture.size.height / 2),
+        );
+        let [y, u, v] = planes_mut(&mut picture.bytes, size);
+        self.scaler
+            .single_into(pixels.plane(0), source, crop, size, y)?;
+        match pixels.format() {
+            PixelFormat::I420 => {
+                for (index, target) in [(1, u), (2, v)] {
+                    self.scaler.single_into(
+                        pixels.plane(index),
+                        chroma,
+                        halved(crop),
+                        half,
+                        target,
+                    )?;
+                }
+            }
+            PixelFormat::Nv12 => {
+                let [room, _] = &mut self.room;
+                room.resize(half.width as usize * half.height as usize * 2, 0);
+                self.scaler
+                    .pairs_into(pixels.plane(1), chroma, halved(crop), half, room)?;
+                for ((pair, u), v) in room.as_chunks::<2>().0.iter().zip(u).zip(v) {
+                    [*u, *v] = *pair;
+                }
+            }
+            PixelFormat::Rgb => return Err(PictureError::Rgb),
+        }
+        Ok(())
+    }
+}
+
+impl TilePicture {
+    /// Columns and rows.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Converts it into `canvas` with its top left corner at (`x`, `y`); all of it must lie on the canvas.
+    pub fn paint(&self, canvas: &mut Canvas, x: i32, y: i32) {
+        let target = Rect::new(x, y, self.size.width, self.size.height);
+        if !canvas.bounds().covers(&target) {
+            return;
+        }
+        let half = self.size.width / 2;
+        let [y_plane, u_plane, v_plane] = planes(&self.bytes, self.size);
+        let image = YuvPlanarImage {
+            y_plane,
+            y_stride: self.size.width,
+            u_plane,
+            u_stride: half,
+            v_plane,
+            v_stride: half,
+            width: self.size.width,
+            height: self.size.height,
+        };
+        let range = match self.colorimetry.range {
+            ColorRange::Limited => YuvRange::Limited,
+            ColorRange::Full => YuvRange::Full,
+        };
+        let matrix = match self.colorimetry.matrix {
+            ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
+            ColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
+        };
+        let stride = canvas.stride() as u32;
+        let outcome = yuv420_to_bgra(&image, canvas.from_mut(&target), stride, range, matrix);
+        debug_assert!(outcome.is_ok(), "{outcome:?}");
+    }
+}
+
+impl Drop for TilePicture {
+    fn drop(&mut self) {
+        self.pool.give(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl std::fmt::Debug for TilePicture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TilePicture({})", self.size)
+    }
+}
+
+impl Pool {
+    /// A buffer of `length` bytes with whatever was in it.
+    fn take(&self, length: usize) -> Vec<u8> {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bytes = spare.unwrap_or_default();
+        bytes.resize(length, 0);
+        bytes
+    }
+
+    fn give(&self, bytes: Vec<u8>) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_BUFFERS {
+            spare.push(bytes);
+        }
+    }
+}
+
+fn planes(bytes: &[u8], size: Size) -> [&[u8]; 3] {
+    let luma = size.width as usize * size.height as usize;
+    let (y, chroma) = bytes.split_at(luma);
+    let (u, v) = chroma.split_at(luma / 4);
+    [y, u, v]
+}
+
+fn planes_mut(bytes: &mut [u8], size: Size) -> [&mut [u8]; 3] {
+    let luma = size.width as usize * size.height as usize;
+    let (y, chroma) = bytes.split_at_mut(luma);
+    let (u, v) = chroma.split_at_mut(luma / 4);
+    [y, u, v]
+}
+
+#[cfg(test)]
+#[path = "picture_tests.rs"]
+mod tests;
