@@ -1,0 +1,406 @@
+//! A DRM card: opened, asked what it can do, and shared by the heads that it drives.
+//!
+//! Heads run on threads of their own and share one file, one master right and one stream of events: whoever reads the
+//! events tells the heads that they belong to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use drm::control::{Device as _, Event};
+use drm::{ClientCapability, Device as _, DriverCapability};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::console::Console;
+use crate::wall::DisplayError;
+
+/// Where cards are.
+const NODES: &str = "/dev/dri";
+
+/// An open card.
+pub(super) struct Card {
+    file: OwnedFd,
+    path: PathBuf,
+    driver: String,
+    modifiers: bool,
+    heads: Mutex<BTreeMap<usize, Claim>>,
+    /// Held while a head chooses and lights its monitor: two heads must not take the same parts.
+    lighting: Mutex<()>,
+    /// The kernel gives one handle for one buffer however often it is imported: who closes it has to be the last.
+    handles: Mutex<HashMap<u32, u32>>,
+    console: OnceLock<Option<Arc<Console>>>,
+}
+
+/// The parts of a card that a head uses.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parts {
+    pub connectors: Vec<u32>,
+    pub crtcs: Vec<u32>,
+    pub planes: Vec<u32>,
+}
+
+struct Claim {
+    parts: Parts,
+    flips: u64,
+    news: Arc<OwnedFd>,
+}
+
+impl AsFd for Card {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl drm::Device for Card {}
+impl drm::control::Device for Card {}
+
+impl Card {
+    /// Every card's node, in the order of their numbers.
+    pub(super) fn nodes() -> Vec<PathBuf> {
+        let mut nodes: Vec<(u32, PathBuf)> = std::fs::read_dir(NODES)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let number = name.to_str()?.strip_prefix("card")?.parse().ok()?;
+                Some((number, entry.path()))
+            })
+            .collect();
+        nodes.sort();
+        nodes.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// Opens a card and asks for atomic mode setting. The first to open a card becomes its master: that right is given back
+    /// at once, and asked for with [`Card::become_master`].
+    ///
+    /// # Errors
+    /// Without the right to open it, or for a driver without atomic mode setting; each with its remedy.
+    pub(super) fn open(path: &Path) -> Result<Self, DisplayError> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags((OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed())
+            .open(path);
+        let file = opened.map_err(|err| cannot_open(path, &err))?;
+        let mut card = Self {
+            file: file.into(),
+            path: path.to_owned(),
+            driver: String::new(),
+            modifiers: false,
+            heads: Mutex::default(),
+            lighting: Mutex::default(),
+            handles: Mutex::default(),
+            console: OnceLock::new(),
+        };
+        let _ = card.release_master_lock();
+        let driver = card.get_driver().map_err(|err| cannot_open(path, &err))?;
+        card.driver = driver.name().to_string_lossy().into_owned();
+        card.set_client_capability(ClientCapability::UniversalPlanes, true)
+            .and_then(|()| card.set_client_capability(ClientCapability::Atomic, true))
+            .map_err(|_| {
+                let hint = if card.driver == "nvidia-drm" {
+                    "; load it with the option modeset=1"
+                } else {
+                    "; use a newer kernel, or another card"
+                };
+                card.failed(format_args!(
+                    "its driver {} has no atomic mode setting, which this needs{hint}",
+                    card.driver
+                ))
+            })?;
+        card.resource_handles().map_err(|_| {
+            card.failed(format_args!(
+                "its driver {} drives no monitors",
+                card.driver
+            ))
+        })?;
+        if card
+            .get_driver_capability(DriverCapability::DumbBuffer)
+            .unwrap_or(0)
+            == 0
+        {
+            return Err(card.failed(format_args!(
+                "its driver {} has no dumb buffers, which pictures are written to",
+                card.driver
+            )));
+        }
+        card.modifiers = card
+            .get_driver_capability(DriverCapability::AddFB2Modifiers)
+            .unwrap_or(0)
+            == 1;
+        Ok(card)
+    }
+
+    /// Its node.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its driver's name.
+    pub(super) fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    /// Whether framebuffers are made with modifiers.
+    pub(super) fn has_modifiers(&self) -> bool {
+        self.modifiers
+    }
+
+    /// Whether somebody who wrote `wanted` means this card: its node or its driver.
+    pub(super) fn is_named(&self, wanted: &str) -> bool {
+        is_named(&self.path, &self.driver, wanted)
+    }
+
+    /// Asks for the right to set modes.
+    ///
+    /// # Errors
+    /// While another program has it, with its name where it can be known.
+    pub(super) fn become_master(&self) -> Result<(), DisplayError> {
+        self.acquire_master_lock().map_err(|err| {
+            let holders = holders(&self.path);
+            let who = if holders.is_empty() { "another program".to_owned() } else { holders.join(", ") };
+            match Errno::from_io_error(&err) {
+                Some(Errno::BUSY | Errno::ACCESS | Errno::PERM | Errno::INVAL) => self.failed(format_args!(
+                    "{who} is its master already; stop it (a desktop: systemctl isolate multi-user.target) or use another card"
+                )),
+                _ => self.failed(format_args!("can't become its master: {err}")),
+            }
+        })
+    }
+
+    /// Puts the text console away for as long as this card is open. Once; to be called by its master.
+    pub(super) fn take_console(&self) {
+        self.console.get_or_init(Console::take);
+    }
+
+    /// An error that names this card.
+    pub(super) fn failed(&self, what: impl std::fmt::Display) -> DisplayError {
+        DisplayError::Device(format!("{}: {what}", self.path.display()))
+    }
+
+    /// What a refused request means for the caller; `doing` is what was tried.
+    pub(super) fn refused(&self, doing: &str, err: &io::Error) -> DisplayError {
+        match Errno::from_io_error(err) {
+            Some(Errno::ACCESS | Errno::PERM) => self.failed(format_args!(
+                "lost the right to {doing}: another program became its master; stop that program"
+            )),
+            Some(Errno::NODEV | Errno::NXIO | Errno::IO) => self.failed(format_args!(
+                "can't {doing}: the device is gone ({err}); it is looked for again"
+            )),
+            _ => self.failed(format_args!(
+                "its driver {} can't {doing}: {err}",
+                self.driver
+            )),
+        }
+    }
+
+    /// A new head: its key, and the eventfd that becomes readable when something of it happened.
+    pub(super) fn join(&self) -> io::Result<(usize, Arc<OwnedFd>)> {
+        let news = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let mut heads = self.heads();
+        let key = heads.keys().next_back().map_or(0, |last| last + 1);
+        let claim = Claim {
+            parts: Parts::default(),
+            flips: 0,
+            news: Arc::clone(&news),
+        };
+        heads.insert(key, claim);
+        Ok((key, news))
+    }
+
+    /// A head is no more.
+    pub(super) fn leave(&self, head: usize) {
+        self.heads().remove(&head);
+    }
+
+    /// Held while a head chooses its parts.
+    pub(super) fn lighting(&self) -> MutexGuard<'_, ()> {
+        self.lighting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A head's parts from now on.
+    pub(super) fn claim(&self, head: usize, parts: Parts) {
+        if let Some(claim) = self.heads().get_mut(&head) {
+            claim.parts = parts;
+        }
+    }
+
+    /// What all other heads use.
+    pub(super) fn taken_from(&self, head: usize) -> Parts {
+        let mut taken = Parts::default();
+        for (_, claim) in self.heads().iter().filter(|(key, _)| **key != head) {
+            taken.connectors.extend(&claim.parts.connectors);
+            taken.crtcs.extend(&claim.parts.crtcs);
+            taken.planes.extend(&claim.parts.planes);
+        }
+        taken
+    }
+
+    /// Flips that are complete on a head's CRTC, since it joined.
+    pub(super) fn flips(&self, head: usize) -> u64 {
+        self.heads().get(&head).map_or(0, |claim| claim.flips)
+    }
+
+    /// Reads what the kernel has to say and tells the heads.
+    pub(super) fn dispatch(&self) -> io::Result<()> {
+        loop {
+            let events = match self.receive_events() {
+                Ok(events) => events,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+                Err(err) => return Err(err),
+            };
+            for event in events {
+                let Event::PageFlip(flip) = event else {
+                    continue;
+                };
+                let crtc = u32::from(flip.crtc);
+                for claim in self
+                    .heads()
+                    .values_mut()
+                    .filter(|claim| claim.parts.crtcs.contains(&crtc))
+                {
+                    claim.flips += 1;
+                    let _ = rustix::io::write(&claim.news, &1_u64.to_ne_bytes());
+                }
+            }
+        }
+    }
+
+    /// Counts one more user of an imported buffer's handle.
+    pub(super) fn hold_handle(&self, handle: u32) {
+        *self.handles().entry(handle).or_default() += 1;
+    }
+
+    /// Counts one less; whether that was the last one, who has to close it.
+    pub(super) fn let_go_of_handle(&self, handle: u32) -> bool {
+        let mut handles = self.handles();
+        let users = handles.get(&handle).copied().unwrap_or(1);
+        if users > 1 {
+            handles.insert(handle, users - 1);
+            false
+        } else {
+            handles.remove(&handle);
+            true
+        }
+    }
+
+    fn heads(&self) -> MutexGuard<'_, BTreeMap<usize, Claim>> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handles(&self) -> MutexGuard<'_, HashMap<u32, u32>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        // Before the console is text again: the kernel redraws it only where nobody is the master.
+        let _ = self.release_master_lock();
+    }
+}
+
+fn is_named(path: &Path, driver: &str, wanted: &str) -> bool {
+    let wanted_path = Path::new(wanted);
+    driver == wanted
+        || path == wanted_path
+        || path.file_name() == Some(wanted_path.as_os_str())
+        // `/dev/dri/by-path/…`, which stays the same when numbers change.
+        || wanted_path.is_absolute() && wanted_path.canonicalize().is_ok_and(|target| target == path)
+}
+
+fn cannot_open(path: &Path, err: &io::Error) -> DisplayError {
+    let remedy = match Errno::from_io_error(err) {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "; add the user to the groups that own it (usermod -aG video,render USER, then log in again) or run as root"
+        }
+        Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => "; the device is gone",
+        _ => "",
+    };
+    DisplayError::Device(format!("can't open {}: {err}{remedy}", path.display()))
+}
+
+/// Who else has the card open: `Xorg (712)`. Only of processes that may be looked at.
+fn holders(path: &Path) -> Vec<String> {
+    // By the device's number: a container may know the node by another path.
+    let device = |path: &Path| std::fs::metadata(path).map(|file| file.rdev()).unwrap_or(0);
+    let wanted = device(path);
+    if wanted == 0 {
+        return Vec::new();
+    }
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| {
+            let id: u32 = entry.file_name().to_str()?.parse().ok()?;
+            if id == std::process::id() {
+                return None;
+            }
+            let mut files = std::fs::read_dir(entry.path().join("fd")).ok()?.flatten();
+            files.find(|file| device(&file.path()) == wanted)?;
+            let name = std::fs::read_to_string(entry.path().join("comm")).ok()?;
+            Some(format!("{} ({id})", name.trim()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_named_by_its_node_or_its_driver() {
+        let path = Path::new("/dev/dri/card1");
+        assert!(is_named(path, "vkms", "vkms"));
+        assert!(is_named(path, "vkms", "/dev/dri/card1"));
+        assert!(is_named(path, "vkms", "card1"));
+        assert!(!is_named(path, "vkms", "/dev/dri/card0"));
+        assert!(!is_named(path, "vkms", "vkm"));
+    }
+
+    #[test]
+    fn an_error_of_rights_says_which_groups_help() {
+        let err = io::Error::from_raw_os_error(Errno::ACCESS.raw_os_error());
+        let text = cannot_open(Path::new("/dev/dri/card0"), &err).to_string();
+        assert!(
+            text.contains("/dev/dri/card0") && text.contains("video,render"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn who_holds_a_file_open_is_named() {
+        assert_eq!(
+            holders(Path::new("/dev/dri/no-such-card")),
+            Vec::<String>::new()
+        );
+        let mut other = std::process::Command::new("sleep")
+            .arg("60")
+            .stdin(std::fs::File::open("/dev/zero").expect("a device"))
+            .spawn()
+            .expect("another process");
+        let found = holders(Path::new("/dev/zero"));
+        let _ = other.kill();
+        let _ = other.wait();
+        assert!(
+            found.contains(&format!("sleep ({})", other.id())),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_card_is_refused() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        assert!(matches!(
+            Card::open(file.path()),
+            Err(DisplayError::Device(_))
+        ));
+    }
+}

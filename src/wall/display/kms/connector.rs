@@ -1,0 +1,227 @@
+//! Connectors: which of them are outputs, and which one a head takes.
+
+use super::mode::{Mode, Offered};
+
+/// Whether something is plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    Connected,
+    Disconnected,
+    /// The hardware can't tell.
+    Unknown,
+}
+
+/// A connector as the kernel describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ConnectorFacts {
+    pub id: u32,
+    /// `HDMI-A-1`.
+    pub name: String,
+    /// Whether it writes into memory and not to a monitor.
+    pub is_writeback: bool,
+    pub link: Link,
+    pub modes: Vec<Mode>,
+    pub edid: Option<Vec<u8>>,
+    /// A bit for each CRTC, by its index, that can drive it.
+    pub crtcs: u32,
+    /// The CRTC that drives it now.
+    pub crtc: Option<u32>,
+    /// Whether the kernel says that the link has to be trained anew.
+    pub link_is_bad: bool,
+}
+
+impl ConnectorFacts {
+    /// Whether a monitor could be plugged in here.
+    pub(super) fn is_output(&self) -> bool {
+        !self.is_writeback && self.crtcs != 0
+    }
+
+    /// What the kernel knows of the monitor's modes. Without an EDID it lists small ones that every monitor takes; only
+    /// of panels that it knows, and of virtual machines, its list is to be believed.
+    pub(super) fn offered(&self) -> Offered<'_> {
+        let by_cable = ["HDMI", "DP-", "DVI", "VGA"]
+            .iter()
+            .any(|kind| self.name.starts_with(kind));
+        Offered {
+            modes: &self.modes,
+            trusted: self.edid.is_some()
+                || !by_cable
+                || self.modes.iter().any(|mode| mode.preferred),
+        }
+    }
+}
+
+/// Order in which outputs are taken where none is asked for: HDMI, DisplayPort, a panel, then the rest.
+fn rank(name: &str) -> usize {
+    ["HDMI", "DP-", "eDP"]
+        .iter()
+        .position(|kind| name.starts_with(kind))
+        .unwrap_or(3)
+}
+
+/// Whether a name that somebody wrote means this connector: `HDMI-A-1`, also as `card1-HDMI-A-1` or in small letters.
+pub(super) fn is_named(connector: &ConnectorFacts, wanted: &str) -> bool {
+    let wanted = wanted.trim();
+    let bare = match wanted.split_once('-') {
+        Some((card, rest))
+            if card.starts_with("card") && card[4..].bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            rest
+        }
+        _ => wanted,
+    };
+    connector.name.eq_ignore_ascii_case(bare)
+}
+
+/// The outputs in the order in which heads take them, connected ones first.
+pub(super) fn in_order(connectors: &[ConnectorFacts]) -> Vec<&ConnectorFacts> {
+    let mut outputs: Vec<&ConnectorFacts> = connectors
+        .iter()
+        .filter(|connector| connector.is_output())
+        .collect();
+    outputs.sort_by_key(|connector| {
+        (
+            connector.link != Link::Connected,
+            rank(&connector.name),
+            connector.id,
+        )
+    });
+    outputs
+}
+
+/// The connector that a head lights: the one it asks for unless the kernel knows it to be empty, else the first connected
+/// one that no other head has (`taken`) or asks for (`reserved`).
+pub(super) fn choose<'a>(
+    connectors: &'a [ConnectorFacts],
+    wanted: Option<&str>,
+    taken: &[u32],
+    reserved: &[String],
+) -> Option<&'a ConnectorFacts> {
+    match wanted {
+        Some(name) => connectors.iter().find(|connector| {
+            connector.is_output()
+                && is_named(connector, name)
+                && connector.link != Link::Disconnected
+        }),
+        None => in_order(connectors).into_iter().find(|connector| {
+            connector.link == Link::Connected
+                && !taken.contains(&connector.id)
+                && !reserved.iter().any(|name| is_named(connector, name))
+        }),
+    }
+}
+
+/// `HDMI-A-1 (connected), DP-1 (no monitor)`.
+pub(super) fn listed<'a>(connectors: impl IntoIterator<Item = &'a ConnectorFacts>) -> String {
+    let names: Vec<String> = connectors
+        .into_iter()
+        .filter(|connector| connector.is_output())
+        .map(|connector| {
+            let link = match connector.link {
+                Link::Connected => "connected",
+                Link::Disconnected => "no monitor",
+                Link::Unknown => "unknown",
+            };
+            format!("{} ({link})", connector.name)
+        })
+        .collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector(id: u32, name: &str, link: Link) -> ConnectorFacts {
+        ConnectorFacts {
+            id,
+            name: name.to_owned(),
+            is_writeback: name.starts_with("Writeback"),
+            link,
+            modes: Vec::new(),
+            edid: None,
+            crtcs: 1,
+            crtc: None,
+            link_is_bad: false,
+        }
+    }
+
+    fn chosen(
+        connectors: &[ConnectorFacts],
+        wanted: Option<&str>,
+        taken: &[u32],
+    ) -> Option<String> {
+        choose(connectors, wanted, taken, &["DP-7".to_owned()])
+            .map(|connector| connector.name.clone())
+    }
+
+    #[test]
+    fn hdmi_comes_before_displayport_before_a_panel_before_the_rest() {
+        let names = ["Virtual-1", "eDP-1", "DP-2", "DP-1", "HDMI-A-1"];
+        let connectors: Vec<_> = names
+            .iter()
+            .zip(1..)
+            .map(|(name, id)| connector(id, name, Link::Connected))
+            .collect();
+        let order: Vec<&str> = in_order(&connectors)
+            .iter()
+            .map(|connector| connector.name.as_str())
+            .collect();
+        assert_eq!(order, ["HDMI-A-1", "DP-2", "DP-1", "eDP-1", "Virtual-1"]);
+        assert_eq!(chosen(&connectors, None, &[5]), Some("DP-2".to_owned()));
+        let reserved = [connector(1, "DP-7", Link::Connected)];
+        assert_eq!(
+            chosen(&reserved, None, &[]),
+            None,
+            "another head asks for it"
+        );
+        assert_eq!(
+            chosen(&reserved, Some("DP-7"), &[]),
+            Some("DP-7".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_writeback_connector_is_never_an_output_though_it_says_connected() {
+        let connectors = [
+            connector(1, "Writeback-1", Link::Connected),
+            connector(2, "DP-1", Link::Disconnected),
+        ];
+        assert_eq!(chosen(&connectors, None, &[]), None);
+        assert_eq!(chosen(&connectors, Some("Writeback-1"), &[]), None);
+        assert_eq!(listed(&connectors), "DP-1 (no monitor)");
+    }
+
+    #[test]
+    fn a_named_connector_is_taken_also_where_the_hardware_can_not_tell() {
+        let connectors = [
+            connector(1, "VGA-1", Link::Unknown),
+            connector(2, "HDMI-A-1", Link::Connected),
+        ];
+        assert_eq!(
+            chosen(&connectors, Some("vga-1"), &[]),
+            Some("VGA-1".to_owned())
+        );
+        assert_eq!(
+            chosen(&connectors, Some("card12-HDMI-A-1"), &[]),
+            Some("HDMI-A-1".to_owned())
+        );
+        assert_eq!(chosen(&connectors, None, &[]), Some("HDMI-A-1".to_owned()));
+    }
+
+    #[test]
+    fn a_cable_without_edid_is_not_believed_and_a_virtual_monitor_is() {
+        assert!(!connector(1, "HDMI-A-1", Link::Connected).offered().trusted);
+        assert!(connector(1, "Virtual-1", Link::Connected).offered().trusted);
+        assert!(connector(1, "eDP-1", Link::Connected).offered().trusted);
+        let with_edid = ConnectorFacts {
+            edid: Some(vec![0]),
+            ..connector(1, "DP-1", Link::Connected)
+        };
+        assert!(with_edid.offered().trusted);
+    }
+}

@@ -1,0 +1,157 @@
+//! Pixel formats of planes, with their tilings: the property IN_FORMATS.
+
+/// 32 bits, blue first, the last byte ignored.
+pub(super) const XRGB8888: u32 = code(*b"XR24");
+/// 32 bits, blue first, alpha last.
+pub(super) const ARGB8888: u32 = code(*b"AR24");
+/// Planes Y and interleaved UV.
+pub(super) const NV12: u32 = code(*b"NV12");
+/// Planes Y, U and V: what GStreamer calls I420.
+pub(super) const YUV420: u32 = code(*b"YU12");
+/// 24 bits, red first in memory.
+pub(super) const BGR888: u32 = code(*b"BG24");
+/// The modifier of rows one after the other.
+pub(super) const LINEAR: u64 = 0;
+
+/// A format that a plane takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Format {
+    pub fourcc: u32,
+    /// Tilings; empty where the driver does not say, which is taken for linear.
+    pub modifiers: Vec<u64>,
+}
+
+const fn code(text: [u8; 4]) -> u32 {
+    u32::from_le_bytes(text)
+}
+
+/// `XR24`.
+pub(super) fn name(fourcc: u32) -> String {
+    let text = fourcc.to_le_bytes();
+    if text
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+    {
+        String::from_utf8_lossy(&text).trim().to_owned()
+    } else {
+        format!("{fourcc:#x}")
+    }
+}
+
+/// Whether a buffer of plain rows can be shown.
+pub(super) fn takes_linear(formats: &[Format], fourcc: u32) -> bool {
+    takes(formats, fourcc, LINEAR)
+}
+
+/// Whether a buffer of this format and tiling can be shown.
+pub(super) fn takes(formats: &[Format], fourcc: u32, modifier: u64) -> bool {
+    formats.iter().any(|format| {
+        format.fourcc == fourcc
+            && (format.modifiers.contains(&modifier)
+                || format.modifiers.is_empty() && modifier == LINEAR)
+    })
+}
+
+/// Reads `struct drm_format_modifier_blob`; nothing of one that contradicts itself.
+pub(super) fn parse_in_formats(blob: &[u8]) -> Option<Vec<Format>> {
+    const MODIFIER_BYTES: usize = 24;
+    let word = |at: usize| Some(u32::from_ne_bytes(blob.get(at..at + 4)?.try_into().ok()?));
+    let long = |at: usize| Some(u64::from_ne_bytes(blob.get(at..at + 8)?.try_into().ok()?));
+    let (count, at) = (word(8)? as usize, word(12)? as usize);
+    if count > blob.len() {
+        return None;
+    }
+    let mut formats = (0..count)
+        .map(|index| {
+            Some(Format {
+                fourcc: word(at + index * 4)?,
+                modifiers: Vec::new(),
+            })
+        })
+        .collect::<Option<Vec<_>>>()?;
+    let (count, at) = (word(16)? as usize, word(20)? as usize);
+    if count > blob.len() {
+        return None;
+    }
+    for entry in 0..count {
+        let entry = at + entry * MODIFIER_BYTES;
+        let (mask, first, modifier) = (long(entry)?, word(entry + 8)? as usize, long(entry + 16)?);
+        for bit in (0..64).filter(|bit| mask >> bit & 1 == 1) {
+            if let Some(format) = formats.get_mut(first.saturating_add(bit)) {
+                format.modifiers.push(modifier);
+            }
+        }
+    }
+    Some(formats)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(formats: &[u32], modifiers: &[(u64, u32, u64)]) -> Vec<u8> {
+        let modifiers_at = 24 + formats.len() * 4;
+        let words = [
+            1,
+            0,
+            formats.len() as u32,
+            24,
+            modifiers.len() as u32,
+            modifiers_at as u32,
+        ];
+        let mut blob: Vec<u8> = words
+            .iter()
+            .chain(formats)
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
+        for (mask, first, modifier) in modifiers {
+            blob.extend(mask.to_ne_bytes());
+            blob.extend(first.to_ne_bytes());
+            blob.extend([0; 4]);
+            blob.extend(modifier.to_ne_bytes());
+        }
+        blob
+    }
+
+    #[test]
+    fn each_format_gets_its_own_modifiers() {
+        let tiled = 0x0700_0000_0000_0004;
+        let read = parse_in_formats(&blob(
+            &[XRGB8888, ARGB8888, NV12],
+            &[(0b011, 0, LINEAR), (0b1, 2, tiled)],
+        ));
+        let read = read.expect("a blob");
+        assert!(takes_linear(&read, XRGB8888));
+        assert!(takes_linear(&read, ARGB8888));
+        assert!(!takes_linear(&read, NV12));
+        assert!(takes(&read, NV12, tiled));
+        assert!(!takes(&read, YUV420, LINEAR));
+    }
+
+    #[test]
+    fn a_truncated_blob_is_refused() {
+        let whole = blob(&[XRGB8888, NV12], &[(0b11, 0, LINEAR)]);
+        for end in 0..whole.len() {
+            assert_eq!(parse_in_formats(&whole[..end]), None, "{end}");
+        }
+        let mut huge = whole;
+        huge[8..12].fill(0xff);
+        assert_eq!(parse_in_formats(&huge), None);
+    }
+
+    #[test]
+    fn a_driver_without_modifiers_takes_plain_rows() {
+        let formats = [Format {
+            fourcc: XRGB8888,
+            modifiers: Vec::new(),
+        }];
+        assert!(takes_linear(&formats, XRGB8888));
+        assert!(!takes(&formats, XRGB8888, 1));
+    }
+
+    #[test]
+    fn formats_have_their_usual_names() {
+        assert_eq!(name(XRGB8888), "XR24");
+        assert_eq!(name(1), "0x1");
+    }
+}

@@ -1,0 +1,379 @@
+//! One monitor of the wall: lit when there is one, dark and waiting when there is none.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use serde_json::{Value, json};
+use tracing::{debug, info, warn};
+
+use super::card::{Card, Parts};
+use super::connector::{ConnectorFacts, Link, choose, listed};
+use super::geometry::Geometry;
+use super::hardware;
+use super::hotplug::Uevents;
+use super::output::{Commit, Output};
+use super::pace::Pace;
+use crate::base::{Clock, Frame, Size};
+use crate::config::HeadSettings;
+use crate::wall::{Display, DisplayError, Outlook, Scene, Wait};
+
+/// How often connectors are read where the kernel sends no news of them.
+const READING: Duration = Duration::from_secs(5);
+/// A flip that takes longer is lost.
+const FLIP_LIMIT: Duration = Duration::from_secs(5);
+/// Wait before a commit is tried again that met somebody else's.
+const RETRY: Duration = Duration::from_millis(4);
+/// What is composed while there is no monitor.
+const DARK: Size = Size::new(1920, 1080);
+/// How often scenes are taken while nobody sees them.
+const DARK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A head of a card. Its methods belong to one thread; heads of one card may live on several.
+pub struct KmsDisplay {
+    /// Before the card: its buffers are the card's.
+    output: Option<Output>,
+    card: Arc<Card>,
+    head: usize,
+    news: Arc<OwnedFd>,
+    uevents: Option<Uevents>,
+    clock: Clock,
+    settings: HeadSettings,
+    /// Connectors that other heads ask for by name.
+    reserved: Vec<String>,
+    pace: Pace,
+    /// When the commit was made whose flip is awaited, and how many flips there were then.
+    pending: Option<(Duration, u64)>,
+    /// When a commit is tried again.
+    retry_at: Option<Duration>,
+    next_reading: Duration,
+    last_ready: Duration,
+    last_canvas: Size,
+    is_on: bool,
+}
+
+impl KmsDisplay {
+    /// A head on a card that this process is the master of; lights its monitor where there is one.
+    pub(super) fn open(
+        card: &Arc<Card>,
+        settings: HeadSettings,
+        reserved: Vec<String>,
+        clock: Clock,
+    ) -> Result<Self, DisplayError> {
+        let (head, news) = card
+            .join()
+            .map_err(|err| card.refused("make an eventfd", &err))?;
+        let uevents = Uevents::listen()
+            .inspect_err(|err| debug!(%err, "no news of monitors from the kernel, connectors are read every 5 s"))
+            .ok();
+        let dark = settings.mode.map_or(DARK, |mode| mode.size);
+        let mut opened = Self {
+            output: None,
+            card: Arc::clone(card),
+            head,
+            news,
+            uevents,
+            pace: Pace::new(DARK_INTERVAL),
+            pending: None,
+            retry_at: None,
+            next_reading: clock.now() + READING,
+            last_ready: Duration::ZERO,
+            last_canvas: Geometry::new(dark, settings.rotate, settings.overscan, false).canvas(),
+            is_on: true,
+            clock,
+            settings,
+            reserved,
+        };
+        let connectors = opened.connectors(true)?;
+        if !opened.follow(&connectors)? {
+            info!(
+                card = %card.path().display(),
+                connector = opened.settings.connector.as_deref().unwrap_or("any"),
+                connectors = listed(&connectors),
+                "no monitor, waiting for one"
+            );
+        }
+        Ok(opened)
+    }
+
+    /// Shows a decoded frame in place of what is composed at `picture`, an index into [`Scene::pictures`], from the next
+    /// [`Display::present`] on and until another one or nothing replaces it. No pixel is copied: the frame is held while it
+    /// is shown. Gives false where the composed picture has to stand in: no plane of its own, a frame in ordinary memory, or
+    /// a format, tiling or size that the plane does not take.
+    ///
+    /// # Errors
+    /// As [`Display::present`].
+    pub fn show_frame(
+        &mut self,
+        picture: usize,
+        frame: Option<&Frame>,
+    ) -> Result<bool, DisplayError> {
+        match &mut self.output {
+            Some(output) => output.show_frame(picture, frame),
+            None => Ok(false),
+        }
+    }
+
+    fn connectors(&self, probe: bool) -> Result<Vec<ConnectorFacts>, DisplayError> {
+        hardware::connectors(&self.card, probe)
+            .map_err(|err| self.card.refused("read its connectors", &err))
+    }
+
+    /// Lights, changes or gives up the monitor as the connectors say; whether anything changed.
+    fn follow(&mut self, connectors: &[ConnectorFacts]) -> Result<bool, DisplayError> {
+        if let Some(output) = &self.output {
+            let lit = output.connector();
+            let now = connectors.iter().find(|connector| connector.id == lit.id);
+            let is_same = now.is_some_and(|now| {
+                now.link != Link::Disconnected
+                    && now.edid == lit.edid
+                    && now.modes == lit.modes
+                    && !now.link_is_bad
+            });
+            if is_same {
+                return Ok(false);
+            }
+            info!(connector = lit.name, "the monitor is gone or another one");
+        }
+        let card = Arc::clone(&self.card);
+        let lighting = card.lighting();
+        let was_lit = self.darken();
+        let taken = card.taken_from(self.head);
+        let wanted = self.settings.connector.as_deref();
+        let Some(connector) = choose(connectors, wanted, &taken.connectors, &self.reserved) else {
+            return Ok(was_lit);
+        };
+        let output = Output::light(&card, self.head, connector, &self.settings)?;
+        drop(lighting);
+        self.pace = Pace::new(output.mode().interval());
+        self.last_canvas = output.geometry().canvas();
+        if !self.is_on {
+            output.power(false)?;
+        }
+        self.output = Some(output);
+        Ok(true)
+    }
+
+    /// Gives the monitor up; whether there was one.
+    fn darken(&mut self) -> bool {
+        self.pending = None;
+        self.retry_at = None;
+        let output = self.output.take();
+        self.card.claim(self.head, Parts::default());
+        if let Some(output) = &output {
+            output.extinguish();
+        }
+        output.is_some()
+    }
+
+    /// Reads connectors when it is time, or the kernel says so; whether anything changed.
+    fn look(&mut self, now: Duration) -> Result<bool, DisplayError> {
+        let has_news = self.uevents.as_ref().is_some_and(Uevents::drain);
+        if !has_news && now < self.next_reading {
+            return Ok(false);
+        }
+        self.next_reading = now + READING;
+        // A probe can make a lit monitor flicker, and an interrupt has told the kernel already; without one there is none.
+        let connectors = self.connectors(has_news || self.output.is_none())?;
+        self.follow(&connectors)
+    }
+
+    /// Takes note of flips that are complete.
+    fn note_flips(&mut self, now: Duration) -> Result<(), DisplayError> {
+        self.card
+            .dispatch()
+            .map_err(|err| self.card.refused("read its events", &err))?;
+        let Some((since, before)) = self.pending else {
+            return Ok(());
+        };
+        if self.card.flips(self.head) != before {
+            self.pending = None;
+            self.pace.flipped(now);
+            if let Some(output) = &mut self.output {
+                output.flipped();
+            }
+        } else if now.saturating_sub(since) > FLIP_LIMIT {
+            return Err(self.card.failed(format_args!(
+                "its driver {} has not shown a scene for {} s; it is opened anew",
+                self.card.driver(),
+                FLIP_LIMIT.as_secs()
+            )));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, now: Duration) -> Result<(), DisplayError> {
+        let Some(output) = &mut self.output else {
+            return Ok(());
+        };
+        let before = self.card.flips(self.head);
+        match output.commit()? {
+            Commit::Done => {
+                self.pending = Some((now, before));
+                self.retry_at = None;
+                self.pace.committed(now);
+            }
+            Commit::Busy => self.retry_at = Some(now + RETRY),
+        }
+        Ok(())
+    }
+
+    /// When the next scene can be presented; nothing while one is on its way.
+    fn ready_at(&self) -> Option<Duration> {
+        if self.output.is_none() || !self.is_on {
+            return Some(self.last_ready + DARK_INTERVAL);
+        }
+        if self.pending.is_some() || self.retry_at.is_some() {
+            return None;
+        }
+        Some(self.pace.not_before())
+    }
+
+    /// Blocks until something happens or `until` is reached; whether `wake` was written to.
+    fn sleep(&self, wake: Option<BorrowedFd<'_>>, until: Duration) -> Result<bool, DisplayError> {
+        let news = self.news.as_fd();
+        let mut polled = vec![
+            PollFd::from_borrowed_fd(self.card.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(news, PollFlags::IN),
+        ];
+        polled.extend(wake.map(|wake| PollFd::from_borrowed_fd(wake, PollFlags::IN)));
+        polled.extend(
+            self.uevents
+                .as_ref()
+                .map(|uevents| PollFd::new(uevents, PollFlags::IN)),
+        );
+        let left = until.saturating_sub(self.clock.now());
+        // A time-out that is too long for the kernel is cut: the caller looks at the clock anyway.
+        let timeout = Timespec::try_from(left.min(READING)).ok();
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(err) => return Err(self.card.failed(format_args!("can't be waited for: {err}"))),
+        }
+        if polled[0]
+            .revents()
+            .intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
+        {
+            return Err(self
+                .card
+                .failed("the device is gone; it is looked for again"));
+        }
+        let mut counter = [0; 8];
+        let _ = rustix::io::read(news, &mut counter);
+        let is_woken = wake.is_some() && polled[2].revents().contains(PollFlags::IN);
+        if let Some(wake) = wake.filter(|_| is_woken) {
+            let _ = rustix::io::read(wake, &mut counter);
+        }
+        Ok(is_woken)
+    }
+}
+
+impl Display for KmsDisplay {
+    fn outlook(&self) -> Outlook {
+        match &self.output {
+            Some(output) => {
+                let off = if self.is_on { "" } else { ", switched off" };
+                Outlook {
+                    size: output.geometry().canvas(),
+                    interval: output.mode().interval(),
+                    overlay: output.has_overlay(),
+                    exact_tiles: false,
+                    description: format!("{}, {}{off}", output.connector().name, output.mode()),
+                    visible: self.is_on,
+                }
+            }
+            None => Outlook {
+                size: self.last_canvas,
+                interval: DARK_INTERVAL,
+                overlay: false,
+                exact_tiles: false,
+                description: "no monitor".to_owned(),
+                visible: false,
+            },
+        }
+    }
+
+    fn wait(&mut self, wake: BorrowedFd<'_>, limit: Duration) -> Result<Wait, DisplayError> {
+        let deadline = self.clock.now() + limit;
+        let mut is_woken = false;
+        loop {
+            let now = self.clock.now();
+            self.note_flips(now)?;
+            if self.look(now)? {
+                return Ok(Wait::Changed);
+            }
+            if self.pending.is_none() && self.retry_at.is_some_and(|at| at <= now) {
+                self.commit(now)?;
+            }
+            let ready_at = self.ready_at();
+            let is_ready = ready_at.is_some_and(|at| at <= now);
+            if is_ready && (is_woken || now >= deadline) {
+                self.last_ready = now;
+                return Ok(Wait::Ready);
+            }
+            if now >= deadline {
+                return Ok(Wait::Busy);
+            }
+            let mut until = deadline.min(self.next_reading);
+            if is_woken {
+                until = ready_at.map_or(until, |at| at.min(until));
+            }
+            until = self.retry_at.map_or(until, |at| at.min(until));
+            is_woken |= self.sleep((!is_woken).then_some(wake), until)?;
+        }
+    }
+
+    fn present(&mut self, scene: &Scene<'_>) -> Result<(), DisplayError> {
+        let now = self.clock.now();
+        self.note_flips(now)?;
+        let is_busy = self.pending.is_some();
+        let Some(output) = &mut self.output else {
+            return Ok(());
+        };
+        if scene.base.size() != output.geometry().canvas() {
+            warn!(composed = %scene.base.size(), asked = %output.geometry().canvas(), "a scene of the wrong size");
+            return Ok(());
+        }
+        output.absorb(scene, is_busy || !self.is_on)?;
+        if is_busy || !self.is_on || !output.is_due() {
+            return Ok(());
+        }
+        output.write(scene);
+        self.commit(now)
+    }
+
+    fn power(&mut self, on: bool) -> Result<(), DisplayError> {
+        if self.is_on == on {
+            return Ok(());
+        }
+        self.is_on = on;
+        if let Some(output) = &self.output {
+            output.power(on)?;
+            info!(connector = output.connector().name, on, "monitor switched");
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Value {
+        let mut report = match &self.output {
+            Some(output) => output.report(),
+            None => json!({ "card": self.card.path(), "driver": self.card.driver() }),
+        };
+        report["display"] = self.outlook().description.into();
+        report["paced_by"] = if self.pace.is_unpaced() {
+            "clock"
+        } else {
+            "monitor"
+        }
+        .into();
+        report
+    }
+}
+
+impl Drop for KmsDisplay {
+    fn drop(&mut self) {
+        self.output = None;
+        self.card.leave(self.head);
+    }
+}

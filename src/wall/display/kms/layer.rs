@@ -1,0 +1,290 @@
+//! One plane at work: its buffers, what part of the canvas it shows, and what a commit has to say of it.
+
+use std::io;
+use std::sync::Arc;
+
+use drm::control::Device as _;
+use drm::control::property::Value;
+
+use super::buffers::Pair;
+use super::card::Card;
+use super::formats::Format;
+use super::geometry::Geometry;
+use super::import::Imported;
+use super::planner::{Assignment, Carries, PlaneFacts, rotation_bit};
+use super::properties::{Name, Properties, Request};
+use crate::base::Size;
+use crate::wall::{Canvas, Rect, Scene};
+
+/// Which of a layer's two buffers a commit shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Front,
+    Back,
+}
+
+/// A plane that carries a part of the scene.
+pub(super) struct Layer {
+    plane: Properties,
+    formats: Vec<Format>,
+    assignment: Assignment,
+    geometry: Geometry,
+    /// The part of the canvas that it shows.
+    part: Rect,
+    buffers: Pair,
+    frames: Frames,
+}
+
+/// Decoded frames shown in place of the buffers: the shown one, the next one, and the one that the monitor may still read.
+#[derive(Default)]
+struct Frames {
+    shown: Option<Imported>,
+    next: Option<Option<Imported>>,
+    leaving: Option<Imported>,
+}
+
+/// A blob that lives as long as a commit, or a mode, needs it.
+pub(super) struct Blob {
+    card: Arc<Card>,
+    id: u64,
+}
+
+impl Blob {
+    /// Hands bytes to the kernel.
+    pub(super) fn new(card: &Arc<Card>, bytes: &[u8]) -> io::Result<Self> {
+        let value: Value<'_> = card.create_property_blob(bytes)?;
+        Ok(Self {
+            card: Arc::clone(card),
+            id: value.into(),
+        })
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Blob {
+    fn drop(&mut self) {
+        let _ = self.card.destroy_property_blob(self.id);
+    }
+}
+
+impl Layer {
+    /// A plane with black, or clear, buffers.
+    ///
+    /// # Errors
+    /// Where the card has no memory for them.
+    pub(super) fn new(
+        card: &Arc<Card>,
+        (facts, plane): &(PlaneFacts, Properties),
+        assignment: Assignment,
+        geometry: Geometry,
+        pictures: &[Rect],
+    ) -> io::Result<Self> {
+        let (part, size) = match assignment.carries {
+            Carries::Base | Carries::Overlay => {
+                (Rect::of(geometry.canvas()), geometry.full_buffer())
+            }
+            Carries::Picture(index) => {
+                let part = pictures.get(index).copied().unwrap_or_default();
+                (part, geometry.buffer_size(part.size()))
+            }
+        };
+        Ok(Self {
+            plane: plane.clone(),
+            formats: facts.formats.clone(),
+            assignment,
+            geometry,
+            part,
+            buffers: Pair::new(card, size, assignment.fourcc)?,
+            frames: Frames::default(),
+        })
+    }
+
+    pub(super) fn plane_id(&self) -> u32 {
+        self.plane.id()
+    }
+
+    pub(super) fn carries(&self) -> Carries {
+        self.assignment.carries
+    }
+
+    pub(super) fn fourcc(&self) -> u32 {
+        self.assignment.fourcc
+    }
+
+    pub(super) fn formats(&self) -> &[Format] {
+        &self.formats
+    }
+
+    /// Whether decoded frames are shown and not the buffers.
+    pub(super) fn shows_frames(&self) -> bool {
+        match &self.frames.next {
+            Some(next) => next.is_some(),
+            None => self.frames.shown.is_some(),
+        }
+    }
+
+    /// Another role for the same plane and buffers: the numbers of pictures change with the page.
+    pub(super) fn reassigned(mut self, assignment: Assignment) -> Self {
+        self.assignment = assignment;
+        self
+    }
+
+    /// Everything that it shows is to be written anew.
+    pub(super) fn damage_all(&mut self) {
+        self.buffers.damage(self.part);
+    }
+
+    /// Notes what changed of the canvas that belongs to this layer; `elsewhere` is what planes above the base show.
+    pub(super) fn damage(&mut self, scene: &Scene<'_>, elsewhere: &[Rect]) {
+        let (changed, covered): (_, &[Rect]) = match self.assignment.carries {
+            Carries::Base => (scene.base_damage, elsewhere),
+            Carries::Picture(_) => (scene.base_damage, &[]),
+            Carries::Overlay => (scene.overlay_damage, &[]),
+        };
+        for rect in changed {
+            if !covered.iter().any(|picture| picture.covers(rect)) {
+                self.buffers.damage(rect.intersection(&self.part));
+            }
+        }
+    }
+
+    /// Copies what the back buffer lacks.
+    pub(super) fn write(&mut self, scene: &Scene<'_>) {
+        let canvas: Option<&Canvas> = match self.assignment.carries {
+            Carries::Overlay => scene.overlay,
+            Carries::Base | Carries::Picture(_) => Some(scene.base),
+        };
+        let Some(canvas) = canvas.filter(|_| self.buffers.is_due() && !self.shows_frames()) else {
+            return;
+        };
+        let (geometry, part, carries) = (self.geometry, self.part, self.assignment.carries);
+        self.buffers
+            .write(canvas, geometry.copy_rotation(), |rect| match carries {
+                Carries::Base | Carries::Overlay => geometry.in_full_buffer(rect),
+                Carries::Picture(_) => geometry.in_picture_buffer(rect, &part),
+            });
+    }
+
+    /// Whether the monitor shows something older than there is.
+    pub(super) fn is_due(&self) -> bool {
+        self.frames.next.is_some() || self.buffers.is_due() && !self.shows_frames()
+    }
+
+    /// Shows a decoded frame from the next commit on, or the buffers again.
+    pub(super) fn show(&mut self, frame: Option<Imported>) {
+        if frame.is_some() || self.frames.shown.is_some() || self.frames.next.is_some() {
+            if frame.is_none() {
+                self.damage_all();
+            }
+            self.frames.next = Some(frame);
+        }
+    }
+
+    /// What a commit says of this plane. The blob has to live until the commit was made.
+    pub(super) fn request(
+        &self,
+        card: &Arc<Card>,
+        crtc: u32,
+        side: Side,
+        request: &mut Request,
+    ) -> Option<Blob> {
+        let frame = match (&self.frames.next, side) {
+            (Some(next), Side::Back) => next.as_ref(),
+            _ => self.frames.shown.as_ref(),
+        };
+        let (framebuffer, size) = match (frame, side) {
+            (Some(frame), _) => (frame.framebuffer(), frame.layout.size),
+            (None, Side::Back) => (self.buffers.back(), self.buffers.size()),
+            (None, Side::Front) => (self.buffers.front(), self.buffers.size()),
+        };
+        let plane = &self.plane;
+        let Rect {
+            x,
+            y,
+            width,
+            height,
+        } = match self.assignment.carries {
+            Carries::Base | Carries::Overlay => Rect::of(self.geometry.monitor()),
+            Carries::Picture(_) => self.geometry.on_monitor(&self.part),
+        };
+        request.set(plane, Name::FramebufferId, framebuffer.into());
+        request.set(plane, Name::CrtcId, crtc.into());
+        request.set(plane, Name::SourceX, 0);
+        request.set(plane, Name::SourceY, 0);
+        // 16.16 fixed point.
+        request.set(plane, Name::SourceWidth, u64::from(size.width) << 16);
+        request.set(plane, Name::SourceHeight, u64::from(size.height) << 16);
+        request.set(plane, Name::CrtcX, i64::from(x).cast_unsigned());
+        request.set(plane, Name::CrtcY, i64::from(y).cast_unsigned());
+        request.set(plane, Name::CrtcWidth, width.into());
+        request.set(plane, Name::CrtcHeight, height.into());
+        if let Some(zpos) = self.assignment.zpos {
+            request.set_where_possible(plane, Name::Zpos, zpos);
+        }
+        let turn = rotation_bit(self.geometry.plane_rotation());
+        request.set_where_possible(plane, Name::Rotation, turn.into());
+        request.set_where_possible(plane, Name::Alpha, 0xffff);
+        if let Some(mixed) = plane.labelled(Name::BlendMode, "Pre-multiplied") {
+            request.set_where_possible(plane, Name::BlendMode, mixed);
+        }
+        if let Some((encoding, range)) = frame.and_then(|frame| frame.layout.color_labels()) {
+            for (name, label) in [(Name::ColorEncoding, encoding), (Name::ColorRange, range)] {
+                if let Some(value) = plane.labelled(name, label) {
+                    request.set_where_possible(plane, name, value);
+                }
+            }
+        }
+        let clips = if frame.is_none() && side == Side::Back {
+            self.clips(card, size)
+        } else {
+            None
+        };
+        request.set(plane, Name::DamageClips, clips.as_ref().map_or(0, Blob::id));
+        clips
+    }
+
+    /// Everything of this buffer that was written since it was last shown, and not what changed since the last scene: drivers
+    /// that upload buffers keep a copy of each.
+    fn clips(&self, card: &Arc<Card>, size: Size) -> Option<Blob> {
+        let written = self.buffers.written();
+        if !self.plane.has(Name::DamageClips) || written.is_empty() {
+            return None;
+        }
+        let bytes: Vec<u8> = written
+            .iter()
+            .map(|rect| rect.intersection(&Rect::of(size)))
+            .flat_map(|rect| [rect.x, rect.y, rect.right(), rect.bottom()])
+            .flat_map(i32::to_ne_bytes)
+            .collect();
+        Blob::new(card, &bytes).ok()
+    }
+
+    /// The commit was accepted.
+    pub(super) fn committed(&mut self) {
+        if let Some(next) = self.frames.next.take() {
+            self.frames.leaving = std::mem::replace(&mut self.frames.shown, next);
+        }
+        if self.frames.shown.is_none() && self.buffers.is_due() {
+            self.buffers.swap();
+        }
+    }
+
+    /// The monitor shows what was committed last.
+    pub(super) fn flipped(&mut self) {
+        self.frames.leaving = None;
+    }
+}
+
+/// Takes a plane off its CRTC.
+pub(super) fn disable(plane: &Properties, request: &mut Request) {
+    request.set(plane, Name::FramebufferId, 0);
+    request.set(plane, Name::CrtcId, 0);
+}
+
+/// As [`disable`], of a layer.
+pub(super) fn disable_layer(layer: &Layer, request: &mut Request) {
+    disable(&layer.plane, request);
+}

@@ -1,0 +1,333 @@
+//! From a connector to a lit monitor: which CRTC, which mode and which arrangement the kernel accepts first.
+
+use std::io;
+use std::sync::Arc;
+
+use drm::control::AtomicCommitFlags;
+use tracing::{debug, info};
+
+use super::card::{Card, Parts};
+use super::connector::ConnectorFacts;
+use super::geometry::Geometry;
+use super::hardware;
+use super::layer::{Blob, Layer, Side, disable};
+use super::mode::{Mode, choices};
+use super::planner::{PlaneFacts, Proposal, Wish, proposals};
+use super::properties::{Name, Properties, Request, is_final};
+use crate::config::{HeadSettings, RangeChoice};
+use crate::wall::{DisplayError, Rect};
+
+/// What a lit monitor consists of.
+pub(super) struct Lit {
+    pub connector: ConnectorFacts,
+    pub connector_properties: Properties,
+    pub crtc: Properties,
+    pub crtc_index: u32,
+    pub mode: Mode,
+    /// In use for as long as the mode is.
+    _mode_blob: Blob,
+    pub geometry: Geometry,
+    /// Every plane that no other head had.
+    pub planes: Vec<(PlaneFacts, Properties)>,
+    pub plan: Proposal,
+    /// From the lowest plane to the highest; all black, or clear.
+    pub layers: Vec<Layer>,
+    /// What the kernel did not accept before, for reports.
+    pub refused: Vec<String>,
+}
+
+/// What all attempts have in common.
+struct Attempts<'a> {
+    card: &'a Arc<Card>,
+    settings: &'a HeadSettings,
+    connector: u32,
+    connector_properties: &'a Properties,
+    crtc: &'a Properties,
+    taken: &'a Parts,
+    planes: &'a [(PlaneFacts, Properties)],
+}
+
+/// Sets a mode and shows black. The card's `lighting` lock has to be held.
+///
+/// # Errors
+/// When the kernel accepts no mode and arrangement, or the master right is lost.
+pub(super) fn light(
+    card: &Arc<Card>,
+    head: usize,
+    connector: &ConnectorFacts,
+    settings: &HeadSettings,
+) -> Result<Lit, DisplayError> {
+    let broken = |err: io::Error| card.refused("read its state", &err);
+    let taken = card.taken_from(head);
+    let crtcs = hardware::crtcs(card).map_err(broken)?;
+    let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
+        card.failed(format_args!(
+            "no CRTC is left for {}; other heads have them all",
+            connector.name
+        ))
+    })?;
+    let crtc = properties_of_crtc(card, crtc_id)?;
+    let handle = hardware::connector_handle(connector.id)
+        .ok_or_else(|| card.failed("a connector without an id"))?;
+    let connector_properties = Properties::read(card, handle).map_err(broken)?;
+    let mut planes = hardware::planes(card).map_err(broken)?;
+    planes.retain(|(facts, _)| !taken.planes.contains(&facts.id));
+    let facts: Vec<PlaneFacts> = planes.iter().map(|(facts, _)| facts.clone()).collect();
+    let arrangements = proposals(
+        &facts,
+        Wish {
+            crtc: crtc_index,
+            rotation: settings.rotate,
+            pictures: &[],
+        },
+    );
+    if arrangements.is_empty() {
+        return Err(card.failed(format_args!(
+            "no primary plane with plain XRGB8888 rows for {}",
+            connector.name
+        )));
+    }
+    let attempts = Attempts {
+        card,
+        settings,
+        connector: connector.id,
+        connector_properties: &connector_properties,
+        crtc: &crtc,
+        taken: &taken,
+        planes: &planes,
+    };
+    let mut refused = Vec::new();
+    for mode in choices(connector.offered(), settings.mode) {
+        let mode_blob =
+            Blob::new(card, &mode.to_blob()).map_err(|err| card.refused("make a mode", &err))?;
+        for plan in &arrangements {
+            let (geometry, layers) = match attempts.attempt(&mode, &mode_blob, plan)? {
+                Ok(accepted) => accepted,
+                Err(err) => {
+                    debug!(%mode, %plan, %err, "refused by the kernel");
+                    refused.push(format!("{mode}: {plan}: {err}"));
+                    continue;
+                }
+            };
+            card.claim(
+                head,
+                Parts {
+                    connectors: vec![connector.id],
+                    crtcs: vec![crtc_id],
+                    planes: layers.iter().map(Layer::plane_id).collect(),
+                },
+            );
+            info!(
+                card = %card.path().display(), driver = card.driver(), connector = connector.name,
+                %mode, %plan, "monitor lit"
+            );
+            return Ok(Lit {
+                connector: connector.clone(),
+                connector_properties,
+                crtc,
+                crtc_index,
+                mode,
+                _mode_blob: mode_blob,
+                geometry,
+                plan: plan.clone(),
+                planes,
+                layers,
+                refused,
+            });
+        }
+    }
+    /// An error is read by people.
+    const TOLD: usize = 4;
+    refused.truncate(TOLD);
+    Err(card.failed(format_args!(
+        "its driver {} accepts no mode for {}; give one with --mode; refused were {}",
+        card.driver(),
+        connector.name,
+        refused.join("; ")
+    )))
+}
+
+impl Attempts<'_> {
+    /// Lights the monitor this way, or says why the kernel does not; the outer error ends all attempts.
+    fn attempt(
+        &self,
+        mode: &Mode,
+        mode_blob: &Blob,
+        plan: &Proposal,
+    ) -> Result<io::Result<(Geometry, Vec<Layer>)>, DisplayError> {
+        let Self { card, settings, .. } = self;
+        let geometry = Geometry::new(
+            mode.size(),
+            settings.rotate,
+            settings.overscan,
+            plan.turned_by_planes,
+        );
+        let layers = match new_layers(card, self.planes, plan, geometry, &[]) {
+            Ok(layers) => layers,
+            Err(err) => return Ok(Err(err)),
+        };
+        let mut request = Request::default();
+        self.clear_all_else(&layers, &mut request)?;
+        set_mode(
+            self.connector_properties,
+            self.crtc,
+            mode_blob,
+            settings.range,
+            &mut request,
+        );
+        for layer in &layers {
+            layer.request(card, self.crtc.id(), Side::Front, &mut request);
+        }
+        let set = AtomicCommitFlags::ALLOW_MODESET;
+        let outcome = request
+            .commit(card, set | AtomicCommitFlags::TEST_ONLY)
+            .and_then(|()| request.commit(card, set));
+        match outcome {
+            Ok(()) => Ok(Ok((geometry, layers))),
+            Err(err) if is_final(&err) => Err(card.refused("set a mode", &err)),
+            Err(err) => Ok(Err(err)),
+        }
+    }
+
+    /// Switches everything off that no head of ours uses: the text console's picture on other monitors, a desktop's cursor.
+    fn clear_all_else(&self, layers: &[Layer], request: &mut Request) -> Result<(), DisplayError> {
+        let Self { card, taken, .. } = self;
+        let broken = |err: io::Error| card.refused("read its state", &err);
+        for other in hardware::connectors(card, false).map_err(broken)? {
+            let is_ours = other.id == self.connector || taken.connectors.contains(&other.id);
+            let handle =
+                hardware::connector_handle(other.id).filter(|_| other.crtc.is_some() && !is_ours);
+            if let Some(handle) = handle {
+                let properties = Properties::read(card, handle).map_err(broken)?;
+                request.set(&properties, Name::CrtcId, 0);
+            }
+        }
+        for other in hardware::crtcs(card).map_err(broken)? {
+            if other == self.crtc.id() || taken.crtcs.contains(&other) {
+                continue;
+            }
+            let properties = properties_of_crtc(card, other)?;
+            let has = |name| properties.value(name).is_some_and(|value| value != 0);
+            if has(Name::Active) || has(Name::ModeId) {
+                request.set(&properties, Name::Active, 0);
+                request.set(&properties, Name::ModeId, 0);
+            }
+        }
+        for (facts, properties) in self.planes {
+            let is_used = layers.iter().any(|layer| layer.plane_id() == facts.id);
+            if !is_used && properties.value(Name::CrtcId).is_some_and(|crtc| crtc != 0) {
+                disable(properties, request);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Layers with new buffers for every part of a plan.
+///
+/// # Errors
+/// Where the card has no memory for them.
+pub(super) fn new_layers(
+    card: &Arc<Card>,
+    planes: &[(PlaneFacts, Properties)],
+    plan: &Proposal,
+    geometry: Geometry,
+    pictures: &[Rect],
+) -> io::Result<Vec<Layer>> {
+    plan.assignments
+        .iter()
+        .filter_map(|part| {
+            let plane = planes.iter().find(|(facts, _)| facts.id == part.plane)?;
+            Some(Layer::new(card, plane, *part, geometry, pictures))
+        })
+        .collect()
+}
+
+fn properties_of_crtc(card: &Card, id: u32) -> Result<Properties, DisplayError> {
+    let handle = hardware::crtc_handle(id).ok_or_else(|| card.failed("a CRTC without an id"))?;
+    Properties::read(card, handle).map_err(|err| card.refused("read its state", &err))
+}
+
+/// The CRTC that drives the connector already, so that nothing flickers; else the first free one.
+fn choose_crtc(connector: &ConnectorFacts, crtcs: &[u32], taken: &Parts) -> Option<(u32, u32)> {
+    let possible = (0_u32..).zip(crtcs.iter().copied()).filter(|(index, id)| {
+        connector.crtcs & 1_u32.checked_shl(*index).unwrap_or(0) != 0 && !taken.crtcs.contains(id)
+    });
+    let possible: Vec<(u32, u32)> = possible.collect();
+    let current = possible.iter().find(|(_, id)| Some(*id) == connector.crtc);
+    current.or(possible.first()).copied()
+}
+
+fn set_mode(
+    connector: &Properties,
+    crtc: &Properties,
+    mode: &Blob,
+    range: RangeChoice,
+    request: &mut Request,
+) {
+    request.set(connector, Name::CrtcId, crtc.id().into());
+    let wanted = match range {
+        RangeChoice::Auto => "Automatic",
+        RangeChoice::Full => "Full",
+        RangeChoice::Limited => "Limited 16:235",
+    };
+    match connector.labelled(Name::BroadcastRgb, wanted) {
+        Some(value) => request.set_where_possible(connector, Name::BroadcastRgb, value),
+        None if range != RangeChoice::Auto => {
+            debug!(wanted, "the connector has no choice of the RGB range");
+        }
+        None => {}
+    }
+    if let Some(good) = connector.labelled(Name::LinkStatus, "Good") {
+        request.set_where_possible(connector, Name::LinkStatus, good);
+    }
+    request.set(crtc, Name::ModeId, mode.id());
+    request.set(crtc, Name::Active, 1);
+    // What a desktop left: night colours, calibration.
+    for name in [
+        Name::Gamma,
+        Name::Degamma,
+        Name::ColorTransform,
+        Name::VariableRefresh,
+    ] {
+        request.set_where_possible(crtc, name, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connector::Link;
+    use super::*;
+
+    fn chosen(crtcs: u32, current: Option<u32>, taken: &[u32]) -> Option<(u32, u32)> {
+        let connector = ConnectorFacts {
+            id: 7,
+            name: "HDMI-A-1".to_owned(),
+            is_writeback: false,
+            link: Link::Connected,
+            modes: Vec::new(),
+            edid: None,
+            crtcs,
+            crtc: current,
+            link_is_bad: false,
+        };
+        let taken = Parts {
+            crtcs: taken.to_vec(),
+            ..Parts::default()
+        };
+        choose_crtc(&connector, &[40, 50, 60], &taken)
+    }
+
+    #[test]
+    fn a_connector_keeps_the_crtc_that_drives_it() {
+        assert_eq!(chosen(0b111, Some(50), &[]), Some((1, 50)));
+        assert_eq!(chosen(0b111, None, &[]), Some((0, 40)));
+    }
+
+    #[test]
+    fn a_crtc_of_another_head_or_that_can_not_drive_it_is_left_alone() {
+        assert_eq!(chosen(0b111, Some(50), &[50, 40]), Some((2, 60)));
+        assert_eq!(chosen(0b010, None, &[]), Some((1, 50)));
+        assert_eq!(chosen(0b010, None, &[50]), None);
+    }
+}

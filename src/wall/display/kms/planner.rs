@@ -1,0 +1,273 @@
+//! Which plane carries what: proposals, best first, that the kernel accepts or refuses one after the other.
+//!
+//! Pure: it knows planes by their description. Moving pictures get planes of their own where there are enough, boxes and
+//! labels a transparent one above; where there are none, all is composed into the primary plane's buffer.
+
+use super::formats::{ARGB8888, Format, XRGB8888, takes_linear};
+use crate::config::Rotation;
+use crate::wall::Rect;
+
+/// What kind of plane the driver says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlaneKind {
+    Primary,
+    Overlay,
+    Cursor,
+}
+
+/// Where in the stack a plane is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Zpos {
+    pub value: u64,
+    pub min: u64,
+    pub max: u64,
+    pub mutable: bool,
+}
+
+/// A plane as the driver describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PlaneFacts {
+    pub id: u32,
+    pub kind: PlaneKind,
+    /// A bit for each CRTC, by its index, that it can belong to.
+    pub crtcs: u32,
+    pub formats: Vec<Format>,
+    /// Absent where the driver has no such property: planes then lie above each other by their ids.
+    pub zpos: Option<Zpos>,
+    /// The kernel's rotation bits (counter-clockwise); 0 where the driver has no such property.
+    pub rotations: u32,
+}
+
+/// What is to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// The CRTC's index.
+    pub crtc: u32,
+    /// How the picture is turned.
+    pub rotation: Rotation,
+    /// Moving pictures, in pixels of the canvas.
+    pub pictures: &'a [Rect],
+}
+
+/// What a plane carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// The composed picture, less what lies on planes of its own.
+    Base,
+    /// One of [`Wish::pictures`].
+    Picture(usize),
+    /// Boxes and labels.
+    Overlay,
+}
+
+/// One plane's part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub plane: u32,
+    pub carries: Carries,
+    pub fourcc: u32,
+    /// To set, where it can be set.
+    pub zpos: Option<u64>,
+}
+
+/// An arrangement for the kernel to judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Proposal {
+    /// From the lowest plane to the highest.
+    pub assignments: Vec<Assignment>,
+    /// Whether planes turn the picture; else it is turned while it is copied.
+    pub turned_by_planes: bool,
+}
+
+impl Proposal {
+    /// Whether boxes and labels have a plane.
+    pub(super) fn has_overlay(&self) -> bool {
+        self.assignments
+            .iter()
+            .any(|part| part.carries == Carries::Overlay)
+    }
+
+    /// How many pictures have planes of their own.
+    pub(super) fn pictures(&self) -> usize {
+        self.assignments
+            .iter()
+            .filter(|part| matches!(part.carries, Carries::Picture(_)))
+            .count()
+    }
+}
+
+impl std::fmt::Display for Proposal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.pictures(), self.has_overlay()) {
+            (0, true) => write!(f, "all tiles on the primary plane, boxes on a plane above")?,
+            (0, false) => write!(f, "everything on the primary plane")?,
+            (1, _) => write!(f, "1 tile on a plane of its own, boxes on a plane above")?,
+            (count, _) => write!(
+                f,
+                "{count} tiles on planes of their own, boxes on a plane above"
+            )?,
+        }
+        if self.turned_by_planes {
+            write!(f, ", turned by the planes")?;
+        }
+        Ok(())
+    }
+}
+
+/// The kernel's bit for a rotation: it counts counter-clockwise.
+pub(super) fn rotation_bit(rotation: Rotation) -> u32 {
+    match rotation {
+        Rotation::None => 1,
+        Rotation::ThreeQuarters => 1 << 1,
+        Rotation::Half => 1 << 2,
+        Rotation::Quarter => 1 << 3,
+    }
+}
+
+/// Everything worth trying, best first; empty where the CRTC has no usable primary plane.
+pub(super) fn proposals(planes: &[PlaneFacts], wish: Wish<'_>) -> Vec<Proposal> {
+    let mut found = Vec::new();
+    let by_planes: &[bool] = if wish.rotation == Rotation::None {
+        &[false]
+    } else {
+        &[true, false]
+    };
+    let mut largest_first: Vec<usize> = (0..wish.pictures.len())
+        .filter(|index| !wish.pictures[*index].is_empty())
+        .collect();
+    largest_first.sort_by_key(|index| {
+        let picture = &wish.pictures[*index];
+        std::cmp::Reverse(u64::from(picture.width) * u64::from(picture.height))
+    });
+    let stacks = by_planes
+        .iter()
+        .filter_map(|turns| Stack::of(planes, wish, *turns));
+    let stacks: Vec<Stack<'_>> = stacks.collect();
+    let most = stacks
+        .iter()
+        .map(|stack| stack.upper.len())
+        .max()
+        .unwrap_or(0);
+    // All that fit, and where that is too much for the memory's bandwidth half as many.
+    let mut count = largest_first.len().min(most.saturating_sub(1));
+    while count > 0 {
+        let mut chosen = largest_first[..count].to_vec();
+        chosen.sort_unstable();
+        found.extend(
+            stacks
+                .iter()
+                .filter_map(|stack| stack.proposal(&chosen, true)),
+        );
+        count /= 2;
+    }
+    found.extend(stacks.iter().filter_map(|stack| stack.proposal(&[], true)));
+    found.extend(stacks.iter().filter_map(|stack| stack.proposal(&[], false)));
+    found
+}
+
+/// The planes of one CRTC that can be used, from the lowest to the highest.
+struct Stack<'a> {
+    primary: &'a PlaneFacts,
+    upper: Vec<&'a PlaneFacts>,
+    turned_by_planes: bool,
+}
+
+impl<'a> Stack<'a> {
+    fn of(planes: &'a [PlaneFacts], wish: Wish<'_>, turned_by_planes: bool) -> Option<Self> {
+        let bit = rotation_bit(wish.rotation);
+        let usable = |plane: &&PlaneFacts| {
+            plane.crtcs & 1_u32.checked_shl(wish.crtc).unwrap_or(0) != 0
+                && (!turned_by_planes || plane.rotations & bit != 0)
+        };
+        let primary = planes
+            .iter()
+            .filter(usable)
+            .filter(|plane| {
+                plane.kind == PlaneKind::Primary && takes_linear(&plane.formats, XRGB8888)
+            })
+            // One that belongs to no other CRTC is not missed there.
+            .min_by_key(|plane| (plane.crtcs.count_ones(), plane.id))?;
+        let ground = primary
+            .zpos
+            .map_or(0, |zpos| if zpos.mutable { zpos.min } else { zpos.value });
+        let mut upper: Vec<&PlaneFacts> = planes
+            .iter()
+            .filter(usable)
+            .filter(|plane| plane.kind == PlaneKind::Overlay)
+            .filter(|plane| match plane.zpos {
+                Some(zpos) if zpos.mutable => zpos.max > ground,
+                Some(zpos) => zpos.value > ground,
+                None => true,
+            })
+            .collect();
+        upper.sort_by_key(|plane| (plane.zpos.map_or(0, |zpos| zpos.value), plane.id));
+        Some(Self {
+            primary,
+            upper,
+            turned_by_planes,
+        })
+    }
+
+    fn proposal(&self, pictures: &[usize], with_overlay: bool) -> Option<Proposal> {
+        let mut stacked = vec![(self.primary, Carries::Base, XRGB8888)];
+        let mut upper = self.upper.clone();
+        let overlay = if with_overlay {
+            let top = upper
+                .iter()
+                .rposition(|plane| takes_linear(&plane.formats, ARGB8888))?;
+            let plane = upper[top];
+            // Nothing may lie above the boxes.
+            upper.truncate(top);
+            Some(plane)
+        } else {
+            None
+        };
+        let mut free = upper.into_iter().filter_map(|plane| {
+            [XRGB8888, ARGB8888]
+                .into_iter()
+                .find(|fourcc| takes_linear(&plane.formats, *fourcc))
+                .map(|fourcc| (plane, fourcc))
+        });
+        for picture in pictures {
+            let (plane, fourcc) = free.next()?;
+            stacked.push((plane, Carries::Picture(*picture), fourcc));
+        }
+        stacked.extend(overlay.map(|plane| (plane, Carries::Overlay, ARGB8888)));
+        let mut floor = 0;
+        let mut assignments = Vec::new();
+        for (plane, carries, fourcc) in stacked {
+            let zpos = match plane.zpos {
+                Some(zpos) if zpos.mutable => {
+                    let position = zpos.min.max(floor);
+                    if position > zpos.max {
+                        return None;
+                    }
+                    floor = position + 1;
+                    Some(position)
+                }
+                Some(zpos) => {
+                    if zpos.value < floor {
+                        return None;
+                    }
+                    floor = zpos.value + 1;
+                    None
+                }
+                None => None,
+            };
+            assignments.push(Assignment {
+                plane: plane.id,
+                carries,
+                fourcc,
+                zpos,
+            });
+        }
+        Some(Proposal {
+            assignments,
+            turned_by_planes: self.turned_by_planes,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;

@@ -1,0 +1,202 @@
+//! What there is, for people and for the choice of an output: cards, connectors, planes, and what the planner would do.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::card::Card;
+use super::connector::{ConnectorFacts, Link, in_order};
+use super::edid::monitor_name;
+use super::formats;
+use super::hardware;
+use super::mode::choices;
+use super::planner::{PlaneFacts, PlaneKind, Wish, proposals};
+use crate::base::Size;
+use crate::config::Rotation;
+use crate::wall::Rect;
+
+/// A card.
+#[derive(Debug, Clone, Serialize)]
+pub struct CardReport {
+    /// `/dev/dri/card1`.
+    pub path: PathBuf,
+    /// The kernel driver's name; empty where the card can't be opened.
+    pub driver: String,
+    /// Why it can't be used, with the remedy.
+    pub problem: Option<String>,
+    /// Its connectors, in the order in which heads take them.
+    pub connectors: Vec<ConnectorReport>,
+    /// Its planes, by their ids.
+    pub planes: Vec<PlaneReport>,
+}
+
+/// A connector.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConnectorReport {
+    /// `HDMI-A-1`.
+    pub name: String,
+    /// `connected`, `no monitor` or `unknown`.
+    pub state: String,
+    /// Maker and name by the monitor's EDID.
+    pub monitor: Option<String>,
+    /// `1920x1080@60`, as the kernel lists them.
+    pub modes: Vec<String>,
+    /// The mode that is taken where none is asked for.
+    pub chosen_mode: Option<String>,
+    /// What is tried, best first, for six tiles.
+    pub plans: Vec<String>,
+}
+
+/// A plane.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlaneReport {
+    /// The kernel's id.
+    pub id: u32,
+    /// `primary`, `overlay` or `cursor`.
+    pub kind: String,
+    /// `XR24`, `NV12`; with the number of tilings other than plain rows.
+    pub formats: Vec<String>,
+    /// Indices of the CRTCs that it can belong to.
+    pub crtcs: Vec<u32>,
+    /// Its place in the stack, where the driver tells.
+    pub zpos: Option<u64>,
+}
+
+impl CardReport {
+    /// Whether a wall could be shown here now.
+    pub fn has_monitor(&self) -> bool {
+        self.problem.is_none()
+            && self
+                .connectors
+                .iter()
+                .any(|connector| connector.state == "connected")
+    }
+}
+
+/// Every card, usable or not; empty where there is none. Does not light anything: the master right is asked for and given
+/// back.
+pub fn available() -> Vec<CardReport> {
+    Card::nodes().into_iter().map(report).collect()
+}
+
+fn report(path: PathBuf) -> CardReport {
+    let mut report = CardReport {
+        path,
+        driver: String::new(),
+        problem: None,
+        connectors: Vec::new(),
+        planes: Vec::new(),
+    };
+    let card = match Card::open(&report.path) {
+        Ok(card) => card,
+        Err(err) => {
+            report.problem = Some(err.to_string());
+            return report;
+        }
+    };
+    report.driver = card.driver().to_owned();
+    let is_master = card.become_master();
+    // Only a master may have the monitors asked; another one did so before.
+    match describe(&card, is_master.is_ok()) {
+        Ok((connectors, planes)) => (report.connectors, report.planes) = (connectors, planes),
+        Err(err) => report.problem = Some(card.refused("be read", &err).to_string()),
+    }
+    if let Err(err) = is_master {
+        report.problem = Some(err.to_string());
+    }
+    report
+}
+
+fn describe(card: &Card, probe: bool) -> std::io::Result<(Vec<ConnectorReport>, Vec<PlaneReport>)> {
+    let connectors = hardware::connectors(card, probe)?;
+    let planes: Vec<PlaneFacts> = hardware::planes(card)?
+        .into_iter()
+        .map(|(facts, _)| facts)
+        .collect();
+    let described = in_order(&connectors)
+        .into_iter()
+        .map(|connector| of_connector(connector, &planes));
+    let described = described.collect();
+    Ok((described, planes.iter().map(of_plane).collect()))
+}
+
+fn of_connector(connector: &ConnectorFacts, planes: &[PlaneFacts]) -> ConnectorReport {
+    let is_lit = connector.link != Link::Disconnected;
+    let mode = is_lit
+        .then(|| choices(connector.offered(), None))
+        .and_then(|modes| modes.first().copied());
+    let plans = mode.map_or_else(Vec::new, |mode| {
+        let pictures = six_tiles(mode.size());
+        let crtc = connector.crtcs.trailing_zeros();
+        let wish = Wish {
+            crtc,
+            rotation: Rotation::None,
+            pictures: &pictures,
+        };
+        proposals(planes, wish)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    });
+    ConnectorReport {
+        name: connector.name.clone(),
+        state: match connector.link {
+            Link::Connected => "connected",
+            Link::Disconnected => "no monitor",
+            Link::Unknown => "unknown",
+        }
+        .to_owned(),
+        monitor: connector.edid.as_deref().and_then(monitor_name),
+        modes: connector.modes.iter().map(ToString::to_string).collect(),
+        chosen_mode: mode.map(|mode| mode.to_string()),
+        plans,
+    }
+}
+
+fn of_plane(plane: &PlaneFacts) -> PlaneReport {
+    PlaneReport {
+        id: plane.id,
+        kind: match plane.kind {
+            PlaneKind::Primary => "primary",
+            PlaneKind::Overlay => "overlay",
+            PlaneKind::Cursor => "cursor",
+        }
+        .to_owned(),
+        formats: plane
+            .formats
+            .iter()
+            .map(|format| {
+                let tilings = format
+                    .modifiers
+                    .iter()
+                    .filter(|modifier| **modifier != formats::LINEAR)
+                    .count();
+                let name = formats::name(format.fourcc);
+                if tilings == 0 {
+                    name
+                } else {
+                    format!("{name}+{tilings}")
+                }
+            })
+            .collect(),
+        crtcs: (0..u32::BITS)
+            .filter(|index| plane.crtcs >> index & 1 == 1)
+            .collect(),
+        zpos: plane.zpos.map(|zpos| zpos.value),
+    }
+}
+
+/// Two rows of three, as a grid of six cameras has them.
+fn six_tiles(size: Size) -> Vec<Rect> {
+    let (width, height) = (size.width / 3, size.height / 2);
+    (0..6)
+        .map(|index| {
+            Rect::new(
+                (index % 3 * width) as i32,
+                (index / 3 * height) as i32,
+                width,
+                height,
+            )
+        })
+        .collect()
+}

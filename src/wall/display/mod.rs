@@ -1,0 +1,144 @@
+//! Where scenes go: monitors by KMS, or nowhere but snapshots and the page.
+//!
+//! A display belongs to one thread. The composer asks it to wait, composes when it may, and presents what changed.
+
+mod headless;
+pub mod kms;
+pub mod testcard;
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+pub use headless::Headless;
+
+use super::{Canvas, Rect, layout};
+use crate::base::{Clock, Size};
+use crate::config::{HeadSettings, OutputChoice, WallSettings};
+
+/// What a display offers at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// Pixels to compose, as a viewer sees them: after rotation, without overscan.
+    pub size: Size,
+    /// Time from one picture of the monitor to the next: scenes come no faster.
+    pub interval: Duration,
+    /// Whether boxes and labels have a layer of their own; else they are blended into the picture.
+    pub overlay: bool,
+    /// For people: `HDMI-A-1, 1920x1080@60`, `no monitor`, `headless`.
+    pub description: String,
+    /// Whether tiles keep their configured size; on a monitor they fill the screen.
+    pub exact_tiles: bool,
+    /// Whether somebody could see what is presented; without a monitor nothing needs to be composed for it.
+    pub visible: bool,
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The next scene can be presented.
+    Ready,
+    /// The last scene is still on its way to the monitor.
+    Busy,
+    /// A monitor came, went, or changed: [`Display::outlook`] is another one, and nothing of the old scenes is left.
+    Changed,
+}
+
+/// All of one commit.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// The opaque picture, of [`Outlook::size`].
+    pub base: &'a Canvas,
+    /// What changed in it since the last scene that was presented.
+    pub base_damage: &'a [Rect],
+    /// Boxes and labels, transparent elsewhere; given where [`Outlook::overlay`] asks for it, of the same size.
+    pub overlay: Option<&'a Canvas>,
+    /// What changed in it.
+    pub overlay_damage: &'a [Rect],
+    /// Where in the base moving pictures are: what a display may put on planes of its own. Stable from scene to scene.
+    pub pictures: &'a [Rect],
+}
+
+/// A way to show scenes. All methods are called on one thread, in any order.
+pub trait Display: Send {
+    /// What is offered now.
+    fn outlook(&self) -> Outlook;
+
+    /// Blocks until the next scene can be presented and `wake` is readable, or something of the display changed, or
+    /// `limit` is over. `wake` is an eventfd that other threads write to; it is read empty before the return. While the
+    /// last scene is on its way the wait goes on, at most for `limit`.
+    ///
+    /// # Errors
+    /// When the device is gone or refuses: the caller says so, drops the display and opens it anew later.
+    fn wait(&mut self, wake: BorrowedFd<'_>, limit: Duration) -> Result<Wait, DisplayError>;
+
+    /// Shows a scene; returns without waiting for the monitor. Where the last scene is still on its way, or no monitor is
+    /// there, the scene's damage is kept for the next one.
+    ///
+    /// # Errors
+    /// As [`Display::wait`].
+    fn present(&mut self, scene: &Scene<'_>) -> Result<(), DisplayError>;
+
+    /// Switches the monitor off, or on again; a display without one does nothing.
+    ///
+    /// # Errors
+    /// As [`Display::wait`].
+    fn power(&mut self, on: bool) -> Result<(), DisplayError>;
+
+    /// How it does its work, for statuses and the log: planes, formats, what the kernel refused. JSON.
+    fn report(&self) -> serde_json::Value;
+}
+
+/// What a display can't do, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum DisplayError {
+    /// A device can't be opened or used.
+    #[error("{0}")]
+    Device(String),
+    /// No card, connector or mode of those that were asked for.
+    #[error("{0}")]
+    Missing(String),
+}
+
+/// Opens a display for each head of the settings, for a wall of so many cameras.
+///
+/// # Errors
+/// When monitors are wanted and no card can be used now.
+pub fn open(
+    wall: &WallSettings,
+    cameras: usize,
+    clock: &Clock,
+) -> Result<Vec<Box<dyn Display>>, DisplayError> {
+    let monitors = || -> Result<Vec<Box<dyn Display>>, DisplayError> {
+        let heads = kms::open_heads(wall, clock)?;
+        Ok(heads
+            .into_iter()
+            .map(|head| Box::new(head) as Box<dyn Display>)
+            .collect())
+    };
+    let headless = || {
+        let open = |head: &HeadSettings| -> Box<dyn Display> {
+            let shown = head.cameras.as_ref().map_or(cameras, Vec::len);
+            let size = layout::headless_screen(head, shown, wall.tile);
+            Box::new(Headless::new(size, wall.max_fps))
+        };
+        wall.heads.iter().map(open).collect()
+    };
+    match wall.output {
+        OutputChoice::Headless => Ok(headless()),
+        OutputChoice::Kms => monitors(),
+        OutputChoice::Auto => {
+            let found = kms::available();
+            if !found.iter().any(kms::CardReport::has_monitor) {
+                tracing::info!(
+                    cards = found.len(),
+                    "no monitor is plugged in: composing for snapshots and the page; --output kms waits for one"
+                );
+                return Ok(headless());
+            }
+            monitors().or_else(|err| {
+                tracing::warn!(%err, "the monitor can't be used: composing for snapshots and the page");
+                Ok(headless())
+            })
+        }
+    }
+}
