@@ -1,0 +1,158 @@
+//! Who gets in, by which way, and under which name.
+
+use super::super::testing::{Scripted, ask, page};
+use super::*;
+
+const TOKEN: &str = "correct horse; battery";
+const IN_ADDRESS: &str = "token=correct%20horse%3B+battery";
+
+#[tokio::test]
+async fn without_the_token_only_the_probe_is_answered() {
+    let served = page(&Arc::new(Scripted::new()), Some(TOKEN)).await;
+    let at = served.address();
+    for path in [
+        "/",
+        "/state.json",
+        "/wall.jpg",
+        "/wall.mjpg",
+        "/metrics",
+        "/nothing",
+        "/?token=",
+        "/?token=correct",
+    ] {
+        let answer = ask(at, path, &[]).await;
+        assert_eq!(answer.status, 401, "{path}");
+        assert!(answer.text().contains("http_token"), "it says what to do");
+        assert_eq!(
+            answer.header("WWW-Authenticate"),
+            Some("Bearer realm=\"nvr wall\"")
+        );
+        assert!(!answer.text().contains(TOKEN));
+    }
+    assert_eq!(ask(at, "/healthz", &[]).await.status, 200);
+    for wrong in ["Bearer no", "Basic correct horse; battery", "Bearer", ""] {
+        let line = format!("Authorization: {wrong}");
+        assert_eq!(
+            ask(at, "/state.json", &[&line]).await.status,
+            401,
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn programs_send_the_token_with_each_question() {
+    let served = page(&Arc::new(Scripted::new()), Some(TOKEN)).await;
+    let at = served.address();
+    let line = format!("Authorization: bearer {TOKEN}");
+    assert_eq!(ask(at, "/metrics", &[&line]).await.status, 200);
+    assert_eq!(ask(at, "/", &[&line]).await.status, 200);
+    let picture = ask(at, &format!("/wall.jpg?width=160&{IN_ADDRESS}"), &[]).await;
+    assert_eq!((picture.status, picture.header("Set-Cookie")), (200, None));
+}
+
+#[tokio::test]
+async fn people_give_the_token_once_and_it_leaves_the_address() {
+    let served = page(&Arc::new(Scripted::new()), Some(TOKEN)).await;
+    let at = served.address();
+    let answer = ask(at, &format!("/?{IN_ADDRESS}"), &[]).await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer
+            .text()
+            .contains("http-equiv=refresh content=\"0;url=/\"")
+    );
+    assert_eq!(answer.header("Referrer-Policy"), Some("no-referrer"));
+    let cookie = answer.header("Set-Cookie").expect("a cookie").to_owned();
+    assert!(cookie.ends_with("; HttpOnly; SameSite=Strict"), "{cookie}");
+    assert!(!cookie.contains("horse"), "the token itself is not kept");
+    let pair = cookie.split(';').next().unwrap_or_default();
+    let line = format!("Cookie: other=1; {pair}");
+    let index = ask(at, "/", &[&line]).await;
+    assert_eq!(index.status, 200);
+    assert!(index.text().contains("<canvas"));
+    let bookmark = ask(at, &format!("/?{IN_ADDRESS}"), &[&line]).await;
+    assert!(
+        bookmark.text().contains("http-equiv=refresh"),
+        "it leaves it again"
+    );
+    let other = format!("Cookie: {pair}x");
+    assert_eq!(ask(at, "/", &[&other]).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_foreign_name_for_this_machine_is_refused() {
+    let served = page(&Arc::new(Scripted::new()), None).await;
+    let at = served.address();
+    for host in [
+        "localhost",
+        "LOCALHOST:80",
+        "127.0.0.1:8080",
+        "[::1]:8080",
+        "[::1]",
+    ] {
+        let line = format!("Host: {host}");
+        assert_eq!(ask(at, "/state.json", &[&line]).await.status, 200, "{host}");
+    }
+    for host in [
+        "evil.example",
+        "evil.example:80",
+        "localhost.evil.example",
+        "192.168.0.1",
+        "127.0.0.9",
+        "[::2]",
+        "[",
+        "",
+    ] {
+        let line = format!("Host: {host}");
+        let answer = ask(at, "/state.json", &[&line]).await;
+        assert_eq!(answer.status, 421, "{host}");
+        assert!(
+            answer.text().contains("Host: localhost"),
+            "{}",
+            answer.text()
+        );
+    }
+    assert_eq!(ask(at, "/healthz", &["Host: probe"]).await.status, 200);
+}
+
+#[test]
+fn off_loopback_the_token_stands_in_for_the_name() {
+    let policy = HeaderValue::from_static("");
+    let asked = |name: &str| {
+        Request::builder()
+            .header(header::HOST, name)
+            .body(axum::body::Body::empty())
+            .expect("a request")
+    };
+    let token = Secret::new(TOKEN);
+    let guard = Guard::new(([0, 0, 0, 0], 80).into(), Some(&token), policy.clone());
+    assert!(guard.names_us(&asked("wall.example")));
+    let guard = Guard::new(([127, 0, 0, 9], 80).into(), None, policy);
+    assert!(guard.names_us(&asked("127.0.0.9:80")), "the bound address");
+    assert!(!guard.names_us(&asked("127.0.0.8")));
+}
+
+#[tokio::test]
+async fn every_answer_forbids_keeping_guessing_and_framing() {
+    let served = page(&Arc::new(Scripted::new()), None).await;
+    for path in [
+        "/",
+        "/state.json",
+        "/wall.jpg",
+        "/metrics",
+        "/healthz",
+        "/nothing",
+    ] {
+        let answer = ask(served.address(), path, &[]).await;
+        assert_eq!(answer.header("Cache-Control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
+        assert_eq!(
+            answer.header("Cross-Origin-Resource-Policy"),
+            Some("same-origin")
+        );
+        let policy = answer.header("Content-Security-Policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}

@@ -1,0 +1,246 @@
+//! The wall's page: what the monitors show, and how each camera fares, for whoever is not in the room.
+//!
+//! `/` is one file without foreign parts; it reads `/state.json` every second and shows `/wall.mjpg`, or `/wall.jpg` again
+//! and again where that ends. `/metrics` and `/healthz` are those of every process. Everything runs on the caller's tokio
+//! runtime; pictures are encoded on its blocking threads, and only while somebody looks (`pictures`).
+
+mod figures;
+mod guard;
+mod pictures;
+mod stream;
+#[cfg(test)]
+mod testing;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::info;
+
+use self::figures::Figures;
+use self::guard::{Guard, guarded};
+use self::pictures::{NoPicture, Pictures, Wanted};
+use super::view::{Viewed, WallState};
+use crate::base::{Clock, Heartbeats};
+use crate::config::Secret;
+use crate::health::{self, Report};
+
+pub use self::figures::samples;
+
+const INDEX: &str = include_str!("index.html");
+/// Viewers of `/wall.mjpg`: each size costs an encoding a picture, each viewer a network's worth of it.
+const VIEWERS: usize = 8;
+/// Pictures a second where a viewer does not say: enough to see that something moves, and a tenth of a core.
+const FPS: f64 = 5.0;
+/// The fewest and the most that a viewer can ask for.
+const FPS_RANGE: std::ops::RangeInclusive<f64> = 0.1..=15.0;
+
+/// The page could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// The address can't be listened on.
+    #[error(transparent)]
+    Listen(#[from] health::PageError),
+    /// Whoever reaches the address could see what the cameras see.
+    #[error(
+        "http = {0}: other machines reach this address, and no token is set; set http_token, or serve the page at 127.0.0.1"
+    )]
+    NoToken(SocketAddr),
+}
+
+/// The page while it is served; dropping it closes the port and sends every viewer away.
+#[derive(Debug)]
+pub struct Page {
+    served: health::Page,
+    _streams: DropGuard,
+}
+
+impl Page {
+    /// The address that was asked for.
+    pub fn asked(&self) -> SocketAddr {
+        self.served.asked()
+    }
+
+    /// Where it is served, with the port that was found.
+    pub fn address(&self) -> SocketAddr {
+        self.served.address()
+    }
+}
+
+/// Serves the page at `address` (port 0: any free one). `report` gives the figures of `/metrics`, usually [`samples`] of
+/// the same wall; the page adds its own. Needs a tokio runtime.
+///
+/// # Errors
+/// When the address can't be listened on, or is not of loopback and has no token.
+pub async fn serve(
+    address: SocketAddr,
+    token: Option<Secret>,
+    viewed: Arc<dyn Viewed>,
+    report: Arc<dyn Report>,
+    heartbeats: Heartbeats,
+) -> Result<Page, PageError> {
+    if token.is_none() && !address.ip().is_loopback() {
+        return Err(PageError::NoToken(address));
+    }
+    let guard = Arc::new(Guard::new(address, token.as_ref(), policy(INDEX)));
+    let streams = CancellationToken::new();
+    let shown = Arc::new(Shown {
+        pictures: Arc::new(Pictures::new(viewed.clone(), Clock::system())),
+        viewed,
+        places: Arc::new(Semaphore::new(VIEWERS)),
+        stop: streams.clone(),
+    });
+    let report = Figures {
+        report,
+        pictures: shown.pictures.clone(),
+        places: shown.places.clone(),
+        viewers: VIEWERS,
+    };
+    let routes = Router::new()
+        .route("/", get(index))
+        .route("/wall.jpg", get(picture))
+        .route("/wall.mjpg", get(moving))
+        .route("/state.json", get(state))
+        // Browsers ask for it unasked, and would log that there is none.
+        .route("/favicon.ico", get(StatusCode::NO_CONTENT))
+        .with_state(shown)
+        .merge(health::routes(Arc::new(report), heartbeats))
+        .layer(middleware::from_fn_with_state(guard, guarded));
+    let served = health::Page::of(address, routes).await?;
+    info!(address = %served.address(), token = token.is_some(), "serving the wall's page");
+    Ok(Page {
+        served,
+        _streams: streams.drop_guard(),
+    })
+}
+
+struct Shown {
+    viewed: Arc<dyn Viewed>,
+    pictures: Arc<Pictures>,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// Which picture, and how often.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    head: usize,
+    width: Option<u32>,
+    fps: Option<f64>,
+}
+
+/// Why a picture is not given.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("no head {asked}: this wall has {}, counted from 0 ({})", heads.len(), heads.join(", "))]
+    NoHead { asked: usize, heads: Vec<String> },
+    #[error(
+        "{VIEWERS} viewers look at this wall already, which is the limit; close one, or ask for /wall.jpg"
+    )]
+    Full,
+    #[error(transparent)]
+    NoPicture(#[from] NoPicture),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NoHead { .. } | Self::NoPicture(NoPicture::TooLarge) => StatusCode::NOT_FOUND,
+            Self::Full | Self::NoPicture(NoPicture::NotYet) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, format!("{self}\n")).into_response()
+    }
+}
+
+impl Asked {
+    fn wanted(&self, viewed: &dyn Viewed) -> Result<Wanted, Refusal> {
+        let heads = viewed.heads();
+        if self.head >= heads.len() {
+            let asked = self.head;
+            return Err(Refusal::NoHead { asked, heads });
+        }
+        Ok(Wanted {
+            head: self.head,
+            width: self.width,
+        })
+    }
+
+    /// Time between two pictures.
+    fn every(&self) -> Duration {
+        let fps = self.fps.filter(|fps| fps.is_finite()).unwrap_or(FPS);
+        Duration::from_secs_f64(1.0 / fps.clamp(*FPS_RANGE.start(), *FPS_RANGE.end()))
+    }
+}
+
+async fn index() -> Html<&'static str> {
+    Html(INDEX)
+}
+
+async fn state(State(shown): State<Arc<Shown>>) -> Json<WallState> {
+    Json(shown.viewed.state())
+}
+
+async fn picture(
+    State(shown): State<Arc<Shown>>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let wanted = asked.wanted(&*shown.viewed)?;
+    let jpeg = shown.pictures.newest(wanted).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "image/jpeg".to_owned()),
+        (
+            HeaderName::from_static("x-picture"),
+            jpeg.number.to_string(),
+        ),
+    ];
+    Ok((headers, jpeg.bytes.clone()).into_response())
+}
+
+async fn moving(
+    State(shown): State<Arc<Shown>>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let wanted = asked.wanted(&*shown.viewed)?;
+    let place = shown.places.clone().try_acquire_owned();
+    Ok(stream::stream(
+        shown.pictures.clone(),
+        wanted,
+        asked.every(),
+        place.map_err(|_| Refusal::Full)?,
+        shown.stop.clone(),
+    ))
+}
+
+/// What a browser may run and load on the page: its own script and style by their digests, and its own data.
+fn policy(page: &str) -> HeaderValue {
+    let digest = |tag: &str| {
+        let text = page
+            .split_once(&format!("<{tag}>"))
+            .and_then(|(_, rest)| rest.split_once(&format!("</{tag}>")))
+            .map_or("", |(text, _)| text);
+        STANDARD.encode(Sha256::digest(text))
+    };
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        digest("script"),
+        digest("style")
+    );
+    HeaderValue::try_from(policy).expect("invariant: digests are plain text")
+}
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

@@ -1,0 +1,179 @@
+//! Scenes as JPEG: made when somebody asks, once for all who ask for the same.
+//!
+//! Encoding runs on tokio's blocking threads, one at a time: viewers wait for each other, and the wall's own threads never
+//! wait for them. While nobody asks nothing is copied, scaled or encoded.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use jpeg_encoder::{ColorType, Encoder};
+use tokio::sync::Semaphore;
+
+use super::super::Canvas;
+use super::super::view::Viewed;
+use crate::base::{Clock, Size};
+
+/// Small text stays legible; a 1920×1080 scene takes some 200 kB.
+const QUALITY: u8 = 80;
+/// How long the wall may take to hand out a scene.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// So young a picture is given again without asking the wall: viewers who come at nearly the same time share it.
+const FRESH: Duration = Duration::from_millis(30);
+/// Sizes that are kept: those of the viewers of two monitors on screens of a few widths.
+const SIZES: usize = 8;
+
+/// A scene as JPEG.
+#[derive(Debug)]
+pub(super) struct Jpeg {
+    /// Counts encodings of the page: another number is another scene or another size.
+    pub(super) number: u64,
+    /// The file.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Which picture is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Which head, from 0 on.
+    pub(super) head: usize,
+    /// Columns at most, its rows in proportion; a scene is never enlarged.
+    pub(super) width: Option<u32>,
+}
+
+/// Why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoPicture {
+    /// Nothing was composed yet, or the wall did not answer in time.
+    #[error("the wall has no picture yet; ask again in a second")]
+    NotYet,
+    /// The scene does not fit into the format.
+    #[error("the scene can't be encoded as JPEG: a side is longer than 65535 pixels, or empty")]
+    TooLarge,
+}
+
+/// Where pictures come from.
+pub(super) struct Pictures {
+    viewed: Arc<dyn Viewed>,
+    clock: Clock,
+    sizes: Mutex<Vec<(Wanted, Place)>>,
+    turn: Arc<Semaphore>,
+    encoded: Arc<AtomicU64>,
+}
+
+/// The last picture of a size. Whoever makes the next one holds it, and who wants the same waits.
+type Place = Arc<tokio::sync::Mutex<Option<Made>>>;
+
+#[derive(Clone)]
+struct Made {
+    /// Weak, so that no scene is kept for a viewer who may not come back. It holds the allocation's address all the same,
+    /// so that another scene is never taken for this one.
+    of: Weak<Canvas>,
+    asked: Duration,
+    jpeg: Arc<Jpeg>,
+}
+
+impl Pictures {
+    pub(super) fn new(viewed: Arc<dyn Viewed>, clock: Clock) -> Self {
+        Self {
+            viewed,
+            clock,
+            sizes: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
+            encoded: Arc::default(),
+        }
+    }
+
+    /// Encodings so far.
+    pub(super) fn encoded(&self) -> u64 {
+        self.encoded.load(Ordering::Relaxed)
+    }
+
+    /// The newest scene.
+    pub(super) async fn newest(&self, wanted: Wanted) -> Result<Arc<Jpeg>, NoPicture> {
+        let place = self.place(wanted);
+        let mut made = place.lock().await;
+        let now = self.clock.now();
+        if let Some(made) = &*made
+            && now.saturating_sub(made.asked) < FRESH
+        {
+            return Ok(made.jpeg.clone());
+        }
+        // The permit goes along: a viewer who leaves meanwhile does not make room for a second encoding.
+        let turn = self.turn.clone().acquire_owned().await;
+        let (viewed, encoded, clock) = (
+            self.viewed.clone(),
+            self.encoded.clone(),
+            self.clock.clone(),
+        );
+        let last = made.take();
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let canvas = viewed
+                .picture(wanted.head, PATIENCE)
+                .ok_or(NoPicture::NotYet)?;
+            let of = Arc::downgrade(&canvas);
+            let asked = clock.now();
+            if let Some(last) = last.filter(|last| Weak::ptr_eq(&last.of, &of)) {
+                return Ok(Made { asked, ..last });
+            }
+            let number = encoded.fetch_add(1, Ordering::Relaxed) + 1;
+            let bytes = encode(&canvas, wanted.width)?;
+            let jpeg = Arc::new(Jpeg { number, bytes });
+            Ok(Made { of, asked, jpeg })
+        });
+        let new = work.await.map_err(|_| NoPicture::NotYet)??;
+        let jpeg = new.jpeg.clone();
+        *made = Some(new);
+        Ok(jpeg)
+    }
+
+    fn place(&self, wanted: Wanted) -> Place {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = sizes.iter().position(|(size, _)| *size == wanted);
+        let entry = at.map_or_else(|| (wanted, Arc::default()), |at| sizes.remove(at));
+        let place = entry.1.clone();
+        // Most recently asked for first: what falls off the end is asked for by nobody any more.
+        sizes.insert(0, entry);
+        sizes.truncate(SIZES);
+        place
+    }
+}
+
+/// `canvas` as JPEG, at most `width` columns wide.
+fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, NoPicture> {
+    let size = canvas.size();
+    let smaller = width.filter(|width| *width < size.width);
+    let Some(width) = smaller else {
+        return compress(canvas.bytes(), size);
+    };
+    let rows = u64::from(size.height) * u64::from(width) / u64::from(size.width.max(1));
+    let to = Size::new(width.max(1), u32::try_from(rows).unwrap_or(u32::MAX).max(1));
+    let from = ImageRef::new(size.width, size.height, canvas.bytes(), PixelType::U8x4)
+        .map_err(|_| NoPicture::TooLarge)?;
+    let mut scaled = Image::new(to.width, to.height, PixelType::U8x4);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .use_alpha(false);
+    Resizer::new()
+        .resize(&from, &mut scaled, &options)
+        .map_err(|_| NoPicture::TooLarge)?;
+    compress(scaled.buffer(), to)
+}
+
+fn compress(bytes: &[u8], size: Size) -> Result<Vec<u8>, NoPicture> {
+    let side = |length: u32| u16::try_from(length).map_err(|_| NoPicture::TooLarge);
+    let (width, height) = (side(size.width)?, side(size.height)?);
+    let mut file = Vec::with_capacity(bytes.len() / 16);
+    // The alpha of a scene is 255 everywhere, and the encoder takes the four bytes as they are.
+    Encoder::new(&mut file, QUALITY)
+        .encode(bytes, width, height, ColorType::Bgra)
+        .map_err(|_| NoPicture::TooLarge)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+#[path = "pictures_tests.rs"]
+mod tests;

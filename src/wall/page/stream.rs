@@ -1,0 +1,109 @@
+//! `/wall.mjpg`: newest scenes, one after the other, for as long as somebody looks.
+//!
+//! One task a viewer. A picture is made only once the last one has left for the kernel: a slow viewer gets fewer of them,
+//! never older ones.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::pictures::{Jpeg, Pictures, Wanted};
+
+/// A viewer who reads nothing for this long is gone.
+const GONE: Duration = Duration::from_secs(15);
+/// A scene that does not change is sent again after this long: it shows that the connection lives, on either side.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Parts of a picture that wait for the connection: head, picture, boundary.
+const PARTS: usize = 3;
+
+/// A picture on its way; dropped by the HTTP library once all of it was written.
+struct OnItsWay {
+    jpeg: Arc<Jpeg>,
+    _written: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for OnItsWay {
+    fn as_ref(&self) -> &[u8] {
+        &self.jpeg.bytes
+    }
+}
+
+/// The answer to a viewer: holds `place` until they leave or `stop` ends it.
+pub(super) fn stream(
+    pictures: Arc<Pictures>,
+    wanted: Wanted,
+    every: Duration,
+    place: OwnedSemaphorePermit,
+    stop: CancellationToken,
+) -> Response {
+    let (parts, read) = mpsc::channel(PARTS);
+    tokio::spawn(async move {
+        let _place = place;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = parts.closed() => {}
+            () = send(&pictures, wanted, every, &parts) => {}
+        }
+        debug!(head = wanted.head, "a viewer of the page left");
+    });
+    let parts = futures_util::stream::unfold(read, async |mut read| {
+        let part: Option<Bytes> = read.recv().await;
+        part.map(|part| (Ok::<_, Infallible>(part), read))
+    });
+    let kind = "multipart/x-mixed-replace; boundary=nvr";
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response()
+}
+
+async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc::Sender<Bytes>) {
+    let unwritten = Arc::new(Semaphore::new(1));
+    let mut pace = interval(every);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Option<(u64, Instant)> = None;
+    if parts.send(Bytes::from_static(b"--nvr\r\n")).await.is_err() {
+        return;
+    }
+    loop {
+        let Ok(Ok(written)) = timeout(GONE, unwritten.clone().acquire_owned()).await else {
+            return;
+        };
+        let jpeg = loop {
+            pace.tick().await;
+            let Ok(jpeg) = pictures.newest(wanted).await else {
+                continue;
+            };
+            let is_known =
+                last.is_some_and(|(number, sent)| number == jpeg.number && sent.elapsed() < AGAIN);
+            if !is_known {
+                break jpeg;
+            }
+        };
+        last = Some((jpeg.number, Instant::now()));
+        let head = format!(
+            "Content-Type: image/jpeg\r\nContent-Length: {}\r\nX-Picture: {}\r\n\r\n",
+            jpeg.bytes.len(),
+            jpeg.number
+        );
+        let picture = OnItsWay {
+            jpeg,
+            _written: written,
+        };
+        // The boundary follows at once: a browser shows a picture when it has seen what ends it.
+        for part in [
+            head.into(),
+            Bytes::from_owner(picture),
+            Bytes::from_static(b"\r\n--nvr\r\n"),
+        ] {
+            if !matches!(timeout(GONE, parts.send(part)).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+}
