@@ -2,7 +2,8 @@
 //!
 //! The modules below stand in the order in which a picture travels: a camera's session becomes frames (`media`), frames
 //! become detections (`detect`), detections become tracks (`track`), tracks become events (`event`), events go to the
-//! broker (`bus`). `processor` wires them up; the rest is what surrounds the way.
+//! broker (`bus`), and from there to a wall (`wall`), which shows them on the frames they belong to. `processor` and `wall`
+//! wire their halves up; the rest is what surrounds the way.
 
 pub mod base;
 pub mod config;
@@ -20,6 +21,8 @@ pub mod bus;
 pub mod watch;
 
 pub mod processor;
+
+pub mod wall;
 
 pub mod control;
 #[cfg(feature = "testcam")]

@@ -1,5 +1,6 @@
-//! `nvr demo`: broker, cameras and processor in one process, to be seen working.
+//! `nvr demo`: broker, cameras, processor and wall in one process, to be seen working.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::Args;
 
 use super::out;
 use crate::base::cache_dir;
-use crate::config::{Backend, Flags};
+use crate::config::{Backend, OutputChoice, ProcessorFlags};
 use crate::demo::{DemoOptions, run};
 
 /// Options of `nvr demo`.
@@ -21,7 +22,13 @@ pub(super) struct DemoArgs {
     /// End after so many seconds [default: at Ctrl-C]
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
-    /// At the end, draw the newest frame of every camera with its boxes into this PNG
+    /// Address of the wall's page; where its port is taken, a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Where the wall goes besides the page: to a monitor (kms), or nowhere
+    #[arg(long, value_name = "OUTPUT", default_value = "headless")]
+    output: OutputChoice,
+    /// At the end, write the wall's scene to this PNG
     #[arg(long, value_name = "FILE.png")]
     snapshot: Option<PathBuf>,
     /// Port of the broker; where it is taken, a free one
@@ -56,12 +63,14 @@ pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
         mqtt_port: args.mqtt_port,
         rtsp_port: args.rtsp_port,
         duration: args.duration.map(Duration::try_from_secs_f64).transpose()?,
+        http: args.http,
+        output: args.output,
         snapshot: args.snapshot,
-        flags: Flags {
+        flags: ProcessorFlags {
             model: args.model,
             backend: args.backend,
             confidence: args.confidence,
-            ..Flags::default()
+            ..ProcessorFlags::default()
         },
     };
     super::processor::runtime()?.block_on(run(options, |line| out::line(line)))?;

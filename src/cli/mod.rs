@@ -8,11 +8,13 @@ mod config;
 mod control;
 #[cfg(feature = "testcam")]
 mod demo;
+mod display;
 mod logging;
 mod model;
 mod processor;
 #[cfg(feature = "testcam")]
 mod testcam;
+mod wall;
 mod watch;
 
 use std::process::ExitCode;
@@ -20,9 +22,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigProblems;
-use crate::processor::{RunError, StartError};
+use crate::processor as role;
+use crate::wall as shown;
 
-/// Cameras to detections on MQTT.
+/// Cameras to detections on MQTT, and to monitors with what was detected.
 #[derive(Debug, Parser)]
 #[command(name = "nvr", version, about)]
 struct Cli {
@@ -44,6 +47,8 @@ struct Cli {
 enum Command {
     /// Look at cameras and publish what they see
     Processor(Box<processor::ProcessorArgs>),
+    /// Show cameras on monitors, with what was detected on the frames that it was detected in
+    Wall(Box<wall::WallArgs>),
     /// Look at one camera by hand
     Camera(camera::CameraArgs),
     /// Serve test cameras over RTSP: files in a loop in real time, or a moving pattern
@@ -57,10 +62,12 @@ enum Command {
     Config(config::ConfigArgs),
     /// List, show, choose and import models
     Model(model::ModelArgs),
-    /// See it all working: a broker, cameras with footage and a processor in one process
+    /// See it all working: a broker, cameras with footage, a processor and a wall in one process
     #[cfg(feature = "testcam")]
     Demo(Box<demo::DemoArgs>),
-    /// Ask a running processor of this machine
+    /// List monitors, planes and what a wall would do with them; show a test card
+    Display(display::DisplayArgs),
+    /// Ask a running processor or wall of this machine
     Control(control::ControlArgs),
 }
 
@@ -72,6 +79,10 @@ pub fn main() -> ExitCode {
         Command::Processor(args) => {
             logging::start(log_format);
             processor::main(*args)
+        }
+        Command::Wall(args) => {
+            logging::start(log_format);
+            wall::main(*args)
         }
         Command::Camera(args) => {
             logging::start(log_format);
@@ -99,6 +110,10 @@ pub fn main() -> ExitCode {
             logging::start(log_format);
             demo::main(*args).map(|()| ExitCode::SUCCESS)
         }
+        Command::Display(args) => {
+            logging::start(log_format);
+            display::main(args)
+        }
         Command::Control(args) => control::main(args),
     };
     match result {
@@ -115,14 +130,24 @@ pub fn main() -> ExitCode {
 
 /// Whether other settings would have helped: the exit code then tells a supervisor that starting again will not.
 fn is_of_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let start = match cause.downcast_ref() {
-        Some(RunError::Page(_)) => return true,
-        Some(RunError::Start(start)) => Some(start),
-        Some(RunError::Signals(_)) => None,
+    let processor = match cause.downcast_ref() {
+        Some(role::RunError::Page(_)) => return true,
+        Some(role::RunError::Start(start)) => Some(start),
+        Some(role::RunError::Signals(_)) => None,
+        None => cause.downcast_ref(),
+    };
+    let wall = match cause.downcast_ref() {
+        Some(shown::RunError::Page(_)) => return true,
+        Some(shown::RunError::Start(start)) => Some(start),
+        Some(shown::RunError::Signals(_)) => None,
         None => cause.downcast_ref(),
     };
     cause.is::<ConfigProblems>()
-        || matches!(start, Some(StartError::Detector(_) | StartError::Link(_)))
+        || matches!(
+            processor,
+            Some(role::StartError::Detector(_) | role::StartError::Link(_))
+        )
+        || matches!(wall, Some(shown::StartError::Link(_)))
 }
 
 #[cfg(test)]

@@ -1,30 +1,28 @@
-//! Everything in one process, to be seen working: a broker, RTSP cameras that play footage, and a processor.
+//! Everything in one process, to be seen working: a broker, RTSP cameras that play footage, a processor and a wall.
 //!
-//! Nothing is short-circuited: pictures travel over RTSP, events over MQTT, and what is printed is what came back from
-//! the broker. Only the snapshot looks over the processor's shoulder, to have each event with its own frame.
+//! Nothing is short-circuited: pictures travel over RTSP to both, events over MQTT, what is printed is what came back from
+//! the broker, and the wall draws what it heard on the frames that it decoded itself.
 
-mod album;
-mod picture;
 mod tally;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use self::album::Album;
 use self::tally::Tally;
 use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Broker, BrokerOptions, BusError, Delivery, Link, LinkOptions, Role, Topics};
 use crate::config::{
-    ConfigProblems, ConfigSource, Environment, Flags, MqttFlags, Settings, UriText,
+    CommonFlags, ConfigProblems, ConfigSource, Environment, MqttFlags, OutputChoice,
+    ProcessorFlags, Settings, UriText, WallFlags,
 };
 use crate::event::DetectionEvent;
 use crate::media::testcam::{CameraOptions, Feed, Testcam, TestcamError, TestcamOptions};
-use crate::processor::{Observer, Processor, StartError};
+use crate::processor::{self, Processor};
+use crate::wall::{self, Wall};
 
 /// What a demonstration consists of.
 #[derive(Debug, Clone)]
@@ -39,10 +37,14 @@ pub struct DemoOptions {
     pub rtsp_port: u16,
     /// How long; until interrupted where absent.
     pub duration: Option<Duration>,
-    /// Where the newest frames of all cameras are drawn to at the end, as PNG.
+    /// Where the page is served; a free port of that address where it is taken.
+    pub http: SocketAddr,
+    /// Where the wall goes; the page shows it in any case.
+    pub output: OutputChoice,
+    /// Where the wall's last scene is written to at the end, as PNG.
     pub snapshot: Option<PathBuf>,
     /// Settings of the processor: model, backend, thresholds.
-    pub flags: Flags,
+    pub flags: ProcessorFlags,
 }
 
 /// Why there is nothing to be seen.
@@ -56,21 +58,22 @@ pub enum DemoError {
     Config(#[from] ConfigProblems),
     /// The processor.
     #[error(transparent)]
-    Processor(#[from] StartError),
+    Processor(#[from] processor::StartError),
+    /// The wall.
+    #[error(transparent)]
+    Wall(#[from] wall::StartError),
+    /// The wall's page.
+    #[error(transparent)]
+    Page(#[from] wall::page::PageError),
     /// The broker, or the link that reads the events.
     #[error(transparent)]
     Bus(#[from] BusError),
     /// Some camera was not seen at all.
     #[error("no event came from {}; the log says why", names(.0))]
     Silent(Vec<SourceId>),
-    /// The snapshot can't be written.
-    #[error("the snapshot can't be written to {}: {source}", path.display())]
-    Snapshot {
-        /// Where to.
-        path: PathBuf,
-        /// Why not.
-        source: image::ImageError,
-    },
+    /// The snapshot can't be made.
+    #[error(transparent)]
+    Snapshot(#[from] wall::SnapshotError),
     /// Signals, or a task of ours.
     #[error("the demonstration failed: {0}")]
     System(#[from] std::io::Error),
@@ -105,16 +108,17 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
     let filter = Topics::of(&settings.mqtt).all_detections();
     let mut inbox = reader.subscribe([filter], Delivery::AtMostOnce);
 
-    let album = options
-        .snapshot
-        .as_ref()
-        .map(|_| Arc::new(Album::default()));
+    let wall_settings = wall_settings(&options, &broker, &cameras)?;
+    let wall = Wall::start(wall_settings, Handle::current(), clock.clone())?;
+    let page = match wall::serve(options.http, &wall).await {
+        Ok(page) => page,
+        Err(_) => wall::serve(SocketAddr::new(options.http.ip(), 0), &wall).await?,
+    };
+    print(&format!("wall     http://{}", page.address()));
     let processor = {
-        let observer = album.clone().map(|album| album as Arc<dyn Observer>);
         let handle = Handle::current();
-        let started = tokio::task::spawn_blocking(move || {
-            Processor::start(settings, handle, clock, observer)
-        });
+        let started =
+            tokio::task::spawn_blocking(move || Processor::start(settings, handle, clock));
         started.await.map_err(std::io::Error::other)??
     };
 
@@ -137,15 +141,16 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
             interrupted = tokio::signal::ctrl_c() => { interrupted?; break }
         }
     }
-    processor.stop(STOP_LIMIT).await;
-    reader.stop(STOP_LIMIT).await;
-    if let (Some(path), Some(album)) = (options.snapshot, album) {
-        album.save(&path).map_err(|source| DemoError::Snapshot {
-            path: path.clone(),
-            source,
-        })?;
+    if let Some(path) = options.snapshot {
+        let (from, to) = (wall.clone(), path.clone());
+        let saved = tokio::task::spawn_blocking(move || from.save(&to));
+        saved.await.map_err(std::io::Error::other)??;
         print(&format!("snapshot {}", path.display()));
     }
+    drop(page);
+    wall.stop(STOP_LIMIT).await;
+    processor.stop(STOP_LIMIT).await;
+    reader.stop(STOP_LIMIT).await;
     drop((cameras, broker));
     match tally.silent() {
         silent if silent.is_empty() => Ok(()),
@@ -194,13 +199,9 @@ fn start_cameras(options: &DemoOptions) -> Result<Testcam, TestcamError> {
     }
 }
 
-/// The processor's settings, by the same way that its command line takes.
-fn settings(
-    options: &DemoOptions,
-    broker: &Broker,
-    cameras: &Testcam,
-) -> Result<Settings, ConfigProblems> {
-    let flags = Flags {
+/// What processor and wall have in common.
+fn common(options: &DemoOptions, broker: &Broker, cameras: &Testcam) -> CommonFlags {
+    CommonFlags {
         source: (0..cameras.cameras())
             .map(|id| UriText::new(format!("{id}={}", cameras.url(id))))
             .collect(),
@@ -209,7 +210,33 @@ fn settings(
             mqtt_port: Some(broker.port().into()),
             ..MqttFlags::default()
         },
+        ..options.flags.common.clone()
+    }
+}
+
+/// The processor's settings, by the same way that its command line takes.
+fn settings(
+    options: &DemoOptions,
+    broker: &Broker,
+    cameras: &Testcam,
+) -> Result<Settings, ConfigProblems> {
+    let flags = ProcessorFlags {
+        common: common(options, broker, cameras),
         ..options.flags.clone()
+    };
+    ConfigSource::new(flags, Environment::default()).load()
+}
+
+/// The wall's, likewise.
+fn wall_settings(
+    options: &DemoOptions,
+    broker: &Broker,
+    cameras: &Testcam,
+) -> Result<Settings, ConfigProblems> {
+    let flags = WallFlags {
+        common: common(options, broker, cameras),
+        output: Some(options.output),
+        ..WallFlags::default()
     };
     ConfigSource::new(flags, Environment::default()).load()
 }

@@ -1,0 +1,215 @@
+//! Looks to a scene: what changed on which tile, painted into cached memory, and where.
+//!
+//! A tile is painted again only when its look differs from the last one. Boxes and labels go onto a layer of their own
+//! where the display has one, else into the picture, which is then painted again below them.
+
+use super::display::{Outlook, Scene};
+use super::dress::{Sizes, dress, welcome};
+use super::look::Look;
+use super::paint::{Painter, Type};
+use super::{Canvas, Color, Rect};
+use crate::config::WallSettings;
+
+/// What lies behind and between pictures.
+const GROUND: Color = Color::rgb(12, 14, 16);
+/// How much of a stale picture is left.
+const DIM: Color = Color::BLACK;
+const DIM_ALPHA: u8 = 150;
+
+/// One screen's worth of pixels.
+pub(super) struct Composer {
+    base: Canvas,
+    overlay: Option<Canvas>,
+    letters: Type,
+    tiles: Vec<Tile>,
+    base_damage: Vec<Rect>,
+    overlay_damage: Vec<Rect>,
+    pictures: Vec<Rect>,
+    welcome: Option<Vec<String>>,
+    font_scale: f32,
+    box_thickness: u32,
+}
+
+struct Tile {
+    rect: Rect,
+    look: Option<Look>,
+    /// Where the overlay was drawn on for the present look.
+    dressed: Vec<Rect>,
+}
+
+impl Composer {
+    /// For a display's present outlook.
+    pub(super) fn new(outlook: &Outlook, settings: &WallSettings) -> Self {
+        let mut composer = Self {
+            base: Canvas::new(outlook.size, GROUND),
+            overlay: outlook
+                .overlay
+                .then(|| Canvas::new(outlook.size, Color::CLEAR)),
+            letters: Type::default(),
+            tiles: Vec::new(),
+            base_damage: Vec::new(),
+            overlay_damage: Vec::new(),
+            pictures: Vec::new(),
+            welcome: None,
+            font_scale: settings.label_font_scale,
+            box_thickness: settings.box_thickness,
+        };
+        composer.lay_out(&[]);
+        composer
+    }
+
+    /// Divides the screen anew: everything is painted again.
+    pub(super) fn lay_out(&mut self, tiles: &[Rect]) {
+        let screen = Rect::of(self.base.size());
+        self.base.fill(&screen, GROUND);
+        self.base_damage = vec![screen];
+        if let Some(overlay) = &mut self.overlay {
+            overlay.fill(&screen, Color::CLEAR);
+            self.overlay_damage = vec![screen];
+        }
+        self.welcome = None;
+        self.pictures.clear();
+        self.tiles = tiles
+            .iter()
+            .map(|rect| Tile {
+                rect: rect.intersection(&screen),
+                look: None,
+                dressed: Vec::new(),
+            })
+            .collect();
+    }
+
+    /// Fills the screen with words, for a wall without cameras.
+    pub(super) fn welcome(&mut self, lines: Vec<String>) {
+        if self.welcome.as_ref() == Some(&lines) {
+            return;
+        }
+        let screen = Rect::of(self.base.size());
+        welcome(
+            &mut Painter::new(&mut self.base, &mut self.letters, screen),
+            &lines,
+        );
+        self.welcome = Some(lines);
+        self.base_damage = vec![screen];
+    }
+
+    /// Gives tile `index` a look; paints what differs from the last one.
+    pub(super) fn show(&mut self, index: usize, look: Look) {
+        let Some(tile) = self.tiles.get_mut(index) else {
+            return;
+        };
+        let before = tile.look.as_ref();
+        let same_picture = before.is_some_and(|before| before.same_picture(&look));
+        let same_overlay = before.is_some_and(|before| before.same_overlay(&look));
+        if same_picture && same_overlay {
+            return;
+        }
+        let sizes = Sizes::new(
+            &tile.rect,
+            self.base.size().height,
+            self.font_scale,
+            self.box_thickness,
+        );
+        let blended = self.overlay.is_none();
+        if !same_picture || blended {
+            let moved = before.is_none_or(|before| place(before) != place(&look));
+            paint_picture(&mut self.base, &tile.rect, &look, moved || blended);
+            let damage = match place(&look) {
+                Some(rect) if !moved && !blended => rect.shifted(tile.rect.x, tile.rect.y),
+                _ => tile.rect,
+            };
+            self.base_damage.push(damage);
+        }
+        match &mut self.overlay {
+            None => dress(
+                &mut Painter::new(&mut self.base, &mut self.letters, tile.rect),
+                &look,
+                sizes,
+            ),
+            Some(overlay) if !same_overlay => {
+                for rect in &tile.dressed {
+                    overlay.fill(rect, Color::CLEAR);
+                }
+                self.overlay_damage.append(&mut tile.dressed);
+                let mut painter = Painter::new(overlay, &mut self.letters, tile.rect);
+                dress(&mut painter, &look, sizes);
+                tile.dressed = painter.into_touched();
+                self.overlay_damage.extend_from_slice(&tile.dressed);
+            }
+            Some(_) => {}
+        }
+        tile.look = Some(look);
+    }
+
+    /// Whether there is anything to present.
+    pub(super) fn is_damaged(&self) -> bool {
+        !self.base_damage.is_empty() || !self.overlay_damage.is_empty()
+    }
+
+    /// What is to be presented.
+    pub(super) fn scene(&mut self) -> Scene<'_> {
+        self.pictures = self
+            .tiles
+            .iter()
+            .filter_map(|tile| {
+                let rect = place(tile.look.as_ref()?)?;
+                Some(rect.shifted(tile.rect.x, tile.rect.y))
+            })
+            .collect();
+        Scene {
+            base: &self.base,
+            base_damage: &self.base_damage,
+            overlay: self.overlay.as_ref(),
+            overlay_damage: &self.overlay_damage,
+            pictures: &self.pictures,
+        }
+    }
+
+    /// It was presented.
+    pub(super) fn presented(&mut self) {
+        self.base_damage.clear();
+        self.overlay_damage.clear();
+    }
+
+    /// The scene as one picture, for snapshots and the page.
+    pub(super) fn flattened(&self) -> Canvas {
+        let mut picture = self.base.clone();
+        if let Some(overlay) = &self.overlay {
+            let all = picture.bounds();
+            picture.lay(overlay, &all);
+        }
+        picture
+    }
+}
+
+/// Where in its tile the picture lies.
+fn place(look: &Look) -> Option<Rect> {
+    look.picture.as_ref().map(|held| held.placement.rect)
+}
+
+fn paint_picture(base: &mut Canvas, tile: &Rect, look: &Look, with_ground: bool) {
+    let Some(held) = &look.picture else {
+        base.fill(tile, GROUND);
+        return;
+    };
+    let rect = held.placement.rect.shifted(tile.x, tile.y);
+    if with_ground {
+        let around = [
+            Rect::from_edges(tile.x, tile.y, tile.right(), rect.y),
+            Rect::from_edges(tile.x, rect.bottom(), tile.right(), tile.bottom()),
+            Rect::from_edges(tile.x, rect.y, rect.x, rect.bottom()),
+            Rect::from_edges(rect.right(), rect.y, tile.right(), rect.bottom()),
+        ];
+        for bar in around {
+            base.fill(&bar, GROUND);
+        }
+    }
+    held.picture.paint(base, rect.x, rect.y);
+    if look.is_dimmed() {
+        base.cover(&rect, DIM.covering(DIM_ALPHA));
+    }
+}
+
+#[cfg(test)]
+#[path = "composer_tests.rs"]
+mod tests;

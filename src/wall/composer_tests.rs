@@ -1,0 +1,210 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::base::{
+    CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
+};
+use crate::config::Fit;
+use crate::wall::align::FrameTimes;
+use crate::wall::camera::Held;
+use crate::wall::look::LookBox;
+use crate::wall::state::{Analysis, Video};
+use crate::wall::{Placement, TileScaler};
+
+const SCREEN: Size = Size::new(640, 240);
+const TILES: [Rect; 2] = [Rect::new(0, 0, 320, 240), Rect::new(320, 0, 320, 240)];
+
+/// A picture of one grey.
+struct Grey(u8);
+
+impl HostPixels for Grey {
+    fn format(&self) -> PixelFormat {
+        PixelFormat::I420
+    }
+
+    fn plane(&self, index: usize) -> Plane<'_> {
+        static LUMA: [[u8; 320 * 180]; 2] = [[16; 320 * 180], [235; 320 * 180]];
+        static CHROMA: [u8; 160 * 90] = [128; 160 * 90];
+        match index {
+            0 => Plane {
+                bytes: &LUMA[usize::from(self.0)],
+                stride: 320,
+            },
+            _ => Plane {
+                bytes: &CHROMA,
+                stride: 160,
+            },
+        }
+    }
+}
+
+fn held(number: u64, white: bool) -> Held {
+    let size = Size::new(320, 180);
+    let placement = Placement::new(size, TILES[0].size(), Fit::Contain);
+    let frame = Frame {
+        meta: FrameMeta {
+            frame_id: number,
+            size,
+            colorimetry: Colorimetry::assumed(size),
+            pts: None,
+            arrival: Duration::ZERO,
+            captured_unix: Duration::ZERO,
+            clock: CaptureClock::Arrival,
+            ntp_ns: None,
+        },
+        pixels: Pixels::Host(Arc::new(Grey(u8::from(white)))),
+    };
+    Held {
+        number,
+        times: FrameTimes {
+            arrival: Duration::ZERO,
+            ntp_ns: None,
+            size,
+        },
+        placement,
+        picture: Arc::new(
+            TileScaler::default()
+                .scale(&frame, &placement)
+                .expect("it scales"),
+        ),
+    }
+}
+
+fn look(number: u64, white: bool) -> Look {
+    Look {
+        picture: Some(held(number, white)),
+        boxes: Vec::new(),
+        video: Video::Live,
+        analysis: Analysis::Ok,
+        title: None,
+        figures: None,
+        unsynchronised: false,
+        corner: None,
+    }
+}
+
+fn boxed(rect: Rect) -> LookBox {
+    LookBox {
+        rect,
+        class_name: "person".into(),
+        label: "person".to_owned(),
+        dashed: false,
+    }
+}
+
+fn composer(overlay: bool) -> Composer {
+    let outlook = Outlook {
+        size: SCREEN,
+        interval: Duration::from_millis(16),
+        overlay,
+        exact_tiles: true,
+        description: String::new(),
+        visible: true,
+    };
+    let mut composer = Composer::new(&outlook, &WallSettings::default());
+    composer.lay_out(&TILES);
+    composer.presented();
+    composer
+}
+
+#[test]
+fn an_equal_look_damages_nothing() {
+    for overlay in [false, true] {
+        let mut composer = composer(overlay);
+        composer.show(0, look(1, true));
+        assert!(composer.is_damaged());
+        composer.presented();
+        composer.show(0, look(1, true));
+        assert!(!composer.is_damaged(), "overlay: {overlay}");
+    }
+}
+
+#[test]
+fn a_new_picture_damages_its_tile_and_no_other() {
+    let mut composer = composer(false);
+    composer.show(0, look(1, true));
+    composer.show(1, look(1, true));
+    composer.presented();
+    composer.show(1, look(2, false));
+    let damage = composer.scene().base_damage.to_vec();
+    assert_eq!(damage, [TILES[1]]);
+    let picture = composer.flattened();
+    assert_eq!(picture.pixel(160, 120), Some(Color::WHITE));
+    assert_eq!(picture.pixel(480, 120), Some(Color::BLACK));
+}
+
+#[test]
+fn the_picture_alone_is_damaged_below_a_layer_of_boxes() {
+    let mut composer = composer(true);
+    composer.show(0, look(1, true));
+    composer.presented();
+    composer.show(0, look(2, false));
+    let scene = composer.scene();
+    assert_eq!(scene.base_damage, [Rect::new(0, 30, 320, 180)]);
+    assert!(scene.overlay_damage.is_empty());
+    assert_eq!(scene.pictures, [Rect::new(0, 30, 320, 180)]);
+}
+
+#[test]
+fn boxes_look_the_same_blended_and_on_a_layer_of_their_own() {
+    let mut flat = Vec::new();
+    for overlay in [false, true] {
+        let mut composer = composer(overlay);
+        for step in 0..5 {
+            let mut look = look(step, true);
+            look.boxes
+                .push(boxed(Rect::new(40 + 7 * step as i32, 80, 60, 70)));
+            look.title = Some("1 Loading dock".to_owned());
+            look.figures = Some("25 fps".to_owned());
+            composer.show(0, look);
+            composer.presented();
+        }
+        flat.push(composer.flattened());
+    }
+    // What moved leaves no trace on either. Two layers of glass are rounded one by one, or together.
+    let furthest = flat[0]
+        .bytes()
+        .iter()
+        .zip(flat[1].bytes())
+        .map(|(one, other)| one.abs_diff(*other))
+        .max();
+    assert!(furthest.is_some_and(|steps| steps <= 2), "{furthest:?}");
+}
+
+#[test]
+fn a_box_that_is_gone_is_cleared_from_its_layer() {
+    let mut composer = composer(true);
+    let mut with_box = look(1, true);
+    with_box.boxes.push(boxed(Rect::new(40, 80, 60, 70)));
+    composer.show(0, with_box);
+    composer.presented();
+    composer.show(0, look(1, true));
+    let scene = composer.scene();
+    assert!(scene.base_damage.is_empty());
+    let overlay = scene.overlay.expect("a layer");
+    assert!(overlay.bytes().iter().all(|byte| *byte == 0));
+    assert!(!scene.overlay_damage.is_empty());
+}
+
+#[test]
+fn a_stale_picture_is_dimmed_and_says_so() {
+    let mut composer = composer(false);
+    let mut stale = look(1, true);
+    stale.video = Video::Stale {
+        age: Duration::from_secs(12),
+        reason: None,
+    };
+    composer.show(0, stale);
+    let picture = composer.flattened();
+    let [shade, ..] = picture.pixel(20, 60).expect("a pixel").0;
+    assert!((80..130).contains(&shade), "{shade}");
+    let plate = Rect::new(100, 90, 120, 60);
+    let dark = (0..plate.height)
+        .flat_map(|row| picture.row(&plate, row).to_vec())
+        .min();
+    assert!(
+        dark.is_some_and(|dark| dark < 60),
+        "the words stand on a dark ground"
+    );
+}

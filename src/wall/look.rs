@@ -1,0 +1,151 @@
+//! What one tile shows at one moment: everything that decides its pixels, so that equal looks need no new ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::align::{Basis, DrawnBox};
+use super::camera::{Camera, Held};
+use super::state::{Analysis, Video};
+use super::{Placement, Rect};
+use crate::config::WallSettings;
+
+/// One tile's content.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    pub(super) picture: Option<Held>,
+    pub(super) boxes: Vec<LookBox>,
+    pub(super) video: Video,
+    pub(super) analysis: Analysis,
+    /// `3 Loading dock`.
+    pub(super) title: Option<String>,
+    /// `25 fps  48 ms`.
+    pub(super) figures: Option<String>,
+    /// Whether the boxes may belong to other frames than this one.
+    pub(super) unsynchronised: bool,
+    /// Clock and wall name, on one tile of the screen.
+    pub(super) corner: Option<String>,
+}
+
+/// A box in pixels of the tile.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LookBox {
+    pub(super) rect: Rect,
+    pub(super) class_name: Arc<str>,
+    pub(super) label: String,
+    pub(super) dashed: bool,
+}
+
+impl Look {
+    /// How `camera` looks at `now` on its tile of `head`, and when it may look otherwise by itself.
+    pub(super) fn of(
+        camera: &Camera,
+        analysis: Analysis,
+        head: usize,
+        now: Duration,
+        settings: &WallSettings,
+    ) -> (Self, Option<Duration>) {
+        let due = camera.due(head, now);
+        let video = Video::of(&camera.video_facts(), now, settings.stale_after);
+        let live = matches!(video, Video::Live);
+        let drawing = due
+            .picture
+            .as_ref()
+            .filter(|_| live)
+            .map(|held| camera.drawing(&held.times, now));
+        let (boxes, basis) = drawing.map_or((Vec::new(), Basis::Nothing), |drawing| {
+            (drawing.boxes, drawing.basis)
+        });
+        let boxes = match &due.picture {
+            Some(held) => boxes
+                .iter()
+                .map(|found| LookBox::of(found, &held.placement))
+                .filter(|found| !found.rect.is_empty())
+                .collect(),
+            None => Vec::new(),
+        };
+        let wants_alignment = settings.sync != crate::config::Sync::Latest;
+        let look = Self {
+            picture: due.picture,
+            boxes,
+            title: settings.display_name.then(|| camera.title()),
+            figures: figures(camera, live, analysis == Analysis::Ok, settings),
+            unsynchronised: wants_alignment && matches!(basis, Basis::Latest | Basis::Estimated),
+            video,
+            analysis,
+            corner: None,
+        };
+        (look, due.next)
+    }
+
+    /// Whether both give the same pixels in the picture itself.
+    pub(super) fn same_picture(&self, other: &Self) -> bool {
+        let number = |look: &Self| look.picture.as_ref().map(|held| held.number);
+        number(self) == number(other) && self.is_dimmed() == other.is_dimmed()
+    }
+
+    /// Whether both give the same pixels above the picture.
+    pub(super) fn same_overlay(&self, other: &Self) -> bool {
+        self.boxes == other.boxes
+            && self.video.headline() == other.video.headline()
+            && self.video.reason() == other.video.reason()
+            && self.analysis == other.analysis
+            && self.title == other.title
+            && self.figures == other.figures
+            && self.unsynchronised == other.unsynchronised
+            && self.corner == other.corner
+    }
+
+    /// Whether the picture is an old one.
+    pub(super) fn is_dimmed(&self) -> bool {
+        self.picture.is_some() && !matches!(self.video, Video::Live)
+    }
+}
+
+impl LookBox {
+    /// Edges go outwards to whole pixels: a box encloses its object.
+    fn of(found: &DrawnBox, placement: &Placement) -> Self {
+        let [left, top, right, bottom] = found.corners;
+        let (left, top) = placement.to_tile(left, top);
+        let (right, bottom) = placement.to_tile(right, bottom);
+        let rect = Rect::from_edges(
+            left.floor() as i32,
+            top.floor() as i32,
+            right.ceil() as i32,
+            bottom.ceil() as i32,
+        );
+        let track = found
+            .tracker_id
+            .map_or_else(String::new, |id| format!(" #{id}"));
+        Self {
+            rect: rect.intersection(&placement.rect),
+            label: format!(
+                "{}{track} {:.0}%",
+                found.class_name,
+                found.confidence * 100.0
+            ),
+            class_name: found.class_name.clone(),
+            dashed: found.dashed,
+        }
+    }
+}
+
+fn figures(camera: &Camera, live: bool, analysed: bool, settings: &WallSettings) -> Option<String> {
+    let fps = camera
+        .fps()
+        .filter(|_| live && settings.display_fps)
+        .map(|fps| {
+            if fps < 9.5 {
+                format!("{fps:.1} fps")
+            } else {
+                format!("{fps:.0} fps")
+            }
+        });
+    let latency = camera
+        .last_event()
+        .filter(|_| analysed && settings.display_latency)
+        .and_then(|(_, event)| event.latency_ms)
+        // Of the last event: two digits are all that the eye can follow.
+        .map(|latency_ms| format!("{:.0} ms", (latency_ms / 10.0).round() * 10.0));
+    let words: Vec<String> = fps.into_iter().chain(latency).collect();
+    (!words.is_empty()).then(|| words.join("  "))
+}

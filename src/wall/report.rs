@@ -1,0 +1,285 @@
+//! What a wall tells of itself: to the page, to Prometheus, to the control socket.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Canvas;
+use super::align::{AlignFigures, Basis};
+use super::camera::{Camera, timestamp};
+use super::head::HeadFacts;
+use super::page::samples;
+use super::run::Wall;
+use super::state::{Analysis, Video};
+use super::view::{self, AnalysisState, VideoState, Viewed, WallState};
+use crate::base::unix_now;
+use crate::bus::LinkState;
+use crate::config::{Layout, Sync};
+use crate::health::{Report, Sample};
+use crate::media::{Codec, decoder_report};
+
+impl Wall {
+    /// One line: how many cameras are live.
+    pub(super) fn summary(&self) -> String {
+        let state = self.state();
+        let live = state
+            .tiles
+            .iter()
+            .filter(|tile| tile.video.state == VideoState::Live)
+            .count();
+        let outputs: Vec<_> = state.heads.iter().map(|head| &*head.output).collect();
+        format!(
+            "{live} of {} cameras live, on {}",
+            state.tiles.len(),
+            outputs.join(", ")
+        )
+    }
+
+    /// Whether every camera has a picture on its tile, or a reason for having none.
+    pub(super) fn is_settled(&self) -> bool {
+        let cameras = self.shared.cameras();
+        cameras.values().all(|camera| {
+            let facts = camera.video_facts();
+            facts.failed.is_some() || camera.counters().shown.load(Ordering::Relaxed) > 0
+        })
+    }
+
+    /// What runs, and how it fares.
+    pub(super) fn status(&self) -> Value {
+        let displays = self
+            .with_running(|running| {
+                json!({
+                    "heads": running.screens.heads().iter().map(|head| head.facts().report).collect::<Vec<_>>(),
+                    "trouble": running.screens.trouble(),
+                })
+            })
+            .unwrap_or_default();
+        json!({
+            "role": "wall",
+            "version": env!("CARGO_PKG_VERSION"),
+            "session": self.shared.session,
+            "displays": displays,
+            "state": self.state(),
+        })
+    }
+
+    fn tile(&self, camera: &Camera, now: Duration) -> view::Tile {
+        let settings = self.shared.settings();
+        let video = Video::of(&camera.video_facts(), now, settings.wall.stale_after);
+        let analysis = self.shared.analysis(camera, now);
+        let words: Vec<String> = video
+            .headline()
+            .into_iter()
+            .chain(analysis.headline().map(str::to_owned))
+            .collect();
+        let source = camera.settings();
+        let figures = camera.align_figures();
+        let live = matches!(video, Video::Live);
+        let session = camera.session();
+        view::Tile {
+            source_id: camera.id,
+            name: source.name.clone().unwrap_or_default(),
+            uri: source.stream.location.to_string(),
+            video: video_of(camera, &video, now),
+            analysis: view::Analysis {
+                state: match analysis {
+                    Analysis::Ok => AnalysisState::Ok,
+                    Analysis::Paused => AnalysisState::Paused,
+                    Analysis::NoProcessor => AnalysisState::NoProcessor,
+                    Analysis::NoBroker => AnalysisState::NoBroker,
+                },
+                instance_id: self.shared.processor_of(camera.id),
+            },
+            text: words.join(" · "),
+            fps: camera.fps().filter(|_| live).map(|fps| fps as f32),
+            latency_ms: camera.last_event().and_then(|(_, event)| event.latency_ms),
+            sync: sync_figures(&figures),
+            frames: camera.counters().shown.load(Ordering::Relaxed),
+            drops: camera.counters().dropped.load(Ordering::Relaxed),
+            reconnects: session.map_or(0, |session| session.reconnects),
+        }
+    }
+
+    fn broker(&self) -> view::Broker {
+        let settings = self.shared.settings();
+        let (state, figures) = self
+            .with_running(|running| {
+                let state = running.link.state_changes().borrow().clone();
+                (Some(state), running.link.figures())
+            })
+            .unwrap_or_default();
+        let (since, reason) = match state {
+            Some(LinkState::Connected { since }) => (Some(since), None),
+            Some(LinkState::Disconnected { since, reason }) => {
+                (Some(since), reason.map(|reason| reason.to_string()))
+            }
+            None => (None, None),
+        };
+        let cameras = self.shared.cameras();
+        view::Broker {
+            connected: figures.connected,
+            address: format!("mqtt://{}:{}", settings.mqtt.host, settings.mqtt.port),
+            since: since.map(|since| timestamp(unix_now().saturating_sub(since.elapsed()))),
+            reason,
+            reconnects: figures.reconnects,
+            events: cameras
+                .values()
+                .map(|camera| camera.counters().events.load(Ordering::Relaxed))
+                .sum(),
+            events_refused: self.shared.events_refused.load(Ordering::Relaxed) + figures.refused,
+        }
+    }
+
+    fn head_states(&self) -> Vec<view::Head> {
+        let facts: Vec<(Layout, HeadFacts)> = self
+            .with_running(|running| {
+                let heads = running.screens.heads();
+                heads
+                    .iter()
+                    .map(|head| (head.settings.layout.clone(), head.facts()))
+                    .collect()
+            })
+            .unwrap_or_default();
+        facts
+            .into_iter()
+            .enumerate()
+            .map(|(index, (layout, facts))| {
+                let size = facts.outlook.as_ref().map(|outlook| outlook.size);
+                view::Head {
+                    name: self.head_name(index),
+                    output: facts.outlook.as_ref().map_or_else(
+                        || "no display".to_owned(),
+                        |outlook| outlook.description.clone(),
+                    ),
+                    width: size.map_or(0, |size| size.width),
+                    height: size.map_or(0, |size| size.height),
+                    layout: match layout {
+                        Layout::Grid { .. } => "grid".to_owned(),
+                        Layout::Focus => "focus".to_owned(),
+                        Layout::Free { name, .. } => name,
+                    },
+                    page: facts.page as u32 + 1,
+                    pages: facts.pages.max(1) as u32,
+                    visible: facts.outlook.is_some_and(|outlook| outlook.visible),
+                    scenes: facts.scenes,
+                }
+            })
+            .collect()
+    }
+
+    fn head_name(&self, index: usize) -> String {
+        let settings = self.shared.settings();
+        let connector = settings
+            .wall
+            .heads
+            .get(index)
+            .and_then(|head| head.connector.clone());
+        connector.unwrap_or_else(|| format!("head {index}"))
+    }
+}
+
+fn sync_figures(figures: &AlignFigures) -> view::SyncFigures {
+    let events = figures.matched + figures.estimated + figures.unmatched;
+    let matched = events > 0 && figures.matched > 0;
+    view::SyncFigures {
+        mode: match figures.mode {
+            Basis::Matched | Basis::Estimated => Sync::Aligned,
+            Basis::Latest => Sync::Latest,
+            Basis::Nothing => Sync::Auto,
+        },
+        matched_share: (events > 0).then(|| figures.matched as f32 / events as f32),
+        skew_p50_ms: matched.then_some(figures.skew_p50_ms as f32),
+        skew_p95_ms: matched.then_some(figures.skew_p95_ms as f32),
+        delay_ms: figures.delay_ms as f32,
+    }
+}
+
+fn video_of(camera: &Camera, video: &Video, now: Duration) -> view::Video {
+    let facts = camera.video_facts();
+    let age = facts.last_frame.map(|last| now.saturating_sub(last));
+    let session_since = camera.session().map(|session| timestamp(session.since));
+    let since = match video {
+        Video::Stale { age, .. } => Some(timestamp(unix_now().saturating_sub(*age))),
+        Video::NoCamera(reason) => Some(reason.since),
+        Video::Live | Video::Connecting => session_since,
+    };
+    let reason = video.reason();
+    view::Video {
+        state: match video {
+            Video::Live => VideoState::Live,
+            Video::Stale { .. } => VideoState::Stale,
+            Video::Connecting => VideoState::Connecting,
+            Video::NoCamera(_) => VideoState::NoCamera,
+        },
+        since,
+        age_s: age.map(|age| age.as_secs_f64()),
+        code: reason.map(|reason| reason.code.clone()),
+        message: reason.map(|reason| reason.message.clone()),
+    }
+}
+
+impl Viewed for Wall {
+    fn heads(&self) -> Vec<String> {
+        let count = self.shared.settings().wall.heads.len();
+        (0..count).map(|index| self.head_name(index)).collect()
+    }
+
+    fn picture(&self, head: usize, limit: Duration) -> Option<Arc<Canvas>> {
+        let head = self.with_running(|running| running.screens.heads().get(head).cloned())??;
+        head.picture(limit)
+    }
+
+    fn state(&self) -> WallState {
+        let now = self.shared.clock.now();
+        let settings = self.shared.settings();
+        let cameras = self.shared.cameras();
+        WallState {
+            wall: view::Identity {
+                instance_id: settings.instance_id.clone(),
+                name: settings.wall.name.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                uptime_s: now.saturating_sub(self.started).as_secs_f64(),
+            },
+            broker: self.broker(),
+            heads: self.head_states(),
+            tiles: cameras
+                .values()
+                .map(|camera| self.tile(camera, now))
+                .collect(),
+            stuck: self
+                .heartbeats
+                .stuck()
+                .into_iter()
+                .map(|stuck| stuck.stage)
+                .collect(),
+        }
+    }
+}
+
+impl Report for Wall {
+    fn samples(&self) -> Vec<Sample> {
+        samples(&self.state())
+    }
+}
+
+/// What this build and this box can do for a wall.
+pub(super) fn capabilities() -> Value {
+    let decoders = |codec: Codec| -> Vec<Value> {
+        decoder_report(codec)
+            .into_iter()
+            .map(|report| {
+                let works = report.probed.as_ref().map(Result::is_ok);
+                json!({ "decoder": report.decoder, "works": works })
+            })
+            .collect()
+    };
+    json!({
+        "role": "wall",
+        "version": env!("CARGO_PKG_VERSION"),
+        "outputs": ["kms", "headless"],
+        "sync": ["auto", "aligned", "latest"],
+        "decoders": { "h264": decoders(Codec::H264), "h265": decoders(Codec::H265) },
+    })
+}

@@ -1,0 +1,248 @@
+//! Every head with its display: opened, composed for, and opened again when a device fails.
+//!
+//! One thread opens displays and waits; each head's own thread composes. A card that can't be used now, because another
+//! program has it or its driver is not there yet, is tried again for ever, and the log says why.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::display::{self, Display, DisplayError};
+use super::head::{Head, HeadThread};
+use super::shared::Shared;
+use crate::base::{Backoff, Heartbeats, Stop};
+use crate::config::{HeadSettings, Layout, WallSettings};
+
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_LONGEST: Duration = Duration::from_secs(10);
+
+/// All heads of a wall.
+pub(super) struct Screens {
+    inner: Arc<Inner>,
+    thread: Option<JoinHandle<()>>,
+    ended: Stop,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    heartbeats: Heartbeats,
+    stop: Stop,
+    /// Ends the present set of heads, so that another one is opened.
+    present: Mutex<Stop>,
+    heads: Mutex<Vec<Arc<Head>>>,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Screens {
+    /// Starts opening displays, on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system gives no thread or descriptor.
+    pub(super) fn start(shared: &Arc<Shared>, heartbeats: &Heartbeats) -> std::io::Result<Self> {
+        let inner = Arc::new(Inner {
+            shared: shared.clone(),
+            heartbeats: heartbeats.clone(),
+            stop: Stop::default(),
+            present: Mutex::default(),
+            heads: Mutex::default(),
+            trouble: Mutex::default(),
+        });
+        inner.make_heads()?;
+        let (worker, ended) = (inner.clone(), Stop::default());
+        let end = ended.clone();
+        let thread = std::thread::Builder::new()
+            .name("screens".to_owned())
+            .spawn(move || {
+                worker.run();
+                end.raise();
+            })?;
+        Ok(Self {
+            inner,
+            thread: Some(thread),
+            ended,
+        })
+    }
+
+    /// The heads, in the order of the configuration.
+    pub(super) fn heads(&self) -> Vec<Arc<Head>> {
+        lock(&self.inner.heads).clone()
+    }
+
+    /// Why displays can't be opened at present.
+    pub(super) fn trouble(&self) -> Option<String> {
+        lock(&self.inner.trouble).clone()
+    }
+
+    /// Takes changed settings over: outputs are opened anew only where they changed.
+    pub(super) fn follow(&self, old: &WallSettings, new: &WallSettings) {
+        let outputs = |wall: &WallSettings| -> Vec<HeadSettings> {
+            // How the screen is divided is taken over in place.
+            let output = |head: &HeadSettings| HeadSettings {
+                layout: Layout::default(),
+                cameras: None,
+                ..head.clone()
+            };
+            wall.heads.iter().map(output).collect()
+        };
+        let same = outputs(old) == outputs(new)
+            && old.output == new.output
+            && old.card == new.card
+            && old.tile == new.tile
+            && old.max_fps == new.max_fps;
+        if !same {
+            lock(&self.inner.present).raise();
+        }
+        for head in lock(&self.inner.heads).iter() {
+            if !same {
+                head.stop.raise();
+            }
+            head.waker.wake();
+        }
+    }
+
+    /// Ends every head and gives the displays back; names what did not end within `limit`.
+    pub(super) fn stop(mut self, limit: Duration) {
+        self.begin_stop();
+        if self.ended.wait(limit) {
+            if let Some(thread) = self.thread.take()
+                && thread.join().is_err()
+            {
+                error!("a screen's thread panicked");
+            }
+        } else {
+            error!(
+                limit_ms = limit.as_millis(),
+                "a display does not stop; it is left to itself"
+            );
+        }
+    }
+
+    fn begin_stop(&self) {
+        self.inner.stop.raise();
+        lock(&self.inner.present).raise();
+        for head in lock(&self.inner.heads).iter() {
+            head.stop.raise();
+            head.waker.wake();
+        }
+    }
+}
+
+impl Drop for Screens {
+    fn drop(&mut self) {
+        self.begin_stop();
+    }
+}
+
+impl Inner {
+    fn make_heads(&self) -> std::io::Result<()> {
+        let settings = self.shared.settings();
+        let heads: std::io::Result<Vec<_>> = settings
+            .wall
+            .heads
+            .iter()
+            .enumerate()
+            .map(|(index, head)| Head::new(index, head.clone()).map(Arc::new))
+            .collect();
+        *lock(&self.heads) = heads?;
+        Ok(())
+    }
+
+    fn run(self: &Arc<Self>) {
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
+        loop {
+            let present = Stop::default();
+            *lock(&self.present) = present.clone();
+            if self.stop.is_raised() {
+                return;
+            }
+            if let Err(err) = self.make_heads() {
+                error!(%err, "no descriptor for a head; raise the limit of open files");
+            }
+            let heads = lock(&self.heads).clone();
+            if self.stop.is_raised() {
+                return;
+            }
+            let opened = {
+                let settings = self.shared.settings();
+                display::open(&settings.wall, settings.sources.len(), &self.shared.clock)
+            };
+            let outcome = opened.and_then(|displays| {
+                *lock(&self.trouble) = None;
+                backoff.succeeded();
+                self.show(&heads, displays)
+            });
+            match outcome {
+                Ok(()) if self.stop.is_raised() => return,
+                Ok(()) => info!("opening the displays anew"),
+                Err(err) => {
+                    let wait = backoff.next_wait();
+                    warn!(%err, wait_ms = wait.as_millis(), "no display");
+                    *lock(&self.trouble) = Some(err.to_string());
+                    present.wait(wait);
+                }
+            }
+        }
+    }
+
+    /// Runs every head until all have ended; the first that fails ends the others.
+    fn show(
+        self: &Arc<Self>,
+        heads: &[Arc<Head>],
+        displays: Vec<Box<dyn Display>>,
+    ) -> Result<(), DisplayError> {
+        let stop_all = || {
+            for head in heads {
+                head.stop.raise();
+                head.waker.wake();
+            }
+        };
+        std::thread::scope(|scope| {
+            let mut running = Vec::new();
+            for (head, mut display) in heads.iter().zip(displays) {
+                let thread = HeadThread {
+                    head: head.clone(),
+                    shared: self.shared.clone(),
+                    heart: self.heartbeats.stage(
+                        format!("head {}", head.index),
+                        self.shared.settings().wall.stage_limit,
+                    ),
+                };
+                let end = OnDrop(&stop_all);
+                let spawned = std::thread::Builder::new()
+                    .name(format!("head-{}", head.index))
+                    .spawn_scoped(scope, move || {
+                        // However this one ends, the others end with it: they share a card.
+                        let _end = end;
+                        thread.run(&mut *display)
+                    });
+                running.push(spawned.map_err(|err| {
+                    DisplayError::Device(format!(
+                        "no thread for a head: {err}; free memory or raise the limit of tasks"
+                    ))
+                })?);
+            }
+            let mut outcome = Ok(());
+            for handle in running {
+                let ended = handle.join().unwrap_or_else(|_| {
+                    Err(DisplayError::Device("a head's thread panicked".to_owned()))
+                });
+                outcome = outcome.and(ended);
+            }
+            outcome
+        })
+    }
+}
+
+struct OnDrop<'a, F: Fn()>(&'a F);
+
+impl<F: Fn()> Drop for OnDrop<'_, F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,156 @@
+//! What the threads of a wall share: its settings, its cameras, and what the broker says of their analysis.
+
+use std::collections::BTreeMap;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::camera::Camera;
+use super::state::{Analysis, AnalysisFacts};
+use crate::base::{Clock, SessionId, SourceId};
+use crate::bus::{Claims, Message, Topics};
+use crate::config::Settings;
+use crate::event::{DecodeError, SourceState};
+
+/// Shared by sessions, composers, the link's task and the page.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) session: SessionId,
+    settings: ArcSwap<Settings>,
+    /// Changes with the settings: composers begin anew then.
+    generation: AtomicU64,
+    cameras: ArcSwap<BTreeMap<SourceId, Arc<Camera>>>,
+    claims: Mutex<Claims>,
+    pub(super) connected: AtomicBool,
+    scenes: AtomicU64,
+    pub(super) events_refused: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings, clock: Clock) -> Self {
+        Self {
+            clock,
+            session: SessionId::random(),
+            settings: ArcSwap::from_pointee(settings),
+            generation: AtomicU64::new(0),
+            cameras: ArcSwap::default(),
+            claims: Mutex::default(),
+            connected: AtomicBool::new(false),
+            scenes: AtomicU64::new(0),
+            events_refused: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Takes new settings and cameras over; composers notice.
+    pub(super) fn replace(&self, settings: Settings, cameras: BTreeMap<SourceId, Arc<Camera>>) {
+        self.settings.store(Arc::new(settings));
+        self.cameras.store(Arc::new(cameras));
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn cameras(&self) -> Arc<BTreeMap<SourceId, Arc<Camera>>> {
+        self.cameras.load_full()
+    }
+
+    pub(super) fn count_scene(&self) {
+        self.scenes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a presence or a status in.
+    pub(super) fn claim(&self, topics: &Topics, message: &Message) -> Result<(), DecodeError> {
+        self.lock().take(topics, message)
+    }
+
+    /// Forgets what another broker said.
+    pub(super) fn forget_claims(&self) {
+        *self.lock() = Claims::default();
+    }
+
+    /// How a camera's analysis is at `now`.
+    pub(super) fn analysis(&self, camera: &Camera, now: Duration) -> Analysis {
+        let claims = self.lock();
+        let claimed = claims.holder(camera.id).is_some();
+        let paused = claimed
+            && claims
+                .sources()
+                .get(&camera.id)
+                .is_some_and(|status| status.state == SourceState::Paused);
+        drop(claims);
+        Analysis::of(
+            &AnalysisFacts {
+                connected: self.connected.load(Ordering::Acquire),
+                claimed,
+                paused,
+                last_event: camera.last_event().map(|(at, _)| at),
+            },
+            now,
+        )
+    }
+
+    /// The processor that looks at a camera.
+    pub(super) fn processor_of(&self, id: SourceId) -> Option<String> {
+        self.lock().holder(id).map(|holder| holder.instance_id)
+    }
+
+    /// Clock and name, as the settings ask for them.
+    pub(super) fn corner(&self) -> Option<String> {
+        let settings = self.settings();
+        let time = settings
+            .wall
+            .clock
+            .then(|| jiff::Zoned::now().strftime("%H:%M:%S").to_string());
+        let words: Vec<String> = settings.wall.name.clone().into_iter().chain(time).collect();
+        (!words.is_empty()).then(|| words.join("  "))
+    }
+
+    /// What a wall without cameras says: who it is, where it is, and what to do.
+    pub(super) fn welcome(&self) -> Vec<String> {
+        let settings = self.settings();
+        let mqtt = &settings.mqtt;
+        let address = own_address(&mqtt.host, mqtt.port);
+        let broker = if self.connected.load(Ordering::Acquire) {
+            "connected"
+        } else {
+            "not reached"
+        };
+        vec![
+            "This wall shows no camera yet".to_owned(),
+            format!("device {}", settings.instance_id),
+            format!("address {}", address.unwrap_or_else(|| "none: no network".to_owned())),
+            format!("broker {}:{}, {broker}", mqtt.host, mqtt.port),
+            "next: add [[camera]] to its configuration file, or start it with --n and --stream-server"
+                .to_owned(),
+        ]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The address of this machine that others on the way to the broker see. Connecting a datagram socket sends nothing.
+fn own_address(host: &str, port: u16) -> Option<String> {
+    let towards = |host: &str, port| {
+        let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+        socket.connect((host, port)).ok()?;
+        let address = socket.local_addr().ok()?.ip();
+        (!address.is_loopback() && !address.is_unspecified()).then(|| address.to_string())
+    };
+    // A broker on this very machine tells nothing of its network; an address of the documentation range (RFC 5737) does.
+    let is_address = host.parse::<std::net::IpAddr>().is_ok();
+    Some(host)
+        .filter(|_| is_address)
+        .and_then(|host| towards(host, port))
+        .or_else(|| towards("192.0.2.1", 9))
+}
