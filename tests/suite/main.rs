@@ -1,8 +1,11 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
 #[cfg(feature = "testcam")]
+mod alerts;
+#[cfg(feature = "testcam")]
 mod board;
 mod broker;
+mod browser;
 mod bus;
 mod bus_tls;
 #[cfg(feature = "testcam")]
@@ -16,6 +19,8 @@ mod detect;
 mod faults;
 #[cfg(feature = "testcam")]
 mod footage;
+#[cfg(feature = "testcam")]
+mod kms;
 mod lockfile;
 #[cfg(feature = "testcam")]
 mod media;

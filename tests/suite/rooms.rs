@@ -23,6 +23,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "wall",
+        &[
+            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
+        ],
+    ),
+    (
         "demo",
         &[
             "base",
@@ -35,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "health",
             "control",
             "processor",
+            "wall",
         ],
     ),
     (
@@ -51,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "control",
             "watch",
             "processor",
+            "wall",
             "demo",
         ],
     ),
@@ -72,6 +80,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("rumqttd", "bus"),
     ("sd_notify", "health"),
     ("prometheus_client", "health"),
+    ("drm", "wall"),
 ];
 
 /// Whether a file is the test module of the one beside it.

@@ -184,15 +184,37 @@ default_model() {
     fi
 }
 
-# Packages of the outside consumers in tests/: Node's MQTT client (Python's is in the environment above).
+# Packages of the tests that run in Node: its MQTT client (Python's is in the environment above), and what drives a browser.
 node_packages() {
-    local wanted=$repo/tests/consumers stamp=$cache/node/.lock
+    node_packages_of consumers "$cache/node"
+    node_packages_of browser "$cache/browser"
+}
+
+# node_packages_of FOLDER-OF-TESTS DIRECTORY
+node_packages_of() {
+    local wanted=$repo/tests/$1 stamp=$2/.lock
     cmp -s "$wanted/package-lock.json" "$stamp" && return
-    step "Node packages of tests/consumers in $cache/node"
-    rm -rf "$cache/node" && mkdir -p "$cache/node"
-    cp "$wanted/package.json" "$wanted/package-lock.json" "$cache/node/"
-    npm ci --silent --no-fund --no-audit --ignore-scripts --prefix "$cache/node" ||
-        die "npm could not install the packages of tests/consumers/package-lock.json" \
+    step "Node packages of tests/$1 in $2"
+    rm -rf "$2" && mkdir -p "$2"
+    cp "$wanted/package.json" "$wanted/package-lock.json" "$2/"
+    npm ci --silent --no-fund --no-audit --ignore-scripts --prefix "$2" ||
+        die "npm could not install the packages of tests/$1/package-lock.json" \
             "Its message stands above. Check the network, then \`make setup\` again."
     cp "$wanted/package-lock.json" "$stamp"
+}
+
+# Prometheus' checker of alert rules, out of Debian's package, which is not installed: that would start a server.
+rule_checker() {
+    local to=$cache/tools/bin/promtool work
+    if have promtool || [ -x "$to" ]; then return; fi
+    step "promtool (out of the Debian package prometheus, 19 MB)"
+    work=$(scratch)
+    (cd "$work" && apt-get download -o APT::Sandbox::User="$(id -un)" prometheus) ||
+        die "apt could not download the package prometheus" \
+            "Run \`apt-get update\` (as root); on Ubuntu enable the component universe. Then \`make setup\` again."
+    dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$work/promtool" ||
+        die "no promtool in $(basename "$work"/prometheus_*.deb)" "Report it to this project, with your distribution's name."
+    chmod 755 "$work/promtool"
+    mkdir -p "$(dirname "$to")" && mv "$work/promtool" "$to"
+    rm -rf "$work"
 }

@@ -1,4 +1,5 @@
-# System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build).
+# System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build), kms (the
+# virtual machine that the display is tested in).
 # shellcheck shell=bash disable=SC2086
 
 build_packages() {
@@ -12,6 +13,8 @@ build_packages() {
 
 test_packages() {
     echo mosquitto mosquitto-clients jq
+    # The wall's page is looked at in a browser, which shows no text without a font.
+    echo chromium fonts-dejavu-core
     # Node may come from elsewhere (its own packages hold npm and conflict with Debian's).
     have node || echo nodejs
     have npm || echo npm
@@ -21,12 +24,19 @@ cross_packages() {
     echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static mmdebstrap debian-archive-keyring
 }
 
+kms_packages() {
+    # No qemu-utils: nothing here needs it, and where a newer one is installed apt can't have both.
+    echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd patch
+    # The kernel's own tools load its library, whose package has another name in Debian 13.
+    echo libelf-dev
+}
+
 # packages GROUP…: the names for this release of the distribution, one a line.
 packages() {
     for group in "$@"; do
         case $group in
-            build | test | cross) "${group}_packages" | tr ' ' '\n' ;;
-            *) die "no package group $group" "The groups are build, test and cross." ;;
+            build | test | cross | kms) "${group}_packages" | tr ' ' '\n' ;;
+            *) die "no package group $group" "The groups are build, test, cross and kms." ;;
         esac
     done
 }
@@ -81,7 +91,7 @@ install_without_starting() {
 
 # setup_system GROUP…
 setup_system() {
-    local wanted absent unknown
+    local wanted absent unknown removed
     check_rust
     have dpkg-query && have apt-get || die "set-up installs Debian packages, and there is no apt here" \
         "Install what docs/building.md lists by your system's own means, then run \`tools/setup assets\`."
@@ -100,6 +110,9 @@ setup_system() {
     done)
     [ -z "$unknown" ] || die "apt has no package named: $unknown" \
         "Check that apt's sources hold the component main (Ubuntu: universe too), run \`apt-get update\`, then \`make setup\` again."
+    # A package of another origin, a backport for one, may stand in the way of a new one.
+    removed=$(apt-get install -s --no-install-recommends $absent 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p')
+    [ -z "$removed" ] || warn "to install these, apt removes:" $removed
     install_without_starting $absent || die "apt-get could not install: $(echo $absent)" \
         "Its message stands above. Mend it (often \`apt-get -f install\`), then run \`make setup\` again."
     absent=$(missing $wanted)

@@ -11,6 +11,8 @@ pub(crate) mod proxy;
 pub(crate) mod stage;
 #[cfg(feature = "testcam")]
 pub(crate) mod viewer;
+#[cfg(feature = "testcam")]
+pub(crate) mod vm;
 pub(crate) mod wait;
 
 /// Runs one ignored test of this binary in a process of its own, where nothing else opens files, starts threads or

@@ -1,0 +1,266 @@
+//! Real kernel drivers, in a virtual machine: displays of two kinds and a camera. `tools/test kms` runs these.
+
+mod wall;
+
+use image::{Rgba, RgbaImage};
+use nvr::base::Size;
+use nvr::wall::Color;
+use nvr::wall::display::testcard::BARS;
+use serde_json::Value;
+
+use crate::support::broker::{Broker, Kind};
+use crate::support::stage::{documents, page};
+use crate::support::vm::{Gpu, HOST, Job, PATIENCE, Vm};
+use crate::support::wait::until;
+
+/// Fills the console's picture with one colour, which no console writes over.
+fn paint_console(vm: &Vm, size: Size, byte: &str) {
+    vm.ok("echo 0 > /sys/class/graphics/fbcon/cursor_blink");
+    // In one write: after several the kernel (6.12) leaves the end of the last row to a later flush.
+    let bytes = size.width * size.height * 4;
+    vm.ok(&format!(
+        "tr '\\0' '\\{byte}' </dev/zero | dd of=/dev/fb0 bs={bytes} count=1 iflag=fullblock"
+    ));
+}
+
+/// Corners and centre of a picture.
+fn samples(picture: &RgbaImage) -> [Rgba<u8>; 3] {
+    let (width, height) = picture.dimensions();
+    [(0, 0), (width / 2, height / 2), (width - 1, height - 1)]
+        .map(|(x, y)| *picture.get_pixel(x, y))
+}
+
+#[test]
+#[ignore = "needs a virtual machine: `tools/test kms` runs it"]
+fn a_virtio_gpu_is_one_plane_and_its_screen_can_be_read() {
+    let size = Size::new(1280, 720);
+    let mut vm = Vm::boot("virtio", Gpu::Virtio { size }, &[]);
+    let output = "/sys/class/drm/card0-Virtual-1";
+    assert_eq!(vm.ok(&format!("cat {output}/status")), "connected\n");
+    assert_eq!(vm.ok(&format!("head -1 {output}/modes")), "1280x720\n");
+    // The cursor's plane is there, but programs are not told of it unless they ask for it.
+    assert_eq!(vm.planes().len(), 2);
+    assert_eq!(shown(&vm), ["[fbcon] XR24 1280x720+0+0"]);
+    vm.plug(false);
+    assert_eq!(vm.ok(&format!("cat {output}/status")), "disconnected\n");
+    vm.plug(true);
+    assert_eq!(vm.ok(&format!("cat {output}/status")), "connected\n");
+    paint_console(&vm, size, "160");
+    let picture = until("the screen is grey", PATIENCE, || {
+        let picture = vm.screendump("console");
+        (samples(&picture) == [Rgba([112, 112, 112, 255]); 3]).then_some(picture)
+    });
+    assert_eq!(picture.dimensions(), (1280, 720));
+}
+
+#[test]
+#[ignore = "needs a virtual machine: `tools/test kms` runs it"]
+fn vkms_has_overlays_and_its_picture_can_be_read() {
+    let vm = Vm::boot("vkms", Gpu::Vkms, &[]);
+    assert_eq!(
+        vm.ok("ls /sys/class/drm"),
+        "card0\ncard0-Virtual-1\ncard0-Writeback-1\nversion\n"
+    );
+    // A primary, eight overlays and a cursor.
+    assert_eq!(vm.planes().len(), 10);
+    assert_eq!(shown(&vm), ["[fbcon] XR24 1024x768+0+0"]);
+    paint_console(&vm, Size::new(1024, 768), "160");
+    // The first one to open a card that nobody has is its master.
+    let holder = vm.spawn("sh", &["-c", "exec 9<>/dev/dri/card0 && exec sleep 600"]);
+    until("the card is held", PATIENCE, || {
+        let held = vm.run(&format!("readlink /proc/{}/fd/9", holder.pid()));
+        (held.out == "/dev/dri/card0\n").then_some(())
+    });
+    let picture = vm.writeback(&holder, "console");
+    assert_eq!(picture.dimensions(), (1024, 768));
+    assert_eq!(samples(&picture), [Rgba([112, 112, 112, 255]); 3]);
+    // The connector is given back, and serves again.
+    assert!(vm.state().contains("Writeback-1\n\tcrtc=(null)"));
+    paint_console(&vm, Size::new(1024, 768), "240");
+    let picture = vm.writeback(&holder, "console-again");
+    assert_eq!(samples(&picture), [Rgba([160, 160, 160, 255]); 3]);
+}
+
+#[test]
+#[ignore = "needs a virtual machine: `tools/test kms` runs it"]
+fn a_test_card_is_blended_into_the_one_plane_of_a_virtio_gpu() {
+    let size = Size::new(1280, 720);
+    let mut vm = Vm::boot("virtio-card", Gpu::Virtio { size }, &[]);
+    let card = vm.nvr(&["display", "--show", "0"]);
+    let picture = until("the card is on the screen", PATIENCE, || {
+        assert_eq!(card.code(), None, "{}{}", card.out(), card.err());
+        let picture = vm.screendump("shown");
+        shows_test_card(&picture).then_some(picture)
+    });
+    assert_eq!(picture.dimensions(), (1280, 720));
+    assert_eq!(shown(&vm), ["nvr XR24 1280x720+0+0"]);
+    ends_and_gives_the_console_back(&vm, &card);
+}
+
+#[test]
+#[ignore = "needs a virtual machine: `tools/test kms` runs it"]
+fn a_test_card_is_put_on_the_planes_of_vkms() {
+    let vm = Vm::boot("vkms-card", Gpu::Vkms, &[]);
+    let card = vm.nvr(&["display", "--show", "0"]);
+    until("the card is on the screen", PATIENCE, || {
+        assert_eq!(card.code(), None, "{}{}", card.out(), card.err());
+        card.out().contains("showing on").then_some(())
+    });
+    until("the card is on the screen", PATIENCE, || {
+        shows_test_card(&vm.writeback(&card, "shown")).then_some(())
+    });
+    // The ground, two pictures, and above them what is drawn over all.
+    assert_eq!(
+        shown(&vm),
+        [
+            "nvr XR24 1024x768+0+0",
+            "nvr XR24 396x268+102+422",
+            "nvr XR24 396x268+522+422",
+            "nvr AR24 1024x768+0+0",
+        ]
+    );
+    ends_and_gives_the_console_back(&vm, &card);
+}
+
+/// Whether bars, edges, and the frame above bars and pictures are where `nvr display` puts them.
+fn shows_test_card(picture: &RgbaImage) -> bool {
+    const FRAME: Color = Color::rgb(213, 94, 0);
+    let at = |x: f64, y: f64, color: Color| {
+        let (width, height) = picture.dimensions();
+        let pixel = picture.get_pixel(
+            (f64::from(width - 1) * x) as u32,
+            (f64::from(height - 1) * y) as u32,
+        );
+        // Colours are blue first, as the card has them.
+        let Color([blue, green, red, _]) = color;
+        let wanted = [red, green, blue];
+        std::iter::zip(&pixel.0, wanted).all(|(is, wanted)| is.abs_diff(wanted) <= 1)
+    };
+    let bars = (0..).zip(BARS);
+    bars.into_iter()
+        .all(|(bar, color)| at(0.1 + 0.8 * (f64::from(bar) + 0.5) / 7.0, 0.25, color))
+        && at(0.0, 0.0, Color::WHITE)
+        && at(1.0, 1.0, Color::WHITE)
+        && at(0.403, 0.45, FRAME)
+        && at(0.403, 0.65, FRAME)
+}
+
+/// The planes that are on, as the program, the format and the place of each.
+fn shown(vm: &Vm) -> Vec<String> {
+    let planes = vm.planes().into_iter();
+    planes
+        .filter_map(|plane| plane.shown)
+        .map(|shown| format!("{} {} {}", shown.program, shown.format, shown.place))
+        .collect()
+}
+
+/// Asks a program that shows something to end, and waits for the console in its place.
+fn ends_and_gives_the_console_back(vm: &Vm, program: &Job) {
+    vm.ok(&format!("kill {}", program.pid()));
+    assert_eq!(program.end(PATIENCE), 0, "{}", program.err());
+    until("the console is shown again", PATIENCE, || {
+        let shown = shown(vm);
+        (shown.len() == 1 && shown[0].starts_with("[fbcon] ")).then_some(())
+    });
+}
+
+#[test]
+#[ignore = "needs a virtual machine: `tools/test kms` runs it"]
+fn a_v4l2_camera_is_probed_and_processed() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let reader = broker.observe("nvr/#");
+    // The first of its inputs is a webcam.
+    let mut vm = Vm::boot(
+        "vivid",
+        Gpu::Absent,
+        &["vivid", "vivid.n_devs=1", "vivid.node_types=1"],
+    );
+    let probe = vm.nvr(&[
+        "camera",
+        "probe",
+        "--format",
+        "json",
+        "--duration",
+        "2s",
+        "v4l2:///dev/video0",
+    ]);
+    assert_eq!(probe.end(PATIENCE), 0, "{}", probe.err());
+    let report: Value = serde_json::from_str(&probe.out()).expect("a report");
+    assert_eq!(
+        report["size"],
+        serde_json::json!({"width": 1280, "height": 720}),
+        "{report}"
+    );
+    assert_eq!(
+        (&report["codec"], &report["nominal_fps"]),
+        (&"raw".into(), &25.0.into()),
+        "{report}"
+    );
+
+    let (host, port) = (HOST.to_string(), broker.port().to_string());
+    let processor = vm.nvr(&[
+        "processor",
+        "--instance-id",
+        "guest",
+        "--mqtt-host",
+        &host,
+        "--mqtt-port",
+        &port,
+        "--backend",
+        "scripted",
+        "--max-fps",
+        "5",
+        "--start-limit",
+        "30s",
+        "--stall-limit",
+        "10s",
+        "--http",
+        "0.0.0.0:8080",
+        "--source",
+        "0=v4l2:///dev/video0",
+    ]);
+    let published = |topic: &str| {
+        assert_eq!(processor.code(), None, "{}", processor.err());
+        documents(&reader, topic)
+    };
+    let events = until("ten events", PATIENCE, || {
+        let events = published("nvr/detections/0");
+        (events.len() >= 10).then_some(events)
+    });
+    for event in &events {
+        assert_eq!(event["instance_id"], "guest");
+        assert_eq!(
+            (&event["frame_width"], &event["frame_height"]),
+            (&1280.into(), &720.into())
+        );
+    }
+    // The first figures count from the start; those of the next ten seconds are the driver's rate, and none of its others.
+    let status = until("the camera is live at its rate", PATIENCE, || {
+        published("nvr/sources/0").into_iter().find(|status| {
+            let fps = status["fps_in"].as_f64().unwrap_or_default();
+            status["state"] == "live" && (16.0..28.0).contains(&fps)
+        })
+    });
+    assert_eq!(
+        (&status["width"], &status["height"], &status["clock"]),
+        (&1280.into(), &720.into(), &"arrival".into())
+    );
+    assert_eq!(
+        (&status["codec"], &status["decoder"]),
+        (&"raw".into(), &"none".into())
+    );
+    let metrics = page(&format!("127.0.0.1:{}", vm.forward(8080)), "/metrics");
+    assert!(
+        metrics.contains("nvr_source_live{source_id=\"0\"} 1"),
+        "{metrics}"
+    );
+
+    let other = vm.nvr(&["camera", "probe", "v4l2:///dev/video0"]);
+    assert_eq!(other.end(PATIENCE), 1);
+    assert_eq!(
+        other.err(),
+        "error: /dev/video0 is in use by another program; `fuser -v /dev/video0` names it\n"
+    );
+    vm.ok(&format!("kill {}", processor.pid()));
+    assert_eq!(processor.end(PATIENCE), 0, "{}", processor.err());
+}
