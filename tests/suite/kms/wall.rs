@@ -173,7 +173,12 @@ fn object(tile: &RgbaImage, index: u32, by: u8, hidden: u32) -> Result<Found, St
         .enumerate_pixels()
         .filter(|(_, y, pixel)| cell.contains(y) && is_near(**pixel, color, by));
     let mut count = 0;
-    let (mut columns, mut rows) = (u32::MAX..0, u32::MAX..0);
+    // Around nothing, until there is a pixel.
+    let nothing = Range {
+        start: u32::MAX,
+        end: 0,
+    };
+    let (mut columns, mut rows) = (nothing.clone(), nothing);
     for (x, y, _) in inside {
         count += 1;
         columns = columns.start.min(x)..columns.end.max(x + 1);
