@@ -1,7 +1,8 @@
 //! A child process, and what the kernel says of it.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -106,4 +107,45 @@ pub(crate) fn free_port() -> u16 {
 /// The mean of one figure of several runs.
 pub(crate) fn mean<T>(runs: &[T], figure: impl Fn(&T) -> f64) -> f64 {
     runs.iter().map(figure).sum::<f64>() / runs.len() as f64
+}
+
+/// The program that is measured.
+pub(crate) fn nvr() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_nvr"))
+}
+
+/// A broker, and its port.
+pub(crate) fn broker() -> (Process, u16) {
+    let port = free_port();
+    let broker = Process::start(
+        nvr()
+            .args(["broker", "--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    );
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "the broker did not come up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (broker, port)
+}
+
+/// What a program at `port` counts under `name`, for all its labels together.
+pub(crate) fn figure(port: u16, name: &str) -> f64 {
+    let page = page(port, "/metrics");
+    page.lines()
+        .filter(|line| line.starts_with(name))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+/// The whole answer of a page.
+pub(crate) fn page(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the program's page");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    text
 }

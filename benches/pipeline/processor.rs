@@ -1,106 +1,117 @@
-//! The cameras, decoding alone, and the processor, each in a process of its own.
+//! The processor: decoding alone, the engine alone, and then the processor, which does both.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nvr::base::cache_dir;
+use nvr::base::Size;
 use serde_json::Value;
 
-use crate::process::{Process, Use, free_port, mean};
+use crate::cameras::{Cameras, WARM_UP};
+use crate::engine::{self, Alone};
+use crate::process::{Process, Use, broker, figure, free_port, mean, nvr};
+use crate::table::Table;
 
-/// From start to a steady state.
-const WARM_UP: Duration = Duration::from_secs(6);
+/// How long each part is watched after it has warmed up.
+const WINDOW: Duration = Duration::from_secs(40);
+/// In how many processes one after the other, where two parts are held against each other closely.
+const ROUNDS: u32 = 5;
 
-/// An RTSP server with cameras of 1280×720 at 25 frames a second.
-pub(crate) struct Cameras {
-    _server: Process,
-    port: u16,
-}
-
-impl Cameras {
-    pub(crate) fn start(count: u32) -> Self {
-        let port = free_port();
-        let mut server = Process::start(
-            nvr()
-                .args([
-                    "testcam",
-                    "--n",
-                    &count.to_string(),
-                    "--port",
-                    &port.to_string(),
-                ])
-                .arg(clip())
-                .stdout(Stdio::piped()),
-        );
-        let mut lines = BufReader::new(server.output().expect("its output is piped")).lines();
-        let ready = lines
-            .next()
-            .is_some_and(|line| line.is_ok_and(|line| line.contains("rtsp://")));
-        assert!(ready, "the cameras did not come up");
-        // The rest is read and dropped, lest the server stops at a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            _server: server,
-            port,
-        }
-    }
-
-    fn url(&self, id: u32) -> String {
-        format!("rtsp://127.0.0.1:{}/live{id}.stream", self.port)
-    }
-}
-
-/// Real footage, scaled and sped up to what a common camera sends; made once.
-fn clip() -> PathBuf {
-    let (source, clip) = (
-        cache_dir().join("footage/vtest.avi"),
-        cache_dir().join("footage/bench-720p25.mp4"),
+/// Prints the processor against the sum of its parts.
+pub(crate) fn compare() {
+    let mut table = Table::default();
+    let cameras = Cameras::footage(4, Size::new(1280, 720));
+    let backend = engine::best_backend();
+    println!(
+        "4 cameras, 1280x720, 25 fps, H.264 over RTSP/TCP; backend {backend}, 1 thread; {} s a part\n",
+        WINDOW.as_secs()
     );
-    if !clip.is_file() {
-        let part = clip.with_extension("part");
-        let pipeline = format!(
-            "filesrc location={} ! decodebin ! videoconvert ! videoscale ! videorate rate=2.5 ! \
-             video/x-raw,format=I420,width=1280,height=720,framerate=25/1,pixel-aspect-ratio=1/1 ! \
-             x264enc bitrate=3000 key-int-max=50 bframes=0 speed-preset=veryfast ! h264parse ! mp4mux ! filesink location={}",
-            source.display(),
-            part.display()
-        );
-        let made = Command::new("gst-launch-1.0")
-            .arg("-q")
-            .args(pipeline.split_whitespace())
-            .status();
-        assert!(
-            made.is_ok_and(|status| status.success()),
-            "no clip could be made of {}; run `make setup`",
-            source.display()
-        );
-        fs::rename(&part, &clip).expect("the clip takes its name");
-    }
-    clip
-}
 
-/// Decodes all cameras with GStreamer's own tools and drops the pictures.
-pub(crate) fn decode_only(cameras: &Cameras, window: Duration) -> Use {
-    let pipeline: String = (0..4)
-        .map(|id| {
-            format!(
-                "rtspsrc location={} protocols=tcp latency=50 ! rtph264depay ! h264parse ! avdec_h264 max-threads=1 ! fakesink sync=false ",
-                cameras.url(id)
+    let decode = cameras.decode_only(WINDOW);
+    // In turns: a machine that slows down does so for both, and a process whose memory lies badly, which alone makes an
+    // engine some percent slower, is one of several.
+    let (alone, four): (Vec<_>, Vec<_>) = (0..ROUNDS)
+        .map(|_| {
+            let settings = ["--backend", backend, "--threads", "1"];
+            (
+                engine::alone(backend, 1, WINDOW / ROUNDS),
+                Processor::start(&cameras, 4, &settings).measure(WINDOW / ROUNDS),
             )
         })
-        .collect();
-    let process = Process::start(
-        Command::new("gst-launch-1.0")
-            .arg("-q")
-            .args(pipeline.split_whitespace())
-            .stdout(Stdio::null()),
+        .unzip();
+    let alone = Alone::mean(&alone);
+    let four = Measured::mean(&four);
+    println!(
+        "decoding alone: {:.3} CPU, {:.1} MB",
+        decode.cores, decode.peak_mb
     );
-    std::thread::sleep(WARM_UP);
-    process.watch(window)
+    println!(
+        "engine alone:   {:.2} inferences/s, {:.1} ms CPU each",
+        alone.per_second,
+        alone.cpu_each_s * 1e3
+    );
+
+    let parts = four.inferred_per_second * alone.cpu_each_s + decode.cores;
+    println!(
+        "processor:      {:.2} inferences/s, {:.3} CPU, parts {parts:.3} CPU, latency p50 {:.0} ms\n",
+        four.inferred_per_second, four.cores, four.latency_p50_ms
+    );
+    table.at_most(
+        "CPU of the processor / (engine + decoding)",
+        four.cores / parts,
+        1.08,
+    );
+    table.at_least(
+        "inferred frames/s / engine alone",
+        four.inferred_per_second / alone.per_second,
+        0.97,
+    );
+    table.at_most(
+        "peak memory in MB (decoding alone is above)",
+        four.peak_mb,
+        250.0,
+    );
+
+    let scripted = Processor::start(&cameras, 4, &["--backend", "scripted"]).measure(WINDOW);
+    println!(
+        "scripted:       {:.1} frames/s, {:.3} CPU",
+        scripted.inferred_per_second, scripted.cores
+    );
+    table.at_least(
+        "scripted: inferred frames/s / 100",
+        scripted.inferred_per_second / 100.0,
+        0.98,
+    );
+    table.at_most(
+        "scripted: CPU / decoding alone",
+        scripted.cores / decode.cores,
+        1.5,
+    );
+
+    let single = Processor::start(
+        &cameras,
+        1,
+        &["--backend", backend, "--threads", "1", "--max-fps", "5"],
+    )
+    .measure(WINDOW);
+    table.at_most(
+        "one source: latency p50 - inference p50, ms",
+        single.latency_p50_ms - single.inference_p50_ms,
+        25.0,
+    );
+
+    let idle = Processor::idle(&free_port().to_string()).measure_idle(WINDOW);
+    table.at_most(
+        "idle (nothing reachable): CPU, % of a core",
+        idle.cores * 100.0,
+        1.0,
+    );
+    table.at_most(
+        "idle: wake-ups a second, all threads",
+        idle.wakeups_per_second,
+        50.0,
+    );
+    table.print();
 }
 
 /// A processor with a broker of its own and somebody who listens.
@@ -135,9 +146,7 @@ impl Measured {
 
 impl Processor {
     pub(crate) fn start(cameras: &Cameras, count: u32, settings: &[&str]) -> Self {
-        let sources =
-            (0..count).flat_map(|id| ["--source".to_owned(), format!("{id}={}", cameras.url(id))]);
-        Self::with(sources.collect(), settings)
+        Self::with(cameras.sources(count), settings)
     }
 
     /// One whose only camera is not there.
@@ -150,18 +159,8 @@ impl Processor {
     }
 
     fn with(sources: Vec<String>, settings: &[&str]) -> Self {
-        let (mqtt, http) = (free_port(), free_port());
-        let broker = Process::start(
-            nvr()
-                .args(["broker", "--port", &mqtt.to_string()])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        );
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", mqtt)).is_err() {
-            assert!(Instant::now() < deadline, "the broker did not come up");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let (broker, mqtt) = broker();
+        let http = free_port();
         let listener = Process::start(
             Command::new("mosquitto_sub")
                 .args(["-p", &mqtt.to_string(), "-t", "nvr/detections/#"])
@@ -228,20 +227,6 @@ impl Processor {
     }
 
     fn inferred(&self) -> f64 {
-        let mut stream =
-            TcpStream::connect(("127.0.0.1", self.http)).expect("the processor's page");
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-            .expect("a request");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        text.lines()
-            .filter(|line| line.starts_with("nvr_frames_inferred_total"))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        figure(self.http, "nvr_frames_inferred_total")
     }
-}
-
-fn nvr() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_nvr"))
 }

@@ -1,0 +1,128 @@
+//! The cameras, each set of them in a process of its own, and what it takes to decode them.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nvr::base::{Size, cache_dir};
+
+use crate::process::{Process, Use, free_port, nvr};
+
+/// From start to a steady state.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(6);
+
+/// An RTSP server with cameras of 25 frames a second.
+pub(crate) struct Cameras {
+    _server: Process,
+    port: u16,
+    count: u32,
+}
+
+impl Cameras {
+    /// Real footage of `size`.
+    pub(crate) fn footage(count: u32, size: Size) -> Self {
+        Self::start(count, &[&clip(size).to_string_lossy()])
+    }
+
+    /// The moving pattern, encoded live: each picture says its number.
+    pub(crate) fn pattern(count: u32, size: Size) -> Self {
+        Self::start(count, &["--pattern", "--size", &size.to_string()])
+    }
+
+    fn start(count: u32, shown: &[&str]) -> Self {
+        let port = free_port();
+        let mut server = Process::start(
+            nvr()
+                .args(["testcam", "--n", &count.to_string()])
+                .args(["--port", &port.to_string()])
+                .args(shown)
+                .stdout(Stdio::piped()),
+        );
+        let mut lines = BufReader::new(server.output().expect("its output is piped")).lines();
+        let ready = lines
+            .next()
+            .is_some_and(|line| line.is_ok_and(|line| line.contains("rtsp://")));
+        assert!(ready, "the cameras did not come up");
+        // The rest is read and dropped, lest the server stops at a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            _server: server,
+            port,
+            count,
+        }
+    }
+
+    pub(crate) fn url(&self, id: u32) -> String {
+        format!("rtsp://127.0.0.1:{}/live{id}.stream", self.port)
+    }
+
+    /// Options that name the first `count` of them.
+    pub(crate) fn sources(&self, count: u32) -> Vec<String> {
+        (0..count)
+            .flat_map(|id| ["--source".to_owned(), format!("{id}={}", self.url(id))])
+            .collect()
+    }
+
+    /// GStreamer's elements that decode camera `id`, as the program itself arranges them.
+    pub(crate) fn decoding(&self, id: u32) -> String {
+        format!(
+            "rtspsrc location={} protocols=tcp latency=50 ! rtph264depay ! h264parse ! avdec_h264 max-threads=1",
+            self.url(id)
+        )
+    }
+
+    /// Decodes all cameras with GStreamer's own tools and drops the pictures.
+    pub(crate) fn decode_only(&self, window: Duration) -> Use {
+        let pipeline: String = (0..self.count)
+            .map(|id| format!("{} ! fakesink sync=false ", self.decoding(id)))
+            .collect();
+        launched(&pipeline, window)
+    }
+}
+
+/// What `gst-launch-1.0` takes for a pipeline.
+pub(crate) fn launched(pipeline: &str, window: Duration) -> Use {
+    let process = Process::start(
+        Command::new("gst-launch-1.0")
+            .arg("-q")
+            .args(pipeline.split_whitespace())
+            .stdout(Stdio::null()),
+    );
+    std::thread::sleep(WARM_UP);
+    process.watch(window)
+}
+
+/// Real footage, scaled and sped up to what a common camera sends; made once.
+fn clip(size: Size) -> PathBuf {
+    let (source, clip) = (
+        cache_dir().join("footage/vtest.avi"),
+        cache_dir().join(format!("footage/bench-{}p25.mp4", size.height)),
+    );
+    if !clip.is_file() {
+        let part = clip.with_extension("part");
+        // Of 1280x720, 3 Mbit/s.
+        let kbits = size.width * size.height * 3000 / (1280 * 720);
+        let pipeline = format!(
+            "filesrc location={} ! decodebin ! videoconvert ! videoscale ! videorate rate=2.5 ! \
+             video/x-raw,format=I420,width={},height={},framerate=25/1,pixel-aspect-ratio=1/1 ! \
+             x264enc bitrate={kbits} key-int-max=50 bframes=0 speed-preset=veryfast ! h264parse ! mp4mux ! filesink location={}",
+            source.display(),
+            size.width,
+            size.height,
+            part.display()
+        );
+        let made = Command::new("gst-launch-1.0")
+            .arg("-q")
+            .args(pipeline.split_whitespace())
+            .status();
+        assert!(
+            made.is_ok_and(|status| status.success()),
+            "no clip could be made of {}; run `make setup`",
+            source.display()
+        );
+        fs::rename(&part, &clip).expect("the clip takes its name");
+    }
+    clip
+}
