@@ -22,6 +22,8 @@ use crate::media::{Health, SourceListener, SourceSnapshot};
 const MOST_HELD: usize = 72;
 /// Frames a second are counted over this long: frames come in bursts where a network or a machine is busy.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
+/// What a session begins with comes at once: a rate of less time than this is one of the network's.
+const RATE_LEAST: Duration = Duration::from_secs(1);
 /// Of slow cameras at least so many frames are looked at, of fast ones at most.
 const RATE_FRAMES: std::ops::RangeInclusive<usize> = 4..=256;
 
@@ -243,12 +245,9 @@ impl Camera {
         }
     }
 
-    /// Frames a second, by their usual interval; none while they don't come.
+    /// Frames a second, by their usual interval; none while they don't come, and none of a session that has just begun.
     pub(super) fn fps(&self) -> Option<f64> {
-        lock(&self.facts)
-            .interval()
-            .filter(|interval| !interval.is_zero())
-            .map(|interval| 1.0 / interval.as_secs_f64())
+        lock(&self.facts).fps()
     }
 
     fn note_frame(&self, frame: &Frame, now: Duration) -> FrameTimes {
@@ -353,6 +352,12 @@ impl Facts {
         }
     }
 
+    fn fps(&self) -> Option<f64> {
+        let span = self.recent.back()?.saturating_sub(*self.recent.front()?);
+        let interval = self.interval().filter(|_| span >= RATE_LEAST)?;
+        Some(1.0 / interval.as_secs_f64())
+    }
+
     /// Usual time between two frames.
     fn interval(&self) -> Option<Duration> {
         let (first, last) = (self.recent.front()?, self.recent.back()?);
@@ -386,9 +391,7 @@ mod tests {
     fn bursts_do_not_change_the_rate() {
         // Ten frames at once, every 400 ms: 25 a second.
         let facts = after((0..50).flat_map(|burst| (0..10).map(move |frame| burst * 400 + frame)));
-        let fps = facts
-            .interval()
-            .map(|interval| 1.0 / interval.as_secs_f64());
+        let fps = facts.fps();
         assert!(
             fps.is_some_and(|fps| (23.0..32.0).contains(&fps)),
             "{fps:?}"
@@ -400,6 +403,13 @@ mod tests {
         let facts = after([0, 5_000, 10_000, 15_000, 20_000]);
         assert_eq!(facts.interval(), Some(Duration::from_secs(5)));
         assert_eq!(after([7]).interval(), None);
+    }
+
+    #[test]
+    fn the_burst_at_a_session_s_start_is_no_rate() {
+        assert_eq!(after((0..10).map(|frame| frame * 2)).fps(), None);
+        let settled = after([0, 2, 4, 500, 1_000]);
+        assert_eq!(settled.fps(), Some(4.0));
     }
 
     #[test]

@@ -144,8 +144,11 @@ fn figures(camera: &Camera, live: bool, analysed: bool, settings: &WallSettings)
         .last_event()
         .filter(|_| analysed && settings.display_latency)
         .and_then(|(_, event)| event.latency_ms)
-        // Of the last event: two digits are all that the eye can follow.
-        .map(|latency_ms| format!("{:.0} ms", (latency_ms / 10.0).round() * 10.0));
+        // Of the last event: one or two digits are all that the eye can follow.
+        .map(|latency_ms| match latency_ms {
+            ..10.0 => format!("{latency_ms:.0} ms"),
+            _ => format!("{:.0} ms", (latency_ms / 10.0).round() * 10.0),
+        });
     let words: Vec<String> = fps.into_iter().chain(latency).collect();
     (!words.is_empty()).then(|| words.join("  "))
 }

@@ -67,7 +67,13 @@ async function changes({ changes: wanted }, deadline) {
 async function says({ says: text, in: selector }, deadline) {
   let found;
   do {
-    found = await page.locator(selector).allInnerTexts();
+    try {
+      found = await page.locator(selector).allInnerTexts();
+    } catch (error) {
+      // The page is on its way to another address: the next look finds the new one.
+      if (!String(error).includes('context was destroyed')) throw error;
+      continue;
+    }
     const one = found.find(one => one.includes(text));
     if (one !== undefined) return one;
     await pause(50);

@@ -66,4 +66,23 @@ mod tests {
         assert_eq!(monitor_name(&[0; 12]), None);
         assert_eq!(monitor_name(&[]), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_monitor_sends_is_read_without_a_panic(
+            mut block in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
+            is_whole in proptest::bool::ANY,
+        ) {
+            // Random bytes alone would never get past the header and the sum.
+            if is_whole && block.len() >= BLOCK {
+                block[..8].copy_from_slice(&HEADER);
+                block[127] = 0;
+                let sum = block[..BLOCK].iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+                block[127] = 0_u8.wrapping_sub(sum);
+                proptest::prop_assert!(monitor_name(&block).is_some());
+            } else {
+                let _ = monitor_name(&block);
+            }
+        }
+    }
 }
