@@ -77,7 +77,7 @@ impl Wall {
         let source = camera.settings();
         let figures = camera.align_figures();
         let live = matches!(video, Video::Live);
-        let session = camera.session();
+        let reconnects = self.with_running(|running| running.reconnects(camera.id));
         view::Tile {
             source_id: camera.id,
             name: source.name.clone().unwrap_or_default(),
@@ -98,7 +98,7 @@ impl Wall {
             sync: sync_figures(&figures),
             frames: camera.counters().shown.load(Ordering::Relaxed),
             drops: camera.counters().dropped.load(Ordering::Relaxed),
-            reconnects: session.map_or(0, |session| session.reconnects),
+            reconnects: reconnects.unwrap_or_default(),
         }
     }
 

@@ -52,6 +52,15 @@ pub(super) struct Running {
     counters: BTreeMap<SourceId, Arc<SourceCounters>>,
 }
 
+impl Running {
+    /// How often a camera's session was begun anew. Of the runner itself: a listener hears of changes alone, and one
+    /// attempt that fails like the one before is none.
+    pub(super) fn reconnects(&self, id: SourceId) -> u64 {
+        let runner = self.runners.get(&id);
+        runner.map_or(0, |runner| runner.snapshot().reconnects)
+    }
+}
+
 /// What happens to one camera when the configuration changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
