@@ -38,4 +38,6 @@ mod support;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod tracking;
+#[cfg(feature = "testcam")]
+mod wall;
 mod watch;

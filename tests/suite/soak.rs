@@ -23,14 +23,14 @@ const GROWTH_LIMIT_MB: f64 = 24.0;
 
 /// What a process holds.
 #[derive(Debug)]
-struct Held {
-    resident_mb: f64,
-    threads: usize,
-    files: usize,
+pub(crate) struct Held {
+    pub(crate) resident_mb: f64,
+    pub(crate) threads: usize,
+    pub(crate) files: usize,
 }
 
 impl Held {
-    fn by(process: &Running) -> Self {
+    pub(crate) fn by(process: &Running) -> Self {
         let of = |name: &str| format!("/proc/{}/{name}", process.id());
         let count = |name: &str| fs::read_dir(of(name)).expect("it runs").count();
         let status = fs::read_to_string(of("status")).expect("it runs");

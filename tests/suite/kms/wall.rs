@@ -1,19 +1,19 @@
 //! The wall on monitors of two kinds: cameras, broker and processor on this machine, `nvr wall` in the guest.
 
-use std::ops::Range;
 use std::time::Instant;
 
-use image::{Rgba, RgbaImage, imageops};
-use nvr::base::{Pattern, Size};
+use image::RgbaImage;
+use nvr::base::Size;
 use nvr::config::TestPattern;
 use nvr::media::testcam::{CameraOptions, Feed, TestcamOptions};
-use nvr::wall::Color;
-use nvr::wall::paint::class_color;
 use serde_json::Value;
 
 use super::{ends_and_gives_the_console_back, shown};
 use crate::support::broker::Kind;
 use crate::support::stage::Stage;
+use crate::support::tiles::{
+    FAULT, WARNING, has_boxes, has_exact_colours, has_warning, is_dimmed, says, tile,
+};
 use crate::support::vm::{Gpu, HOST, Job, PATIENCE, Vm};
 use crate::support::wait::until;
 
@@ -33,12 +33,6 @@ const SILENT: u32 = 1;
 const EXACT: u32 = 2;
 /// Of the camera that is not there.
 const MISSING: u32 = 3;
-/// Ground of a warning, and the letters of one.
-const WARNING: Color = Color::rgb(230, 159, 0);
-/// Letters of a fault.
-const FAULT: Color = Color::rgb(255, 140, 60);
-/// What is left of the kernel's colours after blending layers.
-const ROUNDING: u8 = 2;
 
 /// Cameras, broker and a processor on this machine.
 fn site() -> Stage {
@@ -110,191 +104,14 @@ fn shows_everything(picture: &RgbaImage) -> Result<(), String> {
     if picture.dimensions() != (SCREEN.width, SCREEN.height) {
         return Err(format!("a screen of {:?}", picture.dimensions()));
     }
-    has_boxes(&tile(picture, ANALYSED))?;
-    has_exact_colours(&tile(picture, EXACT))?;
-    if has_boxes(&tile(picture, EXACT)).is_ok() {
+    let tile = |index| tile(picture, TILE, index);
+    has_boxes(&tile(ANALYSED), &PATTERN)?;
+    has_exact_colours(&tile(EXACT), &PATTERN)?;
+    if has_boxes(&tile(EXACT), &PATTERN).is_ok() {
         return Err("lines round what no processor looks at".to_owned());
     }
-    has_warning(&tile(picture, EXACT))?;
-    says(&tile(picture, MISSING), FAULT, "NO CAMERA")
-}
-
-/// One of the four tiles.
-fn tile(picture: &RgbaImage, index: u32) -> RgbaImage {
-    let Size { width, height } = TILE;
-    imageops::crop_imm(
-        picture,
-        index % 2 * width,
-        index / 2 * height,
-        width,
-        height,
-    )
-    .to_image()
-}
-
-fn is_near(pixel: Rgba<u8>, color: Color, by: u8) -> bool {
-    // Colours are blue first, as the card has them.
-    let Color([blue, green, red, _]) = color;
-    std::iter::zip(pixel.0, [red, green, blue]).all(|(is, wanted)| is.abs_diff(wanted) <= by)
-}
-
-/// An object of the pattern as it is in a picture.
-struct Found {
-    class_name: &'static str,
-    /// Columns and rows of its pixels.
-    columns: Range<u32>,
-    rows: Range<u32>,
-}
-
-/// Rows in which object `index` stays, alone.
-fn rows_of(pattern: &Pattern, index: u32) -> Range<u32> {
-    let band = pattern.band_height();
-    let cell = (TILE.height - band) / PATTERN.objects;
-    band + index * cell..band + (index + 1) * cell
-}
-
-/// Finds object `index` by its colour, `by` at most from what BT.601 makes of it; its size may be smaller by `hidden`
-/// pixels at each edge, and all within has to be of that colour.
-fn object(tile: &RgbaImage, index: u32, by: u8, hidden: u32) -> Result<Found, String> {
-    let pattern = Pattern::new(TILE, PATTERN.objects).map_err(|err| err.to_string())?;
-    // Size and colour are the same in all frames.
-    let object = pattern.objects(0)[index as usize];
-    let [y, u, v] = object.yuv.map(f64::from);
-    let (y, u, v) = (1.164_38 * (y - 16.0), u - 128.0, v - 128.0);
-    let (red, green, blue) = (
-        y + 1.596_03 * v,
-        y - 0.391_76 * u - 0.812_97 * v,
-        y + 2.017_23 * u,
-    );
-    let [red, green, blue] = [red, green, blue].map(|value| value.round() as u8);
-    let color = Color::rgb(red, green, blue);
-    let cell = rows_of(&pattern, index);
-    let inside = tile
-        .enumerate_pixels()
-        .filter(|(_, y, pixel)| cell.contains(y) && is_near(**pixel, color, by));
-    let mut count = 0;
-    // Around nothing, until there is a pixel.
-    let nothing = Range {
-        start: u32::MAX,
-        end: 0,
-    };
-    let (mut columns, mut rows) = (nothing.clone(), nothing);
-    for (x, y, _) in inside {
-        count += 1;
-        columns = columns.start.min(x)..columns.end.max(x + 1);
-        rows = rows.start.min(y)..rows.end.max(y + 1);
-    }
-    let wanted = (object.bbox.width as u32, object.bbox.height as u32);
-    let fits = |is: &Range<u32>, wanted: u32| {
-        (wanted - 2 * hidden..=wanted).contains(&is.end.saturating_sub(is.start))
-    };
-    if !(fits(&columns, wanted.0) && fits(&rows, wanted.1)) || count != columns.len() * rows.len() {
-        return Err(format!(
-            "{count} pixels of the {}'s colour in columns {columns:?} and rows {rows:?}, not all of {wanted:?}",
-            object.class_name
-        ));
-    }
-    Ok(Found {
-        class_name: object.class_name,
-        columns,
-        rows,
-    })
-}
-
-/// Whether lines of the classes' colours run round the objects where they are in this very picture.
-fn has_boxes(tile: &RgbaImage) -> Result<(), String> {
-    for index in 0..PATTERN.objects {
-        // The encoder is exact to one step; the lines cover the outermost pixels, of which it smears the colours.
-        let found = object(tile, index, 3, 3)?;
-        let color = class_color(found.class_name);
-        let lined = |along: &Range<u32>, beside: [u32; 2], pixel: fn(u32, u32) -> (u32, u32)| {
-            let on_line = along.clone().filter(|along| {
-                (beside[0]..beside[1]).any(|across| {
-                    let (x, y) = pixel(*along, across);
-                    tile.get_pixel_checked(x, y)
-                        .is_some_and(|pixel| is_near(*pixel, color, ROUNDING))
-                })
-            });
-            on_line.count() == along.len()
-        };
-        let before = |edge: u32| [edge.saturating_sub(4), edge];
-        let behind = |edge: u32| [edge, edge + 4];
-        let Found { columns, rows, .. } = &found;
-        let sides = [
-            lined(columns, before(rows.start), |x, y| (x, y)),
-            lined(columns, behind(rows.end), |x, y| (x, y)),
-            lined(rows, before(columns.start), |y, x| (x, y)),
-            lined(rows, behind(columns.end), |y, x| (x, y)),
-        ];
-        if sides != [true; 4] {
-            return Err(format!(
-                "the {} in columns {columns:?} and rows {rows:?} has lines above, below, left and right of it: {sides:?}",
-                found.class_name
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the first object of the pattern stands on its ground in exact colours and size, and nothing else in its cell.
-fn has_exact_colours(tile: &RgbaImage) -> Result<(), String> {
-    const GROUND: Color = Color::rgb(37, 37, 37);
-    let Found { columns, rows, .. } = object(tile, 0, 1, 0)?;
-    let pattern = Pattern::new(TILE, PATTERN.objects).map_err(|err| err.to_string())?;
-    let cell = rows_of(&pattern, 0);
-    let other = tile
-        .enumerate_pixels()
-        .filter(|(x, y, _)| cell.contains(y) && !(columns.contains(x) && rows.contains(y)))
-        .filter(|(_, _, pixel)| !is_near(**pixel, GROUND, 1))
-        .count();
-    if other > 0 {
-        return Err(format!(
-            "{other} pixels of the exact tile's ground are of another colour"
-        ));
-    }
-    Ok(())
-}
-
-/// Whether a warning stands in the upper left corner: its ground, and dark letters on it.
-fn has_warning(tile: &RgbaImage) -> Result<(), String> {
-    let corner = imageops::crop_imm(tile, 0, 0, TILE.width / 2, 20).to_image();
-    let ground = pixels(&corner, WARNING, ROUNDING);
-    let letters = pixels(&corner, Color::BLACK, 40);
-    if ground < 500 || letters < 150 {
-        return Err(format!(
-            "NO PROCESSOR has {ground} pixels of ground and {letters} of letters"
-        ));
-    }
-    Ok(())
-}
-
-/// Whether letters of this ink stand in the middle of a tile.
-fn says(tile: &RgbaImage, ink: Color, words: &str) -> Result<(), String> {
-    let Size { width, height } = TILE;
-    let middle = imageops::crop_imm(tile, width / 4, height / 4, width / 2, height / 2).to_image();
-    let inked = pixels(&middle, ink, ROUNDING);
-    // Of letters 20 rows high, that much is inside their lines; nothing else has their colour.
-    if inked < 60 {
-        return Err(format!("{words} has {inked} pixels of its ink"));
-    }
-    Ok(())
-}
-
-/// Whether the ground of the pattern is darker than it is in a live picture.
-fn is_dimmed(tile: &RgbaImage) -> Result<(), String> {
-    // 37 of a live picture, by 105 of 255.
-    let ground = pixels(tile, Color::rgb(15, 15, 15), 3);
-    if ground < 20_000 {
-        return Err(format!(
-            "{ground} pixels of the stale tile's ground are dimmed"
-        ));
-    }
-    Ok(())
-}
-
-fn pixels(picture: &RgbaImage, color: Color, by: u8) -> usize {
-    let all = picture.pixels();
-    all.filter(|pixel| is_near(**pixel, color, by)).count()
+    has_warning(&tile(EXACT))?;
+    says(&tile(MISSING), FAULT, "NO CAMERA")
 }
 
 /// What the wall says of itself at its control socket.
@@ -378,7 +195,7 @@ fn tiles_are_on_the_planes_of_vkms_and_boxes_above_them() {
         &wall,
         || vm.writeback(&wall, "stale"),
         |picture| {
-            let tile = tile(picture, SILENT);
+            let tile = tile(picture, TILE, SILENT);
             says(&tile, WARNING, "STALE")?;
             is_dimmed(&tile)
         },

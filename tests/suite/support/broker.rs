@@ -184,12 +184,23 @@ impl Broker {
         Running::start(command)
     }
 
+    /// A `mosquitto_pub` that publishes each line that is typed in, at once and without a wait for an answer.
+    pub(crate) fn stream(&self, topic: &str) -> Running {
+        let mut command = Command::new("mosquitto_pub");
+        command
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-q", "0", "-t", topic, "-l"]);
+        Running::interactive(command)
+    }
+
     /// Publishes a payload by `mosquitto_pub`.
     pub(crate) fn publish(&self, topic: &str, payload: &[u8], retain: bool) {
         let mut command = Command::new("mosquitto_pub");
         command
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(["-q", "1", "-t", topic, "-s"]);
+            .args(["-q", "1", "-t", topic])
+            // It takes nothing for a payload only where it is told so.
+            .arg(if payload.is_empty() { "-n" } else { "-s" });
         if retain {
             command.arg("-r");
         }

@@ -10,10 +10,16 @@ pub(crate) mod proxy;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;
 #[cfg(feature = "testcam")]
+pub(crate) mod tiles;
+#[cfg(feature = "testcam")]
 pub(crate) mod viewer;
 #[cfg(feature = "testcam")]
 pub(crate) mod vm;
 pub(crate) mod wait;
+#[cfg(feature = "testcam")]
+pub(crate) mod wall;
+#[cfg(feature = "testcam")]
+pub(crate) mod words;
 
 /// Runs one ignored test of this binary in a process of its own, where nothing else opens files, starts threads or
 /// registers elements.

@@ -1,0 +1,145 @@
+//! Reads what a wall has written, letter by letter: the expected words are written with the wall's own letters, and the
+//! picture has to have ink exactly where they have.
+//!
+//! The ground below letters shows through a little, so that of each letter only its full ink is compared.
+
+use std::collections::BTreeSet;
+
+use image::{Rgba, RgbaImage};
+use nvr::base::Size;
+use nvr::wall::paint::{Painter, Type};
+use nvr::wall::{Canvas, Color, Rect};
+
+use super::tiles::{is_near, middle, part};
+
+/// Sizes of letters that tests' tiles may have.
+const SIZES_PX: std::ops::RangeInclusive<u32> = 9..=40;
+
+/// Whether `words` in this ink stand somewhere in `picture`, and nothing else in the same ink.
+pub(crate) fn reads(picture: &RgbaImage, ink: Color, words: &str) -> Result<(), String> {
+    reads_one_of(picture, ink, &[words.to_owned()]).map(drop)
+}
+
+/// As [`reads`], for words of which there may be several; gives those that stand there.
+pub(crate) fn reads_one_of(
+    picture: &RgbaImage,
+    ink: Color,
+    words: &[String],
+) -> Result<String, String> {
+    let inked = inked(picture, ink);
+    let found = words.iter().find(|words| {
+        SIZES_PX
+            .clone()
+            .any(|size_px| written(words, size_px, ink) == inked)
+    });
+    found.cloned().ok_or_else(|| {
+        format!(
+            "{} pixels of ink are none of {} such as {:?}",
+            inked.len(),
+            words.len(),
+            words.first()
+        )
+    })
+}
+
+/// Whether nothing is written in this ink.
+pub(crate) fn reads_nothing(picture: &RgbaImage, ink: Color) -> Result<(), String> {
+    let inked = inked(picture, ink).len();
+    if inked > 0 {
+        return Err(format!(
+            "{inked} pixels of ink where nothing should be written"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a tile's upper left corner is a plate of this colour with `words` on it, pixel for pixel.
+pub(crate) fn has_plate(tile: &RgbaImage, ground: Color, words: &str) -> Result<(), String> {
+    let found = SIZES_PX.clone().any(|size_px| {
+        let plate = plate(words, size_px, ground);
+        plate.width() <= tile.width()
+            && part(tile, &Rect::new(0, 0, plate.width(), plate.height())) == plate
+    });
+    let corner = part(tile, &Rect::new(0, 0, 8, 8));
+    found.then_some(()).ok_or_else(|| {
+        format!(
+            "no plate {words}; the corner is {:?}",
+            corner.get_pixel(4, 4)
+        )
+    })
+}
+
+/// Whether below its headline a tile explains itself: the first sentence of `message` in at most three lines, and since when.
+pub(crate) fn explains(tile: &RgbaImage, message: &str, since: &str) -> Result<(), String> {
+    let sentence = message.split(';').next().unwrap_or_default().trim();
+    let inked = inked(&middle(tile), Color::WHITE);
+    let found = SIZES_PX.clone().any(|size_px| {
+        let mut letters = Type::default();
+        let room = tile.width().saturating_sub(2 * size_px);
+        let mut lines = letters.wrapped(sentence, size_px, room, 3);
+        lines.push(format!("since {since}"));
+        let screen = Size::new(tile.width(), tile.height());
+        let ink = on_black(screen, |painter| {
+            for (line, y) in lines
+                .iter()
+                .zip((0..).step_by(Type::line_px(size_px) as usize))
+            {
+                let width = painter.letters().width(line, size_px);
+                let x = (screen.width / 2) as i32 - (width / 2) as i32;
+                painter.text(x, y, line, size_px, Color::WHITE);
+            }
+        });
+        self::inked(&ink, Color::WHITE) == inked
+    });
+    found
+        .then_some(())
+        .ok_or_else(|| format!("no {sentence:?} since {since} below the headline"))
+}
+
+/// A screen of `size` as `paint` leaves it.
+pub(crate) fn on_black(size: Size, paint: impl FnOnce(&mut Painter<'_>)) -> RgbaImage {
+    let mut canvas = Canvas::new(size, Color::BLACK);
+    let mut letters = Type::default();
+    let all = canvas.bounds();
+    paint(&mut Painter::new(&mut canvas, &mut letters, all));
+    RgbaImage::from_fn(size.width, size.height, |x, y| {
+        let Color([blue, green, red, alpha]) =
+            canvas.pixel(x as i32, y as i32).expect("it is inside");
+        Rgba([red, green, blue, alpha])
+    })
+}
+
+fn written(words: &str, size_px: u32, ink: Color) -> BTreeSet<(u32, u32)> {
+    let width = Type::default().width(words, size_px).max(1);
+    // Letters may reach beyond their line.
+    let size = Size::new(width + 8, 2 * Type::line_px(size_px));
+    let picture = on_black(size, |painter| {
+        painter.text(4, (size_px / 2) as i32, words, size_px, ink);
+    });
+    inked(&picture, ink)
+}
+
+fn plate(words: &str, size_px: u32, ground: Color) -> RgbaImage {
+    let size = Size::new(1024, 64);
+    let mut rect = Rect::default();
+    let screen = on_black(size, |painter| {
+        rect = painter.plate_rect(0, 0, words, size_px);
+        painter.plate(0, 0, words, size_px, ground, ground.ink());
+    });
+    part(&screen, &rect)
+}
+
+/// Where there is full ink, from the first such column and row on.
+fn inked(picture: &RgbaImage, ink: Color) -> BTreeSet<(u32, u32)> {
+    let found: Vec<(u32, u32)> = picture
+        .enumerate_pixels()
+        .filter(|(_, _, pixel)| is_near(**pixel, ink, 1))
+        .map(|(x, y, _)| (x, y))
+        .collect();
+    let left = found.iter().map(|(x, _)| *x).min().unwrap_or_default();
+    let top = found.iter().map(|(_, y)| *y).min().unwrap_or_default();
+    found
+        .into_iter()
+        .map(|(x, y)| (x - left, y - top))
+        .collect()
+}

@@ -1,0 +1,31 @@
+//! The wall when things go wrong: each state is provoked with real parts, and read from the picture and from the page.
+
+mod analysis;
+mod events;
+mod load;
+mod odd;
+mod seen;
+mod settings;
+mod states;
+
+use nvr::media::testcam::{Testcam, TestcamOptions};
+
+use crate::support::stage::pattern_cameras;
+
+/// Pattern cameras at a port of one's choice.
+fn cameras_at(port: u16, count: usize) -> Testcam {
+    start(&TestcamOptions {
+        port,
+        ..pattern_cameras(count)
+    })
+}
+
+fn start(options: &TestcamOptions) -> Testcam {
+    Testcam::start(options).expect("the port is free")
+}
+
+/// Options that show these cameras, by their ids.
+fn sources<'a>(sources: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    let options = sources.into_iter();
+    options.flat_map(|source| ["--source", source]).collect()
+}

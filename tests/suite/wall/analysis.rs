@@ -1,0 +1,206 @@
+//! What a tile says of its camera's analysis: each state, the pairs with states of the video, and their ends.
+
+use std::time::Duration;
+
+use nvr::base::{SessionId, SourceId};
+use nvr::event::{Presence, PresenceState, SourceFigures, SourceState, SourceStatus};
+
+use super::{cameras_at, sources};
+use crate::support::broker::{Broker, Kind};
+use crate::support::stage::{PATTERN, Stage, arguments, processor};
+use crate::support::tiles::{
+    PAUSE, WARNING, has_boxes, has_no_boxes, is_bright, is_dimmed, middle,
+};
+use crate::support::wait::until;
+use crate::support::wall::Wall;
+use crate::support::words::{has_plate, reads_nothing, reads_one_of};
+
+/// Within so long the death of a processor is known, by its will.
+const KNOWN_DEAD: Duration = Duration::from_secs(10);
+
+fn wall_of(stage: &Stage) -> Wall {
+    let shown = [format!("0={}", stage.cameras.url(0))];
+    let wall = Wall::start(stage.broker.port(), &sources(&shown));
+    wall.until_says(0, "");
+    wall.until_shown(0, |tile| has_boxes(tile, &PATTERN));
+    wall
+}
+
+/// Whether the picture is live, without boxes, and a plate says so much.
+fn shows_only_video(wall: &Wall, words: &str) {
+    wall.until_shown(0, |tile| {
+        has_plate(tile, WARNING, words)?;
+        is_bright(tile)?;
+        has_no_boxes(tile, &PATTERN)
+    });
+    let told = wall.camera(0);
+    assert_eq!(
+        (&told["text"], &told["video"]["state"]),
+        (&words.into(), &"live".into()),
+        "{told:#}"
+    );
+}
+
+#[test]
+fn a_processor_that_dies_is_missed_within_ten_seconds_and_welcome_again() {
+    let mut stage = Stage::start(1, &[]);
+    let wall = wall_of(&stage);
+    let instance = format!("box-{}", stage.broker.port());
+    assert_eq!(wall.camera(0)["analysis"]["instance_id"], *instance);
+
+    stage.processor.kill();
+    until("its death is known", KNOWN_DEAD, || {
+        (wall.camera(0)["text"] == "NO PROCESSOR").then_some(())
+    });
+    shows_only_video(&wall, "NO PROCESSOR");
+
+    stage.processor = processor(arguments(&stage.broker, &stage.cameras));
+    wall.until_says(0, "");
+    wall.until_shown(0, |tile| has_boxes(tile, &PATTERN));
+
+    // Its connection stays up and nobody is behind it: the broker waits for one and a half times its keep-alive.
+    stage.processor.signal("STOP");
+    wall.until_says(0, "NO PROCESSOR");
+    shows_only_video(&wall, "NO PROCESSOR");
+    stage.processor.signal("CONT");
+    wall.until_says(0, "");
+    wall.until_shown(0, |tile| has_boxes(tile, &PATTERN));
+
+    // One that ends as it should says so itself.
+    stage.processor.signal("TERM");
+    wall.until_says(0, "NO PROCESSOR");
+}
+
+#[test]
+fn a_broker_that_dies_takes_the_boxes_and_brings_them_back() {
+    let mut stage = Stage::start(1, &[]);
+    let wall = wall_of(&stage);
+    for _ in 0..2 {
+        stage.broker.kill();
+        wall.until_says(0, "NO BROKER");
+        shows_only_video(&wall, "NO BROKER");
+        let broker = &wall.state()["broker"];
+        assert_eq!(broker["connected"], false, "{broker:#}");
+        let reason = broker["reason"].as_str().unwrap_or_default();
+        let port = stage.broker.port().to_string();
+        assert!(reason.contains(&port), "{broker:#}");
+
+        stage.broker.up();
+        wall.until_says(0, "");
+        wall.until_shown(0, |tile| {
+            reads_nothing(tile, WARNING)?;
+            has_boxes(tile, &PATTERN)
+        });
+    }
+    assert_eq!(wall.state()["broker"]["reconnects"], 2);
+}
+
+/// A processor of which there are only its documents.
+struct Said<'a> {
+    broker: &'a Broker,
+    session: &'a str,
+}
+
+impl Said<'_> {
+    fn presence(&self, state: PresenceState) {
+        let presence = Presence::now(state, &SessionId(self.session.to_owned()));
+        self.broker
+            .publish("nvr/processors/stand-in", &presence.to_json(), true);
+    }
+
+    fn status(&self, state: SourceState) {
+        let status = SourceStatus {
+            source_id: SourceId(0),
+            instance_id: "stand-in".into(),
+            session: SessionId(self.session.to_owned()),
+            state,
+            since: jiff::Timestamp::now(),
+            reason: None,
+            uri: "rtsp://127.0.0.1/live0.stream".to_owned(),
+            figures: SourceFigures::default(),
+        };
+        self.broker
+            .publish("nvr/sources/0", &status.to_json(), true);
+    }
+}
+
+#[test]
+fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let cameras = cameras_at(0, 1);
+    let shown = [format!("0={}", cameras.url(0))];
+    let said = |session| Said {
+        broker: &broker,
+        session,
+    };
+    said("first").presence(PresenceState::Online);
+    said("first").status(SourceState::Paused);
+    // Both are retained: the wall comes later.
+    let wall = Wall::start(broker.port(), &sources(&shown));
+    wall.until_says(0, "PAUSED");
+    assert_eq!(wall.camera(0)["analysis"]["state"], "paused");
+    assert_eq!(wall.camera(0)["analysis"]["instance_id"], "stand-in");
+    wall.until_shown(0, |tile| {
+        has_plate(tile, PAUSE, "PAUSED")?;
+        is_bright(tile)
+    });
+    // That the processor has lost the camera is its own matter.
+    for state in [
+        SourceState::Live,
+        SourceState::Failed,
+        SourceState::Stalled,
+        SourceState::Connecting,
+    ] {
+        said("first").status(SourceState::Paused);
+        wall.until_says(0, "PAUSED");
+        said("first").status(state);
+        wall.until_says(0, "");
+    }
+    wall.until_shown(0, |tile| {
+        is_bright(tile)?;
+        reads_nothing(tile, PAUSE)?;
+        reads_nothing(tile, WARNING)
+    });
+
+    // Pairs: either half comes and goes by itself.
+    said("first").status(SourceState::Paused);
+    wall.until_says(0, "PAUSED");
+    cameras.silence(0, true);
+    let ages: Vec<String> = (1..30).map(|age| format!("STALE {age} s")).collect();
+    let is_stale = |tile: &image::RgbaImage| {
+        is_dimmed(tile)?;
+        reads_one_of(&middle(tile), WARNING, &ages).map(drop)
+    };
+    wall.until_shown(0, |tile| {
+        is_stale(tile)?;
+        has_plate(tile, PAUSE, "PAUSED")
+    });
+    let text = wall.camera(0)["text"].clone();
+    let text = text.as_str().unwrap_or_default();
+    assert!(
+        text.starts_with("STALE ") && text.ends_with(" s · PAUSED"),
+        "{text}"
+    );
+    for gone in [PresenceState::Offline, PresenceState::Stopped] {
+        said("first").presence(gone);
+        wall.until_shown(0, |tile| {
+            is_stale(tile)?;
+            has_plate(tile, WARNING, "NO PROCESSOR")
+        });
+        said("first").presence(PresenceState::Online);
+        wall.until_shown(0, |tile| {
+            is_stale(tile)?;
+            has_plate(tile, PAUSE, "PAUSED")
+        });
+    }
+    // A new run of the processor: what its last one said is void.
+    said("second").presence(PresenceState::Online);
+    wall.until_shown(0, |tile| {
+        is_stale(tile)?;
+        has_plate(tile, WARNING, "NO PROCESSOR")
+    });
+    said("second").status(SourceState::Live);
+    cameras.silence(0, false);
+    wall.until_says(0, "");
+    wall.until_shown(0, is_bright);
+}
