@@ -4,6 +4,8 @@
     reason = "the figures are what the long runs are for"
 )]
 
+mod wall;
+
 use std::fs;
 use std::time::Duration;
 
@@ -55,6 +57,15 @@ fn as_its_unit_does(words: Vec<String>) -> Running {
     Running::start(command)
 }
 
+/// Pattern cameras where others were before.
+fn pattern_cameras_at(port: u16, count: usize) -> Testcam {
+    let again = TestcamOptions {
+        port,
+        ..pattern_cameras(count)
+    };
+    Testcam::start(&again).expect("the port is free again")
+}
+
 fn comes_back_from(faults: usize) {
     let mut broker = Broker::start(Kind::Mosquitto);
     let mut cameras = Testcam::start(&pattern_cameras(CAMERAS)).expect("cameras start");
@@ -81,11 +92,7 @@ fn comes_back_from(faults: usize) {
             0 => cameras.drop_clients(),
             1 => {
                 cameras.stop();
-                let again = TestcamOptions {
-                    port,
-                    ..pattern_cameras(CAMERAS)
-                };
-                cameras = Testcam::start(&again).expect("the port is free again");
+                cameras = pattern_cameras_at(port, CAMERAS);
             }
             2 => {
                 broker.kill();
