@@ -181,17 +181,15 @@ impl Wall {
 }
 
 fn sync_figures(figures: &AlignFigures) -> view::SyncFigures {
-    let events = figures.matched + figures.estimated + figures.unmatched;
-    let matched = events > 0 && figures.matched > 0;
     view::SyncFigures {
         mode: match figures.mode {
             Basis::Matched | Basis::Estimated => Sync::Aligned,
             Basis::Latest => Sync::Latest,
             Basis::Nothing => Sync::Auto,
         },
-        matched_share: (events > 0).then(|| figures.matched as f32 / events as f32),
-        skew_p50_ms: matched.then_some(figures.skew_p50_ms as f32),
-        skew_p95_ms: matched.then_some(figures.skew_p95_ms as f32),
+        matched_share: figures.matched_share.map(|share| share as f32),
+        skew_p50_ms: figures.skew_p50_ms.map(|skew| skew as f32),
+        skew_p95_ms: figures.skew_p95_ms.map(|skew| skew as f32),
         delay_ms: figures.delay_ms as f32,
     }
 }

@@ -154,9 +154,11 @@ pub struct Analysis {
 pub struct SyncFigures {
     /// `aligned` or `latest`, as it is at present; `auto` while that is not known.
     pub mode: Sync,
-    /// Frames with boxes of that very frame, of all that have boxes, 0–1.
+    /// Of recent events, the share that is drawn on the very frame that they were found in, as NTP time tells it, 0–1.
+    /// With [`Sync::Latest`] of recent frames with boxes, the share whose own they are.
     pub matched_share: Option<f32>,
-    /// Distance in time between a frame and its boxes, the median, in milliseconds.
+    /// Distance in time between boxes and the frame that they are drawn on, the median, in milliseconds; none where only
+    /// clocks of arrival put them together.
     pub skew_p50_ms: Option<f32>,
     /// The same, 95th percentile.
     pub skew_p95_ms: Option<f32>,

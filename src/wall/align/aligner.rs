@@ -7,7 +7,7 @@ use super::clocks::{LeastDistance, Ns, Reading, duration, ms, ns};
 use super::delay::{Delay, LONGEST};
 use super::drawing::{Moment, still};
 use super::events::{Events, Put, Seen, most_confident_first};
-use super::figures::{AlignFigures, Recent, shown_ms};
+use super::figures::{AlignFigures, Recent, ms_of};
 use super::frames::{Frames, KeyKind, ntp_of};
 use super::habits::Habits;
 use super::path;
@@ -58,6 +58,11 @@ pub struct Aligner {
     /// The median of `skews`: an event's picture is one of ours, so what all keys are off by is no distance in time. Two
     /// sessions' NTP times may differ by a little, and clocks of arrival do by the difference of their ways.
     skew: Ns,
+    /// Of frames that the newest boxes are drawn on: how far they are from those boxes' own frame when they come.
+    strays: Recent<MEASURED>,
+    /// Of the same frames, or of events where those are matched to frames: 1 for boxes on their very frame by NTP time.
+    on_their_own: Recent<MEASURED>,
+    is_latest: bool,
     lags: Recent<MEASURED>,
     distances: Recent<MEASURED>,
     wanted: Duration,
@@ -82,6 +87,9 @@ impl Aligner {
             skews: Recent::default(),
             skew_kind: KeyKind::Ntp,
             skew: 0,
+            strays: Recent::default(),
+            on_their_own: Recent::default(),
+            is_latest: false,
             lags: Recent::default(),
             distances: Recent::default(),
             wanted: Duration::ZERO,
@@ -107,6 +115,7 @@ impl Aligner {
         self.frames.push(frame);
         self.judge_ntp();
         self.settle();
+        self.measure_stray(frame);
         let target = self.target(ns(frame.arrival));
         let slack = duration(self.frames.interval());
         self.delay.glide(frame.arrival, target, slack);
@@ -187,13 +196,21 @@ impl Aligner {
     /// How well it goes.
     pub fn figures(&self) -> AlignFigures {
         let is_fed = self.last_received.is_some();
+        let kind = self.key_kind(None);
+        // By clocks of arrival the skew is what they were set by, and tells nothing.
+        let skew = |share| match kind {
+            Some(KeyKind::Ntp) => self.skews.quantile_of_size(share),
+            Some(KeyKind::Arrival) => None,
+            None => self.strays.quantile_of_size(share),
+        };
         AlignFigures {
-            skew_p50_ms: shown_ms(self.skews.quantile_of_size(0.5)),
-            skew_p95_ms: shown_ms(self.skews.quantile_of_size(0.95)),
-            lag_p50_ms: shown_ms(self.lags.quantile(0.5)),
-            lag_p95_ms: shown_ms(self.lags.quantile(0.95)),
+            matched_share: self.on_their_own.mean(),
+            skew_p50_ms: skew(0.5).map(ms_of),
+            skew_p95_ms: skew(0.95).map(ms_of),
+            lag_p50_ms: self.lags.quantile(0.5).map_or(0.0, ms_of),
+            lag_p95_ms: self.lags.quantile(0.95).map_or(0.0, ms_of),
             delay_ms: self.delay().as_secs_f64() * 1e3,
-            mode: match self.key_kind(None) {
+            mode: match kind {
                 _ if !is_fed => Basis::Nothing,
                 Some(KeyKind::Ntp) => Basis::Matched,
                 Some(KeyKind::Arrival) => Basis::Estimated,
@@ -276,6 +293,37 @@ impl Aligner {
         Some(if fits { KeyKind::Ntp } else { KeyKind::Arrival })
     }
 
+    /// Where the newest boxes are drawn: how far this frame, which comes to be shown now, is from theirs.
+    fn measure_stray(&mut self, frame: &FrameTimes) {
+        let is_latest = self.key_kind(None).is_none();
+        if is_latest != self.is_latest {
+            self.is_latest = is_latest;
+            self.strays.clear();
+            self.on_their_own.clear();
+        }
+        if !is_latest {
+            return;
+        }
+        let arrival = ns(frame.arrival);
+        let ttl = ns(self.settings.ttl);
+        let latest = self.latest.as_ref();
+        let Some(seen) = latest.filter(|seen| arrival.saturating_sub(seen.received) <= ttl) else {
+            return;
+        };
+        let kind = if self.ntp_fits {
+            KeyKind::Ntp
+        } else {
+            KeyKind::Arrival
+        };
+        if let Some(key) = self.frames.key(frame, kind) {
+            let own = seen.told.saturating_add(self.clock_shift(kind));
+            let stray = key.saturating_sub(own);
+            let is_own = kind == KeyKind::Ntp && stray.abs() <= self.frames.interval() / 2;
+            self.on_their_own.push(is_own.into());
+            self.strays.push(stray);
+        }
+    }
+
     /// Whether events usually come so late that even the longest delay would leave their frames without boxes.
     fn is_hopeless(&self) -> bool {
         let lag = duration(self.lags.quantile(0.5).unwrap_or(0));
@@ -299,6 +347,7 @@ impl Aligner {
 
     fn forget_skew(&mut self) {
         self.skews.clear();
+        self.strays.clear();
         self.skew = 0;
     }
 
@@ -333,7 +382,10 @@ impl Aligner {
         }
         for seen in settled {
             let key = seen.told.saturating_add(shift);
-            let arrival = match self.frames.nearest(key, kind) {
+            let nearest = self.frames.nearest(key, kind);
+            let is_own = nearest.is_some() && kind == KeyKind::Ntp;
+            self.on_their_own.push(is_own.into());
+            let arrival = match nearest {
                 Some((skew, arrival)) => {
                     match kind {
                         KeyKind::Ntp => self.counted.matched += 1,

@@ -16,14 +16,19 @@ pub struct AlignFigures {
     pub matched: u64,
     /// Events whose frame was found by clocks of arrival.
     pub estimated: u64,
-    /// Events without a frame of their own: it was dropped here, or no clock tells.
+    /// Events without a frame of their own: it was dropped here, no clock tells, or the newest boxes are drawn.
     pub unmatched: u64,
     /// Events not taken in: of an implausible time, or of no picture size; and boxes without a place or an extent.
     pub refused: u64,
-    /// |event's key − frame's key| of recent events that found one, median; milliseconds.
-    pub skew_p50_ms: f64,
+    /// Of recent events, the share whose frame was found by NTP time, 0–1. Where the newest boxes are drawn: of recent
+    /// frames that have some, the share whose boxes were found in them, which is none unless the frames are rare.
+    pub matched_share: Option<f64>,
+    /// Distance in time between boxes and the frame that they are drawn on, median of recent ones, in milliseconds: of
+    /// events that found their frame by NTP time, or of frames that the newest boxes are drawn on. None where clocks of
+    /// arrival alone put them together.
+    pub skew_p50_ms: Option<f64>,
     /// The same, 95th percentile.
-    pub skew_p95_ms: f64,
+    pub skew_p95_ms: Option<f64>,
     /// Recent events' receipt less their frames' arrival, median; milliseconds, negative where events are faster.
     pub lag_p50_ms: f64,
     /// The same, 95th percentile.
@@ -65,6 +70,12 @@ impl<const N: usize> Recent<N> {
         quantile(self.values.iter().copied().collect(), share)
     }
 
+    /// Their mean; none where there is none.
+    pub(super) fn mean(&self) -> Option<f64> {
+        let sum: f64 = self.values.iter().map(|value| *value as f64).sum();
+        (!self.values.is_empty()).then(|| sum / self.values.len() as f64)
+    }
+
     /// As [`Recent::quantile`], of their distances from zero.
     pub(super) fn quantile_of_size(&self, share: f64) -> Option<Ns> {
         let sizes = self.values.iter().map(|value| value.saturating_abs());
@@ -79,8 +90,8 @@ fn quantile(mut values: Vec<Ns>, share: f64) -> Option<Ns> {
 }
 
 /// Nanoseconds as milliseconds for people.
-pub(super) fn shown_ms(time: Option<Ns>) -> f64 {
-    time.unwrap_or(0) as f64 / 1e6
+pub(super) fn ms_of(time: Ns) -> f64 {
+    time as f64 / 1e6
 }
 
 #[cfg(test)]

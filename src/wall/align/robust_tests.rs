@@ -66,7 +66,7 @@ fn a_frame_between_two_events_has_a_box_between_theirs() {
     let figures = aligner.figures();
     assert_eq!((figures.frames, figures.events), (104, 21));
     assert_eq!((figures.refused, figures.mode), (0, Basis::Matched));
-    assert!(figures.matched >= 15 && figures.skew_p95_ms == 0.0);
+    assert!(figures.matched >= 15 && figures.skew_p95_ms == Some(0.0));
     assert_eq!((figures.lag_p50_ms, figures.lag_p95_ms), (100.0, 100.0));
 }
 
@@ -85,6 +85,28 @@ fn the_delay_is_lag_and_distance_and_ends_with_the_events() {
     assert_eq!(
         (long_after.boxes.len(), long_after.basis),
         (0, Basis::Nothing)
+    );
+}
+
+#[test]
+fn latest_tells_how_far_its_boxes_are_from_their_frames() {
+    let mut aligner = Aligner::new(settings(Sync::Latest));
+    let ntp = by_number(DAY);
+    feed(&mut aligner, 0..504, &ntp, &ntp);
+    let figures = aligner.figures();
+    assert_eq!(figures.mode, Basis::Latest);
+    // Boxes are first drawn on the fourth frame after theirs, and stay for five.
+    assert_eq!(
+        (figures.skew_p50_ms, figures.skew_p95_ms),
+        (Some(240.0), Some(320.0))
+    );
+    assert_eq!(figures.matched_share, Some(0.0));
+    aligner.set(settings(Sync::Aligned));
+    feed(&mut aligner, 504..1_004, &ntp, &ntp);
+    let figures = aligner.figures();
+    assert_eq!(
+        (figures.matched_share, figures.skew_p95_ms),
+        (Some(1.0), Some(0.0))
     );
 }
 
@@ -286,7 +308,7 @@ proptest! {
             }
             prop_assert!(aligner.delay() <= Duration::from_secs(1));
             let figures = aligner.figures();
-            prop_assert!(figures.skew_p95_ms.is_finite() && figures.lag_p95_ms.is_finite());
+            prop_assert!(figures.skew_p95_ms.is_none_or(f64::is_finite) && figures.lag_p95_ms.is_finite());
         }
     }
 }

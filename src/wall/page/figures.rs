@@ -146,7 +146,8 @@ fn synchrony(tiles: &[Tile]) -> Vec<Sample> {
             ("0.95", tile.sync.skew_p95_ms),
         ];
         of.map(|(quantile, skew_ms)| {
-            let help = "Distance in time between a frame and its boxes, by quantile";
+            let help =
+                "Distance in time between boxes and the frame that they are drawn on, by quantile";
             let mut sample = gauge("wall_skew_seconds", help, seconds(skew_ms?));
             sample.labels = vec![source(tile), ("quantile", quantile.to_owned())];
             Some(sample)
@@ -158,7 +159,7 @@ fn synchrony(tiles: &[Tile]) -> Vec<Sample> {
             tiles,
             (
                 "wall_matched_ratio",
-                "Frames with boxes of that very frame, of all that have boxes",
+                "Boxes on the very frame that they were found in, as NTP time tells it, of recent ones",
             ),
             |tile| tile.sync.matched_share.map(f64::from),
         ),
