@@ -101,6 +101,9 @@ impl Look {
     }
 }
 
+/// What fractions of a picture lose on their way to pixels: an edge on a whole pixel stays there.
+const ROUNDING: f32 = 1e-3;
+
 impl LookBox {
     /// Edges go outwards to whole pixels: a box encloses its object.
     fn of(found: &DrawnBox, placement: &Placement) -> Self {
@@ -108,10 +111,10 @@ impl LookBox {
         let (left, top) = placement.to_tile(left, top);
         let (right, bottom) = placement.to_tile(right, bottom);
         let rect = Rect::from_edges(
-            left.floor() as i32,
-            top.floor() as i32,
-            right.ceil() as i32,
-            bottom.ceil() as i32,
+            (left + ROUNDING).floor() as i32,
+            (top + ROUNDING).floor() as i32,
+            (right - ROUNDING).ceil() as i32,
+            (bottom - ROUNDING).ceil() as i32,
         );
         let track = found
             .tracker_id
