@@ -39,8 +39,14 @@ impl Sizes {
         Self {
             text_px: text_px.max(9),
             state_px: state_px.min(tile.width / 10).max(11),
-            line_px: (box_thickness * tile.height / USUAL_TILE_PX).max(1),
+            // Rounded up: a line that is thinner than it was asked for is not seen from afar.
+            line_px: (box_thickness * tile.height).div_ceil(USUAL_TILE_PX).max(1),
         }
+    }
+
+    /// Between what is said and the tile's edge, so that the words of neighbours do not run into one.
+    fn margin_px(self) -> u32 {
+        (self.text_px / 4).max(1)
     }
 }
 
@@ -76,6 +82,7 @@ pub(super) fn dress(painter: &mut Painter<'_>, look: &Look, sizes: Sizes) {
 /// Name, figures and states; gives the places that labels have to leave alone.
 fn words(painter: &mut Painter<'_>, look: &Look, sizes: Sizes, tile: &Rect) -> Vec<Rect> {
     let mut taken = Vec::new();
+    let tile = &tile.inset(sizes.margin_px());
     let line = Type::line_px(sizes.text_px);
     let bottom = tile.bottom() - line as i32;
     let mut room = tile.width;
