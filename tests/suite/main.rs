@@ -3,6 +3,8 @@
 #[cfg(feature = "testcam")]
 mod alerts;
 #[cfg(feature = "testcam")]
+mod aligned;
+#[cfg(feature = "testcam")]
 mod board;
 mod broker;
 mod browser;

@@ -1,0 +1,190 @@
+//! What one tile of a composed picture shows: which frame of the pattern it is, and where lines of a class's colour run.
+//!
+//! Tiles are as large as the pattern's pictures, so that a pixel of the tile is one of the camera's. Colours of lines are
+//! exact, since the wall paints them behind every decoder; the encoder's noise never has them.
+
+use nvr::base::{BBox, Pattern, PatternCode, Plane};
+use nvr::wall::paint::class_color;
+use nvr::wall::{Canvas, Color, Rect};
+
+use super::{PATTERN, SIZE};
+
+/// Lines are looked for this far beside an object's middle, so that a gap between two dashes hides none.
+const BESIDE_PX: i32 = 6;
+/// A dash is four pixels long, and a corner may lengthen it.
+const LONGEST_DASH_PX: u32 = 8;
+/// A box may reach so far beyond the rows in which its object stays.
+const BEYOND_ROWS_PX: i32 = 16;
+
+/// How an object's box is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    /// Not at all.
+    None,
+    /// As a guess.
+    Dashed,
+    /// As found.
+    Solid,
+}
+
+/// One tile, seen once.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sight {
+    /// The frame that is shown.
+    pub(super) number: u32,
+    /// By object: the box around its middle.
+    pub(super) boxes: Vec<Option<Rect>>,
+    /// By object: all that has its class's colour. Nothing else has where no labels are drawn.
+    extents: Vec<Option<Rect>>,
+    /// By object.
+    lines: Vec<Line>,
+}
+
+/// The pattern that every camera shows.
+pub(super) fn pattern() -> Pattern {
+    Pattern::new(SIZE, PATTERN.objects).expect("an ordinary pattern")
+}
+
+impl Sight {
+    /// Looks at the tile in `place`; nothing where the pattern's code can't be read.
+    pub(super) fn of(picture: &Canvas, place: &Rect) -> Option<Self> {
+        let tile = Tile { picture, place };
+        let pattern = pattern();
+        let code = tile
+            .code(&pattern)
+            .filter(|code| code.objects == PATTERN.objects)?;
+        let objects = pattern.objects(code.frame_number);
+        let colors = objects.iter().map(|object| class_color(object.class_name));
+        let boxes = objects.iter().zip(colors.clone());
+        let boxes = boxes.map(|(object, color)| tile.around(&object.bbox, color));
+        let (lines, extents) = (0..)
+            .zip(colors)
+            .map(|(index, color)| tile.drawn(rows_of(&pattern, index), color))
+            .unzip();
+        Some(Self {
+            number: code.frame_number,
+            boxes: boxes.collect(),
+            extents,
+            lines,
+        })
+    }
+
+    /// Whether each object is inside its box, which is at most half as large again.
+    pub(super) fn is_good(&self) -> bool {
+        let objects = pattern().objects(self.number);
+        objects.iter().zip(&self.boxes).all(|(object, found)| {
+            found.is_some_and(|found| {
+                let [left, top, right, bottom] = object.bbox.corners();
+                let area = found.width as f32 * found.height as f32;
+                found.x as f32 <= left
+                    && found.y as f32 <= top
+                    && found.right() as f32 >= right
+                    && found.bottom() as f32 >= bottom
+                    && area <= 1.5 * object.bbox.area()
+            })
+        })
+    }
+
+    /// How many frames ago all objects were exactly where their boxes are; nothing where they never were, lately.
+    pub(super) fn age(&self) -> Option<u32> {
+        let pattern = pattern();
+        (0..=25).find(|age| {
+            let objects = pattern.objects(self.number.wrapping_sub(*age));
+            objects.iter().zip(&self.extents).all(|(object, found)| {
+                let [left, top, right, bottom] = object.bbox.corners().map(|edge| edge as i32);
+                *found == Some(Rect::from_edges(left, top, right, bottom))
+            })
+        })
+    }
+
+    /// The most certain of its boxes' lines.
+    pub(super) fn line(&self) -> Line {
+        self.lines.iter().copied().max().unwrap_or(Line::None)
+    }
+}
+
+/// Rows of the cell in which object `index` stays, and some around them.
+fn rows_of(pattern: &Pattern, index: i32) -> std::ops::Range<i32> {
+    let band = pattern.band_height() as i32;
+    let cell = (SIZE.height as i32 - band) / PATTERN.objects as i32;
+    let top = band + index * cell;
+    top - BEYOND_ROWS_PX..(top + cell + BEYOND_ROWS_PX).min(SIZE.height as i32)
+}
+
+struct Tile<'a> {
+    picture: &'a Canvas,
+    place: &'a Rect,
+}
+
+impl Tile<'_> {
+    fn code(&self, pattern: &Pattern) -> Option<PatternCode> {
+        let band = Rect::new(
+            self.place.x,
+            self.place.y,
+            SIZE.width,
+            pattern.band_height(),
+        );
+        let rows = (0..band.height).flat_map(|row| self.picture.row(&band, row).as_chunks::<4>().0);
+        // Black, white and grey: any channel is its brightness.
+        let luma: Vec<u8> = rows.map(|[_, green, ..]| *green).collect();
+        let plane = Plane {
+            bytes: &luma,
+            stride: SIZE.width as usize,
+        };
+        PatternCode::read_luma(plane, SIZE)
+    }
+
+    fn has(&self, x: i32, y: i32, color: Color) -> bool {
+        let (width, height) = (self.place.width as i32, self.place.height as i32);
+        (0..width).contains(&x)
+            && (0..height).contains(&y)
+            && self.picture.pixel(self.place.x + x, self.place.y + y) == Some(color)
+    }
+
+    /// The nearest lines of `color` above, below, left and right of the middle of `object`.
+    fn around(&self, object: &BBox, color: Color) -> Option<Rect> {
+        let [left, top, right, bottom] = object.corners();
+        let (x, y) = ((left + right) as i32 / 2, (top + bottom) as i32 / 2);
+        let beside = || -BESIDE_PX..=BESIDE_PX;
+        let across = |row: &i32| beside().any(|by| self.has(x + by, *row, color));
+        let down = |column: &i32| beside().any(|by| self.has(*column, y + by, color));
+        Some(Rect::from_edges(
+            (0..x).rev().find(down)?,
+            (0..y).rev().find(across)?,
+            (x..SIZE.width as i32).find(down)? + 1,
+            (y..SIZE.height as i32).find(across)? + 1,
+        ))
+    }
+
+    /// How lines of `color` are drawn in `rows`, and the smallest rectangle around them.
+    fn drawn(&self, rows: std::ops::Range<i32>, color: Color) -> (Line, Option<Rect>) {
+        let mut longest = 0;
+        let mut extent = Rect::default();
+        for y in rows {
+            let row = Rect::new(self.place.x, self.place.y + y, SIZE.width, 1);
+            let mut run = 0;
+            for (x, pixel) in (0..).zip(self.picture.row(&row, 0).as_chunks::<4>().0) {
+                if *pixel == color.0 {
+                    run += 1;
+                    extent = extent.around(&Rect::new(x, y, 1, 1));
+                } else {
+                    run = 0;
+                }
+                longest = longest.max(run);
+            }
+        }
+        let line = match longest {
+            0 => Line::None,
+            1..=LONGEST_DASH_PX => Line::Dashed,
+            _ => Line::Solid,
+        };
+        (line, (!extent.is_empty()).then_some(extent))
+    }
+}
+
+/// White letters in the upper right corner, where the pattern is black in every frame.
+pub(super) fn has_mark(picture: &Canvas, place: &Rect) -> bool {
+    let corner = Rect::new(place.right() - 60, place.y, 60, 7);
+    let rows = (0..corner.height).flat_map(|row| picture.row(&corner, row).as_chunks::<4>().0);
+    rows.filter(|[_, green, ..]| *green > 100).count() >= 20
+}

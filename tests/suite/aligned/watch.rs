@@ -1,0 +1,353 @@
+//! Walls of this very process, each watched by a thread that takes every scene apart.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nvr::base::{Clock, PatternObject, SourceId};
+use nvr::config::{
+    ConfigSource, Environment, HeadSettings, Layout, Settings, Sync, WallFlags, WallSettings,
+};
+use nvr::media::testcam::Testcam;
+use nvr::wall::page::Page;
+use nvr::wall::view::{SyncFigures, Viewed, WallState};
+use nvr::wall::{Canvas, Rect, Wall};
+use tokio::runtime::Runtime;
+use url::Url;
+
+use super::SIZE;
+use super::sight::{Line, Sight, has_mark, pattern};
+use crate::support::broker::Broker;
+use crate::support::process::Running;
+use crate::support::stage::documents;
+use crate::support::wait::{SOON, until_true};
+
+/// Of each camera, frames before its share is taken: the delay is still rising. As many as in the aligner's own proof.
+const SETTLING: u32 = 100;
+/// Letters of labels that are wider than a tile: a label that finds no place is left out, and only lines are drawn.
+const NO_LABELS: f32 = 5.0;
+/// A run has fewer frames than this.
+const MOST_FRAMES: u32 = 4_000;
+/// Longest wait for one scene.
+const SCENE: Duration = Duration::from_secs(1);
+
+/// Broker, cameras and processor.
+pub(super) struct Site {
+    pub(super) processor: Running,
+    pub(super) broker: Broker,
+    /// Sees every event.
+    pub(super) reader: Running,
+    pub(super) _servers: Vec<Testcam>,
+    /// The cameras' addresses, by id.
+    pub(super) urls: Vec<Url>,
+}
+
+/// A wall, and what was seen on it.
+pub(super) struct Watched {
+    pub(super) name: &'static str,
+    pub(super) sources: Vec<u32>,
+    wall: Arc<Wall>,
+    runtime: Runtime,
+    records: Arc<Mutex<Vec<Record>>>,
+    stop: Arc<AtomicBool>,
+    watcher: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What was seen of one camera, by the number of the frame.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    frames: BTreeMap<u32, Judged>,
+    first: Option<u32>,
+    /// Scenes in which the pattern's code could not be read.
+    pub(super) unread: usize,
+    /// Frames that were marked as unsynchronised.
+    pub(super) marked: usize,
+}
+
+/// The worst that was seen of one displayed frame.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    good: bool,
+    of_one_event: bool,
+    line: Line,
+}
+
+impl Site {
+    /// The frames that events of a camera were found in, in order.
+    pub(super) fn looked_at(&self, id: u32) -> Vec<u32> {
+        let pattern = pattern();
+        let mut next = 0;
+        let mut looked_at = Vec::new();
+        for event in documents(&self.reader, &format!("nvr/detections/{id}")) {
+            let found: Vec<[f64; 2]> = event["detections"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|one| {
+                    let along = |key: &str| one["bbox"][key].as_f64();
+                    Some([along("x")?, along("y")?])
+                })
+                .collect();
+            let is_here = |number: &u32| {
+                let objects = pattern.objects(*number);
+                let near = |(object, [x, y]): (&PatternObject, &[f64; 2])| {
+                    (f64::from(object.bbox.x) - x).abs() < 0.5
+                        && (f64::from(object.bbox.y) - y).abs() < 0.5
+                };
+                found.len() == objects.len() && objects.iter().zip(&found).all(near)
+            };
+            if let Some(number) = (next..next + MOST_FRAMES).find(is_here) {
+                looked_at.push(number);
+                next = number + 1;
+            }
+        }
+        looked_at
+    }
+
+    /// A wall of some of the cameras, without labels, names or figures; `change` has the last word.
+    pub(super) fn wall(
+        &self,
+        name: &'static str,
+        sources: &[u32],
+        change: impl FnOnce(&mut WallSettings),
+    ) -> Watched {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("threads");
+        let mut settings = self.settings(name, sources);
+        change(&mut settings.wall);
+        let wall = Wall::start(settings, runtime.handle().clone(), Clock::system());
+        Watched {
+            name,
+            sources: sources.to_vec(),
+            wall: wall.expect("it starts"),
+            runtime,
+            records: Arc::new(Mutex::new(vec![Record::default(); sources.len()])),
+            stop: Arc::default(),
+            watcher: Mutex::default(),
+        }
+    }
+
+    fn settings(&self, name: &str, sources: &[u32]) -> Settings {
+        let mut document = format!(
+            "instance_id = \"wall-{name}-{port}\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n[wall]\noutput = \"headless\"\n",
+            port = self.broker.port()
+        );
+        for id in sources {
+            document += &format!(
+                "[[camera]]\nid = {id}\nuri = \"{}\"\n",
+                self.urls[*id as usize]
+            );
+        }
+        let source = ConfigSource::new(WallFlags::default(), Environment::default());
+        let mut settings = source.with_toml(document).load().expect("good settings");
+        let wall = &mut settings.wall;
+        wall.tile = SIZE;
+        wall.heads = vec![HeadSettings {
+            layout: Layout::Grid { columns: Some(2) },
+            ..HeadSettings::default()
+        }];
+        wall.box_thickness = 1;
+        wall.label_font_scale = NO_LABELS;
+        (wall.display_name, wall.display_fps, wall.display_latency) = (false, false, false);
+        settings
+    }
+}
+
+impl Watched {
+    /// Begins to watch once every camera's events are drawn, found by NTP time where they are to be.
+    pub(super) fn watch_once_fed(&self, by_ntp: bool) {
+        until_true(
+            &format!("events on the wall {}", self.name),
+            SOON * 2,
+            || {
+                self.sources.iter().all(|id| {
+                    let sync = self.sync(*id);
+                    sync.mode != Sync::Auto && (!by_ntp || sync.matched_share > Some(0.0))
+                })
+            },
+        );
+        let (wall, records, stop) = (self.wall.clone(), self.records.clone(), self.stop.clone());
+        let watcher = std::thread::spawn(move || watch(&wall, &records, &stop));
+        *lock(&self.watcher) = Some(watcher);
+    }
+
+    /// What was seen so far, in the order of the sources.
+    pub(super) fn records(&self) -> Vec<Record> {
+        lock(&self.records).clone()
+    }
+
+    pub(super) fn state(&self) -> WallState {
+        self.wall.state()
+    }
+
+    /// What the wall says of a camera's synchrony.
+    pub(super) fn sync(&self, id: u32) -> SyncFigures {
+        let tiles = self.state().tiles;
+        let tile = tiles
+            .into_iter()
+            .find(|tile| tile.source_id == SourceId(id));
+        tile.expect("it has a tile").sync
+    }
+
+    /// The wall's page, on a port of its own.
+    pub(super) fn serve(&self) -> Page {
+        let address = ([127, 0, 0, 1], 0).into();
+        let page = self.runtime.block_on(nvr::wall::serve(address, &self.wall));
+        page.expect("a free port")
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(watcher) = lock(&self.watcher).take() {
+            let seen = watcher.join();
+            assert!(
+                seen.is_ok() || std::thread::panicking(),
+                "the watcher panicked"
+            );
+        }
+        self.runtime.block_on(self.wall.stop(SOON));
+    }
+}
+
+fn watch(wall: &Wall, records: &Mutex<Vec<Record>>, stop: &AtomicBool) {
+    let mut before: Option<Arc<Canvas>> = None;
+    while !stop.load(Ordering::Acquire) {
+        let Some(picture) = wall.picture(0, SCENE) else {
+            continue;
+        };
+        if before
+            .as_ref()
+            .is_some_and(|before| Arc::ptr_eq(before, &picture))
+        {
+            continue;
+        }
+        let columns = picture.size().width / SIZE.width;
+        let tiles = lock(records).len();
+        for index in 0..tiles {
+            let (column, row) = (index as u32 % columns, index as u32 / columns);
+            let (x, y) = (column * SIZE.width, row * SIZE.height);
+            let place = Rect::new(x as i32, y as i32, SIZE.width, SIZE.height);
+            let sight = Sight::of(&picture, &place);
+            let marked = has_mark(&picture, &place);
+            lock(records)[index].add(sight.as_ref(), marked);
+        }
+        before = Some(picture);
+    }
+}
+
+impl Record {
+    fn add(&mut self, sight: Option<&Sight>, marked: bool) {
+        let Some(sight) = sight else {
+            self.unread += 1;
+            return;
+        };
+        let first = *self.first.get_or_insert(sight.number);
+        if sight.number < first + SETTLING {
+            return;
+        }
+        let judged = Judged {
+            good: sight.is_good(),
+            of_one_event: sight.age().is_some(),
+            line: sight.line(),
+        };
+        match self.frames.get_mut(&sight.number) {
+            Some(worst) => {
+                worst.good &= judged.good;
+                worst.of_one_event &= judged.of_one_event;
+                worst.line = worst.line.min(judged.line);
+            }
+            None => {
+                self.marked += usize::from(marked);
+                self.frames.insert(sight.number, judged);
+            }
+        }
+    }
+
+    /// Only those frames that lie between two that were looked at, and these at most `distance` apart.
+    pub(super) fn between(&self, looked_at: &[u32], distance: u32) -> Self {
+        let mut record = self.clone();
+        record.frames.retain(|number, _| {
+            around(looked_at, *number).is_some_and(|(before, after)| after - before <= distance)
+        });
+        record
+    }
+
+    /// How many displayed frames were judged.
+    pub(super) fn judged(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn share_of(&self, is: impl Fn(&Judged) -> bool) -> f64 {
+        let count = self.frames.values().filter(|judged| is(judged)).count();
+        count as f64 / self.frames.len().max(1) as f64
+    }
+
+    /// Share of displayed frames whose boxes enclose their objects in every scene.
+    pub(super) fn share(&self) -> f64 {
+        self.share_of(|judged| judged.good)
+    }
+
+    /// Share of displayed frames whose boxes are where the objects were in one frame of the last second.
+    pub(super) fn of_one_event(&self) -> f64 {
+        self.share_of(|judged| judged.of_one_event)
+    }
+
+    /// The first frames that are not good, each with those around it that were looked at.
+    pub(super) fn bad(&self, looked_at: &[u32]) -> Vec<String> {
+        let bad = self.frames.iter().filter(|(_, judged)| !judged.good);
+        let told = bad.map(|(number, judged)| {
+            let around = around(looked_at, *number);
+            format!("{number} {:?} of {around:?}", judged.line)
+        });
+        told.take(12).collect()
+    }
+
+    /// How many frames were drawn so.
+    pub(super) fn lines(&self, line: Line) -> usize {
+        self.counted(line, 0..=u32::MAX)
+    }
+
+    /// How many frames of `range` were drawn so.
+    pub(super) fn counted(&self, line: Line, range: RangeInclusive<u32>) -> usize {
+        let frames = self.frames.range(range);
+        frames.filter(|(_, judged)| judged.line == line).count()
+    }
+
+    /// The newest frame.
+    pub(super) fn newest(&self) -> u32 {
+        self.frames.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// The newest frame that was drawn so.
+    pub(super) fn last(&self, line: Line) -> Option<u32> {
+        let mut newest = self.frames.iter().rev();
+        newest
+            .find(|(_, judged)| judged.line == line)
+            .map(|(number, _)| *number)
+    }
+
+    /// Whether the newest `frames` frames have no boxes.
+    pub(super) fn ended(&self, frames: usize) -> bool {
+        let mut newest = self.frames.values().rev().take(frames);
+        self.frames.len() > frames && newest.all(|judged| judged.line == Line::None)
+    }
+}
+
+/// The frames on both sides of `number` that were looked at.
+fn around(looked_at: &[u32], number: u32) -> Option<(u32, u32)> {
+    let next = looked_at.partition_point(|at| *at <= number);
+    let before = looked_at.get(next.checked_sub(1)?)?;
+    Some((*before, *looked_at.get(next)?))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
