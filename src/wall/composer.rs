@@ -104,9 +104,11 @@ impl Composer {
         if same_picture && same_overlay {
             return;
         }
+        // A monitor on its side has pixels of the same size.
+        let screen = self.base.size();
         let sizes = Sizes::new(
             &tile.rect,
-            self.base.size().height,
+            screen.width.min(screen.height),
             self.font_scale,
             self.box_thickness,
         );

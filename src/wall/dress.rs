@@ -30,7 +30,7 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// Of a tile on a screen `screen_px` rows high.
+    /// Of a tile on a screen whose shorter side has `screen_px` pixels.
     pub(super) fn new(tile: &Rect, screen_px: u32, font_scale: f32, box_thickness: u32) -> Self {
         // A fortieth of the screen is 1 cm on a monitor of 24 inches; but a tile is not for letters alone.
         let usual = (screen_px / 45).clamp(tile.height / 24, tile.height / 12);
@@ -53,7 +53,6 @@ impl Sizes {
 /// Draws everything of `look` but its picture.
 pub(super) fn dress(painter: &mut Painter<'_>, look: &Look, sizes: Sizes) {
     let tile = painter.clip();
-    let mut taken = words(painter, look, sizes, &tile);
     for found in &look.boxes {
         let rect = found.rect.shifted(tile.x, tile.y);
         painter.outline(
@@ -63,7 +62,8 @@ pub(super) fn dress(painter: &mut Painter<'_>, look: &Look, sizes: Sizes) {
             found.dashed,
         );
     }
-    // Labels after all boxes, so that no line crosses one; the largest boxes' labels may give way.
+    // Words and labels after all boxes, so that no line crosses one; the largest boxes' labels may give way.
+    let mut taken = words(painter, look, sizes, &tile);
     let mut by_size: Vec<_> = look.boxes.iter().collect();
     by_size.sort_by_key(|found| u64::from(found.rect.width) * u64::from(found.rect.height));
     for found in by_size {
