@@ -145,7 +145,7 @@ fn figures(camera: &Camera, live: bool, analysed: bool, settings: &WallSettings)
         });
     let latency = camera
         .last_event()
-        .filter(|_| analysed && settings.display_latency)
+        .filter(|_| live && analysed && settings.display_latency)
         .and_then(|(_, event)| event.latency_ms)
         // Of the last event: one or two digits are all that the eye can follow.
         .map(|latency_ms| match latency_ms {
@@ -154,4 +154,36 @@ fn figures(camera: &Camera, live: bool, analysed: bool, settings: &WallSettings)
         });
     let words: Vec<String> = fps.into_iter().chain(latency).collect();
     (!words.is_empty()).then(|| words.join("  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Size;
+    use crate::config::Fit;
+
+    #[test]
+    fn a_box_encloses_its_object_and_not_a_pixel_more() {
+        let size = Size::new(640, 360);
+        let placement = Placement::new(size, size, Fit::Contain);
+        let edges = |corners: [f32; 4]| {
+            let [left, top, right, bottom] = corners;
+            let found = DrawnBox {
+                corners: [left / 640.0, top / 360.0, right / 640.0, bottom / 360.0],
+                class_name: "person".into(),
+                confidence: 0.5,
+                tracker_id: None,
+                dashed: false,
+            };
+            LookBox::of(&found, &placement).rect
+        };
+        for left in 0..600 {
+            let rect = edges([left as f32, 7.0, left as f32 + 13.0, 77.0]);
+            assert_eq!(rect, Rect::new(left, 7, 13, 70));
+        }
+        assert_eq!(
+            edges([10.1, 20.9, 30.1, 40.9]),
+            Rect::from_edges(10, 20, 31, 41)
+        );
+    }
 }
