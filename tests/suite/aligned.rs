@@ -40,7 +40,7 @@ const SEPARATE: u32 = 3;
 /// Separate too, and seven hours slow.
 const SLOW: u32 = 4;
 /// Displayed frames that are judged of each camera.
-const JUDGED: usize = 500;
+const JUDGED: usize = 800;
 /// A processor of five frames a second looks at one in five of 25, give or take one. Where this machine kept ours from it for
 /// longer, what lies between is not judged: nobody knows what an object did meanwhile.
 const FARTHEST: u32 = 6;
