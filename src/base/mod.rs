@@ -26,5 +26,5 @@ pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
 pub use ids::{SessionId, SourceId, parse_id_list};
 pub use mailbox::{Collected, Mailbox};
 pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};
-pub use planes::{Crop, PlaneError, PlaneScaler};
+pub use planes::{PlaneError, PlaneScaler};
 pub use stop::{Stop, WhenRaised};

@@ -16,15 +16,11 @@ use super::{Plane, Size};
 #[error("{0}")]
 pub struct PlaneError(String);
 
-/// The part of a plane that is taken, in samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crop {
-    /// First column.
-    pub left: u32,
-    /// First row.
-    pub top: u32,
-    /// Columns and rows.
-    pub size: Size,
+impl PlaneError {
+    /// In words.
+    pub fn new(message: String) -> Self {
+        Self(message)
+    }
 }
 
 /// Scales planes; keeps its working memory, so that nothing is allocated once the largest source has passed.
@@ -45,17 +41,6 @@ impl Default for PlaneScaler {
                 .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
                 .use_alpha(false),
             packed: Vec::new(),
-        }
-    }
-}
-
-impl Crop {
-    /// All of a plane.
-    pub fn whole(size: Size) -> Self {
-        Self {
-            left: 0,
-            top: 0,
-            size,
         }
     }
 }
@@ -89,36 +74,6 @@ impl PlaneScaler {
         self.plane::<U8x2>(plane, from, to, room)
     }
 
-    /// The part `crop` of a plane of `from` single samples, written to `target`, `to.width × to.height` bytes.
-    ///
-    /// # Errors
-    /// When plane or target have too few bytes, or the crop is not inside the plane.
-    pub fn single_into(
-        &mut self,
-        plane: Plane<'_>,
-        from: Size,
-        crop: Crop,
-        to: Size,
-        target: &mut [u8],
-    ) -> Result<(), PlaneError> {
-        self.rows_into::<U8>(plane, from, crop, to, target)
-    }
-
-    /// As [`PlaneScaler::single_into`], for planes of U and V in turn; the target has two bytes a sample.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn pairs_into(
-        &mut self,
-        plane: Plane<'_>,
-        from: Size,
-        crop: Crop,
-        to: Size,
-        target: &mut [u8],
-    ) -> Result<(), PlaneError> {
-        self.rows_into::<U8x2>(plane, from, crop, to, target)
-    }
-
     /// The whole plane into a view of the library's own kind.
     ///
     /// # Errors
@@ -129,8 +84,8 @@ impl PlaneScaler {
         from: Size,
         target: &mut impl ImageViewMut<Pixel = P>,
     ) -> Result<(), PlaneError> {
-        let plane = checked(plane, from, P::size())?;
-        self.resize_part(plane, from, Crop::whole(from), target)
+        let plane = plane.checked(from, P::size())?;
+        self.resize_checked(plane, from, target)
     }
 
     fn plane<'a, P: InnerPixel + PixelTrait>(
@@ -140,7 +95,7 @@ impl PlaneScaler {
         to: Size,
         room: &'a mut Vec<u8>,
     ) -> Result<Plane<'a>, PlaneError> {
-        let plane = checked(plane, from, P::size())?;
+        let plane = plane.checked(from, P::size())?;
         if from == to && is_whole::<P>(&plane, from) {
             return Ok(plane);
         }
@@ -148,43 +103,17 @@ impl PlaneScaler {
         room.resize(stride * to.height as usize, 0);
         let mut target =
             TypedImage::<P>::from_buffer(to.width, to.height, room).map_err(refused)?;
-        self.resize_part(plane, from, Crop::whole(from), &mut target)?;
+        self.resize_checked(plane, from, &mut target)?;
         Ok(Plane {
             bytes: room,
             stride,
         })
     }
 
-    fn rows_into<P: InnerPixel + PixelTrait>(
+    fn resize_checked<P: InnerPixel + PixelTrait>(
         &mut self,
         plane: Plane<'_>,
         from: Size,
-        crop: Crop,
-        to: Size,
-        target: &mut [u8],
-    ) -> Result<(), PlaneError> {
-        let plane = checked(plane, from, P::size())?;
-        let inside = crop.left.saturating_add(crop.size.width) <= from.width
-            && crop.top.saturating_add(crop.size.height) <= from.height;
-        if !inside || crop.size.width == 0 || crop.size.height == 0 {
-            return Err(PlaneError(format!(
-                "{} at ({}, {}) is no part of a plane of {from}",
-                crop.size, crop.left, crop.top
-            )));
-        }
-        if crop.size == to {
-            return copy_rows(plane, crop, P::size(), target);
-        }
-        let mut target =
-            TypedImage::<P>::from_buffer(to.width, to.height, target).map_err(refused)?;
-        self.resize_part(plane, from, crop, &mut target)
-    }
-
-    fn resize_part<P: InnerPixel + PixelTrait>(
-        &mut self,
-        plane: Plane<'_>,
-        from: Size,
-        crop: Crop,
         target: &mut impl ImageViewMut<Pixel = P>,
     ) -> Result<(), PlaneError> {
         let (row, height) = (from.width as usize * P::size(), from.height as usize);
@@ -200,33 +129,11 @@ impl PlaneScaler {
         let columns = u32::try_from(stride / P::size()).map_err(refused)?;
         let rows = TypedImageRef::<P>::from_buffer(columns, from.height, bytes).map_err(refused)?;
         // A view, not a crop of the resize: what lies between the rows must not bleed into the right edge.
-        let view =
-            TypedCroppedImage::new(rows, crop.left, crop.top, crop.size.width, crop.size.height)
-                .map_err(refused)?;
+        let view = TypedCroppedImage::new(rows, 0, 0, from.width, from.height).map_err(refused)?;
         self.resizer
             .resize_typed(&view, target, &self.options)
             .map_err(refused)
     }
-}
-
-fn copy_rows(
-    plane: Plane<'_>,
-    crop: Crop,
-    sample_bytes: usize,
-    target: &mut [u8],
-) -> Result<(), PlaneError> {
-    let row = crop.size.width as usize * sample_bytes;
-    let wanted = row * crop.size.height as usize;
-    if target.len() < wanted {
-        let has = target.len();
-        return Err(PlaneError(format!("{wanted} bytes do not fit into {has}")));
-    }
-    let start = crop.left as usize * sample_bytes;
-    let lines = plane.bytes.chunks(plane.stride).skip(crop.top as usize);
-    for (line, into) in lines.zip(target[..wanted].chunks_exact_mut(row)) {
-        into.copy_from_slice(&line[start..start + row]);
-    }
-    Ok(())
 }
 
 /// Whether the plane is what both libraries take: whole pixels from row to row, and a last row as long as the others.
@@ -236,19 +143,24 @@ fn is_whole<P: PixelTrait>(plane: &Plane<'_>, size: Size) -> bool {
         && plane.bytes.len() >= plane.stride * size.height as usize
 }
 
-/// The plane, if it has all the rows that it should have.
-fn checked(plane: Plane<'_>, size: Size, pixel_bytes: usize) -> Result<Plane<'_>, PlaneError> {
-    let row = size.width as usize * pixel_bytes;
-    let wanted = plane.stride * (size.height as usize).saturating_sub(1) + row;
-    if plane.stride < row || plane.bytes.len() < wanted || row == 0 {
-        return Err(PlaneError(format!(
-            "a plane of {size} with {pixel_bytes} bytes a pixel has {} bytes in rows {} apart, but needs {wanted} in \
-             rows at least {row} apart",
-            plane.bytes.len(),
-            plane.stride
-        )));
+impl Plane<'_> {
+    /// The plane, if it has all the rows of `size` that it should have.
+    ///
+    /// # Errors
+    /// When it has fewer bytes than that, or its rows are nearer to each other than they are long.
+    pub fn checked(self, size: Size, sample_bytes: usize) -> Result<Self, PlaneError> {
+        let row = size.width as usize * sample_bytes;
+        let wanted = self.stride * (size.height as usize).saturating_sub(1) + row;
+        if self.stride < row || self.bytes.len() < wanted || row == 0 {
+            return Err(PlaneError(format!(
+                "a plane of {size} with {sample_bytes} bytes a pixel has {} bytes in rows {} apart, but needs {wanted} in \
+                 rows at least {row} apart",
+                self.bytes.len(),
+                self.stride
+            )));
+        }
+        Ok(self)
     }
-    Ok(plane)
 }
 
 fn refused(error: impl std::fmt::Display) -> PlaneError {
@@ -266,54 +178,19 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_same_size_is_copied_sample_by_sample() {
-        let bytes: Vec<u8> = (0..8 * 4).collect();
-        let mut target = [0u8; 4];
-        let crop = Crop {
-            left: 2,
-            top: 1,
-            size: Size::new(2, 2),
-        };
-        PlaneScaler::default()
-            .single_into(plane(&bytes, 8), FROM, crop, crop.size, &mut target)
-            .expect("the crop lies inside");
-        assert_eq!(target, [10, 11, 18, 19]);
-    }
-
-    #[test]
     fn a_reduction_is_the_mean_of_its_samples() {
         let bytes = [100u8; 6 * 4];
-        let mut target = [0u8; 3 * 2];
-        PlaneScaler::default()
-            .single_into(
-                plane(&bytes, 6),
-                FROM,
-                Crop::whole(FROM),
-                Size::new(3, 2),
-                &mut target,
-            )
+        let mut room = Vec::new();
+        let plane = PlaneScaler::default()
+            .single(plane(&bytes, 6), FROM, Size::new(3, 2), &mut room)
             .expect("it scales");
-        assert_eq!(target, [100; 6]);
+        assert_eq!((plane.bytes, plane.stride), (&[100u8; 6][..], 3));
     }
 
     #[test]
-    fn what_is_too_short_or_outside_is_refused() {
-        let mut scaler = PlaneScaler::default();
-        let mut target = [0u8; 64];
-        let short = scaler.single_into(
-            plane(&[0; 20], 6),
-            FROM,
-            Crop::whole(FROM),
-            FROM,
-            &mut target,
-        );
+    fn what_is_too_short_is_refused() {
+        let mut room = Vec::new();
+        let short = PlaneScaler::default().single(plane(&[0; 20], 6), FROM, FROM, &mut room);
         assert!(short.is_err());
-        let crop = Crop {
-            left: 5,
-            top: 0,
-            size: Size::new(2, 2),
-        };
-        let outside = scaler.single_into(plane(&[0; 24], 6), FROM, crop, crop.size, &mut target);
-        assert!(outside.is_err());
     }
 }

@@ -23,6 +23,7 @@ mod picture;
 mod rect;
 mod report;
 mod run;
+mod scale;
 mod screens;
 mod shared;
 mod state;

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_bgra};
 
+use super::scale::{self, Crop};
 use super::{Canvas, Rect};
 use crate::base::{
-    ColorMatrix, ColorRange, Colorimetry, Crop, Frame, HostPixels, PixelFormat, Pixels, PlaneError,
-    PlaneScaler, Size,
+    ColorMatrix, ColorRange, Colorimetry, Frame, HostPixels, PixelFormat, Pixels, PlaneError, Size,
 };
 use crate::config::Fit;
 
@@ -57,8 +57,8 @@ pub struct TilePicture {
 /// Makes [`TilePicture`]s of frames. One a source and tile size, on the decoder's thread.
 #[derive(Debug, Default)]
 pub struct TileScaler {
-    scaler: PlaneScaler,
-    room: [Vec<u8>; 2],
+    /// Pairs of U and V before they are parted.
+    room: Vec<u8>,
     pool: Pool,
 }
 
@@ -199,28 +199,16 @@ impl TileScaler {
             Size::new(picture.size.width / 2, picture.size.height / 2),
         );
         let [y, u, v] = planes_mut(&mut picture.bytes, size);
-        self.scaler
-            .single_into(pixels.plane(0), source, crop, size, y)?;
+        scale::single(pixels.plane(0), source, crop, size, y)?;
         match pixels.format() {
             PixelFormat::I420 => {
                 for (index, target) in [(1, u), (2, v)] {
-                    self.scaler.single_into(
-                        pixels.plane(index),
-                        chroma,
-                        halved(crop),
-                        half,
-                        target,
-                    )?;
+                    scale::single(pixels.plane(index), chroma, halved(crop), half, target)?;
                 }
             }
             PixelFormat::Nv12 => {
-                let [room, _] = &mut self.room;
-                room.resize(half.width as usize * half.height as usize * 2, 0);
-                self.scaler
-                    .pairs_into(pixels.plane(1), chroma, halved(crop), half, room)?;
-                for ((pair, u), v) in room.as_chunks::<2>().0.iter().zip(u).zip(v) {
-                    [*u, *v] = *pair;
-                }
+                let pairs = pixels.plane(1);
+                scale::pairs(pairs, chroma, halved(crop), half, &mut self.room, [u, v])?;
             }
             PixelFormat::Rgb => return Err(PictureError::Rgb),
         }
