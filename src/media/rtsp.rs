@@ -308,7 +308,7 @@ fn choose(
     let codec = Codec::of_rtp(encoding).ok_or_else(|| {
         Failure::new(
             "no-decoder",
-            format!("{name} sends {encoding}; set it to H.264 or H.265"),
+            format!("{name} sends {encoding}, which is not decoded here; set it to H.264 or H.265"),
         )
     })?;
     let line = codec.decoders().choose(refused).ok_or_else(|| {

@@ -270,11 +270,34 @@ impl Testcam {
 
     /// Ends all sessions as a power failure would; clients may come again.
     pub fn drop_clients(&self) {
-        self.server.drop_clients();
+        self.while_quiet(|| self.server.drop_clients());
+    }
+
+    /// Does `work` while no camera sends: GStreamer's server (1.22) ends the process, by an assertion on `data_seq`, where it
+    /// sends to a client that is being removed.
+    fn while_quiet(&self, work: impl FnOnce()) {
+        let cameras = self.cameras.iter().map(Camera::shared);
+        let sending: Vec<_> = cameras.filter(|camera| !camera.is_silent()).collect();
+        for camera in &sending {
+            camera.silence(true);
+        }
+        work();
+        for camera in sending {
+            camera.silence(false);
+        }
     }
 
     /// Ends every session and thread; so does dropping.
     pub fn stop(self) {}
+}
+
+impl Drop for Testcam {
+    fn drop(&mut self) {
+        // The server, which goes first, must send to nobody whom it removes; see `while_quiet`.
+        for camera in &self.cameras {
+            camera.shared().silence(true);
+        }
+    }
 }
 
 fn path_of(template: &str, id: usize) -> String {

@@ -169,6 +169,11 @@ impl Shared {
         self.silent.store(silent, Ordering::Release);
     }
 
+    /// Whether nothing is sent.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire)
+    }
+
     fn viewer_runs(&self, key: u64) {
         let mut state = self.lock();
         let Some(viewer) = state.viewers.iter_mut().find(|viewer| viewer.key == key) else {
@@ -222,7 +227,7 @@ impl Shared {
 
     /// Sends an access unit to everyone who can decode it.
     pub(super) fn send(&self, unit: &Outgoing) {
-        let silent = self.silent.load(Ordering::Acquire);
+        let silent = self.is_silent();
         for viewer in &mut self.lock().viewers {
             if silent {
                 viewer.decodable = false;
@@ -238,7 +243,7 @@ impl Shared {
         let waits = |viewer: &Viewer| {
             viewer.playing && !viewer.decodable && viewer.source.current_level_buffers() == 0
         };
-        !self.silent.load(Ordering::Acquire) && state.viewers.iter().any(waits)
+        !self.is_silent() && state.viewers.iter().any(waits)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -118,7 +118,7 @@ fn streams_that_are_no_video_or_of_another_codec_are_told() {
         Session::start(&settings(&jpeg.uri)).end(),
         (
             "no-decoder",
-            "camera 3 sends JPEG; set it to H.264 or H.265".to_owned()
+            "camera 3 sends JPEG, which is not decoded here; set it to H.264 or H.265".to_owned()
         )
     );
 }
