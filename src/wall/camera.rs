@@ -67,10 +67,13 @@ pub(super) struct Due {
     pub(super) picture: Option<Held>,
     /// When the next one is due, where it is here already.
     pub(super) next: Option<Duration>,
+    /// Since when the tile is this camera's.
+    pub(super) since: Duration,
 }
 
 struct View {
     key: ViewKey,
+    since: Duration,
     waker: Waker,
     line: VecDeque<Held>,
     shown: Option<Held>,
@@ -148,6 +151,7 @@ impl Camera {
         if let Some((key, waker)) = wanted {
             views.push(View {
                 key,
+                since: self.clock.now(),
                 waker,
                 line: VecDeque::new(),
                 shown: None,
@@ -165,6 +169,7 @@ impl Camera {
             return Due {
                 picture: None,
                 next: None,
+                since: now,
             };
         };
         let mut passed = 0u64;
@@ -183,6 +188,7 @@ impl Camera {
         Due {
             picture: view.shown.clone(),
             next: view.line.front().map(|next| next.times.arrival + delay),
+            since: view.since,
         }
     }
 

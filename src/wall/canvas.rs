@@ -45,19 +45,22 @@ impl Color {
         }
     }
 
+    /// Whether nothing of what is below it is seen.
+    pub fn is_opaque(self) -> bool {
+        self.0[3] == 255
+    }
+
     fn over(self, below: [u8; 4]) -> [u8; 4] {
         let through = 255 - self.0[3];
-        let mut mixed = self.0;
-        for (channel, below) in mixed.iter_mut().zip(below) {
-            *channel = channel.saturating_add(scaled(below, through));
-        }
-        mixed
+        std::array::from_fn(|channel| {
+            self.0[channel].saturating_add(scaled(below[channel], through))
+        })
     }
 }
 
-/// `value × alpha / 255`, rounded.
+/// `value × alpha / 255`, rounded. In 16 bits, of which a SIMD register holds twice as many: the sums stay below 65,536.
 fn scaled(value: u8, alpha: u8) -> u8 {
-    let product = u32::from(value) * u32::from(alpha) + 128;
+    let product = u16::from(value) * u16::from(alpha) + 128;
     ((product + (product >> 8)) >> 8) as u8
 }
 
@@ -126,51 +129,70 @@ impl Canvas {
     pub fn fill(&mut self, rect: &Rect, color: Color) {
         let rect = rect.intersection(&self.bounds());
         for row in 0..rect.height {
-            for pixel in self.row_mut(&rect, row).chunks_exact_mut(Self::PIXEL_BYTES) {
-                pixel.copy_from_slice(&color.0);
-            }
+            self.row_mut(&rect, row).as_chunks_mut().0.fill(color.0);
         }
     }
 
     /// Lays a colour over every pixel of `rect` that lies on the canvas.
     pub fn cover(&mut self, rect: &Rect, color: Color) {
-        if color.0[3] == 255 {
+        if color.is_opaque() {
             return self.fill(rect, color);
         }
         let rect = rect.intersection(&self.bounds());
         for row in 0..rect.height {
-            for pixel in self.row_mut(&rect, row).chunks_exact_mut(Self::PIXEL_BYTES) {
-                let below = [pixel[0], pixel[1], pixel[2], pixel[3]];
-                pixel.copy_from_slice(&color.over(below));
+            for pixel in self.row_mut(&rect, row).as_chunks_mut().0 {
+                *pixel = color.over(*pixel);
             }
         }
     }
 
-    /// Lays a colour over one pixel, where it is on the canvas.
-    pub fn cover_pixel(&mut self, x: i32, y: i32, color: Color) {
-        self.cover(&Rect::new(x, y, 1, 1), color);
+    /// Lays a colour over a run of pixels that begins at (`x`, `y`), each covered by its share, 0–255; the run must lie inside
+    /// the canvas.
+    pub fn cover_run(&mut self, x: i32, y: i32, coverage: &[u8], color: Color) {
+        let run = Rect::new(x, y, coverage.len() as u32, 1);
+        let pixels = self.row_mut(&run, 0).as_chunks_mut().0;
+        for (pixel, share) in pixels.iter_mut().zip(coverage) {
+            match share {
+                0 => {}
+                share => *pixel = color.covering(*share).over(*pixel),
+            }
+        }
     }
 
     /// Lays `above` (premultiplied, of the same size) over the pixels of `rect`.
     pub fn lay(&mut self, above: &Self, rect: &Rect) {
-        let rect = rect
-            .intersection(&self.bounds())
-            .intersection(&above.bounds());
+        self.lay_at(above, (0, 0), rect);
+    }
+
+    /// Lays `above` (premultiplied) with its top left corner at (`x`, `y`), where `clip` allows.
+    pub fn lay_at(&mut self, above: &Self, (x, y): (i32, i32), clip: &Rect) {
+        let rect = above
+            .bounds()
+            .shifted(x, y)
+            .intersection(clip)
+            .intersection(&self.bounds());
+        let from = rect.shifted(-x, -y);
         for row in 0..rect.height {
-            let upper = above.row(&rect, row).as_chunks::<4>().0;
-            for (pixel, upper) in self
-                .row_mut(&rect, row)
-                .as_chunks_mut::<4>()
-                .0
-                .iter_mut()
-                .zip(upper)
-            {
-                match upper[3] {
-                    0 => {}
-                    255 => *pixel = *upper,
-                    _ => *pixel = Color(*upper).over(*pixel),
-                }
+            let upper = above.row(&from, row).as_chunks::<4>().0;
+            let pixels = self.row_mut(&rect, row).as_chunks_mut::<4>().0;
+            // Without a look at who is opaque: the formula gives the same for them, and all pixels take one way.
+            for (pixel, upper) in pixels.iter_mut().zip(upper) {
+                *pixel = Color(*upper).over(*pixel);
             }
+        }
+    }
+
+    /// Copies `other` to (`x`, `y`), where `clip` allows, whatever its alpha.
+    pub fn copy_at(&mut self, other: &Self, (x, y): (i32, i32), clip: &Rect) {
+        let rect = other
+            .bounds()
+            .shifted(x, y)
+            .intersection(clip)
+            .intersection(&self.bounds());
+        let from = rect.shifted(-x, -y);
+        for row in 0..rect.height {
+            self.row_mut(&rect, row)
+                .copy_from_slice(other.row(&from, row));
         }
     }
 
@@ -213,6 +235,26 @@ mod tests {
         let mut laid = Canvas::new(SIZE, ground);
         laid.lay(&above, &Rect::of(SIZE));
         assert_eq!(laid, direct);
+    }
+
+    #[test]
+    fn a_layer_changes_what_it_covers_by_its_share_alone() {
+        let below = Color::rgb(200, 100, 50);
+        for alpha in 0..=255u8 {
+            let mut canvas = Canvas::new(SIZE, below);
+            let above = Canvas::new(Size::new(1, 1), Color::WHITE.covering(alpha));
+            canvas.lay_at(&above, (2, 1), &Rect::of(SIZE));
+            let found = canvas.pixel(2, 1).expect("a pixel").0;
+            let share = f64::from(alpha) / 255.0;
+            for (found, below) in found.into_iter().zip(below.0) {
+                let wanted = 255.0 * share + f64::from(below) * (1.0 - share);
+                assert!(
+                    (f64::from(found) - wanted).abs() <= 1.0,
+                    "{alpha}: {found} {wanted}"
+                );
+            }
+            assert_eq!(canvas.pixel(1, 1), Some(below));
+        }
     }
 
     #[test]

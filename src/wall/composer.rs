@@ -115,7 +115,13 @@ impl Composer {
         let blended = self.overlay.is_none();
         if !same_picture || blended {
             let moved = before.is_none_or(|before| place(before) != place(&look));
-            paint_picture(&mut self.base, &tile.rect, &look, moved || blended);
+            paint_picture(&mut self.base, &tile.rect, &look, moved);
+            if blended && !moved {
+                // What words and lines left beside the picture.
+                for drawn in &tile.dressed {
+                    paint_ground(&mut self.base, &tile.rect, &look, drawn);
+                }
+            }
             let damage = match place(&look) {
                 Some(rect) if !moved && !blended => rect.shifted(tile.rect.x, tile.rect.y),
                 _ => tile.rect,
@@ -123,11 +129,11 @@ impl Composer {
             self.base_damage.push(damage);
         }
         match &mut self.overlay {
-            None => dress(
-                &mut Painter::new(&mut self.base, &mut self.letters, tile.rect),
-                &look,
-                sizes,
-            ),
+            None => {
+                let mut painter = Painter::new(&mut self.base, &mut self.letters, tile.rect);
+                dress(&mut painter, &look, sizes);
+                tile.dressed = painter.into_touched();
+            }
             Some(overlay) if !same_overlay => {
                 for rect in &tile.dressed {
                     overlay.fill(rect, Color::CLEAR);
@@ -196,19 +202,27 @@ fn paint_picture(base: &mut Canvas, tile: &Rect, look: &Look, with_ground: bool)
     };
     let rect = held.placement.rect.shifted(tile.x, tile.y);
     if with_ground {
-        let around = [
-            Rect::from_edges(tile.x, tile.y, tile.right(), rect.y),
-            Rect::from_edges(tile.x, rect.bottom(), tile.right(), tile.bottom()),
-            Rect::from_edges(tile.x, rect.y, rect.x, rect.bottom()),
-            Rect::from_edges(rect.right(), rect.y, tile.right(), rect.bottom()),
-        ];
-        for bar in around {
-            base.fill(&bar, GROUND);
-        }
+        paint_ground(base, tile, look, tile);
     }
     held.picture.paint(base, rect.x, rect.y);
     if look.is_dimmed() {
         base.cover(&rect, DIM.covering(DIM_ALPHA));
+    }
+}
+
+/// The bars around the picture, inside `part`.
+fn paint_ground(base: &mut Canvas, tile: &Rect, look: &Look, part: &Rect) {
+    let Some(rect) = place(look).map(|rect| rect.shifted(tile.x, tile.y)) else {
+        return;
+    };
+    let around = [
+        Rect::from_edges(tile.x, tile.y, tile.right(), rect.y),
+        Rect::from_edges(tile.x, rect.bottom(), tile.right(), tile.bottom()),
+        Rect::from_edges(tile.x, rect.y, rect.x, rect.bottom()),
+        Rect::from_edges(rect.right(), rect.y, tile.right(), rect.bottom()),
+    ];
+    for bar in around {
+        base.fill(&bar.intersection(part), GROUND);
     }
 }
 

@@ -173,6 +173,27 @@ fn boxes_look_the_same_blended_and_on_a_layer_of_their_own() {
 }
 
 #[test]
+fn what_was_said_beside_a_picture_leaves_no_trace() {
+    let bare = |number| {
+        let mut composer = composer(false);
+        composer.show(0, look(number, false));
+        composer
+    };
+    let mut worded = look(1, false);
+    worded.title = Some("1 Loading dock".to_owned());
+    worded.figures = Some("25 fps".to_owned());
+    worded.analysis = Analysis::NoProcessor;
+    worded.unsynchronised = true;
+    // Its label stands on the bar above.
+    worded.boxes.push(boxed(Rect::new(40, 32, 60, 70)));
+    let mut composer = bare(0);
+    composer.show(0, worded);
+    assert_ne!(composer.flattened(), bare(2).flattened());
+    composer.show(0, look(2, false));
+    assert_eq!(composer.flattened(), bare(2).flattened());
+}
+
+#[test]
 fn a_box_that_is_gone_is_cleared_from_its_layer() {
     let mut composer = composer(true);
     let mut with_box = look(1, true);

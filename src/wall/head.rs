@@ -134,6 +134,15 @@ struct Division {
     page: usize,
     focus: Option<SourceId>,
     tiles: Vec<(Rect, Option<SourceId>)>,
+    /// What each tile was last looked at for, and when.
+    looked: Vec<Option<(Glance, Duration)>>,
+}
+
+/// What makes a tile worth another look before its time: everything else about it may be a [`LOOK_INTERVAL`] old.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Glance {
+    picture: Option<u64>,
+    event: Option<Duration>,
 }
 
 impl HeadThread {
@@ -210,7 +219,7 @@ impl HeadThread {
                 self.note(display, &outlook, Some((wanted.page, plan.pages())), scenes);
                 division = Some(wanted);
             }
-            if let Some(division) = &division {
+            if let Some(division) = &mut division {
                 let next = self.look(&mut composer, division, &cameras, now);
                 limit = next.map_or(LOOK_INTERVAL, |next| {
                     next.saturating_sub(now).min(LOOK_INTERVAL)
@@ -241,15 +250,17 @@ impl HeadThread {
 
     fn divide(&self, plan: &Plan, focus: Option<SourceId>, running: Duration) -> Division {
         let page = plan.page_at(running, self.shared.settings().wall.page_time);
+        let tiles: Vec<_> = plan
+            .tiles(page, focus)
+            .into_iter()
+            .map(|tile| (tile.rect, tile.source))
+            .collect();
         Division {
             cameras: plan.cameras().to_vec(),
             page,
             focus,
-            tiles: plan
-                .tiles(page, focus)
-                .into_iter()
-                .map(|tile| (tile.rect, tile.source))
-                .collect(),
+            looked: vec![None; tiles.len()],
+            tiles,
         }
     }
 
@@ -284,7 +295,7 @@ impl HeadThread {
     fn look(
         &self,
         composer: &mut Composer,
-        division: &Division,
+        division: &mut Division,
         cameras: &BTreeMap<SourceId, Arc<Camera>>,
         now: Duration,
     ) -> Option<Duration> {
@@ -296,17 +307,30 @@ impl HeadThread {
         let corner_tile = corner_tile(&division.tiles);
         let corner = corner_tile.and_then(|_| self.shared.corner());
         let mut next = None;
-        for (index, (_, source)) in division.tiles.iter().enumerate() {
+        let tiles = division.tiles.iter().zip(&mut division.looked);
+        for (index, ((_, source), looked)) in tiles.enumerate() {
             let Some(camera) = source.and_then(|source| cameras.get(&source)) else {
                 continue;
             };
+            let due = camera.due(self.head.index, now);
+            next = [next, due.next].into_iter().flatten().min();
+            let glance = Glance {
+                picture: due.picture.as_ref().map(|held| held.number),
+                event: camera.last_event().map(|(at, _)| at),
+            };
+            let is_known = |(of, at): (Glance, Duration)| {
+                of == glance && now.saturating_sub(at) < LOOK_INTERVAL
+            };
+            if looked.is_some_and(is_known) {
+                continue;
+            }
+            *looked = Some((glance, now));
             let analysis = self.shared.analysis(camera, now);
-            let (mut look, due) = Look::of(camera, analysis, self.head.index, now, &settings.wall);
+            let mut look = Look::of(camera, due, analysis, now, &settings.wall);
             if corner_tile == Some(index) {
                 look.corner.clone_from(&corner);
             }
             composer.show(index, look);
-            next = [next, due].into_iter().flatten().min();
         }
         next
     }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::align::{Basis, DrawnBox};
-use super::camera::{Camera, Held};
+use super::camera::{Camera, Due, Held};
 use super::state::{Analysis, Video};
 use super::{Placement, Rect};
 use crate::config::WallSettings;
+
+/// A tile may be empty for so long before it says that it waits: the longest delay of video, and a frame or two.
+const BLANK_LIMIT: Duration = Duration::from_millis(1500);
 
 /// One tile's content.
 #[derive(Debug, Clone)]
@@ -36,16 +39,21 @@ pub(super) struct LookBox {
 }
 
 impl Look {
-    /// How `camera` looks at `now` on its tile of `head`, and when it may look otherwise by itself.
+    /// How `camera` looks at `now` with what is `due` on its tile.
     pub(super) fn of(
         camera: &Camera,
+        due: Due,
         analysis: Analysis,
-        head: usize,
         now: Duration,
         settings: &WallSettings,
-    ) -> (Self, Option<Duration>) {
-        let due = camera.due(head, now);
+    ) -> Self {
         let video = Video::of(&camera.video_facts(), now, settings.stale_after);
+        let waits = due.picture.is_none() && now.saturating_sub(due.since) > BLANK_LIMIT;
+        let video = match video {
+            // Of a camera that sends a frame in five seconds, on a page that has just been turned.
+            Video::Live if waits => Video::Connecting,
+            video => video,
+        };
         let live = matches!(video, Video::Live);
         let drawing = due
             .picture
@@ -64,7 +72,7 @@ impl Look {
             None => Vec::new(),
         };
         let wants_alignment = settings.sync != crate::config::Sync::Latest;
-        let look = Self {
+        Self {
             picture: due.picture,
             boxes,
             title: settings.display_name.then(|| camera.title()),
@@ -73,8 +81,7 @@ impl Look {
             video,
             analysis,
             corner: None,
-        };
-        (look, due.next)
+        }
     }
 
     /// Whether both give the same pixels in the picture itself.

@@ -3,9 +3,12 @@
 //! A [`Painter`] draws on any canvas, the opaque picture or the transparent overlay, inside one tile, and notes where: what
 //! it touched is what has to be cleared and sent to the display again.
 
+mod plates;
 mod text;
 
 pub use text::Type;
+
+use plates::Style;
 
 use super::{Canvas, Color, Rect};
 
@@ -90,8 +93,29 @@ impl<'a> Painter<'a> {
     /// Text on a plate of `ground`, its top left corner at (`x`, `y`).
     pub fn plate(&mut self, x: i32, y: i32, text: &str, size_px: u32, ground: Color, ink: Color) {
         let rect = self.plate_rect(x, y, text, size_px);
-        self.cover(&rect, ground);
-        self.text(x + padding(size_px), y, text, size_px, ink);
+        let style = Style {
+            size_px,
+            ground,
+            ink,
+        };
+        let visible = rect.intersection(&self.clip);
+        if visible.is_empty() {
+            return;
+        }
+        match self.letters.plate(text, rect.width, style) {
+            Some(plate) => {
+                if ground.is_opaque() {
+                    self.canvas.copy_at(plate, (x, y), &visible);
+                } else {
+                    self.canvas.lay_at(plate, (x, y), &visible);
+                }
+                self.touched.push(visible);
+            }
+            None => {
+                self.cover(&rect, ground);
+                self.text(x + padding(size_px), y, text, size_px, ink);
+            }
+        }
     }
 
     /// What [`Painter::plate`] would cover.

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 
 use super::super::{Canvas, Color, Rect};
+use super::padding;
+use super::plates::{Plates, Style, WIDEST_PX};
+use crate::base::Size;
 
 /// Glyphs that are kept: a few sizes of the letters that labels and states are written in. Beyond, all are forgotten at
 /// once, which a wall whose labels change their alphabet pays with one frame's work.
@@ -14,6 +17,7 @@ const MOST_GLYPHS: usize = 2048;
 pub struct Type {
     font: FontRef<'static>,
     glyphs: HashMap<(char, u32), Raster>,
+    plates: Plates,
 }
 
 /// A glyph's coverage.
@@ -32,6 +36,7 @@ impl Default for Type {
             font: FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
                 .expect("invariant: the built-in font is a font"),
             glyphs: HashMap::new(),
+            plates: Plates::default(),
         }
     }
 }
@@ -111,18 +116,35 @@ impl Type {
             if glyph.width == 0 {
                 continue;
             }
-            for (row, line) in glyph.coverage.chunks(glyph.width as usize).enumerate() {
-                for (column, coverage) in line.iter().enumerate() {
-                    let (x, y) = (left + column as i32, top + row as i32);
-                    let inside =
-                        x >= clip.x && x < clip.right() && y >= clip.y && y < clip.bottom();
-                    if *coverage > 0 && inside {
-                        canvas.cover_pixel(x, y, ink.covering(*coverage));
-                    }
+            // The part of each row that the clip leaves.
+            let first = (clip.x - left).clamp(0, glyph.width as i32) as usize;
+            let last = (clip.right() - left).clamp(0, glyph.width as i32) as usize;
+            if first >= last {
+                continue;
+            }
+            for (y, line) in (top..).zip(glyph.coverage.chunks(glyph.width as usize)) {
+                if (clip.y..clip.bottom()).contains(&y) {
+                    canvas.cover_run(left + first as i32, y, &line[first..last], ink);
                 }
             }
         }
         pen.ceil() as i32
+    }
+
+    /// A plate with `text` on it, `width` pixels wide; nothing where it is too wide to be kept.
+    pub(super) fn plate(&mut self, text: &str, width: u32, style: Style) -> Option<&Canvas> {
+        if width > WIDEST_PX {
+            return None;
+        }
+        if self.plates.find(text, style).is_none() {
+            let size = Size::new(width, Self::line_px(style.size_px));
+            let mut plate = Canvas::new(size, style.ground);
+            let place = (padding(style.size_px), 0);
+            let clip = plate.bounds();
+            self.write(&mut plate, &clip, place, text, style.size_px, style.ink);
+            self.plates.keep(text, style, plate);
+        }
+        self.plates.find(text, style)
     }
 
     /// Rows of a line of letters of `size_px`.
@@ -189,7 +211,6 @@ fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Size;
 
     #[test]
     fn letters_are_written_with_soft_edges_and_inside_the_clip() {
@@ -226,6 +247,31 @@ mod tests {
         assert_eq!(lines[0], "camera refused");
         assert_eq!(lines.len(), 2);
         assert!(lines[1].ends_with('…'), "{lines:?}");
+    }
+
+    #[test]
+    fn a_plate_has_the_pixels_of_text_on_its_ground() {
+        let mut letters = Type::default();
+        let style = Style {
+            size_px: 12,
+            ground: Color::rgb(0, 114, 178),
+            ink: Color::WHITE,
+        };
+        let width = letters.width("7 Dock", 12) + 2 * padding(12).unsigned_abs();
+        let mut direct = Canvas::new(Size::new(width, Type::line_px(12)), style.ground);
+        let clip = direct.bounds();
+        letters.write(
+            &mut direct,
+            &clip,
+            (padding(12), 0),
+            "7 Dock",
+            12,
+            style.ink,
+        );
+        for _ in 0..2 {
+            assert_eq!(letters.plate("7 Dock", width, style), Some(&direct));
+        }
+        assert_eq!(letters.plate("7 Dock", WIDEST_PX + 1, style), None);
     }
 
     #[test]

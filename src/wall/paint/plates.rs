@@ -1,0 +1,84 @@
+//! Text on a ground, kept as pixels: names, figures and labels are the same in most frames, and copying them costs a tenth of
+//! writing them.
+
+use std::collections::HashMap;
+
+use super::super::{Canvas, Color};
+
+/// Plates that are kept: some ten a tile. Beyond, all are forgotten at once, as glyphs are.
+const MOST_PLATES: usize = 512;
+/// What is wider is written anew each time: whoever names classes does not choose how much memory we take.
+pub(super) const WIDEST_PX: u32 = 1024;
+
+/// Plates by their text.
+#[derive(Default)]
+pub(super) struct Plates {
+    by_text: HashMap<String, Vec<(Style, Canvas)>>,
+    count: usize,
+}
+
+/// How a plate is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Style {
+    pub(super) size_px: u32,
+    pub(super) ground: Color,
+    pub(super) ink: Color,
+}
+
+impl Plates {
+    /// The plate of `text`, where it was written before.
+    pub(super) fn find(&self, text: &str, style: Style) -> Option<&Canvas> {
+        let kept = self.by_text.get(text)?;
+        kept.iter()
+            .find(|(of, _)| *of == style)
+            .map(|(_, plate)| plate)
+    }
+
+    /// Keeps a plate that was not found.
+    pub(super) fn keep(&mut self, text: &str, style: Style, plate: Canvas) {
+        if self.count >= MOST_PLATES {
+            self.by_text.clear();
+            self.count = 0;
+        }
+        self.count += 1;
+        let kept = self.by_text.entry(text.to_owned()).or_default();
+        kept.push((style, plate));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Size;
+
+    const STYLE: Style = Style {
+        size_px: 12,
+        ground: Color::BLACK,
+        ink: Color::WHITE,
+    };
+
+    #[test]
+    fn a_plate_is_found_by_its_text_and_its_style() {
+        let mut plates = Plates::default();
+        let plate = Canvas::new(Size::new(60, 14), Color::BLACK);
+        plates.keep("7 Dock", STYLE, plate.clone());
+        assert_eq!(plates.find("7 Dock", STYLE), Some(&plate));
+        assert_eq!(plates.find("8 Dock", STYLE), None);
+        let larger = Style {
+            size_px: 14,
+            ..STYLE
+        };
+        assert_eq!(plates.find("7 Dock", larger), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_is_written() {
+        let mut plates = Plates::default();
+        for number in 0..2 * MOST_PLATES {
+            let plate = Canvas::new(Size::new(1, 1), Color::BLACK);
+            plates.keep(&number.to_string(), STYLE, plate);
+            let kept: usize = plates.by_text.values().map(Vec::len).sum();
+            assert!(kept <= MOST_PLATES && kept == plates.count);
+        }
+    }
+}
