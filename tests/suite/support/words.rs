@@ -53,12 +53,16 @@ pub(crate) fn reads_nothing(picture: &RgbaImage, ink: Color) -> Result<(), Strin
     Ok(())
 }
 
-/// Whether a tile's upper left corner is a plate of this colour with `words` on it, pixel for pixel.
+/// Whether in a tile's upper left corner there is a plate of this colour with `words` on it, pixel for pixel.
 pub(crate) fn has_plate(tile: &RgbaImage, ground: Color, words: &str) -> Result<(), String> {
     let found = SIZES_PX.clone().any(|size_px| {
         let plate = plate(words, size_px, ground);
-        plate.width() <= tile.width()
-            && part(tile, &Rect::new(0, 0, plate.width(), plate.height())) == plate
+        let (width, height) = plate.dimensions();
+        let fits = |margin: &i32| margin.unsigned_abs() + width <= tile.width();
+        // As far from both edges as smaller letters' margin is wide.
+        (1..=10)
+            .filter(fits)
+            .any(|margin| part(tile, &Rect::new(margin, margin, width, height)) == plate)
     });
     let corner = part(tile, &Rect::new(0, 0, 8, 8));
     found.then_some(()).ok_or_else(|| {

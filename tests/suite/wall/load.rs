@@ -27,7 +27,9 @@ fn a_thousand_events_a_second_of_one_camera_cost_the_other_nothing() {
     let broker = Broker::start(Kind::Mosquitto);
     let cameras = cameras_at(0, 2);
     let shown = [0, 1].map(|id| format!("{id}={}", cameras.url(id)));
-    let wall = Wall::start(broker.port(), &sources(&shown));
+    // The last box is looked for to the pixel.
+    let options = [&sources(&shown)[..], &["--box-thickness", "1"]].concat();
+    let wall = Wall::start(broker.port(), &options);
     let fps = |tile: &Value| tile["fps"].as_f64().unwrap_or_default();
     for id in [0, 1] {
         wall.until_camera(id, "its rate", |tile| fps(tile) > 9.0);
@@ -217,7 +219,9 @@ fn a_camera_that_changes_its_resolution_is_shown_and_its_boxes_follow() {
     let mut cameras = camera(0, TILE);
     let port = cameras.port();
     let shown = [format!("0={}", cameras.url(0))];
-    let wall = Wall::start(broker.port(), &sources(&shown));
+    // The last box is looked for to the pixel.
+    let options = [&sources(&shown)[..], &["--box-thickness", "1"]].concat();
+    let wall = Wall::start(broker.port(), &options);
     let _processor = processor(arguments(&broker, &cameras));
     wall.until_shown(0, |tile| has_boxes(tile, &PATTERN));
 
