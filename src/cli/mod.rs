@@ -11,6 +11,7 @@ mod demo;
 mod display;
 mod logging;
 mod model;
+mod model_engine;
 mod processor;
 #[cfg(feature = "testcam")]
 mod testcam;
@@ -60,7 +61,7 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
-    /// List, show, choose and import models
+    /// List, show, choose and import models, build engines of them and measure them
     Model(model::ModelArgs),
     /// See it all working: a broker, cameras with footage, a processor and a wall in one process
     #[cfg(feature = "testcam")]

@@ -1,4 +1,5 @@
-//! `nvr model`: what is installed, what stands in for the default, and how another model gets in.
+//! `nvr model`: what is installed, what stands in for the default, and how another model gets in. What engines make of
+//! models is in `model_engine`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::model_engine::{BenchArgs, BuildArgs, bench, build};
 use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
@@ -54,6 +56,10 @@ enum ModelCommand {
     },
     /// Install a model from an ONNX file
     Import(Box<ImportArgs>),
+    /// Build the TensorRT engine of a model, on the box that will run it
+    Build(BuildArgs),
+    /// Measure how quick a model is in each backend
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -129,6 +135,8 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
             ));
             Ok(())
         }
+        ModelCommand::Build(args) => build(&store, &args),
+        ModelCommand::Bench(args) => bench(&store, &args),
     }
 }
 

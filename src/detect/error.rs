@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::network::dims;
+use super::contract::dims;
+use super::tensorrt::TensorRtError;
 
 /// Why a model can't be used, or an inference failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +71,9 @@ pub enum DetectError {
         /// Each file that was tried, with the reason why it was not taken.
         tried: Vec<String>,
     },
-    /// A backend that this program does not have.
-    #[error("the backend {backend} is not in this build yet; use --backend {instead}")]
-    NotInBuild {
-        /// Which one.
-        backend: &'static str,
-        /// What does the same job.
-        instead: &'static str,
-    },
+    /// TensorRT, or the engine that it should run.
+    #[error(transparent)]
+    TensorRt(#[from] TensorRtError),
     /// The engine can't make sense of the model.
     #[error("{backend} could not load {}: {message}", path.display())]
     Load {

@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::contract::{described, dims, input_dims};
 use super::decode::yolox_cells;
 use super::manifest::{
     ColorOrder, Input, KnownLabels, LabelSource, Layout, ModelFile, Normalize, Output,
     OutputFormat, Range,
 };
-use super::network::{Network, NetworkDetector, TensorInfo, described, dims, input_dims};
+use super::network::{Network, NetworkDetector, TensorInfo};
 use super::onnxruntime::OnnxRuntimeNetwork;
 use super::rten::RtenNetwork;
 use super::store::{check_id, sha256_of, writable, write_whole};

@@ -1,6 +1,8 @@
 //! Frames to detections: model manifests, the letterbox, the backends behind [`Detector`], and the worker that serves
 //! all sources fairly. The only room that names inference engines.
 
+mod bench;
+mod contract;
 mod decode;
 mod error;
 mod import;
@@ -16,11 +18,14 @@ mod rten;
 mod scripted;
 mod store;
 mod tensor;
+mod tensorrt;
 #[cfg(test)]
 mod test_frames;
 mod types;
+mod upgrade;
 mod worker;
 
+pub use bench::{Figures, measure};
 pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::{ImportRequest, import};
@@ -34,5 +39,7 @@ pub use nms::Candidate;
 pub use open::{Opened, Wanted, available_backends, open};
 pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use tensor::TensorFill;
+pub use tensorrt::{BuildFlags, Built, Progress, TensorRtError, build_engine};
 pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
+pub use upgrade::Upgrade;
 pub use worker::{Inferred, Worker, WorkerStats};

@@ -1,10 +1,8 @@
 //! A neural network as a detector: the seam to the engines, and what is the same whatever engine runs.
 
-use super::decode::Decoder;
+use super::contract::Contract;
 use super::labels::Labels;
-use super::nms::Candidate;
-use super::tensor::TensorFill;
-use super::{DetectError, Detection, Detector, InstalledModel, Layout, Picture, Thresholds};
+use super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
 use crate::base::Size;
 
 /// A tensor of a graph, as its file describes it.
@@ -14,7 +12,7 @@ pub(super) struct TensorInfo {
     pub(super) name: String,
     /// Its element type in the engine's words.
     pub(super) element: String,
-    /// Whether that is 32-bit floats; the engine may not know.
+    /// Whether it is fed with, or read as, 32-bit floats; where the engine does not know, it says yes.
     pub(super) is_f32: bool,
     /// Its dimensions, `None` where only a run can tell; no list where not even their number is known.
     pub(super) dims: Option<Vec<Option<usize>>>,
@@ -51,16 +49,8 @@ pub(super) trait Network: Send {
 /// A network, with what its manifest says of it.
 pub(super) struct NetworkDetector {
     network: Box<dyn Network>,
-    model: String,
-    labels: Labels,
-    size: Size,
-    padding: u8,
-    dims: [usize; 4],
-    output: usize,
-    fill: TensorFill,
+    contract: Contract,
     tensor: Vec<f32>,
-    decoder: Decoder,
-    candidates: Vec<Candidate>,
 }
 
 impl NetworkDetector {
@@ -73,76 +63,10 @@ impl NetworkDetector {
         model: &InstalledModel,
         labels: Labels,
     ) -> Result<Self, DetectError> {
-        let manifest = &model.manifest;
-        let (input, size) = (&manifest.input, manifest.input_size());
-        let dims = input_dims(input.layout, size);
-        let mismatch = |tensor: String, expected: String, found: String| DetectError::Shape {
-            model: model.id.clone(),
-            tensor,
-            expected,
-            found,
-        };
-        let fed = match network.inputs() {
-            [fed] if input.name.as_ref().is_none_or(|name| *name == fed.name) => fed,
-            others => {
-                return Err(mismatch(
-                    "the list of inputs".to_owned(),
-                    input
-                        .name
-                        .as_ref()
-                        .map_or("one tensor".to_owned(), |name| format!("`{name}` alone")),
-                    names(others),
-                ));
-            }
-        };
-        let wanted: Vec<Option<usize>> = dims.iter().copied().map(Some).collect();
-        let agrees = |found: &[Option<usize>]| {
-            found.len() == 4
-                && found
-                    .iter()
-                    .zip(dims)
-                    .all(|(found, wanted)| found.is_none_or(|found| found == wanted))
-        };
-        if !fed.is_f32 || fed.dims.as_deref().is_some_and(|found| !agrees(found)) {
-            return Err(mismatch(
-                format!("input `{}`", fed.name),
-                format!("{} of f32", described(&Some(wanted))),
-                format!("{} of {}", described(&fed.dims), fed.element),
-            ));
-        }
-        let output = match &manifest.output.name {
-            Some(name) => network
-                .outputs()
-                .iter()
-                .position(|tensor| tensor.name == *name),
-            None => (!network.outputs().is_empty()).then_some(0),
-        }
-        .ok_or_else(|| {
-            let wanted = manifest
-                .output
-                .name
-                .as_deref()
-                .unwrap_or("one tensor or more");
-            let found = names(network.outputs());
-            mismatch("the list of outputs".to_owned(), wanted.to_owned(), found)
-        })?;
-        let decoder = Decoder::new(manifest.output.format, size, labels.len());
-        if let Some(found) = &network.outputs()[output].dims
-            && let Some(found) = found.iter().copied().collect::<Option<Vec<usize>>>()
-        {
-            decoder.check(&model.id, &found)?;
-        }
+        let contract = Contract::new(network.inputs(), network.outputs(), model, labels)?;
         Ok(Self {
-            model: model.id.clone(),
-            labels,
-            size,
-            padding: input.padding,
-            dims,
-            output,
-            fill: TensorFill::new(input),
-            tensor: vec![0.0; dims.iter().product()],
-            decoder,
-            candidates: Vec::new(),
+            tensor: vec![0.0; contract.numbers()],
+            contract,
             network,
         })
     }
@@ -152,61 +76,35 @@ impl NetworkDetector {
         picture: &Picture<'_>,
         thresholds: Thresholds,
     ) -> Result<Vec<Detection>, DetectError> {
-        if picture.rgb.len() != self.tensor.len() {
-            return Err(DetectError::Pixels(format!(
-                "model {} takes pictures of {} ({} bytes), got {} of {} bytes",
-                self.model,
-                self.size,
-                self.tensor.len(),
-                picture.letterbox.input,
-                picture.rgb.len()
-            )));
-        }
-        self.fill.fill(picture.rgb, &mut self.tensor);
-        let (decoder, candidates, model) = (&mut self.decoder, &mut self.candidates, &self.model);
+        self.contract.fill(picture, &mut self.tensor)?;
+        let contract = &mut self.contract;
+        let mut found = Vec::new();
         self.network
             .run(
                 &self.tensor,
-                self.dims,
-                self.output,
+                contract.dims,
+                contract.output,
                 &mut |shape, numbers| {
-                    decoder.check(model, shape)?;
-                    decoder.decode(
-                        shape,
-                        numbers,
-                        thresholds.confidence,
-                        thresholds.iou,
-                        candidates,
-                    );
+                    found = contract.read(shape, numbers, picture, thresholds)?;
                     Ok(())
                 },
             )
             .map_err(|message| DetectError::Inference {
                 backend: self.network.backend(),
-                model: self.model.clone(),
+                model: self.contract.model.clone(),
                 message,
             })??;
-        let source = picture.letterbox.source;
-        let detections = self.candidates.iter().filter_map(|candidate| {
-            let bbox = picture.letterbox.to_source(&candidate.bbox).clamped(source);
-            let class_name = self.labels.get(candidate.class)?.clone();
-            (bbox.area() > 0.0).then_some(Detection {
-                class_name,
-                confidence: candidate.confidence.min(1.0),
-                bbox,
-            })
-        });
-        Ok(detections.collect())
+        Ok(found)
     }
 }
 
 impl Detector for NetworkDetector {
     fn input_size(&self) -> Size {
-        self.size
+        self.contract.size
     }
 
     fn padding(&self) -> u8 {
-        self.padding
+        self.contract.padding
     }
 
     fn detect(
@@ -219,39 +117,4 @@ impl Detector for NetworkDetector {
             .map(|picture| self.detect_one(picture, thresholds))
             .collect()
     }
-}
-
-/// An input tensor's dimensions for one picture of `size`.
-pub(super) fn input_dims(layout: Layout, size: Size) -> [usize; 4] {
-    let (width, height) = (size.width as usize, size.height as usize);
-    match layout {
-        Layout::Nchw => [1, 3, height, width],
-        Layout::Nhwc => [1, height, width, 3],
-    }
-}
-
-/// `1x84x8400`.
-pub(super) fn dims(dims: &[usize]) -> String {
-    let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
-    dims.join("x")
-}
-
-/// `1x3x?x?` of a tensor that is not wholly known.
-pub(super) fn described(dims: &Option<Vec<Option<usize>>>) -> String {
-    match dims {
-        None => "of unknown shape".to_owned(),
-        Some(dims) => {
-            let dims: Vec<String> = dims
-                .iter()
-                .map(|dim| dim.map_or("?".to_owned(), |dim| dim.to_string()))
-                .collect();
-            dims.join("x")
-        }
-    }
-}
-
-/// The tensors' names, for an error.
-pub(super) fn names(tensors: &[TensorInfo]) -> String {
-    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-    format!("{} ({})", tensors.len(), names.join(", "))
 }

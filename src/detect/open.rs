@@ -9,7 +9,8 @@ use super::network::{Network, NetworkDetector};
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
-use super::{DetectError, Detector, InstalledModel, ModelStore};
+use super::tensorrt;
+use super::{DetectError, Detector, InstalledModel, ModelStore, Upgrade};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
 /// A detector, ready to work, and what it is.
@@ -18,10 +19,12 @@ pub struct Opened {
     pub detector: Box<dyn Detector>,
     /// The model's id, as events carry it.
     pub model_id: Arc<str>,
-    /// What runs it: `onnxruntime`, `rten`, `scripted`.
+    /// What runs it: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
     pub backend: &'static str,
     /// The classes that it can find.
     pub labels: Labels,
+    /// A quicker detector of the same model that has to be built first.
+    pub upgrade: Option<Upgrade>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -64,48 +67,77 @@ impl Wanted {
 /// # Errors
 /// When the model or the backend is not there, a file is damaged, or the graph is not what the manifest says.
 pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> {
-    let backend = match wanted.backend {
-        Backend::Tensorrt => {
-            return Err(DetectError::NotInBuild {
-                backend: "tensorrt",
-                instead: "auto",
-            });
-        }
-        Backend::Scripted => {
-            let detector = ScriptedDetector::new(wanted.scripted_delay);
-            return Ok(Opened {
-                labels: detector.labels(),
-                detector: Box::new(detector),
-                model_id: scripted::NAME.into(),
-                backend: scripted::NAME,
-            });
-        }
-        network => network,
-    };
+    if wanted.backend == Backend::Scripted {
+        let detector = ScriptedDetector::new(wanted.scripted_delay);
+        return Ok(Opened {
+            labels: detector.labels(),
+            detector: Box::new(detector),
+            model_id: scripted::NAME.into(),
+            backend: scripted::NAME,
+            upgrade: None,
+        });
+    }
     let model = store.choose(&wanted.model)?.model;
     model.verify()?;
     let labels = model.labels()?;
-    let network = load(&model, backend, wanted.threads)?;
+    let mut upgrade = None;
+    if matches!(wanted.backend, Backend::Tensorrt | Backend::Auto) {
+        match tensorrt::open(&model, labels.clone()) {
+            Ok(detector) => return Ok(opened(detector, &model, tensorrt::NAME, labels, None)),
+            Err(reason) => upgrade = instead_of_tensorrt(wanted.backend, &model, reason)?,
+        }
+    }
+    let network = load(&model, wanted.backend, wanted.threads)?;
     let backend = network.backend();
     let detector = NetworkDetector::new(network, &model, labels.clone())?;
+    Ok(opened(Box::new(detector), &model, backend, labels, upgrade))
+}
+
+/// What happens where TensorRT can't begin: an engine is built meanwhile, or it is told and done without.
+fn instead_of_tensorrt(
+    backend: Backend,
+    model: &InstalledModel,
+    reason: DetectError,
+) -> Result<Option<Upgrade>, DetectError> {
+    match Upgrade::after(model, &reason) {
+        Some(upgrade) => {
+            tracing::info!(%reason, "an engine has to be built; another backend runs the model until it is ready");
+            Ok(Some(upgrade))
+        }
+        None if backend == Backend::Tensorrt => Err(reason),
+        None => {
+            tracing::info!(%reason, "TensorRT is not used");
+            Ok(None)
+        }
+    }
+}
+
+pub(super) fn opened(
+    detector: Box<dyn Detector>,
+    model: &InstalledModel,
+    backend: &'static str,
+    labels: Labels,
+    upgrade: Option<Upgrade>,
+) -> Opened {
     tracing::info!(model = model.id, backend, file = %model.onnx().display(), "the model is loaded");
-    Ok(Opened {
-        detector: Box::new(detector),
-        model_id: model.id.into(),
+    Opened {
+        detector,
+        model_id: model.id.as_str().into(),
         backend,
         labels,
-    })
+        upgrade,
+    }
 }
 
 /// Every backend, and `ready` or the reason why it can't be had here.
 pub fn available_backends() -> BTreeMap<&'static str, String> {
     let ready = || "ready".to_owned();
-    let tensorrt = DetectError::NotInBuild {
-        backend: "tensorrt",
-        instead: "auto",
-    };
+    let tensorrt = tensorrt::present();
     BTreeMap::from([
-        ("tensorrt", tensorrt.to_string()),
+        (
+            tensorrt::NAME,
+            tensorrt.map_or_else(|reason| reason.to_string(), |what| format!("ready: {what}")),
+        ),
         (
             onnxruntime::NAME,
             onnxruntime::open_library().map_or_else(|reason| reason.to_string(), |_| ready()),

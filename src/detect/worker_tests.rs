@@ -93,6 +93,7 @@ fn told(model: &str, batch: usize) -> (Opened, Script) {
         model_id: model.into(),
         backend: "told",
         labels: Arc::from([]),
+        upgrade: None,
     };
     (opened, Script { answers, asked })
 }

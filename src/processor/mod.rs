@@ -9,6 +9,7 @@ mod report;
 mod run;
 mod source;
 mod supervise;
+mod upgrade;
 
 pub use change::Change;
 pub use run::{Processor, StartError};

@@ -16,7 +16,8 @@ use super::claims::watch_claims;
 use super::outlet::Outlet;
 use super::publish::Publisher;
 use super::source::{Source, confidence_floor};
-use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId};
+use super::upgrade::{Upgrading, begin};
+use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
 use crate::bus::{BusError, Link, LinkOptions, Role, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::Problem;
@@ -61,6 +62,8 @@ struct Running {
     settings: Settings,
     detector: DetectorFacts,
     worker: Worker,
+    /// The build of a quicker detector, where one is under way.
+    upgrading: Option<Upgrading>,
     runners: BTreeMap<SourceId, Runner>,
     /// Of every source that ever was: the numbers of its frames go on when it is restarted or comes back.
     counters: BTreeMap<SourceId, Arc<SourceCounters>>,
@@ -87,7 +90,8 @@ impl Processor {
     ) -> Result<Arc<Self>, StartError> {
         media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
-        let opened = open_detector(&settings)?;
+        let mut opened = open_detector(&settings)?;
+        let upgrade = opened.upgrade.take();
         let session = SessionId::random();
         let outlet = connect(&settings, &session, &runtime, &heartbeats)?;
         let shared = Arc::new(Shared {
@@ -118,6 +122,7 @@ impl Processor {
             settings,
             detector,
             worker,
+            upgrading: begin(&processor, upgrade),
             runners: BTreeMap::new(),
             counters: BTreeMap::new(),
         };
@@ -148,14 +153,9 @@ impl Processor {
             .transpose()
             .map_err(|err| problem("mqtt", err))?;
         let changes = source_changes(&running.settings, &new);
-        if let Some(opened) = opened {
-            running.detector = DetectorFacts::of(&opened);
-            info!(
-                model = running.detector.model,
-                backend = running.detector.backend,
-                "swapping the detector"
-            );
-            running.worker.swap(opened);
+        if let Some(mut opened) = opened {
+            running.upgrading = begin(self, opened.upgrade.take());
+            running.swap(opened);
         }
         let old = std::mem::replace(&mut running.settings, new);
         running.worker.set_thresholds(thresholds(&running.settings));
@@ -200,6 +200,9 @@ impl Processor {
         };
         let outlet = self.shared.outlet.load_full();
         let ended = tokio::task::spawn_blocking(move || {
+            if let Some(upgrading) = running.upgrading {
+                upgrading.end();
+            }
             // All sources are told before any is waited for.
             let ending: Vec<_> = running
                 .runners
@@ -254,6 +257,17 @@ impl Processor {
 
     pub(super) fn detector(&self) -> Option<DetectorFacts> {
         self.lock().as_ref().map(|running| running.detector.clone())
+    }
+
+    /// Lets a detector that was built beside the running one take over, unless `stop` says that it is not wanted any more.
+    pub(super) fn take_upgrade(&self, opened: Opened, stop: &Stop) {
+        let mut guard = self.lock();
+        // Under the lock: whoever raises it for another detector's sake holds the lock too.
+        if let Some(running) = guard.as_mut()
+            && !stop.is_raised()
+        {
+            running.swap(opened);
+        }
     }
 
     fn add_again(&self, running: &mut Running, id: SourceId) {
@@ -362,6 +376,18 @@ impl Shared {
             sources
         });
         outcome.expect("invariant: rcu runs its function at least once")
+    }
+}
+
+impl Running {
+    fn swap(&mut self, opened: Opened) {
+        self.detector = DetectorFacts::of(&opened);
+        info!(
+            model = self.detector.model,
+            backend = self.detector.backend,
+            "swapping the detector"
+        );
+        self.worker.swap(opened);
     }
 }
 

@@ -37,6 +37,10 @@ mod rooms;
 mod soak;
 mod sources;
 mod support;
+mod tensorrt;
+mod tensorrt_build;
+#[cfg(feature = "testcam")]
+mod tensorrt_processor;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod tracking;

@@ -9,6 +9,8 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;
+pub(crate) mod tensorrt;
+pub(crate) mod tiny;
 #[cfg(feature = "testcam")]
 pub(crate) mod tiles;
 #[cfg(feature = "testcam")]

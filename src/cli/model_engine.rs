@@ -1,0 +1,142 @@
+//! `nvr model build` and `nvr model bench`: a model's TensorRT engine, and how quick a model is in each backend.
+
+use anyhow::bail;
+use clap::Args;
+
+use super::out;
+use crate::base::Stop;
+use crate::config::{Backend, ModelChoice};
+use crate::detect::{BuildFlags, ModelStore, Wanted, build_engine, measure, open};
+
+/// Options of `nvr model build`.
+#[derive(Debug, Args)]
+pub(super) struct BuildArgs {
+    /// The model
+    id: String,
+    /// Let layers compute with 16-bit floats: about twice as quick
+    #[arg(long)]
+    fp16: bool,
+    /// Compute with 8-bit integers where the ONNX file says so; it needs QuantizeLinear and DequantizeLinear nodes
+    #[arg(long)]
+    int8: bool,
+    /// Run it on this deep learning accelerator of the board, and on the GPU what that can't do
+    #[arg(long, value_name = "N")]
+    dla: Option<u32>,
+    /// Most pictures of one run; more than one needs an ONNX file with an open batch
+    #[arg(long, value_name = "1-8", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    batch: u32,
+    /// Most scratch memory of a layer, in MB [default: what TensorRT takes]
+    #[arg(long, value_name = "MB")]
+    workspace_mb: Option<u32>,
+    /// Build it even if it is there
+    #[arg(long)]
+    anew: bool,
+}
+
+/// Options of `nvr model bench`.
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// The model
+    id: String,
+    /// Which backend; repeatable [default: tensorrt, onnxruntime and rten]
+    #[arg(long, value_name = "BACKEND")]
+    backend: Vec<Backend>,
+    /// How many times each is called
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    calls: u32,
+    /// Threads of the engines of the CPU [default: as many as there are cores]
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+pub(super) fn build(store: &ModelStore, args: &BuildArgs) -> anyhow::Result<()> {
+    let model = store.find(&args.id)?;
+    let flags = BuildFlags {
+        fp16: args.fp16,
+        int8: args.int8,
+        dla: args.dla,
+        batch: args.batch,
+        workspace_mb: args.workspace_mb,
+    };
+    let mut line = out::ProgressLine::default();
+    let mut progress = |progress: crate::detect::Progress<'_>| {
+        let seconds = progress.elapsed.as_secs();
+        line.show(format_args!(
+            "building {}, {}:{:02}: {}",
+            args.id,
+            seconds / 60,
+            seconds % 60,
+            progress.words
+        ));
+    };
+    let built = build_engine(&model, flags, args.anew, &mut progress, &Stop::default())?;
+    drop(line);
+    let path = built.path.display();
+    if built.was_there {
+        out::line(format_args!(
+            "{} has that engine already: {path}; --anew builds it again",
+            args.id
+        ));
+    } else {
+        out::line(format_args!("{} has a new engine: {path}", args.id));
+    }
+    Ok(())
+}
+
+pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> {
+    let backends = if args.backend.is_empty() {
+        vec![Backend::Tensorrt, Backend::Onnxruntime, Backend::Rten]
+    } else {
+        args.backend.clone()
+    };
+    store.find(&args.id)?;
+    out::line("backend       median ms    p99 ms  pictures/s  at once");
+    let mut measured = 0;
+    for backend in backends {
+        let name = name(backend);
+        match bench_one(store, args, backend) {
+            Ok(line) => {
+                measured += 1;
+                out::line(line);
+            }
+            Err(reason) => out::line(format_args!("{name:<12}  {reason}")),
+        }
+    }
+    if measured == 0 {
+        bail!("no backend could run {}", args.id);
+    }
+    Ok(())
+}
+
+fn bench_one(store: &ModelStore, args: &BenchArgs, backend: Backend) -> anyhow::Result<String> {
+    let wanted = Wanted {
+        model: ModelChoice::Named(args.id.clone()),
+        backend,
+        threads: args.threads,
+        scripted_delay: std::time::Duration::ZERO,
+    };
+    let mut opened = open(&wanted, store)?;
+    if backend == Backend::Tensorrt && opened.upgrade.is_some() {
+        bail!(
+            "it has no engine here; build it with `nvr model build {}`",
+            args.id
+        );
+    }
+    let figures = measure(&mut opened, args.calls as usize)?;
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    Ok(format!(
+        "{:<12} {:>10.2}{:>10.2}{:>12.1}{:>9}",
+        opened.backend,
+        ms(figures.median),
+        ms(figures.p99),
+        figures.per_second,
+        figures.batch
+    ))
+}
+
+fn name(backend: Backend) -> String {
+    use clap::ValueEnum;
+    backend
+        .to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned())
+}

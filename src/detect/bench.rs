@@ -1,0 +1,89 @@
+//! How quick a detector is: a picture alone, which is the latency of one camera, and as many at once as it gains by.
+
+use std::time::{Duration, Instant};
+
+use super::{DetectError, Opened, Picture, Thresholds};
+use crate::base::Letterbox;
+
+/// What was measured. Times are the detector's own: the letterbox before it is the same for all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// Half of the calls with one picture took less.
+    pub median: Duration,
+    /// Of a hundred calls with one picture, one took longer.
+    pub p99: Duration,
+    /// How many pictures a call had when throughput was measured.
+    pub batch: usize,
+    /// Pictures a second.
+    pub per_second: f64,
+}
+
+/// Calls before the measurement: engines choose their ways at the first ones.
+const WARM_UP: usize = 5;
+
+/// Nothing in noise is that certain: what is found costs the same in all backends.
+const THRESHOLDS: Thresholds = Thresholds {
+    confidence: 0.5,
+    iou: 0.45,
+};
+
+/// Runs `opened` on noise, `calls` times with one picture and as often with a batch. Blocks.
+///
+/// # Errors
+/// When the detector fails.
+pub fn measure(opened: &mut Opened, calls: usize) -> Result<Figures, DetectError> {
+    let detector = &mut opened.detector;
+    let (size, batch) = (detector.input_size(), detector.max_batch().max(1));
+    let mut rgb = vec![0; 3 * size.width as usize * size.height as usize];
+    fastrand::Rng::with_seed(1).fill(&mut rgb);
+    let picture = Picture {
+        rgb: &rgb,
+        letterbox: Letterbox::fit(size, size),
+    };
+    let pictures = vec![picture; batch];
+    let mut run = |pictures: &[Picture<'_>]| {
+        let started = Instant::now();
+        detector
+            .detect(pictures, THRESHOLDS)
+            .map(|_| started.elapsed())
+    };
+    for _ in 0..WARM_UP {
+        run(&pictures)?;
+    }
+    let mut times = Vec::with_capacity(calls);
+    for _ in 0..calls {
+        times.push(run(&pictures[..1])?);
+    }
+    let mut together = Duration::ZERO;
+    for _ in 0..calls {
+        together += run(&pictures)?;
+    }
+    times.sort();
+    Ok(Figures {
+        median: quantile(&times, 0.5),
+        p99: quantile(&times, 0.99),
+        batch,
+        per_second: (calls * batch) as f64 / together.as_secs_f64().max(f64::MIN_POSITIVE),
+    })
+}
+
+/// The smallest of the sorted `times` that is at least as long as the share `part` of them.
+fn quantile(times: &[Duration], part: f64) -> Duration {
+    let rank = (part * times.len() as f64).ceil() as usize;
+    let place = rank.saturating_sub(1).min(times.len().saturating_sub(1));
+    times.get(place).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_by_rank() {
+        let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+        assert_eq!(quantile(&times, 0.5), Duration::from_millis(100));
+        assert_eq!(quantile(&times, 0.99), Duration::from_millis(198));
+        assert_eq!(quantile(&times[..1], 0.99), Duration::from_millis(1));
+        assert_eq!(quantile(&[], 0.5), Duration::ZERO);
+    }
+}

@@ -1,0 +1,204 @@
+//! What a manifest promises of a graph's tensors, held against the graph, and what follows from it: how a picture becomes
+//! the input, and the output becomes detections. The same whatever engine runs.
+
+use super::decode::Decoder;
+use super::labels::Labels;
+use super::network::TensorInfo;
+use super::nms::Candidate;
+use super::tensor::TensorFill;
+use super::{DetectError, Detection, InstalledModel, Layout, Picture, Thresholds};
+use crate::base::Size;
+
+/// A manifest that was found to agree with a graph. Its buffers are used again for every picture.
+pub(super) struct Contract {
+    /// The model's id, for messages.
+    pub(super) model: String,
+    /// The input's size in pixels.
+    pub(super) size: Size,
+    /// The grey around a frame.
+    pub(super) padding: u8,
+    /// The input's dimensions for one picture.
+    pub(super) dims: [usize; 4],
+    /// Which of the graph's outputs is read.
+    pub(super) output: usize,
+    labels: Labels,
+    fill: TensorFill,
+    decoder: Decoder,
+    candidates: Vec<Candidate>,
+}
+
+impl Contract {
+    /// Holds `model`'s manifest against a graph's tensors.
+    ///
+    /// # Errors
+    /// When the graph has not the input and output that the manifest promises, as far as its file tells.
+    pub(super) fn new(
+        inputs: &[TensorInfo],
+        outputs: &[TensorInfo],
+        model: &InstalledModel,
+        labels: Labels,
+    ) -> Result<Self, DetectError> {
+        let manifest = &model.manifest;
+        let (input, size) = (&manifest.input, manifest.input_size());
+        let dims = input_dims(input.layout, size);
+        let mismatch = |tensor: String, expected: String, found: String| DetectError::Shape {
+            model: model.id.clone(),
+            tensor,
+            expected,
+            found,
+        };
+        let fed = match inputs {
+            [fed] if input.name.as_ref().is_none_or(|name| *name == fed.name) => fed,
+            others => {
+                return Err(mismatch(
+                    "the list of inputs".to_owned(),
+                    input
+                        .name
+                        .as_ref()
+                        .map_or("one tensor".to_owned(), |name| format!("`{name}` alone")),
+                    names(others),
+                ));
+            }
+        };
+        let wanted: Vec<Option<usize>> = dims.iter().copied().map(Some).collect();
+        let agrees = |found: &[Option<usize>]| {
+            found.len() == 4
+                && found
+                    .iter()
+                    .zip(dims)
+                    .all(|(found, wanted)| found.is_none_or(|found| found == wanted))
+        };
+        if !fed.is_f32 || fed.dims.as_deref().is_some_and(|found| !agrees(found)) {
+            return Err(mismatch(
+                format!("input `{}`", fed.name),
+                format!("{} of f32", described(&Some(wanted))),
+                format!("{} of {}", described(&fed.dims), fed.element),
+            ));
+        }
+        let output = match &manifest.output.name {
+            Some(name) => outputs.iter().position(|tensor| tensor.name == *name),
+            None => (!outputs.is_empty()).then_some(0),
+        }
+        .ok_or_else(|| {
+            let wanted = manifest
+                .output
+                .name
+                .as_deref()
+                .unwrap_or("one tensor or more");
+            let found = names(outputs);
+            mismatch("the list of outputs".to_owned(), wanted.to_owned(), found)
+        })?;
+        let decoder = Decoder::new(manifest.output.format, size, labels.len());
+        if let Some(found) = &outputs[output].dims
+            && let Some(found) = found.iter().copied().collect::<Option<Vec<usize>>>()
+        {
+            decoder.check(&model.id, &found)?;
+        }
+        Ok(Self {
+            model: model.id.clone(),
+            labels,
+            size,
+            padding: input.padding,
+            dims,
+            output,
+            fill: TensorFill::new(input),
+            decoder,
+            candidates: Vec::new(),
+        })
+    }
+
+    /// How many numbers one picture is in the input.
+    pub(super) fn numbers(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Writes `picture` into `tensor`, which has [`Contract::numbers`] of them.
+    ///
+    /// # Errors
+    /// When the picture has another size than the model's input.
+    pub(super) fn fill(
+        &self,
+        picture: &Picture<'_>,
+        tensor: &mut [f32],
+    ) -> Result<(), DetectError> {
+        if picture.rgb.len() != tensor.len() {
+            return Err(DetectError::Pixels(format!(
+                "model {} takes pictures of {} ({} bytes), got {} of {} bytes",
+                self.model,
+                self.size,
+                tensor.len(),
+                picture.letterbox.input,
+                picture.rgb.len()
+            )));
+        }
+        self.fill.fill(picture.rgb, tensor);
+        Ok(())
+    }
+
+    /// What one picture's output says is in it, in pixels of the frame, by falling confidence.
+    ///
+    /// # Errors
+    /// When the output has not the shape that the manifest's format needs.
+    pub(super) fn read(
+        &mut self,
+        shape: &[usize],
+        numbers: &[f32],
+        picture: &Picture<'_>,
+        thresholds: Thresholds,
+    ) -> Result<Vec<Detection>, DetectError> {
+        self.decoder.check(&self.model, shape)?;
+        self.decoder.decode(
+            shape,
+            numbers,
+            thresholds.confidence,
+            thresholds.iou,
+            &mut self.candidates,
+        );
+        let source = picture.letterbox.source;
+        let detections = self.candidates.iter().filter_map(|candidate| {
+            let bbox = picture.letterbox.to_source(&candidate.bbox).clamped(source);
+            let class_name = self.labels.get(candidate.class)?.clone();
+            (bbox.area() > 0.0).then_some(Detection {
+                class_name,
+                confidence: candidate.confidence.min(1.0),
+                bbox,
+            })
+        });
+        Ok(detections.collect())
+    }
+}
+
+/// An input tensor's dimensions for one picture of `size`.
+pub(super) fn input_dims(layout: Layout, size: Size) -> [usize; 4] {
+    let (width, height) = (size.width as usize, size.height as usize);
+    match layout {
+        Layout::Nchw => [1, 3, height, width],
+        Layout::Nhwc => [1, height, width, 3],
+    }
+}
+
+/// `1x84x8400`.
+pub(super) fn dims(dims: &[usize]) -> String {
+    let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
+    dims.join("x")
+}
+
+/// `1x3x?x?` of a tensor that is not wholly known.
+pub(super) fn described(dims: &Option<Vec<Option<usize>>>) -> String {
+    match dims {
+        None => "of unknown shape".to_owned(),
+        Some(dims) => {
+            let dims: Vec<String> = dims
+                .iter()
+                .map(|dim| dim.map_or("?".to_owned(), |dim| dim.to_string()))
+                .collect();
+            dims.join("x")
+        }
+    }
+}
+
+/// The tensors' names, for an error.
+pub(super) fn names(tensors: &[TensorInfo]) -> String {
+    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    format!("{} ({})", tensors.len(), names.join(", "))
+}

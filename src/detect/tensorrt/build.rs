@@ -1,0 +1,152 @@
+//! A model's ONNX file to an engine in the cache, on the box that will run it: engines are tied to TensorRT and the GPU.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::super::contract::input_dims;
+use super::super::{DetectError, InstalledModel};
+use super::cache::{BuildFlags, EngineCache, EngineKey};
+use super::error::TensorRtError;
+use super::library::Libraries;
+use super::trtexec::{Order, Progress, Tool};
+use crate::base::Stop;
+
+/// An engine in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it was there already, of the same key and whole.
+    pub was_there: bool,
+}
+
+/// Builds `model`'s engine unless the cache has it, or in any case with `anew`. Blocks for minutes; `progress` hears of it
+/// four times a second; ends early when `stop` is raised.
+///
+/// # Errors
+/// When there is no GPU, TensorRT or `trtexec`, or that one fails.
+pub fn build_engine(
+    model: &InstalledModel,
+    flags: BuildFlags,
+    anew: bool,
+    progress: &mut dyn FnMut(Progress<'_>),
+    stop: &Stop,
+) -> Result<Built, DetectError> {
+    if !(1..=8).contains(&flags.batch) {
+        return Err(ask(format!(
+            "a batch is 1 to 8 pictures, not {}",
+            flags.batch
+        )));
+    }
+    if flags.dla.is_some() && !flags.fp16 && !flags.int8 {
+        return Err(ask(
+            "a DLA computes with --fp16 or --int8 only: ask for one of them".to_owned(),
+        ));
+    }
+    model.verify()?;
+    let onnx = model.onnx();
+    if flags.int8 && !is_quantised(&onnx)? {
+        return Err(ask(format!(
+            "--int8 needs an ONNX file with quantising nodes (QuantizeLinear, DequantizeLinear), and {} has none: export \
+             it quantised, or build without --int8",
+            onnx.display()
+        )));
+    }
+    let libraries = Libraries::open()?;
+    let cache = EngineCache::of_program();
+    let key = EngineKey::new(model, &libraries, flags)?;
+    if !anew
+        && let Some(file) = cache.exactly(&model.id, &key)
+        && file.read().is_ok()
+    {
+        return Ok(Built {
+            path: file.path,
+            was_there: true,
+        });
+    }
+    let tool = Tool::find()?;
+    let dir = cache.dir()?;
+    let unfinished = Unfinished(
+        cache
+            .place(&model.id, &key)
+            .with_extension(format!("partial-{}", std::process::id())),
+    );
+    let input = &model.manifest.input;
+    let order = Order {
+        model: &model.id,
+        onnx: &onnx,
+        input: (
+            input.name.as_deref(),
+            input_dims(input.layout, model.manifest.input_size()),
+        ),
+        engine: &unfinished.0,
+        timing_cache: &dir.join(format!("timing-{}.cache", key.tensorrt)),
+        flags,
+    };
+    tool.build(&order, libraries.version, progress, stop)?;
+    let file = cache.keep(&model.id, key, &unfinished.0)?;
+    Ok(Built {
+        path: file.path,
+        was_there: false,
+    })
+}
+
+/// A file that is removed if it is still there in the end.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn ask(message: String) -> DetectError {
+    DetectError::TensorRt(TensorRtError::Ask(message))
+}
+
+/// Whether the graph has nodes that quantise: their operators stand in an ONNX file as plain text.
+fn is_quantised(onnx: &Path) -> Result<bool, DetectError> {
+    const NODE: &[u8] = b"DequantizeLinear";
+    let io = |error| DetectError::Io {
+        action: "read",
+        path: onnx.to_owned(),
+        error,
+        hint: "",
+    };
+    let mut file = BufReader::new(File::open(onnx).map_err(io)?);
+    let (mut window, mut piece) = (Vec::new(), vec![0; 1 << 20]);
+    loop {
+        let length = file.read(&mut piece).map_err(io)?;
+        if length == 0 {
+            return Ok(false);
+        }
+        // What may be the beginning of a name at the end of one piece goes before the next.
+        window.extend_from_slice(&piece[..length]);
+        if window.windows(NODE.len()).any(|bytes| bytes == NODE) {
+            return Ok(true);
+        }
+        window.drain(..window.len().saturating_sub(NODE.len() - 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantised_graph_is_told_from_another_wherever_the_node_stands() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for (before, text, wanted) in [
+            (0, "QuantizeLinearDequantizeLinear", true),
+            // Across the border of two pieces.
+            ((1 << 20) - 7, "DequantizeLinear", true),
+            (100, "Dequantize", false),
+        ] {
+            let mut content = vec![b' '; before];
+            content.extend_from_slice(text.as_bytes());
+            std::fs::write(file.path(), content).expect("written");
+            assert_eq!(is_quantised(file.path()).expect("read"), wanted, "{before}");
+        }
+    }
+}

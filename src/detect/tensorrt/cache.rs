@@ -1,0 +1,323 @@
+//! Built engines and what each is for. An engine of another key is never loaded.
+//!
+//! An engine is `NAME.engine` in the cache's folder `engines`, its key the sidecar `NAME.json`, written last: an engine
+//! without a sidecar is half a build.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::super::store::{sha256_of, write_whole};
+use super::super::{DetectError, InstalledModel};
+use super::error::TensorRtError;
+use super::library::Libraries;
+use crate::base;
+
+/// How an engine is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildFlags {
+    /// Layers may compute with 16-bit floats.
+    pub fp16: bool,
+    /// Layers between quantising nodes compute with 8-bit integers.
+    pub int8: bool,
+    /// Which deep learning accelerator runs it; the GPU where absent.
+    pub dla: Option<u32>,
+    /// Most pictures of one run.
+    pub batch: u32,
+    /// Most scratch memory of a layer, in MB; TensorRT's own limit where absent.
+    pub workspace_mb: Option<u32>,
+}
+
+impl Default for BuildFlags {
+    /// What a processor builds by itself.
+    fn default() -> Self {
+        Self {
+            fp16: true,
+            int8: false,
+            dla: None,
+            batch: 1,
+            workspace_mb: None,
+        }
+    }
+}
+
+/// What an engine is for: another of anything needs another engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EngineKey {
+    /// SHA-256 of the ONNX file.
+    pub(super) onnx_sha256: String,
+    /// TensorRT's version.
+    pub(super) tensorrt: String,
+    /// The GPU.
+    pub(super) gpu: String,
+    /// How it was built.
+    pub(super) flags: BuildFlags,
+}
+
+/// The sidecar of an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sidecar {
+    model: String,
+    key: EngineKey,
+    engine_sha256: String,
+    engine_bytes: u64,
+    built_unix: u64,
+}
+
+/// An engine whose key fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EngineFile {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// How it was built.
+    pub(super) flags: BuildFlags,
+    sha256: String,
+    bytes: u64,
+    built_unix: u64,
+}
+
+/// The folder of engines.
+#[derive(Debug, Clone)]
+pub(super) struct EngineCache {
+    dir: PathBuf,
+}
+
+impl EngineKey {
+    /// The key of `model` on what is here.
+    pub(super) fn new(
+        model: &InstalledModel,
+        libraries: &Libraries,
+        flags: BuildFlags,
+    ) -> Result<Self, DetectError> {
+        Ok(Self {
+            onnx_sha256: onnx_sha256(model)?,
+            tensorrt: libraries.version.to_string(),
+            gpu: libraries.gpu.to_string(),
+            flags,
+        })
+    }
+
+    /// What differs between an engine's key and what is here; nothing where it fits.
+    fn differs(&self, here: &Libraries) -> Option<String> {
+        let (version, gpu) = (here.version.to_string(), here.gpu.to_string());
+        if self.tensorrt != version {
+            Some(format!("it is for TensorRT {}", self.tensorrt))
+        } else if self.gpu != gpu {
+            Some(format!("it is for {}", self.gpu))
+        } else {
+            None
+        }
+    }
+}
+
+impl EngineCache {
+    /// The one in the program's cache.
+    pub(super) fn of_program() -> Self {
+        Self {
+            dir: base::cache_dir().join("engines"),
+        }
+    }
+
+    /// Its folder, made where it does not exist.
+    pub(super) fn dir(&self) -> Result<&Path, DetectError> {
+        std::fs::create_dir_all(&self.dir).map_err(|error| DetectError::Io {
+            action: "create",
+            path: self.dir.clone(),
+            error,
+            hint: "set NVR_CACHE to a directory that can be written",
+        })?;
+        Ok(&self.dir)
+    }
+
+    /// The engine of `model` that was built last of those that fit what is here.
+    ///
+    /// # Errors
+    /// When there is none, with what those are for that are there.
+    pub(super) fn find(
+        &self,
+        model: &InstalledModel,
+        here: &Libraries,
+    ) -> Result<EngineFile, DetectError> {
+        let onnx = onnx_sha256(model)?;
+        let mut others = Vec::new();
+        let mut newest: Option<EngineFile> = None;
+        for path in self.sidecars() {
+            let sidecar = match read(&path) {
+                Ok(sidecar) => sidecar,
+                Err(reason) => {
+                    others.push(reason);
+                    continue;
+                }
+            };
+            if sidecar.key.onnx_sha256 != onnx {
+                if sidecar.model == model.id {
+                    others.push(format!("{}: it is of another ONNX file", name(&path)));
+                }
+                continue;
+            }
+            if let Some(difference) = sidecar.key.differs(here) {
+                others.push(format!("{}: {difference}", name(&path)));
+                continue;
+            }
+            let file = EngineFile::of(&path, sidecar);
+            if newest
+                .as_ref()
+                .is_none_or(|newest| newest.built_unix <= file.built_unix)
+            {
+                newest = Some(file);
+            }
+        }
+        newest.ok_or_else(|| {
+            DetectError::TensorRt(TensorRtError::NoEngine {
+                model: model.id.clone(),
+                version: here.version,
+                gpu: here.gpu.to_string(),
+                dir: self.dir.clone(),
+                others,
+            })
+        })
+    }
+
+    /// The engine of exactly this key.
+    pub(super) fn exactly(&self, model: &str, key: &EngineKey) -> Option<EngineFile> {
+        let path = self.dir.join(file_name(model, key)).with_extension("json");
+        let sidecar = read(&path).ok()?;
+        (sidecar.key == *key).then(|| EngineFile::of(&path, sidecar))
+    }
+
+    /// Where the engine of this key belongs.
+    pub(super) fn place(&self, model: &str, key: &EngineKey) -> PathBuf {
+        self.dir.join(file_name(model, key))
+    }
+
+    /// Takes the finished file `built` in as the engine of this key.
+    pub(super) fn keep(
+        &self,
+        model: &str,
+        key: EngineKey,
+        built: &Path,
+    ) -> Result<EngineFile, DetectError> {
+        let path = self.place(model, &key);
+        let io = |error| DetectError::Io {
+            action: "write",
+            path: path.clone(),
+            error,
+            hint: "free disk space, or set NVR_CACHE to another directory",
+        };
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let sidecar = Sidecar {
+            model: model.to_owned(),
+            key,
+            engine_sha256: sha256_of(built)?,
+            engine_bytes: std::fs::metadata(built).map_err(io)?.len(),
+            built_unix: since_epoch.map_or(0, |time| time.as_secs()),
+        };
+        let json = path.with_extension("json");
+        // The old key goes before the old engine, the new one comes after the new.
+        if json.exists() {
+            std::fs::remove_file(&json).map_err(io)?;
+        }
+        std::fs::rename(built, &path).map_err(io)?;
+        let text = serde_json::to_string_pretty(&sidecar)
+            .expect("invariant: a struct of numbers and texts is JSON");
+        write_whole(&json, text.as_bytes())?;
+        Ok(EngineFile::of(&json, sidecar))
+    }
+
+    fn sidecars(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(&self.dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "json")
+            })
+            .collect();
+        paths.sort();
+        paths
+    }
+}
+
+impl EngineFile {
+    fn of(sidecar_path: &Path, sidecar: Sidecar) -> Self {
+        Self {
+            path: sidecar_path.with_extension("engine"),
+            flags: sidecar.key.flags,
+            sha256: sidecar.engine_sha256,
+            bytes: sidecar.engine_bytes,
+            built_unix: sidecar.built_unix,
+        }
+    }
+
+    /// Its content, if that is what was built. Blocks.
+    ///
+    /// # Errors
+    /// When it is not all there, or not the same any more.
+    pub(super) fn read(&self) -> Result<Vec<u8>, DetectError> {
+        let bytes = std::fs::read(&self.path).map_err(|error| DetectError::Io {
+            action: "read",
+            path: self.path.clone(),
+            error,
+            hint: "build it again with `nvr model build ID`",
+        })?;
+        let damaged = |words| {
+            DetectError::TensorRt(TensorRtError::EngineDamaged {
+                path: self.path.clone(),
+                words,
+            })
+        };
+        if bytes.len() as u64 != self.bytes {
+            return Err(damaged(format!(
+                "{} bytes instead of {}",
+                bytes.len(),
+                self.bytes
+            )));
+        }
+        let found = format!("{:x}", Sha256::digest(&bytes));
+        if found != self.sha256 {
+            return Err(damaged(format!(
+                "SHA-256 {found} instead of {}",
+                self.sha256
+            )));
+        }
+        Ok(bytes)
+    }
+}
+
+fn read(path: &Path) -> Result<Sidecar, String> {
+    std::fs::read(path)
+        .map_err(|error| format!("{}: {error}", name(path)))
+        .and_then(|text| {
+            serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", name(path)))
+        })
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// The model's id for people, and as much of the key's hash as tells keys apart.
+fn file_name(model: &str, key: &EngineKey) -> String {
+    let text =
+        serde_json::to_string(key).expect("invariant: a struct of numbers and texts is JSON");
+    let hash = format!("{:x}", Sha256::digest(text));
+    format!("{model}-{}.engine", &hash[..16])
+}
+
+/// Of the graph's file, as the manifest says it, which is compared with the file whenever a model is loaded.
+fn onnx_sha256(model: &InstalledModel) -> Result<String, DetectError> {
+    let name = model.manifest.onnx();
+    let listed = model.manifest.files.iter().find(|file| file.name == name);
+    match listed {
+        Some(file) => Ok(file.sha256.to_ascii_lowercase()),
+        None => sha256_of(&model.onnx()),
+    }
+}

@@ -1,0 +1,319 @@
+//! CUDA's runtime library: opened at run time, asked for devices first, and the few calls that move pictures.
+#![expect(
+    unsafe_code,
+    reason = "CUDA's runtime is a C library that is opened at run time"
+)]
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use libloading::Library;
+
+use super::error::TensorRtError;
+use super::library::reasons;
+
+/// A stream's handle in CUDA.
+pub(super) type RawStream = *mut c_void;
+
+type Status = c_int;
+
+/// `cudaMemcpyHostToDevice` and `cudaMemcpyDeviceToHost` of `cudaMemcpyKind`.
+const TO_DEVICE: c_int = 1;
+const TO_HOST: c_int = 2;
+/// `cudaStreamNonBlocking`: the stream does not wait for the legacy default stream.
+const NON_BLOCKING: c_uint = 1;
+/// `cudaDeviceAttr`: multiprocessors, compute capability.
+const MULTIPROCESSORS: c_int = 16;
+const CAPABILITY_MAJOR: c_int = 75;
+const CAPABILITY_MINOR: c_int = 76;
+/// `cudaDeviceProp` begins with the name, 256 bytes; as a whole it was never more than 1100 bytes, and grows.
+const NAME_BYTES: usize = 256;
+const PROPERTIES_BYTES: usize = 16 * 1024;
+
+/// The library and its functions. It stays open: CUDA has threads and exit handlers of its own.
+pub(super) struct Cuda {
+    get_device_count: unsafe extern "C" fn(*mut c_int) -> Status,
+    set_device: unsafe extern "C" fn(c_int) -> Status,
+    get_attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> Status,
+    get_properties: unsafe extern "C" fn(*mut c_void, c_int) -> Status,
+    malloc: unsafe extern "C" fn(*mut *mut c_void, usize) -> Status,
+    free: unsafe extern "C" fn(*mut c_void) -> Status,
+    host_alloc: unsafe extern "C" fn(*mut *mut c_void, usize, c_uint) -> Status,
+    free_host: unsafe extern "C" fn(*mut c_void) -> Status,
+    memcpy_async:
+        unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int, RawStream) -> Status,
+    stream_create: unsafe extern "C" fn(*mut RawStream, c_uint) -> Status,
+    stream_synchronize: unsafe extern "C" fn(RawStream) -> Status,
+    stream_destroy: unsafe extern "C" fn(RawStream) -> Status,
+    get_error_string: unsafe extern "C" fn(Status) -> *const c_char,
+    _library: Library,
+}
+
+/// The GPU that is used: the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gpu {
+    name: String,
+    capability: (i32, i32),
+    multiprocessors: i32,
+}
+
+impl std::fmt::Display for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // All Orins are called alike, and engines of one are slow or wrong on another: their sizes tell them apart.
+        write!(
+            f,
+            "{} (compute {}.{}, {} multiprocessors)",
+            self.name, self.capability.0, self.capability.1, self.multiprocessors
+        )
+    }
+}
+
+impl Cuda {
+    /// Opens the first of `candidates` that opens.
+    ///
+    /// # Errors
+    /// Every file that was tried, with the reason; or the function that one lacks.
+    pub(super) fn open(candidates: &[PathBuf]) -> Result<Self, TensorRtError> {
+        let mut tried = Vec::new();
+        for path in candidates {
+            // SAFETY: its initialisers are NVIDIA's and expect nothing of us; the library is ours and is never closed.
+            match unsafe { Library::new(path) } {
+                Ok(library) => return Self::of(library, &path.display().to_string()),
+                Err(error) => tried.push((path.clone(), error)),
+            }
+        }
+        Err(TensorRtError::CudaAbsent {
+            tried: reasons(&tried),
+        })
+    }
+
+    fn of(library: Library, name: &str) -> Result<Self, TensorRtError> {
+        macro_rules! function {
+            ($symbol:literal) => {{
+                // SAFETY: the types above are those of cuda_runtime_api.h, the same from CUDA 11 to 13; the pointer is
+                // valid as long as the library, which stands in the same struct.
+                match unsafe { library.get(concat!($symbol, "\0").as_bytes()) } {
+                    Ok(function) => *function,
+                    Err(_) => {
+                        return Err(TensorRtError::Symbol {
+                            library: name.to_owned(),
+                            symbol: $symbol,
+                        });
+                    }
+                }
+            }};
+        }
+        Ok(Self {
+            get_device_count: function!("cudaGetDeviceCount"),
+            set_device: function!("cudaSetDevice"),
+            get_attribute: function!("cudaDeviceGetAttribute"),
+            get_properties: function!("cudaGetDeviceProperties"),
+            malloc: function!("cudaMalloc"),
+            free: function!("cudaFree"),
+            host_alloc: function!("cudaHostAlloc"),
+            free_host: function!("cudaFreeHost"),
+            memcpy_async: function!("cudaMemcpyAsync"),
+            stream_create: function!("cudaStreamCreateWithFlags"),
+            stream_synchronize: function!("cudaStreamSynchronize"),
+            stream_destroy: function!("cudaStreamDestroy"),
+            get_error_string: function!("cudaGetErrorString"),
+            _library: library,
+        })
+    }
+
+    /// The GPU, which becomes this thread's.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn gpu(&self) -> Result<Gpu, TensorRtError> {
+        let mut count = 0;
+        // SAFETY: it writes one number to where the pointer leads.
+        let status = unsafe { (self.get_device_count)(&raw mut count) };
+        if status != 0 || count < 1 {
+            let reason = if status == 0 {
+                format!("{count} devices")
+            } else {
+                self.words(status)
+            };
+            return Err(TensorRtError::NoGpu {
+                reason,
+                tensorrt: None,
+            });
+        }
+        // SAFETY: no memory is involved.
+        self.check("choose the GPU", unsafe { (self.set_device)(0) })?;
+        let attribute = |which| {
+            let mut value = 0;
+            // SAFETY: it writes one number to where the pointer leads.
+            let status = unsafe { (self.get_attribute)(&raw mut value, which, 0) };
+            self.check("tell the GPU's size", status).map(|()| value)
+        };
+        Ok(Gpu {
+            name: self.gpu_name()?,
+            capability: (attribute(CAPABILITY_MAJOR)?, attribute(CAPABILITY_MINOR)?),
+            multiprocessors: attribute(MULTIPROCESSORS)?,
+        })
+    }
+
+    fn gpu_name(&self) -> Result<String, TensorRtError> {
+        // As 64-bit numbers, for their alignment.
+        let mut properties = vec![0_u64; PROPERTIES_BYTES / 8];
+        // SAFETY: it writes a cudaDeviceProp, which is smaller in every release than the buffer; the buffer is ours.
+        let status = unsafe { (self.get_properties)(properties.as_mut_ptr().cast(), 0) };
+        self.check("tell the GPU's name", status)?;
+        let name: Vec<u8> = properties
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .take(NAME_BYTES)
+            .take_while(|byte| *byte != 0)
+            .collect();
+        Ok(String::from_utf8_lossy(&name).into_owned())
+    }
+
+    /// Memory of the GPU, for [`super::buffers`], which gives it back.
+    pub(super) fn allocate(&self, bytes: usize) -> Result<*mut c_void, TensorRtError> {
+        let mut pointer = std::ptr::null_mut();
+        // SAFETY: it writes one pointer to where the pointer leads.
+        let status = unsafe { (self.malloc)(&raw mut pointer, bytes) };
+        self.check("allocate memory of the GPU", status)?;
+        Ok(pointer)
+    }
+
+    /// Gives memory of the GPU back.
+    ///
+    /// # Safety
+    /// `pointer` is one of [`Cuda::allocate`]'s that was not given back, and nothing in flight uses it.
+    pub(super) unsafe fn free(&self, pointer: *mut c_void) {
+        // SAFETY: the caller's promise.
+        let status = unsafe { (self.free)(pointer) };
+        self.grumble("free memory of the GPU", status);
+    }
+
+    /// Memory of the host that the GPU copies from and to by itself, for [`super::buffers`], which gives it back.
+    pub(super) fn allocate_pinned(&self, bytes: usize) -> Result<*mut c_void, TensorRtError> {
+        let mut pointer = std::ptr::null_mut();
+        // SAFETY: it writes one pointer to where the pointer leads.
+        let status = unsafe { (self.host_alloc)(&raw mut pointer, bytes, 0) };
+        self.check("allocate pinned memory", status)?;
+        Ok(pointer)
+    }
+
+    /// Gives pinned memory back.
+    ///
+    /// # Safety
+    /// `pointer` is one of [`Cuda::allocate_pinned`]'s that was not given back, and nothing in flight uses it.
+    pub(super) unsafe fn free_pinned(&self, pointer: *mut c_void) {
+        // SAFETY: the caller's promise.
+        let status = unsafe { (self.free_host)(pointer) };
+        self.grumble("free pinned memory", status);
+    }
+
+    fn check(&self, action: &'static str, status: Status) -> Result<(), TensorRtError> {
+        if status == 0 {
+            return Ok(());
+        }
+        Err(TensorRtError::Cuda {
+            action,
+            code: status,
+            words: self.words(status),
+        })
+    }
+
+    /// For what is given back: there is nobody to tell but the log.
+    fn grumble(&self, action: &'static str, status: Status) {
+        if let Err(err) = self.check(action, status) {
+            tracing::warn!(%err, "CUDA did not take something back");
+        }
+    }
+
+    fn words(&self, status: Status) -> String {
+        // SAFETY: it gives a text that is CUDA's and lives as long as the library, or null.
+        let text = unsafe { (self.get_error_string)(status) };
+        if text.is_null() {
+            return format!("error {status}");
+        }
+        // SAFETY: it is not null, and CUDA's texts end with a zero.
+        let text = unsafe { CStr::from_ptr(text) };
+        text.to_string_lossy().into_owned()
+    }
+}
+
+/// A queue of work for the GPU: what is put in runs in order, beside what is in other streams.
+pub(super) struct Stream {
+    cuda: Arc<Cuda>,
+    raw: RawStream,
+}
+
+// SAFETY: CUDA's handles may be used by any thread; this one is used by its owner alone.
+unsafe impl Send for Stream {}
+
+impl Stream {
+    /// A new one.
+    ///
+    /// # Errors
+    /// In CUDA's words.
+    pub(super) fn new(cuda: &Arc<Cuda>) -> Result<Self, TensorRtError> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: it writes one handle to where the pointer leads; the handle is ours, and our `drop` destroys it.
+        let status = unsafe { (cuda.stream_create)(&raw mut raw, NON_BLOCKING) };
+        cuda.check("make a stream", status)?;
+        Ok(Self {
+            cuda: cuda.clone(),
+            raw,
+        })
+    }
+
+    /// Its handle, for TensorRT.
+    pub(super) fn raw(&self) -> RawStream {
+        self.raw
+    }
+
+    /// Puts a copy from pinned memory to the GPU into the queue.
+    ///
+    /// # Safety
+    /// Both have `bytes` bytes, live, and are left alone until [`Stream::synchronize`].
+    pub(super) unsafe fn upload(
+        &self,
+        from: *const c_void,
+        to: *mut c_void,
+        bytes: usize,
+    ) -> Result<(), TensorRtError> {
+        // SAFETY: the caller's promise.
+        let status = unsafe { (self.cuda.memcpy_async)(to, from, bytes, TO_DEVICE, self.raw) };
+        self.cuda.check("copy a picture to the GPU", status)
+    }
+
+    /// Puts a copy from the GPU to pinned memory into the queue.
+    ///
+    /// # Safety
+    /// Both have `bytes` bytes, live, and are left alone until [`Stream::synchronize`].
+    pub(super) unsafe fn download(
+        &self,
+        from: *const c_void,
+        to: *mut c_void,
+        bytes: usize,
+    ) -> Result<(), TensorRtError> {
+        // SAFETY: the caller's promise.
+        let status = unsafe { (self.cuda.memcpy_async)(to, from, bytes, TO_HOST, self.raw) };
+        self.cuda.check("copy an output from the GPU", status)
+    }
+
+    /// Waits until all that is in the queue is done. Blocks.
+    ///
+    /// # Errors
+    /// When something in the queue failed, in CUDA's words.
+    pub(super) fn synchronize(&self) -> Result<(), TensorRtError> {
+        // SAFETY: the handle is ours and lives.
+        let status = unsafe { (self.cuda.stream_synchronize)(self.raw) };
+        self.cuda.check("finish an inference", status)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // SAFETY: the handle is ours, and this is the only place that destroys it.
+        let status = unsafe { (self.cuda.stream_destroy)(self.raw) };
+        self.cuda.grumble("end a stream", status);
+    }
+}

@@ -1,0 +1,151 @@
+//! An engine as a detector: several lanes take turns, so that one is filled while another infers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::contract::Contract;
+use super::super::labels::Labels;
+use super::super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
+use super::NAME;
+use super::error::TensorRtError;
+use super::lane::{Lane, StartError};
+use super::library::Libraries;
+use super::plan::Plan;
+use super::runtime::Runtime;
+use crate::base::Size;
+
+/// Lanes of one detector. While one infers, the other's picture is drawn into its tensor and copied; a third would cost
+/// another context's memory, and the GPU has no more to give.
+const LANES: usize = 2;
+
+/// A loaded engine.
+pub(super) struct TensorRtDetector {
+    lanes: Vec<Lane>,
+    plan: Plan,
+    contract: Contract,
+}
+
+impl TensorRtDetector {
+    /// Loads the engine `bytes`, the content of `path`, which was built for DLA core `dla` or for the GPU. Blocks.
+    ///
+    /// # Errors
+    /// When TensorRT refuses it, or its tensors are not what the model's manifest promises.
+    pub(super) fn load(
+        libraries: &Arc<Libraries>,
+        (path, bytes): (&Path, &[u8]),
+        dla: Option<u32>,
+        model: &InstalledModel,
+        labels: Labels,
+    ) -> Result<Self, DetectError> {
+        let mut runtime = Runtime::new(libraries)?;
+        if let Some(core) = dla {
+            choose_dla(&mut runtime, core)?;
+        }
+        let engine = Arc::new(runtime.engine(bytes, path)?);
+        let (plan, contract) = Plan::new(&engine, model, labels)?;
+        let mut lanes = vec![Lane::new(&libraries.cuda, &engine, &plan)?];
+        let may_overlap = !plan.dynamic || libraries.slots.contexts_share_profile;
+        while may_overlap && lanes.len() < LANES {
+            match Lane::new(&libraries.cuda, &engine, &plan) {
+                Ok(lane) => lanes.push(lane),
+                // The GPU's memory may be short.
+                Err(err) => {
+                    tracing::warn!(%err, lanes = lanes.len(), "inferences will not overlap");
+                    break;
+                }
+            }
+        }
+        tracing::info!(
+            tensorrt = %libraries.version,
+            gpu = %libraries.gpu,
+            batch = plan.most,
+            lanes = lanes.len(),
+            "the engine is loaded"
+        );
+        Ok(Self {
+            lanes,
+            plan,
+            contract,
+        })
+    }
+
+    fn run(
+        &mut self,
+        pictures: &[Picture<'_>],
+        thresholds: Thresholds,
+    ) -> Result<Vec<Vec<Detection>>, DetectError> {
+        let (plan, contract) = (&self.plan, &mut self.contract);
+        let mut found = Vec::with_capacity(pictures.len());
+        let mut finish = |lane: &mut Lane, contract: &mut Contract, batch: &[Picture<'_>]| {
+            let shape = &plan.outputs[plan.read].dims;
+            lane.finish(plan, |index, numbers| {
+                found.push(contract.read(shape, numbers, &batch[index], thresholds)?);
+                Ok(())
+            })
+        };
+        let batches: Vec<_> = pictures.chunks(plan.most).collect();
+        let lanes = self.lanes.len();
+        for (number, batch) in batches.iter().enumerate() {
+            let lane = &mut self.lanes[number % lanes];
+            if lane.is_busy() {
+                finish(lane, contract, batches[number - lanes])?;
+            }
+            lane.start(plan, batch.len(), |index, tensor| {
+                contract.fill(&batch[index], tensor)
+            })
+            .map_err(|error| match error {
+                StartError::Detect(error) => error,
+                StartError::Refused(message) => DetectError::Inference {
+                    backend: NAME,
+                    model: contract.model.clone(),
+                    message,
+                },
+            })?;
+        }
+        let under_way = batches.len().saturating_sub(lanes);
+        for (number, batch) in batches.iter().enumerate().skip(under_way) {
+            finish(&mut self.lanes[number % lanes], contract, batch)?;
+        }
+        Ok(found)
+    }
+}
+
+impl Detector for TensorRtDetector {
+    fn input_size(&self) -> Size {
+        self.contract.size
+    }
+
+    fn padding(&self) -> u8 {
+        self.contract.padding
+    }
+
+    fn max_batch(&self) -> usize {
+        self.plan.most * self.lanes.len()
+    }
+
+    fn detect(
+        &mut self,
+        pictures: &[Picture<'_>],
+        thresholds: Thresholds,
+    ) -> Result<Vec<Vec<Detection>>, DetectError> {
+        let found = self.run(pictures, thresholds);
+        if found.is_err() {
+            // What other lanes still do belongs to pictures that were given up.
+            self.lanes.iter_mut().for_each(Lane::settle);
+        }
+        found
+    }
+}
+
+fn choose_dla(runtime: &mut Runtime, core: u32) -> Result<(), TensorRtError> {
+    let cores = runtime.dla_cores();
+    match i32::try_from(core) {
+        Ok(core) if core < cores => runtime.set_dla_core(core),
+        _ => {
+            return Err(TensorRtError::Ask(format!(
+                "the engine is for DLA core {core}, this board has {cores}; build it again with `nvr model build ID`"
+            )));
+        }
+    }
+    Ok(())
+}

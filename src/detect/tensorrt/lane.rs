@@ -1,0 +1,205 @@
+//! One inference in flight: a stream with its context, its memory of the GPU and its pinned memory, all made once.
+#![expect(
+    unsafe_code,
+    reason = "the GPU reads and writes memory behind the compiler's back"
+)]
+
+use std::sync::Arc;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use super::super::DetectError;
+use super::buffers::{DeviceBuffer, PinnedBuffer};
+use super::cuda::{Cuda, Stream};
+use super::error::TensorRtError;
+use super::plan::{Element, Plan, Port};
+use super::runtime::{Context, Engine};
+
+/// Why a lane could not begin.
+pub(super) enum StartError {
+    /// The picture, CUDA, or a shape that is refused.
+    Detect(DetectError),
+    /// TensorRT refused this one run.
+    Refused(String),
+}
+
+/// A stream and everything that work in it touches. Nothing is allocated after [`Lane::new`].
+pub(super) struct Lane {
+    // Fields are dropped in this order, after `drop` has waited for the stream.
+    context: Context,
+    stream: Stream,
+    fed: PinnedBuffer,
+    input: DeviceBuffer,
+    read: PinnedBuffer,
+    outputs: Vec<DeviceBuffer>,
+    /// One picture's numbers, where the engine's are of another type.
+    scratch: Vec<f32>,
+    /// How many pictures the context was told of.
+    shaped: usize,
+    /// Pictures under way.
+    pictures: usize,
+    /// Whether the stream may still be at work.
+    busy: bool,
+}
+
+impl Lane {
+    /// Makes a context and all memory for `plan`'s largest batch.
+    ///
+    /// # Errors
+    /// When the GPU has no memory left, or the context can't be had.
+    pub(super) fn new(
+        cuda: &Arc<Cuda>,
+        engine: &Arc<Engine>,
+        plan: &Plan,
+    ) -> Result<Self, TensorRtError> {
+        let device = |port: &Port| DeviceBuffer::new(cuda, port.bytes * plan.most);
+        let read = &plan.outputs[plan.read];
+        let scratch = [(plan.input_element, &plan.input), (plan.read_element, read)]
+            .into_iter()
+            .filter(|(element, _)| *element != Element::F32)
+            .map(|(element, port)| port.bytes / element.bytes())
+            .max()
+            .unwrap_or(0);
+        let mut lane = Self {
+            context: engine.context()?,
+            stream: Stream::new(cuda)?,
+            fed: PinnedBuffer::new(cuda, plan.input.bytes * plan.most)?,
+            input: device(&plan.input)?,
+            read: PinnedBuffer::new(cuda, read.bytes * plan.most)?,
+            outputs: plan.outputs.iter().map(device).collect::<Result<_, _>>()?,
+            scratch: vec![0.0; scratch],
+            shaped: 0,
+            pictures: 0,
+            busy: false,
+        };
+        let addresses = plan.outputs.iter().zip(&lane.outputs);
+        // SAFETY: each buffer holds the largest batch of its tensor and is dropped after the stream was waited for.
+        unsafe {
+            lane.context
+                .set_address(&plan.input.name, lane.input.address())?;
+            for (port, buffer) in addresses {
+                lane.context.set_address(&port.name, buffer.address())?;
+            }
+        }
+        // Now, not at the first picture: it shows whether the context can do it.
+        lane.shape(plan, plan.most)?;
+        Ok(lane)
+    }
+
+    /// Whether pictures are under way, whose results [`Lane::finish`] gives.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Puts `pictures` pictures, which `fill` writes one by one, into the stream, and does not wait for them.
+    ///
+    /// # Errors
+    /// When `fill` fails, or what CUDA or TensorRT says.
+    pub(super) fn start(
+        &mut self,
+        plan: &Plan,
+        pictures: usize,
+        mut fill: impl FnMut(usize, &mut [f32]) -> Result<(), DetectError>,
+    ) -> Result<(), StartError> {
+        self.settle();
+        let numbers = plan.input.bytes / plan.input_element.bytes();
+        for index in 0..pictures {
+            let place = index * numbers..(index + 1) * numbers;
+            match plan.input_element {
+                Element::F32 => fill(index, &mut self.fed.floats_mut()[place])?,
+                Element::F16 => {
+                    let scratch = &mut self.scratch[..numbers];
+                    fill(index, scratch)?;
+                    self.fed.halves_mut()[place].convert_from_f32_slice(scratch);
+                }
+            }
+        }
+        let run = pictures.max(plan.least);
+        self.shape(plan, run)?;
+        self.pictures = pictures;
+        self.busy = true;
+        let read = &plan.outputs[plan.read];
+        // SAFETY: the buffers hold `plan.most` pictures, `run` is not more, and `busy` keeps them from being touched or
+        // freed before the stream was waited for: `start`, `finish` and `drop` do that first.
+        unsafe {
+            self.stream.upload(
+                self.fed.address(),
+                self.input.address(),
+                plan.input.bytes * run,
+            )?;
+            self.context
+                .enqueue(&self.stream)
+                .map_err(StartError::Refused)?;
+            self.stream.download(
+                self.outputs[plan.read].address(),
+                self.read.address(),
+                read.bytes * pictures,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Waits for what was started and shows `take` each picture's output. Blocks.
+    ///
+    /// # Errors
+    /// When the inference failed, or what `take` answers.
+    pub(super) fn finish(
+        &mut self,
+        plan: &Plan,
+        mut take: impl FnMut(usize, &[f32]) -> Result<(), DetectError>,
+    ) -> Result<(), DetectError> {
+        // Before the question mark: after a failure the stream is done with, too.
+        self.busy = false;
+        self.stream.synchronize()?;
+        let numbers = plan.outputs[plan.read].bytes / plan.read_element.bytes();
+        for index in 0..self.pictures {
+            let place = index * numbers..(index + 1) * numbers;
+            match plan.read_element {
+                Element::F32 => take(index, &self.read.floats()[place])?,
+                Element::F16 => {
+                    let scratch = &mut self.scratch[..numbers];
+                    let halves: &[f16] = &self.read.halves()[place];
+                    halves.convert_to_f32_slice(scratch);
+                    take(index, scratch)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what is under way, whose results nobody wants any more.
+    pub(super) fn settle(&mut self) {
+        if std::mem::take(&mut self.busy)
+            && let Err(err) = self.stream.synchronize()
+        {
+            tracing::debug!(%err, "an inference that nobody waits for failed");
+        }
+    }
+
+    fn shape(&mut self, plan: &Plan, run: usize) -> Result<(), TensorRtError> {
+        if !plan.dynamic || self.shaped == run {
+            return Ok(());
+        }
+        let mut dims = [0; 8];
+        let rank = plan.input.dims.len().min(dims.len());
+        dims[..rank].copy_from_slice(&plan.input.dims[..rank]);
+        dims[0] = run;
+        self.context
+            .set_input_shape(&plan.input.name, &dims[..rank])?;
+        self.shaped = run;
+        Ok(())
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl<E: Into<DetectError>> From<E> for StartError {
+    fn from(error: E) -> Self {
+        Self::Detect(error.into())
+    }
+}

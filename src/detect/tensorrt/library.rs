@@ -1,0 +1,217 @@
+//! Which libraries of NVIDIA's are here: CUDA's runtime and its GPU first, then TensorRT and its version.
+//!
+//! The order matters: without a GPU, TensorRT gives pointers that lead nowhere. There is one pair of libraries in a process,
+//! never closed: the first that opens stays.
+#![expect(
+    unsafe_code,
+    reason = "TensorRT is a C++ library that is opened at run time"
+)]
+
+use std::ffi::{OsString, c_int, c_void};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libloading::Library;
+
+use super::cuda::{Cuda, Gpu};
+use super::error::TensorRtError;
+use super::slots::Slots;
+use super::version::Version;
+
+/// `createInferRuntime_INTERNAL(ILogger*, version)`.
+pub(super) type CreateRuntime = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;
+
+/// Names of the CUDA runtime, newest first: CUDA 13 (JetPack 7), 12 (JetPack 6), 11 (JetPack 5).
+const CUDA_NAMES: [&str; 4] = [
+    "libcudart.so.13",
+    "libcudart.so.12",
+    "libcudart.so.11.0",
+    "libcudart.so",
+];
+
+/// Names of TensorRT: those that are served first, then those that can only be refused by name.
+const TENSORRT_NAMES: [&str; 7] = [
+    "libnvinfer.so.10",
+    "libnvinfer.so.8",
+    "libnvinfer.so",
+    "libnvinfer.so.11",
+    "libnvinfer.so.12",
+    "libnvinfer.so.9",
+    "libnvinfer.so.7",
+];
+
+/// Where CUDA's own installer puts its libraries without telling the system's loader.
+const CUDA_FOLDER: &str = "/usr/local/cuda/lib64";
+
+/// Plugins that some engines need register themselves when their library is opened; most engines need none.
+const PLUGINS: &str = "libnvinfer_plugin.so";
+
+/// The libraries, opened and found fit.
+pub(super) struct Libraries {
+    /// CUDA.
+    pub(super) cuda: Arc<Cuda>,
+    /// The GPU.
+    pub(super) gpu: Gpu,
+    /// TensorRT's version.
+    pub(super) version: Version,
+    /// Its number as the library says it, which it wants to hear again.
+    pub(super) version_number: i32,
+    /// How it is called.
+    pub(super) slots: &'static Slots,
+    /// Its first function.
+    pub(super) create_runtime: CreateRuntime,
+    /// TensorRT's file.
+    pub(super) path: PathBuf,
+    _libraries: Vec<Library>,
+}
+
+static OPEN: Mutex<Option<Arc<Libraries>>> = Mutex::new(None);
+
+impl Libraries {
+    /// Opens them, if this was not done yet. Blocks, the first time for a second or more.
+    ///
+    /// # Errors
+    /// What is missing or not served, by name.
+    pub(super) fn open() -> Result<Arc<Self>, TensorRtError> {
+        let mut held = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some(libraries) => Ok(libraries.clone()),
+            None => Ok(held.insert(Arc::new(Self::open_anew()?)).clone()),
+        }
+    }
+
+    fn open_anew() -> Result<Self, TensorRtError> {
+        let cuda = Arc::new(Cuda::open(&candidates(&CUDA_NAMES, Some(CUDA_FOLDER)))?);
+        let gpu = cuda.gpu().map_err(|error| match error {
+            TensorRtError::NoGpu { reason, .. } => TensorRtError::NoGpu {
+                reason,
+                tensorrt: version_alone(),
+            },
+            other => other,
+        })?;
+        let mut tried = Vec::new();
+        let mut refusal = None;
+        for path in candidates(&TENSORRT_NAMES, None) {
+            // SAFETY: its initialisers are NVIDIA's and expect nothing of us; what opens stays open, see the end.
+            let library = match unsafe { Library::new(&path) } {
+                Ok(library) => library,
+                Err(error) => {
+                    tried.push((path, error));
+                    continue;
+                }
+            };
+            match functions(&library, &path.display().to_string()) {
+                Ok((version_number, version, slots, create_runtime)) => {
+                    let mut libraries = vec![library];
+                    libraries.extend(open_plugins(version));
+                    tracing::debug!(library = %path.display(), %version, %gpu, "TensorRT is open");
+                    return Ok(Self {
+                        cuda,
+                        gpu,
+                        version,
+                        version_number,
+                        slots,
+                        create_runtime,
+                        path,
+                        _libraries: libraries,
+                    });
+                }
+                Err(error) => {
+                    // Another one may be served; closing this one is not foreseen by NVIDIA.
+                    std::mem::forget(library);
+                    refusal.get_or_insert(error);
+                }
+            }
+        }
+        Err(refusal.unwrap_or_else(|| TensorRtError::LibraryAbsent {
+            tried: reasons(&tried),
+        }))
+    }
+}
+
+type Functions = (i32, Version, &'static Slots, CreateRuntime);
+
+fn functions(library: &Library, name: &str) -> Result<Functions, TensorRtError> {
+    let number = version_number(library, name)?;
+    let version = Version::of_library(number);
+    let slots = version.slots(name)?;
+    // SAFETY: the type is that of NvInferRuntime.h; the pointer is kept beside its library.
+    let create = unsafe { library.get::<CreateRuntime>(b"createInferRuntime_INTERNAL\0") };
+    let create = create.map_err(|_| TensorRtError::Symbol {
+        library: name.to_owned(),
+        symbol: "createInferRuntime_INTERNAL",
+    })?;
+    Ok((number, version, slots, *create))
+}
+
+fn version_number(library: &Library, name: &str) -> Result<c_int, TensorRtError> {
+    type GetVersion = unsafe extern "C" fn() -> c_int;
+    // SAFETY: the type is that of NvInferRuntimeCommon.h; the pointer is not used after the library.
+    let version = unsafe { library.get::<GetVersion>(b"getInferLibVersion\0") };
+    let version = version.map_err(|_| TensorRtError::Symbol {
+        library: name.to_owned(),
+        symbol: "getInferLibVersion",
+    })?;
+    // SAFETY: it takes nothing and gives a number; it needs no GPU.
+    Ok(unsafe { version() })
+}
+
+/// The version of the TensorRT that is here, of which nothing else is asked.
+fn version_alone() -> Option<Version> {
+    candidates(&TENSORRT_NAMES, None).iter().find_map(|path| {
+        // SAFETY: its initialisers are NVIDIA's and expect nothing of us.
+        let library = unsafe { Library::new(path) }.ok()?;
+        let number = version_number(&library, &path.display().to_string());
+        // Closing it is not foreseen by NVIDIA.
+        std::mem::forget(library);
+        number.ok().map(Version::of_library)
+    })
+}
+
+fn open_plugins(version: Version) -> Option<Library> {
+    let name = format!("{PLUGINS}.{}", version.major);
+    candidates(&[&name], None).into_iter().find_map(|path| {
+        // SAFETY: its initialisers register plugins with the TensorRT that is open; it stays open beside it.
+        unsafe { Library::new(path) }.ok()
+    })
+}
+
+/// What kept files from being opened: those that are not there in one word, the others with the loader's.
+pub(super) fn reasons(tried: &[(PathBuf, libloading::Error)]) -> Vec<String> {
+    let (mut absent, mut others) = (Vec::new(), Vec::new());
+    for (path, error) in tried {
+        let words =
+            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !words.contains("No such file or directory") {
+            others.push(words);
+        } else if !absent.contains(&name) {
+            absent.push(name);
+        }
+    }
+    if !absent.is_empty() {
+        let place = match named_folders() {
+            Some(folders) => format!("in {}", folders.to_string_lossy()),
+            None => "where the system's loader looks".to_owned(),
+        };
+        others.push(format!("no {} {place}", absent.join(", ")));
+    }
+    others
+}
+
+fn named_folders() -> Option<OsString> {
+    std::env::var_os("NVR_TENSORRT_LIB_DIR").filter(|folders| !folders.is_empty())
+}
+
+/// Where libraries may be: the folders that the operator names and nothing else, or where the system's loader looks.
+fn candidates(names: &[&str], also: Option<&str>) -> Vec<PathBuf> {
+    let in_folder = |dir: PathBuf| names.iter().map(move |name| dir.join(name));
+    match named_folders() {
+        Some(dirs) => std::env::split_paths(&dirs).flat_map(in_folder).collect(),
+        None => names
+            .iter()
+            .map(PathBuf::from)
+            .chain(also.into_iter().flat_map(|dir| in_folder(dir.into())))
+            .collect(),
+    }
+}

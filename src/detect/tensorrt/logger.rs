@@ -1,0 +1,103 @@
+//! TensorRT's own log, into ours: an `ILogger` whose virtual table is built here.
+//!
+//! Its errors are kept too, a thread: TensorRT refuses with a null pointer and says why in its log only.
+#![expect(
+    unsafe_code,
+    reason = "a C++ object, made by hand, that a C++ library calls"
+)]
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_char, c_void};
+
+use super::slots::LoggerForm;
+
+/// `ILogger::Severity`.
+const INTERNAL_ERROR: i32 = 0;
+const ERROR: i32 = 1;
+const WARNING: i32 = 2;
+const INFO: i32 = 3;
+
+/// Most errors of a refusal that are kept: the first ones say what is wrong, the others follow from it.
+const KEPT: usize = 3;
+
+type Log = unsafe extern "C" fn(*mut c_void, i32, *const c_char);
+type Destructor = unsafe extern "C" fn(*mut c_void);
+
+/// A virtual table as the Itanium C++ ABI has it: what precedes the address that objects point to is for `dynamic_cast`.
+#[repr(C)]
+struct Table {
+    offset_to_top: isize,
+    type_information: usize,
+    log: Log,
+    complete: Destructor,
+    deleting: Destructor,
+}
+
+/// The object: a pointer to the table's first function.
+#[repr(C)]
+struct Logger {
+    table: *const Log,
+}
+
+// SAFETY: neither the object nor its table is ever written.
+unsafe impl Sync for Logger {}
+
+static TABLE: Table = Table {
+    offset_to_top: 0,
+    type_information: 0,
+    log,
+    complete: nothing,
+    deleting: nothing,
+};
+
+static LOGGER: Logger = Logger { table: &TABLE.log };
+
+thread_local! {
+    static ERRORS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The logger, for `createInferRuntime_INTERNAL`; none where the version's table has another order than ours.
+pub(super) fn address(form: LoggerForm) -> Option<*mut c_void> {
+    match form {
+        LoggerForm::LogFirst => Some((&raw const LOGGER).cast_mut().cast()),
+        LoggerForm::Versioned => None,
+    }
+}
+
+/// Forgets this thread's errors: what comes now belongs to the next call.
+pub(super) fn forget() {
+    ERRORS.with_borrow_mut(Vec::clear);
+}
+
+/// What TensorRT has said of its errors on this thread since [`forget`].
+pub(super) fn errors() -> String {
+    ERRORS.with_borrow(|errors| errors.join(" / "))
+}
+
+/// # Safety
+/// TensorRT calls it with our logger and a text of its own that ends with a zero and lives for the call.
+unsafe extern "C" fn log(_logger: *mut c_void, severity: i32, text: *const c_char) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: TensorRT's promise; the text is copied and not kept.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let text = text.trim_end();
+    match severity {
+        INTERNAL_ERROR | ERROR => {
+            tracing::error!(message = text, "TensorRT failed");
+            ERRORS.with_borrow_mut(|errors| {
+                if errors.len() < KEPT {
+                    errors.push(text.to_owned());
+                }
+            });
+        }
+        WARNING => tracing::warn!(message = text, "TensorRT warns"),
+        INFO => tracing::debug!(message = text, "TensorRT says"),
+        _ => tracing::trace!(message = text, "TensorRT says"),
+    }
+}
+
+/// # Safety
+/// Nothing is touched: the logger is a static.
+unsafe extern "C" fn nothing(_logger: *mut c_void) {}

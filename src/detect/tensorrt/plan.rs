@@ -1,0 +1,204 @@
+//! What an engine's tensors come to for one model: which is fed, which is read, and how many pictures go in at once.
+
+use std::ffi::CString;
+
+use super::super::contract::{Contract, described};
+use super::super::labels::Labels;
+use super::super::network::TensorInfo;
+use super::super::{DetectError, InstalledModel};
+use super::runtime::{Dims, Engine, Tensor};
+
+/// Most pictures of one run: beyond it a batch brings more latency than throughput.
+pub(super) const MOST_PICTURES: usize = 8;
+
+/// Types of numbers that are fed and read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+}
+
+/// A tensor, as a lane needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Port {
+    /// Its name.
+    pub(super) name: CString,
+    /// Its dimensions for one picture.
+    pub(super) dims: Vec<usize>,
+    /// Bytes of one picture.
+    pub(super) bytes: usize,
+}
+
+/// How an engine is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// What is fed.
+    pub(super) input: Port,
+    /// Its numbers.
+    pub(super) input_element: Element,
+    /// All that comes out: each needs memory.
+    pub(super) outputs: Vec<Port>,
+    /// Which of them is read.
+    pub(super) read: usize,
+    /// Its numbers.
+    pub(super) read_element: Element,
+    /// Fewest pictures that the engine runs on: with fewer, the rest of its input is whatever was there.
+    pub(super) least: usize,
+    /// Most pictures that it runs on.
+    pub(super) most: usize,
+    /// Whether the context has to be told how many.
+    pub(super) dynamic: bool,
+}
+
+impl Element {
+    /// Bytes of one number.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    fn of(number: i32) -> Option<Self> {
+        match number {
+            0 => Some(Self::F32),
+            1 => Some(Self::F16),
+            _ => None,
+        }
+    }
+}
+
+impl Plan {
+    /// Holds the engine's tensors against the model's manifest.
+    ///
+    /// # Errors
+    /// When names, shapes or types are not what the manifest promises.
+    pub(super) fn new(
+        engine: &Engine,
+        model: &InstalledModel,
+        labels: Labels,
+    ) -> Result<(Self, Contract), DetectError> {
+        let tensors = engine.tensors()?;
+        let limits = |input: &Tensor| engine.limits(&input.name);
+        Self::of(tensors, limits, model, labels)
+    }
+
+    fn of(
+        tensors: Vec<Tensor>,
+        limits: impl Fn(&Tensor) -> (Dims, Dims),
+        model: &InstalledModel,
+        labels: Labels,
+    ) -> Result<(Self, Contract), DetectError> {
+        let (inputs, outputs): (Vec<_>, Vec<_>) =
+            tensors.into_iter().partition(|tensor| tensor.is_input);
+        // The first axis is the batch, in the input and in all that depends on it.
+        let batch = inputs.first().and_then(|input| input.dims.first().copied());
+        let infos = |tensors: &[Tensor]| -> Vec<_> {
+            tensors.iter().map(|tensor| info(tensor, batch)).collect()
+        };
+        let (input_infos, output_infos) = (infos(&inputs), infos(&outputs));
+        let contract = Contract::new(&input_infos, &output_infos, model, labels)?;
+        let read = contract.output;
+        let mismatch = |tensor: &Tensor, expected: &str, found: String| DetectError::Shape {
+            model: model.id.clone(),
+            tensor: format!("output `{}`", tensor.name.to_string_lossy()),
+            expected: expected.to_owned(),
+            found,
+        };
+        let ports: Result<Vec<Port>, DetectError> = outputs
+            .iter()
+            .zip(&output_infos)
+            .map(|(tensor, info)| {
+                let dims = info.dims.clone().unwrap_or_default();
+                let known: Option<Vec<usize>> = dims.into_iter().collect();
+                let known = known
+                    .ok_or_else(|| mismatch(tensor, "of a known shape", described(&info.dims)))?;
+                Ok(port(tensor, known))
+            })
+            .collect();
+        let read_element = Element::of(outputs[read].element).ok_or_else(|| {
+            let found = &output_infos[read];
+            mismatch(
+                &outputs[read],
+                "of f32 or f16",
+                format!("{} of {}", described(&found.dims), found.element),
+            )
+        })?;
+        let input = &inputs[0];
+        let input_element =
+            Element::of(input.element).expect("invariant: the contract took its type");
+        let (least, most) = match batch {
+            Some(fixed @ 1..) => (fixed, fixed),
+            _ => {
+                let (smallest, largest) = limits(input);
+                let first = |dims: &Dims| dims.first().copied().unwrap_or(1);
+                (first(&smallest), first(&largest))
+            }
+        };
+        let count = |number: i64| usize::try_from(number).unwrap_or(1).max(1);
+        let least = count(least);
+        let plan = Self {
+            input: port(input, contract.dims.to_vec()),
+            input_element,
+            outputs: ports?,
+            read,
+            read_element,
+            least,
+            most: count(most).min(MOST_PICTURES.max(least)),
+            dynamic: input.dims.contains(&-1),
+        };
+        Ok((plan, contract))
+    }
+}
+
+fn port(tensor: &Tensor, dims: Vec<usize>) -> Port {
+    Port {
+        name: tensor.name.clone(),
+        bytes: dims.iter().product::<usize>() * element_bytes(tensor.element),
+        dims,
+    }
+}
+
+/// As one picture has it: the batch's axis is 1.
+fn info(tensor: &Tensor, batch: Option<i64>) -> TensorInfo {
+    let dims = tensor.dims.iter().enumerate().map(|(axis, dim)| {
+        if axis == 0 && Some(*dim) == batch {
+            Some(1)
+        } else {
+            usize::try_from(*dim).ok()
+        }
+    });
+    TensorInfo {
+        name: tensor.name.to_string_lossy().into_owned(),
+        element: element_name(tensor.element),
+        is_f32: Element::of(tensor.element).is_some(),
+        dims: Some(dims.collect()),
+    }
+}
+
+/// `DataType` of `NvInferRuntimeBase.h`.
+const ELEMENTS: [(&str, usize); 10] = [
+    ("f32", 4),
+    ("f16", 2),
+    ("i8", 1),
+    ("i32", 4),
+    ("bool", 1),
+    ("u8", 1),
+    ("f8", 1),
+    ("bf16", 2),
+    ("i64", 8),
+    ("i4", 1),
+];
+
+fn element_name(number: i32) -> String {
+    let known = usize::try_from(number).ok().and_then(|at| ELEMENTS.get(at));
+    known.map_or_else(|| format!("type {number}"), |(name, _)| (*name).to_owned())
+}
+
+/// Enough for one number, also of a type that came later.
+fn element_bytes(number: i32) -> usize {
+    let known = usize::try_from(number).ok().and_then(|at| ELEMENTS.get(at));
+    known.map_or(8, |(_, bytes)| *bytes)
+}

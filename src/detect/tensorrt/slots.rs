@@ -1,0 +1,183 @@
+//! Where TensorRT's methods stand in its virtual tables, by major version. Data, and its source; nothing else knows a number.
+//!
+//! TensorRT has no C interface: its objects are C++ classes whose public methods are inline and call a second object, the
+//! implementation, through that one's virtual table. Every public object is `{ its own table, implementation }`. The
+//! numbers count the two destructors (slots 0 and 1) as the Itanium C++ ABI lays them down, which both architectures use.
+//!
+//! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h`, read out of the released headers
+//! 8.5.1 to 9.3 (`EIGHT`), 10.0 to 10.16 (`TEN`), 11.0 and 11.1 (`ELEVEN`), within which the numbers are the same, and checked
+//! by driving one test double through C++ compiled with them. `docs/tensorrt-abi.md` says how to read another version's.
+
+/// The tables of one major version.
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// Which one.
+    pub(super) major: u32,
+    /// The destructor that frees, in an object's *public* table.
+    pub(super) delete: usize,
+    /// `IRuntime`.
+    pub(super) runtime: RuntimeSlots,
+    /// `ICudaEngine`.
+    pub(super) engine: EngineSlots,
+    /// `IExecutionContext`.
+    pub(super) context: ContextSlots,
+    /// How `Dims` lie in memory.
+    pub(super) dims: DimsForm,
+    /// The virtual table of an `ILogger`, which we build.
+    pub(super) logger: LoggerForm,
+    /// Whether several contexts may use one optimization profile: from 10 on; before, the first has it alone.
+    pub(super) contexts_share_profile: bool,
+}
+
+/// Methods of `apiv::VRuntime`.
+#[derive(Debug)]
+pub(super) struct RuntimeSlots {
+    /// `deserializeCudaEngine(blob, size)`.
+    pub(super) deserialize: usize,
+    /// Whether that has a third argument, a plugin factory, which may be null.
+    pub(super) deserialize_takes_plugins: bool,
+    /// `setDLACore(core)`.
+    pub(super) set_dla_core: usize,
+    /// `getNbDLACores()`.
+    pub(super) dla_cores: usize,
+}
+
+/// Methods of `apiv::VCudaEngine`.
+#[derive(Debug)]
+pub(super) struct EngineSlots {
+    /// `createExecutionContext()`.
+    pub(super) create_context: usize,
+    /// Whether that has an argument, the strategy of allocation; 0 is the usual one.
+    pub(super) create_context_takes_strategy: bool,
+    /// `getTensorShape(name)`.
+    pub(super) tensor_shape: usize,
+    /// `getTensorDataType(name)`.
+    pub(super) tensor_type: usize,
+    /// `getTensorIOMode(name)`.
+    pub(super) tensor_mode: usize,
+    /// `getProfileShape(name, profile, selector)`.
+    pub(super) profile_shape: usize,
+    /// `getNbIOTensors()`.
+    pub(super) tensors: usize,
+    /// `getIOTensorName(index)`.
+    pub(super) tensor_name: usize,
+}
+
+/// Methods of `apiv::VExecutionContext`.
+#[derive(Debug)]
+pub(super) struct ContextSlots {
+    /// `setInputShape(name, dims)`.
+    pub(super) set_input_shape: usize,
+    /// `setTensorAddress(name, address)`.
+    pub(super) set_tensor_address: usize,
+    /// `enqueueV3(stream)`.
+    pub(super) enqueue: usize,
+}
+
+/// How `Dims` lie in memory: `{ i32 count, N sizes[8] }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DimsForm {
+    /// Sizes of 32 bits.
+    Narrow,
+    /// Sizes of 64 bits.
+    Wide,
+}
+
+/// The order of an `ILogger`'s virtual table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LoggerForm {
+    /// log, destructor, deleting destructor.
+    LogFirst,
+    /// getAPILanguage, getInterfaceInfo, destructor, deleting destructor, log.
+    Versioned,
+}
+
+/// TensorRT 8.5 and later 8.x: JetPack 5.
+pub(super) const EIGHT: Slots = Slots {
+    major: 8,
+    delete: 1,
+    runtime: RuntimeSlots {
+        deserialize: 2,
+        deserialize_takes_plugins: true,
+        set_dla_core: 3,
+        dla_cores: 5,
+    },
+    engine: EngineSlots {
+        create_context: 11,
+        create_context_takes_strategy: false,
+        tensor_shape: 34,
+        tensor_type: 35,
+        tensor_mode: 38,
+        profile_shape: 44,
+        tensors: 45,
+        tensor_name: 46,
+    },
+    context: ContextSlots {
+        set_input_shape: 29,
+        set_tensor_address: 32,
+        enqueue: 44,
+    },
+    dims: DimsForm::Narrow,
+    logger: LoggerForm::LogFirst,
+    contexts_share_profile: false,
+};
+
+/// TensorRT 10: JetPack 6 and 7.
+pub(super) const TEN: Slots = Slots {
+    major: 10,
+    delete: 1,
+    runtime: RuntimeSlots {
+        deserialize: 3,
+        deserialize_takes_plugins: false,
+        set_dla_core: 5,
+        dla_cores: 7,
+    },
+    engine: EngineSlots {
+        create_context: 5,
+        create_context_takes_strategy: true,
+        tensor_shape: 19,
+        tensor_type: 20,
+        tensor_mode: 23,
+        profile_shape: 29,
+        tensors: 30,
+        tensor_name: 31,
+    },
+    context: ContextSlots {
+        set_input_shape: 21,
+        set_tensor_address: 24,
+        enqueue: 37,
+    },
+    dims: DimsForm::Wide,
+    logger: LoggerForm::LogFirst,
+    contexts_share_profile: true,
+};
+
+/// TensorRT 11: known, and refused until a board carries it.
+pub(super) const ELEVEN: Slots = Slots {
+    major: 11,
+    delete: 1,
+    runtime: RuntimeSlots {
+        deserialize: 3,
+        deserialize_takes_plugins: false,
+        set_dla_core: 4,
+        dla_cores: 6,
+    },
+    engine: EngineSlots {
+        create_context: 5,
+        create_context_takes_strategy: true,
+        tensor_shape: 15,
+        tensor_type: 16,
+        tensor_mode: 19,
+        profile_shape: 25,
+        tensors: 26,
+        tensor_name: 27,
+    },
+    context: ContextSlots {
+        set_input_shape: 20,
+        set_tensor_address: 23,
+        enqueue: 36,
+    },
+    dims: DimsForm::Wide,
+    logger: LoggerForm::Versioned,
+    contexts_share_profile: true,
+};

@@ -1,0 +1,341 @@
+//! `trtexec`, TensorRT's own builder of engines: where it is, which flags this one knows, and its words while it works.
+//!
+//! Its flags differ by version: what this one's `--help` names is used. 8.5 skips its measurement with `--buildOnly`, later
+//! ones with `--skipInference`; the memory's limit was `--workspace` before 8.4; 11 has no `--fp16`.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::cache::BuildFlags;
+use super::error::TensorRtError;
+use super::version::Version;
+use crate::base::Stop;
+
+/// Where JetPack and the Debian packages put it; not on the PATH.
+const USUAL_PLACE: &str = "/usr/src/tensorrt/bin/trtexec";
+
+/// How often the caller hears that it still works.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Lines of its output that an error shows.
+const TAIL: usize = 12;
+
+/// The tool.
+#[derive(Debug)]
+pub(super) struct Tool {
+    path: PathBuf,
+    help: String,
+}
+
+/// What is to be built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order<'a> {
+    /// The model's id, for messages.
+    pub(super) model: &'a str,
+    /// The graph.
+    pub(super) onnx: &'a Path,
+    /// The graph's input and its dimensions for one picture; batches need its name.
+    pub(super) input: (Option<&'a str>, [usize; 4]),
+    /// Where the engine goes.
+    pub(super) engine: &'a Path,
+    /// Measurements of layers, which make the next build quicker.
+    pub(super) timing_cache: &'a Path,
+    /// How.
+    pub(super) flags: BuildFlags,
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// Since it began.
+    pub elapsed: Duration,
+    /// What the tool said last.
+    pub words: &'a str,
+}
+
+impl Tool {
+    /// Finds it and asks what it knows. Blocks for a second.
+    ///
+    /// # Errors
+    /// Where it was sought, and why it was not taken.
+    pub(super) fn find() -> Result<Self, TensorRtError> {
+        let mut tried = Vec::new();
+        for path in candidates() {
+            match Command::new(&path)
+                .arg("--help")
+                .stdin(Stdio::null())
+                .output()
+            {
+                Ok(output) => {
+                    let help = String::from_utf8_lossy(&output.stdout).into_owned()
+                        + &String::from_utf8_lossy(&output.stderr);
+                    if help.contains("--onnx") && help.contains("--saveEngine") {
+                        return Ok(Self { path, help });
+                    }
+                    tried.push(format!("{}: its --help names no --onnx", path.display()));
+                }
+                Err(error) => tried.push(format!("{}: {error}", path.display())),
+            }
+        }
+        Err(TensorRtError::ToolAbsent { tried })
+    }
+
+    /// Builds; `progress` hears of it four times a second. Blocks for minutes; ends early when `stop` is raised.
+    ///
+    /// # Errors
+    /// When the tool can't do it, fails, or is of another version than `version`, whose engine could not be loaded.
+    pub(super) fn build(
+        &self,
+        order: &Order<'_>,
+        version: Version,
+        progress: &mut dyn FnMut(Progress<'_>),
+        stop: &Stop,
+    ) -> Result<(), TensorRtError> {
+        let arguments = arguments(&self.help, order)?;
+        tracing::debug!(tool = %self.path.display(), ?arguments, "building an engine");
+        let failed = |reason: String, words: String| TensorRtError::Tool {
+            model: order.model.to_owned(),
+            reason,
+            words,
+        };
+        let child = Command::new(&self.path)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(error.to_string(), String::new()))?;
+        let mut work = Work::of(child);
+        let started = Instant::now();
+        let status = loop {
+            let ended = work
+                .child
+                .try_wait()
+                .map_err(|error| failed(error.to_string(), String::new()))?;
+            if let Some(status) = ended {
+                break status;
+            }
+            let words = work.said.last();
+            progress(Progress {
+                elapsed: started.elapsed(),
+                words: &words,
+            });
+            if stop.wait(TICK) {
+                return Err(TensorRtError::Stopped {
+                    model: order.model.to_owned(),
+                });
+            }
+        };
+        let said = work.finish();
+        if !status.success() {
+            return Err(failed(format!("it ended with {status}"), said.tail()));
+        }
+        if let Some(found) = said.version()
+            && found != version
+        {
+            return Err(failed(
+                format!(
+                    "it is of TensorRT {found}, the library that would load the engine of {version}"
+                ),
+                said.tail(),
+            ));
+        }
+        if !order.engine.is_file() {
+            return Err(failed("it wrote no engine".to_owned(), said.tail()));
+        }
+        Ok(())
+    }
+}
+
+/// The tool at work, killed when it is dropped.
+struct Work {
+    child: Child,
+    said: Arc<Said>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    fn of(mut child: Child) -> Self {
+        let said = Arc::new(Said::default());
+        let streams: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|stream| Box::new(stream) as _),
+            child.stderr.take().map(|stream| Box::new(stream) as _),
+        ];
+        let readers = streams
+            .into_iter()
+            .flatten()
+            .map(|stream| {
+                let said = said.clone();
+                std::thread::spawn(move || said.listen(stream))
+            })
+            .collect();
+        Self {
+            child,
+            said,
+            readers,
+        }
+    }
+
+    /// Once it has ended: all that it said.
+    fn finish(&mut self) -> Arc<Said> {
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        self.said.clone()
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The end of what the tool said.
+#[derive(Debug, Default)]
+struct Said(Mutex<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    last: VecDeque<String>,
+    version: Option<Version>,
+}
+
+impl Said {
+    fn listen(&self, stream: Box<dyn Read + Send>) {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if line.is_empty() {
+                continue;
+            }
+            let mut lines = self.lock();
+            if lines.version.is_none() {
+                lines.version = announced(&line);
+            }
+            if lines.last.len() == TAIL {
+                lines.last.pop_front();
+            }
+            lines.last.push_back(line);
+        }
+    }
+
+    fn last(&self) -> String {
+        self.lock().last.back().cloned().unwrap_or_default()
+    }
+
+    fn tail(&self) -> String {
+        let lines = self.lock();
+        let lines: Vec<&str> = lines.last.iter().map(String::as_str).collect();
+        lines.join(" / ")
+    }
+
+    fn version(&self) -> Option<Version> {
+        self.lock().version
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The version in `&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec …`.
+fn announced(line: &str) -> Option<Version> {
+    let (_, rest) = line.split_once("[TensorRT v")?;
+    let (number, _) = rest.split_once(']')?;
+    number.parse().ok().map(Version::of_library)
+}
+
+/// What the operator names and nothing else, or the PATH and the usual place.
+fn candidates() -> Vec<PathBuf> {
+    match std::env::var_os("NVR_TRTEXEC").filter(|path| !path.is_empty()) {
+        Some(path) => vec![path.into()],
+        None => vec!["trtexec".into(), USUAL_PLACE.into()],
+    }
+}
+
+/// The command line, of flags that `help` names.
+fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError> {
+    let knows = |flag: &str| {
+        help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+            .any(|word| word == flag)
+    };
+    let needs = |flag: &str, instead: &str| {
+        if knows(flag) {
+            Ok(flag.to_owned())
+        } else {
+            Err(TensorRtError::Ask(format!(
+                "this trtexec has no {flag}; {instead}"
+            )))
+        }
+    };
+    let flags = order.flags;
+    let mut arguments = vec![
+        format!("--onnx={}", order.onnx.display()),
+        format!("--saveEngine={}", order.engine.display()),
+    ];
+    if flags.fp16 {
+        arguments.push(needs(
+            "--fp16",
+            "its precision is that of the ONNX file: build without --fp16",
+        )?);
+    }
+    if flags.int8 {
+        arguments.push(needs(
+            "--int8",
+            "its precision is that of the ONNX file: build without --int8",
+        )?);
+    }
+    if let Some(core) = flags.dla {
+        let flag = needs("--useDLACore", "build without --dla")?;
+        arguments.push(format!("{flag}={core}"));
+        arguments.push(needs("--allowGPUFallback", "build without --dla")?);
+    }
+    if flags.batch > 1 {
+        let (Some(name), dims) = order.input else {
+            return Err(TensorRtError::Ask(format!(
+                "a batch needs the name of the model's input; say it in the manifest of {} ([input] name = \"…\")",
+                order.model
+            )));
+        };
+        for (flag, batch) in [
+            ("--minShapes", 1),
+            ("--optShapes", flags.batch),
+            ("--maxShapes", flags.batch),
+        ] {
+            let [_, one, two, three] = dims;
+            arguments.push(format!("{flag}={name}:{batch}x{one}x{two}x{three}"));
+        }
+    }
+    if knows("--timingCacheFile") {
+        arguments.push(format!(
+            "--timingCacheFile={}",
+            order.timing_cache.display()
+        ));
+    }
+    if let Some(mb) = flags.workspace_mb {
+        if knows("--memPoolSize") {
+            arguments.push(format!("--memPoolSize=workspace:{mb}"));
+        } else {
+            let flag = needs("--workspace", "build without --workspace-mb")?;
+            arguments.push(format!("{flag}={mb}"));
+        }
+    }
+    // Without either it measures the engine for some seconds, which only takes time.
+    if let Some(flag) = ["--skipInference", "--buildOnly"]
+        .into_iter()
+        .find(|flag| knows(flag))
+    {
+        arguments.push(flag.to_owned());
+    }
+    Ok(arguments)
+}
+
+#[cfg(test)]
+#[path = "trtexec_tests.rs"]
+mod tests;

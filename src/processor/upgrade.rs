@@ -1,0 +1,59 @@
+//! A quicker detector, made beside the one that works: a thread `upgrade` for the minutes that it takes.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tracing::{debug, error, warn};
+
+use super::run::Processor;
+use crate::base::Stop;
+use crate::detect::Upgrade;
+
+/// A build under way. Dropping it tells it to end, and does not wait.
+pub(super) struct Upgrading {
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts to make `upgrade` ready, where there is one; `processor` takes it over then.
+pub(super) fn begin(processor: &Arc<Processor>, upgrade: Option<Upgrade>) -> Option<Upgrading> {
+    let (upgrade, stop) = (upgrade?, Stop::default());
+    let (processor, raised) = (Arc::downgrade(processor), stop.clone());
+    let work = move || match upgrade.run(&raised) {
+        Ok(opened) => {
+            if let Some(processor) = processor.upgrade() {
+                processor.take_upgrade(opened, &raised);
+            }
+        }
+        Err(err) if raised.is_raised() => debug!(%err, "the build of an engine ends"),
+        Err(err) => warn!(%err, "no engine was built; the detector that runs goes on"),
+    };
+    let thread = std::thread::Builder::new().name("upgrade".to_owned());
+    match thread.spawn(work) {
+        Ok(thread) => Some(Upgrading {
+            stop,
+            thread: Some(thread),
+        }),
+        Err(err) => {
+            error!(%err, "no thread to build an engine; free memory or raise the limit of tasks");
+            None
+        }
+    }
+}
+
+impl Upgrading {
+    /// Ends it and waits: nothing that it started outlives the processor. Not to be called with the processor's lock held,
+    /// which the thread may be waiting for.
+    pub(super) fn end(mut self) {
+        self.stop.raise();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Upgrading {
+    fn drop(&mut self) {
+        self.stop.raise();
+    }
+}

@@ -1,0 +1,108 @@
+//! What tiny networks find, and frames to find it in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nvr::base::{
+    BBox, CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
+};
+use nvr::detect::{Canvas, Detection, Letterboxer, Opened, Thresholds};
+
+use super::onnx::TinyObject;
+
+/// A van that is seen in any light, and a person that is seen in good light only.
+pub(crate) const OBJECTS: [TinyObject; 2] = [
+    TinyObject {
+        bbox: BBox {
+            x: 24.0,
+            y: 32.0,
+            width: 16.0,
+            height: 24.0,
+        },
+        class: 1,
+        score: [0.875, 0.875],
+    },
+    TinyObject {
+        bbox: BBox {
+            x: 72.0,
+            y: 40.0,
+            width: 12.0,
+            height: 16.0,
+        },
+        class: 0,
+        score: [0.0, 0.75],
+    },
+];
+
+/// A frame of one brightness, white at 1.
+pub(crate) fn lit(size: Size, brightness: f32) -> Frame {
+    struct Flat {
+        luma: Vec<u8>,
+        chroma: Vec<u8>,
+        width: usize,
+    }
+    impl HostPixels for Flat {
+        fn format(&self) -> PixelFormat {
+            PixelFormat::I420
+        }
+
+        fn plane(&self, index: usize) -> Plane<'_> {
+            match index {
+                0 => Plane {
+                    bytes: &self.luma,
+                    stride: self.width,
+                },
+                _ => Plane {
+                    bytes: &self.chroma,
+                    stride: self.width / 2,
+                },
+            }
+        }
+    }
+    let (width, pixels) = (size.width as usize, (size.width * size.height) as usize);
+    let flat = Flat {
+        luma: vec![(16.0 + 219.0 * brightness) as u8; pixels],
+        chroma: vec![128; pixels / 4],
+        width,
+    };
+    let meta = FrameMeta {
+        frame_id: 0,
+        size,
+        colorimetry: Colorimetry::assumed(size),
+        pts: None,
+        arrival: Duration::ZERO,
+        captured_unix: Duration::ZERO,
+        clock: CaptureClock::Arrival,
+        ntp_ns: None,
+    };
+    Frame {
+        meta,
+        pixels: Pixels::Host(Arc::new(flat)),
+    }
+}
+
+pub(crate) fn see(opened: &mut Opened, frame: &Frame) -> Vec<Detection> {
+    let mut canvas = Canvas::default();
+    let mut letterboxer = Letterboxer::new(opened.detector.input_size(), opened.detector.padding());
+    let picture = letterboxer.draw(frame, &mut canvas).expect("a picture");
+    let thresholds = Thresholds {
+        confidence: 0.25,
+        iou: 0.45,
+    };
+    let mut found = opened
+        .detector
+        .detect(&[picture], thresholds)
+        .expect("an inference");
+    found.remove(0)
+}
+
+pub(crate) fn assert_sees(found: &[Detection], wanted: &[(&str, f32, [f32; 4])]) {
+    assert_eq!(found.len(), wanted.len(), "{found:?}");
+    for (found, (class_name, confidence, corners)) in found.iter().zip(wanted) {
+        assert_eq!(&*found.class_name, *class_name);
+        assert!((found.confidence - confidence).abs() < 0.01, "{found:?}");
+        for (edge, wanted) in found.bbox.corners().iter().zip(corners) {
+            assert!((edge - wanted).abs() < 0.01, "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,407 @@
+/* A double of TensorRT's libnvinfer: the same exports and virtual tables, by -DMAJOR=8, 10, 11 or 12 (-DVERSION=… for
+ * another number). Every slot that the program has no business with aborts.
+ *
+ * Its engines are text: `double-engine`, then lines
+ *     version NUMBER          compute 8.7          dla CORE          batch LEAST MOST
+ *     tensor in|out NAME TYPE RANK DIM…            set INDEX CONSTANT SLOPE          end
+ * The first output is CONSTANT + SLOPE x mean of the picture, number by number; others are zero. -1 is the batch.
+ *
+ * Environment: DOUBLE_BOGUS (no runtime but a small number), DOUBLE_RENDEZVOUS (an inference waits for another one at the
+ * same time), DOUBLE_DLA_CORES (0), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU). */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef VERSION
+#define VERSION (MAJOR < 10 ? MAJOR * 1000 + 502 : MAJOR * 10000 + 300)
+#endif
+#if MAJOR < 10
+typedef int32_t Side;
+#else
+typedef int64_t Side;
+#endif
+#define STRING(x) #x
+#define TEXT(x) STRING(x)
+
+enum { F32, F16 };
+enum { MOST_TENSORS = 4, SLOTS = 64 };
+
+typedef struct { int32_t count; Side sizes[8]; } Dims;
+/* What the program holds: { table, implementation }. */
+typedef struct { void **table; void *implementation; } Public;
+typedef struct { char name[64]; int input; int type; Dims dims; } Tensor;
+typedef struct { void **table; void *logger; int dla; long children; Public *self; } Runtime;
+typedef struct {
+    void **table; Runtime *runtime; Tensor tensors[MOST_TENSORS]; int count; int least, most; int dla;
+    size_t numbers; float *constant, *slope; long children; Public *self;
+} Engine;
+typedef struct {
+    void **table; Engine *engine; void *addresses[MOST_TENSORS]; int batch; int has_profile; int in_flight; Public *self;
+} Context;
+
+/* Of the double of CUDA. */
+void double_defer(void *stream, int (*run)(void *), void *argument);
+void double_check_device(const void *at, size_t bytes);
+
+static void die(const char *what) {
+    fprintf(stderr, "the double of TensorRT " TEXT(MAJOR) ": %s\n", what);
+    abort();
+}
+
+int getInferLibVersion(void) { return VERSION; }
+
+#if MAJOR > 10
+void *createInferRuntime_INTERNAL(void *logger, int version) {
+    (void)logger, (void)version;
+    die("a version that is not served was asked for a runtime");
+    return NULL;
+}
+#else
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t met = PTHREAD_COND_INITIALIZER;
+static long objects, runs, running, most_running;
+
+long double_objects(void) { return objects; }
+long double_runs(void) { return runs; }
+long double_most_running(void) { return most_running; }
+
+#if MAJOR == 8
+enum { DESERIALIZE = 2, SET_DLA = 3, DLA_CORES = 5, CREATE_CONTEXT = 11, SHAPE = 34, TYPE = 35, MODE = 38, PROFILE = 44,
+       TENSORS = 45, NAME = 46, SET_SHAPE = 29, SET_ADDRESS = 32, ENQUEUE = 44 };
+#else
+enum { DESERIALIZE = 3, SET_DLA = 5, DLA_CORES = 7, CREATE_CONTEXT = 5, SHAPE = 19, TYPE = 20, MODE = 23, PROFILE = 29,
+       TENSORS = 30, NAME = 31, SET_SHAPE = 21, SET_ADDRESS = 24, ENQUEUE = 37 };
+#endif
+
+static void unused(void) { die("a slot was called that the program has no business with"); }
+static void wrong_destructor(void *object) { (void)object; die("the destructor was called that does not free"); }
+
+static Public *publish(void *implementation, void (*destroy)(Public *)) {
+    void **table = calloc(2, sizeof *table);
+    table[0] = (void *)wrong_destructor;
+    table[1] = (void *)destroy;
+    Public *object = malloc(sizeof *object);
+    *object = (Public){table, implementation};
+    pthread_mutex_lock(&lock);
+    objects++;
+    pthread_mutex_unlock(&lock);
+    return object;
+}
+
+static void unpublish(Public *object) {
+    free(object->table);
+    free(object);
+    pthread_mutex_lock(&lock);
+    objects--;
+    pthread_mutex_unlock(&lock);
+}
+
+static void **slots(void) {
+    void **table = calloc(SLOTS, sizeof *table);
+    for (int i = 0; i < SLOTS; i++) table[i] = (void *)unused;
+    return table;
+}
+
+static void say(void *logger, int severity, const char *text) {
+    void (*log)(void *, int, const char *) = (void (*)(void *, int, const char *))(*(void ***)logger)[0];
+    log(logger, severity, text);
+}
+
+static void *refuse(void *logger, const char *text) {
+    say(logger, 1, text);
+    return NULL;
+}
+
+/* Contexts. */
+
+static size_t size_of(const Tensor *tensor) {
+    size_t numbers = 1;
+    for (int i = 0; i < tensor->dims.count; i++) numbers *= tensor->dims.sizes[i] < 0 ? 1 : tensor->dims.sizes[i];
+    return numbers;
+}
+
+static int find(Engine *engine, const char *name) {
+    for (int i = 0; i < engine->count; i++)
+        if (!strcmp(engine->tensors[i].name, name)) return i;
+    die("a tensor that is not there");
+    return -1;
+}
+
+static int infer(void *argument) {
+    Context *context = argument;
+    Engine *engine = context->engine;
+    pthread_mutex_lock(&lock);
+    runs++;
+    if (++running > most_running) most_running = running;
+    pthread_cond_broadcast(&met);
+    if (getenv("DOUBLE_RENDEZVOUS")) {
+        struct timespec limit;
+        clock_gettime(CLOCK_REALTIME, &limit);
+        limit.tv_sec += 20;
+        while (most_running < 2 && !pthread_cond_timedwait(&met, &lock, &limit)) {}
+    }
+    pthread_mutex_unlock(&lock);
+    const Tensor *input = &engine->tensors[0];
+    size_t fed = size_of(input) / (input->dims.sizes[0] > 0 ? input->dims.sizes[0] : 1);
+    for (int t = 2; t < engine->count; t++)
+        memset(context->addresses[t], 0, size_of(&engine->tensors[t]) * (engine->tensors[t].type == F32 ? 4 : 2));
+    if (engine->count > 1) {
+        const Tensor *output = &engine->tensors[1];
+        for (int picture = 0; picture < context->batch; picture++) {
+            double sum = 0;
+            for (size_t i = 0; i < fed; i++) {
+                size_t at = picture * fed + i;
+                sum += input->type == F32 ? ((float *)context->addresses[0])[at]
+                                          : (float)((_Float16 *)context->addresses[0])[at];
+            }
+            float mean = (float)(sum / fed);
+            for (size_t i = 0; i < engine->numbers; i++) {
+                float value = engine->constant[i] + engine->slope[i] * mean;
+                size_t at = picture * engine->numbers + i;
+                if (output->type == F32) ((float *)context->addresses[1])[at] = value;
+                else ((_Float16 *)context->addresses[1])[at] = (_Float16)value;
+            }
+        }
+    }
+    pthread_mutex_lock(&lock);
+    running--;
+    context->in_flight = 0;
+    pthread_mutex_unlock(&lock);
+    return getenv("DOUBLE_FAULT") ? 1 : 0;
+}
+
+static _Bool set_shape(Context *context, const char *name, const Dims *dims) {
+    Engine *engine = context->engine;
+    void *logger = engine->runtime->logger;
+    Tensor *tensor = &engine->tensors[find(engine, name)];
+    if (!tensor->input) die("the shape of an output was set");
+    if (!context->has_profile) {
+        refuse(logger, "3: another context has the only optimization profile");
+        return 0;
+    }
+    int fits = dims->count == tensor->dims.count;
+    for (int i = 1; fits && i < dims->count; i++) fits = dims->sizes[i] == tensor->dims.sizes[i];
+    if (!fits || dims->sizes[0] < engine->least || dims->sizes[0] > engine->most) {
+        refuse(logger, "3: setInputShape: the dimensions are not in the range of the profile");
+        return 0;
+    }
+    context->batch = dims->sizes[0];
+    return 1;
+}
+
+static _Bool set_address(Context *context, const char *name, void *address) {
+    Engine *engine = context->engine;
+    int at = find(engine, name);
+    const Tensor *tensor = &engine->tensors[at];
+    int batch = tensor->dims.sizes[0] < 0 ? 1 : tensor->dims.sizes[0];
+    double_check_device(address, size_of(tensor) * (tensor->type == F32 ? 4 : 2) / batch);
+    context->addresses[at] = address;
+    return 1;
+}
+
+static _Bool enqueue(Context *context, void *stream) {
+    Engine *engine = context->engine;
+    if (getenv("DOUBLE_REFUSE")) {
+        refuse(engine->runtime->logger, "3: enqueueV3: the double refuses");
+        return 0;
+    }
+    if (!context->batch) die("an inference whose input has no shape");
+    for (int i = 0; i < engine->count; i++) {
+        const Tensor *tensor = &engine->tensors[i];
+        size_t pictures = tensor->dims.sizes[0] < 0 ? context->batch : 1;
+        if (!context->addresses[i]) die("an inference whose tensor has no address");
+        double_check_device(context->addresses[i], pictures * size_of(tensor) * (tensor->type == F32 ? 4 : 2));
+    }
+    pthread_mutex_lock(&lock);
+    if (context->in_flight) die("a context that is at work was given more");
+    context->in_flight = 1;
+    pthread_mutex_unlock(&lock);
+    double_defer(stream, infer, context);
+    return 1;
+}
+
+static void destroy_context(Public *object) {
+    Context *context = object->implementation;
+    if (context->in_flight) die("a context was destroyed that is at work");
+    context->engine->children--;
+    free(context->table);
+    free(context);
+    unpublish(object);
+}
+
+/* Engines. */
+
+static int32_t tensors(Engine *engine) { return engine->count; }
+static const char *tensor_name(Engine *engine, int32_t index) {
+    if (index < 0 || index >= engine->count) die("a tensor beyond the last");
+    return engine->tensors[index].name;
+}
+static Dims shape(Engine *engine, const char *name) { return engine->tensors[find(engine, name)].dims; }
+static int32_t type(Engine *engine, const char *name) { return engine->tensors[find(engine, name)].type; }
+static int32_t mode(Engine *engine, const char *name) { return engine->tensors[find(engine, name)].input ? 1 : 2; }
+static Dims profile(Engine *engine, const char *name, int32_t index, int32_t selector) {
+    Dims dims = shape(engine, name);
+    if (index != 0) die("a profile beyond the first");
+    dims.sizes[0] = selector == 0 ? engine->least : engine->most;
+    return dims;
+}
+
+#if MAJOR == 8
+static Public *create_context(Engine *engine) {
+#else
+static Public *create_context(Engine *engine, int32_t strategy) {
+    if (strategy != 0) die("another strategy of allocation than the usual one");
+#endif
+    Context *context = calloc(1, sizeof *context);
+    context->table = slots();
+    context->table[SET_SHAPE] = (void *)set_shape;
+    context->table[SET_ADDRESS] = (void *)set_address;
+    context->table[ENQUEUE] = (void *)enqueue;
+    context->engine = engine;
+    Side batch = engine->tensors[0].dims.sizes[0];
+    context->batch = batch < 0 ? 0 : (int)batch;
+    /* From 10 on, contexts share a profile; before, the first one had it alone. */
+    context->has_profile = MAJOR >= 10 || engine->children == 0;
+    engine->children++;
+    return context->self = publish(context, destroy_context);
+}
+
+static void destroy_engine(Public *object) {
+    Engine *engine = object->implementation;
+    if (engine->children) die("an engine was destroyed before its contexts");
+    engine->runtime->children--;
+    free(engine->constant);
+    free(engine->slope);
+    free(engine->table);
+    free(engine);
+    unpublish(object);
+}
+
+static void parse_tensor(Engine *engine, const char *rest) {
+    if (engine->count == MOST_TENSORS) die("an engine of too many tensors");
+    Tensor *tensor = &engine->tensors[engine->count++];
+    char way[8];
+    int used = 0;
+    if (sscanf(rest, "%7s %63s %d %d%n", way, tensor->name, &tensor->type, &tensor->dims.count, &used) != 4)
+        die("an engine with a tensor that can't be read");
+    tensor->input = !strcmp(way, "in");
+    for (int i = 0; i < tensor->dims.count; i++) {
+        long side;
+        int more = 0;
+        sscanf(rest + used, "%ld%n", &side, &more);
+        tensor->dims.sizes[i] = side;
+        used += more;
+    }
+    if (!tensor->input && !engine->constant) {
+        Side batch = tensor->dims.sizes[0];
+        engine->numbers = size_of(tensor) / (batch < 0 ? 1 : batch);
+        engine->constant = calloc(engine->numbers, sizeof(float));
+        engine->slope = calloc(engine->numbers, sizeof(float));
+    }
+}
+
+static const char *parse(Engine *engine, char *text) {
+    static _Thread_local char words[200];
+    int ended = 0;
+    char *state, *line = strtok_r(text, "\n", &state);
+    if (!line || strcmp(line, "double-engine")) return "1: Serialization assertion plan->header.magicTag == kPLAN_MAGIC_TAG failed.";
+    while ((line = strtok_r(NULL, "\n", &state))) {
+        int number, least, most;
+        float constant, slope;
+        char name[16];
+        if (sscanf(line, "version %d", &number) == 1 && number != VERSION) {
+            snprintf(words, sizeof words, "6: The engine plan file is not compatible with this version of TensorRT, "
+                     "expecting library version %d got %d, please rebuild.", VERSION, number);
+            return words;
+        } else if (sscanf(line, "compute %15s", name) == 1 && strcmp(name, "8.7")) {
+            snprintf(words, sizeof words, "6: The engine plan file is generated on an incompatible device, expecting "
+                     "compute 8.7 got compute %s, please rebuild.", name);
+            return words;
+        } else if (sscanf(line, "batch %d %d", &least, &most) == 2) {
+            engine->least = least;
+            engine->most = most;
+        } else if (sscanf(line, "dla %d", &number) == 1) {
+            engine->dla = number;
+        } else if (!strncmp(line, "tensor ", 7)) {
+            parse_tensor(engine, line + 7);
+        } else if (sscanf(line, "set %d %f %f", &number, &constant, &slope) == 3) {
+            if ((size_t)number >= engine->numbers) die("an engine that sets what it has not");
+            engine->constant[number] = constant;
+            engine->slope[number] = slope;
+        } else if (!strcmp(line, "end")) {
+            ended = 1;
+        }
+    }
+    return ended ? NULL : "1: Serialization assertion sizeRead == size failed.";
+}
+
+#if MAJOR == 8
+static Public *deserialize(Runtime *runtime, const void *blob, size_t size, void *plugins) {
+    if (plugins) die("a plugin factory");
+#else
+static Public *deserialize(Runtime *runtime, const void *blob, size_t size) {
+#endif
+    char *text = calloc(1, size + 1);
+    memcpy(text, blob, size);
+    Engine *engine = calloc(1, sizeof *engine);
+    engine->least = engine->most = 1;
+    engine->dla = -1;
+    const char *wrong = parse(engine, text);
+    free(text);
+    if (!wrong && engine->dla >= 0 && engine->dla != runtime->dla) wrong = "3: the engine is for another DLA core";
+    if (wrong) {
+        free(engine->constant);
+        free(engine->slope);
+        free(engine);
+        return refuse(runtime->logger, wrong);
+    }
+    say(runtime->logger, 3, "Loaded engine size: some");
+    engine->runtime = runtime;
+    engine->table = slots();
+    engine->table[CREATE_CONTEXT] = (void *)create_context;
+    engine->table[SHAPE] = (void *)shape;
+    engine->table[TYPE] = (void *)type;
+    engine->table[MODE] = (void *)mode;
+    engine->table[PROFILE] = (void *)profile;
+    engine->table[TENSORS] = (void *)tensors;
+    engine->table[NAME] = (void *)tensor_name;
+    runtime->children++;
+    return engine->self = publish(engine, destroy_engine);
+}
+
+/* Runtimes. */
+
+static void destroy_runtime(Public *object) {
+    Runtime *runtime = object->implementation;
+    if (runtime->children) die("a runtime was destroyed before its engines");
+    free(runtime->table);
+    free(runtime);
+    unpublish(object);
+}
+
+static int32_t dla_cores(Runtime *runtime) {
+    (void)runtime;
+    const char *cores = getenv("DOUBLE_DLA_CORES");
+    return cores ? atoi(cores) : 0;
+}
+
+static void set_dla(Runtime *runtime, int32_t core) { runtime->dla = core; }
+
+void *createInferRuntime_INTERNAL(void *logger, int version) {
+    const char *gpus = getenv("DOUBLE_GPUS");
+    if (version != VERSION) return refuse(logger, "6: the header's version is not the library's");
+    if (getenv("DOUBLE_BOGUS") || (gpus && !atoi(gpus))) return (void *)0x228;
+    Runtime *runtime = calloc(1, sizeof *runtime);
+    runtime->logger = logger;
+    runtime->table = slots();
+    runtime->table[DESERIALIZE] = (void *)deserialize;
+    runtime->table[SET_DLA] = (void *)set_dla;
+    runtime->table[DLA_CORES] = (void *)dla_cores;
+    say(logger, 2, "the double warns: it is none");
+    return runtime->self = publish(runtime, destroy_runtime);
+}
+#endif
