@@ -11,10 +11,11 @@ use half::slice::HalfFloatSliceExt;
 
 use super::super::DetectError;
 use super::buffers::{DeviceBuffer, PinnedBuffer};
+use super::context::Context;
 use super::cuda::{Cuda, Stream};
 use super::error::TensorRtError;
 use super::plan::{Element, Plan, Port};
-use super::runtime::{Context, Engine};
+use super::runtime::Engine;
 
 /// Why a lane could not begin.
 pub(super) enum StartError {
@@ -62,7 +63,7 @@ impl Lane {
             .max()
             .unwrap_or(0);
         let mut lane = Self {
-            context: engine.context()?,
+            context: Context::new(engine)?,
             stream: Stream::new(cuda)?,
             fed: PinnedBuffer::new(cuda, plan.input.bytes * plan.most)?,
             input: device(&plan.input)?,

@@ -2,18 +2,20 @@
 //!
 //! TensorRT has no C interface and changes its C++ one with each major version; `slots` has the numbers, by version, and
 //! `docs/tensorrt-abi.md` says where they come from. From below: `cuda` and `buffers` (memory and streams), `version`,
-//! `slots` and `library` (what is here), `logger` and `runtime` (its objects, with owners), `plan`, `lane` and `detector`
+//! `slots` and `library` (what is here), `logger`, `object`, `runtime` and `context` (its objects, with owners), `plan`, `lane` and `detector`
 //! (pictures to detections), `cache`, `trtexec` and `build` (ONNX files to engines). The only place that names any of it.
 
 mod buffers;
 mod build;
 mod cache;
+mod context;
 mod cuda;
 mod detector;
 mod error;
 mod lane;
 mod library;
 mod logger;
+mod object;
 mod plan;
 mod runtime;
 mod slots;

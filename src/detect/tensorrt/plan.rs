@@ -6,7 +6,8 @@ use super::super::contract::{Contract, described};
 use super::super::labels::Labels;
 use super::super::network::TensorInfo;
 use super::super::{DetectError, InstalledModel};
-use super::runtime::{Dims, Engine, Tensor};
+use super::object::Dims;
+use super::runtime::{Engine, Tensor};
 
 /// Most pictures of one run: beyond it a batch brings more latency than throughput.
 pub(super) const MOST_PICTURES: usize = 8;

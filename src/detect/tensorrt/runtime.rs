@@ -1,4 +1,4 @@
-//! TensorRT's objects with owners: a runtime makes engines, an engine makes contexts, and each keeps its maker alive.
+//! Runtimes, which make engines, and engines, which say what their tensors are. Each object keeps its maker alive.
 #![expect(
     unsafe_code,
     reason = "methods of C++ objects, called through their virtual tables"
@@ -8,96 +8,15 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cuda::Stream;
 use super::error::TensorRtError;
 use super::library::Libraries;
 use super::logger;
+use super::object::{Dims, NarrowDims, Object, WideDims, call, narrow, wide};
 use super::slots::DimsForm;
-
-/// Below this no object lies: without a GPU, TensorRT answers with small numbers instead of null.
-const LOWEST_ADDRESS: usize = 4096;
-
-/// Most dimensions of a tensor: `Dims::MAX_DIMS`.
-const MOST_DIMS: usize = 8;
 
 /// `OptProfileSelector::kMIN` and `kMAX`.
 const SMALLEST: i32 = 0;
 const LARGEST: i32 = 2;
-
-/// A tensor's dimensions; -1 where the context decides.
-pub(super) type Dims = Vec<i64>;
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct NarrowDims {
-    count: i32,
-    sizes: [i32; MOST_DIMS],
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct WideDims {
-    count: i32,
-    sizes: [i64; MOST_DIMS],
-}
-
-/// A public object of TensorRT's, which is ours: `{ its own virtual table, implementation }`.
-struct Object {
-    pointer: *mut c_void,
-    libraries: Arc<Libraries>,
-}
-
-// SAFETY: TensorRT's objects belong to no thread. Runtimes and engines may be used by several at once (its documentation,
-// "Threading"); of contexts there is one owner, who needs `&mut`.
-unsafe impl Send for Object {}
-// SAFETY: as above.
-unsafe impl Sync for Object {}
-
-impl Object {
-    /// Takes what a function of TensorRT's gave; nothing where that is no object.
-    fn of(pointer: *mut c_void, libraries: &Arc<Libraries>) -> Option<Self> {
-        (pointer.addr() >= LOWEST_ADDRESS).then(|| Self {
-            pointer,
-            libraries: libraries.clone(),
-        })
-    }
-
-    /// The implementation, and its method in `slot`.
-    fn method(&self, slot: usize) -> (*mut c_void, *const c_void) {
-        // SAFETY: the object is ours and lives; its layout is the one of the module `slots`, whose numbers lie within the
-        // virtual tables of the major version that was checked when the library was opened. Nothing is written.
-        unsafe {
-            let implementation = *self.pointer.cast::<*mut c_void>().add(1);
-            let table = *implementation.cast::<*const *const c_void>();
-            (implementation, *table.add(slot))
-        }
-    }
-}
-
-impl Drop for Object {
-    fn drop(&mut self) {
-        // SAFETY: the object is ours, this is the only place that destroys it, and what it made is gone: each of those
-        // holds a reference to its maker. The destructor that frees is in the public table.
-        unsafe {
-            let table = *self.pointer.cast::<*const *const c_void>();
-            let delete: unsafe extern "C" fn(*mut c_void) =
-                std::mem::transmute(*table.add(self.libraries.slots.delete));
-            delete(self.pointer);
-        }
-    }
-}
-
-/// Calls method `$slot` of `$object` as a function of these argument types. The caller says why that is safe.
-macro_rules! call {
-    ($object:expr, $slot:expr, ($($kind:ty),*) -> $result:ty, $($argument:expr),*) => {{
-        let (implementation, method) = $object.method($slot);
-        let method = std::mem::transmute::<
-            *const c_void,
-            unsafe extern "C" fn(*mut c_void $(, $kind)*) -> $result,
-        >(method);
-        method(implementation $(, $argument)*)
-    }};
-}
 
 /// `IRuntime`.
 pub(super) struct Runtime(Object);
@@ -107,12 +26,6 @@ pub(super) struct Engine {
     // Fields are dropped in this order: the engine before what made it.
     object: Object,
     _runtime: Runtime,
-}
-
-/// `IExecutionContext`: an engine's state of one inference. One owner at a time.
-pub(super) struct Context {
-    object: Object,
-    _engine: Arc<Engine>,
 }
 
 /// A tensor of an engine.
@@ -261,137 +174,10 @@ impl Engine {
         (ask(SMALLEST), ask(LARGEST))
     }
 
-    /// A context, with memory of the GPU of its own.
-    ///
-    /// # Errors
-    /// In TensorRT's words.
-    pub(super) fn context(self: &Arc<Self>) -> Result<Context, TensorRtError> {
-        let libraries = &self.object.libraries;
-        let slots = &libraries.slots.engine;
-        logger::forget();
-        let pointer = if slots.create_context_takes_strategy {
-            // SAFETY: `IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy)`; 0 is kSTATIC. The
-            // context that comes back is ours.
-            unsafe { call!(self.object, slots.create_context, (i32) -> *mut c_void, 0) }
-        } else {
-            // SAFETY: `IExecutionContext* createExecutionContext()`; as above.
-            unsafe { call!(self.object, slots.create_context, () -> *mut c_void,) }
-        };
-        let object = Object::of(pointer, libraries).ok_or_else(|| TensorRtError::Context {
-            action: "make an execution context".to_owned(),
-            words: logger::errors(),
-        })?;
-        Ok(Context {
-            object,
-            _engine: self.clone(),
-        })
+    /// For the contexts that it makes.
+    pub(super) fn object(&self) -> &Object {
+        &self.object
     }
-}
-
-impl Context {
-    /// Says which dimensions an input has from now on. Allocates nothing.
-    ///
-    /// # Errors
-    /// When the engine's profile does not have them.
-    pub(super) fn set_input_shape(
-        &mut self,
-        name: &CStr,
-        dims: &[usize],
-    ) -> Result<(), TensorRtError> {
-        let libraries = self.object.libraries.clone();
-        let slot = libraries.slots.context.set_input_shape;
-        logger::forget();
-        let count = i32::try_from(dims.len()).unwrap_or(i32::MAX);
-        let accepted = match libraries.slots.dims {
-            DimsForm::Narrow => {
-                let mut sizes = [0; MOST_DIMS];
-                for (size, dim) in sizes.iter_mut().zip(dims) {
-                    *size = i32::try_from(*dim).unwrap_or(i32::MAX);
-                }
-                let dims = NarrowDims { count, sizes };
-                // SAFETY: `bool setInputShape(char const*, Dims const&)`; both are read during the call only.
-                unsafe {
-                    call!(self.object, slot, (*const c_char, *const NarrowDims) -> bool,
-                        name.as_ptr(), &raw const dims)
-                }
-            }
-            DimsForm::Wide => {
-                let mut sizes = [0; MOST_DIMS];
-                for (size, dim) in sizes.iter_mut().zip(dims) {
-                    *size = i64::try_from(*dim).unwrap_or(i64::MAX);
-                }
-                let dims = WideDims { count, sizes };
-                // SAFETY: as above, with sizes of 64 bits.
-                unsafe {
-                    call!(self.object, slot, (*const c_char, *const WideDims) -> bool,
-                        name.as_ptr(), &raw const dims)
-                }
-            }
-        };
-        taken(accepted, || {
-            format!("take `{}` of {dims:?}", name.to_string_lossy())
-        })
-    }
-
-    /// Says where a tensor's memory is.
-    ///
-    /// # Safety
-    /// `address` is memory of the GPU, large enough for the tensor, that outlives what is put into a stream with this
-    /// context.
-    pub(super) unsafe fn set_address(
-        &mut self,
-        name: &CStr,
-        address: *mut c_void,
-    ) -> Result<(), TensorRtError> {
-        let slot = self.object.libraries.slots.context.set_tensor_address;
-        logger::forget();
-        // SAFETY: `bool setTensorAddress(char const*, void*)`; the address is the caller's promise.
-        let accepted = unsafe {
-            call!(self.object, slot, (*const c_char, *mut c_void) -> bool, name.as_ptr(), address)
-        };
-        taken(accepted, || {
-            format!("take memory for `{}`", name.to_string_lossy())
-        })
-    }
-
-    /// Puts one inference into `stream`. Gives what TensorRT says where it refuses.
-    ///
-    /// # Safety
-    /// Every tensor has its address, and neither it nor the context is touched until the stream was waited for.
-    pub(super) unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), String> {
-        let slot = self.object.libraries.slots.context.enqueue;
-        logger::forget();
-        // SAFETY: `bool enqueueV3(cudaStream_t)`; the stream is ours and lives, the rest is the caller's promise.
-        let accepted = unsafe { call!(self.object, slot, (*mut c_void) -> bool, stream.raw()) };
-        accepted.then_some(()).ok_or_else(|| {
-            let words = logger::errors();
-            if words.is_empty() {
-                "it would not begin the inference, and does not say why".to_owned()
-            } else {
-                words
-            }
-        })
-    }
-}
-
-fn taken(accepted: bool, action: impl FnOnce() -> String) -> Result<(), TensorRtError> {
-    if accepted {
-        return Ok(());
-    }
-    Err(TensorRtError::Context {
-        action: action(),
-        words: logger::errors(),
-    })
-}
-
-fn narrow(dims: NarrowDims) -> Dims {
-    let count = usize::try_from(dims.count).unwrap_or(0).min(MOST_DIMS);
-    dims.sizes[..count].iter().copied().map(i64::from).collect()
-}
-
-fn wide(dims: WideDims) -> Dims {
-    let count = usize::try_from(dims.count).unwrap_or(0).min(MOST_DIMS);
-    dims.sizes[..count].to_vec()
 }
 
 /// TensorRT says why it loads no engine in words only; they are those of 8.5 to 10.

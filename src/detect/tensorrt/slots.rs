@@ -5,8 +5,9 @@
 //! numbers count the two destructors (slots 0 and 1) as the Itanium C++ ABI lays them down, which both architectures use.
 //!
 //! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h`, read out of the released headers
-//! 8.5.1 to 9.3 (`EIGHT`), 10.0 to 10.16 (`TEN`), 11.0 and 11.1 (`ELEVEN`), within which the numbers are the same, and checked
-//! by driving one test double through C++ compiled with them. `docs/tensorrt-abi.md` says how to read another version's.
+//! 8.5.1 to 9.3 (`EIGHT`), 10.0 to 10.16 (`TEN`), 11.0 and 11.1 (`ELEVEN`), within which the numbers are the same, by
+//! `tests/tensorrt/slots.cpp`; and checked by driving one test double through C++ compiled with them. `docs/tensorrt-abi.md`
+//! says how to read another version's.
 
 /// The tables of one major version.
 #[derive(Debug)]

@@ -1,0 +1,145 @@
+//! A context: what an engine needs to infer, with its memory of the GPU, and one inference at a time.
+#![expect(
+    unsafe_code,
+    reason = "methods of C++ objects, called through their virtual tables"
+)]
+
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::Arc;
+
+use super::cuda::Stream;
+use super::error::TensorRtError;
+use super::logger;
+use super::object::{MOST_DIMS, NarrowDims, Object, WideDims, call};
+use super::runtime::Engine;
+use super::slots::DimsForm;
+
+/// `IExecutionContext`: an engine's state of one inference. One owner at a time.
+pub(super) struct Context {
+    object: Object,
+    // Dropped after it.
+    _engine: Arc<Engine>,
+}
+
+impl Context {
+    /// A context, with memory of the GPU of its own.
+    ///
+    /// # Errors
+    /// In TensorRT's words.
+    pub(super) fn new(engine: &Arc<Engine>) -> Result<Self, TensorRtError> {
+        let object = engine.object();
+        let libraries = &object.libraries;
+        let slots = &libraries.slots.engine;
+        logger::forget();
+        let pointer = if slots.create_context_takes_strategy {
+            // SAFETY: `IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy)`; 0 is kSTATIC. The
+            // context that comes back is ours.
+            unsafe { call!(object, slots.create_context, (i32) -> *mut c_void, 0) }
+        } else {
+            // SAFETY: `IExecutionContext* createExecutionContext()`; as above.
+            unsafe { call!(object, slots.create_context, () -> *mut c_void,) }
+        };
+        let object = Object::of(pointer, libraries).ok_or_else(|| TensorRtError::Context {
+            action: "make an execution context".to_owned(),
+            words: logger::errors(),
+        })?;
+        Ok(Self {
+            object,
+            _engine: engine.clone(),
+        })
+    }
+
+    /// Says which dimensions an input has from now on. Allocates nothing.
+    ///
+    /// # Errors
+    /// When the engine's profile does not have them.
+    pub(super) fn set_input_shape(
+        &mut self,
+        name: &CStr,
+        dims: &[usize],
+    ) -> Result<(), TensorRtError> {
+        let libraries = self.object.libraries.clone();
+        let slot = libraries.slots.context.set_input_shape;
+        logger::forget();
+        let count = i32::try_from(dims.len()).unwrap_or(i32::MAX);
+        let accepted = match libraries.slots.dims {
+            DimsForm::Narrow => {
+                let mut sizes = [0; MOST_DIMS];
+                for (size, dim) in sizes.iter_mut().zip(dims) {
+                    *size = i32::try_from(*dim).unwrap_or(i32::MAX);
+                }
+                let dims = NarrowDims { count, sizes };
+                // SAFETY: `bool setInputShape(char const*, Dims const&)`; both are read during the call only.
+                unsafe {
+                    call!(self.object, slot, (*const c_char, *const NarrowDims) -> bool,
+                        name.as_ptr(), &raw const dims)
+                }
+            }
+            DimsForm::Wide => {
+                let mut sizes = [0; MOST_DIMS];
+                for (size, dim) in sizes.iter_mut().zip(dims) {
+                    *size = i64::try_from(*dim).unwrap_or(i64::MAX);
+                }
+                let dims = WideDims { count, sizes };
+                // SAFETY: as above, with sizes of 64 bits.
+                unsafe {
+                    call!(self.object, slot, (*const c_char, *const WideDims) -> bool,
+                        name.as_ptr(), &raw const dims)
+                }
+            }
+        };
+        taken(accepted, || {
+            format!("take `{}` of {dims:?}", name.to_string_lossy())
+        })
+    }
+
+    /// Says where a tensor's memory is.
+    ///
+    /// # Safety
+    /// `address` is memory of the GPU, large enough for the tensor, that outlives what is put into a stream with this
+    /// context.
+    pub(super) unsafe fn set_address(
+        &mut self,
+        name: &CStr,
+        address: *mut c_void,
+    ) -> Result<(), TensorRtError> {
+        let slot = self.object.libraries.slots.context.set_tensor_address;
+        logger::forget();
+        // SAFETY: `bool setTensorAddress(char const*, void*)`; the address is the caller's promise.
+        let accepted = unsafe {
+            call!(self.object, slot, (*const c_char, *mut c_void) -> bool, name.as_ptr(), address)
+        };
+        taken(accepted, || {
+            format!("take memory for `{}`", name.to_string_lossy())
+        })
+    }
+
+    /// Puts one inference into `stream`. Gives what TensorRT says where it refuses.
+    ///
+    /// # Safety
+    /// Every tensor has its address, and neither it nor the context is touched until the stream was waited for.
+    pub(super) unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), String> {
+        let slot = self.object.libraries.slots.context.enqueue;
+        logger::forget();
+        // SAFETY: `bool enqueueV3(cudaStream_t)`; the stream is ours and lives, the rest is the caller's promise.
+        let accepted = unsafe { call!(self.object, slot, (*mut c_void) -> bool, stream.raw()) };
+        accepted.then_some(()).ok_or_else(|| {
+            let words = logger::errors();
+            if words.is_empty() {
+                "it would not begin the inference, and does not say why".to_owned()
+            } else {
+                words
+            }
+        })
+    }
+}
+
+fn taken(accepted: bool, action: impl FnOnce() -> String) -> Result<(), TensorRtError> {
+    if accepted {
+        return Ok(());
+    }
+    Err(TensorRtError::Context {
+        action: action(),
+        words: logger::errors(),
+    })
+}

@@ -1,0 +1,107 @@
+//! An object of TensorRT's, which has one owner, and the call of a method through its virtual table.
+#![expect(
+    unsafe_code,
+    reason = "C++ objects behind bare pointers, called through their virtual tables"
+)]
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::library::Libraries;
+
+/// Below this no object lies: without a GPU, TensorRT answers with small numbers instead of null.
+const LOWEST_ADDRESS: usize = 4096;
+
+/// Most dimensions of a tensor: `Dims::MAX_DIMS`.
+pub(super) const MOST_DIMS: usize = 8;
+
+/// A tensor's dimensions; -1 where the context decides.
+pub(super) type Dims = Vec<i64>;
+
+/// `Dims` up to TensorRT 9.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct NarrowDims {
+    pub(super) count: i32,
+    pub(super) sizes: [i32; MOST_DIMS],
+}
+
+/// `Dims` from TensorRT 10 on.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct WideDims {
+    pub(super) count: i32,
+    pub(super) sizes: [i64; MOST_DIMS],
+}
+
+/// A public object of TensorRT's, which is ours: `{ its own virtual table, implementation }`.
+pub(super) struct Object {
+    pointer: *mut c_void,
+    /// What it came from.
+    pub(super) libraries: Arc<Libraries>,
+}
+
+// SAFETY: TensorRT's objects belong to no thread. Runtimes and engines may be used by several at once (its documentation,
+// "Threading"); of contexts there is one owner, who needs `&mut`.
+unsafe impl Send for Object {}
+// SAFETY: as above.
+unsafe impl Sync for Object {}
+
+impl Object {
+    /// Takes what a function of TensorRT's gave; nothing where that is no object.
+    pub(super) fn of(pointer: *mut c_void, libraries: &Arc<Libraries>) -> Option<Self> {
+        (pointer.addr() >= LOWEST_ADDRESS).then(|| Self {
+            pointer,
+            libraries: libraries.clone(),
+        })
+    }
+
+    /// The implementation, and its method in `slot`.
+    pub(super) fn method(&self, slot: usize) -> (*mut c_void, *const c_void) {
+        // SAFETY: the object is ours and lives; its layout is the one of the module `slots`, whose numbers lie within the
+        // virtual tables of the major version that was checked when the library was opened. Nothing is written.
+        unsafe {
+            let implementation = *self.pointer.cast::<*mut c_void>().add(1);
+            let table = *implementation.cast::<*const *const c_void>();
+            (implementation, *table.add(slot))
+        }
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // SAFETY: the object is ours, this is the only place that destroys it, and what it made is gone: each of those
+        // holds a reference to its maker. The destructor that frees is in the public table.
+        unsafe {
+            let table = *self.pointer.cast::<*const *const c_void>();
+            let delete: unsafe extern "C" fn(*mut c_void) =
+                std::mem::transmute(*table.add(self.libraries.slots.delete));
+            delete(self.pointer);
+        }
+    }
+}
+
+/// Calls method `$slot` of `$object` as a function of these argument types. The caller says why that is safe.
+macro_rules! call {
+    ($object:expr, $slot:expr, ($($kind:ty),*) -> $result:ty, $($argument:expr),*) => {{
+        let (implementation, method) = $object.method($slot);
+        let method = std::mem::transmute::<
+            *const c_void,
+            unsafe extern "C" fn(*mut c_void $(, $kind)*) -> $result,
+        >(method);
+        method(implementation $(, $argument)*)
+    }};
+}
+pub(super) use call;
+
+/// As a list.
+pub(super) fn narrow(dims: NarrowDims) -> Dims {
+    let count = usize::try_from(dims.count).unwrap_or(0).min(MOST_DIMS);
+    dims.sizes[..count].iter().copied().map(i64::from).collect()
+}
+
+/// As a list.
+pub(super) fn wide(dims: WideDims) -> Dims {
+    let count = usize::try_from(dims.count).unwrap_or(0).min(MOST_DIMS);
+    dims.sizes[..count].to_vec()
+}

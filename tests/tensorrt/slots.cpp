@@ -1,0 +1,39 @@
+/* Prints where the methods that src/detect/tensorrt calls stand in TensorRT's virtual tables, by the headers that it is compiled
+ * with; docs/tensorrt-abi.md says how. x86-64 only: there a pointer to a virtual method is 1 + its offset in the table. */
+#include <NvInfer.h>
+#include <cstdio>
+#include <cstring>
+using namespace nvinfer1;
+template <class Method> long slot(Method method) {
+    long value;
+    std::memcpy(&value, &method, sizeof value);
+    return (value - 1) / static_cast<long>(sizeof(void *));
+}
+#define SHOW(method) std::printf("%-40s %ld\n", #method, slot(&apiv::method))
+int main() {
+    std::printf("TensorRT %d.%d\n", NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR);
+#if NV_TENSORRT_MAJOR < 10
+    SHOW(VRuntime::deserializeCudaEngine);
+#else
+    using Deserialize = ICudaEngine *(apiv::VRuntime::*)(void const *, std::size_t) noexcept;
+    std::printf("%-40s %ld\n", "VRuntime::deserializeCudaEngine", slot<Deserialize>(&apiv::VRuntime::deserializeCudaEngine));
+#endif
+    SHOW(VRuntime::setDLACore);
+    SHOW(VRuntime::getNbDLACores);
+#if NV_TENSORRT_MAJOR < 10
+    SHOW(VCudaEngine::createExecutionContext);
+#else
+    using Create = IExecutionContext *(apiv::VCudaEngine::*)(ExecutionContextAllocationStrategy) noexcept;
+    std::printf("%-40s %ld\n", "VCudaEngine::createExecutionContext", slot<Create>(&apiv::VCudaEngine::createExecutionContext));
+#endif
+    SHOW(VCudaEngine::getTensorShape);
+    SHOW(VCudaEngine::getTensorDataType);
+    SHOW(VCudaEngine::getTensorIOMode);
+    SHOW(VCudaEngine::getProfileShape);
+    SHOW(VCudaEngine::getNbIOTensors);
+    SHOW(VCudaEngine::getIOTensorName);
+    SHOW(VExecutionContext::setInputShape);
+    SHOW(VExecutionContext::setTensorAddress);
+    SHOW(VExecutionContext::enqueueV3);
+    std::printf("%-40s %zu\n", "sizeof(Dims)", sizeof(Dims));
+}
