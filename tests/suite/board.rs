@@ -11,6 +11,7 @@ use crate::support::cameras::make_clip;
 use crate::support::onnx::{TinyNetwork, TinyObject};
 use crate::support::process::{Running, clean, nvr};
 use crate::support::stage::documents;
+use crate::support::tensorrt::{DoubleEngine, Site};
 use crate::support::wait::until;
 
 /// Emulation is some twenty times slower, and at first GStreamer looks into each of its plugins.
@@ -23,11 +24,15 @@ fn cross(arguments: &[&str]) -> Command {
     command
 }
 
+fn binary() -> String {
+    let path = cross(&["path"]).output().expect("tools/cross runs");
+    let path = String::from_utf8(path.stdout).expect("a path in UTF-8");
+    path.trim().to_owned()
+}
+
 #[test]
 #[ignore = "needs the binary for aarch64: `tools/test cross` builds it and runs this"]
 fn the_binary_for_boards_decodes_infers_and_publishes() {
-    let path = cross(&["path"]).output().expect("tools/cross runs");
-    let binary = String::from_utf8(path.stdout).expect("a path in UTF-8");
     let dir = tempfile::tempdir().expect("a folder");
     let at = |name: &str| dir.path().join(name).display().to_string();
 
@@ -54,7 +59,7 @@ fn the_binary_for_boards_decodes_infers_and_publishes() {
     let broker = Broker::start(Kind::Mosquitto);
     let reader = broker.observe("nvr/#");
     let port = broker.port().to_string();
-    let mut command = cross(&["run", binary.trim(), "processor"]);
+    let mut command = cross(&["run", &binary(), "processor"]);
     command.args(["--backend", "rten", "--model", "tiny", "--threads", "1"]);
     command.args(["--models-dir", &at("models"), "--instance-id", "board"]);
     command.args(["--mqtt-port", &port, "--start-limit", "120s"]);
@@ -91,4 +96,66 @@ fn the_binary_for_boards_decodes_infers_and_publishes() {
     );
     let farewell = documents(&reader, "nvr/processors/board").pop();
     assert_eq!(farewell.expect("a presence")["state"], "stopped");
+}
+
+#[test]
+#[ignore = "needs the binary for aarch64: `tools/test cross` builds it and runs this"]
+fn the_binary_for_boards_runs_engines_of_both_versions() {
+    for major in [8, 10] {
+        let site = Site::built_by("aarch64-linux-gnu-gcc", major);
+        let clip = site.path("clip.mp4");
+        make_clip(&clip, "h264", Size::new(384, 256), 5, 50);
+        let object = TinyObject {
+            bbox: BBox {
+                x: 48.0,
+                y: 32.0,
+                width: 24.0,
+                height: 16.0,
+            },
+            class: 1,
+            score: [0.75, 0.75],
+        };
+        let network = TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[object]);
+        let model = site.import(&network);
+        // Sizes that are open make the struct of dimensions travel both ways.
+        let mut engine = DoubleEngine::of(&network, major);
+        engine.tensors[0] = DoubleEngine::input(&network, 1, -1);
+        engine.tensors[1] = DoubleEngine::output(&network, 1, -1);
+        engine.batch = (1, 2);
+        site.keep(&engine, &site.key(&model));
+
+        let broker = Broker::start(Kind::Mosquitto);
+        let reader = broker.observe("nvr/#");
+        let mut command = cross(&["run", &binary(), "processor", "--backend", "tensorrt"]);
+        for (key, value) in site.environment() {
+            // tools/cross has a use of its own for this one.
+            if key == "NVR_CACHE" {
+                command.env(
+                    "QEMU_SET_ENV",
+                    format!("NVR_CACHE={}", value.to_string_lossy()),
+                );
+            } else {
+                command.env(key, value);
+            }
+        }
+        command.args(["--model", "tiny", "--models-dir"]);
+        command.arg(site.models());
+        command.args(["--mqtt-port", &broker.port().to_string()]);
+        command.args(["--start-limit", "120s", "--no-watchdog", "--source"]);
+        command.arg(format!("3={}", clip.display()));
+        let mut board = Running::start(command);
+        let event = until("an event of the emulated board", PATIENCE, || {
+            let ended = board.has_ended();
+            let event = documents(&reader, "nvr/detections/3").pop();
+            assert!(event.is_some() || !ended, "{:#?}", board.err().all());
+            event
+        });
+        let found = event["detections"].as_array().expect("a list");
+        assert_eq!(found.len(), 1, "{event}");
+        assert_eq!(found[0]["class_name"], "van");
+        assert_eq!(found[0]["confidence"], 0.75);
+        board.signal("TERM");
+        let ended = board.end(PATIENCE).code();
+        assert_eq!(ended, Some(0), "{:#?}", board.err().all());
+    }
 }

@@ -203,6 +203,9 @@ fn child_sees_in_halves() {
     assert_eq!(see(&mut opened(), &bytes), Ok(vans(&bytes)));
 }
 
+/// More pictures than all lanes take, a few, one, and again many.
+const COUNTS: [u8; 5] = [29, 3, 1, 2, 30];
+
 #[test]
 fn a_batch_is_as_large_as_the_profile_has_it() {
     // By version: lanes. TensorRT 8 lets one context alone use a profile.
@@ -217,7 +220,19 @@ fn a_batch_is_as_large_as_the_profile_has_it() {
             site.keep(&engine, &site.key(&model));
             let lanes = if declared > 0 { 2 } else { lanes };
             let most = (largest * lanes).to_string();
-            child(&site, "child_sees_batches", &[("TEST_MOST", &most)]);
+            // With an open batch, no more than are there; with a fixed one, always all.
+            let least = if declared > 0 {
+                largest
+            } else {
+                batch.0 as usize
+            };
+            let runs = |count: u8| {
+                let (full, rest) = (count as usize / largest, count as usize % largest);
+                full * largest + if rest > 0 { rest.max(least) } else { 0 }
+            };
+            let pictures = COUNTS.map(runs).iter().sum::<usize>().to_string();
+            let told = [("TEST_MOST", most.as_str()), ("TEST_PICTURES", &pictures)];
+            child(&site, "child_sees_batches", &told);
         }
     }
 }
@@ -231,11 +246,13 @@ fn child_sees_batches() {
     let mut opened = opened();
     let most = std::env::var("TEST_MOST").expect("the parent says it");
     assert_eq!(opened.detector.max_batch().to_string(), most);
-    // More than all lanes take, a few, one, and again many.
-    for count in [29, 3, 1, 2, 30] {
+    for count in COUNTS {
         let bytes: Vec<u8> = (1..=count).map(|step| step * 8).collect();
         assert_eq!(see(&mut opened, &bytes), Ok(vans(&bytes)));
     }
+    let pictures = std::env::var("TEST_PICTURES").expect("the parent says it");
+    let inferred = Counters::new().of_tensorrt("double_pictures");
+    assert_eq!(inferred.to_string(), pictures);
 }
 
 #[test]
@@ -341,16 +358,19 @@ fn child_fails() {
         confidence: 0.5,
         iou: 0.45,
     };
-    let error = opened
-        .detector
-        .detect(&[picture; 3], thresholds)
-        .expect_err("the double fails");
     let told = |name: &str| std::env::var(name).expect("the parent says it");
-    assert!(
-        error.to_string().starts_with(&told("TEST_ERROR")),
-        "{error}"
-    );
-    assert_eq!(error.is_transient().to_string(), told("TEST_TRANSIENT"));
+    // What the first failure left under way must not be in the second one's way.
+    for _ in 0..2 {
+        let error = opened
+            .detector
+            .detect(&[picture; 3], thresholds)
+            .expect_err("the double fails");
+        assert!(
+            error.to_string().starts_with(&told("TEST_ERROR")),
+            "{error}"
+        );
+        assert_eq!(error.is_transient().to_string(), told("TEST_TRANSIENT"));
+    }
     drop(opened);
     assert_eq!(Counters::new().live(), [0; 4]);
 }

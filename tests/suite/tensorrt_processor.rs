@@ -156,8 +156,12 @@ fn a_stop_ends_the_build_too() {
     until("the tool begins", SOON, || {
         (site.trtexec_calls().len() == 1).then_some(())
     });
+    let tool = std::fs::read_to_string(site.path("trtexec.pid")).expect("its process");
+    let tool = std::path::Path::new("/proc").join(tool.trim());
+    assert!(tool.exists());
     scene.processor.signal("TERM");
     assert_eq!(scene.processor.end(SOON).code(), Some(0));
+    assert!(!tool.exists(), "the tool outlives the processor");
     let left: Vec<_> = std::fs::read_dir(site.engines())
         .expect("the cache")
         .flatten()

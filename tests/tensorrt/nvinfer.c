@@ -63,10 +63,11 @@ void *createInferRuntime_INTERNAL(void *logger, int version) {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t met = PTHREAD_COND_INITIALIZER;
-static long objects, runs, running, most_running;
+static long objects, runs, pictures, running, most_running;
 
 long double_objects(void) { return objects; }
 long double_runs(void) { return runs; }
+long double_pictures(void) { return pictures; }
 long double_most_running(void) { return most_running; }
 
 #if MAJOR == 8
@@ -136,6 +137,7 @@ static int infer(void *argument) {
     Engine *engine = context->engine;
     pthread_mutex_lock(&lock);
     runs++;
+    pictures += context->batch;
     if (++running > most_running) most_running = running;
     pthread_cond_broadcast(&met);
     if (getenv("DOUBLE_RENDEZVOUS")) {
@@ -212,9 +214,9 @@ static _Bool enqueue(Context *context, void *stream) {
     if (!context->batch) die("an inference whose input has no shape");
     for (int i = 0; i < engine->count; i++) {
         const Tensor *tensor = &engine->tensors[i];
-        size_t pictures = tensor->dims.sizes[0] < 0 ? context->batch : 1;
+        size_t times = tensor->dims.sizes[0] < 0 ? context->batch : 1;
         if (!context->addresses[i]) die("an inference whose tensor has no address");
-        double_check_device(context->addresses[i], pictures * size_of(tensor) * (tensor->type == F32 ? 4 : 2));
+        double_check_device(context->addresses[i], times * size_of(tensor) * (tensor->type == F32 ? 4 : 2));
     }
     pthread_mutex_lock(&lock);
     if (context->in_flight) die("a context that is at work was given more");

@@ -17,6 +17,7 @@ pub(crate) const GPU: &str = "Double (compute 8.7, 4 multiprocessors)";
 pub(crate) struct Site {
     dir: tempfile::TempDir,
     major: u32,
+    compiler: &'static str,
 }
 
 /// An engine of the doubles'.
@@ -63,11 +64,11 @@ pub(crate) fn version(major: u32) -> String {
     }
 }
 
-fn cc(out: &Path, source: &str, options: &[&OsStr]) {
+fn cc(compiler: &str, out: &Path, source: &str, options: &[&OsStr]) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/tensorrt")
         .join(source);
-    let built = Command::new(std::env::var_os("NVR_TEST_CC").unwrap_or_else(|| "cc".into()))
+    let built = Command::new(compiler)
         .args(["-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-pthread"])
         .args([OsStr::new("-o"), out.as_os_str(), source.as_os_str()])
         .args(options)
@@ -80,20 +81,34 @@ fn cc(out: &Path, source: &str, options: &[&OsStr]) {
 impl Site {
     /// With both libraries, TensorRT's of that major version.
     pub(crate) fn new(major: u32) -> Self {
-        let site = Self::without_tensorrt(major);
+        Self::built_by("cc", major)
+    }
+
+    /// The same for another machine, whose C compiler is `compiler`.
+    pub(crate) fn built_by(compiler: &'static str, major: u32) -> Self {
+        let site = Self::with_cuda(compiler, major);
         site.add_tensorrt(&format!("libnvinfer.so.{major}"), &[]);
         site
     }
 
     /// With the double of CUDA only.
     pub(crate) fn without_tensorrt(major: u32) -> Self {
+        Self::with_cuda("cc", major)
+    }
+
+    fn with_cuda(compiler: &'static str, major: u32) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         for name in ["libs", "models", "cache/engines"] {
             std::fs::create_dir_all(dir.path().join(name)).expect("a directory");
         }
-        let site = Self { dir, major };
+        let site = Self {
+            dir,
+            major,
+            compiler,
+        };
         let soname = OsStr::new("-Wl,-soname,libcudart.so.12");
-        cc(&site.libs().join("libcudart.so.12"), "cudart.c", &[soname]);
+        let cuda = site.libs().join("libcudart.so.12");
+        cc(compiler, &cuda, "cudart.c", &[soname]);
         site
     }
 
@@ -109,7 +124,7 @@ impl Site {
             OsStr::new("-Wl,-rpath,$ORIGIN"),
         ];
         options.extend(defines.iter().map(OsStr::new));
-        cc(&libs.join(file), "nvinfer.c", &options);
+        cc(self.compiler, &libs.join(file), "nvinfer.c", &options);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -191,6 +206,7 @@ impl Site {
             "#!/bin/sh\n\
              if [ \"$1\" = --help ]; then echo '--onnx=<file> --saveEngine=<file> {flags}'; exit 0; fi\n\
              echo \"&&&& RUNNING TensorRT.trtexec [TensorRT v$(cat \"$0.version\")] # trtexec $*\"\n\
+             echo $$ >\"$0.pid\"\n\
              echo \"$*\" >>\"$0.calls\"\n\
              for a; do case $a in --saveEngine=*) out=${{a#*=}};; esac; done\n\
              echo '[I] Layer(conv) Tactic 0x17 Time 0.2'\n\
