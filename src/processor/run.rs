@@ -122,14 +122,18 @@ impl Processor {
             settings,
             detector,
             worker,
-            upgrading: begin(&processor, upgrade),
+            upgrading: None,
             runners: BTreeMap::new(),
             counters: BTreeMap::new(),
         };
         for source in running.settings.sources.clone().into_values() {
             processor.add(&mut running, source);
         }
-        *processor.lock() = Some(running);
+        let mut guard = processor.lock();
+        // With the lock held, for which the thread waits when it has something to hand over.
+        running.upgrading = begin(&processor, upgrade);
+        *guard = Some(running);
+        drop(guard);
         watch_claims(&processor, outlet, &processor.runtime);
         Ok(processor)
     }

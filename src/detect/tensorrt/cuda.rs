@@ -122,7 +122,16 @@ impl Cuda {
         })
     }
 
-    /// The GPU, which becomes this thread's.
+    /// Lets this thread work on the GPU. From CUDA 12 on that takes memory of it, which whoever only asks does not want.
+    ///
+    /// # Errors
+    /// In CUDA's words.
+    pub(super) fn choose_gpu(&self) -> Result<(), TensorRtError> {
+        // SAFETY: no memory of ours is involved.
+        self.check("choose the GPU", unsafe { (self.set_device)(0) })
+    }
+
+    /// The GPU.
     ///
     /// # Errors
     /// When there is none.
@@ -141,8 +150,6 @@ impl Cuda {
                 tensorrt: None,
             });
         }
-        // SAFETY: no memory is involved.
-        self.check("choose the GPU", unsafe { (self.set_device)(0) })?;
         let attribute = |which| {
             let mut value = 0;
             // SAFETY: it writes one number to where the pointer leads.

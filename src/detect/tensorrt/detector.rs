@@ -37,6 +37,7 @@ impl TensorRtDetector {
         model: &InstalledModel,
         labels: Labels,
     ) -> Result<Self, DetectError> {
+        libraries.cuda.choose_gpu()?;
         let mut runtime = Runtime::new(libraries)?;
         if let Some(core) = dla {
             choose_dla(&mut runtime, core)?;
@@ -83,13 +84,18 @@ impl TensorRtDetector {
                 Ok(())
             })
         };
-        let batches: Vec<_> = pictures.chunks(plan.most).collect();
+        let batches = pictures.len().div_ceil(plan.most);
+        let batch_of = |number: usize| {
+            let first = number * plan.most;
+            &pictures[first..pictures.len().min(first + plan.most)]
+        };
         let lanes = self.lanes.len();
-        for (number, batch) in batches.iter().enumerate() {
+        for number in 0..batches {
             let lane = &mut self.lanes[number % lanes];
             if lane.is_busy() {
-                finish(lane, contract, batches[number - lanes])?;
+                finish(lane, contract, batch_of(number - lanes))?;
             }
+            let batch = batch_of(number);
             lane.start(plan, batch.len(), |index, tensor| {
                 contract.fill(&batch[index], tensor)
             })
@@ -102,9 +108,9 @@ impl TensorRtDetector {
                 },
             })?;
         }
-        let under_way = batches.len().saturating_sub(lanes);
-        for (number, batch) in batches.iter().enumerate().skip(under_way) {
-            finish(&mut self.lanes[number % lanes], contract, batch)?;
+        for number in batches.saturating_sub(lanes)..batches {
+            let lane = &mut self.lanes[number % lanes];
+            finish(lane, contract, batch_of(number))?;
         }
         Ok(found)
     }
