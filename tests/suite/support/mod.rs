@@ -10,9 +10,9 @@ pub(crate) mod proxy;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;
 pub(crate) mod tensorrt;
-pub(crate) mod tiny;
 #[cfg(feature = "testcam")]
 pub(crate) mod tiles;
+pub(crate) mod tiny;
 #[cfg(feature = "testcam")]
 pub(crate) mod viewer;
 #[cfg(feature = "testcam")]
