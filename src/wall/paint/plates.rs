@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use super::super::{Canvas, Color};
 
-/// Plates that are kept: some ten a tile. Beyond, all are forgotten at once, as glyphs are.
-const MOST_PLATES: usize = 512;
+/// Pixels that are kept: what a dozen tiles of a monitor say at one time. Beyond, all are forgotten at once, as glyphs are:
+/// tracks come and go, and with them labels that are never seen again.
+const MOST_BYTES: usize = 1536 * 1024;
 /// What is wider is written anew each time: whoever names classes does not choose how much memory we take.
 pub(super) const WIDEST_PX: u32 = 1024;
 
@@ -14,7 +15,7 @@ pub(super) const WIDEST_PX: u32 = 1024;
 #[derive(Default)]
 pub(super) struct Plates {
     by_text: HashMap<String, Vec<(Style, Canvas)>>,
-    count: usize,
+    bytes: usize,
 }
 
 /// How a plate is written.
@@ -36,11 +37,12 @@ impl Plates {
 
     /// Keeps a plate that was not found.
     pub(super) fn keep(&mut self, text: &str, style: Style, plate: Canvas) {
-        if self.count >= MOST_PLATES {
+        let bytes = plate.bytes().len();
+        if self.bytes + bytes > MOST_BYTES {
             self.by_text.clear();
-            self.count = 0;
+            self.bytes = 0;
         }
-        self.count += 1;
+        self.bytes += bytes;
         let kept = self.by_text.entry(text.to_owned()).or_default();
         kept.push((style, plate));
     }
@@ -74,11 +76,12 @@ mod tests {
     #[test]
     fn memory_is_bounded_whatever_is_written() {
         let mut plates = Plates::default();
-        for number in 0..2 * MOST_PLATES {
-            let plate = Canvas::new(Size::new(1, 1), Color::BLACK);
-            plates.keep(&number.to_string(), STYLE, plate);
+        let plate = Canvas::new(Size::new(100, 20), Color::BLACK);
+        let most = MOST_BYTES / plate.bytes().len();
+        for number in 0..2 * most {
+            plates.keep(&number.to_string(), STYLE, plate.clone());
             let kept: usize = plates.by_text.values().map(Vec::len).sum();
-            assert!(kept <= MOST_PLATES && kept == plates.count);
+            assert!(kept <= most && kept * plate.bytes().len() == plates.bytes);
         }
     }
 }
