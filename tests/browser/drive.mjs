@@ -5,7 +5,7 @@
 //   {"says": "STALE", "in": "li"}           an element of that selector holds the text
 //   {"hidden": "#trouble"}                  it is not shown
 //   {"fill": "input", "with": "…"}          types into it and sends its form
-//   {"press": "button"}                     clicks it
+//   {"press": "button", "then": {"says": …}}  clicks it, again while that does not come true
 //   {"size": [360, 740]}                    another size of the window, in which nothing sticks out at the side
 //   {"at": "/"}                             the address is this one, with nothing behind it
 //   {"calm": true}                          no error was logged, no policy violated, no script failed, so far
@@ -90,8 +90,17 @@ async function fill({ fill: selector, with: text }) {
   await page.locator(selector).press('Enter');
 }
 
-async function press({ press: selector }) {
-  await page.locator(selector).click();
+// A page that is still being laid out may move what is clicked away from under the pointer: people click again.
+async function press({ press: selector, then }, deadline) {
+  for (;;) {
+    await page.locator(selector).click();
+    if (then === undefined) return undefined;
+    try {
+      return await says(then, Math.min(deadline, Date.now() + 3000));
+    } catch (error) {
+      if (Date.now() >= deadline) throw error;
+    }
+  }
 }
 
 async function size({ size: [width, height] }) {

@@ -352,8 +352,8 @@ fn a_wall_of_two_monitors_shows_either() {
     let mut browser = Browser::open(&url, Size::new(800, 600));
     browser.expect(json!({ "says": "headless · 1280×720", "in": "#output" }));
     browser.expect(json!({ "says": "DP-1", "in": "nav button" }));
-    browser.expect(json!({ "press": "nav button:nth-child(2)" }));
-    browser.expect(json!({ "says": "DP-1, 1920x1080@60", "in": "#output" }));
+    let shown = json!({ "says": "DP-1, 1920x1080@60", "in": "#output" });
+    browser.expect(json!({ "press": "nav button:nth-child(2)", "then": shown }));
     // This one has no picture of it: the page says so and goes on asking.
     browser.expect(json!({ "says": "waiting for the first picture", "in": "#picture-state" }));
 }
