@@ -73,6 +73,8 @@ impl Wall {
             .args(options)
             // As its unit is started.
             .env("MALLOC_ARENA_MAX", "2")
+            .env("MALLOC_MMAP_THRESHOLD_", "131072")
+            .env("MALLOC_TRIM_THRESHOLD_", "131072")
             .envs(
                 settings
                     .environment
