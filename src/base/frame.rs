@@ -77,6 +77,10 @@ pub trait HostPixels: Send + Sync {
     fn format(&self) -> PixelFormat;
     /// Plane `index` of [`HostPixels::format`]; an index that the format lacks gives an empty plane.
     fn plane(&self, index: usize) -> Plane<'_>;
+    /// The planes' size where hardware has scaled the picture: then it is not [`FrameMeta::size`].
+    fn scaled(&self) -> Option<Size> {
+        None
+    }
 }
 
 /// Pixels in a device's memory, shared as a file descriptor.
@@ -117,7 +121,8 @@ pub enum CaptureClock {
 pub struct FrameMeta {
     /// Which decoded frame of its source this is, counted from 0 since the process's start, across sessions.
     pub frame_id: u64,
-    /// The picture's size.
+    /// The size of the picture that the camera sent, in which boxes are told; its pixels may be fewer
+    /// ([`HostPixels::scaled`]).
     pub size: Size,
     /// How its samples become colours.
     pub colorimetry: Colorimetry,

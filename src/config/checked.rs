@@ -131,6 +131,8 @@ pub enum Location {
     Rtsp(Url),
     /// A V4L2 device, `v4l2:///dev/video0`.
     V4l2(PathBuf),
+    /// The sensor of a Jetson's CSI connector with that number, `csi:0`.
+    Csi(u32),
     /// A video file, played in real time, once and again.
     File(PathBuf),
     /// A still image (JPEG or PNG), shown at one frame a second.

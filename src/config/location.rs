@@ -69,6 +69,7 @@ impl fmt::Display for Location {
         match self {
             Self::Rtsp(url) => f.write_str(&without_login(url.as_str())),
             Self::V4l2(path) => write!(f, "v4l2://{}", path.display()),
+            Self::Csi(sensor) => write!(f, "csi:{sensor}"),
             Self::File(path) | Self::Image(path) => match Url::from_file_path(path) {
                 Ok(url) => url.fmt(f),
                 Err(()) => path.display().fmt(f),
@@ -119,12 +120,16 @@ pub(super) fn is_plain_path(text: &str) -> bool {
     scheme(text).is_none() && parse(text, Path::new("/")).is_ok()
 }
 
+/// The highest number of a CSI sensor: no board has more connectors than an AGX with its 16 virtual channels.
+const MOST_SENSORS: u32 = 15;
+
 type Parsed = Result<(Location, Option<Credentials>), Vec<String>>;
 
 fn parse(text: &str, base: &Path) -> Parsed {
     if text.is_empty() {
         return Err(vec![
-            "is empty; give rtsp://…, v4l2:///dev/video0, a file or test-pattern:".to_owned(),
+            "is empty; give rtsp://…, v4l2:///dev/video0, csi:0, a file or test-pattern:"
+                .to_owned(),
         ]);
     }
     if text.chars().any(char::is_control) {
@@ -142,6 +147,16 @@ fn parse(text: &str, base: &Path) -> Parsed {
             .filter(|path| path.file_name().is_some())
             .ok_or_else(|| vec!["a V4L2 device is written v4l2:///dev/video0".to_owned()])
             .and_then(|path| plain(Location::V4l2(path))),
+        "csi" => rest
+            .parse()
+            .ok()
+            .filter(|sensor| *sensor <= MOST_SENSORS)
+            .ok_or_else(|| {
+                vec![format!(
+                    "a CSI camera is written csi:0, with the sensor's number up to {MOST_SENSORS}"
+                )]
+            })
+            .and_then(|sensor| plain(Location::Csi(sensor))),
         "file" => absolute(rest)
             .filter(|path| path.file_name().is_some())
             .ok_or_else(|| {
@@ -152,7 +167,7 @@ fn parse(text: &str, base: &Path) -> Parsed {
             test_pattern(rest).and_then(|pattern| plain(Location::TestPattern(pattern)))
         }
         other => Err(vec![format!(
-            "scheme must be rtsp, rtsps, v4l2, file or test-pattern, got {other}"
+            "scheme must be rtsp, rtsps, v4l2, csi, file or test-pattern, got {other}"
         )]),
     }
 }
@@ -163,7 +178,7 @@ fn scheme(text: &str) -> Option<(String, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let scheme = scheme.to_ascii_lowercase();
-    let known = ["rtsp", "rtsps", "v4l2", "file", "test-pattern"].contains(&scheme.as_str());
+    let known = ["rtsp", "rtsps", "v4l2", "csi", "file", "test-pattern"].contains(&scheme.as_str());
     (known || (rest.starts_with("//") && scheme.chars().all(word))).then_some((scheme, rest))
 }
 

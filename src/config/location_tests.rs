@@ -73,7 +73,7 @@ fn each_mistake_names_its_remedy() {
     for (uri, expected) in [
         (
             "http://camera/video",
-            "scheme must be rtsp, rtsps, v4l2, file or test-pattern, got http",
+            "scheme must be rtsp, rtsps, v4l2, csi, file or test-pattern, got http",
         ),
         (
             "v4l2://dev/video0",

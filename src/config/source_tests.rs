@@ -378,7 +378,7 @@ max_fps = 0
             "processor.http: must be an address and a port such as 127.0.0.1:9100, got `here` [NVR_HTTP]",
             "processor.confidence: must be 0 to 1, got 1.5 [document:20:1]",
             "processor.max_fps: must be above 0 and at most 1000, got 0; leave it out for no limit [document:21:1]",
-            "camera[0].uri: scheme must be rtsp, rtsps, v4l2, file or test-pattern, got http [document:9:1]",
+            "camera[0].uri: scheme must be rtsp, rtsps, v4l2, csi, file or test-pattern, got http [document:9:1]",
             "camera[1].id: 1 is camera[0]'s already; ids are unique [document:11:1]",
             "camera[1].username: the URI holds a login as well; give it in one place [document:13:1]",
             "camera[1].tls: has no effect on rtsp://, which is not encrypted; write rtsps:// or leave it out [document:14:1]",

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::hub::{ObservedUnit, Observer};
 use super::jpeg::jpeg;
+use super::output::OutputControl;
 use super::reference::ReferenceTime;
 use super::rtsp::RtspSource;
-use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
+use super::{FrameSink, FrameSource, OpenOptions, SessionEnd, StreamFacts};
 use crate::base::{Clock, Frame, Size, SourceId, Stop};
 use crate::config::{Location, StreamSettings};
 
@@ -181,10 +182,13 @@ fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> Sessio
     let (id, clock) = (SourceId(0), notes.clock.clone());
     let sink: Arc<dyn FrameSink> = notes.clone();
     match &settings.location {
-        Location::Rtsp(url) => RtspSource::new(id, url, settings, clock, ReferenceTime::Auto)
-            .observed_by(notes.clone())
-            .run(&sink, stop),
-        _ => super::open(id, settings, &clock).run(&sink, stop),
+        Location::Rtsp(url) => {
+            let (reference, output) = (ReferenceTime::Auto, OutputControl::default());
+            RtspSource::new(id, url, settings, clock, reference, output)
+                .observed_by(notes.clone())
+                .run(&sink, stop)
+        }
+        _ => super::open(id, settings, &clock, OpenOptions::default()).run(&sink, stop),
     }
 }
 

@@ -12,9 +12,14 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use super::decoder::{self, Codec, Decoder, element, set};
+use super::codec::Codec;
+use super::decoder::{element, set};
 use super::host_frame::FORMATS;
 use super::hub::{Admit, Hub};
+use super::output::OutputControl;
+use super::plan::{Plan, Way};
+use super::scaling::Scaling;
+use super::stream::Stream;
 
 /// Tells the NTP time, as Unix nanoseconds, of an access unit that leaves the parser.
 pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send + Sync>;
@@ -28,36 +33,68 @@ pub(super) fn add_coded(
     pipeline: &gst::Pipeline,
     hub: &Arc<Hub>,
     codec: Codec,
-    line: &'static Decoder,
+    plan: Plan,
+    output: &OutputControl,
     reference: ReferenceOf,
 ) -> Result<gst::Element, String> {
     let parser = element(codec.parser())?;
     // Parameter sets before every key frame: a hardware decoder that lost its state finds them again.
     set(&parser, "config-interval", "-1");
-    let (decoder, after) = decoder::make(line)?;
+    let decoder = element(plan.line.element)?;
     watch_units(&parser, pipeline, hub, reference)?;
-    tune_by_caps(&decoder, hub)?;
+    let stream = Stream::new(codec, plan, output, hub);
+    stream.tune_by_caps(&decoder)?;
+    let pictures = pad(&decoder, "src")?;
     let mut chain = vec![parser.clone(), decoder];
-    chain.extend(after);
-    chain.extend(sink(hub)?);
+    let scaling = add_way(&mut chain, plan.way, &pictures, output)?;
+    chain.extend(sink(hub, scaling, Some(stream))?);
     hub.describe(|facts| {
         codec.name().clone_into(&mut facts.codec);
-        line.element.clone_into(&mut facts.decoder);
+        plan.line.element.clone_into(&mut facts.decoder);
     });
     add(pipeline, &chain)?;
     Ok(parser)
 }
 
-/// Adds a sink of raw pictures to `pipeline`, as [`add_coded`] does for coded ones. Each picture counts as an access unit.
+/// Adds a sink of raw pictures to `pipeline`, as [`add_coded`] does for coded ones; they come from `pictures`, which the
+/// caller links, and pass the scaler of `way` where there is one. Each picture counts as an access unit.
 ///
 /// # Errors
 /// Names the element that is missing or refused to be linked.
-pub(super) fn add_raw(pipeline: &gst::Pipeline, hub: &Arc<Hub>) -> Result<gst::Element, String> {
-    let chain = sink(hub)?;
-    watch_units(&chain[0], pipeline, hub, Box::new(|_| None))?;
+pub(super) fn add_raw(
+    pipeline: &gst::Pipeline,
+    hub: &Arc<Hub>,
+    pictures: &gst::Pad,
+    way: Option<&'static Way>,
+    output: &OutputControl,
+) -> Result<gst::Element, String> {
+    let mut chain = Vec::new();
+    let scaling = add_way(&mut chain, way, pictures, output)?;
+    chain.extend(sink(hub, scaling, None)?);
+    // The converter, just before the sink.
+    watch_units(&chain[chain.len() - 2], pipeline, hub, Box::new(|_| None))?;
     hub.describe(|facts| "raw".clone_into(&mut facts.codec));
     add(pipeline, &chain)?;
     Ok(chain[0].clone())
+}
+
+/// Adds the elements of `way`, which `pictures` enter, and what keeps its scaler to what is wanted.
+fn add_way(
+    chain: &mut Vec<gst::Element>,
+    way: Option<&'static Way>,
+    pictures: &gst::Pad,
+    output: &OutputControl,
+) -> Result<Option<Arc<Scaling>>, String> {
+    let Some(way) = way else {
+        return Ok(None);
+    };
+    let (scaler, filter) = (element(way.scaler)?, element("capsfilter")?);
+    let scaling = Scaling::new(way, &scaler, &filter, pictures, output);
+    chain.extend([scaler, filter]);
+    for name in way.after {
+        chain.push(element(name)?);
+    }
+    Ok(Some(scaling))
 }
 
 fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), String> {
@@ -74,8 +111,12 @@ fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), String> {
     Ok(())
 }
 
-/// Converter (which passes through what needs no conversion) and sink.
-fn sink(hub: &Arc<Hub>) -> Result<Vec<gst::Element>, String> {
+/// Converter (which passes through what needs no conversion) and sink. `stream` is kept for as long as the sink.
+fn sink(
+    hub: &Arc<Hub>,
+    scaling: Option<Arc<Scaling>>,
+    stream: Option<Arc<Stream>>,
+) -> Result<Vec<gst::Element>, String> {
     let convert = element("videoconvert")?;
     let caps = gst_video::VideoCapsBuilder::new()
         .format_list(FORMATS)
@@ -94,8 +135,10 @@ fn sink(hub: &Arc<Hub>) -> Result<Vec<gst::Element>, String> {
         .callbacks(
             gst_app::AppSinkCallbacks::builder()
                 .new_sample(move |sink| {
+                    let _alive = &stream;
                     if let Ok(sample) = sink.pull_sample() {
-                        receiver.frame(&sample);
+                        let picture = scaling.as_ref().and_then(|scaling| scaling.picture());
+                        receiver.frame(&sample, picture);
                     }
                     Ok(gst::FlowSuccess::Ok)
                 })
@@ -153,35 +196,7 @@ fn age_of(pad: &gst::Pad, buffer: &gst::BufferRef, now: gst::ClockTime) -> Optio
     ))
 }
 
-/// Learns size and rate from the parser's caps just before the decoder does.
-fn tune_by_caps(decoder: &gst::Element, hub: &Arc<Hub>) -> Result<(), String> {
-    let (hub, weak) = (hub.clone(), decoder.downgrade());
-    pad(decoder, "sink")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
-            && let Some(caps) = event.caps().structure(0)
-            && let Some(decoder) = weak.upgrade()
-        {
-            let dimension = |name| {
-                caps.get::<i32>(name)
-                    .ok()
-                    .and_then(|value| u32::try_from(value).ok())
-            };
-            if let (Some(width), Some(height)) = (dimension("width"), dimension("height")) {
-                decoder::tune(&decoder, width, height);
-            }
-            let rate = caps.get::<gst::Fraction>("framerate").ok();
-            let rate = rate.filter(|rate| rate.numer() > 0 && rate.denom() > 0);
-            hub.describe(|facts| {
-                facts.nominal_fps =
-                    rate.map(|rate| f64::from(rate.numer()) / f64::from(rate.denom()));
-            });
-        }
-        gst::PadProbeReturn::Ok
-    });
-    Ok(())
-}
-
-fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, String> {
+pub(super) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, String> {
     element
         .static_pad(name)
         .ok_or_else(|| format!("{} has no pad `{name}`", element.name()))

@@ -1,6 +1,6 @@
 //! A video file as a source: played in real time, once and again.
 //!
-//! H.264 and H.265 take the way of cameras, through the decoder table; anything else goes through whichever decoder
+//! H.264, H.265 and JPEG take the way of cameras, through the decoder table; anything else goes through whichever decoder
 //! GStreamer has. Each round is a pipeline of its own in the same session: containers differ too much in how well they
 //! seek. Media time goes on across the seam.
 
@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
-use super::decoder::{Codec, element};
+use super::decoder::{element, set};
+use super::fallback::{Chosen, Fallback};
 use super::hub::{Failure, Hub};
 use super::image::file_code;
 use super::local::Local;
+use super::output::OutputControl;
+use super::plan::{Elements, Registry};
 use super::session::Ending;
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
@@ -31,26 +35,49 @@ pub struct FileSource {
     path: PathBuf,
     local: Local,
     clock: Clock,
+    output: OutputControl,
+    fallback: Fallback,
+}
+
+/// Where a pipeline's streams lead, shared by the callbacks that find them.
+struct Ways {
+    hub: Arc<Hub>,
+    seam: Arc<Seam>,
+    output: OutputControl,
+    fallback: Fallback,
+    chosen: Arc<Chosen>,
 }
 
 impl FileSource {
     /// A source of one file, which is opened when a session begins.
-    pub fn new(path: PathBuf, settings: &StreamSettings, clock: Clock) -> Self {
+    pub fn new(
+        path: PathBuf,
+        settings: &StreamSettings,
+        clock: Clock,
+        output: OutputControl,
+    ) -> Self {
         let local = Local {
             name: format!("file {}", path.display()),
             start_limit: settings.start_limit,
             stall_limit: settings.stall_limit,
         };
-        Self { path, local, clock }
+        Self {
+            fallback: Fallback::new(&local.name),
+            path,
+            local,
+            clock,
+            output,
+        }
     }
 
-    /// Plays rounds until one does not end as it should.
-    fn play(&self, hub: &Arc<Hub>, stop: &Stop) -> Ending {
+    /// Plays rounds until one does not end as it should; `taken` is what the last one took.
+    fn play(&self, hub: &Arc<Hub>, taken: &mut Arc<Chosen>, stop: &Stop) -> Ending {
         let seam = Arc::new(Seam::default());
         loop {
             let begun = Instant::now();
             let frames_before = hub.progress().last_frame;
-            let pipeline = match self.build(hub, &seam) {
+            *taken = Arc::default();
+            let pipeline = match self.build(hub, &seam, taken) {
                 Ok(pipeline) => pipeline,
                 Err(reason) => return Ending::Failure(Failure::new("no-decoder", reason)),
             };
@@ -69,7 +96,12 @@ impl FileSource {
         }
     }
 
-    fn build(&self, hub: &Arc<Hub>, seam: &Arc<Seam>) -> Result<gst::Pipeline, String> {
+    fn build(
+        &self,
+        hub: &Arc<Hub>,
+        seam: &Arc<Seam>,
+        chosen: &Arc<Chosen>,
+    ) -> Result<gst::Pipeline, String> {
         let pipeline = gst::Pipeline::new();
         let source = element("filesrc")?;
         source.set_property("location", &self.path);
@@ -78,15 +110,22 @@ impl FileSource {
             .add_many([&source, &parse])
             .and_then(|()| source.link(&parse))
             .map_err(|error| format!("the file's elements can't be linked: {error}"))?;
-        let (weak, hub, seam) = (pipeline.downgrade(), hub.clone(), seam.clone());
+        let weak = pipeline.downgrade();
+        let ways = Arc::new(Ways {
+            hub: hub.clone(),
+            seam: seam.clone(),
+            output: self.output.clone(),
+            fallback: self.fallback.clone(),
+            chosen: chosen.clone(),
+        });
         let taken = Mutex::new(false);
         parse.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else {
                 return;
             };
             let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(reason) = link_stream(&pipeline, pad, &hub, &seam, &mut taken) {
-                hub.fail(Failure::new("no-decoder", reason));
+            if let Err(reason) = link_stream(&pipeline, pad, &ways, &mut taken) {
+                ways.hub.fail(Failure::new("no-decoder", reason));
             }
         });
         Ok(pipeline)
@@ -95,16 +134,22 @@ impl FileSource {
 
 impl FrameSource for FileSource {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
-        let hub = Hub::new(sink.clone(), self.clock.clone());
-        let ending = match std::fs::File::open(&self.path) {
-            Ok(_) => self.play(&hub, stop),
-            Err(error) => {
-                let message = format!("{}: {error}", self.local.name);
-                Ending::Failure(Failure::new(file_code(&error), message))
+        loop {
+            let hub = Hub::new(sink.clone(), self.clock.clone());
+            let mut taken = Arc::default();
+            let ending = match std::fs::File::open(&self.path) {
+                Ok(_) => self.play(&hub, &mut taken, stop),
+                Err(error) => {
+                    let message = format!("{}: {error}", self.local.name);
+                    Ending::Failure(Failure::new(file_code(&error), message))
+                }
+            };
+            hub.close();
+            let chosen = taken.get().copied();
+            if !self.fallback.judge(&ending, &hub.progress(), chosen) {
+                return self.local.end(ending, &hub);
             }
-        };
-        hub.close();
-        self.local.end(ending, &hub)
+        }
     }
 }
 
@@ -169,8 +214,7 @@ impl Seam {
 fn link_stream(
     pipeline: &gst::Pipeline,
     pad: &gst::Pad,
-    hub: &Arc<Hub>,
-    seam: &Arc<Seam>,
+    ways: &Arc<Ways>,
     taken: &mut bool,
 ) -> Result<(), String> {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
@@ -182,32 +226,29 @@ fn link_stream(
         return discard(pipeline, pad);
     }
     *taken = true;
-    let codec = match kind.as_str() {
-        "video/x-h264" => Some(Codec::H264),
-        "video/x-h265" => Some(Codec::H265),
-        _ => None,
-    };
-    match codec {
+    match Codec::of_caps(&kind) {
         Some(codec) => {
-            let line = codec.decoders().choose(&[]).ok_or_else(|| {
-                let codec = codec.name();
-                format!("no decoder for {codec} works on this machine; install gstreamer1.0-libav")
-            })?;
-            let tail = add_coded(pipeline, hub, codec, line, Box::new(|_| None))?;
-            pace(pipeline, pad, &tail, seam)
+            let plan = ways
+                .fallback
+                .choose(codec)
+                .map_err(|failure| failure.message)?;
+            let _ = ways.chosen.set((codec, plan));
+            let untold = Box::new(|_: &gst::BufferRef| None);
+            let tail = add_coded(pipeline, &ways.hub, codec, plan, &ways.output, untold)?;
+            pace(pipeline, pad, &tail, &ways.seam)
         }
         None => {
             let decode = add(pipeline, "decodebin")?;
-            let (weak, hub, seam) = (pipeline.downgrade(), hub.clone(), seam.clone());
+            let (weak, ways) = (pipeline.downgrade(), ways.clone());
             decode.connect_pad_added(move |_, pad| {
                 let Some(pipeline) = weak.upgrade() else {
                     return;
                 };
-                let linked =
-                    add_raw(&pipeline, &hub).and_then(|tail| pace(&pipeline, pad, &tail, &seam));
-                hub.describe(|facts| facts.codec.clone_from(&kind));
+                let linked = add_raw(&pipeline, &ways.hub, pad, None, &ways.output)
+                    .and_then(|tail| pace(&pipeline, pad, &tail, &ways.seam));
+                ways.hub.describe(|facts| facts.codec.clone_from(&kind));
                 if let Err(reason) = linked {
-                    hub.fail(Failure::new("no-decoder", reason));
+                    ways.hub.fail(Failure::new("no-decoder", reason));
                 }
             });
             link(pad, &decode)
@@ -222,7 +263,16 @@ fn pace(
     tail: &gst::Element,
     seam: &Arc<Seam>,
 ) -> Result<(), String> {
-    let pace = add(pipeline, "clocksync")?;
+    // GStreamer 1.16 has no clocksync; identity does the same where it is told to.
+    let pace = add(
+        pipeline,
+        if Registry.has("clocksync") {
+            "clocksync"
+        } else {
+            "identity"
+        },
+    )?;
+    set(&pace, "sync", "true");
     let output = pace.static_pad("src").ok_or("clocksync has no output")?;
     seam.shift(&output);
     pace.link(tail)

@@ -18,24 +18,39 @@ pub(super) const FORMATS: [gst_video::VideoFormat; 2] =
 pub(super) struct HostFrame {
     frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
     format: PixelFormat,
+    scaled: Option<Size>,
 }
 
 impl HostFrame {
-    /// Maps `buffer`; nothing where its format is none of [`FORMATS`] or it can't be mapped.
-    pub(super) fn new(buffer: gst::Buffer, info: &gst_video::VideoInfo) -> Option<Self> {
+    /// Maps `buffer`, a picture of the size `picture` that may have been scaled on the way; nothing where its format is none of
+    /// [`FORMATS`] or it can't be mapped.
+    pub(super) fn new(
+        buffer: gst::Buffer,
+        info: &gst_video::VideoInfo,
+        picture: Size,
+    ) -> Option<Self> {
         let format = match info.format() {
             gst_video::VideoFormat::I420 => PixelFormat::I420,
             gst_video::VideoFormat::Nv12 => PixelFormat::Nv12,
             _ => return None,
         };
         let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?;
-        Some(Self { frame, format })
+        let size = size_of(info);
+        Some(Self {
+            frame,
+            format,
+            scaled: (size != picture).then_some(size),
+        })
     }
 }
 
 impl HostPixels for HostFrame {
     fn format(&self) -> PixelFormat {
         self.format
+    }
+
+    fn scaled(&self) -> Option<Size> {
+        self.scaled
     }
 
     fn plane(&self, index: usize) -> Plane<'_> {
@@ -62,11 +77,11 @@ pub(super) fn size_of(info: &gst_video::VideoInfo) -> Size {
     Size::new(info.width(), info.height())
 }
 
-/// The colours that a stream's caps state; what they leave open is assumed from the size.
+/// The colours that a stream's caps state; what they leave open is assumed from the picture's size, before it was scaled.
 ///
 /// BT.2020 is taken for BT.709: their matrices differ by less than what a detector notices.
-pub(super) fn colorimetry_of(info: &gst_video::VideoInfo) -> Colorimetry {
-    let assumed = Colorimetry::assumed(size_of(info));
+pub(super) fn colorimetry_of(info: &gst_video::VideoInfo, picture: Size) -> Colorimetry {
+    let assumed = Colorimetry::assumed(picture);
     let stated = info.colorimetry();
     let matrix = match stated.matrix() {
         gst_video::VideoColorMatrix::Bt601 | gst_video::VideoColorMatrix::Fcc => ColorMatrix::Bt601,
@@ -87,6 +102,8 @@ pub(super) fn colorimetry_of(info: &gst_video::VideoInfo) -> Colorimetry {
 mod tests {
     use super::*;
 
+    const SD: Size = Size::new(64, 64);
+
     fn info(format: gst_video::VideoFormat, width: u32, height: u32) -> gst_video::VideoInfo {
         super::super::init().expect("gstreamer starts");
         gst_video::VideoInfo::builder(format, width, height)
@@ -98,7 +115,7 @@ mod tests {
     fn odd_sizes_keep_their_last_column_and_row_of_chroma() {
         let info = info(gst_video::VideoFormat::I420, 35, 17);
         let buffer = gst::Buffer::from_slice(vec![7u8; info.size()]);
-        let frame = HostFrame::new(buffer, &info).expect("a mappable buffer");
+        let frame = HostFrame::new(buffer, &info, size_of(&info)).expect("a mappable buffer");
         for (index, (columns, rows)) in [(35, 17), (18, 9), (18, 9)].into_iter().enumerate() {
             let plane = frame.plane(index);
             assert!(plane.stride >= columns, "plane {index}");
@@ -109,10 +126,24 @@ mod tests {
     }
 
     #[test]
+    fn a_scaled_picture_tells_its_own_size() {
+        let info = info(gst_video::VideoFormat::Nv12, 160, 90);
+        let frame = |picture| {
+            let buffer = gst::Buffer::from_slice(vec![7u8; info.size()]);
+            HostFrame::new(buffer, &info, picture).expect("a mappable buffer")
+        };
+        assert_eq!(frame(Size::new(160, 90)).scaled(), None);
+        assert_eq!(
+            frame(Size::new(1920, 1080)).scaled(),
+            Some(Size::new(160, 90))
+        );
+    }
+
+    #[test]
     fn a_format_that_frames_do_not_have_is_refused() {
         let info = info(gst_video::VideoFormat::Gray8, 32, 16);
         let buffer = gst::Buffer::from_slice(vec![0u8; info.size()]);
-        assert!(HostFrame::new(buffer, &info).is_none());
+        assert!(HostFrame::new(buffer, &info, size_of(&info)).is_none());
     }
 
     #[test]
@@ -126,22 +157,28 @@ mod tests {
         };
         super::super::init().expect("gstreamer starts");
         assert_eq!(
-            colorimetry_of(&stated("bt709")),
+            colorimetry_of(&stated("bt709"), SD),
             Colorimetry {
                 matrix: ColorMatrix::Bt709,
                 range: ColorRange::Limited,
             }
         );
         assert_eq!(
-            colorimetry_of(&stated("1:4:0:0")),
+            colorimetry_of(&stated("1:4:0:0"), SD),
             Colorimetry {
                 matrix: ColorMatrix::Bt601,
                 range: ColorRange::Full,
             }
         );
         assert_eq!(
-            colorimetry_of(&stated("0:0:0:0")),
-            Colorimetry::assumed(Size::new(64, 64))
+            colorimetry_of(&stated("0:0:0:0"), SD),
+            Colorimetry::assumed(SD)
+        );
+        // A camera of 1080 lines does not change its colours by being scaled.
+        let hd = Size::new(1920, 1080);
+        assert_eq!(
+            colorimetry_of(&stated("0:0:0:0"), hd),
+            Colorimetry::assumed(hd)
         );
     }
 }

@@ -12,6 +12,7 @@ use gstreamer_video as gst_video;
 
 use super::capture_time::{ByPts, UnitTime, captured};
 use super::host_frame::{HostFrame, colorimetry_of, size_of};
+use super::scaling::Picture;
 use super::source::{FrameSink, StreamFacts};
 use crate::base::{Clock, Frame, FrameMeta, Pixels, unix_now};
 
@@ -65,6 +66,7 @@ pub(super) struct Hub {
     sink: Arc<dyn FrameSink>,
     clock: Clock,
     closed: AtomicBool,
+    reopen: AtomicBool,
     units: AtomicU64,
     units_at_key: AtomicU64,
     frames: AtomicU64,
@@ -113,6 +115,7 @@ impl Hub {
             sink,
             clock,
             closed: AtomicBool::new(false),
+            reopen: AtomicBool::new(false),
             units: AtomicU64::new(0),
             units_at_key: AtomicU64::new(0),
             frames: AtomicU64::new(0),
@@ -183,6 +186,16 @@ impl Hub {
 
     pub(super) fn failure(&self) -> Option<Failure> {
         lock(&self.failure).clone()
+    }
+
+    /// Ends the session so that the next one begins at once, with the elements made anew.
+    pub(super) fn reopen(&self) {
+        self.reopen.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(super) fn wants_reopen(&self) -> bool {
+        self.reopen.load(Ordering::Acquire)
     }
 
     /// Notes why an offered stream was not taken: the session's reason, should no other stream be taken either.
@@ -270,8 +283,9 @@ impl Hub {
         Admit::Decode
     }
 
-    /// A picture from the decoder; wrapped, numbered within the session, and handed over.
-    pub(super) fn frame(&self, sample: &gst::SampleRef) {
+    /// A picture from the decoder; wrapped, numbered within the session, and handed over. `picture` is what it was
+    /// before it was scaled, where it was.
+    pub(super) fn frame(&self, sample: &gst::SampleRef, picture: Option<Picture>) {
         if self.is_closed() {
             return;
         }
@@ -282,10 +296,16 @@ impl Hub {
             return;
         };
         let pts = buffer.pts();
-        let Some(pixels) = HostFrame::new(buffer, &info) else {
+        let Picture { size, colorimetry } = picture.unwrap_or_else(|| {
+            let size = size_of(&info);
+            Picture {
+                size,
+                colorimetry: colorimetry_of(&info, size),
+            }
+        });
+        let Some(pixels) = HostFrame::new(buffer, &info, size) else {
             return;
         };
-        let size = size_of(&info);
         self.describe(|facts| facts.size = Some(size));
         let now = self.clock.now();
         let time = pts.and_then(|pts| lock(&self.times).find(pts.nseconds()));
@@ -301,7 +321,7 @@ impl Hub {
         let meta = FrameMeta {
             frame_id: self.frames.fetch_add(1, Ordering::AcqRel),
             size,
-            colorimetry: colorimetry_of(&info),
+            colorimetry,
             pts: pts.map(|pts| Duration::from_nanos(pts.nseconds())),
             arrival,
             captured_unix,

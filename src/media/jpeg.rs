@@ -7,7 +7,7 @@ use yuv::{
     yuv_nv12_to_rgb, yuv420_to_rgb,
 };
 
-use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Pixels};
+use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Pixels, Size};
 
 /// Good enough to judge focus and light by.
 const QUALITY: u8 = 90;
@@ -20,7 +20,7 @@ pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
     let Pixels::Host(pixels) = &frame.pixels else {
         return Err("the frame is in a device's memory, which is not read here".to_owned());
     };
-    let (width, height) = (frame.meta.size.width, frame.meta.size.height);
+    let Size { width, height } = pixels.scaled().unwrap_or(frame.meta.size);
     let rgb = rgb(frame, pixels.as_ref())?;
     let image = image::RgbImage::from_raw(width, height, rgb)
         .ok_or("the frame is not of the size that it states")?;
@@ -33,7 +33,7 @@ pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
 }
 
 fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, String> {
-    let (width, height) = (frame.meta.size.width, frame.meta.size.height);
+    let Size { width, height } = pixels.scaled().unwrap_or(frame.meta.size);
     let row_bytes = 3 * width as usize;
     let mut rgb = vec![0; row_bytes * height as usize];
     let range = match frame.meta.colorimetry.range {
@@ -93,7 +93,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, PlaneMut, Size};
+    use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, PlaneMut};
     use crate::media::still::OwnedPixels;
 
     #[test]

@@ -36,7 +36,7 @@ impl Local {
             connect: OPEN_LIMIT,
             start: self.start_limit,
             stall: self.stall_limit,
-            other_decoder: false,
+            other_decoder: true,
         };
         // An element that refuses has told why on the bus.
         let refused = pipeline.set_state(gst::State::Playing).is_err();
@@ -72,7 +72,7 @@ impl Local {
     fn explain(&self, ending: Ending) -> Option<Failure> {
         let name = &self.name;
         Some(match ending {
-            Ending::Stopped => return None,
+            Ending::Stopped | Ending::Reopen => return None,
             Ending::Failure(failure) => failure,
             Ending::Error(error) => self.of_error(&error),
             Ending::Eos => Failure::new("ended", format!("{name} ended")),

@@ -6,23 +6,31 @@
 
 mod camera_probe;
 mod capture_time;
+mod codec;
+mod csi;
 mod decode;
 mod decoder;
+mod fallback;
 mod file;
 mod host_frame;
 mod hub;
 mod image;
 mod jpeg;
 mod local;
+mod output;
+mod plan;
 mod probe;
 mod reference;
 mod rtsp;
 mod rtsp_error;
 mod rtsp_tls;
 mod runner;
+mod scaling;
 mod session;
 mod source;
 mod still;
+mod stream;
+mod survey;
 mod teardown;
 mod test_pattern;
 #[cfg(feature = "testcam")]
@@ -33,14 +41,18 @@ use crate::base::{Clock, SourceId};
 use crate::config::{Location, StreamSettings};
 
 pub use camera_probe::{CameraReport, Login, OfferedStream, ProbeError, probe_camera};
-pub use decoder::{Codec, DecoderReport, decoder_report};
+pub use codec::Codec;
+pub use csi::CsiSource;
+pub use decoder::{DecoderReport, decoder_report};
 pub use file::FileSource;
 pub use image::ImageSource;
+pub use output::{Need, Output, OutputControl};
 pub use reference::ReferenceTime;
 pub use runner::{
     Runner, RunnerOptions, SourceCounters, SourceListener, SourceReason, SourceSnapshot,
 };
 pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
+pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decoders};
 pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
 pub use v4l2::V4l2Source;
@@ -85,29 +97,32 @@ fn quiet_log() {
     });
 }
 
-/// The source that `settings` describe. Opens nothing yet: the first session does.
-pub fn open(id: SourceId, settings: &StreamSettings, clock: &Clock) -> Box<dyn FrameSource> {
-    open_with(id, settings, clock, ReferenceTime::Auto)
+/// How a source is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// How the camera's clock is read.
+    pub reference: ReferenceTime,
+    /// What its pictures are wanted for, now and later.
+    pub output: OutputControl,
 }
 
-/// As [`open`], with the camera's clock read in a chosen way.
-pub fn open_with(
+/// The source that `settings` describe. Opens nothing yet: the first session does.
+pub fn open(
     id: SourceId,
     settings: &StreamSettings,
     clock: &Clock,
-    reference: ReferenceTime,
+    options: OpenOptions,
 ) -> Box<dyn FrameSource> {
+    let clock = clock.clone();
+    let OpenOptions { reference, output } = options;
     match &settings.location {
         Location::Rtsp(url) => Box::new(rtsp::RtspSource::new(
-            id,
-            url,
-            settings,
-            clock.clone(),
-            reference,
+            id, url, settings, clock, reference, output,
         )),
-        Location::Image(path) => Box::new(ImageSource::new(path.clone(), clock.clone())),
-        Location::TestPattern(pattern) => Box::new(TestPatternSource::new(*pattern, clock.clone())),
-        Location::V4l2(path) => Box::new(V4l2Source::new(path.clone(), settings, clock.clone())),
-        Location::File(path) => Box::new(FileSource::new(path.clone(), settings, clock.clone())),
+        Location::Image(path) => Box::new(ImageSource::new(path.clone(), clock)),
+        Location::TestPattern(pattern) => Box::new(TestPatternSource::new(*pattern, clock)),
+        Location::V4l2(path) => Box::new(V4l2Source::new(path.clone(), settings, clock, output)),
+        Location::Csi(sensor) => Box::new(CsiSource::new(*sensor, settings, clock, output)),
+        Location::File(path) => Box::new(FileSource::new(path.clone(), settings, clock, output)),
     }
 }

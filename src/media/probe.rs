@@ -1,64 +1,155 @@
-//! Proof that a decoder decodes: a small clip has to come out of it as a picture.
+//! Proof that a decoder decodes: a small clip has to come out of it as pictures, at half its size where a scaler follows.
 //!
 //! The clips are a moving ball of 320×240, 12 frames with a key frame at every sixth, made with GStreamer's own elements:
 //! `videotestsrc num-buffers=12 pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 ! x264enc
 //! bitrate=64 key-int-max=6 bframes=0 speed-preset=medium tune=zerolatency ! video/x-h264,profile=main,
-//! stream-format=byte-stream,alignment=au ! filesink`, and with `x265enc bitrate=64 key-int-max=6 tune=zerolatency
-//! speed-preset=medium option-string=info=0:repeat-headers=1:bframes=0 ! video/x-h265,profile=main` for H.265.
+//! stream-format=byte-stream,alignment=au ! filesink`, with `x265enc bitrate=64 key-int-max=6 tune=zerolatency
+//! speed-preset=medium option-string=info=0:repeat-headers=1:bframes=0 ! video/x-h265,profile=main` for H.265, and with
+//! `jpegenc quality=50` for JPEG.
+//!
+//! A driver may hang where it should answer: each probe has a thread of its own, which is left to itself when its time is over.
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use super::decoder::{self, Codec, Decoder, element};
+use super::codec::Codec;
+use super::decoder::{element, set};
+use super::output::{Need, Output};
+use super::plan::{Decoder, Plan, Registry, Shape};
 use super::teardown::teardown;
+use crate::base::Size;
 
-/// A Jetson's decoder opens in about a second; one that needs more than this is of no use to a camera.
-const PROBE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
+/// A Jetson's decoder opens in about a second; one that needs more than this for its first picture is of no use to a camera.
+const PICTURE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
+/// Opening, decoding and all of it: more than this is a driver that hangs.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a refused decoder may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The clips' size and length.
+const CLIP: Size = Size::new(320, 240);
+const CLIP_FRAMES: usize = 12;
 
-/// Runs the clip of `codec` through `line` up to a first picture. Blocks for at most five seconds and what closing takes.
-///
-/// # Errors
-/// Tells in words what the decoder lacked.
-pub(super) fn decodes_clip(codec: Codec, line: &Decoder) -> Result<(), String> {
-    let (clip, caps): (&'static [u8], _) = match codec {
-        Codec::H264 => (include_bytes!("clips/probe.h264"), "video/x-h264"),
-        Codec::H265 => (include_bytes!("clips/probe.h265"), "video/x-h265"),
-    };
-    let pipeline = gst::Pipeline::new();
-    let outcome = run(&pipeline, clip, caps, codec, line);
-    teardown(pipeline, &format!("probe of {}", line.element), CLOSE_LIMIT);
-    outcome
+/// How quick a decoder is with the clip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pace {
+    /// From the first picture to the last.
+    pub(super) elapsed: Duration,
+    /// Pictures after the first.
+    pub(super) frames: usize,
 }
 
-fn run(
-    pipeline: &gst::Pipeline,
-    clip: &'static [u8],
-    caps: &str,
-    codec: Codec,
-    line: &Decoder,
-) -> Result<(), String> {
+/// The first way of `line` that gives a picture of `codec`'s clip. Blocks: a probe of each way takes ten seconds and what
+/// closing takes at most.
+///
+/// # Errors
+/// What each way lacked, in words.
+pub(super) fn first_that_decodes(codec: Codec, line: &'static Decoder) -> Result<Plan, String> {
+    let candidates = Plan::candidates(line, &Registry);
+    if candidates.is_empty() {
+        let wanted: Vec<_> = line.ways.iter().map(|way| way.scaler).collect();
+        return Err(format!(
+            "{} is of no use without {}, which is not installed",
+            line.element,
+            wanted.join(" or ")
+        ));
+    }
+    let mut reasons = Vec::new();
+    for plan in candidates {
+        match decodes(codec, plan, 1) {
+            Ok(_) => return Ok(plan),
+            Err(reason) => {
+                if plan.way.is_some() && line.bare {
+                    tracing::warn!(decoder = %plan, %reason, "a hardware scaler is passed over");
+                }
+                reasons.push(reason);
+            }
+        }
+    }
+    Err(reasons.join("; "))
+}
+
+/// Runs `rounds` times the clip of `codec` through `plan`. Blocks for at most ten seconds.
+///
+/// # Errors
+/// Tells in words what it lacked.
+pub(super) fn decodes(codec: Codec, plan: Plan, rounds: usize) -> Result<Pace, String> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let name = format!("probe of {plan}");
+    let spawned = std::thread::Builder::new()
+        .name("decoder-probe".to_owned())
+        .spawn(move || {
+            let pipeline = gst::Pipeline::new();
+            let outcome = run(&pipeline, codec, plan, rounds);
+            teardown(pipeline, &name, CLOSE_LIMIT);
+            let _ = answer.send(outcome);
+        });
+    spawned.map_err(|err| format!("the system gives no thread to probe it with: {err}"))?;
+    answered
+        .recv_timeout(PROBE_LIMIT + CLOSE_LIMIT)
+        .unwrap_or_else(|_| {
+            Err(format!(
+                "{} did not answer within {} s; its driver hangs",
+                plan.line.element,
+                PROBE_LIMIT.as_secs()
+            ))
+        })
+}
+
+fn clip(codec: Codec) -> (&'static [u8], gst::Caps) {
+    let caps = gst::Caps::builder(codec.media_type());
+    match codec {
+        Codec::H264 => (
+            include_bytes!("clips/probe.h264"),
+            caps.field("stream-format", "byte-stream").build(),
+        ),
+        Codec::H265 => (
+            include_bytes!("clips/probe.h265"),
+            caps.field("stream-format", "byte-stream").build(),
+        ),
+        Codec::Mjpeg => (include_bytes!("clips/probe.mjpeg"), caps.build()),
+    }
+}
+
+fn run(pipeline: &gst::Pipeline, codec: Codec, plan: Plan, rounds: usize) -> Result<Pace, String> {
+    let (clip, caps) = clip(codec);
     let source = gst_app::AppSrc::builder()
-        .caps(
-            &gst::Caps::builder(caps)
-                .field("stream-format", "byte-stream")
-                .build(),
-        )
+        .caps(&caps)
         .format(gst::Format::Time)
+        .max_bytes(0)
         .build();
-    let (decoder, after) = decoder::make(line)?;
+    let decoder = element(plan.line.element)?;
+    // Of a stream that is known no better: what a session sets before it has seen its camera's stream.
+    for (property, value) in
+        plan.properties(&Registry, codec, &Shape::default(), &Output::default())
+    {
+        set(&decoder, property, &value);
+    }
     let sink = gst_app::AppSink::builder()
         .caps(&gst::Caps::new_empty_simple("video/x-raw"))
         .sync(false)
+        // Decoding waits for whoever counts: what is measured is the decoder and no queue.
+        .max_buffers(1)
         .build();
     let mut chain = vec![source.clone().upcast(), element(codec.parser())?, decoder];
-    chain.extend(after);
+    if let Some(way) = plan.way {
+        let half = Output {
+            needs: vec![Need::Within(Size::new(CLIP.width / 2, CLIP.height / 2))],
+            max_fps: None,
+        };
+        chain.push(element(way.scaler)?);
+        let filter = element("capsfilter")?;
+        set(&filter, "caps", &way.caps(half.size_for(CLIP)));
+        chain.push(filter);
+        for name in way.after {
+            chain.push(element(name)?);
+        }
+    }
     chain.push(sink.clone().upcast());
-    let failed = |what: &str| format!("{} {what}", line.element);
+    let failed = |what: &str| format!("{plan} {what}");
     pipeline
         .add_many(&chain)
         .and_then(|()| gst::Element::link_many(&chain))
@@ -66,19 +157,35 @@ fn run(
     pipeline
         .set_state(gst::State::Playing)
         .map_err(|_| reason(pipeline, &failed("does not start")))?;
-    let fed = source
-        .push_buffer(gst::Buffer::from_slice(clip))
-        .and_then(|_| source.end_of_stream());
+    let fed = (0..rounds)
+        .try_for_each(|_| {
+            source
+                .push_buffer(gst::Buffer::from_slice(clip))
+                .map(|_| ())
+        })
+        .and_then(|()| source.end_of_stream().map(|_| ()));
     fed.map_err(|_| reason(pipeline, &failed("takes no data")))?;
-    match sink.try_pull_sample(PROBE_LIMIT) {
-        Some(_) => Ok(()),
-        None => Err(reason(
-            pipeline,
-            &failed(&format!(
-                "gave no picture of the built-in clip within {PROBE_LIMIT:.0}"
-            )),
-        )),
+    if sink.try_pull_sample(PICTURE_LIMIT).is_none() {
+        let silent = failed(&format!(
+            "gave no picture of the built-in clip within {} s",
+            PICTURE_LIMIT.seconds()
+        ));
+        return Err(reason(pipeline, &silent));
     }
+    let begun = Instant::now();
+    let mut pace = Pace {
+        elapsed: Duration::ZERO,
+        frames: 0,
+    };
+    // Nobody waits for the rest of one round: a first picture is proof enough.
+    while rounds > 1 && pace.frames + 1 < rounds * CLIP_FRAMES {
+        if sink.try_pull_sample(PICTURE_LIMIT).is_none() {
+            break;
+        }
+        pace.frames += 1;
+        pace.elapsed = begun.elapsed();
+    }
+    Ok(pace)
 }
 
 /// The pipeline's own word for a failure, where it has one.

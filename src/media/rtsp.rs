@@ -2,7 +2,7 @@
 //!
 //! Only the first video stream whose codec can be decoded is set up; sound and metadata are left alone. The session runs
 //! on the caller's thread, which sleeps on the bus; rtspsrc's own threads do the work. A decoder that gets pictures in and
-//! gives none out is exchanged for the next one of the table, for this camera alone.
+//! gives none out is exchanged for the next one of the table, for this camera alone, and one that fails later, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,13 @@ use gstreamer::prelude::*;
 use gstreamer_rtsp as gst_rtsp;
 use url::Url;
 
+use super::codec::Codec;
 use super::decode::add_coded;
-use super::decoder::{Codec, Decoder, element};
+use super::decoder::element;
+use super::fallback::{Chosen, Fallback};
 use super::hub::{Failure, Hub, Observer};
+use super::output::OutputControl;
+use super::plan::Plan;
 use super::reference::{Reference, ReferenceTime};
 use super::rtsp_error::{self, Circumstances};
 use super::rtsp_tls::{self, Verdict};
@@ -40,16 +44,16 @@ pub(super) struct RtspSource {
     settings: StreamSettings,
     clock: Clock,
     reference: ReferenceTime,
-    /// Decoders that gave no frame of this camera.
-    refused: Vec<&'static str>,
+    output: OutputControl,
+    fallback: Fallback,
     observer: Option<Arc<dyn Observer>>,
 }
 
 /// What became of one pipeline.
 enum Attempt {
     Ended(SessionEnd),
-    /// The next decoder of the table is worth a try at once.
-    NextDecoder,
+    /// Another one is worth a try at once: with the next decoder of the table, or with the same one for another wish.
+    Again,
 }
 
 impl RtspSource {
@@ -59,14 +63,17 @@ impl RtspSource {
         settings: &StreamSettings,
         clock: Clock,
         reference: ReferenceTime,
+        output: OutputControl,
     ) -> Self {
+        let name = format!("camera {id}");
         Self {
-            name: format!("camera {id}"),
+            fallback: Fallback::new(&name),
+            name,
             url: url.clone(),
             settings: settings.clone(),
             clock,
             reference,
-            refused: Vec::new(),
+            output,
             observer: None,
         }
     }
@@ -85,7 +92,7 @@ impl RtspSource {
         let tls = Arc::new(Verdict::default());
         let pipeline = gst::Pipeline::new();
         session::quiet_bus(&pipeline);
-        let chosen = Arc::new(std::sync::OnceLock::new());
+        let chosen = Arc::new(Chosen::new());
         let ending = match self.build(&pipeline, &hub, &tls, &chosen) {
             Ok(()) => match pipeline.set_state(gst::State::Playing) {
                 Ok(_) => self.watch(&pipeline, &hub, stop),
@@ -116,7 +123,7 @@ impl RtspSource {
         pipeline: &gst::Pipeline,
         hub: &Arc<Hub>,
         tls: &Arc<Verdict>,
-        chosen: &Arc<std::sync::OnceLock<(Codec, &'static Decoder)>>,
+        chosen: &Arc<Chosen>,
     ) -> Result<(), Failure> {
         let missing = |reason: String| Failure::new("no-decoder", reason);
         let source = element("rtspsrc").map_err(missing)?;
@@ -159,14 +166,9 @@ impl RtspSource {
     }
 
     /// Picks the stream before SETUP, and its decoder with it: probing one may take a second, and nothing flows yet.
-    fn select_stream(
-        &self,
-        source: &gst::Element,
-        hub: &Arc<Hub>,
-        chosen: &Arc<std::sync::OnceLock<(Codec, &'static Decoder)>>,
-    ) {
+    fn select_stream(&self, source: &gst::Element, hub: &Arc<Hub>, chosen: &Arc<Chosen>) {
         let (hub, chosen) = (hub.clone(), chosen.clone());
-        let (name, refused) = (self.name.clone(), self.refused.clone());
+        let (name, fallback) = (self.name.clone(), self.fallback.clone());
         source.connect("select-stream", false, move |arguments| {
             let caps = arguments
                 .get(2)
@@ -179,7 +181,7 @@ impl RtspSource {
             let offer = caps.map(Offer::of);
             let select = match offer {
                 Some(Offer::Video(encoding)) if chosen.get().is_none() => {
-                    match choose(&name, &encoding, &refused) {
+                    match choose(&name, &encoding, &fallback) {
                         Ok(choice) => chosen.set(choice).is_ok(),
                         Err(failure) => {
                             hub.refuse_stream(failure);
@@ -198,16 +200,17 @@ impl RtspSource {
         pipeline: &gst::Pipeline,
         source: &gst::Element,
         hub: &Arc<Hub>,
-        chosen: &Arc<std::sync::OnceLock<(Codec, &'static Decoder)>>,
+        chosen: &Arc<Chosen>,
         reference: &Arc<Reference>,
     ) {
         let (hub, chosen, reference) = (hub.clone(), chosen.clone(), reference.clone());
+        let output = self.output.clone();
         let pipeline = pipeline.downgrade();
         source.connect_pad_added(move |_, pad| {
-            let (Some(pipeline), Some((codec, line))) = (pipeline.upgrade(), chosen.get()) else {
+            let (Some(pipeline), Some(chosen)) = (pipeline.upgrade(), chosen.get()) else {
                 return;
             };
-            if let Err(reason) = link(&pipeline, pad, &hub, *codec, line, &reference) {
+            if let Err(reason) = link(&pipeline, pad, &hub, *chosen, &output, &reference) {
                 hub.fail(Failure::new("no-decoder", reason));
             }
         });
@@ -218,30 +221,11 @@ impl RtspSource {
         ending: Ending,
         hub: &Hub,
         tls: &Verdict,
-        chosen: Option<(Codec, &'static Decoder)>,
+        chosen: Option<(Codec, Plan)>,
     ) -> Attempt {
         let progress = hub.progress();
-        let decoder = chosen.map(|(_, line)| line.element);
-        let before_frames = progress.first_frame.is_none();
-        let of_decoder =
-            |element: &str| before_frames && decoder.is_some_and(|decoder| decoder == element);
-        let next_decoder = match &ending {
-            Ending::DecoderSilent => true,
-            Ending::Error(error) => of_decoder(&error.element),
-            _ => false,
-        };
-        if next_decoder && let Some((codec, line)) = chosen {
-            tracing::warn!(
-                decoder = line.element,
-                ?ending,
-                "no frame of this source comes out of its decoder; trying the next one"
-            );
-            self.refused.push(line.element);
-            if codec.decoders().choose(&self.refused).is_some() {
-                return Attempt::NextDecoder;
-            }
-            // Begin at the top next time: the stream may be another one by then.
-            self.refused.clear();
+        if matches!(ending, Ending::Reopen) || self.fallback.judge(&ending, &progress, chosen) {
+            return Attempt::Again;
         }
         let circumstances = Circumstances {
             name: &self.name,
@@ -252,7 +236,7 @@ impl RtspSource {
             connect_limit: CONNECT_LIMIT,
             stall_limit: self.settings.stall_limit,
             start_limit: self.settings.start_limit,
-            decoder,
+            decoder: chosen.map(|(_, plan)| plan.line.element),
             tls,
             stream_refused: hub.refused_stream(),
         };
@@ -300,38 +284,27 @@ impl Offer {
     }
 }
 
-fn choose(
-    name: &str,
-    encoding: &str,
-    refused: &[&'static str],
-) -> Result<(Codec, &'static Decoder), Failure> {
+fn choose(name: &str, encoding: &str, fallback: &Fallback) -> Result<(Codec, Plan), Failure> {
     let codec = Codec::of_rtp(encoding).ok_or_else(|| {
         Failure::new(
             "no-decoder",
-            format!("{name} sends {encoding}, which is not decoded here; set it to H.264 or H.265"),
-        )
-    })?;
-    let line = codec.decoders().choose(refused).ok_or_else(|| {
-        Failure::new(
-            "no-decoder",
             format!(
-                "no decoder for {name}'s {} works on this machine; install gstreamer1.0-libav",
-                codec.name()
+                "{name} sends {encoding}, which is not decoded here; set it to H.264, H.265 or MJPEG"
             ),
         )
     })?;
-    Ok((codec, line))
+    Ok((codec, fallback.choose(codec)?))
 }
 
 fn link(
     pipeline: &gst::Pipeline,
     stream: &gst::Pad,
     hub: &Arc<Hub>,
-    codec: Codec,
-    line: &'static Decoder,
+    (codec, plan): (Codec, Plan),
+    output: &OutputControl,
     reference: &Arc<Reference>,
 ) -> Result<(), String> {
-    let parser = add_coded(pipeline, hub, codec, line, reference.of_units())?;
+    let parser = add_coded(pipeline, hub, codec, plan, output, reference.of_units())?;
     let depayloader = element(codec.depayloader())?;
     reference.watch_packets(&depayloader);
     pipeline

@@ -39,7 +39,7 @@ pub(super) struct Circumstances<'a> {
 pub(super) fn explain(ending: &Ending, at: &Circumstances<'_>) -> Option<Failure> {
     let name = at.name;
     Some(match ending {
-        Ending::Stopped => return None,
+        Ending::Stopped | Ending::Reopen => return None,
         Ending::Failure(failure) => failure.clone(),
         Ending::Error(error) => of_error(error, at),
         Ending::Eos => Failure::new(

@@ -50,6 +50,8 @@ pub(super) enum Ending {
     NoFrame(Progress),
     /// Access units go in and no picture comes out; another decoder may do better.
     DecoderSilent,
+    /// Its elements are to be made anew, for another wish.
+    Reopen,
 }
 
 /// An element's error.
@@ -111,6 +113,9 @@ pub(super) fn watch(
         }
         if let Some(failure) = hub.failure() {
             return Ending::Failure(failure);
+        }
+        if hub.wants_reopen() {
+            return Ending::Reopen;
         }
         let wait = match verdict(&hub.progress(), limits, started, hub.now()) {
             Ok(wait) => wait,

@@ -14,10 +14,13 @@ use gstreamer::prelude::*;
 
 use self::choice::{Offer, V4l2Format};
 use self::device::{DeviceError, Plan};
-use super::decode::{add_coded, add_raw};
-use super::decoder::{Codec, element};
+use super::codec::Codec;
+use super::decode::{add_coded, add_raw, pad};
+use super::decoder::element;
+use super::fallback::{Chosen, Fallback};
 use super::hub::{Failure, Hub};
 use super::local::Local;
+use super::output::OutputControl;
 use super::session::Ending;
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
@@ -29,20 +32,33 @@ pub struct V4l2Source {
     path: PathBuf,
     local: Local,
     clock: Clock,
+    output: OutputControl,
+    fallback: Fallback,
 }
 
 impl V4l2Source {
     /// A source of one device, which is opened when a session begins.
-    pub fn new(path: PathBuf, settings: &StreamSettings, clock: Clock) -> Self {
+    pub fn new(
+        path: PathBuf,
+        settings: &StreamSettings,
+        clock: Clock,
+        output: OutputControl,
+    ) -> Self {
         let local = Local {
             name: format!("camera {}", path.display()),
             start_limit: settings.start_limit,
             stall_limit: settings.stall_limit,
         };
-        Self { path, local, clock }
+        Self {
+            fallback: Fallback::new(&local.name),
+            path,
+            local,
+            clock,
+            output,
+        }
     }
 
-    fn play(&self, hub: &Arc<Hub>, stop: &Stop) -> Ending {
+    fn play(&self, hub: &Arc<Hub>, chosen: &Chosen, stop: &Stop) -> Ending {
         let opened = device::plan(&self.path)
             .map_err(|error: DeviceError| Failure::new(error.code(), error.to_string()))
             .and_then(|plan| {
@@ -50,7 +66,7 @@ impl V4l2Source {
                     device = %self.path.display(), card = plan.card, offer = ?plan.offer,
                     "camera opened"
                 );
-                self.build(&plan, hub)
+                self.build(&plan, hub, chosen)
                     .map_err(|reason| Failure::new("no-decoder", reason))
             });
         match opened {
@@ -59,7 +75,7 @@ impl V4l2Source {
         }
     }
 
-    fn build(&self, plan: &Plan, hub: &Arc<Hub>) -> Result<gst::Pipeline, String> {
+    fn build(&self, plan: &Plan, hub: &Arc<Hub>, chosen: &Chosen) -> Result<gst::Pipeline, String> {
         let pipeline = gst::Pipeline::new();
         let source = element("v4l2src")?;
         source.set_property("device", self.path.display().to_string());
@@ -71,7 +87,9 @@ impl V4l2Source {
             .add_many([&source, &filter])
             .and_then(|()| source.link(&filter))
             .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
-        let tail = tail(&pipeline, plan.offer.map(|offer| offer.format), hub)?;
+        let format = plan.offer.map(|offer| offer.format);
+        let pictures = pad(&filter, "src")?;
+        let tail = self.tail(&pipeline, &pictures, format, hub, chosen)?;
         filter
             .link(&tail)
             .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
@@ -84,48 +102,47 @@ impl V4l2Source {
         });
         Ok(pipeline)
     }
+
+    /// What makes frames of a format.
+    fn tail(
+        &self,
+        pipeline: &gst::Pipeline,
+        pictures: &gst::Pad,
+        format: Option<V4l2Format>,
+        hub: &Arc<Hub>,
+        chosen: &Chosen,
+    ) -> Result<gst::Element, String> {
+        let codec = match format {
+            Some(V4l2Format::H264) => Codec::H264,
+            Some(V4l2Format::Mjpeg) => Codec::Mjpeg,
+            _ => {
+                let raw = add_raw(pipeline, hub, pictures, None, &self.output)?;
+                hub.describe(|facts| "none".clone_into(&mut facts.decoder));
+                return Ok(raw);
+            }
+        };
+        let plan = self
+            .fallback
+            .choose(codec)
+            .map_err(|failure| failure.message)?;
+        let _ = chosen.set((codec, plan));
+        add_coded(pipeline, hub, codec, plan, &self.output, Box::new(|_| None))
+    }
 }
 
 impl FrameSource for V4l2Source {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
-        let hub = Hub::new(sink.clone(), self.clock.clone());
-        let ending = self.play(&hub, stop);
-        hub.close();
-        self.local.end(ending, &hub)
-    }
-}
-
-/// What makes frames of a format.
-fn tail(
-    pipeline: &gst::Pipeline,
-    format: Option<V4l2Format>,
-    hub: &Arc<Hub>,
-) -> Result<gst::Element, String> {
-    match format {
-        Some(V4l2Format::H264) => {
-            let line = Codec::H264
-                .decoders()
-                .choose(&[])
-                .ok_or("no decoder for h264 works on this machine; install gstreamer1.0-libav")?;
-            add_coded(pipeline, hub, Codec::H264, line, Box::new(|_| None))
-        }
-        Some(V4l2Format::Mjpeg) => {
-            let decode = element("jpegdec")?;
-            let raw = add_raw(pipeline, hub)?;
-            pipeline
-                .add(&decode)
-                .and_then(|()| decode.link(&raw))
-                .map_err(|error| format!("the JPEG decoder can't be linked: {error}"))?;
-            hub.describe(|facts| {
-                "mjpeg".clone_into(&mut facts.codec);
-                "jpegdec".clone_into(&mut facts.decoder);
-            });
-            Ok(decode)
-        }
-        _ => {
-            let raw = add_raw(pipeline, hub)?;
-            hub.describe(|facts| "none".clone_into(&mut facts.decoder));
-            Ok(raw)
+        loop {
+            let (hub, chosen) = (
+                Hub::new(sink.clone(), self.clock.clone()),
+                Chosen::default(),
+            );
+            let ending = self.play(&hub, &chosen, stop);
+            hub.close();
+            let chosen = chosen.get().copied();
+            if !self.fallback.judge(&ending, &hub.progress(), chosen) {
+                return self.local.end(ending, &hub);
+            }
         }
     }
 }

@@ -17,12 +17,12 @@ use super::outlet::Outlet;
 use super::publish::Publisher;
 use super::source::{Source, confidence_floor};
 use super::upgrade::{Upgrading, begin};
-use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
+use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, Size, SourceId, Stop};
 use crate::bus::{BusError, Link, LinkOptions, Role, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::Problem;
 use crate::detect::{DetectError, Inferred, Opened, Thresholds, Wanted, Worker};
-use crate::media::{self, MediaError, Runner, RunnerOptions, SourceCounters};
+use crate::media::{self, MediaError, OpenOptions, Runner, RunnerOptions, SourceCounters};
 
 /// Why a processor can't start.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,9 @@ pub(super) struct DetectorFacts {
     model: String,
     backend: String,
     classes: usize,
+    /// What sources are asked for.
+    #[serde(skip)]
+    input: Size,
 }
 
 impl Processor {
@@ -159,7 +162,7 @@ impl Processor {
         let changes = source_changes(&running.settings, &new);
         if let Some(mut opened) = opened {
             running.upgrading = begin(self, opened.upgrade.take());
-            running.swap(opened);
+            self.swap(running, opened);
         }
         let old = std::mem::replace(&mut running.settings, new);
         running.worker.set_thresholds(thresholds(&running.settings));
@@ -270,7 +273,20 @@ impl Processor {
         if let Some(running) = guard.as_mut()
             && !stop.is_raised()
         {
-            running.swap(opened);
+            self.swap(running, opened);
+        }
+    }
+
+    fn swap(&self, running: &mut Running, opened: Opened) {
+        running.detector = DetectorFacts::of(&opened);
+        info!(
+            model = running.detector.model,
+            backend = running.detector.backend,
+            "swapping the detector"
+        );
+        running.worker.swap(opened);
+        for source in self.shared.sources.load().values() {
+            source.want(running.detector.input);
         }
     }
 
@@ -312,8 +328,14 @@ impl Processor {
             retry_longest: processor.retry_longest,
             counters,
         };
+        source.want(running.detector.input);
         let clock = self.shared.clock.clone();
-        match Runner::spawn(options, move || media::open(id, &stream, &clock), source) {
+        let asked = OpenOptions {
+            output: source.output(),
+            ..OpenOptions::default()
+        };
+        let open = move || media::open(id, &stream, &clock, asked.clone());
+        match Runner::spawn(options, open, source) {
             Ok(runner) => {
                 running.runners.insert(id, runner);
             }
@@ -327,6 +349,7 @@ impl Processor {
         let source = self.shared.sources.load().get(&id).cloned();
         if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
             source.update(settings.clone(), running.settings.processor.tracking);
+            source.want(running.detector.input);
         }
     }
 
@@ -383,24 +406,13 @@ impl Shared {
     }
 }
 
-impl Running {
-    fn swap(&mut self, opened: Opened) {
-        self.detector = DetectorFacts::of(&opened);
-        info!(
-            model = self.detector.model,
-            backend = self.detector.backend,
-            "swapping the detector"
-        );
-        self.worker.swap(opened);
-    }
-}
-
 impl DetectorFacts {
     fn of(opened: &Opened) -> Self {
         Self {
             model: opened.model_id.to_string(),
             backend: opened.backend.to_owned(),
             classes: opened.labels.len(),
+            input: opened.detector.input_size(),
         }
     }
 }

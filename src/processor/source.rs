@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::rate::{RateLimit, RateMeter};
-use crate::base::{Clock, Frame, Mailbox, SourceId};
+use crate::base::{Clock, Frame, Mailbox, Size, SourceId};
 use crate::config::{AnalysisSettings, SourceSettings};
 use crate::detect::{Detection, Inferred, TRACKING_FLOOR};
-use crate::media::{SourceCounters, SourceListener, SourceSnapshot};
+use crate::media::{Need, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot};
 use crate::track::{Tracker, TrackerSettings};
 
 /// Told whenever a source's state has changed, so that its status is published again.
@@ -24,6 +24,8 @@ pub(super) struct Source {
     clock: Clock,
     settings: ArcSwap<SourceSettings>,
     mailbox: Arc<Mailbox<SourceId, Frame>>,
+    /// What its session is asked for.
+    output: OutputControl,
     arriving: Mutex<Arriving>,
     analysed: Mutex<Analysed>,
     counters: Arc<SourceCounters>,
@@ -86,6 +88,7 @@ impl Source {
             }),
             settings: ArcSwap::from_pointee(settings),
             mailbox,
+            output: OutputControl::default(),
             counters,
             inferred: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -105,6 +108,19 @@ impl Source {
         }
         drop(analysed);
         self.settings.store(Arc::new(settings));
+    }
+
+    /// What its session is to be opened with.
+    pub(super) fn output(&self) -> OutputControl {
+        self.output.clone()
+    }
+
+    /// Asks for pictures of a detector's input size, and no more of them than are analysed.
+    pub(super) fn want(&self, input: Size) {
+        self.output.set(Output {
+            needs: vec![Need::Within(input)],
+            max_fps: self.settings.load().analysis.max_fps,
+        });
     }
 
     pub(super) fn settings(&self) -> Arc<SourceSettings> {

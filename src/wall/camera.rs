@@ -16,7 +16,7 @@ use super::{Placement, TilePicture, TileScaler, Waker};
 use crate::base::{Clock, Frame, Size, SourceId};
 use crate::config::{Fit, SourceSettings};
 use crate::event::DetectionEvent;
-use crate::media::{Health, SourceListener, SourceSnapshot};
+use crate::media::{Health, Need, Output, OutputControl, SourceListener, SourceSnapshot};
 
 /// Pictures held for one tile: a second, which is the longest delay, of 60 frames, and some slack.
 const MOST_HELD: usize = 72;
@@ -38,6 +38,8 @@ pub(super) struct Camera {
     scalers: Mutex<Vec<(ViewKey, TileScaler)>>,
     facts: Mutex<Facts>,
     counters: Counters,
+    /// What its session is asked for.
+    output: OutputControl,
 }
 
 /// Which tile, of which head.
@@ -102,6 +104,16 @@ pub(super) struct Counters {
     pub(super) events: AtomicU64,
 }
 
+impl ViewKey {
+    /// How large the pictures have to be for it.
+    fn need(&self) -> Need {
+        match self.fit {
+            Fit::Contain => Need::Within(self.tile),
+            Fit::Cover | Fit::Stretch => Need::Covering(self.tile),
+        }
+    }
+}
+
 impl Camera {
     pub(super) fn new(settings: SourceSettings, align: AlignSettings, clock: Clock) -> Self {
         Self {
@@ -113,6 +125,7 @@ impl Camera {
             scalers: Mutex::default(),
             facts: Mutex::default(),
             counters: Counters::default(),
+            output: OutputControl::default(),
         }
     }
 
@@ -157,8 +170,21 @@ impl Camera {
                 shown: None,
             });
         }
+        let needs: Vec<_> = views.iter().map(|view| view.key.need()).collect();
         drop(views);
         drop(gone);
+        // A camera of another page is as before: it will be back.
+        if !needs.is_empty() {
+            self.output.set(Output {
+                needs,
+                max_fps: None,
+            });
+        }
+    }
+
+    /// What its session is to be opened with.
+    pub(super) fn output(&self) -> OutputControl {
+        self.output.clone()
     }
 
     /// What is due on its tile of `head` at `now`.

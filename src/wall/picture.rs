@@ -165,7 +165,8 @@ impl TileScaler {
         let Pixels::Host(pixels) = &frame.pixels else {
             return Err(PictureError::DmaBuf);
         };
-        let (source, size) = (frame.meta.size, placement.rect.size());
+        let source = pixels.scaled().unwrap_or(frame.meta.size);
+        let size = placement.rect.size();
         if source.width < 2 || source.height < 2 || size.width < 2 || size.height < 2 {
             return Err(PictureError::Size(source));
         }

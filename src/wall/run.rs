@@ -19,7 +19,9 @@ use crate::base::{Clock, Heartbeats, SourceId};
 use crate::bus::{BusError, Link, LinkOptions, Role};
 use crate::config::{ReferenceChoice, Settings, SourceSettings, WallSettings};
 use crate::control::Problem;
-use crate::media::{self, MediaError, ReferenceTime, Runner, RunnerOptions, SourceCounters};
+use crate::media::{
+    self, MediaError, OpenOptions, ReferenceTime, Runner, RunnerOptions, SourceCounters,
+};
 
 /// Why a wall can't start.
 #[derive(Debug, thiserror::Error)]
@@ -250,7 +252,11 @@ impl Wall {
             ReferenceChoice::Meta => ReferenceTime::Meta,
             ReferenceChoice::Rtcp => ReferenceTime::Rtcp,
         };
-        let open = move || media::open_with(id, &stream, &clock, reference);
+        let asked = OpenOptions {
+            reference,
+            output: camera.output(),
+        };
+        let open = move || media::open(id, &stream, &clock, asked.clone());
         match Runner::spawn(options, open, camera) {
             Ok(runner) => {
                 runners.insert(id, runner);

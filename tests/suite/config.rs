@@ -50,7 +50,7 @@ fn check_tells_every_problem_on_a_line_of_its_own_and_exits_with_2() {
         "error: mqtt.prot: unknown key; did you mean `port`? known are host, port, username, password, topic_root, \
          topic_prefix, qos, tls [bad.toml:2:1]\n\
          error: mqtt.qos: must be 0 to 2, got 5 [bad.toml:3:1]\n\
-         error: camera[0].uri: scheme must be rtsp, rtsps, v4l2, file or test-pattern, got http [bad.toml:6:1]\n"
+         error: camera[0].uri: scheme must be rtsp, rtsps, v4l2, csi, file or test-pattern, got http [bad.toml:6:1]\n"
     );
     for arguments in [
         ["processor", "--config", "bad.toml"],

@@ -12,7 +12,7 @@ use gstreamer::subclass::prelude::*;
 use nvr::base::{Clock, Frame, Size, SourceId, Stop};
 use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
-use nvr::media::{Codec, FrameSink, SessionEnd, StreamFacts, decoder_report, open};
+use nvr::media::{Codec, FrameSink, OpenOptions, SessionEnd, StreamFacts, decoder_report, open};
 
 use crate::support::cameras::PATIENCE;
 
@@ -137,7 +137,13 @@ fn a_silent_decoder_alone() {
     let stopped = stop.clone();
     let thread = std::thread::spawn(move || {
         let sink: Arc<dyn FrameSink> = sink;
-        open(SourceId(0), &settings, &Clock::system()).run(&sink, &stopped)
+        open(
+            SourceId(0),
+            &settings,
+            &Clock::system(),
+            OpenOptions::default(),
+        )
+        .run(&sink, &stopped)
     });
     assert_eq!(frames.recv_timeout(PATIENCE), Ok(size));
     stop.raise();

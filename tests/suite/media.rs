@@ -17,8 +17,8 @@ use nvr::media::testcam::{
     CameraOptions, Feed, LoginScheme, Testcam, TestcamLogin, TestcamOptions, TestcamTls,
 };
 use nvr::media::{
-    FrameSink, Health, ReferenceTime, Runner, RunnerOptions, SessionEnd, SourceListener,
-    SourceSnapshot, StreamFacts, open, open_with,
+    FrameSink, Health, OpenOptions, ReferenceTime, Runner, RunnerOptions, SessionEnd,
+    SourceListener, SourceSnapshot, StreamFacts, open,
 };
 
 mod faults;
@@ -104,7 +104,15 @@ impl Session {
 
     fn start_with(settings: &StreamSettings, reference: ReferenceTime) -> Self {
         nvr::media::init().expect("GStreamer starts");
-        let mut source = open_with(SourceId(3), settings, &Clock::system(), reference);
+        let mut source = open(
+            SourceId(3),
+            settings,
+            &Clock::system(),
+            OpenOptions {
+                reference,
+                ..OpenOptions::default()
+            },
+        );
         let (notebook, stop) = (Arc::new(Notebook::default()), Stop::default());
         let (sink, stopped) = (notebook.clone(), stop.clone());
         let thread = std::thread::spawn(move || {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use nvr::base::{Clock, Frame, PatternCode, PixelFormat, Pixels, Size, SourceId, Stop};
 use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
-use nvr::media::{FrameSink, FrameSource, ImageSource, SessionEnd, StreamFacts, TestPatternSource};
+use nvr::media::{
+    FrameSink, FrameSource, ImageSource, OpenOptions, SessionEnd, StreamFacts, TestPatternSource,
+};
 
 use crate::support::cameras::{make_clip, run_to_end};
 
@@ -178,7 +180,12 @@ fn open(location: Location) -> Box<dyn FrameSource> {
         stall_limit: Duration::from_secs(5),
         start_limit: Duration::from_secs(10),
     };
-    nvr::media::open(SourceId(0), &settings, &Clock::system())
+    nvr::media::open(
+        SourceId(0),
+        &settings,
+        &Clock::system(),
+        OpenOptions::default(),
+    )
 }
 
 fn open_file(path: &Path) -> Box<dyn FrameSource> {

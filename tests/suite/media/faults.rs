@@ -111,15 +111,33 @@ fn streams_that_are_no_video_or_of_another_codec_are_told() {
     let audio = OneStream::serve("audiotestsrc is-live=true ! mulawenc ! rtppcmupay name=pay0");
     let (code, message) = Session::start(&settings(&audio.uri)).end();
     assert_eq!(code, "no-video", "{message}");
-    let jpeg = OneStream::serve(
-        "videotestsrc is-live=true ! video/x-raw,format=I420,width=64,height=64 ! jpegenc ! rtpjpegpay name=pay0",
+    let vp8 = OneStream::serve(
+        "videotestsrc is-live=true ! video/x-raw,format=I420,width=64,height=64 ! vp8enc deadline=1 ! rtpvp8pay name=pay0",
     );
     assert_eq!(
-        Session::start(&settings(&jpeg.uri)).end(),
+        Session::start(&settings(&vp8.uri)).end(),
         (
             "no-decoder",
-            "camera 3 sends JPEG, which is not decoded here; set it to H.264 or H.265".to_owned()
+            "camera 3 sends VP8, which is not decoded here; set it to H.264, H.265 or MJPEG"
+                .to_owned()
         )
+    );
+}
+
+#[test]
+fn an_old_camera_s_jpeg_pictures_are_decoded() {
+    let jpeg = OneStream::serve(
+        "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! jpegenc \
+         ! rtpjpegpay name=pay0",
+    );
+    let session = Session::start(&settings(&jpeg.uri));
+    assert_eq!(session.frames(1)[0].meta.size, Size::new(320, 240));
+    let facts = session
+        .notebook
+        .wait("facts", |pages| pages.facts.last().cloned());
+    assert_eq!(
+        (facts.codec.as_str(), facts.decoder.as_str()),
+        ("mjpeg", "jpegdec")
     );
 }
 

@@ -42,7 +42,14 @@ fn run(id: u32, settings: StreamSettings) -> (Runner, Arc<Log>) {
         retry_longest: Duration::from_millis(200),
         counters: Arc::default(),
     };
-    let open = move || open(SourceId(id), &settings, &Clock::system());
+    let open = move || {
+        open(
+            SourceId(id),
+            &settings,
+            &Clock::system(),
+            OpenOptions::default(),
+        )
+    };
     let runner = Runner::spawn(options, open, log.clone()).expect("a thread");
     (runner, log)
 }

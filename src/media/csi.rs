@@ -1,0 +1,111 @@
+//! A camera on a Jetson's CSI connector: NVIDIA's `nvarguscamerasrc` gives the image processor's pictures, ready to scale.
+//!
+//! The sensor's mode is chosen by the element, after the size and rate that are asked for here. Its daemon (`nvargus-daemon`)
+//! answers late or not at all where a ribbon cable is loose, which the limits of every session catch.
+
+use std::sync::Arc;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::decode::{add_raw, pad};
+use super::decoder::{VIC, element, set};
+use super::hub::{Failure, Hub};
+use super::local::Local;
+use super::output::OutputControl;
+use super::plan::{Elements, Registry};
+use super::session::Ending;
+use super::source::{FrameSink, FrameSource, SessionEnd};
+use crate::base::{Clock, Stop};
+use crate::config::StreamSettings;
+
+/// Asked of the sensor: what every CSI camera that NVIDIA supports can do. Smaller pictures are the scaler's business.
+const CAPS: &str = "video/x-raw(memory:NVMM),format=NV12,width=1920,height=1080,framerate=30/1";
+const SOURCE: &str = "nvarguscamerasrc";
+
+/// Streams from one sensor until it is stopped or fails.
+#[derive(Debug)]
+pub struct CsiSource {
+    sensor: u32,
+    local: Local,
+    clock: Clock,
+    output: OutputControl,
+}
+
+impl CsiSource {
+    /// A source of the sensor with that number, which is opened when a session begins.
+    pub fn new(
+        sensor: u32,
+        settings: &StreamSettings,
+        clock: Clock,
+        output: OutputControl,
+    ) -> Self {
+        let local = Local {
+            name: format!("camera csi:{sensor}"),
+            start_limit: settings.start_limit,
+            stall_limit: settings.stall_limit,
+        };
+        Self {
+            sensor,
+            local,
+            clock,
+            output,
+        }
+    }
+
+    fn build(&self, hub: &Arc<Hub>) -> Result<gst::Pipeline, Failure> {
+        if !Registry.has(SOURCE) {
+            return Err(Failure::new(
+                "not-found",
+                format!(
+                    "{}: there is no {SOURCE} here, which reads CSI cameras; it is a Jetson's, in package nvidia-l4t-gstreamer",
+                    self.local.name
+                ),
+            ));
+        }
+        self.elements(hub)
+            .map_err(|reason| Failure::new("no-decoder", reason))
+    }
+
+    fn absent(&self) -> Failure {
+        Failure::new(
+            "not-found",
+            format!(
+                "{} gives no picture: {SOURCE} ended; check the ribbon cable and the sensor's driver (`ls /dev/video*`), and restart its daemon (`systemctl restart nvargus-daemon`)",
+                self.local.name
+            ),
+        )
+    }
+
+    fn elements(&self, hub: &Arc<Hub>) -> Result<gst::Pipeline, String> {
+        let pipeline = gst::Pipeline::new();
+        let source = element(SOURCE)?;
+        set(&source, "sensor-id", &self.sensor.to_string());
+        let filter = element("capsfilter")?;
+        set(&filter, "caps", CAPS);
+        let pictures = pad(&filter, "src")?;
+        let tail = add_raw(&pipeline, hub, &pictures, VIC.first(), &self.output)?;
+        pipeline
+            .add_many([&source, &filter])
+            .and_then(|()| gst::Element::link_many([&source, &filter, &tail]))
+            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
+        hub.describe(|facts| SOURCE.clone_into(&mut facts.decoder));
+        Ok(pipeline)
+    }
+}
+
+impl FrameSource for CsiSource {
+    fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
+        let hub = Hub::new(sink.clone(), self.clock.clone());
+        let ending = match self.build(&hub) {
+            Ok(pipeline) => match self.local.play(pipeline, &hub, stop) {
+                // It ends its stream without an error where its daemon has no such sensor.
+                Ending::Eos => Ending::Failure(self.absent()),
+                ending => ending,
+            },
+            Err(failure) => Ending::Failure(failure),
+        };
+        hub.close();
+        self.local.end(ending, &hub)
+    }
+}

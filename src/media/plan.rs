@@ -1,0 +1,249 @@
+//! How one line of the decoder table becomes a piece of pipeline: which elements, with which properties and caps.
+//!
+//! GStreamer 1.16 (JetPack 5), 1.20 (JetPack 6), 1.24 (JetPack 7) and the vendors' plug-ins differ in elements and
+//! properties. No version is looked at anywhere: what is there is asked for, and a plan made of the answer. Plans are
+//! text, too: what `nvr doctor` prints and the tests compare is what runs.
+
+use std::fmt;
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+
+use super::codec::Codec;
+use super::output::Output;
+use crate::base::Size;
+
+/// One line of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Decoder {
+    /// The element's name.
+    pub(super) element: &'static str,
+    /// What is set on it.
+    pub(super) tuning: Tuning,
+    /// Ways to scale its pictures in hardware and to bring them into ordinary memory, best first.
+    pub(super) ways: &'static [Way],
+    /// Whether its pictures come in ordinary memory where there is none of these ways.
+    pub(super) bare: bool,
+}
+
+/// Which properties a decoder has need of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tuning {
+    /// None.
+    Plain,
+    /// libav, on the processor.
+    Libav,
+    /// NVIDIA's decoder of L4T.
+    L4t,
+}
+
+/// A scaler in hardware behind a decoder.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Scales, and converts to NV12.
+    pub(super) scaler: &'static str,
+    /// The caps feature of the memory in which its pictures are asked for; ordinary memory where empty.
+    pub(super) memory: &'static str,
+    /// What brings them from there into ordinary memory.
+    pub(super) after: &'static [&'static str],
+    /// Whether it has to be stopped before it makes pictures of another size. nvvidconv (L4T r35) takes new caps and goes on with
+    /// the surface that it made for the first ones: what comes out is nothing.
+    pub(super) restarts: bool,
+}
+
+/// A decoder and the way behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) line: &'static Decoder,
+    pub(super) way: Option<&'static Way>,
+}
+
+/// What is known of a stream before its first picture is decoded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Shape {
+    pub(super) size: Option<Size>,
+    pub(super) fps: Option<f64>,
+    /// H.264's profile in GStreamer's words, `main` for one.
+    pub(super) profile: Option<String>,
+}
+
+/// Who knows which elements there are; the registry of GStreamer, or a board of a test's.
+pub(super) trait Elements {
+    /// Whether the element is registered.
+    fn has(&self, element: &str) -> bool;
+    /// Whether the element has the property.
+    fn has_property(&self, element: &str, property: &str) -> bool;
+}
+
+/// GStreamer's registry.
+pub(super) struct Registry;
+
+/// Pictures up to this many pixels are decoded by one thread.
+const ONE_THREAD_PIXELS: u64 = 1920 * 1088;
+/// Threads for larger pictures: a 4K stream at 25 fps needs more than one core of a small machine.
+const MOST_THREADS: usize = 4;
+/// The highest `drop-frame-interval` of nvv4l2decoder.
+const LONGEST_INTERVAL: u32 = 30;
+
+type Properties = Vec<(&'static str, String)>;
+
+impl Plan {
+    /// The ways of `line` whose elements are all there, best first.
+    pub(super) fn candidates(line: &'static Decoder, elements: &dyn Elements) -> Vec<Self> {
+        let whole = |way: &&'static Way| {
+            elements.has(way.scaler) && way.after.iter().all(|element| elements.has(element))
+        };
+        let ways = line.ways.iter().filter(whole).map(Some);
+        ways.chain(line.bare.then_some(None))
+            .map(|way| Self { line, way })
+            .collect()
+    }
+
+    /// Whether an element of this name is part of it.
+    pub(super) fn has(&self, element: &str) -> bool {
+        self.line.element == element
+            || self
+                .way
+                .is_some_and(|way| way.scaler == element || way.after.contains(&element))
+    }
+
+    /// What is set on the decoder for a stream of that shape, of what it has: properties come and go with JetPack releases.
+    pub(super) fn properties(
+        &self,
+        elements: &dyn Elements,
+        codec: Codec,
+        shape: &Shape,
+        output: &Output,
+    ) -> Properties {
+        let name = self.line.element;
+        let mut properties = self.line.tuning.properties(codec, shape, output);
+        properties.retain(|(property, _)| elements.has_property(name, property));
+        properties
+    }
+
+    /// Between how many pictures the decoder gives one, for a stream of that shape.
+    pub(super) fn interval(&self, elements: &dyn Elements, shape: &Shape, output: &Output) -> u32 {
+        let can = self.line.tuning == Tuning::L4t
+            && elements.has_property(self.line.element, "drop-frame-interval");
+        if can {
+            output.interval(shape.fps).min(LONGEST_INTERVAL)
+        } else {
+            1
+        }
+    }
+
+    /// The pipeline from coded pictures to frames as `gst-launch-1.0` takes it.
+    pub(super) fn launch(
+        &self,
+        elements: &dyn Elements,
+        codec: Codec,
+        shape: &Shape,
+        output: &Output,
+    ) -> String {
+        let mut parts = vec![codec.parser().to_owned()];
+        if codec != Codec::Mjpeg {
+            parts[0] += " config-interval=-1";
+        }
+        let mut decoder = self.line.element.to_owned();
+        for (property, value) in self.properties(elements, codec, shape, output) {
+            decoder += &format!(" {property}={value}");
+        }
+        parts.push(decoder);
+        if let Some(way) = self.way {
+            let size = shape.size.and_then(|size| output.size_for(size));
+            parts.push(way.scaler.to_owned());
+            parts.push(way.caps(size));
+            parts.extend(way.after.iter().map(|element| (*element).to_owned()));
+        }
+        parts.push("appsink".to_owned());
+        parts.join(" ! ")
+    }
+}
+
+impl Way {
+    /// What is asked of the scaler: NV12, of that size where it is not the picture's own.
+    pub(super) fn caps(&self, size: Option<Size>) -> String {
+        let mut caps = "video/x-raw".to_owned();
+        if !self.memory.is_empty() {
+            caps += &format!("({})", self.memory);
+        }
+        caps += ",format=NV12";
+        if let Some(Size { width, height }) = size {
+            caps += &format!(",width={width},height={height}");
+        }
+        caps
+    }
+}
+
+impl Tuning {
+    fn properties(self, codec: Codec, shape: &Shape, output: &Output) -> Properties {
+        match self {
+            Self::Plain => Vec::new(),
+            // One thread: frame threads delay by a frame each and keep as many pictures, and several cameras fill the
+            // cores anyway. What was damaged on the way is not shown: smeared pictures make false detections.
+            Self::Libav => {
+                let pixels = shape
+                    .size
+                    .map_or(0, |size| u64::from(size.width) * u64::from(size.height));
+                // Cameras send one slice a picture, so that slice threads alone would leave the work to one core.
+                let (threads, kind) = if pixels > ONE_THREAD_PIXELS {
+                    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                    (cores.min(MOST_THREADS), "frame+slice")
+                } else {
+                    (1, "slice")
+                };
+                vec![
+                    ("max-threads", threads.to_string()),
+                    ("thread-type", kind.to_owned()),
+                    ("output-corrupt", "false".to_owned()),
+                ]
+            }
+            Self::L4t => {
+                let mut properties: Properties = Vec::new();
+                if codec == Codec::Mjpeg {
+                    properties.push(("mjpeg", "true".to_owned()));
+                }
+                // Keeps the decoder's clock up; gone in JetPack 7.
+                properties.push(("enable-max-performance", "true".to_owned()));
+                // Pictures come out at once, in the order of decoding: right only where none is predicted from a later one.
+                let profile = shape.profile.as_deref();
+                if matches!(profile, Some("baseline" | "constrained-baseline")) {
+                    properties.push(("disable-dpb", "true".to_owned()));
+                }
+                let interval = output.interval(shape.fps).min(LONGEST_INTERVAL);
+                if interval > 1 {
+                    properties.push(("drop-frame-interval", interval.to_string()));
+                }
+                properties
+            }
+        }
+    }
+}
+
+impl Elements for Registry {
+    fn has(&self, element: &str) -> bool {
+        gst::ElementFactory::find(element).is_some()
+    }
+
+    fn has_property(&self, element: &str, property: &str) -> bool {
+        gst::ElementFactory::find(element)
+            .and_then(|factory| factory.load().ok())
+            .and_then(|factory| glib::object::ObjectClass::from_type(factory.element_type()))
+            .is_some_and(|class| class.find_property(property).is_some())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.line.element)?;
+        if let Some(way) = self.way {
+            write!(f, " and {}", way.scaler)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,297 @@
+//! The pipelines of boards that no test runs on, in the words of `gst-launch-1.0`: what a board has is written down here,
+//! what is made of it comes from the code that boards run.
+
+use super::super::decoder::LINES;
+use super::super::output::Need;
+use super::*;
+
+/// A board's elements, each with the properties that matter here.
+struct Board(&'static [(&'static str, &'static [&'static str])]);
+
+impl Elements for Board {
+    fn has(&self, element: &str) -> bool {
+        self.0.iter().any(|(name, _)| *name == element)
+    }
+
+    fn has_property(&self, element: &str, property: &str) -> bool {
+        self.0
+            .iter()
+            .any(|(name, properties)| *name == element && properties.contains(&property))
+    }
+}
+
+const LIBAV: &[&str] = &["max-threads", "thread-type", "output-corrupt"];
+/// GStreamer 1.16's libav has no way to leave damaged pictures out but by its default.
+const OLD_LIBAV: &[&str] = &["max-threads", "output-corrupt"];
+const L4T: &[&str] = &[
+    "enable-max-performance",
+    "disable-dpb",
+    "drop-frame-interval",
+    "num-extra-surfaces",
+    "mjpeg",
+];
+
+/// L4T r35: GStreamer 1.16.
+const JETPACK_5: Board = Board(&[
+    ("nvv4l2decoder", L4T),
+    ("nvvidconv", &["interpolation-method", "bl-output"]),
+    ("nvarguscamerasrc", &["sensor-id"]),
+    ("nvjpegdec", &[]),
+    ("avdec_h264", OLD_LIBAV),
+    ("avdec_h265", OLD_LIBAV),
+    ("jpegdec", &[]),
+]);
+/// L4T r36: GStreamer 1.20.
+const JETPACK_6: Board = Board(&[
+    ("nvv4l2decoder", L4T),
+    ("nvvidconv", &["interpolation-method", "bl-output"]),
+    ("nvarguscamerasrc", &["sensor-id"]),
+    ("nvjpegdec", &[]),
+    ("avdec_h264", LIBAV),
+    ("avdec_h265", LIBAV),
+    ("jpegdec", &[]),
+]);
+/// L4T r38: GStreamer 1.24, and a decoder whose clock looks after itself.
+const JETPACK_7: Board = Board(&[
+    (
+        "nvv4l2decoder",
+        &["drop-frame-interval", "num-extra-surfaces", "mjpeg"],
+    ),
+    ("nvvidconv", &["interpolation-method"]),
+    ("avdec_h264", LIBAV),
+    ("avdec_h265", LIBAV),
+    ("jpegdec", &[]),
+]);
+/// A PC with an NVIDIA card, GStreamer 1.20 and 1.22.
+const NVIDIA_1_20: Board = Board(&[
+    ("nvh264dec", &[]),
+    ("nvh265dec", &[]),
+    ("cudaconvert", &[]),
+    ("cudascale", &[]),
+    ("cudadownload", &[]),
+    ("avdec_h264", LIBAV),
+]);
+const NVIDIA_1_22: Board = Board(&[
+    ("nvh264dec", &["num-output-surfaces"]),
+    ("nvh265dec", &["num-output-surfaces"]),
+    ("cudaconvertscale", &[]),
+    ("cudaconvert", &[]),
+    ("cudascale", &[]),
+    ("cudadownload", &[]),
+    ("avdec_h264", LIBAV),
+]);
+/// A Raspberry Pi 4: a decoder and an image processor by V4L2.
+const RASPBERRY: Board = Board(&[
+    ("v4l2h264dec", &["capture-io-mode"]),
+    ("v4l2jpegdec", &[]),
+    ("v4l2convert", &[]),
+    ("avdec_h264", LIBAV),
+    ("avdec_h265", LIBAV),
+    ("jpegdec", &[]),
+]);
+/// A Rockchip board: stateless decoders and no scaler that GStreamer knows.
+const ROCKCHIP: Board = Board(&[
+    ("v4l2slh264dec", &[]),
+    ("v4l2slh265dec", &[]),
+    ("avdec_h264", LIBAV),
+    ("jpegdec", &[]),
+]);
+const INTEL: Board = Board(&[
+    ("vah264dec", &[]),
+    ("vah265dec", &[]),
+    ("vajpegdec", &[]),
+    ("vapostproc", &[]),
+    ("avdec_h264", LIBAV),
+]);
+const PLAIN_PC: Board = Board(&[
+    ("avdec_h264", LIBAV),
+    ("avdec_h265", LIBAV),
+    ("jpegdec", &[]),
+]);
+
+fn shape(profile: &str) -> Shape {
+    Shape {
+        size: Some(Size::new(1920, 1080)),
+        fps: Some(25.0),
+        profile: Some(profile.to_owned()),
+    }
+}
+
+/// What a processor with a model of 640×640 and `--max-fps 5` wants.
+fn processor() -> Output {
+    Output {
+        needs: vec![Need::Within(Size::new(640, 640))],
+        max_fps: Some(5.0),
+    }
+}
+
+fn first(board: &Board, codec: Codec, shape: &Shape, output: &Output) -> String {
+    LINES[codec as usize]
+        .iter()
+        .filter(|line| board.has(line.element))
+        .flat_map(|line| Plan::candidates(line, board))
+        .map(|plan| plan.launch(board, codec, shape, output))
+        .next()
+        .expect("each board decodes")
+}
+
+#[test]
+fn each_board_has_its_pipeline() {
+    let h264 = |board: &Board| first(board, Codec::H264, &shape("main"), &processor());
+    let l4t = "h264parse config-interval=-1 ! nvv4l2decoder enable-max-performance=true drop-frame-interval=5 \
+         ! nvvidconv ! video/x-raw,format=NV12,width=640,height=360 ! appsink";
+    for (board, expected) in [
+        (&JETPACK_5, l4t),
+        (&JETPACK_6, l4t),
+        (
+            &JETPACK_7,
+            "h264parse config-interval=-1 ! nvv4l2decoder drop-frame-interval=5 \
+             ! nvvidconv ! video/x-raw,format=NV12,width=640,height=360 ! appsink",
+        ),
+        (
+            &NVIDIA_1_20,
+            "h264parse config-interval=-1 ! nvh264dec \
+             ! cudascale ! video/x-raw(memory:CUDAMemory),format=NV12,width=640,height=360 ! cudadownload ! appsink",
+        ),
+        (
+            &NVIDIA_1_22,
+            "h264parse config-interval=-1 ! nvh264dec \
+             ! cudaconvertscale ! video/x-raw(memory:CUDAMemory),format=NV12,width=640,height=360 ! cudadownload ! appsink",
+        ),
+        (
+            &RASPBERRY,
+            "h264parse config-interval=-1 ! v4l2h264dec \
+             ! v4l2convert ! video/x-raw,format=NV12,width=640,height=360 ! appsink",
+        ),
+        (
+            &ROCKCHIP,
+            "h264parse config-interval=-1 ! v4l2slh264dec ! appsink",
+        ),
+        (
+            &INTEL,
+            "h264parse config-interval=-1 ! vah264dec \
+             ! vapostproc ! video/x-raw,format=NV12,width=640,height=360 ! appsink",
+        ),
+        (
+            &PLAIN_PC,
+            "h264parse config-interval=-1 ! avdec_h264 max-threads=1 thread-type=slice output-corrupt=false ! appsink",
+        ),
+    ] {
+        assert_eq!(h264(board), expected);
+    }
+}
+
+#[test]
+fn the_other_codecs_go_the_same_ways() {
+    let at = |board: &Board, codec| first(board, codec, &shape("main"), &Output::default());
+    for (board, codec, expected) in [
+        (
+            &JETPACK_6,
+            Codec::H265,
+            "h265parse config-interval=-1 ! nvv4l2decoder enable-max-performance=true \
+             ! nvvidconv ! video/x-raw,format=NV12 ! appsink",
+        ),
+        (
+            &JETPACK_6,
+            Codec::Mjpeg,
+            "jpegparse ! nvv4l2decoder mjpeg=true enable-max-performance=true \
+             ! nvvidconv ! video/x-raw,format=NV12 ! appsink",
+        ),
+        (
+            &NVIDIA_1_22,
+            Codec::H265,
+            "h265parse config-interval=-1 ! nvh265dec \
+             ! cudaconvertscale ! video/x-raw(memory:CUDAMemory),format=NV12 ! cudadownload ! appsink",
+        ),
+        (
+            &RASPBERRY,
+            Codec::H265,
+            "h265parse config-interval=-1 ! avdec_h265 max-threads=1 thread-type=slice output-corrupt=false ! appsink",
+        ),
+        (
+            &RASPBERRY,
+            Codec::Mjpeg,
+            "jpegparse ! v4l2jpegdec ! v4l2convert ! video/x-raw,format=NV12 ! appsink",
+        ),
+        (
+            &INTEL,
+            Codec::Mjpeg,
+            "jpegparse ! vajpegdec ! vapostproc ! video/x-raw,format=NV12 ! appsink",
+        ),
+        (&ROCKCHIP, Codec::Mjpeg, "jpegparse ! jpegdec ! appsink"),
+        (
+            &JETPACK_5,
+            Codec::H265,
+            "h265parse config-interval=-1 ! nvv4l2decoder enable-max-performance=true \
+             ! nvvidconv ! video/x-raw,format=NV12 ! appsink",
+        ),
+    ] {
+        assert_eq!(at(board, codec), expected);
+    }
+}
+
+#[test]
+fn pictures_are_not_reordered_where_none_is_predicted_from_a_later_one() {
+    let at = |profile| first(&JETPACK_6, Codec::H264, &shape(profile), &Output::default());
+    for (profile, set) in [
+        ("baseline", true),
+        ("constrained-baseline", true),
+        ("main", false),
+        ("high", false),
+    ] {
+        assert_eq!(at(profile).contains("disable-dpb=true"), set, "{profile}");
+    }
+}
+
+#[test]
+fn a_wall_s_decoder_drops_nothing_and_a_processor_s_no_more_than_it_may() {
+    let interval = |max_fps, fps| {
+        let output = Output {
+            needs: Vec::new(),
+            max_fps,
+        };
+        let shape = Shape {
+            fps,
+            ..shape("main")
+        };
+        let launch = first(&JETPACK_6, Codec::H264, &shape, &output);
+        let (_, rest) = launch.split_once("drop-frame-interval=")?;
+        rest.split(' ').next()?.parse::<u32>().ok()
+    };
+    assert_eq!(interval(None, Some(25.0)), None);
+    assert_eq!(interval(Some(5.0), None), None);
+    assert_eq!(interval(Some(15.0), Some(25.0)), None);
+    assert_eq!(interval(Some(10.0), Some(25.0)), Some(2));
+    assert_eq!(interval(Some(0.2), Some(25.0)), Some(30));
+}
+
+#[test]
+fn nvmm_pictures_are_of_no_use_without_the_element_that_brings_them_out() {
+    let bare = Board(&[("nvv4l2decoder", L4T), ("avdec_h264", LIBAV)]);
+    assert_eq!(Plan::candidates(&LINES[0][0], &bare), []);
+}
+
+#[test]
+fn more_threads_are_for_larger_pictures() {
+    let threads = |width, height| {
+        let shape = Shape {
+            size: Some(Size::new(width, height)),
+            ..Shape::default()
+        };
+        let launch = first(&PLAIN_PC, Codec::H264, &shape, &Output::default());
+        launch.contains("max-threads=1 thread-type=slice ")
+    };
+    assert!(threads(1920, 1080));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    assert_eq!(threads(3840, 2160), false);
+    let large = Shape {
+        size: Some(Size::new(3840, 2160)),
+        ..Shape::default()
+    };
+    let launch = first(&PLAIN_PC, Codec::H264, &large, &Output::default());
+    let expected = format!(
+        "max-threads={} thread-type=frame+slice",
+        cores.min(MOST_THREADS)
+    );
+    assert!(launch.contains(&expected), "{launch}");
+}

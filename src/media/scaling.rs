@@ -1,0 +1,168 @@
+//! A scaler in hardware, kept to what is wanted of its source while it runs.
+//!
+//! Size and colours of the pictures are read off before the scaler, where each caps event passes ahead of the pictures that it is
+//! for; the caps behind the scaler follow them, and every change of the wish.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
+
+use super::host_frame::{colorimetry_of, size_of};
+use super::output::{Listener, Output, OutputControl};
+use super::plan::Way;
+use crate::base::{Colorimetry, Size};
+
+/// One scaler of one session.
+pub(super) struct Scaling {
+    way: &'static Way,
+    scaler: glib::WeakRef<gst::Element>,
+    /// Behind the scaler; its caps are what the scaler makes.
+    filter: glib::WeakRef<gst::Element>,
+    /// The pad whose pictures enter the scaler.
+    before: glib::WeakRef<gst::Pad>,
+    state: Mutex<State>,
+    /// Lives as long as this does: it is how changes of the wish come here.
+    listener: OnceLock<Arc<Listener>>,
+}
+
+/// A picture before it is scaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Picture {
+    pub(super) size: Size,
+    /// Scalers don't hand them on (nvvidconv), or tell those of the smaller size.
+    pub(super) colorimetry: Colorimetry,
+}
+
+struct State {
+    output: Output,
+    picture: Option<Picture>,
+    /// The caps that were set last.
+    caps: String,
+    /// Whether pictures may have been made with these caps.
+    used: bool,
+}
+
+/// Who asks for other caps, and so how the scaler can be made to take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// The thread that pushes the pictures, between two of them.
+    Stream,
+    /// Any other.
+    Wish,
+}
+
+impl Scaling {
+    /// Keeps `scaler`, the pictures of which pass `filter`, to the wish. Nothing may have passed yet.
+    pub(super) fn new(
+        way: &'static Way,
+        scaler: &gst::Element,
+        filter: &gst::Element,
+        before: &gst::Pad,
+        output: &OutputControl,
+    ) -> Arc<Self> {
+        let scaling = Arc::new(Self {
+            way,
+            scaler: scaler.downgrade(),
+            filter: filter.downgrade(),
+            before: before.downgrade(),
+            state: Mutex::new(State {
+                output: Output::default(),
+                picture: None,
+                caps: String::new(),
+                used: false,
+            }),
+            listener: OnceLock::new(),
+        });
+        let weak = Arc::downgrade(&scaling);
+        let listener: Arc<Listener> = Arc::new(move |output| {
+            if let Some(scaling) = weak.upgrade() {
+                scaling.change(Asker::Wish, |state| state.output = output.clone());
+            }
+        });
+        output.listen(&listener);
+        let _ = scaling.listener.set(listener);
+        // After it listens, lest a change between the two be lost.
+        scaling.change(Asker::Wish, |state| state.output = output.wanted());
+        scaling.watch(before);
+        scaling
+    }
+
+    /// What enters the scaler, once it is known.
+    pub(super) fn picture(&self) -> Option<Picture> {
+        self.lock().picture
+    }
+
+    fn watch(self: &Arc<Self>, before: &gst::Pad) {
+        let scaling = Arc::downgrade(self);
+        before.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
+                && let Ok(info) = gst_video::VideoInfo::from_caps(event.caps())
+                && let Some(scaling) = scaling.upgrade()
+            {
+                let size = size_of(&info);
+                let picture = Picture {
+                    size,
+                    colorimetry: colorimetry_of(&info, size),
+                };
+                scaling.change(Asker::Stream, |state| {
+                    state.picture = Some(picture);
+                });
+                scaling.lock().used = true;
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    fn change(&self, asker: Asker, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let size = state
+            .picture
+            .and_then(|picture| state.output.size_for(picture.size));
+        let caps = self.way.caps(size);
+        if caps == state.caps {
+            return;
+        }
+        caps.clone_into(&mut state.caps);
+        let is_used = state.used;
+        drop(state);
+        let (Some(scaler), Some(filter), Some(before)) = (
+            self.scaler.upgrade(),
+            self.filter.upgrade(),
+            self.before.upgrade(),
+        ) else {
+            return;
+        };
+        let restart = self.way.restarts && is_used;
+        match (restart, asker) {
+            (false, _) => filter.set_property_from_str("caps", &caps),
+            (true, Asker::Stream) => restart_with(&scaler, &filter, &caps),
+            // Between two pictures: at once where none is on its way, else by the thread that pushes it.
+            (true, Asker::Wish) => {
+                before.add_probe(gst::PadProbeType::IDLE, move |_, _| {
+                    restart_with(&scaler, &filter, &caps);
+                    gst::PadProbeReturn::Remove
+                });
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes the scaler forget what it made for the size before. When its pad is active again, the one before it sends caps and segment
+/// anew.
+fn restart_with(scaler: &gst::Element, filter: &gst::Element, caps: &str) {
+    if scaler.set_state(gst::State::Ready).is_err() {
+        tracing::warn!(scaler = %scaler.name(), "a scaler does not stop for another size");
+    }
+    filter.set_property_from_str("caps", caps);
+    if let Err(err) = scaler.sync_state_with_parent() {
+        tracing::warn!(scaler = %scaler.name(), %err, "a scaler does not start again");
+    }
+}

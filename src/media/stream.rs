@@ -1,0 +1,140 @@
+//! What a decoder is told of its stream: the parser has read size, rate and profile just before the decoder opens.
+//!
+//! Some properties can be set then and no later (`drop-frame-interval`). When what is wanted changes so that they are wrong, the
+//! session is begun anew with the same camera; when they merely could be better, who takes the pictures drops some.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::codec::Codec;
+use super::decode::pad;
+use super::decoder::set;
+use super::hub::Hub;
+use super::output::{Listener, Output, OutputControl};
+use super::plan::{Plan, Registry, Shape};
+use crate::base::Size;
+
+/// One stream's decoder.
+pub(super) struct Stream {
+    codec: Codec,
+    plan: Plan,
+    output: OutputControl,
+    hub: Weak<Hub>,
+    /// What the decoder was opened for: the stream's shape, and of how many pictures it gives one.
+    opened: Mutex<Option<(Shape, u32)>>,
+    listener: OnceLock<Arc<Listener>>,
+}
+
+impl Stream {
+    pub(super) fn new(
+        codec: Codec,
+        plan: Plan,
+        output: &OutputControl,
+        hub: &Arc<Hub>,
+    ) -> Arc<Self> {
+        let stream = Arc::new(Self {
+            codec,
+            plan,
+            output: output.clone(),
+            hub: Arc::downgrade(hub),
+            opened: Mutex::default(),
+            listener: OnceLock::new(),
+        });
+        let weak = Arc::downgrade(&stream);
+        let listener: Arc<Listener> = Arc::new(move |output| {
+            if let Some(stream) = weak.upgrade() {
+                stream.wish(output);
+            }
+        });
+        output.listen(&listener);
+        let _ = stream.listener.set(listener);
+        stream
+    }
+
+    /// Sets what is known without the stream, and the rest when the parser's caps reach `decoder`, before it opens.
+    pub(super) fn tune_by_caps(self: &Arc<Self>, decoder: &gst::Element) -> Result<(), String> {
+        self.tune(decoder, &Shape::default());
+        let (stream, weak) = (Arc::downgrade(self), decoder.downgrade());
+        pad(decoder, "sink")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
+                && let Some(caps) = event.caps().structure(0)
+                && let (Some(stream), Some(decoder)) = (stream.upgrade(), weak.upgrade())
+            {
+                let shape = shape_in(caps);
+                if !stream.is_opened_for(&shape) {
+                    stream.tune(&decoder, &shape);
+                    stream.opened_for(shape);
+                }
+            }
+            gst::PadProbeReturn::Ok
+        });
+        Ok(())
+    }
+
+    fn tune(&self, decoder: &gst::Element, shape: &Shape) {
+        let output = self.output.wanted();
+        for (property, value) in self.plan.properties(&Registry, self.codec, shape, &output) {
+            set(decoder, property, &value);
+        }
+    }
+
+    fn is_opened_for(&self, shape: &Shape) -> bool {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().is_some_and(|(of, _)| of == shape)
+    }
+
+    fn opened_for(&self, shape: Shape) {
+        let output = self.output.wanted();
+        let interval = self.plan.interval(&Registry, &shape, &output);
+        tracing::debug!(
+            pipeline = self.plan.launch(&Registry, self.codec, &shape, &output),
+            "decoder opens"
+        );
+        if let Some(hub) = self.hub.upgrade() {
+            hub.describe(|facts| facts.nominal_fps = shape.fps);
+        }
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((shape, interval));
+    }
+
+    /// More pictures may be wanted than the decoder gives.
+    fn wish(&self, output: &Output) {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((shape, interval)) = &*opened else {
+            return;
+        };
+        let wanted = self.plan.interval(&Registry, shape, output);
+        if wanted < *interval
+            && let Some(hub) = self.hub.upgrade()
+        {
+            tracing::info!(
+                decoder = self.plan.line.element,
+                gives_one_of = *interval,
+                "more pictures are wanted than the decoder was opened for; it is opened anew"
+            );
+            hub.reopen();
+        }
+    }
+}
+
+/// What the parser's caps tell.
+fn shape_in(caps: &gst::StructureRef) -> Shape {
+    let rate = caps.get::<gst::Fraction>("framerate").ok();
+    let rate = rate.filter(|rate| rate.numer() > 0 && rate.denom() > 0);
+    Shape {
+        size: size_in(caps),
+        fps: rate.map(|rate| f64::from(rate.numer()) / f64::from(rate.denom())),
+        profile: caps.get::<String>("profile").ok(),
+    }
+}
+
+fn size_in(caps: &gst::StructureRef) -> Option<Size> {
+    let side = |name| {
+        caps.get::<i32>(name)
+            .ok()
+            .and_then(|value| u32::try_from(value).ok())
+            .filter(|value| *value > 0)
+    };
+    Some(Size::new(side("width")?, side("height")?))
+}

@@ -1,0 +1,99 @@
+//! Every decoder of the table on this machine: whether it is there, opens, decodes, and how quickly.
+
+use super::codec::Codec;
+use super::decoder::LINES;
+use super::output::Output;
+use super::plan::{Elements, Plan, Registry, Shape};
+use super::probe;
+
+/// Rounds of the built-in clip by which a decoder's pace is measured: 240 pictures.
+const ROUNDS: usize = 20;
+
+/// What one decoder can do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecoderFinding {
+    /// Of which codec.
+    pub codec: Codec,
+    /// The element's name.
+    pub decoder: &'static str,
+    /// The pipeline from coded pictures to frames, as `gst-launch-1.0` takes it; empty where it is not installed.
+    pub launch: String,
+    /// What came out of it.
+    pub outcome: DecoderOutcome,
+}
+
+/// Whether a decoder decodes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DecoderOutcome {
+    /// No such element is registered.
+    NotInstalled,
+    /// It is registered and gives no picture.
+    Failed {
+        /// Why, in words.
+        reason: String,
+    },
+    /// It decodes.
+    Works {
+        /// Pictures of 320×240 a second.
+        fps: f64,
+    },
+}
+
+/// Tries every line of the decoder table, whatever became of it before. Blocks: a driver that hangs costs twelve seconds.
+pub fn survey_decoders() -> Vec<DecoderFinding> {
+    Codec::ALL
+        .into_iter()
+        .flat_map(|codec| {
+            LINES[codec as usize].iter().map(move |line| {
+                let plan = Plan::candidates(line, &Registry).into_iter().next();
+                let mut finding = DecoderFinding {
+                    codec,
+                    decoder: line.element,
+                    launch: String::new(),
+                    outcome: DecoderOutcome::NotInstalled,
+                };
+                if !Registry.has(line.element) {
+                    return finding;
+                }
+                let tried = probe::first_that_decodes(codec, line);
+                if let Some(plan) = tried.as_ref().ok().copied().or(plan) {
+                    let (shape, output) = (Shape::default(), Output::default());
+                    finding.launch = plan.launch(&Registry, codec, &shape, &output);
+                }
+                finding.outcome = match tried.and_then(|plan| probe::decodes(codec, plan, ROUNDS)) {
+                    Ok(pace) => DecoderOutcome::Works {
+                        fps: pace.frames as f64 / pace.elapsed.as_secs_f64().max(1e-6),
+                    },
+                    Err(reason) => DecoderOutcome::Failed { reason },
+                };
+                finding
+            })
+        })
+        .collect()
+}
+
+/// GStreamer's version, `1.22.0`.
+pub fn gstreamer_version() -> String {
+    let (major, minor, micro, _) = gstreamer::version();
+    format!("{major}.{minor}.{micro}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_decoders_are_found_to_work_and_the_others_to_be_missing() {
+        super::super::init().expect("GStreamer starts");
+        let findings = survey_decoders();
+        assert_eq!(findings.len(), 16);
+        for finding in findings {
+            let software = ["avdec_h264", "avdec_h265", "jpegdec"].contains(&finding.decoder);
+            match finding.outcome {
+                DecoderOutcome::Works { fps } if software => assert!(fps > 25.0, "{fps}"),
+                DecoderOutcome::NotInstalled if !software => assert!(finding.launch.is_empty()),
+                other => panic!("{}: {other:?}", finding.decoder),
+            }
+        }
+    }
+}
