@@ -1,174 +1,545 @@
-//! The decoder table against elements that only claim to be hardware: registered under its names, each in a process of
-//! its own, because what is registered stays.
+//! The decoder table against doubles of hardware: elements under the names of NVIDIA's, the kernel's and Intel's, in processes of
+//! their own, because what is registered stays. Each test here calls one further below, with a list of doubles.
 
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::ffi::OsStr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use gstreamer as gst;
-use gstreamer::glib;
-use gstreamer::prelude::*;
-use gstreamer::subclass::prelude::*;
-use nvr::base::{Clock, Frame, Size, SourceId, Stop};
+use nvr::base::{Clock, Frame, PatternCode, Pixels, Size, SourceId, Stop};
 use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
-use nvr::media::{Codec, FrameSink, OpenOptions, SessionEnd, StreamFacts, decoder_report, open};
+use nvr::media::{
+    Codec, FrameSink, Need, OpenOptions, Output, OutputControl, SessionEnd, StreamFacts,
+    decoder_report, open,
+};
 
-use crate::support::cameras::PATIENCE;
+use crate::support::alone::alone;
+use crate::support::cameras::{PATIENCE, make_clip, run_to_end};
+use crate::support::doubles;
 
-/// A decoder that makes pictures of 320×240, as the built-in clip has them, and of nothing else.
-#[derive(Default)]
-pub(crate) struct Picky;
+/// What the test camera shows.
+const SIZE: Size = Size::new(640, 360);
+const FPS: f64 = 20.0;
+/// Every decoder of H.264 that the table knows before libav's, each with the scaler that follows it.
+const ALL: [&str; 5] = [
+    "nvv4l2decoder,nvvidconv",
+    "nvh264dec,cudaconvertscale,cudadownload",
+    "v4l2slh264dec",
+    "v4l2h264dec,v4l2convert",
+    "vah264dec,vapostproc",
+];
 
-#[glib::object_subclass]
-impl ObjectSubclass for Picky {
-    const NAME: &'static str = "NvrTestPickyDecoder";
-    type Type = PickyDecoder;
-    type ParentType = gst::Bin;
+/// Runs an ignored test of this file in a process with these doubles.
+fn run(test: &str, list: &str, expected: &str) -> String {
+    let mut environment = doubles::environment(list);
+    environment.push(("NVR_TEST_EXPECTED", expected.into()));
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (*name, &**value as &OsStr));
+    alone(&format!("decoders::{test}"), environment)
 }
 
-impl ObjectImpl for Picky {
-    fn constructed(&self) {
-        self.parent_constructed();
-        let decoder = gst::ElementFactory::make("avdec_h264")
-            .build()
-            .expect("libav is installed");
-        let bin = self.obj();
-        bin.add(&decoder).expect("a new bin takes it");
-        let pad = |name| decoder.static_pad(name).expect("decoders have two pads");
-        pad("src").add_probe(gst::PadProbeType::BUFFER, |pad, _| {
-            let caps = pad.current_caps();
-            let width = caps.and_then(|caps| caps.structure(0)?.get::<i32>("width").ok());
-            if width == Some(320) {
-                gst::PadProbeReturn::Ok
-            } else {
-                gst::PadProbeReturn::Drop
+fn expected() -> String {
+    std::env::var("NVR_TEST_EXPECTED").expect("the test is called by another one")
+}
+
+/// What a session told, and a source that tells it.
+struct Session {
+    told: Arc<Told>,
+    output: OutputControl,
+    stop: Stop,
+    thread: Option<JoinHandle<SessionEnd>>,
+    _testcam: Option<Testcam>,
+}
+
+#[derive(Default)]
+struct Told {
+    pages: Mutex<Pages>,
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct Pages {
+    /// Decoders in the order in which they were used.
+    decoders: Vec<String>,
+    sightings: Vec<Sighting>,
+    units: usize,
+    ended: bool,
+}
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq)]
+struct Sighting {
+    decoder: String,
+    /// The camera's picture.
+    size: Size,
+    /// The pixels that came, where hardware had scaled them.
+    scaled: Option<Size>,
+    /// The number that is painted into it.
+    number: Option<u32>,
+}
+
+impl Told {
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Pages)) {
+        change(&mut self.lock());
+        self.written.notify_all();
+    }
+
+    fn wait<T>(&self, what: &str, found: impl Fn(&Pages) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pages = self.lock();
+        loop {
+            if let Some(found) = found(&pages) {
+                return found;
             }
-        });
-        for name in ["sink", "src"] {
-            let ghost = gst::GhostPad::builder_with_target(&pad(name))
-                .expect("a pad to point at")
-                .name(name)
-                .build();
-            bin.add_pad(&ghost).expect("a new pad");
+            let left = deadline.saturating_duration_since(Instant::now());
+            let last = pages.sightings.last();
+            assert!(
+                !left.is_zero(),
+                "no {what} in time; {:?}, {} frames, the last {last:?}",
+                pages.decoders,
+                pages.sightings.len()
+            );
+            pages = self
+                .written
+                .wait_timeout(pages, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
-}
-
-impl GstObjectImpl for Picky {}
-
-impl ElementImpl for Picky {
-    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
-        static METADATA: std::sync::LazyLock<gst::subclass::ElementMetadata> =
-            std::sync::LazyLock::new(|| {
-                gst::subclass::ElementMetadata::new("Picky", "Decoder/Video", "A test double", "-")
-            });
-        Some(&METADATA)
-    }
-}
-
-impl BinImpl for Picky {}
-
-glib::wrapper! {
-    /// Its object.
-    pub(crate) struct PickyDecoder(ObjectSubclass<Picky>) @extends gst::Bin, gst::Element, gst::Object;
-}
-
-struct Told {
-    facts: Mutex<Vec<String>>,
-    frame: Mutex<mpsc::Sender<Size>>,
 }
 
 impl FrameSink for Told {
     fn described(&self, facts: &StreamFacts) {
-        let mut told = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.last() != Some(&facts.decoder) {
-            told.push(facts.decoder.clone());
-        }
+        self.write(|pages| {
+            if !facts.decoder.is_empty() && pages.decoders.last() != Some(&facts.decoder) {
+                pages.decoders.push(facts.decoder.clone());
+            }
+        });
     }
 
-    fn access_unit(&self, _bytes: usize) {}
+    fn access_unit(&self, _bytes: usize) {
+        self.write(|pages| pages.units += 1);
+    }
 
     fn alive(&self) {}
 
     fn frame(&self, frame: Frame) {
-        let sender = self.frame.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = sender.send(frame.meta.size);
+        let Pixels::Host(pixels) = &frame.pixels else {
+            panic!("frames come in ordinary memory");
+        };
+        let scaled = pixels.scaled();
+        let code = PatternCode::read_luma(pixels.plane(0), scaled.unwrap_or(frame.meta.size));
+        self.write(|pages| {
+            pages.sightings.push(Sighting {
+                decoder: pages.decoders.last().cloned().unwrap_or_default(),
+                size: frame.meta.size,
+                scaled,
+                number: code.map(|code| code.frame_number),
+            });
+        });
+    }
+}
+
+impl Session {
+    /// A session with a camera that shows the pattern.
+    fn with_camera(output: Output) -> Self {
+        let testcam = Testcam::start(&TestcamOptions {
+            cameras: vec![CameraOptions::new(Feed::Pattern(TestPattern {
+                size: SIZE,
+                fps: FPS,
+                objects: 3,
+            }))],
+            ..TestcamOptions::default()
+        })
+        .expect("the test camera starts");
+        let mut session = Self::of(Location::Rtsp(testcam.url(0)), output);
+        session._testcam = Some(testcam);
+        session
+    }
+
+    fn of(location: Location, output: Output) -> Self {
+        nvr::media::init().expect("GStreamer starts");
+        let settings = StreamSettings {
+            location,
+            credentials: None,
+            transport: Transport::Tcp,
+            jitter_buffer: Duration::from_millis(50),
+            tls: SourceTls::default(),
+            stall_limit: Duration::from_secs(5),
+            start_limit: Duration::from_secs(20),
+        };
+        let (told, stop) = (Arc::new(Told::default()), Stop::default());
+        let output = OutputControl::new(output);
+        let options = OpenOptions {
+            output: output.clone(),
+            ..OpenOptions::default()
+        };
+        let (sink, stopped) = (told.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let shared: Arc<dyn FrameSink> = sink.clone();
+            let mut source = open(SourceId(0), &settings, &Clock::system(), options);
+            loop {
+                // As a runner does it: a session that was not asked to end is followed by the next one.
+                let end = source.run(&shared, &stopped);
+                if stopped.is_raised() || end != SessionEnd::Stopped {
+                    sink.write(|pages| pages.ended = true);
+                    return end;
+                }
+            }
+        });
+        Self {
+            told,
+            output,
+            stop,
+            thread: Some(thread),
+            _testcam: None,
+        }
+    }
+
+    /// Waits for a frame behind the first `after` ones.
+    fn frame(&self, after: usize, what: &str, wanted: impl Fn(&Sighting) -> bool) -> Sighting {
+        self.told.wait(what, |pages| {
+            let mut later = pages.sightings.iter().skip(after);
+            later.find(|sighting| wanted(sighting)).cloned()
+        })
+    }
+
+    fn frames(&self) -> usize {
+        self.told.lock().sightings.len()
+    }
+
+    /// How it ended by itself.
+    fn end(mut self) -> SessionEnd {
+        self.told.wait("end", |pages| pages.ended.then_some(()));
+        let thread = self.thread.take().expect("it was not asked before");
+        thread.join().expect("it does not panic")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop.raise();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn within(size: Size) -> Output {
+    Output {
+        needs: vec![Need::Within(size)],
+        max_fps: None,
+    }
+}
+
+fn tell_report() {
+    for line in decoder_report(Codec::H264) {
+        eprintln!("report: {} {:?}", line.decoder, line.probed);
     }
 }
 
 #[test]
-#[ignore = "run by a_decoder_that_is_silent_for_one_source_gives_way_for_it"]
-fn a_silent_decoder_alone() {
-    nvr::media::init().expect("GStreamer starts");
-    let register = |name, of| {
-        gst::Element::register(None, name, gst::Rank::PRIMARY, of).expect("a new name");
-    };
-    register("vah264dec", PickyDecoder::static_type());
-    let identity = gst::ElementFactory::find("identity").and_then(|factory| factory.load().ok());
-    let identity = identity.expect("a core element").element_type();
-    // No decoder at all: what goes in comes out, still coded.
-    register("nvh264dec", identity);
-    let size = Size::new(640, 360);
-    let testcam = Testcam::start(&TestcamOptions {
-        cameras: vec![CameraOptions::new(Feed::Pattern(TestPattern {
-            size,
-            fps: 20.0,
-            objects: 3,
-        }))],
-        ..TestcamOptions::default()
-    })
-    .expect("the test camera starts");
-    let settings = StreamSettings {
-        location: Location::Rtsp(testcam.url(0)),
-        credentials: None,
-        transport: Transport::Tcp,
-        jitter_buffer: Duration::from_millis(50),
-        tls: SourceTls::default(),
-        stall_limit: Duration::from_secs(5),
-        start_limit: Duration::from_secs(20),
-    };
-    let (sender, frames) = mpsc::channel();
-    let told = Arc::new(Told {
-        facts: Mutex::default(),
-        frame: Mutex::new(sender),
-    });
-    let (sink, stop) = (told.clone(), Stop::default());
-    let stopped = stop.clone();
-    let thread = std::thread::spawn(move || {
-        let sink: Arc<dyn FrameSink> = sink;
-        open(
-            SourceId(0),
-            &settings,
-            &Clock::system(),
-            OpenOptions::default(),
-        )
-        .run(&sink, &stopped)
-    });
-    assert_eq!(frames.recv_timeout(PATIENCE), Ok(size));
-    stop.raise();
-    assert_eq!(
-        thread.join().expect("the session ends"),
-        SessionEnd::Stopped
-    );
-    let decoders = told.facts.lock().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(*decoders, ["vah264dec", "avdec_h264"]);
-    let probed = |decoder: &str| {
-        decoder_report(Codec::H264)
-            .into_iter()
-            .find(|line| line.decoder == decoder)
-            .and_then(|line| line.probed)
-    };
+#[ignore = "run by others"]
+fn a_source_alone() {
+    let session = Session::with_camera(within(Size::new(320, 320)));
+    let frame = session.frame(0, "a frame", |sighting| sighting.number.is_some());
+    tell_report();
+    assert_eq!(frame.decoder, expected());
+    assert_eq!(frame.size, SIZE);
+    assert_eq!(frame.scaled, Some(Size::new(320, 180)));
+}
+
+#[test]
+fn the_first_of_the_table_that_works_is_taken_and_scales() {
+    for (index, decoder) in [
+        "nvv4l2decoder",
+        "nvh264dec",
+        "v4l2slh264dec",
+        "v4l2h264dec",
+        "vah264dec",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        run("a_source_alone", &ALL[index..].join(","), decoder);
+    }
+}
+
+#[test]
+fn a_decoder_that_does_not_open_is_passed_over_with_its_reason() {
+    let list = "nvv4l2decoder:fail-open,nvvidconv,vah264dec,vapostproc";
+    let told = run("a_source_alone", list, "vah264dec");
     assert!(
-        matches!(probed("nvh264dec"), Some(Err(reason)) if reason.contains("nvh264dec")),
-        "{:?}",
-        probed("nvh264dec")
+        told.contains("report: nvv4l2decoder Some(Err(\"nvv4l2decoder and nvvidconv"),
+        "{told}"
     );
-    assert_eq!(probed("vah264dec"), Some(Ok(())));
-    assert_eq!(probed("avdec_h264"), Some(Ok(())));
+    assert!(told.contains("double: no device"), "{told}");
+    assert!(told.contains("report: vah264dec Some(Ok(()))"), "{told}");
+    // What comes after the one that works is not asked.
+    assert!(told.contains("report: avdec_h264 None"), "{told}");
+}
+
+#[test]
+fn a_decoder_without_pictures_and_one_without_its_scaler_are_passed_over() {
+    let list = "nvv4l2decoder,v4l2h264dec:no-frame,v4l2convert,vah264dec,vapostproc:no-frame";
+    // VA's scaler gives nothing here: the decoder does without it.
+    let told = run("a_plain_source_alone", list, "vah264dec");
+    for words in [
+        "nvv4l2decoder is of no use without nvvidconv, which is not installed",
+        "v4l2h264dec and v4l2convert gave no picture of the built-in clip within 5 s",
+        "v4l2h264dec gave no picture of the built-in clip within 5 s",
+        "report: vah264dec Some(Ok(()))",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+#[ignore = "run by others"]
+fn a_plain_source_alone() {
+    let session = Session::with_camera(within(Size::new(320, 320)));
+    let frame = session.frame(0, "a frame", |sighting| sighting.number.is_some());
+    tell_report();
+    assert_eq!((frame.decoder, frame.scaled), (expected(), None));
+}
+
+#[test]
+fn a_driver_that_hangs_does_not_hold_a_source_up() {
+    let told = run(
+        "a_plain_source_alone",
+        "nvv4l2decoder:hang,nvvidconv",
+        "avdec_h264",
+    );
+    assert!(told.contains("its driver hangs"), "{told}");
 }
 
 #[test]
 fn a_decoder_that_is_silent_for_one_source_gives_way_for_it() {
-    crate::support::run_alone("decoders::a_silent_decoder_alone");
+    for list in [
+        // It makes pictures of the clip and of nothing else.
+        "nvv4l2decoder:clip-only,nvvidconv",
+        // It fails in the middle, and says so.
+        "nvv4l2decoder:frames=30,nvvidconv",
+    ] {
+        run("a_fallback_alone", list, "nvv4l2decoder,avdec_h264");
+    }
+}
+
+#[test]
+#[ignore = "run by others"]
+fn a_fallback_alone() {
+    let session = Session::with_camera(Output::default());
+    let wanted: Vec<String> = expected().split(',').map(str::to_owned).collect();
+    let last = wanted.last().expect("a list");
+    session.frame(0, "a frame of the last decoder", |sighting| {
+        sighting.decoder == *last && sighting.number.is_some()
+    });
+    assert_eq!(session.told.lock().decoders, wanted);
+    // For all others it is what it was: the next source begins with it.
+    let other = Session::with_camera(Output::default());
+    other.told.wait("a decoder", |pages| {
+        (pages.decoders.first() == wanted.first()).then_some(())
+    });
+}
+
+#[test]
+fn files_and_jpeg_pictures_go_down_the_same_table() {
+    for (list, expected) in [
+        ("nvv4l2decoder,nvvidconv", "mjpeg nvv4l2decoder"),
+        // A Thor decodes no JPEG.
+        ("nvv4l2decoder:jetpack=7,nvvidconv", "mjpeg jpegdec"),
+        ("v4l2jpegdec,v4l2convert", "mjpeg v4l2jpegdec"),
+        (
+            "nvv4l2decoder:frames=10,nvvidconv",
+            "h264 nvv4l2decoder avdec_h264",
+        ),
+        ("nvv4l2decoder,nvvidconv", "h265 nvv4l2decoder"),
+    ] {
+        run("a_file_alone", list, expected);
+    }
+}
+
+#[test]
+#[ignore = "run by others"]
+fn a_file_alone() {
+    nvr::media::init().expect("GStreamer starts");
+    let expected = expected();
+    let mut wanted = expected.split(' ').map(str::to_owned);
+    let codec = wanted.next().expect("a codec");
+    let wanted: Vec<String> = wanted.collect();
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("clip.mkv");
+    if codec == "mjpeg" {
+        run_to_end(&format!(
+            "videotestsrc num-buffers=50 ! video/x-raw,width={},height={},framerate=25/1 ! jpegenc ! matroskamux \
+             ! filesink location={}",
+            SIZE.width,
+            SIZE.height,
+            path.display()
+        ));
+    } else {
+        make_clip(&path, &codec, SIZE, 25, 50);
+    }
+    let session = Session::of(Location::File(path), within(Size::new(320, 320)));
+    let last = wanted.last().expect("a decoder");
+    let frame = session.frame(0, "a frame of the last decoder", |sighting| {
+        sighting.decoder == *last
+    });
+    let by_hardware = !["jpegdec", "avdec_h264"].contains(&last.as_str());
+    assert_eq!(frame.scaled, by_hardware.then_some(Size::new(320, 180)));
+    assert_eq!(session.told.lock().decoders, wanted);
+}
+
+#[test]
+fn a_scaler_follows_its_source_s_wish_while_it_runs() {
+    // nvvidconv as it is on boards, where a change of caps alone gives nothing but old memory; and one that takes it.
+    for list in [
+        "nvv4l2decoder,nvvidconv",
+        "nvv4l2decoder:surfaces=4,nvvidconv:renegotiates",
+        "vah264dec,vapostproc",
+        "nvh264dec,cudascale,cudadownload",
+    ] {
+        run("wishes_alone", list, "");
+    }
+}
+
+#[test]
+#[ignore = "run by others"]
+fn wishes_alone() {
+    let session = Session::with_camera(within(Size::new(320, 320)));
+    let mut seen = 0;
+    let mut last = None;
+    for (wish, scaled) in [
+        (within(Size::new(320, 320)), Some(Size::new(320, 180))),
+        (within(Size::new(480, 480)), Some(Size::new(480, 270))),
+        (within(Size::new(200, 200)), Some(Size::new(200, 112))),
+        (Output::default(), None),
+        (within(Size::new(320, 320)), Some(Size::new(320, 180))),
+    ] {
+        session.output.set(wish);
+        let what = format!("picture of {scaled:?}");
+        let frame = session.frame(seen, &what, |sighting| sighting.scaled == scaled);
+        assert_eq!(frame.size, SIZE);
+        seen = session.frames();
+        // And the next ones can be read: five pixels a cell at the least.
+        let read = session.frame(seen, &format!("readable {what}"), |sighting| {
+            sighting.scaled == scaled && sighting.number.is_some()
+        });
+        assert!(read.number > last, "{read:?} comes after {last:?}");
+        last = read.number;
+        seen = session.frames();
+    }
+    // Nothing of it took another session: the camera was asked once.
+    assert_eq!(session.told.lock().decoders.len(), 1);
+    let pages = session.told.lock();
+    let numbers: Vec<u32> = pages
+        .sightings
+        .iter()
+        .filter_map(|one| one.number)
+        .collect();
+    let lost = numbers.windows(2).filter(|two| two[1] > two[0] + 1).count();
+    assert!(lost <= 1, "{lost} gaps in {numbers:?}");
+    let unread = pages.sightings.len() - numbers.len();
+    assert!(
+        unread <= 1,
+        "{unread} of {} are unreadable",
+        pages.sightings.len()
+    );
+}
+
+#[test]
+fn the_decoder_drops_what_is_not_wanted_and_opens_anew_for_more() {
+    run("rates_alone", "nvv4l2decoder,nvvidconv", "4");
+    run("rates_alone", "nvv4l2decoder:latched,nvvidconv", "4");
+    // Where it can't drop, all of them come.
+    run("rates_alone", "vah264dec,vapostproc", "1");
+}
+
+#[test]
+#[ignore = "run by others"]
+fn rates_alone() {
+    let at = |fps| Output {
+        needs: Vec::new(),
+        max_fps: Some(fps),
+    };
+    let interval: u32 = expected().parse().expect("a number");
+    let session = Session::with_camera(at(5.0));
+    let steps = |after: usize| {
+        session.told.wait("frames", |pages| {
+            let later = pages.sightings.get(after..)?;
+            let numbers: Vec<u32> = later.iter().filter_map(|one| one.number).collect();
+            (numbers.len() >= 8).then(|| {
+                let steps = numbers.windows(2).map(|two| two[1] - two[0]);
+                steps.collect::<Vec<_>>()
+            })
+        })
+    };
+    assert!(
+        steps(0).iter().all(|step| *step == interval),
+        "{:?}",
+        steps(0)
+    );
+    // Fewer: the mailbox's affair, nothing changes here.
+    session.output.set(at(2.0));
+    let after = session.frames();
+    assert!(
+        steps(after).iter().all(|step| *step == interval),
+        "{:?}",
+        steps(after)
+    );
+    // More than it gives: it begins anew, and gives them.
+    session.output.set(at(20.0));
+    let after = session.frames();
+    session.told.wait("every picture", |pages| {
+        let numbers: Vec<u32> = pages.sightings[after..]
+            .iter()
+            .filter_map(|one| one.number)
+            .collect();
+        let last = numbers.last_chunk::<6>()?;
+        last.windows(2)
+            .all(|two| two[1] == two[0] + 1)
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_csi_camera_gives_scaled_pictures() {
+    run("a_csi_camera_alone", "nvarguscamerasrc,nvvidconv", "");
+}
+
+#[test]
+#[ignore = "run by others"]
+fn a_csi_camera_alone() {
+    let session = Session::of(Location::Csi(0), within(Size::new(640, 640)));
+    let frame = session.frame(0, "a frame", |_| true);
+    assert_eq!(frame.decoder, "nvarguscamerasrc");
+    assert_eq!(frame.size, Size::new(1920, 1080));
+    assert_eq!(frame.scaled, Some(Size::new(640, 360)));
+}
+
+#[test]
+fn a_csi_camera_that_is_not_there_is_told() {
+    let missing = "camera csi:1: there is no nvarguscamerasrc here, which reads CSI cameras; it is a Jetson's, in package \
+                   nvidia-l4t-gstreamer";
+    run("no_csi_camera_alone", "nvv4l2decoder", missing);
+    let silent = "camera csi:1 gives no picture: nvarguscamerasrc ended; check the ribbon cable and the sensor's driver \
+                  (`ls /dev/video*`), and restart its daemon (`systemctl restart nvargus-daemon`)";
+    let list = "nvarguscamerasrc:sensors=1,nvvidconv";
+    run("no_csi_camera_alone", list, silent);
+}
+
+#[test]
+#[ignore = "run by others"]
+fn no_csi_camera_alone() {
+    let session = Session::of(Location::Csi(1), Output::default());
+    let SessionEnd::Failed { code, message, .. } = session.end() else {
+        panic!("there is no such camera");
+    };
+    assert_eq!((code, message), ("not-found", expected()));
 }

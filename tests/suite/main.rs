@@ -22,6 +22,8 @@ mod faults;
 #[cfg(feature = "testcam")]
 mod footage;
 #[cfg(feature = "testcam")]
+mod jetson;
+#[cfg(feature = "testcam")]
 mod kms;
 mod lockfile;
 #[cfg(feature = "testcam")]

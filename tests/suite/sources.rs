@@ -239,7 +239,14 @@ fn a_file_in_another_codec_is_played_as_well() {
          audiotestsrc num-buffers=20 ! audioconvert ! mux.",
         path.display()
     ));
-    assert_played_in_a_loop(&path, "image/jpeg");
+    assert_played_in_a_loop(&path, "mjpeg");
+    let path = folder.path().join("clip.webm");
+    run_to_end(&format!(
+        "videotestsrc pattern=ball num-buffers=10 ! video/x-raw,format=I420,width=320,height=240,framerate=20/1 \
+         ! vp8enc deadline=1 ! webmmux ! filesink location={}",
+        path.display()
+    ));
+    assert_played_in_a_loop(&path, "video/x-vp8");
 }
 
 #[test]

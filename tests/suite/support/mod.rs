@@ -3,6 +3,7 @@
 pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
+pub(crate) mod doubles;
 pub(crate) mod footage;
 pub(crate) mod onnx;
 pub(crate) mod process;

@@ -1,0 +1,124 @@
+//! Both roles as they are on a Jetson, as far as doubles reach: its decoder, its scaler and memory that nothing else can read.
+
+use std::cell::Cell;
+
+use nvr::base::{Letterbox, Pattern, PatternCode, Size};
+use nvr::config::TestPattern;
+use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
+use serde_json::Value;
+
+use crate::support::broker::{Broker, Kind};
+use crate::support::doubles;
+use crate::support::process::{Running, nvr};
+use crate::support::stage::{arguments, documents};
+use crate::support::wait::{SOON, until};
+use crate::support::wall::{SOONER, TILE, Wall, WallOptions};
+
+const L4T: &str = "nvv4l2decoder:surfaces=6,nvvidconv";
+
+/// Twice as large as the scripted detector's input.
+const SHOWN: TestPattern = TestPattern {
+    size: Size::new(1280, 720),
+    fps: 10.0,
+    objects: 2,
+};
+
+fn camera() -> Testcam {
+    Testcam::start(&TestcamOptions {
+        cameras: vec![CameraOptions::new(Feed::Pattern(SHOWN))],
+        ..TestcamOptions::default()
+    })
+    .expect("the camera starts")
+}
+
+/// Whether some frame of the pattern has its objects where `event` says they are, in the camera's own pixels.
+fn is_of_the_pattern(event: &Value) -> bool {
+    let pattern = Pattern::new(SHOWN.size, SHOWN.objects).expect("a pattern");
+    let found = event["detections"].as_array().expect("a list");
+    let at = |one: &Value, key: &str| one["bbox"][key].as_f64().unwrap_or(-1.0);
+    (0..40_000).any(|number| {
+        pattern.objects(number).iter().all(|object| {
+            found.iter().any(|one| {
+                // Two of the camera's pixels are one of the model's.
+                let near = |key: &str, value: f32| (at(one, key) - f64::from(value)).abs() <= 2.0;
+                one["class_name"] == *object.class_name
+                    && near("x", object.bbox.x)
+                    && near("y", object.bbox.y)
+                    && near("width", object.bbox.width)
+                    && near("height", object.bbox.height)
+            })
+        })
+    })
+}
+
+#[test]
+fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() {
+    let (broker, cameras) = (Broker::start(Kind::Mosquitto), camera());
+    let reader = broker.observe("nvr/#");
+    let mut command = nvr();
+    command
+        .args(arguments(&broker, &cameras))
+        .args(["--max-fps", "5"])
+        .envs(doubles::environment(L4T));
+    let processor = Running::start(command);
+    let events = until("five events", SOON * 2, || {
+        let events = documents(&reader, "nvr/detections/0");
+        (events.len() >= 5).then_some(events)
+    });
+    for event in &events {
+        assert_eq!(
+            (&event["frame_width"], &event["frame_height"]),
+            (&1280.into(), &720.into())
+        );
+        assert_eq!(event["detections"].as_array().map(Vec::len), Some(2));
+        assert!(is_of_the_pattern(event), "{event}");
+    }
+    let status = until("figures of the source", SOON * 2, || {
+        documents(&reader, "nvr/sources/0")
+            .into_iter()
+            .find(|status| status["decoder"] == "nvv4l2decoder")
+    });
+    assert_eq!(status["state"], "live", "{:#?}", processor.err().all());
+    // Half of the pictures were never decoded to the end.
+    let ids: Vec<u64> = events
+        .iter()
+        .filter_map(|event| event["frame_id"].as_u64())
+        .collect();
+    let steps: Vec<u64> = ids.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(steps.iter().all(|step| *step == 1), "{ids:?}");
+}
+
+#[test]
+fn a_wall_shows_what_hardware_scaled_to_its_tile() {
+    let (broker, cameras) = (Broker::start(Kind::Mosquitto), camera());
+    let file = format!("{SOONER}[[camera]]\nid = 0\nuri = \"{}\"\n", cameras.url(0));
+    let settings = WallOptions {
+        file: &file,
+        environment: doubles::environment(L4T)
+            .into_iter()
+            .map(|(name, value)| (name, value.into_string().expect("text")))
+            .collect(),
+        ..WallOptions::of(broker.port())
+    };
+    let wall = Wall::start_with(&settings, &[]);
+    let placed = Letterbox::fit(SHOWN.size, TILE);
+    let mut seen: Vec<u32> = Vec::new();
+    while seen.len() < 3 {
+        let now = Cell::new(None);
+        wall.until_shown(0, |tile| {
+            let rgb = image::DynamicImage::from(tile.clone()).into_rgb8();
+            match PatternCode::read_rgb(&rgb, &placed) {
+                Some(code) if seen.last() != Some(&code.frame_number) => {
+                    now.set(Some(code.frame_number));
+                    Ok(())
+                }
+                Some(_) => Err("the same picture".to_owned()),
+                None => Err("no code that can be read".to_owned()),
+            }
+        });
+        seen.extend(now.get());
+    }
+    assert!(seen.is_sorted(), "{seen:?}");
+    let tile = wall.camera(0);
+    assert_eq!(tile["video"]["state"], "live", "{tile:#}");
+}
