@@ -93,6 +93,15 @@ pub trait DmaBuf: Send + Sync {
     fn modifier(&self) -> u64;
     /// Offset and stride of each plane in bytes.
     fn layout(&self) -> Vec<(u32, u32)>;
+    /// As [`HostPixels::scaled`].
+    fn scaled(&self) -> Option<Size> {
+        None
+    }
+    /// The same pixels where they can be read. It may cost the driver some tidying of caches: for frames that are needed.
+    ///
+    /// # Errors
+    /// In words, where the device does not let them be read.
+    fn map(&self) -> Result<Arc<dyn HostPixels>, String>;
 }
 
 /// Where a frame's pixels are.
@@ -102,6 +111,19 @@ pub enum Pixels {
     Host(Arc<dyn HostPixels>),
     /// A device's buffer.
     DmaBuf(Arc<dyn DmaBuf>),
+}
+
+impl Pixels {
+    /// The pixels where they can be read; mapped for the time that the result lives, where they are a device's.
+    ///
+    /// # Errors
+    /// In words, where the device does not let them be read.
+    pub fn host(&self) -> Result<Arc<dyn HostPixels>, String> {
+        match self {
+            Self::Host(pixels) => Ok(pixels.clone()),
+            Self::DmaBuf(pixels) => pixels.map(),
+        }
+    }
 }
 
 /// Which clock told a frame's capture time.

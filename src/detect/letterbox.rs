@@ -13,8 +13,7 @@ use yuv::{
 
 use super::{DetectError, Picture};
 use crate::base::{
-    ColorMatrix, ColorRange, Frame, HostPixels, Letterbox, PixelFormat, Pixels, Plane, PlaneScaler,
-    Size,
+    ColorMatrix, ColorRange, Frame, HostPixels, Letterbox, PixelFormat, Plane, PlaneScaler, Size,
 };
 
 /// A picture's memory, used again for every frame.
@@ -49,18 +48,13 @@ impl Letterboxer {
     /// Draws `frame` into `canvas` and gives the picture.
     ///
     /// # Errors
-    /// When the pixels are in a device's memory, or fewer than their format promises.
+    /// When the pixels are in a device's memory that can't be read, or fewer than their format promises.
     pub fn draw<'a>(
         &mut self,
         frame: &Frame,
         canvas: &'a mut Canvas,
     ) -> Result<Picture<'a>, DetectError> {
-        let Pixels::Host(pixels) = &frame.pixels else {
-            return Err(DetectError::Pixels(
-                "they lie in a device's buffer (dma-buf), which this build can't map; choose a software decoder"
-                    .to_owned(),
-            ));
-        };
+        let pixels = frame.pixels.host().map_err(DetectError::Pixels)?;
         let source = frame.meta.size;
         if source.width == 0 || source.height == 0 {
             return Err(DetectError::Pixels(format!("the frame is {source}")));
@@ -75,7 +69,7 @@ impl Letterboxer {
             stride,
             letterbox: &letterbox,
         };
-        self.fill(&**pixels, frame, window)?;
+        self.fill(&*pixels, frame, window)?;
         Ok(Picture {
             rgb: &canvas.rgb,
             letterbox,

@@ -29,11 +29,7 @@ impl HostFrame {
         info: &gst_video::VideoInfo,
         picture: Size,
     ) -> Option<Self> {
-        let format = match info.format() {
-            gst_video::VideoFormat::I420 => PixelFormat::I420,
-            gst_video::VideoFormat::Nv12 => PixelFormat::Nv12,
-            _ => return None,
-        };
+        let format = format_of(info)?;
         let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?;
         let size = size_of(info);
         Some(Self {
@@ -69,6 +65,15 @@ impl HostPixels for HostFrame {
                 stride: 0,
             },
         }
+    }
+}
+
+/// The format that a stream's caps state; nothing where frames don't have it.
+pub(super) fn format_of(info: &gst_video::VideoInfo) -> Option<PixelFormat> {
+    match info.format() {
+        gst_video::VideoFormat::I420 => Some(PixelFormat::I420),
+        gst_video::VideoFormat::Nv12 => Some(PixelFormat::Nv12),
+        _ => None,
     }
 }
 

@@ -11,10 +11,11 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 
 use super::capture_time::{ByPts, UnitTime, captured};
-use super::host_frame::{HostFrame, colorimetry_of, size_of};
+use super::dmabuf_frame::pixels_of;
+use super::host_frame::{colorimetry_of, size_of};
 use super::scaling::Picture;
 use super::source::{FrameSink, StreamFacts};
-use crate::base::{Clock, Frame, FrameMeta, Pixels, unix_now};
+use crate::base::{Clock, Frame, FrameMeta, unix_now};
 
 /// An access unit that reaches the decoder later than this after its arrival is one of a queue that grows: the decoder
 /// is too slow for its camera, and what it would decode is of no use. It skips to the next key frame instead.
@@ -303,7 +304,7 @@ impl Hub {
                 colorimetry: colorimetry_of(&info, size),
             }
         });
-        let Some(pixels) = HostFrame::new(buffer, &info, size) else {
+        let Some(pixels) = pixels_of(buffer, &info, size) else {
             return;
         };
         self.describe(|facts| facts.size = Some(size));
@@ -328,10 +329,7 @@ impl Hub {
             clock,
             ntp_ns,
         };
-        self.sink.frame(Frame {
-            meta,
-            pixels: Pixels::Host(Arc::new(pixels)),
-        });
+        self.sink.frame(Frame { meta, pixels });
     }
 
     pub(super) fn progress(&self) -> Progress {

@@ -7,7 +7,7 @@ use yuv::{
     yuv_nv12_to_rgb, yuv420_to_rgb,
 };
 
-use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Pixels, Size};
+use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Size};
 
 /// Good enough to judge focus and light by.
 const QUALITY: u8 = 90;
@@ -15,11 +15,9 @@ const QUALITY: u8 = 90;
 /// Encodes a frame.
 ///
 /// # Errors
-/// In words, where its pixels are in a device's memory or not of the size that it states.
+/// In words, where its pixels are in a device's memory that can't be read, or not of the size that it states.
 pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
-    let Pixels::Host(pixels) = &frame.pixels else {
-        return Err("the frame is in a device's memory, which is not read here".to_owned());
-    };
+    let pixels = frame.pixels.host()?;
     let Size { width, height } = pixels.scaled().unwrap_or(frame.meta.size);
     let rgb = rgb(frame, pixels.as_ref())?;
     let image = image::RgbImage::from_raw(width, height, rgb)
@@ -93,7 +91,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, PlaneMut};
+    use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, Pixels, PlaneMut};
     use crate::media::still::OwnedPixels;
 
     #[test]

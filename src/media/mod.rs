@@ -10,6 +10,7 @@ mod codec;
 mod csi;
 mod decode;
 mod decoder;
+mod dmabuf_frame;
 mod fallback;
 mod file;
 mod host_frame;

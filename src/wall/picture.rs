@@ -10,7 +10,7 @@ use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_bgra};
 use super::scale::{self, Crop};
 use super::{Canvas, Rect};
 use crate::base::{
-    ColorMatrix, ColorRange, Colorimetry, Frame, HostPixels, PixelFormat, Pixels, PlaneError, Size,
+    ColorMatrix, ColorRange, Colorimetry, Frame, HostPixels, PixelFormat, PlaneError, Size,
 };
 use crate::config::Fit;
 
@@ -21,11 +21,9 @@ const SPARE_BUFFERS: usize = 4;
 /// Why a frame can't be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// A device's memory.
-    #[error(
-        "its pixels lie in a device's buffer (dma-buf), which can't be scaled here; choose a software decoder"
-    )]
-    DmaBuf,
+    /// A device's memory that can't be read.
+    #[error("its pixels lie in a device's buffer (dma-buf): {0}")]
+    Device(String),
     /// Not a format that is shown.
     #[error("its pixels are RGB; tiles are made of YUV")]
     Rgb,
@@ -162,9 +160,7 @@ impl TileScaler {
         frame: &Frame,
         placement: &Placement,
     ) -> Result<TilePicture, PictureError> {
-        let Pixels::Host(pixels) = &frame.pixels else {
-            return Err(PictureError::DmaBuf);
-        };
+        let pixels = frame.pixels.host().map_err(PictureError::Device)?;
         let source = pixels.scaled().unwrap_or(frame.meta.size);
         let size = placement.rect.size();
         if source.width < 2 || source.height < 2 || size.width < 2 || size.height < 2 {
@@ -177,7 +173,7 @@ impl TileScaler {
             bytes: self.pool.take(luma + luma / 2),
             pool: self.pool.clone(),
         };
-        self.fill(&**pixels, source, placement, &mut picture)?;
+        self.fill(&*pixels, source, placement, &mut picture)?;
         Ok(picture)
     }
 

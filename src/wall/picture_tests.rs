@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{CaptureClock, FrameMeta, Plane};
+use crate::base::{CaptureClock, FrameMeta, Pixels, Plane};
 use crate::wall::Color;
 
 /// A picture whose left half has one colour and whose right half another.

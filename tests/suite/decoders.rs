@@ -2,6 +2,7 @@
 //! their own, because what is registered stays. Each test here calls one further below, with a list of doubles.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -240,7 +241,13 @@ fn within(size: Size) -> Output {
 
 fn tell_report() {
     for line in decoder_report(Codec::H264) {
-        eprintln!("report: {} {:?}", line.decoder, line.probed);
+        let told = writeln!(
+            std::io::stderr(),
+            "report: {} {:?}",
+            line.decoder,
+            line.probed
+        );
+        told.expect("it is piped");
     }
 }
 

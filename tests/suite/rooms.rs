@@ -67,6 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Foreign crates, and the one room, or folder of one, that may name them.
 const OWNERS: &[(&str, &str)] = &[
     ("gstreamer", "media"),
+    ("gstreamer_allocators", "media"),
     ("gstreamer_app", "media"),
     ("gstreamer_video", "media"),
     ("gstreamer_rtsp", "media"),

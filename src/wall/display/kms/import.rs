@@ -46,7 +46,7 @@ impl Layout {
         let fourcc = fourcc(pixels.format());
         let planes = pixels.layout();
         let layout = Self {
-            size: frame.meta.size,
+            size: pixels.scaled().unwrap_or(frame.meta.size),
             fourcc,
             modifier: pixels.modifier(),
             planes,
@@ -202,7 +202,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::{CaptureClock, FrameMeta};
+    use crate::base::{CaptureClock, FrameMeta, HostPixels};
 
     struct Shared(std::fs::File, PixelFormat);
 
@@ -218,6 +218,9 @@ mod tests {
         }
         fn layout(&self) -> Vec<(u32, u32)> {
             vec![(0, 1280), (1280 * 720, 1280)]
+        }
+        fn map(&self) -> Result<Arc<dyn HostPixels>, String> {
+            Err("planes read it, nobody else does".to_owned())
         }
     }
 
