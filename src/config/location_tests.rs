@@ -37,6 +37,7 @@ fn every_form_is_told_by_its_scheme_or_extension() {
         location("v4l2:///dev/video0"),
         Location::V4l2(path("/dev/video0"))
     );
+    assert_eq!(location("csi:1"), Location::Csi(1));
     assert_eq!(
         location("file:///a%20b/c.mp4"),
         Location::File(path("/a b/c.mp4"))
@@ -78,6 +79,14 @@ fn each_mistake_names_its_remedy() {
         (
             "v4l2://dev/video0",
             "a V4L2 device is written v4l2:///dev/video0",
+        ),
+        (
+            "csi:front",
+            "a CSI camera is written csi:0, with the sensor's number up to 15",
+        ),
+        (
+            "csi:16",
+            "a CSI camera is written csi:0, with the sensor's number up to 15",
         ),
         (
             "file://clip.mp4",
@@ -151,6 +160,7 @@ fn what_a_location_shows_reads_back_as_the_same_location() {
         "rtsp://[fe80::1]:8554/live0.stream",
         "rtsps://camera/",
         "v4l2:///dev/video0",
+        "csi:2",
         "file:///a%20b/%23c.mp4",
         "still.png",
         "test-pattern:?fps=7.5",

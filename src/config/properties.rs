@@ -114,12 +114,12 @@ prop_compose! {
         stall_ms in 500u64..3_600_000,
         threads in prop::option::of(1usize..=256),
         classes in prop::option::of(prop::collection::vec("[a-z]{1,9}", 1..4)),
-        cameras in prop::collection::btree_map(any::<u32>(), (0usize..6, prop::option::of("\\PC{0,20}")), 1..5),
+        cameras in prop::collection::btree_map(any::<u32>(), (0usize..7, prop::option::of("\\PC{0,20}")), 1..5),
         wall in good_wall().prop_filter("midnight to midnight", |wall| wall["monitor_off"] != "00:00-24:00"),
     ) -> serde_json::Value {
-        const URIS: [&str; 6] = [
+        const URIS: [&str; 7] = [
             "rtsp://10.0.0.20:554/a?b=c", "rtsps://host/", "v4l2:///dev/video3", "clip.mp4", "/x/still.JPG",
-            "test-pattern:?fps=7.5",
+            "test-pattern:?fps=7.5", "csi:0",
         ];
         let cameras: Vec<_> = cameras.into_iter().map(|(id, (uri, name))| {
             let mut camera = serde_json::json!({ "id": id, "uri": URIS[uri], "stall_limit": format!("{stall_ms}ms") });

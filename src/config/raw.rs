@@ -130,7 +130,7 @@ pub struct RawCamera {
     /// What people call it. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its main stream: rtsp://, rtsps://, v4l2:///dev/video0, file:///path, a path, or
+    /// Its main stream: rtsp://, rtsps://, v4l2:///dev/video0, csi:0, file:///path, a path, or
     /// `test-pattern:?width=1280&height=720&fps=25&objects=3`. No default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(required)]
