@@ -23,6 +23,16 @@ const SHOWN: TestPattern = TestPattern {
     objects: 2,
 };
 
+/// How much is logged: the pipelines, too.
+const TOLD: &str = "nvr=debug";
+
+/// Waits until a pipeline with this end was opened.
+fn opened_with(process: &Running, end: &str) {
+    process.err().find(end, SOON * 2, |line| {
+        line.contains("decoder opens") && line.contains(end)
+    });
+}
+
 fn camera() -> Testcam {
     Testcam::start(&TestcamOptions {
         cameras: vec![CameraOptions::new(Feed::Pattern(SHOWN))],
@@ -59,8 +69,15 @@ fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() 
     command
         .args(arguments(&broker, &cameras))
         .args(["--max-fps", "5"])
+        .env("NVR_LOG", TOLD)
         .envs(doubles::environment(L4T));
     let processor = Running::start(command);
+    // Half of the pictures are dropped by the decoder, the others halved by the scaler.
+    opened_with(
+        &processor,
+        "nvv4l2decoder enable-max-performance=true disable-dpb=true drop-frame-interval=2 \
+         ! nvvidconv ! video/x-raw,format=NV12,width=640,height=360 ! appsink",
+    );
     let events = until("five events", SOON * 2, || {
         let events = documents(&reader, "nvr/detections/0");
         (events.len() >= 5).then_some(events)
@@ -79,7 +96,6 @@ fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() 
             .find(|status| status["decoder"] == "nvv4l2decoder")
     });
     assert_eq!(status["state"], "live", "{:#?}", processor.err().all());
-    // Half of the pictures were never decoded to the end.
     let ids: Vec<u64> = events
         .iter()
         .filter_map(|event| event["frame_id"].as_u64())
@@ -97,10 +113,15 @@ fn a_wall_shows_what_hardware_scaled_to_its_tile() {
         environment: doubles::environment(L4T)
             .into_iter()
             .map(|(name, value)| (name, value.into_string().expect("text")))
+            .chain([("NVR_LOG", TOLD.to_owned())])
             .collect(),
         ..WallOptions::of(broker.port())
     };
     let wall = Wall::start_with(&settings, &[]);
+    opened_with(
+        &wall.process,
+        "! nvvidconv ! video/x-raw,format=NV12,width=320,height=180 ! appsink",
+    );
     let placed = Letterbox::fit(SHOWN.size, TILE);
     let mut seen: Vec<u32> = Vec::new();
     while seen.len() < 3 {
