@@ -23,6 +23,7 @@ mod runner;
 mod session;
 mod source;
 mod still;
+mod survey;
 mod teardown;
 mod test_pattern;
 #[cfg(feature = "testcam")]
@@ -41,9 +42,10 @@ pub use runner::{
     Runner, RunnerOptions, SourceCounters, SourceListener, SourceReason, SourceSnapshot,
 };
 pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
+pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decoders};
 pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
-pub use v4l2::V4l2Source;
+pub use v4l2::{V4l2Device, V4l2Formats, V4l2Source, list_v4l2};
 
 /// What keeps this room from working at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
