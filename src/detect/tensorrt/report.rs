@@ -69,16 +69,14 @@ fn of_cuda((runtime, driver): (Option<i32>, Option<i32>)) -> String {
         || "in a file that the kernel does not name".to_owned(),
         |path| path.display().to_string(),
     );
-    let version = |number: Option<i32>| match number {
-        // Of the driver where there is none.
-        None | Some(..=0) => "unknown".to_owned(),
-        Some(number) => format!("{}.{}", number / 1000, number % 1000 / 10),
+    let version = |number: i32| format!("{}.{}", number / 1000, number % 1000 / 10);
+    let runtime = runtime.map_or_else(|| "of an unknown version".to_owned(), version);
+    let driver = match driver {
+        None => String::new(),
+        Some(..=0) => ", no driver".to_owned(),
+        Some(number) => format!(", a driver for up to {}", version(number)),
     };
-    format!(
-        "runtime {}, driver for {} ({file})",
-        version(runtime),
-        version(driver)
-    )
+    format!("runtime {runtime}{driver} ({file})")
 }
 
 /// The file behind an open library: the loader takes names, and the kernel knows what it found.
