@@ -9,6 +9,9 @@ use crate::media::{V4l2Device, V4l2Formats, list_v4l2};
 /// A camera may list fifty sizes; the smallest and the largest tell enough.
 const SIZES: usize = 4;
 
+/// Formats that can't be used anyway, of which a device may list eighty.
+const OTHERS: usize = 6;
+
 pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
     let devices = list_v4l2(&patient.place.at("/dev"));
     if devices.is_empty() {
@@ -46,30 +49,64 @@ fn line(device: &V4l2Device) -> Line {
             ),
         );
     }
-    let formats: Vec<String> = device.formats.iter().map(described).collect();
-    let found = format!("{name}: camera, {}", formats.join("; "));
-    if device.formats.iter().any(|format| format.usable) {
-        Line::ok(what, found)
-    } else {
+    let (usable, others): (Vec<&V4l2Formats>, Vec<&V4l2Formats>) =
+        device.formats.iter().partition(|format| format.usable);
+    let found = format!("{name}: camera");
+    let others = match named(&others) {
+        others if others.is_empty() => String::new(),
+        others => format!("; not usable: {others}"),
+    };
+    if usable.is_empty() {
         Line::warning(
             what,
-            format!("{found}; none of them can be used"),
+            format!("{found}{others}"),
             "usable are NV12, YU12, YUYV, UYVY, RGB3, BGR3, MJPG, H264 and GREY; on a Jetson raw Bayer cameras need nvarguscamerasrc",
         )
+    } else {
+        Line::ok(what, format!("{found}, {}{others}", by_sizes(&usable)))
     }
 }
 
-fn described(format: &V4l2Formats) -> String {
+/// Formats of the same sizes together, which are most.
+fn by_sizes(formats: &[&V4l2Formats]) -> String {
+    let mut groups: Vec<(&[Size], Vec<&V4l2Formats>)> = Vec::new();
+    for format in formats {
+        match groups.iter_mut().find(|(sizes, _)| *sizes == format.sizes) {
+            Some((_, group)) => group.push(format),
+            None => groups.push((&format.sizes, vec![format])),
+        }
+    }
+    let groups: Vec<String> = groups
+        .iter()
+        .map(|(sizes, group)| {
+            let names: Vec<&str> = group.iter().map(|format| &*format.fourcc).collect();
+            format!("{} {}", names.join(" "), described(sizes))
+        })
+        .collect();
+    groups.join("; ")
+}
+
+fn named(formats: &[&V4l2Formats]) -> String {
+    let names: Vec<&str> = formats
+        .iter()
+        .take(OTHERS)
+        .map(|format| &*format.fourcc)
+        .collect();
+    let names = names.join(" ");
+    match formats.len().saturating_sub(OTHERS) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+fn described(sizes: &[Size]) -> String {
     let size = |size: &Size| format!("{}x{}", size.width, size.height);
-    let sizes = &format.sizes;
-    let sizes = match sizes.as_slice() {
+    match sizes {
         [] => "of an unknown size".to_owned(),
         few if few.len() <= SIZES => few.iter().map(size).collect::<Vec<_>>().join(" "),
         [first, .., last] => format!("{} to {}, {} sizes", size(first), size(last), sizes.len()),
         [one] => size(one),
-    };
-    let note = if format.usable { "" } else { " (not usable)" };
-    format!("{}{note} {sizes}", format.fourcc)
+    }
 }
 
 #[cfg(test)]
@@ -106,12 +143,14 @@ mod tests {
         let device = camera(vec![
             format("YUYV", true, &[(640, 480)]),
             format("MJPG", true, &many),
+            format("H264", true, &many),
+            format("Y10", false, &many),
         ]);
         assert_eq!(
             line(&device),
             Line::ok(
                 "/dev/video0",
-                "HD Webcam (uvcvideo): camera, YUYV 640x480; MJPG 160x90 to 1440x810, 9 sizes"
+                "HD Webcam (uvcvideo): camera, YUYV 640x480; MJPG H264 160x90 to 1440x810, 9 sizes; not usable: Y10"
             )
         );
     }

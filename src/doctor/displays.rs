@@ -2,7 +2,7 @@
 
 use super::Tell;
 use super::patient::Patient;
-use super::report::{Line, State};
+use super::report::{Line, State, counted};
 use crate::wall::display::kms::{CardReport, ConnectorReport, PlaneReport, available};
 
 /// A monitor may list a hundred modes.
@@ -56,10 +56,10 @@ fn of_card(card: &CardReport) -> Line {
         None => Line::ok(
             name,
             format!(
-                "{}, {} connectors, {} planes",
+                "{}, {}, {}",
                 card.driver,
-                card.connectors.len(),
-                card.planes.len()
+                counted(card.connectors.len(), "connector"),
+                counted(card.planes.len(), "plane")
             ),
         ),
     }
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(
             judged(&[card()]),
             [
-                Line::ok("card1", "tegra, 1 connectors, 1 planes"),
+                Line::ok("card1", "tegra, 1 connector, 1 plane"),
                 Line::ok(
                     "card1 HDMI-A-1",
                     "connected DEL U2720Q; mode 1280x720@60, of 1280x720@60 1279x720@60 1278x720@60 1277x720@60 1276x720@60 1275x720@60 and 2 more"

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::report::{Report, State};
+use super::report::{Report, State, counted};
 
 /// Width of the column of what was looked at.
 const WHAT: usize = 24;
@@ -46,10 +46,6 @@ pub fn page(report: &Report) -> String {
 }
 
 fn verdict(report: &Report) -> String {
-    let counted = |count: usize, one: &str| match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {one}s"),
-    };
     if report.state == State::Ok {
         return "all well".to_owned();
     }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::report::Line;
+use super::report::{Line, counted};
 use crate::base::CaptureClock;
 use crate::bus::{Heard, Topic};
 use crate::event::{DetectionEvent, Presence, PresenceState, SourceStatus};
@@ -81,9 +81,9 @@ fn presences(heard: &[Heard]) -> Line {
     Line::ok(
         "on the broker",
         format!(
-            "online are {} processors and {} walls{gone}",
-            online("processor"),
-            online("wall")
+            "online: {}, {}{gone}",
+            counted(online("processor"), "processor"),
+            counted(online("wall"), "wall")
         ),
     )
 }
@@ -152,9 +152,9 @@ fn clock_line(who: &str, known: Known) -> Line {
         "ahead of"
     };
     let found = format!(
-        "{} {words} ours, the travel of its messages included (least of {} events)",
+        "{} {words} ours, the travel of its messages included (least of {})",
         shown(known.behind_ms.abs()),
-        known.messages
+        counted(known.messages, "event")
     );
     let line = if known.behind_ms.abs() > FAR_MS {
         Line::warning(what, found, SYNCHRONISE)
@@ -282,9 +282,9 @@ mod tests {
         let found = lines(&[presence(PresenceState::Offline, NOW, true)]);
         assert_eq!(
             found[0].2,
-            "online are 0 processors and 0 walls; lost without a word: processor box"
+            "online: 0 processors, 0 walls; lost without a word: processor box"
         );
         let found = lines(&[presence(PresenceState::Online, NOW, true)]);
-        assert_eq!(found[0].2, "online are 1 processors and 0 walls");
+        assert_eq!(found[0].2, "online: 1 processor, 0 walls");
     }
 }

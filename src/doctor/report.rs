@@ -72,6 +72,14 @@ pub struct Report {
 /// [`Report::schema`] of what is written here.
 const SCHEMA: u32 = 1;
 
+/// `1 fault`, `2 faults`.
+pub(super) fn counted(count: usize, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    }
+}
+
 /// An error of this program in two: what was found, and behind a semicolon what to do about it. Semicolons in brackets
 /// separate details.
 pub(super) fn split(error: &str) -> (&str, Option<&str>) {

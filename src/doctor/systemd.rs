@@ -85,7 +85,7 @@ fn unit_line(unit: &BTreeMap<&str, &str>) -> Line {
         limit => Some(limit),
     };
     let found = format!(
-        "{} ({}), {}, {} restarts, {}",
+        "{} ({}), {}, restarts {}, {}",
         of("ActiveState"),
         of("SubState"),
         of("UnitFileState"),
@@ -173,7 +173,7 @@ mod tests {
             line,
             Line::ok(
                 "nvr-processor",
-                "active (running), enabled, 3 restarts, watched, 1min"
+                "active (running), enabled, restarts 3, watched, 1min"
             )
             .with_figure("restarts", 3.0)
         );

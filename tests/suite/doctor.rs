@@ -559,7 +559,7 @@ fn a_broker_is_reached_step_by_step_and_clocks_are_compared() {
         "broker",
         "on the broker",
         State::Ok,
-        "online are 0 processors and 0 walls",
+        "online: 0 processors, 0 walls",
     );
     let near = line(&report, "broker", "clock of near");
     assert_eq!(near.state, State::Ok, "{near:?}");

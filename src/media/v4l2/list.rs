@@ -99,7 +99,7 @@ fn describe(report: &mut V4l2Device) -> std::io::Result<()> {
         sizes.sort_by_key(|size| (size.width, size.height));
         sizes.dedup();
         report.formats.push(V4l2Formats {
-            fourcc: format.fourcc.to_string(),
+            fourcc: name(format.fourcc.repr),
             usable: V4l2Format::of(format.fourcc.repr).is_some(),
             sizes,
         });
@@ -107,9 +107,24 @@ fn describe(report: &mut V4l2Device) -> std::io::Result<()> {
     Ok(())
 }
 
+/// As the kernel writes it: the highest bit says that numbers stand with their highest byte first.
+fn name(mut fourcc: [u8; 4]) -> String {
+    let big_endian = fourcc[3] & 0x80 != 0;
+    fourcc[3] &= 0x7f;
+    let name = String::from_utf8_lossy(&fourcc);
+    format!("{}{}", name.trim_end(), if big_endian { "-BE" } else { "" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formats_are_named_as_the_kernel_names_them() {
+        assert_eq!(name(*b"YUYV"), "YUYV");
+        assert_eq!(name(*b"Y10 "), "Y10");
+        assert_eq!(name([b'Y', b'1', b'6', b' ' | 0x80]), "Y16-BE");
+    }
 
     #[test]
     fn devices_come_by_number_and_what_is_none_says_so() {
