@@ -3,15 +3,13 @@
 //!
 //! Nothing is published: topics belong to those who run. The subscriptions are those of a wall, and end with the connection.
 
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rumqttc::{
     AsyncClient, ConnectReturnCode, Event, EventLoop, Packet, QoS, SubscribeFilter,
     SubscribeReasonCode,
 };
-use rustls::pki_types::ServerName;
 use tokio::time::{timeout, timeout_at};
 
 use super::error::classify;
@@ -68,7 +66,7 @@ const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 const MOST_HEARD: usize = 2000;
 
 /// Reaches the broker of `settings` and then listens for `listen`; `told` hears of every step as soon as it is done. Ends at
-/// the first step that fails; within 25 s and `listen` in any case.
+/// the first step that fails; within 30 s and `listen` in any case.
 pub async fn reach(
     settings: &MqttSettings,
     listen: Duration,
@@ -190,9 +188,18 @@ impl Way<'_> {
         let host = self.settings.host.clone();
         let outcome = match config {
             Err(error) => Err(told_with_causes(&error)),
-            Ok(config) => tokio::task::spawn_blocking(move || handshake(address, &host, config))
-                .await
-                .unwrap_or_else(|error| Err(error.to_string())),
+            Ok(config) => {
+                let shaking = tokio::task::spawn_blocking(move || {
+                    tls::handshake(address, &host, config, CONNECT_LIMIT)
+                });
+                match timeout(2 * CONNECT_LIMIT, shaking).await {
+                    Ok(ended) => ended.unwrap_or_else(|error| Err(error.to_string())),
+                    Err(_) => Err(format!(
+                        "no answer to a handshake within {} s",
+                        2 * CONNECT_LIMIT.as_secs()
+                    )),
+                }
+            }
         };
         let outcome = outcome.map_err(|reason| {
             format!("TLS fails: {reason}; check the certificate's names and authority, the CA file, and this machine's clock")
@@ -321,36 +328,6 @@ impl Way<'_> {
             }
         }
     }
-}
-
-/// A handshake by itself: in the library's it can't be told from the login. Blocks.
-fn handshake(
-    address: SocketAddr,
-    host: &str,
-    config: Arc<rustls::ClientConfig>,
-) -> Result<String, String> {
-    let words = |error: std::io::Error| error.to_string();
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    let mut session =
-        rustls::ClientConnection::new(config, name).map_err(|error| error.to_string())?;
-    let mut stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map_err(words)?;
-    stream
-        .set_read_timeout(Some(CONNECT_LIMIT))
-        .map_err(words)?;
-    stream
-        .set_write_timeout(Some(CONNECT_LIMIT))
-        .map_err(words)?;
-    while session.is_handshaking() {
-        let (read, _) = session.complete_io(&mut stream).map_err(words)?;
-        if read == 0 && session.is_handshaking() {
-            return Err("the broker closed the connection: does this port speak TLS?".to_owned());
-        }
-    }
-    let version = session
-        .protocol_version()
-        .and_then(|version| version.as_str())
-        .unwrap_or("TLS");
-    Ok(format!("the broker's certificate is trusted, {version}").replace("TLSv1_", "TLS 1."))
 }
 
 fn told_with_causes(error: &dyn std::error::Error) -> String {

@@ -4,23 +4,16 @@
 //! an URL or a header may write it. What nobody told us is looked for by its form: logins in URLs, `password=…`,
 //! `Authorization:`, private keys. Where the two could spare more, they take too much instead.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use regex::{Captures, Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::secrets::Secrets;
+use super::spelling::{as_word, encodings, is_short, written};
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
-
-/// Shorter than this a secret is looked for as a word of its own only: a log without the letter `a` tells nothing.
-const SHORT: usize = 4;
-/// From this length on a secret is told from other text also in the middle of something encoded.
-const ENCODED: usize = 4;
 
 /// A secret may be as long as a file of secrets; this much of compiled patterns is enough for hundreds.
 const PATTERN_BYTES: usize = 64 << 20;
@@ -55,7 +48,7 @@ static KEYED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r#"(?isx)
         ( \b[\w.\-]*(?:password|passwd|passphrase|token|secret|pwd|api_?key|username)[\w.\-]* ["']? \s*[=:]\s* (?:Some\()? )
-        ( """.*?""" | '''.*?''' | "(?:[^"\\\r\n]|\\.)*" | '[^'\r\n]*' | [^\s,;&"'}\])]+ )"#,
+        ( """.*?""" | '''.*?''' | "(?:[^"\\\r\n]|\\.)*" | '[^'\r\n]*' | ["'][^\r\n]* | [^\s,;&"'}\])]+ )"#,
     )
 });
 
@@ -69,7 +62,7 @@ impl Redaction {
         for value in values {
             known.extend(encodings(value).iter().map(|form| pattern(form)));
             let plain = written(value);
-            known.push(pattern(&if value.chars().count() < SHORT {
+            known.push(pattern(&if is_short(value) {
                 as_word(value, &plain)
             } else {
                 plain
@@ -137,105 +130,6 @@ fn keyed(found: &Captures<'_>) -> String {
     }
 }
 
-/// A pattern for `value` however its letters are written: as they are, percent-encoded, or escaped as in JSON, Rust, HTML and
-/// systemd's journal; any mixture.
-fn written(value: &str) -> String {
-    let mut form = String::new();
-    for letter in value.chars() {
-        let mut utf8 = [0; 4];
-        let bytes = letter.encode_utf8(&mut utf8).as_bytes();
-        let mut ways = vec![regex::escape(&letter.to_string())];
-        let by_byte = |prefix: &str| {
-            bytes.iter().fold(String::new(), |mut text, byte| {
-                // Writing into a text does not fail.
-                let _ = write!(text, "{prefix}(?i:{byte:02x})");
-                text
-            })
-        };
-        ways.push(by_byte("%"));
-        if !letter.is_ascii_alphanumeric() {
-            ways.push(by_byte(r"\\x"));
-            let mut units = [0; 2];
-            let units = letter.encode_utf16(&mut units).iter();
-            ways.push(units.map(|unit| format!(r"\\u(?i:{unit:04x})")).collect());
-            ways.push(format!(r"\\u\{{(?i:{:x})\}}", u32::from(letter)));
-            ways.push(format!("&#{};", u32::from(letter)));
-        }
-        ways.extend(
-            match letter {
-                '"' => &[r#"\\""#, "&quot;"][..],
-                '\\' => &[r"\\\\"],
-                '\'' => &[r"\\'", "&apos;"],
-                '&' => &["&amp;"],
-                '<' => &["&lt;"],
-                '>' => &["&gt;"],
-                '\t' => &[r"\\t"],
-                '/' => &[r"\\/"],
-                ' ' => &[r"\+"],
-                _ => &[],
-            }
-            .iter()
-            .map(|way| (*way).to_owned()),
-        );
-        // The longest first: `\\` would leave the half of `\\\\`.
-        ways.sort_by_key(|way| std::cmp::Reverse(way.len()));
-        let _ = write!(form, "(?:{})", ways.join("|"));
-    }
-    form
-}
-
-/// Not within a longer word, where its ends are letters.
-fn as_word(value: &str, form: &str) -> String {
-    let edge = |letter: Option<char>| match letter {
-        Some(letter) if letter.is_alphanumeric() || letter == '_' => r"\b",
-        _ => "",
-    };
-    format!(
-        "{}{form}{}",
-        edge(value.chars().next()),
-        edge(value.chars().next_back())
-    )
-}
-
-/// Patterns of `value` in base64, at each of the three places that a byte may have there, and in hexadecimal.
-fn encodings(value: &str) -> Vec<String> {
-    let bytes = value.as_bytes();
-    if bytes.len() < ENCODED {
-        let whole = regex::escape(&STANDARD.encode(bytes));
-        // A word of two or three letters in base64 is a word of others, too.
-        return if bytes.len() < SHORT - 1 {
-            Vec::new()
-        } else {
-            vec![format!(r"\b{whole}")]
-        };
-    }
-    let mut forms: Vec<String> = (0..3_usize)
-        .map(|before| {
-            let mut padded = vec![0; before];
-            padded.extend_from_slice(bytes);
-            let encoded = STANDARD_NO_PAD.encode(&padded);
-            // Only digits that the secret alone determines.
-            let first = (before * 8).div_ceil(6);
-            let last = (before + bytes.len()) * 8 / 6;
-            let inner: String = encoded[first..last]
-                .chars()
-                .map(|digit| match digit {
-                    '+' => r"[+\-]".to_owned(),
-                    '/' => "[/_]".to_owned(),
-                    digit => digit.to_string(),
-                })
-                .collect();
-            format!(r"[A-Za-z0-9+/_\-]*{inner}[A-Za-z0-9+/_\-]*={{0,2}}")
-        })
-        .collect();
-    let hex = bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    forms.push(format!("(?i){hex}"));
-    forms
-}
-
 fn pattern(form: &str) -> Regex {
     RegexBuilder::new(form)
         .size_limit(PATTERN_BYTES)
@@ -246,6 +140,8 @@ fn pattern(form: &str) -> Regex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
@@ -288,6 +184,10 @@ mod tests {
             ("# password = 'old one'", "# password = '***'"),
             (
                 "password = \"\"\"two\nlines\"\"\"\nhost = 1",
+                "password = \"***\"\nhost = 1",
+            ),
+            (
+                "password = \"not closed\nhost = 1",
                 "password = \"***\"\nhost = 1",
             ),
             (

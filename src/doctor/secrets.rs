@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
+
 use super::patient::Patient;
 use crate::config::{Credentials, Environment, Loaded, Secret, UriText};
 
@@ -60,7 +62,13 @@ impl Secrets {
 
     fn of_environment(&mut self, environment: &Environment) {
         for name in environment.names() {
-            if let Some(value) = environment.get(name) {
+            // The shell's working directories, and the user's own name: no secrets, and they stand in every path.
+            let is_shells = ["PWD", "OLDPWD"].contains(&name);
+            let is_ours = name.starts_with("MQTT_") || name.starts_with("NVR_");
+            if let Some(value) = environment.get(name)
+                && !is_shells
+                && (is_ours || !is_user(name))
+            {
                 self.keyed(name, value);
             }
         }
@@ -144,6 +152,12 @@ impl Secrets {
         if let Ok((_, login)) = uri.parse(Path::new("/")) {
             self.login(login.as_ref());
         }
+        // Some makers put the login into the path or the query: `/user=admin&password=…`.
+        for part in uri.reveal().split(['/', '?', '&', ';', '#']) {
+            if let Some((key, value)) = part.split_once('=') {
+                self.keyed(key, &percent_decode_str(value).decode_utf8_lossy());
+            }
+        }
     }
 
     fn login(&mut self, login: Option<&Credentials>) {
@@ -208,6 +222,7 @@ mod tests {
             password = { file = "mqtt-pass" }
             [[camera]]
             uri = "rtsp://cam:of%20a%20uri@10.0.0.1/x"
+            sub_uri = "rtsp://10.0.0.1/username=adm&password=of-a-path&channel=1"
             password = { env = "CAMERA" }
             [wall]
             http_token = "of-a-wall"
@@ -216,6 +231,9 @@ mod tests {
             ("CAMERA", "of-a-variable"),
             ("MQTT_PASSWORD", "of-mqtt"),
             ("HOME", "/root"),
+            ("PWD", "/root/work"),
+            ("USERNAME", "root"),
+            ("MQTT_USERNAME", "broker-user"),
         ]);
         let mut secrets = Secrets::default();
         secrets.of_file(text, dir.path(), &environment);
@@ -226,13 +244,14 @@ mod tests {
             [
                 "of a uri",
                 "of-a-file",
+                "of-a-path",
                 "of-a-variable",
                 "of-a-wall",
                 "of-mqtt"
             ]
         );
         let names: Vec<&str> = secrets.names.iter().map(String::as_str).collect();
-        assert_eq!(names, ["cam", "siteuser"]);
+        assert_eq!(names, ["adm", "broker-user", "cam", "siteuser"]);
     }
 
     #[test]

@@ -8,7 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::doctor::Machine;
+use nvr::doctor::State;
+
+use crate::doctor::{Machine, examined, line};
+use crate::support::broker::{Broker, Kind};
+use crate::support::process::{Running, nvr};
+use crate::support::wait::{SOON, until};
 
 /// Each in another place.
 const MQTT_PASSWORD: &str = "Mq!tt pass/word+1";
@@ -151,6 +156,10 @@ fn a_bundle_has_what_helps_and_no_secret() {
         command.env("CREDENTIALS_DIRECTORY", &credentials);
         command.env("MQTT_USERNAME", USER);
         command.env("NVR_HTTP_TOKEN", "token-of-the-environment");
+        // A desktop's session has both: no secrets, and parts of every path.
+        command
+            .env("USERNAME", "bundle")
+            .env("PWD", machine.path("tmp"));
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", programs.display()));
         command.output().expect("it runs")
@@ -203,6 +212,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
     );
     for (name, useful) in [
         ("report.txt", "\nDecoders\n"),
+        ("report.txt", &*machine.path("cache").display().to_string()),
         ("report.json", "\"id\": \"decoders\""),
         ("version.txt", std::env::consts::ARCH),
         ("config/file.toml", "# A comment that is useful."),
@@ -270,4 +280,47 @@ fn a_bundle_of_a_good_configuration_shows_what_results() {
     assert!(page.starts_with("nvr "), "{page}");
     assert!(!page.contains(MQTT_PASSWORD) && !page.contains(URI_PASSWORD));
     assert_eq!(output.status.code(), Some(1), "nothing listens at port 1");
+}
+
+#[test]
+fn what_runs_is_asked_and_its_answers_are_packed() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let machine = Machine::new(&[]);
+    let port = broker.port().to_string();
+    let mut command = nvr();
+    command.env("XDG_RUNTIME_DIR", machine.path("tmp"));
+    command.args(["processor", "--backend", "scripted", "--no-watchdog"]);
+    command.args(["--instance-id", "dock", "--mqtt-port", &port]);
+    command.args(["--source", "4=test-pattern:?width=320&height=240&fps=5"]);
+    let mut processor = Running::start(command);
+    let target = machine.path("bundle.tar.gz");
+    // The source is live, and the broker connected, soon after the start.
+    let report = until("the processor is well", 4 * SOON, || {
+        assert!(!processor.has_ended(), "{:#?}", processor.err().all());
+        let mut doctor = machine.here();
+        doctor
+            .env("NVR_MQTT_PORT", &port)
+            .arg("--bundle")
+            .arg(&target)
+            .arg("--force");
+        let (_, report) = examined(&mut doctor);
+        let roles = report.section("roles").expect("a section");
+        let is_well = roles.lines[0].what == "processor-dock" && roles.lines[0].state == State::Ok;
+        is_well.then_some(report)
+    });
+    let line = line(&report, "roles", "processor-dock");
+    assert!(
+        line.found
+            .ends_with(", 1 of 1 sources live, broker: connected"),
+        "{line:?}"
+    );
+    // Its events carry its own clock's time, and its clock is ours.
+    let clock = crate::doctor::line(&report, "broker", "clock of dock");
+    assert_eq!(clock.state, State::Ok, "{clock:?}");
+    let members = unpacked(&target);
+    let status: serde_json::Value =
+        serde_json::from_str(&members["roles/processor-dock-status.json"]).expect("JSON");
+    assert_eq!(status["instance_id"], "dock");
+    assert_eq!(status["sources"][0]["state"], "live");
+    assert!(members.contains_key("roles/processor-dock-capabilities.json"));
 }
