@@ -27,6 +27,7 @@ pub mod wall;
 pub mod control;
 #[cfg(feature = "testcam")]
 pub mod demo;
+pub mod doctor;
 pub mod health;
 
 pub mod cli;

@@ -332,7 +332,10 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn mqtt_options(settings: &MqttSettings, client_id: &str) -> Result<MqttOptions, BusError> {
+pub(super) fn mqtt_options(
+    settings: &MqttSettings,
+    client_id: &str,
+) -> Result<MqttOptions, BusError> {
     let mut mqtt = MqttOptions::new(client_id, &settings.host, settings.port);
     mqtt.set_keep_alive(KEEP_ALIVE)
         .set_max_packet_size(READ_LIMIT_BYTES, PAYLOAD_LIMIT_BYTES + OVERHEAD_BYTES);

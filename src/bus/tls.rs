@@ -1,11 +1,13 @@
 //! TLS of the link and of the broker inside: rustls with ring, files in PEM.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -55,6 +57,37 @@ pub(super) fn server(settings: &BrokerTls) -> Result<Arc<ServerConfig>, BusError
         private_key(&settings.key)?,
     )?;
     Ok(Arc::new(config))
+}
+
+/// A handshake with a broker by itself: in the library's it can't be told from the login. Gives what came of it in words. Blocks;
+/// each step of it takes `limit` at most.
+///
+/// # Errors
+/// In rustls's words, or the system's.
+pub(super) fn handshake(
+    address: SocketAddr,
+    host: &str,
+    config: Arc<ClientConfig>,
+    limit: Duration,
+) -> Result<String, String> {
+    let words = |error: std::io::Error| error.to_string();
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    let mut session =
+        rustls::ClientConnection::new(config, name).map_err(|error| error.to_string())?;
+    let mut stream = TcpStream::connect_timeout(&address, limit).map_err(words)?;
+    stream.set_read_timeout(Some(limit)).map_err(words)?;
+    stream.set_write_timeout(Some(limit)).map_err(words)?;
+    while session.is_handshaking() {
+        let (read, _) = session.complete_io(&mut stream).map_err(words)?;
+        if read == 0 && session.is_handshaking() {
+            return Err("the broker closed the connection: does this port speak TLS?".to_owned());
+        }
+    }
+    let version = session
+        .protocol_version()
+        .and_then(|version| version.as_str())
+        .unwrap_or("TLS");
+    Ok(format!("the broker's certificate is trusted, {version}").replace("TLSv1_", "TLS 1."))
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

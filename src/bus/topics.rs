@@ -12,6 +12,8 @@ pub enum Role {
     Wall,
     /// Looks on, without a presence of its own.
     Watch,
+    /// Tries whether the broker can be reached, without a presence of its own.
+    Doctor,
 }
 
 impl Role {
@@ -20,13 +22,14 @@ impl Role {
             Self::Processor => "processor",
             Self::Wall => "wall",
             Self::Watch => "watch",
+            Self::Doctor => "doctor",
         }
     }
 
     /// `nvr-{role}-{instance_id}`. Of a watcher many may run under one instance: theirs is told apart by the session.
     pub fn client_id(self, instance_id: &str, session: &SessionId) -> String {
         match self {
-            Self::Watch => format!("nvr-watch-{session}"),
+            Self::Watch | Self::Doctor => format!("nvr-{}-{session}", self.word()),
             _ => format!("nvr-{}-{instance_id}", self.word()),
         }
     }
@@ -84,7 +87,7 @@ impl Topics {
         match role {
             Role::Processor => Some(format!("{}/processors/{instance_id}", self.root)),
             Role::Wall => Some(format!("{}/walls/{instance_id}", self.root)),
-            Role::Watch => None,
+            Role::Watch | Role::Doctor => None,
         }
     }
 

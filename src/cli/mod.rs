@@ -9,6 +9,7 @@ mod control;
 #[cfg(feature = "testcam")]
 mod demo;
 mod display;
+mod doctor;
 mod logging;
 mod model;
 mod model_engine;
@@ -68,6 +69,8 @@ enum Command {
     Demo(Box<demo::DemoArgs>),
     /// List monitors, planes and what a wall would do with them; show a test card
     Display(display::DisplayArgs),
+    /// Say on one page what this machine can do and what is wrong with it; pack that for a call for support
+    Doctor(doctor::DoctorArgs),
     /// Ask a running processor or wall of this machine
     Control(control::ControlArgs),
 }
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
             logging::start(log_format);
             display::main(args)
         }
+        Command::Doctor(args) => doctor::main(&args),
         Command::Control(args) => control::main(args),
     };
     match result {

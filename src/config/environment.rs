@@ -33,6 +33,11 @@ impl Environment {
             .map(String::as_str)
             .filter(|value| !value.is_empty())
     }
+
+    /// Every name, set to something or not.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
 }
 
 impl std::fmt::Debug for Environment {

@@ -39,7 +39,10 @@ pub use nms::Candidate;
 pub use open::{Opened, Wanted, available_backends, open};
 pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use tensor::TensorFill;
-pub use tensorrt::{BuildFlags, Built, Progress, TensorRtError, build_engine};
+pub use tensorrt::{
+    BuildFlags, Built, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep, TensorRtError,
+    TensorRtReport, build_engine, engines, smoke_test,
+};
 pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
 pub use upgrade::Upgrade;
 pub use worker::{Inferred, Worker, WorkerStats};

@@ -56,7 +56,7 @@ pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, Str
 pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decoders};
 pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
-pub use v4l2::V4l2Source;
+pub use v4l2::{V4l2Device, V4l2Formats, V4l2Source, list_v4l2};
 
 /// What keeps this room from working at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 use super::codec::Codec;
 use super::decoder::LINES;
 use super::output::Output;
-use super::plan::{Elements, Plan, Registry, Shape};
+use super::plan::{Decoder, Elements, Plan, Registry, Shape};
 use super::probe;
 
 /// Rounds of the built-in clip by which a decoder's pace is measured: 240 pictures.
@@ -16,7 +16,7 @@ pub struct DecoderFinding {
     pub codec: Codec,
     /// The element's name.
     pub decoder: &'static str,
-    /// The pipeline from coded pictures to frames, as `gst-launch-1.0` takes it; empty where it is not installed.
+    /// The pipeline of a session, with a file for the camera, as `gst-launch-1.0` takes it; empty where it is not installed.
     pub launch: String,
     /// What came out of it.
     pub outcome: DecoderOutcome,
@@ -39,37 +39,41 @@ pub enum DecoderOutcome {
     },
 }
 
-/// Tries every line of the decoder table, whatever became of it before. Blocks: a driver that hangs costs twelve seconds.
-pub fn survey_decoders() -> Vec<DecoderFinding> {
-    Codec::ALL
-        .into_iter()
-        .flat_map(|codec| {
-            LINES[codec as usize].iter().map(move |line| {
-                let plan = Plan::candidates(line, &Registry).into_iter().next();
-                let mut finding = DecoderFinding {
-                    codec,
-                    decoder: line.element,
-                    launch: String::new(),
-                    outcome: DecoderOutcome::NotInstalled,
-                };
-                if !Registry.has(line.element) {
-                    return finding;
-                }
-                let tried = probe::first_that_decodes(codec, line);
-                if let Some(plan) = tried.as_ref().ok().copied().or(plan) {
-                    let (shape, output) = (Shape::default(), Output::default());
-                    finding.launch = plan.launch(&Registry, codec, &shape, &output);
-                }
-                finding.outcome = match tried.and_then(|plan| probe::decodes(codec, plan, ROUNDS)) {
-                    Ok(pace) => DecoderOutcome::Works {
-                        fps: pace.frames as f64 / pace.elapsed.as_secs_f64().max(1e-6),
-                    },
-                    Err(reason) => DecoderOutcome::Failed { reason },
-                };
-                finding
-            })
-        })
-        .collect()
+/// Tries every line of the decoder table, codec by codec in the order of preference, whatever became of it before, and tells of each
+/// as soon as it is known. Blocks: a driver that hangs costs twelve seconds.
+pub fn survey_decoders(mut tell: impl FnMut(DecoderFinding)) {
+    for codec in Codec::ALL {
+        for line in LINES[codec as usize] {
+            tell(survey(codec, line));
+        }
+    }
+}
+
+fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
+    let mut finding = DecoderFinding {
+        codec,
+        decoder: line.element,
+        launch: String::new(),
+        outcome: DecoderOutcome::NotInstalled,
+    };
+    if !Registry.has(line.element) {
+        return finding;
+    }
+    let tried = probe::first_that_decodes(codec, line);
+    let candidate = Plan::candidates(line, &Registry).into_iter().next();
+    if let Some(plan) = tried.as_ref().ok().copied().or(candidate) {
+        let (shape, output) = (Shape::default(), Output::default());
+        let launch = plan.launch(&Registry, codec, &shape, &output);
+        let launch = launch.replace(" ! appsink", " ! fakesink");
+        finding.launch = format!("filesrc location=clip.{} ! {launch}", codec.name());
+    }
+    finding.outcome = match tried.and_then(|plan| probe::decodes(codec, plan, ROUNDS)) {
+        Ok(pace) => DecoderOutcome::Works {
+            fps: pace.frames as f64 / pace.elapsed.as_secs_f64().max(1e-6),
+        },
+        Err(reason) => DecoderOutcome::Failed { reason },
+    };
+    finding
 }
 
 /// GStreamer's version, `1.22.0`.
@@ -85,12 +89,17 @@ mod tests {
     #[test]
     fn software_decoders_are_found_to_work_and_the_others_to_be_missing() {
         super::super::init().expect("GStreamer starts");
-        let findings = survey_decoders();
+        let mut findings = Vec::new();
+        survey_decoders(|finding| findings.push(finding));
         assert_eq!(findings.len(), 16);
         for finding in findings {
             let software = ["avdec_h264", "avdec_h265", "jpegdec"].contains(&finding.decoder);
             match finding.outcome {
-                DecoderOutcome::Works { fps } if software => assert!(fps > 25.0, "{fps}"),
+                DecoderOutcome::Works { fps } if software => {
+                    assert!(fps > 25.0, "{fps}");
+                    let decoder = format!(" ! {} ", finding.decoder);
+                    assert!(finding.launch.contains(&decoder), "{}", finding.launch);
+                }
                 DecoderOutcome::NotInstalled if !software => assert!(finding.launch.is_empty()),
                 other => panic!("{}: {other:?}", finding.decoder),
             }

@@ -5,6 +5,7 @@
 
 mod choice;
 mod device;
+mod list;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use gstreamer::prelude::*;
 
 use self::choice::{Offer, V4l2Format};
 use self::device::{DeviceError, Plan};
+pub use self::list::{V4l2Device, V4l2Formats, list_v4l2};
 use super::codec::Codec;
 use super::decode::{add_coded, add_raw, pad};
 use super::decoder::element;

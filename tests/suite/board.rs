@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use nvr::base::{BBox, Size};
 use nvr::detect::OutputFormat;
+use nvr::doctor::Report;
 
-use crate::support::broker::{Broker, Kind};
+use crate::doctor::{Machine, line};
+use crate::support::broker::{Broker, Kind, free_port};
 use crate::support::cameras::make_clip;
 use crate::support::onnx::{TinyNetwork, TinyObject};
 use crate::support::process::{Running, clean, nvr};
@@ -158,4 +160,24 @@ fn the_binary_for_boards_runs_engines_of_both_versions() {
         let ended = board.end(PATIENCE).code();
         assert_eq!(ended, Some(0), "{:#?}", board.err().all());
     }
+}
+
+#[test]
+#[ignore = "needs the binary for aarch64: `tools/test cross` builds it and runs this"]
+fn the_binary_for_boards_examines_its_machine() {
+    let machine = Machine::new(&[]);
+    let mut command = cross(&["run", &binary(), "doctor", "--format", "json"]);
+    command.env("TMPDIR", machine.path("tmp"));
+    command.env("XDG_RUNTIME_DIR", machine.path("tmp"));
+    command.env("NVR_MQTT_PORT", free_port().to_string());
+    let mut doctor = Running::start(command);
+    let code = doctor.end(PATIENCE).code();
+    let out = doctor.out().settled().join("\n");
+    let report: Report = serde_json::from_str(&out)
+        .unwrap_or_else(|error| panic!("{error}: {out}\n{:#?}", doctor.err().all()));
+    assert_eq!(report.sections.len(), 14);
+    let processor = line(&report, "board", "processor");
+    assert!(processor.found.starts_with("aarch64, "), "{processor:?}");
+    // A check may be too slow under emulation, and then says so.
+    assert_eq!(code, Some(i32::from(report.faults > 0)), "{report:#?}");
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use nvr::bus::{Reached, Step, reach};
 use nvr::config::{MqttSettings, TlsSettings};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
@@ -19,6 +21,7 @@ against_both! {
     a_broker_that_asks_for_a_certificate_lets_its_holder_in_only
     a_plain_client_at_a_tls_port_is_told_so
     a_client_that_says_nothing_keeps_nobody_out
+    the_way_to_a_broker_is_told_step_by_step
 }
 
 /// An authority, and files of what it certified.
@@ -105,6 +108,46 @@ fn a_broker_of_a_known_authority_is_trusted(kind: Kind) {
         &runtime,
         impatient(over_tls(&broker, trusting(&authority))),
     ));
+}
+
+fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
+    let authority = Authority::new();
+    let broker = authority.broker(kind, false);
+    let way = |tls: TlsSettings| {
+        let mut told: Vec<Reached> = Vec::new();
+        let settings = over_tls(&broker, tls);
+        let listen = Duration::from_millis(100);
+        runtime().block_on(reach(&settings, listen, &mut |reached| told.push(reached)));
+        told
+    };
+    let told = way(trusting(&authority));
+    let steps: Vec<Step> = told.iter().map(|reached| reached.step).collect();
+    assert_eq!(
+        steps,
+        [
+            Step::Name,
+            Step::Tcp,
+            Step::Tls,
+            Step::Login,
+            Step::Subscription
+        ]
+    );
+    assert!(
+        told.iter().all(|reached| reached.outcome.is_ok()),
+        "{told:?}"
+    );
+    assert_eq!(
+        told[2].outcome.as_deref(),
+        Ok("the broker's certificate is trusted, TLS 1.3")
+    );
+    let told = way(trusting(&Authority::new()));
+    let last = told.last().expect("a step");
+    assert_eq!((last.step, told.len()), (Step::Tls, 3));
+    let reason = last.outcome.as_ref().expect_err("it is not trusted");
+    assert!(
+        reason.starts_with("TLS fails: invalid peer certificate: "),
+        "{reason}"
+    );
 }
 
 fn a_broker_of_an_unknown_authority_is_not(kind: Kind) {

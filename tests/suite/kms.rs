@@ -2,12 +2,16 @@
 
 mod wall;
 
+use std::time::Duration;
+
 use image::{Rgba, RgbaImage};
 use nvr::base::Size;
+use nvr::doctor::{Report, State};
 use nvr::wall::Color;
 use nvr::wall::display::testcard::BARS;
 use serde_json::Value;
 
+use crate::doctor::line;
 use crate::support::broker::{Broker, Kind};
 use crate::support::stage::{documents, page};
 use crate::support::vm::{Gpu, HOST, Job, PATIENCE, Vm};
@@ -263,4 +267,72 @@ fn a_v4l2_camera_is_probed_and_processed() {
     );
     vm.ok(&format!("kill {}", processor.pid()));
     assert_eq!(processor.end(PATIENCE), 0, "{}", processor.err());
+}
+
+/// The doctor's checks run side by side, and in the guest they have one slow processor.
+const EXAMINATION: Duration = Duration::from_secs(180);
+
+#[test]
+#[ignore = "needs a virtual machine: `tools/test kms` runs it"]
+fn the_doctor_sees_a_card_and_a_camera() {
+    let vm = Vm::boot(
+        "doctor",
+        Gpu::Vkms,
+        &["vivid", "vivid.n_devs=1", "vivid.node_types=1"],
+    );
+    let doctor = vm.nvr(&["doctor", "--format", "json"]);
+    let code = doctor.end(EXAMINATION);
+    let report: Report = serde_json::from_str(&doctor.out())
+        .unwrap_or_else(|error| panic!("{error}: {}{}", doctor.out(), doctor.err()));
+    // What goes wrong in a guest this slow is no concern here.
+    assert_eq!(code == 0, report.faults == 0, "{report:#?}");
+    let found = |section: &str, what: &str| {
+        let line = line(&report, section, what);
+        assert_eq!(line.state, State::Ok, "{line:?}");
+        &*line.found
+    };
+    assert_eq!(found("displays", "card0"), "vkms, 1 connector, 10 planes");
+    let connector = found("displays", "card0 Virtual-1");
+    assert!(
+        connector.starts_with("connected; mode 1024x768@60, of "),
+        "{connector}"
+    );
+    let plan = found("displays", "card0 Virtual-1 plan");
+    assert!(!plan.is_empty());
+    let planes: Vec<&str> = report
+        .section("displays")
+        .expect("a section")
+        .lines
+        .iter()
+        .filter(|line| line.what.starts_with("card0 plane "))
+        .map(|line| &*line.found)
+        .collect();
+    assert!(
+        planes.iter().all(|plane| plane.contains("XR24")),
+        "{planes:#?}"
+    );
+    assert_eq!(
+        planes
+            .iter()
+            .filter(|plane| plane.starts_with("primary, CRTC 0, "))
+            .count(),
+        1
+    );
+    let camera = found("cameras", "/dev/video0");
+    assert!(
+        camera.starts_with(
+            "vivid (vivid): camera, YUYV UYVY YU12 NV12 GREY RGB3 BGR3 320x180 to 3840x2160, 6 sizes; not usable: YVYU "
+        ),
+        "{camera}"
+    );
+
+    let page = vm.nvr(&["doctor"]);
+    page.end(EXAMINATION);
+    let page = page.out();
+    for wanted in [
+        "\nDisplays\n  ok       card0                    vkms, ",
+        "\nV4L2 cameras\n  ok       /dev/video0              vivid (vivid): camera, ",
+    ] {
+        assert!(page.contains(wanted), "no {wanted:?} in\n{page}");
+    }
 }

@@ -17,6 +17,8 @@ mod consumers;
 #[cfg(feature = "testcam")]
 mod decoders;
 mod detect;
+mod doctor;
+mod doctor_bundle;
 #[cfg(feature = "testcam")]
 mod faults;
 #[cfg(feature = "testcam")]

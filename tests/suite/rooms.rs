@@ -45,6 +45,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "doctor",
+        &[
+            "base", "config", "media", "detect", "event", "bus", "control", "wall",
+        ],
+    ),
+    (
         "cli",
         &[
             "base",
@@ -60,6 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "processor",
             "wall",
             "demo",
+            "doctor",
         ],
     ),
 ];
@@ -84,6 +91,10 @@ const OWNERS: &[(&str, &str)] = &[
     ("sd_notify", "health"),
     ("prometheus_client", "health"),
     ("drm", "wall"),
+    ("tar", "doctor"),
+    ("flate2", "doctor"),
+    ("regex", "doctor"),
+    ("libc", "doctor"),
 ];
 
 /// Whether a file is the test module of the one beside it.

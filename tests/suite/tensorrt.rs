@@ -705,7 +705,7 @@ fn child_is_auto() {
 
 /// NVIDIA's own libraries, as `make test` fetches them for this architecture.
 #[cfg(target_arch = "x86_64")]
-fn real(name: &str) -> PathBuf {
+pub(crate) fn real(name: &str) -> PathBuf {
     let path = nvr::base::cache_dir().join("tensorrt").join(name);
     assert!(
         path.is_file(),

@@ -33,6 +33,25 @@ pub fn build_engine(
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
 ) -> Result<Built, DetectError> {
+    build_in(
+        &EngineCache::of_program(),
+        model,
+        flags,
+        anew,
+        progress,
+        stop,
+    )
+}
+
+/// As [`build_engine`], in another cache than the program's.
+pub(super) fn build_in(
+    cache: &EngineCache,
+    model: &InstalledModel,
+    flags: BuildFlags,
+    anew: bool,
+    progress: &mut dyn FnMut(Progress<'_>),
+    stop: &Stop,
+) -> Result<Built, DetectError> {
     if !(1..=8).contains(&flags.batch) {
         return Err(ask(format!(
             "a batch is 1 to 8 pictures, not {}",
@@ -54,7 +73,6 @@ pub fn build_engine(
         )));
     }
     let libraries = Libraries::open()?;
-    let cache = EngineCache::of_program();
     let key = EngineKey::new(model, &libraries, flags)?;
     if !anew
         && let Some(file) = cache.exactly(&model.id, &key)

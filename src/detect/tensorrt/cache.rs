@@ -61,9 +61,11 @@ pub(super) struct EngineKey {
 /// The sidecar of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sidecar {
-    model: String,
-    key: EngineKey,
+pub(super) struct Sidecar {
+    /// The model that it was built of.
+    pub(super) model: String,
+    /// What it is for.
+    pub(super) key: EngineKey,
     engine_sha256: String,
     engine_bytes: u64,
     built_unix: u64,
@@ -103,7 +105,7 @@ impl EngineKey {
     }
 
     /// What differs between an engine's key and what is here; nothing where it fits.
-    fn differs(&self, here: &Libraries) -> Option<String> {
+    pub(super) fn differs(&self, here: &Libraries) -> Option<String> {
         let (version, gpu) = (here.version.to_string(), here.gpu.to_string());
         if self.tensorrt != version {
             Some(format!("it is for TensorRT {}", self.tensorrt))
@@ -115,7 +117,38 @@ impl EngineKey {
     }
 }
 
+impl std::fmt::Display for EngineKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let BuildFlags {
+            fp16,
+            int8,
+            dla,
+            batch,
+            ..
+        } = self.flags;
+        let precision = match (fp16, int8) {
+            (_, true) => "8-bit",
+            (true, false) => "16-bit",
+            (false, false) => "32-bit",
+        };
+        write!(
+            f,
+            "TensorRT {}, {}, {precision}, batch {batch}",
+            self.tensorrt, self.gpu
+        )?;
+        match dla {
+            Some(core) => write!(f, ", DLA {core}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl EngineCache {
+    /// One in a folder of its own.
+    pub(super) fn in_dir(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
     /// The one in the program's cache.
     pub(super) fn of_program() -> Self {
         Self {
@@ -229,7 +262,19 @@ impl EngineCache {
         Ok(EngineFile::of(&json, sidecar))
     }
 
-    fn sidecars(&self) -> Vec<PathBuf> {
+    /// Every engine's key.
+    pub(super) fn sidecars(&self) -> Vec<PathBuf> {
+        self.files("json")
+    }
+
+    /// Engines without a key, from builds that were cut off.
+    pub(super) fn orphans(&self) -> Vec<PathBuf> {
+        let mut paths = self.files("engine");
+        paths.retain(|path| !path.with_extension("json").exists());
+        paths
+    }
+
+    fn files(&self, wanted: &str) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = std::fs::read_dir(&self.dir)
             .into_iter()
             .flatten()
@@ -237,7 +282,7 @@ impl EngineCache {
             .map(|entry| entry.path())
             .filter(|path| {
                 path.extension()
-                    .is_some_and(|extension| extension == "json")
+                    .is_some_and(|extension| extension == wanted)
             })
             .collect();
         paths.sort();
@@ -246,7 +291,8 @@ impl EngineCache {
 }
 
 impl EngineFile {
-    fn of(sidecar_path: &Path, sidecar: Sidecar) -> Self {
+    /// The engine beside its sidecar.
+    pub(super) fn of(sidecar_path: &Path, sidecar: Sidecar) -> Self {
         Self {
             path: sidecar_path.with_extension("engine"),
             flags: sidecar.key.flags,
@@ -291,7 +337,8 @@ impl EngineFile {
     }
 }
 
-fn read(path: &Path) -> Result<Sidecar, String> {
+/// Reads a sidecar; what is wrong with it is told with its name.
+pub(super) fn read(path: &Path) -> Result<Sidecar, String> {
     std::fs::read(path)
         .map_err(|error| format!("{}: {error}", name(path)))
         .and_then(|text| {
@@ -313,7 +360,7 @@ fn file_name(model: &str, key: &EngineKey) -> String {
 }
 
 /// Of the graph's file, as the manifest says it, which is compared with the file whenever a model is loaded.
-fn onnx_sha256(model: &InstalledModel) -> Result<String, DetectError> {
+pub(super) fn onnx_sha256(model: &InstalledModel) -> Result<String, DetectError> {
     let name = model.manifest.onnx();
     let listed = model.manifest.files.iter().find(|file| file.name == name);
     match listed {

@@ -47,7 +47,7 @@ pub(super) struct Cuda {
     stream_synchronize: unsafe extern "C" fn(RawStream) -> Status,
     stream_destroy: unsafe extern "C" fn(RawStream) -> Status,
     get_error_string: unsafe extern "C" fn(Status) -> *const c_char,
-    _library: Library,
+    library: Library,
 }
 
 /// The GPU that is used: the first.
@@ -118,8 +118,25 @@ impl Cuda {
             stream_synchronize: function!("cudaStreamSynchronize"),
             stream_destroy: function!("cudaStreamDestroy"),
             get_error_string: function!("cudaGetErrorString"),
-            _library: library,
+            library,
         })
+    }
+
+    /// The runtime's version and the newest that the driver serves, as `12060` is 12.6; nothing where it does not tell.
+    pub(super) fn versions(&self) -> (Option<c_int>, Option<c_int>) {
+        let ask = |symbol: &[u8]| {
+            type GetVersion = unsafe extern "C" fn(*mut c_int) -> Status;
+            // SAFETY: the type is that of cuda_runtime_api.h; the pointer is not used after the library.
+            let get = unsafe { self.library.get::<GetVersion>(symbol) }.ok()?;
+            let mut version = 0;
+            // SAFETY: it writes one number to where the pointer leads.
+            let status = unsafe { get(&raw mut version) };
+            (status == 0).then_some(version)
+        };
+        (
+            ask(b"cudaRuntimeGetVersion\0"),
+            ask(b"cudaDriverGetVersion\0"),
+        )
     }
 
     /// Lets this thread work on the GPU. From CUDA 12 on that takes memory of it, which whoever only asks does not want.

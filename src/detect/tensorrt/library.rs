@@ -81,7 +81,7 @@ impl Libraries {
     }
 
     fn open_anew() -> Result<Self, TensorRtError> {
-        let cuda = Arc::new(Cuda::open(&candidates(&CUDA_NAMES, Some(CUDA_FOLDER)))?);
+        let cuda = Arc::new(open_cuda()?);
         let gpu = cuda.gpu().map_err(|error| match error {
             TensorRtError::NoGpu { reason, .. } => TensorRtError::NoGpu {
                 reason,
@@ -127,6 +127,48 @@ impl Libraries {
             tried: reasons(&tried),
         }))
     }
+}
+
+/// CUDA's runtime alone.
+///
+/// # Errors
+/// Every file that was tried, with the reason; or the function that one lacks.
+pub(super) fn open_cuda() -> Result<Cuda, TensorRtError> {
+    Cuda::open(&candidates(&CUDA_NAMES, Some(CUDA_FOLDER)))
+}
+
+/// TensorRT's version and file, of which nothing else is asked: that needs no GPU.
+///
+/// # Errors
+/// When it is not here, or its version is not served.
+pub(super) fn served() -> Result<(Version, PathBuf), TensorRtError> {
+    let mut tried = Vec::new();
+    let mut refusal = None;
+    for path in candidates(&TENSORRT_NAMES, None) {
+        // SAFETY: its initialisers are NVIDIA's and expect nothing of us.
+        let library = match unsafe { Library::new(&path) } {
+            Ok(library) => library,
+            Err(error) => {
+                tried.push((path, error));
+                continue;
+            }
+        };
+        let name = path.display().to_string();
+        let number = version_number(&library, &name);
+        // Closing it is not foreseen by NVIDIA.
+        std::mem::forget(library);
+        let version = number.map(Version::of_library);
+        match version.and_then(|version| version.slots(&name).map(|_| version)) {
+            Ok(version) => return Ok((version, path)),
+            // Another one may be served.
+            Err(error) => {
+                refusal.get_or_insert(error);
+            }
+        }
+    }
+    Err(refusal.unwrap_or_else(|| TensorRtError::LibraryAbsent {
+        tried: reasons(&tried),
+    }))
 }
 
 type Functions = (i32, Version, &'static Slots, CreateRuntime);

@@ -3,7 +3,8 @@
 //! TensorRT has no C interface and changes its C++ one with each major version; `slots` has the numbers, by version, and
 //! `docs/tensorrt-abi.md` says where they come from. From below: `cuda` and `buffers` (memory and streams), `version`,
 //! `slots` and `library` (what is here), `logger`, `object`, `runtime` and `context` (its objects, with owners), `plan`, `lane` and `detector`
-//! (pictures to detections), `cache`, `trtexec` and `build` (ONNX files to engines). The only place that names any of it.
+//! (pictures to detections), `cache`, `trtexec` and `build` (ONNX files to engines), `report`, `engines` and `smoke` (what
+//! the doctor asks). The only place that names any of it.
 
 mod buffers;
 mod build;
@@ -11,20 +12,26 @@ mod cache;
 mod context;
 mod cuda;
 mod detector;
+mod engines;
 mod error;
 mod lane;
 mod library;
 mod logger;
 mod object;
 mod plan;
+mod report;
 mod runtime;
 mod slots;
+mod smoke;
 mod trtexec;
 mod version;
 
 pub use build::{Built, build_engine};
 pub use cache::BuildFlags;
+pub use engines::{EngineReport, EngineVerdict, engines};
 pub use error::TensorRtError;
+pub use report::TensorRtReport;
+pub use smoke::{SMOKE_ONNX, SmokeStep, smoke_test};
 pub use trtexec::Progress;
 
 use self::cache::EngineCache;
@@ -66,8 +73,17 @@ pub(super) fn open(
     model: &InstalledModel,
     labels: Labels,
 ) -> Result<Box<dyn Detector>, DetectError> {
+    open_in(&EngineCache::of_program(), model, labels)
+}
+
+/// As [`open`], from another cache than the program's.
+fn open_in(
+    cache: &EngineCache,
+    model: &InstalledModel,
+    labels: Labels,
+) -> Result<Box<dyn Detector>, DetectError> {
     let libraries = Libraries::open()?;
-    let file = EngineCache::of_program().find(model, &libraries)?;
+    let file = cache.find(model, &libraries)?;
     let bytes = file.read()?;
     let detector = TensorRtDetector::load(
         &libraries,

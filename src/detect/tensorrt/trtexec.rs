@@ -85,6 +85,11 @@ impl Tool {
         Err(TensorRtError::ToolAbsent { tried })
     }
 
+    /// Its file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Builds; `progress` hears of it four times a second. Blocks for minutes; ends early when `stop` is raised.
     ///
     /// # Errors

@@ -101,7 +101,7 @@ impl DeviceError {
     }
 
     /// What the system's error means for a camera.
-    fn of(path: &Path, error: io::Error) -> Self {
+    pub(super) fn of(path: &Path, error: io::Error) -> Self {
         let path = path.display().to_string();
         match error
             .raw_os_error()

@@ -1,0 +1,341 @@
+//! A broker reached step by step, for people: its name, TCP, TLS, our login, a subscription's round trip; then some seconds of
+//! listening.
+//!
+//! Nothing is published: topics belong to those who run. The subscriptions are those of a wall, and end with the connection.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, Event, EventLoop, Packet, QoS, SubscribeFilter,
+    SubscribeReasonCode,
+};
+use tokio::time::{timeout, timeout_at};
+
+use super::error::classify;
+use super::link::{CONNECT_LIMIT, mqtt_options};
+use super::{Role, Topic, Topics, tls};
+use crate::base::{SessionId, unix_now};
+use crate::config::MqttSettings;
+use crate::event::PAYLOAD_LIMIT_BYTES;
+
+/// One step of the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The broker's name has an address.
+    Name,
+    /// Something listens at its port.
+    Tcp,
+    /// Its certificate is trusted, and ours by it.
+    Tls,
+    /// It takes our login.
+    Login,
+    /// It lets us read, and acknowledges at quality of service 1.
+    Subscription,
+}
+
+/// How a step went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Which.
+    pub step: Step,
+    /// How long it took.
+    pub took: Duration,
+    /// What was found; or why it ends here, with the remedy behind a semicolon.
+    pub outcome: Result<String, String>,
+}
+
+/// A message that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// What it is about.
+    pub topic: Topic,
+    /// It.
+    pub payload: Vec<u8>,
+    /// Whether the broker had kept it: then it says nothing about now.
+    pub retained: bool,
+    /// When it came, by this machine's clock, since the Unix epoch.
+    pub at: Duration,
+}
+
+/// Longest that the broker may take to acknowledge a subscription.
+const ACK_LIMIT: Duration = Duration::from_secs(5);
+/// Longest that it may take to hang up.
+const LEAVE_LIMIT: Duration = Duration::from_millis(500);
+/// A broker may have thousands of messages for us; these are enough to compare clocks.
+const MOST_HEARD: usize = 2000;
+
+/// Reaches the broker of `settings` and then listens for `listen`; `told` hears of every step as soon as it is done. Ends at
+/// the first step that fails; within 30 s and `listen` in any case.
+pub async fn reach(
+    settings: &MqttSettings,
+    listen: Duration,
+    told: &mut dyn FnMut(Reached),
+) -> Vec<Heard> {
+    let mut way = Way { settings, told };
+    let Some(addresses) = way.resolve().await else {
+        return Vec::new();
+    };
+    let Some(address) = way.connect(&addresses).await else {
+        return Vec::new();
+    };
+    if settings.tls.is_some() && way.shake_hands(address).await.is_none() {
+        return Vec::new();
+    }
+    let session = SessionId::random();
+    let Some((client, mut eventloop)) = way.log_in(&session).await else {
+        return Vec::new();
+    };
+    let heard = way.listen(&client, &mut eventloop, listen).await;
+    let leave = async {
+        let _ = client.try_disconnect();
+        while eventloop.poll().await.is_ok() {}
+    };
+    let _ = timeout(LEAVE_LIMIT, leave).await;
+    heard
+}
+
+struct Way<'a> {
+    settings: &'a MqttSettings,
+    told: &'a mut dyn FnMut(Reached),
+}
+
+impl Way<'_> {
+    fn broker(&self) -> String {
+        format!("{}:{}", self.settings.host, self.settings.port)
+    }
+
+    /// Tells of a step and gives what it gained.
+    fn tell<T>(
+        &mut self,
+        step: Step,
+        since: Instant,
+        outcome: Result<(T, String), String>,
+    ) -> Option<T> {
+        let (gained, outcome) = match outcome {
+            Ok((gained, words)) => (Some(gained), Ok(words)),
+            Err(reason) => (None, Err(reason)),
+        };
+        (self.told)(Reached {
+            step,
+            took: since.elapsed(),
+            outcome,
+        });
+        gained
+    }
+
+    async fn resolve(&mut self) -> Option<Vec<SocketAddr>> {
+        let since = Instant::now();
+        let host = &self.settings.host;
+        let looked = timeout(
+            CONNECT_LIMIT,
+            tokio::net::lookup_host((host.as_str(), self.settings.port)),
+        );
+        let outcome = match looked.await {
+            Ok(Ok(addresses)) => {
+                let addresses: Vec<SocketAddr> = addresses.collect();
+                let words: Vec<String> = addresses
+                    .iter()
+                    .map(|address| address.ip().to_string())
+                    .collect();
+                let words = format!("{host} is {}", words.join(", "));
+                Ok((addresses, words))
+            }
+            Ok(Err(error)) => Err(format!(
+                "{host} has no address ({error}); check --mqtt-host and the name server (`resolvectl query {host}`)"
+            )),
+            Err(_) => Err(format!(
+                "the name server did not answer for {host} within {} s; check the network and /etc/resolv.conf",
+                CONNECT_LIMIT.as_secs()
+            )),
+        };
+        self.tell(Step::Name, since, outcome)
+    }
+
+    async fn connect(&mut self, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+        let since = Instant::now();
+        let deadline = tokio::time::Instant::now() + CONNECT_LIMIT;
+        let mut reason = "it has no address".to_owned();
+        let mut reached = None;
+        for address in addresses {
+            match timeout_at(deadline, tokio::net::TcpStream::connect(address)).await {
+                Ok(Ok(_)) => {
+                    reached = Some(*address);
+                    break;
+                }
+                Ok(Err(error)) => reason = error.to_string(),
+                Err(_) => {
+                    reason = format!(
+                        "no answer within {} s: a firewall drops it, or the machine is off",
+                        CONNECT_LIMIT.as_secs()
+                    );
+                }
+            }
+        }
+        let outcome = match reached {
+            Some(address) => Ok((address, format!("{address} listens"))),
+            None => Err(format!(
+                "can't reach {}: {reason}; check --mqtt-host and --mqtt-port, firewalls, and that the broker runs (`nvr broker` is one)",
+                self.broker()
+            )),
+        };
+        self.tell(Step::Tcp, since, outcome)
+    }
+
+    async fn shake_hands(&mut self, address: SocketAddr) -> Option<()> {
+        let since = Instant::now();
+        let config = self.settings.tls.as_ref().map(tls::client)?;
+        let host = self.settings.host.clone();
+        let outcome = match config {
+            Err(error) => Err(told_with_causes(&error)),
+            Ok(config) => {
+                let shaking = tokio::task::spawn_blocking(move || {
+                    tls::handshake(address, &host, config, CONNECT_LIMIT)
+                });
+                match timeout(2 * CONNECT_LIMIT, shaking).await {
+                    Ok(ended) => ended.unwrap_or_else(|error| Err(error.to_string())),
+                    Err(_) => Err(format!(
+                        "no answer to a handshake within {} s",
+                        2 * CONNECT_LIMIT.as_secs()
+                    )),
+                }
+            }
+        };
+        let outcome = outcome.map_err(|reason| {
+            format!("TLS fails: {reason}; check the certificate's names and authority, the CA file, and this machine's clock")
+        });
+        self.tell(Step::Tls, since, outcome.map(|words| ((), words)))
+    }
+
+    async fn log_in(&mut self, session: &SessionId) -> Option<(AsyncClient, EventLoop)> {
+        let since = Instant::now();
+        let client_id = Role::Doctor.client_id("", session);
+        let options = match mqtt_options(self.settings, &client_id) {
+            Ok(options) => options,
+            Err(error) => return self.tell(Step::Login, since, Err(told_with_causes(&error))),
+        };
+        let (client, mut eventloop) = AsyncClient::new(options, 16);
+        eventloop
+            .network_options
+            .set_connection_timeout(CONNECT_LIMIT.as_secs());
+        let outcome = match eventloop.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => {
+                let whom = match self.settings.username {
+                    Some(_) => "our login",
+                    None => "us without a login",
+                };
+                Ok(((client, eventloop), format!("the broker takes {whom}")))
+            }
+            Ok(other) => Err(format!(
+                "the broker answered with {other:?} instead of accepting us; check that its port speaks MQTT"
+            )),
+            Err(error) => {
+                let broker = self.broker();
+                Err(classify(&error, &broker, &client_id, false, CONNECT_LIMIT).to_string())
+            }
+        };
+        self.tell(Step::Login, since, outcome)
+    }
+
+    /// Subscribes, waits for the acknowledgement, and gathers what comes within `listen` after it.
+    async fn listen(
+        &mut self,
+        client: &AsyncClient,
+        eventloop: &mut EventLoop,
+        listen: Duration,
+    ) -> Vec<Heard> {
+        let topics = Topics::of(self.settings);
+        let filters = [
+            topics.all_processors(),
+            topics.all_walls(),
+            topics.all_sources(),
+            topics.all_detections(),
+        ];
+        let since = Instant::now();
+        let asked: Vec<SubscribeFilter> = filters
+            .iter()
+            .map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce))
+            .collect();
+        if let Err(error) = client.try_subscribe_many(asked) {
+            self.tell::<()>(
+                Step::Subscription,
+                since,
+                Err(format!("{error}; start this again")),
+            );
+            return Vec::new();
+        }
+        let mut heard = Vec::new();
+        let mut acknowledged = false;
+        let mut deadline = tokio::time::Instant::now() + ACK_LIMIT;
+        loop {
+            let event = match timeout_at(deadline, eventloop.poll()).await {
+                Ok(Ok(event)) => event,
+                Ok(Err(error)) => {
+                    if !acknowledged {
+                        let broker = self.broker();
+                        let error = classify(&error, &broker, "nvr-doctor", true, CONNECT_LIMIT);
+                        self.tell::<()>(Step::Subscription, since, Err(error.to_string()));
+                    }
+                    return heard;
+                }
+                Err(_) => {
+                    if !acknowledged {
+                        let late = format!(
+                            "the broker did not acknowledge a subscription within {} s; check its load",
+                            ACK_LIMIT.as_secs()
+                        );
+                        self.tell::<()>(Step::Subscription, since, Err(late));
+                    }
+                    return heard;
+                }
+            };
+            match event {
+                Event::Incoming(Packet::SubAck(ack)) => {
+                    acknowledged = true;
+                    deadline = tokio::time::Instant::now() + listen;
+                    let refused: Vec<&str> = std::iter::zip(&filters, &ack.return_codes)
+                        .filter(|(_, code)| **code == SubscribeReasonCode::Failure)
+                        .map(|(filter, _)| filter.as_str())
+                        .collect();
+                    let outcome = if refused.is_empty() {
+                        Ok((
+                            (),
+                            format!("the broker lets us read {}/…", self.settings.topic_root),
+                        ))
+                    } else {
+                        Err(format!(
+                            "the broker refuses to let us read {}; its access list has to let this user read them",
+                            refused.join(", ")
+                        ))
+                    };
+                    self.tell(Step::Subscription, since, outcome);
+                }
+                Event::Incoming(Packet::Publish(publish)) => {
+                    let fits = publish.payload.len() <= PAYLOAD_LIMIT_BYTES;
+                    if let Some(topic) = topics.parse(&publish.topic)
+                        && fits
+                        && heard.len() < MOST_HEARD
+                    {
+                        heard.push(Heard {
+                            topic,
+                            payload: publish.payload.to_vec(),
+                            retained: publish.retain,
+                            at: unix_now(),
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn told_with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,90 @@
+//! `nvr doctor`: what this machine can do, on one page.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::out;
+use crate::config::Environment;
+use crate::doctor::{
+    Options, Patient, State, check_target, examine, page, run_check, write_bundle,
+};
+
+/// Options of `nvr doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct DoctorArgs {
+    /// Configuration file, for the broker and the models [default: $NVR_CONFIG, else /etc/nvr/nvr.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+    /// Build a small TensorRT engine, run it and compare its numbers; takes minutes on a board
+    #[arg(long)]
+    tensorrt: bool,
+    /// How the page is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    /// Pack the page with logs and settings into FILE.tar.gz, without passwords and tokens
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Let the bundle replace a file that is there
+    #[arg(long, requires = "bundle")]
+    force: bool,
+    /// Examine the file tree below DIR as if it were this machine's: a test double
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    root: PathBuf,
+    /// Run this one check and print its lines: how checks run in processes of their own
+    #[arg(long, value_name = "ID", hide = true)]
+    check: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Form {
+    #[default]
+    Text,
+    Json,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 without a fault, 1 with one, 2 usage.
+
+Examples:
+  nvr doctor
+  nvr doctor --config /etc/nvr/nvr.toml --format json
+  sudo nvr doctor --tensorrt --bundle support.tar.gz";
+
+pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    const USAGE: u8 = 2;
+    if let Some(target) = &args.bundle
+        && let Err(error) = check_target(target, args.force)
+    {
+        out::error(format_args!("error: {error}"));
+        return Ok(ExitCode::from(USAGE));
+    }
+    let options = Options {
+        config: args.config.clone(),
+        tensorrt: args.tensorrt,
+        root: args.root.clone(),
+        environment: Environment::of_process(),
+    };
+    if let Some(id) = &args.check {
+        let known = run_check(id, &Patient::new(&options));
+        return Ok(ExitCode::from(if known { 0 } else { USAGE }));
+    }
+    let report = examine(Patient::new(&options));
+    out::line(match args.format {
+        Form::Text => page(&report),
+        Form::Json => report.to_json(),
+    });
+    if let Some(target) = &args.bundle {
+        write_bundle(target, &Patient::new(&options), &report)?;
+        out::error(format_args!(
+            "wrote {}; look into it before you send it",
+            target.display()
+        ));
+    }
+    Ok(match report.state {
+        State::Fault => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    })
+}

@@ -1,0 +1,115 @@
+//! What is here of NVIDIA's, piece by piece and in words, for people who want to know why a processor does without it.
+
+use std::path::{Path, PathBuf};
+
+use super::TensorRtError;
+use super::library::{self, Libraries};
+use super::runtime::Runtime;
+use super::trtexec::Tool;
+
+/// The pieces. What needs another that is missing is missing too.
+#[derive(Debug)]
+pub struct TensorRtReport {
+    /// CUDA's runtime: its file and versions.
+    pub cuda: Result<String, TensorRtError>,
+    /// The GPU; nothing without CUDA's runtime.
+    pub gpu: Option<Result<String, TensorRtError>>,
+    /// TensorRT: its version and file. Asked also where there is no GPU.
+    pub tensorrt: Result<String, TensorRtError>,
+    /// Whether it gives a runtime, and how many deep learning accelerators that one knows; nothing without a GPU.
+    pub runtime: Option<Result<String, TensorRtError>>,
+    /// `trtexec`, which builds engines.
+    pub tool: Result<PathBuf, TensorRtError>,
+}
+
+impl TensorRtReport {
+    /// Looks for the pieces. Opens NVIDIA's libraries, which may end the process where they are broken. Blocks for seconds.
+    pub fn new() -> Self {
+        let (cuda, gpu) = match library::open_cuda() {
+            Ok(cuda) => {
+                let versions = cuda.versions();
+                let gpu = cuda.gpu().map(|gpu| gpu.to_string());
+                (Ok(of_cuda(versions)), Some(gpu))
+            }
+            Err(error) => (Err(error), None),
+        };
+        let tensorrt = library::served().map(|(version, path)| {
+            format!(
+                "{version} ({})",
+                mapped("libnvinfer").unwrap_or(path).display()
+            )
+        });
+        let runtime = matches!(gpu, Some(Ok(_))).then(|| {
+            let libraries = Libraries::open()?;
+            let cores = Runtime::new(&libraries)?.dla_cores();
+            Ok(match cores {
+                ..1 => "gives a runtime; no deep learning accelerator (DLA) here".to_owned(),
+                cores => format!("gives a runtime; {cores} deep learning accelerators (DLA)"),
+            })
+        });
+        Self {
+            cuda,
+            gpu,
+            tensorrt,
+            // Without TensorRT it is told once that it is missing.
+            runtime: runtime.filter(|_| library::served().is_ok()),
+            tool: Tool::find().map(|tool| tool.path().to_owned()),
+        }
+    }
+}
+
+impl Default for TensorRtReport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn of_cuda((runtime, driver): (Option<i32>, Option<i32>)) -> String {
+    let file = mapped("libcudart").map_or_else(
+        || "in a file that the kernel does not name".to_owned(),
+        |path| path.display().to_string(),
+    );
+    let version = |number: i32| format!("{}.{}", number / 1000, number % 1000 / 10);
+    let runtime = runtime.map_or_else(|| "of an unknown version".to_owned(), version);
+    let driver = match driver {
+        None => String::new(),
+        Some(..=0) => ", no driver".to_owned(),
+        Some(number) => format!(", a driver for up to {}", version(number)),
+    };
+    format!("runtime {runtime}{driver} ({file})")
+}
+
+/// The file behind an open library: the loader takes names, and the kernel knows what it found.
+fn mapped(name: &str) -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines()
+        .filter_map(|line| line.split_once('/'))
+        .map(|(_, path)| PathBuf::from(format!("/{path}")))
+        .find(|path| starts_with(path, name))
+}
+
+fn starts_with(path: &Path, name: &str) -> bool {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    file.starts_with(&format!("{name}.so")) || file.starts_with(&format!("{name}_lean.so"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_as_nvidia_writes_them() {
+        let words = of_cuda((Some(12_060), Some(0)));
+        assert!(
+            words.starts_with("runtime 12.6, driver for unknown ("),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn the_file_of_an_open_library_is_found() {
+        let path = mapped("libc").expect("this program uses it");
+        assert!(path.is_file(), "{}", path.display());
+        assert_eq!(mapped("libnothing-of-the-kind"), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! What is examined, and how far: the machine's file tree, the configuration, and what was asked for.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::place::Place;
+use crate::base::{cache_dir, models_dirs};
+use crate::config::{
+    CommonFlags, ConfigProblems, ConfigSource, Environment, Loaded, MqttFlags, MqttSettings,
+    ProcessorFlags, WallFlags,
+};
+
+/// Where the units of a package look for their configuration.
+const USUAL_CONFIG: &str = "/etc/nvr/nvr.toml";
+
+/// How an examination is asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file; without it the environment's, else the usual one.
+    pub config: Option<String>,
+    /// Whether TensorRT is tried with a small engine, which takes minutes on a board.
+    pub tensorrt: bool,
+    /// The file tree; `/` but for tests.
+    pub root: PathBuf,
+    /// The variables of the environment.
+    pub environment: Environment,
+}
+
+/// The machine that is examined.
+pub struct Patient {
+    /// Its file tree.
+    pub(super) place: Place,
+    /// The configuration.
+    pub(super) config: Configured,
+    /// Whether TensorRT is tried with a small engine.
+    pub(super) tensorrt: bool,
+    /// The variables of the environment.
+    pub(super) environment: Environment,
+}
+
+/// What the configuration came to.
+pub(super) struct Configured {
+    /// The file; nothing where there is none.
+    pub(super) file: Option<String>,
+    /// As a processor reads it; nothing where there is no file.
+    pub(super) processor: Option<Result<Loaded, ConfigProblems>>,
+    /// As a wall reads it.
+    pub(super) wall: Option<Result<Loaded, ConfigProblems>>,
+    /// The broker by the environment alone, for what has no file.
+    bare_mqtt: Option<MqttSettings>,
+}
+
+impl Patient {
+    /// Reads the configuration.
+    pub fn new(options: &Options) -> Self {
+        let place = Place::new(&options.root);
+        Self {
+            config: Configured::read(options, &place),
+            place,
+            tensorrt: options.tensorrt,
+            environment: options.environment.clone(),
+        }
+    }
+
+    /// Where models are sought.
+    pub(super) fn models_dirs(&self) -> Vec<PathBuf> {
+        match self.config.any() {
+            Some(loaded) => loaded.settings.models_dirs.clone(),
+            None => {
+                let named = self.environment.get("NVR_MODELS_DIR").unwrap_or_default();
+                let named: Vec<PathBuf> = std::env::split_paths(named)
+                    .filter(|path| !path.as_os_str().is_empty())
+                    .collect();
+                models_dirs(&named)
+            }
+        }
+    }
+
+    /// Folders that this program writes to, each with what for.
+    pub(super) fn written_folders(&self) -> Vec<(PathBuf, &'static str)> {
+        vec![
+            (cache_dir(), "models and engines"),
+            ("/var/lib/nvr".into(), "state"),
+            (std::env::temp_dir(), "temporary files"),
+        ]
+    }
+
+    /// The options by which a process of its own examines the same machine.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["--root".into(), self.place.root().into()];
+        if let Some(file) = &self.config.file {
+            arguments.extend(["--config".into(), file.into()]);
+        }
+        if self.tensorrt {
+            arguments.push("--tensorrt".into());
+        }
+        arguments
+    }
+}
+
+impl Configured {
+    fn read(options: &Options, place: &Place) -> Self {
+        let environment = &options.environment;
+        let named = options.config.clone();
+        let named = named.or_else(|| environment.get("NVR_CONFIG").map(str::to_owned));
+        let usual = || {
+            let usual = place.at(USUAL_CONFIG);
+            usual.exists().then(|| usual.display().to_string())
+        };
+        let Some(file) = named.or_else(usual) else {
+            return Self {
+                file: None,
+                processor: None,
+                wall: None,
+                bare_mqtt: MqttFlags::default().load(environment).ok(),
+            };
+        };
+        let common = CommonFlags {
+            config: Some(file.clone()),
+            ..CommonFlags::default()
+        };
+        let for_processor = ProcessorFlags {
+            common: common.clone(),
+            ..ProcessorFlags::default()
+        };
+        let for_wall = WallFlags {
+            common,
+            ..WallFlags::default()
+        };
+        Self {
+            file: Some(file),
+            processor: Some(ConfigSource::new(for_processor, environment.clone()).load_all()),
+            wall: Some(ConfigSource::new(for_wall, environment.clone()).load_all()),
+            bare_mqtt: None,
+        }
+    }
+
+    /// What one of the roles reads, the processor first.
+    pub(super) fn any(&self) -> Option<&Loaded> {
+        self.loaded().next()
+    }
+
+    /// What the roles read, as far as they can.
+    pub(super) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
+        let both = [&self.processor, &self.wall];
+        both.into_iter()
+            .flatten()
+            .filter_map(|loaded| loaded.as_ref().ok())
+    }
+
+    /// The broker; nothing where the configuration can't be read.
+    pub(super) fn mqtt(&self) -> Option<&MqttSettings> {
+        self.any()
+            .map(|loaded| &loaded.settings.mqtt)
+            .or(self.bare_mqtt.as_ref())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A machine in a folder, with these files.
+    pub(in crate::doctor) fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Patient) {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (path, content) in files {
+            let path = dir.path().join(path.trim_start_matches('/'));
+            std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+            std::fs::write(path, content).expect("written");
+        }
+        let patient = Patient::new(&Options {
+            config: None,
+            tensorrt: false,
+            root: dir.path().to_owned(),
+            environment: Environment::default(),
+        });
+        (dir, patient)
+    }
+
+    #[test]
+    fn the_usual_file_is_read_where_none_is_named() {
+        let text = "[mqtt]\nhost = \"broker.local\"\n";
+        let (dir, patient) = machine(&[("/etc/nvr/nvr.toml", text)]);
+        let file = dir.path().join("etc/nvr/nvr.toml");
+        assert_eq!(patient.config.file, Some(file.display().to_string()));
+        let host = patient.config.mqtt().map(|mqtt| mqtt.host.as_str());
+        assert_eq!(host, Some("broker.local"));
+        let (_dir, bare) = machine(&[]);
+        assert_eq!(bare.config.file, None);
+        let mqtt = bare.config.mqtt().expect("the default");
+        assert_eq!((mqtt.host.as_str(), mqtt.port), ("localhost", 1883));
+    }
+}

@@ -1,0 +1,306 @@
+//! The one way by which text gets into a bundle: without secrets.
+//!
+//! Two nets, one behind the other. What the configuration knows is looked for by its value, in each way in which a log,
+//! an URL or a header may write it. What nobody told us is looked for by its form: logins in URLs, `password=…`,
+//! `Authorization:`, private keys. Where the two could spare more, they take too much instead.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex, RegexBuilder};
+use serde_json::Value;
+
+use super::secrets::Secrets;
+use super::spelling::{as_word, encodings, is_short, written};
+
+/// What stands in the place of a secret.
+const MASK: &str = "***";
+
+/// A secret may be as long as a file of secrets; this much of compiled patterns is enough for hundreds.
+const PATTERN_BYTES: usize = 64 << 20;
+
+/// Takes secrets out of texts.
+pub(super) struct Redaction {
+    known: Vec<Regex>,
+}
+
+/// What looks like a secret. The first group stays.
+static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    [
+        // A private key, also one whose end is cut off, in as many lines as it has.
+        r"(?s)(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
+        // A login in an URL; passwords may hold an `@` of their own.
+        r#"(?i)(\b[a-z][a-z0-9+.\-]*://)[^\s"'<>]*@"#,
+        // Of HTTP, RTSP and their relatives, to the end of the line.
+        r"(?i)(\b(?:proxy-)?authorization\b\W{1,4})[^\r\n]+",
+        r"(?i)(\bdigest\s+username=)[^\r\n]+",
+        r"(?i)(\bbearer\s+)[A-Za-z0-9+/._~=\-]{6,}",
+        r"(\b[Bb]asic\s+)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{3}[A-Z0-9+/])\B?",
+        // Queries, and paths of cameras that put logins there.
+        r#"(?i)([?&/;](?:user|username|usr|login|password|passwd|pass|pwd|token|access_token|auth|api_?key|key|sig|signature)=)[^&\s"'/;#]+"#,
+    ]
+    .iter()
+    .map(|form| pattern(form))
+    .collect()
+});
+
+/// A key that names a secret, and its value: in TOML, JSON, logs and command lines.
+static KEYED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?isx)
+        ( \b[\w.\-]*(?:password|passwd|passphrase|token|secret|pwd|api_?key|username)[\w.\-]* ["']? \s*[=:]\s* (?:Some\()? )
+        ( """.*?""" | '''.*?''' | "(?:[^"\\\r\n]|\\.)*" | '[^'\r\n]*' | ["'][^\r\n]* | [^\s,;&"'}\])]+ )"#,
+    )
+});
+
+impl Redaction {
+    /// One that knows these secrets.
+    pub(super) fn new(secrets: &Secrets) -> Self {
+        let mut values: Vec<&String> = secrets.values.iter().collect();
+        // One may be a part of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let mut known: Vec<Regex> = Vec::new();
+        for value in values {
+            known.extend(encodings(value).iter().map(|form| pattern(form)));
+            let plain = written(value);
+            known.push(pattern(&if is_short(value) {
+                as_word(value, &plain)
+            } else {
+                plain
+            }));
+        }
+        known.extend(
+            secrets
+                .names
+                .iter()
+                .map(|name| pattern(&as_word(name, &written(name)))),
+        );
+        Self { known }
+    }
+
+    /// `text` without secrets.
+    pub(super) fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        // By form first: what is left of an URL whose password is masked no longer looks like one.
+        for form in FORMS.iter() {
+            let masked = |found: &Captures<'_>| match &found[1] {
+                scheme if scheme.ends_with("://") => format!("{scheme}{MASK}@"),
+                kept => format!("{kept}{MASK}"),
+            };
+            text = form.replace_all(&text, masked).into_owned();
+        }
+        text = KEYED.replace_all(&text, keyed).into_owned();
+        for known in &self.known {
+            text = known.replace_all(&text, MASK).into_owned();
+        }
+        text
+    }
+
+    /// A document without secrets: every text in it, and whatever stands under a key that names one.
+    pub(super) fn json(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(values) => values.iter().map(|value| self.json(value)).collect(),
+            Value::Object(table) => table
+                .iter()
+                .map(|(key, value)| {
+                    let named = format!("{key}=x");
+                    let value = match value {
+                        Value::String(_) if KEYED.is_match(&named) => {
+                            Value::String(MASK.to_owned())
+                        }
+                        value => self.json(value),
+                    };
+                    (self.text(key), value)
+                })
+                .collect(),
+            other => other.clone(),
+        }
+    }
+}
+
+/// Keeps a reference (`{ file = "camera-0" }`), which is none of the secret, and the quotes around a value.
+fn keyed(found: &Captures<'_>) -> String {
+    let (key, value) = (&found[1], &found[2]);
+    if value.starts_with('{') || value.starts_with(MASK) {
+        return found[0].to_owned();
+    }
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => format!("{key}{quote}{MASK}{quote}"),
+        _ => format!("{key}{MASK}"),
+    }
+}
+
+fn pattern(form: &str) -> Regex {
+    RegexBuilder::new(form)
+        .size_limit(PATTERN_BYTES)
+        .build()
+        .expect("invariant: literals are escaped, and the size is that of a secret of 4 kB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
+    fn knowing(values: &[&str], names: &[&str]) -> Redaction {
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        Redaction::new(&Secrets {
+            values: texts(values),
+            names: texts(names),
+        })
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_goes_and_the_rest_stays() {
+        let redaction = knowing(&[], &[]);
+        for (text, wanted) in [
+            (
+                "rtsp://viewer:se@cr/et@10.0.0.20:554/x live",
+                "rtsp://***@10.0.0.20:554/x live",
+            ),
+            ("rtsp://10.0.0.20/x", "rtsp://10.0.0.20/x"),
+            (
+                "http://h/snap?channel=1&token=abc&x=2",
+                "http://h/snap?channel=1&token=***&x=2",
+            ),
+            (
+                "/user=admin&password=tlJwpbo6&channel=1",
+                "/user=***&password=***&channel=1",
+            ),
+            (
+                "Authorization: Digest username=\"a\", response=\"b\"\nnext",
+                "Authorization: ***\nnext",
+            ),
+            ("got Bearer abc.DEF-123", "got Bearer ***"),
+            ("a basic understanding of it", "a basic understanding of it"),
+            ("a Basic dmlld2VyOnNlY3JldA== header", "a Basic *** header"),
+            (
+                "password = \"hun\\\"ter\" # mine",
+                "password = \"***\" # mine",
+            ),
+            ("# password = 'old one'", "# password = '***'"),
+            (
+                "password = \"\"\"two\nlines\"\"\"\nhost = 1",
+                "password = \"***\"\nhost = 1",
+            ),
+            (
+                "password = \"not closed\nhost = 1",
+                "password = \"***\"\nhost = 1",
+            ),
+            (
+                "password = { file = \"camera-0\" }",
+                "password = { file = \"camera-0\" }",
+            ),
+            (
+                "{\"http_token\":\"abc\",\"port\":1}",
+                "{\"http_token\":\"***\",\"port\":1}",
+            ),
+            (
+                "Login { password: Some(\"x y\"), host: 1 }",
+                "Login { password: Some(\"***\"), host: 1 }",
+            ),
+            (
+                "MQTT_PASSWORD=abc nvr processor",
+                "MQTT_PASSWORD=*** nvr processor",
+            ),
+            (
+                "check MQTT_USERNAME and MQTT_PASSWORD (some brokers)",
+                "check MQTT_USERNAME and MQTT_PASSWORD (some brokers)",
+            ),
+            (
+                "a\n-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\nb",
+                "a\n-----BEGIN EC PRIVATE KEY-----***\nb",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY-----\nMIIB\ncut off",
+                "-----BEGIN PRIVATE KEY-----***",
+            ),
+            (
+                "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+                "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+            ),
+        ] {
+            assert_eq!(redaction.text(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_known_secret_goes_in_every_form() {
+        let secret = "p\"ä s/+w&d";
+        let redaction = knowing(&[secret], &[]);
+        let escaped: String = secret
+            .chars()
+            .map(|letter| letter.escape_default().to_string())
+            .collect();
+        for text in [
+            secret.to_owned(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC)
+                .to_string()
+                .to_lowercase(),
+            serde_json::to_string(secret).expect("JSON"),
+            format!("{secret:?}"),
+            STANDARD.encode(secret),
+            STANDARD.encode(format!("bob:{secret}")),
+            STANDARD.encode(format!("alice:{secret}!")),
+            escaped,
+        ] {
+            let told = redaction.text(&format!("before {text} after"));
+            let told = told.replace('"', "");
+            let told = told.as_str();
+            assert!(
+                ["before *** after", "before p*** after"].contains(&told),
+                "{text}: {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn short_secrets_and_names_are_words() {
+        let redaction = knowing(&["a1"], &["viewer"]);
+        assert_eq!(
+            redaction.text("a1 is not in a12 or ba1; viewer, viewers"),
+            "*** is not in a12 or ba1; ***, viewers"
+        );
+    }
+
+    #[test]
+    fn a_document_stays_a_document() {
+        let redaction = knowing(&["hunter2"], &[]);
+        let value = serde_json::json!({
+            "uri": "rtsp://a:b@h/x", "password": "x", "n": 3, "list": ["hunter2 \"quoted\""], "hunter2": null,
+        });
+        assert_eq!(
+            redaction.json(&value),
+            serde_json::json!({
+                "uri": "rtsp://***@h/x", "password": "***", "n": 3, "list": ["*** \"quoted\""], "***": null,
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_planted_secret_never_survives(
+            secret in "[a-zA-Z0-9!\"#$%&'()+,/:;<=>?@\\[\\\\\\]^_`{|}~äé€ .-]{4,24}",
+            user in "[a-z]{1,9}",
+            before in "[a-zA-Z0-9 /:=]{0,12}",
+        ) {
+            prop_assume!(!secret.trim().is_empty());
+            let redaction = knowing(&[&secret], &[]);
+            let encoded = utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string();
+            let quoted = serde_json::to_string(&secret).expect("JSON");
+            let basic = STANDARD.encode(format!("{user}:{secret}"));
+            let debugged = format!("{secret:?}");
+            for text in [&secret, &encoded, &encoded.to_lowercase(), &quoted, &debugged, &basic] {
+                let told = redaction.text(&format!("{before} {text}\nuseful\n{text}"));
+                prop_assert!(!told.contains(secret.as_str()), "{told}");
+                prop_assert!(!told.contains(encoded.as_str()), "{told}");
+                prop_assert!(!told.contains(basic.as_str()), "{told}");
+                prop_assert!(!told.contains(quoted.trim_matches('"')), "{told}");
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Every secret that this machine's configuration knows, so that the redaction can look for each of them by its value.
+//!
+//! More is gathered than any role would read: what a file holds under a key that names a secret counts also where the file has
+//! problems, and where another layer hides it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use percent_encoding::percent_decode_str;
+
+use super::patient::Patient;
+use crate::config::{Credentials, Environment, Loaded, Secret, UriText};
+
+/// What is not to be shown, each with how it is looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Secrets {
+    /// Passwords and tokens: anywhere, also within other text, and in other encodings.
+    pub(super) values: BTreeSet<String>,
+    /// User names: as words of their own. They are words as others use them, too.
+    pub(super) names: BTreeSet<String>,
+}
+
+/// Parts of the names of variables and keys whose values are secrets.
+const SECRET_NAMES: [&str; 6] = ["password", "passwd", "token", "secret", "pwd", "credential"];
+/// Parts of those whose values are user names.
+const USER_NAMES: [&str; 2] = ["username", "user_name"];
+
+/// A secret file is not larger; others are left alone.
+const MOST_BYTES: u64 = 4096;
+
+impl Secrets {
+    /// All that are known here.
+    pub(super) fn of(patient: &Patient) -> Self {
+        let mut secrets = Self::default();
+        for loaded in patient.config.loaded() {
+            secrets.of_loaded(loaded);
+        }
+        secrets.of_environment(&patient.environment);
+        if let Some(file) = &patient.config.file
+            && let Ok(text) = std::fs::read_to_string(file)
+        {
+            let base = Path::new(file).parent().unwrap_or(Path::new("."));
+            secrets.of_file(&text, base, &patient.environment);
+        }
+        secrets.clean()
+    }
+
+    fn of_loaded(&mut self, loaded: &Loaded) {
+        let settings = &loaded.settings;
+        self.value(settings.mqtt.password.as_ref());
+        self.name(settings.mqtt.username.as_ref());
+        self.value(settings.wall.http_token.as_ref());
+        for source in settings.sources.values() {
+            self.login(source.stream.credentials.as_ref());
+        }
+        for camera in loaded.raw.camera.iter().flatten() {
+            for uri in [&camera.uri, &camera.sub_uri].into_iter().flatten() {
+                self.uri(uri);
+            }
+        }
+    }
+
+    fn of_environment(&mut self, environment: &Environment) {
+        for name in environment.names() {
+            // The shell's working directories, and the user's own name: no secrets, and they stand in every path.
+            let is_shells = ["PWD", "OLDPWD"].contains(&name);
+            let is_ours = name.starts_with("MQTT_") || name.starts_with("NVR_");
+            if let Some(value) = environment.get(name)
+                && !is_shells
+                && (is_ours || !is_user(name))
+            {
+                self.keyed(name, value);
+            }
+        }
+        if let Some(folder) = environment.get("CREDENTIALS_DIRECTORY") {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                self.file(&entry.path());
+            }
+        }
+    }
+
+    /// By the structure of the file, checked or not.
+    fn of_file(&mut self, text: &str, base: &Path, environment: &Environment) {
+        let Ok(table) = toml::from_str::<toml::Table>(text) else {
+            return;
+        };
+        self.of_value("", &toml::Value::Table(table), base, environment);
+    }
+
+    fn of_value(&mut self, key: &str, value: &toml::Value, base: &Path, environment: &Environment) {
+        match value {
+            toml::Value::String(text) => {
+                self.keyed(key, text);
+                if text.contains("://") {
+                    self.uri(&UriText::new(text.as_str()));
+                }
+            }
+            toml::Value::Array(values) => {
+                for value in values {
+                    self.of_value(key, value, base, environment);
+                }
+            }
+            toml::Value::Table(table) => {
+                for (name, value) in table {
+                    // A reference stands below the key that names the secret.
+                    match (name.as_str(), value.as_str()) {
+                        ("file", Some(file)) if is_secret(key) || is_user(key) => {
+                            let credentials = environment.get("CREDENTIALS_DIRECTORY");
+                            let folders = credentials.map(Path::new).into_iter().chain([base]);
+                            for folder in folders {
+                                self.keyed_file(key, &folder.join(file));
+                            }
+                        }
+                        ("env", Some(name)) if is_secret(key) || is_user(key) => {
+                            if let Some(value) = environment.get(name) {
+                                self.keyed(key, value);
+                            }
+                        }
+                        _ => self.of_value(name, value, base, environment),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn keyed(&mut self, key: &str, value: &str) {
+        if is_user(key) {
+            self.names.insert(value.to_owned());
+        } else if is_secret(key) {
+            self.values.insert(value.to_owned());
+            // A text of several lines is told line by line in a log.
+            self.values.extend(value.lines().map(str::to_owned));
+        }
+    }
+
+    fn keyed_file(&mut self, key: &str, path: &Path) {
+        if let Some(text) = read(path) {
+            for line in text.lines() {
+                self.keyed(key, line);
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        if let Some(text) = read(path) {
+            self.values.extend(text.lines().map(str::to_owned));
+        }
+    }
+
+    fn uri(&mut self, uri: &UriText) {
+        if let Ok((_, login)) = uri.parse(Path::new("/")) {
+            self.login(login.as_ref());
+        }
+        // Some makers put the login into the path or the query: `/user=admin&password=…`.
+        for part in uri.reveal().split(['/', '?', '&', ';', '#']) {
+            if let Some((key, value)) = part.split_once('=') {
+                self.keyed(key, &percent_decode_str(value).decode_utf8_lossy());
+            }
+        }
+    }
+
+    fn login(&mut self, login: Option<&Credentials>) {
+        self.name(login.map(|login| &login.username));
+        self.value(login.map(|login| &login.password));
+    }
+
+    fn value(&mut self, secret: Option<&Secret>) {
+        self.values
+            .extend(secret.map(|secret| secret.reveal().to_owned()));
+    }
+
+    fn name(&mut self, secret: Option<&Secret>) {
+        self.names
+            .extend(secret.map(|secret| secret.reveal().to_owned()));
+    }
+
+    /// Without what is none: the mask itself, white space, and the program's own name, which says nothing of anybody.
+    fn clean(self) -> Self {
+        let is_secret = |text: &String| !text.trim().is_empty() && text.trim() != "***";
+        Self {
+            values: self.values.into_iter().filter(is_secret).collect(),
+            names: self
+                .names
+                .into_iter()
+                .filter(|name| is_secret(name) && name != "nvr")
+                .collect(),
+        }
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|part| key.contains(part)) && key != "credentials_directory"
+}
+
+fn is_user(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    USER_NAMES.iter().any(|part| key.contains(part))
+}
+
+fn read(path: &Path) -> Option<String> {
+    let meta = std::fs::metadata(path).ok()?;
+    if !meta.is_file() || meta.len() > MOST_BYTES {
+        return None;
+    }
+    std::fs::read_to_string(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_a_file_are_found_checked_or_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("mqtt-pass"), "of-a-file\n").expect("written");
+        let text = r#"
+            no_such_key = 1
+            [mqtt]
+            username = "siteuser"
+            password = { file = "mqtt-pass" }
+            [[camera]]
+            uri = "rtsp://cam:of%20a%20uri@10.0.0.1/x"
+            sub_uri = "rtsp://10.0.0.1/username=adm&password=of-a-path&channel=1"
+            password = { env = "CAMERA" }
+            [wall]
+            http_token = "of-a-wall"
+        "#;
+        let environment = Environment::from_pairs([
+            ("CAMERA", "of-a-variable"),
+            ("MQTT_PASSWORD", "of-mqtt"),
+            ("HOME", "/root"),
+            ("PWD", "/root/work"),
+            ("USERNAME", "root"),
+            ("MQTT_USERNAME", "broker-user"),
+        ]);
+        let mut secrets = Secrets::default();
+        secrets.of_file(text, dir.path(), &environment);
+        secrets.of_environment(&environment);
+        let values: Vec<&str> = secrets.values.iter().map(String::as_str).collect();
+        assert_eq!(
+            values,
+            [
+                "of a uri",
+                "of-a-file",
+                "of-a-path",
+                "of-a-variable",
+                "of-a-wall",
+                "of-mqtt"
+            ]
+        );
+        let names: Vec<&str> = secrets.names.iter().map(String::as_str).collect();
+        assert_eq!(names, ["adm", "broker-user", "cam", "siteuser"]);
+    }
+
+    #[test]
+    fn the_mask_and_our_own_name_are_no_secrets() {
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        let secrets = Secrets {
+            values: texts(&["***", " ", "x"]),
+            names: texts(&["nvr", "bob"]),
+        };
+        let clean = secrets.clean();
+        assert_eq!(
+            (clean.values, clean.names),
+            (texts(&["x"]), texts(&["bob"]))
+        );
+    }
+}
