@@ -1,6 +1,6 @@
 //! What this machine can do, on one page: the beginning of a call for support.
 //!
-//! Each part of the machine is a [`Check`]: a function of facts that are read below a root, so that tests can lay out
+//! Each part of the machine is a check: a function of facts that are read below a root, so that tests can lay out
 //! other machines. All run side by side, each within a limit. Those that touch drivers or vendors' libraries run in a process
 //! of their own (`apart`): one that crashes is a fault of its section, and a thread that hangs in the kernel would keep its
 //! process from ending. The bundle (`bundle`) packs the page with logs and settings, and everything in it goes

@@ -99,11 +99,17 @@ mod tests {
 
     #[test]
     fn versions_are_told_as_nvidia_writes_them() {
-        let words = of_cuda((Some(12_060), Some(0)));
-        assert!(
-            words.starts_with("runtime 12.6, driver for unknown ("),
-            "{words}"
-        );
+        for (versions, wanted) in [
+            ((Some(12_060), Some(0)), "runtime 12.6, no driver ("),
+            (
+                (Some(11_040), Some(12_020)),
+                "runtime 11.4, a driver for up to 12.2 (",
+            ),
+            ((None, None), "runtime of an unknown version ("),
+        ] {
+            let words = of_cuda(versions);
+            assert!(words.starts_with(wanted), "{words}");
+        }
     }
 
     #[test]
