@@ -329,10 +329,23 @@ fn the_doctor_sees_a_card_and_a_camera() {
     let page = vm.nvr(&["doctor"]);
     page.end(EXAMINATION);
     let page = page.out();
+    vm.note("page.txt", &page);
     for wanted in [
         "\nDisplays\n  ok       card0                    vkms, ",
         "\nV4L2 cameras\n  ok       /dev/video0              vivid (vivid): camera, ",
     ] {
         assert!(page.contains(wanted), "no {wanted:?} in\n{page}");
     }
+
+    let bench = vm.nvr(&["model", "bench", "yolo12n-320", "--calls", "3"]);
+    assert_eq!(bench.end(EXAMINATION), 0, "{}", bench.err());
+    vm.note("bench.txt", &bench.out());
+    let median = |backend: &str| {
+        let table = bench.out();
+        let line = table.lines().find(|line| line.starts_with(backend));
+        let words = line.and_then(|line| line.split_whitespace().nth(1));
+        words.and_then(|word| word.parse::<f64>().ok())
+    };
+    assert!(median("rten").is_some_and(|ms| ms > 0.0), "{}", bench.out());
+    assert_eq!(median("tensorrt"), None, "{}", bench.out());
 }

@@ -76,8 +76,14 @@ fn start(vm: &Vm, site: &Stage) -> Job {
         // Nothing listens there.
         &format!("{MISSING}=rtsp://{HOST}:1/gone"),
     ]);
-    until("the monitor is lit", PATIENCE, || {
+    let begun = Instant::now();
+    until("the monitor is lit", PATIENCE * 2, || {
         assert_eq!(wall.code(), None, "{}", wall.err());
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "no monitor is lit: {}",
+            wall.err()
+        );
         wall.err().contains("monitor lit").then_some(())
     });
     wall

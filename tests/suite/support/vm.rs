@@ -78,6 +78,12 @@ pub(crate) struct Output {
 }
 
 impl Vm {
+    /// Keeps a text in the cache, beside the guest's console.
+    pub(crate) fn note(&self, what: &str, text: &str) {
+        let path = kept("logs").join(format!("{}-{what}", self.name));
+        fs::write(path, text).expect("the cache is writable");
+    }
+
     /// Boots a guest with the driver of `gpu` and further kernel modules, and waits until it takes commands. The console
     /// and pictures are kept in the cache under `name`, which should tell the test. An option of a module is
     /// written as `vivid.n_devs=1`.
