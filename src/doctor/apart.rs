@@ -56,11 +56,15 @@ pub(super) fn look(id: &str, patient: &Patient, limit: Duration, tell: Tell<'_>)
     let words = child.stderr.take().map(tail);
     let lines = child.stdout.take().map(marked);
     let mut silent = false;
+    let mut told = false;
     if let Some(lines) = lines {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match lines.recv_timeout(left) {
-                Ok(line) => tell(line),
+                Ok(line) => {
+                    told = true;
+                    tell(line);
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     silent = true;
@@ -76,6 +80,10 @@ pub(super) fn look(id: &str, patient: &Patient, limit: Duration, tell: Tell<'_>)
     }
     match status {
         Some(status) if status.success() => {}
+        // It never ran: under emulation a program that can't be called ends so, where elsewhere it does not begin.
+        Some(status) if !told && matches!(status.code(), Some(126 | 127)) => {
+            (check.look)(patient, tell);
+        }
         Some(status) => {
             let words = words.and_then(|words| words.recv_timeout(GONE_LIMIT).ok());
             tell(crashed(check, status, &words.unwrap_or_default()));

@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::plan::{Decoder, Elements, Plan, Registry, Tuning, Way};
-use super::probe;
+use super::probe::{self, Late};
 
 /// What became of one line of the table on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,24 @@ pub struct DecoderReport {
 }
 
 /// By element; each probed by whoever asks first, while others wait for it.
-type Probes = BTreeMap<&'static str, Arc<OnceLock<Result<Plan, String>>>>;
+type Probes = BTreeMap<&'static str, Arc<Probe>>;
+
+/// What a probe gave.
+#[derive(Default)]
+struct Probe {
+    answer: OnceLock<Result<Plan, String>>,
+    /// Of a decoder that answered when its time was over.
+    late: OnceLock<Plan>,
+}
+
+impl Probe {
+    fn outcome(&self) -> Option<Result<Plan, String>> {
+        match (self.answer.get(), self.late.get()) {
+            (_, Some(plan)) => Some(Ok(*plan)),
+            (answer, None) => answer.cloned(),
+        }
+    }
+}
 
 /// The lines of one codec, and what their probes gave.
 pub(super) struct DecoderTable {
@@ -153,7 +170,7 @@ impl DecoderTable {
     /// What became of each line so far.
     pub(super) fn report(&self) -> Vec<DecoderReport> {
         let probed = self.lock();
-        let outcome = |line: &Decoder| probed.get(line.element)?.get().cloned();
+        let outcome = |line: &Decoder| probed.get(line.element)?.outcome();
         self.lines
             .iter()
             .map(|line| DecoderReport {
@@ -164,14 +181,20 @@ impl DecoderTable {
     }
 
     fn plan(&self, line: &'static Decoder) -> Option<Plan> {
-        let cell = self.lock().entry(line.element).or_default().clone();
-        let outcome = cell.get_or_init(|| {
+        let probe = self.lock().entry(line.element).or_default().clone();
+        let too_late = Arc::downgrade(&probe);
+        let late: Late = Arc::new(move |plan| {
+            if let Some(probe) = too_late.upgrade() {
+                let _ = probe.late.set(plan);
+            }
+        });
+        probe.answer.get_or_init(|| {
             let codec = self.codec.name();
             if !Registry.has(line.element) {
                 tracing::debug!(codec, decoder = line.element, "decoder is not installed");
                 return Err("not installed".to_owned());
             }
-            let outcome = probe::first_that_decodes(self.codec, line);
+            let outcome = probe::first_that_decodes(self.codec, line, &late);
             match &outcome {
                 Ok(plan) => tracing::info!(codec, decoder = %plan, "decoder works"),
                 Err(reason) => {
@@ -180,7 +203,7 @@ impl DecoderTable {
             }
             outcome
         });
-        outcome.as_ref().ok().copied()
+        probe.outcome()?.ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, Probes> {
@@ -252,6 +275,21 @@ mod tests {
         assert_eq!(report[0].probed, Some(Err("not installed".to_owned())));
         assert!(matches!(&report[1].probed, Some(Err(reason)) if reason.contains("fakesink")));
         assert_eq!(table.choose(&["avdec_h264"]), None);
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_counts_from_then_on() {
+        let probe = Probe::default();
+        assert_eq!(probe.outcome(), None);
+        let hangs = Err("its driver hangs".to_owned());
+        probe.answer.set(hangs.clone()).expect("the first answer");
+        assert_eq!(probe.outcome(), Some(hangs));
+        let plan = Plan {
+            line: &H264[5],
+            way: None,
+        };
+        probe.late.set(plan).expect("the first late one");
+        assert_eq!(probe.outcome(), Some(Ok(plan)));
     }
 
     #[test]

@@ -7,9 +7,11 @@
 //! speed-preset=medium option-string=info=0:repeat-headers=1:bframes=0 ! video/x-h265,profile=main` for H.265, and with
 //! `jpegenc quality=50` for JPEG.
 //!
-//! A driver may hang where it should answer: each probe has a thread of its own, which is left to itself when its time is over.
+//! A driver may hang where it should answer: each probe has a thread of its own, which is left to itself when its time is over. Loading a
+//! plug-in has more time than decoding: libav and all that it links come from a slow card in tens of seconds. What answers too late
+//! after all is heard, and counts from then on.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -25,8 +27,10 @@ use crate::base::Size;
 
 /// A Jetson's decoder opens in about a second; one that needs more than this for its first picture is of no use to a camera.
 const PICTURE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
-/// Opening, decoding and all of it: more than this is a driver that hangs.
-const PROBE_LIMIT: Duration = Duration::from_secs(10);
+/// Until the elements are made, their plug-ins loaded and their vendors' libraries with them.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
+/// From there on, opening, decoding, closing and all of it: more than this is a driver that hangs.
+const ANSWER_LIMIT: Duration = Duration::from_secs(12);
 /// How long a refused decoder may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// The clips' size and length.
@@ -42,12 +46,27 @@ pub(super) struct Pace {
     pub(super) frames: usize,
 }
 
-/// The first way of `line` that gives a picture of `codec`'s clip. Blocks: a probe of each way takes ten seconds and what
-/// closing takes at most.
+/// What a probe's thread says.
+enum Answer {
+    /// The elements are there.
+    Loaded,
+    /// How it went.
+    Outcome(Result<Pace, String>),
+}
+
+/// Told of a plan that decodes after all, when nobody waits for it any more.
+pub(super) type Late = Arc<dyn Fn(Plan) + Send + Sync>;
+
+/// The first way of `line` that gives a picture of `codec`'s clip. Blocks: twelve seconds for each way that hangs, and for as long as
+/// plug-ins take to load.
 ///
 /// # Errors
 /// What each way lacked, in words.
-pub(super) fn first_that_decodes(codec: Codec, line: &'static Decoder) -> Result<Plan, String> {
+pub(super) fn first_that_decodes(
+    codec: Codec,
+    line: &'static Decoder,
+    late: &Late,
+) -> Result<Plan, String> {
     let candidates = Plan::candidates(line, &Registry);
     if candidates.is_empty() {
         let wanted: Vec<_> = line.ways.iter().map(|way| way.scaler).collect();
@@ -59,7 +78,7 @@ pub(super) fn first_that_decodes(codec: Codec, line: &'static Decoder) -> Result
     }
     let mut reasons = Vec::new();
     for plan in candidates {
-        match decodes(codec, plan, 1) {
+        match decodes(codec, plan, 1, late) {
             Ok(_) => return Ok(plan),
             Err(reason) => {
                 if plan.way.is_some() && line.bare {
@@ -72,31 +91,52 @@ pub(super) fn first_that_decodes(codec: Codec, line: &'static Decoder) -> Result
     Err(reasons.join("; "))
 }
 
-/// Runs `rounds` times the clip of `codec` through `plan`. Blocks for at most ten seconds.
+/// Runs `rounds` times the clip of `codec` through `plan`. Blocks, see [`first_that_decodes`].
 ///
 /// # Errors
 /// Tells in words what it lacked.
-pub(super) fn decodes(codec: Codec, plan: Plan, rounds: usize) -> Result<Pace, String> {
-    let (answer, answered) = mpsc::sync_channel(1);
+pub(super) fn decodes(
+    codec: Codec,
+    plan: Plan,
+    rounds: usize,
+    late: &Late,
+) -> Result<Pace, String> {
+    let (answer, answered) = mpsc::channel();
     let name = format!("probe of {plan}");
+    let late = late.clone();
     let spawned = std::thread::Builder::new()
         .name("decoder-probe".to_owned())
         .spawn(move || {
             let pipeline = gst::Pipeline::new();
-            let outcome = run(&pipeline, codec, plan, rounds);
+            let outcome = match build(&pipeline, codec, plan) {
+                Ok((source, sink)) => {
+                    // Whoever asked may have given up already.
+                    let _ = answer.send(Answer::Loaded);
+                    run(&pipeline, codec, plan, rounds, &source, &sink)
+                }
+                Err(reason) => Err(reason),
+            };
             teardown(pipeline, &name, CLOSE_LIMIT);
-            let _ = answer.send(outcome);
+            let works = outcome.is_ok();
+            if answer.send(Answer::Outcome(outcome)).is_err() && works {
+                tracing::warn!(decoder = %plan, "a decoder that was taken for hanging works after all");
+                late(plan);
+            }
         });
     spawned.map_err(|err| format!("the system gives no thread to probe it with: {err}"))?;
-    answered
-        .recv_timeout(PROBE_LIMIT + CLOSE_LIMIT)
-        .unwrap_or_else(|_| {
-            Err(format!(
-                "{} did not answer within {} s; its driver hangs",
-                plan.line.element,
-                PROBE_LIMIT.as_secs()
-            ))
-        })
+    let hangs = |limit: Duration| {
+        let (element, seconds) = (plan.line.element, limit.as_secs());
+        format!("{element} did not answer within {seconds} s; its driver hangs")
+    };
+    match answered.recv_timeout(LOAD_LIMIT) {
+        Ok(Answer::Outcome(outcome)) => return outcome,
+        Ok(Answer::Loaded) => {}
+        Err(_) => return Err(hangs(LOAD_LIMIT)),
+    }
+    match answered.recv_timeout(ANSWER_LIMIT) {
+        Ok(Answer::Outcome(outcome)) => outcome,
+        _ => Err(hangs(ANSWER_LIMIT)),
+    }
 }
 
 fn clip(codec: Codec) -> (&'static [u8], gst::Caps) {
@@ -114,10 +154,14 @@ fn clip(codec: Codec) -> (&'static [u8], gst::Caps) {
     }
 }
 
-fn run(pipeline: &gst::Pipeline, codec: Codec, plan: Plan, rounds: usize) -> Result<Pace, String> {
-    let (clip, caps) = clip(codec);
+/// The clip's way from a source to a sink, not started yet.
+fn build(
+    pipeline: &gst::Pipeline,
+    codec: Codec,
+    plan: Plan,
+) -> Result<(gst_app::AppSrc, gst_app::AppSink), String> {
     let source = gst_app::AppSrc::builder()
-        .caps(&caps)
+        .caps(&clip(codec).1)
         .format(gst::Format::Time)
         .max_bytes(0)
         .build();
@@ -149,11 +193,25 @@ fn run(pipeline: &gst::Pipeline, codec: Codec, plan: Plan, rounds: usize) -> Res
         }
     }
     chain.push(sink.clone().upcast());
-    let failed = |what: &str| format!("{plan} {what}");
     pipeline
         .add_many(&chain)
         .and_then(|()| gst::Element::link_many(&chain))
-        .map_err(|_| failed("cannot be linked between a parser and a sink of raw pictures"))?;
+        .map_err(|_| {
+            format!("{plan} cannot be linked between a parser and a sink of raw pictures")
+        })?;
+    Ok((source, sink))
+}
+
+fn run(
+    pipeline: &gst::Pipeline,
+    codec: Codec,
+    plan: Plan,
+    rounds: usize,
+    source: &gst_app::AppSrc,
+    sink: &gst_app::AppSink,
+) -> Result<Pace, String> {
+    let clip = clip(codec).0;
+    let failed = |what: &str| format!("{plan} {what}");
     pipeline
         .set_state(gst::State::Playing)
         .map_err(|_| reason(pipeline, &failed("does not start")))?;

@@ -1,10 +1,12 @@
 //! Every decoder of the table on this machine: whether it is there, opens, decodes, and how quickly.
 
+use std::sync::Arc;
+
 use super::codec::Codec;
 use super::decoder::LINES;
 use super::output::Output;
 use super::plan::{Decoder, Elements, Plan, Registry, Shape};
-use super::probe;
+use super::probe::{self, Late};
 
 /// Rounds of the built-in clip by which a decoder's pace is measured: 240 pictures.
 const ROUNDS: usize = 20;
@@ -59,7 +61,8 @@ fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
     if !Registry.has(line.element) {
         return finding;
     }
-    let tried = probe::first_that_decodes(codec, line);
+    let nobody: Late = Arc::new(|_| ());
+    let tried = probe::first_that_decodes(codec, line, &nobody);
     let candidate = Plan::candidates(line, &Registry).into_iter().next();
     if let Some(plan) = tried.as_ref().ok().copied().or(candidate) {
         let (shape, output) = (Shape::default(), Output::default());
@@ -67,7 +70,7 @@ fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
         let launch = launch.replace(" ! appsink", " ! fakesink");
         finding.launch = format!("filesrc location=clip.{} ! {launch}", codec.name());
     }
-    finding.outcome = match tried.and_then(|plan| probe::decodes(codec, plan, ROUNDS)) {
+    finding.outcome = match tried.and_then(|plan| probe::decodes(codec, plan, ROUNDS, &nobody)) {
         Ok(pace) => DecoderOutcome::Works {
             fps: pace.frames as f64 / pace.elapsed.as_secs_f64().max(1e-6),
         },

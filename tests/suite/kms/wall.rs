@@ -76,14 +76,12 @@ fn start(vm: &Vm, site: &Stage) -> Job {
         // Nothing listens there.
         &format!("{MISSING}=rtsp://{HOST}:1/gone"),
     ]);
-    let begun = Instant::now();
-    until("the monitor is lit", PATIENCE * 2, || {
+    // The program and its libraries come over a slow bus, the first time.
+    let deadline = Instant::now() + PATIENCE * 2;
+    until("the monitor is lit", PATIENCE * 3, || {
         assert_eq!(wall.code(), None, "{}", wall.err());
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "no monitor is lit: {}",
-            wall.err()
-        );
+        let err = wall.err();
+        assert!(Instant::now() < deadline, "no monitor is lit: {err}");
         wall.err().contains("monitor lit").then_some(())
     });
     wall
