@@ -168,3 +168,14 @@ pub struct Frame {
     /// Its pixels.
     pub pixels: Pixels,
 }
+
+impl Frame {
+    /// The size of its planes: its picture's own, or what hardware has scaled that to.
+    pub fn planes_size(&self) -> Size {
+        let scaled = match &self.pixels {
+            Pixels::Host(pixels) => pixels.scaled(),
+            Pixels::DmaBuf(pixels) => pixels.scaled(),
+        };
+        scaled.unwrap_or(self.meta.size)
+    }
+}

@@ -82,10 +82,7 @@ impl Letterboxer {
         frame: &Frame,
         window: Window<'_>,
     ) -> Result<(), DetectError> {
-        let (source, content) = (
-            pixels.scaled().unwrap_or(frame.meta.size),
-            window.letterbox.content,
-        );
+        let (source, content) = (frame.planes_size(), window.letterbox.content);
         let chroma = Size::new(source.width.div_ceil(2), source.height.div_ceil(2));
         let range = match frame.meta.colorimetry.range {
             ColorRange::Limited => YuvRange::Limited,

@@ -88,12 +88,10 @@ fn add_way(
     let Some(way) = way else {
         return Ok(None);
     };
-    let (scaler, filter) = (element(way.scaler)?, element("capsfilter")?);
+    let (scaler, filter, after) = way.elements()?;
     let scaling = Scaling::new(way, &scaler, &filter, pictures, output);
     chain.extend([scaler, filter]);
-    for name in way.after {
-        chain.push(element(name)?);
-    }
+    chain.extend(after);
     Ok(Some(scaling))
 }
 

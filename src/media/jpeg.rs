@@ -18,7 +18,7 @@ const QUALITY: u8 = 90;
 /// In words, where its pixels are in a device's memory that can't be read, or not of the size that it states.
 pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
     let pixels = frame.pixels.host()?;
-    let Size { width, height } = pixels.scaled().unwrap_or(frame.meta.size);
+    let Size { width, height } = frame.planes_size();
     let rgb = rgb(frame, pixels.as_ref())?;
     let image = image::RgbImage::from_raw(width, height, rgb)
         .ok_or("the frame is not of the size that it states")?;
@@ -31,7 +31,7 @@ pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
 }
 
 fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, String> {
-    let Size { width, height } = pixels.scaled().unwrap_or(frame.meta.size);
+    let Size { width, height } = frame.planes_size();
     let row_bytes = 3 * width as usize;
     let mut rgb = vec![0; row_bytes * height as usize];
     let range = match frame.meta.colorimetry.range {

@@ -11,6 +11,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
+use super::decoder::element;
 use super::output::Output;
 use crate::base::Size;
 
@@ -126,11 +127,7 @@ impl Plan {
     pub(super) fn interval(&self, elements: &dyn Elements, shape: &Shape, output: &Output) -> u32 {
         let can = self.line.tuning == Tuning::L4t
             && elements.has_property(self.line.element, "drop-frame-interval");
-        if can {
-            output.interval(shape.fps).min(LONGEST_INTERVAL)
-        } else {
-            1
-        }
+        if can { drop_interval(shape, output) } else { 1 }
     }
 
     /// The pipeline from coded pictures to frames as `gst-launch-1.0` takes it.
@@ -162,6 +159,21 @@ impl Plan {
 }
 
 impl Way {
+    /// The scaler, the filter whose caps are what it makes, and what follows these two.
+    ///
+    /// # Errors
+    /// Names the element that is missing.
+    pub(super) fn elements(
+        &self,
+    ) -> Result<(gst::Element, gst::Element, Vec<gst::Element>), String> {
+        let after = self.after.iter().map(|name| element(name));
+        Ok((
+            element(self.scaler)?,
+            element("capsfilter")?,
+            after.collect::<Result<_, _>>()?,
+        ))
+    }
+
     /// What is asked of the scaler: NV12, of that size where it is not the picture's own.
     pub(super) fn caps(&self, size: Option<Size>) -> String {
         let mut caps = "video/x-raw".to_owned();
@@ -174,6 +186,11 @@ impl Way {
         }
         caps
     }
+}
+
+/// `drop-frame-interval` for a stream of that shape: 1 drops none.
+fn drop_interval(shape: &Shape, output: &Output) -> u32 {
+    output.interval(shape.fps).min(LONGEST_INTERVAL)
 }
 
 impl Tuning {
@@ -211,7 +228,7 @@ impl Tuning {
                 if matches!(profile, Some("baseline" | "constrained-baseline")) {
                     properties.push(("disable-dpb", "true".to_owned()));
                 }
-                let interval = output.interval(shape.fps).min(LONGEST_INTERVAL);
+                let interval = drop_interval(shape, output);
                 if interval > 1 {
                     properties.push(("drop-frame-interval", interval.to_string()));
                 }

@@ -184,13 +184,10 @@ fn build(
             needs: vec![Need::Within(Size::new(CLIP.width / 2, CLIP.height / 2))],
             max_fps: None,
         };
-        chain.push(element(way.scaler)?);
-        let filter = element("capsfilter")?;
+        let (scaler, filter, after) = way.elements()?;
         set(&filter, "caps", &way.caps(half.size_for(CLIP)));
-        chain.push(filter);
-        for name in way.after {
-            chain.push(element(name)?);
-        }
+        chain.extend([scaler, filter]);
+        chain.extend(after);
     }
     chain.push(sink.clone().upcast());
     pipeline

@@ -161,8 +161,7 @@ impl TileScaler {
         placement: &Placement,
     ) -> Result<TilePicture, PictureError> {
         let pixels = frame.pixels.host().map_err(PictureError::Device)?;
-        let source = pixels.scaled().unwrap_or(frame.meta.size);
-        let size = placement.rect.size();
+        let (source, size) = (frame.planes_size(), placement.rect.size());
         if source.width < 2 || source.height < 2 || size.width < 2 || size.height < 2 {
             return Err(PictureError::Size(source));
         }

@@ -89,43 +89,21 @@ impl Libraries {
             },
             other => other,
         })?;
-        let mut tried = Vec::new();
-        let mut refusal = None;
-        for path in candidates(&TENSORRT_NAMES, None) {
-            // SAFETY: its initialisers are NVIDIA's and expect nothing of us; what opens stays open, see the end.
-            let library = match unsafe { Library::new(&path) } {
-                Ok(library) => library,
-                Err(error) => {
-                    tried.push((path, error));
-                    continue;
-                }
-            };
-            match functions(&library, &path.display().to_string()) {
-                Ok((version_number, version, slots, create_runtime)) => {
-                    let mut libraries = vec![library];
-                    libraries.extend(open_plugins(version));
-                    tracing::debug!(library = %path.display(), %version, %gpu, "TensorRT is open");
-                    return Ok(Self {
-                        cuda,
-                        gpu,
-                        version,
-                        version_number,
-                        slots,
-                        create_runtime,
-                        path,
-                        _libraries: libraries,
-                    });
-                }
-                Err(error) => {
-                    // Another one may be served; closing this one is not foreseen by NVIDIA.
-                    std::mem::forget(library);
-                    refusal.get_or_insert(error);
-                }
-            }
-        }
-        Err(refusal.unwrap_or_else(|| TensorRtError::LibraryAbsent {
-            tried: reasons(&tried),
-        }))
+        let ((version_number, version, slots, create_runtime), library, path) =
+            first_served(functions)?;
+        let mut libraries = vec![library];
+        libraries.extend(open_plugins(version));
+        tracing::debug!(library = %path.display(), %version, %gpu, "TensorRT is open");
+        Ok(Self {
+            cuda,
+            gpu,
+            version,
+            version_number,
+            slots,
+            create_runtime,
+            path,
+            _libraries: libraries,
+        })
     }
 }
 
@@ -142,10 +120,23 @@ pub(super) fn open_cuda() -> Result<Cuda, TensorRtError> {
 /// # Errors
 /// When it is not here, or its version is not served.
 pub(super) fn served() -> Result<(Version, PathBuf), TensorRtError> {
+    let (version, library, path) = first_served(|library, name| {
+        let version = Version::of_library(version_number(library, name)?);
+        version.slots(name).map(|_| version)
+    })?;
+    // Closing it is not foreseen by NVIDIA.
+    std::mem::forget(library);
+    Ok((version, path))
+}
+
+/// The first of TensorRT's libraries that opens and of which `take` takes what it wants.
+fn first_served<T>(
+    take: impl Fn(&Library, &str) -> Result<T, TensorRtError>,
+) -> Result<(T, Library, PathBuf), TensorRtError> {
     let mut tried = Vec::new();
     let mut refusal = None;
     for path in candidates(&TENSORRT_NAMES, None) {
-        // SAFETY: its initialisers are NVIDIA's and expect nothing of us.
+        // SAFETY: its initialisers are NVIDIA's and expect nothing of us; what opens stays open, here or with the caller.
         let library = match unsafe { Library::new(&path) } {
             Ok(library) => library,
             Err(error) => {
@@ -153,15 +144,11 @@ pub(super) fn served() -> Result<(Version, PathBuf), TensorRtError> {
                 continue;
             }
         };
-        let name = path.display().to_string();
-        let number = version_number(&library, &name);
-        // Closing it is not foreseen by NVIDIA.
-        std::mem::forget(library);
-        let version = number.map(Version::of_library);
-        match version.and_then(|version| version.slots(&name).map(|_| version)) {
-            Ok(version) => return Ok((version, path)),
-            // Another one may be served.
+        match take(&library, &path.display().to_string()) {
+            Ok(taken) => return Ok((taken, library, path)),
             Err(error) => {
+                // Another one may be served; closing this one is not foreseen by NVIDIA.
+                std::mem::forget(library);
                 refusal.get_or_insert(error);
             }
         }

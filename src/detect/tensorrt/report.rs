@@ -39,7 +39,8 @@ impl TensorRtReport {
                 mapped("libnvinfer").unwrap_or(path).display()
             )
         });
-        let runtime = matches!(gpu, Some(Ok(_))).then(|| {
+        // Without TensorRT it is told once that it is missing.
+        let runtime = (matches!(gpu, Some(Ok(_))) && tensorrt.is_ok()).then(|| {
             let libraries = Libraries::open()?;
             let cores = Runtime::new(&libraries)?.dla_cores();
             Ok(match cores {
@@ -51,8 +52,7 @@ impl TensorRtReport {
             cuda,
             gpu,
             tensorrt,
-            // Without TensorRT it is told once that it is missing.
-            runtime: runtime.filter(|_| library::served().is_ok()),
+            runtime,
             tool: Tool::find().map(|tool| tool.path().to_owned()),
         }
     }

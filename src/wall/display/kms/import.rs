@@ -46,7 +46,7 @@ impl Layout {
         let fourcc = fourcc(pixels.format());
         let planes = pixels.layout();
         let layout = Self {
-            size: pixels.scaled().unwrap_or(frame.meta.size),
+            size: frame.planes_size(),
             fourcc,
             modifier: pixels.modifier(),
             planes,
