@@ -252,7 +252,7 @@ fn tell_report() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn a_source_alone() {
     let session = Session::with_camera(within(Size::new(320, 320)));
     let frame = session.frame(0, "a frame", |sighting| sighting.number.is_some());
@@ -308,7 +308,7 @@ fn a_decoder_without_pictures_and_one_without_its_scaler_are_passed_over() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn a_plain_source_alone() {
     let session = Session::with_camera(within(Size::new(320, 320)));
     let frame = session.frame(0, "a frame", |sighting| sighting.number.is_some());
@@ -339,7 +339,7 @@ fn a_decoder_that_is_silent_for_one_source_gives_way_for_it() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn a_fallback_alone() {
     let session = Session::with_camera(Output::default());
     let wanted: Vec<String> = expected().split(',').map(str::to_owned).collect();
@@ -373,7 +373,7 @@ fn files_and_jpeg_pictures_go_down_the_same_table() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn a_file_alone() {
     nvr::media::init().expect("GStreamer starts");
     let expected = expected();
@@ -417,7 +417,7 @@ fn a_scaler_follows_its_source_s_wish_while_it_runs() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn wishes_alone() {
     let session = Session::with_camera(within(Size::new(320, 320)));
     let mut seen = 0;
@@ -469,7 +469,7 @@ fn the_decoder_drops_what_is_not_wanted_and_opens_anew_for_more() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn rates_alone() {
     let at = |fps| Output {
         needs: Vec::new(),
@@ -521,7 +521,7 @@ fn a_csi_camera_gives_scaled_pictures() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn a_csi_camera_alone() {
     let session = Session::of(Location::Csi(0), within(Size::new(640, 640)));
     let frame = session.frame(0, "a frame", |_| true);
@@ -542,7 +542,7 @@ fn a_csi_camera_that_is_not_there_is_told() {
 }
 
 #[test]
-#[ignore = "run by others"]
+#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
 fn no_csi_camera_alone() {
     let session = Session::of(Location::Csi(1), Output::default());
     let SessionEnd::Failed { code, message, .. } = session.end() else {
