@@ -8,6 +8,7 @@ mod camera_probe;
 mod capture_time;
 mod codec;
 mod csi;
+mod cuda_context;
 mod decode;
 mod decoder;
 mod dmabuf_frame;

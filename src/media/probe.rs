@@ -19,6 +19,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::codec::Codec;
+use super::cuda_context;
 use super::decoder::{element, set};
 use super::output::{Need, Output};
 use super::plan::{Decoder, Plan, Registry, Shape};
@@ -108,6 +109,7 @@ pub(super) fn decodes(
         .name("decoder-probe".to_owned())
         .spawn(move || {
             let pipeline = gst::Pipeline::new();
+            share_context(&pipeline);
             let outcome = match build(&pipeline, codec, plan) {
                 Ok((source, sink)) => {
                     // Whoever asked may have given up already.
@@ -136,6 +138,16 @@ pub(super) fn decodes(
     match answered.recv_timeout(ANSWER_LIMIT) {
         Ok(Answer::Outcome(outcome)) => outcome,
         _ => Err(hangs(ANSWER_LIMIT)),
+    }
+}
+
+/// A probe is the first to need a GPU: what it makes there is what sessions go on with.
+fn share_context(pipeline: &gst::Pipeline) {
+    if let Some(bus) = pipeline.bus() {
+        bus.set_sync_handler(|_, message| {
+            cuda_context::attend(message);
+            gst::BusSyncReply::Pass
+        });
     }
 }
 

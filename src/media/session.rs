@@ -9,6 +9,7 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::cuda_context;
 use super::hub::{Failure, Hub, Progress};
 use super::source::ALIVE_INTERVAL;
 use crate::base::Stop;
@@ -65,11 +66,13 @@ pub(super) struct Error {
     pub(super) rtsp_status: Option<u32>,
 }
 
-/// Keeps messages that nobody reads from waking the session's thread. To be called before the pipeline starts.
+/// Keeps messages that nobody reads from waking the session's thread, and lets the pipeline's elements share what all
+/// sessions share. To be called before the pipeline starts.
 pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(|_, message| {
             use gst::MessageType as Type;
+            cuda_context::attend(message);
             let wanted = matches!(
                 message.type_(),
                 Type::Error

@@ -49,7 +49,8 @@
  *     nvarguscamerasrc  gst-nvarguscamera of r35.4.1 (srilakshmi-cavnue/Nvarguscamerasrc): caps, properties, 1920x1080 at 30
  *                       unless asked otherwise. Without such a camera it writes a line to stderr and ends: EOS, no error.
  *     nvjpegdec         ext/jpeg/gstjpegdec.c of L4T (hmelder/jetson-packages, t210)
- *     nvh264dec, nvh265dec, cuda*, vapostproc     gstreamer.freedesktop.org/documentation, nvcodec and va
+ *     nvh264dec, nvh265dec, cuda*, vapostproc     gstreamer.freedesktop.org/documentation, nvcodec and va; that each asks for a CUDA
+ *                       context, and makes one where the application gives none, is written in gst-libs/gst/cuda/gstcudautils.c
  *     v4l2*, va*dec     GStreamer's own: gst-plugins-good/sys/v4l2, gst-plugins-bad/sys/v4l2codecs and sys/va
  *
  * NVMM pictures are 64 bytes to whoever maps them, as the real ones are an NvBufSurface, and only a double finds the pixels; a
@@ -355,6 +356,21 @@ static void begin(gpointer object) {
     g_object_set_qdata_full(object, count_quark, g_new0(Count, 1), g_free);
 }
 
+/* As gst_cuda_ensure_element_context: an element asks the application for a CUDA context, and makes one where it has none. */
+static void ensure_cuda_context(GstElement *element) {
+    static int made;
+    const char *type = "gst.cuda.context";
+    gst_element_post_message(element, gst_message_new_need_context(GST_OBJECT_CAST(element), type));
+    GstContext *context = gst_element_get_context(element, type);
+    if (!context) {
+        context = gst_context_new(type, TRUE);
+        gst_structure_set(gst_context_writable_structure(context), "cuda-device-id", G_TYPE_INT, 0, NULL);
+        fprintf(stderr, "double: CUDA context %d is made\n", g_atomic_int_add(&made, 1) + 1);
+        gst_element_post_message(element, gst_message_new_have_context(GST_OBJECT_CAST(element), gst_context_ref(context)));
+    }
+    gst_context_unref(context);
+}
+
 /* NULL→READY, where devices are opened. */
 static gboolean opens(GstElement *element) {
     const Behaviour *behaviour = behaviour_of(element);
@@ -364,6 +380,7 @@ static gboolean opens(GstElement *element) {
         *nowhere = 1;
     }
     while (behaviour->hang) g_usleep(G_USEC_PER_SEC);
+    if (g_str_has_prefix(behaviour->of->name, "nvh26") || g_str_has_prefix(behaviour->of->name, "cuda")) ensure_cuda_context(element);
     if (!behaviour->fail_open) return TRUE;
     GST_ELEMENT_ERROR(element, RESOURCE, OPEN_READ_WRITE, ("double: no device"), (NULL));
     return FALSE;
