@@ -43,6 +43,6 @@ pub use tensorrt::{
     BuildFlags, Built, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep, TensorRtError,
     TensorRtReport, build_engine, engines, smoke_test,
 };
-pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
+pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
 pub use upgrade::Upgrade;
 pub use worker::{Inferred, Worker, WorkerStats};

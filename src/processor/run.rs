@@ -424,7 +424,10 @@ pub(super) fn source_of(stage: &str) -> Option<SourceId> {
 
 fn thresholds(settings: &Settings) -> Thresholds {
     Thresholds {
-        confidence: confidence_floor(settings.sources.values(), settings.processor.tracking),
+        confidence: confidence_floor(
+            settings.sources.values().map(|source| source.analysis.confidence),
+            settings.processor.tracking,
+        ),
         iou: settings.processor.iou,
     }
 }
