@@ -79,9 +79,15 @@ impl Pace {
     /// What `settings` come to now.
     pub(super) fn limits(&self, settings: &TrackerSettings) -> Limits {
         let interval = self.interval(settings);
+        // A single interval may be a pause: good enough for what was certain, not for a start that was in doubt.
+        let certain = if self.recent.len() > 1 {
+            interval
+        } else {
+            settings.frame_interval
+        };
         Limits {
             lost: settings.lost_limit.max(interval.saturating_mul(5) / 2),
-            tentative: settings.tentative_limit.max(interval.saturating_mul(3) / 2),
+            tentative: settings.tentative_limit.max(certain.saturating_mul(3) / 2),
             in_place_only: self.beyond(settings),
         }
     }
@@ -147,7 +153,7 @@ mod tests {
         assert_eq!(limits(&[1000, 1000, 1000]), (2500, 1500, false));
         assert_eq!(limits(&[2000, 2040, 1960]), (5000, 3000, false));
         assert_eq!(limits(&[2500, 2500, 60_000]), (6250, 3750, true));
-        assert_eq!(limits(&[60_000]), (25_000, 15_000, true));
+        assert_eq!(limits(&[60_000]), (25_000, 500, true));
     }
 
     #[test]

@@ -355,7 +355,8 @@ mod tests {
             };
             for mut tracker in [Tracker::new(hinted), tracker()] {
                 // Without a hint, the first interval is no rate where it may be a pause.
-                let known = tracker.settings.frame_interval > Duration::ZERO || interval_ms <= 10_000;
+                let known =
+                    tracker.settings.frame_interval > Duration::ZERO || interval_ms <= 10_000;
                 for frame in 0..20u32 {
                     // Frames of a camera come now a little early and now a little late.
                     let jitter = Duration::from_millis(u64::from(frame * 37 % 80));

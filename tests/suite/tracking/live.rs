@@ -85,7 +85,7 @@ impl Site {
     }
 
     /// The tracks of the next `count` events.
-    fn tracks(&self, count: usize, limit: Duration) -> Vec<Vec<Value>> {
+    fn tracks(&self, count: usize, limit: Duration) -> Vec<Vec<Option<u64>>> {
         let before = self.events().len();
         let events = until(&format!("{count} events"), limit, || {
             let events = self.events();
@@ -93,7 +93,7 @@ impl Site {
         });
         let tracks = |event: &Value| {
             let found = event["detections"].as_array().expect("a list");
-            found.iter().map(|one| one["tracker_id"].clone()).collect()
+            found.iter().map(|one| one["tracker_id"].as_u64()).collect()
         };
         events.iter().map(tracks).collect()
     }
@@ -110,13 +110,13 @@ const WEAK: &str = "backend = \"rten\"\nmodel = \"weak\"\n";
 fn the_tracker_follows_the_confidence_of_the_camera_also_when_that_changes() {
     let site = Site::start(&format!("{WEAK}confidence = 0.25"));
     let tracks = site.tracks(6, SOON * 2);
-    assert_eq!(tracks[1..], [[Value::from(1)]; 5], "{tracks:?}");
+    assert_eq!(tracks[1..], [[Some(1)]; 5], "{tracks:?}");
     for confidence in [0.38, 0.05] {
         site.reload(&format!("{WEAK}confidence = {confidence}"));
         site.processor.err().find("the change", SOON, |line| {
             line.contains("configuration applied")
         });
-        assert_eq!(site.tracks(6, SOON), [[Value::from(1)]; 6], "{confidence}");
+        assert_eq!(site.tracks(6, SOON), [[Some(1)]; 6], "{confidence}");
     }
     // What is no longer published goes on as a track, by its weak detections.
     site.reload(&format!("{WEAK}confidence = 0.9"));
@@ -128,7 +128,7 @@ fn the_tracker_follows_the_confidence_of_the_camera_also_when_that_changes() {
         let tracks = site.tracks(1, SOON);
         (!tracks[0].is_empty()).then_some(tracks)
     });
-    assert_eq!(tracks, [[Value::from(1)]]);
+    assert_eq!(tracks, [[Some(1)]]);
 }
 
 const TOO_FAR: &str = "frames are analysed too far apart to follow objects";
@@ -136,14 +136,14 @@ const TOO_FAR: &str = "frames are analysed too far apart to follow objects";
 #[test]
 fn a_rate_too_low_for_tracking_is_said_once_and_what_stays_in_place_keeps_its_id() {
     let site = Site::start(&format!("{WEAK}confidence = 0.25\nmax_fps = 0.45"));
-    assert_eq!(site.tracks(4, SOON * 2)[1..], [[Value::from(1)]; 3]);
+    assert_eq!(site.tracks(4, SOON * 2)[1..], [[Some(1)]; 3]);
     assert_eq!(site.warnings(TOO_FAR), 1);
     site.reload(&format!("{WEAK}confidence = 0.25\nmax_fps = 0.4"));
     until("the other rate is said", SOON, || {
         (site.warnings(TOO_FAR) == 2).then_some(())
     });
     site.reload(&format!("{WEAK}confidence = 0.25"));
-    assert_eq!(site.tracks(20, SOON)[19], [Value::from(1)]);
+    assert_eq!(site.tracks(20, SOON)[19], [Some(1)]);
     assert_eq!(site.warnings(TOO_FAR), 2);
 }
 
@@ -155,4 +155,31 @@ fn a_detector_too_slow_for_tracking_is_said_once() {
     });
     site.tracks(2, SOON);
     assert_eq!(site.warnings(TOO_FAR), 1);
+}
+
+#[test]
+fn a_class_that_no_model_has_is_said_at_start_and_at_reload() {
+    let words = "the model has no class of this name";
+    let site = Site::start(&format!("{WEAK}classes = [\"person\", \"Person\"]"));
+    site.tracks(1, SOON * 2);
+    let line = site
+        .processor
+        .err()
+        .find("the warning", SOON, |line| line.contains(words));
+    for part in [
+        "class=\"Person\"",
+        "nearest=\"person\"",
+        "model=\"weak\"",
+        "labels=\"person\"",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    site.reload(&format!("{WEAK}classes = [\"forklift\"]"));
+    let line = site.processor.err().find("the warning", SOON, |line| {
+        line.contains(words) && line.contains("forklift")
+    });
+    assert!(!line.contains("nearest"), "{line}");
+    site.reload(&format!("{WEAK}classes = [\"person\"]"));
+    site.tracks(1, SOON);
+    assert_eq!(site.warnings(words), 2);
 }
