@@ -272,9 +272,8 @@ mod tests {
 
     #[test]
     fn the_detector_delivers_what_the_lowest_source_publishes_or_its_tracker_uses() {
-        let floor = |published: &[f32], tracking| {
-            confidence_floor(published.iter().copied(), tracking)
-        };
+        let floor =
+            |published: &[f32], tracking| confidence_floor(published.iter().copied(), tracking);
         assert_eq!(floor(&[0.5, 0.3], false), 0.3);
         assert_eq!(floor(&[0.5, 0.5], true), 0.1);
         assert_eq!(floor(&[0.5, 0.05], true), 0.01);
