@@ -129,7 +129,7 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
                 described(&model)
             ));
             out::line(format_args!(
-                "check what was guessed in {}; try it with `nvr demo --model {}`",
+                "its manifest is {}; try it with `nvr demo --model {}`",
                 model.manifest_path.display(),
                 model.id
             ));

@@ -170,10 +170,7 @@ impl DetectError {
                 let free = free_bytes(path).map_or_else(|| "unknown room".to_owned(), size);
                 format!("its file system has {free} free for this user; free some, or {elsewhere}")
             }
-            ErrorKind::PermissionDenied
-            | ErrorKind::ReadOnlyFilesystem
-            | ErrorKind::NotADirectory => elsewhere.to_owned(),
-            _ => String::new(),
+            _ => elsewhere.to_owned(),
         };
         Self::Write {
             path: path.to_owned(),

@@ -64,6 +64,8 @@ const GRIDS: [&[u32]; 4] = [&[8, 16, 32], &[16, 32], &[4, 8, 16, 32], &[8, 16, 3
 const MOST_CLASSES: usize = 1500;
 /// Rows of the keypoints of a face, which are the fewest: five, each with a place and a score.
 const FEWEST_KEYPOINT_ROWS: usize = 15;
+/// Fewest queries of a network with a decoder of queries.
+const FEWEST_QUERIES: usize = 50;
 /// Most rows of a network that removes duplicates itself.
 const MOST_SELECTED: usize = 3000;
 
@@ -100,7 +102,11 @@ impl Reading {
             Anchors => some(anchors, columns, 5),
             AnchorsTurned => some(other_anchors || other_cells, rows, 5),
             Yolov8Turned => some(cells, columns, 4),
-            Detr => some(!cells && !anchors, columns, 4),
+            Detr => some(
+                !cells && !anchors && !other_cells && rows >= FEWEST_QUERIES,
+                columns,
+                4,
+            ),
             End2end => none(columns == 6 && !cells && !anchors && rows <= MOST_SELECTED),
             DeepStream => none(columns == 6 && (cells || anchors)),
             End2endTurned => none(

@@ -214,12 +214,12 @@ impl Analysed {
         };
         self.told_too_slow = true;
         let interval_s = (slow.interval.as_secs_f64() * 100.0).round() / 100.0;
-        if slow.in_place_only {
+        if slow.beyond_limit {
             warn!(
                 %source_id,
                 interval_s,
-                "frames are analysed too far apart to follow objects: what stays in place keeps its tracker_id, what moves \
-                 gets a new one in each event; raise max_fps to 1 or more, take a quicker model or backend, or turn \
+                "frames are analysed too far apart to follow objects: what stays nearly in place keeps its tracker_id, what \
+                 moves gets new ones; raise max_fps to 1 or more, take a quicker model or backend, or turn \
                  tracking off"
             );
         } else {

@@ -28,8 +28,8 @@ pub struct TrackerSettings {
     /// frame intervals. Default: 500 ms.
     pub tentative_limit: Duration,
     /// A track that is not seen for longer than this has ended, and what comes after is a new object; at low rates, for
-    /// longer than two and a half frame intervals. Where frames are further apart than this, motion is not followed:
-    /// only what stays in place keeps its id. Default: 2 s.
+    /// longer than two and a half frame intervals. Where frames are further apart than this, hardly any
+    /// motion is followed, and at three times as much none. Default: 2 s.
     pub lost_limit: Duration,
     /// The shortest time between two frames, where a setting limits it; otherwise zero, and it is measured. Default: 0 s.
     pub frame_interval: Duration,

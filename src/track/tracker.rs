@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn at_a_rate_too_low_for_motion_a_neighbour_is_another_object() {
         let mut tracker = tracker();
-        let interval = Duration::from_millis(2500);
+        let interval = Duration::from_secs(7);
         for frame in 0..4 {
             tracker.update(interval * frame, &[person(100.0, 0.9)]);
         }
@@ -389,7 +389,7 @@ mod tests {
             [Some(2)]
         );
         let slow = tracker.too_slow().expect("it is known by now");
-        assert_eq!((slow.interval, slow.in_place_only), (interval, true));
+        assert_eq!((slow.interval, slow.beyond_limit), (interval, true));
     }
 
     #[test]
@@ -429,7 +429,7 @@ mod tests {
             tracker.update(Duration::from_secs(second), &[car]);
         }
         let slow = tracker.too_slow().expect("no car was followed");
-        assert!(!slow.in_place_only);
+        assert!(!slow.beyond_limit);
     }
 
     #[test]

@@ -237,8 +237,8 @@ fn what_can_not_be_imported_is_refused_with_the_expected_and_the_found_shape() {
     assert_eq!(
         place.import().expect_err("no known shape").to_string(),
         format!(
-            "{} can't be imported: --labels names 2 classes, but its output, 1x5x12, can only be yolov8 (1 class) or \
-             RT-DETR (8 classes)",
+            "{} can't be imported: --labels names 2 classes, but its output, 1x5x12, can only be yolov8 (1 \
+             class)",
             place.onnx().display()
         )
     );
