@@ -12,7 +12,7 @@ use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
     COCO80, ColorOrder, DetectError, ImportRequest, InstalledModel, LabelSource, ModelStore,
-    OutputFormat, Range, import, install_dirs,
+    OutputFormat, Range, import, install_dirs, read_labels,
 };
 
 /// Options of `nvr model`.
@@ -77,10 +77,10 @@ struct ImportArgs {
     #[arg(long)]
     id: String,
     /// Its class names: a file with one name a line, names separated by commas, or coco80 [default: what the file says;
-    /// for 80 classes, those of COCO]
+    /// where it says nothing, those of COCO for 80 classes]
     #[arg(long)]
     labels: Option<String>,
-    /// How its output is boxes [default: guessed from its shape]
+    /// How its output is boxes [default: by its shape, its metadata and a run on noise; refused where these leave a doubt]
     #[arg(long, value_enum)]
     output_format: Option<OutputFormat>,
     /// What a byte of the picture becomes in its input [default: 0-255 for yolox, else 0-1]
@@ -129,7 +129,7 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
                 described(&model)
             ));
             out::line(format_args!(
-                "check what was guessed in {}; try it with `nvr demo --model {}`",
+                "its manifest is {}; try it with `nvr demo --model {}`",
                 model.manifest_path.display(),
                 model.id
             ));
@@ -227,19 +227,18 @@ fn labels(text: &str) -> anyhow::Result<Vec<String>> {
     if text == "coco80" {
         return Ok(COCO80.map(str::to_owned).to_vec());
     }
-    if Path::new(text).is_file() {
-        let content =
-            std::fs::read_to_string(text).with_context(|| format!("can't read {text}"))?;
-        return Ok(content
-            .trim_end()
-            .lines()
-            .map(|line| line.trim().to_owned())
-            .collect());
+    let path = Path::new(text);
+    if path.is_file() {
+        return read_labels(path).context("--labels");
     }
     if text.contains('/') || text.ends_with(".txt") {
         bail!("--labels: there is no file {text}");
     }
-    Ok(text.split(',').map(|name| name.trim().to_owned()).collect())
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    if let Some(index) = names.iter().position(String::is_empty) {
+        bail!("--labels: name {} of `{text}` is empty", index + 1);
+    }
+    Ok(names)
 }
 
 fn size(text: &str) -> Result<Size, String> {

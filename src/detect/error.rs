@@ -1,9 +1,12 @@
 //! What can go wrong between a model's file and its detections.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::contract::dims;
+use super::store::free_bytes;
 use super::tensorrt::TensorRtError;
+use super::weights::size;
 
 /// Why a model can't be used, or an inference failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,37 @@ pub enum DetectError {
         error: std::io::Error,
         /// What to do about it; may be empty.
         hint: &'static str,
+    },
+    /// A file or directory of a store could not be written.
+    #[error("could not write {}: {error}{}", path.display(), remedy(.advice))]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// The system's word; part of the message.
+        error: std::io::Error,
+        /// How much room there is, and what to do about it; may be empty.
+        advice: String,
+    },
+    /// A file of labels is not what it has to be.
+    #[error("{} is no list of class names: {reason}", path.display())]
+    Labels {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file has not the length that its manifest says.
+    #[error(
+        "{} has {found} bytes instead of {expected}: it is damaged or another file; fetch it again, or install it anew with `nvr model import`",
+        path.display()
+    )]
+    Length {
+        /// Which file.
+        path: PathBuf,
+        /// What the manifest says.
+        expected: u64,
+        /// What it has.
+        found: u64,
     },
     /// A manifest is not what it has to be.
     #[error("model manifest {} is not usable: {}", path.display(), problems.join("; "))]
@@ -127,6 +161,24 @@ impl DetectError {
         matches!(self, Self::Inference { .. } | Self::Pixels(_))
     }
 
+    /// `path`, in a store or to be one, could not be written.
+    pub(super) fn write(path: &Path, error: std::io::Error) -> Self {
+        let elsewhere =
+            "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one";
+        let advice = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                let free = free_bytes(path).map_or_else(|| "unknown room".to_owned(), size);
+                format!("its file system has {free} free for this user; free some, or {elsewhere}")
+            }
+            _ => elsewhere.to_owned(),
+        };
+        Self::Write {
+            path: path.to_owned(),
+            error,
+            advice,
+        }
+    }
+
     /// The output of `model` has `found` dimensions and should have `expected`.
     pub(super) fn output_shape(model: &str, expected: impl Into<String>, found: &[usize]) -> Self {
         Self::Shape {
@@ -143,5 +195,43 @@ fn remedy(hint: &str) -> String {
         String::new()
     } else {
         format!("; {hint}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_written_is_named_with_the_room_that_is_there() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("models/x/model.onnx");
+        let told = |code: i32| {
+            let error = std::io::Error::from_raw_os_error(code);
+            let text = DetectError::write(&path, error).to_string();
+            text.replace(&dir.path().display().to_string(), "DIR")
+        };
+        let elsewhere =
+            "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one";
+        for (code, words) in [
+            (28, "No space left on device"),
+            (122, "Disk quota exceeded"),
+        ] {
+            let text = told(code);
+            let begin = format!(
+                "could not write DIR/models/x/model.onnx: {words} (os error {code}); its file system has "
+            );
+            assert!(text.starts_with(&begin), "{text}");
+            let end = format!(" free for this user; free some, or {elsewhere}");
+            assert!(text.ends_with(&end), "{text}");
+        }
+        for (code, words) in [(30, "Read-only file system"), (13, "Permission denied")] {
+            assert_eq!(
+                told(code),
+                format!(
+                    "could not write DIR/models/x/model.onnx: {words} (os error {code}); {elsewhere}"
+                )
+            );
+        }
     }
 }

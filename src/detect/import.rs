@@ -1,21 +1,21 @@
-//! Somebody's ONNX file to an installed model: what the file tells is read, the rest is guessed or asked for, the result
-//! is tried out before it takes its place.
+//! Somebody's ONNX file to an installed model: what the file tells is read, the rest is asked for, the result is tried out
+//! before it takes its place. What its output means is in `import_output`, the files beside it are in `weights`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::contract::{described, dims, input_dims};
-use super::decode::yolox_cells;
+use super::contract::{described, input_dims};
+use super::import_output::{Tensors, names_of};
 use super::manifest::{
-    ColorOrder, Input, KnownLabels, LabelSource, Layout, ModelFile, Normalize, Output,
-    OutputFormat, Range,
+    ColorOrder, Input, Layout, ModelFile, Normalize, Output, OutputFormat, Range,
 };
 use super::network::{Network, NetworkDetector, TensorInfo};
+use super::onnx_file::OnnxFile;
 use super::onnxruntime::OnnxRuntimeNetwork;
 use super::rten::RtenNetwork;
-use super::store::{check_id, sha256_of, writable, write_whole};
+use super::store::{check_id, writable, write_whole};
 use super::{
-    COCO80, DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds,
+    DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds, weights,
 };
 use crate::base::{Letterbox, Size};
 
@@ -28,11 +28,11 @@ pub struct ImportRequest {
     pub id: String,
     /// Its class names; the file's metadata or, for 80 classes, COCO's where absent.
     pub labels: Option<Vec<String>>,
-    /// How its output is boxes; guessed from its shape where absent.
+    /// How its output is boxes; by its shape, metadata and a run where absent, and refused where these leave a doubt.
     pub format: Option<OutputFormat>,
-    /// What a byte becomes; guessed from the format where absent.
+    /// What a byte becomes; usual for the format where absent.
     pub range: Option<Range>,
-    /// Order of its channels; guessed from the format where absent.
+    /// Order of its channels; usual for the format where absent.
     pub color_order: Option<ColorOrder>,
     /// The size of its input; only for files that leave it open.
     pub size: Option<Size>,
@@ -60,16 +60,17 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
             ),
         ));
     }
+    // What is no ONNX file has no weights beside it, and is refused by the engines.
+    let file = OnnxFile::read(&request.file);
+    let known = file.as_ref().ok();
+    let weights = weights::of(&request.file, known)
+        .and_then(|weights| weights.fit(dir).map(|()| weights))
+        .map_err(|reason| refusal(request, reason))?;
     let staging = Staging::make(dir, &request.id)?;
-    let graph = staging.0.join("model.onnx");
-    fs::copy(&request.file, &graph).map_err(|error| DetectError::Io {
-        action: "read",
-        path: request.file.clone(),
-        error,
-        hint: "",
-    })?;
+    let files = weights.copy_to(&staging.0)?;
+    let graph = staging.0.join(weights::GRAPH);
     let mut network = load(request, &graph)?;
-    let manifest = describe(request, network.as_mut(), &graph)?;
+    let manifest = describe(request, network.as_mut(), &file, files)?;
     let problems = manifest.problems();
     if !problems.is_empty() {
         return Err(refusal(request, problems.join("; ")));
@@ -84,12 +85,7 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
     let text =
         toml::to_string(&model.manifest).map_err(|error| refusal(request, error.to_string()))?;
     write_whole(&model.manifest_path, text.as_bytes())?;
-    fs::rename(&staging.0, &place).map_err(|error| DetectError::Io {
-        action: "create",
-        path: place.clone(),
-        error,
-        hint: "",
-    })?;
+    fs::rename(&staging.0, &place).map_err(|error| DetectError::write(&place, error))?;
     model.manifest_path = place.join("model.toml");
     model.weights_dir = place;
     Ok(model)
@@ -98,16 +94,32 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
 /// A directory that is gone when the import fails.
 struct Staging(PathBuf);
 
+/// How names of such directories begin; the id and the process follow.
+const STAGING: &str = ".import-";
+
 impl Staging {
     fn make(dir: &Path, id: &str) -> Result<Self, DetectError> {
-        let path = dir.join(format!(".import-{id}-{}", std::process::id()));
-        fs::create_dir_all(&path).map_err(|error| DetectError::Io {
-            action: "create",
-            path: path.clone(),
-            error,
-            hint: "",
-        })?;
+        Self::clear(dir);
+        let path = dir.join(format!("{STAGING}{id}-{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(|error| DetectError::write(&path, error))?;
         Ok(Self(path))
+    }
+
+    /// Removes what imports left that were killed.
+    fn clear(dir: &Path) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let process = name
+                .strip_prefix(STAGING)
+                .and_then(|rest| rest.rsplit_once('-'))
+                .and_then(|(_, process)| process.parse::<u32>().ok());
+            if let Some(process) = process
+                && process != std::process::id()
+                && !Path::new("/proc").join(process.to_string()).exists()
+            {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 }
 
@@ -142,26 +154,24 @@ fn load(request: &ImportRequest, graph: &Path) -> Result<Box<dyn Network>, Detec
 fn describe(
     request: &ImportRequest,
     network: &mut dyn Network,
-    graph: &Path,
+    file: &Result<OnnxFile, String>,
+    files: Vec<ModelFile>,
 ) -> Result<Manifest, DetectError> {
     let (input_name, layout, size) = input_of(request, network.inputs())?;
-    let (output_name, shape) = output_of(request, network, layout, size)?;
-    let found = dims(&shape);
-    let (format, classes) = match (request.format, guess(&shape, size)) {
-        (Some(format), _) => (format, classes_of(format, &shape)),
-        (None, Some(format)) => (format, classes_of(format, &shape)),
-        (None, None) => {
-            return Err(refusal(
-                request,
-                format!(
-                    "its output should be 1x(4+classes)xN (yolov8), 1x{}x(5+classes) (yolox at {size}) or 1xNx6 \
-                     (end2end), but is {found}; name the format with --output-format if it is one of them all the same",
-                    yolox_cells(size)
-                ),
-            ));
-        }
+    let (output, output_name, shape) = output_of(request, network, layout, size)?;
+    let names = names_of(request, file).map_err(|reason| refusal(request, reason))?;
+    let tensors = Tensors {
+        input: size,
+        input_dims: input_dims(layout, size),
+        output,
+        shape,
     };
-    let labels = labels_of(request, graph, format, classes, &found)?;
+    let format = tensors
+        .format(request, network, file.as_ref().ok(), names.as_ref())
+        .map_err(|reason| refusal(request, reason))?;
+    let labels = tensors
+        .labels(format, names)
+        .map_err(|reason| refusal(request, reason))?;
     // YOLOX's own exports take bytes as OpenCV reads them; nearly everything else takes 0-1 and red first.
     let (usual_range, usual_order) = match format {
         OutputFormat::Yolox => (Range::Bytes, ColorOrder::Bgr),
@@ -172,10 +182,7 @@ fn describe(
         license: request.license.clone(),
         source: request.source.clone(),
         labels,
-        files: vec![ModelFile {
-            name: "model.onnx".to_owned(),
-            sha256: sha256_of(graph)?,
-        }],
+        files,
         input: Input {
             name: Some(input_name),
             width: size.width,
@@ -209,9 +216,19 @@ fn input_of(
         ));
     };
     let unfit = || {
+        let remedy = match input.dims.as_deref() {
+            _ if !input.is_f32 => {
+                "; export it with an input of 32-bit floats (Ultralytics: half=False; engines of TensorRT compute with 16 \
+                 bits all the same)"
+            }
+            Some([Some(2..), ..]) => {
+                "; export it for one picture a run (batch 1), or with an open batch"
+            }
+            _ => "",
+        };
         refusal(
             request,
-            format!("it should have {wanted}, but has {}", shown(input)),
+            format!("it should have {wanted}, but has {}{remedy}", shown(input)),
         )
     };
     let Some(&[batch, second, third, last]) = input.dims.as_deref() else {
@@ -254,7 +271,7 @@ fn output_of(
     network: &mut dyn Network,
     layout: Layout,
     size: Size,
-) -> Result<(String, Vec<usize>), DetectError> {
+) -> Result<(usize, String, Vec<usize>), DetectError> {
     let tensors = network.outputs().to_vec();
     let input = input_dims(layout, size);
     let zeros = vec![0.0; input.iter().product()];
@@ -282,7 +299,7 @@ fn output_of(
             }
         };
         if shape.len() == 3 && shape[0] == 1 && tensor.is_f32 {
-            return Ok((tensor.name.clone(), shape));
+            return Ok((index, tensor.name.clone(), shape));
         }
     }
     let found: Vec<String> = tensors.iter().map(shown).collect();
@@ -293,66 +310,6 @@ fn output_of(
             found.join(", ")
         ),
     ))
-}
-
-/// What a shape is most likely to be.
-fn guess(shape: &[usize], size: Size) -> Option<OutputFormat> {
-    let cells = yolox_cells(size);
-    match *shape {
-        // Both YOLOs propose one box a cell: the longer axis tells which one it is.
-        [1, boxes, columns] if boxes == cells && columns > 5 => Some(OutputFormat::Yolox),
-        [1, rows, boxes] if boxes == cells && rows > 4 => Some(OutputFormat::Yolov8),
-        [1, _, 6] => Some(OutputFormat::End2end),
-        [1, rows, boxes] if rows > 4 && boxes > rows => Some(OutputFormat::Yolov8),
-        _ => None,
-    }
-}
-
-/// How many classes an output of that shape has; an end-to-end one does not tell.
-fn classes_of(format: OutputFormat, shape: &[usize]) -> Option<usize> {
-    match format {
-        OutputFormat::Yolov8 => shape[1].checked_sub(4),
-        OutputFormat::Yolox => shape[2].checked_sub(5),
-        OutputFormat::End2end => None,
-    }
-}
-
-fn labels_of(
-    request: &ImportRequest,
-    graph: &Path,
-    format: OutputFormat,
-    classes: Option<usize>,
-    found: &str,
-) -> Result<LabelSource, DetectError> {
-    let (names, whence) = match &request.labels {
-        Some(names) => (Some(names.clone()), "--labels names"),
-        None => (super::onnx_names::names(graph), "the file names"),
-    };
-    let is_coco = |names: &[String]| names.iter().map(String::as_str).eq(COCO80);
-    match (names, classes) {
-        (Some(names), Some(classes)) if names.len() != classes => Err(refusal(
-            request,
-            format!(
-                "{whence} {} classes, but its output, {found} as {format}, has {classes}",
-                names.len()
-            ),
-        )),
-        (Some(names), _) if is_coco(&names) => Ok(LabelSource::Known(KnownLabels::Coco80)),
-        (Some(names), _) => Ok(LabelSource::Inline(names)),
-        (None, Some(80)) => Ok(LabelSource::Known(KnownLabels::Coco80)),
-        (None, Some(classes)) => Err(refusal(
-            request,
-            format!(
-                "its output, {found} as {format}, has {classes} classes; name them with --labels"
-            ),
-        )),
-        (None, None) => Err(refusal(
-            request,
-            format!(
-                "its output, {found} as {format}, does not tell its classes; name them with --labels"
-            ),
-        )),
-    }
 }
 
 /// One inference of a grey picture: what fails here would fail at the first frame.
@@ -384,24 +341,5 @@ fn refusal(request: &ImportRequest, reason: String) -> DetectError {
     DetectError::Import {
         path: request.file.clone(),
         reason,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_are_recognised_by_their_shapes() {
-        let at = |side, shape: &[usize]| guess(shape, Size::new(side, side));
-        assert_eq!(at(640, &[1, 84, 8400]), Some(OutputFormat::Yolov8));
-        assert_eq!(at(320, &[1, 84, 2100]), Some(OutputFormat::Yolov8));
-        assert_eq!(at(640, &[1, 6, 8400]), Some(OutputFormat::Yolov8));
-        assert_eq!(at(1280, &[1, 84, 34000]), Some(OutputFormat::Yolov8));
-        assert_eq!(at(416, &[1, 3549, 85]), Some(OutputFormat::Yolox));
-        assert_eq!(at(416, &[1, 3549, 6]), Some(OutputFormat::Yolox));
-        assert_eq!(at(640, &[1, 300, 6]), Some(OutputFormat::End2end));
-        assert_eq!(at(640, &[1, 25200, 85]), None);
-        assert_eq!(at(640, &[1, 1000]), None);
     }
 }

@@ -1,6 +1,9 @@
 //! Names of classes: a manifest's own, and COCO's 80, which most general detectors know.
 
+use std::path::Path;
 use std::sync::Arc;
+
+use super::DetectError;
 
 /// The 80 object classes of COCO 2017 in the order of the YOLO family's outputs.
 pub const COCO80: [&str; 80] = [
@@ -94,10 +97,67 @@ pub(super) fn shared<'a>(names: impl IntoIterator<Item = &'a str>) -> Labels {
     names.into_iter().map(Arc::from).collect()
 }
 
-/// The names in a label file: one a line, in the order of the classes; empty lines at its end are no classes.
+/// Reads a list of class names from a file: one a line, as editors and spreadsheets of all systems write it.
+///
+/// # Errors
+/// When it can't be read, is no text, or has an empty line before its last name.
+pub fn read_labels(path: &Path) -> Result<Vec<String>, DetectError> {
+    let names = lines(&read(path)?);
+    let refuse = |reason: String| DetectError::Labels {
+        path: path.to_owned(),
+        reason,
+    };
+    match names.iter().position(String::is_empty) {
+        Some(index) => Err(refuse(format!(
+            "line {} is empty; name that class, or remove the line",
+            index + 1
+        ))),
+        None if names.is_empty() => Err(refuse("it is empty".to_owned())),
+        None => Ok(names),
+    }
+}
+
+/// A file's text: UTF-8, or UTF-16 with the mark that Windows writes before it.
+pub(super) fn read(path: &Path) -> Result<String, DetectError> {
+    let bytes = std::fs::read(path).map_err(|error| DetectError::Io {
+        action: "read",
+        path: path.to_owned(),
+        error,
+        hint: "",
+    })?;
+    decoded(&bytes).ok_or_else(|| DetectError::Labels {
+        path: path.to_owned(),
+        reason: "it is not UTF-8; save it as UTF-8".to_owned(),
+    })
+}
+
+fn decoded(bytes: &[u8]) -> Option<String> {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        rest.is_empty().then(|| String::from_utf16(&units).ok())?
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    }
+}
+
+/// The names in the text of a label file: one a line, in the order of the classes; empty lines at its end are no classes.
 pub(super) fn lines(text: &str) -> Vec<String> {
-    text.trim_end()
-        .lines()
+    // What is left of a line end of Windows is trimmed; old Macs wrote the return alone.
+    let line_ends: &[char] = if text.contains('\n') {
+        &['\n']
+    } else {
+        &['\r']
+    };
+    let text = text.trim_start_matches('\u{feff}').trim_end();
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.split(line_ends)
         .map(|line| line.trim().to_owned())
         .collect()
 }
@@ -107,7 +167,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_file_is_one_name_a_line() {
-        assert_eq!(lines("van\r\n forklift \n\n"), ["van", "forklift"]);
+    fn a_label_file_is_one_name_a_line_whoever_wrote_it() {
+        for text in [
+            "van\r\n forklift \n\n",
+            "\u{feff}van\n\tforklift\t",
+            "van\rforklift\r\r",
+            "van \r\nforklift\r\n \r\n",
+        ] {
+            assert_eq!(lines(text), ["van", "forklift"], "{text:?}");
+        }
+        assert_eq!(lines("\r\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_is_read_in_each_encoding_that_says_what_it_is() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let read = |bytes: &[u8]| {
+            std::fs::write(file.path(), bytes).expect("written");
+            read_labels(file.path()).map_err(|error| {
+                let text = error.to_string();
+                text.replace(&file.path().display().to_string(), "F")
+            })
+        };
+        let names = Ok(vec!["café".to_owned(), "van".to_owned()]);
+        assert_eq!(read("café\nvan".as_bytes()), names);
+        assert_eq!(read("\u{feff}café\r\nvan\r\n".as_bytes()), names);
+        let wide: Vec<u16> = "\u{feff}café\r\nvan".encode_utf16().collect();
+        let little: Vec<u8> = wide.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = wide.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        assert_eq!(read(&little), names);
+        assert_eq!(read(&big), names);
+        for (bytes, wanted) in [
+            (
+                &b"caf\xe9\n"[..],
+                "F is no list of class names: it is not UTF-8; save it as UTF-8",
+            ),
+            (
+                b"a\n\nb\n",
+                "F is no list of class names: line 2 is empty; name that class, or remove the line",
+            ),
+            (b"\n \n", "F is no list of class names: it is empty"),
+        ] {
+            assert_eq!(read(bytes), Err(wanted.to_owned()));
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::types::PADDING;
+use super::weights::plain_path;
 use super::{COCO80, DetectError};
 use crate::base::Size;
 
@@ -25,7 +26,7 @@ pub struct Manifest {
     pub source: Option<String>,
     /// Names of its classes.
     pub labels: LabelSource,
-    /// Its files; exactly one of them is an ONNX graph.
+    /// Its files; exactly one of them is an ONNX graph, the others are its labels and its weights.
     pub files: Vec<ModelFile>,
     /// What it is fed.
     pub input: Input,
@@ -68,10 +69,13 @@ pub struct LabelFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Its name, without a directory.
+    /// Its name; with folders below the model's directory where weights lie in some.
     pub name: String,
     /// SHA-256 of its content, 64 hexadecimal digits.
     pub sha256: String,
+    /// Its length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// A model's input tensor.
@@ -214,10 +218,9 @@ impl Manifest {
             .map_err(|error| refuse(vec![error.message().to_owned()]))
             .and_then(|raw| {
                 serde_path_to_error::deserialize(raw).map_err(|error| {
-                    refuse(vec![format!(
-                        "{}: {}",
-                        error.path(),
-                        error.inner().message()
+                    refuse(vec![problem_at(
+                        &error.path().to_string(),
+                        error.inner().message(),
                     )])
                 })
             })?;
@@ -240,7 +243,7 @@ impl Manifest {
             error,
             hint: "",
         })?;
-        Self::parse(&text, path)
+        Self::parse(text.trim_start_matches('\u{feff}'), path)
     }
 
     /// The size of its input.
@@ -267,9 +270,9 @@ impl Manifest {
         };
         for (index, file) in self.files.iter().enumerate() {
             refuse(
-                !is_plain_name(&file.name),
+                plain_path(&file.name).as_ref() != Some(&file.name),
                 format!(
-                    "files[{index}].name: must be a file's name without a directory, got `{}`",
+                    "files[{index}].name: must be a path below the model's directory, without `.` and `..`, got `{}`",
                     file.name
                 ),
             );
@@ -379,17 +382,22 @@ impl LabelSource {
     }
 }
 
+/// A problem of form with its key; a format that is missing is not guessed.
+fn problem_at(path: &str, message: &str) -> String {
+    let message = message.trim_end();
+    if path == "output" && message == "missing field `format`" {
+        format!(
+            "{path}: {message}; it is yolov8, yolox or end2end, and the tensor's shape alone does not tell"
+        )
+    } else {
+        format!("{path}: {message}")
+    }
+}
+
 fn is_onnx(name: &str) -> bool {
     Path::new(name)
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
-}
-
-/// Whether `name` is one file in its directory, and not a way out of it.
-fn is_plain_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!(parts.next(), Some(std::path::Component::Normal(part)) if part == name)
-        && parts.next().is_none()
 }
 
 fn padding() -> u8 {

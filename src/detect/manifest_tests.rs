@@ -63,7 +63,7 @@ fn every_problem_is_reported_at_once() {
     assert_eq!(
         problems(text),
         [
-            "files[0].name: must be a file's name without a directory, got `../model.onnx`",
+            "files[0].name: must be a path below the model's directory, without `.` and `..`, got `../model.onnx`",
             "files[0].sha256: must be 64 hexadecimal digits, got `abc`",
             "input.width: must be 1 to 8192, got 0",
             "input.height: must be a multiple of 32 for yolox, got 100",
@@ -71,6 +71,31 @@ fn every_problem_is_reported_at_once() {
             "labels.file: `labels.txt` must stand in files too, with its sha256",
         ]
     );
+}
+
+#[test]
+fn a_format_that_is_not_said_is_not_guessed() {
+    assert_eq!(
+        problems(&GOOD.replace("format = \"yolov8\"", "")),
+        [
+            "output: missing field `format`; it is yolov8, yolox or end2end, and the tensor's shape alone does not tell"
+        ]
+    );
+}
+
+#[test]
+fn a_file_may_lie_in_a_folder_and_have_a_length() {
+    let text = GOOD.replace(
+        "[input]",
+        &format!(
+            "bytes = 5\n[[files]]\nname = \"weights/a.data\"\nsha256 = \"{}\"\n[input]",
+            "0".repeat(64)
+        ),
+    );
+    let manifest = Manifest::parse(&text, Path::new("model.toml")).expect("a good manifest");
+    assert_eq!(manifest.files[0].bytes, Some(5));
+    assert_eq!(manifest.files[1].name, "weights/a.data");
+    assert_eq!(manifest.onnx(), "model.onnx");
 }
 
 #[test]

@@ -6,14 +6,17 @@ mod contract;
 mod decode;
 mod error;
 mod import;
+mod import_output;
 mod labels;
 mod letterbox;
 mod manifest;
+mod names;
 mod network;
 mod nms;
-mod onnx_names;
+mod onnx_file;
 mod onnxruntime;
 mod open;
+mod reading;
 mod rten;
 mod scripted;
 mod store;
@@ -23,13 +26,14 @@ mod tensorrt;
 mod test_frames;
 mod types;
 mod upgrade;
+mod weights;
 mod worker;
 
 pub use bench::{Figures, measure};
 pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::{ImportRequest, import};
-pub use labels::{COCO80, Labels};
+pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{
     ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest, ModelFile,
@@ -43,6 +47,6 @@ pub use tensorrt::{
     BuildFlags, Built, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep, TensorRtError,
     TensorRtReport, build_engine, engines, smoke_test,
 };
-pub use types::{Detection, Detector, PADDING, Picture, TRACKING_FLOOR, Thresholds};
+pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
 pub use upgrade::Upgrade;
 pub use worker::{Inferred, Worker, WorkerStats};

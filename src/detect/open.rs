@@ -6,10 +6,12 @@ use std::thread::available_parallelism;
 
 use super::labels::Labels;
 use super::network::{Network, NetworkDetector};
+use super::onnx_file::OnnxFile;
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt;
+use super::weights::plain_path;
 use super::{DetectError, Detector, InstalledModel, ModelStore, Upgrade};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
@@ -79,6 +81,7 @@ pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> 
     }
     let model = store.choose(&wanted.model)?.model;
     model.verify()?;
+    tell_unlisted(&model);
     let labels = model.labels()?;
     let mut upgrade = None;
     if matches!(wanted.backend, Backend::Tensorrt | Backend::Auto) {
@@ -91,6 +94,29 @@ pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> 
     let backend = network.backend();
     let detector = NetworkDetector::new(network, &model, labels.clone())?;
     Ok(opened(Box::new(detector), &model, backend, labels, upgrade))
+}
+
+/// Says which files of weights the manifest does not list: they are not checked, and not missed before the model is loaded.
+fn tell_unlisted(model: &InstalledModel) {
+    let external = OnnxFile::read(&model.onnx())
+        .map(|file| file.external)
+        .unwrap_or_default();
+    let is_listed = |location: &str| {
+        let listed = &model.manifest.files;
+        plain_path(location).is_some_and(|name| listed.iter().any(|file| file.name == name))
+    };
+    let unlisted: Vec<&String> = external
+        .keys()
+        .filter(|location| !is_listed(location))
+        .collect();
+    if !unlisted.is_empty() {
+        tracing::warn!(
+            model = model.id,
+            ?unlisted,
+            manifest = %model.manifest_path.display(),
+            "weights lie in files that the manifest does not list, so that they are not checked; add them to its files"
+        );
+    }
 }
 
 /// What happens where TensorRT can't begin: an engine is built meanwhile, or it is told and done without.

@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rten::{DataType, Dimension, Model, NodeId, RunOptions, ThreadPool, ValueType};
+use rten::{
+    DataType, Dimension, LoadError, Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueType,
+};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensorView, TensorView};
 
 use super::DetectError;
 use super::network::{Network, ReadOutput, TensorInfo};
+use super::onnx_file::OnnxFile;
+use super::weights::plain_path;
 
 /// Its name in settings and messages.
 pub(super) const NAME: &str = "rten";
@@ -27,10 +31,10 @@ impl RtenNetwork {
     /// # Errors
     /// In rten's words.
     pub(super) fn load(path: &Path, threads: usize) -> Result<Self, DetectError> {
-        let model = Model::load_file(path).map_err(|error| DetectError::Load {
+        let model = open(path).map_err(|message| DetectError::Load {
             backend: NAME,
             path: path.to_owned(),
-            message: error.to_string(),
+            message,
         })?;
         // Not the crate's global pool: its size is fixed by whoever comes first, and a model that is swapped in may
         // bring another number.
@@ -85,6 +89,37 @@ impl Network for RtenNetwork {
             None => read(&shape, &tensor.to_vec()),
         })
     }
+}
+
+/// Loads a graph with the weights beside it.
+///
+/// rten reads weights by itself only from files named `….data` and `….onnx_data` in the graph's own directory. Others are
+/// given to it.
+fn open(path: &Path) -> Result<Model, String> {
+    let words = |error: LoadError| error.to_string();
+    let external = OnnxFile::read(path)
+        .map(|file| file.external)
+        .unwrap_or_default();
+    let is_usual = |location: &String| {
+        let extension = Path::new(location).extension().and_then(|end| end.to_str());
+        plain_path(location).as_ref() == Some(location)
+            && !location.contains('/')
+            && extension.is_some_and(|end| end.starts_with("data") || end.starts_with("onnx_data"))
+    };
+    if external.keys().all(is_usual) {
+        return Model::load_file(path).map_err(words);
+    }
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let mut options = ModelOptions::with_all_ops();
+    for location in external.keys() {
+        let below = plain_path(location)
+            .ok_or_else(|| format!("its weights in `{location}` lie outside of its directory"))?;
+        let weights = std::fs::read(dir.join(below))
+            .map_err(|error| format!("its weights in `{location}` can't be read: {error}"))?;
+        options.external_data(location, weights);
+    }
+    let graph = std::fs::read(path).map_err(|error| error.to_string())?;
+    options.load(graph).map_err(words)
 }
 
 fn info(model: &Model, id: NodeId) -> TensorInfo {

@@ -132,7 +132,7 @@ impl ModelStore {
             let path = dir.join(DEFAULT_FILE);
             match std::fs::read_to_string(&path) {
                 Ok(text) => {
-                    let id = text.trim().to_owned();
+                    let id = text.trim_start_matches('\u{feff}').trim().to_owned();
                     check_id(&id)?;
                     return Ok(Some((id, path)));
                 }
@@ -209,12 +209,17 @@ impl ModelStore {
             .into_iter()
             .chain(self.dirs.iter().map(|dir| dir.join(id)))
             .collect();
+        let has = |dir: &Path, name: &str| dir.join(name).is_file();
         let lacks = |dir: &Path| {
-            manifest
-                .files
-                .iter()
-                .find(|file| !dir.join(&file.name).is_file())
+            let mut files = manifest.files.iter().map(|file| file.name.as_str());
+            files.find(|name| !has(dir, name))
         };
+        // Where the graph is, the other files should be too.
+        let missing = sought
+            .iter()
+            .find(|dir| has(dir, manifest.onnx()))
+            .and_then(|dir| lacks(dir))
+            .unwrap_or(manifest.onnx());
         match sought.iter().find(|dir| lacks(dir).is_none()) {
             Some(dir) => Ok(InstalledModel {
                 id: id.to_owned(),
@@ -225,7 +230,7 @@ impl ModelStore {
             None => Err(absent(format!(
                 "its manifest is {}, but {} is in none of {}",
                 manifest_path.display(),
-                manifest.onnx(),
+                missing,
                 paths(&sought[1..])
             ))),
         }
@@ -259,6 +264,16 @@ impl InstalledModel {
     pub fn verify(&self) -> Result<(), DetectError> {
         for file in &self.manifest.files {
             let path = self.weights_dir.join(&file.name);
+            if let Some(expected) = file.bytes {
+                let found = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                if found != expected {
+                    return Err(DetectError::Length {
+                        path,
+                        expected,
+                        found,
+                    });
+                }
+            }
             let found = sha256_of(&path)?;
             if !found.eq_ignore_ascii_case(&file.sha256) {
                 return Err(DetectError::Hash {
@@ -278,16 +293,7 @@ impl InstalledModel {
     pub fn labels(&self) -> Result<Labels, DetectError> {
         let names = match self.manifest.labels.names() {
             Ok(names) => names,
-            Err(file) => {
-                let path = self.weights_dir.join(file);
-                let text = std::fs::read_to_string(&path).map_err(|error| DetectError::Io {
-                    action: "read",
-                    path,
-                    error,
-                    hint: "",
-                })?;
-                labels::lines(&text)
-            }
+            Err(file) => labels::lines(&labels::read(&self.weights_dir.join(file))?),
         };
         Ok(labels::shared(names.iter().map(String::as_str)))
     }
@@ -319,12 +325,7 @@ pub(super) fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
         {
             Ok(()) => return Ok(dir),
             Err(error) => {
-                first_error.get_or_insert(DetectError::Io {
-                    action: "write",
-                    path: dir.clone(),
-                    error,
-                    hint: "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one",
-                });
+                first_error.get_or_insert(DetectError::write(dir, error));
             }
         }
     }
@@ -341,12 +342,23 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), DetectError
     let partial = path.with_extension("partial");
     std::fs::write(&partial, content)
         .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|error| DetectError::Io {
-            action: "write",
-            path: path.to_owned(),
-            error,
-            hint: "",
+        .map_err(|error| {
+            // Half a file helps nobody, least of all on a full disk.
+            let _ = std::fs::remove_file(&partial);
+            DetectError::write(path, error)
         })
+}
+
+/// What the file system of `path`, or of its nearest parent that exists, has left for this user.
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    let exists = path.ancestors().find(|parent| parent.exists())?;
+    let exists = if exists.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        exists
+    };
+    let space = rustix::fs::statvfs(exists).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// SHA-256 of a file's content in hexadecimal digits, read piece by piece: models can be larger than memory.

@@ -34,24 +34,6 @@ pub struct Thresholds {
     pub iou: f32,
 }
 
-/// What a tracker still makes use of below the confidence that is published: ByteTrack's second stage joins weak
-/// detections to tracks that are already there.
-pub const TRACKING_FLOOR: f32 = 0.1;
-
-impl Thresholds {
-    /// What a detector has to keep so that every source gets all it publishes, and a tracker what it can use.
-    /// `published` are the sources' confidences.
-    pub fn serving(published: impl IntoIterator<Item = f32>, iou: f32, tracking: bool) -> Self {
-        let weakest = published.into_iter().fold(1.0, f32::min);
-        let confidence = if tracking {
-            weakest.min(TRACKING_FLOOR)
-        } else {
-            weakest
-        };
-        Self { confidence, iou }
-    }
-}
-
 /// What letterboxes are padded with where a manifest says nothing: the grey that the YOLO family is trained with.
 pub const PADDING: u8 = 114;
 
@@ -80,19 +62,4 @@ pub trait Detector: Send {
         pictures: &[Picture<'_>],
         thresholds: Thresholds,
     ) -> Result<Vec<Vec<Detection>>, DetectError>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tracker_gets_weak_detections_and_a_modest_source_all_of_its_own() {
-        let at = |published: &[f32], tracking| {
-            Thresholds::serving(published.iter().copied(), 0.45, tracking).confidence
-        };
-        assert_eq!(at(&[0.5, 0.3], false), 0.3);
-        assert_eq!(at(&[0.5, 0.3], true), 0.1);
-        assert_eq!(at(&[0.5, 0.05], true), 0.05);
-    }
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod claims;
+mod classes;
 mod outlet;
 mod publish;
 mod rate;

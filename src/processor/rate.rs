@@ -16,7 +16,7 @@ impl RateLimit {
     /// At most `max_fps` a second; no limit where absent.
     pub(super) fn new(max_fps: Option<f64>) -> Self {
         Self {
-            interval: max_fps.map(|fps| Duration::from_secs_f64(1.0 / fps)),
+            interval: max_fps.map(interval),
             due: Duration::ZERO,
         }
     }
@@ -32,13 +32,19 @@ impl RateLimit {
             return false;
         }
         // Counting on from the due time keeps the mean rate exact; after a pause, counting starts anew.
-        self.due = if at > self.due + interval {
-            at + interval
+        let next = self.due.saturating_add(interval);
+        self.due = if at > next {
+            at.saturating_add(interval)
         } else {
-            self.due + interval
+            next
         };
         true
     }
+}
+
+/// The time between two frames at `fps` a second; the longest there is where that is beyond all bounds.
+pub(super) fn interval(fps: f64) -> Duration {
+    Duration::try_from_secs_f64(1.0 / fps).unwrap_or(Duration::MAX)
 }
 
 /// Events within the last second.
@@ -88,6 +94,7 @@ mod tests {
         assert_eq!(admitted(Some(25.0), 25, 10), 250);
         assert_eq!(admitted(Some(0.5), 25, 10), 5);
         assert_eq!(admitted(None, 25, 10), 250);
+        assert_eq!(admitted(Some(1e-300), 25, 10), 1);
     }
 
     #[test]

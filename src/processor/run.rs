@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::change::{Change, needs_new_detector, needs_new_link, source_changes};
 use super::claims::watch_claims;
+use super::classes::tell_unknown;
 use super::outlet::Outlet;
 use super::publish::Publisher;
 use super::source::{Source, confidence_floor};
@@ -21,7 +22,7 @@ use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, Size, SourceId, 
 use crate::bus::{BusError, Link, LinkOptions, Role, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::Problem;
-use crate::detect::{DetectError, Inferred, Opened, Thresholds, Wanted, Worker};
+use crate::detect::{DetectError, Inferred, Labels, Opened, Thresholds, Wanted, Worker};
 use crate::media::{self, MediaError, OpenOptions, Runner, RunnerOptions, SourceCounters};
 
 /// Why a processor can't start.
@@ -75,6 +76,9 @@ pub(super) struct DetectorFacts {
     model: String,
     backend: String,
     classes: usize,
+    /// The names of its classes.
+    #[serde(skip)]
+    labels: Labels,
     /// What sources are asked for.
     #[serde(skip)]
     input: Size,
@@ -130,6 +134,7 @@ impl Processor {
             counters: BTreeMap::new(),
         };
         for source in running.settings.sources.clone().into_values() {
+            running.detector.tell_unknown_classes(&source);
             processor.add(&mut running, source);
         }
         let mut guard = processor.lock();
@@ -160,6 +165,7 @@ impl Processor {
             .transpose()
             .map_err(|err| problem("mqtt", err))?;
         let changes = source_changes(&running.settings, &new);
+        let other_classes = opened.is_some();
         if let Some(mut opened) = opened {
             running.upgrading = begin(self, opened.upgrade.take());
             self.swap(running, opened);
@@ -167,6 +173,11 @@ impl Processor {
         let old = std::mem::replace(&mut running.settings, new);
         running.worker.set_thresholds(thresholds(&running.settings));
         for (id, change) in &changes {
+            if let Some(source) = running.settings.sources.get(id)
+                && (other_classes || *change != Change::Unchanged)
+            {
+                running.detector.tell_unknown_classes(source);
+            }
             match change {
                 Change::Unchanged
                     if old.processor.tracking == running.settings.processor.tracking => {}
@@ -412,8 +423,13 @@ impl DetectorFacts {
             model: opened.model_id.to_string(),
             backend: opened.backend.to_owned(),
             classes: opened.labels.len(),
+            labels: opened.labels.clone(),
             input: opened.detector.input_size(),
         }
+    }
+
+    fn tell_unknown_classes(&self, source: &SourceSettings) {
+        tell_unknown(source, &self.model, &self.labels);
     }
 }
 
@@ -424,7 +440,13 @@ pub(super) fn source_of(stage: &str) -> Option<SourceId> {
 
 fn thresholds(settings: &Settings) -> Thresholds {
     Thresholds {
-        confidence: confidence_floor(settings.sources.values(), settings.processor.tracking),
+        confidence: confidence_floor(
+            settings
+                .sources
+                .values()
+                .map(|source| source.analysis.confidence),
+            settings.processor.tracking,
+        ),
         iou: settings.processor.iou,
     }
 }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use tracing::warn;
 
-use super::rate::{RateLimit, RateMeter};
+use super::rate::{RateLimit, RateMeter, interval};
 use crate::base::{Clock, Frame, Mailbox, Size, SourceId};
 use crate::config::{AnalysisSettings, SourceSettings};
-use crate::detect::{Detection, Inferred, TRACKING_FLOOR};
+use crate::detect::{Detection, Inferred};
 use crate::media::{Need, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot};
 use crate::track::{Tracker, TrackerSettings};
 
@@ -43,6 +44,8 @@ struct Arriving {
 
 struct Analysed {
     tracker: Option<Tracker>,
+    /// Whether the log has it that frames are too far apart to be tracked.
+    told_too_slow: bool,
     rate: RateMeter,
 }
 
@@ -74,6 +77,12 @@ impl Source {
         mailbox: Arc<Mailbox<SourceId, Frame>>,
         changed: Box<Changed>,
     ) -> Self {
+        let mut analysed = Analysed {
+            tracker: tracking.then(|| Tracker::new(tracker_settings(&settings.analysis))),
+            told_too_slow: false,
+            rate: RateMeter::default(),
+        };
+        analysed.tell_too_slow(settings.id);
         Self {
             id: settings.id,
             clock,
@@ -82,10 +91,7 @@ impl Source {
                 rate: RateMeter::default(),
                 clock: None,
             }),
-            analysed: Mutex::new(Analysed {
-                tracker: tracking.then(new_tracker),
-                rate: RateMeter::default(),
-            }),
+            analysed: Mutex::new(analysed),
             settings: ArcSwap::from_pointee(settings),
             mailbox,
             output: OutputControl::default(),
@@ -99,13 +105,20 @@ impl Source {
 
     /// Takes new settings over between two frames; running tracks go on.
     pub(super) fn update(&self, settings: SourceSettings, tracking: bool) {
-        if settings.analysis.max_fps != self.settings.load().analysis.max_fps {
+        let other_rate = settings.analysis.max_fps != self.settings.load().analysis.max_fps;
+        if other_rate {
             lock(&self.arriving).limit = RateLimit::new(settings.analysis.max_fps);
         }
+        let wanted = tracker_settings(&settings.analysis);
         let mut analysed = lock(&self.analysed);
-        if analysed.tracker.is_some() != tracking {
-            analysed.tracker = tracking.then(new_tracker);
+        match &mut analysed.tracker {
+            Some(tracker) if tracking => tracker.set_settings(wanted),
+            tracker => *tracker = tracking.then(|| Tracker::new(wanted)),
         }
+        if other_rate {
+            analysed.told_too_slow = false;
+        }
+        analysed.tell_too_slow(self.id);
         drop(analysed);
         self.settings.store(Arc::new(settings));
     }
@@ -136,6 +149,7 @@ impl Source {
             Some(tracker) => tracker.update(result.meta.arrival, &result.detections),
             None => vec![None; result.detections.len()],
         };
+        analysed.tell_too_slow(self.id);
         let fps = analysed.rate.count(self.clock.now());
         drop(analysed);
         let detections = result
@@ -191,8 +205,40 @@ impl SourceListener for Source {
     }
 }
 
-fn new_tracker() -> Tracker {
-    Tracker::new(TrackerSettings::default())
+impl Analysed {
+    /// Says once, until the rate limit is another one, that frames are too far apart to follow what moves.
+    fn tell_too_slow(&mut self, source_id: SourceId) {
+        let tracker = self.tracker.as_ref().filter(|_| !self.told_too_slow);
+        let Some(slow) = tracker.and_then(Tracker::too_slow) else {
+            return;
+        };
+        self.told_too_slow = true;
+        let interval_s = (slow.interval.as_secs_f64() * 100.0).round() / 100.0;
+        if slow.beyond_limit {
+            warn!(
+                %source_id,
+                interval_s,
+                "frames are analysed too far apart to follow objects: what stays nearly in place keeps its tracker_id, what \
+                 moves gets new ones; raise max_fps to 1 or more, take a quicker model or backend, or turn \
+                 tracking off"
+            );
+        } else {
+            warn!(
+                %source_id,
+                interval_s,
+                "no object could be followed from one analysed frame to the next: they move too far meanwhile; raise \
+                 max_fps, take a quicker model or backend, or turn tracking off"
+            );
+        }
+    }
+}
+
+/// How a source is tracked: by its own confidence and rate.
+fn tracker_settings(analysis: &AnalysisSettings) -> TrackerSettings {
+    TrackerSettings {
+        frame_interval: analysis.max_fps.map(interval).unwrap_or_default(),
+        ..TrackerSettings::for_confidence(analysis.confidence)
+    }
 }
 
 fn is_wanted(detection: &Detection, analysis: &AnalysisSettings) -> bool {
@@ -207,18 +253,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Least confidence that the detector has to deliver: the tracker joins weak detections to running tracks (ByteTrack's
-/// second association), so that it needs them though they are not published.
-pub(super) fn confidence_floor<'a>(
-    sources: impl Iterator<Item = &'a SourceSettings>,
-    tracking: bool,
-) -> f32 {
-    let published = sources
-        .map(|source| source.analysis.confidence)
-        .fold(1.0, f32::min);
-    if tracking {
-        published.min(TRACKING_FLOOR)
-    } else {
-        published
+/// Least confidence that the detector has to deliver for sources that publish from `published` up: the tracker joins weak
+/// detections to running tracks (ByteTrack's second association), so that it needs them though they are not published.
+pub(super) fn confidence_floor(published: impl Iterator<Item = f32>, tracking: bool) -> f32 {
+    let needed = |confidence| {
+        if tracking {
+            TrackerSettings::for_confidence(confidence).low_confidence
+        } else {
+            confidence
+        }
+    };
+    published.map(needed).fold(1.0, f32::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_detector_delivers_what_the_lowest_source_publishes_or_its_tracker_uses() {
+        let floor =
+            |published: &[f32], tracking| confidence_floor(published.iter().copied(), tracking);
+        assert_eq!(floor(&[0.5, 0.3], false), 0.3);
+        assert_eq!(floor(&[0.5, 0.5], true), 0.1);
+        assert_eq!(floor(&[0.5, 0.05], true), 0.01);
+        assert_eq!(floor(&[], true), 1.0);
     }
 }

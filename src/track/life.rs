@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::TrackerSettings;
 use super::motion::Motion;
+use super::pace::Limits;
 use crate::base::BBox;
 use crate::detect::Detection;
 
@@ -16,6 +17,8 @@ pub(super) struct Track {
     pub(super) id: Option<u64>,
     pub(super) class_name: Arc<str>,
     pub(super) motion: Motion,
+    /// The box of the last detection.
+    pub(super) last_box: BBox,
     /// Since the first detection.
     pub(super) age: Duration,
     /// Since the last detection.
@@ -32,6 +35,7 @@ impl Track {
             id: None,
             class_name: Arc::clone(&detection.class_name),
             motion: Motion::new(&detection.bbox, speed),
+            last_box: detection.bbox,
             age: Duration::ZERO,
             unseen: Duration::ZERO,
             seen_last: false,
@@ -52,8 +56,19 @@ impl Track {
         1.0 - 0.5 * (self.unseen.as_secs_f32() / lost_limit.as_secs_f32()).min(1.0)
     }
 
+    /// Whether it has not been seen for too long.
+    pub(super) fn has_ended(&self, limits: &Limits) -> bool {
+        let limit = if self.is_confirmed() {
+            limits.lost
+        } else {
+            limits.tentative
+        };
+        self.unseen > limit
+    }
+
     pub(super) fn see(&mut self, detection: &Detection) {
         self.motion.correct(&detection.bbox);
+        self.last_box = detection.bbox;
         self.unseen = Duration::ZERO;
     }
 

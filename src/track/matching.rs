@@ -10,6 +10,9 @@ use crate::base::BBox;
 const MARGIN_SIGMAS: f32 = 2.0;
 /// The widest margin, in sizes of the track: beyond it anything would be like anything.
 const WIDEST_MARGIN: f32 = 1.0;
+/// Least overlap (IoU) of what stays in place: a standing person's boxes overlap by 0.6 and more, those of two who stand
+/// beside each other by less than a half.
+const IN_PLACE: f32 = 0.5;
 /// Similarities are counted in millionths, since the assignment needs whole numbers.
 const MILLION: f32 = 1e6;
 
@@ -72,6 +75,12 @@ impl Reach {
             ..*bbox
         }
     }
+}
+
+/// How alike two boxes are where nothing is known of the motion between them, 0–1: their overlap, where it is large.
+pub(super) fn in_place(last: &BBox, detection: &BBox) -> f32 {
+    let iou = last.iou(detection);
+    if iou >= IN_PLACE { iou } else { 0.0 }
 }
 
 /// A track and a detection that may belong together.

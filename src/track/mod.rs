@@ -6,8 +6,10 @@
 mod life;
 mod matching;
 mod motion;
+mod pace;
 mod settings;
 mod tracker;
 
+pub use pace::TooSlow;
 pub use settings::TrackerSettings;
 pub use tracker::Tracker;

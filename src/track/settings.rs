@@ -24,10 +24,15 @@ pub struct TrackerSettings {
     pub low_match_similarity: f32,
     /// A weak start gets its id when it has been seen for this long, twice at least. Default: 100 ms.
     pub confirm_after: Duration,
-    /// A weak start that is not seen again for longer than this was none. Default: 500 ms.
+    /// A weak start that is not seen again for longer than this was none; at low rates, for longer than one and a half
+    /// frame intervals. Default: 500 ms.
     pub tentative_limit: Duration,
-    /// A track that is not seen for longer than this has ended; what comes after is a new object. Default: 2 s.
+    /// A track that is not seen for longer than this has ended, and what comes after is a new object; at low rates, for
+    /// longer than two and a half frame intervals. Where frames are further apart than this, hardly any
+    /// motion is followed, and at three times as much none. Default: 2 s.
     pub lost_limit: Duration,
+    /// The shortest time between two frames, where a setting limits it; otherwise zero, and it is measured. Default: 0 s.
+    pub frame_interval: Duration,
     /// How fast things usually are, in sizes a second: the spread of the velocity that a new track is expected to have.
     /// Default: 1.5 (a person walks about 1.2).
     pub speed: f32,
@@ -48,6 +53,7 @@ impl Default for TrackerSettings {
             confirm_after: Duration::from_millis(100),
             tentative_limit: Duration::from_millis(500),
             lost_limit: Duration::from_secs(2),
+            frame_interval: Duration::ZERO,
             speed: 1.5,
             wander: 0.7,
             persistence: Duration::from_secs(3),

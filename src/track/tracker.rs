@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::TrackerSettings;
 use super::life::{Track, is_box};
-use super::matching::{Matcher, Reach};
+use super::matching::{Matcher, Reach, in_place};
 use super::motion::Step;
+use super::pace::{Limits, Pace, TooSlow};
 use crate::detect::Detection;
 
 /// Joins the detections of one source to tracks.
@@ -20,6 +21,9 @@ pub struct Tracker {
     settings: TrackerSettings,
     tracks: Vec<Track>,
     last_update: Option<Duration>,
+    pace: Pace,
+    /// The settings' limits at the present pace.
+    limits: Limits,
     next_id: u64,
     matcher: Matcher,
     /// Of each detection of the present frame: the track that has it.
@@ -29,7 +33,10 @@ pub struct Tracker {
 impl Tracker {
     /// A tracker that knows nothing yet. Its first id is 1.
     pub fn new(settings: TrackerSettings) -> Self {
+        let pace = Pace::default();
         Self {
+            limits: pace.limits(&settings),
+            pace,
             settings,
             tracks: Vec::new(),
             last_update: None,
@@ -48,12 +55,18 @@ impl Tracker {
     pub fn reset(&mut self) {
         self.tracks.clear();
         self.last_update = None;
+        self.pace.clear();
+    }
+
+    /// Why objects can't be followed at the rate at which frames come; nothing where they can.
+    pub fn too_slow(&self) -> Option<TooSlow> {
+        self.pace.too_slow(&self.settings)
     }
 
     /// Takes in a frame's detections and says which object each is: one entry for each detection, in their order.
     ///
     /// `at` is the frame's time on any one clock of the source (media time, or arrival since start). After a gap longer
-    /// than [`TrackerSettings::lost_limit`] all tracks have ended. Time that stands still counts as no time; time
+    /// than [`TrackerSettings::lost_limit`] all tracks have ended, unless frames come that seldom. Time that stands still counts as no time; time
     /// that runs backwards by more than that limit is another recording, and ends all tracks too.
     ///
     /// None means that the detection has no track yet (a weak start, see [`TrackerSettings::start_confidence`]), that it
@@ -65,6 +78,7 @@ impl Tracker {
         self.taken_by.resize(detections.len(), None);
 
         let settings = self.settings;
+        let continuable = self.tracks.iter().any(Track::is_confirmed);
         let is_high = |detection: &Detection| detection.confidence >= settings.high_confidence;
         let is_low = |detection: &Detection| {
             detection.confidence >= settings.low_confidence && !is_high(detection)
@@ -82,6 +96,10 @@ impl Tracker {
             !track.is_confirmed()
         });
 
+        if continuable && detections.iter().any(is_high) {
+            let any = self.taken_by.iter().any(Option::is_some);
+            self.pace.joined(any);
+        }
         for (detection, taken_by) in detections.iter().zip(&mut self.taken_by) {
             match *taken_by {
                 Some(index) => self.tracks[index].see(detection),
@@ -116,18 +134,17 @@ impl Tracker {
         let elapsed = at.saturating_sub(last);
         if last.saturating_sub(at) > self.settings.lost_limit {
             self.tracks.clear();
+            self.pace.clear();
         }
+        self.pace.count(elapsed);
+        self.limits = self.pace.limits(&self.settings);
+        let limits = self.limits;
         let settings = &self.settings;
         let step = Step::new(elapsed.as_secs_f64(), settings.persistence.as_secs_f64());
         self.tracks.retain_mut(|track| {
             track.unseen = track.unseen.saturating_add(elapsed);
             track.age = track.age.saturating_add(elapsed);
-            let limit = if track.is_confirmed() {
-                settings.lost_limit
-            } else {
-                settings.tentative_limit
-            };
-            let lives = track.unseen <= limit;
+            let lives = !track.has_ended(&limits);
             if lives {
                 track.motion.predict(&step, settings.wander);
             }
@@ -149,12 +166,17 @@ impl Tracker {
                 continue;
             }
             let reach = Reach::of(&track.motion);
-            let trust = track.trust(self.settings.lost_limit);
+            let trust = track.trust(self.limits.lost);
             for (index, detection) in detections.iter().enumerate() {
                 if self.taken_by[index].is_some() || !wanted(detection) {
                     continue;
                 }
-                let alike = trust * reach.similarity(&detection.bbox);
+                let alike = trust
+                    * if self.limits.in_place_only {
+                        in_place(&track.last_box, &detection.bbox)
+                    } else {
+                        reach.similarity(&detection.bbox)
+                    };
                 if alike >= least
                     && track.class_name == detection.class_name
                     && is_box(&detection.bbox)
@@ -322,6 +344,118 @@ mod tests {
         }
         assert_eq!(tracker.update(FRAME, &[person(100.0, 0.9)]), [Some(2)]);
         assert_eq!(tracker.update(2 * FRAME, &[person(100.0, 0.9)]), [Some(2)]);
+    }
+
+    #[test]
+    fn what_stays_in_place_keeps_its_id_at_every_rate_and_through_a_missed_frame() {
+        for interval_ms in [2100, 2500, 5000, 10_000, 60_000] {
+            let hinted = TrackerSettings {
+                frame_interval: Duration::from_millis(interval_ms),
+                ..TrackerSettings::default()
+            };
+            for mut tracker in [Tracker::new(hinted), tracker()] {
+                // Without a hint, the first interval is no rate where it may be a pause.
+                let known =
+                    tracker.settings.frame_interval > Duration::ZERO || interval_ms <= 10_000;
+                for frame in 0..20u32 {
+                    // Frames of a camera come now a little early and now a little late.
+                    let jitter = Duration::from_millis(u64::from(frame * 37 % 80));
+                    let at = Duration::from_millis(interval_ms) * frame + jitter;
+                    if frame == 10 {
+                        assert_eq!(tracker.update(at, &[]), []);
+                        continue;
+                    }
+                    let parked = person(100.0 + (frame * 7 % 5) as f32, 0.9);
+                    let id = if known || frame == 0 { 1 } else { 2 };
+                    assert_eq!(
+                        tracker.update(at, &[parked]),
+                        [Some(id)],
+                        "frame {frame}, every {interval_ms} ms"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn at_a_rate_too_low_for_motion_a_neighbour_is_another_object() {
+        let mut tracker = tracker();
+        let interval = Duration::from_secs(7);
+        for frame in 0..4 {
+            tracker.update(interval * frame, &[person(100.0, 0.9)]);
+        }
+        assert_eq!(
+            tracker.update(interval * 4, &[person(140.0, 0.9)]),
+            [Some(2)]
+        );
+        let slow = tracker.too_slow().expect("it is known by now");
+        assert_eq!((slow.interval, slow.beyond_limit), (interval, true));
+    }
+
+    #[test]
+    fn a_weak_start_has_its_id_when_seen_again_at_every_rate() {
+        for interval_ms in [40, 500, 550, 700, 1000, 3000] {
+            let mut tracker = tracker();
+            let mut ids = Vec::new();
+            for frame in 0..6u32 {
+                let at = Duration::from_millis(interval_ms) * frame;
+                ids = tracker.update(at, &[person(100.0, 0.55)]);
+            }
+            assert_eq!(ids, [Some(1)], "every {interval_ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_falls_costs_an_id_and_a_pause_does_not_count_as_a_rate() {
+        let mut tracker = tracker();
+        let mut at = Duration::ZERO;
+        let mut ids = Vec::new();
+        for interval in [[FRAME; 20], [30 * FRAME; 20]].concat() {
+            at += interval;
+            ids.push(tracker.update(at, &[person(100.0, 0.9)])[0]);
+        }
+        assert_eq!(ids[..20], [Some(1); 20]);
+        // The rate is known at the third long interval.
+        assert_eq!(ids[20..23], [Some(2), Some(3), Some(3)]);
+        assert_eq!(ids[23..], [Some(3); 17]);
+        assert!(tracker.too_slow().is_some());
+    }
+
+    #[test]
+    fn objects_that_move_too_far_between_frames_are_reported() {
+        let mut tracker = tracker();
+        for second in 0..8u64 {
+            let car = named("car", 50.0 + 400.0 * second as f32, 0.9);
+            tracker.update(Duration::from_secs(second), &[car]);
+        }
+        let slow = tracker.too_slow().expect("no car was followed");
+        assert!(!slow.beyond_limit);
+    }
+
+    #[test]
+    fn thresholds_change_between_two_frames_and_tracks_go_on() {
+        let mut tracker = tracker();
+        assert_eq!(tracker.update(FRAME, &[person(100.0, 0.9)]), [Some(1)]);
+        for (number, confidence) in [(2, 0.95), (3, 0.25), (4, 0.05)] {
+            tracker.set_settings(TrackerSettings::for_confidence(confidence));
+            let both = [person(100.0, 0.9), person(400.0, confidence)];
+            let ids = tracker.update(FRAME * number, &both);
+            assert_eq!(ids[0], Some(1), "at {confidence}");
+        }
+    }
+
+    #[test]
+    fn at_every_confidence_what_is_published_gets_an_id() {
+        for confidence in [0.0f32, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0] {
+            let settings = TrackerSettings::for_confidence(confidence);
+            let mut tracker = Tracker::new(settings);
+            let seen = person(100.0, confidence);
+            tracker.update(FRAME, std::slice::from_ref(&seen));
+            let again = tracker.update(2 * FRAME, std::slice::from_ref(&seen));
+            assert_eq!(again, [Some(1)], "at {confidence}");
+            let weak = person(100.0, settings.low_confidence);
+            assert_eq!(tracker.update(3 * FRAME, &[weak]), [Some(1)]);
+        }
     }
 
     #[test]

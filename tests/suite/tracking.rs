@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the figures are what the test is for")]
 
 mod crossings;
+mod live;
 mod metrics;
 
 use std::collections::BTreeMap;

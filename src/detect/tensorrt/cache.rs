@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::super::store::{sha256_of, write_whole};
-use super::super::{DetectError, InstalledModel};
+use super::super::{DetectError, InstalledModel, LabelSource};
 use super::error::TensorRtError;
 use super::library::Libraries;
 use crate::base;
@@ -48,7 +48,7 @@ impl Default for BuildFlags {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EngineKey {
-    /// SHA-256 of the ONNX file.
+    /// SHA-256 of the ONNX file, or of the list of its files.
     pub(super) onnx_sha256: String,
     /// TensorRT's version.
     pub(super) tensorrt: String,
@@ -359,12 +359,29 @@ fn file_name(model: &str, key: &EngineKey) -> String {
     format!("{model}-{}.engine", &hash[..16])
 }
 
-/// Of the graph's file, as the manifest says it, which is compared with the file whenever a model is loaded.
+/// Of the graph's file, as the manifest says it, which is compared with the file whenever a model is loaded; of the list
+/// of its files where its weights lie beside it, since another training changes those alone.
 pub(super) fn onnx_sha256(model: &InstalledModel) -> Result<String, DetectError> {
-    let name = model.manifest.onnx();
-    let listed = model.manifest.files.iter().find(|file| file.name == name);
-    match listed {
-        Some(file) => Ok(file.sha256.to_ascii_lowercase()),
-        None => sha256_of(&model.onnx()),
+    let manifest = &model.manifest;
+    let name = manifest.onnx();
+    let is_labels =
+        |file: &str| matches!(&manifest.labels, LabelSource::File(known) if known.file == file);
+    let mut listed: Vec<(&str, String)> = manifest
+        .files
+        .iter()
+        .filter(|file| !is_labels(&file.name))
+        .map(|file| (file.name.as_str(), file.sha256.to_ascii_lowercase()))
+        .collect();
+    listed.sort();
+    match listed.as_slice() {
+        [] => sha256_of(&model.onnx()),
+        [(only, sha256)] if *only == name => Ok(sha256.clone()),
+        several => {
+            let text: String = several
+                .iter()
+                .map(|(name, sha256)| format!("{sha256}  {name}\n"))
+                .collect();
+            Ok(format!("{:x}", Sha256::digest(text)))
+        }
     }
 }

@@ -102,6 +102,19 @@ impl TinyNetwork {
 
     /// The ONNX file.
     pub(crate) fn onnx(&self) -> Vec<u8> {
+        self.written(|name, values| tensor(name, &self.shape, values))
+    }
+
+    /// The ONNX file whose weights lie in others: `constant` and `slope` from `offset` on in the file of that name.
+    pub(crate) fn onnx_beside(&self, constant: &str, slope: &str, offset: u64) -> Vec<u8> {
+        self.written(|name, values| {
+            let location = if name == "constant" { constant } else { slope };
+            let length = 4 * values.len() as u64;
+            external(name, &self.shape, location, offset, length)
+        })
+    }
+
+    fn written(&self, weights: impl Fn(&str, &[f32]) -> Vec<u8>) -> Vec<u8> {
         let input = [1, 3, self.input.height as usize, self.input.width as usize];
         let graph = [
             node(
@@ -119,8 +132,8 @@ impl TinyNetwork {
             node("Mul", &["brightness", "slope"], "lit", &[]),
             node("Add", &["lit", "constant"], "output0", &[]),
             text(2, "tiny"),
-            message(5, &tensor("slope", &self.shape, &self.slope)),
-            message(5, &tensor("constant", &self.shape, &self.constant)),
+            message(5, &weights("slope", &self.slope)),
+            message(5, &weights("constant", &self.constant)),
             message(11, &value_info("images", &input)),
             message(12, &value_info("output0", &self.shape)),
         ]
@@ -160,15 +173,35 @@ fn ints(name: &str, values: &[u64]) -> Vec<u8> {
 }
 
 fn tensor(name: &str, shape: &[usize], values: &[f32]) -> Vec<u8> {
+    [head(name, shape), message(9, &raw(values))].concat()
+}
+
+fn external(name: &str, shape: &[usize], location: &str, offset: u64, length: u64) -> Vec<u8> {
+    let entry = |key: &str, value: &str| message(13, &[text(1, key), text(2, value)].concat());
+    [
+        head(name, shape),
+        entry("location", location),
+        entry("offset", &offset.to_string()),
+        entry("length", &length.to_string()),
+        number(14, 1),
+    ]
+    .concat()
+}
+
+fn head(name: &str, shape: &[usize]) -> Vec<u8> {
     let dims: Vec<u8> = shape
         .iter()
         .flat_map(|dim| number(1, *dim as u64))
         .collect();
-    let raw: Vec<u8> = values
+    [dims, number(2, 1), text(8, name)].concat()
+}
+
+/// Numbers as a file of weights has them.
+pub(crate) fn raw(values: &[f32]) -> Vec<u8> {
+    values
         .iter()
         .flat_map(|value| value.to_le_bytes())
-        .collect();
-    [dims, number(2, 1), text(8, name), message(9, &raw)].concat()
+        .collect()
 }
 
 fn value_info(name: &str, shape: &[usize]) -> Vec<u8> {

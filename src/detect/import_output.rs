@@ -1,0 +1,273 @@
+//! What an imported network's output means: its format and its classes. Neither is guessed: where the file, the options and
+//! a run leave a doubt, the import is refused with what it may be and the option that decides.
+
+use super::contract::dims;
+use super::decode::yolox_cells;
+use super::manifest::{KnownLabels, LabelSource, OutputFormat, Range};
+use super::network::Network;
+use super::onnx_file::OnnxFile;
+use super::reading::{Reading, by_metadata, by_run, candidates, classes_of, is_worth_a_run};
+use super::{COCO80, ImportRequest, names};
+use crate::base::Size;
+
+/// Class names, and who says them.
+pub(super) type Names = (Vec<String>, &'static str);
+
+/// Longest excerpt of metadata in a message.
+const EXCERPT: usize = 60;
+
+/// The tensors of a network that is imported.
+pub(super) struct Tensors {
+    pub(super) input: Size,
+    pub(super) input_dims: [usize; 4],
+    /// Which of the network's outputs it is.
+    pub(super) output: usize,
+    /// Its dimensions.
+    pub(super) shape: Vec<usize>,
+}
+
+/// The class names by option or metadata; nothing where neither has any.
+pub(super) fn names_of(
+    request: &ImportRequest,
+    file: &Result<OnnxFile, String>,
+) -> Result<Option<Names>, String> {
+    if let Some(names) = &request.labels {
+        return Ok(Some((names.clone(), "--labels names")));
+    }
+    let found = match file {
+        Ok(file) => file.metadata.get("names"),
+        Err(reason) => {
+            return Err(format!(
+                "its metadata can't be read ({reason}); name its classes with --labels"
+            ));
+        }
+    };
+    match found {
+        None => Ok(None),
+        Some(Err(reason)) => Err(format!(
+            "the class names in its metadata can't be read ({reason}); name its classes with --labels"
+        )),
+        Some(Ok(text)) => match names::parse(text) {
+            Ok(names) => Ok(Some((names, "the file names"))),
+            Err(reason) => Err(format!(
+                "the class names in its metadata can't be read: {reason}, in `{}`; name its classes with --labels",
+                excerpt(text)
+            )),
+        },
+    }
+}
+
+impl Tensors {
+    /// The output's format.
+    pub(super) fn format(
+        &self,
+        request: &ImportRequest,
+        network: &mut dyn Network,
+        file: Option<&OnnxFile>,
+        names: Option<&Names>,
+    ) -> Result<OutputFormat, String> {
+        if let Some(format) = request.format {
+            return match classes_of(format, &self.shape, self.input) {
+                Ok(_) => Ok(format),
+                Err(()) => Err(format!(
+                    "--output-format {format} needs {}, but its output is {}",
+                    self.needed(format),
+                    self.found()
+                )),
+            };
+        }
+        let all = candidates(&self.shape, self.input, None);
+        if all.is_empty() {
+            return Err(format!(
+                "its output should be {}, {} or {}, but is {}; name the format with --output-format if it is one of them \
+                 all the same",
+                self.needed(OutputFormat::Yolov8),
+                self.needed(OutputFormat::Yolox),
+                self.needed(OutputFormat::End2end),
+                self.found()
+            ));
+        }
+        let fitting = match names {
+            Some((names, whence)) => {
+                let fitting = candidates(&self.shape, self.input, Some(names.len()));
+                if fitting.is_empty() {
+                    return Err(format!(
+                        "{whence} {} classes, but its output, {}, can only be {}",
+                        names.len(),
+                        self.found(),
+                        self.listed(&all)
+                    ));
+                }
+                fitting
+            }
+            // Without names there is one vocabulary that a network may have by its number of classes.
+            None => {
+                let mut fitting = candidates(&self.shape, self.input, Some(COCO80.len()));
+                fitting.retain(|reading| self.classes(*reading) == Some(COCO80.len()));
+                if fitting.is_empty() {
+                    return Err(format!(
+                        "its output, {}, can be {}, and it names no classes; name them with --labels",
+                        self.found(),
+                        self.listed(&all)
+                    ));
+                }
+                fitting
+            }
+        };
+        self.decide(request, network, file, fitting)
+    }
+
+    fn decide(
+        &self,
+        request: &ImportRequest,
+        network: &mut dyn Network,
+        file: Option<&OnnxFile>,
+        fitting: Vec<Reading>,
+    ) -> Result<OutputFormat, String> {
+        let by_file = file.map_or_else(
+            || fitting.clone(),
+            |file| by_metadata(fitting.clone(), file),
+        );
+        // Metadata that contradicts the shape says nothing.
+        let mut left = if by_file.is_empty() { fitting } else { by_file };
+        if is_worth_a_run(&left)
+            && let Some(proven) = self.run_on_noise(request, network, &left)?
+        {
+            left = vec![proven];
+        }
+        if let [reading] = left[..]
+            && let Some(format) = reading.format()
+        {
+            return Ok(format);
+        }
+        let readable: Vec<String> = left
+            .iter()
+            .filter_map(|reading| reading.format())
+            .map(|format| format!("--output-format {format}"))
+            .collect();
+        if readable.is_empty() {
+            return Err(format!(
+                "its output, {}, is that of {}, which can't be read; export it as yolov8 or with its duplicates removed \
+                 (end2end), or name the format with --output-format if it is yolov8, yolox or end2end all the same",
+                self.found(),
+                self.listed(&left)
+            ));
+        }
+        Err(format!(
+            "its output, {}, can be {}, and nothing in the file tells which; if you know that it is, say {} (the others \
+             can't be read)",
+            self.found(),
+            self.listed(&left),
+            readable.join(" or ")
+        ))
+    }
+
+    fn run_on_noise(
+        &self,
+        request: &ImportRequest,
+        network: &mut dyn Network,
+        left: &[Reading],
+    ) -> Result<Option<Reading>, String> {
+        let bytes = request.range.map_or_else(
+            || left.contains(&Reading::Yolox),
+            |range| range == Range::Bytes,
+        );
+        let scale = if bytes { 255.0 } else { 1.0 };
+        let mut rng = fastrand::Rng::with_seed(1);
+        let noise: Vec<f32> = std::iter::repeat_with(|| rng.f32() * scale)
+            .take(self.input_dims.iter().product())
+            .collect();
+        let mut proven = None;
+        network
+            .run(
+                &noise,
+                self.input_dims,
+                self.output,
+                &mut |shape, numbers| {
+                    proven = by_run(left, shape, numbers, self.input);
+                    Ok(())
+                },
+            )
+            .map_err(|message| format!("a run on noise failed: {message}"))?
+            .map_err(|error| error.to_string())?;
+        Ok(proven)
+    }
+
+    /// The class names of an output in that format.
+    pub(super) fn labels(
+        &self,
+        format: OutputFormat,
+        names: Option<Names>,
+    ) -> Result<LabelSource, String> {
+        let classes = classes_of(format, &self.shape, self.input).unwrap_or_default();
+        let found = self.found();
+        let is_coco = |names: &[String]| names.iter().map(String::as_str).eq(COCO80);
+        match (names, classes) {
+            (Some((names, whence)), Some(classes)) if names.len() != classes => Err(format!(
+                "{whence} {} classes, but its output, {found} as {format}, has {classes}",
+                names.len()
+            )),
+            (Some((names, _)), _) if is_coco(&names) => Ok(LabelSource::Known(KnownLabels::Coco80)),
+            (Some((names, _)), _) => Ok(LabelSource::Inline(names)),
+            (None, Some(80)) => {
+                tracing::warn!(
+                    "the file names no classes; the names of COCO's 80 classes are assumed, give --labels if it has others"
+                );
+                Ok(LabelSource::Known(KnownLabels::Coco80))
+            }
+            (None, Some(classes)) => Err(format!(
+                "its output, {found} as {format}, has {classes} classes; name them with --labels"
+            )),
+            (None, None) => Err(format!(
+                "its output, {found} as {format}, does not tell its classes; name them with --labels"
+            )),
+        }
+    }
+
+    fn found(&self) -> String {
+        dims(&self.shape)
+    }
+
+    fn classes(&self, reading: Reading) -> Option<usize> {
+        match self.shape[..] {
+            [1, rows, columns] => reading.classes(rows, columns, self.input).ok().flatten(),
+            _ => None,
+        }
+    }
+
+    /// `yolox (1 class), end2end or RT-DETR (2 classes)`.
+    fn listed(&self, readings: &[Reading]) -> String {
+        let all: Vec<String> = readings
+            .iter()
+            .map(|reading| reading.described(&self.shape, self.input))
+            .collect();
+        match all.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, before)) => format!("{} or {last}", before.join(", ")),
+            None => String::new(),
+        }
+    }
+
+    fn needed(&self, format: OutputFormat) -> String {
+        match format {
+            OutputFormat::Yolov8 => "1x(4+classes)xN (yolov8)".to_owned(),
+            OutputFormat::Yolox => format!(
+                "1x{}x(5+classes) (yolox at {})",
+                yolox_cells(self.input),
+                self.input
+            ),
+            OutputFormat::End2end => "1xNx6 (end2end)".to_owned(),
+        }
+    }
+}
+
+fn excerpt(text: &str) -> String {
+    let mut characters = text
+        .chars()
+        .map(|found| if found.is_control() { ' ' } else { found });
+    let mut shown: String = characters.by_ref().take(EXCERPT).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}

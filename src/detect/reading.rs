@@ -1,0 +1,415 @@
+//! How an output tensor may be read: every layout that fits its shape, those that what else is known leaves, and what a
+//! run on noise proves. A shape alone never decides: 1x25200x6 and 1x300x6 are each several layouts.
+
+use super::decode::yolox_cells;
+use super::manifest::OutputFormat;
+use super::onnx_file::OnnxFile;
+use crate::base::Size;
+
+/// A layout of an output tensor that is about; this program reads the first three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// [`OutputFormat::Yolov8`].
+    Yolov8,
+    /// [`OutputFormat::Yolox`].
+    Yolox,
+    /// [`OutputFormat::End2end`].
+    End2end,
+    /// 1 × boxes × (5 + classes), boxes in pixels, one a cell.
+    DecodedCells,
+    /// 1 × boxes × (5 + classes), three boxes a cell.
+    Anchors,
+    /// 1 × (5 + classes) × boxes.
+    AnchorsTurned,
+    /// 1 × boxes × (4 + classes).
+    Yolov8Turned,
+    /// 1 × boxes × 6, a box for each cell: left, top, right, bottom, score, class, with duplicates.
+    DeepStream,
+    /// 1 × queries × (4 + classes), boxes as shares of the picture.
+    Detr,
+    /// 1 × 6 × boxes.
+    End2endTurned,
+    /// 1 × (4 + classes + 1) × boxes: the box's angle is the last row.
+    Oriented,
+    /// 1 × (4 + classes + 32) × boxes: coefficients of masks are the last rows.
+    Masks,
+    /// 1 × (4 + classes + keypoints) × boxes.
+    Keypoints,
+}
+
+use Reading::{
+    Anchors, AnchorsTurned, DecodedCells, DeepStream, Detr, End2end, End2endTurned, Keypoints,
+    Masks, Oriented, Yolov8, Yolov8Turned, Yolox,
+};
+
+const ALL: [Reading; 13] = [
+    Yolov8,
+    Yolox,
+    End2end,
+    DecodedCells,
+    Anchors,
+    AnchorsTurned,
+    Yolov8Turned,
+    DeepStream,
+    Detr,
+    End2endTurned,
+    Oriented,
+    Masks,
+    Keypoints,
+];
+
+/// Strides of the grids that detection networks have.
+const GRIDS: [&[u32]; 4] = [&[8, 16, 32], &[16, 32], &[4, 8, 16, 32], &[8, 16, 32, 64]];
+/// Most classes that are believed where their number is not known: LVIS has 1203.
+const MOST_CLASSES: usize = 1500;
+/// Rows of the keypoints of a face, which are the fewest: five, each with a place and a score.
+const FEWEST_KEYPOINT_ROWS: usize = 15;
+/// Fewest queries of a network with a decoder of queries.
+const FEWEST_QUERIES: usize = 50;
+/// Most rows of a network that removes duplicates itself.
+const MOST_SELECTED: usize = 3000;
+
+impl Reading {
+    /// Its format, where it can be read.
+    pub(super) fn format(self) -> Option<OutputFormat> {
+        match self {
+            Yolov8 => Some(OutputFormat::Yolov8),
+            Yolox => Some(OutputFormat::Yolox),
+            End2end => Some(OutputFormat::End2end),
+            _ => None,
+        }
+    }
+
+    /// How many classes it has in an output of `rows` × `columns`; nothing where the shape does not tell, an error where it
+    /// can't be this layout.
+    pub(super) fn classes(
+        self,
+        rows: usize,
+        columns: usize,
+        input: Size,
+    ) -> Result<Option<usize>, ()> {
+        let (cells, other_cells) = (is_grid(rows, 1, input), is_grid(columns, 1, input));
+        let (anchors, other_anchors) = (is_grid(rows, 3, input), is_grid(columns, 3, input));
+        let none = |fits: bool| if fits { Ok(None) } else { Err(()) };
+        let some = |fits: bool, side: usize, geometry: usize| match side.checked_sub(geometry) {
+            Some(classes @ 1..) if fits => Ok(Some(classes)),
+            _ => Err(()),
+        };
+        match self {
+            Yolov8 => some(other_cells || columns > rows, rows, 4),
+            Yolox => some(rows == yolox_cells(input), columns, 5),
+            DecodedCells => some(cells, columns, 5),
+            Anchors => some(anchors, columns, 5),
+            AnchorsTurned => some(other_anchors || other_cells, rows, 5),
+            Yolov8Turned => some(cells, columns, 4),
+            Detr => some(
+                !cells && !anchors && !other_cells && rows >= FEWEST_QUERIES,
+                columns,
+                4,
+            ),
+            End2end => none(columns == 6 && !cells && !anchors && rows <= MOST_SELECTED),
+            DeepStream => none(columns == 6 && (cells || anchors)),
+            End2endTurned => none(
+                rows == 6
+                    && !other_cells
+                    && !other_anchors
+                    && (7..=MOST_SELECTED).contains(&columns),
+            ),
+            Oriented => some(other_cells, rows, 5),
+            Masks => some(other_cells, rows, 36),
+            // Their number is not known: the names have to tell the classes.
+            Keypoints => none(other_cells),
+        }
+    }
+
+    /// Whether an output of `shape` may be this, with as many classes as are known.
+    fn fits(self, shape: &[usize], input: Size, known: Option<usize>) -> bool {
+        let &[1, rows, columns] = shape else {
+            return false;
+        };
+        let Ok(classes) = self.classes(rows, columns, input) else {
+            return false;
+        };
+        match (classes, known) {
+            (Some(classes), Some(known)) => classes == known,
+            (Some(classes), None) => classes <= MOST_CLASSES,
+            (None, Some(known)) if self == Keypoints => rows
+                .checked_sub(4 + known)
+                .is_some_and(|rest| rest >= FEWEST_KEYPOINT_ROWS && rest % 3 == 0),
+            (None, None) => self != Keypoints,
+            (None, Some(_)) => true,
+        }
+    }
+
+    /// Its name for people, with the number of classes that an output of `shape` has by it.
+    pub(super) fn described(self, shape: &[usize], input: Size) -> String {
+        let name = match self {
+            Yolov8 => "yolov8",
+            Yolox => "yolox",
+            End2end => "end2end",
+            DecodedCells => "YOLOX with decode_in_inference or YOLOv6",
+            Anchors => "YOLOv5 or YOLOv7",
+            AnchorsTurned => "YOLOv5 or YOLOv7 with its axes exchanged",
+            Yolov8Turned => "YOLOv8 with its axes exchanged",
+            DeepStream => "DeepStream-Yolo",
+            Detr => "RT-DETR",
+            End2endTurned => "end2end with its axes exchanged",
+            Oriented => "YOLOv8-obb",
+            Masks => "YOLOv8-seg",
+            Keypoints => "YOLOv8-pose",
+        };
+        let classes = match *shape {
+            [1, rows, columns] => self.classes(rows, columns, input).ok().flatten(),
+            _ => None,
+        };
+        match classes {
+            Some(1) => format!("{name} (1 class)"),
+            Some(classes) => format!("{name} ({classes} classes)"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// How many classes an output of `shape` has in a format; nothing where it does not tell.
+///
+/// # Errors
+/// When the shape is none of that format.
+pub(super) fn classes_of(
+    format: OutputFormat,
+    shape: &[usize],
+    input: Size,
+) -> Result<Option<usize>, ()> {
+    let &[1, rows, columns] = shape else {
+        return Err(());
+    };
+    match format {
+        OutputFormat::Yolov8 => rows.checked_sub(4).filter(|classes| *classes > 0).map(Some),
+        OutputFormat::Yolox if rows == yolox_cells(input) => columns
+            .checked_sub(5)
+            .filter(|classes| *classes > 0)
+            .map(Some),
+        OutputFormat::End2end if columns == 6 => Some(None),
+        _ => None,
+    }
+    .ok_or(())
+}
+
+/// Every layout that an output of `shape` may be, with as many classes as are known.
+pub(super) fn candidates(shape: &[usize], input: Size, classes: Option<usize>) -> Vec<Reading> {
+    ALL.into_iter()
+        .filter(|reading| reading.fits(shape, input, classes))
+        .collect()
+}
+
+/// The candidates that the exporter's metadata leaves. Only Ultralytics' says enough: which task, whether duplicates are
+/// removed inside, and of which family the network is.
+pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<Reading> {
+    let says = |key: &str| file.text(key).map(str::to_ascii_lowercase);
+    let is_true = |text: &str| matches!(text, "true" | "1" | "yes");
+    let removes_duplicates = says("end2end").as_deref().map(is_true);
+    let args = says("args").unwrap_or_default();
+    let nms = says("nms").as_deref().map(is_true).unwrap_or_default()
+        || args.replace(' ', "").contains("'nms':true");
+    if removes_duplicates == Some(true) || nms {
+        candidates.retain(|reading| matches!(reading, End2end | End2endTurned));
+        return candidates;
+    }
+    if file.text("author") != Some("Ultralytics") {
+        return candidates;
+    }
+    candidates.retain(|reading| {
+        matches!(
+            reading,
+            Yolov8 | End2end | Detr | Oriented | Masks | Keypoints
+        )
+    });
+    let description = says("description")
+        .unwrap_or_default()
+        .replace(['-', '_'], "");
+    let is_detr = description.contains("rtdetr");
+    let selects = description.contains("yolov10");
+    candidates.retain(|reading| match reading {
+        Detr => is_detr || !description.contains("yolo"),
+        End2end => !is_detr && (selects || removes_duplicates != Some(false)),
+        _ => !is_detr && !selects,
+    });
+    candidates
+}
+
+/// Whether one of the candidates could be read, and which one it is can be found out by a run.
+pub(super) fn is_worth_a_run(candidates: &[Reading]) -> bool {
+    candidates.len() > 1 && candidates.iter().any(|reading| reading.format().is_some())
+}
+
+/// The candidate that the numbers of a run on noise prove, all others refuted; nothing where they leave a doubt.
+pub(super) fn by_run(
+    candidates: &[Reading],
+    shape: &[usize],
+    numbers: &[f32],
+    input: Size,
+) -> Option<Reading> {
+    let &[1, rows, columns] = shape else {
+        return None;
+    };
+    let output = Output {
+        rows: numbers.chunks_exact(columns.max(1)).take(rows).collect(),
+        input,
+    };
+    let verdicts: Vec<(Reading, Option<bool>)> = candidates
+        .iter()
+        .map(|reading| (*reading, output.verdict(*reading)))
+        .collect();
+    let mut proven = verdicts
+        .iter()
+        .filter(|(_, verdict)| *verdict == Some(true));
+    let (winner, _) = proven.next()?;
+    verdicts
+        .iter()
+        .all(|(reading, verdict)| reading == winner || *verdict == Some(false))
+        .then_some(*winner)
+}
+
+/// What a run on noise gave.
+struct Output<'a> {
+    rows: Vec<&'a [f32]>,
+    input: Size,
+}
+
+/// Rows that have to say something before anything is proven by them.
+const ENOUGH_ROWS: usize = 20;
+/// Share of rows that has to agree: single cells of a network that sees noise may be anything.
+const NEARLY_ALL: f64 = 0.95;
+
+impl Output<'_> {
+    /// Proven, refuted, or neither.
+    fn verdict(&self, reading: Reading) -> Option<bool> {
+        match reading {
+            Yolox => self.raw_cells(),
+            DecodedCells | Yolov8Turned => self.decoded_cells(),
+            End2end => self.selected(true),
+            DeepStream => self.selected(false),
+            Detr => self.shares(),
+            _ => None,
+        }
+    }
+
+    fn share(&self, agrees: impl Fn(&[f32]) -> bool) -> f64 {
+        let count = self.rows.iter().filter(|row| agrees(row)).count();
+        count as f64 / self.rows.len().max(1) as f64
+    }
+
+    /// Rows that are not all zero.
+    fn said(&self) -> usize {
+        let said = |row: &&&[f32]| row.iter().any(|number| *number != 0.0);
+        self.rows.iter().filter(said).count()
+    }
+
+    /// Offsets within cells and logarithms of sizes are small wherever the cell lies; pixels are not.
+    fn raw_cells(&self) -> Option<bool> {
+        let is_raw = |row: &[f32]| {
+            row[..2].iter().all(|offset| offset.abs() < 8.0)
+                && row[2..4].iter().all(|log| log.abs() < 8.0)
+                && row[4..].iter().all(|score| (-0.01..=1.01).contains(score))
+        };
+        let share = self.share(is_raw);
+        if share < 0.5 {
+            return Some(false);
+        }
+        // A picture of a few cells has pixels as small as offsets.
+        let is_large = self.input.width.min(self.input.height) >= 160;
+        let vary = self.said() >= ENOUGH_ROWS && (0..4).all(|column| self.varies(column));
+        (share >= NEARLY_ALL && is_large && vary).then_some(true)
+    }
+
+    /// The boxes of most cells lie about their cells.
+    fn decoded_cells(&self) -> Option<bool> {
+        if self.said() < ENOUGH_ROWS {
+            return None;
+        }
+        let grid = GRIDS
+            .into_iter()
+            .find(|strides| cells(strides, self.input) == self.rows.len())?;
+        let centres = grid.iter().flat_map(|stride| {
+            let (columns, lines) = (self.input.width / stride, self.input.height / stride);
+            let stride = *stride as f32;
+            (0..lines).flat_map(move |line| {
+                (0..columns).map(move |column| {
+                    let centre = |index: u32| (index as f32 + 0.5) * stride;
+                    (centre(column), centre(line), stride)
+                })
+            })
+        });
+        let is_near = |row: &[f32], (x, y, stride): (f32, f32, f32)| {
+            let (across, down) = ((row[0] - x).abs(), (row[1] - y).abs());
+            across < 4.0 * stride && down < 4.0 * stride && row[2] >= 0.0 && row[3] >= 0.0
+        };
+        let near = self
+            .rows
+            .iter()
+            .zip(centres)
+            .filter(|(row, centre)| is_near(row, *centre))
+            .count();
+        match near as f64 / self.rows.len().max(1) as f64 {
+            share if share >= NEARLY_ALL => Some(true),
+            share if share < 0.5 => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Corners in pixels, a score, and a whole number for the class; by falling score where the network has selected.
+    fn selected(&self, by_score: bool) -> Option<bool> {
+        let is_whole = |row: &[f32]| row[5].fract() == 0.0;
+        if self.share(is_whole) < NEARLY_ALL {
+            return Some(false);
+        }
+        let is_box = |row: &[f32]| {
+            row[2] >= row[0] && row[3] >= row[1] && (0.0..=1.0).contains(&row[4]) && row[5] >= 0.0
+        };
+        let has_pixels = self
+            .rows
+            .iter()
+            .filter(|row| row[..4].iter().any(|edge| *edge > 2.0))
+            .count()
+            >= ENOUGH_ROWS;
+        let falls = self.rows.windows(2).all(|pair| pair[0][4] >= pair[1][4]);
+        (has_pixels && self.share(is_box) >= NEARLY_ALL && (falls || !by_score)).then_some(true)
+    }
+
+    /// Boxes as shares of the picture, then scores.
+    fn shares(&self) -> Option<bool> {
+        let is_share = |number: &f32| (-0.05..=1.05).contains(number);
+        if self.share(|row| row[..4].iter().all(is_share)) < 0.5 {
+            return Some(false);
+        }
+        let all = self.share(|row| row.iter().all(is_share)) >= NEARLY_ALL;
+        let vary = (0..self.rows.first()?.len()).all(|column| self.varies(column));
+        (all && vary && self.said() >= ENOUGH_ROWS).then_some(true)
+    }
+
+    /// Whether the rows differ in a column.
+    fn varies(&self, column: usize) -> bool {
+        let mut numbers = self.rows.iter().map(|row| row[column]);
+        let first = numbers.next();
+        let different = numbers.filter(|number| Some(*number) != first).count();
+        different >= ENOUGH_ROWS
+    }
+}
+
+fn cells(strides: &[u32], input: Size) -> usize {
+    strides
+        .iter()
+        .map(|stride| (input.width / stride) as usize * (input.height / stride) as usize)
+        .sum()
+}
+
+/// Whether `count` is `each` boxes a cell of a usual set of grids.
+fn is_grid(count: usize, each: usize, input: Size) -> bool {
+    count > 0
+        && GRIDS
+            .iter()
+            .any(|strides| each * cells(strides, input) == count)
+}
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;

@@ -1,0 +1,196 @@
+//! How far apart a source's frames are, and what follows from it: after which time a track has ended, and whether motion
+//! can be followed at all.
+//!
+//! The limits of [`TrackerSettings`] are times. A camera that is analysed every three seconds has no second frame within
+//! them, so that they grow with the interval: a track survives a missed frame at every rate.
+
+use std::time::Duration;
+
+use super::TrackerSettings;
+
+/// Intervals that are remembered. Their median does not follow a single pause, and follows a new rate after three.
+const REMEMBERED: usize = 5;
+/// Intervals after which the rate is known well enough to be reported.
+const ENOUGH: usize = 3;
+/// The longest first interval that is taken for a rate; a longer one is a pause.
+const LONGEST_FIRST: Duration = Duration::from_secs(10);
+/// Measured intervals vary by a frame of the camera: one this much (1/20) above the limit is still within it.
+const JITTER_PARTS: u32 = 20;
+/// From how many lost limits on only what stays in place is joined. In the synthetic crossings of the tests, matching by
+/// motion has the better IDF1 at 0.2 frames a second and more (0.43 against 0.29 at 0.4), matching in place at 0.1.
+const IN_PLACE_LIMITS: u32 = 3;
+/// Frames in a row that had objects and continued no track, after which this is reported.
+const UNJOINED_FRAMES: u32 = 5;
+/// Shortest interval at which the rate is named as the cause of that. At higher rates it has others, such as single false
+/// detections.
+const UNJOINED_INTERVAL: Duration = Duration::from_millis(800);
+
+/// The intervals between the frames of one source.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Newest last.
+    recent: Vec<Duration>,
+    unjoined: u32,
+}
+
+/// What the settings' limits are at a source's rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// [`TrackerSettings::lost_limit`], and two and a half intervals at least.
+    pub(super) lost: Duration,
+    /// [`TrackerSettings::tentative_limit`], and one and a half intervals at least.
+    pub(super) tentative: Duration,
+    /// Frames are so far apart that what is near is no more likely to be the same object: only what stays in place is.
+    pub(super) in_place_only: bool,
+}
+
+/// Why objects of a source can't be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooSlow {
+    /// The time between two frames, measured or as limited by the settings.
+    pub interval: Duration,
+    /// True where the interval is beyond [`TrackerSettings::lost_limit`], false where no track was continued in several
+    /// frames in a row.
+    pub beyond_limit: bool,
+}
+
+impl Pace {
+    /// Takes in the time between two frames; none at all is no interval.
+    pub(super) fn count(&mut self, elapsed: Duration) {
+        if elapsed.is_zero() {
+            return;
+        }
+        if self.recent.len() == REMEMBERED {
+            self.recent.remove(0);
+        }
+        self.recent.push(elapsed);
+    }
+
+    /// Takes in whether a frame continued a track, where it could have.
+    pub(super) fn joined(&mut self, any: bool) {
+        self.unjoined = if any {
+            0
+        } else {
+            self.unjoined.saturating_add(1)
+        };
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What `settings` come to now.
+    pub(super) fn limits(&self, settings: &TrackerSettings) -> Limits {
+        let interval = self.interval(settings);
+        // A single interval may be a pause: good enough for what was certain, not for a start that was in doubt.
+        let certain = if self.recent.len() > 1 {
+            interval
+        } else {
+            settings.frame_interval
+        };
+        Limits {
+            lost: settings.lost_limit.max(interval.saturating_mul(5) / 2),
+            tentative: settings.tentative_limit.max(certain.saturating_mul(3) / 2),
+            in_place_only: interval > settings.lost_limit.saturating_mul(IN_PLACE_LIMITS),
+        }
+    }
+
+    /// Why objects can't be followed; nothing where they can, or where too little is known yet.
+    pub(super) fn too_slow(&self, settings: &TrackerSettings) -> Option<TooSlow> {
+        let interval = self.interval(settings);
+        let is_known = settings.frame_interval > settings.lost_limit || self.recent.len() >= ENOUGH;
+        let beyond_limit = self.beyond(settings);
+        let unjoined = self.unjoined >= UNJOINED_FRAMES && interval >= UNJOINED_INTERVAL;
+        (is_known && (beyond_limit || unjoined)).then_some(TooSlow {
+            interval,
+            beyond_limit,
+        })
+    }
+
+    fn beyond(&self, settings: &TrackerSettings) -> bool {
+        let limit = settings.lost_limit;
+        settings.frame_interval > limit || self.measured() > limit + limit / JITTER_PARTS
+    }
+
+    fn interval(&self, settings: &TrackerSettings) -> Duration {
+        self.measured().max(settings.frame_interval)
+    }
+
+    /// The lower median of the last intervals; zero where none is known.
+    fn measured(&self) -> Duration {
+        let mut sorted = self.recent.clone();
+        sorted.sort_unstable();
+        match sorted.as_slice() {
+            [] => Duration::ZERO,
+            [only] => (*only).min(LONGEST_FIRST),
+            several => several[(several.len() - 1) / 2],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(millis: &[u64]) -> Pace {
+        let mut pace = Pace::default();
+        for interval in millis {
+            pace.count(Duration::from_millis(*interval));
+        }
+        pace
+    }
+
+    fn limits(millis: &[u64]) -> (u128, u128, bool) {
+        let limits = after(millis).limits(&TrackerSettings::default());
+        (
+            limits.lost.as_millis(),
+            limits.tentative.as_millis(),
+            limits.in_place_only,
+        )
+    }
+
+    #[test]
+    fn limits_grow_with_the_interval_and_not_with_one_pause() {
+        assert_eq!(limits(&[]), (2000, 500, false));
+        assert_eq!(limits(&[100, 100, 100, 60_000]), (2000, 500, false));
+        assert_eq!(limits(&[1000, 1000, 1000]), (2500, 1500, false));
+        assert_eq!(limits(&[2000, 2040, 1960]), (5000, 3000, false));
+        assert_eq!(limits(&[2500, 2500, 60_000]), (6250, 3750, false));
+        assert_eq!(limits(&[7000, 7000, 60_000]), (17_500, 10_500, true));
+        assert_eq!(limits(&[60_000]), (25_000, 500, true));
+    }
+
+    #[test]
+    fn a_rate_is_reported_once_it_is_known_and_a_limited_one_at_once() {
+        let settings = TrackerSettings::default();
+        assert_eq!(after(&[3000, 3000]).too_slow(&settings), None);
+        let slow = TooSlow {
+            interval: Duration::from_secs(3),
+            beyond_limit: true,
+        };
+        assert_eq!(after(&[3000; 3]).too_slow(&settings), Some(slow));
+        let limited = TrackerSettings {
+            frame_interval: Duration::from_secs(3),
+            ..settings
+        };
+        assert_eq!(after(&[]).too_slow(&limited), Some(slow));
+        assert_eq!(after(&[100; 5]).too_slow(&settings), None);
+        let endless = TrackerSettings {
+            frame_interval: Duration::MAX,
+            ..settings
+        };
+        assert!(after(&[]).too_slow(&endless).is_some());
+    }
+
+    #[test]
+    fn objects_that_are_never_joined_are_reported_at_low_rates_only() {
+        for (millis, wanted) in [(1000, true), (100, false)] {
+            let mut pace = after(&[millis; 5]);
+            (0..UNJOINED_FRAMES).for_each(|_| pace.joined(false));
+            let slow = pace.too_slow(&TrackerSettings::default());
+            assert_eq!(slow.is_some(), wanted, "at {millis} ms");
+            pace.joined(true);
+            assert_eq!(pace.too_slow(&TrackerSettings::default()), None);
+        }
+    }
+}

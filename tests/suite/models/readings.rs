@@ -1,0 +1,148 @@
+//! Outputs whose shape is that of several formats: refused with all of them and the option that decides, unless the file or
+//! a run tells.
+
+use nvr::base::Size;
+use nvr::detect::{DetectError, ImportRequest, InstalledModel, OutputFormat, import};
+
+use super::Place;
+use crate::support::onnx::TinyNetwork;
+
+const LARGE: Size = Size::new(640, 640);
+
+/// A network of that shape that finds nothing, with the names of its classes in its metadata.
+fn silent(shape: [usize; 3], names: &str) -> TinyNetwork {
+    let count = shape.iter().product();
+    TinyNetwork {
+        input: LARGE,
+        shape,
+        constant: vec![0.0; count],
+        slope: vec![0.0; count],
+        metadata: vec![("names".to_owned(), names.to_owned())],
+    }
+}
+
+fn row(network: &mut TinyNetwork, index: usize, values: &[f32]) {
+    let start = index * network.shape[2];
+    network.constant[start..start + values.len()].copy_from_slice(values);
+}
+
+fn imported(
+    network: &TinyNetwork,
+    format: Option<OutputFormat>,
+) -> Result<InstalledModel, DetectError> {
+    let place = Place::with(network);
+    let request = ImportRequest {
+        file: place.onnx(),
+        id: "tiny".to_owned(),
+        format,
+        ..ImportRequest::default()
+    };
+    import(&request, &[place.models()])
+}
+
+fn refused(network: &TinyNetwork) -> String {
+    let error = imported(network, None).expect_err("its format is in doubt");
+    let text = error.to_string();
+    let reason = text
+        .split_once(" can't be imported: ")
+        .map(|(_, reason)| reason);
+    reason.unwrap_or(&text).to_owned()
+}
+
+#[test]
+fn shapes_of_several_formats_are_refused_with_all_of_them() {
+    let mut yolov7 = silent([1, 25_200, 6], "{0: 'rat'}");
+    row(&mut yolov7, 7, &[60.0, 50.0, 100.0, 200.0, 0.9, 0.95]);
+    assert_eq!(
+        refused(&yolov7),
+        "its output, 1x25200x6, is that of YOLOv5 or YOLOv7 (1 class) or DeepStream-Yolo, which can't be read; export it \
+         as yolov8 or with its duplicates removed (end2end), or name the format with --output-format if it is yolov8, \
+         yolox or end2end all the same"
+    );
+    let mut detr = silent([1, 300, 6], "{0: 'a', 1: 'b'}");
+    row(&mut detr, 0, &[0.5, 0.5, 0.2, 0.2, 0.9, 0.05]);
+    assert_eq!(
+        refused(&detr),
+        "its output, 1x300x6, can be end2end or RT-DETR (2 classes), and nothing in the file tells which; if you know \
+         that it is, say --output-format end2end (the others can't be read)"
+    );
+    let mut deepstream = silent([1, 8400, 6], "{0: 'person'}");
+    row(&mut deepstream, 0, &[100.0, 100.0, 200.0, 300.0, 0.9, 0.0]);
+    assert_eq!(
+        refused(&deepstream),
+        "its output, 1x8400x6, can be yolox (1 class), YOLOX with decode_in_inference or YOLOv6 (1 class) or \
+         DeepStream-Yolo, and nothing in the file tells which; if you know that it is, say --output-format yolox (the \
+         others can't be read)"
+    );
+    let turned = silent([1, 8400, 84], "");
+    assert_eq!(
+        refused(&turned),
+        "the class names in its metadata can't be read: it names no class, in ``; name its classes with --labels"
+    );
+}
+
+#[test]
+fn the_option_and_the_exporter_decide() {
+    let mut network = silent([1, 300, 6], "{0: 'a', 1: 'b'}");
+    let model = imported(&network, Some(OutputFormat::End2end)).expect("it is said");
+    assert_eq!(model.manifest.output.format, OutputFormat::End2end);
+    let error = imported(&network, Some(OutputFormat::Yolox)).expect_err("it can't be");
+    assert!(
+        error.to_string().ends_with(
+            "--output-format yolox needs 1x8400x(5+classes) (yolox at 640x640), but its output is 1x300x6"
+        ),
+        "{error}"
+    );
+    network
+        .metadata
+        .push(("end2end".to_owned(), "True".to_owned()));
+    let model = imported(&network, None).expect("the exporter says it");
+    assert_eq!(model.manifest.output.format, OutputFormat::End2end);
+    let three = silent([1, 300, 6], "{0: 'a', 1: 'b', 2: 'c'}");
+    let model = imported(&three, None).expect("no other format has three classes");
+    assert_eq!(model.manifest.output.format, OutputFormat::End2end);
+    for (shape, names) in [
+        ([1, 5, 8400], "{0: 'a'}"),
+        ([1, 6, 8400], "{0: 'a', 1: 'b'}"),
+    ] {
+        let model = imported(&silent(shape, names), None).expect("one format has it");
+        assert_eq!(model.manifest.output.format, OutputFormat::Yolov8);
+    }
+}
+
+#[test]
+fn a_run_tells_yolox_from_the_same_with_decoded_boxes() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut network = silent([1, 2100, 7], "{0: 'a', 1: 'b'}");
+    network.input = Size::new(320, 320);
+    for cell in 0..2100 {
+        let raw: Vec<f32> = (0..7)
+            .map(|column| {
+                if column < 4 {
+                    2.0 * rng.f32() - 0.5
+                } else {
+                    0.1 * rng.f32()
+                }
+            })
+            .collect();
+        row(&mut network, cell, &raw);
+    }
+    let model = imported(&network, None).expect("its numbers are no pixels");
+    assert_eq!(model.manifest.output.format, OutputFormat::Yolox);
+    let mut cell = 0;
+    for stride in [8, 16, 32] {
+        for line in 0..320 / stride {
+            for column in 0..320 / stride {
+                let [x, y] = [column, line].map(|place| (place * stride) as f32 + rng.f32());
+                row(&mut network, cell, &[x, y, 20.0, 30.0, 0.1 * rng.f32()]);
+                cell += 1;
+            }
+        }
+    }
+    assert_eq!(
+        refused(&network),
+        "its output, 1x2100x7, is that of YOLOX with decode_in_inference or YOLOv6 (2 classes), which can't be read; \
+         export it as yolov8 or with its duplicates removed (end2end), or name the format with --output-format if it is \
+         yolov8, yolox or end2end all the same"
+    );
+}
