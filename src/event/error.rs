@@ -2,6 +2,9 @@
 
 use super::PAYLOAD_LIMIT_BYTES;
 
+/// Bytes of the longest instance id or session.
+pub(super) const NAME_LIMIT_BYTES: usize = 256;
+
 /// Why a payload is none of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -37,6 +40,16 @@ pub enum DecodeError {
     #[error("postcard payload has {bytes} bytes behind its event")]
     Trailing {
         /// How many.
+        bytes: usize,
+    },
+    /// An instance id or a session that can't be one.
+    #[error(
+        "`{field}` of {bytes} bytes is no name: it has 1 to {NAME_LIMIT_BYTES} bytes, without /, + and #"
+    )]
+    Name {
+        /// Where it stands.
+        field: &'static str,
+        /// Its length.
         bytes: usize,
     },
     /// A time that no calendar holds.
