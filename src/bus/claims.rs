@@ -4,19 +4,27 @@
 //! source on. A claim counts only while its processor is online with the very session that the status names, so that a
 //! dead box's sources are free for its replacement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Message, Topic, Topics};
+use super::{Message, Role, Topic, Topics};
 use crate::base::{SessionId, SourceId};
 use crate::event::{DecodeError, Presence, PresenceState, SourceStatus};
 
+/// Sources, and processors, that are kept where all of them are asked for.
+const MOST_KEPT: usize = 4096;
+
 /// What the broker says of processors and their sources.
+///
+/// Of certain sources by [`Claims::of`]: then nothing is kept but their statuses and the presences of the processors that
+/// these name, whatever else is published. By default of all sources there are, a few thousand at most.
 #[derive(Debug, Default)]
 pub struct Claims {
+    wanted: Option<BTreeSet<SourceId>>,
     processors: BTreeMap<String, Presence>,
     sources: BTreeMap<SourceId, SourceStatus>,
+    left_out: u64,
 }
 
 /// A processor that holds a source.
@@ -29,31 +37,123 @@ pub struct Holder {
 }
 
 impl Claims {
-    /// Takes in a message; other topics than presences and statuses are ignored.
+    /// What is claimed of `sources`.
+    pub fn of(sources: impl IntoIterator<Item = SourceId>) -> Self {
+        Self {
+            wanted: Some(sources.into_iter().collect()),
+            ..Self::default()
+        }
+    }
+
+    /// Goes on with other sources; what is known of those that stay is kept.
+    pub fn set_sources(&mut self, sources: impl IntoIterator<Item = SourceId>) {
+        let wanted: BTreeSet<SourceId> = sources.into_iter().collect();
+        self.sources.retain(|id, _| wanted.contains(id));
+        self.wanted = Some(wanted);
+        self.forget_unnamed();
+    }
+
+    /// Forgets all that was heard.
+    pub fn forget(&mut self) {
+        self.sources.clear();
+        self.processors.clear();
+    }
+
+    /// The topics that tell of the sources asked for: their statuses, and the presences of the processors that these name.
+    /// To be subscribed to by name: of a wildcard a broker may hand out only a part of what it retains.
+    pub fn topics(&self, topics: &Topics) -> Vec<String> {
+        let sources = self.wanted.iter().flatten().map(|id| topics.source(*id));
+        let names: BTreeSet<&str> = self.names().collect();
+        let presences = names
+            .into_iter()
+            .filter_map(|name| topics.presence(Role::Processor, name));
+        sources.chain(presences).collect()
+    }
+
+    /// Takes in a message; other topics than presences and statuses that were asked for are ignored. True where
+    /// [`Claims::topics`] has changed by it.
     ///
     /// # Errors
     /// When the payload is none of ours; what was known stays.
-    pub fn take(&mut self, topics: &Topics, message: &Message) -> Result<(), DecodeError> {
+    pub fn take(&mut self, topics: &Topics, message: &Message) -> Result<bool, DecodeError> {
         match topics.parse(&message.topic) {
             Some(Topic::Processor(instance_id)) => {
-                if message.payload.is_empty() {
-                    self.processors.remove(&instance_id);
-                } else {
-                    self.processors
-                        .insert(instance_id, Presence::from_json(&message.payload)?);
-                }
+                self.take_presence(instance_id, &message.payload)?;
+                Ok(false)
             }
-            Some(Topic::Source(source)) => {
-                if message.payload.is_empty() {
-                    self.sources.remove(&source);
-                } else {
-                    self.sources
-                        .insert(source, SourceStatus::from_json(&message.payload)?);
-                }
-            }
-            _ => {}
+            Some(Topic::Source(source)) => self.take_status(source, &message.payload),
+            _ => Ok(false),
+        }
+    }
+
+    fn take_presence(&mut self, instance_id: String, payload: &[u8]) -> Result<(), DecodeError> {
+        if payload.is_empty() {
+            self.processors.remove(&instance_id);
+            return Ok(());
+        }
+        let is_asked_for = match self.wanted {
+            Some(_) => self.names().any(|name| name == instance_id),
+            None => self.has_room(
+                self.processors.len(),
+                self.processors.contains_key(&instance_id),
+            ),
+        };
+        if is_asked_for {
+            self.processors
+                .insert(instance_id, Presence::from_json(payload)?);
+        } else {
+            self.left_out += 1;
         }
         Ok(())
+    }
+
+    fn take_status(&mut self, source: SourceId, payload: &[u8]) -> Result<bool, DecodeError> {
+        let is_asked_for = match &self.wanted {
+            Some(wanted) => wanted.contains(&source),
+            None => {
+                payload.is_empty()
+                    || self.has_room(self.sources.len(), self.sources.contains_key(&source))
+            }
+        };
+        if !is_asked_for {
+            self.left_out += 1;
+            return Ok(false);
+        }
+        let status = match payload {
+            [] => None,
+            payload => Some(SourceStatus::from_json(payload)?),
+        };
+        let named = status.as_ref().map(|status| status.instance_id.clone());
+        let before = match status {
+            Some(status) => self.sources.insert(source, status),
+            None => self.sources.remove(&source),
+        };
+        let changed = before.map(|before| before.instance_id) != named;
+        if changed && self.wanted.is_some() {
+            self.forget_unnamed();
+        }
+        Ok(changed)
+    }
+
+    fn has_room(&self, kept: usize, is_known: bool) -> bool {
+        is_known || kept < MOST_KEPT
+    }
+
+    /// Presences that no status names any more.
+    fn forget_unnamed(&mut self) {
+        let named: BTreeSet<&str> = self.sources.values().map(|one| &*one.instance_id).collect();
+        self.processors
+            .retain(|name, _| named.contains(name.as_str()));
+    }
+
+    /// The processors that statuses name, each as often as they do.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.sources.values().map(|status| &*status.instance_id)
+    }
+
+    /// Messages that were left out: of sources that were not asked for, or beyond the few thousand that are kept.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// The processor that holds `source`, where there is one that is online.
@@ -113,7 +213,7 @@ mod tests {
     fn presence(instance: &str, state: PresenceState, session: &str) -> Message {
         Message {
             topic: topics()
-                .presence(super::super::Role::Processor, instance)
+                .presence(Role::Processor, instance)
                 .expect("it has one"),
             payload: Presence::now(state, &SessionId(session.to_owned())).to_json(),
             retained: true,
@@ -213,6 +313,53 @@ mod tests {
         };
         let online = presence("other", PresenceState::Online, "s1");
         assert_eq!(after(&[online, status("other", "s1"), cleared]), None);
+    }
+
+    #[test]
+    fn claims_of_certain_sources_keep_nothing_else_and_name_their_topics() {
+        let mut claims = Claims::of([SOURCE, SourceId(9)]);
+        assert_eq!(claims.topics(&topics()), ["nvr/sources/3", "nvr/sources/9"]);
+        let mut take = |message: &Message| claims.take(&topics(), message).expect("a good message");
+        let online = presence("other", PresenceState::Online, "s1");
+        assert!(!take(&online), "nobody has named it yet");
+        assert!(take(&status("other", "s1")));
+        assert!(!take(&status("other", "s1")), "it is named already");
+        assert!(!take(&online));
+        for id in 100..200 {
+            let stranger = Message {
+                topic: topics().source(SourceId(id)),
+                ..status("stranger", "s1")
+            };
+            assert!(!take(&stranger));
+            assert!(!take(&presence(
+                &format!("p{id}"),
+                PresenceState::Online,
+                "s1"
+            )));
+        }
+        assert_eq!(
+            claims.topics(&topics()),
+            ["nvr/sources/3", "nvr/sources/9", "nvr/processors/other"]
+        );
+        assert!(claims.holder(SOURCE).is_some());
+        assert_eq!((claims.sources().len(), claims.processors().len()), (1, 1));
+        assert_eq!(claims.left_out(), 201);
+        claims.set_sources([SourceId(9)]);
+        assert_eq!((claims.sources().len(), claims.processors().len()), (0, 0));
+        assert_eq!(claims.topics(&topics()), ["nvr/sources/9"]);
+    }
+
+    #[test]
+    fn claims_of_all_sources_are_a_few_thousand_at_most() {
+        let mut claims = Claims::default();
+        for id in 0..MOST_KEPT as u32 + 3 {
+            let message = Message {
+                topic: topics().source(SourceId(id)),
+                ..status("other", "s1")
+            };
+            claims.take(&topics(), &message).expect("a good message");
+        }
+        assert_eq!((claims.sources().len(), claims.left_out()), (MOST_KEPT, 3));
     }
 
     #[test]

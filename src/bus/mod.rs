@@ -6,19 +6,26 @@
 
 mod broker;
 mod claims;
+mod connection;
 mod error;
+mod flight;
 mod front;
 mod link;
 mod outbox;
+mod packets;
 mod reach;
+mod refusals;
 mod session;
+mod socket;
+mod subscriptions;
 mod tls;
+mod tls_words;
 mod topics;
 
 pub use broker::{Broker, BrokerOptions, BrokerTls};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
 pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};
-pub use outbox::{Delivery, Message, Subscription};
 pub use reach::{Heard, Reached, Step, reach};
+pub use subscriptions::{Delivery, Message, Subscription};
 pub use topics::{Role, Topic, Topics, filter_matches};

@@ -44,6 +44,7 @@ against_both! {
     a_cleared_topic_is_gone
     a_source_held_by_another_processor_is_seen
     mosquitto_sub_and_jq_read_events
+    every_retained_message_of_many_topics_by_name_arrives
 }
 
 pub(crate) fn settings(port: u16) -> MqttSettings {
@@ -533,17 +534,197 @@ fn what_no_broker_takes_is_refused_and_holds_nothing_up() {
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_and_does_not_end_the_connection() {
+fn a_retained_message_of_any_length_is_read_past_and_ends_no_connection() {
     let broker = Broker::start(Kind::Mosquitto);
-    broker.publish("nvr/sources/9", &vec![b'x'; 1024 * 1024 + 1], true);
     let runtime = runtime();
+    let mut refused = 0;
     let link = start(&runtime, impatient(settings(broker.port())));
-    let mut subscription = link.subscribe(["nvr/sources/+"], Delivery::AtLeastOnce);
-    until_true("it is refused", SOON, || link.figures().refused == 1);
-    broker.publish("nvr/sources/8", b"small", false);
-    let message = received(&runtime, &mut subscription);
-    assert_eq!(message.payload, b"small");
+    for (at, bytes) in [1024 * 1024 + 1, 17 << 20, 60 << 20]
+        .into_iter()
+        .enumerate()
+    {
+        broker.publish(&format!("nvr/sources/{at}"), &vec![b'x'; bytes], true);
+        // Retained ones come to each subscription anew, quality of service 1 with an acknowledgement.
+        for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
+            let mut subscription = link.subscribe([format!("nvr/sources/{at}")], delivery);
+            refused += 1;
+            until_true("it is refused", SOON * 2, || {
+                link.figures().refused == refused
+            });
+            broker.publish(&format!("nvr/sources/{at}"), b"small", false);
+            let message = received(&runtime, &mut subscription);
+            assert_eq!(message.payload, b"small");
+        }
+    }
     assert_eq!(link.figures().reconnects, 0);
+    assert!(link.figures().connected);
+}
+
+fn every_retained_message_of_many_topics_by_name_arrives(kind: Kind) {
+    const MANY: usize = 1500;
+    let broker = Broker::start(kind);
+    let runtime = runtime();
+    let publisher = start(&runtime, impatient(settings(broker.port())));
+    let topics: Vec<String> = (0..MANY).map(|id| format!("nvr/sources/{id}")).collect();
+    for topic in &topics {
+        publisher.retain(topic, topic.clone().into_bytes());
+    }
+    publisher.retain("nvr/end", b"end".to_vec());
+    let reader = start(
+        &runtime,
+        LinkOptions {
+            role: Role::Watch,
+            ..impatient(settings(broker.port()))
+        },
+    );
+    let mut end = reader.subscribe(["nvr/end"], Delivery::AtLeastOnce);
+    assert_eq!(received(&runtime, &mut end).payload, b"end");
+    let mut subscription = reader.subscribe(topics.clone(), Delivery::AtLeastOnce);
+    let mut heard = std::collections::BTreeSet::new();
+    while heard.len() < MANY {
+        let message = received(&runtime, &mut subscription);
+        assert_eq!(message.topic.as_bytes(), message.payload);
+        heard.insert(message.topic);
+    }
+    until_true("the broker has answered for each", SOON, || {
+        subscription.is_answered()
+    });
+    assert_eq!(subscription.overrun(), 0);
+    // Other filters: those that stay are not asked for again.
+    reader.resubscribe(&subscription, ["nvr/sources/7", "nvr/other"]);
+    until_true("the broker has answered", SOON, || {
+        subscription.is_answered()
+    });
+    broker.publish("nvr/sources/8", b"unheard", false);
+    broker.publish("nvr/other", b"other", false);
+    assert_eq!(received(&runtime, &mut subscription).payload, b"other");
+}
+
+/// A broker that answers every login with these bytes and closes. Its port.
+fn answering(answer: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("it has one").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer);
+        }
+    });
+    port
+}
+
+#[test]
+fn what_a_broker_answers_to_a_login_is_told_with_the_remedy() {
+    let runtime = runtime();
+    for (answer, parts) in [
+        (
+            &b"\x20\x02\x00\x02"[..],
+            &[
+                "refuses our client id `nvr-processor-box` (17 bytes)",
+                "set a shorter instance_id (--instance-id)",
+            ][..],
+        ),
+        (
+            b"\x20\x02\x00\x03",
+            &["(it says that its service is unavailable); see its log"],
+        ),
+        (
+            b"\x20\x02\x00\x04",
+            &["refuses our login (bad user name or password); check MQTT_USERNAME"],
+        ),
+        (b"\x20\x02\x00\x01", &["(it does not speak MQTT 3.1.1)"]),
+        (
+            b"\x15\x03\x01\x00\x02\x02\x46",
+            &["speaks TLS, and we do not; set mqtts:// in --mqtt-host"],
+        ),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            &["does not speak MQTT (it answers as a web server does"],
+        ),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            &["its answer to a login begins with 53 53 48 2d"],
+        ),
+        (
+            b"",
+            &[
+                "closed the connection instead of accepting our login",
+                "not a TLS port used without TLS",
+            ],
+        ),
+        (
+            b"\x20\x02\x00\x00\xff\xff\xff\xff\xff",
+            &["does not keep to MQTT 3.1.1: it sent a packet's length has more than four bytes"],
+        ),
+    ] {
+        let port = answering(answer);
+        let link = start(&runtime, impatient(settings(port)));
+        let reason = reason(&link);
+        for part in parts {
+            assert!(reason.contains(part), "{answer:?}: {reason}");
+        }
+        assert!(reason.contains(&format!("localhost:{port}")), "{reason}");
+    }
+}
+
+/// A broker that accepts one client and then reads until `enough` says so, and closes without a word.
+fn closing(enough: impl Fn(&[u8]) -> bool + Send + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("it has one").port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the link comes");
+        let _ = stream.read(&mut [0; 1024]);
+        stream.write_all(&[0x20, 2, 0, 0]).expect("CONNACK");
+        let (mut read, mut part) = (Vec::new(), [0; 4096]);
+        while !enough(&read) {
+            match stream.read(&mut part) {
+                Ok(bytes @ 1..) => read.extend_from_slice(&part[..bytes]),
+                _ => return,
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn an_event_that_was_not_acknowledged_when_the_connection_broke_is_counted() {
+    let port = closing(|read| read.windows(5).any(|five| five == b"event"));
+    let runtime = runtime();
+    let link = start(
+        &runtime,
+        impatient(MqttSettings {
+            qos: 1,
+            ..settings(port)
+        }),
+    );
+    connected(&link);
+    assert!(link.publish_event("nvr/detections/0", b"event".to_vec()));
+    until_true("it is lost", SOON, || link.figures().lost == 1);
+    assert!(!link.publish_event("nvr/detections/0", b"event".to_vec()));
+    assert!(!link.publish_event("nvr/detections/0", vec![b'x'; 1024 * 1024 + 1]));
+    let figures = link.figures();
+    assert_eq!(
+        (figures.published, figures.dropped, figures.oversized),
+        (1, 2, 1)
+    );
+}
+
+#[test]
+fn a_broker_that_closes_on_a_large_message_makes_it_known() {
+    let port = closing(|read| read.len() > 20_000);
+    let runtime = runtime();
+    let link = start(&runtime, impatient(settings(port)));
+    connected(&link);
+    link.retain("nvr/sources/3", vec![b'x'; 300_000]);
+    assert_eq!(
+        reason(&link),
+        format!(
+            "the MQTT broker at localhost:{port} closed the connection right after our message of 300000 bytes on nvr/sources/3; \
+             if that repeats, raise its limit for packets (mosquitto: max_packet_size; EMQX: mqtt.max_packet_size), or let us \
+             write there"
+        )
+    );
 }
 
 #[test]

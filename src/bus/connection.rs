@@ -1,0 +1,431 @@
+//! An accepted connection: reads, writes, acknowledges, and notices that the broker does not answer any more.
+//!
+//! It belongs to the link's task, which polls it. Reading goes on while something is written, so that a broker that waits
+//! for us to read is not waited for. What is taken from the queue stays here until it is written: at most
+//! [`OUT_LIMIT_BYTES`] and one message.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::bytes::{Buf, BytesMut};
+
+use super::flight::{Flight, Sent};
+use super::packets::{self, Expects, Incoming, Packets, Qos, Refused};
+use super::socket::{Socket, Target};
+use super::{LinkError, Message, tls};
+
+/// Beyond this nothing more is taken from the queue, and nothing is read that would have to be acknowledged.
+const OUT_LIMIT_BYTES: usize = 64 * 1024;
+
+/// A broker that takes no byte for this long does not answer.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A broker that leaves a message or a subscription without acknowledgement for this long does not answer.
+const ACK_LIMIT: Duration = Duration::from_secs(20);
+
+/// A connection that is closed this soon after its largest message may have been closed for it.
+const AFTER_LARGEST: Duration = Duration::from_secs(1);
+
+/// No broker has a limit below this.
+const SUSPECT_BYTES: usize = 1000;
+
+/// What publishers and the outbox hand over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Request {
+    Publish(Publish),
+    Subscribe(Vec<(String, Qos)>),
+    Unsubscribe(Vec<String>),
+    Disconnect,
+}
+
+/// A message of ours on its way to the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Publish {
+    pub(super) topic: String,
+    pub(super) payload: Vec<u8>,
+    pub(super) qos: Qos,
+    pub(super) retain: bool,
+}
+
+/// How a connection moved.
+#[derive(Debug)]
+pub(super) enum Moved {
+    /// Something was taken from the queue.
+    Sent,
+    /// A message came.
+    Message(Message),
+    /// A message was read past.
+    Refused(Refused),
+    /// The filters that a subscription asked for, with the broker's code for each.
+    Subscribed(Vec<(String, u8)>),
+}
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The broker closed it, or the network did.
+    Closed,
+    /// No answer to a ping, no byte taken, or no acknowledgement.
+    Silent,
+    /// TLS, in words.
+    Tls(String),
+    /// It is no MQTT that comes.
+    Protocol(String),
+}
+
+/// What a broken connection leaves behind.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    /// Events that the broker may not have.
+    pub(super) events: u64,
+    /// Retained topics of which the broker may not have the last value; where that is their end, true.
+    pub(super) retained: Vec<(String, bool)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    reader: ReadHalf<Socket>,
+    writer: WriteHalf<Socket>,
+    packets: Packets,
+    out: BytesMut,
+    unflushed: bool,
+    flight: Flight,
+    keep_alive: Duration,
+    heard: Instant,
+    pinged: Option<Instant>,
+    wrote: Instant,
+    look_at: Instant,
+    put_bytes: u64,
+    written_bytes: u64,
+    /// Ends of the events of quality of service 0 that are not written yet, counted as `put_bytes` is.
+    unwritten: VecDeque<u64>,
+    /// The largest message of which it is not known that the broker has read it.
+    largest: Option<(Sent, Instant)>,
+}
+
+impl Connection {
+    /// Of a socket on which the broker has accepted us.
+    pub(super) fn new(target: &Target, socket: Socket, packets: Packets) -> Self {
+        let (reader, writer) = tokio::io::split(socket);
+        let now = Instant::now();
+        Self {
+            reader,
+            writer,
+            packets,
+            out: BytesMut::new(),
+            unflushed: false,
+            flight: Flight::default(),
+            keep_alive: target.keep_alive,
+            heard: now,
+            pinged: None,
+            wrote: now,
+            look_at: now + target.keep_alive,
+            put_bytes: 0,
+            written_bytes: 0,
+            unwritten: VecDeque::new(),
+            largest: None,
+        }
+    }
+
+    /// Waits until something happens that others have to know of. May be dropped and called again at any time.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub(super) async fn turn(
+        &mut self,
+        queue: &mut mpsc::Receiver<Request>,
+    ) -> Result<Moved, Broken> {
+        loop {
+            while self.out.len() < OUT_LIMIT_BYTES {
+                match self.packets.next().map_err(Broken::Protocol)? {
+                    None => break,
+                    Some(incoming) => {
+                        if let Some(moved) = self.take(incoming)? {
+                            return Ok(moved);
+                        }
+                    }
+                }
+            }
+            let room = self.out.len() < OUT_LIMIT_BYTES;
+            let owes = !self.out.is_empty() || self.unflushed;
+            let look_at = self.look_at;
+            tokio::select! {
+                read = self.reader.read_buf(self.packets.buffer()), if room => {
+                    match read.map_err(|error| of_io(&error))? {
+                        0 => return Err(Broken::Closed),
+                        _ => self.heard = Instant::now(),
+                    }
+                }
+                written = push(&mut self.writer, &self.out, self.unflushed), if owes => {
+                    self.written(written.map_err(|error| of_io(&error))?);
+                }
+                request = queue.recv(), if room && self.flight.has_room() => match request {
+                    Some(request) => {
+                        self.put(request);
+                        return Ok(Moved::Sent);
+                    }
+                    None => return Err(Broken::Closed),
+                },
+                () = tokio::time::sleep_until(look_at.into()) => self.look(Instant::now())?,
+            }
+        }
+    }
+
+    /// The largest message of this connection, where it was on its way or just sent when the broker closed: its topic
+    /// and the bytes of its payload.
+    pub(super) fn suspect(&self) -> Option<(String, usize)> {
+        let (sent, at) = self.largest.as_ref()?;
+        let is_one = sent.bytes >= SUSPECT_BYTES && at.elapsed() < AFTER_LARGEST;
+        is_one.then(|| (sent.topic.clone(), sent.bytes))
+    }
+
+    /// The broker has answered something that was sent at `then`: what was sent before that it has read.
+    fn settle(&mut self, then: Option<Instant>) {
+        let read = |(_, at): &(Sent, Instant)| then.is_some_and(|then| then >= *at);
+        if self.largest.as_ref().is_some_and(read) {
+            self.largest = None;
+        }
+    }
+
+    /// Ends it.
+    pub(super) fn leftovers(self) -> Leftovers {
+        let mut left = Leftovers {
+            events: self.unwritten.len() as u64,
+            retained: Vec::new(),
+        };
+        for sent in self.flight.unacknowledged() {
+            if sent.retain {
+                left.retained.push((sent.topic.clone(), sent.bytes == 0));
+            } else {
+                left.events += 1;
+            }
+        }
+        left
+    }
+
+    fn put(&mut self, request: Request) {
+        let before = self.out.len();
+        let now = Instant::now();
+        if before == 0 {
+            self.wrote = now;
+        }
+        match request {
+            Request::Publish(publish) => self.publish(&publish, now),
+            Request::Subscribe(filters) => {
+                let texts = filters.iter().map(|(text, _)| text.clone()).collect();
+                let id = self.flight.subscription(texts, now);
+                packets::subscribe(&mut self.out, id, &filters);
+            }
+            Request::Unsubscribe(filters) => {
+                let id = self.flight.unsubscription();
+                packets::unsubscribe(&mut self.out, id, &filters);
+            }
+            Request::Disconnect => packets::disconnect(&mut self.out),
+        }
+        self.put_bytes += (self.out.len() - before) as u64;
+    }
+
+    fn publish(&mut self, publish: &Publish, now: Instant) {
+        let sent = Sent {
+            topic: publish.topic.clone(),
+            retain: publish.retain,
+            bytes: publish.payload.len(),
+        };
+        if self
+            .largest
+            .as_ref()
+            .is_none_or(|(largest, _)| largest.bytes <= sent.bytes)
+        {
+            self.largest = Some((sent.clone(), now));
+        }
+        let id = match publish.qos {
+            Qos::AtMostOnce => 0,
+            _ => self.flight.message(sent, now),
+        };
+        let before = self.out.len();
+        packets::publish(
+            &mut self.out,
+            &publish.topic,
+            &publish.payload,
+            publish.qos,
+            publish.retain,
+            id,
+        );
+        if publish.qos == Qos::AtMostOnce {
+            let end = self.put_bytes + (self.out.len() - before) as u64;
+            self.unwritten.push_back(end);
+        }
+    }
+
+    /// So many bytes went out; none where they were flushed.
+    fn written(&mut self, bytes: usize) {
+        if bytes == 0 {
+            self.unflushed = false;
+            return;
+        }
+        self.out.advance(bytes);
+        self.unflushed = true;
+        self.wrote = Instant::now();
+        self.written_bytes += bytes as u64;
+        while self
+            .unwritten
+            .front()
+            .is_some_and(|end| *end <= self.written_bytes)
+        {
+            self.unwritten.pop_front();
+        }
+    }
+
+    /// Acknowledges what came; gives what others have to know of.
+    fn take(&mut self, incoming: Incoming) -> Result<Option<Moved>, Broken> {
+        let before = self.out.len();
+        let moved = match incoming {
+            Incoming::Message {
+                topic,
+                payload,
+                retained,
+                expects,
+            } => self.acknowledge(expects).then(|| {
+                Moved::Message(Message {
+                    topic,
+                    payload: payload.to_vec(),
+                    retained,
+                })
+            }),
+            Incoming::Refused { message, expects } => {
+                self.acknowledge(expects).then_some(Moved::Refused(message))
+            }
+            Incoming::PubAck(id) => {
+                let since = self.flight.acknowledged(id);
+                self.settle(since);
+                None
+            }
+            Incoming::PubRec(id) => {
+                let since = self.flight.recorded(id, Instant::now());
+                self.settle(since);
+                packets::pub_rel(&mut self.out, id);
+                None
+            }
+            Incoming::PubRel(id) => {
+                self.flight.release(id);
+                packets::pub_comp(&mut self.out, id);
+                None
+            }
+            Incoming::PubComp(id) => {
+                self.flight.completed(id);
+                None
+            }
+            Incoming::SubAck(id, codes) => self.flight.subscribed(id).map(|filters| {
+                // A filter without a code is none that was granted.
+                let codes = codes.into_iter().chain(std::iter::repeat(0x80));
+                Moved::Subscribed(filters.into_iter().zip(codes).collect())
+            }),
+            Incoming::UnsubAck(id) => {
+                self.flight.unsubscribed(id);
+                None
+            }
+            Incoming::Pong => {
+                let pinged = self.pinged.take();
+                self.settle(pinged);
+                None
+            }
+            Incoming::ConnAck(_) => {
+                return Err(Broken::Protocol("a second CONNACK packet".to_owned()));
+            }
+        };
+        if before == 0 && !self.out.is_empty() {
+            self.wrote = Instant::now();
+        }
+        self.put_bytes += (self.out.len() - before) as u64;
+        Ok(moved)
+    }
+
+    /// Whether the message is new.
+    fn acknowledge(&mut self, expects: Expects) -> bool {
+        match expects {
+            Expects::Nothing => true,
+            Expects::PubAck(id) => {
+                packets::pub_ack(&mut self.out, id);
+                true
+            }
+            Expects::PubRec(id) => {
+                packets::pub_rec(&mut self.out, id);
+                self.flight.receive(id)
+            }
+        }
+    }
+
+    /// Pings, and sees to it that the broker still answers. Any byte is an answer: behind a long message a PINGRESP waits.
+    fn look(&mut self, now: Instant) -> Result<(), Broken> {
+        self.look_at = now + self.keep_alive;
+        let unanswered = self.pinged.is_some_and(|pinged| self.heard < pinged);
+        let stalled =
+            !self.out.is_empty() && now.saturating_duration_since(self.wrote) >= WRITE_LIMIT;
+        let unacknowledged = self
+            .flight
+            .waiting_since()
+            .is_some_and(|since| now.saturating_duration_since(since) >= ACK_LIMIT);
+        if unanswered || stalled || unacknowledged {
+            return Err(Broken::Silent);
+        }
+        let before = self.out.len();
+        if before == 0 {
+            self.wrote = now;
+        }
+        packets::ping(&mut self.out);
+        self.put_bytes += (self.out.len() - before) as u64;
+        self.pinged = Some(now);
+        Ok(())
+    }
+}
+
+impl Broken {
+    /// What is told of it; `suspect` is the largest message, where the end came right after it.
+    pub(super) fn told(self, target: &Target, suspect: Option<(String, usize)>) -> LinkError {
+        let broker = target.name.clone();
+        match self {
+            Self::Silent => LinkError::Silent { broker },
+            Self::Tls(detail) => LinkError::Tls { broker, detail },
+            Self::Protocol(detail) => LinkError::Protocol { broker, detail },
+            Self::Closed => match suspect {
+                Some((topic, bytes)) => LinkError::ClosedAfterLargest {
+                    broker,
+                    topic,
+                    bytes,
+                },
+                None => LinkError::Closed {
+                    broker,
+                    client_id: target.client_id.clone(),
+                },
+            },
+        }
+    }
+}
+
+/// Writes what there is, or flushes where that is all that is left; how much went out.
+async fn push(
+    writer: &mut WriteHalf<Socket>,
+    out: &BytesMut,
+    unflushed: bool,
+) -> io::Result<usize> {
+    if out.is_empty() {
+        debug_assert!(unflushed, "there is something to do");
+        writer.flush().await?;
+        return Ok(0);
+    }
+    match writer.write(out).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        bytes => Ok(bytes),
+    }
+}
+
+fn of_io(error: &io::Error) -> Broken {
+    if tls::is_tls(error) {
+        Broken::Tls(tls::words(error))
+    } else {
+        Broken::Closed
+    }
+}
