@@ -5,6 +5,7 @@
 //! dead box's sources are free for its replacement.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -24,6 +25,8 @@ pub struct Claims {
     wanted: Option<BTreeSet<SourceId>>,
     processors: BTreeMap<String, Presence>,
     sources: BTreeMap<SourceId, SourceStatus>,
+    /// The processors that the statuses name, and how many do.
+    named: BTreeMap<Arc<str>, usize>,
     left_out: u64,
 }
 
@@ -48,14 +51,21 @@ impl Claims {
     /// Goes on with other sources; what is known of those that stay is kept.
     pub fn set_sources(&mut self, sources: impl IntoIterator<Item = SourceId>) {
         let wanted: BTreeSet<SourceId> = sources.into_iter().collect();
-        self.sources.retain(|id, _| wanted.contains(id));
+        let gone: Vec<SourceStatus> = self
+            .sources
+            .extract_if(.., |id, _| !wanted.contains(id))
+            .map(|(_, status)| status)
+            .collect();
         self.wanted = Some(wanted);
-        self.forget_unnamed();
+        for status in gone {
+            self.unname(&status.instance_id);
+        }
     }
 
     /// Forgets all that was heard.
     pub fn forget(&mut self) {
         self.sources.clear();
+        self.named.clear();
         self.processors.clear();
     }
 
@@ -63,9 +73,9 @@ impl Claims {
     /// To be subscribed to by name: of a wildcard a broker may hand out only a part of what it retains.
     pub fn topics(&self, topics: &Topics) -> Vec<String> {
         let sources = self.wanted.iter().flatten().map(|id| topics.source(*id));
-        let names: BTreeSet<&str> = self.names().collect();
-        let presences = names
-            .into_iter()
+        let presences = self
+            .named
+            .keys()
             .filter_map(|name| topics.presence(Role::Processor, name));
         sources.chain(presences).collect()
     }
@@ -92,11 +102,8 @@ impl Claims {
             return Ok(());
         }
         let is_asked_for = match self.wanted {
-            Some(_) => self.names().any(|name| name == instance_id),
-            None => self.has_room(
-                self.processors.len(),
-                self.processors.contains_key(&instance_id),
-            ),
+            Some(_) => self.named.contains_key(instance_id.as_str()),
+            None => has_room(&self.processors, &instance_id),
         };
         if is_asked_for {
             self.processors
@@ -110,10 +117,7 @@ impl Claims {
     fn take_status(&mut self, source: SourceId, payload: &[u8]) -> Result<bool, DecodeError> {
         let is_asked_for = match &self.wanted {
             Some(wanted) => wanted.contains(&source),
-            None => {
-                payload.is_empty()
-                    || self.has_room(self.sources.len(), self.sources.contains_key(&source))
-            }
+            None => payload.is_empty() || has_room(&self.sources, &source),
         };
         if !is_asked_for {
             self.left_out += 1;
@@ -128,27 +132,33 @@ impl Claims {
             Some(status) => self.sources.insert(source, status),
             None => self.sources.remove(&source),
         };
-        let changed = before.map(|before| before.instance_id) != named;
-        if changed && self.wanted.is_some() {
-            self.forget_unnamed();
+        let mut changed = false;
+        if let Some(name) = named {
+            let times = self.named.entry(name).or_default();
+            *times += 1;
+            changed |= *times == 1;
+        }
+        if let Some(before) = before {
+            changed |= self.unname(&before.instance_id);
         }
         Ok(changed)
     }
 
-    fn has_room(&self, kept: usize, is_known: bool) -> bool {
-        is_known || kept < MOST_KEPT
-    }
-
-    /// Presences that no status names any more.
-    fn forget_unnamed(&mut self) {
-        let named: BTreeSet<&str> = self.sources.values().map(|one| &*one.instance_id).collect();
-        self.processors
-            .retain(|name, _| named.contains(name.as_str()));
-    }
-
-    /// The processors that statuses name, each as often as they do.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.sources.values().map(|status| &*status.instance_id)
+    /// One status less names this processor; true where none does any more.
+    fn unname(&mut self, name: &str) -> bool {
+        match self.named.get_mut(name) {
+            Some(times) if *times > 1 => {
+                *times -= 1;
+                false
+            }
+            _ => {
+                self.named.remove(name);
+                if self.wanted.is_some() {
+                    self.processors.remove(name);
+                }
+                true
+            }
+        }
     }
 
     /// Messages that were left out: of sources that were not asked for, or beyond the few thousand that are kept.
@@ -197,6 +207,10 @@ impl Claims {
     pub fn sources(&self) -> &BTreeMap<SourceId, SourceStatus> {
         &self.sources
     }
+}
+
+fn has_room<K: Ord, V>(kept: &BTreeMap<K, V>, key: &K) -> bool {
+    kept.len() < MOST_KEPT || kept.contains_key(key)
 }
 
 #[cfg(test)]

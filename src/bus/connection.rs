@@ -53,7 +53,7 @@ pub(super) struct Publish {
 /// How a connection moved.
 #[derive(Debug)]
 pub(super) enum Moved {
-    /// Something was taken from the queue.
+    /// Something was taken from the queue, or a ping.
     Sent,
     /// A message came.
     Message(Message),
@@ -169,7 +169,10 @@ impl Connection {
                     }
                     None => return Err(Broken::Closed),
                 },
-                () = tokio::time::sleep_until(look_at.into()) => self.look(Instant::now())?,
+                () = tokio::time::sleep_until(look_at.into()) => {
+                    self.look(Instant::now())?;
+                    return Ok(Moved::Sent);
+                }
             }
         }
     }

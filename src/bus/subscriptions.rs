@@ -101,6 +101,12 @@ struct Subscriber {
     unanswered: Arc<AtomicUsize>,
 }
 
+impl Subscriber {
+    fn has(&self, filter: &String) -> bool {
+        self.topics.contains(filter) || self.patterns.contains(filter)
+    }
+}
+
 /// How far the broker has been asked for a filter.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
@@ -244,14 +250,19 @@ impl Subscriptions {
         self.asking = false;
         let mut refused = Vec::new();
         for (filter, code) in answers {
-            if let Some(asked) = self.filters.get_mut(&filter) {
+            if let Some(asked) = self.filters.get_mut(&filter)
+                && !asked.answered
+            {
                 asked.answered = true;
+                let its = self.subscribers.iter().filter(|one| one.has(&filter));
+                its.for_each(|one| {
+                    one.unanswered.fetch_sub(1, Ordering::Relaxed);
+                });
             }
             if code > GRANTED {
                 refused.push(filter);
             }
         }
-        self.count_unanswered();
         refused
     }
 
