@@ -19,6 +19,7 @@ pub(super) const TEXT_LIMIT_BYTES: usize = 65_535;
 const LONGEST_HEADER: usize = 5;
 
 /// Quality of service.
+#[expect(clippy::enum_variant_names, reason = "the standard's names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Qos {
     AtMostOnce = 0,

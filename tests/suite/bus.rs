@@ -224,7 +224,7 @@ fn a_broker_that_comes_late_gets_what_is_retained_and_no_stale_event(kind: Kind)
 }
 
 fn a_killed_broker_gets_everything_again_and_no_event_of_the_outage(kind: Kind) {
-    for qos in [0, 1] {
+    for qos in [0, 1, 2] {
         let mut broker = Broker::start(kind);
         let runtime = runtime();
         let link = start(
