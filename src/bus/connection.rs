@@ -12,10 +12,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio_util::bytes::{Buf, BytesMut};
 
+use super::encode;
 use super::flight::{Flight, Sent};
-use super::packets::{self, Expects, Incoming, Packets, Qos, Refused};
+use super::packets::{Expects, Incoming, Packets, Qos};
 use super::socket::{Socket, Target};
-use super::{LinkError, Message, tls};
+use super::traffic::{Broken, Leftovers, Moved, Publish, Request};
+use super::{Message, tls};
 
 /// Beyond this nothing more is taken from the queue, and nothing is read that would have to be acknowledged.
 const OUT_LIMIT_BYTES: usize = 64 * 1024;
@@ -31,59 +33,6 @@ const AFTER_LARGEST: Duration = Duration::from_secs(1);
 
 /// No broker has a limit below this.
 const SUSPECT_BYTES: usize = 1000;
-
-/// What publishers and the outbox hand over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Request {
-    Publish(Publish),
-    Subscribe(Vec<(String, Qos)>),
-    Unsubscribe(Vec<String>),
-    Disconnect,
-}
-
-/// A message of ours on its way to the connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Publish {
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
-    pub(super) qos: Qos,
-    pub(super) retain: bool,
-}
-
-/// How a connection moved.
-#[derive(Debug)]
-pub(super) enum Moved {
-    /// Something was taken from the queue, or a ping.
-    Sent,
-    /// A message came.
-    Message(Message),
-    /// A message was read past.
-    Refused(Refused),
-    /// The filters that a subscription asked for, with the broker's code for each.
-    Subscribed(Vec<(String, u8)>),
-}
-
-/// Why a connection is over.
-#[derive(Debug)]
-pub(super) enum Broken {
-    /// The broker closed it, or the network did.
-    Closed,
-    /// No answer to a ping, no byte taken, or no acknowledgement.
-    Silent,
-    /// TLS, in words.
-    Tls(String),
-    /// It is no MQTT that comes.
-    Protocol(String),
-}
-
-/// What a broken connection leaves behind.
-#[derive(Debug, Default)]
-pub(super) struct Leftovers {
-    /// Events that the broker may not have.
-    pub(super) events: u64,
-    /// Retained topics of which the broker may not have the last value; where that is their end, true.
-    pub(super) retained: Vec<(String, bool)>,
-}
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -220,13 +169,13 @@ impl Connection {
             Request::Subscribe(filters) => {
                 let texts = filters.iter().map(|(text, _)| text.clone()).collect();
                 let id = self.flight.subscription(texts, now);
-                packets::subscribe(&mut self.out, id, &filters);
+                encode::subscribe(&mut self.out, id, &filters);
             }
             Request::Unsubscribe(filters) => {
                 let id = self.flight.unsubscription();
-                packets::unsubscribe(&mut self.out, id, &filters);
+                encode::unsubscribe(&mut self.out, id, &filters);
             }
-            Request::Disconnect => packets::disconnect(&mut self.out),
+            Request::Disconnect => encode::disconnect(&mut self.out),
         }
         self.put_bytes += (self.out.len() - before) as u64;
     }
@@ -249,7 +198,7 @@ impl Connection {
             _ => self.flight.message(sent, now),
         };
         let before = self.out.len();
-        packets::publish(
+        encode::publish(
             &mut self.out,
             &publish.topic,
             &publish.payload,
@@ -309,12 +258,12 @@ impl Connection {
             Incoming::PubRec(id) => {
                 let since = self.flight.recorded(id, Instant::now());
                 self.settle(since);
-                packets::pub_rel(&mut self.out, id);
+                encode::pub_rel(&mut self.out, id);
                 None
             }
             Incoming::PubRel(id) => {
                 self.flight.release(id);
-                packets::pub_comp(&mut self.out, id);
+                encode::pub_comp(&mut self.out, id);
                 None
             }
             Incoming::PubComp(id) => {
@@ -351,11 +300,11 @@ impl Connection {
         match expects {
             Expects::Nothing => true,
             Expects::PubAck(id) => {
-                packets::pub_ack(&mut self.out, id);
+                encode::pub_ack(&mut self.out, id);
                 true
             }
             Expects::PubRec(id) => {
-                packets::pub_rec(&mut self.out, id);
+                encode::pub_rec(&mut self.out, id);
                 self.flight.receive(id)
             }
         }
@@ -378,33 +327,10 @@ impl Connection {
         if before == 0 {
             self.wrote = now;
         }
-        packets::ping(&mut self.out);
+        encode::ping(&mut self.out);
         self.put_bytes += (self.out.len() - before) as u64;
         self.pinged = Some(now);
         Ok(())
-    }
-}
-
-impl Broken {
-    /// What is told of it; `suspect` is the largest message, where the end came right after it.
-    pub(super) fn told(self, target: &Target, suspect: Option<(String, usize)>) -> LinkError {
-        let broker = target.name.clone();
-        match self {
-            Self::Silent => LinkError::Silent { broker },
-            Self::Tls(detail) => LinkError::Tls { broker, detail },
-            Self::Protocol(detail) => LinkError::Protocol { broker, detail },
-            Self::Closed => match suspect {
-                Some((topic, bytes)) => LinkError::ClosedAfterLargest {
-                    broker,
-                    topic,
-                    bytes,
-                },
-                None => LinkError::Closed {
-                    broker,
-                    client_id: target.client_id.clone(),
-                },
-            },
-        }
     }
 }
 

@@ -13,12 +13,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::connection::{Publish, Request};
 use super::outbox::Outbox;
 use super::packets::Qos;
 use super::session::Session;
 use super::socket::Target;
 use super::topics::{is_filter, is_topic};
+use super::traffic::{Publish, Request};
 use super::{BusError, Delivery, LinkError, Role, Subscription, Topics};
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::config::MqttSettings;

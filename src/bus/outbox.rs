@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::mpsc;
 
-use super::connection::{Publish, Request};
 use super::packets::Qos;
 use super::subscriptions::Subscriptions;
+use super::traffic::{Publish, Request};
 
 /// A presence is not among the retained values: it goes first at every connection.
 #[derive(Debug, Default)]

@@ -1,12 +1,9 @@
+//! Tests of `packets.rs`.
+
 use proptest::prelude::*;
 
+use super::super::encode::publish;
 use super::*;
-
-fn written(write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
-    let mut out = BytesMut::new();
-    write(&mut out);
-    out.to_vec()
-}
 
 /// What `bytes` are read as when they come `step` at a time, and how much memory that took.
 fn read(bytes: &[u8], step: usize) -> (Vec<Incoming>, usize) {
@@ -22,47 +19,9 @@ fn read(bytes: &[u8], step: usize) -> (Vec<Incoming>, usize) {
 }
 
 fn message(topic: &str, bytes: usize, qos: Qos, id: u16) -> Vec<u8> {
-    written(|out| publish(out, topic, &vec![b'x'; bytes], qos, true, id))
-}
-
-#[test]
-fn packets_of_a_client_are_those_of_the_standard() {
-    let connect = Connect {
-        client_id: "box",
-        keep_alive_s: 5,
-        login: Some(("u", "pw")),
-        will: Some(("t", b"!")),
-    };
-    assert_eq!(
-        written(|out| connect.write(out)),
-        b"\x10\x1c\x00\x04MQTT\x04\xee\x00\x05\x00\x03box\x00\x01t\x00\x01!\x00\x01u\x00\x02pw"
-    );
-    assert_eq!(
-        written(|out| subscribe(
-            out,
-            7,
-            &[
-                ("a/+".to_owned(), Qos::AtLeastOnce),
-                ("b".to_owned(), Qos::AtMostOnce)
-            ]
-        )),
-        b"\x82\x0c\x00\x07\x00\x03a/+\x01\x00\x01b\x00"
-    );
-    assert_eq!(
-        written(|out| unsubscribe(out, 8, &["a".to_owned()])),
-        b"\xa2\x05\x00\x08\x00\x01a"
-    );
-    assert_eq!(
-        written(|out| publish(out, "a", b"1", Qos::AtMostOnce, false, 0)),
-        b"\x30\x04\x00\x01a1"
-    );
-    assert_eq!(
-        written(|out| publish(out, "a", b"1", Qos::ExactlyOnce, true, 258)),
-        b"\x35\x06\x00\x01a\x01\x021"
-    );
-    assert_eq!(written(ping), b"\xc0\x00");
-    assert_eq!(written(disconnect), b"\xe0\x00");
-    assert_eq!(written(|out| pub_rel(out, 1)), b"\x62\x02\x00\x01");
+    let mut out = BytesMut::new();
+    publish(&mut out, topic, &vec![b'x'; bytes], qos, true, id);
+    out.to_vec()
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 
-use super::connection::{Connection, Moved, Request};
+use super::connection::Connection;
 use super::link::{CONNECT_LIMIT, KEEP_ALIVE};
 use super::packets::Qos;
 use super::socket::Target;
+use super::traffic::{Moved, Request};
 use super::{Role, Topic, Topics, tls};
 use crate::base::{SessionId, unix_now};
 use crate::config::MqttSettings;

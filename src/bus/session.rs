@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use super::LinkError;
-use super::connection::{Broken, Connection, Leftovers, Moved, Request};
+use super::connection::Connection;
 use super::link::{CONNECT_LIMIT, LinkState, Shared, lock};
 use super::refusals::Refusals;
 use super::socket::Target;
+use super::traffic::{Broken, Leftovers, Moved, Request};
 use crate::base::Backoff;
 use crate::event::{Presence, PresenceState};
 

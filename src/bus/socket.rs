@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::bytes::BytesMut;
 
-use super::packets::{Connect, Incoming, Packets, TEXT_LIMIT_BYTES};
+use super::encode::{Connect, TEXT_LIMIT_BYTES};
+use super::packets::{Incoming, Packets};
 use super::{BusError, LinkError, tls};
 use crate::config::{MqttSettings, Secret};
 

@@ -10,71 +10,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::connection::Request;
-use super::filter_matches;
 use super::packets::Qos;
+use super::traffic::Request;
+use super::{Delivery, Message, Subscription, filter_matches};
 
 /// Filters of one SUBSCRIBE or UNSUBSCRIBE.
 const PORTION: usize = 8;
 
 /// Codes of a SUBACK above this one refuse the filter.
 const GRANTED: u8 = 2;
-
-/// A message as it came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Where it was published.
-    pub topic: String,
-    /// What.
-    pub payload: Vec<u8>,
-    /// Whether the broker had kept it, or it was published just now.
-    pub retained: bool,
-}
-
-/// How a subscription's messages travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// Quality of service 0: events, of which the next is more worth than the last.
-    AtMostOnce,
-    /// Quality of service 1: statuses.
-    AtLeastOnce,
-}
-
-/// Messages of one or more filters. Dropping it ends the subscription.
-#[derive(Debug)]
-pub struct Subscription {
-    pub(super) id: u64,
-    receiver: mpsc::Receiver<Message>,
-    overrun: Arc<AtomicU64>,
-    unanswered: Arc<AtomicUsize>,
-}
-
-impl Subscription {
-    /// The next message; none once the link has ended.
-    pub async fn recv(&mut self) -> Option<Message> {
-        self.receiver.recv().await
-    }
-
-    /// A message that is there already.
-    pub fn try_recv(&mut self) -> Option<Message> {
-        self.receiver.try_recv().ok()
-    }
-
-    /// Messages that were dropped because nobody took the ones before them.
-    pub fn overrun(&self) -> u64 {
-        self.overrun.load(Ordering::Relaxed)
-    }
-
-    /// Counts the messages dropped, also for those who do not hold the subscription.
-    pub fn overrun_counter(&self) -> Arc<AtomicU64> {
-        self.overrun.clone()
-    }
-
-    /// Whether the broker has answered for every filter, at this connection. What it retains follows its answer.
-    pub fn is_answered(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed) == 0
-    }
-}
 
 /// All subscriptions of a link.
 #[derive(Debug, Default)]
@@ -312,142 +256,5 @@ impl Subscriptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What was handed over: `+` and a filter, `-` and a filter.
-    fn handed_over(queue: &mut mpsc::Receiver<Request>) -> Vec<String> {
-        let mut all = Vec::new();
-        while let Ok(request) = queue.try_recv() {
-            match request {
-                Request::Subscribe(filters) => {
-                    all.extend(filters.into_iter().map(|(filter, _)| format!("+{filter}")));
-                }
-                Request::Unsubscribe(filters) => {
-                    all.extend(filters.into_iter().map(|filter| format!("-{filter}")));
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        all
-    }
-
-    fn granted(filters: &[String]) -> Vec<(String, u8)> {
-        filters
-            .iter()
-            .map(|filter| (filter.trim_start_matches('+').to_owned(), 1))
-            .collect()
-    }
-
-    fn texts(filters: &[&str]) -> Vec<String> {
-        filters.iter().map(|filter| (*filter).to_owned()).collect()
-    }
-
-    fn message(topic: &str) -> Message {
-        Message {
-            topic: topic.to_owned(),
-            payload: Vec::new(),
-            retained: false,
-        }
-    }
-
-    #[test]
-    fn many_filters_are_asked_for_in_portions_each_after_the_answer_to_the_last() {
-        let (sender, mut queue) = mpsc::channel(16);
-        let mut all = Subscriptions::default();
-        let topics: Vec<String> = (10..30).map(|id| format!("s/{id}")).collect();
-        let subscription = all.add(topics, Delivery::AtLeastOnce, 4);
-        let mut asked = Vec::new();
-        for portion in [8, 8, 4] {
-            all.flush(&sender);
-            all.flush(&sender);
-            let handed_over = handed_over(&mut queue);
-            assert_eq!(handed_over.len(), portion);
-            assert!(!subscription.is_answered());
-            all.answered(granted(&handed_over));
-            asked.extend(handed_over);
-        }
-        all.flush(&sender);
-        assert!(handed_over(&mut queue).is_empty());
-        assert!(subscription.is_answered());
-        asked.sort();
-        asked.dedup();
-        assert_eq!(asked.len(), 20, "each once");
-        all.connected();
-        assert!(
-            !subscription.is_answered(),
-            "a new connection, a new answer"
-        );
-        all.flush(&sender);
-        assert_eq!(handed_over(&mut queue).len(), 8);
-    }
-
-    #[test]
-    fn a_change_asks_for_the_difference_only() {
-        let (sender, mut queue) = mpsc::channel(16);
-        let mut all = Subscriptions::default();
-        let mut subscription = all.add(texts(&["a", "b"]), Delivery::AtLeastOnce, 4);
-        all.flush(&sender);
-        all.answered(granted(&handed_over(&mut queue)));
-        all.change(subscription.id, texts(&["b", "c/+"]));
-        all.flush(&sender);
-        let handed_over = handed_over(&mut queue);
-        assert_eq!(handed_over, ["-a", "+c/+"]);
-        for topic in ["a", "b", "c/1", "d"] {
-            all.dispatch(&message(topic));
-        }
-        assert_eq!(subscription.try_recv(), Some(message("b")));
-        assert_eq!(subscription.try_recv(), Some(message("c/1")));
-        assert_eq!(subscription.try_recv(), None);
-    }
-
-    #[test]
-    fn an_ended_subscription_is_taken_from_the_broker_unless_another_has_its_filter() {
-        let (sender, mut queue) = mpsc::channel(16);
-        let mut all = Subscriptions::default();
-        let first = all.add(texts(&["f"]), Delivery::AtMostOnce, 1);
-        all.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["+f"]);
-        all.answered(granted(&texts(&["f"])));
-        let second = all.add(texts(&["f"]), Delivery::AtMostOnce, 1);
-        all.flush(&sender);
-        assert_eq!(
-            handed_over(&mut queue),
-            ["+f"],
-            "for what is retained there"
-        );
-        all.answered(granted(&texts(&["f"])));
-        drop(first);
-        all.flush(&sender);
-        assert!(handed_over(&mut queue).is_empty());
-        drop(second);
-        all.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["-f"]);
-    }
-
-    #[test]
-    fn a_refused_filter_is_named_and_waited_for_no_longer() {
-        let mut all = Subscriptions::default();
-        let subscription = all.add(texts(&["a", "b"]), Delivery::AtLeastOnce, 1);
-        let answers = vec![("a".to_owned(), 1), ("b".to_owned(), 0x80)];
-        assert_eq!(all.answered(answers), ["b"]);
-        assert!(subscription.is_answered());
-    }
-
-    #[test]
-    fn a_reader_that_does_not_read_loses_messages_and_is_told_how_many() {
-        let mut all = Subscriptions::default();
-        let mut subscription = all.add(texts(&["f/+"]), Delivery::AtMostOnce, 2);
-        for number in 0..5u8 {
-            all.dispatch(&Message {
-                payload: vec![number],
-                ..message("f/1")
-            });
-        }
-        all.dispatch(&message("g/1"));
-        assert_eq!(subscription.try_recv().expect("it fits").payload, [0]);
-        assert_eq!(subscription.try_recv().expect("it fits").payload, [1]);
-        assert_eq!(subscription.try_recv(), None);
-        assert_eq!(subscription.overrun(), 3);
-    }
-}
+#[path = "subscriptions_tests.rs"]
+mod tests;
