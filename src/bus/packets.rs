@@ -149,28 +149,34 @@ impl Packets {
         };
         let head = 2 + topic_bytes + id_bytes;
         if head > header.body {
-            return Ok(self.skip(header, 0, "its topic is longer than the packet"));
+            let why = "its topic is longer than the packet";
+            return Ok(self.skip(header, 0, why, Expects::Nothing));
         }
         if rest.len() < head {
             return Ok(None);
         }
-        let Some(qos) = expected else {
-            return Ok(self.skip(header, head, "its quality of service is 3"));
-        };
-        let topic = match std::str::from_utf8(&rest[2..2 + topic_bytes]) {
-            Ok(topic) if super::topics::is_topic(topic) => topic.to_owned(),
-            Ok(_) => return Ok(self.skip(header, head, "its topic is empty or has wildcards")),
-            Err(_) => return Ok(self.skip(header, head, "its topic is not UTF-8")),
-        };
         let id = match &rest[2 + topic_bytes..head] {
             [high, low] => u16::from_be_bytes([*high, *low]),
             _ => 0,
         };
-        let expects = match qos {
-            Qos::AtMostOnce => Expects::Nothing,
-            _ if id == 0 => return Ok(self.skip(header, head, "its packet id is 0")),
-            Qos::AtLeastOnce => Expects::PubAck(id),
-            Qos::ExactlyOnce => Expects::PubRec(id),
+        let nothing = Expects::Nothing;
+        let expects = match expected {
+            None => return Ok(self.skip(header, head, "its quality of service is 3", nothing)),
+            Some(Qos::AtMostOnce) => nothing,
+            Some(_) if id == 0 => {
+                return Ok(self.skip(header, head, "its packet id is 0", nothing));
+            }
+            Some(Qos::AtLeastOnce) => Expects::PubAck(id),
+            Some(Qos::ExactlyOnce) => Expects::PubRec(id),
+        };
+        // Acknowledged all the same: a broker that waits for it sends only so many further ones.
+        let topic = match std::str::from_utf8(&rest[2..2 + topic_bytes]) {
+            Ok(topic) if super::topics::is_topic(topic) => topic.to_owned(),
+            Ok(_) => {
+                let why = "its topic is empty or has wildcards";
+                return Ok(self.skip(header, head, why, expects));
+            }
+            Err(_) => return Ok(self.skip(header, head, "its topic is not UTF-8", expects)),
         };
         let bytes = header.body - head;
         if bytes > PAYLOAD_LIMIT_BYTES {
@@ -195,16 +201,28 @@ impl Packets {
     }
 
     /// Passes a message over that can't be read; `head` are the bytes of its body that are here, its topic among them.
-    fn skip(&mut self, header: Header, head: usize, why: &'static str) -> Option<Incoming> {
+    fn skip(
+        &mut self,
+        header: Header,
+        head: usize,
+        why: &'static str,
+        expects: Expects,
+    ) -> Option<Incoming> {
         let rest = &self.buffer[header.length..];
-        let shown = rest.get(2..head.max(2)).unwrap_or_default();
+        let shown = match rest {
+            [high, low, rest @ ..] if head > 0 => {
+                let bytes = usize::from(u16::from_be_bytes([*high, *low]));
+                &rest[..bytes.min(rest.len())]
+            }
+            _ => &[],
+        };
         let message = Refused {
             topic: String::from_utf8_lossy(&shown[..shown.len().min(256)]).into_owned(),
             bytes: header.body,
             retained: header.first & 1 == 1,
             malformed: Some(why),
         };
-        self.begin_skip(header, head, message, Expects::Nothing)
+        self.begin_skip(header, head, message, expects)
     }
 
     fn begin_skip(

@@ -113,10 +113,19 @@ fn a_message_that_cannot_be_read_is_passed_over_by_name() {
                 panic!("{bytes:?} was read as {read:?}");
             };
             assert_eq!(message.malformed, Some(why), "{bytes:?}");
-            assert!(message.topic.starts_with(topic), "{message:?}");
+            assert_eq!(message.topic, topic, "{message:?}");
             assert_eq!(*expects, Expects::Nothing);
         }
     }
+    let (read, _) = read(b"\x32\x06\x00\x01\xff\x00\x07!", 3);
+    let [Incoming::Refused { expects, .. }] = &read[..] else {
+        panic!("{read:?}");
+    };
+    assert_eq!(
+        *expects,
+        Expects::PubAck(7),
+        "a broker that waits for it gets it"
+    );
 }
 
 #[test]
