@@ -320,8 +320,16 @@ impl Connection {
             .flight
             .waiting_since()
             .is_some_and(|since| now.saturating_duration_since(since) >= ACK_LIMIT);
-        if unanswered || stalled || unacknowledged {
-            return Err(Broken::Silent);
+        if unanswered {
+            return Err(Broken::Silent("no byte since a ping"));
+        }
+        if stalled {
+            return Err(Broken::Silent("it takes nothing for 5 s"));
+        }
+        if unacknowledged {
+            return Err(Broken::Silent(
+                "a message or a subscription of ours was not acknowledged for 20 s",
+            ));
         }
         let before = self.out.len();
         if before == 0 {

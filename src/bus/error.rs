@@ -157,14 +157,19 @@ pub enum LinkError {
         detail: String,
     },
     /// It does not answer any more.
-    #[error("the MQTT broker at {broker} stopped answering; check its load and the network")]
+    #[error(
+        "the MQTT broker at {broker} stopped answering ({what}); check its load and the network"
+    )]
     Silent {
         /// Host and port.
         broker: String,
+        /// What was waited for.
+        what: &'static str,
     },
     /// It closed an accepted connection.
     #[error(
-        "the MQTT broker at {broker} closed the connection; if that repeats, another process may use the client id {client_id}"
+        "the MQTT broker at {broker} closed the connection; if that repeats, another process may use the client id {client_id}, or \
+         the broker does not allow something that we do (its log says which)"
     )]
     Closed {
         /// Host and port.

@@ -40,8 +40,8 @@ pub(super) enum Moved {
 pub(super) enum Broken {
     /// The broker closed it, or the network did.
     Closed,
-    /// No answer to a ping, no byte taken, or no acknowledgement.
-    Silent,
+    /// It does not answer any more; what was waited for.
+    Silent(&'static str),
     /// TLS, in words.
     Tls(String),
     /// It is no MQTT that comes.
@@ -62,7 +62,7 @@ impl Broken {
     pub(super) fn told(self, target: &Target, suspect: Option<(String, usize)>) -> LinkError {
         let broker = target.name.clone();
         match self {
-            Self::Silent => LinkError::Silent { broker },
+            Self::Silent(what) => LinkError::Silent { broker, what },
             Self::Tls(detail) => LinkError::Tls { broker, detail },
             Self::Protocol(detail) => LinkError::Protocol { broker, detail },
             Self::Closed => match suspect {

@@ -666,7 +666,7 @@ fn two_processes_with_one_client_id_say_what_happens_to_them() {
         reason(&first),
         format!(
             "the MQTT broker at localhost:{} closed the connection; if that repeats, another process may use the client id \
-             nvr-processor-box",
+             nvr-processor-box, or the broker does not allow something that we do (its log says which)",
             broker.port()
         )
     );
