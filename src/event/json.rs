@@ -20,13 +20,25 @@ pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeErr
     let document =
         serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError::Json {
             path: error.path().to_string(),
-            cause: error.into_inner(),
+            cause: told(&error.into_inner()),
         })?;
     reader.end().map_err(|cause| DecodeError::Json {
         path: ".".to_owned(),
-        cause,
+        cause: told(&cause),
     })?;
     Ok(document)
+}
+
+/// An error's words, of which the end tells where it is: what it quotes in between is the stranger's.
+fn told(error: &serde_json::Error) -> String {
+    const MOST_BYTES: usize = 200;
+    let text = error.to_string();
+    if text.len() <= MOST_BYTES {
+        return text;
+    }
+    let first = text.floor_char_boundary(MOST_BYTES - 60);
+    let last = text.ceil_char_boundary(text.len() - 60);
+    format!("{} … {}", &text[..first], &text[last..])
 }
 
 /// Cuts a text that is longer than `most` bytes, at the end of a character: what strangers write is kept in memory.

@@ -307,6 +307,17 @@ mod tests {
     }
 
     #[test]
+    fn an_error_quotes_only_a_part_of_what_a_stranger_wrote() {
+        let text = String::from_utf8(status().to_json()).expect("JSON is text");
+        let text = text.replace("\"failed\"", &format!("\"{}\"", "x".repeat(100_000)));
+        let error = SourceStatus::from_json(text.as_bytes()).expect_err("no state");
+        let told = error.to_string();
+        assert!(told.len() < 300, "{} bytes", told.len());
+        assert!(told.contains("at `state`: unknown variant `xxx"), "{told}");
+        assert!(told.contains("at line 1 column"), "{told}");
+    }
+
+    #[test]
     fn presence_reads_back_and_names_its_session() {
         let presence = Presence::now(PresenceState::Online, &SessionId("ab".to_owned()));
         let read = Presence::from_json(&presence.to_json()).expect("own JSON is good");

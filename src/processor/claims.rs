@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::outlet::Outlet;
@@ -19,6 +19,12 @@ use crate::bus::{Claims, Delivery, Message, Topics};
 
 /// Retained messages follow a subscription at once; after this long without one, all of them are here.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// After this long at the latest, once the broker has answered for every topic.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a claim that can't be read is told of.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Follows the claims of other processors for as long as `outlet` is the one in use.
 pub(super) fn watch_claims(processor: &Arc<Processor>, outlet: Arc<Outlet>, runtime: &Handle) {
@@ -33,19 +39,27 @@ async fn follow(processor: Weak<Processor>, outlet: Arc<Outlet>) {
     let mut claims = Claims::of(wanted.borrow_and_update().iter().copied());
     let mut inbox = link.subscribe(claims.topics(topics), Delivery::AtLeastOnce);
     let mut settled = false;
+    let mut quiet_at = Instant::now() + QUIET;
+    let mut answered_at = None;
+    let mut unread = Unread::default();
     loop {
         tokio::select! {
             message = inbox.recv() => {
                 let Some(message) = message else {
                     return;
                 };
-                let mut changed = take(&mut claims, topics, &message);
+                let mut changed = unread.take(&mut claims, topics, &message);
+                let mut retained = message.retained;
                 // What is here already is looked at once.
                 while let Some(message) = inbox.try_recv() {
-                    changed |= take(&mut claims, topics, &message);
+                    changed |= unread.take(&mut claims, topics, &message);
+                    retained |= message.retained;
                 }
                 if changed {
                     link.resubscribe(&inbox, claims.topics(topics));
+                }
+                if changed || retained {
+                    quiet_at = Instant::now() + QUIET;
                 }
             }
             changed = wanted.changed() => {
@@ -55,10 +69,18 @@ async fn follow(processor: Weak<Processor>, outlet: Arc<Outlet>) {
                 claims.set_sources(wanted.borrow_and_update().iter().copied());
                 link.resubscribe(&inbox, claims.topics(topics));
                 settled = false;
+                answered_at = None;
+                quiet_at = Instant::now() + QUIET;
             }
-            () = sleep(QUIET), if !settled => {
+            () = sleep_until(quiet_at), if !settled => {
                 settled = inbox.is_answered();
+                quiet_at = Instant::now() + QUIET;
             }
+        }
+        // What others publish meanwhile is no reason to wait, whatever a broker marks as retained.
+        if !settled && inbox.is_answered() {
+            let since = *answered_at.get_or_insert_with(Instant::now);
+            settled = since.elapsed() >= LONGEST_WAIT;
         }
         if settled {
             let sources = wanted.borrow().clone();
@@ -67,12 +89,27 @@ async fn follow(processor: Weak<Processor>, outlet: Arc<Outlet>) {
     }
 }
 
-/// True where other processors are named now.
-fn take(claims: &mut Claims, topics: &Topics, message: &Message) -> bool {
-    claims.take(topics, message).unwrap_or_else(|err| {
-        warn!(topic = message.topic, %err, "ignoring a claim that can't be read");
+/// Claims that can't be read: told of once in a while, since a stranger may publish a thousand a second.
+#[derive(Default)]
+struct Unread {
+    ignored: u64,
+    told: Option<Instant>,
+}
+
+impl Unread {
+    /// Takes a message in; true where other processors are named now.
+    fn take(&mut self, claims: &mut Claims, topics: &Topics, message: &Message) -> bool {
+        let err = match claims.take(topics, message) {
+            Ok(changed) => return changed,
+            Err(err) => err,
+        };
+        self.ignored += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told = Some(Instant::now());
+            warn!(topic = message.topic, %err, ignored = self.ignored, "ignoring a claim that can't be read");
+        }
         false
-    })
+    }
 }
 
 /// Hands sources over where the claims have changed.
