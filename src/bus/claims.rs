@@ -4,19 +4,30 @@
 //! source on. A claim counts only while its processor is online with the very session that the status names, so that a
 //! dead box's sources are free for its replacement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Message, Topic, Topics};
+use super::{Message, Role, Topic, Topics};
 use crate::base::{SessionId, SourceId};
 use crate::event::{DecodeError, Presence, PresenceState, SourceStatus};
 
+/// Sources, and processors, that are kept where all of them are asked for.
+const MOST_KEPT: usize = 4096;
+
 /// What the broker says of processors and their sources.
+///
+/// Of certain sources by [`Claims::of`]: then nothing is kept but their statuses and the presences of the processors that
+/// these name, whatever else is published. By default of all sources there are, a few thousand at most.
 #[derive(Debug, Default)]
 pub struct Claims {
+    wanted: Option<BTreeSet<SourceId>>,
     processors: BTreeMap<String, Presence>,
     sources: BTreeMap<SourceId, SourceStatus>,
+    /// The processors that the statuses name, and how many do.
+    named: BTreeMap<Arc<str>, usize>,
+    left_out: u64,
 }
 
 /// A processor that holds a source.
@@ -29,31 +40,130 @@ pub struct Holder {
 }
 
 impl Claims {
-    /// Takes in a message; other topics than presences and statuses are ignored.
+    /// What is claimed of `sources`.
+    pub fn of(sources: impl IntoIterator<Item = SourceId>) -> Self {
+        Self {
+            wanted: Some(sources.into_iter().collect()),
+            ..Self::default()
+        }
+    }
+
+    /// Goes on with other sources; what is known of those that stay is kept.
+    pub fn set_sources(&mut self, sources: impl IntoIterator<Item = SourceId>) {
+        let wanted: BTreeSet<SourceId> = sources.into_iter().collect();
+        let gone: Vec<SourceStatus> = self
+            .sources
+            .extract_if(.., |id, _| !wanted.contains(id))
+            .map(|(_, status)| status)
+            .collect();
+        self.wanted = Some(wanted);
+        for status in gone {
+            self.unname(&status.instance_id);
+        }
+    }
+
+    /// Forgets all that was heard.
+    pub fn forget(&mut self) {
+        self.sources.clear();
+        self.named.clear();
+        self.processors.clear();
+    }
+
+    /// The topics that tell of the sources asked for: their statuses, and the presences of the processors that these name.
+    /// To be subscribed to by name: of a wildcard a broker may hand out only a part of what it retains.
+    pub fn topics(&self, topics: &Topics) -> Vec<String> {
+        let sources = self.wanted.iter().flatten().map(|id| topics.source(*id));
+        let presences = self
+            .named
+            .keys()
+            .filter_map(|name| topics.presence(Role::Processor, name));
+        sources.chain(presences).collect()
+    }
+
+    /// Takes in a message; other topics than presences and statuses that were asked for are ignored. True where
+    /// [`Claims::topics`] has changed by it.
     ///
     /// # Errors
     /// When the payload is none of ours; what was known stays.
-    pub fn take(&mut self, topics: &Topics, message: &Message) -> Result<(), DecodeError> {
+    pub fn take(&mut self, topics: &Topics, message: &Message) -> Result<bool, DecodeError> {
         match topics.parse(&message.topic) {
             Some(Topic::Processor(instance_id)) => {
-                if message.payload.is_empty() {
-                    self.processors.remove(&instance_id);
-                } else {
-                    self.processors
-                        .insert(instance_id, Presence::from_json(&message.payload)?);
-                }
+                self.take_presence(instance_id, &message.payload)?;
+                Ok(false)
             }
-            Some(Topic::Source(source)) => {
-                if message.payload.is_empty() {
-                    self.sources.remove(&source);
-                } else {
-                    self.sources
-                        .insert(source, SourceStatus::from_json(&message.payload)?);
-                }
-            }
-            _ => {}
+            Some(Topic::Source(source)) => self.take_status(source, &message.payload),
+            _ => Ok(false),
+        }
+    }
+
+    fn take_presence(&mut self, instance_id: String, payload: &[u8]) -> Result<(), DecodeError> {
+        if payload.is_empty() {
+            self.processors.remove(&instance_id);
+            return Ok(());
+        }
+        let is_asked_for = match self.wanted {
+            Some(_) => self.named.contains_key(instance_id.as_str()),
+            None => has_room(&self.processors, &instance_id),
+        };
+        if is_asked_for {
+            self.processors
+                .insert(instance_id, Presence::from_json(payload)?);
+        } else {
+            self.left_out += 1;
         }
         Ok(())
+    }
+
+    fn take_status(&mut self, source: SourceId, payload: &[u8]) -> Result<bool, DecodeError> {
+        let is_asked_for = match &self.wanted {
+            Some(wanted) => wanted.contains(&source),
+            None => payload.is_empty() || has_room(&self.sources, &source),
+        };
+        if !is_asked_for {
+            self.left_out += 1;
+            return Ok(false);
+        }
+        let status = match payload {
+            [] => None,
+            payload => Some(SourceStatus::from_json(payload)?),
+        };
+        let named = status.as_ref().map(|status| status.instance_id.clone());
+        let before = match status {
+            Some(status) => self.sources.insert(source, status),
+            None => self.sources.remove(&source),
+        };
+        let mut changed = false;
+        if let Some(name) = named {
+            let times = self.named.entry(name).or_default();
+            *times += 1;
+            changed |= *times == 1;
+        }
+        if let Some(before) = before {
+            changed |= self.unname(&before.instance_id);
+        }
+        Ok(changed)
+    }
+
+    /// One status less names this processor; true where none does any more.
+    fn unname(&mut self, name: &str) -> bool {
+        match self.named.get_mut(name) {
+            Some(times) if *times > 1 => {
+                *times -= 1;
+                false
+            }
+            _ => {
+                self.named.remove(name);
+                if self.wanted.is_some() {
+                    self.processors.remove(name);
+                }
+                true
+            }
+        }
+    }
+
+    /// Messages that were left out: of sources that were not asked for, or beyond the few thousand that are kept.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// The processor that holds `source`, where there is one that is online.
@@ -99,138 +209,10 @@ impl Claims {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{SourceFigures, SourceState};
-
-    const SOURCE: SourceId = SourceId(3);
-
-    fn topics() -> Topics {
-        Topics::new("nvr", "nvr/detections")
-    }
-
-    fn presence(instance: &str, state: PresenceState, session: &str) -> Message {
-        Message {
-            topic: topics()
-                .presence(super::super::Role::Processor, instance)
-                .expect("it has one"),
-            payload: Presence::now(state, &SessionId(session.to_owned())).to_json(),
-            retained: true,
-        }
-    }
-
-    fn status(instance: &str, session: &str) -> Message {
-        Message {
-            topic: topics().source(SOURCE),
-            payload: SourceStatus {
-                source_id: SOURCE,
-                instance_id: instance.into(),
-                session: SessionId(session.to_owned()),
-                state: SourceState::Live,
-                since: "2025-10-25T10:30:00Z".parse().expect("a time"),
-                reason: None,
-                uri: "rtsp://a".to_owned(),
-                figures: SourceFigures::default(),
-            }
-            .to_json(),
-            retained: true,
-        }
-    }
-
-    fn after(messages: &[Message]) -> Option<String> {
-        let mut claims = Claims::default();
-        for message in messages {
-            claims.take(&topics(), message).expect("good messages");
-        }
-        claims
-            .held_by_another(SOURCE, "me")
-            .map(|holder| holder.instance_id)
-    }
-
-    #[test]
-    fn an_online_processor_holds_its_sources() {
-        let online = presence("other", PresenceState::Online, "s1");
-        assert_eq!(
-            after(&[online.clone(), status("other", "s1")]),
-            Some("other".to_owned())
-        );
-        assert_eq!(
-            after(&[status("other", "s1"), online]),
-            Some("other".to_owned()),
-            "in whichever order they come"
-        );
-    }
-
-    #[test]
-    fn a_dead_a_stopped_and_an_unknown_processor_hold_nothing() {
-        for state in [PresenceState::Offline, PresenceState::Stopped] {
-            assert_eq!(
-                after(&[presence("other", state, "s1"), status("other", "s1")]),
-                None
-            );
-        }
-        assert_eq!(after(&[status("other", "s1")]), None);
-    }
-
-    #[test]
-    fn a_status_of_an_older_session_is_void() {
-        let online = presence("other", PresenceState::Online, "s2");
-        assert_eq!(after(&[online, status("other", "s1")]), None);
-    }
-
-    #[test]
-    fn what_is_ones_own_is_held_by_no_other() {
-        let online = presence("me", PresenceState::Online, "s1");
-        assert_eq!(after(&[online, status("me", "s1")]), None);
-    }
-
-    #[test]
-    fn of_two_that_started_at_once_the_later_run_lets_go() {
-        let mut claims = Claims::default();
-        let online = presence("other", PresenceState::Online, "s1");
-        let theirs = Presence::from_json(&online.payload)
-            .expect("own JSON is good")
-            .since;
-        for message in [online, status("other", "s1")] {
-            claims.take(&topics(), &message).expect("good messages");
-        }
-        let second = jiff::SignedDuration::from_secs(1);
-        assert!(claims.yield_to(SOURCE, "me", theirs + second).is_some());
-        assert_eq!(claims.yield_to(SOURCE, "me", theirs - second), None);
-        assert!(
-            claims.yield_to(SOURCE, "zebra", theirs).is_some(),
-            "by name, where the moment is the same"
-        );
-        assert_eq!(claims.yield_to(SOURCE, "alpha", theirs), None);
-    }
-
-    #[test]
-    fn a_cleared_topic_frees_the_source() {
-        let cleared = Message {
-            payload: Vec::new(),
-            ..status("other", "s1")
-        };
-        let online = presence("other", PresenceState::Online, "s1");
-        assert_eq!(after(&[online, status("other", "s1"), cleared]), None);
-    }
-
-    #[test]
-    fn a_malformed_message_changes_nothing() {
-        let mut claims = Claims::default();
-        for message in [
-            presence("other", PresenceState::Online, "s1"),
-            status("other", "s1"),
-        ] {
-            claims.take(&topics(), &message).expect("good messages");
-        }
-        let malformed = Message {
-            payload: b"{".to_vec(),
-            ..status("other", "s1")
-        };
-        claims
-            .take(&topics(), &malformed)
-            .expect_err("half a document");
-        assert!(claims.holder(SOURCE).is_some());
-    }
+fn has_room<K: Ord, V>(kept: &BTreeMap<K, V>, key: &K) -> bool {
+    kept.len() < MOST_KEPT || kept.contains_key(key)
 }
+
+#[cfg(test)]
+#[path = "claims_tests.rs"]
+mod tests;

@@ -7,16 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::outbox::Outbox;
+use super::packets::Qos;
 use super::session::Session;
-use super::{BusError, Delivery, LinkError, Role, Subscription, Topics, tls};
+use super::socket::Target;
+use super::topics::{is_filter, is_topic};
+use super::traffic::{Publish, Request};
+use super::{BusError, Delivery, LinkError, Role, Subscription, Topics};
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::config::MqttSettings;
 use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};
@@ -28,17 +31,10 @@ pub const MESSAGE_QUEUE: usize = 1024;
 const SEND_QUEUE: usize = 256;
 
 /// A broker publishes the will at one and a half times this, so that a death is known within 10 s.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// From the first SYN to the broker's answer.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// Room for a topic and a header above the payload.
-const OVERHEAD_BYTES: usize = 66 * 1024;
-
-/// What is read before it is refused. Above our own limit, since a packet over the library's limit ends the connection:
-/// one large retained message of a stranger would end it again at every attempt.
-const READ_LIMIT_BYTES: usize = 16 * PAYLOAD_LIMIT_BYTES;
 
 /// What a link is made of.
 #[derive(Debug, Clone)]
@@ -95,11 +91,13 @@ pub struct LinkFigures {
     pub published: u64,
     /// Events dropped: the broker was away, the queue was full, or they were too large.
     pub dropped: u64,
-    /// Events among the published that the connection took with it when it broke.
+    /// Events among the dropped that were too large.
+    pub oversized: u64,
+    /// Events among the published that the connection took with it when it broke: not written, or not acknowledged.
     pub lost: u64,
     /// Connections after the first.
     pub reconnects: u64,
-    /// Incoming messages refused for their size.
+    /// Incoming messages read past: longer than 1 MiB, or none that MQTT allows.
     pub refused: u64,
     /// Subscriptions that the broker refused.
     pub subscriptions_refused: u64,
@@ -117,7 +115,7 @@ pub struct Link {
 /// What publishers and the task share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) client: AsyncClient,
+    pub(super) queue: mpsc::Sender<Request>,
     pub(super) outbox: Mutex<Outbox>,
     pub(super) counters: Counters,
     pub(super) state: watch::Sender<LinkState>,
@@ -127,7 +125,7 @@ pub(super) struct Shared {
     pub(super) began: Presence,
     /// Not the task's own: a task that dies takes what it owns along, and nobody would miss its beats.
     pub(super) heartbeat: Option<Heartbeat>,
-    event_qos: QoS,
+    event_qos: Qos,
     task: Mutex<Option<JoinHandle<bool>>>,
 }
 
@@ -135,6 +133,7 @@ pub(super) struct Shared {
 pub(super) struct Counters {
     pub(super) published: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) oversized: AtomicU64,
     pub(super) lost: AtomicU64,
     pub(super) reconnects: AtomicU64,
     pub(super) refused: AtomicU64,
@@ -150,7 +149,7 @@ impl Link {
     /// connection moves, which it does at least every five seconds, and waiting for the next attempt is no delay.
     ///
     /// # Errors
-    /// When the TLS files of the settings can't be used.
+    /// When the TLS files or the login of the settings can't be used.
     pub fn start(
         options: LinkOptions,
         runtime: &Handle,
@@ -160,21 +159,21 @@ impl Link {
             .role
             .client_id(&options.instance_id, &options.session);
         let presence_topic = Topics::of(&options.mqtt).presence(options.role, &options.instance_id);
-        let mqtt = mqtt_options(&options.mqtt, &client_id)?;
-        let (client, mut eventloop) = AsyncClient::new(mqtt, SEND_QUEUE);
-        eventloop
-            .network_options
-            .set_connection_timeout(CONNECT_LIMIT.as_secs());
-        eventloop.network_options.set_tcp_nodelay(true);
+        let mut target = Target::of(&options.mqtt, &client_id, KEEP_ALIVE)?;
+        let (queue, requests) = mpsc::channel(SEND_QUEUE);
         let began = Presence::now(PresenceState::Online, &options.session);
         let mut outbox = Outbox::default();
         if let Some(topic) = presence_topic {
-            set_will(&mut eventloop, &topic, &began);
+            let will = Presence {
+                state: PresenceState::Offline,
+                ..began.clone()
+            };
+            target.will = Some((topic.clone(), will.to_json()));
             outbox.set_presence(topic, began.to_json());
         }
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
-            client,
+            queue,
             outbox: Mutex::new(outbox),
             counters: Counters::default(),
             state: watch::Sender::new(LinkState::Disconnected {
@@ -187,20 +186,18 @@ impl Link {
             began,
             heartbeat,
             event_qos: match options.mqtt.qos {
-                0 => QoS::AtMostOnce,
-                1 => QoS::AtLeastOnce,
-                _ => QoS::ExactlyOnce,
+                0 => Qos::AtMostOnce,
+                1 => Qos::AtLeastOnce,
+                _ => Qos::ExactlyOnce,
             },
             task: Mutex::new(None),
         });
-        let session = Session {
-            eventloop,
-            shared: shared.clone(),
-            broker: format!("{}:{}", options.mqtt.host, options.mqtt.port),
-            client_id,
-            backoff: Backoff::new(options.retry_first, options.retry_longest),
-            cut_off: false,
-        };
+        let session = Session::new(
+            target,
+            requests,
+            shared.clone(),
+            Backoff::new(options.retry_first, options.retry_longest),
+        );
         *lock(&shared.task) = Some(runtime.spawn(session.run()));
         Ok(Self {
             shared,
@@ -212,14 +209,33 @@ impl Link {
     /// counted.
     pub fn publish_event(&self, topic: &str, payload: Vec<u8>) -> bool {
         let counters = &self.shared.counters;
+        let bytes = payload.len();
+        if bytes > PAYLOAD_LIMIT_BYTES {
+            counters.dropped.fetch_add(1, Ordering::Relaxed);
+            if counters.oversized.fetch_add(1, Ordering::Relaxed) == 0 {
+                error!(
+                    topic,
+                    bytes,
+                    limit = PAYLOAD_LIMIT_BYTES,
+                    "an event is too large and was dropped; further ones are counted (events_oversized); raise the confidence, or \
+                     choose classes, so that fewer objects are found"
+                );
+            }
+            return false;
+        }
+        let publish = Publish {
+            topic: topic.to_owned(),
+            payload,
+            qos: self.shared.event_qos,
+            retain: false,
+        };
         let outbox = self.shared.outbox();
         let taken = outbox.connected
             && !outbox.is_leaving()
-            && payload.len() <= PAYLOAD_LIMIT_BYTES
             && self
                 .shared
-                .client
-                .try_publish(topic, self.shared.event_qos, false, payload)
+                .queue
+                .try_send(Request::Publish(publish))
                 .is_ok();
         drop(outbox);
         let counter = if taken {
@@ -235,7 +251,7 @@ impl Link {
     /// cleared. Never waits. An empty payload is [`Link::clear`]. What no broker would take, a payload over 1 MiB or a
     /// topic with wildcards, is refused with an error in the log.
     pub fn retain(&self, topic: &str, payload: Vec<u8>) {
-        if payload.len() > PAYLOAD_LIMIT_BYTES || !rumqttc::valid_topic(topic) {
+        if payload.len() > PAYLOAD_LIMIT_BYTES || !is_topic(topic) {
             error!(
                 topic,
                 bytes = payload.len(),
@@ -245,7 +261,7 @@ impl Link {
         }
         let mut outbox = self.shared.outbox();
         outbox.retain(topic, payload);
-        outbox.flush(&self.shared.client);
+        outbox.flush(&self.shared.queue);
     }
 
     /// Takes a retained topic from the broker, as soon as it is there; once.
@@ -254,23 +270,30 @@ impl Link {
     }
 
     /// Messages of `filters`, at this and every later connection. Filters of one link should not overlap: a broker may
-    /// then deliver a message once for each.
+    /// then deliver a message once for each. Topics by name are better than wildcards: of these a broker may hand out only
+    /// the first thousand retained messages.
     pub fn subscribe(
         &self,
         filters: impl IntoIterator<Item = impl Into<String>>,
         delivery: Delivery,
     ) -> Subscription {
-        let (filters, invalid): (Vec<String>, Vec<String>) = filters
-            .into_iter()
-            .map(Into::into)
-            .partition(|filter| rumqttc::valid_filter(filter));
-        if !invalid.is_empty() {
-            error!(?invalid, "a subscription is refused: no topic filter");
-        }
+        let filters = valid(filters);
         let mut outbox = self.shared.outbox();
-        let subscription = outbox.subscribe(filters, delivery, MESSAGE_QUEUE);
-        outbox.flush(&self.shared.client);
+        let subscription = outbox.subscriptions.add(filters, delivery, MESSAGE_QUEUE);
+        outbox.flush(&self.shared.queue);
         subscription
+    }
+
+    /// Gives a subscription of this link other filters. The broker hears of the difference only.
+    pub fn resubscribe(
+        &self,
+        subscription: &Subscription,
+        filters: impl IntoIterator<Item = impl Into<String>>,
+    ) {
+        let filters = valid(filters);
+        let mut outbox = self.shared.outbox();
+        outbox.subscriptions.change(subscription.id, filters);
+        outbox.flush(&self.shared.queue);
     }
 
     /// The connection's state, and every change of it.
@@ -284,6 +307,7 @@ impl Link {
         LinkFigures {
             published: counters.published.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),
+            oversized: counters.oversized.load(Ordering::Relaxed),
             lost: counters.lost.load(Ordering::Relaxed),
             reconnects: counters.reconnects.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
@@ -332,37 +356,13 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn mqtt_options(
-    settings: &MqttSettings,
-    client_id: &str,
-) -> Result<MqttOptions, BusError> {
-    let mut mqtt = MqttOptions::new(client_id, &settings.host, settings.port);
-    mqtt.set_keep_alive(KEEP_ALIVE)
-        .set_max_packet_size(READ_LIMIT_BYTES, PAYLOAD_LIMIT_BYTES + OVERHEAD_BYTES);
-    if settings.username.is_some() || settings.password.is_some() {
-        let text = |secret: &Option<crate::config::Secret>| {
-            secret
-                .as_ref()
-                .map(|secret| secret.reveal().to_owned())
-                .unwrap_or_default()
-        };
-        mqtt.set_credentials(text(&settings.username), text(&settings.password));
+fn valid(filters: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    let (filters, invalid): (Vec<String>, Vec<String>) = filters
+        .into_iter()
+        .map(Into::into)
+        .partition(|filter| is_filter(filter));
+    if !invalid.is_empty() {
+        error!(?invalid, "a subscription is refused: no topic filter");
     }
-    if let Some(tls) = &settings.tls {
-        mqtt.set_transport(Transport::Tls(TlsConfiguration::Rustls(tls::client(tls)?)));
-    }
-    Ok(mqtt)
-}
-
-fn set_will(eventloop: &mut EventLoop, topic: &str, began: &Presence) {
-    let will = Presence {
-        state: PresenceState::Offline,
-        ..began.clone()
-    };
-    eventloop.mqtt_options.set_last_will(LastWill::new(
-        topic,
-        will.to_json(),
-        QoS::AtLeastOnce,
-        true,
-    ));
+    filters
 }

@@ -6,19 +6,29 @@
 
 mod broker;
 mod claims;
+mod connection;
+mod encode;
 mod error;
+mod flight;
 mod front;
 mod link;
 mod outbox;
+mod packets;
 mod reach;
+mod refusals;
 mod session;
+mod socket;
+mod subscription;
+mod subscriptions;
 mod tls;
+mod tls_words;
 mod topics;
+mod traffic;
 
 pub use broker::{Broker, BrokerOptions, BrokerTls};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
 pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};
-pub use outbox::{Delivery, Message, Subscription};
 pub use reach::{Heard, Reached, Step, reach};
+pub use subscription::{Delivery, Message, Subscription};
 pub use topics::{Role, Topic, Topics, filter_matches};

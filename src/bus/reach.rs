@@ -6,18 +6,17 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, Event, EventLoop, Packet, QoS, SubscribeFilter,
-    SubscribeReasonCode,
-};
+use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 
-use super::error::classify;
-use super::link::{CONNECT_LIMIT, mqtt_options};
+use super::connection::Connection;
+use super::link::{CONNECT_LIMIT, KEEP_ALIVE};
+use super::packets::Qos;
+use super::socket::Target;
+use super::traffic::{Moved, Request};
 use super::{Role, Topic, Topics, tls};
 use crate::base::{SessionId, unix_now};
 use crate::config::MqttSettings;
-use crate::event::PAYLOAD_LIMIT_BYTES;
 
 /// One step of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub enum Step {
     Tls,
     /// It takes our login.
     Login,
-    /// It lets us read, and acknowledges at quality of service 1.
+    /// It lets us read, and acknowledges that.
     Subscription,
 }
 
@@ -64,6 +63,8 @@ const ACK_LIMIT: Duration = Duration::from_secs(5);
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 /// A broker may have thousands of messages for us; these are enough to compare clocks.
 const MOST_HEARD: usize = 2000;
+/// And so are these, whatever strangers publish.
+const MOST_HEARD_BYTES: usize = 32 * 1024 * 1024;
 
 /// Reaches the broker of `settings` and then listens for `listen`; `told` hears of every step as soon as it is done. Ends at
 /// the first step that fails; within 30 s and `listen` in any case.
@@ -82,14 +83,16 @@ pub async fn reach(
     if settings.tls.is_some() && way.shake_hands(address).await.is_none() {
         return Vec::new();
     }
-    let session = SessionId::random();
-    let Some((client, mut eventloop)) = way.log_in(&session).await else {
+    let Some((target, mut connection)) = way.log_in().await else {
         return Vec::new();
     };
-    let heard = way.listen(&client, &mut eventloop, listen).await;
+    let (queue, mut requests) = mpsc::channel(4);
+    let heard = way
+        .listen(&target, &mut connection, (&queue, &mut requests), listen)
+        .await;
     let leave = async {
-        let _ = client.try_disconnect();
-        while eventloop.poll().await.is_ok() {}
+        let _ = queue.try_send(Request::Disconnect);
+        while connection.turn(&mut requests).await.is_ok() {}
     };
     let _ = timeout(LEAVE_LIMIT, leave).await;
     heard
@@ -102,7 +105,7 @@ struct Way<'a> {
 
 impl Way<'_> {
     fn broker(&self) -> String {
-        format!("{}:{}", self.settings.host, self.settings.port)
+        self.settings.address()
     }
 
     /// Tells of a step and gives what it gained.
@@ -201,47 +204,38 @@ impl Way<'_> {
                 }
             }
         };
-        let outcome = outcome.map_err(|reason| {
-            format!("TLS fails: {reason}; check the certificate's names and authority, the CA file, and this machine's clock")
-        });
+        let outcome = outcome.map_err(|reason| format!("TLS fails: {reason}"));
         self.tell(Step::Tls, since, outcome.map(|words| ((), words)))
     }
 
-    async fn log_in(&mut self, session: &SessionId) -> Option<(AsyncClient, EventLoop)> {
+    async fn log_in(&mut self) -> Option<(Target, Connection)> {
         let since = Instant::now();
-        let client_id = Role::Doctor.client_id("", session);
-        let options = match mqtt_options(self.settings, &client_id) {
-            Ok(options) => options,
+        let client_id = Role::Doctor.client_id("", &SessionId::random());
+        let target = match Target::of(self.settings, &client_id, KEEP_ALIVE) {
+            Ok(target) => target,
             Err(error) => return self.tell(Step::Login, since, Err(told_with_causes(&error))),
         };
-        let (client, mut eventloop) = AsyncClient::new(options, 16);
-        eventloop
-            .network_options
-            .set_connection_timeout(CONNECT_LIMIT.as_secs());
-        let outcome = match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(ack))) if ack.code == ConnectReturnCode::Success => {
+        let outcome = match target.log_in(CONNECT_LIMIT).await {
+            Ok((socket, packets)) => {
                 let whom = match self.settings.username {
                     Some(_) => "our login",
                     None => "us without a login",
                 };
-                Ok(((client, eventloop), format!("the broker takes {whom}")))
+                let connection = Connection::new(&target, socket, packets);
+                Ok(((target, connection), format!("the broker takes {whom}")))
             }
-            Ok(other) => Err(format!(
-                "the broker answered with {other:?} instead of accepting us; check that its port speaks MQTT"
-            )),
-            Err(error) => {
-                let broker = self.broker();
-                Err(classify(&error, &broker, &client_id, false, CONNECT_LIMIT).to_string())
-            }
+            Err(error) => Err(error.to_string()),
         };
         self.tell(Step::Login, since, outcome)
     }
 
-    /// Subscribes, waits for the acknowledgement, and gathers what comes within `listen` after it.
+    /// Subscribes, waits for the acknowledgement, and gathers what comes within `listen` after it. At quality of service 0
+    /// a broker hands out more retained messages than at 1.
     async fn listen(
         &mut self,
-        client: &AsyncClient,
-        eventloop: &mut EventLoop,
+        target: &Target,
+        connection: &mut Connection,
+        (queue, requests): (&mpsc::Sender<Request>, &mut mpsc::Receiver<Request>),
         listen: Duration,
     ) -> Vec<Heard> {
         let topics = Topics::of(self.settings);
@@ -252,11 +246,8 @@ impl Way<'_> {
             topics.all_detections(),
         ];
         let since = Instant::now();
-        let asked: Vec<SubscribeFilter> = filters
-            .iter()
-            .map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce))
-            .collect();
-        if let Err(error) = client.try_subscribe_many(asked) {
+        let asked = filters.map(|filter| (filter, Qos::AtMostOnce)).to_vec();
+        if let Err(error) = queue.try_send(Request::Subscribe(asked)) {
             self.tell::<()>(
                 Step::Subscription,
                 since,
@@ -264,16 +255,15 @@ impl Way<'_> {
             );
             return Vec::new();
         }
-        let mut heard = Vec::new();
+        let (mut heard, mut heard_bytes) = (Vec::new(), 0);
         let mut acknowledged = false;
         let mut deadline = tokio::time::Instant::now() + ACK_LIMIT;
         loop {
-            let event = match timeout_at(deadline, eventloop.poll()).await {
-                Ok(Ok(event)) => event,
-                Ok(Err(error)) => {
+            let moved = match timeout_at(deadline, connection.turn(requests)).await {
+                Ok(Ok(moved)) => moved,
+                Ok(Err(broken)) => {
                     if !acknowledged {
-                        let broker = self.broker();
-                        let error = classify(&error, &broker, "nvr-doctor", true, CONNECT_LIMIT);
+                        let error = broken.told(target, connection.suspect());
                         self.tell::<()>(Step::Subscription, since, Err(error.to_string()));
                     }
                     return heard;
@@ -289,12 +279,13 @@ impl Way<'_> {
                     return heard;
                 }
             };
-            match event {
-                Event::Incoming(Packet::SubAck(ack)) => {
+            match moved {
+                Moved::Subscribed(answers) => {
                     acknowledged = true;
                     deadline = tokio::time::Instant::now() + listen;
-                    let refused: Vec<&str> = std::iter::zip(&filters, &ack.return_codes)
-                        .filter(|(_, code)| **code == SubscribeReasonCode::Failure)
+                    let refused: Vec<&str> = answers
+                        .iter()
+                        .filter(|(_, code)| *code > 2)
                         .map(|(filter, _)| filter.as_str())
                         .collect();
                     let outcome = if refused.is_empty() {
@@ -310,21 +301,21 @@ impl Way<'_> {
                     };
                     self.tell(Step::Subscription, since, outcome);
                 }
-                Event::Incoming(Packet::Publish(publish)) => {
-                    let fits = publish.payload.len() <= PAYLOAD_LIMIT_BYTES;
-                    if let Some(topic) = topics.parse(&publish.topic)
-                        && fits
+                Moved::Message(message) => {
+                    if let Some(topic) = topics.parse(&message.topic)
                         && heard.len() < MOST_HEARD
+                        && heard_bytes < MOST_HEARD_BYTES
                     {
+                        heard_bytes += message.payload.len();
                         heard.push(Heard {
                             topic,
-                            payload: publish.payload.to_vec(),
-                            retained: publish.retain,
+                            payload: message.payload,
+                            retained: message.retained,
                             at: unix_now(),
                         });
                     }
                 }
-                _ => {}
+                Moved::Sent | Moved::Refused(_) => {}
             }
         }
     }

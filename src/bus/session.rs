@@ -3,18 +3,21 @@
 //! It awaits nothing but the connection and the clock: whatever it sends goes through the queue without waiting, since the
 //! queue is emptied by this very task.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rumqttc::{ConnectionError, Event, EventLoop, Packet, Request, SubscribeReasonCode};
+use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
-use super::error::classify;
+use super::LinkError;
+use super::connection::Connection;
 use super::link::{CONNECT_LIMIT, LinkState, Shared, lock};
+use super::refusals::Refusals;
+use super::socket::Target;
+use super::traffic::{Broken, Leftovers, Moved, Request};
 use crate::base::Backoff;
-use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};
+use crate::event::{Presence, PresenceState};
 
 /// A connection that lasted this long was a good one: the next wait is a first one again. Shorter ones are those of two
 /// clients with one id, which would else throw each other out twice a second.
@@ -23,44 +26,68 @@ const LASTING: Duration = Duration::from_secs(10);
 /// How long a stop may take where nobody said.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
+/// Refused filters that one log line names.
+const MOST_NAMED: usize = 8;
+
 pub(super) struct Session {
-    pub(super) eventloop: EventLoop,
-    pub(super) shared: Arc<Shared>,
-    pub(super) broker: String,
-    pub(super) client_id: String,
-    pub(super) backoff: Backoff,
+    target: Target,
+    queue: mpsc::Receiver<Request>,
+    shared: Arc<Shared>,
+    backoff: Backoff,
+    refusals: Refusals,
     /// Whether the leave-taking took too long.
-    pub(super) cut_off: bool,
+    cut_off: bool,
 }
 
 impl Session {
+    pub(super) fn new(
+        target: Target,
+        queue: mpsc::Receiver<Request>,
+        shared: Arc<Shared>,
+        backoff: Backoff,
+    ) -> Self {
+        Self {
+            target,
+            queue,
+            shared,
+            backoff,
+            refusals: Refusals::default(),
+            cut_off: false,
+        }
+    }
+
     /// Runs until the stop; false where the broker could not be told of it in time.
     pub(super) async fn run(mut self) -> bool {
         let mut connections: u64 = 0;
         let mut told = String::new();
         while !self.shared.stop.is_cancelled() {
             self.beat();
-            let accepted = match self.connect().await {
-                Some(Ok(_)) => {
-                    connections += 1;
-                    Some(Instant::now())
-                }
+            let mut connection = match self.connect().await {
+                Some(Ok(connection)) => connection,
                 Some(Err(error)) => {
-                    self.lost(&error, None, &mut told).await;
+                    self.lost(error, None, &mut told).await;
                     continue;
                 }
                 None => break,
             };
+            let accepted = Instant::now();
+            connections += 1;
             if connections > 1 {
                 self.shared
                     .counters
                     .reconnects
                     .fetch_add(1, Ordering::Relaxed);
             }
-            info!(broker = %self.broker, client_id = %self.client_id, "connected to the MQTT broker");
+            info!(broker = %self.target.name, client_id = %self.target.client_id, "connected to the MQTT broker");
             told.clear();
-            match self.serve().await {
-                Some(error) => self.lost(&error, accepted, &mut told).await,
+            let broken = self.serve(&mut connection).await;
+            let suspect = connection.suspect();
+            self.take_back(connection.leftovers());
+            match broken {
+                Some(broken) => {
+                    let error = broken.told(&self.target, suspect);
+                    self.lost(error, Some(accepted), &mut told).await;
+                }
                 None => break,
             }
         }
@@ -70,117 +97,104 @@ impl Session {
         !self.cut_off
     }
 
-    /// One attempt, which the library limits in time; nothing where a stop came first.
-    async fn connect(&mut self) -> Option<Result<Event, ConnectionError>> {
-        // Leftovers of the last connection: stale by now, or owed by the outbox anyway.
-        self.eventloop.pending.clear();
+    /// One attempt; nothing where a stop came first.
+    async fn connect(&mut self) -> Option<Result<Connection, LinkError>> {
         let stop = self.shared.stop.clone();
         let answer = tokio::select! {
-            event = self.eventloop.poll() => event,
+            answer = self.target.log_in(CONNECT_LIMIT) => answer,
             () = stop.cancelled() => return None,
         };
-        if answer.is_ok() {
-            self.shared
-                .counters
-                .connected
-                .store(true, Ordering::Relaxed);
-            let mut outbox = self.shared.outbox();
-            outbox.connected();
-            outbox.flush(&self.shared.client);
-            drop(outbox);
-            self.shared.state.send_replace(LinkState::Connected {
-                since: Instant::now(),
-            });
-        }
-        Some(answer)
+        let (socket, packets) = match answer {
+            Ok(accepted) => accepted,
+            Err(error) => return Some(Err(error)),
+        };
+        let connection = Connection::new(&self.target, socket, packets);
+        let mut outbox = self.shared.outbox();
+        self.shared
+            .counters
+            .connected
+            .store(true, Ordering::Relaxed);
+        outbox.connected();
+        outbox.flush(&self.shared.queue);
+        drop(outbox);
+        self.shared.state.send_replace(LinkState::Connected {
+            since: Instant::now(),
+        });
+        Some(Ok(connection))
     }
 
     /// Polls an accepted connection until it breaks, which gives the reason, or until all is said at a stop.
-    async fn serve(&mut self) -> Option<ConnectionError> {
-        let mut leave_by = None;
+    async fn serve(&mut self, connection: &mut Connection) -> Option<Broken> {
+        let shared = self.shared.clone();
+        let mut leave_by: Option<Instant> = None;
         loop {
             self.beat();
-            match self.turn(&mut leave_by).await {
-                Some(Ok(event)) => self.take(&event),
+            let moved = match leave_by {
+                None => tokio::select! {
+                    moved = connection.turn(&mut self.queue) => moved,
+                    () = shared.stop.cancelled() => {
+                        let deadline = *lock(&shared.stop_deadline);
+                        leave_by = Some(deadline.unwrap_or_else(|| Instant::now() + STOP_LIMIT));
+                        let stopped = Presence::now(PresenceState::Stopped, &shared.session);
+                        let mut outbox = shared.outbox();
+                        outbox.begin_goodbye(Some(stopped.to_json()));
+                        outbox.say_goodbye(&shared.queue);
+                        continue;
+                    }
+                },
+                Some(deadline) => {
+                    let turn = connection.turn(&mut self.queue);
+                    match tokio::time::timeout_at(deadline.into(), turn).await {
+                        Ok(moved) => moved,
+                        Err(_) => {
+                            warn!(broker = %self.target.name, "MQTT connection cut off: the broker did not take our leave in time");
+                            self.cut_off = true;
+                            return None;
+                        }
+                    }
+                }
+            };
+            match moved {
+                Ok(moved) => self.take(moved),
                 // After our DISCONNECT the broker hangs up: that is how we know that it has read everything.
-                Some(Err(_)) if leave_by.is_some() => return None,
-                Some(Err(error)) => return Some(error),
-                None => {
-                    warn!(broker = %self.broker, "MQTT connection cut off: the broker did not take our leave in time");
-                    self.cut_off = true;
-                    return None;
-                }
+                Err(_) if leave_by.is_some() => return None,
+                Err(broken) => return Some(broken),
             }
-            let mut outbox = self.shared.outbox();
-            outbox.flush(&self.shared.client);
-            outbox.say_goodbye(&self.shared.client);
+            let mut outbox = shared.outbox();
+            outbox.flush(&shared.queue);
+            outbox.say_goodbye(&shared.queue);
         }
     }
 
-    /// Waits for the connection to move; nothing where the leave-taking took too long. A stop begins the leave-taking
-    /// without dropping the poll, which may hold a message that is half on its way.
-    async fn turn(
-        &mut self,
-        leave_by: &mut Option<Instant>,
-    ) -> Option<Result<Event, ConnectionError>> {
-        let shared = &self.shared;
-        let mut poll = pin!(self.eventloop.poll());
-        loop {
-            if let Some(deadline) = *leave_by {
-                return tokio::time::timeout_at(deadline.into(), poll).await.ok();
+    fn take(&mut self, moved: Moved) {
+        match moved {
+            Moved::Sent => {}
+            Moved::Message(message) => self.shared.outbox().subscriptions.dispatch(&message),
+            Moved::Refused(message) => {
+                self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+                self.refusals
+                    .tell(&self.target.name, &message, Instant::now());
             }
-            tokio::select! {
-                event = &mut poll => return Some(event),
-                () = shared.stop.cancelled() => {
-                    let deadline = *lock(&shared.stop_deadline);
-                    *leave_by = Some(deadline.unwrap_or_else(|| Instant::now() + STOP_LIMIT));
-                    let stopped = Presence::now(PresenceState::Stopped, &shared.session);
-                    let mut outbox = shared.outbox();
-                    outbox.begin_goodbye(Some(stopped.to_json()));
-                    outbox.say_goodbye(&shared.client);
+            Moved::Subscribed(answers) => {
+                let refused = self.shared.outbox().subscriptions.answered(answers);
+                if refused.is_empty() {
+                    return;
                 }
-            }
-        }
-    }
-
-    fn take(&self, event: &Event) {
-        match event {
-            Event::Incoming(Packet::Publish(publish)) => {
-                if publish.payload.len() > PAYLOAD_LIMIT_BYTES {
-                    self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-                    debug!(topic = %publish.topic, bytes = publish.payload.len(), "message refused: too large");
-                } else {
-                    self.shared.outbox().dispatch(publish);
-                }
-            }
-            Event::Incoming(Packet::SubAck(ack))
-                if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
-            {
                 let counter = &self.shared.counters.subscriptions_refused;
-                counter.fetch_add(1, Ordering::Relaxed);
+                counter.fetch_add(refused.len() as u64, Ordering::Relaxed);
                 error!(
-                    broker = %self.broker,
-                    "the MQTT broker refuses a subscription; its access list has to let this user read the topics"
+                    broker = %self.target.name,
+                    filters = ?&refused[..refused.len().min(MOST_NAMED)],
+                    "the MQTT broker refuses a subscription; its access list has to let this user read these topics, and its limit \
+                     of subscriptions a client has to be high enough"
                 );
             }
-            _ => {}
         }
     }
 
     /// Takes note of a lost connection or a failed attempt, tells it once a reason, and waits for the next attempt.
-    async fn lost(
-        &mut self,
-        error: &ConnectionError,
-        accepted: Option<Instant>,
-        told: &mut String,
-    ) {
-        let error = Arc::new(classify(
-            error,
-            &self.broker,
-            &self.client_id,
-            accepted.is_some(),
-            CONNECT_LIMIT,
-        ));
+    async fn lost(&mut self, error: LinkError, accepted: Option<Instant>, told: &mut String) {
+        let error = Arc::new(error);
         self.mark_disconnected(Some(error.clone()));
         if accepted.is_some_and(|since| since.elapsed() >= LASTING) {
             self.backoff.succeeded();
@@ -202,31 +216,47 @@ impl Session {
         }
     }
 
-    /// From here on publishers drop their events; what they had queued is counted as lost.
-    fn mark_disconnected(&mut self, reason: Option<Arc<super::LinkError>>) {
+    /// What a broken connection had not delivered for certain: events are lost, and counted.
+    fn take_back(&mut self, leftovers: Leftovers) {
         let mut outbox = self.shared.outbox();
         outbox.connected = false;
-        // With the lock held nobody adds to the queue any more; the library has moved there what it had not got rid of.
-        self.eventloop.clean();
-        // The library forgets to forget this one, and would wait for its acknowledgement in the next connection.
-        self.eventloop.state.collision = None;
-        let unsent = self
-            .eventloop
-            .pending
-            .drain(..)
-            .filter_map(|request| match request {
-                Request::Publish(publish) => Some(publish),
-                _ => None,
-            });
-        let lost = outbox.take_back(unsent);
+        for (topic, clears) in leftovers.retained {
+            if clears {
+                outbox.take_back_clearing(&topic);
+            }
+        }
         drop(outbox);
+        self.count_lost(leftovers.events);
+    }
+
+    /// From here on publishers drop their events; what they had queued is counted as lost.
+    fn mark_disconnected(&mut self, reason: Option<Arc<LinkError>>) {
+        let mut outbox = self.shared.outbox();
+        outbox.connected = false;
+        // With the lock held nobody adds to the queue any more.
+        let mut lost = 0;
+        while let Ok(request) = self.queue.try_recv() {
+            match request {
+                Request::Publish(publish) if !publish.retain => lost += 1,
+                Request::Publish(publish) if publish.payload.is_empty() => {
+                    outbox.take_back_clearing(&publish.topic);
+                }
+                _ => {}
+            }
+        }
+        drop(outbox);
+        self.count_lost(lost);
         let counters = &self.shared.counters;
         counters.connected.store(false, Ordering::Relaxed);
-        counters.lost.fetch_add(lost, Ordering::Relaxed);
         self.shared.state.send_replace(LinkState::Disconnected {
             since: Instant::now(),
             reason,
         });
+    }
+
+    fn count_lost(&self, events: u64) {
+        let counters = &self.shared.counters;
+        counters.lost.fetch_add(events, Ordering::Relaxed);
     }
 
     fn beat(&self) {

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::{BrokerTls, BusError};
+use super::{BrokerTls, BusError, tls_words};
 use crate::config::TlsSettings;
 
 /// The link's side: the broker is trusted by `ca`, or by the system's authorities where none is given.
@@ -63,14 +63,14 @@ pub(super) fn server(settings: &BrokerTls) -> Result<Arc<ServerConfig>, BusError
 /// each step of it takes `limit` at most.
 ///
 /// # Errors
-/// In rustls's words, or the system's.
+/// In words, with the remedy.
 pub(super) fn handshake(
     address: SocketAddr,
     host: &str,
     config: Arc<ClientConfig>,
     limit: Duration,
 ) -> Result<String, String> {
-    let words = |error: std::io::Error| error.to_string();
+    let words = |error: std::io::Error| self::words(&error);
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
     let mut session =
         rustls::ClientConnection::new(config, name).map_err(|error| error.to_string())?;
@@ -80,7 +80,7 @@ pub(super) fn handshake(
     while session.is_handshaking() {
         let (read, _) = session.complete_io(&mut stream).map_err(words)?;
         if read == 0 && session.is_handshaking() {
-            return Err("the broker closed the connection: does this port speak TLS?".to_owned());
+            return Err(NO_TLS.to_owned());
         }
     }
     let version = session
@@ -88,6 +88,35 @@ pub(super) fn handshake(
         .and_then(|version| version.as_str())
         .unwrap_or("TLS");
     Ok(format!("the broker's certificate is trusted, {version}").replace("TLSv1_", "TLS 1."))
+}
+
+/// What an end without a handshake says.
+const NO_TLS: &str = "the broker closed the connection instead of shaking hands; use its port for TLS, 8883 as a rule, or leave \
+                      TLS out (mqtt://)";
+
+/// Whether an I/O error is one of TLS: tokio-rustls wraps it.
+pub(super) fn is_tls(error: &std::io::Error) -> bool {
+    of_rustls(error).is_some()
+}
+
+/// An error of a TLS connection for people: what is wrong, and what to do.
+pub(super) fn words(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match of_rustls(error) {
+        Some(error) => tls_words::of(error),
+        None if matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+        ) =>
+        {
+            NO_TLS.to_owned()
+        }
+        None => error.to_string(),
+    }
+}
+
+fn of_rustls(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

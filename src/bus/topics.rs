@@ -35,6 +35,9 @@ impl Role {
     }
 }
 
+/// Bytes of the longest topic.
+const LONGEST_BYTES: usize = 65_535;
+
 /// Every topic below a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
@@ -153,6 +156,25 @@ fn source_id(level: &str) -> Option<SourceId> {
     (id.to_string() == level).then_some(SourceId(id))
 }
 
+/// Whether a message can be published there, by section 4.7 of MQTT 3.1.1.
+pub(super) fn is_topic(topic: &str) -> bool {
+    (1..=LONGEST_BYTES).contains(&topic.len()) && !topic.contains(['+', '#', '\0'])
+}
+
+/// Whether it can be subscribed to, by the same section.
+pub(super) fn is_filter(filter: &str) -> bool {
+    let mut levels = filter.split('/').peekable();
+    let mut is_good = true;
+    while let Some(level) = levels.next() {
+        is_good &= match level {
+            "+" => true,
+            "#" => levels.peek().is_none(),
+            level => !level.contains(['+', '#', '\0']),
+        };
+    }
+    is_good && (1..=LONGEST_BYTES).contains(&filter.len())
+}
+
 /// Whether a subscription to `filter` receives `topic`, by section 4.7 of MQTT 3.1.1.
 pub fn filter_matches(filter: &str, topic: &str) -> bool {
     let (mut wanted, mut given) = (filter.split('/'), topic.split('/'));
@@ -260,6 +282,38 @@ mod tests {
         );
         assert_eq!(Role::Wall.client_id("box", &session), "nvr-wall-box");
         assert_eq!(Role::Watch.client_id("box", &session), "nvr-watch-5e55");
+    }
+
+    #[test]
+    fn topics_and_filters_are_those_of_the_standard() {
+        for topic in ["a", "/", "//a", "a b/ä", "$SYS/x", &"x".repeat(65_535)] {
+            assert!(is_topic(topic) && is_filter(topic), "{topic:.20}");
+        }
+        for no_topic in ["", "a/+", "#", "a\0", &"x".repeat(65_536)] {
+            assert!(!is_topic(no_topic), "{no_topic:.20}");
+        }
+        for filter in ["+", "#", "a/+/b/#", "/+", "$share/g/a/+"] {
+            assert!(is_filter(filter), "{filter}");
+        }
+        for no_filter in ["", "a+", "a/#/b", "#a", "a/b#"] {
+            assert!(!is_filter(no_filter), "{no_filter}");
+        }
+    }
+
+    #[test]
+    fn topics_below_odd_roots_are_read_back() {
+        for root in ["/", "a b", "ä/ö", "a//b", "$own", "nvr/"] {
+            let topics = Topics::new(root, format!("{root}/detections"));
+            let source = SourceId(3);
+            assert_eq!(
+                topics.parse(&topics.source(source)),
+                Some(Topic::Source(source))
+            );
+            assert_eq!(
+                topics.parse(&topics.detections(source)),
+                Some(Topic::Detections(source))
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::broker_address::BrokerAddress;
 use super::document::Document;
 use super::duration::Span;
 use super::layers::Picked;
@@ -21,6 +22,10 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// A source that waits for a silent camera proves its life every 5 s, as does the link between two attempts: with a limit
 /// below twice that, what only waits would be called stuck.
 const LEAST_STAGE_LIMIT: Duration = Duration::from_secs(12);
+/// MQTT's longest topic has 65,535 bytes; the kind of a topic and an instance id follow.
+const LONGEST_ROOT: usize = 65_400;
+/// Levels of a root: of mosquitto's 200, two are ours.
+const MOST_LEVELS: usize = 198;
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a check knows beside the value, and where it tells what it finds.
@@ -74,15 +79,14 @@ impl Checker<'_> {
     }
 
     pub(super) fn mqtt(&mut self, raw: &RawMqtt, encoding: super::Encoding) -> MqttSettings {
-        if raw.host.is_empty()
-            || raw
-                .host
-                .contains(|c: char| c.is_whitespace() || "/@".contains(c))
-        {
-            self.tell(
+        // Split before; a document that was never split has to be a plain host.
+        match BrokerAddress::parse(&raw.host) {
+            Ok(address) if address.host.eq_ignore_ascii_case(&raw.host) => {}
+            Ok(_) => self.tell(
                 "mqtt.host",
-                "must be a host name, an address or mqtt[s]://host:port",
-            );
+                "must be a host name or an address here, without port or login",
+            ),
+            Err(message) => self.tell("mqtt.host", message),
         }
         let username = self.secret("mqtt.username", raw.username.as_ref());
         let password = self.secret("mqtt.password", raw.password.as_ref());
@@ -137,18 +141,32 @@ impl Checker<'_> {
     }
 
     fn topic(&mut self, path: &str, topic: &str) {
-        if topic.is_empty() || topic.len() > 200 {
-            self.tell(path, "must be 1 to 200 bytes long");
-        } else if topic.contains(['+', '#', '\0']) || topic.chars().any(char::is_control) {
+        let bytes = topic.len();
+        if !(1..=LONGEST_ROOT).contains(&bytes) {
             self.tell(
                 path,
-                format!("must not hold + or #, which are wildcards, got `{topic}`"),
+                format!("must be 1 to {LONGEST_ROOT} bytes long, has {bytes}"),
             );
-        } else if topic.starts_with('$') || topic.split('/').any(str::is_empty) {
+        } else if topic.contains('\0') {
+            self.tell(path, "must not hold the character NUL");
+        } else if topic.contains(['+', '#']) {
+            let shown: String = topic.chars().take(200).collect();
             self.tell(
                 path,
-                format!("must not begin with $ nor have an empty level, got `{topic}`"),
+                format!("must not hold + or #, which are wildcards, got `{shown}`"),
             );
+        }
+        let mut warn = |what: &str| self.warnings.push(format!("{path}: {what}"));
+        if topic.starts_with('$') {
+            warn(
+                "topics that begin with $ belong to the broker: many do not let others publish there, and no wildcard matches them",
+            );
+        }
+        if topic.chars().any(char::is_control) {
+            warn("has a control character in it, for which brokers may close the connection");
+        }
+        if topic.split('/').count() > MOST_LEVELS {
+            warn("has more levels than mosquitto takes, 200");
         }
     }
 

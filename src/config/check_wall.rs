@@ -8,6 +8,9 @@ use super::layers::Picked;
 use super::{DailySpan, RawSettings, WallSettings};
 use crate::base::Size;
 
+/// Bytes of MQTT's longest topic filter.
+const LONGEST_FILTER: usize = 65_535;
+
 impl Checker<'_> {
     /// The wall's settings. Another role looks at their form alone: which cameras it has and which secrets it can read
     /// says nothing of the wall's.
@@ -107,15 +110,15 @@ impl Checker<'_> {
             .iter()
             .enumerate()
             .all(|(index, level)| match *level {
-                "" => false,
                 "+" => true,
                 "#" => index == last,
-                level => !level.contains(['+', '#']) && !level.chars().any(char::is_control),
+                level => !level.contains(['+', '#', '\0']),
             });
-        if !is_filter || filter.len() > 200 {
+        if !is_filter || !(1..=LONGEST_FILTER).contains(&filter.len()) {
             let message = format!(
                 "must be a topic filter such as nvr/detections/#, with + for one level and # for all that follow, \
-                 got `{filter}`"
+                 got `{}`",
+                filter.chars().take(200).collect::<String>()
             );
             self.tell("wall.topic_pattern", message);
         }

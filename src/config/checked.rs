@@ -57,6 +57,23 @@ pub struct MqttSettings {
     pub encoding: Encoding,
 }
 
+impl MqttSettings {
+    /// Host and port, as they are written: `broker:1883`, `[::1]:1883`.
+    pub fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The broker as a URL, without its login.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "mqtts" } else { "mqtt" };
+        format!("{scheme}://{}", self.address())
+    }
+}
+
 /// Files of a TLS client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsSettings {

@@ -89,7 +89,7 @@ pub(super) const HEADING: &str = "Settings (options over environment over file o
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(next_help_heading = "Broker")]
 pub struct MqttFlags {
-    /// Broker, a name or mqtt://host:port or mqtts://host:port [default: localhost]. A URL without a port means 1883 or
+    /// Broker: host, host:port, mqtt://host:port or mqtts://host:port [default: localhost]. A URL without a port means 1883 or
     /// 8883, whatever the file says. User and password: MQTT_USERNAME and MQTT_PASSWORD
     #[arg(long, value_name = "HOST", value_parser = uri)]
     pub mqtt_host: Option<UriText>,

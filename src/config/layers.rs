@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::broker_address::BrokerAddress;
 use super::document::Document;
 use super::overrides::{Spelling, absolute};
 use super::problem::Problems;
@@ -13,22 +14,18 @@ use crate::base::SourceId;
 const DEFAULT_STREAMS: u32 = 6;
 const MOST_STREAMS: u32 = 1024;
 
-/// Splits a broker's URL that the file gave into host, port and TLS.
+/// Splits a broker's address that the file gave into host, port, TLS and login.
 pub(super) fn apply_file(document: &mut Document, problems: &mut Problems) {
     let Some(Value::String(host)) = document.value("mqtt.host").cloned() else {
         return;
     };
+    let beside = Beside {
+        port: document.value("mqtt.port").and_then(Value::as_i64),
+        tls: document.value("mqtt.tls").map(|_| true),
+        tls_name: "mqtt.tls",
+    };
     let origin = document.origin("mqtt.host").unwrap_or_default().to_owned();
-    let port = document.value("mqtt.port").and_then(Value::as_i64);
-    let tls = document.value("mqtt.tls").is_some();
-    if tls && host.to_ascii_lowercase().starts_with("mqtt://") {
-        problems.add(
-            "mqtt.host",
-            Some(&origin),
-            "mqtt:// is without TLS, but mqtt.tls is given; write mqtts:// or leave mqtt.tls out",
-        );
-    }
-    apply_host(document, &host, port, &origin, problems);
+    apply_host(document, &host, &beside, &origin, problems);
 }
 
 /// Lays the environment's names for the broker's login over the tree.
@@ -93,8 +90,15 @@ pub(super) fn apply_mqtt(
 ) {
     if let Some(host) = &flags.mqtt_host {
         let origin = spelling.of("mqtt-host");
-        let port = flags.mqtt_port.map(i64::from);
-        apply_host(document, host.reveal(), port, &origin, problems);
+        let files = [&flags.mqtt_ca, &flags.mqtt_cert, &flags.mqtt_key];
+        let by_file = files.iter().any(|file| file.is_some()).then_some(true);
+        let tls_name = spelling.of("mqtt-tls");
+        let beside = Beside {
+            port: flags.mqtt_port.map(i64::from),
+            tls: flags.mqtt_tls.or(by_file),
+            tls_name: &tls_name,
+        };
+        apply_host(document, host.reveal(), &beside, &origin, problems);
     }
     if let Some(tls) = flags.mqtt_tls {
         let origin = spelling.of("mqtt-tls");
@@ -116,60 +120,80 @@ pub(super) fn apply_mqtt(
     }
 }
 
-/// Sets host, and of a URL its port, TLS and login as well.
+/// What the same layer says beside the host.
+struct Beside<'a> {
+    port: Option<i64>,
+    /// Whether TLS is asked for, or asked not to be.
+    tls: Option<bool>,
+    tls_name: &'a str,
+}
+
+/// Sets host, and what else an address says: port, TLS and login. A URL without a port means its scheme's.
 fn apply_host(
     document: &mut Document,
-    host: &str,
-    port: Option<i64>,
+    text: &str,
+    beside: &Beside<'_>,
     origin: &str,
     problems: &mut Problems,
 ) {
-    if !host.contains("://") {
-        document.set("mqtt.host", json!(host), origin);
-        return;
-    }
-    const REMEDY: &str = "write mqtt://host:port or mqtts://host:port";
-    let mut refuse =
-        |what: &str| problems.add("mqtt.host", Some(origin), format!("{what}; {REMEDY}"));
-    let url = match url::Url::parse(host) {
-        Ok(url) if url.path().trim_matches('/').is_empty() && url.query().is_none() => url,
-        Ok(_) => return refuse("has more than a host and a port in it"),
-        Err(err) => return refuse(&format!("is no address ({err})")),
+    let address = match BrokerAddress::parse(text) {
+        Ok(address) => address,
+        Err(message) => {
+            problems.add("mqtt.host", Some(origin), message);
+            // Told once: what follows checks a host that is none.
+            return document.set("mqtt.host", json!("localhost"), origin);
+        }
     };
-    let tls = match url.scheme() {
-        "mqtt" | "tcp" => false,
-        "mqtts" | "ssl" => true,
-        scheme => return refuse(&format!("scheme must be mqtt or mqtts, got {scheme}")),
-    };
-    let Some(name) = url.host_str().filter(|name| !name.is_empty()) else {
-        return refuse("names no host");
-    };
-    match (url.port(), port) {
+    match (address.port, beside.port) {
         (Some(ours), Some(theirs)) if i64::from(ours) != theirs => {
-            return refuse(&format!("says port {ours}, the port beside it {theirs}"));
+            let message =
+                format!("says port {ours}, the port beside it {theirs}; give the port once");
+            problems.add("mqtt.host", Some(origin), message);
+        }
+        (None, None) => {
+            if let Some(tls) = address.tls {
+                document.set("mqtt.port", json!(if tls { 8883 } else { 1883 }), origin);
+            }
         }
         (None, Some(_)) => {}
-        (ours, _) => {
-            let port = ours.unwrap_or(if tls { 8883 } else { 1883 });
-            document.set("mqtt.port", json!(port), origin);
-        }
+        (Some(port), _) => document.set("mqtt.port", json!(port), origin),
     }
-    for (path, text) in [
-        ("mqtt.username", Some(url.username())),
-        ("mqtt.password", url.password()),
-    ] {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            let text = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+    match (address.tls, beside.tls) {
+        (Some(false), Some(true)) => problems.add(
+            "mqtt.host",
+            Some(origin),
+            format!(
+                "is an address without TLS, but {} asks for it; write mqtts://, or leave TLS out",
+                beside.tls_name
+            ),
+        ),
+        (Some(true), Some(false)) => problems.add(
+            "mqtt.host",
+            Some(origin),
+            format!(
+                "is an address with TLS, but {} asks for none; write mqtt://, or leave it out",
+                beside.tls_name
+            ),
+        ),
+        _ => {}
+    }
+    let login = [
+        ("mqtt.username", address.username),
+        ("mqtt.password", address.password),
+    ];
+    for (path, text) in login {
+        if let Some(text) = text {
             document.set(path, json!(text), origin);
         }
     }
-    if !tls {
-        document.remove("mqtt.tls");
-    } else if document.value("mqtt.tls").is_none() {
-        document.set("mqtt.tls", json!({}), origin);
+    match address.tls {
+        Some(false) => document.remove("mqtt.tls"),
+        Some(true) if document.value("mqtt.tls").is_none() => {
+            document.set("mqtt.tls", json!({}), origin);
+        }
+        _ => {}
     }
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    document.set("mqtt.host", json!(name), origin);
+    document.set("mqtt.host", json!(address.host), origin);
 }
 
 /// Warns of options that change nothing: with the environment's, which may be set for other programs, that is usual.

@@ -4,6 +4,7 @@
 //! `layers`), the tree becomes raw settings (`read`, `raw`), and those become settings (`check`), or every problem is
 //! told at once. [`ConfigSource`] is the way in.
 
+mod broker_address;
 mod check;
 mod check_camera;
 mod check_head;

@@ -62,7 +62,7 @@ impl RawSettings {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Mqtt")]
 pub struct RawMqtt {
-    /// Name or address of the broker, or `mqtt://host:port`, `mqtts://host:port`. Default: localhost.
+    /// Name or address of the broker, `host:port`, `mqtt://host:port` or `mqtts://host:port`. Default: localhost.
     pub host: String,
     /// Its port. Default: 1883; 8883 with TLS.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -266,9 +266,101 @@ fn a_broker_url_says_port_tls_and_login() {
     assert_eq!(
         problems(&["--mqtt-host", "http://u:hunter2@b:1/x"], &[], ""),
         [
-            "mqtt.host: has more than a host and a port in it; write mqtt://host:port or mqtts://host:port [--mqtt-host]"
+            "mqtt.host: is the address of a web page; write a name or an address, host:port, mqtt://host:port or mqtts://host:port \
+             [--mqtt-host]"
         ]
     );
+}
+
+#[test]
+fn a_brokers_address_is_read_alike_in_file_environment_and_options() {
+    for (host, name, port, tls) in [
+        ("broker:1884", "broker", 1884, false),
+        ("[::1]:1884", "::1", 1884, false),
+        ("::1", "::1", 1883, false),
+        ("tcp://broker:1884/", "broker", 1884, false),
+        ("tls://broker", "broker", 8883, true),
+        ("ssl://broker:1884", "broker", 1884, true),
+    ] {
+        let settings = [
+            load(&["--mqtt-host", host], &[], ""),
+            load(&[], &[("NVR_MQTT_HOST", host)], ""),
+            load(&[], &[], &format!("[mqtt]\nhost = \"{host}\"\n")),
+        ];
+        for settings in settings {
+            let mqtt = settings.mqtt;
+            assert_eq!((mqtt.host.as_str(), mqtt.port), (name, port), "{host}");
+            assert_eq!(mqtt.tls.is_some(), tls, "{host}");
+        }
+    }
+    for (host, part) in [
+        ("localhost:", "ends with a colon"),
+        ("127.0.0.1:abc", "has a port that is no number"),
+        ("ws://broker", "MQTT over WebSockets"),
+    ] {
+        for told in [
+            problems(&["--mqtt-host", host], &[], ""),
+            problems(&[], &[("NVR_MQTT_HOST", host)], ""),
+            problems(&[], &[], &format!("[mqtt]\nhost = \"{host}\"\n")),
+        ] {
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with("mqtt.host: "), "{told:?}");
+            assert!(told[0].contains(part), "{told:?}");
+        }
+    }
+    assert_eq!(
+        problems(&["--mqtt-host", "b:1", "--mqtt-port", "2"], &[], ""),
+        ["mqtt.host: says port 1, the port beside it 2; give the port once [--mqtt-host]"]
+    );
+    assert_eq!(
+        problems(&["--mqtt-host", "mqtt://b", "--mqtt-tls"], &[], ""),
+        [
+            "mqtt.host: is an address without TLS, but --mqtt-tls asks for it; write mqtts://, or leave TLS out [--mqtt-host]"
+        ]
+    );
+}
+
+#[test]
+fn topics_that_mqtt_allows_are_allowed() {
+    for root in ["/", "a b", "ä/ö", "a//b", "/a", "a/", &"x".repeat(65_400)] {
+        let loaded = source(&["--topic-root", root], &[], "")
+            .load_all()
+            .expect("no problem");
+        assert_eq!(loaded.settings.mqtt.topic_root, root);
+        let of_topics: Vec<_> = loaded
+            .warnings
+            .iter()
+            .filter(|warning| warning.starts_with("mqtt."))
+            .collect();
+        assert!(of_topics.is_empty(), "{of_topics:?}");
+    }
+    for (root, part) in [
+        ("$own", "belong to the broker"),
+        ("a\tb", "control character"),
+    ] {
+        let loaded = source(&["--topic-root", root], &[], "")
+            .load_all()
+            .expect("no problem");
+        assert!(
+            loaded
+                .warnings
+                .iter()
+                .any(|warning| warning.starts_with("mqtt.topic_root: ") && warning.contains(part)),
+            "{:?}",
+            loaded.warnings
+        );
+    }
+    for (root, part) in [
+        ("", "must be 1 to 65400 bytes long, has 0"),
+        (
+            &"x".repeat(65_401)[..],
+            "must be 1 to 65400 bytes long, has 65401",
+        ),
+        ("a/#", "wildcards"),
+    ] {
+        let told = problems(&["--topic-root", root], &[], "");
+        assert!(told[0].contains(part), "{told:?}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::NAME_LIMIT_BYTES;
 use super::{DecodeError, json, postcard};
 use crate::base::{BBox, CaptureClock, FrameMeta, SourceId};
 
@@ -150,20 +151,16 @@ impl DetectionEvent {
 
     /// What was found, for people: `3 person, 1 car`, the most numerous first; `nothing`.
     pub fn summary(&self) -> String {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        summary(&self.counts())
+    }
+
+    /// How many of each class were found.
+    pub fn counts(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut counts = BTreeMap::new();
         for object in &self.detections {
-            *counts.entry(&object.class_name).or_default() += 1;
+            *counts.entry(object.class_name.clone()).or_default() += 1;
         }
-        if counts.is_empty() {
-            return "nothing".to_owned();
-        }
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, count)| Reverse(*count));
-        let words: Vec<String> = counts
-            .into_iter()
-            .map(|(class_name, count)| format!("{count} {class_name}"))
-            .collect();
-        words.join(", ")
+        counts
     }
 
     /// JSON, as the published schema has it; numbers are rounded to what they mean.
@@ -192,8 +189,13 @@ impl DetectionEvent {
         postcard::decode(payload)?.checked()
     }
 
-    /// Refuses what the encodings could carry and no event may hold.
-    fn checked(self) -> Result<Self, DecodeError> {
+    /// Refuses what the encodings could carry and no event may hold. Names are cut to a length that can be kept.
+    fn checked(mut self) -> Result<Self, DecodeError> {
+        let ids = [Some(&mut self.model_id), self.instance_id.as_mut()];
+        let classes = self.detections.iter_mut().map(|one| &mut one.class_name);
+        for name in ids.into_iter().flatten().chain(classes) {
+            json::cut_shared(name, NAME_LIMIT_BYTES);
+        }
         not_negative("inference_time_ms", self.inference_time_ms)?;
         for (field, value) in [("fps", self.fps), ("latency_ms", self.latency_ms)] {
             if let Some(value) = value {
@@ -224,6 +226,20 @@ impl DetectionEvent {
         }
         Ok(self)
     }
+}
+
+/// Objects of each class, for people: the most numerous first; `nothing`.
+pub fn summary(counts: &BTreeMap<Arc<str>, usize>) -> String {
+    if counts.is_empty() {
+        return "nothing".to_owned();
+    }
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(**count));
+    let words: Vec<String> = counts
+        .into_iter()
+        .map(|(class_name, count)| format!("{count} {class_name}"))
+        .collect();
+    words.join(", ")
 }
 
 /// A wall-clock time, cut to the milliseconds that are published.

@@ -2,6 +2,9 @@
 
 use super::PAYLOAD_LIMIT_BYTES;
 
+/// Bytes of the longest instance id or session.
+pub(super) const NAME_LIMIT_BYTES: usize = 256;
+
 /// Why a payload is none of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -16,8 +19,8 @@ pub enum DecodeError {
     Json {
         /// Where in the document, `detections[2].bbox.x` for one.
         path: String,
-        /// What serde says.
-        cause: serde_json::Error,
+        /// What serde says, cut: it quotes values of any length.
+        cause: String,
     },
     /// Postcard's version byte is missing or of a version that this build does not know.
     #[error("postcard payload of version {found:?}, this build reads version {known}")]
@@ -37,6 +40,16 @@ pub enum DecodeError {
     #[error("postcard payload has {bytes} bytes behind its event")]
     Trailing {
         /// How many.
+        bytes: usize,
+    },
+    /// An instance id or a session that can't be one.
+    #[error(
+        "`{field}` of {bytes} bytes is no name: it has 1 to {NAME_LIMIT_BYTES} bytes, without /, + and #"
+    )]
+    Name {
+        /// Where it stands.
+        field: &'static str,
+        /// Its length.
         bytes: usize,
     },
     /// A time that no calendar holds.

@@ -1,9 +1,12 @@
 //! How values stand in JSON: rounded numbers, millisecond timestamps in UTC, nanoseconds as text.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serializer};
 
+use super::error::NAME_LIMIT_BYTES;
 use super::{DecodeError, PAYLOAD_LIMIT_BYTES};
 
 /// Reads one document; unknown fields are skipped.
@@ -17,13 +20,50 @@ pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeErr
     let document =
         serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError::Json {
             path: error.path().to_string(),
-            cause: error.into_inner(),
+            cause: told(&error.into_inner()),
         })?;
     reader.end().map_err(|cause| DecodeError::Json {
         path: ".".to_owned(),
-        cause,
+        cause: told(&cause),
     })?;
     Ok(document)
+}
+
+/// An error's words, of which the end tells where it is: what it quotes in between is the stranger's.
+fn told(error: &serde_json::Error) -> String {
+    const MOST_BYTES: usize = 200;
+    let text = error.to_string();
+    if text.len() <= MOST_BYTES {
+        return text;
+    }
+    let first = text.floor_char_boundary(MOST_BYTES - 60);
+    let last = text.ceil_char_boundary(text.len() - 60);
+    format!("{} … {}", &text[..first], &text[last..])
+}
+
+/// Cuts a text that is longer than `most` bytes, at the end of a character: what strangers write is kept in memory.
+pub(super) fn cut(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
+}
+
+/// As [`cut`], of a shared text.
+pub(super) fn cut_shared(text: &mut Arc<str>, most: usize) {
+    if text.len() > most {
+        *text = text[..text.floor_char_boundary(most)].into();
+    }
+}
+
+/// A name that stands in a topic: one level of it, and of a length that can be kept.
+pub(super) fn name(field: &'static str, text: &str) -> Result<(), DecodeError> {
+    let is_level = !text.contains(['/', '+', '#', '\0']);
+    if is_level && (1..=NAME_LIMIT_BYTES).contains(&text.len()) {
+        Ok(())
+    } else {
+        Err(DecodeError::Name {
+            field,
+            bytes: text.len(),
+        })
+    }
 }
 
 /// A whole number of milliseconds: what both encodings keep of a time.

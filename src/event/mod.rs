@@ -13,7 +13,7 @@ mod status;
 #[cfg(test)]
 mod testing;
 
-pub use detection::{DetectedObject, DetectionEvent, Observation, unix_time};
+pub use detection::{DetectedObject, DetectionEvent, Observation, summary, unix_time};
 pub use error::DecodeError;
 pub use schema::{SCHEMAS, schema_json};
 pub use status::{Presence, PresenceState, SourceFigures, SourceReason, SourceState, SourceStatus};

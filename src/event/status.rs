@@ -10,6 +10,11 @@ use super::detection::{not_negative, unix_time};
 use super::{DecodeError, json};
 use crate::base::{CaptureClock, SessionId, SourceId, unix_now};
 
+/// Bytes that are kept of a text for people.
+const TEXT_BYTES: usize = 1024;
+/// Bytes that are kept of a word.
+const WORD_BYTES: usize = 64;
+
 /// Whether a process is there. `offline` is its last will, written when it connects and published by the broker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Presence {
@@ -60,7 +65,10 @@ impl Presence {
     /// # Errors
     /// When the payload is over 1 MiB or not of the schema.
     pub fn from_json(payload: &[u8]) -> Result<Self, DecodeError> {
-        json::decode(payload)
+        let mut presence: Self = json::decode(payload)?;
+        json::name("session", &presence.session.0)?;
+        json::cut(&mut presence.version, WORD_BYTES);
+        Ok(presence)
     }
 }
 
@@ -167,12 +175,30 @@ impl SourceStatus {
         serde_json::to_vec(self).expect("invariant: a status has string keys and no failing field")
     }
 
+    /// A status is kept for as long as it is retained: no text of it may be of any length.
+    fn cut(&mut self) {
+        json::cut(&mut self.uri, TEXT_BYTES);
+        if let Some(reason) = &mut self.reason {
+            json::cut(&mut reason.code, WORD_BYTES);
+            json::cut(&mut reason.message, TEXT_BYTES);
+        }
+        let words = [&mut self.figures.codec, &mut self.figures.decoder];
+        words
+            .into_iter()
+            .flatten()
+            .for_each(|word| json::cut(word, WORD_BYTES));
+    }
+
     /// Reads JSON.
     ///
     /// # Errors
-    /// When the payload is over 1 MiB, not of the schema, or a rate is negative or not finite.
+    /// When the payload is over 1 MiB, not of the schema, a rate is negative or not finite, or its instance id or session can't
+    /// be one. Texts for people are cut.
     pub fn from_json(payload: &[u8]) -> Result<Self, DecodeError> {
-        let status: Self = json::decode(payload)?;
+        let mut status: Self = json::decode(payload)?;
+        json::name("instance_id", &status.instance_id)?;
+        json::name("session", &status.session.0)?;
+        status.cut();
         for (field, value) in [
             ("fps_in", status.figures.fps_in),
             ("fps_inferred", status.figures.fps_inferred),
@@ -248,6 +274,47 @@ mod tests {
             error.expect_err("no rate is negative").to_string(),
             "`fps_in` is -1, it can't be negative"
         );
+    }
+
+    #[test]
+    fn texts_of_strangers_are_cut_and_names_that_are_none_are_refused() {
+        let long = "ä".repeat(20_000);
+        let mut written = status();
+        written.uri = long.clone();
+        written.figures.codec = Some(long.clone());
+        written.reason = Some(SourceReason {
+            code: long.clone(),
+            message: long.clone(),
+        });
+        let read = SourceStatus::from_json(&written.to_json()).expect("a status");
+        assert_eq!(read.uri, "ä".repeat(TEXT_BYTES / 2));
+        let reason = read.reason.expect("it has one");
+        assert_eq!((reason.code.len(), reason.message.len()), (64, 1024));
+        assert_eq!(read.figures.codec.map(|codec| codec.len()), Some(64));
+        for name in ["", "a/b", "+", "a#", long.as_str()] {
+            let written = SourceStatus {
+                instance_id: name.into(),
+                ..status()
+            };
+            let error = SourceStatus::from_json(&written.to_json()).expect_err("no name");
+            assert!(
+                error.to_string().starts_with("`instance_id` of "),
+                "{error}"
+            );
+            let presence = Presence::now(PresenceState::Online, &SessionId(name.to_owned()));
+            Presence::from_json(&presence.to_json()).expect_err("no session");
+        }
+    }
+
+    #[test]
+    fn an_error_quotes_only_a_part_of_what_a_stranger_wrote() {
+        let text = String::from_utf8(status().to_json()).expect("JSON is text");
+        let text = text.replace("\"failed\"", &format!("\"{}\"", "x".repeat(100_000)));
+        let error = SourceStatus::from_json(text.as_bytes()).expect_err("no state");
+        let told = error.to_string();
+        assert!(told.len() < 300, "{} bytes", told.len());
+        assert!(told.contains("at `state`: unknown variant `xxx"), "{told}");
+        assert!(told.contains("at line 1 column"), "{told}");
     }
 
     #[test]

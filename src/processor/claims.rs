@@ -1,69 +1,140 @@
 //! Two processors must not publish one source: the later one refuses it, names the other, and takes over when that is gone.
 //!
-//! What others claim lies on the broker, retained. Until it has been read after the first connection, this processor
-//! publishes nothing about any source, lest its own statuses overwrite the claims that it has to respect.
+//! What others claim lies on the broker, retained. Until what it retains of a source has been read after the first
+//! connection, this processor publishes nothing about that source, lest its own status overwrites a claim that it has to
+//! respect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::outlet::Outlet;
 use super::run::Processor;
 use crate::base::SourceId;
-use crate::bus::{Claims, Delivery, LinkState};
+use crate::bus::{Claims, Delivery, Message, Topics};
 
 /// Retained messages follow a subscription at once; after this long without one, all of them are here.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// After this long at the latest, once the broker has answered for every topic.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a claim that can't be read is told of.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Follows the claims of other processors for as long as `outlet` is the one in use.
 pub(super) fn watch_claims(processor: &Arc<Processor>, outlet: Arc<Outlet>, runtime: &Handle) {
     runtime.spawn(follow(Arc::downgrade(processor), outlet));
 }
 
+/// Subscribes to what tells of our own sources, by name: a broker hands out a wildcard's retained messages in part only,
+/// and a claim that is missed is a source that two processors publish.
 async fn follow(processor: Weak<Processor>, outlet: Arc<Outlet>) {
     let (link, topics) = (&outlet.link, &outlet.topics);
-    let filters = [topics.all_processors(), topics.all_sources()];
-    let mut inbox = link.subscribe(filters, Delivery::AtLeastOnce);
-    let connected = |state: &LinkState| matches!(state, LinkState::Connected { .. });
-    if link.state_changes().wait_for(connected).await.is_err() {
-        return;
-    }
-    let mut claims = Claims::default();
+    let mut wanted = outlet.wanted();
+    let mut claims = Claims::of(wanted.borrow_and_update().iter().copied());
+    let mut inbox = link.subscribe(claims.topics(topics), Delivery::AtLeastOnce);
     let mut settled = false;
+    let mut quiet_at = Instant::now() + QUIET;
+    let mut answered_at = None;
+    let mut unread = Unread::default();
     loop {
-        let message = tokio::select! {
-            message = inbox.recv() => message,
-            () = sleep(QUIET), if !settled => {
-                settled = true;
-                claims_settled(&processor, &outlet, &claims).await;
-                continue;
+        tokio::select! {
+            message = inbox.recv() => {
+                let Some(message) = message else {
+                    return;
+                };
+                let mut changed = unread.take(&mut claims, topics, &message);
+                let mut retained = message.retained;
+                // What is here already is looked at once.
+                while let Some(message) = inbox.try_recv() {
+                    changed |= unread.take(&mut claims, topics, &message);
+                    retained |= message.retained;
+                }
+                if changed {
+                    link.resubscribe(&inbox, claims.topics(topics));
+                }
+                if changed || retained {
+                    quiet_at = Instant::now() + QUIET;
+                }
             }
-        };
-        let Some(message) = message else {
-            return;
-        };
-        if let Err(err) = claims.take(topics, &message) {
-            warn!(topic = message.topic, %err, "ignoring a claim that can't be read");
+            changed = wanted.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                claims.set_sources(wanted.borrow_and_update().iter().copied());
+                link.resubscribe(&inbox, claims.topics(topics));
+                settled = false;
+                answered_at = None;
+                quiet_at = Instant::now() + QUIET;
+            }
+            () = sleep_until(quiet_at), if !settled => {
+                settled = inbox.is_answered();
+                quiet_at = Instant::now() + QUIET;
+            }
+        }
+        // What others publish meanwhile is no reason to wait, whatever a broker marks as retained.
+        if !settled && inbox.is_answered() {
+            let since = *answered_at.get_or_insert_with(Instant::now);
+            settled = since.elapsed() >= LONGEST_WAIT;
         }
         if settled {
-            claims_settled(&processor, &outlet, &claims).await;
+            let sources = wanted.borrow().clone();
+            claims_settled(&processor, &outlet, &claims, sources).await;
         }
     }
 }
 
+/// Claims that can't be read: told of once in a while, since a stranger may publish a thousand a second.
+#[derive(Default)]
+struct Unread {
+    ignored: u64,
+    told: Option<Instant>,
+}
+
+impl Unread {
+    /// Takes a message in; true where other processors are named now.
+    fn take(&mut self, claims: &mut Claims, topics: &Topics, message: &Message) -> bool {
+        let err = match claims.take(topics, message) {
+            Ok(changed) => return changed,
+            Err(err) => err,
+        };
+        self.ignored += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told = Some(Instant::now());
+            warn!(topic = message.topic, %err, ignored = self.ignored, "ignoring a claim that can't be read");
+        }
+        false
+    }
+}
+
 /// Hands sources over where the claims have changed.
-async fn claims_settled(processor: &Weak<Processor>, outlet: &Arc<Outlet>, claims: &Claims) {
-    if !outlet.settle(held_by_others(claims, outlet)) {
+async fn claims_settled(
+    processor: &Weak<Processor>,
+    outlet: &Arc<Outlet>,
+    claims: &Claims,
+    sources: BTreeSet<SourceId>,
+) {
+    let Some(news) = outlet.settle(sources, held_by_others(claims, outlet)) else {
         return;
+    };
+    for (id, holder) in &news.refused {
+        error!(
+            source_id = %id,
+            holder,
+            "another processor publishes this source; give one of the two another id, or stop one"
+        );
+    }
+    for id in &news.ours {
+        info!(source_id = %id, "this source is ours");
     }
     let Some(processor) = processor.upgrade() else {
         return;
     };
-    say_what_changed(&processor, outlet);
     let outlet = outlet.clone();
     // Ending a session can take a moment that the link's other readers should not wait for.
     let done = tokio::task::spawn_blocking(move || processor.settle_claims(&outlet));
@@ -91,20 +162,4 @@ fn held_by_others(claims: &Claims, outlet: &Outlet) -> BTreeMap<SourceId, String
         }
     }
     held
-}
-
-fn say_what_changed(processor: &Processor, outlet: &Outlet) {
-    let Some(settings) = processor.settings() else {
-        return;
-    };
-    for id in settings.sources.keys() {
-        match outlet.refusal(*id) {
-            Some(holder) => error!(
-                source_id = %id,
-                holder,
-                "another processor publishes this source; give one of the two another id, or stop one"
-            ),
-            None => info!(source_id = %id, "this source is ours"),
-        }
-    }
 }

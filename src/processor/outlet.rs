@@ -1,7 +1,9 @@
 //! Where a processor's words go: one link to the broker, its topics, and the claims that others have on sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
 
 use super::publish::Publisher;
 use super::source::Source;
@@ -16,19 +18,30 @@ pub(super) struct Outlet {
     pub(super) topics: Topics,
     pub(super) publisher: Publisher,
     pub(super) encoding: Encoding,
+    wanted: watch::Sender<BTreeSet<SourceId>>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Until the broker's retained claims have been read, nothing of ours may overwrite them.
-    settled: bool,
+    /// Sources of which the broker's retained claims have been read: before, nothing of ours may overwrite them.
+    settled: BTreeSet<SourceId>,
     /// Sources that another processor, online and there before us, already has, and its instance id.
     refused: BTreeMap<SourceId, String>,
 }
 
+/// What has changed between this processor and others.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    /// Sources that another one has, and its instance id.
+    pub(super) refused: Vec<(SourceId, String)>,
+    /// Sources that this one publishes from here on.
+    pub(super) ours: Vec<SourceId>,
+}
+
 impl Outlet {
     pub(super) fn new(
+        sources: BTreeSet<SourceId>,
         link: Link,
         topics: Topics,
         publisher: Publisher,
@@ -39,6 +52,7 @@ impl Outlet {
             topics,
             publisher,
             encoding,
+            wanted: watch::Sender::new(sources),
             state: Mutex::default(),
         })
     }
@@ -76,13 +90,48 @@ impl Outlet {
         }
     }
 
-    /// Takes over what is known of other processors' claims; true where that changed anything.
-    pub(super) fn settle(&self, refused: BTreeMap<SourceId, String>) -> bool {
+    /// The sources of this processor, and every change of them.
+    pub(super) fn wanted(&self) -> watch::Receiver<BTreeSet<SourceId>> {
+        self.wanted.subscribe()
+    }
+
+    /// This processor has these sources from here on. Of new ones nothing is published until it is known who claims them.
+    pub(super) fn want(&self, sources: BTreeSet<SourceId>) {
+        self.lock().settled.retain(|id| sources.contains(id));
+        self.wanted.send_if_modified(|wanted| {
+            let changed = *wanted != sources;
+            *wanted = sources;
+            changed
+        });
+    }
+
+    /// Takes over what is known of other processors' claims to `sources`; what that changed, where it changed anything.
+    pub(super) fn settle(
+        &self,
+        sources: BTreeSet<SourceId>,
+        refused: BTreeMap<SourceId, String>,
+    ) -> Option<News> {
         let mut state = self.lock();
-        let changed = !state.settled || state.refused != refused;
-        state.settled = true;
+        if state.settled == sources && state.refused == refused {
+            return None;
+        }
+        let was_ours =
+            |id: &SourceId| state.settled.contains(id) && !state.refused.contains_key(id);
+        let news = News {
+            refused: refused
+                .iter()
+                .filter(|(id, holder)| state.refused.get(id) != Some(holder))
+                .map(|(id, holder)| (*id, holder.clone()))
+                .collect(),
+            ours: sources
+                .iter()
+                .filter(|id| !refused.contains_key(id) && !was_ours(id))
+                .copied()
+                .collect(),
+        };
+        state.settled = sources;
         state.refused = refused;
-        changed
+        Some(news)
     }
 
     /// The processor that has this source, where that is another one.
@@ -93,7 +142,7 @@ impl Outlet {
     /// Whether this processor publishes the source.
     pub(super) fn speaks_of(&self, id: SourceId) -> bool {
         let state = self.lock();
-        state.settled && !state.refused.contains_key(&id)
+        state.settled.contains(&id) && !state.refused.contains_key(&id)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -41,6 +41,7 @@ impl Processor {
             .into_iter()
             .map(|stuck| stuck.stage)
             .collect();
+        let counted = outlet.link.figures();
         json!({
             "role": "processor",
             "version": env!("CARGO_PKG_VERSION"),
@@ -48,6 +49,12 @@ impl Processor {
             "session": outlet.publisher.session,
             "detector": self.detector(),
             "broker": broker,
+            "events": {
+                "published": counted.published,
+                "dropped": counted.dropped,
+                "oversized": counted.oversized,
+                "lost": counted.lost,
+            },
             "sources": sources,
             "refused_sources": refused,
             "stuck": stuck,
@@ -140,9 +147,33 @@ impl Report for Processor {
                 ),
                 single(
                     "events_dropped",
-                    "Events dropped while the broker was away or slow",
+                    "Events dropped while the broker was away or slow, or because they were too large",
                     Kind::Counter,
                     counters.dropped as f64,
+                ),
+                single(
+                    "events_oversized",
+                    "Events among the dropped that were larger than 1 MiB",
+                    Kind::Counter,
+                    counters.oversized as f64,
+                ),
+                single(
+                    "events_lost",
+                    "Events handed over that a broken connection may not have delivered",
+                    Kind::Counter,
+                    counters.lost as f64,
+                ),
+                single(
+                    "messages_refused",
+                    "Messages of others that were read past: too large, or none that MQTT allows",
+                    Kind::Counter,
+                    counters.refused as f64,
+                ),
+                single(
+                    "subscriptions_refused",
+                    "Topics that the broker does not let us read",
+                    Kind::Counter,
+                    counters.subscriptions_refused as f64,
                 ),
                 single(
                     "broker_connected",

@@ -193,6 +193,8 @@ impl Processor {
                 }
             }
         }
+        let sources = running.settings.sources.keys().copied().collect();
+        self.shared.outlet.load().want(sources);
         if let Some(outlet) = outlet {
             self.replace_outlet(&old, running, outlet);
         }
@@ -478,6 +480,7 @@ fn connect(
         session: session.clone(),
     };
     Ok(Outlet::new(
+        settings.sources.keys().copied().collect(),
         Link::start(options, runtime, Some(heartbeat))?,
         Topics::of(&settings.mqtt),
         publisher,

@@ -3,8 +3,8 @@
 //! One task a connection. It subscribes before the broker is there, and the link renews that at every connection. What
 //! can't be read is counted, said once in a while, and changes nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::shared::Shared;
+use crate::base::SourceId;
 use crate::bus::{Delivery, Link, LinkState, Message, Subscription, Topic, Topics};
 use crate::config::Settings;
 use crate::event::{DecodeError, DetectionEvent};
@@ -19,30 +20,48 @@ use crate::event::{DecodeError, DetectionEvent};
 /// A stranger that publishes garbage a thousand times a second is told of this often.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Listens on `link` for as long as it lasts.
+/// Listens on `link` for as long as it lasts. Cameras are asked for by name: what others publish is not worth a byte here.
 pub(super) fn listen(shared: &Arc<Shared>, link: &Link, settings: &Settings, runtime: &Handle) {
+    // Another link may lead to another broker.
+    shared.forget_claims();
     let topics = Topics::of(&settings.mqtt);
-    let events = match &settings.wall.topic_pattern {
-        Some(pattern) => vec![pattern.clone()],
-        None => vec![topics.all_detections(), topics.all_detections_postcard()],
-    };
-    let events = link.subscribe(events, Delivery::AtMostOnce);
-    let statuses = link.subscribe(
-        [topics.all_processors(), topics.all_sources()],
-        Delivery::AtLeastOnce,
-    );
+    let pattern = settings.wall.topic_pattern.clone();
+    let ids: Vec<SourceId> = settings.sources.keys().copied().collect();
+    let filters = event_filters(&topics, pattern.as_deref(), &ids);
+    let events = link.subscribe(filters, Delivery::AtMostOnce);
+    let statuses = link.subscribe(shared.claim_topics(&topics), Delivery::AtLeastOnce);
+    shared
+        .overrun
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .begin(vec![events.overrun_counter(), statuses.overrun_counter()]);
     let ear = Ear {
         shared: shared.clone(),
+        link: link.clone(),
         topics,
+        pattern,
         refused: 0,
         warned: None,
     };
     runtime.spawn(ear.run(link.state_changes(), events, statuses));
 }
 
+/// A pattern of one's own stands for all cameras; else both encodings of each.
+fn event_filters(topics: &Topics, pattern: Option<&str>, ids: &[SourceId]) -> Vec<String> {
+    match pattern {
+        Some(pattern) => vec![pattern.to_owned()],
+        None => ids
+            .iter()
+            .flat_map(|id| [topics.detections(*id), topics.detections_postcard(*id)])
+            .collect(),
+    }
+}
+
 struct Ear {
     shared: Arc<Shared>,
+    link: Link,
     topics: Topics,
+    pattern: Option<String>,
     refused: u64,
     warned: Option<Instant>,
 }
@@ -54,8 +73,11 @@ impl Ear {
         mut events: Subscription,
         mut statuses: Subscription,
     ) {
-        // A broker on the same machine may have answered before this task began: that is a change too.
+        // A broker on the same machine may have answered before this task began: that is a change too. So may cameras
+        // have been added since the link was made.
         state.mark_changed();
+        let mut shown = self.shared.shown();
+        shown.mark_changed();
         loop {
             tokio::select! {
                 // Statuses first: what an event's tile says depends on them.
@@ -70,8 +92,17 @@ impl Ear {
                         self.look_again();
                     }
                 }
+                changed = shown.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let ids = shown.borrow_and_update().clone();
+                    let filters = event_filters(&self.topics, self.pattern.as_deref(), &ids);
+                    self.link.resubscribe(&events, filters);
+                    self.follow_claims(&statuses);
+                }
                 message = statuses.recv() => match message {
-                    Some(message) => self.status(&message),
+                    Some(message) => self.status(&message, &statuses),
                     None => return,
                 },
                 message = events.recv() => match message {
@@ -82,11 +113,22 @@ impl Ear {
         }
     }
 
-    fn status(&mut self, message: &Message) {
+    fn status(&mut self, message: &Message, statuses: &Subscription) {
         match self.shared.claim(&self.topics, message) {
-            Ok(()) => self.look_again(),
+            Ok(changed) => {
+                if changed {
+                    self.follow_claims(statuses);
+                }
+                self.look_again();
+            }
             Err(err) => self.refuse(&message.topic, &err),
         }
+    }
+
+    /// Statuses name processors, of which the presences tell whether they are there.
+    fn follow_claims(&self, statuses: &Subscription) {
+        self.link
+            .resubscribe(statuses, self.shared.claim_topics(&self.topics));
     }
 
     fn event(&mut self, message: &Message) {

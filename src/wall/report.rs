@@ -120,7 +120,7 @@ impl Wall {
         let cameras = self.shared.cameras();
         view::Broker {
             connected: figures.connected,
-            address: format!("mqtt://{}:{}", settings.mqtt.host, settings.mqtt.port),
+            address: settings.mqtt.url(),
             since: since.map(|since| timestamp(unix_now().saturating_sub(since.elapsed()))),
             reason,
             reconnects: figures.reconnects,
@@ -129,6 +129,7 @@ impl Wall {
                 .map(|camera| camera.counters().events.load(Ordering::Relaxed))
                 .sum(),
             events_refused: self.shared.events_refused.load(Ordering::Relaxed) + figures.refused,
+            messages_dropped: self.shared.messages_dropped(),
         }
     }
 

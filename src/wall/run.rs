@@ -173,7 +173,6 @@ impl Wall {
             );
         }
         if let Some(link) = link {
-            self.shared.forget_claims();
             let before = std::mem::replace(&mut running.link, link);
             self.runtime
                 .spawn(async move { before.stop(CAMERA_LIMIT).await });

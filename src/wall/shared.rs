@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::camera::Camera;
 use super::state::{Analysis, AnalysisFacts};
@@ -24,23 +25,50 @@ pub(super) struct Shared {
     generation: AtomicU64,
     cameras: ArcSwap<BTreeMap<SourceId, Arc<Camera>>>,
     claims: Mutex<Claims>,
+    /// Tells the link's task of other cameras.
+    shown: watch::Sender<Vec<SourceId>>,
     pub(super) connected: AtomicBool,
     scenes: AtomicU64,
     pub(super) events_refused: AtomicU64,
+    /// Messages that came faster than they were read.
+    pub(super) overrun: Mutex<Overrun>,
+}
+
+/// Messages dropped by the queues of the present link, and of those before it.
+#[derive(Debug, Default)]
+pub(super) struct Overrun {
+    before: u64,
+    now: Vec<Arc<AtomicU64>>,
+}
+
+impl Overrun {
+    /// Another link has other queues.
+    pub(super) fn begin(&mut self, queues: Vec<Arc<AtomicU64>>) {
+        self.before = self.total();
+        self.now = queues;
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        let now = self.now.iter().map(|queue| queue.load(Ordering::Relaxed));
+        self.before + now.sum::<u64>()
+    }
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings, clock: Clock) -> Self {
+        let shown: Vec<SourceId> = settings.sources.keys().copied().collect();
         Self {
             clock,
             session: SessionId::random(),
+            claims: Mutex::new(Claims::of(shown.iter().copied())),
+            shown: watch::Sender::new(shown),
             settings: ArcSwap::from_pointee(settings),
             generation: AtomicU64::new(0),
             cameras: ArcSwap::default(),
-            claims: Mutex::default(),
             connected: AtomicBool::new(false),
             scenes: AtomicU64::new(0),
             events_refused: AtomicU64::new(0),
+            overrun: Mutex::default(),
         }
     }
 
@@ -54,8 +82,15 @@ impl Shared {
 
     /// Takes new settings and cameras over; composers notice.
     pub(super) fn replace(&self, settings: Settings, cameras: BTreeMap<SourceId, Arc<Camera>>) {
+        let shown: Vec<SourceId> = settings.sources.keys().copied().collect();
+        self.lock().set_sources(shown.iter().copied());
         self.settings.store(Arc::new(settings));
         self.cameras.store(Arc::new(cameras));
+        self.shown.send_if_modified(|before| {
+            let changed = *before != shown;
+            *before = shown;
+            changed
+        });
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -67,14 +102,32 @@ impl Shared {
         self.scenes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes a presence or a status in.
-    pub(super) fn claim(&self, topics: &Topics, message: &Message) -> Result<(), DecodeError> {
+    /// The ids of the cameras, and every change of them.
+    pub(super) fn shown(&self) -> watch::Receiver<Vec<SourceId>> {
+        self.shown.subscribe()
+    }
+
+    /// Takes a presence or a status in; true where other topics tell of the cameras from here on.
+    pub(super) fn claim(&self, topics: &Topics, message: &Message) -> Result<bool, DecodeError> {
         self.lock().take(topics, message)
+    }
+
+    /// The topics that tell who analyses the cameras.
+    pub(super) fn claim_topics(&self, topics: &Topics) -> Vec<String> {
+        self.lock().topics(topics)
     }
 
     /// Forgets what another broker said.
     pub(super) fn forget_claims(&self) {
-        *self.lock() = Claims::default();
+        self.lock().forget();
+    }
+
+    /// Messages that came faster than they were read.
+    pub(super) fn messages_dropped(&self) -> u64 {
+        self.overrun
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .total()
     }
 
     /// How a camera's analysis is at `now`.
@@ -128,7 +181,7 @@ impl Shared {
             "This wall shows no camera yet".to_owned(),
             format!("device {}", settings.instance_id),
             format!("address {}", address.unwrap_or_else(|| "none: no network".to_owned())),
-            format!("broker {}:{}, {broker}", mqtt.host, mqtt.port),
+            format!("broker {}, {broker}", mqtt.address()),
             "next: add [[camera]] to its configuration file, or start it with --n and --stream-server"
                 .to_owned(),
         ]
@@ -153,4 +206,20 @@ fn own_address(host: &str, port: u16) -> Option<String> {
         .filter(|_| is_address)
         .and_then(|host| towards(host, port))
         .or_else(|| towards("192.0.2.1", 9))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_dropped_by_the_queues_of_former_links_are_not_forgotten() {
+        let [first, second] = [3, 5].map(|dropped| Arc::new(AtomicU64::new(dropped)));
+        let mut overrun = Overrun::default();
+        overrun.begin(vec![first.clone()]);
+        assert_eq!(overrun.total(), 3);
+        overrun.begin(vec![second.clone()]);
+        second.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(overrun.total(), 9);
+    }
 }

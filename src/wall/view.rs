@@ -71,6 +71,8 @@ pub struct Broker {
     pub events: u64,
     /// Payloads that were refused: malformed, too large, of no known version.
     pub events_refused: u64,
+    /// Messages that came faster than they were read, and were dropped.
+    pub messages_dropped: u64,
 }
 
 /// A monitor, or a scene without one.

@@ -1,28 +1,66 @@
 //! What was heard, kept by source: the last status, the last event, and whose they are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::SourceId;
 use crate::bus::{Claims, Message, Topic, Topics};
 use crate::event::{
-    DecodeError, DetectionEvent, Presence, PresenceState, SourceState, SourceStatus,
+    DecodeError, DetectionEvent, Presence, PresenceState, SourceState, SourceStatus, summary,
 };
+
+/// Sources, and walls, that are kept: a broker may retain any number.
+const MOST_KEPT: usize = 4096;
+
+/// Classes that are told apart in one event.
+const MOST_CLASSES: usize = 32;
 
 /// All that was heard.
 #[derive(Debug, Default)]
 pub struct Board {
     claims: Claims,
     walls: BTreeMap<String, Presence>,
-    events: BTreeMap<SourceId, Heard>,
+    events: BTreeMap<SourceId, Seen>,
     refused: u64,
     last_refusal: Option<String>,
+    left_out: u64,
 }
 
-#[derive(Debug)]
-struct Heard {
-    event: DetectionEvent,
+/// What is kept of a source's last event. An event may have thousands of objects; their classes are few.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Frames of this source inferred in the last second.
+    pub fps: Option<f32>,
+    /// Publication less the frame's arrival, in milliseconds.
+    pub latency_ms: Option<f32>,
+    /// Objects of each class; of further classes under `…`.
+    pub counts: BTreeMap<Arc<str>, usize>,
     at: Duration,
+}
+
+impl Seen {
+    fn of(event: &DetectionEvent, at: Duration) -> Self {
+        let mut counts = event.counts();
+        let further = match counts.keys().nth(MOST_CLASSES).cloned() {
+            Some(first) => counts.split_off(&first).into_values().sum(),
+            None => 0,
+        };
+        if further > 0 {
+            counts.insert("…".into(), further);
+        }
+        Self {
+            fps: event.fps,
+            latency_ms: event.latency_ms,
+            counts,
+            at,
+        }
+    }
+
+    /// What was found, for people.
+    pub fn summary(&self) -> String {
+        summary(&self.counts)
+    }
 }
 
 /// How a source stands.
@@ -45,8 +83,8 @@ pub struct SourceRow<'a> {
     pub standing: Standing,
     /// Its last status, void or not.
     pub status: Option<&'a SourceStatus>,
-    /// Its last event.
-    pub event: Option<&'a DetectionEvent>,
+    /// What its last event told.
+    pub event: Option<&'a Seen>,
     /// How long ago that came.
     pub age: Option<Duration>,
 }
@@ -69,19 +107,19 @@ impl Board {
         let payload = &message.payload[..];
         match topics.parse(&message.topic) {
             Some(Topic::Detections(source)) => {
-                let event = DetectionEvent::from_json(payload)?;
-                self.events.insert(source, Heard { event, at: now });
+                self.hear(source, &DetectionEvent::from_json(payload)?, now);
             }
             Some(Topic::DetectionsPostcard(source)) => {
-                let event = DetectionEvent::from_postcard(payload)?;
-                self.events.insert(source, Heard { event, at: now });
+                self.hear(source, &DetectionEvent::from_postcard(payload)?, now);
             }
             Some(Topic::Wall(instance_id)) => {
                 if payload.is_empty() {
                     self.walls.remove(&instance_id);
-                } else {
+                } else if self.walls.len() < MOST_KEPT || self.walls.contains_key(&instance_id) {
                     self.walls
                         .insert(instance_id, Presence::from_json(payload)?);
+                } else {
+                    self.left_out += 1;
                 }
             }
             Some(Topic::Processor(_) | Topic::Source(_)) => {
@@ -90,6 +128,19 @@ impl Board {
             None => {}
         }
         Ok(())
+    }
+
+    fn hear(&mut self, source: SourceId, event: &DetectionEvent, now: Duration) {
+        if self.events.len() < MOST_KEPT || self.events.contains_key(&source) {
+            self.events.insert(source, Seen::of(event, now));
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Messages of sources, processors and walls that are not shown, because there are too many.
+    pub fn left_out(&self) -> u64 {
+        self.left_out + self.claims.left_out()
     }
 
     /// Presence of each processor, by instance id.
@@ -126,7 +177,7 @@ impl Board {
                     id,
                     standing: status.map_or(Standing::Unknown, |status| self.standing(status)),
                     status,
-                    event: heard.map(|heard| &heard.event),
+                    event: heard,
                     age: heard.map(|heard| now.saturating_sub(heard.at)),
                 }
             })
@@ -303,6 +354,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_heard_of_too_many_is_counted_and_not_kept() {
+        let most = MOST_KEPT as u32;
+        let mut board = Board::default();
+        for id in 0..most + 5 {
+            board.take(&topics(), &event(id, &[]), Duration::ZERO);
+            let wall = Presence::now(PresenceState::Online, &SessionId("s".to_owned()));
+            let wall = message(format!("nvr/walls/{id}"), wall.to_json());
+            board.take(&topics(), &wall, Duration::ZERO);
+        }
+        assert_eq!(
+            (board.events.len(), board.walls.len()),
+            (MOST_KEPT, MOST_KEPT)
+        );
+        assert_eq!(board.left_out(), 10);
+        board.take(&topics(), &event(3, &["car"]), Duration::ZERO);
+        assert_eq!(board.left_out(), 10, "those that are kept go on");
+    }
+
+    #[test]
     fn an_event_in_postcard_is_as_good() {
         let json = event(3, &["car"]);
         let postcard = DetectionEvent::from_json(&json.payload)
@@ -310,9 +380,6 @@ pub(super) mod tests {
             .to_postcard();
         let board = board(&[message(topics().detections_postcard(SourceId(3)), postcard)]);
         let rows = board.rows(Duration::from_secs(1));
-        assert_eq!(
-            rows[0].event.map(DetectionEvent::summary).as_deref(),
-            Some("1 car")
-        );
+        assert_eq!(rows[0].event.map(Seen::summary).as_deref(), Some("1 car"));
     }
 }

@@ -1,6 +1,5 @@
 //! The board in lines, for logs and for other programs.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -42,6 +41,18 @@ pub(super) fn connection(broker: &str, trouble: Option<&str>, format: LineFormat
     }
 }
 
+/// A line for what is not shown: beyond what is kept, or faster than it was read.
+pub(super) fn left_out(messages: u64, format: LineFormat) -> String {
+    match format {
+        LineFormat::Text => {
+            format!(
+                "left out: {messages} messages of sources, processors and walls, which are too many"
+            )
+        }
+        LineFormat::Json => json!({ "messages_left_out": messages }).to_string(),
+    }
+}
+
 fn text(row: &SourceRow<'_>) -> String {
     let mut line = format!("source {}  {}", row.id, row.standing.as_str());
     if let Some(status) = row.status {
@@ -63,13 +74,7 @@ fn text(row: &SourceRow<'_>) -> String {
 }
 
 fn json(row: &SourceRow<'_>) -> String {
-    let sees = row.event.map(|event| {
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for object in &event.detections {
-            *counts.entry(&object.class_name).or_default() += 1;
-        }
-        counts
-    });
+    let sees = row.event.map(|event| &event.counts);
     json!({
         "source_id": row.id,
         "state": row.standing.as_str(),

@@ -138,13 +138,14 @@ fn source_row(row: &SourceRow<'_>) -> Row<'static> {
 }
 
 fn last_line(board: &Board) -> String {
-    match board.refused() {
-        (0, _) => "q quits".to_owned(),
-        (count, last) => format!(
-            "q quits   {count} unreadable, last: {}",
-            last.unwrap_or_default()
-        ),
+    let mut line = "q quits".to_owned();
+    if board.left_out() > 0 {
+        line += &format!("   {} messages of further ones left out", board.left_out());
     }
+    if let (count @ 1.., last) = board.refused() {
+        line += &format!("   {count} unreadable, last: {}", last.unwrap_or_default());
+    }
+    line
 }
 
 /// Ready when q, Escape or Ctrl-C is pressed. A thread of its own reads the keys, since reading them blocks; it ends with

@@ -183,6 +183,98 @@ fn the_later_of_two_processors_refuses_a_source_and_takes_over_when_the_first_is
     });
 }
 
+/// A processor of which there are only its documents, which holds `count` sources.
+fn holder_of(count: u32, broker: &Broker) -> (tokio::runtime::Runtime, nvr::bus::Link) {
+    let runtime = crate::bus::runtime();
+    let options = nvr::bus::LinkOptions {
+        instance_id: "other".to_owned(),
+        ..crate::bus::impatient(crate::bus::settings(broker.port()))
+    };
+    let session = options.session.clone();
+    let link = crate::bus::start(&runtime, options);
+    for id in 0..count {
+        let status = nvr::event::SourceStatus {
+            source_id: nvr::base::SourceId(id),
+            instance_id: "other".into(),
+            session: session.clone(),
+            state: nvr::event::SourceState::Live,
+            since: "2020-01-01T00:00:00Z".parse().expect("a time"),
+            reason: None,
+            uri: "rtsp://x/".to_owned(),
+            figures: nvr::event::SourceFigures::default(),
+        };
+        link.retain(&format!("nvr/sources/{id}"), status.to_json());
+    }
+    link.retain("nvr/end", b"end".to_vec());
+    let reader = broker.observe("nvr/end");
+    reader
+        .out()
+        .find("all of it", SOON * 2, |line| line.ends_with(" end"));
+    (runtime, link)
+}
+
+#[test]
+fn every_claim_is_respected_however_many_there_are() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let (_runtime, _other) = holder_of(1500, &broker);
+    let port = broker.port().to_string();
+    let ids = [0, 99, 1019, 1020, 1499];
+    let mut arguments = vec!["processor", "--mqtt-port", &port, "--backend", "scripted"];
+    arguments.extend(["--instance-id", "late"]);
+    let sources: Vec<String> = [&ids[..], &[1500]]
+        .concat()
+        .iter()
+        .map(|id| format!("{id}=test-pattern:"))
+        .collect();
+    arguments.extend(sources.iter().flat_map(|source| ["--source", source]));
+    let running = processor(&arguments);
+    running.err().find("its own source", SOON * 2, |line| {
+        line.contains("this source is ours") && line.contains("1500")
+    });
+    let lines = running.err().all();
+    for id in ids {
+        let refused = lines.iter().filter(|line| {
+            line.contains("another processor publishes this source")
+                && line.contains(&format!("source_id={id} "))
+        });
+        assert_eq!(refused.count(), 1, "{id}: {lines:#?}");
+    }
+    let ours = lines
+        .iter()
+        .filter(|line| line.contains("this source is ours"));
+    assert_eq!(ours.count(), 1, "{lines:#?}");
+}
+
+#[test]
+fn a_retained_message_of_17_mib_on_our_topics_stops_nobody_and_is_named() {
+    let broker = Broker::start(Kind::Mosquitto);
+    broker.publish("nvr/sources/0", &vec![b'x'; 17 << 20], true);
+    let cameras = nvr::media::testcam::Testcam::start(&pattern_cameras(1)).expect("cameras start");
+    let reader = broker.observe("nvr/detections/#");
+    let running = processor(arguments(&broker, &cameras));
+    let line = running.err().find("its name", SOON * 2, |line| {
+        line.contains("a message on a topic of ours is too large and was read past")
+    });
+    for part in [
+        "nvr/sources/0",
+        "17825792",
+        "1048576",
+        "mosquitto_pub -r -n -t TOPIC",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    until("an event", SOON * 2, || {
+        documents(&reader, "nvr/detections/0").pop()
+    });
+    let connections = running
+        .err()
+        .all()
+        .iter()
+        .filter(|line| line.contains("connected to the MQTT broker"))
+        .count();
+    assert_eq!(connections, 1);
+}
+
 #[test]
 fn a_broker_that_asks_for_a_login_gets_it_from_the_environment() {
     let broker = Broker::start_with(

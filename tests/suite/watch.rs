@@ -89,6 +89,46 @@ fn lines_tell_each_source_once_a_second_and_outlive_the_broker() {
 }
 
 #[test]
+fn a_host_with_its_port_is_reached_and_one_that_is_none_is_refused() {
+    let broker = Broker::start(Kind::Mosquitto);
+    online(&broker);
+    for host in [
+        format!("127.0.0.1:{}", broker.port()),
+        format!("tcp://localhost:{}/", broker.port()),
+    ] {
+        let mut command = nvr();
+        command.args(["watch", "--mqtt-host", &host]);
+        let watch = Running::start(command);
+        watch
+            .out()
+            .find("the status", SOON, |line| line == "source 0  live  box");
+    }
+    for (host, words) in [
+        (
+            "127.0.0.1:abc",
+            "has a port that is no number (it must be 1 to 65535)",
+        ),
+        (
+            "localhost:",
+            "ends with a colon; add the port, or leave the colon out",
+        ),
+        (
+            "ws://localhost",
+            "asks for MQTT over WebSockets, which is not spoken here",
+        ),
+    ] {
+        let mut command = nvr();
+        command.args(["watch", "--mqtt-host", host]);
+        let mut refused = Running::start(command);
+        let line = refused
+            .err()
+            .find("the error", SOON, |line| line.contains("mqtt.host"));
+        assert!(line.contains(words), "{line}");
+        assert_ne!(refused.end(SOON).code(), Some(0));
+    }
+}
+
+#[test]
 fn json_lines_are_objects() {
     let broker = Broker::start(Kind::Ours);
     online(&broker);

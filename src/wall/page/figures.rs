@@ -49,6 +49,11 @@ fn wall(state: &WallState) -> Vec<Sample> {
             "Payloads that are no event as published",
             broker.events_refused as f64,
         ),
+        counter(
+            "wall_messages_dropped",
+            "Messages that came faster than they were read",
+            broker.messages_dropped as f64,
+        ),
         gauge(
             "stages_stuck",
             "Stages without progress beyond their limit",

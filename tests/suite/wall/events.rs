@@ -225,7 +225,11 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
 
     // Documents of processors.
     site.refuses("nvr/sources/0", b"{\"state\":\"live\"}");
-    site.refuses("nvr/processors/box", b"online");
+    // A presence is heard of once a status names its processor.
+    site.broker.publish("nvr/processors/box", b"online", true);
+    let status = br#"{"source_id":0,"instance_id":"box","session":"s1","state":"live",
+        "since":"2025-10-25T10:30:00Z","uri":"rtsp://a"}"#;
+    site.refuses("nvr/sources/0", status);
 
     // None of them was drawn, and none took away what is.
     site.draws(0, "dog", &LEFT);

@@ -102,6 +102,48 @@ fn a_thousand_events_a_second_of_one_camera_cost_the_other_nothing() {
     });
 }
 
+#[test]
+fn statuses_and_events_of_cameras_that_are_not_shown_cost_nothing() {
+    const OTHERS: u32 = 3000;
+    let broker = Broker::start(Kind::Mosquitto);
+    let shown = [0, 1].map(|id| painted(id, &SMALL));
+    let wall = Wall::start(broker.port(), &sources(&shown));
+    for id in [0, 1] {
+        wall.until_says(id, "NO PROCESSOR");
+    }
+    let before = Held::by(&wall.process);
+    let runtime = crate::bus::runtime();
+    let stranger = crate::bus::start(
+        &runtime,
+        crate::bus::impatient(crate::bus::settings(broker.port())),
+    );
+    let message = "m".repeat(20_000);
+    for id in 100..100 + OTHERS {
+        let status = json!({
+            "source_id": id, "instance_id": format!("box{id}"), "session": "s", "state": "failed",
+            "since": "2025-10-25T10:30:00.500Z", "uri": "rtsp://x/",
+            "reason": { "code": "unreachable", "message": message },
+        });
+        stranger.retain(&format!("nvr/sources/{id}"), status.to_string().into());
+        let presence =
+            json!({ "state": "online", "session": "s", "since": "2025-10-25T10:30:00Z" });
+        stranger.retain(
+            &format!("nvr/processors/box{id}"),
+            presence.to_string().into(),
+        );
+    }
+    stranger.retain("nvr/sources/1", b"the last one".to_vec());
+    until("the last one was read", SOON * 4, || {
+        (wall.figure("nvr_wall_events_refused_total") == 1.0).then_some(())
+    });
+    let after = Held::by(&wall.process);
+    assert!(
+        after.resident_mb - before.resident_mb < FLOOD_MB,
+        "{before:?}, then {after:?}"
+    );
+    assert_eq!(wall.figure("nvr_wall_messages_dropped_total"), 0.0);
+}
+
 /// As many as a wall is made for.
 const MANY: u32 = 64;
 

@@ -1,0 +1,368 @@
+//! An accepted connection: reads, writes, acknowledges, and notices that the broker does not answer any more.
+//!
+//! It belongs to the link's task, which polls it. Reading goes on while something is written, so that a broker that waits
+//! for us to read is not waited for. What is taken from the queue stays here until it is written: at most
+//! [`OUT_LIMIT_BYTES`] and one message.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::bytes::{Buf, BytesMut};
+
+use super::encode;
+use super::flight::{Flight, Sent};
+use super::packets::{Expects, Incoming, Packets, Qos};
+use super::socket::{Socket, Target};
+use super::traffic::{Broken, Leftovers, Moved, Publish, Request};
+use super::{Message, tls};
+
+/// Beyond this nothing more is taken from the queue, and nothing is read that would have to be acknowledged.
+const OUT_LIMIT_BYTES: usize = 64 * 1024;
+
+/// A broker that takes no byte for this long does not answer.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A broker that leaves a message or a subscription without acknowledgement for this long does not answer.
+const ACK_LIMIT: Duration = Duration::from_secs(20);
+
+/// A connection that is closed this soon after its largest message may have been closed for it.
+const AFTER_LARGEST: Duration = Duration::from_secs(1);
+
+/// No broker has a limit below this.
+const SUSPECT_BYTES: usize = 1000;
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    reader: ReadHalf<Socket>,
+    writer: WriteHalf<Socket>,
+    packets: Packets,
+    out: BytesMut,
+    unflushed: bool,
+    flight: Flight,
+    keep_alive: Duration,
+    heard: Instant,
+    pinged: Option<Instant>,
+    wrote: Instant,
+    look_at: Instant,
+    put_bytes: u64,
+    written_bytes: u64,
+    /// Ends of the events of quality of service 0 that are not written yet, counted as `put_bytes` is.
+    unwritten: VecDeque<u64>,
+    /// The largest message of which it is not known that the broker has read it.
+    largest: Option<(Sent, Instant)>,
+}
+
+impl Connection {
+    /// Of a socket on which the broker has accepted us.
+    pub(super) fn new(target: &Target, socket: Socket, packets: Packets) -> Self {
+        let (reader, writer) = tokio::io::split(socket);
+        let now = Instant::now();
+        Self {
+            reader,
+            writer,
+            packets,
+            out: BytesMut::new(),
+            unflushed: false,
+            flight: Flight::default(),
+            keep_alive: target.keep_alive,
+            heard: now,
+            pinged: None,
+            wrote: now,
+            look_at: now + target.keep_alive,
+            put_bytes: 0,
+            written_bytes: 0,
+            unwritten: VecDeque::new(),
+            largest: None,
+        }
+    }
+
+    /// Waits until something happens that others have to know of. May be dropped and called again at any time.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub(super) async fn turn(
+        &mut self,
+        queue: &mut mpsc::Receiver<Request>,
+    ) -> Result<Moved, Broken> {
+        loop {
+            while self.out.len() < OUT_LIMIT_BYTES {
+                match self.packets.next().map_err(Broken::Protocol)? {
+                    None => break,
+                    Some(incoming) => {
+                        if let Some(moved) = self.take(incoming)? {
+                            return Ok(moved);
+                        }
+                    }
+                }
+            }
+            let room = self.out.len() < OUT_LIMIT_BYTES;
+            let owes = !self.out.is_empty() || self.unflushed;
+            let look_at = self.look_at;
+            tokio::select! {
+                read = self.reader.read_buf(self.packets.buffer()), if room => {
+                    match read.map_err(|error| of_io(&error))? {
+                        0 => return Err(Broken::Closed),
+                        _ => self.heard = Instant::now(),
+                    }
+                }
+                written = push(&mut self.writer, &self.out, self.unflushed), if owes => {
+                    self.written(written.map_err(|error| of_io(&error))?);
+                }
+                request = queue.recv(), if room && self.flight.has_room() => match request {
+                    Some(request) => {
+                        self.put(request);
+                        return Ok(Moved::Sent);
+                    }
+                    None => return Err(Broken::Closed),
+                },
+                () = tokio::time::sleep_until(look_at.into()) => {
+                    self.look(Instant::now())?;
+                    return Ok(Moved::Sent);
+                }
+            }
+        }
+    }
+
+    /// The largest message of this connection, where it was on its way or just sent when the broker closed: its topic
+    /// and the bytes of its payload.
+    pub(super) fn suspect(&self) -> Option<(String, usize)> {
+        let (sent, at) = self.largest.as_ref()?;
+        let is_one = sent.bytes >= SUSPECT_BYTES && at.elapsed() < AFTER_LARGEST;
+        is_one.then(|| (sent.topic.clone(), sent.bytes))
+    }
+
+    /// The broker has answered something that was sent at `then`: what was sent before that it has read.
+    fn settle(&mut self, then: Option<Instant>) {
+        let read = |(_, at): &(Sent, Instant)| then.is_some_and(|then| then >= *at);
+        if self.largest.as_ref().is_some_and(read) {
+            self.largest = None;
+        }
+    }
+
+    /// Ends it.
+    pub(super) fn leftovers(self) -> Leftovers {
+        let mut left = Leftovers {
+            events: self.unwritten.len() as u64,
+            retained: Vec::new(),
+        };
+        for sent in self.flight.unacknowledged() {
+            if sent.retain {
+                left.retained.push((sent.topic.clone(), sent.bytes == 0));
+            } else {
+                left.events += 1;
+            }
+        }
+        left
+    }
+
+    fn put(&mut self, request: Request) {
+        let before = self.out.len();
+        let now = Instant::now();
+        if before == 0 {
+            self.wrote = now;
+        }
+        match request {
+            Request::Publish(publish) => self.publish(&publish, now),
+            Request::Subscribe(filters) => {
+                let texts = filters.iter().map(|(text, _)| text.clone()).collect();
+                let id = self.flight.subscription(texts, now);
+                encode::subscribe(&mut self.out, id, &filters);
+            }
+            Request::Unsubscribe(filters) => {
+                let id = self.flight.unsubscription();
+                encode::unsubscribe(&mut self.out, id, &filters);
+            }
+            Request::Disconnect => encode::disconnect(&mut self.out),
+        }
+        self.put_bytes += (self.out.len() - before) as u64;
+    }
+
+    fn publish(&mut self, publish: &Publish, now: Instant) {
+        let sent = Sent {
+            topic: publish.topic.clone(),
+            retain: publish.retain,
+            bytes: publish.payload.len(),
+        };
+        if self
+            .largest
+            .as_ref()
+            .is_none_or(|(largest, _)| largest.bytes <= sent.bytes)
+        {
+            self.largest = Some((sent.clone(), now));
+        }
+        let id = match publish.qos {
+            Qos::AtMostOnce => 0,
+            _ => self.flight.message(sent, now),
+        };
+        let before = self.out.len();
+        encode::publish(
+            &mut self.out,
+            &publish.topic,
+            &publish.payload,
+            publish.qos,
+            publish.retain,
+            id,
+        );
+        if publish.qos == Qos::AtMostOnce {
+            let end = self.put_bytes + (self.out.len() - before) as u64;
+            self.unwritten.push_back(end);
+        }
+    }
+
+    /// So many bytes went out; none where they were flushed.
+    fn written(&mut self, bytes: usize) {
+        if bytes == 0 {
+            self.unflushed = false;
+            return;
+        }
+        self.out.advance(bytes);
+        self.unflushed = true;
+        self.wrote = Instant::now();
+        self.written_bytes += bytes as u64;
+        while self
+            .unwritten
+            .front()
+            .is_some_and(|end| *end <= self.written_bytes)
+        {
+            self.unwritten.pop_front();
+        }
+    }
+
+    /// Acknowledges what came; gives what others have to know of.
+    fn take(&mut self, incoming: Incoming) -> Result<Option<Moved>, Broken> {
+        let before = self.out.len();
+        let moved = match incoming {
+            Incoming::Message {
+                topic,
+                payload,
+                retained,
+                expects,
+            } => self.acknowledge(expects).then(|| {
+                Moved::Message(Message {
+                    topic,
+                    payload: payload.to_vec(),
+                    retained,
+                })
+            }),
+            Incoming::Refused { message, expects } => {
+                self.acknowledge(expects).then_some(Moved::Refused(message))
+            }
+            Incoming::PubAck(id) => {
+                let since = self.flight.acknowledged(id);
+                self.settle(since);
+                None
+            }
+            Incoming::PubRec(id) => {
+                let since = self.flight.recorded(id, Instant::now());
+                self.settle(since);
+                encode::pub_rel(&mut self.out, id);
+                None
+            }
+            Incoming::PubRel(id) => {
+                self.flight.release(id);
+                encode::pub_comp(&mut self.out, id);
+                None
+            }
+            Incoming::PubComp(id) => {
+                self.flight.completed(id);
+                None
+            }
+            Incoming::SubAck(id, codes) => self.flight.subscribed(id).map(|filters| {
+                // A filter without a code is none that was granted.
+                let codes = codes.into_iter().chain(std::iter::repeat(0x80));
+                Moved::Subscribed(filters.into_iter().zip(codes).collect())
+            }),
+            Incoming::UnsubAck(id) => {
+                self.flight.unsubscribed(id);
+                None
+            }
+            Incoming::Pong => {
+                let pinged = self.pinged.take();
+                self.settle(pinged);
+                None
+            }
+            Incoming::ConnAck(_) => {
+                return Err(Broken::Protocol("a second CONNACK packet".to_owned()));
+            }
+        };
+        if before == 0 && !self.out.is_empty() {
+            self.wrote = Instant::now();
+        }
+        self.put_bytes += (self.out.len() - before) as u64;
+        Ok(moved)
+    }
+
+    /// Whether the message is new.
+    fn acknowledge(&mut self, expects: Expects) -> bool {
+        match expects {
+            Expects::Nothing => true,
+            Expects::PubAck(id) => {
+                encode::pub_ack(&mut self.out, id);
+                true
+            }
+            Expects::PubRec(id) => {
+                encode::pub_rec(&mut self.out, id);
+                self.flight.receive(id)
+            }
+        }
+    }
+
+    /// Pings, and sees to it that the broker still answers. Any byte is an answer: behind a long message a PINGRESP waits.
+    fn look(&mut self, now: Instant) -> Result<(), Broken> {
+        self.look_at = now + self.keep_alive;
+        let unanswered = self.pinged.is_some_and(|pinged| self.heard < pinged);
+        let stalled =
+            !self.out.is_empty() && now.saturating_duration_since(self.wrote) >= WRITE_LIMIT;
+        let unacknowledged = self
+            .flight
+            .waiting_since()
+            .is_some_and(|since| now.saturating_duration_since(since) >= ACK_LIMIT);
+        if unanswered {
+            return Err(Broken::Silent("no byte since a ping"));
+        }
+        if stalled {
+            return Err(Broken::Silent("it takes nothing for 5 s"));
+        }
+        if unacknowledged {
+            return Err(Broken::Silent(
+                "a message or a subscription of ours was not acknowledged for 20 s",
+            ));
+        }
+        let before = self.out.len();
+        if before == 0 {
+            self.wrote = now;
+        }
+        encode::ping(&mut self.out);
+        self.put_bytes += (self.out.len() - before) as u64;
+        self.pinged = Some(now);
+        Ok(())
+    }
+}
+
+/// Writes what there is, or flushes where that is all that is left; how much went out.
+async fn push(
+    writer: &mut WriteHalf<Socket>,
+    out: &BytesMut,
+    unflushed: bool,
+) -> io::Result<usize> {
+    if out.is_empty() {
+        debug_assert!(unflushed, "there is something to do");
+        writer.flush().await?;
+        return Ok(0);
+    }
+    match writer.write(out).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        bytes => Ok(bytes),
+    }
+}
+
+fn of_io(error: &io::Error) -> Broken {
+    if tls::is_tls(error) {
+        Broken::Tls(tls::words(error))
+    } else {
+        Broken::Closed
+    }
+}
