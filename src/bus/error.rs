@@ -100,7 +100,7 @@ pub enum LinkError {
     /// The connection was closed where an answer to our login was due.
     #[error(
         "the MQTT broker at {broker} closed the connection instead of accepting our login; check MQTT_USERNAME and MQTT_PASSWORD \
-         (some brokers, `nvr broker` among them, refuse a login so), and that the port is not a TLS port used without TLS"
+         (some brokers refuse a login so), and that the port is not a TLS port used without TLS"
     )]
     NotAccepted {
         /// Host and port.

@@ -7,7 +7,6 @@
 mod broker;
 mod claims;
 mod error;
-mod front;
 mod link;
 mod outbox;
 mod reach;
@@ -15,7 +14,7 @@ mod session;
 mod tls;
 mod topics;
 
-pub use broker::{Broker, BrokerOptions, BrokerTls};
+pub use broker::{Broker, BrokerCore, BrokerLimits, BrokerOptions, BrokerTls};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
 pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};
