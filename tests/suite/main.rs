@@ -31,6 +31,7 @@ mod lockfile;
 #[cfg(feature = "testcam")]
 mod media;
 mod models;
+mod pages;
 mod pattern;
 #[cfg(feature = "testcam")]
 mod processor;
