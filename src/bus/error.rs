@@ -119,7 +119,7 @@ pub enum LinkError {
     /// The connection was closed where an answer to our login was due.
     #[error(
         "the MQTT broker at {broker} closed the connection instead of accepting our login; check MQTT_USERNAME and MQTT_PASSWORD \
-         (some brokers, `nvr broker` among them, refuse a login so), {port_hint}, and that it takes the client id {client_id}"
+         (some brokers refuse a login so), {port_hint}, and that it takes the client id {client_id}"
     )]
     NotAccepted {
         /// Host and port.

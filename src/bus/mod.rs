@@ -10,7 +10,6 @@ mod connection;
 mod encode;
 mod error;
 mod flight;
-mod front;
 mod link;
 mod outbox;
 mod packets;
@@ -25,7 +24,7 @@ mod tls_words;
 mod topics;
 mod traffic;
 
-pub use broker::{Broker, BrokerOptions, BrokerTls};
+pub use broker::{Broker, BrokerCore, BrokerLimits, BrokerOptions, BrokerTls};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
 pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};

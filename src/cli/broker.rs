@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::out;
-use crate::bus::{Broker, BrokerOptions, BrokerTls};
+use crate::bus::{Broker, BrokerLimits, BrokerOptions, BrokerTls};
 use crate::config::Secret;
 
 /// Options of `nvr broker`.
@@ -42,11 +42,21 @@ pub(super) struct BrokerArgs {
     /// Ask clients for a certificate of these authorities, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     ca: Option<PathBuf>,
+
+    /// Clients at the same time; one more is refused with `server unavailable`
+    #[arg(long, value_name = "COUNT", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    clients: u32,
+
+    /// Memory for retained messages in MiB; one that does not fit is refused, and the former one of its topic stays
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    retained_mib: u32,
 }
 
 const AFTER_HELP: &str = "\
-It keeps retained messages in memory: they are gone when it ends, and processors publish theirs again when it is back.
-For more than a small site take mosquitto or another grown-up broker.
+It speaks MQTT 3.1.1. Retained messages and the sessions of absent clients are kept in memory: they are gone when it ends,
+and processors publish theirs again when it is back. A payload over 1 MiB is discarded, a client for which more than 16 MiB
+wait is disconnected, and each limit that is met is a line in the log.
+For more than a small site take mosquitto or another full broker.
 
 Examples:
   nvr broker
@@ -77,7 +87,7 @@ pub(super) fn main(args: BrokerArgs) -> anyhow::Result<()> {
             reason = ended => Err(anyhow!("the broker ended: {}", reason?)),
         }
     });
-    // The broker's thread waits for the end of a broker that has none.
+    // A thread waits for the end of the broker, which goes with the process.
     runtime.shutdown_background();
     ended
 }
@@ -115,5 +125,10 @@ fn options(args: BrokerArgs) -> anyhow::Result<BrokerOptions> {
         listen: SocketAddr::new(args.bind, port),
         login,
         tls,
+        limits: BrokerLimits {
+            clients: args.clients as usize,
+            retained_bytes: (args.retained_mib as usize) << 20,
+            ..BrokerLimits::default()
+        },
     })
 }

@@ -14,8 +14,8 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// Our own state changes, and of libraries only what is wrong. The broker inside calls every client that leaves an error.
-const DEFAULT_FILTER: &str = "warn,nvr=info,rumqttd=off";
+/// Our own state changes, and of libraries only what is wrong.
+const DEFAULT_FILTER: &str = "warn,nvr=info";
 
 /// Starts logging; once a process.
 pub(super) fn start(format: LogFormat) {

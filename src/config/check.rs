@@ -56,6 +56,7 @@ impl Checker<'_> {
             wall: self.wall(raw, picked),
             models_dirs: models_dirs(&first),
             http,
+            http_hosts: self.http_hosts(&raw.http_hosts),
             watchdog: raw.processor.watchdog,
         }
     }
@@ -279,6 +280,20 @@ impl Checker<'_> {
             self.tell(path, message);
         }
         parsed.ok()
+    }
+
+    fn http_hosts(&mut self, hosts: &[String]) -> Vec<String> {
+        let is_host = |host: &String| {
+            let right = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+            !host.is_empty() && host.len() <= 253 && host.chars().all(right)
+        };
+        for host in hosts.iter().filter(|host| !is_host(host)) {
+            let message = format!(
+                "must be names such as wall.example.com, without scheme and port, got `{host}`"
+            );
+            self.tell("http_hosts", message);
+        }
+        hosts.to_vec()
     }
 
     /// What people call a thing.

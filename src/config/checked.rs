@@ -30,6 +30,8 @@ pub struct Settings {
     pub models_dirs: Vec<PathBuf>,
     /// Where a processor serves /metrics and /healthz; nowhere by default.
     pub http: Option<SocketAddr>,
+    /// Names under which a page on loopback may be asked for, beside those of loopback.
+    pub http_hosts: Vec<String>,
     /// Whether a processor feeds systemd's watchdog.
     pub watchdog: bool,
 }

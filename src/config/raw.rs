@@ -19,6 +19,9 @@ pub struct RawSettings {
     /// /var/lib/nvr/models. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models_dirs: Vec<String>,
+    /// Names under which a page on loopback is asked for beside `localhost`: those of a proxy before it. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http_hosts: Vec<String>,
     /// The broker and the topics.
     pub mqtt: RawMqtt,
     /// The cameras. Default: six of them, 0–5, at `{stream server}/live{id}.stream`.

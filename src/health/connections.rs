@@ -1,73 +1,349 @@
-//! A listener that takes a bounded number of connections: a page must not eat the descriptors that cameras need.
+//! The pages' connections: a bounded number, each with time limits, so that a page neither eats the descriptors that cameras
+//! need nor is kept from those who ask by those who do not.
+//!
+//! hyper serves one connection; accepting, the limits and who has to go are here, since axum's own server has none of it. A
+//! connection that asks nothing, or too slowly, ends after ten seconds; one that does not read its answer after fifteen. When
+//! all places are taken, or all that one address may have, the one that has been idle longest is closed for the newcomer,
+//! then the one that has not read for longest: a probe of `/healthz` gets its answer.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use axum::serve::Listener;
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
-/// Further ones wait in the kernel until one ends. A browser opens about six, a scraper one.
-const CONNECTIONS: usize = 64;
+use super::forwarded::Site;
+
 /// What the kernel keeps for a reader that is slow: a picture or two, not the megabytes that it would grow to, which are
 /// minutes of pictures on a bad link.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 const BACKLOG: u32 = 64;
+/// A connection that reads its answer is not closed for a newcomer unless it has stood still for this long.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
-/// The listener.
-#[derive(Debug)]
-pub(super) struct Connections {
-    listener: TcpListener,
-    free: Arc<Semaphore>,
+/// How many connections, and how long they may do nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// A browser opens about six, a scraper one.
+    pub(super) connections: usize,
+    /// Of one address; a proxy is one.
+    pub(super) of_one: usize,
+    /// Beyond `connections` where all of them are being answered right now.
+    pub(super) spare: usize,
+    /// From the connection, or the last answer, to a complete request.
+    pub(super) read: Duration,
+    /// Without a byte that the client takes.
+    pub(super) write: Duration,
 }
 
-/// One connection; dropping it makes room for another.
-#[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
-    _place: Option<OwnedSemaphorePermit>,
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            of_one: 32,
+            spare: 16,
+            read: Duration::from_secs(10),
+            write: Duration::from_secs(15),
+        }
+    }
 }
 
-impl Connections {
-    pub(super) fn listen(address: SocketAddr) -> io::Result<Self> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
+/// A listener at `address`.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    // Accepted sockets inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves `site` until `stop`, and each connection until its answer is complete.
+pub(super) async fn serve(
+    mut listener: TcpListener,
+    site: Arc<Site>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Places::default());
+    loop {
+        // axum's listener, for what it knows about errors of accept.
+        let (stream, from) = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = axum::serve::Listener::accept(&mut listener) => accepted,
         };
-        socket.set_reuseaddr(true)?;
-        // Accepted sockets inherit it.
-        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-        socket.bind(address)?;
-        Ok(Self {
-            listener: socket.listen(BACKLOG)?,
-            free: Arc::new(Semaphore::new(CONNECTIONS)),
+        let Some(place) = places.enter(from.ip(), &limits) else {
+            debug!(%from, "a connection to the page is closed: all places are taken");
+            continue;
+        };
+        tokio::spawn(one(stream, place, site.clone(), limits, stop.clone()));
+    }
+}
+
+async fn one(
+    stream: TcpStream,
+    place: Place,
+    site: Arc<Site>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let activity = place.activity.clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let answering = Answering::begin(activity.clone());
+        let site = site.clone();
+        async move {
+            let answer = match site.direct(request) {
+                Ok(request) => TowerToHyperService::new(site.routes.clone())
+                    .call(request)
+                    .await
+                    .unwrap_or_else(|never: Infallible| match never {}),
+                Err(redirect) => redirect,
+            };
+            Ok::<_, Infallible>(answer.map(|body| Tracked {
+                body,
+                _answering: answering,
+            }))
+        }
+    });
+    let io = TokioIo::new(Connection {
+        stream,
+        limit: limits.write,
+        stuck: None,
+        activity: place.activity.clone(),
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.read)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    debug!(%error, "a connection to the page ended");
+                }
+                return;
+            }
+            () = place.close.cancelled() => return,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Who is connected.
+#[derive(Debug, Default)]
+struct Places(Mutex<BTreeMap<u64, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    from: IpAddr,
+    close: CancellationToken,
+    activity: Arc<Activity>,
+}
+
+/// A place of a connection, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    places: Arc<Places>,
+    number: u64,
+    close: CancellationToken,
+    activity: Arc<Activity>,
+}
+
+/// What a connection does.
+#[derive(Debug)]
+struct Activity(Mutex<Doing>);
+
+#[derive(Debug, Clone, Copy)]
+struct Doing {
+    /// A request came whose answer is not written yet.
+    answering: bool,
+    /// Since when it is so; while answering, when the client last took something of it.
+    since: Instant,
+}
+
+impl Places {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a connection from `from`, made where there is none; none where all others are being answered.
+    fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Option<Place> {
+        let mut places = self.lock();
+        let of_it = |entry: &Entry| entry.from == from;
+        if places.values().filter(|entry| of_it(entry)).count() >= limits.of_one
+            && !make_room(&mut places, of_it)
+        {
+            return None;
+        }
+        if places.len() >= limits.connections
+            && !make_room(&mut places, |_| true)
+            && places.len() >= limits.connections + limits.spare
+        {
+            return None;
+        }
+        let number = places.last_key_value().map_or(0, |(last, _)| last + 1);
+        let close = CancellationToken::new();
+        let activity = Arc::new(Activity(Mutex::new(Doing {
+            answering: false,
+            since: Instant::now(),
+        })));
+        let entry = Entry {
+            from,
+            close: close.clone(),
+            activity: activity.clone(),
+        };
+        places.insert(number, entry);
+        Some(Place {
+            places: self.clone(),
+            number,
+            close,
+            activity,
         })
     }
 }
 
-impl Listener for Connections {
-    type Io = Connection;
-    type Addr = SocketAddr;
+/// Closes one of those that `may` go, where one stands still.
+fn make_room(places: &mut BTreeMap<u64, Entry>, may: impl Fn(&Entry) -> bool) -> bool {
+    let victim = places
+        .iter()
+        .filter(|(_, entry)| may(entry))
+        .map(|(number, entry)| (entry.activity.doing(), *number))
+        .filter(|(doing, _)| !doing.answering || doing.since.elapsed() >= STANDSTILL)
+        .min_by_key(|(doing, _)| (doing.answering, doing.since));
+    let Some((_, number)) = victim else {
+        return false;
+    };
+    if let Some(entry) = places.remove(&number) {
+        debug!(from = %entry.from, "an idle connection to the page is closed for another");
+        entry.close.cancel();
+    }
+    true
+}
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // The semaphore is never closed: there always is a place sooner or later.
-        let place = self.free.clone().acquire_owned().await.ok();
-        // axum's own listener, for what it knows about errors of accept.
-        let (stream, from) = Listener::accept(&mut self.listener).await;
-        let connection = Connection {
-            stream,
-            _place: place,
-        };
-        (connection, from)
+impl Drop for Place {
+    fn drop(&mut self) {
+        // One that had to go is not there any more, and its number may be another's.
+        if !self.close.is_cancelled() {
+            self.places.lock().remove(&self.number);
+        }
+    }
+}
+
+impl Activity {
+    fn lock(&self) -> MutexGuard<'_, Doing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    fn doing(&self) -> Doing {
+        *self.lock()
+    }
+
+    fn now(&self, answering: bool) {
+        *self.lock() = Doing {
+            answering,
+            since: Instant::now(),
+        };
+    }
+
+    fn moved(&self) {
+        let mut doing = self.lock();
+        if doing.answering {
+            doing.since = Instant::now();
+        }
+    }
+}
+
+/// A request on its way; dropped with the body of its answer, once that was handed over.
+struct Answering(Arc<Activity>);
+
+impl Answering {
+    fn begin(activity: Arc<Activity>) -> Self {
+        activity.now(true);
+        Self(activity)
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.now(false);
+    }
+}
+
+struct Tracked {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket whose writes may not stand still for longer than a limit.
+struct Connection {
+    stream: TcpStream,
+    limit: Duration,
+    /// Runs while the client takes nothing.
+    stuck: Option<Pin<Box<Sleep>>>,
+    activity: Arc<Activity>,
+}
+
+impl Connection {
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            self.activity.moved();
+            return written;
+        }
+        let limit = self.limit;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(limit)));
+        match stuck.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -87,7 +363,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, written)
     }
 
     fn poll_write_vectored(
@@ -95,7 +372,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watch(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -112,26 +390,5 @@ impl AsyncWrite for Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn one_connection_too_many_waits_for_the_end_of_another() {
-        let mut connections = Connections::listen(([127, 0, 0, 1], 0).into()).expect("a free port");
-        let address = connections.local_addr().expect("it is bound");
-        let mut clients = Vec::new();
-        let mut held = Vec::new();
-        for _ in 0..CONNECTIONS {
-            clients.push(TcpStream::connect(address).await.expect("it listens"));
-            held.push(connections.accept().await);
-        }
-        clients.push(TcpStream::connect(address).await.expect("it listens"));
-        assert_eq!(connections.free.available_permits(), 0);
-        held.pop();
-        let (_, from) = connections.accept().await;
-        assert_eq!(
-            clients.pop().and_then(|one| one.local_addr().ok()),
-            Some(from)
-        );
-    }
-}
+#[path = "connections_tests.rs"]
+mod tests;

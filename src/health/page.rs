@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::serve::Listener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
-use super::connections::Connections;
+use super::connections::{self, Limits};
+use super::forwarded::Site;
+use super::guard::Guard;
 use super::{Report, encode};
 use crate::base::Heartbeats;
 
@@ -30,6 +31,7 @@ pub struct PageError {
 #[derive(Debug)]
 pub struct Page {
     asked: SocketAddr,
+    hosts: Vec<String>,
     address: SocketAddr,
     _stop: DropGuard,
 }
@@ -40,16 +42,21 @@ struct Shown {
 }
 
 impl Page {
-    /// Serves the page at `address` (port 0: any free one). Needs a tokio runtime.
+    /// Serves the page at `address` (port 0: any free one); on loopback also under the names of `hosts`. Needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// When the address can't be listened on.
     pub async fn serve(
         address: SocketAddr,
+        hosts: &[String],
         report: Arc<dyn Report>,
         heartbeats: Heartbeats,
     ) -> Result<Self, PageError> {
-        let page = Self::of(address, routes(report, heartbeats)).await?;
+        let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        let guard = Guard::new("processor", address, hosts, None, policy);
+        let routes = routes(report, heartbeats);
+        let page = Self::of(address, guard, routes, &["metrics", "healthz"]).await?;
         let address = page.address;
         if !address.ip().is_loopback() {
             warn!(%address, "metrics can be read by anyone who reaches this address");
@@ -58,25 +65,30 @@ impl Page {
         Ok(page)
     }
 
-    /// Serves routes of one's own, [`routes`] among them or not, at `address` (port 0: any free one).
+    /// Serves routes of one's own, [`routes`] among them or not, behind `guard` at `address` (port 0: any free one). Each of
+    /// `names` is a route at the root, which is found below any other path too.
     ///
     /// # Errors
     /// When the address can't be listened on.
-    pub async fn of(address: SocketAddr, routes: Router) -> Result<Self, PageError> {
+    pub async fn of(
+        address: SocketAddr,
+        guard: Guard,
+        routes: Router,
+        names: &'static [&'static str],
+    ) -> Result<Self, PageError> {
         let asked = address;
         let failed = |source| PageError { address, source };
-        let listener = Connections::listen(address).map_err(failed)?;
+        let listener = connections::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            let served = axum::serve(listener, routes).with_graceful_shutdown(stopped);
-            if let Err(err) = served.await {
-                warn!(%err, "the page ended");
-            }
-        });
+        let hosts = guard.hosts().to_vec();
+        let routes = guard.before(routes);
+        let site = Arc::new(Site { routes, names });
+        let served = connections::serve(listener, site, Limits::default(), stop.clone());
+        tokio::spawn(served);
         Ok(Self {
             asked,
+            hosts,
             address,
             _stop: stop.drop_guard(),
         })
@@ -85,6 +97,11 @@ impl Page {
     /// The address that was asked for.
     pub fn asked(&self) -> SocketAddr {
         self.asked
+    }
+
+    /// The names that it is asked for under, beside those of loopback.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
     }
 
     /// Where it is served, with the port that was found.

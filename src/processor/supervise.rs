@@ -50,9 +50,10 @@ struct Controls {
 /// What keeps it from starting: the model, the link's settings, the page's address.
 pub async fn run(settings: Settings, config: ConfigSource) -> Result<ExitCode, RunError> {
     let mut signals = Signals::new()?;
-    let (watchdog, http, instance_id) = (
+    let (watchdog, http, hosts, instance_id) = (
         settings.watchdog,
         settings.http,
+        settings.http_hosts.clone(),
         settings.instance_id.clone(),
     );
     let stage_limit = settings.processor.stage_limit;
@@ -68,7 +69,7 @@ pub async fn run(settings: Settings, config: ConfigSource) -> Result<ExitCode, R
         started.await.map_err(std::io::Error::other)??
     };
     let page = match http {
-        Some(address) => Some(serve_page(address, &processor).await?),
+        Some(address) => Some(serve_page(address, &hosts, &processor).await?),
         None => None,
     };
     let controls = Arc::new(Controls {
@@ -173,10 +174,12 @@ fn reload(controls: Arc<Controls>) {
 
 async fn serve_page(
     address: std::net::SocketAddr,
+    hosts: &[String],
     processor: &Arc<Processor>,
 ) -> Result<Page, PageError> {
     Page::serve(
         address,
+        hosts,
         processor.clone() as Arc<dyn Report>,
         processor.heartbeats.clone(),
     )
@@ -188,11 +191,17 @@ impl Controls {
         let mut page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
         let http = settings.http;
         // The new address is tried before anything is changed: a document is applied whole or not at all.
-        let moved = page.as_ref().map(Page::asked) != http;
+        let hosts = settings.http_hosts.clone();
+        let stays = page.as_ref().map(Page::asked) == http;
+        let moved = !stays || page.as_ref().is_some_and(|page| page.hosts() != hosts);
+        // One that only gets other names has to be given up first.
+        if stays && moved {
+            *page = None;
+        }
         let fresh = match http.filter(|_| moved) {
             Some(address) => Some(
                 Handle::current()
-                    .block_on(serve_page(address, &self.processor))
+                    .block_on(serve_page(address, &hosts, &self.processor))
                     .map_err(|err| {
                         vec![Problem {
                             path: "processor.http".to_owned(),

@@ -126,10 +126,11 @@ pub async fn run(settings: Settings, config: ConfigSource) -> Result<ExitCode, R
 /// # Errors
 /// When the address can't be listened on, or is open to others without a token.
 pub async fn serve(address: SocketAddr, wall: &Arc<Wall>) -> Result<Page, PageError> {
-    let token = wall.shared.settings().wall.http_token.clone();
+    let settings = wall.shared.settings();
     page::serve(
         address,
-        token,
+        settings.wall.http_token.clone(),
+        &settings.http_hosts,
         wall.clone() as Arc<dyn Viewed>,
         wall.clone() as Arc<dyn Report>,
         wall.heartbeats.clone(),
@@ -277,10 +278,11 @@ impl Controls {
         let http = settings.wall.http;
         let old = self.wall.shared.settings();
         let moved = page.as_ref().map(Page::asked) != http
-            || old.wall.http_token != settings.wall.http_token;
+            || old.wall.http_token != settings.wall.http_token
+            || old.http_hosts != settings.http_hosts;
         let address = http.filter(|_| moved);
         // The new address is tried before anything is changed: a document is applied whole or not at all. One that only
-        // gets another token has to be given up first.
+        // gets another token or other names has to be given up first.
         if page.as_ref().map(Page::asked) == http && moved {
             *page = None;
         }
@@ -290,6 +292,7 @@ impl Controls {
                     .block_on(page::serve(
                         address,
                         settings.wall.http_token.clone(),
+                        &settings.http_hosts,
                         self.wall.clone() as Arc<dyn Viewed>,
                         self.wall.clone() as Arc<dyn Report>,
                         self.wall.heartbeats.clone(),

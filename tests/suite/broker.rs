@@ -1,6 +1,7 @@
 //! `nvr broker` as its users start it.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
 
 use crate::support::process::{Running, nvr};
 use crate::support::wait::SOON;
@@ -72,4 +73,212 @@ fn a_missing_certificate_is_a_clear_error() {
         said,
         "error: can't read certificate /nowhere/broker.pem: No such file or directory (os error 2)"
     );
+}
+
+/// A broker on a free port, and its port.
+fn listening(arguments: &[&str]) -> (Running, String) {
+    let process = broker(&[&["--port", "0"], arguments].concat());
+    let line = process.out().find("the address", SOON, |line| {
+        line.starts_with("broker listens on ")
+    });
+    let port = line.rsplit(':').next().expect("a port").to_owned();
+    (process, port)
+}
+
+fn client(program: &str, port: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["-h", "127.0.0.1", "-p", port])
+        .args(arguments);
+    command
+}
+
+/// Publishes each line of `lines` as a retained message of quality 1 to a topic of its own, `{topic}/{line}`.
+fn retain_each(port: &str, topic: &str, count: usize) {
+    let script = "
+import sys
+import paho.mqtt.client as mqtt
+port, topic, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+client.max_queued_messages_set(0)
+client.connect('127.0.0.1', port)
+client.loop_start()
+sent = [client.publish(f'{topic}/{i}', 'y', qos=1, retain=True) for i in range(count)]
+for one in sent:
+    one.wait_for_publish(60)
+    assert one.is_published()
+client.disconnect()
+client.loop_stop()
+";
+    python(script, &[port, topic, &count.to_string()]);
+}
+
+/// Runs a script with the Python that set-up made, and gives what it printed.
+fn python(script: &str, arguments: &[&str]) -> String {
+    let python = nvr::base::cache_dir().join("python/bin/python");
+    assert!(
+        python.exists(),
+        "{} is missing: run `tools/setup tests`",
+        python.display()
+    );
+    let output = Command::new(python)
+        .args(["-c", script])
+        .args(arguments)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn ten_thousand_retained_messages_reach_every_new_subscription() {
+    let (_broker, port) = listening(&[]);
+    retain_each(&port, "nvr/sources", 10_000);
+    for qos in ["0", "1", "2"] {
+        let mut reader = Running::start(client(
+            "mosquitto_sub",
+            &port,
+            &[
+                "-q",
+                qos,
+                "-t",
+                "nvr/sources/#",
+                "-C",
+                "10000",
+                "-F",
+                "%t %r",
+            ],
+        ));
+        assert!(reader.end(SOON * 4).success(), "quality {qos}");
+        let mut lines = reader.out().settled();
+        assert!(
+            lines.iter().all(|line| line.ends_with(" 1")),
+            "they are retained"
+        );
+        lines.sort();
+        lines.dedup();
+        assert_eq!(lines.len(), 10_000);
+    }
+}
+
+#[test]
+fn a_client_beyond_the_limit_and_a_message_beyond_the_store_are_told_with_what_to_set() {
+    let (broker, port) = listening(&["--clients", "1", "--retained-mib", "1"]);
+    let publisher = client(
+        "mosquitto_pub",
+        &port,
+        &["-q", "1", "-r", "-t", "large/one", "-l"],
+    );
+    let mut publisher = Running::interactive(publisher);
+    publisher.type_in(b"small\n");
+    let line = [vec![b'x'; 1024 * 1024 - 100], vec![b'\n']].concat();
+    publisher.type_in(&line);
+    let refused = broker.err().find("the refusal", SOON, |line| {
+        line.contains("a retained message is refused")
+    });
+    assert!(
+        refused.contains("large/one")
+            && refused.contains("limit_mib=1")
+            && refused.contains("--retained-mib"),
+        "{refused}"
+    );
+    let mut other = Running::start(client("mosquitto_sub", &port, &["-t", "#"]));
+    assert_eq!(other.end(SOON).code(), Some(3), "server unavailable");
+    let refused = broker.err().find("the refusal", SOON, |line| {
+        line.contains("a client is refused")
+    });
+    assert!(
+        refused.contains("limit=1") && refused.contains("--clients"),
+        "{refused}"
+    );
+    publisher.close_input();
+    assert!(publisher.end(SOON).success());
+    let former = client("mosquitto_sub", &port, &["-t", "large/#", "-C", "1"]);
+    let mut former = Running::start(former);
+    assert!(former.end(SOON).success());
+    assert_eq!(former.out().settled(), ["small"], "the former one stays");
+}
+
+#[test]
+fn a_client_of_mqtt_5_is_told_that_its_version_is_not_spoken() {
+    let (broker, port) = listening(&[]);
+    let mut five = Running::start(client(
+        "mosquitto_pub",
+        &port,
+        &["-V", "5", "-t", "t", "-m", "x"],
+    ));
+    assert!(!five.end(SOON).success());
+    five.err().find("the reason", SOON, |line| {
+        line.contains("Unsupported Protocol Version")
+    });
+    broker.err().find("the refusal", SOON, |line| {
+        line.contains("it speaks another MQTT than 3.1.1") && line.contains("version=5")
+    });
+}
+
+#[test]
+fn what_is_published_fast_reaches_two_subscribers_of_quality_1_without_loss() {
+    let (_broker, port) = listening(&[]);
+    let script = "
+import sys, threading
+import paho.mqtt.client as mqtt
+port, count = int(sys.argv[1]), int(sys.argv[2])
+def client():
+    made = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    made.max_queued_messages_set(0)
+    made.max_inflight_messages_set(1000)
+    return made
+got, ready = [[], []], threading.Semaphore(0)
+readers = []
+for at in range(2):
+    reader = client()
+    reader.on_connect = lambda c, *_: c.subscribe('load/#', 1)
+    reader.on_subscribe = lambda *_: ready.release()
+    reader.on_message = lambda c, u, m, at=at: got[at].append(int(m.payload))
+    reader.connect('127.0.0.1', port)
+    reader.loop_start()
+    readers.append(reader)
+for _ in range(2):
+    assert ready.acquire(timeout=20)
+publisher = client()
+publisher.connect('127.0.0.1', port)
+publisher.loop_start()
+last = None
+for number in range(count):
+    last = publisher.publish('load/%d' % (number % 16), str(number), qos=1)
+last.wait_for_publish(60)
+for _ in range(600):
+    if all(len(one) >= count for one in got):
+        break
+    threading.Event().wait(0.1)
+for one in got:
+    assert one == list(range(count)), (len(one), one[:5])
+";
+    python(script, &[&port, "20000"]);
+}
+
+#[test]
+fn what_a_qos_1_publisher_was_promised_outlives_an_absent_reader() {
+    let (_broker, port) = listening(&[]);
+    let session = ["-i", "lasting", "-c", "-q", "1", "-t", "news/#"];
+    let mut reader = Running::start(client(
+        "mosquitto_sub",
+        &port,
+        &[&session[..], &["-E"]].concat(),
+    ));
+    assert!(reader.end(SOON).success());
+    let mut publisher = Running::start(client(
+        "mosquitto_pub",
+        &port,
+        &["-q", "1", "-t", "news/a", "-m", "while you were away"],
+    ));
+    assert!(publisher.end(SOON).success());
+    let mut reader = Running::start(client(
+        "mosquitto_sub",
+        &port,
+        &[&session[..], &["-C", "1"]].concat(),
+    ));
+    assert!(reader.end(SOON).success());
+    assert_eq!(reader.out().settled(), ["while you were away"]);
 }

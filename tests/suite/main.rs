@@ -35,6 +35,7 @@ mod lockfile;
 #[cfg(feature = "testcam")]
 mod media;
 mod models;
+mod pages;
 mod pattern;
 #[cfg(feature = "testcam")]
 mod processor;

@@ -87,7 +87,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("libloading", "detect/tensorrt"),
     ("half", "detect/tensorrt"),
     ("rumqttc", "bus"),
-    ("rumqttd", "bus"),
     ("sd_notify", "health"),
     ("prometheus_client", "health"),
     ("drm", "wall"),

@@ -1,7 +1,8 @@
 //! Who gets in, by which way, and under which name.
 
-use super::super::testing::{Scripted, ask, page};
-use super::*;
+use std::sync::Arc;
+
+use super::testing::{Scripted, ask, page, send};
 
 const TOKEN: &str = "correct horse; battery";
 const IN_ADDRESS: &str = "token=correct%20horse%3B+battery";
@@ -60,7 +61,7 @@ async fn people_give_the_token_once_and_it_leaves_the_address() {
     assert!(
         answer
             .text()
-            .contains("http-equiv=refresh content=\"0;url=/\"")
+            .contains("http-equiv=refresh content=\"0;url=./\"")
     );
     assert_eq!(answer.header("Referrer-Policy"), Some("no-referrer"));
     let cookie = answer.header("Set-Cookie").expect("a cookie").to_owned();
@@ -90,6 +91,8 @@ async fn a_foreign_name_for_this_machine_is_refused() {
         "127.0.0.1:8080",
         "[::1]:8080",
         "[::1]",
+        "wall.example",
+        "Wall.Example:8443",
     ] {
         let line = format!("Host: {host}");
         assert_eq!(ask(at, "/state.json", &[&line]).await.status, 200, "{host}");
@@ -98,6 +101,7 @@ async fn a_foreign_name_for_this_machine_is_refused() {
         "evil.example",
         "evil.example:80",
         "localhost.evil.example",
+        "evil.wall.example",
         "192.168.0.1",
         "127.0.0.9",
         "[::2]",
@@ -114,23 +118,90 @@ async fn a_foreign_name_for_this_machine_is_refused() {
         );
     }
     assert_eq!(ask(at, "/healthz", &["Host: probe"]).await.status, 200);
+    for forged in [
+        "X-Forwarded-Host: localhost",
+        "X-Forwarded-Host: wall.example",
+        "Forwarded: host=localhost",
+        "X-Original-Host: localhost",
+        "X-Forwarded-Prefix: /localhost",
+        "X-Forwarded-For: 127.0.0.1",
+    ] {
+        let lines = ["Host: evil.example", forged];
+        assert_eq!(ask(at, "/state.json", &lines).await.status, 421, "{forged}");
+    }
 }
 
-#[test]
-fn off_loopback_the_token_stands_in_for_the_name() {
-    let policy = HeaderValue::from_static("");
-    let asked = |name: &str| {
-        Request::builder()
-            .header(header::HOST, name)
-            .body(axum::body::Body::empty())
-            .expect("a request")
-    };
-    let token = Secret::new(TOKEN);
-    let guard = Guard::new(([0, 0, 0, 0], 80).into(), Some(&token), policy.clone());
-    assert!(guard.names_us(&asked("wall.example")));
-    let guard = Guard::new(([127, 0, 0, 9], 80).into(), None, policy);
-    assert!(guard.names_us(&asked("127.0.0.9:80")), "the bound address");
-    assert!(!guard.names_us(&asked("127.0.0.8")));
+#[tokio::test]
+async fn a_proxy_may_serve_the_page_below_a_path_of_its_own() {
+    let served = page(&Arc::new(Scripted::new()), Some(TOKEN)).await;
+    let at = served.address();
+    let bearer = format!("Authorization: Bearer {TOKEN}");
+    let host = "Host: wall.example";
+    // The proxy takes its path away, leaves it and says so, or leaves it and says nothing.
+    for (below, prefix) in [
+        ("/", "X-Forwarded-Prefix: /site/wall"),
+        ("/site/wall/", "X-Forwarded-Prefix: /site/wall"),
+        ("/site/wall/", "X-Forwarded-Proto: https"),
+    ] {
+        for (name, kind) in [
+            ("", "text/html; charset=utf-8"),
+            ("state.json", "application/json"),
+            ("wall.jpg?width=100", "image/jpeg"),
+            ("wall.mjpg", "multipart/x-mixed-replace; boundary=nvr"),
+            (
+                "metrics",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+            ("healthz", "text/plain; charset=utf-8"),
+        ] {
+            let answer = send(
+                at,
+                "HEAD",
+                &format!("{below}{name}"),
+                &[host, &bearer, prefix],
+            )
+            .await;
+            assert_eq!(answer.status, 200, "{below}{name} {prefix}");
+            assert_eq!(answer.header("Content-Type"), Some(kind), "{below}{name}");
+            assert_eq!(answer.body, b"", "HEAD has no body");
+        }
+        // The form leads to the front page, and from there on without the token in the address.
+        let wanted = match prefix.strip_prefix("X-Forwarded-Prefix: ") {
+            Some(prefix) => format!("{prefix}/"),
+            None => "./".to_owned(),
+        };
+        let refusal = ask(at, &format!("{below}state.json"), &[host, prefix]).await;
+        assert_eq!(refusal.status, 401);
+        let form = format!("<form action=\"{wanted}\" method=\"get\">");
+        assert!(refusal.text().contains(&form), "{}", refusal.text());
+        let welcome = ask(at, &format!("{below}?{IN_ADDRESS}"), &[host, prefix]).await;
+        let refresh = format!("content=\"0;url={wanted}\"");
+        assert!(welcome.text().contains(&refresh), "{}", welcome.text());
+        let cookie = welcome.header("Set-Cookie").expect("a cookie").to_owned();
+        assert!(!cookie.contains("Path="), "the browser knows it: {cookie}");
+        assert_eq!(
+            cookie.contains("; Secure; "),
+            prefix.ends_with("https"),
+            "{cookie}"
+        );
+        let pair = format!("Cookie: {}", cookie.split(';').next().unwrap_or_default());
+        let answer = ask(at, below, &[host, prefix, &pair]).await;
+        assert_eq!(answer.status, 200);
+    }
+    let lines = [host, &bearer, "X-Forwarded-Prefix: /site/wall"];
+    let redirect = ask(at, "/site/wall?x=1", &lines).await;
+    assert_eq!(redirect.status, 307);
+    assert_eq!(redirect.header("Location"), Some("./wall/?x=1"));
+    let forged = [
+        "Host: localhost",
+        "X-Forwarded-Prefix: /\"><script>alert(1)</script>",
+    ];
+    let refusal = ask(at, "/", &forged).await;
+    assert!(
+        refusal.text().contains("<form action=\"./\""),
+        "{}",
+        refusal.text()
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 //! runtime; pictures are encoded on its blocking threads, and only while somebody looks (`pictures`).
 
 mod figures;
-mod guard;
+#[cfg(test)]
+mod guard_tests;
 mod pictures;
 mod stream;
 #[cfg(test)]
@@ -16,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -29,16 +30,24 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::info;
 
 use self::figures::Figures;
-use self::guard::{Guard, guarded};
 use self::pictures::{NoPicture, Pictures, Wanted};
 use super::view::{Viewed, WallState};
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
-use crate::health::{self, Report};
+use crate::health::{self, Guard, Report};
 
 pub use self::figures::samples;
 
 const INDEX: &str = include_str!("index.html");
+/// The routes beside `/`.
+const NAMES: &[&str] = &[
+    "wall.jpg",
+    "wall.mjpg",
+    "state.json",
+    "favicon.ico",
+    "metrics",
+    "healthz",
+];
 /// Viewers of `/wall.mjpg`: each size costs an encoding a picture, each viewer a network's worth of it.
 const VIEWERS: usize = 8;
 /// Pictures a second where a viewer does not say: enough to see that something moves, and a tenth of a core.
@@ -72,13 +81,18 @@ impl Page {
         self.served.asked()
     }
 
+    /// The names that it is asked for under, beside those of loopback.
+    pub fn hosts(&self) -> &[String] {
+        self.served.hosts()
+    }
+
     /// Where it is served, with the port that was found.
     pub fn address(&self) -> SocketAddr {
         self.served.address()
     }
 }
 
-/// Serves the page at `address` (port 0: any free one). `report` gives the figures of `/metrics`, usually [`samples`] of
+/// Serves the page at `address` (port 0: any free one), on loopback also under the names of `hosts`. `report` gives the figures of `/metrics`, usually [`samples`] of
 /// the same wall; the page adds its own. Needs a tokio runtime.
 ///
 /// # Errors
@@ -86,6 +100,7 @@ impl Page {
 pub async fn serve(
     address: SocketAddr,
     token: Option<Secret>,
+    hosts: &[String],
     viewed: Arc<dyn Viewed>,
     report: Arc<dyn Report>,
     heartbeats: Heartbeats,
@@ -93,7 +108,7 @@ pub async fn serve(
     if token.is_none() && !address.ip().is_loopback() {
         return Err(PageError::NoToken(address));
     }
-    let guard = Arc::new(Guard::new(address, token.as_ref(), policy(INDEX)));
+    let guard = Guard::new("wall", address, hosts, token.as_ref(), policy(INDEX));
     let streams = CancellationToken::new();
     let shown = Arc::new(Shown {
         pictures: Arc::new(Pictures::new(viewed.clone(), Clock::system())),
@@ -115,9 +130,8 @@ pub async fn serve(
         // Browsers ask for it unasked, and would log that there is none.
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
         .with_state(shown)
-        .merge(health::routes(Arc::new(report), heartbeats))
-        .layer(middleware::from_fn_with_state(guard, guarded));
-    let served = health::Page::of(address, routes).await?;
+        .merge(health::routes(Arc::new(report), heartbeats));
+    let served = health::Page::of(address, guard, routes, NAMES).await?;
     info!(address = %served.address(), token = token.is_some(), "serving the wall's page");
     Ok(Page {
         served,
@@ -209,10 +223,15 @@ async fn picture(
 }
 
 async fn moving(
+    method: Method,
     State(shown): State<Arc<Shown>>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let wanted = asked.wanted(&*shown.viewed)?;
+    if method == Method::HEAD {
+        // It takes no viewer's place.
+        return Ok(([(header::CONTENT_TYPE, stream::KIND)], ()).into_response());
+    }
     let place = shown.places.clone().try_acquire_owned();
     Ok(stream::stream(
         shown.pictures.clone(),

@@ -280,6 +280,7 @@ async fn off_loopback_a_token_is_demanded_before_anything_is_served() {
     let refused = serve(
         address,
         None,
+        &[],
         wall.clone(),
         wall.clone(),
         heartbeats.clone(),
@@ -294,7 +295,7 @@ async fn off_loopback_a_token_is_demanded_before_anything_is_served() {
     );
     let token = Some(Secret::new("token"));
     assert!(
-        serve(address, token, wall.clone(), wall, heartbeats)
+        serve(address, token, &[], wall.clone(), wall, heartbeats)
             .await
             .is_ok()
     );

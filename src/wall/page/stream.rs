@@ -17,6 +17,8 @@ use tracing::debug;
 
 use super::pictures::{Jpeg, Pictures, Wanted};
 
+/// The type of the answer.
+pub(super) const KIND: &str = "multipart/x-mixed-replace; boundary=nvr";
 /// A viewer who reads nothing for this long is gone.
 const GONE: Duration = Duration::from_secs(15);
 /// A scene that does not change is sent again after this long: it shows that the connection lives, on either side.
@@ -58,8 +60,7 @@ pub(super) fn stream(
         let part: Option<Bytes> = read.recv().await;
         part.map(|part| (Ok::<_, Infallible>(part), read))
     });
-    let kind = "multipart/x-mixed-replace; boundary=nvr";
-    ([(header::CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response()
+    ([(header::CONTENT_TYPE, KIND)], Body::from_stream(parts)).into_response()
 }
 
 async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc::Sender<Bytes>) {

@@ -112,11 +112,21 @@ impl Answer {
 
 /// One question of an HTTP client that says nothing but `lines` beside it.
 pub(super) async fn ask(address: std::net::SocketAddr, path: &str, lines: &[&str]) -> Answer {
+    send(address, "GET", path, lines).await
+}
+
+/// As [`ask`], by another method.
+pub(super) async fn send(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+    lines: &[&str],
+) -> Answer {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address)
         .await
         .expect("it listens");
-    let mut question = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
+    let mut question = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     if !lines.iter().any(|line| line.starts_with("Host:")) {
         question += "Host: localhost\r\n";
     }
@@ -147,6 +157,7 @@ pub(super) async fn page(wall: &Arc<Scripted>, token: Option<&str>) -> super::Pa
     super::serve(
         ([127, 0, 0, 1], 0).into(),
         token.map(crate::config::Secret::new),
+        &["wall.example".to_owned()],
         wall.clone(),
         wall.clone(),
         crate::base::Heartbeats::new(crate::base::Clock::system()),

@@ -1,0 +1,322 @@
+//! One client: lets it in, then reads and writes at the same time until either ends. One task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rumqttc::QoS;
+use rumqttc::mqttbytes::v4::{
+    ConnAck, ConnectReturnCode, Packet, PubAck, PubComp, PubRec, Publish,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::filters::is_topic;
+use super::limits::MESSAGE_LIMIT_BYTES;
+use super::outgoing::write;
+use super::router::{Attached, Router, is_will};
+use super::wire::{Hello, Incoming, Reader, WireError, other_version};
+
+/// A client that was refused is given this long to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Packets of one client before others have their turn.
+const TURN: u32 = 64;
+
+/// How often it is looked whether one that fell behind has caught up.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A client that was let in.
+pub(super) struct Client<S> {
+    router: Arc<Router>,
+    attached: Attached,
+    reader: Reader<tokio::io::ReadHalf<S>>,
+    writer: tokio::io::WriteHalf<S>,
+    /// What is being written.
+    batch: BytesMut,
+    said_goodbye: bool,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    Goodbye,
+    Wire(WireError),
+    /// The client's socket took nothing.
+    Stalled,
+    /// The router wants it.
+    Cut,
+}
+
+/// Hears CONNECT and answers it; none where the client is refused, and told so.
+pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+    router: &Arc<Router>,
+    stream: S,
+    peer: &str,
+) -> Option<Client<S>> {
+    let (read, mut writer) = tokio::io::split(stream);
+    let mut reader = Reader::new(read);
+    let hello = match timeout(router.limits.connect, reader.hello()).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(error)) => {
+            debug!(%peer, %error, "a connection ends before it was one of MQTT");
+            return None;
+        }
+        Err(_) => {
+            debug!(%peer, "a connection without CONNECT is closed");
+            return None;
+        }
+    };
+    let refusal = match hello {
+        Hello::Version(version) => {
+            if let Some(more) = router.seldom.due("version") {
+                warn!(%peer, version, more, "a client is refused: it speaks another MQTT than 3.1.1, which is version 4");
+            }
+            other_version(version)
+        }
+        Hello::Connect(connect) => {
+            if !connect.last_will.as_ref().is_none_or(is_will) {
+                debug!(%peer, client_id = connect.client_id, "a client is refused: its will has no valid topic");
+                return None;
+            }
+            let keep_alive = connect.keep_alive;
+            match router.attach(connect, peer) {
+                Ok(attached) => {
+                    reader.patience = (keep_alive > 0)
+                        .then(|| Duration::from_millis(1500 * u64::from(keep_alive)));
+                    return Some(Client {
+                        router: router.clone(),
+                        attached,
+                        reader,
+                        writer,
+                        batch: BytesMut::new(),
+                        said_goodbye: false,
+                    });
+                }
+                Err(code) => refusal(code),
+            }
+        }
+    };
+    let _ = timeout(FAREWELL, async {
+        writer.write_all(&refusal).await?;
+        writer.shutdown().await?;
+        // Its end: closed earlier, what it sent meanwhile would make the system throw our answer away.
+        let mut rest = reader.into_inner();
+        tokio::io::copy(&mut (&mut rest).take(1 << 20), &mut tokio::io::sink()).await
+    })
+    .await;
+    None
+}
+
+fn refusal(code: ConnectReturnCode) -> bytes::Bytes {
+    let mut bytes = BytesMut::new();
+    write(&Packet::ConnAck(ConnAck::new(code, false)), &mut bytes);
+    bytes.freeze()
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Serves it to its end.
+    pub(super) async fn run(mut self) {
+        let cut = self.attached.cut.clone();
+        let end = tokio::select! {
+            end = receive(&self.router, &self.attached, &mut self.reader) => end,
+            end = send(&self.router, &self.attached, &mut self.writer, &mut self.batch) => end,
+            () = cut.cancelled() => End::Cut,
+        };
+        let client_id = self.router.client_id(&self.attached);
+        match &end {
+            End::Goodbye => {
+                debug!(client_id, "a client said goodbye");
+                self.said_goodbye = true;
+            }
+            // Told by whoever cut it.
+            End::Cut => {}
+            End::Stalled => {
+                let limit_s = self.router.limits.stalled.as_secs();
+                warn!(
+                    client_id,
+                    limit_s,
+                    "a client is disconnected: its socket took nothing of what waits for it"
+                );
+            }
+            End::Wire(WireError::Silent) => {
+                info!(client_id, reason = %WireError::Silent, "a client is disconnected");
+            }
+            End::Wire(error @ WireError::Malformed(_)) => {
+                if let Some(more) = self.router.seldom.due("malformed") {
+                    warn!(client_id, %error, more, "a client is disconnected");
+                }
+            }
+            End::Wire(error) => debug!(client_id, %error, "a client is gone"),
+        }
+        let may_read = matches!(end, End::Goodbye | End::Wire(WireError::Closed));
+        let _ = timeout(FAREWELL, self.take_leave(may_read)).await;
+    }
+
+    /// Who says all and goodbye at once still gets the answers, and then the end.
+    async fn take_leave(&mut self, may_read: bool) -> std::io::Result<()> {
+        if may_read {
+            self.writer.write_all_buf(&mut self.batch).await?;
+            self.router.fill(&self.attached, &mut self.batch);
+            self.writer.write_all_buf(&mut self.batch).await?;
+        }
+        self.writer.shutdown().await
+    }
+}
+
+impl<S> Drop for Client<S> {
+    fn drop(&mut self) {
+        self.router.detach(&self.attached, self.said_goodbye);
+    }
+}
+
+async fn receive<R: AsyncRead + Unpin>(
+    router: &Router,
+    client: &Attached,
+    reader: &mut Reader<R>,
+) -> End {
+    let mut turn = 0;
+    loop {
+        let incoming = match reader.next().await {
+            Ok(incoming) => incoming,
+            Err(error) => return End::Wire(error),
+        };
+        match handle(router, client, incoming).await {
+            Ok(true) => {}
+            Ok(false) => return End::Goodbye,
+            Err(error) => return End::Wire(error),
+        }
+        // The writer's limit ends it where the client never reads.
+        while router.is_deaf(client) {
+            sleep(LOOK).await;
+        }
+        turn += 1;
+        if turn % TURN == 0 && reader.has_more() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// False at DISCONNECT.
+async fn handle(router: &Router, client: &Attached, incoming: Incoming) -> Result<bool, WireError> {
+    let packet = match incoming {
+        Incoming::Packet(packet) => packet,
+        Incoming::TooLarge {
+            topic,
+            qos,
+            id,
+            bytes,
+        } => {
+            too_large(router, client, &topic, bytes);
+            accept(router, client, qos, id);
+            return Ok(true);
+        }
+    };
+    match packet {
+        Packet::Publish(publish) => return take(router, client, publish).await.map(|()| true),
+        Packet::PubAck(ack) => router.acknowledge(client, ack.pkid, false),
+        Packet::PubRec(ack) => router.acknowledge(client, ack.pkid, true),
+        Packet::PubComp(ack) => router.acknowledge(client, ack.pkid, false),
+        Packet::PubRel(release) => {
+            router.release(client, release.pkid);
+            router.answer(client, &Packet::PubComp(PubComp::new(release.pkid)));
+        }
+        Packet::Subscribe(subscribe) if subscribe.pkid > 0 => router.subscribe(client, &subscribe),
+        Packet::Unsubscribe(unsubscribe) if unsubscribe.pkid > 0 => {
+            router.unsubscribe(client, &unsubscribe);
+        }
+        Packet::PingReq => router.answer(client, &Packet::PingResp),
+        Packet::Disconnect => return Ok(false),
+        other => {
+            return Err(WireError::Malformed(format!("{other:?}")));
+        }
+    }
+    Ok(true)
+}
+
+async fn take(router: &Router, client: &Attached, publish: Publish) -> Result<(), WireError> {
+    if !is_topic(&publish.topic) {
+        let what = format!(
+            "a message to `{}`, which is no topic",
+            publish.topic.escape_debug()
+        );
+        return Err(WireError::Malformed(what));
+    }
+    // Sent again, a message of QoS 2 is published once all the same.
+    let is_new = publish.qos != QoS::ExactlyOnce || router.note_unreleased(client, publish.pkid);
+    if publish.payload.len() > MESSAGE_LIMIT_BYTES {
+        too_large(router, client, &publish.topic, publish.payload.len());
+    } else if is_new {
+        let behind = router.publish(&publish.topic, publish.payload, publish.qos, publish.retain);
+        accept_only(router, client, publish.qos, publish.pkid);
+        if let Some(behind) = behind {
+            while router.is_behind(behind) {
+                sleep(LOOK).await;
+            }
+        }
+        return Ok(());
+    }
+    accept_only(router, client, publish.qos, publish.pkid);
+    Ok(())
+}
+
+/// Acknowledges a message that was not looked at before.
+fn accept(router: &Router, client: &Attached, qos: QoS, id: u16) {
+    if qos == QoS::ExactlyOnce {
+        router.note_unreleased(client, id);
+    }
+    accept_only(router, client, qos, id);
+}
+
+fn accept_only(router: &Router, client: &Attached, qos: QoS, id: u16) {
+    match qos {
+        QoS::AtMostOnce => {}
+        QoS::AtLeastOnce => router.answer(client, &Packet::PubAck(PubAck::new(id))),
+        QoS::ExactlyOnce => router.answer(client, &Packet::PubRec(PubRec::new(id))),
+    }
+}
+
+fn too_large(router: &Router, client: &Attached, topic: &str, bytes: usize) {
+    if let Some(more) = router.seldom.due("too large") {
+        let client_id = router.client_id(client);
+        warn!(
+            client_id,
+            topic,
+            bytes,
+            limit_bytes = MESSAGE_LIMIT_BYTES,
+            more,
+            "a message is discarded: its payload is over the limit"
+        );
+    }
+}
+
+async fn send<W: AsyncWrite + Unpin>(
+    router: &Router,
+    client: &Attached,
+    writer: &mut W,
+    batch: &mut BytesMut,
+) -> End {
+    loop {
+        let more = router.fill(client, batch);
+        while !batch.is_empty() {
+            match timeout(router.limits.stalled, writer.write_buf(batch)).await {
+                Ok(Ok(0)) => return End::Wire(WireError::Closed),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return End::Wire(error.into()),
+                Err(_) => return End::Stalled,
+            }
+        }
+        if more {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        // TLS keeps what it has not sent.
+        match timeout(router.limits.stalled, writer.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return End::Wire(error.into()),
+            Err(_) => return End::Stalled,
+        }
+        client.wake.notified().await;
+    }
+}

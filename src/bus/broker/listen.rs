@@ -1,0 +1,152 @@
+//! Accepts connections, and ends TLS. A handshake is a part of its connection's task and deadline: one that connects and
+//! says nothing keeps nobody out.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rumqttc::tokio_rustls::TlsAcceptor;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::client::greet;
+use super::limits::WAITING;
+use super::router::Router;
+
+/// After a failed accept, most likely for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The system looks after a connection on which nothing comes for this long: a client without a keep-alive that lost its
+/// cable is gone a minute later.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
+/// Accepts until an error that no later call mends.
+pub(super) async fn listen(
+    listener: std::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    router: Arc<Router>,
+) -> io::Result<Infallible> {
+    let listener = TcpListener::from_std(listener)?;
+    let tls = tls.map(TlsAcceptor::from);
+    let waiting = Arc::new(Waiting::default());
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                prepare(&stream);
+                let (tls, router) = (tls.clone(), router.clone());
+                let place = waiting.enter();
+                tokio::spawn(async move {
+                    let peer = peer.to_string();
+                    match tls {
+                        None => serve(&router, stream, &peer, place).await,
+                        Some(tls) => {
+                            let handshake = timeout(router.limits.connect, tls.accept(stream));
+                            let stream = tokio::select! {
+                                () = place.cut.cancelled() => return,
+                                stream = handshake => stream,
+                            };
+                            match stream {
+                                Ok(Ok(stream)) => serve(&router, stream, &peer, place).await,
+                                Ok(Err(error)) => debug!(%peer, %error, "a TLS handshake failed"),
+                                Err(_) => {
+                                    debug!(%peer, "a connection without TLS handshake is closed")
+                                }
+                            }
+                        }
+                    }
+                });
+            }
+            Err(error) => {
+                if let Some(more) = router.seldom.due("accept") {
+                    warn!(%error, more, "a connection could not be accepted");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    router: &Arc<Router>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: &str,
+    place: Place,
+) {
+    let client = tokio::select! {
+        () = place.cut.cancelled() => return,
+        client = greet(router, stream, peer) => client,
+    };
+    drop(place);
+    if let Some(client) = client {
+        client.run().await;
+    }
+}
+
+fn prepare(stream: &TcpStream) {
+    let probes = || -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        rustix::net::sockopt::set_socket_keepalive(stream, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
+        rustix::net::sockopt::set_tcp_keepintvl(stream, PROBE_EVERY)?;
+        rustix::net::sockopt::set_tcp_keepcnt(stream, PROBES)?;
+        Ok(())
+    };
+    if let Err(error) = probes() {
+        debug!(%error, "a connection goes on without the system's probes");
+    }
+}
+
+/// Connections that have not said CONNECT yet: a bounded number, of which the oldest goes for a new one.
+#[derive(Debug, Default)]
+struct Waiting {
+    places: Mutex<BTreeMap<u64, CancellationToken>>,
+}
+
+/// A place among them, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    waiting: Arc<Waiting>,
+    number: u64,
+    cut: CancellationToken,
+}
+
+impl Waiting {
+    fn enter(self: &Arc<Self>) -> Place {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.len() >= WAITING
+            && let Some((_, oldest)) = places.pop_first()
+        {
+            oldest.cancel();
+        }
+        let number = places.last_key_value().map_or(0, |(last, _)| last + 1);
+        let cut = CancellationToken::new();
+        places.insert(number, cut.clone());
+        Place {
+            waiting: self.clone(),
+            number,
+            cut,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = self
+            .waiting
+            .places
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // One that had to go is not there any more, and its number may be another's.
+        if !self.cut.is_cancelled() {
+            places.remove(&self.number);
+        }
+    }
+}

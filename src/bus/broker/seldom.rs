@@ -1,0 +1,52 @@
+//! Log lines that a flood does not multiply.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Between two lines of one kind.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Lets one line of a kind through, and then none for ten seconds.
+#[derive(Debug, Default)]
+pub(super) struct Seldom(Mutex<HashMap<&'static str, Said>>);
+
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    /// Not said since.
+    held_back: u64,
+}
+
+impl Seldom {
+    /// Where a line of `kind` is due, how many of its kind were held back before it.
+    pub(super) fn due(&self, kind: &'static str) -> Option<u64> {
+        let now = Instant::now();
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = said.get_mut(kind)
+            && now.duration_since(last.at) < PAUSE
+        {
+            last.held_back += 1;
+            return None;
+        }
+        let fresh = Said {
+            at: now,
+            held_back: 0,
+        };
+        let last = said.insert(kind, fresh);
+        Some(last.map_or(0, |last| last.held_back))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_one_kind_is_one_line_and_does_not_hide_another() {
+        let seldom = Seldom::default();
+        assert_eq!(seldom.due("full"), Some(0));
+        assert_eq!(seldom.due("full"), None);
+        assert_eq!(seldom.due("login"), Some(0));
+    }
+}

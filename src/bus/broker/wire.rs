@@ -1,0 +1,302 @@
+//! Packets off a stream. The frame is found here, so that a message over the limit is read past instead of ending the
+//! connection, and so that no length that a client only claims takes memory; rumqttc's codec reads what is in it.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::QoS;
+use rumqttc::mqttbytes::v4::{Connect, Packet};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::time::timeout;
+
+use super::limits::{CONNECT_LIMIT_BYTES, PACKET_LIMIT_BYTES};
+
+/// What is read from a socket at once.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// The end of a connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WireError {
+    /// The client closed it.
+    #[error("the client closed the connection")]
+    Closed,
+    /// The client said nothing for one and a half times its keep-alive.
+    #[error("nothing came for one and a half times its keep-alive")]
+    Silent,
+    /// The system's.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What came is no MQTT 3.1.1.
+    #[error("what it sent is not MQTT 3.1.1: {0}")]
+    Malformed(String),
+}
+
+/// The first packet.
+#[derive(Debug)]
+pub(super) enum Hello {
+    Connect(Connect),
+    /// CONNECT of another version of the protocol.
+    Version(u8),
+}
+
+/// Every other one.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Packet(Packet),
+    /// A message over the limit, which was read past.
+    TooLarge {
+        topic: String,
+        qos: QoS,
+        id: u16,
+        bytes: usize,
+    },
+}
+
+/// Reads packets.
+#[derive(Debug)]
+pub(super) struct Reader<R> {
+    from: BufReader<R>,
+    /// How long a client may say nothing.
+    pub(super) patience: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Header {
+    /// As it came.
+    bytes: BytesMut,
+    length: usize,
+}
+
+mod kind {
+    pub(super) const CONNECT: u8 = 1;
+    pub(super) const PUBLISH: u8 = 3;
+    pub(super) const PUBACK: u8 = 4;
+    pub(super) const PUBREC: u8 = 5;
+    pub(super) const PUBREL: u8 = 6;
+    pub(super) const PUBCOMP: u8 = 7;
+    pub(super) const SUBSCRIBE: u8 = 8;
+    pub(super) const UNSUBSCRIBE: u8 = 10;
+    pub(super) const PINGREQ: u8 = 12;
+    pub(super) const DISCONNECT: u8 = 14;
+}
+
+impl Header {
+    fn kind(&self) -> u8 {
+        self.bytes[0] >> 4
+    }
+
+    fn flags(&self) -> u8 {
+        self.bytes[0] & 0x0f
+    }
+
+    /// What the standard demands of flags and lengths, and the codec does not look at.
+    fn check(&self) -> Result<(), WireError> {
+        let (flags, length) = (self.flags(), self.length);
+        let right = match self.kind() {
+            kind::CONNECT => flags == 0,
+            // A first delivery without an acknowledgement has no second one.
+            kind::PUBLISH => flags & 0b1110 != 0b1000,
+            kind::PUBACK | kind::PUBREC | kind::PUBCOMP => flags == 0 && length == 2,
+            kind::PUBREL => flags == 0b0010 && length == 2,
+            kind::SUBSCRIBE | kind::UNSUBSCRIBE => flags == 0b0010 && length >= 5,
+            kind::PINGREQ | kind::DISCONNECT => flags == 0 && length == 0,
+            _ => false,
+        };
+        match right {
+            true => Ok(()),
+            false => Err(malformed(format!(
+                "a packet that begins with 0x{:02x} and has {length} bytes",
+                self.bytes[0]
+            ))),
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin> Reader<R> {
+    pub(super) fn new(from: R) -> Self {
+        Self {
+            from: BufReader::with_capacity(BUFFER_BYTES, from),
+            patience: None,
+        }
+    }
+
+    /// The first packet, which has to be CONNECT.
+    pub(super) async fn hello(&mut self) -> Result<Hello, WireError> {
+        let header = self.header().await?;
+        header.check()?;
+        if header.kind() != kind::CONNECT || header.length > CONNECT_LIMIT_BYTES {
+            return Err(malformed(format!(
+                "the first packet has to be CONNECT of at most {CONNECT_LIMIT_BYTES} bytes, not one that begins with 0x{:02x} \
+                 and has {}",
+                header.bytes[0], header.length
+            )));
+        }
+        let start = header.bytes.len();
+        let mut frame = self.frame(header).await?;
+        let body = &frame[start..];
+        let (version, flags) = match body {
+            [0, 4, b'M', b'Q', b'T', b'T', version, flags, ..] => (*version, *flags),
+            // MQTT 3.1, of before the standard.
+            [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', version, flags, ..] => (*version, *flags),
+            _ => return Err(malformed("CONNECT names no protocol".to_owned())),
+        };
+        if body[1] != 4 || version != 4 {
+            return Ok(Hello::Version(version));
+        }
+        if flags & 1 != 0 || flags & 0b1100_0000 == 0b0100_0000 {
+            return Err(malformed(format!("CONNECT with the flags 0x{flags:02x}")));
+        }
+        match read(&mut frame)? {
+            Packet::Connect(connect) => Ok(Hello::Connect(connect)),
+            other => Err(malformed(format!("{other:?} instead of CONNECT"))),
+        }
+    }
+
+    /// The next packet.
+    pub(super) async fn next(&mut self) -> Result<Incoming, WireError> {
+        let header = self.header().await?;
+        header.check()?;
+        if header.kind() == kind::CONNECT {
+            return Err(malformed("a second CONNECT".to_owned()));
+        }
+        if header.length <= PACKET_LIMIT_BYTES {
+            let mut frame = self.frame(header).await?;
+            return read(&mut frame).map(Incoming::Packet);
+        }
+        if header.kind() == kind::PUBLISH {
+            return self.read_past(header).await;
+        }
+        Err(malformed(format!(
+            "a packet of {} bytes (limit {PACKET_LIMIT_BYTES})",
+            header.length
+        )))
+    }
+
+    async fn header(&mut self) -> Result<Header, WireError> {
+        let mut bytes = BytesMut::with_capacity(8);
+        self.take(1, &mut bytes).await?;
+        let mut length = 0;
+        for shift in [0, 7, 14, 21] {
+            self.take(1, &mut bytes).await?;
+            let byte = bytes[bytes.len() - 1];
+            length |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(Header { bytes, length });
+            }
+        }
+        Err(malformed("a length of more than four bytes".to_owned()))
+    }
+
+    /// Header and all that follows it.
+    async fn frame(&mut self, header: Header) -> Result<BytesMut, WireError> {
+        let mut frame = header.bytes;
+        // More is taken as it arrives.
+        frame.reserve(header.length.min(BUFFER_BYTES));
+        self.take(header.length, &mut frame).await?;
+        Ok(frame)
+    }
+
+    async fn read_past(&mut self, header: Header) -> Result<Incoming, WireError> {
+        let qos = match (header.flags() >> 1) & 0b11 {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            2 => QoS::ExactlyOnce,
+            _ => return Err(malformed("a message with QoS 3".to_owned())),
+        };
+        // It is longer than the longest topic and an id.
+        let mut topic = BytesMut::new();
+        let mut left = header.length - 2 - usize::from(self.number(&mut topic).await?);
+        let id = match qos {
+            QoS::AtMostOnce => 0,
+            _ => {
+                left -= 2;
+                let mut none = BytesMut::new();
+                self.take(2, &mut none).await?;
+                u16::from_be_bytes([none[0], none[1]])
+            }
+        };
+        if qos != QoS::AtMostOnce && id == 0 {
+            return Err(malformed("a message with the id 0".to_owned()));
+        }
+        let bytes = left;
+        while left > 0 {
+            let some = self.more().await?.len().min(left);
+            self.from.consume(some);
+            left -= some;
+        }
+        Ok(Incoming::TooLarge {
+            topic: String::from_utf8_lossy(&topic).into_owned(),
+            qos,
+            id,
+            bytes,
+        })
+    }
+
+    /// A text's length, and the text.
+    async fn number(&mut self, text: &mut BytesMut) -> Result<u16, WireError> {
+        let mut two = BytesMut::new();
+        self.take(2, &mut two).await?;
+        let length = u16::from_be_bytes([two[0], two[1]]);
+        self.take(length.into(), text).await?;
+        Ok(length)
+    }
+
+    async fn take(&mut self, mut count: usize, to: &mut BytesMut) -> Result<(), WireError> {
+        while count > 0 {
+            let some = self.more().await?;
+            let length = some.len().min(count);
+            to.extend_from_slice(&some[..length]);
+            self.from.consume(length);
+            count -= length;
+        }
+        Ok(())
+    }
+
+    /// At least one byte.
+    async fn more(&mut self) -> Result<&[u8], WireError> {
+        if self.from.buffer().is_empty() {
+            let filled = match self.patience {
+                Some(patience) => timeout(patience, self.from.fill_buf())
+                    .await
+                    .map_err(|_| WireError::Silent)??,
+                None => self.from.fill_buf().await?,
+            };
+            if filled.is_empty() {
+                return Err(WireError::Closed);
+            }
+        }
+        Ok(self.from.buffer())
+    }
+
+    /// What it reads from; bytes that were read ahead are lost.
+    pub(super) fn into_inner(self) -> R {
+        self.from.into_inner()
+    }
+
+    /// Whether the next packet, or a part of it, is here already.
+    pub(super) fn has_more(&self) -> bool {
+        !self.from.buffer().is_empty()
+    }
+}
+
+fn read(frame: &mut BytesMut) -> Result<Packet, WireError> {
+    Packet::read(frame, usize::MAX).map_err(|error| malformed(error.to_string()))
+}
+
+fn malformed(what: String) -> WireError {
+    WireError::Malformed(what)
+}
+
+/// The answer to a version that is not spoken, in that version: a client of MQTT 5 tells `unsupported protocol version`, one
+/// of another `unacceptable protocol version`.
+pub(super) fn other_version(version: u8) -> Bytes {
+    match version {
+        5 => Bytes::from_static(&[0x20, 3, 0, 0x84, 0]),
+        _ => Bytes::from_static(&[0x20, 2, 0, 1]),
+    }
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

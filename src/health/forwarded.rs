@@ -1,0 +1,175 @@
+//! Pages below a path of a proxy.
+//!
+//! Links, forms and redirects are relative, so that a page works below any path without being told which. A proxy that leaves
+//! its path in the request is served too: what counts is the last part of the path, or what follows `X-Forwarded-Prefix`.
+//! Of the headers that proxies add, that one and `X-Forwarded-Proto` are read, and neither decides who gets in: a script of
+//! another site can set headers as well.
+
+use axum::Router;
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+
+/// Longest prefix that is believed.
+const LONGEST: usize = 200;
+
+/// The routes of a page, and the last parts of their paths.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) routes: Router,
+    /// As they are after the last slash.
+    pub(super) names: &'static [&'static str],
+}
+
+impl Site {
+    /// The request with a path that the routes know; or a redirect, where the path is a folder's without its slash.
+    #[expect(
+        clippy::result_large_err,
+        reason = "an answer is as large as a request"
+    )]
+    pub(super) fn direct<B>(&self, mut request: Request<B>) -> Result<Request<B>, Response> {
+        let prefix = prefix(request.headers());
+        let path = request.uri().path();
+        if let Some(prefix) = &prefix
+            && path == prefix
+        {
+            return Err(to_folder(request.uri()));
+        }
+        let below = prefix
+            .as_deref()
+            .and_then(|prefix| path.strip_prefix(prefix))
+            .filter(|rest| rest.starts_with('/'))
+            .unwrap_or(path);
+        let (_, last) = below.rsplit_once('/').unwrap_or_default();
+        let wanted = if last.is_empty() || self.names.contains(&last) {
+            format!("/{last}")
+        } else {
+            below.to_owned()
+        };
+        if wanted != path {
+            let uri = match request.uri().query() {
+                Some(query) => format!("{wanted}?{query}"),
+                None => wanted,
+            };
+            if let Ok(uri) = uri.parse() {
+                *request.uri_mut() = uri;
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// The path below which a proxy serves us, without a slash at its end; none at the root, and where what the header says is no
+/// plain path: it gets into pages.
+pub(super) fn prefix(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get("x-forwarded-prefix")?.to_str().ok()?;
+    // Proxies behind one another each add theirs.
+    let given = given.split(',').next()?.trim().trim_end_matches('/');
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.chars().all(|letter| letter == '.')
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte))
+    };
+    let is_path = given.len() <= LONGEST && given.strip_prefix('/')?.split('/').all(plain);
+    is_path.then(|| given.to_owned())
+}
+
+/// Where the front page is, seen from a page: as a reference to go into markup.
+pub(super) fn front(headers: &HeaderMap) -> String {
+    prefix(headers).map_or_else(|| "./".to_owned(), |prefix| format!("{prefix}/"))
+}
+
+/// Whether the browser speaks TLS with the proxy.
+pub(super) fn is_secure(headers: &HeaderMap) -> bool {
+    let proto = headers.get("x-forwarded-proto");
+    proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+fn to_folder(uri: &Uri) -> Response {
+    let (_, last) = uri.path().rsplit_once('/').unwrap_or_default();
+    let query = uri
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
+    let place = HeaderValue::try_from(format!("./{last}/{query}"));
+    match place {
+        Ok(place) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directed(path: &str, prefix: Option<&str>) -> Result<String, String> {
+        let site = Site {
+            routes: Router::new(),
+            names: &["state.json", "metrics"],
+        };
+        let mut request = Request::builder().uri(path);
+        if let Some(prefix) = prefix {
+            request = request.header("X-Forwarded-Prefix", prefix);
+        }
+        let request = request.body(()).expect("a request");
+        site.direct(request)
+            .map(|request| request.uri().to_string())
+            .map_err(|redirect| {
+                let place = redirect.headers().get(header::LOCATION);
+                let place = place.and_then(|place| place.to_str().ok());
+                place.unwrap_or_default().to_owned()
+            })
+    }
+
+    #[test]
+    fn pages_are_found_below_any_path_with_and_without_being_told_which() {
+        for (path, prefix, found) in [
+            ("/", None, Ok("/")),
+            ("/?token=a", None, Ok("/?token=a")),
+            ("/metrics", None, Ok("/metrics")),
+            ("/a/b/metrics?x", None, Ok("/metrics?x")),
+            ("/a/b/", None, Ok("/")),
+            ("/a/b", None, Ok("/a/b")),
+            ("/a/b", Some("/a/b"), Err("./b/")),
+            ("/a/b?token=c", Some("/a/b/"), Err("./b/?token=c")),
+            ("/a/b/other", Some("/a/b"), Ok("/other")),
+            ("/a/bother", Some("/a/b"), Ok("/a/bother")),
+            ("/", Some("/a"), Ok("/")),
+            ("/state.json", Some("/a"), Ok("/state.json")),
+            ("/a//", None, Ok("/")),
+        ] {
+            let wanted = found.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(directed(path, prefix), wanted, "{path} {prefix:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_is_no_plain_path_is_not_believed() {
+        let front_of = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                "x-forwarded-prefix",
+                HeaderValue::from_str(value).expect("a value"),
+            );
+            front(&headers)
+        };
+        for (value, wanted) in [
+            ("/wall", "/wall/"),
+            ("/a/b-c_d.e/", "/a/b-c_d.e/"),
+            ("/outer, /inner", "/outer/"),
+            ("/", "./"),
+            ("", "./"),
+            ("wall", "./"),
+            ("//evil.example", "./"),
+            ("/a//b", "./"),
+            ("/..", "./"),
+            ("/a\"><script>", "./"),
+            ("/a b", "./"),
+            ("https://evil.example/", "./"),
+            ("/\\evil.example", "./"),
+        ] {
+            assert_eq!(front_of(value), wanted, "{value}");
+        }
+        assert_eq!(front(&HeaderMap::new()), "./");
+    }
+}
