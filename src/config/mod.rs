@@ -4,6 +4,7 @@
 //! `layers`), the tree becomes raw settings (`read`, `raw`), and those become settings (`check`), or every problem is
 //! told at once. [`ConfigSource`] is the way in.
 
+mod address;
 mod check;
 mod check_camera;
 mod check_head;
@@ -13,6 +14,7 @@ mod document;
 mod duration;
 mod environment;
 mod flags;
+mod harmless;
 mod identity;
 mod layers;
 mod location;
@@ -27,9 +29,11 @@ mod schema;
 mod secret;
 mod source;
 mod stream_server;
+mod text;
 mod wall;
 mod wall_flags;
 
+pub use address::{AddressSecret, address_secrets, without_secrets};
 pub use check_camera::parse_pin;
 pub use checked::{
     AnalysisSettings, Backend, Credentials, Encoding, Location, ModelChoice, MqttSettings,
@@ -47,7 +51,8 @@ pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
 pub use reference::SecretRef;
 pub use schema::{TEMPLATE, json_schema};
 pub use secret::Secret;
-pub use source::{ConfigSource, Loaded};
+pub use source::{ConfigSource, Loaded, read_config_text, read_document};
+pub use text::as_meant as toml_as_meant;
 pub use wall::{
     DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
     ReferenceChoice, Rotation, Sync, WallSettings,
