@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::{Answer, Problem, Request, candidates, socket_path};
+use crate::base::SourceId;
 
 /// Whoever can be asked. Its methods may block: they run on threads that may.
 pub trait Controlled: Send + Sync + 'static {
@@ -24,6 +25,8 @@ pub trait Controlled: Send + Sync + 'static {
     /// # Errors
     /// Every problem of the document at once.
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
+    /// Begins a source's session anew, at once; false where there is no such source, or another process has it.
+    fn restart(&self, id: SourceId) -> bool;
 }
 
 /// The socket could not be made.
@@ -175,6 +178,12 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
             Ok(value) => Answer::Ok(value),
             Err(problems) => Answer::Refused(problems),
         },
+        Request::Restart { source_id } if controlled.restart(source_id) => {
+            Answer::Ok(serde_json::json!({ "restarted": source_id }))
+        }
+        Request::Restart { source_id } => refusal(format!(
+            "no source {source_id} runs here; `nvr control status` lists those that do"
+        )),
     });
     answer
         .await
@@ -202,6 +211,10 @@ mod tests {
         fn capabilities(&self) -> Value {
             Value::Null
         }
+        fn restart(&self, id: SourceId) -> bool {
+            id == SourceId(3)
+        }
+
         fn apply(&self, document: Value) -> Result<Value, Vec<Problem>> {
             Err(vec![Problem {
                 path: "camera[0].uri".to_owned(),

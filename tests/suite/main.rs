@@ -1,6 +1,8 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
 #[cfg(feature = "testcam")]
+mod addresses;
+#[cfg(feature = "testcam")]
 mod alerts;
 #[cfg(feature = "testcam")]
 mod aligned;
@@ -36,6 +38,8 @@ mod pattern;
 mod processor;
 #[cfg(feature = "testcam")]
 mod reload;
+#[cfg(feature = "testcam")]
+mod retries;
 mod rooms;
 #[cfg(feature = "testcam")]
 mod soak;
