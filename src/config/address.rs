@@ -24,6 +24,13 @@ pub struct AddressSecret {
     pub value: String,
 }
 
+impl AddressSecret {
+    /// Whether the text is a number or a word that other texts have as well: looking for it would take much away.
+    pub fn is_common(&self) -> bool {
+        self.value.len() < 4 || is_harmless_value(&self.value)
+    }
+}
+
 /// An address without its login, and with everything else that may be a secret masked.
 pub(super) fn shown_address(text: &str) -> String {
     Masking::new(Login::Dropped).address(text)

@@ -26,9 +26,6 @@ const SECRET_NAMES: [&str; 6] = ["password", "passwd", "token", "secret", "pwd",
 /// Parts of those whose values are user names.
 const USER_NAMES: [&str; 2] = ["username", "user_name"];
 
-/// What is masked in an address is looked for elsewhere too, unless it is so short that it says nothing: `x=1`.
-const LEAST_LENGTH: usize = 4;
-
 /// A secret file is not larger; others are left alone.
 const MOST_BYTES: u64 = 4096;
 
@@ -159,10 +156,12 @@ impl Secrets {
     }
 
     fn uri(&mut self, uri: &UriText) {
-        for AddressSecret { key, value } in address_secrets(uri.reveal()) {
+        for secret in address_secrets(uri.reveal()) {
+            let is_common = secret.is_common();
+            let AddressSecret { key, value } = secret;
             if is_user(&key) || key == "user" {
                 self.names.insert(value);
-            } else if is_secret(&key) || value.len() >= LEAST_LENGTH {
+            } else if is_secret(&key) || !is_common {
                 self.values.insert(value);
             }
         }
