@@ -4,6 +4,7 @@
 
 mod backoff;
 mod clock;
+mod descriptors;
 mod dirs;
 mod frame;
 mod geometry;
@@ -12,10 +13,12 @@ mod ids;
 mod mailbox;
 mod pattern;
 mod planes;
+mod private;
 mod stop;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, unix_now};
+pub use descriptors::{descriptor_limit, open_descriptors, raise_descriptor_limit};
 pub use dirs::{cache_dir, models_dirs};
 pub use frame::{
     CaptureClock, ColorMatrix, ColorRange, Colorimetry, DmaBuf, Frame, FrameMeta, HostPixels,
@@ -27,4 +30,5 @@ pub use ids::{SessionId, SourceId, parse_id_list};
 pub use mailbox::{Collected, Mailbox};
 pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};
 pub use planes::{PlaneError, PlaneScaler};
+pub use private::private_file;
 pub use stop::{Stop, WhenRaised};

@@ -1,5 +1,6 @@
 //! `nvr camera`: looking at one camera by hand.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::out;
-use crate::base::Stop;
+use crate::base::{Stop, private_file};
 use crate::config::{
     Credentials, Location, Secret, SourceTls, StreamSettings, Transport, UriText, parse_pin,
 };
@@ -104,7 +105,8 @@ fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     match media::probe_camera(&settings, args.duration, &Stop::default()) {
         Ok(report) => {
             if let (Some(path), Some(jpeg)) = (&args.jpeg, &report.first_frame_jpeg) {
-                std::fs::write(path, jpeg)
+                private_file(path)
+                    .and_then(|mut file| file.write_all(jpeg))
                     .with_context(|| format!("the picture can't be saved to {}", path.display()))?;
             }
             match args.format {

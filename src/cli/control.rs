@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::out;
+use crate::base::SourceId;
+use crate::config::read_document;
 use crate::control::{Answer, Request, find, request};
 
 /// Ask a running processor or wall on this machine.
@@ -40,6 +42,11 @@ enum Ask {
     Apply {
         /// TOML as for --config, or the same structure as JSON.
         file: PathBuf,
+    },
+    /// Try a camera again at once, whatever its wait for the next attempt; a session that runs begins anew.
+    Restart {
+        /// The camera's id.
+        id: u32,
     },
 }
 
@@ -86,7 +93,10 @@ pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
         Ask::Status => Request::Status,
         Ask::Capabilities => Request::Capabilities,
         Ask::Apply { file } => Request::Apply {
-            document: document(&file)?,
+            document: read_document(&file)?,
+        },
+        Ask::Restart { id } => Request::Restart {
+            source_id: SourceId(id),
         },
     };
     match request(path, &question, LIMIT)? {
@@ -106,17 +116,4 @@ pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
             Ok(ExitCode::from(2))
         }
     }
-}
-
-fn document(file: &std::path::Path) -> Result<serde_json::Value> {
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
-    if file
-        .extension()
-        .is_some_and(|extension| extension == "json")
-    {
-        return serde_json::from_str(&text)
-            .with_context(|| format!("{} is not JSON", file.display()));
-    }
-    toml::from_str(&text).with_context(|| format!("{} is not TOML", file.display()))
 }

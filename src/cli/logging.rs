@@ -1,8 +1,10 @@
 //! Where log lines go: to standard error, filtered by NVR_LOG or RUST_LOG.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
+
+use crate::config::without_secrets;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -35,7 +37,7 @@ pub(super) fn start(format: LogFormat) {
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Masked)
         .with_ansi(std::io::stderr().is_terminal());
     let started = match format {
         LogFormat::Text => lines.try_init(),
@@ -46,5 +48,21 @@ pub(super) fn start(format: LogFormat) {
     }
     if let Some((name, err)) = refused {
         tracing::warn!(name, %err, "unreadable log filter, the default stands in");
+    }
+}
+
+/// Standard error, behind the one function that masks what may be a login: a library's text may quote an address.
+struct Masked;
+
+impl Write for Masked {
+    /// Takes a whole line, as tracing writes them.
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        std::io::stderr().write_all(without_secrets(&text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }

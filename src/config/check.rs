@@ -235,14 +235,10 @@ impl Checker<'_> {
         }
         if let Some(picked) = picked {
             for id in &picked.ids {
-                if !cameras
-                    .iter()
-                    .any(|camera| camera.id == Some(i64::from(id.0)))
-                {
-                    let known: Vec<String> = sources.keys().map(ToString::to_string).collect();
+                if !first_index.contains_key(&i64::from(id.0)) {
                     let message = format!(
                         "there is no camera {id}; the file has {}; add it there or by --source {id}=URI",
-                        known.join(", ")
+                        some_of(sources.keys())
                     );
                     self.problems.add("camera", Some(&picked.origin), message);
                 }
@@ -377,5 +373,17 @@ impl Checker<'_> {
             Err(err) => self.tell(path, format!("can't read {}: {err}", file.display())),
         }
         Some(file)
+    }
+}
+
+/// Names, and of many the first ones and their number.
+pub(super) fn some_of(names: impl ExactSizeIterator<Item = impl ToString>) -> String {
+    const MOST: usize = 40;
+    let count = names.len();
+    let named: Vec<String> = names.take(MOST).map(|name| name.to_string()).collect();
+    let named = named.join(", ");
+    match count.saturating_sub(MOST) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }

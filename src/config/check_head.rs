@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::Checker;
+use super::check::{Checker, some_of};
 use super::layers::Picked;
 use super::read::guess;
-use super::{HeadSettings, Layout, Layouts, ModeRequest, RawCamera, RawHead, RawSettings};
+use super::{HeadSettings, Layout, Layouts, ModeRequest, RawHead, RawSettings};
 use crate::base::{Size, SourceId};
 
 /// Rectangles that were written with three digits still count as neighbours.
@@ -81,6 +81,7 @@ impl Checker<'_> {
         layouts: &Layouts,
     ) -> Vec<HeadSettings> {
         let cameras = raw.camera.as_deref().unwrap_or_default();
+        let known: BTreeSet<i64> = cameras.iter().filter_map(|camera| camera.id).collect();
         let mut heads = Vec::new();
         let mut connectors: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, head) in raw.wall.head.iter().enumerate() {
@@ -92,7 +93,7 @@ impl Checker<'_> {
                     format!("{connector} is wall.head[{first}]'s already; give each head its own");
                 self.tell(&format!("{path}.connector"), message);
             }
-            heads.push(self.head(&path, head, layouts, cameras, picked));
+            heads.push(self.head(&path, head, layouts, &known, picked));
         }
         if heads.is_empty() {
             heads.push(HeadSettings::default());
@@ -105,7 +106,7 @@ impl Checker<'_> {
         path: &str,
         raw: &RawHead,
         layouts: &Layouts,
-        cameras: &[RawCamera],
+        known: &BTreeSet<i64>,
         picked: Option<&Picked>,
     ) -> HeadSettings {
         let at = |key: &str| format!("{path}.{key}");
@@ -123,7 +124,7 @@ impl Checker<'_> {
             cameras: raw
                 .cameras
                 .as_deref()
-                .map(|ids| self.head_cameras(&at("cameras"), ids, cameras, picked)),
+                .map(|ids| self.head_cameras(&at("cameras"), ids, known, picked)),
         }
     }
 
@@ -172,7 +173,7 @@ impl Checker<'_> {
         &mut self,
         path: &str,
         ids: &[i64],
-        cameras: &[RawCamera],
+        known: &BTreeSet<i64>,
         picked: Option<&Picked>,
     ) -> Vec<SourceId> {
         if ids.is_empty() {
@@ -194,9 +195,9 @@ impl Checker<'_> {
                     &at,
                     format!("camera {id} is there twice; name each one once"),
                 );
-            } else if !cameras.iter().any(|camera| camera.id == Some(*id)) {
-                unknown.push(id.to_string());
-            } else if picked.is_none_or(|picked| picked.ids.contains(&SourceId(*id as u32))) {
+            } else if !known.contains(id) {
+                unknown.push(id);
+            } else if picked.is_none_or(|picked| picked.has(*id)) {
                 shown.push(SourceId(*id as u32));
             }
         }
@@ -204,7 +205,7 @@ impl Checker<'_> {
         if !unknown.is_empty() && self.for_wall {
             self.warnings.push(format!(
                 "{path}: no camera {} is configured, and none shown in its place",
-                unknown.join(", ")
+                some_of(unknown.into_iter())
             ));
         }
         shown

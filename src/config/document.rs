@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
+use super::text::as_meant;
 
 /// Values by key, and the place that each was read from.
 #[derive(Clone, Default)]
@@ -20,21 +21,23 @@ impl Document {
     ///
     /// Syntax errors are told all at once and without the line's text, which may hold a secret.
     pub(super) fn from_toml(text: &str, name: &str) -> Result<Self, Vec<Problem>> {
+        let text = &as_meant(text);
+        let places = Places::new(text, name);
         let (table, mut errors) = DeTable::parse_recoverable(text);
         errors.sort_by_key(|error| error.span().map(|span| span.start));
         if !errors.is_empty() {
             let problem = |error: &toml::de::Error| Problem {
                 path: String::new(),
                 origin: Some(match error.span() {
-                    Some(span) => place(text, name, span.start),
+                    Some(span) => places.of(span.start),
                     None => name.to_owned(),
                 }),
                 message: format!("not TOML: {}", error.message().trim()),
             };
-            return Err(errors.iter().map(problem).collect());
+            return Err(errors.iter().take(MOST_ERRORS).map(problem).collect());
         }
         let mut document = Self::default();
-        document.tree = document.table(table.get_ref(), "", &|at| place(text, name, at));
+        document.tree = document.table(table.get_ref(), "", &places);
         Ok(document)
     }
 
@@ -86,8 +89,7 @@ impl Document {
             }
             if keys.peek().is_none() {
                 table.insert(key.to_owned(), value);
-                self.origins
-                    .retain(|known, _| !known.starts_with(&format!("{path}.")));
+                self.forget_below(path);
                 self.note(path, origin);
                 return;
             }
@@ -111,6 +113,22 @@ impl Document {
         }
     }
 
+    /// Forgets where the values below `path` came from.
+    fn forget_below(&mut self, path: &str) {
+        for below in ['.', '['] {
+            let first = format!("{path}{below}");
+            let known = self.origins.range(first.clone()..);
+            let gone: Vec<String> = known
+                .map(|(known, _)| known)
+                .take_while(|known| known.starts_with(&first))
+                .cloned()
+                .collect();
+            for known in gone {
+                self.origins.remove(&known);
+            }
+        }
+    }
+
     /// Remembers where the value at `path` came from.
     pub(super) fn note(&mut self, path: &str, origin: &str) {
         self.origins.insert(path.to_owned(), origin.to_owned());
@@ -131,7 +149,7 @@ impl Document {
         &mut self,
         table: &DeTable<'_>,
         path: &str,
-        place: &dyn Fn(usize) -> String,
+        places: &Places<'_>,
     ) -> Map<String, Value> {
         let mut tree = Map::new();
         for (key, value) in table {
@@ -139,19 +157,15 @@ impl Document {
                 "" => key.get_ref().to_string(),
                 _ => format!("{path}.{}", key.get_ref()),
             };
-            self.origins.insert(path.clone(), place(key.span().start));
-            let value = self.convert(value.get_ref(), &path, place);
+            self.origins
+                .insert(path.clone(), places.of(key.span().start));
+            let value = self.convert(value.get_ref(), &path, places);
             tree.insert(key.get_ref().to_string(), value);
         }
         tree
     }
 
-    fn convert(
-        &mut self,
-        value: &DeValue<'_>,
-        path: &str,
-        place: &dyn Fn(usize) -> String,
-    ) -> Value {
+    fn convert(&mut self, value: &DeValue<'_>, path: &str, places: &Places<'_>) -> Value {
         // What JSON can't hold (nan, dates, huge integers) stays text: its type is then told as any other wrong one.
         match value {
             DeValue::String(text) => Value::from(text.as_ref()),
@@ -170,26 +184,74 @@ impl Document {
                 .enumerate()
                 .map(|(index, item)| {
                     let path = format!("{path}[{index}]");
-                    self.origins.insert(path.clone(), place(item.span().start));
-                    self.convert(item.get_ref(), &path, place)
+                    self.origins
+                        .insert(path.clone(), places.of(item.span().start));
+                    self.convert(item.get_ref(), &path, places)
                 })
                 .collect(),
-            DeValue::Table(table) => Value::Object(self.table(table, path, place)),
+            DeValue::Table(table) => Value::Object(self.table(table, path, places)),
         }
     }
 }
 
-/// `name:line:column` of a byte of `text`, both counted from 1, columns in characters.
-fn place(text: &str, name: &str, at: usize) -> String {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
+/// Every syntax error beyond these is a consequence of one of them.
+const MOST_ERRORS: usize = 200;
+
+/// How many bytes apart the places are whose column is known.
+const STRIDE: usize = 256;
+
+/// Where the bytes of a text stand, found without reading the text from its beginning each time.
+struct Places<'a> {
+    text: &'a str,
+    name: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    /// How many characters stand before each [`STRIDE`]th byte.
+    characters: Vec<usize>,
+}
+
+impl<'a> Places<'a> {
+    fn new(text: &'a str, name: &'a str) -> Self {
+        let line_ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let begins = |byte: &u8| byte & 0xc0 != 0x80;
+        let mut count = 0;
+        let characters = text
+            .as_bytes()
+            .chunks(STRIDE)
+            .map(|chunk| {
+                let before = count;
+                count += chunk.iter().filter(|byte| begins(byte)).count();
+                before
+            })
+            .collect();
+        Self {
+            text,
+            name,
+            lines: std::iter::once(0).chain(line_ends).collect(),
+            characters,
+        }
     }
-    let before = &text[..at];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = 1 + before.matches('\n').count();
-    let column = 1 + before[line_start..].chars().count();
-    format!("{name}:{line}:{column}")
+
+    /// `name:line:column` of a byte, both counted from 1, columns in characters.
+    fn of(&self, at: usize) -> String {
+        let at = at.min(self.text.len());
+        let line = self.lines.partition_point(|begin| *begin <= at);
+        let begin = self.lines[line - 1];
+        let column = 1 + self.before(at) - self.before(begin);
+        format!("{}:{line}:{column}", self.name)
+    }
+
+    /// How many characters begin before a byte.
+    fn before(&self, at: usize) -> usize {
+        let known = at / STRIDE;
+        let Some(characters) = self.characters.get(known) else {
+            let all = self.characters.last().copied().unwrap_or_default();
+            let rest = &self.text.as_bytes()[self.characters.len().saturating_sub(1) * STRIDE..];
+            return all + rest.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        };
+        let rest = &self.text.as_bytes()[known * STRIDE..at];
+        characters + rest.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+    }
 }
 
 #[cfg(test)]
@@ -204,6 +266,36 @@ mod tests {
         assert_eq!(document.origin("camera[1].id"), Some("n.toml:6:1"));
         assert_eq!(document.origin("mqtt.host"), Some("n.toml:2:2"));
         assert_eq!(document.origin("processor.model"), None);
+    }
+
+    #[test]
+    fn places_are_counted_in_characters_also_far_along_a_line() {
+        let text = format!("{}é\nab", "é".repeat(1000));
+        let places = Places::new(&text, "n");
+        for (at, place) in [
+            (0, "n:1:1"),
+            (2, "n:1:2"),
+            (510, "n:1:256"),
+            (512, "n:1:257"),
+            (2002, "n:1:1002"),
+            (2003, "n:2:1"),
+            (2005, "n:2:3"),
+            (9999, "n:2:3"),
+        ] {
+            assert_eq!(places.of(at), place, "{at}");
+        }
+        assert_eq!(Places::new("", "n").of(0), "n:1:1");
+        let whole = "x".repeat(STRIDE);
+        assert_eq!(Places::new(&whole, "n").of(STRIDE), "n:1:257");
+    }
+
+    #[test]
+    fn cameras_that_are_replaced_leave_no_lines_behind() {
+        let text = "[[camera]]\nid = 1\n[camerax]\na = 1\n";
+        let mut document = Document::from_toml(text, "n.toml").expect("TOML");
+        document.set("camera", serde_json::json!([{ "id": 2 }]), "--n");
+        assert_eq!(document.origin("camera[0].id"), Some("--n"));
+        assert_eq!(document.origin("camerax.a"), Some("n.toml:4:1"));
     }
 
     #[test]

@@ -14,14 +14,18 @@ impl Environment {
         }))
     }
 
-    /// Exactly these.
+    /// Exactly these, without line ends behind them: files of variables that were written on Windows leave theirs.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         Self(
             pairs
                 .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
+                .map(|(name, value)| {
+                    let value: String = value.into();
+                    let kept = value.trim_end_matches(['\r', '\n']);
+                    (name.into(), kept.to_owned())
+                })
                 .collect(),
         )
     }

@@ -1,6 +1,8 @@
 //! What the environment and the options change in the tree that the file gave, and the published short forms
 //! (`--n 6 --stream-server rtsp://host:8554`), which become cameras like any other.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde_json::{Map, Value, json};
 
 use super::broker_address::BrokerAddress;
@@ -213,9 +215,16 @@ pub(super) fn unused(document: &Document, flags: &CommonFlags) -> Option<String>
 /// Which cameras of the tree are wanted, and who says so.
 pub(super) struct Picked {
     /// Their ids.
-    pub(super) ids: Vec<SourceId>,
+    pub(super) ids: BTreeSet<SourceId>,
     /// `--streams` or `NVR_STREAMS`.
     pub(super) origin: String,
+}
+
+impl Picked {
+    /// Whether a camera of that number is among them.
+    pub(super) fn has(&self, id: i64) -> bool {
+        u32::try_from(id).is_ok_and(|id| self.ids.contains(&SourceId(id)))
+    }
 }
 
 /// Makes the cameras of the short forms.
@@ -265,7 +274,7 @@ pub(super) fn apply_cameras(
             Some((Some(n), _)) => Some((0..n).collect()),
             Some((None, Some(StreamIds(ids)))) if any_in_file => {
                 picked = Some(Picked {
-                    ids: ids.clone(),
+                    ids: ids.iter().copied().collect(),
                     origin: top("streams").map_or_else(String::new, |(_, origin)| origin),
                 });
                 None
@@ -283,13 +292,14 @@ pub(super) fn apply_cameras(
         let cameras = servers.cameras(&ids, path, problems);
         document.set("camera", Value::Array(cameras), &servers.origin);
     }
+    let mut known = HashMap::new();
     for (flags, spelling) in layers {
         let origin = spelling.of("source");
         for source in &flags.source {
-            match apply_source(document, source, &origin) {
+            match apply_source(document, &mut known, source, &origin) {
                 Ok(id) => {
                     if let Some(picked) = &mut picked {
-                        picked.ids.push(id);
+                        picked.ids.insert(id);
                     }
                 }
                 Err(message) => problems.add("", Some(&origin), message),
@@ -299,9 +309,11 @@ pub(super) fn apply_cameras(
     picked
 }
 
-/// Adds a camera, or changes how one is reached: what its analysis differs in stays.
+/// Adds a camera, or changes how one is reached: what its analysis differs in stays. `known` keeps which camera has which place
+/// from one call to the next.
 fn apply_source(
     document: &mut Document,
+    known: &mut HashMap<u64, usize>,
     source: &UriText,
     origin: &str,
 ) -> Result<SourceId, String> {
@@ -320,11 +332,17 @@ fn apply_source(
     let Value::Array(cameras) = cameras else {
         return Ok(SourceId(id));
     };
-    let known = cameras
-        .iter()
-        .position(|camera| camera.get("id").and_then(Value::as_u64) == Some(u64::from(id)));
-    let index = known.unwrap_or_else(|| {
+    if known.is_empty() {
+        for (index, camera) in cameras.iter().enumerate() {
+            if let Some(id) = camera.get("id").and_then(Value::as_u64) {
+                known.entry(id).or_insert(index);
+            }
+        }
+    }
+    let place = known.get(&u64::from(id)).copied();
+    let index = place.unwrap_or_else(|| {
         cameras.push(Value::Object(Map::new()));
+        known.insert(u64::from(id), cameras.len() - 1);
         cameras.len() - 1
     });
     if let Some(Value::Object(camera)) = cameras.get_mut(index) {
@@ -340,7 +358,7 @@ fn apply_source(
         camera.insert("id".to_owned(), json!(id));
         camera.insert("uri".to_owned(), json!(uri));
     }
-    if known.is_none() {
+    if place.is_none() {
         document.note(&format!("camera[{index}]"), origin);
     }
     document.note(&format!("camera[{index}].uri"), origin);

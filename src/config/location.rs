@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::address::shown_address;
 use super::{Credentials, Location, Secret, TestPattern};
 use crate::base::{Pattern, Size};
 
@@ -29,7 +30,7 @@ impl UriText {
     /// Makes a relative path absolute, from `base` on; leaves any other as it is.
     pub(super) fn anchor(&mut self, base: &Path) {
         if is_plain_path(&self.0)
-            && let Some(joined) = base.join(&self.0).to_str()
+            && let Some(joined) = base.join(self.0.trim()).to_str()
         {
             self.0 = joined.to_owned();
         }
@@ -46,7 +47,7 @@ impl UriText {
 
 impl fmt::Display for UriText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_login(&self.0))
+        f.write_str(&shown_address(&self.0))
     }
 }
 
@@ -63,15 +64,14 @@ impl Serialize for UriText {
 }
 
 impl fmt::Display for Location {
-    /// As a URI without logins, also those that some makers put into the path or query
-    /// (`/user=admin&password=…&channel=1`, Xiongmai and its relatives).
+    /// As a URI without logins, also those that makers put into the path or query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rtsp(url) => f.write_str(&without_login(url.as_str())),
+            Self::Rtsp(url) => f.write_str(&shown_address(url.as_str())),
             Self::V4l2(path) => write!(f, "v4l2://{}", path.display()),
             Self::Csi(sensor) => write!(f, "csi:{sensor}"),
             Self::File(path) | Self::Image(path) => match Url::from_file_path(path) {
-                Ok(url) => url.fmt(f),
+                Ok(url) => f.write_str(&shown_address(url.as_str())),
                 Err(()) => path.display().fmt(f),
             },
             Self::TestPattern(pattern) => {
@@ -92,29 +92,6 @@ impl fmt::Debug for Location {
     }
 }
 
-/// `text` without what stands before its last `@`, and with the values of login parameters masked.
-pub(super) fn without_login(text: &str) -> String {
-    const LOGIN_KEYS: [&str; 10] = [
-        "user", "username", "usr", "login", "password", "passwd", "pass", "pwd", "token", "auth",
-    ];
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), text),
-    };
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let mut shown = scheme;
-    for part in rest.split_inclusive(['/', '?', '&', ';', '#']) {
-        match part.split_once('=') {
-            Some((key, value)) if LOGIN_KEYS.contains(&key.to_ascii_lowercase().as_str()) => {
-                shown.extend([key, "=***"]);
-                shown.extend(value.chars().last().filter(|c| "/?&;#".contains(*c)));
-            }
-            _ => shown.push_str(part),
-        }
-    }
-    shown
-}
-
 /// Whether this is the path of a file, and no URI.
 pub(super) fn is_plain_path(text: &str) -> bool {
     scheme(text).is_none() && parse(text, Path::new("/")).is_ok()
@@ -126,6 +103,8 @@ const MOST_SENSORS: u32 = 15;
 type Parsed = Result<(Location, Option<Credentials>), Vec<String>>;
 
 fn parse(text: &str, base: &Path) -> Parsed {
+    // Blanks around it come along when an address is copied.
+    let text = text.trim();
     if text.is_empty() {
         return Err(vec![
             "is empty; give rtsp://…, v4l2:///dev/video0, csi:0, a file or test-pattern:"

@@ -19,11 +19,11 @@ fn problems(text: &str) -> String {
 #[test]
 fn a_login_in_the_uri_is_decoded_and_taken_out() {
     let (location, credentials) =
-        read("rtsp://view%40er:p%2Fw%23@10.0.0.20:554/Streaming/Channels/101?a=1")
+        read("rtsp://view%40er:p%2Fw%23@10.0.0.20:554/Streaming/Channels/101?channel=1")
             .expect("a good URI");
     assert_eq!(
         location.to_string(),
-        "rtsp://10.0.0.20:554/Streaming/Channels/101?a=1"
+        "rtsp://10.0.0.20:554/Streaming/Channels/101?channel=1"
     );
     let credentials = credentials.expect("a login");
     assert_eq!(credentials.username.reveal(), "view@er");
@@ -147,10 +147,18 @@ fn logins_are_masked_wherever_makers_put_them() {
         "rtsp://10.0.0.9:554/user=***&password=***&channel=1&stream=0.sdp"
     );
     assert_eq!(shown("rtsp://a:b@c@host/x"), "rtsp://host/x");
-    assert_eq!(shown("rtsp://host/x?Pwd=b#y"), "rtsp://host/x?Pwd=***#y");
+    assert_eq!(shown("rtsp://host/x?Pwd=b#y"), "rtsp://host/x?Pwd=***#***");
     assert_eq!(
         location("rtsp://h/live?password=hunter2").to_string(),
         "rtsp://h/live?password=***"
+    );
+}
+
+#[test]
+fn blanks_around_an_address_are_none_of_it() {
+    assert_eq!(
+        location(" rtsp://host/x\t\u{a0}").to_string(),
+        "rtsp://host/x"
     );
 }
 

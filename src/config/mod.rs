@@ -4,6 +4,7 @@
 //! `layers`), the tree becomes raw settings (`read`, `raw`), and those become settings (`check`), or every problem is
 //! told at once. [`ConfigSource`] is the way in.
 
+mod address;
 mod broker_address;
 mod check;
 mod check_camera;
@@ -14,6 +15,7 @@ mod document;
 mod duration;
 mod environment;
 mod flags;
+mod harmless;
 mod identity;
 mod layers;
 mod location;
@@ -28,9 +30,11 @@ mod schema;
 mod secret;
 mod source;
 mod stream_server;
+mod text;
 mod wall;
 mod wall_flags;
 
+pub use address::{AddressSecret, address_secrets, without_secrets};
 pub use check_camera::parse_pin;
 pub use checked::{
     AnalysisSettings, Backend, Credentials, Encoding, Location, ModelChoice, MqttSettings,
@@ -48,7 +52,8 @@ pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
 pub use reference::SecretRef;
 pub use schema::{TEMPLATE, json_schema};
 pub use secret::Secret;
-pub use source::{ConfigSource, Loaded};
+pub use source::{ConfigSource, Loaded, read_config_text, read_document};
+pub use text::as_meant as toml_as_meant;
 pub use wall::{
     DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
     ReferenceChoice, Rotation, Sync, WallSettings,

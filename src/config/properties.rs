@@ -118,7 +118,7 @@ prop_compose! {
         wall in good_wall().prop_filter("midnight to midnight", |wall| wall["monitor_off"] != "00:00-24:00"),
     ) -> serde_json::Value {
         const URIS: [&str; 7] = [
-            "rtsp://10.0.0.20:554/a?b=c", "rtsps://host/", "v4l2:///dev/video3", "clip.mp4", "/x/still.JPG",
+            "rtsp://10.0.0.20:554/a?channel=1", "rtsps://host/", "v4l2:///dev/video3", "clip.mp4", "/x/still.JPG",
             "test-pattern:?fps=7.5", "csi:0",
         ];
         let cameras: Vec<_> = cameras.into_iter().map(|(id, (uri, name))| {

@@ -1,35 +1,70 @@
 //! The tree to the raw settings. Serde stops at the first mistake, so a mistake is told, struck out of the tree, and the
 //! tree read again: what remains is checked as if it had been right.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-use super::RawSettings;
 use super::document::Document;
 use super::problem::Problems;
+use super::{RawCamera, RawSettings};
 
 /// Reads what can be read; what can't is told and left at its default.
+///
+/// The cameras are read one by one: a mistake in one costs reading that one again, and not all of them.
 pub(super) fn read(document: &mut Document, problems: &mut Problems) -> RawSettings {
+    let mut tree = Value::Object(std::mem::take(&mut document.tree));
+    let listed = match tree.get_mut(CAMERAS) {
+        Some(Value::Array(cameras)) => Some(std::mem::take(cameras)),
+        _ => None,
+    };
+    let mut cameras = None;
+    let mut kept = None;
+    if let Some(mut values) = listed {
+        let read = values.iter_mut().enumerate().map(|(index, value)| {
+            let above = [Step::Key(CAMERAS.to_owned()), Step::Index(index)];
+            read_value::<RawCamera>(value, &above, document, problems)
+        });
+        cameras = Some(read.collect());
+        kept = Some(values);
+    }
+    let mut raw: RawSettings = read_value(&mut tree, &[], document, problems);
+    if let Some(cameras) = cameras {
+        raw.camera = Some(cameras);
+    }
+    if let (Some(kept), Some(place)) = (kept, tree.get_mut(CAMERAS)) {
+        *place = Value::Array(kept);
+    }
+    if let Value::Object(tree) = tree {
+        document.tree = tree;
+    }
+    raw
+}
+
+const CAMERAS: &str = "camera";
+
+/// Reads a value that stands at the path `above`; what is wrong with it is told and struck out of it.
+fn read_value<T: DeserializeOwned + Default>(
+    value: &mut Value,
+    above: &[Step],
+    document: &Document,
+    problems: &mut Problems,
+) -> T {
     loop {
-        let tree = Value::Object(std::mem::take(&mut document.tree));
-        let result = serde_path_to_error::deserialize(&tree);
-        if let Value::Object(tree) = tree {
-            document.tree = tree;
+        if problems.is_full() {
+            return T::default();
         }
-        let error = match result {
-            Ok(raw) => return raw,
+        let error = match serde_path_to_error::deserialize(&*value) {
+            Ok(read) => return read,
             Err(error) => error,
         };
-        let steps = steps(error.path());
+        let steps: Vec<Step> = above.iter().cloned().chain(steps(error.path())).collect();
         let path = written(&steps);
         let message = reworded(&error.inner().to_string());
         problems.add(&path, document.origin(&path), message);
-        match strike(&mut document.tree, &steps) {
+        match strike(value, above, &steps[above.len()..]) {
             Some(length) => problems.strike(written(&steps[..length])),
-            None => return RawSettings::default(),
-        }
-        if problems.is_full() {
-            return RawSettings::default();
+            None => return T::default(),
         }
     }
 }
@@ -65,35 +100,36 @@ fn written(steps: &[Step]) -> String {
 
 const LISTS_OF_TABLES: [&str; 2] = ["camera", "wall.head"];
 
-/// Takes the value at the path out of the tree and says how many steps led to what was taken: an element of a list of
-/// tables leaves an empty table, so that its neighbours keep their numbers; any other list goes as a whole.
-fn strike(tree: &mut Map<String, Value>, steps: &[Step]) -> Option<usize> {
-    let (first, rest) = steps.split_first()?;
-    let Step::Key(first) = first else { return None };
-    if rest.is_empty() {
-        return tree.remove(first).map(|_| 1);
+/// Takes what stands at `steps` out of a value that stands at `above`, and says how many steps in all led to what was taken: an
+/// element of a list of tables leaves an empty table, so that its neighbours keep their numbers; any other list goes as a whole.
+fn strike(value: &mut Value, above: &[Step], steps: &[Step]) -> Option<usize> {
+    let whole = || above.iter().chain(steps);
+    let Some((last, way)) = steps.split_last() else {
+        // A camera that is no table.
+        *value = Value::Object(Map::new());
+        return (!above.is_empty()).then_some(above.len());
+    };
+    let mut parent = &mut *value;
+    for step in way {
+        parent = match step {
+            Step::Key(key) => parent.get_mut(key)?,
+            Step::Index(index) => parent.get_mut(index)?,
+        };
     }
-    let mut parent = tree.get_mut(first)?;
-    for (depth, step) in rest.iter().enumerate() {
-        let last = depth + 1 == rest.len();
-        match (step, last) {
-            (Step::Key(key), true) => {
-                parent.as_object_mut()?.remove(key)?;
-                return Some(steps.len());
+    match last {
+        Step::Key(key) => {
+            parent.as_object_mut()?.remove(key)?;
+        }
+        Step::Index(index) => {
+            let element = parent.get_mut(index)?;
+            let list: Vec<Step> = whole().take(above.len() + way.len()).cloned().collect();
+            if !LISTS_OF_TABLES.contains(&written(&list).as_str()) {
+                return strike(value, above, way);
             }
-            (Step::Index(index), true) => {
-                let element = parent.get_mut(index)?;
-                if LISTS_OF_TABLES.contains(&written(&steps[..steps.len() - 1]).as_str()) {
-                    *element = Value::Object(Map::new());
-                    return Some(steps.len());
-                }
-                return strike(tree, &steps[..steps.len() - 1]);
-            }
-            (Step::Key(key), false) => parent = parent.get_mut(key)?,
-            (Step::Index(index), false) => parent = parent.get_mut(index)?,
+            *element = Value::Object(Map::new());
         }
     }
-    None
+    Some(above.len() + steps.len())
 }
 
 const IN_PLAIN_WORDS: [(&str, &str); 7] = [
@@ -115,7 +151,7 @@ fn without_quoted_login(message: &str) -> String {
         .filter(|(start, end)| start <= end);
     match quoted {
         Some((start, end)) => {
-            let shown = super::location::without_login(&message[start..end]);
+            let shown = super::address::shown_address(&message[start..end]);
             [&message[..start], &shown, &message[end..]].concat()
         }
         None => message.to_owned(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::text::{first_line, read_text};
 use super::{Environment, Secret};
 
 /// A secret, or where it lies. Printing it gives `***` in the place of a plain one.
@@ -71,16 +72,9 @@ fn read(name: &Path, environment: &Environment, base: &Path) -> Result<String, S
         None if name.is_relative() => " (CREDENTIALS_DIRECTORY is not set)",
         _ => "",
     };
-    let meta = std::fs::metadata(&path)
-        .map_err(|err| format!("can't read the secret file {shown}: {err}{hint}"))?;
-    if !meta.is_file() || meta.len() > LONGEST_BYTES {
-        return Err(format!(
-            "the secret file {shown} is no file of at most {LONGEST_BYTES} bytes"
-        ));
-    }
-    let text = std::fs::read_to_string(&path)
-        .map_err(|err| format!("can't read the secret file {shown}: {err}"))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    let text = read_text(&path, LONGEST_BYTES)
+        .map_err(|reason| format!("can't read the secret file {shown}: {reason}{hint}"))?;
+    Ok(first_line(&text).to_owned())
 }
 
 impl Serialize for SecretRef {
@@ -175,6 +169,31 @@ mod tests {
         assert_eq!(
             secret.resolve(&environment, base.path()),
             Ok(Secret::new("systemd's"))
+        );
+    }
+
+    #[test]
+    fn a_secret_file_is_read_whichever_system_wrote_it() {
+        let base = tempfile::tempdir().expect("a directory");
+        let secret = SecretRef::File("camera-0".into());
+        let resolve = || secret.resolve(&Environment::default(), base.path());
+        for bytes in [
+            &b"hunter 2 "[..],
+            b"hunter 2 \n",
+            b"hunter 2 \r\n",
+            b"hunter 2 \r",
+            b"\xef\xbb\xbfhunter 2 \r\n\r\n",
+        ] {
+            std::fs::write(base.path().join("camera-0"), bytes).expect("written");
+            assert_eq!(resolve(), Ok(Secret::new("hunter 2 ")), "{bytes:?}");
+        }
+        std::fs::write(base.path().join("camera-0"), b"\xff\xfeh\0").expect("written");
+        let error = resolve().expect_err("UTF-16");
+        assert!(
+            error.ends_with(
+                "camera-0: it is UTF-16; save it as UTF-8 (CREDENTIALS_DIRECTORY is not set)"
+            ),
+            "{error}"
         );
     }
 

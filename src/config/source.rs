@@ -6,6 +6,7 @@ use super::check::Checker;
 use super::document::Document;
 use super::overrides::{Spelling, of_environment, role_of_environment};
 use super::problem::{ConfigProblems, Problem, Problems};
+use super::text::{LONGEST_CONFIG, read_text};
 use super::{
     Environment, MqttFlags, MqttSettings, RawSettings, RoleFlags, Settings, identity, layers, read,
 };
@@ -149,12 +150,7 @@ impl ConfigSource {
             .collect();
         raw.instance_id = Some(settings.instance_id.clone());
         if let (Some(cameras), Some(picked)) = (&mut raw.camera, &picked) {
-            cameras.retain(|camera| {
-                picked
-                    .ids
-                    .iter()
-                    .any(|id| camera.id == Some(i64::from(id.0)))
-            });
+            cameras.retain(|camera| camera.id.is_some_and(|id| picked.has(id)));
         }
         problems.or(Loaded {
             settings,
@@ -170,11 +166,11 @@ impl ConfigSource {
             (Body::File, None) => Ok(Document::default()),
             (Body::File, Some(path)) => {
                 let name = path.display().to_string();
-                let text = std::fs::read_to_string(&path).map_err(|err| {
+                let text = read_text(&path, LONGEST_CONFIG).map_err(|reason| {
                     let problem = Problem {
                         path: String::new(),
                         origin: Some(name.clone()),
-                        message: format!("can't read the configuration file: {err}"),
+                        message: format!("can't read the configuration file: {reason}"),
                     };
                     vec![problem]
                 })?;
@@ -216,6 +212,49 @@ impl MqttFlags {
         };
         let settings = checker.mqtt(&raw.mqtt, raw.processor.encoding);
         problems.or(settings)
+    }
+}
+
+/// The text of a configuration file as it lies there, without a mark at its beginning.
+///
+/// # Errors
+/// Why it can't be read: its kind, its length (8 MB at most), its encoding.
+pub fn read_config_text(path: &Path) -> Result<String, String> {
+    read_text(path, LONGEST_CONFIG)
+}
+
+/// A file as a document for [`ConfigSource::with_document`]: JSON where its name ends so, else TOML.
+///
+/// # Errors
+/// Every problem of its form; no text of the file, which may hold secrets, is quoted.
+pub fn read_document(path: &Path) -> Result<serde_json::Value, ConfigProblems> {
+    let name = path.display().to_string();
+    let mut problems = Problems::default();
+    let mut refused = |message: String| problems.add("", Some(&name), message);
+    let is_json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    let document = match read_config_text(path) {
+        Err(reason) => {
+            refused(format!("can't read the configuration file: {reason}"));
+            None
+        }
+        Ok(text) if is_json => serde_json::from_str(&text)
+            .map_err(|err| refused(format!("not JSON: {err}")))
+            .ok(),
+        Ok(text) => match Document::from_toml(&text, &name) {
+            Ok(document) => Some(serde_json::Value::Object(document.tree)),
+            Err(found) => {
+                for problem in found {
+                    problems.add("", problem.origin.as_deref(), problem.message);
+                }
+                None
+            }
+        },
+    };
+    match document {
+        Some(document) => Ok(document),
+        None => Err(problems.into_error()),
     }
 }
 

@@ -4,7 +4,9 @@ use clap::Parser;
 
 use super::*;
 use crate::base::SourceId;
-use crate::config::{CommonFlags, Encoding, Location, ModelChoice, ProcessorFlags, Transport};
+use crate::config::{
+    CommonFlags, Encoding, Location, ModelChoice, ProcessorFlags, Transport, WallFlags,
+};
 
 #[derive(Parser)]
 struct Command {
@@ -605,4 +607,90 @@ fn no_secret_shows_in_any_settings_or_problem() {
         + "\n[processor]\nmodel = [\"rtsp://u:hunter2@e\"]\nstream = 1\n[[camera]]\nid=9\ntls = \"rtsp://u:hunter2@f\"";
     let problems = problems(&["--source", "rtsp://u:hunter2@g"], &[], &bad).join("\n");
     assert!(!problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn a_file_is_read_whatever_its_editor_put_into_it() {
+    let text = "instance_id = \"box\"\n\n[mqtt]\nport = 1884\n[[camera]]\nid = 3\nname = \"Tor\u{a0}2\"\nuri = \"test-pattern:\"\n";
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("nvr.toml");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        let mut flags = ProcessorFlags::default();
+        flags.common.config = path.to_str().map(str::to_owned);
+        ConfigSource::new(flags, Environment::default()).load()
+    };
+    let meant = read(text.as_bytes()).expect("as written");
+    assert_eq!(
+        meant.sources[&SourceId(3)].name.as_deref(),
+        Some("Tor\u{a0}2")
+    );
+    for written in [
+        format!("\u{feff}{text}"),
+        text.replace('\n', "\r\n"),
+        text.replace('\n', "\r"),
+        text.replace('\n', " \t\u{a0}\n"),
+        text.replace(" = ", "\u{a0}=\u{a0}"),
+        text.replace("[mqtt]", "\t[mqtt]\u{200b}"),
+        text.trim_end().to_owned(),
+    ] {
+        assert_eq!(read(written.as_bytes()).as_ref(), Ok(&meant), "{written:?}");
+    }
+    let utf16: Vec<u8> = [0xfeff]
+        .into_iter()
+        .chain(text.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let refused = read(&utf16).expect_err("UTF-16").to_string();
+    assert!(
+        refused.starts_with("can't read the configuration file: it is UTF-16; save it as UTF-8 ["),
+        "{refused}"
+    );
+}
+
+/// How long `count` cameras take to be checked, at best.
+fn time_to_check(text: &str) -> (std::time::Duration, usize) {
+    let mut problems = 0;
+    let best = (0..3).map(|_| {
+        let begun = std::time::Instant::now();
+        let source = ConfigSource::new(WallFlags::default(), Environment::default());
+        problems = match source.with_toml(text).load_all() {
+            Ok(_) => 0,
+            Err(found) => found.iter().count(),
+        };
+        begun.elapsed()
+    });
+    (best.min().unwrap_or_default(), problems)
+}
+
+#[test]
+fn four_times_the_cameras_take_no_more_than_their_share_of_time() {
+    // By lines, on one line, with a mistake in each, and each named by a monitor.
+    let by_lines = |count: u32| -> String {
+        let camera = |id| format!("[[camera]]\nid = {id}\nuri = \"rtsp://10.0.0.1/{id}\"\n");
+        (0..count).map(camera).collect()
+    };
+    let on_one_line = |count: u32| {
+        let camera = |id: u32| format!("{{ id = {id}, uri = \"rtsp://10.0.0.1/{id}\" }}");
+        let cameras: Vec<String> = (0..count).map(camera).collect();
+        format!("camera = [{}]\n", cameras.join(", "))
+    };
+    let mistaken = |count: u32| by_lines(count).replace("uri", "url");
+    let on_a_monitor = |count: u32| {
+        let ids: Vec<String> = (0..count).map(|id| id.to_string()).collect();
+        format!(
+            "{}[[wall.head]]\ncameras = [{}]\n",
+            by_lines(count),
+            ids.join(", ")
+        )
+    };
+    let kinds: [&dyn Fn(u32) -> String; 4] = [&by_lines, &on_one_line, &mistaken, &on_a_monitor];
+    for (kind, text) in kinds.into_iter().enumerate() {
+        let (few, found) = time_to_check(&text(1000));
+        let (many, found_in_many) = time_to_check(&text(4000));
+        assert_eq!(found, found_in_many, "kind {kind}");
+        let ratio = many.as_secs_f64() / few.as_secs_f64();
+        // Four, and sixteen where each camera is compared with each.
+        assert!(ratio < 9.0, "kind {kind}: {few:?} and {many:?}");
+    }
 }

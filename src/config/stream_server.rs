@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::problem::Problems;
-use super::{Location, UriText};
+use super::{Location, UriText, without_secrets};
 use crate::base::{SourceId, parse_id_list};
 
 const DEFAULT_SERVER: &str = "rtsp://localhost:8554";
@@ -12,6 +12,7 @@ const DEFAULT_PATH: &str = "live{id}.stream";
 
 /// Which server has which stream, by the options of one layer.
 pub(super) struct StreamServers {
+    /// The ids ascend.
     of_ids: Vec<(Vec<SourceId>, UriText)>,
     of_the_rest: Option<UriText>,
     /// `--stream-server` or its variable.
@@ -86,8 +87,10 @@ impl StreamServers {
     ) -> Vec<Value> {
         let (path, path_origin) = path.unwrap_or_else(|| (DEFAULT_PATH.to_owned(), String::new()));
         if ids.len() > 1 && !path.contains("{id}") {
-            let message =
-                format!("`{path}` is the same for every stream; put {{id}} where the id belongs");
+            let message = format!(
+                "`{}` is the same for every stream; put {{id}} where the id belongs",
+                without_secrets(&path)
+            );
             problems.add("", Some(&path_origin), message);
         }
         let mut without: Vec<String> = Vec::new();
@@ -116,7 +119,10 @@ impl StreamServers {
     }
 
     fn own(&self, id: SourceId) -> Option<&UriText> {
-        let (_, server) = self.of_ids.iter().find(|(ids, _)| ids.contains(&id))?;
+        let (_, server) = self
+            .of_ids
+            .iter()
+            .find(|(ids, _)| ids.binary_search(&id).is_ok())?;
         Some(server)
     }
 }

@@ -137,6 +137,12 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
             Ok(value) => Answer::Ok(value),
             Err(problems) => Answer::Refused(problems),
         },
+        Request::Restart { source_id } if controlled.restart(source_id) => {
+            Answer::Ok(serde_json::json!({ "restarted": source_id }))
+        }
+        Request::Restart { source_id } => refusal(format!(
+            "no source {source_id} runs here; `nvr control status` lists those that do"
+        )),
     });
     answer
         .await

@@ -1,4 +1,4 @@
-//! The local control socket: status, capabilities, apply; and the signals that ask for the same.
+//! The local control socket: status, capabilities, apply, restart; and the signals that ask for the same.
 //!
 //! One request a line, one answer a line, both JSON. It is for programs on the box: a supervisor, `nvr control`, a support
 //! bundle. Only the user that runs the process, and root, can connect; and nobody is asked but those two.
@@ -21,6 +21,7 @@ pub use signals::{Signals, Wish};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::base::SourceId;
 use crate::config::ConfigProblems;
 
 /// Longest request and longest answer: a document is as long as a configuration file may be, and a wall tells some 700 bytes of
@@ -39,6 +40,11 @@ pub enum Request {
     Apply {
         /// The document.
         document: Value,
+    },
+    /// End a source's session, or its wait for the next one, and begin the next one at once.
+    Restart {
+        /// Which source.
+        source_id: SourceId,
     },
 }
 

@@ -18,6 +18,7 @@ use super::connect::{peer, reach};
 use super::conversation::{LIMITS, converse, turn_away};
 use super::folder::{folders, user};
 use super::{Problem, socket_path};
+use crate::base::SourceId;
 
 /// Whoever can be asked. Its methods may block: they run on threads that may.
 pub trait Controlled: Send + Sync + 'static {
@@ -30,6 +31,8 @@ pub trait Controlled: Send + Sync + 'static {
     /// # Errors
     /// Every problem of the document at once.
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
+    /// Begins a source's session anew, at once; false where there is no such source, or another process has it.
+    fn restart(&self, id: SourceId) -> bool;
 }
 
 /// The socket could not be made.
@@ -215,6 +218,10 @@ pub(super) mod tests {
         fn capabilities(&self) -> Value {
             Value::Null
         }
+        fn restart(&self, id: SourceId) -> bool {
+            id == SourceId(3)
+        }
+
         fn apply(&self, document: Value) -> Result<Value, Vec<Problem>> {
             Err(vec![Problem {
                 path: "camera[0].uri".to_owned(),

@@ -10,7 +10,7 @@ use super::redact::Redaction;
 use super::secrets::Secrets;
 use super::{Report, logs, page, roles};
 use crate::base::unix_now;
-use crate::config::{ConfigProblems, Loaded};
+use crate::config::{ConfigProblems, Loaded, read_config_text};
 use crate::control::Request;
 
 /// Why there is no bundle.
@@ -155,7 +155,7 @@ fn configuration(patient: &Patient, members: &mut Members) {
     };
     members.add_or_note(
         "config/file.toml",
-        std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}")),
+        read_config_text(Path::new(file)).map_err(|error| format!("{file}: {error}")),
     );
     for (role, loaded) in [("processor", &config.processor), ("wall", &config.wall)] {
         if let Some(loaded) = loaded {

@@ -1,8 +1,8 @@
 //! The one way by which text gets into a bundle: without secrets.
 //!
 //! Two nets, one behind the other. What the configuration knows is looked for by its value, in each way in which a log,
-//! an URL or a header may write it. What nobody told us is looked for by its form: logins in URLs, `password=…`,
-//! `Authorization:`, private keys. Where the two could spare more, they take too much instead.
+//! an URL or a header may write it. What nobody told us is looked for by its form: addresses, by the one function that the
+//! whole program has for them, `password=…`, `Authorization:`, private keys. Where the two could spare more, they take too much instead.
 
 use std::sync::LazyLock;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::secrets::Secrets;
 use super::spelling::{as_word, encodings, is_short, written};
+use crate::config::without_secrets;
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
@@ -28,15 +29,11 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         // A private key, also one whose end is cut off, in as many lines as it has.
         r"(?s)(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
-        // A login in an URL; passwords may hold an `@` of their own.
-        r#"(?i)(\b[a-z][a-z0-9+.\-]*://)[^\s"'<>]*@"#,
         // Of HTTP, RTSP and their relatives, to the end of the line.
         r"(?i)(\b(?:proxy-)?authorization\b\W{1,4})[^\r\n]+",
         r"(?i)(\bdigest\s+username=)[^\r\n]+",
         r"(?i)(\bbearer\s+)[A-Za-z0-9+/._~=\-]{6,}",
         r"(\b[Bb]asic\s+)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{3}[A-Z0-9+/])\B?",
-        // Queries, and paths of cameras that put logins there.
-        r#"(?i)([?&/;](?:user|username|usr|login|password|passwd|pass|pwd|token|access_token|auth|api_?key|key|sig|signature)=)[^&\s"'/;#]+"#,
     ]
     .iter()
     .map(|form| pattern(form))
@@ -82,12 +79,10 @@ impl Redaction {
         let mut text = text.to_owned();
         // By form first: what is left of an URL whose password is masked no longer looks like one.
         for form in FORMS.iter() {
-            let masked = |found: &Captures<'_>| match &found[1] {
-                scheme if scheme.ends_with("://") => format!("{scheme}{MASK}@"),
-                kept => format!("{kept}{MASK}"),
-            };
+            let masked = |found: &Captures<'_>| format!("{}{MASK}", &found[1]);
             text = form.replace_all(&text, masked).into_owned();
         }
+        text = without_secrets(&text);
         text = KEYED.replace_all(&text, keyed).into_owned();
         for known in &self.known {
             text = known.replace_all(&text, MASK).into_owned();
@@ -164,7 +159,7 @@ mod tests {
             ("rtsp://10.0.0.20/x", "rtsp://10.0.0.20/x"),
             (
                 "http://h/snap?channel=1&token=abc&x=2",
-                "http://h/snap?channel=1&token=***&x=2",
+                "http://h/snap?channel=1&token=***&x=***",
             ),
             (
                 "/user=admin&password=tlJwpbo6&channel=1",

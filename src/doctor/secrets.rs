@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use percent_encoding::percent_decode_str;
-
 use super::patient::Patient;
-use crate::config::{Credentials, Environment, Loaded, Secret, UriText};
+use crate::config::{
+    AddressSecret, Credentials, Environment, Loaded, Secret, UriText, address_secrets,
+    read_config_text, toml_as_meant,
+};
 
 /// What is not to be shown, each with how it is looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Secrets {
         }
         secrets.of_environment(&patient.environment);
         if let Some(file) = &patient.config.file
-            && let Ok(text) = std::fs::read_to_string(file)
+            && let Ok(text) = read_config_text(Path::new(file))
         {
             let base = Path::new(file).parent().unwrap_or(Path::new("."));
             secrets.of_file(&text, base, &patient.environment);
@@ -81,7 +82,13 @@ impl Secrets {
 
     /// By the structure of the file, checked or not.
     fn of_file(&mut self, text: &str, base: &Path, environment: &Environment) {
-        let Ok(table) = toml::from_str::<toml::Table>(text) else {
+        let Ok(table) = toml::from_str::<toml::Table>(&toml_as_meant(text)) else {
+            // Addresses are told by their form.
+            for word in text.split(['"', '\'', '\n', '\r']) {
+                if word.contains("://") {
+                    self.uri(&UriText::new(word));
+                }
+            }
             return;
         };
         self.of_value("", &toml::Value::Table(table), base, environment);
@@ -149,13 +156,13 @@ impl Secrets {
     }
 
     fn uri(&mut self, uri: &UriText) {
-        if let Ok((_, login)) = uri.parse(Path::new("/")) {
-            self.login(login.as_ref());
-        }
-        // Some makers put the login into the path or the query: `/user=admin&password=…`.
-        for part in uri.reveal().split(['/', '?', '&', ';', '#']) {
-            if let Some((key, value)) = part.split_once('=') {
-                self.keyed(key, &percent_decode_str(value).decode_utf8_lossy());
+        for secret in address_secrets(uri.reveal()) {
+            let is_common = secret.is_common();
+            let AddressSecret { key, value } = secret;
+            if is_user(&key) || key == "user" {
+                self.names.insert(value);
+            } else if is_secret(&key) || !is_common {
+                self.values.insert(value);
             }
         }
     }

@@ -181,7 +181,7 @@ fn asks_for_login(settings: &StreamSettings, stop: &Stop) -> Result<bool, ProbeE
 fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> SessionEnd {
     let (id, clock) = (SourceId(0), notes.clock.clone());
     let sink: Arc<dyn FrameSink> = notes.clone();
-    match &settings.location {
+    let end = match &settings.location {
         Location::Rtsp(url) => {
             let (reference, output) = (ReferenceTime::Auto, OutputControl::default());
             RtspSource::new(id, url, settings, clock, reference, output)
@@ -189,7 +189,8 @@ fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> Sessio
                 .run(&sink, stop)
         }
         _ => super::open(id, settings, &clock, OpenOptions::default()).run(&sink, stop),
-    }
+    };
+    end.without_secrets()
 }
 
 /// Written by the session's threads.

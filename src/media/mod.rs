@@ -1,7 +1,7 @@
 //! Cameras to frames: one session a source, its decoder, its stall detection, its capture time. The only room that
 //! names GStreamer and V4L2.
 //!
-//! A source's [`Runner`] owns one thread, which runs session after session ([`FrameSource::run`]) for ever. In a session a
+//! A source's [`Runner`] runs session after session ([`FrameSource::run`]) for ever, each on a thread of its own. In a session a
 //! pipeline's own threads receive and decode; frames are handed over on them, one deep, and never queued here.
 
 mod camera_probe;
@@ -40,7 +40,7 @@ pub mod testcam;
 mod v4l2;
 
 use crate::base::{Clock, SourceId};
-use crate::config::{Location, StreamSettings};
+use crate::config::{Location, StreamSettings, without_secrets};
 
 pub use camera_probe::{CameraReport, Login, OfferedStream, ProbeError, probe_camera};
 pub use codec::Codec;
@@ -51,9 +51,12 @@ pub use image::ImageSource;
 pub use output::{Need, Output, OutputControl};
 pub use reference::ReferenceTime;
 pub use runner::{
-    Runner, RunnerOptions, SourceCounters, SourceListener, SourceReason, SourceSnapshot,
+    LOGIN_WAITS, Runner, RunnerOptions, SourceCounters, SourceListener, SourceReason,
+    SourceSnapshot,
 };
-pub use source::{ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
+pub use source::{
+    ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts, descriptors_of,
+};
 pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decoders};
 pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
@@ -93,7 +96,10 @@ fn quiet_log() {
     gstreamer::log::add_log_function(|category, level, _, _, _, _, message| {
         if level == gstreamer::DebugLevel::Error {
             let message = message.get();
-            let message = message.as_deref().map(|text| text.as_str());
+            // It quotes the addresses that it was given.
+            let message = message
+                .as_deref()
+                .map(|text| without_secrets(text.as_str()));
             tracing::debug!(category = category.name(), message, "GStreamer");
         }
     });

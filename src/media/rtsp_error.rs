@@ -13,7 +13,7 @@ use url::Url;
 use super::hub::{Failure, Progress};
 use super::rtsp_tls::Verdict;
 use super::session::{Ending, Error};
-use crate::config::Transport;
+use crate::config::{Location, Transport};
 
 /// How long the second look at a camera that could not be connected to may take.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(1);
@@ -120,7 +120,7 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
             "no-video",
             format!(
                 "{name} offers no video stream under {}; check its path",
-                at.url.path()
+                shown_path(at.url)
             ),
         );
     }
@@ -202,7 +202,7 @@ fn of_element(error: &Error, at: &Circumstances<'_>) -> Failure {
 
 fn of_status(status: u32, at: &Circumstances<'_>) -> Failure {
     let name = at.name;
-    let path = at.url.path();
+    let path = shown_path(at.url);
     match status {
         401 if at.with_login => Failure::new(
             "unauthorized",
@@ -282,6 +282,12 @@ fn diagnosis(url: &Url) -> (&'static str, &'static str) {
 
 fn default_port(url: &Url) -> u16 {
     if url.scheme() == "rtsps" { 322 } else { 554 }
+}
+
+/// Its path as it may be shown: some makers want the login there.
+fn shown_path(url: &Url) -> String {
+    let shown = Location::Rtsp(url.clone()).to_string();
+    Url::parse(&shown).map_or(shown, |shown| shown.path().to_owned())
 }
 
 /// Host and port, without anything that a URL may hide before or behind them.

@@ -1,8 +1,11 @@
-//! A source's life: session after session on one named thread, for ever, whatever happens to the camera.
+//! A source's life: session after session, each on a thread named after the source, for ever, whatever happens to the camera.
 //!
-//! Failed sessions are tried again after a jittered wait that grows; health is told on each change and never flaps: a
-//! camera that failed stays failed, with its latest reason, until frames flow again. Frames pass through on the decoder's
-//! thread, numbered across sessions; none is kept.
+//! Failed sessions are tried again after a jittered wait that grows, during which the source has no thread (`schedule`). A
+//! refused login waits much longer: cameras lock an account after a few wrong ones. Health is told on each change and never
+//! flaps: a camera that failed stays failed, with its latest reason, until frames flow again. Frames pass through on the
+//! decoder's thread, numbered across sessions; none is kept.
+
+mod schedule;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,12 +14,22 @@ use std::time::Duration;
 
 use super::source::{FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
 use crate::base::{Backoff, Frame, Heartbeat, Heartbeats, SourceId, Stop, unix_now};
+use schedule::{Attempt, Lane, NoRoom, Opening, Schedule, Ticket};
 
 /// A session that delivered frames for this long was a success: the next failure is a first one again.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
-/// Who is told of frames and health. Called from the source's threads; must not block, and never the runner's
-/// [`Runner::stop`].
+/// The code of a session whose login the camera refused.
+const LOGIN_REFUSED: &str = "unauthorized";
+/// The code of a session that this process has no means for.
+const NO_RESOURCES: &str = "no-resources";
+
+/// First and longest wait after a refused login. Cameras lock an account after five to seven wrong logins, often for half an
+/// hour and for every client; they count those of some minutes.
+pub const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
+
+/// Who is told of frames and health. Called from the source's threads and from the schedule's; must not block, and never call
+/// the runner's [`Runner::stop`].
 pub trait SourceListener: Send + Sync {
     /// A frame was decoded; its number counts on across sessions. Keep the newest, or none.
     fn frame(&self, frame: Frame);
@@ -73,11 +86,15 @@ pub struct RunnerOptions {
     pub retry_first: Duration,
     /// Longest wait after many.
     pub retry_longest: Duration,
+    /// First and longest wait after a session whose login was refused; [`LOGIN_WAITS`] but in tests.
+    pub login_waits: (Duration, Duration),
+    /// How many descriptors a session takes, see [`super::descriptors_of`].
+    pub descriptors: usize,
     /// Counters to go on with.
     pub counters: Arc<SourceCounters>,
 }
 
-/// One source's thread. Dropping it asks the thread to end and does not wait.
+/// One source's sessions. Dropping it asks the present one to end and does not wait.
 #[derive(Debug)]
 pub struct Runner {
     shared: Arc<Shared>,
@@ -91,11 +108,32 @@ struct Shared {
     counters: Arc<SourceCounters>,
     heart: Heartbeat,
     stop: Stop,
-    /// Ends the present session, or the present wait between two.
+    /// Ends the present session.
     present: Mutex<Stop>,
+    /// What the next session is run with; nothing while one runs, or after the end. Locked before the schedule's state.
+    resting: Mutex<Option<Resting>>,
+    ticket: Ticket,
     status: Mutex<SourceSnapshot>,
     /// Held while the listener is told, so that it hears of changes in their order.
     telling: Mutex<()>,
+}
+
+/// What goes from one session to the next.
+struct Resting {
+    open: Box<dyn FnMut() -> Box<dyn FrameSource> + Send>,
+    /// Made by `open` on the first session's thread.
+    source: Option<Box<dyn FrameSource>>,
+    backoff: Backoff,
+    /// After refused logins.
+    login_backoff: Backoff,
+    /// Last: raised when all the above is gone.
+    _ended: RaiseOnDrop,
+}
+
+/// When the next session begins.
+enum Next {
+    AtOnce,
+    After(Duration, Lane),
 }
 
 impl SourceCounters {
@@ -116,7 +154,7 @@ impl SourceCounters {
 }
 
 impl Runner {
-    /// Starts the source's thread. `open` makes the source, on that thread, for each run of sessions.
+    /// Asks for the source's first session. `open` makes the source, on that session's thread.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -131,16 +169,32 @@ impl Runner {
             stage_limit,
             retry_first,
             retry_longest,
+            login_waits,
             counters,
+            descriptors,
         } = options;
+        let schedule = Schedule::of_process()?;
         let name = format!("source {id}");
-        let shared = Arc::new(Shared {
+        let ended = Stop::default();
+        let heart = heartbeats.stage(name.clone(), stage_limit);
+        // Waiting for its turn is no lack of progress.
+        heart.idle();
+        let resting = Resting {
+            open: Box::new(open),
+            source: None,
+            backoff: Backoff::new(retry_first, retry_longest),
+            login_backoff: Backoff::new(login_waits.0, login_waits.1),
+            _ended: RaiseOnDrop(ended.clone()),
+        };
+        let shared = Arc::new_cyclic(|shared: &std::sync::Weak<Shared>| Shared {
             id,
             listener,
             counters,
-            heart: heartbeats.stage(name.clone(), stage_limit),
+            heart,
             stop: Stop::default(),
             present: Mutex::default(),
+            resting: Mutex::new(Some(resting)),
+            ticket: schedule.enter(shared.clone(), descriptors),
             status: Mutex::new(SourceSnapshot {
                 id,
                 health: Health::Connecting,
@@ -151,16 +205,7 @@ impl Runner {
             }),
             telling: Mutex::default(),
         });
-        let ended = Stop::default();
-        let (worker, end) = (shared.clone(), RaiseOnDrop(ended.clone()));
-        let backoff = Backoff::new(retry_first, retry_longest);
-        std::thread::Builder::new()
-            .name(format!("source-{id}"))
-            .spawn(move || {
-                let _end = end;
-                let span = tracing::info_span!("source", source_id = worker.id.0);
-                span.in_scope(|| worker.run(open, backoff));
-            })?;
+        shared.ticket.now();
         Ok(Self {
             shared,
             name,
@@ -180,13 +225,22 @@ impl Runner {
 
     /// Ends the present session, or the wait for the next one, and begins the next one at once.
     pub fn restart(&self) {
-        lock(&self.shared.present).raise();
+        // Under the lock: a session that ends meanwhile asks for the next one after this, or is asked to end.
+        let resting = lock(&self.shared.resting);
+        if resting.is_some() {
+            self.shared.ticket.now();
+        } else {
+            lock(&self.shared.present).raise();
+        }
     }
 
-    /// Asks the thread to end, without waiting.
+    /// Asks the present session to end, without waiting; between two sessions that is the end.
     pub fn begin_stop(&self) {
         self.shared.stop.raise();
         lock(&self.shared.present).raise();
+        let resting = lock(&self.shared.resting).take();
+        self.shared.ticket.cancel();
+        drop(resting);
     }
 
     /// Ends the thread and waits for it at most `limit`; false, with its name in the log, where it is stuck: then it is
@@ -212,9 +266,24 @@ impl Drop for Runner {
 }
 
 impl Shared {
-    fn run(self: &Arc<Self>, mut open: impl FnMut() -> Box<dyn FrameSource>, mut backoff: Backoff) {
-        let mut source = open();
-        self.tell(|_| true);
+    /// Runs sessions until one ends after which there is a wait, or for ever.
+    fn run(self: &Arc<Self>, mut resting: Resting, opening: Opening) {
+        let is_first = resting.source.is_none();
+        let source = resting.source.get_or_insert_with(&mut resting.open);
+        if is_first {
+            self.tell(|status| {
+                // One that was refused before has its session now.
+                if status.health == Health::Failed {
+                    status.health = Health::Connecting;
+                    status.since = unix_now();
+                    status.reason = None;
+                }
+                true
+            });
+        } else {
+            lock(&self.status).reconnects += 1;
+        }
+        let mut opening = Some(opening);
         loop {
             let present = Stop::default();
             *lock(&self.present) = present.clone();
@@ -225,32 +294,47 @@ impl Shared {
             self.heart.beat();
             let sink = Arc::new(SessionSink {
                 shared: self.clone(),
+                answered: AtomicBool::new(false),
+                opening: Mutex::new(opening.take()),
                 live: AtomicBool::new(false),
                 ended: AtomicBool::new(false),
             });
             let shared_sink: Arc<dyn FrameSink> = sink.clone();
-            let end = source.run(&shared_sink, &present);
+            let end = source.run(&shared_sink, &present).without_secrets();
             sink.ended.store(true, Ordering::Release);
+            sink.answered();
             if self.stop.is_raised() {
                 break;
             }
-            let wait = self.judge(end, &sink, &mut backoff);
-            if let Some(wait) = wait {
-                self.heart.idle();
-                present.wait(wait);
+            let backoffs = (&mut resting.backoff, &mut resting.login_backoff);
+            match self.judge(end, &sink, backoffs) {
+                Next::AtOnce => lock(&self.status).reconnects += 1,
+                Next::After(wait, lane) => {
+                    self.heart.idle();
+                    return self.rest(resting, wait, lane);
+                }
             }
-            lock(&self.status).reconnects += 1;
         }
         self.heart.idle();
     }
 
-    /// Tells what became of a session; the wait before the next one.
+    /// Lies down until the next attempt, unless the end has come.
+    fn rest(&self, resting: Resting, wait: Duration, lane: Lane) {
+        let mut place = lock(&self.resting);
+        if self.stop.is_raised() {
+            return;
+        }
+        *place = Some(resting);
+        self.ticket.after(wait, lane);
+    }
+
+    /// Tells what became of a session; when the next one begins.
     fn judge(
         &self,
         end: SessionEnd,
         sink: &SessionSink,
-        backoff: &mut Backoff,
-    ) -> Option<Duration> {
+        (backoff, login_backoff): (&mut Backoff, &mut Backoff),
+    ) -> Next {
         let SessionEnd::Failed {
             code,
             message,
@@ -259,12 +343,19 @@ impl Shared {
         else {
             // It was asked to begin anew.
             backoff.succeeded();
+            login_backoff.succeeded();
             self.change(Health::Connecting, None);
-            return None;
+            return Next::AtOnce;
         };
         if live_for >= SETTLED_AFTER {
             backoff.succeeded();
+            login_backoff.succeeded();
         }
+        let backoff = if code == LOGIN_REFUSED {
+            login_backoff
+        } else {
+            backoff
+        };
         let wait = backoff.next_wait();
         tracing::warn!(
             code,
@@ -280,10 +371,16 @@ impl Shared {
             Health::Failed
         };
         self.change(health, Some(SourceReason { code, message }));
-        Some(wait)
+        let lane = if was_live || backoff.attempt() <= 1 {
+            Lane::First
+        } else {
+            Lane::Repeated
+        };
+        Next::After(wait, lane)
     }
 
-    fn change(&self, health: Health, reason: Option<SourceReason>) {
+    /// Sets health and reason; whether that was a change.
+    fn change(&self, health: Health, reason: Option<SourceReason>) -> bool {
         self.tell(|status| {
             let changed = status.health != health || status.reason != reason;
             if status.health != health {
@@ -292,18 +389,69 @@ impl Shared {
             }
             status.reason = reason;
             changed
-        });
+        })
     }
 
     /// Applies `change` to the status and tells the listener if it says that there was one.
-    fn tell(&self, change: impl FnOnce(&mut SourceSnapshot) -> bool) {
+    fn tell(&self, change: impl FnOnce(&mut SourceSnapshot) -> bool) -> bool {
         let _in_order = lock(&self.telling);
         let snapshot = {
             let mut status = lock(&self.status);
             change(&mut status).then(|| status.clone())
         };
-        if let Some(snapshot) = snapshot {
-            self.listener.status(&snapshot);
+        if let Some(snapshot) = &snapshot {
+            self.listener.status(snapshot);
+        }
+        snapshot.is_some()
+    }
+}
+
+impl Attempt for Shared {
+    fn begin(self: Arc<Self>, opening: Opening) {
+        let Some(resting) = lock(&self.resting).take() else {
+            return;
+        };
+        // Where no thread comes of it, what it would have worked with must not be lost.
+        let handed = Arc::new(Mutex::new(Some((resting, opening))));
+        let (worker, taken) = (self.clone(), handed.clone());
+        let spawned = std::thread::Builder::new()
+            .name(format!("source-{}", self.id))
+            .spawn(move || {
+                let taken = lock(&taken).take();
+                if let Some((resting, opening)) = taken {
+                    let span = tracing::info_span!("source", source_id = worker.id.0);
+                    span.in_scope(|| worker.run(resting, opening));
+                }
+            });
+        let Err(err) = spawned else { return };
+        let Some((mut resting, _)) = lock(&handed).take() else {
+            return;
+        };
+        let wait = resting.backoff.next_wait();
+        let message = format!(
+            "the system gives camera {} no thread ({err}); raise TasksMax= of the unit or the limit of tasks (ulimit -u), or free memory",
+            self.id
+        );
+        tracing::warn!(source_id = self.id.0, reason = message, "no session");
+        let code = NO_RESOURCES;
+        self.change(Health::Failed, Some(SourceReason { code, message }));
+        self.rest(resting, wait, Lane::Repeated);
+    }
+
+    fn refused(&self, no_room: &NoRoom) {
+        let NoRoom { limit, needed } = no_room;
+        let message = format!(
+            "camera {} is not opened: its session takes {needed} file descriptors, and of the {limit} that this process may have open \
+             too few are left; raise LimitNOFILE= of the unit (ulimit -Hn), or give some cameras to another machine",
+            self.id
+        );
+        let code = NO_RESOURCES;
+        let reason = SourceReason {
+            code,
+            message: message.clone(),
+        };
+        if self.change(Health::Failed, Some(reason)) {
+            tracing::error!(source_id = self.id.0, code, reason = message, "no session");
         }
     }
 }
@@ -311,6 +459,9 @@ impl Shared {
 /// What one session tells, as long as it lasts.
 struct SessionSink {
     shared: Arc<Shared>,
+    /// The camera has sent something, or the session is over: others may be opened.
+    answered: AtomicBool,
+    opening: Mutex<Option<Opening>>,
     live: AtomicBool,
     ended: AtomicBool,
 }
@@ -318,6 +469,12 @@ struct SessionSink {
 impl SessionSink {
     fn is_over(&self) -> bool {
         self.ended.load(Ordering::Acquire) || self.shared.stop.is_raised()
+    }
+
+    fn answered(&self) {
+        if !self.answered.swap(true, Ordering::AcqRel) {
+            drop(lock(&self.opening).take());
+        }
     }
 
     fn go_live(&self) {
@@ -340,6 +497,7 @@ impl SessionSink {
 
 impl FrameSink for SessionSink {
     fn described(&self, facts: &StreamFacts) {
+        self.answered();
         self.shared.tell(|status| {
             let changed = !self.is_over() && status.facts != *facts;
             if changed {

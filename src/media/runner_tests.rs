@@ -96,6 +96,14 @@ impl SourceListener for Listener {
 }
 
 fn start(sessions: Vec<Vec<Act>>, wait: Duration) -> (Runner, mpsc::Receiver<Told>, Heartbeats) {
+    start_with(sessions, wait, wait)
+}
+
+fn start_with(
+    sessions: Vec<Vec<Act>>,
+    wait: Duration,
+    login_wait: Duration,
+) -> (Runner, mpsc::Receiver<Told>, Heartbeats) {
     let (sender, told) = mpsc::channel();
     let heartbeats = Heartbeats::new(Clock::system());
     let options = RunnerOptions {
@@ -104,6 +112,8 @@ fn start(sessions: Vec<Vec<Act>>, wait: Duration) -> (Runner, mpsc::Receiver<Tol
         stage_limit: Duration::from_millis(1),
         retry_first: wait,
         retry_longest: wait,
+        login_waits: (login_wait, login_wait),
+        descriptors: 0,
         counters: Arc::default(),
     };
     let mut script = Some(Scripted(sessions.into()));
@@ -202,5 +212,92 @@ fn a_source_that_hangs_is_named_and_left_behind() {
     assert!(
         told.try_recv().is_err(),
         "a stopped source delivers nothing"
+    );
+}
+
+#[test]
+fn a_refused_login_waits_by_its_own_rule_and_a_restart_tries_at_once() {
+    let hour = Duration::from_secs(3600);
+    let sessions = vec![
+        vec![Act::Fail("unreachable", SHORT)],
+        vec![Act::Fail("unauthorized", SHORT)],
+        vec![Act::Frames(1), Act::WaitForStop],
+    ];
+    let (runner, told, _) = start_with(sessions, SOON, hour);
+    let expected = [
+        Told::Status(Health::Connecting, None),
+        Told::Status(Health::Failed, Some("unreachable")),
+        Told::Status(Health::Failed, Some("unauthorized")),
+    ];
+    for expected in expected {
+        assert_eq!(next(&told), expected);
+    }
+    // An ordinary wait would be over a hundred times.
+    assert!(told.recv_timeout(Duration::from_millis(100)).is_err());
+    assert_eq!(runner.snapshot().reconnects, 1);
+    let reason = runner.snapshot().reason.expect("it stays");
+    assert_eq!(reason.code, "unauthorized");
+    runner.restart();
+    assert_eq!(next(&told), Told::Status(Health::Live, None));
+    assert!(runner.stop(Duration::from_secs(20)));
+}
+
+#[test]
+fn hundreds_of_sources_that_wait_have_no_thread() {
+    let hour = Duration::from_secs(3600);
+    let sources: Vec<_> = (0..300)
+        .map(|_| start(vec![vec![Act::Fail("unreachable", SHORT)]], hour))
+        .collect();
+    for (_, told, _) in &sources {
+        assert_eq!(next(told), Told::Status(Health::Connecting, None));
+        assert_eq!(
+            next(told),
+            Told::Status(Health::Failed, Some("unreachable"))
+        );
+    }
+    let names = || {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is there");
+        let name = |task: io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+        };
+        tasks.filter_map(name).collect::<Vec<_>>()
+    };
+    // Other tests have sources of the same name, a few.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while names().iter().filter(|name| *name == "source-7\n").count() > 30 {
+        assert!(Instant::now() < deadline, "{:?}", names());
+        std::thread::yield_now();
+    }
+    assert!(names().contains(&"sources\n".to_owned()));
+    let stopped = Instant::now();
+    for (runner, _, _) in &sources {
+        assert!(runner.stop(Duration::from_secs(20)));
+    }
+    assert!(stopped.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_login_is_tried_again_after_a_minute_and_later_after_ten() {
+    let (first, longest) = LOGIN_WAITS;
+    let mut waits = Backoff::new(first, longest);
+    let drawn: Vec<_> = (0..6).map(|_| waits.next_wait().as_secs()).collect();
+    for (wait, nominal) in drawn.iter().zip([60, 120, 240, 480, 600, 600]) {
+        assert!((nominal / 2..=nominal).contains(wait), "{drawn:?}");
+    }
+}
+
+#[test]
+fn a_reason_shows_no_login() {
+    let end = SessionEnd::Failed {
+        code: "unreachable",
+        message: "could not open rtsp://admin:hunter2@10.0.0.9/cam?authbasic=YWRtaW4=".to_owned(),
+        live_for: SHORT,
+    };
+    let SessionEnd::Failed { message, .. } = end.without_secrets() else {
+        panic!("it failed");
+    };
+    assert_eq!(
+        message,
+        "could not open rtsp://***@10.0.0.9/cam?authbasic=***"
     );
 }

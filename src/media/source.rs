@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Frame, Size, Stop};
+use crate::config::{Location, StreamSettings, Transport, without_secrets};
 
 /// A way to get pictures: RTSP, V4L2, a file, an image, the test pattern.
 pub trait FrameSource: Send {
@@ -66,11 +67,46 @@ pub enum SessionEnd {
     /// It failed: a code for machines and a message for people, as published in SourceStatus.
     Failed {
         /// `unreachable`, `unauthorized` (401), `not-found` (404), `no-video`, `no-decoder`, `stalled`, `no-frame`,
-        /// `garbage`, `format-changed`, `ended`, `tls`, `busy`, `permission`.
+        /// `garbage`, `format-changed`, `ended`, `tls`, `busy`, `permission`, `no-resources`.
         code: &'static str,
         /// Names the thing, the value, the limit and the remedy; never a credential.
         message: String,
         /// How long it had delivered frames.
         live_for: Duration,
     },
+}
+
+impl SessionEnd {
+    /// The same, with what may be a login in its message masked: messages quote addresses and GStreamer's own texts.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        match self {
+            Self::Stopped => Self::Stopped,
+            Self::Failed {
+                code,
+                message,
+                live_for,
+            } => Self::Failed {
+                code,
+                message: without_secrets(&message),
+                live_for,
+            },
+        }
+    }
+}
+
+/// How many file descriptors a session with this source may take. Counted in `/proc/self/fd` with GStreamer 1.22, a running
+/// session has 6 over TCP and 16 over UDP (sockets of RTP and RTCP, and what wakes each of their threads); some more are
+/// needed while it is opened.
+pub fn descriptors_of(stream: &StreamSettings) -> usize {
+    match &stream.location {
+        Location::Rtsp(_) => match stream.transport {
+            Transport::Tcp => 10,
+            Transport::Udp => 20,
+        },
+        // A device's buffers may be dma-bufs, each with a descriptor.
+        Location::V4l2(_) | Location::Csi(_) => 32,
+        Location::File(_) => 10,
+        Location::Image(_) | Location::TestPattern(_) => 2,
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -202,15 +202,14 @@ impl Processor {
         Ok(changes)
     }
 
-    /// Restarts one source's session; the others notice nothing.
-    pub fn restart(&self, id: SourceId) {
-        if let Some(runner) = self
-            .lock()
-            .as_ref()
-            .and_then(|running| running.runners.get(&id))
-        {
+    /// Restarts one source's session at once; the others notice nothing. False where there is none of that number.
+    pub fn restart(&self, id: SourceId) -> bool {
+        let guard = self.lock();
+        let runner = guard.as_ref().and_then(|running| running.runners.get(&id));
+        if let Some(runner) = runner {
             runner.restart();
         }
+        runner.is_some()
     }
 
     /// Ends everything in the order of the data: sources, worker, link. Names what did not end within `limit`.
@@ -223,14 +222,11 @@ impl Processor {
             if let Some(upgrading) = running.upgrading {
                 upgrading.end();
             }
-            // All sources are told before any is waited for.
-            let ending: Vec<_> = running
-                .runners
-                .into_values()
-                .map(|runner| std::thread::spawn(move || runner.stop(limit / 2)))
-                .collect();
-            for one in ending {
-                let _ = one.join();
+            // All sources are told before any is waited for; all of them have the time together.
+            running.runners.values().for_each(Runner::begin_stop);
+            let deadline = Instant::now() + limit / 2;
+            for runner in running.runners.into_values() {
+                runner.stop(deadline.saturating_duration_since(Instant::now()));
             }
             running.worker.stop();
         });
@@ -339,6 +335,8 @@ impl Processor {
             stage_limit: processor.stage_limit,
             retry_first: processor.retry_first,
             retry_longest: processor.retry_longest,
+            login_waits: media::LOGIN_WAITS,
+            descriptors: media::descriptors_of(&stream),
             counters,
         };
         source.want(running.detector.input);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::run::{Processor, StartError, source_of};
-use crate::base::Clock;
+use crate::base::{Clock, SourceId};
 use crate::config::{ConfigSource, Settings};
 use crate::control::{Controlled, Problem, Server, Signals, Wish, problems};
 use crate::health::{
@@ -229,6 +229,10 @@ impl Controlled for Controls {
 
     fn capabilities(&self) -> Value {
         super::report::capabilities()
+    }
+
+    fn restart(&self, id: SourceId) -> bool {
+        self.processor.restart(id)
     }
 
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>> {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -182,15 +182,14 @@ impl Wall {
         Ok(changes)
     }
 
-    /// Restarts one camera's session; the others notice nothing.
-    pub fn restart(&self, id: SourceId) {
-        if let Some(runner) = self
-            .lock()
-            .as_ref()
-            .and_then(|running| running.runners.get(&id))
-        {
+    /// Restarts one camera's session at once; the others notice nothing. False where there is none of that number.
+    pub fn restart(&self, id: SourceId) -> bool {
+        let guard = self.lock();
+        let runner = guard.as_ref().and_then(|running| running.runners.get(&id));
+        if let Some(runner) = runner {
             runner.restart();
         }
+        runner.is_some()
     }
 
     /// Ends cameras, screens and link, in this order. Names what did not end within `limit`.
@@ -208,8 +207,9 @@ impl Wall {
             // All are told before any is waited for; the monitor goes back to its console first.
             runners.values().for_each(Runner::begin_stop);
             screens.stop(limit / 2);
+            let deadline = Instant::now() + limit / 2;
             for runner in runners.into_values() {
-                runner.stop(limit / 2);
+                runner.stop(deadline.saturating_duration_since(Instant::now()));
             }
         });
         if ended.await.is_err() {
@@ -243,6 +243,8 @@ impl Wall {
             stage_limit: wall.stage_limit,
             retry_first: wall.retry_first,
             retry_longest: wall.retry_longest,
+            login_waits: media::LOGIN_WAITS,
+            descriptors: media::descriptors_of(&stream),
             counters: counters.entry(id).or_default().clone(),
         };
         let clock = self.shared.clock.clone();

@@ -15,7 +15,7 @@ use super::display::kms;
 use super::page::{self, Page, PageError};
 use super::run::{StartError, Wall, source_of};
 use super::view::Viewed;
-use crate::base::Clock;
+use crate::base::{Clock, SourceId, private_file};
 use crate::config::{ConfigSource, Settings};
 use crate::control::{Controlled, Problem, Server, Signals, Wish, problems};
 use crate::health::{Report, Verdict, Watchdog, notify_ready, notify_status, notify_stopping};
@@ -230,9 +230,19 @@ impl Wall {
             };
             // Whoever reads the file never sees half of it.
             let part = path.with_extension("part");
+            let file = private_file(&part).map_err(|err| failed(err.into()))?;
+            // Whom somebody has let read it may go on doing so.
+            if let Ok(old) = std::fs::metadata(&path) {
+                file.set_permissions(old.permissions())
+                    .map_err(|err| failed(err.into()))?;
+            }
+            let mut written = std::io::BufWriter::new(file);
             image
-                .save_with_format(&part, image::ImageFormat::Png)
+                .write_to(&mut written, image::ImageFormat::Png)
                 .map_err(failed)?;
+            written
+                .into_inner()
+                .map_err(|err| failed(err.into_error().into()))?;
             std::fs::rename(&part, &path).map_err(|err| failed(err.into()))?;
         }
         Ok(())
@@ -321,6 +331,10 @@ impl Controlled for Controls {
 
     fn capabilities(&self) -> Value {
         super::report::capabilities()
+    }
+
+    fn restart(&self, id: SourceId) -> bool {
+        self.wall.restart(id)
     }
 
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>> {

@@ -1,5 +1,6 @@
 //! `nvr camera probe` on test cameras whose every figure is known.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -102,6 +103,8 @@ fn a_camera_s_figures_are_measured_and_its_picture_saved() {
     assert!((10.0..2000.0).contains(&bitrate), "{bitrate}");
     let picture = image::open(&jpeg).expect("a picture");
     assert_eq!((picture.width(), picture.height()), (320, 240));
+    let meta = std::fs::metadata(&jpeg).expect("it is there");
+    assert_eq!(meta.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

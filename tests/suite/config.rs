@@ -64,6 +64,40 @@ fn check_tells_every_problem_on_a_line_of_its_own_and_exits_with_2() {
 }
 
 #[test]
+fn what_is_no_configuration_file_is_refused_by_name_and_at_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = Command::new("mkfifo")
+        .arg(dir.path().join("pipe"))
+        .status()
+        .expect("mkfifo runs");
+    assert!(made.success());
+    let large = vec![b'#'; 9 << 20];
+    std::fs::write(dir.path().join("large.toml"), large).expect("written");
+    for (file, told) in [
+        (
+            "/dev/zero",
+            "it is a device; give an ordinary file of at most 8 MB",
+        ),
+        (
+            "pipe",
+            "it is a pipe; give an ordinary file of at most 8 MB",
+        ),
+        (
+            ".",
+            "it is a directory; give an ordinary file of at most 8 MB",
+        ),
+        ("large.toml", "it is longer than 8 MB, which is the limit"),
+    ] {
+        for arguments in [["config", "check", file], ["wall", "--config", file]] {
+            let refused = nvr(dir.path(), &arguments, &[]);
+            assert_eq!(refused.status.code(), Some(2), "{file}: {refused:?}");
+            let err = text(&refused.stderr);
+            assert!(err.contains(told), "{file}: {err}");
+        }
+    }
+}
+
+#[test]
 fn show_prints_what_results_and_no_secret() {
     let dir = tempfile::tempdir().expect("a directory");
     let variables = [

@@ -2,6 +2,8 @@
 
 mod advisories;
 #[cfg(feature = "testcam")]
+mod addresses;
+#[cfg(feature = "testcam")]
 mod alerts;
 #[cfg(feature = "testcam")]
 mod aligned;
@@ -41,6 +43,8 @@ mod pattern;
 mod processor;
 #[cfg(feature = "testcam")]
 mod reload;
+#[cfg(feature = "testcam")]
+mod retries;
 mod rooms;
 #[cfg(feature = "testcam")]
 mod soak;

@@ -18,7 +18,7 @@ use nvr::media::testcam::{
 };
 use nvr::media::{
     FrameSink, Health, OpenOptions, ReferenceTime, Runner, RunnerOptions, SessionEnd,
-    SourceListener, SourceSnapshot, StreamFacts, open,
+    SourceListener, SourceSnapshot, StreamFacts, descriptors_of, open,
 };
 
 mod faults;

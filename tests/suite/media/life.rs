@@ -40,6 +40,8 @@ fn run(id: u32, settings: StreamSettings) -> (Runner, Arc<Log>) {
         stage_limit: Duration::from_secs(30),
         retry_first: Duration::from_millis(50),
         retry_longest: Duration::from_millis(200),
+        login_waits: (Duration::from_millis(50), Duration::from_millis(200)),
+        descriptors: descriptors_of(&settings),
         counters: Arc::default(),
     };
     let open = move || {

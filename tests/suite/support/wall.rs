@@ -1,6 +1,7 @@
 //! A wall as its users run it, without a monitor: its page is asked what it knows, its snapshots what it shows.
 
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -171,6 +172,9 @@ impl Wall {
         let _ = std::fs::remove_file(&file);
         self.process.signal("USR1");
         until("a snapshot", SOON, || file.exists().then_some(()));
+        // What cameras see is its user's business alone.
+        let meta = std::fs::metadata(&file).expect("it is there");
+        assert_eq!(meta.permissions().mode() & 0o777, 0o600);
         // It is renamed into its place when it is whole.
         image::open(&file).expect("a picture").into_rgba8()
     }

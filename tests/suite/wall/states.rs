@@ -83,11 +83,15 @@ fn a_wall_that_starts_with_nothing_says_so_and_shows_each_part_as_it_comes() {
     }
     wall.until_shown(LOCKED, |tile| has_plate(tile, WARNING, "NO BROKER"));
     // It has been like this since the first refusal, however often it is tried again.
-    let since = wall.camera(LOCKED)["video"]["since"].clone();
-    let again = wall.until_camera(LOCKED, "five attempts", |tile| {
+    let since = wall.camera(GONE)["video"]["since"].clone();
+    let again = wall.until_camera(GONE, "five attempts", |tile| {
         tile["reconnects"].as_u64() >= Some(5)
     });
     assert_eq!(again["video"]["since"], since);
+    // A refused login is not sent again for a minute, and the tile keeps saying why.
+    let refused = wall.camera(LOCKED);
+    assert_eq!(refused["reconnects"], 0, "{refused:#}");
+    assert_eq!(refused["video"]["code"], "unauthorized", "{refused:#}");
 
     broker.up();
     for id in [GONE, LOCKED, ABSENT] {
