@@ -14,6 +14,7 @@ mod mailbox;
 mod pattern;
 mod planes;
 mod private;
+mod shape;
 mod stop;
 
 pub use backoff::Backoff;
@@ -31,4 +32,5 @@ pub use mailbox::{Collected, Mailbox};
 pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};
 pub use planes::{PlaneError, PlaneScaler};
 pub use private::private_file;
+pub use shape::{Crop, Orientation, PictureShape};
 pub use stop::{Stop, WhenRaised};
