@@ -1,7 +1,6 @@
 //! What one wants to know first of a camera: whether it lets us in, what it sends, how often, by which clock.
 //!
-//! One ordinary session, the same that the processor would run, looked at more closely and ended after some seconds; before
-//! it, where a login is at hand, a short one without it, to learn whether the camera asks for one at all.
+//! One ordinary session, the same that the processor would run, looked at more closely and ended after some seconds.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -101,25 +100,17 @@ pub fn probe_camera(
     measure: Duration,
     stop: &Stop,
 ) -> Result<CameraReport, ProbeError> {
-    let asked = match &settings.location {
-        Location::Rtsp(_) if settings.credentials.is_some() => {
-            Some(asks_for_login(settings, stop)?)
-        }
-        _ => None,
-    };
     let end = Stop::default();
     let ending = end.clone();
     let _follow = stop.when_raised(move || ending.raise());
-    // Zero means to look at the description only.
-    let measure = measure.max(Duration::from_millis(1));
     let notes = Arc::new(Notes::new(measure, end.clone()));
     let session_end = session(settings, &notes, &end);
-    let login = match (&settings.location, asked) {
-        (Location::Rtsp(_), Some(true)) => Login::Accepted,
-        (Location::Rtsp(_), _) => Login::NotAsked,
+    let found = notes.lock();
+    let login = match &settings.location {
+        Location::Rtsp(_) if found.asked_for_login => Login::Accepted,
+        Location::Rtsp(_) => Login::NotAsked,
         _ => Login::None,
     };
-    let found = notes.lock();
     let problem = match session_end {
         SessionEnd::Stopped => None,
         SessionEnd::Failed { code, message, .. } => {
@@ -155,29 +146,6 @@ pub fn probe_camera(
     Ok(report)
 }
 
-/// Whether the camera refuses a session without a login.
-fn asks_for_login(settings: &StreamSettings, stop: &Stop) -> Result<bool, ProbeError> {
-    let settings = StreamSettings {
-        credentials: None,
-        ..settings.clone()
-    };
-    let end = Stop::default();
-    let ending = end.clone();
-    let _follow = stop.when_raised(move || ending.raise());
-    // Ends as soon as the camera has described itself.
-    let notes = Arc::new(Notes::new(Duration::ZERO, end.clone()));
-    match session(&settings, &notes, &end) {
-        SessionEnd::Failed {
-            code: "unauthorized",
-            ..
-        } => Ok(true),
-        SessionEnd::Failed { code, message, .. } if notes.lock().streams.is_empty() => {
-            Err(ProbeError { code, message })
-        }
-        _ => Ok(false),
-    }
-}
-
 fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> SessionEnd {
     let (id, clock) = (SourceId(0), notes.clock.clone());
     let sink: Arc<dyn FrameSink> = notes.clone();
@@ -204,6 +172,7 @@ struct Notes {
 
 #[derive(Default)]
 struct Found {
+    asked_for_login: bool,
     streams: Vec<OfferedStream>,
     facts: StreamFacts,
     first_frame: Option<(Duration, Result<Vec<u8>, String>)>,
@@ -324,9 +293,10 @@ impl Observer for Notes {
             media: media.to_owned(),
             encoding: encoding.to_owned(),
         });
-        if self.measure.is_zero() {
-            self.stop.raise();
-        }
+    }
+
+    fn asked_for_login(&self) {
+        self.lock().asked_for_login = true;
     }
 
     fn unit(&self, unit: &ObservedUnit) {

@@ -47,6 +47,9 @@ pub(super) trait Observer: Send + Sync {
     /// The camera offers a stream, `video` in `H264` for one; it may be taken or not.
     fn offered(&self, media: &str, encoding: &str);
 
+    /// The camera asks for a login.
+    fn asked_for_login(&self);
+
     /// An access unit has arrived.
     fn unit(&self, unit: &ObservedUnit);
 }

@@ -1,22 +1,21 @@
 //! Why an RTSP session ended, in a code for machines and words for people.
 //!
-//! The server's status is taken from the error's details, the rest from GStreamer's error domains and the few fixed texts
+//! What is said is what is known: the server's last answer, what arrived, and GStreamer's error domains with the few fixed texts
 //! of its RTSP library (`gst_rtsp_strresult`). No text here holds a login: the URL has none, and GStreamer never saw one.
 
-use std::io;
-use std::net::TcpStream;
 use std::time::Duration;
 
 use gstreamer as gst;
 use url::Url;
 
+use super::codec::Codec;
 use super::hub::{Failure, Progress};
+use super::rtp_guard::{Arrived, list};
+use super::rtsp_dialogue::Dialogue;
+use super::rtsp_reach::{diagnosis, host};
 use super::rtsp_tls::Verdict;
 use super::session::{Ending, Error};
 use crate::config::{Location, Transport};
-
-/// How long the second look at a camera that could not be connected to may take.
-const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a session knew when it ended.
 pub(super) struct Circumstances<'a> {
@@ -33,6 +32,12 @@ pub(super) struct Circumstances<'a> {
     pub(super) tls: &'a Verdict,
     /// Why the streams that it offered were not taken.
     pub(super) stream_refused: Option<Failure>,
+    /// What was asked and answered.
+    pub(super) dialogue: &'a Dialogue,
+    /// What came, by payload type.
+    pub(super) arrived: Vec<Arrived>,
+    /// How long ago PLAY was sent.
+    pub(super) played_for: Option<Duration>,
 }
 
 /// The reason; nothing where the session was asked to end.
@@ -42,18 +47,8 @@ pub(super) fn explain(ending: &Ending, at: &Circumstances<'_>) -> Option<Failure
         Ending::Stopped | Ending::Reopen => return None,
         Ending::Failure(failure) => failure.clone(),
         Ending::Error(error) => of_error(error, at),
-        Ending::Eos => Failure::new(
-            "ended",
-            format!("{name} ended the stream; it restarts, or too many clients use it"),
-        ),
-        Ending::NotConnected => Failure::new(
-            "unreachable",
-            format!(
-                "{name} at {} did not start to send within {}; check its address, power and network",
-                host(at.url),
-                seconds(at.connect_limit)
-            ),
-        ),
+        Ending::Eos => Failure::new("ended", closed(at)),
+        Ending::NotConnected => not_connected(at),
         Ending::Stalled(silent) => Failure::new(
             "stalled",
             format!(
@@ -73,14 +68,43 @@ pub(super) fn explain(ending: &Ending, at: &Circumstances<'_>) -> Option<Failure
     })
 }
 
+/// The camera closed the connection: when, and what it had said of it.
+fn closed(at: &Circumstances<'_>) -> String {
+    let mut message = format!("{} at {} closed the connection", at.name, host(at.url));
+    if let Some(time) = at.played_for {
+        message += &format!(" {} after PLAY", seconds(time));
+    }
+    if let Some(method) = at.dialogue.unanswered() {
+        message += &format!(" without an answer to {method}");
+    }
+    if let Some(limit) = at.dialogue.session_timeout() {
+        message += &format!("; it states a session timeout of {}", seconds(limit));
+    }
+    message
+}
+
+fn not_connected(at: &Circumstances<'_>) -> Failure {
+    let (name, place, limit) = (at.name, host(at.url), seconds(at.connect_limit));
+    let message = match at.dialogue.unanswered() {
+        Some(method) => {
+            format!("{name} at {place} did not answer {method} within {limit} of the start")
+        }
+        None => format!(
+            "{name} at {place} could not be asked anything within {limit}; check its address, the name server and the network"
+        ),
+    };
+    Failure::new("unreachable", message)
+}
+
 fn no_frame(progress: &Progress, at: &Circumstances<'_>) -> Failure {
     let name = at.name;
     let limit = seconds(at.start_limit);
     let message = match (progress.units, progress.first_key) {
+        (0, _) if !at.arrived.is_empty() => no_picture(at),
         (0, _) if at.transport == Transport::Udp => format!(
-            "{name} plays but nothing arrived within {limit}; a firewall may hold UDP back, try transport = \"tcp\""
+            "{name} answered PLAY, and no RTP packet arrived within {limit}; where a firewall holds UDP back, transport = \"tcp\" helps"
         ),
-        (0, _) => format!("{name} plays but nothing arrived within {limit}; restart the camera"),
+        (0, _) => format!("{name} answered PLAY, and no RTP packet arrived within {limit}"),
         (units, None) => format!(
             "{units} pictures of {name} arrived within {limit}, none of them a key frame; shorten its key frame interval"
         ),
@@ -89,7 +113,44 @@ fn no_frame(progress: &Progress, at: &Circumstances<'_>) -> Failure {
             at.decoder.unwrap_or("the decoder")
         ),
     };
-    Failure::new("no-frame", message)
+    let strange = !at.arrived.is_empty() && at.arrived.iter().all(|arrived| !arrived.named);
+    let code = if strange && progress.units == 0 {
+        "payload-type"
+    } else {
+        "no-frame"
+    };
+    Failure::new(code, message)
+}
+
+/// RTP packets came, and no picture could be made of them.
+fn no_picture(at: &Circumstances<'_>) -> String {
+    let came: Vec<_> = at
+        .arrived
+        .iter()
+        .map(|arrived| {
+            let note = if !arrived.named {
+                ", which its description (SDP) does not name"
+            } else if Codec::of_rtp(&arrived.payload.encoding).is_none() {
+                ", which is not decoded here"
+            } else {
+                ""
+            };
+            let Arrived {
+                payload,
+                packets,
+                bytes,
+                ..
+            } = arrived;
+            format!("{packets} RTP packets ({bytes} bytes) of payload type {payload}{note}")
+        })
+        .collect();
+    format!(
+        "no picture could be made of what {} sent within {}: {}; its description names {}",
+        at.name,
+        seconds(at.start_limit),
+        came.join(", "),
+        list(&at.dialogue.video_payloads())
+    )
 }
 
 fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
@@ -128,7 +189,7 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
         return Failure::new(
             "no-frame",
             format!(
-                "no UDP packet came from {name}; a firewall may hold them back, try transport = \"tcp\""
+                "no UDP packet came from {name}; where a firewall holds them back, transport = \"tcp\" helps"
             ),
         );
     }
@@ -151,25 +212,40 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
         return Failure::new(code, format!("{name} at {place} {found}"));
     }
     if says("end-of-file") {
-        return Failure::new(
-            "ended",
-            format!(
-                "{name} at {place} closed the connection; it restarts, or too many clients use it"
-            ),
-        );
+        return Failure::new("ended", closed(at));
     }
+    let asked = at.dialogue.unanswered();
     if says("Timeout") {
+        let to = asked.map(|method| format!(" to {method}"));
         return Failure::new(
             "unreachable",
             format!(
-                "{name} at {place} takes the connection but gives no RTSP answer within {limit}; check its port, or restart it"
+                "{name} at {place} takes the connection but gives no RTSP answer{} within {limit}; check its port",
+                to.unwrap_or_default()
             ),
         );
     }
+    let during = asked.map(|method| format!(" while it was asked for {method}"));
     Failure::new(
         "unreachable",
-        format!("the session with {name} at {place} failed: {}", error.error),
+        format!(
+            "the session with {name} at {place} failed{}: {}",
+            during.unwrap_or_default(),
+            cause(error)
+        ),
     )
+}
+
+/// GStreamer's message, with the cause that it puts in parentheses at the end of its debug text.
+fn cause(error: &Error) -> String {
+    let debug = error.debug.trim_end();
+    let inner = debug
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once('(').map(|(_, inner)| inner));
+    match inner.filter(|inner| !inner.is_empty()) {
+        Some(inner) => format!("{} ({inner})", error.error),
+        None => error.error.to_string(),
+    }
 }
 
 fn of_element(error: &Error, at: &Circumstances<'_>) -> Failure {
@@ -203,98 +279,68 @@ fn of_element(error: &Error, at: &Circumstances<'_>) -> Failure {
 fn of_status(status: u32, at: &Circumstances<'_>) -> Failure {
     let name = at.name;
     let path = shown_path(at.url);
+    let answer = at
+        .dialogue
+        .refusal()
+        .filter(|answer| answer.status == status);
+    let (method, reason) = answer.map_or_else(
+        || ("the request".to_owned(), String::new()),
+        |answer| (answer.method, answer.reason),
+    );
+    let said = format!("{status} {reason}");
+    let said = said.trim_end();
     match status {
-        401 if at.with_login => Failure::new(
-            "unauthorized",
-            format!(
-                "{name} refused the login (401 Unauthorized); check its user name and password"
-            ),
-        ),
-        401 => Failure::new(
-            "unauthorized",
-            format!("{name} asks for a login (401 Unauthorized); set its user name and password"),
-        ),
+        401 => unauthorized(said, at),
+        _ if at.dialogue.refused_login() => unauthorized(said, at),
         403 => Failure::new(
             "permission",
-            format!(
-                "{name} does not let this user see {path} (403 Forbidden); check the user's rights"
-            ),
+            format!("{name} does not let this user see {path} ({said}); check the user's rights"),
         ),
-        404 | 410 | 454 => Failure::new(
+        404 | 410 => Failure::new(
             "not-found",
-            format!("{name} has no stream {path} ({status} Not Found); check the path of its URI"),
+            format!("{name} has no stream {path} ({said}); check the path of its URI"),
+        ),
+        454 => Failure::new(
+            "ended",
+            format!("{name} has ended the session and answered {method} with {said}"),
         ),
         453 | 503 => Failure::new(
             "busy",
             format!(
-                "{name} has no capacity left ({status}); close other clients, or choose its substream"
+                "{name} has no capacity left ({said}); close other clients, or choose its substream"
             ),
         ),
         461 => Failure::new(
             "no-video",
-            format!(
-                "{name} does not send that way (461 Unsupported Transport); change its transport"
-            ),
+            format!("{name} does not send that way ({said}); change its transport"),
         ),
         _ => Failure::new(
             "unreachable",
-            format!("{name} answered the request for {path} with status {status}"),
+            format!("{name} answered {method} for {path} with {said}"),
         ),
     }
 }
 
-/// Why a connection fails, found out by trying once more: rtspsrc says "Generic error" of every cause.
-fn diagnosis(url: &Url) -> (&'static str, &'static str) {
-    let addresses = url.socket_addrs(|| Some(default_port(url)));
-    let Some(address) = addresses
-        .ok()
-        .and_then(|addresses| addresses.first().copied())
-    else {
-        return (
-            "unreachable",
-            "has a host name that nobody knows; check its address and the name server",
-        );
+fn unauthorized(said: &str, at: &Circumstances<'_>) -> Failure {
+    let name = at.name;
+    let message = if let Some(schemes) = at.dialogue.unsupported_login() {
+        format!(
+            "{name} asks for {schemes} alone ({said}), which is not known here; set it to Digest with MD5 or SHA-256, or to Basic"
+        )
+    } else if at.dialogue.refused_login() {
+        format!("{name} refused the login ({said}); check its user name and password")
+    } else if at.with_login {
+        format!("{name} answered {said} and did not say which login it wants")
+    } else {
+        format!("{name} asks for a login ({said}); set its user name and password")
     };
-    let connected = TcpStream::connect_timeout(&address, DIAGNOSIS_LIMIT);
-    match connected.map_err(|err| err.kind()) {
-        Ok(_) if url.scheme() == "rtsps" => (
-            "tls",
-            "takes the connection but does not speak TLS; check that its port is the one for rtsps",
-        ),
-        Ok(_) => (
-            "unreachable",
-            "did not take the connection at first; it restarts, or too many clients use it",
-        ),
-        Err(io::ErrorKind::ConnectionRefused) => (
-            "unreachable",
-            "refused the connection; check its port, and that RTSP is switched on",
-        ),
-        Err(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => (
-            "unreachable",
-            "is not to be found in the network; check its address and the route to it",
-        ),
-        Err(_) => (
-            "unreachable",
-            "can't be connected to; check its address, power and network",
-        ),
-    }
-}
-
-fn default_port(url: &Url) -> u16 {
-    if url.scheme() == "rtsps" { 322 } else { 554 }
+    Failure::new("unauthorized", message)
 }
 
 /// Its path as it may be shown: some makers want the login there.
 fn shown_path(url: &Url) -> String {
     let shown = Location::Rtsp(url.clone()).to_string();
     Url::parse(&shown).map_or(shown, |shown| shown.path().to_owned())
-}
-
-/// Host and port, without anything that a URL may hide before or behind them.
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("an unnamed host");
-    let default = default_port(url);
-    format!("{host}:{}", url.port().unwrap_or(default))
 }
 
 fn seconds(time: Duration) -> String {

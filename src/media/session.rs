@@ -98,6 +98,17 @@ pub(super) fn watch(
     limits: &Limits,
     stop: &Stop,
 ) -> Ending {
+    watch_with(pipeline, hub, limits, stop, |_| ALIVE_INTERVAL)
+}
+
+/// As [`watch`]; `chore` is called at least as often as it asks for.
+pub(super) fn watch_with(
+    pipeline: &gst::Pipeline,
+    hub: &Arc<Hub>,
+    limits: &Limits,
+    stop: &Stop,
+    mut chore: impl FnMut(&Progress) -> Duration,
+) -> Ending {
     let Some(bus) = pipeline.bus() else {
         return Ending::NotConnected;
     };
@@ -120,10 +131,12 @@ pub(super) fn watch(
         if hub.wants_reopen() {
             return Ending::Reopen;
         }
-        let wait = match verdict(&hub.progress(), limits, started, hub.now()) {
+        let progress = hub.progress();
+        let wait = match verdict(&progress, limits, started, hub.now()) {
             Ok(wait) => wait,
             Err(ending) => return ending,
         };
+        let wait = wait.min(chore(&progress));
         let wait = gst::ClockTime::try_from(wait.min(ALIVE_INTERVAL))
             .unwrap_or(gst::ClockTime::from_mseconds(500));
         if let Some(message) = bus.timed_pop(wait)

@@ -1,8 +1,8 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
-mod advisories;
 #[cfg(feature = "testcam")]
 mod addresses;
+mod advisories;
 #[cfg(feature = "testcam")]
 mod alerts;
 #[cfg(feature = "testcam")]

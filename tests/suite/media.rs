@@ -23,6 +23,7 @@ use nvr::media::{
 
 mod faults;
 mod life;
+mod odd;
 mod tls;
 
 use crate::support::cameras::{PATIENCE, make_clip};

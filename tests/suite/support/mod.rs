@@ -5,6 +5,8 @@ pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod doubles;
 pub(crate) mod footage;
+#[cfg(feature = "testcam")]
+pub(crate) mod odd_camera;
 pub(crate) mod onnx;
 pub(crate) mod ports;
 pub(crate) mod process;

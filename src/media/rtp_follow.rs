@@ -1,0 +1,395 @@
+//! Which of the RTP senders on one channel is followed, and how its packets are told to continue those of the former one.
+//!
+//! Cameras renew their SSRC in the middle of a session, some with each group of pictures, and some send two streams on one
+//! channel. rtpbin makes a jitter buffer, two threads and a pad for each SSRC. It therefore sees one alone: sequence numbers and
+//! times of a new sender go on where the former one's ended.
+//!
+//! A packet of another sender is held back until it is clear whether the followed one is still there: a sender that begins a
+//! second picture before the followed one says anything has replaced it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// RTP clock rate of all video.
+const TICKS_PER_S: u64 = 90_000;
+/// A new sender's time that continues the former one's within this has the same clock.
+const SAME_CLOCK: Duration = Duration::from_secs(1);
+/// Most packets that are held back; so large a picture decides as well.
+const MOST_HELD: usize = 512;
+/// Reports of senders that are not followed yet.
+const MOST_REPORTS: usize = 4;
+
+/// What is read of an RTP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) payload_type: u8,
+    pub(super) sequence: u16,
+    pub(super) time: u32,
+    pub(super) ssrc: u32,
+}
+
+impl Header {
+    /// The fixed header of RFC 3550, 5.1; nothing where this is no RTP packet.
+    pub(super) fn read(bytes: &[u8; 12]) -> Option<Self> {
+        let [flags, kind, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3] = *bytes;
+        (flags >> 6 == 2).then_some(Self {
+            payload_type: kind & 0x7f,
+            sequence: u16::from_be_bytes([q0, q1]),
+            time: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
+        })
+    }
+}
+
+/// What becomes of a packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict<P> {
+    /// It passes, with this header.
+    Pass(Header),
+    /// It is held back, or thrown away with what was held back.
+    Keep,
+    /// The sender of these packets is followed from now on: each of them is to be shown again, this one after them. The report
+    /// came before them.
+    Follow { held: Vec<P>, report: Option<P> },
+}
+
+/// What becomes of a sender report.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ReportVerdict {
+    /// It passes, of this SSRC and with its RTP time shifted.
+    Pass { ssrc: u32, shift: u32 },
+    /// Its sender is not followed.
+    Keep,
+}
+
+/// The senders of one channel.
+#[derive(Debug)]
+pub(super) struct Senders<P> {
+    followed: Option<Followed>,
+    candidate: Option<Candidate<P>>,
+    reports: VecDeque<(u32, P)>,
+    /// The SSRC that was followed before.
+    former: Option<u32>,
+    changes: u64,
+    /// A former sender came back: there are several at once.
+    rivals: bool,
+}
+
+#[derive(Debug)]
+struct Followed {
+    ssrc: u32,
+    /// The SSRC, sequence number and time under which it is shown.
+    shown: Header,
+    sequence_shift: u16,
+    time_shift: u32,
+    at: Duration,
+    /// It said goodbye.
+    left: bool,
+    /// Its times are shown with a shift that is a guess until its first report.
+    untold: bool,
+}
+
+#[derive(Debug)]
+struct Candidate<P> {
+    first: Header,
+    at: Duration,
+    held: Vec<P>,
+}
+
+impl<P> Default for Senders<P> {
+    fn default() -> Self {
+        Self {
+            followed: None,
+            candidate: None,
+            reports: VecDeque::new(),
+            former: None,
+            changes: 0,
+            rivals: false,
+        }
+    }
+}
+
+impl<P> Senders<P> {
+    /// A packet arrived `now`. `packet` is asked for where it is held back.
+    pub(super) fn packet(
+        &mut self,
+        header: Header,
+        now: Duration,
+        packet: impl FnOnce() -> P,
+    ) -> Verdict<P> {
+        let Some(followed) = &mut self.followed else {
+            self.followed = Some(Followed {
+                ssrc: header.ssrc,
+                shown: header,
+                sequence_shift: 0,
+                time_shift: 0,
+                at: now,
+                left: false,
+                untold: false,
+            });
+            return Verdict::Follow {
+                held: Vec::new(),
+                report: self.report_of(header.ssrc),
+            };
+        };
+        if header.ssrc == followed.ssrc {
+            self.candidate = None;
+            return Verdict::Pass(followed.show(header, now));
+        }
+        if self.former == Some(header.ssrc) {
+            self.rivals = true;
+        }
+        let other = self.candidate.take_if(|one| one.first.ssrc == header.ssrc);
+        let mut candidate = other.unwrap_or(Candidate {
+            first: header,
+            at: now,
+            held: Vec::new(),
+        });
+        let renews = self.changes > 0 && !self.rivals;
+        let replaces = candidate.first.time != header.time || candidate.held.len() >= MOST_HELD;
+        if !(followed.left || renews || replaces) {
+            candidate.held.push(packet());
+            self.candidate = Some(candidate);
+            return Verdict::Keep;
+        }
+        self.former = Some(followed.ssrc);
+        self.changes += 1;
+        followed.continue_with(&candidate.first, candidate.at);
+        Verdict::Follow {
+            report: self.report_of(header.ssrc),
+            held: candidate.held,
+        }
+    }
+
+    /// A sender report arrived.
+    pub(super) fn report(&mut self, ssrc: u32, report: impl FnOnce() -> P) -> ReportVerdict {
+        match &mut self.followed {
+            Some(followed) if followed.ssrc == ssrc => {
+                followed.untold = false;
+                ReportVerdict::Pass {
+                    ssrc: followed.shown.ssrc,
+                    shift: followed.time_shift,
+                }
+            }
+            _ => {
+                self.reports.retain(|(of, _)| *of != ssrc);
+                if self.reports.len() == MOST_REPORTS {
+                    self.reports.pop_front();
+                }
+                self.reports.push_back((ssrc, report()));
+                ReportVerdict::Keep
+            }
+        }
+    }
+
+    /// A sender says that it leaves.
+    pub(super) fn goodbye(&mut self, ssrc: u32) {
+        if let Some(followed) = &mut self.followed
+            && followed.ssrc == ssrc
+        {
+            followed.left = true;
+        }
+    }
+
+    /// Whether the reports that have passed tell the time of the packets that pass.
+    pub(super) fn are_times_known(&self) -> bool {
+        self.followed.as_ref().is_none_or(|one| !one.untold)
+    }
+
+    /// How often another sender was followed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    fn report_of(&mut self, ssrc: u32) -> Option<P> {
+        let at = self.reports.iter().position(|(of, _)| *of == ssrc)?;
+        self.reports.remove(at).map(|(_, report)| report)
+    }
+}
+
+impl Followed {
+    fn show(&mut self, header: Header, now: Duration) -> Header {
+        let shown = Header {
+            ssrc: self.shown.ssrc,
+            sequence: header.sequence.wrapping_add(self.sequence_shift),
+            time: header.time.wrapping_add(self.time_shift),
+            ..header
+        };
+        // Datagrams may come in another order.
+        if is_newer(shown.sequence, self.shown.sequence) {
+            self.shown = shown;
+        }
+        self.at = now;
+        self.left = false;
+        shown
+    }
+
+    /// The packets from `first` on, which arrived `at` that time, continue this sender's.
+    fn continue_with(&mut self, first: &Header, at: Duration) {
+        let next = self.shown.sequence.wrapping_add(1);
+        self.ssrc = first.ssrc;
+        self.left = false;
+        self.sequence_shift = next.wrapping_sub(first.sequence);
+        let passed = at.saturating_sub(self.at);
+        let ticks = first
+            .time
+            .wrapping_add(self.time_shift)
+            .wrapping_sub(self.shown.time);
+        // Backwards is more than half a turn ahead, which no time that passed is near.
+        let by_its_clock = Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / TICKS_PER_S);
+        if by_its_clock.abs_diff(passed) > SAME_CLOCK {
+            let passed_ticks = passed.as_micros() * u128::from(TICKS_PER_S) / 1_000_000;
+            let time = self.shown.time.wrapping_add((passed_ticks as u32).max(1));
+            self.time_shift = time.wrapping_sub(first.time);
+            self.untold = true;
+        }
+    }
+}
+
+fn is_newer(sequence: u16, than: u16) -> bool {
+    sequence.wrapping_sub(than) < 0x8000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(ssrc: u32, sequence: u16, time: u32) -> Header {
+        Header {
+            payload_type: 96,
+            sequence,
+            time,
+            ssrc,
+        }
+    }
+
+    /// Shows packets as the pipeline does: what is released is shown again. Returns the headers that pass.
+    fn show(senders: &mut Senders<Header>, packet: Header, now_ms: u64) -> Vec<Header> {
+        let now = Duration::from_millis(now_ms);
+        match senders.packet(packet, now, || packet) {
+            Verdict::Pass(header) => vec![header],
+            Verdict::Keep => Vec::new(),
+            Verdict::Follow { held, .. } => held
+                .into_iter()
+                .chain([packet])
+                .flat_map(|packet| show(senders, packet, now_ms))
+                .collect(),
+        }
+    }
+
+    /// `pictures` of three packets each, 100 ms apart by the RTP clock and on arrival.
+    fn pictures(ssrc: u32, sequence: u16, time: u32, pictures: u32) -> Vec<Header> {
+        (0..pictures * 3)
+            .map(|packet| {
+                let sequence = sequence.wrapping_add(packet as u16);
+                header(ssrc, sequence, time.wrapping_add(packet / 3 * 9_000))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_renewed_sender_continues_without_a_lost_packet() {
+        let mut senders = Senders::default();
+        let mut passed = Vec::new();
+        let mut now = 0;
+        for (ssrc, sequence, time) in [(1, 65_530, 0), (2, 40, 90_000), (3, 9_000, 180_000)] {
+            for packet in pictures(ssrc, sequence, time, 10) {
+                passed.extend(show(&mut senders, packet, now / 3 * 100));
+                now += 1;
+            }
+        }
+        assert_eq!(passed.len(), 90);
+        for (number, header) in (0u16..).zip(&passed) {
+            assert_eq!(header.ssrc, 1);
+            assert_eq!(header.sequence, 65_530u16.wrapping_add(number));
+            assert_eq!(header.time, u32::from(number) / 3 * 9_000);
+        }
+        assert_eq!(senders.changes(), 2);
+        assert!(senders.are_times_known(), "they have one clock");
+    }
+
+    #[test]
+    fn of_two_senders_at_once_one_is_followed() {
+        let mut senders = Senders::default();
+        let (own, twins) = (pictures(1, 0, 0, 50), pictures(2, 20_000, 0, 50));
+        let mut passed = Vec::new();
+        for (number, (packet, twin)) in (0u64..).zip(own.iter().zip(&twins)) {
+            passed.extend(show(&mut senders, *packet, number / 3 * 100));
+            passed.extend(show(&mut senders, *twin, number / 3 * 100));
+        }
+        assert_eq!(passed, own);
+    }
+
+    #[test]
+    fn whole_pictures_of_two_senders_in_turn_are_told_apart_too() {
+        let mut senders = Senders::default();
+        let (own, others) = (pictures(1, 0, 0, 20), pictures(2, 7, 55_555, 20));
+        let mut passed = Vec::new();
+        for (number, (picture, other)) in (0u64..).zip(own.chunks(3).zip(others.chunks(3))) {
+            for packet in picture.iter().chain(other) {
+                passed.extend(show(&mut senders, *packet, number * 100));
+            }
+        }
+        assert_eq!(passed, own);
+    }
+
+    #[test]
+    fn a_sender_with_another_clock_goes_on_in_time_and_tells_none_until_its_report() {
+        let mut senders = Senders::default();
+        for (number, packet) in (0u64..).zip(pictures(1, 0, 500, 10)) {
+            show(&mut senders, packet, number / 3 * 100);
+        }
+        assert_eq!(
+            senders.report(2, || header(2, 0, 0)),
+            ReportVerdict::Keep,
+            "it is not followed yet"
+        );
+        let mut passed = Vec::new();
+        for (number, packet) in (0u64..).zip(pictures(2, 7, 3_000_000_000, 10)) {
+            passed.extend(show(&mut senders, packet, 1_000 + number / 3 * 100));
+        }
+        assert_eq!(passed.len(), 30);
+        assert_eq!(passed[0].time, 500 + 10 * 9_000);
+        assert_eq!(passed[29].time, 500 + 19 * 9_000);
+        assert!(!senders.are_times_known());
+        let shift = (500 + 90_000u32).wrapping_sub(3_000_000_000);
+        assert_eq!(
+            senders.report(2, || header(2, 0, 0)),
+            ReportVerdict::Pass { ssrc: 1, shift }
+        );
+        assert!(senders.are_times_known());
+        assert_eq!(senders.report(1, || header(1, 0, 0)), ReportVerdict::Keep);
+    }
+
+    #[test]
+    fn a_report_that_came_before_its_sender_is_shown_with_it() {
+        let mut senders = Senders::default();
+        let report = header(1, 0, 77);
+        senders.report(1, || report);
+        let first = header(1, 5, 0);
+        assert_eq!(
+            senders.packet(first, Duration::ZERO, || first),
+            Verdict::Follow {
+                held: Vec::new(),
+                report: Some(report)
+            }
+        );
+    }
+
+    #[test]
+    fn a_goodbye_is_followed_by_the_next_sender_at_once() {
+        let mut senders = Senders::default();
+        show(&mut senders, header(1, 0, 0), 0);
+        senders.goodbye(2);
+        assert!(show(&mut senders, header(2, 0, 0), 1).is_empty());
+        senders.goodbye(1);
+        assert_eq!(show(&mut senders, header(2, 1, 0), 2).len(), 2);
+    }
+
+    #[test]
+    fn the_header_of_rfc_3550_is_read() {
+        let bytes = [0x80, 0xe0, 0x12, 0x34, 0, 0, 1, 0, 0xde, 0xad, 0xbe, 0xef];
+        assert_eq!(Header::read(&bytes), Some(header(0xdead_beef, 0x1234, 256)));
+        assert_eq!(Header::read(&[0; 12]), None);
+    }
+}

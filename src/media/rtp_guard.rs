@@ -1,0 +1,343 @@
+//! What a camera sends, before rtpbin sees it: one sender's packets pass, of payload types that the description names.
+//!
+//! Probes on rtpbin's inputs, called on the threads that receive. Packets of senders that are not followed, of unknown payload
+//! types, and all RTCP but the followed sender's reports are dropped; packets are counted by payload type for the session's reason.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+
+use super::codec::Codec;
+use super::hub::{Failure, Hub};
+use super::rtp_follow::{Header, ReportVerdict, Senders, Verdict};
+use super::rtsp_dialogue::Dialogue;
+use super::rtsp_sdp::{Media, Payload};
+
+/// So many packets of a payload type that the description lacks, and none of one that it has, are a mistake of the camera's.
+const STRANGERS: u64 = 20;
+/// And they came over at least this time: packets of a former session may arrive first.
+const STRANGE_FOR: Duration = Duration::from_secs(2);
+/// A stream that goes on with another payload type this long is another stream.
+const OTHER_FOR: Duration = Duration::from_secs(1);
+/// RTCP packets, as their second byte says (RFC 5761, 4).
+const RTCP_TYPES: std::ops::RangeInclusive<u8> = 200..=207;
+const SENDER_REPORT: u8 = 200;
+const GOODBYE: u8 = 203;
+/// Header, SSRC, NTP time and RTP time of a sender report.
+const REPORT_BYTES: usize = 20;
+
+/// Watches what one session receives.
+pub(super) struct Guard {
+    name: String,
+    hub: Arc<Hub>,
+    dialogue: Arc<Dialogue>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    senders: Senders<gst::Buffer>,
+    media: Option<Media>,
+    arrived: BTreeMap<u8, Arrived>,
+    /// The payload type that is decoded, and when it arrived last.
+    decoded: Option<(u8, Duration)>,
+    /// When the first packet arrived.
+    begun: Option<Duration>,
+    reports: glib::WeakRef<gst::Pad>,
+}
+
+/// Packets of one payload type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Arrived {
+    pub(super) payload: Payload,
+    /// Whether the description names it.
+    pub(super) named: bool,
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
+impl Guard {
+    /// Watches what `source`, an rtspsrc, receives.
+    pub(super) fn attach(
+        source: &gst::Element,
+        name: &str,
+        hub: &Arc<Hub>,
+        dialogue: &Arc<Dialogue>,
+    ) -> Arc<Self> {
+        let guard = Arc::new(Self {
+            name: name.to_owned(),
+            hub: hub.clone(),
+            dialogue: dialogue.clone(),
+            state: Mutex::default(),
+        });
+        let of_manager = guard.clone();
+        source.connect("new-manager", false, move |arguments| {
+            let rtpbin = arguments.get(1)?.get::<gst::Element>().ok()?;
+            let guard = of_manager.clone();
+            rtpbin.connect_pad_added(move |_, pad| guard.watch(pad));
+            None
+        });
+        guard
+    }
+
+    fn watch(self: &Arc<Self>, pad: &gst::Pad) {
+        let name = pad.name();
+        let guard = self.clone();
+        if let Some(number) = name.strip_prefix("recv_rtp_sink_") {
+            let number = number.parse().unwrap_or(usize::MAX);
+            self.lock().media = self.dialogue.media(number);
+            let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+            pad.add_probe(kinds, move |pad, info| match &mut info.data {
+                Some(gst::PadProbeData::Buffer(packet)) => guard.packet(pad, packet),
+                Some(gst::PadProbeData::BufferList(list)) => {
+                    for packet in list.iter_owned() {
+                        // Each passes this probe by itself.
+                        if let Err(err) = pad.chain(packet) {
+                            tracing::trace!(%err, "a packet of a list is not taken");
+                        }
+                    }
+                    gst::PadProbeReturn::Drop
+                }
+                _ => gst::PadProbeReturn::Ok,
+            });
+        } else if name.starts_with("recv_rtcp_sink_") {
+            self.lock().reports.set(Some(pad));
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                match &mut info.data {
+                    Some(gst::PadProbeData::Buffer(packet)) => guard.report(packet),
+                    _ => gst::PadProbeReturn::Ok,
+                }
+            });
+        }
+    }
+
+    fn packet(&self, pad: &gst::Pad, packet: &mut gst::Buffer) -> gst::PadProbeReturn {
+        let mut bytes = [0; 12];
+        if packet.copy_to_slice(0, &mut bytes).is_err() || RTCP_TYPES.contains(&bytes[1]) {
+            return gst::PadProbeReturn::Ok;
+        }
+        let Some(header) = Header::read(&bytes) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let now = self.hub.now();
+        let verdict = {
+            let mut state = self.lock();
+            if !self.count(&mut state, header.payload_type, packet.size(), now) {
+                return gst::PadProbeReturn::Drop;
+            }
+            state.senders.packet(header, now, || packet.clone())
+        };
+        match verdict {
+            Verdict::Pass(shown) => {
+                if shown != header {
+                    rewrite(packet, &shown);
+                }
+                gst::PadProbeReturn::Ok
+            }
+            Verdict::Keep => gst::PadProbeReturn::Drop,
+            Verdict::Follow { held, report } => {
+                tracing::debug!(
+                    ssrc = format_args!("{:08x}", header.ssrc),
+                    changes = self.lock().senders.changes(),
+                    "this RTP sender is followed"
+                );
+                let reports = self.lock().reports.upgrade();
+                if let (Some(report), Some(reports)) = (report, reports) {
+                    pass(&reports, report);
+                }
+                for packet in held {
+                    pass(pad, packet);
+                }
+                // It passes by the new rule; this one is dropped.
+                pass(pad, packet.clone());
+                gst::PadProbeReturn::Drop
+            }
+        }
+    }
+
+    /// Counts a packet; false where its payload type is not the description's.
+    fn count(&self, state: &mut State, number: u8, size: usize, now: Duration) -> bool {
+        let begun = *state.begun.get_or_insert(now);
+        let media = state.media.as_ref();
+        let encoding = media.and_then(|media| media.encoding(number));
+        let named = encoding.is_some() || media.is_none();
+        let arrived = state.arrived.entry(number).or_insert_with(|| Arrived {
+            payload: Payload {
+                number,
+                encoding: encoding.unwrap_or_default().to_owned(),
+            },
+            named,
+            packets: 0,
+            bytes: 0,
+        });
+        arrived.packets += 1;
+        arrived.bytes += size as u64;
+        if !named
+            && arrived.packets >= STRANGERS
+            && now.saturating_sub(begun) >= STRANGE_FOR
+            && state.arrived.values().all(|arrived| !arrived.named)
+        {
+            self.hub.fail(self.strange(state));
+        }
+        if let Some((decoded, at)) = &mut state.decoded {
+            if *decoded == number {
+                *at = now;
+            } else if encoding.and_then(Codec::of_rtp).is_some()
+                && now.saturating_sub(*at) >= OTHER_FOR
+            {
+                tracing::info!(
+                    was = *decoded,
+                    is = number,
+                    "the camera goes on with another payload type; its session begins anew"
+                );
+                self.hub.reopen();
+            }
+        }
+        named
+    }
+
+    fn strange(&self, state: &State) -> Failure {
+        let (named, arrived) = (state.media.as_ref(), state.arrived.values());
+        let named = named.map(|media| media.payloads.as_slice());
+        let came: Vec<_> = arrived
+            .map(|arrived| arrived.payload.number.to_string())
+            .collect();
+        Failure::new(
+            "payload-type",
+            format!(
+                "{} sends RTP payload type {}, which its description (SDP) does not name; it names {}",
+                self.name,
+                came.join(" and "),
+                list(named.unwrap_or_default())
+            ),
+        )
+    }
+
+    fn report(&self, packet: &mut gst::Buffer) -> gst::PadProbeReturn {
+        let bytes = match packet.map_readable() {
+            Ok(map) => map.to_vec(),
+            Err(_) => return gst::PadProbeReturn::Drop,
+        };
+        let mut report = None;
+        for part in parts(&bytes) {
+            let ssrcs = part.get(4..).unwrap_or_default().chunks_exact(4);
+            let mut ssrcs =
+                ssrcs.map(|ssrc| u32::from_be_bytes([ssrc[0], ssrc[1], ssrc[2], ssrc[3]]));
+            match part[1] {
+                SENDER_REPORT if part.len() >= REPORT_BYTES && report.is_none() => {
+                    report = ssrcs.next().map(|ssrc| (ssrc, part));
+                }
+                GOODBYE => {
+                    let count = usize::from(part[0] & 0x1f);
+                    let mut state = self.lock();
+                    ssrcs
+                        .take(count)
+                        .for_each(|ssrc| state.senders.goodbye(ssrc));
+                }
+                _ => {}
+            }
+        }
+        let Some((ssrc, part)) = report else {
+            return gst::PadProbeReturn::Drop;
+        };
+        let verdict = self.lock().senders.report(ssrc, || packet.clone());
+        let ReportVerdict::Pass { ssrc, shift } = verdict else {
+            return gst::PadProbeReturn::Drop;
+        };
+        let mut shown = part.to_vec();
+        shown[4..8].copy_from_slice(&ssrc.to_be_bytes());
+        let time = [shown[16], shown[17], shown[18], shown[19]];
+        let time = u32::from_be_bytes(time).wrapping_add(shift);
+        shown[16..20].copy_from_slice(&time.to_be_bytes());
+        let mut alone = gst::Buffer::from_mut_slice(shown);
+        if let Some(alone) = alone.get_mut() {
+            alone.set_pts(packet.pts());
+            alone.set_dts(packet.dts());
+            alone.set_flags(packet.flags());
+        }
+        *packet = alone;
+        gst::PadProbeReturn::Ok
+    }
+
+    /// The payload type that is decoded from now on.
+    pub(super) fn decodes(&self, number: u8) {
+        let now = self.hub.now();
+        self.lock().decoded = Some((number, now));
+    }
+
+    /// Whether the sender reports tell the time of what arrives.
+    pub(super) fn are_times_known(&self) -> bool {
+        self.lock().senders.are_times_known()
+    }
+
+    /// What has arrived, by payload type.
+    pub(super) fn arrived(&self) -> Vec<Arrived> {
+        self.lock().arrived.values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `98 (H265) and 96 (H264)`.
+pub(super) fn list(payloads: &[Payload]) -> String {
+    let payloads: Vec<_> = payloads.iter().map(Payload::to_string).collect();
+    match payloads.as_slice() {
+        [] => "none".to_owned(),
+        payloads => payloads.join(" and "),
+    }
+}
+
+fn pass(pad: &gst::Pad, packet: gst::Buffer) {
+    if let Err(err) = pad.chain(packet) {
+        tracing::trace!(%err, "a packet that was held back is not taken");
+    }
+}
+
+fn rewrite(packet: &mut gst::Buffer, shown: &Header) {
+    if let Ok(mut bytes) = packet.make_mut().map_writable()
+        && let Some(header) = bytes.get_mut(..12)
+    {
+        header[2..4].copy_from_slice(&shown.sequence.to_be_bytes());
+        header[4..8].copy_from_slice(&shown.time.to_be_bytes());
+        header[8..12].copy_from_slice(&shown.ssrc.to_be_bytes());
+    }
+}
+
+/// The packets of a compound one (RFC 3550, 6.1), each of four bytes at least.
+fn parts(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let header = bytes.get(..4)?;
+        let words = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        let length = (words + 1) * 4;
+        if header[0] >> 6 != 2 || length > bytes.len() {
+            return None;
+        }
+        let (part, rest) = bytes.split_at(length);
+        bytes = rest;
+        Some(part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compound_reports_are_taken_apart_and_damage_ends_them() {
+        let report = [&[0x80, 200, 0, 6][..], &[0; 24]].concat();
+        let description = [0x81, 202, 0, 1, 0, 0, 0, 1];
+        let goodbye = [0x81, 203, 0, 1, 0, 0, 0, 9];
+        let whole = [&report[..], &description, &goodbye].concat();
+        let found: Vec<_> = parts(&whole).map(|part| (part[1], part.len())).collect();
+        assert_eq!(found, [(200, 28), (202, 8), (203, 8)]);
+        assert_eq!(parts(&whole[..40]).count(), 2);
+        assert_eq!(parts(&[0x80, 200, 0xff, 0xff]).count(), 0);
+        assert_eq!(parts(&[]).count(), 0);
+    }
+}

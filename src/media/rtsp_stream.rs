@@ -1,0 +1,244 @@
+//! Which of a camera's streams is taken, and the chain of elements that its packets enter.
+//!
+//! The first video section with a codec that can be decoded is set up. It may name several payload types: what arrives first
+//! decides which is decoded. One chain is made a session; pads that come later take the place of one that went away, or are
+//! drained. Called on rtspsrc's threads.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::codec::Codec;
+use super::decode::add_coded;
+use super::decoder::element;
+use super::fallback::Fallback;
+use super::hub::{Failure, Hub};
+use super::output::OutputControl;
+use super::plan::Plan;
+use super::reference::Reference;
+use super::rtp_guard::Guard;
+use super::rtp_jpeg;
+use super::rtsp_dialogue::Dialogue;
+use super::rtsp_sdp::{Media, Payload};
+
+/// One session's way from rtspsrc to its decoder.
+pub(super) struct Taker {
+    /// `camera 3`.
+    pub(super) name: String,
+    pub(super) fallback: Fallback,
+    pub(super) output: OutputControl,
+    pub(super) hub: Arc<Hub>,
+    pub(super) dialogue: Arc<Dialogue>,
+    pub(super) guard: Arc<Guard>,
+    pub(super) reference: Arc<Reference>,
+    pub(super) taken: Mutex<Taken>,
+}
+
+/// What was taken so far.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The codec that is expected, and later the one that came.
+    choice: Option<(Codec, Plan)>,
+    /// Where packets of that codec enter.
+    chain: Option<(Codec, gst::Pad)>,
+}
+
+impl Taker {
+    /// Picks the stream before SETUP, and a decoder with it: probing one may take a second, and nothing flows yet.
+    pub(super) fn select_stream(self: &Arc<Self>, source: &gst::Element) {
+        let taker = self.clone();
+        source.connect("select-stream", false, move |arguments| {
+            let number = arguments.get(1).and_then(|value| value.get::<u32>().ok());
+            let caps = arguments
+                .get(2)
+                .and_then(|value| value.get::<gst::Caps>().ok());
+            let described = number.and_then(|number| taker.dialogue.media(number as usize));
+            let media = described.or_else(|| media_of(caps?.structure(0)?));
+            let select = media.is_some_and(|media| taker.selects(&media));
+            Some(select.to_value())
+        });
+    }
+
+    /// Takes the pads that `source` shows.
+    pub(super) fn link_stream(self: &Arc<Self>, pipeline: &gst::Pipeline, source: &gst::Element) {
+        let taker = self.clone();
+        let pipeline = pipeline.downgrade();
+        source.connect_pad_added(move |_, pad| {
+            if let Some(pipeline) = pipeline.upgrade()
+                && let Err(failure) = taker.take(&pipeline, pad)
+            {
+                taker.hub.fail(failure);
+            }
+        });
+    }
+
+    /// The codec of the session, and how it is decoded.
+    pub(super) fn choice(&self) -> Option<(Codec, Plan)> {
+        self.taken().choice
+    }
+
+    fn selects(&self, media: &Media) -> bool {
+        for payload in &media.payloads {
+            self.hub.offered(&media.kind, named(payload));
+        }
+        if media.kind != "video" || self.taken().choice.is_some() {
+            return false;
+        }
+        let codecs = media.payloads.iter();
+        let codecs: Vec<_> = codecs
+            .filter_map(|payload| Codec::of_rtp(&payload.encoding))
+            .collect();
+        if codecs.is_empty() {
+            let encodings: Vec<_> = media.payloads.iter().map(named).collect();
+            self.hub.refuse_stream(Failure::new(
+                "no-decoder",
+                format!(
+                    "{} sends {}, which is not decoded here; set it to H.264, H.265 or MJPEG",
+                    self.name,
+                    encodings.join(" or ")
+                ),
+            ));
+            return false;
+        }
+        for codec in codecs {
+            match self.fallback.choose(codec) {
+                Ok(plan) => {
+                    self.taken().choice = Some((codec, plan));
+                    return true;
+                }
+                Err(failure) => self.hub.refuse_stream(failure),
+            }
+        }
+        false
+    }
+
+    fn take(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), Failure> {
+        let broken = |reason: String| Failure::new("no-decoder", reason);
+        let mut taken = self.taken();
+        let Some((expected, plan)) = taken.choice else {
+            return Ok(());
+        };
+        let (codec, number) = match self.described(pad) {
+            Some((Some(codec), number)) => (codec, Some(number)),
+            // A payload type beside the picture: repairs, metadata.
+            Some((None, _)) => return drain(pipeline, pad).map_err(broken),
+            None => (expected, None),
+        };
+        if let Some((of, input)) = &taken.chain {
+            if *of == codec && !input.is_linked() {
+                tracing::debug!(
+                    pad = pad.name().as_str(),
+                    "a stream's pad takes the place of another"
+                );
+                return pad.link(input).map(|_| ()).map_err(|err| {
+                    broken(format!(
+                        "a further pad of the stream can't be linked: {err}"
+                    ))
+                });
+            }
+            return drain(pipeline, pad).map_err(broken);
+        }
+        let plan = if codec == expected {
+            plan
+        } else {
+            self.fallback.choose(codec)?
+        };
+        taken.choice = Some((codec, plan));
+        let input = self.chain(pipeline, pad, codec, plan).map_err(broken)?;
+        taken.chain = Some((codec, input));
+        if let Some(number) = number {
+            self.guard.decodes(number);
+        }
+        Ok(())
+    }
+
+    /// The codec of a pad's payload type, by the description; `recv_rtp_src_0_305419896_96` names section, SSRC and type.
+    fn described(&self, pad: &gst::Pad) -> Option<(Option<Codec>, u8)> {
+        let name = pad.name();
+        let mut numbers = name.rsplit('_');
+        let number: u8 = numbers.next()?.parse().ok()?;
+        let section: usize = numbers.nth(1)?.parse().ok()?;
+        let media = self.dialogue.media(section)?;
+        Some((Codec::of_rtp(media.encoding(number)?), number))
+    }
+
+    /// Makes the chain and links `stream` to it; the pad of its beginning is returned.
+    fn chain(
+        &self,
+        pipeline: &gst::Pipeline,
+        stream: &gst::Pad,
+        codec: Codec,
+        plan: Plan,
+    ) -> Result<gst::Pad, String> {
+        let (by_reports, guard) = (self.reference.of_units(), self.guard.clone());
+        // Between a new RTP clock and its first sender report no time is known.
+        let reference = Box::new(move |unit: &gst::BufferRef| {
+            by_reports(unit).filter(|_| guard.are_times_known())
+        });
+        let parser = add_coded(pipeline, &self.hub, codec, plan, &self.output, reference)?;
+        let depayloader = element(codec.depayloader())?;
+        self.reference.watch_packets(&depayloader);
+        if codec == Codec::Mjpeg {
+            rtp_jpeg::watch(&depayloader, &self.name, &self.hub);
+        }
+        pipeline
+            .add(&depayloader)
+            .and_then(|()| depayloader.link(&parser))
+            .map_err(|err| format!("the depayloader can't be linked: {err}"))?;
+        depayloader
+            .sync_state_with_parent()
+            .map_err(|_| format!("{} does not start", depayloader.name()))?;
+        let input = depayloader
+            .static_pad("sink")
+            .ok_or_else(|| format!("{} has no input", depayloader.name()))?;
+        stream
+            .link(&input)
+            .map_err(|err| format!("the camera's stream can't be linked: {err}"))?;
+        Ok(input)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn named(payload: &Payload) -> &str {
+    match payload.encoding.as_str() {
+        "" => "unknown",
+        encoding => encoding,
+    }
+}
+
+/// A section by what rtspsrc tells of it.
+fn media_of(caps: &gst::StructureRef) -> Option<Media> {
+    let number = caps.get::<i32>("payload").ok();
+    Some(Media {
+        kind: caps.get::<&str>("media").ok()?.to_owned(),
+        payloads: vec![Payload {
+            number: number.and_then(|number| u8::try_from(number).ok())?,
+            encoding: caps
+                .get::<&str>("encoding-name")
+                .unwrap_or_default()
+                .to_owned(),
+        }],
+    })
+}
+
+/// Takes what comes from `pad` and throws it away: an input of rtspsrc's that nobody takes would end the session.
+fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+    let drain = element("fakesink")?;
+    drain.set_property("sync", false);
+    drain.set_property("async", false);
+    drain.set_property("enable-last-sample", false);
+    pipeline
+        .add(&drain)
+        .map_err(|err| format!("a further stream is not drained: {err}"))?;
+    drain
+        .sync_state_with_parent()
+        .map_err(|_| "a further stream's drain does not start".to_owned())?;
+    let input = super::decode::pad(&drain, "sink")?;
+    pad.link(&input)
+        .map(|_| ())
+        .map_err(|err| format!("a further stream is not drained: {err}"))
+}
