@@ -1,5 +1,6 @@
 //! `nvr control`: asks a running process of this box.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,23 +48,33 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
     let roles = [("processor", Role::Processor), ("wall", Role::Wall)];
-    let sockets: Vec<PathBuf> = roles
-        .into_iter()
-        .filter(|(_, role)| args.role.is_none_or(|wanted| wanted == *role))
-        .flat_map(|(name, _)| find(name, args.instance_id.as_deref()))
-        .collect();
-    let path = match (sockets.as_slice(), args.role) {
-        ([one], _) => one,
-        ([], Some(Role::Wall)) => {
-            bail!("no wall of this user runs here; start one with `nvr wall`")
+    let mut sockets: Vec<PathBuf> = Vec::new();
+    let mut passed_over = BTreeSet::new();
+    for (name, role) in roles {
+        if args.role.is_none_or(|wanted| wanted == role) {
+            let found = find(name, args.instance_id.as_deref());
+            sockets.extend(found.sockets);
+            passed_over.extend(found.passed_over.iter().map(ToString::to_string));
         }
-        ([], Some(Role::Processor)) => {
-            bail!("no processor of this user runs here; start one with `nvr processor`")
+    }
+    let path = match sockets.as_slice() {
+        [one] => one,
+        [] => {
+            let (who, start) = match args.role {
+                Some(Role::Wall) => ("wall", "`nvr wall`"),
+                Some(Role::Processor) => ("processor", "`nvr processor`"),
+                None => ("processor or wall", "`nvr processor` or `nvr wall`"),
+            };
+            let not_looked: Vec<_> = passed_over.into_iter().collect();
+            match not_looked.as_slice() {
+                [] => bail!("no {who} of this user runs here; start one with {start}"),
+                folders => bail!(
+                    "no {who} that may be asked runs here; not looked into, for others might answer: {}; ask as that user or as root, or remove it",
+                    folders.join(", ")
+                ),
+            }
         }
-        ([], None) => bail!(
-            "no processor or wall of this user runs here; start one with `nvr processor` or `nvr wall`"
-        ),
-        (many, _) => {
+        many => {
             let names: Vec<_> = many.iter().map(|path| path.display().to_string()).collect();
             bail!(
                 "several run here: {}; choose one with --role or --instance-id",

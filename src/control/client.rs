@@ -1,11 +1,14 @@
 //! The asking side.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Answer, Request};
+use serde::Deserialize;
+
+use super::connect::{peer, reach};
+use super::folder::{FolderError, trusted_owner, user};
+use super::{Answer, LONGEST_MESSAGE_BYTES, Request};
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,29 @@ pub enum ClientError {
         /// The system's word.
         source: std::io::Error,
     },
+    /// Another user may have put the socket there.
+    #[error(
+        "not asked, for others might answer: {0}; remove it, or ask as the user who runs the process"
+    )]
+    Folder(#[from] FolderError),
+    /// Another user listens.
+    #[error("not asked: at {path} user {owner} answers, not user {user}; ask as that user")]
+    Peer {
+        /// The socket.
+        path: PathBuf,
+        /// Who answers.
+        owner: u32,
+        /// Who we are.
+        user: u32,
+    },
+    /// It has its hands full.
+    #[error("{path} is busy: {message}")]
+    Busy {
+        /// The socket.
+        path: PathBuf,
+        /// Why, and what to do.
+        message: String,
+    },
     /// What came back is no answer.
     #[error("the answer at {path} can't be read: {message}")]
     Answer {
@@ -28,27 +54,114 @@ pub enum ClientError {
     },
 }
 
-/// Asks once and waits for the answer, `limit` at most. Blocks.
+/// What comes back: an answer, or none for now.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Reply {
+    Busy { busy: String },
+    Answer(Answer),
+}
+
+/// How long a busy process is asked again: it drops idle connections sooner.
+const BUSY_LIMIT: Duration = Duration::from_secs(4);
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Asks once and waits for the answer, `limit` at most; a process that is busy is asked again for up to four seconds. Blocks.
 ///
 /// # Errors
-/// When nobody answers, or not in time.
+/// When nobody answers, or not in time, or another user does.
 pub fn request(path: &Path, request: &Request, limit: Duration) -> Result<Answer, ClientError> {
+    let mut line = serde_json::to_vec(request).map_err(|err| unreadable(path, err))?;
+    line.push(b'\n');
+    let deadline = Instant::now() + limit.min(BUSY_LIMIT);
+    loop {
+        match ask(path, &line, limit)? {
+            Reply::Answer(answer) => return Ok(answer),
+            Reply::Busy { .. } if Instant::now() + ASK_AGAIN < deadline => {
+                std::thread::sleep(ASK_AGAIN);
+            }
+            Reply::Busy { busy } => {
+                return Err(ClientError::Busy {
+                    path: path.to_owned(),
+                    message: busy,
+                });
+            }
+        }
+    }
+}
+
+fn ask(path: &Path, line: &[u8], limit: Duration) -> Result<Reply, ClientError> {
     let connect = |source| ClientError::Connect {
         path: path.to_owned(),
         source,
     };
-    let unreadable = |message| ClientError::Answer {
-        path: path.to_owned(),
-        message,
-    };
-    let mut stream = UnixStream::connect(path).map_err(connect)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let owner = trusted_owner(folder, user())?;
+    let mut stream = reach(path).map_err(connect)?;
+    let (found, _) = peer(&stream).map_err(connect)?;
+    if !is_trusted(found, user(), owner) {
+        return Err(ClientError::Peer {
+            path: path.to_owned(),
+            owner: found,
+            user: user(),
+        });
+    }
     stream.set_read_timeout(Some(limit)).map_err(connect)?;
-    let mut line = serde_json::to_vec(request).map_err(|err| unreadable(err.to_string()))?;
-    line.push(b'\n');
-    stream.write_all(&line).map_err(connect)?;
+    stream.set_write_timeout(Some(limit)).map_err(connect)?;
+    // One that is busy says so at once, and does not read.
+    let written = stream.write_all(line);
     let mut answer = String::new();
-    BufReader::new(stream)
-        .read_line(&mut answer)
-        .map_err(|err| unreadable(err.to_string()))?;
-    serde_json::from_str(&answer).map_err(|err| unreadable(err.to_string()))
+    let read = BufReader::new(stream)
+        .take(LONGEST_MESSAGE_BYTES)
+        .read_line(&mut answer);
+    match (written, read) {
+        (_, Ok(1..)) => serde_json::from_str(&answer).map_err(|err| unreadable(path, err)),
+        (Err(error), _) => Err(connect(error)),
+        (Ok(()), Ok(_)) => Err(unreadable(path, "the connection was closed without one")),
+        (Ok(()), Err(error)) => Err(unreadable(path, error)),
+    }
+}
+
+/// Whether the user `peer` may be told what `user` has to say in a folder of `owner`'s that can be trusted.
+fn is_trusted(peer: u32, user: u32, owner: u32) -> bool {
+    [0, user, owner].contains(&peer)
+}
+
+fn unreadable(path: &Path, message: impl std::fmt::Display) -> ClientError {
+    ClientError::Answer {
+        path: path.to_owned(),
+        message: message.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_other_user_is_told_anything() {
+        let (us, other, root) = (1000, 1001, 0);
+        assert!(is_trusted(us, us, us) && is_trusted(root, us, us) && is_trusted(root, us, root));
+        assert!(!is_trusted(other, us, us) && !is_trusted(other, us, root));
+        // The superuser asks what a unit runs under its own user.
+        assert!(is_trusted(us, root, us) && !is_trusted(other, root, us));
+    }
+
+    #[test]
+    fn a_socket_in_a_folder_that_others_can_write_in_is_not_asked() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(dir.path(), open).expect("set");
+        let path = dir.path().join("processor-box.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        let refused = request(&path, &Request::Status, Duration::from_secs(5));
+        assert!(
+            matches!(refused, Err(ClientError::Folder(_))),
+            "{refused:?}"
+        );
+        listener.set_nonblocking(true).expect("set");
+        let asked = listener.accept().expect_err("nobody connected");
+        assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
+    }
 }

@@ -1,15 +1,20 @@
 //! The local control socket: status, capabilities, apply; and the signals that ask for the same.
 //!
 //! One request a line, one answer a line, both JSON. It is for programs on the box: a supervisor, `nvr control`, a support
-//! bundle. Only the user that runs the process, and root, can connect.
+//! bundle. Only the user that runs the process, and root, can connect; and nobody is asked but those two.
 
 mod client;
+mod connect;
+mod conversation;
+mod folder;
 mod path;
 mod server;
 mod signals;
 
 pub use client::{ClientError, request};
-pub use path::{candidates, find, socket_path};
+pub use connect::reach;
+pub use folder::{Folder, FolderError, folders, ready_folder};
+pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{Controlled, ServeError, Server};
 pub use signals::{Signals, Wish};
 
@@ -17,6 +22,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::ConfigProblems;
+
+/// Longest request and longest answer: a document is as long as a configuration file may be, and a wall tells some 700 bytes of
+/// each camera.
+const LONGEST_MESSAGE_BYTES: u64 = 8 << 20;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

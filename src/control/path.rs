@@ -1,20 +1,17 @@
-//! Where the sockets are.
+//! Sockets in their folders.
 
 use std::path::{Path, PathBuf};
 
-/// Folders for sockets in the order in which they are tried: systemd's `RuntimeDirectory=nvr`, the user's own, the
-/// temporary folder (a service manager without either).
-pub fn candidates() -> Vec<PathBuf> {
-    let user = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("nvr"));
-    let of_user = format!("nvr-{}", rustix::process::getuid().as_raw());
-    [
-        Some(PathBuf::from("/run/nvr")),
-        user,
-        Some(std::env::temp_dir().join(of_user)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+use super::connect::reach;
+use super::folder::{FolderError, folders, trusted_owner, user};
+
+/// What there is to ask.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Sockets, sorted.
+    pub sockets: Vec<PathBuf>,
+    /// Folders that are there and were not looked into, since others could have put sockets into them.
+    pub passed_over: Vec<FolderError>,
 }
 
 /// The socket of one role in `dir`.
@@ -24,22 +21,62 @@ pub fn socket_path(dir: &Path, role: &str, instance_id: &str) -> PathBuf {
 
 /// The sockets at which somebody answers; all of `role`, or of one instance only. A killed process leaves one behind at
 /// which nobody does.
-pub fn find(role: &str, instance_id: Option<&str>) -> Vec<PathBuf> {
+pub fn find(role: &str, instance_id: Option<&str>) -> Found {
     let prefix = format!("{role}-");
-    let mut found: Vec<PathBuf> = candidates()
-        .iter()
-        .filter_map(|dir| std::fs::read_dir(dir).ok())
-        .flat_map(|entries| entries.flatten())
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name()
-                .and_then(|name| name.to_str())
-                .and_then(|name| name.strip_suffix(".sock"))
-                .and_then(|name| name.strip_prefix(&prefix))
-                .is_some_and(|instance| instance_id.is_none_or(|wanted| wanted == instance))
-        })
-        .filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok())
-        .collect();
-    found.sort();
+    let mut found = sockets_in(folders().into_iter().map(|folder| folder.path));
+    found.sockets.retain(|path| {
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let instance = name.and_then(|name| name.strip_prefix(&prefix));
+        instance.is_some_and(|instance| instance_id.is_none_or(|wanted| wanted == instance))
+            && reach(path).is_ok()
+    });
     found
+}
+
+/// Every control socket of these folders, answered or not.
+pub fn sockets_in(folders: impl IntoIterator<Item = PathBuf>) -> Found {
+    let mut found = Found::default();
+    for folder in folders {
+        let listed = trusted_owner(&folder, user()).and_then(|_| {
+            let entries = std::fs::read_dir(&folder);
+            entries.map_err(|source| FolderError::System {
+                path: folder.clone(),
+                source,
+            })
+        });
+        match listed {
+            Ok(entries) => {
+                let paths = entries.flatten().map(|entry| entry.path());
+                let is_socket = |path: &PathBuf| path.extension().is_some_and(|end| end == "sock");
+                found.sockets.extend(paths.filter(is_socket));
+            }
+            Err(error) if error.is_absence() => {}
+            Err(error) => found.passed_over.push(error),
+        }
+    }
+    found.sockets.sort();
+    found.sockets.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_listed_and_folders_of_others_are_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (here, link) = (dir.path().join("here"), dir.path().join("link"));
+        std::fs::create_dir(&here).expect("a folder");
+        for name in ["wall-b.sock", "processor-a.sock", "notes.txt"] {
+            std::fs::write(here.join(name), "").expect("written");
+        }
+        std::os::unix::fs::symlink(&here, &link).expect("a link");
+        let found = sockets_in([here.clone(), link, dir.path().join("absent")]);
+        assert_eq!(
+            found.sockets,
+            [here.join("processor-a.sock"), here.join("wall-b.sock")]
+        );
+        assert_eq!(found.passed_over.len(), 1, "{found:?}");
+    }
 }

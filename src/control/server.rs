@@ -1,17 +1,23 @@
-//! The answering side: one tokio task a connection, few at a time.
+//! The answering side: where a role listens. One tokio task a connection, few at a time.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-use super::{Answer, Problem, Request, candidates, socket_path};
+use super::connect::{peer, reach};
+use super::conversation::{LIMITS, converse, turn_away};
+use super::folder::{folders, user};
+use super::{Problem, socket_path};
 
 /// Whoever can be asked. Its methods may block: they run on threads that may.
 pub trait Controlled: Send + Sync + 'static {
@@ -28,11 +34,29 @@ pub trait Controlled: Send + Sync + 'static {
 
 /// The socket could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "no folder for the control socket: tried {tried}; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or set XDG_RUNTIME_DIR"
-)]
-pub struct ServeError {
-    tried: String,
+pub enum ServeError {
+    /// No folder is ours alone.
+    #[error(
+        "no folder for the control socket: tried {tried}; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or name a folder of this user's by NVR_RUNTIME_DIR"
+    )]
+    Folder {
+        /// Each with its reason.
+        tried: String,
+    },
+    /// Another process is there.
+    #[error(
+        "another {role} of the instance {instance_id} runs here, process {process}, and answers at {path}; give one of the two another --instance-id"
+    )]
+    Twin {
+        /// Its role.
+        role: String,
+        /// Its instance id, which is ours.
+        instance_id: String,
+        /// Its process id.
+        process: String,
+        /// Its socket.
+        path: PathBuf,
+    },
 }
 
 /// The socket while it answers; dropping it removes it.
@@ -42,35 +66,54 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
-/// A document is a configuration file as JSON: a thousand cameras fit with room to spare.
-const LONGEST_REQUEST_BYTES: u64 = 1 << 20;
-/// A supervisor, an operator and a support bundle at once, and one to spare.
-const CONNECTIONS: usize = 4;
+/// A supervisor, an operator, a support bundle, and some that were left open.
+const CONNECTIONS: usize = 16;
+/// Without descriptors nobody can be accepted; the next try waits for this.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 impl Server {
-    /// Answers for `controlled` at `{role}-{instance_id}.sock` in the first of [`candidates`] that can be written.
-    /// Needs a tokio runtime.
+    /// Answers for `controlled` at `{role}-{instance_id}.sock` in the first of [`folders`] that is this user's alone. What a killed
+    /// process left there is replaced. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When no folder can be used; names each with its reason.
+    /// When no folder can be used, each with its reason; or a process of this role and instance runs already.
     pub fn start(
         role: &str,
         instance_id: &str,
         controlled: Arc<dyn Controlled>,
     ) -> Result<Self, ServeError> {
         let mut tried = Vec::new();
-        for dir in candidates() {
-            let path = socket_path(&dir, role, instance_id);
-            match listen(&dir, &path) {
+        for folder in folders().iter().filter(|folder| folder.is_for(role)) {
+            let path = socket_path(&folder.path, role, instance_id);
+            let listener = match folder.prepare(user()) {
+                Ok(()) => listen(&folder.path, &path),
+                // Those of units are there with the units.
+                Err(error) if error.is_absence() => continue,
+                Err(error) => {
+                    tried.push(error.to_string());
+                    continue;
+                }
+            };
+            match listener {
                 Ok(listener) => {
                     info!(path = %path.display(), "control socket is ready");
                     let task = tokio::spawn(accept(listener, controlled));
                     return Ok(Self { path, task });
                 }
-                Err(err) => tried.push(format!("{} ({err})", dir.display())),
+                Err(ListenError::Twin(process)) => {
+                    return Err(ServeError::Twin {
+                        role: role.to_owned(),
+                        instance_id: instance_id.to_owned(),
+                        process,
+                        path,
+                    });
+                }
+                Err(ListenError::System(error)) => {
+                    tried.push(format!("{} ({error})", path.display()));
+                }
             }
         }
-        Err(ServeError {
+        Err(ServeError::Folder {
             tried: tried.join(", "),
         })
     }
@@ -88,20 +131,42 @@ impl Drop for Server {
     }
 }
 
-fn listen(dir: &Path, path: &Path) -> std::io::Result<UnixListener> {
-    if !dir.is_dir() {
-        std::fs::create_dir_all(dir)?;
-        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700))?;
+#[derive(Debug)]
+enum ListenError {
+    /// A process answers there: its id.
+    Twin(String),
+    System(std::io::Error),
+}
+
+impl From<std::io::Error> for ListenError {
+    fn from(error: std::io::Error) -> Self {
+        Self::System(error)
     }
-    // A socket that nobody answers at is what a killed process left behind; one that answers belongs to a twin.
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(std::io::Error::new(
-            std::io::ErrorKind::AddrInUse,
-            "another process of this instance answers there",
-        ));
+}
+
+fn listen(dir: &Path, path: &Path) -> Result<UnixListener, ListenError> {
+    // Two that start at the same time would else each take the other's socket for one that was left behind.
+    let dir = File::open(dir)?;
+    flock(&dir, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
+    match reach(path) {
+        Ok(twin) => {
+            let process =
+                peer(&twin).map_or_else(|_| "unknown".to_owned(), |(_, id)| id.to_string());
+            return Err(ListenError::Twin(process));
+        }
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            return Err(ListenError::Twin("unknown, which hangs".to_owned()));
+        }
+        // What a killed process left behind, or nothing.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::ConnectionRefused | ErrorKind::NotFound
+            ) => {}
+        Err(error) => return Err(error.into()),
     }
     match std::fs::remove_file(path) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
     let listener = UnixListener::bind(path)?;
@@ -112,88 +177,36 @@ fn listen(dir: &Path, path: &Path) -> std::io::Result<UnixListener> {
 async fn accept(listener: UnixListener, controlled: Arc<dyn Controlled>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let controlled = controlled.clone();
-                tokio::spawn(async move {
-                    if let Err(err) = converse(stream, controlled).await {
-                        debug!(%err, "a control connection ended");
-                    }
-                    drop(place);
-                });
+            // Every connection is accepted: one that waits in the kernel's queue does not know why.
+            Ok((stream, _)) => match places.clone().try_acquire_owned() {
+                Ok(place) => {
+                    let controlled = controlled.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = converse(stream, controlled, LIMITS).await {
+                            debug!(%error, "a control connection ended");
+                        }
+                        drop(place);
+                    });
+                }
+                Err(_) => turn_away(stream, CONNECTIONS).await,
+            },
+            Err(error) => {
+                warn!(%error, "the control socket can't accept; free descriptors");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
             }
-            Err(err) => warn!(%err, "the control socket can't accept"),
         }
     }
-}
-
-async fn converse(stream: UnixStream, controlled: Arc<dyn Controlled>) -> std::io::Result<()> {
-    let (read, mut write) = stream.into_split();
-    let mut read = BufReader::new(read);
-    loop {
-        let mut line = Vec::new();
-        let bytes = (&mut read)
-            .take(LONGEST_REQUEST_BYTES)
-            .read_until(b'\n', &mut line)
-            .await?;
-        if bytes == 0 {
-            return Ok(());
-        }
-        let whole = line.ends_with(b"\n");
-        let answer = if whole || (bytes as u64) < LONGEST_REQUEST_BYTES {
-            answer_to(&line, controlled.clone()).await
-        } else {
-            refusal(format!(
-                "a request is at most {LONGEST_REQUEST_BYTES} bytes long"
-            ))
-        };
-        let mut answer = serde_json::to_vec(&answer)?;
-        answer.push(b'\n');
-        write.write_all(&answer).await?;
-        if !whole {
-            return Ok(());
-        }
-    }
-}
-
-async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
-    let request = match serde_json::from_slice(line) {
-        Ok(request) => request,
-        Err(err) => {
-            return refusal(format!(
-                "not a request: {err}; send {{\"command\": \"status\"}} for one"
-            ));
-        }
-    };
-    let answer = tokio::task::spawn_blocking(move || match request {
-        Request::Status => Answer::Ok(controlled.status()),
-        Request::Capabilities => Answer::Ok(controlled.capabilities()),
-        Request::Apply { document } => match controlled.apply(document) {
-            Ok(value) => Answer::Ok(value),
-            Err(problems) => Answer::Refused(problems),
-        },
-    });
-    answer
-        .await
-        .unwrap_or_else(|err| refusal(format!("the request failed: {err}")))
-}
-
-fn refusal(message: String) -> Answer {
-    Answer::Refused(vec![Problem {
-        path: String::new(),
-        message,
-    }])
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::control::{Answer, Request, request};
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
 
-    struct Echo;
+    pub(in crate::control) struct Echo;
 
     impl Controlled for Echo {
         fn status(&self) -> Value {
@@ -210,49 +223,108 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn requests_are_answered_and_garbage_is_refused() {
+    /// A folder as a socket's has to be, and a socket in it.
+    fn place() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = socket_path(dir.path(), "processor", "box-1");
+        (dir, path)
+    }
+
+    async fn ask(path: &Path, what: Request) -> Result<Answer, crate::control::ClientError> {
+        let path = path.to_owned();
+        let asked = move || request(&path, &what, Duration::from_secs(20));
+        tokio::task::spawn_blocking(asked).await.expect("joined")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn requests_are_answered_and_documents_refused() {
+        let (dir, path) = place();
         let listener = listen(dir.path(), &path).expect("a socket");
         let _task = tokio::spawn(accept(listener, Arc::new(Echo)));
-        let ask = |request: Request| {
-            let path = path.clone();
-            tokio::task::spawn_blocking(move || {
-                super::super::request(&path, &request, Duration::from_secs(5))
-            })
-        };
-        let status = ask(Request::Status)
-            .await
-            .expect("joined")
-            .expect("answered");
+        let status = ask(&path, Request::Status).await.expect("answered");
         assert_eq!(status, Answer::Ok("well".into()));
         let document = serde_json::json!({"a": 1});
-        let refused = ask(Request::Apply { document })
-            .await
-            .expect("joined")
-            .expect("answered");
+        let refused = ask(&path, Request::Apply { document }).await;
         assert_eq!(
-            refused,
+            refused.expect("answered"),
             Answer::Refused(vec![Problem {
                 path: "camera[0].uri".to_owned(),
                 message: "{\"a\":1}".to_owned(),
             }])
         );
-        assert!(matches!(
-            answer_to(b"garbage\n", Arc::new(Echo)).await,
-            Answer::Refused(_)
-        ));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn idle_connections_keep_nobody_from_an_answer() {
+        let (dir, path) = place();
+        let listener = listen(dir.path(), &path).expect("a socket");
+        let _task = tokio::spawn(accept(listener, Arc::new(Echo)));
+        for idle in [1, CONNECTIONS - 1, CONNECTIONS, 4 * CONNECTIONS] {
+            let _held: Vec<UnixStream> = (0..idle)
+                .map(|_| reach(&path).expect("it accepts"))
+                .collect();
+            let status = ask(&path, Request::Status).await;
+            assert_eq!(
+                status.expect("answered"),
+                Answer::Ok("well".into()),
+                "{idle}"
+            );
+        }
+    }
+
+    struct Hanging;
+
+    impl Controlled for Hanging {
+        fn status(&self) -> Value {
+            std::thread::sleep(Duration::from_secs(30));
+            Value::Null
+        }
+        fn capabilities(&self) -> Value {
+            Value::Null
+        }
+        fn apply(&self, _: Value) -> Result<Value, Vec<Problem>> {
+            Ok(Value::Null)
+        }
+    }
+
+    #[test]
+    fn who_finds_no_place_is_told_so() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (dir, path) = place();
+        runtime.block_on(async {
+            let listener = listen(dir.path(), &path).expect("a socket");
+            tokio::spawn(accept(listener, Arc::new(Hanging)));
+        });
+        let _held: Vec<UnixStream> = (0..CONNECTIONS)
+            .map(|_| {
+                use std::io::Write;
+                let mut stream = reach(&path).expect("it accepts");
+                let line = b"{\"command\": \"status\"}\n";
+                stream.write_all(line).expect("it is read");
+                stream
+            })
+            .collect();
+        let begun = Instant::now();
+        let refused = request(&path, &Request::Capabilities, Duration::from_secs(20));
+        let words = refused.expect_err("all places are taken").to_string();
+        assert!(words.contains("16 connections are open"), "{words}");
+        // Five seconds are promised; a machine that is busy has some more.
+        assert!(begun.elapsed() < Duration::from_secs(15));
+        runtime.shutdown_background();
     }
 
     #[tokio::test]
     async fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let path = socket_path(dir.path(), "processor", "box-1");
+        let (dir, path) = place();
         drop(listen(dir.path(), &path).expect("a socket"));
         assert!(path.exists(), "the dead socket is still there");
         let _alive = listen(dir.path(), &path).expect("the dead one is replaced");
-        let twin = listen(dir.path(), &path).expect_err("the live one stays");
-        assert_eq!(twin.kind(), std::io::ErrorKind::AddrInUse);
+        match listen(dir.path(), &path) {
+            Err(ListenError::Twin(process)) => assert_eq!(process, std::process::id().to_string()),
+            other => panic!("the live one stays: {other:?}"),
+        }
     }
 }

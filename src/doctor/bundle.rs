@@ -171,7 +171,7 @@ fn effective(loaded: &Result<Loaded, ConfigProblems>) -> Result<String, String> 
 }
 
 fn running(patient: &Patient, members: &mut Members) {
-    let sockets = roles::sockets(patient).into_iter();
+    let sockets = roles::sockets(patient).sockets.into_iter();
     for socket in sockets.filter(|socket| !roles::is_left(socket)) {
         let name = roles::role_name(&socket);
         for (what, request) in [

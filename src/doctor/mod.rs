@@ -33,6 +33,7 @@ mod roles;
 mod secrets;
 mod settings;
 mod spelling;
+mod status;
 mod storage;
 mod systemd;
 mod tensorrt;

@@ -1,0 +1,215 @@
+//! One connection: requests and answers, line by line, each within its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::time::timeout;
+
+use super::folder::user;
+use super::server::Controlled;
+use super::{Answer, LONGEST_MESSAGE_BYTES, Problem, Request};
+
+/// How long the other side may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// To begin a request.
+    idle: Duration,
+    /// To end one that began.
+    request: Duration,
+    /// To take an answer.
+    answer: Duration,
+}
+
+/// A program of this machine connects in order to ask. An idle connection ends before one that finds no place gives up
+/// (`client`).
+pub(super) const LIMITS: Limits = Limits {
+    idle: Duration::from_secs(3),
+    request: Duration::from_secs(10),
+    answer: Duration::from_secs(10),
+};
+
+/// What came in.
+enum Heard {
+    Line(Vec<u8>),
+    /// No more than this is heard; why.
+    Not(String),
+    End,
+}
+
+/// Answers until the other side ends or is silent.
+pub(super) async fn converse(
+    stream: UnixStream,
+    controlled: Arc<dyn Controlled>,
+    limits: Limits,
+) -> std::io::Result<()> {
+    // The socket and its folder are closed to others; this holds where somebody opened them by hand.
+    let peer = stream.peer_cred()?.uid();
+    let (read, mut write) = stream.into_split();
+    if ![0, user()].contains(&peer) {
+        let words = format!(
+            "user {peer} may not ask; ask as user {}, or as root",
+            user()
+        );
+        return answer(&mut write, &refusal(words), limits).await;
+    }
+    let mut read = BufReader::new(read);
+    loop {
+        match hear(&mut read, limits).await? {
+            Heard::End => return Ok(()),
+            Heard::Not(why) => return answer(&mut write, &refusal(why), limits).await,
+            Heard::Line(line) => {
+                let given = answer_to(&line, controlled.clone()).await;
+                answer(&mut write, &given, limits).await?;
+                if !line.ends_with(b"\n") {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Tells one who finds no place to come again.
+pub(super) async fn turn_away(mut stream: UnixStream, places: usize) {
+    let words = format!("{places} connections are open; try again in some seconds");
+    let mut line = serde_json::json!({ "busy": words }).to_string();
+    line.push('\n');
+    // It fits into the socket's empty buffer: this waits for nobody.
+    let _ = timeout(
+        Duration::from_millis(100),
+        stream.write_all(line.as_bytes()),
+    )
+    .await;
+}
+
+async fn hear(read: &mut BufReader<OwnedReadHalf>, limits: Limits) -> std::io::Result<Heard> {
+    let Ok(begun) = timeout(limits.idle, read.fill_buf()).await else {
+        return Ok(silence("no request", limits.idle));
+    };
+    if begun?.is_empty() {
+        return Ok(Heard::End);
+    }
+    let mut line = Vec::new();
+    let mut limited = read.take(LONGEST_MESSAGE_BYTES);
+    match timeout(limits.request, limited.read_until(b'\n', &mut line)).await {
+        Ok(bytes) => bytes?,
+        Err(_) => return Ok(silence("no end of a request", limits.request)),
+    };
+    if line.len() as u64 == LONGEST_MESSAGE_BYTES && !line.ends_with(b"\n") {
+        let words = format!("a request is at most {LONGEST_MESSAGE_BYTES} bytes long");
+        return Ok(Heard::Not(words));
+    }
+    Ok(Heard::Line(line))
+}
+
+fn silence(what: &str, limit: Duration) -> Heard {
+    Heard::Not(format!(
+        "{what} within {} ms; connect again and send one",
+        limit.as_millis()
+    ))
+}
+
+async fn answer(
+    write: &mut (impl AsyncWriteExt + Unpin),
+    answer: &Answer,
+    limits: Limits,
+) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    timeout(limits.answer, write.write_all(&line)).await?
+}
+
+async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
+    let request = match serde_json::from_slice(line) {
+        Ok(request) => request,
+        Err(err) => {
+            return refusal(format!(
+                "not a request: {err}; send {{\"command\": \"status\"}} for one"
+            ));
+        }
+    };
+    let answer = tokio::task::spawn_blocking(move || match request {
+        Request::Status => Answer::Ok(controlled.status()),
+        Request::Capabilities => Answer::Ok(controlled.capabilities()),
+        Request::Apply { document } => match controlled.apply(document) {
+            Ok(value) => Answer::Ok(value),
+            Err(problems) => Answer::Refused(problems),
+        },
+    });
+    answer
+        .await
+        .unwrap_or_else(|err| refusal(format!("the request failed: {err}")))
+}
+
+fn refusal(message: String) -> Answer {
+    Answer::Refused(vec![Problem {
+        path: String::new(),
+        message,
+    }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::server::tests::Echo;
+    use super::*;
+
+    /// What a connection gives back for these bytes, as a text.
+    async fn heard(bytes: Vec<u8>, and_ends: bool, limits: Limits) -> String {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let served = tokio::spawn(converse(far, Arc::new(Echo), limits));
+        let (mut read, mut write) = near.into_split();
+        let writer = tokio::spawn(async move {
+            // One that is refused need not be read to its end.
+            let _ = write.write_all(&bytes).await;
+            if and_ends {
+                drop(write);
+            } else {
+                std::future::pending::<()>().await;
+            }
+        });
+        let mut given = Vec::new();
+        // Where not all was read the end is a reset connection.
+        let _ = read.read_to_end(&mut given).await;
+        writer.abort();
+        let _ = served.await;
+        String::from_utf8_lossy(&given).into_owned()
+    }
+
+    #[tokio::test]
+    async fn garbage_and_what_is_too_long_are_refused() {
+        let garbage = heard(b"garbage\n".to_vec(), true, LIMITS).await;
+        assert!(garbage.contains("not a request: "), "{garbage}");
+        let long = vec![b'x'; LONGEST_MESSAGE_BYTES as usize + 1];
+        let long = heard(long, true, LIMITS).await;
+        assert!(long.contains("at most 8388608 bytes"), "{long}");
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_line_end_is_answered_and_two_are_answered_in_order() {
+        let status = "{\"command\": \"status\"}";
+        let one = heard(status.as_bytes().to_vec(), true, LIMITS).await;
+        assert_eq!(one, "{\"ok\":\"well\"}\n");
+        let two = format!("{status}\n{{\"command\": \"capabilities\"}}\n");
+        let two = heard(two.into_bytes(), true, LIMITS).await;
+        assert_eq!(two, "{\"ok\":\"well\"}\n{\"ok\":null}\n");
+    }
+
+    #[tokio::test]
+    async fn silence_and_half_a_request_end_the_connection() {
+        let short = Limits {
+            idle: Duration::from_millis(50),
+            request: Duration::from_millis(50),
+            ..LIMITS
+        };
+        let silent = heard(Vec::new(), false, short).await;
+        assert!(silent.contains("no request within 50 ms"), "{silent}");
+        let half = Limits {
+            idle: LIMITS.answer,
+            ..short
+        };
+        let half = heard(b"{\"command\":".to_vec(), false, half).await;
+        assert!(half.contains("no end of a request within 50 ms"), "{half}");
+    }
+}
