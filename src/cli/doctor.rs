@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::out;
-use crate::config::Environment;
+use crate::config::{Environment, MqttFlags};
 use crate::doctor::{
     Options, Patient, State, check_target, examine, page, run_check, write_bundle,
 };
@@ -36,6 +36,9 @@ pub(super) struct DoctorArgs {
     /// Run this one check and print its lines: how checks run in processes of their own
     #[arg(long, value_name = "ID", hide = true)]
     check: Option<String>,
+    /// How the broker is reached.
+    #[command(flatten)]
+    mqtt: MqttFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -51,6 +54,7 @@ Exit codes: 0 without a fault, 1 with one, 2 usage.
 Examples:
   nvr doctor
   nvr doctor --config /etc/nvr/nvr.toml --format json
+  nvr doctor --mqtt-host mqtts://mqtt.example.com
   sudo nvr doctor --tensorrt --bundle support.tar.gz";
 
 pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
@@ -61,11 +65,17 @@ pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         out::error(format_args!("error: {error}"));
         return Ok(ExitCode::from(USAGE));
     }
+    let environment = Environment::of_process();
+    if args.mqtt != MqttFlags::default() {
+        // As the roles do: an option that is wrong is no finding about this machine.
+        args.mqtt.load(&environment)?;
+    }
     let options = Options {
         config: args.config.clone(),
+        mqtt: args.mqtt.clone(),
         tensorrt: args.tensorrt,
         root: args.root.clone(),
-        environment: Environment::of_process(),
+        environment,
     };
     if let Some(id) = &args.check {
         let known = run_check(id, &Patient::new(&options));

@@ -20,13 +20,13 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         ));
         return;
     };
-    let named = patient.config.file.is_some() || patient.environment.get("NVR_MQTT_HOST").is_some();
+    let named = patient.config.names_broker;
     // Nobody said that there should be one.
     let severity = if named { State::Fault } else { State::Warning };
     let whose = if named {
         ""
     } else {
-        ", the default: no configuration names one"
+        ", the default: nothing names one (--mqtt-host, a configuration)"
     };
     tell(Line::ok(
         "broker",

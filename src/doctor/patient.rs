@@ -18,6 +18,8 @@ const USUAL_CONFIG: &str = "/etc/nvr/nvr.toml";
 pub struct Options {
     /// The configuration file; without it the environment's, else the usual one.
     pub config: Option<String>,
+    /// The broker, as the roles' options name it.
+    pub mqtt: MqttFlags,
     /// Whether TensorRT is tried with a small engine, which takes minutes on a board.
     pub tensorrt: bool,
     /// The file tree; `/` but for tests.
@@ -46,8 +48,10 @@ pub(super) struct Configured {
     pub(super) processor: Option<Result<Loaded, ConfigProblems>>,
     /// As a wall reads it.
     pub(super) wall: Option<Result<Loaded, ConfigProblems>>,
-    /// The broker by the environment alone, for what has no file.
+    /// The broker by options and environment alone, for what has no file.
     bare_mqtt: Option<MqttSettings>,
+    /// Whether somebody said which broker it is; else it is the default.
+    pub(super) names_broker: bool,
 }
 
 impl Patient {
@@ -101,6 +105,8 @@ impl Patient {
 impl Configured {
     fn read(options: &Options, place: &Place) -> Self {
         let environment = &options.environment;
+        let names_broker =
+            options.mqtt.mqtt_host.is_some() || environment.get("NVR_MQTT_HOST").is_some();
         let named = options.config.clone();
         let named = named.or_else(|| environment.get("NVR_CONFIG").map(str::to_owned));
         let usual = || {
@@ -112,11 +118,13 @@ impl Configured {
                 file: None,
                 processor: None,
                 wall: None,
-                bare_mqtt: MqttFlags::default().load(environment).ok(),
+                bare_mqtt: options.mqtt.load(environment).ok(),
+                names_broker,
             };
         };
         let common = CommonFlags {
             config: Some(file.clone()),
+            mqtt: options.mqtt.clone(),
             ..CommonFlags::default()
         };
         let for_processor = ProcessorFlags {
@@ -132,6 +140,7 @@ impl Configured {
             processor: Some(ConfigSource::new(for_processor, environment.clone()).load_all()),
             wall: Some(ConfigSource::new(for_wall, environment.clone()).load_all()),
             bare_mqtt: None,
+            names_broker: true,
         }
     }
 
@@ -170,6 +179,7 @@ pub(super) mod tests {
         }
         let patient = Patient::new(&Options {
             config: None,
+            mqtt: MqttFlags::default(),
             tensorrt: false,
             root: dir.path().to_owned(),
             environment: Environment::default(),
@@ -189,5 +199,28 @@ pub(super) mod tests {
         assert_eq!(bare.config.file, None);
         let mqtt = bare.config.mqtt().expect("the default");
         assert_eq!((mqtt.host.as_str(), mqtt.port), ("localhost", 1883));
+    }
+
+    #[test]
+    fn the_broker_s_options_stand_above_the_file_and_do_without_one() {
+        let text =
+            "instance_id = \"box\"\ncamera = []\n[mqtt]\nhost = \"of-the-file\"\nport = 1884\n";
+        for files in [&[][..], &[("/etc/nvr/nvr.toml", text)]] {
+            let (dir, _) = machine(files);
+            let patient = Patient::new(&Options {
+                config: None,
+                mqtt: MqttFlags {
+                    mqtt_host: Some(crate::config::UriText::new("of-the-option")),
+                    mqtt_port: Some(1885),
+                    ..MqttFlags::default()
+                },
+                tensorrt: false,
+                root: dir.path().to_owned(),
+                environment: Environment::from_pairs([("NVR_MQTT_HOST", "of-the-environment")]),
+            });
+            let mqtt = patient.config.mqtt().expect("a broker");
+            assert_eq!((mqtt.host.as_str(), mqtt.port), ("of-the-option", 1885));
+            assert!(patient.config.names_broker);
+        }
     }
 }
