@@ -168,7 +168,7 @@ fn the_binary_for_boards_examines_its_machine() {
     let machine = Machine::new(&[]);
     let mut command = cross(&["run", &binary(), "doctor", "--format", "json"]);
     command.env("TMPDIR", machine.path("tmp"));
-    command.env("XDG_RUNTIME_DIR", machine.path("tmp"));
+    command.env("NVR_RUNTIME_DIR", machine.path("run"));
     command.env("NVR_MQTT_PORT", free_port().to_string());
     let mut doctor = Running::start(command);
     let code = doctor.end(PATIENCE).code();

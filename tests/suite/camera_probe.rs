@@ -151,9 +151,7 @@ fn a_login_is_told_to_be_needed_refused_or_accepted() {
 
 #[test]
 fn what_can_t_be_reached_or_found_has_its_exit_code() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("it is bound").port();
-    drop(free);
+    let port = crate::support::ports::free_port();
     let unreachable = probe(
         &format!("rtsp://127.0.0.1:{port}/stream"),
         "",

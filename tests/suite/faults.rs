@@ -3,26 +3,37 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::Duration;
 
 use nvr::base::Size;
 use nvr::config::{Credentials, Secret};
 use nvr::detect::OutputFormat;
 use nvr::media::testcam::{LoginScheme, Testcam, TestcamLogin, TestcamOptions};
+use serde_json::Value;
 
 use crate::support::broker::{Broker, Kind, Setup};
 use crate::support::onnx::TinyNetwork;
 use crate::support::process::{Running, nvr};
-use crate::support::stage::{PATTERN, Stage, arguments, documents, pattern_cameras, processor};
+use crate::support::stage::{Stage, arguments, documents, pattern_cameras, processor};
 use crate::support::wait::{SOON, until};
 
-/// Whether source `id` delivers what its camera shows, within what scheduling on a busy machine costs.
-fn keeps_its_rate(stage: &Stage, id: u32) {
-    let rate = stage.rate(id, Duration::from_secs(4));
+/// Whether source `id` goes on in its session, and shows every frame but for those that it counts as replaced by newer ones. How many
+/// a second that is depends on what else the machine does.
+fn goes_on(stage: &Stage, id: u32) {
+    let events = stage.events(id, 30);
+    let number = |event: Option<&Value>| event.and_then(|event| event["frame_id"].as_u64());
+    let (first, last) = (number(events.first()), number(events.last()));
+    let span = last.zip(first).map(|(last, first)| last - first + 1);
+    let lost = span.expect("numbers") - events.len() as u64;
+    let topic = format!("nvr/sources/{id}");
+    // Figures are published every ten seconds.
+    stage.wait_for(&topic, "what it counts", |status| {
+        status["reconnects"] == 0 && status["dropped"].as_u64() >= Some(lost)
+    });
+    let states = stage.published(&topic);
+    let lives = states.iter().skip_while(|status| status["state"] != "live");
     assert!(
-        rate >= PATTERN.fps * 0.9,
-        "source {id}: {rate} of {} events a second",
-        PATTERN.fps
+        lives.clone().all(|status| status["state"] == "live"),
+        "{states:#?}"
     );
 }
 
@@ -36,7 +47,7 @@ fn one_of_four_cameras_silent_from_the_start_costs_the_others_nothing() {
     for id in [0, 1, 3] {
         stage.status(id, "live");
     }
-    keeps_its_rate(&stage, 3);
+    goes_on(&stage, 3);
     stage.cameras.silence(2, false);
     stage.events(2, 5);
     stage.status(2, "live");
@@ -50,7 +61,7 @@ fn a_camera_that_falls_silent_is_stalled_and_comes_back() {
     stage.cameras.silence(0, true);
     let stalled = stage.status(0, "stalled");
     assert_eq!(stalled["reason"]["code"], "stalled", "{stalled}");
-    keeps_its_rate(&stage, 1);
+    goes_on(&stage, 1);
     stage.cameras.silence(0, false);
     stage.events(0, 5);
 }
@@ -105,7 +116,7 @@ fn garbage_on_the_rtsp_port_is_called_by_its_name() {
     let failed = stage.status(7, "failed");
     assert_eq!(failed["reason"]["code"], "garbage", "{failed}");
     stage.status(0, "live");
-    keeps_its_rate(&stage, 0);
+    goes_on(&stage, 0);
 }
 
 #[test]
@@ -214,6 +225,7 @@ fn an_unwritable_cache_stops_only_what_has_to_be_written() {
             "HOME",
             "XDG_CACHE_HOME",
             "XDG_RUNTIME_DIR",
+            "NVR_RUNTIME_DIR",
             "GST_REGISTRY",
         ] {
             command.env(name, NOWHERE);

@@ -1,5 +1,6 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
+mod advisories;
 #[cfg(feature = "testcam")]
 mod alerts;
 #[cfg(feature = "testcam")]
@@ -14,11 +15,14 @@ mod bus_tls;
 mod camera_probe;
 mod config;
 mod consumers;
+mod control;
 #[cfg(feature = "testcam")]
 mod decoders;
 mod detect;
 mod doctor;
 mod doctor_bundle;
+#[cfg(feature = "testcam")]
+mod doctor_roles;
 #[cfg(feature = "testcam")]
 mod faults;
 #[cfg(feature = "testcam")]

@@ -59,8 +59,9 @@ fn a_file_is_played_in_a_loop_without_a_seam() {
         }
         assert_eq!(last.size, SIZE);
         let (media, real) = (last.pts - first.pts, begun.elapsed());
+        // Not faster than real time; on a busy machine the last frame may be seen late.
         assert!(
-            apart(media, real) < Duration::from_millis(500),
+            media < real + Duration::from_millis(500) && real < media + PATIENCE,
             "{media:?} in {real:?}"
         );
     }
@@ -249,8 +250,13 @@ fn an_offset_starts_a_camera_later_in_its_feed() {
 
 #[test]
 fn dropped_clients_notice_and_the_port_is_free_after_the_end() {
-    let testcam = start(vec![pattern()]);
-    let (port, url) = (testcam.port(), testcam.url(0));
+    let port = crate::support::ports::free_port();
+    let testcam = start_with(TestcamOptions {
+        port,
+        cameras: vec![pattern()],
+        ..TestcamOptions::default()
+    });
+    let url = testcam.url(0);
     let viewer = Viewer::watch(url.as_str(), "");
     viewer.next();
     testcam.drop_clients();

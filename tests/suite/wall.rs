@@ -14,10 +14,11 @@ use crate::support::stage::pattern_cameras;
 
 /// Pattern cameras at a port of one's choice.
 fn cameras_at(port: u16, count: usize) -> Testcam {
-    start(&TestcamOptions {
-        port,
-        ..pattern_cameras(count)
-    })
+    let mut options = pattern_cameras(count);
+    if port != 0 {
+        options.port = port;
+    }
+    start(&options)
 }
 
 fn start(options: &TestcamOptions) -> Testcam {

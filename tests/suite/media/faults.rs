@@ -55,9 +55,7 @@ fn a_path_that_the_camera_lacks_is_told() {
 
 #[test]
 fn a_closed_port_and_an_unknown_host_are_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    drop(listener);
+    let port = crate::support::ports::free_port();
     let (code, message) = Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a"))).end();
     assert_eq!(code, "unreachable");
     assert_eq!(

@@ -64,9 +64,13 @@ fn latest(statuses: &[SourceSnapshot]) -> Option<(Health, Option<&'static str>)>
 
 #[test]
 fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
-    let mortal = cameras(vec![pattern()]);
+    let port = crate::support::ports::free_port();
+    let mortal = start(TestcamOptions {
+        port,
+        cameras: vec![pattern()],
+        ..TestcamOptions::default()
+    });
     let steady = cameras(vec![pattern()]);
-    let port = mortal.port();
     let (runner, log) = run(0, settings(mortal.url(0).as_str()));
     let (other, other_log) = run(1, settings(steady.url(0).as_str()));
     log.wait_for("life", |told| latest(told) == Some((Health::Live, None)));

@@ -1,12 +1,13 @@
 //! Brokers for tests: mosquitto, and ours as a process of its own; and clients that are none of ours.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+pub(crate) use super::ports::free_port;
 use super::process::{Running, nvr};
 use super::wait::{SOON, until};
 
@@ -215,17 +216,6 @@ impl Broker {
             .expect("it reads");
         assert!(child.wait().expect("it ends").success());
     }
-}
-
-/// A port that nobody listens on. Below the range that the kernel takes ports of clients from: a client that tries again
-/// and again would some day be given the very port, and meet itself.
-pub(crate) fn free_port() -> u16 {
-    until("a free port", SOON, || {
-        let port = fastrand::u16(15_000..32_000);
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .is_ok()
-            .then_some(port)
-    })
 }
 
 /// Debian keeps daemons out of an ordinary user's path.

@@ -5,34 +5,35 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::scratch::fresh;
+
 /// The plug-in's folder, and a registry beside it that nobody else writes: which doubles there are is asked anew by every process
 /// whose list is another one.
 fn built() -> &'static Path {
-    static BUILT: OnceLock<tempfile::TempDir> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let dir = tempfile::tempdir().expect("a folder");
-            let libraries = ["gstreamer-1.0", "gstreamer-base-1.0", "gstreamer-video-1.0"];
-            let flags = Command::new("pkg-config")
-                .args(["--cflags", "--libs"])
-                .args(libraries)
-                .output()
-                .expect("pkg-config, which built this program");
-            assert!(flags.status.success(), "GStreamer's headers are installed");
-            let flags = String::from_utf8(flags.stdout).expect("text");
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gstreamer/doubles.c");
-            let compiled = Command::new("cc")
-                .args(["-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o"])
-                .arg(dir.path().join("libgstnvrdoubles.so"))
-                .arg(source)
-                .args(flags.split_whitespace())
-                .output()
-                .expect("a C compiler, which links this program too");
-            let told = String::from_utf8_lossy(&compiled.stderr);
-            assert!(compiled.status.success(), "{told}");
-            dir
-        })
-        .path()
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let dir = fresh();
+        std::fs::create_dir(&dir).expect("a folder");
+        let libraries = ["gstreamer-1.0", "gstreamer-base-1.0", "gstreamer-video-1.0"];
+        let flags = Command::new("pkg-config")
+            .args(["--cflags", "--libs"])
+            .args(libraries)
+            .output()
+            .expect("pkg-config, which built this program");
+        assert!(flags.status.success(), "GStreamer's headers are installed");
+        let flags = String::from_utf8(flags.stdout).expect("text");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gstreamer/doubles.c");
+        let compiled = Command::new("cc")
+            .args(["-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o"])
+            .arg(dir.join("libgstnvrdoubles.so"))
+            .arg(source)
+            .args(flags.split_whitespace())
+            .output()
+            .expect("a C compiler, which links this program too");
+        let told = String::from_utf8_lossy(&compiled.stderr);
+        assert!(compiled.status.success(), "{told}");
+        dir
+    })
 }
 
 /// What makes the elements of `list` (see the plug-in's own words) part of a process.

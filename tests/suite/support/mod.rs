@@ -6,8 +6,10 @@ pub(crate) mod cameras;
 pub(crate) mod doubles;
 pub(crate) mod footage;
 pub(crate) mod onnx;
+pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod scratch;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;
 pub(crate) mod tensorrt;

@@ -5,6 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::scratch::fresh;
 use super::wait::until;
 
 /// A child process, killed on drop.
@@ -26,7 +27,8 @@ pub(crate) fn nvr() -> Command {
     command
 }
 
-/// Takes the program's settings from the environment of `command`.
+/// Takes the program's settings from the environment of `command`, and gives its control socket a folder of its own: tests see
+/// nothing of each other and of what else runs on this machine. A test that asks gives both sides the same `NVR_RUNTIME_DIR`.
 pub(crate) fn clean(command: &mut Command) {
     // What the machine's owner has set is none of a test's business.
     for (name, _) in std::env::vars_os() {
@@ -38,6 +40,7 @@ pub(crate) fn clean(command: &mut Command) {
             command.env_remove(&name);
         }
     }
+    command.env("NVR_RUNTIME_DIR", fresh());
 }
 
 impl Running {

@@ -2,13 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use nvr::config::TestPattern;
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 use serde_json::Value;
 
-use super::broker::{Broker, Kind};
+use super::broker::{Broker, Kind, free_port};
 use super::process::{Running, nvr};
 use super::wait::{SOON, until};
 
@@ -22,6 +21,8 @@ pub(crate) const PATTERN: TestPattern = TestPattern {
 /// Cameras that show the small pattern.
 pub(crate) fn pattern_cameras(count: usize) -> TestcamOptions {
     TestcamOptions {
+        // Theirs also while they are gone, until they come back.
+        port: free_port(),
         cameras: vec![CameraOptions::new(Feed::Pattern(PATTERN)); count],
         ..TestcamOptions::default()
     }
@@ -132,16 +133,6 @@ impl Stage {
             let events = self.published(&topic);
             (events.len() >= before + count).then(|| events[before..].to_vec())
         })
-    }
-
-    /// Events of source `id` a second, over `window`.
-    pub(crate) fn rate(&self, id: u32, window: Duration) -> f64 {
-        let topic = format!("nvr/detections/{id}");
-        let (before, start) = (self.published(&topic).len(), Instant::now());
-        until("the window is over", window * 2, || {
-            (start.elapsed() >= window).then_some(())
-        });
-        (self.published(&topic).len() - before) as f64 / start.elapsed().as_secs_f64()
     }
 
     /// Waits for a line of the processor's log.
