@@ -289,6 +289,9 @@ pub(super) mod tests {
         fn capabilities(&self) -> Value {
             Value::Null
         }
+        fn restart(&self, _: SourceId) -> bool {
+            false
+        }
         fn apply(&self, _: Value) -> Result<Value, Vec<Problem>> {
             Ok(Value::Null)
         }

@@ -8,6 +8,7 @@ use nvr::base::Size;
 use nvr::config::{Credentials, Secret};
 use nvr::detect::OutputFormat;
 use nvr::media::testcam::{LoginScheme, Testcam, TestcamLogin, TestcamOptions};
+use serde_json::Value;
 
 use crate::support::broker::{Broker, Kind, Setup};
 use crate::support::onnx::TinyNetwork;

@@ -1,5 +1,6 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
+mod advisories;
 #[cfg(feature = "testcam")]
 mod addresses;
 mod advisories;
