@@ -11,8 +11,8 @@ use super::model_engine::{BenchArgs, BuildArgs, bench, build};
 use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
-    COCO80, ColorOrder, DetectError, ImportRequest, InstalledModel, LabelSource, ModelStore,
-    OutputFormat, Range, import, install_dirs, read_labels,
+    COCO80, ColorOrder, DetectError, ImportRequest, InstalledModel, KnownLabels, LabelSource,
+    ModelStore, OutputFormat, Range, import, install_dirs, names_classes, read_labels,
 };
 
 /// Options of `nvr model`.
@@ -122,12 +122,22 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
             None => bail!("no default is chosen; choose one with `nvr model default ID`"),
         },
         ModelCommand::Import(import_args) => {
-            let model = import(&request(*import_args)?, &targets)?;
+            let request = request(*import_args)?;
+            let model = import(&request, &targets)?;
             out::line(format_args!(
                 "{} is installed: {}",
                 model.id,
                 described(&model)
             ));
+            if request.labels.is_none()
+                && model.manifest.labels == LabelSource::Known(KnownLabels::Coco80)
+                && !names_classes(&request.file)
+            {
+                out::error(format_args!(
+                    "warning: {} names no classes; it is taken to have the 80 of COCO: give --labels where it has others",
+                    request.file.display()
+                ));
+            }
             out::line(format_args!(
                 "its manifest is {}; try it with `nvr demo --model {}`",
                 model.manifest_path.display(),

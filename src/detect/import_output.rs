@@ -1,6 +1,8 @@
 //! What an imported network's output means: its format and its classes. Neither is guessed: where the file, the options and
 //! a run leave a doubt, the import is refused with what it may be and the option that decides.
 
+use std::path::Path;
+
 use super::contract::dims;
 use super::decode::yolox_cells;
 use super::manifest::{KnownLabels, LabelSource, OutputFormat, Range};
@@ -24,6 +26,11 @@ pub(super) struct Tensors {
     pub(super) output: usize,
     /// Its dimensions.
     pub(super) shape: Vec<usize>,
+}
+
+/// Whether the ONNX file at `path` names its classes.
+pub fn names_classes(path: &Path) -> bool {
+    OnnxFile::read(path).is_ok_and(|file| file.metadata.contains_key("names"))
 }
 
 /// The class names by option or metadata; nothing where neither has any.
@@ -209,12 +216,7 @@ impl Tensors {
             )),
             (Some((names, _)), _) if is_coco(&names) => Ok(LabelSource::Known(KnownLabels::Coco80)),
             (Some((names, _)), _) => Ok(LabelSource::Inline(names)),
-            (None, Some(80)) => {
-                tracing::warn!(
-                    "the file names no classes; the names of COCO's 80 classes are assumed, give --labels if it has others"
-                );
-                Ok(LabelSource::Known(KnownLabels::Coco80))
-            }
+            (None, Some(80)) => Ok(LabelSource::Known(KnownLabels::Coco80)),
             (None, Some(classes)) => Err(format!(
                 "its output, {found} as {format}, has {classes} classes; name them with --labels"
             )),

@@ -14,6 +14,7 @@ mod names;
 mod network;
 mod nms;
 mod onnx_file;
+mod onnx_inline;
 mod onnxruntime;
 mod open;
 mod reading;
@@ -33,6 +34,7 @@ pub use bench::{Figures, measure};
 pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::{ImportRequest, import};
+pub use import_output::names_classes;
 pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{

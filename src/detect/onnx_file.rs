@@ -11,11 +11,16 @@ use std::path::Path;
 
 /// Longest text that is read: thousands of class names fit.
 const LONGEST_TEXT: u64 = 1 << 20;
-/// How deep graphs may lie within graphs.
-const DEEPEST: u32 = 16;
+/// How deep messages may lie in each other: five graphs.
+pub(super) const DEEPEST: u32 = 16;
 /// Most files of weights: exporters write one for each tensor at worst.
 const MOST_FILES: usize = 4096;
 
+/// Fields of `ModelProto` and `TensorProto`.
+const METADATA: u64 = 14;
+const TENSOR_NAME: u64 = 8;
+pub(super) const EXTERNAL_DATA: u64 = 13;
+pub(super) const DATA_LOCATION: u64 = 14;
 /// `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: u64 = 1;
 
@@ -35,6 +40,8 @@ pub(super) struct ExternalFile {
     pub(super) least_bytes: u64,
     /// The tensor that needs the last of them.
     pub(super) tensor: String,
+    /// Whether every tensor says where its numbers begin and how many bytes they have.
+    pub(super) is_explicit: bool,
 }
 
 impl OnnxFile {
@@ -50,12 +57,8 @@ impl OnnxFile {
 
     /// Reads `length` bytes of `source`.
     pub(super) fn scan(source: impl Read + Seek, length: u64) -> Result<Self, String> {
-        let mut scan = Scan {
-            source,
-            at: 0,
-            found: Self::default(),
-        };
-        scan.model(length)?;
+        let mut scan = Scan::new(source);
+        scan.message(Message::Model, length, 0)?;
         Ok(scan.found)
     }
 
@@ -65,89 +68,115 @@ impl OnnxFile {
     }
 }
 
-struct Scan<S> {
+/// The messages in which tensors can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Message {
+    Model,
+    Graph,
+    Function,
+    Node,
+    Attribute,
+    SparseTensor,
+    Tensor,
+}
+
+impl Message {
+    /// The message that a field of this one is.
+    pub(super) fn child(self, field: u64) -> Option<Self> {
+        match (self, field) {
+            (Self::Model, 7) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
+            (Self::Model, 25) => Some(Self::Function),
+            (Self::Graph, 1) | (Self::Function, 7) => Some(Self::Node),
+            (Self::Node, 5) => Some(Self::Attribute),
+            (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Some(Self::SparseTensor),
+            (Self::Graph, 5) | (Self::Attribute, 5 | 10) | (Self::SparseTensor, 1 | 2) => {
+                Some(Self::Tensor)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads a protobuf from its beginning to its end.
+pub(super) struct Scan<S> {
     source: S,
-    at: u64,
+    /// Bytes read so far.
+    pub(super) at: u64,
     found: OnnxFile,
 }
 
 /// A field of a message.
-struct Field {
-    number: u64,
+pub(super) struct Field {
+    pub(super) number: u64,
     /// A number's value; 0 for others.
-    value: u64,
+    pub(super) value: u64,
     /// Where its content ends.
-    end: u64,
-    is_message: bool,
+    pub(super) end: u64,
+    pub(super) is_message: bool,
+}
+
+/// What a tensor says of the file that holds its numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct External {
+    pub(super) name: String,
+    pub(super) location: String,
+    pub(super) offset: Option<u64>,
+    pub(super) length: Option<u64>,
 }
 
 impl<S: Read + Seek> Scan<S> {
-    fn model(&mut self, end: u64) -> Result<(), String> {
-        self.each(end, |scan, field| match field.number {
-            7 => scan.graph(field.end, 0),
-            14 => {
-                let (key, value) = scan.entry(field.end)?;
-                scan.found.metadata.insert(key, value);
-                Ok(())
-            }
-            // A local function's nodes.
-            25 => scan.each(field.end, |scan, field| match field.number {
-                7 => scan.node(field.end, 0),
-                _ => Ok(()),
-            }),
-            _ => Ok(()),
-        })
-    }
-
-    fn graph(&mut self, end: u64, depth: u32) -> Result<(), String> {
-        if depth > DEEPEST {
-            return Err(format!("graphs lie more than {DEEPEST} deep in graphs"));
+    pub(super) fn new(source: S) -> Self {
+        Self {
+            source,
+            at: 0,
+            found: OnnxFile::default(),
         }
-        self.each(end, |scan, field| match field.number {
-            1 => scan.node(field.end, depth),
-            5 => scan.tensor(field.end),
-            15 => scan.sparse_tensor(field.end),
-            _ => Ok(()),
-        })
     }
 
-    fn node(&mut self, end: u64, depth: u32) -> Result<(), String> {
-        self.each(end, |scan, field| match field.number {
-            5 => scan.each(field.end, |scan, field| match field.number {
-                5 | 10 => scan.tensor(field.end),
-                6 | 11 => scan.graph(field.end, depth + 1),
-                22 | 23 => scan.sparse_tensor(field.end),
-                _ => Ok(()),
-            }),
-            _ => Ok(()),
-        })
+    fn message(&mut self, kind: Message, end: u64, depth: u32) -> Result<(), String> {
+        if depth > DEEPEST {
+            return Err("its graphs lie too deep in each other".to_owned());
+        }
+        if kind == Message::Tensor {
+            return match self.tensor(end)? {
+                Some(external) => self.external(external),
+                None => Ok(()),
+            };
+        }
+        while let Some(field) = self.next(end)? {
+            if field.is_message {
+                if let Some(child) = kind.child(field.number) {
+                    self.message(child, field.end, depth + 1)?;
+                } else if (kind, field.number) == (Message::Model, METADATA) {
+                    let (key, value) = self.entry(field.end)?;
+                    self.found.metadata.insert(key, value);
+                }
+            }
+            self.skip_to(field.end)?;
+        }
+        Ok(())
     }
 
-    fn sparse_tensor(&mut self, end: u64) -> Result<(), String> {
-        self.each(end, |scan, field| match field.number {
-            1 | 2 => scan.tensor(field.end),
-            _ => Ok(()),
-        })
-    }
-
-    fn tensor(&mut self, end: u64) -> Result<(), String> {
+    /// Where the numbers of the tensor up to `end` lie; nothing where they lie in it.
+    pub(super) fn tensor(&mut self, end: u64) -> Result<Option<External>, String> {
         let (mut name, mut is_external) = (String::new(), false);
         let mut place = BTreeMap::new();
-        // Numbers are no messages: they are told apart here and not in `each`.
         while let Some(field) = self.next(end)? {
             match (field.number, field.is_message) {
-                (8, true) => name = self.text(field.end)?.unwrap_or_else(|reason| reason),
-                (13, true) => {
+                (TENSOR_NAME, true) => {
+                    name = self.text(field.end)?.unwrap_or_else(|reason| reason);
+                }
+                (EXTERNAL_DATA, true) => {
                     let (key, value) = self.entry(field.end)?;
                     place.insert(key, value);
                 }
-                (14, false) => is_external = field.value == EXTERNAL,
+                (DATA_LOCATION, false) => is_external = field.value == EXTERNAL,
                 _ => {}
             }
             self.skip_to(field.end)?;
         }
         if !is_external {
-            return Ok(());
+            return Ok(None);
         }
         let said = |key: &str| match place.get(key) {
             None => Ok(None),
@@ -155,20 +184,34 @@ impl<S: Read + Seek> Scan<S> {
             Some(Err(reason)) => Err(format!("{key} of the weights of tensor `{name}`: {reason}")),
         };
         let number = |key: &str| {
-            said(key)?.map_or(Ok(0), |text| {
+            let parse = |text: &str| {
                 text.parse::<u64>().map_err(|_| {
                     format!("{key} of the weights of tensor `{name}` is `{text}` and no number")
                 })
-            })
-        };
-        let location = said("location")?.unwrap_or_default().to_owned();
-        let least_bytes = number("offset")?.saturating_add(number("length")?);
-        let file = self.found.external.entry(location).or_default();
-        if file.tensor.is_empty() || file.least_bytes < least_bytes {
-            *file = ExternalFile {
-                least_bytes,
-                tensor: name,
             };
+            said(key)?.map(parse).transpose()
+        };
+        Ok(Some(External {
+            location: said("location")?.unwrap_or_default().to_owned(),
+            offset: number("offset")?,
+            length: number("length")?,
+            name: name.clone(),
+        }))
+    }
+
+    fn external(&mut self, external: External) -> Result<(), String> {
+        let (offset, length) = (external.offset, external.length);
+        let least_bytes = offset.unwrap_or(0).saturating_add(length.unwrap_or(0));
+        let entry = self.found.external.entry(external.location);
+        let file = entry.or_insert_with(|| ExternalFile {
+            least_bytes: 0,
+            tensor: external.name.clone(),
+            is_explicit: true,
+        });
+        file.is_explicit &= offset.is_some() && length.is_some();
+        if file.least_bytes < least_bytes {
+            file.least_bytes = least_bytes;
+            file.tensor = external.name;
         }
         if self.found.external.len() > MOST_FILES {
             return Err(format!("its weights lie in more than {MOST_FILES} files"));
@@ -179,14 +222,14 @@ impl<S: Read + Seek> Scan<S> {
     /// A `StringStringEntryProto`.
     fn entry(&mut self, end: u64) -> Result<(String, Result<String, String>), String> {
         let (mut key, mut value) = (String::new(), Ok(String::new()));
-        self.each(end, |scan, field| {
-            match field.number {
-                1 => key = scan.text(field.end)?.unwrap_or_else(|reason| reason),
-                2 => value = scan.text(field.end)?,
+        while let Some(field) = self.next(end)? {
+            match (field.number, field.is_message) {
+                (1, true) => key = self.text(field.end)?.unwrap_or_else(|reason| reason),
+                (2, true) => value = self.text(field.end)?,
                 _ => {}
             }
-            Ok(())
-        })?;
+            self.skip_to(field.end)?;
+        }
         Ok((key, value))
     }
 
@@ -206,23 +249,8 @@ impl<S: Read + Seek> Scan<S> {
         Ok(String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()))
     }
 
-    /// Calls `visit` at the content of each field that has one, up to `end`.
-    fn each(
-        &mut self,
-        end: u64,
-        mut visit: impl FnMut(&mut Self, &Field) -> Result<(), String>,
-    ) -> Result<(), String> {
-        while let Some(field) = self.next(end)? {
-            if field.is_message {
-                visit(self, &field)?;
-            }
-            self.skip_to(field.end)?;
-        }
-        Ok(())
-    }
-
     /// The next field; its content follows.
-    fn next(&mut self, end: u64) -> Result<Option<Field>, String> {
+    pub(super) fn next(&mut self, end: u64) -> Result<Option<Field>, String> {
         if self.at >= end {
             return Ok(None);
         }
@@ -249,7 +277,7 @@ impl<S: Read + Seek> Scan<S> {
         }))
     }
 
-    fn skip_to(&mut self, end: u64) -> Result<(), String> {
+    pub(super) fn skip_to(&mut self, end: u64) -> Result<(), String> {
         let ahead =
             i64::try_from(end.saturating_sub(self.at)).map_err(|error| error.to_string())?;
         if ahead > 0 {
@@ -261,7 +289,7 @@ impl<S: Read + Seek> Scan<S> {
         Ok(())
     }
 
-    fn varint(&mut self) -> Result<u64, String> {
+    pub(super) fn varint(&mut self) -> Result<u64, String> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let mut byte = [0];
@@ -368,7 +396,8 @@ mod tests {
             found.external["x.data"],
             ExternalFile {
                 least_bytes: 80,
-                tensor: "a".to_owned()
+                tensor: "a".to_owned(),
+                is_explicit: true
             }
         );
     }

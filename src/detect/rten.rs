@@ -1,17 +1,18 @@
 //! The engine that is always there: rten, in pure Rust, on the CPU.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use rten::{
-    DataType, Dimension, LoadError, Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueType,
-};
+use rten::{DataType, Dimension, LoadError, Model, NodeId, RunOptions, ThreadPool, ValueType};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensorView, TensorView};
 
 use super::DetectError;
 use super::network::{Network, ReadOutput, TensorInfo};
-use super::onnx_file::OnnxFile;
+use super::onnx_file::{External, ExternalFile, OnnxFile};
+use super::onnx_inline::inlined;
 use super::weights::plain_path;
 
 /// Its name in settings and messages.
@@ -93,33 +94,57 @@ impl Network for RtenNetwork {
 
 /// Loads a graph with the weights beside it.
 ///
-/// rten reads weights by itself only from files named `….data` and `….onnx_data` in the graph's own directory. Others are
-/// given to it.
+/// rten reads weights by itself only from files named `….data` and `….onnx_data` in the graph's own directory, and where
+/// each tensor says where in it they are. Others are put into the graph for it.
 fn open(path: &Path) -> Result<Model, String> {
     let words = |error: LoadError| error.to_string();
     let external = OnnxFile::read(path)
         .map(|file| file.external)
         .unwrap_or_default();
-    let is_usual = |location: &String| {
+    let is_usual = |(location, file): (&String, &ExternalFile)| {
         let extension = Path::new(location).extension().and_then(|end| end.to_str());
-        plain_path(location).as_ref() == Some(location)
+        file.is_explicit
+            && plain_path(location).as_ref() == Some(location)
             && !location.contains('/')
             && extension.is_some_and(|end| end.starts_with("data") || end.starts_with("onnx_data"))
     };
-    if external.keys().all(is_usual) {
+    if external.iter().all(is_usual) {
         return Model::load_file(path).map_err(words);
     }
     let dir = path.parent().unwrap_or(Path::new(""));
-    let mut options = ModelOptions::with_all_ops();
-    for location in external.keys() {
-        let below = plain_path(location)
-            .ok_or_else(|| format!("its weights in `{location}` lie outside of its directory"))?;
-        let weights = std::fs::read(dir.join(below))
-            .map_err(|error| format!("its weights in `{location}` can't be read: {error}"))?;
-        options.external_data(location, weights);
-    }
     let graph = std::fs::read(path).map_err(|error| error.to_string())?;
-    options.load(graph).map_err(words)
+    let whole = inlined(&graph, |external| weights_of(dir, external))?;
+    Model::load(whole).map_err(words)
+}
+
+/// The bytes of a tensor that lie in a file below `dir`.
+fn weights_of(dir: &Path, external: &External) -> Result<Vec<u8>, String> {
+    let External {
+        name,
+        location,
+        offset,
+        length,
+    } = external;
+    let below = plain_path(location)
+        .ok_or_else(|| format!("its weights in `{location}` lie outside of its directory"))?;
+    let read = || {
+        let mut file = File::open(dir.join(below))?;
+        file.seek(SeekFrom::Start(offset.unwrap_or_default()))?;
+        let mut bytes = Vec::new();
+        file.take(length.unwrap_or(u64::MAX))
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error: std::io::Error| {
+        format!("its weights in `{location}` can't be read: {error}")
+    })?;
+    match length {
+        Some(length) if bytes.len() as u64 != *length => Err(format!(
+            "`{location}` has {} bytes for tensor `{name}`, which has {length}",
+            bytes.len()
+        )),
+        _ => Ok(bytes),
+    }
 }
 
 fn info(model: &Model, id: NodeId) -> TensorInfo {

@@ -238,6 +238,7 @@ mod tests {
             let file = ExternalFile {
                 least_bytes: *least_bytes,
                 tensor: "w".to_owned(),
+                is_explicit: true,
             };
             ((*location).to_owned(), file)
         });

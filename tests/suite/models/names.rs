@@ -114,7 +114,7 @@ fn a_file_without_names_has_those_of_coco_by_a_warning_or_those_of_the_option() 
     };
     let told = import("assumed", &[]);
     assert!(
-        told.contains("the names of COCO's 80 classes are assumed"),
+        told.contains("names no classes; it is taken to have the 80 of COCO: give --labels where it has others"),
         "{told}"
     );
     let labels = place.dir.path().join("labels.txt");

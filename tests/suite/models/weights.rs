@@ -129,18 +129,9 @@ fn installed_weights_are_checked_like_the_graph() {
         "{shown_text}"
     );
     assert!(shown_text.contains("bytes = 3040"), "{shown_text}");
-    let bench = place.nvr(&[
-        "bench",
-        "tiny",
-        "--backend",
-        "rten",
-        "--backend",
-        "onnxruntime",
-        "--calls",
-        "1",
-    ]);
+    let bench = place.nvr(&["bench", "tiny", "--backend", "rten", "--calls", "1"]);
     assert!(bench.status.success(), "{}", text(&bench.stdout));
-    assert_eq!(text(&bench.stdout).lines().count(), 3);
+    assert!(text(&bench.stdout).contains("rten "));
 
     let slope = model.weights_dir.join("weights/slope.data");
     let bytes = fs::read(&slope).expect("it is there");
