@@ -33,7 +33,8 @@ use super::forwarded::Site;
 /// minutes of pictures on a bad link.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 const BACKLOG: u32 = 64;
-/// A connection that reads its answer is not closed for a newcomer unless it has stood still for this long.
+/// A connection that reads its answer is not closed for a newcomer unless it has stood still for this long, or all that may
+/// be there at all are like it.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// How many connections, and how long they may do nothing.
@@ -41,7 +42,7 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 pub(super) struct Limits {
     /// A browser opens about six, a scraper one.
     pub(super) connections: usize,
-    /// Of one address; a proxy is one.
+    /// Of one address, a proxy for one, unless all of them are being answered.
     pub(super) of_one: usize,
     /// Beyond `connections` where all of them are being answered right now.
     pub(super) spare: usize,
@@ -91,10 +92,7 @@ pub(super) async fn serve(
             () = stop.cancelled() => return,
             accepted = axum::serve::Listener::accept(&mut listener) => accepted,
         };
-        let Some(place) = places.enter(from.ip(), &limits) else {
-            debug!(%from, "a connection to the page is closed: all places are taken");
-            continue;
-        };
+        let place = places.enter(from.ip(), &limits);
         tokio::spawn(one(stream, place, site.clone(), limits, stop.clone()));
     }
 }
@@ -190,20 +188,18 @@ impl Places {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection from `from`, made where there is none; none where all others are being answered.
-    fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Option<Place> {
+    /// A place for a connection from `from`, made where there is none.
+    fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Place {
         let mut places = self.lock();
         let of_it = |entry: &Entry| entry.from == from;
-        if places.values().filter(|entry| of_it(entry)).count() >= limits.of_one
-            && !make_room(&mut places, of_it)
-        {
-            return None;
+        if places.values().filter(|entry| of_it(entry)).count() >= limits.of_one {
+            make_room(&mut places, of_it, STANDSTILL);
         }
         if places.len() >= limits.connections
-            && !make_room(&mut places, |_| true)
+            && !make_room(&mut places, |_| true, STANDSTILL)
             && places.len() >= limits.connections + limits.spare
         {
-            return None;
+            make_room(&mut places, |_| true, Duration::ZERO);
         }
         let number = places.last_key_value().map_or(0, |(last, _)| last + 1);
         let close = CancellationToken::new();
@@ -217,22 +213,27 @@ impl Places {
             activity: activity.clone(),
         };
         places.insert(number, entry);
-        Some(Place {
+        Place {
             places: self.clone(),
             number,
             close,
             activity,
-        })
+        }
     }
 }
 
-/// Closes one of those that `may` go, where one stands still.
-fn make_room(places: &mut BTreeMap<u64, Entry>, may: impl Fn(&Entry) -> bool) -> bool {
+/// Closes one of those that `may` go: the one that has been idle longest, or whose client has taken nothing of its answer
+/// for at least `standstill`.
+fn make_room(
+    places: &mut BTreeMap<u64, Entry>,
+    may: impl Fn(&Entry) -> bool,
+    standstill: Duration,
+) -> bool {
     let victim = places
         .iter()
         .filter(|(_, entry)| may(entry))
         .map(|(number, entry)| (entry.activity.doing(), *number))
-        .filter(|(doing, _)| !doing.answering || doing.since.elapsed() >= STANDSTILL)
+        .filter(|(doing, _)| !doing.answering || doing.since.elapsed() >= standstill)
         .min_by_key(|(doing, _)| (doing.answering, doing.since));
     let Some((_, number)) = victim else {
         return false;

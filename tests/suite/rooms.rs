@@ -87,6 +87,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("libloading", "detect/tensorrt"),
     ("half", "detect/tensorrt"),
     ("rumqttc", "bus"),
+    ("hyper", "health"),
+    ("hyper_util", "health"),
     ("sd_notify", "health"),
     ("prometheus_client", "health"),
     ("drm", "wall"),

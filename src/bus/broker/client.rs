@@ -191,8 +191,8 @@ async fn receive<R: AsyncRead + Unpin>(
         while router.is_deaf(client) {
             sleep(LOOK).await;
         }
-        turn += 1;
-        if turn % TURN == 0 && reader.has_more() {
+        turn = (turn + 1) % TURN;
+        if turn == 0 && reader.has_more() {
             tokio::task::yield_now().await;
         }
     }
