@@ -46,7 +46,8 @@ impl std::fmt::Display for SessionId {
     }
 }
 
-/// Reads a list of ids and ranges, `0-5,8`, into ascending ids without repeats.
+/// Reads a list of ids and ranges, `0-5,8`, into ascending ids without repeats. Blanks, a comma at the end, and the long dash that
+/// editors make of a hyphen are no mistakes.
 ///
 /// # Errors
 /// Names the part that is no id or range, or a range that runs backwards or is longer than 1024.
@@ -58,6 +59,8 @@ pub fn parse_id_list(text: &str) -> Result<Vec<SourceId>, String> {
             .map_err(|_| format!("`{part}` is not a source id; write ids and ranges as in 0-5,8"))
     };
     let mut ids = BTreeSet::new();
+    let text = text.replace(['–', '—', '‑'], "-");
+    let text = text.trim().trim_end_matches(',');
     for part in text.split(',') {
         let (first, last) = match part.split_once('-') {
             Some((first, last)) => (number(first)?, number(last)?),
@@ -86,6 +89,8 @@ mod tests {
     fn ranges_and_single_ids_are_merged_in_order() {
         let ids = parse_id_list("8, 0-2,1").expect("a good list");
         assert_eq!(ids, [0, 1, 2, 8].map(SourceId));
+        assert_eq!(parse_id_list(" 0 – 2,8,\u{a0}\r\n"), parse_id_list("0-2,8"));
+        assert!(parse_id_list(",").is_err() && parse_id_list("1,,2").is_err());
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub trait Controlled: Send + Sync + 'static {
     /// Every problem of the document at once.
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
     /// Begins a source's session anew, at once; false where there is no such source, or another process has it.
-    fn restart(&self, id: SourceId) -> bool;
+    fn restart(&self, id: SourceId) -> bool {
+        let _ = id;
+        false
+    }
 }
 
 /// The socket could not be made.

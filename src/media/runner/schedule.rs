@@ -419,7 +419,8 @@ impl State {
 /// What is left of the process's descriptors, as of one look.
 struct Room {
     limit: Option<usize>,
-    /// Open now, those of sessions that are only being opened included; unknown where there is no need to know.
+    /// Open now, and promised since; unknown where there is no need to know. It is for what others keep open: sessions that are
+    /// only being opened have their part of what was promised.
     used: Option<usize>,
 }
 
@@ -436,11 +437,7 @@ impl Room {
         let limit = descriptors.limit();
         // Counting is for processes that come near their limit.
         let crowded = limit.is_some_and(|limit| state.base + state.promised > limit / 2);
-        let opening = |key| state.sources.get(key).map_or(0, |entry| entry.descriptors);
-        let used = descriptors
-            .open()
-            .filter(|_| crowded)
-            .map(|open| open + state.opening.keys().map(opening).sum::<usize>());
+        let used = crowded.then(|| descriptors.open()).flatten();
         Self { limit, used }
     }
 
