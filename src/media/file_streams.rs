@@ -112,6 +112,11 @@ impl Streams {
             Some(shown) if shown.pad.as_ref() == Some(pad) => shown.pad = None,
             _ => return Ok(()),
         }
+        let (_, _, pending) = pipeline.state(Some(gst::ClockTime::ZERO));
+        if pending == gst::State::Null {
+            // It is the end of the session, and of all pads.
+            return Ok(());
+        }
         self.show_next(pipeline, &mut state).map(|_| ())
     }
 

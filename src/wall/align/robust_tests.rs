@@ -68,7 +68,8 @@ fn events_beyond_what_video_waits_and_boxes_last_are_late() {
             aligner.event(Arc::new(seen), now);
         }
         let now = millis(400 * FRAME_MS);
-        let drawn = show(&aligner, 399, None).boxes.len();
+        // What is shown about now.
+        let drawn = show(&aligner, 394, None).boxes.len();
         (
             aligner.is_late(now),
             drawn,
@@ -77,7 +78,7 @@ fn events_beyond_what_video_waits_and_boxes_last_are_late() {
     };
     // Without events any more nothing is known to be late.
     assert_eq!(late_after(Sync::Aligned, 100), (false, 1, false));
-    assert_eq!(late_after(Sync::Aligned, 450), (false, 1, false));
+    assert_eq!(late_after(Sync::Aligned, 300), (false, 1, false));
     assert_eq!(late_after(Sync::Aligned, 900), (true, 0, false));
     assert_eq!(late_after(Sync::Auto, 100), (false, 1, false));
     assert_eq!(late_after(Sync::Auto, 900), (true, 1, false));
