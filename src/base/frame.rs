@@ -77,7 +77,7 @@ pub trait HostPixels: Send + Sync {
     fn format(&self) -> PixelFormat;
     /// Plane `index` of [`HostPixels::format`]; an index that the format lacks gives an empty plane.
     fn plane(&self, index: usize) -> Plane<'_>;
-    /// The planes' size where hardware has scaled the picture: then it is not [`FrameMeta::size`].
+    /// The planes' size where it is not [`FrameMeta::size`]: hardware has scaled the picture, or its pixels are not square.
     fn scaled(&self) -> Option<Size> {
         None
     }
@@ -143,8 +143,9 @@ pub enum CaptureClock {
 pub struct FrameMeta {
     /// Which decoded frame of its source this is, counted from 0 since the process's start, across sessions.
     pub frame_id: u64,
-    /// The size of the picture that the camera sent, in which boxes are told; its pixels may be fewer
-    /// ([`HostPixels::scaled`]).
+    /// The size of the picture that the camera means, in which boxes are told: cropped, upright and in square pixels as its
+    /// stream says ([`super::PictureShape`]). The planes are cropped and upright, too; they may have fewer pixels, or ones that are not
+    /// square ([`HostPixels::scaled`]).
     pub size: Size,
     /// How its samples become colours.
     pub colorimetry: Colorimetry,
@@ -170,7 +171,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The size of its planes: its picture's own, or what hardware has scaled that to.
+    /// The size of its planes: its picture's own, or what that was scaled to, or had before its pixels were square.
     pub fn planes_size(&self) -> Size {
         let scaled = match &self.pixels {
             Pixels::Host(pixels) => pixels.scaled(),

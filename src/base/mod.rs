@@ -12,6 +12,7 @@ mod ids;
 mod mailbox;
 mod pattern;
 mod planes;
+mod shape;
 mod stop;
 
 pub use backoff::Backoff;
@@ -27,4 +28,5 @@ pub use ids::{SessionId, SourceId, parse_id_list};
 pub use mailbox::{Collected, Mailbox};
 pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};
 pub use planes::{PlaneError, PlaneScaler};
+pub use shape::{Crop, Orientation, PictureShape};
 pub use stop::{Stop, WhenRaised};

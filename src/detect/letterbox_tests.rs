@@ -177,6 +177,52 @@ fn padding_is_drawn_anew_when_another_shape_of_frame_comes() {
     }
 }
 
+/// A frame that states another size than its planes have: pixels that are not square, or a picture that hardware has scaled.
+struct Stretched(Arc<dyn HostPixels>, Size);
+
+impl HostPixels for Stretched {
+    fn format(&self) -> PixelFormat {
+        self.0.format()
+    }
+
+    fn plane(&self, index: usize) -> Plane<'_> {
+        self.0.plane(index)
+    }
+
+    fn scaled(&self) -> Option<Size> {
+        Some(self.1)
+    }
+}
+
+#[test]
+fn boxes_are_found_in_square_pixels_whatever_the_decoded_ones_are() {
+    // Columns 16 to 32 of 64 are bright: a quarter of the picture, which is twice as wide as its samples.
+    let planes = Size::new(64, 64);
+    for format in [PixelFormat::I420, PixelFormat::Nv12] {
+        let mut frame = drawn(format, planes, 0, |plane, column, _| match plane {
+            0 if (16..32).contains(&column) => 235,
+            0 => 16,
+            _ => 128,
+        });
+        let Pixels::Host(pixels) = frame.pixels else {
+            panic!("it is in ordinary memory");
+        };
+        frame.meta.size = Size::new(128, 64);
+        frame.pixels = Pixels::Host(Arc::new(Stretched(pixels, planes)));
+        let mut canvas = Canvas::default();
+        let mut letterboxer = Letterboxer::new(Size::new(64, 64), 114);
+        let picture = letterboxer.draw(&frame, &mut canvas).expect("a picture");
+        let letterbox = picture.letterbox;
+        assert_eq!(letterbox.content, Size::new(64, 32));
+        let row = &picture.rgb[(32 * 64 * 3)..(33 * 64 * 3)];
+        let bright: Vec<usize> = (0..64).filter(|column| row[column * 3] > 128).collect();
+        assert_eq!(bright, (16..32).collect::<Vec<_>>());
+        let found = BBox::from_corners(16.0, 16.0, 32.0, 48.0);
+        let [left, top, right, bottom] = letterbox.to_source(&found).corners();
+        assert_eq!([left, top, right, bottom], [32.0, 0.0, 64.0, 64.0]);
+    }
+}
+
 #[test]
 fn pixels_that_are_not_there_are_an_error() {
     let size = Size::new(64, 64);

@@ -20,6 +20,7 @@ use super::output::OutputControl;
 use super::plan::{Plan, Way};
 use super::scaling::Scaling;
 use super::stream::Stream;
+use super::told::Told;
 
 /// Tells the NTP time, as Unix nanoseconds, of an access unit that leaves the parser.
 pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send + Sync>;
@@ -45,9 +46,11 @@ pub(super) fn add_coded(
     let stream = Stream::new(codec, plan, output, hub);
     stream.tune_by_caps(&decoder)?;
     let pictures = pad(&decoder, "src")?;
+    let told = Arc::new(Told::default());
+    told.watch_parser(&pad(&decoder, "sink")?);
     let mut chain = vec![parser.clone(), decoder];
-    let scaling = add_way(&mut chain, plan.way, &pictures, output)?;
-    chain.extend(sink(hub, scaling, Some(stream))?);
+    let scaling = add_way(&mut chain, plan.way, &pictures, output, &told)?;
+    chain.extend(sink(hub, scaling, told, Some(stream))?);
     hub.describe(|facts| {
         codec.name().clone_into(&mut facts.codec);
         plan.line.element.clone_into(&mut facts.decoder);
@@ -69,8 +72,9 @@ pub(super) fn add_raw(
     output: &OutputControl,
 ) -> Result<gst::Element, String> {
     let mut chain = Vec::new();
-    let scaling = add_way(&mut chain, way, pictures, output)?;
-    chain.extend(sink(hub, scaling, None)?);
+    let told = Arc::new(Told::default());
+    let scaling = add_way(&mut chain, way, pictures, output, &told)?;
+    chain.extend(sink(hub, scaling, told, None)?);
     // The converter, just before the sink.
     watch_units(&chain[chain.len() - 2], pipeline, hub, Box::new(|_| None))?;
     hub.describe(|facts| "raw".clone_into(&mut facts.codec));
@@ -84,12 +88,13 @@ fn add_way(
     way: Option<&'static Way>,
     pictures: &gst::Pad,
     output: &OutputControl,
+    told: &Arc<Told>,
 ) -> Result<Option<Arc<Scaling>>, String> {
     let Some(way) = way else {
         return Ok(None);
     };
     let (scaler, filter, after) = way.elements()?;
-    let scaling = Scaling::new(way, &scaler, &filter, pictures, output);
+    let scaling = Scaling::new(way, &scaler, &filter, pictures, output, told);
     chain.extend([scaler, filter]);
     chain.extend(after);
     Ok(Some(scaling))
@@ -113,13 +118,14 @@ fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), String> {
 fn sink(
     hub: &Arc<Hub>,
     scaling: Option<Arc<Scaling>>,
+    told: Arc<Told>,
     stream: Option<Arc<Stream>>,
 ) -> Result<Vec<gst::Element>, String> {
     let convert = element("videoconvert")?;
     let caps = gst_video::VideoCapsBuilder::new()
         .format_list(FORMATS)
         .build();
-    let receiver = hub.clone();
+    let (receiver, shape) = (hub.clone(), told.clone());
     let sink = gst_app::AppSink::builder()
         .caps(&caps)
         .sync(false)
@@ -136,7 +142,7 @@ fn sink(
                     let _alive = &stream;
                     if let Ok(sample) = sink.pull_sample() {
                         let picture = scaling.as_ref().and_then(|scaling| scaling.picture());
-                        receiver.frame(&sample, picture);
+                        receiver.frame(&sample, picture, &shape);
                     }
                     Ok(gst::FlowSuccess::Ok)
                 })
@@ -144,6 +150,7 @@ fn sink(
         )
         .build();
     let pad = pad(sink.upcast_ref(), "sink")?;
+    told.watch_tags(&pad);
     // appsink itself does not say that it reads strides from the buffer; libav then copies every picture into a
     // tightly packed one.
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {

@@ -14,28 +14,75 @@ use gstreamer as gst;
 use gstreamer_allocators::DmaBufMemory;
 use gstreamer_video as gst_video;
 
-use super::host_frame::{HostFrame, format_of, size_of};
-use crate::base::{DmaBuf, HostPixels, PixelFormat, Pixels, Size};
+use super::host_frame::{HostFrame, first_sample, format_of};
+use super::turned_frame::TurnedFrame;
+use crate::base::{Crop, DmaBuf, HostPixels, Orientation, PictureShape, PixelFormat, Pixels, Size};
 
 /// DRM_FORMAT_MOD_LINEAR: what caps without a modifier mean.
 const LINEAR: u64 = 0;
+
+/// How a buffer's samples become a frame's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// Which of them.
+    pub(super) crop: Crop,
+    /// How they are turned.
+    pub(super) orientation: Orientation,
+    /// The size that the frame states: another one where the picture was scaled on the way, or has pixels that are not square.
+    pub(super) picture: Size,
+}
+
+impl Shown {
+    /// Of pictures that were decoded with `decoded` samples and come in `planes`: fewer where hardware has scaled them.
+    pub(super) fn new(shape: &PictureShape, decoded: Size, planes: Size) -> Self {
+        let crop = shape.crop;
+        let along = |value: u32, from: u32, to: u32| {
+            let scaled = u64::from(value) * u64::from(to) / u64::from(from.max(1));
+            u32::try_from(scaled).unwrap_or(to)
+        };
+        let scaled = Crop {
+            left: along(crop.left, decoded.width, planes.width),
+            top: along(crop.top, decoded.height, planes.height),
+            size: Size::new(
+                along(crop.size.width, decoded.width, planes.width),
+                along(crop.size.height, decoded.height, planes.height),
+            ),
+        };
+        Self {
+            crop: scaled.within(planes),
+            orientation: shape.orientation,
+            picture: shape.picture(),
+        }
+    }
+}
 
 /// A buffer of one dma-buf.
 struct DmaBufFrame {
     buffer: gst::Buffer,
     info: gst_video::VideoInfo,
     format: PixelFormat,
+    crop: Crop,
     picture: Size,
     layout: Vec<(u32, u32)>,
 }
 
-/// The pixels of `buffer`, a picture of the size `picture` that may have been scaled on the way; nothing where its format is none
-/// of a frame's or it can't be mapped.
+/// The pixels of `buffer` as they are `shown`; nothing where its format is none of a frame's or it can't be mapped.
 pub(super) fn pixels_of(
     buffer: gst::Buffer,
     info: &gst_video::VideoInfo,
-    picture: Size,
+    shown: &Shown,
 ) -> Option<Pixels> {
+    let pixels = as_decoded(buffer, info, shown)?;
+    Some(if shown.orientation.is_upright() {
+        pixels
+    } else {
+        let turned = TurnedFrame::new(pixels, shown.crop.size, shown.orientation);
+        Pixels::Host(Arc::new(turned))
+    })
+}
+
+fn as_decoded(buffer: gst::Buffer, info: &gst_video::VideoInfo, shown: &Shown) -> Option<Pixels> {
+    let Shown { crop, picture, .. } = *shown;
     let in_device = buffer.n_memory() == 1
         && buffer
             .peek_memory(0)
@@ -43,14 +90,20 @@ pub(super) fn pixels_of(
             .is_some();
     if !in_device {
         return Some(Pixels::Host(Arc::new(HostFrame::new(
-            buffer, info, picture,
+            buffer, info, crop, picture,
         )?)));
     }
-    let layout = layout_of(&buffer, info)?;
+    let format = format_of(info)?;
+    let mut layout = layout_of(&buffer, info)?;
+    for (index, (offset, stride)) in layout.iter_mut().enumerate() {
+        let first = first_sample(format, &crop, index, *stride as usize);
+        *offset = offset.checked_add(u32::try_from(first).ok()?)?;
+    }
     Some(Pixels::DmaBuf(Arc::new(DmaBufFrame {
-        format: format_of(info)?,
+        format,
         info: info.clone(),
         buffer,
+        crop,
         picture,
         layout,
     })))
@@ -100,13 +153,12 @@ impl DmaBuf for DmaBufFrame {
     }
 
     fn scaled(&self) -> Option<Size> {
-        let size = size_of(&self.info);
-        (size != self.picture).then_some(size)
+        (self.crop.size != self.picture).then_some(self.crop.size)
     }
 
     fn map(&self) -> Result<Arc<dyn HostPixels>, String> {
         // GStreamer maps it and tells the driver (DMA_BUF_IOCTL_SYNC), and undoes both when the last holder lets go.
-        HostFrame::new(self.buffer.clone(), &self.info, self.picture)
+        HostFrame::new(self.buffer.clone(), &self.info, self.crop, self.picture)
             .map(|frame| Arc::new(frame) as Arc<dyn HostPixels>)
             .ok_or_else(|| "the driver does not let its buffer be mapped".to_owned())
     }
@@ -160,11 +212,80 @@ mod tests {
         (buffer, info, file)
     }
 
+    fn whole(picture: Size) -> Shown {
+        Shown {
+            crop: Crop::whole(SIZE),
+            orientation: Orientation::default(),
+            picture,
+        }
+    }
+
+    #[test]
+    fn a_crop_is_scaled_with_its_picture() {
+        let shape = PictureShape {
+            crop: Crop::whole(Size::new(1920, 1080)),
+            ..PictureShape::plain(Size::new(1920, 1088))
+        };
+        let decoded = Size::new(1920, 1088);
+        let shown = Shown::new(&shape, decoded, Size::new(640, 360));
+        assert_eq!(shown.crop, Crop::whole(Size::new(640, 357)));
+        assert_eq!(shown.picture, Size::new(1920, 1080));
+        let shown = Shown::new(&shape, decoded, decoded);
+        assert_eq!(shown.crop.size, Size::new(1920, 1080));
+    }
+
+    #[test]
+    fn a_cropped_picture_of_a_device_begins_further_on() {
+        let (buffer, info, _file) = picture();
+        let size = Size::new(32, 16);
+        let shown = Shown {
+            crop: Crop {
+                left: 8,
+                top: 4,
+                size,
+            },
+            ..whole(size)
+        };
+        let pixels = pixels_of(buffer, &info, &shown).expect("a frame's format");
+        let Pixels::DmaBuf(device) = &pixels else {
+            panic!("it is in a device's memory");
+        };
+        let (stride, chroma_at) = (STRIDE as u32, CHROMA_AT as u32);
+        assert_eq!(
+            device.layout(),
+            [
+                (4 * stride + 8, stride),
+                (chroma_at + 2 * stride + 8, stride)
+            ]
+        );
+        assert_eq!(device.scaled(), None);
+        let host = pixels.host().expect("it can be mapped");
+        assert_eq!((host.plane(0).bytes[0], host.plane(1).bytes[0]), (4, 34));
+    }
+
+    #[test]
+    fn a_picture_that_lies_on_its_side_is_read_upright() {
+        let (buffer, info, _file) = picture();
+        let shown = Shown {
+            orientation: Orientation {
+                mirrored: false,
+                quarters: 1,
+            },
+            ..whole(Size::new(32, 64))
+        };
+        let pixels = pixels_of(buffer, &info, &shown).expect("a frame's format");
+        let host = pixels.host().expect("it can be mapped");
+        assert_eq!(host.scaled(), Some(Size::new(32, 64)));
+        // Rows are columns now, the first one at the right.
+        let first = host.plane(0).bytes[..32].to_vec();
+        assert_eq!(first, (0..32).rev().collect::<Vec<u8>>());
+    }
+
     #[test]
     fn a_device_s_picture_keeps_its_descriptor_and_is_mapped_for_who_reads_it() {
         let (buffer, info, file) = picture();
         let camera = Size::new(1920, 960);
-        let pixels = pixels_of(buffer, &info, camera).expect("a frame's format");
+        let pixels = pixels_of(buffer, &info, &whole(camera)).expect("a frame's format");
         let Pixels::DmaBuf(device) = &pixels else {
             panic!("it is in a device's memory");
         };
@@ -197,7 +318,7 @@ mod tests {
     fn ordinary_memory_stays_ordinary() {
         let (_, info, _) = picture();
         let buffer = gst::Buffer::from_slice(vec![7u8; info.size()]);
-        let pixels = pixels_of(buffer, &info, SIZE).expect("a frame's format");
+        let pixels = pixels_of(buffer, &info, &whole(SIZE)).expect("a frame's format");
         assert!(matches!(pixels, Pixels::Host(_)));
         assert_eq!(pixels.host().map(|host| host.scaled()), Ok(None));
     }

@@ -1,26 +1,24 @@
 //! A video file as a source: played in real time, once and again.
 //!
 //! H.264, H.265 and JPEG take the way of cameras, through the decoder table; anything else goes through whichever decoder
-//! GStreamer has. Each round is a pipeline of its own in the same session: containers differ too much in how well they
+//! GStreamer has (`file_streams`). Each round is a pipeline of its own in the same session: containers differ too much in how well they
 //! seek. Media time goes on across the seam.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::codec::Codec;
-use super::decode::{add_coded, add_raw};
-use super::decoder::{element, set};
+use super::decoder::element;
 use super::fallback::{Chosen, Fallback};
+use super::file_streams::Streams;
 use super::hub::{Failure, Hub};
 use super::image::file_code;
 use super::local::Local;
 use super::output::OutputControl;
-use super::plan::{Elements, Registry};
 use super::session::Ending;
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
@@ -37,15 +35,6 @@ pub struct FileSource {
     clock: Clock,
     output: OutputControl,
     fallback: Fallback,
-}
-
-/// Where a pipeline's streams lead, shared by the callbacks that find them.
-struct Ways {
-    hub: Arc<Hub>,
-    seam: Arc<Seam>,
-    output: OutputControl,
-    fallback: Fallback,
-    chosen: Arc<Chosen>,
 }
 
 impl FileSource {
@@ -110,24 +99,16 @@ impl FileSource {
             .add_many([&source, &parse])
             .and_then(|()| source.link(&parse))
             .map_err(|error| format!("the file's elements can't be linked: {error}"))?;
-        let weak = pipeline.downgrade();
-        let ways = Arc::new(Ways {
+        let streams = Arc::new(Streams {
             hub: hub.clone(),
             seam: seam.clone(),
             output: self.output.clone(),
             fallback: self.fallback.clone(),
             chosen: chosen.clone(),
+            pipeline: pipeline.downgrade(),
+            state: Mutex::default(),
         });
-        let taken = Mutex::new(false);
-        parse.connect_pad_added(move |_, pad| {
-            let Some(pipeline) = weak.upgrade() else {
-                return;
-            };
-            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(reason) = link_stream(&pipeline, pad, &ways, &mut taken) {
-                ways.hub.fail(Failure::new("no-decoder", reason));
-            }
-        });
+        streams.watch(&parse);
         Ok(pipeline)
     }
 }
@@ -153,13 +134,15 @@ impl FrameSource for FileSource {
     }
 }
 
-/// Keeps media time going on from round to round.
+/// Keeps media time going on from round to round, and from stream to stream where they change in the middle.
 #[derive(Debug, Default)]
-struct Seam {
+pub(super) struct Seam {
     /// Where this round begins.
     offset_ns: AtomicU64,
     /// Where what was seen of it ends.
     end_ns: AtomicU64,
+    /// A stream begins whose times count from its first picture.
+    begins: AtomicBool,
 }
 
 impl Seam {
@@ -168,8 +151,14 @@ impl Seam {
         self.offset_ns.store(end, Ordering::Release);
     }
 
+    /// Another stream of the same round follows; its own times may begin anywhere.
+    pub(super) fn next_stream(&self) {
+        self.next_round();
+        self.begins.store(true, Ordering::Release);
+    }
+
     /// Moves what leaves `pad` to this round's place on the session's time line.
-    fn shift(self: &Arc<Self>, pad: &gst::Pad) {
+    pub(super) fn shift(self: &Arc<Self>, pad: &gst::Pad) {
         let seam = self.clone();
         let start = AtomicU64::new(0);
         let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
@@ -189,6 +178,11 @@ impl Seam {
                     }
                 }
                 Some(gst::PadProbeData::Buffer(buffer)) => {
+                    if seam.begins.swap(false, Ordering::AcqRel)
+                        && let Some(first) = buffer.dts_or_pts()
+                    {
+                        start.store(first.nseconds(), Ordering::Release);
+                    }
                     seam.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
                 }
                 _ => {}
@@ -208,104 +202,4 @@ impl Seam {
             self.end_ns.fetch_max(end, Ordering::AcqRel);
         }
     }
-}
-
-/// Leads the first video stream to frames, and every other stream to nowhere.
-fn link_stream(
-    pipeline: &gst::Pipeline,
-    pad: &gst::Pad,
-    ways: &Arc<Ways>,
-    taken: &mut bool,
-) -> Result<(), String> {
-    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-    let kind = caps
-        .structure(0)
-        .map_or("", |caps| caps.name().as_str())
-        .to_owned();
-    if *taken || !(kind.starts_with("video/") || kind.starts_with("image/")) {
-        return discard(pipeline, pad);
-    }
-    *taken = true;
-    match Codec::of_caps(&kind) {
-        Some(codec) => {
-            let plan = ways
-                .fallback
-                .choose(codec)
-                .map_err(|failure| failure.message)?;
-            let _ = ways.chosen.set((codec, plan));
-            let untold = Box::new(|_: &gst::BufferRef| None);
-            let tail = add_coded(pipeline, &ways.hub, codec, plan, &ways.output, untold)?;
-            pace(pipeline, pad, &tail, &ways.seam)
-        }
-        None => {
-            let decode = add(pipeline, "decodebin")?;
-            let (weak, ways) = (pipeline.downgrade(), ways.clone());
-            decode.connect_pad_added(move |_, pad| {
-                let Some(pipeline) = weak.upgrade() else {
-                    return;
-                };
-                let linked = add_raw(&pipeline, &ways.hub, pad, None, &ways.output)
-                    .and_then(|tail| pace(&pipeline, pad, &tail, &ways.seam));
-                ways.hub.describe(|facts| facts.codec.clone_from(&kind));
-                if let Err(reason) = linked {
-                    ways.hub.fail(Failure::new("no-decoder", reason));
-                }
-            });
-            link(pad, &decode)
-        }
-    }
-}
-
-/// Lets pass what leaves `pad` when it is due.
-fn pace(
-    pipeline: &gst::Pipeline,
-    pad: &gst::Pad,
-    tail: &gst::Element,
-    seam: &Arc<Seam>,
-) -> Result<(), String> {
-    // GStreamer 1.16 has no clocksync; identity does the same where it is told to.
-    let pace = add(
-        pipeline,
-        if Registry.has("clocksync") {
-            "clocksync"
-        } else {
-            "identity"
-        },
-    )?;
-    set(&pace, "sync", "true");
-    let output = pace.static_pad("src").ok_or("clocksync has no output")?;
-    seam.shift(&output);
-    pace.link(tail)
-        .map_err(|error| format!("the decoding elements can't be linked: {error}"))?;
-    link(pad, &pace)
-}
-
-fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
-    let sink = element("fakesink")?;
-    // It must neither hold the pipeline's start up nor its end.
-    sink.set_property("sync", false);
-    sink.set_property("async", false);
-    pipeline
-        .add(&sink)
-        .and_then(|()| sink.sync_state_with_parent())
-        .map_err(|error| format!("a stream can't be discarded: {error}"))?;
-    link(pad, &sink)
-}
-
-fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, String> {
-    let added = element(name)?;
-    pipeline
-        .add(&added)
-        .and_then(|()| added.sync_state_with_parent())
-        .map_err(|error| format!("{name} can't be used: {error}"))?;
-    Ok(added)
-}
-
-fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), String> {
-    let input = to
-        .static_pad("sink")
-        .ok_or_else(|| format!("{} has no input", to.name()))?;
-    pad.link(&input)
-        .map(|_| ())
-        .map_err(|error| format!("{} can't be linked: {error}", to.name()))
 }

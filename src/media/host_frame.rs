@@ -7,7 +7,9 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
-use crate::base::{ColorMatrix, ColorRange, Colorimetry, HostPixels, PixelFormat, Plane, Size};
+use crate::base::{
+    ColorMatrix, ColorRange, Colorimetry, Crop, HostPixels, PixelFormat, Plane, Size,
+};
 
 /// What [`HostFrame`] can hold, in the words of GStreamer's caps; sinks negotiate one of them. RGB is not among them:
 /// converters take it for 4:2:2 streams, which it costs three times the work.
@@ -18,24 +20,26 @@ pub(super) const FORMATS: [gst_video::VideoFormat; 2] =
 pub(super) struct HostFrame {
     frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
     format: PixelFormat,
+    crop: Crop,
     scaled: Option<Size>,
 }
 
 impl HostFrame {
-    /// Maps `buffer`, a picture of the size `picture` that may have been scaled on the way; nothing where its format is none of
-    /// [`FORMATS`] or it can't be mapped.
+    /// Maps the part `crop` of `buffer`, which is a picture of the size `picture` that may have been scaled on the way; nothing
+    /// where its format is none of [`FORMATS`] or it can't be mapped.
     pub(super) fn new(
         buffer: gst::Buffer,
         info: &gst_video::VideoInfo,
+        crop: Crop,
         picture: Size,
     ) -> Option<Self> {
         let format = format_of(info)?;
         let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info).ok()?;
-        let size = size_of(info);
         Some(Self {
             frame,
             format,
-            scaled: (size != picture).then_some(size),
+            crop,
+            scaled: (crop.size != picture).then_some(crop.size),
         })
     }
 }
@@ -56,15 +60,31 @@ impl HostPixels for HostFrame {
             .and_then(|plane| self.frame.plane_data(plane).ok());
         let stride = self.frame.plane_stride().get(index);
         match (bytes, stride) {
-            (Some(bytes), Some(stride)) => Plane {
-                bytes,
-                stride: usize::try_from(*stride).unwrap_or(0),
-            },
+            (Some(bytes), Some(stride)) => {
+                let stride = usize::try_from(*stride).unwrap_or(0);
+                let first = first_sample(self.format, &self.crop, index, stride);
+                Plane {
+                    bytes: bytes.get(first..).unwrap_or_default(),
+                    stride,
+                }
+            }
             _ => Plane {
                 bytes: &[],
                 stride: 0,
             },
         }
+    }
+}
+
+/// Where in plane `index` the part `crop` of a picture begins, in bytes; it begins on an even column and row.
+pub(super) fn first_sample(format: PixelFormat, crop: &Crop, index: usize, stride: usize) -> usize {
+    let (left, top) = (crop.left as usize, crop.top as usize);
+    match (format, index) {
+        (PixelFormat::Rgb, _) => top * stride + 3 * left,
+        (_, 0) => top * stride + left,
+        (PixelFormat::I420, _) => top / 2 * stride + left / 2,
+        // Pairs: half the columns, two bytes each.
+        (PixelFormat::Nv12, _) => top / 2 * stride + left,
     }
 }
 
@@ -120,7 +140,9 @@ mod tests {
     fn odd_sizes_keep_their_last_column_and_row_of_chroma() {
         let info = info(gst_video::VideoFormat::I420, 35, 17);
         let buffer = gst::Buffer::from_slice(vec![7u8; info.size()]);
-        let frame = HostFrame::new(buffer, &info, size_of(&info)).expect("a mappable buffer");
+        let size = size_of(&info);
+        let frame =
+            HostFrame::new(buffer, &info, Crop::whole(size), size).expect("a mappable buffer");
         for (index, (columns, rows)) in [(35, 17), (18, 9), (18, 9)].into_iter().enumerate() {
             let plane = frame.plane(index);
             assert!(plane.stride >= columns, "plane {index}");
@@ -135,7 +157,8 @@ mod tests {
         let info = info(gst_video::VideoFormat::Nv12, 160, 90);
         let frame = |picture| {
             let buffer = gst::Buffer::from_slice(vec![7u8; info.size()]);
-            HostFrame::new(buffer, &info, picture).expect("a mappable buffer")
+            HostFrame::new(buffer, &info, Crop::whole(size_of(&info)), picture)
+                .expect("a mappable buffer")
         };
         assert_eq!(frame(Size::new(160, 90)).scaled(), None);
         assert_eq!(
@@ -145,10 +168,46 @@ mod tests {
     }
 
     #[test]
+    fn a_cropped_picture_begins_where_its_crop_does() {
+        for format in [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12] {
+            let info = info(format, 64, 32);
+            let samples: Vec<u8> = (0..info.size())
+                .map(|sample| (sample % 251) as u8)
+                .collect();
+            let whole = HostFrame::new(
+                gst::Buffer::from_slice(samples.clone()),
+                &info,
+                Crop::whole(SD),
+                SD,
+            );
+            let whole = whole.expect("a mappable buffer");
+            let crop = Crop {
+                left: 10,
+                top: 4,
+                size: Size::new(40, 20),
+            };
+            let buffer = gst::Buffer::from_slice(samples);
+            let frame = HostFrame::new(buffer, &info, crop, crop.size).expect("a mappable buffer");
+            assert_eq!(frame.scaled(), None);
+            let pair = if format == gst_video::VideoFormat::Nv12 {
+                10
+            } else {
+                5
+            };
+            for (plane, row, column) in [(0, 4, 10), (1, 2, pair)] {
+                let (cut, all) = (frame.plane(plane), whole.plane(plane));
+                assert_eq!(cut.stride, all.stride);
+                assert_eq!(cut.bytes, &all.bytes[row * all.stride + column..]);
+            }
+        }
+    }
+
+    #[test]
     fn a_format_that_frames_do_not_have_is_refused() {
         let info = info(gst_video::VideoFormat::Gray8, 32, 16);
         let buffer = gst::Buffer::from_slice(vec![0u8; info.size()]);
-        assert!(HostFrame::new(buffer, &info, size_of(&info)).is_none());
+        let size = size_of(&info);
+        assert!(HostFrame::new(buffer, &info, Crop::whole(size), size).is_none());
     }
 
     #[test]

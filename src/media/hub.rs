@@ -11,11 +11,12 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 
 use super::capture_time::{ByPts, UnitTime, captured};
-use super::dmabuf_frame::pixels_of;
-use super::host_frame::{colorimetry_of, size_of};
+use super::dmabuf_frame::{Shown, pixels_of};
+use super::host_frame::size_of;
 use super::scaling::Picture;
 use super::source::{FrameSink, StreamFacts};
-use crate::base::{Clock, Frame, FrameMeta, unix_now};
+use super::told::Told;
+use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
 
 /// An access unit that reaches the decoder later than this after its arrival is one of a queue that grows: the decoder
 /// is too slow for its camera, and what it would decode is of no use. It skips to the next key frame instead.
@@ -285,8 +286,8 @@ impl Hub {
     }
 
     /// A picture from the decoder; wrapped, numbered within the session, and handed over. `picture` is what it was
-    /// before it was scaled, where it was.
-    pub(super) fn frame(&self, sample: &gst::SampleRef, picture: Option<Picture>) {
+    /// before it was scaled, where it was; `told` what its stream says of its shape.
+    pub(super) fn frame(&self, sample: &gst::SampleRef, picture: Option<Picture>, told: &Told) {
         if self.is_closed() {
             return;
         }
@@ -297,14 +298,13 @@ impl Hub {
             return;
         };
         let pts = buffer.pts();
-        let Picture { size, colorimetry } = picture.unwrap_or_else(|| {
-            let size = size_of(&info);
-            Picture {
-                size,
-                colorimetry: colorimetry_of(&info, size),
-            }
-        });
-        let Some(pixels) = pixels_of(buffer, &info, size) else {
+        let decoded = picture.unwrap_or_else(|| Picture::of(&info));
+        // A scaler has cropped what came with it.
+        let crop = picture.is_none().then(|| crop_of(&buffer)).flatten();
+        let shape = told.shape(&decoded, crop);
+        let (size, colorimetry) = (shape.picture(), decoded.colorimetry);
+        let shown = Shown::new(&shape, decoded.size, size_of(&info));
+        let Some(pixels) = pixels_of(buffer, &info, &shown) else {
             return;
         };
         self.describe(|facts| facts.size = Some(size));
@@ -358,6 +358,16 @@ impl Hub {
             .compare_exchange(NEVER, now, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
+}
+
+/// The part of a decoder's buffer that is the picture, where it says so.
+fn crop_of(buffer: &gst::BufferRef) -> Option<Crop> {
+    let (left, top, width, height) = buffer.meta::<gst_video::VideoCropMeta>()?.rect();
+    Some(Crop {
+        left,
+        top,
+        size: Size::new(width, height),
+    })
 }
 
 fn nanoseconds(time: Duration) -> u64 {

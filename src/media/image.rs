@@ -1,13 +1,16 @@
-//! A still image as a source: read and decoded once a session, shown once a second.
+//! A still image as a source: read, decoded and turned upright once a session, shown once a second.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use super::pixel_aspect::pixel_of_file;
 use super::still::{Beat, OwnedPixels};
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{
-    Clock, ColorMatrix, ColorRange, Colorimetry, HostPixels, PixelFormat, Size, Stop,
+    Clock, ColorMatrix, ColorRange, Colorimetry, HostPixels, PictureShape, PixelFormat, Size, Stop,
 };
 
 /// One frame a second: often enough to see a change of model or thresholds at work.
@@ -70,27 +73,48 @@ type Read = (&'static str, Size, Arc<dyn HostPixels>);
 fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     let named = |error: &dyn std::fmt::Display| format!("image {}: {error}", path.display());
     let bytes = std::fs::read(path).map_err(|error| (file_code(&error), named(&error)))?;
-    let mut reader = image::ImageReader::new(std::io::Cursor::new(bytes))
+    let pixel = pixel_of_file(&bytes);
+    let mut reader = ImageReader::new(std::io::Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| (file_code(&error), named(&error)))?;
     let codec = match reader.format() {
-        Some(image::ImageFormat::Jpeg) => "jpeg",
-        Some(image::ImageFormat::Png) => "png",
+        Some(ImageFormat::Jpeg) => "jpeg",
+        Some(ImageFormat::Png) => "png",
         _ => {
             let message = "is neither JPEG nor PNG; convert it, or use file: for a video";
             return Err(("garbage", named(&message)));
         }
     };
-    let mut limits = image::Limits::default();
+    let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits);
-    let picture = reader
-        .decode()
-        .map_err(|error| ("garbage", named(&error)))?
-        .into_rgb8();
-    let size = Size::new(picture.width(), picture.height());
-    let pixels = OwnedPixels::of(picture.into_raw(), PixelFormat::Rgb, size);
-    Ok((codec, size, Arc::new(pixels)))
+    let garbage = |error: image::ImageError| ("garbage", named(&error));
+    let mut decoder = reader.into_decoder().map_err(garbage)?;
+    // EXIF that can't be read says nothing.
+    let turned = decoder.orientation().ok();
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(garbage)?;
+    let mut shape = PictureShape {
+        pixel,
+        ..PictureShape::plain(Size::new(decoded.width(), decoded.height()))
+    };
+    if let Some(turned) = turned {
+        decoded.apply_orientation(turned);
+        // Only the size is asked for here: which way it was turned is no matter.
+        shape.orientation.quarters = u8::from(is_sideways(turned));
+    }
+    let picture = decoded.into_rgb8();
+    let planes = Size::new(picture.width(), picture.height());
+    let pixels = OwnedPixels::of(picture.into_raw(), PixelFormat::Rgb, planes);
+    Ok((codec, shape.picture(), Arc::new(pixels)))
+}
+
+/// Whether rows became columns.
+fn is_sideways(orientation: image::metadata::Orientation) -> bool {
+    use image::metadata::Orientation as Exif;
+    matches!(
+        orientation,
+        Exif::Rotate90 | Exif::Rotate270 | Exif::Rotate90FlipH | Exif::Rotate270FlipH
+    )
 }
 
 /// The code of [`SessionEnd`] for a file that can't be read.
@@ -116,6 +140,79 @@ mod tests {
         assert_eq!((codec, size), ("png", Size::new(3, 2)));
         assert_eq!(pixels.plane(0).stride, 9);
         assert_eq!(pixels.plane(0).bytes, image.as_raw().as_slice());
+    }
+
+    /// EXIF of one entry: the orientation.
+    fn exif(orientation: u8) -> Vec<u8> {
+        let mut exif = b"MM\0*\0\0\0\x08\0\x01".to_vec();
+        exif.extend([
+            0x01,
+            0x12,
+            0,
+            3,
+            0,
+            0,
+            0,
+            1,
+            0,
+            orientation,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ]);
+        exif
+    }
+
+    #[test]
+    fn an_image_stands_as_its_camera_says() {
+        use image::ImageEncoder;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("phone.png");
+        // Red at the left, blue at the right.
+        let image = image::RgbImage::from_fn(4, 2, |x, _| {
+            image::Rgb(if x < 2 { [200, 0, 0] } else { [0, 0, 200] })
+        });
+        let red_is_first = |orientation: u8| {
+            let file = std::fs::File::create(&path).expect("a file");
+            let mut encoder = image::codecs::png::PngEncoder::new(file);
+            encoder
+                .set_exif_metadata(exif(orientation))
+                .expect("PNG has EXIF");
+            let color = image::ExtendedColorType::Rgb8;
+            encoder
+                .write_image(image.as_raw(), 4, 2, color)
+                .expect("written");
+            let (_, size, pixels) = read(&path).expect("a readable image");
+            (size, pixels.plane(0).bytes[0] == 200)
+        };
+        let (lying, standing) = (Size::new(4, 2), Size::new(2, 4));
+        assert_eq!(red_is_first(1), (lying, true));
+        assert_eq!(red_is_first(3), (lying, false));
+        assert_eq!(red_is_first(6), (standing, true));
+        assert_eq!(red_is_first(8), (standing, false));
+        assert_eq!(red_is_first(99), (lying, true));
+    }
+
+    #[test]
+    fn an_image_of_pixels_that_are_not_square_has_the_size_that_it_shows() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("scan.jpg");
+        let mut bytes = Vec::new();
+        let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut bytes);
+        encoder.set_pixel_density(image::codecs::jpeg::PixelDensity {
+            density: (1, 2),
+            unit: image::codecs::jpeg::PixelDensityUnit::PixelAspectRatio,
+        });
+        encoder
+            .encode(&[90; 64 * 32 * 3], 64, 32, image::ExtendedColorType::Rgb8)
+            .expect("encoded");
+        std::fs::write(&path, bytes).expect("written");
+        let (_, size, pixels) = read(&path).expect("a readable image");
+        assert_eq!(size, Size::new(128, 32));
+        assert_eq!(pixels.scaled(), Some(Size::new(64, 32)));
     }
 
     #[test]

@@ -22,12 +22,25 @@ pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
     let rgb = rgb(frame, pixels.as_ref())?;
     let image = image::RgbImage::from_raw(width, height, rgb)
         .ok_or("the frame is not of the size that it states")?;
+    let image = in_square_pixels(image, frame.meta.size);
     let mut bytes = Cursor::new(Vec::new());
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     image
         .write_with_encoder(encoder)
         .map_err(|error| format!("the frame can't be encoded: {error}"))?;
     Ok(bytes.into_inner())
+}
+
+/// Files have no other pixels that all viewers show rightly. A picture that hardware has reduced stays as it is.
+fn in_square_pixels(image: image::RgbImage, picture: Size) -> image::RgbImage {
+    let across = u64::from(image.width()) * u64::from(picture.height);
+    let down = u64::from(image.height()) * u64::from(picture.width);
+    // Scalers round to whole chroma samples.
+    if across.abs_diff(down) * 50 <= across.max(down) {
+        return image;
+    }
+    let filter = image::imageops::FilterType::Triangle;
+    image::imageops::resize(&image, picture.width, picture.height, filter)
 }
 
 fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, String> {

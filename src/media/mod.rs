@@ -13,15 +13,18 @@ mod decoder;
 mod dmabuf_frame;
 mod fallback;
 mod file;
+mod file_streams;
 mod host_frame;
 mod hub;
 mod image;
 mod jpeg;
 mod local;
 mod output;
+mod pixel_aspect;
 mod plan;
 mod probe;
 mod reference;
+mod rtp_jpeg;
 mod rtsp;
 mod rtsp_error;
 mod rtsp_tls;
@@ -36,6 +39,8 @@ mod teardown;
 mod test_pattern;
 #[cfg(feature = "testcam")]
 pub mod testcam;
+mod told;
+mod turned_frame;
 mod v4l2;
 
 use crate::base::{Clock, SourceId};

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::base::Size;
+use crate::base::{PictureShape, Size};
 
 /// A scaler in hardware reduces to a sixteenth at most (the VIC of a Jetson).
 const LEAST_FACTOR: f64 = 1.0 / 16.0;
@@ -70,6 +70,18 @@ impl Output {
         }
         let along = |length: f64| ((length * factor / 2.0).round() as u32 * 2).max(LEAST_SIDE);
         Some(Size::new(along(width), along(height)))
+    }
+
+    /// What decoded samples of that shape are to be scaled to; nothing where they should stay as they are. They come to the
+    /// picture's proportions, but no side is enlarged.
+    pub(super) fn planes_for(&self, shape: &PictureShape) -> Option<Size> {
+        let decoded = shape.crop.size;
+        let wanted = shape.orientation.turned(self.size_for(shape.picture())?);
+        let planes = Size::new(
+            wanted.width.min(decoded.width),
+            wanted.height.min(decoded.height),
+        );
+        (planes != decoded).then_some(planes)
     }
 
     /// Of how many pictures one is of use, where a stream has `fps` a second: 1 for all of them.
@@ -155,6 +167,26 @@ mod tests {
         assert_eq!(size(&[model], Size::new(320, 240)), None);
         assert_eq!(size(&[], HD), None);
         assert_eq!(size(&[model], Size::new(0, 0)), None);
+    }
+
+    #[test]
+    fn pixels_that_are_not_square_and_pictures_on_their_side_are_scaled_to_what_they_show() {
+        let output = |need| Output {
+            needs: vec![need],
+            max_fps: None,
+        };
+        let mut shape = PictureShape {
+            pixel: (40, 33),
+            ..PictureShape::plain(Size::new(704, 480))
+        };
+        let planes = |need, shape: &PictureShape| output(need).planes_for(shape);
+        let tile = Need::Within(Size::new(640, 360));
+        assert_eq!(planes(tile, &shape), Some(Size::new(640, 360)));
+        let large = Need::Within(Size::new(800, 600));
+        assert_eq!(planes(large, &shape), Some(Size::new(704, 450)));
+        shape.orientation.quarters = 1;
+        assert_eq!(planes(tile, &shape), Some(Size::new(360, 202)));
+        assert_eq!(planes(Need::Within(Size::new(853, 853)), &shape), None);
     }
 
     #[test]

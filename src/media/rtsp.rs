@@ -20,6 +20,7 @@ use super::hub::{Failure, Hub, Observer};
 use super::output::OutputControl;
 use super::plan::Plan;
 use super::reference::{Reference, ReferenceTime};
+use super::rtp_jpeg;
 use super::rtsp_error::{self, Circumstances};
 use super::rtsp_tls::{self, Verdict};
 use super::session::{self, Ending, Limits};
@@ -204,13 +205,13 @@ impl RtspSource {
         reference: &Arc<Reference>,
     ) {
         let (hub, chosen, reference) = (hub.clone(), chosen.clone(), reference.clone());
-        let output = self.output.clone();
+        let (name, output) = (self.name.clone(), self.output.clone());
         let pipeline = pipeline.downgrade();
         source.connect_pad_added(move |_, pad| {
             let (Some(pipeline), Some(chosen)) = (pipeline.upgrade(), chosen.get()) else {
                 return;
             };
-            if let Err(reason) = link(&pipeline, pad, &hub, *chosen, &output, &reference) {
+            if let Err(reason) = link(&name, &pipeline, pad, &hub, *chosen, &output, &reference) {
                 hub.fail(Failure::new("no-decoder", reason));
             }
         });
@@ -297,6 +298,7 @@ fn choose(name: &str, encoding: &str, fallback: &Fallback) -> Result<(Codec, Pla
 }
 
 fn link(
+    name: &str,
     pipeline: &gst::Pipeline,
     stream: &gst::Pad,
     hub: &Arc<Hub>,
@@ -307,6 +309,9 @@ fn link(
     let parser = add_coded(pipeline, hub, codec, plan, output, reference.of_units())?;
     let depayloader = element(codec.depayloader())?;
     reference.watch_packets(&depayloader);
+    if codec == Codec::Mjpeg {
+        rtp_jpeg::watch(&depayloader, name, hub);
+    }
     pipeline
         .add(&depayloader)
         .and_then(|()| depayloader.link(&parser))

@@ -13,6 +13,7 @@ use gstreamer_video as gst_video;
 use super::host_frame::{colorimetry_of, size_of};
 use super::output::{Listener, Output, OutputControl};
 use super::plan::Way;
+use super::told::{Told, pixel_of};
 use crate::base::{Colorimetry, Size};
 
 /// One scaler of one session.
@@ -23,6 +24,7 @@ pub(super) struct Scaling {
     filter: glib::WeakRef<gst::Element>,
     /// The pad whose pictures enter the scaler.
     before: glib::WeakRef<gst::Pad>,
+    told: Arc<Told>,
     state: Mutex<State>,
     /// Lives as long as this does: it is how changes of the wish come here.
     listener: OnceLock<Arc<Listener>>,
@@ -32,8 +34,22 @@ pub(super) struct Scaling {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Picture {
     pub(super) size: Size,
+    /// Width and height of a pixel.
+    pub(super) pixel: (u32, u32),
     /// Scalers don't hand them on (nvvidconv), or tell those of the smaller size.
     pub(super) colorimetry: Colorimetry,
+}
+
+impl Picture {
+    /// Of the caps that state it.
+    pub(super) fn of(info: &gst_video::VideoInfo) -> Self {
+        let size = size_of(info);
+        Self {
+            size,
+            pixel: pixel_of(info.par()).unwrap_or((1, 1)),
+            colorimetry: colorimetry_of(info, size),
+        }
+    }
 }
 
 struct State {
@@ -62,12 +78,14 @@ impl Scaling {
         filter: &gst::Element,
         before: &gst::Pad,
         output: &OutputControl,
+        told: &Arc<Told>,
     ) -> Arc<Self> {
         let scaling = Arc::new(Self {
             way,
             scaler: scaler.downgrade(),
             filter: filter.downgrade(),
             before: before.downgrade(),
+            told: told.clone(),
             state: Mutex::new(State {
                 output: Output::default(),
                 picture: None,
@@ -98,19 +116,18 @@ impl Scaling {
     fn watch(self: &Arc<Self>, before: &gst::Pad) {
         let scaling = Arc::downgrade(self);
         before.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
+            let (Some(event), Some(scaling)) = (info.event(), scaling.upgrade()) else {
+                return gst::PadProbeReturn::Ok;
+            };
+            if let gst::EventView::Caps(event) = event.view()
                 && let Ok(info) = gst_video::VideoInfo::from_caps(event.caps())
-                && let Some(scaling) = scaling.upgrade()
             {
-                let size = size_of(&info);
-                let picture = Picture {
-                    size,
-                    colorimetry: colorimetry_of(&info, size),
-                };
                 scaling.change(Asker::Stream, |state| {
-                    state.picture = Some(picture);
+                    state.picture = Some(Picture::of(&info));
                 });
                 scaling.lock().used = true;
+            } else if scaling.told.note(event) {
+                scaling.change(Asker::Stream, |_| ());
             }
             gst::PadProbeReturn::Ok
         });
@@ -121,7 +138,7 @@ impl Scaling {
         change(&mut state);
         let size = state
             .picture
-            .and_then(|picture| state.output.size_for(picture.size));
+            .and_then(|picture| state.output.planes_for(&self.told.shape(&picture, None)));
         let caps = self.way.caps(size);
         if caps == state.caps {
             return;

@@ -66,7 +66,7 @@ pub enum SessionEnd {
     /// It failed: a code for machines and a message for people, as published in SourceStatus.
     Failed {
         /// `unreachable`, `unauthorized` (401), `not-found` (404), `no-video`, `no-decoder`, `stalled`, `no-frame`,
-        /// `garbage`, `format-changed`, `ended`, `tls`, `busy`, `permission`.
+        /// `garbage`, `picture-size`, `format-changed`, `ended`, `tls`, `busy`, `permission`.
         code: &'static str,
         /// Names the thing, the value, the limit and the remedy; never a credential.
         message: String,

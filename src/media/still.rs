@@ -63,6 +63,11 @@ impl HostPixels for OwnedPixels {
             stride,
         }
     }
+
+    fn scaled(&self) -> Option<Size> {
+        // Its own, whatever that of the picture is.
+        Some(self.size)
+    }
 }
 
 fn extents(format: PixelFormat, size: Size) -> [Extent; 3] {

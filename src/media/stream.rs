@@ -14,7 +14,7 @@ use super::decoder::set;
 use super::hub::Hub;
 use super::output::{Listener, Output, OutputControl};
 use super::plan::{Plan, Registry, Shape};
-use crate::base::Size;
+use super::told::size_in;
 
 /// One stream's decoder.
 pub(super) struct Stream {
@@ -127,14 +127,4 @@ fn shape_in(caps: &gst::StructureRef) -> Shape {
         fps: rate.map(|rate| f64::from(rate.numer()) / f64::from(rate.denom())),
         profile: caps.get::<String>("profile").ok(),
     }
-}
-
-fn size_in(caps: &gst::StructureRef) -> Option<Size> {
-    let side = |name| {
-        caps.get::<i32>(name)
-            .ok()
-            .and_then(|value| u32::try_from(value).ok())
-            .filter(|value| *value > 0)
-    };
-    Some(Size::new(side("width")?, side("height")?))
 }

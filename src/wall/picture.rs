@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_bgra};
 
-use super::scale::{self, Crop};
+use super::scale;
 use super::{Canvas, Rect};
 use crate::base::{
-    ColorMatrix, ColorRange, Colorimetry, Frame, HostPixels, PixelFormat, PlaneError, Size,
+    ColorMatrix, ColorRange, Colorimetry, Crop, Frame, HostPixels, PixelFormat, PlaneError, Size,
 };
 use crate::config::Fit;
 

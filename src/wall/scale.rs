@@ -9,20 +9,9 @@ use std::ffi::c_int;
 
 use yuv_sys::{FilterMode, FilterMode_kFilterBox, rs_ScalePlane, rs_SplitUVPlane, rs_UVScale};
 
-use crate::base::{Plane, PlaneError, Size};
+use crate::base::{Crop, Plane, PlaneError, Size};
 
 const FILTER: FilterMode = FilterMode_kFilterBox;
-
-/// The part of a plane that is taken, in samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Crop {
-    /// First column.
-    pub(super) left: u32,
-    /// First row.
-    pub(super) top: u32,
-    /// Columns and rows.
-    pub(super) size: Size,
-}
 
 /// What libyuv is given: the first sample that is read, and how rows and columns lie behind it.
 struct Source<'a> {
@@ -173,14 +162,6 @@ mod tests {
         Plane { bytes, stride }
     }
 
-    fn whole(size: Size) -> Crop {
-        Crop {
-            left: 0,
-            top: 0,
-            size,
-        }
-    }
-
     #[test]
     fn a_part_of_the_same_size_is_copied_sample_by_sample() {
         let bytes: Vec<u8> = (0..8 * 4).collect();
@@ -202,7 +183,7 @@ mod tests {
         pairs(
             plane(&bytes, 12),
             FROM,
-            whole(FROM),
+            Crop::whole(FROM),
             to,
             &mut room,
             [&mut u, &mut v],
@@ -223,7 +204,7 @@ mod tests {
             single(
                 plane(&row.repeat(8), 64),
                 from,
-                whole(from),
+                Crop::whole(from),
                 Size::new(8, 1),
                 &mut target,
             )
@@ -237,7 +218,13 @@ mod tests {
     #[test]
     fn what_is_too_short_or_outside_is_refused() {
         let mut target = [0u8; 64];
-        let short = single(plane(&[0; 20], 6), FROM, whole(FROM), FROM, &mut target);
+        let short = single(
+            plane(&[0; 20], 6),
+            FROM,
+            Crop::whole(FROM),
+            FROM,
+            &mut target,
+        );
         assert!(short.is_err());
         let crop = Crop {
             left: 5,
@@ -249,7 +236,7 @@ mod tests {
         let no_room = single(
             plane(&[0; 24], 6),
             FROM,
-            whole(FROM),
+            Crop::whole(FROM),
             FROM,
             &mut target[..23],
         );

@@ -24,6 +24,8 @@ mod faults;
 #[cfg(feature = "testcam")]
 mod footage;
 #[cfg(feature = "testcam")]
+mod geometry;
+#[cfg(feature = "testcam")]
 mod jetson;
 #[cfg(feature = "testcam")]
 mod kms;

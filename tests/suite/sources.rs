@@ -24,9 +24,9 @@ struct Notebook {
 }
 
 #[derive(Default, Clone)]
-struct Pages {
-    facts: Option<StreamFacts>,
-    frames: Vec<Frame>,
+pub(crate) struct Pages {
+    pub(crate) facts: Option<StreamFacts>,
+    pub(crate) frames: Vec<Frame>,
     units: usize,
 }
 
@@ -57,7 +57,7 @@ impl Notebook {
 }
 
 /// Runs one session until it ends, or has given `enough` frames.
-fn session(source: &mut dyn FrameSource, enough: usize) -> (SessionEnd, Pages) {
+pub(crate) fn session(source: &mut dyn FrameSource, enough: usize) -> (SessionEnd, Pages) {
     let stop = Stop::default();
     let notebook = Arc::new(Notebook {
         enough,
@@ -188,7 +188,7 @@ fn open(location: Location) -> Box<dyn FrameSource> {
     )
 }
 
-fn open_file(path: &Path) -> Box<dyn FrameSource> {
+pub(crate) fn open_file(path: &Path) -> Box<dyn FrameSource> {
     open(Location::File(path.to_owned()))
 }
 

@@ -1,0 +1,370 @@
+//! Which of a file's streams is shown: the first one of pictures, and what follows it where a recording changes its streams in the
+//! middle, as transport streams do at each change of program.
+//!
+//! There is one decoder at any time. A stream of the same codec goes on into it, whatever its size; one of another codec gets a
+//! decoder of its own, and the former one is taken down. All runs on the streaming thread of the file's parser.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::codec::Codec;
+use super::decode::{add_coded, add_raw};
+use super::decoder::{element, set};
+use super::fallback::{Chosen, Fallback};
+use super::file::Seam;
+use super::hub::{Failure, Hub};
+use super::output::OutputControl;
+use super::plan::{Elements, Registry};
+
+/// The streams of one pipeline.
+pub(super) struct Streams {
+    pub(super) hub: Arc<Hub>,
+    pub(super) seam: Arc<Seam>,
+    pub(super) output: OutputControl,
+    pub(super) fallback: Fallback,
+    pub(super) chosen: Arc<Chosen>,
+    pub(super) pipeline: gst::glib::WeakRef<gst::Pipeline>,
+    pub(super) state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    shown: Option<Shown>,
+    others: Vec<Other>,
+}
+
+/// The stream that is shown.
+struct Shown {
+    /// Its pad; none once that is gone.
+    pad: Option<gst::Pad>,
+    /// None where GStreamer chooses the decoder.
+    codec: Option<Codec>,
+    /// The first element of its decoder's chain.
+    head: gst::Element,
+}
+
+/// A stream that leads to nowhere.
+struct Other {
+    pad: gst::Pad,
+    sink: gst::Element,
+    is_video: bool,
+    /// Whether something has come already: then it runs beside the one that is shown, and is not the next one.
+    has_run: Arc<AtomicBool>,
+}
+
+impl Streams {
+    /// Watches what `parse` finds.
+    pub(super) fn watch(self: Arc<Self>, parse: &gst::Element) {
+        let streams = self.clone();
+        parse.connect_pad_added(move |_, pad| {
+            streams.told(|streams, pipeline| streams.added(pipeline, pad))
+        });
+        let streams = self.clone();
+        parse.connect_pad_removed(move |_, pad| {
+            streams.told(|streams, pipeline| streams.removed(pipeline, pad));
+        });
+        parse.connect_no_more_pads(move |_| self.is_complete());
+    }
+
+    fn told(self: &Arc<Self>, act: impl FnOnce(&Arc<Self>, &gst::Pipeline) -> Result<(), String>) {
+        let Some(pipeline) = self.pipeline.upgrade() else {
+            return;
+        };
+        if let Err(reason) = act(self, &pipeline) {
+            self.hub.fail(Failure::new("no-decoder", reason));
+        }
+    }
+
+    fn added(self: &Arc<Self>, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+        let kind = kind_of(pad);
+        let is_video = kind.starts_with("video/") || kind.starts_with("image/");
+        let mut state = self.lock();
+        let is_free = state.shown.as_ref().is_none_or(|shown| shown.pad.is_none());
+        if is_video && is_free {
+            return self.show(pipeline, &mut state, pad);
+        }
+        let sink = discard(pipeline, pad)?;
+        let has_run = Arc::new(AtomicBool::new(false));
+        let runs = has_run.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            runs.store(true, Ordering::Release);
+            gst::PadProbeReturn::Remove
+        });
+        state.others.push(Other {
+            pad: pad.clone(),
+            sink,
+            is_video,
+            has_run,
+        });
+        Ok(())
+    }
+
+    fn removed(self: &Arc<Self>, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+        let mut state = self.lock();
+        if let Some(index) = state.others.iter().position(|other| other.pad == *pad) {
+            remove(pipeline, &[state.others.swap_remove(index).sink]);
+            return Ok(());
+        }
+        match &mut state.shown {
+            Some(shown) if shown.pad.as_ref() == Some(pad) => shown.pad = None,
+            _ => return Ok(()),
+        }
+        let (_, _, pending) = pipeline.state(Some(gst::ClockTime::ZERO));
+        if pending == gst::State::Null {
+            // It is the end of the session, and of all pads.
+            return Ok(());
+        }
+        self.show_next(pipeline, &mut state).map(|_| ())
+    }
+
+    /// All streams of a program are known. Where none of them is of pictures, the one that was shown is over.
+    fn is_complete(&self) {
+        let state = self.lock();
+        let over = state.shown.as_ref().filter(|shown| shown.pad.is_none());
+        if let Some(input) = over.and_then(|shown| shown.head.static_pad("sink")) {
+            input.send_event(gst::event::Eos::new());
+        }
+    }
+
+    /// The end of a stream; true where another one has taken its place.
+    fn ended(self: &Arc<Self>, pad: &gst::Pad) -> bool {
+        let Some(pipeline) = self.pipeline.upgrade() else {
+            return false;
+        };
+        let mut state = self.lock();
+        let is_shown = state
+            .shown
+            .as_ref()
+            .is_some_and(|shown| shown.pad.as_ref() == Some(pad));
+        if !is_shown {
+            // It was taken off already: its decoder serves another one.
+            return true;
+        }
+        match self.show_next(&pipeline, &mut state) {
+            Ok(shown) => shown,
+            Err(reason) => {
+                self.hub.fail(Failure::new("no-decoder", reason));
+                false
+            }
+        }
+    }
+
+    /// Shows the stream of pictures that was found last and has not begun yet, if there is one.
+    fn show_next(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        state: &mut State,
+    ) -> Result<bool, String> {
+        let is_next = |other: &Other| other.is_video && !other.has_run.load(Ordering::Acquire);
+        let Some(index) = state.others.iter().rposition(is_next) else {
+            return Ok(false);
+        };
+        let next = state.others.swap_remove(index);
+        if let Some(input) = next.sink.static_pad("sink") {
+            let _ = next.pad.unlink(&input);
+        }
+        remove(pipeline, &[next.sink]);
+        self.show(pipeline, state, &next.pad)?;
+        Ok(true)
+    }
+
+    fn show(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        state: &mut State,
+        pad: &gst::Pad,
+    ) -> Result<(), String> {
+        let kind = kind_of(pad);
+        let codec = Codec::of_caps(&kind);
+        let head = match state.shown.take() {
+            Some(before) => {
+                if let Some(old) = &before.pad
+                    && let Some(input) = before.head.static_pad("sink")
+                {
+                    let _ = old.unlink(&input);
+                }
+                self.seam.next_stream();
+                tracing::info!(from = ?before.codec, to = kind, "the file goes on with another stream");
+                if codec.is_some() && before.codec == codec {
+                    before.head
+                } else {
+                    take_down(pipeline, &before.head);
+                    self.chain(pipeline, codec, &kind)?
+                }
+            }
+            None => self.chain(pipeline, codec, &kind)?,
+        };
+        link(pad, &head)?;
+        let streams = Arc::downgrade(self);
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+            let is_end = info
+                .event()
+                .is_some_and(|event| event.type_() == gst::EventType::Eos);
+            match streams.upgrade() {
+                Some(streams) if is_end && streams.ended(pad) => gst::PadProbeReturn::Drop,
+                _ => gst::PadProbeReturn::Ok,
+            }
+        });
+        state.shown = Some(Shown {
+            pad: Some(pad.clone()),
+            codec,
+            head,
+        });
+        Ok(())
+    }
+
+    /// What makes frames of a stream; gives its first element.
+    fn chain(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        codec: Option<Codec>,
+        kind: &str,
+    ) -> Result<gst::Element, String> {
+        let Some(codec) = codec else {
+            return self.any_chain(pipeline, kind);
+        };
+        let plan = self
+            .fallback
+            .choose(codec)
+            .map_err(|failure| failure.message)?;
+        let _ = self.chosen.set((codec, plan));
+        let untold = Box::new(|_: &gst::BufferRef| None);
+        let tail = add_coded(pipeline, &self.hub, codec, plan, &self.output, untold)?;
+        self.pace(pipeline, &tail)
+    }
+
+    /// For what only GStreamer knows how to decode.
+    fn any_chain(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        kind: &str,
+    ) -> Result<gst::Element, String> {
+        let decode = add(pipeline, "decodebin")?;
+        let (streams, kind) = (Arc::downgrade(self), kind.to_owned());
+        let paced: Mutex<Option<gst::Element>> = Mutex::default();
+        decode.connect_pad_added(move |_, pad| {
+            let Some(streams) = streams.upgrade() else {
+                return;
+            };
+            streams.told(|streams, pipeline| {
+                let mut paced = paced.lock().unwrap_or_else(PoisonError::into_inner);
+                // It may make its pads anew when the stream changes.
+                let before = paced.as_ref().and_then(|head| head.static_pad("sink"));
+                if let (Some(head), Some(input)) = (paced.as_ref(), before) {
+                    return if input.is_linked() {
+                        discard(pipeline, pad).map(|_| ())
+                    } else {
+                        link(pad, head)
+                    };
+                }
+                let tail = add_raw(pipeline, &streams.hub, pad, None, &streams.output)?;
+                let head = streams.pace(pipeline, &tail)?;
+                link(pad, &head)?;
+                *paced = Some(head);
+                streams.hub.describe(|facts| facts.codec.clone_from(&kind));
+                Ok(())
+            });
+        });
+        Ok(decode)
+    }
+
+    /// Lets pass to `tail` what is due.
+    fn pace(&self, pipeline: &gst::Pipeline, tail: &gst::Element) -> Result<gst::Element, String> {
+        // GStreamer 1.16 has no clocksync; identity does the same where it is told to.
+        let pace = add(
+            pipeline,
+            if Registry.has("clocksync") {
+                "clocksync"
+            } else {
+                "identity"
+            },
+        )?;
+        set(&pace, "sync", "true");
+        let output = pace.static_pad("src").ok_or("clocksync has no output")?;
+        self.seam.shift(&output);
+        pace.link(tail)
+            .map_err(|error| format!("the decoding elements can't be linked: {error}"))?;
+        Ok(pace)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of a stream's caps: `video/x-h264`.
+fn kind_of(pad: &gst::Pad) -> String {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    caps.structure(0)
+        .map_or("", |caps| caps.name().as_str())
+        .to_owned()
+}
+
+fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, String> {
+    let sink = element("fakesink")?;
+    // It must neither hold the pipeline's start up nor its end.
+    sink.set_property("sync", false);
+    sink.set_property("async", false);
+    pipeline
+        .add(&sink)
+        .and_then(|()| sink.sync_state_with_parent())
+        .map_err(|error| format!("a stream can't be discarded: {error}"))?;
+    link(pad, &sink)?;
+    Ok(sink)
+}
+
+/// Lets a decoder's chain give what it holds, and removes it.
+fn take_down(pipeline: &gst::Pipeline, head: &gst::Element) {
+    let mut chain = vec![head.clone()];
+    while let Some(next) = chain.last().and_then(behind) {
+        chain.push(next);
+    }
+    // The sink would tell the pipeline that all is over.
+    if let Some(input) = chain.last().and_then(|sink| sink.static_pad("sink")) {
+        input.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+            match info.event().map(|event| event.type_()) {
+                Some(gst::EventType::Eos) => gst::PadProbeReturn::Drop,
+                _ => gst::PadProbeReturn::Ok,
+            }
+        });
+    }
+    if let Some(input) = head.static_pad("sink") {
+        input.send_event(gst::event::Eos::new());
+    }
+    remove(pipeline, &chain);
+}
+
+fn behind(element: &gst::Element) -> Option<gst::Element> {
+    let output = element.src_pads().into_iter().next()?;
+    output.peer()?.parent_element()
+}
+
+fn remove(pipeline: &gst::Pipeline, elements: &[gst::Element]) {
+    for element in elements {
+        let removed = pipeline.remove(element);
+        if removed.is_err() || element.set_state(gst::State::Null).is_err() {
+            tracing::debug!(element = %element.name(), "an element is not taken down");
+        }
+    }
+}
+
+fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, String> {
+    let added = element(name)?;
+    pipeline
+        .add(&added)
+        .and_then(|()| added.sync_state_with_parent())
+        .map_err(|error| format!("{name} can't be used: {error}"))?;
+    Ok(added)
+}
+
+fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), String> {
+    let input = to
+        .static_pad("sink")
+        .ok_or_else(|| format!("{} has no input", to.name()))?;
+    pad.link(&input)
+        .map(|_| ())
+        .map_err(|error| format!("{} can't be linked: {error}", to.name()))
+}

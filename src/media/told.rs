@@ -1,0 +1,199 @@
+//! What a stream tells of its pictures' shape beside the decoder's own caps: the parser's size and pixels, which hardware decoders
+//! leave out or round up to whole macroblocks, and the container's orientation, which comes as a tag.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::scaling::Picture;
+use crate::base::{Crop, Orientation, PictureShape, Size};
+
+/// Decoders round sizes up to whole blocks of at most so many samples; what differs by more is another picture.
+const LARGEST_BLOCK: u32 = 64;
+
+/// One stream's; written by its probes, read with each picture.
+#[derive(Debug, Default)]
+pub(super) struct Told(Mutex<Facts>);
+
+#[derive(Debug, Default)]
+struct Facts {
+    /// The parser's, cropped as the stream says.
+    size: Option<Size>,
+    pixel: Option<(u32, u32)>,
+    orientation: Orientation,
+}
+
+impl Told {
+    /// Reads the caps of coded pictures that enter `pad`.
+    pub(super) fn watch_parser(self: &Arc<Self>, pad: &gst::Pad) {
+        let told = self.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
+                && let Some(caps) = event.caps().structure(0)
+            {
+                let mut facts = told.lock();
+                facts.size = size_in(caps);
+                facts.pixel = caps
+                    .get::<gst::Fraction>("pixel-aspect-ratio")
+                    .ok()
+                    .and_then(|ratio| pixel_of(ratio));
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    /// Reads the tags of pictures that enter `pad`.
+    pub(super) fn watch_tags(self: &Arc<Self>, pad: &gst::Pad) {
+        let told = self.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if let Some(event) = info.event() {
+                told.note(event);
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    /// Takes in an event that goes along with the pictures; true where they are turned otherwise from here on.
+    pub(super) fn note(&self, event: &gst::EventRef) -> bool {
+        let orientation = match event.view() {
+            // Another stream begins, and tells its own.
+            gst::EventView::StreamStart(_) => Some(Orientation::default()),
+            gst::EventView::Tag(event) => event
+                .tag()
+                .get::<gst::tags::ImageOrientation>()
+                .and_then(|tag| Orientation::of_tag(tag.get())),
+            _ => None,
+        };
+        let Some(orientation) = orientation else {
+            return false;
+        };
+        std::mem::replace(&mut self.lock().orientation, orientation) != orientation
+    }
+
+    /// The shape of a picture as it was decoded; `crop` is what its buffer says.
+    pub(super) fn shape(&self, decoded: &Picture, crop: Option<Crop>) -> PictureShape {
+        let facts = self.lock();
+        let crop = crop.map_or_else(
+            || match facts.size {
+                Some(size) if is_rounded(decoded.size, size) => Crop::whole(size),
+                _ => Crop::whole(decoded.size),
+            },
+            |crop| crop.within(decoded.size),
+        );
+        let pixel = match decoded.pixel {
+            (across, down) if across == down => facts.pixel.unwrap_or((1, 1)),
+            pixel => pixel,
+        };
+        PictureShape {
+            crop,
+            pixel,
+            orientation: facts.orientation,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Width and height of a pixel, where a ratio is one.
+pub(super) fn pixel_of(ratio: gst::Fraction) -> Option<(u32, u32)> {
+    let side = |value: i32| u32::try_from(value).ok().filter(|value| *value > 0);
+    Some((side(ratio.numer())?, side(ratio.denom())?))
+}
+
+/// Whether `decoded` is `told` and the rest of its last blocks.
+fn is_rounded(decoded: Size, told: Size) -> bool {
+    let fits = |decoded: u32, told: u32| {
+        decoded
+            .checked_sub(told)
+            .is_some_and(|rest| rest < LARGEST_BLOCK)
+    };
+    fits(decoded.width, told.width) && fits(decoded.height, told.height)
+}
+
+/// Width and height that caps state.
+pub(super) fn size_in(caps: &gst::StructureRef) -> Option<Size> {
+    let side = |name| {
+        caps.get::<i32>(name)
+            .ok()
+            .and_then(|value| u32::try_from(value).ok())
+            .filter(|value| *value > 0)
+    };
+    Some(Size::new(side("width")?, side("height")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Colorimetry;
+
+    fn decoded(width: u32, height: u32, pixel: (u32, u32)) -> Picture {
+        let size = Size::new(width, height);
+        Picture {
+            size,
+            pixel,
+            colorimetry: Colorimetry::assumed(size),
+        }
+    }
+
+    fn told(size: Size, pixel: (u32, u32)) -> Told {
+        Told(Mutex::new(Facts {
+            size: Some(size),
+            pixel: Some(pixel),
+            orientation: Orientation::default(),
+        }))
+    }
+
+    #[test]
+    fn rows_that_a_decoder_adds_are_cut_off() {
+        let told = told(Size::new(1920, 1080), (1, 1));
+        let crop = |width, height| told.shape(&decoded(width, height, (1, 1)), None).crop.size;
+        assert_eq!(crop(1920, 1088), Size::new(1920, 1080));
+        assert_eq!(crop(1920, 1080), Size::new(1920, 1080));
+        // Pictures of the size before a change, which still come.
+        assert_eq!(crop(1280, 720), Size::new(1280, 720));
+        assert_eq!(crop(2560, 1440), Size::new(2560, 1440));
+    }
+
+    #[test]
+    fn what_a_buffer_says_goes_first() {
+        let told = told(Size::new(1920, 1080), (1, 1));
+        let crop = Crop {
+            left: 16,
+            top: 8,
+            size: Size::new(1280, 720),
+        };
+        let shape = told.shape(&decoded(1920, 1088, (1, 1)), Some(crop));
+        assert_eq!(shape.crop, crop);
+    }
+
+    #[test]
+    fn pixels_are_the_decoder_s_or_the_parser_s_where_it_lost_them() {
+        let told = told(Size::new(704, 480), (40, 33));
+        let pixel = |pixel| told.shape(&decoded(704, 480, pixel), None).pixel;
+        assert_eq!(pixel((1, 1)), (40, 33));
+        assert_eq!(pixel((10, 11)), (10, 11));
+    }
+
+    #[test]
+    fn a_stream_is_turned_as_its_own_tag_says() {
+        super::super::init().expect("GStreamer starts");
+        let told = Told::default();
+        let tag = |orientation: &str| {
+            let mut tags = gst::TagList::new();
+            tags.get_mut()
+                .expect("a new list")
+                .add::<gst::tags::ImageOrientation>(&orientation, gst::TagMergeMode::Append);
+            gst::event::Tag::new(tags)
+        };
+        let turned = |told: &Told| told.shape(&decoded(64, 48, (1, 1)), None).orientation;
+        assert!(told.note(&tag("rotate-90")));
+        assert!(!told.note(&tag("rotate-90")));
+        assert!(!told.note(&tag("auto")));
+        assert_eq!(turned(&told).quarters, 1);
+        assert!(told.note(&gst::event::StreamStart::new("next")));
+        assert!(turned(&told).is_upright());
+    }
+}
