@@ -69,8 +69,6 @@ pub(super) struct Due {
     pub(super) picture: Option<Held>,
     /// When the next one is due, where it is here already.
     pub(super) next: Option<Duration>,
-    /// Since when the tile is this camera's.
-    pub(super) since: Duration,
 }
 
 struct View {
@@ -195,7 +193,6 @@ impl Camera {
             return Due {
                 picture: None,
                 next: None,
-                since: now,
             };
         };
         let mut passed = 0u64;
@@ -214,7 +211,6 @@ impl Camera {
         Due {
             picture: view.shown.clone(),
             next: view.line.front().map(|next| next.times.arrival + delay),
-            since: view.since,
         }
     }
 
@@ -255,8 +251,19 @@ impl Camera {
         lock(&self.facts).session.clone()
     }
 
-    /// What is known of its pictures.
-    pub(super) fn video_facts(&self) -> VideoFacts {
+    /// Why it has no pictures, where that is known.
+    pub(super) fn failed(&self) -> Option<Reason> {
+        self.video_facts(None, Duration::ZERO).failed
+    }
+
+    /// Whether events come later than frames can be held back for them.
+    pub(super) fn is_late(&self, now: Duration) -> bool {
+        lock(&self.aligner).is_late(now)
+    }
+
+    /// What is known of its pictures at `now`, on its tile of `head`; without one, on the tile that shows most.
+    pub(super) fn video_facts(&self, head: Option<usize>, now: Duration) -> VideoFacts {
+        let blank_for = self.blank_for(head, now);
         let facts = lock(&self.facts);
         let failed = facts.session.as_ref().and_then(|session| {
             let wanting = matches!(session.health, Health::Failed | Health::Stalled);
@@ -274,7 +281,28 @@ impl Camera {
             last_frame: facts.recent.back().copied(),
             interval: facts.interval(),
             failed,
+            blank_for,
         }
+    }
+
+    /// For how long nothing has been due on its tile of `head`, or on any of its tiles.
+    fn blank_for(&self, head: Option<usize>, now: Duration) -> Option<Duration> {
+        let delay = lock(&self.aligner).delay();
+        let views = lock(&self.views);
+        let mut shortest = None;
+        for view in views
+            .iter()
+            .filter(|view| head.is_none_or(|head| view.key.head == head))
+        {
+            let next = view.line.front();
+            let is_due = next.is_some_and(|next| next.times.arrival + delay <= now);
+            if view.shown.is_some() || is_due {
+                return None;
+            }
+            let blank = now.saturating_sub(view.since);
+            shortest = Some(shortest.map_or(blank, |least: Duration| least.min(blank)));
+        }
+        shortest
     }
 
     /// Frames a second, by their usual interval; none while they don't come, and none of a session that has just begun.

@@ -78,6 +78,7 @@ fn look(number: u64, white: bool) -> Look {
         video: Video::Live,
         analysis: Analysis::Ok,
         title: None,
+        number: "camera 0".to_owned(),
         figures: None,
         unsynchronised: false,
         corner: None,

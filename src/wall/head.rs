@@ -325,8 +325,8 @@ impl HeadThread {
                 continue;
             }
             *looked = Some((glance, now));
-            let analysis = self.shared.analysis(camera, now);
-            let mut look = Look::of(camera, due, analysis, now, &settings.wall);
+            let condition = self.shared.condition(camera, Some(self.head.index), now);
+            let mut look = Look::of(camera, due, condition, now, &settings.wall);
             if corner_tile == Some(index) {
                 look.corner.clone_from(&corner);
             }

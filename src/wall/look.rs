@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use super::align::{Basis, DrawnBox};
 use super::camera::{Camera, Due, Held};
-use super::state::{Analysis, Video};
+use super::state::{Analysis, Condition, Video};
 use super::{Placement, Rect};
 use crate::config::WallSettings;
-
-/// A tile may be empty for so long before it says that it waits: the longest delay of video, and a frame or two.
-const BLANK_LIMIT: Duration = Duration::from_millis(1500);
 
 /// One tile's content.
 #[derive(Debug, Clone)]
@@ -21,6 +18,8 @@ pub(super) struct Look {
     pub(super) analysis: Analysis,
     /// `3 Loading dock`.
     pub(super) title: Option<String>,
+    /// The same without the name, for one that no font here has.
+    pub(super) number: String,
     /// `25 fps  48 ms`.
     pub(super) figures: Option<String>,
     /// Whether the boxes may belong to other frames than this one.
@@ -39,22 +38,15 @@ pub(super) struct LookBox {
 }
 
 impl Look {
-    /// How `camera` looks at `now` with what is `due` on its tile.
+    /// How `camera`, in that condition, looks at `now` with what is `due` on its tile.
     pub(super) fn of(
         camera: &Camera,
         due: Due,
-        analysis: Analysis,
+        condition: Condition,
         now: Duration,
         settings: &WallSettings,
     ) -> Self {
-        let video = Video::of(&camera.video_facts(), now, settings.stale_after);
-        let waits = due.picture.is_none() && now.saturating_sub(due.since) > BLANK_LIMIT;
-        let video = match video {
-            // Of a camera that sends a frame in five seconds, on a page that has just been turned.
-            Video::Live if waits => Video::Connecting,
-            video => video,
-        };
-        let live = matches!(video, Video::Live);
+        let live = condition.is_live();
         let drawing = due
             .picture
             .as_ref()
@@ -76,10 +68,11 @@ impl Look {
             picture: due.picture,
             boxes,
             title: settings.display_name.then(|| camera.title()),
-            figures: figures(camera, live, analysis == Analysis::Ok, settings),
+            number: format!("camera {}", camera.id),
+            figures: figures(camera, &condition, settings),
             unsynchronised: wants_alignment && matches!(basis, Basis::Latest | Basis::Estimated),
-            video,
-            analysis,
+            video: condition.video,
+            analysis: condition.analysis,
             corner: None,
         }
     }
@@ -139,10 +132,10 @@ impl LookBox {
     }
 }
 
-fn figures(camera: &Camera, live: bool, analysed: bool, settings: &WallSettings) -> Option<String> {
+fn figures(camera: &Camera, condition: &Condition, settings: &WallSettings) -> Option<String> {
     let fps = camera
         .fps()
-        .filter(|_| live && settings.display_fps)
+        .filter(|_| condition.is_live() && settings.display_fps)
         .map(|fps| {
             if fps < 9.5 {
                 format!("{fps:.1} fps")
@@ -152,7 +145,7 @@ fn figures(camera: &Camera, live: bool, analysed: bool, settings: &WallSettings)
         });
     let latency = camera
         .last_event()
-        .filter(|_| live && analysed && settings.display_latency)
+        .filter(|_| condition.has_latency() && settings.display_latency)
         .and_then(|(_, event)| event.latency_ms)
         // Of the last event: one or two digits are all that the eye can follow.
         .map(|latency_ms| match latency_ms {

@@ -36,6 +36,6 @@ pub use display::{Display, DisplayError, Outlook, Scene, Wait};
 pub use picture::{PictureError, Placement, TilePicture, TileScaler};
 pub use rect::Rect;
 pub use run::{Change, StartError, Wall};
-pub use state::{Analysis, Reason, Video};
+pub use state::{Analysis, Condition, Reason, Video};
 pub use supervise::{RunError, SnapshotError, run, serve};
 pub use waker::Waker;

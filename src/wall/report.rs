@@ -41,8 +41,7 @@ impl Wall {
     pub(super) fn is_settled(&self) -> bool {
         let cameras = self.shared.cameras();
         cameras.values().all(|camera| {
-            let facts = camera.video_facts();
-            facts.failed.is_some() || camera.counters().shown.load(Ordering::Relaxed) > 0
+            camera.failed().is_some() || camera.counters().shown.load(Ordering::Relaxed) > 0
         })
     }
 
@@ -66,35 +65,34 @@ impl Wall {
     }
 
     fn tile(&self, camera: &Camera, now: Duration) -> view::Tile {
-        let settings = self.shared.settings();
-        let video = Video::of(&camera.video_facts(), now, settings.wall.stale_after);
-        let analysis = self.shared.analysis(camera, now);
-        let words: Vec<String> = video
-            .headline()
-            .into_iter()
-            .chain(analysis.headline().map(str::to_owned))
-            .collect();
+        let condition = self.shared.condition(camera, None, now);
         let source = camera.settings();
         let figures = camera.align_figures();
-        let live = matches!(video, Video::Live);
         let reconnects = self.with_running(|running| running.reconnects(camera.id));
         view::Tile {
             source_id: camera.id,
             name: source.name.clone().unwrap_or_default(),
             uri: source.stream.location.to_string(),
-            video: video_of(camera, &video, now),
+            video: video_of(camera, &condition.video, now),
             analysis: view::Analysis {
-                state: match analysis {
+                state: match condition.analysis {
                     Analysis::Ok => AnalysisState::Ok,
+                    Analysis::Late => AnalysisState::Late,
                     Analysis::Paused => AnalysisState::Paused,
                     Analysis::NoProcessor => AnalysisState::NoProcessor,
                     Analysis::NoBroker => AnalysisState::NoBroker,
                 },
                 instance_id: self.shared.processor_of(camera.id),
             },
-            text: words.join(" · "),
-            fps: camera.fps().filter(|_| live).map(|fps| fps as f32),
-            latency_ms: camera.last_event().and_then(|(_, event)| event.latency_ms),
+            text: condition.text(),
+            fps: camera
+                .fps()
+                .filter(|_| condition.is_live())
+                .map(|fps| fps as f32),
+            latency_ms: camera
+                .last_event()
+                .filter(|_| condition.has_latency())
+                .and_then(|(_, event)| event.latency_ms),
             sync: sync_figures(&figures),
             frames: camera.counters().shown.load(Ordering::Relaxed),
             drops: camera.counters().dropped.load(Ordering::Relaxed),
@@ -195,7 +193,7 @@ fn sync_figures(figures: &AlignFigures) -> view::SyncFigures {
 }
 
 fn video_of(camera: &Camera, video: &Video, now: Duration) -> view::Video {
-    let facts = camera.video_facts();
+    let facts = camera.video_facts(None, now);
     let age = facts.last_frame.map(|last| now.saturating_sub(last));
     let session_since = camera.session().map(|session| timestamp(session.since));
     let since = match video {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::camera::Camera;
-use super::state::{Analysis, AnalysisFacts};
+use super::state::{Analysis, AnalysisFacts, Condition, Video};
 use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Claims, Message, Topics};
 use crate::config::Settings;
@@ -77,8 +77,13 @@ impl Shared {
         *self.lock() = Claims::default();
     }
 
-    /// How a camera's analysis is at `now`.
-    pub(super) fn analysis(&self, camera: &Camera, now: Duration) -> Analysis {
+    /// How a camera is at `now`, on its tile of `head` or, without one, on the wall as a whole.
+    pub(super) fn condition(
+        &self,
+        camera: &Camera,
+        head: Option<usize>,
+        now: Duration,
+    ) -> Condition {
         let claims = self.lock();
         let claimed = claims.holder(camera.id).is_some();
         let paused = claimed
@@ -87,15 +92,21 @@ impl Shared {
                 .get(&camera.id)
                 .is_some_and(|status| status.state == SourceState::Paused);
         drop(claims);
-        Analysis::of(
+        let analysis = Analysis::of(
             &AnalysisFacts {
                 connected: self.connected.load(Ordering::Acquire),
                 claimed,
                 paused,
                 last_event: camera.last_event().map(|(at, _)| at),
+                late: camera.is_late(now),
             },
             now,
-        )
+        );
+        let stale_after = self.settings().wall.stale_after;
+        Condition {
+            video: Video::of(&camera.video_facts(head, now), now, stale_after),
+            analysis,
+        }
     }
 
     /// The processor that looks at a camera.

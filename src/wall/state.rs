@@ -1,4 +1,4 @@
-//! What a tile says of its camera: a pair, video and analysis, each from what is known and never from what is hoped.
+//! What a wall says of a camera: a pair, video and analysis, each from what is known and never from what is hoped.
 //!
 //! Pure: fed with facts, asked at any time. A picture that no access unit stands behind is stale, whatever its session
 //! says of itself; a status whose processor is gone is void.
@@ -6,6 +6,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+/// Both, of one camera: what its tile, the page, `/state.json` and the metrics tell. It is derived in one place
+/// (`Shared::condition`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// How its picture is.
+    pub video: Video,
+    /// Whether somebody looks for objects in it.
+    pub analysis: Analysis,
+}
 
 /// How a camera's picture is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +51,9 @@ pub struct Reason {
 pub enum Analysis {
     /// A processor does.
     Ok,
+    /// One does, and its events come later than video can be held back for them: boxes that are missing mean nothing, and those
+    /// that are drawn are of another picture.
+    Late,
     /// A processor could, and was told not to.
     Paused,
     /// None does: boxes that are missing mean nothing.
@@ -58,6 +71,8 @@ pub struct VideoFacts {
     pub interval: Option<Duration>,
     /// Why the session failed, where it did.
     pub failed: Option<Reason>,
+    /// For how long the tile has had nothing to show; nothing where it shows a picture, or the camera has no tile.
+    pub blank_for: Option<Duration>,
 }
 
 /// What is known of a camera's analysis.
@@ -71,6 +86,8 @@ pub struct AnalysisFacts {
     pub paused: bool,
     /// When the last event came, monotonic: processors that publish no statuses are known by their events alone.
     pub last_event: Option<Duration>,
+    /// Whether they come too late for the pictures that they were found in.
+    pub late: bool,
 }
 
 /// A source is stale when nothing came for so many of its usual intervals: cameras of one frame in five seconds exist.
@@ -79,6 +96,31 @@ const MISSED_INTERVALS: u32 = 3;
 const SLOWEST: Duration = Duration::from_secs(30);
 /// Events of a processor without statuses keep its analysis alive for so long.
 const EVENTS_COUNT_FOR: Duration = Duration::from_secs(5);
+/// A tile may be empty for so long before it says that it waits: the longest delay of video, and a frame or two.
+const BLANK_LIMIT: Duration = Duration::from_millis(1500);
+
+impl Condition {
+    /// Whether new pictures are shown.
+    pub fn is_live(&self) -> bool {
+        self.video == Video::Live
+    }
+
+    /// Whether the newest event's latency tells something of the picture that is shown.
+    pub fn has_latency(&self) -> bool {
+        self.is_live() && matches!(self.analysis, Analysis::Ok | Analysis::Late)
+    }
+
+    /// What the tile says in capitals; empty where all is well.
+    pub fn text(&self) -> String {
+        let words: Vec<String> = self
+            .video
+            .headline()
+            .into_iter()
+            .chain(self.analysis.headline().map(str::to_owned))
+            .collect();
+        words.join(" · ")
+    }
+}
 
 impl Video {
     /// The state at `now`; `stale_after` is the setting.
@@ -92,7 +134,11 @@ impl Video {
         let age = now.saturating_sub(last);
         let usual = facts.interval.unwrap_or_default() * MISSED_INTERVALS;
         if age <= stale_after.max(usual.min(SLOWEST)) {
-            Self::Live
+            // Of a camera that sends a frame in five seconds, on a page that has just been turned.
+            match facts.blank_for {
+                Some(blank) if blank > BLANK_LIMIT => Self::Connecting,
+                _ => Self::Live,
+            }
         } else {
             Self::Stale {
                 age,
@@ -142,8 +188,13 @@ impl Analysis {
                 connected: false, ..
             } => Self::NoBroker,
             AnalysisFacts { paused: true, .. } => Self::Paused,
-            AnalysisFacts { claimed: true, .. } => Self::Ok,
-            _ if seen => Self::Ok,
+            AnalysisFacts { claimed, late, .. } if *claimed || seen => {
+                if *late {
+                    Self::Late
+                } else {
+                    Self::Ok
+                }
+            }
             _ => Self::NoProcessor,
         }
     }
@@ -152,6 +203,7 @@ impl Analysis {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Late => "late",
             Self::Paused => "paused",
             Self::NoProcessor => "no-processor",
             Self::NoBroker => "no-broker",
@@ -162,6 +214,7 @@ impl Analysis {
     pub fn headline(&self) -> Option<&'static str> {
         match self {
             Self::Ok => None,
+            Self::Late => Some("LATE"),
             Self::Paused => Some("PAUSED"),
             Self::NoProcessor => Some("NO PROCESSOR"),
             Self::NoBroker => Some("NO BROKER"),
@@ -204,6 +257,7 @@ mod tests {
             last_frame: Some(at(last)),
             interval: Some(at(0.04)),
             failed: None,
+            blank_for: None,
         }
     }
 
@@ -240,11 +294,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tile_that_waits_for_its_first_picture_connects() {
+        let mut facts = frames_until(10.0);
+        facts.blank_for = Some(at(1.5));
+        assert_eq!(Video::of(&facts, at(10.0), LIMIT), Video::Live);
+        facts.blank_for = Some(at(1.6));
+        assert_eq!(Video::of(&facts, at(10.0), LIMIT), Video::Connecting);
+    }
+
+    #[test]
     fn a_camera_that_was_never_seen_says_why() {
         let mut facts = VideoFacts {
             last_frame: None,
             interval: None,
             failed: None,
+            blank_for: None,
         };
         assert_eq!(Video::of(&facts, at(1.0), LIMIT), Video::Connecting);
         facts.failed = Some(refused());
@@ -261,9 +325,26 @@ mod tests {
             claimed: true,
             paused: false,
             last_event: None,
+            late: false,
         };
+        let late = AnalysisFacts { late: true, ..well };
         let cases = [
             (well, Analysis::Ok),
+            (late, Analysis::Late),
+            (
+                AnalysisFacts {
+                    paused: true,
+                    ..late
+                },
+                Analysis::Paused,
+            ),
+            (
+                AnalysisFacts {
+                    claimed: false,
+                    ..late
+                },
+                Analysis::NoProcessor,
+            ),
             (
                 AnalysisFacts {
                     paused: true,
@@ -298,6 +379,7 @@ mod tests {
             claimed: false,
             paused: false,
             last_event: Some(at(10.0)),
+            late: false,
         };
         assert_eq!(Analysis::of(&facts, at(14.0)), Analysis::Ok);
         assert_eq!(Analysis::of(&facts, at(16.0)), Analysis::NoProcessor);

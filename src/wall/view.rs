@@ -113,7 +113,7 @@ pub struct Tile {
     pub text: String,
     /// Frames decoded a second.
     pub fps: Option<f32>,
-    /// From capture to the event's arrival here, in milliseconds; of the newest event.
+    /// From capture to the event's arrival here, in milliseconds; of the newest event, while pictures and events come.
     pub latency_ms: Option<f32>,
     /// How boxes and frames find each other.
     pub sync: SyncFigures,
@@ -204,6 +204,8 @@ words! {
     AnalysisState {
         /// A processor looks at it.
         Ok = "ok",
+        /// One does, and its events come later than video can be held back for them.
+        Late = "late",
         /// Not looked at, by an operator's wish.
         Paused = "paused",
         /// No processor that is online looks at it.

@@ -324,6 +324,23 @@ impl Aligner {
         }
     }
 
+    /// Whether events usually come so late that the frames that they were found in have long been shown, and no box of theirs would
+    /// be drawn any more: later than frames are held back, and than boxes last. Never where the newest boxes are wished for.
+    pub fn is_late(&self, now: Duration) -> bool {
+        let is_fed = self
+            .last_received
+            .is_some_and(|received| ns(now).saturating_sub(received) <= NO_EVENTS);
+        let delay = match (self.settings.sync, self.key_kind(None)) {
+            (Sync::Latest, _) => return false,
+            (_, Some(_)) => self.delay(),
+            // Where that is why they are not aligned any more.
+            (Sync::Auto, None) => return is_fed && self.has_latency && self.is_hopeless(),
+            (Sync::Aligned, None) => return false,
+        };
+        let lag = duration(self.lags.quantile(0.5).unwrap_or(0));
+        is_fed && lag > delay.saturating_add(self.settings.ttl)
+    }
+
     /// Whether events usually come so late that even the longest delay would leave their frames without boxes.
     fn is_hopeless(&self) -> bool {
         let lag = duration(self.lags.quantile(0.5).unwrap_or(0));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::testing::{DAY, SIZE, event, frame, millis, object, settings};
-use super::{Aligner, Basis, Drawing, FrameTimes};
+use super::{AlignSettings, Aligner, Basis, Drawing, FrameTimes};
 use crate::base::{BBox, Size};
 use crate::config::Sync;
 use crate::event::DetectedObject;
@@ -47,6 +47,42 @@ fn by_number(start: Duration) -> impl Fn(u64) -> Option<Duration> {
 fn show(aligner: &Aligner, number: u64, ntp: Option<Duration>) -> Drawing {
     let arrival = millis(number * FRAME_MS);
     aligner.boxes(&frame(arrival, ntp), arrival + aligner.delay())
+}
+
+#[test]
+fn events_beyond_what_video_waits_and_boxes_last_are_late() {
+    let late_after = |sync: Sync, latency_ms: u64| {
+        let mut aligner = Aligner::new(AlignSettings {
+            ttl: millis(300),
+            budget: Some(millis(200)),
+            ..settings(sync)
+        });
+        let latency = millis(latency_ms);
+        for number in 0..400 {
+            let now = millis(number * FRAME_MS);
+            aligner.frame(&frame(now, None));
+            let Some(taken) = now.checked_sub(latency).filter(|_| number % 5 == 0) else {
+                continue;
+            };
+            let seen = event(DAY + taken, None, latency, vec![object(Some(1), 100.0)]);
+            aligner.event(Arc::new(seen), now);
+        }
+        let now = millis(400 * FRAME_MS);
+        // What is shown about now.
+        let drawn = show(&aligner, 394, None).boxes.len();
+        (
+            aligner.is_late(now),
+            drawn,
+            aligner.is_late(now + millis(6_000)),
+        )
+    };
+    // Without events any more nothing is known to be late.
+    assert_eq!(late_after(Sync::Aligned, 100), (false, 1, false));
+    assert_eq!(late_after(Sync::Aligned, 300), (false, 1, false));
+    assert_eq!(late_after(Sync::Aligned, 900), (true, 0, false));
+    assert_eq!(late_after(Sync::Auto, 100), (false, 1, false));
+    assert_eq!(late_after(Sync::Auto, 900), (true, 1, false));
+    assert_eq!(late_after(Sync::Latest, 900), (false, 1, false));
 }
 
 fn left_px(drawing: &Drawing) -> f32 {

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use nvr::base::{SessionId, SourceId};
+use nvr::config::TestPattern;
 use nvr::event::{Presence, PresenceState, SourceFigures, SourceState, SourceStatus};
+use nvr::wall::paint::class_color;
 
 use super::{cameras_at, sources};
 use crate::support::broker::{Broker, Kind};
 use crate::support::stage::{PATTERN, Stage, arguments, processor};
 use crate::support::tiles::{
-    PAUSE, WARNING, has_boxes, has_no_boxes, is_bright, is_dimmed, middle,
+    PAUSE, ROUNDING, WARNING, has_boxes, has_no_boxes, is_bright, is_dimmed, middle, pixels,
 };
-use crate::support::wait::until;
-use crate::support::wall::Wall;
+use crate::support::wait::{SOON, until};
+use crate::support::wall::{TILE, Wall, painted};
 use crate::support::words::{has_plate, reads_nothing, reads_one_of};
 
 /// Within so long the death of a processor is known, by its will.
@@ -39,6 +41,69 @@ fn shows_only_video(wall: &Wall, words: &str) {
         (&words.into(), &"live".into()),
         "{told:#}"
     );
+}
+
+/// An event of a picture that was taken `latency_ms` ago and is published now.
+fn event_after(latency_ms: u64) -> String {
+    let taken = jiff::Timestamp::now() - Duration::from_millis(latency_ms);
+    serde_json::json!({
+        "source_id": 0, "frame_id": 1, "timestamp": taken.to_string(), "model_id": "m", "inference_time_ms": 1.0,
+        "latency_ms": latency_ms, "frame_width": TILE.width, "frame_height": TILE.height, "detections": [{
+            "class_name": "dog", "confidence": 0.9,
+            "bbox": { "x": 160.0, "y": 120.0, "width": 60.0, "height": 60.0 },
+        }],
+    })
+    .to_string()
+}
+
+#[test]
+fn events_that_come_later_than_video_can_wait_are_told_as_late() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let plain = TestPattern {
+        size: TILE,
+        fps: 10.0,
+        objects: 0,
+    };
+    let shown = [painted(0, &plain)];
+    let mut options = sources(&shown);
+    options.extend([
+        "--sync",
+        "aligned",
+        "--delay-budget",
+        "200ms",
+        "--detection-ttl",
+        "300ms",
+    ]);
+    let wall = Wall::start(broker.port(), &options);
+    wall.until_says(0, "NO PROCESSOR");
+    let publish_until = |latency_ms: u64, words: &str| {
+        until(&format!("it says {words:?}"), SOON * 3, || {
+            broker.publish(
+                "nvr/detections/0",
+                event_after(latency_ms).as_bytes(),
+                false,
+            );
+            (wall.camera(0)["text"] == words).then_some(())
+        });
+    };
+    // In time: the tile says nothing, and shows the box.
+    publish_until(100, "");
+    publish_until(2_000, "LATE");
+    let told = wall.camera(0);
+    assert_eq!(
+        (&told["analysis"]["state"], &told["video"]["state"]),
+        (&"late".into(), &"live".into()),
+        "{told:#}"
+    );
+    wall.until_shown(0, |tile| {
+        broker.publish("nvr/detections/0", event_after(2_000).as_bytes(), false);
+        has_plate(tile, WARNING, "LATE")?;
+        match pixels(tile, class_color("dog"), ROUNDING) {
+            0 => Ok(()),
+            drawn => Err(format!("{drawn} pixels of a box that is late")),
+        }
+    });
+    publish_until(100, "");
 }
 
 #[test]

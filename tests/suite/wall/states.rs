@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use gstreamer as gst;
-use nvr::config::{Credentials, Secret};
+use nvr::config::{Credentials, Secret, TestPattern};
 use nvr::media::testcam::{LoginScheme, TestcamLogin, TestcamOptions};
 use nvr::wall::Color;
 use serde_json::Value;
@@ -15,7 +15,8 @@ use crate::support::stage::{PATTERN, Stage, pattern_cameras, processor};
 use crate::support::tiles::{
     FAULT, WARNING, has_boxes, has_no_boxes, is_bright, is_dimmed, middle,
 };
-use crate::support::wall::{SOONER, Wall, WallOptions, painted};
+use crate::support::wait::{SOON, until};
+use crate::support::wall::{SOONER, TILE, Wall, WallOptions, painted};
 use crate::support::words::{explains, has_plate, reads, reads_nothing, reads_one_of};
 
 /// Since when, as the tile writes it.
@@ -257,4 +258,46 @@ fn a_machine_without_a_decoder_says_so_on_the_tile() {
     let wall = Wall::start_with(&settings, &sources(&shown));
     has_no_camera(&wall, 0, "no-decoder", "no decoder for camera 0's h264");
     wall.until_shown(1, is_bright);
+}
+
+/// One tile of the whole screen, on which two cameras take turns; pictures don't turn stale.
+const TURNS: &str = "[wall]
+layout = \"one\"
+page_time = \"4s\"
+stale_after = \"1m\"
+[wall.layout.one]
+tiles = [[0.0, 0.0, 1.0, 1.0]]
+";
+
+#[test]
+fn a_tile_that_waits_for_a_slow_camera_says_what_the_page_says() {
+    let broker = Broker::absent(Kind::Mosquitto, Setup::default());
+    let slow = TestPattern {
+        size: TILE,
+        fps: 0.1,
+        objects: 0,
+    };
+    let shown = [0, 1].map(|id| painted(id, &slow));
+    let options = WallOptions {
+        file: TURNS,
+        ..WallOptions::of(broker.port())
+    };
+    let wall = Wall::start_with(&options, &sources(&shown));
+    // Its first frame came while the other camera was on the screen; the next one takes 10 s.
+    let shows = || {
+        let state = wall.state();
+        let page = state["heads"][0]["page"].as_u64().unwrap_or(1) as u32;
+        let tile = &state["tiles"][page as usize - 1];
+        (
+            page,
+            tile["video"]["state"] == "connecting",
+            tile["text"].clone(),
+        )
+    };
+    until("tile and page say that they wait", SOON * 3, || {
+        let before = shows();
+        let says = reads(&middle(&wall.tile(0)), Color::WHITE, "CONNECTING").is_ok();
+        let (after, text) = (shows(), "CONNECTING · NO BROKER");
+        (before == after && after.1 && after.2 == text && says).then_some(())
+    });
 }
