@@ -93,10 +93,13 @@ fn words(painter: &mut Painter<'_>, look: &Look, sizes: Sizes, tile: &Rect) -> V
         taken.push(dark(painter, x, bottom, figures, sizes.text_px));
     }
     if let Some(title) = &look.title {
-        let title =
-            painter
-                .letters()
-                .fitted(title, sizes.text_px, room.saturating_sub(sizes.text_px));
+        let letters = painter.letters();
+        let title = if letters.can_write(title, sizes.text_px) {
+            title
+        } else {
+            &look.number
+        };
+        let title = letters.fitted(title, sizes.text_px, room.saturating_sub(sizes.text_px));
         taken.push(dark(painter, tile.x, bottom, &title, sizes.text_px));
     }
     let mut right = tile.right();

@@ -3,7 +3,9 @@
 //! A [`Painter`] draws on any canvas, the opaque picture or the transparent overlay, inside one tile, and notes where: what
 //! it touched is what has to be cleared and sent to the display again.
 
+mod legible;
 mod plates;
+mod shaping;
 mod text;
 
 pub use text::Type;

@@ -1,22 +1,30 @@
-//! Anti-aliased text: glyphs are rasterised once a size and kept.
+//! Anti-aliased text: glyphs are rasterised once a size and kept, and so are lines that had to be shaped.
+//!
+//! What the built-in font has is written with it, letter by letter; only what it lacks takes the longer way (`shaping`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::{Canvas, Color, Rect};
-use super::padding;
 use super::plates::{Plates, Style, WIDEST_PX};
+use super::shaping::{Line, MOST_LETTERS};
+use super::{legible, padding};
 use crate::base::Size;
 
 /// Glyphs that are kept: a few sizes of the letters that labels and states are written in. Beyond, all are forgotten at
 /// once, which a wall whose labels change their alphabet pays with one frame's work.
 const MOST_GLYPHS: usize = 2048;
+/// Shaped lines that are kept; names and labels of a full screen are fewer.
+const MOST_LINES: usize = 256;
 
 /// One typeface, and what was drawn of it.
 pub struct Type {
     font: FontRef<'static>,
     glyphs: HashMap<(char, u32), Raster>,
+    lines: HashMap<(String, u32), Arc<Line>>,
     plates: Plates,
 }
 
@@ -36,6 +44,7 @@ impl Default for Type {
             font: FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
                 .expect("invariant: the built-in font is a font"),
             glyphs: HashMap::new(),
+            lines: HashMap::new(),
             plates: Plates::default(),
         }
     }
@@ -44,11 +53,29 @@ impl Default for Type {
 impl Type {
     /// Width in pixels of `text` in letters of `size_px`.
     pub fn width(&mut self, text: &str, size_px: u32) -> u32 {
-        let width: f32 = text
-            .chars()
-            .map(|letter| self.glyph(letter, size_px).advance)
-            .sum();
+        let text = legible::clean(text);
+        let width: f32 = match self.shaped(&text, size_px) {
+            Some(line) => line.width,
+            None => text
+                .chars()
+                .map(|letter| self.glyph(letter, size_px).advance)
+                .sum(),
+        };
         width.ceil() as u32
+    }
+
+    /// Whether fonts have every letter of a name; a warning says once which package has them. Signs that are no letters are left
+    /// out without a word.
+    pub fn can_write(&mut self, name: &str, size_px: u32) -> bool {
+        let clean = legible::clean(name);
+        let Some(line) = self.shaped(&clean, size_px) else {
+            return true;
+        };
+        let is_whole = !line.missing.chars().any(char::is_alphanumeric);
+        if !is_whole {
+            legible::warn(name, &line.missing);
+        }
+        is_whole
     }
 
     /// The longest beginning of `text` that fits into `limit_px`, with an ellipsis where something is missing.
@@ -56,8 +83,12 @@ impl Type {
         if self.width(text, size_px) <= limit_px {
             return text.to_owned();
         }
+        let clean = legible::clean(text);
+        if self.shaped(&clean, size_px).is_some() {
+            return self.fitted_shaped(&clean, size_px, limit_px);
+        }
         let mut room = limit_px as f32 - self.glyph('…', size_px).advance;
-        let mut short: String = text
+        let mut short: String = clean
             .chars()
             .take_while(|letter| {
                 room -= self.glyph(*letter, size_px).advance;
@@ -67,6 +98,33 @@ impl Type {
         short.truncate(short.trim_end().len());
         short.push('…');
         short
+    }
+
+    /// The same where letters change their shape with what follows: between two of what people take for letters.
+    fn fitted_shaped(&self, text: &str, size_px: u32, limit_px: u32) -> String {
+        let ends: Vec<usize> = text
+            .grapheme_indices(true)
+            .take(MOST_LETTERS)
+            .map(|(at, _)| at)
+            .collect();
+        let short = |letters: usize| {
+            let beginning = text[..ends.get(letters).copied().unwrap_or_default()].trim_end();
+            format!("{beginning}…")
+        };
+        // Not kept: they are many, and one of them is what is drawn.
+        let fits = |letters: usize| {
+            Line::new(&short(letters), self.em_px(size_px)).width.ceil() as u32 <= limit_px
+        };
+        let (mut most, mut too_many) = (0, ends.len());
+        while too_many - most > 1 {
+            let middle = (most + too_many) / 2;
+            if fits(middle) {
+                most = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        short(most)
     }
 
     /// `text` in lines of at most `limit_px`, broken between words, at most `most` of them.
@@ -106,9 +164,16 @@ impl Type {
         size_px: u32,
         ink: Color,
     ) -> i32 {
+        let text = legible::clean(text);
         let baseline = y + self.ascent(size_px);
         let mut pen = x as f32;
         let clip = clip.intersection(&canvas.bounds());
+        if let Some(line) = self.shaped(&text, size_px) {
+            // Marks of some scripts reach far above and below: they must not run into what stands there.
+            let rows = Rect::new(clip.x, y, clip.width, Self::line_px(size_px));
+            line.draw(canvas, &clip.intersection(&rows), (x, baseline), ink);
+            return (pen + line.width).ceil() as i32;
+        }
         for letter in text.chars() {
             let glyph = self.glyph(letter, size_px);
             let (left, top) = (pen.round() as i32 + glyph.left, baseline + glyph.top);
@@ -158,6 +223,31 @@ impl Type {
         (scaled.ascent() + slack / 2.0).round() as i32
     }
 
+    /// Pixels of an em in letters of `size_px`, which are as high as the font's lines.
+    fn em_px(&self, size_px: u32) -> f32 {
+        let em = self.font.units_per_em().unwrap_or(1.0);
+        size_px as f32 * em / self.font.height_unscaled().max(1.0)
+    }
+
+    /// `text`, which is clean, as other fonts than the built-in one write it; none where that has all of it.
+    fn shaped(&mut self, text: &str, size_px: u32) -> Option<Arc<Line>> {
+        let is_built_in =
+            |letter: char| legible::is_simple(letter) && self.font.glyph_id(letter).0 != 0;
+        if text.is_ascii() || text.chars().all(is_built_in) {
+            return None;
+        }
+        let key = (text.to_owned(), size_px);
+        if let Some(line) = self.lines.get(&key) {
+            return Some(line.clone());
+        }
+        if self.lines.len() >= MOST_LINES {
+            self.lines.clear();
+        }
+        let line = Arc::new(Line::new(text, self.em_px(size_px)));
+        self.lines.insert(key, line.clone());
+        Some(line)
+    }
+
     fn glyph(&mut self, letter: char, size_px: u32) -> &Raster {
         if self.glyphs.len() >= MOST_GLYPHS && !self.glyphs.contains_key(&(letter, size_px)) {
             self.glyphs.clear();
@@ -176,8 +266,6 @@ impl std::fmt::Debug for Type {
 
 fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
     let scale = PxScale::from(size_px as f32);
-    // Control characters in a camera's name would be drawn as boxes.
-    let letter = if letter.is_control() { ' ' } else { letter };
     let glyph: Glyph = font
         .glyph_id(letter)
         .with_scale_and_position(scale, point(0.0, 0.0));
@@ -274,6 +362,136 @@ mod tests {
         assert_eq!(letters.plate("7 Dock", WIDEST_PX + 1, style), None);
     }
 
+    fn ink(text: &str, size_px: u32) -> (Vec<u8>, u32) {
+        let mut letters = Type::default();
+        let width = letters.width(text, size_px);
+        let mut canvas = Canvas::new(Size::new(width.max(1) + 8, 3 * size_px), Color::BLACK);
+        let clip = canvas.bounds();
+        letters.write(
+            &mut canvas,
+            &clip,
+            (4, size_px as i32 / 2),
+            text,
+            size_px,
+            Color::WHITE,
+        );
+        let shades = canvas.bytes().chunks(4).map(|pixel| pixel[0]).collect();
+        (shades, width)
+    }
+
+    #[test]
+    fn text_of_the_built_in_font_takes_the_short_way() {
+        let mut letters = Type::default();
+        for text in [
+            "Loading dock",
+            "Straße · 7 €",
+            "Проходная №2",
+            "Πύλη",
+            "Größe…",
+            "a\tb",
+        ] {
+            assert!(
+                letters.shaped(&legible::clean(text), 16).is_none(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_in_other_scripts_are_legible() {
+        let mut letters = Type::default();
+        // Of the packages of `tools/setup system`: fonts-dejavu-core, fonts-droid-fallback, fonts-lohit-deva.
+        for name in [
+            "3 停车场",
+            "3 مرحبا",
+            "3 पार्किंग",
+            "3 駐車場 カメラ",
+            "3 주차장",
+            "3 שער",
+            "3 e\u{301}t\u{e9}",
+        ] {
+            assert!(letters.can_write(name, 24), "{name}");
+            let (shades, width) = ink(name, 24);
+            assert!(width > 30, "{name}: {width}");
+            assert!(
+                shades.iter().filter(|shade| **shade > 128).count() > 60,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_no_font_has_is_not_drawn_as_boxes() {
+        let mut letters = Type::default();
+        // A letter of private use; no font of a system has it.
+        let unknown = "\u{10fffd}";
+        let named = letters.width(&format!("Dock{unknown}"), 16);
+        assert!(named.abs_diff(letters.width("Dock", 16)) <= 1, "{named}");
+        assert!(
+            letters.can_write(&format!("Dock {unknown}"), 16),
+            "it is no letter"
+        );
+        // Of the Tangut script, which has a package for itself.
+        assert!(!letters.can_write("\u{17000}\u{17001}", 16));
+        assert_eq!(letters.width("\u{17000}", 16), 0);
+    }
+
+    #[test]
+    fn arabic_letters_are_joined_and_go_from_right_to_left() {
+        let mut letters = Type::default();
+        let apart: u32 = "مرحبا"
+            .chars()
+            .map(|letter| letters.width(&letter.to_string(), 32))
+            .sum();
+        let joined = letters.width("مرحبا", 32);
+        assert!(joined < apart, "{joined} of {apart}");
+        // A digit before the name stays at its left, and a blank behind it.
+        let (shades, width) = ink("7 مرحبا", 32);
+        let row = width as usize + 8;
+        let lit = |column: usize| (0..shades.len() / row).any(|y| shades[y * row + column] > 128);
+        let lit: Vec<bool> = (0..row).map(lit).collect();
+        let digit = letters.width("7", 32) as usize;
+        assert!(lit[4..4 + digit].contains(&true), "{lit:?}");
+        assert!(
+            !lit[4 + digit..4 + digit + digit / 2].contains(&true),
+            "{lit:?}"
+        );
+        assert!(lit[4 + 2 * digit..].contains(&true), "{lit:?}");
+    }
+
+    #[test]
+    fn long_names_of_any_script_end_in_an_ellipsis_between_letters() {
+        let mut letters = Type::default();
+        for name in [
+            "停车场".repeat(2000),
+            "مرحبا ".repeat(500),
+            "e\u{301}".repeat(3000),
+        ] {
+            let short = letters.fitted(&name, 16, 120);
+            assert!(short.ends_with('…') && short.chars().count() > 3, "{short}");
+            assert!(letters.width(&short, 16) <= 120, "{short}");
+            assert!(
+                !short.ends_with("e…") || name.starts_with("停"),
+                "an accent was lost: {short}"
+            );
+        }
+    }
+
+    #[test]
+    fn marks_do_not_run_into_other_lines() {
+        let mut letters = Type::default();
+        let name = format!("a{}", "\u{30d}\u{316}".repeat(40));
+        let mut canvas = Canvas::new(Size::new(60, 200), Color::BLACK);
+        let clip = canvas.bounds();
+        letters.write(&mut canvas, &clip, (10, 90), &name, 20, Color::WHITE);
+        let line = 90..90 + Type::line_px(20) as i32;
+        for y in (0..200).filter(|y| !line.contains(y)) {
+            for x in 0..60 {
+                assert_eq!(canvas.pixel(x, y), Some(Color::BLACK), "({x}, {y})");
+            }
+        }
+    }
+
     #[test]
     fn memory_is_bounded_whatever_is_written() {
         let mut letters = Type::default();
@@ -281,5 +499,9 @@ mod tests {
             letters.width("abcdefghijklmnopqrstuvwxyz", size);
         }
         assert!(letters.glyphs.len() <= MOST_GLYPHS);
+        for number in 0..2 * MOST_LINES {
+            letters.width(&format!("门 {number}"), 12);
+        }
+        assert!(letters.lines.len() <= MOST_LINES);
     }
 }

@@ -1,0 +1,229 @@
+//! Text that the built-in font does not have: fonts of the system are looked for, letters joined and put in their order.
+//!
+//! Names of cameras are in every script; fonts that have them all are fifty times the size of this program. So they come from
+//! packages (`fonts-noto-core`, `fonts-noto-cjk`), found when the first such text is written. What no font has is left out.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use cosmic_text::{
+    Attrs, Buffer, Family, FontSystem, Metrics, Shaping, SwashCache, SwashContent, Wrap, fontdb,
+};
+
+use super::super::{Canvas, Color, Rect};
+use super::legible;
+
+/// The family name of the built-in font: its letters stay the same in a text of several scripts.
+const BUILT_IN: &str = "Hack";
+/// Letters of a text that are looked at; a line of a 4K monitor has fewer.
+pub(super) const MOST_LETTERS: usize = 1024;
+/// Keeps the digits before a name in Hebrew at the left, where they are on all other tiles.
+const LEFT_TO_RIGHT: char = '\u{200e}';
+
+/// A line of text, ready to be drawn.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// Pixels from its beginning to its end.
+    pub(super) width: f32,
+    /// What no font has.
+    pub(super) missing: String,
+    pictures: Vec<Picture>,
+}
+
+/// One glyph's pixels.
+#[derive(Debug)]
+struct Picture {
+    /// Its first pixel, from the line's beginning and from the baseline.
+    left: i32,
+    top: i32,
+    width: u32,
+    pixels: Pixels,
+}
+
+#[derive(Debug)]
+enum Pixels {
+    /// In the ink that is asked for.
+    Coverage(Vec<u8>),
+    /// In colours of their own: red, green, blue, alpha.
+    Colors(Vec<[u8; 4]>),
+}
+
+/// The fonts of this machine; found once, for all monitors.
+struct Fonts {
+    system: FontSystem,
+    cache: SwashCache,
+}
+
+impl Line {
+    /// `text`, which is clean, in letters of `em_px`.
+    pub(super) fn new(text: &str, em_px: f32) -> Self {
+        let text: String = text.chars().take(MOST_LETTERS).collect();
+        let mut fonts = fonts();
+        let buffer = fonts.shaped(&text, em_px);
+        let missing = missing(&buffer, &text);
+        if missing.is_empty() {
+            return fonts.drawn(&buffer, String::new());
+        }
+        let (mut kept, mut lost) = (String::new(), String::new());
+        for (at, letter) in text.char_indices() {
+            let is_lost = missing
+                .iter()
+                .any(|(start, end)| (*start..*end).contains(&at));
+            if is_lost { &mut lost } else { &mut kept }.push(letter);
+        }
+        let kept = kept.split_whitespace().collect::<Vec<_>>().join(" ");
+        let buffer = fonts.shaped(&kept, em_px);
+        fonts.drawn(&buffer, lost)
+    }
+
+    /// Draws it from column `x` on, where `clip` allows.
+    pub(super) fn draw(
+        &self,
+        canvas: &mut Canvas,
+        clip: &Rect,
+        (x, baseline): (i32, i32),
+        ink: Color,
+    ) {
+        for picture in &self.pictures {
+            let (left, top) = (x + picture.left, baseline + picture.top);
+            // The part of each row that the clip leaves.
+            let first = (clip.x - left).clamp(0, picture.width as i32) as usize;
+            let last = (clip.right() - left).clamp(0, picture.width as i32) as usize;
+            let width = picture.width as usize;
+            if first >= last {
+                continue;
+            }
+            let is_inside = |y: &i32| (clip.y..clip.bottom()).contains(y);
+            match &picture.pixels {
+                Pixels::Coverage(coverage) => {
+                    for (y, row) in (top..).zip(coverage.chunks(width)) {
+                        if is_inside(&y) {
+                            canvas.cover_run(left + first as i32, y, &row[first..last], ink);
+                        }
+                    }
+                }
+                Pixels::Colors(colors) => {
+                    for (y, row) in (top..).zip(colors.chunks(width)) {
+                        if is_inside(&y) {
+                            for (x, [red, green, blue, alpha]) in
+                                (left + first as i32..).zip(&row[first..last])
+                            {
+                                canvas.cover_run(x, y, &[*alpha], Color::rgb(*red, *green, *blue));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Fonts {
+    fn new() -> Self {
+        let begun = std::time::Instant::now();
+        let mut found = fontdb::Database::new();
+        found.load_system_fonts();
+        found.load_font_source(fontdb::Source::Binary(std::sync::Arc::new(
+            epaint_default_fonts::HACK_REGULAR,
+        )));
+        tracing::debug!(
+            faces = found.len(),
+            took_ms = begun.elapsed().as_millis(),
+            "fonts for text beyond the built-in one"
+        );
+        Self {
+            system: FontSystem::new_with_locale_and_db(locale(), found),
+            cache: SwashCache::new(),
+        }
+    }
+
+    fn shaped(&mut self, text: &str, em_px: f32) -> Buffer {
+        // Neither may be zero.
+        let em_px = em_px.max(1.0);
+        let mut buffer = Buffer::new_empty(Metrics::new(em_px, em_px));
+        buffer.set_wrap(Wrap::None);
+        let attributes = Attrs::new().family(Family::Name(BUILT_IN));
+        let ordered = format!("{LEFT_TO_RIGHT}{text}");
+        buffer.set_text(&ordered, &attributes, Shaping::Advanced, None);
+        buffer.shape_until_scroll(&mut self.system, false);
+        buffer
+    }
+
+    fn drawn(&mut self, buffer: &Buffer, missing: String) -> Line {
+        let mut line = Line {
+            missing,
+            ..Line::default()
+        };
+        let Some(run) = buffer.layout_runs().next() else {
+            return line;
+        };
+        line.width = run.line_w;
+        for glyph in run.glyphs {
+            let place = glyph.physical((0.0, 0.0), 1.0);
+            let image = self
+                .cache
+                .get_image_uncached(&mut self.system, place.cache_key);
+            let Some(image) = image.filter(|image| image.placement.width > 0) else {
+                continue;
+            };
+            let pixels = match image.content {
+                SwashContent::Mask => Pixels::Coverage(image.data),
+                SwashContent::Color => Pixels::Colors(image.data.as_chunks().0.to_vec()),
+                // Not asked for.
+                SwashContent::SubpixelMask => continue,
+            };
+            line.pictures.push(Picture {
+                left: place.x + image.placement.left,
+                top: place.y - image.placement.top,
+                width: image.placement.width,
+                pixels,
+            });
+        }
+        line
+    }
+}
+
+/// Where in `text` no font has what is written there.
+fn missing(buffer: &Buffer, text: &str) -> Vec<(usize, usize)> {
+    let before = LEFT_TO_RIGHT.len_utf8();
+    let Some(run) = buffer.layout_runs().next() else {
+        return Vec::new();
+    };
+    run.glyphs
+        .iter()
+        .filter(|glyph| glyph.glyph_id == 0)
+        .map(|glyph| {
+            (
+                glyph.start.saturating_sub(before),
+                glyph.end.saturating_sub(before),
+            )
+        })
+        // What is not seen needs no font.
+        .filter(|(start, end)| {
+            text.get(*start..*end)
+                .is_none_or(|cluster| !cluster.chars().all(legible::is_invisible))
+        })
+        .filter(|(start, end)| start < end)
+        .collect()
+}
+
+fn fonts() -> MutexGuard<'static, Fonts> {
+    static FONTS: OnceLock<Mutex<Fonts>> = OnceLock::new();
+    FONTS
+        .get_or_init(|| Mutex::new(Fonts::new()))
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The language that this machine speaks, `ja` or `zh-TW`: Han letters have other shapes in each.
+fn locale() -> String {
+    let told = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_default();
+    let told = told.split(['.', '@']).next().unwrap_or_default();
+    let (language, place) = told.split_once('_').unwrap_or((told, ""));
+    match (language, place) {
+        ("zh", "HK" | "TW") => format!("zh-{place}"),
+        _ => language.to_owned(),
+    }
+}
