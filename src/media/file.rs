@@ -1,8 +1,8 @@
 //! A video file as a source: played in real time, once and again.
 //!
 //! H.264, H.265 and JPEG take the way of cameras, through the decoder table; anything else goes through whichever decoder
-//! GStreamer has (`file_streams`). Each round is a pipeline of its own in the same session: containers differ too much in how well they
-//! seek. Media time goes on across the seam.
+//! GStreamer has (`file_streams`). Each round is a pipeline of its own in the same session: containers differ too much in how
+//! well they seek. Media time goes on across the seam.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -37,7 +37,7 @@ impl Told {
                 facts.pixel = caps
                     .get::<gst::Fraction>("pixel-aspect-ratio")
                     .ok()
-                    .and_then(|ratio| pixel_of(ratio));
+                    .and_then(pixel_of);
             }
             gst::PadProbeReturn::Ok
         });
