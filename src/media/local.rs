@@ -56,7 +56,7 @@ impl Local {
     /// How the session is told to have ended.
     pub(super) fn end(&self, ending: Ending, hub: &Hub) -> SessionEnd {
         let progress = hub.progress();
-        match self.explain(ending) {
+        match self.explain(ending, progress.first_frame.is_some()) {
             None => SessionEnd::Stopped,
             Some(Failure { code, message }) => SessionEnd::Failed {
                 code,
@@ -69,11 +69,13 @@ impl Local {
         }
     }
 
-    fn explain(&self, ending: Ending) -> Option<Failure> {
+    /// `was_live` where pictures had come.
+    fn explain(&self, ending: Ending, was_live: bool) -> Option<Failure> {
         let name = &self.name;
         Some(match ending {
             Ending::Stopped | Ending::Reopen => return None,
             Ending::Failure(failure) => failure,
+            Ending::Error(error) if was_live && has_changed(&error) => self.changed(&error),
             Ending::Error(error) => self.of_error(&error),
             Ending::Eos => Failure::new("ended", format!("{name} ended")),
             Ending::NotConnected => Failure::new(
@@ -98,6 +100,17 @@ impl Local {
         })
     }
 
+    /// A capture device whose signal has another size now, or a recording that goes on in another format.
+    fn changed(&self, error: &Error) -> Failure {
+        Failure::new(
+            "format-changed",
+            format!(
+                "the pictures of {} changed in a way that {} can't follow; it starts anew",
+                self.name, error.element
+            ),
+        )
+    }
+
     fn of_error(&self, error: &Error) -> Failure {
         let (name, element) = (&self.name, &error.element);
         let is = |domain: gst::ResourceError| error.error.matches(domain);
@@ -120,6 +133,13 @@ impl Local {
     }
 }
 
+/// Whether elements no longer agree on a format. Sources say so in their debug text alone.
+fn has_changed(error: &Error) -> bool {
+    error.error.matches(gst::StreamError::Format)
+        || error.error.matches(gst::CoreError::Negotiation)
+        || error.debug.contains("not-negotiated")
+}
+
 /// Whether an error waits on the bus; it stays there for [`session::watch`].
 fn has_error(pipeline: &gst::Pipeline) -> bool {
     pipeline
@@ -128,4 +148,36 @@ fn has_error(pipeline: &gst::Pipeline) -> bool {
             Some(error) => bus.post(error).is_ok(),
             None => false,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_whose_signal_changed_is_told_as_such() {
+        let local = Local {
+            name: "camera /dev/video0".to_owned(),
+            start_limit: Duration::from_secs(10),
+            stall_limit: Duration::from_secs(5),
+        };
+        let told = |was_live: bool, reason: &str| {
+            let error = Error {
+                element: "v4l2src".to_owned(),
+                error: gst::glib::Error::new(
+                    gst::StreamError::Failed,
+                    "Internal data stream error.",
+                ),
+                debug: format!("gst_base_src_loop (): streaming stopped, reason {reason}"),
+                rtsp_status: None,
+            };
+            local
+                .explain(Ending::Error(error), was_live)
+                .map(|failure| failure.code)
+        };
+        assert_eq!(told(true, "not-negotiated (-4)"), Some("format-changed"));
+        assert_eq!(told(true, "error (-5)"), Some("garbage"));
+        // It never fitted.
+        assert_eq!(told(false, "not-negotiated (-4)"), Some("garbage"));
+    }
 }
