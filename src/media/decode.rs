@@ -183,7 +183,7 @@ fn watch_units(
             .and_then(|pipeline| age_of(pad, buffer, pipeline.current_running_time()?));
         match hub.unit(buffer, age, reference(buffer)) {
             Admit::Decode => gst::PadProbeReturn::Ok,
-            Admit::Skip => gst::PadProbeReturn::Drop,
+            Admit::Skip => gst::PadProbeReturn::Handled,
         }
     });
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Probes on rtpbin's inputs, called on the threads that receive. Packets of senders that are not followed, of unknown payload
 //! types, and all RTCP but the followed sender's reports are dropped; packets are counted by payload type for the session's reason.
+//! What is dropped is said to be handled: gstreamer-rs takes the buffer along, and GStreamer would free it once more.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,7 +101,7 @@ impl Guard {
                             tracing::trace!(%err, "a packet of a list is not taken");
                         }
                     }
-                    gst::PadProbeReturn::Drop
+                    gst::PadProbeReturn::Handled
                 }
                 _ => gst::PadProbeReturn::Ok,
             });
@@ -127,7 +128,7 @@ impl Guard {
         let verdict = {
             let mut state = self.lock();
             if !self.count(&mut state, header.payload_type, packet.size(), now) {
-                return gst::PadProbeReturn::Drop;
+                return gst::PadProbeReturn::Handled;
             }
             state.senders.packet(header, now, || packet.clone())
         };
@@ -138,7 +139,7 @@ impl Guard {
                 }
                 gst::PadProbeReturn::Ok
             }
-            Verdict::Keep => gst::PadProbeReturn::Drop,
+            Verdict::Keep => gst::PadProbeReturn::Handled,
             Verdict::Follow { held, report } => {
                 tracing::debug!(
                     ssrc = format_args!("{:08x}", header.ssrc),
@@ -154,7 +155,7 @@ impl Guard {
                 }
                 // It passes by the new rule; this one is dropped.
                 pass(pad, packet.clone());
-                gst::PadProbeReturn::Drop
+                gst::PadProbeReturn::Handled
             }
         }
     }
@@ -220,7 +221,7 @@ impl Guard {
     fn report(&self, packet: &mut gst::Buffer) -> gst::PadProbeReturn {
         let bytes = match packet.map_readable() {
             Ok(map) => map.to_vec(),
-            Err(_) => return gst::PadProbeReturn::Drop,
+            Err(_) => return gst::PadProbeReturn::Handled,
         };
         let mut report = None;
         for part in parts(&bytes) {
@@ -242,11 +243,11 @@ impl Guard {
             }
         }
         let Some((ssrc, part)) = report else {
-            return gst::PadProbeReturn::Drop;
+            return gst::PadProbeReturn::Handled;
         };
         let verdict = self.lock().senders.report(ssrc, || packet.clone());
         let ReportVerdict::Pass { ssrc, shift } = verdict else {
-            return gst::PadProbeReturn::Drop;
+            return gst::PadProbeReturn::Handled;
         };
         let mut shown = part.to_vec();
         shown[4..8].copy_from_slice(&ssrc.to_be_bytes());

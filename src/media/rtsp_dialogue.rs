@@ -96,6 +96,8 @@ pub(super) struct Shown {
     pub(super) again: Option<bool>,
     /// A further `Public` header.
     pub(super) public: Option<&'static str>,
+    /// No `RTP-Info`: cameras state sequence numbers that they don't send, and rtpbin throws away all before the stated one.
+    pub(super) no_rtp_info: bool,
     pub(super) body: Option<String>,
 }
 
@@ -193,6 +195,7 @@ impl Dialogue {
                     shown.body = Some(sdp);
                 }
             }
+            "PLAY" => shown.no_rtp_info = true,
             "SETUP" => {
                 let session = response.session.as_deref();
                 state.timeout = session.and_then(timeout_of).or(state.timeout);

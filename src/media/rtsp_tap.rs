@@ -193,6 +193,9 @@ unsafe extern "C" fn after_send(
     if let Some(methods) = shown.public {
         response.add(ffi::GST_RTSP_HDR_PUBLIC, methods);
     }
+    if shown.no_rtp_info {
+        response.remove(ffi::GST_RTSP_HDR_RTP_INFO);
+    }
     if let Some(body) = shown.body {
         let mut body = body.into_bytes();
         // As rtspsrc has it of its connection.

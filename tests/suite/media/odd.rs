@@ -327,6 +327,23 @@ fn with_content_base(answer: &str, base: &str) -> String {
     format!("{}\r\n\r\n{body}", head.join("\r\n"))
 }
 
+#[test]
+fn a_first_sequence_number_that_is_not_the_stated_one_does_no_harm() {
+    let testcam = cameras(vec![pattern()]);
+    let oddity: fn(String) -> String = |answer| {
+        let (before, after) = answer.split_once("seq=").expect("RTP-Info");
+        let end = after.find([';', '\r', ',']).unwrap_or(after.len());
+        let stated: u16 = after[..end].parse().expect("a sequence number");
+        format!(
+            "{before}seq={}{}",
+            stated.wrapping_add(20_000),
+            &after[end..]
+        )
+    };
+    let odd = in_front_of(&testcam, Answers("PLAY", oddity));
+    Session::start(&settings(&odd.url(PATH))).frames(5);
+}
+
 fn login(password: &str) -> Option<Credentials> {
     Some(Credentials {
         username: Secret::new("viewer"),
