@@ -420,6 +420,14 @@ fn a_library_that_is_not_there_or_not_served_is_refused_by_name() {
             "driver",
         ],
     );
+    refused(
+        &site,
+        &[("DOUBLE_OTHER_TABLE", "1")],
+        &[
+            "TensorRT 10.3.0 answers that its engine has 0 tensors, so its interface is not the one that is known of TensorRT 10",
+            "--backend auto",
+        ],
+    );
     std::fs::remove_file(site.libs().join("libnvinfer.so.10")).expect("removed");
     refused(
         &site,

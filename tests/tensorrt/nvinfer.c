@@ -237,7 +237,8 @@ static void destroy_context(Public *object) {
 
 /* Engines. */
 
-static int32_t tensors(Engine *engine) { return engine->count; }
+/* As TensorRT for RTX 1.4, where another method stands in this place. */
+static int32_t tensors(Engine *engine) { return getenv("DOUBLE_OTHER_TABLE") ? 0 : engine->count; }
 static const char *tensor_name(Engine *engine, int32_t index) {
     if (index < 0 || index >= engine->count) die("a tensor beyond the last");
     return engine->tensors[index].name;

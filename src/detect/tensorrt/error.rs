@@ -168,6 +168,17 @@ pub enum TensorRtError {
         /// What it logged.
         words: String,
     },
+    /// An engine answers with a number of tensors that none has: its methods are not where they are looked for.
+    #[error(
+        "TensorRT {version} answers that its engine has {count} tensors, so its interface is not the one that is known of TensorRT \
+         {}; install a release of NVIDIA's TensorRT 8.5 to 10.16, or use --backend auto", version.major
+    )]
+    Interface {
+        /// Which TensorRT.
+        version: Version,
+        /// Its answer.
+        count: i32,
+    },
     /// No engine in the cache is for this model, version and GPU.
     #[error(
         "there is no TensorRT engine of model {model} for TensorRT {version} and {gpu} in {}{}; build it with \

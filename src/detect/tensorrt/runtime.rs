@@ -18,6 +18,9 @@ use super::slots::DimsForm;
 const SMALLEST: i32 = 0;
 const LARGEST: i32 = 2;
 
+/// More inputs and outputs than a detector's engine has: networks of ours have some ten.
+const MOST_TENSORS: i32 = 1024;
+
 /// `IRuntime`.
 pub(super) struct Runtime(Object);
 
@@ -107,11 +110,17 @@ impl Engine {
     /// Its tensors, in its own order.
     ///
     /// # Errors
-    /// When it has none, or one without a name: then it is not what its header said.
+    /// When it has none, or one without a name: then methods are called that are others (TensorRT for RTX has another table).
     pub(super) fn tensors(&self) -> Result<Vec<Tensor>, TensorRtError> {
         let slots = &self.object.libraries.slots.engine;
         // SAFETY: `int32_t getNbIOTensors() const`.
         let count = unsafe { call!(self.object, slots.tensors, () -> i32,) };
+        if !(1..=MOST_TENSORS).contains(&count) {
+            return Err(TensorRtError::Interface {
+                version: self.object.libraries.version,
+                count,
+            });
+        }
         (0..count).map(|index| self.tensor(index)).collect()
     }
 
