@@ -1,6 +1,5 @@
 //! Whole behaviour against real parts: one binary, since each further one links everything again.
 
-mod advisories;
 #[cfg(feature = "testcam")]
 mod addresses;
 mod advisories;
