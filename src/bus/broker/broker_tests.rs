@@ -429,6 +429,21 @@ fn the_sessions_of_absent_clients_give_way_and_have_limits() {
 }
 
 #[test]
+fn the_session_of_a_client_that_was_absent_for_too_long_is_forgotten() {
+    let broker = broker(BrokerLimits {
+        absent: Duration::ZERO,
+        ..BrokerLimits::default()
+    });
+    let mut lasting = Connect::new("lasting");
+    lasting.clean_session = false;
+    let (mut client, ..) = Client::connect(&broker, lasting.clone());
+    client.send(Packet::Disconnect);
+    assert_eq!(client.next(), None);
+    let (_client, code, present) = Client::connect(&broker, lasting);
+    assert_eq!((code, present), (ConnectReturnCode::Success, false));
+}
+
+#[test]
 fn a_message_of_quality_2_is_published_once_however_often_it_is_sent() {
     let broker = broker(BrokerLimits::default());
     let mut reader = Client::named(&broker, "reader");

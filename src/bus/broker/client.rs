@@ -150,18 +150,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             End::Wire(error) => debug!(client_id, %error, "a client is gone"),
         }
-        let may_read = matches!(end, End::Goodbye | End::Wire(WireError::Closed));
-        let _ = timeout(FAREWELL, self.take_leave(may_read)).await;
+        if matches!(end, End::Goodbye | End::Wire(WireError::Closed)) {
+            let _ = timeout(FAREWELL, self.last_answers()).await;
+        }
+        // The will goes out before the client sees the end, and its place is free.
+        self.router.detach(&self.attached, self.said_goodbye);
+        let _ = timeout(FAREWELL, self.writer.shutdown()).await;
     }
 
-    /// Who says all and goodbye at once still gets the answers, and then the end.
-    async fn take_leave(&mut self, may_read: bool) -> std::io::Result<()> {
-        if may_read {
-            self.writer.write_all_buf(&mut self.batch).await?;
-            self.router.fill(&self.attached, &mut self.batch);
-            self.writer.write_all_buf(&mut self.batch).await?;
-        }
-        self.writer.shutdown().await
+    /// Who says all and goodbye at once still gets the answers.
+    async fn last_answers(&mut self) -> std::io::Result<()> {
+        self.writer.write_all_buf(&mut self.batch).await?;
+        self.router.fill(&self.attached, &mut self.batch);
+        self.writer.write_all_buf(&mut self.batch).await?;
+        self.writer.flush().await
     }
 }
 

@@ -106,6 +106,7 @@ impl Router {
             "" => format!("nvr-broker-{number}"),
             id => id.to_owned(),
         };
+        self.forget_expired(&mut state);
         let former = state.by_client_id.get(&client_id).copied();
         if let Some(key) = former {
             self.part(&mut state, key, "another client came with its id");
@@ -181,30 +182,31 @@ impl Router {
         Err(ConnectReturnCode::BadUserNamePassword)
     }
 
-    /// Whether there is room for one more session: absent clients' are forgotten for it, the longest absent first.
-    fn make_room(&self, state: &mut State) -> bool {
-        let away = |session: &Session| match session.presence {
-            Presence::Away(since) => Some(since),
-            Presence::Here(_) => None,
-        };
+    /// Forgets the sessions of clients that were absent for too long.
+    fn forget_expired(&self, state: &mut State) {
         let expired: Vec<Key> = state
             .sessions
             .iter()
             .filter(|(_, session)| {
-                away(session).is_some_and(|since| since.elapsed() > self.limits.absent)
+                let away = session.away();
+                away.is_some_and(|since| since.elapsed() > self.limits.absent)
             })
             .map(|(key, _)| *key)
             .collect();
         for key in expired {
             state.remove(key);
         }
+    }
+
+    /// Whether there is room for one more session: that of the longest absent client is forgotten for it.
+    fn make_room(&self, state: &mut State) -> bool {
         if state.sessions.len() < self.limits.clients {
             return true;
         }
         let absent = state
             .sessions
             .iter()
-            .filter_map(|(key, session)| away(session).map(|since| (since, *key)))
+            .filter_map(|(key, session)| session.away().map(|since| (since, *key)))
             .min();
         let Some((_, key)) = absent else {
             return false;
@@ -245,10 +247,13 @@ impl Router {
         let will = match former {
             Presence::Here(connection) => {
                 connection.cut.cancel();
-                if !why.is_empty() {
+                // Two clients of one id throw each other out again and again.
+                if !why.is_empty()
+                    && let Some(more) = self.seldom.due("takeover")
+                {
                     info!(
                         client_id = session.client_id,
-                        why, "a client is disconnected"
+                        why, more, "a client is disconnected"
                     );
                 }
                 connection.will

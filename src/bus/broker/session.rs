@@ -60,6 +60,14 @@ impl Session {
         }
     }
 
+    /// Since when the client is absent.
+    pub(super) fn away(&self) -> Option<Instant> {
+        match self.presence {
+            Presence::Away(since) => Some(since),
+            Presence::Here(_) => None,
+        }
+    }
+
     pub(super) fn wake(&self) {
         if let Some(connection) = self.connection() {
             connection.wake.notify_one();
