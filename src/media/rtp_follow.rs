@@ -139,7 +139,15 @@ impl<P> Senders<P> {
         if self.former == Some(header.ssrc) {
             self.rivals = true;
         }
-        let other = self.candidate.take_if(|one| one.first.ssrc == header.ssrc);
+        // A third sender, before the followed one said anything: the second has replaced that, and was replaced itself.
+        let second = self.candidate.take_if(|one| one.first.ssrc != header.ssrc);
+        if let Some(second) = second.filter(|one| !self.rivals && one.first.time != header.time) {
+            return self.follow(second);
+        }
+        let Some(followed) = &self.followed else {
+            return Verdict::Keep;
+        };
+        let other = self.candidate.take();
         let mut candidate = other.unwrap_or(Candidate {
             first: header,
             at: now,
@@ -152,11 +160,17 @@ impl<P> Senders<P> {
             self.candidate = Some(candidate);
             return Verdict::Keep;
         }
-        self.former = Some(followed.ssrc);
+        self.follow(candidate)
+    }
+
+    fn follow(&mut self, candidate: Candidate<P>) -> Verdict<P> {
+        if let Some(followed) = &mut self.followed {
+            self.former = Some(followed.ssrc);
+            followed.continue_with(&candidate.first, candidate.at);
+        }
         self.changes += 1;
-        followed.continue_with(&candidate.first, candidate.at);
         Verdict::Follow {
-            report: self.report_of(header.ssrc),
+            report: self.report_of(candidate.first.ssrc),
             held: candidate.held,
         }
     }
@@ -306,6 +320,21 @@ mod tests {
         }
         assert_eq!(senders.changes(), 2);
         assert!(senders.are_times_known(), "they have one clock");
+    }
+
+    #[test]
+    fn even_a_new_sender_with_each_picture_is_followed() {
+        let mut senders = Senders::default();
+        let mut passed = Vec::new();
+        for (number, mut packet) in (0u32..).zip(pictures(0, 0, 0, 20)) {
+            packet.ssrc = 5 + number / 3;
+            packet.sequence = packet.sequence.wrapping_mul(1_001);
+            passed.extend(show(&mut senders, packet, u64::from(number / 3 * 100)));
+        }
+        let sequences: Vec<_> = passed.iter().map(|header| header.sequence).collect();
+        assert_eq!(passed.len(), 60);
+        assert!(passed.iter().all(|header| header.ssrc == 5));
+        assert_eq!(sequences[3], sequences[2] + 1);
     }
 
     #[test]

@@ -177,13 +177,15 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
     let place = host(at.url);
     let limit = seconds(at.answer_limit);
     if says("SDP contains no streams") || error.error.matches(gst::StreamError::CodecNotFound) {
-        return Failure::new(
-            "no-video",
-            format!(
-                "{name} offers no video stream under {}; check its path",
-                shown_path(at.url)
+        let path = shown_path(at.url);
+        let message = match at.dialogue.video_payloads().as_slice() {
+            [] => format!("{name} offers no video stream under {path}; check its path"),
+            payloads => format!(
+                "{name} describes its video under {path} in a way that can't be set up; it names payload type {}",
+                list(payloads)
             ),
-        );
+        };
+        return Failure::new("no-video", message);
     }
     if says("any UDP packets") {
         return Failure::new(
