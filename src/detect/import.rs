@@ -217,10 +217,7 @@ fn input_of(
     };
     let unfit = || {
         let remedy = match input.dims.as_deref() {
-            _ if !input.is_f32 => {
-                "; export it with an input of 32-bit floats (Ultralytics: half=False; engines of TensorRT compute with 16 \
-                 bits all the same)"
-            }
+            _ if !input.is_f32 => "; export it with an input of 32-bit or 16-bit floats",
             Some([Some(2..), ..]) => {
                 "; export it for one picture a run (batch 1), or with an open batch"
             }
@@ -253,7 +250,7 @@ fn input_of(
         (None, None) => Err(refusal(
             request,
             format!(
-                "its input `{}` leaves its size open; name it with --size WxH",
+                "its input {} leaves its size open; name it with --size WxH",
                 shown(input)
             ),
         )),

@@ -99,8 +99,8 @@ impl Tensors {
                 let fitting = candidates(&self.shape, self.input, Some(names.len()));
                 if fitting.is_empty() {
                     return Err(format!(
-                        "{whence} {} classes, but its output, {}, can only be {}",
-                        names.len(),
+                        "{whence} {}, but its output, {}, can only be {}",
+                        counted(names.len()),
                         self.found(),
                         self.listed(&all)
                     ));
@@ -211,14 +211,15 @@ impl Tensors {
         let is_coco = |names: &[String]| names.iter().map(String::as_str).eq(COCO80);
         match (names, classes) {
             (Some((names, whence)), Some(classes)) if names.len() != classes => Err(format!(
-                "{whence} {} classes, but its output, {found} as {format}, has {classes}",
-                names.len()
+                "{whence} {}, but its output, {found} as {format}, has {classes}",
+                counted(names.len())
             )),
             (Some((names, _)), _) if is_coco(&names) => Ok(LabelSource::Known(KnownLabels::Coco80)),
             (Some((names, _)), _) => Ok(LabelSource::Inline(names)),
             (None, Some(80)) => Ok(LabelSource::Known(KnownLabels::Coco80)),
             (None, Some(classes)) => Err(format!(
-                "its output, {found} as {format}, has {classes} classes; name them with --labels"
+                "its output, {found} as {format}, has {}; name them with --labels",
+                counted(classes)
             )),
             (None, None) => Err(format!(
                 "its output, {found} as {format}, does not tell its classes; name them with --labels"
@@ -260,6 +261,14 @@ impl Tensors {
             ),
             OutputFormat::End2end => "1xNx6 (end2end)".to_owned(),
         }
+    }
+}
+
+fn counted(classes: usize) -> String {
+    if classes == 1 {
+        "1 class".to_owned()
+    } else {
+        format!("{classes} classes")
     }
 }
 

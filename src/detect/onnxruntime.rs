@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use half::f16;
 use ort::environment::Environment;
 use ort::ep::CPU;
 use ort::logging::LogLevel;
@@ -36,6 +37,11 @@ pub(super) struct OnnxRuntimeNetwork {
     session: Session,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
+    /// Which tensors have 16-bit floats: the input, and each output.
+    half_input: bool,
+    half_outputs: Vec<bool>,
+    /// The input as 16-bit floats, where it has such.
+    halves: Vec<f16>,
 }
 
 impl OnnxRuntimeNetwork {
@@ -53,6 +59,9 @@ impl OnnxRuntimeNetwork {
         Ok(Self {
             inputs: session.inputs().iter().map(info).collect(),
             outputs: session.outputs().iter().map(info).collect(),
+            half_input: session.inputs().first().is_some_and(is_half),
+            half_outputs: session.outputs().iter().map(is_half).collect(),
+            halves: Vec::new(),
             session,
         })
     }
@@ -79,15 +88,43 @@ impl Network for OnnxRuntimeNetwork {
         read: &mut ReadOutput<'_>,
     ) -> Result<Result<(), DetectError>, String> {
         let words = |error: ort::Error| error.to_string();
-        let tensor = TensorRef::from_array_view((dims, input)).map_err(words)?;
-        let outputs = self.session.run(ort::inputs![tensor]).map_err(words)?;
-        let (shape, numbers) = outputs[output].try_extract_tensor::<f32>().map_err(words)?;
-        let shape: Vec<usize> = shape
-            .iter()
-            .map(|dim| usize::try_from(*dim).unwrap_or_default())
-            .collect();
-        Ok(read(&shape, numbers))
+        let outputs = if self.half_input {
+            self.halves.clear();
+            self.halves
+                .extend(input.iter().map(|number| f16::from_f32(*number)));
+            let tensor =
+                TensorRef::from_array_view((dims, self.halves.as_slice())).map_err(words)?;
+            self.session.run(ort::inputs![tensor])
+        } else {
+            let tensor = TensorRef::from_array_view((dims, input)).map_err(words)?;
+            self.session.run(ort::inputs![tensor])
+        }
+        .map_err(words)?;
+        let value = &outputs[output];
+        if self.half_outputs.get(output) == Some(&true) {
+            let (shape, halves) = value.try_extract_tensor::<f16>().map_err(words)?;
+            let numbers: Vec<f32> = halves.iter().map(|half| half.to_f32()).collect();
+            Ok(read(&lengths(shape), &numbers))
+        } else {
+            let (shape, numbers) = value.try_extract_tensor::<f32>().map_err(words)?;
+            Ok(read(&lengths(shape), numbers))
+        }
     }
+}
+
+fn lengths(shape: &[i64]) -> Vec<usize> {
+    let length = |dim: &i64| usize::try_from(*dim).unwrap_or_default();
+    shape.iter().map(length).collect()
+}
+
+fn is_half(outlet: &Outlet) -> bool {
+    matches!(
+        outlet.dtype(),
+        ValueType::Tensor {
+            ty: TensorElementType::Float16,
+            ..
+        }
+    )
 }
 
 fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {
@@ -167,7 +204,7 @@ fn info(outlet: &Outlet) -> TensorInfo {
     let (element, is_f32, dims) = match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => (
             ty.to_string(),
-            *ty == TensorElementType::Float32,
+            matches!(ty, TensorElementType::Float32 | TensorElementType::Float16),
             Some(shape.iter().map(|dim| usize::try_from(*dim).ok()).collect()),
         ),
         other => (other.to_string(), false, None),

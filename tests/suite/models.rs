@@ -114,6 +114,21 @@ fn every_format_gives_the_same_boxes_in_both_engines() {
 }
 
 #[test]
+fn a_network_of_16_bit_floats_gives_the_same_boxes_in_both_engines() {
+    let network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS);
+    let place = Place::with(&network);
+    std::fs::write(place.onnx(), network.onnx_half()).expect("written");
+    place.import().expect("it is installed");
+    for backend in ENGINES {
+        let mut opened = place.open(backend).expect("it loads");
+        let van = ("van", 0.875, [32.0, 40.0, 64.0, 88.0]);
+        let person = ("person", 0.75, [132.0, 64.0, 156.0, 96.0]);
+        let found = see(&mut opened, &lit(Size::new(192, 128), 1.0));
+        assert_sees(&found, &[van, person]);
+    }
+}
+
+#[test]
 fn auto_takes_the_quicker_engine_where_its_library_is() {
     let place = Place::finding(OutputFormat::End2end);
     place.import().expect("it is installed");

@@ -85,7 +85,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("rten", "detect"),
     ("rten_tensor", "detect"),
     ("libloading", "detect/tensorrt"),
-    ("half", "detect/tensorrt"),
+    ("half", "detect"),
     ("rumqttc", "bus"),
     ("hyper", "health"),
     ("hyper_util", "health"),

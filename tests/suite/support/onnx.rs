@@ -6,6 +6,10 @@
 use nvr::base::{BBox, Size};
 use nvr::detect::OutputFormat;
 
+/// Element types of tensors.
+const FLOAT: u64 = 1;
+const FLOAT16: u64 = 10;
+
 /// A network that takes a picture and finds what it was made to find.
 #[derive(Debug, Clone)]
 pub(crate) struct TinyNetwork {
@@ -102,19 +106,30 @@ impl TinyNetwork {
 
     /// The ONNX file.
     pub(crate) fn onnx(&self) -> Vec<u8> {
-        self.written(|name, values| tensor(name, &self.shape, values))
+        self.written(FLOAT, |name, values| {
+            [head(name, FLOAT, &self.shape), message(9, &raw(values))].concat()
+        })
+    }
+
+    /// The ONNX file of the same network with 16-bit floats.
+    pub(crate) fn onnx_half(&self) -> Vec<u8> {
+        self.written(FLOAT16, |name, values| {
+            let half = |value: &f32| half::f16::from_f32(*value).to_le_bytes();
+            let raw: Vec<u8> = values.iter().flat_map(half).collect();
+            [head(name, FLOAT16, &self.shape), message(9, &raw)].concat()
+        })
     }
 
     /// The ONNX file whose weights lie in others: `constant` and `slope` from `offset` on in the file of that name.
     pub(crate) fn onnx_beside(&self, constant: &str, slope: &str, offset: u64) -> Vec<u8> {
-        self.written(|name, values| {
+        self.written(FLOAT, |name, values| {
             let location = if name == "constant" { constant } else { slope };
             let length = 4 * values.len() as u64;
             external(name, &self.shape, location, offset, length)
         })
     }
 
-    fn written(&self, weights: impl Fn(&str, &[f32]) -> Vec<u8>) -> Vec<u8> {
+    fn written(&self, element: u64, weights: impl Fn(&str, &[f32]) -> Vec<u8>) -> Vec<u8> {
         let input = [1, 3, self.input.height as usize, self.input.width as usize];
         let graph = [
             node(
@@ -134,8 +149,8 @@ impl TinyNetwork {
             text(2, "tiny"),
             message(5, &weights("slope", &self.slope)),
             message(5, &weights("constant", &self.constant)),
-            message(11, &value_info("images", &input)),
-            message(12, &value_info("output0", &self.shape)),
+            message(11, &value_info("images", element, &input)),
+            message(12, &value_info("output0", element, &self.shape)),
         ]
         .concat();
         let mut model = [
@@ -172,14 +187,10 @@ fn ints(name: &str, values: &[u64]) -> Vec<u8> {
     [text(1, name), values, number(20, 7)].concat()
 }
 
-fn tensor(name: &str, shape: &[usize], values: &[f32]) -> Vec<u8> {
-    [head(name, shape), message(9, &raw(values))].concat()
-}
-
 fn external(name: &str, shape: &[usize], location: &str, offset: u64, length: u64) -> Vec<u8> {
     let entry = |key: &str, value: &str| message(13, &[text(1, key), text(2, value)].concat());
     [
-        head(name, shape),
+        head(name, FLOAT, shape),
         entry("location", location),
         entry("offset", &offset.to_string()),
         entry("length", &length.to_string()),
@@ -188,12 +199,12 @@ fn external(name: &str, shape: &[usize], location: &str, offset: u64, length: u6
     .concat()
 }
 
-fn head(name: &str, shape: &[usize]) -> Vec<u8> {
+fn head(name: &str, element: u64, shape: &[usize]) -> Vec<u8> {
     let dims: Vec<u8> = shape
         .iter()
         .flat_map(|dim| number(1, *dim as u64))
         .collect();
-    [dims, number(2, 1), text(8, name)].concat()
+    [dims, number(2, element), text(8, name)].concat()
 }
 
 /// Numbers as a file of weights has them.
@@ -204,12 +215,12 @@ pub(crate) fn raw(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-fn value_info(name: &str, shape: &[usize]) -> Vec<u8> {
+fn value_info(name: &str, element: u64, shape: &[usize]) -> Vec<u8> {
     let dims: Vec<u8> = shape
         .iter()
         .flat_map(|dim| message(1, &number(1, *dim as u64)))
         .collect();
-    let tensor = [number(1, 1), message(2, &dims)].concat();
+    let tensor = [number(1, element), message(2, &dims)].concat();
     [text(1, name), message(2, &message(1, &tensor))].concat()
 }
 
