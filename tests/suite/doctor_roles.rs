@@ -81,7 +81,7 @@ fn a_processor_and_a_wall_are_read_as_they_answer() {
         format!("version {VERSION}, 2 of 2 cameras live, broker: connected")
     );
     assert!(
-        roles[1].what.starts_with("wall-wall-127-0-0-1-"),
+        roles[1].what.starts_with("wall-wall-127.0.0.1-"),
         "{roles:#?}"
     );
     assert_eq!(roles[1].state, State::Warning);
@@ -110,9 +110,9 @@ fn a_stage_that_is_stuck_and_a_process_that_hangs_are_faults() {
     let cameras = Testcam::start(&pattern_cameras(1)).expect("cameras start");
     let machine = Machine::new(&[]);
     let file = machine.path("nvr.toml");
-    std::fs::write(&file, "[processor]\nstage_limit = \"11s\"\n").expect("written");
+    std::fs::write(&file, "[processor]\nstage_limit = \"12s\"\n").expect("written");
     let file = file.display().to_string();
-    let stuck = ["--config", &*file, "--scripted-delay", "300s"];
+    let stuck = ["--config", &*file, "--scripted-delay", "60s"];
     let processor = processor(&machine, &broker, &cameras, &stuck);
     let name = format!("processor-box-{}", broker.port());
     let found = until("it is stuck", SOON * 4, || {

@@ -35,7 +35,7 @@ impl Site {
             .arg("processor")
             .arg("--config")
             .arg(&file)
-            .env("NVR_RUNTIME_DIR", dir.path());
+            .env("NVR_RUNTIME_DIR", dir.path().join("run"));
         let site = Self {
             processor: Running::start(command),
             dir,
@@ -82,7 +82,7 @@ impl Site {
             .arg("control")
             .args(["--instance-id", &instance])
             .args(arguments)
-            .env("NVR_RUNTIME_DIR", self.dir.path());
+            .env("NVR_RUNTIME_DIR", self.dir.path().join("run"));
         let output = command.output().expect("nvr control runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         (
