@@ -11,7 +11,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::percent_decode_str;
 
 use super::harmless::{
-    is_harmless_key, is_harmless_value, is_login_key, is_strong_key, looks_like_name, looks_random,
+    announces_login, is_harmless_key, is_harmless_value, is_login_key, is_strong_key,
+    looks_like_name, looks_random,
 };
 use super::reference::MASK;
 
@@ -293,7 +294,8 @@ impl Masking {
             Kind::Path | Kind::Query => is_harmless_value(part) || is_harmless_key(part),
         };
         if is_shown || part.is_empty() || part == MASK {
-            return (part == MASK, part.to_owned());
+            let announces = kind == Kind::Path && announces_login(part);
+            return (part == MASK || announces, part.to_owned());
         }
         self.hide("", part);
         (true, MASK.to_owned())

@@ -85,14 +85,16 @@ pub(super) fn is_harmless_value(value: &str) -> bool {
                 .all(|word| word.is_empty() || is_number(word) || is_word(word)))
 }
 
-/// Whether a key reads like a name that somebody gave: letters, and perhaps a number behind them.
+/// Whether a key reads like a name that somebody gave: of letters.
 pub(super) fn looks_like_name(key: &str) -> bool {
-    let letters = key.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    let is_letter = |letter: char| letter.is_ascii_alphabetic() || "-_.$".contains(letter);
-    !letters.is_empty()
-        && key.len() <= 24
-        && key.len() - letters.len() <= 1
-        && letters.chars().all(is_letter)
+    let is_letter = |letter: char| letter.is_ascii_alphabetic() || "-_.$[]".contains(letter);
+    (1..=24).contains(&key.len()) && key.chars().all(is_letter)
+}
+
+/// Whether a folder of a path says that a part of a login follows: `/user/…/password/…`.
+pub(super) fn announces_login(folder: &str) -> bool {
+    const WHOLE: [&str; 6] = ["user", "username", "usr", "login", "pass", "auth"];
+    is_strong_key(folder) || WHOLE.contains(&plain(folder).as_str())
 }
 
 /// Whether a text was drawn by a machine: long, of letters and digits that change all the time, or of hexadecimal digits.

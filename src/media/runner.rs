@@ -225,7 +225,7 @@ impl Runner {
 
     /// Ends the present session, or the wait for the next one, and begins the next one at once.
     pub fn restart(&self) {
-        // Under the lock: a session that ends meanwhile asks for the next one after this, or is asked to end.
+        // Under the lock: a session that ends meanwhile sees the wish when it lies down.
         let resting = lock(&self.shared.resting);
         if resting.is_some() {
             self.shared.ticket.now();
@@ -325,7 +325,13 @@ impl Shared {
             return;
         }
         *place = Some(resting);
-        self.ticket.after(wait, lane);
+        // Somebody who asked for a restart after the session's end has found nothing to wake.
+        let ended = std::mem::take(&mut *lock(&self.present));
+        if ended.is_raised() {
+            self.ticket.now();
+        } else {
+            self.ticket.after(wait, lane);
+        }
     }
 
     /// Tells what became of a session; when the next one begins.

@@ -96,7 +96,7 @@ impl SessionEnd {
 }
 
 /// How many file descriptors a session with this source may take. Counted in `/proc/self/fd` with GStreamer 1.22, a running
-/// session has 6 over TCP and 16 over UDP (sockets of RTP and RTCP, and what wakes each of their threads); some more are
+/// session has 6 to 8 over TCP and 16 over UDP (sockets of RTP and RTCP, and what wakes each of their threads); some more are
 /// needed while it is opened.
 pub fn descriptors_of(stream: &StreamSettings) -> usize {
     match &stream.location {

@@ -114,7 +114,8 @@ fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
     let mut command = nvr();
     command
         .args(["processor", "--config", &config])
-        .env("XDG_RUNTIME_DIR", dir.path());
+        .env("XDG_RUNTIME_DIR", dir.path())
+        .env("NVR_RUNTIME_DIR", dir.path());
     let processor = Running::start(command);
     let refused = until("the refusal", SOON, || {
         status(&reader, 0).filter(|status| status["state"] == "failed")
@@ -150,6 +151,7 @@ fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
     let asked = nvr()
         .args(["control", "--instance-id", &instance, "restart", "0"])
         .env("XDG_RUNTIME_DIR", dir.path())
+        .env("NVR_RUNTIME_DIR", dir.path())
         .output()
         .expect("it runs");
     assert!(asked.status.success(), "{asked:?}");
@@ -183,7 +185,8 @@ fn hundreds_of_cameras_that_can_not_be_reached_take_no_threads_while_they_wait()
     let mut command = nvr();
     command
         .args(["processor", "--config", &config])
-        .env("XDG_RUNTIME_DIR", dir.path());
+        .env("XDG_RUNTIME_DIR", dir.path())
+        .env("NVR_RUNTIME_DIR", dir.path());
     let mut processor = Running::start(command);
     let ended = || {
         let lines = processor.err().all();
@@ -207,7 +210,8 @@ fn with_descriptors(limit: &str, arguments: &[&str], dir: &Path) -> Running {
         .arg(format!("ulimit {limit}; exec \"$0\" \"$@\""))
         .arg(env!("CARGO_BIN_EXE_nvr"))
         .args(arguments)
-        .env("XDG_RUNTIME_DIR", dir);
+        .env("XDG_RUNTIME_DIR", dir)
+        .env("NVR_RUNTIME_DIR", dir);
     Running::start(command)
 }
 
