@@ -81,8 +81,10 @@ impl Told {
             },
             |crop| crop.within(decoded.size),
         );
+        // Pictures of the size before a change still come when the parser tells the next one's.
+        let is_told = facts.size.is_none_or(|size| is_rounded(decoded.size, size));
         let pixel = match decoded.pixel {
-            (across, down) if across == down => facts.pixel.unwrap_or((1, 1)),
+            (across, down) if across == down => facts.pixel.filter(|_| is_told).unwrap_or((1, 1)),
             pixel => pixel,
         };
         PictureShape {
@@ -175,6 +177,8 @@ mod tests {
         let pixel = |pixel| told.shape(&decoded(704, 480, pixel), None).pixel;
         assert_eq!(pixel((1, 1)), (40, 33));
         assert_eq!(pixel((10, 11)), (10, 11));
+        let before = told.shape(&decoded(320, 240, (1, 1)), None);
+        assert_eq!(before.pixel, (1, 1));
     }
 
     #[test]

@@ -240,11 +240,11 @@ fn a_recording_whose_program_changes_is_shown_to_its_end() {
             67,
         ),
     ] {
+        let program = pid - 60;
         run_to_end(&format!(
             "videotestsrc num-buffers=20 ! video/x-raw,format=I420,{caps},framerate=20/1 ! {codec} ! mux.sink_{pid} \
-             audiotestsrc num-buffers=20 ! audioconvert ! avenc_aac ! mux. \
-             mpegtsmux name=mux prog-map=map,sink_{pid}={} ! filesink location={}",
-            pid - 60,
+             audiotestsrc num-buffers=20 ! audioconvert ! avenc_aac ! mux.sink_1{pid} \
+             mpegtsmux name=mux prog-map=map,sink_{pid}={program},sink_1{pid}={program} ! filesink location={}",
             folder.path().join(name).display()
         ));
     }

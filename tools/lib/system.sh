@@ -15,7 +15,7 @@ test_packages() {
     echo mosquitto mosquitto-clients jq
     # The wall's page is looked at in a browser, which shows no text without a font.
     echo chromium fonts-dejavu-core
-    # Names of cameras in other scripts: Chinese, Japanese and Korean; Devanagari. Arabic and Hebrew are DejaVu's.
+    # Names of cameras in other scripts: Chinese and Japanese; Devanagari. Arabic and Hebrew are DejaVu's.
     echo fonts-droid-fallback fonts-lohit-deva
     # Node may come from elsewhere (its own packages hold npm and conflict with Debian's).
     have node || echo nodejs
