@@ -492,8 +492,8 @@ impl Odd for Strict {
         }
         let head: Vec<_> = head
             .lines()
-            .map(|line| match line.split_once(';') {
-                Some((session, _)) if line.starts_with("Session:") => {
+            .map(|line| match line.split(';').next() {
+                Some(session) if line.starts_with("Session:") => {
                     format!("{session};timeout=2")
                 }
                 _ => line.to_owned(),
