@@ -27,11 +27,13 @@ impl Refusals {
     pub(super) fn tell(&mut self, broker: &str, message: &Refused, now: Instant) {
         if self.is_named_now(&message.topic, now) {
             let (topic, bytes) = (&*message.topic, message.bytes);
+            // What is retained while we listen comes without the mark.
             let clear = if message.retained {
                 "; it is retained: whoever publishes it has to stop, and an empty retained message clears the topic \
                  (mosquitto_pub -r -n -t TOPIC)"
             } else {
-                ""
+                "; whoever publishes it has to stop; where it is retained, an empty retained message clears the topic \
+                 (mosquitto_pub -r -n -t TOPIC)"
             };
             match message.malformed {
                 None => warn!(
