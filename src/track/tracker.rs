@@ -46,8 +46,12 @@ impl Tracker {
         }
     }
 
-    /// Changes thresholds in place; tracks go on.
+    /// Changes thresholds in place; tracks go on. Another [`TrackerSettings::frame_interval`] means that the rate is
+    /// measured anew.
     pub fn set_settings(&mut self, settings: TrackerSettings) {
+        if settings.frame_interval != self.settings.frame_interval {
+            self.pace.clear();
+        }
         self.settings = settings;
     }
 
@@ -419,6 +423,25 @@ mod tests {
         assert_eq!(ids[20..23], [Some(2), Some(3), Some(3)]);
         assert_eq!(ids[23..], [Some(3); 17]);
         assert!(tracker.too_slow().is_some());
+    }
+
+    #[test]
+    fn a_rate_that_is_raised_by_the_settings_is_measured_anew() {
+        let slow = TrackerSettings {
+            frame_interval: 25 * FRAME,
+            ..TrackerSettings::default()
+        };
+        let mut tracker = Tracker::new(slow);
+        for frame in 0..5 {
+            tracker.update(25 * FRAME * frame, &[person(100.0, 0.9)]);
+        }
+        assert!(tracker.too_slow().is_some());
+        tracker.set_settings(TrackerSettings::default());
+        assert_eq!(tracker.too_slow(), None);
+        assert_eq!(
+            tracker.update(101 * FRAME, &[person(100.0, 0.9)]),
+            [Some(1)]
+        );
     }
 
     #[test]
