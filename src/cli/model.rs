@@ -262,6 +262,7 @@ fn size(text: &str) -> Result<Size, String> {
 fn described(model: &InstalledModel) -> String {
     let labels = match &model.manifest.labels {
         LabelSource::Known(_) => "coco80".to_owned(),
+        LabelSource::Inline(names) if names.len() == 1 => "1 class".to_owned(),
         LabelSource::Inline(names) => format!("{} classes", names.len()),
         LabelSource::File(file) => format!("classes of {}", file.file),
     };

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::contract::dims;
 use super::decode::yolox_cells;
+use super::evidence::by_run;
 use super::manifest::{KnownLabels, LabelSource, OutputFormat, Range};
 use super::network::Network;
 use super::onnx_file::OnnxFile;
-use super::reading::{Reading, by_metadata, by_run, candidates, classes_of, is_worth_a_run};
+use super::reading::{Reading, by_metadata, candidates, classes_of, is_worth_a_run};
 use super::{COCO80, ImportRequest, names};
 use crate::base::Size;
 

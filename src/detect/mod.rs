@@ -5,6 +5,7 @@ mod bench;
 mod contract;
 mod decode;
 mod error;
+mod evidence;
 mod import;
 mod import_output;
 mod labels;

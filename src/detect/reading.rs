@@ -1,5 +1,6 @@
-//! How an output tensor may be read: every layout that fits its shape, those that what else is known leaves, and what a
-//! run on noise proves. A shape alone never decides: 1x25200x6 and 1x300x6 are each several layouts.
+//! How an output tensor may be read: every layout that fits its shape, and those that the number of classes and the
+//! exporter's metadata leave. A shape alone never decides: 1x25200x6 and 1x300x6 are each several layouts. What a run
+//! proves is in `evidence`.
 
 use super::decode::yolox_cells;
 use super::manifest::OutputFormat;
@@ -59,7 +60,7 @@ const ALL: [Reading; 13] = [
 ];
 
 /// Strides of the grids that detection networks have.
-const GRIDS: [&[u32]; 4] = [&[8, 16, 32], &[16, 32], &[4, 8, 16, 32], &[8, 16, 32, 64]];
+pub(super) const GRIDS: [&[u32]; 4] = [&[8, 16, 32], &[16, 32], &[4, 8, 16, 32], &[8, 16, 32, 64]];
 /// Most classes that are believed where their number is not known: LVIS has 1203.
 const MOST_CLASSES: usize = 1500;
 /// Rows of the keypoints of a face, which are the fewest: five, each with a place and a score.
@@ -241,161 +242,7 @@ pub(super) fn is_worth_a_run(candidates: &[Reading]) -> bool {
     candidates.len() > 1 && candidates.iter().any(|reading| reading.format().is_some())
 }
 
-/// The candidate that the numbers of a run on noise prove, all others refuted; nothing where they leave a doubt.
-pub(super) fn by_run(
-    candidates: &[Reading],
-    shape: &[usize],
-    numbers: &[f32],
-    input: Size,
-) -> Option<Reading> {
-    let &[1, rows, columns] = shape else {
-        return None;
-    };
-    let output = Output {
-        rows: numbers.chunks_exact(columns.max(1)).take(rows).collect(),
-        input,
-    };
-    let verdicts: Vec<(Reading, Option<bool>)> = candidates
-        .iter()
-        .map(|reading| (*reading, output.verdict(*reading)))
-        .collect();
-    let mut proven = verdicts
-        .iter()
-        .filter(|(_, verdict)| *verdict == Some(true));
-    let (winner, _) = proven.next()?;
-    verdicts
-        .iter()
-        .all(|(reading, verdict)| reading == winner || *verdict == Some(false))
-        .then_some(*winner)
-}
-
-/// What a run on noise gave.
-struct Output<'a> {
-    rows: Vec<&'a [f32]>,
-    input: Size,
-}
-
-/// Rows that have to say something before anything is proven by them.
-const ENOUGH_ROWS: usize = 20;
-/// Share of rows that has to agree: single cells of a network that sees noise may be anything.
-const NEARLY_ALL: f64 = 0.95;
-
-impl Output<'_> {
-    /// Proven, refuted, or neither.
-    fn verdict(&self, reading: Reading) -> Option<bool> {
-        match reading {
-            Yolox => self.raw_cells(),
-            DecodedCells | Yolov8Turned => self.decoded_cells(),
-            End2end => self.selected(true),
-            DeepStream => self.selected(false),
-            Detr => self.shares(),
-            _ => None,
-        }
-    }
-
-    fn share(&self, agrees: impl Fn(&[f32]) -> bool) -> f64 {
-        let count = self.rows.iter().filter(|row| agrees(row)).count();
-        count as f64 / self.rows.len().max(1) as f64
-    }
-
-    /// Rows that are not all zero.
-    fn said(&self) -> usize {
-        let said = |row: &&&[f32]| row.iter().any(|number| *number != 0.0);
-        self.rows.iter().filter(said).count()
-    }
-
-    /// Offsets within cells and logarithms of sizes are small wherever the cell lies; pixels are not.
-    fn raw_cells(&self) -> Option<bool> {
-        let is_raw = |row: &[f32]| {
-            row[..2].iter().all(|offset| offset.abs() < 8.0)
-                && row[2..4].iter().all(|log| log.abs() < 8.0)
-                && row[4..].iter().all(|score| (-0.01..=1.01).contains(score))
-        };
-        let share = self.share(is_raw);
-        if share < 0.5 {
-            return Some(false);
-        }
-        // A picture of a few cells has pixels as small as offsets.
-        let is_large = self.input.width.min(self.input.height) >= 160;
-        let vary = self.said() >= ENOUGH_ROWS && (0..4).all(|column| self.varies(column));
-        (share >= NEARLY_ALL && is_large && vary).then_some(true)
-    }
-
-    /// The boxes of most cells lie about their cells.
-    fn decoded_cells(&self) -> Option<bool> {
-        if self.said() < ENOUGH_ROWS {
-            return None;
-        }
-        let grid = GRIDS
-            .into_iter()
-            .find(|strides| cells(strides, self.input) == self.rows.len())?;
-        let centres = grid.iter().flat_map(|stride| {
-            let (columns, lines) = (self.input.width / stride, self.input.height / stride);
-            let stride = *stride as f32;
-            (0..lines).flat_map(move |line| {
-                (0..columns).map(move |column| {
-                    let centre = |index: u32| (index as f32 + 0.5) * stride;
-                    (centre(column), centre(line), stride)
-                })
-            })
-        });
-        let is_near = |row: &[f32], (x, y, stride): (f32, f32, f32)| {
-            let (across, down) = ((row[0] - x).abs(), (row[1] - y).abs());
-            across < 4.0 * stride && down < 4.0 * stride && row[2] >= 0.0 && row[3] >= 0.0
-        };
-        let near = self
-            .rows
-            .iter()
-            .zip(centres)
-            .filter(|(row, centre)| is_near(row, *centre))
-            .count();
-        match near as f64 / self.rows.len().max(1) as f64 {
-            share if share >= NEARLY_ALL => Some(true),
-            share if share < 0.5 => Some(false),
-            _ => None,
-        }
-    }
-
-    /// Corners in pixels, a score, and a whole number for the class; by falling score where the network has selected.
-    fn selected(&self, by_score: bool) -> Option<bool> {
-        let is_whole = |row: &[f32]| row[5].fract() == 0.0;
-        if self.share(is_whole) < NEARLY_ALL {
-            return Some(false);
-        }
-        let is_box = |row: &[f32]| {
-            row[2] >= row[0] && row[3] >= row[1] && (0.0..=1.0).contains(&row[4]) && row[5] >= 0.0
-        };
-        let has_pixels = self
-            .rows
-            .iter()
-            .filter(|row| row[..4].iter().any(|edge| *edge > 2.0))
-            .count()
-            >= ENOUGH_ROWS;
-        let falls = self.rows.windows(2).all(|pair| pair[0][4] >= pair[1][4]);
-        (has_pixels && self.share(is_box) >= NEARLY_ALL && (falls || !by_score)).then_some(true)
-    }
-
-    /// Boxes as shares of the picture, then scores.
-    fn shares(&self) -> Option<bool> {
-        let is_share = |number: &f32| (-0.05..=1.05).contains(number);
-        if self.share(|row| row[..4].iter().all(is_share)) < 0.5 {
-            return Some(false);
-        }
-        let all = self.share(|row| row.iter().all(is_share)) >= NEARLY_ALL;
-        let vary = (0..self.rows.first()?.len()).all(|column| self.varies(column));
-        (all && vary && self.said() >= ENOUGH_ROWS).then_some(true)
-    }
-
-    /// Whether the rows differ in a column.
-    fn varies(&self, column: usize) -> bool {
-        let mut numbers = self.rows.iter().map(|row| row[column]);
-        let first = numbers.next();
-        let different = numbers.filter(|number| Some(*number) != first).count();
-        different >= ENOUGH_ROWS
-    }
-}
-
-fn cells(strides: &[u32], input: Size) -> usize {
+pub(super) fn cells(strides: &[u32], input: Size) -> usize {
     strides
         .iter()
         .map(|stride| (input.width / stride) as usize * (input.height / stride) as usize)
