@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -68,6 +69,14 @@ fn pass(mut from: TcpStream, mut to: TcpStream, seen: impl Fn(&[u8])) {
     let _ = to.shutdown(Shutdown::Both);
 }
 
+/// A folder in which a control socket may be: nobody else's.
+fn private_dir() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .expect("a folder")
+}
+
 /// The last status of a source that was published.
 fn status(reader: &Running, id: u32) -> Option<Value> {
     documents(reader, &format!("nvr/sources/{id}")).pop()
@@ -98,7 +107,7 @@ fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
     .expect("cameras start");
     let counting = Counting::to(server.port());
     let gone = free_port();
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = private_dir();
     let broker = Broker::start(Kind::Mosquitto);
     let reader = broker.observe("nvr/#");
     let with = |password: &str| {
@@ -174,7 +183,7 @@ fn threads(process: &Running) -> usize {
 #[test]
 fn hundreds_of_cameras_that_can_not_be_reached_take_no_threads_while_they_wait() {
     const CAMERAS: usize = 400;
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = private_dir();
     let broker = Broker::start(Kind::Mosquitto);
     let gone = free_port();
     let cameras: String = (0..CAMERAS)
@@ -219,7 +228,7 @@ fn with_descriptors(limit: &str, arguments: &[&str], dir: &Path) -> Running {
 fn cameras_beyond_the_descriptors_are_refused_by_name_and_have_their_turn_when_there_is_room() {
     const CAMERAS: u32 = 24;
     let server = Testcam::start(&pattern_cameras(2)).expect("cameras start");
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = private_dir();
     let broker = Broker::start(Kind::Mosquitto);
     let reader = broker.observe("nvr/#");
     let of = |ids: &mut dyn Iterator<Item = u32>| {
@@ -276,7 +285,7 @@ fn cameras_beyond_the_descriptors_are_refused_by_name_and_have_their_turn_when_t
 
 #[test]
 fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = private_dir();
     let broker = Broker::start(Kind::Mosquitto);
     let camera = "[[camera]]\nid = 0\nuri = \"test-pattern:\"\n";
     let config = file(dir.path(), &broker, "", camera);
