@@ -138,6 +138,8 @@ impl FrameSource for FileSource {
 #[derive(Debug, Default)]
 pub(super) struct Seam {
     /// Where this round begins.
+    round_ns: AtomicU64,
+    /// Where the stream that is shown begins: with its round, or where the one before it ended.
     offset_ns: AtomicU64,
     /// Where what was seen of it ends.
     end_ns: AtomicU64,
@@ -148,12 +150,14 @@ pub(super) struct Seam {
 impl Seam {
     fn next_round(&self) {
         let end = self.end_ns.load(Ordering::Acquire);
+        self.round_ns.store(end, Ordering::Release);
         self.offset_ns.store(end, Ordering::Release);
     }
 
     /// Another stream of the same round follows; its own times may begin anywhere.
     pub(super) fn next_stream(&self) {
-        self.next_round();
+        let end = self.end_ns.load(Ordering::Acquire);
+        self.offset_ns.store(end, Ordering::Release);
         self.begins.store(true, Ordering::Release);
     }
 
@@ -174,6 +178,10 @@ impl Seam {
                         let mut moved = gst::FormattedSegment::<gst::ClockTime>::new();
                         moved.set_start(gst::ClockTime::from_nseconds(offset));
                         moved.set_time(gst::ClockTime::from_nseconds(offset));
+                        // The pipeline's clock began with the round.
+                        let round = seam.round_ns.load(Ordering::Acquire);
+                        let base = gst::ClockTime::from_nseconds(offset.saturating_sub(round));
+                        moved.set_base(base);
                         *event = gst::event::Segment::new(&moved);
                     }
                 }

@@ -266,7 +266,6 @@ fn a_machine_without_a_decoder_says_so_on_the_tile() {
 
 /// One tile of the whole screen, on which two cameras take turns; pictures don't turn stale.
 const TURNS: &str = "[wall]
-layout = \"one\"
 page_time = \"4s\"
 stale_after = \"1m\"
 [wall.layout.one]
@@ -286,7 +285,9 @@ fn a_tile_that_waits_for_a_slow_camera_says_what_the_page_says() {
         file: TURNS,
         ..WallOptions::of(broker.port())
     };
-    let wall = Wall::start_with(&options, &sources(&shown));
+    let mut extra = sources(&shown);
+    extra.extend(["--layout", "one"]);
+    let wall = Wall::start_with(&options, &extra);
     // Its first frame came while the other camera was on the screen; the next one takes 10 s.
     let shows = || {
         let state = wall.state();
