@@ -19,7 +19,7 @@ use crate::support::wait::{SOON, until};
 /// Whether source `id` goes on in its session, and shows every frame but for those that it counts as replaced by newer ones. How many
 /// a second that is depends on what else the machine does.
 fn goes_on(stage: &Stage, id: u32) {
-    let events = stage.events(id, 30);
+    let events = stage.events(id, 8);
     let number = |event: Option<&Value>| event.and_then(|event| event["frame_id"].as_u64());
     let (first, last) = (number(events.first()), number(events.last()));
     let span = last.zip(first).map(|(last, first)| last - first + 1);
