@@ -49,6 +49,8 @@ struct State {
     packets: ByPts<u32>,
     ssrc: Option<u32>,
     report: Option<SenderReport>,
+    /// A report of an RTP clock that is used no more.
+    outdated: Option<SenderReport>,
     looked: Option<Instant>,
 }
 
@@ -101,6 +103,12 @@ impl Reference {
         });
     }
 
+    /// The RTP clock is another one: the report that is known tells nothing of it.
+    pub(super) fn forget_report(&self) {
+        let mut state = self.lock();
+        state.outdated = state.report.take().or(state.outdated);
+    }
+
     /// The function that tells an access unit's time, for the probe behind the parser.
     pub(super) fn of_units(self: &Arc<Self>) -> ReferenceOf {
         let reference = self.clone();
@@ -141,6 +149,7 @@ impl Reference {
                 .rtp_session
                 .get()
                 .and_then(|session| last_report(session, state.ssrc?));
+            let report = report.filter(|report| Some(*report) != state.outdated);
             state.report = report.or(state.report);
         }
         let rtp = state.packets.find(pts)?;

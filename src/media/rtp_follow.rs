@@ -87,6 +87,7 @@ struct Followed {
     left: bool,
     /// Its times are shown with a shift that is a guess until its first report.
     untold: bool,
+    clocks: u64,
 }
 
 #[derive(Debug)]
@@ -126,6 +127,7 @@ impl<P> Senders<P> {
                 at: now,
                 left: false,
                 untold: false,
+                clocks: 0,
             });
             return Verdict::Follow {
                 held: Vec::new(),
@@ -210,6 +212,11 @@ impl<P> Senders<P> {
         self.followed.as_ref().is_none_or(|one| !one.untold)
     }
 
+    /// How often the RTP clock changed: what earlier reports told is of no use.
+    pub(super) fn clocks(&self) -> u64 {
+        self.followed.as_ref().map_or(0, |one| one.clocks)
+    }
+
     /// How often another sender was followed.
     pub(super) fn changes(&self) -> u64 {
         self.changes
@@ -256,6 +263,7 @@ impl Followed {
             let time = self.shown.time.wrapping_add((passed_ticks as u32).max(1));
             self.time_shift = time.wrapping_sub(first.time);
             self.untold = true;
+            self.clocks += 1;
         }
     }
 }

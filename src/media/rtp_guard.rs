@@ -275,6 +275,11 @@ impl Guard {
         self.lock().senders.are_times_known()
     }
 
+    /// How often the RTP clock changed.
+    pub(super) fn clocks(&self) -> u64 {
+        self.lock().senders.clocks()
+    }
+
     /// What has arrived, by payload type.
     pub(super) fn arrived(&self) -> Vec<Arrived> {
         self.lock().arrived.values().cloned().collect()

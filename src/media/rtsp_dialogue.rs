@@ -215,6 +215,11 @@ impl Dialogue {
         }
     }
 
+    /// A request is on its way to be sent.
+    pub(super) fn speaks(&self) {
+        self.lock().spoke = Some(Instant::now());
+    }
+
     /// What signs of life are made of by now.
     pub(super) fn sign(&self) -> Sign {
         self.lock().sign

@@ -12,7 +12,6 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::rtsp_dialogue::Dialogue;
-use super::source::ALIVE_INTERVAL;
 
 /// Until the next look, where a request could not be sent or was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -54,13 +53,15 @@ impl KeepAlive {
                 );
             }
             self.unanswered = true;
-            return ALIVE_INTERVAL;
+            return AGAIN;
         }
         if !self.begun {
             // Silence is for the stall limit to judge, also while an answer is awaited.
             self.source.set_property("tcp-timeout", 0u64);
             self.begun = true;
         }
+        // Not only when it is sent: rtspsrc posts messages before that, which wake the caller.
+        self.dialogue.speaks();
         self.waits.store(true, Ordering::Release);
         let waits = self.waits.clone();
         let promise = gst::Promise::with_change_func(move |_| {

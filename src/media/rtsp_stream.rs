@@ -4,6 +4,7 @@
 //! decides which is decoded. One chain is made a session; pads that come later take the place of one that went away, or are
 //! drained. Called on rtspsrc's threads.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gstreamer as gst;
@@ -171,10 +172,15 @@ impl Taker {
         codec: Codec,
         plan: Plan,
     ) -> Result<gst::Pad, String> {
-        let (by_reports, guard) = (self.reference.of_units(), self.guard.clone());
+        let (reference, guard) = (self.reference.clone(), self.guard.clone());
+        let (by_reports, clocks) = (reference.of_units(), AtomicU64::new(0));
         // Between a new RTP clock and its first sender report no time is known.
         let reference = Box::new(move |unit: &gst::BufferRef| {
-            by_reports(unit).filter(|_| guard.are_times_known())
+            let now = guard.clocks();
+            if clocks.swap(now, Ordering::AcqRel) != now {
+                reference.forget_report();
+            }
+            guard.are_times_known().then(|| by_reports(unit)).flatten()
         });
         let parser = add_coded(pipeline, &self.hub, codec, plan, &self.output, reference)?;
         let depayloader = element(codec.depayloader())?;
