@@ -204,7 +204,8 @@ impl Streams {
                 .event()
                 .is_some_and(|event| event.type_() == gst::EventType::Eos);
             match streams.upgrade() {
-                Some(streams) if is_end && streams.ended(pad) => gst::PadProbeReturn::Drop,
+                // Not "drop": for events the bindings and the library then both let go of it.
+                Some(streams) if is_end && streams.ended(pad) => gst::PadProbeReturn::Handled,
                 _ => gst::PadProbeReturn::Ok,
             }
         });
@@ -326,7 +327,7 @@ fn take_down(pipeline: &gst::Pipeline, head: &gst::Element) {
     if let Some(input) = chain.last().and_then(|sink| sink.static_pad("sink")) {
         input.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
             match info.event().map(|event| event.type_()) {
-                Some(gst::EventType::Eos) => gst::PadProbeReturn::Drop,
+                Some(gst::EventType::Eos) => gst::PadProbeReturn::Handled,
                 _ => gst::PadProbeReturn::Ok,
             }
         });

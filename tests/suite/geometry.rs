@@ -250,7 +250,7 @@ fn a_recording_whose_program_changes_is_shown_to_its_end() {
     }
     let film = joined(folder.path(), &["a.ts", "b.ts", "c.ts", "a.ts"], "all.ts");
     // Once, and the beginning of it again.
-    let (end, pages) = session(open_file(&film).as_mut(), 90);
+    let (end, pages) = session(open_file(&film).as_mut(), 85);
     assert_eq!(end, SessionEnd::Stopped);
     let sizes: Vec<Size> = sizes(&pages.frames).iter().map(|(size, _)| *size).collect();
     let (a, b, c) = (
