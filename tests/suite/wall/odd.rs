@@ -1,7 +1,7 @@
 //! Events that are odd and possible: boxes of another frame size, of a clock that is centuries off, ten thousand of them.
 //! Each is placed by its own words, and the present goes on behind it.
 
-use nvr::event::PAYLOAD_LIMIT_BYTES;
+use nvr::event::{DetectionEvent, PAYLOAD_LIMIT_BYTES};
 use nvr::wall::Rect;
 use serde_json::{Value, json};
 
@@ -107,8 +107,13 @@ fn what_is_odd_is_placed_by_its_own_words() {
         String::new(),
     ];
     for name in names {
-        site.reads(&event(0, &name, &MIDDLE));
-        site.draws(0, &name, &MIDDLE);
+        let odd = event(0, &name, &MIDDLE);
+        site.reads(&odd);
+        // A name is kept up to a length.
+        let kept = DetectionEvent::from_json(odd.to_string().as_bytes()).expect("an event");
+        let kept = &kept.detections[0].class_name;
+        assert!(kept.len() <= 256 + "…".len(), "{} bytes", kept.len());
+        site.draws(0, kept, &MIDDLE);
     }
     // Fields of a later time, as deep as they may be.
     let mut later = event(0, "truck", &LEFT);
