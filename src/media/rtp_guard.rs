@@ -24,6 +24,8 @@ const STRANGERS: u64 = 20;
 const STRANGE_FOR: Duration = Duration::from_secs(2);
 /// A stream that goes on with another payload type this long is another stream.
 const OTHER_FOR: Duration = Duration::from_secs(1);
+/// How long the jitter buffer may hold what came before a report.
+const SETTLES: Duration = Duration::from_secs(1);
 /// RTCP packets, as their second byte says (RFC 5761, 4).
 const RTCP_TYPES: std::ops::RangeInclusive<u8> = 200..=207;
 const SENDER_REPORT: u8 = 200;
@@ -49,6 +51,8 @@ struct State {
     /// When the first packet arrived.
     begun: Option<Duration>,
     reports: glib::WeakRef<gst::Pad>,
+    /// When the first report of a new RTP clock passed.
+    told: Option<Duration>,
 }
 
 /// Packets of one payload type.
@@ -245,7 +249,15 @@ impl Guard {
         let Some((ssrc, part)) = report else {
             return gst::PadProbeReturn::Handled;
         };
-        let verdict = self.lock().senders.report(ssrc, || packet.clone());
+        let verdict = {
+            let mut state = self.lock();
+            let known = state.senders.are_times_known();
+            let verdict = state.senders.report(ssrc, || packet.clone());
+            if !known && state.senders.are_times_known() {
+                state.told = Some(self.hub.now());
+            }
+            verdict
+        };
         let ReportVerdict::Pass { ssrc, shift } = verdict else {
             return gst::PadProbeReturn::Handled;
         };
@@ -272,7 +284,10 @@ impl Guard {
 
     /// Whether the sender reports tell the time of what arrives.
     pub(super) fn are_times_known(&self) -> bool {
-        self.lock().senders.are_times_known()
+        let state = self.lock();
+        // What waits in the jitter buffer was marked by the former report.
+        let settles = |told: Duration| self.hub.now().saturating_sub(told) < SETTLES;
+        state.senders.are_times_known() && !state.told.is_some_and(settles)
     }
 
     /// How often the RTP clock changed.
