@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::{cameras_at, sources, start};
 use crate::support::broker::{Broker, Kind, Setup, free_port};
+use crate::support::process::nvr;
+use crate::support::scratch::fresh;
 use crate::support::stage::{PATTERN, Stage, pattern_cameras, processor};
 use crate::support::tiles::{
     FAULT, WARNING, has_boxes, has_no_boxes, is_bright, is_dimmed, middle,
@@ -69,7 +71,12 @@ fn a_wall_that_starts_with_nothing_says_so_and_shows_each_part_as_it_comes() {
         format!("{ABSENT}=rtsp://127.0.0.1:{silent_port}/live1.stream"),
         format!("{SILENT}=rtsp://127.0.0.1:{silent_port}/live0.stream"),
     ];
-    let wall = Wall::start(broker.port(), &sources(&shown));
+    let run = fresh();
+    let options = WallOptions {
+        environment: vec![("NVR_RUNTIME_DIR", run.display().to_string())],
+        ..WallOptions::of(broker.port())
+    };
+    let wall = Wall::start_with(&options, &sources(&shown));
 
     has_no_camera(&wall, GONE, "unreachable", &gone_port.to_string());
     has_no_camera(&wall, LOCKED, "unauthorized", "401 Unauthorized");
@@ -107,6 +114,14 @@ fn a_wall_that_starts_with_nothing_says_so_and_shows_each_part_as_it_comes() {
     locked.stop();
     let [gone, locked] = [cameras_at(gone_port, 1), cameras_at(locked_port, 1)];
     let silent = cameras_at(silent_port, 2);
+    // Somebody who mended a login does not wait for the minute.
+    let restart = nvr()
+        .args(["control", "--role", "wall", "restart"])
+        .arg(LOCKED.to_string())
+        .env("NVR_RUNTIME_DIR", &run)
+        .output()
+        .expect("it runs");
+    assert!(restart.status.success(), "{restart:?}");
     for id in [GONE, LOCKED, ABSENT, SILENT] {
         wall.until_says(id, "NO PROCESSOR");
         wall.until_shown(id, |tile| {
