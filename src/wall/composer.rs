@@ -3,11 +3,10 @@
 //! A tile is painted again only when its look differs from the last one. Boxes and labels go onto a layer of their own
 //! where the display has one, else into the picture, which is then painted again below them.
 
-use super::display::{Outlook, Scene};
 use super::dress::{Sizes, dress, welcome};
 use super::look::Look;
 use super::paint::{Painter, Type};
-use super::{Canvas, Color, Rect};
+use super::{Canvas, Color, Outlook, Rect, Scene};
 use crate::config::WallSettings;
 
 /// What lies behind and between pictures.

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::camera::{Camera, ViewKey};
 use super::composer::Composer;
-use super::display::{Display, DisplayError, Outlook, Wait};
+use super::display::{Display, DisplayError, Wait};
 use super::layout::{FocusChoice, Plan};
 use super::look::Look;
 use super::shared::Shared;
-use super::{Canvas, Rect, Waker};
+use super::{Canvas, Outlook, Rect, Waker};
 use crate::base::{Heartbeat, SourceId, Stop};
 use crate::config::{HeadSettings, WallSettings};
 

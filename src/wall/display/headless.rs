@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Display, DisplayError, Outlook, Scene, Wait};
+use super::{Display, DisplayError, Wait};
 use crate::base::Size;
+use crate::wall::{Outlook, Scene};
 
 /// Takes a scene every `interval` at most.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::{Display, DisplayError, Outlook, Scene, Wait};
+use super::{Display, DisplayError, Wait};
 use crate::base::{Clock, Size, Stop};
-use crate::wall::{Canvas, Color, Rect};
+use crate::wall::{Canvas, Color, Outlook, Rect, Scene};
 
 /// Colours of the bars, from the left: as televisions are tested, at 75 %.
 pub const BARS: [Color; 7] = [
