@@ -28,8 +28,8 @@ const RATE_LEAST: Duration = Duration::from_secs(1);
 const RATE_FRAMES: std::ops::RangeInclusive<usize> = 4..=256;
 
 /// One camera: shared by its session, the link's task and the composers.
-pub(super) struct Camera {
-    pub(super) id: SourceId,
+pub(crate) struct Camera {
+    pub(crate) id: SourceId,
     clock: Clock,
     settings: Mutex<Arc<SourceSettings>>,
     aligner: Mutex<Aligner>,
@@ -44,31 +44,31 @@ pub(super) struct Camera {
 
 /// Which tile, of which head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ViewKey {
+pub(crate) struct ViewKey {
     /// The head's number.
-    pub(super) head: usize,
+    pub(crate) head: usize,
     /// The tile's pixels.
-    pub(super) tile: Size,
+    pub(crate) tile: Size,
     /// How the picture is fitted.
-    pub(super) fit: Fit,
+    pub(crate) fit: Fit,
 }
 
 /// A frame at the size of a tile.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// Its number among this camera's frames: tells two pictures apart.
-    pub(super) number: u64,
-    pub(super) times: FrameTimes,
-    pub(super) placement: Placement,
-    pub(super) picture: Arc<TilePicture>,
+    pub(crate) number: u64,
+    pub(crate) times: FrameTimes,
+    pub(crate) placement: Placement,
+    pub(crate) picture: Arc<TilePicture>,
 }
 
 /// What is due on a tile.
-pub(super) struct Due {
+pub(crate) struct Due {
     /// The picture to show; none yet, or none any more.
-    pub(super) picture: Option<Held>,
+    pub(crate) picture: Option<Held>,
     /// When the next one is due, where it is here already.
-    pub(super) next: Option<Duration>,
+    pub(crate) next: Option<Duration>,
 }
 
 struct View {
@@ -91,15 +91,15 @@ struct Facts {
 
 /// Counted since the wall's start.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     /// Frames that were decoded.
-    pub(super) frames: AtomicU64,
+    pub(crate) frames: AtomicU64,
     /// Pictures that a tile showed.
-    pub(super) shown: AtomicU64,
+    pub(crate) shown: AtomicU64,
     /// Pictures that a newer one replaced before they were shown.
-    pub(super) dropped: AtomicU64,
+    pub(crate) dropped: AtomicU64,
     /// Events that were read.
-    pub(super) events: AtomicU64,
+    pub(crate) events: AtomicU64,
 }
 
 impl ViewKey {
@@ -113,7 +113,7 @@ impl ViewKey {
 }
 
 impl Camera {
-    pub(super) fn new(settings: SourceSettings, align: AlignSettings, clock: Clock) -> Self {
+    pub(crate) fn new(settings: SourceSettings, align: AlignSettings, clock: Clock) -> Self {
         Self {
             id: settings.id,
             clock,
@@ -128,21 +128,21 @@ impl Camera {
     }
 
     /// Takes new settings over; the session is the caller's business.
-    pub(super) fn update(&self, settings: SourceSettings, align: AlignSettings) {
+    pub(crate) fn update(&self, settings: SourceSettings, align: AlignSettings) {
         *lock(&self.settings) = Arc::new(settings);
         lock(&self.aligner).set(align);
     }
 
-    pub(super) fn settings(&self) -> Arc<SourceSettings> {
+    pub(crate) fn settings(&self) -> Arc<SourceSettings> {
         lock(&self.settings).clone()
     }
 
-    pub(super) fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// What people call it: its name behind its number.
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         match &self.settings().name {
             Some(name) => format!("{} {name}", self.id),
             None => format!("camera {}", self.id),
@@ -150,7 +150,7 @@ impl Camera {
     }
 
     /// Shows it on a tile of `head`, or takes it off there. What is held for a tile of another size is let go.
-    pub(super) fn show(&self, head: usize, wanted: Option<(ViewKey, Waker)>) {
+    pub(crate) fn show(&self, head: usize, wanted: Option<(ViewKey, Waker)>) {
         let mut views = lock(&self.views);
         let same = views.iter().any(|view| {
             view.key.head == head && wanted.as_ref().is_some_and(|(key, _)| *key == view.key)
@@ -181,12 +181,12 @@ impl Camera {
     }
 
     /// What its session is to be opened with.
-    pub(super) fn output(&self) -> OutputControl {
+    pub(crate) fn output(&self) -> OutputControl {
         self.output.clone()
     }
 
     /// What is due on its tile of `head` at `now`.
-    pub(super) fn due(&self, head: usize, now: Duration) -> Due {
+    pub(crate) fn due(&self, head: usize, now: Duration) -> Due {
         let delay = lock(&self.aligner).delay();
         let mut views = lock(&self.views);
         let Some(view) = views.iter_mut().find(|view| view.key.head == head) else {
@@ -215,17 +215,17 @@ impl Camera {
     }
 
     /// What was found on a frame that is shown at `now`.
-    pub(super) fn drawing(&self, frame: &FrameTimes, now: Duration) -> Drawing {
+    pub(crate) fn drawing(&self, frame: &FrameTimes, now: Duration) -> Drawing {
         lock(&self.aligner).boxes(frame, now)
     }
 
     /// How well events and frames fit together.
-    pub(super) fn align_figures(&self) -> AlignFigures {
+    pub(crate) fn align_figures(&self) -> AlignFigures {
         lock(&self.aligner).figures()
     }
 
     /// An event of this camera came over the broker.
-    pub(super) fn event(&self, event: DetectionEvent) {
+    pub(crate) fn event(&self, event: DetectionEvent) {
         self.counters.events.fetch_add(1, Ordering::Relaxed);
         let (event, now) = (Arc::new(event), self.clock.now());
         lock(&self.aligner).event(event.clone(), now);
@@ -235,34 +235,34 @@ impl Camera {
     }
 
     /// Makes every composer that shows it look again.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         for view in lock(&self.views).iter() {
             view.waker.wake();
         }
     }
 
     /// The newest event, and when it came.
-    pub(super) fn last_event(&self) -> Option<(Duration, Arc<DetectionEvent>)> {
+    pub(crate) fn last_event(&self) -> Option<(Duration, Arc<DetectionEvent>)> {
         lock(&self.facts).last_event.clone()
     }
 
     /// Its session's own account.
-    pub(super) fn session(&self) -> Option<SourceSnapshot> {
+    pub(crate) fn session(&self) -> Option<SourceSnapshot> {
         lock(&self.facts).session.clone()
     }
 
     /// Why it has no pictures, where that is known.
-    pub(super) fn failed(&self) -> Option<Reason> {
+    pub(crate) fn failed(&self) -> Option<Reason> {
         self.video_facts(None, Duration::ZERO).failed
     }
 
     /// Whether events come later than frames can be held back for them.
-    pub(super) fn is_late(&self, now: Duration) -> bool {
+    pub(crate) fn is_late(&self, now: Duration) -> bool {
         lock(&self.aligner).is_late(now)
     }
 
     /// What is known of its pictures at `now`, on its tile of `head`; without one, on the tile that shows most.
-    pub(super) fn video_facts(&self, head: Option<usize>, now: Duration) -> VideoFacts {
+    pub(crate) fn video_facts(&self, head: Option<usize>, now: Duration) -> VideoFacts {
         let blank_for = self.blank_for(head, now);
         let facts = lock(&self.facts);
         let failed = facts.session.as_ref().and_then(|session| {
@@ -306,7 +306,7 @@ impl Camera {
     }
 
     /// Frames a second, by their usual interval; none while they don't come, and none of a session that has just begun.
-    pub(super) fn fps(&self) -> Option<f64> {
+    pub(crate) fn fps(&self) -> Option<f64> {
         lock(&self.facts).fps()
     }
 
@@ -427,7 +427,7 @@ impl Facts {
 }
 
 /// Unix time as it is shown and published.
-pub(super) fn timestamp(unix: Duration) -> Timestamp {
+pub(crate) fn timestamp(unix: Duration) -> Timestamp {
     crate::event::unix_time(unix)
 }
 

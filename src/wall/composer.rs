@@ -16,7 +16,7 @@ const DIM: Color = Color::BLACK;
 const DIM_ALPHA: u8 = 150;
 
 /// One screen's worth of pixels.
-pub(super) struct Composer {
+pub(crate) struct Composer {
     base: Canvas,
     overlay: Option<Canvas>,
     letters: Type,
@@ -38,7 +38,7 @@ struct Tile {
 
 impl Composer {
     /// For a display's present outlook.
-    pub(super) fn new(outlook: &Outlook, settings: &WallSettings) -> Self {
+    pub(crate) fn new(outlook: &Outlook, settings: &WallSettings) -> Self {
         let mut composer = Self {
             base: Canvas::new(outlook.size, GROUND),
             overlay: outlook
@@ -58,7 +58,7 @@ impl Composer {
     }
 
     /// Divides the screen anew: everything is painted again.
-    pub(super) fn lay_out(&mut self, tiles: &[Rect]) {
+    pub(crate) fn lay_out(&mut self, tiles: &[Rect]) {
         let screen = Rect::of(self.base.size());
         self.base.fill(&screen, GROUND);
         self.base_damage = vec![screen];
@@ -79,7 +79,7 @@ impl Composer {
     }
 
     /// Fills the screen with words, for a wall without cameras.
-    pub(super) fn welcome(&mut self, lines: Vec<String>) {
+    pub(crate) fn welcome(&mut self, lines: Vec<String>) {
         if self.welcome.as_ref() == Some(&lines) {
             return;
         }
@@ -93,7 +93,7 @@ impl Composer {
     }
 
     /// Gives tile `index` a look; paints what differs from the last one.
-    pub(super) fn show(&mut self, index: usize, look: Look) {
+    pub(crate) fn show(&mut self, index: usize, look: Look) {
         let Some(tile) = self.tiles.get_mut(index) else {
             return;
         };
@@ -149,12 +149,12 @@ impl Composer {
     }
 
     /// Whether there is anything to present.
-    pub(super) fn is_damaged(&self) -> bool {
+    pub(crate) fn is_damaged(&self) -> bool {
         !self.base_damage.is_empty() || !self.overlay_damage.is_empty()
     }
 
     /// What is to be presented.
-    pub(super) fn scene(&mut self) -> Scene<'_> {
+    pub(crate) fn scene(&mut self) -> Scene<'_> {
         self.pictures = self
             .tiles
             .iter()
@@ -173,13 +173,13 @@ impl Composer {
     }
 
     /// It was presented.
-    pub(super) fn presented(&mut self) {
+    pub(crate) fn presented(&mut self) {
         self.base_damage.clear();
         self.overlay_damage.clear();
     }
 
     /// The scene as one picture, for snapshots and the page.
-    pub(super) fn flattened(&self) -> Canvas {
+    pub(crate) fn flattened(&self) -> Canvas {
         let mut picture = self.base.clone();
         if let Some(overlay) = &self.overlay {
             let all = picture.bounds();

@@ -11,7 +11,7 @@ use crate::config::WallSettings;
 
 /// One tile's content.
 #[derive(Debug, Clone)]
-pub(super) struct Look {
+pub(crate) struct Look {
     pub(super) picture: Option<Held>,
     pub(super) boxes: Vec<LookBox>,
     pub(super) video: Video,
@@ -25,7 +25,7 @@ pub(super) struct Look {
     /// Whether the boxes may belong to other frames than this one.
     pub(super) unsynchronised: bool,
     /// Clock and wall name, on one tile of the screen.
-    pub(super) corner: Option<String>,
+    pub(crate) corner: Option<String>,
 }
 
 /// A box in pixels of the tile.
@@ -39,7 +39,7 @@ pub(super) struct LookBox {
 
 impl Look {
     /// How `camera`, in that condition, looks at `now` with what is `due` on its tile.
-    pub(super) fn of(
+    pub(crate) fn of(
         camera: &Camera,
         due: Due,
         condition: Condition,
