@@ -13,19 +13,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("track", &["base", "config", "detect"]),
     ("event", &["base", "config", "detect", "track"]),
     ("bus", &["base", "config", "event"]),
+    ("align", &["base", "config", "event"]),
+    ("render", &["base", "config", "media", "event", "align"]),
+    ("display", &["base", "config", "render"]),
     ("health", &["base", "config"]),
+    ("web", &["base", "config", "health", "render"]),
     ("control", &["base", "config"]),
     ("watch", &["base", "config", "event", "bus"]),
     (
         "processor",
         &[
-            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
+            "base", "config", "media", "detect", "track", "event", "bus", "health", "web",
+            "control",
         ],
     ),
     (
         "wall",
         &[
-            "base", "config", "media", "detect", "track", "event", "bus", "health", "control",
+            "base", "config", "media", "event", "bus", "align", "render", "display", "health",
+            "web", "control",
         ],
     ),
     (
@@ -39,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "event",
             "bus",
             "health",
+            "web",
             "control",
             "processor",
             "wall",
@@ -47,7 +54,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "doctor",
         &[
-            "base", "config", "media", "detect", "event", "bus", "control", "wall",
+            "base", "config", "media", "detect", "event", "bus", "display", "web", "control",
+            "wall",
         ],
     ),
     (
@@ -60,7 +68,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "track",
             "event",
             "bus",
+            "align",
+            "render",
+            "display",
             "health",
+            "web",
             "control",
             "watch",
             "processor",
