@@ -18,6 +18,8 @@ pub mod event;
 
 pub mod bus;
 
+pub mod align;
+
 pub mod watch;
 
 pub mod processor;

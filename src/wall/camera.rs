@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::align::{AlignFigures, AlignSettings, Aligner, Drawing, FrameTimes};
 use super::state::{Reason, VideoFacts};
 use super::{Placement, TilePicture, TileScaler, Waker};
+use crate::align::{AlignFigures, AlignSettings, Aligner, Drawing, FrameTimes};
 use crate::base::{Clock, Frame, Size, SourceId};
 use crate::config::{Fit, SourceSettings};
 use crate::event::DetectionEvent;

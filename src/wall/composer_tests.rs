@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::align::FrameTimes;
 use crate::base::{
     CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
 };
 use crate::config::Fit;
-use crate::wall::align::FrameTimes;
 use crate::wall::camera::Held;
 use crate::wall::look::LookBox;
 use crate::wall::state::{Analysis, Video};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::align::{Basis, DrawnBox};
 use super::camera::{Camera, Due, Held};
 use super::state::{Analysis, Condition, Video};
 use super::{Placement, Rect};
+use crate::align::{Basis, DrawnBox};
 use crate::config::WallSettings;
 
 /// One tile's content.

@@ -1,12 +1,11 @@
 //! The wall: cameras on monitors, each box on the very frame that it was found in, and tiles that say what they know.
 //!
 //! Each camera's decoder thread scales its frames to tile size (`picture`) and keeps them for as long as their boxes may
-//! take to arrive (`camera`, [`align`]). One thread a monitor (`head`) decides which camera is where ([`layout`]), what
+//! take to arrive (`camera`, [`crate::align`]). One thread a monitor (`head`) decides which camera is where ([`layout`]), what
 //! each tile looks like now (`state`, `look`), composes what changed (`composer`, `dress`, [`paint`]) and hands the scene to
 //! a [`Display`]. Events and statuses come from the broker (`ear`); the [`page`] shows the same scenes from afar. Nothing
 //! here waits for a camera, a broker, a processor or a monitor to be there.
 
-pub mod align;
 mod camera;
 mod canvas;
 mod composer;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Canvas;
-use super::align::{AlignFigures, Basis};
 use super::camera::{Camera, timestamp};
 use super::head::HeadFacts;
 use super::page::samples;
 use super::run::Wall;
 use super::state::{Analysis, Video};
 use super::view::{self, AnalysisState, VideoState, Viewed, WallState};
+use crate::align::{AlignFigures, Basis};
 use crate::base::unix_now;
 use crate::bus::LinkState;
 use crate::config::{Layout, Sync};

@@ -10,11 +10,11 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use super::align::AlignSettings;
 use super::camera::Camera;
 use super::ear;
 use super::screens::Screens;
 use super::shared::Shared;
+use crate::align::AlignSettings;
 use crate::base::{Clock, Heartbeats, SourceId};
 use crate::bus::{BusError, Link, LinkOptions, Role};
 use crate::config::{ReferenceChoice, Settings, SourceSettings, WallSettings};
