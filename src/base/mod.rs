@@ -16,6 +16,7 @@ mod planes;
 mod private;
 mod shape;
 mod stop;
+mod waker;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, unix_now};
@@ -34,3 +35,4 @@ pub use planes::{PlaneError, PlaneScaler};
 pub use private::private_file;
 pub use shape::{Crop, Orientation, PictureShape};
 pub use stop::{Stop, WhenRaised};
+pub use waker::Waker;

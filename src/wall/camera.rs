@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::state::{Reason, VideoFacts};
-use super::{Placement, TilePicture, TileScaler, Waker};
+use super::{Placement, TilePicture, TileScaler};
 use crate::align::{AlignFigures, AlignSettings, Aligner, Drawing, FrameTimes};
-use crate::base::{Clock, Frame, Size, SourceId};
+use crate::base::{Clock, Frame, Size, SourceId, Waker};
 use crate::config::{Fit, SourceSettings};
 use crate::event::DetectionEvent;
 use crate::media::{Health, Need, Output, OutputControl, SourceListener, SourceSnapshot};

@@ -13,8 +13,8 @@ use super::display::{Display, DisplayError, Wait};
 use super::layout::{FocusChoice, Plan};
 use super::look::Look;
 use super::shared::Shared;
-use super::{Canvas, Outlook, Rect, Waker};
-use crate::base::{Heartbeat, SourceId, Stop};
+use super::{Canvas, Outlook, Rect};
+use crate::base::{Heartbeat, SourceId, Stop, Waker};
 use crate::config::{HeadSettings, WallSettings};
 
 /// States and ages are looked at this often where no picture comes: a tile turns stale within it.

@@ -29,7 +29,6 @@ mod shared;
 mod state;
 mod supervise;
 pub mod view;
-mod waker;
 
 pub use canvas::{Canvas, Color};
 pub use display::{Display, DisplayError, Wait};
@@ -39,4 +38,3 @@ pub use run::{Change, StartError, Wall};
 pub use scene::{Outlook, Scene};
 pub use state::{Analysis, Condition, Reason, Video};
 pub use supervise::{RunError, SnapshotError, run, serve};
-pub use waker::Waker;

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_bgra};
 
-use super::scale;
-use super::{Canvas, Rect};
+use super::{Canvas, Rect, scale};
 use crate::base::{
     ColorMatrix, ColorRange, Colorimetry, Crop, Frame, HostPixels, PixelFormat, PlaneError, Size,
 };
