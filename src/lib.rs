@@ -20,6 +20,8 @@ pub mod bus;
 
 pub mod align;
 
+pub mod render;
+
 pub mod watch;
 
 pub mod processor;

@@ -10,9 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::out;
 use crate::base::{Clock, Size, Stop};
 use crate::config::{HeadSettings, ModeRequest, Rotation, WallSettings};
+use crate::render::Rect;
 use crate::wall::display::kms::{self, CardReport, KmsDisplay};
 use crate::wall::display::testcard;
-use crate::wall::{Display, DisplayError, Rect};
+use crate::wall::{Display, DisplayError};
 
 /// Options of `nvr display`.
 #[derive(Debug, Args)]

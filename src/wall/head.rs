@@ -7,15 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::camera::{Camera, ViewKey};
-use super::composer::Composer;
 use super::display::{Display, DisplayError, Wait};
-use super::layout::{FocusChoice, Plan};
-use super::look::Look;
 use super::shared::Shared;
-use super::{Canvas, Outlook, Rect};
 use crate::base::{Heartbeat, SourceId, Stop, Waker};
 use crate::config::{HeadSettings, WallSettings};
+use crate::render::layout::{FocusChoice, Plan};
+use crate::render::{Camera, Canvas, Composer, Look, Outlook, Rect, ViewKey};
 
 /// States and ages are looked at this often where no picture comes: a tile turns stale within it.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);

@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Canvas;
-use super::camera::{Camera, timestamp};
 use super::head::HeadFacts;
 use super::page::samples;
 use super::run::Wall;
-use super::state::{Analysis, Video};
 use super::view::{self, AnalysisState, VideoState, Viewed, WallState};
 use crate::align::{AlignFigures, Basis};
 use crate::base::unix_now;
@@ -19,6 +16,7 @@ use crate::bus::LinkState;
 use crate::config::{Layout, Sync};
 use crate::health::{Report, Sample};
 use crate::media::{Codec, decoder_report};
+use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
 
 impl Wall {
     /// One line: how many cameras are live.

@@ -10,7 +10,6 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use super::camera::Camera;
 use super::ear;
 use super::screens::Screens;
 use super::shared::Shared;
@@ -22,6 +21,7 @@ use crate::control::Problem;
 use crate::media::{
     self, MediaError, OpenOptions, ReferenceTime, Runner, RunnerOptions, SourceCounters,
 };
+use crate::render::Camera;
 
 /// Why a wall can't start.
 #[derive(Debug, thiserror::Error)]

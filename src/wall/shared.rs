@@ -9,12 +9,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::camera::Camera;
-use super::state::{Analysis, AnalysisFacts, Condition, Video};
 use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Claims, Message, Topics};
 use crate::config::Settings;
 use crate::event::{DecodeError, SourceState};
+use crate::render::{Analysis, AnalysisFacts, Camera, Condition, Video};
 
 /// Shared by sessions, composers, the link's task and the page.
 pub(super) struct Shared {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Canvas;
 use crate::base::SourceId;
 use crate::config::Sync;
+use crate::render::Canvas;
 
 /// What the page shows of a wall; implemented by the wiring.
 pub trait Viewed: Send + std::marker::Sync {

@@ -12,12 +12,12 @@ use std::time::Duration;
 use nvr::base::{Clock, Heartbeats, Size, SourceId, cache_dir};
 use nvr::config::{Secret, Sync};
 use nvr::health::{Report, Sample};
+use nvr::render::{Canvas, Color, Rect};
 use nvr::wall::page::{Page, samples, serve};
 use nvr::wall::view::{
     Analysis, AnalysisState, Broker, Head, Identity, SyncFigures, Tile, Video, VideoState, Viewed,
     WallState,
 };
-use nvr::wall::{Canvas, Color, Rect};
 use serde_json::{Value, json};
 
 use crate::bus::runtime;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use image::{Rgba, RgbaImage};
 use nvr::base::Size;
 use nvr::doctor::{Report, State};
-use nvr::wall::Color;
+use nvr::render::Color;
 use nvr::wall::display::testcard::BARS;
 use serde_json::Value;
 

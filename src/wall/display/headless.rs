@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Display, DisplayError, Wait};
 use crate::base::Size;
-use crate::wall::{Outlook, Scene};
+use crate::render::{Outlook, Scene};
 
 /// Takes a scene every `interval` at most.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 pub use headless::Headless;
 
-use super::{Outlook, Scene, layout};
 use crate::base::Clock;
 use crate::config::{HeadSettings, OutputChoice, WallSettings};
+use crate::render::{Outlook, Scene, layout};
 
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

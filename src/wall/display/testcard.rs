@@ -10,7 +10,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::{Display, DisplayError, Wait};
 use crate::base::{Clock, Size, Stop};
-use crate::wall::{Canvas, Color, Outlook, Rect, Scene};
+use crate::render::{Canvas, Color, Outlook, Rect, Scene};
 
 /// Colours of the bars, from the left: as televisions are tested, at 75 %.
 pub const BARS: [Color; 7] = [

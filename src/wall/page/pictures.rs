@@ -12,9 +12,9 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use jpeg_encoder::{ColorType, Encoder};
 use tokio::sync::Semaphore;
 
-use super::super::Canvas;
 use super::super::view::Viewed;
 use crate::base::{Clock, Size};
+use crate::render::Canvas;
 
 /// Small text stays legible; a 1920×1080 scene takes some 200 kB.
 const QUALITY: u8 = 80;

@@ -42,7 +42,7 @@ fn a_scene_decodes_back_to_its_colours_in_its_places() {
 
 #[test]
 fn a_scene_larger_than_the_format_is_refused() {
-    let canvas = Canvas::new(Size::new(65_536, 1), super::super::super::Color::BLACK);
+    let canvas = Canvas::new(Size::new(65_536, 1), crate::render::Color::BLACK);
     assert_eq!(encode(&canvas, None), Err(NoPicture::TooLarge));
     assert!(encode(&canvas, Some(1000)).is_ok(), "its small copy is not");
     assert!(encode(&canvas, Some(0)).is_ok(), "nor is one of no width");

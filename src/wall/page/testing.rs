@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::view::{Identity, Viewed, WallState};
-use super::super::{Canvas, Color, Rect};
 use crate::base::Size;
 use crate::health::{Report, Sample};
+use crate::render::{Canvas, Color, Rect};
 
 pub(super) struct Scripted {
     scene: Mutex<Arc<Canvas>>,

@@ -4,8 +4,8 @@
 //! exact, since the wall paints them behind every decoder; the encoder's noise never has them.
 
 use nvr::base::{BBox, Pattern, PatternCode, Plane};
-use nvr::wall::paint::class_color;
-use nvr::wall::{Canvas, Color, Rect};
+use nvr::render::paint::class_color;
+use nvr::render::{Canvas, Color, Rect};
 
 use super::{PATTERN, SIZE};
 

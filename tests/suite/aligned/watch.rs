@@ -12,9 +12,10 @@ use nvr::config::{
     ConfigSource, Environment, HeadSettings, Layout, Settings, Sync, WallFlags, WallSettings,
 };
 use nvr::media::testcam::Testcam;
+use nvr::render::{Canvas, Rect};
+use nvr::wall::Wall;
 use nvr::wall::page::Page;
 use nvr::wall::view::{SyncFigures, Viewed, WallState};
-use nvr::wall::{Canvas, Rect, Wall};
 use tokio::runtime::Runtime;
 use url::Url;
 

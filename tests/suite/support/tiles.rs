@@ -8,8 +8,8 @@ use std::ops::Range;
 use image::{Rgba, RgbaImage, imageops};
 use nvr::base::{Pattern, PatternObject, Size};
 use nvr::config::TestPattern;
-use nvr::wall::paint::class_color;
-use nvr::wall::{Color, Rect};
+use nvr::render::paint::class_color;
+use nvr::render::{Color, Rect};
 
 /// Ground of a warning, and the letters of one.
 pub(crate) const WARNING: Color = Color::rgb(230, 159, 0);

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use image::{Rgba, RgbaImage};
 use nvr::base::Size;
-use nvr::wall::paint::{Painter, Type};
-use nvr::wall::{Canvas, Color, Rect};
+use nvr::render::paint::{Painter, Type};
+use nvr::render::{Canvas, Color, Rect};
 
 use super::tiles::{is_near, middle, part};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nvr::base::{SessionId, SourceId};
 use nvr::config::TestPattern;
 use nvr::event::{Presence, PresenceState, SourceFigures, SourceState, SourceStatus};
-use nvr::wall::paint::class_color;
+use nvr::render::paint::class_color;
 
 use super::{cameras_at, sources};
 use crate::support::broker::{Broker, Kind};

@@ -4,8 +4,8 @@
 use nvr::base::BBox;
 use nvr::config::TestPattern;
 use nvr::event::{DetectionEvent, PAYLOAD_LIMIT_BYTES};
-use nvr::wall::Rect;
-use nvr::wall::paint::class_color;
+use nvr::render::Rect;
+use nvr::render::paint::class_color;
 use serde_json::{Value, json};
 
 use super::sources;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use nvr::base::Size;
 use nvr::config::TestPattern;
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
-use nvr::wall::{Color, Rect};
+use nvr::render::{Color, Rect};
 use serde_json::{Value, json};
 
 use super::{cameras_at, sources, start};

@@ -2,7 +2,7 @@
 //! Each is placed by its own words, and the present goes on behind it.
 
 use nvr::event::{DetectionEvent, PAYLOAD_LIMIT_BYTES};
-use nvr::wall::Rect;
+use nvr::render::Rect;
 use serde_json::{Value, json};
 
 use super::events::{LEFT, RIGHT, Site, but, event};

@@ -4,8 +4,8 @@ use std::net::UdpSocket;
 
 use image::RgbaImage;
 use nvr::base::Size;
-use nvr::wall::paint::Type;
-use nvr::wall::{Color, Rect};
+use nvr::render::paint::Type;
+use nvr::render::{Color, Rect};
 
 use crate::support::broker::{Broker, Kind, Setup};
 use crate::support::tiles::{BEHIND, is_bright, part, pixels};

@@ -6,7 +6,7 @@ use std::path::Path;
 use gstreamer as gst;
 use nvr::config::{Credentials, Secret, TestPattern};
 use nvr::media::testcam::{LoginScheme, TestcamLogin, TestcamOptions};
-use nvr::wall::Color;
+use nvr::render::Color;
 use serde_json::Value;
 
 use super::{cameras_at, sources, start};

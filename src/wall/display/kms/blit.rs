@@ -5,7 +5,7 @@
 use super::geometry::turned_rect;
 use crate::base::Size;
 use crate::config::Rotation;
-use crate::wall::{Canvas, Rect};
+use crate::render::{Canvas, Rect};
 
 const PIXEL: usize = Canvas::PIXEL_BYTES;
 
@@ -85,7 +85,7 @@ fn column(canvas: &Canvas, inside: &Rect, column: u32, line: &mut [u8], upwards:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wall::Color;
+    use crate::render::Color;
 
     /// A canvas of `rows`, each digit a pixel of that blue.
     fn canvas(rows: &[&str]) -> Canvas {

@@ -17,7 +17,7 @@ use super::damage::Damage;
 use super::formats::ARGB8888;
 use crate::base::Size;
 use crate::config::Rotation;
-use crate::wall::{Canvas, Rect};
+use crate::render::{Canvas, Rect};
 
 /// A dumb buffer with its framebuffer, mapped for as long as it lives. The kernel hands it out black, or clear.
 struct Buffer {

@@ -3,7 +3,7 @@
 //! Two buffers take turns: the one that is written now missed the last scene, too. Each keeps its own list of what
 //! changed since it was last written.
 
-use crate::wall::Rect;
+use crate::render::Rect;
 
 /// Most rectangles that are kept apart: a tile's picture, its boxes and its lines of text, of two dozen tiles.
 const MOST: usize = 64;

@@ -2,7 +2,7 @@
 
 use crate::base::Size;
 use crate::config::Rotation;
-use crate::wall::Rect;
+use crate::render::Rect;
 
 /// The way between three coordinate systems: the canvas as a viewer sees it, a buffer's pixels, the monitor's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::import::Imported;
 use super::planner::{Assignment, Carries, PlaneFacts, rotation_bit};
 use super::properties::{Name, Properties, Request};
 use crate::base::Size;
-use crate::wall::{Canvas, Rect, Scene};
+use crate::render::{Canvas, Rect, Scene};
 
 /// Which of a layer's two buffers a commit shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

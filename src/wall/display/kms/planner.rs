@@ -5,7 +5,7 @@
 
 use super::formats::{ARGB8888, Format, XRGB8888, takes_linear};
 use crate::config::Rotation;
-use crate::wall::Rect;
+use crate::render::Rect;
 
 /// What kind of plane the driver says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

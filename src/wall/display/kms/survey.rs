@@ -12,7 +12,7 @@ use super::planner::{PlaneFacts, PlaneKind, Wish, proposals};
 use super::{formats, hardware};
 use crate::base::Size;
 use crate::config::Rotation;
-use crate::wall::Rect;
+use crate::render::Rect;
 
 /// A card.
 #[derive(Debug, Clone, Serialize)]

@@ -1,7 +1,7 @@
 //! One large tile, and small ones at its right and below it.
 
 use super::grid;
-use crate::wall::Rect;
+use crate::render::Rect;
 
 /// Small tiles of a quarter of the screen stand in one column as long as they are no more than these.
 const COLUMN: usize = 3;

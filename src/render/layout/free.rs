@@ -1,7 +1,7 @@
 //! Rectangles of one's own, in fractions of the screen.
 
 use crate::base::Size;
-use crate::wall::Rect;
+use crate::render::Rect;
 
 /// The rectangles in pixels, their inner edges even; what vanishes on a small screen is left out, and at least one tile is
 /// left. Fractions that were rounded when they were written make neighbours, no overlap.

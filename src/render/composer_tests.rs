@@ -7,10 +7,10 @@ use crate::base::{
     CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
 };
 use crate::config::Fit;
-use crate::wall::camera::Held;
-use crate::wall::look::LookBox;
-use crate::wall::state::{Analysis, Video};
-use crate::wall::{Placement, TileScaler};
+use crate::render::camera::Held;
+use crate::render::look::LookBox;
+use crate::render::state::{Analysis, Video};
+use crate::render::{Placement, TileScaler};
 
 const SCREEN: Size = Size::new(640, 240);
 const TILES: [Rect; 2] = [Rect::new(0, 0, 320, 240), Rect::new(320, 0, 320, 240)];

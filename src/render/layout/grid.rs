@@ -1,7 +1,7 @@
 //! Rows of equal tiles.
 
 use crate::base::Size;
-use crate::wall::Rect;
+use crate::render::Rect;
 
 /// Most tiles a row where the settings don't say, as published.
 const USUAL_COLUMNS: u32 = 4;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::{CaptureClock, FrameMeta, Pixels, Plane};
-use crate::wall::Color;
+use crate::render::Color;
 
 /// A picture whose left half has one colour and whose right half another.
 struct Halves {
