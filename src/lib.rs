@@ -22,6 +22,8 @@ pub mod align;
 
 pub mod render;
 
+pub mod display;
+
 pub mod watch;
 
 pub mod processor;

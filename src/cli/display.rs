@@ -10,10 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::out;
 use crate::base::{Clock, Size, Stop};
 use crate::config::{HeadSettings, ModeRequest, Rotation, WallSettings};
+use crate::display::kms::{self, CardReport, KmsDisplay};
+use crate::display::{Display, DisplayError, testcard};
 use crate::render::Rect;
-use crate::wall::display::kms::{self, CardReport, KmsDisplay};
-use crate::wall::display::testcard;
-use crate::wall::{Display, DisplayError};
 
 /// Options of `nvr display`.
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use super::Tell;
 use super::patient::Patient;
 use super::report::{Line, State, counted};
-use crate::wall::display::kms::{CardReport, ConnectorReport, PlaneReport, available};
+use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, available};
 
 /// A monitor may list a hundred modes.
 const MODES: usize = 6;

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::display::{Display, DisplayError, Wait};
 use super::shared::Shared;
 use crate::base::{Heartbeat, SourceId, Stop, Waker};
 use crate::config::{HeadSettings, WallSettings};
+use crate::display::{Display, DisplayError, Wait};
 use crate::render::layout::{FocusChoice, Plan};
 use crate::render::{Camera, Canvas, Composer, Look, Outlook, Rect, ViewKey};
 

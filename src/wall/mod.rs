@@ -3,10 +3,9 @@
 //! Each camera's decoder thread scales its frames to tile size (`picture`) and keeps them for as long as their boxes may
 //! take to arrive (`camera`, [`crate::align`]). One thread a monitor (`head`) decides which camera is where ([`crate::render::layout`]), what
 //! each tile looks like now (`state`, `look`), composes what changed (`composer`, `dress`, [`crate::render::paint`]) and hands the scene to
-//! a [`Display`]. Events and statuses come from the broker (`ear`); the [`page`] shows the same scenes from afar. Nothing
+//! a [`crate::display::Display`]. Events and statuses come from the broker (`ear`); the [`page`] shows the same scenes from afar. Nothing
 //! here waits for a camera, a broker, a processor or a monitor to be there.
 
-pub mod display;
 mod ear;
 mod head;
 mod hours;
@@ -18,6 +17,5 @@ mod shared;
 mod supervise;
 pub mod view;
 
-pub use display::{Display, DisplayError, Wait};
 pub use run::{Change, StartError, Wall};
 pub use supervise::{RunError, SnapshotError, run, serve};

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::display::{self, Display, DisplayError};
 use super::head::{Head, HeadThread};
 use super::shared::Shared;
 use crate::base::{Backoff, Heartbeats, Stop};
 use crate::config::{HeadSettings, Layout, WallSettings};
+use crate::display::{self, Display, DisplayError};
 
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(10);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use image::{Rgba, RgbaImage};
 use nvr::base::Size;
+use nvr::display::testcard::BARS;
 use nvr::doctor::{Report, State};
 use nvr::render::Color;
-use nvr::wall::display::testcard::BARS;
 use serde_json::Value;
 
 use crate::doctor::line;

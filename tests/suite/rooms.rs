@@ -103,7 +103,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("hyper_util", "health"),
     ("sd_notify", "health"),
     ("prometheus_client", "health"),
-    ("drm", "wall"),
+    ("drm", "display"),
     ("tar", "doctor"),
     ("flate2", "doctor"),
     ("regex", "doctor"),

@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::console::Console;
-use crate::wall::DisplayError;
+use crate::display::DisplayError;
 
 /// Where cards are.
 const NODES: &str = "/dev/dri";

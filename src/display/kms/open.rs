@@ -10,7 +10,7 @@ use super::hardware;
 use super::head::KmsDisplay;
 use crate::base::Clock;
 use crate::config::{HeadSettings, WallSettings};
-use crate::wall::DisplayError;
+use crate::display::DisplayError;
 
 /// Drivers that draw for no monitor of this machine: taken only where there is nothing else, or by name.
 const LAST: &[&str] = &["vkms", "udl", "evdi", "simpledrm", "simple-framebuffer"];

@@ -20,8 +20,8 @@ use super::planner::{Carries, PlaneFacts, Proposal, Wish, proposals};
 use super::properties::{Name, Request, is_final};
 use crate::base::Frame;
 use crate::config::{HeadSettings, Rotation};
+use crate::display::DisplayError;
 use crate::render::{Rect, Scene};
-use crate::wall::DisplayError;
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

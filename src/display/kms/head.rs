@@ -18,8 +18,8 @@ use super::output::{Commit, Output};
 use super::pace::Pace;
 use crate::base::{Clock, Frame, Size};
 use crate::config::HeadSettings;
+use crate::display::{Display, DisplayError, Wait};
 use crate::render::{Outlook, Scene};
-use crate::wall::{Display, DisplayError, Wait};
 
 /// How often connectors are read where the kernel sends no news of them.
 const READING: Duration = Duration::from_secs(5);

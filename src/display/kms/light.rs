@@ -15,8 +15,8 @@ use super::mode::{Mode, choices};
 use super::planner::{PlaneFacts, Proposal, Wish, proposals};
 use super::properties::{Name, Properties, Request, is_final};
 use crate::config::{HeadSettings, RangeChoice};
+use crate::display::DisplayError;
 use crate::render::Rect;
-use crate::wall::DisplayError;
 
 /// What a lit monitor consists of.
 pub(super) struct Lit {
