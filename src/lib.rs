@@ -35,5 +35,6 @@ pub mod control;
 pub mod demo;
 pub mod doctor;
 pub mod health;
+pub mod web;
 
 pub mod cli;

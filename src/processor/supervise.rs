@@ -13,9 +13,8 @@ use super::run::{Processor, StartError, source_of};
 use crate::base::{Clock, SourceId};
 use crate::config::{ConfigSource, Settings};
 use crate::control::{Controlled, Problem, Server, Signals, Wish, problems};
-use crate::health::{
-    Page, PageError, Report, Verdict, Watchdog, notify_ready, notify_status, notify_stopping,
-};
+use crate::health::{Report, Verdict, Watchdog, notify_ready, notify_status, notify_stopping};
+use crate::web::{Page, PageError};
 
 /// How long a stop may take; what is not done by then is named and left.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);

@@ -34,7 +34,8 @@ use self::pictures::{NoPicture, Pictures, Wanted};
 use super::view::{Viewed, WallState};
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
-use crate::health::{self, Guard, Report};
+use crate::health::Report;
+use crate::web::{self, Guard};
 
 pub use self::figures::samples;
 
@@ -60,7 +61,7 @@ const FPS_RANGE: std::ops::RangeInclusive<f64> = 0.1..=15.0;
 pub enum PageError {
     /// The address can't be listened on.
     #[error(transparent)]
-    Listen(#[from] health::PageError),
+    Listen(#[from] web::PageError),
     /// Whoever reaches the address could see what the cameras see.
     #[error(
         "http = {0}: other machines reach this address, and no token is set; set http_token, or serve the page at 127.0.0.1"
@@ -71,7 +72,7 @@ pub enum PageError {
 /// The page while it is served; dropping it closes the port and sends every viewer away.
 #[derive(Debug)]
 pub struct Page {
-    served: health::Page,
+    served: web::Page,
     _streams: DropGuard,
 }
 
@@ -130,8 +131,8 @@ pub async fn serve(
         // Browsers ask for it unasked, and would log that there is none.
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
         .with_state(shown)
-        .merge(health::routes(Arc::new(report), heartbeats));
-    let served = health::Page::of(address, guard, routes, NAMES).await?;
+        .merge(web::routes(Arc::new(report), heartbeats));
+    let served = web::Page::of(address, guard, routes, NAMES).await?;
     info!(address = %served.address(), token = token.is_some(), "serving the wall's page");
     Ok(Page {
         served,

@@ -14,8 +14,8 @@ use tracing::{info, warn};
 use super::connections::{self, Limits};
 use super::forwarded::Site;
 use super::guard::Guard;
-use super::{Report, encode};
 use crate::base::Heartbeats;
+use crate::health::{Report, encode};
 
 /// The page could not be served.
 #[derive(Debug, thiserror::Error)]

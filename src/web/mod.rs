@@ -1,0 +1,9 @@
+//! HTTP pages, and what guards them.
+
+mod connections;
+mod forwarded;
+mod guard;
+mod page;
+
+pub use guard::Guard;
+pub use page::{Page, PageError, routes};
