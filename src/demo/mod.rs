@@ -64,7 +64,7 @@ pub enum DemoError {
     Wall(#[from] wall::StartError),
     /// The wall's page.
     #[error(transparent)]
-    Page(#[from] wall::page::PageError),
+    Page(#[from] crate::web::wall::PageError),
     /// The broker, or the link that reads the events.
     #[error(transparent)]
     Bus(#[from] BusError),

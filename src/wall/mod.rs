@@ -3,19 +3,17 @@
 //! Each camera's decoder thread scales its frames to tile size (`picture`) and keeps them for as long as their boxes may
 //! take to arrive (`camera`, [`crate::align`]). One thread a monitor (`head`) decides which camera is where ([`crate::render::layout`]), what
 //! each tile looks like now (`state`, `look`), composes what changed (`composer`, `dress`, [`crate::render::paint`]) and hands the scene to
-//! a [`crate::display::Display`]. Events and statuses come from the broker (`ear`); the [`page`] shows the same scenes from afar. Nothing
+//! a [`crate::display::Display`]. Events and statuses come from the broker (`ear`); [`crate::web::wall`] shows the same scenes from afar. Nothing
 //! here waits for a camera, a broker, a processor or a monitor to be there.
 
 mod ear;
 mod head;
 mod hours;
-pub mod page;
 mod report;
 mod run;
 mod screens;
 mod shared;
 mod supervise;
-pub mod view;
 
 pub use run::{Change, StartError, Wall};
 pub use supervise::{RunError, SnapshotError, run, serve};

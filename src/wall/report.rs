@@ -7,9 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::head::HeadFacts;
-use super::page::samples;
 use super::run::Wall;
-use super::view::{self, AnalysisState, VideoState, Viewed, WallState};
 use crate::align::{AlignFigures, Basis};
 use crate::base::unix_now;
 use crate::bus::LinkState;
@@ -17,6 +15,8 @@ use crate::config::{Layout, Sync};
 use crate::health::{Report, Sample};
 use crate::media::{Codec, decoder_report};
 use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
+use crate::web::wall::samples;
+use crate::web::wall::view::{self, AnalysisState, VideoState, Viewed, WallState};
 
 impl Wall {
     /// One line: how many cameras are live.

@@ -11,14 +11,14 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use super::page::{self, Page, PageError};
 use super::run::{StartError, Wall, source_of};
-use super::view::Viewed;
 use crate::base::{Clock, SourceId, private_file};
 use crate::config::{ConfigSource, Settings};
 use crate::control::{Controlled, Problem, Server, Signals, Wish, problems};
 use crate::display::kms;
 use crate::health::{Report, Verdict, Watchdog, notify_ready, notify_status, notify_stopping};
+use crate::web::wall::view::Viewed;
+use crate::web::wall::{self as page, Page, PageError};
 
 /// How long a stop may take; what is not done by then is named and left.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);

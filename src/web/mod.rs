@@ -4,6 +4,7 @@ mod connections;
 mod forwarded;
 mod guard;
 mod page;
+pub mod wall;
 
 pub use guard::Guard;
 pub use page::{Page, PageError, routes};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nvr::base::Size;
 use nvr::config::{ReferenceChoice, Sync, TestPattern};
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
-use nvr::wall::view::{AnalysisState, SyncFigures};
+use nvr::web::wall::view::{AnalysisState, SyncFigures};
 
 use crate::support::broker::{Broker, Kind};
 use crate::support::stage::{page, processor};

@@ -13,11 +13,11 @@ use nvr::base::{Clock, Heartbeats, Size, SourceId, cache_dir};
 use nvr::config::{Secret, Sync};
 use nvr::health::{Report, Sample};
 use nvr::render::{Canvas, Color, Rect};
-use nvr::wall::page::{Page, samples, serve};
-use nvr::wall::view::{
+use nvr::web::wall::view::{
     Analysis, AnalysisState, Broker, Head, Identity, SyncFigures, Tile, Video, VideoState, Viewed,
     WallState,
 };
+use nvr::web::wall::{Page, samples, serve};
 use serde_json::{Value, json};
 
 use crate::bus::runtime;

@@ -14,8 +14,8 @@ use nvr::config::{
 use nvr::media::testcam::Testcam;
 use nvr::render::{Canvas, Rect};
 use nvr::wall::Wall;
-use nvr::wall::page::Page;
-use nvr::wall::view::{SyncFigures, Viewed, WallState};
+use nvr::web::wall::Page;
+use nvr::web::wall::view::{SyncFigures, Viewed, WallState};
 use tokio::runtime::Runtime;
 use url::Url;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::super::view::{Identity, Viewed, WallState};
+use super::view::{Identity, Viewed, WallState};
 use crate::base::Size;
 use crate::health::{Report, Sample};
 use crate::render::{Canvas, Color, Rect};

@@ -11,6 +11,7 @@ mod pictures;
 mod stream;
 #[cfg(test)]
 mod testing;
+pub mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use tracing::info;
 
 use self::figures::Figures;
 use self::pictures::{NoPicture, Pictures, Wanted};
-use super::view::{Viewed, WallState};
+use self::view::{Viewed, WallState};
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
 use crate::health::Report;

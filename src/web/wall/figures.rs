@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::pictures::Pictures;
+use super::view::{AnalysisState, Head, Tile, VideoState, WallState};
 use crate::health::{Kind, Report, Sample};
-use crate::wall::view::{AnalysisState, Head, Tile, VideoState, WallState};
 
 /// The figures of a wall: what its [`Report`] gives.
 pub fn samples(state: &WallState) -> Vec<Sample> {
@@ -282,7 +282,7 @@ fn seconds(milliseconds: f32) -> f64 {
 mod tests {
     use super::*;
     use crate::base::SourceId;
-    use crate::wall::view::{SyncFigures, Video};
+    use crate::web::wall::view::{SyncFigures, Video};
 
     fn written(state: &WallState) -> String {
         struct Fixed(Vec<Sample>);
