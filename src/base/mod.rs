@@ -6,6 +6,7 @@ mod backoff;
 mod clock;
 mod descriptors;
 mod dirs;
+pub mod folder;
 mod frame;
 mod geometry;
 mod heartbeat;

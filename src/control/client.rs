@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::connect::{peer, reach};
-use super::folder::{FolderError, trusted_owner, user};
 use super::{Answer, LONGEST_MESSAGE_BYTES, Request};
+use crate::base::folder::{FolderError, trusted_owner, user};
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]

@@ -8,9 +8,9 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::time::timeout;
 
-use super::folder::user;
 use super::server::Controlled;
 use super::{Answer, LONGEST_MESSAGE_BYTES, Problem, Request};
+use crate::base::folder::user;
 
 /// How long the other side may take.
 #[derive(Debug, Clone, Copy)]

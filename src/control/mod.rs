@@ -6,14 +6,12 @@
 mod client;
 mod connect;
 mod conversation;
-mod folder;
 mod path;
 mod server;
 mod signals;
 
 pub use client::{ClientError, request};
 pub use connect::reach;
-pub use folder::{Folder, FolderError, folders, ready_folder};
 pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{Controlled, ServeError, Server};
 pub use signals::{Signals, Wish};

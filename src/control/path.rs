@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::connect::reach;
-use super::folder::{FolderError, folders, trusted_owner, user};
+use crate::base::folder::{FolderError, folders, trusted_owner, user};
 
 /// What there is to ask.
 #[derive(Debug, Default)]

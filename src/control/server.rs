@@ -16,9 +16,9 @@ use tracing::{debug, info, warn};
 
 use super::connect::{peer, reach};
 use super::conversation::{LIMITS, converse, turn_away};
-use super::folder::{folders, user};
 use super::{Problem, socket_path};
 use crate::base::SourceId;
+use crate::base::folder::{folders, user};
 
 /// Whoever can be asked. Its methods may block: they run on threads that may.
 pub trait Controlled: Send + Sync + 'static {

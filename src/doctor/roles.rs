@@ -10,7 +10,8 @@ use super::Tell;
 use super::patient::Patient;
 use super::report::{Line, State};
 use super::status::Status;
-use crate::control::{Answer, ClientError, Found, Request, folders, reach, request, sockets_in};
+use crate::base::folder::folders;
+use crate::control::{Answer, ClientError, Found, Request, reach, request, sockets_in};
 
 /// They answer at once, or hang.
 const ASK_LIMIT: Duration = Duration::from_secs(3);

@@ -71,7 +71,7 @@ impl Console {
                 return None;
             }
         };
-        let files = crate::control::ready_folder("wall")
+        let files = crate::base::folder::ready_folder("wall")
             .into_iter()
             .map(|dir| dir.join(STATE_FILE));
         let console = Self::take_terminal(vt, terminal, files.collect())?;

@@ -140,13 +140,13 @@ pub fn ready_folder(role: &str) -> Option<PathBuf> {
 }
 
 /// The user that this process acts for.
-pub(super) fn user() -> u32 {
+pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
 impl Folder {
     /// Whether `role` may serve in it: a unit's folder goes with that unit.
-    pub(super) fn is_for(&self, role: &str) -> bool {
+    pub(crate) fn is_for(&self, role: &str) -> bool {
         self.origin != Origin::Unit
             || self.path == Path::new("/run/nvr")
             || self.path.ends_with(format!("nvr-{role}"))
@@ -156,7 +156,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it can't be made, or others could reach into it.
-    pub(super) fn prepare(&self, user: u32) -> Result<(), FolderError> {
+    pub(crate) fn prepare(&self, user: u32) -> Result<(), FolderError> {
         let path = &self.path;
         if self.origin != Origin::Unit {
             match DirBuilder::new().mode(0o700).create(path) {
@@ -188,7 +188,7 @@ impl Folder {
 ///
 /// # Errors
 /// When it is not there, or somebody could have put a socket into it who is not to be asked.
-pub(super) fn trusted_owner(path: &Path, user: u32) -> Result<u32, FolderError> {
+pub(crate) fn trusted_owner(path: &Path, user: u32) -> Result<u32, FolderError> {
     let found = folder_at(path)?;
     // What lies in a folder that only the superuser can write in is whose the superuser made it: a unit's.
     let is_given = user == 0 && is_closed_to_others(path, 0);
