@@ -1,9 +1,13 @@
 //! `nvr`: cameras to detections on MQTT, and detections to boxes on a wall of monitors.
 //!
-//! The modules below stand in the order in which a picture travels: a camera's session becomes frames (`media`), frames
-//! become detections (`detect`), detections become tracks (`track`), tracks become events (`event`), events go to the
-//! broker (`bus`), and from there to a wall (`wall`), which shows them on the frames they belong to. `processor` and `wall`
-//! wire their halves up; the rest is what surrounds the way.
+//! The modules below stand in the order in which a picture travels. A camera's session becomes frames (`media`). Frames
+//! become detections (`detect`), detections become tracks (`track`), tracks become events (`event`), and events go to the
+//! broker (`bus`). A wall reads them there, finds the frames that they belong to (`align`), draws both into scenes
+//! (`render`) and shows those on monitors (`display`).
+//!
+//! `base` and `config` are below all of them. `control`, `health` and `web` tell of a process and let it be told;
+//! `processor` and `wall` wire the two halves up. The rest surrounds them: `watch` shows a broker in a terminal, `doctor`
+//! examines a machine, `demo` runs everything in one process, and `cli` has one file a subcommand.
 
 pub mod base;
 pub mod config;
@@ -24,17 +28,16 @@ pub mod render;
 
 pub mod display;
 
-pub mod watch;
+pub mod control;
+pub mod health;
+pub mod web;
 
 pub mod processor;
-
 pub mod wall;
 
-pub mod control;
 #[cfg(feature = "testcam")]
 pub mod demo;
 pub mod doctor;
-pub mod health;
-pub mod web;
+pub mod watch;
 
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Which boxes belong on which frame.
+//! Which boxes belong on which frame: between the events of the bus and the scenes that are rendered.
 //!
 //! One [`Aligner`] a source. It is told of every decoded frame and of every event, and says what to draw on a frame when
 //! that is shown, and for how long frames are to be held back so that their boxes have arrived by then. Pure: no threads,

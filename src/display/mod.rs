@@ -1,6 +1,7 @@
 //! Where scenes go: monitors by KMS, or nowhere but snapshots and the page.
 //!
-//! A display belongs to one thread. The composer asks it to wait, composes when it may, and presents what changed.
+//! A display belongs to one thread. That thread asks it to wait, composes when it may ([`crate::render`]), and presents what
+//! changed.
 
 mod headless;
 pub mod kms;

@@ -1,4 +1,4 @@
-//! Heartbeats to systemd's watchdog, counters to Prometheus, both to one small page; and what guards a page.
+//! Heartbeats to systemd's watchdog, and figures in the form that Prometheus reads.
 
 mod metrics;
 mod watchdog;

@@ -1,4 +1,10 @@
-//! Pictures, boxes and states become scenes.
+//! From frames and events to scenes: what a wall shows, as pixels.
+//!
+//! Each camera's decoder thread scales its frames to tile size (`picture`, `scale`). The camera holds them for as long as
+//! their boxes may take to arrive (`camera`, [`crate::align`]). The composer's thread divides the screen into tiles
+//! ([`layout`]), finds what each tile looks like now (`state`, `look`), and paints what changed (`composer`, `dress`,
+//! [`paint`]) onto a [`Canvas`]. The result is a [`Scene`], for a display that tells its [`Outlook`]. Nothing here knows of a
+//! monitor, a broker or a page, and nothing here has a thread of its own.
 
 mod camera;
 mod canvas;

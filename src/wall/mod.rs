@@ -1,10 +1,10 @@
-//! The wall: cameras on monitors, each box on the very frame that it was found in, and tiles that say what they know.
+//! The wall's wiring: cameras and broker on one side, monitors and the page on the other.
 //!
-//! Each camera's decoder thread scales its frames to tile size (`picture`) and keeps them for as long as their boxes may
-//! take to arrive (`camera`, [`crate::align`]). One thread a monitor (`head`) decides which camera is where ([`crate::render::layout`]), what
-//! each tile looks like now (`state`, `look`), composes what changed (`composer`, `dress`, [`crate::render::paint`]) and hands the scene to
-//! a [`crate::display::Display`]. Events and statuses come from the broker (`ear`); [`crate::web::wall`] shows the same scenes from afar. Nothing
-//! here waits for a camera, a broker, a processor or a monitor to be there.
+//! A session (`crate::media`) gives each camera its frames; the camera scales and holds them ([`crate::render`]). Events and
+//! statuses come from the broker (`ear`, `shared`). Displays are opened and opened again by `screens`. One thread a monitor
+//! (`head`) lays the tiles out, has what changed composed and hands the scene to a [`crate::display::Display`]. `report`
+//! tells of all this for [`crate::web::wall`] and for statuses; `supervise` follows signals, the control socket and the
+//! configuration. Nothing here waits for a camera, a broker, a processor or a monitor to be there.
 
 mod ear;
 mod head;
