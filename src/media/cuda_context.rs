@@ -23,11 +23,10 @@ pub(super) fn attend(message: &gst::Message) {
     let source = message
         .src()
         .and_then(|source| source.downcast_ref::<gst::Element>());
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = || SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     match message.view() {
         gst::MessageView::NeedContext(need) if need.context_type() == KIND => {
-            let lent = shared.clone();
-            drop(shared);
+            let lent = shared().clone();
             if let (Some(context), Some(element)) = (lent, source) {
                 element.set_context(&context);
             }
@@ -36,10 +35,10 @@ pub(super) fn attend(message: &gst::Message) {
             let context = have.context();
             if context.context_type() == KIND {
                 // Of two elements that started at the same time, the first one's.
-                shared.get_or_insert(context);
+                shared().get_or_insert(context);
             }
         }
-        gst::MessageView::Error(_) if source.is_some_and(is_hardware) => *shared = None,
+        gst::MessageView::Error(_) if source.is_some_and(is_hardware) => *shared() = None,
         _ => {}
     }
 }
