@@ -5,8 +5,8 @@
 //! broker (`bus`). A wall reads them there, finds the frames that they belong to (`align`), draws both into scenes
 //! (`render`) and shows those on monitors (`display`).
 //!
-//! `base` and `config` are below all of them. `control`, `health` and `web` tell of a process and let it be told;
-//! `processor` and `wall` wire the two halves up. The rest surrounds them: `watch` shows a broker in a terminal, `doctor`
+//! `base` and `config` are below all of them. `control`, `health` and `web` report on a process and take its orders; `role`
+//! starts and supervises one; `processor` and `wall` connect the parts of one role each. The rest surrounds them: `watch` shows a broker in a terminal, `doctor`
 //! examines a machine, `demo` runs everything in one process, and `cli` has one file a subcommand.
 
 pub mod base;
@@ -31,6 +31,8 @@ pub mod display;
 pub mod control;
 pub mod health;
 pub mod web;
+
+pub mod role;
 
 pub mod processor;
 pub mod wall;

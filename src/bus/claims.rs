@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Message, Role, Topic, Topics};
+use super::{ClientRole, Message, Topic, Topics};
 use crate::base::{SessionId, SourceId};
 use crate::event::{DecodeError, Presence, PresenceState, SourceStatus};
 
@@ -76,7 +76,7 @@ impl Claims {
         let presences = self
             .named
             .keys()
-            .filter_map(|name| topics.presence(Role::Processor, name));
+            .filter_map(|name| topics.presence(ClientRole::Processor, name));
         sources.chain(presences).collect()
     }
 

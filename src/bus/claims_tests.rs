@@ -12,7 +12,7 @@ fn topics() -> Topics {
 fn presence(instance: &str, state: PresenceState, session: &str) -> Message {
     Message {
         topic: topics()
-            .presence(Role::Processor, instance)
+            .presence(ClientRole::Processor, instance)
             .expect("it has one"),
         payload: Presence::now(state, &SessionId(session.to_owned())).to_json(),
         retained: true,

@@ -19,7 +19,7 @@ use super::session::Session;
 use super::socket::Target;
 use super::topics::{is_filter, is_topic};
 use super::traffic::{Publish, Request};
-use super::{BusError, Delivery, LinkError, Role, Subscription, Topics};
+use super::{BusError, ClientRole, Delivery, LinkError, Subscription, Topics};
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::config::MqttSettings;
 use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};
@@ -42,7 +42,7 @@ pub struct LinkOptions {
     /// The broker.
     pub mqtt: MqttSettings,
     /// Who connects.
-    pub role: Role,
+    pub role: ClientRole,
     /// Its name, stable across restarts.
     pub instance_id: String,
     /// Its run.
@@ -55,7 +55,12 @@ pub struct LinkOptions {
 
 impl LinkOptions {
     /// Of a role, with the usual waits: 0.5 s to 30 s.
-    pub fn new(mqtt: MqttSettings, role: Role, instance_id: &str, session: &SessionId) -> Self {
+    pub fn new(
+        mqtt: MqttSettings,
+        role: ClientRole,
+        instance_id: &str,
+        session: &SessionId,
+    ) -> Self {
         Self {
             mqtt,
             role,

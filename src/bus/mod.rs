@@ -30,4 +30,4 @@ pub use error::{BusError, LinkError};
 pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};
 pub use reach::{Heard, Reached, Step, reach};
 pub use subscription::{Delivery, Message, Subscription};
-pub use topics::{Role, Topic, Topics, filter_matches};
+pub use topics::{ClientRole, Topic, Topics, filter_matches};

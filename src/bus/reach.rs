@@ -14,7 +14,7 @@ use super::link::{CONNECT_LIMIT, KEEP_ALIVE};
 use super::packets::Qos;
 use super::socket::Target;
 use super::traffic::{Moved, Request};
-use super::{Role, Topic, Topics, tls};
+use super::{ClientRole, Topic, Topics, tls};
 use crate::base::{SessionId, unix_now};
 use crate::config::MqttSettings;
 
@@ -210,7 +210,7 @@ impl Way<'_> {
 
     async fn log_in(&mut self) -> Option<(Target, Connection)> {
         let since = Instant::now();
-        let client_id = Role::Doctor.client_id("", &SessionId::random());
+        let client_id = ClientRole::Doctor.client_id("", &SessionId::random());
         let target = match Target::of(self.settings, &client_id, KEEP_ALIVE) {
             Ok(target) => target,
             Err(error) => return self.tell(Step::Login, since, Err(told_with_causes(&error))),

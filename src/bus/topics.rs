@@ -5,7 +5,7 @@ use crate::config::MqttSettings;
 
 /// Who connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum ClientRole {
     /// Publishes detections.
     Processor,
     /// Shows cameras.
@@ -16,7 +16,7 @@ pub enum Role {
     Doctor,
 }
 
-impl Role {
+impl ClientRole {
     fn word(self) -> &'static str {
         match self {
             Self::Processor => "processor",
@@ -86,11 +86,11 @@ impl Topics {
     }
 
     /// Where a role's presence is retained; a watcher has none.
-    pub fn presence(&self, role: Role, instance_id: &str) -> Option<String> {
+    pub fn presence(&self, role: ClientRole, instance_id: &str) -> Option<String> {
         match role {
-            Role::Processor => Some(format!("{}/processors/{instance_id}", self.root)),
-            Role::Wall => Some(format!("{}/walls/{instance_id}", self.root)),
-            Role::Watch | Role::Doctor => None,
+            ClientRole::Processor => Some(format!("{}/processors/{instance_id}", self.root)),
+            ClientRole::Wall => Some(format!("{}/walls/{instance_id}", self.root)),
+            ClientRole::Watch | ClientRole::Doctor => None,
         }
     }
 
@@ -220,12 +220,16 @@ mod tests {
                 Topic::Source(source),
             ),
             (
-                topics.presence(Role::Processor, "box").expect("it has one"),
+                topics
+                    .presence(ClientRole::Processor, "box")
+                    .expect("it has one"),
                 "nvr/processors/box",
                 Topic::Processor("box".to_owned()),
             ),
             (
-                topics.presence(Role::Wall, "box").expect("it has one"),
+                topics
+                    .presence(ClientRole::Wall, "box")
+                    .expect("it has one"),
                 "nvr/walls/box",
                 Topic::Wall("box".to_owned()),
             ),
@@ -233,7 +237,7 @@ mod tests {
             assert_eq!(topic, text);
             assert_eq!(topics.parse(&topic), Some(about));
         }
-        assert_eq!(topics.presence(Role::Watch, "box"), None);
+        assert_eq!(topics.presence(ClientRole::Watch, "box"), None);
     }
 
     #[test]
@@ -277,11 +281,14 @@ mod tests {
     fn client_ids_name_role_and_instance_and_watchers_do_not_collide() {
         let session = SessionId("5e55".to_owned());
         assert_eq!(
-            Role::Processor.client_id("box", &session),
+            ClientRole::Processor.client_id("box", &session),
             "nvr-processor-box"
         );
-        assert_eq!(Role::Wall.client_id("box", &session), "nvr-wall-box");
-        assert_eq!(Role::Watch.client_id("box", &session), "nvr-watch-5e55");
+        assert_eq!(ClientRole::Wall.client_id("box", &session), "nvr-wall-box");
+        assert_eq!(
+            ClientRole::Watch.client_id("box", &session),
+            "nvr-watch-5e55"
+        );
     }
 
     #[test]

@@ -24,8 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigProblems;
-use crate::processor as role;
-use crate::wall as shown;
+use crate::role::{RunError, StartError};
 
 /// Cameras to detections on MQTT, and to monitors with what was detected.
 #[derive(Debug, Parser)]
@@ -135,24 +134,14 @@ pub fn main() -> ExitCode {
 
 /// Whether other settings would have helped: the exit code then tells a supervisor that starting again will not.
 fn is_of_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let processor = match cause.downcast_ref() {
-        Some(role::RunError::Page(_)) => return true,
-        Some(role::RunError::Start(start)) => Some(start),
-        Some(role::RunError::Signals(_)) => None,
-        None => cause.downcast_ref(),
-    };
-    let wall = match cause.downcast_ref() {
-        Some(shown::RunError::Page(_)) => return true,
-        Some(shown::RunError::Start(start)) => Some(start),
-        Some(shown::RunError::Signals(_)) => None,
+    let start = match cause.downcast_ref() {
+        Some(RunError::Page(_)) => return true,
+        Some(RunError::Start(start)) => Some(start),
+        Some(RunError::Signals(_)) => None,
         None => cause.downcast_ref(),
     };
     cause.is::<ConfigProblems>()
-        || matches!(
-            processor,
-            Some(role::StartError::Detector(_) | role::StartError::Link(_))
-        )
-        || matches!(wall, Some(shown::StartError::Link(_)))
+        || matches!(start, Some(StartError::Detector(_) | StartError::Link(_)))
 }
 
 #[cfg(test)]

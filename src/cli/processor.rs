@@ -6,7 +6,8 @@ use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{ConfigSource, Environment, ProcessorFlags};
-use crate::processor::run;
+use crate::processor::Processor;
+use crate::role::run;
 
 /// Options of `nvr processor`.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub(super) fn main(args: ProcessorArgs) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let runtime = runtime()?;
-    let code = runtime.block_on(run(loaded.settings, source))?;
+    let code = runtime.block_on(run::<Processor>(loaded.settings, source))?;
     // A task that is stuck in a driver must not keep the process from its end.
     runtime.shutdown_background();
     Ok(code)

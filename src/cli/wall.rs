@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::{ConfigSource, Environment, WallFlags};
-use crate::wall::run;
+use crate::role::run;
+use crate::wall::Wall;
 
 /// Options of `nvr wall`.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub(super) fn main(args: WallArgs) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let runtime = super::processor::runtime()?;
-    let code = runtime.block_on(run(loaded.settings, source))?;
+    let code = runtime.block_on(run::<Wall>(loaded.settings, source))?;
     // A task that is stuck in a driver must not keep the process from its end.
     runtime.shutdown_background();
     Ok(code)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
@@ -131,8 +132,8 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
         }
     };
     let answer = tokio::task::spawn_blocking(move || match request {
-        Request::Status => Answer::Ok(controlled.status()),
-        Request::Capabilities => Answer::Ok(controlled.capabilities()),
+        Request::Status => told(&controlled.status()),
+        Request::Capabilities => told(&controlled.capabilities()),
         Request::Apply { document } => match controlled.apply(document) {
             Ok(value) => Answer::Ok(value),
             Err(problems) => Answer::Refused(problems),
@@ -149,11 +150,15 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
         .unwrap_or_else(|err| refusal(format!("the request failed: {err}")))
 }
 
+fn told(document: &impl Serialize) -> Answer {
+    serde_json::to_value(document).map_or_else(
+        |err| refusal(format!("the answer can't be written: {err}")),
+        Answer::Ok,
+    )
+}
+
 fn refusal(message: String) -> Answer {
-    Answer::Refused(vec![Problem {
-        path: String::new(),
-        message,
-    }])
+    Answer::Refused(vec![Problem::new("", message)])
 }
 
 #[cfg(test)]
@@ -183,6 +188,11 @@ mod tests {
         String::from_utf8_lossy(&given).into_owned()
     }
 
+    fn line(document: &impl Serialize) -> String {
+        let value = serde_json::to_value(document).expect("plain data");
+        format!("{}\n", serde_json::json!({ "ok": value }))
+    }
+
     #[tokio::test]
     async fn garbage_and_what_is_too_long_are_refused() {
         let garbage = heard(b"garbage\n".to_vec(), true, LIMITS).await;
@@ -196,10 +206,11 @@ mod tests {
     async fn a_request_without_a_line_end_is_answered_and_two_are_answered_in_order() {
         let status = "{\"command\": \"status\"}";
         let one = heard(status.as_bytes().to_vec(), true, LIMITS).await;
-        assert_eq!(one, "{\"ok\":\"well\"}\n");
+        let (status_line, capabilities_line) = (line(&Echo.status()), line(&Echo.capabilities()));
+        assert_eq!(one, status_line);
         let two = format!("{status}\n{{\"command\": \"capabilities\"}}\n");
         let two = heard(two.into_bytes(), true, LIMITS).await;
-        assert_eq!(two, "{\"ok\":\"well\"}\n{\"ok\":null}\n");
+        assert_eq!(two, format!("{status_line}{capabilities_line}"));
     }
 
     #[tokio::test]

@@ -9,12 +9,18 @@ mod conversation;
 mod path;
 mod server;
 mod signals;
+mod status;
+pub mod wall_state;
 
 pub use client::{ClientError, request};
 pub use connect::reach;
 pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{Controlled, ServeError, Server};
-pub use signals::{Signals, Wish};
+pub use signals::{SignalRequest, Signals};
+pub use status::{
+    Capabilities, Change, Changes, DecoderFound, DecoderWorks, DetectorStatus, DisplayStatus,
+    EventCounters, ProcessorCapabilities, ProcessorStatus, Status, WallCapabilities, WallStatus,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,6 +69,16 @@ pub struct Problem {
     pub path: String,
     /// What is wrong, and what to do.
     pub message: String,
+}
+
+impl Problem {
+    /// A problem at `path`, in the words of `message`.
+    pub fn new(path: impl Into<String>, message: impl std::fmt::Display) -> Self {
+        Self {
+            path: path.into(),
+            message: message.to_string(),
+        }
+    }
 }
 
 /// What a configuration's check found, as an answer tells it.

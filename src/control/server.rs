@@ -16,26 +16,23 @@ use tracing::{debug, info, warn};
 
 use super::connect::{peer, reach};
 use super::conversation::{LIMITS, converse, turn_away};
-use super::{Problem, socket_path};
+use super::{Capabilities, Problem, Status, socket_path};
 use crate::base::SourceId;
 use crate::base::folder::{folders, user};
 
 /// Whoever can be asked. Its methods may block: they run on threads that may.
 pub trait Controlled: Send + Sync + 'static {
     /// What runs, and how it fares.
-    fn status(&self) -> Value;
+    fn status(&self) -> Status;
     /// What this build and this box can do.
-    fn capabilities(&self) -> Value;
+    fn capabilities(&self) -> Capabilities;
     /// Applies a configuration document, or refuses it whole.
     ///
     /// # Errors
     /// Every problem of the document at once.
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
     /// Begins a source's session anew, at once; false where there is no such source, or another process has it.
-    fn restart(&self, id: SourceId) -> bool {
-        let _ = id;
-        false
-    }
+    fn restart(&self, id: SourceId) -> bool;
 }
 
 /// The socket could not be made.
@@ -208,18 +205,21 @@ async fn accept(listener: UnixListener, controlled: Arc<dyn Controlled>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::{Answer, Request, request};
+    use crate::control::{Answer, Request, WallCapabilities, WallStatus, request};
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
     pub(in crate::control) struct Echo;
 
     impl Controlled for Echo {
-        fn status(&self) -> Value {
-            "well".into()
+        fn status(&self) -> Status {
+            Status::Wall(WallStatus {
+                version: "well".to_owned(),
+                ..WallStatus::default()
+            })
         }
-        fn capabilities(&self) -> Value {
-            Value::Null
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::Wall(WallCapabilities::default())
         }
         fn restart(&self, id: SourceId) -> bool {
             id == SourceId(3)
@@ -231,6 +231,10 @@ pub(super) mod tests {
                 message: document.to_string(),
             }])
         }
+    }
+
+    fn well() -> Answer {
+        Answer::Ok(serde_json::to_value(Echo.status()).expect("plain data"))
     }
 
     /// A folder as a socket's has to be, and a socket in it.
@@ -252,7 +256,7 @@ pub(super) mod tests {
         let listener = listen(dir.path(), &path).expect("a socket");
         let _task = tokio::spawn(accept(listener, Arc::new(Echo)));
         let status = ask(&path, Request::Status).await.expect("answered");
-        assert_eq!(status, Answer::Ok("well".into()));
+        assert_eq!(status, well());
         let document = serde_json::json!({"a": 1});
         let refused = ask(&path, Request::Apply { document }).await;
         assert_eq!(
@@ -274,23 +278,19 @@ pub(super) mod tests {
                 .map(|_| reach(&path).expect("it accepts"))
                 .collect();
             let status = ask(&path, Request::Status).await;
-            assert_eq!(
-                status.expect("answered"),
-                Answer::Ok("well".into()),
-                "{idle}"
-            );
+            assert_eq!(status.expect("answered"), well(), "{idle}");
         }
     }
 
     struct Hanging;
 
     impl Controlled for Hanging {
-        fn status(&self) -> Value {
+        fn status(&self) -> Status {
             std::thread::sleep(Duration::from_secs(30));
-            Value::Null
+            Echo.status()
         }
-        fn capabilities(&self) -> Value {
-            Value::Null
+        fn capabilities(&self) -> Capabilities {
+            Echo.capabilities()
         }
         fn restart(&self, _: SourceId) -> bool {
             false

@@ -1,10 +1,10 @@
-//! What signals ask of a role: SIGTERM and SIGINT its end, SIGHUP its configuration anew, SIGUSR1 a picture.
+//! Signals as requests to a role: SIGTERM and SIGINT end it, SIGHUP reloads its configuration, SIGUSR1 asks for a picture.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum SignalRequest {
     /// To end.
     End,
     /// To read the configuration again.
@@ -36,18 +36,18 @@ impl Signals {
         })
     }
 
-    /// The next wish.
-    pub async fn next(&mut self) -> Wish {
+    /// The next request.
+    pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.hangup.recv() => Wish::Reload,
-            _ = self.user.recv() => Wish::Snapshot,
+            _ = self.terminate.recv() => SignalRequest::End,
+            _ = self.interrupt.recv() => SignalRequest::End,
+            _ = self.hangup.recv() => SignalRequest::Reload,
+            _ = self.user.recv() => SignalRequest::Snapshot,
         }
     }
 
-    /// The next wish to end.
+    /// The next request to end.
     pub async fn end(&mut self) {
-        while !matches!(self.next().await, Wish::End) {}
+        while !matches!(self.next().await, SignalRequest::End) {}
     }
 }

@@ -14,15 +14,19 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::tally::Tally;
 use crate::base::{Clock, SessionId, SourceId};
-use crate::bus::{Broker, BrokerOptions, BusError, Delivery, Link, LinkOptions, Role, Topics};
+use crate::bus::{
+    Broker, BrokerOptions, BusError, ClientRole, Delivery, Link, LinkOptions, Topics,
+};
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, MqttFlags, OutputChoice,
     ProcessorFlags, Settings, UriText, WallFlags,
 };
 use crate::event::DetectionEvent;
 use crate::media::testcam::{CameraOptions, Feed, Testcam, TestcamError, TestcamOptions};
-use crate::processor::{self, Processor};
-use crate::wall::{self, Wall};
+use crate::processor::Processor;
+use crate::role::{PageSettings, Role, StartError};
+use crate::wall::{SnapshotError, Wall};
+use crate::web::PageError;
 
 /// What a demonstration consists of.
 #[derive(Debug, Clone)]
@@ -56,15 +60,12 @@ pub enum DemoError {
     /// The settings.
     #[error(transparent)]
     Config(#[from] ConfigProblems),
-    /// The processor.
+    /// The processor or the wall.
     #[error(transparent)]
-    Processor(#[from] processor::StartError),
-    /// The wall.
-    #[error(transparent)]
-    Wall(#[from] wall::StartError),
+    Start(#[from] StartError),
     /// The wall's page.
     #[error(transparent)]
-    Page(#[from] crate::web::wall::PageError),
+    Page(#[from] PageError),
     /// The broker, or the link that reads the events.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -73,7 +74,7 @@ pub enum DemoError {
     Silent(Vec<SourceId>),
     /// The snapshot can't be made.
     #[error(transparent)]
-    Snapshot(#[from] wall::SnapshotError),
+    Snapshot(#[from] SnapshotError),
     /// Signals, or a task of ours.
     #[error("the demonstration failed: {0}")]
     System(#[from] std::io::Error),
@@ -100,7 +101,7 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
     let session = SessionId::random();
     let link = LinkOptions::new(
         settings.mqtt.clone(),
-        Role::Watch,
+        ClientRole::Watch,
         &settings.instance_id,
         &session,
     );
@@ -110,9 +111,13 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
 
     let wall_settings = wall_settings(&options, &broker, &cameras)?;
     let wall = Wall::start(wall_settings, Handle::current(), clock.clone())?;
-    let page = match wall::serve(options.http, &wall).await {
+    let mut wanted = PageSettings::open(options.http);
+    let page = match wall.serve(&wanted).await {
         Ok(page) => page,
-        Err(_) => wall::serve(SocketAddr::new(options.http.ip(), 0), &wall).await?,
+        Err(_) => {
+            wanted.address.set_port(0);
+            wall.serve(&wanted).await?
+        }
     };
     print(&format!("wall     http://{}", page.address()));
     let processor = {

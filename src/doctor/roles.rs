@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::Tell;
@@ -11,7 +12,7 @@ use super::patient::Patient;
 use super::report::{Line, State};
 use super::status::Status;
 use crate::base::folder::folders;
-use crate::control::{Answer, ClientError, Found, Request, reach, request, sockets_in};
+use crate::control::{self, Answer, ClientError, Found, Request, reach, request, sockets_in};
 
 /// They answer at once, or hang.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -95,13 +96,13 @@ pub(super) enum NoAnswer {
 fn of_socket(socket: &Path) -> Line {
     let name = role_name(socket);
     match ask(socket, &Request::Status) {
-        Ok(status) => match Status::read(&status) {
-            Some(status) => status.judge(&name),
-            None => Line::warning(
+        Ok(answer) => match control::Status::deserialize(&answer) {
+            Ok(status) => Status::of(&status).judge(&name),
+            Err(_) => Line::warning(
                 name,
                 format!(
                     "answers in a form that this program does not know; it is version {}",
-                    status["version"].as_str().unwrap_or("unknown")
+                    answer["version"].as_str().unwrap_or("unknown")
                 ),
                 "look at it with `nvr control status`, and let both be of one version",
             ),

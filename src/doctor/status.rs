@@ -1,10 +1,9 @@
-//! A role's status as its control socket gives it, read into what this page tells: the two roles write theirs in two forms.
-//!
-//! The process may be of another version than this program; so what is missing is no error, and what is not known is left out.
-
-use serde_json::Value;
+//! The status of a role, from its control socket, as a line of the report.
 
 use super::report::{Line, counted};
+use crate::control::wall_state::{Tile, VideoState, WallState};
+use crate::control::{self, ProcessorStatus, WallStatus};
+use crate::event::{SourceState, SourceStatus};
 
 /// What a role says of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,74 +23,73 @@ pub(super) struct Status {
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 impl Status {
-    /// Reads a status; nothing where it is of a form that this program does not know.
-    pub(super) fn read(value: &Value) -> Option<Self> {
-        match value["role"].as_str()? {
-            "processor" => Self::of_processor(value),
-            "wall" => Self::of_wall(value),
-            _ => None,
+    /// Takes from an answer what the report tells.
+    pub(super) fn of(answer: &control::Status) -> Self {
+        match answer {
+            control::Status::Processor(processor) => Self::of_processor(processor),
+            control::Status::Wall(wall) => Self::of_wall(wall),
         }
     }
 
-    fn of_processor(value: &Value) -> Option<Self> {
-        let sources = value["sources"].as_array()?;
-        let mut troubles: Vec<String> = sources
+    fn of_processor(processor: &ProcessorStatus) -> Self {
+        let sources = &processor.sources;
+        let failed = sources
             .iter()
-            .filter(|source| source["state"] != "live" && source["state"] != "paused")
-            .map(|source| {
-                let reason = text(&source["reason"]["message"]).unwrap_or("no frame yet");
-                format!("source {}: {reason}", source["source_id"])
-            })
-            .collect();
-        let refused = value["refused_sources"].as_object();
-        for (id, reason) in refused.into_iter().flatten() {
-            let reason = text(reason).unwrap_or("another processor has it");
-            troubles.push(format!("source {id} is not published: {reason}"));
-        }
-        let broker = text(&value["broker"]).unwrap_or("unknown");
-        Some(Self {
-            broker: (broker != "connected").then(|| broker.to_owned()),
-            cameras: sources.len(),
-            live: live(sources.iter().map(|source| &source["state"])),
-            troubles,
-            ..Self::common(value, &value["stuck"])
-        })
-    }
-
-    fn of_wall(value: &Value) -> Option<Self> {
-        let state = &value["state"];
-        let tiles = state["tiles"].as_array()?;
-        let broker = &state["broker"];
-        let is_connected = broker["connected"] == true;
-        let display =
-            text(&value["displays"]["trouble"]).map(|reason| format!("display: {reason}"));
-        let of_tiles = tiles.iter().filter_map(|tile| {
-            // A tile that is well says nothing. What every tile says without a broker is said once, below.
-            let is_live = tile["video"]["state"] == "live";
-            let says = text(&tile["text"]).filter(|_| is_connected || !is_live)?;
-            let reason = text(&tile["video"]["message"]).map(|reason| format!(": {reason}"));
-            let reason = reason.unwrap_or_default();
-            Some(format!("camera {}: {says}{reason}", tile["source_id"]))
+            .filter(|source| !matches!(source.state, SourceState::Live | SourceState::Paused));
+        let failed = failed.map(|source| {
+            let reason = source.reason.as_ref().map(|reason| &*reason.message);
+            let reason = reason.unwrap_or("no frame yet");
+            format!("source {}: {reason}", source.source_id)
         });
-        Some(Self {
-            broker: (!is_connected)
-                .then(|| text(&broker["reason"]).unwrap_or("connecting").to_owned()),
-            cameras: tiles.len(),
-            live: live(tiles.iter().map(|tile| &tile["video"]["state"])),
-            troubles: display.into_iter().chain(of_tiles).collect(),
-            ..Self::common(value, &state["stuck"])
-        })
+        let refused = processor.refused_sources.iter();
+        let refused = refused.map(|(id, holder)| format!("source {id} is not published: {holder}"));
+        let is_live = |source: &&SourceStatus| source.state == SourceState::Live;
+        Self {
+            version: processor.version.clone(),
+            stuck: processor.stuck.clone(),
+            broker: (processor.broker != "connected").then(|| processor.broker.clone()),
+            cameras: sources.len(),
+            live: sources.iter().filter(is_live).count(),
+            troubles: failed.chain(refused).collect(),
+        }
     }
 
-    fn common(value: &Value, stuck: &Value) -> Self {
-        let stages = stuck.as_array().into_iter().flatten();
+    fn of_wall(wall: &WallStatus) -> Self {
+        let WallState {
+            broker,
+            tiles,
+            stuck,
+            ..
+        } = &wall.state;
+        let is_live = |tile: &Tile| tile.video.state == VideoState::Live;
+        let trouble = wall
+            .displays
+            .as_ref()
+            .and_then(|displays| displays.trouble.as_deref());
+        let trouble = trouble.map(|reason| format!("display: {reason}"));
+        let of_tiles = tiles
+            .iter()
+            // A tile that is well says nothing. What every tile says without a broker is said once, below.
+            .filter(|tile| !tile.text.is_empty() && (broker.connected || !is_live(tile)))
+            .map(|tile| {
+                let reason = tile.video.message.as_ref();
+                let reason = reason
+                    .map(|reason| format!(": {reason}"))
+                    .unwrap_or_default();
+                format!("camera {}: {}{reason}", tile.source_id, tile.text)
+            });
         Self {
-            version: text(&value["version"]).unwrap_or("unknown").to_owned(),
-            stuck: stages.filter_map(text).map(str::to_owned).collect(),
-            broker: None,
-            cameras: 0,
-            live: 0,
-            troubles: Vec::new(),
+            version: wall.version.clone(),
+            stuck: stuck.clone(),
+            broker: (!broker.connected).then(|| {
+                broker
+                    .reason
+                    .clone()
+                    .unwrap_or_else(|| "connecting".to_owned())
+            }),
+            cameras: tiles.len(),
+            live: tiles.iter().filter(|tile| is_live(tile)).count(),
+            troubles: trouble.into_iter().chain(of_tiles).collect(),
         }
     }
 
@@ -134,29 +132,29 @@ impl Status {
     }
 }
 
-fn live<'a>(states: impl Iterator<Item = &'a Value>) -> usize {
-    states.filter(|state| **state == "live").count()
-}
-
-/// A text that says something.
-fn text(value: &Value) -> Option<&str> {
-    value.as_str().filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::report::State;
     use super::*;
-    use serde_json::json;
+    use serde::Deserialize as _;
+    use serde_json::{Value, json};
 
     // What real roles answer is held by the suite: `doctor_roles`. Here is what they seldom say.
     fn line(name: &str, value: &Value) -> Line {
-        Status::read(value).expect("a known form").judge(name)
+        let answer = control::Status::deserialize(value).expect("a known form");
+        Status::of(&answer).judge(name)
+    }
+
+    fn source(id: u32, state: &str, reason: Option<&str>) -> Value {
+        json!({
+            "source_id": id, "instance_id": "box", "session": "a1", "state": state, "since": "2025-10-25T10:30:00Z",
+            "uri": "rtsp://camera", "reason": reason.map(|message| json!({"code": "unreachable", "message": message})),
+        })
     }
 
     #[test]
     fn a_processor_is_well_ill_or_stuck() {
-        let live = json!({"source_id": 0, "state": "live"});
+        let live = source(0, "live", None);
         let status = |sources: &[&Value], more: Value| {
             let mut status = json!({"role": "processor", "version": OURS, "broker": "connected", "sources": sources, "stuck": []});
             for (key, value) in more.as_object().into_iter().flatten() {
@@ -170,7 +168,7 @@ mod tests {
             .with_figure("cameras_live", 1.0)
             .with_figure("cameras", 1.0);
         assert_eq!(well, expected);
-        let failed = json!({"source_id": 3, "state": "failed", "reason": {"message": "no route"}});
+        let failed = source(3, "failed", Some("no route"));
         let ill = status(&[&live, &failed], json!({}));
         assert_eq!(ill.state, State::Warning);
         assert!(ill.found.ends_with("; source 3: no route"), "{}", ill.found);
@@ -239,7 +237,7 @@ mod tests {
             json!({"version": "9"}),
             json!({"role": "wall", "version": "9"}),
         ] {
-            assert_eq!(Status::read(&value), None);
+            assert!(control::Status::deserialize(&value).is_err(), "{value}");
         }
     }
 }

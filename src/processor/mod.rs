@@ -1,17 +1,15 @@
-//! The processor: sources, detector, trackers and publisher, wired together and kept running.
+//! The processor's wiring: sources, detector, trackers and publisher. [`crate::role`] supervises it.
 
 mod change;
 mod claims;
 mod classes;
+mod detector;
 mod outlet;
 mod publish;
 mod rate;
 mod report;
 mod run;
 mod source;
-mod supervise;
 mod upgrade;
 
-pub use change::Change;
-pub use run::{Processor, StartError};
-pub use supervise::{RunError, run};
+pub use run::Processor;

@@ -1,81 +1,69 @@
 //! What a processor tells of itself: figures for Prometheus, status and capabilities for the control socket.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
-
 use super::run::Processor;
 use super::source::Source;
 use crate::bus::LinkState;
+use crate::control::{
+    Capabilities, DecoderFound, DetectorStatus, EventCounters, ProcessorCapabilities,
+    ProcessorStatus, Status,
+};
 use crate::health::{Kind, Report, Sample};
 use crate::media::{Codec, Health, decoder_report};
 
-impl Processor {
-    /// What runs, and how it fares.
-    pub(super) fn status(&self) -> Value {
-        let outlet = self.shared.outlet.load();
-        let sources: Vec<Value> = self
-            .shared
-            .sources
-            .load()
-            .values()
-            .map(|source| serde_json::to_value(outlet.publisher.status(source)).unwrap_or_default())
-            .collect();
-        let refused: BTreeMap<_, _> = self
-            .settings()
-            .iter()
-            .flat_map(|settings| settings.sources.keys())
-            .filter_map(|id| Some((*id, outlet.refusal(*id)?)))
-            .collect();
-        let broker = match &*outlet.link.state_changes().borrow() {
+/// The state of all its parts.
+pub(super) fn status(processor: &Processor) -> Status {
+    let outlet = processor.shared.outlet.load();
+    let sources = processor.shared.sources.load();
+    let settings = processor.settings();
+    let configured = settings.iter().flat_map(|settings| settings.sources.keys());
+    let stuck = processor.heartbeats.stuck().into_iter();
+    let counted = outlet.link.figures();
+    Status::Processor(ProcessorStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance_id: outlet.publisher.instance_id.to_string(),
+        session: Some(outlet.publisher.session.clone()),
+        detector: processor.detector().map(|detector| DetectorStatus {
+            classes: detector.labels.len(),
+            model: detector.model,
+            backend: detector.backend,
+        }),
+        broker: match &*outlet.link.state_changes().borrow() {
             LinkState::Connected { .. } => "connected".to_owned(),
             LinkState::Disconnected {
                 reason: Some(reason),
                 ..
             } => reason.to_string(),
             LinkState::Disconnected { reason: None, .. } => "connecting".to_owned(),
-        };
-        let stuck: Vec<_> = self
-            .heartbeats
-            .stuck()
-            .into_iter()
-            .map(|stuck| stuck.stage)
-            .collect();
-        let counted = outlet.link.figures();
-        json!({
-            "role": "processor",
-            "version": env!("CARGO_PKG_VERSION"),
-            "instance_id": outlet.publisher.instance_id,
-            "session": outlet.publisher.session,
-            "detector": self.detector(),
-            "broker": broker,
-            "events": {
-                "published": counted.published,
-                "dropped": counted.dropped,
-                "oversized": counted.oversized,
-                "lost": counted.lost,
-            },
-            "sources": sources,
-            "refused_sources": refused,
-            "stuck": stuck,
-        })
-    }
+        },
+        events: EventCounters {
+            published: counted.published,
+            dropped: counted.dropped,
+            oversized: counted.oversized,
+            lost: counted.lost,
+        },
+        sources: sources
+            .values()
+            .map(|source| outlet.publisher.status(source))
+            .collect(),
+        refused_sources: configured
+            .filter_map(|id| Some((*id, outlet.refusal(*id)?)))
+            .collect(),
+        stuck: stuck.map(|stuck| stuck.stage).collect(),
+    })
 }
 
-impl Processor {
-    /// One line: how many sources are live, and how fast they are analysed.
-    pub(super) fn summary(&self) -> String {
-        let sources = self.shared.sources.load();
-        let live = sources.values().filter(|source| is_live(source)).count();
-        let fps: f64 = sources
-            .values()
-            .map(|source| source.figures().fps_inferred)
-            .sum();
-        format!(
-            "{live} of {} sources live, {fps:.1} frames inferred a second",
-            sources.len()
-        )
-    }
+/// One line: how many sources are live, and how fast they are analysed.
+pub(super) fn summary(processor: &Processor) -> String {
+    let sources = processor.shared.sources.load();
+    let live = sources.values().filter(|source| is_live(source)).count();
+    let fps: f64 = sources
+        .values()
+        .map(|source| source.figures().fps_inferred)
+        .sum();
+    format!(
+        "{live} of {} sources live, {fps:.1} frames inferred a second",
+        sources.len()
+    )
 }
 
 fn is_live(source: &Source) -> bool {
@@ -199,31 +187,27 @@ impl Report for Processor {
     }
 }
 
-/// What this build and this box can do.
-pub(super) fn capabilities() -> Value {
-    let decoders: BTreeMap<_, _> = [Codec::H264, Codec::H265]
-        .map(|codec| {
-            (
-                codec.name(),
-                decoder_report(codec)
-                    .into_iter()
-                    .map(|line| {
-                        let found = match line.probed {
-                            None => "not probed yet".to_owned(),
-                            Some(Ok(())) => "decodes".to_owned(),
-                            Some(Err(reason)) => reason,
-                        };
-                        json!({ "decoder": line.decoder, "found": found })
-                    })
-                    .collect::<Vec<_>>(),
-            )
-        })
-        .into();
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "roles": ["processor"],
-        "backends": crate::detect::available_backends(),
-        "decoders": decoders,
-        "encodings": ["json", "postcard", "both"],
+/// The abilities of this build on this machine.
+pub(super) fn capabilities() -> Capabilities {
+    let decoders = [Codec::H264, Codec::H265].map(|codec| {
+        let found = decoder_report(codec).into_iter().map(|line| DecoderFound {
+            decoder: line.decoder.to_owned(),
+            found: match line.probed {
+                None => "not probed yet".to_owned(),
+                Some(Ok(())) => "decodes".to_owned(),
+                Some(Err(reason)) => reason,
+            },
+        });
+        (codec.name().to_owned(), found.collect())
+    });
+    let backends = crate::detect::available_backends().into_iter();
+    Capabilities::Processor(ProcessorCapabilities {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        roles: vec!["processor".to_owned()],
+        backends: backends
+            .map(|(name, found)| (name.to_owned(), found))
+            .collect(),
+        decoders: decoders.into(),
+        encodings: ["json", "postcard", "both"].map(str::to_owned).to_vec(),
     })
 }

@@ -5,42 +5,29 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::change::{Change, needs_new_detector, needs_new_link, source_changes};
+use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
-use super::classes::tell_unknown;
+use super::detector::{DetectorFacts, open_detector, thresholds};
 use super::outlet::Outlet;
 use super::publish::Publisher;
-use super::source::{Source, confidence_floor};
+use super::report;
+use super::source::Source;
 use super::upgrade::{Upgrading, begin};
-use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, Size, SourceId, Stop};
-use crate::bus::{BusError, Link, LinkOptions, Role, Topics};
+use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
+use crate::bus::{BusError, ClientRole, Topics};
 use crate::config::{Settings, SourceSettings};
-use crate::control::Problem;
-use crate::detect::{DetectError, Inferred, Labels, Opened, Thresholds, Wanted, Worker};
-use crate::media::{self, MediaError, OpenOptions, Runner, RunnerOptions, SourceCounters};
-
-/// Why a processor can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The model or its backend.
-    #[error(transparent)]
-    Detector(#[from] DetectError),
-    /// The broker's settings (not its absence).
-    #[error(transparent)]
-    Link(#[from] BusError),
-    /// GStreamer.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    /// No thread.
-    #[error("the system gives no thread: {0}; free memory or raise the limit of tasks")]
-    Thread(#[from] std::io::Error),
-}
+use crate::control::{Capabilities, Change, Changes, Problem, Status};
+use crate::detect::{Inferred, Opened, Worker};
+use crate::health::Report;
+use crate::media::{self, OpenOptions};
+use crate::role::{self, PageSettings, Role, Sources, StartError, Supervision, Timing, changes};
+use crate::web::{Page, PageError};
 
 /// A running processor.
 pub struct Processor {
@@ -65,36 +52,15 @@ struct Running {
     worker: Worker,
     /// The build of a quicker detector, where one is under way.
     upgrading: Option<Upgrading>,
-    runners: BTreeMap<SourceId, Runner>,
-    /// Of every source that ever was: the numbers of its frames go on when it is restarted or comes back.
-    counters: BTreeMap<SourceId, Arc<SourceCounters>>,
+    sources: Sources,
 }
 
-/// Which detector runs.
-#[derive(Debug, Clone, serde::Serialize)]
-pub(super) struct DetectorFacts {
-    model: String,
-    backend: String,
-    classes: usize,
-    /// The names of its classes.
-    #[serde(skip)]
-    labels: Labels,
-    /// What sources are asked for.
-    #[serde(skip)]
-    input: Size,
-}
+impl Role for Processor {
+    const NAME: &'static str = "processor";
+    const SOURCES: &'static str = "sources";
 
-impl Processor {
-    /// Loads the detector, then starts the link, the worker and every source. Needs no camera and no broker to be
-    /// there. Blocks while the model is loaded.
-    ///
-    /// # Errors
-    /// When the model can't be loaded, or the link's settings can't be used.
-    pub fn start(
-        settings: Settings,
-        runtime: Handle,
-        clock: Clock,
-    ) -> Result<Arc<Self>, StartError> {
+    /// Loads the detector, then starts the link, the worker and every source. Blocks while the model is loaded.
+    fn start(settings: Settings, runtime: Handle, clock: Clock) -> Result<Arc<Self>, StartError> {
         media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
         let mut opened = open_detector(&settings)?;
@@ -130,8 +96,7 @@ impl Processor {
             detector,
             worker,
             upgrading: None,
-            runners: BTreeMap::new(),
-            counters: BTreeMap::new(),
+            sources: Sources::new(processor.heartbeats.clone(), processor.shared.clock.clone()),
         };
         for source in running.settings.sources.clone().into_values() {
             running.detector.tell_unknown_classes(&source);
@@ -146,25 +111,21 @@ impl Processor {
         Ok(processor)
     }
 
-    /// Applies the difference between what runs and `new`; sources that did not change do not lose a frame. Blocks while
-    /// a new model is loaded, which happens beside the running one.
-    ///
-    /// # Errors
-    /// When the new model or the new link can't be used: nothing has changed then.
-    pub fn apply(self: &Arc<Self>, new: Settings) -> Result<BTreeMap<SourceId, Change>, Problem> {
+    /// Blocks while a new model is loaded, which happens beside the running one.
+    fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
-            return Err(problem("", "the processor is ending"));
+            return Err(Problem::new("", "the processor is ending"));
         };
         let opened = needs_new_detector(&running.settings, &new)
             .then(|| open_detector(&new))
             .transpose()
-            .map_err(|err| problem("processor.model", err))?;
+            .map_err(|err| Problem::new("processor.model", err))?;
         let outlet = needs_new_link(&running.settings, &new)
             .then(|| connect(&new, &self.shared.session, &self.runtime, &self.heartbeats))
             .transpose()
-            .map_err(|err| problem("mqtt", err))?;
-        let changes = source_changes(&running.settings, &new);
+            .map_err(|err| Problem::new("mqtt", err))?;
+        let changes = changes(&running.settings, &new, between);
         let other_classes = opened.is_some();
         if let Some(mut opened) = opened {
             running.upgrading = begin(self, opened.upgrade.take());
@@ -202,18 +163,58 @@ impl Processor {
         Ok(changes)
     }
 
-    /// Restarts one source's session at once; the others notice nothing. False where there is none of that number.
-    pub fn restart(&self, id: SourceId) -> bool {
+    fn restart(&self, id: SourceId) -> bool {
         let guard = self.lock();
-        let runner = guard.as_ref().and_then(|running| running.runners.get(&id));
-        if let Some(runner) = runner {
-            runner.restart();
-        }
-        runner.is_some()
+        let running = guard.as_ref();
+        running.is_some_and(|running| running.sources.restart(id))
     }
 
-    /// Ends everything in the order of the data: sources, worker, link. Names what did not end within `limit`.
-    pub async fn stop(&self, limit: Duration) {
+    fn status(&self) -> Status {
+        report::status(self)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        report::capabilities()
+    }
+
+    fn summary(&self) -> String {
+        report::summary(self)
+    }
+
+    /// Publishes the status of every source again.
+    fn publish_figures(&self) {
+        let outlet = self.shared.outlet.load();
+        for source in self.shared.sources.load().values() {
+            outlet.status(source);
+        }
+    }
+
+    fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    fn supervision(settings: &Settings) -> Supervision {
+        Supervision {
+            watchdog: settings.watchdog,
+            timing: timing(settings),
+        }
+    }
+
+    fn page_settings(settings: &Settings) -> Option<PageSettings> {
+        Some(PageSettings {
+            address: settings.http?,
+            token: None,
+            hosts: settings.http_hosts.clone(),
+        })
+    }
+
+    async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
+        let report = self.clone() as Arc<dyn Report>;
+        Page::serve(page.address, &page.hosts, report, self.heartbeats.clone()).await
+    }
+
+    /// In this order: sources, worker, link.
+    async fn stop(&self, limit: Duration) {
         let Some(running) = self.lock().take() else {
             return;
         };
@@ -222,12 +223,7 @@ impl Processor {
             if let Some(upgrading) = running.upgrading {
                 upgrading.end();
             }
-            // All sources are told before any is waited for; all of them have the time together.
-            running.runners.values().for_each(Runner::begin_stop);
-            let deadline = Instant::now() + limit / 2;
-            for runner in running.runners.into_values() {
-                runner.stop(deadline.saturating_duration_since(Instant::now()));
-            }
+            running.sources.stop(limit / 2);
             running.worker.stop();
         });
         if ended.await.is_err() {
@@ -237,15 +233,9 @@ impl Processor {
             warn!("the broker was not told of the stop in time");
         }
     }
+}
 
-    /// Publishes every source's figures again.
-    pub(super) fn publish_figures(&self) {
-        let outlet = self.shared.outlet.load();
-        for source in self.shared.sources.load().values() {
-            outlet.status(source);
-        }
-    }
-
+impl Processor {
     /// Stops sources that another processor has, and starts those that it has no longer.
     pub(super) fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
         let mut guard = self.lock();
@@ -254,10 +244,7 @@ impl Processor {
         };
         let ids: Vec<_> = running.settings.sources.keys().copied().collect();
         for id in ids {
-            match (
-                outlet.refusal(id).is_some(),
-                running.runners.contains_key(&id),
-            ) {
+            match (outlet.refusal(id).is_some(), running.sources.runs(id)) {
                 (true, true) => self.take_down(running, id),
                 (false, false) => self.add_again(running, id),
                 _ => {}
@@ -306,16 +293,16 @@ impl Processor {
     }
 
     fn add(&self, running: &mut Running, settings: SourceSettings) {
-        let (id, stream) = (settings.id, settings.stream.clone());
+        let id = settings.id;
         if self.shared.outlet.load().refusal(id).is_some() {
             return;
         }
-        let counters = running.counters.entry(id).or_default().clone();
+        let counters = running.sources.counters(id);
         let shared = Arc::downgrade(&self.shared);
         let source = Arc::new(Source::new(
-            settings,
+            settings.clone(),
             running.settings.processor.tracking,
-            counters.clone(),
+            counters,
             self.shared.clock.clone(),
             self.shared.mailbox.clone(),
             Box::new(move |source| {
@@ -328,32 +315,13 @@ impl Processor {
             sources.insert(id, source.clone());
         });
         self.shared.outlet.load().status(&source);
-        let processor = &running.settings.processor;
-        let options = RunnerOptions {
-            id,
-            heartbeats: self.heartbeats.clone(),
-            stage_limit: processor.stage_limit,
-            retry_first: processor.retry_first,
-            retry_longest: processor.retry_longest,
-            login_waits: media::LOGIN_WAITS,
-            descriptors: media::descriptors_of(&stream),
-            counters,
-        };
         source.want(running.detector.input);
-        let clock = self.shared.clock.clone();
-        let asked = OpenOptions {
+        let options = OpenOptions {
             output: source.output(),
             ..OpenOptions::default()
         };
-        let open = move || media::open(id, &stream, &clock, asked.clone());
-        match Runner::spawn(options, open, source) {
-            Ok(runner) => {
-                running.runners.insert(id, runner);
-            }
-            Err(err) => {
-                error!(source_id = %id, %err, "no thread for this source; free memory or raise the limit of tasks")
-            }
-        }
+        let timing = timing(&running.settings);
+        running.sources.start(&settings, timing, options, source);
     }
 
     fn update(&self, running: &Running, id: SourceId) {
@@ -365,10 +333,7 @@ impl Processor {
     }
 
     fn take_down(&self, running: &mut Running, id: SourceId) {
-        const LIMIT: Duration = Duration::from_secs(3);
-        if let Some(runner) = running.runners.remove(&id) {
-            runner.stop(LIMIT);
-        }
+        running.sources.end(id);
         let source = self.shared.with_sources(|sources| sources.remove(&id));
         if let Some(source) = source {
             source.forget();
@@ -417,43 +382,13 @@ impl Shared {
     }
 }
 
-impl DetectorFacts {
-    fn of(opened: &Opened) -> Self {
-        Self {
-            model: opened.model_id.to_string(),
-            backend: opened.backend.to_owned(),
-            classes: opened.labels.len(),
-            labels: opened.labels.clone(),
-            input: opened.detector.input_size(),
-        }
+fn timing(settings: &Settings) -> Timing {
+    let processor = &settings.processor;
+    Timing {
+        stage_limit: processor.stage_limit,
+        retry_first: processor.retry_first,
+        retry_longest: processor.retry_longest,
     }
-
-    fn tell_unknown_classes(&self, source: &SourceSettings) {
-        tell_unknown(source, &self.model, &self.labels);
-    }
-}
-
-/// The source whose heartbeat has this name; `media` gives it.
-pub(super) fn source_of(stage: &str) -> Option<SourceId> {
-    stage.strip_prefix("source ")?.parse().ok().map(SourceId)
-}
-
-fn thresholds(settings: &Settings) -> Thresholds {
-    Thresholds {
-        confidence: confidence_floor(
-            settings
-                .sources
-                .values()
-                .map(|source| source.analysis.confidence),
-            settings.processor.tracking,
-        ),
-        iou: settings.processor.iou,
-    }
-}
-
-fn open_detector(settings: &Settings) -> Result<Opened, DetectError> {
-    let store = crate::detect::ModelStore::new(settings.models_dirs.clone());
-    crate::detect::open(&Wanted::by(&settings.processor), &store)
 }
 
 fn connect(
@@ -462,33 +397,22 @@ fn connect(
     runtime: &Handle,
     heartbeats: &Heartbeats,
 ) -> Result<Arc<Outlet>, BusError> {
-    let options = LinkOptions {
-        retry_first: settings.processor.retry_first,
-        retry_longest: settings.processor.retry_longest,
-        ..LinkOptions::new(
-            settings.mqtt.clone(),
-            Role::Processor,
-            &settings.instance_id,
-            session,
-        )
-    };
-    let heartbeat = heartbeats.stage("mqtt", settings.processor.stage_limit);
     let publisher = Publisher {
         instance_id: settings.instance_id.as_str().into(),
         session: session.clone(),
     };
     Ok(Outlet::new(
         settings.sources.keys().copied().collect(),
-        Link::start(options, runtime, Some(heartbeat))?,
+        role::connect(
+            ClientRole::Processor,
+            settings,
+            session,
+            timing(settings),
+            runtime,
+            heartbeats,
+        )?,
         Topics::of(&settings.mqtt),
         publisher,
         settings.mqtt.encoding,
     ))
-}
-
-fn problem(path: &str, message: impl std::fmt::Display) -> Problem {
-    Problem {
-        path: path.to_owned(),
-        message: message.to_string(),
-    }
 }

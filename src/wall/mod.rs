@@ -3,8 +3,7 @@
 //! A session (`crate::media`) gives each camera its frames; the camera scales and holds them ([`crate::render`]). Events and
 //! statuses come from the broker (`ear`, `shared`). Displays are opened and opened again by `screens`. One thread a monitor
 //! (`head`) lays the tiles out, has what changed composed and hands the scene to a [`crate::display::Display`]. `report`
-//! tells of all this for [`crate::web::wall`] and for statuses; `supervise` follows signals, the control socket and the
-//! configuration. Nothing here waits for a camera, a broker, a processor or a monitor to be there.
+//! tells of all this for [`crate::web::wall`] and for statuses; [`crate::role`] supervises it. Nothing here waits for a camera, a broker, a processor or a monitor to be there.
 
 mod ear;
 mod head;
@@ -13,7 +12,7 @@ mod report;
 mod run;
 mod screens;
 mod shared;
-mod supervise;
+mod snapshot;
 
-pub use run::{Change, StartError, Wall};
-pub use supervise::{RunError, SnapshotError, run, serve};
+pub use run::Wall;
+pub use snapshot::SnapshotError;

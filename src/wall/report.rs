@@ -4,37 +4,55 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::head::HeadFacts;
 use super::run::Wall;
 use crate::align::{AlignFigures, Basis};
 use crate::base::unix_now;
 use crate::bus::LinkState;
 use crate::config::{Layout, Sync};
+use crate::control::wall_state::{self, AnalysisState, VideoState, WallState};
+use crate::control::{
+    Capabilities, DecoderWorks, DisplayStatus, Status, WallCapabilities, WallStatus,
+};
 use crate::health::{Report, Sample};
 use crate::media::{Codec, decoder_report};
 use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
-use crate::web::wall::samples;
-use crate::web::wall::view::{self, AnalysisState, VideoState, Viewed, WallState};
+use crate::web::wall::{Viewed, samples};
+
+/// One line: how many cameras are live.
+pub(super) fn summary(wall: &Wall) -> String {
+    let state = wall.state();
+    let live = state
+        .tiles
+        .iter()
+        .filter(|tile| tile.video.state == VideoState::Live)
+        .count();
+    let outputs: Vec<_> = state.heads.iter().map(|head| &*head.output).collect();
+    format!(
+        "{live} of {} cameras live, on {}",
+        state.tiles.len(),
+        outputs.join(", ")
+    )
+}
+
+/// The state of all its parts.
+pub(super) fn status(wall: &Wall) -> Status {
+    let displays = wall.with_running(|running| {
+        let heads = running.screens.heads();
+        DisplayStatus {
+            heads: heads.iter().map(|head| head.facts().report).collect(),
+            trouble: running.screens.trouble(),
+        }
+    });
+    Status::Wall(WallStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        session: Some(wall.shared.session.clone()),
+        displays,
+        state: wall.state(),
+    })
+}
 
 impl Wall {
-    /// One line: how many cameras are live.
-    pub(super) fn summary(&self) -> String {
-        let state = self.state();
-        let live = state
-            .tiles
-            .iter()
-            .filter(|tile| tile.video.state == VideoState::Live)
-            .count();
-        let outputs: Vec<_> = state.heads.iter().map(|head| &*head.output).collect();
-        format!(
-            "{live} of {} cameras live, on {}",
-            state.tiles.len(),
-            outputs.join(", ")
-        )
-    }
-
     /// Whether every camera has a picture on its tile, or a reason for having none.
     pub(super) fn is_settled(&self) -> bool {
         let cameras = self.shared.cameras();
@@ -43,36 +61,17 @@ impl Wall {
         })
     }
 
-    /// What runs, and how it fares.
-    pub(super) fn status(&self) -> Value {
-        let displays = self
-            .with_running(|running| {
-                json!({
-                    "heads": running.screens.heads().iter().map(|head| head.facts().report).collect::<Vec<_>>(),
-                    "trouble": running.screens.trouble(),
-                })
-            })
-            .unwrap_or_default();
-        json!({
-            "role": "wall",
-            "version": env!("CARGO_PKG_VERSION"),
-            "session": self.shared.session,
-            "displays": displays,
-            "state": self.state(),
-        })
-    }
-
-    fn tile(&self, camera: &Camera, now: Duration) -> view::Tile {
+    fn tile(&self, camera: &Camera, now: Duration) -> wall_state::Tile {
         let condition = self.shared.condition(camera, None, now);
         let source = camera.settings();
         let figures = camera.align_figures();
-        let reconnects = self.with_running(|running| running.reconnects(camera.id));
-        view::Tile {
+        let reconnects = self.with_running(|running| running.sources.reconnects(camera.id));
+        wall_state::Tile {
             source_id: camera.id,
             name: source.name.clone().unwrap_or_default(),
             uri: source.stream.location.to_string(),
             video: video_of(camera, &condition.video, now),
-            analysis: view::Analysis {
+            analysis: wall_state::Analysis {
                 state: match condition.analysis {
                     Analysis::Ok => AnalysisState::Ok,
                     Analysis::Late => AnalysisState::Late,
@@ -98,7 +97,7 @@ impl Wall {
         }
     }
 
-    fn broker(&self) -> view::Broker {
+    fn broker(&self) -> wall_state::Broker {
         let settings = self.shared.settings();
         let (state, figures) = self
             .with_running(|running| {
@@ -114,7 +113,7 @@ impl Wall {
             None => (None, None),
         };
         let cameras = self.shared.cameras();
-        view::Broker {
+        wall_state::Broker {
             connected: figures.connected,
             address: settings.mqtt.url(),
             since: since.map(|since| timestamp(unix_now().saturating_sub(since.elapsed()))),
@@ -129,7 +128,7 @@ impl Wall {
         }
     }
 
-    fn head_states(&self) -> Vec<view::Head> {
+    fn head_states(&self) -> Vec<wall_state::Head> {
         let facts: Vec<(Layout, HeadFacts)> = self
             .with_running(|running| {
                 let heads = running.screens.heads();
@@ -144,7 +143,7 @@ impl Wall {
             .enumerate()
             .map(|(index, (layout, facts))| {
                 let size = facts.outlook.as_ref().map(|outlook| outlook.size);
-                view::Head {
+                wall_state::Head {
                     name: self.head_name(index),
                     output: facts.outlook.as_ref().map_or_else(
                         || "no display".to_owned(),
@@ -177,8 +176,8 @@ impl Wall {
     }
 }
 
-fn sync_figures(figures: &AlignFigures) -> view::SyncFigures {
-    view::SyncFigures {
+fn sync_figures(figures: &AlignFigures) -> wall_state::SyncFigures {
+    wall_state::SyncFigures {
         mode: match figures.mode {
             Basis::Matched | Basis::Estimated => Sync::Aligned,
             Basis::Latest => Sync::Latest,
@@ -191,7 +190,7 @@ fn sync_figures(figures: &AlignFigures) -> view::SyncFigures {
     }
 }
 
-fn video_of(camera: &Camera, video: &Video, now: Duration) -> view::Video {
+fn video_of(camera: &Camera, video: &Video, now: Duration) -> wall_state::Video {
     let facts = camera.video_facts(None, now);
     let age = facts.last_frame.map(|last| now.saturating_sub(last));
     let session_since = camera.session().map(|session| timestamp(session.since));
@@ -201,7 +200,7 @@ fn video_of(camera: &Camera, video: &Video, now: Duration) -> view::Video {
         Video::Live | Video::Connecting => session_since,
     };
     let reason = video.reason();
-    view::Video {
+    wall_state::Video {
         state: match video {
             Video::Live => VideoState::Live,
             Video::Stale { .. } => VideoState::Stale,
@@ -231,7 +230,7 @@ impl Viewed for Wall {
         let settings = self.shared.settings();
         let cameras = self.shared.cameras();
         WallState {
-            wall: view::Identity {
+            wall: wall_state::Identity {
                 instance_id: settings.instance_id.clone(),
                 name: settings.wall.name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -259,22 +258,23 @@ impl Report for Wall {
     }
 }
 
-/// What this build and this box can do for a wall.
-pub(super) fn capabilities() -> Value {
-    let decoders = |codec: Codec| -> Vec<Value> {
-        decoder_report(codec)
+/// The abilities of this build on this machine.
+pub(super) fn capabilities() -> Capabilities {
+    let decoders = [Codec::H264, Codec::H265].map(|codec| {
+        let found = decoder_report(codec)
             .into_iter()
-            .map(|report| {
-                let works = report.probed.as_ref().map(Result::is_ok);
-                json!({ "decoder": report.decoder, "works": works })
-            })
-            .collect()
-    };
-    json!({
-        "role": "wall",
-        "version": env!("CARGO_PKG_VERSION"),
-        "outputs": ["kms", "headless"],
-        "sync": ["auto", "aligned", "latest"],
-        "decoders": { "h264": decoders(Codec::H264), "h265": decoders(Codec::H265) },
+            .map(|report| DecoderWorks {
+                decoder: report.decoder.to_owned(),
+                works: report.probed.as_ref().map(Result::is_ok),
+            });
+        (codec.name().to_owned(), found.collect())
+    });
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    Capabilities::Wall(WallCapabilities {
+        role: "wall".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        outputs: words(&["kms", "headless"]),
+        sync: words(&["auto", "aligned", "latest"]),
+        decoders: decoders.into(),
     })
 }

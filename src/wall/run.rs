@@ -4,38 +4,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde::Serialize;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use super::ear;
 use super::screens::Screens;
 use super::shared::Shared;
+use super::{ear, report, snapshot};
 use crate::align::AlignSettings;
 use crate::base::{Clock, Heartbeats, SourceId};
-use crate::bus::{BusError, Link, LinkOptions, Role};
+use crate::bus::{BusError, ClientRole, Link};
 use crate::config::{ReferenceChoice, Settings, SourceSettings, WallSettings};
-use crate::control::Problem;
-use crate::media::{
-    self, MediaError, OpenOptions, ReferenceTime, Runner, RunnerOptions, SourceCounters,
-};
+use crate::control::{Capabilities, Change, Changes, Problem, Status};
+use crate::display::kms;
+use crate::health::Report;
+use crate::media::{self, OpenOptions, ReferenceTime};
 use crate::render::Camera;
-
-/// Why a wall can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The broker's settings (not its absence).
-    #[error(transparent)]
-    Link(#[from] BusError),
-    /// GStreamer.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    /// No thread or descriptor.
-    #[error("the system gives no thread: {0}; free memory or raise the limit of tasks")]
-    Thread(#[from] std::io::Error),
-}
+use crate::role::{self, PageSettings, Role, Sources, StartError, Supervision, Timing, changes};
+use crate::web::wall::Viewed;
+use crate::web::{self, Page, PageError};
 
 /// A running wall.
 pub struct Wall {
@@ -49,46 +37,14 @@ pub struct Wall {
 pub(super) struct Running {
     pub(super) link: Link,
     pub(super) screens: Screens,
-    runners: BTreeMap<SourceId, Runner>,
-    /// Of every camera that ever was: the numbers of its frames go on when it comes back.
-    counters: BTreeMap<SourceId, Arc<SourceCounters>>,
+    pub(super) sources: Sources,
 }
 
-impl Running {
-    /// How often a camera's session was begun anew. Of the runner itself: a listener hears of changes alone, and one
-    /// attempt that fails like the one before is none.
-    pub(super) fn reconnects(&self, id: SourceId) -> u64 {
-        let runner = self.runners.get(&id);
-        runner.map_or(0, |runner| runner.snapshot().reconnects)
-    }
-}
+impl Role for Wall {
+    const NAME: &'static str = "wall";
+    const SOURCES: &'static str = "cameras";
 
-/// What happens to one camera when the configuration changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// Nothing: it does not lose a frame.
-    Unchanged,
-    /// A new name, taken over in place.
-    Updated,
-    /// Its stream is another one: its session ends and a new one begins.
-    Restarted,
-    /// It is new.
-    Added,
-    /// It is gone.
-    Removed,
-}
-
-impl Wall {
-    /// Starts link, cameras and screens. Needs no camera, no broker and no monitor to be there.
-    ///
-    /// # Errors
-    /// When the link's settings can't be used, or the system gives no threads.
-    pub fn start(
-        settings: Settings,
-        runtime: Handle,
-        clock: Clock,
-    ) -> Result<Arc<Self>, StartError> {
+    fn start(settings: Settings, runtime: Handle, clock: Clock) -> Result<Arc<Self>, StartError> {
         media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
         let shared = Arc::new(Shared::new(settings.clone(), clock.clone()));
@@ -100,35 +56,34 @@ impl Wall {
             runtime,
             running: Mutex::new(None),
         });
-        let mut runners = BTreeMap::new();
-        let mut counters = BTreeMap::new();
+        let mut sources = Sources::new(heartbeats.clone(), clock);
         let mut cameras = BTreeMap::new();
         for source in settings.sources.values() {
             cameras.insert(source.id, wall.camera(source.clone(), &settings.wall));
         }
         wall.shared.replace(settings.clone(), cameras.clone());
         for camera in cameras.into_values() {
-            wall.run_camera(camera, &settings.wall, &mut runners, &mut counters);
+            run_camera(camera, &settings.wall, &mut sources);
         }
         let screens = Screens::start(&wall.shared, &heartbeats)?;
         *wall.lock() = Some(Running {
             link,
             screens,
-            runners,
-            counters,
+            sources,
         });
         Ok(wall)
     }
 
-    /// Applies the difference between what runs and `new`: cameras that did not change do not lose a frame, screens whose
-    /// outputs did not change are not opened anew.
-    ///
-    /// # Errors
-    /// When the new link or the new screens can't be used: nothing has changed then.
-    pub fn apply(self: &Arc<Self>, new: Settings) -> Result<BTreeMap<SourceId, Change>, Problem> {
+    fn started(self: &Arc<Self>) {
+        if self.shared.settings().wall.snapshot.is_some() {
+            self.runtime.spawn(snapshot::write_first(self.clone()));
+        }
+    }
+
+    fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
-            return Err(problem("", "the wall is ending"));
+            return Err(Problem::new("", "the wall is ending"));
         };
         let old = self.shared.settings();
         let link = (old.mqtt != new.mqtt
@@ -136,15 +91,14 @@ impl Wall {
             || old.wall.topic_pattern != new.wall.topic_pattern)
             .then(|| connect(&self.shared, &new, &self.runtime, &self.heartbeats))
             .transpose()
-            .map_err(|err| problem("mqtt", err))?;
-        let changes = changes(&old, &new);
+            .map_err(|err| Problem::new("mqtt", err))?;
+        let other_reference = old.wall.reference_time != new.wall.reference_time;
+        let changes = changes(&old, &new, |old, new| between(old, new, other_reference));
         let mut cameras = BTreeMap::clone(&self.shared.cameras());
         let mut fresh = Vec::new();
         for (id, change) in &changes {
             if matches!(change, Change::Removed | Change::Restarted) {
-                if let Some(runner) = running.runners.remove(id) {
-                    runner.stop(CAMERA_LIMIT);
-                }
+                running.sources.end(*id);
                 cameras.remove(id);
             }
             let Some(wanted) = new.sources.get(id) else {
@@ -165,52 +119,86 @@ impl Wall {
         }
         self.shared.replace(new.clone(), cameras);
         for camera in fresh {
-            self.run_camera(
-                camera,
-                &new.wall,
-                &mut running.runners,
-                &mut running.counters,
-            );
+            run_camera(camera, &new.wall, &mut running.sources);
         }
         if let Some(link) = link {
             let before = std::mem::replace(&mut running.link, link);
             self.runtime
-                .spawn(async move { before.stop(CAMERA_LIMIT).await });
+                .spawn(async move { before.stop(LINK_LIMIT).await });
         }
         running.screens.follow(&old.wall, &new.wall);
         info!(?changes, "configuration applied");
         Ok(changes)
     }
 
-    /// Restarts one camera's session at once; the others notice nothing. False where there is none of that number.
-    pub fn restart(&self, id: SourceId) -> bool {
+    fn restart(&self, id: SourceId) -> bool {
         let guard = self.lock();
-        let runner = guard.as_ref().and_then(|running| running.runners.get(&id));
-        if let Some(runner) = runner {
-            runner.restart();
-        }
-        runner.is_some()
+        let running = guard.as_ref();
+        running.is_some_and(|running| running.sources.restart(id))
     }
 
-    /// Ends cameras, screens and link, in this order. Names what did not end within `limit`.
-    pub async fn stop(&self, limit: Duration) {
+    fn status(&self) -> Status {
+        report::status(self)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        report::capabilities()
+    }
+
+    fn summary(&self) -> String {
+        report::summary(self)
+    }
+
+    fn snapshot(self: &Arc<Self>) {
+        snapshot::write(self.clone());
+    }
+
+    fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    fn supervision(settings: &Settings) -> Supervision {
+        Supervision {
+            watchdog: settings.wall.watchdog,
+            timing: timing(&settings.wall),
+        }
+    }
+
+    fn page_settings(settings: &Settings) -> Option<PageSettings> {
+        Some(PageSettings {
+            address: settings.wall.http?,
+            token: settings.wall.http_token.clone(),
+            hosts: settings.http_hosts.clone(),
+        })
+    }
+
+    async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
+        web::wall::serve(
+            page.address,
+            page.token.clone(),
+            &page.hosts,
+            self.clone() as Arc<dyn Viewed>,
+            self.clone() as Arc<dyn Report>,
+            self.heartbeats.clone(),
+        )
+        .await
+    }
+
+    /// In this order: monitors, then cameras and link. The console is back before anything is waited for.
+    async fn stop(&self, limit: Duration) {
         let Some(running) = self.lock().take() else {
             return;
         };
         let Running {
             link,
             screens,
-            runners,
-            ..
+            sources,
         } = running;
         let ended = tokio::task::spawn_blocking(move || {
-            // All are told before any is waited for; the monitor goes back to its console first.
-            runners.values().for_each(Runner::begin_stop);
+            // All are told before any is waited for.
+            sources.begin_stop();
             screens.stop(limit / 2);
-            let deadline = Instant::now() + limit / 2;
-            for runner in runners.into_values() {
-                runner.stop(deadline.saturating_duration_since(Instant::now()));
-            }
+            sources.stop(limit / 2);
         });
         if ended.await.is_err() {
             error!("a camera's end panicked");
@@ -220,6 +208,13 @@ impl Wall {
         }
     }
 
+    fn release(&self) {
+        // A head that is stuck in its driver does not give the console back itself.
+        kms::restore_console();
+    }
+}
+
+impl Wall {
     /// What is asked of the running parts, where they run.
     pub(super) fn with_running<T>(&self, ask: impl FnOnce(&Running) -> T) -> Option<T> {
         self.lock().as_ref().map(ask)
@@ -229,56 +224,34 @@ impl Wall {
         Arc::new(Camera::new(source, align(wall), self.shared.clock.clone()))
     }
 
-    fn run_camera(
-        &self,
-        camera: Arc<Camera>,
-        wall: &WallSettings,
-        runners: &mut BTreeMap<SourceId, Runner>,
-        counters: &mut BTreeMap<SourceId, Arc<SourceCounters>>,
-    ) {
-        let (id, stream) = (camera.id, camera.settings().stream.clone());
-        let options = RunnerOptions {
-            id,
-            heartbeats: self.heartbeats.clone(),
-            stage_limit: wall.stage_limit,
-            retry_first: wall.retry_first,
-            retry_longest: wall.retry_longest,
-            login_waits: media::LOGIN_WAITS,
-            descriptors: media::descriptors_of(&stream),
-            counters: counters.entry(id).or_default().clone(),
-        };
-        let clock = self.shared.clock.clone();
-        let reference = match wall.reference_time {
-            ReferenceChoice::Auto => ReferenceTime::Auto,
-            ReferenceChoice::Meta => ReferenceTime::Meta,
-            ReferenceChoice::Rtcp => ReferenceTime::Rtcp,
-        };
-        let asked = OpenOptions {
-            reference,
-            output: camera.output(),
-        };
-        let open = move || media::open(id, &stream, &clock, asked.clone());
-        match Runner::spawn(options, open, camera) {
-            Ok(runner) => {
-                runners.insert(id, runner);
-            }
-            Err(err) => {
-                error!(source_id = %id, %err, "no thread for this camera; free memory or raise the limit of tasks")
-            }
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long a camera that goes may take.
-const CAMERA_LIMIT: Duration = Duration::from_secs(3);
+/// How long a link that is replaced may take to end.
+const LINK_LIMIT: Duration = Duration::from_secs(3);
 
-/// The camera whose heartbeat has this name; `media` gives it.
-pub(super) fn source_of(stage: &str) -> Option<SourceId> {
-    stage.strip_prefix("source ")?.parse().ok().map(SourceId)
+/// Starts the sessions of a camera.
+fn run_camera(camera: Arc<Camera>, wall: &WallSettings, sources: &mut Sources) {
+    let reference = match wall.reference_time {
+        ReferenceChoice::Auto => ReferenceTime::Auto,
+        ReferenceChoice::Meta => ReferenceTime::Meta,
+        ReferenceChoice::Rtcp => ReferenceTime::Rtcp,
+    };
+    let options = OpenOptions {
+        reference,
+        output: camera.output(),
+    };
+    sources.start(&camera.settings(), timing(wall), options, camera);
+}
+
+pub(super) fn timing(wall: &WallSettings) -> Timing {
+    Timing {
+        stage_limit: wall.stage_limit,
+        retry_first: wall.retry_first,
+        retry_longest: wall.retry_longest,
+    }
 }
 
 fn align(wall: &WallSettings) -> AlignSettings {
@@ -295,44 +268,25 @@ fn connect(
     runtime: &Handle,
     heartbeats: &Heartbeats,
 ) -> Result<Link, BusError> {
-    let options = LinkOptions {
-        retry_first: settings.wall.retry_first,
-        retry_longest: settings.wall.retry_longest,
-        ..LinkOptions::new(
-            settings.mqtt.clone(),
-            Role::Wall,
-            &settings.instance_id,
-            &shared.session,
-        )
-    };
-    let heartbeat = heartbeats.stage("mqtt", settings.wall.stage_limit);
-    let link = Link::start(options, runtime, Some(heartbeat))?;
+    let link = role::connect(
+        ClientRole::Wall,
+        settings,
+        &shared.session,
+        timing(&settings.wall),
+        runtime,
+        heartbeats,
+    )?;
     ear::listen(shared, &link, settings, runtime);
     Ok(link)
 }
 
-fn changes(old: &Settings, new: &Settings) -> BTreeMap<SourceId, Change> {
-    let (had, wanted) = (&old.sources, &new.sources);
-    let reference_changed = old.wall.reference_time != new.wall.reference_time;
-    let gone = had
-        .keys()
-        .filter(|id| !wanted.contains_key(id))
-        .map(|id| (*id, Change::Removed));
-    let others = wanted.iter().map(|(id, new)| {
-        let change = match had.get(id) {
-            None => Change::Added,
-            Some(old) if old.stream != new.stream || reference_changed => Change::Restarted,
-            Some(old) if old.name != new.name => Change::Updated,
-            Some(_) => Change::Unchanged,
-        };
-        (*id, change)
-    });
-    gone.chain(others).collect()
-}
-
-fn problem(path: &str, message: impl std::fmt::Display) -> Problem {
-    Problem {
-        path: path.to_owned(),
-        message: message.to_string(),
+/// The change of a camera that both configurations have. A wall does not analyse: what concerns analysis changes nothing.
+fn between(old: &SourceSettings, new: &SourceSettings, other_reference: bool) -> Change {
+    if old.stream != new.stream || other_reference {
+        Change::Restarted
+    } else if old.name != new.name {
+        Change::Updated
+    } else {
+        Change::Unchanged
     }
 }

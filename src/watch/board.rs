@@ -232,7 +232,7 @@ pub(super) mod tests {
 
     pub(in crate::watch) fn presence(state: PresenceState, session: &str) -> Message {
         let topic = topics()
-            .presence(crate::bus::Role::Processor, "box")
+            .presence(crate::bus::ClientRole::Processor, "box")
             .expect("it has one");
         let presence = Presence {
             since: "2025-10-25T10:30:00Z".parse().expect("a time"),

@@ -14,7 +14,9 @@ pub use lines::{LineFormat, lines};
 pub use screen::draw;
 
 use crate::base::{Clock, SessionId};
-use crate::bus::{BusError, Delivery, Link, LinkOptions, LinkState, Role, Subscription, Topics};
+use crate::bus::{
+    BusError, ClientRole, Delivery, Link, LinkOptions, LinkState, Subscription, Topics,
+};
 use crate::config::MqttSettings;
 
 /// How often a line a source is written.
@@ -46,7 +48,7 @@ impl Watcher {
     pub fn new(settings: MqttSettings) -> Result<Self, BusError> {
         let topics = Topics::of(&settings);
         let broker = settings.address();
-        let options = LinkOptions::new(settings, Role::Watch, "", &SessionId::random());
+        let options = LinkOptions::new(settings, ClientRole::Watch, "", &SessionId::random());
         let link = Link::start(options, &tokio::runtime::Handle::current(), None)?;
         let statuses = link.subscribe(
             [

@@ -19,21 +19,34 @@ use crate::health::{Report, encode};
 
 /// The page could not be served.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "http = {address}: can't listen there ({source}); choose a free port of this machine, or leave --http away"
-)]
-pub struct PageError {
-    address: SocketAddr,
-    source: std::io::Error,
+pub enum PageError {
+    /// The address can't be used.
+    #[error(
+        "http = {address}: can't listen there ({source}); choose a free port of this machine, or leave --http away"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// Anyone who reaches the address could see the cameras' pictures.
+    #[error(
+        "http = {0}: other machines reach this address, and no token is set; set http_token, or serve the page at 127.0.0.1"
+    )]
+    NoToken(SocketAddr),
 }
 
-/// A page while it is served; dropping it closes the port, and each connection once its answer is complete.
+/// A page while it is served. Dropping it closes the port and ends its streams; other connections end once their answer is
+/// complete.
 #[derive(Debug)]
 pub struct Page {
     asked: SocketAddr,
     hosts: Vec<String>,
     address: SocketAddr,
     _stop: DropGuard,
+    /// Cancelled with the page: answers that would not end by themselves.
+    _streams: Option<DropGuard>,
 }
 
 struct Shown {
@@ -77,7 +90,7 @@ impl Page {
         names: &'static [&'static str],
     ) -> Result<Self, PageError> {
         let asked = address;
-        let failed = |source| PageError { address, source };
+        let failed = |source| PageError::Listen { address, source };
         let listener = connections::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
@@ -91,7 +104,14 @@ impl Page {
             hosts,
             address,
             _stop: stop.drop_guard(),
+            _streams: None,
         })
+    }
+
+    /// The same page, whose end also cancels `streams`.
+    pub(super) fn with_streams(mut self, streams: CancellationToken) -> Self {
+        self._streams = Some(streams.drop_guard());
+        self
     }
 
     /// The address that was asked for.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nvr::base::cache_dir;
+use nvr::control::wall_state::{Head, SyncFigures, Tile, Video, WallState};
 use nvr::web::wall::samples;
-use nvr::web::wall::view::{Head, SyncFigures, Tile, Video, WallState};
 
 use crate::support::broker::free_port;
 use crate::support::stage::Stage;

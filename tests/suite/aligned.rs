@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use nvr::base::Size;
 use nvr::config::{ReferenceChoice, Sync, TestPattern};
+use nvr::control::wall_state::{AnalysisState, SyncFigures};
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
-use nvr::web::wall::view::{AnalysisState, SyncFigures};
 
 use crate::support::broker::{Broker, Kind};
 use crate::support::stage::{page, processor};

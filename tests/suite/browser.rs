@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use nvr::base::{Clock, Heartbeats, Size, SourceId, cache_dir};
 use nvr::config::{Secret, Sync};
-use nvr::health::{Report, Sample};
-use nvr::render::{Canvas, Color, Rect};
-use nvr::web::wall::view::{
-    Analysis, AnalysisState, Broker, Head, Identity, SyncFigures, Tile, Video, VideoState, Viewed,
+use nvr::control::wall_state::{
+    Analysis, AnalysisState, Broker, Head, Identity, SyncFigures, Tile, Video, VideoState,
     WallState,
 };
-use nvr::web::wall::{Page, samples, serve};
+use nvr::health::{Report, Sample};
+use nvr::render::{Canvas, Color, Rect};
+use nvr::web::Page;
+use nvr::web::wall::{Viewed, samples, serve};
 use serde_json::{Value, json};
 
 use crate::bus::runtime;

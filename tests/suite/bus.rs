@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nvr::base::{Clock, Heartbeats, SessionId, SourceId};
 use nvr::bus::{
-    Claims, Delivery, Link, LinkOptions, LinkState, Message, Role, Subscription, Topics,
+    Claims, ClientRole, Delivery, Link, LinkOptions, LinkState, Message, Subscription, Topics,
 };
 use nvr::config::{Encoding, MqttSettings, Secret};
 use nvr::event::{DetectedObject, DetectionEvent, Presence, PresenceState};
@@ -70,7 +70,7 @@ pub(crate) fn impatient(settings: MqttSettings) -> LinkOptions {
         retry_longest: Duration::from_millis(200),
         ..LinkOptions::new(
             settings,
-            Role::Processor,
+            ClientRole::Processor,
             "box",
             &SessionId("5e551011".to_owned()),
         )
@@ -404,7 +404,7 @@ fn retained_messages_of_100_kib_and_1_mib_travel(kind: Kind) {
         let reader = start(
             &runtime,
             LinkOptions {
-                role: Role::Watch,
+                role: ClientRole::Watch,
                 ..impatient(settings(broker.port()))
             },
         );
@@ -575,7 +575,7 @@ fn every_retained_message_of_many_topics_by_name_arrives(kind: Kind) {
     let reader = start(
         &runtime,
         LinkOptions {
-            role: Role::Watch,
+            role: ClientRole::Watch,
             ..impatient(settings(broker.port()))
         },
     );

@@ -17,23 +17,30 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A camera of a wall takes its frames from a session and its boxes from events.
     ("render", &["base", "config", "media", "event", "align"]),
     ("display", &["base", "config", "render"]),
-    ("control", &["base", "config"]),
+    // Statuses carry those of the sources, as they are published.
+    ("control", &["base", "config", "event"]),
     ("health", &["base", "config"]),
     // Below the roles, which serve their pages themselves: a page knows a role by a trait alone.
-    ("web", &["base", "config", "health", "render"]),
+    ("web", &["base", "config", "render", "control", "health"]),
+    (
+        "role",
+        &[
+            "base", "config", "media", "detect", "bus", "control", "health", "web",
+        ],
+    ),
     // The roles know nothing of each other: all that goes from one to the other goes over the broker.
     (
         "processor",
         &[
             "base", "config", "media", "detect", "track", "event", "bus", "control", "health",
-            "web",
+            "web", "role",
         ],
     ),
     (
         "wall",
         &[
             "base", "config", "media", "event", "bus", "align", "render", "display", "control",
-            "health", "web",
+            "health", "web", "role",
         ],
     ),
     ("watch", &["base", "config", "event", "bus"]),
@@ -53,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "event",
             "bus",
             "web",
+            "role",
             "processor",
             "wall",
         ],
@@ -73,6 +81,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "control",
             "health",
             "web",
+            "role",
             "processor",
             "wall",
             "watch",

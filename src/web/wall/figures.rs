@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::pictures::Pictures;
-use super::view::{AnalysisState, Head, Tile, VideoState, WallState};
+use crate::control::wall_state::{AnalysisState, Head, Tile, VideoState, WallState};
 use crate::health::{Kind, Report, Sample};
 
 /// The figures of a wall: what its [`Report`] gives.
@@ -282,7 +282,7 @@ fn seconds(milliseconds: f32) -> f64 {
 mod tests {
     use super::*;
     use crate::base::SourceId;
-    use crate::web::wall::view::{SyncFigures, Video};
+    use crate::control::wall_state::{SyncFigures, Video};
 
     fn written(state: &WallState) -> String {
         struct Fixed(Vec<Sample>);

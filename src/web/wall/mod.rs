@@ -11,7 +11,6 @@ mod pictures;
 mod stream;
 #[cfg(test)]
 mod testing;
-pub mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,16 +26,17 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::figures::Figures;
 use self::pictures::{NoPicture, Pictures, Wanted};
-use self::view::{Viewed, WallState};
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
+use crate::control::wall_state::WallState;
 use crate::health::Report;
-use crate::web::{self, Guard};
+use crate::render::Canvas;
+use crate::web::{self, Guard, Page, PageError};
 
 pub use self::figures::samples;
 
@@ -57,41 +57,17 @@ const FPS: f64 = 5.0;
 /// The fewest and the most that a viewer can ask for.
 const FPS_RANGE: std::ops::RangeInclusive<f64> = 0.1..=15.0;
 
-/// The page could not be served.
-#[derive(Debug, thiserror::Error)]
-pub enum PageError {
-    /// The address can't be listened on.
-    #[error(transparent)]
-    Listen(#[from] web::PageError),
-    /// Whoever reaches the address could see what the cameras see.
-    #[error(
-        "http = {0}: other machines reach this address, and no token is set; set http_token, or serve the page at 127.0.0.1"
-    )]
-    NoToken(SocketAddr),
-}
+/// A wall as its page sees it.
+pub trait Viewed: Send + Sync {
+    /// Names of the heads, in order: at least one.
+    fn heads(&self) -> Vec<String>;
 
-/// The page while it is served; dropping it closes the port and sends every viewer away.
-#[derive(Debug)]
-pub struct Page {
-    served: web::Page,
-    _streams: DropGuard,
-}
+    /// The newest composed scene of a head, boxes and all. Blocks at most `limit`; none while nothing was composed or for
+    /// an unknown head. The same `Arc` as before while nothing changed: that is how viewers share one encoding.
+    fn picture(&self, head: usize, limit: Duration) -> Option<Arc<Canvas>>;
 
-impl Page {
-    /// The address that was asked for.
-    pub fn asked(&self) -> SocketAddr {
-        self.served.asked()
-    }
-
-    /// The names that it is asked for under, beside those of loopback.
-    pub fn hosts(&self) -> &[String] {
-        self.served.hosts()
-    }
-
-    /// Where it is served, with the port that was found.
-    pub fn address(&self) -> SocketAddr {
-        self.served.address()
-    }
+    /// Everything but pixels.
+    fn state(&self) -> WallState;
 }
 
 /// Serves the page at `address` (port 0: any free one), on loopback also under the names of `hosts`. `report` gives the figures of `/metrics`, usually [`samples`] of
@@ -133,12 +109,9 @@ pub async fn serve(
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
         .with_state(shown)
         .merge(web::routes(Arc::new(report), heartbeats));
-    let served = web::Page::of(address, guard, routes, NAMES).await?;
-    info!(address = %served.address(), token = token.is_some(), "serving the wall's page");
-    Ok(Page {
-        served,
-        _streams: streams.drop_guard(),
-    })
+    let page = Page::of(address, guard, routes, NAMES).await?;
+    info!(address = %page.address(), token = token.is_some(), "serving the wall's page");
+    Ok(page.with_streams(streams))
 }
 
 struct Shown {

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::view::{Identity, Viewed, WallState};
+use super::Viewed;
 use crate::base::Size;
+use crate::control::wall_state::{Identity, WallState};
 use crate::health::{Report, Sample};
 use crate::render::{Canvas, Color, Rect};
 

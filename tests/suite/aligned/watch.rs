@@ -11,11 +11,13 @@ use nvr::base::{Clock, PatternObject, SourceId};
 use nvr::config::{
     ConfigSource, Environment, HeadSettings, Layout, Settings, Sync, WallFlags, WallSettings,
 };
+use nvr::control::wall_state::{SyncFigures, WallState};
 use nvr::media::testcam::Testcam;
 use nvr::render::{Canvas, Rect};
+use nvr::role::{PageSettings, Role};
 use nvr::wall::Wall;
-use nvr::web::wall::Page;
-use nvr::web::wall::view::{SyncFigures, Viewed, WallState};
+use nvr::web::Page;
+use nvr::web::wall::Viewed;
 use tokio::runtime::Runtime;
 use url::Url;
 
@@ -199,7 +201,8 @@ impl Watched {
     /// The wall's page, on a port of its own.
     pub(super) fn serve(&self) -> Page {
         let address = ([127, 0, 0, 1], 0).into();
-        let page = self.runtime.block_on(nvr::wall::serve(address, &self.wall));
+        let wanted = PageSettings::open(address);
+        let page = self.runtime.block_on(self.wall.serve(&wanted));
         page.expect("a free port")
     }
 }

@@ -1,39 +1,21 @@
-//! What the page shows of a wall: its newest scenes, and everything that is known of its cameras, as plain data.
-//!
-//! The wiring implements [`Viewed`] and fills [`WallState`]; the page (`/state.json`, `/metrics`) only reads. No login is
-//! ever in here: addresses come without them.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! The state of a wall: everything that is known of its cameras and monitors, as plain data. A wall answers it at its
+//! control socket and its page serves it as `/state.json`. No login is in here: addresses come without them.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::base::SourceId;
 use crate::config::Sync;
-use crate::render::Canvas;
-
-/// What the page shows of a wall; implemented by the wiring.
-pub trait Viewed: Send + std::marker::Sync {
-    /// Names of the heads, in order: at least one.
-    fn heads(&self) -> Vec<String>;
-
-    /// The newest composed scene of a head, boxes and all. Blocks at most `limit`; none while nothing was composed or for
-    /// an unknown head. The same `Arc` as before while nothing changed: that is how viewers share one encoding.
-    fn picture(&self, head: usize, limit: Duration) -> Option<Arc<Canvas>>;
-
-    /// Everything but pixels.
-    fn state(&self) -> WallState;
-}
 
 /// Everything but pixels.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WallState {
     /// The process.
     pub wall: Identity,
     /// Its broker.
     pub broker: Broker,
-    /// Monitors, in the order of [`Viewed::heads`].
+    /// Monitors, in the order of the configuration.
     pub heads: Vec<Head>,
     /// One a camera, in the order of their ids.
     pub tiles: Vec<Tile>,
@@ -42,7 +24,8 @@ pub struct WallState {
 }
 
 /// Which wall this is.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Identity {
     /// Its id in topics and logs.
     pub instance_id: String,
@@ -55,7 +38,8 @@ pub struct Identity {
 }
 
 /// The broker that detections come from.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Broker {
     /// Whether it can be spoken to now.
     pub connected: bool,
@@ -76,9 +60,10 @@ pub struct Broker {
 }
 
 /// A monitor, or a scene without one.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Head {
-    /// As [`Viewed::heads`] says.
+    /// The connector's name, or `head N`.
     pub name: String,
     /// For people: `HDMI-A-1, 1920x1080@60`, `no monitor`, `headless`.
     pub output: String,
@@ -99,7 +84,8 @@ pub struct Head {
 }
 
 /// A camera's tile.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tile {
     /// Which camera.
     pub source_id: SourceId,
@@ -128,7 +114,8 @@ pub struct Tile {
 }
 
 /// How a camera's pictures are.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Video {
     /// In a word.
     pub state: VideoState,
@@ -143,7 +130,8 @@ pub struct Video {
 }
 
 /// How a camera's detections are.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Analysis {
     /// In a word.
     pub state: AnalysisState,
@@ -152,7 +140,8 @@ pub struct Analysis {
 }
 
 /// How boxes and frames find each other.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SyncFigures {
     /// `aligned` or `latest`, as it is at present; `auto` while that is not known.
     pub mode: Sync,
@@ -171,7 +160,7 @@ pub struct SyncFigures {
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
         pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {

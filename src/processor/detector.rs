@@ -1,0 +1,57 @@
+//! The detector of a processor: how its settings choose it, and what the sources need to know of it.
+
+use super::classes::tell_unknown;
+use super::source::confidence_floor;
+use crate::base::Size;
+use crate::config::{Settings, SourceSettings};
+use crate::detect::{self, DetectError, Labels, ModelStore, Opened, Thresholds, Wanted};
+
+/// The detector that runs.
+#[derive(Debug, Clone)]
+pub(super) struct DetectorFacts {
+    pub(super) model: String,
+    pub(super) backend: String,
+    /// The names of its classes.
+    pub(super) labels: Labels,
+    /// The size of the pictures that it takes.
+    pub(super) input: Size,
+}
+
+impl DetectorFacts {
+    pub(super) fn of(opened: &Opened) -> Self {
+        Self {
+            model: opened.model_id.to_string(),
+            backend: opened.backend.to_owned(),
+            labels: opened.labels.clone(),
+            input: opened.detector.input_size(),
+        }
+    }
+
+    /// Warns of each class that `source` publishes and the model does not have.
+    pub(super) fn tell_unknown_classes(&self, source: &SourceSettings) {
+        tell_unknown(source, &self.model, &self.labels);
+    }
+}
+
+/// The lowest thresholds that any source needs.
+pub(super) fn thresholds(settings: &Settings) -> Thresholds {
+    Thresholds {
+        confidence: confidence_floor(
+            settings
+                .sources
+                .values()
+                .map(|source| source.analysis.confidence),
+            settings.processor.tracking,
+        ),
+        iou: settings.processor.iou,
+    }
+}
+
+/// Loads the detector that `settings` ask for. Blocks for seconds.
+///
+/// # Errors
+/// When the model or its backend can't be used.
+pub(super) fn open_detector(settings: &Settings) -> Result<Opened, DetectError> {
+    let store = ModelStore::new(settings.models_dirs.clone());
+    detect::open(&Wanted::by(&settings.processor), &store)
+}

@@ -1,0 +1,114 @@
+//! The wall's scenes as PNG files: once after the start, and at each SIGUSR1.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::Wall;
+use crate::base::private_file;
+use crate::web::wall::Viewed;
+
+/// The snapshot of the start waits no longer than this for cameras.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+/// How long a composer may take to hand over its scene.
+const PICTURE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A snapshot could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Nothing was composed in time.
+    #[error("no scene was composed within {} s; the log says why", .0.as_secs())]
+    NoScene(Duration),
+    /// The file.
+    #[error("the snapshot can't be written to {}: {source}", path.display())]
+    Write {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        source: image::ImageError,
+    },
+}
+
+/// Writes the snapshot of the start, once every camera has a picture or a reason for having none.
+pub(super) async fn write_first(wall: Arc<Wall>) {
+    const LOOK: Duration = Duration::from_millis(100);
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    while Instant::now() < deadline && !wall.is_settled() {
+        tokio::time::sleep(LOOK).await;
+    }
+    // A moment for the boxes: pictures come before the first events of their frames.
+    tokio::time::sleep(wall.shared.settings().wall.detection_ttl).await;
+    write(wall);
+}
+
+/// Writes the snapshot that the settings ask for, on a thread that may block. The log says what became of it.
+pub(super) fn write(wall: Arc<Wall>) {
+    tokio::task::spawn_blocking(move || {
+        let Some(path) = wall.shared.settings().wall.snapshot.clone() else {
+            warn!("no snapshot: no file is named for it; give --snapshot FILE.png");
+            return;
+        };
+        match wall.save(&path) {
+            Ok(()) => info!(path = %path.display(), "snapshot written"),
+            Err(err) => error!(%err, "no snapshot"),
+        }
+    });
+}
+
+impl Wall {
+    /// Writes the present scene of every head: the first to `path`, further ones beside it with their numbers. Blocks.
+    ///
+    /// # Errors
+    /// When nothing was composed in time, or a file can't be written; the old file is whole then.
+    pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
+        for head in 0..self.heads().len() {
+            let scene = self
+                .picture(head, PICTURE_LIMIT)
+                .ok_or(SnapshotError::NoScene(PICTURE_LIMIT))?;
+            let rgb: Vec<u8> = scene
+                .bytes()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .flat_map(|[blue, green, red, _]| [*red, *green, *blue])
+                .collect();
+            let size = scene.size();
+            let Some(image) = image::RgbImage::from_raw(size.width, size.height, rgb) else {
+                continue;
+            };
+            let path = numbered(path, head);
+            let failed = |source| SnapshotError::Write {
+                path: path.clone(),
+                source,
+            };
+            // Whoever reads the file never sees half of it.
+            let part = path.with_extension("part");
+            let file = private_file(&part).map_err(|err| failed(err.into()))?;
+            // Whom somebody has let read it may go on doing so.
+            if let Ok(old) = std::fs::metadata(&path) {
+                file.set_permissions(old.permissions())
+                    .map_err(|err| failed(err.into()))?;
+            }
+            let mut written = std::io::BufWriter::new(file);
+            image
+                .write_to(&mut written, image::ImageFormat::Png)
+                .map_err(failed)?;
+            written
+                .into_inner()
+                .map_err(|err| failed(err.into_error().into()))?;
+            std::fs::rename(&part, &path).map_err(|err| failed(err.into()))?;
+        }
+        Ok(())
+    }
+}
+
+fn numbered(path: &Path, head: usize) -> PathBuf {
+    if head == 0 {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{head}.png"))
+}
