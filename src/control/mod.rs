@@ -12,8 +12,9 @@ mod signals;
 
 pub use client::{ClientError, request};
 pub use connect::reach;
+pub use conversation::Controlled;
 pub use path::{Found, find, socket_path, sockets_in};
-pub use server::{Controlled, ServeError, Server};
+pub use server::{ServeError, Server};
 pub use signals::{Signals, Wish};
 
 use serde::{Deserialize, Serialize};
