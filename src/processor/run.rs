@@ -22,7 +22,7 @@ use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, Size, SourceId, 
 use crate::bus::{BusError, Link, LinkOptions, Role, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::Problem;
-use crate::detect::{DetectError, Inferred, Labels, Opened, Thresholds, Wanted, Worker};
+use crate::detect::{DetectError, Inferred, Labels, Opened, Thresholds, Upgrade, Wanted, Worker};
 use crate::media::{self, MediaError, OpenOptions, Runner, RunnerOptions, SourceCounters};
 
 /// Why a processor can't start.
@@ -139,10 +139,10 @@ impl Processor {
         }
         let mut guard = processor.lock();
         // With the lock held, for which the thread waits when it has something to hand over.
-        running.upgrading = begin(&processor, upgrade);
+        running.upgrading = processor.begin_upgrade(upgrade);
         *guard = Some(running);
         drop(guard);
-        watch_claims(&processor, outlet, &processor.runtime);
+        processor.follow_claims(outlet);
         Ok(processor)
     }
 
@@ -167,7 +167,7 @@ impl Processor {
         let changes = source_changes(&running.settings, &new);
         let other_classes = opened.is_some();
         if let Some(mut opened) = opened {
-            running.upgrading = begin(self, opened.upgrade.take());
+            running.upgrading = self.begin_upgrade(opened.upgrade.take());
             self.swap(running, opened);
         }
         let old = std::mem::replace(&mut running.settings, new);
@@ -247,7 +247,7 @@ impl Processor {
     }
 
     /// Stops sources that another processor has, and starts those that it has no longer.
-    pub(super) fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
+    fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return;
@@ -276,7 +276,7 @@ impl Processor {
     }
 
     /// Lets a detector that was built beside the running one take over, unless `stop` says that it is not wanted any more.
-    pub(super) fn take_upgrade(&self, opened: Opened, stop: &Stop) {
+    fn take_upgrade(&self, opened: Opened, stop: &Stop) {
         let mut guard = self.lock();
         // Under the lock: whoever raises it for another detector's sake holds the lock too.
         if let Some(running) = guard.as_mut()
@@ -284,6 +284,26 @@ impl Processor {
         {
             self.swap(running, opened);
         }
+    }
+
+    /// Makes a quicker detector ready, where there is one, and takes it over then.
+    fn begin_upgrade(self: &Arc<Self>, upgrade: Option<Upgrade>) -> Option<Upgrading> {
+        let processor = Arc::downgrade(self);
+        begin(upgrade?, move |opened, stop| {
+            if let Some(processor) = processor.upgrade() {
+                processor.take_upgrade(opened, stop);
+            }
+        })
+    }
+
+    /// Follows the claims of other processors while `outlet` is the one in use.
+    fn follow_claims(self: &Arc<Self>, outlet: Arc<Outlet>) {
+        let processor = Arc::downgrade(self);
+        watch_claims(outlet, &self.runtime, move |outlet| {
+            if let Some(processor) = processor.upgrade() {
+                processor.settle_claims(outlet);
+            }
+        });
     }
 
     fn swap(&self, running: &mut Running, opened: Opened) {
@@ -385,7 +405,7 @@ impl Processor {
         }
         self.runtime
             .spawn(async move { before.link.stop(LIMIT).await });
-        watch_claims(self, outlet, &self.runtime);
+        self.follow_claims(outlet);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
