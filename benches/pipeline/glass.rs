@@ -14,7 +14,6 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use nvr::base::{Clock, PatternCode, Plane, Size, unix_now};
 use nvr::config::{ConfigSource, Environment, WallFlags};
-use nvr::role::Role as _;
 use nvr::wall::Wall;
 use nvr::web::wall::Viewed;
 

@@ -146,7 +146,7 @@ impl Pattern {
                 (left + width) as f32,
                 (top + height) as f32,
             ),
-            yuv: paint::colour(index),
+            yuv: colour(index),
         }
     }
 }
@@ -186,6 +186,29 @@ impl Round {
 
 fn even(length: u32) -> u32 {
     length & !1
+}
+
+/// U and V of eight hues. On this circle no luma of [`LUMAS`] leaves the RGB cube, by BT.601 or by BT.709: colours can be
+/// measured after conversion.
+const HUES: [(u8, u8); 8] = [
+    (116, 158),
+    (158, 116),
+    (98, 116),
+    (140, 98),
+    (98, 140),
+    (158, 140),
+    (116, 98),
+    (140, 158),
+];
+
+/// Lumas of three rounds of hues.
+const LUMAS: [u8; 3] = [128, 170, 88];
+
+/// The colour of object `index`, different for each of [`Pattern::MAX_OBJECTS`].
+fn colour(index: u32) -> [u8; 3] {
+    let index = index as usize;
+    let (u, v) = HUES[index % HUES.len()];
+    [LUMAS[index / HUES.len() % LUMAS.len()], u, v]
 }
 
 #[cfg(test)]

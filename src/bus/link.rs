@@ -3,23 +3,22 @@
 //! One task (in `session`) polls the connection; publishers on any thread hand their messages over under a short lock and
 //! never wait. While the broker is away events are dropped and counted; retained values are kept, newest wins.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::outbox::Outbox;
 use super::packets::Qos;
-use super::session::Session;
-use super::socket::Target;
+use super::session::{Counters, LinkState, Session, Shared, lock};
+use super::socket::{KEEP_ALIVE, Target};
 use super::topics::{is_filter, is_topic};
 use super::traffic::{Publish, Request};
-use super::{BusError, ClientRole, Delivery, LinkError, Subscription, Topics};
+use super::{BusError, ClientRole, Delivery, Subscription, Topics};
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::config::MqttSettings;
 use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};
@@ -29,12 +28,6 @@ pub const MESSAGE_QUEUE: usize = 1024;
 
 /// Messages that wait for the socket: two seconds of four sources at 25 frames a second. More would only be later.
 const SEND_QUEUE: usize = 256;
-
-/// A broker publishes the will at one and a half times this, so that a death is known within 10 s.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
-
-/// From the first SYN to the broker's answer.
-pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a link is made of.
 #[derive(Debug, Clone)]
@@ -72,23 +65,6 @@ impl LinkOptions {
     }
 }
 
-/// Whether there is a connection.
-#[derive(Debug, Clone)]
-pub enum LinkState {
-    /// The broker has accepted us.
-    Connected {
-        /// When.
-        since: Instant,
-    },
-    /// No connection; the next attempt comes by itself.
-    Disconnected {
-        /// When it was lost, or the link was made.
-        since: Instant,
-        /// Why; none before the first attempt ended, and after the stop.
-        reason: Option<Arc<LinkError>>,
-    },
-}
-
 /// What a link has counted since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LinkFigures {
@@ -115,35 +91,6 @@ pub struct LinkFigures {
 pub struct Link {
     shared: Arc<Shared>,
     _last: Arc<StopOnDrop>,
-}
-
-/// What publishers and the task share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) queue: mpsc::Sender<Request>,
-    pub(super) outbox: Mutex<Outbox>,
-    pub(super) counters: Counters,
-    pub(super) state: watch::Sender<LinkState>,
-    pub(super) stop: CancellationToken,
-    pub(super) stop_deadline: Mutex<Option<Instant>>,
-    pub(super) session: SessionId,
-    pub(super) began: Presence,
-    /// Not the task's own: a task that dies takes what it owns along, and nobody would miss its beats.
-    pub(super) heartbeat: Option<Heartbeat>,
-    event_qos: Qos,
-    task: Mutex<Option<JoinHandle<bool>>>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) published: AtomicU64,
-    pub(super) dropped: AtomicU64,
-    pub(super) oversized: AtomicU64,
-    pub(super) lost: AtomicU64,
-    pub(super) reconnects: AtomicU64,
-    pub(super) refused: AtomicU64,
-    pub(super) subscriptions_refused: AtomicU64,
-    pub(super) connected: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -345,20 +292,10 @@ impl Link {
     }
 }
 
-impl Shared {
-    pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        lock(&self.outbox)
-    }
-}
-
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn valid(filters: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {

@@ -24,10 +24,12 @@ mod tls_words;
 mod topics;
 mod traffic;
 
-pub use broker::{Broker, BrokerCore, BrokerLimits, BrokerOptions, BrokerTls};
+pub use broker::{Broker, BrokerCore, BrokerLimits, BrokerOptions};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
-pub use link::{Link, LinkFigures, LinkOptions, LinkState, MESSAGE_QUEUE};
+pub use link::{Link, LinkFigures, LinkOptions, MESSAGE_QUEUE};
 pub use reach::{Heard, Reached, Step, reach};
+pub use session::LinkState;
 pub use subscription::{Delivery, Message, Subscription};
+pub use tls::BrokerTls;
 pub use topics::{ClientRole, Topic, Topics, filter_matches};

@@ -10,9 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 
 use super::connection::Connection;
-use super::link::{CONNECT_LIMIT, KEEP_ALIVE};
 use super::packets::Qos;
-use super::socket::Target;
+use super::socket::{CONNECT_LIMIT, KEEP_ALIVE, Target};
 use super::traffic::{Moved, Request};
 use super::{ClientRole, Topic, Topics, tls};
 use crate::base::{SessionId, unix_now};

@@ -3,20 +3,23 @@
 //! It awaits nothing but the connection and the clock: whatever it sends goes through the queue without waiting, since the
 //! queue is emptied by this very task.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::LinkError;
 use super::connection::Connection;
-use super::link::{CONNECT_LIMIT, LinkState, Shared, lock};
+use super::outbox::Outbox;
+use super::packets::Qos;
 use super::refusals::Refusals;
-use super::socket::Target;
+use super::socket::{CONNECT_LIMIT, Target};
 use super::traffic::{Broken, Leftovers, Moved, Request};
-use crate::base::Backoff;
+use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::event::{Presence, PresenceState};
 
 /// A connection that lasted this long was a good one: the next wait is a first one again. Shorter ones are those of two
@@ -28,6 +31,58 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Refused filters that one log line names.
 const MOST_NAMED: usize = 8;
+
+/// Whether there is a connection.
+#[derive(Debug, Clone)]
+pub enum LinkState {
+    /// The broker has accepted us.
+    Connected {
+        /// When.
+        since: Instant,
+    },
+    /// No connection; the next attempt comes by itself.
+    Disconnected {
+        /// When it was lost, or the link was made.
+        since: Instant,
+        /// Why; none before the first attempt ended, and after the stop.
+        reason: Option<Arc<LinkError>>,
+    },
+}
+
+/// What publishers and the task share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) queue: mpsc::Sender<Request>,
+    pub(super) outbox: Mutex<Outbox>,
+    pub(super) counters: Counters,
+    pub(super) state: watch::Sender<LinkState>,
+    pub(super) stop: CancellationToken,
+    pub(super) stop_deadline: Mutex<Option<Instant>>,
+    pub(super) session: SessionId,
+    pub(super) began: Presence,
+    /// Not the task's own: a task that dies takes what it owns along, and nobody would miss its beats.
+    pub(super) heartbeat: Option<Heartbeat>,
+    pub(super) event_qos: Qos,
+    pub(super) task: Mutex<Option<JoinHandle<bool>>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) published: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    pub(super) oversized: AtomicU64,
+    pub(super) lost: AtomicU64,
+    pub(super) reconnects: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) subscriptions_refused: AtomicU64,
+    pub(super) connected: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        lock(&self.outbox)
+    }
+}
 
 pub(super) struct Session {
     target: Target,
@@ -270,4 +325,8 @@ impl Session {
             heartbeat.idle();
         }
     }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -24,6 +24,12 @@ const TLS_ALERT: u8 = 0x15;
 /// The first byte of a CONNACK.
 const CONN_ACK: u8 = 0x20;
 
+/// A broker publishes the will at one and a half times this, so that a death is known within 10 s.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// From the first SYN to the broker's answer.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
 /// Who is connected to, and as whom.
 #[derive(Debug)]
 pub(super) struct Target {

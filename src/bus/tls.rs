@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::{BrokerTls, BusError, tls_words};
+use super::{BusError, tls_words};
 use crate::config::TlsSettings;
 
 /// The link's side: the broker is trusted by `ca`, or by the system's authorities where none is given.
@@ -36,6 +36,17 @@ pub(super) fn client(settings: &TlsSettings) -> Result<Arc<ClientConfig>, BusErr
         }
     };
     Ok(Arc::new(config))
+}
+
+/// Files of a TLS server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerTls {
+    /// Certificate chain in PEM.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
+    /// Where set, clients have to show a certificate of these authorities.
+    pub ca: Option<PathBuf>,
 }
 
 /// The broker's side.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::StreamChoice;
 use super::check::Checker;
 use super::duration::Span;
-use super::raw::{RawCameraTls, StreamChoice};
+use super::raw::RawCameraTls;
 use super::{
     AnalysisSettings, Credentials, Location, RawCamera, RawSettings, Secret, SourceSettings,
     SourceTls, StreamSettings, UriText,

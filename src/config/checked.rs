@@ -180,6 +180,28 @@ pub struct Credentials {
     pub password: Secret,
 }
 
+/// Which of a camera's streams is analysed.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamChoice {
+    /// `uri`.
+    Main,
+    /// `sub_uri` where there is one, else `uri`.
+    #[default]
+    Sub,
+}
+
 /// How RTP travels.
 #[derive(
     Debug,

@@ -6,39 +6,8 @@
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::{ProcessorFlags, UriText, WallFlags};
+use super::UriText;
 use crate::base::{SourceId, parse_id_list};
-
-/// The options of the role that is to run: which part of the file they set, and which variables are read.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RoleFlags {
-    /// Of `nvr processor`.
-    Processor(Box<ProcessorFlags>),
-    /// Of `nvr wall`.
-    Wall(Box<WallFlags>),
-}
-
-impl RoleFlags {
-    /// What every role has.
-    pub fn common(&self) -> &CommonFlags {
-        match self {
-            Self::Processor(flags) => &flags.common,
-            Self::Wall(flags) => &flags.common,
-        }
-    }
-}
-
-impl From<ProcessorFlags> for RoleFlags {
-    fn from(flags: ProcessorFlags) -> Self {
-        Self::Processor(Box::new(flags))
-    }
-}
-
-impl From<WallFlags> for RoleFlags {
-    fn from(flags: WallFlags) -> Self {
-        Self::Wall(Box::new(flags))
-    }
-}
 
 /// Settings as options. Every one of them can also be given by the environment, as NVR_ and its name in capitals
 /// (NVR_MQTT_HOST).

@@ -26,6 +26,7 @@ mod raw;
 mod raw_wall;
 mod read;
 mod reference;
+mod role_flags;
 mod schema;
 mod secret;
 mod source;
@@ -38,18 +39,19 @@ pub use address::{AddressSecret, address_secrets, without_secrets};
 pub use check_camera::parse_pin;
 pub use checked::{
     AnalysisSettings, Backend, Credentials, Encoding, Location, ModelChoice, MqttSettings,
-    ProcessorSettings, Settings, SourceSettings, SourceTls, StreamSettings, TestPattern,
-    TlsSettings, Transport,
+    ProcessorSettings, Settings, SourceSettings, SourceTls, StreamChoice, StreamSettings,
+    TestPattern, TlsSettings, Transport,
 };
 pub use duration::Span;
 pub use environment::Environment;
-pub use flags::{CommonFlags, MqttFlags, RoleFlags, StreamIds};
+pub use flags::{CommonFlags, MqttFlags, StreamIds};
 pub use location::UriText;
 pub use problem::{ConfigProblems, Problem};
 pub use processor_flags::ProcessorFlags;
-pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls, StreamChoice};
+pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls};
 pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
 pub use reference::SecretRef;
+pub use role_flags::RoleFlags;
 pub use schema::{TEMPLATE, json_schema};
 pub use secret::Secret;
 pub use source::{ConfigSource, Loaded, read_config_text, read_document};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::problem::Problems;
-use super::{Environment, MqttFlags, ProcessorFlags, RoleFlags, WallFlags};
+use super::{Environment, MqttFlags};
 
 /// Where an option is written: for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,30 +97,6 @@ impl Assignments {
     }
 }
 
-/// The same role's options from the environment.
-pub(super) fn role_of_environment(
-    role: &RoleFlags,
-    environment: &Environment,
-    problems: &mut Problems,
-) -> RoleFlags {
-    match role {
-        RoleFlags::Processor(_) => of_environment::<ProcessorFlags>(environment, problems).into(),
-        RoleFlags::Wall(_) => of_environment::<WallFlags>(environment, problems).into(),
-    }
-}
-
-impl RoleFlags {
-    /// What these options set, all but the cameras, the broker and what takes more than a value.
-    pub(super) fn assignments(&self) -> Assignments {
-        let of_role = match self {
-            Self::Processor(flags) => flags.assignments(),
-            Self::Wall(flags) => flags.assignments(),
-        };
-        let instance_id = self.common().instance_id.as_ref();
-        of_role.put("instance_id", "instance-id", instance_id)
-    }
-}
-
 impl MqttFlags {
     /// What these options set, all but the host and TLS as such.
     pub(super) fn assignments(&self) -> Assignments {
@@ -175,7 +151,7 @@ fn first_line(error: &clap::Error) -> String {
 mod tests {
     use super::*;
     use crate::base::SourceId;
-    use crate::config::{CommonFlags, StreamIds, UriText};
+    use crate::config::{CommonFlags, ProcessorFlags, StreamIds, UriText, WallFlags};
 
     fn of<T: Args + Default>(pairs: &[(&str, &str)]) -> (T, String) {
         let environment = Environment::from_pairs(pairs.iter().copied());

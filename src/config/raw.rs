@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::duration::Span;
-use super::{Backend, Encoding, RawWall, SecretRef, Transport, UriText};
+use super::{Backend, Encoding, RawWall, SecretRef, StreamChoice, Transport, UriText};
 
 /// One file for every role: the broker, the cameras, how they are analysed and how they are shown.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -185,28 +185,6 @@ pub struct RawCameraTls {
     /// SHA-256 of the one certificate that is accepted, as 64 hexadecimal digits, colons allowed. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
-}
-
-/// Which of a camera's streams is analysed.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum StreamChoice {
-    /// `uri`.
-    Main,
-    /// `sub_uri` where there is one, else `uri`.
-    #[default]
-    Sub,
 }
 
 /// Detection, tracking and publication.

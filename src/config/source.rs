@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::check::Checker;
 use super::document::Document;
-use super::overrides::{Spelling, of_environment, role_of_environment};
+use super::overrides::{Spelling, of_environment};
 use super::problem::{ConfigProblems, Problem, Problems};
+use super::role_flags::role_of_environment;
 use super::text::{LONGEST_CONFIG, read_text};
 use super::{
     Environment, MqttFlags, MqttSettings, RawSettings, RoleFlags, Settings, identity, layers, read,

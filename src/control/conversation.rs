@@ -4,14 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::time::timeout;
 
-use super::server::Controlled;
-use super::{Answer, LONGEST_MESSAGE_BYTES, Problem, Request};
+use super::{Answer, Capabilities, LONGEST_MESSAGE_BYTES, Problem, Request, Status};
+use crate::base::SourceId;
 use crate::base::folder::user;
+
+/// Whoever can be asked. Its methods may block: they run on threads that may.
+pub trait Controlled: Send + Sync + 'static {
+    /// What runs, and how it fares.
+    fn status(&self) -> Status;
+    /// What this build and this box can do.
+    fn capabilities(&self) -> Capabilities;
+    /// Applies a configuration document, or refuses it whole.
+    ///
+    /// # Errors
+    /// Every problem of the document at once.
+    fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
+    /// Begins a source's session anew, at once; false where there is no such source, or another process has it.
+    fn restart(&self, id: SourceId) -> bool;
+}
 
 /// How long the other side may take.
 #[derive(Debug, Clone, Copy)]

@@ -14,8 +14,9 @@ pub mod wall_state;
 
 pub use client::{ClientError, request};
 pub use connect::reach;
+pub use conversation::Controlled;
 pub use path::{Found, find, socket_path, sockets_in};
-pub use server::{Controlled, ServeError, Server};
+pub use server::{ServeError, Server};
 pub use signals::{SignalRequest, Signals};
 pub use status::{
     Capabilities, Change, Changes, DecoderFound, DecoderWorks, DetectorStatus, DisplayStatus,

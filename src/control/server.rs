@@ -8,32 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use serde_json::Value;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::connect::{peer, reach};
-use super::conversation::{LIMITS, converse, turn_away};
-use super::{Capabilities, Problem, Status, socket_path};
-use crate::base::SourceId;
+use super::conversation::{Controlled, LIMITS, converse, turn_away};
+use super::socket_path;
 use crate::base::folder::{folders, user};
-
-/// Whoever can be asked. Its methods may block: they run on threads that may.
-pub trait Controlled: Send + Sync + 'static {
-    /// What runs, and how it fares.
-    fn status(&self) -> Status;
-    /// What this build and this box can do.
-    fn capabilities(&self) -> Capabilities;
-    /// Applies a configuration document, or refuses it whole.
-    ///
-    /// # Errors
-    /// Every problem of the document at once.
-    fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
-    /// Begins a source's session anew, at once; false where there is no such source, or another process has it.
-    fn restart(&self, id: SourceId) -> bool;
-}
 
 /// The socket could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +188,11 @@ async fn accept(listener: UnixListener, controlled: Arc<dyn Controlled>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::{Answer, Request, WallCapabilities, WallStatus, request};
+    use crate::base::SourceId;
+    use crate::control::{
+        Answer, Capabilities, Problem, Request, Status, WallCapabilities, WallStatus, request,
+    };
+    use serde_json::Value;
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 

@@ -3,9 +3,8 @@
 
 use super::decode::Decoder;
 use super::labels::Labels;
-use super::network::TensorInfo;
 use super::nms::Candidate;
-use super::tensor::TensorFill;
+use super::tensor::{TensorFill, TensorInfo};
 use super::{DetectError, Detection, InstalledModel, Layout, Picture, Thresholds};
 use crate::base::Size;
 
@@ -175,12 +174,6 @@ pub(super) fn input_dims(layout: Layout, size: Size) -> [usize; 4] {
         Layout::Nchw => [1, 3, height, width],
         Layout::Nhwc => [1, height, width, 3],
     }
-}
-
-/// `1x84x8400`.
-pub(super) fn dims(dims: &[usize]) -> String {
-    let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
-    dims.join("x")
 }
 
 /// `1x3x?x?` of a tensor that is not wholly known.

@@ -3,10 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::contract::dims;
-use super::store::free_bytes;
 use super::tensorrt::TensorRtError;
-use super::weights::size;
 
 /// Why a model can't be used, or an inference failed.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +193,34 @@ fn remedy(hint: &str) -> String {
     } else {
         format!("; {hint}")
     }
+}
+
+/// `1x84x8400`.
+pub(super) fn dims(dims: &[usize]) -> String {
+    let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
+    dims.join("x")
+}
+
+/// `1.5 GB`.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// What the file system of `path`, or of its nearest parent that exists, has left for this user.
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    let exists = path.ancestors().find(|parent| parent.exists())?;
+    let exists = if exists.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        exists
+    };
+    let space = rustix::fs::statvfs(exists).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 #[cfg(test)]

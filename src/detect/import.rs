@@ -5,42 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::contract::{described, input_dims};
-use super::import_output::{Tensors, names_of};
+use super::import_output::{ImportRequest, Tensors, names_of};
 use super::manifest::{
     ColorOrder, Input, Layout, ModelFile, Normalize, Output, OutputFormat, Range,
 };
-use super::network::{Network, NetworkDetector, TensorInfo};
+use super::network::{Network, NetworkDetector};
 use super::onnx_file::OnnxFile;
 use super::onnxruntime::OnnxRuntimeNetwork;
 use super::rten::RtenNetwork;
 use super::store::{check_id, writable, write_whole};
+use super::tensor::TensorInfo;
 use super::{
     DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds, weights,
 };
 use crate::base::{Letterbox, Size};
-
-/// What is imported, and what its file does not tell.
-#[derive(Debug, Clone, Default)]
-pub struct ImportRequest {
-    /// The ONNX file.
-    pub file: PathBuf,
-    /// The model's new id.
-    pub id: String,
-    /// Its class names; the file's metadata or, for 80 classes, COCO's where absent.
-    pub labels: Option<Vec<String>>,
-    /// How its output is boxes; by its shape, metadata and a run where absent, and refused where these leave a doubt.
-    pub format: Option<OutputFormat>,
-    /// What a byte becomes; usual for the format where absent.
-    pub range: Option<Range>,
-    /// Order of its channels; usual for the format where absent.
-    pub color_order: Option<ColorOrder>,
-    /// The size of its input; only for files that leave it open.
-    pub size: Option<Size>,
-    /// Under which licence its weights may be used.
-    pub license: Option<String>,
-    /// Where they come from.
-    pub source: Option<String>,
-}
 
 /// Reads, tries out and installs `request` in the first of `dirs` that can be written.
 ///

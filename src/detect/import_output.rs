@@ -1,16 +1,16 @@
 //! What an imported network's output means: its format and its classes. Neither is guessed: where the file, the options and
 //! a run leave a doubt, the import is refused with what it may be and the option that decides.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::contract::dims;
 use super::decode::yolox_cells;
+use super::error::dims;
 use super::evidence::by_run;
-use super::manifest::{KnownLabels, LabelSource, OutputFormat, Range};
+use super::manifest::{ColorOrder, KnownLabels, LabelSource, OutputFormat, Range};
 use super::network::Network;
 use super::onnx_file::OnnxFile;
 use super::reading::{Reading, by_metadata, candidates, classes_of, is_worth_a_run};
-use super::{COCO80, ImportRequest, names};
+use super::{COCO80, names};
 use crate::base::Size;
 
 /// Class names, and who says them.
@@ -18,6 +18,29 @@ pub(super) type Names = (Vec<String>, &'static str);
 
 /// Longest excerpt of metadata in a message.
 const EXCERPT: usize = 60;
+
+/// What is imported, and what its file does not tell.
+#[derive(Debug, Clone, Default)]
+pub struct ImportRequest {
+    /// The ONNX file.
+    pub file: PathBuf,
+    /// The model's new id.
+    pub id: String,
+    /// Its class names; the file's metadata or, for 80 classes, COCO's where absent.
+    pub labels: Option<Vec<String>>,
+    /// How its output is boxes; by its shape, metadata and a run where absent, and refused where these leave a doubt.
+    pub format: Option<OutputFormat>,
+    /// What a byte becomes; usual for the format where absent.
+    pub range: Option<Range>,
+    /// Order of its channels; usual for the format where absent.
+    pub color_order: Option<ColorOrder>,
+    /// The size of its input; only for files that leave it open.
+    pub size: Option<Size>,
+    /// Under which licence its weights may be used.
+    pub license: Option<String>,
+    /// Where they come from.
+    pub source: Option<String>,
+}
 
 /// The tensors of a network that is imported.
 pub(super) struct Tensors {

@@ -2,12 +2,11 @@
 //!
 //! A manifest is `models/<id>/model.toml`. Unknown keys are refused; every problem of meaning is reported at once.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::types::PADDING;
-use super::weights::plain_path;
 use super::{COCO80, DetectError};
 use crate::base::Size;
 
@@ -406,6 +405,22 @@ fn padding() -> u8 {
 
 fn per_byte() -> f32 {
     1.0 / 255.0
+}
+
+/// `location` without steps that lead nowhere; nothing where it leads out of its directory.
+pub(super) fn plain_path(location: &str) -> Option<String> {
+    if location.chars().any(char::is_control) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for part in Path::new(location).components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_str()?),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,8 @@ mod worker;
 pub use bench::{Figures, measure};
 pub use decode::Decoder;
 pub use error::DetectError;
-pub use import::{ImportRequest, import};
+pub use import::import;
+pub use import_output::ImportRequest;
 pub use import_output::names_classes;
 pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
@@ -43,7 +44,7 @@ pub use manifest::{
     Normalize, Output, OutputFormat, Range,
 };
 pub use nms::Candidate;
-pub use open::{Opened, Wanted, available_backends, open};
+pub use open::{Wanted, available_backends, open};
 pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use tensor::TensorFill;
 pub use tensorrt::{
@@ -51,5 +52,5 @@ pub use tensorrt::{
     TensorRtReport, build_engine, engines, smoke_test,
 };
 pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
-pub use upgrade::Upgrade;
+pub use upgrade::{Opened, Upgrade};
 pub use worker::{Inferred, Worker, WorkerStats};

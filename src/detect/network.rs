@@ -2,22 +2,9 @@
 
 use super::contract::Contract;
 use super::labels::Labels;
+use super::tensor::TensorInfo;
 use super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
 use crate::base::Size;
-
-/// A tensor of a graph, as its file describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TensorInfo {
-    /// Its name.
-    pub(super) name: String,
-    /// Its element type in the engine's words.
-    pub(super) element: String,
-    /// Whether it is fed with, or read as, 32-bit floats, also where the engine makes 16-bit ones of them; where the engine
-    /// does not know, it says yes.
-    pub(super) is_f32: bool,
-    /// Its dimensions, `None` where only a run can tell; no list where not even their number is known.
-    pub(super) dims: Option<Vec<Option<usize>>>,
-}
 
 /// What reads an output tensor: its dimensions and numbers.
 pub(super) type ReadOutput<'a> = dyn FnMut(&[usize], &[f32]) -> Result<(), DetectError> + 'a;

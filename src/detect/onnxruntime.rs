@@ -15,7 +15,8 @@ use ort::session::{Session, builder::GraphOptimizationLevel};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::DetectError;
-use super::network::{Network, ReadOutput, TensorInfo};
+use super::network::{Network, ReadOutput};
+use super::tensor::TensorInfo;
 use crate::base;
 
 /// Its name in settings and messages.

@@ -1,42 +1,18 @@
 //! A setting to a detector: which model, which engine, and what to say where one of them is not there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use super::labels::Labels;
+use super::manifest::plain_path;
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::OnnxFile;
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt;
-use super::weights::plain_path;
-use super::{DetectError, Detector, InstalledModel, ModelStore, Upgrade};
+use super::upgrade::{Opened, Upgrade, opened};
+use super::{DetectError, InstalledModel, ModelStore};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
-
-/// A detector, ready to work, and what it is.
-pub struct Opened {
-    /// It.
-    pub detector: Box<dyn Detector>,
-    /// The model's id, as events carry it.
-    pub model_id: Arc<str>,
-    /// What runs it: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
-    pub backend: &'static str,
-    /// The classes that it can find.
-    pub labels: Labels,
-    /// A quicker detector of the same model that has to be built first.
-    pub upgrade: Option<Upgrade>,
-}
-
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opened")
-            .field("model_id", &self.model_id)
-            .field("backend", &self.backend)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Which detector is wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,23 +111,6 @@ fn instead_of_tensorrt(
             tracing::info!(%reason, "TensorRT is not used");
             Ok(None)
         }
-    }
-}
-
-pub(super) fn opened(
-    detector: Box<dyn Detector>,
-    model: &InstalledModel,
-    backend: &'static str,
-    labels: Labels,
-    upgrade: Option<Upgrade>,
-) -> Opened {
-    tracing::info!(model = model.id, backend, file = %model.onnx().display(), "the model is loaded");
-    Opened {
-        detector,
-        model_id: model.id.as_str().into(),
-        backend,
-        labels,
-        upgrade,
     }
 }
 

@@ -10,10 +10,11 @@ use rten_tensor::prelude::*;
 use rten_tensor::{NdTensorView, TensorView};
 
 use super::DetectError;
-use super::network::{Network, ReadOutput, TensorInfo};
+use super::manifest::plain_path;
+use super::network::{Network, ReadOutput};
 use super::onnx_file::{External, ExternalFile, OnnxFile};
 use super::onnx_inline::inlined;
-use super::weights::plain_path;
+use super::tensor::TensorInfo;
 
 /// Its name in settings and messages.
 pub(super) const NAME: &str = "rten";

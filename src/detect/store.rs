@@ -349,18 +349,6 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), DetectError
         })
 }
 
-/// What the file system of `path`, or of its nearest parent that exists, has left for this user.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let exists = path.ancestors().find(|parent| parent.exists())?;
-    let exists = if exists.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        exists
-    };
-    let space = rustix::fs::statvfs(exists).ok()?;
-    Some(space.f_bavail.saturating_mul(space.f_frsize))
-}
-
 /// SHA-256 of a file's content in hexadecimal digits, read piece by piece: models can be larger than memory.
 pub(super) fn sha256_of(path: &Path) -> Result<String, DetectError> {
     let mut hasher = Sha256::new();

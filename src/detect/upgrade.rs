@@ -1,12 +1,27 @@
-//! A quicker detector that is not ready yet: what it takes to make it, beside the one that works meanwhile.
+//! A detector that is ready, and the quicker one that is not ready yet: what it takes to make it, while the other works.
 
-use super::open::opened;
+use std::sync::Arc;
+
 use super::tensorrt::{self, BuildFlags, build_engine};
-use super::{DetectError, InstalledModel, Opened};
+use super::{DetectError, Detector, InstalledModel, Labels};
 use crate::base::Stop;
 
 /// How often the log hears of a build: it takes minutes.
 const TELL_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A detector, ready to work, and what it is.
+pub struct Opened {
+    /// It.
+    pub detector: Box<dyn Detector>,
+    /// The model's id, as events carry it.
+    pub model_id: Arc<str>,
+    /// What runs it: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
+    pub backend: &'static str,
+    /// The classes that it can find.
+    pub labels: Labels,
+    /// A quicker detector of the same model that has to be built first.
+    pub upgrade: Option<Upgrade>,
+}
 
 /// A TensorRT engine that has to be built first.
 #[derive(Debug)]
@@ -58,5 +73,31 @@ impl Upgrade {
         let labels = model.labels()?;
         let detector = tensorrt::open(model, labels.clone())?;
         Ok(opened(detector, model, tensorrt::NAME, labels, None))
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened")
+            .field("model_id", &self.model_id)
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn opened(
+    detector: Box<dyn Detector>,
+    model: &InstalledModel,
+    backend: &'static str,
+    labels: Labels,
+    upgrade: Option<Upgrade>,
+) -> Opened {
+    tracing::info!(model = model.id, backend, file = %model.onnx().display(), "the model is loaded");
+    Opened {
+        detector,
+        model_id: model.id.as_str().into(),
+        backend,
+        labels,
+        upgrade,
     }
 }

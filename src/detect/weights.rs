@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::DetectError;
-use super::manifest::ModelFile;
+use super::error::{free_bytes, size};
+use super::manifest::{ModelFile, plain_path};
 use super::onnx_file::OnnxFile;
-use super::store::free_bytes;
 
 /// The graph's name in the store.
 pub(super) const GRAPH: &str = "model.onnx";
@@ -192,22 +192,6 @@ fn stored_name(location: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// `location` without steps that lead nowhere; nothing where it leads out of its directory.
-pub(super) fn plain_path(location: &str) -> Option<String> {
-    if location.chars().any(char::is_control) {
-        return None;
-    }
-    let mut parts = Vec::new();
-    for part in Path::new(location).components() {
-        match part {
-            Component::Normal(part) => parts.push(part.to_str()?),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    (!parts.is_empty()).then(|| parts.join("/"))
-}
-
 /// The length of a plain file.
 fn length_of(path: &Path) -> Result<u64, String> {
     let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
@@ -215,16 +199,6 @@ fn length_of(path: &Path) -> Result<u64, String> {
         Ok(metadata.len())
     } else {
         Err("it is no plain file".to_owned())
-    }
-}
-
-/// `1.5 GB`.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 

@@ -5,16 +5,16 @@
 
 mod headless;
 pub mod kms;
+mod open;
 pub mod testcard;
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 pub use headless::Headless;
+pub use open::open;
 
-use crate::base::Clock;
-use crate::config::{HeadSettings, OutputChoice, WallSettings};
-use crate::render::{Outlook, Scene, layout};
+use crate::render::{Outlook, Scene};
 
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,48 +66,4 @@ pub enum DisplayError {
     /// No card, connector or mode of those that were asked for.
     #[error("{0}")]
     Missing(String),
-}
-
-/// Opens a display for each head of the settings, for a wall of so many cameras.
-///
-/// # Errors
-/// When monitors are wanted and no card can be used now.
-pub fn open(
-    wall: &WallSettings,
-    cameras: usize,
-    clock: &Clock,
-) -> Result<Vec<Box<dyn Display>>, DisplayError> {
-    let monitors = || -> Result<Vec<Box<dyn Display>>, DisplayError> {
-        let heads = kms::open_heads(wall, clock)?;
-        Ok(heads
-            .into_iter()
-            .map(|head| Box::new(head) as Box<dyn Display>)
-            .collect())
-    };
-    let headless = || {
-        let open = |head: &HeadSettings| -> Box<dyn Display> {
-            let shown = head.cameras.as_ref().map_or(cameras, Vec::len);
-            let size = layout::headless_screen(head, shown, wall.tile);
-            Box::new(Headless::new(size, wall.max_fps))
-        };
-        wall.heads.iter().map(open).collect()
-    };
-    match wall.output {
-        OutputChoice::Headless => Ok(headless()),
-        OutputChoice::Kms => monitors(),
-        OutputChoice::Auto => {
-            let found = kms::available();
-            if !found.iter().any(kms::CardReport::has_monitor) {
-                tracing::info!(
-                    cards = found.len(),
-                    "no monitor is plugged in: composing for snapshots and the page; --output kms waits for one"
-                );
-                return Ok(headless());
-            }
-            monitors().or_else(|err| {
-                tracing::warn!(%err, "the monitor can't be used: composing for snapshots and the page");
-                Ok(headless())
-            })
-        }
-    }
 }

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
+use super::check::{Check, Tell, hangs};
 use super::command::ending;
-use super::examine::hangs;
 use super::report::Line;
-use super::{CHECKS, Check, Patient, Tell};
+use super::{CHECKS, Patient};
 
 /// What a line of ours begins with.
 const MARK: &str = "nvr-doctor ";

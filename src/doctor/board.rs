@@ -1,6 +1,6 @@
 //! Which machine this is: board, system, processors; what is NVIDIA's of it is in `l4t`.
 
-use super::Tell;
+use super::check::Tell;
 use super::l4t;
 use super::patient::Patient;
 use super::place::Place;
@@ -128,9 +128,9 @@ fn uptime(place: &Place) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
     use super::super::patient::tests::machine;
     use super::super::report::State;
-    use super::super::told;
     use super::*;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::peers;
 use super::report::{Line, State};

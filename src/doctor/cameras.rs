@@ -1,6 +1,6 @@
 //! V4L2 devices: which are cameras, and what they offer. Network cameras are looked at by `nvr camera probe`.
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::report::{Line, State};
 use crate::base::Size;
@@ -111,8 +111,8 @@ fn described(sizes: &[Size]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
     use super::super::patient::tests::machine;
-    use super::super::told;
     use super::*;
 
     fn camera(formats: Vec<V4l2Formats>) -> V4l2Device {

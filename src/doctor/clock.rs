@@ -7,7 +7,7 @@
     reason = "the kernel's clock is asked by a system call that no safe crate has"
 )]
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::place::Place;
 use super::report::Line;

@@ -1,7 +1,7 @@
 //! GStreamer, and every decoder of the table with the built-in clip.
 
-use super::Tell;
 use super::board::Kind;
+use super::check::Tell;
 use super::patient::Patient;
 use super::report::Line;
 use crate::media::{DecoderFinding, DecoderOutcome, gstreamer_version, init, survey_decoders};

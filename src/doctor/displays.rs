@@ -1,6 +1,6 @@
 //! DRM cards, connectors, modes and planes, and what the wall's planner would do with them.
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::report::{Line, State, counted};
 use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, available};

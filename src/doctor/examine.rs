@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use super::check::{Check, hangs};
 use super::report::{Line, Report, Section};
-use super::{CHECKS, Check, Patient, apart};
+use super::{CHECKS, Patient, apart};
 
 /// Beyond its limit, a process of its own needs a moment to be ended and to say so.
 const GRACE: Duration = Duration::from_secs(3);
@@ -108,25 +109,13 @@ fn work(check: &Check, patient: &Patient, limit: Duration, tell: &Sender<Told>) 
     let _ = tell.send(Told::Ended(began.elapsed()));
 }
 
-/// A check that gives no answer is a finding by itself.
-pub(super) fn hangs(check: &Check, limit: Duration) -> Line {
-    Line::fault(
-        check.title,
-        format!(
-            "no answer within {} s: something below hangs",
-            limit.as_secs()
-        ),
-        "see the kernel's log (`dmesg`) and `ps -eo stat,pid,args | grep ^D`; where a driver hangs, only a restart of the machine helps",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::patient::tests::machine;
     use super::super::report::State;
     use super::*;
 
-    static HANGING: Check = super::super::check(
+    static HANGING: Check = super::super::check::check(
         "hanging",
         "Hanging",
         Duration::from_millis(200),
@@ -136,7 +125,7 @@ mod tests {
             std::thread::sleep(Duration::from_secs(3600));
         },
     );
-    static PANICKING: Check = super::super::check(
+    static PANICKING: Check = super::super::check::check(
         "panicking",
         "P",
         Duration::from_secs(20),

@@ -2,8 +2,8 @@
 //!
 //! Zones, trip points and cooling devices are those of the kernel's `Documentation/driver-api/thermal/sysfs-api.rst`.
 
-use super::Tell;
 use super::board::Kind;
+use super::check::Tell;
 use super::patient::Patient;
 use super::place::Place;
 use super::power;
@@ -142,9 +142,9 @@ fn frequency(place: &Place, kind: Kind) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
     use super::super::patient::tests::machine;
     use super::super::report::State;
-    use super::super::told;
     use super::*;
 
     fn found(files: &[(&str, &str)]) -> Vec<(State, String, String)> {

@@ -3,7 +3,7 @@
 //! L4T's stands in `/etc/nv_tegra_release`, JetPack's in the version of the package `nvidia-jetpack`, where that one is
 //! installed; the pairs are those of NVIDIA's JetPack archive (developer.nvidia.com/embedded/jetpack-archive).
 
-use super::Tell;
+use super::check::Tell;
 use super::place::Place;
 use super::report::Line;
 
@@ -140,9 +140,10 @@ fn package_version(place: &Place, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::board;
+    use super::super::check::told;
     use super::super::patient::tests::machine;
     use super::super::report::State;
-    use super::super::{board, told};
 
     const STATUS: &str = "Package: nvidia-l4t-core\nStatus: install ok installed\nVersion: 36.4.3-20250107174145\n\n\
         Package: nvidia-jetpack\nStatus: install ok installed\nVersion: 6.2+b77\n\n\

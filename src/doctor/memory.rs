@@ -1,6 +1,6 @@
 //! Memory, swap, and whether the kernel had to kill for want of it.
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::place::Place;
 use super::report::Line;
@@ -69,8 +69,8 @@ fn kills(place: &Place) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
     use super::super::patient::tests::machine;
-    use super::super::told;
     use super::*;
 
     fn lines(available: &str, vmstat: &str) -> Vec<Line> {

@@ -12,6 +12,7 @@ mod board;
 mod broker;
 mod bundle;
 mod cameras;
+mod check;
 mod clock;
 mod command;
 mod decoders;
@@ -41,26 +42,14 @@ mod wear;
 
 use std::time::Duration;
 
+use check::{Check, check};
+
 pub use apart::run_check;
 pub use bundle::{BundleError, check_target, write_bundle};
 pub use examine::examine;
 pub use page::page;
 pub use patient::{Options, Patient};
 pub use report::{Line, Report, Section, State, schema_json};
-
-/// Hears of a line as soon as it is known: what was found before a crash is not lost.
-type Tell<'a> = &'a mut dyn FnMut(Line);
-
-/// One part of the machine.
-struct Check {
-    id: &'static str,
-    title: &'static str,
-    /// Longest that it may take.
-    limit: Duration,
-    /// Whether it runs in a process of its own.
-    apart: bool,
-    look: fn(&Patient, Tell<'_>),
-}
 
 const SHORT: Duration = Duration::from_secs(10);
 
@@ -142,38 +131,3 @@ const CHECKS: [Check; 14] = [
         roles::look,
     ),
 ];
-
-const fn check(
-    id: &'static str,
-    title: &'static str,
-    limit: Duration,
-    apart: bool,
-    look: fn(&Patient, Tell<'_>),
-) -> Check {
-    Check {
-        id,
-        title,
-        limit,
-        apart,
-        look,
-    }
-}
-
-impl Check {
-    /// `trtexec` tries every way to compute a layer, also of a small network: minutes on a board that is busy.
-    fn limit_for(&self, patient: &Patient) -> Duration {
-        if self.id == "tensorrt" && patient.tensorrt {
-            Duration::from_secs(300)
-        } else {
-            self.limit
-        }
-    }
-}
-
-/// What a check tells of a patient.
-#[cfg(test)]
-fn told(look: fn(&Patient, Tell<'_>), patient: &Patient) -> Vec<Line> {
-    let mut lines = Vec::new();
-    look(patient, &mut |line| lines.push(line));
-    lines
-}

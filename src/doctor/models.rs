@@ -1,6 +1,6 @@
 //! Installed models, the default among them, what runs them, and whether the engines of the cache still fit.
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::report::{Line, State, split};
 use crate::config::ModelChoice;

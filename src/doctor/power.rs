@@ -3,8 +3,8 @@
 //! Sources: NVIDIA's Jetson Linux Developer Guide, "Platform Power and Performance" (over-current counters: `oc1` under-voltage,
 //! `oc2` average and `oc3` instantaneous over-current; `nvpmodel`); Raspberry Pi's documentation of `get_throttled`.
 
-use super::Tell;
 use super::board::Kind;
+use super::check::Tell;
 use super::place::Place;
 use super::report::Line;
 
@@ -130,9 +130,10 @@ fn modes(text: &str) -> Vec<(u32, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
+    use super::super::heat;
     use super::super::patient::tests::machine;
     use super::super::report::State;
-    use super::super::{heat, told};
 
     fn found(files: &[(&str, &str)]) -> Vec<(State, String, String)> {
         let (_dir, patient) = machine(files);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::report::{Line, State};
 use super::status::Status;

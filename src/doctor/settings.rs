@@ -1,6 +1,6 @@
 //! The configuration file: whether a processor and a wall could start from it.
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::report::Line;
 use crate::config::ConfigProblems;
@@ -67,9 +67,9 @@ fn one_role(file: &str, role: &str, other: &str, problems: &ConfigProblems, tell
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
     use super::super::patient::tests::machine;
     use super::super::report::State;
-    use super::super::told;
     use super::*;
 
     fn states(text: &str) -> Vec<(State, String)> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Tell;
+use super::check::Tell;
 use super::patient::Patient;
 use super::place::Place;
 use super::report::Line;
@@ -177,9 +177,9 @@ fn mounts(text: &str) -> Vec<Mount> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
     use super::super::patient::tests::machine;
     use super::super::report::State;
-    use super::super::told;
     use super::*;
 
     fn half_full() -> Filled {

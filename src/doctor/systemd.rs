@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Tell;
+use super::check::Tell;
 use super::command;
 use super::patient::Patient;
 use super::place::Place;
@@ -154,9 +154,9 @@ fn hardware(place: &Place) -> Line {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::told;
     use super::super::patient::tests::machine;
     use super::super::report::State;
-    use super::super::told;
     use super::*;
 
     fn unit(active: &str, sub: &str, file: &str, watchdog: &str) -> Line {

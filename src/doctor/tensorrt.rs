@@ -1,7 +1,7 @@
 //! CUDA, the GPU and TensorRT, piece by piece; with `--tensorrt` a small engine through all of them.
 
-use super::Tell;
 use super::board::Kind;
+use super::check::Tell;
 use super::patient::Patient;
 use super::report::{Line, State, split};
 use crate::detect::{SmokeStep, TensorRtError, TensorRtReport, smoke_test};

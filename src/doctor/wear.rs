@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Tell;
+use super::check::Tell;
 use super::command::{self, CommandError};
 use super::place::Place;
 use super::report::Line;

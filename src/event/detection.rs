@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::NAME_LIMIT_BYTES;
-use super::{DecodeError, json, postcard};
+use super::{DecodeError, json};
 use crate::base::{BBox, CaptureClock, FrameMeta, SourceId};
 
 /// What was found in one frame; published for every inferred frame, also when nothing was found.
@@ -176,21 +176,8 @@ impl DetectionEvent {
         json::decode::<Self>(payload)?.checked()
     }
 
-    /// Postcard behind its version byte.
-    pub fn to_postcard(&self) -> Vec<u8> {
-        postcard::encode(self)
-    }
-
-    /// Reads postcard.
-    ///
-    /// # Errors
-    /// When the payload is over 1 MiB, of another version, no event, or holds a value that no event can have.
-    pub fn from_postcard(payload: &[u8]) -> Result<Self, DecodeError> {
-        postcard::decode(payload)?.checked()
-    }
-
     /// Refuses what the encodings could carry and no event may hold. Names are cut to a length that can be kept.
-    fn checked(mut self) -> Result<Self, DecodeError> {
+    pub(super) fn checked(mut self) -> Result<Self, DecodeError> {
         let ids = [Some(&mut self.model_id), self.instance_id.as_mut()];
         let classes = self.detections.iter_mut().map(|one| &mut one.class_name);
         for name in ids.into_iter().flatten().chain(classes) {

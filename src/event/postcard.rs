@@ -44,7 +44,22 @@ enum Clock {
     Arrival,
 }
 
-pub(super) fn encode(event: &DetectionEvent) -> Vec<u8> {
+impl DetectionEvent {
+    /// Postcard behind its version byte.
+    pub fn to_postcard(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads postcard.
+    ///
+    /// # Errors
+    /// When the payload is over 1 MiB, of another version, no event, or holds a value that no event can have.
+    pub fn from_postcard(payload: &[u8]) -> Result<Self, DecodeError> {
+        decode(payload)?.checked()
+    }
+}
+
+fn encode(event: &DetectionEvent) -> Vec<u8> {
     let wire = Event {
         source_id: event.source_id.0,
         frame_id: event.frame_id,
@@ -81,7 +96,7 @@ pub(super) fn encode(event: &DetectionEvent) -> Vec<u8> {
         .expect("invariant: every length in an event is known before it is written")
 }
 
-pub(super) fn decode(payload: &[u8]) -> Result<DetectionEvent, DecodeError> {
+fn decode(payload: &[u8]) -> Result<DetectionEvent, DecodeError> {
     if payload.len() > PAYLOAD_LIMIT_BYTES {
         return Err(DecodeError::TooLarge {
             bytes: payload.len(),

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::decode::{add_raw, pad};
-use super::decoder::{VIC, element, set};
+use super::decode::add_raw;
+use super::decoder::VIC;
+use super::element::{element, pad, set};
 use super::hub::{Failure, Hub};
 use super::local::Local;
 use super::output::OutputControl;

@@ -13,7 +13,7 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use super::codec::Codec;
-use super::decoder::{element, set};
+use super::element::{element, pad, set};
 use super::host_frame::FORMATS;
 use super::hub::{Admit, Hub};
 use super::output::OutputControl;
@@ -199,10 +199,4 @@ fn age_of(pad: &gst::Pad, buffer: &gst::BufferRef, now: gst::ClockTime) -> Optio
     Some(Duration::from_nanos(
         now.nseconds().saturating_sub(at.nseconds()),
     ))
-}
-
-pub(super) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, String> {
-    element
-        .static_pad(name)
-        .ok_or_else(|| format!("{} has no pad `{name}`", element.name()))
 }

@@ -7,9 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use gstreamer as gst;
-use gstreamer::prelude::*;
-
 use super::codec::Codec;
 use super::plan::{Decoder, Elements, Plan, Registry, Tuning, Way};
 use super::probe::{self, Late};
@@ -211,25 +208,11 @@ impl DecoderTable {
     }
 }
 
-/// Makes an element of an installed plug-in.
-///
-/// # Errors
-/// Names the element that is missing.
-pub(super) fn element(name: &str) -> Result<gst::Element, String> {
-    gst::ElementFactory::make(name).build().map_err(|_| {
-        format!("GStreamer has no element `{name}`; install the plug-in that holds it")
-    })
-}
-
-/// Sets a property where the element has it.
-pub(super) fn set(element: &gst::Element, property: &str, value: &str) {
-    if element.find_property(property).is_some() {
-        element.set_property_from_str(property, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use gstreamer::prelude::*;
+
+    use super::super::element::{element, set};
     use super::*;
 
     #[test]

@@ -5,16 +5,15 @@
 //! well they seek. Media time goes on across the seam.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::decoder::element;
+use super::element::element;
 use super::fallback::{Chosen, Fallback};
-use super::file_streams::Streams;
+use super::file_streams::{Seam, Streams};
 use super::hub::{Failure, Hub};
 use super::image::file_code;
 use super::local::Local;
@@ -130,84 +129,6 @@ impl FrameSource for FileSource {
             if !self.fallback.judge(&ending, &hub.progress(), chosen) {
                 return self.local.end(ending, &hub);
             }
-        }
-    }
-}
-
-/// Keeps media time going on from round to round, and from stream to stream where they change in the middle.
-#[derive(Debug, Default)]
-pub(super) struct Seam {
-    /// Where this round begins.
-    round_ns: AtomicU64,
-    /// Where the stream that is shown begins: with its round, or where the one before it ended.
-    offset_ns: AtomicU64,
-    /// Where what was seen of it ends.
-    end_ns: AtomicU64,
-    /// A stream begins whose times count from its first picture.
-    begins: AtomicBool,
-}
-
-impl Seam {
-    fn next_round(&self) {
-        let end = self.end_ns.load(Ordering::Acquire);
-        self.round_ns.store(end, Ordering::Release);
-        self.offset_ns.store(end, Ordering::Release);
-    }
-
-    /// Another stream of the same round follows; its own times may begin anywhere.
-    pub(super) fn next_stream(&self) {
-        let end = self.end_ns.load(Ordering::Acquire);
-        self.offset_ns.store(end, Ordering::Release);
-        self.begins.store(true, Ordering::Release);
-    }
-
-    /// Moves what leaves `pad` to this round's place on the session's time line.
-    pub(super) fn shift(self: &Arc<Self>, pad: &gst::Pad) {
-        let seam = self.clone();
-        let start = AtomicU64::new(0);
-        let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-        pad.add_probe(wanted, move |_, info| {
-            let offset = seam.offset_ns.load(Ordering::Acquire);
-            match &mut info.data {
-                Some(gst::PadProbeData::Event(event)) => {
-                    if let gst::EventView::Segment(segment) = event.view()
-                        && let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>()
-                    {
-                        let begins = segment.start().map_or(0, gst::ClockTime::nseconds);
-                        start.store(begins, Ordering::Release);
-                        let mut moved = gst::FormattedSegment::<gst::ClockTime>::new();
-                        moved.set_start(gst::ClockTime::from_nseconds(offset));
-                        moved.set_time(gst::ClockTime::from_nseconds(offset));
-                        // The pipeline's clock began with the round.
-                        let round = seam.round_ns.load(Ordering::Acquire);
-                        let base = gst::ClockTime::from_nseconds(offset.saturating_sub(round));
-                        moved.set_base(base);
-                        *event = gst::event::Segment::new(&moved);
-                    }
-                }
-                Some(gst::PadProbeData::Buffer(buffer)) => {
-                    if seam.begins.swap(false, Ordering::AcqRel)
-                        && let Some(first) = buffer.dts_or_pts()
-                    {
-                        start.store(first.nseconds(), Ordering::Release);
-                    }
-                    seam.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
-                }
-                _ => {}
-            }
-            gst::PadProbeReturn::Ok
-        });
-    }
-
-    fn shift_buffer(&self, buffer: &mut gst::BufferRef, offset: u64, start: u64) {
-        let moved = |time: gst::ClockTime| {
-            gst::ClockTime::from_nseconds(offset + time.nseconds().saturating_sub(start))
-        };
-        buffer.set_dts(buffer.dts().map(moved));
-        if let Some(pts) = buffer.pts().map(moved) {
-            buffer.set_pts(pts);
-            let end = pts.nseconds() + buffer.duration().map_or(0, gst::ClockTime::nseconds);
-            self.end_ns.fetch_max(end, Ordering::AcqRel);
         }
     }
 }

@@ -13,9 +13,8 @@ use gstreamer_video as gst_video;
 use super::capture_time::{ByPts, UnitTime, captured};
 use super::dmabuf_frame::{Shown, pixels_of};
 use super::host_frame::size_of;
-use super::scaling::Picture;
 use super::source::{FrameSink, StreamFacts};
-use super::told::Told;
+use super::told::{Picture, Told};
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
 
 /// An access unit that reaches the decoder later than this after its arrival is one of a queue that grows: the decoder

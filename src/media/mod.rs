@@ -12,6 +12,7 @@ mod cuda_context;
 mod decode;
 mod decoder;
 mod dmabuf_frame;
+mod element;
 mod fallback;
 mod file;
 mod file_streams;

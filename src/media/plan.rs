@@ -11,7 +11,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::decoder::element;
+use super::element::element;
 use super::output::Output;
 use crate::base::Size;
 

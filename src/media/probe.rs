@@ -20,7 +20,7 @@ use gstreamer_app as gst_app;
 
 use super::codec::Codec;
 use super::cuda_context;
-use super::decoder::{element, set};
+use super::element::{element, set};
 use super::output::{Need, Output};
 use super::plan::{Decoder, Plan, Registry, Shape};
 use super::teardown::teardown;

@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::decode::add_coded;
-use super::decoder::element;
+use super::element::element;
 use super::fallback::Fallback;
 use super::hub::{Failure, Hub};
 use super::output::OutputControl;
@@ -243,7 +243,7 @@ fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
     drain
         .sync_state_with_parent()
         .map_err(|_| "a further stream's drain does not start".to_owned())?;
-    let input = super::decode::pad(&drain, "sink")?;
+    let input = super::element::pad(&drain, "sink")?;
     pad.link(&input)
         .map(|_| ())
         .map_err(|err| format!("a further stream is not drained: {err}"))

@@ -17,7 +17,7 @@ use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 use gstreamer_rtsp::ffi;
 
-use super::decoder::element;
+use super::element::element;
 use super::rtsp_dialogue::{Dialogue, Request, Response};
 
 thread_local! {

@@ -14,7 +14,7 @@ use gstreamer as gst;
 use gstreamer::glib;
 use sha2::{Digest, Sha256};
 
-use super::decoder::element;
+use super::element::element;
 use super::hub::Failure;
 use crate::config::SourceTls;
 

@@ -10,11 +10,9 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
-use super::host_frame::{colorimetry_of, size_of};
 use super::output::{Listener, Output, OutputControl};
 use super::plan::Way;
-use super::told::{Told, pixel_of};
-use crate::base::{Colorimetry, Size};
+use super::told::{Picture, Told};
 
 /// One scaler of one session.
 pub(super) struct Scaling {
@@ -28,28 +26,6 @@ pub(super) struct Scaling {
     state: Mutex<State>,
     /// Lives as long as this does: it is how changes of the wish come here.
     listener: OnceLock<Arc<Listener>>,
-}
-
-/// A picture before it is scaled.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Picture {
-    pub(super) size: Size,
-    /// Width and height of a pixel.
-    pub(super) pixel: (u32, u32),
-    /// Scalers don't hand them on (nvvidconv), or tell those of the smaller size.
-    pub(super) colorimetry: Colorimetry,
-}
-
-impl Picture {
-    /// Of the caps that state it.
-    pub(super) fn of(info: &gst_video::VideoInfo) -> Self {
-        let size = size_of(info);
-        Self {
-            size,
-            pixel: pixel_of(info.par()).unwrap_or((1, 1)),
-            colorimetry: colorimetry_of(info, size),
-        }
-    }
 }
 
 struct State {

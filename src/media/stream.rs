@@ -9,8 +9,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::decode::pad;
-use super::decoder::set;
+use super::element::pad;
+use super::element::set;
 use super::hub::Hub;
 use super::output::{Listener, Output, OutputControl};
 use super::plan::{Plan, Registry, Shape};

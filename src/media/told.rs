@@ -5,12 +5,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
 
-use super::scaling::Picture;
-use crate::base::{Crop, Orientation, PictureShape, Size};
+use super::host_frame::{colorimetry_of, size_of};
+use crate::base::{Colorimetry, Crop, Orientation, PictureShape, Size};
 
 /// Decoders round sizes up to whole blocks of at most so many samples; what differs by more is another picture.
 const LARGEST_BLOCK: u32 = 64;
+
+/// A picture before it is scaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Picture {
+    pub(super) size: Size,
+    /// Width and height of a pixel.
+    pub(super) pixel: (u32, u32),
+    /// Scalers don't hand them on (nvvidconv), or tell those of the smaller size.
+    pub(super) colorimetry: Colorimetry,
+}
+
+impl Picture {
+    /// Of the caps that state it.
+    pub(super) fn of(info: &gst_video::VideoInfo) -> Self {
+        let size = size_of(info);
+        Self {
+            size,
+            pixel: pixel_of(info.par()).unwrap_or((1, 1)),
+            colorimetry: colorimetry_of(info, size),
+        }
+    }
+}
 
 /// One stream's; written by its probes, read with each picture.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@
 //! respect.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,7 +13,6 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::outlet::Outlet;
-use super::run::Processor;
 use crate::base::SourceId;
 use crate::bus::{Claims, Delivery, Message, Topics};
 
@@ -26,14 +25,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often a claim that can't be read is told of.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Follows the claims of other processors for as long as `outlet` is the one in use.
-pub(super) fn watch_claims(processor: &Arc<Processor>, outlet: Arc<Outlet>, runtime: &Handle) {
-    runtime.spawn(follow(Arc::downgrade(processor), outlet));
+/// Hands the sources of an outlet over, or takes them. May block.
+type Settle = Arc<dyn Fn(&Arc<Outlet>) + Send + Sync>;
+
+/// Follows the claims of other processors for as long as `outlet` is the one in use. Calls `settle` where they change.
+pub(super) fn watch_claims(
+    outlet: Arc<Outlet>,
+    runtime: &Handle,
+    settle: impl Fn(&Arc<Outlet>) + Send + Sync + 'static,
+) {
+    runtime.spawn(follow(Arc::new(settle), outlet));
 }
 
 /// Subscribes to what tells of our own sources, by name: a broker hands out a wildcard's retained messages in part only,
 /// and a claim that is missed is a source that two processors publish.
-async fn follow(processor: Weak<Processor>, outlet: Arc<Outlet>) {
+async fn follow(settle: Settle, outlet: Arc<Outlet>) {
     let (link, topics) = (&outlet.link, &outlet.topics);
     let mut wanted = outlet.wanted();
     let mut claims = Claims::of(wanted.borrow_and_update().iter().copied());
@@ -84,7 +90,7 @@ async fn follow(processor: Weak<Processor>, outlet: Arc<Outlet>) {
         }
         if settled {
             let sources = wanted.borrow().clone();
-            claims_settled(&processor, &outlet, &claims, sources).await;
+            claims_settled(&settle, &outlet, &claims, sources).await;
         }
     }
 }
@@ -114,7 +120,7 @@ impl Unread {
 
 /// Hands sources over where the claims have changed.
 async fn claims_settled(
-    processor: &Weak<Processor>,
+    settle: &Settle,
     outlet: &Arc<Outlet>,
     claims: &Claims,
     sources: BTreeSet<SourceId>,
@@ -132,12 +138,9 @@ async fn claims_settled(
     for id in &news.ours {
         info!(source_id = %id, "this source is ours");
     }
-    let Some(processor) = processor.upgrade() else {
-        return;
-    };
-    let outlet = outlet.clone();
+    let (settle, outlet) = (settle.clone(), outlet.clone());
     // Ending a session can take a moment that the link's other readers should not wait for.
-    let done = tokio::task::spawn_blocking(move || processor.settle_claims(&outlet));
+    let done = tokio::task::spawn_blocking(move || settle(&outlet));
     if done.await.is_err() {
         warn!("sources could not be handed over");
     }

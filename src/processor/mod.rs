@@ -8,6 +8,7 @@ mod outlet;
 mod publish;
 mod rate;
 mod report;
+mod role;
 mod run;
 mod source;
 mod upgrade;

@@ -16,18 +16,15 @@ use super::claims::watch_claims;
 use super::detector::{DetectorFacts, open_detector, thresholds};
 use super::outlet::Outlet;
 use super::publish::Publisher;
-use super::report;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
 use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
 use crate::bus::{BusError, ClientRole, Topics};
 use crate::config::{Settings, SourceSettings};
-use crate::control::{Capabilities, Change, Changes, Problem, Status};
-use crate::detect::{Inferred, Opened, Worker};
-use crate::health::Report;
+use crate::control::{Change, Changes, Problem};
+use crate::detect::{Inferred, Opened, Upgrade, Worker};
 use crate::media::{self, OpenOptions};
-use crate::role::{self, PageSettings, Role, Sources, StartError, Supervision, Timing, changes};
-use crate::web::{Page, PageError};
+use crate::role::{self, Sources, StartError, Timing, changes};
 
 /// A running processor.
 pub struct Processor {
@@ -55,12 +52,17 @@ struct Running {
     sources: Sources,
 }
 
-impl Role for Processor {
-    const NAME: &'static str = "processor";
-    const SOURCES: &'static str = "sources";
-
-    /// Loads the detector, then starts the link, the worker and every source. Blocks while the model is loaded.
-    fn start(settings: Settings, runtime: Handle, clock: Clock) -> Result<Arc<Self>, StartError> {
+impl Processor {
+    /// Loads the detector, then starts the link, the worker and every source. Needs no camera and no broker to be present.
+    /// Blocks while the model is loaded.
+    ///
+    /// # Errors
+    /// When the model can't be loaded, or the link's settings can't be used.
+    pub fn start(
+        settings: Settings,
+        runtime: Handle,
+        clock: Clock,
+    ) -> Result<Arc<Self>, StartError> {
         media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
         let mut opened = open_detector(&settings)?;
@@ -104,15 +106,19 @@ impl Role for Processor {
         }
         let mut guard = processor.lock();
         // With the lock held, for which the thread waits when it has something to hand over.
-        running.upgrading = begin(&processor, upgrade);
+        running.upgrading = processor.begin_upgrade(upgrade);
         *guard = Some(running);
         drop(guard);
-        watch_claims(&processor, outlet, &processor.runtime);
+        processor.follow_claims(outlet);
         Ok(processor)
     }
 
+    /// Applies the difference between the present settings and `new`: sources that did not change do not lose a frame.
     /// Blocks while a new model is loaded, which happens beside the running one.
-    fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
+    ///
+    /// # Errors
+    /// When the new model or the new link can't be used; nothing has changed then.
+    pub fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return Err(Problem::new("", "the processor is ending"));
@@ -128,7 +134,7 @@ impl Role for Processor {
         let changes = changes(&running.settings, &new, between);
         let other_classes = opened.is_some();
         if let Some(mut opened) = opened {
-            running.upgrading = begin(self, opened.upgrade.take());
+            running.upgrading = self.begin_upgrade(opened.upgrade.take());
             self.swap(running, opened);
         }
         let old = std::mem::replace(&mut running.settings, new);
@@ -163,58 +169,15 @@ impl Role for Processor {
         Ok(changes)
     }
 
-    fn restart(&self, id: SourceId) -> bool {
+    /// Ends the session of one source and starts the next one at once. False if it does not run.
+    pub fn restart(&self, id: SourceId) -> bool {
         let guard = self.lock();
         let running = guard.as_ref();
         running.is_some_and(|running| running.sources.restart(id))
     }
 
-    fn status(&self) -> Status {
-        report::status(self)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        report::capabilities()
-    }
-
-    fn summary(&self) -> String {
-        report::summary(self)
-    }
-
-    /// Publishes the status of every source again.
-    fn publish_figures(&self) {
-        let outlet = self.shared.outlet.load();
-        for source in self.shared.sources.load().values() {
-            outlet.status(source);
-        }
-    }
-
-    fn heartbeats(&self) -> &Heartbeats {
-        &self.heartbeats
-    }
-
-    fn supervision(settings: &Settings) -> Supervision {
-        Supervision {
-            watchdog: settings.watchdog,
-            timing: timing(settings),
-        }
-    }
-
-    fn page_settings(settings: &Settings) -> Option<PageSettings> {
-        Some(PageSettings {
-            address: settings.http?,
-            token: None,
-            hosts: settings.http_hosts.clone(),
-        })
-    }
-
-    async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
-        let report = self.clone() as Arc<dyn Report>;
-        Page::serve(page.address, &page.hosts, report, self.heartbeats.clone()).await
-    }
-
-    /// In this order: sources, worker, link.
-    async fn stop(&self, limit: Duration) {
+    /// Ends sources, worker and link, in this order. Names each part that did not end within `limit`.
+    pub async fn stop(&self, limit: Duration) {
         let Some(running) = self.lock().take() else {
             return;
         };
@@ -233,11 +196,17 @@ impl Role for Processor {
             warn!("the broker was not told of the stop in time");
         }
     }
-}
 
-impl Processor {
+    /// Publishes the status of every source again.
+    pub(super) fn publish_figures(&self) {
+        let outlet = self.shared.outlet.load();
+        for source in self.shared.sources.load().values() {
+            outlet.status(source);
+        }
+    }
+
     /// Stops sources that another processor has, and starts those that it has no longer.
-    pub(super) fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
+    fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return;
@@ -263,7 +232,7 @@ impl Processor {
     }
 
     /// Lets a detector that was built beside the running one take over, unless `stop` says that it is not wanted any more.
-    pub(super) fn take_upgrade(&self, opened: Opened, stop: &Stop) {
+    fn take_upgrade(&self, opened: Opened, stop: &Stop) {
         let mut guard = self.lock();
         // Under the lock: whoever raises it for another detector's sake holds the lock too.
         if let Some(running) = guard.as_mut()
@@ -271,6 +240,26 @@ impl Processor {
         {
             self.swap(running, opened);
         }
+    }
+
+    /// Makes a quicker detector ready, where there is one, and takes it over then.
+    fn begin_upgrade(self: &Arc<Self>, upgrade: Option<Upgrade>) -> Option<Upgrading> {
+        let processor = Arc::downgrade(self);
+        begin(upgrade?, move |opened, stop| {
+            if let Some(processor) = processor.upgrade() {
+                processor.take_upgrade(opened, stop);
+            }
+        })
+    }
+
+    /// Follows the claims of other processors while `outlet` is the one in use.
+    fn follow_claims(self: &Arc<Self>, outlet: Arc<Outlet>) {
+        let processor = Arc::downgrade(self);
+        watch_claims(outlet, &self.runtime, move |outlet| {
+            if let Some(processor) = processor.upgrade() {
+                processor.settle_claims(outlet);
+            }
+        });
     }
 
     fn swap(&self, running: &mut Running, opened: Opened) {
@@ -350,7 +339,7 @@ impl Processor {
         }
         self.runtime
             .spawn(async move { before.link.stop(LIMIT).await });
-        watch_claims(self, outlet, &self.runtime);
+        self.follow_claims(outlet);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
@@ -382,7 +371,7 @@ impl Shared {
     }
 }
 
-fn timing(settings: &Settings) -> Timing {
+pub(super) fn timing(settings: &Settings) -> Timing {
     let processor = &settings.processor;
     Timing {
         stage_limit: processor.stage_limit,

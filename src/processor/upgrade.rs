@@ -1,13 +1,11 @@
 //! A quicker detector, made beside the one that works: a thread `upgrade` for the minutes that it takes.
 
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tracing::{debug, error, warn};
 
-use super::run::Processor;
 use crate::base::Stop;
-use crate::detect::Upgrade;
+use crate::detect::{Opened, Upgrade};
 
 /// A build under way. Dropping it tells it to end, and does not wait.
 pub(super) struct Upgrading {
@@ -15,16 +13,15 @@ pub(super) struct Upgrading {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts to make `upgrade` ready, where there is one; `processor` takes it over then.
-pub(super) fn begin(processor: &Arc<Processor>, upgrade: Option<Upgrade>) -> Option<Upgrading> {
-    let (upgrade, stop) = (upgrade?, Stop::default());
-    let (processor, raised) = (Arc::downgrade(processor), stop.clone());
+/// Starts to make `upgrade` ready; it is handed to `take` then, with the stop that may have been raised meanwhile.
+pub(super) fn begin(
+    upgrade: Upgrade,
+    take: impl FnOnce(Opened, &Stop) + Send + 'static,
+) -> Option<Upgrading> {
+    let stop = Stop::default();
+    let raised = stop.clone();
     let work = move || match upgrade.run(&raised) {
-        Ok(opened) => {
-            if let Some(processor) = processor.upgrade() {
-                processor.take_upgrade(opened, &raised);
-            }
-        }
+        Ok(opened) => take(opened, &raised),
         Err(err) if raised.is_raised() => debug!(%err, "the build of an engine ends"),
         Err(err) => warn!(%err, "no engine was built; the detector that runs goes on"),
     };

@@ -9,6 +9,7 @@ mod ear;
 mod head;
 mod hours;
 mod report;
+mod role;
 mod run;
 mod screens;
 mod shared;

@@ -9,28 +9,24 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
+use super::ear;
 use super::screens::Screens;
 use super::shared::Shared;
-use super::{ear, report, snapshot};
 use crate::align::AlignSettings;
 use crate::base::{Clock, Heartbeats, SourceId};
 use crate::bus::{BusError, ClientRole, Link};
 use crate::config::{ReferenceChoice, Settings, SourceSettings, WallSettings};
-use crate::control::{Capabilities, Change, Changes, Problem, Status};
-use crate::display::kms;
-use crate::health::Report;
+use crate::control::{Change, Changes, Problem};
 use crate::media::{self, OpenOptions, ReferenceTime};
 use crate::render::Camera;
-use crate::role::{self, PageSettings, Role, Sources, StartError, Supervision, Timing, changes};
-use crate::web::wall::Viewed;
-use crate::web::{self, Page, PageError};
+use crate::role::{self, Sources, StartError, Timing, changes};
 
 /// A running wall.
 pub struct Wall {
     pub(super) shared: Arc<Shared>,
     pub(super) heartbeats: Heartbeats,
     pub(super) started: Duration,
-    runtime: Handle,
+    pub(super) runtime: Handle,
     running: Mutex<Option<Running>>,
 }
 
@@ -40,11 +36,16 @@ pub(super) struct Running {
     pub(super) sources: Sources,
 }
 
-impl Role for Wall {
-    const NAME: &'static str = "wall";
-    const SOURCES: &'static str = "cameras";
-
-    fn start(settings: Settings, runtime: Handle, clock: Clock) -> Result<Arc<Self>, StartError> {
+impl Wall {
+    /// Starts link, cameras and screens. Needs no camera, no broker and no monitor to be present.
+    ///
+    /// # Errors
+    /// When the link's settings can't be used, or the system gives no threads.
+    pub fn start(
+        settings: Settings,
+        runtime: Handle,
+        clock: Clock,
+    ) -> Result<Arc<Self>, StartError> {
         media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
         let shared = Arc::new(Shared::new(settings.clone(), clock.clone()));
@@ -74,13 +75,12 @@ impl Role for Wall {
         Ok(wall)
     }
 
-    fn started(self: &Arc<Self>) {
-        if self.shared.settings().wall.snapshot.is_some() {
-            self.runtime.spawn(snapshot::write_first(self.clone()));
-        }
-    }
-
-    fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
+    /// Applies the difference between the present settings and `new`: cameras that did not change do not lose a frame,
+    /// screens whose outputs did not change are not opened again.
+    ///
+    /// # Errors
+    /// When the new link can't be used; nothing has changed then.
+    pub fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return Err(Problem::new("", "the wall is ending"));
@@ -131,61 +131,15 @@ impl Role for Wall {
         Ok(changes)
     }
 
-    fn restart(&self, id: SourceId) -> bool {
+    /// Ends the session of one source and starts the next one at once. False if it does not run.
+    pub fn restart(&self, id: SourceId) -> bool {
         let guard = self.lock();
         let running = guard.as_ref();
         running.is_some_and(|running| running.sources.restart(id))
     }
 
-    fn status(&self) -> Status {
-        report::status(self)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        report::capabilities()
-    }
-
-    fn summary(&self) -> String {
-        report::summary(self)
-    }
-
-    fn snapshot(self: &Arc<Self>) {
-        snapshot::write(self.clone());
-    }
-
-    fn heartbeats(&self) -> &Heartbeats {
-        &self.heartbeats
-    }
-
-    fn supervision(settings: &Settings) -> Supervision {
-        Supervision {
-            watchdog: settings.wall.watchdog,
-            timing: timing(&settings.wall),
-        }
-    }
-
-    fn page_settings(settings: &Settings) -> Option<PageSettings> {
-        Some(PageSettings {
-            address: settings.wall.http?,
-            token: settings.wall.http_token.clone(),
-            hosts: settings.http_hosts.clone(),
-        })
-    }
-
-    async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
-        web::wall::serve(
-            page.address,
-            page.token.clone(),
-            &page.hosts,
-            self.clone() as Arc<dyn Viewed>,
-            self.clone() as Arc<dyn Report>,
-            self.heartbeats.clone(),
-        )
-        .await
-    }
-
-    /// In this order: monitors, then cameras and link. The console is back before anything is waited for.
-    async fn stop(&self, limit: Duration) {
+    /// Ends monitors, cameras and link, in this order. Names each part that did not end within `limit`.
+    pub async fn stop(&self, limit: Duration) {
         let Some(running) = self.lock().take() else {
             return;
         };
@@ -208,13 +162,6 @@ impl Role for Wall {
         }
     }
 
-    fn release(&self) {
-        // A head that is stuck in its driver does not give the console back itself.
-        kms::restore_console();
-    }
-}
-
-impl Wall {
     /// What is asked of the running parts, where they run.
     pub(super) fn with_running<T>(&self, ask: impl FnOnce(&Running) -> T) -> Option<T> {
         self.lock().as_ref().map(ask)

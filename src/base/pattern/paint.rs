@@ -18,28 +18,6 @@ const WHITE: [u8; 3] = [235, 128, 128];
 /// Behind the objects: a grey darker than all of them.
 const BACKGROUND: [u8; 3] = [48, 128, 128];
 
-/// U and V of eight hues. On this circle no luma of [`LUMAS`] leaves the RGB cube, by BT.601 or by BT.709: colours can be
-/// measured after conversion.
-const HUES: [(u8, u8); 8] = [
-    (116, 158),
-    (158, 116),
-    (98, 116),
-    (140, 98),
-    (98, 140),
-    (158, 140),
-    (116, 98),
-    (140, 158),
-];
-/// Lumas of three rounds of hues.
-const LUMAS: [u8; 3] = [128, 170, 88];
-
-/// The colour of object `index`, different for each of [`Pattern::MAX_OBJECTS`].
-pub(super) fn colour(index: u32) -> [u8; 3] {
-    let index = index as usize;
-    let (u, v) = HUES[index % HUES.len()];
-    [LUMAS[index / HUES.len() % LUMAS.len()], u, v]
-}
-
 impl Pattern {
     /// Paints frame `frame_number` over the whole picture: planes Y, U, V of I420, limited range. Rows beyond a plane's end are
     /// left out.
@@ -84,6 +62,7 @@ impl Canvas<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::colour;
     use super::*;
     use crate::base::Size;
 

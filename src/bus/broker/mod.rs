@@ -21,7 +21,6 @@ mod session;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -30,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::client::greet;
 use self::router::Router;
-use super::BusError;
+use super::{BrokerTls, BusError};
 use crate::config::Secret;
 
 pub use self::limits::BrokerLimits;
@@ -46,17 +45,6 @@ pub struct BrokerOptions {
     pub tls: Option<BrokerTls>,
     /// What it bounds.
     pub limits: BrokerLimits,
-}
-
-/// Files of a TLS server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokerTls {
-    /// Certificate chain in PEM.
-    pub certificate: PathBuf,
-    /// Its private key in PEM.
-    pub key: PathBuf,
-    /// Where set, clients have to show a certificate of these authorities.
-    pub ca: Option<PathBuf>,
 }
 
 impl Default for BrokerOptions {

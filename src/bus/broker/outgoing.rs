@@ -6,23 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{Packet, PubRel, Publish};
 use tracing::debug;
 
-use super::limits::{BATCH_BYTES, MESSAGE_BYTES, WINDOW};
-use super::retained::{Cursor, Met, Retained};
-
-/// What somebody published.
-#[derive(Debug, Clone)]
-pub(super) struct Message {
-    pub(super) topic: Arc<str>,
-    pub(super) payload: Bytes,
-    pub(super) qos: QoS,
-    /// Counts what was published: a newer message has a larger one.
-    pub(super) number: u64,
-}
+use super::limits::{BATCH_BYTES, WINDOW};
+use super::retained::{Cursor, Message, Met, Retained};
 
 /// A message on its way to one client.
 #[derive(Debug, Clone)]
@@ -53,13 +43,6 @@ pub(super) struct Outgoing {
     resend: Option<usize>,
     last_id: u16,
     bytes: usize,
-}
-
-impl Message {
-    /// What it takes in memory.
-    pub(super) fn bytes(&self) -> usize {
-        self.topic.len() + self.payload.len() + MESSAGE_BYTES
-    }
 }
 
 impl Outgoing {

@@ -1,5 +1,7 @@
 //! Order, windows and what is sent again.
 
+use bytes::Bytes;
+
 use super::*;
 
 fn message(topic: &str, number: u64) -> Arc<Message> {

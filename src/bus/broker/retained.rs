@@ -7,13 +7,32 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rumqttc::QoS;
 
-use super::outgoing::Message;
+use super::limits::MESSAGE_BYTES;
+
 use crate::bus::filter_matches;
 
 /// Topics that a cursor looks at before others have their turn.
 const STEPS: usize = 1024;
+
+/// What somebody published.
+#[derive(Debug, Clone)]
+pub(super) struct Message {
+    pub(super) topic: Arc<str>,
+    pub(super) payload: Bytes,
+    pub(super) qos: QoS,
+    /// Counts what was published: a newer message has a larger one.
+    pub(super) number: u64,
+}
+
+impl Message {
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.len() + MESSAGE_BYTES
+    }
+}
 
 /// The store.
 #[derive(Debug)]

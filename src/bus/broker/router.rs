@@ -18,7 +18,8 @@ use tracing::{debug, info, warn};
 
 use super::filters::{Filters, cost, is_filter, is_topic};
 use super::limits::{ANSWERS_BYTES, BrokerLimits, FILTERS_BYTES, MESSAGE_LIMIT_BYTES, PATIENCE};
-use super::outgoing::{Message, least};
+use super::outgoing::least;
+use super::retained::Message;
 use super::retained::{Cursor, Retained};
 use super::seldom::Seldom;
 use super::session::{Connection, Key, Presence, Session};

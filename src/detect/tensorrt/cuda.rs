@@ -11,7 +11,7 @@ use std::sync::Arc;
 use libloading::Library;
 
 use super::error::TensorRtError;
-use super::library::reasons;
+use super::search::reasons;
 
 /// A stream's handle in CUDA.
 pub(super) type RawStream = *mut c_void;

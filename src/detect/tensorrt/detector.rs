@@ -6,13 +6,15 @@ use std::sync::Arc;
 use super::super::contract::Contract;
 use super::super::labels::Labels;
 use super::super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
-use super::NAME;
 use super::error::TensorRtError;
 use super::lane::{Lane, StartError};
 use super::library::Libraries;
 use super::plan::Plan;
 use super::runtime::Runtime;
 use crate::base::Size;
+
+/// Its name in settings and messages.
+pub(in crate::detect) const NAME: &str = "tensorrt";
 
 /// Lanes of one detector. While one infers, the other's picture is drawn into its tensor and copied; a third would cost
 /// another context's memory, and the GPU has no more to give.

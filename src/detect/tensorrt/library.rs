@@ -7,7 +7,7 @@
     reason = "TensorRT is a C++ library that is opened at run time"
 )]
 
-use std::ffi::{OsString, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +15,7 @@ use libloading::Library;
 
 use super::cuda::{Cuda, Gpu};
 use super::error::TensorRtError;
+use super::search::{candidates, reasons};
 use super::slots::Slots;
 use super::version::Version;
 
@@ -203,44 +204,4 @@ fn open_plugins(version: Version) -> Option<Library> {
         // SAFETY: its initialisers register plugins with the TensorRT that is open; it stays open beside it.
         unsafe { Library::new(path) }.ok()
     })
-}
-
-/// What kept files from being opened: those that are not there in one word, the others with the loader's.
-pub(super) fn reasons(tried: &[(PathBuf, libloading::Error)]) -> Vec<String> {
-    let (mut absent, mut others) = (Vec::new(), Vec::new());
-    for (path, error) in tried {
-        let words =
-            std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !words.contains("No such file or directory") {
-            others.push(words);
-        } else if !absent.contains(&name) {
-            absent.push(name);
-        }
-    }
-    if !absent.is_empty() {
-        let place = match named_folders() {
-            Some(folders) => format!("in {}", folders.to_string_lossy()),
-            None => "where the system's loader looks".to_owned(),
-        };
-        others.push(format!("no {} {place}", absent.join(", ")));
-    }
-    others
-}
-
-fn named_folders() -> Option<OsString> {
-    std::env::var_os("NVR_TENSORRT_LIB_DIR").filter(|folders| !folders.is_empty())
-}
-
-/// Where libraries may be: the folders that the operator names and nothing else, or where the system's loader looks.
-fn candidates(names: &[&str], also: Option<&str>) -> Vec<PathBuf> {
-    let in_folder = |dir: PathBuf| names.iter().map(move |name| dir.join(name));
-    match named_folders() {
-        Some(dirs) => std::env::split_paths(&dirs).flat_map(in_folder).collect(),
-        None => names
-            .iter()
-            .map(PathBuf::from)
-            .chain(also.into_iter().flat_map(|dir| in_folder(dir.into())))
-            .collect(),
-    }
 }

@@ -21,6 +21,7 @@ mod object;
 mod plan;
 mod report;
 mod runtime;
+mod search;
 mod slots;
 mod smoke;
 mod trtexec;
@@ -28,6 +29,7 @@ mod version;
 
 pub use build::{Built, build_engine};
 pub use cache::BuildFlags;
+pub(super) use detector::NAME;
 pub use engines::{EngineReport, EngineVerdict, engines};
 pub use error::TensorRtError;
 pub use report::TensorRtReport;
@@ -39,9 +41,6 @@ use self::detector::TensorRtDetector;
 use self::library::Libraries;
 use super::labels::Labels;
 use super::{DetectError, Detector, InstalledModel};
-
-/// Its name in settings and messages.
-pub(super) const NAME: &str = "tensorrt";
 
 /// What is here, in words: `TensorRT 10.3.0 on Orin (…)`. The libraries are opened, if this was not done yet.
 ///

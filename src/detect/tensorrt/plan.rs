@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use super::super::contract::{Contract, described};
 use super::super::labels::Labels;
-use super::super::network::TensorInfo;
+use super::super::tensor::TensorInfo;
 use super::super::{DetectError, InstalledModel};
 use super::object::Dims;
 use super::runtime::{Engine, Tensor};

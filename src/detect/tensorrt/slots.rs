@@ -1,4 +1,5 @@
-//! Where TensorRT's methods stand in its virtual tables, by major version. Data, and its source; nothing else knows a number.
+//! Where TensorRT's methods stand in its virtual tables, by major version, and which versions are served.
+//! Data, and its source; nothing else knows a number.
 //!
 //! TensorRT has no C interface: its objects are C++ classes whose public methods are inline and call a second object, the
 //! implementation, through that one's virtual table. Every public object is `{ its own table, implementation }`. The
@@ -8,6 +9,9 @@
 //! 8.5.1 to 9.3 (`EIGHT`), 10.0 to 10.16 (`TEN`), 11.0 and 11.1 (`ELEVEN`), within which the numbers are the same, by
 //! `tests/tensorrt/slots.cpp`; and checked by driving one test double through C++ compiled with them. `docs/tensorrt-abi.md`
 //! says how to read another version's.
+
+use super::error::TensorRtError;
+use super::version::Version;
 
 /// The tables of one major version.
 #[derive(Debug)]
@@ -182,3 +186,36 @@ pub(super) const ELEVEN: Slots = Slots {
     logger: LoggerForm::Versioned,
     contexts_share_profile: true,
 };
+
+/// The oldest that has the calls by tensor name which the backend uses: JetPack 5.1's.
+const OLDEST: Version = Version {
+    major: 8,
+    minor: 5,
+    patch: 0,
+};
+
+impl Version {
+    /// The tables by which this version is called.
+    ///
+    /// # Errors
+    /// For a version that is not served, by name.
+    pub(super) fn slots(self, library: &str) -> Result<&'static Slots, TensorRtError> {
+        let library = library.to_owned();
+        match self.major {
+            _ if self < OLDEST => Err(TensorRtError::TooOld {
+                version: self,
+                library,
+            }),
+            8 => Ok(&EIGHT),
+            10 => Ok(&TEN),
+            major if major == ELEVEN.major => Err(TensorRtError::NotServed {
+                version: self,
+                library,
+            }),
+            _ => Err(TensorRtError::UnknownMajor {
+                version: self,
+                library,
+            }),
+        }
+    }
+}

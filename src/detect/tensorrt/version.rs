@@ -1,7 +1,4 @@
-//! TensorRT's version: how its library says it, and which versions are served.
-
-use super::error::TensorRtError;
-use super::slots::{EIGHT, ELEVEN, Slots, TEN};
+//! TensorRT's version, and how its library says it.
 
 /// A released version of TensorRT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,13 +10,6 @@ pub struct Version {
     /// 0 of 10.3.0.
     pub patch: u32,
 }
-
-/// The oldest that has the calls by tensor name which the backend uses: JetPack 5.1's.
-const OLDEST: Version = Version {
-    major: 8,
-    minor: 5,
-    patch: 0,
-};
 
 impl Version {
     /// From the number of `getInferLibVersion`: 100300 is 10.3.0, and before 10 it was 8502 for 8.5.2.
@@ -34,30 +24,6 @@ impl Version {
             major: number / major,
             minor: number % major / 100,
             patch: number % rest,
-        }
-    }
-
-    /// The tables by which this version is called.
-    ///
-    /// # Errors
-    /// For a version that is not served, by name.
-    pub(super) fn slots(self, library: &str) -> Result<&'static Slots, TensorRtError> {
-        let library = library.to_owned();
-        match self.major {
-            _ if self < OLDEST => Err(TensorRtError::TooOld {
-                version: self,
-                library,
-            }),
-            8 => Ok(&EIGHT),
-            10 => Ok(&TEN),
-            major if major == ELEVEN.major => Err(TensorRtError::NotServed {
-                version: self,
-                library,
-            }),
-            _ => Err(TensorRtError::UnknownMajor {
-                version: self,
-                library,
-            }),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Connectors: which of them are outputs, and which one a head takes.
 
-use super::mode::{Mode, Offered};
+use super::choice::Offered;
+use super::mode::Mode;
 
 /// Whether something is plugged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

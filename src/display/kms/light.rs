@@ -7,11 +7,12 @@ use drm::control::AtomicCommitFlags;
 use tracing::{debug, info};
 
 use super::card::{Card, Parts};
+use super::choice::choices;
 use super::connector::ConnectorFacts;
 use super::geometry::Geometry;
 use super::hardware;
 use super::layer::{Blob, Layer, Side, disable};
-use super::mode::{Mode, choices};
+use super::mode::Mode;
 use super::planner::{PlaneFacts, Proposal, Wish, proposals};
 use super::properties::{Name, Properties, Request, is_final};
 use crate::config::{HeadSettings, RangeChoice};

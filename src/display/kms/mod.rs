@@ -8,6 +8,7 @@
 mod blit;
 mod buffers;
 mod card;
+mod choice;
 mod connector;
 mod console;
 mod cvt;

@@ -1,17 +1,8 @@
-//! Which mode a monitor gets.
-//!
-//! The monitor's preferred one, or what was asked for. A monitor that says nothing (no EDID, a broken one, a switch in
-//! between) gets what was asked for or 1920×1080 at 60 Hz by CVT. The kernel has the last word: the choices are tried in
-//! their order until it accepts one.
+//! A mode: size, rate and timings, as the kernel lists it and reads it.
 
 use std::time::Duration;
 
-use super::cvt::{Blanking, cvt};
 use crate::base::Size;
-use crate::config::ModeRequest;
-
-/// What stands in for a mode that nobody names.
-const USUAL: (Size, f64) = (Size::new(1920, 1080), 60.0);
 
 /// A mode's timings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +24,7 @@ impl Mode {
     pub(super) const NEGATIVE_HSYNC: u32 = 1 << 1;
     pub(super) const POSITIVE_VSYNC: u32 = 1 << 2;
     pub(super) const NEGATIVE_VSYNC: u32 = 1 << 3;
-    const INTERLACED: u32 = 1 << 4;
+    pub(super) const INTERLACED: u32 = 1 << 4;
     const DOUBLE_SCAN: u32 = 1 << 5;
     const STEREO: u32 = 0x1f << 14;
     const PREFERRED_TYPE: u32 = 1 << 3;
@@ -76,7 +67,7 @@ impl Mode {
     }
 
     /// Whether every line is drawn once a picture, for one eye.
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         self.flags & (Self::INTERLACED | Self::DOUBLE_SCAN | Self::STEREO) == 0
     }
 
@@ -147,200 +138,14 @@ impl std::fmt::Display for Mode {
     }
 }
 
-/// What a connector knows of its monitor.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Offered<'a> {
-    /// The modes that the kernel lists for it.
-    pub modes: &'a [Mode],
-    /// Whether they are the monitor's own words, or the driver's of a panel it knows; else they are the kernel's guess.
-    pub trusted: bool,
-}
-
-/// The modes to try, best first; never empty.
-pub(super) fn choices(offered: Offered<'_>, request: Option<ModeRequest>) -> Vec<Mode> {
-    let plain: Vec<Mode> = offered
-        .modes
-        .iter()
-        .copied()
-        .filter(Mode::is_plain)
-        .collect();
-    let mut choices = Vec::new();
-    let mut add = |mode: Mode| {
-        if !choices.contains(&mode) {
-            choices.push(mode);
-        }
-    };
-    match request {
-        Some(request) => {
-            if let Some(listed) = nearest(&plain, request) {
-                add(listed);
-            }
-            let hz = request.refresh_hz.unwrap_or(USUAL.1);
-            add(cvt(request.size, hz, Blanking::Standard));
-            add(cvt(request.size, hz, Blanking::Reduced));
-        }
-        None if !offered.trusted => {
-            let usual = ModeRequest {
-                size: USUAL.0,
-                refresh_hz: Some(USUAL.1),
-            };
-            if let Some(listed) = nearest(&plain, usual) {
-                add(listed);
-            }
-            add(cvt(USUAL.0, USUAL.1, Blanking::Standard));
-            add(cvt(USUAL.0, USUAL.1, Blanking::Reduced));
-        }
-        None => {}
-    }
-    let mut listed = plain;
-    // A stable sort: drivers list what they like best first among equals.
-    listed.sort_by_key(|mode| {
-        let pixels = u64::from(mode.size().width) * u64::from(mode.size().height);
-        (!mode.preferred, std::cmp::Reverse(pixels))
-    });
-    listed.into_iter().for_each(&mut add);
-    offered.modes.iter().copied().for_each(&mut add);
-    add(cvt(USUAL.0, USUAL.1, Blanking::Standard));
-    choices
-}
-
-/// The listed mode of the size asked for whose rate is nearest, or the fastest one.
-fn nearest(modes: &[Mode], request: ModeRequest) -> Option<Mode> {
-    let of_size = modes.iter().filter(|mode| mode.size() == request.size);
-    match request.refresh_hz {
-        Some(hz) => of_size.min_by(|a, b| {
-            (a.refresh_hz() - hz)
-                .abs()
-                .total_cmp(&(b.refresh_hz() - hz).abs())
-        }),
-        // The first of equals: the driver's order.
-        None => of_size.min_by(|a, b| b.refresh_hz().total_cmp(&a.refresh_hz())),
-    }
-    .copied()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::cvt::{Blanking, cvt};
     use super::*;
-
-    fn mode(width: u32, height: u32, hz: u32) -> Mode {
-        Mode {
-            clock_khz: (width + 100) * (height + 50) * hz / 1000,
-            horizontal: [width, width + 10, width + 20, width + 100],
-            vertical: [height, height + 1, height + 2, height + 50],
-            flags: 0,
-            preferred: false,
-        }
-    }
-
-    fn request(width: u32, height: u32, hz: Option<f64>) -> Option<ModeRequest> {
-        Some(ModeRequest {
-            size: Size::new(width, height),
-            refresh_hz: hz,
-        })
-    }
-
-    fn first(modes: &[Mode], trusted: bool, request: Option<ModeRequest>) -> String {
-        choices(Offered { modes, trusted }, request)[0].to_string()
-    }
-
-    #[test]
-    fn the_monitors_preference_wins_unless_something_is_asked_for() {
-        let preferred = Mode {
-            preferred: true,
-            ..mode(2500, 1950, 60)
-        };
-        let modes = [
-            mode(3900, 1950, 30),
-            preferred,
-            mode(900, 950, 50),
-            mode(900, 950, 60),
-        ];
-        assert_eq!(first(&modes, true, None), preferred.to_string());
-        assert_eq!(
-            first(&modes, true, request(900, 950, Some(51.0))),
-            "900x950@50"
-        );
-        assert_eq!(first(&modes, true, request(900, 950, None)), "900x950@60");
-        let without = [mode(900, 950, 60), mode(3900, 1950, 30)];
-        assert_eq!(first(&without, true, None), "3900x1950@30");
-    }
-
-    #[test]
-    fn a_monitor_that_says_nothing_gets_1080p_by_cvt_and_one_that_is_asked_gets_that() {
-        let guessed = [mode(900, 650, 60)];
-        let usual = cvt(USUAL.0, 60.0, Blanking::Standard);
-        assert_eq!(
-            choices(
-                Offered {
-                    modes: &guessed,
-                    trusted: false
-                },
-                None
-            )[0],
-            usual
-        );
-        assert_eq!(
-            choices(
-                Offered {
-                    modes: &[],
-                    trusted: true
-                },
-                None
-            ),
-            [usual]
-        );
-        let asked = choices(
-            Offered {
-                modes: &[],
-                trusted: false,
-            },
-            request(1280, 720, None),
-        );
-        assert_eq!(
-            asked[0],
-            cvt(Size::new(1280, 720), 60.0, Blanking::Standard)
-        );
-        assert_eq!(asked[1], cvt(Size::new(1280, 720), 60.0, Blanking::Reduced));
-    }
-
-    #[test]
-    fn what_is_listed_remains_to_fall_back_on() {
-        let guessed = [mode(900, 650, 60)];
-        assert!(
-            choices(
-                Offered {
-                    modes: &guessed,
-                    trusted: false
-                },
-                None
-            )
-            .contains(&guessed[0])
-        );
-    }
-
-    #[test]
-    fn interlaced_and_stereo_modes_come_last() {
-        let interlaced = Mode {
-            flags: Mode::INTERLACED,
-            preferred: true,
-            ..mode(1900, 1030, 60)
-        };
-        let modes = [interlaced, mode(900, 650, 60)];
-        let tried = choices(
-            Offered {
-                modes: &modes,
-                trusted: true,
-            },
-            None,
-        );
-        assert_eq!(tried[0], modes[1]);
-        assert!(tried.contains(&interlaced));
-    }
 
     #[test]
     fn a_blob_lies_in_memory_as_the_kernel_reads_it() {
-        let blob = cvt(USUAL.0, USUAL.1, Blanking::Standard).to_blob();
+        let blob = cvt(Size::new(1920, 1080), 60.0, Blanking::Standard).to_blob();
         assert_eq!(blob[..4], 173_000_u32.to_ne_bytes());
         assert_eq!(blob[4..6], 1920_u16.to_ne_bytes());
         assert_eq!(blob[10..12], 2576_u16.to_ne_bytes());

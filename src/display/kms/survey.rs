@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::card::Card;
+use super::choice::choices;
 use super::connector::{ConnectorFacts, Link, in_order};
 use super::edid::monitor_name;
-use super::mode::choices;
 use super::planner::{PlaneFacts, PlaneKind, Wish, proposals};
 use super::{formats, hardware};
 use crate::base::Size;

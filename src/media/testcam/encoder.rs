@@ -7,7 +7,7 @@ use gstreamer_video as gst_video;
 
 use std::time::Duration;
 
-use super::camera::Outgoing;
+use super::viewers::Outgoing;
 use crate::base::{Pattern, PlaneMut};
 use crate::config::TestPattern;
 

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::camera::{Outgoing, Shared};
 use super::clip::Clip;
 use super::encoder::PatternEncoder;
+use super::viewers::{Outgoing, Shared};
 use crate::config::TestPattern;
 
 /// Where a camera's access units come from.

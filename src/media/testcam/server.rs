@@ -12,7 +12,7 @@ use gstreamer_rtsp as gst_rtsp;
 use gstreamer_rtsp_server as rtsp;
 use gstreamer_rtsp_server::prelude::*;
 
-use super::camera::Shared;
+use super::viewers::Shared;
 use super::{LoginScheme, TestcamError, TestcamOptions};
 
 /// A camera as the server mounts it.

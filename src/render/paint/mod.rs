@@ -11,6 +11,7 @@ mod text;
 pub use text::Type;
 
 use plates::Style;
+use text::padding;
 
 use super::{Canvas, Color, Rect};
 
@@ -157,11 +158,6 @@ impl<'a> Painter<'a> {
             }
         }
     }
-}
-
-/// Room at each side of a plate's text.
-fn padding(size_px: u32) -> i32 {
-    (size_px / 4) as i32
 }
 
 fn dashes(edge: &Rect, length: u32, along: bool) -> impl Iterator<Item = Rect> {

@@ -9,9 +9,9 @@ use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::{Canvas, Color, Rect};
+use super::legible;
 use super::plates::{Plates, Style, WIDEST_PX};
 use super::shaping::{Line, MOST_LETTERS};
-use super::{legible, padding};
 use crate::base::Size;
 
 /// Glyphs that are kept: a few sizes of the letters that labels and states are written in. Beyond, all are forgotten at
@@ -294,6 +294,11 @@ fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
         coverage,
         advance,
     }
+}
+
+/// Room at each side of a plate's text.
+pub(super) fn padding(size_px: u32) -> i32 {
+    (size_px / 4) as i32
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod pictures;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,10 +36,10 @@ use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
 use crate::control::wall_state::WallState;
 use crate::health::Report;
-use crate::render::Canvas;
 use crate::web::{self, Guard, Page, PageError};
 
 pub use self::figures::samples;
+pub use self::view::Viewed;
 
 const INDEX: &str = include_str!("index.html");
 /// The routes beside `/`.
@@ -56,19 +57,6 @@ const VIEWERS: usize = 8;
 const FPS: f64 = 5.0;
 /// The fewest and the most that a viewer can ask for.
 const FPS_RANGE: std::ops::RangeInclusive<f64> = 0.1..=15.0;
-
-/// A wall as its page sees it.
-pub trait Viewed: Send + Sync {
-    /// Names of the heads, in order: at least one.
-    fn heads(&self) -> Vec<String>;
-
-    /// The newest composed scene of a head, boxes and all. Blocks at most `limit`; none while nothing was composed or for
-    /// an unknown head. The same `Arc` as before while nothing changed: that is how viewers share one encoding.
-    fn picture(&self, head: usize, limit: Duration) -> Option<Arc<Canvas>>;
-
-    /// Everything but pixels.
-    fn state(&self) -> WallState;
-}
 
 /// Serves the page at `address` (port 0: any free one), on loopback also under the names of `hosts`. `report` gives the figures of `/metrics`, usually [`samples`] of
 /// the same wall; the page adds its own. Needs a tokio runtime.

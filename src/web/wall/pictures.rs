@@ -12,7 +12,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use jpeg_encoder::{ColorType, Encoder};
 use tokio::sync::Semaphore;
 
-use super::Viewed;
+use super::view::Viewed;
 use crate::base::{Clock, Size};
 use crate::render::Canvas;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Viewed;
+use super::view::Viewed;
 use crate::base::Size;
 use crate::control::wall_state::{Identity, WallState};
 use crate::health::{Report, Sample};

@@ -1,0 +1,60 @@
+//! The options of the role that is to run, whichever it is.
+
+use super::overrides::{Assignments, of_environment};
+use super::problem::Problems;
+use super::{CommonFlags, Environment, ProcessorFlags, WallFlags};
+
+/// The options of the role that is to run: which part of the file they set, and which variables are read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoleFlags {
+    /// Of `nvr processor`.
+    Processor(Box<ProcessorFlags>),
+    /// Of `nvr wall`.
+    Wall(Box<WallFlags>),
+}
+
+impl RoleFlags {
+    /// What every role has.
+    pub fn common(&self) -> &CommonFlags {
+        match self {
+            Self::Processor(flags) => &flags.common,
+            Self::Wall(flags) => &flags.common,
+        }
+    }
+}
+
+impl From<ProcessorFlags> for RoleFlags {
+    fn from(flags: ProcessorFlags) -> Self {
+        Self::Processor(Box::new(flags))
+    }
+}
+
+impl From<WallFlags> for RoleFlags {
+    fn from(flags: WallFlags) -> Self {
+        Self::Wall(Box::new(flags))
+    }
+}
+
+/// The same role's options from the environment.
+pub(super) fn role_of_environment(
+    role: &RoleFlags,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> RoleFlags {
+    match role {
+        RoleFlags::Processor(_) => of_environment::<ProcessorFlags>(environment, problems).into(),
+        RoleFlags::Wall(_) => of_environment::<WallFlags>(environment, problems).into(),
+    }
+}
+
+impl RoleFlags {
+    /// What these options set, all but the cameras, the broker and what takes more than a value.
+    pub(super) fn assignments(&self) -> Assignments {
+        let of_role = match self {
+            Self::Processor(flags) => flags.assignments(),
+            Self::Wall(flags) => flags.assignments(),
+        };
+        let instance_id = self.common().instance_id.as_ref();
+        of_role.put("instance_id", "instance-id", instance_id)
+    }
+}

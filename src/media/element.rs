@@ -1,0 +1,27 @@
+//! Elements of GStreamer by their names, and what is asked of every one: properties that it may not have, and its pads.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+/// Makes an element of an installed plug-in.
+///
+/// # Errors
+/// Names the element that is missing.
+pub(super) fn element(name: &str) -> Result<gst::Element, String> {
+    gst::ElementFactory::make(name).build().map_err(|_| {
+        format!("GStreamer has no element `{name}`; install the plug-in that holds it")
+    })
+}
+
+/// Sets a property where the element has it.
+pub(super) fn set(element: &gst::Element, property: &str, value: &str) {
+    if element.find_property(property).is_some() {
+        element.set_property_from_str(property, value);
+    }
+}
+
+pub(super) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, String> {
+    element
+        .static_pad(name)
+        .ok_or_else(|| format!("{} has no pad `{name}`", element.name()))
+}

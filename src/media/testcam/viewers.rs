@@ -1,0 +1,286 @@
+//! Who watches a camera of the test server: each access unit goes to every one of them, by the camera's own clock.
+//!
+//! A viewer that takes nothing loses whole groups of pictures, not memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+use super::CameraOptions;
+
+/// What the server's callbacks hold of a camera.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// NTP time as the camera believes it to be, in nanoseconds since 1900.
+    pub(super) clock: gst::Clock,
+    state: Mutex<State>,
+    changed: Condvar,
+    silent: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    viewers: Vec<Viewer>,
+    next_viewer: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Viewer {
+    key: u64,
+    source: gst_app::AppSrc,
+    /// Its pipeline asks for data.
+    running: bool,
+    /// It has been told the format.
+    greeted: bool,
+    /// Its client has sent PLAY. What is sent before would wait, and then arrive as a burst of the past.
+    playing: bool,
+    /// It has a key frame and everything since.
+    decodable: bool,
+}
+
+/// An access unit on its way to the viewers.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) buffer: gst::Buffer,
+    /// Capture time by the camera's clock.
+    pub(super) shown: gst::ClockTime,
+    /// Likewise in the order of decoding.
+    pub(super) sent: gst::ClockTime,
+    pub(super) key: bool,
+}
+
+/// From 1900, where NTP counts from, to 1970.
+const NTP_EPOCH: Duration = Duration::from_secs(2_208_988_800);
+/// A viewer with more than this waiting is stuck and loses everything up to a key frame. Two seconds at 25 fps, since pipelines
+/// take up to one to start.
+const MOST_WAITING: u64 = 50;
+
+impl Shared {
+    /// Without viewers; its clock starts now.
+    pub(super) fn new(options: &CameraOptions) -> Self {
+        Self {
+            clock: camera_clock(options.clock_offset_ms),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            silent: AtomicBool::new(options.silent),
+        }
+    }
+
+    /// Ends what plays for the viewers.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes a viewer's pipeline on.
+    pub(super) fn add_viewer(self: &Arc<Self>, source: gst_app::AppSrc) -> u64 {
+        let mut state = self.lock();
+        let key = state.next_viewer;
+        state.next_viewer += 1;
+        let weak = Arc::downgrade(self);
+        source.set_callbacks(
+            gst_app::AppSrcCallbacks::builder()
+                .need_data(move |_, _| {
+                    if let Some(shared) = weak.upgrade() {
+                        shared.viewer_runs(key);
+                    }
+                })
+                .build(),
+        );
+        state.viewers.push(Viewer {
+            key,
+            source,
+            running: false,
+            greeted: false,
+            playing: false,
+            decodable: false,
+        });
+        drop(state);
+        self.changed.notify_all();
+        key
+    }
+
+    /// Its client has sent PLAY, or has stopped.
+    pub(super) fn viewer_plays(&self, key: u64, playing: bool) {
+        let mut state = self.lock();
+        if let Some(viewer) = state.viewers.iter_mut().find(|viewer| viewer.key == key) {
+            viewer.playing = playing;
+            viewer.decodable = false;
+        }
+    }
+
+    /// Its pipeline is gone.
+    pub(super) fn remove_viewer(&self, key: u64) {
+        let mut state = self.lock();
+        state.viewers.retain(|viewer| viewer.key != key);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// How many pipelines watch.
+    pub(super) fn viewers(&self) -> usize {
+        self.lock().viewers.len()
+    }
+
+    /// Stops or resumes sending; sessions stay.
+    pub(super) fn silence(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Release);
+    }
+
+    /// Whether nothing is sent.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire)
+    }
+
+    fn viewer_runs(&self, key: u64) {
+        let mut state = self.lock();
+        let Some(viewer) = state.viewers.iter_mut().find(|viewer| viewer.key == key) else {
+            return;
+        };
+        if !viewer.running {
+            viewer.running = true;
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Time by the camera's clock.
+    pub(super) fn now(&self) -> Duration {
+        self.clock.time().into()
+    }
+
+    /// Waits until someone watches; false when the camera is closed.
+    pub(super) fn wait_for_viewer(&self) -> bool {
+        let mut state = self.lock();
+        while state.viewers.is_empty() && !state.closed {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        !state.closed
+    }
+
+    /// Waits until `due` by the camera's clock, greeting viewers meanwhile; false when nobody is left to wait for.
+    pub(super) fn wait_until(&self, due: Duration, caps: Option<&gst::Caps>) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.closed || state.viewers.is_empty() {
+                return false;
+            }
+            if let Some(caps) = caps {
+                state.greet(caps);
+            }
+            let left = due.saturating_sub(self.now());
+            if left.is_zero() {
+                return true;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Sends an access unit to everyone who can decode it.
+    pub(super) fn send(&self, unit: &Outgoing) {
+        let silent = self.is_silent();
+        for viewer in &mut self.lock().viewers {
+            if silent {
+                viewer.decodable = false;
+            } else {
+                viewer.send(unit);
+            }
+        }
+    }
+
+    /// Whether a viewer waits for a key frame that it would take: it then need not wait for the end of the group of pictures.
+    pub(super) fn wants_key_frame(&self) -> bool {
+        let state = self.lock();
+        let waits = |viewer: &Viewer| {
+            viewer.playing && !viewer.decodable && viewer.source.current_level_buffers() == 0
+        };
+        !self.is_silent() && state.viewers.iter().any(waits)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn greet(&mut self, caps: &gst::Caps) {
+        for viewer in &mut self.viewers {
+            if viewer.running && !viewer.greeted {
+                viewer.greet(caps);
+            }
+        }
+    }
+}
+
+impl Viewer {
+    /// DESCRIBE is answered when the payloader knows the format and something passed: a gap will do, so that the answer
+    /// comes at once, and from a silent camera too.
+    fn greet(&mut self, caps: &gst::Caps) {
+        self.source.set_caps(Some(caps));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        self.source.send_event(gst::event::Segment::new(&segment));
+        self.source
+            .send_event(gst::event::Gap::builder(gst::ClockTime::ZERO).build());
+        self.greeted = true;
+    }
+
+    fn send(&mut self, unit: &Outgoing) {
+        if !self.greeted || !self.playing {
+            return;
+        }
+        if self.source.current_level_buffers() > MOST_WAITING {
+            self.decodable = false;
+        }
+        if !self.decodable && !unit.key {
+            return;
+        }
+        // A pipeline that does not play yet, or no more, has no base time; one that started just now may be later than the unit.
+        let Some(base) = self.source.base_time() else {
+            return;
+        };
+        let (Some(pts), Some(dts)) = (unit.shown.checked_sub(base), unit.sent.checked_sub(base))
+        else {
+            return;
+        };
+        if self.source.current_state() != gst::State::Playing {
+            return;
+        }
+        let mut buffer = unit.buffer.copy();
+        {
+            let buffer = buffer.make_mut();
+            buffer.set_pts(pts);
+            buffer.set_dts(dts);
+        }
+        self.decodable = self.source.push_buffer(buffer).is_ok();
+    }
+}
+
+/// A clock that shows NTP time as the camera believes it to be. Monotonic: a step of the system's clock moves no camera.
+fn camera_clock(offset_ms: i64) -> gst::Clock {
+    let clock: gst::SystemClock = gst::glib::Object::builder()
+        .property("clock-type", gst::ClockType::Monotonic)
+        .build();
+    let internal = clock.internal_time();
+    let ntp = crate::base::unix_now() + NTP_EPOCH;
+    let offset = Duration::from_millis(offset_ms.unsigned_abs());
+    let shown = if offset_ms < 0 {
+        ntp.saturating_sub(offset)
+    } else {
+        ntp + offset
+    };
+    let shown = gst::ClockTime::try_from(shown).unwrap_or(internal);
+    clock.set_calibration(internal, shown, 1, 1);
+    clock.upcast()
+}

@@ -1,0 +1,76 @@
+//! The processor as a [`Role`]: what its supervisor calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::report;
+use super::run::{Processor, timing};
+use crate::base::{Clock, Heartbeats, SourceId};
+use crate::config::Settings;
+use crate::control::{Capabilities, Changes, Problem, Status};
+use crate::health::Report;
+use crate::role::{PageSettings, Role, StartError, Supervision};
+use crate::web::{Page, PageError};
+
+impl Role for Processor {
+    const NAME: &'static str = "processor";
+    const SOURCES: &'static str = "sources";
+
+    fn start(settings: Settings, runtime: Handle, clock: Clock) -> Result<Arc<Self>, StartError> {
+        Self::start(settings, runtime, clock)
+    }
+
+    fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
+        Self::apply(self, new)
+    }
+
+    fn restart(&self, id: SourceId) -> bool {
+        Self::restart(self, id)
+    }
+
+    async fn stop(&self, limit: Duration) {
+        Self::stop(self, limit).await;
+    }
+
+    fn status(&self) -> Status {
+        report::status(self)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        report::capabilities()
+    }
+
+    fn summary(&self) -> String {
+        report::summary(self)
+    }
+
+    fn publish_figures(&self) {
+        Self::publish_figures(self);
+    }
+
+    fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    fn supervision(settings: &Settings) -> Supervision {
+        Supervision {
+            watchdog: settings.watchdog,
+            timing: timing(settings),
+        }
+    }
+
+    fn page_settings(settings: &Settings) -> Option<PageSettings> {
+        Some(PageSettings {
+            address: settings.http?,
+            token: None,
+            hosts: settings.http_hosts.clone(),
+        })
+    }
+
+    async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
+        let report = self.clone() as Arc<dyn Report>;
+        Page::serve(page.address, &page.hosts, report, self.heartbeats.clone()).await
+    }
+}

@@ -1,0 +1,96 @@
+//! The wall as a [`Role`]: what its supervisor calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::run::{Wall, timing};
+use super::{report, snapshot};
+use crate::base::{Clock, Heartbeats, SourceId};
+use crate::config::Settings;
+use crate::control::{Capabilities, Changes, Problem, Status};
+use crate::display::kms;
+use crate::health::Report;
+use crate::role::{PageSettings, Role, StartError, Supervision};
+use crate::web::wall::Viewed;
+use crate::web::{self, Page, PageError};
+
+impl Role for Wall {
+    const NAME: &'static str = "wall";
+    const SOURCES: &'static str = "cameras";
+
+    fn start(settings: Settings, runtime: Handle, clock: Clock) -> Result<Arc<Self>, StartError> {
+        Self::start(settings, runtime, clock)
+    }
+
+    fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
+        Self::apply(self, new)
+    }
+
+    fn restart(&self, id: SourceId) -> bool {
+        Self::restart(self, id)
+    }
+
+    async fn stop(&self, limit: Duration) {
+        Self::stop(self, limit).await;
+    }
+
+    fn started(self: &Arc<Self>) {
+        if self.shared.settings().wall.snapshot.is_some() {
+            self.runtime.spawn(snapshot::write_first(self.clone()));
+        }
+    }
+
+    fn status(&self) -> Status {
+        report::status(self)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        report::capabilities()
+    }
+
+    fn summary(&self) -> String {
+        report::summary(self)
+    }
+
+    fn snapshot(self: &Arc<Self>) {
+        snapshot::write(self.clone());
+    }
+
+    fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    fn supervision(settings: &Settings) -> Supervision {
+        Supervision {
+            watchdog: settings.wall.watchdog,
+            timing: timing(&settings.wall),
+        }
+    }
+
+    fn page_settings(settings: &Settings) -> Option<PageSettings> {
+        Some(PageSettings {
+            address: settings.wall.http?,
+            token: settings.wall.http_token.clone(),
+            hosts: settings.http_hosts.clone(),
+        })
+    }
+
+    async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
+        web::wall::serve(
+            page.address,
+            page.token.clone(),
+            &page.hosts,
+            self.clone() as Arc<dyn Viewed>,
+            self.clone() as Arc<dyn Report>,
+            self.heartbeats.clone(),
+        )
+        .await
+    }
+
+    fn release(&self) {
+        // A head that is stuck in its driver does not give the console back itself.
+        kms::restore_console();
+    }
+}
