@@ -241,6 +241,8 @@ fn wall_settings(
     let flags = WallFlags {
         common: common(options, broker, cameras),
         output: Some(options.output),
+        // As many columns as rows: four cameras as 2×2.
+        grid_columns: Some(f64::from(options.cameras).sqrt().ceil() as u32),
         ..WallFlags::default()
     };
     ConfigSource::new(flags, Environment::default()).load()
