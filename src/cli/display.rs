@@ -210,7 +210,7 @@ fn show_one(
     format: Form,
     frames: bool,
 ) -> anyhow::Result<()> {
-    out::line(format_args!("showing on {}", display.outlook().description));
+    out::line(format_args!("showing on {}", display.info().description));
     let start = clock.now();
     let scenes = testcard::show(&mut display, clock, limit, stop, |display, pictures| {
         if frames {
@@ -223,7 +223,7 @@ fn show_one(
         Form::Json => out::line(&report),
         Form::Text => out::line(format_args!(
             "{}: {scenes} scenes in {:.1} s, paced by the {}; {}",
-            display.outlook().description,
+            display.info().description,
             (clock.now() - start).as_secs_f64(),
             report["paced_by"].as_str().unwrap_or_default(),
             report["plan"].as_str().unwrap_or("nothing was planned"),

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Display, DisplayError, Wait};
 use crate::base::Size;
-use crate::render::{Outlook, Scene};
+use crate::render::{DisplayInfo, Scene};
 
 /// Takes a scene every `interval` at most.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ impl Headless {
 }
 
 impl Display for Headless {
-    fn outlook(&self) -> Outlook {
-        Outlook {
+    fn info(&self) -> DisplayInfo {
+        DisplayInfo {
             size: self.size,
             interval: self.interval,
             overlay: false,

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use headless::Headless;
 pub use open::open;
 
-use crate::render::{Outlook, Scene};
+use crate::render::{DisplayInfo, Scene};
 
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +23,14 @@ pub enum Wait {
     Ready,
     /// The last scene is still on its way to the monitor.
     Busy,
-    /// A monitor came, went, or changed: [`Display::outlook`] is another one, and nothing of the old scenes is left.
+    /// A monitor came, went, or changed: [`Display::info`] is another one, and nothing of the old scenes is left.
     Changed,
 }
 
 /// A way to show scenes. All methods are called on one thread, in any order.
 pub trait Display: Send {
     /// What is offered now.
-    fn outlook(&self) -> Outlook;
+    fn info(&self) -> DisplayInfo;
 
     /// Blocks until the next scene can be presented and `wake` is readable, or something of the display changed, or
     /// `limit` is over. `wake` is an eventfd that other threads write to; it is read empty before the return. While the

@@ -10,7 +10,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::{Display, DisplayError, Wait};
 use crate::base::{Clock, Size, Stop};
-use crate::render::{Canvas, Color, Outlook, Rect, Scene};
+use crate::render::{Canvas, Color, DisplayInfo, Rect, Scene};
 
 /// Colours of the bars, from the left: as televisions are tested, at 75 %.
 pub const BARS: [Color; 7] = [
@@ -42,8 +42,8 @@ pub struct TestCard {
 
 impl TestCard {
     /// Draws it for a display; boxes go to a canvas of their own where the display has a layer for them.
-    pub fn new(outlook: &Outlook) -> Self {
-        let size = outlook.size;
+    pub fn new(info: &DisplayInfo) -> Self {
+        let size = info.size;
         let mut base = Canvas::new(size, GROUND);
         let parts = Parts::of(size);
         for (index, color) in (0..).zip(BARS) {
@@ -58,7 +58,7 @@ impl TestCard {
             base.fill(picture, PICTURE);
         }
         corner_marks(&mut base, parts.unit);
-        let mut overlay = outlook.overlay.then(|| Canvas::new(size, Color::CLEAR));
+        let mut overlay = info.overlay.then(|| Canvas::new(size, Color::CLEAR));
         frame(
             overlay.as_mut().unwrap_or(&mut base),
             &parts.frame,
@@ -128,13 +128,13 @@ pub fn show<D: Display>(
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|err| DisplayError::Device(format!("no eventfd: {err}")))?;
     let start = clock.now();
-    let mut card = TestCard::new(&display.outlook());
+    let mut card = TestCard::new(&display.info());
     let mut scenes = 0;
     while !stop.is_raised() && limit.is_none_or(|limit| clock.now() - start < limit) {
         // Something always moves: the next scene is due as soon as it may be.
         let _ = rustix::io::write(&wake, &1_u64.to_ne_bytes());
         match display.wait(wake.as_fd(), Duration::from_millis(500))? {
-            Wait::Changed => card = TestCard::new(&display.outlook()),
+            Wait::Changed => card = TestCard::new(&display.info()),
             Wait::Busy => {}
             Wait::Ready => {
                 let is_first = card.is_new;
@@ -227,8 +227,8 @@ fn corner_marks(canvas: &mut Canvas, unit: u32) {
 mod tests {
     use super::*;
 
-    fn outlook(overlay: bool) -> Outlook {
-        Outlook {
+    fn info(overlay: bool) -> DisplayInfo {
+        DisplayInfo {
             size: Size::new(960, 540),
             interval: Duration::from_millis(16),
             overlay,
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_part_is_where_it_is_looked_for() {
-        let card = TestCard::new(&outlook(true));
+        let card = TestCard::new(&info(true));
         let pixel = |x, y| card.base.pixel(x, y);
         assert_eq!(pixel(0, 0), Some(MARK));
         assert_eq!(pixel(959, 539), Some(MARK));
@@ -259,10 +259,10 @@ mod tests {
     #[test]
     fn the_frame_is_on_the_overlay_where_there_is_one() {
         let (x, y) = (384, 216);
-        let above = TestCard::new(&outlook(true));
+        let above = TestCard::new(&info(true));
         assert_ne!(above.base.pixel(x, y), Some(FRAME));
         assert_eq!(above.overlay.expect("an overlay").pixel(x, y), Some(FRAME));
-        let blended = TestCard::new(&outlook(false));
+        let blended = TestCard::new(&info(false));
         assert!(blended.overlay.is_none());
         assert_eq!(blended.base.pixel(x, y), Some(FRAME));
     }

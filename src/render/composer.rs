@@ -3,10 +3,10 @@
 //! A tile is painted again only when its look differs from the last one. Boxes and labels go onto a layer of their own
 //! where the display has one, else into the picture, which is then painted again below them.
 
-use super::dress::{Sizes, dress, welcome};
-use super::look::Look;
+use super::overlay::{Sizes, dress, welcome};
+use super::tile_content::TileContent;
 use super::paint::{Painter, Type};
-use super::{Canvas, Color, Outlook, Rect, Scene};
+use super::{Canvas, Color, DisplayInfo, Rect, Scene};
 use crate::config::WallSettings;
 
 /// What lies behind and between pictures.
@@ -31,19 +31,19 @@ pub(crate) struct Composer {
 
 struct Tile {
     rect: Rect,
-    look: Option<Look>,
+    look: Option<TileContent>,
     /// Where the overlay was drawn on for the present look.
     dressed: Vec<Rect>,
 }
 
 impl Composer {
-    /// For a display's present outlook.
-    pub(crate) fn new(outlook: &Outlook, settings: &WallSettings) -> Self {
+    /// For a display's present info.
+    pub(crate) fn new(info: &DisplayInfo, settings: &WallSettings) -> Self {
         let mut composer = Self {
-            base: Canvas::new(outlook.size, GROUND),
-            overlay: outlook
+            base: Canvas::new(info.size, GROUND),
+            overlay: info
                 .overlay
-                .then(|| Canvas::new(outlook.size, Color::CLEAR)),
+                .then(|| Canvas::new(info.size, Color::CLEAR)),
             letters: Type::default(),
             tiles: Vec::new(),
             base_damage: Vec::new(),
@@ -93,7 +93,7 @@ impl Composer {
     }
 
     /// Gives tile `index` a look; paints what differs from the last one.
-    pub(crate) fn show(&mut self, index: usize, look: Look) {
+    pub(crate) fn show(&mut self, index: usize, look: TileContent) {
         let Some(tile) = self.tiles.get_mut(index) else {
             return;
         };
@@ -190,11 +190,11 @@ impl Composer {
 }
 
 /// Where in its tile the picture lies.
-fn place(look: &Look) -> Option<Rect> {
+fn place(look: &TileContent) -> Option<Rect> {
     look.picture.as_ref().map(|held| held.placement.rect)
 }
 
-fn paint_picture(base: &mut Canvas, tile: &Rect, look: &Look, with_ground: bool) {
+fn paint_picture(base: &mut Canvas, tile: &Rect, look: &TileContent, with_ground: bool) {
     let Some(held) = &look.picture else {
         base.fill(tile, GROUND);
         return;
@@ -210,7 +210,7 @@ fn paint_picture(base: &mut Canvas, tile: &Rect, look: &Look, with_ground: bool)
 }
 
 /// The bars around the picture, inside `part`.
-fn paint_ground(base: &mut Canvas, tile: &Rect, look: &Look, part: &Rect) {
+fn paint_ground(base: &mut Canvas, tile: &Rect, look: &TileContent, part: &Rect) {
     let Some(rect) = place(look).map(|rect| rect.shifted(tile.x, tile.y)) else {
         return;
     };

@@ -7,8 +7,8 @@ use crate::base::{
     CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
 };
 use crate::config::Fit;
-use crate::render::camera::Held;
-use crate::render::look::LookBox;
+use crate::render::frame_cache::CachedFrame;
+use crate::render::tile_content::ContentBox;
 use crate::render::state::{Analysis, Video};
 use crate::render::{Placement, TileScaler};
 
@@ -39,7 +39,7 @@ impl HostPixels for Grey {
     }
 }
 
-fn held(number: u64, white: bool) -> Held {
+fn held(number: u64, white: bool) -> CachedFrame {
     let size = Size::new(320, 180);
     let placement = Placement::new(size, TILES[0].size(), Fit::Contain);
     let frame = Frame {
@@ -55,7 +55,7 @@ fn held(number: u64, white: bool) -> Held {
         },
         pixels: Pixels::Host(Arc::new(Grey(u8::from(white)))),
     };
-    Held {
+    CachedFrame {
         number,
         times: FrameTimes {
             arrival: Duration::ZERO,
@@ -71,8 +71,8 @@ fn held(number: u64, white: bool) -> Held {
     }
 }
 
-fn look(number: u64, white: bool) -> Look {
-    Look {
+fn look(number: u64, white: bool) -> TileContent {
+    TileContent {
         picture: Some(held(number, white)),
         boxes: Vec::new(),
         video: Video::Live,
@@ -85,8 +85,8 @@ fn look(number: u64, white: bool) -> Look {
     }
 }
 
-fn boxed(rect: Rect) -> LookBox {
-    LookBox {
+fn boxed(rect: Rect) -> ContentBox {
+    ContentBox {
         rect,
         class_name: "person".into(),
         label: "person".to_owned(),
@@ -95,7 +95,7 @@ fn boxed(rect: Rect) -> LookBox {
 }
 
 fn composer(overlay: bool) -> Composer {
-    let outlook = Outlook {
+    let info = DisplayInfo {
         size: SCREEN,
         interval: Duration::from_millis(16),
         overlay,
@@ -103,7 +103,7 @@ fn composer(overlay: bool) -> Composer {
         description: String::new(),
         visible: true,
     };
-    let mut composer = Composer::new(&outlook, &WallSettings::default());
+    let mut composer = Composer::new(&info, &WallSettings::default());
     composer.lay_out(&TILES);
     composer.presented();
     composer

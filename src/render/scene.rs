@@ -7,7 +7,7 @@ use crate::base::Size;
 
 /// What a display offers at present.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlook {
+pub struct DisplayInfo {
     /// Pixels to compose, as a viewer sees them: after rotation, without overscan.
     pub size: Size,
     /// Time from one picture of the monitor to the next: scenes come no faster.
@@ -25,11 +25,11 @@ pub struct Outlook {
 /// All of one commit.
 #[derive(Debug)]
 pub struct Scene<'a> {
-    /// The opaque picture, of [`Outlook::size`].
+    /// The opaque picture, of [`DisplayInfo::size`].
     pub base: &'a Canvas,
     /// What changed in it since the last scene that was presented.
     pub base_damage: &'a [Rect],
-    /// Boxes and labels, transparent elsewhere; given where [`Outlook::overlay`] asks for it, of the same size.
+    /// Boxes and labels, transparent elsewhere; given where [`DisplayInfo::overlay`] asks for it, of the same size.
     pub overlay: Option<&'a Canvas>,
     /// What changed in it.
     pub overlay_damage: &'a [Rect],

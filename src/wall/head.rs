@@ -12,10 +12,10 @@ use crate::base::{Heartbeat, SourceId, Stop, Waker};
 use crate::config::{HeadSettings, WallSettings};
 use crate::display::{Display, DisplayError, Wait};
 use crate::render::layout::{FocusChoice, Plan};
-use crate::render::{Camera, Canvas, Composer, Look, Outlook, Rect, ViewKey};
+use crate::render::{Camera, Canvas, Composer, TileContent, DisplayInfo, Rect, TileKey};
 
 /// States and ages are looked at this often where no picture comes: a tile turns stale within it.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const REVIEW_INTERVAL: Duration = Duration::from_millis(250);
 /// How a display does its work changes with what it is given: what is told of it is no older.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// A head whose monitor is off composes for those who look at the page for so long after they asked.
@@ -35,7 +35,7 @@ pub(super) struct Head {
 /// What is known of a head from outside.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HeadFacts {
-    pub(super) outlook: Option<Outlook>,
+    pub(super) info: Option<DisplayInfo>,
     pub(super) report: serde_json::Value,
     pub(super) page: usize,
     pub(super) pages: usize,
@@ -135,7 +135,7 @@ struct Division {
     looked: Vec<Option<(Glance, Duration)>>,
 }
 
-/// What makes a tile worth another look before its time: everything else about it may be a [`LOOK_INTERVAL`] old.
+/// What makes a tile worth another look before its time: everything else about it may be a [`REVIEW_INTERVAL`] old.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Glance {
     picture: Option<u64>,
@@ -157,15 +157,15 @@ impl HeadThread {
     }
 
     fn compose(&self, display: &mut dyn Display) -> Result<(), DisplayError> {
-        let mut outlook = display.outlook();
-        let mut composer = Composer::new(&outlook, &self.shared.settings().wall);
+        let mut info = display.info();
+        let mut composer = Composer::new(&info, &self.shared.settings().wall);
         let mut division: Option<Division> = None;
         let mut alarms = Alarms::new(&self.shared.settings().wall);
         let mut generation = self.shared.generation();
         let mut lit = true;
         let started = self.shared.clock.now();
         let mut limit = Duration::ZERO;
-        self.note(display, &outlook, None, 0);
+        self.note(display, &info, None, 0);
         let mut noted = started;
         let mut scenes = 0;
         while !self.head.stop.is_raised() {
@@ -174,20 +174,20 @@ impl HeadThread {
             self.heart.beat();
             let now = self.shared.clock.now();
             let changed = self.shared.generation() != generation;
-            if changed || wait == Wait::Changed || display.outlook() != outlook {
+            if changed || wait == Wait::Changed || display.info() != info {
                 generation = self.shared.generation();
-                outlook = display.outlook();
+                info = display.info();
                 let settings = self.shared.settings();
-                composer = Composer::new(&outlook, &settings.wall);
+                composer = Composer::new(&info, &settings.wall);
                 alarms.set(&settings.wall);
                 division = None;
-                self.note(display, &outlook, None, scenes);
+                self.note(display, &info, None, scenes);
             }
             let settings = self.shared.settings();
             let wanted_lit = !settings
                 .wall
                 .monitor_off
-                .is_some_and(|span| super::hours::is_within(&span));
+                .is_some_and(|span| super::schedule::is_within(&span));
             if wanted_lit != lit {
                 display.power(wanted_lit)?;
                 lit = wanted_lit;
@@ -195,16 +195,16 @@ impl HeadThread {
                 division = None;
             }
             if now.saturating_sub(noted) >= NOTE_INTERVAL {
-                self.note(display, &outlook, None, scenes);
+                self.note(display, &info, None, scenes);
                 noted = now;
             }
-            limit = LOOK_INTERVAL;
-            let seen = outlook.visible && lit;
+            limit = REVIEW_INTERVAL;
+            let seen = info.visible && lit;
             if !seen && !self.head.is_viewed() {
                 continue;
             }
             let cameras = self.shared.cameras();
-            let plan = self.plan(&cameras, &outlook);
+            let plan = self.plan(&cameras, &info);
             let promoted = alarms.promoted(plan.cameras(), &cameras, now);
             let wanted = self.divide(&plan, promoted, now.saturating_sub(started));
             if division.as_ref().is_none_or(|present| {
@@ -213,13 +213,13 @@ impl HeadThread {
                 self.assign(&wanted, &cameras);
                 let rects: Vec<Rect> = wanted.tiles.iter().map(|(rect, _)| *rect).collect();
                 composer.lay_out(&rects);
-                self.note(display, &outlook, Some((wanted.page, plan.pages())), scenes);
+                self.note(display, &info, Some((wanted.page, plan.pages())), scenes);
                 division = Some(wanted);
             }
             if let Some(division) = &mut division {
                 let next = self.look(&mut composer, division, &cameras, now);
-                limit = next.map_or(LOOK_INTERVAL, |next| {
-                    next.saturating_sub(now).min(LOOK_INTERVAL)
+                limit = next.map_or(REVIEW_INTERVAL, |next| {
+                    next.saturating_sub(now).min(REVIEW_INTERVAL)
                 });
             }
             if composer.is_damaged() && wait != Wait::Busy {
@@ -233,7 +233,7 @@ impl HeadThread {
         Ok(())
     }
 
-    fn plan(&self, cameras: &BTreeMap<SourceId, Arc<Camera>>, outlook: &Outlook) -> Plan {
+    fn plan(&self, cameras: &BTreeMap<SourceId, Arc<Camera>>, info: &DisplayInfo) -> Plan {
         let settings = self.shared.settings();
         let wanted = settings
             .wall
@@ -241,8 +241,8 @@ impl HeadThread {
             .get(self.head.index)
             .unwrap_or(&self.head.settings);
         let known: Vec<SourceId> = cameras.keys().copied().collect();
-        let exact = outlook.exact_tiles.then_some(settings.wall.tile);
-        Plan::new(wanted, outlook.size, exact, &known)
+        let exact = info.exact_tiles.then_some(settings.wall.tile);
+        Plan::new(wanted, info.size, exact, &known)
     }
 
     fn divide(&self, plan: &Plan, focus: Option<SourceId>, running: Duration) -> Division {
@@ -276,7 +276,7 @@ impl HeadThread {
                 .tiles
                 .iter()
                 .find(|(_, source)| *source == Some(*id));
-            let key = tile.map(|(rect, _)| ViewKey {
+            let key = tile.map(|(rect, _)| TileKey {
                 head: self.head.index,
                 tile: rect.size(),
                 fit,
@@ -316,14 +316,14 @@ impl HeadThread {
                 event: camera.last_event().map(|(at, _)| at),
             };
             let is_known = |(of, at): (Glance, Duration)| {
-                of == glance && now.saturating_sub(at) < LOOK_INTERVAL
+                of == glance && now.saturating_sub(at) < REVIEW_INTERVAL
             };
             if looked.is_some_and(is_known) {
                 continue;
             }
             *looked = Some((glance, now));
             let condition = self.shared.condition(camera, Some(self.head.index), now);
-            let mut look = Look::of(camera, due, condition, now, &settings.wall);
+            let mut look = TileContent::of(camera, due, condition, now, &settings.wall);
             if corner_tile == Some(index) {
                 look.corner.clone_from(&corner);
             }
@@ -335,21 +335,21 @@ impl HeadThread {
     fn note(
         &self,
         display: &dyn Display,
-        outlook: &Outlook,
+        info: &DisplayInfo,
         page: Option<(usize, usize)>,
         scenes: u64,
     ) {
         let report = display.report();
         let mut facts = lock(&self.head.facts);
-        if facts.outlook.as_ref() != Some(outlook) {
+        if facts.info.as_ref() != Some(info) {
             tracing::info!(
                 head = self.head.index,
-                display = outlook.description,
-                overlay = outlook.overlay,
+                display = info.description,
+                overlay = info.overlay,
                 "display is ready"
             );
         }
-        facts.outlook = Some(outlook.clone());
+        facts.info = Some(info.clone());
         facts.report = report;
         facts.scenes = scenes;
         if let Some((page, pages)) = page {

@@ -5,9 +5,9 @@
 //! (`head`) lays the tiles out, has what changed composed and hands the scene to a [`crate::display::Display`]. `report`
 //! tells of all this for [`crate::web::wall`] and for statuses; [`crate::role`] supervises it. Nothing here waits for a camera, a broker, a processor or a monitor to be there.
 
-mod ear;
+mod subscriber;
 mod head;
-mod hours;
+mod schedule;
 mod report;
 mod role;
 mod run;

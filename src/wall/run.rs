@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use super::ear;
+use super::subscriber;
 use super::screens::Screens;
 use super::shared::Shared;
 use crate::align::AlignSettings;
@@ -223,7 +223,7 @@ fn connect(
         runtime,
         heartbeats,
     )?;
-    ear::listen(shared, &link, settings, runtime);
+    subscriber::listen(shared, &link, settings, runtime);
     Ok(link)
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Card {
     driver: String,
     modifiers: bool,
     heads: Mutex<BTreeMap<usize, Claim>>,
-    /// Held while a head chooses and lights its monitor: two heads must not take the same parts.
+    /// CachedFrame while a head chooses and lights its monitor: two heads must not take the same parts.
     lighting: Mutex<()>,
     /// The kernel gives one handle for one buffer however often it is imported: who closes it has to be the last.
     handles: Mutex<HashMap<u32, u32>>,
@@ -220,7 +220,7 @@ impl Card {
         self.heads().remove(&head);
     }
 
-    /// Held while a head chooses its parts.
+    /// CachedFrame while a head chooses its parts.
     pub(super) fn lighting(&self) -> MutexGuard<'_, ()> {
         self.lighting.lock().unwrap_or_else(PoisonError::into_inner)
     }

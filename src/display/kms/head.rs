@@ -19,7 +19,7 @@ use super::pace::Pace;
 use crate::base::{Clock, Frame, Size};
 use crate::config::HeadSettings;
 use crate::display::{Display, DisplayError, Wait};
-use crate::render::{Outlook, Scene};
+use crate::render::{DisplayInfo, Scene};
 
 /// How often connectors are read where the kernel sends no news of them.
 const READING: Duration = Duration::from_secs(5);
@@ -271,11 +271,11 @@ impl KmsDisplay {
 }
 
 impl Display for KmsDisplay {
-    fn outlook(&self) -> Outlook {
+    fn info(&self) -> DisplayInfo {
         match &self.output {
             Some(output) => {
                 let off = if self.is_on { "" } else { ", switched off" };
-                Outlook {
+                DisplayInfo {
                     size: output.geometry().canvas(),
                     interval: output.mode().interval(),
                     overlay: output.has_overlay(),
@@ -284,7 +284,7 @@ impl Display for KmsDisplay {
                     visible: self.is_on,
                 }
             }
-            None => Outlook {
+            None => DisplayInfo {
                 size: self.last_canvas,
                 interval: DARK_INTERVAL,
                 overlay: false,
@@ -361,7 +361,7 @@ impl Display for KmsDisplay {
             Some(output) => output.report(),
             None => json!({ "card": self.card.path(), "driver": self.card.driver() }),
         };
-        report["display"] = self.outlook().description.into();
+        report["display"] = self.info().description.into();
         report["paced_by"] = if self.pace.is_unpaced() {
             "clock"
         } else {

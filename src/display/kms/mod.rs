@@ -21,7 +21,7 @@ mod head;
 mod hotplug;
 mod import;
 mod layer;
-mod light;
+mod modeset;
 mod mode;
 mod open;
 mod output;

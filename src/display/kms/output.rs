@@ -14,9 +14,9 @@ use super::formats;
 use super::geometry::Geometry;
 use super::import::Imported;
 use super::layer::{Blob, Layer, Side, disable_layer};
-use super::light::{Lit, light, new_layers};
+use super::modeset::{Modeset, light, new_layers};
 use super::mode::Mode;
-use super::planner::{Carries, PlaneFacts, Proposal, Wish, proposals};
+use super::planner::{Carries, PlaneFacts, Proposal, PlaneRequest, proposals};
 use super::properties::{Name, Request, is_final};
 use crate::base::Frame;
 use crate::config::{HeadSettings, Rotation};
@@ -36,7 +36,7 @@ pub(super) enum Commit {
 pub(super) struct Output {
     card: Arc<Card>,
     head: usize,
-    lit: Lit,
+    lit: Modeset,
     rotation: Rotation,
     pictures: Vec<Rect>,
     /// No longer planned, to be taken off at the next commit.
@@ -300,7 +300,7 @@ impl Output {
             .filter(|facts| !taken.planes.contains(&facts.id))
             .cloned()
             .collect();
-        let wish = Wish {
+        let wish = PlaneRequest {
             crtc: self.lit.crtc_index,
             rotation: self.rotation,
             pictures,

@@ -40,7 +40,7 @@ pub(super) struct PlaneFacts {
 
 /// What is to be shown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish<'a> {
+pub(super) struct PlaneRequest<'a> {
     /// The CRTC's index.
     pub crtc: u32,
     /// How the picture is turned.
@@ -54,7 +54,7 @@ pub(super) struct Wish<'a> {
 pub(super) enum Carries {
     /// The composed picture, less what lies on planes of its own.
     Base,
-    /// One of [`Wish::pictures`].
+    /// One of [`PlaneRequest::pictures`].
     Picture(usize),
     /// Boxes and labels.
     Overlay,
@@ -125,7 +125,7 @@ pub(super) fn rotation_bit(rotation: Rotation) -> u32 {
 }
 
 /// Everything worth trying, best first; empty where the CRTC has no usable primary plane.
-pub(super) fn proposals(planes: &[PlaneFacts], wish: Wish<'_>) -> Vec<Proposal> {
+pub(super) fn proposals(planes: &[PlaneFacts], wish: PlaneRequest<'_>) -> Vec<Proposal> {
     let mut found = Vec::new();
     let by_planes: &[bool] = if wish.rotation == Rotation::None {
         &[false]
@@ -173,7 +173,7 @@ struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    fn of(planes: &'a [PlaneFacts], wish: Wish<'_>, turned_by_planes: bool) -> Option<Self> {
+    fn of(planes: &'a [PlaneFacts], wish: PlaneRequest<'_>, turned_by_planes: bool) -> Option<Self> {
         let bit = rotation_bit(wish.rotation);
         let usable = |plane: &&PlaneFacts| {
             plane.crtcs & 1_u32.checked_shl(wish.crtc).unwrap_or(0) != 0

@@ -109,7 +109,7 @@ fn tiles(count: u32) -> Vec<Rect> {
 fn planned(planes: &[PlaneFacts], crtc: u32, pictures: &[Rect]) -> Vec<Proposal> {
     proposals(
         planes,
-        Wish {
+        PlaneRequest {
             crtc,
             rotation: Rotation::None,
             pictures,
@@ -208,7 +208,7 @@ fn a_raspberry_pis_planes_are_stacked_by_their_positions() {
 #[test]
 fn planes_turn_the_picture_only_where_all_of_them_can() {
     let half = |planes: &[PlaneFacts]| {
-        let wish = Wish {
+        let wish = PlaneRequest {
             crtc: 0,
             rotation: Rotation::Half,
             pictures: &[],

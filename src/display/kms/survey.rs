@@ -8,7 +8,7 @@ use super::card::Card;
 use super::choice::choices;
 use super::connector::{ConnectorFacts, Link, in_order};
 use super::edid::monitor_name;
-use super::planner::{PlaneFacts, PlaneKind, Wish, proposals};
+use super::planner::{PlaneFacts, PlaneKind, PlaneRequest, proposals};
 use super::{formats, hardware};
 use crate::base::Size;
 use crate::config::Rotation;
@@ -127,7 +127,7 @@ fn of_connector(connector: &ConnectorFacts, planes: &[PlaneFacts]) -> ConnectorR
     let plans = mode.map_or_else(Vec::new, |mode| {
         let pictures = six_tiles(mode.size());
         let crtc = connector.crtcs.trailing_zeros();
-        let wish = Wish {
+        let wish = PlaneRequest {
             crtc,
             rotation: Rotation::None,
             pictures: &pictures,

@@ -4,13 +4,13 @@
 //! it touched is what has to be cleared and sent to the display again.
 
 mod legible;
-mod plates;
+mod label_cache;
 mod shaping;
 mod text;
 
 pub use text::Type;
 
-use plates::Style;
+use label_cache::Style;
 use text::padding;
 
 use super::{Canvas, Color, Rect};

@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::{Canvas, Color, Rect};
 use super::legible;
-use super::plates::{Plates, Style, WIDEST_PX};
+use super::label_cache::{LabelCache, Style, WIDEST_PX};
 use super::shaping::{Line, MOST_LETTERS};
 use crate::base::Size;
 
@@ -25,7 +25,7 @@ pub struct Type {
     font: FontRef<'static>,
     glyphs: HashMap<(char, u32), Raster>,
     lines: HashMap<(String, u32), Arc<Line>>,
-    plates: Plates,
+    plates: LabelCache,
 }
 
 /// A glyph's coverage.
@@ -45,7 +45,7 @@ impl Default for Type {
                 .expect("invariant: the built-in font is a font"),
             glyphs: HashMap::new(),
             lines: HashMap::new(),
-            plates: Plates::default(),
+            plates: LabelCache::default(),
         }
     }
 }

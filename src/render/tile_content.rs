@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::camera::{Camera, Due, Held};
+use super::camera::Camera;
+use super::frame_cache::{CachedFrame, Due};
 use super::state::{Analysis, Condition, Video};
 use super::{Placement, Rect};
 use crate::align::{Basis, DrawnBox};
@@ -11,9 +12,9 @@ use crate::config::WallSettings;
 
 /// One tile's content.
 #[derive(Debug, Clone)]
-pub(crate) struct Look {
-    pub(super) picture: Option<Held>,
-    pub(super) boxes: Vec<LookBox>,
+pub(crate) struct TileContent {
+    pub(super) picture: Option<CachedFrame>,
+    pub(super) boxes: Vec<ContentBox>,
     pub(super) video: Video,
     pub(super) analysis: Analysis,
     /// `3 Loading dock`.
@@ -30,14 +31,14 @@ pub(crate) struct Look {
 
 /// A box in pixels of the tile.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LookBox {
+pub(super) struct ContentBox {
     pub(super) rect: Rect,
     pub(super) class_name: Arc<str>,
     pub(super) label: String,
     pub(super) dashed: bool,
 }
 
-impl Look {
+impl TileContent {
     /// How `camera`, in that condition, looks at `now` with what is `due` on its tile.
     pub(crate) fn of(
         camera: &Camera,
@@ -58,7 +59,7 @@ impl Look {
         let boxes = match &due.picture {
             Some(held) => boxes
                 .iter()
-                .map(|found| LookBox::of(found, &held.placement))
+                .map(|found| ContentBox::of(found, &held.placement))
                 .filter(|found| !found.rect.is_empty())
                 .collect(),
             None => Vec::new(),
@@ -104,7 +105,7 @@ impl Look {
 /// What fractions of a picture lose on their way to pixels: an edge on a whole pixel stays there.
 const ROUNDING: f32 = 1e-3;
 
-impl LookBox {
+impl ContentBox {
     /// Edges go outwards to whole pixels: a box encloses its object.
     fn of(found: &DrawnBox, placement: &Placement) -> Self {
         let [left, top, right, bottom] = found.corners;
@@ -175,7 +176,7 @@ mod tests {
                 tracker_id: None,
                 dashed: false,
             };
-            LookBox::of(&found, &placement).rect
+            ContentBox::of(&found, &placement).rect
         };
         for left in 0..600 {
             let rect = edges([left as f32, 7.0, left as f32 + 13.0, 77.0]);

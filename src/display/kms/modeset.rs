@@ -13,14 +13,14 @@ use super::geometry::Geometry;
 use super::hardware;
 use super::layer::{Blob, Layer, Side, disable};
 use super::mode::Mode;
-use super::planner::{PlaneFacts, Proposal, Wish, proposals};
+use super::planner::{PlaneFacts, Proposal, PlaneRequest, proposals};
 use super::properties::{Name, Properties, Request, is_final};
 use crate::config::{HeadSettings, RangeChoice};
 use crate::display::DisplayError;
 use crate::render::Rect;
 
 /// What a lit monitor consists of.
-pub(super) struct Lit {
+pub(super) struct Modeset {
     pub connector: ConnectorFacts,
     pub connector_properties: Properties,
     pub crtc: Properties,
@@ -58,7 +58,7 @@ pub(super) fn light(
     head: usize,
     connector: &ConnectorFacts,
     settings: &HeadSettings,
-) -> Result<Lit, DisplayError> {
+) -> Result<Modeset, DisplayError> {
     let broken = |err: io::Error| card.refused("read its state", &err);
     let taken = card.taken_from(head);
     let crtcs = hardware::crtcs(card).map_err(broken)?;
@@ -77,7 +77,7 @@ pub(super) fn light(
     let facts: Vec<PlaneFacts> = planes.iter().map(|(facts, _)| facts.clone()).collect();
     let arrangements = proposals(
         &facts,
-        Wish {
+        PlaneRequest {
             crtc: crtc_index,
             rotation: settings.rotate,
             pictures: &[],
@@ -123,7 +123,7 @@ pub(super) fn light(
                 card = %card.path().display(), driver = card.driver(), connector = connector.name,
                 %mode, %plan, "monitor lit"
             );
-            return Ok(Lit {
+            return Ok(Modeset {
                 connector: connector.clone(),
                 connector_properties,
                 crtc,

@@ -35,7 +35,7 @@ pub(super) fn listen(shared: &Arc<Shared>, link: &Link, settings: &Settings, run
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .begin(vec![events.overrun_counter(), statuses.overrun_counter()]);
-    let ear = Ear {
+    let ear = Subscriber {
         shared: shared.clone(),
         link: link.clone(),
         topics,
@@ -57,7 +57,7 @@ fn event_filters(topics: &Topics, pattern: Option<&str>, ids: &[SourceId]) -> Ve
     }
 }
 
-struct Ear {
+struct Subscriber {
     shared: Arc<Shared>,
     link: Link,
     topics: Topics,
@@ -66,7 +66,7 @@ struct Ear {
     warned: Option<Instant>,
 }
 
-impl Ear {
+impl Subscriber {
     async fn run(
         mut self,
         mut state: tokio::sync::watch::Receiver<LinkState>,

@@ -2,7 +2,7 @@
 //!
 //! Sizes follow the screen, not the tile alone: what is said has to be read from three metres.
 
-use super::look::Look;
+use super::tile_content::TileContent;
 use super::paint::{Painter, Type, class_color};
 use super::state::{Analysis, Reason};
 use super::{Color, Rect};
@@ -51,7 +51,7 @@ impl Sizes {
 }
 
 /// Draws everything of `look` but its picture.
-pub(super) fn dress(painter: &mut Painter<'_>, look: &Look, sizes: Sizes) {
+pub(super) fn dress(painter: &mut Painter<'_>, look: &TileContent, sizes: Sizes) {
     let tile = painter.clip();
     for found in &look.boxes {
         let rect = found.rect.shifted(tile.x, tile.y);
@@ -80,7 +80,7 @@ pub(super) fn dress(painter: &mut Painter<'_>, look: &Look, sizes: Sizes) {
 }
 
 /// Name, figures and states; gives the places that labels have to leave alone.
-fn words(painter: &mut Painter<'_>, look: &Look, sizes: Sizes, tile: &Rect) -> Vec<Rect> {
+fn words(painter: &mut Painter<'_>, look: &TileContent, sizes: Sizes, tile: &Rect) -> Vec<Rect> {
     let mut taken = Vec::new();
     let tile = &tile.inset(sizes.margin_px());
     let line = Type::line_px(sizes.text_px);
@@ -138,7 +138,7 @@ fn words(painter: &mut Painter<'_>, look: &Look, sizes: Sizes, tile: &Rect) -> V
 /// The headline in the middle of the tile, with the reason below it.
 fn video_state(
     painter: &mut Painter<'_>,
-    look: &Look,
+    look: &TileContent,
     headline: &str,
     sizes: Sizes,
     tile: &Rect,

@@ -11,9 +11,9 @@ const MOST_BYTES: usize = 1536 * 1024;
 /// What is wider is written anew each time: whoever names classes does not choose how much memory we take.
 pub(super) const WIDEST_PX: u32 = 1024;
 
-/// Plates by their text.
+/// LabelCache by their text.
 #[derive(Default)]
-pub(super) struct Plates {
+pub(super) struct LabelCache {
     by_text: HashMap<String, Vec<(Style, Canvas)>>,
     bytes: usize,
 }
@@ -26,7 +26,7 @@ pub(super) struct Style {
     pub(super) ink: Color,
 }
 
-impl Plates {
+impl LabelCache {
     /// The plate of `text`, where it was written before.
     pub(super) fn find(&self, text: &str, style: Style) -> Option<&Canvas> {
         let kept = self.by_text.get(text)?;
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_plate_is_found_by_its_text_and_its_style() {
-        let mut plates = Plates::default();
+        let mut plates = LabelCache::default();
         let plate = Canvas::new(Size::new(60, 14), Color::BLACK);
         plates.keep("7 Dock", STYLE, plate.clone());
         assert_eq!(plates.find("7 Dock", STYLE), Some(&plate));
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_whatever_is_written() {
-        let mut plates = Plates::default();
+        let mut plates = LabelCache::default();
         let plate = Canvas::new(Size::new(100, 20), Color::BLACK);
         let most = MOST_BYTES / plate.bytes().len();
         for number in 0..2 * most {

@@ -1,0 +1,182 @@
+//! The frames of one camera at the size of each tile that shows it, from their decoding until they are due: video is held
+//! back until the boxes of its frames have arrived.
+//!
+//! The decoder's thread adds frames, each head's thread takes those that are due on its tile. Each tile holds a bounded
+//! number; the oldest is dropped beyond that.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::{Placement, TilePicture};
+use crate::align::FrameTimes;
+use crate::base::{Size, Waker};
+use crate::config::Fit;
+use crate::media::Need;
+
+/// Frames held for one tile: the longest delay, a second, of 60 frames, and some more.
+const MOST_FRAMES: usize = 72;
+
+/// A tile of a head, as a camera knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TileKey {
+    /// The head's number.
+    pub(crate) head: usize,
+    /// The tile's pixels.
+    pub(crate) tile: Size,
+    /// How the picture is fitted.
+    pub(crate) fit: Fit,
+}
+
+impl TileKey {
+    /// The size that the tile needs of the decoder.
+    fn need(&self) -> Need {
+        match self.fit {
+            Fit::Contain => Need::Within(self.tile),
+            Fit::Cover | Fit::Stretch => Need::Covering(self.tile),
+        }
+    }
+}
+
+/// A frame at the size of a tile.
+#[derive(Debug, Clone)]
+pub(crate) struct CachedFrame {
+    /// Its number among the frames of this camera.
+    pub(crate) number: u64,
+    pub(crate) times: FrameTimes,
+    pub(crate) placement: Placement,
+    pub(crate) picture: Arc<TilePicture>,
+}
+
+/// The frame that is due on a tile.
+pub(crate) struct Due {
+    /// The frame to show; `None` before the first.
+    pub(crate) picture: Option<CachedFrame>,
+    /// When the next one is due, if it was decoded already.
+    pub(crate) next: Option<Duration>,
+    /// How many frames were passed over: newer ones are due as well.
+    pub(super) dropped: u64,
+    /// Whether the frame was not shown before.
+    pub(super) is_new: bool,
+}
+
+/// The tiles of one camera with their frames.
+#[derive(Default)]
+pub(super) struct FrameCache {
+    tiles: Mutex<Vec<CachedTile>>,
+}
+
+struct CachedTile {
+    key: TileKey,
+    since: Duration,
+    waker: Waker,
+    waiting: VecDeque<CachedFrame>,
+    shown: Option<CachedFrame>,
+}
+
+impl FrameCache {
+    /// Shows the camera on a tile of `head` from `now` on, or takes it off that head. Frames of another tile size are
+    /// dropped. The sizes that all tiles need, if that changed anything.
+    pub(super) fn assign(
+        &self,
+        head: usize,
+        wanted: Option<(TileKey, Waker)>,
+        now: Duration,
+    ) -> Option<Vec<Need>> {
+        let mut tiles = lock(&self.tiles);
+        let is_same = tiles.iter().any(|tile| {
+            tile.key.head == head && wanted.as_ref().is_some_and(|(key, _)| *key == tile.key)
+        });
+        if is_same {
+            return None;
+        }
+        let gone: Vec<CachedTile> = tiles.extract_if(.., |tile| tile.key.head == head).collect();
+        if let Some((key, waker)) = wanted {
+            tiles.push(CachedTile {
+                key,
+                since: now,
+                waker,
+                waiting: VecDeque::new(),
+                shown: None,
+            });
+        }
+        let needs = tiles.iter().map(|tile| tile.key.need()).collect();
+        // Megabytes are freed without the lock.
+        drop(tiles);
+        drop(gone);
+        Some(needs)
+    }
+
+    /// The tiles that show the camera.
+    pub(super) fn keys(&self) -> Vec<TileKey> {
+        lock(&self.tiles).iter().map(|tile| tile.key).collect()
+    }
+
+    /// Adds a frame for a tile. False if the oldest one had to be dropped for it.
+    pub(super) fn add(&self, key: TileKey, frame: CachedFrame) -> bool {
+        let mut tiles = lock(&self.tiles);
+        let Some(tile) = tiles.iter_mut().find(|tile| tile.key == key) else {
+            return true;
+        };
+        tile.waiting.push_back(frame);
+        let oldest = (tile.waiting.len() > MOST_FRAMES).then(|| tile.waiting.pop_front());
+        tile.waker.wake();
+        drop(tiles);
+        oldest.is_none()
+    }
+
+    /// The frame that is due on the tile of `head` at `now`, with video held back by `delay`.
+    pub(super) fn due(&self, head: usize, now: Duration, delay: Duration) -> Due {
+        let mut tiles = lock(&self.tiles);
+        let Some(tile) = tiles.iter_mut().find(|tile| tile.key.head == head) else {
+            return Due {
+                picture: None,
+                next: None,
+                dropped: 0,
+                is_new: false,
+            };
+        };
+        let mut passed = 0u64;
+        while let Some(first) = tile.waiting.front()
+            && first.times.arrival + delay <= now
+        {
+            tile.shown = tile.waiting.pop_front();
+            passed += 1;
+        }
+        Due {
+            picture: tile.shown.clone(),
+            next: tile.waiting.front().map(|next| next.times.arrival + delay),
+            dropped: passed.saturating_sub(1),
+            is_new: passed > 0,
+        }
+    }
+
+    /// How long nothing has been due on the tile of `head`, or on any tile where that is `None`. `None` while a tile shows a
+    /// frame, and without a tile.
+    pub(super) fn blank_for(
+        &self,
+        head: Option<usize>,
+        now: Duration,
+        delay: Duration,
+    ) -> Option<Duration> {
+        let tiles = lock(&self.tiles);
+        let mut shortest = None;
+        for tile in tiles.iter().filter(|tile| head.is_none_or(|head| tile.key.head == head)) {
+            let next = tile.waiting.front();
+            let is_due = next.is_some_and(|next| next.times.arrival + delay <= now);
+            if tile.shown.is_some() || is_due {
+                return None;
+            }
+            let blank = now.saturating_sub(tile.since);
+            shortest = Some(shortest.map_or(blank, |least: Duration| least.min(blank)));
+        }
+        shortest
+    }
+
+    /// Wakes every head that shows the camera.
+    pub(super) fn wake(&self) {
+        for tile in lock(&self.tiles).iter() {
+            tile.waker.wake();
+        }
+    }
+}
