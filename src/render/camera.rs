@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::state::{Reason, VideoFacts};
 use super::{Placement, TilePicture, TileScaler};
 use crate::align::{AlignFigures, AlignSettings, Aligner, Drawing, FrameTimes};
+use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Size, SourceId, Waker};
 use crate::config::{Fit, SourceSettings};
 use crate::event::DetectionEvent;
@@ -429,10 +430,6 @@ impl Facts {
 /// Unix time as it is shown and published.
 pub(crate) fn timestamp(unix: Duration) -> Timestamp {
     crate::event::unix_time(unix)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

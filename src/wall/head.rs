@@ -4,10 +4,11 @@
 //! next one, and the one before it is dropped and counted.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
+use crate::base::sync::lock;
 use crate::base::{Heartbeat, SourceId, Stop, Waker};
 use crate::config::{HeadSettings, WallSettings};
 use crate::display::{Display, DisplayError, Wait};
@@ -405,8 +406,4 @@ fn corner_tile(tiles: &[(Rect, Option<SourceId>)]) -> Option<usize> {
         .filter(|(_, (_, source))| source.is_some())
         .min_by_key(|(_, (rect, _))| (rect.y, std::cmp::Reverse(rect.right())))
         .map(|(index, _)| index)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
