@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Clock;
+use super::sync::lock;
 
 /// All stages of a process.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ impl Heartbeats {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Stage>>> {
-        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stages)
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::sync::lock;
+
 /// What a worker found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Collected<K, T> {
@@ -125,7 +127,7 @@ impl<K: Ord + Copy, T> Mailbox<K, T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K, T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

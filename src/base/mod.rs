@@ -17,6 +17,7 @@ mod planes;
 mod private;
 mod shape;
 mod stop;
+pub mod sync;
 mod waker;
 
 pub use backoff::Backoff;

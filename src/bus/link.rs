@@ -14,11 +14,12 @@ use tracing::error;
 
 use super::outbox::Outbox;
 use super::packets::Qos;
-use super::session::{Counters, LinkState, Session, Shared, lock};
+use super::session::{Counters, LinkState, Session, Shared};
 use super::socket::{KEEP_ALIVE, Target};
 use super::topics::{is_filter, is_topic};
 use super::traffic::{Publish, Request};
 use super::{BusError, ClientRole, Delivery, Subscription, Topics};
+use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::config::MqttSettings;
 use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};

@@ -4,7 +4,7 @@
 //! queue is emptied by this very task.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -19,6 +19,7 @@ use super::packets::Qos;
 use super::refusals::Refusals;
 use super::socket::{CONNECT_LIMIT, Target};
 use super::traffic::{Broken, Leftovers, Moved, Request};
+use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::event::{Presence, PresenceState};
 
@@ -325,8 +326,4 @@ impl Session {
             heartbeat.idle();
         }
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 //! first that opens stays.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use half::f16;
 use ort::environment::Environment;
@@ -18,6 +18,7 @@ use super::DetectError;
 use super::network::{Network, ReadOutput};
 use super::tensor::TensorInfo;
 use crate::base;
+use crate::base::sync::lock;
 
 /// Its name in settings and messages.
 pub(super) const NAME: &str = "onnxruntime";
@@ -142,7 +143,7 @@ fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Resul
 }
 
 fn with_environment<T>(take: impl FnOnce(&Path, &Environment) -> T) -> Result<T, DetectError> {
-    let mut held = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut held = lock(&ENVIRONMENT);
     if held.is_none() {
         *held = Some(open(&candidates())?);
     }

@@ -6,13 +6,14 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
 use super::{Canvas, DetectError, Detection, Letterboxer, Opened, Picture, Thresholds};
+use crate::base::sync::lock;
 use crate::base::{Collected, Frame, FrameMeta, Heartbeat, Mailbox, SourceId};
 
 /// What was found in one frame.
@@ -138,10 +139,7 @@ impl Worker {
     }
 
     fn next(&self) -> std::sync::MutexGuard<'_, Option<Opened>> {
-        self.shared
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.next)
     }
 }
 
@@ -215,12 +213,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
     }
 
     fn take_next(&mut self) {
-        let next = self
-            .shared
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let next = lock(&self.shared.next).take();
         if let Some(opened) = next {
             let (model, backend) = (opened.model_id.clone(), opened.backend);
             self.engine = Engine::new(opened);

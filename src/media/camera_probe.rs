@@ -2,7 +2,7 @@
 //!
 //! One ordinary session, the same that the processor would run, looked at more closely and ended after some seconds.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::output::OutputControl;
 use super::reference::ReferenceTime;
 use super::rtsp::RtspSource;
 use super::{FrameSink, FrameSource, OpenOptions, SessionEnd, StreamFacts};
+use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Size, SourceId, Stop};
 use crate::config::{Location, StreamSettings};
 
@@ -225,7 +226,7 @@ impl Notes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.found)
     }
 }
 

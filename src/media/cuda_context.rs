@@ -7,10 +7,12 @@
 //! An error of CUDA's can make a context unusable for all who share it: after the failure of a hardware element the context is
 //! forgotten, and the next element makes a new one. Called on the threads that change a pipeline's state; blocks for no one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+
+use crate::base::sync::lock;
 
 /// `GST_CUDA_CONTEXT_TYPE` of gstreamer-cuda, the same in all releases.
 const KIND: &str = "gst.cuda.context";
@@ -23,7 +25,7 @@ pub(super) fn attend(message: &gst::Message) {
     let source = message
         .src()
         .and_then(|source| source.downcast_ref::<gst::Element>());
-    let shared = || SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = || lock(&SHARED);
     match message.view() {
         gst::MessageView::NeedContext(need) if need.context_type() == KIND => {
             let lent = shared().clone();

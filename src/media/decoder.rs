@@ -5,11 +5,12 @@
 //! process before it is used ([`DecoderTable::choose`]); a source that gets no frame out of a chosen decoder asks for the next one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock};
 
 use super::codec::Codec;
 use super::plan::{Decoder, Elements, Plan, Registry, Tuning, Way};
 use super::probe::{self, Late};
+use crate::base::sync::lock;
 
 /// What became of one line of the table on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,7 +205,7 @@ impl DecoderTable {
     }
 
     fn lock(&self) -> MutexGuard<'_, Probes> {
-        self.probed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.probed)
     }
 }
 

@@ -5,7 +5,7 @@
 //! decoder of its own, and the former one is taken down. All runs on the streaming thread of the file's parser.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -17,6 +17,7 @@ use super::fallback::{Chosen, Fallback};
 use super::hub::{Failure, Hub};
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
+use crate::base::sync::lock;
 
 /// The streams of one pipeline.
 pub(super) struct Streams {
@@ -250,7 +251,7 @@ impl Streams {
                 return;
             };
             streams.told(|streams, pipeline| {
-                let mut paced = paced.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut paced = lock(&paced);
                 // It may make its pads anew when the stream changes.
                 let before = paced.as_ref().and_then(|head| head.static_pad("sink"));
                 if let (Some(head), Some(input)) = (paced.as_ref(), before) {
@@ -291,7 +292,7 @@ impl Streams {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

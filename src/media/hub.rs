@@ -4,7 +4,7 @@
 //! abandoned thread still delivers goes nowhere.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -15,6 +15,7 @@ use super::dmabuf_frame::{Shown, pixels_of};
 use super::host_frame::size_of;
 use super::source::{FrameSink, StreamFacts};
 use super::told::{Picture, Told};
+use crate::base::sync::lock;
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
 
 /// An access unit that reaches the decoder later than this after its arrival is one of a queue that grows: the decoder
@@ -381,8 +382,4 @@ fn instant(at_ns: &AtomicU64) -> Option<Duration> {
         NEVER => None,
         at_ns => Some(Duration::from_nanos(at_ns)),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,8 +4,9 @@
 //! the processor's own scaler has little left to do; elsewhere they come as they were coded. More pictures than are wanted may
 //! come, too: who needs fewer takes fewer.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
+use crate::base::sync::lock;
 use crate::base::{PictureShape, Size};
 
 /// A scaler in hardware reduces to a sixteenth at most (the VIC of a Jetson).
@@ -136,10 +137,6 @@ impl std::fmt::Debug for OutputControl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.wanted().fmt(f)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

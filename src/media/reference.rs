@@ -3,7 +3,7 @@
 //! GStreamer 1.22 works it out itself and attaches it to each buffer. Older ones (JetPack 6 has 1.20) don't: there the
 //! RTP session's statistics hold the last sender report, and the packets in front of the depayloader their RTP times.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -12,6 +12,7 @@ use gstreamer::prelude::*;
 
 use super::capture_time::{ByPts, SenderReport, ntp_to_unix_ns};
 use super::decode::ReferenceOf;
+use crate::base::sync::lock;
 
 const META_PROPERTY: &str = "add-reference-timestamp-meta";
 /// Reports come every few seconds; looking for them once a second follows a camera's clock closely enough.
@@ -157,7 +158,7 @@ impl Reference {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

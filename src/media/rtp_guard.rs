@@ -5,7 +5,7 @@
 //! What is dropped is said to be handled: gstreamer-rs takes the buffer along, and GStreamer would free it once more.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -17,6 +17,7 @@ use super::hub::{Failure, Hub};
 use super::rtp_follow::{Header, ReportVerdict, Senders, Verdict};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
+use crate::base::sync::lock;
 
 /// So many packets of a payload type that the description lacks, and none of one that it has, are a mistake of the camera's.
 const STRANGERS: u64 = 20;
@@ -301,7 +302,7 @@ impl Guard {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -3,11 +3,12 @@
 //! Login and addresses are put right here, and what the camera answered is kept for the session's reason. Called on rtspsrc's
 //! thread; the session's own thread reads.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::rtsp_login::Login;
 use super::rtsp_sdp::{self, Description, Media, Payload};
+use crate::base::sync::lock;
 use crate::config::Credentials;
 
 /// How long a server keeps a session without requests, where it does not say (RFC 2326, 12.37).
@@ -273,7 +274,7 @@ impl Dialogue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

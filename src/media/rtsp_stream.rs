@@ -5,7 +5,7 @@
 //! drained. Called on rtspsrc's threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -22,6 +22,7 @@ use super::rtp_guard::Guard;
 use super::rtp_jpeg;
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
+use crate::base::sync::lock;
 
 /// One session's way from rtspsrc to its decoder.
 pub(super) struct Taker {
@@ -205,7 +206,7 @@ impl Taker {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taken)
     }
 }
 

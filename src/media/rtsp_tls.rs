@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use gio::prelude::*;
 use gstreamer as gst;
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::element::element;
 use super::hub::Failure;
+use crate::base::sync::lock;
 use crate::config::SourceTls;
 
 /// Extended key usage of a server, RFC 5280.
@@ -28,14 +29,11 @@ pub(super) struct Verdict(Mutex<Option<String>>);
 impl Verdict {
     /// Why the certificate was refused; nothing where it was not, or none was seen.
     pub(super) fn refusal(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.0).clone()
     }
 
     fn set(&self, refusal: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+        *lock(&self.0) = refusal;
     }
 }
 

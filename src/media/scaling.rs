@@ -3,7 +3,7 @@
 //! Size and colours of the pictures are read off before the scaler, where each caps event passes ahead of the pictures that it is
 //! for; the caps behind the scaler follow them, and every change of the wish.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use gstreamer as gst;
 use gstreamer::glib;
@@ -13,6 +13,7 @@ use gstreamer_video as gst_video;
 use super::output::{Listener, Output, OutputControl};
 use super::plan::Way;
 use super::told::{Picture, Told};
+use crate::base::sync::lock;
 
 /// One scaler of one session.
 pub(super) struct Scaling {
@@ -144,7 +145,7 @@ impl Scaling {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

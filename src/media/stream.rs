@@ -3,7 +3,7 @@
 //! Some properties can be set then and no later (`drop-frame-interval`). When what is wanted changes so that they are wrong, the
 //! session is begun anew with the same camera; when they merely could be better, who takes the pictures drops some.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -15,6 +15,7 @@ use super::hub::Hub;
 use super::output::{Listener, Output, OutputControl};
 use super::plan::{Plan, Registry, Shape};
 use super::told::size_in;
+use crate::base::sync::lock;
 
 /// One stream's decoder.
 pub(super) struct Stream {
@@ -81,7 +82,7 @@ impl Stream {
     }
 
     fn is_opened_for(&self, shape: &Shape) -> bool {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = lock(&self.opened);
         opened.as_ref().is_some_and(|(of, _)| of == shape)
     }
 
@@ -95,12 +96,12 @@ impl Stream {
         if let Some(hub) = self.hub.upgrade() {
             hub.describe(|facts| facts.nominal_fps = shape.fps);
         }
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((shape, interval));
+        *lock(&self.opened) = Some((shape, interval));
     }
 
     /// More pictures may be wanted than the decoder gives.
     fn wish(&self, output: &Output) {
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = lock(&self.opened);
         let Some((shape, interval)) = &*opened else {
             return;
         };

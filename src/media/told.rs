@@ -1,13 +1,14 @@
 //! What a stream tells of its pictures' shape beside the decoder's own caps: the parser's size and pixels, which hardware decoders
 //! leave out or round up to whole macroblocks, and the container's orientation, which comes as a tag.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
 use super::host_frame::{colorimetry_of, size_of};
+use crate::base::sync::lock;
 use crate::base::{Colorimetry, Crop, Orientation, PictureShape, Size};
 
 /// Decoders round sizes up to whole blocks of at most so many samples; what differs by more is another picture.
@@ -118,7 +119,7 @@ impl Told {
     }
 
     fn lock(&self) -> MutexGuard<'_, Facts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Where a processor's words go: one link to the broker, its topics, and the claims that others have on sources.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
 use super::publish::Publisher;
 use super::source::Source;
 use crate::base::SourceId;
+use crate::base::sync::lock;
 use crate::bus::{Link, Topics};
 use crate::config::Encoding;
 use crate::event::DetectionEvent;
@@ -146,6 +147,6 @@ impl Outlet {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

@@ -4,7 +4,7 @@
 //! does: changes take a lock that the picture's way does not.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,7 @@ use super::outlet::Outlet;
 use super::publish::Publisher;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
+use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
 use crate::bus::{BusError, ClientRole, Topics};
 use crate::config::{Settings, SourceSettings};
@@ -343,7 +344,7 @@ impl Processor {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 }
 

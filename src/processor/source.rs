@@ -4,12 +4,13 @@
 //! worker's thread. Neither waits for the other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use tracing::warn;
 
 use super::rate::{RateLimit, RateMeter, interval};
+use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Mailbox, Size, SourceId};
 use crate::config::{AnalysisSettings, SourceSettings};
 use crate::detect::{Detection, Inferred};
@@ -247,10 +248,6 @@ fn is_wanted(detection: &Detection, analysis: &AnalysisSettings) -> bool {
             .classes
             .as_ref()
             .is_none_or(|classes| classes.iter().any(|class| **class == *detection.class_name))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Least confidence that the detector has to deliver for sources that publish from `published` up: the tracker joins weak

@@ -4,7 +4,7 @@
 //! task; composers ask what is due. No lock is held while pixels are touched.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use super::frame_cache::{CachedFrame, Due, FrameCache, TileKey};
 use super::frame_rate::FrameRate;
 use super::state::{Reason, VideoFacts};
-use super::{Placement, TilePicture, TileScaler};
+use super::{Placement, TileScaler};
 use crate::align::{AlignFigures, AlignSettings, Aligner, Drawing, FrameTimes};
-use crate::base::{Clock, Frame, Size, SourceId, Waker};
-use crate::config::{Fit, SourceSettings};
+use crate::base::sync::lock;
+use crate::base::{Clock, Frame, SourceId, Waker};
+use crate::config::SourceSettings;
 use crate::event::DetectionEvent;
-use crate::media::{Health, Need, Output, OutputControl, SourceListener, SourceSnapshot};
+use crate::media::{Health, Output, OutputControl, SourceListener, SourceSnapshot};
 
 /// One camera: shared by its session, the link's task and the composers.
 pub(crate) struct Camera {
@@ -270,8 +271,3 @@ impl SourceListener for Camera {
 pub(crate) fn timestamp(unix: Duration) -> Timestamp {
     crate::event::unix_time(unix)
 }
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-

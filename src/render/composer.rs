@@ -4,8 +4,8 @@
 //! where the display has one, else into the picture, which is then painted again below them.
 
 use super::overlay::{Sizes, dress, welcome};
-use super::tile_content::TileContent;
 use super::paint::{Painter, Type};
+use super::tile_content::TileContent;
 use super::{Canvas, Color, DisplayInfo, Rect, Scene};
 use crate::config::WallSettings;
 
@@ -41,9 +41,7 @@ impl Composer {
     pub(crate) fn new(info: &DisplayInfo, settings: &WallSettings) -> Self {
         let mut composer = Self {
             base: Canvas::new(info.size, GROUND),
-            overlay: info
-                .overlay
-                .then(|| Canvas::new(info.size, Color::CLEAR)),
+            overlay: info.overlay.then(|| Canvas::new(info.size, Color::CLEAR)),
             letters: Type::default(),
             tiles: Vec::new(),
             base_damage: Vec::new(),

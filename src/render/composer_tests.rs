@@ -8,8 +8,8 @@ use crate::base::{
 };
 use crate::config::Fit;
 use crate::render::frame_cache::CachedFrame;
-use crate::render::tile_content::ContentBox;
 use crate::render::state::{Analysis, Video};
+use crate::render::tile_content::ContentBox;
 use crate::render::{Placement, TileScaler};
 
 const SCREEN: Size = Size::new(640, 240);

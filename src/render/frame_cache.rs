@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{Placement, TilePicture};
 use crate::align::FrameTimes;
+use crate::base::sync::lock;
 use crate::base::{Size, Waker};
 use crate::config::Fit;
 use crate::media::Need;
@@ -161,7 +162,10 @@ impl FrameCache {
     ) -> Option<Duration> {
         let tiles = lock(&self.tiles);
         let mut shortest = None;
-        for tile in tiles.iter().filter(|tile| head.is_none_or(|head| tile.key.head == head)) {
+        for tile in tiles
+            .iter()
+            .filter(|tile| head.is_none_or(|head| tile.key.head == head))
+        {
             let next = tile.waiting.front();
             let is_due = next.is_some_and(|next| next.times.arrival + delay <= now);
             if tile.shown.is_some() || is_due {

@@ -97,7 +97,10 @@ mod tests {
     fn a_pause_between_sessions_is_no_interval() {
         let mut rate = after([0, 40, 80]);
         rate.session_ended();
-        assert_eq!((rate.last(), rate.interval()), (Some(Duration::from_millis(80)), None));
+        assert_eq!(
+            (rate.last(), rate.interval()),
+            (Some(Duration::from_millis(80)), None)
+        );
         rate.note(Duration::from_secs(60));
         rate.session_ended();
         assert_eq!(rate.last(), Some(Duration::from_secs(60)));

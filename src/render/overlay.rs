@@ -2,9 +2,9 @@
 //!
 //! Sizes follow the screen, not the tile alone: what is said has to be read from three metres.
 
-use super::tile_content::TileContent;
 use super::paint::{Painter, Type, class_color};
 use super::state::{Analysis, Reason};
+use super::tile_content::TileContent;
 use super::{Color, Rect};
 
 /// The ground of everything that is said about a tile; pictures of any brightness shine through a little.

@@ -3,11 +3,12 @@
 //! Scaled on the decoder's thread, straight out of the decoder's buffer, which is free again when the call returns. The
 //! copy stays in YUV, half the size of RGB, and is converted only when and where it is shown.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_bgra};
 
 use super::{Canvas, Rect, scale};
+use crate::base::sync::lock;
 use crate::base::{
     ColorMatrix, ColorRange, Colorimetry, Crop, Frame, HostPixels, PixelFormat, PlaneError, Size,
 };
@@ -269,14 +270,14 @@ impl std::fmt::Debug for TilePicture {
 impl Pool {
     /// A buffer of `length` bytes with whatever was in it.
     fn take(&self, length: usize) -> Vec<u8> {
-        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let spare = lock(&self.0).pop();
         let mut bytes = spare.unwrap_or_default();
         bytes.resize(length, 0);
         bytes
     }
 
     fn give(&self, bytes: Vec<u8>) {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = lock(&self.0);
         if spare.len() < SPARE_BUFFERS {
             spare.push(bytes);
         }

@@ -1,6 +1,6 @@
 //! Changes of a running role, from SIGHUP and from the control socket.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -8,6 +8,7 @@ use tracing::{error, info};
 
 use super::{PageSettings, Role};
 use crate::base::SourceId;
+use crate::base::sync::lock;
 use crate::config::{ConfigSource, Settings};
 use crate::control::{Capabilities, Controlled, Problem, Status, problems};
 use crate::web::{Page, PageError};
@@ -69,7 +70,7 @@ impl<R: Role> Controls<R> {
     }
 
     fn apply_settings(&self, settings: Settings) -> Result<Value, Vec<Problem>> {
-        let mut served = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut served = lock(&self.page);
         let wanted = R::page_settings(&settings);
         let moved = served.settings != wanted;
         let mut fresh = None;

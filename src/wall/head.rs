@@ -4,52 +4,42 @@
 //! next one, and the one before it is dropped and counted.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use super::alarms::Alarms;
+use super::schedule;
 use super::shared::Shared;
+use super::viewer_picture::ViewerPicture;
+use crate::base::sync::lock;
 use crate::base::{Heartbeat, SourceId, Stop, Waker};
-use crate::config::{HeadSettings, WallSettings};
+use crate::config::HeadSettings;
 use crate::display::{Display, DisplayError, Wait};
-use crate::render::layout::{FocusChoice, Plan};
-use crate::render::{Camera, Canvas, Composer, TileContent, DisplayInfo, Rect, TileKey};
+use crate::render::layout::Plan;
+use crate::render::{Camera, Canvas, Composer, DisplayInfo, Rect, TileContent, TileKey};
 
 /// States and ages are looked at this often where no picture comes: a tile turns stale within it.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(250);
 /// How a display does its work changes with what it is given: what is told of it is no older.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
-/// A head whose monitor is off composes for those who look at the page for so long after they asked.
-const VIEWED_FOR: Duration = Duration::from_secs(3);
-
 /// What a head's thread shares with the rest of the wall.
 pub(super) struct Head {
     pub(super) index: usize,
     pub(super) settings: HeadSettings,
     pub(super) waker: Waker,
     pub(super) stop: Stop,
-    gallery: Mutex<Gallery>,
-    deposited: Condvar,
+    viewers: ViewerPicture,
     facts: Mutex<HeadFacts>,
 }
 
 /// What is known of a head from outside.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HeadFacts {
-    pub(super) info: Option<DisplayInfo>,
+    pub(super) display: Option<DisplayInfo>,
     pub(super) report: serde_json::Value,
     pub(super) page: usize,
     pub(super) pages: usize,
     pub(super) scenes: u64,
-}
-
-#[derive(Default)]
-struct Gallery {
-    wanted: bool,
-    asked: Option<Instant>,
-    newest: Option<Arc<Canvas>>,
-    /// Which scene that is.
-    scene: u64,
-    deposits: u64,
 }
 
 impl Head {
@@ -59,62 +49,18 @@ impl Head {
             settings,
             waker: Waker::new()?,
             stop: Stop::default(),
-            gallery: Mutex::default(),
-            deposited: Condvar::new(),
+            viewers: ViewerPicture::default(),
             facts: Mutex::default(),
         })
     }
 
     /// The newest scene as a picture. Blocks until the head's thread has copied it, at most `limit`.
     pub(super) fn picture(&self, limit: Duration) -> Option<Arc<Canvas>> {
-        let deadline = Instant::now() + limit;
-        let mut gallery = lock(&self.gallery);
-        let before = gallery.deposits;
-        gallery.wanted = true;
-        gallery.asked = Some(Instant::now());
-        self.waker.wake();
-        while gallery.deposits == before {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            gallery = self
-                .deposited
-                .wait_timeout(gallery, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        gallery.newest.clone()
+        self.viewers.picture(limit, &self.waker)
     }
 
     pub(super) fn facts(&self) -> HeadFacts {
         lock(&self.facts).clone()
-    }
-
-    fn is_viewed(&self) -> bool {
-        lock(&self.gallery)
-            .asked
-            .is_some_and(|asked| asked.elapsed() < VIEWED_FOR)
-    }
-
-    fn deposit(&self, composer: &Composer, scene: u64) {
-        let mut gallery = lock(&self.gallery);
-        if gallery.wanted {
-            gallery.wanted = false;
-            // The same picture stays the same Arc: whoever looks at it again need not encode it again.
-            if gallery.newest.is_none() || gallery.scene != scene {
-                gallery.newest = Some(Arc::new(composer.flattened()));
-                gallery.scene = scene;
-            }
-            gallery.deposits += 1;
-            self.deposited.notify_all();
-        } else if gallery
-            .asked
-            .is_some_and(|asked| asked.elapsed() >= VIEWED_FOR)
-        {
-            // Nobody looks any more: eight megabytes for nothing.
-            gallery.newest = None;
-        }
     }
 }
 
@@ -123,6 +69,52 @@ pub(super) struct HeadThread {
     pub(super) head: Arc<Head>,
     pub(super) shared: Arc<Shared>,
     pub(super) heart: Heartbeat,
+}
+
+/// The thread's state from one scene to the next.
+struct Composing {
+    /// What the display offers.
+    info: DisplayInfo,
+    composer: Composer,
+    /// `None` until the tiles are assigned.
+    division: Option<Division>,
+    alarms: Alarms,
+    /// Of the settings that the composer was made with.
+    generation: u64,
+    /// Whether the monitor is switched on.
+    is_on: bool,
+    started: Duration,
+    /// When the display was last reported on.
+    noted: Duration,
+    scenes: u64,
+}
+
+impl Composing {
+    fn new(shared: &Shared, info: DisplayInfo) -> Self {
+        let settings = shared.settings();
+        let now = shared.clock.now();
+        Self {
+            composer: Composer::new(&info, &settings.wall),
+            info,
+            division: None,
+            alarms: Alarms::new(&settings.wall),
+            generation: shared.generation(),
+            is_on: true,
+            started: now,
+            noted: now,
+            scenes: 0,
+        }
+    }
+
+    /// Takes over new settings or another display.
+    fn begin(&mut self, shared: &Shared, info: DisplayInfo) {
+        self.generation = shared.generation();
+        let settings = shared.settings();
+        self.composer = Composer::new(&info, &settings.wall);
+        self.alarms.set(&settings.wall);
+        self.info = info;
+        self.division = None;
+    }
 }
 
 /// How the screen is divided at present.
@@ -157,80 +149,85 @@ impl HeadThread {
     }
 
     fn compose(&self, display: &mut dyn Display) -> Result<(), DisplayError> {
-        let mut info = display.info();
-        let mut composer = Composer::new(&info, &self.shared.settings().wall);
-        let mut division: Option<Division> = None;
-        let mut alarms = Alarms::new(&self.shared.settings().wall);
-        let mut generation = self.shared.generation();
-        let mut lit = true;
-        let started = self.shared.clock.now();
+        let mut scene = Composing::new(&self.shared, display.info());
         let mut limit = Duration::ZERO;
-        self.note(display, &info, None, 0);
-        let mut noted = started;
-        let mut scenes = 0;
+        self.note(display, &scene, None);
         while !self.head.stop.is_raised() {
             let wait = display.wait(std::os::fd::AsFd::as_fd(&self.head.waker), limit)?;
             self.head.waker.answered();
             self.heart.beat();
             let now = self.shared.clock.now();
-            let changed = self.shared.generation() != generation;
-            if changed || wait == Wait::Changed || display.info() != info {
-                generation = self.shared.generation();
-                info = display.info();
-                let settings = self.shared.settings();
-                composer = Composer::new(&info, &settings.wall);
-                alarms.set(&settings.wall);
-                division = None;
-                self.note(display, &info, None, scenes);
+            let is_reconfigured = self.shared.generation() != scene.generation;
+            if is_reconfigured || wait == Wait::Changed || display.info() != scene.info {
+                scene.begin(&self.shared, display.info());
+                self.note(display, &scene, None);
             }
-            let settings = self.shared.settings();
-            let wanted_lit = !settings
-                .wall
-                .monitor_off
-                .is_some_and(|span| super::schedule::is_within(&span));
-            if wanted_lit != lit {
-                display.power(wanted_lit)?;
-                lit = wanted_lit;
-                // What a monitor shows when it comes on again is nobody's business but ours.
-                division = None;
-            }
-            if now.saturating_sub(noted) >= NOTE_INTERVAL {
-                self.note(display, &info, None, scenes);
-                noted = now;
+            self.follow_schedule(display, &mut scene)?;
+            if now.saturating_sub(scene.noted) >= NOTE_INTERVAL {
+                self.note(display, &scene, None);
+                scene.noted = now;
             }
             limit = REVIEW_INTERVAL;
-            let seen = info.visible && lit;
-            if !seen && !self.head.is_viewed() {
+            let is_seen = scene.info.visible && scene.is_on;
+            if !is_seen && !self.head.viewers.are_there() {
                 continue;
             }
-            let cameras = self.shared.cameras();
-            let plan = self.plan(&cameras, &info);
-            let promoted = alarms.promoted(plan.cameras(), &cameras, now);
-            let wanted = self.divide(&plan, promoted, now.saturating_sub(started));
-            if division.as_ref().is_none_or(|present| {
-                present.tiles != wanted.tiles || present.cameras != wanted.cameras
-            }) {
-                self.assign(&wanted, &cameras);
-                let rects: Vec<Rect> = wanted.tiles.iter().map(|(rect, _)| *rect).collect();
-                composer.lay_out(&rects);
-                self.note(display, &info, Some((wanted.page, plan.pages())), scenes);
-                division = Some(wanted);
-            }
-            if let Some(division) = &mut division {
-                let next = self.look(&mut composer, division, &cameras, now);
-                limit = next.map_or(REVIEW_INTERVAL, |next| {
-                    next.saturating_sub(now).min(REVIEW_INTERVAL)
-                });
-            }
-            if composer.is_damaged() && wait != Wait::Busy {
-                display.present(&composer.scene())?;
-                composer.presented();
-                scenes += 1;
+            limit = self.fill(display, &mut scene, now);
+            if scene.composer.is_damaged() && wait != Wait::Busy {
+                display.present(&scene.composer.scene())?;
+                scene.composer.presented();
+                scene.scenes += 1;
                 self.shared.count_scene();
             }
-            self.head.deposit(&composer, scenes);
+            let composer = &scene.composer;
+            self.head
+                .viewers
+                .offer(scene.scenes, || composer.flattened());
         }
         Ok(())
+    }
+
+    /// Switches the monitor off and on by the hours of the configuration.
+    fn follow_schedule(
+        &self,
+        display: &mut dyn Display,
+        scene: &mut Composing,
+    ) -> Result<(), DisplayError> {
+        let off = self.shared.settings().wall.monitor_off;
+        let is_on = !off.is_some_and(|span| schedule::is_within(&span));
+        if is_on != scene.is_on {
+            display.power(is_on)?;
+            scene.is_on = is_on;
+            // A monitor that comes on again may show anything.
+            scene.division = None;
+        }
+        Ok(())
+    }
+
+    /// Divides the screen where its tiles change, and brings every tile up to date. How long until the next picture is due.
+    fn fill(&self, display: &dyn Display, scene: &mut Composing, now: Duration) -> Duration {
+        let cameras = self.shared.cameras();
+        let plan = self.plan(&cameras, &scene.info);
+        let promoted = scene.alarms.promoted(plan.cameras(), &cameras, now);
+        let wanted = self.divide(&plan, promoted, now.saturating_sub(scene.started));
+        let stays = scene.division.as_ref().is_some_and(|present| {
+            present.tiles == wanted.tiles && present.cameras == wanted.cameras
+        });
+        if !stays {
+            self.assign(&wanted, &cameras);
+            let rects: Vec<Rect> = wanted.tiles.iter().map(|(rect, _)| *rect).collect();
+            scene.composer.lay_out(&rects);
+            self.note(display, scene, Some((wanted.page, plan.pages())));
+            scene.division = Some(wanted);
+        }
+        let composer = &mut scene.composer;
+        let next = scene
+            .division
+            .as_mut()
+            .and_then(|division| self.look(composer, division, &cameras, now));
+        next.map_or(REVIEW_INTERVAL, |next| {
+            next.saturating_sub(now).min(REVIEW_INTERVAL)
+        })
     }
 
     fn plan(&self, cameras: &BTreeMap<SourceId, Arc<Camera>>, info: &DisplayInfo) -> Plan {
@@ -332,16 +329,11 @@ impl HeadThread {
         next
     }
 
-    fn note(
-        &self,
-        display: &dyn Display,
-        info: &DisplayInfo,
-        page: Option<(usize, usize)>,
-        scenes: u64,
-    ) {
+    fn note(&self, display: &dyn Display, scene: &Composing, page: Option<(usize, usize)>) {
         let report = display.report();
+        let info = &scene.info;
         let mut facts = lock(&self.head.facts);
-        if facts.info.as_ref() != Some(info) {
+        if facts.display.as_ref() != Some(info) {
             tracing::info!(
                 head = self.head.index,
                 display = info.description,
@@ -349,51 +341,12 @@ impl HeadThread {
                 "display is ready"
             );
         }
-        facts.info = Some(info.clone());
+        facts.display = Some(info.clone());
         facts.report = report;
-        facts.scenes = scenes;
+        facts.scenes = scene.scenes;
         if let Some((page, pages)) = page {
             (facts.page, facts.pages) = (page, pages);
         }
-    }
-}
-
-/// What cameras see that moves them to the focus tile.
-struct Alarms {
-    choice: FocusChoice,
-    seen: BTreeMap<SourceId, Duration>,
-}
-
-impl Alarms {
-    fn new(wall: &WallSettings) -> Self {
-        Self {
-            choice: FocusChoice::new(wall.alarm_classes.clone(), wall.alarm_hold),
-            seen: BTreeMap::new(),
-        }
-    }
-
-    fn set(&mut self, wall: &WallSettings) {
-        self.choice.set(wall.alarm_classes.clone(), wall.alarm_hold);
-    }
-
-    /// The camera to be promoted at `now`, by the events that came since the last call.
-    fn promoted(
-        &mut self,
-        shown: &[SourceId],
-        cameras: &BTreeMap<SourceId, Arc<Camera>>,
-        now: Duration,
-    ) -> Option<SourceId> {
-        for id in shown {
-            let newest = cameras.get(id).and_then(|camera| camera.last_event());
-            let Some((at, event)) = newest else {
-                continue;
-            };
-            if self.seen.insert(*id, at) != Some(at) {
-                let classes = event.detections.iter().map(|found| &*found.class_name);
-                self.choice.observe(now, *id, classes);
-            }
-        }
-        self.choice.promoted(now)
     }
 }
 
@@ -405,8 +358,4 @@ fn corner_tile(tiles: &[(Rect, Option<SourceId>)]) -> Option<usize> {
         .filter(|(_, (_, source))| source.is_some())
         .min_by_key(|(_, (rect, _))| (rect.y, std::cmp::Reverse(rect.right())))
         .map(|(index, _)| index)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

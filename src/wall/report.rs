@@ -142,13 +142,13 @@ impl Wall {
             .into_iter()
             .enumerate()
             .map(|(index, (layout, facts))| {
-                let size = facts.info.as_ref().map(|info| info.size);
+                let size = facts.display.as_ref().map(|info| info.size);
                 wall_state::Head {
                     name: self.head_name(index),
-                    output: facts.info.as_ref().map_or_else(
-                        || "no display".to_owned(),
-                        |info| info.description.clone(),
-                    ),
+                    output: facts
+                        .display
+                        .as_ref()
+                        .map_or_else(|| "no display".to_owned(), |info| info.description.clone()),
                     width: size.map_or(0, |size| size.width),
                     height: size.map_or(0, |size| size.height),
                     layout: match layout {
@@ -158,7 +158,7 @@ impl Wall {
                     },
                     page: facts.page as u32 + 1,
                     pages: facts.pages.max(1) as u32,
-                    visible: facts.info.is_some_and(|info| info.visible),
+                    visible: facts.display.is_some_and(|info| info.visible),
                     scenes: facts.scenes,
                 }
             })

@@ -3,16 +3,17 @@
 //! Cameras, link and heads are made here and nowhere else. Pictures never wait for what this file does.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use super::subscriber;
 use super::screens::Screens;
 use super::shared::Shared;
+use super::subscriber;
 use crate::align::AlignSettings;
+use crate::base::sync::lock;
 use crate::base::{Clock, Heartbeats, SourceId};
 use crate::bus::{BusError, ClientRole, Link};
 use crate::config::{ReferenceChoice, Settings, SourceSettings, WallSettings};
@@ -172,7 +173,7 @@ impl Wall {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 }
 

@@ -3,7 +3,7 @@
 //! One thread opens displays and waits; each head's own thread composes. A card that can't be used now, because another
 //! program has it or its driver is not there yet, is tried again for ever, and the log says why.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::head::{Head, HeadThread};
 use super::shared::Shared;
+use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeats, Stop};
 use crate::config::{HeadSettings, Layout, WallSettings};
 use crate::display::{self, Display, DisplayError};
@@ -241,8 +242,4 @@ impl<F: Fn()> Drop for OnDrop<'_, F> {
     fn drop(&mut self) {
         (self.0)();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use crate::base::sync::lock;
 use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Claims, Message, Topics};
 use crate::config::Settings;
@@ -123,10 +124,7 @@ impl Shared {
 
     /// Messages that came faster than they were read.
     pub(super) fn messages_dropped(&self) -> u64 {
-        self.overrun
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .total()
+        lock(&self.overrun).total()
     }
 
     /// How a camera is at `now`, on its tile of `head` or, without one, on the wall as a whole.
@@ -198,7 +196,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Claims> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.claims)
     }
 }
 

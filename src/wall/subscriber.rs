@@ -3,8 +3,8 @@
 //! One task a connection. It subscribes before the broker is there, and the link renews that at every connection. What
 //! can't be read is counted, said once in a while, and changes nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::shared::Shared;
 use crate::base::SourceId;
+use crate::base::sync::lock;
 use crate::bus::{Delivery, Link, LinkState, Message, Subscription, Topic, Topics};
 use crate::config::Settings;
 use crate::event::{DecodeError, DetectionEvent};
@@ -30,12 +31,8 @@ pub(super) fn listen(shared: &Arc<Shared>, link: &Link, settings: &Settings, run
     let filters = event_filters(&topics, pattern.as_deref(), &ids);
     let events = link.subscribe(filters, Delivery::AtMostOnce);
     let statuses = link.subscribe(shared.claim_topics(&topics), Delivery::AtLeastOnce);
-    shared
-        .overrun
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .begin(vec![events.overrun_counter(), statuses.overrun_counter()]);
-    let ear = Subscriber {
+    lock(&shared.overrun).begin(vec![events.overrun_counter(), statuses.overrun_counter()]);
+    let subscriber = Subscriber {
         shared: shared.clone(),
         link: link.clone(),
         topics,
@@ -43,7 +40,7 @@ pub(super) fn listen(shared: &Arc<Shared>, link: &Link, settings: &Settings, run
         refused: 0,
         warned: None,
     };
-    runtime.spawn(ear.run(link.state_changes(), events, statuses));
+    runtime.spawn(subscriber.run(link.state_changes(), events, statuses));
 }
 
 /// A pattern of one's own stands for all cameras; else both encodings of each.

@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::forwarded::Site;
+use crate::base::sync::lock;
 
 /// What the kernel keeps for a reader that is slow: a picture or two, not the megabytes that it would grow to, which are
 /// minutes of pictures on a bad link.
@@ -185,7 +186,7 @@ struct Doing {
 
 impl Places {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// A place for a connection from `from`, made where there is none.
@@ -256,7 +257,7 @@ impl Drop for Place {
 
 impl Activity {
     fn lock(&self) -> MutexGuard<'_, Doing> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn doing(&self) -> Doing {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rumqttc::tokio_rustls::TlsAcceptor;
@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use super::client::greet;
 use super::limits::WAITING;
 use super::router::Router;
+use crate::base::sync::lock;
 
 /// After a failed accept, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -120,7 +121,7 @@ struct Place {
 
 impl Waiting {
     fn enter(self: &Arc<Self>) -> Place {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = lock(&self.places);
         if places.len() >= WAITING
             && let Some((_, oldest)) = places.pop_first()
         {
@@ -139,11 +140,7 @@ impl Waiting {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut places = self
-            .waiting
-            .places
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut places = lock(&self.waiting.places);
         // One that had to go is not there any more, and its number may be another's.
         if !self.cut.is_cancelled() {
             places.remove(&self.number);

@@ -1,7 +1,7 @@
 //! Sessions, subscriptions and the retained store, under one short lock.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -23,6 +23,7 @@ use super::retained::Message;
 use super::retained::{Cursor, Retained};
 use super::seldom::Seldom;
 use super::session::{Connection, Key, Presence, Session};
+use crate::base::sync::lock;
 use crate::config::Secret;
 
 /// The middle of the broker.
@@ -85,7 +86,7 @@ impl Router {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Lets a client in, and takes the place of the one that has its id; or says why not.

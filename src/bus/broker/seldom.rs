@@ -1,8 +1,10 @@
 //! Log lines that a flood does not multiply.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use crate::base::sync::lock;
 
 /// Between two lines of one kind.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -22,7 +24,7 @@ impl Seldom {
     /// Where a line of `kind` is due, how many of its kind were held back before it.
     pub(super) fn due(&self, kind: &'static str) -> Option<u64> {
         let now = Instant::now();
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = lock(&self.0);
         if let Some(last) = said.get_mut(kind)
             && now.duration_since(last.at) < PAUSE
         {

@@ -9,7 +9,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use libloading::Library;
 
@@ -18,6 +18,7 @@ use super::error::TensorRtError;
 use super::search::{candidates, reasons};
 use super::slots::Slots;
 use super::version::Version;
+use crate::base::sync::lock;
 
 /// `createInferRuntime_INTERNAL(ILogger*, version)`.
 pub(super) type CreateRuntime = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;
@@ -74,7 +75,7 @@ impl Libraries {
     /// # Errors
     /// What is missing or not served, by name.
     pub(super) fn open() -> Result<Arc<Self>, TensorRtError> {
-        let mut held = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&OPEN);
         match &*held {
             Some(libraries) => Ok(libraries.clone()),
             None => Ok(held.insert(Arc::new(Self::open_anew()?)).clone()),

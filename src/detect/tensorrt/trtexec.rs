@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::cache::BuildFlags;
 use super::error::TensorRtError;
 use super::version::Version;
 use crate::base::Stop;
+use crate::base::sync::lock;
 
 /// Where JetPack and the Debian packages put it; not on the PATH.
 const USUAL_PLACE: &str = "/usr/src/tensorrt/bin/trtexec";
@@ -245,7 +246,7 @@ impl Said {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use drm::control::{Device as _, Event};
 use drm::{ClientCapability, Device as _, DriverCapability};
@@ -18,6 +18,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::console::Console;
+use crate::base::sync::lock;
 use crate::display::DisplayError;
 
 /// Where cards are.
@@ -222,7 +223,7 @@ impl Card {
 
     /// CachedFrame while a head chooses its parts.
     pub(super) fn lighting(&self) -> MutexGuard<'_, ()> {
-        self.lighting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.lighting)
     }
 
     /// A head's parts from now on.
@@ -293,11 +294,11 @@ impl Card {
     }
 
     fn heads(&self) -> MutexGuard<'_, BTreeMap<usize, Claim>> {
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.heads)
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<u32, u32>> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.handles)
     }
 }
 

@@ -7,11 +7,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use rustix::ioctl::{Getter, IntegerSetter, Opcode, ioctl};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, info, warn};
+
+use crate::base::sync::lock;
 
 /// From the kernel's linux/vt.h and linux/kd.h.
 const VT_GETSTATE: Opcode = 0x5603;
@@ -60,7 +62,7 @@ impl Console {
     /// take. To be called with the card's master right: then a console in graphics mode was left behind by somebody who is
     /// gone.
     pub(super) fn take() -> Option<Arc<Self>> {
-        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&TAKEN);
         if let Some(console) = taken.upgrade() {
             return Some(console);
         }
@@ -125,10 +127,7 @@ impl Console {
     }
 
     fn give_back(&self) {
-        let mut given_back = self
-            .given_back
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut given_back = lock(&self.given_back);
         if std::mem::replace(&mut *given_back, true) {
             return;
         }
@@ -154,10 +153,7 @@ impl Drop for Console {
 
 /// Gives the console back at once: for ends of the process that run no destructors. Nothing where it was not taken.
 pub fn restore_console() {
-    let console = TAKEN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .upgrade();
+    let console = lock(&TAKEN).upgrade();
     if let Some(console) = console {
         console.give_back();
     }

@@ -13,7 +13,7 @@ use super::geometry::Geometry;
 use super::hardware;
 use super::layer::{Blob, Layer, Side, disable};
 use super::mode::Mode;
-use super::planner::{PlaneFacts, Proposal, PlaneRequest, proposals};
+use super::planner::{PlaneFacts, PlaneRequest, Proposal, proposals};
 use super::properties::{Name, Properties, Request, is_final};
 use crate::config::{HeadSettings, RangeChoice};
 use crate::display::DisplayError;

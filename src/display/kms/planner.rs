@@ -173,7 +173,11 @@ struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    fn of(planes: &'a [PlaneFacts], wish: PlaneRequest<'_>, turned_by_planes: bool) -> Option<Self> {
+    fn of(
+        planes: &'a [PlaneFacts],
+        wish: PlaneRequest<'_>,
+        turned_by_planes: bool,
+    ) -> Option<Self> {
         let bit = rotation_bit(wish.rotation);
         let usable = |plane: &&PlaneFacts| {
             plane.crtcs & 1_u32.checked_shl(wish.crtc).unwrap_or(0) != 0

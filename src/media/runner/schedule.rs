@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::base::sync::lock;
 use crate::base::{descriptor_limit, open_descriptors};
 
 /// Sessions that are opened at once, so that thousands of cameras that can't be reached are not thousands of threads.
@@ -467,10 +468,6 @@ impl Room {
 /// Kept free for the broker, the page's viewers, decoders that are tried, and whatever a driver opens.
 fn spare(limit: usize) -> usize {
     (limit / 8).clamp(16, 128)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

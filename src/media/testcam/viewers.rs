@@ -11,6 +11,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::CameraOptions;
+use crate::base::sync::lock;
 
 /// What the server's callbacks hold of a camera.
 #[derive(Debug)]
@@ -210,7 +211,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::base::sync::lock;
 
 /// Names that a warning was written about, at most; cameras have fewer.
 const MOST_WARNINGS: usize = 1000;
@@ -62,7 +64,7 @@ fn is_dropped(letter: char) -> bool {
 /// Says once that no font has the letters of a text, and what to install.
 pub(super) fn warn(text: &str, missing: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut told = lock(&TOLD);
     if told.len() >= MOST_WARNINGS || !told.insert(text.to_owned()) {
         return;
     }

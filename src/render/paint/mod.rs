@@ -3,8 +3,8 @@
 //! A [`Painter`] draws on any canvas, the opaque picture or the transparent overlay, inside one tile, and notes where: what
 //! it touched is what has to be cleared and sent to the display again.
 
-mod legible;
 mod label_cache;
+mod legible;
 mod shaping;
 mod text;
 

@@ -3,7 +3,7 @@
 //! Names of cameras are in every script; fonts that have them all are fifty times the size of this program. So they come from
 //! packages (`fonts-noto-core`, `fonts-noto-cjk`), found when the first such text is written. What no font has is left out.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use cosmic_text::{
     Attrs, Buffer, Family, FontSystem, Metrics, Shaping, SwashCache, SwashContent, Wrap, fontdb,
@@ -11,6 +11,7 @@ use cosmic_text::{
 
 use super::super::{Canvas, Color, Rect};
 use super::legible;
+use crate::base::sync::lock;
 
 /// The family name of the built-in font: its letters stay the same in a text of several scripts.
 const BUILT_IN: &str = "Hack";
@@ -208,10 +209,7 @@ fn missing(buffer: &Buffer, text: &str) -> Vec<(usize, usize)> {
 
 fn fonts() -> MutexGuard<'static, Fonts> {
     static FONTS: OnceLock<Mutex<Fonts>> = OnceLock::new();
-    FONTS
-        .get_or_init(|| Mutex::new(Fonts::new()))
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+    lock(FONTS.get_or_init(|| Mutex::new(Fonts::new())))
 }
 
 /// The language that this machine speaks, `ja` or `zh-TW`: Han letters have other shapes in each.

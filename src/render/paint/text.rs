@@ -9,8 +9,8 @@ use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::{Canvas, Color, Rect};
-use super::legible;
 use super::label_cache::{LabelCache, Style, WIDEST_PX};
+use super::legible;
 use super::shaping::{Line, MOST_LETTERS};
 use crate::base::Size;
 

@@ -4,7 +4,7 @@
 //! wait for them. While nobody asks nothing is copied, scaled or encoded.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use fast_image_resize::images::{Image, ImageRef};
@@ -13,6 +13,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use tokio::sync::Semaphore;
 
 use super::view::Viewed;
+use crate::base::sync::lock;
 use crate::base::{Clock, Size};
 use crate::render::Canvas;
 
@@ -131,7 +132,7 @@ impl Pictures {
     }
 
     fn place(&self, wanted: Wanted) -> Place {
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sizes = lock(&self.sizes);
         let at = sizes.iter().position(|(size, _)| *size == wanted);
         let entry = at.map_or_else(|| (wanted, Arc::default()), |at| sizes.remove(at));
         let place = entry.1.clone();

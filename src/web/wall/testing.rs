@@ -1,11 +1,12 @@
 //! A wall for the page's tests: one head, and scenes that change when told.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::view::Viewed;
 use crate::base::Size;
+use crate::base::sync::lock;
 use crate::control::wall_state::{Identity, WallState};
 use crate::health::{Report, Sample};
 use crate::render::{Canvas, Color, Rect};
@@ -52,7 +53,7 @@ impl Scripted {
     }
 
     pub(super) fn show(&self, scene: Canvas) {
-        *self.scene.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(scene);
+        *lock(&self.scene) = Arc::new(scene);
     }
 
     /// How often a picture was asked for.
@@ -68,7 +69,7 @@ impl Viewed for Scripted {
 
     fn picture(&self, head: usize, _limit: Duration) -> Option<Arc<Canvas>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let scene = self.scene.lock().unwrap_or_else(PoisonError::into_inner);
+        let scene = lock(&self.scene);
         (head == 0).then(|| scene.clone())
     }
 

@@ -1,0 +1,80 @@
+//! The newest scene of a head as a picture for viewers of the page. It is copied only while someone asks for it: a scene of a
+//! full HD monitor has eight megabytes.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::base::Waker;
+use crate::base::sync::lock;
+use crate::render::Canvas;
+
+/// Viewers count as present for this long after their last request: a head without a monitor composes for them.
+const PRESENT_FOR: Duration = Duration::from_secs(3);
+
+/// A picture that viewers ask for and the head's thread provides.
+#[derive(Default)]
+pub(super) struct ViewerPicture {
+    state: Mutex<Requested>,
+    provided: Condvar,
+}
+
+#[derive(Default)]
+struct Requested {
+    is_wanted: bool,
+    last_request: Option<Instant>,
+    newest: Option<Arc<Canvas>>,
+    /// The number of the scene that `newest` shows.
+    scene: u64,
+    /// How often a request was answered.
+    answers: u64,
+}
+
+impl ViewerPicture {
+    /// The newest scene. Wakes the head's thread and blocks until it has copied the scene, at most `limit`.
+    pub(super) fn picture(&self, limit: Duration, head: &Waker) -> Option<Arc<Canvas>> {
+        let deadline = Instant::now() + limit;
+        let mut state = lock(&self.state);
+        let before = state.answers;
+        state.is_wanted = true;
+        state.last_request = Some(Instant::now());
+        head.wake();
+        while state.answers == before {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self
+                .provided
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        state.newest.clone()
+    }
+
+    /// Whether someone asked recently.
+    pub(super) fn are_there(&self) -> bool {
+        let last = lock(&self.state).last_request;
+        last.is_some_and(|at| at.elapsed() < PRESENT_FOR)
+    }
+
+    /// Answers requests with scene number `scene`, which `copy` copies. Called by the head's thread after each round.
+    pub(super) fn offer(&self, scene: u64, copy: impl FnOnce() -> Canvas) {
+        let mut state = lock(&self.state);
+        if state.is_wanted {
+            state.is_wanted = false;
+            // The same scene stays the same Arc: viewers share one encoding of it.
+            if state.newest.is_none() || state.scene != scene {
+                state.newest = Some(Arc::new(copy()));
+                state.scene = scene;
+            }
+            state.answers += 1;
+            self.provided.notify_all();
+        } else if state
+            .last_request
+            .is_some_and(|at| at.elapsed() >= PRESENT_FOR)
+        {
+            state.newest = None;
+        }
+    }
+}
