@@ -4,6 +4,7 @@
 //! What is judged is every frame that a wall displays, in every scene that shows it; how many there are in a second is
 //! nobody's business here.
 
+mod record;
 mod sight;
 mod watch;
 
@@ -19,8 +20,9 @@ use nvr::wall::view::{AnalysisState, SyncFigures};
 use crate::support::broker::{Broker, Kind};
 use crate::support::stage::{page, processor};
 use crate::support::wait::{SOON, until_true};
+use record::Record;
 use sight::Line;
-use watch::{Record, Site, Watched};
+use watch::{Site, Watched};
 
 /// As large as the tiles. Its objects move by a sixth of the narrowest one's width a frame.
 const SIZE: Size = Size::new(640, 360);
