@@ -46,7 +46,9 @@ const JUDGED: usize = 800;
 /// A processor of five frames a second looks at one in five of 25, give or take one. Where this machine kept ours from it for
 /// longer, what lies between is not judged: nobody knows what an object did meanwhile.
 const FARTHEST: u32 = 6;
-/// Of those, how many have to be good.
+/// Least mean IoU of their objects and boxes.
+const MEAN_IOU: f64 = 0.85;
+/// Least share of them in which every object overlaps its box.
 const GOOD: f64 = 0.99;
 /// How long all of them may take on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -133,6 +135,7 @@ fn every_displayed_frame_has_its_own_boxes() {
     for wall in [&auto, &by_reports] {
         for (id, record) in wall.sources.iter().zip(judged(&site, wall)) {
             let told = format!("{} of camera {id}: {record:?}", wall.name);
+            assert!(record.mean() >= MEAN_IOU, "{told}");
             assert!(record.share() >= GOOD, "{told}");
             // A frame in a thousand may be torn by a viewer that comes just then; none is.
             assert_eq!(record.unread, 0, "{told}");
@@ -165,7 +168,9 @@ fn every_displayed_frame_has_its_own_boxes() {
     }
 
     let newest = &judged(&site, &latest)[0];
-    assert!(newest.share() < 0.8, "latest: {newest:?}");
+    // Two frames after its event the narrowest object overlaps its box by half while it goes across.
+    assert!(newest.mean() < 0.8, "latest: {newest:?}");
+    assert!(newest.share() < 0.5, "latest: {newest:?}");
     // Its boxes are those of one event, unchanged, and none is drawn for longer than the next one takes to come.
     assert!(newest.of_one_event() >= GOOD, "latest: {newest:?}");
     let sync = latest.sync(SHARED);
@@ -182,6 +187,8 @@ fn every_displayed_frame_has_its_own_boxes() {
     assert_eq!((sync.mode, sync.matched_share), (Sync::Aligned, Some(0.0)));
     assert_eq!(sync.skew_p95_ms, None, "nobody knows");
     assert_eq!(all.marked, all.judged(), "{all:?}");
+    // Clocks of arrival are off by what the machine's load delays frames and events.
+    assert!(estimated.mean() >= 0.8, "untold: {estimated:?}");
     assert!(estimated.share() >= 0.9, "untold: {estimated:?}");
 
     figures_are_served(&auto);
@@ -204,6 +211,7 @@ fn report(site: &Site, walls: &[&Watched]) {
         let all = wall.records().into_iter().zip(judged(site, wall));
         for (id, (all, record)) in wall.sources.iter().zip(all) {
             let (share, share_of_all) = (record.share() * 100.0, all.share() * 100.0);
+            let mean = record.mean();
             let SyncFigures {
                 matched_share,
                 skew_p50_ms,
@@ -213,7 +221,7 @@ fn report(site: &Site, walls: &[&Watched]) {
             } = wall.sync(*id);
             let _ = writeln!(
                 text,
-                "{} camera {id}: {share:.2} % of {} frames good ({share_of_all:.2} % of {}), {} dashed, {} without, {} unread; matched {matched_share:?}, \
+                "{} camera {id}: mean IoU {mean:.3}, {share:.2} % of {} frames good ({share_of_all:.2} % of {}), {} dashed, {} without, {} unread; matched {matched_share:?}, \
                  skew {skew_p50_ms:?} {skew_p95_ms:?} ms, delay {delay_ms:.0} ms, bad {:?}",
                 wall.name,
                 record.judged(),

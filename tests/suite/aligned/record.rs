@@ -7,6 +7,8 @@ use super::sight::{Line, Sight};
 
 /// Of each camera, frames before its share is taken: the delay is still rising. As many as in the aligner's own proof.
 const SETTLING: u32 = 100;
+/// Least IoU of every object and its box in a good frame.
+const GOOD_IOU: f32 = 0.6;
 
 /// What was seen of one camera, by the number of the frame.
 #[derive(Debug, Clone, Default)]
@@ -22,9 +24,18 @@ pub(super) struct Record {
 /// The worst that was seen of one displayed frame.
 #[derive(Debug, Clone, Copy)]
 struct Judged {
-    good: bool,
+    /// Mean IoU of the frame's objects and their boxes.
+    mean: f32,
+    /// IoU of the object that has the least.
+    least: f32,
     of_one_event: bool,
     line: Line,
+}
+
+impl Judged {
+    fn is_good(&self) -> bool {
+        self.least >= GOOD_IOU
+    }
 }
 
 impl Record {
@@ -38,14 +49,17 @@ impl Record {
         if sight.number < first + SETTLING {
             return;
         }
+        let overlaps = sight.overlaps();
         let judged = Judged {
-            good: sight.is_good(),
+            mean: overlaps.iter().sum::<f32>() / overlaps.len().max(1) as f32,
+            least: overlaps.iter().copied().fold(1.0, f32::min),
             of_one_event: sight.age().is_some(),
             line: sight.line(),
         };
         match self.frames.get_mut(&sight.number) {
             Some(worst) => {
-                worst.good &= judged.good;
+                worst.mean = worst.mean.min(judged.mean);
+                worst.least = worst.least.min(judged.least);
                 worst.of_one_event &= judged.of_one_event;
                 worst.line = worst.line.min(judged.line);
             }
@@ -75,9 +89,19 @@ impl Record {
         count as f64 / self.frames.len().max(1) as f64
     }
 
-    /// Share of displayed frames whose boxes enclose their objects in every scene.
+    /// Mean IoU of objects and their boxes in displayed frames.
+    pub(super) fn mean(&self) -> f64 {
+        let sum: f64 = self
+            .frames
+            .values()
+            .map(|judged| f64::from(judged.mean))
+            .sum();
+        sum / self.frames.len().max(1) as f64
+    }
+
+    /// Share of displayed frames in which each object's IoU is at least [`GOOD_IOU`] in every scene.
     pub(super) fn share(&self) -> f64 {
-        self.share_of(|judged| judged.good)
+        self.share_of(Judged::is_good)
     }
 
     /// Share of displayed frames whose boxes are where the objects were in one frame of the last second.
@@ -87,10 +111,13 @@ impl Record {
 
     /// The first frames that are not good, each with those around it that were looked at.
     pub(super) fn bad(&self, looked_at: &[u32]) -> Vec<String> {
-        let bad = self.frames.iter().filter(|(_, judged)| !judged.good);
+        let bad = self.frames.iter().filter(|(_, judged)| !judged.is_good());
         let told = bad.map(|(number, judged)| {
             let around = around(looked_at, *number);
-            format!("{number} {:?} of {around:?}", judged.line)
+            format!(
+                "{number} {:?} {:.2} of {around:?}",
+                judged.line, judged.least
+            )
         });
         told.take(12).collect()
     }

@@ -46,6 +46,8 @@ pub(super) struct Site {
 pub(super) struct Watched {
     pub(super) name: &'static str,
     pub(super) sources: Vec<u32>,
+    /// Whether its boxes have labels.
+    has_labels: bool,
     wall: Arc<Wall>,
     runtime: Runtime,
     records: Arc<Mutex<Vec<Record>>>,
@@ -99,10 +101,12 @@ impl Site {
             .expect("threads");
         let mut settings = self.settings(name, sources);
         change(&mut settings.wall);
+        let has_labels = settings.wall.label_font_scale < NO_LABELS;
         let wall = Wall::start(settings, runtime.handle().clone(), Clock::system());
         Watched {
             name,
             sources: sources.to_vec(),
+            has_labels,
             wall: wall.expect("it starts"),
             runtime,
             records: Arc::new(Mutex::new(vec![Record::default(); sources.len()])),
@@ -151,7 +155,8 @@ impl Watched {
             },
         );
         let (wall, records, stop) = (self.wall.clone(), self.records.clone(), self.stop.clone());
-        let watcher = std::thread::spawn(move || watch(&wall, &records, &stop));
+        let has_labels = self.has_labels;
+        let watcher = std::thread::spawn(move || watch(&wall, has_labels, &records, &stop));
         *lock(&self.watcher) = Some(watcher);
     }
 
@@ -195,7 +200,7 @@ impl Drop for Watched {
     }
 }
 
-fn watch(wall: &Wall, records: &Mutex<Vec<Record>>, stop: &AtomicBool) {
+fn watch(wall: &Wall, has_labels: bool, records: &Mutex<Vec<Record>>, stop: &AtomicBool) {
     let mut before: Option<Arc<Canvas>> = None;
     while !stop.load(Ordering::Acquire) {
         let Some(picture) = wall.picture(0, SCENE) else {
@@ -213,7 +218,7 @@ fn watch(wall: &Wall, records: &Mutex<Vec<Record>>, stop: &AtomicBool) {
             let (column, row) = (index as u32 % columns, index as u32 / columns);
             let (x, y) = (column * SIZE.width, row * SIZE.height);
             let place = Rect::new(x as i32, y as i32, SIZE.width, SIZE.height);
-            let sight = Sight::of(&picture, &place);
+            let sight = Sight::of(&picture, &place, has_labels);
             let marked = has_mark(&picture, &place);
             lock(records)[index].add(sight.as_ref(), marked);
         }
