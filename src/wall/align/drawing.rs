@@ -1,7 +1,7 @@
 //! Boxes of one moment, from the events around it.
 //!
-//! Objects with a track are followed along it at a constant velocity, that of the line through three events by least
-//! squares: the two around the moment and the one before, or the last three. One without, and a track that the other event lacks, is shown for the half
+//! Objects with a track are followed along it: on a straight line between two events, and beyond the last one at the
+//! velocity between the last two. One without, and a track that the other event lacks, is shown for the half
 //! that is nearest to its event. Cheap: nothing is kept, and every look-up is a binary search.
 
 use std::sync::Arc;
@@ -63,15 +63,9 @@ impl Moment<'_> {
                 }
                 continue;
             };
-            let earliest = self.shortly_before(next, 2, object);
             let corners = std::array::from_fn(|edge| {
                 let (from, to) = (object.corners[edge], other.corners[edge]);
-                let fitted = earliest.and_then(|(told, was)| {
-                    let passed = seconds(told.saturating_sub(before.told));
-                    let points = [(passed, was[edge]), (0.0, from), (seconds(span), to)];
-                    fitted(points, seconds(time))
-                });
-                fitted.unwrap_or(from + (to - from) * share)
+                from + (to - from) * share
             });
             boxes.extend(drawn(if is_early { object } else { other }, corners, false));
         }
@@ -103,44 +97,20 @@ impl Moment<'_> {
 
     /// How far it goes, across and down; none where it was not seen shortly before, or not as the same object.
     fn way(&self, next: usize, last: &Seen, object: &Object, time: Ns) -> Option<[f32; 2]> {
-        let (earlier, was) = self.shortly_before(next, 2, object)?;
-        let span = seconds(last.told.saturating_sub(earlier));
-        if span <= 0.0 {
+        let earlier = self.events.get(next.checked_sub(2)?)?;
+        let was = earlier.of_track(object.track?)?;
+        let span = last.told.saturating_sub(earlier.told);
+        if span <= 0 || span > ns(LONGEST) {
             return None;
         }
-        let earliest = self.shortly_before(next, 3, object);
-        let time = seconds(time);
+        let (span, time) = (seconds(span), seconds(time));
         let velocity = [0, 1].map(|axis| {
             let middle = |corners: &Corners| (corners[axis] + corners[axis + 2]) / 2.0;
-            let (from, to) = (middle(was), middle(&object.corners));
-            let fitted = earliest.and_then(|(told, corners)| {
-                let passed = seconds(told.saturating_sub(last.told));
-                let points = [(passed, middle(corners)), (-span, from), (0.0, to)];
-                Some(fitted(points, 1.0)? - fitted(points, 0.0)?)
-            });
-            fitted.unwrap_or((to - from) / span)
+            (middle(&object.corners) - middle(&was.corners)) / span
         });
         let is_plausible = velocity.iter().all(|along| along.abs() <= FASTEST);
         is_plausible.then(|| velocity.map(|along| along * time))
     }
-
-    /// When and where the object was in the event `back` before the one at index `next`; none where that is long ago.
-    fn shortly_before(&self, next: usize, back: usize, object: &Object) -> Option<(Ns, &Corners)> {
-        let last = self.events.get(next.checked_sub(1)?)?;
-        let event = self.events.get(next.checked_sub(back)?)?;
-        let span = last.told.saturating_sub(event.told);
-        let was = event.of_track(object.track?)?;
-        (span <= ns(LONGEST)).then_some((event.told, &was.corners))
-    }
-}
-
-/// The line through three times and values by least squares, `at` a time; none where all times are one.
-fn fitted(points: [(f32, f32); 3], at: f32) -> Option<f32> {
-    let time = points.iter().map(|(time, _)| time).sum::<f32>() / 3.0;
-    let value = points.iter().map(|(_, value)| value).sum::<f32>() / 3.0;
-    let along: f32 = points.iter().map(|(t, v)| (t - time) * (v - value)).sum();
-    let square: f32 = points.iter().map(|(t, _)| (t - time).powi(2)).sum();
-    (square > 0.0).then(|| value + along / square * (at - time))
 }
 
 fn seconds(time: Ns) -> f32 {
