@@ -9,8 +9,6 @@ use super::drawing::{Moment, still};
 use super::events::{Events, Put, Seen, most_confident_first};
 use super::figures::{AlignFigures, Recent, ms_of};
 use super::frames::{Frames, KeyKind, ntp_of};
-use super::habits::Habits;
-use super::path;
 use super::{AlignSettings, Basis, Drawing, FrameTimes};
 use crate::base::Size;
 use crate::config::Sync;
@@ -50,7 +48,6 @@ pub struct Aligner {
     /// Whether the last event said how long its picture had been under way.
     has_latency: bool,
     ntp_fits: bool,
-    habits: Habits,
     delay: Delay,
     /// Of events, by keys of `skew_kind`: how far they are from the frames nearest to them.
     skews: Recent<MEASURED>,
@@ -82,7 +79,6 @@ impl Aligner {
             clock: LeastDistance::default(),
             has_latency: false,
             ntp_fits: false,
-            habits: Habits::default(),
             delay: Delay::default(),
             skews: Recent::default(),
             skew_kind: KeyKind::Ntp,
@@ -229,11 +225,6 @@ impl Aligner {
     fn follow_origin(&mut self, origin: Origin) {
         if self.origin.as_ref() == Some(&origin) {
             return;
-        }
-        if let Some(before) = &self.origin
-            && before.instance_id != origin.instance_id
-        {
-            self.habits.clear();
         }
         self.origin = Some(origin);
         self.events.clear();
@@ -437,7 +428,7 @@ impl Aligner {
         }
     }
 
-    /// The last event has followed another: how long after, and how fast each track went meanwhile.
+    /// The last event has followed another: how long after.
     fn learn_from_last(&mut self) {
         let Some(index) = self.events.len().checked_sub(2) else {
             return;
@@ -447,19 +438,9 @@ impl Aligner {
             return;
         };
         let distance = last.told.saturating_sub(before.told);
-        if distance > ns(LONGEST) {
-            // A pause, or so rare that no delay would bridge it.
-            return;
-        }
-        self.distances.push(distance);
-        for object in &last.objects {
-            let Some(track) = object.track else { break };
-            if let Some(was) = before.of_track(track)
-                && let Some(velocity) =
-                    path::velocity(&was.corners, &object.corners, path::seconds(distance))
-            {
-                self.habits.note(track, last.received, velocity);
-            }
+        // Beyond this it is a pause, or events are so rare that no delay would bridge them.
+        if distance <= ns(LONGEST) {
+            self.distances.push(distance);
         }
     }
 
@@ -479,7 +460,6 @@ impl Aligner {
     fn aligned(&self, frame: &FrameTimes, kind: KeyKind) -> Drawing {
         let moment = Moment {
             events: &self.events,
-            habits: &self.habits,
             frame_interval: self.frames.interval(),
             event_interval: self.distances.quantile(0.5).unwrap_or(0),
             ttl: ns(self.settings.ttl),

@@ -1,6 +1,7 @@
 //! Boxes of one moment, from the events around it.
 //!
-//! Objects with a track are followed along it. One without, and a track that the other event lacks, is shown for the half
+//! Objects with a track are followed along it: on a straight line between two events, and beyond the last one at the
+//! velocity between the last two. One without, and a track that the other event lacks, is shown for the half
 //! that is nearest to its event. Cheap: nothing is kept, and every look-up is a binary search.
 
 use std::sync::Arc;
@@ -8,14 +9,14 @@ use std::sync::Arc;
 use super::DrawnBox;
 use super::clocks::{Ns, ns};
 use super::delay::LONGEST;
-use super::events::{Events, Object, Seen, visible};
-use super::habits::Habits;
-use super::path::{self, Course, seconds};
+use super::events::{Corners, Events, Object, Seen, visible};
+
+/// Nothing is followed that crosses the picture faster than in half a second; it is a mistaken identity.
+const FASTEST: f32 = 2.0;
 
 /// What there is to draw from.
 pub(super) struct Moment<'a> {
     pub(super) events: &'a Events,
-    pub(super) habits: &'a Habits,
     pub(super) frame_interval: Ns,
     /// The usual time from event to event.
     pub(super) event_interval: Ns,
@@ -52,34 +53,20 @@ impl Moment<'_> {
         let span = after.told.saturating_sub(before.told);
         let time = at.saturating_sub(before.told);
         let is_early = time < span / 2;
+        let share = (time as f64 / span as f64) as f32;
         let mut boxes = Vec::with_capacity(before.objects.len().max(after.objects.len()));
         for object in &before.objects {
-            let other = object
-                .track
-                .and_then(|track| Some((track, after.of_track(track)?)));
-            let Some((track, other)) = other else {
+            let other = object.track.and_then(|track| after.of_track(track));
+            let Some(other) = other else {
                 if is_early {
-                    let courses = self.courses(next - 1, object);
-                    boxes.extend(drawn(
-                        object,
-                        path::beyond(&object.corners, seconds(time), courses),
-                        false,
-                    ));
+                    boxes.extend(drawn(object, self.moved(next, before, object, time), false));
                 }
                 continue;
             };
-            let mut courses = self.courses(next - 1, object);
-            let coming = self.velocities(next, next + 1, track);
-            for axis in 0..2 {
-                courses[axis].after = coming.map(|velocity| velocity[axis]);
-            }
-            let corners = path::between(
-                &object.corners,
-                &other.corners,
-                seconds(span),
-                seconds(time),
-                courses,
-            );
+            let corners = std::array::from_fn(|edge| {
+                let (from, to) = (object.corners[edge], other.corners[edge]);
+                from + (to - from) * share
+            });
             boxes.extend(drawn(if is_early { object } else { other }, corners, false));
         }
         if !is_early {
@@ -97,44 +84,37 @@ impl Moment<'_> {
     fn beyond(&self, next: usize, last: &Seen, age: Ns) -> Vec<DrawnBox> {
         let objects = last.objects.iter();
         objects
-            .filter_map(|object| {
-                let courses = self.courses(next - 1, object);
-                drawn(
-                    object,
-                    path::beyond(&object.corners, seconds(age), courses),
-                    true,
-                )
-            })
+            .filter_map(|object| drawn(object, self.moved(next, last, object, age), true))
             .collect()
     }
 
-    /// What is known of an object's velocity before it was seen in the event at `index`.
-    fn courses(&self, index: usize, object: &Object) -> [Course; 2] {
-        let Some(track) = object.track else {
-            return [Course::default(); 2];
-        };
-        let back = |steps: usize| index.checked_sub(steps);
-        let leg = |from, to| self.velocities(back(from)?, back(to)?, track);
-        let (before, earlier) = (leg(1, 0), leg(2, 1));
-        let habits = self.habits.speeds(track);
-        [0, 1].map(|axis| Course {
-            before: before.map(|velocity| velocity[axis]),
-            earlier: earlier.map(|velocity| velocity[axis]),
-            after: None,
-            habit: habits[axis],
-        })
+    /// Where an object of the event before the one at index `next` is `time` later, at the velocity at which it came there.
+    fn moved(&self, next: usize, last: &Seen, object: &Object, time: Ns) -> Corners {
+        let [across, down] = self.way(next, last, object, time).unwrap_or_default();
+        let [left, top, right, bottom] = object.corners;
+        [left + across, top + down, right + across, bottom + down]
     }
 
-    /// The mean velocity of a track from the event at `from` to the one at `to`.
-    fn velocities(&self, from: usize, to: usize, track: u64) -> Option<[f32; 2]> {
-        let (first, last) = (self.events.get(from)?, self.events.get(to)?);
-        let span = last.told.saturating_sub(first.told);
-        if span > ns(LONGEST) {
+    /// How far it goes, across and down; none where it was not seen shortly before, or not as the same object.
+    fn way(&self, next: usize, last: &Seen, object: &Object, time: Ns) -> Option<[f32; 2]> {
+        let earlier = self.events.get(next.checked_sub(2)?)?;
+        let was = earlier.of_track(object.track?)?;
+        let span = last.told.saturating_sub(earlier.told);
+        if span <= 0 || span > ns(LONGEST) {
             return None;
         }
-        let (was, is) = (first.of_track(track)?, last.of_track(track)?);
-        path::velocity(&was.corners, &is.corners, seconds(span))
+        let (span, time) = (seconds(span), seconds(time));
+        let velocity = [0, 1].map(|axis| {
+            let middle = |corners: &Corners| (corners[axis] + corners[axis + 2]) / 2.0;
+            (middle(&object.corners) - middle(&was.corners)) / span
+        });
+        let is_plausible = velocity.iter().all(|along| along.abs() <= FASTEST);
+        is_plausible.then(|| velocity.map(|along| along * time))
     }
+}
+
+fn seconds(time: Ns) -> f32 {
+    (time as f64 / 1e9) as f32
 }
 
 /// An event's boxes where they were found.
@@ -146,7 +126,7 @@ pub(super) fn still(seen: &Seen) -> Vec<DrawnBox> {
 }
 
 /// The object's box at `corners`; none outside the picture.
-fn drawn(object: &Object, corners: path::Corners, dashed: bool) -> Option<DrawnBox> {
+fn drawn(object: &Object, corners: Corners, dashed: bool) -> Option<DrawnBox> {
     Some(DrawnBox {
         corners: visible(corners)?,
         class_name: Arc::clone(&object.class_name),
@@ -154,4 +134,83 @@ fn drawn(object: &Object, corners: path::Corners, dashed: bool) -> Option<DrawnB
         tracker_id: object.track,
         dashed,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::clocks::ms;
+    use super::*;
+
+    fn events(all: &[(i64, &[(u64, Corners)])]) -> Events {
+        let mut events = Events::default();
+        for (told_ms, objects) in all {
+            let objects = objects.iter().map(|(track, corners)| Object {
+                track: Some(*track),
+                corners: *corners,
+                class_name: "person".into(),
+                confidence: 0.9,
+            });
+            let seen = Seen {
+                told: ms(*told_ms),
+                received: 0,
+                objects: objects.collect(),
+            };
+            events.put(Arc::new(seen), ms(20));
+        }
+        events
+    }
+
+    /// Track, whether dashed, and edges in thousandths of the picture; none where no event reaches.
+    fn boxes(events: &Events, at_ms: i64) -> Option<Vec<(u64, bool, [i32; 4])>> {
+        let moment = Moment {
+            events,
+            frame_interval: ms(40),
+            event_interval: ms(200),
+            ttl: ms(1_000),
+        };
+        let boxes = moment.boxes(ms(at_ms))?.into_iter().map(|drawn| {
+            let thousandths = drawn.corners.map(|edge| (edge * 1e3).round() as i32);
+            (drawn.tracker_id.unwrap_or(0), drawn.dashed, thousandths)
+        });
+        Some(boxes.collect())
+    }
+
+    const HERE: Corners = [0.1, 0.2, 0.2, 0.4];
+    const THERE: Corners = [0.2, 0.2, 0.32, 0.4];
+
+    #[test]
+    fn a_track_goes_on_a_straight_line_and_then_on_as_a_guess() {
+        let events = events(&[(0, &[(1, HERE)]), (200, &[(1, THERE)])]);
+        let drawn = |at_ms| boxes(&events, at_ms);
+        assert_eq!(drawn(0), Some(vec![(1, false, [100, 200, 200, 400])]));
+        assert_eq!(drawn(50), Some(vec![(1, false, [125, 200, 230, 400])]));
+        assert_eq!(drawn(200), Some(vec![(1, false, [200, 200, 320, 400])]));
+        // At 0.55 pictures a second, and as large as it was.
+        assert_eq!(drawn(300), Some(vec![(1, true, [255, 200, 375, 400])]));
+        assert_eq!(drawn(1_200), Some(vec![(1, true, [750, 200, 870, 400])]));
+        assert_eq!(drawn(1_201), None);
+    }
+
+    #[test]
+    fn a_track_that_one_event_lacks_is_shown_for_the_nearer_half() {
+        let events = events(&[
+            (0, &[(1, HERE)]),
+            (200, &[(1, THERE)]),
+            (400, &[(2, HERE)]),
+            (600, &[(2, HERE)]),
+        ]);
+        let drawn = |at_ms| boxes(&events, at_ms);
+        assert_eq!(drawn(280), Some(vec![(1, false, [244, 200, 364, 400])]));
+        assert_eq!(drawn(320), Some(vec![(2, false, [100, 200, 200, 400])]));
+    }
+
+    #[test]
+    fn a_jump_across_the_picture_is_no_velocity() {
+        let far = [0.8, 0.2, 0.9, 0.4];
+        let events = events(&[(0, &[(1, HERE)]), (200, &[(1, far)])]);
+        assert_eq!(
+            boxes(&events, 400),
+            Some(vec![(1, true, [800, 200, 900, 400])])
+        );
+    }
 }

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::clocks::{Ns, ms};
-use super::path::Corners;
 use crate::base::Size;
 use crate::event::DetectionEvent;
 
@@ -17,6 +16,9 @@ const MOST_BOXES: usize = 256;
 const MOST_BOXES_IN_ALL: usize = 8192;
 /// Events older than the newest by more than this are of no frame that is still to be shown.
 const SPAN: Ns = ms(5_000);
+
+/// Left, top, right, bottom as fractions of the picture.
+pub(super) type Corners = [f32; 4];
 
 /// One object of an event.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@
 //!
 //! An event finds its frame by a *key*: the RTCP NTP time, where the two sessions' NTP times fit each other (`clocks`),
 //! else the time at which the event's frame would have arrived here by the fastest of recent ways. Between two events boxes
-//! follow their tracks (`drawing`, `path`); the delay grows and shrinks slowly (`delay`).
+//! go on straight lines along their tracks (`drawing`); the delay grows and shrinks slowly (`delay`).
 
 mod aligner;
 mod clocks;
@@ -16,8 +16,6 @@ mod drawing;
 mod events;
 mod figures;
 mod frames;
-mod habits;
-mod path;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! What is judged is every frame that a wall displays, in every scene that shows it; how many there are in a second is
 //! nobody's business here.
 
+mod record;
 mod sight;
 mod watch;
 
@@ -19,8 +20,9 @@ use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 use crate::support::broker::{Broker, Kind};
 use crate::support::stage::{page, processor};
 use crate::support::wait::{SOON, until_true};
+use record::Record;
 use sight::Line;
-use watch::{Record, Site, Watched};
+use watch::{Site, Watched};
 
 /// As large as the tiles. Its objects move by a sixth of the narrowest one's width a frame.
 const SIZE: Size = Size::new(640, 360);
@@ -44,7 +46,9 @@ const JUDGED: usize = 800;
 /// A processor of five frames a second looks at one in five of 25, give or take one. Where this machine kept ours from it for
 /// longer, what lies between is not judged: nobody knows what an object did meanwhile.
 const FARTHEST: u32 = 6;
-/// Of those, how many have to be good.
+/// Least mean IoU of their objects and boxes.
+const MEAN_IOU: f64 = 0.85;
+/// Least share of them in which every object overlaps its box.
 const GOOD: f64 = 0.99;
 /// How long all of them may take on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -131,6 +135,7 @@ fn every_displayed_frame_has_its_own_boxes() {
     for wall in [&auto, &by_reports] {
         for (id, record) in wall.sources.iter().zip(judged(&site, wall)) {
             let told = format!("{} of camera {id}: {record:?}", wall.name);
+            assert!(record.mean() >= MEAN_IOU, "{told}");
             assert!(record.share() >= GOOD, "{told}");
             // A frame in a thousand may be torn by a viewer that comes just then; none is.
             assert_eq!(record.unread, 0, "{told}");
@@ -163,7 +168,9 @@ fn every_displayed_frame_has_its_own_boxes() {
     }
 
     let newest = &judged(&site, &latest)[0];
-    assert!(newest.share() < 0.8, "latest: {newest:?}");
+    // Two frames after its event the narrowest object overlaps its box by half while it goes across.
+    assert!(newest.mean() < 0.8, "latest: {newest:?}");
+    assert!(newest.share() < 0.5, "latest: {newest:?}");
     // Its boxes are those of one event, unchanged, and none is drawn for longer than the next one takes to come.
     assert!(newest.of_one_event() >= GOOD, "latest: {newest:?}");
     let sync = latest.sync(SHARED);
@@ -174,15 +181,14 @@ fn every_displayed_frame_has_its_own_boxes() {
         "{sync:?}"
     );
 
-    let estimated = &judged(&site, &untold)[0];
+    let all = &untold.records()[0];
+    let estimated = all.between(&site.looked_at(UNTOLD), FARTHEST);
     let sync = untold.sync(UNTOLD);
     assert_eq!((sync.mode, sync.matched_share), (Sync::Aligned, Some(0.0)));
     assert_eq!(sync.skew_p95_ms, None, "nobody knows");
-    assert_eq!(
-        estimated.marked,
-        untold.records()[0].judged(),
-        "{estimated:?}"
-    );
+    assert_eq!(all.marked, all.judged(), "{all:?}");
+    // Clocks of arrival are off by what the machine's load delays frames and events.
+    assert!(estimated.mean() >= 0.8, "untold: {estimated:?}");
     assert!(estimated.share() >= 0.9, "untold: {estimated:?}");
 
     figures_are_served(&auto);
@@ -205,6 +211,7 @@ fn report(site: &Site, walls: &[&Watched]) {
         let all = wall.records().into_iter().zip(judged(site, wall));
         for (id, (all, record)) in wall.sources.iter().zip(all) {
             let (share, share_of_all) = (record.share() * 100.0, all.share() * 100.0);
+            let mean = record.mean();
             let SyncFigures {
                 matched_share,
                 skew_p50_ms,
@@ -214,7 +221,7 @@ fn report(site: &Site, walls: &[&Watched]) {
             } = wall.sync(*id);
             let _ = writeln!(
                 text,
-                "{} camera {id}: {share:.2} % of {} frames good ({share_of_all:.2} % of {}), {} dashed, {} without, {} unread; matched {matched_share:?}, \
+                "{} camera {id}: mean IoU {mean:.3}, {share:.2} % of {} frames good ({share_of_all:.2} % of {}), {} dashed, {} without, {} unread; matched {matched_share:?}, \
                  skew {skew_p50_ms:?} {skew_p95_ms:?} ms, delay {delay_ms:.0} ms, bad {:?}",
                 wall.name,
                 record.judged(),

@@ -32,10 +32,8 @@ pub(super) enum Line {
 pub(super) struct Sight {
     /// The frame that is shown.
     pub(super) number: u32,
-    /// By object: the box around its middle.
-    pub(super) boxes: Vec<Option<Rect>>,
-    /// By object: all that has its class's colour. Nothing else has where no labels are drawn.
-    extents: Vec<Option<Rect>>,
+    /// By object: its box.
+    boxes: Vec<Option<Rect>>,
     /// By object.
     lines: Vec<Line>,
 }
@@ -47,7 +45,10 @@ pub(super) fn pattern() -> Pattern {
 
 impl Sight {
     /// Looks at the tile in `place`; nothing where the pattern's code can't be read.
-    pub(super) fn of(picture: &Canvas, place: &Rect) -> Option<Self> {
+    ///
+    /// A box is all that has its class's colour. Labels have it too: where some are drawn, a box is the nearest lines around its
+    /// object's middle, which is right for one that is off by less than a quarter of the object's width.
+    pub(super) fn of(picture: &Canvas, place: &Rect, has_labels: bool) -> Option<Self> {
         let tile = Tile { picture, place };
         let pattern = pattern();
         let code = tile
@@ -55,34 +56,34 @@ impl Sight {
             .filter(|code| code.objects == PATTERN.objects)?;
         let objects = pattern.objects(code.frame_number);
         let colors = objects.iter().map(|object| class_color(object.class_name));
-        let boxes = objects.iter().zip(colors.clone());
-        let boxes = boxes.map(|(object, color)| tile.around(&object.bbox, color));
-        let (lines, extents) = (0..)
-            .zip(colors)
-            .map(|(index, color)| tile.drawn(rows_of(&pattern, index), color))
+        let (lines, boxes) = (0..)
+            .zip(objects.iter().zip(colors))
+            .map(|(index, (object, color))| {
+                let (line, extent) = tile.drawn(rows_of(&pattern, index), color);
+                let around = || tile.around(&object.bbox, color);
+                (line, if has_labels { around() } else { extent })
+            })
             .unzip();
         Some(Self {
             number: code.frame_number,
-            boxes: boxes.collect(),
-            extents,
+            boxes,
             lines,
         })
     }
 
-    /// Whether each object is inside its box, which is at most half as large again.
-    pub(super) fn is_good(&self) -> bool {
+    /// By object: intersection over union (IoU) with its box; 0 where it has none.
+    pub(super) fn overlaps(&self) -> Vec<f32> {
         let objects = pattern().objects(self.number);
-        objects.iter().zip(&self.boxes).all(|(object, found)| {
-            found.is_some_and(|found| {
-                let [left, top, right, bottom] = object.bbox.corners();
-                let area = found.width as f32 * found.height as f32;
-                found.x as f32 <= left
-                    && found.y as f32 <= top
-                    && found.right() as f32 >= right
-                    && found.bottom() as f32 >= bottom
-                    && area <= 1.5 * object.bbox.area()
+        let pairs = objects.iter().zip(&self.boxes);
+        pairs
+            .map(|(object, found)| {
+                found.map_or(0.0, |found| {
+                    let edges = [found.x, found.y, found.right(), found.bottom()];
+                    let [left, top, right, bottom] = edges.map(|edge| edge as f32);
+                    BBox::from_corners(left, top, right, bottom).iou(&object.bbox)
+                })
             })
-        })
+            .collect()
     }
 
     /// How many frames ago all objects were exactly where their boxes are; nothing where they never were, lately.
@@ -90,7 +91,7 @@ impl Sight {
         let pattern = pattern();
         (0..=25).find(|age| {
             let objects = pattern.objects(self.number.wrapping_sub(*age));
-            objects.iter().zip(&self.extents).all(|(object, found)| {
+            objects.iter().zip(&self.boxes).all(|(object, found)| {
                 let [left, top, right, bottom] = object.bbox.corners().map(|edge| edge as i32);
                 *found == Some(Rect::from_edges(left, top, right, bottom))
             })

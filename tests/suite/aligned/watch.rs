@@ -1,7 +1,5 @@
 //! Walls of this very process, each watched by a thread that takes every scene apart.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -22,14 +20,13 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use super::SIZE;
-use super::sight::{Line, Sight, has_mark, pattern};
+use super::record::Record;
+use super::sight::{Sight, has_mark, pattern};
 use crate::support::broker::Broker;
 use crate::support::process::Running;
 use crate::support::stage::documents;
 use crate::support::wait::{SOON, until_true};
 
-/// Of each camera, frames before its share is taken: the delay is still rising. As many as in the aligner's own proof.
-const SETTLING: u32 = 100;
 /// Letters of labels that are wider than a tile: a label that finds no place is left out, and only lines are drawn.
 const NO_LABELS: f32 = 5.0;
 /// A run has fewer frames than this.
@@ -52,30 +49,13 @@ pub(super) struct Site {
 pub(super) struct Watched {
     pub(super) name: &'static str,
     pub(super) sources: Vec<u32>,
+    /// Whether its boxes have labels.
+    has_labels: bool,
     wall: Arc<Wall>,
     runtime: Runtime,
     records: Arc<Mutex<Vec<Record>>>,
     stop: Arc<AtomicBool>,
     watcher: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What was seen of one camera, by the number of the frame.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Record {
-    frames: BTreeMap<u32, Judged>,
-    first: Option<u32>,
-    /// Scenes in which the pattern's code could not be read.
-    pub(super) unread: usize,
-    /// Frames that were marked as unsynchronised.
-    pub(super) marked: usize,
-}
-
-/// The worst that was seen of one displayed frame.
-#[derive(Debug, Clone, Copy)]
-struct Judged {
-    good: bool,
-    of_one_event: bool,
-    line: Line,
 }
 
 impl Site {
@@ -124,10 +104,12 @@ impl Site {
             .expect("threads");
         let mut settings = self.settings(name, sources);
         change(&mut settings.wall);
+        let has_labels = settings.wall.label_font_scale < NO_LABELS;
         let wall = Wall::start(settings, runtime.handle().clone(), Clock::system());
         Watched {
             name,
             sources: sources.to_vec(),
+            has_labels,
             wall: wall.expect("it starts"),
             runtime,
             records: Arc::new(Mutex::new(vec![Record::default(); sources.len()])),
@@ -176,7 +158,8 @@ impl Watched {
             },
         );
         let (wall, records, stop) = (self.wall.clone(), self.records.clone(), self.stop.clone());
-        let watcher = std::thread::spawn(move || watch(&wall, &records, &stop));
+        let has_labels = self.has_labels;
+        let watcher = std::thread::spawn(move || watch(&wall, has_labels, &records, &stop));
         *lock(&self.watcher) = Some(watcher);
     }
 
@@ -221,7 +204,7 @@ impl Drop for Watched {
     }
 }
 
-fn watch(wall: &Wall, records: &Mutex<Vec<Record>>, stop: &AtomicBool) {
+fn watch(wall: &Wall, has_labels: bool, records: &Mutex<Vec<Record>>, stop: &AtomicBool) {
     let mut before: Option<Arc<Canvas>> = None;
     while !stop.load(Ordering::Acquire) {
         let Some(picture) = wall.picture(0, SCENE) else {
@@ -239,117 +222,12 @@ fn watch(wall: &Wall, records: &Mutex<Vec<Record>>, stop: &AtomicBool) {
             let (column, row) = (index as u32 % columns, index as u32 / columns);
             let (x, y) = (column * SIZE.width, row * SIZE.height);
             let place = Rect::new(x as i32, y as i32, SIZE.width, SIZE.height);
-            let sight = Sight::of(&picture, &place);
+            let sight = Sight::of(&picture, &place, has_labels);
             let marked = has_mark(&picture, &place);
             lock(records)[index].add(sight.as_ref(), marked);
         }
         before = Some(picture);
     }
-}
-
-impl Record {
-    fn add(&mut self, sight: Option<&Sight>, marked: bool) {
-        let Some(sight) = sight else {
-            self.unread += 1;
-            return;
-        };
-        let first = *self.first.get_or_insert(sight.number);
-        if sight.number < first + SETTLING {
-            return;
-        }
-        let judged = Judged {
-            good: sight.is_good(),
-            of_one_event: sight.age().is_some(),
-            line: sight.line(),
-        };
-        match self.frames.get_mut(&sight.number) {
-            Some(worst) => {
-                worst.good &= judged.good;
-                worst.of_one_event &= judged.of_one_event;
-                worst.line = worst.line.min(judged.line);
-            }
-            None => {
-                self.marked += usize::from(marked);
-                self.frames.insert(sight.number, judged);
-            }
-        }
-    }
-
-    /// Only those frames that lie between two that were looked at, and these at most `distance` apart.
-    pub(super) fn between(&self, looked_at: &[u32], distance: u32) -> Self {
-        let mut record = self.clone();
-        record.frames.retain(|number, _| {
-            around(looked_at, *number).is_some_and(|(before, after)| after - before <= distance)
-        });
-        record
-    }
-
-    /// How many displayed frames were judged.
-    pub(super) fn judged(&self) -> usize {
-        self.frames.len()
-    }
-
-    fn share_of(&self, is: impl Fn(&Judged) -> bool) -> f64 {
-        let count = self.frames.values().filter(|judged| is(judged)).count();
-        count as f64 / self.frames.len().max(1) as f64
-    }
-
-    /// Share of displayed frames whose boxes enclose their objects in every scene.
-    pub(super) fn share(&self) -> f64 {
-        self.share_of(|judged| judged.good)
-    }
-
-    /// Share of displayed frames whose boxes are where the objects were in one frame of the last second.
-    pub(super) fn of_one_event(&self) -> f64 {
-        self.share_of(|judged| judged.of_one_event)
-    }
-
-    /// The first frames that are not good, each with those around it that were looked at.
-    pub(super) fn bad(&self, looked_at: &[u32]) -> Vec<String> {
-        let bad = self.frames.iter().filter(|(_, judged)| !judged.good);
-        let told = bad.map(|(number, judged)| {
-            let around = around(looked_at, *number);
-            format!("{number} {:?} of {around:?}", judged.line)
-        });
-        told.take(12).collect()
-    }
-
-    /// How many frames were drawn so.
-    pub(super) fn lines(&self, line: Line) -> usize {
-        self.counted(line, 0..=u32::MAX)
-    }
-
-    /// How many frames of `range` were drawn so.
-    pub(super) fn counted(&self, line: Line, range: RangeInclusive<u32>) -> usize {
-        let frames = self.frames.range(range);
-        frames.filter(|(_, judged)| judged.line == line).count()
-    }
-
-    /// The newest frame.
-    pub(super) fn newest(&self) -> u32 {
-        self.frames.keys().next_back().copied().unwrap_or_default()
-    }
-
-    /// The newest frame that was drawn so.
-    pub(super) fn last(&self, line: Line) -> Option<u32> {
-        let mut newest = self.frames.iter().rev();
-        newest
-            .find(|(_, judged)| judged.line == line)
-            .map(|(number, _)| *number)
-    }
-
-    /// Whether the newest `frames` frames have no boxes.
-    pub(super) fn ended(&self, frames: usize) -> bool {
-        let mut newest = self.frames.values().rev().take(frames);
-        self.frames.len() > frames && newest.all(|judged| judged.line == Line::None)
-    }
-}
-
-/// The frames on both sides of `number` that were looked at.
-fn around(looked_at: &[u32], number: u32) -> Option<(u32, u32)> {
-    let next = looked_at.partition_point(|at| *at <= number);
-    let before = looked_at.get(next.checked_sub(1)?)?;
-    Some((*before, *looked_at.get(next)?))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

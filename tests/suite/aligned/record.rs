@@ -1,0 +1,161 @@
+//! What was seen of one camera on one wall, frame by frame.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::sight::{Line, Sight};
+
+/// Of each camera, frames before its share is taken: the delay is still rising. As many as in the aligner's own proof.
+const SETTLING: u32 = 100;
+/// Least IoU of every object and its box in a good frame.
+const GOOD_IOU: f32 = 0.6;
+
+/// What was seen of one camera, by the number of the frame.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    frames: BTreeMap<u32, Judged>,
+    first: Option<u32>,
+    /// Scenes in which the pattern's code could not be read.
+    pub(super) unread: usize,
+    /// Frames that were marked as unsynchronised.
+    pub(super) marked: usize,
+}
+
+/// The worst that was seen of one displayed frame.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    /// Mean IoU of the frame's objects and their boxes.
+    mean: f32,
+    /// IoU of the object that has the least.
+    least: f32,
+    of_one_event: bool,
+    line: Line,
+}
+
+impl Judged {
+    fn is_good(&self) -> bool {
+        self.least >= GOOD_IOU
+    }
+}
+
+impl Record {
+    /// Takes in one scene's tile; none where the pattern's code could not be read.
+    pub(super) fn add(&mut self, sight: Option<&Sight>, marked: bool) {
+        let Some(sight) = sight else {
+            self.unread += 1;
+            return;
+        };
+        let first = *self.first.get_or_insert(sight.number);
+        if sight.number < first + SETTLING {
+            return;
+        }
+        let overlaps = sight.overlaps();
+        let judged = Judged {
+            mean: overlaps.iter().sum::<f32>() / overlaps.len().max(1) as f32,
+            least: overlaps.iter().copied().fold(1.0, f32::min),
+            of_one_event: sight.age().is_some(),
+            line: sight.line(),
+        };
+        match self.frames.get_mut(&sight.number) {
+            Some(worst) => {
+                worst.mean = worst.mean.min(judged.mean);
+                worst.least = worst.least.min(judged.least);
+                worst.of_one_event &= judged.of_one_event;
+                worst.line = worst.line.min(judged.line);
+            }
+            None => {
+                self.marked += usize::from(marked);
+                self.frames.insert(sight.number, judged);
+            }
+        }
+    }
+
+    /// Only those frames that lie between two that were looked at, and these at most `distance` apart.
+    pub(super) fn between(&self, looked_at: &[u32], distance: u32) -> Self {
+        let mut record = self.clone();
+        record.frames.retain(|number, _| {
+            around(looked_at, *number).is_some_and(|(before, after)| after - before <= distance)
+        });
+        record
+    }
+
+    /// How many displayed frames were judged.
+    pub(super) fn judged(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn share_of(&self, is: impl Fn(&Judged) -> bool) -> f64 {
+        let count = self.frames.values().filter(|judged| is(judged)).count();
+        count as f64 / self.frames.len().max(1) as f64
+    }
+
+    /// Mean IoU of objects and their boxes in displayed frames.
+    pub(super) fn mean(&self) -> f64 {
+        let sum: f64 = self
+            .frames
+            .values()
+            .map(|judged| f64::from(judged.mean))
+            .sum();
+        sum / self.frames.len().max(1) as f64
+    }
+
+    /// Share of displayed frames in which each object's IoU is at least [`GOOD_IOU`] in every scene.
+    pub(super) fn share(&self) -> f64 {
+        self.share_of(Judged::is_good)
+    }
+
+    /// Share of displayed frames whose boxes are where the objects were in one frame of the last second.
+    pub(super) fn of_one_event(&self) -> f64 {
+        self.share_of(|judged| judged.of_one_event)
+    }
+
+    /// The first frames that are not good, each with those around it that were looked at.
+    pub(super) fn bad(&self, looked_at: &[u32]) -> Vec<String> {
+        let bad = self.frames.iter().filter(|(_, judged)| !judged.is_good());
+        let told = bad.map(|(number, judged)| {
+            let around = around(looked_at, *number);
+            format!(
+                "{number} {:?} {:.2} of {around:?}",
+                judged.line, judged.least
+            )
+        });
+        told.take(12).collect()
+    }
+
+    /// How many frames were drawn so.
+    pub(super) fn lines(&self, line: Line) -> usize {
+        self.counted(line, 0..=u32::MAX)
+    }
+
+    /// How many frames of `range` were drawn so.
+    pub(super) fn counted(&self, line: Line, range: RangeInclusive<u32>) -> usize {
+        let frames = self.frames.range(range);
+        frames.filter(|(_, judged)| judged.line == line).count()
+    }
+
+    /// The newest frame.
+    pub(super) fn newest(&self) -> u32 {
+        self.frames.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// The newest frame that was drawn so.
+    pub(super) fn last(&self, line: Line) -> Option<u32> {
+        let mut newest = self.frames.iter().rev();
+        newest
+            .find(|(_, judged)| judged.line == line)
+            .map(|(number, _)| *number)
+    }
+
+    /// Whether the newest `frames` frames have no boxes.
+    pub(super) fn ended(&self, frames: usize) -> bool {
+        let mut newest = self.frames.values().rev().take(frames);
+        self.frames.len() > frames && newest.all(|judged| judged.line == Line::None)
+    }
+}
+
+/// The frames on both sides of `number` that were looked at.
+fn around(looked_at: &[u32], number: u32) -> Option<(u32, u32)> {
+    let next = looked_at.partition_point(|at| *at <= number);
+    let before = looked_at.get(next.checked_sub(1)?)?;
+    Some((*before, *looked_at.get(next)?))
+}
