@@ -78,9 +78,15 @@ fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() 
         "nvv4l2decoder enable-max-performance=true disable-dpb=true drop-frame-interval=2 \
          ! nvvidconv ! video/x-raw,format=NV12,width=640,height=360 ! appsink",
     );
-    let events = until("five events", SOON * 2, || {
+    // Each frame that the decoder leaves is inferred. The first ones come in a burst, of which the rate limit drops some.
+    let events = until("events of five frames in a row", SOON * 2, || {
         let events = documents(&reader, "nvr/detections/0");
-        (events.len() >= 5).then_some(events)
+        let id = |event: &Value| event["frame_id"].as_u64();
+        let is_row = |five: &&[Value]| {
+            five.windows(2)
+                .all(|two| id(&two[1]) == id(&two[0]).map(|id| id + 1))
+        };
+        events.windows(5).find(is_row).map(<[Value]>::to_vec)
     });
     for event in &events {
         assert_eq!(
@@ -96,12 +102,6 @@ fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() 
             .into_iter()
             .find(|status| status["decoder"] == "nvv4l2decoder" && status["state"] == "live")
     });
-    let ids: Vec<u64> = events
-        .iter()
-        .filter_map(|event| event["frame_id"].as_u64())
-        .collect();
-    let steps: Vec<u64> = ids.windows(2).map(|two| two[1] - two[0]).collect();
-    assert!(steps.iter().all(|step| *step == 1), "{ids:?}");
 }
 
 #[test]

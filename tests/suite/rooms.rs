@@ -114,6 +114,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("postcard", "event"),
     ("rumqttc", "bus"),
     ("rustls", "bus"),
+    ("tokio_rustls", "bus"),
     ("rustls_native_certs", "bus"),
     ("ab_glyph", "render/paint"),
     ("cosmic_text", "render/paint"),
