@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::out;
 use crate::config::{Environment, MqttFlags};
 use crate::doctor::{
-    Options, Patient, State, check_target, examine, page, run_check, write_bundle,
+    Machine, Options, State, check_target, examine, page, run_check, write_bundle,
 };
 
 /// Options of `nvr doctor`.
@@ -78,16 +78,16 @@ pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         environment,
     };
     if let Some(id) = &args.check {
-        let known = run_check(id, &Patient::new(&options));
+        let known = run_check(id, &Machine::new(&options));
         return Ok(ExitCode::from(if known { 0 } else { USAGE }));
     }
-    let report = examine(Patient::new(&options));
+    let report = examine(Machine::new(&options));
     out::line(match args.format {
         Form::Text => page(&report),
         Form::Json => report.to_json(),
     });
     if let Some(target) = &args.bundle {
-        write_bundle(target, &Patient::new(&options), &report)?;
+        write_bundle(target, &Machine::new(&options), &report)?;
         out::error(format_args!(
             "wrote {}; look into it before you send it",
             target.display()

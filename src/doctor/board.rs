@@ -1,9 +1,9 @@
 //! Which machine this is: board, system, processors; what is NVIDIA's of it is in `l4t`.
 
-use super::check::Tell;
+use super::check::Emit;
+use super::file_tree::FileTree;
 use super::l4t;
-use super::patient::Patient;
-use super::place::Place;
+use super::machine::Machine;
 use super::report::Line;
 
 /// Kinds of machine that other sections judge differently.
@@ -19,12 +19,12 @@ pub(super) enum Kind {
 
 impl Kind {
     /// By the device tree, which containers see too, or NVIDIA's file.
-    pub(super) fn of(place: &Place) -> Self {
-        let model = place.read("/proc/device-tree/model").unwrap_or_default();
-        let parts = place
+    pub(super) fn of(tree: &FileTree) -> Self {
+        let model = tree.read("/proc/device-tree/model").unwrap_or_default();
+        let parts = tree
             .read("/proc/device-tree/compatible")
             .unwrap_or_default();
-        if place.has("/etc/nv_tegra_release") || parts.contains("nvidia,tegra") {
+        if tree.has("/etc/nv_tegra_release") || parts.contains("nvidia,tegra") {
             Self::Jetson
         } else if model.starts_with("Raspberry Pi") {
             Self::RaspberryPi
@@ -34,37 +34,37 @@ impl Kind {
     }
 }
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let place = &patient.place;
-    let kind = Kind::of(place);
-    tell(Line::ok("model", model(place)));
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let tree = &machine.tree;
+    let kind = Kind::of(tree);
+    emit(Line::ok("model", model(tree)));
     if kind == Kind::Jetson {
-        l4t::look(place, tell);
+        l4t::check(tree, emit);
     }
-    let os = os_name(place).unwrap_or_else(|| "an unknown system".to_owned());
-    let kernel = place
+    let os = os_name(tree).unwrap_or_else(|| "an unknown system".to_owned());
+    let kernel = tree
         .read("/proc/sys/kernel/osrelease")
         .unwrap_or_else(|| "unknown".to_owned());
-    tell(Line::ok("system", format!("{os}, Linux {kernel}")));
-    tell(processors(place));
-    if let Some(container) = container(place) {
-        tell(Line::ok(
+    emit(Line::ok("system", format!("{os}, Linux {kernel}")));
+    emit(processors(tree));
+    if let Some(container) = container(tree) {
+        emit(Line::ok(
             "container",
             format!(
                 "this runs in a container ({container}): it sees what was passed into it, and no more"
             ),
         ));
     }
-    if let Some(up) = uptime(place) {
-        tell(Line::ok("up since", up));
+    if let Some(up) = uptime(tree) {
+        emit(Line::ok("up since", up));
     }
 }
 
-fn model(place: &Place) -> String {
-    if let Some(model) = place.read("/proc/device-tree/model") {
+fn model(tree: &FileTree) -> String {
+    if let Some(model) = tree.read("/proc/device-tree/model") {
         return model;
     }
-    let of_dmi = |name: &str| place.read(&format!("/sys/class/dmi/id/{name}"));
+    let of_dmi = |name: &str| tree.read(&format!("/sys/class/dmi/id/{name}"));
     match (of_dmi("sys_vendor"), of_dmi("product_name")) {
         (None, None) => "not told by the device tree or the firmware".to_owned(),
         (vendor, product) => {
@@ -74,16 +74,16 @@ fn model(place: &Place) -> String {
     }
 }
 
-fn os_name(place: &Place) -> Option<String> {
-    let text = place.read("/etc/os-release")?;
+fn os_name(tree: &FileTree) -> Option<String> {
+    let text = tree.read("/etc/os-release")?;
     let name = text
         .lines()
         .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(name.trim_matches('"').to_owned())
 }
 
-fn processors(place: &Place) -> Line {
-    let listed = place.read("/proc/cpuinfo").unwrap_or_default();
+fn processors(tree: &FileTree) -> Line {
+    let listed = tree.read("/proc/cpuinfo").unwrap_or_default();
     let count = listed
         .lines()
         .filter(|line| line.starts_with("processor"))
@@ -105,18 +105,18 @@ fn processors(place: &Place) -> Line {
     .with_figure("cores", count as f64)
 }
 
-fn container(place: &Place) -> Option<&'static str> {
+fn container(tree: &FileTree) -> Option<&'static str> {
     [
         ("/.dockerenv", "Docker"),
         ("/run/.containerenv", "Podman"),
         ("/run/systemd/container", "by systemd's word"),
     ]
     .into_iter()
-    .find_map(|(path, name)| place.has(path).then_some(name))
+    .find_map(|(path, name)| tree.has(path).then_some(name))
 }
 
-fn uptime(place: &Place) -> Option<String> {
-    let text = place.read("/proc/uptime")?;
+fn uptime(tree: &FileTree) -> Option<String> {
+    let text = tree.read("/proc/uptime")?;
     let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
     let minutes = (seconds / 60.0) as u64;
     Some(match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
@@ -128,14 +128,14 @@ fn uptime(place: &Place) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
     #[test]
     fn machines_are_told_apart() {
-        let kind = |path: &str, content: &str| Kind::of(&machine(&[(path, content)]).1.place);
+        let kind = |path: &str, content: &str| Kind::of(&fixture(&[(path, content)]).1.tree);
         assert_eq!(
             kind(
                 "/proc/device-tree/compatible",
@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_machine_that_tells_nothing_is_told_so() {
-        let (_dir, patient) = machine(&[]);
-        let lines = told(look, &patient);
+        let (_dir, machine) = fixture(&[]);
+        let lines = lines_of(check, &machine);
         assert!(
             lines.iter().all(|line| line.state == State::Ok),
             "{lines:?}"

@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use super::check::Tell;
-use super::patient::Patient;
-use super::peers;
+use super::check::Emit;
+use super::machine::Machine;
+use super::peer_clocks;
 use super::report::{Line, State};
 use crate::bus::{Reached, Step, reach};
 
 /// How long messages are gathered: a processor publishes several a second of each camera that it analyses.
 const LISTEN: Duration = Duration::from_secs(4);
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let Some(mqtt) = patient.config.mqtt() else {
-        tell(Line::warning(
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let Some(mqtt) = machine.config.mqtt() else {
+        emit(Line::warning(
             "broker",
             "not looked at: the configuration does not say which",
             "correct the configuration, see above",
         ));
         return;
     };
-    let named = patient.config.names_broker;
+    let named = machine.config.names_broker;
     // Nobody said that there should be one.
     let severity = if named { State::Fault } else { State::Warning };
     let whose = if named {
@@ -28,7 +28,7 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
     } else {
         ", the default: nothing names one (--mqtt-host, a configuration)"
     };
-    tell(Line::ok(
+    emit(Line::ok(
         "broker",
         format!("{}:{}{whose}", mqtt.host, mqtt.port),
     ));
@@ -39,7 +39,7 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         Ok(runtime) => runtime,
         Err(error) => {
             let remedy = "free memory, and end what is not needed";
-            tell(Line::fault(
+            emit(Line::fault(
                 "broker",
                 format!("this process gets no connection: {error}"),
                 remedy,
@@ -50,12 +50,14 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
     let mut well = true;
     let heard = runtime.block_on(reach(mqtt, LISTEN, &mut |reached| {
         well &= reached.outcome.is_ok();
-        tell(line(&reached, severity));
+        emit(line(&reached, severity));
     }));
     // A name server that hangs must not keep us.
     runtime.shutdown_background();
     if well {
-        peers::judge(&heard, LISTEN).into_iter().for_each(tell);
+        peer_clocks::judge(&heard, LISTEN)
+            .into_iter()
+            .for_each(emit);
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::archive::{Member, write};
-use super::patient::Patient;
+use super::machine::Machine;
 use super::redact::Redaction;
 use super::secrets::Secrets;
 use super::{Report, logs, page, roles};
@@ -53,9 +53,9 @@ pub fn check_target(target: &Path, force: bool) -> Result<(), BundleError> {
 ///
 /// # Errors
 /// When it can't be written. What can't be read is told in the bundle itself.
-pub fn write_bundle(target: &Path, patient: &Patient, report: &Report) -> Result<(), BundleError> {
+pub fn write_bundle(target: &Path, machine: &Machine, report: &Report) -> Result<(), BundleError> {
     let mut members = Members {
-        redaction: Redaction::new(&Secrets::of(patient)),
+        redaction: Redaction::new(&Secrets::of(machine)),
         kept: Vec::new(),
         notes: Vec::new(),
     };
@@ -65,8 +65,8 @@ pub fn write_bundle(target: &Path, patient: &Patient, report: &Report) -> Result
         &serde_json::to_value(report).unwrap_or_default(),
     );
     members.add("version.txt", &version());
-    configuration(patient, &mut members);
-    let is_machine = patient.place.is_machine();
+    configuration(machine, &mut members);
+    let is_machine = machine.tree.is_machine();
     let log = |log: fn() -> logs::Log| {
         if is_machine {
             log()
@@ -76,7 +76,7 @@ pub fn write_bundle(target: &Path, patient: &Patient, report: &Report) -> Result
     };
     members.add_or_note("logs/journal.txt", log(logs::journal));
     members.add_or_note("logs/kernel.txt", log(logs::kernel));
-    running(patient, &mut members);
+    running(machine, &mut members);
     let now = unix_now();
     let day = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     write(
@@ -145,8 +145,8 @@ fn version() -> String {
 }
 
 /// The settings as each role has them, and the file as it lies on disk.
-fn configuration(patient: &Patient, members: &mut Members) {
-    let config = &patient.config;
+fn configuration(machine: &Machine, members: &mut Members) {
+    let config = &machine.config;
     let Some(file) = &config.file else {
         members
             .notes
@@ -170,8 +170,8 @@ fn effective(loaded: &Result<Loaded, ConfigProblems>) -> Result<String, String> 
     toml::to_string(&loaded.raw).map_err(|error| error.to_string())
 }
 
-fn running(patient: &Patient, members: &mut Members) {
-    let sockets = roles::sockets(patient).sockets.into_iter();
+fn running(machine: &Machine, members: &mut Members) {
+    let sockets = roles::sockets(machine).sockets.into_iter();
     for socket in sockets.filter(|socket| !roles::is_left(socket)) {
         let name = roles::role_name(&socket);
         for (what, request) in [

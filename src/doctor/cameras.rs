@@ -1,7 +1,7 @@
 //! V4L2 devices: which are cameras, and what they offer. Network cameras are looked at by `nvr camera probe`.
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State};
 use crate::base::Size;
 use crate::media::{V4l2Device, V4l2Formats, list_v4l2};
@@ -12,15 +12,15 @@ const SIZES: usize = 4;
 /// Formats that can't be used anyway, of which a device may list eighty.
 const OTHERS: usize = 6;
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let devices = list_v4l2(&patient.place.at("/dev"));
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let devices = list_v4l2(&machine.tree.at("/dev"));
     if devices.is_empty() {
-        tell(Line::ok(
+        emit(Line::ok(
             "V4L2 devices",
             "none (/dev/video*); network cameras are looked at with `nvr camera probe URI`",
         ));
     }
-    devices.iter().map(line).for_each(tell);
+    devices.iter().map(line).for_each(emit);
 }
 
 fn line(device: &V4l2Device) -> Line {
@@ -111,8 +111,8 @@ fn described(sizes: &[Size]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::*;
 
     fn camera(formats: Vec<V4l2Formats>) -> V4l2Device {
@@ -178,8 +178,8 @@ mod tests {
                 "add the user to the group video"
             )
         );
-        let (_dir, patient) = machine(&[("/dev/null0", "")]);
-        let lines = told(look, &patient);
+        let (_dir, machine) = fixture(&[("/dev/null0", "")]);
+        let lines = lines_of(check, &machine);
         assert_eq!((lines.len(), lines[0].state), (1, State::Ok));
     }
 }

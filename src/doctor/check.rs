@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Line, Patient};
+use super::{Line, Machine};
 
 /// Hears of a line as soon as it is known: what was found before a crash is not lost.
-pub(super) type Tell<'a> = &'a mut dyn FnMut(Line);
+pub(super) type Emit<'a> = &'a mut dyn FnMut(Line);
 
 /// One part of the machine.
 pub(super) struct Check {
@@ -14,30 +14,30 @@ pub(super) struct Check {
     /// Longest that it may take.
     pub(super) limit: Duration,
     /// Whether it runs in a process of its own.
-    pub(super) apart: bool,
-    pub(super) look: fn(&Patient, Tell<'_>),
+    pub(super) in_subprocess: bool,
+    pub(super) run: fn(&Machine, Emit<'_>),
 }
 
 pub(super) const fn check(
     id: &'static str,
     title: &'static str,
     limit: Duration,
-    apart: bool,
-    look: fn(&Patient, Tell<'_>),
+    in_subprocess: bool,
+    run: fn(&Machine, Emit<'_>),
 ) -> Check {
     Check {
         id,
         title,
         limit,
-        apart,
-        look,
+        in_subprocess,
+        run,
     }
 }
 
 impl Check {
     /// `trtexec` tries every way to compute a layer, also of a small network: minutes on a board that is busy.
-    pub(super) fn limit_for(&self, patient: &Patient) -> Duration {
-        if self.id == "tensorrt" && patient.tensorrt {
+    pub(super) fn limit_for(&self, machine: &Machine) -> Duration {
+        if self.id == "tensorrt" && machine.tensorrt {
             Duration::from_secs(300)
         } else {
             self.limit
@@ -57,10 +57,10 @@ pub(super) fn hangs(check: &Check, limit: Duration) -> Line {
     )
 }
 
-/// What a check tells of a patient.
+/// What a check tells of a machine.
 #[cfg(test)]
-pub(super) fn told(look: fn(&Patient, Tell<'_>), patient: &Patient) -> Vec<Line> {
+pub(super) fn lines_of(check: fn(&Machine, Emit<'_>), machine: &Machine) -> Vec<Line> {
     let mut lines = Vec::new();
-    look(patient, &mut |line| lines.push(line));
+    check(machine, &mut |line| lines.push(line));
     lines
 }

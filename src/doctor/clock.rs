@@ -7,9 +7,9 @@
     reason = "the kernel's clock is asked by a system call that no safe crate has"
 )]
 
-use super::check::Tell;
-use super::patient::Patient;
-use super::place::Place;
+use super::check::Emit;
+use super::file_tree::FileTree;
+use super::machine::Machine;
 use super::report::Line;
 
 /// More than this and boxes of one machine do not fit the pictures of another that fell back to arrival times.
@@ -33,10 +33,10 @@ const KEEPERS: [(&str, &str); 4] = [
     ("/run/ntpd.pid", "ntpd"),
 ];
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let keeper = keeper(&patient.place);
-    tell(judge(kernel(), keeper));
-    tell(Line::ok(
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let keeper = keeper(&machine.tree);
+    emit(judge(kernel(), keeper));
+    emit(Line::ok(
         "clock's keeper",
         match keeper {
             Some(name) => format!("{name} runs here"),
@@ -89,10 +89,10 @@ fn judge(kernel: std::io::Result<Kernel>, keeper: Option<&str>) -> Line {
         .with_figure("most_ms", kernel.most_ms)
 }
 
-fn keeper(place: &Place) -> Option<&'static str> {
+fn keeper(tree: &FileTree) -> Option<&'static str> {
     KEEPERS
         .into_iter()
-        .find_map(|(path, name)| place.has(path).then_some(name))
+        .find_map(|(path, name)| tree.has(path).then_some(name))
 }
 
 fn kernel() -> std::io::Result<Kernel> {
@@ -113,7 +113,7 @@ fn kernel() -> std::io::Result<Kernel> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::patient::tests::machine;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
@@ -151,7 +151,7 @@ mod tests {
     fn the_kernel_is_asked_and_the_keeper_seen() {
         let told = kernel();
         assert!(told.is_ok() || told.is_err_and(|error| error.raw_os_error().is_some()));
-        let (_dir, patient) = machine(&[("/run/chrony/chronyd.pid", "7\n")]);
-        assert_eq!(keeper(&patient.place), Some("chronyd"));
+        let (_dir, machine) = fixture(&[("/run/chrony/chronyd.pid", "7\n")]);
+        assert_eq!(keeper(&machine.tree), Some("chronyd"));
     }
 }

@@ -101,13 +101,13 @@ pub(super) fn run(
 
 /// Reads a stream to its end on a thread of its own.
 fn drain(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         let _ = stream.take(MOST_BYTES).read_to_end(&mut bytes);
-        let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
-    told
+    receiver
 }
 
 /// How a process ended, in words: `exit code 3`, `signal 11 (SIGSEGV, it touched memory that is not its own)`.

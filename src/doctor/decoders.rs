@@ -1,8 +1,8 @@
 //! GStreamer, and every decoder of the table with the built-in clip.
 
 use super::board::Kind;
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::Line;
 use crate::media::{DecoderFinding, DecoderOutcome, gstreamer_version, init, survey_decoders};
 
@@ -12,9 +12,9 @@ const SOFTWARE: [&str; 2] = ["avdec_", "jpegdec"];
 /// Pictures a second of one camera.
 const CAMERA_FPS: f64 = 25.0;
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     if let Err(error) = init() {
-        tell(Line::of_error(
+        emit(Line::of_error(
             super::report::State::Fault,
             "GStreamer",
             &error,
@@ -22,21 +22,21 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         ));
         return;
     }
-    tell(Line::ok("GStreamer", gstreamer_version()));
+    emit(Line::ok("GStreamer", gstreamer_version()));
     let mut found = Vec::new();
     survey_decoders(|finding| {
-        tell(line(&finding));
+        emit(line(&finding));
         found.push(finding);
     });
-    judge(&found, Kind::of(&patient.place), tell);
+    judge(&found, Kind::of(&machine.tree), emit);
 }
 
 /// What the lines come to, codec by codec.
-fn judge(found: &[DecoderFinding], kind: Kind, tell: Tell<'_>) {
+fn judge(found: &[DecoderFinding], kind: Kind, emit: Emit<'_>) {
     let mut codecs: Vec<&str> = found.iter().map(|finding| finding.codec.name()).collect();
     codecs.dedup();
     for codec in codecs {
-        tell(summary(codec, found, kind));
+        emit(summary(codec, found, kind));
     }
 }
 

@@ -1,38 +1,38 @@
 //! DRM cards, connectors, modes and planes, and what the wall's planner would do with them.
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State, counted};
 use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, available};
 
 /// A monitor may list a hundred modes.
 const MODES: usize = 6;
 
-pub(super) fn look(_: &Patient, tell: Tell<'_>) {
-    judge(&available(), tell);
+pub(super) fn check(_: &Machine, emit: Emit<'_>) {
+    judge(&available(), emit);
 }
 
-fn judge(cards: &[CardReport], tell: Tell<'_>) {
+fn judge(cards: &[CardReport], emit: Emit<'_>) {
     if cards.is_empty() {
-        tell(Line::ok(
+        emit(Line::ok(
             "DRM cards",
             "none (/dev/dri/card*): well for a processor; a wall runs here with --output headless",
         ));
         return;
     }
     for card in cards {
-        tell(of_card(card));
+        emit(of_card(card));
         let name = card_name(card);
         for connector in &card.connectors {
-            of_connector(&name, connector, tell);
+            of_connector(&name, connector, emit);
         }
         for plane in &card.planes {
-            tell(of_plane(&name, plane));
+            emit(of_plane(&name, plane));
         }
     }
     if !cards.iter().any(CardReport::has_monitor) && cards.iter().all(|card| card.problem.is_none())
     {
-        tell(Line::ok(
+        emit(Line::ok(
             "monitors",
             "none is connected: well for a processor; a wall waits for one, `nvr display` lists what it sees",
         ));
@@ -65,11 +65,11 @@ fn of_card(card: &CardReport) -> Line {
     }
 }
 
-fn of_connector(card: &str, connector: &ConnectorReport, tell: Tell<'_>) {
+fn of_connector(card: &str, connector: &ConnectorReport, emit: Emit<'_>) {
     let what = format!("{card} {}", connector.name);
     let monitor = connector.monitor.as_deref().unwrap_or_default();
     let Some(chosen) = &connector.chosen_mode else {
-        tell(if connector.state == "connected" {
+        emit(if connector.state == "connected" {
             Line::warning(
                 what,
                 format!("connected {monitor}, and no mode of it can be shown"),
@@ -100,11 +100,11 @@ fn of_connector(card: &str, connector: &ConnectorReport, tell: Tell<'_>) {
     } else {
         format!(" {monitor}")
     };
-    tell(Line::ok(
+    emit(Line::ok(
         what.clone(),
         format!("{}{monitor}; mode {chosen}, {of}", connector.state),
     ));
-    tell(match connector.plans.as_slice() {
+    emit(match connector.plans.as_slice() {
         [] => Line::warning(
             format!("{what} plan"),
             "no plane can show a wall here",

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use super::check::{Check, hangs};
 use super::report::{Line, Report, Section};
-use super::{CHECKS, Patient, apart};
+use super::{CHECKS, Machine, subprocess};
 
 /// Beyond its limit, a process of its own needs a moment to be ended and to say so.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Examines the machine. Blocks for some ten seconds: the broker is listened to. What hangs is left behind, and its section
 /// says so; a minute is the most that it takes, but for `--tensorrt`.
-pub fn examine(patient: Patient) -> Report {
-    let patient = Arc::new(patient);
+pub fn examine(machine: Machine) -> Report {
+    let machine = Arc::new(machine);
     let begun: Vec<Running> = CHECKS
         .iter()
-        .map(|check| Running::start(check, &patient))
+        .map(|check| Running::start(check, &machine))
         .collect();
     Report::new(begun.into_iter().map(Running::wait).collect())
 }
@@ -37,15 +37,15 @@ enum Told {
 }
 
 impl Running {
-    fn start(check: &'static Check, patient: &Arc<Patient>) -> Self {
-        let (tell, told) = channel();
-        let limit = check.limit_for(patient);
-        let patient = patient.clone();
+    fn start(check: &'static Check, machine: &Arc<Machine>) -> Self {
+        let (emit, told) = channel();
+        let limit = check.limit_for(machine);
+        let machine = machine.clone();
         let began = Instant::now();
-        let refused = tell.clone();
+        let refused = emit.clone();
         let spawned = std::thread::Builder::new()
             .name(format!("doctor-{}", check.id))
-            .spawn(move || work(check, &patient, limit, &tell));
+            .spawn(move || work(check, &machine, limit, &emit));
         if let Err(error) = spawned {
             // The receiver is ours, and is there.
             let _ = refused.send(Told::Line(Line::fault(
@@ -57,7 +57,11 @@ impl Running {
         }
         Self {
             check,
-            limit: if check.apart { limit + GRACE } else { limit },
+            limit: if check.in_subprocess {
+                limit + GRACE
+            } else {
+                limit
+            },
             began,
             told,
         }
@@ -95,23 +99,23 @@ impl Running {
     }
 }
 
-fn work(check: &Check, patient: &Patient, limit: Duration, tell: &Sender<Told>) {
+fn work(check: &Check, machine: &Machine, limit: Duration, emit: &Sender<Told>) {
     let began = Instant::now();
     let mut told = |line: Line| {
         // Whoever waited may have given up, and said so.
-        let _ = tell.send(Told::Line(line));
+        let _ = emit.send(Told::Line(line));
     };
-    if check.apart {
-        apart::look(check.id, patient, limit, &mut told);
+    if check.in_subprocess {
+        subprocess::run(check.id, machine, limit, &mut told);
     } else {
-        (check.look)(patient, &mut told);
+        (check.run)(machine, &mut told);
     }
-    let _ = tell.send(Told::Ended(began.elapsed()));
+    let _ = emit.send(Told::Ended(began.elapsed()));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::patient::tests::machine;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
@@ -120,8 +124,8 @@ mod tests {
         "Hanging",
         Duration::from_millis(200),
         false,
-        |_, tell| {
-            tell(Line::ok("first", "seen"));
+        |_, emit| {
+            emit(Line::ok("first", "seen"));
             std::thread::sleep(Duration::from_secs(3600));
         },
     );
@@ -130,23 +134,23 @@ mod tests {
         "P",
         Duration::from_secs(20),
         false,
-        |_, tell| {
-            tell(Line::ok("first", "seen"));
+        |_, emit| {
+            emit(Line::ok("first", "seen"));
             panic!("for a test");
         },
     );
 
     #[test]
     fn what_hangs_or_panics_is_a_fault_beside_what_was_found_before() {
-        let (_dir, patient) = machine(&[]);
-        let patient = Arc::new(patient);
+        let (_dir, machine) = fixture(&[]);
+        let machine = Arc::new(machine);
         let began = Instant::now();
-        let section = Running::start(&HANGING, &patient).wait();
+        let section = Running::start(&HANGING, &machine).wait();
         assert!(began.elapsed() < Duration::from_secs(60));
         assert_eq!(section.lines[0], Line::ok("first", "seen"));
         assert_eq!(section.lines[1].state, State::Fault);
         assert!(section.lines[1].found.starts_with("no answer within 0 s"));
-        let section = Running::start(&PANICKING, &patient).wait();
+        let section = Running::start(&PANICKING, &machine).wait();
         let states: Vec<State> = section.lines.iter().map(|line| line.state).collect();
         assert_eq!(states, [State::Ok, State::Fault]);
     }

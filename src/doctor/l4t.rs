@@ -3,8 +3,8 @@
 //! L4T's stands in `/etc/nv_tegra_release`, JetPack's in the version of the package `nvidia-jetpack`, where that one is
 //! installed; the pairs are those of NVIDIA's JetPack archive (developer.nvidia.com/embedded/jetpack-archive).
 
-use super::check::Tell;
-use super::place::Place;
+use super::check::Emit;
+use super::file_tree::FileTree;
 use super::report::Line;
 
 /// A release of L4T.
@@ -32,18 +32,18 @@ const JETPACKS: &[(&str, &str)] = &[
     ("38.4.0", "7.1"),
 ];
 
-pub(super) fn look(place: &Place, tell: Tell<'_>) {
-    let release = place.read("/etc/nv_tegra_release");
+pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
+    let release = tree.read("/etc/nv_tegra_release");
     let Some(l4t) = release.as_deref().and_then(L4t::of_release) else {
-        tell(Line::warning(
+        emit(Line::warning(
             "L4T",
             "/etc/nv_tegra_release is not there, or says no release",
             "in a container mount it from the host (-v /etc/nv_tegra_release:/etc/nv_tegra_release:ro); else flash the board with JetPack",
         ));
         return;
     };
-    let package = package_version(place, "nvidia-l4t-core");
-    tell(
+    let package = package_version(tree, "nvidia-l4t-core");
+    emit(
         match package
             .as_deref()
             .map(|version| (version, L4t::of_package(version)))
@@ -56,7 +56,7 @@ pub(super) fn look(place: &Place, tell: Tell<'_>) {
             _ => Line::ok("L4T", l4t.to_string()),
         },
     );
-    let named = package_version(place, "nvidia-jetpack");
+    let named = package_version(tree, "nvidia-jetpack");
     let jetpack = match &named {
         Some(version) => format!(
             "{} (package nvidia-jetpack {version})",
@@ -64,7 +64,7 @@ pub(super) fn look(place: &Place, tell: Tell<'_>) {
         ),
         None => format!("{} (by the release of L4T)", jetpack_of(l4t)),
     };
-    tell(if l4t.major < 35 {
+    emit(if l4t.major < 35 {
         Line::fault(
             "JetPack",
             format!("{jetpack}: its TensorRT is older than 8.5, its GStreamer older than 1.16"),
@@ -127,8 +127,8 @@ impl std::fmt::Display for L4t {
 }
 
 /// The version of a Debian package that is installed.
-fn package_version(place: &Place, name: &str) -> Option<String> {
-    let status = place.read("/var/lib/dpkg/status")?;
+fn package_version(tree: &FileTree, name: &str) -> Option<String> {
+    let status = tree.read("/var/lib/dpkg/status")?;
     let wanted = format!("Package: {name}");
     let entry = status
         .split("\n\n")
@@ -141,8 +141,8 @@ fn package_version(place: &Place, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::board;
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
 
     const STATUS: &str = "Package: nvidia-l4t-core\nStatus: install ok installed\nVersion: 36.4.3-20250107174145\n\n\
@@ -150,7 +150,7 @@ mod tests {
         Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n";
 
     fn jetson(release: &str, status: &str) -> Vec<(State, String, String)> {
-        let (_dir, patient) = machine(&[
+        let (_dir, machine) = fixture(&[
             (
                 "/proc/device-tree/model",
                 "NVIDIA Jetson Orin Nano Developer Kit\0",
@@ -158,7 +158,7 @@ mod tests {
             ("/etc/nv_tegra_release", release),
             ("/var/lib/dpkg/status", status),
         ]);
-        let lines = told(board::look, &patient);
+        let lines = lines_of(board::check, &machine);
         lines
             .into_iter()
             .take(3)

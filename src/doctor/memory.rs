@@ -1,17 +1,17 @@
 //! Memory, swap, and whether the kernel had to kill for want of it.
 
-use super::check::Tell;
-use super::patient::Patient;
-use super::place::Place;
+use super::check::Emit;
+use super::file_tree::FileTree;
+use super::machine::Machine;
 use super::report::Line;
 
 /// Below this share of memory the next camera is one too many.
 const SHORT: f64 = 0.1;
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let place = &patient.place;
-    let Some(facts) = place.read("/proc/meminfo") else {
-        tell(Line::ok("memory", "not told (/proc/meminfo can't be read)"));
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let tree = &machine.tree;
+    let Some(facts) = tree.read("/proc/meminfo") else {
+        emit(Line::ok("memory", "not told (/proc/meminfo can't be read)"));
         return;
     };
     let gb = |key: &str| kilobytes(&facts, key).map(|kb| kb / 1e6);
@@ -26,13 +26,13 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         } else {
             Line::ok("memory", found)
         };
-        tell(
+        emit(
             line.with_figure("total_gb", total)
                 .with_figure("free_gb", free),
         );
     }
     if let (Some(total), Some(free)) = (gb("SwapTotal:"), gb("SwapFree:")) {
-        tell(Line::ok(
+        emit(Line::ok(
             "swap",
             if total == 0.0 {
                 "none".to_owned()
@@ -41,8 +41,8 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
             },
         ));
     }
-    if let Some(kills) = kills(place).filter(|kills| *kills > 0) {
-        tell(
+    if let Some(kills) = kills(tree).filter(|kills| *kills > 0) {
+        emit(
             Line::warning(
                 "out of memory",
                 format!("the kernel killed {kills} processes since the start"),
@@ -59,8 +59,8 @@ fn kilobytes(facts: &str, key: &str) -> Option<f64> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
-fn kills(place: &Place) -> Option<u64> {
-    let facts = place.read("/proc/vmstat")?;
+fn kills(tree: &FileTree) -> Option<u64> {
+    let facts = tree.read("/proc/vmstat")?;
     let count = facts
         .lines()
         .find_map(|line| line.strip_prefix("oom_kill "))?;
@@ -69,16 +69,16 @@ fn kills(place: &Place) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::*;
 
     fn lines(available: &str, vmstat: &str) -> Vec<Line> {
         let facts = format!(
             "MemTotal:        8000000 kB\nMemFree: 1 kB\nMemAvailable:    {available} kB\nSwapTotal: 4000000 kB\nSwapFree: 3000000 kB\n"
         );
-        let (_dir, patient) = machine(&[("/proc/meminfo", &facts), ("/proc/vmstat", vmstat)]);
-        told(look, &patient)
+        let (_dir, machine) = fixture(&[("/proc/meminfo", &facts), ("/proc/vmstat", vmstat)]);
+        lines_of(check, &machine)
     }
 
     #[test]

@@ -2,11 +2,10 @@
 //!
 //! Each part of the machine is a check: a function of facts that are read below a root, so that tests can lay out
 //! other machines. All run side by side, each within a limit. Those that touch drivers or vendors' libraries run in a process
-//! of their own (`apart`): one that crashes is a fault of its section, and a thread that hangs in the kernel would keep its
+//! of their own (`subprocess`): one that crashes is a fault of its section, and a thread that hangs in the kernel would keep its
 //! process from ending. The bundle (`bundle`) packs the page with logs and settings, and everything in it goes
 //! through one redaction (`redact`).
 
-mod apart;
 mod archive;
 mod board;
 mod broker;
@@ -15,119 +14,126 @@ mod cameras;
 mod check;
 mod clock;
 mod command;
+mod configuration;
 mod decoders;
 mod displays;
 mod examine;
-mod heat;
+mod file_tree;
+mod flash_wear;
 mod l4t;
 mod logs;
+mod machine;
 mod memory;
 mod models;
 mod page;
-mod patient;
-mod peers;
-mod place;
+mod peer_clocks;
 mod power;
 mod redact;
 mod report;
+mod role_summary;
 mod roles;
+mod secret_patterns;
 mod secrets;
-mod settings;
-mod spelling;
-mod status;
 mod storage;
+mod subprocess;
 mod systemd;
 mod tensorrt;
-mod wear;
+mod thermal;
 
 use std::time::Duration;
 
 use check::{Check, check};
 
-pub use apart::run_check;
 pub use bundle::{BundleError, check_target, write_bundle};
 pub use examine::examine;
+pub use machine::{Machine, Options};
 pub use page::page;
-pub use patient::{Options, Patient};
 pub use report::{Line, Report, Section, State, schema_json};
+pub use subprocess::run_check;
 
 const SHORT: Duration = Duration::from_secs(10);
 
 /// Every check, in the order of the page. None may take longer than a minute, and they run side by side; only the small engine
 /// of `--tensorrt` has more time ([`Check::limit_for`]).
 const CHECKS: [Check; 14] = [
-    check("board", "Board", SHORT, false, board::look),
-    check("memory", "Memory", SHORT, false, memory::look),
-    check("heat", "Temperatures and power", SHORT, true, heat::look),
+    check("board", "Board", SHORT, false, board::check),
+    check("memory", "Memory", SHORT, false, memory::check),
+    check(
+        "heat",
+        "Temperatures and power",
+        SHORT,
+        true,
+        thermal::check,
+    ),
     check(
         "storage",
         "Disk",
         Duration::from_secs(20),
         true,
-        storage::look,
+        storage::check,
     ),
     check(
         "decoders",
         "Decoders",
         Duration::from_secs(50),
         true,
-        decoders::look,
+        decoders::check,
     ),
     check(
         "tensorrt",
         "CUDA and TensorRT",
         Duration::from_secs(30),
         true,
-        tensorrt::look,
+        tensorrt::check,
     ),
     check(
         "models",
         "Models and engines",
         Duration::from_secs(50),
         true,
-        models::look,
+        models::check,
     ),
     check(
         "displays",
         "Displays",
         Duration::from_secs(20),
         true,
-        displays::look,
+        displays::check,
     ),
     check(
         "cameras",
         "V4L2 cameras",
         Duration::from_secs(20),
         true,
-        cameras::look,
+        cameras::check,
     ),
     check(
         "configuration",
         "Configuration",
         SHORT,
         false,
-        settings::look,
+        configuration::check,
     ),
     check(
         "broker",
         "Broker",
         Duration::from_secs(40),
         false,
-        broker::look,
+        broker::check,
     ),
-    check("clock", "Clock", SHORT, false, clock::look),
+    check("clock", "Clock", SHORT, false, clock::check),
     check(
         "systemd",
         "systemd and watchdogs",
         Duration::from_secs(15),
         false,
-        systemd::look,
+        systemd::check,
     ),
     check(
         "roles",
         "Running processors and walls",
         Duration::from_secs(15),
         false,
-        roles::look,
+        roles::check,
     ),
 ];

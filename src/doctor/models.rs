@@ -1,41 +1,41 @@
 //! Installed models, the default among them, what runs them, and whether the engines of the cache still fit.
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State, split};
 use crate::config::ModelChoice;
 use crate::detect::{
     DetectError, EngineReport, EngineVerdict, Listed, ModelStore, available_backends, engines,
 };
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let store = ModelStore::new(patient.models_dirs());
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let store = ModelStore::new(machine.models_dirs());
     let listed = store.list();
     if listed.is_empty() {
-        tell(Line::warning(
+        emit(Line::warning(
             "models",
             "none is installed: a processor can't look at anything",
             "`make setup` installs one, `nvr model import FILE.onnx --id ID` another",
         ));
     }
-    listed.iter().map(of_model).for_each(&mut *tell);
+    listed.iter().map(of_model).for_each(&mut *emit);
     if !listed.is_empty() {
-        tell(chosen(&store, patient));
+        emit(chosen(&store, machine));
     }
     for (backend, words) in available_backends() {
         // Its pieces have a section of their own.
         if !["tensorrt", "scripted"].contains(&backend) {
-            tell(of_backend(backend, &words));
+            emit(of_backend(backend, &words));
         }
     }
     let engines = engines(&store);
     if engines.is_empty() {
-        tell(Line::ok(
+        emit(Line::ok(
             "engines",
             "none in the cache; a processor with TensorRT builds its own",
         ));
     }
-    engines.iter().map(of_engine).for_each(tell);
+    engines.iter().map(of_engine).for_each(emit);
 }
 
 fn of_model(listed: &Listed) -> Line {
@@ -54,8 +54,8 @@ fn of_model(listed: &Listed) -> Line {
 }
 
 /// What a processor would take.
-fn chosen(store: &ModelStore, patient: &Patient) -> Line {
-    let choice = patient.config.any().map_or(ModelChoice::Default, |loaded| {
+fn chosen(store: &ModelStore, machine: &Machine) -> Line {
+    let choice = machine.config.any().map_or(ModelChoice::Default, |loaded| {
         loaded.settings.processor.model.clone()
     });
     match store.choose(&choice) {

@@ -4,8 +4,8 @@
 //! `oc2` average and `oc3` instantaneous over-current; `nvpmodel`); Raspberry Pi's documentation of `get_throttled`.
 
 use super::board::Kind;
-use super::check::Tell;
-use super::place::Place;
+use super::check::Emit;
+use super::file_tree::FileTree;
 use super::report::Line;
 
 /// Bits of `get_throttled`, now and, sixteen bits above, since the start.
@@ -19,18 +19,18 @@ const PI_BITS: [(u64, &str); 4] = [
 const SUPPLY: &str =
     "use the board's own power supply and a short cable, and take loads off its USB ports";
 
-pub(super) fn look(place: &Place, tell: Tell<'_>) {
-    over_currents(place).into_iter().for_each(&mut *tell);
-    if let Some(line) = raspberry(place) {
-        tell(line);
+pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
+    over_currents(tree).into_iter().for_each(&mut *emit);
+    if let Some(line) = raspberry(tree) {
+        emit(line);
     }
-    if Kind::of(place) == Kind::Jetson {
-        tell(power_mode(place));
+    if Kind::of(tree) == Kind::Jetson {
+        emit(power_mode(tree));
     }
 }
 
 /// Jetson's counters since the start. Their file names are those of Orin and Thor; Xavier has none.
-fn over_currents(place: &Place) -> Vec<Line> {
+fn over_currents(tree: &FileTree) -> Vec<Line> {
     let meaning = |number: &str| match number {
         "1" => "under-voltage",
         "2" => "average over-current",
@@ -38,16 +38,16 @@ fn over_currents(place: &Place) -> Vec<Line> {
         _ => "over-current",
     };
     let mut lines = Vec::new();
-    for sensor in place.names("/sys/class/hwmon", "hwmon") {
+    for sensor in tree.names("/sys/class/hwmon", "hwmon") {
         let folder = format!("/sys/class/hwmon/{sensor}");
-        for file in place.names(&folder, "oc") {
+        for file in tree.names(&folder, "oc") {
             let Some(number) = file
                 .strip_prefix("oc")
                 .and_then(|rest| rest.strip_suffix("_event_cnt"))
             else {
                 continue;
             };
-            let Some(count) = place.number(&format!("{folder}/{file}")) else {
+            let Some(count) = tree.number(&format!("{folder}/{file}")) else {
                 continue;
             };
             let what = format!("power: {}", meaning(number));
@@ -68,8 +68,8 @@ fn over_currents(place: &Place) -> Vec<Line> {
     lines
 }
 
-fn raspberry(place: &Place) -> Option<Line> {
-    let bits = place.hex("/sys/devices/platform/soc/soc:firmware/get_throttled")?;
+fn raspberry(tree: &FileTree) -> Option<Line> {
+    let bits = tree.hex("/sys/devices/platform/soc/soc:firmware/get_throttled")?;
     let words = |bits: u64| {
         let set = PI_BITS.iter().filter(|(bit, _)| bits & bit != 0);
         let words: Vec<&str> = set.map(|(_, word)| *word).collect();
@@ -85,9 +85,9 @@ fn raspberry(place: &Place) -> Option<Line> {
 }
 
 /// The mode that `nvpmodel` remembers, by its name in its own configuration.
-fn power_mode(place: &Place) -> Line {
+fn power_mode(tree: &FileTree) -> Line {
     let what = "power mode";
-    let status = place.read("/var/lib/nvpmodel/status");
+    let status = tree.read("/var/lib/nvpmodel/status");
     let number: Option<u32> = status
         .as_deref()
         .and_then(|status| status.strip_prefix("pmode:"))
@@ -98,7 +98,7 @@ fn power_mode(place: &Place) -> Line {
             "not told (/var/lib/nvpmodel/status is not there); `nvpmodel -q` tells it",
         );
     };
-    let modes = modes(&place.read("/etc/nvpmodel.conf").unwrap_or_default());
+    let modes = modes(&tree.read("/etc/nvpmodel.conf").unwrap_or_default());
     let name = modes.iter().find(|(id, _)| *id == number);
     let name = name.map_or("of an unknown name", |(_, name)| name);
     let others: Vec<String> = modes
@@ -130,14 +130,14 @@ fn modes(text: &str) -> Vec<(u32, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::heat;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
+    use super::super::thermal;
 
     fn found(files: &[(&str, &str)]) -> Vec<(State, String, String)> {
-        let (_dir, patient) = machine(files);
-        told(heat::look, &patient)
+        let (_dir, machine) = fixture(files);
+        lines_of(thermal::check, &machine)
             .into_iter()
             .map(|line| (line.state, line.what, line.found))
             .collect()

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::secret_patterns::{as_word, encodings, is_short, written};
 use super::secrets::Secrets;
-use super::spelling::{as_word, encodings, is_short, written};
 use crate::config::without_secrets;
 
 /// What stands in the place of a secret.

@@ -7,37 +7,37 @@ use std::time::Duration;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State};
-use super::status::Status;
+use super::role_summary::Status;
 use crate::base::folder::folders;
 use crate::control::{self, Answer, ClientError, Found, Request, reach, request, sockets_in};
 
 /// They answer at once, or hang.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let Found {
         sockets,
         passed_over,
-    } = sockets(patient);
+    } = sockets(machine);
     let (left, live): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| is_left(socket));
     if live.is_empty() && passed_over.is_empty() {
-        tell(Line::ok("running roles", "no processor or wall runs here"));
+        emit(Line::ok("running roles", "no processor or wall runs here"));
     }
     live.iter()
         .map(|socket| of_socket(socket))
-        .for_each(&mut *tell);
+        .for_each(&mut *emit);
     for error in passed_over {
-        tell(Line::warning(
+        emit(Line::warning(
             "running roles",
             format!("not looked into: {error}"),
             "run this as that user, or as the superuser: `sudo nvr doctor`; where nobody of this machine made it, remove it",
         ));
     }
     if let [first, ..] = left.as_slice() {
-        tell(Line::ok(
+        emit(Line::ok(
             "sockets of the past",
             format!(
                 "{} are left from processes that were killed ({} for one); they do no harm",
@@ -54,9 +54,9 @@ pub(super) fn is_left(socket: &Path) -> bool {
 }
 
 /// Every control socket, answered or not, in the tree that is examined.
-pub(super) fn sockets(patient: &Patient) -> Found {
+pub(super) fn sockets(machine: &Machine) -> Found {
     let folders = folders().into_iter();
-    sockets_in(folders.map(|folder| patient.place.at(&folder.path.display().to_string())))
+    sockets_in(folders.map(|folder| machine.tree.at(&folder.path.display().to_string())))
 }
 
 /// What stands for a role in a report: `processor-dock-1`.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::patient::Patient;
+use super::machine::Machine;
 use crate::config::{
     AddressSecret, Credentials, Environment, Loaded, Secret, UriText, address_secrets,
     read_config_text, toml_as_meant,
@@ -31,17 +31,17 @@ const MOST_BYTES: u64 = 4096;
 
 impl Secrets {
     /// All that are known here.
-    pub(super) fn of(patient: &Patient) -> Self {
+    pub(super) fn of(machine: &Machine) -> Self {
         let mut secrets = Self::default();
-        for loaded in patient.config.loaded() {
+        for loaded in machine.config.loaded() {
             secrets.of_loaded(loaded);
         }
-        secrets.of_environment(&patient.environment);
-        if let Some(file) = &patient.config.file
+        secrets.of_environment(&machine.environment);
+        if let Some(file) = &machine.config.file
             && let Ok(text) = read_config_text(Path::new(file))
         {
             let base = Path::new(file).parent().unwrap_or(Path::new("."));
-            secrets.of_file(&text, base, &patient.environment);
+            secrets.of_file(&text, base, &machine.environment);
         }
         secrets.clean()
     }

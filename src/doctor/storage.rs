@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::check::Tell;
-use super::patient::Patient;
-use super::place::Place;
+use super::check::Emit;
+use super::file_tree::FileTree;
+use super::flash_wear;
+use super::machine::Machine;
 use super::report::Line;
-use super::wear;
 
 /// Below this share of a file system it is time to act.
 const SHORT: f64 = 0.1;
@@ -38,13 +38,13 @@ struct Mount {
     read_only: bool,
 }
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let place = &patient.place;
-    let mounts = mounts(&place.read("/proc/self/mounts").unwrap_or_default());
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let tree = &machine.tree;
+    let mounts = mounts(&tree.read("/proc/self/mounts").unwrap_or_default());
     let mut systems: Vec<Filled> = Vec::new();
-    for (folder, what_for) in patient.written_folders() {
+    for (folder, what_for) in machine.written_folders() {
         let keeps = format!("{} ({what_for})", folder.display());
-        match filled(place, &mounts, &folder) {
+        match filled(tree, &mounts, &folder) {
             Ok(one) => match systems.iter_mut().find(|other| other.mount == one.mount) {
                 Some(other) => other.keeps.push(keeps),
                 None => systems.push(Filled {
@@ -52,7 +52,7 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
                     ..one
                 }),
             },
-            Err(error) => tell(Line::fault(
+            Err(error) => emit(Line::fault(
                 format!("space in {}", folder.display()),
                 format!("can't be told: {error}"),
                 "look into the kernel's log (`dmesg`): its medium may be failing",
@@ -60,16 +60,16 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         }
     }
     for one in &systems {
-        judge(one).into_iter().for_each(&mut *tell);
+        judge(one).into_iter().for_each(&mut *emit);
     }
-    errors(place).into_iter().for_each(&mut *tell);
-    wear::look(place, tell);
+    errors(tree).into_iter().for_each(&mut *emit);
+    flash_wear::check(tree, emit);
 }
 
 /// The file system of `folder`, or of its nearest parent that exists.
-fn filled(place: &Place, mounts: &[Mount], folder: &Path) -> std::io::Result<Filled> {
+fn filled(tree: &FileTree, mounts: &[Mount], folder: &Path) -> std::io::Result<Filled> {
     let shown = folder.display().to_string();
-    let mut exists = place.at(&shown);
+    let mut exists = tree.at(&shown);
     while !exists.exists() && exists.pop() {}
     let space = rustix::fs::statvfs(&exists)?;
     let mount = mounts
@@ -140,12 +140,12 @@ fn judge(one: &Filled) -> Vec<Line> {
 }
 
 /// What ext4 has counted since its last check; an error there comes from the medium, or from power cuts.
-fn errors(place: &Place) -> Vec<Line> {
-    place
+fn errors(tree: &FileTree) -> Vec<Line> {
+    tree
         .names("/sys/fs/ext4", "")
         .into_iter()
         .filter_map(|device| {
-            let count = place.number(&format!("/sys/fs/ext4/{device}/errors_count"))?;
+            let count = tree.number(&format!("/sys/fs/ext4/{device}/errors_count"))?;
             (count > 0).then(|| {
                 Line::warning(
                     format!("errors on {device}"),
@@ -177,8 +177,8 @@ fn mounts(text: &str) -> Vec<Mount> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
@@ -250,9 +250,9 @@ mod tests {
     fn a_folder_belongs_to_the_innermost_mount_around_it() {
         let text = "/dev/root / ext4 rw,relatime 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/sda1 /tmp/my\\040disk vfat ro,user 0 0\n";
         let mounts = mounts(text);
-        let (_dir, patient) = machine(&[]);
+        let (_dir, machine) = fixture(&[]);
         let one = |folder: &str| {
-            let one = filled(&patient.place, &mounts, Path::new(folder)).expect("a file system");
+            let one = filled(&machine.tree, &mounts, Path::new(folder)).expect("a file system");
             (one.mount, one.kind, one.read_only)
         };
         assert_eq!(
@@ -272,12 +272,12 @@ mod tests {
 
     #[test]
     fn errors_of_the_file_system_are_a_warning() {
-        let (_dir, patient) = machine(&[
+        let (_dir, machine) = fixture(&[
             ("/proc/self/mounts", "/dev/mmcblk0p1 / ext4 rw 0 0\n"),
             ("/sys/fs/ext4/mmcblk0p1/errors_count", "3\n"),
             ("/sys/fs/ext4/mmcblk0p2/errors_count", "0\n"),
         ]);
-        let lines = told(look, &patient);
+        let lines = lines_of(check, &machine);
         let errors: Vec<_> = lines
             .iter()
             .filter(|line| line.what.starts_with("errors"))

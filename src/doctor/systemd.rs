@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::check::Tell;
+use super::check::Emit;
 use super::command;
-use super::patient::Patient;
-use super::place::Place;
+use super::file_tree::FileTree;
+use super::machine::Machine;
 use super::report::Line;
 
 /// The units of the package.
@@ -15,32 +15,32 @@ const UNITS: [&str; 2] = ["nvr-processor.service", "nvr-wall.service"];
 /// systemd answers at once, or its bus is broken.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let place = &patient.place;
-    own(patient, tell);
-    if !place.has("/run/systemd/system") {
-        tell(Line::ok(
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let tree = &machine.tree;
+    own(machine, emit);
+    if !tree.has("/run/systemd/system") {
+        emit(Line::ok(
             "systemd",
             "does not run this machine (a container, or another init): whoever starts nvr has to start it again when it ends",
         ));
-    } else if place.is_machine() {
-        units(tell);
+    } else if tree.is_machine() {
+        units(emit);
     }
-    tell(hardware(place));
+    emit(hardware(tree));
 }
 
 /// Whether this very process is a service: somebody may have put `nvr doctor` into a unit.
-fn own(patient: &Patient, tell: Tell<'_>) {
-    let environment = &patient.environment;
+fn own(machine: &Machine, emit: Emit<'_>) {
+    let environment = &machine.environment;
     if let Some(limit) = environment.get("WATCHDOG_USEC") {
-        tell(Line::ok(
+        emit(Line::ok(
             "this process",
             format!("is watched by systemd, {limit} µs"),
         ));
     }
 }
 
-fn units(tell: Tell<'_>) {
+fn units(emit: Emit<'_>) {
     let properties =
         "--property=Id,LoadState,ActiveState,SubState,UnitFileState,WatchdogUSec,NRestarts,Result";
     let mut arguments = vec!["show", properties];
@@ -52,15 +52,15 @@ fn units(tell: Tell<'_>) {
                 .split("\n\n")
                 .filter(|text| !text.trim().is_empty())
             {
-                tell(unit_line(&properties_of(unit)));
+                emit(unit_line(&properties_of(unit)));
             }
         }
-        Ok(output) => tell(Line::warning(
+        Ok(output) => emit(Line::warning(
             "units",
             format!("systemctl says: {}", output.err.trim()),
             "run `systemctl status`: systemd's bus does not answer",
         )),
-        Err(error) => tell(Line::warning(
+        Err(error) => emit(Line::warning(
             "units",
             error.to_string(),
             "run `systemctl status`: systemd's bus does not answer",
@@ -122,11 +122,11 @@ fn unit_line(unit: &BTreeMap<&str, &str>) -> Line {
 }
 
 /// The watchdog that restarts the board when systemd itself hangs; `RuntimeWatchdogSec=` of `systemd-system.conf(5)` feeds it.
-fn hardware(place: &Place) -> Line {
+fn hardware(tree: &FileTree) -> Line {
     let what = "hardware watchdog";
-    let names = place.names("/sys/class/watchdog", "watchdog");
+    let names = tree.names("/sys/class/watchdog", "watchdog");
     let Some(name) = names.first() else {
-        return if place.has("/dev/watchdog") {
+        return if tree.has("/dev/watchdog") {
             Line::ok(
                 what,
                 "/dev/watchdog is there; the kernel tells no more of it",
@@ -135,7 +135,7 @@ fn hardware(place: &Place) -> Line {
             Line::ok(what, "none here")
         };
     };
-    let at = |file: &str| place.read(&format!("/sys/class/watchdog/{name}/{file}"));
+    let at = |file: &str| tree.read(&format!("/sys/class/watchdog/{name}/{file}"));
     let identity = at("identity").unwrap_or_else(|| name.clone());
     let timeout = at("timeout").map_or_else(String::new, |seconds| format!(", {seconds} s"));
     match at("state").as_deref() {
@@ -154,8 +154,8 @@ fn hardware(place: &Place) -> Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
@@ -212,20 +212,20 @@ mod tests {
     #[test]
     fn a_hardware_watchdog_that_nobody_feeds_is_a_warning() {
         let watchdog = |state: &str| {
-            let (_dir, patient) = machine(&[
+            let (_dir, machine) = fixture(&[
                 ("/sys/class/watchdog/watchdog0/identity", "Tegra WDT\n"),
                 ("/sys/class/watchdog/watchdog0/timeout", "30\n"),
                 ("/sys/class/watchdog/watchdog0/state", state),
             ]);
-            told(look, &patient).pop().expect("a line")
+            lines_of(check, &machine).pop().expect("a line")
         };
         assert_eq!(
             watchdog("active\n"),
             Line::ok("hardware watchdog", "Tegra WDT is fed, 30 s")
         );
         assert_eq!(watchdog("inactive\n").state, State::Warning);
-        let (_dir, patient) = machine(&[]);
-        let lines = told(look, &patient);
+        let (_dir, machine) = fixture(&[]);
+        let lines = lines_of(check, &machine);
         assert!(
             lines.iter().all(|line| line.state == State::Ok),
             "{lines:?}"

@@ -1,17 +1,17 @@
 //! CUDA, the GPU and TensorRT, piece by piece; with `--tensorrt` a small engine through all of them.
 
 use super::board::Kind;
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State, split};
 use crate::detect::{SmokeStep, TensorRtError, TensorRtReport, smoke_test};
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let kind = Kind::of(&patient.place);
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let kind = Kind::of(&machine.tree);
     let report = TensorRtReport::new();
     let has_gpu = matches!(report.gpu, Some(Ok(_)));
     let mut piece = |what: &str, outcome: Result<String, TensorRtError>| {
-        tell(of_piece(what, outcome, kind, has_gpu));
+        emit(of_piece(what, outcome, kind, has_gpu));
     };
     piece("CUDA", report.cuda);
     if let Some(gpu) = report.gpu {
@@ -25,15 +25,15 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         "trtexec",
         report.tool.map(|path| path.display().to_string()),
     );
-    if !patient.tensorrt {
-        tell(Line::ok(
+    if !machine.tensorrt {
+        emit(Line::ok(
             "small engine",
             "not tried; `nvr doctor --tensorrt` builds one, runs it and compares its numbers",
         ));
     } else if has_gpu {
-        smoke_test(&mut |step| tell(of_step(&step)));
+        smoke_test(&mut |step| emit(of_step(&step)));
     } else {
-        tell(absent(
+        emit(absent(
             "small engine",
             "not tried: there is no GPU that could run it".to_owned(),
             kind,

@@ -3,50 +3,50 @@
 //! Zones, trip points and cooling devices are those of the kernel's `Documentation/driver-api/thermal/sysfs-api.rst`.
 
 use super::board::Kind;
-use super::check::Tell;
-use super::patient::Patient;
-use super::place::Place;
+use super::check::Emit;
+use super::file_tree::FileTree;
+use super::machine::Machine;
 use super::power;
 use super::report::Line;
 
 /// Where a zone has no trip points, silicon is near its end here.
 const HOT_C: f64 = 95.0;
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let place = &patient.place;
-    let zones = place.names("/sys/class/thermal", "thermal_zone");
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let tree = &machine.tree;
+    let zones = tree.names("/sys/class/thermal", "thermal_zone");
     let temperatures: Vec<Line> = zones
         .iter()
-        .filter_map(|zone| temperature(place, zone))
+        .filter_map(|zone| temperature(tree, zone))
         .collect();
     if temperatures.is_empty() {
-        tell(Line::ok(
+        emit(Line::ok(
             "temperatures",
             "this machine tells none (virtual machines do not)",
         ));
     }
-    temperatures.into_iter().for_each(&mut *tell);
-    slowed(place).into_iter().for_each(&mut *tell);
-    power::look(place, tell);
-    let kind = Kind::of(place);
-    if let Some(line) = frequency(place, kind) {
-        tell(line);
+    temperatures.into_iter().for_each(&mut *emit);
+    slowed(tree).into_iter().for_each(&mut *emit);
+    power::check(tree, emit);
+    let kind = Kind::of(tree);
+    if let Some(line) = frequency(tree, kind) {
+        emit(line);
     }
 }
 
 /// A zone against its own trip points. Zones of parts that are switched off (Orin's `cv0`) can't be read and are left out.
-fn temperature(place: &Place, zone: &str) -> Option<Line> {
+fn temperature(tree: &FileTree, zone: &str) -> Option<Line> {
     let at = |name: &str| format!("/sys/class/thermal/{zone}/{name}");
-    let celsius = |name: &str| Some(place.number(&at(name))? as f64 / 1000.0);
+    let celsius = |name: &str| Some(tree.number(&at(name))? as f64 / 1000.0);
     let now = celsius("temp")?;
-    let name = place.read(&at("type")).unwrap_or_else(|| zone.to_owned());
+    let name = tree.read(&at("type")).unwrap_or_else(|| zone.to_owned());
     let lowest = |wanted: &[&str]| {
-        let trips = place.names(&at(""), "trip_point_");
+        let trips = tree.names(&at(""), "trip_point_");
         trips
             .iter()
             .filter_map(|file| file.strip_suffix("_type"))
             .filter(|trip| {
-                let kind = place.read(&at(&format!("{trip}_type")));
+                let kind = tree.read(&at(&format!("{trip}_type")));
                 kind.is_some_and(|kind| wanted.contains(&kind.as_str()))
             })
             .filter_map(|trip| celsius(&format!("{trip}_temp")))
@@ -82,15 +82,14 @@ fn temperature(place: &Place, zone: &str) -> Option<Line> {
 }
 
 /// Cooling devices that take speed away, and counters of processors that did so. Fans only make noise.
-fn slowed(place: &Place) -> Vec<Line> {
+fn slowed(tree: &FileTree) -> Vec<Line> {
     let mut lines = Vec::new();
-    for device in place.names("/sys/class/thermal", "cooling_device") {
+    for device in tree.names("/sys/class/thermal", "cooling_device") {
         let at = |name: &str| format!("/sys/class/thermal/{device}/{name}");
-        let name = place.read(&at("type")).unwrap_or_else(|| device.clone());
-        let (Some(now), Some(most)) = (
-            place.number(&at("cur_state")),
-            place.number(&at("max_state")),
-        ) else {
+        let name = tree.read(&at("type")).unwrap_or_else(|| device.clone());
+        let (Some(now), Some(most)) =
+            (tree.number(&at("cur_state")), tree.number(&at("max_state")))
+        else {
             continue;
         };
         if now > 0 && !name.to_lowercase().contains("fan") {
@@ -102,7 +101,7 @@ fn slowed(place: &Place) -> Vec<Line> {
         }
     }
     let counter = "/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count";
-    if let Some(count) = place.number(counter).filter(|count| *count > 0) {
+    if let Some(count) = tree.number(counter).filter(|count| *count > 0) {
         lines.push(
             Line::warning(
                 "throttling processor",
@@ -118,8 +117,8 @@ fn slowed(place: &Place) -> Vec<Line> {
     lines
 }
 
-fn frequency(place: &Place, kind: Kind) -> Option<Line> {
-    let at = |name: &str| place.number(&format!("/sys/devices/system/cpu/cpu0/cpufreq/{name}"));
+fn frequency(tree: &FileTree, kind: Kind) -> Option<Line> {
+    let at = |name: &str| tree.number(&format!("/sys/devices/system/cpu/cpu0/cpufreq/{name}"));
     let (limit, most) = (at("scaling_max_freq")?, at("cpuinfo_max_freq")?);
     let ghz = |khz: i64| khz as f64 / 1e6;
     let what = "processor's clock";
@@ -142,14 +141,14 @@ fn frequency(place: &Place, kind: Kind) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
     fn found(files: &[(&str, &str)]) -> Vec<(State, String, String)> {
-        let (_dir, patient) = machine(files);
-        told(look, &patient)
+        let (_dir, machine) = fixture(files);
+        lines_of(check, &machine)
             .into_iter()
             .map(|line| (line.state, line.what, line.found))
             .collect()

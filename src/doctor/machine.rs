@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::place::Place;
+use super::file_tree::FileTree;
 use crate::base::{cache_dir, models_dirs};
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, Loaded, MqttFlags, MqttSettings,
@@ -29,9 +29,9 @@ pub struct Options {
 }
 
 /// The machine that is examined.
-pub struct Patient {
+pub struct Machine {
     /// Its file tree.
-    pub(super) place: Place,
+    pub(super) tree: FileTree,
     /// The configuration.
     pub(super) config: Configured,
     /// Whether TensorRT is tried with a small engine.
@@ -54,13 +54,13 @@ pub(super) struct Configured {
     pub(super) names_broker: bool,
 }
 
-impl Patient {
+impl Machine {
     /// Reads the configuration.
     pub fn new(options: &Options) -> Self {
-        let place = Place::new(&options.root);
+        let tree = FileTree::new(&options.root);
         Self {
-            config: Configured::read(options, &place),
-            place,
+            config: Configured::read(options, &tree),
+            tree,
             tensorrt: options.tensorrt,
             environment: options.environment.clone(),
         }
@@ -91,7 +91,7 @@ impl Patient {
 
     /// The options by which a process of its own examines the same machine.
     pub(super) fn arguments(&self) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = vec!["--root".into(), self.place.root().into()];
+        let mut arguments: Vec<OsString> = vec!["--root".into(), self.tree.root().into()];
         if let Some(file) = &self.config.file {
             arguments.extend(["--config".into(), file.into()]);
         }
@@ -103,14 +103,14 @@ impl Patient {
 }
 
 impl Configured {
-    fn read(options: &Options, place: &Place) -> Self {
+    fn read(options: &Options, tree: &FileTree) -> Self {
         let environment = &options.environment;
         let names_broker =
             options.mqtt.mqtt_host.is_some() || environment.get("NVR_MQTT_HOST").is_some();
         let named = options.config.clone();
         let named = named.or_else(|| environment.get("NVR_CONFIG").map(str::to_owned));
         let usual = || {
-            let usual = place.at(USUAL_CONFIG);
+            let usual = tree.at(USUAL_CONFIG);
             usual.exists().then(|| usual.display().to_string())
         };
         let Some(file) = named.or_else(usual) else {
@@ -170,32 +170,32 @@ pub(super) mod tests {
     use super::*;
 
     /// A machine in a folder, with these files.
-    pub(in crate::doctor) fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Patient) {
+    pub(in crate::doctor) fn fixture(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
         let dir = tempfile::tempdir().expect("a folder");
         for (path, content) in files {
             let path = dir.path().join(path.trim_start_matches('/'));
             std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
             std::fs::write(path, content).expect("written");
         }
-        let patient = Patient::new(&Options {
+        let machine = Machine::new(&Options {
             config: None,
             mqtt: MqttFlags::default(),
             tensorrt: false,
             root: dir.path().to_owned(),
             environment: Environment::default(),
         });
-        (dir, patient)
+        (dir, machine)
     }
 
     #[test]
     fn the_usual_file_is_read_where_none_is_named() {
         let text = "[mqtt]\nhost = \"broker.local\"\n";
-        let (dir, patient) = machine(&[("/etc/nvr/nvr.toml", text)]);
+        let (dir, machine) = fixture(&[("/etc/nvr/nvr.toml", text)]);
         let file = dir.path().join("etc/nvr/nvr.toml");
-        assert_eq!(patient.config.file, Some(file.display().to_string()));
-        let host = patient.config.mqtt().map(|mqtt| mqtt.host.as_str());
+        assert_eq!(machine.config.file, Some(file.display().to_string()));
+        let host = machine.config.mqtt().map(|mqtt| mqtt.host.as_str());
         assert_eq!(host, Some("broker.local"));
-        let (_dir, bare) = machine(&[]);
+        let (_dir, bare) = fixture(&[]);
         assert_eq!(bare.config.file, None);
         let mqtt = bare.config.mqtt().expect("the default");
         assert_eq!((mqtt.host.as_str(), mqtt.port), ("localhost", 1883));
@@ -206,8 +206,8 @@ pub(super) mod tests {
         let text =
             "instance_id = \"box\"\ncamera = []\n[mqtt]\nhost = \"of-the-file\"\nport = 1884\n";
         for files in [&[][..], &[("/etc/nvr/nvr.toml", text)]] {
-            let (dir, _) = machine(files);
-            let patient = Patient::new(&Options {
+            let (dir, _) = fixture(files);
+            let machine = Machine::new(&Options {
                 config: None,
                 mqtt: MqttFlags {
                     mqtt_host: Some(crate::config::UriText::new("of-the-option")),
@@ -218,9 +218,9 @@ pub(super) mod tests {
                 root: dir.path().to_owned(),
                 environment: Environment::from_pairs([("NVR_MQTT_HOST", "of-the-environment")]),
             });
-            let mqtt = patient.config.mqtt().expect("a broker");
+            let mqtt = machine.config.mqtt().expect("a broker");
             assert_eq!((mqtt.host.as_str(), mqtt.port), ("of-the-option", 1885));
-            assert!(patient.config.names_broker);
+            assert!(machine.config.names_broker);
         }
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::check::Tell;
+use super::check::Emit;
 use super::command::{self, CommandError};
-use super::place::Place;
+use super::file_tree::FileTree;
 use super::report::Line;
 
 /// From this share of its life on, a medium should be replaced when it suits.
@@ -21,20 +21,20 @@ const REPLACE: &str = "save what is on it and plan its replacement; fewer writes
 /// Longest that a drive may take to tell.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) fn look(place: &Place, tell: Tell<'_>) {
-    for name in place.names("/sys/block", "mmcblk") {
+pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
+    for name in tree.names("/sys/block", "mmcblk") {
         // `mmcblk0boot0` and `mmcblk0rpmb` are parts of the same.
         if name["mmcblk".len()..].chars().all(|c| c.is_ascii_digit()) {
-            tell(emmc(place, &name));
+            emit(emmc(tree, &name));
         }
     }
-    for name in place.names("/sys/class/nvme", "nvme") {
-        tell(nvme(place, &name));
+    for name in tree.names("/sys/class/nvme", "nvme") {
+        emit(nvme(tree, &name));
     }
 }
 
-fn emmc(place: &Place, name: &str) -> Line {
-    let at = |file: &str| place.read(&format!("/sys/block/{name}/device/{file}"));
+fn emmc(tree: &FileTree, name: &str) -> Line {
+    let at = |file: &str| tree.read(&format!("/sys/block/{name}/device/{file}"));
     let what = format!("wear of {name}");
     let card = at("name").map_or_else(String::new, |card| format!(" {card}"));
     if at("type").as_deref() == Some("SD") {
@@ -45,7 +45,7 @@ fn emmc(place: &Place, name: &str) -> Line {
     }
     let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
     let life = at("life_time").and_then(|text| text.split_whitespace().filter_map(number).max());
-    let reserve = place.hex(&format!("/sys/block/{name}/device/pre_eol_info"));
+    let reserve = tree.hex(&format!("/sys/block/{name}/device/pre_eol_info"));
     let used = match life {
         None | Some(0) => {
             return Line::ok(
@@ -72,13 +72,13 @@ fn emmc(place: &Place, name: &str) -> Line {
     line.with_figure("used_percent", percent.min(100) as f64)
 }
 
-fn nvme(place: &Place, name: &str) -> Line {
+fn nvme(tree: &FileTree, name: &str) -> Line {
     let what = format!("wear of {name}");
-    let model = place
+    let model = tree
         .read(&format!("/sys/class/nvme/{name}/model"))
         .unwrap_or_default();
     let not_told = |why: String| Line::ok(what.clone(), format!("{model}: not told, {why}"));
-    if !place.is_machine() {
+    if !tree.is_machine() {
         return not_told("its drive can't be asked from here".to_owned());
     }
     let device = format!("/dev/{name}");
@@ -142,12 +142,12 @@ fn judge(what: String, model: &str, health: &Health) -> Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::patient::tests::machine;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
     fn lines(life: &str, reserve: &str) -> Vec<(State, String)> {
-        let (_dir, patient) = machine(&[
+        let (_dir, machine) = fixture(&[
             ("/sys/block/mmcblk0/device/type", "MMC\n"),
             ("/sys/block/mmcblk0/device/life_time", life),
             ("/sys/block/mmcblk0/device/pre_eol_info", reserve),
@@ -155,7 +155,7 @@ mod tests {
             ("/sys/block/mmcblk1/device/type", "SD\n"),
         ]);
         let mut lines = Vec::new();
-        look(&patient.place, &mut |line: Line| {
+        check(&machine.tree, &mut |line: Line| {
             lines.push((line.state, line.found))
         });
         lines

@@ -1,15 +1,15 @@
 //! The configuration file: whether a processor and a wall could start from it.
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::Line;
 use crate::config::ConfigProblems;
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let config = &patient.config;
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let config = &machine.config;
     let (Some(file), Some(processor), Some(wall)) = (&config.file, &config.processor, &config.wall)
     else {
-        tell(Line::ok(
+        emit(Line::ok(
             "configuration",
             "no file is named (--config, NVR_CONFIG), and /etc/nvr/nvr.toml is not there; the roles then run on options and defaults",
         ));
@@ -19,7 +19,7 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         (Ok(loaded), Ok(_)) => {
             let count = loaded.settings.sources.len();
             let s = if count == 1 { "" } else { "s" };
-            tell(
+            emit(
                 Line::ok(
                     "configuration",
                     format!("{file}: no problem, {count} camera{s}; each is looked at with `nvr camera probe URI`"),
@@ -27,11 +27,11 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
                 .with_figure("cameras", count as f64),
             );
         }
-        (Err(problems), Ok(_)) => one_role(file, "processor", "wall", problems, tell),
-        (Ok(_), Err(problems)) => one_role(file, "wall", "processor", problems, tell),
+        (Err(problems), Ok(_)) => one_role(file, "processor", "wall", problems, emit),
+        (Ok(_), Err(problems)) => one_role(file, "wall", "processor", problems, emit),
         (Err(one), Err(other)) => {
             for problem in one.clone().with(other.clone()).iter() {
-                tell(Line::fault(
+                emit(Line::fault(
                     "configuration",
                     problem.to_string(),
                     format!("correct it and check it again: `nvr config check {file}`"),
@@ -43,7 +43,7 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
     for warning in config.loaded().flat_map(|loaded| &loaded.warnings) {
         if !told.contains(&warning) {
             told.push(warning);
-            tell(Line::warning(
+            emit(Line::warning(
                 "configuration",
                 warning.clone(),
                 format!("`nvr config show --config {file}` shows what results"),
@@ -53,9 +53,9 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
 }
 
 /// A file may be of one role alone.
-fn one_role(file: &str, role: &str, other: &str, problems: &ConfigProblems, tell: Tell<'_>) {
+fn one_role(file: &str, role: &str, other: &str, problems: &ConfigProblems, emit: Emit<'_>) {
     for problem in problems.iter() {
-        tell(Line::warning(
+        emit(Line::warning(
             "configuration",
             format!("{file} serves a {other}, and no {role}: {problem}"),
             format!(
@@ -67,14 +67,14 @@ fn one_role(file: &str, role: &str, other: &str, problems: &ConfigProblems, tell
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::check::lines_of;
+    use super::super::machine::tests::fixture;
     use super::super::report::State;
     use super::*;
 
     fn states(text: &str) -> Vec<(State, String)> {
-        let (_dir, patient) = machine(&[("/etc/nvr/nvr.toml", text), ("/etc/machine-id", "x")]);
-        let lines = told(look, &patient);
+        let (_dir, machine) = fixture(&[("/etc/nvr/nvr.toml", text), ("/etc/machine-id", "x")]);
+        let lines = lines_of(check, &machine);
         lines
             .into_iter()
             .map(|line| (line.state, line.found))
@@ -90,8 +90,8 @@ mod tests {
         let bad = states("[mqtt]\nprot = 1883\n");
         assert_eq!(bad[0].0, State::Fault);
         assert!(bad[0].1.contains("mqtt.prot"), "{bad:?}");
-        let (_dir, patient) = machine(&[]);
-        assert_eq!(told(look, &patient)[0].state, State::Ok);
+        let (_dir, machine) = fixture(&[]);
+        assert_eq!(lines_of(check, &machine)[0].state, State::Ok);
     }
 
     #[test]

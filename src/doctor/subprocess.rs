@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
-use super::check::{Check, Tell, hangs};
+use super::check::{Check, Emit, hangs};
 use super::command::ending;
 use super::report::Line;
-use super::{CHECKS, Patient};
+use super::{CHECKS, Machine};
 
 /// What a line of ours begins with.
 const MARK: &str = "nvr-doctor ";
@@ -27,13 +27,13 @@ const TAIL: usize = 3;
 const GONE_LIMIT: Duration = Duration::from_secs(1);
 
 /// The child's side: runs the check `id` and tells its lines. False where there is no such check.
-pub fn run_check(id: &str, patient: &Patient) -> bool {
+pub fn run_check(id: &str, machine: &Machine) -> bool {
     let Some(check) = CHECKS.iter().find(|check| check.id == id) else {
         return false;
     };
     // Where it fails, a parent that is killed leaves us behind until our own end.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    (check.look)(patient, &mut |line: Line| {
+    (check.run)(machine, &mut |line: Line| {
         let text = serde_json::to_string(&line).unwrap_or_default();
         let mut out = std::io::stdout().lock();
         // A parent that went away needs no lines.
@@ -43,13 +43,13 @@ pub fn run_check(id: &str, patient: &Patient) -> bool {
 }
 
 /// The parent's side: runs the check `id` in a process of its own, `limit` at most.
-pub(super) fn look(id: &str, patient: &Patient, limit: Duration, tell: Tell<'_>) {
+pub(super) fn run(id: &str, machine: &Machine, limit: Duration, emit: Emit<'_>) {
     let Some(check) = CHECKS.iter().find(|check| check.id == id) else {
         return;
     };
-    let Ok(mut child) = start(id, patient) else {
+    let Ok(mut child) = start(id, machine) else {
         // Under emulation a program can't always call itself, and with no process left an answer at a risk is better than none.
-        (check.look)(patient, tell);
+        (check.run)(machine, emit);
         return;
     };
     let deadline = Instant::now() + limit;
@@ -63,7 +63,7 @@ pub(super) fn look(id: &str, patient: &Patient, limit: Duration, tell: Tell<'_>)
             match lines.recv_timeout(left) {
                 Ok(line) => {
                     told = true;
-                    tell(line);
+                    emit(line);
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -75,28 +75,28 @@ pub(super) fn look(id: &str, patient: &Patient, limit: Duration, tell: Tell<'_>)
     }
     let status = end(&mut child, silent);
     if silent {
-        tell(hangs(check, limit));
+        emit(hangs(check, limit));
         return;
     }
     match status {
         Some(status) if status.success() => {}
         // It never ran: under emulation a program that can't be called ends so, where elsewhere it does not begin.
         Some(status) if !told && matches!(status.code(), Some(126 | 127)) => {
-            (check.look)(patient, tell);
+            (check.run)(machine, emit);
         }
         Some(status) => {
             let words = words.and_then(|words| words.recv_timeout(GONE_LIMIT).ok());
-            tell(crashed(check, status, &words.unwrap_or_default()));
+            emit(crashed(check, status, &words.unwrap_or_default()));
         }
-        None => tell(hangs(check, limit)),
+        None => emit(hangs(check, limit)),
     }
 }
 
-fn start(id: &str, patient: &Patient) -> std::io::Result<Child> {
+fn start(id: &str, machine: &Machine) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args(["doctor", "--check", id])
-        .args(patient.arguments())
+        .args(machine.arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -127,7 +127,7 @@ fn end(child: &mut Child, kill: bool) -> Option<ExitStatus> {
 
 /// Our lines among all that is printed.
 fn marked(stream: impl Read + Send + 'static) -> Receiver<Line> {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
@@ -135,18 +135,18 @@ fn marked(stream: impl Read + Send + 'static) -> Receiver<Line> {
                 .split_once(MARK)
                 .and_then(|(_, text)| serde_json::from_str(text).ok());
             if let Some(line) = ours
-                && tell.send(line).is_err()
+                && sender.send(line).is_err()
             {
                 return;
             }
         }
     });
-    told
+    receiver
 }
 
 /// The last lines of a stream, at its end.
 fn tail(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut last: Vec<String> = Vec::new();
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
@@ -155,9 +155,9 @@ fn tail(stream: impl Read + Send + 'static) -> Receiver<String> {
                 last.remove(0);
             }
         }
-        let _ = tell.send(last.join(" / "));
+        let _ = sender.send(last.join(" / "));
     });
-    told
+    receiver
 }
 
 fn crashed(check: &Check, status: ExitStatus, words: &str) -> Line {

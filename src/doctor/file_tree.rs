@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 /// The root of a file tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FileTree {
     root: PathBuf,
 }
 
-impl Place {
+impl FileTree {
     /// The tree below `root`; `/` is this machine.
     pub(super) fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -76,16 +76,16 @@ mod tests {
     #[test]
     fn texts_lose_the_zeros_of_device_trees_and_names_come_by_number() {
         let dir = tempfile::tempdir().expect("a folder");
-        let place = Place::new(dir.path());
+        let tree = FileTree::new(dir.path());
         std::fs::write(dir.path().join("model"), "NVIDIA Jetson\0").expect("written");
         std::fs::write(dir.path().join("hex"), "0x0b\n").expect("written");
         for name in ["zone10", "zone9", "other"] {
             std::fs::write(dir.path().join(name), "\n").expect("written");
         }
-        assert_eq!(place.read("/model").as_deref(), Some("NVIDIA Jetson"));
-        assert_eq!(place.hex("/hex"), Some(11));
-        assert_eq!((place.read("/zone9"), place.read("/absent")), (None, None));
-        assert_eq!(place.names("/", "zone"), ["zone9", "zone10"]);
-        assert!(!place.is_machine() && Place::new("/").is_machine());
+        assert_eq!(tree.read("/model").as_deref(), Some("NVIDIA Jetson"));
+        assert_eq!(tree.hex("/hex"), Some(11));
+        assert_eq!((tree.read("/zone9"), tree.read("/absent")), (None, None));
+        assert_eq!(tree.names("/", "zone"), ["zone9", "zone10"]);
+        assert!(!tree.is_machine() && FileTree::new("/").is_machine());
     }
 }
