@@ -2,105 +2,85 @@
 
 use super::check::Emit;
 use super::machine::Machine;
-use super::report::Line;
+use super::report::{Line, counted};
 use crate::config::ConfigProblems;
+
+const WHAT: &str = "configuration";
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let config = &machine.config;
     let (Some(file), Some(processor), Some(wall)) = (&config.file, &config.processor, &config.wall)
     else {
         emit(Line::ok(
-            "configuration",
-            "no file is named (--config, NVR_CONFIG), and /etc/nvr/nvr.toml is not there; the roles then run on options and defaults",
+            WHAT,
+            "no file is named (--config, NVR_CONFIG), and /etc/nvr/nvr.toml does not exist; the roles then use options and defaults",
         ));
         return;
     };
     match (processor, wall) {
         (Ok(loaded), Ok(_)) => {
             let count = loaded.settings.sources.len();
-            let s = if count == 1 { "" } else { "s" };
-            emit(
-                Line::ok(
-                    "configuration",
-                    format!("{file}: no problem, {count} camera{s}; each is looked at with `nvr camera probe URI`"),
-                )
-                .with_figure("cameras", count as f64),
-            );
+            let cameras = counted(count, "camera");
+            let found =
+                format!("{file}: no problem, {cameras}; test each with `nvr camera probe URI`");
+            emit(Line::ok(WHAT, found).with_figure("cameras", count as f64));
         }
         (Err(problems), Ok(_)) => one_role(file, "processor", "wall", problems, emit),
         (Ok(_), Err(problems)) => one_role(file, "wall", "processor", problems, emit),
         (Err(one), Err(other)) => {
             for problem in one.clone().with(other.clone()).iter() {
-                emit(Line::fault(
-                    "configuration",
-                    problem.to_string(),
-                    format!("correct it and check it again: `nvr config check {file}`"),
-                ));
+                let remedy = format!("correct it and check it again: `nvr config check {file}`");
+                emit(Line::fault(WHAT, problem.to_string(), remedy));
             }
         }
     }
-    let mut told = Vec::new();
+    let mut seen = Vec::new();
     for warning in config.loaded().flat_map(|loaded| &loaded.warnings) {
-        if !told.contains(&warning) {
-            told.push(warning);
-            emit(Line::warning(
-                "configuration",
-                warning.clone(),
-                format!("`nvr config show --config {file}` shows what results"),
-            ));
+        if !seen.contains(&warning) {
+            seen.push(warning);
+            let remedy = format!("`nvr config show --config {file}` shows the result");
+            emit(Line::warning(WHAT, warning.clone(), remedy));
         }
     }
 }
 
-/// A file may be of one role alone.
+/// A file may be for one role only.
 fn one_role(file: &str, role: &str, other: &str, problems: &ConfigProblems, emit: Emit<'_>) {
     for problem in problems.iter() {
         emit(Line::warning(
-            "configuration",
-            format!("{file} serves a {other}, and no {role}: {problem}"),
-            format!(
-                "where this machine is to be a {role}: `nvr config check {file} --role {role}`"
-            ),
+            WHAT,
+            format!("{file} is valid for a {other}, but not for a {role}: {problem}"),
+            format!("if this machine shall be a {role}: `nvr config check {file} --role {role}`"),
         ));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::lines_of;
-    use super::super::machine::tests::fixture;
-    use super::super::report::State;
+    use super::super::fixture::short_with;
     use super::*;
 
-    fn states(text: &str) -> Vec<(State, String)> {
-        let (_dir, machine) = fixture(&[("/etc/nvr/nvr.toml", text), ("/etc/machine-id", "x")]);
-        let lines = lines_of(check, &machine);
-        lines
-            .into_iter()
-            .map(|line| (line.state, line.found))
-            .collect()
+    fn lines(text: &str) -> Vec<String> {
+        let files = format!("/etc/nvr/nvr.toml {text}\n/etc/machine-id x");
+        short_with(check, &files)
     }
 
     #[test]
     fn a_good_file_a_bad_one_and_none() {
-        let camera = "instance_id = \"box\"\n[[camera]]\nid = 0\nuri = \"test-pattern:\"\n";
-        let good = states(camera);
+        let good = lines(r#"instance_id = "box"\n[[camera]]\nid = 0\nuri = "test-pattern:"\n"#);
         assert_eq!(good.len(), 1, "{good:?}");
-        assert!(good[0].1.contains("no problem, 1 camera;"), "{good:?}");
-        let bad = states("[mqtt]\nprot = 1883\n");
-        assert_eq!(bad[0].0, State::Fault);
-        assert!(bad[0].1.contains("mqtt.prot"), "{bad:?}");
-        let (_dir, machine) = fixture(&[]);
-        assert_eq!(lines_of(check, &machine)[0].state, State::Ok);
+        assert!(good[0].contains("no problem, 1 camera;"), "{good:?}");
+        let bad = lines(r"[mqtt]\nprot = 1883\n");
+        assert!(bad[0].starts_with("Fault |"), "{bad:?}");
+        assert!(bad[0].contains("mqtt.prot"), "{bad:?}");
+        assert!(short_with(check, "")[0].starts_with("Ok |"));
     }
 
     #[test]
     fn a_file_for_a_wall_alone_is_a_warning() {
-        let found = states("instance_id = \"box\"\ncamera = []\n");
-        assert_eq!(found[0].0, State::Warning, "{found:?}");
-        assert!(
-            found[0].1.contains("serves a wall, and no processor"),
-            "{found:?}"
-        );
+        let found = lines(r#"instance_id = "box"\ncamera = []\n"#);
+        assert!(found[0].starts_with("Warning |"), "{found:?}");
+        let words = "is valid for a wall, but not for a processor";
+        assert!(found[0].contains(words), "{found:?}");
     }
 }

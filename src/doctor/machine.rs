@@ -1,56 +1,53 @@
-//! What is examined, and how far: the machine's file tree, the configuration, and what was asked for.
+//! The examined machine: its file tree, the configuration, and the options of the examination.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::file_tree::FileTree;
-use crate::base::{cache_dir, models_dirs};
+use crate::base::models_dirs;
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, Loaded, MqttFlags, MqttSettings,
     ProcessorFlags, WallFlags,
 };
 
-/// Where the units of a package look for their configuration.
+/// The configuration file of the units of the package.
 const USUAL_CONFIG: &str = "/etc/nvr/nvr.toml";
 
-/// How an examination is asked for.
+/// Options of an examination.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The configuration file; without it the environment's, else the usual one.
+    /// The configuration file. Default: that of the environment, otherwise `/etc/nvr/nvr.toml`.
     pub config: Option<String>,
-    /// The broker, as the roles' options name it.
+    /// The broker, by the options of the roles.
     pub mqtt: MqttFlags,
-    /// Whether TensorRT is tried with a small engine, which takes minutes on a board.
+    /// Whether TensorRT is tested with a small engine, which takes minutes on a board.
     pub tensorrt: bool,
-    /// The file tree; `/` but for tests.
+    /// The root of the file tree; `/` except in tests.
     pub root: PathBuf,
     /// The variables of the environment.
     pub environment: Environment,
 }
 
-/// The machine that is examined.
+/// The examined machine.
 pub struct Machine {
-    /// Its file tree.
     pub(super) tree: FileTree,
-    /// The configuration.
     pub(super) config: Configured,
-    /// Whether TensorRT is tried with a small engine.
+    /// Whether TensorRT is tested with a small engine.
     pub(super) tensorrt: bool,
-    /// The variables of the environment.
     pub(super) environment: Environment,
 }
 
-/// What the configuration came to.
+/// The configuration as the roles read it.
 pub(super) struct Configured {
-    /// The file; nothing where there is none.
+    /// None if no file is named and the usual one is missing.
     pub(super) file: Option<String>,
-    /// As a processor reads it; nothing where there is no file.
+    /// As a processor reads the file; none without a file.
     pub(super) processor: Option<Result<Loaded, ConfigProblems>>,
-    /// As a wall reads it.
+    /// As a wall reads the file.
     pub(super) wall: Option<Result<Loaded, ConfigProblems>>,
-    /// The broker by options and environment alone, for what has no file.
+    /// The broker by options and environment, without a file.
     bare_mqtt: Option<MqttSettings>,
-    /// Whether somebody said which broker it is; else it is the default.
+    /// Whether an option, a variable or a file names the broker; otherwise it is the default.
     pub(super) names_broker: bool,
 }
 
@@ -66,30 +63,18 @@ impl Machine {
         }
     }
 
-    /// Where models are sought.
+    /// The folders of models.
     pub(super) fn models_dirs(&self) -> Vec<PathBuf> {
-        match self.config.any() {
-            Some(loaded) => loaded.settings.models_dirs.clone(),
-            None => {
-                let named = self.environment.get("NVR_MODELS_DIR").unwrap_or_default();
-                let named: Vec<PathBuf> = std::env::split_paths(named)
-                    .filter(|path| !path.as_os_str().is_empty())
-                    .collect();
-                models_dirs(&named)
-            }
+        if let Some(loaded) = self.config.any() {
+            return loaded.settings.models_dirs.clone();
         }
+        let named = self.environment.get("NVR_MODELS_DIR").unwrap_or_default();
+        let mut named: Vec<PathBuf> = std::env::split_paths(named).collect();
+        named.retain(|path| !path.as_os_str().is_empty());
+        models_dirs(&named)
     }
 
-    /// Folders that this program writes to, each with what for.
-    pub(super) fn written_folders(&self) -> Vec<(PathBuf, &'static str)> {
-        vec![
-            (cache_dir(), "models and engines"),
-            ("/var/lib/nvr".into(), "state"),
-            (std::env::temp_dir(), "temporary files"),
-        ]
-    }
-
-    /// The options by which a process of its own examines the same machine.
+    /// The options with which a separate process examines the same machine.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["--root".into(), self.tree.root().into()];
         if let Some(file) = &self.config.file {
@@ -144,69 +129,47 @@ impl Configured {
         }
     }
 
-    /// What one of the roles reads, the processor first.
+    /// The settings of one role, the processor first.
     pub(super) fn any(&self) -> Option<&Loaded> {
         self.loaded().next()
     }
 
-    /// What the roles read, as far as they can.
+    /// The settings of each role that can read the file.
     pub(super) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
-        let both = [&self.processor, &self.wall];
-        both.into_iter()
-            .flatten()
-            .filter_map(|loaded| loaded.as_ref().ok())
+        let both = [&self.processor, &self.wall].into_iter().flatten();
+        both.filter_map(|loaded| loaded.as_ref().ok())
     }
 
-    /// The broker; nothing where the configuration can't be read.
+    /// The broker; none if the configuration can't be read.
     pub(super) fn mqtt(&self) -> Option<&MqttSettings> {
-        self.any()
-            .map(|loaded| &loaded.settings.mqtt)
-            .or(self.bare_mqtt.as_ref())
+        let of_file = self.any().map(|loaded| &loaded.settings.mqtt);
+        of_file.or(self.bare_mqtt.as_ref())
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::fixture::machine_with;
     use super::*;
 
-    /// A machine in a folder, with these files.
-    pub(in crate::doctor) fn fixture(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
-        let dir = tempfile::tempdir().expect("a folder");
-        for (path, content) in files {
-            let path = dir.path().join(path.trim_start_matches('/'));
-            std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
-            std::fs::write(path, content).expect("written");
-        }
-        let machine = Machine::new(&Options {
-            config: None,
-            mqtt: MqttFlags::default(),
-            tensorrt: false,
-            root: dir.path().to_owned(),
-            environment: Environment::default(),
-        });
-        (dir, machine)
-    }
-
     #[test]
-    fn the_usual_file_is_read_where_none_is_named() {
-        let text = "[mqtt]\nhost = \"broker.local\"\n";
-        let (dir, machine) = fixture(&[("/etc/nvr/nvr.toml", text)]);
+    fn the_usual_file_is_read_if_none_is_named() {
+        let (dir, machine) = machine_with(r#"/etc/nvr/nvr.toml [mqtt]\nhost = "broker.local"\n"#);
         let file = dir.path().join("etc/nvr/nvr.toml");
         assert_eq!(machine.config.file, Some(file.display().to_string()));
         let host = machine.config.mqtt().map(|mqtt| mqtt.host.as_str());
         assert_eq!(host, Some("broker.local"));
-        let (_dir, bare) = fixture(&[]);
+        let (_dir, bare) = machine_with("");
         assert_eq!(bare.config.file, None);
         let mqtt = bare.config.mqtt().expect("the default");
         assert_eq!((mqtt.host.as_str(), mqtt.port), ("localhost", 1883));
     }
 
     #[test]
-    fn the_broker_s_options_stand_above_the_file_and_do_without_one() {
-        let text =
-            "instance_id = \"box\"\ncamera = []\n[mqtt]\nhost = \"of-the-file\"\nport = 1884\n";
-        for files in [&[][..], &[("/etc/nvr/nvr.toml", text)]] {
-            let (dir, _) = fixture(files);
+    fn the_broker_s_options_override_the_file_and_need_none() {
+        let file = r#"/etc/nvr/nvr.toml instance_id = "box"\ncamera = []\n[mqtt]\nhost = "of-the-file"\nport = 1884\n"#;
+        for files in ["", file] {
+            let (dir, _) = machine_with(files);
             let machine = Machine::new(&Options {
                 config: None,
                 mqtt: MqttFlags {

@@ -1,182 +1,170 @@
-//! Who is on the broker, and how far their clocks are from this machine's.
+//! The roles on the broker, and the differences between their clocks and the clock of this machine.
 //!
-//! A detection event tells when it was published: its `timestamp`, where that is the arrival of the frame by the processor's own
-//! clock (`clock` is `arrival`), and `latency_ms` after it. What is left between that and our clock when it arrives is the
-//! difference of the clocks and the message's travel, and the least of many has travelled least. Where a camera's clock
-//! told the time stamp (`ntp`), it says nothing about the processor's. A status, also a retained one, gives a bound: its
-//! `since` was not later than now, so that one from our future comes from a clock that is ahead.
+//! If `clock` is `arrival`, an event's `timestamp` is the arrival of the frame by the processor's own clock. The event was published
+//! `latency_ms` later. Its arrival here minus this time is the difference of the clocks plus the delay of the message, so the
+//! minimum over many events is the best estimate. If `clock` is `ntp`, the time comes from the camera and says nothing about the
+//! processor. A status, also a retained one, gives a bound: its `since` is not later than now, so a `since` in our future
+//! comes from a clock that is ahead.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::report::{Line, counted};
+use super::report::{Line, State, counted};
 use crate::base::CaptureClock;
 use crate::bus::{Heard, Topic};
 use crate::event::{DetectionEvent, Presence, PresenceState, SourceStatus};
 
-/// From here on a difference is worth a warning: walls accept a camera's clock within 2 s, and two machines may each be off.
-const FAR_MS: f64 = 1000.0;
+/// Larger differences are warnings: walls accept a camera's clock within 2 s, and two machines may each differ.
+const MAX_DIFFERENCE_MS: f64 = 1000.0;
 
-/// What is known of one machine's clock.
+const SYNCHRONISE: &str =
+    "set both clocks by the same time server (`timedatectl set-ntp true`, or chrony)";
+
+/// The measured difference of one machine's clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Known {
-    /// Ours less theirs, the least that was measured: travel only adds to it.
+struct Difference {
+    /// Our time minus theirs, the minimum: the delay of a message only adds to it.
     behind_ms: f64,
-    messages: usize,
+    events: usize,
 }
 
-/// Lines about what was heard within `listened`.
-pub(super) fn judge(heard: &[Heard], listened: Duration) -> Vec<Line> {
-    let mut lines = vec![presences(heard)];
-    let measured = measured(heard);
-    let bounds = bounds(heard);
-    if measured.is_empty() && bounds.is_empty() {
+/// The lines about the messages of the last `listened`.
+pub(super) fn lines(messages: &[Heard], listened: Duration) -> Vec<Line> {
+    let measured = measured(messages);
+    let mut bounds = bounds(messages);
+    bounds.retain(|name, _| !measured.contains_key(name));
+    let mut lines = vec![presence_line(messages)];
+    lines.extend(
+        measured
+            .iter()
+            .map(|(name, difference)| difference_line(name, *difference)),
+    );
+    lines.extend(
+        bounds
+            .iter()
+            .map(|(name, ahead_ms)| bound_line(name, *ahead_ms)),
+    );
+    if lines.len() == 1 {
+        let seconds = listened.as_secs();
         lines.push(Line::ok(
             "clocks of others",
             format!(
-                "not compared: no processor published with its own clock's time within {} s",
-                listened.as_secs()
+                "not compared: no processor published a time of its own clock within {seconds} s"
             ),
         ));
-    }
-    for (who, known) in &measured {
-        lines.push(clock_line(who, *known));
-    }
-    for (who, ahead_ms) in bounds {
-        if !measured.contains_key(&who) {
-            lines.push(ahead_line(&who, ahead_ms));
-        }
     }
     lines
 }
 
-fn presences(heard: &[Heard]) -> Line {
-    let mut roles: BTreeMap<(&str, &str), PresenceState> = BTreeMap::new();
-    for message in heard {
-        let key = match &message.topic {
+fn presence_line(messages: &[Heard]) -> Line {
+    let mut states: BTreeMap<(&str, &str), PresenceState> = BTreeMap::new();
+    for message in messages {
+        let role = match &message.topic {
             Topic::Processor(instance) => ("processor", instance.as_str()),
             Topic::Wall(instance) => ("wall", instance.as_str()),
             _ => continue,
         };
         if let Ok(presence) = Presence::from_json(&message.payload) {
-            roles.insert(key, presence.state);
+            states.insert(role, presence.state);
         }
     }
-    let online = |role: &str| {
-        let of_role = roles.iter().filter(|((is, _), _)| *is == role);
-        of_role
-            .filter(|(_, state)| **state == PresenceState::Online)
-            .count()
+    let online = |wanted: &str| {
+        let states = states.iter().filter(|((role, _), _)| *role == wanted);
+        let online = states.filter(|(_, state)| **state == PresenceState::Online);
+        counted(online.count(), wanted)
     };
-    let gone: Vec<String> = roles
+    let mut found = format!("online: {}, {}", online("processor"), online("wall"));
+    let offline = states
         .iter()
-        .filter(|(_, state)| **state == PresenceState::Offline)
-        .map(|((role, instance), _)| format!("{role} {instance}"))
-        .collect();
-    let gone = if gone.is_empty() {
-        String::new()
-    } else {
-        format!("; lost without a word: {}", gone.join(", "))
-    };
-    Line::ok(
-        "on the broker",
-        format!(
-            "online: {}, {}{gone}",
-            counted(online("processor"), "processor"),
-            counted(online("wall"), "wall")
-        ),
-    )
+        .filter(|(_, state)| **state == PresenceState::Offline);
+    let offline = offline.map(|((role, instance), _)| format!("{role} {instance}"));
+    let offline = Vec::from_iter(offline).join(", ");
+    if !offline.is_empty() {
+        found += &format!("; connection lost: {offline}");
+    }
+    Line::ok("on the broker", found)
 }
 
-fn measured(heard: &[Heard]) -> BTreeMap<String, Known> {
-    let mut found: BTreeMap<String, Known> = BTreeMap::new();
-    for message in heard.iter().filter(|message| !message.retained) {
-        let Topic::Detections(source) = message.topic else {
-            continue;
-        };
-        let Ok(event) = DetectionEvent::from_json(&message.payload) else {
-            continue;
-        };
-        let (Some(CaptureClock::Arrival), Some(latency)) = (event.clock, event.latency_ms) else {
-            continue;
-        };
-        let sent_ms = event.timestamp.as_millisecond() as f64 + f64::from(latency);
-        let behind_ms = message.at.as_secs_f64() * 1e3 - sent_ms;
-        let who = match &event.instance_id {
-            Some(instance) => instance.to_string(),
-            None => format!("the processor of source {source}"),
-        };
-        let known = found.entry(who).or_insert(Known {
-            behind_ms,
-            messages: 0,
-        });
-        known.behind_ms = known.behind_ms.min(behind_ms);
-        known.messages += 1;
+fn measured(messages: &[Heard]) -> BTreeMap<String, Difference> {
+    let mut found: BTreeMap<String, Difference> = BTreeMap::new();
+    for message in messages.iter().filter(|message| !message.retained) {
+        if let Topic::Detections(source) = message.topic
+            && let Ok(event) = DetectionEvent::from_json(&message.payload)
+            && event.clock == Some(CaptureClock::Arrival)
+            && let Some(latency_ms) = event.latency_ms
+        {
+            let sent_ms = event.timestamp.as_millisecond() as f64 + f64::from(latency_ms);
+            let behind_ms = message.at.as_secs_f64() * 1e3 - sent_ms;
+            let name = match &event.instance_id {
+                Some(instance) => instance.to_string(),
+                None => format!("the processor of source {source}"),
+            };
+            let known = found.entry(name).or_insert(Difference {
+                behind_ms,
+                events: 0,
+            });
+            known.behind_ms = known.behind_ms.min(behind_ms);
+            known.events += 1;
+        }
     }
     found
 }
 
-/// By how many milliseconds, at least, a clock is ahead of ours.
-fn bounds(heard: &[Heard]) -> BTreeMap<String, f64> {
+/// Clocks that are ahead of ours, with the minimum difference in milliseconds.
+fn bounds(messages: &[Heard]) -> BTreeMap<String, f64> {
     let mut found: BTreeMap<String, f64> = BTreeMap::new();
-    for message in heard {
-        let (who, since) = match &message.topic {
+    for message in messages {
+        let status = match &message.topic {
             Topic::Processor(instance) | Topic::Wall(instance) => {
-                match Presence::from_json(&message.payload) {
-                    Ok(presence) => (instance.clone(), presence.since),
-                    Err(_) => continue,
-                }
+                let presence = Presence::from_json(&message.payload).ok();
+                presence.map(|presence| (instance.clone(), presence.since))
             }
-            Topic::Source(_) => match SourceStatus::from_json(&message.payload) {
-                Ok(status) => (status.instance_id.to_string(), status.since),
-                Err(_) => continue,
-            },
-            _ => continue,
+            Topic::Source(_) => {
+                let status = SourceStatus::from_json(&message.payload).ok();
+                status.map(|status| (status.instance_id.to_string(), status.since))
+            }
+            _ => None,
+        };
+        let Some((name, since)) = status else {
+            continue;
         };
         let ahead_ms = since.as_millisecond() as f64 - message.at.as_secs_f64() * 1e3;
-        if ahead_ms > FAR_MS {
-            let most = found.entry(who).or_insert(ahead_ms);
+        if ahead_ms > MAX_DIFFERENCE_MS {
+            let most = found.entry(name).or_insert(ahead_ms);
             *most = most.max(ahead_ms);
         }
     }
     found
 }
 
-const SYNCHRONISE: &str = "let both machines keep their clocks by the same time server (`timedatectl set-ntp true`, or chrony)";
-
-fn clock_line(who: &str, known: Known) -> Line {
-    let what = format!("clock of {who}");
-    let words = if known.behind_ms >= 0.0 {
+fn difference_line(name: &str, difference: Difference) -> Line {
+    let Difference { behind_ms, events } = difference;
+    let side = if behind_ms >= 0.0 {
         "behind"
     } else {
         "ahead of"
     };
-    let found = format!(
-        "{} {words} ours, the travel of its messages included (least of {})",
-        shown(known.behind_ms.abs()),
-        counted(known.messages, "event")
-    );
-    let line = if known.behind_ms.abs() > FAR_MS {
-        Line::warning(what, found, SYNCHRONISE)
-    } else {
-        Line::ok(what, found)
-    };
-    line.with_figure("behind_ms", known.behind_ms.round())
+    let (time, events) = (duration(behind_ms.abs()), counted(events, "event"));
+    Line::new(
+        State::of(false, behind_ms.abs() > MAX_DIFFERENCE_MS),
+        format!("clock of {name}"),
+        format!("{time} {side} ours, including the delay of its messages (minimum of {events})"),
+        SYNCHRONISE,
+    )
+    .with_figure("behind_ms", behind_ms.round())
 }
 
-fn ahead_line(who: &str, ahead_ms: f64) -> Line {
+fn bound_line(name: &str, ahead_ms: f64) -> Line {
+    let time = duration(ahead_ms);
     Line::warning(
-        format!("clock of {who}"),
-        format!(
-            "ahead of ours by {} at least: its status is from our future",
-            shown(ahead_ms)
-        ),
+        format!("clock of {name}"),
+        format!("at least {time} ahead of ours: the time of its status is in the future"),
         SYNCHRONISE,
     )
     .with_figure("behind_ms", -ahead_ms.round())
 }
 
-fn shown(ms: f64) -> String {
+fn duration(ms: f64) -> String {
     if ms < 10_000.0 {
         format!("{ms:.0} ms")
     } else {
@@ -186,34 +174,30 @@ fn shown(ms: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::State;
+    use super::super::fixture::short;
     use super::*;
     use crate::base::{SessionId, SourceId};
     use crate::event::unix_time;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
-    fn event(
-        instance: &str,
-        captured: Duration,
-        latency_ms: f64,
-        clock: &str,
-        at: Duration,
-    ) -> Heard {
-        let timestamp = unix_time(captured).to_string();
+    /// An event of the instance `box`; times in milliseconds after now.
+    fn event(captured_ms: i64, clock: &str, arrived_ms: u64) -> Heard {
+        let now_ms = i64::try_from(NOW.as_millis()).expect("a time");
+        let captured = Duration::from_millis(u64::try_from(now_ms + captured_ms).expect("a time"));
         let payload = serde_json::json!({
-            "source_id": 0, "frame_id": 1, "timestamp": timestamp, "model_id": "m", "inference_time_ms": 1.0,
-            "detections": [], "fps": 5.0, "latency_ms": latency_ms, "instance_id": instance, "clock": clock,
+            "source_id": 0, "frame_id": 1, "timestamp": unix_time(captured).to_string(), "model_id": "m", "inference_time_ms": 1.0,
+            "detections": [], "fps": 5.0, "latency_ms": 80.0, "instance_id": "box", "clock": clock,
         });
         Heard {
             topic: Topic::Detections(SourceId(0)),
             payload: payload.to_string().into_bytes(),
             retained: false,
-            at,
+            at: NOW + Duration::from_millis(arrived_ms),
         }
     }
 
-    fn presence(state: PresenceState, since: Duration, retained: bool) -> Heard {
+    fn presence(state: PresenceState, since: Duration) -> Heard {
         let presence = Presence {
             since: unix_time(since),
             ..Presence::now(state, &SessionId("s".to_owned()))
@@ -221,70 +205,55 @@ mod tests {
         Heard {
             topic: Topic::Processor("box".to_owned()),
             payload: presence.to_json(),
-            retained,
+            retained: true,
             at: NOW,
         }
     }
 
-    fn lines(heard: &[Heard]) -> Vec<(State, String, String)> {
-        judge(heard, Duration::from_secs(4))
-            .into_iter()
-            .map(|line| (line.state, line.what, line.found))
-            .collect()
+    fn found(messages: &[Heard]) -> Vec<String> {
+        let lines = lines(messages, Duration::from_secs(4));
+        lines.iter().map(short).collect()
     }
 
     #[test]
-    fn the_event_that_travelled_least_tells_the_difference() {
-        let ms = Duration::from_millis;
-        let heard = [
-            event("box", NOW, 80.0, "arrival", NOW + ms(80 + 250)),
-            event("box", NOW, 80.0, "arrival", NOW + ms(80 + 12)),
-            // A camera's clock, which is an hour off.
-            event("box", NOW - ms(3_600_000), 80.0, "ntp", NOW + ms(100)),
+    fn the_event_with_the_minimum_delay_gives_the_difference() {
+        let messages = [
+            event(0, "arrival", 80 + 250),
+            event(0, "arrival", 80 + 12),
+            // A camera's clock that is wrong by an hour.
+            event(-3_600_000, "ntp", 100),
         ];
-        let found = lines(&heard);
         assert_eq!(
-            found[1],
+            found(&messages)[1],
+            "Ok | clock of box | 12 ms behind ours, including the delay of its messages (minimum of 2 events)"
+        );
+        let far = &found(&[event(5000, "arrival", 100)])[1];
+        let expected = "Warning | clock of box | 4980 ms ahead of ours";
+        assert!(far.starts_with(expected), "{far}");
+    }
+
+    #[test]
+    fn a_status_of_the_future_bounds_a_clock_and_an_old_one_does_not() {
+        let future = NOW + Duration::from_secs(30);
+        let future = &found(&[presence(PresenceState::Online, future)])[1];
+        let expected = "Warning | clock of box | at least 30 s ahead of ours";
+        assert!(future.starts_with(expected), "{future}");
+        let past = NOW - Duration::from_secs(900_000);
+        let past = &found(&[presence(PresenceState::Online, past)])[1];
+        assert!(past.starts_with("Ok | clocks of others |"), "{past}");
+    }
+
+    #[test]
+    fn online_roles_are_counted_and_lost_ones_are_named() {
+        for (state, expected) in [
             (
-                State::Ok,
-                "clock of box".to_owned(),
-                "12 ms behind ours, the travel of its messages included (least of 2 events)"
-                    .to_owned()
-            )
-        );
-        let far = [event("box", NOW + ms(5000), 80.0, "arrival", NOW + ms(100))];
-        let found = lines(&far);
-        assert_eq!(found[1].0, State::Warning);
-        assert!(found[1].2.starts_with("4980 ms ahead of ours"), "{found:?}");
-    }
-
-    #[test]
-    fn a_status_from_our_future_bounds_a_clock_and_an_old_one_says_nothing() {
-        let future = presence(PresenceState::Online, NOW + Duration::from_secs(30), true);
-        let found = lines(&[future]);
-        assert_eq!(found[1].0, State::Warning);
-        assert!(
-            found[1].2.starts_with("ahead of ours by 30 s at least"),
-            "{found:?}"
-        );
-        let past = presence(
-            PresenceState::Online,
-            NOW - Duration::from_secs(900_000),
-            true,
-        );
-        let found = lines(&[past]);
-        assert_eq!(found[1].1, "clocks of others");
-        assert_eq!(found[1].0, State::Ok);
-    }
-
-    #[test]
-    fn who_is_on_the_broker_is_counted_and_who_was_lost_is_named() {
-        let found = lines(&[presence(PresenceState::Offline, NOW, true)]);
-        assert_eq!(
-            found[0].2,
-            "online: 0 processors, 0 walls; lost without a word: processor box"
-        );
-        let found = lines(&[presence(PresenceState::Online, NOW, true)]);
-        assert_eq!(found[0].2, "online: 1 processor, 0 walls");
+                PresenceState::Offline,
+                "online: 0 processors, 0 walls; connection lost: processor box",
+            ),
+            (PresenceState::Online, "online: 1 processor, 0 walls"),
+        ] {
+            let found = &found(&[presence(state, NOW)])[0];
+            assert_eq!(*found, format!("Ok | on the broker | {expected}"));
+        }
     }
 }

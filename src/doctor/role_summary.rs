@@ -1,29 +1,28 @@
-//! The status of a role, from its control socket, as a line of the report.
+//! The status of a role, from its control socket, as one line of the report.
 
-use super::report::{Line, counted};
-use crate::control::wall_state::{Tile, VideoState, WallState};
+use super::report::{Line, State, counted};
+use crate::control::wall_state::{Tile, VideoState};
 use crate::control::{self, ProcessorStatus, WallStatus};
-use crate::event::{SourceState, SourceStatus};
+use crate::event::SourceState;
 
-/// What a role says of itself.
+/// The reported parts of a status.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Status {
+pub(super) struct RoleSummary {
     version: String,
     /// Stages without progress.
     stuck: Vec<String>,
-    /// Why the broker can't be spoken to; nothing where it can.
+    /// Why there is no connection to the broker; none if there is one.
     broker: Option<String>,
     cameras: usize,
     live: usize,
-    /// What is not as it should be, in words.
     troubles: Vec<String>,
 }
 
-/// What this program is.
-const OURS: &str = env!("CARGO_PKG_VERSION");
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-impl Status {
-    /// Takes from an answer what the report tells.
+impl RoleSummary {
+    /// The summary of an answer.
     pub(super) fn of(answer: &control::Status) -> Self {
         match answer {
             control::Status::Processor(processor) => Self::of_processor(processor),
@@ -33,116 +32,112 @@ impl Status {
 
     fn of_processor(processor: &ProcessorStatus) -> Self {
         let sources = &processor.sources;
-        let failed = sources
+        let mut troubles = Vec::new();
+        for source in sources {
+            if !matches!(source.state, SourceState::Live | SourceState::Paused) {
+                let reason = source.reason.as_ref();
+                let reason = reason.map_or("no frame yet", |reason| &reason.message);
+                troubles.push(format!("source {}: {reason}", source.source_id));
+            }
+        }
+        for (id, holder) in &processor.refused_sources {
+            troubles.push(format!("source {id} is not published: {holder}"));
+        }
+        let live = sources
             .iter()
-            .filter(|source| !matches!(source.state, SourceState::Live | SourceState::Paused));
-        let failed = failed.map(|source| {
-            let reason = source.reason.as_ref().map(|reason| &*reason.message);
-            let reason = reason.unwrap_or("no frame yet");
-            format!("source {}: {reason}", source.source_id)
-        });
-        let refused = processor.refused_sources.iter();
-        let refused = refused.map(|(id, holder)| format!("source {id} is not published: {holder}"));
-        let is_live = |source: &&SourceStatus| source.state == SourceState::Live;
+            .filter(|source| source.state == SourceState::Live);
         Self {
             version: processor.version.clone(),
             stuck: processor.stuck.clone(),
             broker: (processor.broker != "connected").then(|| processor.broker.clone()),
             cameras: sources.len(),
-            live: sources.iter().filter(is_live).count(),
-            troubles: failed.chain(refused).collect(),
+            live: live.count(),
+            troubles,
         }
     }
 
     fn of_wall(wall: &WallStatus) -> Self {
-        let WallState {
-            broker,
-            tiles,
-            stuck,
-            ..
-        } = &wall.state;
-        let is_live = |tile: &Tile| tile.video.state == VideoState::Live;
-        let trouble = wall
+        let (broker, tiles) = (&wall.state.broker, &wall.state.tiles);
+        let is_live = |tile: &&Tile| tile.video.state == VideoState::Live;
+        let mut troubles = Vec::new();
+        if let Some(reason) = wall
             .displays
             .as_ref()
-            .and_then(|displays| displays.trouble.as_deref());
-        let trouble = trouble.map(|reason| format!("display: {reason}"));
-        let of_tiles = tiles
-            .iter()
-            // A tile that is well says nothing. What every tile says without a broker is said once, below.
-            .filter(|tile| !tile.text.is_empty() && (broker.connected || !is_live(tile)))
-            .map(|tile| {
-                let reason = tile.video.message.as_ref();
-                let reason = reason
-                    .map(|reason| format!(": {reason}"))
-                    .unwrap_or_default();
-                format!("camera {}: {}{reason}", tile.source_id, tile.text)
-            });
+            .and_then(|displays| displays.trouble.as_ref())
+        {
+            troubles.push(format!("display: {reason}"));
+        }
+        for tile in tiles {
+            // A tile without a fault has no text. Without a broker all live tiles have the same text; the broker's reason is shown once.
+            if !tile.text.is_empty() && (broker.connected || !is_live(&tile)) {
+                let mut trouble = format!("camera {}: {}", tile.source_id, tile.text);
+                if let Some(reason) = &tile.video.message {
+                    trouble += &format!(": {reason}");
+                }
+                troubles.push(trouble);
+            }
+        }
+        let reason = || broker.reason.as_deref().unwrap_or("connecting").to_owned();
         Self {
             version: wall.version.clone(),
-            stuck: stuck.clone(),
-            broker: (!broker.connected).then(|| {
-                broker
-                    .reason
-                    .clone()
-                    .unwrap_or_else(|| "connecting".to_owned())
-            }),
+            stuck: wall.state.stuck.clone(),
+            broker: (!broker.connected).then(reason),
             cameras: tiles.len(),
-            live: tiles.iter().filter(|tile| is_live(tile)).count(),
-            troubles: trouble.into_iter().chain(of_tiles).collect(),
+            live: tiles.iter().filter(is_live).count(),
+            troubles,
         }
     }
 
-    /// The line of the role `name`, `processor-dock` for one.
-    pub(super) fn judge(self, name: &str) -> Line {
-        let Self { version, live, .. } = &self;
+    /// The line of the role `name`, for example `processor-dock`.
+    pub(super) fn line(&self, name: &str) -> Line {
+        let (version, live) = (&self.version, self.live);
+        let cameras = counted(self.cameras, "camera");
         let broker = self.broker.as_deref().unwrap_or("connected");
-        let mut found = format!(
-            "version {version}, {live} of {} live, broker: {broker}",
-            counted(self.cameras, "camera")
-        );
+        let mut found = format!("version {version}, {live} of {cameras} live, broker: {broker}");
         let unit = name.split('-').next().unwrap_or_default();
-        let log = format!("`journalctl -u nvr-{unit}` tells more");
-        if !self.stuck.is_empty() {
-            let stuck = self.stuck.join(", ");
-            return self.figures(Line::fault(name, format!("{found}; stuck: {stuck}"), log));
-        }
-        let is_well = self.broker.is_none() && self.troubles.is_empty();
-        for trouble in &self.troubles {
-            found += &format!("; {trouble}");
-        }
-        let line = if !is_well {
-            let remedy = format!("look at a camera with `nvr camera probe URI`; {log}");
-            Line::warning(name, found, remedy)
-        } else if version == OURS {
-            Line::ok(name, found)
+        let log = format!("`journalctl -u nvr-{unit}` shows more");
+        let (state, remedy) = if !self.stuck.is_empty() {
+            found += &format!("; stuck: {}", self.stuck.join(", "));
+            (State::Fault, log)
+        } else if self.broker.is_some() || !self.troubles.is_empty() {
+            for trouble in &self.troubles {
+                found += &format!("; {trouble}");
+            }
+            let remedy = format!("test a camera with `nvr camera probe URI`; {log}");
+            (State::Warning, remedy)
+        } else if version != VERSION {
+            found += &format!("; this program is version {VERSION}");
+            let remedy =
+                format!("restart it to run the installed version: `systemctl restart nvr-{unit}`");
+            (State::Warning, remedy)
         } else {
-            let found = format!("{found}; this program is version {OURS}");
-            let remedy = format!(
-                "start it again, so that the installed version runs: `systemctl restart nvr-{unit}`"
-            );
-            Line::warning(name, found, remedy)
+            (State::Ok, String::new())
         };
-        self.figures(line)
-    }
-
-    fn figures(&self, line: Line) -> Line {
-        line.with_figure("cameras_live", self.live as f64)
+        Line::new(state, name, found, remedy)
+            .with_figure("cameras_live", live as f64)
             .with_figure("cameras", self.cameras as f64)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::State;
+    use super::super::fixture::short;
     use super::*;
     use serde::Deserialize as _;
     use serde_json::{Value, json};
 
-    // What real roles answer is held by the suite: `doctor_roles`. Here is what they seldom say.
+    // `tests/suite/doctor_roles.rs` tests the answers of real roles. These tests have answers that are rare.
     fn line(name: &str, value: &Value) -> Line {
         let answer = control::Status::deserialize(value).expect("a known form");
-        Status::of(&answer).judge(name)
+        RoleSummary::of(&answer).line(name)
+    }
+
+    /// `value` with the fields of `more`.
+    fn with(mut value: Value, more: &Value) -> Value {
+        for (key, field) in more.as_object().into_iter().flatten() {
+            value[key] = field.clone();
+        }
+        value
     }
 
     fn source(id: u32, state: &str, reason: Option<&str>) -> Value {
@@ -155,83 +150,98 @@ mod tests {
     #[test]
     fn a_processor_is_well_ill_or_stuck() {
         let live = source(0, "live", None);
-        let status = |sources: &[&Value], more: Value| {
-            let mut status = json!({"role": "processor", "version": OURS, "broker": "connected", "sources": sources, "stuck": []});
-            for (key, value) in more.as_object().into_iter().flatten() {
-                status[key] = value.clone();
-            }
-            line("processor-box", &status)
+        let of = |more: Value| {
+            let processor = json!({"role": "processor", "version": VERSION, "broker": "connected", "sources": [live], "stuck": []});
+            line("processor-box", &with(processor, &more))
         };
-        let well = status(&[&live], json!({}));
-        let words = format!("version {OURS}, 1 of 1 camera live, broker: connected");
-        let expected = Line::ok("processor-box", words.clone())
+        let well = format!("version {VERSION}, 1 of 1 camera live, broker: connected");
+        let expected = Line::ok("processor-box", well.clone())
             .with_figure("cameras_live", 1.0)
             .with_figure("cameras", 1.0);
-        assert_eq!(well, expected);
+        assert_eq!(of(json!({})), expected);
         let failed = source(3, "failed", Some("no route"));
-        let ill = status(&[&live, &failed], json!({}));
-        assert_eq!(ill.state, State::Warning);
-        assert!(ill.found.ends_with("; source 3: no route"), "{}", ill.found);
-        let refused = status(&[&live], json!({"refused_sources": {"0": "box-2 has it"}}));
-        assert_eq!(refused.state, State::Warning);
-        assert!(
-            refused
-                .found
-                .ends_with("; source 0 is not published: box-2 has it")
-        );
-        let stuck = status(&[&live], json!({"stuck": ["detect"]}));
-        assert_eq!(
-            (stuck.state, stuck.found),
-            (State::Fault, format!("{words}; stuck: detect"))
-        );
-        let old = status(&[&live], json!({"version": "0.0.1"}));
-        assert_eq!(old.state, State::Warning);
-        assert!(
-            old.found
-                .ends_with(&format!("; this program is version {OURS}"))
-        );
+        let half = well.replace("1 of 1 camera", "1 of 2 cameras");
+        for (more, state, found) in [
+            (
+                json!({"sources": [live, failed]}),
+                "Warning",
+                format!("{half}; source 3: no route"),
+            ),
+            (
+                json!({"refused_sources": {"0": "box-2 has it"}}),
+                "Warning",
+                format!("{well}; source 0 is not published: box-2 has it"),
+            ),
+            (
+                json!({"stuck": ["detect"]}),
+                "Fault",
+                format!("{well}; stuck: detect"),
+            ),
+            (
+                json!({"version": "0.0.1"}),
+                "Warning",
+                format!(
+                    "{}; this program is version {VERSION}",
+                    well.replace(VERSION, "0.0.1")
+                ),
+            ),
+        ] {
+            let expected = format!("{state} | processor-box | {found}");
+            assert_eq!(short(&of(more)), expected);
+        }
     }
 
     #[test]
     fn a_wall_is_well_ill_or_stuck() {
-        let status = |tile: Value, state: Value| {
-            let mut state = state;
-            state["tiles"] = json!([tile]);
-            let status = json!({"role": "wall", "version": OURS, "displays": {"heads": [], "trouble": null}, "state": state});
-            line("wall-box", &status)
+        let of = |text: &str, video: &Value, state: Value| {
+            let tile = json!({"source_id": 4, "text": text, "video": video});
+            let state = with(
+                json!({"tiles": [tile], "broker": {"connected": true}, "stuck": []}),
+                &state,
+            );
+            let displays = json!({"heads": [], "trouble": null});
+            line(
+                "wall-box",
+                &json!({"role": "wall", "version": VERSION, "displays": displays, "state": state}),
+            )
         };
-        let live =
-            || json!({"source_id": 4, "text": "", "video": {"state": "live", "message": null}});
-        let connected = || json!({"broker": {"connected": true}, "stuck": []});
-        let well = status(live(), connected());
+        let live = json!({"state": "live", "message": null});
+        let well = of("", &live, json!({}));
         assert_eq!(well.state, State::Ok, "{well:?}");
         assert_eq!(well.figures["cameras_live"], 1.0);
-        let gone = json!({"source_id": 4, "text": "NO CAMERA", "video": {"state": "no-camera", "message": "no route"}});
-        let ill = status(gone, connected());
-        assert!(
-            ill.found.ends_with("; camera 4: NO CAMERA: no route"),
-            "{ill:?}"
-        );
-        let away = json!({"source_id": 4, "text": "NO BROKER", "video": {"state": "live", "message": null}});
-        let away = status(
-            away,
-            json!({"broker": {"connected": false, "reason": "refused"}, "stuck": []}),
-        );
-        assert_eq!(away.state, State::Warning);
-        assert!(
-            away.found.ends_with("1 of 1 camera live, broker: refused"),
-            "{away:?}"
-        );
-        let stuck = status(
-            live(),
-            json!({"broker": {"connected": true}, "stuck": ["composer"]}),
-        );
-        assert_eq!(stuck.state, State::Fault);
-        assert!(stuck.found.ends_with("; stuck: composer"), "{stuck:?}");
+        let gone = json!({"state": "no-camera", "message": "no route"});
+        let away = json!({"broker": {"connected": false, "reason": "refused"}});
+        for (text, video, state, expected, found) in [
+            (
+                "NO CAMERA",
+                &gone,
+                json!({}),
+                State::Warning,
+                "; camera 4: NO CAMERA: no route",
+            ),
+            (
+                "NO BROKER",
+                &live,
+                away,
+                State::Warning,
+                "1 of 1 camera live, broker: refused",
+            ),
+            (
+                "",
+                &live,
+                json!({"stuck": ["composer"]}),
+                State::Fault,
+                "; stuck: composer",
+            ),
+        ] {
+            let line = of(text, video, state);
+            assert_eq!(line.state, expected);
+            assert!(line.found.ends_with(found), "{line:?}");
+        }
     }
 
     #[test]
-    fn another_form_is_not_guessed_at() {
+    fn an_unknown_form_is_refused() {
         for value in [
             json!(null),
             json!({"version": "9"}),

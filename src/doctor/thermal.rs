@@ -1,4 +1,4 @@
-//! Temperatures, and what slows the machine down: heat, and by `power` a weak supply or a power mode.
+//! Temperatures, and throttling by heat. `power` adds throttling by a weak power supply or a power mode.
 //!
 //! Zones, trip points and cooling devices are those of the kernel's `Documentation/driver-api/thermal/sysfs-api.rst`.
 
@@ -9,230 +9,168 @@ use super::machine::Machine;
 use super::power;
 use super::report::Line;
 
-/// Where a zone has no trip points, silicon is near its end here.
+/// The limit of a zone without trip points, in °C.
 const HOT_C: f64 = 95.0;
+
+const CPU: &str = "/sys/devices/system/cpu/cpu0";
+
+const COOL: &str =
+    "clean the fan and vents, improve the air flow, and keep the machine out of the sun";
+const THROTTLED: &str = "cool the machine; see the temperatures above";
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let tree = &machine.tree;
     let zones = tree.names("/sys/class/thermal", "thermal_zone");
-    let temperatures: Vec<Line> = zones
-        .iter()
-        .filter_map(|zone| temperature(tree, zone))
-        .collect();
-    if temperatures.is_empty() {
-        emit(Line::ok(
+    let mut temperatures = zones.iter().filter_map(|zone| temperature(tree, zone));
+    match temperatures.next() {
+        Some(first) => emit(first),
+        None => emit(Line::ok(
             "temperatures",
-            "this machine tells none (virtual machines do not)",
-        ));
+            "this machine reports none (virtual machines do not)",
+        )),
     }
-    temperatures.into_iter().for_each(&mut *emit);
-    slowed(tree).into_iter().for_each(&mut *emit);
+    temperatures.for_each(&mut *emit);
+    throttling(tree).into_iter().for_each(&mut *emit);
     power::check(tree, emit);
-    let kind = Kind::of(tree);
-    if let Some(line) = frequency(tree, kind) {
-        emit(line);
-    }
+    cpu_clock(tree).into_iter().for_each(emit);
 }
 
-/// A zone against its own trip points. Zones of parts that are switched off (Orin's `cv0`) can't be read and are left out.
+/// A zone and its trip points. Zones of parts that are switched off (Orin's `cv0`) can't be read and are left out.
 fn temperature(tree: &FileTree, zone: &str) -> Option<Line> {
     let at = |name: &str| format!("/sys/class/thermal/{zone}/{name}");
     let celsius = |name: &str| Some(tree.number(&at(name))? as f64 / 1000.0);
     let now = celsius("temp")?;
     let name = tree.read(&at("type")).unwrap_or_else(|| zone.to_owned());
-    let lowest = |wanted: &[&str]| {
-        let trips = tree.names(&at(""), "trip_point_");
-        trips
-            .iter()
-            .filter_map(|file| file.strip_suffix("_type"))
-            .filter(|trip| {
-                let kind = tree.read(&at(&format!("{trip}_type")));
-                kind.is_some_and(|kind| wanted.contains(&kind.as_str()))
-            })
-            .filter_map(|trip| celsius(&format!("{trip}_temp")))
-            // Drivers put zero, or far below it, where a trip point is not in use.
-            .filter(|limit| *limit > 0.0)
-            .min_by(f64::total_cmp)
+    let lowest_trip = |kinds: &[&str]| {
+        let types = tree.names(&at(""), "trip_point_").into_iter();
+        let limits = types.filter_map(|file| {
+            let trip = file.strip_suffix("_type")?;
+            let kind = tree.read(&at(&file))?;
+            let limit = celsius(&format!("{trip}_temp"))?;
+            // Drivers set zero, or far below it, for a trip point that is not in use.
+            (kinds.contains(&kind.as_str()) && limit > 0.0).then_some(limit)
+        });
+        limits.min_by(f64::total_cmp)
     };
-    let (slows, stops) = (lowest(&["passive", "hot"]), lowest(&["critical"]));
+    let (throttles, shuts_down) = (lowest_trip(&["passive", "hot"]), lowest_trip(&["critical"]));
     let what = format!("temperature {name}");
-    let figure = |line: Line| line.with_figure("celsius", now);
-    let cool = "clean its fan and vents, give it air, and keep it out of the sun";
-    Some(figure(match (slows, stops) {
-        (_, Some(stops)) if now >= stops => Line::fault(
+    let line = match (throttles, shuts_down) {
+        (_, Some(limit)) if now >= limit => {
+            let found = format!("{now:.0} °C; at {limit:.0} °C the machine switches itself off");
+            Line::fault(what, found, COOL)
+        }
+        (Some(limit), _) if now >= limit => Line::warning(
             what,
-            format!("{now:.0} °C, and at {stops:.0} °C the machine switches itself off"),
-            cool,
+            format!("{now:.0} °C, throttled above {limit:.0} °C"),
+            COOL,
         ),
-        (Some(slows), _) if now >= slows => Line::warning(
-            what,
-            format!("{now:.0} °C: it is slowed down from {slows:.0} °C on"),
-            cool,
-        ),
-        (None, None) if now >= HOT_C => Line::warning(what, format!("{now:.0} °C"), cool),
-        (Some(slows), _) => Line::ok(
-            what,
-            format!("{now:.0} °C, slowed down from {slows:.0} °C on"),
-        ),
-        (None, Some(stops)) => {
-            Line::ok(what, format!("{now:.0} °C, switched off at {stops:.0} °C"))
+        (None, None) if now >= HOT_C => Line::warning(what, format!("{now:.0} °C"), COOL),
+        (Some(limit), _) => Line::ok(what, format!("{now:.0} °C, throttled above {limit:.0} °C")),
+        (None, Some(limit)) => {
+            Line::ok(what, format!("{now:.0} °C, switched off at {limit:.0} °C"))
         }
         (None, None) => Line::ok(what, format!("{now:.0} °C")),
-    }))
+    };
+    Some(line.with_figure("celsius", now))
 }
 
-/// Cooling devices that take speed away, and counters of processors that did so. Fans only make noise.
-fn slowed(tree: &FileTree) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for device in tree.names("/sys/class/thermal", "cooling_device") {
-        let at = |name: &str| format!("/sys/class/thermal/{device}/{name}");
-        let name = tree.read(&at("type")).unwrap_or_else(|| device.clone());
-        let (Some(now), Some(most)) =
-            (tree.number(&at("cur_state")), tree.number(&at("max_state")))
-        else {
-            continue;
-        };
-        if now > 0 && !name.to_lowercase().contains("fan") {
-            lines.push(Line::warning(
-                format!("throttling {name}"),
-                format!("at step {now} of {most}"),
-                "cool the machine; see the temperatures above",
-            ));
-        }
-    }
-    let counter = "/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count";
-    if let Some(count) = tree.number(counter).filter(|count| *count > 0) {
-        lines.push(
-            Line::warning(
-                "throttling processor",
-                format!("{count} times since the start"),
-                "cool the machine; see the temperatures above",
-            )
-            .with_figure("count", count as f64),
-        );
+/// Active cooling devices except fans, which do not reduce speed, and the throttle counter of the CPU.
+fn throttling(tree: &FileTree) -> Vec<Line> {
+    let devices = tree.names("/sys/class/thermal", "cooling_device");
+    let mut lines: Vec<Line> = devices
+        .into_iter()
+        .filter_map(|device| {
+            let at = |name: &str| format!("/sys/class/thermal/{device}/{name}");
+            let (now, most) = (
+                tree.number(&at("cur_state"))?,
+                tree.number(&at("max_state"))?,
+            );
+            let name = tree.read(&at("type")).unwrap_or_else(|| device.clone());
+            let what = format!("throttling {name}");
+            let is_active = now > 0 && !name.to_lowercase().contains("fan");
+            is_active.then(|| Line::warning(what, format!("at step {now} of {most}"), THROTTLED))
+        })
+        .collect();
+    let count = tree.number(&format!("{CPU}/thermal_throttle/package_throttle_count"));
+    if let Some(count) = count.filter(|count| *count > 0) {
+        let found = format!("{count} times since the start");
+        let line = Line::warning("throttling CPU", found, THROTTLED);
+        lines.push(line.with_figure("count", count as f64));
     }
     if lines.is_empty() {
-        lines.push(Line::ok("throttling", "nothing is slowed down by heat now"));
+        lines.push(Line::ok("throttling", "no part is throttled by heat now"));
     }
     lines
 }
 
-fn frequency(tree: &FileTree, kind: Kind) -> Option<Line> {
-    let at = |name: &str| tree.number(&format!("/sys/devices/system/cpu/cpu0/cpufreq/{name}"));
-    let (limit, most) = (at("scaling_max_freq")?, at("cpuinfo_max_freq")?);
-    let ghz = |khz: i64| khz as f64 / 1e6;
-    let what = "processor's clock";
-    let found = format!("up to {:.2} GHz", ghz(limit));
+fn cpu_clock(tree: &FileTree) -> Option<Line> {
+    let ghz = |name: &str| Some(tree.number(&format!("{CPU}/cpufreq/{name}"))? as f64 / 1e6);
+    let (limit, most) = (ghz("scaling_max_freq")?, ghz("cpuinfo_max_freq")?);
+    let found = format!("up to {limit:.2} GHz");
     Some(if limit >= most {
-        Line::ok(what, found)
+        Line::ok("CPU clock", found)
+    } else if Kind::of(tree) == Kind::Jetson {
+        Line::ok(
+            "CPU clock",
+            format!("{found} of {most:.2} GHz, by the power mode"),
+        )
     } else {
-        let found = format!("{found} of {:.2} GHz", ghz(most));
-        if kind == Kind::Jetson {
-            Line::ok(what, format!("{found}, as the power mode has it"))
-        } else {
-            Line::warning(
-                what,
-                found,
-                "something limits it: look into the power profile (`powerprofilesctl`, `cpupower frequency-info`)",
-            )
-        }
+        Line::warning(
+            "CPU clock",
+            format!("{found} of {most:.2} GHz"),
+            "the clock is limited: check the power profile (`powerprofilesctl`, `cpupower frequency-info`)",
+        )
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::lines_of;
-    use super::super::machine::tests::fixture;
-    use super::super::report::State;
+    use super::super::fixture::{assert_has, cases, short_with};
     use super::*;
 
-    fn found(files: &[(&str, &str)]) -> Vec<(State, String, String)> {
-        let (_dir, machine) = fixture(files);
-        lines_of(check, &machine)
-            .into_iter()
-            .map(|line| (line.state, line.what, line.found))
-            .collect()
-    }
-
-    fn has(found: &[(State, String, String)], state: State, what: &str, words: &str) {
-        let line = (state, what.to_owned(), words.to_owned());
-        assert!(found.contains(&line), "no {line:?} in {found:#?}");
-    }
-
-    const ZONE: &str = "/sys/class/thermal/thermal_zone0";
-
-    fn zone(temp: &str) -> Vec<(State, String, String)> {
-        let files = [
-            ("temp", temp),
-            ("type", "tj-thermal\n"),
-            ("trip_point_0_type", "critical\n"),
-            ("trip_point_0_temp", "104500\n"),
-            ("trip_point_1_type", "passive\n"),
-            ("trip_point_1_temp", "99000\n"),
-            ("trip_point_2_type", "active\n"),
-            ("trip_point_2_temp", "50000\n"),
-        ];
-        let files: Vec<(String, &str)> = files
-            .iter()
-            .map(|(name, content)| (format!("{ZONE}/{name}"), *content))
-            .collect();
-        let files: Vec<(&str, &str)> = files
-            .iter()
-            .map(|(path, content)| (path.as_str(), *content))
-            .collect();
-        found(&files)
+    #[test]
+    fn a_temperature_is_compared_with_the_trip_points_of_its_zone() {
+        let table = "
+51250 → Ok | temperature tj-thermal | 51 °C, throttled above 99 °C
+99000 → Warning | temperature tj-thermal | 99 °C, throttled above 99 °C
+105000 → Fault | temperature tj-thermal | 105 °C; at 104 °C the machine switches itself off";
+        for (temp, expected) in cases(table) {
+            let files = format!(
+                r"
+zone/temp {temp}\n
+zone/type tj-thermal\n
+zone/trip_point_0_type critical\n
+zone/trip_point_0_temp 104500\n
+zone/trip_point_1_type passive\n
+zone/trip_point_1_temp 99000\n
+zone/trip_point_2_type active\n
+zone/trip_point_2_temp 50000\n"
+            );
+            let files = files.replace("zone/", "/sys/class/thermal/thermal_zone0/");
+            assert_has(&short_with(check, &files), expected);
+        }
     }
 
     #[test]
-    fn a_temperature_is_judged_by_its_own_zone_s_trip_points() {
-        let what = "temperature tj-thermal";
-        has(
-            &zone("51250\n"),
-            State::Ok,
-            what,
-            "51 °C, slowed down from 99 °C on",
-        );
-        has(
-            &zone("99000\n"),
-            State::Warning,
-            what,
-            "99 °C: it is slowed down from 99 °C on",
-        );
-        has(
-            &zone("105000\n"),
-            State::Fault,
-            what,
-            "105 °C, and at 104 °C the machine switches itself off",
-        );
+    fn fans_do_not_throttle_and_other_cooling_devices_do() {
+        let table = "
+pwm-fan → Ok | throttling | no part is throttled by heat now
+cpufreq-cpu0 → Warning | throttling cpufreq-cpu0 | at step 2 of 4";
+        for (name, expected) in cases(table) {
+            let files = format!(
+                "
+/sys/class/thermal/cooling_device0/type {name}
+/sys/class/thermal/cooling_device0/cur_state 2
+/sys/class/thermal/cooling_device0/max_state 4"
+            );
+            assert_has(&short_with(check, &files), expected);
+        }
     }
 
     #[test]
-    fn fans_do_not_slow_anything_down_and_other_cooling_does() {
-        let cooling = |name: &str| {
-            found(&[
-                ("/sys/class/thermal/cooling_device0/type", name),
-                ("/sys/class/thermal/cooling_device0/cur_state", "2"),
-                ("/sys/class/thermal/cooling_device0/max_state", "4"),
-            ])
-        };
-        has(
-            &cooling("pwm-fan"),
-            State::Ok,
-            "throttling",
-            "nothing is slowed down by heat now",
-        );
-        has(
-            &cooling("cpufreq-cpu0"),
-            State::Warning,
-            "throttling cpufreq-cpu0",
-            "at step 2 of 4",
-        );
-    }
-
-    #[test]
-    fn a_machine_without_sensors_is_well() {
-        let found = found(&[]);
-        assert!(found.iter().all(|line| line.0 == State::Ok), "{found:?}");
-        assert_eq!(found[0].1, "temperatures");
+    fn a_machine_without_sensors_has_no_fault() {
+        let lines = short_with(check, "");
+        assert!(lines.iter().all(|line| line.starts_with("Ok")), "{lines:?}");
+        assert!(lines[0].starts_with("Ok | temperatures |"), "{lines:?}");
     }
 }

@@ -160,7 +160,7 @@ fn a_machine_without_any_of_it_gets_its_page() {
             "decoders",
             "h264: used",
             State::Ok,
-            "avdec_h264, on the processor",
+            "avdec_h264, on the CPU",
         );
         is(
             &report,
@@ -177,7 +177,7 @@ fn a_machine_without_any_of_it_gets_its_page() {
             "displays",
             "DRM cards",
             State::Ok,
-            "none (/dev/dri/card*): well for a processor; a wall runs here with --output headless",
+            "none (/dev/dri/card*): a processor needs none; a wall runs here with --output headless",
         );
     }
     let models = line(&report, "models", "models");
@@ -268,7 +268,7 @@ fn a_jetson_without_its_libraries_is_told_what_it_lacks() {
             "decoders",
             "h264: used",
             State::Warning,
-            "avdec_h264: the processor decodes, and this Jetson's NVDEC is not used",
+            "avdec_h264: the CPU decodes, and this Jetson's NVDEC is not used",
         );
     }
 }
@@ -293,7 +293,7 @@ fn the_small_engine_s_network_is_the_one_that_is_committed() {
         );
         std::fs::write(path, &network).expect("written");
     }
-    assert!(network == SMOKE_ONNX, "write it anew with NVR_UPDATE=1");
+    assert!(network == SMOKE_ONNX, "write it again with NVR_UPDATE=1");
 }
 
 /// `nvr doctor --tensorrt` on doubles, whose `trtexec` gives `engine`.
@@ -372,7 +372,7 @@ fn engines_of_the_cache_are_held_against_what_is_here() {
         "models",
         "engine tiny",
         State::Ok,
-        &format!("fits what is here (for {key})"),
+        &format!("fits this machine (for {key})"),
     );
 
     std::fs::write(&path, "shorter").expect("written");
@@ -456,7 +456,7 @@ fn a_library_that_crashes_takes_its_section_and_no_other() {
     assert!(
         crash
             .found
-            .starts_with("the process that looked at it crashed by signal 11 (SIGSEGV, "),
+            .starts_with("the process of this check crashed with signal 11 (SIGSEGV, "),
         "{crash:?}"
     );
     // What the models' section said before it opened the same libraries.
@@ -494,14 +494,14 @@ fn a_file_that_never_answers_is_a_fault_of_its_section() {
         "heat",
         "Temperatures and power",
         State::Fault,
-        "no answer within 10 s: something below hangs",
+        "no answer within 10 s: a driver or a library hangs",
     );
     is(
         &report,
         "memory",
         "Memory",
         State::Fault,
-        "no answer within 10 s: something below hangs",
+        "no answer within 10 s: a driver or a library hangs",
     );
     is(&report, "board", "L4T", State::Ok, "36.4.3");
 }

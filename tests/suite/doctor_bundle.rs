@@ -167,7 +167,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
     let output = run(false);
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(
-        err.contains("bundle.tar.gz; look into it before you send it"),
+        err.contains("bundle.tar.gz; read it before you send it"),
         "{err}"
     );
     // The configuration has an unknown key.
@@ -245,7 +245,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
     assert_eq!(refused.status.code(), Some(2));
     let err = String::from_utf8_lossy(&refused.stderr);
     assert!(
-        err.contains("is there already; choose another name, or replace it with --force"),
+        err.contains("already exists; choose another name, or replace it with --force"),
         "{err}"
     );
     assert_eq!(run(true).status.code(), Some(1));

@@ -129,7 +129,7 @@ fn a_stage_that_is_stuck_and_a_process_that_hangs_are_faults() {
     assert_eq!(code, Some(1));
     let line = line(&report, "roles", &name);
     assert_eq!(line.state, State::Fault);
-    let words = "takes requests and does not answer: ";
+    let words = "accepts requests but does not answer: ";
     assert!(line.found.starts_with(words), "{line:?}");
 }
 
