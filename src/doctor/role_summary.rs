@@ -121,7 +121,7 @@ impl RoleSummary {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::short;
+    use super::super::fixture::{cases, short};
     use super::*;
     use serde::Deserialize as _;
     use serde_json::{Value, json};
@@ -132,11 +132,10 @@ mod tests {
         RoleSummary::of(&answer).line(name)
     }
 
-    /// `value` with the fields of `more`.
-    fn with(mut value: Value, more: &Value) -> Value {
-        for (key, field) in more.as_object().into_iter().flatten() {
-            value[key] = field.clone();
-        }
+    /// `value` with the fields of the JSON object `more`.
+    fn with(mut value: Value, more: &str) -> Value {
+        let more: serde_json::Map<String, Value> = serde_json::from_str(more).expect("JSON");
+        value.as_object_mut().expect("an object").extend(more);
         value
     }
 
@@ -150,93 +149,45 @@ mod tests {
     #[test]
     fn a_processor_is_well_ill_or_stuck() {
         let live = source(0, "live", None);
-        let of = |more: Value| {
-            let processor = json!({"role": "processor", "version": VERSION, "broker": "connected", "sources": [live], "stuck": []});
-            line("processor-box", &with(processor, &more))
-        };
+        let processor = json!({"role": "processor", "version": VERSION, "broker": "connected", "sources": [live], "stuck": []});
         let well = format!("version {VERSION}, 1 of 1 camera live, broker: connected");
-        let expected = Line::ok("processor-box", well.clone())
+        let expected = Line::ok("processor-box", well)
             .with_figure("cameras_live", 1.0)
             .with_figure("cameras", 1.0);
-        assert_eq!(of(json!({})), expected);
+        assert_eq!(line("processor-box", &processor), expected);
         let failed = source(3, "failed", Some("no route"));
-        let half = well.replace("1 of 1 camera", "1 of 2 cameras");
-        for (more, state, found) in [
-            (
-                json!({"sources": [live, failed]}),
-                "Warning",
-                format!("{half}; source 3: no route"),
-            ),
-            (
-                json!({"refused_sources": {"0": "box-2 has it"}}),
-                "Warning",
-                format!("{well}; source 0 is not published: box-2 has it"),
-            ),
-            (
-                json!({"stuck": ["detect"]}),
-                "Fault",
-                format!("{well}; stuck: detect"),
-            ),
-            (
-                json!({"version": "0.0.1"}),
-                "Warning",
-                format!(
-                    "{}; this program is version {VERSION}",
-                    well.replace(VERSION, "0.0.1")
-                ),
-            ),
-        ] {
-            let expected = format!("{state} | processor-box | {found}");
-            assert_eq!(short(&of(more)), expected);
+        let table = r#"
+{"sources": [LIVE, FAILED]} → Warning | processor-box | version VERSION, 1 of 2 cameras live, broker: connected; source 3: no route
+{"refused_sources": {"0": "b"}} → Warning | processor-box | version VERSION, 1 of 1 camera live, broker: connected; source 0 is not published: b
+{"stuck": ["detect"]} → Fault | processor-box | version VERSION, 1 of 1 camera live, broker: connected; stuck: detect
+{"version": "0"} → Warning | processor-box | version 0, 1 of 1 camera live, broker: connected; this program is version VERSION"#;
+        let table = table
+            .replace("LIVE", &live.to_string())
+            .replace("VERSION", VERSION);
+        for (more, expected) in cases(&table.replace("FAILED", &failed.to_string())) {
+            let status = with(processor.clone(), more);
+            assert_eq!(short(&line("processor-box", &status)), expected);
         }
     }
 
     #[test]
     fn a_wall_is_well_ill_or_stuck() {
-        let of = |text: &str, video: &Value, state: Value| {
-            let tile = json!({"source_id": 4, "text": text, "video": video});
-            let state = with(
-                json!({"tiles": [tile], "broker": {"connected": true}, "stuck": []}),
-                &state,
-            );
+        let well = json!({"broker": {"connected": true}, "stuck": [], "tiles": [
+            {"source_id": 4, "text": "", "video": {"state": "live", "message": null}},
+        ]});
+        let table = r#"
+{} → Ok | wall-box | version VERSION, 1 of 1 camera live, broker: connected
+{"tiles": [{"source_id": 4, "text": "NO CAMERA", "video": {"state": "no-camera", "message": "no route"}}]} → Warning | wall-box | version VERSION, 0 of 1 camera live, broker: connected; camera 4: NO CAMERA: no route
+{"broker": {"connected": false, "reason": "refused"}, "tiles": [{"source_id": 4, "text": "NO BROKER", "video": {"state": "live", "message": null}}]} → Warning | wall-box | version VERSION, 1 of 1 camera live, broker: refused
+{"stuck": ["composer"]} → Fault | wall-box | version VERSION, 1 of 1 camera live, broker: connected; stuck: composer"#;
+        for (more, expected) in cases(&table.replace("VERSION", VERSION)) {
+            let state = with(well.clone(), more);
             let displays = json!({"heads": [], "trouble": null});
-            line(
-                "wall-box",
-                &json!({"role": "wall", "version": VERSION, "displays": displays, "state": state}),
-            )
-        };
-        let live = json!({"state": "live", "message": null});
-        let well = of("", &live, json!({}));
-        assert_eq!(well.state, State::Ok, "{well:?}");
-        assert_eq!(well.figures["cameras_live"], 1.0);
-        let gone = json!({"state": "no-camera", "message": "no route"});
-        let away = json!({"broker": {"connected": false, "reason": "refused"}});
-        for (text, video, state, expected, found) in [
-            (
-                "NO CAMERA",
-                &gone,
-                json!({}),
-                State::Warning,
-                "; camera 4: NO CAMERA: no route",
-            ),
-            (
-                "NO BROKER",
-                &live,
-                away,
-                State::Warning,
-                "1 of 1 camera live, broker: refused",
-            ),
-            (
-                "",
-                &live,
-                json!({"stuck": ["composer"]}),
-                State::Fault,
-                "; stuck: composer",
-            ),
-        ] {
-            let line = of(text, video, state);
-            assert_eq!(line.state, expected);
-            assert!(line.found.ends_with(found), "{line:?}");
+            let status =
+                json!({"role": "wall", "version": VERSION, "displays": displays, "state": state});
+            let line = line("wall-box", &status);
+            assert_eq!(short(&line), expected);
+            assert_eq!(line.figures["cameras"], 1.0);
         }
     }
 

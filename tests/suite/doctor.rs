@@ -1,5 +1,5 @@
-//! `nvr doctor` as a user runs it: on this machine, on machines that are laid out as file trees, with doubles of NVIDIA's
-//! libraries and with libraries that crash, with real brokers.
+//! `nvr doctor` as a user runs it: on this machine, on machines that are file trees, with test doubles of NVIDIA's
+//! libraries, with libraries that crash, and with real brokers.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,7 +17,7 @@ use crate::support::process::nvr;
 use crate::support::tensorrt::{DoubleEngine, GPU, Site};
 use crate::support::tiny::OBJECTS;
 
-/// A machine as a file tree, and folders that are empty of what this one has.
+/// A machine as a file tree, with empty folders in the place of this machine's caches.
 pub(crate) struct Machine {
     dir: tempfile::TempDir,
 }
@@ -46,7 +46,7 @@ impl Machine {
         std::fs::write(path, content).expect("written");
     }
 
-    /// `nvr doctor` of this very machine, but for its caches and its broker.
+    /// `nvr doctor` of this machine, without its caches and its broker.
     pub(crate) fn here(&self) -> Command {
         let mut command = nvr();
         command.arg("doctor").stdin(Stdio::null());
@@ -55,7 +55,7 @@ impl Machine {
         command.env("NVR_RUNTIME_DIR", self.path("run"));
         command.env("NVR_MODELS_DIR", self.path("models"));
         command.env("NVR_MQTT_PORT", free_port().to_string());
-        // Models of the folder in which tests run are not this machine's.
+        // The tests' folder may have models.
         command.current_dir(self.path("tmp"));
         command
     }
@@ -68,7 +68,7 @@ impl Machine {
     }
 }
 
-/// Runs it and reads its JSON; gives the exit code too.
+/// The exit code and the report of the command.
 pub(crate) fn examined(command: &mut Command) -> (Option<i32>, Report) {
     let output = command
         .args(["--format", "json"])
@@ -114,13 +114,13 @@ const ORIN: [(&str, &str); 9] = [
     ("/sys/block/mmcblk0/device/type", "SD\n"),
 ];
 
-/// Where libavcodec alone decodes: the machines that build this.
+/// Whether this machine may have a hardware decoder; build machines have only libavcodec.
 fn has_hardware_decoder() -> bool {
     Path::new("/dev/nvidiactl").exists() || Path::new("/dev/dri/renderD128").exists()
 }
 
 #[test]
-fn a_machine_without_any_of_it_gets_its_page() {
+fn a_machine_without_hardware_is_reported() {
     let machine = Machine::new(&[]);
     let (code, report) = examined(&mut machine.here());
     assert_eq!(code, Some(0), "{report:#?}");
@@ -197,7 +197,7 @@ fn a_machine_without_any_of_it_gets_its_page() {
         "no processor or wall runs here",
     );
     let broker = line(&report, "broker", "broker: TCP");
-    // Nobody said that there should be one.
+    // No option and no configuration names a broker.
     assert_eq!(broker.state, State::Warning);
     assert!(broker.found.contains("Connection refused"), "{broker:?}");
 }
@@ -227,7 +227,7 @@ fn the_page_is_text_for_people() {
 }
 
 #[test]
-fn a_jetson_without_its_libraries_is_told_what_it_lacks() {
+fn missing_libraries_of_a_jetson_are_faults() {
     let machine = Machine::new(&ORIN);
     let nothing = machine.path("tmp");
     let (code, report) = examined(machine.there().env("NVR_TENSORRT_LIB_DIR", nothing));
@@ -273,7 +273,7 @@ fn a_jetson_without_its_libraries_is_told_what_it_lacks() {
     }
 }
 
-/// The network of the small engine, as `smoke.onnx` has to hold it.
+/// The expected network of `smoke.onnx`.
 fn smoke_network() -> TinyNetwork {
     TinyNetwork::finding(
         OutputFormat::Yolov8,
@@ -284,7 +284,7 @@ fn smoke_network() -> TinyNetwork {
 }
 
 #[test]
-fn the_small_engine_s_network_is_the_one_that_is_committed() {
+fn the_small_engine_s_network_is_the_committed_file() {
     let network = smoke_network().onnx();
     if std::env::var_os("NVR_UPDATE").is_some() {
         let path = concat!(
@@ -296,7 +296,7 @@ fn the_small_engine_s_network_is_the_one_that_is_committed() {
     assert!(network == SMOKE_ONNX, "write it again with NVR_UPDATE=1");
 }
 
-/// `nvr doctor --tensorrt` on doubles, whose `trtexec` gives `engine`.
+/// `nvr doctor --tensorrt` with test doubles; `trtexec` builds `engine`.
 fn with_small_engine(site: &Site, engine: &DoubleEngine) -> Report {
     site.add_trtexec("--fp16 --int8 --memPoolSize --timingCacheFile --skipInference --buildOnly");
     std::fs::write(site.path("trtexec.engine"), engine.text()).expect("written");
@@ -338,7 +338,7 @@ fn a_small_engine_runs_on_every_version_that_is_served() {
 fn a_small_engine_with_other_numbers_is_a_fault() {
     let site = Site::new(10);
     let mut network = smoke_network();
-    // The person's score in the light, which is the only slope.
+    // The only slope is the score of the person in the light.
     for slope in &mut network.slope {
         *slope *= 0.9;
     }
@@ -353,7 +353,7 @@ fn a_small_engine_with_other_numbers_is_a_fault() {
 }
 
 #[test]
-fn engines_of_the_cache_are_held_against_what_is_here() {
+fn engines_of_the_cache_are_compared_with_this_machine() {
     let site = Site::new(10);
     let network = smoke_network();
     let model = site.import(&network);
@@ -397,7 +397,7 @@ fn engines_of_the_cache_are_held_against_what_is_here() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn nvidia_s_own_libraries_are_told_by_their_versions_where_there_is_no_gpu() {
+fn versions_of_nvidia_s_libraries_are_reported_without_a_gpu() {
     use crate::tensorrt::real;
     if Path::new("/dev/nvidiactl").exists() {
         return;
@@ -427,7 +427,7 @@ fn nvidia_s_own_libraries_are_told_by_their_versions_where_there_is_no_gpu() {
     assert!(library.found.starts_with("10.16.1 (/"), "{library:?}");
 }
 
-/// Libraries that do what broken ones do when they are opened.
+/// A folder with a library that runs `initialiser` when it is opened.
 fn broken(initialiser: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     let source = dir.path().join("broken.c");
@@ -444,7 +444,7 @@ fn broken(initialiser: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_library_that_crashes_takes_its_section_and_no_other() {
+fn a_library_that_crashes_costs_its_section_only() {
     let libraries = broken("*(volatile int *)0 = 0;");
     let machine = Machine::new(&ORIN);
     let mut command = machine.there();
@@ -459,7 +459,7 @@ fn a_library_that_crashes_takes_its_section_and_no_other() {
             .starts_with("the process of this check crashed with signal 11 (SIGSEGV, "),
         "{crash:?}"
     );
-    // What the models' section said before it opened the same libraries.
+    // The section of the models emitted this line before it opened the same libraries.
     assert_eq!(line(&report, "models", "models").state, State::Warning);
     is(&report, "board", "L4T", State::Ok, "36.4.3");
     assert_eq!(
@@ -475,7 +475,7 @@ fn a_file_that_never_answers_is_a_fault_of_its_section() {
         "root/sys/class/thermal/thermal_zone0/type",
         "root/proc/meminfo",
     ] {
-        // As a sensor whose driver hangs, and as a part that this process itself reads.
+        // Like a sensor whose driver hangs, and like a file that this process itself reads.
         let path = machine.path(path);
         let _ = std::fs::remove_file(&path);
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
@@ -575,7 +575,7 @@ fn a_broker_is_reached_step_by_step_and_clocks_are_compared() {
 }
 
 #[test]
-fn each_way_to_miss_a_broker_has_its_own_words() {
+fn each_failure_to_reach_a_broker_has_a_distinct_line() {
     let setup = Setup {
         login: Some(("box", "right")),
         ..Setup::default()
@@ -615,7 +615,7 @@ fn is_login(report: &Report, found: &str) {
     assert!(login.found.starts_with(found), "{login:?}");
 }
 
-/// A broker that lets everybody in and nobody read. Mosquitto takes such subscriptions, and delivers nothing.
+/// A broker that accepts every login and refuses subscriptions. Mosquitto instead accepts such subscriptions and delivers nothing.
 fn forbidding_broker() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("it has one").port();
@@ -623,12 +623,12 @@ fn forbidding_broker() -> u16 {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
             std::thread::spawn(move || {
-                // The doctor first only looks whether somebody listens.
+                // The doctor first only tests whether the port is open.
                 let mut packet = [0; 1024];
                 while let Ok(length @ 1..) = stream.read(&mut packet) {
                     let answer = match packet[0] >> 4 {
                         1 => vec![0x20, 2, 0, 0],
-                        // Less than 128 bytes remain, so that their number is one byte.
+                        // Less than 128 bytes remain, so their number is one byte.
                         8 => [&[0x90, 6], &packet[2..4], &[0x80; 4]].concat(),
                         _ => return,
                     };
@@ -641,7 +641,7 @@ fn forbidding_broker() -> u16 {
 }
 
 #[test]
-fn a_broker_that_lets_nobody_read_is_told() {
+fn a_broker_that_refuses_subscriptions_is_a_fault() {
     let report = with_broker(&format!("port = {}", forbidding_broker()));
     is_login(&report, "the broker takes us without a login, ");
     is(
@@ -654,7 +654,7 @@ fn a_broker_that_lets_nobody_read_is_told() {
 }
 
 #[test]
-fn a_check_that_is_not_there_is_usage() {
+fn an_unknown_check_is_a_usage_error() {
     let output = nvr()
         .args(["doctor", "--check", "nothing"])
         .output()
