@@ -49,12 +49,17 @@ impl Secrets {
 
     fn of_loaded(&mut self, loaded: &Loaded) {
         let settings = &loaded.settings;
-        self.value(settings.mqtt.password.as_ref());
-        self.name(settings.mqtt.username.as_ref());
-        self.value(settings.wall.http_token.as_ref());
-        for source in settings.sources.values() {
-            self.login(source.stream.credentials.as_ref());
-        }
+        let sources = settings.sources.values();
+        let logins = sources.filter_map(|source| source.stream.credentials.as_ref());
+        let logins: Vec<&Credentials> = logins.collect();
+        let reveal = |secret: &Secret| secret.reveal().to_owned();
+        let names = logins.iter().map(|login| &login.username);
+        self.names
+            .extend(names.chain(&settings.mqtt.username).map(reveal));
+        let passwords = logins.iter().map(|login| &login.password);
+        let tokens = [&settings.mqtt.password, &settings.wall.http_token];
+        let values = passwords.chain(tokens.into_iter().flatten());
+        self.values.extend(values.map(reveal));
         for camera in loaded.raw.camera.iter().flatten() {
             for uri in [&camera.uri, &camera.sub_uri].into_iter().flatten() {
                 self.uri(uri);
@@ -164,21 +169,6 @@ impl Secrets {
                 self.values.insert(value);
             }
         }
-    }
-
-    fn login(&mut self, login: Option<&Credentials>) {
-        self.name(login.map(|login| &login.username));
-        self.value(login.map(|login| &login.password));
-    }
-
-    fn value(&mut self, secret: Option<&Secret>) {
-        let value = secret.map(|secret| secret.reveal().to_owned());
-        self.values.extend(value);
-    }
-
-    fn name(&mut self, secret: Option<&Secret>) {
-        let name = secret.map(|secret| secret.reveal().to_owned());
-        self.names.extend(name);
     }
 
     /// Without the mask, white space, and the name of this program, which identifies nobody.

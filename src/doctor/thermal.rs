@@ -7,7 +7,7 @@ use super::check::Emit;
 use super::file_tree::FileTree;
 use super::machine::Machine;
 use super::power;
-use super::report::Line;
+use super::report::{Line, State};
 
 /// The limit of a zone without trip points, in °C.
 const HOT_C: f64 = 95.0;
@@ -54,23 +54,19 @@ fn temperature(tree: &FileTree, zone: &str) -> Option<Line> {
     };
     let (throttles, shuts_down) = (lowest_trip(&["passive", "hot"]), lowest_trip(&["critical"]));
     let what = format!("temperature {name}");
-    let line = match (throttles, shuts_down) {
-        (_, Some(limit)) if now >= limit => {
-            let found = format!("{now:.0} °C; at {limit:.0} °C the machine switches itself off");
-            Line::fault(what, found, COOL)
+    let reaches = |limit: Option<f64>| limit.is_some_and(|limit| now >= limit);
+    let is_critical = reaches(shuts_down);
+    let limit = match (throttles, shuts_down) {
+        (_, Some(limit)) if is_critical => {
+            format!("; at {limit:.0} °C the machine switches itself off")
         }
-        (Some(limit), _) if now >= limit => Line::warning(
-            what,
-            format!("{now:.0} °C, throttled above {limit:.0} °C"),
-            COOL,
-        ),
-        (None, None) if now >= HOT_C => Line::warning(what, format!("{now:.0} °C"), COOL),
-        (Some(limit), _) => Line::ok(what, format!("{now:.0} °C, throttled above {limit:.0} °C")),
-        (None, Some(limit)) => {
-            Line::ok(what, format!("{now:.0} °C, switched off at {limit:.0} °C"))
-        }
-        (None, None) => Line::ok(what, format!("{now:.0} °C")),
+        (Some(limit), _) => format!(", throttled above {limit:.0} °C"),
+        (None, Some(limit)) => format!(", switched off at {limit:.0} °C"),
+        (None, None) => String::new(),
     };
+    let is_hot = reaches(throttles.or(shuts_down).or(Some(HOT_C)));
+    let found = format!("{now:.0} °C{limit}");
+    let line = Line::new(State::of(is_critical, is_hot), what, found, COOL);
     Some(line.with_figure("celsius", now))
 }
 
@@ -106,21 +102,18 @@ fn throttling(tree: &FileTree) -> Vec<Line> {
 fn cpu_clock(tree: &FileTree) -> Option<Line> {
     let ghz = |name: &str| Some(tree.number(&format!("{CPU}/cpufreq/{name}"))? as f64 / 1e6);
     let (limit, most) = (ghz("scaling_max_freq")?, ghz("cpuinfo_max_freq")?);
-    let found = format!("up to {limit:.2} GHz");
-    Some(if limit >= most {
-        Line::ok("CPU clock", found)
-    } else if Kind::of(tree) == Kind::Jetson {
-        Line::ok(
-            "CPU clock",
-            format!("{found} of {most:.2} GHz, by the power mode"),
-        )
-    } else {
-        Line::warning(
-            "CPU clock",
-            format!("{found} of {most:.2} GHz"),
-            "the clock is limited: check the power profile (`powerprofilesctl`, `cpupower frequency-info`)",
-        )
-    })
+    let is_jetson = Kind::of(tree) == Kind::Jetson;
+    let of_most = match (limit < most, is_jetson) {
+        (false, _) => String::new(),
+        (true, true) => format!(" of {most:.2} GHz, by the power mode"),
+        (true, false) => format!(" of {most:.2} GHz"),
+    };
+    Some(Line::new(
+        State::of(false, limit < most && !is_jetson),
+        "CPU clock",
+        format!("up to {limit:.2} GHz{of_most}"),
+        "the clock is limited: check the power profile (`powerprofilesctl`, `cpupower frequency-info`)",
+    ))
 }
 
 #[cfg(test)]

@@ -87,10 +87,13 @@ pub(crate) fn line<'a>(report: &'a Report, section: &str, what: &str) -> &'a Lin
     found.unwrap_or_else(|| panic!("no `{what}` in {section:#?}"))
 }
 
-fn is(report: &Report, section: &str, what: &str, state: State, found: &str) {
+/// Asserts that a section has this line: `State | what | found`.
+fn is(report: &Report, section: &str, expected: &str) {
+    let what = expected.split(" | ").nth(1).expect("three parts");
     let line = line(report, section, what);
-    assert_eq!((line.state, &*line.found), (state, found), "{line:?}");
-    assert_eq!(line.remedy.is_some(), state != State::Ok, "{line:?}");
+    let found = format!("{:?} | {what} | {}", line.state, line.found);
+    assert_eq!(found, expected, "{line:?}");
+    assert_eq!(line.remedy.is_some(), line.state != State::Ok, "{line:?}");
 }
 
 const ORIN: [(&str, &str); 9] = [
@@ -158,16 +161,12 @@ fn a_machine_without_hardware_is_reported() {
         is(
             &report,
             "decoders",
-            "h264: used",
-            State::Ok,
-            "avdec_h264, on the CPU",
+            "Ok | h264: used | avdec_h264, on the CPU",
         );
         is(
             &report,
             "decoders",
-            "h264 nvv4l2decoder",
-            State::Ok,
-            "not installed",
+            "Ok | h264 nvv4l2decoder | not installed",
         );
         assert_eq!(line(&report, "tensorrt", "CUDA").state, State::Ok);
     }
@@ -175,9 +174,7 @@ fn a_machine_without_hardware_is_reported() {
         is(
             &report,
             "displays",
-            "DRM cards",
-            State::Ok,
-            "none (/dev/dri/card*): a processor needs none; a wall runs here with --output headless",
+            "Ok | DRM cards | none (/dev/dri/card*): a processor needs none; a wall runs here with --output headless",
         );
     }
     let models = line(&report, "models", "models");
@@ -185,16 +182,12 @@ fn a_machine_without_hardware_is_reported() {
     is(
         &report,
         "models",
-        "engines",
-        State::Ok,
-        "none in the cache; a processor with TensorRT builds its own",
+        "Ok | engines | none in the cache; a processor with TensorRT builds its own",
     );
     is(
         &report,
         "roles",
-        "running roles",
-        State::Ok,
-        "no processor or wall runs here",
+        "Ok | running roles | no processor or wall runs here",
     );
     let broker = line(&report, "broker", "broker: TCP");
     // No option and no configuration names a broker.
@@ -232,28 +225,18 @@ fn missing_libraries_of_a_jetson_are_faults() {
     let nothing = machine.path("tmp");
     let (code, report) = examined(machine.there().env("NVR_TENSORRT_LIB_DIR", nothing));
     assert_eq!(code, Some(1));
-    is(&report, "board", "L4T", State::Ok, "36.4.3");
+    is(&report, "board", "Ok | L4T | 36.4.3");
     is(
         &report,
         "board",
-        "JetPack",
-        State::Ok,
-        "6.2 (by the release of L4T)",
+        "Ok | JetPack | 6.2 (by the release of L4T)",
     );
     is(
         &report,
         "board",
-        "system",
-        State::Ok,
-        "Ubuntu 22.04.5 LTS, Linux 5.15.148-tegra",
+        "Ok | system | Ubuntu 22.04.5 LTS, Linux 5.15.148-tegra",
     );
-    is(
-        &report,
-        "heat",
-        "temperature tj-thermal",
-        State::Ok,
-        "48 °C",
-    );
+    is(&report, "heat", "Ok | temperature tj-thermal | 48 °C");
     let supply = line(&report, "heat", "power: under-voltage");
     assert_eq!(
         (supply.state, supply.figures["count"]),
@@ -266,9 +249,7 @@ fn missing_libraries_of_a_jetson_are_faults() {
         is(
             &report,
             "decoders",
-            "h264: used",
-            State::Warning,
-            "avdec_h264: the CPU decodes, and this Jetson's NVDEC is not used",
+            "Warning | h264: used | avdec_h264: the CPU decodes, and this Jetson's NVDEC is not used",
         );
     }
 }
@@ -311,7 +292,7 @@ fn a_small_engine_runs_on_every_version_that_is_served() {
     for major in [8, 10] {
         let site = Site::new(major);
         let report = with_small_engine(&site, &DoubleEngine::of(&smoke_network(), major));
-        is(&report, "tensorrt", "GPU", State::Ok, GPU);
+        is(&report, "tensorrt", &format!("Ok | GPU | {GPU}"));
         let cuda = line(&report, "tensorrt", "CUDA");
         assert!(cuda.found.contains("/libs/libcudart.so.12"), "{cuda:?}");
         let library = line(&report, "tensorrt", "TensorRT");
@@ -346,9 +327,7 @@ fn a_small_engine_with_other_numbers_is_a_fault() {
     is(
         &report,
         "tensorrt",
-        "small engine: run",
-        State::Fault,
-        "in a picture of brightness 255 it finds [van 0.875, person 0.675] instead of [van 0.875, person 0.750]",
+        "Fault | small engine: run | in a picture of brightness 255 it finds [van 0.875, person 0.675] instead of [van 0.875, person 0.750]",
     );
 }
 
@@ -367,13 +346,8 @@ fn engines_of_the_cache_are_compared_with_this_machine() {
         examined(&mut command).1
     };
     let key = format!("TensorRT 10.3.0, {GPU}, 16-bit, batch 1");
-    is(
-        &run(),
-        "models",
-        "engine tiny",
-        State::Ok,
-        &format!("fits this machine (for {key})"),
-    );
+    let fits = format!("Ok | engine tiny | fits this machine (for {key})");
+    is(&run(), "models", &fits);
 
     std::fs::write(&path, "shorter").expect("written");
     let damaged = run();
@@ -461,7 +435,7 @@ fn a_library_that_crashes_costs_its_section_only() {
     );
     // The section of the models emitted this line before it opened the same libraries.
     assert_eq!(line(&report, "models", "models").state, State::Warning);
-    is(&report, "board", "L4T", State::Ok, "36.4.3");
+    is(&report, "board", "Ok | L4T | 36.4.3");
     assert_eq!(
         line(&report, "decoders", "h264 avdec_h264").state,
         State::Ok
@@ -492,18 +466,14 @@ fn a_file_that_never_answers_is_a_fault_of_its_section() {
     is(
         &report,
         "heat",
-        "Temperatures and power",
-        State::Fault,
-        "no answer within 10 s: a driver or a library hangs",
+        "Fault | Temperatures and power | no answer within 10 s: a driver or a library hangs",
     );
     is(
         &report,
         "memory",
-        "Memory",
-        State::Fault,
-        "no answer within 10 s: a driver or a library hangs",
+        "Fault | Memory | no answer within 10 s: a driver or a library hangs",
     );
-    is(&report, "board", "L4T", State::Ok, "36.4.3");
+    is(&report, "board", "Ok | L4T | 36.4.3");
 }
 
 /// `nvr doctor` with a configuration of this `[mqtt]` table.
@@ -557,9 +527,7 @@ fn a_broker_is_reached_step_by_step_and_clocks_are_compared() {
     is(
         &report,
         "broker",
-        "on the broker",
-        State::Ok,
-        "online: 0 processors, 0 walls",
+        "Ok | on the broker | online: 0 processors, 0 walls",
     );
     let near = line(&report, "broker", "clock of near");
     assert_eq!(near.state, State::Ok, "{near:?}");
@@ -647,9 +615,7 @@ fn a_broker_that_refuses_subscriptions_is_a_fault() {
     is(
         &report,
         "broker",
-        "broker: subscription",
-        State::Fault,
-        "the broker refuses to let us read nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
+        "Fault | broker: subscription | the broker refuses to let us read nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
     );
 }
 
