@@ -1,4 +1,4 @@
-//! `nvr doctor`: what this machine can do, on one page.
+//! `nvr doctor`: reports the abilities and faults of this machine on one page.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::out;
 use crate::config::{Environment, MqttFlags};
 use crate::doctor::{
-    Options, Patient, State, check_target, examine, page, run_check, write_bundle,
+    Machine, Options, State, check_target, examine, page, run_check, write_bundle,
 };
 
 /// Options of `nvr doctor`.
@@ -18,38 +18,38 @@ pub(super) struct DoctorArgs {
     /// Configuration file, for the broker and the models [default: $NVR_CONFIG, else /etc/nvr/nvr.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
-    /// Build a small TensorRT engine, run it and compare its numbers; takes minutes on a board
+    /// Build a small TensorRT engine, run it and compare its output; takes minutes on a board
     #[arg(long)]
     tensorrt: bool,
-    /// How the page is written
+    /// Format of the report
     #[arg(long, value_enum, default_value_t)]
-    format: Form,
-    /// Pack the page with logs and settings into FILE.tar.gz, without passwords and tokens
+    format: Format,
+    /// Pack the report with logs and settings into FILE, a .tar.gz without passwords and tokens
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
-    /// Let the bundle replace a file that is there
+    /// Replace an existing file by the bundle
     #[arg(long, requires = "bundle")]
     force: bool,
-    /// Examine the file tree below DIR as if it were this machine's: a test double
+    /// Examine the file tree below DIR instead of this machine's: a test double
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     root: PathBuf,
-    /// Run this one check and print its lines: how checks run in processes of their own
+    /// Run one check and print its lines, for checks in separate processes
     #[arg(long, value_name = "ID", hide = true)]
     check: Option<String>,
-    /// How the broker is reached.
+    /// The broker.
     #[command(flatten)]
     mqtt: MqttFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
+enum Format {
     #[default]
     Text,
     Json,
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 without a fault, 1 with one, 2 usage.
+Exit codes: 0 no fault, 1 faults, 2 usage error.
 
 Examples:
   nvr doctor
@@ -67,7 +67,7 @@ pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     let environment = Environment::of_process();
     if args.mqtt != MqttFlags::default() {
-        // As the roles do: an option that is wrong is no finding about this machine.
+        // As in the roles, a wrong option is a usage error and not a finding about this machine.
         args.mqtt.load(&environment)?;
     }
     let options = Options {
@@ -78,18 +78,18 @@ pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         environment,
     };
     if let Some(id) = &args.check {
-        let known = run_check(id, &Patient::new(&options));
+        let known = run_check(id, &Machine::new(&options));
         return Ok(ExitCode::from(if known { 0 } else { USAGE }));
     }
-    let report = examine(Patient::new(&options));
+    let report = examine(Machine::new(&options));
     out::line(match args.format {
-        Form::Text => page(&report),
-        Form::Json => report.to_json(),
+        Format::Text => page(&report),
+        Format::Json => report.to_json(),
     });
     if let Some(target) = &args.bundle {
-        write_bundle(target, &Patient::new(&options), &report)?;
+        write_bundle(target, &Machine::new(&options), &report)?;
         out::error(format_args!(
-            "wrote {}; look into it before you send it",
+            "wrote {}; read it before you send it",
             target.display()
         ));
     }

@@ -61,7 +61,7 @@ pub struct ProcessorStatus {
     /// The sources that it runs.
     pub sources: Vec<SourceStatus>,
     /// The sources that another processor has, each with its instance id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "refused_sources")]
     pub refused_sources: BTreeMap<SourceId, String>,
     /// Stages without progress beyond their limit.
     #[serde(default)]
@@ -92,6 +92,18 @@ pub struct EventCounters {
     pub oversized: u64,
     /// In flight when a connection broke.
     pub lost: u64,
+}
+
+/// Serde reads the fields of a tagged enum from a buffer, in which keys of maps are texts and no numbers.
+fn refused_sources<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<SourceId, String>, D::Error> {
+    let texts = BTreeMap::<String, String>::deserialize(deserializer)?.into_iter();
+    let of_pair = |(id, holder): (String, String)| {
+        let id = id.parse().map_err(serde::de::Error::custom)?;
+        Ok((SourceId(id), holder))
+    };
+    texts.map(of_pair).collect()
 }
 
 /// The state of a wall.

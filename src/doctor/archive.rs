@@ -1,19 +1,17 @@
-//! A tar archive, compressed: written beside its place and renamed, so that there is never half of one.
+//! Writes a compressed tar archive under a temporary name and renames it, so that the archive is always complete.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// A text of the archive.
+/// One text file of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
-    /// Its name in the archive's folder.
+    /// Its path below the archive's folder.
     pub(super) name: String,
-    /// It.
     pub(super) text: String,
 }
 
@@ -24,45 +22,32 @@ pub(super) fn write(
     members: &[Member],
     unix_seconds: u64,
 ) -> std::io::Result<()> {
-    let unfinished = Unfinished(beside(target));
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".partial-{}", std::process::id()));
+    let partial = PartialFile(target.with_file_name(name));
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&unfinished.0)?;
-    let file = fill(file, folder, members, unix_seconds)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished.0, target)
-}
-
-fn fill(file: File, folder: &str, members: &[Member], unix_seconds: u64) -> std::io::Result<File> {
+        .open(&partial.0)?;
     let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::default()));
     for member in members {
         let mut header = tar::Header::new_gnu();
         header.set_size(member.text.len() as u64);
         header.set_mode(0o600);
         header.set_mtime(unix_seconds);
-        archive.append_data(
-            &mut header,
-            format!("{folder}/{}", member.name),
-            member.text.as_bytes(),
-        )?;
+        let path = format!("{folder}/{}", member.name);
+        archive.append_data(&mut header, path, member.text.as_bytes())?;
     }
-    let mut file = archive.into_inner()?.finish()?;
-    file.flush()?;
-    Ok(file)
+    let file: File = archive.into_inner()?.finish()?;
+    file.sync_all()?;
+    std::fs::rename(&partial.0, target)
 }
 
-fn beside(target: &Path) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".partial-{}", std::process::id()));
-    target.with_file_name(name)
-}
+/// A file that is removed if it still exists at the end.
+struct PartialFile(PathBuf);
 
-/// A file that is removed if it is still there in the end.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -75,7 +60,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn an_archive_holds_its_members_and_nothing_is_left_beside_it() {
+    fn an_archive_holds_its_members_and_no_partial_file_remains() {
         let dir = tempfile::tempdir().expect("a folder");
         let target = dir.path().join("b.tar.gz");
         let member = Member {
@@ -83,22 +68,16 @@ mod tests {
             text: "one\n".repeat(1000),
         };
         write(&target, "nvr", std::slice::from_ref(&member), 1_800_000_000).expect("written");
-        let mode = target.metadata().expect("it is there").permissions().mode();
+        let file = File::open(&target).expect("it exists");
+        let mode = file.metadata().expect("metadata").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let names = std::fs::read_dir(dir.path()).expect("a folder").count();
         assert_eq!(names, 1);
-        let file = File::open(&target).expect("it is there");
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
-        let mut entry = archive
-            .entries()
-            .expect("entries")
-            .next()
-            .expect("one")
-            .expect("whole");
-        assert_eq!(
-            entry.path().expect("a name").to_string_lossy(),
-            "nvr/logs/journal.txt"
-        );
+        let mut entries = archive.entries().expect("entries");
+        let mut entry = entries.next().expect("one").expect("whole");
+        let path = entry.path().expect("a name").into_owned();
+        assert_eq!(path, Path::new("nvr/logs/journal.txt"));
         let mut text = String::new();
         entry.read_to_string(&mut text).expect("text");
         assert_eq!(text, member.text);

@@ -1,32 +1,28 @@
-//! Which machine this is: board, system, processors; what is NVIDIA's of it is in `l4t`.
+//! The machine: model, system, processors. `l4t` adds the releases of a Jetson.
 
-use super::check::Tell;
+use super::check::Emit;
+use super::file_tree::FileTree;
 use super::l4t;
-use super::patient::Patient;
-use super::place::Place;
-use super::report::Line;
+use super::machine::Machine;
+use super::report::{Line, counted};
 
 /// Kinds of machine that other sections judge differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// NVIDIA Jetson: hardware decoders, a GPU and TensorRT belong to it.
+    /// NVIDIA Jetson: it has hardware decoders, a GPU and TensorRT.
     Jetson,
-    /// Raspberry Pi.
     RaspberryPi,
-    /// Anything else.
     Other,
 }
 
 impl Kind {
-    /// By the device tree, which containers see too, or NVIDIA's file.
-    pub(super) fn of(place: &Place) -> Self {
-        let model = place.read("/proc/device-tree/model").unwrap_or_default();
-        let parts = place
-            .read("/proc/device-tree/compatible")
-            .unwrap_or_default();
-        if place.has("/etc/nv_tegra_release") || parts.contains("nvidia,tegra") {
+    /// By the device tree, which containers can read too, or by NVIDIA's release file.
+    pub(super) fn of(tree: &FileTree) -> Self {
+        let read = |name: &str| tree.read(&format!("/proc/device-tree/{name}"));
+        let compatible = read("compatible").unwrap_or_default();
+        if tree.has("/etc/nv_tegra_release") || compatible.contains("nvidia,tegra") {
             Self::Jetson
-        } else if model.starts_with("Raspberry Pi") {
+        } else if read("model").is_some_and(|model| model.starts_with("Raspberry Pi")) {
             Self::RaspberryPi
         } else {
             Self::Other
@@ -34,89 +30,74 @@ impl Kind {
     }
 }
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let place = &patient.place;
-    let kind = Kind::of(place);
-    tell(Line::ok("model", model(place)));
-    if kind == Kind::Jetson {
-        l4t::look(place, tell);
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let tree = &machine.tree;
+    emit(Line::ok("model", model(tree)));
+    if Kind::of(tree) == Kind::Jetson {
+        l4t::check(tree, emit);
     }
-    let os = os_name(place).unwrap_or_else(|| "an unknown system".to_owned());
-    let kernel = place
-        .read("/proc/sys/kernel/osrelease")
-        .unwrap_or_else(|| "unknown".to_owned());
-    tell(Line::ok("system", format!("{os}, Linux {kernel}")));
-    tell(processors(place));
-    if let Some(container) = container(place) {
-        tell(Line::ok(
-            "container",
-            format!(
-                "this runs in a container ({container}): it sees what was passed into it, and no more"
-            ),
-        ));
-    }
-    if let Some(up) = uptime(place) {
-        tell(Line::ok("up since", up));
-    }
-}
-
-fn model(place: &Place) -> String {
-    if let Some(model) = place.read("/proc/device-tree/model") {
-        return model;
-    }
-    let of_dmi = |name: &str| place.read(&format!("/sys/class/dmi/id/{name}"));
-    match (of_dmi("sys_vendor"), of_dmi("product_name")) {
-        (None, None) => "not told by the device tree or the firmware".to_owned(),
-        (vendor, product) => {
-            let words: Vec<String> = vendor.into_iter().chain(product).collect();
-            words.join(" ")
+    let os = tree.value("/etc/os-release", "PRETTY_NAME=");
+    let os = os
+        .as_deref()
+        .map_or("an unknown system", |name| name.trim_matches('"'));
+    let kernel = tree.read("/proc/sys/kernel/osrelease");
+    let kernel = kernel.as_deref().unwrap_or("unknown");
+    emit(Line::ok("system", format!("{os}, Linux {kernel}")));
+    emit(processors(tree));
+    for (path, name) in [
+        ("/.dockerenv", "Docker"),
+        ("/run/.containerenv", "Podman"),
+        ("/run/systemd/container", "according to systemd"),
+    ] {
+        if tree.has(path) {
+            let found = format!(
+                "this runs in a container ({name}) and sees only what the container is given"
+            );
+            emit(Line::ok("container", found));
+            break;
         }
     }
+    if let Some(uptime) = uptime(tree) {
+        emit(Line::ok("up since", uptime));
+    }
 }
 
-fn os_name(place: &Place) -> Option<String> {
-    let text = place.read("/etc/os-release")?;
-    let name = text
-        .lines()
-        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
-    Some(name.trim_matches('"').to_owned())
+fn model(tree: &FileTree) -> String {
+    if let Some(model) = tree.read("/proc/device-tree/model") {
+        return model;
+    }
+    let dmi = ["sys_vendor", "product_name"];
+    let names = dmi
+        .iter()
+        .filter_map(|name| tree.read(&format!("/sys/class/dmi/id/{name}")));
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        return "not named by the device tree or the firmware".to_owned();
+    }
+    names.join(" ")
 }
 
-fn processors(place: &Place) -> Line {
-    let listed = place.read("/proc/cpuinfo").unwrap_or_default();
-    let count = listed
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
-    // 64-bit ARM kernels name none.
-    let name = listed
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or_else(String::new, |(_, name)| format!(", {name}"));
-    let count = match count {
+fn processors(tree: &FileTree) -> Line {
+    let text = tree.read("/proc/cpuinfo").unwrap_or_default();
+    let is_start = |line: &&str| line.starts_with("processor");
+    let count = match text.lines().filter(is_start).count() {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         count => count,
     };
-    let s = if count == 1 { "" } else { "s" };
-    Line::ok(
-        "processor",
-        format!("{}, {count} core{s}{name}", std::env::consts::ARCH),
-    )
-    .with_figure("cores", count as f64)
+    // 64-bit ARM kernels give no model name.
+    let mut names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let name = names
+        .next()
+        .map_or_else(String::new, |(_, name)| format!(", {name}"));
+    let cores = counted(count, "core");
+    let arch = std::env::consts::ARCH;
+    Line::ok("processor", format!("{arch}, {cores}{name}")).with_figure("cores", count as f64)
 }
 
-fn container(place: &Place) -> Option<&'static str> {
-    [
-        ("/.dockerenv", "Docker"),
-        ("/run/.containerenv", "Podman"),
-        ("/run/systemd/container", "by systemd's word"),
-    ]
-    .into_iter()
-    .find_map(|(path, name)| place.has(path).then_some(name))
-}
-
-fn uptime(place: &Place) -> Option<String> {
-    let text = place.read("/proc/uptime")?;
+fn uptime(tree: &FileTree) -> Option<String> {
+    let text = tree.read("/proc/uptime")?;
     let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
     let minutes = (seconds / 60.0) as u64;
     Some(match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
@@ -128,43 +109,34 @@ fn uptime(place: &Place) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
-    use super::super::report::State;
+    use super::super::fixture::{machine_with, short_with};
     use super::*;
 
     #[test]
-    fn machines_are_told_apart() {
-        let kind = |path: &str, content: &str| Kind::of(&machine(&[(path, content)]).1.place);
-        assert_eq!(
-            kind(
-                "/proc/device-tree/compatible",
-                "nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0"
+    fn kinds_of_machine_are_distinguished() {
+        for (file, kind) in [
+            (
+                r"/proc/device-tree/compatible nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0",
+                Kind::Jetson,
             ),
-            Kind::Jetson
-        );
-        assert_eq!(
-            kind(
-                "/proc/device-tree/model",
-                "Raspberry Pi 4 Model B Rev 1.4\0"
+            (
+                r"/proc/device-tree/model Raspberry Pi 4 Model B Rev 1.4\0",
+                Kind::RaspberryPi,
             ),
-            Kind::RaspberryPi
-        );
-        assert_eq!(kind("/sys/class/dmi/id/product_name", "NUC"), Kind::Other);
+            ("/sys/class/dmi/id/product_name NUC", Kind::Other),
+        ] {
+            assert_eq!(Kind::of(&machine_with(file).1.tree), kind);
+        }
     }
 
     #[test]
-    fn a_machine_that_tells_nothing_is_told_so() {
-        let (_dir, patient) = machine(&[]);
-        let lines = told(look, &patient);
-        assert!(
-            lines.iter().all(|line| line.state == State::Ok),
-            "{lines:?}"
-        );
+    fn a_machine_without_files_has_no_fault() {
+        let lines = short_with(check, "");
+        assert!(lines.iter().all(|line| line.starts_with("Ok")), "{lines:?}");
         assert_eq!(
-            lines[0].found,
-            "not told by the device tree or the firmware"
+            lines[0],
+            "Ok | model | not named by the device tree or the firmware"
         );
-        assert!(lines[2].found.contains(std::env::consts::ARCH));
+        assert!(lines[2].contains(std::env::consts::ARCH));
     }
 }

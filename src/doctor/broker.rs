@@ -1,74 +1,73 @@
-//! The broker of the configuration, reached step by step; then who is on it, and how far their clocks are from ours.
+//! The broker: the connection step by step, then the roles that are on it, and the differences of their clocks.
 
 use std::time::Duration;
 
-use super::check::Tell;
-use super::patient::Patient;
-use super::peers;
+use super::check::Emit;
+use super::machine::Machine;
+use super::peer_clocks;
 use super::report::{Line, State};
 use crate::bus::{Reached, Step, reach};
 
-/// How long messages are gathered: a processor publishes several a second of each camera that it analyses.
+/// How long messages are collected. A processor publishes several per second for each camera.
 const LISTEN: Duration = Duration::from_secs(4);
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let Some(mqtt) = patient.config.mqtt() else {
-        tell(Line::warning(
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let Some(mqtt) = machine.config.mqtt() else {
+        emit(Line::warning(
             "broker",
-            "not looked at: the configuration does not say which",
+            "not tested: the configuration can't be read",
             "correct the configuration, see above",
         ));
         return;
     };
-    let named = patient.config.names_broker;
-    // Nobody said that there should be one.
-    let severity = if named { State::Fault } else { State::Warning };
-    let whose = if named {
-        ""
+    // Nobody may need the default broker.
+    let (severity, note) = if machine.config.names_broker {
+        (State::Fault, "")
     } else {
-        ", the default: nothing names one (--mqtt-host, a configuration)"
+        (
+            State::Warning,
+            ", the default: no option and no configuration names one (--mqtt-host)",
+        )
     };
-    tell(Line::ok(
+    emit(Line::ok(
         "broker",
-        format!("{}:{}{whose}", mqtt.host, mqtt.port),
+        format!("{}:{}{note}", mqtt.host, mqtt.port),
     ));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let remedy = "free memory, and end what is not needed";
-            tell(Line::fault(
+            emit(Line::fault(
                 "broker",
                 format!("this process gets no connection: {error}"),
-                remedy,
+                "free memory, and end programs that are not needed",
             ));
             return;
         }
     };
-    let mut well = true;
-    let heard = runtime.block_on(reach(mqtt, LISTEN, &mut |reached| {
-        well &= reached.outcome.is_ok();
-        tell(line(&reached, severity));
+    let mut is_reached = true;
+    let messages = runtime.block_on(reach(mqtt, LISTEN, &mut |step| {
+        is_reached &= step.outcome.is_ok();
+        emit(step_line(&step, severity));
     }));
-    // A name server that hangs must not keep us.
+    // A name server that hangs must not delay the end.
     runtime.shutdown_background();
-    if well {
-        peers::judge(&heard, LISTEN).into_iter().for_each(tell);
+    if is_reached {
+        let lines = peer_clocks::lines(&messages, LISTEN);
+        lines.into_iter().for_each(emit);
     }
 }
 
-fn line(reached: &Reached, severity: State) -> Line {
-    let what = match reached.step {
+fn step_line(step: &Reached, severity: State) -> Line {
+    let what = match step.step {
         Step::Name => "broker: name",
         Step::Tcp => "broker: TCP",
         Step::Tls => "broker: TLS",
         Step::Login => "broker: login",
         Step::Subscription => "broker: subscription",
     };
-    let took_ms = reached.took.as_secs_f64() * 1e3;
-    match &reached.outcome {
+    let took_ms = step.took.as_secs_f64() * 1e3;
+    match &step.outcome {
         Ok(words) => Line::ok(what, format!("{words}, {took_ms:.0} ms")),
         Err(reason) => Line::of_error(severity, what, reason, "see the broker's log"),
     }
@@ -81,23 +80,23 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_has_its_remedy() {
-        let reached = Reached {
-            step: Step::Tcp,
-            took: Duration::from_millis(3),
-            outcome: Err("can't reach b:1: refused; start it".to_owned()),
+        let line = |step, outcome| {
+            let took = Duration::from_millis(3);
+            let reached = Reached {
+                step,
+                took,
+                outcome,
+            };
+            step_line(&reached, State::Fault)
         };
+        let refused = "can't reach b:1: refused; start it".to_owned();
         assert_eq!(
-            line(&reached, State::Fault),
+            line(Step::Tcp, Err(refused)),
             Line::fault("broker: TCP", "can't reach b:1: refused", "start it")
                 .with_figure("took_ms", 3.0)
         );
-        let reached = Reached {
-            step: Step::Name,
-            outcome: Ok("b is ::1".to_owned()),
-            ..reached
-        };
         assert_eq!(
-            line(&reached, State::Fault),
+            line(Step::Name, Ok("b is ::1".to_owned())),
             Line::ok("broker: name", "b is ::1, 3 ms").with_figure("took_ms", 3.0)
         );
     }

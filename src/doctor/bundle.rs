@@ -1,116 +1,108 @@
-//! A bundle for a call for support: the page, logs, settings and the answers of what runs; every text through the redaction.
+//! The bundle for a support call: report, logs, settings, and the answers of running roles. Every text passes the redaction.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::archive::{Member, write};
-use super::patient::Patient;
+use super::machine::Machine;
 use super::redact::Redaction;
 use super::secrets::Secrets;
 use super::{Report, logs, page, roles};
-use crate::base::unix_now;
 use crate::config::{ConfigProblems, Loaded, read_config_text};
 use crate::control::Request;
 
-/// Why there is no bundle.
+/// Why no bundle was written.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// A file of that name is there.
-    #[error("{} is there already; choose another name, or replace it with --force", .0.display())]
+    /// A file of that name exists.
+    #[error("{} already exists; choose another name, or replace it with --force", .0.display())]
     Exists(PathBuf),
-    /// Its folder is not.
-    #[error("there is no folder {}; make it, or choose another", .0.display())]
+    /// Its folder does not exist.
+    #[error("there is no folder {}; create it, or choose another", .0.display())]
     NoFolder(PathBuf),
     /// It can't be written.
     #[error("can't write {}: {error}; free disk space, or choose another folder", path.display())]
     Write {
         /// The bundle.
         path: PathBuf,
-        /// The system's word.
+        /// The error of the system.
         error: std::io::Error,
     },
 }
 
-/// Whether a bundle may be written to `target`: better asked before the machine is examined.
+/// Whether a bundle may be written to `target`. Call it before the examination.
 ///
 /// # Errors
-/// When a file is there that may not be replaced, or the folder is not.
+/// If a file exists that may not be replaced, or the folder does not exist.
 pub fn check_target(target: &Path, force: bool) -> Result<(), BundleError> {
     if target.exists() && !force {
         return Err(BundleError::Exists(target.to_owned()));
     }
-    match target
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        Some(folder) if !folder.is_dir() => Err(BundleError::NoFolder(folder.to_owned())),
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(BundleError::NoFolder(folder.to_owned()))
+        }
         _ => Ok(()),
     }
 }
 
-/// Writes the bundle. Blocks for as long as the journal takes, half a minute at most.
+/// Writes the bundle. Blocks while the journal is read, half a minute at most.
 ///
 /// # Errors
-/// When it can't be written. What can't be read is told in the bundle itself.
-pub fn write_bundle(target: &Path, patient: &Patient, report: &Report) -> Result<(), BundleError> {
+/// If it can't be written. The bundle itself names its missing parts.
+pub fn write_bundle(target: &Path, machine: &Machine, report: &Report) -> Result<(), BundleError> {
     let mut members = Members {
-        redaction: Redaction::new(&Secrets::of(patient)),
-        kept: Vec::new(),
+        redaction: Redaction::new(&Secrets::of(machine)),
+        redacted: Vec::new(),
         notes: Vec::new(),
     };
     members.add("report.txt", &(page(report) + "\n"));
-    members.add_json(
-        "report.json",
-        &serde_json::to_value(report).unwrap_or_default(),
-    );
+    let json = serde_json::to_value(report).unwrap_or_default();
+    members.add_json("report.json", &json);
     members.add("version.txt", &version());
-    configuration(patient, &mut members);
-    let is_machine = patient.place.is_machine();
-    let log = |log: fn() -> logs::Log| {
-        if is_machine {
+    configuration(machine, &mut members);
+    for (name, log) in [
+        ("journal", logs::journal as fn() -> logs::Log),
+        ("kernel", logs::kernel),
+    ] {
+        let text = if machine.tree.is_machine() {
             log()
         } else {
             Err("another machine's files were examined (--root)".to_owned())
-        }
-    };
-    members.add_or_note("logs/journal.txt", log(logs::journal));
-    members.add_or_note("logs/kernel.txt", log(logs::kernel));
-    running(patient, &mut members);
-    let now = unix_now();
-    let day = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    write(
-        target,
-        &format!("nvr-doctor-{day}"),
-        &members.finish(),
-        now.as_secs(),
-    )
-    .map_err(|error| BundleError::Write {
-        path: target.to_owned(),
-        error,
-    })
+        };
+        members.add_or_note(&format!("logs/{name}.txt"), text);
+    }
+    roles_of(machine, &mut members);
+    let now = jiff::Timestamp::now();
+    let folder = format!("nvr-doctor-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let path = target.to_owned();
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    write(target, &folder, &members.finish(), seconds)
+        .map_err(|error| BundleError::Write { path, error })
 }
 
-/// Texts on their way into the bundle: there is no other way in.
+/// The members of the bundle. Each is redacted when it is added.
 struct Members {
     redaction: Redaction,
-    kept: Vec<Member>,
+    redacted: Vec<Member>,
+    /// Names and reasons of missing members.
     notes: Vec<String>,
 }
 
 impl Members {
     fn add(&mut self, name: &str, text: &str) {
-        self.kept.push(Member {
+        self.redacted.push(Member {
             name: name.to_owned(),
             text: self.redaction.text(text),
         });
     }
 
     fn add_json(&mut self, name: &str, value: &Value) {
-        let text = serde_json::to_string_pretty(&self.redaction.json(value)).unwrap_or_default();
-        self.kept.push(Member {
+        let redacted = self.redaction.json(value);
+        self.redacted.push(Member {
             name: name.to_owned(),
-            text: text + "\n",
+            text: format!("{redacted:#}\n"),
         });
     }
 
@@ -127,30 +119,26 @@ impl Members {
         } else {
             self.notes.join("\n")
         };
-        let told = format!(
+        let readme = format!(
             "Passwords, tokens, user names, logins in URLs and private keys are replaced by ***.\n\n{notes}\n"
         );
-        self.add("README.txt", &told);
-        self.kept
+        self.add("README.txt", &readme);
+        self.redacted
     }
 }
 
 fn version() -> String {
-    format!(
-        "nvr {}\n{} {}\n",
-        env!("CARGO_PKG_VERSION"),
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    )
+    use std::env::consts::{ARCH, OS};
+    format!("nvr {}\n{OS} {ARCH}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// The settings as each role has them, and the file as it lies on disk.
-fn configuration(patient: &Patient, members: &mut Members) {
-    let config = &patient.config;
+/// The configuration file as it is on disk, and the settings of each role.
+fn configuration(machine: &Machine, members: &mut Members) {
+    let config = &machine.config;
     let Some(file) = &config.file else {
-        members
-            .notes
-            .push("config is missing: no file is named, and the usual one is not there".to_owned());
+        members.notes.push(
+            "config is missing: no file is named, and /etc/nvr/nvr.toml does not exist".to_owned(),
+        );
         return;
     };
     members.add_or_note(
@@ -164,15 +152,15 @@ fn configuration(patient: &Patient, members: &mut Members) {
     }
 }
 
-/// As `nvr config show` has it.
+/// As `nvr config show` prints it.
 fn effective(loaded: &Result<Loaded, ConfigProblems>) -> Result<String, String> {
     let loaded = loaded.as_ref().map_err(ToString::to_string)?;
     toml::to_string(&loaded.raw).map_err(|error| error.to_string())
 }
 
-fn running(patient: &Patient, members: &mut Members) {
-    let sockets = roles::sockets(patient).sockets.into_iter();
-    for socket in sockets.filter(|socket| !roles::is_left(socket)) {
+fn roles_of(machine: &Machine, members: &mut Members) {
+    let sockets = roles::sockets(machine).sockets.into_iter();
+    for socket in sockets.filter(|socket| !roles::is_stale(socket)) {
         let name = roles::role_name(&socket);
         for (what, request) in [
             ("status", Request::Status),
@@ -192,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bundle_replaces_nothing_unless_it_may() {
+    fn a_bundle_replaces_a_file_only_with_force() {
         let dir = tempfile::tempdir().expect("a folder");
         let target = dir.path().join("b.tar.gz");
         assert!(check_target(&target, false).is_ok());

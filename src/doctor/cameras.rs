@@ -1,26 +1,26 @@
-//! V4L2 devices: which are cameras, and what they offer. Network cameras are looked at by `nvr camera probe`.
+//! V4L2 devices: which are cameras, and their formats. Network cameras are tested with `nvr camera probe`.
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State};
 use crate::base::Size;
 use crate::media::{V4l2Device, V4l2Formats, list_v4l2};
 
-/// A camera may list fifty sizes; the smallest and the largest tell enough.
-const SIZES: usize = 4;
+/// Up to this number, all sizes of a format are named; of more, the smallest and the largest. A camera may list fifty.
+const NAMED_SIZES: usize = 4;
 
-/// Formats that can't be used anyway, of which a device may list eighty.
-const OTHERS: usize = 6;
+/// Unusable formats that are named. A device may list eighty.
+const NAMED_UNUSABLE: usize = 6;
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let devices = list_v4l2(&patient.place.at("/dev"));
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let devices = list_v4l2(&machine.tree.at("/dev"));
     if devices.is_empty() {
-        tell(Line::ok(
+        emit(Line::ok(
             "V4L2 devices",
-            "none (/dev/video*); network cameras are looked at with `nvr camera probe URI`",
+            "none (/dev/video*); test a network camera with `nvr camera probe URI`",
         ));
     }
-    devices.iter().map(line).for_each(tell);
+    devices.iter().map(line).for_each(emit);
 }
 
 fn line(device: &V4l2Device) -> Line {
@@ -30,44 +30,41 @@ fn line(device: &V4l2Device) -> Line {
             State::Warning,
             what,
             problem,
-            "unplug the camera and plug it in again; `dmesg` tells what its driver says",
+            "unplug the camera and plug it in again; `dmesg` shows the messages of its driver",
         );
     }
     let name = format!("{} ({})", device.card, device.driver);
     if !device.is_camera {
-        return Line::ok(
-            what,
-            format!("{name}: no camera (a codec, an output, or a camera's second device)"),
-        );
+        let kinds = "a codec, an output, or the second device of a camera";
+        return Line::ok(what, format!("{name}: no camera ({kinds})"));
     }
     if device.formats.is_empty() {
-        return Line::ok(
-            what,
-            format!(
-                "{name}: camera, whose formats only GStreamer can tell: `nvr camera probe v4l2://{}`",
-                device.path.display()
-            ),
-        );
+        let probe = format!("`nvr camera probe v4l2://{what}`");
+        let found = format!("{name}: camera, whose formats only GStreamer can read: {probe}");
+        return Line::ok(what, found);
     }
-    let (usable, others): (Vec<&V4l2Formats>, Vec<&V4l2Formats>) =
+    let (usable, unusable): (Vec<&V4l2Formats>, Vec<&V4l2Formats>) =
         device.formats.iter().partition(|format| format.usable);
-    let found = format!("{name}: camera");
-    let others = match named(&others) {
-        others if others.is_empty() => String::new(),
-        others => format!("; not usable: {others}"),
-    };
-    if usable.is_empty() {
-        Line::warning(
-            what,
-            format!("{found}{others}"),
-            "usable are NV12, YU12, YUYV, UYVY, RGB3, BGR3, MJPG, H264 and GREY; on a Jetson raw Bayer cameras need nvarguscamerasrc",
-        )
-    } else {
-        Line::ok(what, format!("{found}, {}{others}", by_sizes(&usable)))
+    let mut found = format!("{name}: camera");
+    if !usable.is_empty() {
+        found += &format!(", {}", by_sizes(&usable));
     }
+    if !unusable.is_empty() {
+        let named = unusable.len().min(NAMED_UNUSABLE);
+        found += &format!("; not usable: {}", fourccs(&unusable[..named]));
+        if unusable.len() > named {
+            found += &format!(" and {} more", unusable.len() - named);
+        }
+    }
+    Line::new(
+        State::of(false, usable.is_empty()),
+        what,
+        found,
+        "usable formats are NV12, YU12, YUYV, UYVY, RGB3, BGR3, MJPG, H264 and GREY; raw Bayer cameras of a Jetson need nvarguscamerasrc",
+    )
 }
 
-/// Formats of the same sizes together, which are most.
+/// Formats with equal sizes are grouped; most formats have equal sizes.
 fn by_sizes(formats: &[&V4l2Formats]) -> String {
     let mut groups: Vec<(&[Size], Vec<&V4l2Formats>)> = Vec::new();
     for format in formats {
@@ -76,43 +73,31 @@ fn by_sizes(formats: &[&V4l2Formats]) -> String {
             None => groups.push((&format.sizes, vec![format])),
         }
     }
-    let groups: Vec<String> = groups
+    let groups = groups
         .iter()
-        .map(|(sizes, group)| {
-            let names: Vec<&str> = group.iter().map(|format| &*format.fourcc).collect();
-            format!("{} {}", names.join(" "), described(sizes))
-        })
-        .collect();
-    groups.join("; ")
+        .map(|(sizes, group)| format!("{} {}", fourccs(group), range(sizes)));
+    Vec::from_iter(groups).join("; ")
 }
 
-fn named(formats: &[&V4l2Formats]) -> String {
-    let names: Vec<&str> = formats
-        .iter()
-        .take(OTHERS)
-        .map(|format| &*format.fourcc)
-        .collect();
-    let names = names.join(" ");
-    match formats.len().saturating_sub(OTHERS) {
-        0 => names,
-        more => format!("{names} and {more} more"),
-    }
+fn fourccs(formats: &[&V4l2Formats]) -> String {
+    let names: Vec<&str> = formats.iter().map(|format| &*format.fourcc).collect();
+    names.join(" ")
 }
 
-fn described(sizes: &[Size]) -> String {
+fn range(sizes: &[Size]) -> String {
     let size = |size: &Size| format!("{}x{}", size.width, size.height);
     match sizes {
         [] => "of an unknown size".to_owned(),
-        few if few.len() <= SIZES => few.iter().map(size).collect::<Vec<_>>().join(" "),
-        [first, .., last] => format!("{} to {}, {} sizes", size(first), size(last), sizes.len()),
-        [one] => size(one),
+        [first, .., last] if sizes.len() > NAMED_SIZES => {
+            format!("{} to {}, {} sizes", size(first), size(last), sizes.len())
+        }
+        few => Vec::from_iter(few.iter().map(size)).join(" "),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::told;
-    use super::super::patient::tests::machine;
+    use super::super::fixture::lines_with;
     use super::*;
 
     fn camera(formats: Vec<V4l2Formats>) -> V4l2Device {
@@ -127,18 +112,18 @@ mod tests {
     }
 
     fn format(fourcc: &str, usable: bool, sizes: &[(u32, u32)]) -> V4l2Formats {
+        let sizes = sizes
+            .iter()
+            .map(|(width, height)| Size::new(*width, *height));
         V4l2Formats {
             fourcc: fourcc.to_owned(),
             usable,
-            sizes: sizes
-                .iter()
-                .map(|(width, height)| Size::new(*width, *height))
-                .collect(),
+            sizes: sizes.collect(),
         }
     }
 
     #[test]
-    fn a_camera_s_formats_are_told_shortly() {
+    fn a_camera_s_formats_are_listed_briefly() {
         let many: Vec<(u32, u32)> = (1..=9).map(|n| (n * 160, n * 90)).collect();
         let device = camera(vec![
             format("YUYV", true, &[(640, 480)]),
@@ -156,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_used_is_a_warning_and_what_is_no_camera_is_none() {
+    fn an_unusable_camera_is_a_warning_and_a_codec_is_none() {
         let raw = camera(vec![format("RG10", false, &[(1920, 1080)])]);
         assert_eq!(line(&raw).state, State::Warning);
         let codec = V4l2Device {
@@ -164,22 +149,14 @@ mod tests {
             ..camera(Vec::new())
         };
         assert_eq!(line(&codec).state, State::Ok);
+        let problem = "/dev/video0 may not be opened: denied; add the user to the group video";
         let busy = V4l2Device {
-            problem: Some(
-                "/dev/video0 may not be opened: denied; add the user to the group video".to_owned(),
-            ),
+            problem: Some(problem.to_owned()),
             ..camera(Vec::new())
         };
-        assert_eq!(
-            line(&busy),
-            Line::warning(
-                "/dev/video0",
-                "/dev/video0 may not be opened: denied",
-                "add the user to the group video"
-            )
-        );
-        let (_dir, patient) = machine(&[("/dev/null0", "")]);
-        let lines = told(look, &patient);
+        let (found, remedy) = problem.split_once("; ").expect("a remedy");
+        assert_eq!(line(&busy), Line::warning("/dev/video0", found, remedy));
+        let lines = lines_with(check, "/dev/null0 x");
         assert_eq!((lines.len(), lines[0].state), (1, State::Ok));
     }
 }

@@ -1,66 +1,104 @@
-//! A check: one part of the machine, and how its lines are told.
+//! A check: it examines one part of the machine and emits lines.
 
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::{Line, Patient};
+use super::command::ending;
+use super::{Line, Machine};
 
-/// Hears of a line as soon as it is known: what was found before a crash is not lost.
-pub(super) type Tell<'a> = &'a mut dyn FnMut(Line);
+/// Takes each line as soon as it is known, so that a crash loses none of the lines before it.
+pub(super) type Emit<'a> = &'a mut dyn FnMut(Line);
 
 /// One part of the machine.
 pub(super) struct Check {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
-    /// Longest that it may take.
+    /// Time limit.
     pub(super) limit: Duration,
-    /// Whether it runs in a process of its own.
-    pub(super) apart: bool,
-    pub(super) look: fn(&Patient, Tell<'_>),
-}
-
-pub(super) const fn check(
-    id: &'static str,
-    title: &'static str,
-    limit: Duration,
-    apart: bool,
-    look: fn(&Patient, Tell<'_>),
-) -> Check {
-    Check {
-        id,
-        title,
-        limit,
-        apart,
-        look,
-    }
+    /// Whether it runs in a separate process.
+    pub(super) in_subprocess: bool,
+    pub(super) run: fn(&Machine, Emit<'_>),
 }
 
 impl Check {
-    /// `trtexec` tries every way to compute a layer, also of a small network: minutes on a board that is busy.
-    pub(super) fn limit_for(&self, patient: &Patient) -> Duration {
-        if self.id == "tensorrt" && patient.tensorrt {
+    /// A check that runs in this process.
+    pub(super) const fn new(
+        id: &'static str,
+        title: &'static str,
+        limit_s: u64,
+        run: fn(&Machine, Emit<'_>),
+    ) -> Self {
+        Self {
+            id,
+            title,
+            limit: Duration::from_secs(limit_s),
+            in_subprocess: false,
+            run,
+        }
+    }
+
+    /// A check that opens drivers or vendor libraries.
+    pub(super) const fn in_subprocess(
+        id: &'static str,
+        title: &'static str,
+        limit_s: u64,
+        run: fn(&Machine, Emit<'_>),
+    ) -> Self {
+        Self {
+            in_subprocess: true,
+            ..Self::new(id, title, limit_s, run)
+        }
+    }
+
+    /// The time limit on this machine. `trtexec` tries every way to compute a layer, also for a small network; on a busy board this
+    /// takes minutes.
+    pub(super) fn limit_for(&self, machine: &Machine) -> Duration {
+        if self.id == "tensorrt" && machine.tensorrt {
             Duration::from_secs(300)
         } else {
             self.limit
         }
     }
-}
 
-/// A check that gives no answer is a finding by itself.
-pub(super) fn hangs(check: &Check, limit: Duration) -> Line {
-    Line::fault(
-        check.title,
-        format!(
-            "no answer within {} s: something below hangs",
-            limit.as_secs()
-        ),
-        "see the kernel's log (`dmesg`) and `ps -eo stat,pid,args | grep ^D`; where a driver hangs, only a restart of the machine helps",
-    )
-}
+    /// It gave no answer within `limit`.
+    pub(super) fn no_answer(&self, limit: Duration) -> Line {
+        let limit_s = limit.as_secs();
+        Line::fault(
+            self.title,
+            format!("no answer within {limit_s} s: a driver or a library hangs"),
+            "see the kernel's log (`dmesg`) and `ps -eo stat,pid,args | grep ^D`; if a driver hangs, only a restart of the machine helps",
+        )
+    }
 
-/// What a check tells of a patient.
-#[cfg(test)]
-pub(super) fn told(look: fn(&Patient, Tell<'_>), patient: &Patient) -> Vec<Line> {
-    let mut lines = Vec::new();
-    look(patient, &mut |line| lines.push(line));
-    lines
+    /// Its thread panicked.
+    pub(super) fn panicked(&self) -> Line {
+        Line::fault(
+            self.title,
+            "this check failed itself: a defect of this program",
+            "report it, with the text that it wrote to standard error",
+        )
+    }
+
+    /// Its thread could not be started.
+    pub(super) fn not_started(&self, error: &std::io::Error) -> Line {
+        Line::fault(
+            self.title,
+            format!("not examined: no thread could be started ({error})"),
+            "end programs that are not needed, and start this again",
+        )
+    }
+
+    /// Its process crashed.
+    pub(super) fn crashed(&self, status: ExitStatus, last_lines: &str) -> Line {
+        let end = ending(status);
+        let last_lines = match last_lines {
+            "" => String::new(),
+            lines => format!("; its last messages: {lines}"),
+        };
+        Line::fault(
+            self.title,
+            format!("the process of this check crashed with {end}{last_lines}"),
+            "a library of this machine is broken, or does not fit its driver: install it again; the lines above show the last step that worked",
+        )
+    }
 }

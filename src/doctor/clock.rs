@@ -1,157 +1,144 @@
-//! This machine's clock: whether something keeps it right, and by how much the kernel thinks that it is wrong.
+//! This machine's clock: whether a time service keeps it, and the kernel's estimate of its error.
 //!
-//! `adjtimex(2)` without a mode only reads; its state and units are those of that page. Events carry this clock's time, cameras'
-//! sender reports are held against it (2 s), and other machines of the fleet compare theirs with it.
+//! `adjtimex(2)` without a mode only reads; its manual page defines states and units. Events carry the time of this clock, cameras'
+//! sender reports are compared with it (2 s), and other machines of the fleet compare their clocks with it.
 #![expect(
     unsafe_code,
-    reason = "the kernel's clock is asked by a system call that no safe crate has"
+    reason = "no safe crate has the system call that reads the kernel's clock state"
 )]
 
-use super::check::Tell;
-use super::patient::Patient;
-use super::place::Place;
-use super::report::Line;
+use super::check::Emit;
+use super::file_tree::FileTree;
+use super::machine::Machine;
+use super::report::{Line, State};
 
-/// More than this and boxes of one machine do not fit the pictures of another that fell back to arrival times.
-const FAR_OFF_MS: f64 = 500.0;
+/// With a larger offset, boxes of one machine do not match the pictures of another machine that has only arrival times.
+const MAX_OFFSET_MS: f64 = 500.0;
 
-/// What the kernel says.
+/// State of the kernel's clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Kernel {
+struct KernelClock {
     synchronised: bool,
-    /// What is still to be corrected.
+    /// The correction that remains.
     offset_ms: f64,
-    /// The most by which the clock may be wrong.
-    most_ms: f64,
+    /// The maximum error.
+    max_error_ms: f64,
 }
 
-/// Services that keep a clock right, by the files that they leave while they run.
-const KEEPERS: [(&str, &str); 4] = [
+/// Time services, by the files that exist while they run.
+const TIME_SERVICES: [(&str, &str); 4] = [
     ("/run/systemd/timesync/synchronized", "systemd-timesyncd"),
     ("/run/chrony/chronyd.pid", "chronyd"),
     ("/run/chronyd.pid", "chronyd"),
     ("/run/ntpd.pid", "ntpd"),
 ];
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let keeper = keeper(&patient.place);
-    tell(judge(kernel(), keeper));
-    tell(Line::ok(
-        "clock's keeper",
-        match keeper {
-            Some(name) => format!("{name} runs here"),
-            None => "none of systemd-timesyncd, chronyd and ntpd is seen here; a container's host may run one".to_owned(),
-        },
-    ));
-}
-
-fn judge(kernel: std::io::Result<Kernel>, keeper: Option<&str>) -> Line {
-    let what = "clock";
-    let kernel = match kernel {
-        Ok(kernel) => kernel,
-        Err(error) => {
-            return Line::ok(
-                what,
-                format!("the kernel does not tell how it is ({error})"),
-            );
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let service = time_service(&machine.tree);
+    emit(clock_line(kernel_clock(), service));
+    let found = match service {
+        Some(name) => format!("{name} runs here"),
+        None => {
+            "none of systemd-timesyncd, chronyd and ntpd runs here; a container's host may run one"
+                .to_owned()
         }
     };
-    let remedy = "start a time service (`timedatectl set-ntp true`, or chrony with a server that this network reaches)";
-    let line = if !kernel.synchronised {
-        let why = match keeper {
-            Some(name) => format!("{name} runs and has not set it yet"),
-            None => "nothing keeps it right".to_owned(),
-        };
-        Line::warning(
-            what,
-            format!("not synchronised, by the kernel's word: {why}"),
-            remedy,
-        )
-    } else if kernel.offset_ms.abs() > FAR_OFF_MS {
-        Line::warning(
-            what,
-            format!(
-                "synchronised, and still {:.0} ms to correct",
-                kernel.offset_ms
-            ),
-            remedy,
-        )
-    } else {
-        Line::ok(
-            what,
-            format!(
-                "synchronised; {:.1} ms to correct, wrong by {:.0} ms at most, by the kernel's word",
-                kernel.offset_ms, kernel.most_ms
-            ),
-        )
+    emit(Line::ok("time service", found));
+}
+
+fn clock_line(clock: std::io::Result<KernelClock>, service: Option<&str>) -> Line {
+    let clock = match clock {
+        Ok(clock) => clock,
+        Err(error) => {
+            let found = format!("the kernel does not report its state ({error})");
+            return Line::ok("clock", found);
+        }
     };
-    line.with_figure("offset_ms", kernel.offset_ms)
-        .with_figure("most_ms", kernel.most_ms)
+    let KernelClock {
+        synchronised,
+        offset_ms,
+        max_error_ms,
+    } = clock;
+    let is_far = offset_ms.abs() > MAX_OFFSET_MS;
+    let found = match (synchronised, service) {
+        (true, _) if is_far => format!("synchronised, but {offset_ms:.0} ms remain to correct"),
+        (true, _) => format!(
+            "synchronised according to the kernel; {offset_ms:.1} ms to correct, maximum error {max_error_ms:.0} ms"
+        ),
+        (false, Some(name)) => {
+            format!("not synchronised according to the kernel: {name} runs but has not set it yet")
+        }
+        (false, None) => {
+            "not synchronised according to the kernel: no time service sets it".to_owned()
+        }
+    };
+    Line::new(
+        State::of(false, is_far || !synchronised),
+        "clock",
+        found,
+        "start a time service (`timedatectl set-ntp true`, or chrony with a server that this network reaches)",
+    )
+    .with_figure("offset_ms", offset_ms)
+    .with_figure("most_ms", max_error_ms)
 }
 
-fn keeper(place: &Place) -> Option<&'static str> {
-    KEEPERS
-        .into_iter()
-        .find_map(|(path, name)| place.has(path).then_some(name))
+fn time_service(tree: &FileTree) -> Option<&'static str> {
+    let mut services = TIME_SERVICES.into_iter();
+    services.find_map(|(path, name)| tree.has(path).then_some(name))
 }
 
-fn kernel() -> std::io::Result<Kernel> {
-    // SAFETY: a timex is numbers alone, for which zero is a value.
-    let mut facts: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: without a mode the kernel only writes into the struct, which is ours and lives.
-    let state = unsafe { libc::adjtimex(&raw mut facts) };
+fn kernel_clock() -> std::io::Result<KernelClock> {
+    // SAFETY: a timex has only numbers, for which zero is a valid value.
+    let mut clock: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: without a mode the kernel only writes into the struct, which this function owns.
+    let state = unsafe { libc::adjtimex(&raw mut clock) };
     if state < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    let nanoseconds = facts.status & libc::STA_NANO != 0;
-    Ok(Kernel {
-        synchronised: facts.status & libc::STA_UNSYNC == 0 && state != libc::TIME_ERROR,
-        offset_ms: facts.offset as f64 / if nanoseconds { 1e6 } else { 1e3 },
-        most_ms: facts.maxerror as f64 / 1e3,
+    let nanoseconds = clock.status & libc::STA_NANO != 0;
+    Ok(KernelClock {
+        synchronised: clock.status & libc::STA_UNSYNC == 0 && state != libc::TIME_ERROR,
+        offset_ms: clock.offset as f64 / if nanoseconds { 1e6 } else { 1e3 },
+        max_error_ms: clock.maxerror as f64 / 1e3,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::patient::tests::machine;
-    use super::super::report::State;
+    use super::super::fixture::{machine_with, short};
     use super::*;
 
     #[test]
-    fn a_clock_is_well_where_it_is_kept_and_near() {
-        let kept = Kernel {
-            synchronised: true,
-            offset_ms: 0.4,
-            most_ms: 12.0,
+    fn a_clock_has_no_fault_if_a_service_keeps_it_near() {
+        let line = |synchronised, offset_ms, service| {
+            let clock = KernelClock {
+                synchronised,
+                offset_ms,
+                max_error_ms: 12.0,
+            };
+            short(&clock_line(Ok(clock), service))
         };
-        let line = judge(Ok(kept), Some("chronyd"));
         assert_eq!(
-            line.found,
-            "synchronised; 0.4 ms to correct, wrong by 12 ms at most, by the kernel's word"
+            line(true, 0.4, Some("chronyd")),
+            "Ok | clock | synchronised according to the kernel; 0.4 ms to correct, maximum error 12 ms"
         );
-        assert_eq!(line.state, State::Ok);
-        let far = Kernel {
-            offset_ms: -900.0,
-            ..kept
-        };
-        assert_eq!(judge(Ok(far), None).state, State::Warning);
-        let free = Kernel {
-            synchronised: false,
-            ..kept
-        };
         assert_eq!(
-            judge(Ok(free), None).found,
-            "not synchronised, by the kernel's word: nothing keeps it right"
+            line(true, -900.0, None),
+            "Warning | clock | synchronised, but -900 ms remain to correct"
+        );
+        assert_eq!(
+            line(false, 0.4, None),
+            "Warning | clock | not synchronised according to the kernel: no time service sets it"
         );
         let refused = std::io::Error::from_raw_os_error(1);
-        assert_eq!(judge(Err(refused), None).state, State::Ok);
+        assert_eq!(clock_line(Err(refused), None).state, State::Ok);
     }
 
     #[test]
-    fn the_kernel_is_asked_and_the_keeper_seen() {
-        let told = kernel();
-        assert!(told.is_ok() || told.is_err_and(|error| error.raw_os_error().is_some()));
-        let (_dir, patient) = machine(&[("/run/chrony/chronyd.pid", "7\n")]);
-        assert_eq!(keeper(&patient.place), Some("chronyd"));
+    fn the_kernel_is_asked_and_the_time_service_is_seen() {
+        let clock = kernel_clock();
+        assert!(clock.is_ok() || clock.is_err_and(|error| error.raw_os_error().is_some()));
+        let (_dir, machine) = machine_with(r"/run/chrony/chronyd.pid 7\n");
+        assert_eq!(time_service(&machine.tree), Some("chronyd"));
     }
 }

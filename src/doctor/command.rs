@@ -1,16 +1,15 @@
-//! Other programs of this machine, asked within a deadline: those that are not installed give no answer, and those that
-//! hang are killed.
+//! Runs other programs of this machine with a time limit. A program that hangs is killed.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Most of an output that is kept: a journal may be endless.
-const MOST_BYTES: u64 = 64 << 20;
+/// Most bytes of an output that are kept: a journal may be endless.
+const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
-/// What a program said before it ended.
+/// The output of a program that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Output {
     /// How it ended.
@@ -21,34 +20,24 @@ pub(super) struct Output {
     pub(super) err: String,
 }
 
-/// Why there is no answer.
+/// Why a program gave no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
-    /// No such program.
+    /// There is no such program.
     #[error("{0} is not installed")]
-    Absent(String),
+    NotInstalled(String),
     /// It did not end.
-    #[error("{program} did not answer within {} s and was ended", limit.as_secs())]
-    Late {
-        /// Which.
-        program: String,
-        /// How long was waited.
-        limit: Duration,
-    },
+    #[error("{0} did not answer within {limit} s and was ended", limit = .1.as_secs())]
+    Timeout(String, Duration),
     /// It could not be started.
-    #[error("{program} can't be started: {reason}")]
-    Start {
-        /// Which.
-        program: String,
-        /// The system's word.
-        reason: String,
-    },
+    #[error("{0} can't be started: {1}")]
+    Start(String, String),
 }
 
-/// Runs a program and waits for its end, `limit` at most. What hangs in the kernel is left behind.
+/// Runs a program and waits for its end until `limit`. A program that hangs in the kernel is abandoned.
 ///
 /// # Errors
-/// When it is not there or does not end.
+/// If it is not installed, can't be started, or does not end.
 pub(super) fn run(
     program: &str,
     arguments: &[&str],
@@ -56,78 +45,88 @@ pub(super) fn run(
 ) -> Result<Output, CommandError> {
     let mut child = Command::new(program)
         .args(arguments)
-        // Its words are read by this program too.
+        // This program reads its messages.
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => CommandError::Absent(program.to_owned()),
-            _ => CommandError::Start {
-                program: program.to_owned(),
-                reason: error.to_string(),
-            },
+            std::io::ErrorKind::NotFound => CommandError::NotInstalled(program.to_owned()),
+            _ => CommandError::Start(program.to_owned(), error.to_string()),
         })?;
     let deadline = Instant::now() + limit;
-    let out = child.stdout.take().map(drain);
-    let err = child.stderr.take().map(drain);
-    let text = |stream: Option<mpsc::Receiver<String>>| {
+    let out = child.stdout.take().map(text);
+    let err = child.stderr.take().map(text);
+    let timeout = || CommandError::Timeout(program.to_owned(), limit);
+    let Some(status) = wait(&mut child, deadline) else {
+        let _ = child.kill();
+        return Err(timeout());
+    };
+    let received = |stream: Option<Receiver<String>>| {
         // A grandchild may hold the pipe open for ever.
         let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
         stream.and_then(|stream| stream.recv_timeout(left).ok())
     };
-    let late = || CommandError::Late {
-        program: program.to_owned(),
-        limit,
-    };
+    match (received(out), received(err)) {
+        (Some(out), Some(err)) => Ok(Output { status, out, err }),
+        _ => Err(timeout()),
+    }
+}
+
+/// Waits for the end of a process. None if it still runs at `deadline`.
+pub(super) fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => {
-                let (out, err) = (text(out), text(err));
-                let (Some(out), Some(err)) = (out, err) else {
-                    return Err(late());
-                };
-                return Ok(Output { status, out, err });
-            }
+            Ok(Some(status)) => return Some(status),
             Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            _ => {
-                let _ = child.kill();
-                return Err(late());
-            }
+            _ => return None,
         }
     }
 }
 
-/// Reads a stream to its end on a thread of its own.
-fn drain(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stream.take(MOST_BYTES).read_to_end(&mut bytes);
-        let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
-    });
-    told
+/// Reads a stream on a thread, and sends the result.
+pub(super) fn read_on_thread<S: Read + Send + 'static>(
+    stream: S,
+    read: impl FnOnce(S) -> String + Send + 'static,
+) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || sender.send(read(stream)));
+    receiver
 }
 
-/// How a process ended, in words: `exit code 3`, `signal 11 (SIGSEGV, it touched memory that is not its own)`.
+fn text(stream: impl Read + Send + 'static) -> Receiver<String> {
+    read_on_thread(stream, |stream| {
+        let mut bytes = Vec::new();
+        let _ = stream.take(MAX_OUTPUT_BYTES).read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+const SIGNALS: [(i32, &str); 6] = [
+    (
+        libc::SIGSEGV,
+        "SIGSEGV, access to memory that it does not own",
+    ),
+    (libc::SIGABRT, "SIGABRT, it ended itself"),
+    (libc::SIGBUS, "SIGBUS, access to memory that does not exist"),
+    (
+        libc::SIGILL,
+        "SIGILL, an instruction that this CPU does not have",
+    ),
+    (libc::SIGFPE, "SIGFPE, a division by zero"),
+    (libc::SIGKILL, "SIGKILL, often because memory ran out"),
+];
+
+/// How a process ended: `exit code 3`, `signal 8 (SIGFPE, a division by zero)`.
 pub(super) fn ending(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("signal {signal}{}", meaning(signal)),
+        (Some(signal), _) => match SIGNALS.iter().find(|(known, _)| *known == signal) {
+            Some((_, meaning)) => format!("signal {signal} ({meaning})"),
+            None => format!("signal {signal}"),
+        },
         (None, Some(code)) => format!("exit code {code}"),
         (None, None) => "no exit code".to_owned(),
-    }
-}
-
-fn meaning(signal: i32) -> &'static str {
-    match signal {
-        libc::SIGSEGV => " (SIGSEGV, it touched memory that is not its own)",
-        libc::SIGABRT => " (SIGABRT, it ended itself)",
-        libc::SIGBUS => " (SIGBUS, it touched memory that is not there)",
-        libc::SIGILL => " (SIGILL, an instruction that this processor does not have)",
-        libc::SIGFPE => " (SIGFPE, a division by zero)",
-        libc::SIGKILL => " (SIGKILL, often for want of memory)",
-        _ => "",
     }
 }
 
@@ -138,30 +137,31 @@ mod tests {
     const SOON: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_program_s_words_and_end_are_told() {
+    fn a_program_s_output_and_end_are_returned() {
         let output = run("sh", &["-c", "echo a; echo b >&2; exit 3"], SOON).expect("sh runs");
         assert_eq!((output.out.as_str(), output.err.as_str()), ("a\n", "b\n"));
         assert_eq!(ending(output.status), "exit code 3");
         let output = run("sh", &["-c", "kill -SEGV $$"], SOON).expect("sh runs");
         assert_eq!(
             ending(output.status),
-            "signal 11 (SIGSEGV, it touched memory that is not its own)"
+            "signal 11 (SIGSEGV, access to memory that it does not own)"
         );
     }
 
     #[test]
-    fn what_is_not_there_or_hangs_is_no_answer() {
+    fn a_program_that_is_missing_or_hangs_is_an_error() {
         assert_eq!(
             run("no-such-program-here", &[], SOON),
-            Err(CommandError::Absent("no-such-program-here".to_owned()))
+            Err(CommandError::NotInstalled(
+                "no-such-program-here".to_owned()
+            ))
         );
         let limit = Duration::from_millis(100);
-        let late = run("sleep", &["600"], limit).expect_err("it hangs");
-        assert!(
-            late.to_string().starts_with("sleep did not answer within"),
-            "{late}"
-        );
-        // The shell ends at once, and what it left behind holds its output.
+        let late = run("sleep", &["600"], limit)
+            .expect_err("it hangs")
+            .to_string();
+        assert!(late.starts_with("sleep did not answer within"), "{late}");
+        // The shell ends at once, but its child holds the output open.
         let started = Instant::now();
         run("sh", &["-c", "sleep 5 & exit 0"], limit).expect_err("its output does not end");
         assert!(started.elapsed() < SOON);

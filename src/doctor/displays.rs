@@ -1,78 +1,71 @@
-//! DRM cards, connectors, modes and planes, and what the wall's planner would do with them.
+//! DRM cards, connectors, modes and planes, and the wall's plan for them.
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State, counted};
 use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, available};
 
-/// A monitor may list a hundred modes.
-const MODES: usize = 6;
+/// Modes that are named. A monitor may list a hundred.
+const NAMED_MODES: usize = 6;
 
-pub(super) fn look(_: &Patient, tell: Tell<'_>) {
-    judge(&available(), tell);
+pub(super) fn check(_: &Machine, emit: Emit<'_>) {
+    report(&available(), emit);
 }
 
-fn judge(cards: &[CardReport], tell: Tell<'_>) {
+fn report(cards: &[CardReport], emit: Emit<'_>) {
     if cards.is_empty() {
-        tell(Line::ok(
+        emit(Line::ok(
             "DRM cards",
-            "none (/dev/dri/card*): well for a processor; a wall runs here with --output headless",
+            "none (/dev/dri/card*): a processor needs none; a wall runs here with --output headless",
         ));
         return;
     }
     for card in cards {
-        tell(of_card(card));
-        let name = card_name(card);
+        let name = card.path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        emit(card_line(&name, card));
         for connector in &card.connectors {
-            of_connector(&name, connector, tell);
+            connector_lines(&format!("{name} {}", connector.name), connector, emit);
         }
         for plane in &card.planes {
-            tell(of_plane(&name, plane));
+            emit(plane_line(&name, plane));
         }
     }
-    if !cards.iter().any(CardReport::has_monitor) && cards.iter().all(|card| card.problem.is_none())
+    if cards
+        .iter()
+        .all(|card| card.problem.is_none() && !card.has_monitor())
     {
-        tell(Line::ok(
+        emit(Line::ok(
             "monitors",
-            "none is connected: well for a processor; a wall waits for one, `nvr display` lists what it sees",
+            "none is connected: a processor needs none; a wall waits for one, `nvr display` lists the connectors",
         ));
     }
 }
 
-fn card_name(card: &CardReport) -> String {
-    let name = card.path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
-}
-
-fn of_card(card: &CardReport) -> Line {
-    let name = card_name(card);
+fn card_line(name: &str, card: &CardReport) -> Line {
+    let connectors = counted(card.connectors.len(), "connector");
+    let planes = counted(card.planes.len(), "plane");
     match &card.problem {
+        None => Line::ok(name, format!("{}, {connectors}, {planes}", card.driver)),
         Some(problem) => Line::of_error(
             State::Warning,
             name,
             problem,
-            "end what else shows pictures, a desktop or another wall, and run this as the superuser",
-        ),
-        None => Line::ok(
-            name,
-            format!(
-                "{}, {}, {}",
-                card.driver,
-                counted(card.connectors.len(), "connector"),
-                counted(card.planes.len(), "plane")
-            ),
+            "end other programs that use the display, such as a desktop or another wall, and run this as root",
         ),
     }
 }
 
-fn of_connector(card: &str, connector: &ConnectorReport, tell: Tell<'_>) {
-    let what = format!("{card} {}", connector.name);
-    let monitor = connector.monitor.as_deref().unwrap_or_default();
+fn connector_lines(what: &str, connector: &ConnectorReport, emit: Emit<'_>) {
+    let mut found = connector.state.clone();
+    if let Some(monitor) = connector.monitor.as_deref().filter(|name| !name.is_empty()) {
+        found += &format!(" {monitor}");
+    }
     let Some(chosen) = &connector.chosen_mode else {
-        tell(if connector.state == "connected" {
+        emit(if connector.state == "connected" {
             Line::warning(
                 what,
-                format!("connected {monitor}, and no mode of it can be shown"),
+                format!("{found}, but none of its modes can be shown"),
                 "try another cable, and name a mode with --mode 1920x1080@60",
             )
         } else {
@@ -80,56 +73,37 @@ fn of_connector(card: &str, connector: &ConnectorReport, tell: Tell<'_>) {
         });
         return;
     };
-    let listed: Vec<&str> = connector
-        .modes
-        .iter()
-        .take(MODES)
-        .map(String::as_str)
-        .collect();
-    let more = match connector.modes.len().saturating_sub(MODES) {
+    let named = connector.modes.len().min(NAMED_MODES);
+    let modes = match connector.modes[..named].join(" ") {
+        none if none.is_empty() => "none listed".to_owned(),
+        modes => modes,
+    };
+    let more = match connector.modes.len() - named {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let of = if listed.is_empty() {
-        "of none listed".to_owned()
-    } else {
-        format!("of {}{more}", listed.join(" "))
-    };
-    let monitor = if monitor.is_empty() {
-        String::new()
-    } else {
-        format!(" {monitor}")
-    };
-    tell(Line::ok(
-        what.clone(),
-        format!("{}{monitor}; mode {chosen}, {of}", connector.state),
+    emit(Line::ok(
+        what,
+        format!("{found}; mode {chosen}, of {modes}{more}"),
     ));
-    tell(match connector.plans.as_slice() {
-        [] => Line::warning(
-            format!("{what} plan"),
+    let what = format!("{what} plan");
+    emit(if connector.plans.is_empty() {
+        Line::warning(
+            what,
             "no plane can show a wall here",
             "update the kernel's display driver, or use another connector",
-        ),
-        [plan, others @ ..] => {
-            let others = match others {
-                [] => String::new(),
-                others => format!("; else {}", others.join("; else ")),
-            };
-            Line::ok(format!("{what} plan"), format!("{plan}{others}"))
-        }
+        )
+    } else {
+        Line::ok(what, connector.plans.join("; else "))
     });
 }
 
-fn of_plane(card: &str, plane: &PlaneReport) -> Line {
+fn plane_line(card: &str, plane: &PlaneReport) -> Line {
     let crtcs: Vec<String> = plane.crtcs.iter().map(u32::to_string).collect();
+    let (kind, crtcs, formats) = (&plane.kind, crtcs.join(" "), plane.formats.join(" "));
     Line::ok(
         format!("{card} plane {}", plane.id),
-        format!(
-            "{}, CRTC {}, {}",
-            plane.kind,
-            crtcs.join(" "),
-            plane.formats.join(" ")
-        ),
+        format!("{kind}, CRTC {crtcs}, {formats}"),
     )
 }
 
@@ -160,16 +134,16 @@ mod tests {
         }
     }
 
-    fn judged(cards: &[CardReport]) -> Vec<Line> {
+    fn reported(cards: &[CardReport]) -> Vec<Line> {
         let mut lines = Vec::new();
-        judge(cards, &mut |line| lines.push(line));
+        report(cards, &mut |line| lines.push(line));
         lines
     }
 
     #[test]
     fn a_card_s_connectors_modes_plans_and_planes_are_lines() {
         assert_eq!(
-            judged(&[card()]),
+            reported(&[card()]),
             [
                 Line::ok("card1", "tegra, 1 connector, 1 plane"),
                 Line::ok(
@@ -183,23 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn no_card_and_no_monitor_are_well_and_a_card_that_is_held_is_a_warning() {
-        assert_eq!(judged(&[])[0].state, State::Ok);
+    fn no_card_and_no_monitor_are_ok_and_a_card_in_use_is_a_warning() {
+        assert_eq!(reported(&[])[0].state, State::Ok);
         let mut dark = card();
         dark.connectors[0].state = "no monitor".to_owned();
         dark.connectors[0].chosen_mode = None;
-        let lines = judged(&[dark]);
+        let lines = reported(&[dark]);
         assert!(lines.iter().all(|line| line.state == State::Ok));
-        assert_eq!(
-            lines.last().map(|line| line.what.as_str()),
-            Some("monitors")
-        );
-        let held = CardReport {
+        assert_eq!(lines.last().expect("a line").what, "monitors");
+        let used = CardReport {
             problem: Some("another program shows; end it".to_owned()),
             ..card()
         };
         assert_eq!(
-            judged(&[held])[0],
+            reported(&[used])[0],
             Line::warning("card1", "another program shows", "end it")
         );
     }
@@ -208,7 +179,8 @@ mod tests {
     fn a_monitor_that_no_plane_can_serve_is_a_warning() {
         let mut blind = card();
         blind.connectors[0].plans.clear();
-        let states: Vec<State> = judged(&[blind]).iter().map(|line| line.state).collect();
+        let lines = reported(&[blind]);
+        let states: Vec<State> = lines.iter().map(|line| line.state).collect();
         assert_eq!(states, [State::Ok, State::Ok, State::Warning, State::Ok]);
     }
 }

@@ -1,12 +1,10 @@
-//! What this machine can do, on one page: the beginning of a call for support.
+//! The doctor examines this machine and reports its abilities and faults: the first step of a support call.
 //!
-//! Each part of the machine is a check: a function of facts that are read below a root, so that tests can lay out
-//! other machines. All run side by side, each within a limit. Those that touch drivers or vendors' libraries run in a process
-//! of their own (`apart`): one that crashes is a fault of its section, and a thread that hangs in the kernel would keep its
-//! process from ending. The bundle (`bundle`) packs the page with logs and settings, and everything in it goes
-//! through one redaction (`redact`).
+//! Each section of the report is one check. Checks read files below a root directory, so that tests can describe other
+//! machines as file trees. All checks run at the same time, each with a time limit. Checks that open drivers or vendor libraries run
+//! in separate processes (`subprocess`), because a crash must cost one section only, and because a thread that hangs in the kernel would keep
+//! its process from ending. The bundle (`bundle`) packs the report with logs and settings. All its text passes one redaction (`redact`).
 
-mod apart;
 mod archive;
 mod board;
 mod broker;
@@ -15,119 +13,58 @@ mod cameras;
 mod check;
 mod clock;
 mod command;
+mod configuration;
 mod decoders;
 mod displays;
 mod examine;
-mod heat;
+mod file_tree;
+#[cfg(test)]
+mod fixture;
+mod flash_wear;
 mod l4t;
 mod logs;
+mod machine;
 mod memory;
 mod models;
 mod page;
-mod patient;
-mod peers;
-mod place;
+mod peer_clocks;
 mod power;
 mod redact;
 mod report;
+mod role_summary;
 mod roles;
+mod secret_patterns;
 mod secrets;
-mod settings;
-mod spelling;
-mod status;
 mod storage;
+mod subprocess;
 mod systemd;
 mod tensorrt;
-mod wear;
+mod thermal;
 
-use std::time::Duration;
+use check::Check;
 
-use check::{Check, check};
-
-pub use apart::run_check;
 pub use bundle::{BundleError, check_target, write_bundle};
 pub use examine::examine;
+pub use machine::{Machine, Options};
 pub use page::page;
-pub use patient::{Options, Patient};
 pub use report::{Line, Report, Section, State, schema_json};
+pub use subprocess::run_check;
 
-const SHORT: Duration = Duration::from_secs(10);
-
-/// Every check, in the order of the page. None may take longer than a minute, and they run side by side; only the small engine
-/// of `--tensorrt` has more time ([`Check::limit_for`]).
+/// All checks in the order of the report, with their limits in seconds. None may take longer than a minute, and they run at the same
+/// time. Only the small engine of `--tensorrt` has more time ([`Check::limit_for`]).
 const CHECKS: [Check; 14] = [
-    check("board", "Board", SHORT, false, board::look),
-    check("memory", "Memory", SHORT, false, memory::look),
-    check("heat", "Temperatures and power", SHORT, true, heat::look),
-    check(
-        "storage",
-        "Disk",
-        Duration::from_secs(20),
-        true,
-        storage::look,
-    ),
-    check(
-        "decoders",
-        "Decoders",
-        Duration::from_secs(50),
-        true,
-        decoders::look,
-    ),
-    check(
-        "tensorrt",
-        "CUDA and TensorRT",
-        Duration::from_secs(30),
-        true,
-        tensorrt::look,
-    ),
-    check(
-        "models",
-        "Models and engines",
-        Duration::from_secs(50),
-        true,
-        models::look,
-    ),
-    check(
-        "displays",
-        "Displays",
-        Duration::from_secs(20),
-        true,
-        displays::look,
-    ),
-    check(
-        "cameras",
-        "V4L2 cameras",
-        Duration::from_secs(20),
-        true,
-        cameras::look,
-    ),
-    check(
-        "configuration",
-        "Configuration",
-        SHORT,
-        false,
-        settings::look,
-    ),
-    check(
-        "broker",
-        "Broker",
-        Duration::from_secs(40),
-        false,
-        broker::look,
-    ),
-    check("clock", "Clock", SHORT, false, clock::look),
-    check(
-        "systemd",
-        "systemd and watchdogs",
-        Duration::from_secs(15),
-        false,
-        systemd::look,
-    ),
-    check(
-        "roles",
-        "Running processors and walls",
-        Duration::from_secs(15),
-        false,
-        roles::look,
-    ),
+    Check::new("board", "Board", 10, board::check),
+    Check::new("memory", "Memory", 10, memory::check),
+    Check::in_subprocess("heat", "Temperatures and power", 10, thermal::check),
+    Check::in_subprocess("storage", "Disk", 20, storage::check),
+    Check::in_subprocess("decoders", "Decoders", 50, decoders::check),
+    Check::in_subprocess("tensorrt", "CUDA and TensorRT", 30, tensorrt::check),
+    Check::in_subprocess("models", "Models and engines", 50, models::check),
+    Check::in_subprocess("displays", "Displays", 20, displays::check),
+    Check::in_subprocess("cameras", "V4L2 cameras", 20, cameras::check),
+    Check::new("configuration", "Configuration", 10, configuration::check),
+    Check::new("broker", "Broker", 40, broker::check),
+    Check::new("clock", "Clock", 10, clock::check),
+    Check::new("systemd", "systemd and watchdogs", 15, systemd::check),
+    Check::new("roles", "Running processors and walls", 15, roles::check),
 ];

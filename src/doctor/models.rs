@@ -1,61 +1,63 @@
-//! Installed models, the default among them, what runs them, and whether the engines of the cache still fit.
+//! Installed models, the model that is used, the backends, and whether the engines of the cache still fit.
 
-use super::check::Tell;
-use super::patient::Patient;
-use super::report::{Line, State, split};
+use super::check::Emit;
+use super::machine::Machine;
+use super::report::{Line, State, split_remedy};
 use crate::config::ModelChoice;
 use crate::detect::{
     DetectError, EngineReport, EngineVerdict, Listed, ModelStore, available_backends, engines,
 };
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let store = ModelStore::new(patient.models_dirs());
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+    let store = ModelStore::new(machine.models_dirs());
     let listed = store.list();
-    if listed.is_empty() {
-        tell(Line::warning(
+    listed.iter().map(model_line).for_each(&mut *emit);
+    emit(if listed.is_empty() {
+        Line::warning(
             "models",
-            "none is installed: a processor can't look at anything",
-            "`make setup` installs one, `nvr model import FILE.onnx --id ID` another",
-        ));
-    }
-    listed.iter().map(of_model).for_each(&mut *tell);
-    if !listed.is_empty() {
-        tell(chosen(&store, patient));
-    }
+            "none is installed: a processor can't detect objects",
+            "install one with `make setup` or `nvr model import FILE.onnx --id ID`",
+        )
+    } else {
+        used_model_line(&store, machine)
+    });
     for (backend, words) in available_backends() {
-        // Its pieces have a section of their own.
+        // TensorRT has its own section.
         if !["tensorrt", "scripted"].contains(&backend) {
-            tell(of_backend(backend, &words));
+            emit(backend_line(backend, &words));
         }
     }
     let engines = engines(&store);
     if engines.is_empty() {
-        tell(Line::ok(
+        emit(Line::ok(
             "engines",
             "none in the cache; a processor with TensorRT builds its own",
         ));
     }
-    engines.iter().map(of_engine).for_each(tell);
+    engines.iter().map(engine_line).for_each(emit);
 }
 
-fn of_model(listed: &Listed) -> Line {
+fn model_line(listed: &Listed) -> Line {
     let what = format!("model {}", listed.id);
     match &listed.model {
         Ok(model) => match model.verify() {
-            Ok(()) => Line::ok(what, format!("whole, in {}", model.weights_dir.display())),
-            Err(error) => Line::of_error(State::Warning, what, &error, "install it anew"),
+            Ok(()) => Line::ok(
+                what,
+                format!("complete, in {}", model.weights_dir.display()),
+            ),
+            Err(error) => Line::of_error(State::Warning, what, &error, "install it again"),
         },
         Err(DetectError::NotInstalled { missing, .. }) => Line::ok(
             what,
-            format!("its manifest is here, its weights are not: {missing}"),
+            format!("its manifest exists, but its weights are missing: {missing}"),
         ),
         Err(error) => Line::of_error(State::Warning, what, error, "correct its manifest"),
     }
 }
 
-/// What a processor would take.
-fn chosen(store: &ModelStore, patient: &Patient) -> Line {
-    let choice = patient.config.any().map_or(ModelChoice::Default, |loaded| {
+/// The model that a processor would use.
+fn used_model_line(store: &ModelStore, machine: &Machine) -> Line {
+    let choice = machine.config.any().map_or(ModelChoice::Default, |loaded| {
         loaded.settings.processor.model.clone()
     });
     match store.choose(&choice) {
@@ -75,56 +77,50 @@ fn chosen(store: &ModelStore, patient: &Patient) -> Line {
     }
 }
 
-fn of_backend(backend: &str, words: &str) -> Line {
+fn backend_line(backend: &str, words: &str) -> Line {
     let what = format!("backend {backend}");
     if words.starts_with("ready") {
         return Line::ok(what, words);
     }
-    // The other one of the processor takes over.
-    let (found, _) = split(words);
-    Line::ok(what, format!("not here: {found}"))
+    // A processor then uses the other CPU backend.
+    let (found, _) = split_remedy(words);
+    Line::ok(what, format!("not available: {found}"))
 }
 
-fn of_engine(engine: &EngineReport) -> Line {
-    let name = engine
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let what = format!(
-        "engine {}",
-        if engine.model.is_empty() {
-            &*name
-        } else {
-            &engine.model
+fn engine_line(engine: &EngineReport) -> Line {
+    let path = engine.path.display();
+    let (name, remedy) = match engine.model.as_str() {
+        "" => {
+            let name = engine.path.file_name().unwrap_or_default();
+            (
+                name.to_string_lossy().into_owned(),
+                format!("delete {path}"),
+            )
         }
-    );
-    let key = if engine.key.is_empty() {
-        String::new()
-    } else {
-        format!(" (for {})", engine.key)
-    };
-    let again = match engine.model.as_str() {
-        "" => format!("delete {}", engine.path.display()),
-        model => format!(
-            "`nvr model build {model}` builds it again; this one can be deleted: {}",
-            engine.path.display()
+        model => (
+            model.to_owned(),
+            format!("`nvr model build {model}` builds it again; this one can be deleted: {path}"),
         ),
     };
-    match &engine.verdict {
-        EngineVerdict::Fits => Line::ok(what, format!("fits what is here{key}")),
-        EngineVerdict::Untold(reason) => {
-            let (reason, _) = split(reason);
-            Line::ok(what, format!("not compared{key}: {reason}"))
-        }
+    let key = match engine.key.as_str() {
+        "" => String::new(),
+        key => format!(" (for {key})"),
+    };
+    let (state, found) = match &engine.verdict {
+        EngineVerdict::Fits => (State::Ok, format!("fits this machine{key}")),
+        EngineVerdict::Untold(reason) => (
+            State::Ok,
+            format!("not compared{key}: {}", split_remedy(reason).0),
+        ),
         EngineVerdict::Stale(reason) => {
-            Line::warning(what, format!("will not be loaded: {reason}{key}"), again)
+            (State::Warning, format!("will not be loaded: {reason}{key}"))
         }
-        EngineVerdict::Damaged(reason) => {
-            let (reason, _) = split(reason);
-            Line::warning(what, format!("is damaged: {reason}"), again)
-        }
-    }
+        EngineVerdict::Damaged(reason) => (
+            State::Warning,
+            format!("is damaged: {}", split_remedy(reason).0),
+        ),
+    };
+    Line::new(state, format!("engine {name}"), found, remedy)
 }
 
 #[cfg(test)]
@@ -132,7 +128,7 @@ mod tests {
     use super::*;
 
     fn engine(verdict: EngineVerdict) -> Line {
-        of_engine(&EngineReport {
+        engine_line(&EngineReport {
             path: "/c/tiny-1.engine".into(),
             model: "tiny".to_owned(),
             key: "TensorRT 10.3.0, Orin".to_owned(),
@@ -142,13 +138,8 @@ mod tests {
 
     #[test]
     fn an_engine_that_is_not_loaded_is_a_warning_with_the_command_that_builds_it() {
-        assert_eq!(
-            engine(EngineVerdict::Fits),
-            Line::ok(
-                "engine tiny",
-                "fits what is here (for TensorRT 10.3.0, Orin)"
-            )
-        );
+        let found = "fits this machine (for TensorRT 10.3.0, Orin)";
+        assert_eq!(engine(EngineVerdict::Fits), Line::ok("engine tiny", found));
         assert_eq!(
             engine(EngineVerdict::Stale("it is for TensorRT 8.5.2".to_owned())),
             Line::warning(
@@ -157,13 +148,9 @@ mod tests {
                 "`nvr model build tiny` builds it again; this one can be deleted: /c/tiny-1.engine"
             )
         );
-        assert_eq!(
-            engine(EngineVerdict::Damaged("short".to_owned())).state,
-            State::Warning
-        );
-        assert_eq!(
-            engine(EngineVerdict::Untold("no GPU; buy one".to_owned())).state,
-            State::Ok
-        );
+        let damaged = engine(EngineVerdict::Damaged("short".to_owned()));
+        assert_eq!(damaged.state, State::Warning);
+        let unknown = engine(EngineVerdict::Untold("no GPU; buy one".to_owned()));
+        assert_eq!(unknown.state, State::Ok);
     }
 }

@@ -1,35 +1,35 @@
-//! The one way by which text gets into a bundle: without secrets.
+//! Removes secrets from every text that enters a bundle.
 //!
-//! Two nets, one behind the other. What the configuration knows is looked for by its value, in each way in which a log,
-//! an URL or a header may write it. What nobody told us is looked for by its form: addresses, by the one function that the
-//! whole program has for them, `password=…`, `Authorization:`, private keys. Where the two could spare more, they take too much instead.
+//! Two methods, one after the other. Secrets that the configuration knows are searched by value, in each form in which a log,
+//! a URL or a header may write them. Other secrets are searched by their form: addresses (by the one function that the
+//! whole program has for them), `password=…`, `Authorization:`, private keys. In doubt both remove too much.
 
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::secret_patterns::{value_patterns, word_pattern};
 use super::secrets::Secrets;
-use super::spelling::{as_word, encodings, is_short, written};
 use crate::config::without_secrets;
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 const MASK: &str = "***";
 
-/// A secret may be as long as a file of secrets; this much of compiled patterns is enough for hundreds.
+/// Maximum size of a compiled pattern. A secret may be as long as a secret file (4 kB).
 const PATTERN_BYTES: usize = 64 << 20;
 
-/// Takes secrets out of texts.
+/// Removes secrets from texts.
 pub(super) struct Redaction {
     known: Vec<Regex>,
 }
 
-/// What looks like a secret. The first group stays.
+/// Forms of secrets. The first group is kept.
 static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
-        // A private key, also one whose end is cut off, in as many lines as it has.
+        // A private key of any number of lines, also if its end is cut off.
         r"(?s)(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
-        // Of HTTP, RTSP and their relatives, to the end of the line.
+        // Headers of HTTP and RTSP, to the end of the line.
         r"(?i)(\b(?:proxy-)?authorization\b\W{1,4})[^\r\n]+",
         r"(?i)(\bdigest\s+username=)[^\r\n]+",
         r"(?i)(\bbearer\s+)[A-Za-z0-9+/._~=\-]{6,}",
@@ -50,34 +50,21 @@ static KEYED: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 impl Redaction {
-    /// One that knows these secrets.
+    /// A redaction that knows these secrets.
     pub(super) fn new(secrets: &Secrets) -> Self {
         let mut values: Vec<&String> = secrets.values.iter().collect();
         // One may be a part of another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let mut known: Vec<Regex> = Vec::new();
-        for value in values {
-            known.extend(encodings(value).iter().map(|form| pattern(form)));
-            let plain = written(value);
-            known.push(pattern(&if is_short(value) {
-                as_word(value, &plain)
-            } else {
-                plain
-            }));
-        }
-        known.extend(
-            secrets
-                .names
-                .iter()
-                .map(|name| pattern(&as_word(name, &written(name)))),
-        );
+        let values = values.into_iter().flat_map(|value| value_patterns(value));
+        let names = secrets.names.iter().map(|name| word_pattern(name));
+        let known = values.chain(names).map(|form| pattern(&form)).collect();
         Self { known }
     }
 
     /// `text` without secrets.
     pub(super) fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        // By form first: what is left of an URL whose password is masked no longer looks like one.
+        // By form first: a URL whose password is already masked no longer has the form of one with a login.
         for form in FORMS.iter() {
             let masked = |found: &Captures<'_>| format!("{}{MASK}", &found[1]);
             text = form.replace_all(&text, masked).into_owned();
@@ -90,7 +77,7 @@ impl Redaction {
         text
     }
 
-    /// A document without secrets: every text in it, and whatever stands under a key that names one.
+    /// `value` with every text redacted. A text under a key that names a secret is masked whole.
     pub(super) fn json(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text)),
@@ -113,7 +100,7 @@ impl Redaction {
     }
 }
 
-/// Keeps a reference (`{ file = "camera-0" }`), which is none of the secret, and the quotes around a value.
+/// Keeps the quotes around a value, and a reference (`{ file = "camera-0" }`), which is not secret.
 fn keyed(found: &Captures<'_>) -> String {
     let (key, value) = (&found[1], &found[2]);
     if value.starts_with('{') || value.starts_with(MASK) {
@@ -134,6 +121,7 @@ fn pattern(form: &str) -> Regex {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::cases;
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
@@ -148,108 +136,59 @@ mod tests {
         })
     }
 
+    /// A text and the expected result, with `\n` written as in Rust.
+    const FORMS_OF_SECRETS: &str = r#"
+rtsp://viewer:se@cr/et@10.0.0.20:554/x live → rtsp://***@10.0.0.20:554/x live
+rtsp://10.0.0.20/x → rtsp://10.0.0.20/x
+http://h/snap?channel=1&token=abc&x=2 → http://h/snap?channel=1&token=***&x=***
+/user=admin&password=tlJwpbo6&channel=1 → /user=***&password=***&channel=1
+Authorization: Digest username="a", response="b"\nnext → Authorization: ***\nnext
+got Bearer abc.DEF-123 → got Bearer ***
+a basic understanding of it → a basic understanding of it
+a Basic dmlld2VyOnNlY3JldA== header → a Basic *** header
+password = "hun\"ter" # mine → password = "***" # mine
+# password = 'old one' → # password = '***'
+password = """two\nlines"""\nhost = 1 → password = "***"\nhost = 1
+password = "not closed\nhost = 1 → password = "***"\nhost = 1
+password = { file = "camera-0" } → password = { file = "camera-0" }
+{"http_token":"abc","port":1} → {"http_token":"***","port":1}
+Login { password: Some("x y"), host: 1 } → Login { password: Some("***"), host: 1 }
+MQTT_PASSWORD=abc nvr processor → MQTT_PASSWORD=*** nvr processor
+check MQTT_USERNAME and MQTT_PASSWORD (some brokers) → check MQTT_USERNAME and MQTT_PASSWORD (some brokers)
+a\n-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\nb → a\n-----BEGIN EC PRIVATE KEY-----***\nb
+-----BEGIN PRIVATE KEY-----\nMIIB\ncut off → -----BEGIN PRIVATE KEY-----***
+-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE----- → -----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----
+"#;
+
     #[test]
-    fn what_looks_like_a_secret_goes_and_the_rest_stays() {
+    fn forms_of_secrets_are_masked_and_other_text_is_kept() {
         let redaction = knowing(&[], &[]);
-        for (text, wanted) in [
-            (
-                "rtsp://viewer:se@cr/et@10.0.0.20:554/x live",
-                "rtsp://***@10.0.0.20:554/x live",
-            ),
-            ("rtsp://10.0.0.20/x", "rtsp://10.0.0.20/x"),
-            (
-                "http://h/snap?channel=1&token=abc&x=2",
-                "http://h/snap?channel=1&token=***&x=***",
-            ),
-            (
-                "/user=admin&password=tlJwpbo6&channel=1",
-                "/user=***&password=***&channel=1",
-            ),
-            (
-                "Authorization: Digest username=\"a\", response=\"b\"\nnext",
-                "Authorization: ***\nnext",
-            ),
-            ("got Bearer abc.DEF-123", "got Bearer ***"),
-            ("a basic understanding of it", "a basic understanding of it"),
-            ("a Basic dmlld2VyOnNlY3JldA== header", "a Basic *** header"),
-            (
-                "password = \"hun\\\"ter\" # mine",
-                "password = \"***\" # mine",
-            ),
-            ("# password = 'old one'", "# password = '***'"),
-            (
-                "password = \"\"\"two\nlines\"\"\"\nhost = 1",
-                "password = \"***\"\nhost = 1",
-            ),
-            (
-                "password = \"not closed\nhost = 1",
-                "password = \"***\"\nhost = 1",
-            ),
-            (
-                "password = { file = \"camera-0\" }",
-                "password = { file = \"camera-0\" }",
-            ),
-            (
-                "{\"http_token\":\"abc\",\"port\":1}",
-                "{\"http_token\":\"***\",\"port\":1}",
-            ),
-            (
-                "Login { password: Some(\"x y\"), host: 1 }",
-                "Login { password: Some(\"***\"), host: 1 }",
-            ),
-            (
-                "MQTT_PASSWORD=abc nvr processor",
-                "MQTT_PASSWORD=*** nvr processor",
-            ),
-            (
-                "check MQTT_USERNAME and MQTT_PASSWORD (some brokers)",
-                "check MQTT_USERNAME and MQTT_PASSWORD (some brokers)",
-            ),
-            (
-                "a\n-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\nb",
-                "a\n-----BEGIN EC PRIVATE KEY-----***\nb",
-            ),
-            (
-                "-----BEGIN PRIVATE KEY-----\nMIIB\ncut off",
-                "-----BEGIN PRIVATE KEY-----***",
-            ),
-            (
-                "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
-                "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
-            ),
-        ] {
-            assert_eq!(redaction.text(text), wanted, "{text}");
+        for (text, expected) in cases(FORMS_OF_SECRETS) {
+            let (text, expected) = (text.replace("\\n", "\n"), expected.replace("\\n", "\n"));
+            assert_eq!(redaction.text(&text), expected, "{text}");
         }
     }
 
     #[test]
-    fn a_known_secret_goes_in_every_form() {
+    fn a_known_secret_is_masked_in_every_form() {
         let secret = "p\"ä s/+w&d";
         let redaction = knowing(&[secret], &[]);
-        let escaped: String = secret
-            .chars()
-            .map(|letter| letter.escape_default().to_string())
-            .collect();
+        let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
         for text in [
             secret.to_owned(),
-            utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
-            utf8_percent_encode(secret, NON_ALPHANUMERIC)
-                .to_string()
-                .to_lowercase(),
+            encoded.to_lowercase(),
+            encoded,
             serde_json::to_string(secret).expect("JSON"),
             format!("{secret:?}"),
             STANDARD.encode(secret),
             STANDARD.encode(format!("bob:{secret}")),
             STANDARD.encode(format!("alice:{secret}!")),
-            escaped,
+            secret.escape_default().to_string(),
         ] {
-            let told = redaction.text(&format!("before {text} after"));
-            let told = told.replace('"', "");
-            let told = told.as_str();
-            assert!(
-                ["before *** after", "before p*** after"].contains(&told),
-                "{text}: {told}"
-            );
+            let masked = redaction.text(&format!("before {text} after"));
+            let masked = masked.replace('"', "");
+            let expected = ["before *** after", "before p*** after"];
+            assert!(expected.contains(&masked.as_str()), "{text}: {masked}");
         }
     }
 
@@ -290,11 +229,11 @@ mod tests {
             let basic = STANDARD.encode(format!("{user}:{secret}"));
             let debugged = format!("{secret:?}");
             for text in [&secret, &encoded, &encoded.to_lowercase(), &quoted, &debugged, &basic] {
-                let told = redaction.text(&format!("{before} {text}\nuseful\n{text}"));
-                prop_assert!(!told.contains(secret.as_str()), "{told}");
-                prop_assert!(!told.contains(encoded.as_str()), "{told}");
-                prop_assert!(!told.contains(basic.as_str()), "{told}");
-                prop_assert!(!told.contains(quoted.trim_matches('"')), "{told}");
+                let masked = redaction.text(&format!("{before} {text}\nuseful\n{text}"));
+                prop_assert!(!masked.contains(secret.as_str()), "{masked}");
+                prop_assert!(!masked.contains(encoded.as_str()), "{masked}");
+                prop_assert!(!masked.contains(basic.as_str()), "{masked}");
+                prop_assert!(!masked.contains(quoted.trim_matches('"')), "{masked}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What was found: sections of lines, each of them well, a warning or a fault; the last two with a remedy.
+//! The report: sections of lines. Each line is ok, a warning or a fault; warnings and faults have a remedy.
 
 use std::collections::BTreeMap;
 
@@ -6,83 +6,81 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-/// How something is.
+/// State of a line, and of the whole report.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// As it should be, or not needed.
+    /// No fault, or not needed on this machine.
     Ok,
-    /// It works, and worse than it could; or it will not work for long.
+    /// It works, but not at its best or not for long.
     Warning,
-    /// What the program is for does not work because of this.
+    /// A main function does not work.
     Fault,
 }
 
-/// One thing that was looked at.
+/// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
-    /// How it is.
+    /// Its state.
     pub state: State,
-    /// What was looked at.
+    /// The examined thing.
     pub what: String,
-    /// What was found.
+    /// The finding.
     pub found: String,
-    /// What to do about it; there where the state is not `ok`.
+    /// The remedy; present if the state is not `ok`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// What was measured, as numbers for programs; the unit stands in the name.
+    /// Measured numbers, with the unit in the name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, f64>,
 }
 
-/// Lines about one part of the machine.
+/// The lines of one part of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Section {
-    /// Its name for programs, `decoders` for one; does not change between versions.
+    /// Its name for programs, for example `decoders`; it does not change between versions.
     pub id: String,
     /// Its name for people.
     pub title: String,
-    /// How long it took.
+    /// Duration of the check.
     pub took_ms: u64,
-    /// What was looked at, in the order in which it was.
+    /// The findings, in the order of the examination.
     pub lines: Vec<Line>,
 }
 
-/// The page.
+/// The report of the doctor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// Version of this form; another number where a reader would have to change.
+    /// Version of this schema; it changes when readers must change.
     pub schema: u32,
     /// The program's version.
     pub version: String,
-    /// When it was made, RFC 3339 in UTC, by this machine's clock.
+    /// Time of the report by this machine's clock, RFC 3339 in UTC.
     pub at: String,
-    /// The worst of all lines.
+    /// The worst state of all lines.
     pub state: State,
-    /// How many lines are warnings.
+    /// Number of warnings.
     pub warnings: usize,
-    /// How many lines are faults.
+    /// Number of faults.
     pub faults: usize,
-    /// The parts of the machine, in a fixed order.
+    /// One section per part of the machine, in a fixed order.
     pub sections: Vec<Section>,
 }
 
-/// [`Report::schema`] of what is written here.
+/// The [`Report::schema`] of this version.
 const SCHEMA: u32 = 1;
 
 /// `1 fault`, `2 faults`.
-pub(super) fn counted(count: usize, one: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {one}s"),
-    }
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{s}")
 }
 
-/// An error of this program in two: what was found, and behind a semicolon what to do about it. Semicolons in brackets
+/// Splits an error of this program into finding and remedy at the first `; ` outside of brackets. Semicolons in brackets
 /// separate details.
-pub(super) fn split(error: &str) -> (&str, Option<&str>) {
+pub(super) fn split_remedy(error: &str) -> (&str, Option<&str>) {
     let mut depth = 0_u32;
     for (at, letter) in error.char_indices() {
         match letter {
@@ -99,32 +97,59 @@ pub(super) fn split(error: &str) -> (&str, Option<&str>) {
     (error, None)
 }
 
+impl State {
+    /// The worse of two findings about one thing.
+    pub(super) fn of(is_fault: bool, is_warning: bool) -> Self {
+        match (is_fault, is_warning) {
+            (true, _) => Self::Fault,
+            (false, true) => Self::Warning,
+            (false, false) => Self::Ok,
+        }
+    }
+}
+
 impl Line {
-    /// Well.
-    pub fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::new(State::Ok, what, found, None)
+    /// A line in any state. The remedy is left out if the state is ok.
+    pub(super) fn new(
+        state: State,
+        what: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            state,
+            what: what.into(),
+            found: found.into(),
+            remedy: (state != State::Ok).then(|| remedy.into()),
+            figures: BTreeMap::new(),
+        }
     }
 
-    /// Worse than it could be.
+    /// A line without a fault.
+    pub fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(State::Ok, what, found, "")
+    }
+
+    /// A warning.
     pub fn warning(
         what: impl Into<String>,
         found: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self::new(State::Warning, what, found, Some(remedy.into()))
+        Self::new(State::Warning, what, found, remedy)
     }
 
-    /// Broken.
+    /// A fault.
     pub fn fault(
         what: impl Into<String>,
         found: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self::new(State::Fault, what, found, Some(remedy.into()))
+        Self::new(State::Fault, what, found, remedy)
     }
 
-    /// What an error of this program says. By their common form the remedy stands behind a semicolon; `otherwise` is the
-    /// remedy of one that has none.
+    /// The line of an error of this program, whose message has its remedy after a semicolon. `otherwise` is the remedy of a
+    /// message without one.
     pub fn of_error(
         state: State,
         what: impl Into<String>,
@@ -132,24 +157,8 @@ impl Line {
         otherwise: &str,
     ) -> Self {
         let error = error.to_string();
-        let (found, remedy) = split(&error);
-        let remedy = remedy.unwrap_or(otherwise);
-        Self::new(state, what, found, Some(remedy.to_owned()))
-    }
-
-    fn new(
-        state: State,
-        what: impl Into<String>,
-        found: impl Into<String>,
-        remedy: Option<String>,
-    ) -> Self {
-        Self {
-            state,
-            what: what.into(),
-            found: found.into(),
-            remedy: remedy.filter(|_| state != State::Ok),
-            figures: BTreeMap::new(),
-        }
+        let (found, remedy) = split_remedy(&error);
+        Self::new(state, what, found, remedy.unwrap_or(otherwise))
     }
 
     /// Adds a number for programs.
@@ -161,7 +170,7 @@ impl Line {
 }
 
 impl Report {
-    /// The page of these sections, made now.
+    /// The report of these sections, with the current time.
     pub fn new(sections: Vec<Section>) -> Self {
         let count = |state: State| {
             let lines = sections.iter().flat_map(|section| &section.lines);
@@ -172,23 +181,19 @@ impl Report {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: format!("{:.0}", jiff::Timestamp::now()),
-            state: match (faults, warnings) {
-                (0, 0) => State::Ok,
-                (0, _) => State::Warning,
-                _ => State::Fault,
-            },
+            state: State::of(faults > 0, warnings > 0),
             warnings,
             faults,
             sections,
         }
     }
 
-    /// The section of that name.
+    /// The section with the name `id`.
     pub fn section(&self, id: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.id == id)
     }
 
-    /// JSON, for people's eyes too.
+    /// Indented JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self)
             .expect("invariant: texts, numbers and lists of them are JSON")
@@ -211,55 +216,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_s_remedy_is_told_from_what_was_found() {
-        let line = Line::of_error(
-            State::Fault,
-            "broker",
-            &"can't reach it: refused; start one",
-            "",
-        );
-        assert_eq!(
-            line,
-            Line::fault("broker", "can't reach it: refused", "start one")
-        );
-        let line = Line::of_error(
-            State::Fault,
-            "CUDA",
-            &"not opened (no a; no b); install it; or not",
-            "",
-        );
-        assert_eq!(
-            line,
-            Line::fault("CUDA", "not opened (no a; no b)", "install it; or not")
-        );
-        let line = Line::of_error(State::Warning, "broker", &"no answer", "wait");
-        assert_eq!(line, Line::warning("broker", "no answer", "wait"));
+    fn the_remedy_of_an_error_is_separated_from_the_finding() {
+        for (error, found, remedy) in [
+            (
+                "can't reach it: refused; start one",
+                "can't reach it: refused",
+                "start one",
+            ),
+            (
+                "not opened (no a; no b); install it; or not",
+                "not opened (no a; no b)",
+                "install it; or not",
+            ),
+            ("no answer", "no answer", "wait"),
+        ] {
+            let line = Line::of_error(State::Fault, "broker", &error, "wait");
+            assert_eq!(line, Line::fault("broker", found, remedy));
+        }
     }
 
     #[test]
-    fn the_worst_line_is_the_state_of_all() {
-        let report = |lines: Vec<Line>| {
-            let section = Section {
+    fn the_worst_line_gives_the_state_of_the_report() {
+        let report = |states: &[State]| {
+            let lines = states.iter().map(|state| Line::new(*state, "a", "b", "c"));
+            let report = Report::new(vec![Section {
                 id: "a".to_owned(),
                 title: "A".to_owned(),
                 took_ms: 1,
-                lines,
-            };
-            Report::new(vec![section])
+                lines: lines.collect(),
+            }]);
+            (report.state, report.faults, report.warnings)
         };
-        let (ok, warning, fault) = (
-            Line::ok("a", "b"),
-            Line::warning("a", "b", "c"),
-            Line::fault("a", "b", "c"),
-        );
-        let found = report(vec![warning.clone(), fault, ok.clone(), warning.clone()]);
-        assert_eq!(
-            (found.state, found.warnings, found.faults),
-            (State::Fault, 2, 1)
-        );
-        assert_eq!(report(vec![ok.clone(), warning]).state, State::Warning);
-        assert_eq!(report(vec![ok]).state, State::Ok);
-        assert_eq!(report(Vec::new()).state, State::Ok);
+        use State::{Fault, Ok, Warning};
+        assert_eq!(report(&[Warning, Fault, Ok, Warning]), (Fault, 1, 2));
+        assert_eq!(report(&[Ok, Warning]), (Warning, 0, 1));
+        assert_eq!(report(&[Ok]), (Ok, 0, 0));
+        assert_eq!(report(&[]), (Ok, 0, 0));
     }
 
     #[test]
@@ -275,7 +267,7 @@ mod tests {
         let committed = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             committed == generated,
-            "{path} is not the schema of the type; write it anew with NVR_UPDATE=1"
+            "{path} is not the schema of the type; write it again with NVR_UPDATE=1"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Processors and walls that run on this machine, asked through their control sockets.
+//! Processors and walls that run on this machine. They are asked through their control sockets.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -7,123 +7,118 @@ use std::time::Duration;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::check::Tell;
-use super::patient::Patient;
+use super::check::Emit;
+use super::machine::Machine;
 use super::report::{Line, State};
-use super::status::Status;
+use super::role_summary::RoleSummary;
 use crate::base::folder::folders;
 use crate::control::{self, Answer, ClientError, Found, Request, reach, request, sockets_in};
 
-/// They answer at once, or hang.
+/// A role answers at once, or hangs.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
 
-pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
+const AS_USER: &str = "run this as that user, or as root: `sudo nvr doctor`";
+
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let Found {
         sockets,
         passed_over,
-    } = sockets(patient);
-    let (left, live): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| is_left(socket));
+    } = sockets(machine);
+    let (stale, live): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| is_stale(socket));
     if live.is_empty() && passed_over.is_empty() {
-        tell(Line::ok("running roles", "no processor or wall runs here"));
+        emit(Line::ok("running roles", "no processor or wall runs here"));
     }
-    live.iter()
-        .map(|socket| of_socket(socket))
-        .for_each(&mut *tell);
+    for socket in &live {
+        emit(role_line(socket));
+    }
     for error in passed_over {
-        tell(Line::warning(
+        emit(Line::warning(
             "running roles",
-            format!("not looked into: {error}"),
-            "run this as that user, or as the superuser: `sudo nvr doctor`; where nobody of this machine made it, remove it",
+            format!("a folder is not examined: {error}"),
+            format!("{AS_USER}; if no user of this machine created it, remove it"),
         ));
     }
-    if let [first, ..] = left.as_slice() {
-        tell(Line::ok(
-            "sockets of the past",
+    if let [first, ..] = stale.as_slice() {
+        let (count, first) = (stale.len(), first.display());
+        emit(Line::ok(
+            "stale sockets",
             format!(
-                "{} are left from processes that were killed ({} for one); they do no harm",
-                left.len(),
-                first.display()
+                "{count} remain from processes that were killed (for example {first}); they are harmless"
             ),
         ));
     }
 }
 
-/// A process that was killed leaves its socket behind, at which nobody answers.
-pub(super) fn is_left(socket: &Path) -> bool {
+/// Whether the socket remains from a process that was killed, so that nothing listens at it.
+pub(super) fn is_stale(socket: &Path) -> bool {
     reach(socket).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
-/// Every control socket, answered or not, in the tree that is examined.
-pub(super) fn sockets(patient: &Patient) -> Found {
+/// All control sockets of the examined tree, stale or not.
+pub(super) fn sockets(machine: &Machine) -> Found {
     let folders = folders().into_iter();
-    sockets_in(folders.map(|folder| patient.place.at(&folder.path.display().to_string())))
+    sockets_in(folders.map(|folder| machine.tree.at(&folder.path.display().to_string())))
 }
 
-/// What stands for a role in a report: `processor-dock-1`.
+/// The name of a role in the report: `processor-dock-1`.
 pub(super) fn role_name(socket: &Path) -> String {
     let name = socket.file_stem().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
-/// A role's answer.
-///
-/// # Errors
-/// Where there is none: its process is gone, busy, or hangs.
-pub(super) fn ask(socket: &Path, what: &Request) -> Result<Value, NoAnswer> {
-    match request(socket, what, ASK_LIMIT)? {
-        Answer::Ok(value) => Ok(value),
-        Answer::Refused(problems) => {
-            let words: Vec<String> = problems
-                .into_iter()
-                .map(|problem| problem.message)
-                .collect();
-            Err(NoAnswer::Refused(words.join("; ")))
-        }
-    }
-}
-
-/// Why a role did not answer.
+/// Why a role gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
-    /// It does not do that.
+pub(super) enum AskError {
+    /// It refused the request.
     #[error("{0}")]
     Refused(String),
-    /// Nothing came back.
+    /// It can't be reached, is busy, or hangs.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-fn of_socket(socket: &Path) -> Line {
+/// The answer of a role.
+///
+/// # Errors
+/// If it refuses the request, can't be reached, is busy, or hangs.
+pub(super) fn ask(socket: &Path, what: &Request) -> Result<Value, AskError> {
+    match request(socket, what, ASK_LIMIT)? {
+        Answer::Ok(value) => Ok(value),
+        Answer::Refused(problems) => {
+            let messages = problems.into_iter().map(|problem| problem.message);
+            Err(AskError::Refused(Vec::from_iter(messages).join("; ")))
+        }
+    }
+}
+
+fn role_line(socket: &Path) -> Line {
     let name = role_name(socket);
     match ask(socket, &Request::Status) {
         Ok(answer) => match control::Status::deserialize(&answer) {
-            Ok(status) => Status::of(&status).judge(&name),
+            Ok(status) => RoleSummary::of(&status).line(&name),
             Err(_) => Line::warning(
                 name,
                 format!(
                     "answers in a form that this program does not know; it is version {}",
                     answer["version"].as_str().unwrap_or("unknown")
                 ),
-                "look at it with `nvr control status`, and let both be of one version",
+                "print its status with `nvr control status`, and use one version of both programs",
             ),
         },
-        Err(NoAnswer::Client(ClientError::Connect { source, .. }))
+        Err(AskError::Client(ClientError::Connect { source, .. }))
             if source.kind() == ErrorKind::PermissionDenied =>
         {
-            Line::warning(
-                name,
-                "runs under another user, and may not be asked",
-                "run this as that user, or as the superuser: `sudo nvr doctor`",
-            )
+            let found = "belongs to another user, and this user may not ask it";
+            Line::warning(name, found, AS_USER)
         }
-        Err(NoAnswer::Client(
+        Err(AskError::Client(
             error @ (ClientError::Busy { .. } | ClientError::Peer { .. } | ClientError::Folder(_)),
         )) => Line::of_error(State::Warning, name, &error, "try again"),
         Err(error) => Line::of_error(
             State::Fault,
             name,
-            &format!("takes requests and does not answer: {error}"),
-            "it hangs: see its log, and start it again",
+            &format!("accepts requests but does not answer: {error}"),
+            "it hangs: see its log, and restart it",
         ),
     }
 }
@@ -131,15 +126,16 @@ fn of_socket(socket: &Path) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
 
     #[test]
-    fn a_socket_that_nobody_serves_is_no_fault() {
+    fn a_socket_without_a_listener_is_stale() {
         let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("wall-box.sock");
-        drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
-        assert!(is_left(&path));
+        let stale = dir.path().join("wall-box.sock");
+        drop(UnixListener::bind(&stale).expect("bound"));
+        assert!(is_stale(&stale));
         let served = dir.path().join("wall-other.sock");
-        let _server = std::os::unix::net::UnixListener::bind(&served).expect("bound");
-        assert!(!is_left(&served));
+        let _server = UnixListener::bind(&served).expect("bound");
+        assert!(!is_stale(&served));
     }
 }

@@ -1,59 +1,65 @@
-//! Every secret that this machine's configuration knows, so that the redaction can look for each of them by its value.
+//! Collects every secret of this machine's configuration, so that the redaction can search for each by its value.
 //!
-//! More is gathered than any role would read: what a file holds under a key that names a secret counts also where the file has
-//! problems, and where another layer hides it.
+//! It collects more than a role reads: a value of the file under a key that names a secret counts also if the file has
+//! problems, or if another layer overrides it.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::path::Path;
 
-use super::patient::Patient;
+use super::machine::Machine;
 use crate::config::{
     AddressSecret, Credentials, Environment, Loaded, Secret, UriText, address_secrets,
     read_config_text, toml_as_meant,
 };
 
-/// What is not to be shown, each with how it is looked for.
+/// The secrets, by the way in which they are searched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Secrets {
-    /// Passwords and tokens: anywhere, also within other text, and in other encodings.
+    /// Passwords and tokens: searched anywhere, also within words and in other encodings.
     pub(super) values: BTreeSet<String>,
-    /// User names: as words of their own. They are words as others use them, too.
+    /// User names: searched as whole words, because they may be ordinary words.
     pub(super) names: BTreeSet<String>,
 }
 
-/// Parts of the names of variables and keys whose values are secrets.
+/// Parts of names of variables and keys whose values are secrets.
 const SECRET_NAMES: [&str; 6] = ["password", "passwd", "token", "secret", "pwd", "credential"];
-/// Parts of those whose values are user names.
+/// Parts of names of variables and keys whose values are user names.
 const USER_NAMES: [&str; 2] = ["username", "user_name"];
 
-/// A secret file is not larger; others are left alone.
-const MOST_BYTES: u64 = 4096;
+/// Secret files are smaller; larger files are not read.
+const MAX_FILE_BYTES: u64 = 4096;
 
 impl Secrets {
-    /// All that are known here.
-    pub(super) fn of(patient: &Patient) -> Self {
+    /// All secrets that the configuration and the environment know.
+    pub(super) fn of(machine: &Machine) -> Self {
         let mut secrets = Self::default();
-        for loaded in patient.config.loaded() {
+        for loaded in machine.config.loaded() {
             secrets.of_loaded(loaded);
         }
-        secrets.of_environment(&patient.environment);
-        if let Some(file) = &patient.config.file
+        secrets.of_environment(&machine.environment);
+        if let Some(file) = &machine.config.file
             && let Ok(text) = read_config_text(Path::new(file))
         {
             let base = Path::new(file).parent().unwrap_or(Path::new("."));
-            secrets.of_file(&text, base, &patient.environment);
+            secrets.of_file(&text, base, &machine.environment);
         }
         secrets.clean()
     }
 
     fn of_loaded(&mut self, loaded: &Loaded) {
         let settings = &loaded.settings;
-        self.value(settings.mqtt.password.as_ref());
-        self.name(settings.mqtt.username.as_ref());
-        self.value(settings.wall.http_token.as_ref());
-        for source in settings.sources.values() {
-            self.login(source.stream.credentials.as_ref());
-        }
+        let sources = settings.sources.values();
+        let logins = sources.filter_map(|source| source.stream.credentials.as_ref());
+        let logins: Vec<&Credentials> = logins.collect();
+        let reveal = |secret: &Secret| secret.reveal().to_owned();
+        let names = logins.iter().map(|login| &login.username);
+        self.names
+            .extend(names.chain(&settings.mqtt.username).map(reveal));
+        let passwords = logins.iter().map(|login| &login.password);
+        let tokens = [&settings.mqtt.password, &settings.wall.http_token];
+        let values = passwords.chain(tokens.into_iter().flatten());
+        self.values.extend(values.map(reveal));
         for camera in loaded.raw.camera.iter().flatten() {
             for uri in [&camera.uri, &camera.sub_uri].into_iter().flatten() {
                 self.uri(uri);
@@ -63,7 +69,7 @@ impl Secrets {
 
     fn of_environment(&mut self, environment: &Environment) {
         for name in environment.names() {
-            // The shell's working directories, and the user's own name: no secrets, and they stand in every path.
+            // The shell's folders and the user's name are not secret, and are part of every path.
             let is_shells = ["PWD", "OLDPWD"].contains(&name);
             let is_ours = name.starts_with("MQTT_") || name.starts_with("NVR_");
             if let Some(value) = environment.get(name)
@@ -75,15 +81,15 @@ impl Secrets {
         }
         if let Some(folder) = environment.get("CREDENTIALS_DIRECTORY") {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                self.file(&entry.path());
+                self.keyed_file("secret", &entry.path());
             }
         }
     }
 
-    /// By the structure of the file, checked or not.
+    /// By the structure of the file, also if the file has problems.
     fn of_file(&mut self, text: &str, base: &Path, environment: &Environment) {
         let Ok(table) = toml::from_str::<toml::Table>(&toml_as_meant(text)) else {
-            // Addresses are told by their form.
+            // Addresses can be found by their form.
             for word in text.split(['"', '\'', '\n', '\r']) {
                 if word.contains("://") {
                     self.uri(&UriText::new(word));
@@ -109,7 +115,7 @@ impl Secrets {
             }
             toml::Value::Table(table) => {
                 for (name, value) in table {
-                    // A reference stands below the key that names the secret.
+                    // A reference is below the key that names the secret.
                     match (name.as_str(), value.as_str()) {
                         ("file", Some(file)) if is_secret(key) || is_user(key) => {
                             let credentials = environment.get("CREDENTIALS_DIRECTORY");
@@ -136,22 +142,20 @@ impl Secrets {
             self.names.insert(value.to_owned());
         } else if is_secret(key) {
             self.values.insert(value.to_owned());
-            // A text of several lines is told line by line in a log.
+            // A log shows a text of several lines line by line.
             self.values.extend(value.lines().map(str::to_owned));
         }
     }
 
+    /// Adds the lines of a small file.
     fn keyed_file(&mut self, key: &str, path: &Path) {
-        if let Some(text) = read(path) {
+        let is_small = |meta: Metadata| meta.is_file() && meta.len() <= MAX_FILE_BYTES;
+        if std::fs::metadata(path).is_ok_and(is_small)
+            && let Ok(text) = std::fs::read_to_string(path)
+        {
             for line in text.lines() {
                 self.keyed(key, line);
             }
-        }
-    }
-
-    fn file(&mut self, path: &Path) {
-        if let Some(text) = read(path) {
-            self.values.extend(text.lines().map(str::to_owned));
         }
     }
 
@@ -167,32 +171,12 @@ impl Secrets {
         }
     }
 
-    fn login(&mut self, login: Option<&Credentials>) {
-        self.name(login.map(|login| &login.username));
-        self.value(login.map(|login| &login.password));
-    }
-
-    fn value(&mut self, secret: Option<&Secret>) {
-        self.values
-            .extend(secret.map(|secret| secret.reveal().to_owned()));
-    }
-
-    fn name(&mut self, secret: Option<&Secret>) {
-        self.names
-            .extend(secret.map(|secret| secret.reveal().to_owned()));
-    }
-
-    /// Without what is none: the mask itself, white space, and the program's own name, which says nothing of anybody.
-    fn clean(self) -> Self {
-        let is_secret = |text: &String| !text.trim().is_empty() && text.trim() != "***";
-        Self {
-            values: self.values.into_iter().filter(is_secret).collect(),
-            names: self
-                .names
-                .into_iter()
-                .filter(|name| is_secret(name) && name != "nvr")
-                .collect(),
-        }
+    /// Without the mask, white space, and the name of this program, which identifies nobody.
+    fn clean(mut self) -> Self {
+        let is_secret = |text: &str| !text.trim().is_empty() && text.trim() != "***";
+        self.values.retain(|value| is_secret(value));
+        self.names.retain(|name| is_secret(name) && name != "nvr");
+        self
     }
 }
 
@@ -204,14 +188,6 @@ fn is_secret(key: &str) -> bool {
 fn is_user(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     USER_NAMES.iter().any(|part| key.contains(part))
-}
-
-fn read(path: &Path) -> Option<String> {
-    let meta = std::fs::metadata(path).ok()?;
-    if !meta.is_file() || meta.len() > MOST_BYTES {
-        return None;
-    }
-    std::fs::read_to_string(path).ok()
 }
 
 #[cfg(test)]
@@ -245,33 +221,25 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.of_file(text, dir.path(), &environment);
         secrets.of_environment(&environment);
-        let values: Vec<&str> = secrets.values.iter().map(String::as_str).collect();
+        let joined = |texts: BTreeSet<String>| Vec::from_iter(texts).join(", ");
         assert_eq!(
-            values,
-            [
-                "of a uri",
-                "of-a-file",
-                "of-a-path",
-                "of-a-variable",
-                "of-a-wall",
-                "of-mqtt"
-            ]
+            joined(secrets.values),
+            "of a uri, of-a-file, of-a-path, of-a-variable, of-a-wall, of-mqtt"
         );
-        let names: Vec<&str> = secrets.names.iter().map(String::as_str).collect();
-        assert_eq!(names, ["adm", "broker-user", "cam", "siteuser"]);
+        assert_eq!(joined(secrets.names), "adm, broker-user, cam, siteuser");
     }
 
     #[test]
-    fn the_mask_and_our_own_name_are_no_secrets() {
+    fn the_mask_and_the_name_of_this_program_are_no_secrets() {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         let secrets = Secrets {
             values: texts(&["***", " ", "x"]),
             names: texts(&["nvr", "bob"]),
         };
-        let clean = secrets.clean();
-        assert_eq!(
-            (clean.values, clean.names),
-            (texts(&["x"]), texts(&["bob"]))
-        );
+        let expected = Secrets {
+            values: texts(&["x"]),
+            names: texts(&["bob"]),
+        };
+        assert_eq!(secrets.clean(), expected);
     }
 }

@@ -1,5 +1,5 @@
-//! `nvr doctor` as a user runs it: on this machine, on machines that are laid out as file trees, with doubles of NVIDIA's
-//! libraries and with libraries that crash, with real brokers.
+//! `nvr doctor` as a user runs it: on this machine, on machines that are file trees, with test doubles of NVIDIA's
+//! libraries, with libraries that crash, and with real brokers.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,7 +17,7 @@ use crate::support::process::nvr;
 use crate::support::tensorrt::{DoubleEngine, GPU, Site};
 use crate::support::tiny::OBJECTS;
 
-/// A machine as a file tree, and folders that are empty of what this one has.
+/// A machine as a file tree, with empty folders in the place of this machine's caches.
 pub(crate) struct Machine {
     dir: tempfile::TempDir,
 }
@@ -46,7 +46,7 @@ impl Machine {
         std::fs::write(path, content).expect("written");
     }
 
-    /// `nvr doctor` of this very machine, but for its caches and its broker.
+    /// `nvr doctor` of this machine, without its caches and its broker.
     pub(crate) fn here(&self) -> Command {
         let mut command = nvr();
         command.arg("doctor").stdin(Stdio::null());
@@ -55,7 +55,7 @@ impl Machine {
         command.env("NVR_RUNTIME_DIR", self.path("run"));
         command.env("NVR_MODELS_DIR", self.path("models"));
         command.env("NVR_MQTT_PORT", free_port().to_string());
-        // Models of the folder in which tests run are not this machine's.
+        // The tests' folder may have models.
         command.current_dir(self.path("tmp"));
         command
     }
@@ -68,7 +68,7 @@ impl Machine {
     }
 }
 
-/// Runs it and reads its JSON; gives the exit code too.
+/// The exit code and the report of the command.
 pub(crate) fn examined(command: &mut Command) -> (Option<i32>, Report) {
     let output = command
         .args(["--format", "json"])
@@ -87,10 +87,13 @@ pub(crate) fn line<'a>(report: &'a Report, section: &str, what: &str) -> &'a Lin
     found.unwrap_or_else(|| panic!("no `{what}` in {section:#?}"))
 }
 
-fn is(report: &Report, section: &str, what: &str, state: State, found: &str) {
+/// Asserts that a section has this line: `State | what | found`.
+fn is(report: &Report, section: &str, expected: &str) {
+    let what = expected.split(" | ").nth(1).expect("three parts");
     let line = line(report, section, what);
-    assert_eq!((line.state, &*line.found), (state, found), "{line:?}");
-    assert_eq!(line.remedy.is_some(), state != State::Ok, "{line:?}");
+    let found = format!("{:?} | {what} | {}", line.state, line.found);
+    assert_eq!(found, expected, "{line:?}");
+    assert_eq!(line.remedy.is_some(), line.state != State::Ok, "{line:?}");
 }
 
 const ORIN: [(&str, &str); 9] = [
@@ -114,13 +117,13 @@ const ORIN: [(&str, &str); 9] = [
     ("/sys/block/mmcblk0/device/type", "SD\n"),
 ];
 
-/// Where libavcodec alone decodes: the machines that build this.
+/// Whether this machine may have a hardware decoder; build machines have only libavcodec.
 fn has_hardware_decoder() -> bool {
     Path::new("/dev/nvidiactl").exists() || Path::new("/dev/dri/renderD128").exists()
 }
 
 #[test]
-fn a_machine_without_any_of_it_gets_its_page() {
+fn a_machine_without_hardware_is_reported() {
     let machine = Machine::new(&[]);
     let (code, report) = examined(&mut machine.here());
     assert_eq!(code, Some(0), "{report:#?}");
@@ -158,16 +161,12 @@ fn a_machine_without_any_of_it_gets_its_page() {
         is(
             &report,
             "decoders",
-            "h264: used",
-            State::Ok,
-            "avdec_h264, on the processor",
+            "Ok | h264: used | avdec_h264, on the CPU",
         );
         is(
             &report,
             "decoders",
-            "h264 nvv4l2decoder",
-            State::Ok,
-            "not installed",
+            "Ok | h264 nvv4l2decoder | not installed",
         );
         assert_eq!(line(&report, "tensorrt", "CUDA").state, State::Ok);
     }
@@ -175,9 +174,7 @@ fn a_machine_without_any_of_it_gets_its_page() {
         is(
             &report,
             "displays",
-            "DRM cards",
-            State::Ok,
-            "none (/dev/dri/card*): well for a processor; a wall runs here with --output headless",
+            "Ok | DRM cards | none (/dev/dri/card*): a processor needs none; a wall runs here with --output headless",
         );
     }
     let models = line(&report, "models", "models");
@@ -185,19 +182,15 @@ fn a_machine_without_any_of_it_gets_its_page() {
     is(
         &report,
         "models",
-        "engines",
-        State::Ok,
-        "none in the cache; a processor with TensorRT builds its own",
+        "Ok | engines | none in the cache; a processor with TensorRT builds its own",
     );
     is(
         &report,
         "roles",
-        "running roles",
-        State::Ok,
-        "no processor or wall runs here",
+        "Ok | running roles | no processor or wall runs here",
     );
     let broker = line(&report, "broker", "broker: TCP");
-    // Nobody said that there should be one.
+    // No option and no configuration names a broker.
     assert_eq!(broker.state, State::Warning);
     assert!(broker.found.contains("Connection refused"), "{broker:?}");
 }
@@ -227,33 +220,23 @@ fn the_page_is_text_for_people() {
 }
 
 #[test]
-fn a_jetson_without_its_libraries_is_told_what_it_lacks() {
+fn missing_libraries_of_a_jetson_are_faults() {
     let machine = Machine::new(&ORIN);
     let nothing = machine.path("tmp");
     let (code, report) = examined(machine.there().env("NVR_TENSORRT_LIB_DIR", nothing));
     assert_eq!(code, Some(1));
-    is(&report, "board", "L4T", State::Ok, "36.4.3");
+    is(&report, "board", "Ok | L4T | 36.4.3");
     is(
         &report,
         "board",
-        "JetPack",
-        State::Ok,
-        "6.2 (by the release of L4T)",
+        "Ok | JetPack | 6.2 (by the release of L4T)",
     );
     is(
         &report,
         "board",
-        "system",
-        State::Ok,
-        "Ubuntu 22.04.5 LTS, Linux 5.15.148-tegra",
+        "Ok | system | Ubuntu 22.04.5 LTS, Linux 5.15.148-tegra",
     );
-    is(
-        &report,
-        "heat",
-        "temperature tj-thermal",
-        State::Ok,
-        "48 °C",
-    );
+    is(&report, "heat", "Ok | temperature tj-thermal | 48 °C");
     let supply = line(&report, "heat", "power: under-voltage");
     assert_eq!(
         (supply.state, supply.figures["count"]),
@@ -266,14 +249,12 @@ fn a_jetson_without_its_libraries_is_told_what_it_lacks() {
         is(
             &report,
             "decoders",
-            "h264: used",
-            State::Warning,
-            "avdec_h264: the processor decodes, and this Jetson's NVDEC is not used",
+            "Warning | h264: used | avdec_h264: the CPU decodes, and this Jetson's NVDEC is not used",
         );
     }
 }
 
-/// The network of the small engine, as `smoke.onnx` has to hold it.
+/// The expected network of `smoke.onnx`.
 fn smoke_network() -> TinyNetwork {
     TinyNetwork::finding(
         OutputFormat::Yolov8,
@@ -284,7 +265,7 @@ fn smoke_network() -> TinyNetwork {
 }
 
 #[test]
-fn the_small_engine_s_network_is_the_one_that_is_committed() {
+fn the_small_engine_s_network_is_the_committed_file() {
     let network = smoke_network().onnx();
     if std::env::var_os("NVR_UPDATE").is_some() {
         let path = concat!(
@@ -293,10 +274,10 @@ fn the_small_engine_s_network_is_the_one_that_is_committed() {
         );
         std::fs::write(path, &network).expect("written");
     }
-    assert!(network == SMOKE_ONNX, "write it anew with NVR_UPDATE=1");
+    assert!(network == SMOKE_ONNX, "write it again with NVR_UPDATE=1");
 }
 
-/// `nvr doctor --tensorrt` on doubles, whose `trtexec` gives `engine`.
+/// `nvr doctor --tensorrt` with test doubles; `trtexec` builds `engine`.
 fn with_small_engine(site: &Site, engine: &DoubleEngine) -> Report {
     site.add_trtexec("--fp16 --int8 --memPoolSize --timingCacheFile --skipInference --buildOnly");
     std::fs::write(site.path("trtexec.engine"), engine.text()).expect("written");
@@ -311,7 +292,7 @@ fn a_small_engine_runs_on_every_version_that_is_served() {
     for major in [8, 10] {
         let site = Site::new(major);
         let report = with_small_engine(&site, &DoubleEngine::of(&smoke_network(), major));
-        is(&report, "tensorrt", "GPU", State::Ok, GPU);
+        is(&report, "tensorrt", &format!("Ok | GPU | {GPU}"));
         let cuda = line(&report, "tensorrt", "CUDA");
         assert!(cuda.found.contains("/libs/libcudart.so.12"), "{cuda:?}");
         let library = line(&report, "tensorrt", "TensorRT");
@@ -338,7 +319,7 @@ fn a_small_engine_runs_on_every_version_that_is_served() {
 fn a_small_engine_with_other_numbers_is_a_fault() {
     let site = Site::new(10);
     let mut network = smoke_network();
-    // The person's score in the light, which is the only slope.
+    // The only slope is the score of the person in the light.
     for slope in &mut network.slope {
         *slope *= 0.9;
     }
@@ -346,14 +327,12 @@ fn a_small_engine_with_other_numbers_is_a_fault() {
     is(
         &report,
         "tensorrt",
-        "small engine: run",
-        State::Fault,
-        "in a picture of brightness 255 it finds [van 0.875, person 0.675] instead of [van 0.875, person 0.750]",
+        "Fault | small engine: run | in a picture of brightness 255 it finds [van 0.875, person 0.675] instead of [van 0.875, person 0.750]",
     );
 }
 
 #[test]
-fn engines_of_the_cache_are_held_against_what_is_here() {
+fn engines_of_the_cache_are_compared_with_this_machine() {
     let site = Site::new(10);
     let network = smoke_network();
     let model = site.import(&network);
@@ -367,13 +346,8 @@ fn engines_of_the_cache_are_held_against_what_is_here() {
         examined(&mut command).1
     };
     let key = format!("TensorRT 10.3.0, {GPU}, 16-bit, batch 1");
-    is(
-        &run(),
-        "models",
-        "engine tiny",
-        State::Ok,
-        &format!("fits what is here (for {key})"),
-    );
+    let fits = format!("Ok | engine tiny | fits this machine (for {key})");
+    is(&run(), "models", &fits);
 
     std::fs::write(&path, "shorter").expect("written");
     let damaged = run();
@@ -397,7 +371,7 @@ fn engines_of_the_cache_are_held_against_what_is_here() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn nvidia_s_own_libraries_are_told_by_their_versions_where_there_is_no_gpu() {
+fn versions_of_nvidia_s_libraries_are_reported_without_a_gpu() {
     use crate::tensorrt::real;
     if Path::new("/dev/nvidiactl").exists() {
         return;
@@ -427,7 +401,7 @@ fn nvidia_s_own_libraries_are_told_by_their_versions_where_there_is_no_gpu() {
     assert!(library.found.starts_with("10.16.1 (/"), "{library:?}");
 }
 
-/// Libraries that do what broken ones do when they are opened.
+/// A folder with a library that runs `initialiser` when it is opened.
 fn broken(initialiser: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     let source = dir.path().join("broken.c");
@@ -444,7 +418,7 @@ fn broken(initialiser: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_library_that_crashes_takes_its_section_and_no_other() {
+fn a_library_that_crashes_costs_its_section_only() {
     let libraries = broken("*(volatile int *)0 = 0;");
     let machine = Machine::new(&ORIN);
     let mut command = machine.there();
@@ -456,12 +430,12 @@ fn a_library_that_crashes_takes_its_section_and_no_other() {
     assert!(
         crash
             .found
-            .starts_with("the process that looked at it crashed by signal 11 (SIGSEGV, "),
+            .starts_with("the process of this check crashed with signal 11 (SIGSEGV, "),
         "{crash:?}"
     );
-    // What the models' section said before it opened the same libraries.
+    // The section of the models emitted this line before it opened the same libraries.
     assert_eq!(line(&report, "models", "models").state, State::Warning);
-    is(&report, "board", "L4T", State::Ok, "36.4.3");
+    is(&report, "board", "Ok | L4T | 36.4.3");
     assert_eq!(
         line(&report, "decoders", "h264 avdec_h264").state,
         State::Ok
@@ -475,7 +449,7 @@ fn a_file_that_never_answers_is_a_fault_of_its_section() {
         "root/sys/class/thermal/thermal_zone0/type",
         "root/proc/meminfo",
     ] {
-        // As a sensor whose driver hangs, and as a part that this process itself reads.
+        // Like a sensor whose driver hangs, and like a file that this process itself reads.
         let path = machine.path(path);
         let _ = std::fs::remove_file(&path);
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
@@ -492,18 +466,14 @@ fn a_file_that_never_answers_is_a_fault_of_its_section() {
     is(
         &report,
         "heat",
-        "Temperatures and power",
-        State::Fault,
-        "no answer within 10 s: something below hangs",
+        "Fault | Temperatures and power | no answer within 10 s: a driver or a library hangs",
     );
     is(
         &report,
         "memory",
-        "Memory",
-        State::Fault,
-        "no answer within 10 s: something below hangs",
+        "Fault | Memory | no answer within 10 s: a driver or a library hangs",
     );
-    is(&report, "board", "L4T", State::Ok, "36.4.3");
+    is(&report, "board", "Ok | L4T | 36.4.3");
 }
 
 /// `nvr doctor` with a configuration of this `[mqtt]` table.
@@ -557,9 +527,7 @@ fn a_broker_is_reached_step_by_step_and_clocks_are_compared() {
     is(
         &report,
         "broker",
-        "on the broker",
-        State::Ok,
-        "online: 0 processors, 0 walls",
+        "Ok | on the broker | online: 0 processors, 0 walls",
     );
     let near = line(&report, "broker", "clock of near");
     assert_eq!(near.state, State::Ok, "{near:?}");
@@ -575,7 +543,7 @@ fn a_broker_is_reached_step_by_step_and_clocks_are_compared() {
 }
 
 #[test]
-fn each_way_to_miss_a_broker_has_its_own_words() {
+fn each_failure_to_reach_a_broker_has_a_distinct_line() {
     let setup = Setup {
         login: Some(("box", "right")),
         ..Setup::default()
@@ -615,7 +583,7 @@ fn is_login(report: &Report, found: &str) {
     assert!(login.found.starts_with(found), "{login:?}");
 }
 
-/// A broker that lets everybody in and nobody read. Mosquitto takes such subscriptions, and delivers nothing.
+/// A broker that accepts every login and refuses subscriptions. Mosquitto instead accepts such subscriptions and delivers nothing.
 fn forbidding_broker() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("it has one").port();
@@ -623,12 +591,12 @@ fn forbidding_broker() -> u16 {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
             std::thread::spawn(move || {
-                // The doctor first only looks whether somebody listens.
+                // The doctor first only tests whether the port is open.
                 let mut packet = [0; 1024];
                 while let Ok(length @ 1..) = stream.read(&mut packet) {
                     let answer = match packet[0] >> 4 {
                         1 => vec![0x20, 2, 0, 0],
-                        // Less than 128 bytes remain, so that their number is one byte.
+                        // Less than 128 bytes remain, so their number is one byte.
                         8 => [&[0x90, 6], &packet[2..4], &[0x80; 4]].concat(),
                         _ => return,
                     };
@@ -641,20 +609,18 @@ fn forbidding_broker() -> u16 {
 }
 
 #[test]
-fn a_broker_that_lets_nobody_read_is_told() {
+fn a_broker_that_refuses_subscriptions_is_a_fault() {
     let report = with_broker(&format!("port = {}", forbidding_broker()));
     is_login(&report, "the broker takes us without a login, ");
     is(
         &report,
         "broker",
-        "broker: subscription",
-        State::Fault,
-        "the broker refuses to let us read nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
+        "Fault | broker: subscription | the broker refuses to let us read nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
     );
 }
 
 #[test]
-fn a_check_that_is_not_there_is_usage() {
+fn an_unknown_check_is_a_usage_error() {
     let output = nvr()
         .args(["doctor", "--check", "nothing"])
         .output()

@@ -1,4 +1,4 @@
-//! `nvr doctor --bundle`: everything that a call for support needs, and none of the secrets that were planted all over.
+//! `nvr doctor --bundle`: the bundle has the parts that a support call needs, and none of the planted secrets.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::support::broker::{Broker, Kind};
 use crate::support::process::{Running, nvr};
 use crate::support::wait::{SOON, until};
 
-/// Each in another place.
+/// The secrets, each in a different place.
 const MQTT_PASSWORD: &str = "Mq!tt pass/word+1";
 const CAMERA_PASSWORD: &str = "c@mera:geheim?\"x";
 const URI_PASSWORD: &str = "URIsecret77";
@@ -64,7 +64,7 @@ no_such_key = """
     )
 }
 
-/// What a log of a careless program holds.
+/// The log of a program that prints secrets.
 fn kept_log() -> String {
     format!(
         "connecting to rtsp://{USER}:{URI_PASSWORD}@10.0.0.20/x\nAuthorization: Basic {}\nDESCRIBE sent, {}\n",
@@ -73,7 +73,7 @@ fn kept_log() -> String {
     )
 }
 
-/// All ways in which a secret might be read in a text.
+/// The forms in which a text may contain a secret.
 fn encodings(secret: &str) -> Vec<String> {
     let inner = |before: &str| {
         let encoded = STANDARD_NO_PAD.encode(format!("{before}{secret}"));
@@ -98,7 +98,7 @@ fn encodings(secret: &str) -> Vec<String> {
     ]
 }
 
-/// Every member of an archive, by its name without the archive's folder.
+/// The members of an archive, by name without the archive's folder.
 fn unpacked(path: &Path) -> BTreeMap<String, String> {
     let file = std::fs::File::open(path).expect("it is there");
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
@@ -116,7 +116,7 @@ fn unpacked(path: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_bundle_has_what_helps_and_no_secret() {
+fn a_bundle_has_the_useful_parts_and_no_secret() {
     let machine = Machine::new(&[]);
     let file = machine.path("nvr.toml");
     std::fs::write(&file, config()).expect("written");
@@ -128,7 +128,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
     )
     .expect("written");
     std::fs::write(credentials.join("other"), FILE_SECRET).expect("written");
-    // A program of this machine that tells secrets when it is asked for logs.
+    // Programs that print secrets with the logs.
     let programs = machine.path("programs");
     std::fs::create_dir(&programs).expect("a folder");
     std::fs::write(machine.path("log"), kept_log()).expect("written");
@@ -156,7 +156,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
         command.env("CREDENTIALS_DIRECTORY", &credentials);
         command.env("MQTT_USERNAME", USER);
         command.env("NVR_HTTP_TOKEN", "token-of-the-environment");
-        // A desktop's session has both: no secrets, and parts of every path.
+        // A desktop session has both variables. They are not secret, and part of every path.
         command
             .env("USERNAME", "bundle")
             .env("PWD", machine.path("tmp"));
@@ -167,7 +167,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
     let output = run(false);
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(
-        err.contains("bundle.tar.gz; look into it before you send it"),
+        err.contains("bundle.tar.gz; read it before you send it"),
         "{err}"
     );
     // The configuration has an unknown key.
@@ -245,14 +245,14 @@ fn a_bundle_has_what_helps_and_no_secret() {
     assert_eq!(refused.status.code(), Some(2));
     let err = String::from_utf8_lossy(&refused.stderr);
     assert!(
-        err.contains("is there already; choose another name, or replace it with --force"),
+        err.contains("already exists; choose another name, or replace it with --force"),
         "{err}"
     );
     assert_eq!(run(true).status.code(), Some(1));
 }
 
 #[test]
-fn a_bundle_of_a_good_configuration_shows_what_results() {
+fn a_bundle_of_a_good_configuration_has_the_effective_settings() {
     let machine = Machine::new(&[]);
     let file = machine.path("nvr.toml");
     let text = format!(
@@ -275,7 +275,7 @@ fn a_bundle_of_a_good_configuration_shows_what_results() {
         assert!(shown.contains("password = \"***\""), "{shown}");
         assert!(shown.contains("uri = \"rtsp://10.0.0.4/x\""), "{shown}");
     }
-    // A login that is called as the program is no reason to take the program's name out of every line.
+    // A user name equal to the program's name does not remove the program's name from every line.
     let page = &members["report.txt"];
     assert!(page.starts_with("nvr "), "{page}");
     assert!(!page.contains(MQTT_PASSWORD) && !page.contains(URI_PASSWORD));
@@ -283,7 +283,7 @@ fn a_bundle_of_a_good_configuration_shows_what_results() {
 }
 
 #[test]
-fn what_runs_is_asked_and_its_answers_are_packed() {
+fn running_roles_are_asked_and_their_answers_are_packed() {
     let broker = Broker::start(Kind::Mosquitto);
     let machine = Machine::new(&[]);
     let port = broker.port().to_string();
@@ -294,7 +294,7 @@ fn what_runs_is_asked_and_its_answers_are_packed() {
     command.args(["--source", "4=test-pattern:?width=320&height=240&fps=5"]);
     let mut processor = Running::start(command);
     let target = machine.path("bundle.tar.gz");
-    // The source is live, and the broker connected, soon after the start.
+    // The source is live and the broker is connected soon after the start.
     let report = until("the processor is well", 4 * SOON, || {
         assert!(!processor.has_ended(), "{:#?}", processor.err().all());
         let mut doctor = machine.here();
@@ -306,7 +306,7 @@ fn what_runs_is_asked_and_its_answers_are_packed() {
         let (_, report) = examined(&mut doctor);
         let roles = report.section("roles").expect("a section");
         let whats: Vec<&str> = roles.lines.iter().map(|line| &*line.what).collect();
-        // It may not have come so far yet.
+        // The processor may still be starting.
         assert!(
             ["processor-dock", "running roles"].contains(&whats[0]) && whats.len() == 1,
             "{roles:#?}"
@@ -320,7 +320,7 @@ fn what_runs_is_asked_and_its_answers_are_packed() {
             .ends_with(", 1 of 1 camera live, broker: connected"),
         "{line:?}"
     );
-    // Its events carry its own clock's time, and its clock is ours.
+    // Its events carry the time of its own clock, which is the clock of this machine.
     let clock = crate::doctor::line(&report, "broker", "clock of dock");
     assert_eq!(clock.state, State::Ok, "{clock:?}");
     let members = unpacked(&target);

@@ -1,4 +1,4 @@
-//! What `nvr doctor` says of processors and walls that really run, as it is asked with the options of the roles.
+//! `nvr doctor` with running processors and walls, and with the options of the roles.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::support::wall::{Wall, WallOptions};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// `nvr doctor` of this machine with the roles of `machine` and this broker, by options alone.
+/// `nvr doctor` of this machine with the roles of `machine` and this broker, by options without a file.
 fn doctor(machine: &Machine, port: u16) -> (Option<i32>, Report) {
     let mut command = machine.here();
     command
@@ -35,7 +35,7 @@ fn processor(machine: &Machine, broker: &Broker, cameras: &Testcam, more: &[&str
     Running::start(command)
 }
 
-/// A role's status by its own word.
+/// The status of a role, by `nvr control`.
 fn status(folder: &Path, role: &str) -> Value {
     let mut command = nvr();
     command
@@ -96,7 +96,7 @@ fn a_processor_and_a_wall_are_read_as_they_answer() {
     assert_eq!(named.found, format!("127.0.0.1:{}", broker.port()));
     let online = line(&well, "broker", "on the broker");
     assert_eq!(online.found, "online: 1 processor, 1 wall");
-    // What is read here is there, whatever else changes in the forms.
+    // The doctor reads this field, so it must exist in both forms.
     assert_eq!(
         status(&run, "wall")["state"]["stuck"],
         serde_json::json!([])
@@ -129,12 +129,12 @@ fn a_stage_that_is_stuck_and_a_process_that_hangs_are_faults() {
     assert_eq!(code, Some(1));
     let line = line(&report, "roles", &name);
     assert_eq!(line.state, State::Fault);
-    let words = "takes requests and does not answer: ";
+    let words = "accepts requests but does not answer: ";
     assert!(line.found.starts_with(words), "{line:?}");
 }
 
 #[test]
-fn an_option_that_is_wrong_is_usage_and_a_file_s_problems_are_findings() {
+fn a_wrong_option_is_a_usage_error_and_a_problem_of_a_file_is_a_finding() {
     let machine = Machine::new(&[]);
     let mut command = machine.here();
     command.args(["--mqtt-port", "70000"]);
