@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::wall_state::WallState;
@@ -14,27 +13,13 @@ use crate::base::{SessionId, SourceId};
 use crate::event::SourceStatus;
 
 /// The state of a running role.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "lowercase")]
 pub enum Status {
     /// Of a processor.
     Processor(ProcessorStatus),
     /// Of a wall.
     Wall(WallStatus),
-}
-
-impl<'de> Deserialize<'de> for Status {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By hand: serde reads a tagged enum through a buffer that knows no numbers as keys, such as those of
-        // `refused_sources`.
-        let value = Value::deserialize(deserializer)?;
-        match value["role"].as_str() {
-            Some("processor") => ProcessorStatus::deserialize(value).map(Self::Processor),
-            Some("wall") => WallStatus::deserialize(value).map(Self::Wall),
-            _ => return Err(D::Error::custom("no role of this program")),
-        }
-        .map_err(D::Error::custom)
-    }
 }
 
 /// The state of a processor.
