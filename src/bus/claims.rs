@@ -177,17 +177,17 @@ impl Claims {
         })
     }
 
-    /// The holder of `source` that is not the asker itself. An instance has one name: an older run under the asker's own
-    /// `instance_id` is the asker's past, whatever the broker still says of it.
+    /// The holder of `source`, if it is not the asker. A holder with the asker's `instance_id` is a former run of the asker
+    /// and does not count.
     pub fn held_by_another(&self, source: SourceId, instance_id: &str) -> Option<Holder> {
         self.holder(source)
             .filter(|holder| holder.instance_id != instance_id)
     }
 
-    /// For a source that the asker already runs: the other processor that also claims it and has the older right, so that
-    /// the asker has to let go. Of two that started at once, unseen by each other, the one whose run began first stays,
-    /// and publishes its status again so that the other one learns of it.
-    pub fn yield_to(
+    /// The other processor that claims `source` and started before the asker, for a source that the asker publishes already.
+    /// Two processors that start at the same time do not see each other's claims. The one that started first keeps the source;
+    /// of two with the same start, the one with the lower instance id.
+    pub fn held_by_older(
         &self,
         source: SourceId,
         instance_id: &str,

@@ -95,13 +95,17 @@ fn of_two_that_started_at_once_the_later_run_lets_go() {
         claims.take(&topics(), &message).expect("good messages");
     }
     let second = jiff::SignedDuration::from_secs(1);
-    assert!(claims.yield_to(SOURCE, "me", theirs + second).is_some());
-    assert_eq!(claims.yield_to(SOURCE, "me", theirs - second), None);
     assert!(
-        claims.yield_to(SOURCE, "zebra", theirs).is_some(),
+        claims
+            .held_by_older(SOURCE, "me", theirs + second)
+            .is_some()
+    );
+    assert_eq!(claims.held_by_older(SOURCE, "me", theirs - second), None);
+    assert!(
+        claims.held_by_older(SOURCE, "zebra", theirs).is_some(),
         "by name, where the moment is the same"
     );
-    assert_eq!(claims.yield_to(SOURCE, "alpha", theirs), None);
+    assert_eq!(claims.held_by_older(SOURCE, "alpha", theirs), None);
 }
 
 #[test]

@@ -146,23 +146,18 @@ async fn claims_settled(
     }
 }
 
-/// The sources that another processor, online now, has the better claim to.
+/// The sources that another online processor holds. A source that this processor publishes already is given up only to a
+/// processor that started earlier.
 fn held_by_others(claims: &Claims, outlet: &Outlet) -> BTreeMap<SourceId, String> {
-    let own = (outlet.link.began(), &*outlet.publisher.instance_id);
-    let mut held = BTreeMap::new();
-    for id in claims.sources().keys() {
-        let Some(holder) = claims.held_by_another(*id, own.1) else {
-            continue;
-        };
-        let other = claims
-            .processors()
-            .get(&holder.instance_id)
-            .map(|presence| (presence.since, holder.instance_id.as_str()));
-        // One that we already publish was claimed over our own claim: whoever was there first keeps it.
-        let ours = outlet.speaks_of(*id) && other.is_some_and(|other| own < other);
-        if !ours {
-            held.insert(*id, holder.instance_id);
+    let (instance_id, began) = (&*outlet.publisher.instance_id, outlet.link.began());
+    let holder = |id| {
+        if outlet.speaks_of(id) {
+            claims.held_by_older(id, instance_id, began)
+        } else {
+            claims.held_by_another(id, instance_id)
         }
-    }
-    held
+    };
+    let ids = claims.sources().keys().copied();
+    ids.filter_map(|id| Some((id, holder(id)?.instance_id)))
+        .collect()
 }

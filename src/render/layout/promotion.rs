@@ -95,23 +95,6 @@ impl FocusChoice {
         self.focus.map(|focus| focus.source)
     }
 
-    /// When [`FocusChoice::promoted`] may change though nothing is observed; never where absent.
-    pub fn next_change(&self) -> Option<Duration> {
-        let ends = self
-            .alarms
-            .values()
-            .map(|alarm| alarm.last_seen.saturating_add(self.hold));
-        let newest = self.alarms.values().map(|alarm| alarm.since).max();
-        let may_be_taken = self
-            .focus
-            .filter(|focus| {
-                let present = self.alarms.get(&focus.source).map(|alarm| alarm.since);
-                present < newest
-            })
-            .map(|focus| focus.since.saturating_add(LEAST_FOCUS));
-        ends.chain(may_be_taken).min()
-    }
-
     fn expire(&mut self, now: Duration) {
         let hold = self.hold;
         self.alarms
@@ -143,9 +126,7 @@ mod tests {
         assert_eq!(choice.promoted(at(10)), Some(A));
         choice.observe(at(60), A, ["person"]);
         assert_eq!(choice.promoted(at(159)), Some(A));
-        assert_eq!(choice.next_change(), Some(at(160)));
         assert_eq!(choice.promoted(at(160)), None);
-        assert_eq!(choice.next_change(), None);
     }
 
     #[test]
@@ -155,9 +136,7 @@ mod tests {
         assert_eq!(choice.promoted(at(0)), Some(A));
         choice.observe(at(10), B, ["person"]);
         assert_eq!(choice.promoted(at(49)), Some(A));
-        assert_eq!(choice.next_change(), Some(at(50)));
         assert_eq!(choice.promoted(at(50)), Some(B));
-        assert_eq!(choice.next_change(), Some(at(100)));
     }
 
     #[test]
