@@ -1,4 +1,4 @@
-//! `nvr doctor`: what this machine can do, on one page.
+//! `nvr doctor`: a report of the abilities and faults of this machine.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,28 +15,28 @@ use crate::doctor::{
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct DoctorArgs {
-    /// Configuration file, for the broker and the models [default: $NVR_CONFIG, else /etc/nvr/nvr.toml]
+    /// Configuration file, for broker and models [default: $NVR_CONFIG, else /etc/nvr/nvr.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
-    /// Build a small TensorRT engine, run it and compare its numbers; takes minutes on a board
+    /// Build a small TensorRT engine, run it and check its output; takes minutes on a board
     #[arg(long)]
     tensorrt: bool,
-    /// How the page is written
+    /// Format of the report
     #[arg(long, value_enum, default_value_t)]
     format: Form,
-    /// Pack the page with logs and settings into FILE.tar.gz, without passwords and tokens
+    /// Pack the report, logs and settings into FILE.tar.gz, without passwords and tokens
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
-    /// Let the bundle replace a file that is there
+    /// Overwrite an existing bundle file
     #[arg(long, requires = "bundle")]
     force: bool,
-    /// Examine the file tree below DIR as if it were this machine's: a test double
+    /// Root of the file tree to examine; other roots are for tests
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     root: PathBuf,
-    /// Run this one check and print its lines: how checks run in processes of their own
+    /// Run one check in this process and print its lines; used by the doctor itself
     #[arg(long, value_name = "ID", hide = true)]
     check: Option<String>,
-    /// How the broker is reached.
+    /// Options of the broker.
     #[command(flatten)]
     mqtt: MqttFlags,
 }
@@ -49,7 +49,7 @@ enum Form {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 without a fault, 1 with one, 2 usage.
+Exit codes: 0 no fault, 1 at least one fault, 2 usage.
 
 Examples:
   nvr doctor
@@ -67,7 +67,7 @@ pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     let environment = Environment::of_process();
     if args.mqtt != MqttFlags::default() {
-        // As the roles do: an option that is wrong is no finding about this machine.
+        // A wrong option is a usage error, as with the roles, and not a finding about this machine.
         args.mqtt.load(&environment)?;
     }
     let options = Options {
@@ -89,7 +89,7 @@ pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     if let Some(target) = &args.bundle {
         write_bundle(target, &Patient::new(&options), &report)?;
         out::error(format_args!(
-            "wrote {}; look into it before you send it",
+            "wrote {}; check its contents before you send it",
             target.display()
         ));
     }

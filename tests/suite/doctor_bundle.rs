@@ -167,7 +167,7 @@ fn a_bundle_has_what_helps_and_no_secret() {
     let output = run(false);
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(
-        err.contains("bundle.tar.gz; look into it before you send it"),
+        err.contains("bundle.tar.gz; check its contents before you send it"),
         "{err}"
     );
     // The configuration has an unknown key.
