@@ -1,7 +1,7 @@
 //! Tests of `claims.rs`.
 
 use super::*;
-use crate::event::{SourceFigures, SourceState};
+use crate::event::{SourceMetrics, SourceState};
 
 const SOURCE: SourceId = SourceId(3);
 
@@ -30,7 +30,7 @@ fn status(instance: &str, session: &str) -> Message {
             since: "2025-10-25T10:30:00Z".parse().expect("a time"),
             reason: None,
             uri: "rtsp://a".to_owned(),
-            figures: SourceFigures::default(),
+            metrics: SourceMetrics::default(),
         }
         .to_json(),
         retained: true,

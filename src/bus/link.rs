@@ -68,7 +68,7 @@ impl LinkOptions {
 
 /// What a link has counted since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LinkFigures {
+pub struct LinkCounters {
     /// Events handed to the connection.
     pub published: u64,
     /// Events dropped: the broker was away, the queue was full, or they were too large.
@@ -255,9 +255,9 @@ impl Link {
     }
 
     /// What was counted so far.
-    pub fn figures(&self) -> LinkFigures {
+    pub fn counters(&self) -> LinkCounters {
         let counters = &self.shared.counters;
-        LinkFigures {
+        LinkCounters {
             published: counters.published.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),
             oversized: counters.oversized.load(Ordering::Relaxed),

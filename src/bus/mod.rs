@@ -27,7 +27,7 @@ mod traffic;
 pub use broker::{Broker, BrokerCore, BrokerLimits, BrokerOptions};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
-pub use link::{Link, LinkFigures, LinkOptions, MESSAGE_QUEUE};
+pub use link::{Link, LinkCounters, LinkOptions, MESSAGE_QUEUE};
 pub use reach::{Heard, Reached, Step, reach};
 pub use session::LinkState;
 pub use subscription::{Delivery, Message, Subscription};

@@ -104,7 +104,7 @@ pub struct Tile {
     /// From capture to the event's arrival here, in milliseconds; of the newest event, while pictures and events come.
     pub latency_ms: Option<f32>,
     /// How boxes and frames find each other.
-    pub sync: SyncFigures,
+    pub sync: SyncMetrics,
     /// Frames shown.
     pub frames: u64,
     /// Frames that a newer one replaced before they were shown, while their tile was on the screen.
@@ -142,7 +142,7 @@ pub struct Analysis {
 /// How boxes and frames find each other.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SyncFigures {
+pub struct SyncMetrics {
     /// `aligned` or `latest`, as it is at present; `auto` while that is not known.
     pub mode: Sync,
     /// Of recent events, the share that is drawn on the very frame that they were found in, as NTP time tells it, 0–1.

@@ -16,7 +16,7 @@ mod testing;
 pub use detection::{DetectedObject, DetectionEvent, Observation, summary, unix_time};
 pub use error::DecodeError;
 pub use schema::{SCHEMAS, schema_json};
-pub use status::{Presence, PresenceState, SourceFigures, SourceReason, SourceState, SourceStatus};
+pub use status::{Presence, PresenceState, SourceMetrics, SourceReason, SourceState, SourceStatus};
 
 /// Longest payload that is read or published, in bytes.
 pub const PAYLOAD_LIMIT_BYTES: usize = 1024 * 1024;

@@ -94,12 +94,12 @@ pub struct SourceStatus {
     pub uri: String,
     /// What is known and counted of it.
     #[serde(flatten)]
-    pub figures: SourceFigures,
+    pub metrics: SourceMetrics,
 }
 
 /// What is known of a source's stream, and its counters; null where not known yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SourceFigures {
+pub struct SourceMetrics {
     /// `h264`, `h265`, `mjpeg`, `raw`.
     #[serde(default)]
     pub codec: Option<String>,
@@ -182,7 +182,7 @@ impl SourceStatus {
             json::cut(&mut reason.code, WORD_BYTES);
             json::cut(&mut reason.message, TEXT_BYTES);
         }
-        let words = [&mut self.figures.codec, &mut self.figures.decoder];
+        let words = [&mut self.metrics.codec, &mut self.metrics.decoder];
         words
             .into_iter()
             .flatten()
@@ -200,8 +200,8 @@ impl SourceStatus {
         json::name("session", &status.session.0)?;
         status.cut();
         for (field, value) in [
-            ("fps_in", status.figures.fps_in),
-            ("fps_inferred", status.figures.fps_inferred),
+            ("fps_in", status.metrics.fps_in),
+            ("fps_inferred", status.metrics.fps_inferred),
         ] {
             if let Some(value) = value {
                 not_negative(field, value)?;
@@ -229,7 +229,7 @@ mod tests {
                 message: "camera 3 answers 401".to_owned(),
             }),
             uri: "rtsp://10.0.0.20:554/1".to_owned(),
-            figures: SourceFigures {
+            metrics: SourceMetrics {
                 codec: Some("h264".to_owned()),
                 width: Some(1280),
                 height: Some(720),
@@ -237,7 +237,7 @@ mod tests {
                 clock: Some(CaptureClock::Ntp),
                 dropped: 15,
                 reconnects: 2,
-                ..SourceFigures::default()
+                ..SourceMetrics::default()
             },
         }
     }
@@ -262,7 +262,7 @@ mod tests {
         let text = br#"{"source_id":3,"instance_id":"a","session":"s","state":"live","since":"2025-10-25T12:30:00+02:00",
             "uri":"rtsp://a","clock":"ptp","shutter":"1/50"}"#;
         let read = SourceStatus::from_json(text).expect("a reader is lenient");
-        assert_eq!(read.figures, SourceFigures::default());
+        assert_eq!(read.metrics, SourceMetrics::default());
         assert_eq!(read.since.to_string(), "2025-10-25T10:30:00Z");
     }
 
@@ -281,7 +281,7 @@ mod tests {
         let long = "ä".repeat(20_000);
         let mut written = status();
         written.uri = long.clone();
-        written.figures.codec = Some(long.clone());
+        written.metrics.codec = Some(long.clone());
         written.reason = Some(SourceReason {
             code: long.clone(),
             message: long.clone(),
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(read.uri, "ä".repeat(TEXT_BYTES / 2));
         let reason = read.reason.expect("it has one");
         assert_eq!((reason.code.len(), reason.message.len()), (64, 1024));
-        assert_eq!(read.figures.codec.map(|codec| codec.len()), Some(64));
+        assert_eq!(read.metrics.codec.map(|codec| codec.len()), Some(64));
         for name in ["", "a/b", "+", "a#", long.as_str()] {
             let written = SourceStatus {
                 instance_id: name.into(),

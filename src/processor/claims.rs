@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use super::outlet::Outlet;
+use super::sink::EventSink;
 use crate::base::SourceId;
 use crate::bus::{Claims, Delivery, Message, Topics};
 
@@ -25,23 +25,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often a claim that can't be read is told of.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Hands the sources of an outlet over, or takes them. May block.
-type Settle = Arc<dyn Fn(&Arc<Outlet>) + Send + Sync>;
+/// Hands the sources of an sink over, or takes them. May block.
+type ApplyClaims = Arc<dyn Fn(&Arc<EventSink>) + Send + Sync>;
 
-/// Follows the claims of other processors for as long as `outlet` is the one in use. Calls `settle` where they change.
+/// Follows the claims of other processors for as long as `sink` is the one in use. Calls `settle` where they change.
 pub(super) fn watch_claims(
-    outlet: Arc<Outlet>,
+    sink: Arc<EventSink>,
     runtime: &Handle,
-    settle: impl Fn(&Arc<Outlet>) + Send + Sync + 'static,
+    settle: impl Fn(&Arc<EventSink>) + Send + Sync + 'static,
 ) {
-    runtime.spawn(follow(Arc::new(settle), outlet));
+    runtime.spawn(follow(Arc::new(settle), sink));
 }
 
 /// Subscribes to what tells of our own sources, by name: a broker hands out a wildcard's retained messages in part only,
 /// and a claim that is missed is a source that two processors publish.
-async fn follow(settle: Settle, outlet: Arc<Outlet>) {
-    let (link, topics) = (&outlet.link, &outlet.topics);
-    let mut wanted = outlet.wanted();
+async fn follow(settle: ApplyClaims, sink: Arc<EventSink>) {
+    let (link, topics) = (&sink.link, &sink.topics);
+    let mut wanted = sink.wanted();
     let mut claims = Claims::of(wanted.borrow_and_update().iter().copied());
     let mut inbox = link.subscribe(claims.topics(topics), Delivery::AtLeastOnce);
     let mut settled = false;
@@ -90,7 +90,7 @@ async fn follow(settle: Settle, outlet: Arc<Outlet>) {
         }
         if settled {
             let sources = wanted.borrow().clone();
-            claims_settled(&settle, &outlet, &claims, sources).await;
+            claims_settled(&settle, &sink, &claims, sources).await;
         }
     }
 }
@@ -120,27 +120,27 @@ impl Unread {
 
 /// Hands sources over where the claims have changed.
 async fn claims_settled(
-    settle: &Settle,
-    outlet: &Arc<Outlet>,
+    settle: &ApplyClaims,
+    sink: &Arc<EventSink>,
     claims: &Claims,
     sources: BTreeSet<SourceId>,
 ) {
-    let Some(news) = outlet.settle(sources, held_by_others(claims, outlet)) else {
+    let Some(changes) = sink.settle(sources, held_by_others(claims, sink)) else {
         return;
     };
-    for (id, holder) in &news.refused {
+    for (id, holder) in &changes.refused {
         error!(
             source_id = %id,
             holder,
             "another processor publishes this source; give one of the two another id, or stop one"
         );
     }
-    for id in &news.ours {
+    for id in &changes.ours {
         info!(source_id = %id, "this source is ours");
     }
-    let (settle, outlet) = (settle.clone(), outlet.clone());
+    let (settle, sink) = (settle.clone(), sink.clone());
     // Ending a session can take a moment that the link's other readers should not wait for.
-    let done = tokio::task::spawn_blocking(move || settle(&outlet));
+    let done = tokio::task::spawn_blocking(move || settle(&sink));
     if done.await.is_err() {
         warn!("sources could not be handed over");
     }
@@ -148,10 +148,10 @@ async fn claims_settled(
 
 /// The sources that another online processor holds. A source that this processor publishes already is given up only to a
 /// processor that started earlier.
-fn held_by_others(claims: &Claims, outlet: &Outlet) -> BTreeMap<SourceId, String> {
-    let (instance_id, began) = (&*outlet.publisher.instance_id, outlet.link.began());
+fn held_by_others(claims: &Claims, sink: &EventSink) -> BTreeMap<SourceId, String> {
+    let (instance_id, began) = (&*sink.publisher.instance_id, sink.link.began());
     let holder = |id| {
-        if outlet.speaks_of(id) {
+        if sink.publishes(id) {
             claims.held_by_older(id, instance_id, began)
         } else {
             claims.held_by_another(id, instance_id)

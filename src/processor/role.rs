@@ -46,8 +46,8 @@ impl Role for Processor {
         report::summary(self)
     }
 
-    fn publish_figures(&self) {
-        Self::publish_figures(self);
+    fn publish_statuses(&self) {
+        Self::publish_statuses(self);
     }
 
     fn heartbeats(&self) -> &Heartbeats {

@@ -14,8 +14,8 @@ use tracing::{info, warn};
 use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
 use super::detector::{DetectorFacts, open_detector, thresholds};
-use super::outlet::Outlet;
 use super::publish::Publisher;
+use super::sink::EventSink;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
 use crate::base::sync::lock;
@@ -29,18 +29,18 @@ use crate::role::{self, Sources, StartError, Timing, changes};
 
 /// A running processor.
 pub struct Processor {
-    pub(super) shared: Arc<Shared>,
+    pub(super) pipeline: Arc<Pipeline>,
     pub(super) heartbeats: Heartbeats,
     runtime: Handle,
     running: Mutex<Option<Running>>,
 }
 
 /// What the threads of a picture's way share.
-pub(super) struct Shared {
+pub(super) struct Pipeline {
     pub(super) clock: Clock,
     pub(super) session: SessionId,
     pub(super) sources: ArcSwap<BTreeMap<SourceId, Arc<Source>>>,
-    pub(super) outlet: ArcSwap<Outlet>,
+    pub(super) sink: ArcSwap<EventSink>,
     mailbox: Arc<Mailbox<SourceId, Frame>>,
 }
 
@@ -69,27 +69,27 @@ impl Processor {
         let mut opened = open_detector(&settings)?;
         let upgrade = opened.upgrade.take();
         let session = SessionId::random();
-        let outlet = connect(&settings, &session, &runtime, &heartbeats)?;
-        let shared = Arc::new(Shared {
+        let sink = connect(&settings, &session, &runtime, &heartbeats)?;
+        let pipeline = Arc::new(Pipeline {
             clock,
             session,
             sources: ArcSwap::default(),
-            outlet: ArcSwap::new(outlet.clone()),
+            sink: ArcSwap::new(sink.clone()),
             mailbox: Arc::default(),
         });
         let detector = DetectorFacts::of(&opened);
         let worker = {
-            let shared = shared.clone();
+            let pipeline = pipeline.clone();
             Worker::spawn(
                 opened,
-                shared.mailbox.clone(),
+                pipeline.mailbox.clone(),
                 thresholds(&settings),
                 heartbeats.stage("detect", settings.processor.stage_limit),
-                move |result, _| shared.publish(&result),
+                move |result, _| pipeline.publish(&result),
             )?
         };
         let processor = Arc::new(Self {
-            shared,
+            pipeline,
             heartbeats,
             runtime,
             running: Mutex::new(None),
@@ -99,7 +99,10 @@ impl Processor {
             detector,
             worker,
             upgrading: None,
-            sources: Sources::new(processor.heartbeats.clone(), processor.shared.clock.clone()),
+            sources: Sources::new(
+                processor.heartbeats.clone(),
+                processor.pipeline.clock.clone(),
+            ),
         };
         for source in running.settings.sources.clone().into_values() {
             running.detector.tell_unknown_classes(&source);
@@ -110,7 +113,7 @@ impl Processor {
         running.upgrading = processor.begin_upgrade(upgrade);
         *guard = Some(running);
         drop(guard);
-        processor.follow_claims(outlet);
+        processor.follow_claims(sink);
         Ok(processor)
     }
 
@@ -128,8 +131,15 @@ impl Processor {
             .then(|| open_detector(&new))
             .transpose()
             .map_err(|err| Problem::new("processor.model", err))?;
-        let outlet = needs_new_link(&running.settings, &new)
-            .then(|| connect(&new, &self.shared.session, &self.runtime, &self.heartbeats))
+        let sink = needs_new_link(&running.settings, &new)
+            .then(|| {
+                connect(
+                    &new,
+                    &self.pipeline.session,
+                    &self.runtime,
+                    &self.heartbeats,
+                )
+            })
             .transpose()
             .map_err(|err| Problem::new("mqtt", err))?;
         let changes = changes(&running.settings, &new, between);
@@ -157,14 +167,14 @@ impl Processor {
                 Change::Added => self.add_again(running, *id),
                 Change::Removed => {
                     self.take_down(running, *id);
-                    self.shared.outlet.load().clear(*id);
+                    self.pipeline.sink.load().clear(*id);
                 }
             }
         }
         let sources = running.settings.sources.keys().copied().collect();
-        self.shared.outlet.load().want(sources);
-        if let Some(outlet) = outlet {
-            self.replace_outlet(&old, running, outlet);
+        self.pipeline.sink.load().want(sources);
+        if let Some(sink) = sink {
+            self.replace_sink(&old, running, sink);
         }
         info!(?changes, "configuration applied");
         Ok(changes)
@@ -182,7 +192,7 @@ impl Processor {
         let Some(running) = self.lock().take() else {
             return;
         };
-        let outlet = self.shared.outlet.load_full();
+        let sink = self.pipeline.sink.load_full();
         let ended = tokio::task::spawn_blocking(move || {
             if let Some(upgrading) = running.upgrading {
                 upgrading.end();
@@ -193,35 +203,35 @@ impl Processor {
         if ended.await.is_err() {
             warn!("a source's end panicked");
         }
-        if !outlet.link.stop(limit / 4).await {
+        if !sink.link.stop(limit / 4).await {
             warn!("the broker was not told of the stop in time");
         }
     }
 
     /// Publishes the status of every source again.
-    pub(super) fn publish_figures(&self) {
-        let outlet = self.shared.outlet.load();
-        for source in self.shared.sources.load().values() {
-            outlet.status(source);
+    pub(super) fn publish_statuses(&self) {
+        let sink = self.pipeline.sink.load();
+        for source in self.pipeline.sources.load().values() {
+            sink.status(source);
         }
     }
 
     /// Stops sources that another processor has, and starts those that it has no longer.
-    fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
+    fn settle_claims(self: &Arc<Self>, sink: &Arc<EventSink>) {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return;
         };
         let ids: Vec<_> = running.settings.sources.keys().copied().collect();
         for id in ids {
-            match (outlet.refusal(id).is_some(), running.sources.runs(id)) {
+            match (sink.refusal(id).is_some(), running.sources.runs(id)) {
                 (true, true) => self.take_down(running, id),
                 (false, false) => self.add_again(running, id),
                 _ => {}
             }
         }
         drop(guard);
-        self.publish_figures();
+        self.publish_statuses();
     }
 
     pub(super) fn settings(&self) -> Option<Settings> {
@@ -253,12 +263,12 @@ impl Processor {
         })
     }
 
-    /// Follows the claims of other processors while `outlet` is the one in use.
-    fn follow_claims(self: &Arc<Self>, outlet: Arc<Outlet>) {
+    /// Follows the claims of other processors while `sink` is the one in use.
+    fn follow_claims(self: &Arc<Self>, sink: Arc<EventSink>) {
         let processor = Arc::downgrade(self);
-        watch_claims(outlet, &self.runtime, move |outlet| {
+        watch_claims(sink, &self.runtime, move |sink| {
             if let Some(processor) = processor.upgrade() {
-                processor.settle_claims(outlet);
+                processor.settle_claims(sink);
             }
         });
     }
@@ -271,7 +281,7 @@ impl Processor {
             "swapping the detector"
         );
         running.worker.swap(opened);
-        for source in self.shared.sources.load().values() {
+        for source in self.pipeline.sources.load().values() {
             source.want(running.detector.input);
         }
     }
@@ -284,27 +294,27 @@ impl Processor {
 
     fn add(&self, running: &mut Running, settings: SourceSettings) {
         let id = settings.id;
-        if self.shared.outlet.load().refusal(id).is_some() {
+        if self.pipeline.sink.load().refusal(id).is_some() {
             return;
         }
         let counters = running.sources.counters(id);
-        let shared = Arc::downgrade(&self.shared);
+        let pipeline = Arc::downgrade(&self.pipeline);
         let source = Arc::new(Source::new(
             settings.clone(),
             running.settings.processor.tracking,
             counters,
-            self.shared.clock.clone(),
-            self.shared.mailbox.clone(),
+            self.pipeline.clock.clone(),
+            self.pipeline.mailbox.clone(),
             Box::new(move |source| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.outlet.load().status(source);
+                if let Some(pipeline) = pipeline.upgrade() {
+                    pipeline.sink.load().status(source);
                 }
             }),
         ));
-        self.shared.with_sources(|sources| {
+        self.pipeline.with_sources(|sources| {
             sources.insert(id, source.clone());
         });
-        self.shared.outlet.load().status(&source);
+        self.pipeline.sink.load().status(&source);
         source.want(running.detector.input);
         let options = OpenOptions {
             output: source.output(),
@@ -315,7 +325,7 @@ impl Processor {
     }
 
     fn update(&self, running: &Running, id: SourceId) {
-        let source = self.shared.sources.load().get(&id).cloned();
+        let source = self.pipeline.sources.load().get(&id).cloned();
         if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
             source.update(settings.clone(), running.settings.processor.tracking);
             source.want(running.detector.input);
@@ -324,15 +334,15 @@ impl Processor {
 
     fn take_down(&self, running: &mut Running, id: SourceId) {
         running.sources.end(id);
-        let source = self.shared.with_sources(|sources| sources.remove(&id));
+        let source = self.pipeline.with_sources(|sources| sources.remove(&id));
         if let Some(source) = source {
             source.forget();
         }
     }
 
-    fn replace_outlet(self: &Arc<Self>, old: &Settings, running: &Running, outlet: Arc<Outlet>) {
+    fn replace_sink(self: &Arc<Self>, old: &Settings, running: &Running, sink: Arc<EventSink>) {
         const LIMIT: Duration = Duration::from_secs(2);
-        let before = self.shared.outlet.swap(outlet.clone());
+        let before = self.pipeline.sink.swap(sink.clone());
         if old.mqtt.topic_root != running.settings.mqtt.topic_root {
             for id in old.sources.keys() {
                 before.clear(*id);
@@ -340,7 +350,7 @@ impl Processor {
         }
         self.runtime
             .spawn(async move { before.link.stop(LIMIT).await });
-        self.follow_claims(outlet);
+        self.follow_claims(sink);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
@@ -348,16 +358,16 @@ impl Processor {
     }
 }
 
-impl Shared {
+impl Pipeline {
     /// One result of the detection worker, on its thread: track, compose, publish.
     fn publish(&self, result: &Inferred) {
         let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
             return;
         };
-        let finding = source.analyse(result);
-        let outlet = self.outlet.load();
-        let event = outlet.publisher.event(result, finding, self.clock.now());
-        outlet.event(&event);
+        let analysed = source.analyse(result);
+        let sink = self.sink.load();
+        let event = sink.publisher.event(result, analysed, self.clock.now());
+        sink.event(&event);
     }
 
     /// Changes the set of sources; those who read it go on with the old one meanwhile.
@@ -386,12 +396,12 @@ fn connect(
     session: &SessionId,
     runtime: &Handle,
     heartbeats: &Heartbeats,
-) -> Result<Arc<Outlet>, BusError> {
+) -> Result<Arc<EventSink>, BusError> {
     let publisher = Publisher {
         instance_id: settings.instance_id.as_str().into(),
         session: session.clone(),
     };
-    Ok(Outlet::new(
+    Ok(EventSink::new(
         settings.sources.keys().copied().collect(),
         role::connect(
             ClientRole::Processor,

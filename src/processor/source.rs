@@ -51,16 +51,16 @@ struct Analysed {
 }
 
 /// What one inference means for one source: what is published.
-pub(super) struct Finding {
+pub(super) struct AnalysisResult {
     /// Detections that pass the source's thresholds and classes, with their tracks.
     pub(super) detections: Vec<(Detection, Option<u64>)>,
     /// Frames of this source inferred within the last second.
     pub(super) fps: f64,
 }
 
-/// Figures of a source since its start.
+/// SourceStats of a source since its start.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Figures {
+pub(super) struct SourceStats {
     pub(super) decoded: u64,
     pub(super) inferred: u64,
     pub(super) dropped: u64,
@@ -142,7 +142,7 @@ impl Source {
     }
 
     /// Joins what was found to tracks and keeps what is to be published.
-    pub(super) fn analyse(&self, result: &Inferred) -> Finding {
+    pub(super) fn analyse(&self, result: &Inferred) -> AnalysisResult {
         self.inferred.fetch_add(1, Ordering::Relaxed);
         let settings = self.settings.load();
         let mut analysed = lock(&self.analysed);
@@ -160,19 +160,19 @@ impl Source {
             .filter(|(detection, _)| is_wanted(detection, &settings.analysis))
             .map(|(detection, track)| (detection.clone(), track))
             .collect();
-        Finding { detections, fps }
+        AnalysisResult { detections, fps }
     }
 
     pub(super) fn snapshot(&self) -> Option<SourceSnapshot> {
         lock(&self.snapshot).clone()
     }
 
-    pub(super) fn figures(&self) -> Figures {
+    pub(super) fn stats(&self) -> SourceStats {
         let now = self.clock.now();
         let mut arriving = lock(&self.arriving);
         let (fps_in, clock) = (arriving.rate.per_second(now), arriving.clock);
         drop(arriving);
-        Figures {
+        SourceStats {
             decoded: self.counters.frames(),
             inferred: self.inferred.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),

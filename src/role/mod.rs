@@ -65,8 +65,8 @@ pub trait Role: Report + Sized + Send + Sync + 'static {
     /// One line for `systemctl status`.
     fn summary(&self) -> String;
 
-    /// Publishes what changes too often to be published at each change. Called every [`FIGURES_EVERY`].
-    fn publish_figures(&self) {}
+    /// Publishes what changes too often to be published at each change. Called every [`STATUS_INTERVAL`].
+    fn publish_statuses(&self) {}
 
     /// Writes a picture of what it shows, if it shows anything. SIGUSR1 asks for it.
     fn snapshot(self: &Arc<Self>) {}
@@ -94,7 +94,7 @@ pub trait Role: Report + Sized + Send + Sync + 'static {
 }
 
 /// How often a role publishes its figures and renews the line of `systemctl status`.
-pub const FIGURES_EVERY: Duration = Duration::from_secs(10);
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a role can't start.
 #[derive(Debug, thiserror::Error)]

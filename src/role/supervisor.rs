@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::controls::Controls;
-use super::{FIGURES_EVERY, Role, StartError, Supervision, source_of};
+use super::{Role, STATUS_INTERVAL, StartError, Supervision, source_of};
 use crate::base::{Clock, Stuck};
 use crate::config::{ConfigSource, Settings};
 use crate::control::{Server, SignalRequest, Signals};
@@ -90,7 +90,7 @@ async fn supervise<R: Role>(
     let mut watchdog = Watchdog::new(role.heartbeats().clone(), supervision.watchdog);
     let mut look = interval(watchdog.interval());
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut figures = interval(FIGURES_EVERY);
+    let mut figures = interval(STATUS_INTERVAL);
     let mut starving_since: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -104,7 +104,7 @@ async fn supervise<R: Role>(
                 SignalRequest::Snapshot => role.snapshot(),
             },
             _ = figures.tick() => {
-                role.publish_figures();
+                role.publish_statuses();
                 notify_status(&role.summary());
             }
             _ = look.tick() => match watchdog.look(|stage| source_of(stage).is_some()) {

@@ -102,7 +102,7 @@ impl Wall {
         let (state, figures) = self
             .with_running(|running| {
                 let state = running.link.state_changes().borrow().clone();
-                (Some(state), running.link.figures())
+                (Some(state), running.link.counters())
             })
             .unwrap_or_default();
         let (since, reason) = match state {
@@ -176,8 +176,8 @@ impl Wall {
     }
 }
 
-fn sync_figures(figures: &AlignFigures) -> wall_state::SyncFigures {
-    wall_state::SyncFigures {
+fn sync_figures(figures: &AlignFigures) -> wall_state::SyncMetrics {
+    wall_state::SyncMetrics {
         mode: match figures.mode {
             Basis::Matched | Basis::Estimated => Sync::Aligned,
             Basis::Latest => Sync::Latest,

@@ -216,7 +216,7 @@ impl Standing {
 pub(super) mod tests {
     use super::*;
     use crate::base::SessionId;
-    use crate::event::{DetectedObject, SourceFigures, SourceReason};
+    use crate::event::{DetectedObject, SourceMetrics, SourceReason};
 
     pub(in crate::watch) fn topics() -> Topics {
         Topics::new("nvr", "nvr/detections")
@@ -254,11 +254,11 @@ pub(super) mod tests {
                 message: "camera 1 answers 401".to_owned(),
             }),
             uri: "rtsp://a/1".to_owned(),
-            figures: SourceFigures {
+            metrics: SourceMetrics {
                 width: Some(1280),
                 height: Some(720),
                 codec: Some("h264".to_owned()),
-                ..SourceFigures::default()
+                ..SourceMetrics::default()
             },
         };
         message(topics().source(SourceId(id)), status.to_json())

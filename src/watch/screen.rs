@@ -113,7 +113,7 @@ fn source_row(row: &SourceRow<'_>) -> Row<'static> {
         value.map_or(String::new(), |value| format!("{value:.1}{unit}"))
     };
     let stream = row.status.map_or(String::new(), |status| {
-        let figures = &status.figures;
+        let figures = &status.metrics;
         let codec = figures.codec.clone().unwrap_or_default();
         match (figures.width, figures.height) {
             (Some(width), Some(height)) => format!("{codec} {width}x{height}"),

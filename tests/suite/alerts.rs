@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nvr::base::cache_dir;
-use nvr::control::wall_state::{Head, SyncFigures, Tile, Video, WallState};
+use nvr::control::wall_state::{Head, SyncMetrics, Tile, Video, WallState};
 use nvr::web::wall::samples;
 
 use crate::support::broker::free_port;
@@ -82,11 +82,11 @@ fn of_a_wall() -> BTreeSet<String> {
             },
             fps: Some(25.0),
             latency_ms: Some(80.0),
-            sync: SyncFigures {
+            sync: SyncMetrics {
                 matched_share: Some(1.0),
                 skew_p50_ms: Some(0.0),
                 skew_p95_ms: Some(1.0),
-                ..SyncFigures::default()
+                ..SyncMetrics::default()
             },
             ..Tile::default()
         }],

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nvr::base::Size;
 use nvr::config::{ReferenceChoice, Sync, TestPattern};
-use nvr::control::wall_state::{AnalysisState, SyncFigures};
+use nvr::control::wall_state::{AnalysisState, SyncMetrics};
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 
 use crate::support::broker::{Broker, Kind};
@@ -205,7 +205,7 @@ fn report(site: &Site, walls: &[&Watched]) {
         let all = wall.records().into_iter().zip(judged(site, wall));
         for (id, (all, record)) in wall.sources.iter().zip(all) {
             let (share, share_of_all) = (record.share() * 100.0, all.share() * 100.0);
-            let SyncFigures {
+            let SyncMetrics {
                 matched_share,
                 skew_p50_ms,
                 skew_p95_ms,

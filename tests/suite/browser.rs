@@ -12,7 +12,7 @@ use std::time::Duration;
 use nvr::base::{Clock, Heartbeats, Size, SourceId, cache_dir};
 use nvr::config::{Secret, Sync};
 use nvr::control::wall_state::{
-    Analysis, AnalysisState, Broker, Head, Identity, SyncFigures, Tile, Video, VideoState,
+    Analysis, AnalysisState, Broker, Head, Identity, SyncMetrics, Tile, Video, VideoState,
     WallState,
 };
 use nvr::health::{Report, Sample};
@@ -217,7 +217,7 @@ fn live(id: u32, name: &str) -> Tile {
         },
         fps: Some(25.0),
         latency_ms: Some(84.0),
-        sync: SyncFigures {
+        sync: SyncMetrics {
             mode: Sync::Aligned,
             matched_share: Some(0.998),
             skew_p50_ms: Some(0.0),

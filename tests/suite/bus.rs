@@ -90,12 +90,12 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 pub(crate) fn connected(link: &Link) {
-    until_true("the link is connected", SOON, || link.figures().connected);
+    until_true("the link is connected", SOON, || link.counters().connected);
 }
 
 fn disconnected(link: &Link) {
     until_true("the link is disconnected", SOON, || {
-        !link.figures().connected
+        !link.counters().connected
     });
 }
 
@@ -217,7 +217,7 @@ fn a_broker_that_comes_late_gets_what_is_retained_and_no_stale_event(kind: Kind)
         !frame_ids(&observer).is_empty()
     });
     assert_eq!(frame_ids(&observer), [5]);
-    let figures = link.figures();
+    let figures = link.counters();
     assert_eq!(
         (figures.published, figures.dropped, figures.lost),
         (1, 5, 0)
@@ -260,7 +260,7 @@ fn a_killed_broker_gets_everything_again_and_no_event_of_the_outage(kind: Kind) 
         broker.publish("nvr/test/1", b"hello", false);
         let message = received(&runtime, &mut subscription);
         assert_eq!(message.payload, b"hello");
-        let figures = link.figures();
+        let figures = link.counters();
         assert_eq!(figures.reconnects, 1);
         assert_eq!((figures.published, figures.dropped), (1, 7));
     }
@@ -316,7 +316,7 @@ fn a_silent_broker_is_noticed_and_met_again(kind: Kind) {
     cable.cut();
     until_true("the silence is noticed", Duration::from_secs(11), || {
         assert_eq!(heartbeats.stuck(), []);
-        !link.figures().connected
+        !link.counters().connected
     });
     assert!(
         reason(&link).contains("stopped answering")
@@ -360,7 +360,7 @@ fn a_stop_keeps_its_deadline_behind_a_cut_cable(kind: Kind) {
     let told = runtime.block_on(link.stop(Duration::from_millis(300)));
     assert!(!told, "nobody heard it");
     assert!(started.elapsed() < Duration::from_secs(2));
-    assert!(!link.figures().connected);
+    assert!(!link.counters().connected);
 }
 
 fn a_wrong_password_is_told_as_such(kind: Kind) {
@@ -532,7 +532,7 @@ fn what_no_broker_takes_is_refused_and_holds_nothing_up() {
     observer
         .out()
         .find("the good one", SOON, |line| line == "nvr/z 1 good");
-    assert_eq!(link.figures().reconnects, 0);
+    assert_eq!(link.counters().reconnects, 0);
 }
 
 #[test]
@@ -551,15 +551,15 @@ fn a_retained_message_of_any_length_is_read_past_and_ends_no_connection() {
             let mut subscription = link.subscribe([format!("nvr/sources/{at}")], delivery);
             refused += 1;
             until_true("it is refused", SOON * 2, || {
-                link.figures().refused == refused
+                link.counters().refused == refused
             });
             broker.publish(&format!("nvr/sources/{at}"), b"small", false);
             let message = received(&runtime, &mut subscription);
             assert_eq!(message.payload, b"small");
         }
     }
-    assert_eq!(link.figures().reconnects, 0);
-    assert!(link.figures().connected);
+    assert_eq!(link.counters().reconnects, 0);
+    assert!(link.counters().connected);
 }
 
 fn every_retained_message_of_many_topics_by_name_arrives(kind: Kind) {
@@ -650,9 +650,9 @@ fn a_refused_subscription_is_counted_and_the_connection_stays() {
                 .write_all(&[0x90, 3, high, low, 0x80])
                 .expect("SUBACK");
         }
-        link.figures().subscriptions_refused == 1
+        link.counters().subscriptions_refused == 1
     });
-    assert!(link.figures().connected);
+    assert!(link.counters().connected);
 }
 
 #[test]

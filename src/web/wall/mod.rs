@@ -4,9 +4,9 @@
 //! and again where that ends. `/metrics` and `/healthz` are those of every process. Everything runs on the caller's tokio
 //! runtime; pictures are encoded on its blocking threads, and only while somebody looks (`pictures`).
 
-mod figures;
 #[cfg(test)]
 mod guard_tests;
+mod metrics;
 mod pictures;
 mod stream;
 #[cfg(test)]
@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use self::figures::Figures;
+use self::metrics::PageMetrics;
 use self::pictures::{NoPicture, Pictures, Wanted};
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
@@ -38,7 +38,7 @@ use crate::control::wall_state::WallState;
 use crate::health::Report;
 use crate::web::{self, Guard, Page, PageError};
 
-pub use self::figures::samples;
+pub use self::metrics::samples;
 pub use self::view::Viewed;
 
 const INDEX: &str = include_str!("index.html");
@@ -82,7 +82,7 @@ pub async fn serve(
         places: Arc::new(Semaphore::new(VIEWERS)),
         stop: streams.clone(),
     });
-    let report = Figures {
+    let report = PageMetrics {
         report,
         pictures: shown.pictures.clone(),
         places: shown.places.clone(),

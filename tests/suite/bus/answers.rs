@@ -108,10 +108,10 @@ fn an_event_that_was_not_acknowledged_when_the_connection_broke_is_counted() {
     );
     connected(&link);
     assert!(link.publish_event("nvr/detections/0", b"event".to_vec()));
-    until_true("it is lost", SOON, || link.figures().lost == 1);
+    until_true("it is lost", SOON, || link.counters().lost == 1);
     assert!(!link.publish_event("nvr/detections/0", b"event".to_vec()));
     assert!(!link.publish_event("nvr/detections/0", vec![b'x'; 1024 * 1024 + 1]));
-    let figures = link.figures();
+    let figures = link.counters();
     assert_eq!(
         (figures.published, figures.dropped, figures.oversized),
         (1, 2, 1)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nvr::base::{SessionId, SourceId};
 use nvr::config::TestPattern;
-use nvr::event::{Presence, PresenceState, SourceFigures, SourceState, SourceStatus};
+use nvr::event::{Presence, PresenceState, SourceMetrics, SourceState, SourceStatus};
 use nvr::render::paint::class_color;
 
 use super::{cameras_at, sources};
@@ -182,7 +182,7 @@ impl Said<'_> {
             since: jiff::Timestamp::now(),
             reason: None,
             uri: "rtsp://127.0.0.1/live0.stream".to_owned(),
-            figures: SourceFigures::default(),
+            metrics: SourceMetrics::default(),
         };
         self.broker
             .publish("nvr/sources/0", &status.to_json(), true);

@@ -14,7 +14,7 @@ use crate::config::Encoding;
 use crate::event::DetectionEvent;
 
 /// One connection's worth of publishing; replaced as a whole when the broker or the topics change.
-pub(super) struct Outlet {
+pub(super) struct EventSink {
     pub(super) link: Link,
     pub(super) topics: Topics,
     pub(super) publisher: Publisher,
@@ -33,14 +33,14 @@ struct State {
 
 /// What has changed between this processor and others.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct ClaimChanges {
     /// Sources that another one has, and its instance id.
     pub(super) refused: Vec<(SourceId, String)>,
     /// Sources that this one publishes from here on.
     pub(super) ours: Vec<SourceId>,
 }
 
-impl Outlet {
+impl EventSink {
     pub(super) fn new(
         sources: BTreeSet<SourceId>,
         link: Link,
@@ -60,7 +60,7 @@ impl Outlet {
 
     /// Publishes one event, in the encodings that were asked for. Never waits.
     pub(super) fn event(&self, event: &DetectionEvent) {
-        if !self.speaks_of(event.source_id) {
+        if !self.publishes(event.source_id) {
             return;
         }
         if matches!(self.encoding, Encoding::Json | Encoding::Both) {
@@ -77,7 +77,7 @@ impl Outlet {
 
     /// Publishes a source's present status, retained.
     pub(super) fn status(&self, source: &Source) {
-        if self.speaks_of(source.id) {
+        if self.publishes(source.id) {
             let status = self.publisher.status(source);
             self.link
                 .retain(&self.topics.source(source.id), status.to_json());
@@ -86,7 +86,7 @@ impl Outlet {
 
     /// Clears what is retained of a source that is ours no longer.
     pub(super) fn clear(&self, id: SourceId) {
-        if self.speaks_of(id) {
+        if self.publishes(id) {
             self.link.clear(&self.topics.source(id));
         }
     }
@@ -111,14 +111,14 @@ impl Outlet {
         &self,
         sources: BTreeSet<SourceId>,
         refused: BTreeMap<SourceId, String>,
-    ) -> Option<News> {
+    ) -> Option<ClaimChanges> {
         let mut state = self.lock();
         if state.settled == sources && state.refused == refused {
             return None;
         }
         let was_ours =
             |id: &SourceId| state.settled.contains(id) && !state.refused.contains_key(id);
-        let news = News {
+        let changes = ClaimChanges {
             refused: refused
                 .iter()
                 .filter(|(id, holder)| state.refused.get(id) != Some(holder))
@@ -132,7 +132,7 @@ impl Outlet {
         };
         state.settled = sources;
         state.refused = refused;
-        Some(news)
+        Some(changes)
     }
 
     /// The processor that has this source, where that is another one.
@@ -141,7 +141,7 @@ impl Outlet {
     }
 
     /// Whether this processor publishes the source.
-    pub(super) fn speaks_of(&self, id: SourceId) -> bool {
+    pub(super) fn publishes(&self, id: SourceId) -> bool {
         let state = self.lock();
         state.settled.contains(&id) && !state.refused.contains_key(&id)
     }

@@ -181,14 +181,14 @@ fn synchrony(tiles: &[Tile]) -> Vec<Sample> {
 }
 
 /// The page's own figures behind those of the wall.
-pub(super) struct Figures {
+pub(super) struct PageMetrics {
     pub(super) report: Arc<dyn Report>,
     pub(super) pictures: Arc<Pictures>,
     pub(super) places: Arc<Semaphore>,
     pub(super) viewers: usize,
 }
 
-impl Report for Figures {
+impl Report for PageMetrics {
     fn samples(&self) -> Vec<Sample> {
         let viewers = self.viewers.saturating_sub(self.places.available_permits());
         let mut samples = self.report.samples();
@@ -282,7 +282,7 @@ fn seconds(milliseconds: f32) -> f64 {
 mod tests {
     use super::*;
     use crate::base::SourceId;
-    use crate::control::wall_state::{SyncFigures, Video};
+    use crate::control::wall_state::{SyncMetrics, Video};
 
     fn written(state: &WallState) -> String {
         struct Fixed(Vec<Sample>);
@@ -303,9 +303,9 @@ mod tests {
                 age_s: Some(12.5),
                 ..Video::default()
             },
-            sync: SyncFigures {
+            sync: SyncMetrics {
                 skew_p95_ms: Some(8.0),
-                ..SyncFigures::default()
+                ..SyncMetrics::default()
             },
             frames: 70,
             ..Tile::default()
