@@ -1,8 +1,8 @@
-//! Two processors must not publish one source: the later one refuses it, names the other, and takes over when that is gone.
+//! Claims: no source is published by two processors. The processor that starts later refuses the source, names the other
+//! processor, and takes over when that one goes offline.
 //!
-//! What others claim lies on the broker, retained. Until what it retains of a source has been read after the first
-//! connection, this processor publishes nothing about that source, lest its own status overwrites a claim that it has to
-//! respect.
+//! Claims are retained messages. After the first connection, this processor publishes nothing about a source until it has read
+//! the retained claim of that source. Otherwise its status would overwrite a claim that it must respect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,30 +16,30 @@ use super::sink::EventSink;
 use crate::base::SourceId;
 use crate::bus::{Claims, Delivery, Message, Topics};
 
-/// Retained messages follow a subscription at once; after this long without one, all of them are here.
+/// Retained messages follow a subscription immediately. After this time without one, all have arrived.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// After this long at the latest, once the broker has answered for every topic.
+/// Longest wait for retained messages after the broker has acknowledged all topics.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How often a claim that can't be read is told of.
+/// Shortest time between two warnings about unreadable claims.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Hands the sources of an sink over, or takes them. May block.
+/// Stops and starts sources according to the claims. May block.
 type ApplyClaims = Arc<dyn Fn(&Arc<EventSink>) + Send + Sync>;
 
-/// Follows the claims of other processors for as long as `sink` is the one in use. Calls `settle` where they change.
+/// Follows the claims of other processors while `sink` is in use. Calls `apply` when they change.
 pub(super) fn watch_claims(
     sink: Arc<EventSink>,
     runtime: &Handle,
-    settle: impl Fn(&Arc<EventSink>) + Send + Sync + 'static,
+    apply: impl Fn(&Arc<EventSink>) + Send + Sync + 'static,
 ) {
-    runtime.spawn(follow(Arc::new(settle), sink));
+    runtime.spawn(follow(Arc::new(apply), sink));
 }
 
-/// Subscribes to what tells of our own sources, by name: a broker hands out a wildcard's retained messages in part only,
-/// and a claim that is missed is a source that two processors publish.
-async fn follow(settle: ApplyClaims, sink: Arc<EventSink>) {
+/// Subscribes to the statuses of this processor's sources by name. For a wildcard, brokers deliver only some of the retained
+/// messages (mosquitto 1,020), and a source whose claim is missed would be published twice.
+async fn follow(apply: ApplyClaims, sink: Arc<EventSink>) {
     let (link, topics) = (&sink.link, &sink.topics);
     let mut wanted = sink.wanted();
     let mut claims = Claims::of(wanted.borrow_and_update().iter().copied());
@@ -47,7 +47,7 @@ async fn follow(settle: ApplyClaims, sink: Arc<EventSink>) {
     let mut settled = false;
     let mut quiet_at = Instant::now() + QUIET;
     let mut answered_at = None;
-    let mut unread = Unread::default();
+    let mut unread = UnreadableClaims::default();
     loop {
         tokio::select! {
             message = inbox.recv() => {
@@ -56,7 +56,7 @@ async fn follow(settle: ApplyClaims, sink: Arc<EventSink>) {
                 };
                 let mut changed = unread.take(&mut claims, topics, &message);
                 let mut retained = message.retained;
-                // What is here already is looked at once.
+                // Further messages that have arrived are handled in one pass.
                 while let Some(message) = inbox.try_recv() {
                     changed |= unread.take(&mut claims, topics, &message);
                     retained |= message.retained;
@@ -83,27 +83,27 @@ async fn follow(settle: ApplyClaims, sink: Arc<EventSink>) {
                 quiet_at = Instant::now() + QUIET;
             }
         }
-        // What others publish meanwhile is no reason to wait, whatever a broker marks as retained.
+        // A limit, because other processors may publish all the time, and some brokers mark such messages as retained.
         if !settled && inbox.is_answered() {
             let since = *answered_at.get_or_insert_with(Instant::now);
             settled = since.elapsed() >= LONGEST_WAIT;
         }
         if settled {
             let sources = wanted.borrow().clone();
-            claims_settled(&settle, &sink, &claims, sources).await;
+            apply_changes(&apply, &sink, &claims, sources).await;
         }
     }
 }
 
-/// Claims that can't be read: told of once in a while, since a stranger may publish a thousand a second.
+/// Unreadable claims. Warnings are limited, because another program may publish a thousand per second.
 #[derive(Default)]
-struct Unread {
+struct UnreadableClaims {
     ignored: u64,
     told: Option<Instant>,
 }
 
-impl Unread {
-    /// Takes a message in; true where other processors are named now.
+impl UnreadableClaims {
+    /// Handles a message. True if the set of processors that hold sources has changed.
     fn take(&mut self, claims: &mut Claims, topics: &Topics, message: &Message) -> bool {
         let err = match claims.take(topics, message) {
             Ok(changed) => return changed,
@@ -112,15 +112,15 @@ impl Unread {
         self.ignored += 1;
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
-            warn!(topic = message.topic, %err, ignored = self.ignored, "ignoring a claim that can't be read");
+            warn!(topic = message.topic, %err, ignored = self.ignored, "ignoring an unreadable claim");
         }
         false
     }
 }
 
-/// Hands sources over where the claims have changed.
-async fn claims_settled(
-    settle: &ApplyClaims,
+/// Applies the claims if they have changed.
+async fn apply_changes(
+    apply: &ApplyClaims,
     sink: &Arc<EventSink>,
     claims: &Claims,
     sources: BTreeSet<SourceId>,
@@ -132,17 +132,17 @@ async fn claims_settled(
         error!(
             source_id = %id,
             holder,
-            "another processor publishes this source; give one of the two another id, or stop one"
+            "another processor publishes this source; give the source another id there or here, or stop one of the processors"
         );
     }
     for id in &changes.ours {
-        info!(source_id = %id, "this source is ours");
+        info!(source_id = %id, "this processor publishes the source");
     }
-    let (settle, sink) = (settle.clone(), sink.clone());
-    // Ending a session can take a moment that the link's other readers should not wait for.
-    let done = tokio::task::spawn_blocking(move || settle(&sink));
+    let (apply, sink) = (apply.clone(), sink.clone());
+    // On another thread: ending a session takes time, and the link's other subscribers must not wait.
+    let done = tokio::task::spawn_blocking(move || apply(&sink));
     if done.await.is_err() {
-        warn!("sources could not be handed over");
+        warn!("applying the claims panicked");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a processor says of a source: its events and its retained status. Pure composition, no broker.
+//! Builds the events and the status of a source. No side effects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::event::{
 };
 use crate::media::Health;
 
-/// Who publishes, in this run.
+/// The identity of the publishing process.
 #[derive(Debug, Clone)]
 pub(super) struct Publisher {
     pub(super) instance_id: Arc<str>,
@@ -21,7 +21,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// The event of one inferred frame; `now` is the monotonic time of its publication.
+    /// The event of one inferred frame. `now` is the monotonic time of its publication.
     pub(super) fn event(
         &self,
         result: &detect::Inferred,
@@ -95,7 +95,7 @@ impl Publisher {
     }
 }
 
-/// Where the pictures come from, as it may be shown.
+/// The source's address without its login.
 pub(super) fn shown_uri(stream: &StreamSettings) -> String {
     stream.location.to_string()
 }

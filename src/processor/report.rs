@@ -1,4 +1,4 @@
-//! What a processor tells of itself: figures for Prometheus, status and capabilities for the control socket.
+//! A processor's metrics for Prometheus, and its status and capabilities for the control socket.
 
 use super::run::Processor;
 use super::source::Source;
@@ -52,7 +52,7 @@ pub(super) fn status(processor: &Processor) -> Status {
     })
 }
 
-/// One line: how many sources are live, and how fast they are analysed.
+/// One line with the number of live sources and the total analysis rate.
 pub(super) fn summary(processor: &Processor) -> String {
     let sources = processor.pipeline.sources.load();
     let live = sources.values().filter(|source| is_live(source)).count();
@@ -61,7 +61,7 @@ pub(super) fn summary(processor: &Processor) -> String {
         .map(|source| source.stats().fps_inferred)
         .sum();
     format!(
-        "{live} of {} sources live, {fps:.1} frames inferred a second",
+        "{live} of {} sources live, {fps:.1} frames inferred per second",
         sources.len()
     )
 }
@@ -122,7 +122,7 @@ impl Report for Processor {
             ),
             by_source(
                 "source_reconnects",
-                "Sessions that ended and were tried again",
+                "Sessions opened after the first",
                 Kind::Counter,
                 &reconnects,
             ),
@@ -153,13 +153,13 @@ impl Report for Processor {
                 ),
                 single(
                     "messages_refused",
-                    "Messages of others that were read past: too large, or none that MQTT allows",
+                    "Messages of other clients that were skipped: too large, or not valid MQTT",
                     Kind::Counter,
                     counters.refused as f64,
                 ),
                 single(
                     "subscriptions_refused",
-                    "Topics that the broker does not let us read",
+                    "Topic filters that the broker refused",
                     Kind::Counter,
                     counters.subscriptions_refused as f64,
                 ),
@@ -177,7 +177,7 @@ impl Report for Processor {
                 ),
                 single(
                     "stages_stuck",
-                    "Stages without progress beyond their limit",
+                    "Stages without progress for longer than their limit",
                     Kind::Gauge,
                     self.heartbeats.stuck().len() as f64,
                 ),

@@ -1,4 +1,4 @@
-//! The processor as a [`Role`]: what its supervisor calls.
+//! The processor's implementation of [`Role`].
 
 use std::sync::Arc;
 use std::time::Duration;

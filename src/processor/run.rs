@@ -1,7 +1,7 @@
-//! A processor while it runs: what it is made of, how it changes, how it ends.
+//! A running processor: start, changes and stop of its parts.
 //!
-//! Mailbox, sources, worker and link are made here and nowhere else. Frames and results never wait for what this file
-//! does: changes take a lock that the picture's way does not.
+//! Mailbox, sources, worker and link are created only here. Changes take a lock that the threads of the frames never take, so
+//! frames and results do not wait for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
-use super::detector::{DetectorFacts, open_detector, thresholds};
+use super::detector::{DetectorInfo, open_detector, thresholds};
 use super::publish::Publisher;
 use super::sink::EventSink;
 use super::source::Source;
@@ -35,7 +35,7 @@ pub struct Processor {
     running: Mutex<Option<Running>>,
 }
 
-/// What the threads of a picture's way share.
+/// The state that the decoder threads and the detection worker share.
 pub(super) struct Pipeline {
     pub(super) clock: Clock,
     pub(super) session: SessionId,
@@ -46,9 +46,9 @@ pub(super) struct Pipeline {
 
 struct Running {
     settings: Settings,
-    detector: DetectorFacts,
+    detector: DetectorInfo,
     worker: Worker,
-    /// The build of a quicker detector, where one is under way.
+    /// The preparation of a faster detector, if one is running.
     upgrading: Option<Upgrading>,
     sources: Sources,
 }
@@ -77,7 +77,7 @@ impl Processor {
             sink: ArcSwap::new(sink.clone()),
             mailbox: Arc::default(),
         });
-        let detector = DetectorFacts::of(&opened);
+        let detector = DetectorInfo::of(&opened);
         let worker = {
             let pipeline = pipeline.clone();
             Worker::spawn(
@@ -105,11 +105,11 @@ impl Processor {
             ),
         };
         for source in running.settings.sources.clone().into_values() {
-            running.detector.tell_unknown_classes(&source);
+            running.detector.warn_of_unknown_classes(&source);
             processor.add(&mut running, source);
         }
         let mut guard = processor.lock();
-        // With the lock held, for which the thread waits when it has something to hand over.
+        // Under the lock: the upgrade's thread waits for it before it hands over a detector.
         running.upgrading = processor.begin_upgrade(upgrade);
         *guard = Some(running);
         drop(guard);
@@ -117,8 +117,8 @@ impl Processor {
         Ok(processor)
     }
 
-    /// Applies the difference between the present settings and `new`: sources that did not change do not lose a frame.
-    /// Blocks while a new model is loaded, which happens beside the running one.
+    /// Applies the difference between the present settings and `new`. Sources that did not change do not lose a frame.
+    /// Blocks while a new model is loaded; the old one works meanwhile.
     ///
     /// # Errors
     /// When the new model or the new link can't be used; nothing has changed then.
@@ -154,7 +154,7 @@ impl Processor {
             if let Some(source) = running.settings.sources.get(id)
                 && (other_classes || *change != Change::Unchanged)
             {
-                running.detector.tell_unknown_classes(source);
+                running.detector.warn_of_unknown_classes(source);
             }
             match change {
                 Change::Unchanged
@@ -201,10 +201,10 @@ impl Processor {
             running.worker.stop();
         });
         if ended.await.is_err() {
-            warn!("a source's end panicked");
+            warn!("stopping the sources panicked");
         }
         if !sink.link.stop(limit / 4).await {
-            warn!("the broker was not told of the stop in time");
+            warn!("the stop was not published in time");
         }
     }
 
@@ -216,8 +216,8 @@ impl Processor {
         }
     }
 
-    /// Stops sources that another processor has, and starts those that it has no longer.
-    fn settle_claims(self: &Arc<Self>, sink: &Arc<EventSink>) {
+    /// Stops sources that another processor holds, and starts sources that became free.
+    fn apply_claims(self: &Arc<Self>, sink: &Arc<EventSink>) {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return;
@@ -238,14 +238,14 @@ impl Processor {
         self.lock().as_ref().map(|running| running.settings.clone())
     }
 
-    pub(super) fn detector(&self) -> Option<DetectorFacts> {
+    pub(super) fn detector(&self) -> Option<DetectorInfo> {
         self.lock().as_ref().map(|running| running.detector.clone())
     }
 
-    /// Lets a detector that was built beside the running one take over, unless `stop` says that it is not wanted any more.
+    /// Replaces the running detector by the upgraded one, unless `stop` is raised.
     fn take_upgrade(&self, opened: Opened, stop: &Stop) {
         let mut guard = self.lock();
-        // Under the lock: whoever raises it for another detector's sake holds the lock too.
+        // Under the lock: `apply` raises `stop` under the same lock when it installs another detector.
         if let Some(running) = guard.as_mut()
             && !stop.is_raised()
         {
@@ -253,7 +253,7 @@ impl Processor {
         }
     }
 
-    /// Makes a quicker detector ready, where there is one, and takes it over then.
+    /// Starts to prepare a faster detector, if there is one, and installs it when it is ready.
     fn begin_upgrade(self: &Arc<Self>, upgrade: Option<Upgrade>) -> Option<Upgrading> {
         let processor = Arc::downgrade(self);
         begin(upgrade?, move |opened, stop| {
@@ -268,21 +268,21 @@ impl Processor {
         let processor = Arc::downgrade(self);
         watch_claims(sink, &self.runtime, move |sink| {
             if let Some(processor) = processor.upgrade() {
-                processor.settle_claims(sink);
+                processor.apply_claims(sink);
             }
         });
     }
 
     fn swap(&self, running: &mut Running, opened: Opened) {
-        running.detector = DetectorFacts::of(&opened);
+        running.detector = DetectorInfo::of(&opened);
         info!(
             model = running.detector.model,
             backend = running.detector.backend,
-            "swapping the detector"
+            "changing the detector"
         );
         running.worker.swap(opened);
         for source in self.pipeline.sources.load().values() {
-            source.want(running.detector.input);
+            source.request_output(running.detector.input);
         }
     }
 
@@ -315,7 +315,7 @@ impl Processor {
             sources.insert(id, source.clone());
         });
         self.pipeline.sink.load().status(&source);
-        source.want(running.detector.input);
+        source.request_output(running.detector.input);
         let options = OpenOptions {
             output: source.output(),
             ..OpenOptions::default()
@@ -328,7 +328,7 @@ impl Processor {
         let source = self.pipeline.sources.load().get(&id).cloned();
         if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
             source.update(settings.clone(), running.settings.processor.tracking);
-            source.want(running.detector.input);
+            source.request_output(running.detector.input);
         }
     }
 
@@ -370,7 +370,7 @@ impl Pipeline {
         sink.event(&event);
     }
 
-    /// Changes the set of sources; those who read it go on with the old one meanwhile.
+    /// Changes the set of sources. Readers see the old set until the change is complete.
     fn with_sources<T>(&self, change: impl Fn(&mut BTreeMap<SourceId, Arc<Source>>) -> T) -> T {
         let mut outcome = None;
         self.sources.rcu(|sources| {

@@ -1,4 +1,4 @@
-//! Where a processor's words go: one link to the broker, its topics, and the claims that others have on sources.
+//! The event sink: the link to the broker with its topics, and the claims of other processors on sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,7 +13,7 @@ use crate::bus::{Link, Topics};
 use crate::config::Encoding;
 use crate::event::DetectionEvent;
 
-/// One connection's worth of publishing; replaced as a whole when the broker or the topics change.
+/// Publishes events and statuses over one link. Replaced as a whole when the broker or the topics change.
 pub(super) struct EventSink {
     pub(super) link: Link,
     pub(super) topics: Topics,
@@ -25,18 +25,18 @@ pub(super) struct EventSink {
 
 #[derive(Default)]
 struct State {
-    /// Sources of which the broker's retained claims have been read: before, nothing of ours may overwrite them.
+    /// Sources whose retained claims have been read. Before that, nothing may be published about them.
     settled: BTreeSet<SourceId>,
-    /// Sources that another processor, online and there before us, already has, and its instance id.
+    /// Sources that another online processor holds, and its instance id.
     refused: BTreeMap<SourceId, String>,
 }
 
-/// What has changed between this processor and others.
+/// The sources that changed hands between this processor and others.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ClaimChanges {
-    /// Sources that another one has, and its instance id.
+    /// Sources that another processor holds, and its instance id.
     pub(super) refused: Vec<(SourceId, String)>,
-    /// Sources that this one publishes from here on.
+    /// Sources that this processor publishes from now on.
     pub(super) ours: Vec<SourceId>,
 }
 
@@ -58,7 +58,7 @@ impl EventSink {
         })
     }
 
-    /// Publishes one event, in the encodings that were asked for. Never waits.
+    /// Publishes one event in the configured encodings. Never blocks.
     pub(super) fn event(&self, event: &DetectionEvent) {
         if !self.publishes(event.source_id) {
             return;
@@ -75,7 +75,7 @@ impl EventSink {
         }
     }
 
-    /// Publishes a source's present status, retained.
+    /// Publishes the present status of a source as a retained message.
     pub(super) fn status(&self, source: &Source) {
         if self.publishes(source.id) {
             let status = self.publisher.status(source);
@@ -84,19 +84,19 @@ impl EventSink {
         }
     }
 
-    /// Clears what is retained of a source that is ours no longer.
+    /// Clears the retained status of a source that this processor has no longer.
     pub(super) fn clear(&self, id: SourceId) {
         if self.publishes(id) {
             self.link.clear(&self.topics.source(id));
         }
     }
 
-    /// The sources of this processor, and every change of them.
+    /// The sources of this processor, and each change of them.
     pub(super) fn wanted(&self) -> watch::Receiver<BTreeSet<SourceId>> {
         self.wanted.subscribe()
     }
 
-    /// This processor has these sources from here on. Of new ones nothing is published until it is known who claims them.
+    /// Sets the sources of this processor. Nothing is published about new ones until their claims have been read.
     pub(super) fn want(&self, sources: BTreeSet<SourceId>) {
         self.lock().settled.retain(|id| sources.contains(id));
         self.wanted.send_if_modified(|wanted| {
@@ -106,7 +106,7 @@ impl EventSink {
         });
     }
 
-    /// Takes over what is known of other processors' claims to `sources`; what that changed, where it changed anything.
+    /// Records the claims of other processors on `sources`. Returns the changes, if there are any.
     pub(super) fn settle(
         &self,
         sources: BTreeSet<SourceId>,
@@ -135,7 +135,7 @@ impl EventSink {
         Some(changes)
     }
 
-    /// The processor that has this source, where that is another one.
+    /// The other processor that holds this source, if there is one.
     pub(super) fn refusal(&self, id: SourceId) -> Option<String> {
         self.lock().refused.get(&id).cloned()
     }

@@ -229,7 +229,7 @@ fn every_claim_is_respected_however_many_there_are() {
     arguments.extend(sources.iter().flat_map(|source| ["--source", source]));
     let running = processor(&arguments);
     running.err().find("its own source", SOON * 2, |line| {
-        line.contains("this source is ours") && line.contains("1500")
+        line.contains("this processor publishes the source") && line.contains("1500")
     });
     let lines = running.err().all();
     for id in ids {
@@ -241,7 +241,7 @@ fn every_claim_is_respected_however_many_there_are() {
     }
     let ours = lines
         .iter()
-        .filter(|line| line.contains("this source is ours"));
+        .filter(|line| line.contains("this processor publishes the source"));
     assert_eq!(ours.count(), 1, "{lines:#?}");
 }
 
