@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio_util::bytes::{Buf, BytesMut};
 
 use super::encode;
-use super::flight::{Flight, Sent};
-use super::packets::{Expects, Incoming, Packets, Qos};
+use super::flight::{InFlight, Sent};
+use super::packets::{Incoming, Packets, Qos, RequiredAck};
 use super::socket::{Socket, Target};
-use super::traffic::{Broken, Leftovers, Moved, Publish, Request};
+use super::traffic::{ConnectionError, ConnectionEvent, Publish, Request, Undelivered};
 use super::{Message, tls};
 
 /// Beyond this nothing more is taken from the queue, and nothing is read that would have to be acknowledged.
@@ -41,12 +41,12 @@ pub(super) struct Connection {
     packets: Packets,
     out: BytesMut,
     unflushed: bool,
-    flight: Flight,
+    flight: InFlight,
     keep_alive: Duration,
     heard: Instant,
     pinged: Option<Instant>,
     wrote: Instant,
-    look_at: Instant,
+    check_at: Instant,
     put_bytes: u64,
     written_bytes: u64,
     /// Ends of the events of quality of service 0 that are not written yet, counted as `put_bytes` is.
@@ -66,12 +66,12 @@ impl Connection {
             packets,
             out: BytesMut::new(),
             unflushed: false,
-            flight: Flight::default(),
+            flight: InFlight::default(),
             keep_alive: target.keep_alive,
             heard: now,
             pinged: None,
             wrote: now,
-            look_at: now + target.keep_alive,
+            check_at: now + target.keep_alive,
             put_bytes: 0,
             written_bytes: 0,
             unwritten: VecDeque::new(),
@@ -83,13 +83,13 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection is over.
-    pub(super) async fn turn(
+    pub(super) async fn next_event(
         &mut self,
         queue: &mut mpsc::Receiver<Request>,
-    ) -> Result<Moved, Broken> {
+    ) -> Result<ConnectionEvent, ConnectionError> {
         loop {
             while self.out.len() < OUT_LIMIT_BYTES {
-                match self.packets.next().map_err(Broken::Protocol)? {
+                match self.packets.next().map_err(ConnectionError::Protocol)? {
                     None => break,
                     Some(incoming) => {
                         if let Some(moved) = self.take(incoming)? {
@@ -100,27 +100,27 @@ impl Connection {
             }
             let room = self.out.len() < OUT_LIMIT_BYTES;
             let owes = !self.out.is_empty() || self.unflushed;
-            let look_at = self.look_at;
+            let check_at = self.check_at;
             tokio::select! {
                 read = self.reader.read_buf(self.packets.buffer()), if room => {
-                    match read.map_err(|error| of_io(&error))? {
-                        0 => return Err(Broken::Closed),
+                    match read.map_err(|error| from_io(&error))? {
+                        0 => return Err(ConnectionError::Closed),
                         _ => self.heard = Instant::now(),
                     }
                 }
                 written = push(&mut self.writer, &self.out, self.unflushed), if owes => {
-                    self.written(written.map_err(|error| of_io(&error))?);
+                    self.written(written.map_err(|error| from_io(&error))?);
                 }
                 request = queue.recv(), if room && self.flight.has_room() => match request {
                     Some(request) => {
                         self.put(request);
-                        return Ok(Moved::Sent);
+                        return Ok(ConnectionEvent::Sent);
                     }
-                    None => return Err(Broken::Closed),
+                    None => return Err(ConnectionError::Closed),
                 },
-                () = tokio::time::sleep_until(look_at.into()) => {
-                    self.look(Instant::now())?;
-                    return Ok(Moved::Sent);
+                () = tokio::time::sleep_until(check_at.into()) => {
+                    self.check(Instant::now())?;
+                    return Ok(ConnectionEvent::Sent);
                 }
             }
         }
@@ -143,8 +143,8 @@ impl Connection {
     }
 
     /// Ends it.
-    pub(super) fn leftovers(self) -> Leftovers {
-        let mut left = Leftovers {
+    pub(super) fn into_undelivered(self) -> Undelivered {
+        let mut left = Undelivered {
             events: self.unwritten.len() as u64,
             retained: Vec::new(),
         };
@@ -232,7 +232,7 @@ impl Connection {
     }
 
     /// Acknowledges what came; gives what others have to know of.
-    fn take(&mut self, incoming: Incoming) -> Result<Option<Moved>, Broken> {
+    fn take(&mut self, incoming: Incoming) -> Result<Option<ConnectionEvent>, ConnectionError> {
         let before = self.out.len();
         let moved = match incoming {
             Incoming::Message {
@@ -241,15 +241,15 @@ impl Connection {
                 retained,
                 expects,
             } => self.acknowledge(expects).then(|| {
-                Moved::Message(Message {
+                ConnectionEvent::Message(Message {
                     topic,
                     payload: payload.to_vec(),
                     retained,
                 })
             }),
-            Incoming::Refused { message, expects } => {
-                self.acknowledge(expects).then_some(Moved::Refused(message))
-            }
+            Incoming::Refused { message, expects } => self
+                .acknowledge(expects)
+                .then_some(ConnectionEvent::Refused(message)),
             Incoming::PubAck(id) => {
                 let since = self.flight.acknowledged(id);
                 self.settle(since);
@@ -273,7 +273,7 @@ impl Connection {
             Incoming::SubAck(id, codes) => self.flight.subscribed(id).map(|filters| {
                 // A filter without a code is none that was granted.
                 let codes = codes.into_iter().chain(std::iter::repeat(0x80));
-                Moved::Subscribed(filters.into_iter().zip(codes).collect())
+                ConnectionEvent::Subscribed(filters.into_iter().zip(codes).collect())
             }),
             Incoming::UnsubAck(id) => {
                 self.flight.unsubscribed(id);
@@ -285,7 +285,9 @@ impl Connection {
                 None
             }
             Incoming::ConnAck(_) => {
-                return Err(Broken::Protocol("a second CONNACK packet".to_owned()));
+                return Err(ConnectionError::Protocol(
+                    "a second CONNACK packet".to_owned(),
+                ));
             }
         };
         if before == 0 && !self.out.is_empty() {
@@ -296,14 +298,14 @@ impl Connection {
     }
 
     /// Whether the message is new.
-    fn acknowledge(&mut self, expects: Expects) -> bool {
+    fn acknowledge(&mut self, expects: RequiredAck) -> bool {
         match expects {
-            Expects::Nothing => true,
-            Expects::PubAck(id) => {
+            RequiredAck::Nothing => true,
+            RequiredAck::PubAck(id) => {
                 encode::pub_ack(&mut self.out, id);
                 true
             }
-            Expects::PubRec(id) => {
+            RequiredAck::PubRec(id) => {
                 encode::pub_rec(&mut self.out, id);
                 self.flight.receive(id)
             }
@@ -311,8 +313,8 @@ impl Connection {
     }
 
     /// Pings, and sees to it that the broker still answers. Any byte is an answer: behind a long message a PINGRESP waits.
-    fn look(&mut self, now: Instant) -> Result<(), Broken> {
-        self.look_at = now + self.keep_alive;
+    fn check(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        self.check_at = now + self.keep_alive;
         let unanswered = self.pinged.is_some_and(|pinged| self.heard < pinged);
         let stalled =
             !self.out.is_empty() && now.saturating_duration_since(self.wrote) >= WRITE_LIMIT;
@@ -321,13 +323,13 @@ impl Connection {
             .waiting_since()
             .is_some_and(|since| now.saturating_duration_since(since) >= ACK_LIMIT);
         if unanswered {
-            return Err(Broken::Silent("no byte since a ping"));
+            return Err(ConnectionError::Silent("no byte since a ping"));
         }
         if stalled {
-            return Err(Broken::Silent("it takes nothing for 5 s"));
+            return Err(ConnectionError::Silent("it takes nothing for 5 s"));
         }
         if unacknowledged {
-            return Err(Broken::Silent(
+            return Err(ConnectionError::Silent(
                 "a message or a subscription of ours was not acknowledged for 20 s",
             ));
         }
@@ -359,10 +361,10 @@ async fn push(
     }
 }
 
-fn of_io(error: &io::Error) -> Broken {
+fn from_io(error: &io::Error) -> ConnectionError {
     if tls::is_tls(error) {
-        Broken::Tls(tls::words(error))
+        ConnectionError::Tls(tls::describe(error))
     } else {
-        Broken::Closed
+        ConnectionError::Closed
     }
 }

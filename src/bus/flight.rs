@@ -19,7 +19,7 @@ pub(super) struct Sent {
 
 /// All that is under way on one connection.
 #[derive(Debug, Default)]
-pub(super) struct Flight {
+pub(super) struct InFlight {
     last_id: u16,
     messages: BTreeMap<u16, (Sent, Instant)>,
     releasing: BTreeMap<u16, Instant>,
@@ -28,7 +28,7 @@ pub(super) struct Flight {
     received: BTreeSet<u16>,
 }
 
-impl Flight {
+impl InFlight {
     /// Whether one more message may be sent.
     pub(super) fn has_room(&self) -> bool {
         self.messages.len() + self.releasing.len() < MOST_MESSAGES
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn ids_go_round_and_pass_over_those_under_way() {
         let now = Instant::now();
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         assert_eq!(flight.message(sent("a"), now), 1);
         assert_eq!(flight.subscription(vec!["f".to_owned()], now), 2);
         flight.last_id = u16::MAX;
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_message_of_quality_2_holds_its_id_until_it_is_complete() {
         let now = Instant::now();
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         let id = flight.message(sent("a"), now);
         assert_eq!(flight.recorded(id, now), Some(now));
         assert_eq!(flight.recorded(id, now), None, "told twice");
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_message_that_is_received_twice_is_new_once_until_it_is_released() {
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         assert!(flight.receive(4));
         assert!(!flight.receive(4));
         flight.release(4);
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn answers_to_nothing_change_nothing_and_there_is_room_for_a_hundred() {
         let now = Instant::now();
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         assert_eq!(flight.acknowledged(7), None);
         assert_eq!(flight.subscribed(7), None);
         for _ in 0..MOST_MESSAGES {

@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::outbox::Outbox;
 use super::packets::Qos;
-use super::session::{Counters, LinkState, Session, Shared};
+use super::session::{Counters, LinkCore, LinkState, Session};
 use super::socket::{KEEP_ALIVE, Target};
 use super::topics::{is_filter, is_topic};
 use super::traffic::{Publish, Request};
@@ -90,7 +90,7 @@ pub struct LinkCounters {
 /// A link to the broker; clones share it. The task ends with [`Link::stop`], or when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Link {
-    shared: Arc<Shared>,
+    core: Arc<LinkCore>,
     _last: Arc<StopOnDrop>,
 }
 
@@ -125,7 +125,7 @@ impl Link {
             outbox.set_presence(topic, began.to_json());
         }
         let stop = CancellationToken::new();
-        let shared = Arc::new(Shared {
+        let core = Arc::new(LinkCore {
             queue,
             outbox: Mutex::new(outbox),
             counters: Counters::default(),
@@ -148,12 +148,12 @@ impl Link {
         let session = Session::new(
             target,
             requests,
-            shared.clone(),
+            core.clone(),
             Backoff::new(options.retry_first, options.retry_longest),
         );
-        *lock(&shared.task) = Some(runtime.spawn(session.run()));
+        *lock(&core.task) = Some(runtime.spawn(session.run()));
         Ok(Self {
-            shared,
+            core,
             _last: Arc::new(StopOnDrop(stop)),
         })
     }
@@ -161,7 +161,7 @@ impl Link {
     /// Publishes an event. Never waits; true where it was handed to the connection, false where it was dropped and
     /// counted.
     pub fn publish_event(&self, topic: &str, payload: Vec<u8>) -> bool {
-        let counters = &self.shared.counters;
+        let counters = &self.core.counters;
         let bytes = payload.len();
         if bytes > PAYLOAD_LIMIT_BYTES {
             counters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -179,17 +179,13 @@ impl Link {
         let publish = Publish {
             topic: topic.to_owned(),
             payload,
-            qos: self.shared.event_qos,
+            qos: self.core.event_qos,
             retain: false,
         };
-        let outbox = self.shared.outbox();
+        let outbox = self.core.outbox();
         let taken = outbox.connected
-            && !outbox.is_leaving()
-            && self
-                .shared
-                .queue
-                .try_send(Request::Publish(publish))
-                .is_ok();
+            && !outbox.is_shutting_down()
+            && self.core.queue.try_send(Request::Publish(publish)).is_ok();
         drop(outbox);
         let counter = if taken {
             &counters.published
@@ -212,9 +208,9 @@ impl Link {
             );
             return;
         }
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         outbox.retain(topic, payload);
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
     }
 
     /// Takes a retained topic from the broker, as soon as it is there; once.
@@ -231,9 +227,9 @@ impl Link {
         delivery: Delivery,
     ) -> Subscription {
         let filters = valid(filters);
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         let subscription = outbox.subscriptions.add(filters, delivery, MESSAGE_QUEUE);
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
         subscription
     }
 
@@ -244,19 +240,19 @@ impl Link {
         filters: impl IntoIterator<Item = impl Into<String>>,
     ) {
         let filters = valid(filters);
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         outbox.subscriptions.change(subscription.id, filters);
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
     }
 
     /// The connection's state, and every change of it.
     pub fn state_changes(&self) -> watch::Receiver<LinkState> {
-        self.shared.state.subscribe()
+        self.core.state.subscribe()
     }
 
     /// What was counted so far.
     pub fn counters(&self) -> LinkCounters {
-        let counters = &self.shared.counters;
+        let counters = &self.core.counters;
         LinkCounters {
             published: counters.published.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),
@@ -271,15 +267,15 @@ impl Link {
 
     /// When this run began, as its presence says: the right by which it keeps a source that another one claims too.
     pub fn began(&self) -> jiff::Timestamp {
-        self.shared.began.since
+        self.core.began.since
     }
 
     /// Sends what is queued, says `stopped` and DISCONNECT, and ends the task; after `limit` it is cut off. True where
     /// all was said in time, or nobody was there to be told.
     pub async fn stop(&self, limit: Duration) -> bool {
-        *lock(&self.shared.stop_deadline) = Some(Instant::now() + limit);
-        self.shared.stop.cancel();
-        let Some(mut task) = lock(&self.shared.task).take() else {
+        *lock(&self.core.stop_deadline) = Some(Instant::now() + limit);
+        self.core.stop.cancel();
+        let Some(mut task) = lock(&self.core.task).take() else {
             return true;
         };
         // The task keeps the deadline itself; the margin is for the one that hangs all the same.

@@ -23,7 +23,7 @@ pub(super) struct Outbox {
     retained: BTreeMap<String, Vec<u8>>,
     /// Topics of `retained` that this connection has not got yet.
     due: BTreeSet<String>,
-    goodbye: Goodbye,
+    shutdown: Shutdown,
 }
 
 #[derive(Debug)]
@@ -35,12 +35,12 @@ struct Presence {
 
 /// How far the leave-taking is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Goodbye {
+enum Shutdown {
     #[default]
-    NotYet,
-    OwesPresence,
-    OwesDisconnect,
-    Said,
+    NotBegun,
+    PresenceDue,
+    DisconnectDue,
+    Sent,
 }
 
 impl Outbox {
@@ -80,7 +80,7 @@ impl Outbox {
 
     /// Hands over what is owed, as far as the queue takes it.
     pub(super) fn flush(&mut self, queue: &mpsc::Sender<Request>) {
-        if self.connected && self.goodbye == Goodbye::NotYet {
+        if self.connected && self.shutdown == Shutdown::NotBegun {
             let _ = self.try_flush(queue);
         }
     }
@@ -105,33 +105,33 @@ impl Outbox {
     }
 
     /// From here on nothing else is handed over: the last presence, then DISCONNECT, behind what is queued already.
-    pub(super) fn begin_goodbye(&mut self, last_presence: Option<Vec<u8>>) {
-        if self.goodbye != Goodbye::NotYet {
+    pub(super) fn begin_shutdown(&mut self, last_presence: Option<Vec<u8>>) {
+        if self.shutdown != Shutdown::NotBegun {
             return;
         }
-        self.goodbye = Goodbye::OwesDisconnect;
+        self.shutdown = Shutdown::DisconnectDue;
         if let (Some(presence), Some(payload)) = (&mut self.presence, last_presence) {
             presence.payload = payload;
             presence.sent = false;
-            self.goodbye = Goodbye::OwesPresence;
+            self.shutdown = Shutdown::PresenceDue;
         }
     }
 
     /// Whether the leave-taking has begun: no event is taken any more.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.goodbye != Goodbye::NotYet
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutdown != Shutdown::NotBegun
     }
 
     /// Goes on with the leave-taking, as far as the queue takes it.
-    pub(super) fn say_goodbye(&mut self, queue: &mpsc::Sender<Request>) {
-        if self.goodbye == Goodbye::OwesPresence
+    pub(super) fn continue_shutdown(&mut self, queue: &mpsc::Sender<Request>) {
+        if self.shutdown == Shutdown::PresenceDue
             && let Some(presence) = &mut self.presence
             && presence.send(queue).is_some()
         {
-            self.goodbye = Goodbye::OwesDisconnect;
+            self.shutdown = Shutdown::DisconnectDue;
         }
-        if self.goodbye == Goodbye::OwesDisconnect && queue.try_send(Request::Disconnect).is_ok() {
-            self.goodbye = Goodbye::Said;
+        if self.shutdown == Shutdown::DisconnectDue && queue.try_send(Request::Disconnect).is_ok() {
+            self.shutdown = Shutdown::Sent;
         }
     }
 }
@@ -252,12 +252,12 @@ mod tests {
         outbox.set_presence("p".to_owned(), b"online".to_vec());
         outbox.connected();
         outbox.flush(&sender);
-        outbox.begin_goodbye(Some(b"stopped".to_vec()));
+        outbox.begin_shutdown(Some(b"stopped".to_vec()));
         outbox.retain("a", b"late".to_vec());
         let mut said = Vec::new();
         for _ in 0..4 {
             outbox.flush(&sender);
-            outbox.say_goodbye(&sender);
+            outbox.continue_shutdown(&sender);
             said.extend(handed_over(&mut queue));
         }
         assert_eq!(said, ["p=online", "p=stopped", "disconnect"]);

@@ -26,7 +26,7 @@ pub(super) enum Qos {
 
 /// What the sender of a message waits for, with its packet id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expects {
+pub(super) enum RequiredAck {
     Nothing,
     PubAck(u16),
     PubRec(u16),
@@ -40,12 +40,12 @@ pub(super) enum Incoming {
         topic: String,
         payload: Bytes,
         retained: bool,
-        expects: Expects,
+        expects: RequiredAck,
     },
     /// A message that was read past.
     Refused {
         message: Refused,
-        expects: Expects,
+        expects: RequiredAck,
     },
     PubAck(u16),
     PubRec(u16),
@@ -80,7 +80,7 @@ pub(super) struct Packets {
 struct Skipping {
     left: usize,
     message: Refused,
-    expects: Expects,
+    expects: RequiredAck,
 }
 
 impl Packets {
@@ -150,7 +150,7 @@ impl Packets {
         let head = 2 + topic_bytes + id_bytes;
         if head > header.body {
             let why = "its topic is longer than the packet";
-            return Ok(self.skip(header, 0, why, Expects::Nothing));
+            return Ok(self.skip(header, 0, why, RequiredAck::Nothing));
         }
         if rest.len() < head {
             return Ok(None);
@@ -159,15 +159,15 @@ impl Packets {
             [high, low] => u16::from_be_bytes([*high, *low]),
             _ => 0,
         };
-        let nothing = Expects::Nothing;
+        let nothing = RequiredAck::Nothing;
         let expects = match expected {
             None => return Ok(self.skip(header, head, "its quality of service is 3", nothing)),
             Some(Qos::AtMostOnce) => nothing,
             Some(_) if id == 0 => {
                 return Ok(self.skip(header, head, "its packet id is 0", nothing));
             }
-            Some(Qos::AtLeastOnce) => Expects::PubAck(id),
-            Some(Qos::ExactlyOnce) => Expects::PubRec(id),
+            Some(Qos::AtLeastOnce) => RequiredAck::PubAck(id),
+            Some(Qos::ExactlyOnce) => RequiredAck::PubRec(id),
         };
         // Acknowledged all the same: a broker that waits for it sends only so many further ones.
         let topic = match std::str::from_utf8(&rest[2..2 + topic_bytes]) {
@@ -206,7 +206,7 @@ impl Packets {
         header: Header,
         head: usize,
         why: &'static str,
-        expects: Expects,
+        expects: RequiredAck,
     ) -> Option<Incoming> {
         let rest = &self.buffer[header.length..];
         let shown = match rest {
@@ -230,7 +230,7 @@ impl Packets {
         header: Header,
         head: usize,
         message: Refused,
-        expects: Expects,
+        expects: RequiredAck,
     ) -> Option<Incoming> {
         self.buffer.advance(header.length + head);
         let left = header.body - head;

@@ -61,7 +61,7 @@ fn a_message_of_any_length_is_read_past_without_being_held() {
                         retained: true,
                         malformed: None,
                     },
-                    expects: Expects::PubAck(9),
+                    expects: RequiredAck::PubAck(9),
                 },
                 Incoming::Pong,
             ]
@@ -114,7 +114,7 @@ fn a_message_that_cannot_be_read_is_passed_over_by_name() {
             };
             assert_eq!(message.malformed, Some(why), "{bytes:?}");
             assert_eq!(message.topic, topic, "{message:?}");
-            assert_eq!(*expects, Expects::Nothing);
+            assert_eq!(*expects, RequiredAck::Nothing);
         }
     }
     let (read, _) = read(b"\x32\x06\x00\x01\xff\x00\x07!", 3);
@@ -123,7 +123,7 @@ fn a_message_that_cannot_be_read_is_passed_over_by_name() {
     };
     assert_eq!(
         *expects,
-        Expects::PubAck(7),
+        RequiredAck::PubAck(7),
         "a broker that waits for it gets it"
     );
 }
@@ -171,7 +171,7 @@ proptest! {
             topic,
             payload: vec![b'x'; bytes].into(),
             retained: true,
-            expects: Expects::PubRec(id),
+            expects: RequiredAck::PubRec(id),
         }]);
     }
 }

@@ -16,9 +16,9 @@ use super::LinkError;
 use super::connection::Connection;
 use super::outbox::Outbox;
 use super::packets::Qos;
-use super::refusals::Refusals;
+use super::refusal_log::RefusalLog;
 use super::socket::{CONNECT_LIMIT, Target};
-use super::traffic::{Broken, Leftovers, Moved, Request};
+use super::traffic::{ConnectionError, ConnectionEvent, Request, Undelivered};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::event::{Presence, PresenceState};
@@ -52,7 +52,7 @@ pub enum LinkState {
 
 /// What publishers and the task share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct LinkCore {
     pub(super) queue: mpsc::Sender<Request>,
     pub(super) outbox: Mutex<Outbox>,
     pub(super) counters: Counters,
@@ -79,7 +79,7 @@ pub(super) struct Counters {
     pub(super) connected: AtomicBool,
 }
 
-impl Shared {
+impl LinkCore {
     pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         lock(&self.outbox)
     }
@@ -88,9 +88,9 @@ impl Shared {
 pub(super) struct Session {
     target: Target,
     queue: mpsc::Receiver<Request>,
-    shared: Arc<Shared>,
+    core: Arc<LinkCore>,
     backoff: Backoff,
-    refusals: Refusals,
+    refusals: RefusalLog,
     /// Whether the leave-taking took too long.
     cut_off: bool,
 }
@@ -99,15 +99,15 @@ impl Session {
     pub(super) fn new(
         target: Target,
         queue: mpsc::Receiver<Request>,
-        shared: Arc<Shared>,
+        core: Arc<LinkCore>,
         backoff: Backoff,
     ) -> Self {
         Self {
             target,
             queue,
-            shared,
+            core,
             backoff,
-            refusals: Refusals::default(),
+            refusals: RefusalLog::default(),
             cut_off: false,
         }
     }
@@ -116,7 +116,7 @@ impl Session {
     pub(super) async fn run(mut self) -> bool {
         let mut connections: u64 = 0;
         let mut told = String::new();
-        while !self.shared.stop.is_cancelled() {
+        while !self.core.stop.is_cancelled() {
             self.beat();
             let mut connection = match self.connect().await {
                 Some(Ok(connection)) => connection,
@@ -129,7 +129,7 @@ impl Session {
             let accepted = Instant::now();
             connections += 1;
             if connections > 1 {
-                self.shared
+                self.core
                     .counters
                     .reconnects
                     .fetch_add(1, Ordering::Relaxed);
@@ -138,10 +138,10 @@ impl Session {
             told.clear();
             let broken = self.serve(&mut connection).await;
             let suspect = connection.suspect();
-            self.take_back(connection.leftovers());
+            self.take_back(connection.into_undelivered());
             match broken {
                 Some(broken) => {
-                    let error = broken.told(&self.target, suspect);
+                    let error = broken.into_link_error(&self.target, suspect);
                     self.lost(error, Some(accepted), &mut told).await;
                 }
                 None => break,
@@ -155,7 +155,7 @@ impl Session {
 
     /// One attempt; nothing where a stop came first.
     async fn connect(&mut self) -> Option<Result<Connection, LinkError>> {
-        let stop = self.shared.stop.clone();
+        let stop = self.core.stop.clone();
         let answer = tokio::select! {
             answer = self.target.log_in(CONNECT_LIMIT) => answer,
             () = stop.cancelled() => return None,
@@ -165,42 +165,39 @@ impl Session {
             Err(error) => return Some(Err(error)),
         };
         let connection = Connection::new(&self.target, socket, packets);
-        let mut outbox = self.shared.outbox();
-        self.shared
-            .counters
-            .connected
-            .store(true, Ordering::Relaxed);
+        let mut outbox = self.core.outbox();
+        self.core.counters.connected.store(true, Ordering::Relaxed);
         outbox.connected();
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
         drop(outbox);
-        self.shared.state.send_replace(LinkState::Connected {
+        self.core.state.send_replace(LinkState::Connected {
             since: Instant::now(),
         });
         Some(Ok(connection))
     }
 
     /// Polls an accepted connection until it breaks, which gives the reason, or until all is said at a stop.
-    async fn serve(&mut self, connection: &mut Connection) -> Option<Broken> {
-        let shared = self.shared.clone();
-        let mut leave_by: Option<Instant> = None;
+    async fn serve(&mut self, connection: &mut Connection) -> Option<ConnectionError> {
+        let core = self.core.clone();
+        let mut shutdown_deadline: Option<Instant> = None;
         loop {
             self.beat();
-            let moved = match leave_by {
+            let moved = match shutdown_deadline {
                 None => tokio::select! {
-                    moved = connection.turn(&mut self.queue) => moved,
-                    () = shared.stop.cancelled() => {
-                        let deadline = *lock(&shared.stop_deadline);
-                        leave_by = Some(deadline.unwrap_or_else(|| Instant::now() + STOP_LIMIT));
-                        let stopped = Presence::now(PresenceState::Stopped, &shared.session);
-                        let mut outbox = shared.outbox();
-                        outbox.begin_goodbye(Some(stopped.to_json()));
-                        outbox.say_goodbye(&shared.queue);
+                    moved = connection.next_event(&mut self.queue) => moved,
+                    () = core.stop.cancelled() => {
+                        let deadline = *lock(&core.stop_deadline);
+                        shutdown_deadline = Some(deadline.unwrap_or_else(|| Instant::now() + STOP_LIMIT));
+                        let stopped = Presence::now(PresenceState::Stopped, &core.session);
+                        let mut outbox = core.outbox();
+                        outbox.begin_shutdown(Some(stopped.to_json()));
+                        outbox.continue_shutdown(&core.queue);
                         continue;
                     }
                 },
                 Some(deadline) => {
-                    let turn = connection.turn(&mut self.queue);
-                    match tokio::time::timeout_at(deadline.into(), turn).await {
+                    let next_event = connection.next_event(&mut self.queue);
+                    match tokio::time::timeout_at(deadline.into(), next_event).await {
                         Ok(moved) => moved,
                         Err(_) => {
                             warn!(broker = %self.target.name, "MQTT connection cut off: the broker did not take our leave in time");
@@ -213,30 +210,32 @@ impl Session {
             match moved {
                 Ok(moved) => self.take(moved),
                 // After our DISCONNECT the broker hangs up: that is how we know that it has read everything.
-                Err(_) if leave_by.is_some() => return None,
+                Err(_) if shutdown_deadline.is_some() => return None,
                 Err(broken) => return Some(broken),
             }
-            let mut outbox = shared.outbox();
-            outbox.flush(&shared.queue);
-            outbox.say_goodbye(&shared.queue);
+            let mut outbox = core.outbox();
+            outbox.flush(&core.queue);
+            outbox.continue_shutdown(&core.queue);
         }
     }
 
-    fn take(&mut self, moved: Moved) {
+    fn take(&mut self, moved: ConnectionEvent) {
         match moved {
-            Moved::Sent => {}
-            Moved::Message(message) => self.shared.outbox().subscriptions.dispatch(&message),
-            Moved::Refused(message) => {
-                self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+            ConnectionEvent::Sent => {}
+            ConnectionEvent::Message(message) => {
+                self.core.outbox().subscriptions.dispatch(&message)
+            }
+            ConnectionEvent::Refused(message) => {
+                self.core.counters.refused.fetch_add(1, Ordering::Relaxed);
                 self.refusals
                     .tell(&self.target.name, &message, Instant::now());
             }
-            Moved::Subscribed(answers) => {
-                let refused = self.shared.outbox().subscriptions.answered(answers);
+            ConnectionEvent::Subscribed(answers) => {
+                let refused = self.core.outbox().subscriptions.answered(answers);
                 if refused.is_empty() {
                     return;
                 }
-                let counter = &self.shared.counters.subscriptions_refused;
+                let counter = &self.core.counters.subscriptions_refused;
                 counter.fetch_add(refused.len() as u64, Ordering::Relaxed);
                 error!(
                     broker = %self.target.name,
@@ -268,26 +267,26 @@ impl Session {
         self.idle();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.shared.stop.cancelled() => {}
+            () = self.core.stop.cancelled() => {}
         }
     }
 
     /// What a broken connection had not delivered for certain: events are lost, and counted.
-    fn take_back(&mut self, leftovers: Leftovers) {
-        let mut outbox = self.shared.outbox();
+    fn take_back(&mut self, into_undelivered: Undelivered) {
+        let mut outbox = self.core.outbox();
         outbox.connected = false;
-        for (topic, clears) in leftovers.retained {
+        for (topic, clears) in into_undelivered.retained {
             if clears {
                 outbox.take_back_clearing(&topic);
             }
         }
         drop(outbox);
-        self.count_lost(leftovers.events);
+        self.count_lost(into_undelivered.events);
     }
 
     /// From here on publishers drop their events; what they had queued is counted as lost.
     fn mark_disconnected(&mut self, reason: Option<Arc<LinkError>>) {
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         outbox.connected = false;
         // With the lock held nobody adds to the queue any more.
         let mut lost = 0;
@@ -302,27 +301,27 @@ impl Session {
         }
         drop(outbox);
         self.count_lost(lost);
-        let counters = &self.shared.counters;
+        let counters = &self.core.counters;
         counters.connected.store(false, Ordering::Relaxed);
-        self.shared.state.send_replace(LinkState::Disconnected {
+        self.core.state.send_replace(LinkState::Disconnected {
             since: Instant::now(),
             reason,
         });
     }
 
     fn count_lost(&self, events: u64) {
-        let counters = &self.shared.counters;
+        let counters = &self.core.counters;
         counters.lost.fetch_add(events, Ordering::Relaxed);
     }
 
     fn beat(&self) {
-        if let Some(heartbeat) = &self.shared.heartbeat {
+        if let Some(heartbeat) = &self.core.heartbeat {
             heartbeat.beat();
         }
     }
 
     fn idle(&self) {
-        if let Some(heartbeat) = &self.shared.heartbeat {
+        if let Some(heartbeat) = &self.core.heartbeat {
             heartbeat.idle();
         }
     }

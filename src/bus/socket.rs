@@ -122,7 +122,7 @@ impl Target {
         let connector = TlsConnector::from(config.clone());
         match connector.connect(name, stream).await {
             Ok(stream) => Ok(Socket::Tls(Box::new(stream))),
-            Err(error) => Err(self.tls_failed(tls::words(&error))),
+            Err(error) => Err(self.tls_failed(tls::describe(&error))),
         }
     }
 
@@ -154,7 +154,7 @@ impl Target {
             match read {
                 Ok(0) => return Err(self.not_accepted(first)),
                 Err(error) if tls::is_tls(&error) => {
-                    return Err(self.tls_failed(tls::words(&error)));
+                    return Err(self.tls_failed(tls::describe(&error)));
                 }
                 Err(_) => return Err(self.not_accepted(first)),
                 Ok(_) => {}

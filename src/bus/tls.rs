@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::{BusError, tls_words};
+use super::{BusError, tls_errors};
 use crate::config::TlsSettings;
 
 /// The link's side: the broker is trusted by `ca`, or by the system's authorities where none is given.
@@ -81,15 +81,15 @@ pub(super) fn handshake(
     config: Arc<ClientConfig>,
     limit: Duration,
 ) -> Result<String, String> {
-    let words = |error: std::io::Error| self::words(&error);
+    let describe = |error: std::io::Error| self::describe(&error);
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
     let mut session =
         rustls::ClientConnection::new(config, name).map_err(|error| error.to_string())?;
-    let mut stream = TcpStream::connect_timeout(&address, limit).map_err(words)?;
-    stream.set_read_timeout(Some(limit)).map_err(words)?;
-    stream.set_write_timeout(Some(limit)).map_err(words)?;
+    let mut stream = TcpStream::connect_timeout(&address, limit).map_err(describe)?;
+    stream.set_read_timeout(Some(limit)).map_err(describe)?;
+    stream.set_write_timeout(Some(limit)).map_err(describe)?;
     while session.is_handshaking() {
-        let (read, _) = session.complete_io(&mut stream).map_err(words)?;
+        let (read, _) = session.complete_io(&mut stream).map_err(describe)?;
         if read == 0 && session.is_handshaking() {
             return Err(NO_TLS.to_owned());
         }
@@ -111,10 +111,10 @@ pub(super) fn is_tls(error: &std::io::Error) -> bool {
 }
 
 /// An error of a TLS connection for people: what is wrong, and what to do.
-pub(super) fn words(error: &std::io::Error) -> String {
+pub(super) fn describe(error: &std::io::Error) -> String {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match of_rustls(error) {
-        Some(error) => tls_words::of(error),
+        Some(error) => tls_errors::describe(error),
         None if matches!(
             error.kind(),
             BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof

@@ -24,7 +24,7 @@ pub(super) struct Publish {
 
 /// How a connection moved.
 #[derive(Debug)]
-pub(super) enum Moved {
+pub(super) enum ConnectionEvent {
     /// Something was taken from the queue, or a ping.
     Sent,
     /// A message came.
@@ -37,7 +37,7 @@ pub(super) enum Moved {
 
 /// Why a connection is over.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum ConnectionError {
     /// The broker closed it, or the network did.
     Closed,
     /// It does not answer any more; what was waited for.
@@ -50,16 +50,20 @@ pub(super) enum Broken {
 
 /// What a broken connection leaves behind.
 #[derive(Debug, Default)]
-pub(super) struct Leftovers {
+pub(super) struct Undelivered {
     /// Events that the broker may not have.
     pub(super) events: u64,
     /// Retained topics of which the broker may not have the last value; where that is their end, true.
     pub(super) retained: Vec<(String, bool)>,
 }
 
-impl Broken {
+impl ConnectionError {
     /// What is told of it; `suspect` is the largest message, where the end came right after it.
-    pub(super) fn told(self, target: &Target, suspect: Option<(String, usize)>) -> LinkError {
+    pub(super) fn into_link_error(
+        self,
+        target: &Target,
+        suspect: Option<(String, usize)>,
+    ) -> LinkError {
         let broker = target.name.clone();
         match self {
             Self::Silent(what) => LinkError::Silent { broker, what },

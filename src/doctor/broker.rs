@@ -6,7 +6,7 @@ use super::check::Tell;
 use super::patient::Patient;
 use super::peers;
 use super::report::{Line, State};
-use crate::bus::{Reached, Step, reach};
+use crate::bus::{ProbeStep, StepResult, probe_broker};
 
 /// How long messages are gathered: a processor publishes several a second of each camera that it analyses.
 const LISTEN: Duration = Duration::from_secs(4);
@@ -48,7 +48,7 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
         }
     };
     let mut well = true;
-    let heard = runtime.block_on(reach(mqtt, LISTEN, &mut |reached| {
+    let heard = runtime.block_on(probe_broker(mqtt, LISTEN, &mut |reached| {
         well &= reached.outcome.is_ok();
         tell(line(&reached, severity));
     }));
@@ -59,13 +59,13 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
     }
 }
 
-fn line(reached: &Reached, severity: State) -> Line {
+fn line(reached: &StepResult, severity: State) -> Line {
     let what = match reached.step {
-        Step::Name => "broker: name",
-        Step::Tcp => "broker: TCP",
-        Step::Tls => "broker: TLS",
-        Step::Login => "broker: login",
-        Step::Subscription => "broker: subscription",
+        ProbeStep::Name => "broker: name",
+        ProbeStep::Tcp => "broker: TCP",
+        ProbeStep::Tls => "broker: TLS",
+        ProbeStep::Login => "broker: login",
+        ProbeStep::Subscription => "broker: subscription",
     };
     let took_ms = reached.took.as_secs_f64() * 1e3;
     match &reached.outcome {
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_has_its_remedy() {
-        let reached = Reached {
-            step: Step::Tcp,
+        let reached = StepResult {
+            step: ProbeStep::Tcp,
             took: Duration::from_millis(3),
             outcome: Err("can't reach b:1: refused; start it".to_owned()),
         };
@@ -91,8 +91,8 @@ mod tests {
             Line::fault("broker: TCP", "can't reach b:1: refused", "start it")
                 .with_figure("took_ms", 3.0)
         );
-        let reached = Reached {
-            step: Step::Name,
+        let reached = StepResult {
+            step: ProbeStep::Name,
             outcome: Ok("b is ::1".to_owned()),
             ..reached
         };

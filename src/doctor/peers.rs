@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::report::{Line, counted};
 use crate::base::CaptureClock;
-use crate::bus::{Heard, Topic};
+use crate::bus::{ReceivedMessage, Topic};
 use crate::event::{DetectionEvent, Presence, PresenceState, SourceStatus};
 
 /// From here on a difference is worth a warning: walls accept a camera's clock within 2 s, and two machines may each be off.
@@ -26,7 +26,7 @@ struct Known {
 }
 
 /// Lines about what was heard within `listened`.
-pub(super) fn judge(heard: &[Heard], listened: Duration) -> Vec<Line> {
+pub(super) fn judge(heard: &[ReceivedMessage], listened: Duration) -> Vec<Line> {
     let mut lines = vec![presences(heard)];
     let measured = measured(heard);
     let bounds = bounds(heard);
@@ -50,7 +50,7 @@ pub(super) fn judge(heard: &[Heard], listened: Duration) -> Vec<Line> {
     lines
 }
 
-fn presences(heard: &[Heard]) -> Line {
+fn presences(heard: &[ReceivedMessage]) -> Line {
     let mut roles: BTreeMap<(&str, &str), PresenceState> = BTreeMap::new();
     for message in heard {
         let key = match &message.topic {
@@ -88,7 +88,7 @@ fn presences(heard: &[Heard]) -> Line {
     )
 }
 
-fn measured(heard: &[Heard]) -> BTreeMap<String, Known> {
+fn measured(heard: &[ReceivedMessage]) -> BTreeMap<String, Known> {
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
     for message in heard.iter().filter(|message| !message.retained) {
         let Topic::Detections(source) = message.topic else {
@@ -117,7 +117,7 @@ fn measured(heard: &[Heard]) -> BTreeMap<String, Known> {
 }
 
 /// By how many milliseconds, at least, a clock is ahead of ours.
-fn bounds(heard: &[Heard]) -> BTreeMap<String, f64> {
+fn bounds(heard: &[ReceivedMessage]) -> BTreeMap<String, f64> {
     let mut found: BTreeMap<String, f64> = BTreeMap::new();
     for message in heard {
         let (who, since) = match &message.topic {
@@ -199,13 +199,13 @@ mod tests {
         latency_ms: f64,
         clock: &str,
         at: Duration,
-    ) -> Heard {
+    ) -> ReceivedMessage {
         let timestamp = unix_time(captured).to_string();
         let payload = serde_json::json!({
             "source_id": 0, "frame_id": 1, "timestamp": timestamp, "model_id": "m", "inference_time_ms": 1.0,
             "detections": [], "fps": 5.0, "latency_ms": latency_ms, "instance_id": instance, "clock": clock,
         });
-        Heard {
+        ReceivedMessage {
             topic: Topic::Detections(SourceId(0)),
             payload: payload.to_string().into_bytes(),
             retained: false,
@@ -213,12 +213,12 @@ mod tests {
         }
     }
 
-    fn presence(state: PresenceState, since: Duration, retained: bool) -> Heard {
+    fn presence(state: PresenceState, since: Duration, retained: bool) -> ReceivedMessage {
         let presence = Presence {
             since: unix_time(since),
             ..Presence::now(state, &SessionId("s".to_owned()))
         };
-        Heard {
+        ReceivedMessage {
             topic: Topic::Processor("box".to_owned()),
             payload: presence.to_json(),
             retained,
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    fn lines(heard: &[Heard]) -> Vec<(State, String, String)> {
+    fn lines(heard: &[ReceivedMessage]) -> Vec<(State, String, String)> {
         judge(heard, Duration::from_secs(4))
             .into_iter()
             .map(|line| (line.state, line.what, line.found))

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nvr::bus::{Reached, Step, reach};
+use nvr::bus::{ProbeStep, StepResult, probe_broker};
 use nvr::config::{MqttSettings, TlsSettings};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
@@ -114,22 +114,24 @@ fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
     let authority = Authority::new();
     let broker = authority.broker(kind, false);
     let way = |tls: TlsSettings| {
-        let mut told: Vec<Reached> = Vec::new();
+        let mut told: Vec<StepResult> = Vec::new();
         let settings = over_tls(&broker, tls);
         let listen = Duration::from_millis(100);
-        runtime().block_on(reach(&settings, listen, &mut |reached| told.push(reached)));
+        runtime().block_on(probe_broker(&settings, listen, &mut |reached| {
+            told.push(reached)
+        }));
         told
     };
     let told = way(trusting(&authority));
-    let steps: Vec<Step> = told.iter().map(|reached| reached.step).collect();
+    let steps: Vec<ProbeStep> = told.iter().map(|reached| reached.step).collect();
     assert_eq!(
         steps,
         [
-            Step::Name,
-            Step::Tcp,
-            Step::Tls,
-            Step::Login,
-            Step::Subscription
+            ProbeStep::Name,
+            ProbeStep::Tcp,
+            ProbeStep::Tls,
+            ProbeStep::Login,
+            ProbeStep::Subscription
         ]
     );
     assert!(
@@ -142,7 +144,7 @@ fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
     );
     let told = way(trusting(&Authority::new()));
     let last = told.last().expect("a step");
-    assert_eq!((last.step, told.len()), (Step::Tls, 3));
+    assert_eq!((last.step, told.len()), (ProbeStep::Tls, 3));
     let reason = last.outcome.as_ref().expect_err("it is not trusted");
     assert!(
         reason.starts_with("TLS fails: the ") && reason.contains("--mqtt-ca"),

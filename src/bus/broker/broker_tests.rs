@@ -521,10 +521,10 @@ fn connections_that_say_nothing_are_closed_and_keep_nobody_out() {
         connect: Duration::from_millis(300),
         ..BrokerLimits::default()
     });
-    let mut silent: Vec<Client> = (0..limits::WAITING + 50)
+    let mut silent: Vec<Client> = (0..limits::PENDING_LIMIT + 50)
         .map(|_| Client::dial(&broker))
         .collect();
-    silent[limits::WAITING]
+    silent[limits::PENDING_LIMIT]
         .stream
         .write_all(&[0x10])
         .expect("it reads");

@@ -15,8 +15,8 @@ use tracing::{debug, info, warn};
 use super::filters::is_topic;
 use super::limits::MESSAGE_LIMIT_BYTES;
 use super::outgoing::write;
-use super::router::{Attached, Router, is_will};
-use super::wire::{Hello, Incoming, Reader, WireError, other_version};
+use super::router::{ClientHandle, Router, is_will};
+use super::wire::{FirstPacket, Incoming, Reader, WireError, other_version};
 
 /// A client that was refused is given this long to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// A client that was let in.
 pub(super) struct Client<S> {
     router: Arc<Router>,
-    attached: Attached,
+    attached: ClientHandle,
     reader: Reader<tokio::io::ReadHalf<S>>,
     writer: tokio::io::WriteHalf<S>,
     /// What is being written.
@@ -40,7 +40,7 @@ pub(super) struct Client<S> {
 
 /// Why a connection ends.
 #[derive(Debug)]
-enum End {
+enum ClientEnd {
     Goodbye,
     Wire(WireError),
     /// The client's socket took nothing.
@@ -50,15 +50,15 @@ enum End {
 }
 
 /// Hears CONNECT and answers it; none where the client is refused, and told so.
-pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn accept_client<S: AsyncRead + AsyncWrite + Unpin>(
     router: &Arc<Router>,
     stream: S,
     peer: &str,
 ) -> Option<Client<S>> {
     let (read, mut writer) = tokio::io::split(stream);
     let mut reader = Reader::new(read);
-    let hello = match timeout(router.limits.connect, reader.hello()).await {
-        Ok(Ok(hello)) => hello,
+    let first_packet = match timeout(router.limits.connect, reader.first_packet()).await {
+        Ok(Ok(first_packet)) => first_packet,
         Ok(Err(error)) => {
             debug!(%peer, %error, "a connection ends before it was one of MQTT");
             return None;
@@ -68,14 +68,14 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
             return None;
         }
     };
-    let refusal = match hello {
-        Hello::Version(version) => {
-            if let Some(more) = router.seldom.due("version") {
+    let refusal = match first_packet {
+        FirstPacket::Version(version) => {
+            if let Some(more) = router.log_limit.due("version") {
                 warn!(%peer, version, more, "a client is refused: it speaks another MQTT than 3.1.1, which is version 4");
             }
             other_version(version)
         }
-        Hello::Connect(connect) => {
+        FirstPacket::Connect(connect) => {
             if !connect.last_will.as_ref().is_none_or(is_will) {
                 debug!(%peer, client_id = connect.client_id, "a client is refused: its will has no valid topic");
                 return None;
@@ -83,7 +83,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
             let keep_alive = connect.keep_alive;
             match router.attach(connect, peer) {
                 Ok(attached) => {
-                    reader.patience = (keep_alive > 0)
+                    reader.silence_limit = (keep_alive > 0)
                         .then(|| Duration::from_millis(1500 * u64::from(keep_alive)));
                     return Some(Client {
                         router: router.clone(),
@@ -122,17 +122,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let end = tokio::select! {
             end = receive(&self.router, &self.attached, &mut self.reader) => end,
             end = send(&self.router, &self.attached, &mut self.writer, &mut self.batch) => end,
-            () = cut.cancelled() => End::Cut,
+            () = cut.cancelled() => ClientEnd::Cut,
         };
         let client_id = self.router.client_id(&self.attached);
         match &end {
-            End::Goodbye => {
+            ClientEnd::Goodbye => {
                 debug!(client_id, "a client said goodbye");
                 self.said_goodbye = true;
             }
             // Told by whoever cut it.
-            End::Cut => {}
-            End::Stalled => {
+            ClientEnd::Cut => {}
+            ClientEnd::Stalled => {
                 let limit_s = self.router.limits.stalled.as_secs();
                 warn!(
                     client_id,
@@ -140,17 +140,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     "a client is disconnected: its socket took nothing of what waits for it"
                 );
             }
-            End::Wire(WireError::Silent) => {
+            ClientEnd::Wire(WireError::Silent) => {
                 info!(client_id, reason = %WireError::Silent, "a client is disconnected");
             }
-            End::Wire(error @ WireError::Malformed(_)) => {
-                if let Some(more) = self.router.seldom.due("malformed") {
+            ClientEnd::Wire(error @ WireError::Malformed(_)) => {
+                if let Some(more) = self.router.log_limit.due("malformed") {
                     warn!(client_id, %error, more, "a client is disconnected");
                 }
             }
-            End::Wire(error) => debug!(client_id, %error, "a client is gone"),
+            ClientEnd::Wire(error) => debug!(client_id, %error, "a client is gone"),
         }
-        if matches!(end, End::Goodbye | End::Wire(WireError::Closed)) {
+        if matches!(end, ClientEnd::Goodbye | ClientEnd::Wire(WireError::Closed)) {
             let _ = timeout(FAREWELL, self.last_answers()).await;
         }
         // The will goes out before the client sees the end, and its place is free.
@@ -175,22 +175,22 @@ impl<S> Drop for Client<S> {
 
 async fn receive<R: AsyncRead + Unpin>(
     router: &Router,
-    client: &Attached,
+    client: &ClientHandle,
     reader: &mut Reader<R>,
-) -> End {
+) -> ClientEnd {
     let mut turn = 0;
     loop {
         let incoming = match reader.next().await {
             Ok(incoming) => incoming,
-            Err(error) => return End::Wire(error),
+            Err(error) => return ClientEnd::Wire(error),
         };
         match handle(router, client, incoming).await {
             Ok(true) => {}
-            Ok(false) => return End::Goodbye,
-            Err(error) => return End::Wire(error),
+            Ok(false) => return ClientEnd::Goodbye,
+            Err(error) => return ClientEnd::Wire(error),
         }
         // The writer's limit ends it where the client never reads.
-        while router.is_deaf(client) {
+        while router.has_unread_answers(client) {
             sleep(LOOK).await;
         }
         turn = (turn + 1) % TURN;
@@ -201,7 +201,11 @@ async fn receive<R: AsyncRead + Unpin>(
 }
 
 /// False at DISCONNECT.
-async fn handle(router: &Router, client: &Attached, incoming: Incoming) -> Result<bool, WireError> {
+async fn handle(
+    router: &Router,
+    client: &ClientHandle,
+    incoming: Incoming,
+) -> Result<bool, WireError> {
     let packet = match incoming {
         Incoming::Packet(packet) => packet,
         Incoming::TooLarge {
@@ -237,7 +241,7 @@ async fn handle(router: &Router, client: &Attached, incoming: Incoming) -> Resul
     Ok(true)
 }
 
-async fn take(router: &Router, client: &Attached, publish: Publish) -> Result<(), WireError> {
+async fn take(router: &Router, client: &ClientHandle, publish: Publish) -> Result<(), WireError> {
     if !is_topic(&publish.topic) {
         let what = format!(
             "a message to `{}`, which is no topic",
@@ -253,7 +257,7 @@ async fn take(router: &Router, client: &Attached, publish: Publish) -> Result<()
         let behind = router.publish(&publish.topic, publish.payload, publish.qos, publish.retain);
         accept_only(router, client, publish.qos, publish.pkid);
         if let Some(behind) = behind {
-            while router.is_behind(behind) {
+            while router.is_slow(behind) {
                 sleep(LOOK).await;
             }
         }
@@ -264,14 +268,14 @@ async fn take(router: &Router, client: &Attached, publish: Publish) -> Result<()
 }
 
 /// Acknowledges a message that was not looked at before.
-fn accept(router: &Router, client: &Attached, qos: QoS, id: u16) {
+fn accept(router: &Router, client: &ClientHandle, qos: QoS, id: u16) {
     if qos == QoS::ExactlyOnce {
         router.note_unreleased(client, id);
     }
     accept_only(router, client, qos, id);
 }
 
-fn accept_only(router: &Router, client: &Attached, qos: QoS, id: u16) {
+fn accept_only(router: &Router, client: &ClientHandle, qos: QoS, id: u16) {
     match qos {
         QoS::AtMostOnce => {}
         QoS::AtLeastOnce => router.answer(client, &Packet::PubAck(PubAck::new(id))),
@@ -279,8 +283,8 @@ fn accept_only(router: &Router, client: &Attached, qos: QoS, id: u16) {
     }
 }
 
-fn too_large(router: &Router, client: &Attached, topic: &str, bytes: usize) {
-    if let Some(more) = router.seldom.due("too large") {
+fn too_large(router: &Router, client: &ClientHandle, topic: &str, bytes: usize) {
+    if let Some(more) = router.log_limit.due("too large") {
         let client_id = router.client_id(client);
         warn!(
             client_id,
@@ -295,18 +299,18 @@ fn too_large(router: &Router, client: &Attached, topic: &str, bytes: usize) {
 
 async fn send<W: AsyncWrite + Unpin>(
     router: &Router,
-    client: &Attached,
+    client: &ClientHandle,
     writer: &mut W,
     batch: &mut BytesMut,
-) -> End {
+) -> ClientEnd {
     loop {
         let more = router.fill(client, batch);
         while !batch.is_empty() {
             match timeout(router.limits.stalled, writer.write_buf(batch)).await {
-                Ok(Ok(0)) => return End::Wire(WireError::Closed),
+                Ok(Ok(0)) => return ClientEnd::Wire(WireError::Closed),
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => return End::Wire(error.into()),
-                Err(_) => return End::Stalled,
+                Ok(Err(error)) => return ClientEnd::Wire(error.into()),
+                Err(_) => return ClientEnd::Stalled,
             }
         }
         if more {
@@ -316,8 +320,8 @@ async fn send<W: AsyncWrite + Unpin>(
         // TLS keeps what it has not sent.
         match timeout(router.limits.stalled, writer.flush()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return End::Wire(error.into()),
-            Err(_) => return End::Stalled,
+            Ok(Err(error)) => return ClientEnd::Wire(error.into()),
+            Err(_) => return ClientEnd::Stalled,
         }
         client.wake.notified().await;
     }

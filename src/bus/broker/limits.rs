@@ -23,7 +23,7 @@ pub(super) const BATCH_BYTES: usize = 64 * 1024;
 pub(super) const ANSWERS_BYTES: usize = 64 * 1024;
 
 /// Connections that have not said CONNECT yet; for one more the oldest is closed.
-pub(super) const WAITING: usize = 256;
+pub(super) const PENDING_LIMIT: usize = 256;
 
 /// Levels of a topic filter; as many as mosquitto takes.
 pub(super) const LEVELS: usize = 200;
@@ -39,7 +39,7 @@ pub(super) const MESSAGE_BYTES: usize = 128;
 
 /// How long a client that falls behind slows down those who publish to it: a burst passes without loss, and one that does
 /// not read at all holds nobody up for longer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Limits that a user or a test may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]

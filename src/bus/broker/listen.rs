@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::client::greet;
-use super::limits::WAITING;
+use super::client::accept_client;
+use super::limits::PENDING_LIMIT;
 use super::router::Router;
 use crate::base::sync::lock;
 
@@ -37,7 +37,7 @@ pub(super) async fn listen(
 ) -> io::Result<Infallible> {
     let listener = TcpListener::from_std(listener)?;
     let tls = tls.map(TlsAcceptor::from);
-    let waiting = Arc::new(Waiting::default());
+    let waiting = Arc::new(PendingConnections::default());
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -66,7 +66,7 @@ pub(super) async fn listen(
                 });
             }
             Err(error) => {
-                if let Some(more) = router.seldom.due("accept") {
+                if let Some(more) = router.log_limit.due("accept") {
                     warn!(%error, more, "a connection could not be accepted");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -79,11 +79,11 @@ async fn serve(
     router: &Arc<Router>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: &str,
-    place: Place,
+    place: Pending,
 ) {
     let client = tokio::select! {
         () = place.cut.cancelled() => return,
-        client = greet(router, stream, peer) => client,
+        client = accept_client(router, stream, peer) => client,
     };
     drop(place);
     if let Some(client) = client {
@@ -107,22 +107,22 @@ fn prepare(stream: &TcpStream) {
 
 /// Connections that have not said CONNECT yet: a bounded number, of which the oldest goes for a new one.
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingConnections {
     places: Mutex<BTreeMap<u64, CancellationToken>>,
 }
 
 /// A place among them, until it is dropped.
 #[derive(Debug)]
-struct Place {
-    waiting: Arc<Waiting>,
+struct Pending {
+    waiting: Arc<PendingConnections>,
     number: u64,
     cut: CancellationToken,
 }
 
-impl Waiting {
-    fn enter(self: &Arc<Self>) -> Place {
+impl PendingConnections {
+    fn enter(self: &Arc<Self>) -> Pending {
         let mut places = lock(&self.places);
-        if places.len() >= WAITING
+        if places.len() >= PENDING_LIMIT
             && let Some((_, oldest)) = places.pop_first()
         {
             oldest.cancel();
@@ -130,7 +130,7 @@ impl Waiting {
         let number = places.last_key_value().map_or(0, |(last, _)| last + 1);
         let cut = CancellationToken::new();
         places.insert(number, cut.clone());
-        Place {
+        Pending {
             waiting: self.clone(),
             number,
             cut,
@@ -138,7 +138,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Place {
+impl Drop for Pending {
     fn drop(&mut self) {
         let mut places = lock(&self.waiting.places);
         // One that had to go is not there any more, and its number may be another's.

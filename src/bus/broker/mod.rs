@@ -13,10 +13,10 @@ mod client;
 mod filters;
 mod limits;
 mod listen;
+mod log_limit;
 mod outgoing;
 mod retained;
 mod router;
-mod seldom;
 mod session;
 mod wire;
 
@@ -27,7 +27,7 @@ use std::thread;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use self::client::greet;
+use self::client::accept_client;
 use self::router::Router;
 use super::{BrokerTls, BusError};
 use crate::config::Secret;
@@ -148,7 +148,7 @@ impl BrokerCore {
 
     /// Serves one client until its stream ends or it breaks the protocol. Needs a tokio runtime with time.
     pub async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        if let Some(client) = greet(&self.0, stream, "a stream").await {
+        if let Some(client) = accept_client(&self.0, stream, "a stream").await {
             client.run().await;
         }
     }

@@ -12,11 +12,11 @@ use rumqttc::mqttbytes::v4::{Packet, PubRel, Publish};
 use tracing::debug;
 
 use super::limits::{BATCH_BYTES, WINDOW};
-use super::retained::{Cursor, Message, Met, Retained};
+use super::retained::{Cursor, CursorStep, Message, Retained};
 
 /// A message on its way to one client.
 #[derive(Debug, Clone)]
-pub(super) struct Parcel {
+pub(super) struct OutgoingMessage {
     pub(super) message: Arc<Message>,
     pub(super) qos: QoS,
     pub(super) retain: bool,
@@ -29,14 +29,14 @@ pub(super) struct Parcel {
 struct Flight {
     id: u16,
     /// None once a message of QoS 2 was received and is to be released.
-    parcel: Option<Parcel>,
+    outgoing: Option<OutgoingMessage>,
 }
 
 /// The queues of one client.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     answers: BytesMut,
-    news: VecDeque<Parcel>,
+    news: VecDeque<OutgoingMessage>,
     cursors: VecDeque<Cursor>,
     flights: VecDeque<Flight>,
     /// Flights from here on are to be sent again to a client that came back.
@@ -63,7 +63,7 @@ impl Outgoing {
 
     pub(super) fn push(&mut self, message: Arc<Message>, qos: QoS) {
         self.bytes += message.bytes();
-        self.news.push_back(Parcel {
+        self.news.push_back(OutgoingMessage {
             message,
             qos,
             retain: false,
@@ -90,7 +90,7 @@ impl Outgoing {
     /// Forgets what is not worth keeping for an absent client. Gives the bytes that were freed.
     pub(super) fn detach(&mut self) -> usize {
         let before = self.bytes;
-        self.news.retain(|parcel| parcel.qos != QoS::AtMostOnce);
+        self.news.retain(|outgoing| outgoing.qos != QoS::AtMostOnce);
         self.count_again();
         self.answers = BytesMut::new();
         before - self.bytes
@@ -107,21 +107,21 @@ impl Outgoing {
             *resend -= 1;
         }
         let flight = self.flights.remove(at);
-        self.forget(flight.and_then(|flight| flight.parcel))
+        self.forget(flight.and_then(|flight| flight.outgoing))
     }
 
     /// The client has a message of QoS 2 and is told to release its id. Gives the bytes that were freed.
     pub(super) fn received(&mut self, id: u16) -> usize {
         let flight = self.flights.iter_mut().find(|flight| flight.id == id);
-        let parcel = flight.and_then(|flight| flight.parcel.take());
+        let outgoing = flight.and_then(|flight| flight.outgoing.take());
         self.answer(&Packet::PubRel(PubRel::new(id)));
-        self.forget(parcel)
+        self.forget(outgoing)
     }
 
-    fn forget(&mut self, parcel: Option<Parcel>) -> usize {
-        let freed = parcel
-            .filter(|parcel| parcel.counted)
-            .map_or(0, |parcel| parcel.message.bytes());
+    fn forget(&mut self, outgoing: Option<OutgoingMessage>) -> usize {
+        let freed = outgoing
+            .filter(|outgoing| outgoing.counted)
+            .map_or(0, |outgoing| outgoing.message.bytes());
         self.bytes -= freed;
         freed
     }
@@ -130,13 +130,13 @@ impl Outgoing {
         let flights = self
             .flights
             .iter()
-            .filter_map(|flight| flight.parcel.as_ref());
+            .filter_map(|flight| flight.outgoing.as_ref());
         self.bytes = self
             .news
             .iter()
             .chain(flights)
-            .filter(|parcel| parcel.counted)
-            .map(|parcel| parcel.message.bytes())
+            .filter(|outgoing| outgoing.counted)
+            .map(|outgoing| outgoing.message.bytes())
             .sum();
     }
 
@@ -159,7 +159,7 @@ impl Outgoing {
             let retained_first = self.bytes <= crowded || self.news.is_empty();
             let next = match self.cursors.front() {
                 Some(cursor) if retained_first => Some(cursor.qos),
-                _ => self.news.front().map(|parcel| parcel.qos),
+                _ => self.news.front().map(|outgoing| outgoing.qos),
             };
             // Order is kept: what needs no acknowledgement does not overtake what waits for a place.
             if self.flights.len() >= WINDOW && next != Some(QoS::AtMostOnce) {
@@ -167,10 +167,10 @@ impl Outgoing {
             }
             if retained_first && let Some(cursor) = self.cursors.front_mut() {
                 match retained.next(cursor) {
-                    Met::Message(message) => {
-                        let qos = least(message.qos, cursor.qos);
+                    CursorStep::Message(message) => {
+                        let qos = lower_qos(message.qos, cursor.qos);
                         self.send(
-                            Parcel {
+                            OutgoingMessage {
                                 message,
                                 qos,
                                 retain: true,
@@ -179,14 +179,14 @@ impl Outgoing {
                             batch,
                         );
                     }
-                    Met::End => drop(self.cursors.pop_front()),
-                    Met::Nothing => {
+                    CursorStep::End => drop(self.cursors.pop_front()),
+                    CursorStep::Nothing => {
                         again = true;
                         break;
                     }
                 }
-            } else if let Some(parcel) = self.news.pop_front() {
-                self.send(parcel, batch);
+            } else if let Some(outgoing) = self.news.pop_front() {
+                self.send(outgoing, batch);
             } else {
                 break;
             }
@@ -194,17 +194,17 @@ impl Outgoing {
         (before - self.bytes, again || batch.len() >= BATCH_BYTES)
     }
 
-    fn send(&mut self, parcel: Parcel, batch: &mut BytesMut) {
-        if parcel.qos == QoS::AtMostOnce {
-            put(&parcel, 0, false, batch);
-            self.forget(Some(parcel));
+    fn send(&mut self, outgoing: OutgoingMessage, batch: &mut BytesMut) {
+        if outgoing.qos == QoS::AtMostOnce {
+            put(&outgoing, 0, false, batch);
+            self.forget(Some(outgoing));
             return;
         }
         let id = self.free_id();
-        put(&parcel, id, false, batch);
+        put(&outgoing, id, false, batch);
         self.flights.push_back(Flight {
             id,
-            parcel: Some(parcel),
+            outgoing: Some(outgoing),
         });
     }
 
@@ -213,8 +213,8 @@ impl Outgoing {
         let mut at = from;
         while at < self.flights.len() && batch.len() < BATCH_BYTES {
             let flight = &self.flights[at];
-            match &flight.parcel {
-                Some(parcel) => put(parcel, flight.id, true, batch),
+            match &flight.outgoing {
+                Some(outgoing) => put(outgoing, flight.id, true, batch),
                 None => write(&Packet::PubRel(PubRel::new(flight.id)), batch),
             }
             at += 1;
@@ -235,7 +235,7 @@ impl Outgoing {
 }
 
 /// The lower quality of service.
-pub(super) fn least(one: QoS, other: QoS) -> QoS {
+pub(super) fn lower_qos(one: QoS, other: QoS) -> QoS {
     if (one as u8) < (other as u8) {
         one
     } else {
@@ -243,14 +243,14 @@ pub(super) fn least(one: QoS, other: QoS) -> QoS {
     }
 }
 
-fn put(parcel: &Parcel, id: u16, again: bool, batch: &mut BytesMut) {
+fn put(outgoing: &OutgoingMessage, id: u16, again: bool, batch: &mut BytesMut) {
     let publish = Publish {
         dup: again,
-        qos: parcel.qos,
-        retain: parcel.retain,
-        topic: parcel.message.topic.to_string(),
+        qos: outgoing.qos,
+        retain: outgoing.retain,
+        topic: outgoing.message.topic.to_string(),
         pkid: id,
-        payload: parcel.message.payload.clone(),
+        payload: outgoing.message.payload.clone(),
     };
     write(&Packet::Publish(publish), batch);
 }

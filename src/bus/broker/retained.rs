@@ -58,7 +58,7 @@ pub(super) struct Cursor {
 
 /// What a cursor meets next.
 #[derive(Debug)]
-pub(super) enum Met {
+pub(super) enum CursorStep {
     /// A message.
     Message(Arc<Message>),
     /// Nothing yet: call again.
@@ -119,7 +119,7 @@ impl Retained {
     }
 
     /// The next message for `cursor`, after a bounded number of steps.
-    pub(super) fn next(&self, cursor: &mut Cursor) -> Met {
+    pub(super) fn next(&self, cursor: &mut Cursor) -> CursorStep {
         let after = cursor.after.clone();
         let start = match &after {
             Some(topic) => Bound::Excluded(&**topic),
@@ -128,17 +128,17 @@ impl Retained {
         let range = self.messages.range::<str, _>((start, Bound::Unbounded));
         for (step, (topic, message)) in range.enumerate() {
             if !topic.starts_with(cursor.prefix()) {
-                return Met::End;
+                return CursorStep::End;
             }
             if step == STEPS {
-                return Met::Nothing;
+                return CursorStep::Nothing;
             }
             cursor.after = Some(topic.clone());
             if message.number <= cursor.until && filter_matches(&cursor.filter, topic) {
-                return Met::Message(message.clone());
+                return CursorStep::Message(message.clone());
             }
         }
-        Met::End
+        CursorStep::End
     }
 }
 
@@ -160,9 +160,9 @@ mod tests {
         let mut topics = Vec::new();
         loop {
             match store.next(&mut cursor) {
-                Met::Message(message) => topics.push(message.topic.to_string()),
-                Met::Nothing => {}
-                Met::End => return topics,
+                CursorStep::Message(message) => topics.push(message.topic.to_string()),
+                CursorStep::Nothing => {}
+                CursorStep::End => return topics,
             }
         }
     }

@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::filters::{Filters, cost, is_filter, is_topic};
-use super::limits::{ANSWERS_BYTES, BrokerLimits, FILTERS_BYTES, MESSAGE_LIMIT_BYTES, PATIENCE};
-use super::outgoing::least;
+use super::limits::{
+    ANSWERS_BYTES, BrokerLimits, CATCH_UP_LIMIT, FILTERS_BYTES, MESSAGE_LIMIT_BYTES,
+};
+use super::log_limit::LogLimiter;
+use super::outgoing::lower_qos;
 use super::retained::Message;
 use super::retained::{Cursor, Retained};
-use super::seldom::Seldom;
-use super::session::{Connection, Key, Presence, Session};
+use super::session::{ClientPresence, Connection, Key, Session};
 use crate::base::sync::lock;
 use crate::config::Secret;
 
@@ -32,7 +34,7 @@ pub(super) struct Router {
     pub(super) limits: BrokerLimits,
     /// User name and digest of the password: digests are compared, so that the time that takes says nothing of it.
     login: Option<(String, [u8; 32])>,
-    pub(super) seldom: Seldom,
+    pub(super) log_limit: LogLimiter,
     state: Mutex<State>,
 }
 
@@ -54,7 +56,7 @@ struct State {
 
 /// A client that was let in.
 #[derive(Debug, Clone)]
-pub(super) struct Attached {
+pub(super) struct ClientHandle {
     pub(super) key: Key,
     pub(super) number: u64,
     pub(super) wake: Arc<Notify>,
@@ -63,7 +65,7 @@ pub(super) struct Attached {
 
 /// A client that others have to wait for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Behind(Key);
+pub(super) struct SlowClient(Key);
 
 impl Router {
     pub(super) fn new(limits: BrokerLimits, login: Option<&(String, Secret)>) -> Self {
@@ -71,7 +73,7 @@ impl Router {
         Self {
             limits,
             login: login.map(|(user, password)| (user.clone(), digest(password.reveal()))),
-            seldom: Seldom::default(),
+            log_limit: LogLimiter::default(),
             state: Mutex::new(State {
                 sessions: HashMap::new(),
                 by_client_id: HashMap::new(),
@@ -94,7 +96,7 @@ impl Router {
         &self,
         connect: Connect,
         peer: &str,
-    ) -> Result<Attached, ConnectReturnCode> {
+    ) -> Result<ClientHandle, ConnectReturnCode> {
         self.check_login(&connect, peer)?;
         if connect.client_id.contains('\0')
             || (connect.client_id.is_empty() && !connect.clean_session)
@@ -111,7 +113,7 @@ impl Router {
         self.forget_expired(&mut state);
         let former = state.by_client_id.get(&client_id).copied();
         if let Some(key) = former {
-            self.part(&mut state, key, "another client came with its id");
+            self.end_connection(&mut state, key, "another client came with its id");
         }
         if connect.clean_session
             && let Some(key) = former
@@ -120,7 +122,7 @@ impl Router {
         }
         let known = state.by_client_id.get(&client_id).copied();
         if known.is_none() && !self.make_room(&mut state) {
-            if let Some(more) = self.seldom.due("clients") {
+            if let Some(more) = self.log_limit.due("clients") {
                 warn!(
                     %peer, client_id, limit = self.limits.clients, more,
                     "a client is refused: as many as --clients allows are connected"
@@ -135,7 +137,7 @@ impl Router {
             wake: Arc::new(Notify::new()),
             cut: CancellationToken::new(),
         };
-        let attached = Attached {
+        let attached = ClientHandle {
             key,
             number,
             wake: connection.wake.clone(),
@@ -149,11 +151,11 @@ impl Router {
             filters_bytes: 0,
             out: Default::default(),
             unreleased: Default::default(),
-            presence: Presence::Away(Instant::now()),
-            patience: None,
+            presence: ClientPresence::Absent(Instant::now()),
+            catch_up_until: None,
         });
         session.clean = connect.clean_session;
-        session.presence = Presence::Here(connection);
+        session.presence = ClientPresence::Connected(connection);
         session.out.reconnect();
         let accepted = ConnAck::new(ConnectReturnCode::Success, known.is_some());
         session.out.answer(&Packet::ConnAck(accepted));
@@ -166,7 +168,7 @@ impl Router {
             return Ok(());
         };
         let Some(login) = &connect.login else {
-            if let Some(more) = self.seldom.due("login") {
+            if let Some(more) = self.log_limit.due("login") {
                 let client_id = &connect.client_id;
                 warn!(%peer, client_id, more, "a client is refused: it gave no user name and password");
             }
@@ -177,7 +179,7 @@ impl Router {
         if bool::from(same) {
             return Ok(());
         }
-        if let Some(more) = self.seldom.due("login") {
+        if let Some(more) = self.log_limit.due("login") {
             let client_id = &connect.client_id;
             warn!(%peer, client_id, more, "a client is refused: wrong user name or password");
         }
@@ -190,7 +192,7 @@ impl Router {
             .sessions
             .iter()
             .filter(|(_, session)| {
-                let away = session.away();
+                let away = session.absent_since();
                 away.is_some_and(|since| since.elapsed() > self.limits.absent)
             })
             .map(|(key, _)| *key)
@@ -208,7 +210,7 @@ impl Router {
         let absent = state
             .sessions
             .iter()
-            .filter_map(|(key, session)| session.away().map(|since| (since, *key)))
+            .filter_map(|(key, session)| session.absent_since().map(|since| (since, *key)))
             .min();
         let Some((_, key)) = absent else {
             return false;
@@ -223,12 +225,12 @@ impl Router {
     }
 
     /// The end of a connection; with a will where the client did not say goodbye.
-    pub(super) fn detach(&self, client: &Attached, said_goodbye: bool) {
+    pub(super) fn detach(&self, client: &ClientHandle, said_goodbye: bool) {
         let mut state = self.state();
         let Some(session) = state.sessions.get_mut(&client.key) else {
             return;
         };
-        let Presence::Here(connection) = &mut session.presence else {
+        let ClientPresence::Connected(connection) = &mut session.presence else {
             return;
         };
         if connection.number != client.number {
@@ -237,21 +239,24 @@ impl Router {
         if said_goodbye {
             connection.will = None;
         }
-        self.part(&mut state, client.key, "");
+        self.end_connection(&mut state, client.key, "");
     }
 
     /// Takes a session from its connection, and publishes the will. Gone afterwards, or waiting for its client.
-    fn part(&self, state: &mut State, key: Key, why: &str) {
+    fn end_connection(&self, state: &mut State, key: Key, why: &str) {
         let Some(session) = state.sessions.get_mut(&key) else {
             return;
         };
-        let former = std::mem::replace(&mut session.presence, Presence::Away(Instant::now()));
+        let former = std::mem::replace(
+            &mut session.presence,
+            ClientPresence::Absent(Instant::now()),
+        );
         let will = match former {
-            Presence::Here(connection) => {
+            ClientPresence::Connected(connection) => {
                 connection.cut.cancel();
                 // Two clients of one id throw each other out again and again.
                 if !why.is_empty()
-                    && let Some(more) = self.seldom.due("takeover")
+                    && let Some(more) = self.log_limit.due("takeover")
                 {
                     info!(
                         client_id = session.client_id,
@@ -265,7 +270,7 @@ impl Router {
                 None
             }
         };
-        session.patience = None;
+        session.catch_up_until = None;
         if session.clean {
             state.remove(key);
         } else {
@@ -289,7 +294,7 @@ impl Router {
         payload: Bytes,
         qos: QoS,
         retain: bool,
-    ) -> Option<Behind> {
+    ) -> Option<SlowClient> {
         self.route(&mut self.state(), topic.into(), (payload, qos), retain)
     }
 
@@ -299,7 +304,7 @@ impl Router {
         topic: Arc<str>,
         (payload, qos): (Bytes, QoS),
         retain: bool,
-    ) -> Option<Behind> {
+    ) -> Option<SlowClient> {
         let mut behind = None;
         let mut work = VecDeque::from([(topic, payload, qos, retain)]);
         // The will of one that is disconnected for this message follows it, and so on: each session is so only once.
@@ -313,7 +318,7 @@ impl Router {
             };
             if retain
                 && state.retained.set(&message).is_err()
-                && let Some(more) = self.seldom.due("retained")
+                && let Some(more) = self.log_limit.due("retained")
             {
                 let limit_mib = self.limits.retained_bytes >> 20;
                 warn!(
@@ -326,7 +331,7 @@ impl Router {
                 );
             }
             let mut slow = Vec::new();
-            self.hand_out(state, &Arc::new(message), &mut behind, &mut slow);
+            self.distribute(state, &Arc::new(message), &mut behind, &mut slow);
             if state.queued_bytes > self.limits.queues_bytes {
                 let largest = state
                     .sessions
@@ -335,7 +340,7 @@ impl Router {
                 slow.extend(largest.map(|(key, _)| *key));
             }
             for key in slow {
-                if let Some(will) = cut_off(state, key) {
+                if let Some(will) = disconnect_slow(state, key) {
                     work.push_back((
                         will.topic.as_str().into(),
                         will.message.clone(),
@@ -348,11 +353,11 @@ impl Router {
         behind
     }
 
-    fn hand_out(
+    fn distribute(
         &self,
         state: &mut State,
         message: &Arc<Message>,
-        behind: &mut Option<Behind>,
+        behind: &mut Option<SlowClient>,
         slow: &mut Vec<Key>,
     ) {
         let mut found = std::mem::take(&mut state.found);
@@ -361,7 +366,7 @@ impl Router {
             let Some(session) = state.sessions.get_mut(&key) else {
                 continue;
             };
-            let qos = least(message.qos, granted);
+            let qos = lower_qos(message.qos, granted);
             if session.connection().is_none() && qos == QoS::AtMostOnce {
                 continue;
             }
@@ -374,8 +379,8 @@ impl Router {
                 && session.connection().is_some()
             {
                 let now = Instant::now();
-                if now < *session.patience.get_or_insert(now + PATIENCE) {
-                    *behind = Some(Behind(key));
+                if now < *session.catch_up_until.get_or_insert(now + CATCH_UP_LIMIT) {
+                    *behind = Some(SlowClient(key));
                 }
             }
         }
@@ -383,22 +388,28 @@ impl Router {
     }
 
     /// Whether a client still is behind, and still is to be waited for.
-    pub(super) fn is_behind(&self, Behind(key): Behind) -> bool {
+    pub(super) fn is_slow(&self, SlowClient(key): SlowClient) -> bool {
         let state = self.state();
         state.sessions.get(&key).is_some_and(|session| {
             session.out.bytes() > self.limits.queue_bytes / 2
-                && session.patience.is_some_and(|until| Instant::now() < until)
+                && session
+                    .catch_up_until
+                    .is_some_and(|until| Instant::now() < until)
         })
     }
 
     /// Runs `change` on the session of a connection that still has it.
-    fn with<T>(&self, client: &Attached, change: impl FnOnce(&mut State, Key) -> T) -> Option<T> {
+    fn with<T>(
+        &self,
+        client: &ClientHandle,
+        change: impl FnOnce(&mut State, Key) -> T,
+    ) -> Option<T> {
         let mut state = self.state();
         let connection = state.sessions.get(&client.key)?.connection()?;
         (connection.number == client.number).then(|| change(&mut state, client.key))
     }
 
-    pub(super) fn subscribe(&self, client: &Attached, subscribe: &Subscribe) {
+    pub(super) fn subscribe(&self, client: &ClientHandle, subscribe: &Subscribe) {
         self.with(client, |state, key| {
             let until = state.messages;
             let Some(session) = state.sessions.get_mut(&key) else {
@@ -412,7 +423,7 @@ impl Router {
                     false => cost(&filter),
                 };
                 if !is_filter(&filter) || session.filters_bytes + more > FILTERS_BYTES {
-                    if let Some(more) = self.seldom.due("subscription") {
+                    if let Some(more) = self.log_limit.due("subscription") {
                         warn!(
                             client_id = session.client_id, filter = wanted.path, limit_bytes = FILTERS_BYTES, more,
                             "a subscription is refused: it is no topic filter, or the client has too many"
@@ -432,7 +443,7 @@ impl Router {
         });
     }
 
-    pub(super) fn unsubscribe(&self, client: &Attached, unsubscribe: &Unsubscribe) {
+    pub(super) fn unsubscribe(&self, client: &ClientHandle, unsubscribe: &Unsubscribe) {
         self.with(client, |state, key| {
             let Some(session) = state.sessions.get_mut(&key) else {
                 return;
@@ -452,7 +463,7 @@ impl Router {
     }
 
     /// Sends an answer to the client itself.
-    pub(super) fn answer(&self, client: &Attached, packet: &Packet) {
+    pub(super) fn answer(&self, client: &ClientHandle, packet: &Packet) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
                 session.out.answer(packet);
@@ -462,14 +473,14 @@ impl Router {
     }
 
     /// Whether a client does not read its answers.
-    pub(super) fn is_deaf(&self, client: &Attached) -> bool {
+    pub(super) fn has_unread_answers(&self, client: &ClientHandle) -> bool {
         let state = self.state();
         let session = state.sessions.get(&client.key);
         session.is_some_and(|session| session.out.answers() > ANSWERS_BYTES)
     }
 
     /// Notes a message of QoS 2 that came in; whether it is new.
-    pub(super) fn note_unreleased(&self, client: &Attached, id: u16) -> bool {
+    pub(super) fn note_unreleased(&self, client: &ClientHandle, id: u16) -> bool {
         let noted = self.with(client, |state, key| {
             let session = state.sessions.get_mut(&key);
             session.is_some_and(|session| session.unreleased.insert(id))
@@ -477,7 +488,7 @@ impl Router {
         noted == Some(true)
     }
 
-    pub(super) fn release(&self, client: &Attached, id: u16) {
+    pub(super) fn release(&self, client: &ClientHandle, id: u16) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
                 session.unreleased.remove(&id);
@@ -486,7 +497,7 @@ impl Router {
     }
 
     /// The client acknowledged a message; `received` where it is the first of the two acknowledgements of QoS 2.
-    pub(super) fn acknowledge(&self, client: &Attached, id: u16, received: bool) {
+    pub(super) fn acknowledge(&self, client: &ClientHandle, id: u16, received: bool) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
                 let freed = match received {
@@ -500,7 +511,7 @@ impl Router {
     }
 
     /// Moves what can be sent to `batch`; true where there may be more at once.
-    pub(super) fn fill(&self, client: &Attached, batch: &mut BytesMut) -> bool {
+    pub(super) fn fill(&self, client: &ClientHandle, batch: &mut BytesMut) -> bool {
         let filled = self.with(client, |state, key| {
             let Some(session) = state.sessions.get_mut(&key) else {
                 return false;
@@ -509,7 +520,7 @@ impl Router {
             let (freed, again) = session.out.fill(batch, &state.retained, crowded);
             state.queued_bytes -= freed;
             if session.out.bytes() <= crowded {
-                session.patience = None;
+                session.catch_up_until = None;
             }
             again
         });
@@ -517,7 +528,7 @@ impl Router {
     }
 
     /// What the log calls the client.
-    pub(super) fn client_id(&self, client: &Attached) -> String {
+    pub(super) fn client_id(&self, client: &ClientHandle) -> String {
         let state = self.state();
         let session = state.sessions.get(&client.key);
         session.map_or_else(String::new, |session| session.client_id.clone())
@@ -539,11 +550,11 @@ impl State {
 }
 
 /// Ends a session whose client does not read; gives its will.
-fn cut_off(state: &mut State, key: Key) -> Option<LastWill> {
+fn disconnect_slow(state: &mut State, key: Key) -> Option<LastWill> {
     let session = state.remove(key)?;
     let (client_id, bytes) = (&session.client_id, session.out.bytes());
     match session.presence {
-        Presence::Here(connection) => {
+        ClientPresence::Connected(connection) => {
             warn!(
                 client_id,
                 bytes,
@@ -552,7 +563,7 @@ fn cut_off(state: &mut State, key: Key) -> Option<LastWill> {
             connection.cut.cancel();
             connection.will
         }
-        Presence::Away(_) => {
+        ClientPresence::Absent(_) => {
             warn!(
                 client_id,
                 bytes, "the session of an absent client is forgotten: too much waits for it"

@@ -26,18 +26,18 @@ pub(super) struct Session {
     pub(super) out: Outgoing,
     /// Ids of messages of QoS 2 that came in and were not released yet.
     pub(super) unreleased: HashSet<u16>,
-    pub(super) presence: Presence,
+    pub(super) presence: ClientPresence,
     /// Until when those who publish to it wait for it to catch up.
-    pub(super) patience: Option<Instant>,
+    pub(super) catch_up_until: Option<Instant>,
 }
 
 /// Whether the client is there.
 #[derive(Debug)]
-pub(super) enum Presence {
+pub(super) enum ClientPresence {
     /// It is.
-    Here(Connection),
+    Connected(Connection),
     /// It is not, since then.
-    Away(Instant),
+    Absent(Instant),
 }
 
 /// A connection of a client.
@@ -55,16 +55,16 @@ pub(super) struct Connection {
 impl Session {
     pub(super) fn connection(&self) -> Option<&Connection> {
         match &self.presence {
-            Presence::Here(connection) => Some(connection),
-            Presence::Away(_) => None,
+            ClientPresence::Connected(connection) => Some(connection),
+            ClientPresence::Absent(_) => None,
         }
     }
 
     /// Since when the client is absent.
-    pub(super) fn away(&self) -> Option<Instant> {
+    pub(super) fn absent_since(&self) -> Option<Instant> {
         match self.presence {
-            Presence::Away(since) => Some(since),
-            Presence::Here(_) => None,
+            ClientPresence::Absent(since) => Some(since),
+            ClientPresence::Connected(_) => None,
         }
     }
 

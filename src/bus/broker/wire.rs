@@ -34,7 +34,7 @@ pub(super) enum WireError {
 
 /// The first packet.
 #[derive(Debug)]
-pub(super) enum Hello {
+pub(super) enum FirstPacket {
     Connect(Connect),
     /// CONNECT of another version of the protocol.
     Version(u8),
@@ -58,7 +58,7 @@ pub(super) enum Incoming {
 pub(super) struct Reader<R> {
     from: BufReader<R>,
     /// How long a client may say nothing.
-    pub(super) patience: Option<Duration>,
+    pub(super) silence_limit: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -117,12 +117,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     pub(super) fn new(from: R) -> Self {
         Self {
             from: BufReader::with_capacity(BUFFER_BYTES, from),
-            patience: None,
+            silence_limit: None,
         }
     }
 
     /// The first packet, which has to be CONNECT.
-    pub(super) async fn hello(&mut self) -> Result<Hello, WireError> {
+    pub(super) async fn first_packet(&mut self) -> Result<FirstPacket, WireError> {
         let header = self.header().await?;
         header.check()?;
         if header.kind() != kind::CONNECT || header.length > CONNECT_LIMIT_BYTES {
@@ -142,13 +142,13 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             _ => return Err(malformed("CONNECT names no protocol".to_owned())),
         };
         if body[1] != 4 || version != 4 {
-            return Ok(Hello::Version(version));
+            return Ok(FirstPacket::Version(version));
         }
         if flags & 1 != 0 || flags & 0b1100_0000 == 0b0100_0000 {
             return Err(malformed(format!("CONNECT with the flags 0x{flags:02x}")));
         }
         match read(&mut frame)? {
-            Packet::Connect(connect) => Ok(Hello::Connect(connect)),
+            Packet::Connect(connect) => Ok(FirstPacket::Connect(connect)),
             other => Err(malformed(format!("{other:?} instead of CONNECT"))),
         }
     }
@@ -253,11 +253,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(())
     }
 
-    /// At least one byte.
+    /// At lower_qos one byte.
     async fn more(&mut self) -> Result<&[u8], WireError> {
         if self.from.buffer().is_empty() {
-            let filled = match self.patience {
-                Some(patience) => timeout(patience, self.from.fill_buf())
+            let filled = match self.silence_limit {
+                Some(silence_limit) => timeout(silence_limit, self.from.fill_buf())
                     .await
                     .map_err(|_| WireError::Silent)??,
                 None => self.from.fill_buf().await?,

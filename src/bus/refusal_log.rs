@@ -16,13 +16,13 @@ const MOST_NAMED: usize = 8;
 
 /// What was refused lately.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct RefusalLog {
     began: Option<Instant>,
     named: BTreeSet<String>,
     unnamed: u64,
 }
 
-impl Refusals {
+impl RefusalLog {
     /// Takes note of a message, and names it unless that was done in the last minute.
     pub(super) fn tell(&mut self, broker: &str, message: &Refused, now: Instant) {
         if self.is_named_now(&message.topic, now) {
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_named_once_a_minute_and_eight_are_named_in_all() {
-        let mut refusals = Refusals::default();
+        let mut refusals = RefusalLog::default();
         let start = Instant::now();
         assert!(refusals.is_named_now("a", start));
         assert!(!refusals.is_named_now("a", start + WINDOW / 2));

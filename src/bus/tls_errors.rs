@@ -5,7 +5,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 
 /// What is wrong, and what to do. `error` is the client's; the peer is the broker.
-pub(super) fn of(error: &Error) -> String {
+pub(super) fn describe(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => certificate(error),
         Error::AlertReceived(alert) => alerted(*alert),
@@ -233,7 +233,7 @@ mod tests {
                 "CA:FALSE",
             ),
         ] {
-            let words = of(&Error::InvalidCertificate(error));
+            let words = describe(&Error::InvalidCertificate(error));
             assert!(words.starts_with(begins), "{words}");
             assert!(words.contains(remedy), "{words}");
             assert!(words.contains(';'), "the remedy stands behind it: {words}");
@@ -252,7 +252,7 @@ mod tests {
                 "let it speak TLS 1.2 or 1.3",
             ),
         ] {
-            assert!(of(&error).contains(part), "{}", of(&error));
+            assert!(describe(&error).contains(part), "{}", describe(&error));
         }
     }
 }

@@ -12,14 +12,14 @@ use tokio::time::{timeout, timeout_at};
 use super::connection::Connection;
 use super::packets::Qos;
 use super::socket::{CONNECT_LIMIT, KEEP_ALIVE, Target};
-use super::traffic::{Moved, Request};
+use super::traffic::{ConnectionEvent, Request};
 use super::{ClientRole, Topic, Topics, tls};
 use crate::base::{SessionId, unix_now};
 use crate::config::MqttSettings;
 
-/// One step of the way.
+/// One step of the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ProbeStep {
     /// The broker's name has an address.
     Name,
     /// Something listens at its port.
@@ -34,9 +34,9 @@ pub enum Step {
 
 /// How a step went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached {
+pub struct StepResult {
     /// Which.
-    pub step: Step,
+    pub step: ProbeStep,
     /// How long it took.
     pub took: Duration,
     /// What was found; or why it ends here, with the remedy behind a semicolon.
@@ -45,7 +45,7 @@ pub struct Reached {
 
 /// A message that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct ReceivedMessage {
     /// What it is about.
     pub topic: Topic,
     /// It.
@@ -61,48 +61,48 @@ const ACK_LIMIT: Duration = Duration::from_secs(5);
 /// Longest that it may take to hang up.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 /// A broker may have thousands of messages for us; these are enough to compare clocks.
-const MOST_HEARD: usize = 2000;
+const MOST_MESSAGES: usize = 2000;
 /// And so are these, whatever strangers publish.
-const MOST_HEARD_BYTES: usize = 32 * 1024 * 1024;
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Reaches the broker of `settings` and then listens for `listen`; `told` hears of every step as soon as it is done. Ends at
 /// the first step that fails; within 30 s and `listen` in any case.
-pub async fn reach(
+pub async fn probe_broker(
     settings: &MqttSettings,
     listen: Duration,
-    told: &mut dyn FnMut(Reached),
-) -> Vec<Heard> {
-    let mut way = Way { settings, told };
-    let Some(addresses) = way.resolve().await else {
+    told: &mut dyn FnMut(StepResult),
+) -> Vec<ReceivedMessage> {
+    let mut probe = Probe { settings, told };
+    let Some(addresses) = probe.resolve().await else {
         return Vec::new();
     };
-    let Some(address) = way.connect(&addresses).await else {
+    let Some(address) = probe.connect(&addresses).await else {
         return Vec::new();
     };
-    if settings.tls.is_some() && way.shake_hands(address).await.is_none() {
+    if settings.tls.is_some() && probe.shake_hands(address).await.is_none() {
         return Vec::new();
     }
-    let Some((target, mut connection)) = way.log_in().await else {
+    let Some((target, mut connection)) = probe.log_in().await else {
         return Vec::new();
     };
     let (queue, mut requests) = mpsc::channel(4);
-    let heard = way
+    let heard = probe
         .listen(&target, &mut connection, (&queue, &mut requests), listen)
         .await;
     let leave = async {
         let _ = queue.try_send(Request::Disconnect);
-        while connection.turn(&mut requests).await.is_ok() {}
+        while connection.next_event(&mut requests).await.is_ok() {}
     };
     let _ = timeout(LEAVE_LIMIT, leave).await;
     heard
 }
 
-struct Way<'a> {
+struct Probe<'a> {
     settings: &'a MqttSettings,
-    told: &'a mut dyn FnMut(Reached),
+    told: &'a mut dyn FnMut(StepResult),
 }
 
-impl Way<'_> {
+impl Probe<'_> {
     fn broker(&self) -> String {
         self.settings.address()
     }
@@ -110,7 +110,7 @@ impl Way<'_> {
     /// Tells of a step and gives what it gained.
     fn tell<T>(
         &mut self,
-        step: Step,
+        step: ProbeStep,
         since: Instant,
         outcome: Result<(T, String), String>,
     ) -> Option<T> {
@@ -118,7 +118,7 @@ impl Way<'_> {
             Ok((gained, words)) => (Some(gained), Ok(words)),
             Err(reason) => (None, Err(reason)),
         };
-        (self.told)(Reached {
+        (self.told)(StepResult {
             step,
             took: since.elapsed(),
             outcome,
@@ -151,7 +151,7 @@ impl Way<'_> {
                 CONNECT_LIMIT.as_secs()
             )),
         };
-        self.tell(Step::Name, since, outcome)
+        self.tell(ProbeStep::Name, since, outcome)
     }
 
     async fn connect(&mut self, addresses: &[SocketAddr]) -> Option<SocketAddr> {
@@ -181,7 +181,7 @@ impl Way<'_> {
                 self.broker()
             )),
         };
-        self.tell(Step::Tcp, since, outcome)
+        self.tell(ProbeStep::Tcp, since, outcome)
     }
 
     async fn shake_hands(&mut self, address: SocketAddr) -> Option<()> {
@@ -189,7 +189,7 @@ impl Way<'_> {
         let config = self.settings.tls.as_ref().map(tls::client)?;
         let host = self.settings.host.clone();
         let outcome = match config {
-            Err(error) => Err(told_with_causes(&error)),
+            Err(error) => Err(with_causes(&error)),
             Ok(config) => {
                 let shaking = tokio::task::spawn_blocking(move || {
                     tls::handshake(address, &host, config, CONNECT_LIMIT)
@@ -204,7 +204,7 @@ impl Way<'_> {
             }
         };
         let outcome = outcome.map_err(|reason| format!("TLS fails: {reason}"));
-        self.tell(Step::Tls, since, outcome.map(|words| ((), words)))
+        self.tell(ProbeStep::Tls, since, outcome.map(|words| ((), words)))
     }
 
     async fn log_in(&mut self) -> Option<(Target, Connection)> {
@@ -212,7 +212,7 @@ impl Way<'_> {
         let client_id = ClientRole::Doctor.client_id("", &SessionId::random());
         let target = match Target::of(self.settings, &client_id, KEEP_ALIVE) {
             Ok(target) => target,
-            Err(error) => return self.tell(Step::Login, since, Err(told_with_causes(&error))),
+            Err(error) => return self.tell(ProbeStep::Login, since, Err(with_causes(&error))),
         };
         let outcome = match target.log_in(CONNECT_LIMIT).await {
             Ok((socket, packets)) => {
@@ -225,7 +225,7 @@ impl Way<'_> {
             }
             Err(error) => Err(error.to_string()),
         };
-        self.tell(Step::Login, since, outcome)
+        self.tell(ProbeStep::Login, since, outcome)
     }
 
     /// Subscribes, waits for the acknowledgement, and gathers what comes within `listen` after it. At quality of service 0
@@ -236,7 +236,7 @@ impl Way<'_> {
         connection: &mut Connection,
         (queue, requests): (&mpsc::Sender<Request>, &mut mpsc::Receiver<Request>),
         listen: Duration,
-    ) -> Vec<Heard> {
+    ) -> Vec<ReceivedMessage> {
         let topics = Topics::of(self.settings);
         let filters = [
             topics.all_processors(),
@@ -248,7 +248,7 @@ impl Way<'_> {
         let asked = filters.map(|filter| (filter, Qos::AtMostOnce)).to_vec();
         if let Err(error) = queue.try_send(Request::Subscribe(asked)) {
             self.tell::<()>(
-                Step::Subscription,
+                ProbeStep::Subscription,
                 since,
                 Err(format!("{error}; start this again")),
             );
@@ -258,12 +258,12 @@ impl Way<'_> {
         let mut acknowledged = false;
         let mut deadline = tokio::time::Instant::now() + ACK_LIMIT;
         loop {
-            let moved = match timeout_at(deadline, connection.turn(requests)).await {
+            let moved = match timeout_at(deadline, connection.next_event(requests)).await {
                 Ok(Ok(moved)) => moved,
                 Ok(Err(broken)) => {
                     if !acknowledged {
-                        let error = broken.told(target, connection.suspect());
-                        self.tell::<()>(Step::Subscription, since, Err(error.to_string()));
+                        let error = broken.into_link_error(target, connection.suspect());
+                        self.tell::<()>(ProbeStep::Subscription, since, Err(error.to_string()));
                     }
                     return heard;
                 }
@@ -273,13 +273,13 @@ impl Way<'_> {
                             "the broker did not acknowledge a subscription within {} s; check its load",
                             ACK_LIMIT.as_secs()
                         );
-                        self.tell::<()>(Step::Subscription, since, Err(late));
+                        self.tell::<()>(ProbeStep::Subscription, since, Err(late));
                     }
                     return heard;
                 }
             };
             match moved {
-                Moved::Subscribed(answers) => {
+                ConnectionEvent::Subscribed(answers) => {
                     acknowledged = true;
                     deadline = tokio::time::Instant::now() + listen;
                     let refused: Vec<&str> = answers
@@ -298,15 +298,15 @@ impl Way<'_> {
                             refused.join(", ")
                         ))
                     };
-                    self.tell(Step::Subscription, since, outcome);
+                    self.tell(ProbeStep::Subscription, since, outcome);
                 }
-                Moved::Message(message) => {
+                ConnectionEvent::Message(message) => {
                     if let Some(topic) = topics.parse(&message.topic)
-                        && heard.len() < MOST_HEARD
-                        && heard_bytes < MOST_HEARD_BYTES
+                        && heard.len() < MOST_MESSAGES
+                        && heard_bytes < MOST_BYTES
                     {
                         heard_bytes += message.payload.len();
-                        heard.push(Heard {
+                        heard.push(ReceivedMessage {
                             topic,
                             payload: message.payload,
                             retained: message.retained,
@@ -314,13 +314,13 @@ impl Way<'_> {
                         });
                     }
                 }
-                Moved::Sent | Moved::Refused(_) => {}
+                ConnectionEvent::Sent | ConnectionEvent::Refused(_) => {}
             }
         }
     }
 }
 
-fn told_with_causes(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -11,16 +11,16 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Lets one line of a kind through, and then none for ten seconds.
 #[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<HashMap<&'static str, Said>>);
+pub(super) struct LogLimiter(Mutex<HashMap<&'static str, LastLine>>);
 
 #[derive(Debug)]
-struct Said {
+struct LastLine {
     at: Instant,
     /// Not said since.
     held_back: u64,
 }
 
-impl Seldom {
+impl LogLimiter {
     /// Where a line of `kind` is due, how many of its kind were held back before it.
     pub(super) fn due(&self, kind: &'static str) -> Option<u64> {
         let now = Instant::now();
@@ -31,7 +31,7 @@ impl Seldom {
             last.held_back += 1;
             return None;
         }
-        let fresh = Said {
+        let fresh = LastLine {
             at: now,
             held_back: 0,
         };
@@ -46,9 +46,9 @@ mod tests {
 
     #[test]
     fn a_flood_of_one_kind_is_one_line_and_does_not_hide_another() {
-        let seldom = Seldom::default();
-        assert_eq!(seldom.due("full"), Some(0));
-        assert_eq!(seldom.due("full"), None);
-        assert_eq!(seldom.due("login"), Some(0));
+        let log_limit = LogLimiter::default();
+        assert_eq!(log_limit.due("full"), Some(0));
+        assert_eq!(log_limit.due("full"), None);
+        assert_eq!(log_limit.due("login"), Some(0));
     }
 }
