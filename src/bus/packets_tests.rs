@@ -138,9 +138,9 @@ fn what_is_no_mqtt_is_an_error_that_says_what_came() {
         (b"\x40\x01\x00", "a PUBACK packet of 1 bytes"),
         (
             b"\x90\x81\x20",
-            "a SUBACK packet of 4097 bytes, at most 4096 were expected",
+            "a SUBACK packet of 4097 bytes (limit 4096)",
         ),
-        (b"\x82\x00", "a SUBSCRIBE packet, which no broker sends"),
+        (b"\x82\x00", "a SUBSCRIBE packet, which only clients send"),
     ] {
         let mut packets = Packets::default();
         packets.buffer().extend_from_slice(bytes);

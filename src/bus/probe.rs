@@ -1,7 +1,6 @@
-//! A broker reached step by step, for people: its name, TCP, TLS, our login, a subscription's round trip; then some seconds of
-//! listening.
+//! A probe of a broker in steps, for the doctor: name, TCP, TLS, login and subscription, then some seconds of receiving.
 //!
-//! Nothing is published: topics belong to those who run. The subscriptions are those of a wall, and end with the connection.
+//! The probe publishes nothing. Its subscriptions are those of a wall, and end with the connection.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,56 +16,56 @@ use super::{ClientRole, Topic, Topics, tls};
 use crate::base::{SessionId, unix_now};
 use crate::config::MqttSettings;
 
-/// One step of the probe.
+/// A step of the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeStep {
     /// The broker's name has an address.
     Name,
-    /// Something listens at its port.
+    /// Its port accepts connections.
     Tcp,
-    /// Its certificate is trusted, and ours by it.
+    /// The TLS handshake succeeds.
     Tls,
-    /// It takes our login.
+    /// It accepts the login.
     Login,
-    /// It lets us read, and acknowledges that.
+    /// It acknowledges subscriptions.
     Subscription,
 }
 
-/// How a step went.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepResult {
-    /// Which.
+    /// The step.
     pub step: ProbeStep,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// What was found; or why it ends here, with the remedy behind a semicolon.
+    /// A description of the success, or the reason of the failure with the remedy after a semicolon.
     pub outcome: Result<String, String>,
 }
 
-/// A message that came in.
+/// A received message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedMessage {
-    /// What it is about.
+    /// The kind of its topic.
     pub topic: Topic,
-    /// It.
+    /// Its payload.
     pub payload: Vec<u8>,
-    /// Whether the broker had kept it: then it says nothing about now.
+    /// Whether it was a retained message, which may be old.
     pub retained: bool,
-    /// When it came, by this machine's clock, since the Unix epoch.
+    /// Time of arrival by this machine's clock, since the Unix epoch.
     pub at: Duration,
 }
 
-/// Longest that the broker may take to acknowledge a subscription.
+/// Longest wait for the acknowledgement of a subscription.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
-/// Longest that it may take to hang up.
+/// Longest wait for the broker to close the connection.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
-/// A broker may have thousands of messages for us; these are enough to compare clocks.
+/// Maximum number of kept messages: enough to compare clocks.
 const MOST_MESSAGES: usize = 2000;
-/// And so are these, whatever strangers publish.
+/// Maximum size of the kept messages.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
-/// Reaches the broker of `settings` and then listens for `listen`; `told` hears of every step as soon as it is done. Ends at
-/// the first step that fails; within 30 s and `listen` in any case.
+/// Probes the broker of `settings`, and then receives messages for the time `listen`. `told` is called with the result of each
+/// step. Ends at the first step that fails, and after 30 s plus `listen` at the latest.
 pub async fn probe_broker(
     settings: &MqttSettings,
     listen: Duration,
@@ -107,7 +106,7 @@ impl Probe<'_> {
         self.settings.address()
     }
 
-    /// Tells of a step and gives what it gained.
+    /// Reports the result of a step and returns its value.
     fn tell<T>(
         &mut self,
         step: ProbeStep,
@@ -168,7 +167,7 @@ impl Probe<'_> {
                 Ok(Err(error)) => reason = error.to_string(),
                 Err(_) => {
                     reason = format!(
-                        "no answer within {} s: a firewall drops it, or the machine is off",
+                        "no answer within {} s: a firewall may drop the packets, or the machine is off",
                         CONNECT_LIMIT.as_secs()
                     );
                 }
@@ -177,7 +176,7 @@ impl Probe<'_> {
         let outcome = match reached {
             Some(address) => Ok((address, format!("{address} listens"))),
             None => Err(format!(
-                "can't reach {}: {reason}; check --mqtt-host and --mqtt-port, firewalls, and that the broker runs (`nvr broker` is one)",
+                "can't reach {}: {reason}; check --mqtt-host and --mqtt-port, firewalls, and that the broker runs",
                 self.broker()
             )),
         };
@@ -217,19 +216,19 @@ impl Probe<'_> {
         let outcome = match target.log_in(CONNECT_LIMIT).await {
             Ok((socket, packets)) => {
                 let whom = match self.settings.username {
-                    Some(_) => "our login",
-                    None => "us without a login",
+                    Some(_) => "the login",
+                    None => "connections without a login",
                 };
                 let connection = Connection::new(&target, socket, packets);
-                Ok(((target, connection), format!("the broker takes {whom}")))
+                Ok(((target, connection), format!("the broker accepts {whom}")))
             }
             Err(error) => Err(error.to_string()),
         };
         self.tell(ProbeStep::Login, since, outcome)
     }
 
-    /// Subscribes, waits for the acknowledgement, and gathers what comes within `listen` after it. At quality of service 0
-    /// a broker hands out more retained messages than at 1.
+    /// Subscribes, waits for the acknowledgement, and collects messages for the time `listen` after it. QoS 0, because brokers
+    /// then deliver more retained messages than with QoS 1.
     async fn listen(
         &mut self,
         target: &Target,
@@ -250,7 +249,7 @@ impl Probe<'_> {
             self.tell::<()>(
                 ProbeStep::Subscription,
                 since,
-                Err(format!("{error}; start this again")),
+                Err(format!("{error}; run the command again")),
             );
             return Vec::new();
         }
@@ -290,11 +289,11 @@ impl Probe<'_> {
                     let outcome = if refused.is_empty() {
                         Ok((
                             (),
-                            format!("the broker lets us read {}/…", self.settings.topic_root),
+                            format!("the broker permits reading {}/…", self.settings.topic_root),
                         ))
                     } else {
                         Err(format!(
-                            "the broker refuses to let us read {}; its access list has to let this user read them",
+                            "the broker does not permit reading {}; change its access list for this user",
                             refused.join(", ")
                         ))
                     };

@@ -385,7 +385,7 @@ fn a_wrong_password_is_told_as_such(kind: Kind) {
         assert!(!reason.contains("horse"), "{reason}");
         if kind == Kind::Mosquitto {
             assert!(
-                reason.contains("refuses our login (not authorised)"),
+                reason.contains("refuses the login (not authorised)"),
                 "{reason}"
             );
         }
@@ -665,8 +665,8 @@ fn two_processes_with_one_client_id_say_what_happens_to_them() {
     assert_eq!(
         reason(&first),
         format!(
-            "the MQTT broker at localhost:{} closed the connection; if that repeats, another process may use the client id \
-             nvr-processor-box, or the broker does not allow something that we do (its log says which)",
+            "the MQTT broker at localhost:{} closed the connection; if this repeats, another process may use the client id \
+             nvr-processor-box, or the broker does not permit one of the requests; see its log",
             broker.port()
         )
     );

@@ -180,7 +180,7 @@ fn a_broker_that_asks_for_a_certificate_lets_its_holder_in_only(kind: Kind) {
     assert!(
         told.contains("TLS to the MQTT broker")
             && told
-                .contains("asks for a certificate of ours, and none is set; name one (--mqtt-cert"),
+                .contains("requires a client certificate, and none is set; set one (--mqtt-cert"),
         "{told}"
     );
     let (certificate, key) = authority.certify("box");
@@ -200,8 +200,8 @@ fn a_plain_client_at_a_tls_port_is_told_so(kind: Kind) {
     let reason = reason(&link);
     // By an alert, or by hanging up.
     assert!(
-        reason.contains("speaks TLS, and we do not")
-            || reason.contains("not a TLS port used without TLS"),
+        reason.contains("expects TLS, which is not configured")
+            || reason.contains("that the port is not a TLS port"),
         "{reason}"
     );
 }
@@ -240,7 +240,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
     let cases: [(Change<'_>, &str); 4] = [
         (
             &|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
-            "fails: the broker shows the certificate of an authority (a self-signed one that is marked CA)",
+            "fails: the broker presents the certificate of an authority (a self-signed one with CA:TRUE)",
         ),
         (
             &|params| {
@@ -261,7 +261,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
                 let named = CertificateParams::new(["other.example".to_owned()]);
                 params.subject_alt_names = named.expect("a name").subject_alt_names;
             },
-            "fails: the broker's certificate is for other.example and not for localhost; connect by a name that it has",
+            "fails: the broker's certificate is for other.example and not for localhost; connect by a name in it",
         ),
     ];
     for (change, part) in cases {
@@ -296,8 +296,8 @@ fn tls_at_a_port_without_it_is_told_as_such() {
     let link = start(&runtime, impatient(over_tls(&broker, trusting(&authority))));
     let reason = reason(&link);
     assert!(
-        reason.contains("use the broker's port for TLS, 8883 as a rule, or")
-            || reason.contains("use its port for TLS"),
+        reason.contains("use the broker's TLS port, usually 8883, or")
+            || reason.contains("use its TLS port"),
         "{reason}"
     );
 }

@@ -594,7 +594,7 @@ fn each_way_to_miss_a_broker_has_its_own_words() {
     ));
     assert_eq!(what, "broker: login");
     assert!(
-        found.contains("refuses our login (not authorised)"),
+        found.contains("refuses the login (not authorised)"),
         "{found}"
     );
     let (what, found) = ends_with(&format!("port = {}", free_port()));
@@ -606,7 +606,7 @@ fn each_way_to_miss_a_broker_has_its_own_words() {
     let right = with_broker(&format!(
         "port = {port}\nusername = \"box\"\npassword = \"right\""
     ));
-    is_login(&right, "the broker takes our login, ");
+    is_login(&right, "the broker accepts the login, ");
 }
 
 fn is_login(report: &Report, found: &str) {
@@ -643,13 +643,13 @@ fn forbidding_broker() -> u16 {
 #[test]
 fn a_broker_that_lets_nobody_read_is_told() {
     let report = with_broker(&format!("port = {}", forbidding_broker()));
-    is_login(&report, "the broker takes us without a login, ");
+    is_login(&report, "the broker accepts connections without a login, ");
     is(
         &report,
         "broker",
         "broker: subscription",
         State::Fault,
-        "the broker refuses to let us read nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
+        "the broker does not permit reading nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
     );
 }
 

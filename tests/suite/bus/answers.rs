@@ -29,7 +29,7 @@ fn what_a_broker_answers_to_a_login_is_told_with_the_remedy() {
         (
             &b"\x20\x02\x00\x02"[..],
             &[
-                "refuses our client id `nvr-processor-box` (17 bytes)",
+                "refuses the client id `nvr-processor-box` (17 bytes)",
                 "set a shorter instance_id (--instance-id)",
             ][..],
         ),
@@ -39,31 +39,31 @@ fn what_a_broker_answers_to_a_login_is_told_with_the_remedy() {
         ),
         (
             b"\x20\x02\x00\x04",
-            &["refuses our login (bad user name or password); check MQTT_USERNAME"],
+            &["refuses the login (bad user name or password); check MQTT_USERNAME"],
         ),
         (b"\x20\x02\x00\x01", &["(it does not speak MQTT 3.1.1)"]),
         (
             b"\x15\x03\x01\x00\x02\x02\x46",
-            &["speaks TLS, and we do not; set mqtts:// in --mqtt-host"],
+            &["expects TLS, which is not configured; set mqtts:// in --mqtt-host"],
         ),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            &["does not speak MQTT (it answers as a web server does"],
+            &["does not speak MQTT (it answers like a web server"],
         ),
         (
             b"SSH-2.0-OpenSSH_9.2\r\n",
-            &["its answer to a login begins with 53 53 48 2d"],
+            &["its answer to the login begins with 53 53 48 2d"],
         ),
         (
             b"",
             &[
-                "closed the connection instead of accepting our login",
-                "not a TLS port used without TLS",
+                "closed the connection instead of accepting the login",
+                "that the port is not a TLS port",
             ],
         ),
         (
             b"\x20\x02\x00\x00\xff\xff\xff\xff\xff",
-            &["does not keep to MQTT 3.1.1: it sent a packet's length has more than four bytes"],
+            &["violates MQTT 3.1.1: it sent a packet's length has more than four bytes"],
         ),
     ] {
         let port = answering(answer);
@@ -128,9 +128,9 @@ fn a_broker_that_closes_on_a_large_message_makes_it_known() {
     assert_eq!(
         reason(&link),
         format!(
-            "the MQTT broker at localhost:{port} closed the connection right after our message of 300000 bytes on nvr/sources/3; \
-             if that repeats, raise its limit for packets (mosquitto: max_packet_size; EMQX: mqtt.max_packet_size), or let us \
-             write there"
+            "the MQTT broker at localhost:{port} closed the connection right after a message of 300000 bytes on nvr/sources/3; \
+             if this repeats, raise its packet limit (mosquitto: max_packet_size; EMQX: mqtt.max_packet_size), or permit \
+             publishing on this topic"
         )
     );
 }
