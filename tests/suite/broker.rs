@@ -213,7 +213,7 @@ fn a_client_of_mqtt_5_is_told_that_its_version_is_not_spoken() {
         line.contains("Unsupported Protocol Version")
     });
     broker.err().find("the refusal", SOON, |line| {
-        line.contains("it speaks another MQTT than 3.1.1") && line.contains("version=5")
+        line.contains("it does not speak MQTT 3.1.1") && line.contains("version=5")
     });
 }
 

@@ -1,4 +1,4 @@
-//! One client: lets it in, then reads and writes at the same time until either ends. One task.
+//! One client, on one task: it is accepted, then read from and written to at the same time until either ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,38 +18,38 @@ use super::outgoing::write;
 use super::router::{ClientHandle, Router, is_will};
 use super::wire::{FirstPacket, Incoming, Reader, WireError, other_version};
 
-/// A client that was refused is given this long to read why.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Time for a refused client to read the reason.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Packets of one client before others have their turn.
-const TURN: u32 = 64;
+/// Packets of one client before the task yields to others.
+const PACKETS_PER_TURN: u32 = 64;
 
-/// How often it is looked whether one that fell behind has caught up.
-const LOOK: Duration = Duration::from_millis(2);
+/// Poll interval while waiting for a slow client.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A client that was let in.
+/// An accepted client.
 pub(super) struct Client<S> {
     router: Arc<Router>,
     attached: ClientHandle,
     reader: Reader<tokio::io::ReadHalf<S>>,
     writer: tokio::io::WriteHalf<S>,
-    /// What is being written.
+    /// The bytes that are being written.
     batch: BytesMut,
-    said_goodbye: bool,
+    sent_disconnect: bool,
 }
 
 /// Why a connection ends.
 #[derive(Debug)]
 enum ClientEnd {
-    Goodbye,
+    Disconnect,
     Wire(WireError),
-    /// The client's socket took nothing.
+    /// The client's socket accepted no byte.
     Stalled,
-    /// The router wants it.
-    Cut,
+    /// The router closes the connection.
+    Closed,
 }
 
-/// Hears CONNECT and answers it; none where the client is refused, and told so.
+/// Reads CONNECT and answers it. `None` if the client is refused; it then gets an error code.
 pub(super) async fn accept_client<S: AsyncRead + AsyncWrite + Unpin>(
     router: &Arc<Router>,
     stream: S,
@@ -60,7 +60,7 @@ pub(super) async fn accept_client<S: AsyncRead + AsyncWrite + Unpin>(
     let first_packet = match timeout(router.limits.connect, reader.first_packet()).await {
         Ok(Ok(first_packet)) => first_packet,
         Ok(Err(error)) => {
-            debug!(%peer, %error, "a connection ends before it was one of MQTT");
+            debug!(%peer, %error, "a connection ended before CONNECT");
             return None;
         }
         Err(_) => {
@@ -71,13 +71,13 @@ pub(super) async fn accept_client<S: AsyncRead + AsyncWrite + Unpin>(
     let refusal = match first_packet {
         FirstPacket::Version(version) => {
             if let Some(more) = router.log_limit.due("version") {
-                warn!(%peer, version, more, "a client is refused: it speaks another MQTT than 3.1.1, which is version 4");
+                warn!(%peer, version, more, "a client is refused: it does not speak MQTT 3.1.1 (version 4)");
             }
             other_version(version)
         }
         FirstPacket::Connect(connect) => {
             if !connect.last_will.as_ref().is_none_or(is_will) {
-                debug!(%peer, client_id = connect.client_id, "a client is refused: its will has no valid topic");
+                debug!(%peer, client_id = connect.client_id, "a client is refused: its will has an invalid topic or is too large");
                 return None;
             }
             let keep_alive = connect.keep_alive;
@@ -91,17 +91,17 @@ pub(super) async fn accept_client<S: AsyncRead + AsyncWrite + Unpin>(
                         reader,
                         writer,
                         batch: BytesMut::new(),
-                        said_goodbye: false,
+                        sent_disconnect: false,
                     });
                 }
                 Err(code) => refusal(code),
             }
         }
     };
-    let _ = timeout(FAREWELL, async {
+    let _ = timeout(CLOSE_LIMIT, async {
         writer.write_all(&refusal).await?;
         writer.shutdown().await?;
-        // Its end: closed earlier, what it sent meanwhile would make the system throw our answer away.
+        // Reads to the end: if the socket is closed with unread data, the system discards the answer.
         let mut rest = reader.into_inner();
         tokio::io::copy(&mut (&mut rest).take(1 << 20), &mut tokio::io::sink()).await
     })
@@ -116,28 +116,28 @@ fn refusal(code: ConnectReturnCode) -> bytes::Bytes {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Serves it to its end.
+    /// Serves the client until its connection ends.
     pub(super) async fn run(mut self) {
         let cut = self.attached.cut.clone();
         let end = tokio::select! {
             end = receive(&self.router, &self.attached, &mut self.reader) => end,
             end = send(&self.router, &self.attached, &mut self.writer, &mut self.batch) => end,
-            () = cut.cancelled() => ClientEnd::Cut,
+            () = cut.cancelled() => ClientEnd::Closed,
         };
         let client_id = self.router.client_id(&self.attached);
         match &end {
-            ClientEnd::Goodbye => {
-                debug!(client_id, "a client said goodbye");
-                self.said_goodbye = true;
+            ClientEnd::Disconnect => {
+                debug!(client_id, "a client disconnected");
+                self.sent_disconnect = true;
             }
-            // Told by whoever cut it.
-            ClientEnd::Cut => {}
+            // The router has logged it.
+            ClientEnd::Closed => {}
             ClientEnd::Stalled => {
                 let limit_s = self.router.limits.stalled.as_secs();
                 warn!(
                     client_id,
                     limit_s,
-                    "a client is disconnected: its socket took nothing of what waits for it"
+                    "a client is disconnected: its socket accepted no byte within the limit"
                 );
             }
             ClientEnd::Wire(WireError::Silent) => {
@@ -148,17 +148,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     warn!(client_id, %error, more, "a client is disconnected");
                 }
             }
-            ClientEnd::Wire(error) => debug!(client_id, %error, "a client is gone"),
+            ClientEnd::Wire(error) => debug!(client_id, %error, "a connection to a client ended"),
         }
-        if matches!(end, ClientEnd::Goodbye | ClientEnd::Wire(WireError::Closed)) {
-            let _ = timeout(FAREWELL, self.last_answers()).await;
+        if matches!(
+            end,
+            ClientEnd::Disconnect | ClientEnd::Wire(WireError::Closed)
+        ) {
+            let _ = timeout(CLOSE_LIMIT, self.last_answers()).await;
         }
-        // The will goes out before the client sees the end, and its place is free.
-        self.router.detach(&self.attached, self.said_goodbye);
-        let _ = timeout(FAREWELL, self.writer.shutdown()).await;
+        // Before the socket is closed: the client then finds its will published and its place free.
+        self.router.detach(&self.attached, self.sent_disconnect);
+        let _ = timeout(CLOSE_LIMIT, self.writer.shutdown()).await;
     }
 
-    /// Who says all and goodbye at once still gets the answers.
+    /// Sends the last answers, for a client that sends requests and DISCONNECT together.
     async fn last_answers(&mut self) -> std::io::Result<()> {
         self.writer.write_all_buf(&mut self.batch).await?;
         self.router.fill(&self.attached, &mut self.batch);
@@ -169,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
 impl<S> Drop for Client<S> {
     fn drop(&mut self) {
-        self.router.detach(&self.attached, self.said_goodbye);
+        self.router.detach(&self.attached, self.sent_disconnect);
     }
 }
 
@@ -186,21 +189,21 @@ async fn receive<R: AsyncRead + Unpin>(
         };
         match handle(router, client, incoming).await {
             Ok(true) => {}
-            Ok(false) => return ClientEnd::Goodbye,
+            Ok(false) => return ClientEnd::Disconnect,
             Err(error) => return ClientEnd::Wire(error),
         }
-        // The writer's limit ends it where the client never reads.
+        // If the client never reads, the writer's limit ends the connection.
         while router.has_unread_answers(client) {
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
-        turn = (turn + 1) % TURN;
+        turn = (turn + 1) % PACKETS_PER_TURN;
         if turn == 0 && reader.has_more() {
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// False at DISCONNECT.
+/// Handles a packet. False at DISCONNECT.
 async fn handle(
     router: &Router,
     client: &ClientHandle,
@@ -244,12 +247,12 @@ async fn handle(
 async fn take(router: &Router, client: &ClientHandle, publish: Publish) -> Result<(), WireError> {
     if !is_topic(&publish.topic) {
         let what = format!(
-            "a message to `{}`, which is no topic",
+            "a message to the invalid topic `{}`",
             publish.topic.escape_debug()
         );
         return Err(WireError::Malformed(what));
     }
-    // Sent again, a message of QoS 2 is published once all the same.
+    // A repeated message of QoS 2 is published only once.
     let is_new = publish.qos != QoS::ExactlyOnce || router.note_unreleased(client, publish.pkid);
     if publish.payload.len() > MESSAGE_LIMIT_BYTES {
         too_large(router, client, &publish.topic, publish.payload.len());
@@ -258,7 +261,7 @@ async fn take(router: &Router, client: &ClientHandle, publish: Publish) -> Resul
         accept_only(router, client, publish.qos, publish.pkid);
         if let Some(behind) = behind {
             while router.is_slow(behind) {
-                sleep(LOOK).await;
+                sleep(POLL_INTERVAL).await;
             }
         }
         return Ok(());
@@ -267,7 +270,7 @@ async fn take(router: &Router, client: &ClientHandle, publish: Publish) -> Resul
     Ok(())
 }
 
-/// Acknowledges a message that was not looked at before.
+/// Acknowledges a discarded message.
 fn accept(router: &Router, client: &ClientHandle, qos: QoS, id: u16) {
     if qos == QoS::ExactlyOnce {
         router.note_unreleased(client, id);
@@ -317,7 +320,7 @@ async fn send<W: AsyncWrite + Unpin>(
             tokio::task::yield_now().await;
             continue;
         }
-        // TLS keeps what it has not sent.
+        // TLS buffers unsent bytes.
         match timeout(router.limits.stalled, writer.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return ClientEnd::Wire(error.into()),

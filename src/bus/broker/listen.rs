@@ -1,5 +1,5 @@
-//! Accepts connections, and ends TLS. A handshake is a part of its connection's task and deadline: one that connects and
-//! says nothing keeps nobody out.
+//! Accepts connections and TLS handshakes. Each handshake has its own task and deadline, so a silent connection does not
+//! block others.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -20,16 +20,16 @@ use super::limits::PENDING_LIMIT;
 use super::router::Router;
 use crate::base::sync::lock;
 
-/// After a failed accept, most likely for want of file descriptors.
+/// Pause after a failed accept; the most likely cause is a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The system looks after a connection on which nothing comes for this long: a client without a keep-alive that lost its
-/// cable is gone a minute later.
+/// TCP keep-alive: the system probes a connection after this silence. A client without MQTT keep-alive whose cable was cut is
+/// detected a minute later.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 
-/// Accepts until an error that no later call mends.
+/// Accepts connections until a permanent error.
 pub(super) async fn listen(
     listener: std::net::TcpListener,
     tls: Option<Arc<ServerConfig>>,
@@ -101,17 +101,17 @@ fn prepare(stream: &TcpStream) {
         Ok(())
     };
     if let Err(error) = probes() {
-        debug!(%error, "a connection goes on without the system's probes");
+        debug!(%error, "a connection has no TCP keep-alive");
     }
 }
 
-/// Connections that have not said CONNECT yet: a bounded number, of which the oldest goes for a new one.
+/// The connections without CONNECT. Their number is limited; the oldest is closed for a new one.
 #[derive(Debug, Default)]
 struct PendingConnections {
     places: Mutex<BTreeMap<u64, CancellationToken>>,
 }
 
-/// A place among them, until it is dropped.
+/// The registration of one connection, until it is dropped.
 #[derive(Debug)]
 struct Pending {
     waiting: Arc<PendingConnections>,
@@ -141,7 +141,7 @@ impl PendingConnections {
 impl Drop for Pending {
     fn drop(&mut self) {
         let mut places = lock(&self.waiting.places);
-        // One that had to go is not there any more, and its number may be another's.
+        // After a forced close, the entry is already removed and its number may be in use again.
         if !self.cut.is_cancelled() {
             places.remove(&self.number);
         }

@@ -99,21 +99,21 @@ fn what_is_retained_takes_no_room_and_goes_first_unless_news_pile_up() {
     out.add_cursor(Cursor::new("#".into(), QoS::AtMostOnce, 9));
     out.add_cursor(Cursor::new("#".into(), QoS::AtLeastOnce, 9));
     assert_eq!(out.bytes(), 0);
-    out.push(message("news", 10), QoS::AtMostOnce);
+    out.push(message("live", 10), QoS::AtMostOnce);
     let topics: Vec<(String, bool)> = sent(&mut out, &store)
         .into_iter()
         .map(|one| (one.0, one.2))
         .collect();
-    let wanted = [("r0", true), ("r1", true), ("r2", true), ("news", false)];
+    let wanted = [("r0", true), ("r1", true), ("r2", true), ("live", false)];
     assert_eq!(
         topics,
         wanted.map(|(topic, retain)| (topic.to_owned(), retain))
     );
     out.add_cursor(Cursor::new("#".into(), QoS::AtMostOnce, 9));
-    out.push(message("news", 11), QoS::AtMostOnce);
+    out.push(message("live", 11), QoS::AtMostOnce);
     let (mut batch, crowded) = (BytesMut::new(), 0);
     out.fill(&mut batch, &store, crowded);
-    assert_eq!(&batch[4..8], b"news");
+    assert_eq!(&batch[4..8], b"live");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Sessions, subscriptions and the retained store, under one short lock.
+//! The router: sessions, subscriptions and the retained store behind one short lock.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,11 +28,11 @@ use super::session::{ClientPresence, Connection, Key, Session};
 use crate::base::sync::lock;
 use crate::config::Secret;
 
-/// The middle of the broker.
+/// The state of the broker.
 #[derive(Debug)]
 pub(super) struct Router {
     pub(super) limits: BrokerLimits,
-    /// User name and digest of the password: digests are compared, so that the time that takes says nothing of it.
+    /// User name and digest of the password. Digests are compared in constant time.
     login: Option<(String, [u8; 32])>,
     pub(super) log_limit: LogLimiter,
     state: Mutex<State>,
@@ -44,17 +44,17 @@ struct State {
     by_client_id: HashMap<String, Key>,
     filters: Filters,
     retained: Retained,
-    /// What waits in all sessions.
+    /// Memory of the messages that wait in all sessions, in bytes.
     queued_bytes: usize,
-    /// Messages so far.
+    /// Number of messages so far.
     messages: u64,
-    /// Connections and sessions so far.
+    /// Number of connections so far.
     numbers: u64,
-    /// Kept for its capacity.
+    /// A buffer that is kept for its capacity.
     found: Vec<(Key, QoS)>,
 }
 
-/// A client that was let in.
+/// The router's handle of a connected client.
 #[derive(Debug, Clone)]
 pub(super) struct ClientHandle {
     pub(super) key: Key,
@@ -63,7 +63,7 @@ pub(super) struct ClientHandle {
     pub(super) cut: CancellationToken,
 }
 
-/// A client that others have to wait for.
+/// A client that reads slowly; publishers wait for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlowClient(Key);
 
@@ -91,7 +91,10 @@ impl Router {
         lock(&self.state)
     }
 
-    /// Lets a client in, and takes the place of the one that has its id; or says why not.
+    /// Accepts a client, and disconnects another one with the same id.
+    ///
+    /// # Errors
+    /// The code with which the client is refused.
     pub(super) fn attach(
         &self,
         connect: Connect,
@@ -113,7 +116,7 @@ impl Router {
         self.forget_expired(&mut state);
         let former = state.by_client_id.get(&client_id).copied();
         if let Some(key) = former {
-            self.end_connection(&mut state, key, "another client came with its id");
+            self.end_connection(&mut state, key, "another client connected with its id");
         }
         if connect.clean_session
             && let Some(key) = former
@@ -125,7 +128,7 @@ impl Router {
             if let Some(more) = self.log_limit.due("clients") {
                 warn!(
                     %peer, client_id, limit = self.limits.clients, more,
-                    "a client is refused: as many as --clients allows are connected"
+                    "a client is refused: the limit of --clients is reached"
                 );
             }
             return Err(ConnectReturnCode::ServiceUnavailable);
@@ -170,7 +173,7 @@ impl Router {
         let Some(login) = &connect.login else {
             if let Some(more) = self.log_limit.due("login") {
                 let client_id = &connect.client_id;
-                warn!(%peer, client_id, more, "a client is refused: it gave no user name and password");
+                warn!(%peer, client_id, more, "a client is refused: no user name and password");
             }
             return Err(ConnectReturnCode::NotAuthorized);
         };
@@ -186,7 +189,7 @@ impl Router {
         Err(ConnectReturnCode::BadUserNamePassword)
     }
 
-    /// Forgets the sessions of clients that were absent for too long.
+    /// Removes the sessions of clients that were absent for too long.
     fn forget_expired(&self, state: &mut State) {
         let expired: Vec<Key> = state
             .sessions
@@ -202,7 +205,7 @@ impl Router {
         }
     }
 
-    /// Whether there is room for one more session: that of the longest absent client is forgotten for it.
+    /// Makes room for one more session by removing that of the longest absent client. False if there is none.
     fn make_room(&self, state: &mut State) -> bool {
         if state.sessions.len() < self.limits.clients {
             return true;
@@ -218,14 +221,14 @@ impl Router {
         if let Some(session) = state.remove(key) {
             info!(
                 client_id = session.client_id,
-                "the session of an absent client is forgotten, to make room for another"
+                "the session of an absent client is removed to make room for another"
             );
         }
         true
     }
 
-    /// The end of a connection; with a will where the client did not say goodbye.
-    pub(super) fn detach(&self, client: &ClientHandle, said_goodbye: bool) {
+    /// Ends a connection. Publishes the will unless the client sent DISCONNECT.
+    pub(super) fn detach(&self, client: &ClientHandle, sent_disconnect: bool) {
         let mut state = self.state();
         let Some(session) = state.sessions.get_mut(&client.key) else {
             return;
@@ -236,13 +239,13 @@ impl Router {
         if connection.number != client.number {
             return;
         }
-        if said_goodbye {
+        if sent_disconnect {
             connection.will = None;
         }
         self.end_connection(&mut state, client.key, "");
     }
 
-    /// Takes a session from its connection, and publishes the will. Gone afterwards, or waiting for its client.
+    /// Ends the connection of a session and publishes the will. A clean session is removed, another one waits for its client.
     fn end_connection(&self, state: &mut State, key: Key, why: &str) {
         let Some(session) = state.sessions.get_mut(&key) else {
             return;
@@ -254,7 +257,7 @@ impl Router {
         let will = match former {
             ClientPresence::Connected(connection) => {
                 connection.cut.cancel();
-                // Two clients of one id throw each other out again and again.
+                // Limited, because two clients with one id disconnect each other repeatedly.
                 if !why.is_empty()
                     && let Some(more) = self.log_limit.due("takeover")
                 {
@@ -287,7 +290,7 @@ impl Router {
         }
     }
 
-    /// Publishes what a client sent. Gives one who has fallen behind and whom the client should wait for.
+    /// Publishes a message of a client. Returns a slow subscriber for which the publisher should wait.
     pub(super) fn publish(
         &self,
         topic: &str,
@@ -307,7 +310,7 @@ impl Router {
     ) -> Option<SlowClient> {
         let mut behind = None;
         let mut work = VecDeque::from([(topic, payload, qos, retain)]);
-        // The will of one that is disconnected for this message follows it, and so on: each session is so only once.
+        // Wills of clients that are disconnected here are published too. Each session can be disconnected only once.
         while let Some((topic, payload, qos, retain)) = work.pop_front() {
             state.messages += 1;
             let message = Message {
@@ -326,7 +329,7 @@ impl Router {
                     bytes = message.payload.len(),
                     limit_mib,
                     more,
-                    "a retained message is refused and the former one kept: the store is full; clear topics or set \
+                    "a retained message is refused and the previous one kept: the store is full; clear topics or raise \
                      --retained-mib"
                 );
             }
@@ -387,7 +390,7 @@ impl Router {
         state.found = found;
     }
 
-    /// Whether a client still is behind, and still is to be waited for.
+    /// Whether publishers should still wait for the client.
     pub(super) fn is_slow(&self, SlowClient(key): SlowClient) -> bool {
         let state = self.state();
         state.sessions.get(&key).is_some_and(|session| {
@@ -398,7 +401,7 @@ impl Router {
         })
     }
 
-    /// Runs `change` on the session of a connection that still has it.
+    /// Runs `change` on the client's session, if the session still has this connection.
     fn with<T>(
         &self,
         client: &ClientHandle,
@@ -426,7 +429,7 @@ impl Router {
                     if let Some(more) = self.log_limit.due("subscription") {
                         warn!(
                             client_id = session.client_id, filter = wanted.path, limit_bytes = FILTERS_BYTES, more,
-                            "a subscription is refused: it is no topic filter, or the client has too many"
+                            "a subscription is refused: invalid topic filter, or the client has too many"
                         );
                     }
                     codes.push(SubscribeReasonCode::Failure);
@@ -462,7 +465,7 @@ impl Router {
         });
     }
 
-    /// Sends an answer to the client itself.
+    /// Sends an answer to the client.
     pub(super) fn answer(&self, client: &ClientHandle, packet: &Packet) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
@@ -472,14 +475,14 @@ impl Router {
         });
     }
 
-    /// Whether a client does not read its answers.
+    /// Whether too many answers wait for the client.
     pub(super) fn has_unread_answers(&self, client: &ClientHandle) -> bool {
         let state = self.state();
         let session = state.sessions.get(&client.key);
         session.is_some_and(|session| session.out.answers() > ANSWERS_BYTES)
     }
 
-    /// Notes a message of QoS 2 that came in; whether it is new.
+    /// Records a received message of QoS 2. False if it is a repetition.
     pub(super) fn note_unreleased(&self, client: &ClientHandle, id: u16) -> bool {
         let noted = self.with(client, |state, key| {
             let session = state.sessions.get_mut(&key);
@@ -496,7 +499,7 @@ impl Router {
         });
     }
 
-    /// The client acknowledged a message; `received` where it is the first of the two acknowledgements of QoS 2.
+    /// Handles an acknowledgement of the client. `received`: PUBREC, the first of the two of QoS 2.
     pub(super) fn acknowledge(&self, client: &ClientHandle, id: u16, received: bool) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
@@ -510,7 +513,7 @@ impl Router {
         });
     }
 
-    /// Moves what can be sent to `batch`; true where there may be more at once.
+    /// Moves packets to `batch`. True if more packets may be ready.
     pub(super) fn fill(&self, client: &ClientHandle, batch: &mut BytesMut) -> bool {
         let filled = self.with(client, |state, key| {
             let Some(session) = state.sessions.get_mut(&key) else {
@@ -527,7 +530,7 @@ impl Router {
         filled == Some(true)
     }
 
-    /// What the log calls the client.
+    /// The client id, for the log.
     pub(super) fn client_id(&self, client: &ClientHandle) -> String {
         let state = self.state();
         let session = state.sessions.get(&client.key);
@@ -549,7 +552,7 @@ impl State {
     }
 }
 
-/// Ends a session whose client does not read; gives its will.
+/// Ends the session of a client that does not read. Returns its will.
 fn disconnect_slow(state: &mut State, key: Key) -> Option<LastWill> {
     let session = state.remove(key)?;
     let (client_id, bytes) = (&session.client_id, session.out.bytes());
@@ -558,7 +561,7 @@ fn disconnect_slow(state: &mut State, key: Key) -> Option<LastWill> {
             warn!(
                 client_id,
                 bytes,
-                "a client is disconnected: it reads slower than what it subscribed to arrives, and too much waits for it"
+                "a client is disconnected: it reads more slowly than its messages arrive, and too much waits for it"
             );
             connection.cut.cancel();
             connection.will
@@ -566,7 +569,7 @@ fn disconnect_slow(state: &mut State, key: Key) -> Option<LastWill> {
         ClientPresence::Absent(_) => {
             warn!(
                 client_id,
-                bytes, "the session of an absent client is forgotten: too much waits for it"
+                bytes, "the session of an absent client is removed: too much waits for it"
             );
             None
         }

@@ -1,4 +1,4 @@
-//! What the broker knows of one client.
+//! The session of one client.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,44 +11,44 @@ use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Outgoing;
 
-/// Tells sessions apart; never used twice.
+/// Identifies a session; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(pub(super) u64);
 
-/// A client's state: for as long as it is connected, or longer where it asked for that.
+/// The state of a client. It exists while the client is connected; a persistent session longer.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client_id: String,
     pub(super) clean: bool,
     pub(super) subscriptions: BTreeMap<Arc<str>, QoS>,
-    /// What the subscriptions take in memory, about.
+    /// Approximate memory of the subscriptions in bytes.
     pub(super) filters_bytes: usize,
     pub(super) out: Outgoing,
-    /// Ids of messages of QoS 2 that came in and were not released yet.
+    /// Ids of received messages of QoS 2 without PUBREL.
     pub(super) unreleased: HashSet<u16>,
     pub(super) presence: ClientPresence,
-    /// Until when those who publish to it wait for it to catch up.
+    /// Until when publishers wait for this client to catch up.
     pub(super) catch_up_until: Option<Instant>,
 }
 
-/// Whether the client is there.
+/// Whether the client is connected.
 #[derive(Debug)]
 pub(super) enum ClientPresence {
-    /// It is.
+    /// Connected.
     Connected(Connection),
-    /// It is not, since then.
+    /// Absent since this time.
     Absent(Instant),
 }
 
 /// A connection of a client.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Another connection of the same client has another one.
+    /// Unique number of the connection.
     pub(super) number: u64,
     pub(super) will: Option<LastWill>,
-    /// Something waits to be sent.
+    /// Notified when packets wait to be sent.
     pub(super) wake: Arc<Notify>,
-    /// The connection is to be closed.
+    /// Cancelled to close the connection.
     pub(super) cut: CancellationToken,
 }
 
@@ -60,7 +60,7 @@ impl Session {
         }
     }
 
-    /// Since when the client is absent.
+    /// The time since which the client is absent.
     pub(super) fn absent_since(&self) -> Option<Instant> {
         match self.presence {
             ClientPresence::Absent(since) => Some(since),
