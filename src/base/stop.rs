@@ -8,7 +8,7 @@ use super::sync::lock;
 /// A flag that threads wait on instead of sleeping. Once raised it stays raised.
 #[derive(Clone, Default)]
 pub struct Stop {
-    shared: Arc<Shared>,
+    inner: Arc<StopInner>,
 }
 
 /// A wake-up that was asked for with [`Stop::when_raised`]; dropping it takes the wish back.
@@ -18,7 +18,7 @@ pub struct WhenRaised {
 }
 
 #[derive(Default)]
-struct Shared {
+struct StopInner {
     state: Mutex<State>,
     raised: Condvar,
 }
@@ -39,7 +39,7 @@ impl Stop {
         state.raised = true;
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
-        self.shared.raised.notify_all();
+        self.inner.raised.notify_all();
         for (_, wake) in wakers {
             wake();
         }
@@ -78,7 +78,7 @@ impl Stop {
                 return false;
             }
             state = self
-                .shared
+                .inner
                 .raised
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
@@ -88,7 +88,7 @@ impl Stop {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.shared.state)
+        lock(&self.inner.state)
     }
 }
 

@@ -9,11 +9,11 @@ use rustix::event::{EventfdFlags, eventfd};
 /// A doorbell for one thread; clones ring the same one.
 #[derive(Debug, Clone)]
 pub struct Waker {
-    shared: Arc<Shared>,
+    inner: Arc<WakerInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct WakerInner {
     fd: OwnedFd,
     rung: AtomicBool,
 }
@@ -26,7 +26,7 @@ impl Waker {
     pub fn new() -> std::io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
-            shared: Arc::new(Shared {
+            inner: Arc::new(WakerInner {
                 fd,
                 rung: AtomicBool::new(false),
             }),
@@ -35,22 +35,22 @@ impl Waker {
 
     /// Rings; many rings before the thread looks are one.
     pub fn wake(&self) {
-        if !self.shared.rung.swap(true, Ordering::AcqRel) {
+        if !self.inner.rung.swap(true, Ordering::AcqRel) {
             // A full counter is readable all the same.
-            let _ = rustix::io::write(&self.shared.fd, &1u64.to_ne_bytes());
+            let _ = rustix::io::write(&self.inner.fd, &1u64.to_ne_bytes());
         }
     }
 
     /// The thread is awake and will look at everything: later rings count again.
     pub fn answered(&self) {
         // In this order: a ring between the two lines is lost, but what it rang for is seen all the same.
-        let _ = rustix::io::read(&self.shared.fd, &mut [0u8; 8]);
-        self.shared.rung.store(false, Ordering::Release);
+        let _ = rustix::io::read(&self.inner.fd, &mut [0u8; 8]);
+        self.inner.rung.store(false, Ordering::Release);
     }
 }
 
 impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.shared.fd.as_fd()
+        self.inner.fd.as_fd()
     }
 }

@@ -155,14 +155,14 @@ fn claims_of_certain_sources_keep_nothing_else_and_name_their_topics() {
 #[test]
 fn claims_of_all_sources_are_a_few_thousand_at_most() {
     let mut claims = Claims::default();
-    for id in 0..MOST_KEPT as u32 + 3 {
+    for id in 0..KEPT_LIMIT as u32 + 3 {
         let message = Message {
             topic: topics().source(SourceId(id)),
             ..status("other", "s1")
         };
         claims.take(&topics(), &message).expect("a good message");
     }
-    assert_eq!((claims.sources().len(), claims.left_out()), (MOST_KEPT, 3));
+    assert_eq!((claims.sources().len(), claims.left_out()), (KEPT_LIMIT, 3));
 }
 
 #[test]

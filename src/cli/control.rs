@@ -56,12 +56,12 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
     let roles = [("processor", Role::Processor), ("wall", Role::Wall)];
     let mut sockets: Vec<PathBuf> = Vec::new();
-    let mut passed_over = BTreeSet::new();
+    let mut skipped = BTreeSet::new();
     for (name, role) in roles {
         if args.role.is_none_or(|wanted| wanted == role) {
             let found = find(name, args.instance_id.as_deref());
             sockets.extend(found.sockets);
-            passed_over.extend(found.passed_over.iter().map(ToString::to_string));
+            skipped.extend(found.skipped.iter().map(ToString::to_string));
         }
     }
     let path = match sockets.as_slice() {
@@ -72,7 +72,7 @@ pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
                 Some(Role::Processor) => ("processor", "`nvr processor`"),
                 None => ("processor or wall", "`nvr processor` or `nvr wall`"),
             };
-            let skipped: Vec<_> = passed_over.into_iter().collect();
+            let skipped: Vec<_> = skipped.into_iter().collect();
             match skipped.as_slice() {
                 [] => bail!("no {who} of this user runs on this machine; start one with {start}"),
                 folders => bail!(

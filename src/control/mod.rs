@@ -5,7 +5,7 @@
 
 mod client;
 mod connect;
-mod conversation;
+mod connection;
 mod path;
 mod server;
 mod signals;
@@ -14,7 +14,7 @@ pub mod wall_state;
 
 pub use client::{ClientError, request};
 pub use connect::reach;
-pub use conversation::Controlled;
+pub use connection::ControlHandler;
 pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{ServeError, Server};
 pub use signals::{SignalRequest, Signals};

@@ -11,7 +11,7 @@ pub struct Found {
     /// Sockets, sorted.
     pub sockets: Vec<PathBuf>,
     /// Folders that are there and were not looked into, since others could have put sockets into them.
-    pub passed_over: Vec<FolderError>,
+    pub skipped: Vec<FolderError>,
 }
 
 /// The socket of one role in `dir`.
@@ -51,7 +51,7 @@ pub fn sockets_in(folders: impl IntoIterator<Item = PathBuf>) -> Found {
                 found.sockets.extend(paths.filter(is_socket));
             }
             Err(error) if error.is_absence() => {}
-            Err(error) => found.passed_over.push(error),
+            Err(error) => found.skipped.push(error),
         }
     }
     found.sockets.sort();
@@ -77,6 +77,6 @@ mod tests {
             found.sockets,
             [here.join("processor-a.sock"), here.join("wall-b.sock")]
         );
-        assert_eq!(found.passed_over.len(), 1, "{found:?}");
+        assert_eq!(found.skipped.len(), 1, "{found:?}");
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::connect::{peer, reach};
-use super::conversation::{Controlled, LIMITS, converse, turn_away};
+use super::connection::{ControlHandler, LIMITS, refuse_busy, serve_connection};
 use super::socket_path;
 use crate::base::folder::{folders, user};
 
@@ -33,7 +33,7 @@ pub enum ServeError {
     #[error(
         "another {role} of the instance {instance_id} runs here, process {process}, and answers at {path}; give one of the two another --instance-id"
     )]
-    Twin {
+    AlreadyRunning {
         /// Its role.
         role: String,
         /// Its instance id, which is ours.
@@ -66,7 +66,7 @@ impl Server {
     pub fn start(
         role: &str,
         instance_id: &str,
-        controlled: Arc<dyn Controlled>,
+        controlled: Arc<dyn ControlHandler>,
     ) -> Result<Self, ServeError> {
         let mut tried = Vec::new();
         for folder in folders().iter().filter(|folder| folder.is_for(role)) {
@@ -86,8 +86,8 @@ impl Server {
                     let task = tokio::spawn(accept(listener, controlled));
                     return Ok(Self { path, task });
                 }
-                Err(ListenError::Twin(process)) => {
-                    return Err(ServeError::Twin {
+                Err(ListenError::AlreadyRunning(process)) => {
+                    return Err(ServeError::AlreadyRunning {
                         role: role.to_owned(),
                         instance_id: instance_id.to_owned(),
                         process,
@@ -120,7 +120,7 @@ impl Drop for Server {
 #[derive(Debug)]
 enum ListenError {
     /// A process answers there: its id.
-    Twin(String),
+    AlreadyRunning(String),
     System(std::io::Error),
 }
 
@@ -138,10 +138,12 @@ fn listen(dir: &Path, path: &Path) -> Result<UnixListener, ListenError> {
         Ok(twin) => {
             let process =
                 peer(&twin).map_or_else(|_| "unknown".to_owned(), |(_, id)| id.to_string());
-            return Err(ListenError::Twin(process));
+            return Err(ListenError::AlreadyRunning(process));
         }
         Err(error) if error.kind() == ErrorKind::TimedOut => {
-            return Err(ListenError::Twin("unknown, which hangs".to_owned()));
+            return Err(ListenError::AlreadyRunning(
+                "unknown, which hangs".to_owned(),
+            ));
         }
         // What a killed process left behind, or nothing.
         Err(error)
@@ -160,7 +162,7 @@ fn listen(dir: &Path, path: &Path) -> Result<UnixListener, ListenError> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, controlled: Arc<dyn Controlled>) {
+async fn accept(listener: UnixListener, controlled: Arc<dyn ControlHandler>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         match listener.accept().await {
@@ -169,13 +171,13 @@ async fn accept(listener: UnixListener, controlled: Arc<dyn Controlled>) {
                 Ok(place) => {
                     let controlled = controlled.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = converse(stream, controlled, LIMITS).await {
+                        if let Err(error) = serve_connection(stream, controlled, LIMITS).await {
                             debug!(%error, "a control connection ended");
                         }
                         drop(place);
                     });
                 }
-                Err(_) => turn_away(stream, CONNECTIONS).await,
+                Err(_) => refuse_busy(stream, CONNECTIONS).await,
             },
             Err(error) => {
                 warn!(%error, "the control socket can't accept; free descriptors");
@@ -198,7 +200,7 @@ pub(super) mod tests {
 
     pub(in crate::control) struct Echo;
 
-    impl Controlled for Echo {
+    impl ControlHandler for Echo {
         fn status(&self) -> Status {
             Status::Wall(WallStatus {
                 version: "well".to_owned(),
@@ -271,7 +273,7 @@ pub(super) mod tests {
 
     struct Hanging;
 
-    impl Controlled for Hanging {
+    impl ControlHandler for Hanging {
         fn status(&self) -> Status {
             std::thread::sleep(Duration::from_secs(30));
             Echo.status()
@@ -323,7 +325,9 @@ pub(super) mod tests {
         assert!(path.exists(), "the dead socket is still there");
         let _alive = listen(dir.path(), &path).expect("the dead one is replaced");
         match listen(dir.path(), &path) {
-            Err(ListenError::Twin(process)) => assert_eq!(process, std::process::id().to_string()),
+            Err(ListenError::AlreadyRunning(process)) => {
+                assert_eq!(process, std::process::id().to_string())
+            }
             other => panic!("the live one stays: {other:?}"),
         }
     }

@@ -18,18 +18,15 @@ use crate::control::{self, Answer, ClientError, Found, Request, reach, request, 
 const ASK_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
-    let Found {
-        sockets,
-        passed_over,
-    } = sockets(patient);
+    let Found { sockets, skipped } = sockets(patient);
     let (left, live): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| is_left(socket));
-    if live.is_empty() && passed_over.is_empty() {
+    if live.is_empty() && skipped.is_empty() {
         tell(Line::ok("running roles", "no processor or wall runs here"));
     }
     live.iter()
         .map(|socket| of_socket(socket))
         .for_each(&mut *tell);
-    for error in passed_over {
+    for error in skipped {
         tell(Line::warning(
             "running roles",
             format!("not looked into: {error}"),

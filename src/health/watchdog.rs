@@ -11,15 +11,15 @@ use tracing::{error, info, warn};
 
 use crate::base::{Heartbeats, Stuck};
 
-/// What a look at the heartbeats says should be done.
+/// What a check at the heartbeats says should be done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Everything moves: the watchdog was fed, where there is one.
-    Well,
+    Healthy,
     /// These stages are stuck and have not been restarted yet: restart each alone. The watchdog was fed once more.
     Restart(Vec<Stuck>),
     /// These did not recover: the watchdog was not fed.
-    Starving(Vec<Stuck>),
+    Unrecoverable(Vec<Stuck>),
 }
 
 /// Looks at the heartbeats every [`Watchdog::interval`] and feeds systemd.
@@ -49,7 +49,7 @@ impl Watchdog {
         }
     }
 
-    /// How often to look.
+    /// How often to check.
     pub fn interval(&self) -> Duration {
         self.interval
     }
@@ -59,8 +59,8 @@ impl Watchdog {
         self.feeds
     }
 
-    /// One look. `restartable` tells which stages can be restarted alone.
-    pub fn look(&mut self, restartable: impl Fn(&str) -> bool) -> Verdict {
+    /// One check. `restartable` tells which stages can be restarted alone.
+    pub fn check(&mut self, restartable: impl Fn(&str) -> bool) -> Verdict {
         let stuck = self.heartbeats.stuck();
         self.restarted
             .retain(|stage, _| stuck.iter().any(|one| one.stage == *stage));
@@ -76,7 +76,7 @@ impl Watchdog {
                     "stage is stuck; no longer feeding the watchdog"
                 );
             }
-            return Verdict::Starving(hopeless);
+            return Verdict::Unrecoverable(hopeless);
         }
         if self.feeds {
             notify(NotifyState::Watchdog);
@@ -86,7 +86,7 @@ impl Watchdog {
             .filter(|one| !self.restarted.contains_key(&one.stage))
             .collect();
         if to_restart.is_empty() {
-            return Verdict::Well;
+            return Verdict::Healthy;
         }
         for one in &to_restart {
             warn!(
@@ -146,22 +146,22 @@ mod tests {
         let heartbeats = Heartbeats::new(clock.clone());
         let source = heartbeats.stage("source 3", LIMIT);
         let mut watchdog = Watchdog::new(heartbeats, true);
-        assert_eq!(watchdog.look(is_source), Verdict::Well);
+        assert_eq!(watchdog.check(is_source), Verdict::Healthy);
         clock.advance(LIMIT + Duration::from_secs(1));
         assert!(
-            matches!(watchdog.look(is_source), Verdict::Restart(stuck) if stuck[0].stage == "source 3")
+            matches!(watchdog.check(is_source), Verdict::Restart(stuck) if stuck[0].stage == "source 3")
         );
         assert_eq!(
-            watchdog.look(is_source),
-            Verdict::Well,
+            watchdog.check(is_source),
+            Verdict::Healthy,
             "its restart has time"
         );
         clock.advance(LIMIT + Duration::from_secs(1));
         assert!(
-            matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "source 3")
+            matches!(watchdog.check(is_source), Verdict::Unrecoverable(stuck) if stuck[0].stage == "source 3")
         );
         source.beat();
-        assert_eq!(watchdog.look(is_source), Verdict::Well);
+        assert_eq!(watchdog.check(is_source), Verdict::Healthy);
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         let mut watchdog = Watchdog::new(heartbeats, true);
         clock.advance(LIMIT * 2);
         assert!(
-            matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "detect")
+            matches!(watchdog.check(is_source), Verdict::Unrecoverable(stuck) if stuck[0].stage == "detect")
         );
     }
 }

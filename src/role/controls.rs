@@ -10,7 +10,7 @@ use super::{PageSettings, Role};
 use crate::base::SourceId;
 use crate::base::sync::lock;
 use crate::config::{ConfigSource, Settings};
-use crate::control::{Capabilities, Controlled, Problem, Status, problems};
+use crate::control::{Capabilities, ControlHandler, Problem, Status, problems};
 use crate::web::{Page, PageError};
 
 /// A running role with its configuration and its page.
@@ -103,7 +103,7 @@ impl Served {
     }
 }
 
-impl<R: Role> Controlled for Controls<R> {
+impl<R: Role> ControlHandler for Controls<R> {
     fn status(&self) -> Status {
         self.role.status()
     }

@@ -88,8 +88,8 @@ async fn supervise<R: Role>(
 ) -> ExitCode {
     let role = &controls.role;
     let mut watchdog = Watchdog::new(role.heartbeats().clone(), supervision.watchdog);
-    let mut look = interval(watchdog.interval());
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut check = interval(watchdog.interval());
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut figures = interval(STATUS_INTERVAL);
     let mut starving_since: Option<Instant> = None;
     loop {
@@ -107,10 +107,10 @@ async fn supervise<R: Role>(
                 role.publish_statuses();
                 notify_status(&role.summary());
             }
-            _ = look.tick() => match watchdog.look(|stage| source_of(stage).is_some()) {
-                Verdict::Well => starving_since = None,
+            _ = check.tick() => match watchdog.check(|stage| source_of(stage).is_some()) {
+                Verdict::Healthy => starving_since = None,
                 Verdict::Restart(stuck) => restart(&**role, &stuck),
-                Verdict::Starving(stuck) => {
+                Verdict::Unrecoverable(stuck) => {
                     let since = *starving_since.get_or_insert_with(Instant::now);
                     let is_over = since.elapsed() > supervision.timing.stage_limit;
                     // Under systemd its own limit ends the process, with a core dump; elsewhere nobody would.

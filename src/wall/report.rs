@@ -17,7 +17,7 @@ use crate::control::{
 use crate::health::{Report, Sample};
 use crate::media::{Codec, decoder_report};
 use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
-use crate::web::wall::{Viewed, samples};
+use crate::web::wall::{WallView, samples};
 
 /// One line: how many cameras are live.
 pub(super) fn summary(wall: &Wall) -> String {
@@ -214,7 +214,7 @@ fn video_of(camera: &Camera, video: &Video, now: Duration) -> wall_state::Video 
     }
 }
 
-impl Viewed for Wall {
+impl WallView for Wall {
     fn heads(&self) -> Vec<String> {
         let count = self.shared.settings().wall.heads.len();
         (0..count).map(|index| self.head_name(index)).collect()

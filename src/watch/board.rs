@@ -11,17 +11,17 @@ use crate::event::{
 };
 
 /// Sources, and walls, that are kept: a broker may retain any number.
-const MOST_KEPT: usize = 4096;
+const KEPT_LIMIT: usize = 4096;
 
 /// Classes that are told apart in one event.
-const MOST_CLASSES: usize = 32;
+const CLASS_LIMIT: usize = 32;
 
 /// All that was heard.
 #[derive(Debug, Default)]
 pub struct Board {
     claims: Claims,
     walls: BTreeMap<String, Presence>,
-    events: BTreeMap<SourceId, Seen>,
+    events: BTreeMap<SourceId, LastEvent>,
     refused: u64,
     last_refusal: Option<String>,
     left_out: u64,
@@ -29,7 +29,7 @@ pub struct Board {
 
 /// What is kept of a source's last event. An event may have thousands of objects; their classes are few.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
+pub struct LastEvent {
     /// Frames of this source inferred in the last second.
     pub fps: Option<f32>,
     /// Publication less the frame's arrival, in milliseconds.
@@ -39,10 +39,10 @@ pub struct Seen {
     at: Duration,
 }
 
-impl Seen {
+impl LastEvent {
     fn of(event: &DetectionEvent, at: Duration) -> Self {
         let mut counts = event.counts();
-        let further = match counts.keys().nth(MOST_CLASSES).cloned() {
+        let further = match counts.keys().nth(CLASS_LIMIT).cloned() {
             Some(first) => counts.split_off(&first).into_values().sum(),
             None => 0,
         };
@@ -65,9 +65,9 @@ impl Seen {
 
 /// How a source stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum SourceCondition {
     /// As its processor says.
-    Said(SourceState),
+    Reported(SourceState),
     /// Its processor is gone: whatever it said is void.
     NoProcessor,
     /// Events come, and no status.
@@ -80,11 +80,11 @@ pub struct SourceRow<'a> {
     /// Which.
     pub id: SourceId,
     /// How it stands.
-    pub standing: Standing,
+    pub condition: SourceCondition,
     /// Its last status, void or not.
     pub status: Option<&'a SourceStatus>,
     /// What its last event told.
-    pub event: Option<&'a Seen>,
+    pub event: Option<&'a LastEvent>,
     /// How long ago that came.
     pub age: Option<Duration>,
 }
@@ -107,15 +107,15 @@ impl Board {
         let payload = &message.payload[..];
         match topics.parse(&message.topic) {
             Some(Topic::Detections(source)) => {
-                self.hear(source, &DetectionEvent::from_json(payload)?, now);
+                self.record_event(source, &DetectionEvent::from_json(payload)?, now);
             }
             Some(Topic::DetectionsPostcard(source)) => {
-                self.hear(source, &DetectionEvent::from_postcard(payload)?, now);
+                self.record_event(source, &DetectionEvent::from_postcard(payload)?, now);
             }
             Some(Topic::Wall(instance_id)) => {
                 if payload.is_empty() {
                     self.walls.remove(&instance_id);
-                } else if self.walls.len() < MOST_KEPT || self.walls.contains_key(&instance_id) {
+                } else if self.walls.len() < KEPT_LIMIT || self.walls.contains_key(&instance_id) {
                     self.walls
                         .insert(instance_id, Presence::from_json(payload)?);
                 } else {
@@ -130,9 +130,9 @@ impl Board {
         Ok(())
     }
 
-    fn hear(&mut self, source: SourceId, event: &DetectionEvent, now: Duration) {
-        if self.events.len() < MOST_KEPT || self.events.contains_key(&source) {
-            self.events.insert(source, Seen::of(event, now));
+    fn record_event(&mut self, source: SourceId, event: &DetectionEvent, now: Duration) {
+        if self.events.len() < KEPT_LIMIT || self.events.contains_key(&source) {
+            self.events.insert(source, LastEvent::of(event, now));
         } else {
             self.left_out += 1;
         }
@@ -175,7 +175,8 @@ impl Board {
                 let heard = self.events.get(&id);
                 SourceRow {
                     id,
-                    standing: status.map_or(Standing::Unknown, |status| self.standing(status)),
+                    condition: status
+                        .map_or(SourceCondition::Unknown, |status| self.condition(status)),
                     status,
                     event: heard,
                     age: heard.map(|heard| now.saturating_sub(heard.at)),
@@ -185,7 +186,7 @@ impl Board {
     }
 
     /// A status is void unless its processor is online with the session that it names.
-    fn standing(&self, status: &SourceStatus) -> Standing {
+    fn condition(&self, status: &SourceStatus) -> SourceCondition {
         let online = self
             .claims
             .processors()
@@ -194,18 +195,18 @@ impl Board {
                 presence.state == PresenceState::Online && presence.session == status.session
             });
         if online {
-            Standing::Said(status.state)
+            SourceCondition::Reported(status.state)
         } else {
-            Standing::NoProcessor
+            SourceCondition::NoProcessor
         }
     }
 }
 
-impl Standing {
+impl SourceCondition {
     /// In words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Said(state) => state.as_str(),
+            Self::Reported(state) => state.as_str(),
             Self::NoProcessor => "no processor",
             Self::Unknown => "unknown",
         }
@@ -299,11 +300,11 @@ pub(super) mod tests {
         board
     }
 
-    fn standings(board: &Board) -> Vec<(u32, Standing)> {
+    fn conditions(board: &Board) -> Vec<(u32, SourceCondition)> {
         board
             .rows(Duration::from_secs(1))
             .iter()
-            .map(|row| (row.id.0, row.standing))
+            .map(|row| (row.id.0, row.condition))
             .collect()
     }
 
@@ -317,12 +318,12 @@ pub(super) mod tests {
             event(7, &[]),
         ];
         assert_eq!(
-            standings(&board(&heard)),
+            conditions(&board(&heard)),
             [
-                (0, Standing::Said(SourceState::Stalled)),
-                (1, Standing::Said(SourceState::Live)),
-                (2, Standing::NoProcessor),
-                (7, Standing::Unknown),
+                (0, SourceCondition::Reported(SourceState::Stalled)),
+                (1, SourceCondition::Reported(SourceState::Live)),
+                (2, SourceCondition::NoProcessor),
+                (7, SourceCondition::Unknown),
             ]
         );
     }
@@ -338,7 +339,7 @@ pub(super) mod tests {
             &presence(PresenceState::Offline, "s1"),
             Duration::ZERO,
         );
-        assert_eq!(standings(&board), [(1, Standing::NoProcessor)]);
+        assert_eq!(conditions(&board), [(1, SourceCondition::NoProcessor)]);
     }
 
     #[test]
@@ -355,7 +356,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_heard_of_too_many_is_counted_and_not_kept() {
-        let most = MOST_KEPT as u32;
+        let most = KEPT_LIMIT as u32;
         let mut board = Board::default();
         for id in 0..most + 5 {
             board.take(&topics(), &event(id, &[]), Duration::ZERO);
@@ -365,7 +366,7 @@ pub(super) mod tests {
         }
         assert_eq!(
             (board.events.len(), board.walls.len()),
-            (MOST_KEPT, MOST_KEPT)
+            (KEPT_LIMIT, KEPT_LIMIT)
         );
         assert_eq!(board.left_out(), 10);
         board.take(&topics(), &event(3, &["car"]), Duration::ZERO);
@@ -380,6 +381,9 @@ pub(super) mod tests {
             .to_postcard();
         let board = board(&[message(topics().detections_postcard(SourceId(3)), postcard)]);
         let rows = board.rows(Duration::from_secs(1));
-        assert_eq!(rows[0].event.map(Seen::summary).as_deref(), Some("1 car"));
+        assert_eq!(
+            rows[0].event.map(LastEvent::summary).as_deref(),
+            Some("1 car")
+        );
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn left_out(messages: u64, format: LineFormat) -> String {
 }
 
 fn text(row: &SourceRow<'_>) -> String {
-    let mut line = format!("source {}  {}", row.id, row.standing.as_str());
+    let mut line = format!("source {}  {}", row.id, row.condition.as_str());
     if let Some(status) = row.status {
         line += &format!("  {}", status.instance_id);
         if let Some(reason) = &status.reason {
@@ -77,7 +77,7 @@ fn json(row: &SourceRow<'_>) -> String {
     let sees = row.event.map(|event| &event.counts);
     json!({
         "source_id": row.id,
-        "state": row.standing.as_str(),
+        "state": row.condition.as_str(),
         "instance_id": row.status.map(|status| &*status.instance_id),
         "reason": row.status.and_then(|status| status.reason.as_ref()),
         "fps": row.event.and_then(|event| event.fps),

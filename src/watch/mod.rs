@@ -9,7 +9,7 @@ mod screen;
 
 use std::time::Duration;
 
-pub use board::{Board, Seen, SourceRow, Standing};
+pub use board::{Board, LastEvent, SourceCondition, SourceRow};
 pub use lines::{LineFormat, lines};
 pub use screen::draw;
 

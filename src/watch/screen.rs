@@ -11,11 +11,11 @@ use ratatui::widgets::{Paragraph, Row, Table};
 use tokio::sync::oneshot;
 
 use super::lines::seconds;
-use super::{Board, SourceRow, Standing};
+use super::{Board, SourceCondition, SourceRow};
 use crate::event::{Presence, PresenceState, SourceState};
 
 /// An event older than this is not what is seen now.
-const FRESH: Duration = Duration::from_secs(2);
+const FRESH_LIMIT: Duration = Duration::from_secs(2);
 
 /// What stands above the board.
 #[derive(Debug)]
@@ -99,15 +99,16 @@ fn source_table(board: &Board, now: Duration) -> Table<'static> {
 }
 
 fn source_row(row: &SourceRow<'_>) -> Row<'static> {
-    let color = match row.standing {
-        Standing::Said(SourceState::Live) => Color::Green,
-        Standing::Said(SourceState::Connecting) | Standing::Unknown => Color::Yellow,
-        Standing::Said(SourceState::Paused) => Color::DarkGray,
-        Standing::Said(SourceState::Stalled | SourceState::Failed) | Standing::NoProcessor => {
-            Color::Red
+    let color = match row.condition {
+        SourceCondition::Reported(SourceState::Live) => Color::Green,
+        SourceCondition::Reported(SourceState::Connecting) | SourceCondition::Unknown => {
+            Color::Yellow
         }
+        SourceCondition::Reported(SourceState::Paused) => Color::DarkGray,
+        SourceCondition::Reported(SourceState::Stalled | SourceState::Failed)
+        | SourceCondition::NoProcessor => Color::Red,
     };
-    let fresh = row.age.is_some_and(|age| age <= FRESH);
+    let fresh = row.age.is_some_and(|age| age <= FRESH_LIMIT);
     let event = row.event.filter(|_| fresh);
     let number = |value: Option<f32>, unit: &str| {
         value.map_or(String::new(), |value| format!("{value:.1}{unit}"))
@@ -128,7 +129,7 @@ fn source_row(row: &SourceRow<'_>) -> Row<'static> {
     };
     Row::new(vec![
         Span::raw(row.id.to_string()),
-        Span::styled(row.standing.as_str(), color),
+        Span::styled(row.condition.as_str(), color),
         Span::raw(number(event.and_then(|event| event.fps), "")),
         Span::raw(number(event.and_then(|event| event.latency_ms), " ms")),
         Span::raw(row.age.map_or(String::new(), seconds)),

@@ -3,7 +3,7 @@
 //!
 //! hyper serves one connection; accepting, the limits and who has to go are here, since axum's own server has none of it. A
 //! connection that asks nothing, or too slowly, ends after ten seconds; one that does not read its answer after fifteen. When
-//! all places are taken, or all that one address may have, the one that has been idle longest is closed for the newcomer,
+//! all connections are taken, or all that one address may have, the one that has been idle longest is closed for the newcomer,
 //! then the one that has not read for longest: a probe of `/healthz` gets its answer.
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub(super) struct Limits {
     /// A browser opens about six, a scraper one.
     pub(super) connections: usize,
     /// Of one address, a proxy for one, unless all of them are being answered.
-    pub(super) of_one: usize,
+    pub(super) per_address: usize,
     /// Beyond `connections` where all of them are being answered right now.
     pub(super) spare: usize,
     /// From the connection, or the last answer, to a complete request.
@@ -57,7 +57,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
-            of_one: 32,
+            per_address: 32,
             spare: 16,
             read: Duration::from_secs(10),
             write: Duration::from_secs(15),
@@ -86,26 +86,26 @@ pub(super) async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Places::default());
+    let connections = Arc::new(Connections::default());
     loop {
         // axum's listener, for what it knows about errors of accept.
         let (stream, from) = tokio::select! {
             () = stop.cancelled() => return,
             accepted = axum::serve::Listener::accept(&mut listener) => accepted,
         };
-        let place = places.enter(from.ip(), &limits);
-        tokio::spawn(one(stream, place, site.clone(), limits, stop.clone()));
+        let slot = connections.enter(from.ip(), &limits);
+        tokio::spawn(one(stream, slot, site.clone(), limits, stop.clone()));
     }
 }
 
 async fn one(
     stream: TcpStream,
-    place: Place,
+    slot: Slot,
     site: Arc<Site>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let activity = place.activity.clone();
+    let activity = slot.activity.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let answering = Answering::begin(activity.clone());
         let site = site.clone();
@@ -127,7 +127,7 @@ async fn one(
         stream,
         limit: limits.write,
         stuck: None,
-        activity: place.activity.clone(),
+        activity: slot.activity.clone(),
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -143,7 +143,7 @@ async fn one(
                 }
                 return;
             }
-            () = place.close.cancelled() => return,
+            () = slot.close.cancelled() => return,
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
@@ -154,7 +154,7 @@ async fn one(
 
 /// Who is connected.
 #[derive(Debug, Default)]
-struct Places(Mutex<BTreeMap<u64, Entry>>);
+struct Connections(Mutex<BTreeMap<u64, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -163,10 +163,10 @@ struct Entry {
     activity: Arc<Activity>,
 }
 
-/// A place of a connection, until it is dropped.
+/// A slot of a connection, until it is dropped.
 #[derive(Debug)]
-struct Place {
-    places: Arc<Places>,
+struct Slot {
+    connections: Arc<Connections>,
     number: u64,
     close: CancellationToken,
     activity: Arc<Activity>,
@@ -174,37 +174,37 @@ struct Place {
 
 /// What a connection does.
 #[derive(Debug)]
-struct Activity(Mutex<Doing>);
+struct Activity(Mutex<ConnectionState>);
 
 #[derive(Debug, Clone, Copy)]
-struct Doing {
+struct ConnectionState {
     /// A request came whose answer is not written yet.
     answering: bool,
     /// Since when it is so; while answering, when the client last took something of it.
     since: Instant,
 }
 
-impl Places {
+impl Connections {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
         lock(&self.0)
     }
 
-    /// A place for a connection from `from`, made where there is none.
-    fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Place {
-        let mut places = self.lock();
+    /// A slot for a connection from `from`, made where there is none.
+    fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Slot {
+        let mut connections = self.lock();
         let of_it = |entry: &Entry| entry.from == from;
-        if places.values().filter(|entry| of_it(entry)).count() >= limits.of_one {
-            make_room(&mut places, of_it, STANDSTILL);
+        if connections.values().filter(|entry| of_it(entry)).count() >= limits.per_address {
+            close_one(&mut connections, of_it, STANDSTILL);
         }
-        if places.len() >= limits.connections
-            && !make_room(&mut places, |_| true, STANDSTILL)
-            && places.len() >= limits.connections + limits.spare
+        if connections.len() >= limits.connections
+            && !close_one(&mut connections, |_| true, STANDSTILL)
+            && connections.len() >= limits.connections + limits.spare
         {
-            make_room(&mut places, |_| true, Duration::ZERO);
+            close_one(&mut connections, |_| true, Duration::ZERO);
         }
-        let number = places.last_key_value().map_or(0, |(last, _)| last + 1);
+        let number = connections.last_key_value().map_or(0, |(last, _)| last + 1);
         let close = CancellationToken::new();
-        let activity = Arc::new(Activity(Mutex::new(Doing {
+        let activity = Arc::new(Activity(Mutex::new(ConnectionState {
             answering: false,
             since: Instant::now(),
         })));
@@ -213,9 +213,9 @@ impl Places {
             close: close.clone(),
             activity: activity.clone(),
         };
-        places.insert(number, entry);
-        Place {
-            places: self.clone(),
+        connections.insert(number, entry);
+        Slot {
+            connections: self.clone(),
             number,
             close,
             activity,
@@ -225,56 +225,56 @@ impl Places {
 
 /// Closes one of those that `may` go: the one that has been idle longest, or whose client has taken nothing of its answer
 /// for at least `standstill`.
-fn make_room(
-    places: &mut BTreeMap<u64, Entry>,
+fn close_one(
+    connections: &mut BTreeMap<u64, Entry>,
     may: impl Fn(&Entry) -> bool,
     standstill: Duration,
 ) -> bool {
-    let victim = places
+    let victim = connections
         .iter()
         .filter(|(_, entry)| may(entry))
-        .map(|(number, entry)| (entry.activity.doing(), *number))
-        .filter(|(doing, _)| !doing.answering || doing.since.elapsed() >= standstill)
-        .min_by_key(|(doing, _)| (doing.answering, doing.since));
+        .map(|(number, entry)| (entry.activity.state(), *number))
+        .filter(|(state, _)| !state.answering || state.since.elapsed() >= standstill)
+        .min_by_key(|(state, _)| (state.answering, state.since));
     let Some((_, number)) = victim else {
         return false;
     };
-    if let Some(entry) = places.remove(&number) {
+    if let Some(entry) = connections.remove(&number) {
         debug!(from = %entry.from, "an idle connection to the page is closed for another");
         entry.close.cancel();
     }
     true
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         // One that had to go is not there any more, and its number may be another's.
         if !self.close.is_cancelled() {
-            self.places.lock().remove(&self.number);
+            self.connections.lock().remove(&self.number);
         }
     }
 }
 
 impl Activity {
-    fn lock(&self) -> MutexGuard<'_, Doing> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.0)
     }
 
-    fn doing(&self) -> Doing {
+    fn state(&self) -> ConnectionState {
         *self.lock()
     }
 
     fn now(&self, answering: bool) {
-        *self.lock() = Doing {
+        *self.lock() = ConnectionState {
             answering,
             since: Instant::now(),
         };
     }
 
     fn moved(&self) {
-        let mut doing = self.lock();
-        if doing.answering {
-            doing.since = Instant::now();
+        let mut state = self.lock();
+        if state.answering {
+            state.since = Instant::now();
         }
     }
 }

@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn quick() -> Limits {
     Limits {
         connections: 6,
-        of_one: 6,
+        per_address: 6,
         spare: 2,
         read: Duration::from_millis(400),
         write: Duration::from_millis(600),
@@ -133,7 +133,7 @@ async fn one_that_does_not_read_its_answer_ends_after_the_limit() {
 #[tokio::test]
 async fn one_address_has_not_all_places() {
     let limits = Limits {
-        of_one: 2,
+        per_address: 2,
         read: SOON,
         ..quick()
     };

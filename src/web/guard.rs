@@ -73,7 +73,7 @@ impl Guard {
         routes.layer(middleware::from_fn_with_state(Arc::new(self), guarded))
     }
 
-    fn names_us(&self, headers: &HeaderMap) -> bool {
+    fn is_own_host(&self, headers: &HeaderMap) -> bool {
         let Some(address) = self.loopback else {
             return true;
         };
@@ -122,7 +122,7 @@ impl Guard {
     /// The page behind a token in an address: keeps it in a cookie and goes on to the address without it. No redirect:
     /// after one, a browser that came from a mail or another site would not send a strict cookie. The cookie has no path:
     /// a browser then takes the page's own, which only it knows behind a proxy.
-    fn welcome(&self, headers: &HeaderMap) -> Response {
+    fn store_token(&self, headers: &HeaderMap) -> Response {
         let kept = self.token.map(|token| URL_SAFE_NO_PAD.encode(token));
         let cookie = format!(
             "{}={}; Max-Age={COOKIE_SECONDS}; {}HttpOnly; SameSite=Strict",
@@ -139,7 +139,7 @@ impl Guard {
         ([(header::SET_COOKIE, cookie)], Html(page)).into_response()
     }
 
-    fn misdirected(&self) -> Response {
+    fn wrong_host(&self) -> Response {
         let words = format!(
             "This {}'s page is served to its own machine only, as localhost or 127.0.0.1; it was asked under another name. \
              Behind a proxy, let that send `Host: localhost`, or put the name into http_hosts; for other machines, serve the \
@@ -155,12 +155,12 @@ async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
     let is_front = request.uri().path() == "/";
     let answer = if request.uri().path() == "/healthz" {
         next.run(request).await
-    } else if !guard.names_us(request.headers()) {
-        guard.misdirected()
+    } else if !guard.is_own_host(request.headers()) {
+        guard.wrong_host()
     } else if guard.token.is_none() || guard.is_cookie(request.headers()) {
         // A bookmark with the token in it stays good, and the token leaves the address all the same.
         match token_of(request.uri()).filter(|_| is_front) {
-            Some(token) if guard.is_token(&token) => guard.welcome(request.headers()),
+            Some(token) if guard.is_token(&token) => guard.store_token(request.headers()),
             _ => next.run(request).await,
         }
     } else {
@@ -171,7 +171,7 @@ async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
             (_, Some(token)) if guard.is_token(&token) => {
                 // Programs that read pictures or figures keep no cookies; people come by the front door.
                 if is_front {
-                    guard.welcome(request.headers())
+                    guard.store_token(request.headers())
                 } else {
                     next.run(request).await
                 }

@@ -49,7 +49,7 @@ pub struct Page {
     _streams: Option<DropGuard>,
 }
 
-struct Shown {
+struct HealthState {
     report: Arc<dyn Report>,
     heartbeats: Heartbeats,
 }
@@ -135,16 +135,16 @@ pub fn routes(report: Arc<dyn Report>, heartbeats: Heartbeats) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
-        .with_state(Arc::new(Shown { report, heartbeats }))
+        .with_state(Arc::new(HealthState { report, heartbeats }))
 }
 
-async fn metrics(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
+async fn metrics(State(state): State<Arc<HealthState>>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], encode(&shown.report))
+    ([(header::CONTENT_TYPE, kind)], encode(&state.report))
 }
 
-async fn healthz(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
-    let stuck = shown.heartbeats.stuck();
+async fn healthz(State(state): State<Arc<HealthState>>) -> impl IntoResponse {
+    let stuck = state.heartbeats.stuck();
     if stuck.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }

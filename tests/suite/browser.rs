@@ -18,7 +18,7 @@ use nvr::control::wall_state::{
 use nvr::health::{Report, Sample};
 use nvr::render::{Canvas, Color, Rect};
 use nvr::web::Page;
-use nvr::web::wall::{Viewed, samples, serve};
+use nvr::web::wall::{WallView, samples, serve};
 use serde_json::{Value, json};
 
 use crate::bus::runtime;
@@ -172,7 +172,7 @@ fn runtime_of_pages() -> &'static tokio::runtime::Runtime {
     RUNTIME.get_or_init(runtime)
 }
 
-impl Viewed for Staged {
+impl WallView for Staged {
     fn heads(&self) -> Vec<String> {
         vec!["headless".to_owned()]
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::pictures::Pictures;
+use super::jpeg_cache::JpegCache;
 use crate::control::wall_state::{AnalysisState, Head, Tile, VideoState, WallState};
 use crate::health::{Kind, Report, Sample};
 
@@ -183,7 +183,7 @@ fn synchrony(tiles: &[Tile]) -> Vec<Sample> {
 /// The page's own figures behind those of the wall.
 pub(super) struct PageMetrics {
     pub(super) report: Arc<dyn Report>,
-    pub(super) pictures: Arc<Pictures>,
+    pub(super) pictures: Arc<JpegCache>,
     pub(super) places: Arc<Semaphore>,
     pub(super) viewers: usize,
 }
@@ -199,7 +199,7 @@ impl Report for PageMetrics {
         ));
         samples.push(counter(
             "wall_page_pictures",
-            "Pictures encoded for viewers of the page",
+            "JpegCache encoded for viewers of the page",
             self.pictures.encoded() as f64,
         ));
         samples

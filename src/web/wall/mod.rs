@@ -6,8 +6,8 @@
 
 #[cfg(test)]
 mod guard_tests;
+mod jpeg_cache;
 mod metrics;
-mod pictures;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -30,8 +30,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use self::jpeg_cache::{JpegCache, PictureError, PictureRequest};
 use self::metrics::PageMetrics;
-use self::pictures::{NoPicture, Pictures, Wanted};
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
 use crate::control::wall_state::WallState;
@@ -39,7 +39,7 @@ use crate::health::Report;
 use crate::web::{self, Guard, Page, PageError};
 
 pub use self::metrics::samples;
-pub use self::view::Viewed;
+pub use self::view::WallView;
 
 const INDEX: &str = include_str!("index.html");
 /// The routes beside `/`.
@@ -53,7 +53,7 @@ const NAMES: &[&str] = &[
 ];
 /// Viewers of `/wall.mjpg`: each size costs an encoding a picture, each viewer a network's worth of it.
 const VIEWERS: usize = 8;
-/// Pictures a second where a viewer does not say: enough to see that something moves, and a tenth of a core.
+/// JpegCache a second where a viewer does not say: enough to see that something moves, and a tenth of a core.
 const FPS: f64 = 5.0;
 /// The fewest and the most that a viewer can ask for.
 const FPS_RANGE: std::ops::RangeInclusive<f64> = 0.1..=15.0;
@@ -67,7 +67,7 @@ pub async fn serve(
     address: SocketAddr,
     token: Option<Secret>,
     hosts: &[String],
-    viewed: Arc<dyn Viewed>,
+    viewed: Arc<dyn WallView>,
     report: Arc<dyn Report>,
     heartbeats: Heartbeats,
 ) -> Result<Page, PageError> {
@@ -76,8 +76,8 @@ pub async fn serve(
     }
     let guard = Guard::new("wall", address, hosts, token.as_ref(), policy(INDEX));
     let streams = CancellationToken::new();
-    let shown = Arc::new(Shown {
-        pictures: Arc::new(Pictures::new(viewed.clone(), Clock::system())),
+    let shown = Arc::new(PageState {
+        pictures: Arc::new(JpegCache::new(viewed.clone(), Clock::system())),
         viewed,
         places: Arc::new(Semaphore::new(VIEWERS)),
         stop: streams.clone(),
@@ -102,16 +102,16 @@ pub async fn serve(
     Ok(page.with_streams(streams))
 }
 
-struct Shown {
-    viewed: Arc<dyn Viewed>,
-    pictures: Arc<Pictures>,
+struct PageState {
+    viewed: Arc<dyn WallView>,
+    pictures: Arc<JpegCache>,
     places: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 /// Which picture, and how often.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct PictureQuery {
     #[serde(default)]
     head: usize,
     width: Option<u32>,
@@ -128,27 +128,31 @@ enum Refusal {
     )]
     Full,
     #[error(transparent)]
-    NoPicture(#[from] NoPicture),
+    PictureError(#[from] PictureError),
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoHead { .. } | Self::NoPicture(NoPicture::TooLarge) => StatusCode::NOT_FOUND,
-            Self::Full | Self::NoPicture(NoPicture::NotYet) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoHead { .. } | Self::PictureError(PictureError::TooLarge) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Full | Self::PictureError(PictureError::NotYet) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         (status, format!("{self}\n")).into_response()
     }
 }
 
-impl Asked {
-    fn wanted(&self, viewed: &dyn Viewed) -> Result<Wanted, Refusal> {
+impl PictureQuery {
+    fn wanted(&self, viewed: &dyn WallView) -> Result<PictureRequest, Refusal> {
         let heads = viewed.heads();
         if self.head >= heads.len() {
             let asked = self.head;
             return Err(Refusal::NoHead { asked, heads });
         }
-        Ok(Wanted {
+        Ok(PictureRequest {
             head: self.head,
             width: self.width,
         })
@@ -165,13 +169,13 @@ async fn index() -> Html<&'static str> {
     Html(INDEX)
 }
 
-async fn state(State(shown): State<Arc<Shown>>) -> Json<WallState> {
+async fn state(State(shown): State<Arc<PageState>>) -> Json<WallState> {
     Json(shown.viewed.state())
 }
 
 async fn picture(
-    State(shown): State<Arc<Shown>>,
-    Query(asked): Query<Asked>,
+    State(shown): State<Arc<PageState>>,
+    Query(asked): Query<PictureQuery>,
 ) -> Result<Response, Refusal> {
     let wanted = asked.wanted(&*shown.viewed)?;
     let jpeg = shown.pictures.newest(wanted).await?;
@@ -187,8 +191,8 @@ async fn picture(
 
 async fn moving(
     method: Method,
-    State(shown): State<Arc<Shown>>,
-    Query(asked): Query<Asked>,
+    State(shown): State<Arc<PageState>>,
+    Query(asked): Query<PictureQuery>,
 ) -> Result<Response, Refusal> {
     let wanted = asked.wanted(&*shown.viewed)?;
     if method == Method::HEAD {

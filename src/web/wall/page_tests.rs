@@ -304,7 +304,7 @@ async fn off_loopback_a_token_is_demanded_before_anything_is_served() {
 #[test]
 fn a_rate_beyond_the_bounds_becomes_the_nearest_one_within() {
     let every = |fps| {
-        Asked {
+        PictureQuery {
             head: 0,
             width: None,
             fps,

@@ -15,24 +15,24 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::pictures::{Jpeg, Pictures, Wanted};
+use super::jpeg_cache::{Jpeg, JpegCache, PictureRequest};
 
 /// The type of the answer.
 pub(super) const KIND: &str = "multipart/x-mixed-replace; boundary=nvr";
 /// A viewer who reads nothing for this long is gone.
-const GONE: Duration = Duration::from_secs(15);
+const READ_LIMIT: Duration = Duration::from_secs(15);
 /// A scene that does not change is sent again after this long: it shows that the connection lives, on either side.
-const AGAIN: Duration = Duration::from_secs(2);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Parts of a picture that wait for the connection: head, picture, boundary.
 const PARTS: usize = 3;
 
 /// A picture on its way; dropped by the HTTP library once all of it was written.
-struct OnItsWay {
+struct UnwrittenPicture {
     jpeg: Arc<Jpeg>,
     _written: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for OnItsWay {
+impl AsRef<[u8]> for UnwrittenPicture {
     fn as_ref(&self) -> &[u8] {
         &self.jpeg.bytes
     }
@@ -40,8 +40,8 @@ impl AsRef<[u8]> for OnItsWay {
 
 /// The answer to a viewer: holds `place` until they leave or `stop` ends it.
 pub(super) fn stream(
-    pictures: Arc<Pictures>,
-    wanted: Wanted,
+    pictures: Arc<JpegCache>,
+    wanted: PictureRequest,
     every: Duration,
     place: OwnedSemaphorePermit,
     stop: CancellationToken,
@@ -63,7 +63,12 @@ pub(super) fn stream(
     ([(header::CONTENT_TYPE, KIND)], Body::from_stream(parts)).into_response()
 }
 
-async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc::Sender<Bytes>) {
+async fn send(
+    pictures: &JpegCache,
+    wanted: PictureRequest,
+    every: Duration,
+    parts: &mpsc::Sender<Bytes>,
+) {
     let unwritten = Arc::new(Semaphore::new(1));
     let mut pace = interval(every);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,7 +77,7 @@ async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc
         return;
     }
     loop {
-        let Ok(Ok(written)) = timeout(GONE, unwritten.clone().acquire_owned()).await else {
+        let Ok(Ok(written)) = timeout(READ_LIMIT, unwritten.clone().acquire_owned()).await else {
             return;
         };
         let jpeg = loop {
@@ -80,8 +85,9 @@ async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc
             let Ok(jpeg) = pictures.newest(wanted).await else {
                 continue;
             };
-            let is_known =
-                last.is_some_and(|(number, sent)| number == jpeg.number && sent.elapsed() < AGAIN);
+            let is_known = last.is_some_and(|(number, sent)| {
+                number == jpeg.number && sent.elapsed() < REPEAT_INTERVAL
+            });
             if !is_known {
                 break jpeg;
             }
@@ -92,7 +98,7 @@ async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc
             jpeg.bytes.len(),
             jpeg.number
         );
-        let picture = OnItsWay {
+        let picture = UnwrittenPicture {
             jpeg,
             _written: written,
         };
@@ -102,7 +108,7 @@ async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc
             Bytes::from_owner(picture),
             Bytes::from_static(b"\r\n--nvr\r\n"),
         ] {
-            if !matches!(timeout(GONE, parts.send(part)).await, Ok(Ok(()))) {
+            if !matches!(timeout(READ_LIMIT, parts.send(part)).await, Ok(Ok(()))) {
                 return;
             }
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::view::Viewed;
+use super::view::WallView;
 use crate::base::Size;
 use crate::base::sync::lock;
 use crate::control::wall_state::{Identity, WallState};
@@ -62,7 +62,7 @@ impl Scripted {
     }
 }
 
-impl Viewed for Scripted {
+impl WallView for Scripted {
     fn heads(&self) -> Vec<String> {
         vec!["headless".to_owned()]
     }

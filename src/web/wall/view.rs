@@ -7,7 +7,7 @@ use crate::control::wall_state::WallState;
 use crate::render::Canvas;
 
 /// A wall as its page sees it.
-pub trait Viewed: Send + Sync {
+pub trait WallView: Send + Sync {
     /// Names of the heads, in order: at least one.
     fn heads(&self) -> Vec<String>;
 

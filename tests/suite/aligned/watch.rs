@@ -17,7 +17,7 @@ use nvr::render::{Canvas, Rect};
 use nvr::role::{PageSettings, Role};
 use nvr::wall::Wall;
 use nvr::web::Page;
-use nvr::web::wall::Viewed;
+use nvr::web::wall::WallView;
 use tokio::runtime::Runtime;
 use url::Url;
 

@@ -12,7 +12,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use jpeg_encoder::{ColorType, Encoder};
 use tokio::sync::Semaphore;
 
-use super::view::Viewed;
+use super::view::WallView;
 use crate::base::sync::lock;
 use crate::base::{Clock, Size};
 use crate::render::Canvas;
@@ -20,7 +20,7 @@ use crate::render::Canvas;
 /// Small text stays legible; a 1920×1080 scene takes some 200 kB.
 const QUALITY: u8 = 80;
 /// How long the wall may take to hand out a scene.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PICTURE_LIMIT: Duration = Duration::from_millis(500);
 /// So young a picture is given again without asking the wall: viewers who come at nearly the same time share it.
 const FRESH: Duration = Duration::from_millis(30);
 /// Sizes that are kept: those of the viewers of two monitors on screens of a few widths.
@@ -37,7 +37,7 @@ pub(super) struct Jpeg {
 
 /// Which picture is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct PictureRequest {
     /// Which head, from 0 on.
     pub(super) head: usize,
     /// Columns at most, its rows in proportion; a scene is never enlarged.
@@ -46,7 +46,7 @@ pub(super) struct Wanted {
 
 /// Why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPicture {
+pub(super) enum PictureError {
     /// Nothing was composed yet, or the wall did not answer in time.
     #[error("the wall has no picture yet; ask again in a second")]
     NotYet,
@@ -56,19 +56,19 @@ pub(super) enum NoPicture {
 }
 
 /// Where pictures come from.
-pub(super) struct Pictures {
-    viewed: Arc<dyn Viewed>,
+pub(super) struct JpegCache {
+    viewed: Arc<dyn WallView>,
     clock: Clock,
-    sizes: Mutex<Vec<(Wanted, Place)>>,
+    sizes: Mutex<Vec<(PictureRequest, CacheEntry)>>,
     turn: Arc<Semaphore>,
     encoded: Arc<AtomicU64>,
 }
 
 /// The last picture of a size. Whoever makes the next one holds it, and who wants the same waits.
-type Place = Arc<tokio::sync::Mutex<Option<Made>>>;
+type CacheEntry = Arc<tokio::sync::Mutex<Option<CachedJpeg>>>;
 
 #[derive(Clone)]
-struct Made {
+struct CachedJpeg {
     /// Weak, so that no scene is kept for a viewer who may not come back. It holds the allocation's address all the same,
     /// so that another scene is never taken for this one.
     of: Weak<Canvas>,
@@ -76,8 +76,8 @@ struct Made {
     jpeg: Arc<Jpeg>,
 }
 
-impl Pictures {
-    pub(super) fn new(viewed: Arc<dyn Viewed>, clock: Clock) -> Self {
+impl JpegCache {
+    pub(super) fn new(viewed: Arc<dyn WallView>, clock: Clock) -> Self {
         Self {
             viewed,
             clock,
@@ -93,7 +93,7 @@ impl Pictures {
     }
 
     /// The newest scene.
-    pub(super) async fn newest(&self, wanted: Wanted) -> Result<Arc<Jpeg>, NoPicture> {
+    pub(super) async fn newest(&self, wanted: PictureRequest) -> Result<Arc<Jpeg>, PictureError> {
         let place = self.place(wanted);
         let mut made = place.lock().await;
         let now = self.clock.now();
@@ -113,25 +113,25 @@ impl Pictures {
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let canvas = viewed
-                .picture(wanted.head, PATIENCE)
-                .ok_or(NoPicture::NotYet)?;
+                .picture(wanted.head, PICTURE_LIMIT)
+                .ok_or(PictureError::NotYet)?;
             let of = Arc::downgrade(&canvas);
             let asked = clock.now();
             if let Some(last) = last.filter(|last| Weak::ptr_eq(&last.of, &of)) {
-                return Ok(Made { asked, ..last });
+                return Ok(CachedJpeg { asked, ..last });
             }
             let number = encoded.fetch_add(1, Ordering::Relaxed) + 1;
             let bytes = encode(&canvas, wanted.width)?;
             let jpeg = Arc::new(Jpeg { number, bytes });
-            Ok(Made { of, asked, jpeg })
+            Ok(CachedJpeg { of, asked, jpeg })
         });
-        let new = work.await.map_err(|_| NoPicture::NotYet)??;
+        let new = work.await.map_err(|_| PictureError::NotYet)??;
         let jpeg = new.jpeg.clone();
         *made = Some(new);
         Ok(jpeg)
     }
 
-    fn place(&self, wanted: Wanted) -> Place {
+    fn place(&self, wanted: PictureRequest) -> CacheEntry {
         let mut sizes = lock(&self.sizes);
         let at = sizes.iter().position(|(size, _)| *size == wanted);
         let entry = at.map_or_else(|| (wanted, Arc::default()), |at| sizes.remove(at));
@@ -144,7 +144,7 @@ impl Pictures {
 }
 
 /// `canvas` as JPEG, at most `width` columns wide.
-fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, NoPicture> {
+fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, PictureError> {
     let size = canvas.size();
     let smaller = width.filter(|width| *width < size.width);
     let Some(width) = smaller else {
@@ -153,28 +153,28 @@ fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, NoPicture> {
     let rows = u64::from(size.height) * u64::from(width) / u64::from(size.width.max(1));
     let to = Size::new(width.max(1), u32::try_from(rows).unwrap_or(u32::MAX).max(1));
     let from = ImageRef::new(size.width, size.height, canvas.bytes(), PixelType::U8x4)
-        .map_err(|_| NoPicture::TooLarge)?;
+        .map_err(|_| PictureError::TooLarge)?;
     let mut scaled = Image::new(to.width, to.height, PixelType::U8x4);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .use_alpha(false);
     Resizer::new()
         .resize(&from, &mut scaled, &options)
-        .map_err(|_| NoPicture::TooLarge)?;
+        .map_err(|_| PictureError::TooLarge)?;
     compress(scaled.buffer(), to)
 }
 
-fn compress(bytes: &[u8], size: Size) -> Result<Vec<u8>, NoPicture> {
-    let side = |length: u32| u16::try_from(length).map_err(|_| NoPicture::TooLarge);
+fn compress(bytes: &[u8], size: Size) -> Result<Vec<u8>, PictureError> {
+    let side = |length: u32| u16::try_from(length).map_err(|_| PictureError::TooLarge);
     let (width, height) = (side(size.width)?, side(size.height)?);
     let mut file = Vec::with_capacity(bytes.len() / 16);
     // The alpha of a scene is 255 everywhere, and the encoder takes the four bytes as they are.
     Encoder::new(&mut file, QUALITY)
         .encode(bytes, width, height, ColorType::Bgra)
-        .map_err(|_| NoPicture::TooLarge)?;
+        .map_err(|_| PictureError::TooLarge)?;
     Ok(file)
 }
 
 #[cfg(test)]
-#[path = "pictures_tests.rs"]
+#[path = "jpeg_cache_tests.rs"]
 mod tests;

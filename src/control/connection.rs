@@ -15,7 +15,7 @@ use crate::base::SourceId;
 use crate::base::folder::user;
 
 /// Whoever can be asked. Its methods may block: they run on threads that may.
-pub trait Controlled: Send + Sync + 'static {
+pub trait ControlHandler: Send + Sync + 'static {
     /// What runs, and how it fares.
     fn status(&self) -> Status;
     /// What this build and this box can do.
@@ -49,17 +49,17 @@ pub(super) const LIMITS: Limits = Limits {
 };
 
 /// What came in.
-enum Heard {
+enum Input {
     Line(Vec<u8>),
     /// No more than this is heard; why.
-    Not(String),
+    Refused(String),
     End,
 }
 
 /// Answers until the other side ends or is silent.
-pub(super) async fn converse(
+pub(super) async fn serve_connection(
     stream: UnixStream,
-    controlled: Arc<dyn Controlled>,
+    controlled: Arc<dyn ControlHandler>,
     limits: Limits,
 ) -> std::io::Result<()> {
     // The socket and its folder are closed to others; this holds where somebody opened them by hand.
@@ -74,10 +74,10 @@ pub(super) async fn converse(
     }
     let mut read = BufReader::new(read);
     loop {
-        match hear(&mut read, limits).await? {
-            Heard::End => return Ok(()),
-            Heard::Not(why) => return answer(&mut write, &refusal(why), limits).await,
-            Heard::Line(line) => {
+        match read_line(&mut read, limits).await? {
+            Input::End => return Ok(()),
+            Input::Refused(why) => return answer(&mut write, &refusal(why), limits).await,
+            Input::Line(line) => {
                 let given = answer_to(&line, controlled.clone()).await;
                 answer(&mut write, &given, limits).await?;
                 if !line.ends_with(b"\n") {
@@ -89,7 +89,7 @@ pub(super) async fn converse(
 }
 
 /// Tells one who finds no place to come again.
-pub(super) async fn turn_away(mut stream: UnixStream, places: usize) {
+pub(super) async fn refuse_busy(mut stream: UnixStream, places: usize) {
     let words = format!("{places} connections are open; try again in some seconds");
     let mut line = serde_json::json!({ "busy": words }).to_string();
     line.push('\n');
@@ -101,12 +101,12 @@ pub(super) async fn turn_away(mut stream: UnixStream, places: usize) {
     .await;
 }
 
-async fn hear(read: &mut BufReader<OwnedReadHalf>, limits: Limits) -> std::io::Result<Heard> {
+async fn read_line(read: &mut BufReader<OwnedReadHalf>, limits: Limits) -> std::io::Result<Input> {
     let Ok(begun) = timeout(limits.idle, read.fill_buf()).await else {
         return Ok(silence("no request", limits.idle));
     };
     if begun?.is_empty() {
-        return Ok(Heard::End);
+        return Ok(Input::End);
     }
     let mut line = Vec::new();
     let mut limited = read.take(LONGEST_MESSAGE_BYTES);
@@ -116,13 +116,13 @@ async fn hear(read: &mut BufReader<OwnedReadHalf>, limits: Limits) -> std::io::R
     };
     if line.len() as u64 == LONGEST_MESSAGE_BYTES && !line.ends_with(b"\n") {
         let words = format!("a request is at most {LONGEST_MESSAGE_BYTES} bytes long");
-        return Ok(Heard::Not(words));
+        return Ok(Input::Refused(words));
     }
-    Ok(Heard::Line(line))
+    Ok(Input::Line(line))
 }
 
-fn silence(what: &str, limit: Duration) -> Heard {
-    Heard::Not(format!(
+fn silence(what: &str, limit: Duration) -> Input {
+    Input::Refused(format!(
         "{what} within {} ms; connect again and send one",
         limit.as_millis()
     ))
@@ -138,7 +138,7 @@ async fn answer(
     timeout(limits.answer, write.write_all(&line)).await?
 }
 
-async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
+async fn answer_to(line: &[u8], controlled: Arc<dyn ControlHandler>) -> Answer {
     let request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(err) => {
@@ -185,7 +185,7 @@ mod tests {
     /// What a connection gives back for these bytes, as a text.
     async fn heard(bytes: Vec<u8>, and_ends: bool, limits: Limits) -> String {
         let (near, far) = UnixStream::pair().expect("a pair");
-        let served = tokio::spawn(converse(far, Arc::new(Echo), limits));
+        let served = tokio::spawn(serve_connection(far, Arc::new(Echo), limits));
         let (mut read, mut write) = near.into_split();
         let writer = tokio::spawn(async move {
             // One that is refused need not be read to its end.
