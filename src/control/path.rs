@@ -1,16 +1,16 @@
-//! Sockets in their folders.
+//! Finds control sockets in their folders.
 
 use std::path::{Path, PathBuf};
 
 use super::connect::reach;
 use crate::base::folder::{FolderError, folders, trusted_owner, user};
 
-/// What there is to ask.
+/// The sockets that were found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Sockets, sorted.
     pub sockets: Vec<PathBuf>,
-    /// Folders that are there and were not looked into, since others could have put sockets into them.
+    /// Folders that were skipped, because other users could have created sockets in them.
     pub skipped: Vec<FolderError>,
 }
 
@@ -19,8 +19,8 @@ pub fn socket_path(dir: &Path, role: &str, instance_id: &str) -> PathBuf {
     dir.join(format!("{role}-{instance_id}.sock"))
 }
 
-/// The sockets at which somebody answers; all of `role`, or of one instance only. A killed process leaves one behind at
-/// which nobody does.
+/// The sockets of `role`, or of one instance of it, that accept connections. A killed process leaves a socket behind that does
+/// not.
 pub fn find(role: &str, instance_id: Option<&str>) -> Found {
     let prefix = format!("{role}-");
     let mut found = sockets_in(folders().into_iter().map(|folder| folder.path));
@@ -33,7 +33,7 @@ pub fn find(role: &str, instance_id: Option<&str>) -> Found {
     found
 }
 
-/// Every control socket of these folders, answered or not.
+/// All control sockets in these folders, also those of killed processes.
 pub fn sockets_in(folders: impl IntoIterator<Item = PathBuf>) -> Found {
     let mut found = Found::default();
     for folder in folders {

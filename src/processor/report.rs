@@ -7,7 +7,7 @@ use crate::control::{
     Capabilities, DecoderFound, DetectorStatus, EventCounters, ProcessorCapabilities,
     ProcessorStatus, Status,
 };
-use crate::health::{Kind, Report, Sample};
+use crate::health::{Kind, MetricsSource, Sample};
 use crate::media::{Codec, Health, decoder_report};
 
 /// The state of all its parts.
@@ -72,7 +72,7 @@ fn is_live(source: &Source) -> bool {
         .is_some_and(|snapshot| snapshot.health == Health::Live)
 }
 
-impl Report for Processor {
+impl MetricsSource for Processor {
     fn samples(&self) -> Vec<Sample> {
         let sources: Vec<_> = self.pipeline.sources.load().values().cloned().collect();
         let sink = self.pipeline.sink.load();

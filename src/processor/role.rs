@@ -10,7 +10,7 @@ use super::run::{Processor, timing};
 use crate::base::{Clock, Heartbeats, SourceId};
 use crate::config::Settings;
 use crate::control::{Capabilities, Changes, Problem, Status};
-use crate::health::Report;
+use crate::health::MetricsSource;
 use crate::role::{PageSettings, Role, StartError, Supervision};
 use crate::web::{Page, PageError};
 
@@ -70,7 +70,7 @@ impl Role for Processor {
     }
 
     async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
-        let report = self.clone() as Arc<dyn Report>;
+        let report = self.clone() as Arc<dyn MetricsSource>;
         Page::serve(page.address, &page.hosts, report, self.heartbeats.clone()).await
     }
 }

@@ -90,7 +90,7 @@ async fn supervise<R: Role>(
     let mut watchdog = Watchdog::new(role.heartbeats().clone(), supervision.watchdog);
     let mut check = interval(watchdog.interval());
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut figures = interval(STATUS_INTERVAL);
+    let mut status = interval(STATUS_INTERVAL);
     let mut starving_since: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -103,7 +103,7 @@ async fn supervise<R: Role>(
                 }
                 SignalRequest::Snapshot => role.snapshot(),
             },
-            _ = figures.tick() => {
+            _ = status.tick() => {
                 role.publish_statuses();
                 notify_status(&role.summary());
             }

@@ -14,7 +14,7 @@ use crate::control::wall_state::{self, AnalysisState, VideoState, WallState};
 use crate::control::{
     Capabilities, DecoderWorks, DisplayStatus, Status, WallCapabilities, WallStatus,
 };
-use crate::health::{Report, Sample};
+use crate::health::{MetricsSource, Sample};
 use crate::media::{Codec, decoder_report};
 use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
 use crate::web::wall::{WallView, samples};
@@ -252,7 +252,7 @@ impl WallView for Wall {
     }
 }
 
-impl Report for Wall {
+impl MetricsSource for Wall {
     fn samples(&self) -> Vec<Sample> {
         samples(&self.state())
     }

@@ -11,7 +11,7 @@ use crate::base::{Clock, Heartbeats, SourceId};
 use crate::config::Settings;
 use crate::control::{Capabilities, Changes, Problem, Status};
 use crate::display::kms;
-use crate::health::Report;
+use crate::health::MetricsSource;
 use crate::role::{PageSettings, Role, StartError, Supervision};
 use crate::web::wall::WallView;
 use crate::web::{self, Page, PageError};
@@ -83,7 +83,7 @@ impl Role for Wall {
             page.token.clone(),
             &page.hosts,
             self.clone() as Arc<dyn WallView>,
-            self.clone() as Arc<dyn Report>,
+            self.clone() as Arc<dyn MetricsSource>,
             self.heartbeats.clone(),
         )
         .await

@@ -15,7 +15,7 @@ use super::connections::{self, Limits};
 use super::forwarded::Site;
 use super::guard::Guard;
 use crate::base::Heartbeats;
-use crate::health::{Report, encode};
+use crate::health::{MetricsSource, encode};
 
 /// The page could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub struct Page {
 }
 
 struct HealthState {
-    report: Arc<dyn Report>,
+    report: Arc<dyn MetricsSource>,
     heartbeats: Heartbeats,
 }
 
@@ -63,7 +63,7 @@ impl Page {
     pub async fn serve(
         address: SocketAddr,
         hosts: &[String],
-        report: Arc<dyn Report>,
+        report: Arc<dyn MetricsSource>,
         heartbeats: Heartbeats,
     ) -> Result<Self, PageError> {
         let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -131,7 +131,7 @@ impl Page {
 }
 
 /// `/metrics` and `/healthz`.
-pub fn routes(report: Arc<dyn Report>, heartbeats: Heartbeats) -> Router {
+pub fn routes(report: Arc<dyn MetricsSource>, heartbeats: Heartbeats) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))

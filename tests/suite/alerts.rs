@@ -93,12 +93,12 @@ fn of_a_wall() -> BTreeSet<String> {
         ..WallState::default()
     };
     struct Fixed(WallState);
-    impl nvr::health::Report for Fixed {
+    impl nvr::health::MetricsSource for Fixed {
         fn samples(&self) -> Vec<nvr::health::Sample> {
             samples(&self.0)
         }
     }
-    let report: std::sync::Arc<dyn nvr::health::Report> = std::sync::Arc::new(Fixed(state));
+    let report: std::sync::Arc<dyn nvr::health::MetricsSource> = std::sync::Arc::new(Fixed(state));
     offered(&nvr::health::encode(&report))
 }
 

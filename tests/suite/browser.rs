@@ -15,7 +15,7 @@ use nvr::control::wall_state::{
     Analysis, AnalysisState, Broker, Head, Identity, SyncMetrics, Tile, Video, VideoState,
     WallState,
 };
-use nvr::health::{Report, Sample};
+use nvr::health::{MetricsSource, Sample};
 use nvr::render::{Canvas, Color, Rect};
 use nvr::web::Page;
 use nvr::web::wall::{WallView, samples, serve};
@@ -195,7 +195,7 @@ impl WallView for Staged {
     }
 }
 
-impl Report for Staged {
+impl MetricsSource for Staged {
     fn samples(&self) -> Vec<Sample> {
         samples(&self.lock())
     }

@@ -75,7 +75,7 @@ fn a_twin_is_named_and_a_dead_one_s_socket_is_replaced() {
         line.contains("no control socket")
     });
     let named = format!(
-        "another processor of the instance ci runs here, process {}, and answers at {}",
+        "another processor with the instance id ci runs on this machine, process {}, with the socket {}",
         first.id(),
         folder.join("processor-ci.sock").display()
     );

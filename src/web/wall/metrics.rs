@@ -6,9 +6,9 @@ use tokio::sync::Semaphore;
 
 use super::jpeg_cache::JpegCache;
 use crate::control::wall_state::{AnalysisState, Head, Tile, VideoState, WallState};
-use crate::health::{Kind, Report, Sample};
+use crate::health::{Kind, MetricsSource, Sample};
 
-/// The figures of a wall: what its [`Report`] gives.
+/// The figures of a wall: what its [`MetricsSource`] gives.
 pub fn samples(state: &WallState) -> Vec<Sample> {
     [
         wall(state),
@@ -182,13 +182,13 @@ fn synchrony(tiles: &[Tile]) -> Vec<Sample> {
 
 /// The page's own figures behind those of the wall.
 pub(super) struct PageMetrics {
-    pub(super) report: Arc<dyn Report>,
+    pub(super) report: Arc<dyn MetricsSource>,
     pub(super) pictures: Arc<JpegCache>,
     pub(super) places: Arc<Semaphore>,
     pub(super) viewers: usize,
 }
 
-impl Report for PageMetrics {
+impl MetricsSource for PageMetrics {
     fn samples(&self) -> Vec<Sample> {
         let viewers = self.viewers.saturating_sub(self.places.available_permits());
         let mut samples = self.report.samples();
@@ -286,12 +286,12 @@ mod tests {
 
     fn written(state: &WallState) -> String {
         struct Fixed(Vec<Sample>);
-        impl Report for Fixed {
+        impl MetricsSource for Fixed {
             fn samples(&self) -> Vec<Sample> {
                 self.0.clone()
             }
         }
-        crate::health::encode(&(Arc::new(Fixed(samples(state))) as Arc<dyn Report>))
+        crate::health::encode(&(Arc::new(Fixed(samples(state))) as Arc<dyn MetricsSource>))
     }
 
     #[test]

@@ -35,7 +35,7 @@ use self::metrics::PageMetrics;
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
 use crate::control::wall_state::WallState;
-use crate::health::Report;
+use crate::health::MetricsSource;
 use crate::web::{self, Guard, Page, PageError};
 
 pub use self::metrics::samples;
@@ -68,7 +68,7 @@ pub async fn serve(
     token: Option<Secret>,
     hosts: &[String],
     viewed: Arc<dyn WallView>,
-    report: Arc<dyn Report>,
+    report: Arc<dyn MetricsSource>,
     heartbeats: Heartbeats,
 ) -> Result<Page, PageError> {
     if token.is_none() && !address.ip().is_loopback() {

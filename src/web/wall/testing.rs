@@ -8,7 +8,7 @@ use super::view::WallView;
 use crate::base::Size;
 use crate::base::sync::lock;
 use crate::control::wall_state::{Identity, WallState};
-use crate::health::{Report, Sample};
+use crate::health::{MetricsSource, Sample};
 use crate::render::{Canvas, Color, Rect};
 
 pub(super) struct Scripted {
@@ -84,7 +84,7 @@ impl WallView for Scripted {
     }
 }
 
-impl Report for Scripted {
+impl MetricsSource for Scripted {
     fn samples(&self) -> Vec<Sample> {
         super::samples(&self.state())
     }
