@@ -99,7 +99,7 @@ impl<R: Role> Controls<R> {
 
 impl Served {
     fn address(&self) -> Option<std::net::SocketAddr> {
-        self.page.as_ref().map(Page::asked)
+        self.page.as_ref().map(Page::configured_address)
     }
 }
 

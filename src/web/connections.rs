@@ -1,10 +1,10 @@
-//! The pages' connections: a bounded number, each with time limits, so that a page neither eats the descriptors that cameras
-//! need nor is kept from those who ask by those who do not.
+//! The connections of pages: their number is limited and each has time limits. A page can therefore not use up the descriptors
+//! that cameras need, and idle connections can't block others.
 //!
-//! hyper serves one connection; accepting, the limits and who has to go are here, since axum's own server has none of it. A
-//! connection that asks nothing, or too slowly, ends after ten seconds; one that does not read its answer after fifteen. When
-//! all connections are taken, or all that one address may have, the one that has been idle longest is closed for the newcomer,
-//! then the one that has not read for longest: a probe of `/healthz` gets its answer.
+//! hyper serves one connection. Accepting and the limits are here, because axum's server has none. A connection without a
+//! complete request ends after ten seconds; one that does not read its answer, after fifteen. When all connections are in use,
+//! or all of one address, the one that has been idle longest is closed for a new one, then the one that has not read for
+//! longest. Therefore a probe of `/healthz` is always answered.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,26 +30,26 @@ use tracing::debug;
 use super::forwarded::Site;
 use crate::base::sync::lock;
 
-/// What the kernel keeps for a reader that is slow: a picture or two, not the megabytes that it would grow to, which are
-/// minutes of pictures on a bad link.
+/// Size of the kernel's send buffer: one or two pictures. By default it grows to megabytes, which are minutes of pictures on a
+/// slow link.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 const BACKLOG: u32 = 64;
-/// A connection that reads its answer is not closed for a newcomer unless it has stood still for this long, or all that may
-/// be there at all are like it.
+/// A connection with an unfinished answer is closed for a new one only if it has read nothing for this time, or the spare
+/// connections are used up too.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
-/// How many connections, and how long they may do nothing.
+/// The limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// A browser opens about six, a scraper one.
+    /// Maximum number. A browser opens about six, a scraper one.
     pub(super) connections: usize,
-    /// Of one address, a proxy for one, unless all of them are being answered.
+    /// Maximum number of one address, for example a proxy, if some of them can be closed.
     pub(super) per_address: usize,
-    /// Beyond `connections` where all of them are being answered right now.
+    /// Additional connections while all others have unfinished answers.
     pub(super) spare: usize,
-    /// From the connection, or the last answer, to a complete request.
+    /// Time limit from the connection, or the last answer, to a complete request.
     pub(super) read: Duration,
-    /// Without a byte that the client takes.
+    /// Longest time in which the client may accept no byte.
     pub(super) write: Duration,
 }
 
@@ -65,7 +65,7 @@ impl Default for Limits {
     }
 }
 
-/// A listener at `address`.
+/// Listens at `address`.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -73,13 +73,13 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
-    // Accepted sockets inherit it.
+    // Accepted sockets inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves `site` until `stop`, and each connection until its answer is complete.
+/// Serves `site` until `stop`. Connections then end when their answer is complete.
 pub(super) async fn serve(
     mut listener: TcpListener,
     site: Arc<Site>,
@@ -88,7 +88,7 @@ pub(super) async fn serve(
 ) {
     let connections = Arc::new(Connections::default());
     loop {
-        // axum's listener, for what it knows about errors of accept.
+        // axum's listener, because it handles errors of accept.
         let (stream, from) = tokio::select! {
             () = stop.cancelled() => return,
             accepted = axum::serve::Listener::accept(&mut listener) => accepted,
@@ -152,7 +152,7 @@ async fn one(
     }
 }
 
-/// Who is connected.
+/// The open connections.
 #[derive(Debug, Default)]
 struct Connections(Mutex<BTreeMap<u64, Entry>>);
 
@@ -163,7 +163,7 @@ struct Entry {
     activity: Arc<Activity>,
 }
 
-/// A slot of a connection, until it is dropped.
+/// The registration of a connection, until it is dropped.
 #[derive(Debug)]
 struct Slot {
     connections: Arc<Connections>,
@@ -172,15 +172,15 @@ struct Slot {
     activity: Arc<Activity>,
 }
 
-/// What a connection does.
+/// The activity of a connection.
 #[derive(Debug)]
 struct Activity(Mutex<ConnectionState>);
 
 #[derive(Debug, Clone, Copy)]
 struct ConnectionState {
-    /// A request came whose answer is not written yet.
+    /// Whether a request has an unfinished answer.
     answering: bool,
-    /// Since when it is so; while answering, when the client last took something of it.
+    /// Time of the last change; while answering, the time at which the client last accepted bytes.
     since: Instant,
 }
 
@@ -189,7 +189,7 @@ impl Connections {
         lock(&self.0)
     }
 
-    /// A slot for a connection from `from`, made where there is none.
+    /// Registers a connection from `from`. Closes another one if the limits are reached.
     fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Slot {
         let mut connections = self.lock();
         let of_it = |entry: &Entry| entry.from == from;
@@ -223,8 +223,8 @@ impl Connections {
     }
 }
 
-/// Closes one of those that `may` go: the one that has been idle longest, or whose client has taken nothing of its answer
-/// for at least `standstill`.
+/// Closes one of the connections for which `may` is true: the one that has been idle longest, or whose client has accepted
+/// nothing for at least `standstill`. False if there is none.
 fn close_one(
     connections: &mut BTreeMap<u64, Entry>,
     may: impl Fn(&Entry) -> bool,
@@ -240,7 +240,7 @@ fn close_one(
         return false;
     };
     if let Some(entry) = connections.remove(&number) {
-        debug!(from = %entry.from, "an idle connection to the page is closed for another");
+        debug!(from = %entry.from, "an idle connection to the page is closed for a new one");
         entry.close.cancel();
     }
     true
@@ -248,7 +248,7 @@ fn close_one(
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // One that had to go is not there any more, and its number may be another's.
+        // After a forced close, the entry is already removed and its number may be in use again.
         if !self.close.is_cancelled() {
             self.connections.lock().remove(&self.number);
         }
@@ -279,7 +279,7 @@ impl Activity {
     }
 }
 
-/// A request on its way; dropped with the body of its answer, once that was handed over.
+/// Marks a connection as answering. Dropped with the body of the answer, when that was passed to the socket.
 struct Answering(Arc<Activity>);
 
 impl Answering {
@@ -320,11 +320,11 @@ impl HttpBody for Tracked {
     }
 }
 
-/// A socket whose writes may not stand still for longer than a limit.
+/// A socket with a time limit for writes.
 struct Connection {
     stream: TcpStream,
     limit: Duration,
-    /// Runs while the client takes nothing.
+    /// Runs while the client accepts no bytes.
     stuck: Option<Pin<Box<Sleep>>>,
     activity: Arc<Activity>,
 }

@@ -1,4 +1,4 @@
-//! JpegCache are right, shared, and made for somebody.
+//! Tests of the encoded pictures: content, sharing, and encoding only on request.
 
 use super::super::testing::{Scripted, colored};
 use super::*;

@@ -249,11 +249,7 @@ async fn one_viewer_too_many_is_told_so_until_another_leaves() {
     until_figure(at, "nvr_wall_page_viewers", VIEWERS as f64).await;
     let refused = ask(at, "/wall.mjpg", &[]).await;
     assert_eq!(refused.status, 503);
-    assert!(
-        refused
-            .text()
-            .contains("8 viewers look at this wall already")
-    );
+    assert!(refused.text().contains("the limit of 8 viewers is reached"));
     assert_eq!(ask(at, "/wall.jpg", &[]).await.status, 200);
     viewers.pop();
     until_figure(at, "nvr_wall_page_viewers", VIEWERS as f64 - 1.0).await;

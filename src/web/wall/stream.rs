@@ -1,7 +1,7 @@
-//! `/wall.mjpg`: newest scenes, one after the other, for as long as somebody looks.
+//! `/wall.mjpg`: a stream of the newest scenes.
 //!
-//! One task a viewer. A picture is made only once the last one has left for the kernel: a slow viewer gets fewer of them,
-//! never older ones.
+//! One task per viewer. A picture is requested only when the last one was passed to the kernel: a slow viewer gets fewer
+//! pictures, but no older ones.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use tracing::debug;
 
 use super::jpeg_cache::{Jpeg, JpegCache, PictureRequest};
 
-/// The type of the answer.
+/// The content type of the answer.
 pub(super) const KIND: &str = "multipart/x-mixed-replace; boundary=nvr";
-/// A viewer who reads nothing for this long is gone.
+/// A viewer that reads nothing for this time is disconnected.
 const READ_LIMIT: Duration = Duration::from_secs(15);
-/// A scene that does not change is sent again after this long: it shows that the connection lives, on either side.
+/// An unchanged scene is sent again after this time, which shows both sides that the connection works.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(2);
-/// Parts of a picture that wait for the connection: head, picture, boundary.
+/// Queue to the connection: head, picture and boundary of one picture.
 const PARTS: usize = 3;
 
-/// A picture on its way; dropped by the HTTP library once all of it was written.
+/// A picture that is being written. The HTTP library drops it when all of it was written.
 struct UnwrittenPicture {
     jpeg: Arc<Jpeg>,
     _written: OwnedSemaphorePermit,
@@ -38,7 +38,7 @@ impl AsRef<[u8]> for UnwrittenPicture {
     }
 }
 
-/// The answer to a viewer: holds `place` until they leave or `stop` ends it.
+/// The answer to a viewer. It holds `place` until the viewer leaves or `stop` ends it.
 pub(super) fn stream(
     pictures: Arc<JpegCache>,
     wanted: PictureRequest,
@@ -54,7 +54,7 @@ pub(super) fn stream(
             () = parts.closed() => {}
             () = send(&pictures, wanted, every, &parts) => {}
         }
-        debug!(head = wanted.head, "a viewer of the page left");
+        debug!(head = wanted.head, "a viewer of the page disconnected");
     });
     let parts = futures_util::stream::unfold(read, async |mut read| {
         let part: Option<Bytes> = read.recv().await;
@@ -102,7 +102,7 @@ async fn send(
             jpeg,
             _written: written,
         };
-        // The boundary follows at once: a browser shows a picture when it has seen what ends it.
+        // The boundary follows immediately: browsers show a picture only after it.
         for part in [
             head.into(),
             Bytes::from_owner(picture),

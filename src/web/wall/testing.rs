@@ -1,4 +1,4 @@
-//! A wall for the page's tests: one head, and scenes that change when told.
+//! A wall for the tests of the page: one head, and scenes that the test changes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ pub(super) fn colored(size: Size) -> Canvas {
     canvas
 }
 
-/// What no encoder makes small.
+/// A picture that compresses badly.
 pub(super) fn noise(size: Size) -> Canvas {
     let mut canvas = Canvas::new(size, Color::BLACK);
     fastrand::fill(canvas.from_mut(&Rect::of(size)));
@@ -90,7 +90,7 @@ impl MetricsSource for Scripted {
     }
 }
 
-/// An answer, as a client reads it.
+/// A received answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -112,12 +112,12 @@ impl Answer {
     }
 }
 
-/// One question of an HTTP client that says nothing but `lines` beside it.
+/// Sends one GET request with the header lines `lines`.
 pub(super) async fn ask(address: std::net::SocketAddr, path: &str, lines: &[&str]) -> Answer {
     send(address, "GET", path, lines).await
 }
 
-/// As [`ask`], by another method.
+/// As [`ask`], with another method.
 pub(super) async fn send(
     address: std::net::SocketAddr,
     method: &str,
