@@ -126,15 +126,15 @@ impl Pixels {
     }
 }
 
-/// Which clock told a frame's capture time.
+/// The clock of a frame's capture time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum CaptureClock {
-    /// The camera's own, by RTCP sender reports.
+    /// The camera's, from RTCP sender reports.
     Ntp,
-    /// Ours, when the access unit arrived.
+    /// The processor's, at the arrival of the access unit.
     Arrival,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// A source's number, `source_id` on the wire and the last level of its topics.
+/// Id of a source: `source_id` in documents, and the last level of its topics.
 #[derive(
     Debug,
     Clone,
@@ -28,7 +28,7 @@ impl std::fmt::Display for SourceId {
     }
 }
 
-/// One run of one role: new at every start, so that a late last will of an old run is told from the present one.
+/// Id of one run of a process, new at every start. It distinguishes a late will of an old run from the present run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct SessionId(pub String);

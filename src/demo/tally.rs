@@ -1,11 +1,11 @@
-//! What came over the broker within the last second, a line a source.
+//! Counts the events of each source and formats a line per source.
 
 use std::collections::BTreeMap;
 
 use crate::base::SourceId;
 use crate::event::DetectionEvent;
 
-/// Counts events by source, and says what they say.
+/// The events by source.
 #[derive(Debug)]
 pub(super) struct Tally {
     sources: BTreeMap<SourceId, Counted>,
@@ -33,7 +33,7 @@ impl Tally {
         counted.newest = Some(event);
     }
 
-    /// A line for each source; what was said before is forgotten, so that a source that went silent shows it.
+    /// A line for each source with its newest event since the last call.
     pub(super) fn lines(&mut self) -> Vec<String> {
         self.sources
             .iter_mut()
@@ -49,12 +49,12 @@ impl Tally {
                         event.summary()
                     )
                 }
-                None => format!("camera {id}      – fps       – ms   no event yet"),
+                None => format!("camera {id}      – fps       – ms   no event"),
             })
             .collect()
     }
 
-    /// Sources that never said anything.
+    /// Sources without any event.
     pub(super) fn silent(&self) -> Vec<SourceId> {
         let never = self
             .sources

@@ -1,6 +1,6 @@
 //! JSON Schema of each published document, generated from the types.
 //!
-//! The files lie in `docs/schema/`; a test holds them to the types, and `NVR_UPDATE=1 cargo test schema` writes them anew.
+//! The files are in `docs/schema/`. A test compares them with the types; `NVR_UPDATE=1 cargo test schema` updates them.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};

@@ -1,4 +1,4 @@
-//! What was heard, kept by source: the last status, the last event, and whose they are.
+//! The received documents by source: the last status, the last event and the processor.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::event::{
     DecodeError, DetectionEvent, Presence, PresenceState, SourceState, SourceStatus, summary,
 };
 
-/// Sources, and walls, that are kept: a broker may retain any number.
+/// Maximum number of kept sources, and of kept walls: a broker may retain any number.
 const KEPT_LIMIT: usize = 4096;
 
-/// Classes that are told apart in one event.
+/// Maximum number of classes that are counted separately in one event.
 const CLASS_LIMIT: usize = 32;
 
-/// All that was heard.
+/// The received documents.
 #[derive(Debug, Default)]
 pub struct Board {
     claims: Claims,
@@ -27,14 +27,14 @@ pub struct Board {
     left_out: u64,
 }
 
-/// What is kept of a source's last event. An event may have thousands of objects; their classes are few.
+/// The kept part of a source's last event. An event may have thousands of objects, but few classes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastEvent {
     /// Frames of this source inferred in the last second.
     pub fps: Option<f32>,
     /// Publication less the frame's arrival, in milliseconds.
     pub latency_ms: Option<f32>,
-    /// Objects of each class; of further classes under `…`.
+    /// Number of objects per class; those of further classes are under `…`.
     pub counts: BTreeMap<Arc<str>, usize>,
     at: Duration,
 }
@@ -57,7 +57,7 @@ impl LastEvent {
         }
     }
 
-    /// What was found, for people.
+    /// A text with the number of objects per class.
     pub fn summary(&self) -> String {
         summary(&self.counts)
     }
@@ -66,31 +66,31 @@ impl LastEvent {
 /// How a source stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceCondition {
-    /// As its processor says.
+    /// The state that its processor reports.
     Reported(SourceState),
-    /// Its processor is gone: whatever it said is void.
+    /// Its processor is not online, so its status is invalid.
     NoProcessor,
-    /// Events come, and no status.
+    /// Events without a status.
     Unknown,
 }
 
-/// What there is to show of a source.
+/// The displayed data of a source.
 #[derive(Debug)]
 pub struct SourceRow<'a> {
-    /// Which.
+    /// Its id.
     pub id: SourceId,
     /// How it stands.
     pub condition: SourceCondition,
-    /// Its last status, void or not.
+    /// Its last status, valid or not.
     pub status: Option<&'a SourceStatus>,
-    /// What its last event told.
+    /// Its last event.
     pub event: Option<&'a LastEvent>,
-    /// How long ago that came.
+    /// Time since that event.
     pub age: Option<Duration>,
 }
 
 impl Board {
-    /// Takes in a message at the monotonic time `now`. One that can't be read is counted and changes nothing.
+    /// Handles a message that was received at the monotonic time `now`. A malformed one is only counted.
     pub fn take(&mut self, topics: &Topics, message: &Message, now: Duration) {
         if let Err(error) = self.try_take(topics, message, now) {
             self.refused += 1;
@@ -153,12 +153,12 @@ impl Board {
         &self.walls
     }
 
-    /// Messages that could not be read, and what was wrong with the last one.
+    /// Number of malformed messages, and the error of the last one.
     pub fn refused(&self) -> (u64, Option<&str>) {
         (self.refused, self.last_refusal.as_deref())
     }
 
-    /// Every source that was heard of, in order.
+    /// All known sources in order of their ids.
     pub fn rows(&self, now: Duration) -> Vec<SourceRow<'_>> {
         let mut ids: Vec<SourceId> = self
             .claims
@@ -185,7 +185,7 @@ impl Board {
             .collect()
     }
 
-    /// A status is void unless its processor is online with the session that it names.
+    /// A status is valid only while its processor is online with the same session.
     fn condition(&self, status: &SourceStatus) -> SourceCondition {
         let online = self
             .claims
@@ -203,7 +203,7 @@ impl Board {
 }
 
 impl SourceCondition {
-    /// In words.
+    /// The displayed text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reported(state) => state.as_str(),

@@ -1,4 +1,4 @@
-//! The board on a terminal.
+//! The screen on a terminal.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::lines::seconds;
 use super::{Board, SourceCondition, SourceRow};
 use crate::event::{Presence, PresenceState, SourceState};
 
-/// An event older than this is not what is seen now.
+/// Older events are not shown as present detections.
 const FRESH_LIMIT: Duration = Duration::from_secs(2);
 
-/// What stands above the board.
+/// The header of the screen.
 #[derive(Debug)]
 pub struct Header<'a> {
     /// Host and port.
@@ -141,16 +141,22 @@ fn source_row(row: &SourceRow<'_>) -> Row<'static> {
 fn last_line(board: &Board) -> String {
     let mut line = "q quits".to_owned();
     if board.left_out() > 0 {
-        line += &format!("   {} messages of further ones left out", board.left_out());
+        line += &format!(
+            "   {} messages not shown: too many sources or walls",
+            board.left_out()
+        );
     }
     if let (count @ 1.., last) = board.refused() {
-        line += &format!("   {count} unreadable, last: {}", last.unwrap_or_default());
+        line += &format!(
+            "   {count} malformed messages, last: {}",
+            last.unwrap_or_default()
+        );
     }
     line
 }
 
-/// Ready when q, Escape or Ctrl-C is pressed. A thread of its own reads the keys, since reading them blocks; it ends with
-/// the process.
+/// Ready when q, Escape or Ctrl-C is pressed. A separate thread reads the keys, because reading blocks; it ends with the
+/// process.
 pub(super) fn quit_key() -> oneshot::Receiver<()> {
     let (quit, pressed) = oneshot::channel();
     std::thread::spawn(move || {
