@@ -1,4 +1,4 @@
-//! Names of things: sources, and one run of a process.
+//! Ids of sources and of runs of a process.
 
 use std::collections::BTreeSet;
 
@@ -46,11 +46,11 @@ impl std::fmt::Display for SessionId {
     }
 }
 
-/// Reads a list of ids and ranges, `0-5,8`, into ascending ids without repeats. Blanks, a comma at the end, and the long dash that
-/// editors make of a hyphen are no mistakes.
+/// Parses a list of ids and ranges, such as `0-5,8`, into ascending ids without duplicates. Blanks, a comma at the end, and the
+/// long dashes that editors put in place of hyphens are accepted.
 ///
 /// # Errors
-/// Names the part that is no id or range, or a range that runs backwards or is longer than 1024.
+/// Names an invalid part, or a range that is reversed or has more than 1024 ids.
 pub fn parse_id_list(text: &str) -> Result<Vec<SourceId>, String> {
     const LONGEST_RANGE: u32 = 1024;
     let number = |part: &str| {
