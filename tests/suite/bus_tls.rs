@@ -12,7 +12,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-use crate::bus::{against_both, connected, impatient, reason, runtime, settings, start};
+use crate::bus::{against_both, connected, reason, retrying_quickly, runtime, settings, start};
 use crate::support::broker::{Broker, Kind, Setup, Tls};
 
 against_both! {
@@ -106,7 +106,7 @@ fn a_broker_of_a_known_authority_is_trusted(kind: Kind) {
     let runtime = runtime();
     connected(&start(
         &runtime,
-        impatient(over_tls(&broker, trusting(&authority))),
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
     ));
 }
 
@@ -159,7 +159,7 @@ fn a_broker_of_an_unknown_authority_is_not(kind: Kind) {
     let runtime = runtime();
     let link = start(
         &runtime,
-        impatient(over_tls(&broker, trusting(&Authority::new()))),
+        retrying_quickly(over_tls(&broker, trusting(&Authority::new()))),
     );
     let reason = reason(&link);
     assert!(
@@ -175,7 +175,10 @@ fn a_broker_that_asks_for_a_certificate_lets_its_holder_in_only(kind: Kind) {
     let authority = Authority::new();
     let broker = authority.broker(kind, true);
     let runtime = runtime();
-    let stranger = start(&runtime, impatient(over_tls(&broker, trusting(&authority))));
+    let stranger = start(
+        &runtime,
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
+    );
     let told = reason(&stranger);
     assert!(
         told.contains("TLS to the MQTT broker")
@@ -189,14 +192,17 @@ fn a_broker_that_asks_for_a_certificate_lets_its_holder_in_only(kind: Kind) {
         key: Some(key),
         ..trusting(&authority)
     };
-    connected(&start(&runtime, impatient(over_tls(&broker, holder))));
+    connected(&start(
+        &runtime,
+        retrying_quickly(over_tls(&broker, holder)),
+    ));
 }
 
 fn a_plain_client_at_a_tls_port_is_told_so(kind: Kind) {
     let authority = Authority::new();
     let broker = authority.broker(kind, false);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     let reason = reason(&link);
     // By an alert, or by hanging up.
     assert!(
@@ -272,7 +278,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
             ca: Some(dir.path().join("ca.pem")),
             ..TlsSettings::default()
         };
-        let link = start(&runtime, impatient(over_tls(&broker, tls)));
+        let link = start(&runtime, retrying_quickly(over_tls(&broker, tls)));
         let reason = reason(&link);
         assert!(reason.contains(part), "{reason}");
         assert!(!reason.contains("Error("), "{reason}");
@@ -285,7 +291,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
         ca: Some(dir.path().join("ca.pem")),
         ..TlsSettings::default()
     };
-    connected(&start(&runtime, impatient(over_tls(&broker, tls))));
+    connected(&start(&runtime, retrying_quickly(over_tls(&broker, tls))));
 }
 
 #[test]
@@ -293,7 +299,10 @@ fn tls_at_a_port_without_it_is_told_as_such() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
     let authority = Authority::new();
-    let link = start(&runtime, impatient(over_tls(&broker, trusting(&authority))));
+    let link = start(
+        &runtime,
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
+    );
     let reason = reason(&link);
     assert!(
         reason.contains("use the broker's TLS port, usually 8883, or")
@@ -309,6 +318,6 @@ fn a_client_that_says_nothing_keeps_nobody_out(kind: Kind) {
     let runtime = runtime();
     connected(&start(
         &runtime,
-        impatient(over_tls(&broker, trusting(&authority))),
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
     ));
 }

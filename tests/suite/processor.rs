@@ -188,7 +188,7 @@ fn holder_of(count: u32, broker: &Broker) -> (tokio::runtime::Runtime, nvr::bus:
     let runtime = crate::bus::runtime();
     let options = nvr::bus::LinkOptions {
         instance_id: "other".to_owned(),
-        ..crate::bus::impatient(crate::bus::settings(broker.port()))
+        ..crate::bus::retrying_quickly(crate::bus::settings(broker.port()))
     };
     let session = options.session.clone();
     let link = crate::bus::start(&runtime, options);

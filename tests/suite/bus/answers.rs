@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use nvr::config::MqttSettings;
 
-use super::{connected, impatient, reason, runtime, settings, start};
+use super::{connected, reason, retrying_quickly, runtime, settings, start};
 use crate::support::wait::{SOON, until_true};
 
 /// A broker that answers every login with these bytes and closes. Its port.
@@ -67,7 +67,7 @@ fn what_a_broker_answers_to_a_login_is_told_with_the_remedy() {
         ),
     ] {
         let port = answering(answer);
-        let link = start(&runtime, impatient(settings(port)));
+        let link = start(&runtime, retrying_quickly(settings(port)));
         let reason = reason(&link);
         for part in parts {
             assert!(reason.contains(part), "{answer:?}: {reason}");
@@ -101,7 +101,7 @@ fn an_event_that_was_not_acknowledged_when_the_connection_broke_is_counted() {
     let runtime = runtime();
     let link = start(
         &runtime,
-        impatient(MqttSettings {
+        retrying_quickly(MqttSettings {
             qos: 1,
             ..settings(port)
         }),
@@ -122,7 +122,7 @@ fn an_event_that_was_not_acknowledged_when_the_connection_broke_is_counted() {
 fn a_broker_that_closes_on_a_large_message_makes_it_known() {
     let port = closing(|read| read.len() > 20_000);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(port)));
+    let link = start(&runtime, retrying_quickly(settings(port)));
     connected(&link);
     link.retain("nvr/sources/3", vec![b'x'; 300_000]);
     assert_eq!(

@@ -11,7 +11,7 @@ use super::cameras::PATIENCE;
 
 /// A decoded frame as the client saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ReceivedFrame {
     pub(crate) pts: Duration,
     pub(crate) size: Size,
     /// RTCP NTP time since 1970, once a sender report told it.
@@ -45,7 +45,7 @@ impl Viewer {
     }
 
     /// The next frame, if one comes within `limit`.
-    pub(crate) fn next_within(&self, limit: Duration) -> Option<Seen> {
+    pub(crate) fn next_within(&self, limit: Duration) -> Option<ReceivedFrame> {
         let sample = self
             .sink
             .try_pull_sample(gst::ClockTime::try_from(limit).expect("short"))?;
@@ -60,7 +60,7 @@ impl Viewer {
             stride,
         };
         let unix = Duration::from_secs(2_208_988_800);
-        Some(Seen {
+        Some(ReceivedFrame {
             pts: buffer.pts().expect("it has a time").into(),
             size,
             ntp_unix: buffer
@@ -76,7 +76,7 @@ impl Viewer {
     }
 
     /// The next frame; the test fails where none comes.
-    pub(crate) fn next(&self) -> Seen {
+    pub(crate) fn next(&self) -> ReceivedFrame {
         match self.next_within(PATIENCE) {
             Some(seen) => seen,
             None => panic!("no frame within {PATIENCE:?}: {:?}", self.error()),
@@ -84,7 +84,7 @@ impl Viewer {
     }
 
     /// The next frame that `wanted` accepts.
-    pub(crate) fn next_that(&self, wanted: impl Fn(&Seen) -> bool) -> Seen {
+    pub(crate) fn next_that(&self, wanted: impl Fn(&ReceivedFrame) -> bool) -> ReceivedFrame {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let seen = self.next();

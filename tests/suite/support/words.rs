@@ -54,7 +54,7 @@ pub(crate) fn reads_nothing(picture: &RgbaImage, ink: Color) -> Result<(), Strin
 }
 
 /// Whether in a tile's upper left corner there is a plate of this colour with `words` on it, pixel for pixel.
-pub(crate) fn has_plate(tile: &RgbaImage, ground: Color, words: &str) -> Result<(), String> {
+pub(crate) fn has_label(tile: &RgbaImage, ground: Color, words: &str) -> Result<(), String> {
     let found = SIZES_PX.clone().any(|size_px| {
         let plate = plate(words, size_px, ground);
         let (width, height) = plate.dimensions();
