@@ -51,7 +51,7 @@ impl Connect<'_> {
     }
 }
 
-/// A message of ours; `id` counts only above quality of service 0.
+/// PUBLISH. `id` is used only above QoS 0.
 pub(super) fn publish(
     out: &mut BytesMut,
     topic: &str,

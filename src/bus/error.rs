@@ -12,9 +12,9 @@ pub enum BusError {
     TlsFile {
         /// `CA file`, `certificate`, `private key`.
         what: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A file of the TLS settings has other contents than expected.
@@ -22,7 +22,7 @@ pub enum BusError {
     TlsContent {
         /// `CA certificate`, `certificate`, `private key`.
         what: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// Only one half of a client certificate is given.
@@ -54,9 +54,9 @@ pub enum BusError {
     Listen {
         /// Address and port.
         address: std::net::SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The built-in broker ended before it listened.
@@ -74,7 +74,7 @@ pub enum LinkError {
     Unreachable {
         /// Host and port.
         broker: String,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
     /// Connected, but no MQTT answer in time.
@@ -103,7 +103,7 @@ pub enum LinkError {
     ClientId {
         /// Host and port.
         broker: String,
-        /// Ours.
+        /// The client id.
         client_id: String,
     },
     /// Refused for another reason.
@@ -113,7 +113,7 @@ pub enum LinkError {
         broker: String,
         /// The broker's reason.
         code: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The broker closed the connection instead of answering the login.
@@ -124,9 +124,9 @@ pub enum LinkError {
     NotAccepted {
         /// Host and port.
         broker: String,
-        /// Ours.
+        /// The client id.
         client_id: String,
-        /// What to check of the port.
+        /// A hint about the port.
         port_hint: &'static str,
     },
     /// The port needs TLS, which is not configured.
@@ -153,7 +153,7 @@ pub enum LinkError {
     Tls {
         /// Host and port.
         broker: String,
-        /// What is wrong, and the remedy.
+        /// The fault and its remedy.
         detail: String,
     },
     /// The broker stopped answering.
@@ -174,7 +174,7 @@ pub enum LinkError {
     Closed {
         /// Host and port.
         broker: String,
-        /// Ours.
+        /// The client id.
         client_id: String,
     },
     /// The broker closed an accepted connection while it read the largest message.
@@ -197,7 +197,7 @@ pub enum LinkError {
     Protocol {
         /// Host and port.
         broker: String,
-        /// What was received.
+        /// The received bytes.
         detail: String,
     },
 }

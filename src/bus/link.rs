@@ -158,8 +158,7 @@ impl Link {
         })
     }
 
-    /// Publishes an event. Never waits; true where it was handed to the connection, false where it was dropped and
-    /// counted.
+    /// Publishes an event. Never blocks. False if it was dropped, which is counted.
     pub fn publish_event(&self, topic: &str, payload: Vec<u8>) -> bool {
         let counters = &self.core.counters;
         let bytes = payload.len();

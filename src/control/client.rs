@@ -150,7 +150,7 @@ mod tests {
         let (us, other, root) = (1000, 1001, 0);
         assert!(is_trusted(us, us, us) && is_trusted(root, us, us) && is_trusted(root, us, root));
         assert!(!is_trusted(other, us, us) && !is_trusted(other, us, root));
-        // The superuser asks what a unit runs under its own user.
+        // Root may send requests to a unit that runs as another user.
         assert!(is_trusted(us, root, us) && !is_trusted(other, root, us));
     }
 

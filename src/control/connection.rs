@@ -181,7 +181,7 @@ mod tests {
     use super::super::server::tests::Echo;
     use super::*;
 
-    /// What a connection gives back for these bytes, as a text.
+    /// The replies of a connection to these bytes, as text.
     async fn replies(bytes: Vec<u8>, and_ends: bool, limits: Limits) -> String {
         let (near, far) = UnixStream::pair().expect("a pair");
         let served = tokio::spawn(serve_connection(far, Arc::new(Echo), limits));

@@ -23,7 +23,7 @@ pub fn schema_json(name: &str) -> Option<String> {
     Some(text)
 }
 
-/// By the reader's contract: what it requires is required, what it may miss is not.
+/// Generated for deserialisation: fields that a reader needs are required, optional ones are not.
 fn of<T: JsonSchema>() -> schemars::Schema {
     SchemaGenerator::new(SchemaSettings::draft2020_12().for_deserialize())
         .into_root_schema_for::<T>()

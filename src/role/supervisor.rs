@@ -113,7 +113,7 @@ async fn supervise<R: Role>(
                 Verdict::Unrecoverable(stuck) => {
                     let since = *starving_since.get_or_insert_with(Instant::now);
                     let is_over = since.elapsed() > supervision.timing.stage_limit;
-                    // Under systemd its own limit ends the process, with a core dump; elsewhere nobody would.
+                    // systemd ends the process itself, with a core dump. Without systemd it must exit here.
                     if supervision.watchdog && is_over && !watchdog.feeds() {
                         let stages: Vec<_> = stuck.into_iter().map(|one| one.stage).collect();
                         error!(?stages, "stuck beyond recovery: exiting, to be started again");
