@@ -1,4 +1,4 @@
-//! `nvr broker` as its users start it.
+//! `nvr broker` as a process.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
@@ -12,7 +12,7 @@ fn broker(arguments: &[&str]) -> Running {
     Running::start(command)
 }
 
-/// Ends it, and gives its exit code and what it said.
+/// Waits for its end. Returns exit code and output.
 fn failed(mut process: Running) -> (Option<i32>, String) {
     let status = process.end(SOON);
     let said = process
@@ -93,7 +93,7 @@ fn client(program: &str, port: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Publishes each line of `lines` as a retained message of quality 1 to a topic of its own, `{topic}/{line}`.
+/// Publishes `count` retained messages with QoS 1, each to a separate topic `{topic}/{number}`.
 fn retain_each(port: &str, topic: &str, count: usize) {
     let script = "
 import sys
@@ -113,7 +113,7 @@ client.loop_stop()
     python(script, &[port, topic, &count.to_string()]);
 }
 
-/// Runs a script with the Python that set-up made, and gives what it printed.
+/// Runs a script with the Python of `make setup`, and returns its output.
 fn python(script: &str, arguments: &[&str]) -> String {
     let python = nvr::base::cache_dir().join("python/bin/python");
     assert!(

@@ -1,4 +1,4 @@
-//! The link against real brokers, mosquitto and ours: what is told, what is dropped, and that it comes back.
+//! The link with real brokers, mosquitto and `nvr broker`: errors, dropped events and reconnection.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -63,7 +63,7 @@ pub(crate) fn settings(port: u16) -> MqttSettings {
     }
 }
 
-/// A link that tries again at once.
+/// Options of a link with short retries.
 pub(crate) fn retrying_quickly(settings: MqttSettings) -> LinkOptions {
     LinkOptions {
         retry_first: Duration::from_millis(50),
@@ -99,7 +99,7 @@ fn disconnected(link: &Link) {
     });
 }
 
-/// The reason that the link tells, once it tells one.
+/// Waits for the reason of a missing connection.
 pub(crate) fn reason(link: &Link) -> String {
     let state = link.state_changes();
     until("a reason", SOON, || match &*state.borrow() {
@@ -142,7 +142,7 @@ fn received(runtime: &Runtime, subscription: &mut Subscription) -> Message {
         .expect("the link lives")
 }
 
-/// Publishes until the observer has seen one: only then is its subscription known to stand.
+/// Starts an observer, and publishes until it has received a message: then its subscription is active.
 fn observed(broker: &Broker, filter: &str) -> Running {
     let observer = broker.observe(filter);
     let root = filter.trim_end_matches("/#");
@@ -164,7 +164,7 @@ fn presence_line(observer: &Running, state: &str) -> String {
     })
 }
 
-/// Frame ids of the events that an observer saw.
+/// Frame ids of the events that an observer received.
 fn frame_ids(observer: &Running) -> Vec<u64> {
     observer
         .out()

@@ -1,4 +1,4 @@
-//! TLS between the link and real brokers, with certificates made on the spot.
+//! TLS between the link and real brokers, with generated certificates.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
@@ -21,10 +21,10 @@ against_both! {
     a_broker_that_asks_for_a_certificate_lets_its_holder_in_only
     a_plain_client_at_a_tls_port_is_told_so
     a_client_that_says_nothing_keeps_nobody_out
-    the_way_to_a_broker_is_told_step_by_step
+    a_probe_of_a_broker_reports_each_step
 }
 
-/// An authority, and files of what it certified.
+/// An authority and the files of its certificates.
 struct Authority {
     dir: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -79,7 +79,7 @@ impl Authority {
     }
 }
 
-/// OpenSSL takes a certificate whose subject is its issuer for one that certifies itself.
+/// A distinct subject: OpenSSL treats a certificate with equal subject and issuer as self-signed.
 fn called(name: &str) -> DistinguishedName {
     let mut called = DistinguishedName::new();
     called.push(DnType::CommonName, name);
@@ -110,10 +110,10 @@ fn a_broker_of_a_known_authority_is_trusted(kind: Kind) {
     ));
 }
 
-fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
+fn a_probe_of_a_broker_reports_each_step(kind: Kind) {
     let authority = Authority::new();
     let broker = authority.broker(kind, false);
-    let way = |tls: TlsSettings| {
+    let probe = |tls: TlsSettings| {
         let mut told: Vec<StepResult> = Vec::new();
         let settings = over_tls(&broker, tls);
         let listen = Duration::from_millis(100);
@@ -122,7 +122,7 @@ fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
         }));
         told
     };
-    let told = way(trusting(&authority));
+    let told = probe(trusting(&authority));
     let steps: Vec<ProbeStep> = told.iter().map(|reached| reached.step).collect();
     assert_eq!(
         steps,
@@ -142,7 +142,7 @@ fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
         told[2].outcome.as_deref(),
         Ok("the broker's certificate is trusted, TLS 1.3")
     );
-    let told = way(trusting(&Authority::new()));
+    let told = probe(trusting(&Authority::new()));
     let last = told.last().expect("a step");
     assert_eq!((last.step, told.len()), (ProbeStep::Tls, 3));
     let reason = last.outcome.as_ref().expect_err("it is not trusted");
@@ -212,7 +212,7 @@ fn a_plain_client_at_a_tls_port_is_told_so(kind: Kind) {
     );
 }
 
-/// A broker that shows this certificate.
+/// A broker with this certificate.
 fn showing(certificate: &str, key: &KeyPair, dir: &TempDir) -> Broker {
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);

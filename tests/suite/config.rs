@@ -1,4 +1,4 @@
-//! `nvr config` and the settings of `nvr processor`, as one types them.
+//! `nvr config` and the settings of `nvr processor` on the command line.
 
 use std::path::Path;
 use std::process::{Command, Output};

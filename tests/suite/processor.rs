@@ -1,4 +1,4 @@
-//! The processor as its users run it: a process between real cameras and a real broker.
+//! The processor as a process between RTSP cameras and a real broker.
 
 use std::time::Duration;
 
@@ -183,7 +183,7 @@ fn the_later_of_two_processors_refuses_a_source_and_takes_over_when_the_first_is
     });
 }
 
-/// A processor of which there are only its documents, which holds `count` sources.
+/// Publishes the documents of a processor that holds `count` sources.
 fn holder_of(count: u32, broker: &Broker) -> (tokio::runtime::Runtime, nvr::bus::Link) {
     let runtime = crate::bus::runtime();
     let options = nvr::bus::LinkOptions {

@@ -1,4 +1,4 @@
-//! Brokers that refuse a login, close a connection or speak something else: what is told, and what is counted.
+//! Brokers that refuse a login, close a connection or speak another protocol: errors and counters.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,7 +8,7 @@ use nvr::config::MqttSettings;
 use super::{connected, reason, retrying_quickly, runtime, settings, start};
 use crate::support::wait::{SOON, until_true};
 
-/// A broker that answers every login with these bytes and closes. Its port.
+/// Starts a broker that answers every login with these bytes and closes the connection. Returns its port.
 fn answering(answer: &'static [u8]) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it has one").port();
@@ -76,7 +76,7 @@ fn what_a_broker_answers_to_a_login_is_told_with_the_remedy() {
     }
 }
 
-/// A broker that accepts one client and then reads until `enough` says so, and closes without a word.
+/// Starts a broker that accepts one client, reads until `enough`, and closes the connection. Returns its port.
 fn closing(enough: impl Fn(&[u8]) -> bool + Send + 'static) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it has one").port();

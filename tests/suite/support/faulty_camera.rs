@@ -1,4 +1,4 @@
-//! A man in the middle who makes an ordinary RTSP server as fault as cameras are: interleaved RTP over TCP only.
+//! A proxy in front of an ordinary RTSP server that adds the faults of real cameras. Interleaved RTP over TCP only.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -6,44 +6,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How a server is fault, for one connection.
+/// The fault of a camera, for one connection.
 pub(crate) trait CameraFault: Send {
-    /// A request on its way to the server.
+    /// Handles a request to the server.
     fn request(&mut self, _request: &Request) -> Handling {
         Handling::Pass
     }
 
-    /// An answer on its way back, head and body; `Content-Length` is put right afterwards.
+    /// Changes an answer, head and body. `Content-Length` is corrected afterwards.
     fn answer(&mut self, _method: &str, answer: String) -> String {
         answer
     }
 
-    /// An RTP packet on its way back, and what comes in its place.
+    /// Replaces an RTP packet.
     fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
         vec![packet]
     }
 
-    /// An RTCP packet on its way back.
+    /// Changes an RTCP packet.
     fn rtcp(&mut self, packet: Vec<u8>) -> Vec<u8> {
         packet
     }
 
-    /// How long a client may go without a request before it is hung up on.
+    /// Time without a request after which the connection is closed.
     fn silence_limit(&self) -> Option<Duration> {
         None
     }
 }
 
-/// What becomes of a request.
+/// The handling of a request.
 pub(crate) enum Handling {
     Pass,
-    /// It is answered here: status line and further headers, without `CSeq`.
+    /// Answered by the proxy: status line and further headers, without `CSeq`.
     Answer(String),
-    /// It is answered by nobody.
+    /// Not answered.
     Swallow,
 }
 
-/// A request as it was sent.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -60,14 +60,14 @@ impl Request {
     }
 }
 
-/// A server behind a man in the middle. Its threads end with their connections.
+/// The proxy. Its threads end with their connections.
 pub(crate) struct FaultyCamera {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl FaultyCamera {
-    /// In front of the server at `target`; `fault` makes the oddity of each connection.
+    /// Starts a proxy in front of the server at `target`. `fault` creates the fault of each connection.
     pub(crate) fn before<O: CameraFault + 'static>(
         target: u16,
         fault: impl Fn() -> O + Send + 'static,
@@ -89,7 +89,7 @@ impl FaultyCamera {
         Self { port, requests }
     }
 
-    /// The address of `path` through it.
+    /// The address of `path` through the proxy.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("rtsp://127.0.0.1:{}{path}", self.port)
     }
@@ -99,7 +99,7 @@ impl FaultyCamera {
         lock(&self.requests).clone()
     }
 
-    /// How many of them carried a login.
+    /// The number of requests with a login.
     pub(crate) fn logins(&self) -> usize {
         let requests = self.requests();
         let with_login = requests

@@ -1,4 +1,4 @@
-//! An RTSP client that is GStreamer's alone: no part of ours looks at our own server.
+//! An RTSP client of GStreamer only, independent of the code under test.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use nvr::base::{PatternCode, Plane, Size};
 
 use super::cameras::PATIENCE;
 
-/// A decoded frame as the client saw it.
+/// A decoded frame of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReceivedFrame {
     pub(crate) pts: Duration,
     pub(crate) size: Size,
-    /// RTCP NTP time since 1970, once a sender report told it.
+    /// RTCP NTP time since 1970; absent before the first sender report.
     pub(crate) ntp_unix: Option<Duration>,
-    /// The pattern's code, where there is one.
+    /// The code of the test pattern, if there is one.
     pub(crate) code: Option<PatternCode>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    /// Starts to watch; `extra` are further properties of rtspsrc.
+    /// Starts the client; `extra` are further properties of rtspsrc.
     pub(crate) fn watch(uri: &str, extra: &str) -> Self {
         gst::init().expect("GStreamer starts");
         let pipeline = gst::parse::launch(&format!(
@@ -44,7 +44,7 @@ impl Viewer {
         Self { pipeline, sink }
     }
 
-    /// The next frame, if one comes within `limit`.
+    /// The next frame within `limit`.
     pub(crate) fn next_within(&self, limit: Duration) -> Option<ReceivedFrame> {
         let sample = self
             .sink
@@ -75,7 +75,7 @@ impl Viewer {
         })
     }
 
-    /// The next frame; the test fails where none comes.
+    /// The next frame. The test fails if there is none.
     pub(crate) fn next(&self) -> ReceivedFrame {
         match self.next_within(PATIENCE) {
             Some(seen) => seen,
@@ -95,7 +95,7 @@ impl Viewer {
         panic!("no such frame within {PATIENCE:?}");
     }
 
-    /// Waits for the session's error, or its end, and tells it.
+    /// Waits for an error or the end of the session, and describes it.
     pub(crate) fn ending(&self) -> String {
         let message = self
             .pipeline
