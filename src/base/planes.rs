@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_short_is_refused() {
+    fn a_short_plane_is_refused() {
         let mut room = Vec::new();
         let short = PlaneScaler::default().single(plane(&[0; 20], 6), FROM, FROM, &mut room);
         assert!(short.is_err());

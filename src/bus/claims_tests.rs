@@ -79,7 +79,7 @@ fn a_status_of_an_older_session_is_void() {
 }
 
 #[test]
-fn what_is_ones_own_is_held_by_no_other() {
+fn own_sources_are_not_held_by_another() {
     let online = presence("me", PresenceState::Online, "s1");
     assert_eq!(after(&[online, status("me", "s1")]), None);
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::encode::publish;
 use super::*;
 
-/// What `bytes` are read as when they come `step` at a time, and how much memory that took.
+/// Decodes `bytes` in parts of `step` bytes. Returns the packets and the memory that was used.
 fn read(bytes: &[u8], step: usize) -> (Vec<Incoming>, usize) {
     let (mut packets, mut all, mut most) = (Packets::default(), Vec::new(), 0);
     for part in bytes.chunks(step.max(1)) {
@@ -43,7 +43,7 @@ fn answers_are_read_whole_and_byte_by_byte() {
 }
 
 #[test]
-fn a_message_of_any_length_is_read_past_without_being_held() {
+fn a_message_of_any_length_is_skipped_without_being_stored() {
     for bytes in [PAYLOAD_LIMIT_BYTES + 1, 17 << 20, 100 << 20] {
         let stream = [
             message("nvr/sources/0", bytes, Qos::AtLeastOnce, 9),
@@ -76,7 +76,7 @@ fn a_message_of_any_length_is_read_past_without_being_held() {
 }
 
 #[test]
-fn a_message_that_cannot_be_read_is_passed_over_by_name() {
+fn a_malformed_message_is_skipped_and_named() {
     for (bytes, topic, why) in [
         (
             &b"\x31\x05\x00\x02\xff\xfe!"[..],
@@ -129,7 +129,7 @@ fn a_message_that_cannot_be_read_is_passed_over_by_name() {
 }
 
 #[test]
-fn what_is_no_mqtt_is_an_error_that_says_what_came() {
+fn invalid_mqtt_is_an_error_with_the_packet() {
     for (bytes, words) in [
         (
             &b"\x90\xff\xff\xff\xff\x01"[..],

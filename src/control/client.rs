@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_other_user_is_told_anything() {
+    fn requests_are_sent_to_trusted_users_only() {
         let (us, other, root) = (1000, 1001, 0);
         assert!(is_trusted(us, us, us) && is_trusted(root, us, us) && is_trusted(root, us, root));
         assert!(!is_trusted(other, us, us) && !is_trusted(other, us, root));

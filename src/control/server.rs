@@ -288,7 +288,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn who_finds_no_place_is_told_so() {
+    fn a_connection_beyond_the_limit_is_answered_as_busy() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

@@ -1,4 +1,4 @@
-//! The published bytes, and whatever else may arrive in their place.
+//! The published bytes, and arbitrary input.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn a_summary_counts_classes_the_most_numerous_first() {
 }
 
 #[test]
-fn an_event_tells_a_frame_as_the_processor_knows_it() {
+fn an_event_has_the_data_of_its_frame() {
     let frame = FrameMeta {
         frame_id: 7,
         size: crate::base::Size::new(640, 360),

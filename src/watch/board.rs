@@ -355,7 +355,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_heard_of_too_many_is_counted_and_not_kept() {
+    fn documents_beyond_the_limit_are_counted_and_not_kept() {
         let most = KEPT_LIMIT as u32;
         let mut board = Board::default();
         for id in 0..most + 5 {

@@ -218,7 +218,7 @@ fn a_client_of_mqtt_5_is_told_that_its_version_is_not_spoken() {
 }
 
 #[test]
-fn what_is_published_fast_reaches_two_subscribers_of_quality_1_without_loss() {
+fn a_fast_publisher_reaches_two_subscribers_of_qos_1_without_loss() {
     let (_broker, port) = listening(&[]);
     let script = "
 import sys, threading
@@ -259,7 +259,7 @@ for one in got:
 }
 
 #[test]
-fn what_a_qos_1_publisher_was_promised_outlives_an_absent_reader() {
+fn acknowledged_messages_reach_a_reader_that_was_absent() {
     let (_broker, port) = listening(&[]);
     let session = ["-i", "lasting", "-c", "-q", "1", "-t", "news/#"];
     let mut reader = Running::start(client(

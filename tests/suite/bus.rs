@@ -518,7 +518,7 @@ fn a_persistent_broker_keeps_what_is_retained_over_a_restart() {
 }
 
 #[test]
-fn what_no_broker_takes_is_refused_and_holds_nothing_up() {
+fn invalid_retained_messages_are_refused_and_delay_nothing() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
     let link = start(&runtime, retrying_quickly(settings(broker.port())));
@@ -536,7 +536,7 @@ fn what_no_broker_takes_is_refused_and_holds_nothing_up() {
 }
 
 #[test]
-fn a_retained_message_of_any_length_is_read_past_and_ends_no_connection() {
+fn a_retained_message_of_any_length_is_skipped_and_ends_no_connection() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
     let mut refused = 0;
@@ -673,7 +673,7 @@ fn two_processes_with_one_client_id_say_what_happens_to_them() {
 }
 
 #[test]
-fn dropping_the_last_clone_says_goodbye() {
+fn dropping_the_last_clone_disconnects_in_order() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
     let link = start(&runtime, retrying_quickly(settings(broker.port())));
@@ -688,7 +688,7 @@ fn dropping_the_last_clone_says_goodbye() {
 }
 
 #[test]
-fn a_will_reads_as_the_presence_of_its_session() {
+fn a_will_is_the_presence_of_its_session() {
     let broker = Broker::start(Kind::Mosquitto);
     let dying = runtime();
     let link = start(&dying, retrying_quickly(settings(broker.port())));

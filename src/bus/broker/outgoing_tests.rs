@@ -1,4 +1,4 @@
-//! Order, windows and what is sent again.
+//! Order, windows and repeated messages.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ fn message(topic: &str, number: u64) -> Arc<Message> {
     })
 }
 
-/// What is sent now: topic, quality, retain, id, again.
+/// The packets to be sent: topic, quality, retain, id, repetition.
 fn sent(out: &mut Outgoing, store: &Retained) -> Vec<(String, u8, bool, u16, bool)> {
     let (mut batch, mut sent) = (BytesMut::new(), Vec::new());
     out.fill(&mut batch, store, usize::MAX);
@@ -88,7 +88,7 @@ fn a_client_that_comes_back_gets_what_it_did_not_acknowledge_again_and_then_the_
 }
 
 #[test]
-fn what_is_retained_takes_no_room_and_goes_first_unless_news_pile_up() {
+fn retained_messages_use_no_queue_and_go_first_unless_live_messages_pile_up() {
     let mut store = Retained::new(1 << 20);
     for number in 0..3 {
         store

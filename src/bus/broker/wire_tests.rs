@@ -1,4 +1,4 @@
-//! Frames, as they come and as they should not.
+//! Valid and invalid frames.
 
 use super::*;
 
@@ -76,7 +76,7 @@ async fn flags_and_lengths_that_the_standard_forbids_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_read_past() {
+async fn a_message_over_the_limit_is_skipped() {
     let length = PACKET_LIMIT_BYTES + 1;
     let mut bytes = vec![0x33];
     let mut rest = length;

@@ -90,7 +90,7 @@ async fn a_scene_is_not_kept_for_those_who_saw_it() {
 }
 
 #[tokio::test]
-async fn no_scene_yet_is_said_so() {
+async fn a_missing_scene_is_an_error() {
     let wall = Arc::new(Scripted::new());
     let pictures = JpegCache::new(wall, Clock::by_hand());
     let nowhere = PictureRequest {

@@ -23,7 +23,7 @@ fn answering(answer: &'static [u8]) -> u16 {
 }
 
 #[test]
-fn what_a_broker_answers_to_a_login_is_told_with_the_remedy() {
+fn answers_to_a_login_are_reported_with_the_remedy() {
     let runtime = runtime();
     for (answer, parts) in [
         (
