@@ -18,7 +18,7 @@ pub fn error(text: impl std::fmt::Display) {
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 /// A progress line on standard error. On a terminal it is overwritten in place; elsewhere a new line is written every
-/// [`PROGRESS_EVERY`].
+/// ten seconds.
 #[derive(Debug)]
 pub struct ProgressLine {
     terminal: bool,
