@@ -15,7 +15,7 @@ use gstreamer_app as gst_app;
 use nvr::base::{Clock, PatternCode, Plane, Size, unix_now};
 use nvr::config::{ConfigSource, Environment, WallFlags};
 use nvr::wall::Wall;
-use nvr::web::wall::Viewed;
+use nvr::web::wall::WallView;
 
 use crate::cameras::{Cameras, WARM_UP};
 use crate::process::{Process, broker, nvr};

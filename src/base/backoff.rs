@@ -1,9 +1,9 @@
-//! Waiting between attempts: exponential, jittered, for ever.
+//! Waits between attempts: exponential, jittered, without end.
 
 use std::time::Duration;
 
-/// Waits that double from `first` to `longest`, each drawn between half of its nominal value and the whole, so that
-/// devices that lost the same thing at the same moment do not all come back at the same moment.
+/// Waits that double from `first` to `longest`. Each is drawn between half of its nominal value and the whole, so that devices
+/// that lose the same connection do not all reconnect at the same moment.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -31,12 +31,12 @@ impl Backoff {
         nominal.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
-    /// How many waits were drawn since the last success.
+    /// Number of waits since the last success.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// What was tried has worked: the next wait is a first one again.
+    /// Records a success: the next wait is the first one again.
     pub fn succeeded(&mut self) {
         self.attempt = 0;
     }

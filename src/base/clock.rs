@@ -1,12 +1,12 @@
-//! Monotonic time, passed in so that tests can move it.
+//! The monotonic clock. It is passed in, so that tests can move it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A monotonic clock: the system's, or one that a test moves by hand.
+/// A monotonic clock: the system's, or one that a test moves.
 ///
-/// Its readings are durations since an arbitrary start of this process and compare only with each other.
+/// Its values are durations since an arbitrary start in this process, and can only be compared with each other.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     by_hand: Option<Arc<AtomicU64>>,
@@ -18,14 +18,14 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that stands at zero until [`Clock::advance`] moves it.
+    /// A clock at zero that only [`Clock::advance`] moves.
     pub fn by_hand() -> Self {
         Self {
             by_hand: Some(Arc::default()),
         }
     }
 
-    /// Time since the process's arbitrary start.
+    /// Time since the arbitrary start.
     pub fn now(&self) -> Duration {
         static START: OnceLock<Instant> = OnceLock::new();
         match &self.by_hand {
@@ -34,7 +34,7 @@ impl Clock {
         }
     }
 
-    /// Moves a clock made by [`Clock::by_hand`]; the system's clock does not listen.
+    /// Moves a clock of [`Clock::by_hand`]. No effect on the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Some(nanoseconds) = &self.by_hand {
             let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
@@ -43,7 +43,7 @@ impl Clock {
     }
 }
 
-/// Wall-clock time since the Unix epoch; for what is published, never for time-outs.
+/// Wall-clock time since the Unix epoch. Only for published times, never for time-outs.
 pub fn unix_now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

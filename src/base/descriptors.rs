@@ -1,17 +1,16 @@
-//! File descriptors of this process: how many it may open, and how many it has open.
+//! File descriptors of this process: their limit and their number.
 //!
-//! GLib ends the process by SIGTRAP where it gets no descriptor for a pipe or an eventfd: whoever opens many has to count
-//! before.
+//! GLib ends the process with SIGTRAP if it gets no descriptor for a pipe or an eventfd. Therefore descriptors are counted before
+//! many are opened.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises this process's limit of open descriptors to the most that it may set itself (soft to hard). To be called once, at
-/// start.
+/// Raises the soft limit of open descriptors to the hard limit. Called once, at the start.
 ///
 /// # Errors
-/// When the kernel refuses; the limit is as it was then.
+/// When the kernel refuses. The limit is unchanged then.
 pub fn raise_descriptor_limit() -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
@@ -24,19 +23,19 @@ pub fn raise_descriptor_limit() -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
-/// How many descriptors this process may have open; nothing where there is no limit.
+/// The limit of open descriptors; absent if there is none.
 pub fn descriptor_limit() -> Option<usize> {
     let limit = getrlimit(Resource::Nofile).current?;
     usize::try_from(limit).ok()
 }
 
-/// How many descriptors this process has open.
+/// The number of open descriptors.
 ///
 /// # Errors
-/// When `/proc` is not there, or no descriptor is left to look with.
+/// When `/proc` is missing, or there is no descriptor left to read it.
 pub fn open_descriptors() -> io::Result<usize> {
     let open = std::fs::read_dir("/proc/self/fd")?.count();
-    // One of them is the folder itself.
+    // One of them is that of the folder itself.
     Ok(open.saturating_sub(1))
 }
 

@@ -1,8 +1,8 @@
-//! Where this program's files lie outside its configuration.
+//! Directories of this program besides its configuration.
 
 use std::path::{Path, PathBuf};
 
-/// The cache of what set-up fetched: `$NVR_CACHE`, else `~/.cache/nvr`, else (a service without a home) `/var/cache/nvr`.
+/// The cache directory: `$NVR_CACHE`, else `~/.cache/nvr`, else `/var/cache/nvr` (a service without a home).
 pub fn cache_dir() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(cache) = set("NVR_CACHE") {
@@ -14,8 +14,8 @@ pub fn cache_dir() -> PathBuf {
     }
 }
 
-/// Where models are sought, in order: `first` (what the operator named), `./models`, the cache, `/usr/share/nvr/models`
-/// and `/var/lib/nvr/models`.
+/// The search path of models: `first` (set by the operator), `./models`, the cache, `/usr/share/nvr/models` and
+/// `/var/lib/nvr/models`.
 pub fn models_dirs(first: &[PathBuf]) -> Vec<PathBuf> {
     let mut dirs = first.to_vec();
     dirs.extend([
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_operator_names_is_sought_first_and_the_system_last() {
+    fn directories_of_the_operator_come_first_and_those_of_the_system_last() {
         let dirs = models_dirs(&["/mnt/models".into()]);
         assert_eq!(dirs.len(), 5);
         assert_eq!(dirs[0], Path::new("/mnt/models"));

@@ -1,8 +1,8 @@
-//! Folders for control sockets: which there are, and which of them can be trusted.
+//! Folders for control sockets and the checks whether they can be trusted.
 //!
-//! A configuration that is applied holds passwords of cameras, and who answers in a role's place reads them. So a folder is used
-//! only where no other user can put a socket into it or take one out of it: it belongs to this user, has mode 0700, is no symbolic
-//! link, and others can't rename it.
+//! An applied configuration contains passwords of cameras. A process of another user that answers in place of a role could read
+//! them. Therefore a folder is used only if no other user can create or remove sockets in it: it belongs to this user, has mode
+//! 0700, is not a symbolic link, and others can't rename it.
 
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
@@ -12,47 +12,47 @@ use std::path::{Path, PathBuf};
 /// A folder that may hold control sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     origin: Origin,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// `RuntimeDirectory=` of a unit: systemd makes it and removes it.
+    /// `RuntimeDirectory=` of a unit. systemd creates and removes it.
     Unit,
-    /// A name of ours in a folder of others: made where it is missing, closed where it is open.
+    /// A private folder in a shared one. Created if missing; its mode is corrected.
     Ours,
-    /// `NVR_RUNTIME_DIR`: made where it is missing. It may be anything, so that its mode is left alone.
+    /// `NVR_RUNTIME_DIR`. Created if missing. Its mode is not changed, because it may be any folder.
     Named,
 }
 
-/// Why a folder is not used.
+/// Why a folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It leads elsewhere.
+    /// It is a symbolic link.
     #[error("{path} is a symbolic link")]
     Link {
         /// The folder.
         path: PathBuf,
     },
-    /// A file, for one.
-    #[error("{path} is no folder")]
+    /// It is not a folder.
+    #[error("{path} is not a folder")]
     Kind {
         /// The folder.
         path: PathBuf,
     },
-    /// It is somebody else's.
+    /// It belongs to another user.
     #[error("{path} belongs to user {owner}, not to user {user}")]
     Owner {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
-        /// Who we are.
+        /// The user of this process.
         user: u32,
     },
-    /// Others may read or write in it.
+    /// Other users may read or write it.
     #[error("{path} is open to other users (mode {mode:04o} instead of 0700)")]
     Mode {
         /// The folder.
@@ -60,39 +60,39 @@ pub enum FolderError {
         /// Its permissions.
         mode: u32,
     },
-    /// Others may rename it and put another one in its place.
+    /// Other users may replace it.
     #[error(
-        "{path} can be replaced by others: {parent} is theirs to write (user {owner}, mode {mode:04o})"
+        "{path} can be replaced by other users: they may write to {parent} (user {owner}, mode {mode:04o})"
     )]
     Parent {
         /// The folder.
         path: PathBuf,
-        /// The folder that it lies in.
+        /// Its parent folder.
         parent: PathBuf,
-        /// Whose that is.
+        /// The owner of the parent.
         owner: u32,
         /// Its permissions.
         mode: u32,
     },
-    /// It can't be looked at or made.
+    /// It can't be read or created.
     #[error("{path}: {source}")]
     System {
         /// The folder.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl FolderError {
-    /// Whether the folder is just not there.
+    /// Whether the folder is missing.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::System { source, .. } if source.kind() == ErrorKind::NotFound)
     }
 }
 
-/// All folders in the order in which they are tried: `NVR_RUNTIME_DIR` alone where that is set; else those of the units, the
-/// system's for the superuser, the user's own, and the temporary folder where a service manager gives none of them.
+/// All folders in the order in which they are tried. If `NVR_RUNTIME_DIR` is set, only that one; else those of the units, that of
+/// the system for root, that of the user, and one in the temporary folder.
 pub fn folders() -> Vec<Folder> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     folders_by(
@@ -123,14 +123,14 @@ fn folders_by(
         folder("/run/nvr-wall".into(), Origin::Unit),
         folder("/run/nvr".into(), system),
     ];
-    // The specification of base directories: a relative path is to be ignored.
+    // The XDG base directory specification requires that relative paths are ignored.
     let of_user = of_user.filter(|path| path.is_absolute());
     folders.extend(of_user.map(|path| folder(path.join("nvr"), Origin::Ours)));
     folders.push(folder(temporary.join(format!("nvr-{user}")), Origin::Ours));
     folders
 }
 
-/// The first folder in which `role` may serve, made ready: for what it leaves there beside its socket.
+/// The first folder that `role` can use, prepared for its files besides the socket.
 pub fn ready_folder(role: &str) -> Option<PathBuf> {
     let is_ready = |folder: &Folder| folder.is_for(role) && folder.prepare(user()).is_ok();
     folders()
@@ -139,23 +139,23 @@ pub fn ready_folder(role: &str) -> Option<PathBuf> {
         .map(|folder| folder.path)
 }
 
-/// The user that this process acts for.
+/// The effective user id of this process.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
 impl Folder {
-    /// Whether `role` may serve in it: a unit's folder goes with that unit.
+    /// Whether `role` may use it. The folder of a unit belongs to that unit's role.
     pub(crate) fn is_for(&self, role: &str) -> bool {
         self.origin != Origin::Unit
             || self.path == Path::new("/run/nvr")
             || self.path.ends_with(format!("nvr-{role}"))
     }
 
-    /// Makes it ready for a socket of `user`'s.
+    /// Prepares it for a socket of `user`.
     ///
     /// # Errors
-    /// When it can't be made, or others could reach into it.
+    /// When it can't be created, or other users could change it.
     pub(crate) fn prepare(&self, user: u32) -> Result<(), FolderError> {
         let path = &self.path;
         if self.origin != Origin::Unit {
@@ -184,13 +184,13 @@ impl Folder {
     }
 }
 
-/// Whose sockets in `path` `user` may ask, beside their own and the superuser's: the folder's owner.
+/// The owner of `path`, if `user` may connect to that owner's sockets in it.
 ///
 /// # Errors
-/// When it is not there, or somebody could have put a socket into it who is not to be asked.
+/// When it is missing, or an untrusted user could have created a socket in it.
 pub(crate) fn trusted_owner(path: &Path, user: u32) -> Result<u32, FolderError> {
     let found = folder_at(path)?;
-    // What lies in a folder that only the superuser can write in is whose the superuser made it: a unit's.
+    // Root trusts the owner if only root can write to the parent: then root has assigned the folder, for example of a unit.
     let is_given = user == 0 && is_closed_to_others(path, 0);
     if found.uid() != user && found.uid() != 0 && !is_given {
         return Err(owner(path, &found, user));
@@ -221,13 +221,13 @@ fn parent_of(path: &Path) -> PathBuf {
     absolute.parent().unwrap_or(&absolute).to_owned()
 }
 
-/// Whether only `owner` can add to the folder that `path` lies in.
+/// Whether only `owner` can write to the parent folder of `path`.
 fn is_closed_to_others(path: &Path, owner: u32) -> bool {
     std::fs::metadata(parent_of(path))
         .is_ok_and(|parent| parent.uid() == owner && parent.mode() & 0o022 == 0)
 }
 
-/// In a sticky folder everybody may add, and nobody may rename what is another's, but for the folder's owner.
+/// Checks the parent. A sticky folder such as /tmp is safe: only its owner may rename the entries of others.
 fn check_parent(path: &Path, user: u32) -> Result<(), FolderError> {
     let parent = parent_of(path);
     let found = std::fs::metadata(&parent).map_err(|source| system(path, source))?;

@@ -1,7 +1,7 @@
-//! A decoded picture, opaque and reference-counted, and what is known of its time.
+//! A decoded picture, opaque and reference-counted, with its times.
 //!
-//! Hardware decoders have few output buffers and stop when they are held: whoever wants to keep a picture copies what it
-//! needs. Nothing here knows where the pixels live; `media` implements the traits.
+//! Hardware decoders have few output buffers and stop when these are held: to keep a picture, copy it. The memory of the pixels is
+//! hidden behind traits, which `media` implements.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use super::Size;
 
-/// How a picture's samples lie in memory.
+/// The memory layout of a picture's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PixelFormat {
     /// Planes Y, U, V; the chroma planes have half the width and height, rounded up.
     I420,
     /// Planes Y and interleaved UV of half the height.
     Nv12,
-    /// One plane, three bytes a pixel.
+    /// One plane, three bytes per pixel.
     Rgb,
 }
 
-/// Which primaries the luma was weighed by.
+/// The coefficients of luma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorMatrix {
     /// Standard definition.
@@ -29,16 +29,16 @@ pub enum ColorMatrix {
     Bt709,
 }
 
-/// Which code values are black and white.
+/// The values of black and white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorRange {
-    /// 16–235, as televisions and most cameras have it.
+    /// 16–235, as used by televisions and most cameras.
     Limited,
     /// 0–255.
     Full,
 }
 
-/// How YUV samples become colours.
+/// The conversion of YUV samples to colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colorimetry {
     /// The matrix.
@@ -48,7 +48,7 @@ pub struct Colorimetry {
 }
 
 impl Colorimetry {
-    /// What a stream that says nothing means: BT.709 from 720 lines on, BT.601 below, limited range.
+    /// The default for streams without this information: BT.709 from 720 lines on, BT.601 below, limited range.
     pub fn assumed(size: Size) -> Self {
         let matrix = if size.height >= 720 {
             ColorMatrix::Bt709
@@ -75,9 +75,10 @@ pub struct Plane<'a> {
 pub trait HostPixels: Send + Sync {
     /// How the planes are laid out.
     fn format(&self) -> PixelFormat;
-    /// Plane `index` of [`HostPixels::format`]; an index that the format lacks gives an empty plane.
+    /// Plane `index` of [`HostPixels::format`]; an empty plane if the format does not have it.
     fn plane(&self, index: usize) -> Plane<'_>;
-    /// The planes' size where it is not [`FrameMeta::size`]: hardware has scaled the picture, or its pixels are not square.
+    /// The size of the planes if it differs from [`FrameMeta::size`]: hardware has scaled the picture, or its pixels are not
+    /// square.
     fn scaled(&self) -> Option<Size> {
         None
     }
@@ -87,7 +88,7 @@ pub trait HostPixels: Send + Sync {
 pub trait DmaBuf: Send + Sync {
     /// How the planes are laid out.
     fn format(&self) -> PixelFormat;
-    /// The buffer; it lives as long as this value.
+    /// The buffer. It lives as long as this value.
     fn fd(&self) -> BorrowedFd<'_>;
     /// The DRM format modifier (its tiling).
     fn modifier(&self) -> u64;
@@ -97,14 +98,14 @@ pub trait DmaBuf: Send + Sync {
     fn scaled(&self) -> Option<Size> {
         None
     }
-    /// The same pixels where they can be read. It may cost the driver some tidying of caches: for frames that are needed.
+    /// Maps the pixels for reading. Only for frames that are used, because drivers may have to synchronise caches.
     ///
     /// # Errors
-    /// In words, where the device does not let them be read.
+    /// A description, if the device does not permit it.
     fn map(&self) -> Result<Arc<dyn HostPixels>, String>;
 }
 
-/// Where a frame's pixels are.
+/// The pixels of a frame.
 #[derive(Clone)]
 pub enum Pixels {
     /// Ordinary memory.
@@ -114,10 +115,10 @@ pub enum Pixels {
 }
 
 impl Pixels {
-    /// The pixels where they can be read; mapped for the time that the result lives, where they are a device's.
+    /// The pixels for reading. Those of a device are mapped for the lifetime of the result.
     ///
     /// # Errors
-    /// In words, where the device does not let them be read.
+    /// A description, if the device does not permit it.
     pub fn host(&self) -> Result<Arc<dyn HostPixels>, String> {
         match self {
             Self::Host(pixels) => Ok(pixels.clone()),
@@ -126,38 +127,38 @@ impl Pixels {
     }
 }
 
-/// Which clock told a frame's capture time.
+/// The clock of a frame's capture time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum CaptureClock {
-    /// The camera's own, by RTCP sender reports.
+    /// The camera's, from RTCP sender reports.
     Ntp,
-    /// Ours, when the access unit arrived.
+    /// The processor's, at the arrival of the access unit.
     Arrival,
 }
 
 /// Everything but the pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FrameMeta {
-    /// Which decoded frame of its source this is, counted from 0 since the process's start, across sessions.
+    /// Number of the decoded frame of its source, from 0 since the process's start, across sessions.
     pub frame_id: u64,
-    /// The size of the picture that the camera means, in which boxes are told: cropped, upright and in square pixels as its
-    /// stream says ([`super::PictureShape`]). The planes are cropped and upright, too; they may have fewer pixels, or ones that are not
+    /// The size of the picture to which boxes refer: cropped, upright and in square pixels, as stated by the stream
+    /// ([`super::PictureShape`]). The planes are cropped and upright too; they may have fewer pixels, or pixels that are not
     /// square ([`HostPixels::scaled`]).
     pub size: Size,
-    /// How its samples become colours.
+    /// Its colorimetry.
     pub colorimetry: Colorimetry,
     /// Media time within its session.
     pub pts: Option<Duration>,
-    /// When its access unit arrived, by [`super::Clock`].
+    /// Arrival of its access unit, by [`super::Clock`].
     pub arrival: Duration,
-    /// Capture time since the Unix epoch, by `clock`: an estimate, published as the event's timestamp.
+    /// Estimated capture time since the Unix epoch, by `clock`. Published as the event's timestamp.
     pub captured_unix: Duration,
-    /// What `captured_unix` was told by.
+    /// The clock of `captured_unix`.
     pub clock: CaptureClock,
-    /// RTCP NTP time as Unix nanoseconds: a key that matches frames of two sessions, right or wrong as a clock.
+    /// RTCP NTP time as Unix nanoseconds: a key that identifies the frame in all sessions, even if the camera's clock is wrong.
     pub ntp_ns: Option<u64>,
 }
 
@@ -171,7 +172,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The size of its planes: its picture's own, or what that was scaled to, or had before its pixels were square.
+    /// The size of its planes: [`FrameMeta::size`], or the size of scaled or non-square pixels.
     pub fn planes_size(&self) -> Size {
         let scaled = match &self.pixels {
             Pixels::Host(pixels) => pixels.scaled(),

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Size {
-    /// Columns.
+    /// Width in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
 }
 
@@ -24,7 +24,7 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// An axis-aligned box: centre and full size, in pixels, as the published event schema has it.
+/// An axis-aligned box: centre and full size in pixels, as in the published event schema.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BBox {
     /// Centre, pixels from the left edge.
@@ -88,10 +88,10 @@ impl BBox {
     }
 }
 
-/// How a source frame lies in a model's input: scaled by one factor, centred, padded on two sides.
+/// The position of a source frame in a model's input: scaled by one factor, centred, padded on two sides.
 ///
-/// The content is whole pixels (`content`, at `left`, `top`), so the two axes are mapped by the factors that the
-/// scaler really used; the inverse is exact to a rounding error of `f32`.
+/// The content has whole pixels (`content`, at `left`, `top`). Each axis is mapped by the factor that the scaler actually used,
+/// so the inverse is exact to a rounding error of `f32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Letterbox {
     /// The frame.

@@ -1,4 +1,4 @@
-//! Proof of progress: each stage beats, and whoever watches can name the one that does not.
+//! Heartbeats: each stage proves its progress, and stuck stages can be named.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ pub struct Heartbeats {
     next: Arc<AtomicU64>,
 }
 
-/// One stage's pulse; dropping it takes the stage off the watch.
+/// The heartbeat of one stage. Dropping it ends the watch of the stage.
 #[derive(Debug)]
 pub struct Heartbeat {
     key: u64,
@@ -29,9 +29,9 @@ pub struct Heartbeat {
 pub struct Stuck {
     /// Its name.
     pub stage: String,
-    /// How long it has not moved.
+    /// Time since its last progress.
     pub silent_for: Duration,
-    /// What it was allowed.
+    /// Its limit.
     pub limit: Duration,
 }
 
@@ -42,11 +42,11 @@ struct Stage {
     beat_ns: AtomicU64,
 }
 
-/// Waiting for work is no lack of progress.
+/// Marks a stage that waits for work.
 const IDLE: u64 = u64::MAX;
 
 impl Heartbeats {
-    /// An empty watch.
+    /// No stages yet.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -55,7 +55,7 @@ impl Heartbeats {
         }
     }
 
-    /// Takes a stage on: from now on it has to beat at least every `limit`.
+    /// Adds a stage. From now on it must beat at least every `limit`.
     pub fn stage(&self, name: impl Into<String>, limit: Duration) -> Heartbeat {
         let stage = Arc::new(Stage {
             name: name.into(),
@@ -71,7 +71,7 @@ impl Heartbeats {
         }
     }
 
-    /// Every stage that is beyond its limit.
+    /// All stages beyond their limit.
     pub fn stuck(&self) -> Vec<Stuck> {
         let now = self.now_ns();
         self.lock()
@@ -98,14 +98,14 @@ impl Heartbeats {
 }
 
 impl Heartbeat {
-    /// The stage has moved, or takes up work again after [`Heartbeat::idle`].
+    /// Records progress, or the start of work after [`Heartbeat::idle`].
     pub fn beat(&self) {
         self.stage
             .beat_ns
             .store(self.all.now_ns(), Ordering::Release);
     }
 
-    /// The stage has nothing to do: until the next beat it can't be late.
+    /// Marks the stage as waiting for work: until the next beat it can't be stuck.
     pub fn idle(&self) {
         self.stage.beat_ns.store(IDLE, Ordering::Release);
     }

@@ -1,10 +1,10 @@
-//! Names of things: sources, and one run of a process.
+//! Ids of sources and of runs of a process.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// A source's number, `source_id` on the wire and the last level of its topics.
+/// Id of a source: `source_id` in documents, and the last level of its topics.
 #[derive(
     Debug,
     Clone,
@@ -28,7 +28,7 @@ impl std::fmt::Display for SourceId {
     }
 }
 
-/// One run of one role: new at every start, so that a late last will of an old run is told from the present one.
+/// Id of one run of a process, new at every start. It distinguishes a late will of an old run from the present run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct SessionId(pub String);
@@ -46,11 +46,11 @@ impl std::fmt::Display for SessionId {
     }
 }
 
-/// Reads a list of ids and ranges, `0-5,8`, into ascending ids without repeats. Blanks, a comma at the end, and the long dash that
-/// editors make of a hyphen are no mistakes.
+/// Parses a list of ids and ranges, such as `0-5,8`, into ascending ids without duplicates. Blanks, a comma at the end, and the
+/// long dashes that editors put in place of hyphens are accepted.
 ///
 /// # Errors
-/// Names the part that is no id or range, or a range that runs backwards or is longer than 1024.
+/// Names an invalid part, or a range that is reversed or has more than 1024 ids.
 pub fn parse_id_list(text: &str) -> Result<Vec<SourceId>, String> {
     const LONGEST_RANGE: u32 = 1024;
     let number = |part: &str| {

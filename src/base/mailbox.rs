@@ -1,7 +1,7 @@
-//! The hand-over from many sources to one worker: the newest item of each source, one deep.
+//! The mailbox between many sources and one worker. It holds the newest item of each source.
 //!
-//! A post never waits: an item that nobody took is replaced, and the poster is told, so that it can count the drop. The
-//! worker takes items in the order in which their sources were last served, so that a fast source can't starve a slow one.
+//! A post never waits: an item that was not taken is replaced, and the sender is told, so that it can count the drop. The worker
+//! takes first the item of the source that was served longest ago, so that a fast source can't starve a slow one.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 
 use super::sync::lock;
 
-/// What a worker found.
+/// The result of a collection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Collected<K, T> {
-    /// At least one item; the source served longest ago comes first.
+    /// At least one item, that of the source served longest ago first.
     Items(Vec<(K, T)>),
-    /// Nothing within the limit.
+    /// No item within the limit.
     Nothing,
     /// The mailbox was closed.
     Closed,
 }
 
-/// One slot a source, newest wins.
+/// A mailbox with one slot per source; the newest item wins.
 #[derive(Debug)]
 pub struct Mailbox<K, T> {
     state: Mutex<State<K, T>>,
@@ -54,7 +54,7 @@ impl<K: Ord + Copy, T> Default for Mailbox<K, T> {
 }
 
 impl<K: Ord + Copy, T> Mailbox<K, T> {
-    /// Puts `item` where the worker finds it; true where it displaced one that nobody had taken. Never blocks for long.
+    /// Posts `item`. True if it replaced an item that was not taken. Never blocks for long.
     pub fn post(&self, key: K, item: T) -> bool {
         let mut state = self.lock();
         let slot = state.slots.entry(key).or_insert(Slot {
@@ -64,17 +64,17 @@ impl<K: Ord + Copy, T> Mailbox<K, T> {
         let displaced = slot.item.replace(item);
         drop(state);
         self.posted.notify_one();
-        // The displaced item dies outside the lock: freeing a decoder's buffer can take a while.
+        // The replaced item is dropped outside the lock, because freeing a decoder's buffer can take time.
         displaced.is_some()
     }
 
-    /// Forgets a source and what it had posted.
+    /// Removes a source with its item.
     pub fn remove(&self, key: K) {
         let slot = self.lock().slots.remove(&key);
         drop(slot);
     }
 
-    /// Ends the worker's wait; what lies in the slots is dropped.
+    /// Closes the mailbox: drops all items and ends the worker's wait.
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -84,9 +84,9 @@ impl<K: Ord + Copy, T> Mailbox<K, T> {
         drop(slots);
     }
 
-    /// Waits at most `limit` for a first item, then at most `window` more for up to `most` in all. Blocks.
+    /// Waits at most `limit` for a first item, then at most `window` for up to `most` items in total. Blocks.
     ///
-    /// The window ends early when every known source has posted; a source that posts nothing costs the window at most.
+    /// The window ends early when every known source has posted.
     pub fn collect(&self, most: usize, window: Duration, limit: Duration) -> Collected<K, T> {
         let mut state = self.wait_until(self.lock(), limit, |state| state.waiting() > 0);
         if !window.is_zero() && most > 1 && !state.closed {

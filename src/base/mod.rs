@@ -1,6 +1,6 @@
-//! What every room may use: identities, geometry, frames, time, and the one-deep mailbox between threads.
+//! Types that all rooms share: ids, geometry, frames, time, locks, and the mailbox between threads.
 //!
-//! Nothing here knows of cameras, models or brokers, and nothing here imports another room.
+//! This room does not depend on cameras, models or brokers, and imports no other room.
 
 mod backoff;
 mod clock;

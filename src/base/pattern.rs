@@ -1,9 +1,9 @@
-//! The moving test pattern: objects whose boxes are a published function of the frame number, and the frame number
-//! itself painted into the picture.
+//! The moving test pattern: the boxes of its objects are a published function of the frame number, and the frame number is
+//! painted into the picture.
 //!
-//! Whoever paints (`test-pattern:`, the test camera) and whoever reads (the `scripted` detector, tests) share nothing but
-//! this file and the picture. All arithmetic is on integers, so that the same frame number gives the same boxes
-//! everywhere. `docs/test-pattern.md` describes it for readers in other languages.
+//! The painters (`test-pattern:`, the test camera) and the readers (the `scripted` detector, tests) share only this file and the
+//! picture. All arithmetic uses integers, so a frame number gives the same boxes everywhere. `docs/test-pattern.md` describes the
+//! pattern for other implementations.
 
 mod code;
 mod paint;
@@ -16,9 +16,9 @@ use super::{BBox, Size};
 /// The classes of the objects, in turn by index.
 pub const PATTERN_CLASSES: [&str; 6] = ["person", "car", "bicycle", "dog", "truck", "cat"];
 
-/// A pattern of one picture size and number of objects.
+/// A pattern with a picture size and a number of objects.
 ///
-/// The picture's top is the code band, `3 × width / 40` rows rounded up to an even number. Below it lie the objects' cells: a
+/// At the top of the picture is the code band, `3 × width / 40` rows rounded up to an even number. Below it lie the objects' cells: a
 /// grid of `ceil(objects / 6)` columns and `ceil(objects / columns)` rows, filled row by row. Object `i` has the class
 /// `PATTERN_CLASSES[i % 6]` and never leaves cell `i`. With `C` the width and `R` the height of a cell, each rounded down to an
 /// even number, and `even(x)` meaning `x` rounded down to an even number:
@@ -40,11 +40,11 @@ pub struct Pattern {
 /// One object of a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PatternObject {
-    /// What it is said to be.
+    /// Its class.
     pub class_name: &'static str,
-    /// Where it is, in pixels of the painted picture. Every pixel inside has the colour, none outside.
+    /// Its box in pixels of the painted picture. Exactly the pixels inside have the colour.
     pub bbox: BBox,
-    /// Its colour as limited-range Y, U, V.
+    /// Its colour as Y, U, V in limited range.
     pub yuv: [u8; 3],
 }
 
@@ -56,30 +56,30 @@ pub enum PatternError {
         "a test pattern can't be {size} pixels; use even sides from 160x120 to 8192x8192, at most three times as wide as high"
     )]
     Size {
-        /// What was asked for.
+        /// The requested size.
         size: Size,
     },
     /// The number of objects.
     #[error("a test pattern can't show {objects} objects; use at most {limit}")]
     Objects {
-        /// What was asked for.
+        /// The requested number.
         objects: u32,
         /// [`Pattern::MAX_OBJECTS`].
         limit: u32,
     },
 }
 
-/// Width of an object by its height, in eighths, in the order of [`PATTERN_CLASSES`].
+/// Aspect ratio of an object (width/height) in eighths, in the order of [`PATTERN_CLASSES`].
 const WIDTH_EIGHTHS: [u32; 6] = [3, 12, 7, 10, 14, 6];
-/// Frames that an object rests in a corner.
+/// Number of frames for which an object rests in a corner.
 const REST_FRAMES: u64 = 12;
-/// Frames between the starts of neighbouring objects, so that they do not move in step.
+/// Offset in frames between neighbouring objects, so that they do not move in step.
 const PHASE_FRAMES: u64 = 37;
-/// Most rows of cells; more objects stand in columns.
+/// Maximum number of rows of cells; more objects are in further columns.
 const MAX_ROWS: u32 = 6;
 
 impl Pattern {
-    /// As many objects as have colours of their own.
+    /// Maximum number of objects: the number of distinct colours.
     pub const MAX_OBJECTS: u32 = 24;
 
     /// A pattern of `objects` objects in a picture of `size` pixels.
@@ -106,14 +106,14 @@ impl Pattern {
         self.size
     }
 
-    /// What is in frame `frame_number`, by index.
+    /// The objects in frame `frame_number`, by index.
     pub fn objects(&self, frame_number: u32) -> Vec<PatternObject> {
         (0..self.objects)
             .map(|index| self.object(index, frame_number))
             .collect()
     }
 
-    /// Rows of the code band at the top, which no object enters.
+    /// Height of the code band at the top, which no object enters.
     pub fn band_height(&self) -> u32 {
         (3 * self.size.width).div_ceil(40).next_multiple_of(2)
     }
@@ -151,7 +151,7 @@ impl Pattern {
     }
 }
 
-/// A way round a rectangle with rests in its corners.
+/// A path around a rectangle with rests in its corners.
 struct Round {
     reach: Size,
     speed: Size,
@@ -165,7 +165,7 @@ impl Round {
         let half = steps_across + steps_down + 2 * REST_FRAMES;
         let phase = frames % (2 * half);
         let (within, back) = (phase % half, phase >= half);
-        // One side, then the other; what exceeds a side's steps is the rest in its corner.
+        // The sides in turn; frames beyond a side's steps are the rest in its corner.
         let across = self.moved(within, self.speed.width, self.reach.width);
         let down = self.moved(
             within.saturating_sub(steps_across + REST_FRAMES),

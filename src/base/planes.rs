@@ -1,9 +1,8 @@
-//! Planes of samples brought to another size, by SIMD, wherever frames are scaled on the processor.
+//! Scales planes of samples on the CPU with SIMD.
 //!
-//! The filter is a triangle as wide as the reduction (`Convolution(Bilinear)`): each source sample counts, so small
-//! bright things neither flicker nor vanish, as they do when four neighbours are taken out of nine. A box as wide costs
-//! the same on a CPU with SIMD within the measuring error, but shifts edges by half a pixel where the factor is no
-//! whole number.
+//! The filter is a triangle as wide as the reduction (`Convolution(Bilinear)`). Each source sample counts, so small bright objects
+//! do not flicker or vanish, as they do if only four of nine neighbours are used. A box filter of that width has the same cost on a
+//! CPU with SIMD, but shifts edges by half a pixel if the factor is not a whole number.
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{InnerPixel, U8, U8x2};
@@ -17,18 +16,18 @@ use super::{Plane, Size};
 pub struct PlaneError(String);
 
 impl PlaneError {
-    /// In words.
+    /// An error with a description.
     pub fn new(message: String) -> Self {
         Self(message)
     }
 }
 
-/// Scales planes; keeps its working memory, so that nothing is allocated once the largest source has passed.
+/// Scales planes. It keeps its working memory, so nothing is allocated after the largest source.
 #[derive(Debug)]
 pub struct PlaneScaler {
     resizer: Resizer,
     options: ResizeOptions,
-    /// Rows without gaps, for planes whose last row ends with the picture or whose stride is no whole number of samples.
+    /// Rows without gaps, for planes with a short last row or whose stride is not a whole number of samples.
     packed: Vec<u8>,
 }
 
@@ -36,7 +35,7 @@ impl Default for PlaneScaler {
     fn default() -> Self {
         Self {
             resizer: Resizer::new(),
-            // Two samples a pixel are U and V here, and no alpha.
+            // Two samples per pixel are U and V, not luma and alpha.
             options: ResizeOptions::new()
                 .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
                 .use_alpha(false),
@@ -46,10 +45,11 @@ impl Default for PlaneScaler {
 }
 
 impl PlaneScaler {
-    /// `plane`, which has `from` single samples, in `to` samples: itself where that is the same, else in `room`.
+    /// Scales `plane` with one sample per pixel from size `from` to `to`, into `room`. Returns `plane` itself if the sizes are
+    /// equal.
     ///
     /// # Errors
-    /// When the plane has fewer bytes than its size asks for.
+    /// When the plane has fewer bytes than its size requires.
     pub fn single<'a>(
         &mut self,
         plane: Plane<'a>,
@@ -60,10 +60,10 @@ impl PlaneScaler {
         self.plane::<U8>(plane, from, to, room)
     }
 
-    /// As [`PlaneScaler::single`], for planes of U and V in turn.
+    /// As [`PlaneScaler::single`], for planes of interleaved U and V.
     ///
     /// # Errors
-    /// When the plane has fewer bytes than its size asks for.
+    /// When the plane has fewer bytes than its size requires.
     pub fn pairs<'a>(
         &mut self,
         plane: Plane<'a>,
@@ -74,10 +74,10 @@ impl PlaneScaler {
         self.plane::<U8x2>(plane, from, to, room)
     }
 
-    /// The whole plane into a view of the library's own kind.
+    /// Scales the whole plane into an image view of fast_image_resize.
     ///
     /// # Errors
-    /// When the plane has fewer bytes than its size asks for.
+    /// When the plane has fewer bytes than its size requires.
     pub fn resize<P: InnerPixel + PixelTrait>(
         &mut self,
         plane: Plane<'_>,
@@ -128,7 +128,7 @@ impl PlaneScaler {
         };
         let columns = u32::try_from(stride / P::size()).map_err(refused)?;
         let rows = TypedImageRef::<P>::from_buffer(columns, from.height, bytes).map_err(refused)?;
-        // A view, not a crop of the resize: what lies between the rows must not bleed into the right edge.
+        // A cropped view, not the crop option of the resize: bytes between the rows must not affect the right edge.
         let view = TypedCroppedImage::new(rows, 0, 0, from.width, from.height).map_err(refused)?;
         self.resizer
             .resize_typed(&view, target, &self.options)
@@ -136,18 +136,18 @@ impl PlaneScaler {
     }
 }
 
-/// Whether the plane is what both libraries take: whole pixels from row to row, and a last row as long as the others.
-/// (One of them leaves a shorter last row out without a word.)
+/// Whether the plane has whole pixels per row and a full last row, as the libraries require. One of them silently omits a short
+/// last row.
 fn is_whole<P: PixelTrait>(plane: &Plane<'_>, size: Size) -> bool {
     plane.stride.is_multiple_of(P::size())
         && plane.bytes.len() >= plane.stride * size.height as usize
 }
 
 impl Plane<'_> {
-    /// The plane, if it has all the rows of `size` that it should have.
+    /// Returns the plane if it has all rows of `size`.
     ///
     /// # Errors
-    /// When it has fewer bytes than that, or its rows are nearer to each other than they are long.
+    /// When it has too few bytes, or its stride is shorter than a row.
     pub fn checked(self, size: Size, sample_bytes: usize) -> Result<Self, PlaneError> {
         let row = size.width as usize * sample_bytes;
         let wanted = self.stride * (size.height as usize).saturating_sub(1) + row;
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_short_is_refused() {
+    fn a_short_plane_is_refused() {
         let mut room = Vec::new();
         let short = PlaneScaler::default().single(plane(&[0; 20], 6), FROM, FROM, &mut room);
         assert!(short.is_err());

@@ -1,12 +1,11 @@
-//! Files that hold what cameras see, which is nobody else's business.
+//! Private files, for pictures of cameras.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Opens a file to write it anew. A new one is for this user alone (0600); one that is there keeps the rights that somebody
-/// gave it.
+/// Opens a file and truncates it. A new file is private (0600); an existing one keeps its mode.
 ///
 /// # Errors
 /// When it can't be opened for writing.

@@ -1,24 +1,24 @@
-//! From decoded samples to the picture that a camera means: cropped, upright, with square pixels.
+//! The shape of a picture: cropping, orientation and pixel aspect ratio.
 //!
-//! Streams and containers tell all three. A [`super::Frame`] states its picture's size in these terms ([`super::FrameMeta::size`]);
-//! its planes are cropped and upright, too, and only their pixels may be of another shape, which every scaler evens out on its
-//! way. So nobody who takes frames has to know of any of it.
+//! Streams and containers state all three. A [`super::Frame`] has the size of the cropped, upright picture in square pixels
+//! ([`super::FrameMeta::size`]). Its planes are cropped and upright too. Only their pixels may not be square; every scaler corrects
+//! that, so consumers of frames need not handle it.
 
 use super::Size;
 
-/// Pixels that are more than so many times as wide as high, or as high as wide, are a mistake of who wrote the stream.
-const ODDEST_PIXEL: u64 = 8;
+/// Largest credible pixel aspect ratio. More extreme ratios are errors in the stream.
+const PIXEL_RATIO_LIMIT: u64 = 8;
 
-/// How a decoded picture has to be turned to be upright: the eight of EXIF, as GStreamer's `image-orientation` names them.
+/// The rotation that makes a decoded picture upright: the eight orientations of EXIF and of GStreamer's `image-orientation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Orientation {
-    /// Whether left and right are exchanged, before it is turned.
+    /// Whether left and right are exchanged before the rotation.
     pub mirrored: bool,
     /// Quarter turns clockwise, 0–3.
     pub quarters: u8,
 }
 
-/// Part of a picture, in its samples.
+/// A part of a picture, in samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crop {
     /// First column.
@@ -29,19 +29,19 @@ pub struct Crop {
     pub size: Size,
 }
 
-/// What a stream tells of its pictures' shape.
+/// The shape of a stream's pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureShape {
-    /// The part of the decoded samples that is the picture.
+    /// The visible part of the decoded samples.
     pub crop: Crop,
-    /// Width and height of one pixel, before the picture is turned.
+    /// Width and height of one pixel, before the rotation.
     pub pixel: (u32, u32),
-    /// How the picture is turned.
+    /// The rotation of the picture.
     pub orientation: Orientation,
 }
 
 impl Orientation {
-    /// As GStreamer's tag has it: `rotate-90`, `flip-rotate-270`.
+    /// Parses GStreamer's tag: `rotate-90`, `flip-rotate-270`.
     pub fn of_tag(tag: &str) -> Option<Self> {
         let (mirrored, turned) = match tag.strip_prefix("flip-") {
             Some(turned) => (true, turned),
@@ -57,17 +57,17 @@ impl Orientation {
         Some(Self { mirrored, quarters })
     }
 
-    /// Whether nothing has to be done.
+    /// Whether no rotation is needed.
     pub fn is_upright(self) -> bool {
         self == Self::default()
     }
 
-    /// Whether rows become columns.
+    /// Whether the rotation exchanges rows and columns.
     pub fn is_sideways(self) -> bool {
         self.quarters % 2 == 1
     }
 
-    /// The size of a picture of `size` after it was turned.
+    /// The size of a picture of `size` after the rotation.
     pub fn turned(self, size: Size) -> Size {
         if self.is_sideways() {
             Size::new(size.height, size.width)
@@ -78,7 +78,7 @@ impl Orientation {
 }
 
 impl Crop {
-    /// All of a picture.
+    /// The whole picture.
     pub fn whole(size: Size) -> Self {
         Self {
             left: 0,
@@ -87,8 +87,8 @@ impl Crop {
         }
     }
 
-    /// The part of it that lies inside a picture of `size`, begun on even columns and rows as 4:2:0 wants it; all of the picture
-    /// where nothing would be left.
+    /// The part inside a picture of `size`. It starts on even columns and rows, as 4:2:0 requires. The whole picture if nothing
+    /// would be left.
     pub fn within(self, size: Size) -> Self {
         let (left, top) = (self.left & !1, self.top & !1);
         let crop = Self {
@@ -108,7 +108,7 @@ impl Crop {
 }
 
 impl PictureShape {
-    /// A whole picture of square pixels, upright.
+    /// The shape of a whole, upright picture with square pixels.
     pub fn plain(size: Size) -> Self {
         Self {
             crop: Crop::whole(size),
@@ -117,18 +117,18 @@ impl PictureShape {
         }
     }
 
-    /// The picture in square pixels, upright. The side along which pixels are longer grows: nothing is lost.
+    /// The size of the upright picture in square pixels. The side along which pixels are longer grows, so no detail is lost.
     pub fn picture(&self) -> Size {
         let Size { width, height } = self.crop.size;
         let (across, down) = (u64::from(self.pixel.0), u64::from(self.pixel.1));
-        let is_odd = across == 0
+        let is_impossible = across == 0
             || down == 0
-            || across > ODDEST_PIXEL * down
-            || down > ODDEST_PIXEL * across;
+            || across > PIXEL_RATIO_LIMIT * down
+            || down > PIXEL_RATIO_LIMIT * across;
         let stretched = |side: u32, by: u64, over: u64| {
             u32::try_from((u64::from(side) * by + over / 2) / over).unwrap_or(side)
         };
-        self.orientation.turned(if is_odd {
+        self.orientation.turned(if is_impossible {
             self.crop.size
         } else if across >= down {
             Size::new(stretched(width, across, down), height)
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_nobody_can_mean_are_taken_for_square_ones() {
+    fn impossible_pixel_ratios_count_as_square() {
         for pixel in [(0, 1), (1, 0), (255, 1), (1, 255), (u32::MAX, 1)] {
             assert_eq!(
                 shape(640, 480, pixel, "rotate-0"),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_are_none_are_not_guessed() {
+    fn unknown_tags_are_refused() {
         for tag in ["", "auto", "rotate-45", "flip-", "rotate--90"] {
             assert_eq!(Orientation::of_tag(tag), None, "{tag:?}");
         }

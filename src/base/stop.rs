@@ -1,4 +1,4 @@
-//! One word that ends a thread: set once, waited for with a time-out.
+//! A stop flag for threads: set once, waited for with a time-out.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,17 +8,17 @@ use super::sync::lock;
 /// A flag that threads wait on instead of sleeping. Once raised it stays raised.
 #[derive(Clone, Default)]
 pub struct Stop {
-    shared: Arc<Shared>,
+    inner: Arc<StopInner>,
 }
 
-/// A wake-up that was asked for with [`Stop::when_raised`]; dropping it takes the wish back.
+/// A registered callback of [`Stop::when_raised`]. Dropping it removes the callback.
 pub struct WhenRaised {
     stop: Stop,
     key: u64,
 }
 
 #[derive(Default)]
-struct Shared {
+struct StopInner {
     state: Mutex<State>,
     raised: Condvar,
 }
@@ -33,13 +33,13 @@ struct State {
 type Waker = Arc<dyn Fn() + Send + Sync>;
 
 impl Stop {
-    /// Wakes every thread that waits on this flag.
+    /// Raises the flag and wakes every thread that waits on it.
     pub fn raise(&self) {
         let mut state = self.lock();
         state.raised = true;
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
-        self.shared.raised.notify_all();
+        self.inner.raised.notify_all();
         for (_, wake) in wakers {
             wake();
         }
@@ -50,8 +50,8 @@ impl Stop {
         self.lock().raised
     }
 
-    /// Calls `wake` once when the flag is raised, at once if it is already: for threads that wait on something else than
-    /// this flag, a message bus for one. It runs on the raising thread and must not block.
+    /// Calls `wake` once when the flag is raised, immediately if it is raised already. For threads that wait on something else,
+    /// such as a GStreamer bus. The callback runs on the raising thread and must not block.
     pub fn when_raised(&self, wake: impl Fn() + Send + Sync + 'static) -> WhenRaised {
         let mut state = self.lock();
         let key = state.next_key;
@@ -68,7 +68,7 @@ impl Stop {
         }
     }
 
-    /// Waits at most `limit`; true as soon as the flag is raised.
+    /// Waits at most `limit` for the flag. True if it was raised.
     pub fn wait(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
@@ -78,7 +78,7 @@ impl Stop {
                 return false;
             }
             state = self
-                .shared
+                .inner
                 .raised
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner)
@@ -88,7 +88,7 @@ impl Stop {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.shared.state)
+        lock(&self.inner.state)
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_granted_once_and_can_be_taken_back() {
+    fn a_callback_runs_once_and_can_be_removed() {
         use std::sync::atomic::{AtomicU32, Ordering};
         let (stop, calls) = (Stop::default(), Arc::new(AtomicU32::new(0)));
         let count = |calls: &Arc<AtomicU32>| {

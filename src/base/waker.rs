@@ -1,4 +1,4 @@
-//! Wakes a composer out of its display's wait: an eventfd, written at most once until it is read.
+//! Wakes a thread that waits on file descriptors: an eventfd, written at most once until it is read.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -6,51 +6,51 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-/// A doorbell for one thread; clones ring the same one.
+/// A waker of one thread. Clones wake the same thread.
 #[derive(Debug, Clone)]
 pub struct Waker {
-    shared: Arc<Shared>,
+    inner: Arc<WakerInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct WakerInner {
     fd: OwnedFd,
-    rung: AtomicBool,
+    pending: AtomicBool,
 }
 
 impl Waker {
-    /// A new one.
+    /// Creates a waker.
     ///
     /// # Errors
     /// When the system gives no file descriptor.
     pub fn new() -> std::io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
-            shared: Arc::new(Shared {
+            inner: Arc::new(WakerInner {
                 fd,
-                rung: AtomicBool::new(false),
+                pending: AtomicBool::new(false),
             }),
         })
     }
 
-    /// Rings; many rings before the thread looks are one.
+    /// Wakes the thread. Several calls before [`Waker::answered`] count as one.
     pub fn wake(&self) {
-        if !self.shared.rung.swap(true, Ordering::AcqRel) {
-            // A full counter is readable all the same.
-            let _ = rustix::io::write(&self.shared.fd, &1u64.to_ne_bytes());
+        if !self.inner.pending.swap(true, Ordering::AcqRel) {
+            // Errors are ignored: a full counter is readable too.
+            let _ = rustix::io::write(&self.inner.fd, &1u64.to_ne_bytes());
         }
     }
 
-    /// The thread is awake and will look at everything: later rings count again.
+    /// Called by the thread when it is awake, before it reads the shared state. Later calls of [`Waker::wake`] count again.
     pub fn answered(&self) {
-        // In this order: a ring between the two lines is lost, but what it rang for is seen all the same.
-        let _ = rustix::io::read(&self.shared.fd, &mut [0u8; 8]);
-        self.shared.rung.store(false, Ordering::Release);
+        // In this order: a wake-up between the two lines is lost, but the thread reads its cause afterwards.
+        let _ = rustix::io::read(&self.inner.fd, &mut [0u8; 8]);
+        self.inner.pending.store(false, Ordering::Release);
     }
 }
 
 impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.shared.fd.as_fd()
+        self.inner.fd.as_fd()
     }
 }

@@ -1,8 +1,7 @@
-//! Who holds a source: two processors must not publish events of the same id.
+//! Claims on sources: which processor publishes a source. Two processors must not publish events of the same id.
 //!
-//! Pure: fed with the retained presences and statuses as the broker delivers them, asked by whoever wants to take a
-//! source on. A claim counts only while its processor is online with the very session that the status names, so that a
-//! dead box's sources are free for its replacement.
+//! No side effects: the caller passes in the retained presences and statuses. A claim counts only while its processor is online
+//! with the session that the status names. Therefore the sources of a dead machine are free for its replacement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,34 +12,34 @@ use super::{ClientRole, Message, Topic, Topics};
 use crate::base::{SessionId, SourceId};
 use crate::event::{DecodeError, Presence, PresenceState, SourceStatus};
 
-/// Sources, and processors, that are kept where all of them are asked for.
-const MOST_KEPT: usize = 4096;
+/// Maximum number of sources, and of processors, that are kept without a filter.
+const KEPT_LIMIT: usize = 4096;
 
-/// What the broker says of processors and their sources.
+/// The known presences of processors and statuses of sources.
 ///
-/// Of certain sources by [`Claims::of`]: then nothing is kept but their statuses and the presences of the processors that
-/// these name, whatever else is published. By default of all sources there are, a few thousand at most.
+/// [`Claims::of`] limits it to certain sources: only their statuses, and the presences of the processors that these name, are
+/// kept. The default keeps all sources, up to a few thousand.
 #[derive(Debug, Default)]
 pub struct Claims {
     wanted: Option<BTreeSet<SourceId>>,
     processors: BTreeMap<String, Presence>,
     sources: BTreeMap<SourceId, SourceStatus>,
-    /// The processors that the statuses name, and how many do.
+    /// The processors that the statuses name, with the number of statuses.
     named: BTreeMap<Arc<str>, usize>,
     left_out: u64,
 }
 
-/// A processor that holds a source.
+/// The processor that holds a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its name.
+    /// Its instance id.
     pub instance_id: String,
-    /// Its run.
+    /// The session of its run.
     pub session: SessionId,
 }
 
 impl Claims {
-    /// What is claimed of `sources`.
+    /// The claims on `sources` only.
     pub fn of(sources: impl IntoIterator<Item = SourceId>) -> Self {
         Self {
             wanted: Some(sources.into_iter().collect()),
@@ -48,7 +47,7 @@ impl Claims {
         }
     }
 
-    /// Goes on with other sources; what is known of those that stay is kept.
+    /// Changes the set of sources. The claims on sources in both sets are kept.
     pub fn set_sources(&mut self, sources: impl IntoIterator<Item = SourceId>) {
         let wanted: BTreeSet<SourceId> = sources.into_iter().collect();
         let gone: Vec<SourceStatus> = self
@@ -62,15 +61,15 @@ impl Claims {
         }
     }
 
-    /// Forgets all that was heard.
+    /// Removes all presences and statuses.
     pub fn forget(&mut self) {
         self.sources.clear();
         self.named.clear();
         self.processors.clear();
     }
 
-    /// The topics that tell of the sources asked for: their statuses, and the presences of the processors that these name.
-    /// To be subscribed to by name: of a wildcard a broker may hand out only a part of what it retains.
+    /// The topics to subscribe to: the statuses of the sources, and the presences of the processors that these name. They are
+    /// subscribed to by name, because for a wildcard a broker may deliver only some of its retained messages.
     pub fn topics(&self, topics: &Topics) -> Vec<String> {
         let sources = self.wanted.iter().flatten().map(|id| topics.source(*id));
         let presences = self
@@ -80,11 +79,11 @@ impl Claims {
         sources.chain(presences).collect()
     }
 
-    /// Takes in a message; other topics than presences and statuses that were asked for are ignored. True where
-    /// [`Claims::topics`] has changed by it.
+    /// Handles a message. Other topics than the wanted presences and statuses are ignored. True if [`Claims::topics`] has
+    /// changed.
     ///
     /// # Errors
-    /// When the payload is none of ours; what was known stays.
+    /// When the payload can't be decoded. The previous state is kept.
     pub fn take(&mut self, topics: &Topics, message: &Message) -> Result<bool, DecodeError> {
         match topics.parse(&message.topic) {
             Some(Topic::Processor(instance_id)) => {
@@ -144,7 +143,7 @@ impl Claims {
         Ok(changed)
     }
 
-    /// One status less names this processor; true where none does any more.
+    /// Counts one status less for this processor. True if no status names it any more.
     fn unname(&mut self, name: &str) -> bool {
         match self.named.get_mut(name) {
             Some(times) if *times > 1 => {
@@ -161,12 +160,12 @@ impl Claims {
         }
     }
 
-    /// Messages that were left out: of sources that were not asked for, or beyond the few thousand that are kept.
+    /// Number of ignored messages: of unwanted sources, or beyond the limit of the default.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// The processor that holds `source`, where there is one that is online.
+    /// The online processor that holds `source`, if there is one.
     pub fn holder(&self, source: SourceId) -> Option<Holder> {
         let status = self.sources.get(&source)?;
         let presence = self.processors.get(&*status.instance_id)?;
@@ -177,17 +176,17 @@ impl Claims {
         })
     }
 
-    /// The holder of `source` that is not the asker itself. An instance has one name: an older run under the asker's own
-    /// `instance_id` is the asker's past, whatever the broker still says of it.
+    /// The holder of `source`, if it is not the asker. A holder with the asker's `instance_id` is a former run of the asker
+    /// and does not count.
     pub fn held_by_another(&self, source: SourceId, instance_id: &str) -> Option<Holder> {
         self.holder(source)
             .filter(|holder| holder.instance_id != instance_id)
     }
 
-    /// For a source that the asker already runs: the other processor that also claims it and has the older right, so that
-    /// the asker has to let go. Of two that started at once, unseen by each other, the one whose run began first stays,
-    /// and publishes its status again so that the other one learns of it.
-    pub fn yield_to(
+    /// The other processor that claims `source` and started before the asker, for a source that the asker publishes already.
+    /// Two processors that start at the same time do not see each other's claims. The one that started first keeps the source;
+    /// of two with the same start, the one with the lower instance id.
+    pub fn held_by_older(
         &self,
         source: SourceId,
         instance_id: &str,
@@ -198,19 +197,19 @@ impl Claims {
         ((theirs, holder.instance_id.as_str()) < (began, instance_id)).then_some(holder)
     }
 
-    /// All that is known of processors, by instance id.
+    /// The known presences by instance id.
     pub fn processors(&self) -> &BTreeMap<String, Presence> {
         &self.processors
     }
 
-    /// All that is known of sources, void or not.
+    /// The known statuses by source, also of processors that are offline.
     pub fn sources(&self) -> &BTreeMap<SourceId, SourceStatus> {
         &self.sources
     }
 }
 
 fn has_room<K: Ord, V>(kept: &BTreeMap<K, V>, key: &K) -> bool {
-    kept.len() < MOST_KEPT || kept.contains_key(key)
+    kept.len() < KEPT_LIMIT || kept.contains_key(key)
 }
 
 #[cfg(test)]

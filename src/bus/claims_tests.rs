@@ -1,7 +1,7 @@
 //! Tests of `claims.rs`.
 
 use super::*;
-use crate::event::{SourceFigures, SourceState};
+use crate::event::{SourceMetrics, SourceState};
 
 const SOURCE: SourceId = SourceId(3);
 
@@ -30,7 +30,7 @@ fn status(instance: &str, session: &str) -> Message {
             since: "2025-10-25T10:30:00Z".parse().expect("a time"),
             reason: None,
             uri: "rtsp://a".to_owned(),
-            figures: SourceFigures::default(),
+            metrics: SourceMetrics::default(),
         }
         .to_json(),
         retained: true,
@@ -79,7 +79,7 @@ fn a_status_of_an_older_session_is_void() {
 }
 
 #[test]
-fn what_is_ones_own_is_held_by_no_other() {
+fn own_sources_are_not_held_by_another() {
     let online = presence("me", PresenceState::Online, "s1");
     assert_eq!(after(&[online, status("me", "s1")]), None);
 }
@@ -95,13 +95,17 @@ fn of_two_that_started_at_once_the_later_run_lets_go() {
         claims.take(&topics(), &message).expect("good messages");
     }
     let second = jiff::SignedDuration::from_secs(1);
-    assert!(claims.yield_to(SOURCE, "me", theirs + second).is_some());
-    assert_eq!(claims.yield_to(SOURCE, "me", theirs - second), None);
     assert!(
-        claims.yield_to(SOURCE, "zebra", theirs).is_some(),
+        claims
+            .held_by_older(SOURCE, "me", theirs + second)
+            .is_some()
+    );
+    assert_eq!(claims.held_by_older(SOURCE, "me", theirs - second), None);
+    assert!(
+        claims.held_by_older(SOURCE, "zebra", theirs).is_some(),
         "by name, where the moment is the same"
     );
-    assert_eq!(claims.yield_to(SOURCE, "alpha", theirs), None);
+    assert_eq!(claims.held_by_older(SOURCE, "alpha", theirs), None);
 }
 
 #[test]
@@ -151,14 +155,14 @@ fn claims_of_certain_sources_keep_nothing_else_and_name_their_topics() {
 #[test]
 fn claims_of_all_sources_are_a_few_thousand_at_most() {
     let mut claims = Claims::default();
-    for id in 0..MOST_KEPT as u32 + 3 {
+    for id in 0..KEPT_LIMIT as u32 + 3 {
         let message = Message {
             topic: topics().source(SourceId(id)),
             ..status("other", "s1")
         };
         claims.take(&topics(), &message).expect("a good message");
     }
-    assert_eq!((claims.sources().len(), claims.left_out()), (MOST_KEPT, 3));
+    assert_eq!((claims.sources().len(), claims.left_out()), (KEPT_LIMIT, 3));
 }
 
 #[test]

@@ -1,8 +1,7 @@
-//! An accepted connection: reads, writes, acknowledges, and notices that the broker does not answer any more.
+//! An accepted connection: it reads, writes, acknowledges, and detects a broker that has stopped answering.
 //!
-//! It belongs to the link's task, which polls it. Reading goes on while something is written, so that a broker that waits
-//! for us to read is not waited for. What is taken from the queue stays here until it is written: at most
-//! [`OUT_LIMIT_BYTES`] and one message.
+//! The link's task polls it. It reads and writes at the same time; otherwise it and a broker that waits for it to read could
+//! block each other. Packets from the queue stay here until they are written: at most [`OUT_LIMIT_BYTES`] and one message.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,25 +12,25 @@ use tokio::sync::mpsc;
 use tokio_util::bytes::{Buf, BytesMut};
 
 use super::encode;
-use super::flight::{Flight, Sent};
-use super::packets::{Expects, Incoming, Packets, Qos};
+use super::flight::{InFlight, Sent};
+use super::packets::{Incoming, Packets, Qos, RequiredAck};
 use super::socket::{Socket, Target};
-use super::traffic::{Broken, Leftovers, Moved, Publish, Request};
+use super::traffic::{ConnectionError, ConnectionEvent, Publish, Request, Undelivered};
 use super::{Message, tls};
 
-/// Beyond this nothing more is taken from the queue, and nothing is read that would have to be acknowledged.
+/// Limit of unwritten bytes. Above it nothing is taken from the queue, and nothing is read that needs an acknowledgement.
 const OUT_LIMIT_BYTES: usize = 64 * 1024;
 
-/// A broker that takes no byte for this long does not answer.
+/// Longest time in which the broker may accept no byte.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
-/// A broker that leaves a message or a subscription without acknowledgement for this long does not answer.
+/// Longest wait for the acknowledgement of a message or a subscription.
 const ACK_LIMIT: Duration = Duration::from_secs(20);
 
-/// A connection that is closed this soon after its largest message may have been closed for it.
+/// A connection that is closed within this time after its largest message may have been closed because of it.
 const AFTER_LARGEST: Duration = Duration::from_secs(1);
 
-/// No broker has a limit below this.
+/// Smaller messages are never the cause of a closed connection: no broker has a lower limit.
 const SUSPECT_BYTES: usize = 1000;
 
 #[derive(Debug)]
@@ -41,22 +40,22 @@ pub(super) struct Connection {
     packets: Packets,
     out: BytesMut,
     unflushed: bool,
-    flight: Flight,
+    flight: InFlight,
     keep_alive: Duration,
     heard: Instant,
     pinged: Option<Instant>,
     wrote: Instant,
-    look_at: Instant,
+    check_at: Instant,
     put_bytes: u64,
     written_bytes: u64,
-    /// Ends of the events of quality of service 0 that are not written yet, counted as `put_bytes` is.
+    /// End positions of the unwritten events of QoS 0, in the count of `put_bytes`.
     unwritten: VecDeque<u64>,
-    /// The largest message of which it is not known that the broker has read it.
+    /// The largest message that the broker may not have read yet.
     largest: Option<(Sent, Instant)>,
 }
 
 impl Connection {
-    /// Of a socket on which the broker has accepted us.
+    /// Wraps a socket on which the broker has accepted the login.
     pub(super) fn new(target: &Target, socket: Socket, packets: Packets) -> Self {
         let (reader, writer) = tokio::io::split(socket);
         let now = Instant::now();
@@ -66,12 +65,12 @@ impl Connection {
             packets,
             out: BytesMut::new(),
             unflushed: false,
-            flight: Flight::default(),
+            flight: InFlight::default(),
             keep_alive: target.keep_alive,
             heard: now,
             pinged: None,
             wrote: now,
-            look_at: now + target.keep_alive,
+            check_at: now + target.keep_alive,
             put_bytes: 0,
             written_bytes: 0,
             unwritten: VecDeque::new(),
@@ -79,17 +78,17 @@ impl Connection {
         }
     }
 
-    /// Waits until something happens that others have to know of. May be dropped and called again at any time.
+    /// Waits for the next event. Cancel-safe.
     ///
     /// # Errors
-    /// When the connection is over.
-    pub(super) async fn turn(
+    /// When the connection has ended.
+    pub(super) async fn next_event(
         &mut self,
         queue: &mut mpsc::Receiver<Request>,
-    ) -> Result<Moved, Broken> {
+    ) -> Result<ConnectionEvent, ConnectionError> {
         loop {
             while self.out.len() < OUT_LIMIT_BYTES {
-                match self.packets.next().map_err(Broken::Protocol)? {
+                match self.packets.next().map_err(ConnectionError::Protocol)? {
                     None => break,
                     Some(incoming) => {
                         if let Some(moved) = self.take(incoming)? {
@@ -100,41 +99,41 @@ impl Connection {
             }
             let room = self.out.len() < OUT_LIMIT_BYTES;
             let owes = !self.out.is_empty() || self.unflushed;
-            let look_at = self.look_at;
+            let check_at = self.check_at;
             tokio::select! {
                 read = self.reader.read_buf(self.packets.buffer()), if room => {
-                    match read.map_err(|error| of_io(&error))? {
-                        0 => return Err(Broken::Closed),
+                    match read.map_err(|error| from_io(&error))? {
+                        0 => return Err(ConnectionError::Closed),
                         _ => self.heard = Instant::now(),
                     }
                 }
                 written = push(&mut self.writer, &self.out, self.unflushed), if owes => {
-                    self.written(written.map_err(|error| of_io(&error))?);
+                    self.written(written.map_err(|error| from_io(&error))?);
                 }
                 request = queue.recv(), if room && self.flight.has_room() => match request {
                     Some(request) => {
                         self.put(request);
-                        return Ok(Moved::Sent);
+                        return Ok(ConnectionEvent::Sent);
                     }
-                    None => return Err(Broken::Closed),
+                    None => return Err(ConnectionError::Closed),
                 },
-                () = tokio::time::sleep_until(look_at.into()) => {
-                    self.look(Instant::now())?;
-                    return Ok(Moved::Sent);
+                () = tokio::time::sleep_until(check_at.into()) => {
+                    self.check(Instant::now())?;
+                    return Ok(ConnectionEvent::Sent);
                 }
             }
         }
     }
 
-    /// The largest message of this connection, where it was on its way or just sent when the broker closed: its topic
-    /// and the bytes of its payload.
+    /// The topic and the payload size in bytes of the largest message, if the broker may have closed the connection because of
+    /// it.
     pub(super) fn suspect(&self) -> Option<(String, usize)> {
         let (sent, at) = self.largest.as_ref()?;
         let is_one = sent.bytes >= SUSPECT_BYTES && at.elapsed() < AFTER_LARGEST;
         is_one.then(|| (sent.topic.clone(), sent.bytes))
     }
 
-    /// The broker has answered something that was sent at `then`: what was sent before that it has read.
+    /// Records an answer of the broker to a packet that was sent at `then`: it has read everything that was sent before.
     fn settle(&mut self, then: Option<Instant>) {
         let read = |(_, at): &(Sent, Instant)| then.is_some_and(|then| then >= *at);
         if self.largest.as_ref().is_some_and(read) {
@@ -142,9 +141,9 @@ impl Connection {
         }
     }
 
-    /// Ends it.
-    pub(super) fn leftovers(self) -> Leftovers {
-        let mut left = Leftovers {
+    /// Ends the connection and returns the messages that the broker may not have received.
+    pub(super) fn into_undelivered(self) -> Undelivered {
+        let mut left = Undelivered {
             events: self.unwritten.len() as u64,
             retained: Vec::new(),
         };
@@ -212,7 +211,7 @@ impl Connection {
         }
     }
 
-    /// So many bytes went out; none where they were flushed.
+    /// Records written bytes; 0 stands for a flush.
     fn written(&mut self, bytes: usize) {
         if bytes == 0 {
             self.unflushed = false;
@@ -231,8 +230,8 @@ impl Connection {
         }
     }
 
-    /// Acknowledges what came; gives what others have to know of.
-    fn take(&mut self, incoming: Incoming) -> Result<Option<Moved>, Broken> {
+    /// Handles and acknowledges a packet. Returns an event if there is one for the link.
+    fn take(&mut self, incoming: Incoming) -> Result<Option<ConnectionEvent>, ConnectionError> {
         let before = self.out.len();
         let moved = match incoming {
             Incoming::Message {
@@ -241,15 +240,15 @@ impl Connection {
                 retained,
                 expects,
             } => self.acknowledge(expects).then(|| {
-                Moved::Message(Message {
+                ConnectionEvent::Message(Message {
                     topic,
                     payload: payload.to_vec(),
                     retained,
                 })
             }),
-            Incoming::Refused { message, expects } => {
-                self.acknowledge(expects).then_some(Moved::Refused(message))
-            }
+            Incoming::Refused { message, expects } => self
+                .acknowledge(expects)
+                .then_some(ConnectionEvent::Refused(message)),
             Incoming::PubAck(id) => {
                 let since = self.flight.acknowledged(id);
                 self.settle(since);
@@ -271,9 +270,9 @@ impl Connection {
                 None
             }
             Incoming::SubAck(id, codes) => self.flight.subscribed(id).map(|filters| {
-                // A filter without a code is none that was granted.
+                // A filter without a code counts as refused.
                 let codes = codes.into_iter().chain(std::iter::repeat(0x80));
-                Moved::Subscribed(filters.into_iter().zip(codes).collect())
+                ConnectionEvent::Subscribed(filters.into_iter().zip(codes).collect())
             }),
             Incoming::UnsubAck(id) => {
                 self.flight.unsubscribed(id);
@@ -285,7 +284,9 @@ impl Connection {
                 None
             }
             Incoming::ConnAck(_) => {
-                return Err(Broken::Protocol("a second CONNACK packet".to_owned()));
+                return Err(ConnectionError::Protocol(
+                    "a second CONNACK packet".to_owned(),
+                ));
             }
         };
         if before == 0 && !self.out.is_empty() {
@@ -295,24 +296,24 @@ impl Connection {
         Ok(moved)
     }
 
-    /// Whether the message is new.
-    fn acknowledge(&mut self, expects: Expects) -> bool {
+    /// Acknowledges a message. False if it is a repetition.
+    fn acknowledge(&mut self, expects: RequiredAck) -> bool {
         match expects {
-            Expects::Nothing => true,
-            Expects::PubAck(id) => {
+            RequiredAck::Nothing => true,
+            RequiredAck::PubAck(id) => {
                 encode::pub_ack(&mut self.out, id);
                 true
             }
-            Expects::PubRec(id) => {
+            RequiredAck::PubRec(id) => {
                 encode::pub_rec(&mut self.out, id);
                 self.flight.receive(id)
             }
         }
     }
 
-    /// Pings, and sees to it that the broker still answers. Any byte is an answer: behind a long message a PINGRESP waits.
-    fn look(&mut self, now: Instant) -> Result<(), Broken> {
-        self.look_at = now + self.keep_alive;
+    /// Pings, and checks that the broker still answers. Any byte counts, because a PINGRESP may wait behind a long message.
+    fn check(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        self.check_at = now + self.keep_alive;
         let unanswered = self.pinged.is_some_and(|pinged| self.heard < pinged);
         let stalled =
             !self.out.is_empty() && now.saturating_duration_since(self.wrote) >= WRITE_LIMIT;
@@ -321,14 +322,14 @@ impl Connection {
             .waiting_since()
             .is_some_and(|since| now.saturating_duration_since(since) >= ACK_LIMIT);
         if unanswered {
-            return Err(Broken::Silent("no byte since a ping"));
+            return Err(ConnectionError::Silent("no byte since the last ping"));
         }
         if stalled {
-            return Err(Broken::Silent("it takes nothing for 5 s"));
+            return Err(ConnectionError::Silent("it accepted no byte for 5 s"));
         }
         if unacknowledged {
-            return Err(Broken::Silent(
-                "a message or a subscription of ours was not acknowledged for 20 s",
+            return Err(ConnectionError::Silent(
+                "no acknowledgement of a message or a subscription for 20 s",
             ));
         }
         let before = self.out.len();
@@ -342,14 +343,14 @@ impl Connection {
     }
 }
 
-/// Writes what there is, or flushes where that is all that is left; how much went out.
+/// Writes pending bytes, or flushes if there are none. Returns the number of written bytes, 0 for a flush.
 async fn push(
     writer: &mut WriteHalf<Socket>,
     out: &BytesMut,
     unflushed: bool,
 ) -> io::Result<usize> {
     if out.is_empty() {
-        debug_assert!(unflushed, "there is something to do");
+        debug_assert!(unflushed, "called only with bytes to write or to flush");
         writer.flush().await?;
         return Ok(0);
     }
@@ -359,10 +360,10 @@ async fn push(
     }
 }
 
-fn of_io(error: &io::Error) -> Broken {
+fn from_io(error: &io::Error) -> ConnectionError {
     if tls::is_tls(error) {
-        Broken::Tls(tls::words(error))
+        ConnectionError::Tls(tls::describe(error))
     } else {
-        Broken::Closed
+        ConnectionError::Closed
     }
 }

@@ -1,25 +1,25 @@
-//! Packets of MQTT 3.1.1 that a client sends, as bytes.
+//! Encodes the packets of MQTT 3.1.1 that a client sends.
 
 use tokio_util::bytes::{BufMut, BytesMut};
 
 use super::packets::{LONGEST_HEADER, Qos};
 
-/// The longest text of MQTT, a topic for one.
+/// The longest string in MQTT, for example of a topic.
 pub(super) const TEXT_LIMIT_BYTES: usize = 65_535;
 
-/// What a connection begins with.
+/// A CONNECT packet.
 #[derive(Debug, Clone)]
 pub(super) struct Connect<'a> {
     pub(super) client_id: &'a str,
     pub(super) keep_alive_s: u16,
     pub(super) login: Option<(&'a str, &'a str)>,
-    /// Topic and payload; retained, at least once.
+    /// Topic and payload of the will; retained, QoS 1.
     pub(super) will: Option<(&'a str, &'a [u8])>,
 }
 
 impl Connect<'_> {
     pub(super) fn write(&self, out: &mut BytesMut) {
-        // A clean session: the broker knows nothing of us.
+        // Clean session: the broker keeps no state of this client.
         let mut flags = 0b10;
         let mut length = 10 + 2 + self.client_id.len();
         if let Some((topic, payload)) = self.will {
@@ -51,7 +51,7 @@ impl Connect<'_> {
     }
 }
 
-/// A message of ours; `id` counts only above quality of service 0.
+/// PUBLISH. `id` is used only above QoS 0.
 pub(super) fn publish(
     out: &mut BytesMut,
     topic: &str,
@@ -137,7 +137,7 @@ fn header(out: &mut BytesMut, first: u8, mut length: usize) {
     }
 }
 
-/// Its callers check lengths: topics and settings are at most [`TEXT_LIMIT_BYTES`] long.
+/// Callers check the length: topics and settings have at most [`TEXT_LIMIT_BYTES`].
 fn text(out: &mut BytesMut, bytes: &[u8]) {
     let bytes = &bytes[..bytes.len().min(TEXT_LIMIT_BYTES)];
     out.put_u16(bytes.len() as u16);

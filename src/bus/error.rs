@@ -1,10 +1,10 @@
-//! What can go wrong with a broker, told so that an operator knows what to do.
+//! Errors of links and brokers. Each message has a remedy for the operator.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why a link or a broker can't be made from its settings. Final: the settings have to change.
+/// A link or a broker can't be created from its settings. Final: the settings must change.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// A file of the TLS settings can't be read.
@@ -12,17 +12,17 @@ pub enum BusError {
     TlsFile {
         /// `CA file`, `certificate`, `private key`.
         what: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A file of the TLS settings does not hold what it should.
+    /// A file of the TLS settings has other contents than expected.
     #[error("{path} holds no {what} in PEM", path = path.display())]
     TlsContent {
         /// `CA certificate`, `certificate`, `private key`.
         what: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// Only one half of a client certificate is given.
@@ -38,56 +38,56 @@ pub enum BusError {
         "no certificate authorities in the system's store; install ca-certificates or name a CA file"
     )]
     NoAuthorities,
-    /// The files do not fit together.
-    #[error("the TLS files do not fit together")]
+    /// The files do not match each other.
+    #[error("the TLS files do not match each other")]
     Tls(#[from] rustls::Error),
-    /// MQTT can't carry it.
-    #[error("the {what} for the broker has {bytes} bytes, at most 65535 are possible")]
+    /// Too long for MQTT.
+    #[error("the {what} for the broker has {bytes} bytes (limit 65535)")]
     TooLong {
         /// `user name` or `password`.
         what: &'static str,
         /// Its length.
         bytes: usize,
     },
-    /// The broker's own address is in use, or not ours.
+    /// The built-in broker's address is in use, or not an address of this machine.
     #[error("can't listen on {address}: {remedy}")]
     Listen {
         /// Address and port.
         address: std::net::SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// The broker inside ended before it listened.
-    #[error("the broker inside did not start: {0}")]
+    /// The built-in broker ended before it listened.
+    #[error("the built-in broker did not start: {0}")]
     Broker(String),
 }
 
-/// Why there is no connection to the broker. Always transient: the link tries for ever.
+/// Why there is no connection to the broker. Always transient: the link retries without end.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// Nobody there, no way there, or no such name.
+    /// No connection to the address: unknown name, no route, or nothing listens.
     #[error(
         "can't reach the MQTT broker at {broker}: {cause}; check --mqtt-host and --mqtt-port, or start one with `nvr broker`"
     )]
     Unreachable {
         /// Host and port.
         broker: String,
-        /// Why.
+        /// The cause.
         cause: io::Error,
     },
-    /// Connected, and then no MQTT answer.
+    /// Connected, but no MQTT answer in time.
     #[error("no answer from the MQTT broker at {broker} within {} s; check its load, firewalls and that its port speaks MQTT", limit.as_secs())]
     Timeout {
         /// Host and port.
         broker: String,
-        /// How long was waited.
+        /// The time limit.
         limit: Duration,
     },
-    /// User or password are wrong, or may not connect.
+    /// User or password are wrong, or the user may not connect.
     #[error(
-        "the MQTT broker at {broker} refuses our login ({code}); check MQTT_USERNAME and MQTT_PASSWORD"
+        "the MQTT broker at {broker} refuses the login ({code}); check MQTT_USERNAME and MQTT_PASSWORD"
     )]
     Unauthorized {
         /// Host and port.
@@ -95,15 +95,15 @@ pub enum LinkError {
         /// `bad user name or password`, `not authorised`.
         code: &'static str,
     },
-    /// It has rules for client ids, or has this one already.
+    /// The broker refuses the client id: too long for it, or in use.
     #[error(
-        "the MQTT broker at {broker} refuses our client id `{client_id}` ({} bytes); brokers need to take only ids of 23 bytes: \
-         set a shorter instance_id (--instance-id), of which the id is made, or let the broker take this one", client_id.len()
+        "the MQTT broker at {broker} refuses the client id `{client_id}` ({} bytes); brokers must accept only 23 bytes: set a \
+         shorter instance_id (--instance-id), which is part of the client id, or change the broker's settings", client_id.len()
     )]
     ClientId {
         /// Host and port.
         broker: String,
-        /// Ours.
+        /// The client id.
         client_id: String,
     },
     /// Refused for another reason.
@@ -111,41 +111,41 @@ pub enum LinkError {
     Refused {
         /// Host and port.
         broker: String,
-        /// Which.
+        /// The broker's reason.
         code: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// The connection was closed where an answer to our login was due.
+    /// The broker closed the connection instead of answering the login.
     #[error(
-        "the MQTT broker at {broker} closed the connection instead of accepting our login; check MQTT_USERNAME and MQTT_PASSWORD \
-         (some brokers refuse a login so), {port_hint}, and that it takes the client id {client_id}"
+        "the MQTT broker at {broker} closed the connection instead of accepting the login; check MQTT_USERNAME and MQTT_PASSWORD \
+         (some brokers refuse a login in this way), {port_hint}, and that the broker accepts the client id {client_id}"
     )]
     NotAccepted {
         /// Host and port.
         broker: String,
-        /// Ours.
+        /// The client id.
         client_id: String,
-        /// What to check of the port.
+        /// A hint about the port.
         port_hint: &'static str,
     },
-    /// A port for TLS, spoken to without.
+    /// The port needs TLS, which is not configured.
     #[error(
-        "the MQTT broker at {broker} speaks TLS, and we do not; set mqtts:// in --mqtt-host (or --mqtt-tls), or use its port \
-         without TLS, 1883 as a rule"
+        "the MQTT broker at {broker} expects TLS, which is not configured; set mqtts:// in --mqtt-host (or --mqtt-tls), or use \
+         its port without TLS, usually 1883"
     )]
     WantsTls {
         /// Host and port.
         broker: String,
     },
-    /// Something answers, and it is no MQTT.
+    /// The answer is not MQTT.
     #[error(
-        "what answers at {broker} does not speak MQTT ({detail}); check --mqtt-host and --mqtt-port"
+        "the server at {broker} does not speak MQTT ({detail}); check --mqtt-host and --mqtt-port"
     )]
     NotMqtt {
         /// Host and port.
         broker: String,
-        /// What was wrong with it.
+        /// The deviation.
         detail: String,
     },
     /// TLS failed.
@@ -153,58 +153,58 @@ pub enum LinkError {
     Tls {
         /// Host and port.
         broker: String,
-        /// What is wrong, and the remedy.
+        /// The fault and its remedy.
         detail: String,
     },
-    /// It does not answer any more.
+    /// The broker stopped answering.
     #[error(
         "the MQTT broker at {broker} stopped answering ({what}); check its load and the network"
     )]
     Silent {
         /// Host and port.
         broker: String,
-        /// What was waited for.
+        /// The missing answer.
         what: &'static str,
     },
-    /// It closed an accepted connection.
+    /// The broker closed an accepted connection.
     #[error(
-        "the MQTT broker at {broker} closed the connection; if that repeats, another process may use the client id {client_id}, or \
-         the broker does not allow something that we do (its log says which)"
+        "the MQTT broker at {broker} closed the connection; if this repeats, another process may use the client id {client_id}, or \
+         the broker does not permit one of the requests; see its log"
     )]
     Closed {
         /// Host and port.
         broker: String,
-        /// Ours.
+        /// The client id.
         client_id: String,
     },
-    /// It closed an accepted connection while it had our largest message to read.
+    /// The broker closed an accepted connection while it read the largest message.
     #[error(
-        "the MQTT broker at {broker} closed the connection right after our message of {bytes} bytes on {topic}; if that repeats, \
-         raise its limit for packets (mosquitto: max_packet_size; EMQX: mqtt.max_packet_size), or let us write there"
+        "the MQTT broker at {broker} closed the connection right after a message of {bytes} bytes on {topic}; if this repeats, \
+         raise its packet limit (mosquitto: max_packet_size; EMQX: mqtt.max_packet_size), or permit publishing on this topic"
     )]
     ClosedAfterLargest {
         /// Host and port.
         broker: String,
-        /// Where the message was for.
+        /// The topic of the message.
         topic: String,
-        /// Of its payload.
+        /// Size of its payload.
         bytes: usize,
     },
-    /// What it sends is no MQTT 3.1.1.
+    /// The broker sent something that MQTT 3.1.1 does not permit.
     #[error(
-        "the MQTT broker at {broker} does not keep to MQTT 3.1.1: it sent {detail}; see its log, and what lies between it and us"
+        "the MQTT broker at {broker} violates MQTT 3.1.1: it sent {detail}; see its log, and check proxies on the way"
     )]
     Protocol {
         /// Host and port.
         broker: String,
-        /// What came.
+        /// The received bytes.
         detail: String,
     },
 }
 
 impl LinkError {
-    /// Of the code with which a broker refuses a connection: those of MQTT 3.1.1 (3.2.2.3), and those of MQTT 5 with which
-    /// brokers answer that speak nothing else.
+    /// The error for a CONNACK code: those of MQTT 3.1.1 (section 3.2.2.3), and those of MQTT 5, which brokers without 3.1.1
+    /// send.
     pub(super) fn of_code(code: u8, broker: &str, client_id: &str) -> Self {
         let broker = broker.to_owned();
         let refused = |broker, code: &str, remedy| Self::Refused {
@@ -228,12 +228,12 @@ impl LinkError {
             1 | 0x84 => refused(
                 broker,
                 "it does not speak MQTT 3.1.1",
-                "let it speak that version",
+                "enable that version in the broker",
             ),
             3 | 0x88 | 0x89 => refused(
                 broker,
                 "it says that its service is unavailable",
-                "see its log; it may be starting, or have as many clients as it takes",
+                "see its log; it may be starting, or have reached its limit of clients",
             ),
             0x8a => refused(
                 broker,
@@ -242,12 +242,12 @@ impl LinkError {
             ),
             0x95 => refused(
                 broker,
-                "our first packet is too large for it",
-                "raise its limit for packets",
+                "the CONNECT packet is too large for it",
+                "raise its packet limit",
             ),
             0x97 | 0x9f => refused(
                 broker,
-                "it has as many clients as it takes, or connections come too fast",
+                "it has reached its limit of clients, or of new connections per second",
                 "raise its limits",
             ),
             code => Self::Refused {
@@ -269,19 +269,19 @@ mod tests {
         for (code, part) in [
             (
                 1,
-                "(it does not speak MQTT 3.1.1); let it speak that version",
+                "(it does not speak MQTT 3.1.1); enable that version in the broker",
             ),
             (
                 2,
-                "refuses our client id `nvr-processor-a-box-with-a-long-name` (36 bytes); brokers need to take only ids of 23 \
-                 bytes: set a shorter instance_id",
+                "refuses the client id `nvr-processor-a-box-with-a-long-name` (36 bytes); brokers must accept only 23 bytes: \
+                 set a shorter instance_id",
             ),
             (3, "(it says that its service is unavailable); see its log"),
             (
                 4,
-                "refuses our login (bad user name or password); check MQTT_USERNAME",
+                "refuses the login (bad user name or password); check MQTT_USERNAME",
             ),
-            (5, "refuses our login (not authorised); check MQTT_USERNAME"),
+            (5, "refuses the login (not authorised); check MQTT_USERNAME"),
             (0x84, "(it does not speak MQTT 3.1.1)"),
             (77, "(code 77, which MQTT 3.1.1 does not have); see its log"),
         ] {

@@ -1,25 +1,25 @@
-//! What was sent over a connection and is not acknowledged yet, and which messages of quality of service 2 were received.
+//! Packets in flight: those sent and not acknowledged, and the received messages of QoS 2.
 //!
-//! Pure. An acknowledgement of something that is not under way changes nothing: a broker may repeat itself.
+//! No side effects. An acknowledgement of a packet that is not in flight is ignored: a broker may repeat it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// Messages of ours that may wait for their acknowledgement at the same time. mosquitto takes any number, rumqttd 100.
+/// Maximum number of unacknowledged messages. mosquitto accepts any number, rumqttd 100.
 const MOST_MESSAGES: usize = 100;
 
-/// A message of ours.
+/// A sent message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sent {
     pub(super) topic: String,
     pub(super) retain: bool,
-    /// Of the payload.
+    /// Size of the payload.
     pub(super) bytes: usize,
 }
 
-/// All that is under way on one connection.
+/// The packets in flight on one connection.
 #[derive(Debug, Default)]
-pub(super) struct Flight {
+pub(super) struct InFlight {
     last_id: u16,
     messages: BTreeMap<u16, (Sent, Instant)>,
     releasing: BTreeMap<u16, Instant>,
@@ -28,39 +28,39 @@ pub(super) struct Flight {
     received: BTreeSet<u16>,
 }
 
-impl Flight {
+impl InFlight {
     /// Whether one more message may be sent.
     pub(super) fn has_room(&self) -> bool {
         self.messages.len() + self.releasing.len() < MOST_MESSAGES
     }
 
-    /// Begins a message of quality of service 1 or 2; its packet id.
+    /// Adds a message of QoS 1 or 2. Returns its packet id.
     pub(super) fn message(&mut self, sent: Sent, now: Instant) -> u16 {
         let id = self.free_id();
         self.messages.insert(id, (sent, now));
         id
     }
 
-    /// Begins a subscription; its packet id.
+    /// Adds a subscription. Returns its packet id.
     pub(super) fn subscription(&mut self, filters: Vec<String>, now: Instant) -> u16 {
         let id = self.free_id();
         self.subscribing.insert(id, (filters, now));
         id
     }
 
-    /// Begins the end of a subscription; its packet id.
+    /// Adds the end of a subscription. Returns its packet id.
     pub(super) fn unsubscription(&mut self) -> u16 {
         let id = self.free_id();
         self.unsubscribing.insert(id);
         id
     }
 
-    /// PUBACK: the broker has the message; when it was sent.
+    /// PUBACK: the broker has the message. Returns the time at which it was sent.
     pub(super) fn acknowledged(&mut self, id: u16) -> Option<Instant> {
         self.messages.remove(&id).map(|(_, since)| since)
     }
 
-    /// PUBREC: the broker has the message; when it was sent. A PUBREL is due in any case.
+    /// PUBREC: the broker has the message. Returns the time at which it was sent. A PUBREL is due in any case.
     pub(super) fn recorded(&mut self, id: u16, now: Instant) -> Option<Instant> {
         let since = self.messages.remove(&id).map(|(_, since)| since)?;
         self.releasing.insert(id, now);
@@ -72,7 +72,7 @@ impl Flight {
         self.releasing.remove(&id);
     }
 
-    /// SUBACK: the filters that it answers.
+    /// SUBACK. Returns the filters of the subscription.
     pub(super) fn subscribed(&mut self, id: u16) -> Option<Vec<String>> {
         self.subscribing.remove(&id).map(|(filters, _)| filters)
     }
@@ -82,17 +82,17 @@ impl Flight {
         self.unsubscribing.remove(&id);
     }
 
-    /// A message of quality of service 2: whether it is new.
+    /// Records a received message of QoS 2. False if it is a repetition.
     pub(super) fn receive(&mut self, id: u16) -> bool {
         self.received.insert(id)
     }
 
-    /// PUBREL: the id may be used for another message.
+    /// PUBREL: the id is free for another message.
     pub(super) fn release(&mut self, id: u16) {
         self.received.remove(&id);
     }
 
-    /// Since when the oldest of what has to be acknowledged waits.
+    /// The time at which the oldest unacknowledged packet was sent.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         let messages = self.messages.values().map(|(_, since)| *since);
         let subscribing = self.subscribing.values().map(|(_, since)| *since);
@@ -102,12 +102,12 @@ impl Flight {
             .min()
     }
 
-    /// The messages that the broker may not have.
+    /// The messages that the broker may not have received.
     pub(super) fn unacknowledged(&self) -> impl Iterator<Item = &Sent> {
         self.messages.values().map(|(sent, _)| sent)
     }
 
-    /// One that nothing under way has. There always is one: far fewer things are under way than there are ids.
+    /// A packet id that is not in flight. There always is one: far fewer packets are in flight than there are ids.
     fn free_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn ids_go_round_and_pass_over_those_under_way() {
         let now = Instant::now();
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         assert_eq!(flight.message(sent("a"), now), 1);
         assert_eq!(flight.subscription(vec!["f".to_owned()], now), 2);
         flight.last_id = u16::MAX;
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_message_of_quality_2_holds_its_id_until_it_is_complete() {
         let now = Instant::now();
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         let id = flight.message(sent("a"), now);
         assert_eq!(flight.recorded(id, now), Some(now));
         assert_eq!(flight.recorded(id, now), None, "told twice");
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_message_that_is_received_twice_is_new_once_until_it_is_released() {
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         assert!(flight.receive(4));
         assert!(!flight.receive(4));
         flight.release(4);
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn answers_to_nothing_change_nothing_and_there_is_room_for_a_hundred() {
         let now = Instant::now();
-        let mut flight = Flight::default();
+        let mut flight = InFlight::default();
         assert_eq!(flight.acknowledged(7), None);
         assert_eq!(flight.subscribed(7), None);
         for _ in 0..MOST_MESSAGES {

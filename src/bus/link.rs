@@ -1,7 +1,7 @@
-//! The link to the broker: publishes, subscribes, and keeps coming back.
+//! The link to the broker: it publishes, subscribes, and reconnects.
 //!
-//! One task (in `session`) polls the connection; publishers on any thread hand their messages over under a short lock and
-//! never wait. While the broker is away events are dropped and counted; retained values are kept, newest wins.
+//! One task (in `session`) polls the connection. Publishers on any thread queue their messages under a short lock and never
+//! wait. While the broker is away, events are dropped and counted; of each retained topic the newest value is kept.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::outbox::Outbox;
 use super::packets::Qos;
-use super::session::{Counters, LinkState, Session, Shared};
+use super::session::{Counters, LinkCore, LinkState, Session};
 use super::socket::{KEEP_ALIVE, Target};
 use super::topics::{is_filter, is_topic};
 use super::traffic::{Publish, Request};
@@ -24,22 +24,22 @@ use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::config::MqttSettings;
 use crate::event::{PAYLOAD_LIMIT_BYTES, Presence, PresenceState};
 
-/// Messages of one subscription that wait for their reader: a second of sixteen sources at full rate, with room.
+/// Queue of one subscription, in messages: one second of sixteen sources at full rate, with a margin.
 pub const MESSAGE_QUEUE: usize = 1024;
 
-/// Messages that wait for the socket: two seconds of four sources at 25 frames a second. More would only be later.
+/// Queue to the socket, in messages: two seconds of four sources at 25 fps. A longer queue would only delay events.
 const SEND_QUEUE: usize = 256;
 
-/// What a link is made of.
+/// Settings of a link.
 #[derive(Debug, Clone)]
 pub struct LinkOptions {
     /// The broker.
     pub mqtt: MqttSettings,
-    /// Who connects.
+    /// The role of this client.
     pub role: ClientRole,
-    /// Its name, stable across restarts.
+    /// Its instance id, the same after a restart.
     pub instance_id: String,
-    /// Its run.
+    /// The random id of this run.
     pub session: SessionId,
     /// First wait between attempts.
     pub retry_first: Duration,
@@ -48,7 +48,7 @@ pub struct LinkOptions {
 }
 
 impl LinkOptions {
-    /// Of a role, with the usual waits: 0.5 s to 30 s.
+    /// Options with the default waits: 0.5 s to 30 s.
     pub fn new(
         mqtt: MqttSettings,
         role: ClientRole,
@@ -66,20 +66,20 @@ impl LinkOptions {
     }
 }
 
-/// What a link has counted since it was made.
+/// The counters of a link since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LinkFigures {
+pub struct LinkCounters {
     /// Events handed to the connection.
     pub published: u64,
     /// Events dropped: the broker was away, the queue was full, or they were too large.
     pub dropped: u64,
     /// Events among the dropped that were too large.
     pub oversized: u64,
-    /// Events among the published that the connection took with it when it broke: not written, or not acknowledged.
+    /// Published events that were not written, or not acknowledged, when a connection broke.
     pub lost: u64,
     /// Connections after the first.
     pub reconnects: u64,
-    /// Incoming messages read past: longer than 1 MiB, or none that MQTT allows.
+    /// Incoming messages that were skipped: larger than 1 MiB, or not valid MQTT.
     pub refused: u64,
     /// Subscriptions that the broker refused.
     pub subscriptions_refused: u64,
@@ -87,10 +87,10 @@ pub struct LinkFigures {
     pub connected: bool,
 }
 
-/// A link to the broker; clones share it. The task ends with [`Link::stop`], or when the last clone is dropped.
+/// A link to the broker. Clones share one connection. Its task ends with [`Link::stop`], or when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Link {
-    shared: Arc<Shared>,
+    core: Arc<LinkCore>,
     _last: Arc<StopOnDrop>,
 }
 
@@ -98,8 +98,8 @@ pub struct Link {
 struct StopOnDrop(CancellationToken);
 
 impl Link {
-    /// Makes a link and starts its task on `runtime`. The broker need not be there. The heartbeat beats while the
-    /// connection moves, which it does at least every five seconds, and waiting for the next attempt is no delay.
+    /// Creates a link and starts its task on `runtime`. The broker need not be present. The heartbeat beats at least every five
+    /// seconds while connected, and is idle between two attempts.
     ///
     /// # Errors
     /// When the TLS files or the login of the settings can't be used.
@@ -125,7 +125,7 @@ impl Link {
             outbox.set_presence(topic, began.to_json());
         }
         let stop = CancellationToken::new();
-        let shared = Arc::new(Shared {
+        let core = Arc::new(LinkCore {
             queue,
             outbox: Mutex::new(outbox),
             counters: Counters::default(),
@@ -148,20 +148,19 @@ impl Link {
         let session = Session::new(
             target,
             requests,
-            shared.clone(),
+            core.clone(),
             Backoff::new(options.retry_first, options.retry_longest),
         );
-        *lock(&shared.task) = Some(runtime.spawn(session.run()));
+        *lock(&core.task) = Some(runtime.spawn(session.run()));
         Ok(Self {
-            shared,
+            core,
             _last: Arc::new(StopOnDrop(stop)),
         })
     }
 
-    /// Publishes an event. Never waits; true where it was handed to the connection, false where it was dropped and
-    /// counted.
+    /// Publishes an event. Never blocks. False if it was dropped, which is counted.
     pub fn publish_event(&self, topic: &str, payload: Vec<u8>) -> bool {
-        let counters = &self.shared.counters;
+        let counters = &self.core.counters;
         let bytes = payload.len();
         if bytes > PAYLOAD_LIMIT_BYTES {
             counters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -170,8 +169,8 @@ impl Link {
                     topic,
                     bytes,
                     limit = PAYLOAD_LIMIT_BYTES,
-                    "an event is too large and was dropped; further ones are counted (events_oversized); raise the confidence, or \
-                     choose classes, so that fewer objects are found"
+                    "an event is too large and was dropped; further ones are only counted (events_oversized); raise the confidence or \
+                     select classes to publish fewer objects"
                 );
             }
             return false;
@@ -179,17 +178,13 @@ impl Link {
         let publish = Publish {
             topic: topic.to_owned(),
             payload,
-            qos: self.shared.event_qos,
+            qos: self.core.event_qos,
             retain: false,
         };
-        let outbox = self.shared.outbox();
+        let outbox = self.core.outbox();
         let taken = outbox.connected
-            && !outbox.is_leaving()
-            && self
-                .shared
-                .queue
-                .try_send(Request::Publish(publish))
-                .is_ok();
+            && !outbox.is_shutting_down()
+            && self.core.queue.try_send(Request::Publish(publish)).is_ok();
         drop(outbox);
         let counter = if taken {
             &counters.published
@@ -200,64 +195,63 @@ impl Link {
         taken
     }
 
-    /// Publishes the value of a retained topic that is ours, now and again at every connection, until it is replaced or
-    /// cleared. Never waits. An empty payload is [`Link::clear`]. What no broker would take, a payload over 1 MiB or a
-    /// topic with wildcards, is refused with an error in the log.
+    /// Publishes a retained message now, and again at every connection until it is replaced or cleared. Never blocks. An
+    /// empty payload is [`Link::clear`]. A payload over 1 MiB or a topic with wildcards is refused with an error in the log.
     pub fn retain(&self, topic: &str, payload: Vec<u8>) {
         if payload.len() > PAYLOAD_LIMIT_BYTES || !is_topic(topic) {
             error!(
                 topic,
                 bytes = payload.len(),
-                "a retained message is refused: too large, or no topic"
+                "a retained message is refused: too large, or its topic is invalid"
             );
             return;
         }
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         outbox.retain(topic, payload);
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
     }
 
-    /// Takes a retained topic from the broker, as soon as it is there; once.
+    /// Clears a retained topic at the broker, once, as soon as the broker is connected.
     pub fn clear(&self, topic: &str) {
         self.retain(topic, Vec::new());
     }
 
-    /// Messages of `filters`, at this and every later connection. Filters of one link should not overlap: a broker may
-    /// then deliver a message once for each. Topics by name are better than wildcards: of these a broker may hand out only
-    /// the first thousand retained messages.
+    /// Subscribes to `filters` at this and every later connection. Filters of one link should not overlap: a broker may deliver
+    /// a message once per filter. Prefer topics to wildcards: for a wildcard a broker may deliver only the first thousand
+    /// retained messages.
     pub fn subscribe(
         &self,
         filters: impl IntoIterator<Item = impl Into<String>>,
         delivery: Delivery,
     ) -> Subscription {
         let filters = valid(filters);
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         let subscription = outbox.subscriptions.add(filters, delivery, MESSAGE_QUEUE);
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
         subscription
     }
 
-    /// Gives a subscription of this link other filters. The broker hears of the difference only.
+    /// Changes the filters of a subscription of this link. Only the difference is sent to the broker.
     pub fn resubscribe(
         &self,
         subscription: &Subscription,
         filters: impl IntoIterator<Item = impl Into<String>>,
     ) {
         let filters = valid(filters);
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         outbox.subscriptions.change(subscription.id, filters);
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
     }
 
-    /// The connection's state, and every change of it.
+    /// The state of the connection, and each change of it.
     pub fn state_changes(&self) -> watch::Receiver<LinkState> {
-        self.shared.state.subscribe()
+        self.core.state.subscribe()
     }
 
-    /// What was counted so far.
-    pub fn figures(&self) -> LinkFigures {
-        let counters = &self.shared.counters;
-        LinkFigures {
+    /// The counters so far.
+    pub fn counters(&self) -> LinkCounters {
+        let counters = &self.core.counters;
+        LinkCounters {
             published: counters.published.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),
             oversized: counters.oversized.load(Ordering::Relaxed),
@@ -269,20 +263,20 @@ impl Link {
         }
     }
 
-    /// When this run began, as its presence says: the right by which it keeps a source that another one claims too.
+    /// The start time of this run as in its presence. It decides between two processors that claim one source.
     pub fn began(&self) -> jiff::Timestamp {
-        self.shared.began.since
+        self.core.began.since
     }
 
-    /// Sends what is queued, says `stopped` and DISCONNECT, and ends the task; after `limit` it is cut off. True where
-    /// all was said in time, or nobody was there to be told.
+    /// Sends the queue, the presence `stopped` and DISCONNECT, and ends the task; after `limit` the connection is closed. True
+    /// if everything was sent in time, or there was no connection.
     pub async fn stop(&self, limit: Duration) -> bool {
-        *lock(&self.shared.stop_deadline) = Some(Instant::now() + limit);
-        self.shared.stop.cancel();
-        let Some(mut task) = lock(&self.shared.task).take() else {
+        *lock(&self.core.stop_deadline) = Some(Instant::now() + limit);
+        self.core.stop.cancel();
+        let Some(mut task) = lock(&self.core.task).take() else {
             return true;
         };
-        // The task keeps the deadline itself; the margin is for the one that hangs all the same.
+        // The task keeps the deadline itself; the margin covers a task that hangs.
         match tokio::time::timeout(limit + Duration::from_millis(500), &mut task).await {
             Ok(ended) => ended.unwrap_or(false),
             Err(_) => {
@@ -305,7 +299,7 @@ fn valid(filters: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
         .map(Into::into)
         .partition(|filter| is_filter(filter));
     if !invalid.is_empty() {
-        error!(?invalid, "a subscription is refused: no topic filter");
+        error!(?invalid, "a subscription is refused: invalid topic filters");
     }
     filters
 }

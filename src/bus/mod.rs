@@ -1,8 +1,7 @@
-//! The broker: the link to it, its topics, and one of our own. The only room that names MQTT libraries.
+//! MQTT: the link to a broker, topics, claims, and the built-in broker. The only room that uses MQTT libraries.
 //!
-//! Detections are dropped while the broker is away, and counted: they are stale by the time it comes back. What is
-//! retained is never dropped: the link keeps the last value of each topic that is ours and publishes it again at every
-//! connection.
+//! While the broker is away, events are dropped and counted, because they would be stale when it returns. Retained messages are
+//! never dropped: the link keeps the newest value of each topic and publishes it again at every connection.
 
 mod broker;
 mod claims;
@@ -13,22 +12,22 @@ mod flight;
 mod link;
 mod outbox;
 mod packets;
-mod reach;
-mod refusals;
+mod probe;
+mod refusal_log;
 mod session;
 mod socket;
 mod subscription;
 mod subscriptions;
 mod tls;
-mod tls_words;
+mod tls_errors;
 mod topics;
 mod traffic;
 
 pub use broker::{Broker, BrokerCore, BrokerLimits, BrokerOptions};
 pub use claims::{Claims, Holder};
 pub use error::{BusError, LinkError};
-pub use link::{Link, LinkFigures, LinkOptions, MESSAGE_QUEUE};
-pub use reach::{Heard, Reached, Step, reach};
+pub use link::{Link, LinkCounters, LinkOptions, MESSAGE_QUEUE};
+pub use probe::{ProbeStep, ReceivedMessage, StepResult, probe_broker};
 pub use session::LinkState;
 pub use subscription::{Delivery, Message, Subscription};
 pub use tls::BrokerTls;

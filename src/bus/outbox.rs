@@ -1,8 +1,8 @@
-//! What a link owes the broker, and what its subscribers are owed: the state behind one lock that publishers, subscribers
-//! and the link's task share.
+//! The outbox: presence, retained values and subscriptions that must reach the broker. Publishers, subscribers and the link's
+//! task share it behind one lock.
 //!
-//! Under load: an event that does not fit into the queue is dropped and counted by the caller; a retained value that does
-//! not fit waits here, newest wins, and is offered again each time the connection moves.
+//! Under load, the caller drops and counts an event that does not fit into the queue. A retained value that does not fit stays
+//! here, newest wins, and is queued at the next event of the connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,18 +12,18 @@ use super::packets::Qos;
 use super::subscriptions::Subscriptions;
 use super::traffic::{Publish, Request};
 
-/// A presence is not among the retained values: it goes first at every connection.
+/// The presence is separate from the retained values, because it is sent first at every connection.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Whether the broker has accepted the connection; publishers look here under the same lock that clears it, so that
-    /// nothing is queued for a connection that is gone.
+    /// Whether the broker has accepted the connection. It is read and cleared under the same lock, so nothing is queued for a
+    /// closed connection.
     pub(super) connected: bool,
     pub(super) subscriptions: Subscriptions,
     presence: Option<Presence>,
     retained: BTreeMap<String, Vec<u8>>,
-    /// Topics of `retained` that this connection has not got yet.
+    /// Topics of `retained` that were not sent on this connection yet.
     due: BTreeSet<String>,
-    goodbye: Goodbye,
+    shutdown: Shutdown,
 }
 
 #[derive(Debug)]
@@ -33,18 +33,18 @@ struct Presence {
     sent: bool,
 }
 
-/// How far the leave-taking is.
+/// The progress of the shutdown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Goodbye {
+enum Shutdown {
     #[default]
-    NotYet,
-    OwesPresence,
-    OwesDisconnect,
-    Said,
+    NotBegun,
+    PresenceDue,
+    DisconnectDue,
+    Sent,
 }
 
 impl Outbox {
-    /// What is published first at every connection.
+    /// Sets the message that is published first at every connection.
     pub(super) fn set_presence(&mut self, topic: String, payload: Vec<u8>) {
         self.presence = Some(Presence {
             topic,
@@ -53,13 +53,13 @@ impl Outbox {
         });
     }
 
-    /// The newest value of `topic`; an empty one clears it at the broker.
+    /// Sets the newest value of `topic`. An empty one clears the topic at the broker.
     pub(super) fn retain(&mut self, topic: &str, payload: Vec<u8>) {
         self.retained.insert(topic.to_owned(), payload);
         self.due.insert(topic.to_owned());
     }
 
-    /// The broker has accepted us and knows nothing of us.
+    /// Records a new connection: everything must be sent again.
     pub(super) fn connected(&mut self) {
         self.connected = true;
         if let Some(presence) = &mut self.presence {
@@ -69,23 +69,22 @@ impl Outbox {
         self.subscriptions.connected();
     }
 
-    /// Takes back the end of a topic that the lost connection had not delivered for certain. Values are kept until they are
-    /// cleared; the clearing itself is kept until it is sent, no longer: by the next connection the topic may be somebody
-    /// else's.
+    /// Queues the clearing of a topic again, if the lost connection may not have delivered it. Values are kept until they are
+    /// cleared. A clearing is kept only until it is sent, because later the topic may belong to another processor.
     pub(super) fn take_back_clearing(&mut self, topic: &str) {
         if !self.retained.contains_key(topic) {
             self.retain(topic, Vec::new());
         }
     }
 
-    /// Hands over what is owed, as far as the queue takes it.
+    /// Queues everything that is due, as far as the queue has room.
     pub(super) fn flush(&mut self, queue: &mpsc::Sender<Request>) {
-        if self.connected && self.goodbye == Goodbye::NotYet {
+        if self.connected && self.shutdown == Shutdown::NotBegun {
             let _ = self.try_flush(queue);
         }
     }
 
-    /// Nothing where the queue is full.
+    /// `None` if the queue is full.
     fn try_flush(&mut self, queue: &mpsc::Sender<Request>) -> Option<()> {
         if let Some(presence) = &mut self.presence {
             presence.send(queue)?;
@@ -104,34 +103,34 @@ impl Outbox {
         Some(())
     }
 
-    /// From here on nothing else is handed over: the last presence, then DISCONNECT, behind what is queued already.
-    pub(super) fn begin_goodbye(&mut self, last_presence: Option<Vec<u8>>) {
-        if self.goodbye != Goodbye::NotYet {
+    /// Begins the shutdown: after the messages in the queue, only the last presence and DISCONNECT are sent.
+    pub(super) fn begin_shutdown(&mut self, last_presence: Option<Vec<u8>>) {
+        if self.shutdown != Shutdown::NotBegun {
             return;
         }
-        self.goodbye = Goodbye::OwesDisconnect;
+        self.shutdown = Shutdown::DisconnectDue;
         if let (Some(presence), Some(payload)) = (&mut self.presence, last_presence) {
             presence.payload = payload;
             presence.sent = false;
-            self.goodbye = Goodbye::OwesPresence;
+            self.shutdown = Shutdown::PresenceDue;
         }
     }
 
-    /// Whether the leave-taking has begun: no event is taken any more.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.goodbye != Goodbye::NotYet
+    /// Whether the shutdown has begun. No event is accepted any more.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutdown != Shutdown::NotBegun
     }
 
-    /// Goes on with the leave-taking, as far as the queue takes it.
-    pub(super) fn say_goodbye(&mut self, queue: &mpsc::Sender<Request>) {
-        if self.goodbye == Goodbye::OwesPresence
+    /// Continues the shutdown, as far as the queue has room.
+    pub(super) fn continue_shutdown(&mut self, queue: &mpsc::Sender<Request>) {
+        if self.shutdown == Shutdown::PresenceDue
             && let Some(presence) = &mut self.presence
             && presence.send(queue).is_some()
         {
-            self.goodbye = Goodbye::OwesDisconnect;
+            self.shutdown = Shutdown::DisconnectDue;
         }
-        if self.goodbye == Goodbye::OwesDisconnect && queue.try_send(Request::Disconnect).is_ok() {
-            self.goodbye = Goodbye::Said;
+        if self.shutdown == Shutdown::DisconnectDue && queue.try_send(Request::Disconnect).is_ok() {
+            self.shutdown = Shutdown::Sent;
         }
     }
 }
@@ -161,8 +160,8 @@ mod tests {
     use super::super::Delivery;
     use super::*;
 
-    /// What was handed over, in order.
-    fn handed_over(queue: &mut mpsc::Receiver<Request>) -> Vec<String> {
+    /// The queued requests in order.
+    fn queued(queue: &mut mpsc::Receiver<Request>) -> Vec<String> {
         let mut all = Vec::new();
         while let Ok(request) = queue.try_recv() {
             all.push(match request {
@@ -193,18 +192,18 @@ mod tests {
         outbox.retain("a", b"2".to_vec());
         outbox.flush(&sender);
         assert!(
-            handed_over(&mut queue).is_empty(),
+            queued(&mut queue).is_empty(),
             "nothing before the broker accepts"
         );
         for _ in 0..2 {
             outbox.connected();
             outbox.flush(&sender);
             outbox.flush(&sender);
-            assert_eq!(handed_over(&mut queue), ["p=online", "+s/+", "a=2"]);
+            assert_eq!(queued(&mut queue), ["p=online", "+s/+", "a=2"]);
         }
         outbox.retain("a", b"3".to_vec());
         outbox.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["a=3"]);
+        assert_eq!(queued(&mut queue), ["a=3"]);
     }
 
     #[test]
@@ -217,9 +216,9 @@ mod tests {
         outbox.flush(&sender);
         outbox.retain("b", b"2".to_vec());
         outbox.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["a=1"]);
+        assert_eq!(queued(&mut queue), ["a=1"]);
         outbox.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["b=2"]);
+        assert_eq!(queued(&mut queue), ["b=2"]);
     }
 
     #[test]
@@ -229,36 +228,36 @@ mod tests {
         outbox.connected();
         outbox.retain("a", Vec::new());
         outbox.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["a="]);
+        assert_eq!(queued(&mut queue), ["a="]);
         outbox.connected();
         outbox.flush(&sender);
         assert!(
-            handed_over(&mut queue).is_empty(),
-            "the topic may be somebody else's by now"
+            queued(&mut queue).is_empty(),
+            "the topic may belong to another processor by now"
         );
         outbox.take_back_clearing("a");
         outbox.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["a="]);
+        assert_eq!(queued(&mut queue), ["a="]);
         outbox.retain("a", b"again".to_vec());
         outbox.take_back_clearing("a");
         outbox.flush(&sender);
-        assert_eq!(handed_over(&mut queue), ["a=again"]);
+        assert_eq!(queued(&mut queue), ["a=again"]);
     }
 
     #[test]
-    fn the_last_words_are_the_stopped_presence_and_disconnect() {
+    fn a_shutdown_ends_with_the_stopped_presence_and_disconnect() {
         let (sender, mut queue) = mpsc::channel(1);
         let mut outbox = Outbox::default();
         outbox.set_presence("p".to_owned(), b"online".to_vec());
         outbox.connected();
         outbox.flush(&sender);
-        outbox.begin_goodbye(Some(b"stopped".to_vec()));
+        outbox.begin_shutdown(Some(b"stopped".to_vec()));
         outbox.retain("a", b"late".to_vec());
         let mut said = Vec::new();
         for _ in 0..4 {
             outbox.flush(&sender);
-            outbox.say_goodbye(&sender);
-            said.extend(handed_over(&mut queue));
+            outbox.continue_shutdown(&sender);
+            said.extend(queued(&mut queue));
         }
         assert_eq!(said, ["p=online", "p=stopped", "disconnect"]);
     }

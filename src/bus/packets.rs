@@ -1,18 +1,18 @@
-//! Packets of MQTT 3.1.1 that a broker sends, read out of the stream.
+//! Decodes the packets of MQTT 3.1.1 that a broker sends.
 //!
-//! A reader's memory is bounded whatever a broker keeps: of a message over [`PAYLOAD_LIMIT_BYTES`] the topic alone is kept,
-//! and its payload is thrown away as it comes in. A message that can't be read is passed over in the same way, so that no
-//! retained message ends a connection that it would end again at the next attempt.
+//! The memory is bounded: of a message over [`PAYLOAD_LIMIT_BYTES`] only the topic is kept, and its payload is discarded as it
+//! arrives. A malformed message is skipped in the same way. If it ended the connection, a retained one would end each further
+//! connection too.
 //! Format: <https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>.
 
 use tokio_util::bytes::{Buf, Bytes, BytesMut};
 
 use crate::event::PAYLOAD_LIMIT_BYTES;
 
-/// The longest packet that is no message: a SUBACK has a byte a filter, and we ask for few at a time.
+/// The longest packet other than PUBLISH: a SUBACK has one byte per filter, and a subscription has few filters.
 const ANSWER_LIMIT_BYTES: usize = 4096;
 
-/// Bytes of the fixed header: the packet's type, and up to four of its length.
+/// Bytes of the fixed header: one of the packet's type and up to four of its length.
 pub(super) const LONGEST_HEADER: usize = 5;
 
 /// Quality of service.
@@ -24,15 +24,15 @@ pub(super) enum Qos {
     ExactlyOnce = 2,
 }
 
-/// What the sender of a message waits for, with its packet id.
+/// The acknowledgement that a message needs, with its packet id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expects {
+pub(super) enum RequiredAck {
     Nothing,
     PubAck(u16),
     PubRec(u16),
 }
 
-/// What a broker sends.
+/// A packet from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Incoming {
     ConnAck(u8),
@@ -40,36 +40,36 @@ pub(super) enum Incoming {
         topic: String,
         payload: Bytes,
         retained: bool,
-        expects: Expects,
+        expects: RequiredAck,
     },
-    /// A message that was read past.
+    /// A message that was skipped.
     Refused {
         message: Refused,
-        expects: Expects,
+        expects: RequiredAck,
     },
     PubAck(u16),
     PubRec(u16),
     PubRel(u16),
     PubComp(u16),
-    /// A code a filter: 0 to 2 grant it, all others refuse it.
+    /// One code per filter: 0 to 2 grant it, all others refuse it.
     SubAck(u16, Vec<u8>),
     UnsubAck(u16),
     Pong,
 }
 
-/// A message that is not handed on.
+/// A message that was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// As far as it can be read.
+    /// As far as it could be decoded.
     pub(super) topic: String,
-    /// Of the payload; of the packet, where it can't be read.
+    /// Size of the payload; of the packet if it is malformed.
     pub(super) bytes: usize,
     pub(super) retained: bool,
-    /// Why, where it is not for its length.
+    /// The reason, if it is not the size.
     pub(super) malformed: Option<&'static str>,
 }
 
-/// The packets of one connection, put together from what is read.
+/// The packet decoder of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Packets {
     buffer: BytesMut,
@@ -80,20 +80,20 @@ pub(super) struct Packets {
 struct Skipping {
     left: usize,
     message: Refused,
-    expects: Expects,
+    expects: RequiredAck,
 }
 
 impl Packets {
-    /// Where the next bytes are read to.
+    /// The buffer for the next bytes.
     pub(super) fn buffer(&mut self) -> &mut BytesMut {
         self.buffer.reserve(16 * 1024);
         &mut self.buffer
     }
 
-    /// The next packet, where it is here in full.
+    /// The next packet, if it is complete.
     ///
     /// # Errors
-    /// When the stream is no MQTT: nothing behind this can be read.
+    /// When the stream is not MQTT. Nothing after that can be decoded.
     pub(super) fn next(&mut self) -> Result<Option<Incoming>, String> {
         if let Some(skipping) = &mut self.skipping {
             let passed = skipping.left.min(self.buffer.len());
@@ -117,7 +117,7 @@ impl Packets {
         }
         if header.body > ANSWER_LIMIT_BYTES {
             return Err(format!(
-                "a {} packet of {} bytes, at most {ANSWER_LIMIT_BYTES} were expected",
+                "a {} packet of {} bytes (limit {ANSWER_LIMIT_BYTES})",
                 header.name(),
                 header.body
             ));
@@ -137,7 +137,7 @@ impl Packets {
         };
         let retained = header.first & 1 == 1;
         let rest = &self.buffer[header.length..];
-        // Topic with its length, then a packet id; a packet that is too short for them is no message.
+        // The topic with its length, then the packet id.
         let topic_bytes = match rest {
             [high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
             _ if header.body >= 2 => return Ok(None),
@@ -150,7 +150,7 @@ impl Packets {
         let head = 2 + topic_bytes + id_bytes;
         if head > header.body {
             let why = "its topic is longer than the packet";
-            return Ok(self.skip(header, 0, why, Expects::Nothing));
+            return Ok(self.skip(header, 0, why, RequiredAck::Nothing));
         }
         if rest.len() < head {
             return Ok(None);
@@ -159,17 +159,17 @@ impl Packets {
             [high, low] => u16::from_be_bytes([*high, *low]),
             _ => 0,
         };
-        let nothing = Expects::Nothing;
+        let nothing = RequiredAck::Nothing;
         let expects = match expected {
             None => return Ok(self.skip(header, head, "its quality of service is 3", nothing)),
             Some(Qos::AtMostOnce) => nothing,
             Some(_) if id == 0 => {
                 return Ok(self.skip(header, head, "its packet id is 0", nothing));
             }
-            Some(Qos::AtLeastOnce) => Expects::PubAck(id),
-            Some(Qos::ExactlyOnce) => Expects::PubRec(id),
+            Some(Qos::AtLeastOnce) => RequiredAck::PubAck(id),
+            Some(Qos::ExactlyOnce) => RequiredAck::PubRec(id),
         };
-        // Acknowledged all the same: a broker that waits for it sends only so many further ones.
+        // Acknowledged in any case: the broker's number of unacknowledged messages is limited.
         let topic = match std::str::from_utf8(&rest[2..2 + topic_bytes]) {
             Ok(topic) if super::topics::is_topic(topic) => topic.to_owned(),
             Ok(_) => {
@@ -200,13 +200,13 @@ impl Packets {
         }))
     }
 
-    /// Passes a message over that can't be read; `head` are the bytes of its body that are here, its topic among them.
+    /// Skips a malformed message. `head` is the number of bytes of its body that are in the buffer, with the topic.
     fn skip(
         &mut self,
         header: Header,
         head: usize,
         why: &'static str,
-        expects: Expects,
+        expects: RequiredAck,
     ) -> Option<Incoming> {
         let rest = &self.buffer[header.length..];
         let shown = match rest {
@@ -230,7 +230,7 @@ impl Packets {
         header: Header,
         head: usize,
         message: Refused,
-        expects: Expects,
+        expects: RequiredAck,
     ) -> Option<Incoming> {
         self.buffer.advance(header.length + head);
         let left = header.body - head;
@@ -247,7 +247,7 @@ impl Packets {
         None
     }
 
-    /// The body of a packet that is here in full.
+    /// The body of a packet, if it is complete.
     fn take(&mut self, header: Header) -> Option<Bytes> {
         if self.buffer.len() < header.length + header.body {
             return None;
@@ -265,7 +265,7 @@ struct Header {
 }
 
 impl Header {
-    /// Nothing where it is not here in full yet.
+    /// `None` if it is not complete.
     fn read(bytes: &[u8]) -> Result<Option<Self>, String> {
         let Some((first, lengths)) = bytes.split_first() else {
             return Ok(None);
@@ -316,7 +316,7 @@ impl Header {
 
 fn answer(header: Header, mut body: Bytes) -> Result<Incoming, String> {
     let short = || format!("a {} packet of {} bytes", header.name(), header.body);
-    // Some brokers write more than the standard asks for; what lies behind is theirs.
+    // Some brokers append more than the standard defines; it is ignored.
     let id = |body: &mut Bytes| match body.len() {
         0 | 1 => Err(short()),
         _ => Ok(body.get_u16()),
@@ -334,7 +334,10 @@ fn answer(header: Header, mut body: Bytes) -> Result<Incoming, String> {
         11 => Incoming::UnsubAck(id(&mut body)?),
         13 => Incoming::Pong,
         _ => {
-            return Err(format!("a {} packet, which no broker sends", header.name()));
+            return Err(format!(
+                "a {} packet, which only clients send",
+                header.name()
+            ));
         }
     })
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::encode::publish;
 use super::*;
 
-/// What `bytes` are read as when they come `step` at a time, and how much memory that took.
+/// Decodes `bytes` in parts of `step` bytes. Returns the packets and the memory that was used.
 fn read(bytes: &[u8], step: usize) -> (Vec<Incoming>, usize) {
     let (mut packets, mut all, mut most) = (Packets::default(), Vec::new(), 0);
     for part in bytes.chunks(step.max(1)) {
@@ -43,7 +43,7 @@ fn answers_are_read_whole_and_byte_by_byte() {
 }
 
 #[test]
-fn a_message_of_any_length_is_read_past_without_being_held() {
+fn a_message_of_any_length_is_skipped_without_being_stored() {
     for bytes in [PAYLOAD_LIMIT_BYTES + 1, 17 << 20, 100 << 20] {
         let stream = [
             message("nvr/sources/0", bytes, Qos::AtLeastOnce, 9),
@@ -61,7 +61,7 @@ fn a_message_of_any_length_is_read_past_without_being_held() {
                         retained: true,
                         malformed: None,
                     },
-                    expects: Expects::PubAck(9),
+                    expects: RequiredAck::PubAck(9),
                 },
                 Incoming::Pong,
             ]
@@ -76,7 +76,7 @@ fn a_message_of_any_length_is_read_past_without_being_held() {
 }
 
 #[test]
-fn a_message_that_cannot_be_read_is_passed_over_by_name() {
+fn a_malformed_message_is_skipped_and_named() {
     for (bytes, topic, why) in [
         (
             &b"\x31\x05\x00\x02\xff\xfe!"[..],
@@ -114,7 +114,7 @@ fn a_message_that_cannot_be_read_is_passed_over_by_name() {
             };
             assert_eq!(message.malformed, Some(why), "{bytes:?}");
             assert_eq!(message.topic, topic, "{message:?}");
-            assert_eq!(*expects, Expects::Nothing);
+            assert_eq!(*expects, RequiredAck::Nothing);
         }
     }
     let (read, _) = read(b"\x32\x06\x00\x01\xff\x00\x07!", 3);
@@ -123,13 +123,13 @@ fn a_message_that_cannot_be_read_is_passed_over_by_name() {
     };
     assert_eq!(
         *expects,
-        Expects::PubAck(7),
+        RequiredAck::PubAck(7),
         "a broker that waits for it gets it"
     );
 }
 
 #[test]
-fn what_is_no_mqtt_is_an_error_that_says_what_came() {
+fn invalid_mqtt_is_an_error_with_the_packet() {
     for (bytes, words) in [
         (
             &b"\x90\xff\xff\xff\xff\x01"[..],
@@ -138,9 +138,9 @@ fn what_is_no_mqtt_is_an_error_that_says_what_came() {
         (b"\x40\x01\x00", "a PUBACK packet of 1 bytes"),
         (
             b"\x90\x81\x20",
-            "a SUBACK packet of 4097 bytes, at most 4096 were expected",
+            "a SUBACK packet of 4097 bytes (limit 4096)",
         ),
-        (b"\x82\x00", "a SUBSCRIBE packet, which no broker sends"),
+        (b"\x82\x00", "a SUBSCRIBE packet, which only clients send"),
     ] {
         let mut packets = Packets::default();
         packets.buffer().extend_from_slice(bytes);
@@ -171,7 +171,7 @@ proptest! {
             topic,
             payload: vec![b'x'; bytes].into(),
             retained: true,
-            expects: Expects::PubRec(id),
+            expects: RequiredAck::PubRec(id),
         }]);
     }
 }

@@ -1,7 +1,6 @@
-//! The task behind a link: polls the connection, and makes the next one when it is gone.
+//! The task of a link: it polls the connection, and opens the next one when it breaks.
 //!
-//! It awaits nothing but the connection and the clock: whatever it sends goes through the queue without waiting, since the
-//! queue is emptied by this very task.
+//! It waits only for the connection and the clock. It never waits for room in the queue, because this task empties the queue.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,43 +15,43 @@ use super::LinkError;
 use super::connection::Connection;
 use super::outbox::Outbox;
 use super::packets::Qos;
-use super::refusals::Refusals;
+use super::refusal_log::RefusalLog;
 use super::socket::{CONNECT_LIMIT, Target};
-use super::traffic::{Broken, Leftovers, Moved, Request};
+use super::traffic::{ConnectionError, ConnectionEvent, Request, Undelivered};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::event::{Presence, PresenceState};
 
-/// A connection that lasted this long was a good one: the next wait is a first one again. Shorter ones are those of two
-/// clients with one id, which would else throw each other out twice a second.
+/// After a connection of this length the backoff starts again. Shorter ones do not reset it: two clients with one id would
+/// otherwise disconnect each other twice a second.
 const LASTING: Duration = Duration::from_secs(10);
 
-/// How long a stop may take where nobody said.
+/// Time limit of a stop without an explicit limit.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Refused filters that one log line names.
+/// Maximum number of refused filters in a log line.
 const MOST_NAMED: usize = 8;
 
-/// Whether there is a connection.
+/// The state of the connection.
 #[derive(Debug, Clone)]
 pub enum LinkState {
-    /// The broker has accepted us.
+    /// The broker has accepted the connection.
     Connected {
-        /// When.
+        /// The time of its answer.
         since: Instant,
     },
-    /// No connection; the next attempt comes by itself.
+    /// No connection; the link retries.
     Disconnected {
-        /// When it was lost, or the link was made.
+        /// The time of the loss, or of the link's start.
         since: Instant,
-        /// Why; none before the first attempt ended, and after the stop.
+        /// The reason; absent before the end of the first attempt and after the stop.
         reason: Option<Arc<LinkError>>,
     },
 }
 
-/// What publishers and the task share.
+/// The state that publishers and the task share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct LinkCore {
     pub(super) queue: mpsc::Sender<Request>,
     pub(super) outbox: Mutex<Outbox>,
     pub(super) counters: Counters,
@@ -61,7 +60,7 @@ pub(super) struct Shared {
     pub(super) stop_deadline: Mutex<Option<Instant>>,
     pub(super) session: SessionId,
     pub(super) began: Presence,
-    /// Not the task's own: a task that dies takes what it owns along, and nobody would miss its beats.
+    /// Not owned by the task: its heartbeat would end with it, and a task that died would not be detected.
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) event_qos: Qos,
     pub(super) task: Mutex<Option<JoinHandle<bool>>>,
@@ -79,7 +78,7 @@ pub(super) struct Counters {
     pub(super) connected: AtomicBool,
 }
 
-impl Shared {
+impl LinkCore {
     pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         lock(&self.outbox)
     }
@@ -88,10 +87,10 @@ impl Shared {
 pub(super) struct Session {
     target: Target,
     queue: mpsc::Receiver<Request>,
-    shared: Arc<Shared>,
+    core: Arc<LinkCore>,
     backoff: Backoff,
-    refusals: Refusals,
-    /// Whether the leave-taking took too long.
+    refusals: RefusalLog,
+    /// Whether the shutdown took too long.
     cut_off: bool,
 }
 
@@ -99,29 +98,29 @@ impl Session {
     pub(super) fn new(
         target: Target,
         queue: mpsc::Receiver<Request>,
-        shared: Arc<Shared>,
+        core: Arc<LinkCore>,
         backoff: Backoff,
     ) -> Self {
         Self {
             target,
             queue,
-            shared,
+            core,
             backoff,
-            refusals: Refusals::default(),
+            refusals: RefusalLog::default(),
             cut_off: false,
         }
     }
 
-    /// Runs until the stop; false where the broker could not be told of it in time.
+    /// Runs until the stop. False if the stop could not be published in time.
     pub(super) async fn run(mut self) -> bool {
         let mut connections: u64 = 0;
-        let mut told = String::new();
-        while !self.shared.stop.is_cancelled() {
+        let mut logged = String::new();
+        while !self.core.stop.is_cancelled() {
             self.beat();
             let mut connection = match self.connect().await {
                 Some(Ok(connection)) => connection,
                 Some(Err(error)) => {
-                    self.lost(error, None, &mut told).await;
+                    self.lost(error, None, &mut logged).await;
                     continue;
                 }
                 None => break,
@@ -129,33 +128,33 @@ impl Session {
             let accepted = Instant::now();
             connections += 1;
             if connections > 1 {
-                self.shared
+                self.core
                     .counters
                     .reconnects
                     .fetch_add(1, Ordering::Relaxed);
             }
             info!(broker = %self.target.name, client_id = %self.target.client_id, "connected to the MQTT broker");
-            told.clear();
+            logged.clear();
             let broken = self.serve(&mut connection).await;
             let suspect = connection.suspect();
-            self.take_back(connection.leftovers());
+            self.take_back(connection.into_undelivered());
             match broken {
                 Some(broken) => {
-                    let error = broken.told(&self.target, suspect);
-                    self.lost(error, Some(accepted), &mut told).await;
+                    let error = broken.into_link_error(&self.target, suspect);
+                    self.lost(error, Some(accepted), &mut logged).await;
                 }
                 None => break,
             }
         }
         self.mark_disconnected(None);
-        // Had the task died instead, the silence of its heartbeat would tell.
+        // Only an orderly end makes the heartbeat idle: a task that died counts as stuck.
         self.idle();
         !self.cut_off
     }
 
-    /// One attempt; nothing where a stop came first.
+    /// One attempt. `None` if the link is stopped meanwhile.
     async fn connect(&mut self) -> Option<Result<Connection, LinkError>> {
-        let stop = self.shared.stop.clone();
+        let stop = self.core.stop.clone();
         let answer = tokio::select! {
             answer = self.target.log_in(CONNECT_LIMIT) => answer,
             () = stop.cancelled() => return None,
@@ -165,45 +164,42 @@ impl Session {
             Err(error) => return Some(Err(error)),
         };
         let connection = Connection::new(&self.target, socket, packets);
-        let mut outbox = self.shared.outbox();
-        self.shared
-            .counters
-            .connected
-            .store(true, Ordering::Relaxed);
+        let mut outbox = self.core.outbox();
+        self.core.counters.connected.store(true, Ordering::Relaxed);
         outbox.connected();
-        outbox.flush(&self.shared.queue);
+        outbox.flush(&self.core.queue);
         drop(outbox);
-        self.shared.state.send_replace(LinkState::Connected {
+        self.core.state.send_replace(LinkState::Connected {
             since: Instant::now(),
         });
         Some(Ok(connection))
     }
 
-    /// Polls an accepted connection until it breaks, which gives the reason, or until all is said at a stop.
-    async fn serve(&mut self, connection: &mut Connection) -> Option<Broken> {
-        let shared = self.shared.clone();
-        let mut leave_by: Option<Instant> = None;
+    /// Polls an accepted connection until it breaks, and returns the error; `None` after a shutdown.
+    async fn serve(&mut self, connection: &mut Connection) -> Option<ConnectionError> {
+        let core = self.core.clone();
+        let mut shutdown_deadline: Option<Instant> = None;
         loop {
             self.beat();
-            let moved = match leave_by {
+            let moved = match shutdown_deadline {
                 None => tokio::select! {
-                    moved = connection.turn(&mut self.queue) => moved,
-                    () = shared.stop.cancelled() => {
-                        let deadline = *lock(&shared.stop_deadline);
-                        leave_by = Some(deadline.unwrap_or_else(|| Instant::now() + STOP_LIMIT));
-                        let stopped = Presence::now(PresenceState::Stopped, &shared.session);
-                        let mut outbox = shared.outbox();
-                        outbox.begin_goodbye(Some(stopped.to_json()));
-                        outbox.say_goodbye(&shared.queue);
+                    moved = connection.next_event(&mut self.queue) => moved,
+                    () = core.stop.cancelled() => {
+                        let deadline = *lock(&core.stop_deadline);
+                        shutdown_deadline = Some(deadline.unwrap_or_else(|| Instant::now() + STOP_LIMIT));
+                        let stopped = Presence::now(PresenceState::Stopped, &core.session);
+                        let mut outbox = core.outbox();
+                        outbox.begin_shutdown(Some(stopped.to_json()));
+                        outbox.continue_shutdown(&core.queue);
                         continue;
                     }
                 },
                 Some(deadline) => {
-                    let turn = connection.turn(&mut self.queue);
-                    match tokio::time::timeout_at(deadline.into(), turn).await {
+                    let next_event = connection.next_event(&mut self.queue);
+                    match tokio::time::timeout_at(deadline.into(), next_event).await {
                         Ok(moved) => moved,
                         Err(_) => {
-                            warn!(broker = %self.target.name, "MQTT connection cut off: the broker did not take our leave in time");
+                            warn!(broker = %self.target.name, "closing the MQTT connection: the broker did not read everything in time");
                             self.cut_off = true;
                             return None;
                         }
@@ -212,44 +208,46 @@ impl Session {
             };
             match moved {
                 Ok(moved) => self.take(moved),
-                // After our DISCONNECT the broker hangs up: that is how we know that it has read everything.
-                Err(_) if leave_by.is_some() => return None,
+                // The broker closes the connection after DISCONNECT: it has then read everything.
+                Err(_) if shutdown_deadline.is_some() => return None,
                 Err(broken) => return Some(broken),
             }
-            let mut outbox = shared.outbox();
-            outbox.flush(&shared.queue);
-            outbox.say_goodbye(&shared.queue);
+            let mut outbox = core.outbox();
+            outbox.flush(&core.queue);
+            outbox.continue_shutdown(&core.queue);
         }
     }
 
-    fn take(&mut self, moved: Moved) {
+    fn take(&mut self, moved: ConnectionEvent) {
         match moved {
-            Moved::Sent => {}
-            Moved::Message(message) => self.shared.outbox().subscriptions.dispatch(&message),
-            Moved::Refused(message) => {
-                self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+            ConnectionEvent::Sent => {}
+            ConnectionEvent::Message(message) => {
+                self.core.outbox().subscriptions.dispatch(&message)
+            }
+            ConnectionEvent::Refused(message) => {
+                self.core.counters.refused.fetch_add(1, Ordering::Relaxed);
                 self.refusals
                     .tell(&self.target.name, &message, Instant::now());
             }
-            Moved::Subscribed(answers) => {
-                let refused = self.shared.outbox().subscriptions.answered(answers);
+            ConnectionEvent::Subscribed(answers) => {
+                let refused = self.core.outbox().subscriptions.answered(answers);
                 if refused.is_empty() {
                     return;
                 }
-                let counter = &self.shared.counters.subscriptions_refused;
+                let counter = &self.core.counters.subscriptions_refused;
                 counter.fetch_add(refused.len() as u64, Ordering::Relaxed);
                 error!(
                     broker = %self.target.name,
                     filters = ?&refused[..refused.len().min(MOST_NAMED)],
-                    "the MQTT broker refuses a subscription; its access list has to let this user read these topics, and its limit \
-                     of subscriptions a client has to be high enough"
+                    "the MQTT broker refuses a subscription; permit this user to read these topics in its access list, and check its \
+                     limit of subscriptions per client"
                 );
             }
         }
     }
 
-    /// Takes note of a lost connection or a failed attempt, tells it once a reason, and waits for the next attempt.
-    async fn lost(&mut self, error: LinkError, accepted: Option<Instant>, told: &mut String) {
+    /// Records a lost connection or a failed attempt, logs each new reason once, and waits for the next attempt.
+    async fn lost(&mut self, error: LinkError, accepted: Option<Instant>, logged: &mut String) {
         let error = Arc::new(error);
         self.mark_disconnected(Some(error.clone()));
         if accepted.is_some_and(|since| since.elapsed() >= LASTING) {
@@ -259,37 +257,37 @@ impl Session {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let attempt = self.backoff.attempt();
         let reason = error.to_string();
-        if *told == reason {
+        if *logged == reason {
             debug!(%reason, attempt, wait_ms, "still no connection to the MQTT broker");
         } else {
             warn!(%reason, attempt, wait_ms, "no connection to the MQTT broker");
-            *told = reason;
+            *logged = reason;
         }
         self.idle();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.shared.stop.cancelled() => {}
+            () = self.core.stop.cancelled() => {}
         }
     }
 
-    /// What a broken connection had not delivered for certain: events are lost, and counted.
-    fn take_back(&mut self, leftovers: Leftovers) {
-        let mut outbox = self.shared.outbox();
+    /// Handles the messages that a broken connection may not have delivered. Events are counted as lost.
+    fn take_back(&mut self, into_undelivered: Undelivered) {
+        let mut outbox = self.core.outbox();
         outbox.connected = false;
-        for (topic, clears) in leftovers.retained {
+        for (topic, clears) in into_undelivered.retained {
             if clears {
                 outbox.take_back_clearing(&topic);
             }
         }
         drop(outbox);
-        self.count_lost(leftovers.events);
+        self.count_lost(into_undelivered.events);
     }
 
-    /// From here on publishers drop their events; what they had queued is counted as lost.
+    /// Marks the link as disconnected: publishers drop their events from now on, and queued events are counted as lost.
     fn mark_disconnected(&mut self, reason: Option<Arc<LinkError>>) {
-        let mut outbox = self.shared.outbox();
+        let mut outbox = self.core.outbox();
         outbox.connected = false;
-        // With the lock held nobody adds to the queue any more.
+        // Under the lock nothing is added to the queue.
         let mut lost = 0;
         while let Ok(request) = self.queue.try_recv() {
             match request {
@@ -302,27 +300,27 @@ impl Session {
         }
         drop(outbox);
         self.count_lost(lost);
-        let counters = &self.shared.counters;
+        let counters = &self.core.counters;
         counters.connected.store(false, Ordering::Relaxed);
-        self.shared.state.send_replace(LinkState::Disconnected {
+        self.core.state.send_replace(LinkState::Disconnected {
             since: Instant::now(),
             reason,
         });
     }
 
     fn count_lost(&self, events: u64) {
-        let counters = &self.shared.counters;
+        let counters = &self.core.counters;
         counters.lost.fetch_add(events, Ordering::Relaxed);
     }
 
     fn beat(&self) {
-        if let Some(heartbeat) = &self.shared.heartbeat {
+        if let Some(heartbeat) = &self.core.heartbeat {
             heartbeat.beat();
         }
     }
 
     fn idle(&self) {
-        if let Some(heartbeat) = &self.shared.heartbeat {
+        if let Some(heartbeat) = &self.core.heartbeat {
             heartbeat.idle();
         }
     }

@@ -1,4 +1,4 @@
-//! The way to a broker: its name, TCP, TLS, and the answer to our login, each with the reason why it fails.
+//! Connecting to a broker: name, TCP, TLS and login, each with its errors.
 
 use std::io;
 use std::pin::Pin;
@@ -19,23 +19,23 @@ use super::packets::{Incoming, Packets};
 use super::{BusError, LinkError, tls};
 use crate::config::{MqttSettings, Secret};
 
-/// The first byte of a TLS alert, which answers a CONNECT that comes without TLS.
+/// The first byte of a TLS alert: the answer of a TLS port to a CONNECT without TLS.
 const TLS_ALERT: u8 = 0x15;
 /// The first byte of a CONNACK.
 const CONN_ACK: u8 = 0x20;
 
-/// A broker publishes the will at one and a half times this, so that a death is known within 10 s.
+/// Keep-alive. A broker publishes the will after one and a half times this, so a dead process is known within 10 s.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// From the first SYN to the broker's answer.
+/// Time limit from the first SYN to the broker's answer.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Who is connected to, and as whom.
+/// The broker and the identity of the client.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
-    /// Host and port, as people write them.
+    /// Host and port for messages.
     pub(super) name: String,
     pub(super) client_id: String,
     /// Topic and payload of the last will.
@@ -82,16 +82,16 @@ impl Target {
         })
     }
 
-    /// Connects and logs in, within `limit`. What was read behind the broker's answer stays in the packets.
+    /// Connects and logs in within `limit`. Bytes after the broker's answer stay in the returned packets.
     ///
     /// # Errors
-    /// The step that failed, and why.
+    /// The step that failed and its reason.
     pub(super) async fn log_in(&self, limit: Duration) -> Result<(Socket, Packets), LinkError> {
-        let way = async {
+        let attempt = async {
             let socket = self.connect().await?;
-            self.introduce(socket).await
+            self.send_login(socket).await
         };
-        match tokio::time::timeout(limit, way).await {
+        match tokio::time::timeout(limit, attempt).await {
             Ok(outcome) => outcome,
             Err(_) => Err(LinkError::Timeout {
                 broker: self.name.clone(),
@@ -115,18 +115,18 @@ impl Target {
         };
         let name = ServerName::try_from(self.host.clone()).map_err(|_| {
             self.tls_failed(format!(
-                "`{}` can't stand in a certificate; connect by a name or an address that the broker's certificate has",
+                "`{}` is not a valid name in a certificate; connect by a name or an address in the broker's certificate",
                 self.host
             ))
         })?;
         let connector = TlsConnector::from(config.clone());
         match connector.connect(name, stream).await {
             Ok(stream) => Ok(Socket::Tls(Box::new(stream))),
-            Err(error) => Err(self.tls_failed(tls::words(&error))),
+            Err(error) => Err(self.tls_failed(tls::describe(&error))),
         }
     }
 
-    async fn introduce(&self, mut socket: Socket) -> Result<(Socket, Packets), LinkError> {
+    async fn send_login(&self, mut socket: Socket) -> Result<(Socket, Packets), LinkError> {
         let connect = Connect {
             client_id: &self.client_id,
             keep_alive_s: u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX),
@@ -145,7 +145,7 @@ impl Target {
             socket.write_all(&out).await?;
             socket.flush().await
         };
-        // A broker that hangs up at once may have said why: that is read first.
+        // A broker that closes the connection may have sent a reason before: it is read first.
         let sent = sent.await;
         let mut packets = Packets::default();
         let mut first = None;
@@ -154,7 +154,7 @@ impl Target {
             match read {
                 Ok(0) => return Err(self.not_accepted(first)),
                 Err(error) if tls::is_tls(&error) => {
-                    return Err(self.tls_failed(tls::words(&error)));
+                    return Err(self.tls_failed(tls::describe(&error)));
                 }
                 Err(_) => return Err(self.not_accepted(first)),
                 Ok(_) => {}
@@ -194,9 +194,9 @@ impl Target {
                 broker: self.name.clone(),
                 client_id: self.client_id.clone(),
                 port_hint: if self.tls.is_some() {
-                    "that the port is the broker's for MQTT"
+                    "that the port is the broker's MQTT port"
                 } else {
-                    "that the port is not a TLS port used without TLS"
+                    "that the port is not a TLS port"
                 },
             },
         }
@@ -208,7 +208,7 @@ impl Target {
             return LinkError::WantsTls { broker };
         }
         let detail = if came.starts_with(b"HTTP/") || came.starts_with(b"H") {
-            "it answers as a web server does; a broker's port for WebSockets is another one than its port for MQTT"
+            "it answers like a web server; a broker's WebSocket port is not its MQTT port"
                 .to_owned()
         } else {
             let bytes: Vec<String> = came
@@ -216,7 +216,7 @@ impl Target {
                 .take(8)
                 .map(|byte| format!("{byte:02x}"))
                 .collect();
-            format!("its answer to a login begins with {}", bytes.join(" "))
+            format!("its answer to the login begins with {}", bytes.join(" "))
         };
         LinkError::NotMqtt { broker, detail }
     }

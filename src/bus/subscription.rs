@@ -1,31 +1,31 @@
-//! What a subscriber of a link holds.
+//! The receiving end of a subscription.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
-/// A message as it came in.
+/// A received message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Where it was published.
+    /// Its topic.
     pub topic: String,
-    /// What.
+    /// Its payload.
     pub payload: Vec<u8>,
-    /// Whether the broker had kept it, or it was published just now.
+    /// Whether it was a retained message; otherwise it was published just now.
     pub retained: bool,
 }
 
-/// How a subscription's messages travel.
+/// The quality of service of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// Quality of service 0: events, of which the next is more worth than the last.
+    /// QoS 0: for events, where a new one replaces the last.
     AtMostOnce,
-    /// Quality of service 1: statuses.
+    /// QoS 1: for statuses.
     AtLeastOnce,
 }
 
-/// Messages of one or more filters. Dropping it ends the subscription.
+/// A subscription to one or more filters. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
     pub(super) id: u64,
@@ -35,27 +35,27 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next message; none once the link has ended.
+    /// Waits for the next message. `None` after the end of the link.
     pub async fn recv(&mut self) -> Option<Message> {
         self.receiver.recv().await
     }
 
-    /// A message that is there already.
+    /// A message that has already arrived.
     pub fn try_recv(&mut self) -> Option<Message> {
         self.receiver.try_recv().ok()
     }
 
-    /// Messages that were dropped because nobody took the ones before them.
+    /// Number of messages that were dropped because the queue was full.
     pub fn overrun(&self) -> u64 {
         self.overrun.load(Ordering::Relaxed)
     }
 
-    /// Counts the messages dropped, also for those who do not hold the subscription.
+    /// The counter of [`Subscription::overrun`].
     pub fn overrun_counter(&self) -> Arc<AtomicU64> {
         self.overrun.clone()
     }
 
-    /// Whether the broker has answered for every filter, at this connection. What it retains follows its answer.
+    /// Whether the broker has acknowledged every filter on this connection. Retained messages follow the acknowledgement.
     pub fn is_answered(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) == 0
     }

@@ -1,8 +1,8 @@
-//! Who listens to what, and how far the broker has been told of it.
+//! All subscriptions of a link, and their progress at the broker.
 //!
-//! Brokers hand out only so many retained messages at once (mosquitto 1,020 to a subscriber that has not acknowledged any,
-//! HiveMQ and EMQX about 1,000) and let a packet subscribe to only so many filters (AWS IoT to 8). Filters are therefore
-//! asked for in small portions, the next one when the broker has answered the last.
+//! Brokers limit the retained messages that they deliver at once (mosquitto 1,020 to a subscriber that has not acknowledged any,
+//! HiveMQ and EMQX about 1,000) and the filters of a packet (AWS IoT 8). Filters are therefore requested in small portions; the
+//! next portion is sent when the broker has answered the last one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::packets::Qos;
 use super::traffic::Request;
 use super::{Delivery, Message, Subscription, filter_matches};
 
-/// Filters of one SUBSCRIBE or UNSUBSCRIBE.
+/// Maximum number of filters of one SUBSCRIBE or UNSUBSCRIBE.
 const PORTION: usize = 8;
 
-/// Codes of a SUBACK above this one refuse the filter.
+/// Highest code of a SUBACK that grants a filter.
 const GRANTED: u8 = 2;
 
 /// All subscriptions of a link.
@@ -26,9 +26,9 @@ pub(super) struct Subscriptions {
     last_id: u64,
     subscribers: Vec<Subscriber>,
     filters: BTreeMap<String, Asked>,
-    /// Filters to ask for, in this order; some may be obsolete by now.
+    /// Filters to request, in order; some may be obsolete by now.
     due: VecDeque<String>,
-    /// Whether a portion is on its way.
+    /// Whether a portion was sent and not answered yet.
     asking: bool,
     obsolete: BTreeSet<String>,
 }
@@ -51,7 +51,7 @@ impl Subscriber {
     }
 }
 
-/// How far the broker has been asked for a filter.
+/// The state of a filter at the broker.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     qos: Qos,
@@ -67,7 +67,7 @@ impl Subscriptions {
         delivery: Delivery,
         capacity: usize,
     ) -> Subscription {
-        // Of each filter a retained message may wait, whatever the usual number is.
+        // Room for a retained message of each filter.
         let (sender, receiver) = mpsc::channel(capacity.max(2 * filters.len()));
         let overrun = Arc::<AtomicU64>::default();
         let unanswered = Arc::<AtomicUsize>::default();
@@ -94,7 +94,7 @@ impl Subscriptions {
         }
     }
 
-    /// Gives a subscription other filters: those that it had already are not asked for again.
+    /// Changes the filters of a subscription. Filters that it has already are not requested again.
     pub(super) fn change(&mut self, id: u64, filters: Vec<String>) {
         let Some(subscriber) = self.subscribers.iter_mut().find(|one| one.id == id) else {
             return;
@@ -122,7 +122,7 @@ impl Subscriptions {
             });
             asked.users += 1;
             asked.qos = asked.qos.max(qos);
-            // Where another one has it already it is asked for again, for the sake of what is retained there.
+            // Requested again even if another subscription has it, to get its retained messages.
             asked.answered = false;
             self.due.push_back(filter.clone());
         }
@@ -139,7 +139,7 @@ impl Subscriptions {
         }
     }
 
-    /// The broker knows nothing of us.
+    /// Records a new connection: all filters must be requested again.
     pub(super) fn connected(&mut self) {
         self.asking = false;
         self.obsolete.clear();
@@ -150,7 +150,7 @@ impl Subscriptions {
         self.count_unanswered();
     }
 
-    /// Hands over what is due, as far as the queue takes it and the broker has answered.
+    /// Queues the next portion, if the broker has answered the last one and the queue has room.
     pub(super) fn flush(&mut self, queue: &mpsc::Sender<Request>) -> Option<()> {
         self.forget_closed();
         while !self.obsolete.is_empty() {
@@ -189,7 +189,7 @@ impl Subscriptions {
         Some(())
     }
 
-    /// Takes the broker's answer to a portion; the filters that it refuses.
+    /// Handles the broker's answer to a portion. Returns the filters that it refuses.
     pub(super) fn answered(&mut self, answers: Vec<(String, u8)>) -> Vec<String> {
         self.asking = false;
         let mut refused = Vec::new();
@@ -223,7 +223,7 @@ impl Subscriptions {
         }
     }
 
-    /// Filters that nobody listens to any more are told to the broker.
+    /// Removes closed subscriptions. Filters without a subscriber are unsubscribed at the broker.
     fn forget_closed(&mut self) {
         let closed: Vec<Subscriber> = self
             .subscribers
@@ -236,7 +236,7 @@ impl Subscriptions {
         }
     }
 
-    /// A message to everybody whose filter it matches; never waits.
+    /// Passes a message to all subscriptions with a matching filter. Never blocks.
     pub(super) fn dispatch(&self, message: &Message) {
         for subscriber in &self.subscribers {
             let matches = subscriber.topics.contains(&message.topic)

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What was handed over: `+` and a filter, `-` and a filter.
+/// The queued requests: `+filter` or `-filter`.
 fn handed_over(queue: &mut mpsc::Receiver<Request>) -> Vec<String> {
     let mut all = Vec::new();
     while let Ok(request) = queue.try_recv() {

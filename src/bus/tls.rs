@@ -1,4 +1,4 @@
-//! TLS of the link and of the broker inside: rustls with ring, files in PEM.
+//! TLS of the link and of the built-in broker: rustls with ring, files in PEM.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -11,10 +11,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::{BusError, tls_words};
+use super::{BusError, tls_errors};
 use crate::config::TlsSettings;
 
-/// The link's side: the broker is trusted by `ca`, or by the system's authorities where none is given.
+/// The client configuration of a link. Trusts the authorities of `ca`, or those of the system if it is absent.
 pub(super) fn client(settings: &TlsSettings) -> Result<Arc<ClientConfig>, BusError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
@@ -45,11 +45,11 @@ pub struct BrokerTls {
     pub certificate: PathBuf,
     /// Its private key in PEM.
     pub key: PathBuf,
-    /// Where set, clients have to show a certificate of these authorities.
+    /// If set, clients must present a certificate of these authorities.
     pub ca: Option<PathBuf>,
 }
 
-/// The broker's side.
+/// The server configuration of the built-in broker.
 pub(super) fn server(settings: &BrokerTls) -> Result<Arc<ServerConfig>, BusError> {
     let builder =
         ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
@@ -70,26 +70,26 @@ pub(super) fn server(settings: &BrokerTls) -> Result<Arc<ServerConfig>, BusError
     Ok(Arc::new(config))
 }
 
-/// A handshake with a broker by itself: in the library's it can't be told from the login. Gives what came of it in words. Blocks;
-/// each step of it takes `limit` at most.
+/// A separate TLS handshake with a broker, to distinguish its failure from that of the login. Returns a description. Blocks;
+/// each of its steps takes at most `limit`.
 ///
 /// # Errors
-/// In words, with the remedy.
+/// A description with the remedy.
 pub(super) fn handshake(
     address: SocketAddr,
     host: &str,
     config: Arc<ClientConfig>,
     limit: Duration,
 ) -> Result<String, String> {
-    let words = |error: std::io::Error| self::words(&error);
+    let describe = |error: std::io::Error| self::describe(&error);
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
     let mut session =
         rustls::ClientConnection::new(config, name).map_err(|error| error.to_string())?;
-    let mut stream = TcpStream::connect_timeout(&address, limit).map_err(words)?;
-    stream.set_read_timeout(Some(limit)).map_err(words)?;
-    stream.set_write_timeout(Some(limit)).map_err(words)?;
+    let mut stream = TcpStream::connect_timeout(&address, limit).map_err(describe)?;
+    stream.set_read_timeout(Some(limit)).map_err(describe)?;
+    stream.set_write_timeout(Some(limit)).map_err(describe)?;
     while session.is_handshaking() {
-        let (read, _) = session.complete_io(&mut stream).map_err(words)?;
+        let (read, _) = session.complete_io(&mut stream).map_err(describe)?;
         if read == 0 && session.is_handshaking() {
             return Err(NO_TLS.to_owned());
         }
@@ -101,20 +101,20 @@ pub(super) fn handshake(
     Ok(format!("the broker's certificate is trusted, {version}").replace("TLSv1_", "TLS 1."))
 }
 
-/// What an end without a handshake says.
-const NO_TLS: &str = "the broker closed the connection instead of shaking hands; use its port for TLS, 8883 as a rule, or leave \
-                      TLS out (mqtt://)";
+/// The message for a connection that was closed during the handshake.
+const NO_TLS: &str = "the broker closed the connection during the TLS handshake; use its TLS port, usually 8883, or connect \
+                      without TLS (mqtt://)";
 
-/// Whether an I/O error is one of TLS: tokio-rustls wraps it.
+/// Whether an I/O error wraps a TLS error, as tokio-rustls does.
 pub(super) fn is_tls(error: &std::io::Error) -> bool {
     of_rustls(error).is_some()
 }
 
-/// An error of a TLS connection for people: what is wrong, and what to do.
-pub(super) fn words(error: &std::io::Error) -> String {
+/// Describes an error of a TLS connection, with the remedy.
+pub(super) fn describe(error: &std::io::Error) -> String {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match of_rustls(error) {
-        Some(error) => tls_words::of(error),
+        Some(error) => tls_errors::describe(error),
         None if matches!(
             error.kind(),
             BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
@@ -143,7 +143,7 @@ fn authorities(ca: Option<&Path>) -> Result<RootCertStore, BusError> {
             }
         }
         None => {
-            // A system store may hold certificates that rustls does not read; the good ones count.
+            // A system store may contain certificates that rustls can't parse; they are skipped.
             store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if store.is_empty() {
                 return Err(BusError::NoAuthorities);

@@ -1,23 +1,23 @@
-//! The one place that builds and reads topics and client ids.
+//! Topics and client ids. No other file builds or parses them.
 
 use crate::base::{SessionId, SourceId};
 use crate::config::MqttSettings;
 
-/// Who connects.
+/// The role of an MQTT client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientRole {
     /// Publishes detections.
     Processor,
     /// Shows cameras.
     Wall,
-    /// Looks on, without a presence of its own.
+    /// Only reads; has no presence.
     Watch,
-    /// Tries whether the broker can be reached, without a presence of its own.
+    /// Probes the broker; has no presence.
     Doctor,
 }
 
 impl ClientRole {
-    fn word(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Processor => "processor",
             Self::Wall => "wall",
@@ -26,26 +26,26 @@ impl ClientRole {
         }
     }
 
-    /// `nvr-{role}-{instance_id}`. Of a watcher many may run under one instance: theirs is told apart by the session.
+    /// `nvr-{role}-{instance_id}`; for watch and doctor `nvr-{role}-{session}`, because several may run on one machine.
     pub fn client_id(self, instance_id: &str, session: &SessionId) -> String {
         match self {
-            Self::Watch | Self::Doctor => format!("nvr-{}-{session}", self.word()),
-            _ => format!("nvr-{}-{instance_id}", self.word()),
+            Self::Watch | Self::Doctor => format!("nvr-{}-{session}", self.name()),
+            _ => format!("nvr-{}-{instance_id}", self.name()),
         }
     }
 }
 
-/// Bytes of the longest topic.
+/// Maximum length of a topic in bytes.
 const LONGEST_BYTES: usize = 65_535;
 
-/// Every topic below a root.
+/// The topics below a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
     root: String,
     detections: String,
 }
 
-/// What a topic is about.
+/// The kind of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topic {
     /// Events of a source, JSON.
@@ -69,23 +69,22 @@ impl Topics {
         }
     }
 
-    /// The topics that the settings name.
+    /// The topics of the settings.
     pub fn of(settings: &MqttSettings) -> Self {
         Self::new(&*settings.topic_root, &*settings.detections_prefix)
     }
 
-    /// Where a source's events are published in JSON.
+    /// The topic of a source's events in JSON.
     pub fn detections(&self, source: SourceId) -> String {
         format!("{}/{source}", self.detections)
     }
 
-    /// Where a source's events are published in postcard: topics of its own, so that a consumer of `{detections}/#`
-    /// never meets bytes that are not JSON.
+    /// The topic of a source's events in postcard. It is separate, so a consumer of `{detections}/#` gets only JSON.
     pub fn detections_postcard(&self, source: SourceId) -> String {
         format!("{}-postcard/{source}", self.detections)
     }
 
-    /// Where a role's presence is retained; a watcher has none.
+    /// The topic of a role's presence; absent for watch and doctor.
     pub fn presence(&self, role: ClientRole, instance_id: &str) -> Option<String> {
         match role {
             ClientRole::Processor => Some(format!("{}/processors/{instance_id}", self.root)),
@@ -94,7 +93,7 @@ impl Topics {
         }
     }
 
-    /// Where a source's status is retained.
+    /// The topic of a source's status.
     pub fn source(&self, source: SourceId) -> String {
         format!("{}/sources/{source}", self.root)
     }
@@ -124,7 +123,7 @@ impl Topics {
         format!("{}/sources/+", self.root)
     }
 
-    /// What `topic` is about; nothing where it is none of ours.
+    /// The kind of `topic`; absent for topics of other programs.
     pub fn parse(&self, topic: &str) -> Option<Topic> {
         if let Some(rest) = topic.strip_prefix(&self.detections) {
             if let Some(id) = rest.strip_prefix('/').and_then(source_id) {
@@ -150,18 +149,18 @@ impl Topics {
     }
 }
 
-/// Only the way in which we write a number: `+3` and `03` are topics of somebody else.
+/// Parses an id in its canonical form only: `+3` and `03` are topics of other programs.
 fn source_id(level: &str) -> Option<SourceId> {
     let id: u32 = level.parse().ok()?;
     (id.to_string() == level).then_some(SourceId(id))
 }
 
-/// Whether a message can be published there, by section 4.7 of MQTT 3.1.1.
+/// Whether a message can be published on `topic`, by section 4.7 of MQTT 3.1.1.
 pub(super) fn is_topic(topic: &str) -> bool {
     (1..=LONGEST_BYTES).contains(&topic.len()) && !topic.contains(['+', '#', '\0'])
 }
 
-/// Whether it can be subscribed to, by the same section.
+/// Whether `filter` can be subscribed to, by the same section.
 pub(super) fn is_filter(filter: &str) -> bool {
     let mut levels = filter.split('/').peekable();
     let mut is_good = true;

@@ -1,10 +1,10 @@
-//! What goes over a connection: what is handed to it, how it moved, and why it is over.
+//! Requests to a connection, its events, and its errors.
 
 use super::packets::{Qos, Refused};
 use super::socket::Target;
 use super::{LinkError, Message};
 
-/// What publishers and the outbox hand over.
+/// A request of a publisher or of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
     Publish(Publish),
@@ -13,7 +13,7 @@ pub(super) enum Request {
     Disconnect,
 }
 
-/// A message of ours on its way to the connection.
+/// A message to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Publish {
     pub(super) topic: String,
@@ -22,44 +22,48 @@ pub(super) struct Publish {
     pub(super) retain: bool,
 }
 
-/// How a connection moved.
+/// An event of a connection.
 #[derive(Debug)]
-pub(super) enum Moved {
-    /// Something was taken from the queue, or a ping.
+pub(super) enum ConnectionEvent {
+    /// A request was taken from the queue, or a ping was sent.
     Sent,
-    /// A message came.
+    /// A message was received.
     Message(Message),
-    /// A message was read past.
+    /// A message was skipped.
     Refused(Refused),
-    /// The filters that a subscription asked for, with the broker's code for each.
+    /// The filters of a subscription, with the broker's code for each.
     Subscribed(Vec<(String, u8)>),
 }
 
-/// Why a connection is over.
+/// Why a connection ended.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum ConnectionError {
     /// The broker closed it, or the network did.
     Closed,
-    /// It does not answer any more; what was waited for.
+    /// The broker stopped answering; the text names the missing answer.
     Silent(&'static str),
-    /// TLS, in words.
+    /// TLS failed; a description.
     Tls(String),
-    /// It is no MQTT that comes.
+    /// The broker sent invalid MQTT; a description.
     Protocol(String),
 }
 
-/// What a broken connection leaves behind.
+/// The messages that the broker may not have received from a broken connection.
 #[derive(Debug, Default)]
-pub(super) struct Leftovers {
-    /// Events that the broker may not have.
+pub(super) struct Undelivered {
+    /// Number of events.
     pub(super) events: u64,
-    /// Retained topics of which the broker may not have the last value; where that is their end, true.
+    /// Retained topics; true if the message was a clearing.
     pub(super) retained: Vec<(String, bool)>,
 }
 
-impl Broken {
-    /// What is told of it; `suspect` is the largest message, where the end came right after it.
-    pub(super) fn told(self, target: &Target, suspect: Option<(String, usize)>) -> LinkError {
+impl ConnectionError {
+    /// The error for the operator. `suspect` is the largest message, if the connection ended right after it.
+    pub(super) fn into_link_error(
+        self,
+        target: &Target,
+        suspect: Option<(String, usize)>,
+    ) -> LinkError {
         let broker = target.name.clone();
         match self {
             Self::Silent(what) => LinkError::Silent { broker, what },

@@ -1,4 +1,4 @@
-//! `nvr broker`: a broker for a desk or a small site.
+//! `nvr broker`: the built-in MQTT broker, for tests and small sites.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,19 +15,19 @@ use crate::config::Secret;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct BrokerArgs {
-    /// Address to listen on; 0.0.0.0 for all of this machine's
+    /// Address to listen on; 0.0.0.0 for all addresses of this machine
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
 
-    /// Port to listen on; 0 takes a free one [default: 1883; 8883 with TLS]
+    /// Port to listen on; 0 chooses a free port [default: 1883; 8883 with TLS]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// The one user that is let in, with the password of --password-file or MQTT_PASSWORD [default: everybody]
+    /// Only accepted user name; needs a password, from --password-file or MQTT_PASSWORD [default: no login]
     #[arg(long, value_name = "NAME", env = "MQTT_USERNAME")]
     username: Option<String>,
 
-    /// File whose first line is the password
+    /// File with the password in its first line
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
@@ -35,42 +35,43 @@ pub(super) struct BrokerArgs {
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// Its private key, PEM
+    /// Private key of the certificate, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// Ask clients for a certificate of these authorities, PEM
+    /// CA file, PEM; clients must present a certificate that these authorities signed
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     ca: Option<PathBuf>,
 
-    /// Clients at the same time; one more is refused with `server unavailable`
+    /// Maximum number of clients; further ones are refused with `server unavailable`
     #[arg(long, value_name = "COUNT", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     clients: u32,
 
-    /// Memory for retained messages in MiB; one that does not fit is refused, and the former one of its topic stays
+    /// Maximum memory for retained messages, in MiB; a message that does not fit is refused, and the previous one of its topic
+    /// stays
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     retained_mib: u32,
 }
 
 const AFTER_HELP: &str = "\
-It speaks MQTT 3.1.1. Retained messages and the sessions of absent clients are kept in memory: they are gone when it ends,
-and processors publish theirs again when it is back. A payload over 1 MiB is discarded, a client for which more than 16 MiB
-wait is disconnected, and each limit that is met is a line in the log.
-For more than a small site take mosquitto or another full broker.
+The broker speaks MQTT 3.1.1. It keeps retained messages and the sessions of absent clients in memory, and loses them when it
+ends; processors publish theirs again when they reconnect. It discards payloads over 1 MiB and disconnects a client that has more
+than 16 MiB waiting. The log reports each limit that is reached.
+For larger sites use mosquitto or another full broker.
 
 Examples:
   nvr broker
   MQTT_PASSWORD=secret nvr broker --bind 0.0.0.0 --username nvr
   nvr broker --bind 0.0.0.0 --tls-cert broker.pem --tls-key broker.key";
 
-/// Runs until it is told to stop.
+/// Runs until SIGTERM, SIGINT or the end of the broker.
 pub(super) fn main(args: BrokerArgs) -> anyhow::Result<()> {
     let options = options(args)?;
     let broker = Broker::start(&options)?;
     let address = broker.address();
     if !address.ip().is_loopback() && options.login.is_none() {
         tracing::warn!(
-            "anybody who reaches this broker may read and write; --username and a password keep strangers out"
+            "this broker has no login: every client that reaches it may read and write; set --username and a password"
         );
     }
     out::line(format_args!("broker listens on {address}"));
@@ -87,7 +88,7 @@ pub(super) fn main(args: BrokerArgs) -> anyhow::Result<()> {
             reason = ended => Err(anyhow!("the broker ended: {}", reason?)),
         }
     });
-    // A thread waits for the end of the broker, which goes with the process.
+    // A blocking thread still waits for the end of the broker; it ends with the process.
     runtime.shutdown_background();
     ended
 }

@@ -1,4 +1,4 @@
-//! `nvr camera`: looking at one camera by hand.
+//! `nvr camera`: examination of one camera.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,67 +24,67 @@ pub(super) struct CameraArgs {
 
 #[derive(Debug, Subcommand)]
 enum CameraCommand {
-    /// Tell what a camera sends, how often and by which clock, and save a picture of it
+    /// Report a camera's streams, rates and clock, and save a picture
     ///
-    /// Exits with 0 where a picture came, 3 where the camera asks for a login or refuses the given one, 4 where it can't be
-    /// reached, 2 for a wrong command line and 1 for anything else.
+    /// Exit codes: 0 a picture was received, 1 another failure, 2 wrong command line, 3 the camera asks for a login or refuses
+    /// the given one, 4 the camera can't be reached.
     Probe(ProbeArgs),
 }
 
 #[derive(Debug, Args)]
 struct ProbeArgs {
-    /// The camera, as in rtsp://10.0.0.20:554/Streaming/Channels/101 or v4l2:///dev/video0
+    /// URI of the camera, such as rtsp://10.0.0.20:554/Streaming/Channels/101 or v4l2:///dev/video0
     uri: String,
-    /// User name; the password is in the variable that --password-env names
+    /// User name; the password comes from the variable in --password-env
     #[arg(long, requires = "password_env")]
     username: Option<String>,
     /// Environment variable that holds the password
     #[arg(long, value_name = "VARIABLE", requires = "username")]
     password_env: Option<String>,
-    /// How RTP travels
+    /// Transport of RTP
     #[arg(long, value_enum, default_value_t)]
     transport: TransportArg,
-    /// Authorities beside the system's that an RTSPS camera's certificate may come from, in PEM
+    /// CA file, PEM: authorities that are trusted besides the system's, for RTSPS
     #[arg(long, value_name = "FILE", conflicts_with = "pin")]
     ca: Option<PathBuf>,
-    /// SHA-256 of the one certificate that is accepted
+    /// SHA-256 fingerprint of the only accepted certificate, for RTSPS
     #[arg(long, value_name = "SHA256", value_parser = parse_pin_argument)]
     pin: Option<[u8; 32]>,
-    /// How long to measure; up to three times as long where key frames or sender reports are late
+    /// Time to measure; up to three times as long if key frames or sender reports are late
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Save the first picture
     #[arg(long, value_name = "FILE")]
     jpeg: Option<PathBuf>,
-    /// How the report is printed
+    /// Format of the report
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum TransportArg {
-    /// Interleaved in the RTSP connection
+    /// TCP, interleaved in the RTSP connection
     #[default]
     Tcp,
-    /// Datagrams
+    /// UDP
     Udp,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Format {
-    /// For people
+    /// Lines of text
     #[default]
     Text,
-    /// For programs
+    /// One JSON object
     Json,
 }
 
-/// Longest wait for a first picture: key frames may be ten seconds apart.
+/// Longest wait for the first picture: key frames may be ten seconds apart.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// Longest silence in between.
+/// Longest time without a frame after that.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// Runs a subcommand; its exit code tells more than success and failure.
+/// Runs a subcommand. The exit code names the cause of a failure.
 pub(super) fn main(args: CameraArgs) -> ExitCode {
     let CameraCommand::Probe(args) = args.command;
     probe(&args).unwrap_or_else(|error| {
@@ -182,10 +182,10 @@ fn print(report: &CameraReport, jpeg: Option<&Path>) {
     row("decoder", report.decoder.clone());
     row("size", or_unknown(report.size));
     row(
-        "frames a second",
+        "frame rate",
         match (report.fps, report.nominal_fps) {
-            (Some(fps), Some(nominal)) => format!("{fps:.1} (states {nominal:.1})"),
-            (Some(fps), None) => format!("{fps:.1}"),
+            (Some(fps), Some(nominal)) => format!("{fps:.1} fps (stream states {nominal:.1})"),
+            (Some(fps), None) => format!("{fps:.1} fps"),
             (None, _) => "unknown".to_owned(),
         },
     );
@@ -208,15 +208,15 @@ fn print(report: &CameraReport, jpeg: Option<&Path>) {
     row(
         "camera's clock",
         match report.clock_offset_ms {
-            Some(ms) if ms.abs() < 1000 => format!("{ms:+} ms from ours, by its sender reports"),
+            Some(ms) if ms.abs() < 1000 => {
+                format!("{ms:+} ms against this machine, from sender reports")
+            }
             Some(ms) => format!(
-                "{:+.1} s from ours, by its sender reports; set its time server",
+                "{:+.1} s against this machine, from sender reports; set a time server in the camera",
                 ms as f64 / 1000.0
             ),
-            None if report.login == Login::None => {
-                "none: pictures are timed by their arrival".to_owned()
-            }
-            None => "unknown: no sender report; pictures are timed by their arrival".to_owned(),
+            None if report.login == Login::None => "none: the time of arrival is used".to_owned(),
+            None => "unknown: no sender report; the time of arrival is used".to_owned(),
         },
     );
     if let Some(path) = jpeg.filter(|_| report.first_frame_jpeg.is_some()) {

@@ -22,16 +22,16 @@ pub(super) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Write a commented configuration file, in which every key stands with its default
+    /// Write a configuration file with every key, its description and its default
     Init {
-        /// The file, which must not be there yet [default: standard output]
+        /// The file; an existing file is not overwritten [default: standard output]
         file: Option<PathBuf>,
     },
-    /// Print the settings that result from options, environment and file; secrets as ***. With the options of `nvr
-    /// processor`, or as `nvr config show wall` with those of `nvr wall`
+    /// Print the settings that result from options, environment and file; secrets appear as ***. Takes the options of `nvr
+    /// processor`; `nvr config show wall` takes those of `nvr wall`
     #[command(after_help = processor::AFTER_HELP, args_conflicts_with_subcommands = true)]
     Show {
-        /// How they are written
+        /// Output format
         #[arg(long, value_enum, default_value_t, global = true)]
         format: ShowFormat,
         #[command(flatten)]
@@ -39,21 +39,21 @@ enum ConfigCommand {
         #[command(subcommand)]
         of: Option<ShowOf>,
     },
-    /// Check a file and report every problem at once; exit code 2 where there is one
+    /// Check a file and report all problems; exit code 2 if there is one
     Check {
-        /// The file
+        /// The configuration file
         file: String,
-        /// For which role; a wall needs no camera, and alone reads its token [default: both]
+        /// Role to check for: a processor needs a camera, a wall must be able to read its token [default: both]
         #[arg(long, value_enum, value_name = "ROLE")]
         role: Option<CheckRole>,
     },
-    /// Print the JSON Schema of the file and of documents
+    /// Print the JSON Schema of the configuration
     Schema,
 }
 
 #[derive(Debug, Subcommand)]
 enum ShowOf {
-    /// Print what results for `nvr wall`
+    /// Print the settings of `nvr wall`
     Wall(Box<WallArgs>),
 }
 
@@ -105,7 +105,7 @@ pub(super) fn main(args: ConfigArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks a file for one role or for both, and says how many cameras it has.
+/// Checks a file for one role or for both. Returns the number of its cameras.
 fn check(file: &str, role: Option<CheckRole>) -> Result<usize, ConfigProblems> {
     let common = CommonFlags {
         config: Some(file.to_owned()),

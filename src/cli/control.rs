@@ -1,4 +1,4 @@
-//! `nvr control`: asks a running process of this box.
+//! `nvr control`: queries and changes of a running role on this machine.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ use crate::base::SourceId;
 use crate::config::read_document;
 use crate::control::{Answer, Request, find, request};
 
-/// Ask a running processor or wall on this machine.
+/// Query or change a running processor or wall on this machine.
 #[derive(Debug, Args)]
 pub(super) struct ControlArgs {
-    /// Whom, by its role. Default: whichever runs.
+    /// Role of the process [default: the one that runs]
     #[arg(long, global = true)]
     role: Option<Role>,
-    /// Whom, by its instance id. Default: the only one that runs.
+    /// Instance id of the process [default: the only one that runs]
     #[arg(long, global = true)]
     instance_id: Option<String>,
     #[command(subcommand)]
@@ -34,34 +34,34 @@ enum Role {
 
 #[derive(Debug, Subcommand)]
 enum Ask {
-    /// What runs, and how it fares, as JSON.
+    /// Print the state of the process and its parts as JSON
     Status,
-    /// What this build and this box can do, as JSON.
+    /// Print the abilities of this build on this machine as JSON
     Capabilities,
-    /// Replace the running configuration by FILE's; refused whole, with every problem, or applied source by source.
+    /// Replace the running configuration by that of FILE. Unchanged sources go on; if FILE has a problem, nothing changes
     Apply {
-        /// TOML as for --config, or the same structure as JSON.
+        /// TOML as for --config, or the same structure as JSON
         file: PathBuf,
     },
-    /// Try a camera again at once, whatever its wait for the next attempt; a session that runs begins anew.
+    /// Restart the session of a camera now, without waiting for the next attempt
     Restart {
-        /// The camera's id.
+        /// Id of the camera
         id: u32,
     },
 }
 
-/// A new model may have to be loaded before the answer.
+/// Longest wait for the answer: `apply` may have to load a model first.
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
     let roles = [("processor", Role::Processor), ("wall", Role::Wall)];
     let mut sockets: Vec<PathBuf> = Vec::new();
-    let mut passed_over = BTreeSet::new();
+    let mut skipped = BTreeSet::new();
     for (name, role) in roles {
         if args.role.is_none_or(|wanted| wanted == role) {
             let found = find(name, args.instance_id.as_deref());
             sockets.extend(found.sockets);
-            passed_over.extend(found.passed_over.iter().map(ToString::to_string));
+            skipped.extend(found.skipped.iter().map(ToString::to_string));
         }
     }
     let path = match sockets.as_slice() {
@@ -72,11 +72,11 @@ pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
                 Some(Role::Processor) => ("processor", "`nvr processor`"),
                 None => ("processor or wall", "`nvr processor` or `nvr wall`"),
             };
-            let not_looked: Vec<_> = passed_over.into_iter().collect();
-            match not_looked.as_slice() {
-                [] => bail!("no {who} of this user runs here; start one with {start}"),
+            let skipped: Vec<_> = skipped.into_iter().collect();
+            match skipped.as_slice() {
+                [] => bail!("no {who} of this user runs on this machine; start one with {start}"),
                 folders => bail!(
-                    "no {who} that may be asked runs here; not looked into, for others might answer: {}; ask as that user or as root, or remove it",
+                    "no accessible {who} runs on this machine; skipped, because other users could answer there: {}; run this command as that user or as root, or remove the folder",
                     folders.join(", ")
                 ),
             }
@@ -84,7 +84,7 @@ pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
         many => {
             let names: Vec<_> = many.iter().map(|path| path.display().to_string()).collect();
             bail!(
-                "several run here: {}; choose one with --role or --instance-id",
+                "several processes run on this machine: {}; choose one with --role or --instance-id",
                 names.join(", ")
             );
         }

@@ -1,4 +1,4 @@
-//! `nvr demo`: broker, cameras, processor and wall in one process, to be seen working.
+//! `nvr demo`: broker, cameras, processor and wall in one process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,40 +17,40 @@ pub(super) struct DemoArgs {
     /// Number of cameras
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     n: u32,
-    /// What they show (H.264 or H.265) [default: the footage that `make setup` fetched, else the test pattern]
+    /// Videos that the cameras show (H.264 or H.265) [default: the footage that `make setup` fetched, else the test pattern]
     files: Vec<PathBuf>,
-    /// End after so many seconds [default: at Ctrl-C]
+    /// Run time in seconds [default: until Ctrl-C]
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
-    /// Address of the wall's page; where its port is taken, a free one
+    /// Address of the wall's page; if the port is in use, a free one is chosen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
-    /// Where the wall goes besides the page: to a monitor (kms), or nowhere
+    /// Output of the wall besides the page: a monitor (kms) or none (headless)
     #[arg(long, value_name = "OUTPUT", default_value = "headless")]
     output: OutputChoice,
-    /// At the end, write the wall's scene to this PNG
+    /// At the end, write the wall's picture to this PNG file
     #[arg(long, value_name = "FILE.png")]
     snapshot: Option<PathBuf>,
-    /// Port of the broker; where it is taken, a free one
+    /// Port of the broker; if it is in use, a free one is chosen
     #[arg(long, value_name = "PORT", default_value_t = 1883)]
     mqtt_port: u16,
-    /// Port of the cameras; where it is taken, a free one
+    /// Port of the cameras; if it is in use, a free one is chosen
     #[arg(long, value_name = "PORT", default_value_t = 8554)]
     rtsp_port: u16,
     /// Model id [default: as for `nvr processor`]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
-    /// What runs the model [default: auto]
+    /// Inference backend [default: auto]
     #[arg(long, value_name = "BACKEND")]
     backend: Option<Backend>,
-    /// Least confidence of what is published [default: 0.5]
+    /// Minimum confidence of published detections, 0 to 1 [default: 0.5]
     #[arg(long, value_name = "SCORE")]
     confidence: Option<f64>,
 }
 
 pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
     let files = if args.files.is_empty() && args.backend == Some(Backend::Scripted) {
-        // It finds what the test pattern says of itself, and nothing in any other picture.
+        // The scripted detector reads the objects that the test pattern encodes, and finds nothing in other pictures.
         Vec::new()
     } else if args.files.is_empty() {
         footage()

@@ -1,4 +1,4 @@
-//! `nvr display`: what monitors there are, and a test card on them.
+//! `nvr display`: a list of monitors and planes, and a test card.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,28 +18,28 @@ use crate::render::Rect;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct DisplayArgs {
-    /// Show a test card for so many seconds, 0 until it is ended; without it, list what there is
+    /// Show a test card for this many seconds, 0 for no limit; without this option, list monitors and planes
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10")]
     show: Option<u64>,
-    /// The card: its node, or its driver's name [default: the one with a monitor]
+    /// DRM card: device node or driver name [default: the card with a monitor]
     #[arg(long)]
     card: Option<String>,
-    /// The connector, HDMI-A-1; repeatable, a test card each [default: HDMI, DP, eDP in that order]
+    /// Connector, such as HDMI-A-1; repeatable, each shows a test card [default: the first of HDMI, DP, eDP]
     #[arg(long)]
     connector: Vec<String>,
-    /// Resolution and rate, 1920x1080@60 [default: the monitor's preferred one]
+    /// Resolution and refresh rate, such as 1920x1080@60 [default: the monitor's preferred mode]
     #[arg(long, value_parser = mode)]
     mode: Option<ModeRequest>,
     /// Turn the picture clockwise: 0, 90, 180 or 270 degrees
     #[arg(long, default_value = "0", value_parser = rotation)]
     rotate: Rotation,
-    /// What a television cuts off at each edge, as a fraction of the screen, 0 to 0.1
+    /// Part of the screen that a television cuts off at each edge, as a fraction, 0 to 0.1
     #[arg(long, default_value_t = 0.0, value_parser = overscan)]
     overscan: f32,
-    /// With --show: the right picture is an NV12 frame in a dma-buf, as hardware decoders give them, where its plane takes it
+    /// With --show: give the right picture's plane an NV12 frame in a dma-buf, as a hardware decoder does
     #[arg(long, requires = "show")]
     frames: bool,
-    /// How the list is written; with --show, how the display's report is
+    /// Format of the list; with --show, of the display's report
     #[arg(long, value_enum, default_value_t)]
     format: Form,
 }
@@ -73,7 +73,7 @@ fn list(wanted: Option<&str>, format: Form) -> anyhow::Result<ExitCode> {
         out::line(serde_json::to_string_pretty(&cards)?);
     } else if cards.is_empty() {
         out::line(
-            "no DRM device (/dev/dri/card*): no monitor can be lit from here; a wall runs with --output headless",
+            "no DRM device (/dev/dri/card*), so no monitor can be used; a wall runs with --output headless",
         );
     } else {
         cards.iter().for_each(describe);
@@ -87,7 +87,7 @@ fn list(wanted: Option<&str>, format: Form) -> anyhow::Result<ExitCode> {
 }
 
 fn describe(card: &CardReport) {
-    /// A monitor may list a hundred modes.
+    /// Modes that are listed: a monitor may have a hundred.
     const MODES: usize = 8;
     out::line(format_args!("{}  {}", card.path.display(), card.driver));
     if let Some(problem) = &card.problem {
@@ -226,13 +226,13 @@ fn show_one(
             display.info().description,
             (clock.now() - start).as_secs_f64(),
             report["paced_by"].as_str().unwrap_or_default(),
-            report["plan"].as_str().unwrap_or("nothing was planned"),
+            report["plan"].as_str().unwrap_or("no plan"),
         )),
     }
     Ok(())
 }
 
-/// The second picture as a decoder's buffer, without a copy.
+/// Shows the second picture from a buffer like a decoder's, without a copy.
 fn show_decoded(display: &mut KmsDisplay, pictures: &[Rect]) -> Result<(), DisplayError> {
     const PICTURE: usize = 1;
     let Some(picture) = pictures.get(PICTURE) else {
@@ -242,16 +242,16 @@ fn show_decoded(display: &mut KmsDisplay, pictures: &[Rect]) -> Result<(), Displ
         Ok(frame) => {
             let is_shown = display.show_frame(PICTURE, Some(&frame))?;
             out::line(format_args!(
-                "a decoded frame {}",
+                "the decoded frame {}",
                 if is_shown {
-                    "is shown as it is"
+                    "is shown without a copy"
                 } else {
-                    "is not taken by the picture's plane"
+                    "is refused by the picture's plane"
                 }
             ));
         }
         Err(err) => out::line(format_args!(
-            "no frame in a dma-buf can be made, /dev/udmabuf: {err}"
+            "can't create a frame in a dma-buf with /dev/udmabuf: {err}"
         )),
     }
     Ok(())
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_is_refused() {
+    fn impossible_overscan_and_rotation_are_refused() {
         assert!(overscan("0.2").is_err());
         assert!(rotation("45").is_err());
     }

@@ -15,7 +15,7 @@ use crate::doctor::{
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct DoctorArgs {
-    /// Configuration file, for the broker and the models [default: $NVR_CONFIG, else /etc/nvr/nvr.toml]
+    /// Configuration file, for broker and models [default: $NVR_CONFIG, else /etc/nvr/nvr.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
     /// Build a small TensorRT engine, run it and compare its output; takes minutes on a board

@@ -1,4 +1,4 @@
-//! Where log lines go: to standard error, filtered by NVR_LOG or RUST_LOG.
+//! The log: lines on standard error, filtered by NVR_LOG or RUST_LOG.
 
 use std::io::{IsTerminal, Write};
 
@@ -6,20 +6,20 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::without_secrets;
 
-/// How log lines are written.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(super) enum LogFormat {
-    /// For people.
+    /// Lines of text
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
-/// Our own state changes, and of libraries only what is wrong.
+/// State changes of this program; only warnings and errors of libraries.
 const DEFAULT_FILTER: &str = "warn,nvr=info";
 
-/// Starts logging; once a process.
+/// Starts logging. Called once per process.
 pub(super) fn start(format: LogFormat) {
     let wanted = ["NVR_LOG", "RUST_LOG"].into_iter().find_map(|name| {
         Some((
@@ -47,15 +47,15 @@ pub(super) fn start(format: LogFormat) {
         tracing::debug!("logging was started before");
     }
     if let Some((name, err)) = refused {
-        tracing::warn!(name, %err, "unreadable log filter, the default stands in");
+        tracing::warn!(name, %err, "invalid log filter; using the default");
     }
 }
 
-/// Standard error, behind the one function that masks what may be a login: a library's text may quote an address.
+/// Standard error with logins masked: a library's message may quote an address.
 struct Masked;
 
 impl Write for Masked {
-    /// Takes a whole line, as tracing writes them.
+    /// Writes one whole line; tracing passes no parts of lines.
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         std::io::stderr().write_all(without_secrets(&text).as_bytes())?;

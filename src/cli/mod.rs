@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, no logic.
+//! The command line: one file per subcommand, no logic.
 
 pub mod out;
 
@@ -26,11 +26,11 @@ use clap::{Parser, Subcommand};
 use crate::config::ConfigProblems;
 use crate::role::{RunError, StartError};
 
-/// Cameras to detections on MQTT, and to monitors with what was detected.
+/// Detect objects in camera pictures, publish them over MQTT, and show the cameras on monitors with their detections.
 #[derive(Debug, Parser)]
 #[command(name = "nvr", version, about)]
 struct Cli {
-    /// How log lines are written to standard error; NVR_LOG or RUST_LOG filters them (`nvr=debug`)
+    /// Format of the log on standard error; NVR_LOG or RUST_LOG sets the filter (`nvr=debug`)
     #[arg(
         long,
         global = true,
@@ -46,31 +46,31 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Look at cameras and publish what they see
+    /// Detect objects in camera pictures and publish them over MQTT
     Processor(Box<processor::ProcessorArgs>),
-    /// Show cameras on monitors, with what was detected on the frames that it was detected in
+    /// Show cameras on monitors, each frame with its detections
     Wall(Box<wall::WallArgs>),
-    /// Look at one camera by hand
+    /// Examine one camera
     Camera(camera::CameraArgs),
-    /// Serve test cameras over RTSP: files in a loop in real time, or a moving pattern
+    /// Serve test cameras over RTSP: looped files in real time, or a moving test pattern
     #[cfg(feature = "testcam")]
     Testcam(Box<testcam::TestcamArgs>),
-    /// Run an MQTT broker, on this machine only unless told otherwise
+    /// Run an MQTT broker; by default it accepts only connections from this machine
     Broker(broker::BrokerArgs),
-    /// Show what is on the broker: sources, rates, what is seen
+    /// Show the sources and detections on a broker, with their rates
     Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
-    /// List, show, choose and import models, build engines of them and measure them
+    /// List, show, choose and import models; build their engines and measure them
     Model(model::ModelArgs),
-    /// See it all working: a broker, cameras with footage, a processor and a wall in one process
+    /// Run a demonstration: a broker, cameras, a processor and a wall in one process
     #[cfg(feature = "testcam")]
     Demo(Box<demo::DemoArgs>),
-    /// List monitors, planes and what a wall would do with them; show a test card
+    /// List monitors and planes and how a wall would use them; show a test card
     Display(display::DisplayArgs),
-    /// Say on one page what this machine can do and what is wrong with it; pack that for a call for support
+    /// Report the abilities and faults of this machine; pack the report for support
     Doctor(doctor::DoctorArgs),
-    /// Ask a running processor or wall of this machine
+    /// Query or change a running processor or wall on this machine
     Control(control::ControlArgs),
 }
 
@@ -123,7 +123,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(err) => {
-            let is_config = err.chain().any(is_of_settings);
+            let is_config = err.chain().any(is_settings_error);
             for line in format!("{err:#}").lines() {
                 out::error(format_args!("error: {line}"));
             }
@@ -132,8 +132,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whether other settings would have helped: the exit code then tells a supervisor that starting again will not.
-fn is_of_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether the settings caused the error. The exit code then tells a supervisor that a restart does not help.
+fn is_settings_error(cause: &(dyn std::error::Error + 'static)) -> bool {
     let start = match cause.downcast_ref() {
         Some(RunError::Page(_)) => return true,
         Some(RunError::Start(start)) => Some(start),

@@ -1,5 +1,4 @@
-//! `nvr model`: what is installed, what stands in for the default, and how another model gets in. What engines make of
-//! models is in `model_engine`.
+//! `nvr model`: list, show, choose and import models. The subcommands about engines are in `model_engine`.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +17,8 @@ use crate::detect::{
 /// Options of `nvr model`.
 #[derive(Debug, Args)]
 pub(super) struct ModelArgs {
-    /// Directory in which models are sought first, and installed; repeatable [then: ./models, the cache,
-    /// /usr/share/nvr/models, /var/lib/nvr/models]
+    /// Directory that is searched first for models, and in which they are installed; repeatable [also searched: ./models, the
+    /// cache, /usr/share/nvr/models, /var/lib/nvr/models]
     #[arg(
         long,
         global = true,
@@ -35,30 +34,30 @@ pub(super) struct ModelArgs {
 
 #[derive(Debug, Subcommand)]
 enum ModelCommand {
-    /// List every model that has a manifest, and what those lack that are not installed
+    /// List all models with a manifest, and the missing files of models that are not installed
     List {
-        /// How they are written
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Form,
     },
-    /// Show a model's manifest and where its files lie, and check their hashes
+    /// Show a model's manifest and the directory of its files, and check their hashes
     Show {
-        /// The model
+        /// Id of the model
         id: String,
-        /// How it is written
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Form,
     },
-    /// Choose the model that is used where `--model` is not given and the published default is not installed
+    /// Choose the default model: used if `--model` is not given and the published default is not installed
     Default {
-        /// The model; without it, print which one it is
+        /// The model; without it, print the present default
         id: Option<String>,
     },
     /// Install a model from an ONNX file
     Import(Box<ImportArgs>),
     /// Build the TensorRT engine of a model, on the box that will run it
     Build(BuildArgs),
-    /// Measure how quick a model is in each backend
+    /// Measure the speed of a model in each backend
     Bench(BenchArgs),
 }
 
@@ -73,29 +72,29 @@ enum Form {
 struct ImportArgs {
     /// The ONNX file
     file: PathBuf,
-    /// The model's id, by which `--model` names it
+    /// Id of the model, for `--model`
     #[arg(long)]
     id: String,
-    /// Its class names: a file with one name a line, names separated by commas, or coco80 [default: what the file says;
-    /// where it says nothing, those of COCO for 80 classes]
+    /// Class names: a file with one name per line, names separated by commas, or coco80 [default: from the ONNX file; if it
+    /// names none and has 80 classes, those of COCO]
     #[arg(long)]
     labels: Option<String>,
-    /// How its output is boxes [default: by its shape, its metadata and a run on noise; refused where these leave a doubt]
+    /// Format of the output [default: detected from shape, metadata and a run on noise; refused if these are ambiguous]
     #[arg(long, value_enum)]
     output_format: Option<OutputFormat>,
-    /// What a byte of the picture becomes in its input [default: 0-255 for yolox, else 0-1]
+    /// Value range of the input [default: 0-255 for yolox, else 0-1]
     #[arg(long, alias = "normalize", value_enum)]
     normalise: Option<Range>,
-    /// Order of its input's channels [default: bgr for yolox, else rgb]
+    /// Order of the input's channels [default: bgr for yolox, else rgb]
     #[arg(long, alias = "colour-order", value_enum)]
     color_order: Option<ColorOrder>,
-    /// Size of its input, as in 640x640; only where the file leaves it open
+    /// Size of the input, such as 640x640; only if the file leaves it open
     #[arg(long, value_parser = size, value_name = "WxH")]
     size: Option<Size>,
-    /// Under which licence its weights may be used
+    /// Licence of the weights
     #[arg(long, alias = "licence")]
     license: Option<String>,
-    /// Where its weights come from
+    /// Origin of the weights
     #[arg(long)]
     source: Option<String>,
 }
@@ -109,14 +108,14 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
         ModelCommand::Default { id: Some(id) } => {
             let file = store.set_default(&id, &targets)?;
             out::line(format_args!(
-                "{id} is the default now, by {}",
+                "{id} is now the default, set in {}",
                 file.display()
             ));
             Ok(())
         }
         ModelCommand::Default { id: None } => match store.default_model()? {
             Some((id, file)) => {
-                out::line(format_args!("{id}, by {}", file.display()));
+                out::line(format_args!("{id}, set in {}", file.display()));
                 Ok(())
             }
             None => bail!("no default is chosen; choose one with `nvr model default ID`"),
@@ -134,12 +133,12 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
                 && !names_classes(&request.file)
             {
                 out::error(format_args!(
-                    "warning: {} names no classes; it is taken to have the 80 of COCO: give --labels where it has others",
+                    "warning: {} names no classes; assuming the 80 classes of COCO; give --labels if it has others",
                     request.file.display()
                 ));
             }
             out::line(format_args!(
-                "its manifest is {}; try it with `nvr demo --model {}`",
+                "manifest: {}; try the model with `nvr demo --model {}`",
                 model.manifest_path.display(),
                 model.id
             ));
@@ -215,7 +214,7 @@ fn show(store: &ModelStore, id: &str, format: Form) -> anyhow::Result<()> {
             out::line(format_args!("# files in {}", model.weights_dir.display()));
         }
     }
-    verified.context("its files are not what the manifest says")
+    verified.context("its files do not match the manifest")
 }
 
 fn request(args: ImportArgs) -> anyhow::Result<ImportRequest> {

@@ -1,4 +1,4 @@
-//! `nvr model build` and `nvr model bench`: a model's TensorRT engine, and how quick a model is in each backend.
+//! `nvr model build` and `nvr model bench`: a model's TensorRT engine, and its speed in each backend.
 
 use anyhow::bail;
 use clap::Args;
@@ -11,24 +11,24 @@ use crate::detect::{BuildFlags, ModelStore, Wanted, build_engine, measure, open}
 /// Options of `nvr model build`.
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
-    /// The model
+    /// Id of the model
     id: String,
-    /// Let layers compute with 16-bit floats: about twice as quick
+    /// Allow 16-bit floating point in layers; about twice as fast
     #[arg(long)]
     fp16: bool,
-    /// Compute with 8-bit integers where the ONNX file says so; it needs QuantizeLinear and DequantizeLinear nodes
+    /// Use 8-bit integers; the ONNX file needs QuantizeLinear and DequantizeLinear nodes
     #[arg(long)]
     int8: bool,
-    /// Run it on this deep learning accelerator of the board, and on the GPU what that can't do
+    /// Use this deep learning accelerator of the board; layers that it does not support run on the GPU
     #[arg(long, value_name = "N")]
     dla: Option<u32>,
-    /// Most pictures of one run; more than one needs an ONNX file with an open batch
+    /// Maximum batch size; more than 1 needs an ONNX file with a dynamic batch dimension
     #[arg(long, value_name = "1-8", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
     batch: u32,
-    /// Most scratch memory of a layer, in MB [default: what TensorRT takes]
+    /// Maximum scratch memory of a layer, in MB [default: TensorRT's]
     #[arg(long, value_name = "MB")]
     workspace_mb: Option<u32>,
-    /// Build it even if it is there
+    /// Build the engine again even if it exists
     #[arg(long)]
     anew: bool,
 }
@@ -36,15 +36,15 @@ pub(super) struct BuildArgs {
 /// Options of `nvr model bench`.
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// The model
+    /// Id of the model
     id: String,
-    /// Which backend; repeatable [default: tensorrt, onnxruntime and rten]
+    /// Backend to measure; repeatable [default: tensorrt, onnxruntime and rten]
     #[arg(long, value_name = "BACKEND")]
     backend: Vec<Backend>,
-    /// How many times each is called
+    /// Number of calls per backend
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     calls: u32,
-    /// Threads of the engines of the CPU [default: as many as there are cores]
+    /// Threads of the CPU backends [default: number of cores]
     #[arg(long)]
     threads: Option<usize>,
 }
@@ -90,7 +90,7 @@ pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> 
         args.backend.clone()
     };
     store.find(&args.id)?;
-    out::line("backend       median ms    p99 ms  pictures/s  at once");
+    out::line("backend       median ms    p99 ms  pictures/s    batch");
     let mut measured = 0;
     for backend in backends {
         let name = name(backend);
@@ -118,7 +118,7 @@ fn bench_one(store: &ModelStore, args: &BenchArgs, backend: Backend) -> anyhow::
     let mut opened = open(&wanted, store)?;
     if backend == Backend::Tensorrt && opened.upgrade.is_some() {
         bail!(
-            "it has no engine here; build it with `nvr model build {}`",
+            "the model has no engine on this machine; build it with `nvr model build {}`",
             args.id
         );
     }

@@ -1,24 +1,24 @@
-//! The one place that writes to standard output and standard error for people; everything else logs.
+//! Output to standard output and standard error. All other code logs.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// A line to standard output. A reader that went away (`nvr … | head`) is no error.
+/// Writes a line to standard output. A closed pipe (`nvr … | head`) is no error.
 pub fn line(text: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// A line to standard error.
+/// Writes a line to standard error.
 pub fn error(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Where there is no terminal, a line of progress is written this often at most.
+/// Shortest time between two progress lines if standard error is no terminal.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
-/// A line on standard error that says how far something is: it moves in place on a terminal, and is written anew now and
-/// then elsewhere.
+/// A progress line on standard error. On a terminal it is overwritten in place; elsewhere a new line is written every
+/// ten seconds.
 #[derive(Debug)]
 pub struct ProgressLine {
     terminal: bool,
@@ -35,11 +35,11 @@ impl Default for ProgressLine {
 }
 
 impl ProgressLine {
-    /// Shows `text` in the place of what was there.
+    /// Shows `text` in place of the previous text.
     pub fn show(&mut self, text: impl std::fmt::Display) {
         if self.terminal {
             let mut text = text.to_string();
-            // A line that wraps could not be overwritten.
+            // A wrapped line can't be overwritten.
             text.truncate(text.floor_char_boundary(78));
             let mut err = std::io::stderr().lock();
             let _ = write!(err, "\r{text}\x1b[K").and_then(|()| err.flush());

@@ -1,4 +1,4 @@
-//! `nvr processor`: cameras to detections on MQTT.
+//! `nvr processor`: detects objects in camera pictures and publishes them over MQTT.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ pub(super) struct ProcessorArgs {
 }
 
 pub(super) const AFTER_HELP: &str = "\
-Every setting is also a variable of the environment: NVR_ and the option's name in capitals (NVR_MQTT_HOST).
+Every option can also be set by an environment variable: NVR_ and the option's name in capitals (NVR_MQTT_HOST).
 MQTT_USERNAME and MQTT_PASSWORD are the login at the broker. An empty variable counts as unset.
 
 Examples:
@@ -28,7 +28,7 @@ Examples:
   nvr processor --source 0=rtsp://viewer:secret@10.0.0.20/Streaming/Channels/102 --source 1=/dev/shm/clip.mp4
   nvr processor --config /etc/nvr/nvr.toml";
 
-/// Reads the settings and runs until it is told to stop.
+/// Reads the settings and runs the processor until a signal stops it.
 pub(super) fn main(args: ProcessorArgs) -> anyhow::Result<ExitCode> {
     let source = ConfigSource::new(args.flags, Environment::of_process());
     let loaded = source.load_all()?;
@@ -37,12 +37,12 @@ pub(super) fn main(args: ProcessorArgs) -> anyhow::Result<ExitCode> {
     }
     let runtime = runtime()?;
     let code = runtime.block_on(run::<Processor>(loaded.settings, source))?;
-    // A task that is stuck in a driver must not keep the process from its end.
+    // Does not wait for tasks that are stuck in a driver.
     runtime.shutdown_background();
     Ok(code)
 }
 
-/// Pixels travel on threads of their own: MQTT, HTTP and supervision are all that these two have to carry.
+/// A runtime with two threads: it serves MQTT, HTTP and supervision only. Pixels are handled on named threads.
 pub(super) fn runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,4 +1,4 @@
-//! `nvr testcam`: cameras for trying things out.
+//! `nvr testcam`: test cameras over RTSP.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,42 +17,42 @@ use crate::media::testcam::{
 /// `nvr testcam`
 #[derive(Debug, Args)]
 pub(super) struct TestcamArgs {
-    /// H.264 or H.265 videos (MP4, MKV, …), shown in turn; without any, cameras show the pattern
+    /// H.264 or H.265 videos (MP4, MKV, …), distributed over the cameras in turn [default: the test pattern]
     files: Vec<PathBuf>,
-    /// How many cameras
+    /// Number of cameras
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     n: u32,
-    /// Port; 0 takes a free one
+    /// Port to listen on; 0 chooses a free port
     #[arg(long, default_value_t = 8554)]
     port: u16,
-    /// Address to listen on; 0.0.0.0 for all
+    /// Address to listen on; 0.0.0.0 for all addresses of this machine
     #[arg(long, default_value = "127.0.0.1")]
     bind: IpAddr,
-    /// Path of a camera, {id} being its number
+    /// Path of a camera; {id} is replaced by its number
     #[arg(long, default_value = "live{id}.stream")]
     path: String,
-    /// How much further into its file or pattern each camera starts than the one before it
+    /// Difference of the start positions of two neighbouring cameras in their file or pattern
     #[arg(long, default_value = "7s", value_parser = humantime::parse_duration)]
     offset: Duration,
-    /// Show the moving pattern, encoded live
+    /// Show the moving test pattern, encoded live
     #[arg(long, conflicts_with = "files")]
     pattern: bool,
-    /// The pattern's size
+    /// Size of the pattern
     #[arg(long, default_value = "1280x720", value_parser = parse_size)]
     size: Size,
-    /// The pattern's frames a second
+    /// Frame rate of the pattern, in frames per second
     #[arg(long, default_value_t = 25.0, value_parser = parse_fps)]
     fps: f64,
-    /// How many objects move in the pattern
+    /// Number of objects that move in the pattern
     #[arg(long, default_value_t = 3)]
     objects: u32,
-    /// Ask for a login with this user name, and the password in the variable that --password-env names
+    /// User name of the login that the cameras require; the password comes from the variable in --password-env
     #[arg(long, requires = "password_env")]
     username: Option<String>,
     /// Environment variable that holds the password
     #[arg(long, value_name = "VARIABLE", requires = "username")]
     password_env: Option<String>,
-    /// Let the login be sent in the clear (Basic) instead of hashed (Digest)
+    /// Use Basic authentication (password in clear text) instead of Digest
     #[arg(long, requires = "username")]
     basic: bool,
     /// Serve RTSPS with this certificate in PEM
@@ -61,13 +61,13 @@ pub(super) struct TestcamArgs {
     /// The certificate's private key in PEM
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
-    /// Give each viewer an RTP stream of its own
+    /// Give each viewer a separate RTP stream
     #[arg(long)]
     separate: bool,
-    /// Cameras that answer and send nothing, as in 0-2,5
+    /// Ids of cameras that answer but send no pictures, such as 0-2,5
     #[arg(long, value_name = "IDS", default_value = "")]
     silent: String,
-    /// How wrong the cameras' clocks are, in milliseconds
+    /// Error of the cameras' clocks, in milliseconds
     #[arg(
         long,
         value_name = "MS",
@@ -75,12 +75,12 @@ pub(super) struct TestcamArgs {
         allow_hyphen_values = true
     )]
     clock_offset_ms: i64,
-    /// Send no RTCP sender reports, so that nobody knows the cameras' time
+    /// Send no RTCP sender reports; receivers then do not know the cameras' time
     #[arg(long)]
     no_sender_reports: bool,
 }
 
-/// Serves until it is interrupted.
+/// Serves until SIGTERM or SIGINT.
 pub(super) fn main(args: &TestcamArgs) -> anyhow::Result<()> {
     let options = options(args)?;
     let testcam = Testcam::start(&options)?;
@@ -174,5 +174,5 @@ fn parse_size(text: &str) -> Result<Size, String> {
 
 fn parse_fps(text: &str) -> Result<f64, String> {
     let fps = text.parse().ok().filter(|fps| *fps > 0.0 && *fps <= 240.0);
-    fps.ok_or_else(|| "write frames a second above 0 and at most 240".to_owned())
+    fps.ok_or_else(|| "write a frame rate above 0 and up to 240".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `nvr wall`: cameras on monitors, with what was detected in them.
+//! `nvr wall`: shows cameras on monitors with their detections.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ pub(super) struct WallArgs {
 }
 
 const AFTER_HELP: &str = "\
-Every setting is also a variable of the environment: NVR_ and the option's name in capitals (NVR_MQTT_HOST).
+Every option can also be set by an environment variable: NVR_ and the option's name in capitals (NVR_MQTT_HOST).
 MQTT_USERNAME and MQTT_PASSWORD are the login at the broker. An empty variable counts as unset.
 
 Examples:
@@ -28,7 +28,7 @@ Examples:
   nvr wall --n 6 --output headless --snapshot wall.png --http 127.0.0.1:8080
   nvr wall --config /etc/nvr/nvr.toml --connector HDMI-A-1 --mode 1920x1080@60 --layout focus --alarm-classes person";
 
-/// Reads the settings and shows them until it is told to stop.
+/// Reads the settings and runs the wall until a signal stops it.
 pub(super) fn main(args: WallArgs) -> anyhow::Result<ExitCode> {
     let source = ConfigSource::new(args.flags, Environment::of_process());
     let loaded = source.load_all()?;
@@ -37,7 +37,7 @@ pub(super) fn main(args: WallArgs) -> anyhow::Result<ExitCode> {
     }
     let runtime = super::processor::runtime()?;
     let code = runtime.block_on(run::<Wall>(loaded.settings, source))?;
-    // A task that is stuck in a driver must not keep the process from its end.
+    // Does not wait for tasks that are stuck in a driver.
     runtime.shutdown_background();
     Ok(code)
 }

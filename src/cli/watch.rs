@@ -1,4 +1,4 @@
-//! `nvr watch`: what is on the broker.
+//! `nvr watch`: shows the sources and detections on a broker.
 
 use std::io::IsTerminal;
 
@@ -15,19 +15,19 @@ pub(super) struct WatchArgs {
     #[command(flatten)]
     mqtt: MqttFlags,
 
-    /// Lines in this format instead of a screen [default: a screen on a terminal, else text]
+    /// Print lines in this format instead of a screen [default: a screen on a terminal, else text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<LineFormat>,
 }
 
 impl WatchArgs {
-    /// Whether the terminal will be drawn on: log lines would tear it.
+    /// Whether the terminal is drawn on. Log lines would disturb the picture.
     pub(super) fn draws(&self) -> bool {
         self.format.is_none() && std::io::stdout().is_terminal()
     }
 }
 
-/// Runs until it is told to stop.
+/// Runs until SIGTERM or SIGINT.
 pub(super) fn main(args: WatchArgs) -> anyhow::Result<()> {
     let draws = args.draws();
     let settings = args.mqtt.load(&Environment::of_process())?;

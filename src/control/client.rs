@@ -1,4 +1,4 @@
-//! The asking side.
+//! The client of a control socket.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,51 +10,55 @@ use super::connect::{peer, reach};
 use super::{Answer, LONGEST_MESSAGE_BYTES, Request};
 use crate::base::folder::{FolderError, trusted_owner, user};
 
-/// Why there was no answer.
+/// A request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens, or we may not connect.
-    #[error("can't ask at {path}: {source}; is the process running, and under the same user?")]
+    /// The connection failed: nothing listens, or it is not permitted.
+    #[error(
+        "can't connect to {path}: {source}; check that the process runs, and under the same user"
+    )]
     Connect {
         /// The socket.
         path: PathBuf,
         /// The system's word.
         source: std::io::Error,
     },
-    /// Another user may have put the socket there.
+    /// Another user may have created the socket.
     #[error(
-        "not asked, for others might answer: {0}; remove it, or ask as the user who runs the process"
+        "request not sent, because another user could answer: {0}; remove it, or run this command as the user of the process"
     )]
     Folder(#[from] FolderError),
-    /// Another user listens.
-    #[error("not asked: at {path} user {owner} answers, not user {user}; ask as that user")]
+    /// Another user's process listens.
+    #[error(
+        "request not sent: the process at {path} belongs to user {owner}, not to user {user}; run this command as that user"
+    )]
     Peer {
         /// The socket.
         path: PathBuf,
-        /// Who answers.
+        /// The user of that process.
         owner: u32,
-        /// Who we are.
+        /// The user of this process.
         user: u32,
     },
-    /// It has its hands full.
+    /// The process serves too many connections.
     #[error("{path} is busy: {message}")]
     Busy {
         /// The socket.
         path: PathBuf,
-        /// Why, and what to do.
+        /// The reason and the remedy.
         message: String,
     },
-    /// What came back is no answer.
-    #[error("the answer at {path} can't be read: {message}")]
+    /// The answer is invalid.
+    #[error("invalid answer from {path}: {message}")]
     Answer {
         /// The socket.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         message: String,
     },
 }
 
-/// What comes back: an answer, or none for now.
+/// The reply: an answer, or busy.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Reply {
@@ -62,14 +66,14 @@ enum Reply {
     Answer(Answer),
 }
 
-/// How long a busy process is asked again: it drops idle connections sooner.
+/// How long a busy process is retried. It closes idle connections sooner than this.
 const BUSY_LIMIT: Duration = Duration::from_secs(4);
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Asks once and waits for the answer, `limit` at most; a process that is busy is asked again for up to four seconds. Blocks.
+/// Sends a request and waits at most `limit` for the answer. A busy process is retried for up to four seconds. Blocks.
 ///
 /// # Errors
-/// When nobody answers, or not in time, or another user does.
+/// When there is no answer in time, or the process belongs to another user.
 pub fn request(path: &Path, request: &Request, limit: Duration) -> Result<Answer, ClientError> {
     let mut line = serde_json::to_vec(request).map_err(|err| unreadable(path, err))?;
     line.push(b'\n');
@@ -108,7 +112,7 @@ fn ask(path: &Path, line: &[u8], limit: Duration) -> Result<Reply, ClientError> 
     }
     stream.set_read_timeout(Some(limit)).map_err(connect)?;
     stream.set_write_timeout(Some(limit)).map_err(connect)?;
-    // One that is busy says so at once, and does not read.
+    // A busy process answers without reading, so the write may fail.
     let written = stream.write_all(line);
     let mut answer = String::new();
     let read = BufReader::new(stream)
@@ -117,12 +121,15 @@ fn ask(path: &Path, line: &[u8], limit: Duration) -> Result<Reply, ClientError> 
     match (written, read) {
         (_, Ok(1..)) => serde_json::from_str(&answer).map_err(|err| unreadable(path, err)),
         (Err(error), _) => Err(connect(error)),
-        (Ok(()), Ok(_)) => Err(unreadable(path, "the connection was closed without one")),
+        (Ok(()), Ok(_)) => Err(unreadable(
+            path,
+            "the connection was closed without an answer",
+        )),
         (Ok(()), Err(error)) => Err(unreadable(path, error)),
     }
 }
 
-/// Whether the user `peer` may be told what `user` has to say in a folder of `owner`'s that can be trusted.
+/// Whether `user` may send requests to a process of the user `peer`, whose socket is in a trusted folder of `owner`.
 fn is_trusted(peer: u32, user: u32, owner: u32) -> bool {
     [0, user, owner].contains(&peer)
 }
@@ -139,11 +146,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_other_user_is_told_anything() {
+    fn requests_are_sent_to_trusted_users_only() {
         let (us, other, root) = (1000, 1001, 0);
         assert!(is_trusted(us, us, us) && is_trusted(root, us, us) && is_trusted(root, us, root));
         assert!(!is_trusted(other, us, us) && !is_trusted(other, us, root));
-        // The superuser asks what a unit runs under its own user.
+        // Root may send requests to a unit that runs as another user.
         assert!(is_trusted(us, root, us) && !is_trusted(other, root, us));
     }
 

@@ -1,4 +1,4 @@
-//! Connections to control sockets, which never block for long, and who is at their other end.
+//! Connecting to control sockets with a time limit, and the user at the other end.
 
 use std::io::{Error, ErrorKind};
 use std::os::unix::net::UnixStream;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// A process that runs has accepted by then; the queue of one that hangs is full.
+/// Time limit of a connection. A running process accepts within it; the queue of one that hangs is full.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const TRY_EVERY: Duration = Duration::from_millis(20);
 
-/// Connects to a socket. Blocks for a second at most: a plain connect would wait for ever on a process that hangs.
+/// Connects to a socket. Blocks for at most one second; a plain connect would never return if the process hangs.
 ///
 /// # Errors
-/// As the system says; [`ErrorKind::ConnectionRefused`] where its process is gone, [`ErrorKind::TimedOut`] where it hangs.
+/// Those of the system: [`ErrorKind::ConnectionRefused`] if the process has ended, [`ErrorKind::TimedOut`] if it hangs.
 pub fn reach(path: &Path) -> std::io::Result<UnixStream> {
     let address = SocketAddrUnix::new(path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -31,7 +31,7 @@ pub fn reach(path: &Path) -> std::io::Result<UnixStream> {
             }
             Err(Errno::AGAIN) if Instant::now() < deadline => std::thread::sleep(TRY_EVERY),
             Err(Errno::AGAIN) => {
-                let words = "the process takes no connections: it hangs";
+                let words = "the process hangs: it accepts no connections";
                 return Err(Error::new(ErrorKind::TimedOut, words));
             }
             Err(error) => return Err(error.into()),
@@ -39,7 +39,7 @@ pub fn reach(path: &Path) -> std::io::Result<UnixStream> {
     }
 }
 
-/// User and process at the other end: those that began to listen.
+/// User id and process id of the listening process.
 pub(super) fn peer(stream: &UnixStream) -> std::io::Result<(u32, i32)> {
     let peer = rustix::net::sockopt::socket_peercred(stream)?;
     Ok((peer.uid.as_raw(), peer.pid.as_raw_nonzero().get()))

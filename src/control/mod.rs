@@ -1,11 +1,11 @@
-//! The local control socket: status, capabilities, apply, restart; and the signals that ask for the same.
+//! The local control socket with the requests status, capabilities, apply and restart; and signals as requests.
 //!
-//! One request a line, one answer a line, both JSON. It is for programs on the box: a supervisor, `nvr control`, a support
-//! bundle. Only the user that runs the process, and root, can connect; and nobody is asked but those two.
+//! Requests and answers are lines of JSON. The socket is for programs on the same machine: a supervisor, `nvr control`, a support
+//! bundle. Only the user of the process and root can connect. Clients send requests only to processes of these two users.
 
 mod client;
 mod connect;
-mod conversation;
+mod connection;
 mod path;
 mod server;
 mod signals;
@@ -14,7 +14,7 @@ pub mod wall_state;
 
 pub use client::{ClientError, request};
 pub use connect::reach;
-pub use conversation::Controlled;
+pub use connection::ControlHandler;
 pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{ServeError, Server};
 pub use signals::{SignalRequest, Signals};
@@ -29,51 +29,51 @@ use serde_json::Value;
 use crate::base::SourceId;
 use crate::config::ConfigProblems;
 
-/// Longest request and longest answer: a document is as long as a configuration file may be, and a wall tells some 700 bytes of
-/// each camera.
+/// Maximum length of a request or an answer: a document may be as long as a configuration file, and the status of a wall has
+/// about 700 bytes per camera.
 const LONGEST_MESSAGE_BYTES: u64 = 8 << 20;
 
-/// What can be asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// What runs, and how it fares.
+    /// The state of the role and its parts.
     Status,
-    /// What this build and this box can do.
+    /// The abilities of this build on this machine.
     Capabilities,
-    /// Replace the configuration by this document, whose structure is the file's; refused whole or applied.
+    /// Replace the configuration by this document, which has the structure of the file. If it has a problem, nothing changes.
     Apply {
         /// The document.
         document: Value,
     },
-    /// End a source's session, or its wait for the next one, and begin the next one at once.
+    /// Restart the session of a source now, without waiting for the next attempt.
     Restart {
-        /// Which source.
+        /// The source.
         source_id: SourceId,
     },
 }
 
-/// What comes back.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// It was done; what it gave.
+    /// The request succeeded; its result.
     Ok(Value),
-    /// It was refused; every problem.
+    /// The request was refused; all problems.
     Refused(Vec<Problem>),
 }
 
-/// One reason for a refusal.
+/// A reason for a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Where in the document, `camera[2].uri`; empty where the whole is meant.
+    /// Path in the document, such as `camera[2].uri`; empty for the whole document.
     pub path: String,
-    /// What is wrong, and what to do.
+    /// The fault and its remedy.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem at `path`, in the words of `message`.
+    /// A problem at `path` with the text `message`.
     pub fn new(path: impl Into<String>, message: impl std::fmt::Display) -> Self {
         Self {
             path: path.into(),
@@ -82,7 +82,7 @@ impl Problem {
     }
 }
 
-/// What a configuration's check found, as an answer tells it.
+/// Converts the problems of a configuration into those of an answer.
 pub fn problems(found: ConfigProblems) -> Vec<Problem> {
     found
         .iter()

@@ -1,17 +1,17 @@
-//! Sockets in their folders.
+//! Finds control sockets in their folders.
 
 use std::path::{Path, PathBuf};
 
 use super::connect::reach;
 use crate::base::folder::{FolderError, folders, trusted_owner, user};
 
-/// What there is to ask.
+/// The sockets that were found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Sockets, sorted.
     pub sockets: Vec<PathBuf>,
-    /// Folders that are there and were not looked into, since others could have put sockets into them.
-    pub passed_over: Vec<FolderError>,
+    /// Folders that were skipped, because other users could have created sockets in them.
+    pub skipped: Vec<FolderError>,
 }
 
 /// The socket of one role in `dir`.
@@ -19,8 +19,8 @@ pub fn socket_path(dir: &Path, role: &str, instance_id: &str) -> PathBuf {
     dir.join(format!("{role}-{instance_id}.sock"))
 }
 
-/// The sockets at which somebody answers; all of `role`, or of one instance only. A killed process leaves one behind at
-/// which nobody does.
+/// The sockets of `role`, or of one instance of it, that accept connections. A killed process leaves a socket behind that does
+/// not.
 pub fn find(role: &str, instance_id: Option<&str>) -> Found {
     let prefix = format!("{role}-");
     let mut found = sockets_in(folders().into_iter().map(|folder| folder.path));
@@ -33,7 +33,7 @@ pub fn find(role: &str, instance_id: Option<&str>) -> Found {
     found
 }
 
-/// Every control socket of these folders, answered or not.
+/// All control sockets in these folders, also those of killed processes.
 pub fn sockets_in(folders: impl IntoIterator<Item = PathBuf>) -> Found {
     let mut found = Found::default();
     for folder in folders {
@@ -51,7 +51,7 @@ pub fn sockets_in(folders: impl IntoIterator<Item = PathBuf>) -> Found {
                 found.sockets.extend(paths.filter(is_socket));
             }
             Err(error) if error.is_absence() => {}
-            Err(error) => found.passed_over.push(error),
+            Err(error) => found.skipped.push(error),
         }
     }
     found.sockets.sort();
@@ -77,6 +77,6 @@ mod tests {
             found.sockets,
             [here.join("processor-a.sock"), here.join("wall-b.sock")]
         );
-        assert_eq!(found.passed_over.len(), 1, "{found:?}");
+        assert_eq!(found.skipped.len(), 1, "{found:?}");
     }
 }

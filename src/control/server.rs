@@ -1,4 +1,4 @@
-//! The answering side: where a role listens. One tokio task a connection, few at a time.
+//! The server of a control socket. One tokio task per connection; their number is limited.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -14,29 +14,29 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::connect::{peer, reach};
-use super::conversation::{Controlled, LIMITS, converse, turn_away};
+use super::connection::{ControlHandler, LIMITS, refuse_busy, serve_connection};
 use super::socket_path;
 use crate::base::folder::{folders, user};
 
-/// The socket could not be made.
+/// The control socket can't be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// No folder is ours alone.
+    /// No folder is private to this user.
     #[error(
-        "no folder for the control socket: tried {tried}; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or name a folder of this user's by NVR_RUNTIME_DIR"
+        "no folder for the control socket: tried {tried}; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or set NVR_RUNTIME_DIR to a folder of this user"
     )]
     Folder {
-        /// Each with its reason.
+        /// The folders with their reasons.
         tried: String,
     },
-    /// Another process is there.
+    /// Another process of this role and instance runs.
     #[error(
-        "another {role} of the instance {instance_id} runs here, process {process}, and answers at {path}; give one of the two another --instance-id"
+        "another {role} with the instance id {instance_id} runs on this machine, process {process}, with the socket {path}; give one of them another --instance-id"
     )]
-    Twin {
+    AlreadyRunning {
         /// Its role.
         role: String,
-        /// Its instance id, which is ours.
+        /// The common instance id.
         instance_id: String,
         /// Its process id.
         process: String,
@@ -45,35 +45,35 @@ pub enum ServeError {
     },
 }
 
-/// The socket while it answers; dropping it removes it.
+/// A running control socket. Dropping it removes the socket.
 #[derive(Debug)]
 pub struct Server {
     path: PathBuf,
     task: JoinHandle<()>,
 }
 
-/// A supervisor, an operator, a support bundle, and some that were left open.
+/// Maximum number of connections: a supervisor, an operator, a support bundle, and some that were left open.
 const CONNECTIONS: usize = 16;
-/// Without descriptors nobody can be accepted; the next try waits for this.
+/// Pause after a failed accept; the likely cause is a lack of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 impl Server {
-    /// Answers for `controlled` at `{role}-{instance_id}.sock` in the first of [`folders`] that is this user's alone. What a killed
-    /// process left there is replaced. Needs a tokio runtime.
+    /// Serves `controlled` at `{role}-{instance_id}.sock` in the first of [`folders`] that is private to this user. Replaces the
+    /// socket of a killed process. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When no folder can be used, each with its reason; or a process of this role and instance runs already.
+    /// When no folder can be used, or a process of this role and instance runs already.
     pub fn start(
         role: &str,
         instance_id: &str,
-        controlled: Arc<dyn Controlled>,
+        controlled: Arc<dyn ControlHandler>,
     ) -> Result<Self, ServeError> {
         let mut tried = Vec::new();
         for folder in folders().iter().filter(|folder| folder.is_for(role)) {
             let path = socket_path(&folder.path, role, instance_id);
             let listener = match folder.prepare(user()) {
                 Ok(()) => listen(&folder.path, &path),
-                // Those of units are there with the units.
+                // The folder of a systemd unit exists only while the unit runs.
                 Err(error) if error.is_absence() => continue,
                 Err(error) => {
                     tried.push(error.to_string());
@@ -86,8 +86,8 @@ impl Server {
                     let task = tokio::spawn(accept(listener, controlled));
                     return Ok(Self { path, task });
                 }
-                Err(ListenError::Twin(process)) => {
-                    return Err(ServeError::Twin {
+                Err(ListenError::AlreadyRunning(process)) => {
+                    return Err(ServeError::AlreadyRunning {
                         role: role.to_owned(),
                         instance_id: instance_id.to_owned(),
                         process,
@@ -104,7 +104,7 @@ impl Server {
         })
     }
 
-    /// Where it answers.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -119,8 +119,8 @@ impl Drop for Server {
 
 #[derive(Debug)]
 enum ListenError {
-    /// A process answers there: its id.
-    Twin(String),
+    /// Another process uses the socket; its id.
+    AlreadyRunning(String),
     System(std::io::Error),
 }
 
@@ -131,19 +131,19 @@ impl From<std::io::Error> for ListenError {
 }
 
 fn listen(dir: &Path, path: &Path) -> Result<UnixListener, ListenError> {
-    // Two that start at the same time would else each take the other's socket for one that was left behind.
+    // The lock prevents two processes that start together from taking each other's socket for one that was left behind.
     let dir = File::open(dir)?;
     flock(&dir, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
     match reach(path) {
         Ok(twin) => {
             let process =
                 peer(&twin).map_or_else(|_| "unknown".to_owned(), |(_, id)| id.to_string());
-            return Err(ListenError::Twin(process));
+            return Err(ListenError::AlreadyRunning(process));
         }
         Err(error) if error.kind() == ErrorKind::TimedOut => {
-            return Err(ListenError::Twin("unknown, which hangs".to_owned()));
+            return Err(ListenError::AlreadyRunning("unknown (it hangs)".to_owned()));
         }
-        // What a killed process left behind, or nothing.
+        // No socket, or that of a killed process.
         Err(error)
             if matches!(
                 error.kind(),
@@ -160,22 +160,22 @@ fn listen(dir: &Path, path: &Path) -> Result<UnixListener, ListenError> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, controlled: Arc<dyn Controlled>) {
+async fn accept(listener: UnixListener, controlled: Arc<dyn ControlHandler>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         match listener.accept().await {
-            // Every connection is accepted: one that waits in the kernel's queue does not know why.
+            // Every connection is accepted, so that a client gets the reason instead of waiting in the kernel's queue.
             Ok((stream, _)) => match places.clone().try_acquire_owned() {
                 Ok(place) => {
                     let controlled = controlled.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = converse(stream, controlled, LIMITS).await {
+                        if let Err(error) = serve_connection(stream, controlled, LIMITS).await {
                             debug!(%error, "a control connection ended");
                         }
                         drop(place);
                     });
                 }
-                Err(_) => turn_away(stream, CONNECTIONS).await,
+                Err(_) => refuse_busy(stream, CONNECTIONS).await,
             },
             Err(error) => {
                 warn!(%error, "the control socket can't accept; free descriptors");
@@ -198,7 +198,7 @@ pub(super) mod tests {
 
     pub(in crate::control) struct Echo;
 
-    impl Controlled for Echo {
+    impl ControlHandler for Echo {
         fn status(&self) -> Status {
             Status::Wall(WallStatus {
                 version: "well".to_owned(),
@@ -271,7 +271,7 @@ pub(super) mod tests {
 
     struct Hanging;
 
-    impl Controlled for Hanging {
+    impl ControlHandler for Hanging {
         fn status(&self) -> Status {
             std::thread::sleep(Duration::from_secs(30));
             Echo.status()
@@ -288,7 +288,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn who_finds_no_place_is_told_so() {
+    fn a_connection_beyond_the_limit_is_answered_as_busy() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -323,7 +323,9 @@ pub(super) mod tests {
         assert!(path.exists(), "the dead socket is still there");
         let _alive = listen(dir.path(), &path).expect("the dead one is replaced");
         match listen(dir.path(), &path) {
-            Err(ListenError::Twin(process)) => assert_eq!(process, std::process::id().to_string()),
+            Err(ListenError::AlreadyRunning(process)) => {
+                assert_eq!(process, std::process::id().to_string())
+            }
             other => panic!("the live one stays: {other:?}"),
         }
     }

@@ -5,11 +5,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignalRequest {
-    /// To end.
+    /// End the process.
     End,
-    /// To read the configuration again.
+    /// Read the configuration again.
     Reload,
-    /// To save what is shown.
+    /// Save a snapshot.
     Snapshot,
 }
 
@@ -23,7 +23,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over. Needs a tokio runtime.
+    /// Installs the signal handlers. Needs a tokio runtime.
     ///
     /// # Errors
     /// When the system refuses a handler.

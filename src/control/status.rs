@@ -1,7 +1,7 @@
 //! The answers of a role: its status, its capabilities, and the changes that a document made.
 //!
-//! A process that asks may be of another version than the one that answers. An unknown field is ignored. An absent one has
-//! its default, except the sources of a processor and the state of a wall, without which there is no status.
+//! Client and server may have different versions. Unknown fields are ignored. Absent fields have their default, except the
+//! sources of a processor and the state of a wall, which are required.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ pub struct ProcessorStatus {
     pub events: EventCounters,
     /// The sources that it runs.
     pub sources: Vec<SourceStatus>,
-    /// The sources that another processor has, each with its instance id.
+    /// The sources that another processor holds, each with its instance id.
     #[serde(default, deserialize_with = "refused_sources")]
     pub refused_sources: BTreeMap<SourceId, String>,
     /// Stages without progress beyond their limit.
@@ -111,7 +111,7 @@ pub struct WallStatus {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DisplayStatus {
-    /// One report per head, in the words of its output: planes, modes and memory of `kms` differ from those of `headless`.
+    /// One report per head. Its fields depend on the output (`kms`, `headless`).
     pub heads: Vec<Value>,
     /// Why displays can't be opened at present.
     pub trouble: Option<String>,
@@ -142,7 +142,7 @@ pub struct ProcessorCapabilities {
     pub encodings: Vec<String>,
 }
 
-/// What is known of a decoder on this machine.
+/// The state of a decoder on this machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DecoderFound {
     /// The GStreamer element.

@@ -1,5 +1,5 @@
-//! The state of a wall: everything that is known of its cameras and monitors, as plain data. A wall answers it at its
-//! control socket and its page serves it as `/state.json`. No login is in here: addresses come without them.
+//! The state of a wall, its cameras and monitors, as plain data. The control socket returns it, and the page serves it as
+//! `/state.json`. Addresses contain no logins.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 use crate::base::SourceId;
 use crate::config::Sync;
 
-/// Everything but pixels.
+/// The state of a wall.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WallState {
-    /// The process.
+    /// The identity of the process.
     pub wall: Identity,
     /// Its broker.
     pub broker: Broker,
     /// Monitors, in the order of the configuration.
     pub heads: Vec<Head>,
-    /// One a camera, in the order of their ids.
+    /// One per camera, in the order of their ids.
     pub tiles: Vec<Tile>,
-    /// Stages without progress beyond their limit; none of a wall that is well.
+    /// Stages without progress for longer than their limit.
     pub stuck: Vec<String>,
 }
 
-/// Which wall this is.
+/// The identity of a wall.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Identity {
     /// Its id in topics and logs.
     pub instance_id: String,
-    /// What people call it, where they do.
+    /// Its display name, if configured.
     pub name: Option<String>,
     /// The program's version.
     pub version: String,
@@ -41,21 +41,21 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Broker {
-    /// Whether it can be spoken to now.
+    /// Whether it is connected.
     pub connected: bool,
     /// `mqtt://broker:1883`, without login.
     pub address: String,
-    /// Since when it is so.
+    /// Time of the last change of `connected`.
     pub since: Option<Timestamp>,
-    /// Why not, in words.
+    /// Why it is not connected.
     pub reason: Option<String>,
     /// Connections after the first.
     pub reconnects: u64,
-    /// Events of detections that were read.
+    /// Number of detection events that were read.
     pub events: u64,
-    /// Payloads that were refused: malformed, too large, of no known version.
+    /// Payloads that were refused: malformed, too large, or of an unknown version.
     pub events_refused: u64,
-    /// Messages that came faster than they were read, and were dropped.
+    /// Messages that were dropped because they arrived faster than they were read.
     pub messages_dropped: u64,
 }
 
@@ -65,19 +65,19 @@ pub struct Broker {
 pub struct Head {
     /// The connector's name, or `head N`.
     pub name: String,
-    /// For people: `HDMI-A-1, 1920x1080@60`, `no monitor`, `headless`.
+    /// A description: `HDMI-A-1, 1920x1080@60`, `no monitor`, `headless`.
     pub output: String,
-    /// Columns of a scene.
+    /// Width of a scene in pixels.
     pub width: u32,
-    /// Rows of a scene.
+    /// Height of a scene in pixels.
     pub height: u32,
-    /// `grid`, `focus`, or the name of a free one.
+    /// `grid`, `focus`, or the name of a layout of rectangles.
     pub layout: String,
-    /// Which page is shown, from 1 on.
+    /// The shown page, from 1 on.
     pub page: u32,
-    /// How many there are; they take turns.
+    /// Number of pages; they are shown in turn.
     pub pages: u32,
-    /// Whether somebody could see it: a monitor is plugged in and switched on.
+    /// Whether a monitor is plugged in and switched on.
     pub visible: bool,
     /// Scenes composed since the start.
     pub scenes: u64,
@@ -87,73 +87,74 @@ pub struct Head {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tile {
-    /// Which camera.
+    /// The camera.
     pub source_id: SourceId,
-    /// What people call it.
+    /// The display name of the camera.
     pub name: String,
-    /// Where its pictures come from, without login.
+    /// The camera's address without login.
     pub uri: String,
-    /// How its pictures are.
+    /// The state of its video.
     pub video: Video,
-    /// How its detections are.
+    /// The state of its analysis.
     pub analysis: Analysis,
-    /// What the tile itself says: `STALE 12 s`; empty where all is well.
+    /// The state text on the tile, such as `STALE 12 s`; empty if all is well.
     pub text: String,
-    /// Frames decoded a second.
+    /// Decoded frames per second.
     pub fps: Option<f32>,
-    /// From capture to the event's arrival here, in milliseconds; of the newest event, while pictures and events come.
+    /// Time from capture to the arrival of the newest event at the wall, in milliseconds; present while pictures and events
+    /// arrive.
     pub latency_ms: Option<f32>,
-    /// How boxes and frames find each other.
-    pub sync: SyncFigures,
-    /// Frames shown.
+    /// The alignment of boxes and frames.
+    pub sync: SyncMetrics,
+    /// Number of frames shown.
     pub frames: u64,
-    /// Frames that a newer one replaced before they were shown, while their tile was on the screen.
+    /// Number of frames that a newer one replaced before they were shown, while the tile was visible.
     pub drops: u64,
-    /// Sessions that ended and were tried again.
+    /// Number of sessions opened after the first.
     pub reconnects: u64,
 }
 
-/// How a camera's pictures are.
+/// The state of a camera's video.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Video {
-    /// In a word.
+    /// The state.
     pub state: VideoState,
-    /// Since when it is so.
+    /// Time of the last change of the state.
     pub since: Option<Timestamp>,
-    /// Age of the newest frame in seconds; none before the first.
+    /// Age of the newest frame in seconds; absent before the first one.
     pub age_s: Option<f64>,
-    /// Why it is not live, for programs: `unreachable`, `unauthorized`, `no-decoder`.
+    /// The error code if it is not live: `unreachable`, `unauthorized`, `no-decoder`.
     pub code: Option<String>,
-    /// The same for people, with the remedy.
+    /// The error message with the remedy.
     pub message: Option<String>,
 }
 
-/// How a camera's detections are.
+/// The state of a camera's analysis.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Analysis {
-    /// In a word.
+    /// The state.
     pub state: AnalysisState,
-    /// The processor that looks at it, or did last.
+    /// The processor that analyses the camera, or did last.
     pub instance_id: Option<String>,
 }
 
-/// How boxes and frames find each other.
+/// Metrics of the alignment of boxes and frames.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SyncFigures {
-    /// `aligned` or `latest`, as it is at present; `auto` while that is not known.
+pub struct SyncMetrics {
+    /// The present mode, `aligned` or `latest`; `auto` while it is not known.
     pub mode: Sync,
-    /// Of recent events, the share that is drawn on the very frame that they were found in, as NTP time tells it, 0–1.
-    /// With [`Sync::Latest`] of recent frames with boxes, the share whose own they are.
+    /// The share of recent events that are drawn on exactly their frame by NTP time, 0–1. With [`Sync::Latest`], the share of
+    /// recent frames with boxes that show their own boxes.
     pub matched_share: Option<f32>,
-    /// Distance in time between boxes and the frame that they are drawn on, the median, in milliseconds; none where only
-    /// clocks of arrival put them together.
+    /// Median time difference between boxes and the frame on which they are drawn, in milliseconds; absent if they are aligned
+    /// by arrival times only.
     pub skew_p50_ms: Option<f32>,
-    /// The same, 95th percentile.
+    /// The 95th percentile of the same.
     pub skew_p95_ms: Option<f32>,
-    /// How long video is held back, in milliseconds.
+    /// The delay of the video in milliseconds.
     pub delay_ms: f32,
 }
 
@@ -164,10 +165,10 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
-            /// Every one.
+            /// All values.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word in `/state.json` and in metrics.
+            /// The value in `/state.json` and in metrics.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -176,32 +177,32 @@ macro_rules! words {
 }
 
 words! {
-    /// How a camera's pictures are, in a word.
+    /// The state of a camera's video.
     VideoState {
-        /// New frames come.
+        /// New frames arrive.
         Live = "live",
-        /// They stopped; the last one is shown.
+        /// No new frames; the last one is shown.
         Stale = "stale",
-        /// None yet, and nothing is known to be wrong.
+        /// No frame yet, and no error.
         #[default]
         Connecting = "connecting",
-        /// None, and why is known.
+        /// No frame, because of an error.
         NoCamera = "no-camera",
     }
 }
 
 words! {
-    /// How a camera's detections are, in a word.
+    /// The state of a camera's analysis.
     AnalysisState {
-        /// A processor looks at it.
+        /// A processor analyses it.
         Ok = "ok",
-        /// One does, and its events come later than video can be held back for them.
+        /// A processor analyses it, but its events arrive later than the longest delay of the video.
         Late = "late",
-        /// Not looked at, by an operator's wish.
+        /// The operator has paused it.
         Paused = "paused",
-        /// No processor that is online looks at it.
+        /// No online processor analyses it.
         NoProcessor = "no-processor",
-        /// Without the broker nothing is known.
+        /// The broker is not connected, so nothing is known.
         #[default]
         NoBroker = "no-broker",
     }

@@ -1,7 +1,7 @@
-//! Everything in one process, to be seen working: a broker, RTSP cameras that play footage, a processor and a wall.
+//! The demonstration: a broker, RTSP cameras that play footage, a processor and a wall in one process.
 //!
-//! Nothing is short-circuited: pictures travel over RTSP to both, events over MQTT, what is printed is what came back from
-//! the broker, and the wall draws what it heard on the frames that it decoded itself.
+//! There are no short cuts: pictures travel over RTSP and events over MQTT. The printed lines are events from the broker, and the
+//! wall decodes the cameras itself.
 
 mod tally;
 
@@ -28,30 +28,30 @@ use crate::role::{PageSettings, Role, StartError};
 use crate::wall::{SnapshotError, Wall};
 use crate::web::PageError;
 
-/// What a demonstration consists of.
+/// Settings of a demonstration.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// How many cameras.
+    /// Number of cameras.
     pub cameras: u32,
-    /// What they show, in turn, each somewhere else in it; the test pattern where there is none.
+    /// Videos, distributed over the cameras in turn with different start positions; without any, the test pattern.
     pub files: Vec<PathBuf>,
-    /// Port of the broker; a free one where it is taken.
+    /// Port of the broker; if it is in use, a free one is chosen.
     pub mqtt_port: u16,
-    /// Port of the cameras; a free one where it is taken.
+    /// Port of the cameras; if it is in use, a free one is chosen.
     pub rtsp_port: u16,
-    /// How long; until interrupted where absent.
+    /// Run time; absent: until interrupted.
     pub duration: Option<Duration>,
-    /// Where the page is served; a free port of that address where it is taken.
+    /// Address of the page; if the port is in use, a free one is chosen.
     pub http: SocketAddr,
-    /// Where the wall goes; the page shows it in any case.
+    /// Output of the wall besides the page.
     pub output: OutputChoice,
-    /// Where the wall's last scene is written to at the end, as PNG.
+    /// File to which the wall's last scene is written as PNG at the end.
     pub snapshot: Option<PathBuf>,
     /// Settings of the processor: model, backend, thresholds.
     pub flags: ProcessorFlags,
 }
 
-/// Why there is nothing to be seen.
+/// The demonstration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The cameras.
@@ -69,21 +69,21 @@ pub enum DemoError {
     /// The broker, or the link that reads the events.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// Some camera was not seen at all.
-    #[error("no event came from {}; the log says why", names(.0))]
+    /// Cameras without an event.
+    #[error("no event was received from {}; see the log", names(.0))]
     Silent(Vec<SourceId>),
     /// The snapshot can't be made.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// Signals, or a task of ours.
+    /// Signals, or a task.
     #[error("the demonstration failed: {0}")]
     System(#[from] std::io::Error),
 }
 
-/// Runs until `duration` is over or SIGINT comes, printing a line a second and source through `print`.
+/// Runs until the end of `duration` or SIGINT. Passes a line per second and camera to `print`.
 ///
 /// # Errors
-/// Whatever could not be started, a camera without a single event, a snapshot that can't be written.
+/// When a part can't be started, a camera had no event, or the snapshot can't be written.
 pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoError> {
     let broker = start_broker(options.mqtt_port)?;
     let cameras = start_cameras(&options)?;
@@ -130,7 +130,7 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
     let mut tally = Tally::new(sources);
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    // A century is for ever here.
+    // Without a limit: a century.
     let end = Instant::now()
         + options
             .duration
@@ -165,7 +165,7 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
 
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// The wanted port is only a wish: a machine that has a broker already shall see the demonstration all the same.
+/// Starts the broker on `port`, or on a free one if it is in use: the machine may already have a broker.
 fn start_broker(port: u16) -> Result<Broker, BusError> {
     let on = |port| {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -178,15 +178,15 @@ fn start_broker(port: u16) -> Result<Broker, BusError> {
 }
 
 fn start_cameras(options: &DemoOptions) -> Result<Testcam, TestcamError> {
-    /// Far enough apart that no two cameras show the same scene at once.
-    const APART: Duration = Duration::from_secs(17);
+    /// Difference of the start positions, so that no two cameras show the same scene.
+    const OFFSET: Duration = Duration::from_secs(17);
     let cameras = (0..options.cameras).map(|id| {
         let feed = match options.files.len() {
             0 => Feed::Pattern(crate::config::TestPattern::default()),
             count => Feed::File(options.files[id as usize % count].clone()),
         };
         CameraOptions {
-            offset: APART * id,
+            offset: OFFSET * id,
             ..CameraOptions::new(feed)
         }
     });
@@ -204,7 +204,7 @@ fn start_cameras(options: &DemoOptions) -> Result<Testcam, TestcamError> {
     }
 }
 
-/// What processor and wall have in common.
+/// The common options of processor and wall.
 fn common(options: &DemoOptions, broker: &Broker, cameras: &Testcam) -> CommonFlags {
     CommonFlags {
         source: (0..cameras.cameras())
@@ -219,7 +219,7 @@ fn common(options: &DemoOptions, broker: &Broker, cameras: &Testcam) -> CommonFl
     }
 }
 
-/// The processor's settings, by the same way that its command line takes.
+/// The processor's settings, loaded as from its command line.
 fn settings(
     options: &DemoOptions,
     broker: &Broker,
@@ -232,7 +232,7 @@ fn settings(
     ConfigSource::new(flags, Environment::default()).load()
 }
 
-/// The wall's, likewise.
+/// The wall's settings, loaded as from its command line.
 fn wall_settings(
     options: &DemoOptions,
     broker: &Broker,

@@ -1,19 +1,19 @@
-//! What came over the broker within the last second, a line a source.
+//! Counts the events of each source and formats a line per source.
 
 use std::collections::BTreeMap;
 
 use crate::base::SourceId;
 use crate::event::DetectionEvent;
 
-/// Counts events by source, and says what they say.
+/// The events by source.
 #[derive(Debug)]
 pub(super) struct Tally {
-    sources: BTreeMap<SourceId, Seen>,
+    sources: BTreeMap<SourceId, Counted>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    ever: u64,
+struct Counted {
+    total: u64,
     newest: Option<DetectionEvent>,
 }
 
@@ -22,22 +22,22 @@ impl Tally {
         Self {
             sources: sources
                 .into_iter()
-                .map(|id| (id, Seen::default()))
+                .map(|id| (id, Counted::default()))
                 .collect(),
         }
     }
 
     pub(super) fn count(&mut self, event: DetectionEvent) {
-        let seen = self.sources.entry(event.source_id).or_default();
-        seen.ever += 1;
-        seen.newest = Some(event);
+        let counted = self.sources.entry(event.source_id).or_default();
+        counted.total += 1;
+        counted.newest = Some(event);
     }
 
-    /// A line for each source; what was said before is forgotten, so that a source that went silent shows it.
+    /// A line for each source with its newest event since the last call.
     pub(super) fn lines(&mut self) -> Vec<String> {
         self.sources
             .iter_mut()
-            .map(|(id, seen)| match seen.newest.take() {
+            .map(|(id, counted)| match counted.newest.take() {
                 Some(event) => {
                     let figure = |value: Option<f32>| {
                         value.map_or_else(|| "?".to_owned(), |value| format!("{value:.1}"))
@@ -49,14 +49,17 @@ impl Tally {
                         event.summary()
                     )
                 }
-                None => format!("camera {id}      – fps       – ms   no event yet"),
+                None => format!("camera {id}      – fps       – ms   no event"),
             })
             .collect()
     }
 
-    /// Sources that never said anything.
+    /// Sources without any event.
     pub(super) fn silent(&self) -> Vec<SourceId> {
-        let never = self.sources.iter().filter(|(_, seen)| seen.ever == 0);
+        let never = self
+            .sources
+            .iter()
+            .filter(|(_, counted)| counted.total == 0);
         never.map(|(id, _)| *id).collect()
     }
 }

@@ -6,7 +6,7 @@ use super::check::Emit;
 use super::machine::Machine;
 use super::peer_clocks;
 use super::report::{Line, State};
-use crate::bus::{Reached, Step, reach};
+use crate::bus::{ProbeStep, StepResult, probe_broker};
 
 /// How long messages are collected. A processor publishes several per second for each camera.
 const LISTEN: Duration = Duration::from_secs(4);
@@ -46,7 +46,7 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         }
     };
     let mut is_reached = true;
-    let messages = runtime.block_on(reach(mqtt, LISTEN, &mut |step| {
+    let messages = runtime.block_on(probe_broker(mqtt, LISTEN, &mut |step| {
         is_reached &= step.outcome.is_ok();
         emit(step_line(&step, severity));
     }));
@@ -58,13 +58,13 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     }
 }
 
-fn step_line(step: &Reached, severity: State) -> Line {
+fn step_line(step: &StepResult, severity: State) -> Line {
     let what = match step.step {
-        Step::Name => "broker: name",
-        Step::Tcp => "broker: TCP",
-        Step::Tls => "broker: TLS",
-        Step::Login => "broker: login",
-        Step::Subscription => "broker: subscription",
+        ProbeStep::Name => "broker: name",
+        ProbeStep::Tcp => "broker: TCP",
+        ProbeStep::Tls => "broker: TLS",
+        ProbeStep::Login => "broker: login",
+        ProbeStep::Subscription => "broker: subscription",
     };
     let took_ms = step.took.as_secs_f64() * 1e3;
     match &step.outcome {
@@ -82,7 +82,7 @@ mod tests {
     fn a_step_that_fails_has_its_remedy() {
         let line = |step, outcome| {
             let took = Duration::from_millis(3);
-            let reached = Reached {
+            let reached = StepResult {
                 step,
                 took,
                 outcome,
@@ -91,12 +91,12 @@ mod tests {
         };
         let refused = "can't reach b:1: refused; start it".to_owned();
         assert_eq!(
-            line(Step::Tcp, Err(refused)),
+            line(ProbeStep::Tcp, Err(refused)),
             Line::fault("broker: TCP", "can't reach b:1: refused", "start it")
                 .with_figure("took_ms", 3.0)
         );
         assert_eq!(
-            line(Step::Name, Ok("b is ::1".to_owned())),
+            line(ProbeStep::Name, Ok("b is ::1".to_owned())),
             Line::ok("broker: name", "b is ::1, 3 ms").with_figure("took_ms", 3.0)
         );
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::report::{Line, State, counted};
 use crate::base::CaptureClock;
-use crate::bus::{Heard, Topic};
+use crate::bus::{ReceivedMessage, Topic};
 use crate::event::{DetectionEvent, Presence, PresenceState, SourceStatus};
 
 /// Larger differences are warnings: walls accept a camera's clock within 2 s, and two machines may each differ.
@@ -29,7 +29,7 @@ struct Difference {
 }
 
 /// The lines about the messages of the last `listened`.
-pub(super) fn lines(messages: &[Heard], listened: Duration) -> Vec<Line> {
+pub(super) fn lines(messages: &[ReceivedMessage], listened: Duration) -> Vec<Line> {
     let measured = measured(messages);
     let mut bounds = bounds(messages);
     bounds.retain(|name, _| !measured.contains_key(name));
@@ -56,7 +56,7 @@ pub(super) fn lines(messages: &[Heard], listened: Duration) -> Vec<Line> {
     lines
 }
 
-fn presence_line(messages: &[Heard]) -> Line {
+fn presence_line(messages: &[ReceivedMessage]) -> Line {
     let mut states: BTreeMap<(&str, &str), PresenceState> = BTreeMap::new();
     for message in messages {
         let role = match &message.topic {
@@ -85,7 +85,7 @@ fn presence_line(messages: &[Heard]) -> Line {
     Line::ok("on the broker", found)
 }
 
-fn measured(messages: &[Heard]) -> BTreeMap<String, Difference> {
+fn measured(messages: &[ReceivedMessage]) -> BTreeMap<String, Difference> {
     let mut found: BTreeMap<String, Difference> = BTreeMap::new();
     for message in messages.iter().filter(|message| !message.retained) {
         if let Topic::Detections(source) = message.topic
@@ -111,7 +111,7 @@ fn measured(messages: &[Heard]) -> BTreeMap<String, Difference> {
 }
 
 /// Clocks that are ahead of ours, with the minimum difference in milliseconds.
-fn bounds(messages: &[Heard]) -> BTreeMap<String, f64> {
+fn bounds(messages: &[ReceivedMessage]) -> BTreeMap<String, f64> {
     let mut found: BTreeMap<String, f64> = BTreeMap::new();
     for message in messages {
         let status = match &message.topic {
@@ -182,14 +182,14 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
     /// An event of the instance `box`; times in milliseconds after now.
-    fn event(captured_ms: i64, clock: &str, arrived_ms: u64) -> Heard {
+    fn event(captured_ms: i64, clock: &str, arrived_ms: u64) -> ReceivedMessage {
         let now_ms = i64::try_from(NOW.as_millis()).expect("a time");
         let captured = Duration::from_millis(u64::try_from(now_ms + captured_ms).expect("a time"));
         let payload = serde_json::json!({
             "source_id": 0, "frame_id": 1, "timestamp": unix_time(captured).to_string(), "model_id": "m", "inference_time_ms": 1.0,
             "detections": [], "fps": 5.0, "latency_ms": 80.0, "instance_id": "box", "clock": clock,
         });
-        Heard {
+        ReceivedMessage {
             topic: Topic::Detections(SourceId(0)),
             payload: payload.to_string().into_bytes(),
             retained: false,
@@ -197,12 +197,12 @@ mod tests {
         }
     }
 
-    fn presence(state: PresenceState, since: Duration) -> Heard {
+    fn presence(state: PresenceState, since: Duration) -> ReceivedMessage {
         let presence = Presence {
             since: unix_time(since),
             ..Presence::now(state, &SessionId("s".to_owned()))
         };
-        Heard {
+        ReceivedMessage {
             topic: Topic::Processor("box".to_owned()),
             payload: presence.to_json(),
             retained: true,
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    fn found(messages: &[Heard]) -> Vec<String> {
+    fn found(messages: &[ReceivedMessage]) -> Vec<String> {
         let lines = lines(messages, Duration::from_secs(4));
         lines.iter().map(short).collect()
     }

@@ -20,18 +20,15 @@ const ASK_LIMIT: Duration = Duration::from_secs(3);
 const AS_USER: &str = "run this as that user, or as root: `sudo nvr doctor`";
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
-    let Found {
-        sockets,
-        passed_over,
-    } = sockets(machine);
+    let Found { sockets, skipped } = sockets(machine);
     let (stale, live): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| is_stale(socket));
-    if live.is_empty() && passed_over.is_empty() {
+    if live.is_empty() && skipped.is_empty() {
         emit(Line::ok("running roles", "no processor or wall runs here"));
     }
     for socket in &live {
         emit(role_line(socket));
     }
-    for error in passed_over {
+    for error in skipped {
         emit(Line::warning(
             "running roles",
             format!("a folder is not examined: {error}"),

@@ -1,4 +1,4 @@
-//! One inferred frame of one source: the published schema, field by field.
+//! The event of one inferred frame: the published schema.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,47 +13,46 @@ use super::error::NAME_LIMIT_BYTES;
 use super::{DecodeError, json};
 use crate::base::{BBox, CaptureClock, FrameMeta, SourceId};
 
-/// What was found in one frame; published for every inferred frame, also when nothing was found.
+/// The detections in one frame. Published for every inferred frame, also without detections.
 ///
-/// The fields up to `latency_ms` are those of the published schema; the ones behind it are additions that a reader may
-/// ignore and a writer may leave out.
+/// The fields up to `latency_ms` are those of the original schema. The later fields are optional additions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DetectionEvent {
-    /// Which camera.
+    /// Id of the source.
     pub source_id: SourceId,
-    /// Which decoded frame of this source, counted since the processor's start, inferred or not.
+    /// Number of the decoded frame, counted per source since the processor's start, including frames that are not inferred.
     pub frame_id: u64,
     /// Capture time, RFC 3339 in UTC with milliseconds.
     #[serde(with = "json::timestamp")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub timestamp: Timestamp,
-    /// The model that looked.
+    /// Id of the model.
     pub model_id: Arc<str>,
-    /// How long it looked, in milliseconds; a batch's time is each of its frames' time.
+    /// Time of the inference in milliseconds; for a batch, the time of the whole batch.
     #[serde(serialize_with = "json::hundredths")]
     #[schemars(range(min = 0))]
     pub inference_time_ms: f32,
-    /// What it found, the most confident first.
+    /// The detected objects, in descending order of confidence.
     pub detections: Vec<DetectedObject>,
     /// Frames of this source inferred in the last second.
     #[serde(default, serialize_with = "json::maybe_hundredths")]
     #[schemars(range(min = 0))]
     pub fps: Option<f32>,
-    /// Publication less the frame's arrival, in milliseconds.
+    /// Time from the frame's arrival to the publication, in milliseconds.
     #[serde(default, serialize_with = "json::maybe_hundredths")]
     #[schemars(range(min = 0))]
     pub latency_ms: Option<f32>,
-    /// Who published.
+    /// Instance id of the processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<Arc<str>>,
-    /// Width in pixels of the frame that the boxes are measured in.
+    /// Width in pixels of the frame to which the boxes refer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_width: Option<u32>,
-    /// Its height in pixels.
+    /// Height of that frame in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_height: Option<u32>,
-    /// The frame's RTCP NTP time as Unix nanoseconds, in JSON a decimal string. A key that matches frames of two
-    /// sessions, to be compared within half a frame interval; no clock.
+    /// The frame's RTCP NTP time as Unix nanoseconds, in JSON a decimal string. It is a key that identifies the frame in all
+    /// sessions, to be matched within half a frame interval; it is not a clock.
     #[serde(
         default,
         with = "json::nanoseconds",
@@ -61,7 +60,7 @@ pub struct DetectionEvent {
     )]
     #[schemars(with = "Option<String>", regex(pattern = r"^[0-9]+$"))]
     pub ntp_ns: Option<u64>,
-    /// Which clock told `timestamp`: the camera's (`ntp`) or the processor's (`arrival`).
+    /// The clock of `timestamp`: the camera's (`ntp`) or the processor's (`arrival`).
     #[serde(
         default,
         deserialize_with = "json::known_or_none",
@@ -70,20 +69,20 @@ pub struct DetectionEvent {
     pub clock: Option<CaptureClock>,
 }
 
-/// One object in the frame.
+/// A detected object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DetectedObject {
-    /// Its class, by the model's labels.
+    /// Its class name, from the model's labels.
     pub class_name: Arc<str>,
     /// Score, 0–1.
     #[serde(serialize_with = "json::confidence")]
     #[schemars(range(min = 0, max = 1))]
     pub confidence: f32,
-    /// Where it is: centre and full size, in pixels of the source frame.
+    /// Its box: centre and full size, in pixels of the source frame.
     #[serde(with = "WrittenBox")]
     #[schemars(with = "WrittenBox")]
     pub bbox: BBox,
-    /// Its track; absent where tracking is off or the object has no track yet.
+    /// Number of its track; absent if tracking is off or the object has no confirmed track.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracker_id: Option<u64>,
 }
@@ -109,27 +108,27 @@ struct WrittenBox {
     height: f32,
 }
 
-/// What a processor knows of an inferred frame when it publishes.
+/// The data of an inferred frame at its publication.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'a> {
-    /// Which camera.
+    /// Id of the source.
     pub source_id: SourceId,
     /// The frame's number, size and times.
     pub frame: &'a FrameMeta,
-    /// The model that looked.
+    /// Id of the model.
     pub model_id: &'a Arc<str>,
-    /// How long it looked.
+    /// Time of the inference.
     pub inference_time: Duration,
     /// Frames of this source inferred in the last second.
     pub fps: f32,
-    /// Publication less the frame's arrival, both monotonic.
+    /// Time from the frame's arrival to the publication, by the monotonic clock.
     pub latency: Duration,
-    /// Who publishes.
+    /// Instance id of the processor.
     pub instance_id: &'a Arc<str>,
 }
 
 impl DetectionEvent {
-    /// The event of a frame in which `detections` were found.
+    /// The event of a frame with its detections.
     pub fn new(seen: &Observation<'_>, detections: Vec<DetectedObject>) -> Self {
         let frame = seen.frame;
         Self {
@@ -149,12 +148,12 @@ impl DetectionEvent {
         }
     }
 
-    /// What was found, for people: `3 person, 1 car`, the most numerous first; `nothing`.
+    /// A text with the number of objects per class: `3 person, 1 car`, in descending order; `nothing` without objects.
     pub fn summary(&self) -> String {
         summary(&self.counts())
     }
 
-    /// How many of each class were found.
+    /// The number of objects of each class.
     pub fn counts(&self) -> BTreeMap<Arc<str>, usize> {
         let mut counts = BTreeMap::new();
         for object in &self.detections {
@@ -163,20 +162,20 @@ impl DetectionEvent {
         counts
     }
 
-    /// JSON, as the published schema has it; numbers are rounded to what they mean.
+    /// Encodes to JSON. Numbers are rounded to their precision.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("invariant: an event has string keys and no failing field")
     }
 
-    /// Reads JSON. Unknown fields are skipped, any RFC 3339 offset is read.
+    /// Decodes JSON. Unknown fields are ignored; any RFC 3339 offset is accepted.
     ///
     /// # Errors
-    /// When the payload is over 1 MiB, is not of the schema, or holds a value that no event can have.
+    /// When the payload is over 1 MiB, violates the schema, or has a value out of range.
     pub fn from_json(payload: &[u8]) -> Result<Self, DecodeError> {
         json::decode::<Self>(payload)?.checked()
     }
 
-    /// Refuses what the encodings could carry and no event may hold. Names are cut to a length that can be kept.
+    /// Refuses values out of range, and cuts names to a limited length.
     pub(super) fn checked(mut self) -> Result<Self, DecodeError> {
         let ids = [Some(&mut self.model_id), self.instance_id.as_mut()];
         let classes = self.detections.iter_mut().map(|one| &mut one.class_name);
@@ -215,7 +214,7 @@ impl DetectionEvent {
     }
 }
 
-/// Objects of each class, for people: the most numerous first; `nothing`.
+/// A text with the number of objects per class, in descending order; `nothing` without objects.
 pub fn summary(counts: &BTreeMap<Arc<str>, usize>) -> String {
     if counts.is_empty() {
         return "nothing".to_owned();
@@ -229,7 +228,7 @@ pub fn summary(counts: &BTreeMap<Arc<str>, usize>) -> String {
     words.join(", ")
 }
 
-/// A wall-clock time, cut to the milliseconds that are published.
+/// Converts a wall-clock time to a timestamp, truncated to milliseconds.
 pub fn unix_time(since_epoch: Duration) -> Timestamp {
     i64::try_from(since_epoch.as_millis())
         .ok()

@@ -1,4 +1,4 @@
-//! The published bytes, and whatever else may arrive in their place.
+//! The published bytes, and arbitrary input.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn a_summary_counts_classes_the_most_numerous_first() {
 }
 
 #[test]
-fn an_event_tells_a_frame_as_the_processor_knows_it() {
+fn an_event_has_the_data_of_its_frame() {
     let frame = FrameMeta {
         frame_id: 7,
         size: crate::base::Size::new(640, 360),
@@ -135,11 +135,11 @@ fn refusal(from: &str, to: &str) -> String {
 fn impossible_values_are_refused_by_name() {
     assert_eq!(
         refusal("0.92", "1.5"),
-        "`detections[0].confidence` is 1.5, a confidence lies between 0 and 1"
+        "`detections[0].confidence` is 1.5; a confidence must be between 0 and 1"
     );
     assert_eq!(
         refusal(r#""width": 80"#, r#""width": -80"#),
-        "`detections[0].bbox.width` is -80, it can't be negative"
+        "`detections[0].bbox.width` is -80; it must not be negative"
     );
     assert_eq!(
         refusal(r#""x": 100"#, r#""x": 1e39"#),
@@ -147,7 +147,7 @@ fn impossible_values_are_refused_by_name() {
     );
     assert_eq!(
         refusal("45.2", "-1"),
-        "`inference_time_ms` is -1, it can't be negative"
+        "`inference_time_ms` is -1; it must not be negative"
     );
     assert!(
         refusal("0.92", "NaN")

@@ -1,59 +1,59 @@
-//! Why a payload was refused. Each message is whole in itself: it goes into a log line or a counter, seldom up a chain.
+//! Errors of decoding. Each message includes its cause, because it is logged or counted without a chain.
 
 use super::PAYLOAD_LIMIT_BYTES;
 
-/// Bytes of the longest instance id or session.
+/// Maximum length of an instance id or a session in bytes.
 pub(super) const NAME_LIMIT_BYTES: usize = 256;
 
-/// Why a payload is none of ours.
+/// A payload was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// Longer than anything that is published.
+    /// Larger than any published document.
     #[error("payload of {bytes} bytes is over the limit of {PAYLOAD_LIMIT_BYTES}")]
     TooLarge {
         /// Its length.
         bytes: usize,
     },
-    /// No JSON, or not of the published schema.
+    /// Not JSON, or not of the published schema.
     #[error("payload does not follow the schema at `{path}`: {cause}")]
     Json {
-        /// Where in the document, `detections[2].bbox.x` for one.
+        /// Path in the document, such as `detections[2].bbox.x`.
         path: String,
-        /// What serde says, cut: it quotes values of any length.
+        /// The message of serde, cut, because it quotes values of any length.
         cause: String,
     },
-    /// Postcard's version byte is missing or of a version that this build does not know.
+    /// The version byte is missing or unknown.
     #[error("postcard payload of version {found:?}, this build reads version {known}")]
     Version {
-        /// The first byte; none in an empty payload.
+        /// The first byte; absent in an empty payload.
         found: Option<u8>,
-        /// What is read here.
+        /// The version that this build reads.
         known: u8,
     },
-    /// Bytes that are no event behind a good version byte.
+    /// Invalid bytes after a known version byte.
     #[error("postcard payload is not an event: {cause}")]
     Postcard {
-        /// What postcard says.
+        /// The error of postcard.
         cause: postcard::Error,
     },
-    /// A whole event, and something behind it.
-    #[error("postcard payload has {bytes} bytes behind its event")]
+    /// Additional bytes after a valid event.
+    #[error("postcard payload has {bytes} bytes after its event")]
     Trailing {
-        /// How many.
+        /// Their number.
         bytes: usize,
     },
-    /// An instance id or a session that can't be one.
+    /// An invalid instance id or session.
     #[error(
-        "`{field}` of {bytes} bytes is no name: it has 1 to {NAME_LIMIT_BYTES} bytes, without /, + and #"
+        "`{field}` of {bytes} bytes is not a valid name; use 1 to {NAME_LIMIT_BYTES} bytes without /, + and #"
     )]
     Name {
-        /// Where it stands.
+        /// The field.
         field: &'static str,
         /// Its length.
         bytes: usize,
     },
-    /// A time that no calendar holds.
-    #[error("timestamp {unix_ms} ms is outside the calendar")]
+    /// A time out of range.
+    #[error("timestamp {unix_ms} ms is out of range")]
     Timestamp {
         /// Milliseconds since the Unix epoch.
         unix_ms: i64,
@@ -61,23 +61,23 @@ pub enum DecodeError {
     /// NaN, infinite, or too large for the field.
     #[error("`{field}` is not a finite number")]
     NotFinite {
-        /// Where it stands.
+        /// The field.
         field: String,
     },
     /// A size or a duration below zero.
-    #[error("`{field}` is {value}, it can't be negative")]
+    #[error("`{field}` is {value}; it must not be negative")]
     Negative {
-        /// Where it stands.
+        /// The field.
         field: String,
-        /// What it says.
+        /// Its value.
         value: f32,
     },
-    /// A confidence that is no probability.
-    #[error("`{field}` is {value}, a confidence lies between 0 and 1")]
+    /// A confidence out of range.
+    #[error("`{field}` is {value}; a confidence must be between 0 and 1")]
     Confidence {
-        /// Where it stands.
+        /// The field.
         field: String,
-        /// What it says.
+        /// Its value.
         value: f32,
     },
 }

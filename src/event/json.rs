@@ -1,4 +1,4 @@
-//! How values stand in JSON: rounded numbers, millisecond timestamps in UTC, nanoseconds as text.
+//! The JSON representation of values: rounded numbers, timestamps in UTC with milliseconds, nanoseconds as strings.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 use super::error::NAME_LIMIT_BYTES;
 use super::{DecodeError, PAYLOAD_LIMIT_BYTES};
 
-/// Reads one document; unknown fields are skipped.
+/// Decodes one document. Unknown fields are ignored.
 pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
     if payload.len() > PAYLOAD_LIMIT_BYTES {
         return Err(DecodeError::TooLarge {
@@ -29,7 +29,7 @@ pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeErr
     Ok(document)
 }
 
-/// An error's words, of which the end tells where it is: what it quotes in between is the stranger's.
+/// The message of an error, shortened in the middle. Its end has the position; the middle quotes the payload.
 fn told(error: &serde_json::Error) -> String {
     const MOST_BYTES: usize = 200;
     let text = error.to_string();
@@ -41,19 +41,19 @@ fn told(error: &serde_json::Error) -> String {
     format!("{} … {}", &text[..first], &text[last..])
 }
 
-/// Cuts a text that is longer than `most` bytes, at the end of a character: what strangers write is kept in memory.
+/// Cuts a text to at most `most` bytes at a character boundary. It bounds the memory of texts from other programs.
 pub(super) fn cut(text: &mut String, most: usize) {
     text.truncate(text.floor_char_boundary(most));
 }
 
-/// As [`cut`], of a shared text.
+/// As [`cut`], for a shared text.
 pub(super) fn cut_shared(text: &mut Arc<str>, most: usize) {
     if text.len() > most {
         *text = text[..text.floor_char_boundary(most)].into();
     }
 }
 
-/// A name that stands in a topic: one level of it, and of a length that can be kept.
+/// Checks a name: it must be one level of a topic, and of limited length.
 pub(super) fn name(field: &'static str, text: &str) -> Result<(), DecodeError> {
     let is_level = !text.contains(['/', '+', '#', '\0']);
     if is_level && (1..=NAME_LIMIT_BYTES).contains(&text.len()) {
@@ -66,12 +66,12 @@ pub(super) fn name(field: &'static str, text: &str) -> Result<(), DecodeError> {
     }
 }
 
-/// A whole number of milliseconds: what both encodings keep of a time.
+/// Truncates a time to milliseconds, the precision of both encodings.
 pub(super) fn to_milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
-/// RFC 3339 in UTC with milliseconds and `Z`, read with any offset.
+/// Writes RFC 3339 in UTC with milliseconds and `Z`; reads any offset.
 pub(super) mod timestamp {
     use super::*;
 
@@ -92,7 +92,7 @@ pub(super) mod timestamp {
     }
 }
 
-/// Nanoseconds as a decimal string, since JavaScript rounds whole numbers above 2^53; read as a number, too.
+/// Writes nanoseconds as a decimal string, because JavaScript rounds whole numbers above 2^53; also reads numbers.
 pub(super) mod nanoseconds {
     use super::*;
 
@@ -125,7 +125,7 @@ pub(super) mod nanoseconds {
     }
 }
 
-/// A value that a newer writer may have more words for: an unknown one reads as absent.
+/// Reads an enum value to which later versions may add variants: an unknown one reads as absent.
 pub(super) fn known_or_none<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
@@ -133,12 +133,12 @@ pub(super) fn known_or_none<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     Ok(word.and_then(|word| serde_json::from_value(word.into()).ok()))
 }
 
-/// Four decimals: a confidence has no more to say.
+/// Rounds to four decimals, the precision of a confidence.
 pub(super) fn confidence<S: Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
     rounded(*value, 1e4, to)
 }
 
-/// Two decimals: pixels, milliseconds, frames a second.
+/// Rounds to two decimals: pixels, milliseconds, frames per second.
 pub(super) fn hundredths<S: Serializer>(value: &f32, to: S) -> Result<S::Ok, S::Error> {
     rounded(*value, 1e2, to)
 }
@@ -154,7 +154,7 @@ pub(super) fn maybe_hundredths<S: Serializer>(
     }
 }
 
-/// Through f64, where a decimal of few digits prints as itself; a whole number prints without a fraction.
+/// Rounds in f64, which prints short decimals exactly. Whole numbers are written without a fraction.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the range is checked on the line above the cast"

@@ -1,8 +1,8 @@
-//! What is published: the schema, and its encodings.
+//! The published documents: their schema and encodings.
 //!
-//! Tracks become [`DetectionEvent`]s here, and the state of processes and sources becomes [`Presence`] and
-//! [`SourceStatus`]. Pure data: no threads, no clock, no broker. Every `decode` takes bytes from strangers: it ends in a
-//! value or in a [`DecodeError`] that says what was wrong, never in a panic.
+//! [`DetectionEvent`] has the tracks of a frame, [`Presence`] the state of a process, and [`SourceStatus`] that of a source. Plain
+//! data: no threads, no clock, no broker. Decoding accepts arbitrary bytes and returns a value or a [`DecodeError`]; it never
+//! panics.
 
 mod detection;
 mod error;
@@ -16,7 +16,7 @@ mod testing;
 pub use detection::{DetectedObject, DetectionEvent, Observation, summary, unix_time};
 pub use error::DecodeError;
 pub use schema::{SCHEMAS, schema_json};
-pub use status::{Presence, PresenceState, SourceFigures, SourceReason, SourceState, SourceStatus};
+pub use status::{Presence, PresenceState, SourceMetrics, SourceReason, SourceState, SourceStatus};
 
-/// Longest payload that is read or published, in bytes.
+/// Maximum size of a payload that is read or published, in bytes.
 pub const PAYLOAD_LIMIT_BYTES: usize = 1024 * 1024;

@@ -1,7 +1,7 @@
 //! The binary encoding: one version byte, then postcard.
 //!
-//! Postcard has no field names and can't skip a field, so that the wire has a struct of its own: a field more or less is
-//! a new version, with a new version byte. Format: <https://postcard.jamesmunns.com/wire-format>.
+//! Postcard has no field names and can't skip fields. Therefore the wire format has separate structs, and a change of a field
+//! needs a new version byte. Format: <https://postcard.jamesmunns.com/wire-format>.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -45,15 +45,15 @@ enum Clock {
 }
 
 impl DetectionEvent {
-    /// Postcard behind its version byte.
+    /// Encodes to postcard, with the version byte.
     pub fn to_postcard(&self) -> Vec<u8> {
         encode(self)
     }
 
-    /// Reads postcard.
+    /// Decodes postcard.
     ///
     /// # Errors
-    /// When the payload is over 1 MiB, of another version, no event, or holds a value that no event can have.
+    /// When the payload is over 1 MiB, of another version, malformed, or has a value out of range.
     pub fn from_postcard(payload: &[u8]) -> Result<Self, DecodeError> {
         decode(payload)?.checked()
     }
@@ -159,8 +159,7 @@ mod tests {
     use super::super::testing::{any_event, example, full_example};
     use super::*;
 
-    /// What version 1 looks like on the wire. These bytes are a promise: a change that breaks them needs a new version
-    /// byte, and a reader for both.
+    /// Version 1 on the wire. These bytes must not change: another format needs a new version byte, and decoders of both.
     const PUBLISHED_HEX: &str = include_str!("golden/postcard-v1-published.hex");
     const FULL_HEX: &str = include_str!("golden/postcard-v1-full.hex");
 

@@ -1,6 +1,6 @@
 //! JSON Schema of each published document, generated from the types.
 //!
-//! The files lie in `docs/schema/`; a test holds them to the types, and `NVR_UPDATE=1 cargo test schema` writes them anew.
+//! The files are in `docs/schema/`. A test compares them with the types; `NVR_UPDATE=1 cargo test schema` updates them.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -23,7 +23,7 @@ pub fn schema_json(name: &str) -> Option<String> {
     Some(text)
 }
 
-/// By the reader's contract: what it requires is required, what it may miss is not.
+/// Generated for deserialisation: fields that a reader needs are required, optional ones are not.
 fn of<T: JsonSchema>() -> schemars::Schema {
     SchemaGenerator::new(SchemaSettings::draft2020_12().for_deserialize())
         .into_root_schema_for::<T>()

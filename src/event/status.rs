@@ -1,4 +1,4 @@
-//! The retained documents: who is there, and how each source is.
+//! The retained documents: presences of processes and statuses of sources.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use super::detection::{not_negative, unix_time};
 use super::{DecodeError, json};
 use crate::base::{CaptureClock, SessionId, SourceId, unix_now};
 
-/// Bytes that are kept of a text for people.
+/// Maximum length of a kept message in bytes.
 const TEXT_BYTES: usize = 1024;
-/// Bytes that are kept of a word.
+/// Maximum length of a kept code or name in bytes.
 const WORD_BYTES: usize = 64;
 
-/// Whether a process is there. `offline` is its last will, written when it connects and published by the broker.
+/// The presence of a process. `offline` is its will: it is set at the connection and published by the broker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Presence {
     /// Online, stopped or offline.
     pub state: PresenceState,
-    /// The run of the process that this is about: a late will of an old run is told by it from the present one.
+    /// Id of this run of the process. It distinguishes a late will of an old run from the present run.
     pub session: SessionId,
-    /// Online and stopped: when the run began, or ended. Offline: when the run began, since a will is written beforehand.
+    /// Online and offline: start of the run, because a will is set in advance. Stopped: end of the run.
     #[serde(with = "json::timestamp")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
@@ -31,20 +31,20 @@ pub struct Presence {
     pub version: String,
 }
 
-/// Whether a process is there.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PresenceState {
     /// It runs and is connected.
     Online,
-    /// It was asked to end and did.
+    /// It has ended in an orderly way.
     Stopped,
-    /// The broker lost it: a crash, a cut cable, a power failure.
+    /// The broker lost the connection: a crash, a cut cable, a power failure.
     Offline,
 }
 
 impl Presence {
-    /// The presence of this program's run `session`, as of now.
+    /// The present presence of the run `session` of this program.
     pub fn now(state: PresenceState, session: &SessionId) -> Self {
         Self {
             state,
@@ -72,34 +72,34 @@ impl Presence {
     }
 }
 
-/// How a source is. Void unless the processor `instance_id` is online with this very `session`.
+/// The status of a source. Valid only while the processor `instance_id` is online with this `session`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceStatus {
-    /// Which camera.
+    /// Id of the source.
     pub source_id: SourceId,
-    /// The processor that says so.
+    /// Instance id of the processor.
     pub instance_id: Arc<str>,
-    /// Its run.
+    /// Session of the processor.
     pub session: SessionId,
-    /// How the source is.
+    /// The state of the source.
     pub state: SourceState,
-    /// Since when it is so.
+    /// Time of the last change of the state.
     #[serde(with = "json::timestamp")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
-    /// Why, where it is not well.
+    /// The reason of a fault.
     #[serde(default)]
     pub reason: Option<SourceReason>,
-    /// Where the pictures come from, without credentials.
+    /// Address of the source, without credentials.
     pub uri: String,
-    /// What is known and counted of it.
+    /// Metrics of its stream.
     #[serde(flatten)]
-    pub figures: SourceFigures,
+    pub metrics: SourceMetrics,
 }
 
-/// What is known of a source's stream, and its counters; null where not known yet.
+/// Properties and counters of a source's stream; null while unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SourceFigures {
+pub struct SourceMetrics {
     /// `h264`, `h265`, `mjpeg`, `raw`.
     #[serde(default)]
     pub codec: Option<String>,
@@ -109,46 +109,46 @@ pub struct SourceFigures {
     /// Picture height in pixels.
     #[serde(default)]
     pub height: Option<u32>,
-    /// Frames decoded a second.
+    /// Decoded frames per second.
     #[serde(default, serialize_with = "json::maybe_hundredths")]
     #[schemars(range(min = 0))]
     pub fps_in: Option<f32>,
-    /// Frames inferred a second.
+    /// Inferred frames per second.
     #[serde(default, serialize_with = "json::maybe_hundredths")]
     #[schemars(range(min = 0))]
     pub fps_inferred: Option<f32>,
-    /// Which decoder runs, `avdec_h264` for one.
+    /// The decoder in use, such as `avdec_h264`.
     #[serde(default)]
     pub decoder: Option<String>,
-    /// Which clock tells capture times.
+    /// The clock of capture times.
     #[serde(default, deserialize_with = "json::known_or_none")]
     pub clock: Option<CaptureClock>,
-    /// Decoded frames that were replaced by a newer one before anybody inferred them.
+    /// Number of decoded frames that a newer one replaced before they were inferred.
     #[serde(default)]
     pub dropped: u64,
-    /// Sessions that ended and were tried again.
+    /// Number of sessions opened after the first.
     #[serde(default)]
     pub reconnects: u64,
 }
 
-/// How a source is.
+/// The state of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceState {
     /// No frame yet, or waiting for the next attempt.
     Connecting,
-    /// Frames flow.
+    /// Frames arrive.
     Live,
-    /// Was live, and its frames stopped.
+    /// It was live, and frames no longer arrive.
     Stalled,
-    /// Not looked at, by an operator's wish.
+    /// The operator has paused it.
     Paused,
-    /// Can't be reached or decoded; retried all the same.
+    /// It can't be reached or decoded; the processor retries.
     Failed,
 }
 
 impl SourceState {
-    /// The word on the wire.
+    /// The value on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
@@ -160,12 +160,12 @@ impl SourceState {
     }
 }
 
-/// Why a source is not well.
+/// The reason of a source's fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceReason {
-    /// For machines: `unreachable`, `unauthorized`, `no-decoder` and the like.
+    /// The error code: `unreachable`, `unauthorized`, `no-decoder` and others.
     pub code: String,
-    /// For people.
+    /// The message for users, with the remedy.
     pub message: String,
 }
 
@@ -175,14 +175,14 @@ impl SourceStatus {
         serde_json::to_vec(self).expect("invariant: a status has string keys and no failing field")
     }
 
-    /// A status is kept for as long as it is retained: no text of it may be of any length.
+    /// Cuts all texts, because the status is kept in memory.
     fn cut(&mut self) {
         json::cut(&mut self.uri, TEXT_BYTES);
         if let Some(reason) = &mut self.reason {
             json::cut(&mut reason.code, WORD_BYTES);
             json::cut(&mut reason.message, TEXT_BYTES);
         }
-        let words = [&mut self.figures.codec, &mut self.figures.decoder];
+        let words = [&mut self.metrics.codec, &mut self.metrics.decoder];
         words
             .into_iter()
             .flatten()
@@ -192,16 +192,15 @@ impl SourceStatus {
     /// Reads JSON.
     ///
     /// # Errors
-    /// When the payload is over 1 MiB, not of the schema, a rate is negative or not finite, or its instance id or session can't
-    /// be one. Texts for people are cut.
+    /// When the payload is over 1 MiB, violates the schema, or has an invalid rate, instance id or session. Long texts are cut.
     pub fn from_json(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut status: Self = json::decode(payload)?;
         json::name("instance_id", &status.instance_id)?;
         json::name("session", &status.session.0)?;
         status.cut();
         for (field, value) in [
-            ("fps_in", status.figures.fps_in),
-            ("fps_inferred", status.figures.fps_inferred),
+            ("fps_in", status.metrics.fps_in),
+            ("fps_inferred", status.metrics.fps_inferred),
         ] {
             if let Some(value) = value {
                 not_negative(field, value)?;
@@ -229,7 +228,7 @@ mod tests {
                 message: "camera 3 answers 401".to_owned(),
             }),
             uri: "rtsp://10.0.0.20:554/1".to_owned(),
-            figures: SourceFigures {
+            metrics: SourceMetrics {
                 codec: Some("h264".to_owned()),
                 width: Some(1280),
                 height: Some(720),
@@ -237,7 +236,7 @@ mod tests {
                 clock: Some(CaptureClock::Ntp),
                 dropped: 15,
                 reconnects: 2,
-                ..SourceFigures::default()
+                ..SourceMetrics::default()
             },
         }
     }
@@ -262,7 +261,7 @@ mod tests {
         let text = br#"{"source_id":3,"instance_id":"a","session":"s","state":"live","since":"2025-10-25T12:30:00+02:00",
             "uri":"rtsp://a","clock":"ptp","shutter":"1/50"}"#;
         let read = SourceStatus::from_json(text).expect("a reader is lenient");
-        assert_eq!(read.figures, SourceFigures::default());
+        assert_eq!(read.metrics, SourceMetrics::default());
         assert_eq!(read.since.to_string(), "2025-10-25T10:30:00Z");
     }
 
@@ -281,7 +280,7 @@ mod tests {
         let long = "ä".repeat(20_000);
         let mut written = status();
         written.uri = long.clone();
-        written.figures.codec = Some(long.clone());
+        written.metrics.codec = Some(long.clone());
         written.reason = Some(SourceReason {
             code: long.clone(),
             message: long.clone(),
@@ -290,7 +289,7 @@ mod tests {
         assert_eq!(read.uri, "ä".repeat(TEXT_BYTES / 2));
         let reason = read.reason.expect("it has one");
         assert_eq!((reason.code.len(), reason.message.len()), (64, 1024));
-        assert_eq!(read.figures.codec.map(|codec| codec.len()), Some(64));
+        assert_eq!(read.metrics.codec.map(|codec| codec.len()), Some(64));
         for name in ["", "a/b", "+", "a#", long.as_str()] {
             let written = SourceStatus {
                 instance_id: name.into(),

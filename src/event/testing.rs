@@ -16,7 +16,7 @@ pub(super) const PUBLISHED: &str = r#"{
   "fps": 25.3, "latency_ms": 120.5
 }"#;
 
-/// What [`PUBLISHED`] says.
+/// The event of [`PUBLISHED`].
 pub(super) fn example() -> DetectionEvent {
     DetectionEvent {
         source_id: SourceId(0),

@@ -1,4 +1,4 @@
-//! Counters as Prometheus reads them.
+//! Encodes metrics for Prometheus.
 
 use std::sync::Arc;
 
@@ -9,47 +9,47 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-/// Whether a figure only grows.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Grows since the process's start; its name gets the suffix `_total`.
+    /// Only grows, since the start of the process. Its name gets the suffix `_total`.
     Counter,
     /// Goes up and down.
     Gauge,
 }
 
-/// One figure. Samples of one name must follow each other.
+/// One value of a metric. Samples of one name must be consecutive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Without prefix and suffix: `frames_decoded`.
     pub name: &'static str,
-    /// What it counts, for people.
+    /// The help text.
     pub help: &'static str,
     /// Counter or gauge.
     pub kind: Kind,
     /// Label names and values.
     pub labels: Vec<(&'static str, String)>,
-    /// The figure.
+    /// The value.
     pub value: f64,
 }
 
-/// Whoever has figures to show. Called once a scrape; must not block for long.
-pub trait Report: Send + Sync {
-    /// The present figures.
+/// A part that has metrics. Called once per scrape; must not block for long.
+pub trait MetricsSource: Send + Sync {
+    /// The present samples.
     fn samples(&self) -> Vec<Sample>;
 }
 
-/// All figures of `report` in the OpenMetrics text format, names prefixed with `nvr_`.
-pub fn encode(report: &Arc<dyn Report>) -> String {
+/// All samples of `report` in the OpenMetrics text format. Names get the prefix `nvr_`.
+pub fn encode(report: &Arc<dyn MetricsSource>) -> String {
     let mut registry = Registry::with_prefix("nvr");
     registry.register_collector(Box::new(Reported(report.clone())));
     let mut text = String::new();
-    // Writing to a String can't fail; an empty page would only say that it did.
+    // Writing to a String can't fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
     text
 }
 
-struct Reported(Arc<dyn Report>);
+struct Reported(Arc<dyn MetricsSource>);
 
 impl std::fmt::Debug for Reported {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,7 +87,7 @@ mod tests {
 
     struct Two;
 
-    impl Report for Two {
+    impl MetricsSource for Two {
         fn samples(&self) -> Vec<Sample> {
             let decoded = |source: &str, value| Sample {
                 name: "frames_decoded",
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn figures_are_written_with_their_labels() {
-        let text = encode(&(Arc::new(Two) as Arc<dyn Report>));
+        let text = encode(&(Arc::new(Two) as Arc<dyn MetricsSource>));
         assert_eq!(
             text,
             "# HELP nvr_frames_decoded Frames decoded\n# TYPE nvr_frames_decoded counter\n\

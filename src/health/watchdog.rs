@@ -1,7 +1,7 @@
 //! systemd's watchdog, fed only while every stage makes progress.
 //!
-//! A stuck source is restarted alone first; only when that did not help, or another stage is stuck, the feeding ends, and
-//! systemd starts the process anew. Outside systemd the same is logged, and `/healthz` says it.
+//! A stuck source is first restarted alone. If that does not help, or another stage is stuck, the watchdog is not fed any more,
+//! and systemd restarts the process. Without systemd, only the log and `/healthz` report it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use tracing::{error, info, warn};
 
 use crate::base::{Heartbeats, Stuck};
 
-/// What a look at the heartbeats says should be done.
+/// The result of a check of the heartbeats.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Everything moves: the watchdog was fed, where there is one.
-    Well,
-    /// These stages are stuck and have not been restarted yet: restart each alone. The watchdog was fed once more.
+    /// All stages make progress. The watchdog was fed.
+    Healthy,
+    /// These stages are stuck and were not restarted yet: restart each alone. The watchdog was fed.
     Restart(Vec<Stuck>),
-    /// These did not recover: the watchdog was not fed.
-    Starving(Vec<Stuck>),
+    /// These stages did not recover. The watchdog was not fed.
+    Unrecoverable(Vec<Stuck>),
 }
 
-/// Looks at the heartbeats every [`Watchdog::interval`] and feeds systemd.
+/// Checks the heartbeats every [`Watchdog::interval`] and feeds systemd.
 #[derive(Debug)]
 pub struct Watchdog {
     heartbeats: Heartbeats,
@@ -32,43 +32,43 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// A watchdog over `heartbeats`; feeds systemd where `enabled` and where systemd asks for it (`WATCHDOG_USEC`).
+    /// A watchdog of `heartbeats`. Feeds systemd if `enabled` and if systemd requests it (`WATCHDOG_USEC`).
     pub fn new(heartbeats: Heartbeats, enabled: bool) -> Self {
-        const LOOK: Duration = Duration::from_secs(1);
+        const INTERVAL: Duration = Duration::from_secs(1);
         let asked = sd_notify::watchdog_enabled().filter(|_| enabled);
         match asked {
             Some(limit) => info!(limit_s = limit.as_secs_f64(), "feeding systemd's watchdog"),
-            None => info!(enabled, "no watchdog of systemd to feed"),
+            None => info!(enabled, "systemd's watchdog is not used"),
         }
         Self {
             heartbeats,
             feeds: asked.is_some(),
-            // systemd's advice: twice as often as asked for; four times leaves room for a restart of one source.
-            interval: asked.map_or(LOOK, |limit| (limit / 4).min(LOOK)),
+            // systemd recommends half of the limit; a quarter leaves time for the restart of one source.
+            interval: asked.map_or(INTERVAL, |limit| (limit / 4).min(INTERVAL)),
             restarted: BTreeMap::new(),
         }
     }
 
-    /// How often to look.
+    /// The interval between two checks.
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// Whether systemd waits for our sign of life.
+    /// Whether systemd expects to be fed.
     pub fn feeds(&self) -> bool {
         self.feeds
     }
 
-    /// One look. `restartable` tells which stages can be restarted alone.
-    pub fn look(&mut self, restartable: impl Fn(&str) -> bool) -> Verdict {
+    /// Checks all stages. `restartable` tells which stages can be restarted alone.
+    pub fn check(&mut self, restartable: impl Fn(&str) -> bool) -> Verdict {
         let stuck = self.heartbeats.stuck();
         self.restarted
             .retain(|stage, _| stuck.iter().any(|one| one.stage == *stage));
-        let (fresh, hopeless): (Vec<_>, Vec<_>) = stuck
+        let (recoverable, unrecoverable): (Vec<_>, Vec<_>) = stuck
             .into_iter()
             .partition(|one| restartable(&one.stage) && self.may_recover(one));
-        if !hopeless.is_empty() {
-            for one in &hopeless {
+        if !unrecoverable.is_empty() {
+            for one in &unrecoverable {
                 error!(
                     stage = one.stage,
                     silent_s = one.silent_for.as_secs(),
@@ -76,17 +76,17 @@ impl Watchdog {
                     "stage is stuck; no longer feeding the watchdog"
                 );
             }
-            return Verdict::Starving(hopeless);
+            return Verdict::Unrecoverable(unrecoverable);
         }
         if self.feeds {
             notify(NotifyState::Watchdog);
         }
-        let to_restart: Vec<_> = fresh
+        let to_restart: Vec<_> = recoverable
             .into_iter()
             .filter(|one| !self.restarted.contains_key(&one.stage))
             .collect();
         if to_restart.is_empty() {
-            return Verdict::Well;
+            return Verdict::Healthy;
         }
         for one in &to_restart {
             warn!(
@@ -100,7 +100,7 @@ impl Watchdog {
         Verdict::Restart(to_restart)
     }
 
-    /// A restart gets as long as the stage's own limit to show progress.
+    /// Whether the stage may still recover: after a restart it has its own limit again.
     fn may_recover(&self, stuck: &Stuck) -> bool {
         self.restarted
             .get(&stuck.stage)
@@ -113,12 +113,12 @@ pub fn notify_ready() {
     notify(NotifyState::Ready);
 }
 
-/// Tells systemd that the process is ending by its own will.
+/// Tells systemd that the process is ending in an orderly way.
 pub fn notify_stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// The line that `systemctl status` shows.
+/// Sets the line that `systemctl status` shows.
 pub fn notify_status(line: &str) {
     notify(NotifyState::Status(line));
 }
@@ -146,22 +146,22 @@ mod tests {
         let heartbeats = Heartbeats::new(clock.clone());
         let source = heartbeats.stage("source 3", LIMIT);
         let mut watchdog = Watchdog::new(heartbeats, true);
-        assert_eq!(watchdog.look(is_source), Verdict::Well);
+        assert_eq!(watchdog.check(is_source), Verdict::Healthy);
         clock.advance(LIMIT + Duration::from_secs(1));
         assert!(
-            matches!(watchdog.look(is_source), Verdict::Restart(stuck) if stuck[0].stage == "source 3")
+            matches!(watchdog.check(is_source), Verdict::Restart(stuck) if stuck[0].stage == "source 3")
         );
         assert_eq!(
-            watchdog.look(is_source),
-            Verdict::Well,
+            watchdog.check(is_source),
+            Verdict::Healthy,
             "its restart has time"
         );
         clock.advance(LIMIT + Duration::from_secs(1));
         assert!(
-            matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "source 3")
+            matches!(watchdog.check(is_source), Verdict::Unrecoverable(stuck) if stuck[0].stage == "source 3")
         );
         source.beat();
-        assert_eq!(watchdog.look(is_source), Verdict::Well);
+        assert_eq!(watchdog.check(is_source), Verdict::Healthy);
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         let mut watchdog = Watchdog::new(heartbeats, true);
         clock.advance(LIMIT * 2);
         assert!(
-            matches!(watchdog.look(is_source), Verdict::Starving(stuck) if stuck[0].stage == "detect")
+            matches!(watchdog.check(is_source), Verdict::Unrecoverable(stuck) if stuck[0].stage == "detect")
         );
     }
 }

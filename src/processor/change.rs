@@ -1,4 +1,4 @@
-//! The parts of a processor that a new configuration replaces. Pure: it decides, the processor acts.
+//! Decides which parts of a processor a new configuration replaces. No side effects.
 
 use crate::config::{Settings, SourceSettings};
 use crate::control::Change;
@@ -14,7 +14,7 @@ pub(super) fn between(old: &SourceSettings, new: &SourceSettings) -> Change {
     }
 }
 
-/// Whether another detector has to be loaded. Thresholds are no reason: they change in place.
+/// Whether another detector must be loaded. Thresholds do not count: they change in place.
 pub(super) fn needs_new_detector(old: &Settings, new: &Settings) -> bool {
     let (had, wanted) = (&old.processor, &new.processor);
     had.model != wanted.model
@@ -24,7 +24,7 @@ pub(super) fn needs_new_detector(old: &Settings, new: &Settings) -> bool {
         || old.models_dirs != new.models_dirs
 }
 
-/// Whether the broker has to be connected to anew.
+/// Whether a new connection to the broker is needed.
 pub(super) fn needs_new_link(old: &Settings, new: &Settings) -> bool {
     old.instance_id != new.instance_id || old.mqtt != new.mqtt
 }

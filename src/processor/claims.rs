@@ -1,8 +1,8 @@
-//! Two processors must not publish one source: the later one refuses it, names the other, and takes over when that is gone.
+//! Claims: no source is published by two processors. The processor that starts later refuses the source, names the other
+//! processor, and takes over when that one goes offline.
 //!
-//! What others claim lies on the broker, retained. Until what it retains of a source has been read after the first
-//! connection, this processor publishes nothing about that source, lest its own status overwrites a claim that it has to
-//! respect.
+//! Claims are retained messages. After the first connection, this processor publishes nothing about a source until it has read
+//! the retained claim of that source. Otherwise its status would overwrite a claim that it must respect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,42 +12,42 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use super::outlet::Outlet;
+use super::sink::EventSink;
 use crate::base::SourceId;
 use crate::bus::{Claims, Delivery, Message, Topics};
 
-/// Retained messages follow a subscription at once; after this long without one, all of them are here.
+/// Retained messages follow a subscription immediately. After this time without one, all have arrived.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// After this long at the latest, once the broker has answered for every topic.
+/// Longest wait for retained messages after the broker has acknowledged all topics.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How often a claim that can't be read is told of.
+/// Shortest time between two warnings about unreadable claims.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Hands the sources of an outlet over, or takes them. May block.
-type Settle = Arc<dyn Fn(&Arc<Outlet>) + Send + Sync>;
+/// Stops and starts sources according to the claims. May block.
+type ApplyClaims = Arc<dyn Fn(&Arc<EventSink>) + Send + Sync>;
 
-/// Follows the claims of other processors for as long as `outlet` is the one in use. Calls `settle` where they change.
+/// Follows the claims of other processors while `sink` is in use. Calls `apply` when they change.
 pub(super) fn watch_claims(
-    outlet: Arc<Outlet>,
+    sink: Arc<EventSink>,
     runtime: &Handle,
-    settle: impl Fn(&Arc<Outlet>) + Send + Sync + 'static,
+    apply: impl Fn(&Arc<EventSink>) + Send + Sync + 'static,
 ) {
-    runtime.spawn(follow(Arc::new(settle), outlet));
+    runtime.spawn(follow(Arc::new(apply), sink));
 }
 
-/// Subscribes to what tells of our own sources, by name: a broker hands out a wildcard's retained messages in part only,
-/// and a claim that is missed is a source that two processors publish.
-async fn follow(settle: Settle, outlet: Arc<Outlet>) {
-    let (link, topics) = (&outlet.link, &outlet.topics);
-    let mut wanted = outlet.wanted();
+/// Subscribes to the statuses of this processor's sources by name. For a wildcard, brokers deliver only some of the retained
+/// messages (mosquitto 1,020), and a source whose claim is missed would be published twice.
+async fn follow(apply: ApplyClaims, sink: Arc<EventSink>) {
+    let (link, topics) = (&sink.link, &sink.topics);
+    let mut wanted = sink.wanted();
     let mut claims = Claims::of(wanted.borrow_and_update().iter().copied());
     let mut inbox = link.subscribe(claims.topics(topics), Delivery::AtLeastOnce);
     let mut settled = false;
     let mut quiet_at = Instant::now() + QUIET;
     let mut answered_at = None;
-    let mut unread = Unread::default();
+    let mut unread = UnreadableClaims::default();
     loop {
         tokio::select! {
             message = inbox.recv() => {
@@ -56,7 +56,7 @@ async fn follow(settle: Settle, outlet: Arc<Outlet>) {
                 };
                 let mut changed = unread.take(&mut claims, topics, &message);
                 let mut retained = message.retained;
-                // What is here already is looked at once.
+                // Further messages that have arrived are handled in one pass.
                 while let Some(message) = inbox.try_recv() {
                     changed |= unread.take(&mut claims, topics, &message);
                     retained |= message.retained;
@@ -83,27 +83,27 @@ async fn follow(settle: Settle, outlet: Arc<Outlet>) {
                 quiet_at = Instant::now() + QUIET;
             }
         }
-        // What others publish meanwhile is no reason to wait, whatever a broker marks as retained.
+        // A limit, because other processors may publish all the time, and some brokers mark such messages as retained.
         if !settled && inbox.is_answered() {
             let since = *answered_at.get_or_insert_with(Instant::now);
             settled = since.elapsed() >= LONGEST_WAIT;
         }
         if settled {
             let sources = wanted.borrow().clone();
-            claims_settled(&settle, &outlet, &claims, sources).await;
+            apply_changes(&apply, &sink, &claims, sources).await;
         }
     }
 }
 
-/// Claims that can't be read: told of once in a while, since a stranger may publish a thousand a second.
+/// Unreadable claims. Warnings are limited, because another program may publish a thousand per second.
 #[derive(Default)]
-struct Unread {
+struct UnreadableClaims {
     ignored: u64,
     told: Option<Instant>,
 }
 
-impl Unread {
-    /// Takes a message in; true where other processors are named now.
+impl UnreadableClaims {
+    /// Handles a message. True if the set of processors that hold sources has changed.
     fn take(&mut self, claims: &mut Claims, topics: &Topics, message: &Message) -> bool {
         let err = match claims.take(topics, message) {
             Ok(changed) => return changed,
@@ -112,57 +112,52 @@ impl Unread {
         self.ignored += 1;
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
-            warn!(topic = message.topic, %err, ignored = self.ignored, "ignoring a claim that can't be read");
+            warn!(topic = message.topic, %err, ignored = self.ignored, "ignoring an unreadable claim");
         }
         false
     }
 }
 
-/// Hands sources over where the claims have changed.
-async fn claims_settled(
-    settle: &Settle,
-    outlet: &Arc<Outlet>,
+/// Applies the claims if they have changed.
+async fn apply_changes(
+    apply: &ApplyClaims,
+    sink: &Arc<EventSink>,
     claims: &Claims,
     sources: BTreeSet<SourceId>,
 ) {
-    let Some(news) = outlet.settle(sources, held_by_others(claims, outlet)) else {
+    let Some(changes) = sink.settle(sources, held_by_others(claims, sink)) else {
         return;
     };
-    for (id, holder) in &news.refused {
+    for (id, holder) in &changes.refused {
         error!(
             source_id = %id,
             holder,
-            "another processor publishes this source; give one of the two another id, or stop one"
+            "another processor publishes this source; give the source another id there or here, or stop one of the processors"
         );
     }
-    for id in &news.ours {
-        info!(source_id = %id, "this source is ours");
+    for id in &changes.ours {
+        info!(source_id = %id, "this processor publishes the source");
     }
-    let (settle, outlet) = (settle.clone(), outlet.clone());
-    // Ending a session can take a moment that the link's other readers should not wait for.
-    let done = tokio::task::spawn_blocking(move || settle(&outlet));
+    let (apply, sink) = (apply.clone(), sink.clone());
+    // On another thread: ending a session takes time, and the link's other subscribers must not wait.
+    let done = tokio::task::spawn_blocking(move || apply(&sink));
     if done.await.is_err() {
-        warn!("sources could not be handed over");
+        warn!("applying the claims panicked");
     }
 }
 
-/// The sources that another processor, online now, has the better claim to.
-fn held_by_others(claims: &Claims, outlet: &Outlet) -> BTreeMap<SourceId, String> {
-    let own = (outlet.link.began(), &*outlet.publisher.instance_id);
-    let mut held = BTreeMap::new();
-    for id in claims.sources().keys() {
-        let Some(holder) = claims.held_by_another(*id, own.1) else {
-            continue;
-        };
-        let other = claims
-            .processors()
-            .get(&holder.instance_id)
-            .map(|presence| (presence.since, holder.instance_id.as_str()));
-        // One that we already publish was claimed over our own claim: whoever was there first keeps it.
-        let ours = outlet.speaks_of(*id) && other.is_some_and(|other| own < other);
-        if !ours {
-            held.insert(*id, holder.instance_id);
+/// The sources that another online processor holds. A source that this processor publishes already is given up only to a
+/// processor that started earlier.
+fn held_by_others(claims: &Claims, sink: &EventSink) -> BTreeMap<SourceId, String> {
+    let (instance_id, began) = (&*sink.publisher.instance_id, sink.link.began());
+    let holder = |id| {
+        if sink.publishes(id) {
+            claims.held_by_older(id, instance_id, began)
+        } else {
+            claims.held_by_another(id, instance_id)
         }
-    }
-    held
+    };
+    let ids = claims.sources().keys().copied();
+    ids.filter_map(|id| Some((id, holder(id)?.instance_id)))
+        .collect()
 }

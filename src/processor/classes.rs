@@ -1,15 +1,15 @@
-//! Class filters against the classes that the model has: a name that it does not have publishes nothing, without a trace.
+//! Checks class filters against the model's classes. Without a warning, a misspelt name would silently publish nothing.
 
 use tracing::warn;
 
 use crate::config::SourceSettings;
 use crate::detect::Labels;
 
-/// Most class names in a message.
+/// Maximum number of class names in a message.
 const MOST_NAMED: usize = 100;
 
-/// Warns of every class that `source` publishes and `labels`, those of `model`, do not have.
-pub(super) fn tell_unknown(source: &SourceSettings, model: &str, labels: &Labels) {
+/// Warns of each class in the filter of `source` that `labels`, the classes of `model`, do not contain.
+pub(super) fn warn_of_unknown(source: &SourceSettings, model: &str, labels: &Labels) {
     for class in unknown(source.analysis.classes.as_deref(), labels) {
         warn!(
             source_id = %source.id,
@@ -17,13 +17,13 @@ pub(super) fn tell_unknown(source: &SourceSettings, model: &str, labels: &Labels
             nearest = nearest(class, labels),
             model,
             labels = listed(labels),
-            "the model has no class of this name: nothing is published for it; correct it in `classes`, or use a model \
-             that has it"
+            "the model has no class of this name, so nothing is published for it; correct `classes`, or use a model that \
+             has this class"
         );
     }
 }
 
-/// The classes that are none of the labels.
+/// The classes that are not in `labels`.
 fn unknown<'a>(classes: Option<&'a [String]>, labels: &Labels) -> Vec<&'a str> {
     let classes = classes.unwrap_or_default().iter().map(String::as_str);
     classes
@@ -31,7 +31,7 @@ fn unknown<'a>(classes: Option<&'a [String]>, labels: &Labels) -> Vec<&'a str> {
         .collect()
 }
 
-/// The label that was perhaps meant.
+/// The most similar label, if one is similar enough.
 fn nearest<'a>(class: &str, labels: &'a Labels) -> Option<&'a str> {
     let wanted = class.trim().to_lowercase();
     let distance = |label: &str| strsim::damerau_levenshtein(&wanted, &label.to_lowercase());
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_class_that_the_model_has_not_is_told_with_the_nearest() {
+    fn an_unknown_class_is_reported_with_the_nearest_label() {
         let labels: Labels = ["person", "traffic light", "car"].map(Into::into).into();
         let told = |classes: &[&str]| -> Vec<(String, Option<String>)> {
             let classes: Vec<String> = classes.iter().map(|class| (*class).to_owned()).collect();

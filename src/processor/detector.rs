@@ -1,23 +1,23 @@
-//! The detector of a processor: how its settings choose it, and what the sources need to know of it.
+//! The detector of a processor: loading by the settings, thresholds, and the facts that sources need.
 
-use super::classes::tell_unknown;
+use super::classes::warn_of_unknown;
 use super::source::confidence_floor;
 use crate::base::Size;
 use crate::config::{Settings, SourceSettings};
 use crate::detect::{self, DetectError, Labels, ModelStore, Opened, Thresholds, Wanted};
 
-/// The detector that runs.
+/// The running detector.
 #[derive(Debug, Clone)]
-pub(super) struct DetectorFacts {
+pub(super) struct DetectorInfo {
     pub(super) model: String,
     pub(super) backend: String,
     /// The names of its classes.
     pub(super) labels: Labels,
-    /// The size of the pictures that it takes.
+    /// Input size in pixels.
     pub(super) input: Size,
 }
 
-impl DetectorFacts {
+impl DetectorInfo {
     pub(super) fn of(opened: &Opened) -> Self {
         Self {
             model: opened.model_id.to_string(),
@@ -27,9 +27,9 @@ impl DetectorFacts {
         }
     }
 
-    /// Warns of each class that `source` publishes and the model does not have.
-    pub(super) fn tell_unknown_classes(&self, source: &SourceSettings) {
-        tell_unknown(source, &self.model, &self.labels);
+    /// Warns of each class in the filter of `source` that the model does not have.
+    pub(super) fn warn_of_unknown_classes(&self, source: &SourceSettings) {
+        warn_of_unknown(source, &self.model, &self.labels);
     }
 }
 

@@ -4,12 +4,12 @@ mod change;
 mod claims;
 mod classes;
 mod detector;
-mod outlet;
 mod publish;
 mod rate;
 mod report;
 mod role;
 mod run;
+mod sink;
 mod source;
 mod upgrade;
 

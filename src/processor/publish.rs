@@ -1,19 +1,19 @@
-//! What a processor says of a source: its events and its retained status. Pure composition, no broker.
+//! Builds the events and the status of a source. No side effects.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::source::{Finding, Source};
+use super::source::{AnalysisResult, Source};
 use crate::base::{SessionId, unix_now};
 use crate::config::StreamSettings;
 use crate::detect;
 use crate::event::{
-    DetectedObject, DetectionEvent, Observation, SourceFigures, SourceReason, SourceState,
+    DetectedObject, DetectionEvent, Observation, SourceMetrics, SourceReason, SourceState,
     SourceStatus, unix_time,
 };
 use crate::media::Health;
 
-/// Who publishes, in this run.
+/// The identity of the publishing process.
 #[derive(Debug, Clone)]
 pub(super) struct Publisher {
     pub(super) instance_id: Arc<str>,
@@ -21,11 +21,11 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// The event of one inferred frame; `now` is the monotonic time of its publication.
+    /// The event of one inferred frame. `now` is the monotonic time of its publication.
     pub(super) fn event(
         &self,
         result: &detect::Inferred,
-        finding: Finding,
+        analysed: AnalysisResult,
         now: Duration,
     ) -> DetectionEvent {
         let meta = &result.meta;
@@ -34,11 +34,11 @@ impl Publisher {
             frame: meta,
             model_id: &result.model_id,
             inference_time: result.inference_time,
-            fps: finding.fps as f32,
+            fps: analysed.fps as f32,
             latency: now.saturating_sub(meta.arrival),
             instance_id: &self.instance_id,
         };
-        let objects = finding
+        let objects = analysed
             .detections
             .into_iter()
             .map(|(detection, tracker_id)| DetectedObject {
@@ -53,7 +53,7 @@ impl Publisher {
     /// The present status of a source.
     pub(super) fn status(&self, source: &Source) -> SourceStatus {
         let settings = source.settings();
-        let figures = source.figures();
+        let stats = source.stats();
         let snapshot = source.snapshot();
         let facts = snapshot.as_ref().map(|snapshot| &snapshot.facts);
         let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -80,22 +80,22 @@ impl Publisher {
                     message: reason.message.clone(),
                 }),
             uri: shown_uri(&settings.stream),
-            figures: SourceFigures {
+            metrics: SourceMetrics {
                 codec: facts.and_then(|facts| known(&facts.codec)),
                 width: size.map(|size| size.width),
                 height: size.map(|size| size.height),
-                fps_in: Some(figures.fps_in as f32),
-                fps_inferred: Some(figures.fps_inferred as f32),
+                fps_in: Some(stats.fps_in as f32),
+                fps_inferred: Some(stats.fps_inferred as f32),
                 decoder: facts.and_then(|facts| known(&facts.decoder)),
-                clock: figures.clock,
-                dropped: figures.dropped,
+                clock: stats.clock,
+                dropped: stats.dropped,
                 reconnects: snapshot.as_ref().map_or(0, |snapshot| snapshot.reconnects),
             },
         }
     }
 }
 
-/// Where the pictures come from, as it may be shown.
+/// The source's address without its login.
 pub(super) fn shown_uri(stream: &StreamSettings) -> String {
     stream.location.to_string()
 }

@@ -1,9 +1,9 @@
-//! How often a source is analysed: the limit, and the figure that is published.
+//! The analysis rate of a source: its limit and its measurement.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Lets at most so many frames a second through, evenly, whatever the source's own rate.
+/// Limits the frame rate. Frames pass at even intervals, independent of the source's rate.
 #[derive(Debug, Clone)]
 pub(super) struct RateLimit {
     interval: Option<Duration>,
@@ -13,7 +13,7 @@ pub(super) struct RateLimit {
 impl RateLimit {
     const JITTER: Duration = Duration::from_millis(10);
 
-    /// At most `max_fps` a second; no limit where absent.
+    /// Limits to `max_fps` frames per second; no limit if absent.
     pub(super) fn new(max_fps: Option<f64>) -> Self {
         Self {
             interval: max_fps.map(interval),
@@ -21,17 +21,17 @@ impl RateLimit {
         }
     }
 
-    /// Whether a frame that arrived at `at` is wanted.
+    /// Whether a frame that arrived at `at` passes.
     pub(super) fn admits(&mut self, at: Duration) -> bool {
         let Some(interval) = self.interval else {
             return true;
         };
-        // Cameras' frames jitter by a few milliseconds: one that comes a little early is the one that is due.
+        // Frames of cameras jitter by a few milliseconds: a frame that comes slightly early is the due one.
         let slack = (interval / 8).min(Self::JITTER);
         if at + slack < self.due {
             return false;
         }
-        // Counting on from the due time keeps the mean rate exact; after a pause, counting starts anew.
+        // Adding to the due time, not to the arrival, keeps the mean rate exact. After a pause the count starts again.
         let next = self.due.saturating_add(interval);
         self.due = if at > next {
             at.saturating_add(interval)
@@ -42,7 +42,7 @@ impl RateLimit {
     }
 }
 
-/// The time between two frames at `fps` a second; the longest there is where that is beyond all bounds.
+/// The time between two frames at `fps` frames per second; [`Duration::MAX`] if it does not fit.
 pub(super) fn interval(fps: f64) -> Duration {
     Duration::try_from_secs_f64(1.0 / fps).unwrap_or(Duration::MAX)
 }
@@ -56,13 +56,13 @@ pub(super) struct RateMeter {
 impl RateMeter {
     const SPAN: Duration = Duration::from_secs(1);
 
-    /// Counts one at `at` and gives the number a second over the last second.
+    /// Counts one event at `at` and returns the rate over the last second, in events per second.
     pub(super) fn count(&mut self, at: Duration) -> f64 {
         self.times.push_back(at);
         self.per_second(at)
     }
 
-    /// Events within the second before `now`.
+    /// The rate over the second before `now`, in events per second.
     pub(super) fn per_second(&mut self, now: Duration) -> f64 {
         while self
             .times

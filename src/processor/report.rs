@@ -1,4 +1,4 @@
-//! What a processor tells of itself: figures for Prometheus, status and capabilities for the control socket.
+//! A processor's metrics for Prometheus, and its status and capabilities for the control socket.
 
 use super::run::Processor;
 use super::source::Source;
@@ -7,27 +7,27 @@ use crate::control::{
     Capabilities, DecoderFound, DetectorStatus, EventCounters, ProcessorCapabilities,
     ProcessorStatus, Status,
 };
-use crate::health::{Kind, Report, Sample};
+use crate::health::{Kind, MetricsSource, Sample};
 use crate::media::{Codec, Health, decoder_report};
 
 /// The state of all its parts.
 pub(super) fn status(processor: &Processor) -> Status {
-    let outlet = processor.shared.outlet.load();
-    let sources = processor.shared.sources.load();
+    let sink = processor.pipeline.sink.load();
+    let sources = processor.pipeline.sources.load();
     let settings = processor.settings();
     let configured = settings.iter().flat_map(|settings| settings.sources.keys());
     let stuck = processor.heartbeats.stuck().into_iter();
-    let counted = outlet.link.figures();
+    let counted = sink.link.counters();
     Status::Processor(ProcessorStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        instance_id: outlet.publisher.instance_id.to_string(),
-        session: Some(outlet.publisher.session.clone()),
+        instance_id: sink.publisher.instance_id.to_string(),
+        session: Some(sink.publisher.session.clone()),
         detector: processor.detector().map(|detector| DetectorStatus {
             classes: detector.labels.len(),
             model: detector.model,
             backend: detector.backend,
         }),
-        broker: match &*outlet.link.state_changes().borrow() {
+        broker: match &*sink.link.state_changes().borrow() {
             LinkState::Connected { .. } => "connected".to_owned(),
             LinkState::Disconnected {
                 reason: Some(reason),
@@ -43,25 +43,25 @@ pub(super) fn status(processor: &Processor) -> Status {
         },
         sources: sources
             .values()
-            .map(|source| outlet.publisher.status(source))
+            .map(|source| sink.publisher.status(source))
             .collect(),
         refused_sources: configured
-            .filter_map(|id| Some((*id, outlet.refusal(*id)?)))
+            .filter_map(|id| Some((*id, sink.refusal(*id)?)))
             .collect(),
         stuck: stuck.map(|stuck| stuck.stage).collect(),
     })
 }
 
-/// One line: how many sources are live, and how fast they are analysed.
+/// One line with the number of live sources and the total analysis rate.
 pub(super) fn summary(processor: &Processor) -> String {
-    let sources = processor.shared.sources.load();
+    let sources = processor.pipeline.sources.load();
     let live = sources.values().filter(|source| is_live(source)).count();
     let fps: f64 = sources
         .values()
-        .map(|source| source.figures().fps_inferred)
+        .map(|source| source.stats().fps_inferred)
         .sum();
     format!(
-        "{live} of {} sources live, {fps:.1} frames inferred a second",
+        "{live} of {} sources live, {fps:.1} frames inferred per second",
         sources.len()
     )
 }
@@ -72,10 +72,10 @@ fn is_live(source: &Source) -> bool {
         .is_some_and(|snapshot| snapshot.health == Health::Live)
 }
 
-impl Report for Processor {
+impl MetricsSource for Processor {
     fn samples(&self) -> Vec<Sample> {
-        let sources: Vec<_> = self.shared.sources.load().values().cloned().collect();
-        let outlet = self.shared.outlet.load();
+        let sources: Vec<_> = self.pipeline.sources.load().values().cloned().collect();
+        let sink = self.pipeline.sink.load();
         let by_source = |name, help, kind, value: &dyn Fn(&Source) -> f64| -> Vec<Sample> {
             let sample = |source: &Source| Sample {
                 name,
@@ -92,7 +92,7 @@ impl Report for Processor {
                 .map_or(0.0, |snapshot| snapshot.reconnects as f64)
         };
         let live = |source: &Source| f64::from(is_live(source));
-        let counters = outlet.link.figures();
+        let counters = sink.link.counters();
         let single = |name, help, kind, value: f64| Sample {
             name,
             help,
@@ -106,23 +106,23 @@ impl Report for Processor {
                 "frames_decoded",
                 "Frames decoded",
                 Kind::Counter,
-                &|source| source.figures().decoded as f64,
+                &|source| source.stats().decoded as f64,
             ),
             by_source(
                 "frames_inferred",
                 "Frames inferred",
                 Kind::Counter,
-                &|source| source.figures().inferred as f64,
+                &|source| source.stats().inferred as f64,
             ),
             by_source(
                 "frames_dropped",
                 "Frames replaced by a newer one before they were inferred",
                 Kind::Counter,
-                &|source| source.figures().dropped as f64,
+                &|source| source.stats().dropped as f64,
             ),
             by_source(
                 "source_reconnects",
-                "Sessions that ended and were tried again",
+                "Sessions opened after the first",
                 Kind::Counter,
                 &reconnects,
             ),
@@ -153,13 +153,13 @@ impl Report for Processor {
                 ),
                 single(
                     "messages_refused",
-                    "Messages of others that were read past: too large, or none that MQTT allows",
+                    "Messages of other clients that were skipped: too large, or not valid MQTT",
                     Kind::Counter,
                     counters.refused as f64,
                 ),
                 single(
                     "subscriptions_refused",
-                    "Topics that the broker does not let us read",
+                    "Topic filters that the broker refused",
                     Kind::Counter,
                     counters.subscriptions_refused as f64,
                 ),
@@ -177,7 +177,7 @@ impl Report for Processor {
                 ),
                 single(
                     "stages_stuck",
-                    "Stages without progress beyond their limit",
+                    "Stages without progress for longer than their limit",
                     Kind::Gauge,
                     self.heartbeats.stuck().len() as f64,
                 ),

@@ -1,4 +1,4 @@
-//! The processor as a [`Role`]: what its supervisor calls.
+//! The processor's implementation of [`Role`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::run::{Processor, timing};
 use crate::base::{Clock, Heartbeats, SourceId};
 use crate::config::Settings;
 use crate::control::{Capabilities, Changes, Problem, Status};
-use crate::health::Report;
+use crate::health::MetricsSource;
 use crate::role::{PageSettings, Role, StartError, Supervision};
 use crate::web::{Page, PageError};
 
@@ -46,8 +46,8 @@ impl Role for Processor {
         report::summary(self)
     }
 
-    fn publish_figures(&self) {
-        Self::publish_figures(self);
+    fn publish_statuses(&self) {
+        Self::publish_statuses(self);
     }
 
     fn heartbeats(&self) -> &Heartbeats {
@@ -70,7 +70,7 @@ impl Role for Processor {
     }
 
     async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
-        let report = self.clone() as Arc<dyn Report>;
+        let report = self.clone() as Arc<dyn MetricsSource>;
         Page::serve(page.address, &page.hosts, report, self.heartbeats.clone()).await
     }
 }

@@ -1,7 +1,7 @@
-//! A processor while it runs: what it is made of, how it changes, how it ends.
+//! A running processor: start, changes and stop of its parts.
 //!
-//! Mailbox, sources, worker and link are made here and nowhere else. Frames and results never wait for what this file
-//! does: changes take a lock that the picture's way does not.
+//! Mailbox, sources, worker and link are created only here. Changes take a lock that the threads of the frames never take, so
+//! frames and results do not wait for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,9 +13,9 @@ use tracing::{info, warn};
 
 use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
-use super::detector::{DetectorFacts, open_detector, thresholds};
-use super::outlet::Outlet;
+use super::detector::{DetectorInfo, open_detector, thresholds};
 use super::publish::Publisher;
+use super::sink::EventSink;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
 use crate::base::sync::lock;
@@ -29,26 +29,26 @@ use crate::role::{self, Sources, StartError, Timing, changes};
 
 /// A running processor.
 pub struct Processor {
-    pub(super) shared: Arc<Shared>,
+    pub(super) pipeline: Arc<Pipeline>,
     pub(super) heartbeats: Heartbeats,
     runtime: Handle,
     running: Mutex<Option<Running>>,
 }
 
-/// What the threads of a picture's way share.
-pub(super) struct Shared {
+/// The state that the decoder threads and the detection worker share.
+pub(super) struct Pipeline {
     pub(super) clock: Clock,
     pub(super) session: SessionId,
     pub(super) sources: ArcSwap<BTreeMap<SourceId, Arc<Source>>>,
-    pub(super) outlet: ArcSwap<Outlet>,
+    pub(super) sink: ArcSwap<EventSink>,
     mailbox: Arc<Mailbox<SourceId, Frame>>,
 }
 
 struct Running {
     settings: Settings,
-    detector: DetectorFacts,
+    detector: DetectorInfo,
     worker: Worker,
-    /// The build of a quicker detector, where one is under way.
+    /// The preparation of a faster detector, if one is running.
     upgrading: Option<Upgrading>,
     sources: Sources,
 }
@@ -69,27 +69,27 @@ impl Processor {
         let mut opened = open_detector(&settings)?;
         let upgrade = opened.upgrade.take();
         let session = SessionId::random();
-        let outlet = connect(&settings, &session, &runtime, &heartbeats)?;
-        let shared = Arc::new(Shared {
+        let sink = connect(&settings, &session, &runtime, &heartbeats)?;
+        let pipeline = Arc::new(Pipeline {
             clock,
             session,
             sources: ArcSwap::default(),
-            outlet: ArcSwap::new(outlet.clone()),
+            sink: ArcSwap::new(sink.clone()),
             mailbox: Arc::default(),
         });
-        let detector = DetectorFacts::of(&opened);
+        let detector = DetectorInfo::of(&opened);
         let worker = {
-            let shared = shared.clone();
+            let pipeline = pipeline.clone();
             Worker::spawn(
                 opened,
-                shared.mailbox.clone(),
+                pipeline.mailbox.clone(),
                 thresholds(&settings),
                 heartbeats.stage("detect", settings.processor.stage_limit),
-                move |result, _| shared.publish(&result),
+                move |result, _| pipeline.publish(&result),
             )?
         };
         let processor = Arc::new(Self {
-            shared,
+            pipeline,
             heartbeats,
             runtime,
             running: Mutex::new(None),
@@ -99,23 +99,26 @@ impl Processor {
             detector,
             worker,
             upgrading: None,
-            sources: Sources::new(processor.heartbeats.clone(), processor.shared.clock.clone()),
+            sources: Sources::new(
+                processor.heartbeats.clone(),
+                processor.pipeline.clock.clone(),
+            ),
         };
         for source in running.settings.sources.clone().into_values() {
-            running.detector.tell_unknown_classes(&source);
+            running.detector.warn_of_unknown_classes(&source);
             processor.add(&mut running, source);
         }
         let mut guard = processor.lock();
-        // With the lock held, for which the thread waits when it has something to hand over.
+        // Under the lock: the upgrade's thread waits for it before it hands over a detector.
         running.upgrading = processor.begin_upgrade(upgrade);
         *guard = Some(running);
         drop(guard);
-        processor.follow_claims(outlet);
+        processor.follow_claims(sink);
         Ok(processor)
     }
 
-    /// Applies the difference between the present settings and `new`: sources that did not change do not lose a frame.
-    /// Blocks while a new model is loaded, which happens beside the running one.
+    /// Applies the difference between the present settings and `new`. Sources that did not change do not lose a frame.
+    /// Blocks while a new model is loaded; the old one works meanwhile.
     ///
     /// # Errors
     /// When the new model or the new link can't be used; nothing has changed then.
@@ -128,8 +131,15 @@ impl Processor {
             .then(|| open_detector(&new))
             .transpose()
             .map_err(|err| Problem::new("processor.model", err))?;
-        let outlet = needs_new_link(&running.settings, &new)
-            .then(|| connect(&new, &self.shared.session, &self.runtime, &self.heartbeats))
+        let sink = needs_new_link(&running.settings, &new)
+            .then(|| {
+                connect(
+                    &new,
+                    &self.pipeline.session,
+                    &self.runtime,
+                    &self.heartbeats,
+                )
+            })
             .transpose()
             .map_err(|err| Problem::new("mqtt", err))?;
         let changes = changes(&running.settings, &new, between);
@@ -144,7 +154,7 @@ impl Processor {
             if let Some(source) = running.settings.sources.get(id)
                 && (other_classes || *change != Change::Unchanged)
             {
-                running.detector.tell_unknown_classes(source);
+                running.detector.warn_of_unknown_classes(source);
             }
             match change {
                 Change::Unchanged
@@ -157,14 +167,14 @@ impl Processor {
                 Change::Added => self.add_again(running, *id),
                 Change::Removed => {
                     self.take_down(running, *id);
-                    self.shared.outlet.load().clear(*id);
+                    self.pipeline.sink.load().clear(*id);
                 }
             }
         }
         let sources = running.settings.sources.keys().copied().collect();
-        self.shared.outlet.load().want(sources);
-        if let Some(outlet) = outlet {
-            self.replace_outlet(&old, running, outlet);
+        self.pipeline.sink.load().want(sources);
+        if let Some(sink) = sink {
+            self.replace_sink(&old, running, sink);
         }
         info!(?changes, "configuration applied");
         Ok(changes)
@@ -182,7 +192,7 @@ impl Processor {
         let Some(running) = self.lock().take() else {
             return;
         };
-        let outlet = self.shared.outlet.load_full();
+        let sink = self.pipeline.sink.load_full();
         let ended = tokio::task::spawn_blocking(move || {
             if let Some(upgrading) = running.upgrading {
                 upgrading.end();
@@ -191,51 +201,51 @@ impl Processor {
             running.worker.stop();
         });
         if ended.await.is_err() {
-            warn!("a source's end panicked");
+            warn!("stopping the sources panicked");
         }
-        if !outlet.link.stop(limit / 4).await {
-            warn!("the broker was not told of the stop in time");
+        if !sink.link.stop(limit / 4).await {
+            warn!("the stop was not published in time");
         }
     }
 
     /// Publishes the status of every source again.
-    pub(super) fn publish_figures(&self) {
-        let outlet = self.shared.outlet.load();
-        for source in self.shared.sources.load().values() {
-            outlet.status(source);
+    pub(super) fn publish_statuses(&self) {
+        let sink = self.pipeline.sink.load();
+        for source in self.pipeline.sources.load().values() {
+            sink.status(source);
         }
     }
 
-    /// Stops sources that another processor has, and starts those that it has no longer.
-    fn settle_claims(self: &Arc<Self>, outlet: &Arc<Outlet>) {
+    /// Stops sources that another processor holds, and starts sources that became free.
+    fn apply_claims(self: &Arc<Self>, sink: &Arc<EventSink>) {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return;
         };
         let ids: Vec<_> = running.settings.sources.keys().copied().collect();
         for id in ids {
-            match (outlet.refusal(id).is_some(), running.sources.runs(id)) {
+            match (sink.refusal(id).is_some(), running.sources.runs(id)) {
                 (true, true) => self.take_down(running, id),
                 (false, false) => self.add_again(running, id),
                 _ => {}
             }
         }
         drop(guard);
-        self.publish_figures();
+        self.publish_statuses();
     }
 
     pub(super) fn settings(&self) -> Option<Settings> {
         self.lock().as_ref().map(|running| running.settings.clone())
     }
 
-    pub(super) fn detector(&self) -> Option<DetectorFacts> {
+    pub(super) fn detector(&self) -> Option<DetectorInfo> {
         self.lock().as_ref().map(|running| running.detector.clone())
     }
 
-    /// Lets a detector that was built beside the running one take over, unless `stop` says that it is not wanted any more.
+    /// Replaces the running detector by the upgraded one, unless `stop` is raised.
     fn take_upgrade(&self, opened: Opened, stop: &Stop) {
         let mut guard = self.lock();
-        // Under the lock: whoever raises it for another detector's sake holds the lock too.
+        // Under the lock: `apply` raises `stop` under the same lock when it installs another detector.
         if let Some(running) = guard.as_mut()
             && !stop.is_raised()
         {
@@ -243,7 +253,7 @@ impl Processor {
         }
     }
 
-    /// Makes a quicker detector ready, where there is one, and takes it over then.
+    /// Starts to prepare a faster detector, if there is one, and installs it when it is ready.
     fn begin_upgrade(self: &Arc<Self>, upgrade: Option<Upgrade>) -> Option<Upgrading> {
         let processor = Arc::downgrade(self);
         begin(upgrade?, move |opened, stop| {
@@ -253,26 +263,26 @@ impl Processor {
         })
     }
 
-    /// Follows the claims of other processors while `outlet` is the one in use.
-    fn follow_claims(self: &Arc<Self>, outlet: Arc<Outlet>) {
+    /// Follows the claims of other processors while `sink` is the one in use.
+    fn follow_claims(self: &Arc<Self>, sink: Arc<EventSink>) {
         let processor = Arc::downgrade(self);
-        watch_claims(outlet, &self.runtime, move |outlet| {
+        watch_claims(sink, &self.runtime, move |sink| {
             if let Some(processor) = processor.upgrade() {
-                processor.settle_claims(outlet);
+                processor.apply_claims(sink);
             }
         });
     }
 
     fn swap(&self, running: &mut Running, opened: Opened) {
-        running.detector = DetectorFacts::of(&opened);
+        running.detector = DetectorInfo::of(&opened);
         info!(
             model = running.detector.model,
             backend = running.detector.backend,
-            "swapping the detector"
+            "changing the detector"
         );
         running.worker.swap(opened);
-        for source in self.shared.sources.load().values() {
-            source.want(running.detector.input);
+        for source in self.pipeline.sources.load().values() {
+            source.request_output(running.detector.input);
         }
     }
 
@@ -284,28 +294,28 @@ impl Processor {
 
     fn add(&self, running: &mut Running, settings: SourceSettings) {
         let id = settings.id;
-        if self.shared.outlet.load().refusal(id).is_some() {
+        if self.pipeline.sink.load().refusal(id).is_some() {
             return;
         }
         let counters = running.sources.counters(id);
-        let shared = Arc::downgrade(&self.shared);
+        let pipeline = Arc::downgrade(&self.pipeline);
         let source = Arc::new(Source::new(
             settings.clone(),
             running.settings.processor.tracking,
             counters,
-            self.shared.clock.clone(),
-            self.shared.mailbox.clone(),
+            self.pipeline.clock.clone(),
+            self.pipeline.mailbox.clone(),
             Box::new(move |source| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.outlet.load().status(source);
+                if let Some(pipeline) = pipeline.upgrade() {
+                    pipeline.sink.load().status(source);
                 }
             }),
         ));
-        self.shared.with_sources(|sources| {
+        self.pipeline.with_sources(|sources| {
             sources.insert(id, source.clone());
         });
-        self.shared.outlet.load().status(&source);
-        source.want(running.detector.input);
+        self.pipeline.sink.load().status(&source);
+        source.request_output(running.detector.input);
         let options = OpenOptions {
             output: source.output(),
             ..OpenOptions::default()
@@ -315,24 +325,24 @@ impl Processor {
     }
 
     fn update(&self, running: &Running, id: SourceId) {
-        let source = self.shared.sources.load().get(&id).cloned();
+        let source = self.pipeline.sources.load().get(&id).cloned();
         if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
             source.update(settings.clone(), running.settings.processor.tracking);
-            source.want(running.detector.input);
+            source.request_output(running.detector.input);
         }
     }
 
     fn take_down(&self, running: &mut Running, id: SourceId) {
         running.sources.end(id);
-        let source = self.shared.with_sources(|sources| sources.remove(&id));
+        let source = self.pipeline.with_sources(|sources| sources.remove(&id));
         if let Some(source) = source {
             source.forget();
         }
     }
 
-    fn replace_outlet(self: &Arc<Self>, old: &Settings, running: &Running, outlet: Arc<Outlet>) {
+    fn replace_sink(self: &Arc<Self>, old: &Settings, running: &Running, sink: Arc<EventSink>) {
         const LIMIT: Duration = Duration::from_secs(2);
-        let before = self.shared.outlet.swap(outlet.clone());
+        let before = self.pipeline.sink.swap(sink.clone());
         if old.mqtt.topic_root != running.settings.mqtt.topic_root {
             for id in old.sources.keys() {
                 before.clear(*id);
@@ -340,7 +350,7 @@ impl Processor {
         }
         self.runtime
             .spawn(async move { before.link.stop(LIMIT).await });
-        self.follow_claims(outlet);
+        self.follow_claims(sink);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
@@ -348,19 +358,19 @@ impl Processor {
     }
 }
 
-impl Shared {
+impl Pipeline {
     /// One result of the detection worker, on its thread: track, compose, publish.
     fn publish(&self, result: &Inferred) {
         let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
             return;
         };
-        let finding = source.analyse(result);
-        let outlet = self.outlet.load();
-        let event = outlet.publisher.event(result, finding, self.clock.now());
-        outlet.event(&event);
+        let analysed = source.analyse(result);
+        let sink = self.sink.load();
+        let event = sink.publisher.event(result, analysed, self.clock.now());
+        sink.event(&event);
     }
 
-    /// Changes the set of sources; those who read it go on with the old one meanwhile.
+    /// Changes the set of sources. Readers see the old set until the change is complete.
     fn with_sources<T>(&self, change: impl Fn(&mut BTreeMap<SourceId, Arc<Source>>) -> T) -> T {
         let mut outcome = None;
         self.sources.rcu(|sources| {
@@ -386,12 +396,12 @@ fn connect(
     session: &SessionId,
     runtime: &Handle,
     heartbeats: &Heartbeats,
-) -> Result<Arc<Outlet>, BusError> {
+) -> Result<Arc<EventSink>, BusError> {
     let publisher = Publisher {
         instance_id: settings.instance_id.as_str().into(),
         session: session.clone(),
     };
-    Ok(Outlet::new(
+    Ok(EventSink::new(
         settings.sources.keys().copied().collect(),
         role::connect(
             ClientRole::Processor,

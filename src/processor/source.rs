@@ -1,7 +1,7 @@
-//! One source of a processor: what its session delivers, what is analysed of it, and what is published about it.
+//! One source of a processor: it limits the frames, tracks the detections and keeps the statistics.
 //!
-//! Frames come on the source's own decoder thread and go into the mailbox, one deep; results come back on the detection
-//! worker's thread. Neither waits for the other.
+//! Frames arrive on the source's decoder thread and go into the mailbox, which holds one frame per source. Results come back on
+//! the thread of the detection worker. Neither thread waits for the other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::detect::{Detection, Inferred};
 use crate::media::{Need, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot};
 use crate::track::{Tracker, TrackerSettings};
 
-/// Told whenever a source's state has changed, so that its status is published again.
+/// Called when the state of a source has changed; it publishes the status again.
 pub(super) type Changed = dyn Fn(&Source) + Send + Sync;
 
 /// One source: shared by its session, the detection worker and the status publisher.
@@ -26,7 +26,7 @@ pub(super) struct Source {
     clock: Clock,
     settings: ArcSwap<SourceSettings>,
     mailbox: Arc<Mailbox<SourceId, Frame>>,
-    /// What its session is asked for.
+    /// The size, format and rate that the session should deliver.
     output: OutputControl,
     arriving: Mutex<Arriving>,
     analysed: Mutex<Analysed>,
@@ -45,22 +45,22 @@ struct Arriving {
 
 struct Analysed {
     tracker: Option<Tracker>,
-    /// Whether the log has it that frames are too far apart to be tracked.
-    told_too_slow: bool,
+    /// Whether the log already has the warning that frames are too far apart for tracking.
+    warned_too_slow: bool,
     rate: RateMeter,
 }
 
-/// What one inference means for one source: what is published.
-pub(super) struct Finding {
+/// The result of one inference after tracking and filtering: the content of an event.
+pub(super) struct AnalysisResult {
     /// Detections that pass the source's thresholds and classes, with their tracks.
     pub(super) detections: Vec<(Detection, Option<u64>)>,
     /// Frames of this source inferred within the last second.
     pub(super) fps: f64,
 }
 
-/// Figures of a source since its start.
+/// Statistics of a source since its start; rates are in frames per second.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Figures {
+pub(super) struct SourceStats {
     pub(super) decoded: u64,
     pub(super) inferred: u64,
     pub(super) dropped: u64,
@@ -80,10 +80,10 @@ impl Source {
     ) -> Self {
         let mut analysed = Analysed {
             tracker: tracking.then(|| Tracker::new(tracker_settings(&settings.analysis))),
-            told_too_slow: false,
+            warned_too_slow: false,
             rate: RateMeter::default(),
         };
-        analysed.tell_too_slow(settings.id);
+        analysed.warn_too_slow(settings.id);
         Self {
             id: settings.id,
             clock,
@@ -104,7 +104,7 @@ impl Source {
         }
     }
 
-    /// Takes new settings over between two frames; running tracks go on.
+    /// Applies new settings between two frames. Tracks are kept.
     pub(super) fn update(&self, settings: SourceSettings, tracking: bool) {
         let other_rate = settings.analysis.max_fps != self.settings.load().analysis.max_fps;
         if other_rate {
@@ -117,20 +117,20 @@ impl Source {
             tracker => *tracker = tracking.then(|| Tracker::new(wanted)),
         }
         if other_rate {
-            analysed.told_too_slow = false;
+            analysed.warned_too_slow = false;
         }
-        analysed.tell_too_slow(self.id);
+        analysed.warn_too_slow(self.id);
         drop(analysed);
         self.settings.store(Arc::new(settings));
     }
 
-    /// What its session is to be opened with.
+    /// The output control for its session.
     pub(super) fn output(&self) -> OutputControl {
         self.output.clone()
     }
 
-    /// Asks for pictures of a detector's input size, and no more of them than are analysed.
-    pub(super) fn want(&self, input: Size) {
+    /// Requests pictures of the detector's input size, at the analysis rate.
+    pub(super) fn request_output(&self, input: Size) {
         self.output.set(Output {
             needs: vec![Need::Within(input)],
             max_fps: self.settings.load().analysis.max_fps,
@@ -141,8 +141,8 @@ impl Source {
         self.settings.load_full()
     }
 
-    /// Joins what was found to tracks and keeps what is to be published.
-    pub(super) fn analyse(&self, result: &Inferred) -> Finding {
+    /// Joins the detections to tracks, and selects those that are published.
+    pub(super) fn analyse(&self, result: &Inferred) -> AnalysisResult {
         self.inferred.fetch_add(1, Ordering::Relaxed);
         let settings = self.settings.load();
         let mut analysed = lock(&self.analysed);
@@ -150,29 +150,29 @@ impl Source {
             Some(tracker) => tracker.update(result.meta.arrival, &result.detections),
             None => vec![None; result.detections.len()],
         };
-        analysed.tell_too_slow(self.id);
+        analysed.warn_too_slow(self.id);
         let fps = analysed.rate.count(self.clock.now());
         drop(analysed);
         let detections = result
             .detections
             .iter()
             .zip(tracks)
-            .filter(|(detection, _)| is_wanted(detection, &settings.analysis))
+            .filter(|(detection, _)| is_published(detection, &settings.analysis))
             .map(|(detection, track)| (detection.clone(), track))
             .collect();
-        Finding { detections, fps }
+        AnalysisResult { detections, fps }
     }
 
     pub(super) fn snapshot(&self) -> Option<SourceSnapshot> {
         lock(&self.snapshot).clone()
     }
 
-    pub(super) fn figures(&self) -> Figures {
+    pub(super) fn stats(&self) -> SourceStats {
         let now = self.clock.now();
         let mut arriving = lock(&self.arriving);
         let (fps_in, clock) = (arriving.rate.per_second(now), arriving.clock);
         drop(arriving);
-        Figures {
+        SourceStats {
             decoded: self.counters.frames(),
             inferred: self.inferred.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
@@ -182,7 +182,7 @@ impl Source {
         }
     }
 
-    /// Takes what lies in the mailbox back: a removed source must not be analysed any more.
+    /// Removes its frame from the mailbox: a removed source must not be analysed any more.
     pub(super) fn forget(&self) {
         self.mailbox.remove(self.id);
     }
@@ -207,34 +207,33 @@ impl SourceListener for Source {
 }
 
 impl Analysed {
-    /// Says once, until the rate limit is another one, that frames are too far apart to follow what moves.
-    fn tell_too_slow(&mut self, source_id: SourceId) {
-        let tracker = self.tracker.as_ref().filter(|_| !self.told_too_slow);
+    /// Warns that frames are too far apart for tracking: once, until the rate limit changes.
+    fn warn_too_slow(&mut self, source_id: SourceId) {
+        let tracker = self.tracker.as_ref().filter(|_| !self.warned_too_slow);
         let Some(slow) = tracker.and_then(Tracker::too_slow) else {
             return;
         };
-        self.told_too_slow = true;
+        self.warned_too_slow = true;
         let interval_s = (slow.interval.as_secs_f64() * 100.0).round() / 100.0;
         if slow.beyond_limit {
             warn!(
                 %source_id,
                 interval_s,
-                "frames are analysed too far apart to follow objects: what stays nearly in place keeps its tracker_id, what \
-                 moves gets new ones; raise max_fps to 1 or more, take a quicker model or backend, or turn \
-                 tracking off"
+                "analysed frames are too far apart for tracking: objects that move get a new tracker_id in each frame; raise \
+                 max_fps to 1 or more, use a faster model or backend, or turn tracking off"
             );
         } else {
             warn!(
                 %source_id,
                 interval_s,
-                "no object could be followed from one analysed frame to the next: they move too far meanwhile; raise \
-                 max_fps, take a quicker model or backend, or turn tracking off"
+                "no object could be tracked from one analysed frame to the next, because objects move too far; raise max_fps, \
+                 use a faster model or backend, or turn tracking off"
             );
         }
     }
 }
 
-/// How a source is tracked: by its own confidence and rate.
+/// The tracker's settings for the confidence and the rate of a source.
 fn tracker_settings(analysis: &AnalysisSettings) -> TrackerSettings {
     TrackerSettings {
         frame_interval: analysis.max_fps.map(interval).unwrap_or_default(),
@@ -242,7 +241,7 @@ fn tracker_settings(analysis: &AnalysisSettings) -> TrackerSettings {
     }
 }
 
-fn is_wanted(detection: &Detection, analysis: &AnalysisSettings) -> bool {
+fn is_published(detection: &Detection, analysis: &AnalysisSettings) -> bool {
     detection.confidence >= analysis.confidence
         && analysis
             .classes
@@ -250,8 +249,8 @@ fn is_wanted(detection: &Detection, analysis: &AnalysisSettings) -> bool {
             .is_none_or(|classes| classes.iter().any(|class| **class == *detection.class_name))
 }
 
-/// Least confidence that the detector has to deliver for sources that publish from `published` up: the tracker joins weak
-/// detections to running tracks (ByteTrack's second association), so that it needs them though they are not published.
+/// The minimum confidence that the detector must deliver; `published` are the thresholds of the sources. The tracker also needs
+/// weaker detections than those that are published: it joins them to running tracks (ByteTrack's second association).
 pub(super) fn confidence_floor(published: impl Iterator<Item = f32>, tracking: bool) -> f32 {
     let needed = |confidence| {
         if tracking {

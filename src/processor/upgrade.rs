@@ -1,4 +1,4 @@
-//! A quicker detector, made beside the one that works: a thread `upgrade` for the minutes that it takes.
+//! Prepares a faster detector while another one works. It takes minutes, on the thread `upgrade`.
 
 use std::thread::JoinHandle;
 
@@ -7,13 +7,13 @@ use tracing::{debug, error, warn};
 use crate::base::Stop;
 use crate::detect::{Opened, Upgrade};
 
-/// A build under way. Dropping it tells it to end, and does not wait.
+/// A running preparation. Dropping it tells the thread to end, and does not wait.
 pub(super) struct Upgrading {
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts to make `upgrade` ready; it is handed to `take` then, with the stop that may have been raised meanwhile.
+/// Starts to prepare `upgrade`. The detector is passed to `take`, with a stop that may have been raised meanwhile.
 pub(super) fn begin(
     upgrade: Upgrade,
     take: impl FnOnce(Opened, &Stop) + Send + 'static,
@@ -22,8 +22,8 @@ pub(super) fn begin(
     let raised = stop.clone();
     let work = move || match upgrade.run(&raised) {
         Ok(opened) => take(opened, &raised),
-        Err(err) if raised.is_raised() => debug!(%err, "the build of an engine ends"),
-        Err(err) => warn!(%err, "no engine was built; the detector that runs goes on"),
+        Err(err) if raised.is_raised() => debug!(%err, "the build of an engine was stopped"),
+        Err(err) => warn!(%err, "the engine could not be built; the present detector stays in use"),
     };
     let thread = std::thread::Builder::new().name("upgrade".to_owned());
     match thread.spawn(work) {
@@ -32,15 +32,14 @@ pub(super) fn begin(
             thread: Some(thread),
         }),
         Err(err) => {
-            error!(%err, "no thread to build an engine; free memory or raise the limit of tasks");
+            error!(%err, "the system gives no thread to build an engine; free memory or raise the limit of tasks");
             None
         }
     }
 }
 
 impl Upgrading {
-    /// Ends it and waits: nothing that it started outlives the processor. Not to be called with the processor's lock held,
-    /// which the thread may be waiting for.
+    /// Ends the preparation and waits for its thread. The processor's lock must not be held: the thread may be waiting for it.
     pub(super) fn end(mut self) {
         self.stop.raise();
         if let Some(thread) = self.thread.take() {

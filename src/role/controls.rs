@@ -10,7 +10,7 @@ use super::{PageSettings, Role};
 use crate::base::SourceId;
 use crate::base::sync::lock;
 use crate::config::{ConfigSource, Settings};
-use crate::control::{Capabilities, Controlled, Problem, Status, problems};
+use crate::control::{Capabilities, ControlHandler, Problem, Status, problems};
 use crate::web::{Page, PageError};
 
 /// A running role with its configuration and its page.
@@ -99,11 +99,11 @@ impl<R: Role> Controls<R> {
 
 impl Served {
     fn address(&self) -> Option<std::net::SocketAddr> {
-        self.page.as_ref().map(Page::asked)
+        self.page.as_ref().map(Page::configured_address)
     }
 }
 
-impl<R: Role> Controlled for Controls<R> {
+impl<R: Role> ControlHandler for Controls<R> {
     fn status(&self) -> Status {
         self.role.status()
     }

@@ -20,7 +20,7 @@ use crate::bus::{BusError, ClientRole, Link, LinkOptions};
 use crate::config::{Secret, Settings};
 use crate::control::{Capabilities, Changes, Problem, Status};
 use crate::detect::DetectError;
-use crate::health::Report;
+use crate::health::MetricsSource;
 use crate::media::MediaError;
 use crate::web::{Page, PageError};
 
@@ -28,11 +28,11 @@ pub use changes::changes;
 pub use sources::{Sources, source_of};
 pub use supervisor::{RunError, run};
 
-/// A process of `nvr` that runs unattended: a processor or a wall. Its `Report` gives the figures of `/metrics`.
+/// A process of `nvr` that runs unattended: a processor or a wall. Its [`MetricsSource`] gives the samples of `/metrics`.
 ///
 /// The supervisor calls the methods in this order: [`Role::start`], [`Role::started`], then any of the others in any
 /// order and from several threads, [`Role::stop`], [`Role::release`]. Methods that are not `async` may block.
-pub trait Role: Report + Sized + Send + Sync + 'static {
+pub trait Role: MetricsSource + Sized + Send + Sync + 'static {
     /// Its name: in the control socket, the log, and the paths of problems.
     const NAME: &'static str;
     /// The key of its sources in the answer to `apply`.
@@ -65,8 +65,8 @@ pub trait Role: Report + Sized + Send + Sync + 'static {
     /// One line for `systemctl status`.
     fn summary(&self) -> String;
 
-    /// Publishes what changes too often to be published at each change. Called every [`FIGURES_EVERY`].
-    fn publish_figures(&self) {}
+    /// Publishes statuses that change too often to be published at each change. Called every [`STATUS_INTERVAL`].
+    fn publish_statuses(&self) {}
 
     /// Writes a picture of what it shows, if it shows anything. SIGUSR1 asks for it.
     fn snapshot(self: &Arc<Self>) {}
@@ -93,8 +93,8 @@ pub trait Role: Report + Sized + Send + Sync + 'static {
     fn release(&self) {}
 }
 
-/// How often a role publishes its figures and renews the line of `systemctl status`.
-pub const FIGURES_EVERY: Duration = Duration::from_secs(10);
+/// How often a role publishes its statuses and renews the line of `systemctl status`.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a role can't start.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::controls::Controls;
-use super::{FIGURES_EVERY, Role, StartError, Supervision, source_of};
+use super::{Role, STATUS_INTERVAL, StartError, Supervision, source_of};
 use crate::base::{Clock, Stuck};
 use crate::config::{ConfigSource, Settings};
 use crate::control::{Server, SignalRequest, Signals};
@@ -88,9 +88,9 @@ async fn supervise<R: Role>(
 ) -> ExitCode {
     let role = &controls.role;
     let mut watchdog = Watchdog::new(role.heartbeats().clone(), supervision.watchdog);
-    let mut look = interval(watchdog.interval());
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut figures = interval(FIGURES_EVERY);
+    let mut check = interval(watchdog.interval());
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut status = interval(STATUS_INTERVAL);
     let mut starving_since: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -103,17 +103,17 @@ async fn supervise<R: Role>(
                 }
                 SignalRequest::Snapshot => role.snapshot(),
             },
-            _ = figures.tick() => {
-                role.publish_figures();
+            _ = status.tick() => {
+                role.publish_statuses();
                 notify_status(&role.summary());
             }
-            _ = look.tick() => match watchdog.look(|stage| source_of(stage).is_some()) {
-                Verdict::Well => starving_since = None,
+            _ = check.tick() => match watchdog.check(|stage| source_of(stage).is_some()) {
+                Verdict::Healthy => starving_since = None,
                 Verdict::Restart(stuck) => restart(&**role, &stuck),
-                Verdict::Starving(stuck) => {
+                Verdict::Unrecoverable(stuck) => {
                     let since = *starving_since.get_or_insert_with(Instant::now);
                     let is_over = since.elapsed() > supervision.timing.stage_limit;
-                    // Under systemd its own limit ends the process, with a core dump; elsewhere nobody would.
+                    // systemd ends the process itself, with a core dump. Without systemd it must exit here.
                     if supervision.watchdog && is_over && !watchdog.feeds() {
                         let stages: Vec<_> = stuck.into_iter().map(|one| one.stage).collect();
                         error!(?stages, "stuck beyond recovery: exiting, to be started again");

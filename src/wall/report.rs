@@ -14,10 +14,10 @@ use crate::control::wall_state::{self, AnalysisState, VideoState, WallState};
 use crate::control::{
     Capabilities, DecoderWorks, DisplayStatus, Status, WallCapabilities, WallStatus,
 };
-use crate::health::{Report, Sample};
+use crate::health::{MetricsSource, Sample};
 use crate::media::{Codec, decoder_report};
 use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
-use crate::web::wall::{Viewed, samples};
+use crate::web::wall::{WallView, samples};
 
 /// One line: how many cameras are live.
 pub(super) fn summary(wall: &Wall) -> String {
@@ -102,7 +102,7 @@ impl Wall {
         let (state, figures) = self
             .with_running(|running| {
                 let state = running.link.state_changes().borrow().clone();
-                (Some(state), running.link.figures())
+                (Some(state), running.link.counters())
             })
             .unwrap_or_default();
         let (since, reason) = match state {
@@ -176,8 +176,8 @@ impl Wall {
     }
 }
 
-fn sync_figures(figures: &AlignFigures) -> wall_state::SyncFigures {
-    wall_state::SyncFigures {
+fn sync_figures(figures: &AlignFigures) -> wall_state::SyncMetrics {
+    wall_state::SyncMetrics {
         mode: match figures.mode {
             Basis::Matched | Basis::Estimated => Sync::Aligned,
             Basis::Latest => Sync::Latest,
@@ -214,7 +214,7 @@ fn video_of(camera: &Camera, video: &Video, now: Duration) -> wall_state::Video 
     }
 }
 
-impl Viewed for Wall {
+impl WallView for Wall {
     fn heads(&self) -> Vec<String> {
         let count = self.shared.settings().wall.heads.len();
         (0..count).map(|index| self.head_name(index)).collect()
@@ -252,7 +252,7 @@ impl Viewed for Wall {
     }
 }
 
-impl Report for Wall {
+impl MetricsSource for Wall {
     fn samples(&self) -> Vec<Sample> {
         samples(&self.state())
     }

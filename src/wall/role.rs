@@ -11,9 +11,9 @@ use crate::base::{Clock, Heartbeats, SourceId};
 use crate::config::Settings;
 use crate::control::{Capabilities, Changes, Problem, Status};
 use crate::display::kms;
-use crate::health::Report;
+use crate::health::MetricsSource;
 use crate::role::{PageSettings, Role, StartError, Supervision};
-use crate::web::wall::Viewed;
+use crate::web::wall::WallView;
 use crate::web::{self, Page, PageError};
 
 impl Role for Wall {
@@ -82,8 +82,8 @@ impl Role for Wall {
             page.address,
             page.token.clone(),
             &page.hosts,
-            self.clone() as Arc<dyn Viewed>,
-            self.clone() as Arc<dyn Report>,
+            self.clone() as Arc<dyn WallView>,
+            self.clone() as Arc<dyn MetricsSource>,
             self.heartbeats.clone(),
         )
         .await

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::Wall;
 use crate::base::private_file;
-use crate::web::wall::Viewed;
+use crate::web::wall::WallView;
 
 /// The snapshot of the start waits no longer than this for cameras.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);

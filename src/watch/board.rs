@@ -1,4 +1,4 @@
-//! What was heard, kept by source: the last status, the last event, and whose they are.
+//! The received documents by source: the last status, the last event and the processor.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,39 +10,39 @@ use crate::event::{
     DecodeError, DetectionEvent, Presence, PresenceState, SourceState, SourceStatus, summary,
 };
 
-/// Sources, and walls, that are kept: a broker may retain any number.
-const MOST_KEPT: usize = 4096;
+/// Maximum number of kept sources, and of kept walls: a broker may retain any number.
+const KEPT_LIMIT: usize = 4096;
 
-/// Classes that are told apart in one event.
-const MOST_CLASSES: usize = 32;
+/// Maximum number of classes that are counted separately in one event.
+const CLASS_LIMIT: usize = 32;
 
-/// All that was heard.
+/// The received documents.
 #[derive(Debug, Default)]
 pub struct Board {
     claims: Claims,
     walls: BTreeMap<String, Presence>,
-    events: BTreeMap<SourceId, Seen>,
+    events: BTreeMap<SourceId, LastEvent>,
     refused: u64,
     last_refusal: Option<String>,
     left_out: u64,
 }
 
-/// What is kept of a source's last event. An event may have thousands of objects; their classes are few.
+/// The kept part of a source's last event. An event may have thousands of objects, but few classes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
+pub struct LastEvent {
     /// Frames of this source inferred in the last second.
     pub fps: Option<f32>,
     /// Publication less the frame's arrival, in milliseconds.
     pub latency_ms: Option<f32>,
-    /// Objects of each class; of further classes under `…`.
+    /// Number of objects per class; those of further classes are under `…`.
     pub counts: BTreeMap<Arc<str>, usize>,
     at: Duration,
 }
 
-impl Seen {
+impl LastEvent {
     fn of(event: &DetectionEvent, at: Duration) -> Self {
         let mut counts = event.counts();
-        let further = match counts.keys().nth(MOST_CLASSES).cloned() {
+        let further = match counts.keys().nth(CLASS_LIMIT).cloned() {
             Some(first) => counts.split_off(&first).into_values().sum(),
             None => 0,
         };
@@ -57,7 +57,7 @@ impl Seen {
         }
     }
 
-    /// What was found, for people.
+    /// A text with the number of objects per class.
     pub fn summary(&self) -> String {
         summary(&self.counts)
     }
@@ -65,32 +65,32 @@ impl Seen {
 
 /// How a source stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// As its processor says.
-    Said(SourceState),
-    /// Its processor is gone: whatever it said is void.
+pub enum SourceCondition {
+    /// The state that its processor reports.
+    Reported(SourceState),
+    /// Its processor is not online, so its status is invalid.
     NoProcessor,
-    /// Events come, and no status.
+    /// Events without a status.
     Unknown,
 }
 
-/// What there is to show of a source.
+/// The displayed data of a source.
 #[derive(Debug)]
 pub struct SourceRow<'a> {
-    /// Which.
+    /// Its id.
     pub id: SourceId,
     /// How it stands.
-    pub standing: Standing,
-    /// Its last status, void or not.
+    pub condition: SourceCondition,
+    /// Its last status, valid or not.
     pub status: Option<&'a SourceStatus>,
-    /// What its last event told.
-    pub event: Option<&'a Seen>,
-    /// How long ago that came.
+    /// Its last event.
+    pub event: Option<&'a LastEvent>,
+    /// Time since that event.
     pub age: Option<Duration>,
 }
 
 impl Board {
-    /// Takes in a message at the monotonic time `now`. One that can't be read is counted and changes nothing.
+    /// Handles a message that was received at the monotonic time `now`. A malformed one is only counted.
     pub fn take(&mut self, topics: &Topics, message: &Message, now: Duration) {
         if let Err(error) = self.try_take(topics, message, now) {
             self.refused += 1;
@@ -107,15 +107,15 @@ impl Board {
         let payload = &message.payload[..];
         match topics.parse(&message.topic) {
             Some(Topic::Detections(source)) => {
-                self.hear(source, &DetectionEvent::from_json(payload)?, now);
+                self.record_event(source, &DetectionEvent::from_json(payload)?, now);
             }
             Some(Topic::DetectionsPostcard(source)) => {
-                self.hear(source, &DetectionEvent::from_postcard(payload)?, now);
+                self.record_event(source, &DetectionEvent::from_postcard(payload)?, now);
             }
             Some(Topic::Wall(instance_id)) => {
                 if payload.is_empty() {
                     self.walls.remove(&instance_id);
-                } else if self.walls.len() < MOST_KEPT || self.walls.contains_key(&instance_id) {
+                } else if self.walls.len() < KEPT_LIMIT || self.walls.contains_key(&instance_id) {
                     self.walls
                         .insert(instance_id, Presence::from_json(payload)?);
                 } else {
@@ -130,9 +130,9 @@ impl Board {
         Ok(())
     }
 
-    fn hear(&mut self, source: SourceId, event: &DetectionEvent, now: Duration) {
-        if self.events.len() < MOST_KEPT || self.events.contains_key(&source) {
-            self.events.insert(source, Seen::of(event, now));
+    fn record_event(&mut self, source: SourceId, event: &DetectionEvent, now: Duration) {
+        if self.events.len() < KEPT_LIMIT || self.events.contains_key(&source) {
+            self.events.insert(source, LastEvent::of(event, now));
         } else {
             self.left_out += 1;
         }
@@ -153,12 +153,12 @@ impl Board {
         &self.walls
     }
 
-    /// Messages that could not be read, and what was wrong with the last one.
+    /// Number of malformed messages, and the error of the last one.
     pub fn refused(&self) -> (u64, Option<&str>) {
         (self.refused, self.last_refusal.as_deref())
     }
 
-    /// Every source that was heard of, in order.
+    /// All known sources in order of their ids.
     pub fn rows(&self, now: Duration) -> Vec<SourceRow<'_>> {
         let mut ids: Vec<SourceId> = self
             .claims
@@ -175,7 +175,8 @@ impl Board {
                 let heard = self.events.get(&id);
                 SourceRow {
                     id,
-                    standing: status.map_or(Standing::Unknown, |status| self.standing(status)),
+                    condition: status
+                        .map_or(SourceCondition::Unknown, |status| self.condition(status)),
                     status,
                     event: heard,
                     age: heard.map(|heard| now.saturating_sub(heard.at)),
@@ -184,8 +185,8 @@ impl Board {
             .collect()
     }
 
-    /// A status is void unless its processor is online with the session that it names.
-    fn standing(&self, status: &SourceStatus) -> Standing {
+    /// A status is valid only while its processor is online with the same session.
+    fn condition(&self, status: &SourceStatus) -> SourceCondition {
         let online = self
             .claims
             .processors()
@@ -194,18 +195,18 @@ impl Board {
                 presence.state == PresenceState::Online && presence.session == status.session
             });
         if online {
-            Standing::Said(status.state)
+            SourceCondition::Reported(status.state)
         } else {
-            Standing::NoProcessor
+            SourceCondition::NoProcessor
         }
     }
 }
 
-impl Standing {
-    /// In words.
+impl SourceCondition {
+    /// The displayed text.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Said(state) => state.as_str(),
+            Self::Reported(state) => state.as_str(),
             Self::NoProcessor => "no processor",
             Self::Unknown => "unknown",
         }
@@ -216,7 +217,7 @@ impl Standing {
 pub(super) mod tests {
     use super::*;
     use crate::base::SessionId;
-    use crate::event::{DetectedObject, SourceFigures, SourceReason};
+    use crate::event::{DetectedObject, SourceMetrics, SourceReason};
 
     pub(in crate::watch) fn topics() -> Topics {
         Topics::new("nvr", "nvr/detections")
@@ -254,11 +255,11 @@ pub(super) mod tests {
                 message: "camera 1 answers 401".to_owned(),
             }),
             uri: "rtsp://a/1".to_owned(),
-            figures: SourceFigures {
+            metrics: SourceMetrics {
                 width: Some(1280),
                 height: Some(720),
                 codec: Some("h264".to_owned()),
-                ..SourceFigures::default()
+                ..SourceMetrics::default()
             },
         };
         message(topics().source(SourceId(id)), status.to_json())
@@ -299,11 +300,11 @@ pub(super) mod tests {
         board
     }
 
-    fn standings(board: &Board) -> Vec<(u32, Standing)> {
+    fn conditions(board: &Board) -> Vec<(u32, SourceCondition)> {
         board
             .rows(Duration::from_secs(1))
             .iter()
-            .map(|row| (row.id.0, row.standing))
+            .map(|row| (row.id.0, row.condition))
             .collect()
     }
 
@@ -317,12 +318,12 @@ pub(super) mod tests {
             event(7, &[]),
         ];
         assert_eq!(
-            standings(&board(&heard)),
+            conditions(&board(&heard)),
             [
-                (0, Standing::Said(SourceState::Stalled)),
-                (1, Standing::Said(SourceState::Live)),
-                (2, Standing::NoProcessor),
-                (7, Standing::Unknown),
+                (0, SourceCondition::Reported(SourceState::Stalled)),
+                (1, SourceCondition::Reported(SourceState::Live)),
+                (2, SourceCondition::NoProcessor),
+                (7, SourceCondition::Unknown),
             ]
         );
     }
@@ -338,7 +339,7 @@ pub(super) mod tests {
             &presence(PresenceState::Offline, "s1"),
             Duration::ZERO,
         );
-        assert_eq!(standings(&board), [(1, Standing::NoProcessor)]);
+        assert_eq!(conditions(&board), [(1, SourceCondition::NoProcessor)]);
     }
 
     #[test]
@@ -354,8 +355,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_heard_of_too_many_is_counted_and_not_kept() {
-        let most = MOST_KEPT as u32;
+    fn documents_beyond_the_limit_are_counted_and_not_kept() {
+        let most = KEPT_LIMIT as u32;
         let mut board = Board::default();
         for id in 0..most + 5 {
             board.take(&topics(), &event(id, &[]), Duration::ZERO);
@@ -365,7 +366,7 @@ pub(super) mod tests {
         }
         assert_eq!(
             (board.events.len(), board.walls.len()),
-            (MOST_KEPT, MOST_KEPT)
+            (KEPT_LIMIT, KEPT_LIMIT)
         );
         assert_eq!(board.left_out(), 10);
         board.take(&topics(), &event(3, &["car"]), Duration::ZERO);
@@ -380,6 +381,9 @@ pub(super) mod tests {
             .to_postcard();
         let board = board(&[message(topics().detections_postcard(SourceId(3)), postcard)]);
         let rows = board.rows(Duration::from_secs(1));
-        assert_eq!(rows[0].event.map(Seen::summary).as_deref(), Some("1 car"));
+        assert_eq!(
+            rows[0].event.map(LastEvent::summary).as_deref(),
+            Some("1 car")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The board in lines, for logs and for other programs.
+//! Lines of text or JSON, for logs and other programs.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::{Board, SourceRow};
 
-/// How lines are written.
+/// Format of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LineFormat {
-    /// For people.
+    /// Text
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
@@ -28,7 +28,7 @@ pub fn lines(board: &Board, now: Duration, format: LineFormat) -> Vec<String> {
         .collect()
 }
 
-/// A line for the connection: why there is none, or that there is one.
+/// A line with the state of the connection.
 pub(super) fn connection(broker: &str, trouble: Option<&str>, format: LineFormat) -> String {
     match format {
         LineFormat::Text => match trouble {
@@ -41,12 +41,12 @@ pub(super) fn connection(broker: &str, trouble: Option<&str>, format: LineFormat
     }
 }
 
-/// A line for what is not shown: beyond what is kept, or faster than it was read.
+/// A line with the number of messages that are not shown.
 pub(super) fn left_out(messages: u64, format: LineFormat) -> String {
     match format {
         LineFormat::Text => {
             format!(
-                "left out: {messages} messages of sources, processors and walls, which are too many"
+                "{messages} messages are not shown: too many sources, processors or walls, or messages arrive too fast"
             )
         }
         LineFormat::Json => json!({ "messages_left_out": messages }).to_string(),
@@ -54,7 +54,7 @@ pub(super) fn left_out(messages: u64, format: LineFormat) -> String {
 }
 
 fn text(row: &SourceRow<'_>) -> String {
-    let mut line = format!("source {}  {}", row.id, row.standing.as_str());
+    let mut line = format!("source {}  {}", row.id, row.condition.as_str());
     if let Some(status) = row.status {
         line += &format!("  {}", status.instance_id);
         if let Some(reason) = &status.reason {
@@ -77,7 +77,7 @@ fn json(row: &SourceRow<'_>) -> String {
     let sees = row.event.map(|event| &event.counts);
     json!({
         "source_id": row.id,
-        "state": row.standing.as_str(),
+        "state": row.condition.as_str(),
         "instance_id": row.status.map(|status| &*status.instance_id),
         "reason": row.status.and_then(|status| status.reason.as_ref()),
         "fps": row.event.and_then(|event| event.fps),

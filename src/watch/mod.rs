@@ -1,7 +1,7 @@
-//! What is on the broker, for a person: processors, sources, and what is seen right now.
+//! The terminal view of a broker: processors, walls, sources and present detections.
 //!
-//! A subscriber like any other: it knows what the protocol tells and nothing else. `board` keeps what was heard, `lines`
-//! and `screen` show it. One task listens; a reader too slow for the broker loses events and says how many.
+//! It is an ordinary subscriber. `board` keeps the received documents; `lines` and `screen` show them. One task receives; if it is
+//! too slow, events are dropped and their number is shown.
 
 mod board;
 mod lines;
@@ -9,7 +9,7 @@ mod screen;
 
 use std::time::Duration;
 
-pub use board::{Board, Seen, SourceRow, Standing};
+pub use board::{Board, LastEvent, SourceCondition, SourceRow};
 pub use lines::{LineFormat, lines};
 pub use screen::draw;
 
@@ -19,16 +19,16 @@ use crate::bus::{
 };
 use crate::config::MqttSettings;
 
-/// How often a line a source is written.
+/// Interval of the lines.
 const LINE_PERIOD: Duration = Duration::from_secs(1);
 
-/// How often the screen is drawn: ages and rates are worth no more.
+/// Interval of the screen's redraw: enough for ages and rates.
 const SCREEN_PERIOD: Duration = Duration::from_millis(250);
 
-/// How long the farewell to the broker may take.
+/// Time limit of the disconnection from the broker.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
 
-/// A link that listens, and what was heard on it.
+/// A subscriber with the received documents.
 #[derive(Debug)]
 pub struct Watcher {
     link: Link,
@@ -41,7 +41,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Listens to the broker of `settings`, which need not be there yet. To be called on a runtime.
+    /// Subscribes at the broker of `settings`, which need not be present. Must be called on a tokio runtime.
     ///
     /// # Errors
     /// When the TLS files of the settings can't be used.
@@ -56,8 +56,8 @@ impl Watcher {
                 topics.all_walls(),
                 topics.all_sources(),
             ],
-            // Of a wildcard brokers hand out more retained messages at quality of service 0 than at 1: mosquitto all of
-            // them instead of 1,020.
+            // For a wildcard, brokers deliver more retained messages with QoS 0 than with QoS 1: mosquitto all of them
+            // instead of 1,020.
             Delivery::AtMostOnce,
         );
         let events = link.subscribe(
@@ -75,7 +75,7 @@ impl Watcher {
         })
     }
 
-    /// Writes a line a second for each source until `end` is ready, and one when the broker comes or goes.
+    /// Writes a line per second and source until `end` is ready, and one at each change of the connection.
     pub async fn write_lines(
         mut self,
         format: LineFormat,
@@ -112,7 +112,7 @@ impl Watcher {
         self.link.stop(STOP_LIMIT).await;
     }
 
-    /// Draws on the terminal until a key that ends it is pressed, or `end` is ready.
+    /// Draws on the terminal until the user quits or `end` is ready.
     ///
     /// # Errors
     /// When the terminal can't be used.
@@ -141,7 +141,7 @@ impl Watcher {
         drawn
     }
 
-    /// Takes in one message.
+    /// Receives one message.
     async fn listen(&mut self) {
         let message = tokio::select! {
             message = self.statuses.recv() => message,
@@ -149,17 +149,17 @@ impl Watcher {
         };
         match message {
             Some(message) => self.board.take(&self.topics, &message, self.clock.now()),
-            // The link has ended: there is nothing more to hear.
+            // The link has ended.
             None => std::future::pending().await,
         }
     }
 
-    /// Messages that came faster than they were read.
+    /// Number of messages that were dropped because they arrived faster than they were read.
     fn overrun(&self) -> u64 {
         self.statuses.overrun() + self.events.overrun()
     }
 
-    /// Why there is no connection; nothing where there is one.
+    /// The reason why there is no connection; absent while connected.
     fn connection(&self) -> Option<String> {
         match &*self.link.state_changes().borrow() {
             LinkState::Connected { .. } => None,

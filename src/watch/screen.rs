@@ -1,4 +1,4 @@
-//! The board on a terminal.
+//! The screen on a terminal.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use ratatui::widgets::{Paragraph, Row, Table};
 use tokio::sync::oneshot;
 
 use super::lines::seconds;
-use super::{Board, SourceRow, Standing};
+use super::{Board, SourceCondition, SourceRow};
 use crate::event::{Presence, PresenceState, SourceState};
 
-/// An event older than this is not what is seen now.
-const FRESH: Duration = Duration::from_secs(2);
+/// Older events are not shown as present detections.
+const FRESH_LIMIT: Duration = Duration::from_secs(2);
 
-/// What stands above the board.
+/// The header of the screen.
 #[derive(Debug)]
 pub struct Header<'a> {
     /// Host and port.
@@ -99,21 +99,22 @@ fn source_table(board: &Board, now: Duration) -> Table<'static> {
 }
 
 fn source_row(row: &SourceRow<'_>) -> Row<'static> {
-    let color = match row.standing {
-        Standing::Said(SourceState::Live) => Color::Green,
-        Standing::Said(SourceState::Connecting) | Standing::Unknown => Color::Yellow,
-        Standing::Said(SourceState::Paused) => Color::DarkGray,
-        Standing::Said(SourceState::Stalled | SourceState::Failed) | Standing::NoProcessor => {
-            Color::Red
+    let color = match row.condition {
+        SourceCondition::Reported(SourceState::Live) => Color::Green,
+        SourceCondition::Reported(SourceState::Connecting) | SourceCondition::Unknown => {
+            Color::Yellow
         }
+        SourceCondition::Reported(SourceState::Paused) => Color::DarkGray,
+        SourceCondition::Reported(SourceState::Stalled | SourceState::Failed)
+        | SourceCondition::NoProcessor => Color::Red,
     };
-    let fresh = row.age.is_some_and(|age| age <= FRESH);
+    let fresh = row.age.is_some_and(|age| age <= FRESH_LIMIT);
     let event = row.event.filter(|_| fresh);
     let number = |value: Option<f32>, unit: &str| {
         value.map_or(String::new(), |value| format!("{value:.1}{unit}"))
     };
     let stream = row.status.map_or(String::new(), |status| {
-        let figures = &status.figures;
+        let figures = &status.metrics;
         let codec = figures.codec.clone().unwrap_or_default();
         match (figures.width, figures.height) {
             (Some(width), Some(height)) => format!("{codec} {width}x{height}"),
@@ -128,7 +129,7 @@ fn source_row(row: &SourceRow<'_>) -> Row<'static> {
     };
     Row::new(vec![
         Span::raw(row.id.to_string()),
-        Span::styled(row.standing.as_str(), color),
+        Span::styled(row.condition.as_str(), color),
         Span::raw(number(event.and_then(|event| event.fps), "")),
         Span::raw(number(event.and_then(|event| event.latency_ms), " ms")),
         Span::raw(row.age.map_or(String::new(), seconds)),
@@ -140,16 +141,22 @@ fn source_row(row: &SourceRow<'_>) -> Row<'static> {
 fn last_line(board: &Board) -> String {
     let mut line = "q quits".to_owned();
     if board.left_out() > 0 {
-        line += &format!("   {} messages of further ones left out", board.left_out());
+        line += &format!(
+            "   {} messages not shown: too many sources or walls",
+            board.left_out()
+        );
     }
     if let (count @ 1.., last) = board.refused() {
-        line += &format!("   {count} unreadable, last: {}", last.unwrap_or_default());
+        line += &format!(
+            "   {count} malformed messages, last: {}",
+            last.unwrap_or_default()
+        );
     }
     line
 }
 
-/// Ready when q, Escape or Ctrl-C is pressed. A thread of its own reads the keys, since reading them blocks; it ends with
-/// the process.
+/// Ready when q, Escape or Ctrl-C is pressed. A separate thread reads the keys, because reading blocks; it ends with the
+/// process.
 pub(super) fn quit_key() -> oneshot::Receiver<()> {
     let (quit, pressed) = oneshot::channel();
     std::thread::spawn(move || {

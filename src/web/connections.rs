@@ -1,10 +1,10 @@
-//! The pages' connections: a bounded number, each with time limits, so that a page neither eats the descriptors that cameras
-//! need nor is kept from those who ask by those who do not.
+//! The connections of pages: their number is limited and each has time limits. A page can therefore not use up the descriptors
+//! that cameras need, and idle connections can't block others.
 //!
-//! hyper serves one connection; accepting, the limits and who has to go are here, since axum's own server has none of it. A
-//! connection that asks nothing, or too slowly, ends after ten seconds; one that does not read its answer after fifteen. When
-//! all places are taken, or all that one address may have, the one that has been idle longest is closed for the newcomer,
-//! then the one that has not read for longest: a probe of `/healthz` gets its answer.
+//! hyper serves one connection. Accepting and the limits are here, because axum's server has none. A connection without a
+//! complete request ends after ten seconds; one that does not read its answer, after fifteen. When all connections are in use,
+//! or all of one address, the one that has been idle longest is closed for a new one, then the one that has not read for
+//! longest. Therefore a probe of `/healthz` is always answered.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,26 +30,26 @@ use tracing::debug;
 use super::forwarded::Site;
 use crate::base::sync::lock;
 
-/// What the kernel keeps for a reader that is slow: a picture or two, not the megabytes that it would grow to, which are
-/// minutes of pictures on a bad link.
+/// Size of the kernel's send buffer: one or two pictures. By default it grows to megabytes, which are minutes of pictures on a
+/// slow link.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 const BACKLOG: u32 = 64;
-/// A connection that reads its answer is not closed for a newcomer unless it has stood still for this long, or all that may
-/// be there at all are like it.
+/// A connection with an unfinished answer is closed for a new one only if it has read nothing for this time, or the spare
+/// connections are used up too.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
-/// How many connections, and how long they may do nothing.
+/// The limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// A browser opens about six, a scraper one.
+    /// Maximum number. A browser opens about six, a scraper one.
     pub(super) connections: usize,
-    /// Of one address, a proxy for one, unless all of them are being answered.
-    pub(super) of_one: usize,
-    /// Beyond `connections` where all of them are being answered right now.
+    /// Maximum number of one address, for example a proxy, if some of them can be closed.
+    pub(super) per_address: usize,
+    /// Additional connections while all others have unfinished answers.
     pub(super) spare: usize,
-    /// From the connection, or the last answer, to a complete request.
+    /// Time limit from the connection, or the last answer, to a complete request.
     pub(super) read: Duration,
-    /// Without a byte that the client takes.
+    /// Longest time in which the client may accept no byte.
     pub(super) write: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
-            of_one: 32,
+            per_address: 32,
             spare: 16,
             read: Duration::from_secs(10),
             write: Duration::from_secs(15),
@@ -65,7 +65,7 @@ impl Default for Limits {
     }
 }
 
-/// A listener at `address`.
+/// Listens at `address`.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -73,39 +73,39 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
-    // Accepted sockets inherit it.
+    // Accepted sockets inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves `site` until `stop`, and each connection until its answer is complete.
+/// Serves `site` until `stop`. Connections then end when their answer is complete.
 pub(super) async fn serve(
     mut listener: TcpListener,
     site: Arc<Site>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Places::default());
+    let connections = Arc::new(Connections::default());
     loop {
-        // axum's listener, for what it knows about errors of accept.
+        // axum's listener, because it handles errors of accept.
         let (stream, from) = tokio::select! {
             () = stop.cancelled() => return,
             accepted = axum::serve::Listener::accept(&mut listener) => accepted,
         };
-        let place = places.enter(from.ip(), &limits);
-        tokio::spawn(one(stream, place, site.clone(), limits, stop.clone()));
+        let slot = connections.enter(from.ip(), &limits);
+        tokio::spawn(one(stream, slot, site.clone(), limits, stop.clone()));
     }
 }
 
 async fn one(
     stream: TcpStream,
-    place: Place,
+    slot: Slot,
     site: Arc<Site>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let activity = place.activity.clone();
+    let activity = slot.activity.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let answering = Answering::begin(activity.clone());
         let site = site.clone();
@@ -127,7 +127,7 @@ async fn one(
         stream,
         limit: limits.write,
         stuck: None,
-        activity: place.activity.clone(),
+        activity: slot.activity.clone(),
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -143,7 +143,7 @@ async fn one(
                 }
                 return;
             }
-            () = place.close.cancelled() => return,
+            () = slot.close.cancelled() => return,
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
@@ -152,9 +152,9 @@ async fn one(
     }
 }
 
-/// Who is connected.
+/// The open connections.
 #[derive(Debug, Default)]
-struct Places(Mutex<BTreeMap<u64, Entry>>);
+struct Connections(Mutex<BTreeMap<u64, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -163,48 +163,48 @@ struct Entry {
     activity: Arc<Activity>,
 }
 
-/// A place of a connection, until it is dropped.
+/// The registration of a connection, until it is dropped.
 #[derive(Debug)]
-struct Place {
-    places: Arc<Places>,
+struct Slot {
+    connections: Arc<Connections>,
     number: u64,
     close: CancellationToken,
     activity: Arc<Activity>,
 }
 
-/// What a connection does.
+/// The activity of a connection.
 #[derive(Debug)]
-struct Activity(Mutex<Doing>);
+struct Activity(Mutex<ConnectionState>);
 
 #[derive(Debug, Clone, Copy)]
-struct Doing {
-    /// A request came whose answer is not written yet.
+struct ConnectionState {
+    /// Whether a request has an unfinished answer.
     answering: bool,
-    /// Since when it is so; while answering, when the client last took something of it.
+    /// Time of the last change; while answering, the time at which the client last accepted bytes.
     since: Instant,
 }
 
-impl Places {
+impl Connections {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
         lock(&self.0)
     }
 
-    /// A place for a connection from `from`, made where there is none.
-    fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Place {
-        let mut places = self.lock();
+    /// Registers a connection from `from`. Closes another one if the limits are reached.
+    fn enter(self: &Arc<Self>, from: IpAddr, limits: &Limits) -> Slot {
+        let mut connections = self.lock();
         let of_it = |entry: &Entry| entry.from == from;
-        if places.values().filter(|entry| of_it(entry)).count() >= limits.of_one {
-            make_room(&mut places, of_it, STANDSTILL);
+        if connections.values().filter(|entry| of_it(entry)).count() >= limits.per_address {
+            close_one(&mut connections, of_it, STANDSTILL);
         }
-        if places.len() >= limits.connections
-            && !make_room(&mut places, |_| true, STANDSTILL)
-            && places.len() >= limits.connections + limits.spare
+        if connections.len() >= limits.connections
+            && !close_one(&mut connections, |_| true, STANDSTILL)
+            && connections.len() >= limits.connections + limits.spare
         {
-            make_room(&mut places, |_| true, Duration::ZERO);
+            close_one(&mut connections, |_| true, Duration::ZERO);
         }
-        let number = places.last_key_value().map_or(0, |(last, _)| last + 1);
+        let number = connections.last_key_value().map_or(0, |(last, _)| last + 1);
         let close = CancellationToken::new();
-        let activity = Arc::new(Activity(Mutex::new(Doing {
+        let activity = Arc::new(Activity(Mutex::new(ConnectionState {
             answering: false,
             since: Instant::now(),
         })));
@@ -213,9 +213,9 @@ impl Places {
             close: close.clone(),
             activity: activity.clone(),
         };
-        places.insert(number, entry);
-        Place {
-            places: self.clone(),
+        connections.insert(number, entry);
+        Slot {
+            connections: self.clone(),
             number,
             close,
             activity,
@@ -223,63 +223,63 @@ impl Places {
     }
 }
 
-/// Closes one of those that `may` go: the one that has been idle longest, or whose client has taken nothing of its answer
-/// for at least `standstill`.
-fn make_room(
-    places: &mut BTreeMap<u64, Entry>,
+/// Closes one of the connections for which `may` is true: the one that has been idle longest, or whose client has accepted
+/// nothing for at least `standstill`. False if there is none.
+fn close_one(
+    connections: &mut BTreeMap<u64, Entry>,
     may: impl Fn(&Entry) -> bool,
     standstill: Duration,
 ) -> bool {
-    let victim = places
+    let victim = connections
         .iter()
         .filter(|(_, entry)| may(entry))
-        .map(|(number, entry)| (entry.activity.doing(), *number))
-        .filter(|(doing, _)| !doing.answering || doing.since.elapsed() >= standstill)
-        .min_by_key(|(doing, _)| (doing.answering, doing.since));
+        .map(|(number, entry)| (entry.activity.state(), *number))
+        .filter(|(state, _)| !state.answering || state.since.elapsed() >= standstill)
+        .min_by_key(|(state, _)| (state.answering, state.since));
     let Some((_, number)) = victim else {
         return false;
     };
-    if let Some(entry) = places.remove(&number) {
-        debug!(from = %entry.from, "an idle connection to the page is closed for another");
+    if let Some(entry) = connections.remove(&number) {
+        debug!(from = %entry.from, "an idle connection to the page is closed for a new one");
         entry.close.cancel();
     }
     true
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        // One that had to go is not there any more, and its number may be another's.
+        // After a forced close, the entry is already removed and its number may be in use again.
         if !self.close.is_cancelled() {
-            self.places.lock().remove(&self.number);
+            self.connections.lock().remove(&self.number);
         }
     }
 }
 
 impl Activity {
-    fn lock(&self) -> MutexGuard<'_, Doing> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.0)
     }
 
-    fn doing(&self) -> Doing {
+    fn state(&self) -> ConnectionState {
         *self.lock()
     }
 
     fn now(&self, answering: bool) {
-        *self.lock() = Doing {
+        *self.lock() = ConnectionState {
             answering,
             since: Instant::now(),
         };
     }
 
     fn moved(&self) {
-        let mut doing = self.lock();
-        if doing.answering {
-            doing.since = Instant::now();
+        let mut state = self.lock();
+        if state.answering {
+            state.since = Instant::now();
         }
     }
 }
 
-/// A request on its way; dropped with the body of its answer, once that was handed over.
+/// Marks a connection as answering. Dropped with the body of the answer, when that was passed to the socket.
 struct Answering(Arc<Activity>);
 
 impl Answering {
@@ -320,11 +320,11 @@ impl HttpBody for Tracked {
     }
 }
 
-/// A socket whose writes may not stand still for longer than a limit.
+/// A socket with a time limit for writes.
 struct Connection {
     stream: TcpStream,
     limit: Duration,
-    /// Runs while the client takes nothing.
+    /// Runs while the client accepts no bytes.
     stuck: Option<Pin<Box<Sleep>>>,
     activity: Arc<Activity>,
 }

@@ -1,4 +1,4 @@
-//! Clients that ask nothing, too slowly, or do not read: others are served all the same.
+//! Clients that send no request, or too slowly, or do not read: others are served nevertheless.
 
 use axum::Router;
 use axum::routing::get;
@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn quick() -> Limits {
     Limits {
         connections: 6,
-        of_one: 6,
+        per_address: 6,
         spare: 2,
         read: Duration::from_millis(400),
         write: Duration::from_millis(600),
@@ -47,7 +47,7 @@ async fn dial(address: SocketAddr, says: &str) -> TcpStream {
     stream
 }
 
-/// Asks on a connection of its own, and reads to the end.
+/// Sends a request on a new connection, and reads to the end.
 async fn ask(address: SocketAddr) -> String {
     let question = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut stream = dial(address, question).await;
@@ -58,7 +58,7 @@ async fn ask(address: SocketAddr) -> String {
     answer
 }
 
-/// How long until the other side closes.
+/// The time until the other side closes the connection.
 async fn closed(stream: &mut TcpStream) -> Duration {
     let start = Instant::now();
     let mut rest = Vec::new();
@@ -126,14 +126,14 @@ async fn one_that_does_not_read_its_answer_ends_after_the_limit() {
     let (address, _stop) = page(quick());
     let mut stream = dial(address, "GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    // What is on its way can still be read, and then comes the end.
+    // Buffered data can still be read, then the connection ends.
     closed(&mut stream).await;
 }
 
 #[tokio::test]
-async fn one_address_has_not_all_places() {
+async fn one_address_can_not_use_all_connections() {
     let limits = Limits {
-        of_one: 2,
+        per_address: 2,
         read: SOON,
         ..quick()
     };
@@ -145,7 +145,7 @@ async fn one_address_has_not_all_places() {
 }
 
 #[tokio::test]
-async fn who_reads_is_not_closed_for_a_newcomer() {
+async fn a_client_that_reads_is_not_closed_for_another() {
     let (address, _stop) = page(Limits {
         connections: 2,
         ..quick()

@@ -1,27 +1,27 @@
 //! Pages below a path of a proxy.
 //!
-//! Links, forms and redirects are relative, so that a page works below any path without being told which. A proxy that leaves
-//! its path in the request is served too: what counts is the last part of the path, or what follows `X-Forwarded-Prefix`.
-//! Of the headers that proxies add, that one and `X-Forwarded-Proto` are read, and neither decides who gets in: a script of
-//! another site can set headers as well.
+//! Links, forms and redirects are relative, so pages work below any path without configuration. A proxy may leave its path in
+//! the request: only the last part of the path counts, or the part after `X-Forwarded-Prefix`. Of the headers of proxies, only
+//! this one and `X-Forwarded-Proto` are read. Neither affects access, because a script of another site can set headers too.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 
-/// Longest prefix that is believed.
+/// Maximum length of an accepted prefix.
 const LONGEST: usize = 200;
 
 /// The routes of a page, and the last parts of their paths.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) routes: Router,
-    /// As they are after the last slash.
+    /// The part after the last slash.
     pub(super) names: &'static [&'static str],
 }
 
 impl Site {
-    /// The request with a path that the routes know; or a redirect, where the path is a folder's without its slash.
+    /// Rewrites the path of a request to that of a route. Returns a redirect if the path is a folder without a slash at the
+    /// end.
     #[expect(
         clippy::result_large_err,
         reason = "an answer is as large as a request"
@@ -58,11 +58,11 @@ impl Site {
     }
 }
 
-/// The path below which a proxy serves us, without a slash at its end; none at the root, and where what the header says is no
-/// plain path: it gets into pages.
+/// The path below which a proxy serves the page, without a slash at the end. Absent at the root, and if the header is not a
+/// plain path: the value is written into pages.
 pub(super) fn prefix(headers: &HeaderMap) -> Option<String> {
     let given = headers.get("x-forwarded-prefix")?.to_str().ok()?;
-    // Proxies behind one another each add theirs.
+    // Several proxies in a row each add a value.
     let given = given.split(',').next()?.trim().trim_end_matches('/');
     let plain = |part: &str| {
         !part.is_empty()
@@ -75,12 +75,12 @@ pub(super) fn prefix(headers: &HeaderMap) -> Option<String> {
     is_path.then(|| given.to_owned())
 }
 
-/// Where the front page is, seen from a page: as a reference to go into markup.
+/// The reference to the front page for use in HTML.
 pub(super) fn front(headers: &HeaderMap) -> String {
     prefix(headers).map_or_else(|| "./".to_owned(), |prefix| format!("{prefix}/"))
 }
 
-/// Whether the browser speaks TLS with the proxy.
+/// Whether the browser uses TLS to the proxy.
 pub(super) fn is_secure(headers: &HeaderMap) -> bool {
     let proto = headers.get("x-forwarded-proto");
     proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))

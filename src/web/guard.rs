@@ -1,12 +1,12 @@
-//! Who may look at a page: with its token, where it has one; and on loopback only those who mean this machine.
+//! Access checks of a page: its token, if it has one, and on loopback the host name.
 //!
-//! `/healthz` is open to everybody: a supervisor's probe has no token, and the answer names no more than stages. All else
-//! shows what cameras see, or how they fare.
+//! `/healthz` needs no token, because the probe of a supervisor has none, and the answer contains only names of stages. All other
+//! routes show pictures or states of cameras.
 //!
-//! A site that a browser of this machine visits could point a name of its own at loopback and then read the page (DNS
-//! rebinding). Such a request names the foreign site in `Host`, which a browser sets and no script can: it alone is looked
-//! at, and has to be this machine's or one that the operator named. `X-Forwarded-Host`, `Forwarded` and the like are not: a
-//! script can set them.
+//! A web site in a browser on this machine could resolve its name to loopback and then read the page (DNS rebinding). Such a
+//! request has the name of that site in `Host`, which the browser sets and scripts can't change. Therefore `Host` must be a name
+//! of this machine or one that the operator configured. `X-Forwarded-Host` and `Forwarded` are ignored, because scripts can set
+//! them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -24,28 +24,28 @@ use subtle::ConstantTimeEq as _;
 use super::forwarded::{front, is_secure};
 use crate::config::Secret;
 
-/// A month: a phone's home screen should not ask every day.
+/// Lifetime of the cookie: a month, so that a phone does not ask for the token every day.
 const COOKIE_SECONDS: u32 = 30 * 24 * 3600;
 
-/// What is checked before anything is shown.
+/// The access checks of a page.
 #[derive(Debug)]
 pub struct Guard {
     /// `wall`, `processor`.
     role: &'static str,
-    /// Names that are ours beside those of loopback.
+    /// Accepted host names besides those of loopback.
     hosts: Vec<String>,
-    /// Digest of the token: of equal length whatever it is, so that comparing tells nothing of it.
+    /// Digest of the token. It has a fixed length, so the comparison leaks nothing.
     token: Option<[u8; 32]>,
-    /// Cookies know hosts and no ports: two walls of one box each need a name of their own.
+    /// Name of the cookie. It contains the port, because cookies apply to all ports of a host.
     cookie: String,
-    /// Where a name that is not ours means that a foreign site's script asks.
+    /// The address, if it is loopback: then the host name is checked.
     loopback: Option<IpAddr>,
     policy: HeaderValue,
 }
 
 impl Guard {
-    /// For the page of a `role` at `address` whose own scripts and styles `policy` allows. On loopback it is asked for as
-    /// this machine, or as one of `hosts`.
+    /// The guard of a page of `role` at `address`, with the content security policy `policy`. On loopback it accepts the names
+    /// of this machine and `hosts`.
     pub fn new(
         role: &'static str,
         address: SocketAddr,
@@ -63,17 +63,17 @@ impl Guard {
         }
     }
 
-    /// The names that were allowed.
+    /// The configured host names.
     pub(super) fn hosts(&self) -> &[String] {
         &self.hosts
     }
 
-    /// `routes` behind this guard.
+    /// Puts `routes` behind this guard.
     pub(super) fn before(self, routes: Router) -> Router {
         routes.layer(middleware::from_fn_with_state(Arc::new(self), guarded))
     }
 
-    fn names_us(&self, headers: &HeaderMap) -> bool {
+    fn is_own_host(&self, headers: &HeaderMap) -> bool {
         let Some(address) = self.loopback else {
             return true;
         };
@@ -119,10 +119,10 @@ impl Guard {
             })
     }
 
-    /// The page behind a token in an address: keeps it in a cookie and goes on to the address without it. No redirect:
-    /// after one, a browser that came from a mail or another site would not send a strict cookie. The cookie has no path:
-    /// a browser then takes the page's own, which only it knows behind a proxy.
-    fn welcome(&self, headers: &HeaderMap) -> Response {
+    /// The answer to a token in the address: stores it in a cookie and continues to the address without it. It is not a
+    /// redirect, because after a redirect from another site browsers do not send a strict cookie. The cookie has no path, so the
+    /// browser uses that of the page, which is unknown here behind a proxy.
+    fn store_token(&self, headers: &HeaderMap) -> Response {
         let kept = self.token.map(|token| URL_SAFE_NO_PAD.encode(token));
         let cookie = format!(
             "{}={}; Max-Age={COOKIE_SECONDS}; {}HttpOnly; SameSite=Strict",
@@ -139,10 +139,10 @@ impl Guard {
         ([(header::SET_COOKIE, cookie)], Html(page)).into_response()
     }
 
-    fn misdirected(&self) -> Response {
+    fn wrong_host(&self) -> Response {
         let words = format!(
-            "This {}'s page is served to its own machine only, as localhost or 127.0.0.1; it was asked under another name. \
-             Behind a proxy, let that send `Host: localhost`, or put the name into http_hosts; for other machines, serve the \
+            "This {}'s page accepts only requests from its own machine, for localhost or 127.0.0.1; the request has another host name. \
+             Behind a proxy, send `Host: localhost` from the proxy, or add the name to http_hosts; for other machines, serve the \
              page at another address.\n",
             self.role
         );
@@ -155,12 +155,12 @@ async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
     let is_front = request.uri().path() == "/";
     let answer = if request.uri().path() == "/healthz" {
         next.run(request).await
-    } else if !guard.names_us(request.headers()) {
-        guard.misdirected()
+    } else if !guard.is_own_host(request.headers()) {
+        guard.wrong_host()
     } else if guard.token.is_none() || guard.is_cookie(request.headers()) {
-        // A bookmark with the token in it stays good, and the token leaves the address all the same.
+        // A bookmark with the token still works, and the token is removed from the address.
         match token_of(request.uri()).filter(|_| is_front) {
-            Some(token) if guard.is_token(&token) => guard.welcome(request.headers()),
+            Some(token) if guard.is_token(&token) => guard.store_token(request.headers()),
             _ => next.run(request).await,
         }
     } else {
@@ -169,9 +169,9 @@ async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
         match (in_header, in_address) {
             (Some(token), _) if guard.is_token(token) => next.run(request).await,
             (_, Some(token)) if guard.is_token(&token) => {
-                // Programs that read pictures or figures keep no cookies; people come by the front door.
+                // Only the front page sets a cookie. Programs that read pictures or metrics store none.
                 if is_front {
-                    guard.welcome(request.headers())
+                    guard.store_token(request.headers())
                 } else {
                     next.run(request).await
                 }
@@ -212,9 +212,9 @@ fn with_headers(mut answer: Response, policy: &HeaderValue) -> Response {
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // The address may have held the token.
+        // The address may contain the token.
         (header::REFERRER_POLICY, "no-referrer"),
-        // Other sites may not show our pictures as theirs.
+        // Other sites must not embed the pictures.
         (
             HeaderName::from_static("cross-origin-resource-policy"),
             "same-origin",

@@ -1,8 +1,8 @@
-//! HTTP: the pages of a process, and what guards them.
+//! HTTP: the pages of a process, with their limits and access checks.
 //!
 //! `page` serves `/metrics` and `/healthz` for every role; [`wall`] is the page of a wall. Each request passes the limits of
-//! `connections` and the [`Guard`]; `forwarded` makes pages work below the path of a proxy. Pages read what the roles give
-//! them by traits, and know no role.
+//! `connections` and the [`Guard`]; `forwarded` makes pages work below the path of a proxy. Pages get their data through traits
+//! and do not depend on roles.
 
 mod connections;
 mod forwarded;

@@ -1,4 +1,4 @@
-//! `/metrics` and `/healthz`, for Prometheus and for whoever asks from afar whether the box is well.
+//! `/metrics` and `/healthz`, for Prometheus and for remote health checks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use super::connections::{self, Limits};
 use super::forwarded::Site;
 use super::guard::Guard;
 use crate::base::Heartbeats;
-use crate::health::{Report, encode};
+use crate::health::{MetricsSource, encode};
 
-/// The page could not be served.
+/// The page can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
     /// The address can't be used.
     #[error(
-        "http = {address}: can't listen there ({source}); choose a free port of this machine, or leave --http away"
+        "http = {address}: can't listen on it ({source}); choose a free port of this machine, or omit --http"
     )]
     Listen {
         /// The address.
@@ -30,32 +30,31 @@ pub enum PageError {
         /// The reason.
         source: std::io::Error,
     },
-    /// Anyone who reaches the address could see the cameras' pictures.
+    /// Without a token, every machine that reaches the address could see the cameras.
     #[error(
         "http = {0}: other machines reach this address, and no token is set; set http_token, or serve the page at 127.0.0.1"
     )]
     NoToken(SocketAddr),
 }
 
-/// A page while it is served. Dropping it closes the port and ends its streams; other connections end once their answer is
-/// complete.
+/// A served page. Dropping it closes the port and ends its streams; other connections end when their answer is complete.
 #[derive(Debug)]
 pub struct Page {
-    asked: SocketAddr,
+    configured: SocketAddr,
     hosts: Vec<String>,
     address: SocketAddr,
     _stop: DropGuard,
-    /// Cancelled with the page: answers that would not end by themselves.
+    /// Ends answers without an end (video streams) with the page.
     _streams: Option<DropGuard>,
 }
 
-struct Shown {
-    report: Arc<dyn Report>,
+struct HealthState {
+    report: Arc<dyn MetricsSource>,
     heartbeats: Heartbeats,
 }
 
 impl Page {
-    /// Serves the page at `address` (port 0: any free one); on loopback also under the names of `hosts`. Needs a tokio
+    /// Serves the page at `address` (port 0: any free port). On loopback it also accepts the host names `hosts`. Needs a tokio
     /// runtime.
     ///
     /// # Errors
@@ -63,7 +62,7 @@ impl Page {
     pub async fn serve(
         address: SocketAddr,
         hosts: &[String],
-        report: Arc<dyn Report>,
+        report: Arc<dyn MetricsSource>,
         heartbeats: Heartbeats,
     ) -> Result<Self, PageError> {
         let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -72,14 +71,14 @@ impl Page {
         let page = Self::of(address, guard, routes, &["metrics", "healthz"]).await?;
         let address = page.address;
         if !address.ip().is_loopback() {
-            warn!(%address, "metrics can be read by anyone who reaches this address");
+            warn!(%address, "every machine that reaches this address can read the metrics");
         }
         info!(%address, "serving /metrics and /healthz");
         Ok(page)
     }
 
-    /// Serves routes of one's own, [`routes`] among them or not, behind `guard` at `address` (port 0: any free one). Each of
-    /// `names` is a route at the root, which is found below any other path too.
+    /// Serves `routes` behind `guard` at `address` (port 0: any free port). Each of `names` is a route at the root that is also
+    /// found below other paths.
     ///
     /// # Errors
     /// When the address can't be listened on.
@@ -89,7 +88,7 @@ impl Page {
         routes: Router,
         names: &'static [&'static str],
     ) -> Result<Self, PageError> {
-        let asked = address;
+        let configured = address;
         let failed = |source| PageError::Listen { address, source };
         let listener = connections::listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -100,7 +99,7 @@ impl Page {
         let served = connections::serve(listener, site, Limits::default(), stop.clone());
         tokio::spawn(served);
         Ok(Self {
-            asked,
+            configured,
             hosts,
             address,
             _stop: stop.drop_guard(),
@@ -108,43 +107,43 @@ impl Page {
         })
     }
 
-    /// The same page, whose end also cancels `streams`.
+    /// Makes the end of the page also cancel `streams`.
     pub(super) fn with_streams(mut self, streams: CancellationToken) -> Self {
         self._streams = Some(streams.drop_guard());
         self
     }
 
-    /// The address that was asked for.
-    pub fn asked(&self) -> SocketAddr {
-        self.asked
+    /// The configured address.
+    pub fn configured_address(&self) -> SocketAddr {
+        self.configured
     }
 
-    /// The names that it is asked for under, beside those of loopback.
+    /// The accepted host names besides those of loopback.
     pub fn hosts(&self) -> &[String] {
         &self.hosts
     }
 
-    /// Where it is served, with the port that was found.
+    /// The address in use, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// `/metrics` and `/healthz`.
-pub fn routes(report: Arc<dyn Report>, heartbeats: Heartbeats) -> Router {
+/// The routes `/metrics` and `/healthz`.
+pub fn routes(report: Arc<dyn MetricsSource>, heartbeats: Heartbeats) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
-        .with_state(Arc::new(Shown { report, heartbeats }))
+        .with_state(Arc::new(HealthState { report, heartbeats }))
 }
 
-async fn metrics(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
+async fn metrics(State(state): State<Arc<HealthState>>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], encode(&shown.report))
+    ([(header::CONTENT_TYPE, kind)], encode(&state.report))
 }
 
-async fn healthz(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
-    let stuck = shown.heartbeats.stuck();
+async fn healthz(State(state): State<Arc<HealthState>>) -> impl IntoResponse {
+    let stuck = state.heartbeats.stuck();
     if stuck.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }

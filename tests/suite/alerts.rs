@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nvr::base::cache_dir;
-use nvr::control::wall_state::{Head, SyncFigures, Tile, Video, WallState};
+use nvr::control::wall_state::{Head, SyncMetrics, Tile, Video, WallState};
 use nvr::web::wall::samples;
 
 use crate::support::broker::free_port;
@@ -82,23 +82,23 @@ fn of_a_wall() -> BTreeSet<String> {
             },
             fps: Some(25.0),
             latency_ms: Some(80.0),
-            sync: SyncFigures {
+            sync: SyncMetrics {
                 matched_share: Some(1.0),
                 skew_p50_ms: Some(0.0),
                 skew_p95_ms: Some(1.0),
-                ..SyncFigures::default()
+                ..SyncMetrics::default()
             },
             ..Tile::default()
         }],
         ..WallState::default()
     };
     struct Fixed(WallState);
-    impl nvr::health::Report for Fixed {
+    impl nvr::health::MetricsSource for Fixed {
         fn samples(&self) -> Vec<nvr::health::Sample> {
             samples(&self.0)
         }
     }
-    let report: std::sync::Arc<dyn nvr::health::Report> = std::sync::Arc::new(Fixed(state));
+    let report: std::sync::Arc<dyn nvr::health::MetricsSource> = std::sync::Arc::new(Fixed(state));
     offered(&nvr::health::encode(&report))
 }
 

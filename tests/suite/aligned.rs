@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nvr::base::Size;
 use nvr::config::{ReferenceChoice, Sync, TestPattern};
-use nvr::control::wall_state::{AnalysisState, SyncFigures};
+use nvr::control::wall_state::{AnalysisState, SyncMetrics};
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 
 use crate::support::broker::{Broker, Kind};
@@ -212,7 +212,7 @@ fn report(site: &Site, walls: &[&Watched]) {
         for (id, (all, record)) in wall.sources.iter().zip(all) {
             let (share, share_of_all) = (record.share() * 100.0, all.share() * 100.0);
             let mean = record.mean();
-            let SyncFigures {
+            let SyncMetrics {
                 matched_share,
                 skew_p50_ms,
                 skew_p95_ms,

@@ -1,4 +1,4 @@
-//! `nvr broker` as its users start it.
+//! `nvr broker` as a process.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
@@ -12,7 +12,7 @@ fn broker(arguments: &[&str]) -> Running {
     Running::start(command)
 }
 
-/// Ends it, and gives its exit code and what it said.
+/// Waits for its end. Returns exit code and output.
 fn failed(mut process: Running) -> (Option<i32>, String) {
     let status = process.end(SOON);
     let said = process
@@ -93,7 +93,7 @@ fn client(program: &str, port: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Publishes each line of `lines` as a retained message of quality 1 to a topic of its own, `{topic}/{line}`.
+/// Publishes `count` retained messages with QoS 1, each to a separate topic `{topic}/{number}`.
 fn retain_each(port: &str, topic: &str, count: usize) {
     let script = "
 import sys
@@ -113,7 +113,7 @@ client.loop_stop()
     python(script, &[port, topic, &count.to_string()]);
 }
 
-/// Runs a script with the Python that set-up made, and gives what it printed.
+/// Runs a script with the Python of `make setup`, and returns its output.
 fn python(script: &str, arguments: &[&str]) -> String {
     let python = nvr::base::cache_dir().join("python/bin/python");
     assert!(
@@ -213,12 +213,12 @@ fn a_client_of_mqtt_5_is_told_that_its_version_is_not_spoken() {
         line.contains("Unsupported Protocol Version")
     });
     broker.err().find("the refusal", SOON, |line| {
-        line.contains("it speaks another MQTT than 3.1.1") && line.contains("version=5")
+        line.contains("it does not speak MQTT 3.1.1") && line.contains("version=5")
     });
 }
 
 #[test]
-fn what_is_published_fast_reaches_two_subscribers_of_quality_1_without_loss() {
+fn a_fast_publisher_reaches_two_subscribers_of_qos_1_without_loss() {
     let (_broker, port) = listening(&[]);
     let script = "
 import sys, threading
@@ -259,7 +259,7 @@ for one in got:
 }
 
 #[test]
-fn what_a_qos_1_publisher_was_promised_outlives_an_absent_reader() {
+fn acknowledged_messages_reach_a_reader_that_was_absent() {
     let (_broker, port) = listening(&[]);
     let session = ["-i", "lasting", "-c", "-q", "1", "-t", "news/#"];
     let mut reader = Running::start(client(

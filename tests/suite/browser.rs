@@ -12,13 +12,13 @@ use std::time::Duration;
 use nvr::base::{Clock, Heartbeats, Size, SourceId, cache_dir};
 use nvr::config::{Secret, Sync};
 use nvr::control::wall_state::{
-    Analysis, AnalysisState, Broker, Head, Identity, SyncFigures, Tile, Video, VideoState,
+    Analysis, AnalysisState, Broker, Head, Identity, SyncMetrics, Tile, Video, VideoState,
     WallState,
 };
-use nvr::health::{Report, Sample};
+use nvr::health::{MetricsSource, Sample};
 use nvr::render::{Canvas, Color, Rect};
 use nvr::web::Page;
-use nvr::web::wall::{Viewed, samples, serve};
+use nvr::web::wall::{WallView, samples, serve};
 use serde_json::{Value, json};
 
 use crate::bus::runtime;
@@ -172,7 +172,7 @@ fn runtime_of_pages() -> &'static tokio::runtime::Runtime {
     RUNTIME.get_or_init(runtime)
 }
 
-impl Viewed for Staged {
+impl WallView for Staged {
     fn heads(&self) -> Vec<String> {
         vec!["headless".to_owned()]
     }
@@ -195,7 +195,7 @@ impl Viewed for Staged {
     }
 }
 
-impl Report for Staged {
+impl MetricsSource for Staged {
     fn samples(&self) -> Vec<Sample> {
         samples(&self.lock())
     }
@@ -217,7 +217,7 @@ fn live(id: u32, name: &str) -> Tile {
         },
         fps: Some(25.0),
         latency_ms: Some(84.0),
-        sync: SyncFigures {
+        sync: SyncMetrics {
             mode: Sync::Aligned,
             matched_share: Some(0.998),
             skew_p50_ms: Some(0.0),
@@ -311,7 +311,7 @@ fn the_page_shows_what_the_wall_shows_and_says_when_it_does_not() {
     browser.expect(
         json!({ "says": "No answer from the wall since", "in": "#trouble", "within_ms": 6000 }),
     );
-    browser.expect(json!({ "says": "the last picture that came", "in": "#picture-state" }));
+    browser.expect(json!({ "says": "last received picture", "in": "#picture-state" }));
     browser.shot("page-gone.png");
     let _page = until("the port is free again", SOON, || wall.page(address, None));
     browser.expect(json!({ "hidden": "#trouble" }));
@@ -326,7 +326,7 @@ fn a_viewer_gives_the_token_and_sees_the_wall() {
         .expect("a free port");
     let url = format!("http://{}/", page.address());
     let mut browser = Browser::open(&url, Size::new(800, 600));
-    browser.expect(json!({ "says": "This wall asks for its token", "in": "h1" }));
+    browser.expect(json!({ "says": "This wall needs a token", "in": "h1" }));
     browser.shot("page-token.png");
     browser.expect(json!({ "fill": "input", "with": "open; sesame" }));
     browser.expect(json!({ "says": "1 of 1 cameras live", "in": "#tally" }));
@@ -459,7 +459,7 @@ fn a_viewer_behind_a_proxy_gives_the_token_and_sees_the_wall_below_its_path() {
     ] {
         let address = proxy(page.address(), way);
         let mut browser = Browser::open(&format!("http://{address}{path}"), Size::new(800, 600));
-        browser.expect(json!({ "says": "This wall asks for its token", "in": "h1" }));
+        browser.expect(json!({ "says": "This wall needs a token", "in": "h1" }));
         browser.expect(json!({ "fill": "input", "with": "open; sesame" }));
         browser.expect(json!({ "says": "1 of 1 cameras live", "in": "#tally" }));
         browser.expect(json!({ "at": "/site/wall/" }));

@@ -1,4 +1,4 @@
-//! The link against real brokers, mosquitto and ours: what is told, what is dropped, and that it comes back.
+//! The link with real brokers, mosquitto and `nvr broker`: errors, dropped events and reconnection.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -63,8 +63,8 @@ pub(crate) fn settings(port: u16) -> MqttSettings {
     }
 }
 
-/// A link that tries again at once.
-pub(crate) fn impatient(settings: MqttSettings) -> LinkOptions {
+/// Options of a link with short retries.
+pub(crate) fn retrying_quickly(settings: MqttSettings) -> LinkOptions {
     LinkOptions {
         retry_first: Duration::from_millis(50),
         retry_longest: Duration::from_millis(200),
@@ -90,16 +90,16 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 pub(crate) fn connected(link: &Link) {
-    until_true("the link is connected", SOON, || link.figures().connected);
+    until_true("the link is connected", SOON, || link.counters().connected);
 }
 
 fn disconnected(link: &Link) {
     until_true("the link is disconnected", SOON, || {
-        !link.figures().connected
+        !link.counters().connected
     });
 }
 
-/// The reason that the link tells, once it tells one.
+/// Waits for the reason of a missing connection.
 pub(crate) fn reason(link: &Link) -> String {
     let state = link.state_changes();
     until("a reason", SOON, || match &*state.borrow() {
@@ -142,7 +142,7 @@ fn received(runtime: &Runtime, subscription: &mut Subscription) -> Message {
         .expect("the link lives")
 }
 
-/// Publishes until the observer has seen one: only then is its subscription known to stand.
+/// Starts an observer, and publishes until it has received a message: then its subscription is active.
 fn observed(broker: &Broker, filter: &str) -> Running {
     let observer = broker.observe(filter);
     let root = filter.trim_end_matches("/#");
@@ -164,7 +164,7 @@ fn presence_line(observer: &Running, state: &str) -> String {
     })
 }
 
-/// Frame ids of the events that an observer saw.
+/// Frame ids of the events that an observer received.
 fn frame_ids(observer: &Running) -> Vec<u64> {
     observer
         .out()
@@ -185,7 +185,7 @@ fn a_broker_that_comes_late_gets_what_is_retained_and_no_stale_event(kind: Kind)
     let heartbeats = Heartbeats::new(Clock::system());
     let beat = heartbeats.stage("mqtt", Duration::from_secs(8));
     let link = Link::start(
-        impatient(settings(broker.port())),
+        retrying_quickly(settings(broker.port())),
         runtime.handle(),
         Some(beat),
     )
@@ -217,7 +217,7 @@ fn a_broker_that_comes_late_gets_what_is_retained_and_no_stale_event(kind: Kind)
         !frame_ids(&observer).is_empty()
     });
     assert_eq!(frame_ids(&observer), [5]);
-    let figures = link.figures();
+    let figures = link.counters();
     assert_eq!(
         (figures.published, figures.dropped, figures.lost),
         (1, 5, 0)
@@ -231,7 +231,7 @@ fn a_killed_broker_gets_everything_again_and_no_event_of_the_outage(kind: Kind) 
         let runtime = runtime();
         let link = start(
             &runtime,
-            impatient(MqttSettings {
+            retrying_quickly(MqttSettings {
                 qos,
                 ..settings(broker.port())
             }),
@@ -260,7 +260,7 @@ fn a_killed_broker_gets_everything_again_and_no_event_of_the_outage(kind: Kind) 
         broker.publish("nvr/test/1", b"hello", false);
         let message = received(&runtime, &mut subscription);
         assert_eq!(message.payload, b"hello");
-        let figures = link.figures();
+        let figures = link.counters();
         assert_eq!(figures.reconnects, 1);
         assert_eq!((figures.published, figures.dropped), (1, 7));
     }
@@ -269,7 +269,7 @@ fn a_killed_broker_gets_everything_again_and_no_event_of_the_outage(kind: Kind) 
 fn a_killed_client_is_offline_by_its_last_will(kind: Kind) {
     let broker = Broker::start(kind);
     let dying = runtime();
-    let link = start(&dying, impatient(settings(broker.port())));
+    let link = start(&dying, retrying_quickly(settings(broker.port())));
     connected(&link);
     let observer = observed(&broker, "nvr/#");
     presence_line(&observer, "online");
@@ -285,7 +285,7 @@ fn a_client_behind_a_cut_cable_is_offline_by_its_keep_alive(kind: Kind) {
     let broker = Broker::start(kind);
     let cable = Cable::to(broker.port());
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(cable.port())));
+    let link = start(&runtime, retrying_quickly(settings(cable.port())));
     connected(&link);
     let observer = observed(&broker, "nvr/#");
     presence_line(&observer, "online");
@@ -307,7 +307,7 @@ fn a_silent_broker_is_noticed_and_met_again(kind: Kind) {
     let heartbeats = Heartbeats::new(Clock::system());
     let beat = heartbeats.stage("mqtt", Duration::from_secs(8));
     let link = Link::start(
-        impatient(settings(cable.port())),
+        retrying_quickly(settings(cable.port())),
         runtime.handle(),
         Some(beat),
     )
@@ -316,7 +316,7 @@ fn a_silent_broker_is_noticed_and_met_again(kind: Kind) {
     cable.cut();
     until_true("the silence is noticed", Duration::from_secs(11), || {
         assert_eq!(heartbeats.stuck(), []);
-        !link.figures().connected
+        !link.counters().connected
     });
     assert!(
         reason(&link).contains("stopped answering")
@@ -331,7 +331,7 @@ fn a_silent_broker_is_noticed_and_met_again(kind: Kind) {
 fn a_clean_stop_says_stopped_and_leaves_no_will(kind: Kind) {
     let broker = Broker::start(kind);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     connected(&link);
     let observer = observed(&broker, "nvr/#");
     presence_line(&observer, "online");
@@ -353,14 +353,14 @@ fn a_stop_keeps_its_deadline_behind_a_cut_cable(kind: Kind) {
     let broker = Broker::start(kind);
     let cable = Cable::to(broker.port());
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(cable.port())));
+    let link = start(&runtime, retrying_quickly(settings(cable.port())));
     connected(&link);
     cable.cut();
     let started = std::time::Instant::now();
     let told = runtime.block_on(link.stop(Duration::from_millis(300)));
     assert!(!told, "nobody heard it");
     assert!(started.elapsed() < Duration::from_secs(2));
-    assert!(!link.figures().connected);
+    assert!(!link.counters().connected);
 }
 
 fn a_wrong_password_is_told_as_such(kind: Kind) {
@@ -376,7 +376,7 @@ fn a_wrong_password_is_told_as_such(kind: Kind) {
         ..settings(broker.port())
     };
     for wrong in [login("wrong horse"), settings(broker.port())] {
-        let link = start(&runtime, impatient(wrong));
+        let link = start(&runtime, retrying_quickly(wrong));
         let reason = reason(&link);
         assert!(
             reason.contains("check MQTT_USERNAME and MQTT_PASSWORD"),
@@ -385,18 +385,18 @@ fn a_wrong_password_is_told_as_such(kind: Kind) {
         assert!(!reason.contains("horse"), "{reason}");
         if kind == Kind::Mosquitto {
             assert!(
-                reason.contains("refuses our login (not authorised)"),
+                reason.contains("refuses the login (not authorised)"),
                 "{reason}"
             );
         }
     }
-    connected(&start(&runtime, impatient(login("right horse"))));
+    connected(&start(&runtime, retrying_quickly(login("right horse"))));
 }
 
 fn retained_messages_of_100_kib_and_1_mib_travel(kind: Kind) {
     let broker = Broker::start(kind);
     let runtime = runtime();
-    let publisher = start(&runtime, impatient(settings(broker.port())));
+    let publisher = start(&runtime, retrying_quickly(settings(broker.port())));
     for bytes in [100 * 1024, 1024 * 1024] {
         let topic = format!("nvr/large/{bytes}");
         let payload: Vec<u8> = (0..bytes).map(|at| b'a' + (at % 26) as u8).collect();
@@ -405,7 +405,7 @@ fn retained_messages_of_100_kib_and_1_mib_travel(kind: Kind) {
             &runtime,
             LinkOptions {
                 role: ClientRole::Watch,
-                ..impatient(settings(broker.port()))
+                ..retrying_quickly(settings(broker.port()))
             },
         );
         let mut subscription = reader.subscribe([topic.clone()], Delivery::AtLeastOnce);
@@ -418,7 +418,7 @@ fn retained_messages_of_100_kib_and_1_mib_travel(kind: Kind) {
 fn a_cleared_topic_is_gone(kind: Kind) {
     let broker = Broker::start(kind);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     link.retain("nvr/sources/4", b"here".to_vec());
     connected(&link);
     let observer = observed(&broker, "nvr/#");
@@ -439,14 +439,14 @@ fn a_source_held_by_another_processor_is_seen(kind: Kind) {
     let runtime = runtime();
     let topics = Topics::of(&settings(broker.port()));
     let holding = self::runtime();
-    let other = start(&holding, impatient(settings(broker.port())));
+    let other = start(&holding, retrying_quickly(settings(broker.port())));
     let status = r#"{"source_id":3,"instance_id":"box","session":"5e551011","state":"live",
         "since":"2025-10-25T10:30:00Z","uri":"rtsp://a"}"#;
     other.retain(&topics.source(SourceId(3)), status.into());
     let options = LinkOptions {
         instance_id: "spare".to_owned(),
         session: SessionId("5e552022".to_owned()),
-        ..impatient(settings(broker.port()))
+        ..retrying_quickly(settings(broker.port()))
     };
     let link = start(&runtime, options);
     let mut inbox = link.subscribe(
@@ -472,7 +472,7 @@ fn a_source_held_by_another_processor_is_seen(kind: Kind) {
 fn mosquitto_sub_and_jq_read_events(kind: Kind) {
     let broker = Broker::start(kind);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     connected(&link);
     let mut command = Command::new("sh");
     command.args(["-c", &format!(
@@ -501,7 +501,7 @@ fn a_persistent_broker_keeps_what_is_retained_over_a_restart() {
     };
     let mut broker = Broker::start_with(Kind::Mosquitto, setup);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     link.retain("nvr/sources/0", b"status".to_vec());
     connected(&link);
     presence_line(&observed(&broker, "nvr/#"), "online");
@@ -518,10 +518,10 @@ fn a_persistent_broker_keeps_what_is_retained_over_a_restart() {
 }
 
 #[test]
-fn what_no_broker_takes_is_refused_and_holds_nothing_up() {
+fn invalid_retained_messages_are_refused_and_delay_nothing() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     link.retain("nvr/a", vec![b'x'; 1024 * 1024 + 1]);
     link.retain("nvr/#", b"x".to_vec());
     let _invalid = link.subscribe(["nvr/#/x"], Delivery::AtLeastOnce);
@@ -532,15 +532,15 @@ fn what_no_broker_takes_is_refused_and_holds_nothing_up() {
     observer
         .out()
         .find("the good one", SOON, |line| line == "nvr/z 1 good");
-    assert_eq!(link.figures().reconnects, 0);
+    assert_eq!(link.counters().reconnects, 0);
 }
 
 #[test]
-fn a_retained_message_of_any_length_is_read_past_and_ends_no_connection() {
+fn a_retained_message_of_any_length_is_skipped_and_ends_no_connection() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
     let mut refused = 0;
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     for (at, bytes) in [1024 * 1024 + 1, 17 << 20, 60 << 20]
         .into_iter()
         .enumerate()
@@ -551,22 +551,22 @@ fn a_retained_message_of_any_length_is_read_past_and_ends_no_connection() {
             let mut subscription = link.subscribe([format!("nvr/sources/{at}")], delivery);
             refused += 1;
             until_true("it is refused", SOON * 2, || {
-                link.figures().refused == refused
+                link.counters().refused == refused
             });
             broker.publish(&format!("nvr/sources/{at}"), b"small", false);
             let message = received(&runtime, &mut subscription);
             assert_eq!(message.payload, b"small");
         }
     }
-    assert_eq!(link.figures().reconnects, 0);
-    assert!(link.figures().connected);
+    assert_eq!(link.counters().reconnects, 0);
+    assert!(link.counters().connected);
 }
 
 fn every_retained_message_of_many_topics_by_name_arrives(kind: Kind) {
     const MANY: usize = 1500;
     let broker = Broker::start(kind);
     let runtime = runtime();
-    let publisher = start(&runtime, impatient(settings(broker.port())));
+    let publisher = start(&runtime, retrying_quickly(settings(broker.port())));
     let topics: Vec<String> = (0..MANY).map(|id| format!("nvr/sources/{id}")).collect();
     for topic in &topics {
         publisher.retain(topic, topic.clone().into_bytes());
@@ -576,7 +576,7 @@ fn every_retained_message_of_many_topics_by_name_arrives(kind: Kind) {
         &runtime,
         LinkOptions {
             role: ClientRole::Watch,
-            ..impatient(settings(broker.port()))
+            ..retrying_quickly(settings(broker.port()))
         },
     );
     let mut end = reader.subscribe(["nvr/end"], Delivery::AtLeastOnce);
@@ -613,7 +613,7 @@ fn an_access_list_that_lets_us_write_is_enough_to_publish() {
     let runtime = runtime();
     let link = start(
         &runtime,
-        impatient(MqttSettings {
+        retrying_quickly(MqttSettings {
             username: Some(Secret::new("nvr")),
             password: Some(Secret::new("secret")),
             ..settings(broker.port())
@@ -632,7 +632,7 @@ fn a_refused_subscription_is_counted_and_the_connection_stays() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it has one").port();
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(port)));
+    let link = start(&runtime, retrying_quickly(settings(port)));
     let _refused = link.subscribe(["other/#"], Delivery::AtLeastOnce);
     let (mut socket, _) = listener.accept().expect("the link comes");
     // Packet type and length: packet id, filter with its length, quality of service.
@@ -650,33 +650,33 @@ fn a_refused_subscription_is_counted_and_the_connection_stays() {
                 .write_all(&[0x90, 3, high, low, 0x80])
                 .expect("SUBACK");
         }
-        link.figures().subscriptions_refused == 1
+        link.counters().subscriptions_refused == 1
     });
-    assert!(link.figures().connected);
+    assert!(link.counters().connected);
 }
 
 #[test]
 fn two_processes_with_one_client_id_say_what_happens_to_them() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
-    let first = start(&runtime, impatient(settings(broker.port())));
+    let first = start(&runtime, retrying_quickly(settings(broker.port())));
     connected(&first);
-    let _second = start(&runtime, impatient(settings(broker.port())));
+    let _second = start(&runtime, retrying_quickly(settings(broker.port())));
     assert_eq!(
         reason(&first),
         format!(
-            "the MQTT broker at localhost:{} closed the connection; if that repeats, another process may use the client id \
-             nvr-processor-box, or the broker does not allow something that we do (its log says which)",
+            "the MQTT broker at localhost:{} closed the connection; if this repeats, another process may use the client id \
+             nvr-processor-box, or the broker does not permit one of the requests; see its log",
             broker.port()
         )
     );
 }
 
 #[test]
-fn dropping_the_last_clone_says_goodbye() {
+fn dropping_the_last_clone_disconnects_in_order() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     let clone = link.clone();
     connected(&link);
     let observer = observed(&broker, "nvr/#");
@@ -688,10 +688,10 @@ fn dropping_the_last_clone_says_goodbye() {
 }
 
 #[test]
-fn a_will_reads_as_the_presence_of_its_session() {
+fn a_will_is_the_presence_of_its_session() {
     let broker = Broker::start(Kind::Mosquitto);
     let dying = runtime();
-    let link = start(&dying, impatient(settings(broker.port())));
+    let link = start(&dying, retrying_quickly(settings(broker.port())));
     connected(&link);
     let observer = observed(&broker, "nvr/processors/#");
     presence_line(&observer, "online");

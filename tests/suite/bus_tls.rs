@@ -1,18 +1,18 @@
-//! TLS between the link and real brokers, with certificates made on the spot.
+//! TLS between the link and real brokers, with generated certificates.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nvr::bus::{Reached, Step, reach};
+use nvr::bus::{ProbeStep, StepResult, probe_broker};
 use nvr::config::{MqttSettings, TlsSettings};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
 };
 use tempfile::TempDir;
 
-use crate::bus::{against_both, connected, impatient, reason, runtime, settings, start};
+use crate::bus::{against_both, connected, reason, retrying_quickly, runtime, settings, start};
 use crate::support::broker::{Broker, Kind, Setup, Tls};
 
 against_both! {
@@ -21,10 +21,10 @@ against_both! {
     a_broker_that_asks_for_a_certificate_lets_its_holder_in_only
     a_plain_client_at_a_tls_port_is_told_so
     a_client_that_says_nothing_keeps_nobody_out
-    the_way_to_a_broker_is_told_step_by_step
+    a_probe_of_a_broker_reports_each_step
 }
 
-/// An authority, and files of what it certified.
+/// An authority and the files of its certificates.
 struct Authority {
     dir: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -79,7 +79,7 @@ impl Authority {
     }
 }
 
-/// OpenSSL takes a certificate whose subject is its issuer for one that certifies itself.
+/// A distinct subject: OpenSSL treats a certificate with equal subject and issuer as self-signed.
 fn called(name: &str) -> DistinguishedName {
     let mut called = DistinguishedName::new();
     called.push(DnType::CommonName, name);
@@ -106,30 +106,32 @@ fn a_broker_of_a_known_authority_is_trusted(kind: Kind) {
     let runtime = runtime();
     connected(&start(
         &runtime,
-        impatient(over_tls(&broker, trusting(&authority))),
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
     ));
 }
 
-fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
+fn a_probe_of_a_broker_reports_each_step(kind: Kind) {
     let authority = Authority::new();
     let broker = authority.broker(kind, false);
-    let way = |tls: TlsSettings| {
-        let mut told: Vec<Reached> = Vec::new();
+    let probe = |tls: TlsSettings| {
+        let mut told: Vec<StepResult> = Vec::new();
         let settings = over_tls(&broker, tls);
         let listen = Duration::from_millis(100);
-        runtime().block_on(reach(&settings, listen, &mut |reached| told.push(reached)));
+        runtime().block_on(probe_broker(&settings, listen, &mut |reached| {
+            told.push(reached)
+        }));
         told
     };
-    let told = way(trusting(&authority));
-    let steps: Vec<Step> = told.iter().map(|reached| reached.step).collect();
+    let told = probe(trusting(&authority));
+    let steps: Vec<ProbeStep> = told.iter().map(|reached| reached.step).collect();
     assert_eq!(
         steps,
         [
-            Step::Name,
-            Step::Tcp,
-            Step::Tls,
-            Step::Login,
-            Step::Subscription
+            ProbeStep::Name,
+            ProbeStep::Tcp,
+            ProbeStep::Tls,
+            ProbeStep::Login,
+            ProbeStep::Subscription
         ]
     );
     assert!(
@@ -140,9 +142,9 @@ fn the_way_to_a_broker_is_told_step_by_step(kind: Kind) {
         told[2].outcome.as_deref(),
         Ok("the broker's certificate is trusted, TLS 1.3")
     );
-    let told = way(trusting(&Authority::new()));
+    let told = probe(trusting(&Authority::new()));
     let last = told.last().expect("a step");
-    assert_eq!((last.step, told.len()), (Step::Tls, 3));
+    assert_eq!((last.step, told.len()), (ProbeStep::Tls, 3));
     let reason = last.outcome.as_ref().expect_err("it is not trusted");
     assert!(
         reason.starts_with("TLS fails: the ") && reason.contains("--mqtt-ca"),
@@ -157,7 +159,7 @@ fn a_broker_of_an_unknown_authority_is_not(kind: Kind) {
     let runtime = runtime();
     let link = start(
         &runtime,
-        impatient(over_tls(&broker, trusting(&Authority::new()))),
+        retrying_quickly(over_tls(&broker, trusting(&Authority::new()))),
     );
     let reason = reason(&link);
     assert!(
@@ -173,12 +175,15 @@ fn a_broker_that_asks_for_a_certificate_lets_its_holder_in_only(kind: Kind) {
     let authority = Authority::new();
     let broker = authority.broker(kind, true);
     let runtime = runtime();
-    let stranger = start(&runtime, impatient(over_tls(&broker, trusting(&authority))));
+    let stranger = start(
+        &runtime,
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
+    );
     let told = reason(&stranger);
     assert!(
         told.contains("TLS to the MQTT broker")
             && told
-                .contains("asks for a certificate of ours, and none is set; name one (--mqtt-cert"),
+                .contains("requires a client certificate, and none is set; set one (--mqtt-cert"),
         "{told}"
     );
     let (certificate, key) = authority.certify("box");
@@ -187,24 +192,27 @@ fn a_broker_that_asks_for_a_certificate_lets_its_holder_in_only(kind: Kind) {
         key: Some(key),
         ..trusting(&authority)
     };
-    connected(&start(&runtime, impatient(over_tls(&broker, holder))));
+    connected(&start(
+        &runtime,
+        retrying_quickly(over_tls(&broker, holder)),
+    ));
 }
 
 fn a_plain_client_at_a_tls_port_is_told_so(kind: Kind) {
     let authority = Authority::new();
     let broker = authority.broker(kind, false);
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(broker.port())));
+    let link = start(&runtime, retrying_quickly(settings(broker.port())));
     let reason = reason(&link);
     // By an alert, or by hanging up.
     assert!(
-        reason.contains("speaks TLS, and we do not")
-            || reason.contains("not a TLS port used without TLS"),
+        reason.contains("expects TLS, which is not configured")
+            || reason.contains("that the port is not a TLS port"),
         "{reason}"
     );
 }
 
-/// A broker that shows this certificate.
+/// A broker with this certificate.
 fn showing(certificate: &str, key: &KeyPair, dir: &TempDir) -> Broker {
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -238,7 +246,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
     let cases: [(Change<'_>, &str); 4] = [
         (
             &|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
-            "fails: the broker shows the certificate of an authority (a self-signed one that is marked CA)",
+            "fails: the broker presents the certificate of an authority (a self-signed one with CA:TRUE)",
         ),
         (
             &|params| {
@@ -259,7 +267,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
                 let named = CertificateParams::new(["other.example".to_owned()]);
                 params.subject_alt_names = named.expect("a name").subject_alt_names;
             },
-            "fails: the broker's certificate is for other.example and not for localhost; connect by a name that it has",
+            "fails: the broker's certificate is for other.example and not for localhost; connect by a name in it",
         ),
     ];
     for (change, part) in cases {
@@ -270,7 +278,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
             ca: Some(dir.path().join("ca.pem")),
             ..TlsSettings::default()
         };
-        let link = start(&runtime, impatient(over_tls(&broker, tls)));
+        let link = start(&runtime, retrying_quickly(over_tls(&broker, tls)));
         let reason = reason(&link);
         assert!(reason.contains(part), "{reason}");
         assert!(!reason.contains("Error("), "{reason}");
@@ -283,7 +291,7 @@ fn a_certificate_that_is_not_accepted_is_told_in_words_with_the_remedy() {
         ca: Some(dir.path().join("ca.pem")),
         ..TlsSettings::default()
     };
-    connected(&start(&runtime, impatient(over_tls(&broker, tls))));
+    connected(&start(&runtime, retrying_quickly(over_tls(&broker, tls))));
 }
 
 #[test]
@@ -291,11 +299,14 @@ fn tls_at_a_port_without_it_is_told_as_such() {
     let broker = Broker::start(Kind::Mosquitto);
     let runtime = runtime();
     let authority = Authority::new();
-    let link = start(&runtime, impatient(over_tls(&broker, trusting(&authority))));
+    let link = start(
+        &runtime,
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
+    );
     let reason = reason(&link);
     assert!(
-        reason.contains("use the broker's port for TLS, 8883 as a rule, or")
-            || reason.contains("use its port for TLS"),
+        reason.contains("use the broker's TLS port, usually 8883, or")
+            || reason.contains("use its TLS port"),
         "{reason}"
     );
 }
@@ -307,6 +318,6 @@ fn a_client_that_says_nothing_keeps_nobody_out(kind: Kind) {
     let runtime = runtime();
     connected(&start(
         &runtime,
-        impatient(over_tls(&broker, trusting(&authority))),
+        retrying_quickly(over_tls(&broker, trusting(&authority))),
     ));
 }

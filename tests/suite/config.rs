@@ -1,4 +1,4 @@
-//! `nvr config` and the settings of `nvr processor`, as one types them.
+//! `nvr config` and the settings of `nvr processor` on the command line.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_init_writes_passes_check_and_is_not_overwritten() {
+fn the_file_of_init_passes_check_and_is_not_overwritten() {
     let dir = tempfile::tempdir().expect("a directory");
     let run = |arguments: &[&str]| nvr(dir.path(), arguments, &[]);
     assert_eq!(run(&["config", "init", "nvr.toml"]).status.code(), Some(0));
@@ -64,7 +64,7 @@ fn check_tells_every_problem_on_a_line_of_its_own_and_exits_with_2() {
 }
 
 #[test]
-fn what_is_no_configuration_file_is_refused_by_name_and_at_once() {
+fn a_path_that_is_not_a_file_is_refused_by_name_and_at_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let made = Command::new("mkfifo")
         .arg(dir.path().join("pipe"))
@@ -188,7 +188,7 @@ fn check_is_for_both_roles_or_for_one() {
 }
 
 #[test]
-fn what_show_prints_is_a_configuration_with_the_same_result() {
+fn the_output_of_show_is_a_configuration_with_the_same_result() {
     let dir = tempfile::tempdir().expect("a directory");
     let arguments = [
         "config",

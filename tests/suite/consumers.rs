@@ -10,7 +10,7 @@ use nvr::base::{BBox, CaptureClock, Colorimetry, FrameMeta, Size, SourceId, unix
 use nvr::bus::{Link, Topics};
 use nvr::event::{DetectedObject, DetectionEvent, Observation};
 
-use crate::bus::{connected, impatient, runtime, settings, start};
+use crate::bus::{connected, retrying_quickly, runtime, settings, start};
 use crate::support::broker::{Broker, Kind};
 use crate::support::process::Running;
 
@@ -112,7 +112,7 @@ fn python_and_node_read_what_we_publish() {
     let broker = Broker::start(Kind::Mosquitto);
     let port = broker.port();
     let runtime = runtime();
-    let link = start(&runtime, impatient(settings(port)));
+    let link = start(&runtime, retrying_quickly(settings(port)));
     connected(&link);
     let end = Arc::new(AtomicBool::new(false));
     let ended = end.clone();

@@ -1,4 +1,4 @@
-//! The control socket of a processor that runs: who may ask, how many, and what a second process of the same name does.
+//! The control socket of a running processor: access, connection limit, and a second process with the same id.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
@@ -75,7 +75,7 @@ fn a_twin_is_named_and_a_dead_one_s_socket_is_replaced() {
         line.contains("no control socket")
     });
     let named = format!(
-        "another processor of the instance ci runs here, process {}, and answers at {}",
+        "another processor with the instance id ci runs on this machine, process {}, with the socket {}",
         first.id(),
         folder.join("processor-ci.sock").display()
     );
@@ -116,7 +116,7 @@ fn a_folder_that_leads_elsewhere_is_neither_served_in_nor_asked() {
     assert!(err(&refused).contains(&named), "{}", err(&refused));
 }
 
-/// Users that need not have a name.
+/// User ids of two other users; they need no names.
 const OTHERS: [u32; 2] = [2001, 2002];
 
 #[test]

@@ -562,7 +562,7 @@ fn each_failure_to_reach_a_broker_has_a_distinct_line() {
     ));
     assert_eq!(what, "broker: login");
     assert!(
-        found.contains("refuses our login (not authorised)"),
+        found.contains("refuses the login (not authorised)"),
         "{found}"
     );
     let (what, found) = ends_with(&format!("port = {}", free_port()));
@@ -574,7 +574,7 @@ fn each_failure_to_reach_a_broker_has_a_distinct_line() {
     let right = with_broker(&format!(
         "port = {port}\nusername = \"box\"\npassword = \"right\""
     ));
-    is_login(&right, "the broker takes our login, ");
+    is_login(&right, "the broker accepts the login, ");
 }
 
 fn is_login(report: &Report, found: &str) {
@@ -611,11 +611,11 @@ fn forbidding_broker() -> u16 {
 #[test]
 fn a_broker_that_refuses_subscriptions_is_a_fault() {
     let report = with_broker(&format!("port = {}", forbidding_broker()));
-    is_login(&report, "the broker takes us without a login, ");
+    is_login(&report, "the broker accepts connections without a login, ");
     is(
         &report,
         "broker",
-        "Fault | broker: subscription | the broker refuses to let us read nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
+        "Fault | broker: subscription | the broker does not permit reading nvr/processors/+, nvr/walls/+, nvr/sources/+, nvr/detections/+",
     );
 }
 

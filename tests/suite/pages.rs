@@ -1,4 +1,4 @@
-//! The pages of a processor and a wall as strangers, proxies and probes meet them.
+//! The pages of a processor and a wall: access by other hosts, proxies and probes.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -55,7 +55,7 @@ impl Served {
         }
     }
 
-    /// The answer to one question.
+    /// The answer to one request.
     fn ask(&self, question: &str, host: &str) -> String {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
         stream.set_read_timeout(Some(SOON)).expect("a time-out");

@@ -1,4 +1,4 @@
-//! The processor as its users run it: a process between real cameras and a real broker.
+//! The processor as a process between RTSP cameras and a real broker.
 
 use std::time::Duration;
 
@@ -183,12 +183,12 @@ fn the_later_of_two_processors_refuses_a_source_and_takes_over_when_the_first_is
     });
 }
 
-/// A processor of which there are only its documents, which holds `count` sources.
+/// Publishes the documents of a processor that holds `count` sources.
 fn holder_of(count: u32, broker: &Broker) -> (tokio::runtime::Runtime, nvr::bus::Link) {
     let runtime = crate::bus::runtime();
     let options = nvr::bus::LinkOptions {
         instance_id: "other".to_owned(),
-        ..crate::bus::impatient(crate::bus::settings(broker.port()))
+        ..crate::bus::retrying_quickly(crate::bus::settings(broker.port()))
     };
     let session = options.session.clone();
     let link = crate::bus::start(&runtime, options);
@@ -201,7 +201,7 @@ fn holder_of(count: u32, broker: &Broker) -> (tokio::runtime::Runtime, nvr::bus:
             since: "2020-01-01T00:00:00Z".parse().expect("a time"),
             reason: None,
             uri: "rtsp://x/".to_owned(),
-            figures: nvr::event::SourceFigures::default(),
+            metrics: nvr::event::SourceMetrics::default(),
         };
         link.retain(&format!("nvr/sources/{id}"), status.to_json());
     }
@@ -229,7 +229,7 @@ fn every_claim_is_respected_however_many_there_are() {
     arguments.extend(sources.iter().flat_map(|source| ["--source", source]));
     let running = processor(&arguments);
     running.err().find("its own source", SOON * 2, |line| {
-        line.contains("this source is ours") && line.contains("1500")
+        line.contains("this processor publishes the source") && line.contains("1500")
     });
     let lines = running.err().all();
     for id in ids {
@@ -241,7 +241,7 @@ fn every_claim_is_respected_however_many_there_are() {
     }
     let ours = lines
         .iter()
-        .filter(|line| line.contains("this source is ours"));
+        .filter(|line| line.contains("this processor publishes the source"));
     assert_eq!(ours.count(), 1, "{lines:#?}");
 }
 
@@ -253,7 +253,7 @@ fn a_retained_message_of_17_mib_on_our_topics_stops_nobody_and_is_named() {
     let reader = broker.observe("nvr/detections/#");
     let running = processor(arguments(&broker, &cameras));
     let line = running.err().find("its name", SOON * 2, |line| {
-        line.contains("a message on a topic of ours is too large and was read past")
+        line.contains("a message on a subscribed topic is too large and was skipped")
     });
     for part in [
         "nvr/sources/0",

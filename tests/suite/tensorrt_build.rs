@@ -261,7 +261,7 @@ fn backends_are_measured_beside_each_other() {
     assert_eq!(lines.len(), 3, "{told}");
     assert_eq!(
         lines[1],
-        "tensorrt      it has no engine here; build it with `nvr model build tiny`"
+        "tensorrt      the model has no engine on this machine; build it with `nvr model build tiny`"
     );
     out(&run(&site, &["build", "tiny"]));
     let told = out(&run(&site, &arguments));

@@ -140,7 +140,7 @@ fn a_build_that_fails_leaves_the_other_backend_at_work() {
     site.import(&network(1));
     site.add_trtexec("--fp16 --skipInference");
     let scene = Scene::start(&site, "auto", 1);
-    let line = scene.logged("no engine was built");
+    let line = scene.logged("the engine could not be built");
     assert!(line.contains("no such layer"), "{line}");
     scene.event(0, "van");
 }

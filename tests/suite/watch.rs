@@ -1,4 +1,4 @@
-//! `nvr watch` as its users start it, against a real broker.
+//! `nvr watch` with a real broker.
 
 use std::process::Command;
 

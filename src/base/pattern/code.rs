@@ -1,4 +1,4 @@
-//! The frame number as black and white cells: large enough to survive a poor encoder and a small model input.
+//! The frame number as black and white cells, large enough for a poor encoder and a small model input.
 //!
 //! With `u = width / 40` pixels, the band is `3 u` high: cells of `u × u` in two rows of 36, starting `2 u` from the left and `u / 2`
 //! from the top, white (Y 235) for 1 and black (Y 16) for 0. Read by rows, most significant bit first, they are 32 bits of
@@ -7,26 +7,26 @@
 use super::super::{Letterbox, Plane, Size};
 use super::Pattern;
 
-/// What the cells say.
+/// The content of the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatternCode {
-    /// Which frame this is.
+    /// The frame number.
     pub frame_number: u32,
-    /// How many objects are in it.
+    /// The number of objects in the frame.
     pub objects: u32,
 }
 
-/// Cells a row.
+/// Cells per row.
 const COLUMNS: u32 = 36;
 /// Cells of one code.
 const CELLS: u32 = 2 * COLUMNS;
-/// Below this a cell is black, whichever range the picture was taken for.
+/// Below this luma a cell is black, in limited and in full range.
 const BLACK_BELOW: u32 = 96;
-/// Above this a cell is white.
+/// Above this luma a cell is white.
 const WHITE_ABOVE: u32 = 160;
 
 impl PatternCode {
-    /// Reads the code from the luma of a picture of `size`; nothing where there is none, or it is damaged.
+    /// Reads the code from the luma of a picture of `size`. Absent if there is none, or it is damaged.
     pub fn read_luma(luma: Plane<'_>, size: Size) -> Option<Self> {
         let whole = Letterbox::fit(size, size);
         read(&whole, |x, y| {
@@ -45,7 +45,7 @@ impl PatternCode {
         })
     }
 
-    /// The pattern that this code was painted for, given its picture's size.
+    /// The pattern of this code in a picture of the given size.
     pub fn pattern(&self, size: Size) -> Option<Pattern> {
         Pattern::new(size, self.objects).ok()
     }
@@ -59,7 +59,7 @@ impl PatternCode {
     /// Edges of cell `index` in a picture `width` pixels wide: left, top, right, bottom, all even.
     pub(super) fn cell_edges(index: u32, width: u32) -> [u32; 4] {
         let (column, row) = (index % COLUMNS, index / COLUMNS);
-        // In eightieths of the width, since the band's margin is half a cell.
+        // In eightieths of the width, because the band's margin is half a cell.
         let along = |eightieths: u32| (eightieths * width / 80) & !1;
         [
             along(4 + 2 * column),
@@ -91,14 +91,14 @@ fn read(
     (code.bits() == bits).then_some(code)
 }
 
-/// Whether a cell is white; nothing where it is neither black nor white, or too small to have a middle.
+/// Whether a cell is white. Absent if it is neither black nor white, or too small.
 fn read_cell(
     letterbox: &Letterbox,
     index: u32,
     brightness: &impl Fn(u32, u32) -> Option<u32>,
 ) -> Option<bool> {
     let [left, top, right, bottom] = PatternCode::cell_edges(index, letterbox.source.width);
-    // The middle half of each side: what scaling and the encoder smear is at the edges.
+    // Only the middle half of each side, because scaling and the encoder blur the edges.
     let columns = middle(
         left,
         right,
@@ -127,14 +127,14 @@ fn read_cell(
     }
 }
 
-/// Pixels of the scaled picture in the middle half of `from..to` of the source; one at least.
+/// The pixels of the scaled picture in the middle half of `from..to` of the source, at least one.
 fn middle(from: u32, to: u32, offset: u32, content: u32, source: u32) -> std::ops::Range<u32> {
     let scaled = |quarters: u32| offset + quarters * content / (4 * source);
     let start = scaled(3 * from + to);
     start..scaled(from + 3 * to).max(start + 1)
 }
 
-/// CRC-32 as in IEEE 802.3, over five bytes: a table would be longer than what it saves.
+/// CRC-32 (IEEE 802.3) without a table, because it covers only five bytes.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

@@ -1,8 +1,8 @@
-//! Painting a frame of the pattern as I420 in limited range.
+//! Paints a frame of the pattern as I420 in limited range.
 
 use super::{Pattern, PatternCode};
 
-/// One plane that is painted into.
+/// A plane to paint into.
 #[derive(Debug)]
 pub struct PlaneMut<'a> {
     /// Rows, `stride` bytes apart.
@@ -15,12 +15,12 @@ pub struct PlaneMut<'a> {
 const BLACK: [u8; 3] = [16, 128, 128];
 /// White.
 const WHITE: [u8; 3] = [235, 128, 128];
-/// Behind the objects: a grey darker than all of them.
+/// Background: a grey that is darker than all objects.
 const BACKGROUND: [u8; 3] = [48, 128, 128];
 
 impl Pattern {
-    /// Paints frame `frame_number` over the whole picture: planes Y, U, V of I420, limited range. Rows beyond a plane's end are
-    /// left out.
+    /// Paints frame `frame_number` over the whole picture: planes Y, U, V of I420, limited range. Rows beyond the end of a plane
+    /// are skipped.
     pub fn paint(&self, frame_number: u32, planes: [PlaneMut<'_>; 3]) {
         let mut canvas = Canvas { planes };
         let (width, height) = (self.size.width, self.size.height);

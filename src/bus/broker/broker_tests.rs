@@ -1,4 +1,4 @@
-//! The broker over sockets, spoken to byte by byte or by rumqttc's codec.
+//! The broker over sockets, with raw bytes or with rumqttc's codec.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ fn broker(limits: BrokerLimits) -> Broker {
     .expect("a free port")
 }
 
-/// A client that does what it is told.
+/// A scripted client.
 struct Client {
     stream: TcpStream,
     read: BytesMut,
@@ -76,7 +76,7 @@ impl Client {
         self.next().expect("an answer")
     }
 
-    /// None where the connection ended.
+    /// `None` if the connection ended.
     fn next(&mut self) -> Option<Packet> {
         loop {
             match Packet::read(&mut self.read, usize::MAX) {
@@ -372,7 +372,7 @@ fn an_absent_client_that_asked_for_it_finds_its_subscriptions_and_messages_again
     let Some(Packet::Publish(first)) = client.next() else {
         panic!("a message");
     };
-    // Whether the broker saw it go before the first message is a race; the second comes in any case.
+    // The broker may notice the end of the connection only after the first message; the second one arrives in any case.
     if first.qos == QoS::AtMostOnce {
         assert_eq!(client.message(), message("news", "1", 1, false));
     } else {
@@ -521,10 +521,10 @@ fn connections_that_say_nothing_are_closed_and_keep_nobody_out() {
         connect: Duration::from_millis(300),
         ..BrokerLimits::default()
     });
-    let mut silent: Vec<Client> = (0..limits::WAITING + 50)
+    let mut silent: Vec<Client> = (0..limits::PENDING_LIMIT + 50)
         .map(|_| Client::dial(&broker))
         .collect();
-    silent[limits::WAITING]
+    silent[limits::PENDING_LIMIT]
         .stream
         .write_all(&[0x10])
         .expect("it reads");
@@ -567,7 +567,7 @@ fn a_client_that_never_reads_its_answers_is_not_read_from() {
     Client::named(&broker, "b");
 }
 
-/// Packets of any kind with any content, and bytes that are none.
+/// Arbitrary packets, and arbitrary bytes.
 fn anything() -> impl Strategy<Value = Vec<u8>> {
     let packet =
         (any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(first, body)| {
@@ -633,7 +633,7 @@ proptest! {
     }
 }
 
-/// Sends all of `bytes`, and gives what came until the broker closed.
+/// Sends `bytes`, and returns the answer until the broker closes the connection.
 async fn exchange(core: &BrokerCore, bytes: Bytes) -> Vec<u8> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let (client, server) = tokio::io::duplex(1 << 16);

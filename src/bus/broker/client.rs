@@ -1,4 +1,4 @@
-//! One client: lets it in, then reads and writes at the same time until either ends. One task.
+//! One client, on one task: it is accepted, then read from and written to at the same time until either ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,52 +15,52 @@ use tracing::{debug, info, warn};
 use super::filters::is_topic;
 use super::limits::MESSAGE_LIMIT_BYTES;
 use super::outgoing::write;
-use super::router::{Attached, Router, is_will};
-use super::wire::{Hello, Incoming, Reader, WireError, other_version};
+use super::router::{ClientHandle, Router, is_will};
+use super::wire::{FirstPacket, Incoming, Reader, WireError, other_version};
 
-/// A client that was refused is given this long to read why.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Time for a refused client to read the reason.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Packets of one client before others have their turn.
-const TURN: u32 = 64;
+/// Packets of one client before the task yields to others.
+const PACKETS_PER_TURN: u32 = 64;
 
-/// How often it is looked whether one that fell behind has caught up.
-const LOOK: Duration = Duration::from_millis(2);
+/// Poll interval while waiting for a slow client.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A client that was let in.
+/// An accepted client.
 pub(super) struct Client<S> {
     router: Arc<Router>,
-    attached: Attached,
+    attached: ClientHandle,
     reader: Reader<tokio::io::ReadHalf<S>>,
     writer: tokio::io::WriteHalf<S>,
-    /// What is being written.
+    /// The bytes that are being written.
     batch: BytesMut,
-    said_goodbye: bool,
+    sent_disconnect: bool,
 }
 
 /// Why a connection ends.
 #[derive(Debug)]
-enum End {
-    Goodbye,
+enum ClientEnd {
+    Disconnect,
     Wire(WireError),
-    /// The client's socket took nothing.
+    /// The client's socket accepted no byte.
     Stalled,
-    /// The router wants it.
-    Cut,
+    /// The router closes the connection.
+    Closed,
 }
 
-/// Hears CONNECT and answers it; none where the client is refused, and told so.
-pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+/// Reads CONNECT and answers it. `None` if the client is refused; it then gets an error code.
+pub(super) async fn accept_client<S: AsyncRead + AsyncWrite + Unpin>(
     router: &Arc<Router>,
     stream: S,
     peer: &str,
 ) -> Option<Client<S>> {
     let (read, mut writer) = tokio::io::split(stream);
     let mut reader = Reader::new(read);
-    let hello = match timeout(router.limits.connect, reader.hello()).await {
-        Ok(Ok(hello)) => hello,
+    let first_packet = match timeout(router.limits.connect, reader.first_packet()).await {
+        Ok(Ok(first_packet)) => first_packet,
         Ok(Err(error)) => {
-            debug!(%peer, %error, "a connection ends before it was one of MQTT");
+            debug!(%peer, %error, "a connection ended before CONNECT");
             return None;
         }
         Err(_) => {
@@ -68,22 +68,22 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
             return None;
         }
     };
-    let refusal = match hello {
-        Hello::Version(version) => {
-            if let Some(more) = router.seldom.due("version") {
-                warn!(%peer, version, more, "a client is refused: it speaks another MQTT than 3.1.1, which is version 4");
+    let refusal = match first_packet {
+        FirstPacket::Version(version) => {
+            if let Some(more) = router.log_limit.due("version") {
+                warn!(%peer, version, more, "a client is refused: it does not speak MQTT 3.1.1 (version 4)");
             }
             other_version(version)
         }
-        Hello::Connect(connect) => {
+        FirstPacket::Connect(connect) => {
             if !connect.last_will.as_ref().is_none_or(is_will) {
-                debug!(%peer, client_id = connect.client_id, "a client is refused: its will has no valid topic");
+                debug!(%peer, client_id = connect.client_id, "a client is refused: its will has an invalid topic or is too large");
                 return None;
             }
             let keep_alive = connect.keep_alive;
             match router.attach(connect, peer) {
                 Ok(attached) => {
-                    reader.patience = (keep_alive > 0)
+                    reader.silence_limit = (keep_alive > 0)
                         .then(|| Duration::from_millis(1500 * u64::from(keep_alive)));
                     return Some(Client {
                         router: router.clone(),
@@ -91,17 +91,17 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
                         reader,
                         writer,
                         batch: BytesMut::new(),
-                        said_goodbye: false,
+                        sent_disconnect: false,
                     });
                 }
                 Err(code) => refusal(code),
             }
         }
     };
-    let _ = timeout(FAREWELL, async {
+    let _ = timeout(CLOSE_LIMIT, async {
         writer.write_all(&refusal).await?;
         writer.shutdown().await?;
-        // Its end: closed earlier, what it sent meanwhile would make the system throw our answer away.
+        // Reads to the end: if the socket is closed with unread data, the system discards the answer.
         let mut rest = reader.into_inner();
         tokio::io::copy(&mut (&mut rest).take(1 << 20), &mut tokio::io::sink()).await
     })
@@ -116,49 +116,52 @@ fn refusal(code: ConnectReturnCode) -> bytes::Bytes {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Serves it to its end.
+    /// Serves the client until its connection ends.
     pub(super) async fn run(mut self) {
         let cut = self.attached.cut.clone();
         let end = tokio::select! {
             end = receive(&self.router, &self.attached, &mut self.reader) => end,
             end = send(&self.router, &self.attached, &mut self.writer, &mut self.batch) => end,
-            () = cut.cancelled() => End::Cut,
+            () = cut.cancelled() => ClientEnd::Closed,
         };
         let client_id = self.router.client_id(&self.attached);
         match &end {
-            End::Goodbye => {
-                debug!(client_id, "a client said goodbye");
-                self.said_goodbye = true;
+            ClientEnd::Disconnect => {
+                debug!(client_id, "a client disconnected");
+                self.sent_disconnect = true;
             }
-            // Told by whoever cut it.
-            End::Cut => {}
-            End::Stalled => {
+            // The router has logged it.
+            ClientEnd::Closed => {}
+            ClientEnd::Stalled => {
                 let limit_s = self.router.limits.stalled.as_secs();
                 warn!(
                     client_id,
                     limit_s,
-                    "a client is disconnected: its socket took nothing of what waits for it"
+                    "a client is disconnected: its socket accepted no byte within the limit"
                 );
             }
-            End::Wire(WireError::Silent) => {
+            ClientEnd::Wire(WireError::Silent) => {
                 info!(client_id, reason = %WireError::Silent, "a client is disconnected");
             }
-            End::Wire(error @ WireError::Malformed(_)) => {
-                if let Some(more) = self.router.seldom.due("malformed") {
+            ClientEnd::Wire(error @ WireError::Malformed(_)) => {
+                if let Some(more) = self.router.log_limit.due("malformed") {
                     warn!(client_id, %error, more, "a client is disconnected");
                 }
             }
-            End::Wire(error) => debug!(client_id, %error, "a client is gone"),
+            ClientEnd::Wire(error) => debug!(client_id, %error, "a connection to a client ended"),
         }
-        if matches!(end, End::Goodbye | End::Wire(WireError::Closed)) {
-            let _ = timeout(FAREWELL, self.last_answers()).await;
+        if matches!(
+            end,
+            ClientEnd::Disconnect | ClientEnd::Wire(WireError::Closed)
+        ) {
+            let _ = timeout(CLOSE_LIMIT, self.last_answers()).await;
         }
-        // The will goes out before the client sees the end, and its place is free.
-        self.router.detach(&self.attached, self.said_goodbye);
-        let _ = timeout(FAREWELL, self.writer.shutdown()).await;
+        // Before the socket is closed: the client then finds its will published and its place free.
+        self.router.detach(&self.attached, self.sent_disconnect);
+        let _ = timeout(CLOSE_LIMIT, self.writer.shutdown()).await;
     }
 
-    /// Who says all and goodbye at once still gets the answers.
+    /// Sends the last answers, for a client that sends requests and DISCONNECT together.
     async fn last_answers(&mut self) -> std::io::Result<()> {
         self.writer.write_all_buf(&mut self.batch).await?;
         self.router.fill(&self.attached, &mut self.batch);
@@ -169,39 +172,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
 impl<S> Drop for Client<S> {
     fn drop(&mut self) {
-        self.router.detach(&self.attached, self.said_goodbye);
+        self.router.detach(&self.attached, self.sent_disconnect);
     }
 }
 
 async fn receive<R: AsyncRead + Unpin>(
     router: &Router,
-    client: &Attached,
+    client: &ClientHandle,
     reader: &mut Reader<R>,
-) -> End {
+) -> ClientEnd {
     let mut turn = 0;
     loop {
         let incoming = match reader.next().await {
             Ok(incoming) => incoming,
-            Err(error) => return End::Wire(error),
+            Err(error) => return ClientEnd::Wire(error),
         };
         match handle(router, client, incoming).await {
             Ok(true) => {}
-            Ok(false) => return End::Goodbye,
-            Err(error) => return End::Wire(error),
+            Ok(false) => return ClientEnd::Disconnect,
+            Err(error) => return ClientEnd::Wire(error),
         }
-        // The writer's limit ends it where the client never reads.
-        while router.is_deaf(client) {
-            sleep(LOOK).await;
+        // If the client never reads, the writer's limit ends the connection.
+        while router.has_unread_answers(client) {
+            sleep(POLL_INTERVAL).await;
         }
-        turn = (turn + 1) % TURN;
+        turn = (turn + 1) % PACKETS_PER_TURN;
         if turn == 0 && reader.has_more() {
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// False at DISCONNECT.
-async fn handle(router: &Router, client: &Attached, incoming: Incoming) -> Result<bool, WireError> {
+/// Handles a packet. False at DISCONNECT.
+async fn handle(
+    router: &Router,
+    client: &ClientHandle,
+    incoming: Incoming,
+) -> Result<bool, WireError> {
     let packet = match incoming {
         Incoming::Packet(packet) => packet,
         Incoming::TooLarge {
@@ -237,15 +244,15 @@ async fn handle(router: &Router, client: &Attached, incoming: Incoming) -> Resul
     Ok(true)
 }
 
-async fn take(router: &Router, client: &Attached, publish: Publish) -> Result<(), WireError> {
+async fn take(router: &Router, client: &ClientHandle, publish: Publish) -> Result<(), WireError> {
     if !is_topic(&publish.topic) {
         let what = format!(
-            "a message to `{}`, which is no topic",
+            "a message to the invalid topic `{}`",
             publish.topic.escape_debug()
         );
         return Err(WireError::Malformed(what));
     }
-    // Sent again, a message of QoS 2 is published once all the same.
+    // A repeated message of QoS 2 is published only once.
     let is_new = publish.qos != QoS::ExactlyOnce || router.note_unreleased(client, publish.pkid);
     if publish.payload.len() > MESSAGE_LIMIT_BYTES {
         too_large(router, client, &publish.topic, publish.payload.len());
@@ -253,8 +260,8 @@ async fn take(router: &Router, client: &Attached, publish: Publish) -> Result<()
         let behind = router.publish(&publish.topic, publish.payload, publish.qos, publish.retain);
         accept_only(router, client, publish.qos, publish.pkid);
         if let Some(behind) = behind {
-            while router.is_behind(behind) {
-                sleep(LOOK).await;
+            while router.is_slow(behind) {
+                sleep(POLL_INTERVAL).await;
             }
         }
         return Ok(());
@@ -263,15 +270,15 @@ async fn take(router: &Router, client: &Attached, publish: Publish) -> Result<()
     Ok(())
 }
 
-/// Acknowledges a message that was not looked at before.
-fn accept(router: &Router, client: &Attached, qos: QoS, id: u16) {
+/// Acknowledges a discarded message.
+fn accept(router: &Router, client: &ClientHandle, qos: QoS, id: u16) {
     if qos == QoS::ExactlyOnce {
         router.note_unreleased(client, id);
     }
     accept_only(router, client, qos, id);
 }
 
-fn accept_only(router: &Router, client: &Attached, qos: QoS, id: u16) {
+fn accept_only(router: &Router, client: &ClientHandle, qos: QoS, id: u16) {
     match qos {
         QoS::AtMostOnce => {}
         QoS::AtLeastOnce => router.answer(client, &Packet::PubAck(PubAck::new(id))),
@@ -279,8 +286,8 @@ fn accept_only(router: &Router, client: &Attached, qos: QoS, id: u16) {
     }
 }
 
-fn too_large(router: &Router, client: &Attached, topic: &str, bytes: usize) {
-    if let Some(more) = router.seldom.due("too large") {
+fn too_large(router: &Router, client: &ClientHandle, topic: &str, bytes: usize) {
+    if let Some(more) = router.log_limit.due("too large") {
         let client_id = router.client_id(client);
         warn!(
             client_id,
@@ -295,29 +302,29 @@ fn too_large(router: &Router, client: &Attached, topic: &str, bytes: usize) {
 
 async fn send<W: AsyncWrite + Unpin>(
     router: &Router,
-    client: &Attached,
+    client: &ClientHandle,
     writer: &mut W,
     batch: &mut BytesMut,
-) -> End {
+) -> ClientEnd {
     loop {
         let more = router.fill(client, batch);
         while !batch.is_empty() {
             match timeout(router.limits.stalled, writer.write_buf(batch)).await {
-                Ok(Ok(0)) => return End::Wire(WireError::Closed),
+                Ok(Ok(0)) => return ClientEnd::Wire(WireError::Closed),
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => return End::Wire(error.into()),
-                Err(_) => return End::Stalled,
+                Ok(Err(error)) => return ClientEnd::Wire(error.into()),
+                Err(_) => return ClientEnd::Stalled,
             }
         }
         if more {
             tokio::task::yield_now().await;
             continue;
         }
-        // TLS keeps what it has not sent.
+        // TLS buffers unsent bytes.
         match timeout(router.limits.stalled, writer.flush()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return End::Wire(error.into()),
-            Err(_) => return End::Stalled,
+            Ok(Err(error)) => return ClientEnd::Wire(error.into()),
+            Err(_) => return ClientEnd::Stalled,
         }
         client.wake.notified().await;
     }

@@ -1,5 +1,5 @@
-//! Who is subscribed to what: a tree of topic levels, so that a message costs as many steps as its topic has levels,
-//! however many clients there are.
+//! All topic filters in a tree of topic levels. The cost of a lookup depends on the levels of the topic, not on the number of
+//! clients.
 
 use std::collections::HashMap;
 use std::str::Split;
@@ -15,7 +15,7 @@ pub(super) struct Filters {
     root: Node,
 }
 
-/// What follows one level; `+` and `#` are levels like others, since no topic has them.
+/// The levels below a level. `+` and `#` are ordinary keys, because topics do not contain them.
 #[derive(Debug, Default)]
 struct Node {
     levels: HashMap<Box<str>, Node>,
@@ -23,7 +23,7 @@ struct Node {
 }
 
 impl Filters {
-    /// Replaces the client's subscription to the same filter.
+    /// Adds a filter of a client, or replaces its quality of service.
     pub(super) fn insert(&mut self, filter: &str, key: Key, qos: QoS) {
         let mut node = &mut self.root;
         for level in filter.split('/') {
@@ -36,7 +36,7 @@ impl Filters {
         self.root.remove(filter.split('/'), key);
     }
 
-    /// Who gets a message of `topic`, each once, with the best quality of service that it was granted for it.
+    /// The clients whose filters match `topic`, each once, with the highest quality of service that was granted.
     pub(super) fn matching(&self, topic: &str, found: &mut Vec<(Key, QoS)>) {
         found.clear();
         self.root
@@ -47,7 +47,7 @@ impl Filters {
 }
 
 impl Node {
-    /// `hidden`: the level is the first one of a topic that begins with `$`, which no wildcard stands for.
+    /// `hidden`: the level is the first one of a topic that begins with `$`; wildcards do not match it.
     fn collect(&self, mut rest: Split<'_, char>, hidden: bool, found: &mut Vec<(Key, QoS)>) {
         if !hidden && let Some(all) = self.levels.get("#") {
             found.extend(all.here.iter().map(|(key, qos)| (*key, *qos)));
@@ -64,7 +64,7 @@ impl Node {
         }
     }
 
-    /// Whether nothing is left here.
+    /// Removes a filter. True if the node is empty afterwards.
     fn remove(&mut self, mut rest: Split<'_, char>, key: Key) -> bool {
         match rest.next() {
             None => {
@@ -82,19 +82,19 @@ impl Node {
     }
 }
 
-/// Whether a client may subscribe to it.
+/// Whether a client may subscribe to the filter.
 pub(super) fn is_filter(filter: &str) -> bool {
     rumqttc::valid_filter(filter)
         && !filter.contains('\0')
         && filter.bytes().filter(|byte| *byte == b'/').count() < LEVELS
 }
 
-/// Whether a client may publish to it.
+/// Whether a client may publish to the topic.
 pub(super) fn is_topic(topic: &str) -> bool {
     !topic.is_empty() && !topic.contains('\0') && rumqttc::valid_topic(topic)
 }
 
-/// What a filter takes in memory, about.
+/// The approximate memory of a filter, in bytes.
 pub(super) fn cost(filter: &str) -> usize {
     let levels = filter.bytes().filter(|byte| *byte == b'/').count() + 1;
     2 * filter.len() + levels * LEVEL_BYTES

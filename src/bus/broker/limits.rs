@@ -1,62 +1,62 @@
-//! What the broker bounds, so that no client can take its memory or keep others out.
+//! The limits of the broker. They prevent a client from filling its memory or excluding others.
 
 use std::time::Duration;
 
 use crate::event::PAYLOAD_LIMIT_BYTES;
 
-/// Of one payload: a larger message is read past, acknowledged and discarded.
+/// Maximum payload. A larger message is skipped, acknowledged and discarded.
 pub(super) const MESSAGE_LIMIT_BYTES: usize = PAYLOAD_LIMIT_BYTES;
 
-/// Of a packet after its header: the payload, a topic, a packet id.
+/// Maximum packet size after the header: payload, topic and packet id.
 pub(super) const PACKET_LIMIT_BYTES: usize = MESSAGE_LIMIT_BYTES + 2 + u16::MAX as usize + 2;
 
-/// Of a CONNECT after its header: five texts of the longest kind.
+/// Maximum size of CONNECT after the header: five strings of maximum length.
 pub(super) const CONNECT_LIMIT_BYTES: usize = 16 + 5 * (2 + u16::MAX as usize);
 
-/// Messages of QoS 1 and 2 on their way to one client before it has to acknowledge some.
+/// Maximum number of unacknowledged messages of QoS 1 and 2 per client.
 pub(super) const WINDOW: usize = 256;
 
-/// What goes to a socket at once.
+/// Maximum size of one write to a socket.
 pub(super) const BATCH_BYTES: usize = 64 * 1024;
 
-/// Answers that wait for a client that sends and does not read; it is not read from meanwhile.
+/// Maximum size of the answers that wait for a client. Above it, nothing is read from that client.
 pub(super) const ANSWERS_BYTES: usize = 64 * 1024;
 
-/// Connections that have not said CONNECT yet; for one more the oldest is closed.
-pub(super) const WAITING: usize = 256;
+/// Maximum number of connections without CONNECT. For a further one, the oldest is closed.
+pub(super) const PENDING_LIMIT: usize = 256;
 
-/// Levels of a topic filter; as many as mosquitto takes.
+/// Maximum levels of a topic filter, as in mosquitto.
 pub(super) const LEVELS: usize = 200;
 
-/// What the filters of one client may take, each level of them counted as [`LEVEL_BYTES`].
+/// Maximum memory of the filters of one client, with [`LEVEL_BYTES`] per level.
 pub(super) const FILTERS_BYTES: usize = 1024 * 1024;
 
-/// What a level of a filter takes beside its text.
+/// Memory of a filter level besides its text.
 pub(super) const LEVEL_BYTES: usize = 128;
 
-/// What a message takes beside its topic and payload.
+/// Memory of a message besides topic and payload.
 pub(super) const MESSAGE_BYTES: usize = 128;
 
-/// How long a client that falls behind slows down those who publish to it: a burst passes without loss, and one that does
-/// not read at all holds nobody up for longer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// How long publishers wait for a slow client. A burst then passes without loss, and a client that does not read at all delays
+/// others no longer than this.
+pub(super) const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Limits that a user or a test may choose.
+/// Configurable limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerLimits {
-    /// Clients at the same time, with the sessions that are kept for absent ones. 512.
+    /// Maximum number of clients, including the sessions of absent ones. Default: 512.
     pub clients: usize,
-    /// All retained messages with their topics, 128 bytes added for each. 128 MiB.
+    /// Maximum memory of the retained messages with topics, plus 128 bytes each. Default: 128 MiB.
     pub retained_bytes: usize,
-    /// What waits for one client that does not read or acknowledge. 16 MiB.
+    /// Maximum memory of the messages that wait for one client. Default: 16 MiB.
     pub queue_bytes: usize,
-    /// What waits for all clients together. 256 MiB.
+    /// Maximum memory of the messages that wait for all clients. Default: 256 MiB.
     pub queues_bytes: usize,
-    /// From the connection, or the end of its TLS handshake, to a complete CONNECT; the handshake has as long. 10 s.
+    /// Time limit of the TLS handshake, and again of CONNECT after it. Default: 10 s.
     pub connect: Duration,
-    /// How long a client's socket may take nothing while something waits for it. 30 s.
+    /// Longest time in which a client's socket may accept no byte while messages wait. Default: 30 s.
     pub stalled: Duration,
-    /// How long the session of an absent client is kept, where it asked for that. 1 h.
+    /// How long the persistent session of an absent client is kept. Default: 1 h.
     pub absent: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! Accepts connections, and ends TLS. A handshake is a part of its connection's task and deadline: one that connects and
-//! says nothing keeps nobody out.
+//! Accepts connections and TLS handshakes. Each handshake has its own task and deadline, so a silent connection does not
+//! block others.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -15,21 +15,21 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::client::greet;
-use super::limits::WAITING;
+use super::client::accept_client;
+use super::limits::PENDING_LIMIT;
 use super::router::Router;
 use crate::base::sync::lock;
 
-/// After a failed accept, most likely for want of file descriptors.
+/// Pause after a failed accept; the most likely cause is a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The system looks after a connection on which nothing comes for this long: a client without a keep-alive that lost its
-/// cable is gone a minute later.
+/// TCP keep-alive: the system probes a connection after this silence. A client without MQTT keep-alive whose cable was cut is
+/// detected a minute later.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 
-/// Accepts until an error that no later call mends.
+/// Accepts connections until a permanent error.
 pub(super) async fn listen(
     listener: std::net::TcpListener,
     tls: Option<Arc<ServerConfig>>,
@@ -37,7 +37,7 @@ pub(super) async fn listen(
 ) -> io::Result<Infallible> {
     let listener = TcpListener::from_std(listener)?;
     let tls = tls.map(TlsAcceptor::from);
-    let waiting = Arc::new(Waiting::default());
+    let waiting = Arc::new(PendingConnections::default());
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -66,7 +66,7 @@ pub(super) async fn listen(
                 });
             }
             Err(error) => {
-                if let Some(more) = router.seldom.due("accept") {
+                if let Some(more) = router.log_limit.due("accept") {
                     warn!(%error, more, "a connection could not be accepted");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -79,11 +79,11 @@ async fn serve(
     router: &Arc<Router>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: &str,
-    place: Place,
+    place: Pending,
 ) {
     let client = tokio::select! {
         () = place.cut.cancelled() => return,
-        client = greet(router, stream, peer) => client,
+        client = accept_client(router, stream, peer) => client,
     };
     drop(place);
     if let Some(client) = client {
@@ -101,28 +101,28 @@ fn prepare(stream: &TcpStream) {
         Ok(())
     };
     if let Err(error) = probes() {
-        debug!(%error, "a connection goes on without the system's probes");
+        debug!(%error, "a connection has no TCP keep-alive");
     }
 }
 
-/// Connections that have not said CONNECT yet: a bounded number, of which the oldest goes for a new one.
+/// The connections without CONNECT. Their number is limited; the oldest is closed for a new one.
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingConnections {
     places: Mutex<BTreeMap<u64, CancellationToken>>,
 }
 
-/// A place among them, until it is dropped.
+/// The registration of one connection, until it is dropped.
 #[derive(Debug)]
-struct Place {
-    waiting: Arc<Waiting>,
+struct Pending {
+    waiting: Arc<PendingConnections>,
     number: u64,
     cut: CancellationToken,
 }
 
-impl Waiting {
-    fn enter(self: &Arc<Self>) -> Place {
+impl PendingConnections {
+    fn enter(self: &Arc<Self>) -> Pending {
         let mut places = lock(&self.places);
-        if places.len() >= WAITING
+        if places.len() >= PENDING_LIMIT
             && let Some((_, oldest)) = places.pop_first()
         {
             oldest.cancel();
@@ -130,7 +130,7 @@ impl Waiting {
         let number = places.last_key_value().map_or(0, |(last, _)| last + 1);
         let cut = CancellationToken::new();
         places.insert(number, cut.clone());
-        Place {
+        Pending {
             waiting: self.clone(),
             number,
             cut,
@@ -138,10 +138,10 @@ impl Waiting {
     }
 }
 
-impl Drop for Place {
+impl Drop for Pending {
     fn drop(&mut self) {
         let mut places = lock(&self.waiting.places);
-        // One that had to go is not there any more, and its number may be another's.
+        // After a forced close, the entry is already removed and its number may be in use again.
         if !self.cut.is_cancelled() {
             places.remove(&self.number);
         }

@@ -1,22 +1,22 @@
-//! A broker of our own for a desk or a small site: MQTT 3.1.1 with retained messages, wills and sessions, all in memory.
+//! The built-in broker for tests and small sites: MQTT 3.1.1 with retained messages, wills and sessions, all in memory.
 //!
-//! rumqttc's codec reads and writes the packets; what is here is routing, the retained store and the sessions. One thread
-//! with a runtime of its own; each client is one task. Everything that strangers can fill has a limit (`limits`): a client
-//! beyond the limit is told so, a retained message beyond it is refused, a client that does not read what it subscribed to is
-//! disconnected, and each of these is a line in the log.
+//! rumqttc's codec reads and writes the packets; routing, the retained store and the sessions are here. The broker has one
+//! thread with its own runtime, and one task per client. Everything that clients can fill has a limit (`limits`): a client
+//! beyond the limit gets an error code, a retained message beyond it is refused, and a client that does not read its messages is
+//! disconnected. The log reports each case.
 //!
-//! Why none of the crates: rumqttd 0.20, which was here before, hands 100 retained messages to a new subscription, refuses
-//! keep-alive 0 and bounds neither store nor clients, with no way to set any of it; rmqtt is a cluster's broker with plug-ins
-//! and some two hundred dependencies; ntex-mqtt is a protocol layer on a runtime of its own, and leaves all of this to write.
+//! Reasons against the existing crates: rumqttd 0.20, which was used before, delivers 100 retained messages to a new
+//! subscription, refuses keep-alive 0 and limits neither store nor clients, without settings for any of it. rmqtt is a broker
+//! for clusters with plug-ins and about two hundred dependencies. ntex-mqtt is only a protocol layer, on a separate runtime.
 
 mod client;
 mod filters;
 mod limits;
 mod listen;
+mod log_limit;
 mod outgoing;
 mod retained;
 mod router;
-mod seldom;
 mod session;
 mod wire;
 
@@ -27,23 +27,23 @@ use std::thread;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use self::client::greet;
+use self::client::accept_client;
 use self::router::Router;
 use super::{BrokerTls, BusError};
 use crate::config::Secret;
 
 pub use self::limits::BrokerLimits;
 
-/// How a broker is reached.
+/// Settings of a broker.
 #[derive(Debug, Clone)]
 pub struct BrokerOptions {
-    /// Where it listens; port 0 takes a free one.
+    /// Address to listen on; port 0 chooses a free port.
     pub listen: SocketAddr,
-    /// The one login that it accepts; everybody where absent.
+    /// The only accepted login; absent: no login is needed.
     pub login: Option<(String, Secret)>,
-    /// TLS, where set; plain connections are refused then.
+    /// TLS; if set, connections without TLS are refused.
     pub tls: Option<BrokerTls>,
-    /// What it bounds.
+    /// Its limits.
     pub limits: BrokerLimits,
 }
 
@@ -58,7 +58,7 @@ impl Default for BrokerOptions {
     }
 }
 
-/// A broker that runs; dropping it closes its port and every connection.
+/// A running broker. Dropping it closes its port and all connections.
 #[derive(Debug)]
 pub struct Broker {
     address: SocketAddr,
@@ -68,10 +68,10 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker in a thread of its own and returns when it takes connections.
+    /// Starts a broker on a separate thread. Returns when it accepts connections.
     ///
     /// # Errors
-    /// When the address is taken or not ours, or a TLS file can't be used.
+    /// When the address is in use or not one of this machine's, or a TLS file can't be used.
     pub fn start(options: &BrokerOptions) -> Result<Self, BusError> {
         let failed = |source| listen_error(options.listen, source);
         let tls = options.tls.as_ref().map(super::tls::server).transpose()?;
@@ -109,7 +109,7 @@ impl Broker {
         })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -119,11 +119,11 @@ impl Broker {
         self.address.port()
     }
 
-    /// Waits until it ends, which it should not, and says why it did. Blocks.
+    /// Waits for the end of the broker, which is always a fault, and returns the reason. Blocks.
     pub fn wait(&self) -> String {
         self.ended
             .recv()
-            .unwrap_or_else(|_| "its thread is gone".to_owned())
+            .unwrap_or_else(|_| "its thread panicked".to_owned())
     }
 }
 
@@ -136,7 +136,7 @@ impl Drop for Broker {
     }
 }
 
-/// A broker without a listener, for streams that come from elsewhere: tests and the fuzzer feed it any bytes.
+/// A broker without a listener. Tests and the fuzzer pass it streams with arbitrary bytes.
 #[derive(Debug, Clone)]
 pub struct BrokerCore(Arc<Router>);
 
@@ -148,7 +148,7 @@ impl BrokerCore {
 
     /// Serves one client until its stream ends or it breaks the protocol. Needs a tokio runtime with time.
     pub async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        if let Some(client) = greet(&self.0, stream, "a stream").await {
+        if let Some(client) = accept_client(&self.0, stream, "a stream").await {
             client.run().await;
         }
     }
@@ -157,9 +157,9 @@ impl BrokerCore {
 fn listen_error(address: SocketAddr, source: std::io::Error) -> BusError {
     let remedy = match source.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "another program, perhaps a broker, has this port; use that, end it, or choose another port"
+            "another program, perhaps a broker, uses this port; use that broker, stop the program, or choose another port"
         }
-        std::io::ErrorKind::AddrNotAvailable => "the address is not one of this machine's",
+        std::io::ErrorKind::AddrNotAvailable => "this machine does not have the address",
         std::io::ErrorKind::PermissionDenied => "ports below 1024 need privileges",
         _ => "choose another address or port",
     };

@@ -1,7 +1,7 @@
-//! What waits for one client: answers, news, retained messages, and what it has not acknowledged.
+//! The outgoing queues of one client: answers, live messages, retained messages, and unacknowledged messages.
 //!
-//! News are kept up to a limit of bytes, which the router holds; retained messages are no copies but cursors into the
-//! store. Messages of QoS 1 and 2 go out while fewer than a window of them are unacknowledged, in order.
+//! Live messages are limited in bytes; the router enforces the limit. Retained messages are not copied: a cursor walks the store.
+//! Messages of QoS 1 and 2 are sent in order while fewer than [`WINDOW`] of them are unacknowledged.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,58 +12,58 @@ use rumqttc::mqttbytes::v4::{Packet, PubRel, Publish};
 use tracing::debug;
 
 use super::limits::{BATCH_BYTES, WINDOW};
-use super::retained::{Cursor, Message, Met, Retained};
+use super::retained::{Cursor, CursorStep, Message, Retained};
 
-/// A message on its way to one client.
+/// A message that waits for one client.
 #[derive(Debug, Clone)]
-pub(super) struct Parcel {
+pub(super) struct OutgoingMessage {
     pub(super) message: Arc<Message>,
     pub(super) qos: QoS,
     pub(super) retain: bool,
-    /// Whether it counts as waiting: retained messages are the store's.
+    /// Whether its memory counts for the queue. Retained messages belong to the store.
     counted: bool,
 }
 
-/// Sent and not acknowledged.
+/// A sent message without acknowledgement.
 #[derive(Debug)]
-struct Flight {
+struct Unacknowledged {
     id: u16,
-    /// None once a message of QoS 2 was received and is to be released.
-    parcel: Option<Parcel>,
+    /// Absent after PUBREC, when PUBREL is due.
+    outgoing: Option<OutgoingMessage>,
 }
 
 /// The queues of one client.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     answers: BytesMut,
-    news: VecDeque<Parcel>,
+    live: VecDeque<OutgoingMessage>,
     cursors: VecDeque<Cursor>,
-    flights: VecDeque<Flight>,
-    /// Flights from here on are to be sent again to a client that came back.
+    unacknowledged: VecDeque<Unacknowledged>,
+    /// Index of the first unacknowledged message to send again to a reconnected client.
     resend: Option<usize>,
     last_id: u16,
     bytes: usize,
 }
 
 impl Outgoing {
-    /// News and unacknowledged messages, in bytes.
+    /// Memory of live and unacknowledged messages, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Answers, in bytes.
+    /// Size of the answers in bytes.
     pub(super) fn answers(&self) -> usize {
         self.answers.len()
     }
 
-    /// Puts an answer before all messages.
+    /// Queues an answer. Answers are sent before messages.
     pub(super) fn answer(&mut self, packet: &Packet) {
         write(packet, &mut self.answers);
     }
 
     pub(super) fn push(&mut self, message: Arc<Message>, qos: QoS) {
         self.bytes += message.bytes();
-        self.news.push_back(Parcel {
+        self.live.push_back(OutgoingMessage {
             message,
             qos,
             retain: false,
@@ -71,7 +71,7 @@ impl Outgoing {
         });
     }
 
-    /// A subscription's retained messages; those of a former subscription to the same filter are not waited for.
+    /// Adds the retained messages of a subscription. It replaces an earlier subscription to the same filter.
     pub(super) fn add_cursor(&mut self, cursor: Cursor) {
         self.drop_cursor(&cursor.filter);
         self.cursors.push_back(cursor);
@@ -81,24 +81,28 @@ impl Outgoing {
         self.cursors.retain(|cursor| *cursor.filter != *filter);
     }
 
-    /// Forgets what was meant for the connection alone, and sends the rest again where there is a next one.
+    /// Prepares for a new connection: drops the answers, and marks unacknowledged messages to be sent again.
     pub(super) fn reconnect(&mut self) {
         self.answers.clear();
         self.resend = Some(0);
     }
 
-    /// Forgets what is not worth keeping for an absent client. Gives the bytes that were freed.
+    /// Drops answers and messages of QoS 0, which are not kept for an absent client. Returns the freed bytes.
     pub(super) fn detach(&mut self) -> usize {
         let before = self.bytes;
-        self.news.retain(|parcel| parcel.qos != QoS::AtMostOnce);
+        self.live.retain(|outgoing| outgoing.qos != QoS::AtMostOnce);
         self.count_again();
         self.answers = BytesMut::new();
         before - self.bytes
     }
 
-    /// The client has a message of QoS 1, or the end of one of QoS 2. Gives the bytes that were freed.
+    /// PUBACK or PUBCOMP. Returns the freed bytes.
     pub(super) fn acknowledged(&mut self, id: u16) -> usize {
-        let Some(at) = self.flights.iter().position(|flight| flight.id == id) else {
+        let Some(at) = self
+            .unacknowledged
+            .iter()
+            .position(|flight| flight.id == id)
+        else {
             return 0;
         };
         if let Some(resend) = &mut self.resend
@@ -106,42 +110,45 @@ impl Outgoing {
         {
             *resend -= 1;
         }
-        let flight = self.flights.remove(at);
-        self.forget(flight.and_then(|flight| flight.parcel))
+        let flight = self.unacknowledged.remove(at);
+        self.forget(flight.and_then(|flight| flight.outgoing))
     }
 
-    /// The client has a message of QoS 2 and is told to release its id. Gives the bytes that were freed.
+    /// PUBREC: answers with PUBREL. Returns the freed bytes.
     pub(super) fn received(&mut self, id: u16) -> usize {
-        let flight = self.flights.iter_mut().find(|flight| flight.id == id);
-        let parcel = flight.and_then(|flight| flight.parcel.take());
+        let flight = self
+            .unacknowledged
+            .iter_mut()
+            .find(|flight| flight.id == id);
+        let outgoing = flight.and_then(|flight| flight.outgoing.take());
         self.answer(&Packet::PubRel(PubRel::new(id)));
-        self.forget(parcel)
+        self.forget(outgoing)
     }
 
-    fn forget(&mut self, parcel: Option<Parcel>) -> usize {
-        let freed = parcel
-            .filter(|parcel| parcel.counted)
-            .map_or(0, |parcel| parcel.message.bytes());
+    fn forget(&mut self, outgoing: Option<OutgoingMessage>) -> usize {
+        let freed = outgoing
+            .filter(|outgoing| outgoing.counted)
+            .map_or(0, |outgoing| outgoing.message.bytes());
         self.bytes -= freed;
         freed
     }
 
     fn count_again(&mut self) {
-        let flights = self
-            .flights
+        let unacknowledged = self
+            .unacknowledged
             .iter()
-            .filter_map(|flight| flight.parcel.as_ref());
+            .filter_map(|flight| flight.outgoing.as_ref());
         self.bytes = self
-            .news
+            .live
             .iter()
-            .chain(flights)
-            .filter(|parcel| parcel.counted)
-            .map(|parcel| parcel.message.bytes())
+            .chain(unacknowledged)
+            .filter(|outgoing| outgoing.counted)
+            .map(|outgoing| outgoing.message.bytes())
             .sum();
     }
 
-    /// Moves what can go now to `batch`, which is empty. `crowded` says from how many waiting bytes on news go first.
-    /// Gives the bytes that were freed, and whether to call again although nothing may have been moved.
+    /// Moves packets to `batch`, which must be empty. If more than `crowded` bytes wait, live messages come before retained
+    /// ones. Returns the freed bytes, and whether to call again even if nothing was moved.
     pub(super) fn fill(
         &mut self,
         batch: &mut BytesMut,
@@ -156,21 +163,21 @@ impl Outgoing {
         let before = self.bytes;
         let mut again = false;
         while batch.len() < BATCH_BYTES {
-            let retained_first = self.bytes <= crowded || self.news.is_empty();
+            let retained_first = self.bytes <= crowded || self.live.is_empty();
             let next = match self.cursors.front() {
                 Some(cursor) if retained_first => Some(cursor.qos),
-                _ => self.news.front().map(|parcel| parcel.qos),
+                _ => self.live.front().map(|outgoing| outgoing.qos),
             };
-            // Order is kept: what needs no acknowledgement does not overtake what waits for a place.
-            if self.flights.len() >= WINDOW && next != Some(QoS::AtMostOnce) {
+            // Order is kept: messages of QoS 0 do not overtake messages that wait for the window.
+            if self.unacknowledged.len() >= WINDOW && next != Some(QoS::AtMostOnce) {
                 break;
             }
             if retained_first && let Some(cursor) = self.cursors.front_mut() {
                 match retained.next(cursor) {
-                    Met::Message(message) => {
-                        let qos = least(message.qos, cursor.qos);
+                    CursorStep::Message(message) => {
+                        let qos = lower_qos(message.qos, cursor.qos);
                         self.send(
-                            Parcel {
+                            OutgoingMessage {
                                 message,
                                 qos,
                                 retain: true,
@@ -179,14 +186,14 @@ impl Outgoing {
                             batch,
                         );
                     }
-                    Met::End => drop(self.cursors.pop_front()),
-                    Met::Nothing => {
+                    CursorStep::End => drop(self.cursors.pop_front()),
+                    CursorStep::Nothing => {
                         again = true;
                         break;
                     }
                 }
-            } else if let Some(parcel) = self.news.pop_front() {
-                self.send(parcel, batch);
+            } else if let Some(outgoing) = self.live.pop_front() {
+                self.send(outgoing, batch);
             } else {
                 break;
             }
@@ -194,40 +201,40 @@ impl Outgoing {
         (before - self.bytes, again || batch.len() >= BATCH_BYTES)
     }
 
-    fn send(&mut self, parcel: Parcel, batch: &mut BytesMut) {
-        if parcel.qos == QoS::AtMostOnce {
-            put(&parcel, 0, false, batch);
-            self.forget(Some(parcel));
+    fn send(&mut self, outgoing: OutgoingMessage, batch: &mut BytesMut) {
+        if outgoing.qos == QoS::AtMostOnce {
+            put(&outgoing, 0, false, batch);
+            self.forget(Some(outgoing));
             return;
         }
         let id = self.free_id();
-        put(&parcel, id, false, batch);
-        self.flights.push_back(Flight {
+        put(&outgoing, id, false, batch);
+        self.unacknowledged.push_back(Unacknowledged {
             id,
-            parcel: Some(parcel),
+            outgoing: Some(outgoing),
         });
     }
 
     fn send_again(&mut self, batch: &mut BytesMut) {
         let Some(from) = self.resend else { return };
         let mut at = from;
-        while at < self.flights.len() && batch.len() < BATCH_BYTES {
-            let flight = &self.flights[at];
-            match &flight.parcel {
-                Some(parcel) => put(parcel, flight.id, true, batch),
+        while at < self.unacknowledged.len() && batch.len() < BATCH_BYTES {
+            let flight = &self.unacknowledged[at];
+            match &flight.outgoing {
+                Some(outgoing) => put(outgoing, flight.id, true, batch),
                 None => write(&Packet::PubRel(PubRel::new(flight.id)), batch),
             }
             at += 1;
         }
-        self.resend = (at < self.flights.len()).then_some(at);
+        self.resend = (at < self.unacknowledged.len()).then_some(at);
     }
 
-    /// There is one: the window is smaller than the range.
+    /// A free packet id. There always is one: the window is smaller than the range of ids.
     fn free_id(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             let id = self.last_id;
-            if id != 0 && !self.flights.iter().any(|flight| flight.id == id) {
+            if id != 0 && !self.unacknowledged.iter().any(|flight| flight.id == id) {
                 return id;
             }
         }
@@ -235,7 +242,7 @@ impl Outgoing {
 }
 
 /// The lower quality of service.
-pub(super) fn least(one: QoS, other: QoS) -> QoS {
+pub(super) fn lower_qos(one: QoS, other: QoS) -> QoS {
     if (one as u8) < (other as u8) {
         one
     } else {
@@ -243,23 +250,23 @@ pub(super) fn least(one: QoS, other: QoS) -> QoS {
     }
 }
 
-fn put(parcel: &Parcel, id: u16, again: bool, batch: &mut BytesMut) {
+fn put(outgoing: &OutgoingMessage, id: u16, again: bool, batch: &mut BytesMut) {
     let publish = Publish {
         dup: again,
-        qos: parcel.qos,
-        retain: parcel.retain,
-        topic: parcel.message.topic.to_string(),
+        qos: outgoing.qos,
+        retain: outgoing.retain,
+        topic: outgoing.message.topic.to_string(),
         pkid: id,
-        payload: parcel.message.payload.clone(),
+        payload: outgoing.message.payload.clone(),
     };
     write(&Packet::Publish(publish), batch);
 }
 
-/// What comes from the codec can be written by it; a packet that is not is a fault of ours and costs no client its
-/// connection.
+/// Encodes a packet. Packets from the codec can always be encoded; a failure is an internal error, which must not end the
+/// client's connection.
 pub(super) fn write(packet: &Packet, into: &mut BytesMut) {
     if let Err(error) = packet.write(into, usize::MAX) {
-        debug!(%error, "a packet could not be written");
+        debug!(%error, "a packet could not be encoded");
     }
 }
 

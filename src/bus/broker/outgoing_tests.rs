@@ -1,4 +1,4 @@
-//! Order, windows and what is sent again.
+//! Order, windows and repeated messages.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ fn message(topic: &str, number: u64) -> Arc<Message> {
     })
 }
 
-/// What is sent now: topic, quality, retain, id, again.
+/// The packets to be sent: topic, quality, retain, id, repetition.
 fn sent(out: &mut Outgoing, store: &Retained) -> Vec<(String, u8, bool, u16, bool)> {
     let (mut batch, mut sent) = (BytesMut::new(), Vec::new());
     out.fill(&mut batch, store, usize::MAX);
@@ -88,7 +88,7 @@ fn a_client_that_comes_back_gets_what_it_did_not_acknowledge_again_and_then_the_
 }
 
 #[test]
-fn what_is_retained_takes_no_room_and_goes_first_unless_news_pile_up() {
+fn retained_messages_use_no_queue_and_go_first_unless_live_messages_pile_up() {
     let mut store = Retained::new(1 << 20);
     for number in 0..3 {
         store
@@ -99,21 +99,21 @@ fn what_is_retained_takes_no_room_and_goes_first_unless_news_pile_up() {
     out.add_cursor(Cursor::new("#".into(), QoS::AtMostOnce, 9));
     out.add_cursor(Cursor::new("#".into(), QoS::AtLeastOnce, 9));
     assert_eq!(out.bytes(), 0);
-    out.push(message("news", 10), QoS::AtMostOnce);
+    out.push(message("live", 10), QoS::AtMostOnce);
     let topics: Vec<(String, bool)> = sent(&mut out, &store)
         .into_iter()
         .map(|one| (one.0, one.2))
         .collect();
-    let wanted = [("r0", true), ("r1", true), ("r2", true), ("news", false)];
+    let wanted = [("r0", true), ("r1", true), ("r2", true), ("live", false)];
     assert_eq!(
         topics,
         wanted.map(|(topic, retain)| (topic.to_owned(), retain))
     );
     out.add_cursor(Cursor::new("#".into(), QoS::AtMostOnce, 9));
-    out.push(message("news", 11), QoS::AtMostOnce);
+    out.push(message("live", 11), QoS::AtMostOnce);
     let (mut batch, crowded) = (BytesMut::new(), 0);
     out.fill(&mut batch, &store, crowded);
-    assert_eq!(&batch[4..8], b"news");
+    assert_eq!(&batch[4..8], b"live");
 }
 
 #[test]

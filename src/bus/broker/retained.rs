@@ -1,7 +1,7 @@
-//! The newest message of each topic that was published with the retain flag, up to a limit of bytes.
+//! The store of retained messages: the newest message of each topic, up to a limit of bytes.
 //!
-//! A new subscription does not copy what it is to get: it walks the store with a cursor, as fast as its client reads. What
-//! was published after the subscription is skipped there, since the client gets it as news.
+//! A new subscription does not copy messages. It walks the store with a cursor, as fast as its client reads. The cursor skips
+//! messages that were published after the subscription, because the client gets them as live messages.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -14,27 +14,27 @@ use super::limits::MESSAGE_BYTES;
 
 use crate::bus::filter_matches;
 
-/// Topics that a cursor looks at before others have their turn.
+/// Maximum number of topics that a cursor visits in one call.
 const STEPS: usize = 1024;
 
-/// What somebody published.
+/// A published message.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub(super) topic: Arc<str>,
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
-    /// Counts what was published: a newer message has a larger one.
+    /// Sequence number; newer messages have larger numbers.
     pub(super) number: u64,
 }
 
 impl Message {
-    /// What it takes in memory.
+    /// Its memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.topic.len() + self.payload.len() + MESSAGE_BYTES
     }
 }
 
-/// The store.
+/// The store of retained messages.
 #[derive(Debug)]
 pub(super) struct Retained {
     messages: BTreeMap<Arc<str>, Arc<Message>>,
@@ -42,26 +42,26 @@ pub(super) struct Retained {
     limit: usize,
 }
 
-/// The store has no room for a message; the old one of its topic stays.
+/// The store is full. The previous message of the topic stays.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-/// How far a subscription has got.
+/// The position of a subscription in the store.
 #[derive(Debug)]
 pub(super) struct Cursor {
     pub(super) filter: Arc<str>,
     pub(super) qos: QoS,
-    /// Number of the newest message at the time of the subscription.
+    /// Sequence number of the newest message at the time of the subscription.
     until: u64,
     after: Option<Arc<str>>,
 }
 
-/// What a cursor meets next.
+/// The result of a cursor's step.
 #[derive(Debug)]
-pub(super) enum Met {
+pub(super) enum CursorStep {
     /// A message.
     Message(Arc<Message>),
-    /// Nothing yet: call again.
+    /// No match yet: call again.
     Nothing,
     /// Its end.
     End,
@@ -77,10 +77,10 @@ impl Cursor {
         }
     }
 
-    /// What all its topics begin with.
+    /// The common prefix of all matching topics.
     fn prefix(&self) -> &str {
         let end = self.filter.find(['+', '#']).unwrap_or(self.filter.len());
-        // `a/#` has `a` too.
+        // `a/#` matches `a` too.
         self.filter[..end].trim_end_matches('/')
     }
 }
@@ -94,7 +94,7 @@ impl Retained {
         }
     }
 
-    /// Keeps `message` as its topic's, or nothing where it is empty.
+    /// Stores `message` for its topic, or clears the topic if the payload is empty.
     pub(super) fn set(&mut self, message: &Message) -> Result<(), Full> {
         let old = self.messages.get(&message.topic);
         let freed = old.map_or(0, |old| old.bytes());
@@ -103,12 +103,12 @@ impl Retained {
             self.bytes -= freed;
             return Ok(());
         }
-        // Smaller than before always fits, also where the limit was passed by nothing but overhead.
+        // A message that is smaller than its predecessor always fits.
         if message.bytes() > freed && self.bytes - freed + message.bytes() > self.limit {
             return Err(Full);
         }
         self.bytes = self.bytes - freed + message.bytes();
-        // A copy of the payload: what arrived may be a part of a larger allocation.
+        // Copies the payload, which may be a part of a larger allocation.
         let kept = Message {
             topic: message.topic.clone(),
             payload: bytes::Bytes::copy_from_slice(&message.payload),
@@ -119,7 +119,7 @@ impl Retained {
     }
 
     /// The next message for `cursor`, after a bounded number of steps.
-    pub(super) fn next(&self, cursor: &mut Cursor) -> Met {
+    pub(super) fn next(&self, cursor: &mut Cursor) -> CursorStep {
         let after = cursor.after.clone();
         let start = match &after {
             Some(topic) => Bound::Excluded(&**topic),
@@ -128,17 +128,17 @@ impl Retained {
         let range = self.messages.range::<str, _>((start, Bound::Unbounded));
         for (step, (topic, message)) in range.enumerate() {
             if !topic.starts_with(cursor.prefix()) {
-                return Met::End;
+                return CursorStep::End;
             }
             if step == STEPS {
-                return Met::Nothing;
+                return CursorStep::Nothing;
             }
             cursor.after = Some(topic.clone());
             if message.number <= cursor.until && filter_matches(&cursor.filter, topic) {
-                return Met::Message(message.clone());
+                return CursorStep::Message(message.clone());
             }
         }
-        Met::End
+        CursorStep::End
     }
 }
 
@@ -160,9 +160,9 @@ mod tests {
         let mut topics = Vec::new();
         loop {
             match store.next(&mut cursor) {
-                Met::Message(message) => topics.push(message.topic.to_string()),
-                Met::Nothing => {}
-                Met::End => return topics,
+                CursorStep::Message(message) => topics.push(message.topic.to_string()),
+                CursorStep::Nothing => {}
+                CursorStep::End => return topics,
             }
         }
     }

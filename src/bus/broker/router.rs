@@ -1,4 +1,4 @@
-//! Sessions, subscriptions and the retained store, under one short lock.
+//! The router: sessions, subscriptions and the retained store behind one short lock.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,22 +17,24 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::filters::{Filters, cost, is_filter, is_topic};
-use super::limits::{ANSWERS_BYTES, BrokerLimits, FILTERS_BYTES, MESSAGE_LIMIT_BYTES, PATIENCE};
-use super::outgoing::least;
+use super::limits::{
+    ANSWERS_BYTES, BrokerLimits, CATCH_UP_LIMIT, FILTERS_BYTES, MESSAGE_LIMIT_BYTES,
+};
+use super::log_limit::LogLimiter;
+use super::outgoing::lower_qos;
 use super::retained::Message;
 use super::retained::{Cursor, Retained};
-use super::seldom::Seldom;
-use super::session::{Connection, Key, Presence, Session};
+use super::session::{ClientPresence, Connection, Key, Session};
 use crate::base::sync::lock;
 use crate::config::Secret;
 
-/// The middle of the broker.
+/// The state of the broker.
 #[derive(Debug)]
 pub(super) struct Router {
     pub(super) limits: BrokerLimits,
-    /// User name and digest of the password: digests are compared, so that the time that takes says nothing of it.
+    /// User name and digest of the password. Digests are compared in constant time.
     login: Option<(String, [u8; 32])>,
-    pub(super) seldom: Seldom,
+    pub(super) log_limit: LogLimiter,
     state: Mutex<State>,
 }
 
@@ -42,28 +44,28 @@ struct State {
     by_client_id: HashMap<String, Key>,
     filters: Filters,
     retained: Retained,
-    /// What waits in all sessions.
+    /// Memory of the messages that wait in all sessions, in bytes.
     queued_bytes: usize,
-    /// Messages so far.
+    /// Number of messages so far.
     messages: u64,
-    /// Connections and sessions so far.
+    /// Number of connections so far.
     numbers: u64,
-    /// Kept for its capacity.
+    /// A buffer that is kept for its capacity.
     found: Vec<(Key, QoS)>,
 }
 
-/// A client that was let in.
+/// The router's handle of a connected client.
 #[derive(Debug, Clone)]
-pub(super) struct Attached {
+pub(super) struct ClientHandle {
     pub(super) key: Key,
     pub(super) number: u64,
     pub(super) wake: Arc<Notify>,
     pub(super) cut: CancellationToken,
 }
 
-/// A client that others have to wait for.
+/// A client that reads slowly; publishers wait for it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Behind(Key);
+pub(super) struct SlowClient(Key);
 
 impl Router {
     pub(super) fn new(limits: BrokerLimits, login: Option<&(String, Secret)>) -> Self {
@@ -71,7 +73,7 @@ impl Router {
         Self {
             limits,
             login: login.map(|(user, password)| (user.clone(), digest(password.reveal()))),
-            seldom: Seldom::default(),
+            log_limit: LogLimiter::default(),
             state: Mutex::new(State {
                 sessions: HashMap::new(),
                 by_client_id: HashMap::new(),
@@ -89,12 +91,15 @@ impl Router {
         lock(&self.state)
     }
 
-    /// Lets a client in, and takes the place of the one that has its id; or says why not.
+    /// Accepts a client, and disconnects another one with the same id.
+    ///
+    /// # Errors
+    /// The code with which the client is refused.
     pub(super) fn attach(
         &self,
         connect: Connect,
         peer: &str,
-    ) -> Result<Attached, ConnectReturnCode> {
+    ) -> Result<ClientHandle, ConnectReturnCode> {
         self.check_login(&connect, peer)?;
         if connect.client_id.contains('\0')
             || (connect.client_id.is_empty() && !connect.clean_session)
@@ -111,7 +116,7 @@ impl Router {
         self.forget_expired(&mut state);
         let former = state.by_client_id.get(&client_id).copied();
         if let Some(key) = former {
-            self.part(&mut state, key, "another client came with its id");
+            self.end_connection(&mut state, key, "another client connected with its id");
         }
         if connect.clean_session
             && let Some(key) = former
@@ -120,10 +125,10 @@ impl Router {
         }
         let known = state.by_client_id.get(&client_id).copied();
         if known.is_none() && !self.make_room(&mut state) {
-            if let Some(more) = self.seldom.due("clients") {
+            if let Some(more) = self.log_limit.due("clients") {
                 warn!(
                     %peer, client_id, limit = self.limits.clients, more,
-                    "a client is refused: as many as --clients allows are connected"
+                    "a client is refused: the limit of --clients is reached"
                 );
             }
             return Err(ConnectReturnCode::ServiceUnavailable);
@@ -135,7 +140,7 @@ impl Router {
             wake: Arc::new(Notify::new()),
             cut: CancellationToken::new(),
         };
-        let attached = Attached {
+        let attached = ClientHandle {
             key,
             number,
             wake: connection.wake.clone(),
@@ -149,11 +154,11 @@ impl Router {
             filters_bytes: 0,
             out: Default::default(),
             unreleased: Default::default(),
-            presence: Presence::Away(Instant::now()),
-            patience: None,
+            presence: ClientPresence::Absent(Instant::now()),
+            catch_up_until: None,
         });
         session.clean = connect.clean_session;
-        session.presence = Presence::Here(connection);
+        session.presence = ClientPresence::Connected(connection);
         session.out.reconnect();
         let accepted = ConnAck::new(ConnectReturnCode::Success, known.is_some());
         session.out.answer(&Packet::ConnAck(accepted));
@@ -166,9 +171,9 @@ impl Router {
             return Ok(());
         };
         let Some(login) = &connect.login else {
-            if let Some(more) = self.seldom.due("login") {
+            if let Some(more) = self.log_limit.due("login") {
                 let client_id = &connect.client_id;
-                warn!(%peer, client_id, more, "a client is refused: it gave no user name and password");
+                warn!(%peer, client_id, more, "a client is refused: no user name and password");
             }
             return Err(ConnectReturnCode::NotAuthorized);
         };
@@ -177,20 +182,20 @@ impl Router {
         if bool::from(same) {
             return Ok(());
         }
-        if let Some(more) = self.seldom.due("login") {
+        if let Some(more) = self.log_limit.due("login") {
             let client_id = &connect.client_id;
             warn!(%peer, client_id, more, "a client is refused: wrong user name or password");
         }
         Err(ConnectReturnCode::BadUserNamePassword)
     }
 
-    /// Forgets the sessions of clients that were absent for too long.
+    /// Removes the sessions of clients that were absent for too long.
     fn forget_expired(&self, state: &mut State) {
         let expired: Vec<Key> = state
             .sessions
             .iter()
             .filter(|(_, session)| {
-                let away = session.away();
+                let away = session.absent_since();
                 away.is_some_and(|since| since.elapsed() > self.limits.absent)
             })
             .map(|(key, _)| *key)
@@ -200,7 +205,7 @@ impl Router {
         }
     }
 
-    /// Whether there is room for one more session: that of the longest absent client is forgotten for it.
+    /// Makes room for one more session by removing that of the longest absent client. False if there is none.
     fn make_room(&self, state: &mut State) -> bool {
         if state.sessions.len() < self.limits.clients {
             return true;
@@ -208,7 +213,7 @@ impl Router {
         let absent = state
             .sessions
             .iter()
-            .filter_map(|(key, session)| session.away().map(|since| (since, *key)))
+            .filter_map(|(key, session)| session.absent_since().map(|since| (since, *key)))
             .min();
         let Some((_, key)) = absent else {
             return false;
@@ -216,42 +221,45 @@ impl Router {
         if let Some(session) = state.remove(key) {
             info!(
                 client_id = session.client_id,
-                "the session of an absent client is forgotten, to make room for another"
+                "the session of an absent client is removed to make room for another"
             );
         }
         true
     }
 
-    /// The end of a connection; with a will where the client did not say goodbye.
-    pub(super) fn detach(&self, client: &Attached, said_goodbye: bool) {
+    /// Ends a connection. Publishes the will unless the client sent DISCONNECT.
+    pub(super) fn detach(&self, client: &ClientHandle, sent_disconnect: bool) {
         let mut state = self.state();
         let Some(session) = state.sessions.get_mut(&client.key) else {
             return;
         };
-        let Presence::Here(connection) = &mut session.presence else {
+        let ClientPresence::Connected(connection) = &mut session.presence else {
             return;
         };
         if connection.number != client.number {
             return;
         }
-        if said_goodbye {
+        if sent_disconnect {
             connection.will = None;
         }
-        self.part(&mut state, client.key, "");
+        self.end_connection(&mut state, client.key, "");
     }
 
-    /// Takes a session from its connection, and publishes the will. Gone afterwards, or waiting for its client.
-    fn part(&self, state: &mut State, key: Key, why: &str) {
+    /// Ends the connection of a session and publishes the will. A clean session is removed, another one waits for its client.
+    fn end_connection(&self, state: &mut State, key: Key, why: &str) {
         let Some(session) = state.sessions.get_mut(&key) else {
             return;
         };
-        let former = std::mem::replace(&mut session.presence, Presence::Away(Instant::now()));
+        let former = std::mem::replace(
+            &mut session.presence,
+            ClientPresence::Absent(Instant::now()),
+        );
         let will = match former {
-            Presence::Here(connection) => {
+            ClientPresence::Connected(connection) => {
                 connection.cut.cancel();
-                // Two clients of one id throw each other out again and again.
+                // Limited, because two clients with one id disconnect each other repeatedly.
                 if !why.is_empty()
-                    && let Some(more) = self.seldom.due("takeover")
+                    && let Some(more) = self.log_limit.due("takeover")
                 {
                     info!(
                         client_id = session.client_id,
@@ -265,7 +273,7 @@ impl Router {
                 None
             }
         };
-        session.patience = None;
+        session.catch_up_until = None;
         if session.clean {
             state.remove(key);
         } else {
@@ -282,14 +290,14 @@ impl Router {
         }
     }
 
-    /// Publishes what a client sent. Gives one who has fallen behind and whom the client should wait for.
+    /// Publishes a message of a client. Returns a slow subscriber for which the publisher should wait.
     pub(super) fn publish(
         &self,
         topic: &str,
         payload: Bytes,
         qos: QoS,
         retain: bool,
-    ) -> Option<Behind> {
+    ) -> Option<SlowClient> {
         self.route(&mut self.state(), topic.into(), (payload, qos), retain)
     }
 
@@ -299,10 +307,10 @@ impl Router {
         topic: Arc<str>,
         (payload, qos): (Bytes, QoS),
         retain: bool,
-    ) -> Option<Behind> {
+    ) -> Option<SlowClient> {
         let mut behind = None;
         let mut work = VecDeque::from([(topic, payload, qos, retain)]);
-        // The will of one that is disconnected for this message follows it, and so on: each session is so only once.
+        // Wills of clients that are disconnected here are published too. Each session can be disconnected only once.
         while let Some((topic, payload, qos, retain)) = work.pop_front() {
             state.messages += 1;
             let message = Message {
@@ -313,7 +321,7 @@ impl Router {
             };
             if retain
                 && state.retained.set(&message).is_err()
-                && let Some(more) = self.seldom.due("retained")
+                && let Some(more) = self.log_limit.due("retained")
             {
                 let limit_mib = self.limits.retained_bytes >> 20;
                 warn!(
@@ -321,12 +329,12 @@ impl Router {
                     bytes = message.payload.len(),
                     limit_mib,
                     more,
-                    "a retained message is refused and the former one kept: the store is full; clear topics or set \
+                    "a retained message is refused and the previous one kept: the store is full; clear topics or raise \
                      --retained-mib"
                 );
             }
             let mut slow = Vec::new();
-            self.hand_out(state, &Arc::new(message), &mut behind, &mut slow);
+            self.distribute(state, &Arc::new(message), &mut behind, &mut slow);
             if state.queued_bytes > self.limits.queues_bytes {
                 let largest = state
                     .sessions
@@ -335,7 +343,7 @@ impl Router {
                 slow.extend(largest.map(|(key, _)| *key));
             }
             for key in slow {
-                if let Some(will) = cut_off(state, key) {
+                if let Some(will) = disconnect_slow(state, key) {
                     work.push_back((
                         will.topic.as_str().into(),
                         will.message.clone(),
@@ -348,11 +356,11 @@ impl Router {
         behind
     }
 
-    fn hand_out(
+    fn distribute(
         &self,
         state: &mut State,
         message: &Arc<Message>,
-        behind: &mut Option<Behind>,
+        behind: &mut Option<SlowClient>,
         slow: &mut Vec<Key>,
     ) {
         let mut found = std::mem::take(&mut state.found);
@@ -361,7 +369,7 @@ impl Router {
             let Some(session) = state.sessions.get_mut(&key) else {
                 continue;
             };
-            let qos = least(message.qos, granted);
+            let qos = lower_qos(message.qos, granted);
             if session.connection().is_none() && qos == QoS::AtMostOnce {
                 continue;
             }
@@ -374,31 +382,37 @@ impl Router {
                 && session.connection().is_some()
             {
                 let now = Instant::now();
-                if now < *session.patience.get_or_insert(now + PATIENCE) {
-                    *behind = Some(Behind(key));
+                if now < *session.catch_up_until.get_or_insert(now + CATCH_UP_LIMIT) {
+                    *behind = Some(SlowClient(key));
                 }
             }
         }
         state.found = found;
     }
 
-    /// Whether a client still is behind, and still is to be waited for.
-    pub(super) fn is_behind(&self, Behind(key): Behind) -> bool {
+    /// Whether publishers should still wait for the client.
+    pub(super) fn is_slow(&self, SlowClient(key): SlowClient) -> bool {
         let state = self.state();
         state.sessions.get(&key).is_some_and(|session| {
             session.out.bytes() > self.limits.queue_bytes / 2
-                && session.patience.is_some_and(|until| Instant::now() < until)
+                && session
+                    .catch_up_until
+                    .is_some_and(|until| Instant::now() < until)
         })
     }
 
-    /// Runs `change` on the session of a connection that still has it.
-    fn with<T>(&self, client: &Attached, change: impl FnOnce(&mut State, Key) -> T) -> Option<T> {
+    /// Runs `change` on the client's session, if the session still has this connection.
+    fn with<T>(
+        &self,
+        client: &ClientHandle,
+        change: impl FnOnce(&mut State, Key) -> T,
+    ) -> Option<T> {
         let mut state = self.state();
         let connection = state.sessions.get(&client.key)?.connection()?;
         (connection.number == client.number).then(|| change(&mut state, client.key))
     }
 
-    pub(super) fn subscribe(&self, client: &Attached, subscribe: &Subscribe) {
+    pub(super) fn subscribe(&self, client: &ClientHandle, subscribe: &Subscribe) {
         self.with(client, |state, key| {
             let until = state.messages;
             let Some(session) = state.sessions.get_mut(&key) else {
@@ -412,10 +426,10 @@ impl Router {
                     false => cost(&filter),
                 };
                 if !is_filter(&filter) || session.filters_bytes + more > FILTERS_BYTES {
-                    if let Some(more) = self.seldom.due("subscription") {
+                    if let Some(more) = self.log_limit.due("subscription") {
                         warn!(
                             client_id = session.client_id, filter = wanted.path, limit_bytes = FILTERS_BYTES, more,
-                            "a subscription is refused: it is no topic filter, or the client has too many"
+                            "a subscription is refused: invalid topic filter, or the client has too many"
                         );
                     }
                     codes.push(SubscribeReasonCode::Failure);
@@ -432,7 +446,7 @@ impl Router {
         });
     }
 
-    pub(super) fn unsubscribe(&self, client: &Attached, unsubscribe: &Unsubscribe) {
+    pub(super) fn unsubscribe(&self, client: &ClientHandle, unsubscribe: &Unsubscribe) {
         self.with(client, |state, key| {
             let Some(session) = state.sessions.get_mut(&key) else {
                 return;
@@ -451,8 +465,8 @@ impl Router {
         });
     }
 
-    /// Sends an answer to the client itself.
-    pub(super) fn answer(&self, client: &Attached, packet: &Packet) {
+    /// Sends an answer to the client.
+    pub(super) fn answer(&self, client: &ClientHandle, packet: &Packet) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
                 session.out.answer(packet);
@@ -461,15 +475,15 @@ impl Router {
         });
     }
 
-    /// Whether a client does not read its answers.
-    pub(super) fn is_deaf(&self, client: &Attached) -> bool {
+    /// Whether too many answers wait for the client.
+    pub(super) fn has_unread_answers(&self, client: &ClientHandle) -> bool {
         let state = self.state();
         let session = state.sessions.get(&client.key);
         session.is_some_and(|session| session.out.answers() > ANSWERS_BYTES)
     }
 
-    /// Notes a message of QoS 2 that came in; whether it is new.
-    pub(super) fn note_unreleased(&self, client: &Attached, id: u16) -> bool {
+    /// Records a received message of QoS 2. False if it is a repetition.
+    pub(super) fn note_unreleased(&self, client: &ClientHandle, id: u16) -> bool {
         let noted = self.with(client, |state, key| {
             let session = state.sessions.get_mut(&key);
             session.is_some_and(|session| session.unreleased.insert(id))
@@ -477,7 +491,7 @@ impl Router {
         noted == Some(true)
     }
 
-    pub(super) fn release(&self, client: &Attached, id: u16) {
+    pub(super) fn release(&self, client: &ClientHandle, id: u16) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
                 session.unreleased.remove(&id);
@@ -485,8 +499,8 @@ impl Router {
         });
     }
 
-    /// The client acknowledged a message; `received` where it is the first of the two acknowledgements of QoS 2.
-    pub(super) fn acknowledge(&self, client: &Attached, id: u16, received: bool) {
+    /// Handles an acknowledgement of the client. `received`: PUBREC, the first of the two of QoS 2.
+    pub(super) fn acknowledge(&self, client: &ClientHandle, id: u16, received: bool) {
         self.with(client, |state, key| {
             if let Some(session) = state.sessions.get_mut(&key) {
                 let freed = match received {
@@ -499,8 +513,8 @@ impl Router {
         });
     }
 
-    /// Moves what can be sent to `batch`; true where there may be more at once.
-    pub(super) fn fill(&self, client: &Attached, batch: &mut BytesMut) -> bool {
+    /// Moves packets to `batch`. True if more packets may be ready.
+    pub(super) fn fill(&self, client: &ClientHandle, batch: &mut BytesMut) -> bool {
         let filled = self.with(client, |state, key| {
             let Some(session) = state.sessions.get_mut(&key) else {
                 return false;
@@ -509,15 +523,15 @@ impl Router {
             let (freed, again) = session.out.fill(batch, &state.retained, crowded);
             state.queued_bytes -= freed;
             if session.out.bytes() <= crowded {
-                session.patience = None;
+                session.catch_up_until = None;
             }
             again
         });
         filled == Some(true)
     }
 
-    /// What the log calls the client.
-    pub(super) fn client_id(&self, client: &Attached) -> String {
+    /// The client id, for the log.
+    pub(super) fn client_id(&self, client: &ClientHandle) -> String {
         let state = self.state();
         let session = state.sessions.get(&client.key);
         session.map_or_else(String::new, |session| session.client_id.clone())
@@ -538,24 +552,24 @@ impl State {
     }
 }
 
-/// Ends a session whose client does not read; gives its will.
-fn cut_off(state: &mut State, key: Key) -> Option<LastWill> {
+/// Ends the session of a client that does not read. Returns its will.
+fn disconnect_slow(state: &mut State, key: Key) -> Option<LastWill> {
     let session = state.remove(key)?;
     let (client_id, bytes) = (&session.client_id, session.out.bytes());
     match session.presence {
-        Presence::Here(connection) => {
+        ClientPresence::Connected(connection) => {
             warn!(
                 client_id,
                 bytes,
-                "a client is disconnected: it reads slower than what it subscribed to arrives, and too much waits for it"
+                "a client is disconnected: it reads more slowly than its messages arrive, and too much waits for it"
             );
             connection.cut.cancel();
             connection.will
         }
-        Presence::Away(_) => {
+        ClientPresence::Absent(_) => {
             warn!(
                 client_id,
-                bytes, "the session of an absent client is forgotten: too much waits for it"
+                bytes, "the session of an absent client is removed: too much waits for it"
             );
             None
         }

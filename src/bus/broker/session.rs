@@ -1,4 +1,4 @@
-//! What the broker knows of one client.
+//! The session of one client.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,60 +11,60 @@ use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Outgoing;
 
-/// Tells sessions apart; never used twice.
+/// Identifies a session; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(pub(super) u64);
 
-/// A client's state: for as long as it is connected, or longer where it asked for that.
+/// The state of a client. It exists while the client is connected; a persistent session longer.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client_id: String,
     pub(super) clean: bool,
     pub(super) subscriptions: BTreeMap<Arc<str>, QoS>,
-    /// What the subscriptions take in memory, about.
+    /// Approximate memory of the subscriptions in bytes.
     pub(super) filters_bytes: usize,
     pub(super) out: Outgoing,
-    /// Ids of messages of QoS 2 that came in and were not released yet.
+    /// Ids of received messages of QoS 2 without PUBREL.
     pub(super) unreleased: HashSet<u16>,
-    pub(super) presence: Presence,
-    /// Until when those who publish to it wait for it to catch up.
-    pub(super) patience: Option<Instant>,
+    pub(super) presence: ClientPresence,
+    /// Until when publishers wait for this client to catch up.
+    pub(super) catch_up_until: Option<Instant>,
 }
 
-/// Whether the client is there.
+/// Whether the client is connected.
 #[derive(Debug)]
-pub(super) enum Presence {
-    /// It is.
-    Here(Connection),
-    /// It is not, since then.
-    Away(Instant),
+pub(super) enum ClientPresence {
+    /// Connected.
+    Connected(Connection),
+    /// Absent since this time.
+    Absent(Instant),
 }
 
 /// A connection of a client.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Another connection of the same client has another one.
+    /// Unique number of the connection.
     pub(super) number: u64,
     pub(super) will: Option<LastWill>,
-    /// Something waits to be sent.
+    /// Notified when packets wait to be sent.
     pub(super) wake: Arc<Notify>,
-    /// The connection is to be closed.
+    /// Cancelled to close the connection.
     pub(super) cut: CancellationToken,
 }
 
 impl Session {
     pub(super) fn connection(&self) -> Option<&Connection> {
         match &self.presence {
-            Presence::Here(connection) => Some(connection),
-            Presence::Away(_) => None,
+            ClientPresence::Connected(connection) => Some(connection),
+            ClientPresence::Absent(_) => None,
         }
     }
 
-    /// Since when the client is absent.
-    pub(super) fn away(&self) -> Option<Instant> {
+    /// The time since which the client is absent.
+    pub(super) fn absent_since(&self) -> Option<Instant> {
         match self.presence {
-            Presence::Away(since) => Some(since),
-            Presence::Here(_) => None,
+            ClientPresence::Absent(since) => Some(since),
+            ClientPresence::Connected(_) => None,
         }
     }
 

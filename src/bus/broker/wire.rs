@@ -1,5 +1,5 @@
-//! Packets off a stream. The frame is found here, so that a message over the limit is read past instead of ending the
-//! connection, and so that no length that a client only claims takes memory; rumqttc's codec reads what is in it.
+//! Reads packets from a stream. The framing is done here: a message over the limit is skipped instead of ending the connection,
+//! and memory is allocated only for received bytes, not for a stated length. rumqttc's codec decodes the packets.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::limits::{CONNECT_LIMIT_BYTES, PACKET_LIMIT_BYTES};
 
-/// What is read from a socket at once.
+/// Size of one read from a socket.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// The end of a connection.
@@ -21,30 +21,30 @@ pub(super) enum WireError {
     /// The client closed it.
     #[error("the client closed the connection")]
     Closed,
-    /// The client said nothing for one and a half times its keep-alive.
-    #[error("nothing came for one and a half times its keep-alive")]
+    /// The client was silent for one and a half times its keep-alive.
+    #[error("the client was silent for one and a half times its keep-alive")]
     Silent,
-    /// The system's.
+    /// An I/O error.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// What came is no MQTT 3.1.1.
-    #[error("what it sent is not MQTT 3.1.1: {0}")]
+    /// The client sent invalid MQTT 3.1.1.
+    #[error("invalid MQTT 3.1.1 from the client: {0}")]
     Malformed(String),
 }
 
-/// The first packet.
+/// The first packet of a connection.
 #[derive(Debug)]
-pub(super) enum Hello {
+pub(super) enum FirstPacket {
     Connect(Connect),
     /// CONNECT of another version of the protocol.
     Version(u8),
 }
 
-/// Every other one.
+/// A later packet.
 #[derive(Debug)]
 pub(super) enum Incoming {
     Packet(Packet),
-    /// A message over the limit, which was read past.
+    /// A message over the limit, which was skipped.
     TooLarge {
         topic: String,
         qos: QoS,
@@ -57,13 +57,13 @@ pub(super) enum Incoming {
 #[derive(Debug)]
 pub(super) struct Reader<R> {
     from: BufReader<R>,
-    /// How long a client may say nothing.
-    pub(super) patience: Option<Duration>,
+    /// Longest silence of the client.
+    pub(super) silence_limit: Option<Duration>,
 }
 
 #[derive(Debug)]
 struct Header {
-    /// As it came.
+    /// The received bytes.
     bytes: BytesMut,
     length: usize,
 }
@@ -90,12 +90,12 @@ impl Header {
         self.bytes[0] & 0x0f
     }
 
-    /// What the standard demands of flags and lengths, and the codec does not look at.
+    /// Checks flags and lengths, which the codec does not check.
     fn check(&self) -> Result<(), WireError> {
         let (flags, length) = (self.flags(), self.length);
         let right = match self.kind() {
             kind::CONNECT => flags == 0,
-            // A first delivery without an acknowledgement has no second one.
+            // DUP must not be set with QoS 0.
             kind::PUBLISH => flags & 0b1110 != 0b1000,
             kind::PUBACK | kind::PUBREC | kind::PUBCOMP => flags == 0 && length == 2,
             kind::PUBREL => flags == 0b0010 && length == 2,
@@ -117,17 +117,17 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     pub(super) fn new(from: R) -> Self {
         Self {
             from: BufReader::with_capacity(BUFFER_BYTES, from),
-            patience: None,
+            silence_limit: None,
         }
     }
 
-    /// The first packet, which has to be CONNECT.
-    pub(super) async fn hello(&mut self) -> Result<Hello, WireError> {
+    /// Reads the first packet, which must be CONNECT.
+    pub(super) async fn first_packet(&mut self) -> Result<FirstPacket, WireError> {
         let header = self.header().await?;
         header.check()?;
         if header.kind() != kind::CONNECT || header.length > CONNECT_LIMIT_BYTES {
             return Err(malformed(format!(
-                "the first packet has to be CONNECT of at most {CONNECT_LIMIT_BYTES} bytes, not one that begins with 0x{:02x} \
+                "the first packet must be CONNECT with at most {CONNECT_LIMIT_BYTES} bytes, not one that begins with 0x{:02x} \
                  and has {}",
                 header.bytes[0], header.length
             )));
@@ -137,23 +137,23 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         let body = &frame[start..];
         let (version, flags) = match body {
             [0, 4, b'M', b'Q', b'T', b'T', version, flags, ..] => (*version, *flags),
-            // MQTT 3.1, of before the standard.
+            // MQTT 3.1, which is older than the standard.
             [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', version, flags, ..] => (*version, *flags),
             _ => return Err(malformed("CONNECT names no protocol".to_owned())),
         };
         if body[1] != 4 || version != 4 {
-            return Ok(Hello::Version(version));
+            return Ok(FirstPacket::Version(version));
         }
         if flags & 1 != 0 || flags & 0b1100_0000 == 0b0100_0000 {
             return Err(malformed(format!("CONNECT with the flags 0x{flags:02x}")));
         }
         match read(&mut frame)? {
-            Packet::Connect(connect) => Ok(Hello::Connect(connect)),
+            Packet::Connect(connect) => Ok(FirstPacket::Connect(connect)),
             other => Err(malformed(format!("{other:?} instead of CONNECT"))),
         }
     }
 
-    /// The next packet.
+    /// Reads the next packet.
     pub(super) async fn next(&mut self) -> Result<Incoming, WireError> {
         let header = self.header().await?;
         header.check()?;
@@ -165,7 +165,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             return read(&mut frame).map(Incoming::Packet);
         }
         if header.kind() == kind::PUBLISH {
-            return self.read_past(header).await;
+            return self.skip_message(header).await;
         }
         Err(malformed(format!(
             "a packet of {} bytes (limit {PACKET_LIMIT_BYTES})",
@@ -188,25 +188,25 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Err(malformed("a length of more than four bytes".to_owned()))
     }
 
-    /// Header and all that follows it.
+    /// Reads the rest of a packet. Returns it with its header.
     async fn frame(&mut self, header: Header) -> Result<BytesMut, WireError> {
         let mut frame = header.bytes;
-        // More is taken as it arrives.
+        // The buffer grows as bytes arrive.
         frame.reserve(header.length.min(BUFFER_BYTES));
         self.take(header.length, &mut frame).await?;
         Ok(frame)
     }
 
-    async fn read_past(&mut self, header: Header) -> Result<Incoming, WireError> {
+    async fn skip_message(&mut self, header: Header) -> Result<Incoming, WireError> {
         let qos = match (header.flags() >> 1) & 0b11 {
             0 => QoS::AtMostOnce,
             1 => QoS::AtLeastOnce,
             2 => QoS::ExactlyOnce,
             _ => return Err(malformed("a message with QoS 3".to_owned())),
         };
-        // It is longer than the longest topic and an id.
+        // No underflow: the packet is longer than the longest topic and an id.
         let mut topic = BytesMut::new();
-        let mut left = header.length - 2 - usize::from(self.number(&mut topic).await?);
+        let mut left = header.length - 2 - usize::from(self.read_string(&mut topic).await?);
         let id = match qos {
             QoS::AtMostOnce => 0,
             _ => {
@@ -233,8 +233,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         })
     }
 
-    /// A text's length, and the text.
-    async fn number(&mut self, text: &mut BytesMut) -> Result<u16, WireError> {
+    /// Reads a string with its length. Returns the length.
+    async fn read_string(&mut self, text: &mut BytesMut) -> Result<u16, WireError> {
         let mut two = BytesMut::new();
         self.take(2, &mut two).await?;
         let length = u16::from_be_bytes([two[0], two[1]]);
@@ -253,11 +253,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(())
     }
 
-    /// At least one byte.
+    /// Waits for at least one byte.
     async fn more(&mut self) -> Result<&[u8], WireError> {
         if self.from.buffer().is_empty() {
-            let filled = match self.patience {
-                Some(patience) => timeout(patience, self.from.fill_buf())
+            let filled = match self.silence_limit {
+                Some(silence_limit) => timeout(silence_limit, self.from.fill_buf())
                     .await
                     .map_err(|_| WireError::Silent)??,
                 None => self.from.fill_buf().await?,
@@ -269,12 +269,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(self.from.buffer())
     }
 
-    /// What it reads from; bytes that were read ahead are lost.
+    /// The underlying stream. Buffered bytes are lost.
     pub(super) fn into_inner(self) -> R {
         self.from.into_inner()
     }
 
-    /// Whether the next packet, or a part of it, is here already.
+    /// Whether unread bytes are buffered.
     pub(super) fn has_more(&self) -> bool {
         !self.from.buffer().is_empty()
     }
@@ -288,8 +288,8 @@ fn malformed(what: String) -> WireError {
     WireError::Malformed(what)
 }
 
-/// The answer to a version that is not spoken, in that version: a client of MQTT 5 tells `unsupported protocol version`, one
-/// of another `unacceptable protocol version`.
+/// The refusal of an unsupported version, encoded in that version: `unsupported protocol version` for MQTT 5, `unacceptable
+/// protocol version` for others.
 pub(super) fn other_version(version: u8) -> Bytes {
     match version {
         5 => Bytes::from_static(&[0x20, 3, 0, 0x84, 0]),

@@ -1,4 +1,4 @@
-//! Frames, as they come and as they should not.
+//! Valid and invalid frames.
 
 use super::*;
 
@@ -6,8 +6,8 @@ async fn next(bytes: &[u8]) -> Result<Incoming, WireError> {
     Reader::new(bytes).next().await
 }
 
-async fn hello(bytes: &[u8]) -> Result<Hello, WireError> {
-    Reader::new(bytes).hello().await
+async fn first_packet(bytes: &[u8]) -> Result<FirstPacket, WireError> {
+    Reader::new(bytes).first_packet().await
 }
 
 fn connect(protocol: &[u8], version: u8, flags: u8) -> Vec<u8> {
@@ -22,13 +22,13 @@ fn connect(protocol: &[u8], version: u8, flags: u8) -> Vec<u8> {
 #[tokio::test]
 async fn connect_of_another_version_is_told_from_what_is_none() {
     assert!(matches!(
-        hello(&connect(b"MQTT", 4, 2)).await,
-        Ok(Hello::Connect(connect)) if connect.client_id == "x" && connect.keep_alive == 60
+        first_packet(&connect(b"MQTT", 4, 2)).await,
+        Ok(FirstPacket::Connect(connect)) if connect.client_id == "x" && connect.keep_alive == 60
     ));
     for (protocol, version) in [(&b"MQTT"[..], 5), (b"MQIsdp", 3), (b"MQTT", 0x84)] {
-        let found = hello(&connect(protocol, version, 2)).await;
+        let found = first_packet(&connect(protocol, version, 2)).await;
         assert!(
-            matches!(found, Ok(Hello::Version(other)) if other == version),
+            matches!(found, Ok(FirstPacket::Version(other)) if other == version),
             "{version}: {found:?}"
         );
     }
@@ -43,7 +43,7 @@ async fn connect_of_another_version_is_told_from_what_is_none() {
         vec![0x10, 0xff, 0xff, 0xff, 0x7f, 0, 4],
         vec![0xc0, 0],
     ] {
-        let found = hello(&bad).await;
+        let found = first_packet(&bad).await;
         assert!(
             matches!(found, Err(WireError::Malformed(_))),
             "{bad:?}: {found:?}"
@@ -76,7 +76,7 @@ async fn flags_and_lengths_that_the_standard_forbids_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_read_past() {
+async fn a_message_over_the_limit_is_skipped() {
     let length = PACKET_LIMIT_BYTES + 1;
     let mut bytes = vec![0x33];
     let mut rest = length;
@@ -125,6 +125,6 @@ async fn a_length_that_is_only_claimed_takes_no_memory() {
 async fn silence_beyond_the_patience_is_told() {
     let (_client, broker) = tokio::io::duplex(64);
     let mut reader = Reader::new(broker);
-    reader.patience = Some(Duration::from_millis(20));
+    reader.silence_limit = Some(Duration::from_millis(20));
     assert!(matches!(reader.next().await, Err(WireError::Silent)));
 }

@@ -1,4 +1,4 @@
-//! Who gets in, by which way, and under which name.
+//! Access to the page: tokens, cookies and host names.
 
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ async fn a_proxy_may_serve_the_page_below_a_path_of_its_own() {
     let at = served.address();
     let bearer = format!("Authorization: Bearer {TOKEN}");
     let host = "Host: wall.example";
-    // The proxy takes its path away, leaves it and says so, or leaves it and says nothing.
+    // The proxy removes its path, or leaves it with or without a header.
     for (below, prefix) in [
         ("/", "X-Forwarded-Prefix: /site/wall"),
         ("/site/wall/", "X-Forwarded-Prefix: /site/wall"),

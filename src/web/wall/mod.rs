@@ -1,13 +1,13 @@
-//! The wall's page: what the monitors show, and how each camera fares, for whoever is not in the room.
+//! The page of a wall: the picture of the monitors and the state of each camera.
 //!
-//! `/` is one file without foreign parts; it reads `/state.json` every second and shows `/wall.mjpg`, or `/wall.jpg` again
-//! and again where that ends. `/metrics` and `/healthz` are those of every process. Everything runs on the caller's tokio
-//! runtime; pictures are encoded on its blocking threads, and only while somebody looks (`pictures`).
+//! `/` is one file without external parts. It reads `/state.json` every second and shows `/wall.mjpg`, or `/wall.jpg` repeatedly
+//! if the stream ends. `/metrics` and `/healthz` are those of every process. Everything runs on the caller's tokio runtime.
+//! Pictures are encoded on its blocking threads, only while someone views the page (`jpeg_cache`).
 
-mod figures;
 #[cfg(test)]
 mod guard_tests;
-mod pictures;
+mod jpeg_cache;
+mod metrics;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -30,19 +30,19 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use self::figures::Figures;
-use self::pictures::{NoPicture, Pictures, Wanted};
+use self::jpeg_cache::{JpegCache, PictureError, PictureRequest};
+use self::metrics::PageMetrics;
 use crate::base::{Clock, Heartbeats};
 use crate::config::Secret;
 use crate::control::wall_state::WallState;
-use crate::health::Report;
+use crate::health::MetricsSource;
 use crate::web::{self, Guard, Page, PageError};
 
-pub use self::figures::samples;
-pub use self::view::Viewed;
+pub use self::metrics::samples;
+pub use self::view::WallView;
 
 const INDEX: &str = include_str!("index.html");
-/// The routes beside `/`.
+/// The routes besides `/`.
 const NAMES: &[&str] = &[
     "wall.jpg",
     "wall.mjpg",
@@ -51,24 +51,24 @@ const NAMES: &[&str] = &[
     "metrics",
     "healthz",
 ];
-/// Viewers of `/wall.mjpg`: each size costs an encoding a picture, each viewer a network's worth of it.
+/// Maximum number of viewers of `/wall.mjpg`. Each size costs one encoding per picture, each viewer network bandwidth.
 const VIEWERS: usize = 8;
-/// Pictures a second where a viewer does not say: enough to see that something moves, and a tenth of a core.
+/// Default frame rate of a stream: enough to see motion, at a tenth of a core.
 const FPS: f64 = 5.0;
-/// The fewest and the most that a viewer can ask for.
+/// The frame rates that a viewer can request.
 const FPS_RANGE: std::ops::RangeInclusive<f64> = 0.1..=15.0;
 
-/// Serves the page at `address` (port 0: any free one), on loopback also under the names of `hosts`. `report` gives the figures of `/metrics`, usually [`samples`] of
-/// the same wall; the page adds its own. Needs a tokio runtime.
+/// Serves the page at `address` (port 0: any free port). On loopback it also accepts the host names `hosts`. `report` gives the
+/// samples of `/metrics`, usually [`samples`] of the same wall; the page adds those of its viewers. Needs a tokio runtime.
 ///
 /// # Errors
-/// When the address can't be listened on, or is not of loopback and has no token.
+/// When the address can't be listened on, or is not loopback and has no token.
 pub async fn serve(
     address: SocketAddr,
     token: Option<Secret>,
     hosts: &[String],
-    viewed: Arc<dyn Viewed>,
-    report: Arc<dyn Report>,
+    view: Arc<dyn WallView>,
+    report: Arc<dyn MetricsSource>,
     heartbeats: Heartbeats,
 ) -> Result<Page, PageError> {
     if token.is_none() && !address.ip().is_loopback() {
@@ -76,79 +76,77 @@ pub async fn serve(
     }
     let guard = Guard::new("wall", address, hosts, token.as_ref(), policy(INDEX));
     let streams = CancellationToken::new();
-    let shown = Arc::new(Shown {
-        pictures: Arc::new(Pictures::new(viewed.clone(), Clock::system())),
-        viewed,
+    let state = Arc::new(PageState {
+        pictures: Arc::new(JpegCache::new(view.clone(), Clock::system())),
+        view,
         places: Arc::new(Semaphore::new(VIEWERS)),
         stop: streams.clone(),
     });
-    let report = Figures {
+    let report = PageMetrics {
         report,
-        pictures: shown.pictures.clone(),
-        places: shown.places.clone(),
+        pictures: state.pictures.clone(),
+        places: state.places.clone(),
         viewers: VIEWERS,
     };
     let routes = Router::new()
         .route("/", get(index))
         .route("/wall.jpg", get(picture))
         .route("/wall.mjpg", get(moving))
-        .route("/state.json", get(state))
-        // Browsers ask for it unasked, and would log that there is none.
+        .route("/state.json", get(state_json))
+        // Browsers request it, and would log a missing one.
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
-        .with_state(shown)
+        .with_state(state)
         .merge(web::routes(Arc::new(report), heartbeats));
     let page = Page::of(address, guard, routes, NAMES).await?;
     info!(address = %page.address(), token = token.is_some(), "serving the wall's page");
     Ok(page.with_streams(streams))
 }
 
-struct Shown {
-    viewed: Arc<dyn Viewed>,
-    pictures: Arc<Pictures>,
+struct PageState {
+    view: Arc<dyn WallView>,
+    pictures: Arc<JpegCache>,
     places: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
-/// Which picture, and how often.
+/// The query of a picture or a stream.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct PictureQuery {
     #[serde(default)]
     head: usize,
     width: Option<u32>,
     fps: Option<f64>,
 }
 
-/// Why a picture is not given.
+/// Why a picture is refused.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error("no head {asked}: this wall has {}, counted from 0 ({})", heads.len(), heads.join(", "))]
-    NoHead { asked: usize, heads: Vec<String> },
-    #[error(
-        "{VIEWERS} viewers look at this wall already, which is the limit; close one, or ask for /wall.jpg"
-    )]
+    #[error("no head {index}: this wall has {}, counted from 0 ({})", heads.len(), heads.join(", "))]
+    NoHead { index: usize, heads: Vec<String> },
+    #[error("the limit of {VIEWERS} viewers is reached; close one, or use /wall.jpg")]
     Full,
     #[error(transparent)]
-    NoPicture(#[from] NoPicture),
+    Picture(#[from] PictureError),
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoHead { .. } | Self::NoPicture(NoPicture::TooLarge) => StatusCode::NOT_FOUND,
-            Self::Full | Self::NoPicture(NoPicture::NotYet) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoHead { .. } | Self::Picture(PictureError::TooLarge) => StatusCode::NOT_FOUND,
+            Self::Full | Self::Picture(PictureError::NotYet) => StatusCode::SERVICE_UNAVAILABLE,
         };
         (status, format!("{self}\n")).into_response()
     }
 }
 
-impl Asked {
-    fn wanted(&self, viewed: &dyn Viewed) -> Result<Wanted, Refusal> {
-        let heads = viewed.heads();
+impl PictureQuery {
+    fn request(&self, view: &dyn WallView) -> Result<PictureRequest, Refusal> {
+        let heads = view.heads();
         if self.head >= heads.len() {
-            let asked = self.head;
-            return Err(Refusal::NoHead { asked, heads });
+            let index = self.head;
+            return Err(Refusal::NoHead { index, heads });
         }
-        Ok(Wanted {
+        Ok(PictureRequest {
             head: self.head,
             width: self.width,
         })
@@ -165,16 +163,16 @@ async fn index() -> Html<&'static str> {
     Html(INDEX)
 }
 
-async fn state(State(shown): State<Arc<Shown>>) -> Json<WallState> {
-    Json(shown.viewed.state())
+async fn state_json(State(page): State<Arc<PageState>>) -> Json<WallState> {
+    Json(page.view.state())
 }
 
 async fn picture(
-    State(shown): State<Arc<Shown>>,
-    Query(asked): Query<Asked>,
+    State(state): State<Arc<PageState>>,
+    Query(query): Query<PictureQuery>,
 ) -> Result<Response, Refusal> {
-    let wanted = asked.wanted(&*shown.viewed)?;
-    let jpeg = shown.pictures.newest(wanted).await?;
+    let request = query.request(&*state.view)?;
+    let jpeg = state.pictures.newest(request).await?;
     let headers = [
         (header::CONTENT_TYPE, "image/jpeg".to_owned()),
         (
@@ -187,25 +185,25 @@ async fn picture(
 
 async fn moving(
     method: Method,
-    State(shown): State<Arc<Shown>>,
-    Query(asked): Query<Asked>,
+    State(state): State<Arc<PageState>>,
+    Query(query): Query<PictureQuery>,
 ) -> Result<Response, Refusal> {
-    let wanted = asked.wanted(&*shown.viewed)?;
+    let request = query.request(&*state.view)?;
     if method == Method::HEAD {
-        // It takes no viewer's place.
+        // It does not count as a viewer.
         return Ok(([(header::CONTENT_TYPE, stream::KIND)], ()).into_response());
     }
-    let place = shown.places.clone().try_acquire_owned();
+    let place = state.places.clone().try_acquire_owned();
     Ok(stream::stream(
-        shown.pictures.clone(),
-        wanted,
-        asked.every(),
+        state.pictures.clone(),
+        request,
+        query.every(),
         place.map_err(|_| Refusal::Full)?,
-        shown.stop.clone(),
+        state.stop.clone(),
     ))
 }
 
-/// What a browser may run and load on the page: its own script and style by their digests, and its own data.
+/// The content security policy: only the page's script and style, by their digests, and its data.
 fn policy(page: &str) -> HeaderValue {
     let digest = |tag: &str| {
         let text = page

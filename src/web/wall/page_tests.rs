@@ -1,4 +1,4 @@
-//! The page over its socket.
+//! The page over a socket.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -10,7 +10,7 @@ use crate::base::Size;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A viewer of `/wall.mjpg` who reads when told.
+/// A viewer of `/wall.mjpg` that reads on request.
 struct Viewer {
     stream: TcpStream,
     read: Vec<u8>,
@@ -239,7 +239,7 @@ async fn a_slow_viewer_gets_fewer_pictures_and_none_that_is_old() {
 }
 
 #[tokio::test]
-async fn one_viewer_too_many_is_told_so_until_another_leaves() {
+async fn a_viewer_beyond_the_limit_is_refused_until_another_leaves() {
     let served = page(&Arc::new(Scripted::new()), None).await;
     let at = served.address();
     let mut viewers = Vec::new();
@@ -249,11 +249,7 @@ async fn one_viewer_too_many_is_told_so_until_another_leaves() {
     until_figure(at, "nvr_wall_page_viewers", VIEWERS as f64).await;
     let refused = ask(at, "/wall.mjpg", &[]).await;
     assert_eq!(refused.status, 503);
-    assert!(
-        refused
-            .text()
-            .contains("8 viewers look at this wall already")
-    );
+    assert!(refused.text().contains("the limit of 8 viewers is reached"));
     assert_eq!(ask(at, "/wall.jpg", &[]).await.status, 200);
     viewers.pop();
     until_figure(at, "nvr_wall_page_viewers", VIEWERS as f64 - 1.0).await;
@@ -304,7 +300,7 @@ async fn off_loopback_a_token_is_demanded_before_anything_is_served() {
 #[test]
 fn a_rate_beyond_the_bounds_becomes_the_nearest_one_within() {
     let every = |fps| {
-        Asked {
+        PictureQuery {
             head: 0,
             width: None,
             fps,

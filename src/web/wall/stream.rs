@@ -1,7 +1,7 @@
-//! `/wall.mjpg`: newest scenes, one after the other, for as long as somebody looks.
+//! `/wall.mjpg`: a stream of the newest scenes.
 //!
-//! One task a viewer. A picture is made only once the last one has left for the kernel: a slow viewer gets fewer of them,
-//! never older ones.
+//! One task per viewer. A picture is requested only when the last one was passed to the kernel: a slow viewer gets fewer
+//! pictures, but no older ones.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,33 +15,33 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::pictures::{Jpeg, Pictures, Wanted};
+use super::jpeg_cache::{Jpeg, JpegCache, PictureRequest};
 
-/// The type of the answer.
+/// The content type of the answer.
 pub(super) const KIND: &str = "multipart/x-mixed-replace; boundary=nvr";
-/// A viewer who reads nothing for this long is gone.
-const GONE: Duration = Duration::from_secs(15);
-/// A scene that does not change is sent again after this long: it shows that the connection lives, on either side.
-const AGAIN: Duration = Duration::from_secs(2);
-/// Parts of a picture that wait for the connection: head, picture, boundary.
+/// A viewer that reads nothing for this time is disconnected.
+const READ_LIMIT: Duration = Duration::from_secs(15);
+/// An unchanged scene is sent again after this time, which shows both sides that the connection works.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(2);
+/// Queue to the connection: head, picture and boundary of one picture.
 const PARTS: usize = 3;
 
-/// A picture on its way; dropped by the HTTP library once all of it was written.
-struct OnItsWay {
+/// A picture that is being written. The HTTP library drops it when all of it was written.
+struct UnwrittenPicture {
     jpeg: Arc<Jpeg>,
     _written: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for OnItsWay {
+impl AsRef<[u8]> for UnwrittenPicture {
     fn as_ref(&self) -> &[u8] {
         &self.jpeg.bytes
     }
 }
 
-/// The answer to a viewer: holds `place` until they leave or `stop` ends it.
+/// The answer to a viewer. It holds `place` until the viewer leaves or `stop` ends it.
 pub(super) fn stream(
-    pictures: Arc<Pictures>,
-    wanted: Wanted,
+    pictures: Arc<JpegCache>,
+    wanted: PictureRequest,
     every: Duration,
     place: OwnedSemaphorePermit,
     stop: CancellationToken,
@@ -54,7 +54,7 @@ pub(super) fn stream(
             () = parts.closed() => {}
             () = send(&pictures, wanted, every, &parts) => {}
         }
-        debug!(head = wanted.head, "a viewer of the page left");
+        debug!(head = wanted.head, "a viewer of the page disconnected");
     });
     let parts = futures_util::stream::unfold(read, async |mut read| {
         let part: Option<Bytes> = read.recv().await;
@@ -63,7 +63,12 @@ pub(super) fn stream(
     ([(header::CONTENT_TYPE, KIND)], Body::from_stream(parts)).into_response()
 }
 
-async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc::Sender<Bytes>) {
+async fn send(
+    pictures: &JpegCache,
+    wanted: PictureRequest,
+    every: Duration,
+    parts: &mpsc::Sender<Bytes>,
+) {
     let unwritten = Arc::new(Semaphore::new(1));
     let mut pace = interval(every);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -72,7 +77,7 @@ async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc
         return;
     }
     loop {
-        let Ok(Ok(written)) = timeout(GONE, unwritten.clone().acquire_owned()).await else {
+        let Ok(Ok(written)) = timeout(READ_LIMIT, unwritten.clone().acquire_owned()).await else {
             return;
         };
         let jpeg = loop {
@@ -80,8 +85,9 @@ async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc
             let Ok(jpeg) = pictures.newest(wanted).await else {
                 continue;
             };
-            let is_known =
-                last.is_some_and(|(number, sent)| number == jpeg.number && sent.elapsed() < AGAIN);
+            let is_known = last.is_some_and(|(number, sent)| {
+                number == jpeg.number && sent.elapsed() < REPEAT_INTERVAL
+            });
             if !is_known {
                 break jpeg;
             }
@@ -92,17 +98,17 @@ async fn send(pictures: &Pictures, wanted: Wanted, every: Duration, parts: &mpsc
             jpeg.bytes.len(),
             jpeg.number
         );
-        let picture = OnItsWay {
+        let picture = UnwrittenPicture {
             jpeg,
             _written: written,
         };
-        // The boundary follows at once: a browser shows a picture when it has seen what ends it.
+        // The boundary follows immediately: browsers show a picture only after it.
         for part in [
             head.into(),
             Bytes::from_owner(picture),
             Bytes::from_static(b"\r\n--nvr\r\n"),
         ] {
-            if !matches!(timeout(GONE, parts.send(part)).await, Ok(Ok(()))) {
+            if !matches!(timeout(READ_LIMIT, parts.send(part)).await, Ok(Ok(()))) {
                 return;
             }
         }

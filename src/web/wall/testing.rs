@@ -1,14 +1,14 @@
-//! A wall for the page's tests: one head, and scenes that change when told.
+//! A wall for the tests of the page: one head, and scenes that the test changes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::view::Viewed;
+use super::view::WallView;
 use crate::base::Size;
 use crate::base::sync::lock;
 use crate::control::wall_state::{Identity, WallState};
-use crate::health::{Report, Sample};
+use crate::health::{MetricsSource, Sample};
 use crate::render::{Canvas, Color, Rect};
 
 pub(super) struct Scripted {
@@ -32,7 +32,7 @@ pub(super) fn colored(size: Size) -> Canvas {
     canvas
 }
 
-/// What no encoder makes small.
+/// A picture that compresses badly.
 pub(super) fn noise(size: Size) -> Canvas {
     let mut canvas = Canvas::new(size, Color::BLACK);
     fastrand::fill(canvas.from_mut(&Rect::of(size)));
@@ -62,7 +62,7 @@ impl Scripted {
     }
 }
 
-impl Viewed for Scripted {
+impl WallView for Scripted {
     fn heads(&self) -> Vec<String> {
         vec!["headless".to_owned()]
     }
@@ -84,13 +84,13 @@ impl Viewed for Scripted {
     }
 }
 
-impl Report for Scripted {
+impl MetricsSource for Scripted {
     fn samples(&self) -> Vec<Sample> {
         super::samples(&self.state())
     }
 }
 
-/// An answer, as a client reads it.
+/// A received answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -112,12 +112,12 @@ impl Answer {
     }
 }
 
-/// One question of an HTTP client that says nothing but `lines` beside it.
+/// Sends one GET request with the header lines `lines`.
 pub(super) async fn ask(address: std::net::SocketAddr, path: &str, lines: &[&str]) -> Answer {
     send(address, "GET", path, lines).await
 }
 
-/// As [`ask`], by another method.
+/// As [`ask`], with another method.
 pub(super) async fn send(
     address: std::net::SocketAddr,
     method: &str,

@@ -1,4 +1,4 @@
-//! A wall as its page sees it: the seam between the page and the role.
+//! The interface between the page of a wall and the role.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use crate::control::wall_state::WallState;
 use crate::render::Canvas;
 
-/// A wall as its page sees it.
-pub trait Viewed: Send + Sync {
+/// The data of a wall for its page.
+pub trait WallView: Send + Sync {
     /// Names of the heads, in order: at least one.
     fn heads(&self) -> Vec<String>;
 
-    /// The newest composed scene of a head, boxes and all. Blocks at most `limit`; none while nothing was composed or for
-    /// an unknown head. The same `Arc` as before while nothing changed: that is how viewers share one encoding.
+    /// The newest composed scene of a head with its overlay. Blocks at most `limit`. Absent before the first scene and for an
+    /// unknown head. While nothing changes it returns the same `Arc`, so that viewers share one encoding.
     fn picture(&self, head: usize, limit: Duration) -> Option<Arc<Canvas>>;
 
-    /// Everything but pixels.
+    /// The state of the wall.
     fn state(&self) -> WallState;
 }

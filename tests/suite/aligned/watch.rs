@@ -9,13 +9,13 @@ use nvr::base::{Clock, PatternObject, SourceId};
 use nvr::config::{
     ConfigSource, Environment, HeadSettings, Layout, Settings, Sync, WallFlags, WallSettings,
 };
-use nvr::control::wall_state::{SyncFigures, WallState};
+use nvr::control::wall_state::{SyncMetrics, WallState};
 use nvr::media::testcam::Testcam;
 use nvr::render::{Canvas, Rect};
 use nvr::role::{PageSettings, Role};
 use nvr::wall::Wall;
 use nvr::web::Page;
-use nvr::web::wall::Viewed;
+use nvr::web::wall::WallView;
 use tokio::runtime::Runtime;
 use url::Url;
 
@@ -173,7 +173,7 @@ impl Watched {
     }
 
     /// What the wall says of a camera's synchrony.
-    pub(super) fn sync(&self, id: u32) -> SyncFigures {
+    pub(super) fn sync(&self, id: u32) -> SyncMetrics {
         let tiles = self.state().tiles;
         let tile = tiles
             .into_iter()

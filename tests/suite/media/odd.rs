@@ -3,19 +3,19 @@
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::support::odd_camera::{Handling, Odd, OddCamera, Request};
+use crate::support::faulty_camera::{CameraFault, FaultyCamera, Handling, Request};
 
 const PATH: &str = "/live0.stream";
 
 /// Changes nothing.
 struct Plain;
 
-impl Odd for Plain {}
+impl CameraFault for Plain {}
 
 /// Changes the answers of one method by one function.
 struct Answers(&'static str, fn(String) -> String);
 
-impl Odd for Answers {
+impl CameraFault for Answers {
     fn answer(&mut self, method: &str, answer: String) -> String {
         if method == self.0 {
             (self.1)(answer)
@@ -25,8 +25,8 @@ impl Odd for Answers {
     }
 }
 
-fn in_front_of(testcam: &Testcam, odd: impl Odd + Clone + 'static) -> OddCamera {
-    OddCamera::before(testcam.port(), move || odd.clone())
+fn in_front_of(testcam: &Testcam, odd: impl CameraFault + Clone + 'static) -> FaultyCamera {
+    FaultyCamera::before(testcam.port(), move || odd.clone())
 }
 
 impl Clone for Answers {
@@ -74,7 +74,7 @@ impl Renewing {
     }
 }
 
-impl Odd for Renewing {
+impl CameraFault for Renewing {
     fn rtp(&mut self, mut packet: Vec<u8>) -> Vec<Vec<u8>> {
         self.own.get_or_insert(ssrc_of(&packet));
         let (ssrc, shift) = self.now();
@@ -122,7 +122,7 @@ fn a_camera_that_renews_its_ssrc_loses_no_frame_and_keeps_its_times() {
     for reference in [ReferenceTime::Meta, ReferenceTime::Rtcp] {
         for clocks in [false, true] {
             let testcam = cameras(vec![pattern()]);
-            let odd = OddCamera::before(testcam.port(), move || Renewing::every(50, clocks));
+            let odd = FaultyCamera::before(testcam.port(), move || Renewing::every(50, clocks));
             let plain = Session::start_with(&settings(testcam.url(0).as_str()), reference);
             let session = Session::start_with(&settings(&odd.url(PATH)), reference);
             let renewed = times(&session.frames(150));
@@ -150,7 +150,7 @@ fn a_camera_that_renews_its_ssrc_loses_no_frame_and_keeps_its_times() {
 #[ignore = "run by a_renewed_ssrc_starts_no_further_threads"]
 fn renewing_alone() {
     let testcam = cameras(vec![pattern()]);
-    let odd = OddCamera::before(testcam.port(), || Renewing::every(10, false));
+    let odd = FaultyCamera::before(testcam.port(), || Renewing::every(10, false));
     let session = Session::start(&settings(&odd.url(PATH)));
     let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
     session.frames(30);
@@ -168,7 +168,7 @@ fn a_renewed_ssrc_starts_no_further_threads() {
 #[derive(Clone)]
 struct Twins;
 
-impl Odd for Twins {
+impl CameraFault for Twins {
     fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
         let mut twin = packet.clone();
         let sequence = u16::from_be_bytes([twin[2], twin[3]]).wrapping_add(20_000);
@@ -225,7 +225,7 @@ struct Rewrite {
     what: Vec<(&'static str, &'static str)>,
 }
 
-impl Odd for Rewrite {
+impl CameraFault for Rewrite {
     fn answer(&mut self, method: &str, answer: String) -> String {
         if method != self.of {
             return answer;
@@ -247,7 +247,7 @@ impl Odd for Rewrite {
 #[derive(Clone)]
 struct OtherType;
 
-impl Odd for OtherType {
+impl CameraFault for OtherType {
     fn rtp(&mut self, mut packet: Vec<u8>) -> Vec<Vec<u8>> {
         packet[1] = packet[1] & 0x80 | 119;
         vec![packet]
@@ -272,7 +272,7 @@ fn a_payload_type_that_the_description_lacks_is_told_with_those_that_it_has() {
 #[derive(Clone, Default)]
 struct Aliens(u32);
 
-impl Odd for Aliens {
+impl CameraFault for Aliens {
     fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
         self.0 += 1;
         let mut packets = vec![packet];
@@ -366,7 +366,7 @@ fn guarded(scheme: LoginScheme) -> Testcam {
 fn a_wrong_password_is_sent_once_a_session() {
     for scheme in [LoginScheme::Basic, LoginScheme::Digest] {
         let testcam = guarded(scheme);
-        let odd = OddCamera::before(testcam.port(), || Plain);
+        let odd = FaultyCamera::before(testcam.port(), || Plain);
         let mut settings = settings(&odd.url(PATH));
         settings.credentials = login("wrong");
         let (code, message) = Session::start(&settings).end();
@@ -406,7 +406,7 @@ fn field<'a>(authorization: &'a str, name: &str) -> &'a str {
     values.next().unwrap_or_default().trim_matches('"')
 }
 
-impl Odd for Guarded {
+impl CameraFault for Guarded {
     fn request(&mut self, request: &Request) -> Handling {
         let challenge = |nonce: &str, stale: bool| {
             Handling::Answer(format!(
@@ -480,8 +480,8 @@ struct Strict {
     get_parameter: Option<&'static str>,
 }
 
-impl Odd for Strict {
-    fn patience(&self) -> Option<Duration> {
+impl CameraFault for Strict {
+    fn silence_limit(&self) -> Option<Duration> {
         Some(Duration::from_secs(2))
     }
 

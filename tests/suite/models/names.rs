@@ -114,7 +114,9 @@ fn a_file_without_names_has_those_of_coco_by_a_warning_or_those_of_the_option() 
     };
     let told = import("assumed", &[]);
     assert!(
-        told.contains("names no classes; it is taken to have the 80 of COCO: give --labels where it has others"),
+        told.contains(
+            "names no classes; assuming the 80 classes of COCO; give --labels if it has others"
+        ),
         "{told}"
     );
     let labels = place.dir.path().join("labels.txt");

@@ -1,12 +1,12 @@
-//! Tests that need a process of their own: the test binary calls itself for one ignored test.
+//! Tests in a separate process: the test binary runs itself for one ignored test.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// Set for a test that has been called by [`alone`].
+/// Environment variable that is set for a test started by [`alone`].
 const CALLED: &str = "NVR_TEST_ALONE";
 
-/// Runs the ignored test `name` (with its module) in a process of its own, and gives what it printed.
+/// Runs the ignored test `name` (with its module path) in a separate process, and returns its output.
 pub(crate) fn alone<'a>(
     name: &str,
     environment: impl IntoIterator<Item = (&'a str, &'a OsStr)>,
@@ -26,7 +26,7 @@ pub(crate) fn alone<'a>(
     told
 }
 
-/// Whether the present test was called by [`alone`]. It has to do nothing otherwise: `--include-ignored` runs everything in
+/// Whether the present test was started by [`alone`]. Otherwise it must do nothing, because `--include-ignored` runs all tests in
 /// one process.
 pub(crate) fn is_alone() -> bool {
     std::env::var_os(CALLED).is_some()

@@ -1,4 +1,4 @@
-//! Brokers for tests: mosquitto, and ours as a process of its own; and clients that are none of ours.
+//! Brokers for tests: mosquitto and `nvr broker` as processes; and the clients of mosquitto.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
@@ -11,7 +11,7 @@ pub(crate) use super::ports::free_port;
 use super::process::{Running, nvr};
 use super::wait::{SOON, until};
 
-/// Which broker.
+/// The kind of broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Debian's mosquitto.
@@ -20,10 +20,10 @@ pub(crate) enum Kind {
     Ours,
 }
 
-/// How a broker is set up; the default lets everybody do everything and forgets all at its end.
+/// Settings of a broker. The default has no access limits and no persistence.
 #[derive(Debug, Default)]
 pub(crate) struct Setup {
-    /// The one login.
+    /// The only login.
     pub(crate) login: Option<(&'static str, &'static str)>,
     /// TLS.
     pub(crate) tls: Option<Tls>,
@@ -33,20 +33,20 @@ pub(crate) struct Setup {
     pub(crate) acl: Option<&'static str>,
 }
 
-/// Files of a TLS server, and what a client needs.
+/// Files of a TLS server and its clients.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    /// Authority of all certificates.
+    /// CA file of all certificates.
     pub(crate) ca: PathBuf,
-    /// The broker's, for `localhost`.
+    /// The broker's certificate, for `localhost`.
     pub(crate) certificate: PathBuf,
     /// Its key.
     pub(crate) key: PathBuf,
-    /// Whether clients must show a certificate.
+    /// Whether clients must present a certificate.
     pub(crate) ask_client: bool,
 }
 
-/// A broker on a port of its own, killed on drop.
+/// A broker on a free port, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Broker {
     kind: Kind,
@@ -57,19 +57,19 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// A broker that runs and lets everybody in.
+    /// Starts a broker without access limits.
     pub(crate) fn start(kind: Kind) -> Self {
         Self::start_with(kind, Setup::default())
     }
 
-    /// A broker that runs.
+    /// Starts a broker.
     pub(crate) fn start_with(kind: Kind, setup: Setup) -> Self {
         let mut broker = Self::absent(kind, setup);
         broker.up();
         broker
     }
 
-    /// A broker that does not run yet.
+    /// Prepares a broker without starting it.
     pub(crate) fn absent(kind: Kind, setup: Setup) -> Self {
         Self {
             kind,
@@ -80,7 +80,7 @@ impl Broker {
         }
     }
 
-    /// The port that it has, or will have.
+    /// Its port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -98,12 +98,12 @@ impl Broker {
         self.process = Some(process);
     }
 
-    /// Kills it, as a power failure would.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Asks it to end and waits until it has.
+    /// Stops it with SIGTERM and waits for its end.
     pub(crate) fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal("TERM");
@@ -173,7 +173,7 @@ impl Broker {
         command
     }
 
-    /// What `mosquitto_sub` prints for `filter`, a line a message: topic, retain flag, payload, separated by blanks.
+    /// Runs `mosquitto_sub` for `filter`. It prints a line per message: topic, retain flag and payload, separated by blanks.
     pub(crate) fn observe(&self, filter: &str) -> Running {
         let mut command = Command::new("mosquitto_sub");
         command
@@ -185,7 +185,7 @@ impl Broker {
         Running::start(command)
     }
 
-    /// A `mosquitto_pub` that publishes each line that is typed in, at once and without a wait for an answer.
+    /// Runs a `mosquitto_pub` that publishes each line of its standard input immediately.
     pub(crate) fn stream(&self, topic: &str) -> Running {
         let mut command = Command::new("mosquitto_pub");
         command
@@ -194,13 +194,13 @@ impl Broker {
         Running::interactive(command)
     }
 
-    /// Publishes a payload by `mosquitto_pub`.
+    /// Publishes a payload with `mosquitto_pub`.
     pub(crate) fn publish(&self, topic: &str, payload: &[u8], retain: bool) {
         let mut command = Command::new("mosquitto_pub");
         command
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
             .args(["-q", "1", "-t", topic])
-            // It takes nothing for a payload only where it is told so.
+            // It accepts an empty payload only with this option.
             .arg(if payload.is_empty() { "-n" } else { "-s" });
         if retain {
             command.arg("-r");
@@ -218,7 +218,7 @@ impl Broker {
     }
 }
 
-/// Debian keeps daemons out of an ordinary user's path.
+/// Finds a daemon: on Debian, their folder is not in the path of ordinary users.
 fn sbin(program: &str) -> PathBuf {
     let path = Path::new("/usr/sbin").join(program);
     if path.exists() { path } else { program.into() }

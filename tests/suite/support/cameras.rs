@@ -1,4 +1,4 @@
-//! Video files made on the spot.
+//! Creates video files for tests.
 
 use std::path::Path;
 use std::time::Duration;

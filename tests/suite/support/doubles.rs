@@ -1,4 +1,4 @@
-//! Doubles of hardware elements: a plug-in of GStreamer, built from `tests/gstreamer`, that any process under test may load.
+//! Test doubles of hardware elements: a GStreamer plug-in, built from `tests/gstreamer`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,7 @@ use std::sync::OnceLock;
 
 use super::scratch::fresh;
 
-/// The plug-in's folder, and a registry beside it that nobody else writes: which doubles there are is asked anew by every process
-/// whose list is another one.
+/// The folder of the plug-in and of a separate registry: each process with another list of doubles updates it.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -36,7 +35,7 @@ fn built() -> &'static Path {
     })
 }
 
-/// What makes the elements of `list` (see the plug-in's own words) part of a process.
+/// The environment in which a process has the elements of `list` (described in the plug-in).
 pub(crate) fn environment(list: &str) -> Vec<(&'static str, OsString)> {
     let dir: PathBuf = built().to_owned();
     vec![

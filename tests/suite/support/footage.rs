@@ -1,4 +1,4 @@
-//! Real footage as frames, by GStreamer, faster than real time.
+//! Decodes real footage with GStreamer, faster than real time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use nvr::base::{
     Pixels, Plane, Size,
 };
 
-/// A file that set-up fetched, by its path below the cache.
+/// A file that `make setup` fetched, by its path below the cache.
 pub(crate) fn asset(name: &str) -> PathBuf {
     let path = nvr::base::cache_dir().join(name);
     assert!(
@@ -25,7 +25,7 @@ pub(crate) fn asset(name: &str) -> PathBuf {
     path
 }
 
-/// Every `step`-th frame of a video file, from its first one on.
+/// Every `step`-th frame of a video file, from the first one on.
 pub(crate) fn frames(path: &Path, step: u64) -> impl Iterator<Item = Frame> {
     gst::init().expect("GStreamer starts");
     let pipeline = gst::parse::launch(

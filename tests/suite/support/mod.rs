@@ -1,12 +1,12 @@
-//! What several test modules need.
+//! Helpers of several test modules.
 
 pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod doubles;
-pub(crate) mod footage;
 #[cfg(feature = "testcam")]
-pub(crate) mod odd_camera;
+pub(crate) mod faulty_camera;
+pub(crate) mod footage;
 pub(crate) mod onnx;
 pub(crate) mod ports;
 pub(crate) mod process;
@@ -28,8 +28,8 @@ pub(crate) mod wall;
 #[cfg(feature = "testcam")]
 pub(crate) mod words;
 
-/// Runs one ignored test of this binary in a process of its own, where nothing else opens files, starts threads or
-/// registers elements.
+/// Runs one ignored test of this binary in a separate process, where no other test opens files, starts threads or registers
+/// elements.
 #[cfg(feature = "testcam")]
 pub(crate) fn run_alone(test: &str) {
     alone::alone(test, []);

@@ -1,7 +1,7 @@
-//! Tiny ONNX networks of known output, written by hand: `constant + slope × mean brightness`, in any detection format.
+//! Tiny ONNX networks with a known output: `constant + slope × mean brightness`, in any detection format.
 //!
-//! An ONNX file is a protobuf; the field numbers are those of `onnx.proto3`. Of the operators only ReduceMean, Mul and
-//! Add are used, in opset 13, which every engine knows.
+//! An ONNX file is a protobuf; the field numbers are those of `onnx.proto3`. The networks use only the operators ReduceMean, Mul
+//! and Add of opset 13, which every engine supports.
 
 use nvr::base::{BBox, Size};
 use nvr::detect::OutputFormat;
@@ -10,7 +10,7 @@ use nvr::detect::OutputFormat;
 const FLOAT: u64 = 1;
 const FLOAT16: u64 = 10;
 
-/// A network that takes a picture and finds what it was made to find.
+/// A network with a fixed set of objects.
 #[derive(Debug, Clone)]
 pub(crate) struct TinyNetwork {
     pub(crate) input: Size,
@@ -18,19 +18,19 @@ pub(crate) struct TinyNetwork {
     pub(crate) shape: [usize; 3],
     /// Its value for a black picture.
     pub(crate) constant: Vec<f32>,
-    /// What is added for a white one, whose brightness is 1 if the network is fed with 0-1.
+    /// The addition for a white picture, whose brightness is 1 with an input range of 0-1.
     pub(crate) slope: Vec<f32>,
-    /// Metadata, as exporters leave it.
+    /// Metadata, as written by exporters.
     pub(crate) metadata: Vec<(String, String)>,
 }
 
-/// An object that a network finds.
+/// An object in the output of a network.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TinyObject {
     /// In pixels of the input.
     pub(crate) bbox: BBox,
     pub(crate) class: usize,
-    /// Its score in a black picture, and in a white one.
+    /// Its score in a black and in a white picture.
     pub(crate) score: [f32; 2],
 }
 

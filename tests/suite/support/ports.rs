@@ -1,8 +1,8 @@
-//! Ports for servers that can't tell which one the system gave them: each is given out once on the whole machine, also where
-//! several suites run at the same time.
+//! Ports for servers that can't report a port chosen by the system. Each port is used once on the whole machine, even if several
+//! suites run at the same time.
 //!
-//! A process takes ports by blocks. Its right to a block is an abstract Unix socket with the block's name: of those there is one
-//! of each name in a network's name space, as there is of ports, and the kernel takes it back when the process ends.
+//! A process reserves ports in blocks. The reservation is an abstract Unix socket with the block's name: it is unique in a network
+//! namespace, as ports are, and the kernel removes it when the process ends.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
@@ -12,10 +12,10 @@ use std::sync::{Mutex, PoisonError};
 
 const BLOCK: u16 = 64;
 const LOWEST: u16 = 10_000;
-/// Where Linux by default begins with the ports of clients.
+/// Start of the ephemeral ports of clients, by default on Linux.
 const USUAL_CLIENTS: u16 = 32_768;
 
-/// The blocks of this process, and which ports of the last one are left.
+/// The blocks of this process, and the free ports of the last one.
 struct Taken {
     rights: Vec<UnixDatagram>,
     left: Range<u16>,
@@ -26,9 +26,8 @@ static TAKEN: Mutex<Taken> = Mutex::new(Taken {
     left: 0..0,
 });
 
-/// A port that nobody listens on and that no other test is given, in this process or in another one, until this one ends. Below
-/// the range that the kernel takes ports of clients from: a client that tries again and again would some day be given the very
-/// port, and meet itself.
+/// A port without a listener that no other test gets, in this or another process, until this process ends. It is below the range
+/// of ephemeral ports. Otherwise a client that retries could get this port as its own and connect to itself.
 pub(crate) fn free_port() -> u16 {
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
@@ -41,7 +40,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// A block that nobody has.
+/// Reserves a free block.
 fn block() -> (UnixDatagram, Range<u16>) {
     let blocks = (clients_from() - LOWEST) / BLOCK;
     // Somewhere: what a suite that was killed left running has ports of the blocks that it had.
@@ -56,7 +55,7 @@ fn block() -> (UnixDatagram, Range<u16>) {
     found.expect("fewer suites than blocks of ports")
 }
 
-/// Where the kernel begins with the ports of clients.
+/// Start of the ephemeral ports on this machine.
 fn clients_from() -> u16 {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
     let from = text

@@ -1,4 +1,4 @@
-//! Child processes that die with the test that started them, and whose lines can be waited for.
+//! Child processes that end with their test, and waiting for lines of their output.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,7 +16,7 @@ pub(crate) struct Running {
     err: Lines,
 }
 
-/// Lines that a process has written so far.
+/// The lines that a process has written so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -27,10 +27,10 @@ pub(crate) fn nvr() -> Command {
     command
 }
 
-/// Takes the program's settings from the environment of `command`, and gives its control socket a folder of its own: tests see
-/// nothing of each other and of what else runs on this machine. A test that asks gives both sides the same `NVR_RUNTIME_DIR`.
+/// Removes the program's settings from the environment of `command`, and sets a separate folder for its control socket, so that
+/// tests are independent of each other and of other processes. A test of the control socket sets `NVR_RUNTIME_DIR` itself.
 pub(crate) fn clean(command: &mut Command) {
-    // What the machine's owner has set is none of a test's business.
+    // Settings of the machine's user must not affect tests.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if (text.starts_with("NVR_") && text != "NVR_CACHE")
@@ -50,7 +50,7 @@ impl Running {
         Self::spawn(command)
     }
 
-    /// As [`Running::start`], with a standard input to type into.
+    /// As [`Running::start`], with a writable standard input.
     pub(crate) fn interactive(mut command: Command) -> Self {
         command.stdin(Stdio::piped());
         Self::spawn(command)
@@ -94,7 +94,7 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends a signal by name, `TERM` for one.
+    /// Sends a signal by name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args(["-s", name, &self.id().to_string()])
@@ -103,13 +103,13 @@ impl Running {
         assert!(status.success(), "the process takes SIG{name}");
     }
 
-    /// Kills it, as a power failure would.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Whether it is there no longer.
+    /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("it is our child").is_some()
     }
@@ -130,7 +130,7 @@ impl Drop for Running {
 }
 
 impl Lines {
-    /// Reads `stream` on a thread of its own, to its end.
+    /// Reads `stream` to its end on a separate thread.
     pub(super) fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let filled = lines.clone();
@@ -147,12 +147,12 @@ impl Lines {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All so far.
+    /// All lines so far.
     pub(crate) fn all(&self) -> Vec<String> {
         self.lock().clone()
     }
 
-    /// All, once the process has ended and the last of them has come through.
+    /// All lines after the end of the process.
     pub(crate) fn settled(&self) -> Vec<String> {
         until("the stream ends", super::wait::SOON, || {
             (Arc::strong_count(&self.0) == 1).then(|| self.all())

@@ -1,4 +1,4 @@
-//! A cable that a test can cut: passes TCP on, until it is told to hold everything back.
+//! A TCP proxy that simulates a cut cable.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// Passes connections to its own port on to another one of this machine.
+/// Forwards connections to another port of this machine.
 #[derive(Debug)]
 pub(crate) struct Cable {
     port: u16,
@@ -17,7 +17,7 @@ pub(crate) struct Cable {
 }
 
 impl Cable {
-    /// A whole cable to `target`.
+    /// A proxy to `target` with an intact cable.
     pub(crate) fn to(target: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -56,17 +56,17 @@ impl Cable {
         }
     }
 
-    /// Its near end.
+    /// Its port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// From here on nothing passes in either direction, and nobody is told.
+    /// Cuts the cable: from now on nothing passes in either direction, and no connection is closed.
     pub(crate) fn cut(&self) {
         self.cut.send_replace(true);
     }
 
-    /// What was held back passes again.
+    /// Mends the cable: held-back data passes again.
     pub(crate) fn mend(&self) {
         self.cut.send_replace(false);
     }

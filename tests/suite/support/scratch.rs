@@ -1,4 +1,4 @@
-//! The folder of this test process: whatever a test or a program under test leaves lies below it, and goes with the process.
+//! The folder of this test process. All files of tests and of programs under test are below it, and are removed with it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-/// The folder, and who removes it.
+/// The folder and the process that removes it.
 struct Scratch {
     path: PathBuf,
-    /// Lives until its standard input ends, which is when this process does, however that comes.
+    /// Runs until the end of its standard input, which is the end of this process in any case.
     _remover: Mutex<Child>,
 }
 
-/// The folder of this test process; only its user can look into it.
+/// The folder of this test process; private to its user.
 pub(crate) fn scratch() -> &'static Path {
     static SCRATCH: OnceLock<Scratch> = OnceLock::new();
     &SCRATCH.get_or_init(Scratch::new).path
 }
 
-/// The path of a folder that is not there yet, another one at each call.
+/// A new path at each call; nothing exists there.
 pub(crate) fn fresh() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     scratch().join(COUNT.fetch_add(1, Ordering::Relaxed).to_string())

@@ -1,4 +1,4 @@
-//! A whole set-up: broker, cameras, a processor as a child process, and somebody who reads what is published.
+//! A whole set-up: broker, cameras, a processor as a child process, and a subscriber.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use super::broker::{Broker, Kind, free_port};
 use super::process::{Running, nvr};
 use super::wait::{SOON, until};
 
-/// A small pattern, cheap to encode: 320×240 at 10 frames a second.
+/// A small pattern, cheap to encode: 320×240 at 10 fps.
 pub(crate) const PATTERN: TestPattern = TestPattern {
     size: nvr::base::Size::new(320, 240),
     fps: 10.0,
@@ -28,7 +28,7 @@ pub(crate) fn pattern_cameras(count: usize) -> TestcamOptions {
     }
 }
 
-/// Everything that a processor's test needs.
+/// The parts of a processor's test.
 pub(crate) struct Stage {
     pub(crate) broker: Broker,
     pub(crate) cameras: Testcam,
@@ -36,7 +36,7 @@ pub(crate) struct Stage {
     pub(crate) processor: Running,
 }
 
-/// `nvr processor` on the cameras' streams, with waits as short as tests want them.
+/// `nvr processor` on the cameras' streams, with short waits.
 pub(crate) fn arguments(broker: &Broker, cameras: &Testcam) -> Vec<String> {
     let mut arguments = vec![
         "processor".to_owned(),
@@ -73,7 +73,7 @@ impl Stage {
         Self::with(Kind::Mosquitto, &pattern_cameras(count), extra)
     }
 
-    /// The same with a broker and cameras of one's choice.
+    /// The same with the given broker and cameras.
     pub(crate) fn with(kind: Kind, cameras: &TestcamOptions, extra: &[&str]) -> Self {
         let broker = Broker::start(kind);
         let cameras = Testcam::start(cameras).expect("cameras start");
@@ -117,7 +117,7 @@ impl Stage {
         })
     }
 
-    /// Waits for a status of source `id` whose state is `state`, and gives it.
+    /// Waits for a status of source `id` with the state `state`, and returns it.
     pub(crate) fn status(&self, id: u32, state: &str) -> Value {
         let what = format!("source {id} becomes {state}");
         self.wait_for(&format!("nvr/sources/{id}"), &what, |status| {
@@ -125,7 +125,7 @@ impl Stage {
         })
     }
 
-    /// Waits for `count` more events of source `id`, and gives them.
+    /// Waits for `count` more events of source `id`, and returns them.
     pub(crate) fn events(&self, id: u32, count: usize) -> Vec<Value> {
         let topic = format!("nvr/detections/{id}");
         let before = self.published(&topic).len();
@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-/// What `reader` saw on `topic`.
+/// The documents that `reader` received on `topic`.
 pub(crate) fn documents(reader: &Running, topic: &str) -> Vec<Value> {
     let parse = |line: &String| {
         let mut parts = line.splitn(3, ' ');

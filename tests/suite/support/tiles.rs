@@ -1,7 +1,7 @@
-//! What a wall's tile shows, by its pixels: the test pattern, boxes round its objects, a dimmed picture.
+//! Checks of a tile's pixels: the test pattern, boxes around its objects, a dimmed picture.
 //!
-//! A tile is looked at as a picture of its own, so that the same eyes serve snapshots, screens of virtual machines and
-//! pictures of any layout. What is missing is told in words, since nobody sees the picture when a test fails.
+//! A tile is checked as a separate picture, so the same checks serve snapshots, screens of virtual machines and all layouts. An
+//! error describes what is missing.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use nvr::config::TestPattern;
 use nvr::render::paint::class_color;
 use nvr::render::{Color, Rect};
 
-/// Ground of a warning, and the letters of one.
+/// Background and text colour of a warning.
 pub(crate) const WARNING: Color = Color::rgb(230, 159, 0);
-/// Ground of a pause that somebody wished for.
+/// Background of a pause by the operator.
 pub(crate) const PAUSE: Color = Color::rgb(86, 180, 233);
-/// Letters of a fault.
+/// Text colour of a fault.
 pub(crate) const FAULT: Color = Color::rgb(255, 140, 60);
-/// What lies behind and between pictures.
+/// Background behind and between pictures.
 pub(crate) const BEHIND: Color = Color::rgb(12, 14, 16);
 /// What is left of a kernel's colours after blending layers.
 pub(crate) const ROUNDING: u8 = 2;
@@ -48,7 +48,7 @@ pub(crate) fn is_near(pixel: Rgba<u8>, color: Color, by: u8) -> bool {
     std::iter::zip(pixel.0, [red, green, blue]).all(|(is, wanted)| is.abs_diff(wanted) <= by)
 }
 
-/// How many pixels are of this colour.
+/// Number of pixels of this colour.
 pub(crate) fn pixels(picture: &RgbaImage, color: Color, by: u8) -> usize {
     let all = picture.pixels();
     all.filter(|pixel| is_near(**pixel, color, by)).count()

@@ -1,4 +1,4 @@
-//! An RTSP client that is GStreamer's alone: no part of ours looks at our own server.
+//! An RTSP client of GStreamer only, independent of the code under test.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use nvr::base::{PatternCode, Plane, Size};
 
 use super::cameras::PATIENCE;
 
-/// A decoded frame as the client saw it.
+/// A decoded frame of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ReceivedFrame {
     pub(crate) pts: Duration,
     pub(crate) size: Size,
-    /// RTCP NTP time since 1970, once a sender report told it.
+    /// RTCP NTP time since 1970; absent before the first sender report.
     pub(crate) ntp_unix: Option<Duration>,
-    /// The pattern's code, where there is one.
+    /// The code of the test pattern, if there is one.
     pub(crate) code: Option<PatternCode>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    /// Starts to watch; `extra` are further properties of rtspsrc.
+    /// Starts the client; `extra` are further properties of rtspsrc.
     pub(crate) fn watch(uri: &str, extra: &str) -> Self {
         gst::init().expect("GStreamer starts");
         let pipeline = gst::parse::launch(&format!(
@@ -44,8 +44,8 @@ impl Viewer {
         Self { pipeline, sink }
     }
 
-    /// The next frame, if one comes within `limit`.
-    pub(crate) fn next_within(&self, limit: Duration) -> Option<Seen> {
+    /// The next frame within `limit`.
+    pub(crate) fn next_within(&self, limit: Duration) -> Option<ReceivedFrame> {
         let sample = self
             .sink
             .try_pull_sample(gst::ClockTime::try_from(limit).expect("short"))?;
@@ -60,7 +60,7 @@ impl Viewer {
             stride,
         };
         let unix = Duration::from_secs(2_208_988_800);
-        Some(Seen {
+        Some(ReceivedFrame {
             pts: buffer.pts().expect("it has a time").into(),
             size,
             ntp_unix: buffer
@@ -75,8 +75,8 @@ impl Viewer {
         })
     }
 
-    /// The next frame; the test fails where none comes.
-    pub(crate) fn next(&self) -> Seen {
+    /// The next frame. The test fails if there is none.
+    pub(crate) fn next(&self) -> ReceivedFrame {
         match self.next_within(PATIENCE) {
             Some(seen) => seen,
             None => panic!("no frame within {PATIENCE:?}: {:?}", self.error()),
@@ -84,7 +84,7 @@ impl Viewer {
     }
 
     /// The next frame that `wanted` accepts.
-    pub(crate) fn next_that(&self, wanted: impl Fn(&Seen) -> bool) -> Seen {
+    pub(crate) fn next_that(&self, wanted: impl Fn(&ReceivedFrame) -> bool) -> ReceivedFrame {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let seen = self.next();
@@ -95,7 +95,7 @@ impl Viewer {
         panic!("no such frame within {PATIENCE:?}");
     }
 
-    /// Waits for the session's error, or its end, and tells it.
+    /// Waits for an error or the end of the session, and describes it.
     pub(crate) fn ending(&self) -> String {
         let message = self
             .pipeline

@@ -1,4 +1,4 @@
-//! A virtual machine whose kernel drives a display that tests can read: docs/building.md says how it works.
+//! A virtual machine whose kernel drives a display that tests can read; see docs/building.md.
 //!
 //! The guest runs Debian's kernel and `tests/kms/init`, sees this machine's files, and reaches servers of a test at
 //! [`HOST`]. It lives as long as its [`Vm`]. Waits are long, because without hardware support it is some ten times
@@ -31,7 +31,7 @@ use qmp::Qmp;
 
 /// This machine's loopback, as the guest reaches it.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-/// Longest that anything takes in the guest that would happen at once here.
+/// Longest wait for events in the guest that are immediate on a real machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest boot without hardware support: 5 s where the machine has nothing else to do.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
@@ -41,7 +41,7 @@ const KVM_BOOT_LIMIT: Duration = Duration::from_secs(20);
 /// Tried once, and not again for each guest.
 static KVM_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// What the guest shows its pictures by.
+/// The display device of the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gpu {
     /// None: for tests of something else.
@@ -66,7 +66,7 @@ pub(crate) struct Vm {
     _machine: Running,
 }
 
-/// What a command in the guest came to.
+/// The result of a command in the guest.
 #[derive(Debug)]
 pub(crate) struct Output {
     /// Its exit code; 128 and the signal's number where it was killed.

@@ -1,14 +1,14 @@
-//! Waiting on conditions, never for a time.
+//! Waits for conditions instead of fixed times.
 
 use std::time::{Duration, Instant};
 
-/// Longest that a test waits for what should happen at once.
+/// Longest wait for something that should happen immediately.
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 
-/// Looks again and again until `look` finds something.
+/// Calls `look` repeatedly until it returns a value.
 ///
 /// # Panics
-/// When it has not within `limit`; the message names `what`.
+/// When there is none within `limit`. The message contains `what`.
 pub(crate) fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {
@@ -20,7 +20,7 @@ pub(crate) fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Op
     }
 }
 
-/// As [`until`], for something that is so or is not.
+/// As [`until`], for a condition.
 pub(crate) fn until_true(what: &str, limit: Duration, mut look: impl FnMut() -> bool) {
     until(what, limit, || look().then_some(()));
 }

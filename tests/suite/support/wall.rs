@@ -1,4 +1,4 @@
-//! A wall as its users run it, without a monitor: its page is asked what it knows, its snapshots what it shows.
+//! A wall as a process without a monitor. Its page gives its state, its snapshots the picture.
 
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -17,14 +17,14 @@ use super::stage::page;
 use super::tiles::tile;
 use super::wait::{SOON, until};
 
-/// As large as the small pattern's pictures: what is shown has their very pixels.
+/// The size of the small pattern's pictures, so tiles have exactly their pixels.
 pub(crate) const TILE: Size = Size::new(320, 240);
 
-/// What tests wish for beside their own settings: failed cameras are tried again soon, pictures turn stale after a second.
+/// Common settings of tests: short retries, and pictures are stale after a second.
 pub(crate) const SOONER: &str =
     "[wall]\nretry_first = \"100ms\"\nretry_longest = \"500ms\"\nstale_after = \"1s\"\n";
 
-/// A wall that runs.
+/// A running wall.
 pub(crate) struct Wall {
     pub(crate) process: Running,
     address: String,
@@ -32,7 +32,7 @@ pub(crate) struct Wall {
     tile: Size,
 }
 
-/// What a wall is started with.
+/// Options of a wall.
 pub(crate) struct WallOptions<'a> {
     /// Port of its broker on this machine.
     pub(crate) broker: u16,
@@ -50,7 +50,7 @@ impl Wall {
         Self::start_with(&WallOptions::of(broker), options)
     }
 
-    /// A wall of one's choice, with further options.
+    /// A wall with the given settings and further options.
     pub(crate) fn start_with(settings: &WallOptions<'_>, options: &[&str]) -> Self {
         let dir = TempDir::new().expect("a folder");
         let file = dir.path().join("nvr.toml");
@@ -96,24 +96,24 @@ impl Wall {
         wall
     }
 
-    /// Where its page is.
+    /// The address of its page.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Its file: SIGHUP makes it read that again.
+    /// Its configuration file, which it reads again on SIGHUP.
     pub(crate) fn file(&self) -> PathBuf {
         self.dir.path().join("nvr.toml")
     }
 
-    /// Everything that it knows.
+    /// Its state.
     pub(crate) fn state(&self) -> Value {
         let answer = page(&self.address, "/state.json");
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         serde_json::from_str(body).unwrap_or_else(|err| panic!("{err}: {answer}"))
     }
 
-    /// What it knows of camera `id`; null where it has none of that number.
+    /// The state of camera `id`; null if it is unknown.
     pub(crate) fn camera(&self, id: u32) -> Value {
         let mut state = self.state();
         let tiles = state["tiles"].as_array_mut().map(std::mem::take);
@@ -123,7 +123,7 @@ impl Wall {
             .unwrap_or_default()
     }
 
-    /// What its tiles say, by its own account.
+    /// The texts of its tiles, from its state.
     pub(crate) fn words(&self) -> Vec<String> {
         let state = self.state();
         let tiles = state["tiles"].as_array();
@@ -132,7 +132,7 @@ impl Wall {
         tiles.iter().map(text).collect()
     }
 
-    /// Waits until what it knows of camera `id` is as wanted, and gives that.
+    /// Waits until the state of camera `id` is as wanted, and returns it.
     pub(crate) fn until_camera(
         &self,
         id: u32,
@@ -152,12 +152,12 @@ impl Wall {
         last
     }
 
-    /// Waits until camera `id`'s tile says these words, by the wall's own account.
+    /// Waits until the tile of camera `id` has this text, from the wall's state.
     pub(crate) fn until_says(&self, id: u32, words: &str) -> Value {
         self.until_camera(id, words, |tile| tile["text"] == words)
     }
 
-    /// A figure of its page; zero where the page has none of that name.
+    /// A metric of its page; zero if it is missing.
     pub(crate) fn figure(&self, name: &str) -> f64 {
         let metrics = page(&self.address, "/metrics");
         let line = metrics
@@ -172,10 +172,10 @@ impl Wall {
         let _ = std::fs::remove_file(&file);
         self.process.signal("USR1");
         until("a snapshot", SOON, || file.exists().then_some(()));
-        // What cameras see is its user's business alone.
+        // Pictures are private to the user.
         let meta = std::fs::metadata(&file).expect("it is there");
         assert_eq!(meta.permissions().mode() & 0o777, 0o600);
-        // It is renamed into its place when it is whole.
+        // The file is renamed when it is complete.
         image::open(&file).expect("a picture").into_rgba8()
     }
 
@@ -184,7 +184,7 @@ impl Wall {
         tile(&self.picture(), self.tile, index)
     }
 
-    /// Looks at scene after scene until one passes `check`, which says what is missing in the others.
+    /// Checks scenes until one passes `check`, which describes what is missing in the others.
     pub(crate) fn until_picture(&self, check: impl Fn(&RgbaImage) -> Result<(), String>) {
         let deadline = Instant::now() + SOON * 2;
         loop {
@@ -212,7 +212,7 @@ impl Wall {
 }
 
 impl<'a> WallOptions<'a> {
-    /// What most tests want.
+    /// The default wall of most tests.
     pub(crate) fn of(broker: u16) -> Self {
         Self {
             broker,
@@ -223,7 +223,7 @@ impl<'a> WallOptions<'a> {
     }
 }
 
-/// A pattern that the wall paints by itself, as the source `id`.
+/// The configuration of source `id` with a test pattern that the wall paints itself.
 pub(crate) fn painted(id: u32, pattern: &TestPattern) -> String {
     let TestPattern { size, fps, objects } = pattern;
     let Size { width, height } = size;

@@ -1,7 +1,7 @@
-//! Reads what a wall has written, letter by letter: the expected words are written with the wall's own letters, and the
-//! picture has to have ink exactly where they have.
+//! Checks text in a wall's picture: the expected text is drawn with the wall's font, and the picture must have the text colour at
+//! exactly the same pixels.
 //!
-//! The ground below letters shows through a little, so that of each letter only its full ink is compared.
+//! Letters are slightly transparent at their edges, so only pixels of the full colour are compared.
 
 use std::collections::BTreeSet;
 
@@ -12,15 +12,15 @@ use nvr::render::{Canvas, Color, Rect};
 
 use super::tiles::{is_near, middle, part};
 
-/// Sizes of letters that tests' tiles may have.
+/// The possible text sizes of tests' tiles.
 const SIZES_PX: std::ops::RangeInclusive<u32> = 9..=40;
 
-/// Whether `words` in this ink stand somewhere in `picture`, and nothing else in the same ink.
+/// Checks that `picture` contains `words` in this colour, and nothing else in the same colour.
 pub(crate) fn reads(picture: &RgbaImage, ink: Color, words: &str) -> Result<(), String> {
     reads_one_of(picture, ink, &[words.to_owned()]).map(drop)
 }
 
-/// As [`reads`], for words of which there may be several; gives those that stand there.
+/// As [`reads`], with several possible texts. Returns the one that was found.
 pub(crate) fn reads_one_of(
     picture: &RgbaImage,
     ink: Color,
@@ -42,7 +42,7 @@ pub(crate) fn reads_one_of(
     })
 }
 
-/// Whether nothing is written in this ink.
+/// Checks that there is no text in this colour.
 pub(crate) fn reads_nothing(picture: &RgbaImage, ink: Color) -> Result<(), String> {
     let inked = inked(picture, ink).len();
     if inked > 0 {
@@ -53,8 +53,8 @@ pub(crate) fn reads_nothing(picture: &RgbaImage, ink: Color) -> Result<(), Strin
     Ok(())
 }
 
-/// Whether in a tile's upper left corner there is a plate of this colour with `words` on it, pixel for pixel.
-pub(crate) fn has_plate(tile: &RgbaImage, ground: Color, words: &str) -> Result<(), String> {
+/// Checks that a tile has a label with this background and `words` in its upper left corner, pixel for pixel.
+pub(crate) fn has_label(tile: &RgbaImage, ground: Color, words: &str) -> Result<(), String> {
     let found = SIZES_PX.clone().any(|size_px| {
         let plate = plate(words, size_px, ground);
         let (width, height) = plate.dimensions();
@@ -73,7 +73,7 @@ pub(crate) fn has_plate(tile: &RgbaImage, ground: Color, words: &str) -> Result<
     })
 }
 
-/// Whether below its headline a tile explains itself: the first sentence of `message` in at most three lines, and since when.
+/// Checks the explanation below a tile's headline: the first sentence of `message` in at most three lines, and the time `since`.
 pub(crate) fn explains(tile: &RgbaImage, message: &str, since: &str) -> Result<(), String> {
     let sentence = message.split(';').next().unwrap_or_default().trim();
     let inked = inked(&middle(tile), Color::WHITE);
@@ -100,7 +100,7 @@ pub(crate) fn explains(tile: &RgbaImage, message: &str, since: &str) -> Result<(
         .ok_or_else(|| format!("no {sentence:?} since {since} below the headline"))
 }
 
-/// A screen of `size` as `paint` leaves it.
+/// A black screen of `size` after `paint`.
 pub(crate) fn on_black(size: Size, paint: impl FnOnce(&mut Painter<'_>)) -> RgbaImage {
     let mut canvas = Canvas::new(size, Color::BLACK);
     let mut letters = Type::default();

@@ -131,7 +131,7 @@ fn the_tracker_follows_the_confidence_of_the_camera_also_when_that_changes() {
     assert_eq!(tracks, [[Some(1)]]);
 }
 
-const TOO_FAR: &str = "frames are analysed too far apart to follow objects";
+const TOO_FAR: &str = "analysed frames are too far apart for tracking";
 
 #[test]
 fn a_rate_too_low_for_tracking_is_said_once_and_what_stays_in_place_keeps_its_id() {

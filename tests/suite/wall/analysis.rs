@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nvr::base::{SessionId, SourceId};
 use nvr::config::TestPattern;
-use nvr::event::{Presence, PresenceState, SourceFigures, SourceState, SourceStatus};
+use nvr::event::{Presence, PresenceState, SourceMetrics, SourceState, SourceStatus};
 use nvr::render::paint::class_color;
 
 use super::{cameras_at, sources};
@@ -15,7 +15,7 @@ use crate::support::tiles::{
 };
 use crate::support::wait::{SOON, until};
 use crate::support::wall::{TILE, Wall, painted};
-use crate::support::words::{has_plate, reads_nothing, reads_one_of};
+use crate::support::words::{has_label, reads_nothing, reads_one_of};
 
 /// Within so long the death of a processor is known, by its will.
 const KNOWN_DEAD: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ fn wall_of(stage: &Stage) -> Wall {
 /// Whether the picture is live, without boxes, and a plate says so much.
 fn shows_only_video(wall: &Wall, words: &str) {
     wall.until_shown(0, |tile| {
-        has_plate(tile, WARNING, words)?;
+        has_label(tile, WARNING, words)?;
         is_bright(tile)?;
         has_no_boxes(tile, &PATTERN)
     });
@@ -97,7 +97,7 @@ fn events_that_come_later_than_video_can_wait_are_told_as_late() {
     );
     wall.until_shown(0, |tile| {
         broker.publish("nvr/detections/0", event_after(2_000).as_bytes(), false);
-        has_plate(tile, WARNING, "LATE")?;
+        has_label(tile, WARNING, "LATE")?;
         match pixels(tile, class_color("dog"), ROUNDING) {
             0 => Ok(()),
             drawn => Err(format!("{drawn} pixels of a box that is late")),
@@ -182,7 +182,7 @@ impl Said<'_> {
             since: jiff::Timestamp::now(),
             reason: None,
             uri: "rtsp://127.0.0.1/live0.stream".to_owned(),
-            figures: SourceFigures::default(),
+            metrics: SourceMetrics::default(),
         };
         self.broker
             .publish("nvr/sources/0", &status.to_json(), true);
@@ -206,7 +206,7 @@ fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
     assert_eq!(wall.camera(0)["analysis"]["state"], "paused");
     assert_eq!(wall.camera(0)["analysis"]["instance_id"], "stand-in");
     wall.until_shown(0, |tile| {
-        has_plate(tile, PAUSE, "PAUSED")?;
+        has_label(tile, PAUSE, "PAUSED")?;
         is_bright(tile)
     });
     // That the processor has lost the camera is its own matter.
@@ -238,7 +238,7 @@ fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
     };
     wall.until_shown(0, |tile| {
         is_stale(tile)?;
-        has_plate(tile, PAUSE, "PAUSED")
+        has_label(tile, PAUSE, "PAUSED")
     });
     let text = wall.camera(0)["text"].clone();
     let text = text.as_str().unwrap_or_default();
@@ -250,19 +250,19 @@ fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
         said("first").presence(gone);
         wall.until_shown(0, |tile| {
             is_stale(tile)?;
-            has_plate(tile, WARNING, "NO PROCESSOR")
+            has_label(tile, WARNING, "NO PROCESSOR")
         });
         said("first").presence(PresenceState::Online);
         wall.until_shown(0, |tile| {
             is_stale(tile)?;
-            has_plate(tile, PAUSE, "PAUSED")
+            has_label(tile, PAUSE, "PAUSED")
         });
     }
     // A new run of the processor: what its last one said is void.
     said("second").presence(PresenceState::Online);
     wall.until_shown(0, |tile| {
         is_stale(tile)?;
-        has_plate(tile, WARNING, "NO PROCESSOR")
+        has_label(tile, WARNING, "NO PROCESSOR")
     });
     said("second").status(SourceState::Live);
     cameras.silence(0, false);

@@ -115,7 +115,7 @@ fn statuses_and_events_of_cameras_that_are_not_shown_cost_nothing() {
     let runtime = crate::bus::runtime();
     let stranger = crate::bus::start(
         &runtime,
-        crate::bus::impatient(crate::bus::settings(broker.port())),
+        crate::bus::retrying_quickly(crate::bus::settings(broker.port())),
     );
     let message = "m".repeat(20_000);
     for id in 100..100 + OTHERS {

@@ -19,7 +19,7 @@ use crate::support::tiles::{
 };
 use crate::support::wait::{SOON, until};
 use crate::support::wall::{SOONER, TILE, Wall, WallOptions, painted};
-use crate::support::words::{explains, has_plate, reads, reads_nothing, reads_one_of};
+use crate::support::words::{explains, has_label, reads, reads_nothing, reads_one_of};
 
 /// Since when, as the tile writes it.
 fn local_time(since: &Value) -> String {
@@ -89,7 +89,7 @@ fn a_wall_that_starts_with_nothing_says_so_and_shows_each_part_as_it_comes() {
     for id in [GONE, LOCKED, ABSENT] {
         wall.until_says(id, "NO CAMERA · NO BROKER");
     }
-    wall.until_shown(LOCKED, |tile| has_plate(tile, WARNING, "NO BROKER"));
+    wall.until_shown(LOCKED, |tile| has_label(tile, WARNING, "NO BROKER"));
     // It has been like this since the first refusal, however often it is tried again.
     let since = wall.camera(GONE)["video"]["since"].clone();
     let again = wall.until_camera(GONE, "five attempts", |tile| {
@@ -107,7 +107,7 @@ fn a_wall_that_starts_with_nothing_says_so_and_shows_each_part_as_it_comes() {
     }
     wall.until_shown(SILENT, |tile| {
         reads(&middle(tile), Color::WHITE, "CONNECTING")?;
-        has_plate(tile, WARNING, "NO PROCESSOR")
+        has_label(tile, WARNING, "NO PROCESSOR")
     });
 
     silent.stop();

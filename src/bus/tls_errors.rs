@@ -1,25 +1,25 @@
-//! TLS errors in plain words, each with its remedy: rustls tells them as names of its own types.
+//! Descriptions of TLS errors with remedies. The messages of rustls are names of its types.
 
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// What is wrong, and what to do. `error` is the client's; the peer is the broker.
-pub(super) fn of(error: &Error) -> String {
+/// Describes an error of the client's side, with the remedy.
+pub(super) fn describe(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => certificate(error),
         Error::AlertReceived(alert) => alerted(*alert),
         Error::InvalidMessage(_)
         | Error::InappropriateMessage { .. }
         | Error::PeerSentOversizedRecord => {
-            "what answers there does not speak TLS; use the broker's port for TLS, 8883 as a rule, or leave TLS out (mqtt://)"
+            "the server does not speak TLS on this port; use the broker's TLS port, usually 8883, or connect without TLS (mqtt://)"
                 .to_owned()
         }
         Error::NoCertificatesPresented => {
-            "the broker shows no certificate; give it one (mosquitto: certfile and keyfile)".to_owned()
+            "the broker presents no certificate; configure one there (mosquitto: certfile and keyfile)".to_owned()
         }
         Error::PeerIncompatible(_) => {
-            "the broker and this program have no version of TLS or no cipher in common; let it speak TLS 1.2 or 1.3".to_owned()
+            "the broker and this program have no common TLS version or cipher; enable TLS 1.2 or 1.3 in the broker".to_owned()
         }
         Error::FailedToGetCurrentTime => {
             "this machine's clock can't be read; set it".to_owned()
@@ -50,13 +50,13 @@ fn certificate(error: &CertificateError) -> String {
                 .to_owned()
         }
         E::UnknownIssuer => {
-            "the authority that signed the broker's certificate is not trusted here; name that authority's certificate as the CA \
+            "the authority that signed the broker's certificate is not trusted here; set that authority's certificate as the CA \
              file (--mqtt-ca, mqtt.tls.ca)"
                 .to_owned()
         }
         E::BadSignature => {
-            "the broker's certificate was not signed with the key of the CA file's authority, though it bears that name; name \
-             the CA file that signed it (--mqtt-ca, mqtt.tls.ca)"
+            "the broker's certificate names the CA file's authority but was not signed with its key; set the CA file of the \
+             authority that signed it (--mqtt-ca, mqtt.tls.ca)"
                 .to_owned()
         }
         E::NotValidForNameContext {
@@ -67,100 +67,100 @@ fn certificate(error: &CertificateError) -> String {
             let names: Vec<String> = presented.iter().map(|name| plain(name)).collect();
             if names.is_empty() {
                 format!(
-                    "the broker's certificate names no host (it has no subjectAltName; a common name does not count); have it made \
+                    "the broker's certificate names no host (it has no subjectAltName; a common name does not count); create one \
                      for {expected}"
                 )
             } else {
                 format!(
-                    "the broker's certificate is for {} and not for {expected}; connect by a name that it has, or have it made for \
-                     {expected} as well",
+                    "the broker's certificate is for {} and not for {expected}; connect by a name in it, or create one that also \
+                     names {expected}",
                     names.join(", ")
                 )
             }
         }
         E::NotValidForName => {
-            "the broker's certificate is for another name than the one that it is reached by; connect by a name that it has"
+            "the broker's certificate is for another host name; connect by a name in it"
                 .to_owned()
         }
         E::Revoked => "the broker's certificate was revoked; renew it".to_owned(),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
-            "the broker's certificate is not made for servers; have it made with the extended key usage serverAuth".to_owned()
+            "the broker's certificate is not for servers; create one with the extended key usage serverAuth".to_owned()
         }
         E::BadEncoding => {
-            "the broker's certificate can't be read; have it made anew".to_owned()
+            "the broker's certificate is malformed; create a new one".to_owned()
         }
         E::UnhandledCriticalExtension => {
-            "the broker's certificate has an extension that is critical and not known here; have it made without that".to_owned()
+            "the broker's certificate has an unknown critical extension; create one without it".to_owned()
         }
         #[expect(deprecated, reason = "verifiers may still give it")]
         E::UnsupportedSignatureAlgorithm
         | E::UnsupportedSignatureAlgorithmContext { .. }
         | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the broker's certificate is signed in a way that is not trusted any more (SHA-1, or a short key); have it made with \
-             SHA-256 and RSA of 2048 bits, or ECDSA"
+            "the broker's certificate has an outdated signature (SHA-1, or a short key); create one with SHA-256 and RSA of 2048 \
+             bits, or ECDSA"
                 .to_owned()
         }
-        // rustls does not name what webpki says: its words are those of webpki's error type.
+        // rustls passes errors of webpki on without a type; they are recognised by their names.
         E::Other(other) => match format!("{other:?}") {
             text if text.contains("CaUsedAsEndEntity") => {
-                "the broker shows the certificate of an authority (a self-signed one that is marked CA) instead of one of its own; \
-                 have it sign a certificate for the broker, or make the self-signed one without that mark (openssl req -x509 \
-                 -addext basicConstraints=critical,CA:FALSE) and name it as the CA file"
+                "the broker presents the certificate of an authority (a self-signed one with CA:TRUE); create a certificate for the \
+                 broker that is signed by it, or create the self-signed one with CA:FALSE (openssl req -x509 -addext \
+                 basicConstraints=critical,CA:FALSE) and set it as the CA file"
                     .to_owned()
             }
             text if text.contains("EndEntityUsedAsCa") => {
-                "the broker's certificate was signed by one that is no authority's; have it signed by an authority".to_owned()
+                "the broker's certificate was signed by a certificate that is not an authority's; have it signed by an authority".to_owned()
             }
             text if text.contains("UnsupportedCertVersion") => {
-                "the broker's certificate is not of X.509 version 3; have it made with a subjectAltName, which makes it so"
+                "the broker's certificate is not of X.509 version 3; create one with a subjectAltName"
                     .to_owned()
             }
-            text => format!("the broker's certificate is not accepted ({text}); have it made anew"),
+            text => format!("the broker's certificate is not accepted ({text}); create a new one"),
         },
-        other => format!("the broker's certificate is not accepted ({other}); have it made anew"),
+        other => format!("the broker's certificate is not accepted ({other}); create a new one"),
     }
 }
 
-/// The broker's objection to us.
+/// Describes a TLS alert from the broker.
 fn alerted(alert: AlertDescription) -> String {
     use AlertDescription as A;
-    const OURS: &str = "--mqtt-cert and --mqtt-key, mqtt.tls.certificate and mqtt.tls.key";
+    const OPTIONS: &str = "--mqtt-cert and --mqtt-key, mqtt.tls.certificate and mqtt.tls.key";
     match alert {
         A::CertificateRequired => {
-            format!("the broker asks for a certificate of ours, and none is set; name one ({OURS})")
+            format!("the broker requires a client certificate, and none is set; set one ({OPTIONS})")
         }
         A::UnknownCA => format!(
-            "the broker does not trust the authority that signed our certificate; name a certificate of one that it trusts ({OURS})"
+            "the broker does not trust the authority that signed the client certificate; set one of an authority that it trusts ({OPTIONS})"
         ),
         A::CertificateExpired => {
             format!(
-                "the broker says that our certificate has expired; renew it ({OURS}), or set its clock"
+                "the broker reports that the client certificate has expired; renew it ({OPTIONS}), or set the broker's clock"
             )
         }
         A::CertificateRevoked => {
-            format!("the broker says that our certificate was revoked; name another ({OURS})")
+            format!("the broker reports that the client certificate was revoked; set another one ({OPTIONS})")
         }
         A::BadCertificate | A::UnsupportedCertificate | A::CertificateUnknown | A::AccessDenied => {
             format!(
-                "the broker does not accept our certificate ({alert:?}); name another ({OURS}), and see the broker's log"
+                "the broker does not accept the client certificate ({alert:?}); set another one ({OPTIONS}), and see the broker's log"
             )
         }
         A::ProtocolVersion | A::InsufficientSecurity => {
-            "the broker speaks no version of TLS that is accepted here; let it speak TLS 1.2 or 1.3"
+            "the broker has no TLS version that is accepted here; enable TLS 1.2 or 1.3 in the broker"
                 .to_owned()
         }
         A::HandshakeFailure => format!(
-            "the broker ended the handshake: it asks for a certificate of ours ({OURS}), or has no cipher in common with us"
+            "the broker ended the handshake: it requires a client certificate ({OPTIONS}), or there is no common cipher"
         ),
         A::UnrecognisedName => {
-            "the broker does not know the name that it is reached by; connect by a name that it has"
+            "the broker does not know this host name; connect by another name of it"
                 .to_owned()
         }
         other => format!("the broker ended the handshake ({other:?}); see its log"),
     }
 }
 
-/// `DnsName("a.example")` and `IpAddress(10.0.0.1)` without their wrapping.
+/// The name in `DnsName("a.example")` or `IpAddress(10.0.0.1)`.
 fn plain(name: &str) -> String {
     let inner = name.split_once('(').map_or(name, |(_, inner)| inner);
     inner.trim_end_matches(')').trim_matches('"').to_owned()
@@ -170,7 +170,7 @@ fn moment(time: UnixTime) -> String {
     i64::try_from(time.as_secs())
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .map_or_else(|| "a time far off".to_owned(), |time| time.to_string())
+        .map_or_else(|| "a time out of range".to_owned(), |time| time.to_string())
 }
 
 #[cfg(test)]
@@ -220,39 +220,39 @@ mod tests {
             (
                 named(&["DnsName(\"a.example\")", "IpAddress(10.0.0.1)"]),
                 "the broker's certificate is for a.example, 10.0.0.1 and not for broker.example",
-                "connect by a name that it has",
+                "connect by a name in it",
             ),
             (
                 named(&[]),
                 "the broker's certificate names no host",
-                "made for broker.example",
+                "create one for broker.example",
             ),
             (
                 CertificateError::Other(OtherError(std::sync::Arc::new(CaUsedAsEndEntity))),
-                "the broker shows the certificate of an authority",
+                "the broker presents the certificate of an authority",
                 "CA:FALSE",
             ),
         ] {
-            let words = of(&Error::InvalidCertificate(error));
+            let words = describe(&Error::InvalidCertificate(error));
             assert!(words.starts_with(begins), "{words}");
             assert!(words.contains(remedy), "{words}");
-            assert!(words.contains(';'), "the remedy stands behind it: {words}");
+            assert!(words.contains(';'), "the remedy follows: {words}");
         }
         for (error, part) in [
             (
                 Error::InvalidMessage(InvalidMessage::InvalidContentType),
-                "does not speak TLS; use the broker's port for TLS",
+                "does not speak TLS on this port; use the broker's TLS port",
             ),
             (
                 Error::AlertReceived(AlertDescription::CertificateRequired),
-                "asks for a certificate of ours, and none is set; name one (--mqtt-cert",
+                "requires a client certificate, and none is set; set one (--mqtt-cert",
             ),
             (
                 Error::AlertReceived(AlertDescription::ProtocolVersion),
-                "let it speak TLS 1.2 or 1.3",
+                "enable TLS 1.2 or 1.3 in the broker",
             ),
         ] {
-            assert!(of(&error).contains(part), "{}", of(&error));
+            assert!(describe(&error).contains(part), "{}", describe(&error));
         }
     }
 }

@@ -1,7 +1,6 @@
-//! A broker reached step by step, for people: its name, TCP, TLS, our login, a subscription's round trip; then some seconds of
-//! listening.
+//! A probe of a broker in steps, for the doctor: name, TCP, TLS, login and subscription, then some seconds of receiving.
 //!
-//! Nothing is published: topics belong to those who run. The subscriptions are those of a wall, and end with the connection.
+//! The probe publishes nothing. Its subscriptions are those of a wall, and end with the connection.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,105 +11,105 @@ use tokio::time::{timeout, timeout_at};
 use super::connection::Connection;
 use super::packets::Qos;
 use super::socket::{CONNECT_LIMIT, KEEP_ALIVE, Target};
-use super::traffic::{Moved, Request};
+use super::traffic::{ConnectionEvent, Request};
 use super::{ClientRole, Topic, Topics, tls};
 use crate::base::{SessionId, unix_now};
 use crate::config::MqttSettings;
 
-/// One step of the way.
+/// A step of the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ProbeStep {
     /// The broker's name has an address.
     Name,
-    /// Something listens at its port.
+    /// Its port accepts connections.
     Tcp,
-    /// Its certificate is trusted, and ours by it.
+    /// The TLS handshake succeeds.
     Tls,
-    /// It takes our login.
+    /// It accepts the login.
     Login,
-    /// It lets us read, and acknowledges that.
+    /// It acknowledges subscriptions.
     Subscription,
 }
 
-/// How a step went.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached {
-    /// Which.
-    pub step: Step,
-    /// How long it took.
+pub struct StepResult {
+    /// The step.
+    pub step: ProbeStep,
+    /// Its duration.
     pub took: Duration,
-    /// What was found; or why it ends here, with the remedy behind a semicolon.
+    /// A description of the success, or the reason of the failure with the remedy after a semicolon.
     pub outcome: Result<String, String>,
 }
 
-/// A message that came in.
+/// A received message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
-    /// What it is about.
+pub struct ReceivedMessage {
+    /// The kind of its topic.
     pub topic: Topic,
-    /// It.
+    /// Its payload.
     pub payload: Vec<u8>,
-    /// Whether the broker had kept it: then it says nothing about now.
+    /// Whether it was a retained message, which may be old.
     pub retained: bool,
-    /// When it came, by this machine's clock, since the Unix epoch.
+    /// Time of arrival by this machine's clock, since the Unix epoch.
     pub at: Duration,
 }
 
-/// Longest that the broker may take to acknowledge a subscription.
+/// Longest wait for the acknowledgement of a subscription.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
-/// Longest that it may take to hang up.
+/// Longest wait for the broker to close the connection.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
-/// A broker may have thousands of messages for us; these are enough to compare clocks.
-const MOST_HEARD: usize = 2000;
-/// And so are these, whatever strangers publish.
-const MOST_HEARD_BYTES: usize = 32 * 1024 * 1024;
+/// Maximum number of kept messages: enough to compare clocks.
+const MOST_MESSAGES: usize = 2000;
+/// Maximum size of the kept messages.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
-/// Reaches the broker of `settings` and then listens for `listen`; `told` hears of every step as soon as it is done. Ends at
-/// the first step that fails; within 30 s and `listen` in any case.
-pub async fn reach(
+/// Probes the broker of `settings`, and then receives messages for the time `listen`. `told` is called with the result of each
+/// step. Ends at the first step that fails, and after 30 s plus `listen` at the latest.
+pub async fn probe_broker(
     settings: &MqttSettings,
     listen: Duration,
-    told: &mut dyn FnMut(Reached),
-) -> Vec<Heard> {
-    let mut way = Way { settings, told };
-    let Some(addresses) = way.resolve().await else {
+    told: &mut dyn FnMut(StepResult),
+) -> Vec<ReceivedMessage> {
+    let mut probe = Probe { settings, told };
+    let Some(addresses) = probe.resolve().await else {
         return Vec::new();
     };
-    let Some(address) = way.connect(&addresses).await else {
+    let Some(address) = probe.connect(&addresses).await else {
         return Vec::new();
     };
-    if settings.tls.is_some() && way.shake_hands(address).await.is_none() {
+    if settings.tls.is_some() && probe.shake_hands(address).await.is_none() {
         return Vec::new();
     }
-    let Some((target, mut connection)) = way.log_in().await else {
+    let Some((target, mut connection)) = probe.log_in().await else {
         return Vec::new();
     };
     let (queue, mut requests) = mpsc::channel(4);
-    let heard = way
+    let heard = probe
         .listen(&target, &mut connection, (&queue, &mut requests), listen)
         .await;
     let leave = async {
         let _ = queue.try_send(Request::Disconnect);
-        while connection.turn(&mut requests).await.is_ok() {}
+        while connection.next_event(&mut requests).await.is_ok() {}
     };
     let _ = timeout(LEAVE_LIMIT, leave).await;
     heard
 }
 
-struct Way<'a> {
+struct Probe<'a> {
     settings: &'a MqttSettings,
-    told: &'a mut dyn FnMut(Reached),
+    told: &'a mut dyn FnMut(StepResult),
 }
 
-impl Way<'_> {
+impl Probe<'_> {
     fn broker(&self) -> String {
         self.settings.address()
     }
 
-    /// Tells of a step and gives what it gained.
+    /// Reports the result of a step and returns its value.
     fn tell<T>(
         &mut self,
-        step: Step,
+        step: ProbeStep,
         since: Instant,
         outcome: Result<(T, String), String>,
     ) -> Option<T> {
@@ -118,7 +117,7 @@ impl Way<'_> {
             Ok((gained, words)) => (Some(gained), Ok(words)),
             Err(reason) => (None, Err(reason)),
         };
-        (self.told)(Reached {
+        (self.told)(StepResult {
             step,
             took: since.elapsed(),
             outcome,
@@ -151,7 +150,7 @@ impl Way<'_> {
                 CONNECT_LIMIT.as_secs()
             )),
         };
-        self.tell(Step::Name, since, outcome)
+        self.tell(ProbeStep::Name, since, outcome)
     }
 
     async fn connect(&mut self, addresses: &[SocketAddr]) -> Option<SocketAddr> {
@@ -168,7 +167,7 @@ impl Way<'_> {
                 Ok(Err(error)) => reason = error.to_string(),
                 Err(_) => {
                     reason = format!(
-                        "no answer within {} s: a firewall drops it, or the machine is off",
+                        "no answer within {} s: a firewall may drop the packets, or the machine is off",
                         CONNECT_LIMIT.as_secs()
                     );
                 }
@@ -177,11 +176,11 @@ impl Way<'_> {
         let outcome = match reached {
             Some(address) => Ok((address, format!("{address} listens"))),
             None => Err(format!(
-                "can't reach {}: {reason}; check --mqtt-host and --mqtt-port, firewalls, and that the broker runs (`nvr broker` is one)",
+                "can't reach {}: {reason}; check --mqtt-host and --mqtt-port, firewalls, and that the broker runs",
                 self.broker()
             )),
         };
-        self.tell(Step::Tcp, since, outcome)
+        self.tell(ProbeStep::Tcp, since, outcome)
     }
 
     async fn shake_hands(&mut self, address: SocketAddr) -> Option<()> {
@@ -189,7 +188,7 @@ impl Way<'_> {
         let config = self.settings.tls.as_ref().map(tls::client)?;
         let host = self.settings.host.clone();
         let outcome = match config {
-            Err(error) => Err(told_with_causes(&error)),
+            Err(error) => Err(with_causes(&error)),
             Ok(config) => {
                 let shaking = tokio::task::spawn_blocking(move || {
                     tls::handshake(address, &host, config, CONNECT_LIMIT)
@@ -204,7 +203,7 @@ impl Way<'_> {
             }
         };
         let outcome = outcome.map_err(|reason| format!("TLS fails: {reason}"));
-        self.tell(Step::Tls, since, outcome.map(|words| ((), words)))
+        self.tell(ProbeStep::Tls, since, outcome.map(|words| ((), words)))
     }
 
     async fn log_in(&mut self) -> Option<(Target, Connection)> {
@@ -212,31 +211,31 @@ impl Way<'_> {
         let client_id = ClientRole::Doctor.client_id("", &SessionId::random());
         let target = match Target::of(self.settings, &client_id, KEEP_ALIVE) {
             Ok(target) => target,
-            Err(error) => return self.tell(Step::Login, since, Err(told_with_causes(&error))),
+            Err(error) => return self.tell(ProbeStep::Login, since, Err(with_causes(&error))),
         };
         let outcome = match target.log_in(CONNECT_LIMIT).await {
             Ok((socket, packets)) => {
                 let whom = match self.settings.username {
-                    Some(_) => "our login",
-                    None => "us without a login",
+                    Some(_) => "the login",
+                    None => "connections without a login",
                 };
                 let connection = Connection::new(&target, socket, packets);
-                Ok(((target, connection), format!("the broker takes {whom}")))
+                Ok(((target, connection), format!("the broker accepts {whom}")))
             }
             Err(error) => Err(error.to_string()),
         };
-        self.tell(Step::Login, since, outcome)
+        self.tell(ProbeStep::Login, since, outcome)
     }
 
-    /// Subscribes, waits for the acknowledgement, and gathers what comes within `listen` after it. At quality of service 0
-    /// a broker hands out more retained messages than at 1.
+    /// Subscribes, waits for the acknowledgement, and collects messages for the time `listen` after it. QoS 0, because brokers
+    /// then deliver more retained messages than with QoS 1.
     async fn listen(
         &mut self,
         target: &Target,
         connection: &mut Connection,
         (queue, requests): (&mpsc::Sender<Request>, &mut mpsc::Receiver<Request>),
         listen: Duration,
-    ) -> Vec<Heard> {
+    ) -> Vec<ReceivedMessage> {
         let topics = Topics::of(self.settings);
         let filters = [
             topics.all_processors(),
@@ -248,9 +247,9 @@ impl Way<'_> {
         let asked = filters.map(|filter| (filter, Qos::AtMostOnce)).to_vec();
         if let Err(error) = queue.try_send(Request::Subscribe(asked)) {
             self.tell::<()>(
-                Step::Subscription,
+                ProbeStep::Subscription,
                 since,
-                Err(format!("{error}; start this again")),
+                Err(format!("{error}; run the command again")),
             );
             return Vec::new();
         }
@@ -258,12 +257,12 @@ impl Way<'_> {
         let mut acknowledged = false;
         let mut deadline = tokio::time::Instant::now() + ACK_LIMIT;
         loop {
-            let moved = match timeout_at(deadline, connection.turn(requests)).await {
+            let moved = match timeout_at(deadline, connection.next_event(requests)).await {
                 Ok(Ok(moved)) => moved,
                 Ok(Err(broken)) => {
                     if !acknowledged {
-                        let error = broken.told(target, connection.suspect());
-                        self.tell::<()>(Step::Subscription, since, Err(error.to_string()));
+                        let error = broken.into_link_error(target, connection.suspect());
+                        self.tell::<()>(ProbeStep::Subscription, since, Err(error.to_string()));
                     }
                     return heard;
                 }
@@ -273,13 +272,13 @@ impl Way<'_> {
                             "the broker did not acknowledge a subscription within {} s; check its load",
                             ACK_LIMIT.as_secs()
                         );
-                        self.tell::<()>(Step::Subscription, since, Err(late));
+                        self.tell::<()>(ProbeStep::Subscription, since, Err(late));
                     }
                     return heard;
                 }
             };
             match moved {
-                Moved::Subscribed(answers) => {
+                ConnectionEvent::Subscribed(answers) => {
                     acknowledged = true;
                     deadline = tokio::time::Instant::now() + listen;
                     let refused: Vec<&str> = answers
@@ -290,23 +289,23 @@ impl Way<'_> {
                     let outcome = if refused.is_empty() {
                         Ok((
                             (),
-                            format!("the broker lets us read {}/…", self.settings.topic_root),
+                            format!("the broker permits reading {}/…", self.settings.topic_root),
                         ))
                     } else {
                         Err(format!(
-                            "the broker refuses to let us read {}; its access list has to let this user read them",
+                            "the broker does not permit reading {}; change its access list for this user",
                             refused.join(", ")
                         ))
                     };
-                    self.tell(Step::Subscription, since, outcome);
+                    self.tell(ProbeStep::Subscription, since, outcome);
                 }
-                Moved::Message(message) => {
+                ConnectionEvent::Message(message) => {
                     if let Some(topic) = topics.parse(&message.topic)
-                        && heard.len() < MOST_HEARD
-                        && heard_bytes < MOST_HEARD_BYTES
+                        && heard.len() < MOST_MESSAGES
+                        && heard_bytes < MOST_BYTES
                     {
                         heard_bytes += message.payload.len();
-                        heard.push(Heard {
+                        heard.push(ReceivedMessage {
                             topic,
                             payload: message.payload,
                             retained: message.retained,
@@ -314,13 +313,13 @@ impl Way<'_> {
                         });
                     }
                 }
-                Moved::Sent | Moved::Refused(_) => {}
+                ConnectionEvent::Sent | ConnectionEvent::Refused(_) => {}
             }
         }
     }
 }
 
-fn told_with_causes(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

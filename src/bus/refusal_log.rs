@@ -1,4 +1,4 @@
-//! Which messages of others were read past: each is counted, and its topic is named in the log, a few a minute.
+//! Logs skipped messages: each one is counted, and a few topics per minute are named.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,32 +8,32 @@ use tracing::warn;
 use super::packets::Refused;
 use crate::event::PAYLOAD_LIMIT_BYTES;
 
-/// How often a topic is named.
+/// A topic is named once in this time.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Topics that are named in that time.
+/// Maximum number of topics that are named in that time.
 const MOST_NAMED: usize = 8;
 
-/// What was refused lately.
+/// The recently skipped messages.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct RefusalLog {
     began: Option<Instant>,
     named: BTreeSet<String>,
     unnamed: u64,
 }
 
-impl Refusals {
-    /// Takes note of a message, and names it unless that was done in the last minute.
+impl RefusalLog {
+    /// Counts a message, and logs it unless its topic was named within the last minute.
     pub(super) fn tell(&mut self, broker: &str, message: &Refused, now: Instant) {
         if self.is_named_now(&message.topic, now) {
             let (topic, bytes) = (&*message.topic, message.bytes);
-            // What is retained while we listen comes without the mark.
+            // A message that is retained during a subscription arrives without the retain flag.
             let clear = if message.retained {
-                "; it is retained: whoever publishes it has to stop, and an empty retained message clears the topic \
-                 (mosquitto_pub -r -n -t TOPIC)"
+                "; it is retained: stop its publisher, and clear the topic with an empty retained message (mosquitto_pub -r -n \
+                 -t TOPIC)"
             } else {
-                "; whoever publishes it has to stop; where it is retained, an empty retained message clears the topic \
-                 (mosquitto_pub -r -n -t TOPIC)"
+                "; stop its publisher; if it is retained, clear the topic with an empty retained message (mosquitto_pub -r -n \
+                 -t TOPIC)"
             };
             match message.malformed {
                 None => warn!(
@@ -41,24 +41,24 @@ impl Refusals {
                     topic,
                     bytes,
                     limit = PAYLOAD_LIMIT_BYTES,
-                    "a message on a topic of ours is too large and was read past{clear}"
+                    "a message on a subscribed topic is too large and was skipped{clear}"
                 ),
                 Some(why) => warn!(
                     broker,
-                    topic, bytes, why, "a message can't be read and was passed over{clear}"
+                    topic, bytes, why, "a malformed message was skipped{clear}"
                 ),
             }
         }
     }
 
-    /// Whether this one is to be named; others are counted, and their number is told when the minute is over.
+    /// Whether the topic is to be named now. Others are counted, and their number is logged after the minute.
     fn is_named_now(&mut self, topic: &str, now: Instant) -> bool {
         let is_over = |began: Instant| now.saturating_duration_since(began) >= WINDOW;
         if self.began.is_none_or(is_over) {
             if self.unnamed > 0 {
                 warn!(
                     messages = self.unnamed,
-                    "further messages were read past since the last ones were named"
+                    "further messages were skipped without a log line"
                 );
             }
             *self = Self {
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_named_once_a_minute_and_eight_are_named_in_all() {
-        let mut refusals = Refusals::default();
+        let mut refusals = RefusalLog::default();
         let start = Instant::now();
         assert!(refusals.is_named_now("a", start));
         assert!(!refusals.is_named_now("a", start + WINDOW / 2));

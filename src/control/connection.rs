@@ -1,4 +1,4 @@
-//! One connection: requests and answers, line by line, each within its time.
+//! One connection: requests and answers line by line, each with a time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,70 +14,69 @@ use super::{Answer, Capabilities, LONGEST_MESSAGE_BYTES, Problem, Request, Statu
 use crate::base::SourceId;
 use crate::base::folder::user;
 
-/// Whoever can be asked. Its methods may block: they run on threads that may.
-pub trait Controlled: Send + Sync + 'static {
-    /// What runs, and how it fares.
+/// The handler of requests. Its methods may block; they run on blocking threads.
+pub trait ControlHandler: Send + Sync + 'static {
+    /// The state of the role and its parts.
     fn status(&self) -> Status;
-    /// What this build and this box can do.
+    /// The abilities of this build on this machine.
     fn capabilities(&self) -> Capabilities;
-    /// Applies a configuration document, or refuses it whole.
+    /// Applies a configuration document. If it has a problem, nothing changes.
     ///
     /// # Errors
-    /// Every problem of the document at once.
+    /// All problems of the document.
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
-    /// Begins a source's session anew, at once; false where there is no such source, or another process has it.
+    /// Restarts the session of a source now. False if this process does not run the source.
     fn restart(&self, id: SourceId) -> bool;
 }
 
-/// How long the other side may take.
+/// Time limits of the other side.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// To begin a request.
+    /// For the first byte of a request.
     idle: Duration,
-    /// To end one that began.
+    /// For the rest of a request.
     request: Duration,
-    /// To take an answer.
+    /// For reading an answer.
     answer: Duration,
 }
 
-/// A program of this machine connects in order to ask. An idle connection ends before one that finds no place gives up
-/// (`client`).
+/// The limits. An idle connection is closed before a client that found the process busy stops retrying (`client`).
 pub(super) const LIMITS: Limits = Limits {
     idle: Duration::from_secs(3),
     request: Duration::from_secs(10),
     answer: Duration::from_secs(10),
 };
 
-/// What came in.
-enum Heard {
+/// The result of reading a request.
+enum Input {
     Line(Vec<u8>),
-    /// No more than this is heard; why.
-    Not(String),
+    /// The connection is refused or ended; the reason.
+    Refused(String),
     End,
 }
 
-/// Answers until the other side ends or is silent.
-pub(super) async fn converse(
+/// Answers requests until the other side closes the connection or is silent.
+pub(super) async fn serve_connection(
     stream: UnixStream,
-    controlled: Arc<dyn Controlled>,
+    controlled: Arc<dyn ControlHandler>,
     limits: Limits,
 ) -> std::io::Result<()> {
-    // The socket and its folder are closed to others; this holds where somebody opened them by hand.
+    // The permissions of socket and folder exclude other users; this check also holds if somebody changed them.
     let peer = stream.peer_cred()?.uid();
     let (read, mut write) = stream.into_split();
     if ![0, user()].contains(&peer) {
         let words = format!(
-            "user {peer} may not ask; ask as user {}, or as root",
+            "user {peer} is not permitted; send requests as user {} or as root",
             user()
         );
         return answer(&mut write, &refusal(words), limits).await;
     }
     let mut read = BufReader::new(read);
     loop {
-        match hear(&mut read, limits).await? {
-            Heard::End => return Ok(()),
-            Heard::Not(why) => return answer(&mut write, &refusal(why), limits).await,
-            Heard::Line(line) => {
+        match read_line(&mut read, limits).await? {
+            Input::End => return Ok(()),
+            Input::Refused(why) => return answer(&mut write, &refusal(why), limits).await,
+            Input::Line(line) => {
                 let given = answer_to(&line, controlled.clone()).await;
                 answer(&mut write, &given, limits).await?;
                 if !line.ends_with(b"\n") {
@@ -88,12 +87,12 @@ pub(super) async fn converse(
     }
 }
 
-/// Tells one who finds no place to come again.
-pub(super) async fn turn_away(mut stream: UnixStream, places: usize) {
+/// Refuses a connection because too many are open.
+pub(super) async fn refuse_busy(mut stream: UnixStream, places: usize) {
     let words = format!("{places} connections are open; try again in some seconds");
     let mut line = serde_json::json!({ "busy": words }).to_string();
     line.push('\n');
-    // It fits into the socket's empty buffer: this waits for nobody.
+    // It fits into the socket's empty buffer, so it does not wait.
     let _ = timeout(
         Duration::from_millis(100),
         stream.write_all(line.as_bytes()),
@@ -101,28 +100,28 @@ pub(super) async fn turn_away(mut stream: UnixStream, places: usize) {
     .await;
 }
 
-async fn hear(read: &mut BufReader<OwnedReadHalf>, limits: Limits) -> std::io::Result<Heard> {
+async fn read_line(read: &mut BufReader<OwnedReadHalf>, limits: Limits) -> std::io::Result<Input> {
     let Ok(begun) = timeout(limits.idle, read.fill_buf()).await else {
         return Ok(silence("no request", limits.idle));
     };
     if begun?.is_empty() {
-        return Ok(Heard::End);
+        return Ok(Input::End);
     }
     let mut line = Vec::new();
     let mut limited = read.take(LONGEST_MESSAGE_BYTES);
     match timeout(limits.request, limited.read_until(b'\n', &mut line)).await {
         Ok(bytes) => bytes?,
-        Err(_) => return Ok(silence("no end of a request", limits.request)),
+        Err(_) => return Ok(silence("incomplete request", limits.request)),
     };
     if line.len() as u64 == LONGEST_MESSAGE_BYTES && !line.ends_with(b"\n") {
-        let words = format!("a request is at most {LONGEST_MESSAGE_BYTES} bytes long");
-        return Ok(Heard::Not(words));
+        let words = format!("a request may have at most {LONGEST_MESSAGE_BYTES} bytes");
+        return Ok(Input::Refused(words));
     }
-    Ok(Heard::Line(line))
+    Ok(Input::Line(line))
 }
 
-fn silence(what: &str, limit: Duration) -> Heard {
-    Heard::Not(format!(
+fn silence(what: &str, limit: Duration) -> Input {
+    Input::Refused(format!(
         "{what} within {} ms; connect again and send one",
         limit.as_millis()
     ))
@@ -138,18 +137,18 @@ async fn answer(
     timeout(limits.answer, write.write_all(&line)).await?
 }
 
-async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
+async fn answer_to(line: &[u8], controlled: Arc<dyn ControlHandler>) -> Answer {
     let request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(err) => {
             return refusal(format!(
-                "not a request: {err}; send {{\"command\": \"status\"}} for one"
+                "not a request: {err}; an example is {{\"command\": \"status\"}}"
             ));
         }
     };
     let answer = tokio::task::spawn_blocking(move || match request {
-        Request::Status => told(&controlled.status()),
-        Request::Capabilities => told(&controlled.capabilities()),
+        Request::Status => ok_answer(&controlled.status()),
+        Request::Capabilities => ok_answer(&controlled.capabilities()),
         Request::Apply { document } => match controlled.apply(document) {
             Ok(value) => Answer::Ok(value),
             Err(problems) => Answer::Refused(problems),
@@ -158,7 +157,7 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
             Answer::Ok(serde_json::json!({ "restarted": source_id }))
         }
         Request::Restart { source_id } => refusal(format!(
-            "no source {source_id} runs here; `nvr control status` lists those that do"
+            "this process runs no source {source_id}; `nvr control status` lists its sources"
         )),
     });
     answer
@@ -166,9 +165,9 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn Controlled>) -> Answer {
         .unwrap_or_else(|err| refusal(format!("the request failed: {err}")))
 }
 
-fn told(document: &impl Serialize) -> Answer {
+fn ok_answer(document: &impl Serialize) -> Answer {
     serde_json::to_value(document).map_or_else(
-        |err| refusal(format!("the answer can't be written: {err}")),
+        |err| refusal(format!("the answer can't be encoded: {err}")),
         Answer::Ok,
     )
 }
@@ -182,10 +181,10 @@ mod tests {
     use super::super::server::tests::Echo;
     use super::*;
 
-    /// What a connection gives back for these bytes, as a text.
-    async fn heard(bytes: Vec<u8>, and_ends: bool, limits: Limits) -> String {
+    /// The replies of a connection to these bytes, as text.
+    async fn replies(bytes: Vec<u8>, and_ends: bool, limits: Limits) -> String {
         let (near, far) = UnixStream::pair().expect("a pair");
-        let served = tokio::spawn(converse(far, Arc::new(Echo), limits));
+        let served = tokio::spawn(serve_connection(far, Arc::new(Echo), limits));
         let (mut read, mut write) = near.into_split();
         let writer = tokio::spawn(async move {
             // One that is refused need not be read to its end.
@@ -211,21 +210,21 @@ mod tests {
 
     #[tokio::test]
     async fn garbage_and_what_is_too_long_are_refused() {
-        let garbage = heard(b"garbage\n".to_vec(), true, LIMITS).await;
+        let garbage = replies(b"garbage\n".to_vec(), true, LIMITS).await;
         assert!(garbage.contains("not a request: "), "{garbage}");
         let long = vec![b'x'; LONGEST_MESSAGE_BYTES as usize + 1];
-        let long = heard(long, true, LIMITS).await;
+        let long = replies(long, true, LIMITS).await;
         assert!(long.contains("at most 8388608 bytes"), "{long}");
     }
 
     #[tokio::test]
     async fn a_request_without_a_line_end_is_answered_and_two_are_answered_in_order() {
         let status = "{\"command\": \"status\"}";
-        let one = heard(status.as_bytes().to_vec(), true, LIMITS).await;
+        let one = replies(status.as_bytes().to_vec(), true, LIMITS).await;
         let (status_line, capabilities_line) = (line(&Echo.status()), line(&Echo.capabilities()));
         assert_eq!(one, status_line);
         let two = format!("{status}\n{{\"command\": \"capabilities\"}}\n");
-        let two = heard(two.into_bytes(), true, LIMITS).await;
+        let two = replies(two.into_bytes(), true, LIMITS).await;
         assert_eq!(two, format!("{status_line}{capabilities_line}"));
     }
 
@@ -236,13 +235,13 @@ mod tests {
             request: Duration::from_millis(50),
             ..LIMITS
         };
-        let silent = heard(Vec::new(), false, short).await;
+        let silent = replies(Vec::new(), false, short).await;
         assert!(silent.contains("no request within 50 ms"), "{silent}");
         let half = Limits {
             idle: LIMITS.answer,
             ..short
         };
-        let half = heard(b"{\"command\":".to_vec(), false, half).await;
-        assert!(half.contains("no end of a request within 50 ms"), "{half}");
+        let half = replies(b"{\"command\":".to_vec(), false, half).await;
+        assert!(half.contains("incomplete request within 50 ms"), "{half}");
     }
 }

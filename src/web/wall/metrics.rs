@@ -1,14 +1,14 @@
-//! What is known of a wall, as Prometheus reads it. docs/metrics.md lists and explains the names.
+//! The metrics of a wall for Prometheus. docs/metrics.md lists and explains the names.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::pictures::Pictures;
+use super::jpeg_cache::JpegCache;
 use crate::control::wall_state::{AnalysisState, Head, Tile, VideoState, WallState};
-use crate::health::{Kind, Report, Sample};
+use crate::health::{Kind, MetricsSource, Sample};
 
-/// The figures of a wall: what its [`Report`] gives.
+/// The samples of a wall for its [`MetricsSource`].
 pub fn samples(state: &WallState) -> Vec<Sample> {
     [
         wall(state),
@@ -41,22 +41,22 @@ fn wall(state: &WallState) -> Vec<Sample> {
         ),
         counter(
             "wall_events",
-            "Events of detections that were read",
+            "Detection events that were read",
             broker.events as f64,
         ),
         counter(
             "wall_events_refused",
-            "Payloads that are no event as published",
+            "Payloads that are not valid events",
             broker.events_refused as f64,
         ),
         counter(
             "wall_messages_dropped",
-            "Messages that came faster than they were read",
+            "Messages dropped because they arrived faster than they were read",
             broker.messages_dropped as f64,
         ),
         gauge(
             "stages_stuck",
-            "Stages without progress beyond their limit",
+            "Stages without progress for longer than their limit",
             state.stuck.len() as f64,
         ),
     ]
@@ -75,7 +75,7 @@ fn heads(heads: &[Head]) -> Vec<Sample> {
         by_head(&|head| {
             gauge(
                 "wall_head_visible",
-                "1 while somebody could see it: a monitor is plugged in and switched on",
+                "1 while a monitor is plugged in and switched on",
                 f64::from(head.visible),
             )
         }),
@@ -89,7 +89,7 @@ fn tiles(tiles: &[Tile]) -> Vec<Sample> {
             tiles,
             (
                 "wall_video_state",
-                "1 for the state that a camera's pictures are in",
+                "1 for the present state of a camera's video",
             ),
             VideoState::ALL,
             VideoState::as_str,
@@ -99,7 +99,7 @@ fn tiles(tiles: &[Tile]) -> Vec<Sample> {
             tiles,
             (
                 "wall_analysis_state",
-                "1 for the state that a camera's detections are in",
+                "1 for the present state of a camera's analysis",
             ),
             AnalysisState::ALL,
             AnalysisState::as_str,
@@ -110,7 +110,7 @@ fn tiles(tiles: &[Tile]) -> Vec<Sample> {
             ("wall_video_age_seconds", "Age of a camera's newest frame"),
             |tile| tile.video.age_s,
         ),
-        known(tiles, ("wall_fps", "Frames decoded a second"), |tile| {
+        known(tiles, ("wall_fps", "Decoded frames per second"), |tile| {
             tile.fps.map(f64::from)
         }),
         counted(tiles, ("wall_frames_shown", "Frames shown"), |tile| {
@@ -126,17 +126,14 @@ fn tiles(tiles: &[Tile]) -> Vec<Sample> {
         ),
         counted(
             tiles,
-            (
-                "wall_source_reconnects",
-                "Sessions that ended and were tried again",
-            ),
+            ("wall_source_reconnects", "Sessions opened after the first"),
             |tile| tile.reconnects,
         ),
         known(
             tiles,
             (
                 "wall_event_latency_seconds",
-                "From capture to the newest event's arrival at the wall",
+                "Time from capture to the arrival of the newest event at the wall",
             ),
             |tile| tile.latency_ms.map(seconds),
         ),
@@ -152,7 +149,7 @@ fn synchrony(tiles: &[Tile]) -> Vec<Sample> {
         ];
         of.map(|(quantile, skew_ms)| {
             let help =
-                "Distance in time between boxes and the frame that they are drawn on, by quantile";
+                "Time difference between boxes and the frame on which they are drawn, by quantile";
             let mut sample = gauge("wall_skew_seconds", help, seconds(skew_ms?));
             sample.labels = vec![source(tile), ("quantile", quantile.to_owned())];
             Some(sample)
@@ -164,31 +161,28 @@ fn synchrony(tiles: &[Tile]) -> Vec<Sample> {
             tiles,
             (
                 "wall_matched_ratio",
-                "Boxes on the very frame that they were found in, as NTP time tells it, of recent ones",
+                "Share of recent events that are drawn on exactly their frame by NTP time",
             ),
             |tile| tile.sync.matched_share.map(f64::from),
         ),
         known(
             tiles,
-            (
-                "wall_delay_seconds",
-                "How long video is held back for its boxes",
-            ),
+            ("wall_delay_seconds", "Delay of the video for its boxes"),
             |tile| Some(seconds(tile.sync.delay_ms)),
         ),
     ]
     .concat()
 }
 
-/// The page's own figures behind those of the wall.
-pub(super) struct Figures {
-    pub(super) report: Arc<dyn Report>,
-    pub(super) pictures: Arc<Pictures>,
+/// The metrics of a wall and of its page's viewers.
+pub(super) struct PageMetrics {
+    pub(super) report: Arc<dyn MetricsSource>,
+    pub(super) pictures: Arc<JpegCache>,
     pub(super) places: Arc<Semaphore>,
     pub(super) viewers: usize,
 }
 
-impl Report for Figures {
+impl MetricsSource for PageMetrics {
     fn samples(&self) -> Vec<Sample> {
         let viewers = self.viewers.saturating_sub(self.places.available_permits());
         let mut samples = self.report.samples();
@@ -199,7 +193,7 @@ impl Report for Figures {
         ));
         samples.push(counter(
             "wall_page_pictures",
-            "Pictures encoded for viewers of the page",
+            "JpegCache encoded for viewers of the page",
             self.pictures.encoded() as f64,
         ));
         samples
@@ -227,7 +221,7 @@ fn source(tile: &Tile) -> (&'static str, String) {
     ("source_id", tile.source_id.to_string())
 }
 
-/// A gauge of every tile that knows it.
+/// A gauge for each tile that has a value.
 fn known(
     tiles: &[Tile],
     (name, help): (&'static str, &'static str),
@@ -254,7 +248,7 @@ fn counted(
     tiles.iter().map(sample).collect()
 }
 
-/// One gauge a state, of which one is 1: sums and alerts over them need no table of numbers.
+/// One gauge per state, of which one is 1, as usual in Prometheus.
 fn one_hot<S: Copy + PartialEq>(
     tiles: &[Tile],
     (name, help): (&'static str, &'static str),
@@ -282,16 +276,16 @@ fn seconds(milliseconds: f32) -> f64 {
 mod tests {
     use super::*;
     use crate::base::SourceId;
-    use crate::control::wall_state::{SyncFigures, Video};
+    use crate::control::wall_state::{SyncMetrics, Video};
 
     fn written(state: &WallState) -> String {
         struct Fixed(Vec<Sample>);
-        impl Report for Fixed {
+        impl MetricsSource for Fixed {
             fn samples(&self) -> Vec<Sample> {
                 self.0.clone()
             }
         }
-        crate::health::encode(&(Arc::new(Fixed(samples(state))) as Arc<dyn Report>))
+        crate::health::encode(&(Arc::new(Fixed(samples(state))) as Arc<dyn MetricsSource>))
     }
 
     #[test]
@@ -303,9 +297,9 @@ mod tests {
                 age_s: Some(12.5),
                 ..Video::default()
             },
-            sync: SyncFigures {
+            sync: SyncMetrics {
                 skew_p95_ms: Some(8.0),
-                ..SyncFigures::default()
+                ..SyncMetrics::default()
             },
             frames: 70,
             ..Tile::default()

@@ -1,4 +1,4 @@
-//! Log lines that a flood does not multiply.
+//! Limits repeated log lines.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use crate::base::sync::lock;
 
-/// Between two lines of one kind.
+/// Shortest time between two lines of one kind.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Lets one line of a kind through, and then none for ten seconds.
+/// Permits one line of each kind per ten seconds.
 #[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<HashMap<&'static str, Said>>);
+pub(super) struct LogLimiter(Mutex<HashMap<&'static str, LastLine>>);
 
 #[derive(Debug)]
-struct Said {
+struct LastLine {
     at: Instant,
-    /// Not said since.
+    /// Number of suppressed lines since.
     held_back: u64,
 }
 
-impl Seldom {
-    /// Where a line of `kind` is due, how many of its kind were held back before it.
+impl LogLimiter {
+    /// If a line of `kind` may be logged now, the number of suppressed lines before it.
     pub(super) fn due(&self, kind: &'static str) -> Option<u64> {
         let now = Instant::now();
         let mut said = lock(&self.0);
@@ -31,7 +31,7 @@ impl Seldom {
             last.held_back += 1;
             return None;
         }
-        let fresh = Said {
+        let fresh = LastLine {
             at: now,
             held_back: 0,
         };
@@ -46,9 +46,9 @@ mod tests {
 
     #[test]
     fn a_flood_of_one_kind_is_one_line_and_does_not_hide_another() {
-        let seldom = Seldom::default();
-        assert_eq!(seldom.due("full"), Some(0));
-        assert_eq!(seldom.due("full"), None);
-        assert_eq!(seldom.due("login"), Some(0));
+        let log_limit = LogLimiter::default();
+        assert_eq!(log_limit.due("full"), Some(0));
+        assert_eq!(log_limit.due("full"), None);
+        assert_eq!(log_limit.due("login"), Some(0));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a processor's words go: one link to the broker, its topics, and the claims that others have on sources.
+//! The event sink: the link to the broker with its topics, and the claims of other processors on sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,8 +13,8 @@ use crate::bus::{Link, Topics};
 use crate::config::Encoding;
 use crate::event::DetectionEvent;
 
-/// One connection's worth of publishing; replaced as a whole when the broker or the topics change.
-pub(super) struct Outlet {
+/// Publishes events and statuses over one link. Replaced as a whole when the broker or the topics change.
+pub(super) struct EventSink {
     pub(super) link: Link,
     pub(super) topics: Topics,
     pub(super) publisher: Publisher,
@@ -25,22 +25,22 @@ pub(super) struct Outlet {
 
 #[derive(Default)]
 struct State {
-    /// Sources of which the broker's retained claims have been read: before, nothing of ours may overwrite them.
+    /// Sources whose retained claims have been read. Before that, nothing may be published about them.
     settled: BTreeSet<SourceId>,
-    /// Sources that another processor, online and there before us, already has, and its instance id.
+    /// Sources that another online processor holds, and its instance id.
     refused: BTreeMap<SourceId, String>,
 }
 
-/// What has changed between this processor and others.
+/// The sources that changed hands between this processor and others.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
-    /// Sources that another one has, and its instance id.
+pub(super) struct ClaimChanges {
+    /// Sources that another processor holds, and its instance id.
     pub(super) refused: Vec<(SourceId, String)>,
-    /// Sources that this one publishes from here on.
+    /// Sources that this processor publishes from now on.
     pub(super) ours: Vec<SourceId>,
 }
 
-impl Outlet {
+impl EventSink {
     pub(super) fn new(
         sources: BTreeSet<SourceId>,
         link: Link,
@@ -58,9 +58,9 @@ impl Outlet {
         })
     }
 
-    /// Publishes one event, in the encodings that were asked for. Never waits.
+    /// Publishes one event in the configured encodings. Never blocks.
     pub(super) fn event(&self, event: &DetectionEvent) {
-        if !self.speaks_of(event.source_id) {
+        if !self.publishes(event.source_id) {
             return;
         }
         if matches!(self.encoding, Encoding::Json | Encoding::Both) {
@@ -75,28 +75,28 @@ impl Outlet {
         }
     }
 
-    /// Publishes a source's present status, retained.
+    /// Publishes the present status of a source as a retained message.
     pub(super) fn status(&self, source: &Source) {
-        if self.speaks_of(source.id) {
+        if self.publishes(source.id) {
             let status = self.publisher.status(source);
             self.link
                 .retain(&self.topics.source(source.id), status.to_json());
         }
     }
 
-    /// Clears what is retained of a source that is ours no longer.
+    /// Clears the retained status of a source that this processor has no longer.
     pub(super) fn clear(&self, id: SourceId) {
-        if self.speaks_of(id) {
+        if self.publishes(id) {
             self.link.clear(&self.topics.source(id));
         }
     }
 
-    /// The sources of this processor, and every change of them.
+    /// The sources of this processor, and each change of them.
     pub(super) fn wanted(&self) -> watch::Receiver<BTreeSet<SourceId>> {
         self.wanted.subscribe()
     }
 
-    /// This processor has these sources from here on. Of new ones nothing is published until it is known who claims them.
+    /// Sets the sources of this processor. Nothing is published about new ones until their claims have been read.
     pub(super) fn want(&self, sources: BTreeSet<SourceId>) {
         self.lock().settled.retain(|id| sources.contains(id));
         self.wanted.send_if_modified(|wanted| {
@@ -106,19 +106,19 @@ impl Outlet {
         });
     }
 
-    /// Takes over what is known of other processors' claims to `sources`; what that changed, where it changed anything.
+    /// Records the claims of other processors on `sources`. Returns the changes, if there are any.
     pub(super) fn settle(
         &self,
         sources: BTreeSet<SourceId>,
         refused: BTreeMap<SourceId, String>,
-    ) -> Option<News> {
+    ) -> Option<ClaimChanges> {
         let mut state = self.lock();
         if state.settled == sources && state.refused == refused {
             return None;
         }
         let was_ours =
             |id: &SourceId| state.settled.contains(id) && !state.refused.contains_key(id);
-        let news = News {
+        let changes = ClaimChanges {
             refused: refused
                 .iter()
                 .filter(|(id, holder)| state.refused.get(id) != Some(holder))
@@ -132,16 +132,16 @@ impl Outlet {
         };
         state.settled = sources;
         state.refused = refused;
-        Some(news)
+        Some(changes)
     }
 
-    /// The processor that has this source, where that is another one.
+    /// The other processor that holds this source, if there is one.
     pub(super) fn refusal(&self, id: SourceId) -> Option<String> {
         self.lock().refused.get(&id).cloned()
     }
 
     /// Whether this processor publishes the source.
-    pub(super) fn speaks_of(&self, id: SourceId) -> bool {
+    pub(super) fn publishes(&self, id: SourceId) -> bool {
         let state = self.lock();
         state.settled.contains(&id) && !state.refused.contains_key(&id)
     }

@@ -1,9 +1,9 @@
-//! Pictures are right, shared, and made for somebody.
+//! Tests of the encoded pictures: content, sharing, and encoding only on request.
 
 use super::super::testing::{Scripted, colored};
 use super::*;
 
-const ALL: Wanted = Wanted {
+const ALL: PictureRequest = PictureRequest {
     head: 0,
     width: None,
 };
@@ -43,7 +43,7 @@ fn a_scene_decodes_back_to_its_colours_in_its_places() {
 #[test]
 fn a_scene_larger_than_the_format_is_refused() {
     let canvas = Canvas::new(Size::new(65_536, 1), crate::render::Color::BLACK);
-    assert_eq!(encode(&canvas, None), Err(NoPicture::TooLarge));
+    assert_eq!(encode(&canvas, None), Err(PictureError::TooLarge));
     assert!(encode(&canvas, Some(1000)).is_ok(), "its small copy is not");
     assert!(encode(&canvas, Some(0)).is_ok(), "nor is one of no width");
 }
@@ -51,7 +51,7 @@ fn a_scene_larger_than_the_format_is_refused() {
 #[tokio::test]
 async fn viewers_of_one_scene_share_one_encoding() {
     let (wall, clock) = (Arc::new(Scripted::new()), Clock::by_hand());
-    let pictures = Pictures::new(wall.clone(), clock.clone());
+    let pictures = JpegCache::new(wall.clone(), clock.clone());
     let (one, other) = tokio::join!(pictures.newest(ALL), pictures.newest(ALL));
     assert_eq!(one.map(|one| one.number), Ok(1));
     assert_eq!(other.map(|other| other.number), Ok(1));
@@ -67,9 +67,9 @@ async fn viewers_of_one_scene_share_one_encoding() {
 #[tokio::test]
 async fn another_size_is_another_encoding_and_few_are_kept() {
     let wall = Arc::new(Scripted::new());
-    let pictures = Pictures::new(wall.clone(), Clock::by_hand());
+    let pictures = JpegCache::new(wall.clone(), Clock::by_hand());
     for width in 1..100 {
-        let wanted = Wanted {
+        let wanted = PictureRequest {
             head: 0,
             width: Some(width),
         };
@@ -82,23 +82,23 @@ async fn another_size_is_another_encoding_and_few_are_kept() {
 #[tokio::test]
 async fn a_scene_is_not_kept_for_those_who_saw_it() {
     let wall = Arc::new(Scripted::new());
-    let pictures = Pictures::new(wall.clone(), Clock::by_hand());
+    let pictures = JpegCache::new(wall.clone(), Clock::by_hand());
     assert!(pictures.newest(ALL).await.is_ok());
-    let scene = Arc::downgrade(&wall.picture(0, PATIENCE).expect("a scene"));
+    let scene = Arc::downgrade(&wall.picture(0, PICTURE_LIMIT).expect("a scene"));
     wall.change();
     assert!(scene.upgrade().is_none());
 }
 
 #[tokio::test]
-async fn no_scene_yet_is_said_so() {
+async fn a_missing_scene_is_an_error() {
     let wall = Arc::new(Scripted::new());
-    let pictures = Pictures::new(wall, Clock::by_hand());
-    let nowhere = Wanted {
+    let pictures = JpegCache::new(wall, Clock::by_hand());
+    let nowhere = PictureRequest {
         head: 7,
         width: None,
     };
     assert_eq!(
         pictures.newest(nowhere).await.err(),
-        Some(NoPicture::NotYet)
+        Some(PictureError::NotYet)
     );
 }

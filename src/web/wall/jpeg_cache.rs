@@ -1,7 +1,7 @@
-//! Scenes as JPEG: made when somebody asks, once for all who ask for the same.
+//! Scenes as JPEG, encoded on request, once for all viewers of the same size.
 //!
-//! Encoding runs on tokio's blocking threads, one at a time: viewers wait for each other, and the wall's own threads never
-//! wait for them. While nobody asks nothing is copied, scaled or encoded.
+//! Encoding runs on tokio's blocking threads, one picture at a time. Viewers wait for each other; the wall's threads never wait
+//! for them. Without requests nothing is copied, scaled or encoded.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -12,72 +12,71 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use jpeg_encoder::{ColorType, Encoder};
 use tokio::sync::Semaphore;
 
-use super::view::Viewed;
+use super::view::WallView;
 use crate::base::sync::lock;
 use crate::base::{Clock, Size};
 use crate::render::Canvas;
 
-/// Small text stays legible; a 1920×1080 scene takes some 200 kB.
+/// JPEG quality: small text stays legible; a 1920×1080 scene has about 200 kB.
 const QUALITY: u8 = 80;
-/// How long the wall may take to hand out a scene.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// So young a picture is given again without asking the wall: viewers who come at nearly the same time share it.
+/// Longest wait for a scene of the wall.
+const PICTURE_LIMIT: Duration = Duration::from_millis(500);
+/// A younger picture is reused without asking the wall, so viewers with nearly simultaneous requests share it.
 const FRESH: Duration = Duration::from_millis(30);
-/// Sizes that are kept: those of the viewers of two monitors on screens of a few widths.
+/// Maximum number of cached sizes: two monitors with a few widths of viewers.
 const SIZES: usize = 8;
 
 /// A scene as JPEG.
 #[derive(Debug)]
 pub(super) struct Jpeg {
-    /// Counts encodings of the page: another number is another scene or another size.
+    /// Sequence number of the encoding. Another scene or size has another number.
     pub(super) number: u64,
-    /// The file.
+    /// The JPEG file.
     pub(super) bytes: Vec<u8>,
 }
 
-/// Which picture is asked for.
+/// A requested picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// Which head, from 0 on.
+pub(super) struct PictureRequest {
+    /// Index of the head, from 0 on.
     pub(super) head: usize,
-    /// Columns at most, its rows in proportion; a scene is never enlarged.
+    /// Maximum width in pixels; the height is in proportion. A scene is never enlarged.
     pub(super) width: Option<u32>,
 }
 
-/// Why there is none.
+/// Why there is no picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPicture {
-    /// Nothing was composed yet, or the wall did not answer in time.
-    #[error("the wall has no picture yet; ask again in a second")]
+pub(super) enum PictureError {
+    /// No scene yet, or the wall did not answer in time.
+    #[error("the wall has no picture yet; try again in a second")]
     NotYet,
-    /// The scene does not fit into the format.
+    /// The scene is too large for JPEG.
     #[error("the scene can't be encoded as JPEG: a side is longer than 65535 pixels, or empty")]
     TooLarge,
 }
 
-/// Where pictures come from.
-pub(super) struct Pictures {
-    viewed: Arc<dyn Viewed>,
+/// The encoder of scenes with its cache.
+pub(super) struct JpegCache {
+    viewed: Arc<dyn WallView>,
     clock: Clock,
-    sizes: Mutex<Vec<(Wanted, Place)>>,
+    sizes: Mutex<Vec<(PictureRequest, CacheEntry)>>,
     turn: Arc<Semaphore>,
     encoded: Arc<AtomicU64>,
 }
 
-/// The last picture of a size. Whoever makes the next one holds it, and who wants the same waits.
-type Place = Arc<tokio::sync::Mutex<Option<Made>>>;
+/// The last picture of a size. It is locked while the next one is encoded, and other requests for it wait.
+type CacheEntry = Arc<tokio::sync::Mutex<Option<CachedJpeg>>>;
 
 #[derive(Clone)]
-struct Made {
-    /// Weak, so that no scene is kept for a viewer who may not come back. It holds the allocation's address all the same,
-    /// so that another scene is never taken for this one.
+struct CachedJpeg {
+    /// Weak, so the scene can be freed. Its allocation stays, so no other scene gets its address.
     of: Weak<Canvas>,
     asked: Duration,
     jpeg: Arc<Jpeg>,
 }
 
-impl Pictures {
-    pub(super) fn new(viewed: Arc<dyn Viewed>, clock: Clock) -> Self {
+impl JpegCache {
+    pub(super) fn new(viewed: Arc<dyn WallView>, clock: Clock) -> Self {
         Self {
             viewed,
             clock,
@@ -92,8 +91,8 @@ impl Pictures {
         self.encoded.load(Ordering::Relaxed)
     }
 
-    /// The newest scene.
-    pub(super) async fn newest(&self, wanted: Wanted) -> Result<Arc<Jpeg>, NoPicture> {
+    /// The newest scene as JPEG.
+    pub(super) async fn newest(&self, wanted: PictureRequest) -> Result<Arc<Jpeg>, PictureError> {
         let place = self.place(wanted);
         let mut made = place.lock().await;
         let now = self.clock.now();
@@ -102,7 +101,7 @@ impl Pictures {
         {
             return Ok(made.jpeg.clone());
         }
-        // The permit goes along: a viewer who leaves meanwhile does not make room for a second encoding.
+        // The permit moves into the task: a viewer that leaves does not make room for a second encoding.
         let turn = self.turn.clone().acquire_owned().await;
         let (viewed, encoded, clock) = (
             self.viewed.clone(),
@@ -113,38 +112,38 @@ impl Pictures {
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let canvas = viewed
-                .picture(wanted.head, PATIENCE)
-                .ok_or(NoPicture::NotYet)?;
+                .picture(wanted.head, PICTURE_LIMIT)
+                .ok_or(PictureError::NotYet)?;
             let of = Arc::downgrade(&canvas);
             let asked = clock.now();
             if let Some(last) = last.filter(|last| Weak::ptr_eq(&last.of, &of)) {
-                return Ok(Made { asked, ..last });
+                return Ok(CachedJpeg { asked, ..last });
             }
             let number = encoded.fetch_add(1, Ordering::Relaxed) + 1;
             let bytes = encode(&canvas, wanted.width)?;
             let jpeg = Arc::new(Jpeg { number, bytes });
-            Ok(Made { of, asked, jpeg })
+            Ok(CachedJpeg { of, asked, jpeg })
         });
-        let new = work.await.map_err(|_| NoPicture::NotYet)??;
+        let new = work.await.map_err(|_| PictureError::NotYet)??;
         let jpeg = new.jpeg.clone();
         *made = Some(new);
         Ok(jpeg)
     }
 
-    fn place(&self, wanted: Wanted) -> Place {
+    fn place(&self, wanted: PictureRequest) -> CacheEntry {
         let mut sizes = lock(&self.sizes);
         let at = sizes.iter().position(|(size, _)| *size == wanted);
         let entry = at.map_or_else(|| (wanted, Arc::default()), |at| sizes.remove(at));
         let place = entry.1.clone();
-        // Most recently asked for first: what falls off the end is asked for by nobody any more.
+        // Sorted by the last use; the sizes at the end are not requested any more.
         sizes.insert(0, entry);
         sizes.truncate(SIZES);
         place
     }
 }
 
-/// `canvas` as JPEG, at most `width` columns wide.
-fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, NoPicture> {
+/// Encodes `canvas` as JPEG, at most `width` pixels wide.
+fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, PictureError> {
     let size = canvas.size();
     let smaller = width.filter(|width| *width < size.width);
     let Some(width) = smaller else {
@@ -153,28 +152,28 @@ fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, NoPicture> {
     let rows = u64::from(size.height) * u64::from(width) / u64::from(size.width.max(1));
     let to = Size::new(width.max(1), u32::try_from(rows).unwrap_or(u32::MAX).max(1));
     let from = ImageRef::new(size.width, size.height, canvas.bytes(), PixelType::U8x4)
-        .map_err(|_| NoPicture::TooLarge)?;
+        .map_err(|_| PictureError::TooLarge)?;
     let mut scaled = Image::new(to.width, to.height, PixelType::U8x4);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .use_alpha(false);
     Resizer::new()
         .resize(&from, &mut scaled, &options)
-        .map_err(|_| NoPicture::TooLarge)?;
+        .map_err(|_| PictureError::TooLarge)?;
     compress(scaled.buffer(), to)
 }
 
-fn compress(bytes: &[u8], size: Size) -> Result<Vec<u8>, NoPicture> {
-    let side = |length: u32| u16::try_from(length).map_err(|_| NoPicture::TooLarge);
+fn compress(bytes: &[u8], size: Size) -> Result<Vec<u8>, PictureError> {
+    let side = |length: u32| u16::try_from(length).map_err(|_| PictureError::TooLarge);
     let (width, height) = (side(size.width)?, side(size.height)?);
     let mut file = Vec::with_capacity(bytes.len() / 16);
-    // The alpha of a scene is 255 everywhere, and the encoder takes the four bytes as they are.
+    // The encoder accepts BGRA; the alpha of a scene is always 255.
     Encoder::new(&mut file, QUALITY)
         .encode(bytes, width, height, ColorType::Bgra)
-        .map_err(|_| NoPicture::TooLarge)?;
+        .map_err(|_| PictureError::TooLarge)?;
     Ok(file)
 }
 
 #[cfg(test)]
-#[path = "pictures_tests.rs"]
+#[path = "jpeg_cache_tests.rs"]
 mod tests;
