@@ -1,8 +1,10 @@
 //! What the numbers of one run on noise prove of an output's layout: offsets within cells, pixels, shares of the picture and
 //! class numbers look different, where enough rows say something.
 
-use super::reading::Reading::{self, DecodedCells, DeepStream, Detr, End2end, Yolov8Turned, Yolox};
-use super::reading::{GRIDS, cells};
+use super::output_layout::Reading::{
+    self, DecodedCells, DeepStream, Detr, End2end, Yolov8Turned, Yolox,
+};
+use super::output_layout::{GRIDS, cells};
 use crate::base::Size;
 
 /// The candidate that the numbers of a run on noise prove, all others refuted; nothing where they leave a doubt.

@@ -9,8 +9,8 @@ use super::evidence::by_run;
 use super::manifest::{ColorOrder, KnownLabels, LabelSource, OutputFormat, Range};
 use super::network::Network;
 use super::onnx_file::OnnxFile;
-use super::reading::{Reading, by_metadata, candidates, classes_of, is_worth_a_run};
-use super::{COCO80, names};
+use super::output_layout::{Reading, by_metadata, candidates, classes_of, is_worth_a_run};
+use super::{COCO80, class_names};
 use crate::base::Size;
 
 /// Class names, and who says them.
@@ -78,7 +78,7 @@ pub(super) fn names_of(
         Some(Err(reason)) => Err(format!(
             "the class names in its metadata can't be read ({reason}); name its classes with --labels"
         )),
-        Some(Ok(text)) => match names::parse(text) {
+        Some(Ok(text)) => match class_names::parse(text) {
             Ok(names) => Ok(Some((names, "the file names"))),
             Err(reason) => Err(format!(
                 "the class names in its metadata can't be read: {reason}, in `{}`; name its classes with --labels",

@@ -2,6 +2,7 @@
 //! all sources fairly. The only room that names inference engines.
 
 mod bench;
+mod class_names;
 mod contract;
 mod decode;
 mod error;
@@ -11,14 +12,13 @@ mod import_output;
 mod labels;
 mod letterbox;
 mod manifest;
-mod names;
 mod network;
 mod nms;
 mod onnx_file;
 mod onnx_inline;
 mod onnxruntime;
 mod open;
-mod reading;
+mod output_layout;
 mod rten;
 mod scripted;
 mod store;

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::hub::{ObservedUnit, Observer};
 use super::jpeg::jpeg;
 use super::output::OutputControl;
 use super::reference::ReferenceTime;
 use super::rtsp::RtspSource;
+use super::session_state::{ObservedUnit, Observer};
 use super::{FrameSink, FrameSource, OpenOptions, SessionEnd, StreamFacts};
 use crate::base::{Clock, Frame, Size, SourceId, Stop};
 use crate::config::{Location, StreamSettings};

@@ -13,14 +13,14 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use super::codec::Codec;
+use super::declared_shape::Told;
 use super::element::{element, pad, set};
 use super::host_frame::FORMATS;
-use super::hub::{Admit, Hub};
 use super::output::OutputControl;
 use super::plan::{Plan, Way};
 use super::scaling::Scaling;
-use super::stream::Stream;
-use super::told::Told;
+use super::session_state::{Admit, Hub};
+use super::stream_decoder::Stream;
 
 /// Tells the NTP time, as Unix nanoseconds, of an access unit that leaves the parser.
 pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send + Sync>;

@@ -6,9 +6,9 @@
 use std::sync::OnceLock;
 
 use super::codec::Codec;
-use super::hub::{Failure, Progress};
 use super::plan::Plan;
 use super::session::Ending;
+use super::session_state::{Failure, Progress};
 
 /// The stream that a session takes, and its decoder, once they are known.
 pub(super) type Chosen = OnceLock<(Codec, Plan)>;

@@ -14,9 +14,9 @@ use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
 use super::element::{element, set};
 use super::fallback::{Chosen, Fallback};
-use super::hub::{Failure, Hub};
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
+use super::session_state::{Failure, Hub};
 
 /// The streams of one pipeline.
 pub(super) struct Streams {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::pixel_aspect::pixel_of_file;
-use super::still::{Beat, OwnedPixels};
+use super::synthetic::{Beat, OwnedPixels};
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{
     Clock, ColorMatrix, ColorRange, Colorimetry, HostPixels, PictureShape, PixelFormat, Size, Stop,

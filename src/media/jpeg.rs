@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, Pixels, PlaneMut};
-    use crate::media::still::OwnedPixels;
+    use crate::media::synthetic::OwnedPixels;
 
     #[test]
     fn a_painted_frame_keeps_its_colours() {

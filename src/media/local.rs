@@ -6,8 +6,8 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::hub::{Failure, Hub};
 use super::session::{self, Ending, Error, Limits};
+use super::session_state::{Failure, Hub};
 use super::source::SessionEnd;
 use super::teardown::teardown;
 use crate::base::Stop;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::hub::{Failure, Hub};
+use super::session_state::{Failure, Hub};
 
 /// Reads what enters `depayloader`, and ends the session where the size of its pictures is told nowhere.
 pub(super) fn watch(depayloader: &gst::Element, name: &str, hub: &Arc<Hub>) {

@@ -14,17 +14,17 @@ use gstreamer_rtsp as gst_rtsp;
 use url::Url;
 
 use super::fallback::Fallback;
-use super::hub::{Failure, Hub, Observer};
 use super::output::OutputControl;
 use super::reference::{Reference, ReferenceTime};
-use super::rtp_guard::Guard;
+use super::rtp_filter::Guard;
 use super::rtsp_dialogue::{Dialogue, Sign};
 use super::rtsp_error::{self, Circumstances};
+use super::rtsp_extension;
 use super::rtsp_keep_alive::KeepAlive;
 use super::rtsp_stream::Taker;
-use super::rtsp_tap;
 use super::rtsp_tls::{self, Verdict};
 use super::session::{self, Ending, Limits};
+use super::session_state::{Failure, Hub, Observer};
 use super::source::{ALIVE_INTERVAL, FrameSink, FrameSource, SessionEnd};
 use super::teardown::teardown;
 use crate::base::{Clock, SourceId, Stop};
@@ -162,7 +162,7 @@ impl RtspSource {
         dialogue: &Arc<Dialogue>,
     ) -> Result<(gst::Element, Arc<Taker>), Failure> {
         let missing = |reason: String| Failure::new("no-decoder", reason);
-        let source = rtsp_tap::source(dialogue).map_err(missing)?;
+        let source = rtsp_extension::source(dialogue).map_err(missing)?;
         self.set_up(&source);
         if self.url.scheme() == "rtsps" {
             rtsp_tls::guard(&source, &self.settings.tls, tls, &self.name)?;

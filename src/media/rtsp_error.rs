@@ -9,12 +9,12 @@ use gstreamer as gst;
 use url::Url;
 
 use super::codec::Codec;
-use super::hub::{Failure, Progress};
-use super::rtp_guard::{Arrived, list};
+use super::rtp_filter::{Arrived, list};
+use super::rtsp_diagnosis::{diagnosis, host};
 use super::rtsp_dialogue::Dialogue;
-use super::rtsp_reach::{diagnosis, host};
 use super::rtsp_tls::Verdict;
 use super::session::{Ending, Error};
+use super::session_state::{Failure, Progress};
 use crate::config::{Location, Transport};
 
 /// What a session knew when it ended.

@@ -14,14 +14,14 @@ use super::codec::Codec;
 use super::decode::add_coded;
 use super::element::element;
 use super::fallback::Fallback;
-use super::hub::{Failure, Hub};
 use super::output::OutputControl;
 use super::plan::Plan;
 use super::reference::Reference;
-use super::rtp_guard::Guard;
+use super::rtp_filter::Guard;
 use super::rtp_jpeg;
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
+use super::session_state::{Failure, Hub};
 
 /// One session's way from rtspsrc to its decoder.
 pub(super) struct Taker {

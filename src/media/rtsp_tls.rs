@@ -15,7 +15,7 @@ use gstreamer::glib;
 use sha2::{Digest, Sha256};
 
 use super::element::element;
-use super::hub::Failure;
+use super::session_state::Failure;
 use crate::config::SourceTls;
 
 /// Extended key usage of a server, RFC 5280.

@@ -10,9 +10,9 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
+use super::declared_shape::{Picture, Told};
 use super::output::{Listener, Output, OutputControl};
 use super::plan::Way;
-use super::told::{Picture, Told};
 
 /// One scaler of one session.
 pub(super) struct Scaling {

@@ -10,7 +10,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::cuda_context;
-use super::hub::{Failure, Hub, Progress};
+use super::session_state::{Failure, Hub, Progress};
 use super::source::ALIVE_INTERVAL;
 use crate::base::Stop;
 

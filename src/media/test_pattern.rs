@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::still::{Beat, OwnedPixels};
+use super::synthetic::{Beat, OwnedPixels};
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{Clock, Colorimetry, Pattern, PixelFormat, PlaneMut, Stop};
 use crate::config::TestPattern;

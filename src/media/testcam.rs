@@ -9,7 +9,7 @@ mod camera;
 mod clip;
 mod encoder;
 mod options;
-mod reel;
+mod playback;
 mod server;
 mod viewers;
 
@@ -22,7 +22,7 @@ use url::Url;
 
 use camera::Camera;
 use clip::Clip;
-use reel::Reel;
+use playback::Reel;
 use server::{Mount, Server};
 
 pub use options::{

@@ -12,7 +12,7 @@ use yuv_sys::{
     RotationMode_kRotate270, rs_I420Rotate, rs_NV12ToI420Rotate,
 };
 
-use super::still::OwnedPixels;
+use super::synthetic::OwnedPixels;
 use crate::base::{HostPixels, Orientation, PixelFormat, Pixels, Plane, Size};
 
 /// A picture that is turned where it is read.

@@ -3,13 +3,13 @@
 //! One tracker a source, owned and called by whoever takes the source's results from the detector, in order of frames. No
 //! threads, no clock of its own, nothing dropped: a detection goes on whether or not it has a track.
 
-mod life;
+mod frame_interval;
+mod lifecycle;
 mod matching;
 mod motion;
-mod pace;
 mod settings;
 mod tracker;
 
-pub use pace::TooSlow;
+pub use frame_interval::TooSlow;
 pub use settings::TrackerSettings;
 pub use tracker::Tracker;

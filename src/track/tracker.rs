@@ -9,10 +9,10 @@
 use std::time::Duration;
 
 use super::TrackerSettings;
-use super::life::{Track, is_box};
+use super::frame_interval::{Limits, Pace, TooSlow};
+use super::lifecycle::{Track, is_box};
 use super::matching::{Matcher, Reach, in_place};
 use super::motion::Step;
-use super::pace::{Limits, Pace, TooSlow};
 use crate::detect::Detection;
 
 /// Joins the detections of one source to tracks.

@@ -11,7 +11,7 @@ use nvr::media::testcam::{
 };
 use serde_json::{Value, json};
 
-use crate::support::odd_camera::{Odd, OddCamera};
+use crate::support::quirky_camera::{Odd, OddCamera};
 
 const SIZE: Size = Size::new(320, 240);
 

@@ -22,8 +22,8 @@ use nvr::media::{
 };
 
 mod faults;
-mod life;
-mod odd;
+mod lifecycle;
+mod quirks;
 mod tls;
 
 use crate::support::cameras::{PATIENCE, make_clip};

@@ -1,8 +1,8 @@
 //! Models of every format through both engines of a CPU, and how they are installed: with tiny networks of known output,
 //! so that nothing here needs weights.
 
-mod names;
-mod readings;
+mod class_names;
+mod output_layouts;
 mod weights;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use super::error::TensorRtError;
 use super::logger;
 use super::object::{MOST_DIMS, NarrowDims, Object, WideDims, call};
 use super::runtime::Engine;
-use super::slots::DimsForm;
+use super::vtable::DimsForm;
 
 /// `IExecutionContext`: an engine's state of one inference. One owner at a time.
 pub(super) struct Context {

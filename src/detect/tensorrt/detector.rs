@@ -7,7 +7,7 @@ use super::super::contract::Contract;
 use super::super::labels::Labels;
 use super::super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
 use super::error::TensorRtError;
-use super::lane::{Lane, StartError};
+use super::infer_request::{Lane, StartError};
 use super::library::Libraries;
 use super::plan::Plan;
 use super::runtime::Runtime;

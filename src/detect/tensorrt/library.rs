@@ -16,8 +16,8 @@ use libloading::Library;
 use super::cuda::{Cuda, Gpu};
 use super::error::TensorRtError;
 use super::search::{candidates, reasons};
-use super::slots::Slots;
 use super::version::Version;
+use super::vtable::Slots;
 
 /// `createInferRuntime_INTERNAL(ILogger*, version)`.
 pub(super) type CreateRuntime = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;

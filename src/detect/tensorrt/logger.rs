@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 
-use super::slots::LoggerForm;
+use super::vtable::LoggerForm;
 
 /// `ILogger::Severity`.
 const INTERNAL_ERROR: i32 = 0;

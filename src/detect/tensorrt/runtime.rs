@@ -12,7 +12,7 @@ use super::error::TensorRtError;
 use super::library::Libraries;
 use super::logger;
 use super::object::{Dims, NarrowDims, Object, WideDims, call, narrow, wide};
-use super::slots::DimsForm;
+use super::vtable::DimsForm;
 
 /// `OptProfileSelector::kMIN` and `kMAX`.
 const SMALLEST: i32 = 0;

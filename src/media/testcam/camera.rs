@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::reel::Reel;
+use super::playback::Reel;
 use super::viewers::Shared;
 use super::{CameraOptions, TestcamError};
 

@@ -5,12 +5,12 @@ pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod doubles;
 pub(crate) mod footage;
-#[cfg(feature = "testcam")]
-pub(crate) mod odd_camera;
 pub(crate) mod onnx;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;
+#[cfg(feature = "testcam")]
+pub(crate) mod quirky_camera;
 pub(crate) mod scratch;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;

@@ -175,5 +175,5 @@ fn restarting_alone() {
 
 #[test]
 fn restarts_leak_neither_files_nor_threads() {
-    crate::support::run_alone("media::life::restarting_alone");
+    crate::support::run_alone("media::lifecycle::restarting_alone");
 }

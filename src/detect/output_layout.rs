@@ -258,5 +258,5 @@ fn is_grid(count: usize, each: usize, input: Size) -> bool {
 }
 
 #[cfg(test)]
-#[path = "reading_tests.rs"]
+#[path = "output_layout_tests.rs"]
 mod tests;

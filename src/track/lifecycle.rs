@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::TrackerSettings;
+use super::frame_interval::Limits;
 use super::motion::Motion;
-use super::pace::Limits;
 use crate::base::BBox;
 use crate::detect::Detection;
 

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::support::odd_camera::{Handling, Odd, OddCamera, Request};
+use crate::support::quirky_camera::{Handling, Odd, OddCamera, Request};
 
 const PATH: &str = "/live0.stream";
 
@@ -161,7 +161,7 @@ fn renewing_alone() {
 
 #[test]
 fn a_renewed_ssrc_starts_no_further_threads() {
-    crate::support::run_alone("media::odd::renewing_alone");
+    crate::support::run_alone("media::quirks::renewing_alone");
 }
 
 /// Sends each packet twice, the second time of another sender.

@@ -11,10 +11,10 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 
 use super::capture_time::{ByPts, UnitTime, captured};
+use super::declared_shape::{Picture, Told};
 use super::dmabuf_frame::{Shown, pixels_of};
 use super::host_frame::size_of;
 use super::source::{FrameSink, StreamFacts};
-use super::told::{Picture, Told};
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
 
 /// An access unit that reaches the decoder later than this after its arrival is one of a queue that grows: the decoder

@@ -321,5 +321,5 @@ impl<'a> Parser<'a> {
 }
 
 #[cfg(test)]
-#[path = "names_tests.rs"]
+#[path = "class_names_tests.rs"]
 mod tests;

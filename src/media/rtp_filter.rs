@@ -13,10 +13,10 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::hub::{Failure, Hub};
-use super::rtp_follow::{Header, ReportVerdict, Senders, Verdict};
+use super::rtp_senders::{Header, ReportVerdict, Senders, Verdict};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
+use super::session_state::{Failure, Hub};
 
 /// So many packets of a payload type that the description lacks, and none of one that it has, are a mistake of the camera's.
 const STRANGERS: u64 = 20;

@@ -9,12 +9,12 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
+use super::declared_shape::size_in;
 use super::element::pad;
 use super::element::set;
-use super::hub::Hub;
 use super::output::{Listener, Output, OutputControl};
 use super::plan::{Plan, Registry, Shape};
-use super::told::size_in;
+use super::session_state::Hub;
 
 /// One stream's decoder.
 pub(super) struct Stream {
