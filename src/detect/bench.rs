@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DetectError, Opened, Picture, Thresholds};
+use super::{DetectError, LoadedDetector, Picture, Thresholds};
 use crate::base::Letterbox;
 
 /// What was measured. Times are the detector's own: the letterbox before it is the same for all.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figures {
+pub struct Measurement {
     /// Half of the calls with one picture took less.
     pub median: Duration,
     /// Of a hundred calls with one picture, one took longer.
@@ -31,7 +31,7 @@ const THRESHOLDS: Thresholds = Thresholds {
 ///
 /// # Errors
 /// When the detector fails.
-pub fn measure(opened: &mut Opened, calls: usize) -> Result<Figures, DetectError> {
+pub fn measure(opened: &mut LoadedDetector, calls: usize) -> Result<Measurement, DetectError> {
     let detector = &mut opened.detector;
     let (size, batch) = (detector.input_size(), detector.max_batch().max(1));
     let mut rgb = vec![0; 3 * size.width as usize * size.height as usize];
@@ -59,7 +59,7 @@ pub fn measure(opened: &mut Opened, calls: usize) -> Result<Figures, DetectError
         together += run(&pictures)?;
     }
     times.sort();
-    Ok(Figures {
+    Ok(Measurement {
         median: quantile(&times, 0.5),
         p99: quantile(&times, 0.99),
         batch,

@@ -1,7 +1,7 @@
 //! What the numbers of one run on noise prove of an output's layout: offsets within cells, pixels, shares of the picture and
 //! class numbers look different, where enough rows say something.
 
-use super::output_layout::Reading::{
+use super::output_layout::OutputLayout::{
     self, DecodedCells, DeepStream, Detr, End2end, Yolov8Turned, Yolox,
 };
 use super::output_layout::{GRIDS, cells};
@@ -9,11 +9,11 @@ use crate::base::Size;
 
 /// The candidate that the numbers of a run on noise prove, all others refuted; nothing where they leave a doubt.
 pub(super) fn by_run(
-    candidates: &[Reading],
+    candidates: &[OutputLayout],
     shape: &[usize],
     numbers: &[f32],
     input: Size,
-) -> Option<Reading> {
+) -> Option<OutputLayout> {
     let &[1, rows, columns] = shape else {
         return None;
     };
@@ -21,9 +21,9 @@ pub(super) fn by_run(
         rows: numbers.chunks_exact(columns.max(1)).take(rows).collect(),
         input,
     };
-    let verdicts: Vec<(Reading, Option<bool>)> = candidates
+    let verdicts: Vec<(OutputLayout, Option<bool>)> = candidates
         .iter()
-        .map(|reading| (*reading, output.verdict(*reading)))
+        .map(|layout| (*layout, output.verdict(*layout)))
         .collect();
     let mut proven = verdicts
         .iter()
@@ -31,7 +31,7 @@ pub(super) fn by_run(
     let (winner, _) = proven.next()?;
     verdicts
         .iter()
-        .all(|(reading, verdict)| reading == winner || *verdict == Some(false))
+        .all(|(layout, verdict)| layout == winner || *verdict == Some(false))
         .then_some(*winner)
 }
 
@@ -48,8 +48,8 @@ const NEARLY_ALL: f64 = 0.95;
 
 impl Output<'_> {
     /// Proven, refuted, or neither.
-    fn verdict(&self, reading: Reading) -> Option<bool> {
-        match reading {
+    fn verdict(&self, layout: OutputLayout) -> Option<bool> {
+        match layout {
             Yolox => self.raw_cells(),
             DecodedCells | Yolov8Turned => self.decoded_cells(),
             End2end => self.selected(true),

@@ -5,7 +5,7 @@ use super::*;
 const SIDE: u32 = 320;
 const CELLS: usize = 2100;
 
-fn decided(candidates: &[Reading], shape: &[usize], numbers: &[f32]) -> Option<Reading> {
+fn decided(candidates: &[OutputLayout], shape: &[usize], numbers: &[f32]) -> Option<OutputLayout> {
     by_run(candidates, shape, numbers, Size::new(SIDE, SIDE))
 }
 

@@ -9,7 +9,7 @@ use super::evidence::by_run;
 use super::manifest::{ColorOrder, KnownLabels, LabelSource, OutputFormat, Range};
 use super::network::Network;
 use super::onnx_file::OnnxFile;
-use super::output_layout::{Reading, by_metadata, candidates, classes_of, is_worth_a_run};
+use super::output_layout::{OutputLayout, by_metadata, candidates, classes_of, is_worth_a_run};
 use super::{COCO80, class_names};
 use crate::base::Size;
 
@@ -134,7 +134,7 @@ impl Tensors {
             // Without names there is one vocabulary that a network may have by its number of classes.
             None => {
                 let mut fitting = candidates(&self.shape, self.input, Some(COCO80.len()));
-                fitting.retain(|reading| self.classes(*reading) == Some(COCO80.len()));
+                fitting.retain(|layout| self.classes(*layout) == Some(COCO80.len()));
                 if fitting.is_empty() {
                     return Err(format!(
                         "its output, {}, can be {}, and it names no classes; name them with --labels",
@@ -153,7 +153,7 @@ impl Tensors {
         request: &ImportRequest,
         network: &mut dyn Network,
         file: Option<&OnnxFile>,
-        fitting: Vec<Reading>,
+        fitting: Vec<OutputLayout>,
     ) -> Result<OutputFormat, String> {
         let by_file = file.map_or_else(
             || fitting.clone(),
@@ -166,14 +166,14 @@ impl Tensors {
         {
             left = vec![proven];
         }
-        if let [reading] = left[..]
-            && let Some(format) = reading.format()
+        if let [layout] = left[..]
+            && let Some(format) = layout.format()
         {
             return Ok(format);
         }
         let readable: Vec<String> = left
             .iter()
-            .filter_map(|reading| reading.format())
+            .filter_map(|layout| layout.format())
             .map(|format| format!("--output-format {format}"))
             .collect();
         if readable.is_empty() {
@@ -197,10 +197,10 @@ impl Tensors {
         &self,
         request: &ImportRequest,
         network: &mut dyn Network,
-        left: &[Reading],
-    ) -> Result<Option<Reading>, String> {
+        left: &[OutputLayout],
+    ) -> Result<Option<OutputLayout>, String> {
         let bytes = request.range.map_or_else(
-            || left.contains(&Reading::Yolox),
+            || left.contains(&OutputLayout::Yolox),
             |range| range == Range::Bytes,
         );
         let scale = if bytes { 255.0 } else { 1.0 };
@@ -255,18 +255,18 @@ impl Tensors {
         dims(&self.shape)
     }
 
-    fn classes(&self, reading: Reading) -> Option<usize> {
+    fn classes(&self, layout: OutputLayout) -> Option<usize> {
         match self.shape[..] {
-            [1, rows, columns] => reading.classes(rows, columns, self.input).ok().flatten(),
+            [1, rows, columns] => layout.classes(rows, columns, self.input).ok().flatten(),
             _ => None,
         }
     }
 
     /// `yolox (1 class), end2end or RT-DETR (2 classes)`.
-    fn listed(&self, readings: &[Reading]) -> String {
-        let all: Vec<String> = readings
+    fn listed(&self, layouts: &[OutputLayout]) -> String {
+        let all: Vec<String> = layouts
             .iter()
-            .map(|reading| reading.described(&self.shape, self.input))
+            .map(|layout| layout.described(&self.shape, self.input))
             .collect();
         match all.split_last() {
             Some((last, [])) => last.clone(),

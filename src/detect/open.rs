@@ -10,13 +10,13 @@ use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt;
-use super::upgrade::{Opened, Upgrade, opened};
+use super::upgrade::{LoadedDetector, Upgrade, opened};
 use super::{DetectError, InstalledModel, ModelStore};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
 /// Which detector is wanted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
+pub struct DetectorRequest {
     /// Which model.
     pub model: ModelChoice,
     /// What runs it.
@@ -27,9 +27,9 @@ pub struct Wanted {
     pub scripted_delay: std::time::Duration,
 }
 
-impl Wanted {
+impl DetectorRequest {
     /// What a processor's settings ask for.
-    pub fn by(settings: &ProcessorSettings) -> Self {
+    pub fn from_settings(settings: &ProcessorSettings) -> Self {
         Self {
             model: settings.model.clone(),
             backend: settings.backend,
@@ -44,10 +44,10 @@ impl Wanted {
 ///
 /// # Errors
 /// When the model or the backend is not there, a file is damaged, or the graph is not what the manifest says.
-pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> {
+pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetector, DetectError> {
     if wanted.backend == Backend::Scripted {
         let detector = ScriptedDetector::new(wanted.scripted_delay);
-        return Ok(Opened {
+        return Ok(LoadedDetector {
             labels: detector.labels(),
             detector: Box::new(detector),
             model_id: scripted::NAME.into(),

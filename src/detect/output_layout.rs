@@ -9,7 +9,7 @@ use crate::base::Size;
 
 /// A layout of an output tensor that is about; this program reads the first three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum OutputLayout {
     /// [`OutputFormat::Yolov8`].
     Yolov8,
     /// [`OutputFormat::Yolox`].
@@ -38,12 +38,12 @@ pub(super) enum Reading {
     Keypoints,
 }
 
-use Reading::{
+use OutputLayout::{
     Anchors, AnchorsTurned, DecodedCells, DeepStream, Detr, End2end, End2endTurned, Keypoints,
     Masks, Oriented, Yolov8, Yolov8Turned, Yolox,
 };
 
-const ALL: [Reading; 13] = [
+const ALL: [OutputLayout; 13] = [
     Yolov8,
     Yolox,
     End2end,
@@ -70,7 +70,7 @@ const FEWEST_QUERIES: usize = 50;
 /// Most rows of a network that removes duplicates itself.
 const MOST_SELECTED: usize = 3000;
 
-impl Reading {
+impl OutputLayout {
     /// Its format, where it can be read.
     pub(super) fn format(self) -> Option<OutputFormat> {
         match self {
@@ -196,15 +196,19 @@ pub(super) fn classes_of(
 }
 
 /// Every layout that an output of `shape` may be, with as many classes as are known.
-pub(super) fn candidates(shape: &[usize], input: Size, classes: Option<usize>) -> Vec<Reading> {
+pub(super) fn candidates(
+    shape: &[usize],
+    input: Size,
+    classes: Option<usize>,
+) -> Vec<OutputLayout> {
     ALL.into_iter()
-        .filter(|reading| reading.fits(shape, input, classes))
+        .filter(|layout| layout.fits(shape, input, classes))
         .collect()
 }
 
 /// The candidates that the exporter's metadata leaves. Only Ultralytics' says enough: which task, whether duplicates are
 /// removed inside, and of which family the network is.
-pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<Reading> {
+pub(super) fn by_metadata(mut candidates: Vec<OutputLayout>, file: &OnnxFile) -> Vec<OutputLayout> {
     let says = |key: &str| file.text(key).map(str::to_ascii_lowercase);
     let is_true = |text: &str| matches!(text, "true" | "1" | "yes");
     let removes_duplicates = says("end2end").as_deref().map(is_true);
@@ -212,15 +216,15 @@ pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<
     let nms = says("nms").as_deref().map(is_true).unwrap_or_default()
         || args.replace(' ', "").contains("'nms':true");
     if removes_duplicates == Some(true) || nms {
-        candidates.retain(|reading| matches!(reading, End2end | End2endTurned));
+        candidates.retain(|layout| matches!(layout, End2end | End2endTurned));
         return candidates;
     }
     if file.text("author") != Some("Ultralytics") {
         return candidates;
     }
-    candidates.retain(|reading| {
+    candidates.retain(|layout| {
         matches!(
-            reading,
+            layout,
             Yolov8 | End2end | Detr | Oriented | Masks | Keypoints
         )
     });
@@ -229,7 +233,7 @@ pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<
         .replace(['-', '_'], "");
     let is_detr = description.contains("rtdetr");
     let selects = description.contains("yolov10");
-    candidates.retain(|reading| match reading {
+    candidates.retain(|layout| match layout {
         Detr => is_detr || !description.contains("yolo"),
         End2end => !is_detr && (selects || removes_duplicates != Some(false)),
         _ => !is_detr && !selects,
@@ -238,8 +242,8 @@ pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<
 }
 
 /// Whether one of the candidates could be read, and which one it is can be found out by a run.
-pub(super) fn is_worth_a_run(candidates: &[Reading]) -> bool {
-    candidates.len() > 1 && candidates.iter().any(|reading| reading.format().is_some())
+pub(super) fn is_worth_a_run(candidates: &[OutputLayout]) -> bool {
+    candidates.len() > 1 && candidates.iter().any(|layout| layout.format().is_some())
 }
 
 pub(super) fn cells(strides: &[u32], input: Size) -> usize {

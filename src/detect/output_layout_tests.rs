@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn at(side: u32, shape: &[usize], classes: Option<usize>) -> Vec<Reading> {
+fn at(side: u32, shape: &[usize], classes: Option<usize>) -> Vec<OutputLayout> {
     candidates(shape, Size::new(side, side), classes)
 }
 
@@ -28,10 +28,10 @@ fn shapes_that_are_one_layout_only_are_told_apart_by_the_number_of_classes() {
         (640, [1, 56, 8400], 1, Keypoints),
     ] {
         let found = at(side, &shape, Some(classes));
-        let told: Vec<Reading> = found
+        let told: Vec<OutputLayout> = found
             .iter()
             .copied()
-            .filter(|reading| !(wanted == Anchors && *reading == DeepStream))
+            .filter(|layout| !(wanted == Anchors && *layout == DeepStream))
             .collect();
         assert_eq!(told, [wanted], "{shape:?} at {side}");
     }

@@ -39,7 +39,7 @@ pub struct InstalledModel {
 
 /// One directory entry that is a model, or would like to be.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ModelEntry {
     /// Its id.
     pub id: String,
     /// The model, or what it lacks.
@@ -48,7 +48,7 @@ pub struct Listed {
 
 /// What a choice of a model came to.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct ModelSelection {
     /// The model.
     pub model: InstalledModel,
     /// The file that named it, where it stands in for [`PUBLISHED_DEFAULT`].
@@ -83,16 +83,16 @@ impl ModelStore {
     ///
     /// # Errors
     /// As [`ModelStore::find`]; also when neither the published default nor a substitute is there.
-    pub fn choose(&self, choice: &ModelChoice) -> Result<Chosen, DetectError> {
+    pub fn choose(&self, choice: &ModelChoice) -> Result<ModelSelection, DetectError> {
         if let ModelChoice::Named(id) = choice {
-            return self.find(id).map(|model| Chosen {
+            return self.find(id).map(|model| ModelSelection {
                 model,
                 named_by: None,
             });
         }
         let missing = match self.look(PUBLISHED_DEFAULT) {
             Ok(model) => {
-                return Ok(Chosen {
+                return Ok(ModelSelection {
                     model,
                     named_by: None,
                 });
@@ -109,7 +109,7 @@ impl ModelStore {
                     named_by = %named_by.display(),
                     "the published default model is not installed; another one stands in for it"
                 );
-                Ok(Chosen {
+                Ok(ModelSelection {
                     model,
                     named_by: Some(named_by),
                 })
@@ -163,7 +163,7 @@ impl ModelStore {
     }
 
     /// Everything that has a manifest, by id; of two directories with one id the first counts.
-    pub fn list(&self) -> Vec<Listed> {
+    pub fn list(&self) -> Vec<ModelEntry> {
         let mut ids = std::collections::BTreeSet::new();
         for dir in &self.dirs {
             for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -176,7 +176,7 @@ impl ModelStore {
             }
         }
         ids.into_iter()
-            .map(|id| Listed {
+            .map(|id| ModelEntry {
                 model: self.look(&id),
                 id,
             })

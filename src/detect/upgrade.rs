@@ -10,7 +10,7 @@ use crate::base::Stop;
 const TELL_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// A detector, ready to work, and what it is.
-pub struct Opened {
+pub struct LoadedDetector {
     /// It.
     pub detector: Box<dyn Detector>,
     /// The model's id, as events carry it.
@@ -54,7 +54,7 @@ impl Upgrade {
     ///
     /// # Errors
     /// When the build or the engine fails.
-    pub fn run(self, stop: &Stop) -> Result<Opened, DetectError> {
+    pub fn run(self, stop: &Stop) -> Result<LoadedDetector, DetectError> {
         let model = &self.model;
         tracing::info!(
             model = model.id,
@@ -76,9 +76,9 @@ impl Upgrade {
     }
 }
 
-impl std::fmt::Debug for Opened {
+impl std::fmt::Debug for LoadedDetector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opened")
+        f.debug_struct("LoadedDetector")
             .field("model_id", &self.model_id)
             .field("backend", &self.backend)
             .finish_non_exhaustive()
@@ -91,9 +91,9 @@ pub(super) fn opened(
     backend: &'static str,
     labels: Labels,
     upgrade: Option<Upgrade>,
-) -> Opened {
+) -> LoadedDetector {
     tracing::info!(model = model.id, backend, file = %model.onnx().display(), "the model is loaded");
-    Opened {
+    LoadedDetector {
         detector,
         model_id: model.id.as_str().into(),
         backend,

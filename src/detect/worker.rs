@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Canvas, DetectError, Detection, Letterboxer, Opened, Picture, Thresholds};
+use super::{Canvas, DetectError, Detection, Letterboxer, LoadedDetector, Picture, Thresholds};
 use crate::base::{Collected, Frame, FrameMeta, Heartbeat, Mailbox, SourceId};
 
 /// What was found in one frame.
@@ -33,7 +33,7 @@ pub struct Inferred {
 /// The detection thread. Dropping it ends it, with the frame it has at hand.
 pub struct Worker {
     mailbox: Arc<Mailbox<SourceId, Frame>>,
-    shared: Arc<Shared>,
+    state: Arc<WorkerState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,9 +50,9 @@ pub struct WorkerStats {
     pub inference_time: Duration,
 }
 
-struct Shared {
+struct WorkerState {
     thresholds: ArcSwap<Thresholds>,
-    next: Mutex<Option<Opened>>,
+    next: Mutex<Option<LoadedDetector>>,
     inferred: AtomicU64,
     failed: AtomicU64,
     letterbox_ns: AtomicU64,
@@ -60,13 +60,13 @@ struct Shared {
 }
 
 /// How long a batch waits for more sources' frames: less than any batch gains.
-const WINDOW: Duration = Duration::from_millis(5);
+const BATCH_WINDOW: Duration = Duration::from_millis(5);
 
 /// How long the thread sleeps when no frame comes. Frames, the end and nothing else wake it.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Failures are told at most this often; each is counted.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Worker {
     /// Starts the thread `detect`, which serves `mailbox` until that is closed and hands what it finds to `sink`,
@@ -78,13 +78,13 @@ impl Worker {
     /// # Errors
     /// When the system gives no thread.
     pub fn spawn(
-        opened: Opened,
+        opened: LoadedDetector,
         mailbox: Arc<Mailbox<SourceId, Frame>>,
         thresholds: Thresholds,
         heartbeat: Heartbeat,
         sink: impl FnMut(Inferred, &Picture<'_>) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let state = Arc::new(WorkerState {
             thresholds: ArcSwap::from_pointee(thresholds),
             next: Mutex::default(),
             inferred: AtomicU64::default(),
@@ -92,12 +92,12 @@ impl Worker {
             letterbox_ns: AtomicU64::default(),
             inference_ns: AtomicU64::default(),
         });
-        let work = Work {
-            engine: Engine::new(opened),
-            shared: shared.clone(),
+        let work = WorkerThread {
+            active: ActiveDetector::new(opened),
+            state: state.clone(),
             heartbeat,
             sink,
-            told: None,
+            last_report: None,
         };
         let served = mailbox.clone();
         let thread = std::thread::Builder::new()
@@ -105,18 +105,18 @@ impl Worker {
             .spawn(move || work.run(&served))?;
         Ok(Self {
             mailbox,
-            shared,
+            state,
             thread: Some(thread),
         })
     }
 
     /// From the next frame on, other thresholds.
     pub fn set_thresholds(&self, thresholds: Thresholds) {
-        self.shared.thresholds.store(Arc::new(thresholds));
+        self.state.thresholds.store(Arc::new(thresholds));
     }
 
     /// From the next frame on, another detector; loading it is the caller's affair, beside the one that works.
-    pub fn swap(&self, opened: Opened) {
+    pub fn swap(&self, opened: LoadedDetector) {
         let displaced = self.next().replace(opened);
         drop(displaced);
     }
@@ -125,10 +125,10 @@ impl Worker {
     pub fn stats(&self) -> WorkerStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         WorkerStats {
-            inferred: read(&self.shared.inferred),
-            failed: read(&self.shared.failed),
-            letterbox_time: Duration::from_nanos(read(&self.shared.letterbox_ns)),
-            inference_time: Duration::from_nanos(read(&self.shared.inference_ns)),
+            inferred: read(&self.state.inferred),
+            failed: read(&self.state.failed),
+            letterbox_time: Duration::from_nanos(read(&self.state.letterbox_ns)),
+            inference_time: Duration::from_nanos(read(&self.state.inference_ns)),
         }
     }
 
@@ -137,8 +137,8 @@ impl Worker {
         drop(self);
     }
 
-    fn next(&self) -> std::sync::MutexGuard<'_, Option<Opened>> {
-        self.shared
+    fn next(&self) -> std::sync::MutexGuard<'_, Option<LoadedDetector>> {
+        self.state
             .next
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -155,25 +155,25 @@ impl Drop for Worker {
     }
 }
 
-struct Work<S> {
-    engine: Engine,
-    shared: Arc<Shared>,
+struct WorkerThread<S> {
+    active: ActiveDetector,
+    state: Arc<WorkerState>,
     heartbeat: Heartbeat,
     sink: S,
-    told: Option<Instant>,
+    last_report: Option<Instant>,
 }
 
 /// A detector with what is needed to feed it.
-struct Engine {
-    opened: Opened,
+struct ActiveDetector {
+    opened: LoadedDetector,
     letterboxer: Letterboxer,
     canvases: Vec<Canvas>,
     /// It failed for good: nothing is asked of it any more.
     broken: bool,
 }
 
-impl Engine {
-    fn new(opened: Opened) -> Self {
+impl ActiveDetector {
+    fn new(opened: LoadedDetector) -> Self {
         let batch = opened.detector.max_batch().max(1);
         Self {
             letterboxer: Letterboxer::new(opened.detector.input_size(), opened.detector.padding()),
@@ -186,28 +186,35 @@ impl Engine {
     }
 }
 
-impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
+impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
     fn run(mut self, mailbox: &Mailbox<SourceId, Frame>) {
         loop {
-            if !self.engine.broken {
+            if !self.active.broken {
                 self.heartbeat.idle();
             }
-            let most = self.engine.canvases.len();
-            let window = if most > 1 { WINDOW } else { Duration::ZERO };
-            let collected = mailbox.collect(most, window, LONGEST_WAIT);
+            let most = self.active.canvases.len();
+            let window = if most > 1 {
+                BATCH_WINDOW
+            } else {
+                Duration::ZERO
+            };
+            let collected = mailbox.collect(most, window, MAX_WAIT);
             self.take_next();
             match collected {
                 Collected::Closed => return,
                 Collected::Nothing => {}
-                Collected::Items(frames) if self.engine.broken => {
+                Collected::Items(frames) if self.active.broken => {
                     self.count_failed(frames.len());
                 }
                 Collected::Items(frames) => {
                     self.heartbeat.beat();
                     let count = frames.len();
                     // What panics here is an engine, or what takes its findings; neither may end this thread in silence.
-                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve(frames))) {
-                        self.give_up(count, format_args!("it panicked: {}", words(&*panic)));
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
+                        self.give_up(
+                            count,
+                            format_args!("it panicked: {}", panic_message(&*panic)),
+                        );
                     }
                 }
             }
@@ -216,47 +223,47 @@ impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
 
     fn take_next(&mut self) {
         let next = self
-            .shared
+            .state
             .next
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(opened) = next {
             let (model, backend) = (opened.model_id.clone(), opened.backend);
-            self.engine = Engine::new(opened);
-            self.told = None;
+            self.active = ActiveDetector::new(opened);
+            self.last_report = None;
             self.heartbeat.beat();
             tracing::info!(%model, backend, "another model is at work");
         }
     }
 
-    fn serve(&mut self, frames: Vec<(SourceId, Frame)>) {
+    fn infer(&mut self, frames: Vec<(SourceId, Frame)>) {
         let started = Instant::now();
         let mut drawn = Vec::with_capacity(frames.len());
         for (source_id, frame) in frames {
-            let canvas = &mut self.engine.canvases[drawn.len()];
-            match self.engine.letterboxer.draw(&frame, canvas) {
+            let canvas = &mut self.active.canvases[drawn.len()];
+            match self.active.letterboxer.draw(&frame, canvas) {
                 Ok(_) => drawn.push((source_id, frame.meta)),
-                Err(err) => self.tell(1, &err, Some(source_id)),
+                Err(err) => self.report_failure(1, &err, Some(source_id)),
             }
         }
-        count(&self.shared.letterbox_ns, started.elapsed());
+        count(&self.state.letterbox_ns, started.elapsed());
         if drawn.is_empty() {
             return;
         }
         let started = Instant::now();
         let found = self
-            .engine
-            .detect(drawn.len(), **self.shared.thresholds.load());
+            .active
+            .detect(drawn.len(), **self.state.thresholds.load());
         let inference_time = started.elapsed();
-        count(&self.shared.inference_ns, inference_time);
+        count(&self.state.inference_ns, inference_time);
         self.heartbeat.beat();
         match found {
             Ok(found) => {
-                self.shared
+                self.state
                     .inferred
                     .fetch_add(drawn.len() as u64, Ordering::Relaxed);
-                let pictures = self.engine.canvases.iter().filter_map(Canvas::picture);
+                let pictures = self.active.canvases.iter().filter_map(Canvas::picture);
                 for (((source_id, meta), detections), picture) in
                     drawn.into_iter().zip(found).zip(pictures)
                 {
@@ -265,22 +272,25 @@ impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
                         meta,
                         detections,
                         inference_time,
-                        model_id: self.engine.opened.model_id.clone(),
+                        model_id: self.active.opened.model_id.clone(),
                     };
                     (self.sink)(result, &picture);
                 }
             }
-            Err(err) if err.is_transient() => self.tell(drawn.len(), &err, None),
+            Err(err) if err.is_transient() => self.report_failure(drawn.len(), &err, None),
             Err(err) => self.give_up(drawn.len(), err),
         }
     }
 
     /// Frames are lost, the next ones may not be.
-    fn tell(&mut self, frames: usize, err: &DetectError, source_id: Option<SourceId>) {
+    fn report_failure(&mut self, frames: usize, err: &DetectError, source_id: Option<SourceId>) {
         self.count_failed(frames);
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told = Some(Instant::now());
-            let failed = self.shared.failed.load(Ordering::Relaxed);
+        if self
+            .last_report
+            .is_none_or(|at| at.elapsed() >= REPORT_INTERVAL)
+        {
+            self.last_report = Some(Instant::now());
+            let failed = self.state.failed.load(Ordering::Relaxed);
             let source_id = source_id.map(|id| id.0);
             tracing::warn!(%err, source_id, failed, "a frame could not be analysed");
         }
@@ -288,25 +298,25 @@ impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
 
     fn give_up(&mut self, frames: usize, err: impl std::fmt::Display) {
         self.count_failed(frames);
-        self.engine.broken = true;
+        self.active.broken = true;
         // The last beat: from now on whoever watches sees a stage that does not move.
         self.heartbeat.beat();
         tracing::error!(
-            model = %self.engine.opened.model_id,
-            backend = self.engine.opened.backend,
+            model = %self.active.opened.model_id,
+            backend = self.active.opened.backend,
             %err,
             "the detector failed for good; nothing is analysed until it is replaced"
         );
     }
 
     fn count_failed(&self, frames: usize) {
-        self.shared
+        self.state
             .failed
             .fetch_add(frames as u64, Ordering::Relaxed);
     }
 }
 
-impl Engine {
+impl ActiveDetector {
     fn detect(
         &mut self,
         pictures: usize,
@@ -325,7 +335,7 @@ fn count(counter: &AtomicU64, time: Duration) {
     counter.fetch_add(nanoseconds, Ordering::Relaxed);
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("without a message")

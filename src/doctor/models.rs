@@ -5,7 +5,7 @@ use super::patient::Patient;
 use super::report::{Line, State, split};
 use crate::config::ModelChoice;
 use crate::detect::{
-    DetectError, EngineReport, EngineVerdict, Listed, ModelStore, available_backends, engines,
+    DetectError, EngineReport, EngineVerdict, ModelEntry, ModelStore, available_backends, engines,
 };
 
 pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
@@ -38,7 +38,7 @@ pub(super) fn look(patient: &Patient, tell: Tell<'_>) {
     engines.iter().map(of_engine).for_each(tell);
 }
 
-fn of_model(listed: &Listed) -> Line {
+fn of_model(listed: &ModelEntry) -> Line {
     let what = format!("model {}", listed.id);
     match &listed.model {
         Ok(model) => match model.verify() {

@@ -103,9 +103,9 @@ pub fn probe_camera(
     let end = Stop::default();
     let ending = end.clone();
     let _follow = stop.when_raised(move || ending.raise());
-    let notes = Arc::new(Notes::new(measure, end.clone()));
-    let session_end = session(settings, &notes, &end);
-    let found = notes.lock();
+    let observer = Arc::new(ProbeObserver::new(measure, end.clone()));
+    let session_end = session(settings, &observer, &end);
+    let found = observer.lock();
     let login = match &settings.location {
         Location::Rtsp(_) if found.asked_for_login => Login::Accepted,
         Location::Rtsp(_) => Login::NotAsked,
@@ -146,14 +146,14 @@ pub fn probe_camera(
     Ok(report)
 }
 
-fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> SessionEnd {
-    let (id, clock) = (SourceId(0), notes.clock.clone());
-    let sink: Arc<dyn FrameSink> = notes.clone();
+fn session(settings: &StreamSettings, observer: &Arc<ProbeObserver>, stop: &Stop) -> SessionEnd {
+    let (id, clock) = (SourceId(0), observer.clock.clone());
+    let sink: Arc<dyn FrameSink> = observer.clone();
     let end = match &settings.location {
         Location::Rtsp(url) => {
             let (reference, output) = (ReferenceTime::Auto, OutputControl::default());
             RtspSource::new(id, url, settings, clock, reference, output)
-                .observed_by(notes.clone())
+                .observed_by(observer.clone())
                 .run(&sink, stop)
         }
         _ => super::open(id, settings, &clock, OpenOptions::default()).run(&sink, stop),
@@ -162,16 +162,16 @@ fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> Sessio
 }
 
 /// Written by the session's threads.
-struct Notes {
+struct ProbeObserver {
     begun: Instant,
     clock: Clock,
     measure: Duration,
     stop: Stop,
-    found: Mutex<Found>,
+    found: Mutex<Measurements>,
 }
 
 #[derive(Default)]
-struct Found {
+struct Measurements {
     asked_for_login: bool,
     streams: Vec<OfferedStream>,
     facts: StreamFacts,
@@ -190,7 +190,7 @@ struct Found {
     clock_offset_ms: Option<i64>,
 }
 
-impl Notes {
+impl ProbeObserver {
     fn new(measure: Duration, stop: Stop) -> Self {
         Self {
             begun: Instant::now(),
@@ -224,12 +224,12 @@ impl Notes {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Found> {
+    fn lock(&self) -> MutexGuard<'_, Measurements> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Found {
+impl Measurements {
     /// The measured part of a report; the rest is empty.
     fn measured(&self) -> CameraReport {
         let span = match (self.first, self.last) {
@@ -264,7 +264,7 @@ impl Found {
     }
 }
 
-impl FrameSink for Notes {
+impl FrameSink for ProbeObserver {
     fn described(&self, facts: &StreamFacts) {
         self.lock().facts = facts.clone();
     }
@@ -287,7 +287,7 @@ impl FrameSink for Notes {
     }
 }
 
-impl Observer for Notes {
+impl Observer for ProbeObserver {
     fn offered(&self, media: &str, encoding: &str) {
         self.lock().streams.push(OfferedStream {
             media: media.to_owned(),

@@ -70,11 +70,11 @@ pub(super) struct UnitTime {
 
 /// A small map from PTS to what is keyed by it; the oldest entries go first.
 #[derive(Debug)]
-pub(super) struct ByPts<T> {
+pub(super) struct PtsMap<T> {
     entries: VecDeque<(u64, T)>,
 }
 
-impl<T> Default for ByPts<T> {
+impl<T> Default for PtsMap<T> {
     fn default() -> Self {
         Self {
             entries: VecDeque::with_capacity(UNITS_IN_FLIGHT),
@@ -82,7 +82,7 @@ impl<T> Default for ByPts<T> {
     }
 }
 
-impl<T: Copy> ByPts<T> {
+impl<T: Copy> PtsMap<T> {
     /// Notes `value`; a later note of the same PTS counts.
     pub(super) fn note(&mut self, pts_ns: u64, value: T) {
         if self.entries.len() == UNITS_IN_FLIGHT {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_was_noted_is_found_by_pts_even_if_a_decoder_rounded_it() {
-        let mut times = ByPts::default();
+        let mut times = PtsMap::default();
         for unit in 0..200u64 {
             times.note(unit * 40_000_000, unit);
         }
@@ -170,8 +170,8 @@ mod tests {
             captured(arrival, ntp(-2_000)),
             (Duration::from_secs(1_699_999_998), CaptureClock::Ntp)
         );
-        for told in [ntp(-2_001), ntp(2_001), None] {
-            assert_eq!(captured(arrival, told), (arrival, CaptureClock::Arrival));
+        for ntp_ns in [ntp(-2_001), ntp(2_001), None] {
+            assert_eq!(captured(arrival, ntp_ns), (arrival, CaptureClock::Arrival));
         }
     }
 }

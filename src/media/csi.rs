@@ -11,11 +11,11 @@ use gstreamer::prelude::*;
 use super::decode::add_raw;
 use super::decoder::VIC;
 use super::element::{element, pad, set};
-use super::local::Local;
+use super::local::LocalSource;
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
 use super::session::Ending;
-use super::session_state::{Failure, Hub};
+use super::session_state::{Failure, SessionState};
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
 use crate::config::StreamSettings;
@@ -28,7 +28,7 @@ const SOURCE: &str = "nvarguscamerasrc";
 #[derive(Debug)]
 pub struct CsiSource {
     sensor: u32,
-    local: Local,
+    local: LocalSource,
     clock: Clock,
     output: OutputControl,
 }
@@ -41,7 +41,7 @@ impl CsiSource {
         clock: Clock,
         output: OutputControl,
     ) -> Self {
-        let local = Local {
+        let local = LocalSource {
             name: format!("camera csi:{sensor}"),
             start_limit: settings.start_limit,
             stall_limit: settings.stall_limit,
@@ -54,7 +54,7 @@ impl CsiSource {
         }
     }
 
-    fn build(&self, hub: &Arc<Hub>) -> Result<gst::Pipeline, Failure> {
+    fn build(&self, session: &Arc<SessionState>) -> Result<gst::Pipeline, Failure> {
         if !Registry.has(SOURCE) {
             return Err(Failure::new(
                 "not-found",
@@ -64,7 +64,7 @@ impl CsiSource {
                 ),
             ));
         }
-        self.elements(hub)
+        self.elements(session)
             .map_err(|reason| Failure::new("no-decoder", reason))
     }
 
@@ -78,35 +78,35 @@ impl CsiSource {
         )
     }
 
-    fn elements(&self, hub: &Arc<Hub>) -> Result<gst::Pipeline, String> {
+    fn elements(&self, session: &Arc<SessionState>) -> Result<gst::Pipeline, String> {
         let pipeline = gst::Pipeline::new();
         let source = element(SOURCE)?;
         set(&source, "sensor-id", &self.sensor.to_string());
         let filter = element("capsfilter")?;
         set(&filter, "caps", CAPS);
         let pictures = pad(&filter, "src")?;
-        let tail = add_raw(&pipeline, hub, &pictures, VIC.first(), &self.output)?;
+        let tail = add_raw(&pipeline, session, &pictures, VIC.first(), &self.output)?;
         pipeline
             .add_many([&source, &filter])
             .and_then(|()| gst::Element::link_many([&source, &filter, &tail]))
             .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
-        hub.describe(|facts| SOURCE.clone_into(&mut facts.decoder));
+        session.describe(|facts| SOURCE.clone_into(&mut facts.decoder));
         Ok(pipeline)
     }
 }
 
 impl FrameSource for CsiSource {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
-        let hub = Hub::new(sink.clone(), self.clock.clone());
-        let ending = match self.build(&hub) {
-            Ok(pipeline) => match self.local.play(pipeline, &hub, stop) {
+        let session = SessionState::new(sink.clone(), self.clock.clone());
+        let ending = match self.build(&session) {
+            Ok(pipeline) => match self.local.play(pipeline, &session, stop) {
                 // It ends its stream without an error where its daemon has no such sensor.
                 Ending::Eos => Ending::Failure(self.absent()),
                 ending => ending,
             },
             Err(failure) => Ending::Failure(failure),
         };
-        hub.close();
-        self.local.end(ending, &hub)
+        session.close();
+        self.local.end(ending, &session)
     }
 }

@@ -37,7 +37,7 @@ impl Picture {
 
 /// One stream's; written by its probes, read with each picture.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<Facts>);
+pub(super) struct DeclaredShape(Mutex<Facts>);
 
 #[derive(Debug, Default)]
 struct Facts {
@@ -47,15 +47,15 @@ struct Facts {
     orientation: Orientation,
 }
 
-impl Told {
+impl DeclaredShape {
     /// Reads the caps of coded pictures that enter `pad`.
     pub(super) fn watch_parser(self: &Arc<Self>, pad: &gst::Pad) {
-        let told = self.clone();
+        let declared = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
                 && let Some(caps) = event.caps().structure(0)
             {
-                let mut facts = told.lock();
+                let mut facts = declared.lock();
                 facts.size = size_in(caps);
                 facts.pixel = caps
                     .get::<gst::Fraction>("pixel-aspect-ratio")
@@ -68,10 +68,10 @@ impl Told {
 
     /// Reads the tags of pictures that enter `pad`.
     pub(super) fn watch_tags(self: &Arc<Self>, pad: &gst::Pad) {
-        let told = self.clone();
+        let declared = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if let Some(event) = info.event() {
-                told.note(event);
+                declared.note(event);
             }
             gst::PadProbeReturn::Ok
         });
@@ -128,14 +128,14 @@ pub(super) fn pixel_of(ratio: gst::Fraction) -> Option<(u32, u32)> {
     Some((side(ratio.numer())?, side(ratio.denom())?))
 }
 
-/// Whether `decoded` is `told` and the rest of its last blocks.
-fn is_rounded(decoded: Size, told: Size) -> bool {
-    let fits = |decoded: u32, told: u32| {
+/// Whether `decoded` is `declared` and the rest of its last blocks.
+fn is_rounded(decoded: Size, declared: Size) -> bool {
+    let fits = |decoded: u32, declared: u32| {
         decoded
-            .checked_sub(told)
+            .checked_sub(declared)
             .is_some_and(|rest| rest < LARGEST_BLOCK)
     };
-    fits(decoded.width, told.width) && fits(decoded.height, told.height)
+    fits(decoded.width, declared.width) && fits(decoded.height, declared.height)
 }
 
 /// Width and height that caps state.
@@ -163,8 +163,8 @@ mod tests {
         }
     }
 
-    fn told(size: Size, pixel: (u32, u32)) -> Told {
-        Told(Mutex::new(Facts {
+    fn declared(size: Size, pixel: (u32, u32)) -> DeclaredShape {
+        DeclaredShape(Mutex::new(Facts {
             size: Some(size),
             pixel: Some(pixel),
             orientation: Orientation::default(),
@@ -173,8 +173,13 @@ mod tests {
 
     #[test]
     fn rows_that_a_decoder_adds_are_cut_off() {
-        let told = told(Size::new(1920, 1080), (1, 1));
-        let crop = |width, height| told.shape(&decoded(width, height, (1, 1)), None).crop.size;
+        let declared = declared(Size::new(1920, 1080), (1, 1));
+        let crop = |width, height| {
+            declared
+                .shape(&decoded(width, height, (1, 1)), None)
+                .crop
+                .size
+        };
         assert_eq!(crop(1920, 1088), Size::new(1920, 1080));
         assert_eq!(crop(1920, 1080), Size::new(1920, 1080));
         // Pictures of the size before a change, which still come.
@@ -184,30 +189,30 @@ mod tests {
 
     #[test]
     fn what_a_buffer_says_goes_first() {
-        let told = told(Size::new(1920, 1080), (1, 1));
+        let declared = declared(Size::new(1920, 1080), (1, 1));
         let crop = Crop {
             left: 16,
             top: 8,
             size: Size::new(1280, 720),
         };
-        let shape = told.shape(&decoded(1920, 1088, (1, 1)), Some(crop));
+        let shape = declared.shape(&decoded(1920, 1088, (1, 1)), Some(crop));
         assert_eq!(shape.crop, crop);
     }
 
     #[test]
     fn pixels_are_the_decoder_s_or_the_parser_s_where_it_lost_them() {
-        let told = told(Size::new(704, 480), (40, 33));
-        let pixel = |pixel| told.shape(&decoded(704, 480, pixel), None).pixel;
+        let declared = declared(Size::new(704, 480), (40, 33));
+        let pixel = |pixel| declared.shape(&decoded(704, 480, pixel), None).pixel;
         assert_eq!(pixel((1, 1)), (40, 33));
         assert_eq!(pixel((10, 11)), (10, 11));
-        let before = told.shape(&decoded(320, 240, (1, 1)), None);
+        let before = declared.shape(&decoded(320, 240, (1, 1)), None);
         assert_eq!(before.pixel, (1, 1));
     }
 
     #[test]
     fn a_stream_is_turned_as_its_own_tag_says() {
         super::super::init().expect("GStreamer starts");
-        let told = Told::default();
+        let declared = DeclaredShape::default();
         let tag = |orientation: &str| {
             let mut tags = gst::TagList::new();
             tags.get_mut()
@@ -215,12 +220,13 @@ mod tests {
                 .add::<gst::tags::ImageOrientation>(&orientation, gst::TagMergeMode::Append);
             gst::event::Tag::new(tags)
         };
-        let turned = |told: &Told| told.shape(&decoded(64, 48, (1, 1)), None).orientation;
-        assert!(told.note(&tag("rotate-90")));
-        assert!(!told.note(&tag("rotate-90")));
-        assert!(!told.note(&tag("auto")));
-        assert_eq!(turned(&told).quarters, 1);
-        assert!(told.note(&gst::event::StreamStart::new("next")));
-        assert!(turned(&told).is_upright());
+        let turned =
+            |declared: &DeclaredShape| declared.shape(&decoded(64, 48, (1, 1)), None).orientation;
+        assert!(declared.note(&tag("rotate-90")));
+        assert!(!declared.note(&tag("rotate-90")));
+        assert!(!declared.note(&tag("auto")));
+        assert_eq!(turned(&declared).quarters, 1);
+        assert!(declared.note(&gst::event::StreamStart::new("next")));
+        assert!(turned(&declared).is_upright());
     }
 }

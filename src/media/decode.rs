@@ -13,14 +13,14 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use super::codec::Codec;
-use super::declared_shape::Told;
+use super::declared_shape::DeclaredShape;
 use super::element::{element, pad, set};
 use super::host_frame::FORMATS;
 use super::output::OutputControl;
-use super::plan::{Plan, Way};
+use super::plan::{DecoderPlan, HardwareScaler};
 use super::scaling::Scaling;
-use super::session_state::{Admit, Hub};
-use super::stream_decoder::Stream;
+use super::session_state::{SessionState, UnitAction};
+use super::stream_decoder::StreamDecoder;
 
 /// Tells the NTP time, as Unix nanoseconds, of an access unit that leaves the parser.
 pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send + Sync>;
@@ -32,69 +32,74 @@ pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send 
 /// Names the element that is missing or refused to be linked.
 pub(super) fn add_coded(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
     output: &OutputControl,
     reference: ReferenceOf,
 ) -> Result<gst::Element, String> {
     let parser = element(codec.parser())?;
     // Parameter sets before every key frame: a hardware decoder that lost its state finds them again.
     set(&parser, "config-interval", "-1");
-    let decoder = element(plan.line.element)?;
-    watch_units(&parser, pipeline, hub, reference)?;
-    let stream = Stream::new(codec, plan, output, hub);
+    let decoder = element(plan.decoder.element)?;
+    watch_units(&parser, pipeline, session, reference)?;
+    let stream = StreamDecoder::new(codec, plan, output, session);
     stream.tune_by_caps(&decoder)?;
     let pictures = pad(&decoder, "src")?;
-    let told = Arc::new(Told::default());
-    told.watch_parser(&pad(&decoder, "sink")?);
+    let declared = Arc::new(DeclaredShape::default());
+    declared.watch_parser(&pad(&decoder, "sink")?);
     let mut chain = vec![parser.clone(), decoder];
-    let scaling = add_way(&mut chain, plan.way, &pictures, output, &told)?;
-    chain.extend(sink(hub, scaling, told, Some(stream))?);
-    hub.describe(|facts| {
+    let scaling = add_scaler(&mut chain, plan.scaler, &pictures, output, &declared)?;
+    chain.extend(sink(session, scaling, declared, Some(stream))?);
+    session.describe(|facts| {
         codec.name().clone_into(&mut facts.codec);
-        plan.line.element.clone_into(&mut facts.decoder);
+        plan.decoder.element.clone_into(&mut facts.decoder);
     });
     add(pipeline, &chain)?;
     Ok(parser)
 }
 
 /// Adds a sink of raw pictures to `pipeline`, as [`add_coded`] does for coded ones; they come from `pictures`, which the
-/// caller links, and pass the scaler of `way` where there is one. Each picture counts as an access unit.
+/// caller links, and pass the scaler of `hardware` where there is one. Each picture counts as an access unit.
 ///
 /// # Errors
 /// Names the element that is missing or refused to be linked.
 pub(super) fn add_raw(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     pictures: &gst::Pad,
-    way: Option<&'static Way>,
+    hardware: Option<&'static HardwareScaler>,
     output: &OutputControl,
 ) -> Result<gst::Element, String> {
     let mut chain = Vec::new();
-    let told = Arc::new(Told::default());
-    let scaling = add_way(&mut chain, way, pictures, output, &told)?;
-    chain.extend(sink(hub, scaling, told, None)?);
+    let declared = Arc::new(DeclaredShape::default());
+    let scaling = add_scaler(&mut chain, hardware, pictures, output, &declared)?;
+    chain.extend(sink(session, scaling, declared, None)?);
     // The converter, just before the sink.
-    watch_units(&chain[chain.len() - 2], pipeline, hub, Box::new(|_| None))?;
-    hub.describe(|facts| "raw".clone_into(&mut facts.codec));
+    watch_units(
+        &chain[chain.len() - 2],
+        pipeline,
+        session,
+        Box::new(|_| None),
+    )?;
+    session.describe(|facts| "raw".clone_into(&mut facts.codec));
     add(pipeline, &chain)?;
     Ok(chain[0].clone())
 }
 
-/// Adds the elements of `way`, which `pictures` enter, and what keeps its scaler to what is wanted.
-fn add_way(
+/// Adds the elements of `hardware`, which `pictures` enter, and what keeps its scaler to what is wanted.
+fn add_scaler(
     chain: &mut Vec<gst::Element>,
-    way: Option<&'static Way>,
+    hardware: Option<&'static HardwareScaler>,
     pictures: &gst::Pad,
     output: &OutputControl,
-    told: &Arc<Told>,
+    declared: &Arc<DeclaredShape>,
 ) -> Result<Option<Arc<Scaling>>, String> {
-    let Some(way) = way else {
+    let Some(hardware) = hardware else {
         return Ok(None);
     };
-    let (scaler, filter, after) = way.elements()?;
-    let scaling = Scaling::new(way, &scaler, &filter, pictures, output, told);
+    let (scaler, filter, after) = hardware.elements()?;
+    let scaling = Scaling::new(hardware, &scaler, &filter, pictures, output, declared);
     chain.extend([scaler, filter]);
     chain.extend(after);
     Ok(Some(scaling))
@@ -116,16 +121,16 @@ fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), String> {
 
 /// Converter (which passes through what needs no conversion) and sink. `stream` is kept for as long as the sink.
 fn sink(
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     scaling: Option<Arc<Scaling>>,
-    told: Arc<Told>,
-    stream: Option<Arc<Stream>>,
+    declared: Arc<DeclaredShape>,
+    stream: Option<Arc<StreamDecoder>>,
 ) -> Result<Vec<gst::Element>, String> {
     let convert = element("videoconvert")?;
     let caps = gst_video::VideoCapsBuilder::new()
         .format_list(FORMATS)
         .build();
-    let (receiver, shape) = (hub.clone(), told.clone());
+    let (receiver, shape) = (session.clone(), declared.clone());
     let sink = gst_app::AppSink::builder()
         .caps(&caps)
         .sync(false)
@@ -150,7 +155,7 @@ fn sink(
         )
         .build();
     let pad = pad(sink.upcast_ref(), "sink")?;
-    told.watch_tags(&pad);
+    declared.watch_tags(&pad);
     // appsink itself does not say that it reads strides from the buffer; libav then copies every picture into a
     // tightly packed one.
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
@@ -169,10 +174,10 @@ fn sink(
 fn watch_units(
     element: &gst::Element,
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     reference: ReferenceOf,
 ) -> Result<(), String> {
-    let hub = hub.clone();
+    let session = session.clone();
     let pipeline = pipeline.downgrade();
     pad(element, "src")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(buffer) = info.buffer() else {
@@ -181,9 +186,9 @@ fn watch_units(
         let age = pipeline
             .upgrade()
             .and_then(|pipeline| age_of(pad, buffer, pipeline.current_running_time()?));
-        match hub.unit(buffer, age, reference(buffer)) {
-            Admit::Decode => gst::PadProbeReturn::Ok,
-            Admit::Skip => gst::PadProbeReturn::Handled,
+        match session.unit(buffer, age, reference(buffer)) {
+            UnitAction::Decode => gst::PadProbeReturn::Ok,
+            UnitAction::Skip => gst::PadProbeReturn::Handled,
         }
     });
     Ok(())

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::codec::Codec;
-use super::plan::{Decoder, Elements, Plan, Registry, Tuning, Way};
-use super::probe::{self, Late};
+use super::plan::{Decoder, DecoderPlan, Elements, HardwareScaler, Registry, Tuning};
+use super::probe::{self, OnLateSuccess};
 
 /// What became of one line of the table on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +26,13 @@ type Probes = BTreeMap<&'static str, Arc<Probe>>;
 /// What a probe gave.
 #[derive(Default)]
 struct Probe {
-    answer: OnceLock<Result<Plan, String>>,
+    answer: OnceLock<Result<DecoderPlan, String>>,
     /// Of a decoder that answered when its time was over.
-    late: OnceLock<Plan>,
+    late: OnceLock<DecoderPlan>,
 }
 
 impl Probe {
-    fn outcome(&self) -> Option<Result<Plan, String>> {
+    fn outcome(&self) -> Option<Result<DecoderPlan, String>> {
         match (self.answer.get(), self.late.get()) {
             (_, Some(plan)) => Some(Ok(*plan)),
             (answer, None) => answer.cloned(),
@@ -48,49 +48,53 @@ pub(super) struct DecoderTable {
 }
 
 /// The VIC of a Jetson: the only way out of NVMM memory, and it scales and converts on the way.
-pub(super) const VIC: &[Way] = &[Way {
+pub(super) const VIC: &[HardwareScaler] = &[HardwareScaler {
     restarts: true,
-    ..ordinary("nvvidconv")
+    ..in_host_memory("nvvidconv")
 }];
 /// NVIDIA's scalers on a PC keep to the GPU's memory; since 1.22 in one element, before that in one for each purpose.
-const CUDA: &[Way] = &[
-    Way {
-        scaler: "cudaconvertscale",
+const CUDA: &[HardwareScaler] = &[
+    HardwareScaler {
+        element: "cudaconvertscale",
         memory: "memory:CUDAMemory",
         after: &["cudadownload"],
         restarts: false,
     },
-    Way {
-        scaler: "cudascale",
+    HardwareScaler {
+        element: "cudascale",
         memory: "memory:CUDAMemory",
         after: &["cudadownload"],
         restarts: false,
     },
 ];
 /// The image processor of a Raspberry Pi and its like; registered where there is one.
-const V4L2: &[Way] = &[ordinary("v4l2convert")];
-const VA: &[Way] = &[ordinary("vapostproc")];
+const V4L2: &[HardwareScaler] = &[in_host_memory("v4l2convert")];
+const VA: &[HardwareScaler] = &[in_host_memory("vapostproc")];
 
-const fn ordinary(scaler: &'static str) -> Way {
-    Way {
-        scaler,
+const fn in_host_memory(element: &'static str) -> HardwareScaler {
+    HardwareScaler {
+        element,
         memory: "",
         after: &[],
         restarts: false,
     }
 }
 
-const fn decoder(element: &'static str, tuning: Tuning, ways: &'static [Way]) -> Decoder {
+const fn decoder(
+    element: &'static str,
+    tuning: Tuning,
+    scalers: &'static [HardwareScaler],
+) -> Decoder {
     Decoder {
         element,
         tuning,
-        ways,
+        scalers,
         bare: true,
     }
 }
 
-const fn plain(element: &'static str, ways: &'static [Way]) -> Decoder {
-    decoder(element, Tuning::Plain, ways)
+const fn plain(element: &'static str, scalers: &'static [HardwareScaler]) -> Decoder {
+    decoder(element, Tuning::Plain, scalers)
 }
 
 /// Its pictures are in NVMM memory, which nothing but nvvidconv brings them out of.
@@ -157,7 +161,7 @@ impl DecoderTable {
     }
 
     /// The first line that decodes the clip and is not one of `refused`. Blocks while a line is probed for the first time.
-    pub(super) fn choose(&self, refused: &[&'static str]) -> Option<Plan> {
+    pub(super) fn choose(&self, refused: &[&'static str]) -> Option<DecoderPlan> {
         self.lines
             .iter()
             .filter(|line| !refused.contains(&line.element))
@@ -177,10 +181,10 @@ impl DecoderTable {
             .collect()
     }
 
-    fn plan(&self, line: &'static Decoder) -> Option<Plan> {
+    fn plan(&self, line: &'static Decoder) -> Option<DecoderPlan> {
         let probe = self.lock().entry(line.element).or_default().clone();
         let too_late = Arc::downgrade(&probe);
-        let late: Late = Arc::new(move |plan| {
+        let late: OnLateSuccess = Arc::new(move |plan| {
             if let Some(probe) = too_late.upgrade() {
                 let _ = probe.late.set(plan);
             }
@@ -232,7 +236,7 @@ mod tests {
                 .filter(|name| *name != software)
                 .collect();
             let chosen = table.choose(&others).expect("software decodes");
-            assert_eq!(chosen.line.element, software);
+            assert_eq!(chosen.decoder.element, software);
             assert_eq!(
                 table.report().last(),
                 Some(&DecoderReport {
@@ -252,7 +256,7 @@ mod tests {
             decoder("avdec_h264", Tuning::Libav, &[]),
         ];
         let table = DecoderTable::new(Codec::H264, &LINES);
-        let chosen = table.choose(&[]).map(|plan| plan.line.element);
+        let chosen = table.choose(&[]).map(|plan| plan.decoder.element);
         assert_eq!(chosen, Some("avdec_h264"));
         let report = table.report();
         assert_eq!(report[0].probed, Some(Err("not installed".to_owned())));
@@ -267,9 +271,9 @@ mod tests {
         let hangs = Err("its driver hangs".to_owned());
         probe.answer.set(hangs.clone()).expect("the first answer");
         assert_eq!(probe.outcome(), Some(hangs));
-        let plan = Plan {
-            line: &H264[5],
-            way: None,
+        let plan = DecoderPlan {
+            decoder: &H264[5],
+            scaler: None,
         };
         probe.late.set(plan).expect("the first late one");
         assert_eq!(probe.outcome(), Some(Ok(plan)));
@@ -281,11 +285,11 @@ mod tests {
         static LINES: [Decoder; 1] = [decoder(
             "avdec_h264",
             Tuning::Libav,
-            &[ordinary("no-such-scaler"), ordinary("fakesink")],
+            &[in_host_memory("no-such-scaler"), in_host_memory("fakesink")],
         )];
         let table = DecoderTable::new(Codec::H264, &LINES);
         let plan = table.choose(&[]).expect("the decoder by itself");
-        assert_eq!((plan.line.element, plan.way), ("avdec_h264", None));
+        assert_eq!((plan.decoder.element, plan.scaler), ("avdec_h264", None));
     }
 
     #[test]

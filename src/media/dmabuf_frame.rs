@@ -23,7 +23,7 @@ const LINEAR: u64 = 0;
 
 /// How a buffer's samples become a frame's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(super) struct FrameView {
     /// Which of them.
     pub(super) crop: Crop,
     /// How they are turned.
@@ -32,7 +32,7 @@ pub(super) struct Shown {
     pub(super) picture: Size,
 }
 
-impl Shown {
+impl FrameView {
     /// Of pictures that were decoded with `decoded` samples and come in `planes`: fewer where hardware has scaled them.
     pub(super) fn new(shape: &PictureShape, decoded: Size, planes: Size) -> Self {
         let crop = shape.crop;
@@ -70,19 +70,23 @@ struct DmaBufFrame {
 pub(super) fn pixels_of(
     buffer: gst::Buffer,
     info: &gst_video::VideoInfo,
-    shown: &Shown,
+    view: &FrameView,
 ) -> Option<Pixels> {
-    let pixels = as_decoded(buffer, info, shown)?;
-    Some(if shown.orientation.is_upright() {
+    let pixels = as_decoded(buffer, info, view)?;
+    Some(if view.orientation.is_upright() {
         pixels
     } else {
-        let turned = TurnedFrame::new(pixels, shown.crop.size, shown.orientation);
+        let turned = TurnedFrame::new(pixels, view.crop.size, view.orientation);
         Pixels::Host(Arc::new(turned))
     })
 }
 
-fn as_decoded(buffer: gst::Buffer, info: &gst_video::VideoInfo, shown: &Shown) -> Option<Pixels> {
-    let Shown { crop, picture, .. } = *shown;
+fn as_decoded(
+    buffer: gst::Buffer,
+    info: &gst_video::VideoInfo,
+    view: &FrameView,
+) -> Option<Pixels> {
+    let FrameView { crop, picture, .. } = *view;
     let in_device = buffer.n_memory() == 1
         && buffer
             .peek_memory(0)
@@ -212,8 +216,8 @@ mod tests {
         (buffer, info, file)
     }
 
-    fn whole(picture: Size) -> Shown {
-        Shown {
+    fn whole(picture: Size) -> FrameView {
+        FrameView {
             crop: Crop::whole(SIZE),
             orientation: Orientation::default(),
             picture,
@@ -227,18 +231,18 @@ mod tests {
             ..PictureShape::plain(Size::new(1920, 1088))
         };
         let decoded = Size::new(1920, 1088);
-        let shown = Shown::new(&shape, decoded, Size::new(640, 360));
-        assert_eq!(shown.crop, Crop::whole(Size::new(640, 357)));
-        assert_eq!(shown.picture, Size::new(1920, 1080));
-        let shown = Shown::new(&shape, decoded, decoded);
-        assert_eq!(shown.crop.size, Size::new(1920, 1080));
+        let view = FrameView::new(&shape, decoded, Size::new(640, 360));
+        assert_eq!(view.crop, Crop::whole(Size::new(640, 357)));
+        assert_eq!(view.picture, Size::new(1920, 1080));
+        let view = FrameView::new(&shape, decoded, decoded);
+        assert_eq!(view.crop.size, Size::new(1920, 1080));
     }
 
     #[test]
     fn a_cropped_picture_of_a_device_begins_further_on() {
         let (buffer, info, _file) = picture();
         let size = Size::new(32, 16);
-        let shown = Shown {
+        let view = FrameView {
             crop: Crop {
                 left: 8,
                 top: 4,
@@ -246,7 +250,7 @@ mod tests {
             },
             ..whole(size)
         };
-        let pixels = pixels_of(buffer, &info, &shown).expect("a frame's format");
+        let pixels = pixels_of(buffer, &info, &view).expect("a frame's format");
         let Pixels::DmaBuf(device) = &pixels else {
             panic!("it is in a device's memory");
         };
@@ -266,14 +270,14 @@ mod tests {
     #[test]
     fn a_picture_that_lies_on_its_side_is_read_upright() {
         let (buffer, info, _file) = picture();
-        let shown = Shown {
+        let view = FrameView {
             orientation: Orientation {
                 mirrored: false,
                 quarters: 1,
             },
             ..whole(Size::new(32, 64))
         };
-        let pixels = pixels_of(buffer, &info, &shown).expect("a frame's format");
+        let pixels = pixels_of(buffer, &info, &view).expect("a frame's format");
         let host = pixels.host().expect("it can be mapped");
         assert_eq!(host.scaled(), Some(Size::new(32, 64)));
         // Rows are columns now, the first one at the right.

@@ -6,12 +6,12 @@
 use std::sync::OnceLock;
 
 use super::codec::Codec;
-use super::plan::Plan;
+use super::plan::DecoderPlan;
 use super::session::Ending;
 use super::session_state::{Failure, Progress};
 
 /// The stream that a session takes, and its decoder, once they are known.
-pub(super) type Chosen = OnceLock<(Codec, Plan)>;
+pub(super) type ChosenDecoder = OnceLock<(Codec, DecoderPlan)>;
 
 /// Which decoders one source is done with.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Fallback {
     ///
     /// # Errors
     /// When none of this machine's works.
-    pub(super) fn choose(&self, codec: Codec) -> Result<Plan, Failure> {
+    pub(super) fn choose(&self, codec: Codec) -> Result<DecoderPlan, Failure> {
         codec.decoders().choose(&self.refused).ok_or_else(|| {
             Failure::new(
                 "no-decoder",
@@ -52,7 +52,7 @@ impl Fallback {
         &mut self,
         ending: &Ending,
         progress: &Progress,
-        chosen: Option<(Codec, Plan)>,
+        chosen: Option<(Codec, DecoderPlan)>,
     ) -> bool {
         let Some((codec, plan)) = chosen else {
             return false;
@@ -68,13 +68,13 @@ impl Fallback {
         if !at_fault {
             return false;
         }
-        self.refused.push(plan.line.element);
+        self.refused.push(plan.decoder.element);
         let next = codec.decoders().choose(&self.refused);
         tracing::warn!(
-            decoder = plan.line.element,
+            decoder = plan.decoder.element,
             ?ending,
             was_live,
-            next = next.map(|next| next.line.element),
+            next = next.map(|next| next.decoder.element),
             "a decoder fails this source; it goes on with the next one"
         );
         if next.is_none() {

@@ -13,30 +13,30 @@ use gstreamer::prelude::*;
 use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
 use super::element::{element, set};
-use super::fallback::{Chosen, Fallback};
+use super::fallback::{ChosenDecoder, Fallback};
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
-use super::session_state::{Failure, Hub};
+use super::session_state::{Failure, SessionState};
 
 /// The streams of one pipeline.
 pub(super) struct Streams {
-    pub(super) hub: Arc<Hub>,
-    pub(super) seam: Arc<Seam>,
+    pub(super) session: Arc<SessionState>,
+    pub(super) timeline: Arc<Timeline>,
     pub(super) output: OutputControl,
     pub(super) fallback: Fallback,
-    pub(super) chosen: Arc<Chosen>,
+    pub(super) chosen: Arc<ChosenDecoder>,
     pub(super) pipeline: gst::glib::WeakRef<gst::Pipeline>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<StreamsState>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
-    shown: Option<Shown>,
-    others: Vec<Other>,
+pub(super) struct StreamsState {
+    selected: Option<SelectedStream>,
+    unused: Vec<UnusedStream>,
 }
 
 /// The stream that is shown.
-struct Shown {
+struct SelectedStream {
     /// Its pad; none once that is gone.
     pad: Option<gst::Pad>,
     /// None where GStreamer chooses the decoder.
@@ -46,7 +46,7 @@ struct Shown {
 }
 
 /// A stream that leads to nowhere.
-struct Other {
+struct UnusedStream {
     pad: gst::Pad,
     sink: gst::Element,
     is_video: bool,
@@ -59,21 +59,24 @@ impl Streams {
     pub(super) fn watch(self: Arc<Self>, parse: &gst::Element) {
         let streams = self.clone();
         parse.connect_pad_added(move |_, pad| {
-            streams.told(|streams, pipeline| streams.added(pipeline, pad))
+            streams.with_pipeline(|streams, pipeline| streams.added(pipeline, pad))
         });
         let streams = self.clone();
         parse.connect_pad_removed(move |_, pad| {
-            streams.told(|streams, pipeline| streams.removed(pipeline, pad));
+            streams.with_pipeline(|streams, pipeline| streams.removed(pipeline, pad));
         });
         parse.connect_no_more_pads(move |_| self.is_complete());
     }
 
-    fn told(self: &Arc<Self>, act: impl FnOnce(&Arc<Self>, &gst::Pipeline) -> Result<(), String>) {
+    fn with_pipeline(
+        self: &Arc<Self>,
+        act: impl FnOnce(&Arc<Self>, &gst::Pipeline) -> Result<(), String>,
+    ) {
         let Some(pipeline) = self.pipeline.upgrade() else {
             return;
         };
         if let Err(reason) = act(self, &pipeline) {
-            self.hub.fail(Failure::new("no-decoder", reason));
+            self.session.fail(Failure::new("no-decoder", reason));
         }
     }
 
@@ -81,9 +84,12 @@ impl Streams {
         let kind = kind_of(pad);
         let is_video = kind.starts_with("video/") || kind.starts_with("image/");
         let mut state = self.lock();
-        let is_free = state.shown.as_ref().is_none_or(|shown| shown.pad.is_none());
+        let is_free = state
+            .selected
+            .as_ref()
+            .is_none_or(|selected| selected.pad.is_none());
         if is_video && is_free {
-            return self.show(pipeline, &mut state, pad);
+            return self.select(pipeline, &mut state, pad);
         }
         let sink = discard(pipeline, pad)?;
         let has_run = Arc::new(AtomicBool::new(false));
@@ -92,7 +98,7 @@ impl Streams {
             runs.store(true, Ordering::Release);
             gst::PadProbeReturn::Remove
         });
-        state.others.push(Other {
+        state.unused.push(UnusedStream {
             pad: pad.clone(),
             sink,
             is_video,
@@ -103,12 +109,12 @@ impl Streams {
 
     fn removed(self: &Arc<Self>, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
         let mut state = self.lock();
-        if let Some(index) = state.others.iter().position(|other| other.pad == *pad) {
-            remove(pipeline, &[state.others.swap_remove(index).sink]);
+        if let Some(index) = state.unused.iter().position(|stream| stream.pad == *pad) {
+            remove(pipeline, &[state.unused.swap_remove(index).sink]);
             return Ok(());
         }
-        match &mut state.shown {
-            Some(shown) if shown.pad.as_ref() == Some(pad) => shown.pad = None,
+        match &mut state.selected {
+            Some(selected) if selected.pad.as_ref() == Some(pad) => selected.pad = None,
             _ => return Ok(()),
         }
         let (_, _, pending) = pipeline.state(Some(gst::ClockTime::ZERO));
@@ -116,14 +122,17 @@ impl Streams {
             // It is the end of the session, and of all pads.
             return Ok(());
         }
-        self.show_next(pipeline, &mut state).map(|_| ())
+        self.select_next(pipeline, &mut state).map(|_| ())
     }
 
     /// All streams of a program are known. Where none of them is of pictures, the one that was shown is over.
     fn is_complete(&self) {
         let state = self.lock();
-        let over = state.shown.as_ref().filter(|shown| shown.pad.is_none());
-        if let Some(input) = over.and_then(|shown| shown.head.static_pad("sink")) {
+        let over = state
+            .selected
+            .as_ref()
+            .filter(|selected| selected.pad.is_none());
+        if let Some(input) = over.and_then(|selected| selected.head.static_pad("sink")) {
             input.send_event(gst::event::Eos::new());
         }
     }
@@ -135,57 +144,58 @@ impl Streams {
         };
         let mut state = self.lock();
         let is_shown = state
-            .shown
+            .selected
             .as_ref()
-            .is_some_and(|shown| shown.pad.as_ref() == Some(pad));
+            .is_some_and(|selected| selected.pad.as_ref() == Some(pad));
         if !is_shown {
             // It was taken off already: its decoder serves another one.
             return true;
         }
-        match self.show_next(&pipeline, &mut state) {
-            Ok(shown) => shown,
+        match self.select_next(&pipeline, &mut state) {
+            Ok(selected) => selected,
             Err(reason) => {
-                self.hub.fail(Failure::new("no-decoder", reason));
+                self.session.fail(Failure::new("no-decoder", reason));
                 false
             }
         }
     }
 
     /// Shows the stream of pictures that was found last and has not begun yet, if there is one.
-    fn show_next(
+    fn select_next(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
-        state: &mut State,
+        state: &mut StreamsState,
     ) -> Result<bool, String> {
-        let is_next = |other: &Other| other.is_video && !other.has_run.load(Ordering::Acquire);
-        let Some(index) = state.others.iter().rposition(is_next) else {
+        let is_next =
+            |stream: &UnusedStream| stream.is_video && !stream.has_run.load(Ordering::Acquire);
+        let Some(index) = state.unused.iter().rposition(is_next) else {
             return Ok(false);
         };
-        let next = state.others.swap_remove(index);
+        let next = state.unused.swap_remove(index);
         if let Some(input) = next.sink.static_pad("sink") {
             let _ = next.pad.unlink(&input);
         }
         remove(pipeline, &[next.sink]);
-        self.show(pipeline, state, &next.pad)?;
+        self.select(pipeline, state, &next.pad)?;
         Ok(true)
     }
 
-    fn show(
+    fn select(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
-        state: &mut State,
+        state: &mut StreamsState,
         pad: &gst::Pad,
     ) -> Result<(), String> {
         let kind = kind_of(pad);
         let codec = Codec::of_caps(&kind);
-        let head = match state.shown.take() {
+        let head = match state.selected.take() {
             Some(before) => {
                 if let Some(old) = &before.pad
                     && let Some(input) = before.head.static_pad("sink")
                 {
                     let _ = old.unlink(&input);
                 }
-                self.seam.next_stream();
+                self.timeline.next_stream();
                 tracing::info!(from = ?before.codec, to = kind, "the file goes on with another stream");
                 if codec.is_some() && before.codec == codec {
                     before.head
@@ -208,7 +218,7 @@ impl Streams {
                 _ => gst::PadProbeReturn::Ok,
             }
         });
-        state.shown = Some(Shown {
+        state.selected = Some(SelectedStream {
             pad: Some(pad.clone()),
             codec,
             head,
@@ -232,7 +242,7 @@ impl Streams {
             .map_err(|failure| failure.message)?;
         let _ = self.chosen.set((codec, plan));
         let untold = Box::new(|_: &gst::BufferRef| None);
-        let tail = add_coded(pipeline, &self.hub, codec, plan, &self.output, untold)?;
+        let tail = add_coded(pipeline, &self.session, codec, plan, &self.output, untold)?;
         self.pace(pipeline, &tail)
     }
 
@@ -249,7 +259,7 @@ impl Streams {
             let Some(streams) = streams.upgrade() else {
                 return;
             };
-            streams.told(|streams, pipeline| {
+            streams.with_pipeline(|streams, pipeline| {
                 let mut paced = paced.lock().unwrap_or_else(PoisonError::into_inner);
                 // It may make its pads anew when the stream changes.
                 let before = paced.as_ref().and_then(|head| head.static_pad("sink"));
@@ -260,11 +270,13 @@ impl Streams {
                         link(pad, head)
                     };
                 }
-                let tail = add_raw(pipeline, &streams.hub, pad, None, &streams.output)?;
+                let tail = add_raw(pipeline, &streams.session, pad, None, &streams.output)?;
                 let head = streams.pace(pipeline, &tail)?;
                 link(pad, &head)?;
                 *paced = Some(head);
-                streams.hub.describe(|facts| facts.codec.clone_from(&kind));
+                streams
+                    .session
+                    .describe(|facts| facts.codec.clone_from(&kind));
                 Ok(())
             });
         });
@@ -284,13 +296,13 @@ impl Streams {
         )?;
         set(&pace, "sync", "true");
         let output = pace.static_pad("src").ok_or("clocksync has no output")?;
-        self.seam.shift(&output);
+        self.timeline.shift(&output);
         pace.link(tail)
             .map_err(|error| format!("the decoding elements can't be linked: {error}"))?;
         Ok(pace)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StreamsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -371,7 +383,7 @@ fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), String> {
 
 /// Keeps media time going on from round to round, and from stream to stream where they change in the middle.
 #[derive(Debug, Default)]
-pub(super) struct Seam {
+pub(super) struct Timeline {
     /// Where this round begins.
     round_ns: AtomicU64,
     /// Where the stream that is shown begins: with its round, or where the one before it ended.
@@ -382,7 +394,7 @@ pub(super) struct Seam {
     begins: AtomicBool,
 }
 
-impl Seam {
+impl Timeline {
     pub(super) fn next_round(&self) {
         let end = self.end_ns.load(Ordering::Acquire);
         self.round_ns.store(end, Ordering::Release);
@@ -398,11 +410,11 @@ impl Seam {
 
     /// Moves what leaves `pad` to this round's place on the session's time line.
     pub(super) fn shift(self: &Arc<Self>, pad: &gst::Pad) {
-        let seam = self.clone();
+        let timeline = self.clone();
         let start = AtomicU64::new(0);
         let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
         pad.add_probe(wanted, move |_, info| {
-            let offset = seam.offset_ns.load(Ordering::Acquire);
+            let offset = timeline.offset_ns.load(Ordering::Acquire);
             match &mut info.data {
                 Some(gst::PadProbeData::Event(event)) => {
                     if let gst::EventView::Segment(segment) = event.view()
@@ -414,19 +426,19 @@ impl Seam {
                         moved.set_start(gst::ClockTime::from_nseconds(offset));
                         moved.set_time(gst::ClockTime::from_nseconds(offset));
                         // The pipeline's clock began with the round.
-                        let round = seam.round_ns.load(Ordering::Acquire);
+                        let round = timeline.round_ns.load(Ordering::Acquire);
                         let base = gst::ClockTime::from_nseconds(offset.saturating_sub(round));
                         moved.set_base(base);
                         *event = gst::event::Segment::new(&moved);
                     }
                 }
                 Some(gst::PadProbeData::Buffer(buffer)) => {
-                    if seam.begins.swap(false, Ordering::AcqRel)
+                    if timeline.begins.swap(false, Ordering::AcqRel)
                         && let Some(first) = buffer.dts_or_pts()
                     {
                         start.store(first.nseconds(), Ordering::Release);
                     }
-                    seam.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
+                    timeline.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
                 }
                 _ => {}
             }

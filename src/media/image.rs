@@ -7,7 +7,7 @@ use std::time::Duration;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::pixel_aspect::pixel_of_file;
-use super::synthetic::{Beat, OwnedPixels};
+use super::synthetic::{FrameTimer, OwnedPixels};
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{
     Clock, ColorMatrix, ColorRange, Colorimetry, HostPixels, PictureShape, PixelFormat, Size, Stop,
@@ -22,7 +22,7 @@ const MOST_BYTES: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct ImageSource {
     path: PathBuf,
-    beat: Beat,
+    beat: FrameTimer,
 }
 
 impl ImageSource {
@@ -30,7 +30,7 @@ impl ImageSource {
     pub fn new(path: PathBuf, clock: Clock) -> Self {
         Self {
             path,
-            beat: Beat::new(PERIOD, clock),
+            beat: FrameTimer::new(PERIOD, clock),
         }
     }
 }

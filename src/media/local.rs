@@ -6,8 +6,8 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::session::{self, Ending, Error, Limits};
-use super::session_state::{Failure, Hub};
+use super::session::{self, ElementError, Ending, Limits};
+use super::session_state::{Failure, SessionState};
 use super::source::SessionEnd;
 use super::teardown::teardown;
 use crate::base::Stop;
@@ -19,7 +19,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// One source and its limits.
 #[derive(Debug, Clone)]
-pub(super) struct Local {
+pub(super) struct LocalSource {
     /// `file clip.mp4`, `camera /dev/video0`.
     pub(super) name: String,
     /// Longest time to the first frame.
@@ -28,9 +28,14 @@ pub(super) struct Local {
     pub(super) stall_limit: Duration,
 }
 
-impl Local {
+impl LocalSource {
     /// Plays a pipeline until it ends or is stopped, and takes it down.
-    pub(super) fn play(&self, pipeline: gst::Pipeline, hub: &Arc<Hub>, stop: &Stop) -> Ending {
+    pub(super) fn play(
+        &self,
+        pipeline: gst::Pipeline,
+        session: &Arc<SessionState>,
+        stop: &Stop,
+    ) -> Ending {
         session::quiet_bus(&pipeline);
         let limits = Limits {
             connect: OPEN_LIMIT,
@@ -40,22 +45,22 @@ impl Local {
         };
         // An element that refuses has told why on the bus.
         let refused = pipeline.set_state(gst::State::Playing).is_err();
-        hub.playing();
+        session.playing();
         let ending = if refused && !has_error(&pipeline) {
             Ending::Failure(Failure::new(
                 "unreachable",
                 format!("{} can't be played, for no stated reason", self.name),
             ))
         } else {
-            session::watch(&pipeline, hub, &limits, stop)
+            session::watch(&pipeline, session, &limits, stop)
         };
         teardown(pipeline, &self.name, CLOSE_LIMIT);
         ending
     }
 
     /// How the session is told to have ended.
-    pub(super) fn end(&self, ending: Ending, hub: &Hub) -> SessionEnd {
-        let progress = hub.progress();
+    pub(super) fn end(&self, ending: Ending, session: &SessionState) -> SessionEnd {
+        let progress = session.progress();
         match self.explain(ending, progress.first_frame.is_some()) {
             None => SessionEnd::Stopped,
             Some(Failure { code, message }) => SessionEnd::Failed {
@@ -101,7 +106,7 @@ impl Local {
     }
 
     /// A capture device whose signal has another size now, or a recording that goes on in another format.
-    fn changed(&self, error: &Error) -> Failure {
+    fn changed(&self, error: &ElementError) -> Failure {
         Failure::new(
             "format-changed",
             format!(
@@ -111,7 +116,7 @@ impl Local {
         )
     }
 
-    fn of_error(&self, error: &Error) -> Failure {
+    fn of_error(&self, error: &ElementError) -> Failure {
         let (name, element) = (&self.name, &error.element);
         let is = |domain: gst::ResourceError| error.error.matches(domain);
         let code = if is(gst::ResourceError::Busy) {
@@ -134,7 +139,7 @@ impl Local {
 }
 
 /// Whether elements no longer agree on a format. Sources say so in their debug text alone.
-fn has_changed(error: &Error) -> bool {
+fn has_changed(error: &ElementError) -> bool {
     error.error.matches(gst::StreamError::Format)
         || error.error.matches(gst::CoreError::Negotiation)
         || error.debug.contains("not-negotiated")
@@ -156,13 +161,13 @@ mod tests {
 
     #[test]
     fn a_device_whose_signal_changed_is_told_as_such() {
-        let local = Local {
+        let local = LocalSource {
             name: "camera /dev/video0".to_owned(),
             start_limit: Duration::from_secs(10),
             stall_limit: Duration::from_secs(5),
         };
-        let told = |was_live: bool, reason: &str| {
-            let error = Error {
+        let code_of = |was_live: bool, reason: &str| {
+            let error = ElementError {
                 element: "v4l2src".to_owned(),
                 error: gst::glib::Error::new(
                     gst::StreamError::Failed,
@@ -175,9 +180,9 @@ mod tests {
                 .explain(Ending::Error(error), was_live)
                 .map(|failure| failure.code)
         };
-        assert_eq!(told(true, "not-negotiated (-4)"), Some("format-changed"));
-        assert_eq!(told(true, "error (-5)"), Some("garbage"));
+        assert_eq!(code_of(true, "not-negotiated (-4)"), Some("format-changed"));
+        assert_eq!(code_of(true, "error (-5)"), Some("garbage"));
         // It never fitted.
-        assert_eq!(told(false, "not-negotiated (-4)"), Some("garbage"));
+        assert_eq!(code_of(false, "not-negotiated (-4)"), Some("garbage"));
     }
 }

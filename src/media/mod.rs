@@ -74,7 +74,6 @@ pub use source::{
     ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts, descriptors_of,
 };
 pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decoders};
-pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
 pub use v4l2::{V4l2Device, V4l2Formats, V4l2Source, list_v4l2};
 

@@ -33,13 +33,13 @@ pub struct Output {
 
 /// The wish of whoever takes a source's pictures, changed at any time; clones are the same one.
 #[derive(Clone, Default)]
-pub struct OutputControl(Arc<Shared>);
+pub struct OutputControl(Arc<OutputState>);
 
-/// Told of each change, from the thread that makes it.
+/// DeclaredShape of each change, from the thread that makes it.
 pub(super) type Listener = dyn Fn(&Output) + Send + Sync;
 
 #[derive(Default)]
-struct Shared {
+struct OutputState {
     wanted: Mutex<Output>,
     /// Sessions that run: one, and for a moment the one before.
     listeners: Mutex<Vec<Weak<Listener>>>,
@@ -98,7 +98,7 @@ impl Output {
 impl OutputControl {
     /// A wish to begin with.
     pub fn new(output: Output) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(OutputState {
             wanted: Mutex::new(output),
             listeners: Mutex::default(),
         }))
@@ -114,9 +114,9 @@ impl OutputControl {
         drop(wanted);
         let mut listeners = lock(&self.0.listeners);
         listeners.retain(|listener| listener.strong_count() > 0);
-        let told: Vec<_> = listeners.iter().filter_map(Weak::upgrade).collect();
+        let current: Vec<_> = listeners.iter().filter_map(Weak::upgrade).collect();
         drop(listeners);
-        for listener in told {
+        for listener in current {
             listener(&output);
         }
     }
@@ -219,8 +219,8 @@ mod tests {
     fn a_session_hears_of_changes_while_it_lives() {
         let control = OutputControl::default();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let told = heard.clone();
-        let listener: Arc<Listener> = Arc::new(move |output| lock(&told).push(output.max_fps));
+        let received = heard.clone();
+        let listener: Arc<Listener> = Arc::new(move |output| lock(&received).push(output.max_fps));
         control.listen(&listener);
         let at = |fps| Output {
             needs: Vec::new(),

@@ -23,7 +23,7 @@ pub(super) struct Decoder {
     /// What is set on it.
     pub(super) tuning: Tuning,
     /// Ways to scale its pictures in hardware and to bring them into ordinary memory, best first.
-    pub(super) ways: &'static [Way],
+    pub(super) scalers: &'static [HardwareScaler],
     /// Whether its pictures come in ordinary memory where there is none of these ways.
     pub(super) bare: bool,
 }
@@ -41,9 +41,9 @@ pub(super) enum Tuning {
 
 /// A scaler in hardware behind a decoder.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct HardwareScaler {
     /// Scales, and converts to NV12.
-    pub(super) scaler: &'static str,
+    pub(super) element: &'static str,
     /// The caps feature of the memory in which its pictures are asked for; ordinary memory where empty.
     pub(super) memory: &'static str,
     /// What brings them from there into ordinary memory.
@@ -55,9 +55,9 @@ pub(super) struct Way {
 
 /// A decoder and the way behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) line: &'static Decoder,
-    pub(super) way: Option<&'static Way>,
+pub(super) struct DecoderPlan {
+    pub(super) decoder: &'static Decoder,
+    pub(super) scaler: Option<&'static HardwareScaler>,
 }
 
 /// What is known of a stream before its first picture is decoded.
@@ -89,24 +89,25 @@ const LONGEST_INTERVAL: u32 = 30;
 
 type Properties = Vec<(&'static str, String)>;
 
-impl Plan {
+impl DecoderPlan {
     /// The ways of `line` whose elements are all there, best first.
-    pub(super) fn candidates(line: &'static Decoder, elements: &dyn Elements) -> Vec<Self> {
-        let whole = |way: &&'static Way| {
-            elements.has(way.scaler) && way.after.iter().all(|element| elements.has(element))
+    pub(super) fn candidates(decoder: &'static Decoder, elements: &dyn Elements) -> Vec<Self> {
+        let whole = |scaler: &&'static HardwareScaler| {
+            elements.has(scaler.element) && scaler.after.iter().all(|element| elements.has(element))
         };
-        let ways = line.ways.iter().filter(whole).map(Some);
-        ways.chain(line.bare.then_some(None))
-            .map(|way| Self { line, way })
+        let scalers = decoder.scalers.iter().filter(whole).map(Some);
+        scalers
+            .chain(decoder.bare.then_some(None))
+            .map(|scaler| Self { decoder, scaler })
             .collect()
     }
 
     /// Whether an element of this name is part of it.
     pub(super) fn has(&self, element: &str) -> bool {
-        self.line.element == element
+        self.decoder.element == element
             || self
-                .way
-                .is_some_and(|way| way.scaler == element || way.after.contains(&element))
+                .scaler
+                .is_some_and(|scaler| scaler.element == element || scaler.after.contains(&element))
     }
 
     /// What is set on the decoder for a stream of that shape, of what it has: properties come and go with JetPack releases.
@@ -117,16 +118,16 @@ impl Plan {
         shape: &Shape,
         output: &Output,
     ) -> Properties {
-        let name = self.line.element;
-        let mut properties = self.line.tuning.properties(codec, shape, output);
+        let name = self.decoder.element;
+        let mut properties = self.decoder.tuning.properties(codec, shape, output);
         properties.retain(|(property, _)| elements.has_property(name, property));
         properties
     }
 
     /// Between how many pictures the decoder gives one, for a stream of that shape.
     pub(super) fn interval(&self, elements: &dyn Elements, shape: &Shape, output: &Output) -> u32 {
-        let can = self.line.tuning == Tuning::L4t
-            && elements.has_property(self.line.element, "drop-frame-interval");
+        let can = self.decoder.tuning == Tuning::L4t
+            && elements.has_property(self.decoder.element, "drop-frame-interval");
         if can { drop_interval(shape, output) } else { 1 }
     }
 
@@ -142,23 +143,23 @@ impl Plan {
         if codec != Codec::Mjpeg {
             parts[0] += " config-interval=-1";
         }
-        let mut decoder = self.line.element.to_owned();
+        let mut decoder = self.decoder.element.to_owned();
         for (property, value) in self.properties(elements, codec, shape, output) {
             decoder += &format!(" {property}={value}");
         }
         parts.push(decoder);
-        if let Some(way) = self.way {
+        if let Some(scaler) = self.scaler {
             let size = shape.size.and_then(|size| output.size_for(size));
-            parts.push(way.scaler.to_owned());
-            parts.push(way.caps(size));
-            parts.extend(way.after.iter().map(|element| (*element).to_owned()));
+            parts.push(scaler.element.to_owned());
+            parts.push(scaler.caps(size));
+            parts.extend(scaler.after.iter().map(|element| (*element).to_owned()));
         }
         parts.push("appsink".to_owned());
         parts.join(" ! ")
     }
 }
 
-impl Way {
+impl HardwareScaler {
     /// The scaler, the filter whose caps are what it makes, and what follows these two.
     ///
     /// # Errors
@@ -168,7 +169,7 @@ impl Way {
     ) -> Result<(gst::Element, gst::Element, Vec<gst::Element>), String> {
         let after = self.after.iter().map(|name| element(name));
         Ok((
-            element(self.scaler)?,
+            element(self.element)?,
             element("capsfilter")?,
             after.collect::<Result<_, _>>()?,
         ))
@@ -251,11 +252,11 @@ impl Elements for Registry {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for DecoderPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.line.element)?;
-        if let Some(way) = self.way {
-            write!(f, " and {}", way.scaler)?;
+        f.write_str(self.decoder.element)?;
+        if let Some(scaler) = self.scaler {
+            write!(f, " and {}", scaler.element)?;
         }
         Ok(())
     }

@@ -129,7 +129,7 @@ fn first(board: &Board, codec: Codec, shape: &Shape, output: &Output) -> String 
     LINES[codec as usize]
         .iter()
         .filter(|line| board.has(line.element))
-        .flat_map(|line| Plan::candidates(line, board))
+        .flat_map(|line| DecoderPlan::candidates(line, board))
         .map(|plan| plan.launch(board, codec, shape, output))
         .next()
         .expect("each board decodes")
@@ -268,7 +268,7 @@ fn a_wall_s_decoder_drops_nothing_and_a_processor_s_no_more_than_it_may() {
 #[test]
 fn nvmm_pictures_are_of_no_use_without_the_element_that_brings_them_out() {
     let bare = Board(&[("nvv4l2decoder", L4T), ("avdec_h264", LIBAV)]);
-    assert_eq!(Plan::candidates(&LINES[0][0], &bare), []);
+    assert_eq!(DecoderPlan::candidates(&LINES[0][0], &bare), []);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::codec::Codec;
 use super::cuda_context;
 use super::element::{element, set};
 use super::output::{Need, Output};
-use super::plan::{Decoder, Plan, Registry, Shape};
+use super::plan::{Decoder, DecoderPlan, Registry, Shape};
 use super::teardown::teardown;
 use crate::base::Size;
 
@@ -40,7 +40,7 @@ const CLIP_FRAMES: usize = 12;
 
 /// How quick a decoder is with the clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pace {
+pub(super) struct DecodeRate {
     /// From the first picture to the last.
     pub(super) elapsed: Duration,
     /// Pictures after the first.
@@ -48,15 +48,15 @@ pub(super) struct Pace {
 }
 
 /// What a probe's thread says.
-enum Answer {
+enum ProbeMessage {
     /// The elements are there.
     Loaded,
     /// How it went.
-    Outcome(Result<Pace, String>),
+    Outcome(Result<DecodeRate, String>),
 }
 
-/// Told of a plan that decodes after all, when nobody waits for it any more.
-pub(super) type Late = Arc<dyn Fn(Plan) + Send + Sync>;
+/// DeclaredShape of a plan that decodes after all, when nobody waits for it any more.
+pub(super) type OnLateSuccess = Arc<dyn Fn(DecoderPlan) + Send + Sync>;
 
 /// The first way of `line` that gives a picture of `codec`'s clip. Blocks: twelve seconds for each way that hangs, and for as long as
 /// plug-ins take to load.
@@ -66,11 +66,11 @@ pub(super) type Late = Arc<dyn Fn(Plan) + Send + Sync>;
 pub(super) fn first_that_decodes(
     codec: Codec,
     line: &'static Decoder,
-    late: &Late,
-) -> Result<Plan, String> {
-    let candidates = Plan::candidates(line, &Registry);
+    late: &OnLateSuccess,
+) -> Result<DecoderPlan, String> {
+    let candidates = DecoderPlan::candidates(line, &Registry);
     if candidates.is_empty() {
-        let wanted: Vec<_> = line.ways.iter().map(|way| way.scaler).collect();
+        let wanted: Vec<_> = line.scalers.iter().map(|scaler| scaler.element).collect();
         return Err(format!(
             "{} is of no use without {}, which is not installed",
             line.element,
@@ -82,7 +82,7 @@ pub(super) fn first_that_decodes(
         match decodes(codec, plan, 1, late) {
             Ok(_) => return Ok(plan),
             Err(reason) => {
-                if plan.way.is_some() && line.bare {
+                if plan.scaler.is_some() && line.bare {
                     tracing::warn!(decoder = %plan, %reason, "a hardware scaler is passed over");
                 }
                 reasons.push(reason);
@@ -98,10 +98,10 @@ pub(super) fn first_that_decodes(
 /// Tells in words what it lacked.
 pub(super) fn decodes(
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
     rounds: usize,
-    late: &Late,
-) -> Result<Pace, String> {
+    late: &OnLateSuccess,
+) -> Result<DecodeRate, String> {
     let (answer, answered) = mpsc::channel();
     let name = format!("probe of {plan}");
     let late = late.clone();
@@ -113,30 +113,30 @@ pub(super) fn decodes(
             let outcome = match build(&pipeline, codec, plan) {
                 Ok((source, sink)) => {
                     // Whoever asked may have given up already.
-                    let _ = answer.send(Answer::Loaded);
+                    let _ = answer.send(ProbeMessage::Loaded);
                     run(&pipeline, codec, plan, rounds, &source, &sink)
                 }
                 Err(reason) => Err(reason),
             };
             teardown(pipeline, &name, CLOSE_LIMIT);
             let works = outcome.is_ok();
-            if answer.send(Answer::Outcome(outcome)).is_err() && works {
+            if answer.send(ProbeMessage::Outcome(outcome)).is_err() && works {
                 tracing::warn!(decoder = %plan, "a decoder that was taken for hanging works after all");
                 late(plan);
             }
         });
     spawned.map_err(|err| format!("the system gives no thread to probe it with: {err}"))?;
     let hangs = |limit: Duration| {
-        let (element, seconds) = (plan.line.element, limit.as_secs());
+        let (element, seconds) = (plan.decoder.element, limit.as_secs());
         format!("{element} did not answer within {seconds} s; its driver hangs")
     };
     match answered.recv_timeout(LOAD_LIMIT) {
-        Ok(Answer::Outcome(outcome)) => return outcome,
-        Ok(Answer::Loaded) => {}
+        Ok(ProbeMessage::Outcome(outcome)) => return outcome,
+        Ok(ProbeMessage::Loaded) => {}
         Err(_) => return Err(hangs(LOAD_LIMIT)),
     }
     match answered.recv_timeout(ANSWER_LIMIT) {
-        Ok(Answer::Outcome(outcome)) => outcome,
+        Ok(ProbeMessage::Outcome(outcome)) => outcome,
         _ => Err(hangs(ANSWER_LIMIT)),
     }
 }
@@ -170,14 +170,14 @@ fn clip(codec: Codec) -> (&'static [u8], gst::Caps) {
 fn build(
     pipeline: &gst::Pipeline,
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
 ) -> Result<(gst_app::AppSrc, gst_app::AppSink), String> {
     let source = gst_app::AppSrc::builder()
         .caps(&clip(codec).1)
         .format(gst::Format::Time)
         .max_bytes(0)
         .build();
-    let decoder = element(plan.line.element)?;
+    let decoder = element(plan.decoder.element)?;
     // Of a stream that is known no better: what a session sets before it has seen its camera's stream.
     for (property, value) in
         plan.properties(&Registry, codec, &Shape::default(), &Output::default())
@@ -191,13 +191,13 @@ fn build(
         .max_buffers(1)
         .build();
     let mut chain = vec![source.clone().upcast(), element(codec.parser())?, decoder];
-    if let Some(way) = plan.way {
+    if let Some(hardware) = plan.scaler {
         let half = Output {
             needs: vec![Need::Within(Size::new(CLIP.width / 2, CLIP.height / 2))],
             max_fps: None,
         };
-        let (scaler, filter, after) = way.elements()?;
-        set(&filter, "caps", &way.caps(half.size_for(CLIP)));
+        let (scaler, filter, after) = hardware.elements()?;
+        set(&filter, "caps", &hardware.caps(half.size_for(CLIP)));
         chain.extend([scaler, filter]);
         chain.extend(after);
     }
@@ -214,11 +214,11 @@ fn build(
 fn run(
     pipeline: &gst::Pipeline,
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
     rounds: usize,
     source: &gst_app::AppSrc,
     sink: &gst_app::AppSink,
-) -> Result<Pace, String> {
+) -> Result<DecodeRate, String> {
     let clip = clip(codec).0;
     let failed = |what: &str| format!("{plan} {what}");
     pipeline
@@ -240,19 +240,19 @@ fn run(
         return Err(reason(pipeline, &silent));
     }
     let begun = Instant::now();
-    let mut pace = Pace {
+    let mut rate = DecodeRate {
         elapsed: Duration::ZERO,
         frames: 0,
     };
     // Nobody waits for the rest of one round: a first picture is proof enough.
-    while rounds > 1 && pace.frames + 1 < rounds * CLIP_FRAMES {
+    while rounds > 1 && rate.frames + 1 < rounds * CLIP_FRAMES {
         if sink.try_pull_sample(PICTURE_LIMIT).is_none() {
             break;
         }
-        pace.frames += 1;
-        pace.elapsed = begun.elapsed();
+        rate.frames += 1;
+        rate.elapsed = begun.elapsed();
     }
-    Ok(pace)
+    Ok(rate)
 }
 
 /// The pipeline's own word for a failure, where it has one.

@@ -10,7 +10,7 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
-use super::capture_time::{ByPts, SenderReport, ntp_to_unix_ns};
+use super::capture_time::{PtsMap, SenderReport, ntp_to_unix_ns};
 use super::decode::ReferenceOf;
 
 const META_PROPERTY: &str = "add-reference-timestamp-meta";
@@ -46,7 +46,7 @@ struct RtpSession {
 
 #[derive(Default)]
 struct State {
-    packets: ByPts<u32>,
+    packets: PtsMap<u32>,
     ssrc: Option<u32>,
     report: Option<SenderReport>,
     /// A report of an RTP clock that is used no more.

@@ -13,19 +13,19 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::rtp_senders::{Header, ReportVerdict, Senders, Verdict};
+use super::rtp_senders::{Header, PacketAction, ReportAction, Senders};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
-use super::session_state::{Failure, Hub};
+use super::session_state::{Failure, SessionState};
 
 /// So many packets of a payload type that the description lacks, and none of one that it has, are a mistake of the camera's.
-const STRANGERS: u64 = 20;
+const MIN_UNKNOWN_PACKETS: u64 = 20;
 /// And they came over at least this time: packets of a former session may arrive first.
-const STRANGE_FOR: Duration = Duration::from_secs(2);
+const MIN_UNKNOWN_TIME: Duration = Duration::from_secs(2);
 /// A stream that goes on with another payload type this long is another stream.
-const OTHER_FOR: Duration = Duration::from_secs(1);
+const PAYLOAD_CHANGE_TIME: Duration = Duration::from_secs(1);
 /// How long the jitter buffer may hold what came before a report.
-const SETTLES: Duration = Duration::from_secs(1);
+const JITTER_BUFFER_TIME: Duration = Duration::from_secs(1);
 /// RTCP packets, as their second byte says (RFC 5761, 4).
 const RTCP_TYPES: std::ops::RangeInclusive<u8> = 200..=207;
 const SENDER_REPORT: u8 = 200;
@@ -34,9 +34,9 @@ const GOODBYE: u8 = 203;
 const REPORT_BYTES: usize = 20;
 
 /// Watches what one session receives.
-pub(super) struct Guard {
+pub(super) struct RtpFilter {
     name: String,
-    hub: Arc<Hub>,
+    session: Arc<SessionState>,
     dialogue: Arc<Dialogue>,
     state: Mutex<State>,
 }
@@ -52,7 +52,7 @@ struct State {
     begun: Option<Duration>,
     reports: glib::WeakRef<gst::Pad>,
     /// When the first report of a new RTP clock passed.
-    told: Option<Duration>,
+    clock_change: Option<Duration>,
 }
 
 /// Packets of one payload type.
@@ -65,39 +65,39 @@ pub(super) struct Arrived {
     pub(super) bytes: u64,
 }
 
-impl Guard {
+impl RtpFilter {
     /// Watches what `source`, an rtspsrc, receives.
     pub(super) fn attach(
         source: &gst::Element,
         name: &str,
-        hub: &Arc<Hub>,
+        session: &Arc<SessionState>,
         dialogue: &Arc<Dialogue>,
     ) -> Arc<Self> {
-        let guard = Arc::new(Self {
+        let filter = Arc::new(Self {
             name: name.to_owned(),
-            hub: hub.clone(),
+            session: session.clone(),
             dialogue: dialogue.clone(),
             state: Mutex::default(),
         });
-        let of_manager = guard.clone();
+        let of_manager = filter.clone();
         source.connect("new-manager", false, move |arguments| {
             let rtpbin = arguments.get(1)?.get::<gst::Element>().ok()?;
-            let guard = of_manager.clone();
-            rtpbin.connect_pad_added(move |_, pad| guard.watch(pad));
+            let filter = of_manager.clone();
+            rtpbin.connect_pad_added(move |_, pad| filter.watch(pad));
             None
         });
-        guard
+        filter
     }
 
     fn watch(self: &Arc<Self>, pad: &gst::Pad) {
         let name = pad.name();
-        let guard = self.clone();
+        let filter = self.clone();
         if let Some(number) = name.strip_prefix("recv_rtp_sink_") {
             let number = number.parse().unwrap_or(usize::MAX);
             self.lock().media = self.dialogue.media(number);
             let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
             pad.add_probe(kinds, move |pad, info| match &mut info.data {
-                Some(gst::PadProbeData::Buffer(packet)) => guard.packet(pad, packet),
+                Some(gst::PadProbeData::Buffer(packet)) => filter.packet(pad, packet),
                 Some(gst::PadProbeData::BufferList(list)) => {
                     for packet in list.iter_owned() {
                         // Each passes this probe by itself.
@@ -113,7 +113,7 @@ impl Guard {
             self.lock().reports.set(Some(pad));
             pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 match &mut info.data {
-                    Some(gst::PadProbeData::Buffer(packet)) => guard.report(packet),
+                    Some(gst::PadProbeData::Buffer(packet)) => filter.report(packet),
                     _ => gst::PadProbeReturn::Ok,
                 }
             });
@@ -128,7 +128,7 @@ impl Guard {
         let Some(header) = Header::read(&bytes) else {
             return gst::PadProbeReturn::Ok;
         };
-        let now = self.hub.now();
+        let now = self.session.now();
         let verdict = {
             let mut state = self.lock();
             if !self.count(&mut state, header.payload_type, packet.size(), now) {
@@ -137,14 +137,14 @@ impl Guard {
             state.senders.packet(header, now, || packet.clone())
         };
         match verdict {
-            Verdict::Pass(shown) => {
+            PacketAction::Pass(shown) => {
                 if shown != header {
                     rewrite(packet, &shown);
                 }
                 gst::PadProbeReturn::Ok
             }
-            Verdict::Keep => gst::PadProbeReturn::Handled,
-            Verdict::Follow { held, report } => {
+            PacketAction::Keep => gst::PadProbeReturn::Handled,
+            PacketAction::Follow { held, report } => {
                 tracing::debug!(
                     ssrc = format_args!("{:08x}", header.ssrc),
                     changes = self.lock().senders.changes(),
@@ -182,24 +182,24 @@ impl Guard {
         arrived.packets += 1;
         arrived.bytes += size as u64;
         if !named
-            && arrived.packets >= STRANGERS
-            && now.saturating_sub(begun) >= STRANGE_FOR
+            && arrived.packets >= MIN_UNKNOWN_PACKETS
+            && now.saturating_sub(begun) >= MIN_UNKNOWN_TIME
             && state.arrived.values().all(|arrived| !arrived.named)
         {
-            self.hub.fail(self.strange(state));
+            self.session.fail(self.strange(state));
         }
         if let Some((decoded, at)) = &mut state.decoded {
             if *decoded == number {
                 *at = now;
             } else if encoding.and_then(Codec::of_rtp).is_some()
-                && now.saturating_sub(*at) >= OTHER_FOR
+                && now.saturating_sub(*at) >= PAYLOAD_CHANGE_TIME
             {
                 tracing::info!(
                     was = *decoded,
                     is = number,
                     "the camera goes on with another payload type; its session begins anew"
                 );
-                self.hub.reopen();
+                self.session.reopen();
             }
         }
         named
@@ -254,11 +254,11 @@ impl Guard {
             let known = state.senders.are_times_known();
             let verdict = state.senders.report(ssrc, || packet.clone());
             if !known && state.senders.are_times_known() {
-                state.told = Some(self.hub.now());
+                state.clock_change = Some(self.session.now());
             }
             verdict
         };
-        let ReportVerdict::Pass { ssrc, shift } = verdict else {
+        let ReportAction::Pass { ssrc, shift } = verdict else {
             return gst::PadProbeReturn::Handled;
         };
         let mut shown = part.to_vec();
@@ -278,7 +278,7 @@ impl Guard {
 
     /// The payload type that is decoded from now on.
     pub(super) fn decodes(&self, number: u8) {
-        let now = self.hub.now();
+        let now = self.session.now();
         self.lock().decoded = Some((number, now));
     }
 
@@ -286,8 +286,8 @@ impl Guard {
     pub(super) fn are_times_known(&self) -> bool {
         let state = self.lock();
         // What waits in the jitter buffer was marked by the former report.
-        let settles = |told: Duration| self.hub.now().saturating_sub(told) < SETTLES;
-        state.senders.are_times_known() && !state.told.is_some_and(settles)
+        let settles = |at: Duration| self.session.now().saturating_sub(at) < JITTER_BUFFER_TIME;
+        state.senders.are_times_known() && !state.clock_change.is_some_and(settles)
     }
 
     /// How often the RTP clock changed.

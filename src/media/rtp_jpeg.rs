@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::session_state::{Failure, Hub};
+use super::session_state::{Failure, SessionState};
 
 /// Reads what enters `depayloader`, and ends the session where the size of its pictures is told nowhere.
-pub(super) fn watch(depayloader: &gst::Element, name: &str, hub: &Arc<Hub>) {
+pub(super) fn watch(depayloader: &gst::Element, name: &str, session: &Arc<SessionState>) {
     let Some(pad) = depayloader.static_pad("sink") else {
         return;
     };
     let is_told = AtomicBool::new(false);
-    let (hub, name) = (Arc::downgrade(hub), name.to_owned());
+    let (session, name) = (Arc::downgrade(session), name.to_owned());
     let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(wanted, move |_, info| {
         match &info.data {
@@ -32,8 +32,8 @@ pub(super) fn watch(depayloader: &gst::Element, name: &str, hub: &Arc<Hub>) {
             Some(gst::PadProbeData::Buffer(buffer)) if !is_told.load(Ordering::Acquire) => {
                 let packet = buffer.map_readable().ok();
                 let size = packet.as_ref().and_then(|packet| size_in(packet));
-                if let (Some((0, _) | (_, 0)), Some(hub)) = (size, hub.upgrade()) {
-                    hub.fail(too_large(&name));
+                if let (Some((0, _) | (_, 0)), Some(session)) = (size, session.upgrade()) {
+                    session.fail(too_large(&name));
                 }
             }
             _ => {}
@@ -91,9 +91,9 @@ mod tests {
         .expect("the pipeline can be built")
         .downcast::<gst::Pipeline>()
         .expect("a pipeline");
-        let hub = Hub::new(Arc::new(Nobody), Clock::system());
+        let session = SessionState::new(Arc::new(Nobody), Clock::system());
         let depayloader = pipeline.by_name("depay").expect("it is there");
-        watch(&depayloader, "camera 3", &hub);
+        watch(&depayloader, "camera 3", &session);
         pipeline.set_state(gst::State::Playing).expect("it plays");
         let bus = pipeline.bus().expect("a pipeline has a bus");
         let limit = gst::ClockTime::from_seconds(10);
@@ -102,7 +102,7 @@ mod tests {
             &[gst::MessageType::Eos, gst::MessageType::Error],
         );
         pipeline.set_state(gst::State::Null).expect("it stops");
-        hub.failure()
+        session.failure()
     }
 
     #[test]

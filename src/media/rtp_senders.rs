@@ -43,7 +43,7 @@ impl Header {
 
 /// What becomes of a packet.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<P> {
+pub(super) enum PacketAction<P> {
     /// It passes, with this header.
     Pass(Header),
     /// It is held back, or thrown away with what was held back.
@@ -55,7 +55,7 @@ pub(super) enum Verdict<P> {
 
 /// What becomes of a sender report.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ReportVerdict {
+pub(super) enum ReportAction {
     /// It passes, of this SSRC and with its RTP time shifted.
     Pass { ssrc: u32, shift: u32 },
     /// Its sender is not followed.
@@ -117,7 +117,7 @@ impl<P> Senders<P> {
         header: Header,
         now: Duration,
         packet: impl FnOnce() -> P,
-    ) -> Verdict<P> {
+    ) -> PacketAction<P> {
         let Some(followed) = &mut self.followed else {
             self.followed = Some(Followed {
                 ssrc: header.ssrc,
@@ -129,14 +129,14 @@ impl<P> Senders<P> {
                 untold: false,
                 clocks: 0,
             });
-            return Verdict::Follow {
+            return PacketAction::Follow {
                 held: Vec::new(),
                 report: self.report_of(header.ssrc),
             };
         };
         if header.ssrc == followed.ssrc {
             self.candidate = None;
-            return Verdict::Pass(followed.show(header, now));
+            return PacketAction::Pass(followed.show(header, now));
         }
         if self.former == Some(header.ssrc) {
             self.rivals = true;
@@ -147,7 +147,7 @@ impl<P> Senders<P> {
             return self.follow(second);
         }
         let Some(followed) = &self.followed else {
-            return Verdict::Keep;
+            return PacketAction::Keep;
         };
         let other = self.candidate.take();
         let mut candidate = other.unwrap_or(Candidate {
@@ -160,29 +160,29 @@ impl<P> Senders<P> {
         if !(followed.left || renews || replaces) {
             candidate.held.push(packet());
             self.candidate = Some(candidate);
-            return Verdict::Keep;
+            return PacketAction::Keep;
         }
         self.follow(candidate)
     }
 
-    fn follow(&mut self, candidate: Candidate<P>) -> Verdict<P> {
+    fn follow(&mut self, candidate: Candidate<P>) -> PacketAction<P> {
         if let Some(followed) = &mut self.followed {
             self.former = Some(followed.ssrc);
             followed.continue_with(&candidate.first, candidate.at);
         }
         self.changes += 1;
-        Verdict::Follow {
+        PacketAction::Follow {
             report: self.report_of(candidate.first.ssrc),
             held: candidate.held,
         }
     }
 
     /// A sender report arrived.
-    pub(super) fn report(&mut self, ssrc: u32, report: impl FnOnce() -> P) -> ReportVerdict {
+    pub(super) fn report(&mut self, ssrc: u32, report: impl FnOnce() -> P) -> ReportAction {
         match &mut self.followed {
             Some(followed) if followed.ssrc == ssrc => {
                 followed.untold = false;
-                ReportVerdict::Pass {
+                ReportAction::Pass {
                     ssrc: followed.shown.ssrc,
                     shift: followed.time_shift,
                 }
@@ -193,7 +193,7 @@ impl<P> Senders<P> {
                     self.reports.pop_front();
                 }
                 self.reports.push_back((ssrc, report()));
-                ReportVerdict::Keep
+                ReportAction::Keep
             }
         }
     }
@@ -289,9 +289,9 @@ mod tests {
     fn show(senders: &mut Senders<Header>, packet: Header, now_ms: u64) -> Vec<Header> {
         let now = Duration::from_millis(now_ms);
         match senders.packet(packet, now, || packet) {
-            Verdict::Pass(header) => vec![header],
-            Verdict::Keep => Vec::new(),
-            Verdict::Follow { held, .. } => held
+            PacketAction::Pass(header) => vec![header],
+            PacketAction::Keep => Vec::new(),
+            PacketAction::Follow { held, .. } => held
                 .into_iter()
                 .chain([packet])
                 .flat_map(|packet| show(senders, packet, now_ms))
@@ -378,7 +378,7 @@ mod tests {
         }
         assert_eq!(
             senders.report(2, || header(2, 0, 0)),
-            ReportVerdict::Keep,
+            ReportAction::Keep,
             "it is not followed yet"
         );
         let mut passed = Vec::new();
@@ -392,10 +392,10 @@ mod tests {
         let shift = (500 + 90_000u32).wrapping_sub(3_000_000_000);
         assert_eq!(
             senders.report(2, || header(2, 0, 0)),
-            ReportVerdict::Pass { ssrc: 1, shift }
+            ReportAction::Pass { ssrc: 1, shift }
         );
         assert!(senders.are_times_known());
-        assert_eq!(senders.report(1, || header(1, 0, 0)), ReportVerdict::Keep);
+        assert_eq!(senders.report(1, || header(1, 0, 0)), ReportAction::Keep);
     }
 
     #[test]
@@ -406,7 +406,7 @@ mod tests {
         let first = header(1, 5, 0);
         assert_eq!(
             senders.packet(first, Duration::ZERO, || first),
-            Verdict::Follow {
+            PacketAction::Follow {
                 held: Vec::new(),
                 report: Some(report)
             }

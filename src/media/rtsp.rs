@@ -16,15 +16,15 @@ use url::Url;
 use super::fallback::Fallback;
 use super::output::OutputControl;
 use super::reference::{Reference, ReferenceTime};
-use super::rtp_filter::Guard;
-use super::rtsp_dialogue::{Dialogue, Sign};
-use super::rtsp_error::{self, Circumstances};
+use super::rtp_filter::RtpFilter;
+use super::rtsp_dialogue::{Dialogue, KeepAliveMethod};
+use super::rtsp_error::{self, EndContext};
 use super::rtsp_extension;
 use super::rtsp_keep_alive::KeepAlive;
-use super::rtsp_stream::Taker;
-use super::rtsp_tls::{self, Verdict};
+use super::rtsp_stream::StreamSelector;
+use super::rtsp_tls::{self, CertificateCheck};
 use super::session::{self, Ending, Limits};
-use super::session_state::{Failure, Hub, Observer};
+use super::session_state::{Failure, Observer, SessionState};
 use super::source::{ALIVE_INTERVAL, FrameSink, FrameSource, SessionEnd};
 use super::teardown::teardown;
 use crate::base::{Clock, SourceId, Stop};
@@ -49,7 +49,7 @@ pub(super) struct RtspSource {
     output: OutputControl,
     fallback: Fallback,
     /// What keeps its sessions alive, as far as it is known of former ones.
-    sign: Sign,
+    keep_alive_method: KeepAliveMethod,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -78,7 +78,7 @@ impl RtspSource {
             clock,
             reference,
             output,
-            sign: Sign::default(),
+            keep_alive_method: KeepAliveMethod::default(),
             observer: None,
         }
     }
@@ -90,20 +90,23 @@ impl RtspSource {
     }
 
     fn attempt(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> Attempt {
-        let hub = Hub::new(sink.clone(), self.clock.clone());
+        let session = SessionState::new(sink.clone(), self.clock.clone());
         if let Some(observer) = &self.observer {
-            hub.observe(observer.clone());
+            session.observe(observer.clone());
         }
-        let tls = Arc::new(Verdict::default());
-        let dialogue = Arc::new(Dialogue::new(self.settings.credentials.clone(), self.sign));
+        let tls = Arc::new(CertificateCheck::default());
+        let dialogue = Arc::new(Dialogue::new(
+            self.settings.credentials.clone(),
+            self.keep_alive_method,
+        ));
         let pipeline = gst::Pipeline::new();
         session::quiet_bus(&pipeline);
-        let mut taker = None;
-        let ending = match self.build(&pipeline, &hub, &tls, &dialogue) {
+        let mut selector = None;
+        let ending = match self.build(&pipeline, &session, &tls, &dialogue) {
             Ok((source, built)) => {
-                taker = Some(built);
+                selector = Some(built);
                 match pipeline.set_state(gst::State::Playing) {
-                    Ok(_) => self.watch(&pipeline, source, &hub, &dialogue, stop),
+                    Ok(_) => self.watch(&pipeline, source, &session, &dialogue, stop),
                     Err(_) => Ending::Failure(Failure::new(
                         "no-decoder",
                         format!("{}: rtspsrc does not start", self.name),
@@ -112,7 +115,7 @@ impl RtspSource {
             }
             Err(failure) => Ending::Failure(failure),
         };
-        hub.close();
+        session.close();
         teardown(pipeline, &self.name, CLOSE_LIMIT);
         if let Some(observer) = self
             .observer
@@ -121,14 +124,14 @@ impl RtspSource {
         {
             observer.asked_for_login();
         }
-        self.judge(&ending, &hub, &tls, &dialogue, taker.as_deref())
+        self.judge(&ending, &session, &tls, &dialogue, selector.as_deref())
     }
 
     fn watch(
         &mut self,
         pipeline: &gst::Pipeline,
         source: gst::Element,
-        hub: &Arc<Hub>,
+        session: &Arc<SessionState>,
         dialogue: &Arc<Dialogue>,
         stop: &Stop,
     ) -> Ending {
@@ -139,17 +142,17 @@ impl RtspSource {
             other_decoder: true,
         };
         let mut keep_alive = KeepAlive::new(source, dialogue.clone());
-        let ending = session::watch_with(pipeline, hub, &limits, stop, |progress| {
+        let ending = session::watch_with(pipeline, session, &limits, stop, |progress| {
             if progress.playing.is_some() {
-                keep_alive.tend()
+                keep_alive.send_if_due()
             } else {
                 ALIVE_INTERVAL
             }
         });
-        self.sign = if keep_alive.was_unanswered() {
-            Sign::Options
+        self.keep_alive_method = if keep_alive.was_unanswered() {
+            KeepAliveMethod::Options
         } else {
-            dialogue.sign()
+            dialogue.keep_alive_method()
         };
         ending
     }
@@ -157,32 +160,32 @@ impl RtspSource {
     fn build(
         &self,
         pipeline: &gst::Pipeline,
-        hub: &Arc<Hub>,
-        tls: &Arc<Verdict>,
+        session: &Arc<SessionState>,
+        tls: &Arc<CertificateCheck>,
         dialogue: &Arc<Dialogue>,
-    ) -> Result<(gst::Element, Arc<Taker>), Failure> {
+    ) -> Result<(gst::Element, Arc<StreamSelector>), Failure> {
         let missing = |reason: String| Failure::new("no-decoder", reason);
         let source = rtsp_extension::source(dialogue).map_err(missing)?;
         self.set_up(&source);
         if self.url.scheme() == "rtsps" {
-            rtsp_tls::guard(&source, &self.settings.tls, tls, &self.name)?;
+            rtsp_tls::check_certificates(&source, &self.settings.tls, tls, &self.name)?;
         }
-        let taker = Arc::new(Taker {
+        let selector = Arc::new(StreamSelector {
             name: self.name.clone(),
             fallback: self.fallback.clone(),
             output: self.output.clone(),
-            hub: hub.clone(),
+            session: session.clone(),
             dialogue: dialogue.clone(),
-            guard: Guard::attach(&source, &self.name, hub, dialogue),
+            filter: RtpFilter::attach(&source, &self.name, session, dialogue),
             reference: Reference::attach(&source, self.reference),
             taken: Mutex::default(),
         });
-        taker.select_stream(&source);
-        taker.link_stream(pipeline, &source);
+        selector.select_stream(&source);
+        selector.link_stream(pipeline, &source);
         pipeline
             .add(&source)
             .map_err(|_| Failure::new("no-decoder", "the pipeline takes no rtspsrc"))?;
-        Ok((source, taker))
+        Ok((source, selector))
     }
 
     fn set_up(&self, source: &gst::Element) {
@@ -215,17 +218,17 @@ impl RtspSource {
     fn judge(
         &mut self,
         ending: &Ending,
-        hub: &Hub,
-        tls: &Verdict,
+        session: &SessionState,
+        tls: &CertificateCheck,
         dialogue: &Dialogue,
-        taker: Option<&Taker>,
+        selector: Option<&StreamSelector>,
     ) -> Attempt {
-        let progress = hub.progress();
-        let chosen = taker.and_then(Taker::choice);
+        let progress = session.progress();
+        let chosen = selector.and_then(StreamSelector::choice);
         if matches!(ending, Ending::Reopen) || self.fallback.judge(ending, &progress, chosen) {
             return Attempt::Again;
         }
-        let circumstances = Circumstances {
+        let circumstances = EndContext {
             name: &self.name,
             url: &self.url,
             with_login: self.settings.credentials.is_some(),
@@ -234,14 +237,16 @@ impl RtspSource {
             connect_limit: CONNECT_LIMIT,
             stall_limit: self.settings.stall_limit,
             start_limit: self.settings.start_limit,
-            decoder: chosen.map(|(_, plan)| plan.line.element),
+            decoder: chosen.map(|(_, plan)| plan.decoder.element),
             tls,
-            stream_refused: hub.refused_stream(),
+            stream_refused: session.refused_stream(),
             dialogue,
-            arrived: taker.map(|taker| taker.guard.arrived()).unwrap_or_default(),
+            arrived: selector
+                .map(|selector| selector.filter.arrived())
+                .unwrap_or_default(),
             played_for: progress
                 .playing
-                .map(|playing| hub.now().saturating_sub(playing)),
+                .map(|playing| session.now().saturating_sub(playing)),
         };
         let live_for = match (progress.first_frame, progress.last_frame) {
             (Some(first), Some(last)) => last.saturating_sub(first),

@@ -120,22 +120,22 @@ unsafe extern "C" fn before_send(
     if let (Some(dialogue), Some(request)) = (dialogue, request.as_mut())
         && let Some((method, uri)) = request.asked()
     {
-        let changed = dialogue.asks(Request {
+        let changes = dialogue.on_request(Request {
             method: &method,
             uri: &uri,
         });
-        if changed.options {
+        if changes.options {
             request.become_options();
         }
-        if changed.bare {
+        if changes.bare {
             request.remove(ffi::GST_RTSP_HDR_CONTENT_TYPE);
             request.set_body(&[]);
         }
-        if let Some(uri) = &changed.uri {
+        if let Some(uri) = &changes.uri {
             request.set_uri(uri);
         }
         request.remove(ffi::GST_RTSP_HDR_AUTHORIZATION);
-        if let Some(authorization) = &changed.authorization {
+        if let Some(authorization) = &changes.authorization {
             request.add(ffi::GST_RTSP_HDR_AUTHORIZATION, authorization);
         }
     }
@@ -179,8 +179,8 @@ unsafe extern "C" fn after_send(
         method: &method,
         uri: &uri,
     };
-    let shown = dialogue.answers(request, with_login, &arrived);
-    if let Some(again) = shown.again {
+    let changes = dialogue.on_response(request, with_login, &arrived);
+    if let Some(again) = changes.again {
         response.remove(ffi::GST_RTSP_HDR_WWW_AUTHENTICATE);
         if again {
             // Makes rtspsrc send the request once more. Without realm and nonce it adds no login of its own to it.
@@ -190,13 +190,13 @@ unsafe extern "C" fn after_send(
             );
         }
     }
-    if let Some(methods) = shown.public {
+    if let Some(methods) = changes.public {
         response.add(ffi::GST_RTSP_HDR_PUBLIC, methods);
     }
-    if shown.no_rtp_info {
+    if changes.no_rtp_info {
         response.remove(ffi::GST_RTSP_HDR_RTP_INFO);
     }
-    if let Some(body) = shown.body {
+    if let Some(body) = changes.body {
         let mut body = body.into_bytes();
         // As rtspsrc has it of its connection.
         body.push(0);

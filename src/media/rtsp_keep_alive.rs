@@ -40,8 +40,8 @@ impl KeepAlive {
     }
 
     /// Sends a request if it is time; tells when to call again.
-    pub(super) fn tend(&mut self) -> Duration {
-        let left = self.dialogue.silence_left();
+    pub(super) fn send_if_due(&mut self) -> Duration {
+        let left = self.dialogue.until_keep_alive();
         if !left.is_zero() {
             return left;
         }
@@ -61,7 +61,7 @@ impl KeepAlive {
             self.begun = true;
         }
         // Not only when it is sent: rtspsrc posts messages before that, which wake the caller.
-        self.dialogue.speaks();
+        self.dialogue.request_sent();
         self.waits.store(true, Ordering::Release);
         let waits = self.waits.clone();
         let promise = gst::Promise::with_change_func(move |_| {

@@ -15,73 +15,73 @@ use super::decode::add_coded;
 use super::element::element;
 use super::fallback::Fallback;
 use super::output::OutputControl;
-use super::plan::Plan;
+use super::plan::DecoderPlan;
 use super::reference::Reference;
-use super::rtp_filter::Guard;
+use super::rtp_filter::RtpFilter;
 use super::rtp_jpeg;
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
-use super::session_state::{Failure, Hub};
+use super::session_state::{Failure, SessionState};
 
 /// One session's way from rtspsrc to its decoder.
-pub(super) struct Taker {
+pub(super) struct StreamSelector {
     /// `camera 3`.
     pub(super) name: String,
     pub(super) fallback: Fallback,
     pub(super) output: OutputControl,
-    pub(super) hub: Arc<Hub>,
+    pub(super) session: Arc<SessionState>,
     pub(super) dialogue: Arc<Dialogue>,
-    pub(super) guard: Arc<Guard>,
+    pub(super) filter: Arc<RtpFilter>,
     pub(super) reference: Arc<Reference>,
-    pub(super) taken: Mutex<Taken>,
+    pub(super) taken: Mutex<Selection>,
 }
 
 /// What was taken so far.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct Selection {
     /// The codec that is expected, and later the one that came.
-    choice: Option<(Codec, Plan)>,
+    choice: Option<(Codec, DecoderPlan)>,
     /// Where packets of that codec enter.
     chain: Option<(Codec, gst::Pad)>,
 }
 
-impl Taker {
+impl StreamSelector {
     /// Picks the stream before SETUP, and a decoder with it: probing one may take a second, and nothing flows yet.
     pub(super) fn select_stream(self: &Arc<Self>, source: &gst::Element) {
-        let taker = self.clone();
+        let selector = self.clone();
         source.connect("select-stream", false, move |arguments| {
             let number = arguments.get(1).and_then(|value| value.get::<u32>().ok());
             let caps = arguments
                 .get(2)
                 .and_then(|value| value.get::<gst::Caps>().ok());
-            let described = number.and_then(|number| taker.dialogue.media(number as usize));
+            let described = number.and_then(|number| selector.dialogue.media(number as usize));
             let media = described.or_else(|| media_of(caps?.structure(0)?));
-            let select = media.is_some_and(|media| taker.selects(&media));
+            let select = media.is_some_and(|media| selector.selects(&media));
             Some(select.to_value())
         });
     }
 
     /// Takes the pads that `source` shows.
     pub(super) fn link_stream(self: &Arc<Self>, pipeline: &gst::Pipeline, source: &gst::Element) {
-        let taker = self.clone();
+        let selector = self.clone();
         let pipeline = pipeline.downgrade();
         source.connect_pad_added(move |_, pad| {
             if let Some(pipeline) = pipeline.upgrade()
-                && let Err(failure) = taker.take(&pipeline, pad)
+                && let Err(failure) = selector.take(&pipeline, pad)
             {
-                taker.hub.fail(failure);
+                selector.session.fail(failure);
             }
         });
     }
 
     /// The codec of the session, and how it is decoded.
-    pub(super) fn choice(&self) -> Option<(Codec, Plan)> {
+    pub(super) fn choice(&self) -> Option<(Codec, DecoderPlan)> {
         self.taken().choice
     }
 
     fn selects(&self, media: &Media) -> bool {
         for payload in &media.payloads {
-            self.hub.offered(&media.kind, named(payload));
+            self.session.offered(&media.kind, named(payload));
         }
         if media.kind != "video" || self.taken().choice.is_some() {
             return false;
@@ -92,7 +92,7 @@ impl Taker {
             .collect();
         if codecs.is_empty() {
             let encodings: Vec<_> = media.payloads.iter().map(named).collect();
-            self.hub.refuse_stream(Failure::new(
+            self.session.refuse_stream(Failure::new(
                 "no-decoder",
                 format!(
                     "{} sends {}, which is not decoded here; set it to H.264, H.265 or MJPEG",
@@ -108,7 +108,7 @@ impl Taker {
                     self.taken().choice = Some((codec, plan));
                     return true;
                 }
-                Err(failure) => self.hub.refuse_stream(failure),
+                Err(failure) => self.session.refuse_stream(failure),
             }
         }
         false
@@ -149,7 +149,7 @@ impl Taker {
         let input = self.chain(pipeline, pad, codec, plan).map_err(broken)?;
         taken.chain = Some((codec, input));
         if let Some(number) = number {
-            self.guard.decodes(number);
+            self.filter.decodes(number);
         }
         Ok(())
     }
@@ -170,23 +170,30 @@ impl Taker {
         pipeline: &gst::Pipeline,
         stream: &gst::Pad,
         codec: Codec,
-        plan: Plan,
+        plan: DecoderPlan,
     ) -> Result<gst::Pad, String> {
-        let (reference, guard) = (self.reference.clone(), self.guard.clone());
+        let (reference, filter) = (self.reference.clone(), self.filter.clone());
         let (by_reports, clocks) = (reference.of_units(), AtomicU64::new(0));
         // Between a new RTP clock and its first sender report no time is known.
         let reference = Box::new(move |unit: &gst::BufferRef| {
-            let now = guard.clocks();
+            let now = filter.clocks();
             if clocks.swap(now, Ordering::AcqRel) != now {
                 reference.forget_report();
             }
-            guard.are_times_known().then(|| by_reports(unit)).flatten()
+            filter.are_times_known().then(|| by_reports(unit)).flatten()
         });
-        let parser = add_coded(pipeline, &self.hub, codec, plan, &self.output, reference)?;
+        let parser = add_coded(
+            pipeline,
+            &self.session,
+            codec,
+            plan,
+            &self.output,
+            reference,
+        )?;
         let depayloader = element(codec.depayloader())?;
         self.reference.watch_packets(&depayloader);
         if codec == Codec::Mjpeg {
-            rtp_jpeg::watch(&depayloader, &self.name, &self.hub);
+            rtp_jpeg::watch(&depayloader, &self.name, &self.session);
         }
         pipeline
             .add(&depayloader)
@@ -204,7 +211,7 @@ impl Taker {
         Ok(input)
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, Selection> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

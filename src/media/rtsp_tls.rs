@@ -23,9 +23,9 @@ const SERVER_PURPOSE: &str = "1.3.6.1.5.5.7.3.1";
 
 /// What was found about a camera's certificate.
 #[derive(Debug, Default)]
-pub(super) struct Verdict(Mutex<Option<String>>);
+pub(super) struct CertificateCheck(Mutex<Option<String>>);
 
-impl Verdict {
+impl CertificateCheck {
     /// Why the certificate was refused; nothing where it was not, or none was seen.
     pub(super) fn refusal(&self) -> Option<String> {
         self.0
@@ -43,10 +43,10 @@ impl Verdict {
 ///
 /// # Errors
 /// When this machine's GLib has no TLS, or the file of authorities can't be read.
-pub(super) fn guard(
+pub(super) fn check_certificates(
     source: &gst::Element,
     trust: &SourceTls,
-    verdict: &Arc<Verdict>,
+    verdict: &Arc<CertificateCheck>,
     name: &str,
 ) -> Result<(), Failure> {
     let keeper = SYSTEM_TRUST

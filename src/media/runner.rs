@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::source::{FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
 use crate::base::{Backoff, Frame, Heartbeat, Heartbeats, SourceId, Stop, unix_now};
-use schedule::{Attempt, Lane, NoRoom, Opening, Schedule, Ticket};
+use schedule::{Attempt, DescriptorShortage, OpeningPermit, Priority, Schedule, ScheduledSource};
 
 /// A session that delivered frames for this long was a success: the next failure is a first one again.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
@@ -97,29 +97,29 @@ pub struct RunnerOptions {
 /// One source's sessions. Dropping it asks the present one to end and does not wait.
 #[derive(Debug)]
 pub struct Runner {
-    shared: Arc<Shared>,
+    state: Arc<RunnerState>,
     name: String,
     ended: Stop,
 }
 
-struct Shared {
+struct RunnerState {
     id: SourceId,
     listener: Arc<dyn SourceListener>,
     counters: Arc<SourceCounters>,
     heart: Heartbeat,
     stop: Stop,
     /// Ends the present session.
-    present: Mutex<Stop>,
+    current: Mutex<Stop>,
     /// What the next session is run with; nothing while one runs, or after the end. Locked before the schedule's state.
-    resting: Mutex<Option<Resting>>,
-    ticket: Ticket,
+    idle: Mutex<Option<IdleSource>>,
+    scheduled: ScheduledSource,
     status: Mutex<SourceSnapshot>,
     /// Held while the listener is told, so that it hears of changes in their order.
-    telling: Mutex<()>,
+    notifying: Mutex<()>,
 }
 
 /// What goes from one session to the next.
-struct Resting {
+struct IdleSource {
     open: Box<dyn FnMut() -> Box<dyn FrameSource> + Send>,
     /// Made by `open` on the first session's thread.
     source: Option<Box<dyn FrameSource>>,
@@ -131,9 +131,9 @@ struct Resting {
 }
 
 /// When the next session begins.
-enum Next {
+enum NextAttempt {
     AtOnce,
-    After(Duration, Lane),
+    After(Duration, Priority),
 }
 
 impl SourceCounters {
@@ -179,22 +179,22 @@ impl Runner {
         let heart = heartbeats.stage(name.clone(), stage_limit);
         // Waiting for its turn is no lack of progress.
         heart.idle();
-        let resting = Resting {
+        let idle = IdleSource {
             open: Box::new(open),
             source: None,
             backoff: Backoff::new(retry_first, retry_longest),
             login_backoff: Backoff::new(login_waits.0, login_waits.1),
             _ended: RaiseOnDrop(ended.clone()),
         };
-        let shared = Arc::new_cyclic(|shared: &std::sync::Weak<Shared>| Shared {
+        let state = Arc::new_cyclic(|state: &std::sync::Weak<RunnerState>| RunnerState {
             id,
             listener,
             counters,
             heart,
             stop: Stop::default(),
-            present: Mutex::default(),
-            resting: Mutex::new(Some(resting)),
-            ticket: schedule.enter(shared.clone(), descriptors),
+            current: Mutex::default(),
+            idle: Mutex::new(Some(idle)),
+            scheduled: schedule.register(state.clone(), descriptors),
             status: Mutex::new(SourceSnapshot {
                 id,
                 health: Health::Connecting,
@@ -203,44 +203,40 @@ impl Runner {
                 facts: StreamFacts::default(),
                 reconnects: 0,
             }),
-            telling: Mutex::default(),
+            notifying: Mutex::default(),
         });
-        shared.ticket.now();
-        Ok(Self {
-            shared,
-            name,
-            ended,
-        })
+        state.scheduled.attempt_now();
+        Ok(Self { state, name, ended })
     }
 
     /// How the source is now.
     pub fn snapshot(&self) -> SourceSnapshot {
-        lock(&self.shared.status).clone()
+        lock(&self.state.status).clone()
     }
 
     /// What it has delivered so far.
     pub fn counters(&self) -> &Arc<SourceCounters> {
-        &self.shared.counters
+        &self.state.counters
     }
 
     /// Ends the present session, or the wait for the next one, and begins the next one at once.
     pub fn restart(&self) {
         // Under the lock: a session that ends meanwhile sees the wish when it lies down.
-        let resting = lock(&self.shared.resting);
-        if resting.is_some() {
-            self.shared.ticket.now();
+        let idle = lock(&self.state.idle);
+        if idle.is_some() {
+            self.state.scheduled.attempt_now();
         } else {
-            lock(&self.shared.present).raise();
+            lock(&self.state.current).raise();
         }
     }
 
     /// Asks the present session to end, without waiting; between two sessions that is the end.
     pub fn begin_stop(&self) {
-        self.shared.stop.raise();
-        lock(&self.shared.present).raise();
-        let resting = lock(&self.shared.resting).take();
-        self.shared.ticket.cancel();
-        drop(resting);
+        self.state.stop.raise();
+        lock(&self.state.current).raise();
+        let idle = lock(&self.state.idle).take();
+        self.state.scheduled.cancel();
+        drop(idle);
     }
 
     /// Ends the thread and waits for it at most `limit`; false, with its name in the log, where it is stuck: then it is
@@ -265,13 +261,13 @@ impl Drop for Runner {
     }
 }
 
-impl Shared {
+impl RunnerState {
     /// Runs sessions until one ends after which there is a wait, or for ever.
-    fn run(self: &Arc<Self>, mut resting: Resting, opening: Opening) {
-        let is_first = resting.source.is_none();
-        let source = resting.source.get_or_insert_with(&mut resting.open);
+    fn run(self: &Arc<Self>, mut idle: IdleSource, opening: OpeningPermit) {
+        let is_first = idle.source.is_none();
+        let source = idle.source.get_or_insert_with(&mut idle.open);
         if is_first {
-            self.tell(|status| {
+            self.update(|status| {
                 // One that was refused before has its session now.
                 if status.health == Health::Failed {
                     status.health = Health::Connecting;
@@ -285,33 +281,33 @@ impl Shared {
         }
         let mut opening = Some(opening);
         loop {
-            let present = Stop::default();
-            *lock(&self.present) = present.clone();
+            let current = Stop::default();
+            *lock(&self.current) = current.clone();
             // The order matters: whoever stops raises the flag first and then what is present.
             if self.stop.is_raised() {
                 break;
             }
             self.heart.beat();
             let sink = Arc::new(SessionSink {
-                shared: self.clone(),
+                state: self.clone(),
                 answered: AtomicBool::new(false),
                 opening: Mutex::new(opening.take()),
                 live: AtomicBool::new(false),
                 ended: AtomicBool::new(false),
             });
             let shared_sink: Arc<dyn FrameSink> = sink.clone();
-            let end = source.run(&shared_sink, &present).without_secrets();
+            let end = source.run(&shared_sink, &current).without_secrets();
             sink.ended.store(true, Ordering::Release);
             sink.answered();
             if self.stop.is_raised() {
                 break;
             }
-            let backoffs = (&mut resting.backoff, &mut resting.login_backoff);
-            match self.judge(end, &sink, backoffs) {
-                Next::AtOnce => lock(&self.status).reconnects += 1,
-                Next::After(wait, lane) => {
+            let backoffs = (&mut idle.backoff, &mut idle.login_backoff);
+            match self.next_attempt(end, &sink, backoffs) {
+                NextAttempt::AtOnce => lock(&self.status).reconnects += 1,
+                NextAttempt::After(wait, priority) => {
                     self.heart.idle();
-                    return self.rest(resting, wait, lane);
+                    return self.wait_for_attempt(idle, wait, priority);
                 }
             }
         }
@@ -319,28 +315,28 @@ impl Shared {
     }
 
     /// Lies down until the next attempt, unless the end has come.
-    fn rest(&self, resting: Resting, wait: Duration, lane: Lane) {
-        let mut place = lock(&self.resting);
+    fn wait_for_attempt(&self, idle: IdleSource, wait: Duration, priority: Priority) {
+        let mut place = lock(&self.idle);
         if self.stop.is_raised() {
             return;
         }
-        *place = Some(resting);
+        *place = Some(idle);
         // Somebody who asked for a restart after the session's end has found nothing to wake.
-        let ended = std::mem::take(&mut *lock(&self.present));
+        let ended = std::mem::take(&mut *lock(&self.current));
         if ended.is_raised() {
-            self.ticket.now();
+            self.scheduled.attempt_now();
         } else {
-            self.ticket.after(wait, lane);
+            self.scheduled.attempt_after(wait, priority);
         }
     }
 
     /// Tells what became of a session; when the next one begins.
-    fn judge(
+    fn next_attempt(
         &self,
         end: SessionEnd,
         sink: &SessionSink,
         (backoff, login_backoff): (&mut Backoff, &mut Backoff),
-    ) -> Next {
+    ) -> NextAttempt {
         let SessionEnd::Failed {
             code,
             message,
@@ -351,7 +347,7 @@ impl Shared {
             backoff.succeeded();
             login_backoff.succeeded();
             self.change(Health::Connecting, None);
-            return Next::AtOnce;
+            return NextAttempt::AtOnce;
         };
         if live_for >= SETTLED_AFTER {
             backoff.succeeded();
@@ -377,17 +373,17 @@ impl Shared {
             Health::Failed
         };
         self.change(health, Some(SourceReason { code, message }));
-        let lane = if was_live || backoff.attempt() <= 1 {
-            Lane::First
+        let priority = if was_live || backoff.attempt() <= 1 {
+            Priority::First
         } else {
-            Lane::Repeated
+            Priority::Repeated
         };
-        Next::After(wait, lane)
+        NextAttempt::After(wait, priority)
     }
 
     /// Sets health and reason; whether that was a change.
     fn change(&self, health: Health, reason: Option<SourceReason>) -> bool {
-        self.tell(|status| {
+        self.update(|status| {
             let changed = status.health != health || status.reason != reason;
             if status.health != health {
                 status.health = health;
@@ -399,8 +395,8 @@ impl Shared {
     }
 
     /// Applies `change` to the status and tells the listener if it says that there was one.
-    fn tell(&self, change: impl FnOnce(&mut SourceSnapshot) -> bool) -> bool {
-        let _in_order = lock(&self.telling);
+    fn update(&self, change: impl FnOnce(&mut SourceSnapshot) -> bool) -> bool {
+        let _in_order = lock(&self.notifying);
         let snapshot = {
             let mut status = lock(&self.status);
             change(&mut status).then(|| status.clone())
@@ -412,28 +408,28 @@ impl Shared {
     }
 }
 
-impl Attempt for Shared {
-    fn begin(self: Arc<Self>, opening: Opening) {
-        let Some(resting) = lock(&self.resting).take() else {
+impl Attempt for RunnerState {
+    fn begin(self: Arc<Self>, opening: OpeningPermit) {
+        let Some(idle) = lock(&self.idle).take() else {
             return;
         };
         // Where no thread comes of it, what it would have worked with must not be lost.
-        let handed = Arc::new(Mutex::new(Some((resting, opening))));
+        let handed = Arc::new(Mutex::new(Some((idle, opening))));
         let (worker, taken) = (self.clone(), handed.clone());
         let spawned = std::thread::Builder::new()
             .name(format!("source-{}", self.id))
             .spawn(move || {
                 let taken = lock(&taken).take();
-                if let Some((resting, opening)) = taken {
+                if let Some((idle, opening)) = taken {
                     let span = tracing::info_span!("source", source_id = worker.id.0);
-                    span.in_scope(|| worker.run(resting, opening));
+                    span.in_scope(|| worker.run(idle, opening));
                 }
             });
         let Err(err) = spawned else { return };
-        let Some((mut resting, _)) = lock(&handed).take() else {
+        let Some((mut idle, _)) = lock(&handed).take() else {
             return;
         };
-        let wait = resting.backoff.next_wait();
+        let wait = idle.backoff.next_wait();
         let message = format!(
             "the system gives camera {} no thread ({err}); raise TasksMax= of the unit or the limit of tasks (ulimit -u), or free memory",
             self.id
@@ -441,11 +437,11 @@ impl Attempt for Shared {
         tracing::warn!(source_id = self.id.0, reason = message, "no session");
         let code = NO_RESOURCES;
         self.change(Health::Failed, Some(SourceReason { code, message }));
-        self.rest(resting, wait, Lane::Repeated);
+        self.wait_for_attempt(idle, wait, Priority::Repeated);
     }
 
-    fn refused(&self, no_room: &NoRoom) {
-        let NoRoom { limit, needed } = no_room;
+    fn refused(&self, shortage: &DescriptorShortage) {
+        let DescriptorShortage { limit, needed } = shortage;
         let message = format!(
             "camera {} is not opened: its session takes {needed} file descriptors, and of the {limit} that this process may have open \
              too few are left; raise LimitNOFILE= of the unit (ulimit -Hn), or give some cameras to another machine",
@@ -464,17 +460,17 @@ impl Attempt for Shared {
 
 /// What one session tells, as long as it lasts.
 struct SessionSink {
-    shared: Arc<Shared>,
+    state: Arc<RunnerState>,
     /// The camera has sent something, or the session is over: others may be opened.
     answered: AtomicBool,
-    opening: Mutex<Option<Opening>>,
+    opening: Mutex<Option<OpeningPermit>>,
     live: AtomicBool,
     ended: AtomicBool,
 }
 
 impl SessionSink {
     fn is_over(&self) -> bool {
-        self.ended.load(Ordering::Acquire) || self.shared.stop.is_raised()
+        self.ended.load(Ordering::Acquire) || self.state.stop.is_raised()
     }
 
     fn answered(&self) {
@@ -487,7 +483,7 @@ impl SessionSink {
         if self.live.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.shared.tell(|status| {
+        self.state.update(|status| {
             // A session that ended meanwhile must not overwrite what is told of its end.
             if self.is_over() || status.health == Health::Live {
                 return false;
@@ -504,7 +500,7 @@ impl SessionSink {
 impl FrameSink for SessionSink {
     fn described(&self, facts: &StreamFacts) {
         self.answered();
-        self.shared.tell(|status| {
+        self.state.update(|status| {
             let changed = !self.is_over() && status.facts != *facts;
             if changed {
                 status.facts = facts.clone();
@@ -517,14 +513,14 @@ impl FrameSink for SessionSink {
         if self.is_over() {
             return;
         }
-        let counters = &self.shared.counters;
+        let counters = &self.state.counters;
         counters.access_units.fetch_add(1, Ordering::Relaxed);
         counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn alive(&self) {
         if !self.is_over() {
-            self.shared.heart.beat();
+            self.state.heart.beat();
         }
     }
 
@@ -533,8 +529,8 @@ impl FrameSink for SessionSink {
             return;
         }
         self.go_live();
-        frame.meta.frame_id = self.shared.counters.frames.fetch_add(1, Ordering::Relaxed);
-        self.shared.listener.frame(frame);
+        frame.meta.frame_id = self.state.counters.frames.fetch_add(1, Ordering::Relaxed);
+        self.state.listener.frame(frame);
     }
 }
 
@@ -546,9 +542,9 @@ impl Drop for RaiseOnDrop {
     }
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for RunnerState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("id", &self.id).finish()
+        f.debug_struct("RunnerState").field("id", &self.id).finish()
     }
 }
 

@@ -10,19 +10,19 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
-use super::declared_shape::{Picture, Told};
+use super::declared_shape::{DeclaredShape, Picture};
 use super::output::{Listener, Output, OutputControl};
-use super::plan::Way;
+use super::plan::HardwareScaler;
 
 /// One scaler of one session.
 pub(super) struct Scaling {
-    way: &'static Way,
+    hardware: &'static HardwareScaler,
     scaler: glib::WeakRef<gst::Element>,
     /// Behind the scaler; its caps are what the scaler makes.
     filter: glib::WeakRef<gst::Element>,
     /// The pad whose pictures enter the scaler.
     before: glib::WeakRef<gst::Pad>,
-    told: Arc<Told>,
+    declared: Arc<DeclaredShape>,
     state: Mutex<State>,
     /// Lives as long as this does: it is how changes of the wish come here.
     listener: OnceLock<Arc<Listener>>,
@@ -39,29 +39,29 @@ struct State {
 
 /// Who asks for other caps, and so how the scaler can be made to take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asker {
+enum Caller {
     /// The thread that pushes the pictures, between two of them.
-    Stream,
+    StreamingThread,
     /// Any other.
-    Wish,
+    Other,
 }
 
 impl Scaling {
     /// Keeps `scaler`, the pictures of which pass `filter`, to the wish. Nothing may have passed yet.
     pub(super) fn new(
-        way: &'static Way,
+        hardware: &'static HardwareScaler,
         scaler: &gst::Element,
         filter: &gst::Element,
         before: &gst::Pad,
         output: &OutputControl,
-        told: &Arc<Told>,
+        declared: &Arc<DeclaredShape>,
     ) -> Arc<Self> {
         let scaling = Arc::new(Self {
-            way,
+            hardware,
             scaler: scaler.downgrade(),
             filter: filter.downgrade(),
             before: before.downgrade(),
-            told: told.clone(),
+            declared: declared.clone(),
             state: Mutex::new(State {
                 output: Output::default(),
                 picture: None,
@@ -73,13 +73,13 @@ impl Scaling {
         let weak = Arc::downgrade(&scaling);
         let listener: Arc<Listener> = Arc::new(move |output| {
             if let Some(scaling) = weak.upgrade() {
-                scaling.change(Asker::Wish, |state| state.output = output.clone());
+                scaling.change(Caller::Other, |state| state.output = output.clone());
             }
         });
         output.listen(&listener);
         let _ = scaling.listener.set(listener);
         // After it listens, lest a change between the two be lost.
-        scaling.change(Asker::Wish, |state| state.output = output.wanted());
+        scaling.change(Caller::Other, |state| state.output = output.wanted());
         scaling.watch(before);
         scaling
     }
@@ -98,24 +98,26 @@ impl Scaling {
             if let gst::EventView::Caps(event) = event.view()
                 && let Ok(info) = gst_video::VideoInfo::from_caps(event.caps())
             {
-                scaling.change(Asker::Stream, |state| {
+                scaling.change(Caller::StreamingThread, |state| {
                     state.picture = Some(Picture::of(&info));
                 });
                 scaling.lock().used = true;
-            } else if scaling.told.note(event) {
-                scaling.change(Asker::Stream, |_| ());
+            } else if scaling.declared.note(event) {
+                scaling.change(Caller::StreamingThread, |_| ());
             }
             gst::PadProbeReturn::Ok
         });
     }
 
-    fn change(&self, asker: Asker, change: impl FnOnce(&mut State)) {
+    fn change(&self, caller: Caller, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
-        let size = state
-            .picture
-            .and_then(|picture| state.output.planes_for(&self.told.shape(&picture, None)));
-        let caps = self.way.caps(size);
+        let size = state.picture.and_then(|picture| {
+            state
+                .output
+                .planes_for(&self.declared.shape(&picture, None))
+        });
+        let caps = self.hardware.caps(size);
         if caps == state.caps {
             return;
         }
@@ -129,12 +131,12 @@ impl Scaling {
         ) else {
             return;
         };
-        let restart = self.way.restarts && is_used;
-        match (restart, asker) {
+        let restart = self.hardware.restarts && is_used;
+        match (restart, caller) {
             (false, _) => filter.set_property_from_str("caps", &caps),
-            (true, Asker::Stream) => restart_with(&scaler, &filter, &caps),
+            (true, Caller::StreamingThread) => restart_with(&scaler, &filter, &caps),
             // Between two pictures: at once where none is on its way, else by the thread that pushes it.
-            (true, Asker::Wish) => {
+            (true, Caller::Other) => {
                 before.add_probe(gst::PadProbeType::IDLE, move |_, _| {
                     restart_with(&scaler, &filter, &caps);
                     gst::PadProbeReturn::Remove

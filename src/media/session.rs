@@ -10,7 +10,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::cuda_context;
-use super::session_state::{Failure, Hub, Progress};
+use super::session_state::{Failure, Progress, SessionState};
 use super::source::ALIVE_INTERVAL;
 use crate::base::Stop;
 
@@ -40,7 +40,7 @@ pub(super) enum Ending {
     /// A callback gave the reason.
     Failure(Failure),
     /// An element failed.
-    Error(Error),
+    Error(ElementError),
     /// The stream is over.
     Eos,
     /// PLAY was never reached.
@@ -57,7 +57,7 @@ pub(super) enum Ending {
 
 /// An element's error.
 #[derive(Debug)]
-pub(super) struct Error {
+pub(super) struct ElementError {
     /// The factory of the element that failed, `rtspsrc` for one.
     pub(super) element: String,
     pub(super) error: gst::glib::Error,
@@ -91,20 +91,20 @@ pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
     }
 }
 
-/// Waits for the session's end. Blocks; beats the hub's heart meanwhile.
+/// Waits for the session's end. Blocks; beats the session's heart meanwhile.
 pub(super) fn watch(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     limits: &Limits,
     stop: &Stop,
 ) -> Ending {
-    watch_with(pipeline, hub, limits, stop, |_| ALIVE_INTERVAL)
+    watch_with(pipeline, session, limits, stop, |_| ALIVE_INTERVAL)
 }
 
 /// As [`watch`]; `chore` is called at least as often as it asks for.
 pub(super) fn watch_with(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     limits: &Limits,
     stop: &Stop,
     mut chore: impl FnMut(&Progress) -> Duration,
@@ -112,27 +112,27 @@ pub(super) fn watch_with(
     let Some(bus) = pipeline.bus() else {
         return Ending::NotConnected;
     };
-    hub.wakes(&bus);
-    let waker = Arc::downgrade(hub);
+    session.wakes(&bus);
+    let waker = Arc::downgrade(session);
     let _wish = stop.when_raised(move || {
-        if let Some(hub) = waker.upgrade() {
-            hub.wake();
+        if let Some(session) = waker.upgrade() {
+            session.wake();
         }
     });
-    let started = hub.now();
+    let started = session.now();
     loop {
-        hub.alive();
+        session.alive();
         if stop.is_raised() {
             return Ending::Stopped;
         }
-        if let Some(failure) = hub.failure() {
+        if let Some(failure) = session.failure() {
             return Ending::Failure(failure);
         }
-        if hub.wants_reopen() {
+        if session.wants_reopen() {
             return Ending::Reopen;
         }
-        let progress = hub.progress();
-        let wait = match verdict(&progress, limits, started, hub.now()) {
+        let progress = session.progress();
+        let wait = match verdict(&progress, limits, started, session.now()) {
             Ok(wait) => wait,
             Err(ending) => return ending,
         };
@@ -140,10 +140,10 @@ pub(super) fn watch_with(
         let wait = gst::ClockTime::try_from(wait.min(ALIVE_INTERVAL))
             .unwrap_or(gst::ClockTime::from_mseconds(500));
         if let Some(message) = bus.timed_pop(wait)
-            && let Some(ending) = read(pipeline, hub, &message)
+            && let Some(ending) = read(pipeline, session, &message)
         {
             // A callback's reason is the cause, the element's error its consequence.
-            return match hub.failure() {
+            return match session.failure() {
                 Some(failure) => Ending::Failure(failure),
                 None => ending,
             };
@@ -151,9 +151,13 @@ pub(super) fn watch_with(
     }
 }
 
-fn read(pipeline: &gst::Pipeline, hub: &Hub, message: &gst::Message) -> Option<Ending> {
+fn read(
+    pipeline: &gst::Pipeline,
+    session: &SessionState,
+    message: &gst::Message,
+) -> Option<Ending> {
     match message.view() {
-        gst::MessageView::Error(error) => Some(Ending::Error(Error {
+        gst::MessageView::Error(error) => Some(Ending::Error(ElementError {
             element: factory_of(message),
             error: error.error(),
             debug: error
@@ -179,7 +183,7 @@ fn read(pipeline: &gst::Pipeline, hub: &Hub, message: &gst::Message) -> Option<E
             let (kind, code, _) = progress.get();
             let begins = matches!(kind, gst::ProgressType::Start | gst::ProgressType::Complete);
             if begins && code == "request" {
-                hub.playing();
+                session.playing();
             }
             None
         }
@@ -267,7 +271,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn told(progress: Progress, limits: &Limits, now: u64) -> String {
+    fn verdict_text(progress: Progress, limits: &Limits, now: u64) -> String {
         match verdict(&progress, limits, at(100), at(now)) {
             Ok(wait) => format!("wait {}", wait.as_secs()),
             Err(ending) => format!("{ending:?}")
@@ -280,8 +284,8 @@ mod tests {
 
     #[test]
     fn a_session_that_never_plays_ends_at_the_connect_limit() {
-        assert_eq!(told(NOTHING, &LIMITS, 101), "wait 14");
-        assert_eq!(told(NOTHING, &LIMITS, 115), "NotConnected");
+        assert_eq!(verdict_text(NOTHING, &LIMITS, 101), "wait 14");
+        assert_eq!(verdict_text(NOTHING, &LIMITS, 115), "NotConnected");
     }
 
     #[test]
@@ -291,8 +295,8 @@ mod tests {
             units: 3,
             ..NOTHING
         };
-        assert_eq!(told(playing, &LIMITS, 129), "wait 1");
-        assert_eq!(told(playing, &LIMITS, 130), "NoFrame");
+        assert_eq!(verdict_text(playing, &LIMITS, 129), "wait 1");
+        assert_eq!(verdict_text(playing, &LIMITS, 130), "NoFrame");
     }
 
     #[test]
@@ -309,14 +313,14 @@ mod tests {
             last_unit: Some(at(116)),
             ..NOTHING
         };
-        assert_eq!(told(fed, &limits, 115), "wait 1");
-        assert_eq!(told(fed, &limits, 116), "DecoderSilent");
-        assert_eq!(told(fed, &LIMITS, 116), "wait 14");
+        assert_eq!(verdict_text(fed, &limits, 115), "wait 1");
+        assert_eq!(verdict_text(fed, &limits, 116), "DecoderSilent");
+        assert_eq!(verdict_text(fed, &LIMITS, 116), "wait 14");
         let slow = Progress {
             units_since_key: 19,
             ..fed
         };
-        assert_eq!(told(slow, &limits, 117), "wait 1");
+        assert_eq!(verdict_text(slow, &limits, 117), "wait 1");
     }
 
     #[test]
@@ -330,17 +334,17 @@ mod tests {
             last_frame: Some(at(150)),
             last_unit: Some(at(150)),
         };
-        assert_eq!(told(live, &LIMITS, 152), "wait 3");
-        assert_eq!(told(live, &LIMITS, 155), "Stalled");
+        assert_eq!(verdict_text(live, &LIMITS, 152), "wait 3");
+        assert_eq!(verdict_text(live, &LIMITS, 155), "Stalled");
         let blind = Progress {
             last_unit: Some(at(169)),
             ..live
         };
-        assert_eq!(told(blind, &LIMITS, 169), "wait 1");
+        assert_eq!(verdict_text(blind, &LIMITS, 169), "wait 1");
         let blind = Progress {
             last_unit: Some(at(170)),
             ..live
         };
-        assert_eq!(told(blind, &LIMITS, 170), "NoFrame");
+        assert_eq!(verdict_text(blind, &LIMITS, 170), "NoFrame");
     }
 }

@@ -1,6 +1,6 @@
 //! What the threads of one session share: counters, times between parser and sink, and the way out to the listener.
 //!
-//! GStreamer's streaming threads write, the session's own thread reads. When the session ends the hub is closed: what an
+//! GStreamer's streaming threads write, the session's own thread reads. When the session ends the session is closed: what an
 //! abandoned thread still delivers goes nowhere.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,9 +10,9 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::capture_time::{ByPts, UnitTime, captured};
-use super::declared_shape::{Picture, Told};
-use super::dmabuf_frame::{Shown, pixels_of};
+use super::capture_time::{PtsMap, UnitTime, captured};
+use super::declared_shape::{DeclaredShape, Picture};
+use super::dmabuf_frame::{FrameView, pixels_of};
 use super::host_frame::size_of;
 use super::source::{FrameSink, StreamFacts};
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
@@ -66,7 +66,7 @@ pub(super) struct ObservedUnit {
 }
 
 /// Shared by the threads of one session.
-pub(super) struct Hub {
+pub(super) struct SessionState {
     sink: Arc<dyn FrameSink>,
     clock: Clock,
     closed: AtomicBool,
@@ -81,7 +81,7 @@ pub(super) struct Hub {
     last_frame_ns: AtomicU64,
     skipping: AtomicBool,
     skipped: AtomicU64,
-    times: Mutex<ByPts<UnitTime>>,
+    times: Mutex<PtsMap<UnitTime>>,
     facts: Mutex<StreamFacts>,
     failure: Mutex<Option<Failure>>,
     refused_stream: Mutex<Option<Failure>>,
@@ -105,14 +105,14 @@ pub(super) struct Progress {
 
 /// What becomes of an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admit {
+pub(super) enum UnitAction {
     /// It goes to the decoder.
     Decode,
     /// The decoder is too slow: it is dropped.
     Skip,
 }
 
-impl Hub {
+impl SessionState {
     pub(super) fn new(sink: Arc<dyn FrameSink>, clock: Clock) -> Arc<Self> {
         let never = || AtomicU64::new(NEVER);
         Arc::new(Self {
@@ -236,9 +236,9 @@ impl Hub {
         buffer: &gst::BufferRef,
         age: Option<Duration>,
         ntp_ns: Option<u64>,
-    ) -> Admit {
+    ) -> UnitAction {
         if self.is_closed() {
-            return Admit::Skip;
+            return UnitAction::Skip;
         }
         let now = self.clock.now();
         let units = self.units.fetch_add(1, Ordering::AcqRel) + 1;
@@ -269,7 +269,7 @@ impl Hub {
         self.admit(key, age.unwrap_or_default())
     }
 
-    fn admit(&self, key: bool, age: Duration) -> Admit {
+    fn admit(&self, key: bool, age: Duration) -> UnitAction {
         let late = age > LONGEST_BACKLOG;
         if late && !key && !self.skipping.swap(true, Ordering::AcqRel) {
             tracing::warn!(
@@ -282,14 +282,19 @@ impl Hub {
         }
         if self.skipping.load(Ordering::Acquire) {
             self.skipped.fetch_add(1, Ordering::Relaxed);
-            return Admit::Skip;
+            return UnitAction::Skip;
         }
-        Admit::Decode
+        UnitAction::Decode
     }
 
     /// A picture from the decoder; wrapped, numbered within the session, and handed over. `picture` is what it was
-    /// before it was scaled, where it was; `told` what its stream says of its shape.
-    pub(super) fn frame(&self, sample: &gst::SampleRef, picture: Option<Picture>, told: &Told) {
+    /// before it was scaled, where it was; `declared` what its stream says of its shape.
+    pub(super) fn frame(
+        &self,
+        sample: &gst::SampleRef,
+        picture: Option<Picture>,
+        declared: &DeclaredShape,
+    ) {
         if self.is_closed() {
             return;
         }
@@ -303,10 +308,10 @@ impl Hub {
         let decoded = picture.unwrap_or_else(|| Picture::of(&info));
         // A scaler has cropped what came with it.
         let crop = picture.is_none().then(|| crop_of(&buffer)).flatten();
-        let shape = told.shape(&decoded, crop);
+        let shape = declared.shape(&decoded, crop);
         let (size, colorimetry) = (shape.picture(), decoded.colorimetry);
-        let shown = Shown::new(&shape, decoded.size, size_of(&info));
-        let Some(pixels) = pixels_of(buffer, &info, &shown) else {
+        let view = FrameView::new(&shape, decoded.size, size_of(&info));
+        let Some(pixels) = pixels_of(buffer, &info, &view) else {
             return;
         };
         self.describe(|facts| facts.size = Some(size));

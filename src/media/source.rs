@@ -1,4 +1,4 @@
-//! The seam between a source's session and whoever wants its frames.
+//! The timeline between a source's session and whoever wants its frames.
 
 use std::sync::Arc;
 use std::time::Duration;

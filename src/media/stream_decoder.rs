@@ -13,32 +13,32 @@ use super::declared_shape::size_in;
 use super::element::pad;
 use super::element::set;
 use super::output::{Listener, Output, OutputControl};
-use super::plan::{Plan, Registry, Shape};
-use super::session_state::Hub;
+use super::plan::{DecoderPlan, Registry, Shape};
+use super::session_state::SessionState;
 
 /// One stream's decoder.
-pub(super) struct Stream {
+pub(super) struct StreamDecoder {
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
     output: OutputControl,
-    hub: Weak<Hub>,
+    session: Weak<SessionState>,
     /// What the decoder was opened for: the stream's shape, and of how many pictures it gives one.
     opened: Mutex<Option<(Shape, u32)>>,
     listener: OnceLock<Arc<Listener>>,
 }
 
-impl Stream {
+impl StreamDecoder {
     pub(super) fn new(
         codec: Codec,
-        plan: Plan,
+        plan: DecoderPlan,
         output: &OutputControl,
-        hub: &Arc<Hub>,
+        session: &Arc<SessionState>,
     ) -> Arc<Self> {
         let stream = Arc::new(Self {
             codec,
             plan,
             output: output.clone(),
-            hub: Arc::downgrade(hub),
+            session: Arc::downgrade(session),
             opened: Mutex::default(),
             listener: OnceLock::new(),
         });
@@ -92,8 +92,8 @@ impl Stream {
             pipeline = self.plan.launch(&Registry, self.codec, &shape, &output),
             "decoder opens"
         );
-        if let Some(hub) = self.hub.upgrade() {
-            hub.describe(|facts| facts.nominal_fps = shape.fps);
+        if let Some(session) = self.session.upgrade() {
+            session.describe(|facts| facts.nominal_fps = shape.fps);
         }
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((shape, interval));
     }
@@ -106,14 +106,14 @@ impl Stream {
         };
         let wanted = self.plan.interval(&Registry, shape, output);
         if wanted < *interval
-            && let Some(hub) = self.hub.upgrade()
+            && let Some(session) = self.session.upgrade()
         {
             tracing::info!(
-                decoder = self.plan.line.element,
+                decoder = self.plan.decoder.element,
                 gives_one_of = *interval,
                 "more pictures are wanted than the decoder was opened for; it is opened anew"
             );
-            hub.reopen();
+            session.reopen();
         }
     }
 }

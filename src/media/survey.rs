@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::codec::Codec;
 use super::decoder::LINES;
 use super::output::Output;
-use super::plan::{Decoder, Elements, Plan, Registry, Shape};
-use super::probe::{self, Late};
+use super::plan::{Decoder, DecoderPlan, Elements, Registry, Shape};
+use super::probe::{self, OnLateSuccess};
 
 /// Rounds of the built-in clip by which a decoder's pace is measured: 240 pictures.
 const ROUNDS: usize = 20;
@@ -61,9 +61,9 @@ fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
     if !Registry.has(line.element) {
         return finding;
     }
-    let nobody: Late = Arc::new(|_| ());
+    let nobody: OnLateSuccess = Arc::new(|_| ());
     let tried = probe::first_that_decodes(codec, line, &nobody);
-    let candidate = Plan::candidates(line, &Registry).into_iter().next();
+    let candidate = DecoderPlan::candidates(line, &Registry).into_iter().next();
     if let Some(plan) = tried.as_ref().ok().copied().or(candidate) {
         let (shape, output) = (Shape::default(), Output::default());
         let launch = plan.launch(&Registry, codec, &shape, &output);
@@ -71,8 +71,8 @@ fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
         finding.launch = format!("filesrc location=clip.{} ! {launch}", codec.name());
     }
     finding.outcome = match tried.and_then(|plan| probe::decodes(codec, plan, ROUNDS, &nobody)) {
-        Ok(pace) => DecoderOutcome::Works {
-            fps: pace.frames as f64 / pace.elapsed.as_secs_f64().max(1e-6),
+        Ok(rate) => DecoderOutcome::Works {
+            fps: rate.frames as f64 / rate.elapsed.as_secs_f64().max(1e-6),
         },
         Err(reason) => DecoderOutcome::Failed { reason },
     };

@@ -92,7 +92,7 @@ fn extents(format: PixelFormat, size: Size) -> [Extent; 3] {
 
 /// Numbers and times the frames of a source that makes them itself.
 #[derive(Debug)]
-pub(super) struct Beat {
+pub(super) struct FrameTimer {
     clock: Clock,
     period: Duration,
     next_frame: u64,
@@ -103,7 +103,7 @@ pub(super) struct Beat {
 /// A source that fell further behind than this skips frames instead of catching up: the machine was suspended.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
-impl Beat {
+impl FrameTimer {
     /// One frame every `period`.
     pub(super) fn new(period: Duration, clock: Clock) -> Self {
         Self {
@@ -198,7 +198,7 @@ mod tests {
             fn frame(&self, _: Frame) {}
         }
         let clock = Clock::by_hand();
-        let mut beat = Beat::new(Duration::from_millis(100), clock.clone());
+        let mut beat = FrameTimer::new(Duration::from_millis(100), clock.clone());
         beat.begin();
         assert_eq!(beat.next(&Nobody, &Stop::default()), Some(0));
         clock.advance(Duration::from_secs(60));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::synthetic::{Beat, OwnedPixels};
+use super::synthetic::{FrameTimer, OwnedPixels};
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{Clock, Colorimetry, Pattern, PixelFormat, PlaneMut, Stop};
 use crate::config::TestPattern;
@@ -14,7 +14,7 @@ use crate::config::TestPattern;
 #[derive(Debug)]
 pub struct TestPatternSource {
     options: TestPattern,
-    beat: Beat,
+    beat: FrameTimer,
 }
 
 impl TestPatternSource {
@@ -24,7 +24,7 @@ impl TestPatternSource {
         let period = Duration::try_from_secs_f64(1.0 / options.fps).unwrap_or(Duration::MAX);
         Self {
             options,
-            beat: Beat::new(period, clock),
+            beat: FrameTimer::new(period, clock),
         }
     }
 }

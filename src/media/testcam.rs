@@ -22,7 +22,7 @@ use url::Url;
 
 use camera::Camera;
 use clip::Clip;
-use playback::Reel;
+use playback::Playback;
 use server::{Mount, Server};
 
 pub use options::{
@@ -58,7 +58,7 @@ impl Testcam {
         let mut cameras = Vec::with_capacity(options.cameras.len());
         let mut mounts = Vec::with_capacity(options.cameras.len());
         for (id, camera_options) in (0u32..).zip(&options.cameras) {
-            let (reel, codec) = match &camera_options.feed {
+            let (playback, codec) = match &camera_options.feed {
                 Feed::File(path) => {
                     let clip = match clips.get(path) {
                         Some(clip) => clip.clone(),
@@ -66,20 +66,20 @@ impl Testcam {
                     };
                     clips.insert(path, clip.clone());
                     let codec = clip.codec();
-                    (Reel::Clip(clip), codec)
+                    (Playback::Clip(clip), codec)
                 }
                 Feed::Pattern(pattern) => {
                     encoder::check(pattern)
                         .map_err(|error| TestcamError::Pattern(error.to_string()))?;
-                    (Reel::Pattern(*pattern), "h264")
+                    (Playback::Pattern(*pattern), "h264")
                 }
             };
-            let camera = Camera::start(id, reel, camera_options)?;
+            let camera = Camera::start(id, playback, camera_options)?;
             mounts.push(Mount {
                 path: format!("/{}", path_of(&options.path, id as usize)),
                 codec,
                 sender_reports: camera_options.sender_reports,
-                camera: camera.shared().clone(),
+                camera: camera.state().clone(),
             });
             cameras.push(camera);
         }
@@ -126,7 +126,7 @@ impl Testcam {
     /// Stops or resumes the access units of camera `id`; its sessions stay. An `id` that is no camera's is ignored.
     pub fn silence(&self, id: usize, silent: bool) {
         if let Some(camera) = self.cameras.get(id) {
-            camera.shared().silence(silent);
+            camera.state().silence(silent);
         }
     }
 
@@ -134,7 +134,7 @@ impl Testcam {
     pub fn viewers(&self, id: usize) -> usize {
         self.cameras
             .get(id)
-            .map_or(0, |camera| camera.shared().viewers())
+            .map_or(0, |camera| camera.state().viewers())
     }
 
     /// Ends all sessions as a power failure would; clients may come again.
@@ -145,7 +145,7 @@ impl Testcam {
     /// Does `work` while no camera sends: GStreamer's server (1.22) ends the process, by an assertion on `data_seq`, where it
     /// sends to a client that is being removed.
     fn while_quiet(&self, work: impl FnOnce()) {
-        let cameras = self.cameras.iter().map(Camera::shared);
+        let cameras = self.cameras.iter().map(Camera::state);
         let sending: Vec<_> = cameras.filter(|camera| !camera.is_silent()).collect();
         for camera in &sending {
             camera.silence(true);
@@ -164,7 +164,7 @@ impl Drop for Testcam {
     fn drop(&mut self) {
         // The server, which goes first, must send to nobody whom it removes; see `while_quiet`.
         for camera in &self.cameras {
-            camera.shared().silence(true);
+            camera.state().silence(true);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
 use crate::bus::{BusError, ClientRole, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::{Change, Changes, Problem};
-use crate::detect::{Inferred, Opened, Upgrade, Worker};
+use crate::detect::{Inferred, LoadedDetector, Upgrade, Worker};
 use crate::media::{self, OpenOptions};
 use crate::role::{self, Sources, StartError, Timing, changes};
 
@@ -232,7 +232,7 @@ impl Processor {
     }
 
     /// Lets a detector that was built beside the running one take over, unless `stop` says that it is not wanted any more.
-    fn take_upgrade(&self, opened: Opened, stop: &Stop) {
+    fn take_upgrade(&self, opened: LoadedDetector, stop: &Stop) {
         let mut guard = self.lock();
         // Under the lock: whoever raises it for another detector's sake holds the lock too.
         if let Some(running) = guard.as_mut()
@@ -262,7 +262,7 @@ impl Processor {
         });
     }
 
-    fn swap(&self, running: &mut Running, opened: Opened) {
+    fn swap(&self, running: &mut Running, opened: LoadedDetector) {
         running.detector = DetectorFacts::of(&opened);
         info!(
             model = running.detector.model,

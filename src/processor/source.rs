@@ -209,7 +209,7 @@ impl Analysed {
     /// Says once, until the rate limit is another one, that frames are too far apart to follow what moves.
     fn tell_too_slow(&mut self, source_id: SourceId) {
         let tracker = self.tracker.as_ref().filter(|_| !self.told_too_slow);
-        let Some(slow) = tracker.and_then(Tracker::too_slow) else {
+        let Some(slow) = tracker.and_then(Tracker::rate_too_low) else {
             return;
         };
         self.told_too_slow = true;

@@ -9,28 +9,28 @@ use std::time::Duration;
 use super::TrackerSettings;
 
 /// Intervals that are remembered. Their median does not follow a single pause, and follows a new rate after three.
-const REMEMBERED: usize = 5;
+const WINDOW: usize = 5;
 /// Intervals after which the rate is known well enough to be reported.
-const ENOUGH: usize = 3;
+const MIN_INTERVALS: usize = 3;
 /// The longest first interval that is taken for a rate; a longer one is a pause.
-const LONGEST_FIRST: Duration = Duration::from_secs(10);
+const MAX_FIRST_INTERVAL: Duration = Duration::from_secs(10);
 /// Measured intervals vary by a frame of the camera: one this much (1/20) above the limit is still within it.
 const JITTER_PARTS: u32 = 20;
 /// From how many lost limits on only what stays in place is joined. In the synthetic crossings of the tests, matching by
 /// motion has the better IDF1 at 0.2 frames a second and more (0.43 against 0.29 at 0.4), matching in place at 0.1.
 const IN_PLACE_LIMITS: u32 = 3;
 /// Frames in a row that had objects and continued no track, after which this is reported.
-const UNJOINED_FRAMES: u32 = 5;
+const UNMATCHED_FRAMES: u32 = 5;
 /// Shortest interval at which the rate is named as the cause of that. At higher rates it has others, such as single false
 /// detections.
-const UNJOINED_INTERVAL: Duration = Duration::from_millis(800);
+const UNMATCHED_INTERVAL: Duration = Duration::from_millis(800);
 
 /// The intervals between the frames of one source.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct FrameInterval {
     /// Newest last.
     recent: Vec<Duration>,
-    unjoined: u32,
+    unmatched_frames: u32,
 }
 
 /// What the settings' limits are at a source's rate.
@@ -46,7 +46,7 @@ pub(super) struct Limits {
 
 /// Why objects of a source can't be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooSlow {
+pub struct RateTooLow {
     /// The time between two frames, measured or as limited by the settings.
     pub interval: Duration,
     /// True where the interval is beyond [`TrackerSettings::lost_limit`], false where no track was continued in several
@@ -54,24 +54,24 @@ pub struct TooSlow {
     pub beyond_limit: bool,
 }
 
-impl Pace {
+impl FrameInterval {
     /// Takes in the time between two frames; none at all is no interval.
-    pub(super) fn count(&mut self, elapsed: Duration) {
+    pub(super) fn record(&mut self, elapsed: Duration) {
         if elapsed.is_zero() {
             return;
         }
-        if self.recent.len() == REMEMBERED {
+        if self.recent.len() == WINDOW {
             self.recent.remove(0);
         }
         self.recent.push(elapsed);
     }
 
     /// Takes in whether a frame continued a track, where it could have.
-    pub(super) fn joined(&mut self, any: bool) {
-        self.unjoined = if any {
+    pub(super) fn record_match(&mut self, any: bool) {
+        self.unmatched_frames = if any {
             0
         } else {
-            self.unjoined.saturating_add(1)
+            self.unmatched_frames.saturating_add(1)
         };
     }
 
@@ -96,12 +96,14 @@ impl Pace {
     }
 
     /// Why objects can't be followed; nothing where they can, or where too little is known yet.
-    pub(super) fn too_slow(&self, settings: &TrackerSettings) -> Option<TooSlow> {
+    pub(super) fn rate_too_low(&self, settings: &TrackerSettings) -> Option<RateTooLow> {
         let interval = self.interval(settings);
-        let is_known = settings.frame_interval > settings.lost_limit || self.recent.len() >= ENOUGH;
+        let is_known =
+            settings.frame_interval > settings.lost_limit || self.recent.len() >= MIN_INTERVALS;
         let beyond_limit = self.beyond(settings);
-        let unjoined = self.unjoined >= UNJOINED_FRAMES && interval >= UNJOINED_INTERVAL;
-        (is_known && (beyond_limit || unjoined)).then_some(TooSlow {
+        let unmatched_frames =
+            self.unmatched_frames >= UNMATCHED_FRAMES && interval >= UNMATCHED_INTERVAL;
+        (is_known && (beyond_limit || unmatched_frames)).then_some(RateTooLow {
             interval,
             beyond_limit,
         })
@@ -122,7 +124,7 @@ impl Pace {
         sorted.sort_unstable();
         match sorted.as_slice() {
             [] => Duration::ZERO,
-            [only] => (*only).min(LONGEST_FIRST),
+            [only] => (*only).min(MAX_FIRST_INTERVAL),
             several => several[(several.len() - 1) / 2],
         }
     }
@@ -132,12 +134,12 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn after(millis: &[u64]) -> Pace {
-        let mut pace = Pace::default();
+    fn after(millis: &[u64]) -> FrameInterval {
+        let mut frames = FrameInterval::default();
         for interval in millis {
-            pace.count(Duration::from_millis(*interval));
+            frames.record(Duration::from_millis(*interval));
         }
-        pace
+        frames
     }
 
     fn limits(millis: &[u64]) -> (u128, u128, bool) {
@@ -163,34 +165,34 @@ mod tests {
     #[test]
     fn a_rate_is_reported_once_it_is_known_and_a_limited_one_at_once() {
         let settings = TrackerSettings::default();
-        assert_eq!(after(&[3000, 3000]).too_slow(&settings), None);
-        let slow = TooSlow {
+        assert_eq!(after(&[3000, 3000]).rate_too_low(&settings), None);
+        let slow = RateTooLow {
             interval: Duration::from_secs(3),
             beyond_limit: true,
         };
-        assert_eq!(after(&[3000; 3]).too_slow(&settings), Some(slow));
+        assert_eq!(after(&[3000; 3]).rate_too_low(&settings), Some(slow));
         let limited = TrackerSettings {
             frame_interval: Duration::from_secs(3),
             ..settings
         };
-        assert_eq!(after(&[]).too_slow(&limited), Some(slow));
-        assert_eq!(after(&[100; 5]).too_slow(&settings), None);
+        assert_eq!(after(&[]).rate_too_low(&limited), Some(slow));
+        assert_eq!(after(&[100; 5]).rate_too_low(&settings), None);
         let endless = TrackerSettings {
             frame_interval: Duration::MAX,
             ..settings
         };
-        assert!(after(&[]).too_slow(&endless).is_some());
+        assert!(after(&[]).rate_too_low(&endless).is_some());
     }
 
     #[test]
     fn objects_that_are_never_joined_are_reported_at_low_rates_only() {
         for (millis, wanted) in [(1000, true), (100, false)] {
-            let mut pace = after(&[millis; 5]);
-            (0..UNJOINED_FRAMES).for_each(|_| pace.joined(false));
-            let slow = pace.too_slow(&TrackerSettings::default());
+            let mut frames = after(&[millis; 5]);
+            (0..UNMATCHED_FRAMES).for_each(|_| frames.record_match(false));
+            let slow = frames.rate_too_low(&TrackerSettings::default());
             assert_eq!(slow.is_some(), wanted, "at {millis} ms");
-            pace.joined(true);
-            assert_eq!(pace.too_slow(&TrackerSettings::default()), None);
+            frames.record_match(true);
+            assert_eq!(frames.rate_too_low(&TrackerSettings::default()), None);
         }
     }
 }

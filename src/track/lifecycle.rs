@@ -22,11 +22,11 @@ pub(super) struct Track {
     /// Since the first detection.
     pub(super) age: Duration,
     /// Since the last detection.
-    pub(super) unseen: Duration,
+    pub(super) since_detected: Duration,
     /// Whether the frame before the present one had it.
-    pub(super) seen_last: bool,
+    pub(super) detected_last: bool,
     /// Whether a detection of the present frame has it.
-    pub(super) taken: bool,
+    pub(super) is_assigned: bool,
 }
 
 impl Track {
@@ -37,9 +37,9 @@ impl Track {
             motion: Motion::new(&detection.bbox, speed),
             last_box: detection.bbox,
             age: Duration::ZERO,
-            unseen: Duration::ZERO,
-            seen_last: false,
-            taken: true,
+            since_detected: Duration::ZERO,
+            detected_last: false,
+            is_assigned: true,
         }
     }
 
@@ -49,11 +49,11 @@ impl Track {
 
     /// By how much its similarities count: the longer it is lost, the more alike a detection must be to be it; all of it
     /// while it is seen, half of it when it is about to end.
-    pub(super) fn trust(&self, lost_limit: Duration) -> f32 {
-        if self.seen_last || lost_limit.is_zero() {
+    pub(super) fn similarity_weight(&self, lost_limit: Duration) -> f32 {
+        if self.detected_last || lost_limit.is_zero() {
             return 1.0;
         }
-        1.0 - 0.5 * (self.unseen.as_secs_f32() / lost_limit.as_secs_f32()).min(1.0)
+        1.0 - 0.5 * (self.since_detected.as_secs_f32() / lost_limit.as_secs_f32()).min(1.0)
     }
 
     /// Whether it has not been seen for too long.
@@ -63,16 +63,20 @@ impl Track {
         } else {
             limits.tentative
         };
-        self.unseen > limit
+        self.since_detected > limit
     }
 
-    pub(super) fn see(&mut self, detection: &Detection) {
+    pub(super) fn add_detection(&mut self, detection: &Detection) {
         self.motion.correct(&detection.bbox);
         self.last_box = detection.bbox;
-        self.unseen = Duration::ZERO;
+        self.since_detected = Duration::ZERO;
     }
 
-    pub(super) fn deserves_id(&self, detection: &Detection, settings: &TrackerSettings) -> bool {
+    pub(super) fn qualifies_for_id(
+        &self,
+        detection: &Detection,
+        settings: &TrackerSettings,
+    ) -> bool {
         let seen_again = !self.age.is_zero() && self.age >= settings.confirm_after;
         seen_again || detection.confidence >= settings.start_confidence
     }

@@ -18,13 +18,13 @@ const MILLION: f32 = 1e6;
 
 /// Where a track's next detection is looked for: its predicted box, and by how much boxes are grown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reach {
+pub(super) struct SearchBox {
     predicted: BBox,
     across: f32,
     down: f32,
 }
 
-impl Reach {
+impl SearchBox {
     pub(super) fn of(motion: &Motion) -> Self {
         let (across, down) = motion.spread();
         let widest = WIDEST_MARGIN * motion.size();
@@ -256,7 +256,7 @@ mod tests {
                 x: seen.x + moved,
                 ..seen
             };
-            let found = Reach::of(&motion).similarity(&now);
+            let found = SearchBox::of(&motion).similarity(&now);
             assert!(found > 0.4, "{found} after {seconds} s");
         }
     }

@@ -10,6 +10,6 @@ mod motion;
 mod settings;
 mod tracker;
 
-pub use frame_interval::TooSlow;
+pub use frame_interval::RateTooLow;
 pub use settings::TrackerSettings;
 pub use tracker::Tracker;

@@ -6,14 +6,15 @@ use std::time::Duration;
 use nvr::base::{Frame, Letterbox, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    Canvas, Detection, Letterboxer, ModelStore, Opened, Picture, Thresholds, Wanted, open,
+    Canvas, Detection, DetectorRequest, Letterboxer, LoadedDetector, ModelStore, Picture,
+    Thresholds, open,
 };
 
 use crate::support::alone::{alone, is_alone};
 use crate::support::footage::{asset, frames};
 
-fn opened(model: &str, backend: Backend) -> Opened {
-    let wanted = Wanted {
+fn opened(model: &str, backend: Backend) -> LoadedDetector {
+    let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
         threads: None,
@@ -24,7 +25,7 @@ fn opened(model: &str, backend: Backend) -> Opened {
 
 /// Detects as the worker does: letterbox, then the network.
 struct Eye {
-    opened: Opened,
+    opened: LoadedDetector,
     letterboxer: Letterboxer,
     canvas: Canvas,
 }
@@ -34,7 +35,7 @@ impl Eye {
         Self::new(opened(model, backend))
     }
 
-    fn new(opened: Opened) -> Self {
+    fn new(opened: LoadedDetector) -> Self {
         let letterboxer = Letterboxer::new(opened.detector.input_size(), opened.detector.padding());
         Self {
             opened,

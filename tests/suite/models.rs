@@ -12,8 +12,8 @@ use std::time::Duration;
 use nvr::base::Size;
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    DetectError, ImportRequest, InstalledModel, ModelStore, Opened, OutputFormat, Range, Wanted,
-    import, open,
+    DetectError, DetectorRequest, ImportRequest, InstalledModel, LoadedDetector, ModelStore,
+    OutputFormat, Range, import, open,
 };
 
 use crate::support::alone::{alone, is_alone};
@@ -70,8 +70,8 @@ impl Place {
         import(&request, &[self.models()])
     }
 
-    fn open(&self, backend: Backend) -> Result<Opened, DetectError> {
-        let wanted = Wanted {
+    fn open(&self, backend: Backend) -> Result<LoadedDetector, DetectError> {
+        let wanted = DetectorRequest {
             model: ModelChoice::Named("tiny".to_owned()),
             backend,
             threads: Some(1),

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use nvr::base::{BBox, Letterbox, Size};
 use nvr::config::{Backend, ModelChoice};
-use nvr::detect::{Detection, ModelStore, Opened, OutputFormat, Picture, Thresholds, Wanted, open};
+use nvr::detect::{
+    Detection, DetectorRequest, LoadedDetector, ModelStore, OutputFormat, Picture, Thresholds, open,
+};
 
 use crate::support::alone::{alone, is_alone};
 use crate::support::onnx::{TinyNetwork, TinyObject};
@@ -49,8 +51,8 @@ fn site_dir() -> PathBuf {
         .into()
 }
 
-fn opened_in(site: &Path, backend: Backend) -> Result<Opened, String> {
-    let wanted = Wanted {
+fn opened_in(site: &Path, backend: Backend) -> Result<LoadedDetector, String> {
+    let wanted = DetectorRequest {
         model: ModelChoice::Named("tiny".to_owned()),
         backend,
         threads: Some(1),
@@ -59,14 +61,14 @@ fn opened_in(site: &Path, backend: Backend) -> Result<Opened, String> {
     open(&wanted, &ModelStore::new(vec![site.join("models")])).map_err(|error| error.to_string())
 }
 
-fn opened() -> Opened {
+fn opened() -> LoadedDetector {
     let opened = opened_in(&site_dir(), Backend::Tensorrt).expect("it opens");
     assert_eq!(opened.backend, "tensorrt");
     opened
 }
 
 /// Detects in pictures that are all of one byte each.
-fn see(opened: &mut Opened, bytes: &[u8]) -> Result<Vec<Vec<Detection>>, String> {
+fn see(opened: &mut LoadedDetector, bytes: &[u8]) -> Result<Vec<Vec<Detection>>, String> {
     let pixels: Vec<Vec<u8>> = bytes.iter().map(|byte| vec![*byte; 96 * 64 * 3]).collect();
     let pictures: Vec<Picture<'_>> = pixels
         .iter()
@@ -164,7 +166,11 @@ fn child_sees_exactly() {
         return;
     }
     let mut opened = opened();
-    assert_eq!(opened.detector.max_batch(), 2, "two lanes of one picture");
+    assert_eq!(
+        opened.detector.max_batch(),
+        2,
+        "two requests of one picture"
+    );
     let bytes: Vec<u8> = (1..=11).map(|step| step * 23).collect();
     assert_eq!(see(&mut opened, &bytes), Ok(vans(&bytes)));
     assert_eq!(see(&mut opened, &[200]), Ok(vans(&[200])));
@@ -203,13 +209,13 @@ fn child_sees_in_halves() {
     assert_eq!(see(&mut opened(), &bytes), Ok(vans(&bytes)));
 }
 
-/// More pictures than all lanes take, a few, one, and again many.
+/// More pictures than all requests take, a few, one, and again many.
 const COUNTS: [u8; 5] = [29, 3, 1, 2, 30];
 
 #[test]
 fn a_batch_is_as_large_as_the_profile_has_it() {
-    // By version: lanes. TensorRT 8 lets one context alone use a profile.
-    for (major, lanes) in [(8, 1), (10, 2)] {
+    // By version: inference requests. TensorRT 8 lets one context alone use a profile.
+    for (major, requests) in [(8, 1), (10, 2)] {
         for (declared, batch, largest) in [(-1, (1, 4), 4), (3, (1, 1), 3), (-1, (2, 32), 8)] {
             let (site, network) = (Site::new(major), network());
             let model = site.import(&network);
@@ -218,8 +224,8 @@ fn a_batch_is_as_large_as_the_profile_has_it() {
             engine.tensors[1] = DoubleEngine::output(&network, 0, declared);
             engine.batch = batch;
             site.keep(&engine, &site.key(&model));
-            let lanes = if declared > 0 { 2 } else { lanes };
-            let most = (largest * lanes).to_string();
+            let requests = if declared > 0 { 2 } else { requests };
+            let most = (largest * requests).to_string();
             // With an open batch, no more than are there; with a fixed one, always all.
             let least = if declared > 0 {
                 largest

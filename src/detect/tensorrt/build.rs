@@ -9,12 +9,12 @@ use super::super::{DetectError, InstalledModel};
 use super::cache::{BuildFlags, EngineCache, EngineKey};
 use super::error::TensorRtError;
 use super::library::Libraries;
-use super::trtexec::{Order, Progress, Tool};
+use super::trtexec::{BuildCommand, Progress, Tool};
 use crate::base::Stop;
 
 /// An engine in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
+pub struct BuiltEngine {
     /// Where it is.
     pub path: PathBuf,
     /// Whether it was there already, of the same key and whole.
@@ -32,7 +32,7 @@ pub fn build_engine(
     anew: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
-) -> Result<Built, DetectError> {
+) -> Result<BuiltEngine, DetectError> {
     build_in(
         &EngineCache::of_program(),
         model,
@@ -51,7 +51,7 @@ pub(super) fn build_in(
     anew: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
-) -> Result<Built, DetectError> {
+) -> Result<BuiltEngine, DetectError> {
     if !(1..=8).contains(&flags.batch) {
         return Err(ask(format!(
             "a batch is 1 to 8 pictures, not {}",
@@ -78,42 +78,42 @@ pub(super) fn build_in(
         && let Some(file) = cache.exactly(&model.id, &key)
         && file.read().is_ok()
     {
-        return Ok(Built {
+        return Ok(BuiltEngine {
             path: file.path,
             was_there: true,
         });
     }
     let tool = Tool::find()?;
     let dir = cache.dir()?;
-    let unfinished = Unfinished(
+    let partial = PartialFile(
         cache
             .place(&model.id, &key)
             .with_extension(format!("partial-{}", std::process::id())),
     );
     let input = &model.manifest.input;
-    let order = Order {
+    let command = BuildCommand {
         model: &model.id,
         onnx: &onnx,
         input: (
             input.name.as_deref(),
             input_dims(input.layout, model.manifest.input_size()),
         ),
-        engine: &unfinished.0,
+        engine: &partial.0,
         timing_cache: &dir.join(format!("timing-{}.cache", key.tensorrt)),
         flags,
     };
-    tool.build(&order, libraries.version, progress, stop)?;
-    let file = cache.keep(&model.id, key, &unfinished.0)?;
-    Ok(Built {
+    tool.build(&command, libraries.version, progress, stop)?;
+    let file = cache.keep(&model.id, key, &partial.0)?;
+    Ok(BuiltEngine {
         path: file.path,
         was_there: false,
     })
 }
 
 /// A file that is removed if it is still there in the end.
-struct Unfinished(PathBuf);
+struct PartialFile(PathBuf);
 
-impl Drop for Unfinished {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }

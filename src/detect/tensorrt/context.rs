@@ -12,7 +12,7 @@ use super::error::TensorRtError;
 use super::logger;
 use super::object::{MOST_DIMS, NarrowDims, Object, WideDims, call};
 use super::runtime::Engine;
-use super::vtable::DimsForm;
+use super::vtable::DimsLayout;
 
 /// `IExecutionContext`: an engine's state of one inference. One owner at a time.
 pub(super) struct Context {
@@ -29,15 +29,15 @@ impl Context {
     pub(super) fn new(engine: &Arc<Engine>) -> Result<Self, TensorRtError> {
         let object = engine.object();
         let libraries = &object.libraries;
-        let slots = &libraries.slots.engine;
+        let vtable = &libraries.vtables.engine;
         logger::forget();
-        let pointer = if slots.create_context_takes_strategy {
+        let pointer = if vtable.create_context_takes_strategy {
             // SAFETY: `IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy)`; 0 is kSTATIC. The
             // context that comes back is ours.
-            unsafe { call!(object, slots.create_context, (i32) -> *mut c_void, 0) }
+            unsafe { call!(object, vtable.create_context, (i32) -> *mut c_void, 0) }
         } else {
             // SAFETY: `IExecutionContext* createExecutionContext()`; as above.
-            unsafe { call!(object, slots.create_context, () -> *mut c_void,) }
+            unsafe { call!(object, vtable.create_context, () -> *mut c_void,) }
         };
         let object = Object::of(pointer, libraries).ok_or_else(|| TensorRtError::Context {
             action: "make an execution context".to_owned(),
@@ -59,11 +59,11 @@ impl Context {
         dims: &[usize],
     ) -> Result<(), TensorRtError> {
         let libraries = self.object.libraries.clone();
-        let slot = libraries.slots.context.set_input_shape;
+        let slot = libraries.vtables.context.set_input_shape;
         logger::forget();
         let count = i32::try_from(dims.len()).unwrap_or(i32::MAX);
-        let accepted = match libraries.slots.dims {
-            DimsForm::Narrow => {
+        let accepted = match libraries.vtables.dims {
+            DimsLayout::Narrow => {
                 let mut sizes = [0; MOST_DIMS];
                 for (size, dim) in sizes.iter_mut().zip(dims) {
                     *size = i32::try_from(*dim).unwrap_or(i32::MAX);
@@ -75,7 +75,7 @@ impl Context {
                         name.as_ptr(), &raw const dims)
                 }
             }
-            DimsForm::Wide => {
+            DimsLayout::Wide => {
                 let mut sizes = [0; MOST_DIMS];
                 for (size, dim) in sizes.iter_mut().zip(dims) {
                     *size = i64::try_from(*dim).unwrap_or(i64::MAX);
@@ -103,7 +103,7 @@ impl Context {
         name: &CStr,
         address: *mut c_void,
     ) -> Result<(), TensorRtError> {
-        let slot = self.object.libraries.slots.context.set_tensor_address;
+        let slot = self.object.libraries.vtables.context.set_tensor_address;
         logger::forget();
         // SAFETY: `bool setTensorAddress(char const*, void*)`; the address is the caller's promise.
         let accepted = unsafe {
@@ -119,7 +119,7 @@ impl Context {
     /// # Safety
     /// Every tensor has its address, and neither it nor the context is touched until the stream was waited for.
     pub(super) unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), String> {
-        let slot = self.object.libraries.slots.context.enqueue;
+        let slot = self.object.libraries.vtables.context.enqueue;
         logger::forget();
         // SAFETY: `bool enqueueV3(cudaStream_t)`; the stream is ours and lives, the rest is the caller's promise.
         let accepted = unsafe { call!(self.object, slot, (*mut c_void) -> bool, stream.raw()) };

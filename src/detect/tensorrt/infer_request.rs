@@ -25,8 +25,8 @@ pub(super) enum StartError {
     Refused(String),
 }
 
-/// A stream and everything that work in it touches. Nothing is allocated after [`Lane::new`].
-pub(super) struct Lane {
+/// A stream and everything that work in it touches. Nothing is allocated after [`InferRequest::new`].
+pub(super) struct InferRequest {
     // Fields are dropped in this order, after `drop` has waited for the stream.
     context: Context,
     stream: Stream,
@@ -44,7 +44,7 @@ pub(super) struct Lane {
     busy: bool,
 }
 
-impl Lane {
+impl InferRequest {
     /// Makes a context and all memory for `plan`'s largest batch.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Lane {
             .map(|(element, port)| port.bytes / element.bytes())
             .max()
             .unwrap_or(0);
-        let mut lane = Self {
+        let mut request = Self {
             context: Context::new(engine)?,
             stream: Stream::new(cuda)?,
             fed: PinnedBuffer::new(cuda, plan.input.bytes * plan.most)?,
@@ -74,21 +74,22 @@ impl Lane {
             pictures: 0,
             busy: false,
         };
-        let addresses = plan.outputs.iter().zip(&lane.outputs);
+        let addresses = plan.outputs.iter().zip(&request.outputs);
         // SAFETY: each buffer holds the largest batch of its tensor and is dropped after the stream was waited for.
         unsafe {
-            lane.context
-                .set_address(&plan.input.name, lane.input.address())?;
+            request
+                .context
+                .set_address(&plan.input.name, request.input.address())?;
             for (port, buffer) in addresses {
-                lane.context.set_address(&port.name, buffer.address())?;
+                request.context.set_address(&port.name, buffer.address())?;
             }
         }
         // Now, not at the first picture: it shows whether the context can do it.
-        lane.shape(plan, plan.most)?;
-        Ok(lane)
+        request.shape(plan, plan.most)?;
+        Ok(request)
     }
 
-    /// Whether pictures are under way, whose results [`Lane::finish`] gives.
+    /// Whether pictures are under way, whose results [`InferRequest::finish`] gives.
     pub(super) fn is_busy(&self) -> bool {
         self.busy
     }
@@ -193,7 +194,7 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for InferRequest {
     fn drop(&mut self) {
         self.settle();
     }

@@ -17,7 +17,7 @@ use super::cuda::{Cuda, Gpu};
 use super::error::TensorRtError;
 use super::search::{candidates, reasons};
 use super::version::Version;
-use super::vtable::Slots;
+use super::vtable::VtableLayout;
 
 /// `createInferRuntime_INTERNAL(ILogger*, version)`.
 pub(super) type CreateRuntime = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;
@@ -58,7 +58,7 @@ pub(super) struct Libraries {
     /// Its number as the library says it, which it wants to hear again.
     pub(super) version_number: i32,
     /// How it is called.
-    pub(super) slots: &'static Slots,
+    pub(super) vtables: &'static VtableLayout,
     /// Its first function.
     pub(super) create_runtime: CreateRuntime,
     /// TensorRT's file.
@@ -90,7 +90,7 @@ impl Libraries {
             },
             other => other,
         })?;
-        let ((version_number, version, slots, create_runtime), library, path) =
+        let ((version_number, version, vtables, create_runtime), library, path) =
             first_served(functions)?;
         let mut libraries = vec![library];
         libraries.extend(open_plugins(version));
@@ -100,7 +100,7 @@ impl Libraries {
             gpu,
             version,
             version_number,
-            slots,
+            vtables,
             create_runtime,
             path,
             _libraries: libraries,
@@ -123,7 +123,7 @@ pub(super) fn open_cuda() -> Result<Cuda, TensorRtError> {
 pub(super) fn served() -> Result<(Version, PathBuf), TensorRtError> {
     let (version, library, path) = first_served(|library, name| {
         let version = Version::of_library(version_number(library, name)?);
-        version.slots(name).map(|_| version)
+        version.vtable_layout(name).map(|_| version)
     })?;
     // Closing it is not foreseen by NVIDIA.
     std::mem::forget(library);
@@ -159,19 +159,19 @@ fn first_served<T>(
     }))
 }
 
-type Functions = (i32, Version, &'static Slots, CreateRuntime);
+type Functions = (i32, Version, &'static VtableLayout, CreateRuntime);
 
 fn functions(library: &Library, name: &str) -> Result<Functions, TensorRtError> {
     let number = version_number(library, name)?;
     let version = Version::of_library(number);
-    let slots = version.slots(name)?;
+    let vtable = version.vtable_layout(name)?;
     // SAFETY: the type is that of NvInferRuntime.h; the pointer is kept beside its library.
     let create = unsafe { library.get::<CreateRuntime>(b"createInferRuntime_INTERNAL\0") };
     let create = create.map_err(|_| TensorRtError::Symbol {
         library: name.to_owned(),
         symbol: "createInferRuntime_INTERNAL",
     })?;
-    Ok((number, version, slots, *create))
+    Ok((number, version, vtable, *create))
 }
 
 fn version_number(library: &Library, name: &str) -> Result<c_int, TensorRtError> {

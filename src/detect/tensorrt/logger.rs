@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 
-use super::vtable::LoggerForm;
+use super::vtable::LoggerLayout;
 
 /// `ILogger::Severity`.
 const INTERNAL_ERROR: i32 = 0;
@@ -57,10 +57,10 @@ thread_local! {
 }
 
 /// The logger, for `createInferRuntime_INTERNAL`; none where the version's table has another order than ours.
-pub(super) fn address(form: LoggerForm) -> Option<*mut c_void> {
+pub(super) fn address(form: LoggerLayout) -> Option<*mut c_void> {
     match form {
-        LoggerForm::LogFirst => Some((&raw const LOGGER).cast_mut().cast()),
-        LoggerForm::Versioned => None,
+        LoggerLayout::LogFirst => Some((&raw const LOGGER).cast_mut().cast()),
+        LoggerLayout::Versioned => None,
     }
 }
 

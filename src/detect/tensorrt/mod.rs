@@ -27,7 +27,7 @@ mod trtexec;
 mod version;
 mod vtable;
 
-pub use build::{Built, build_engine};
+pub use build::{BuiltEngine, build_engine};
 pub use cache::BuildFlags;
 pub(super) use detector::NAME;
 pub use engines::{EngineReport, EngineVerdict, engines};

@@ -75,7 +75,7 @@ impl Drop for Object {
         unsafe {
             let table = *self.pointer.cast::<*const *const c_void>();
             let delete: unsafe extern "C" fn(*mut c_void) =
-                std::mem::transmute(*table.add(self.libraries.slots.delete));
+                std::mem::transmute(*table.add(self.libraries.vtables.delete));
             delete(self.pointer);
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct Tool {
 
 /// What is to be built.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Order<'a> {
+pub(super) struct BuildCommand<'a> {
     /// The model's id, for messages.
     pub(super) model: &'a str,
     /// The graph.
@@ -96,15 +96,15 @@ impl Tool {
     /// When the tool can't do it, fails, or is of another version than `version`, whose engine could not be loaded.
     pub(super) fn build(
         &self,
-        order: &Order<'_>,
+        command: &BuildCommand<'_>,
         version: Version,
         progress: &mut dyn FnMut(Progress<'_>),
         stop: &Stop,
     ) -> Result<(), TensorRtError> {
-        let arguments = arguments(&self.help, order)?;
+        let arguments = arguments(&self.help, command)?;
         tracing::debug!(tool = %self.path.display(), ?arguments, "building an engine");
         let failed = |reason: String, words: String| TensorRtError::Tool {
-            model: order.model.to_owned(),
+            model: command.model.to_owned(),
             reason,
             words,
         };
@@ -115,58 +115,58 @@ impl Tool {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed(error.to_string(), String::new()))?;
-        let mut work = Work::of(child);
+        let mut process = ToolProcess::of(child);
         let started = Instant::now();
         let status = loop {
-            let ended = work
+            let ended = process
                 .child
                 .try_wait()
                 .map_err(|error| failed(error.to_string(), String::new()))?;
             if let Some(status) = ended {
                 break status;
             }
-            let words = work.said.last();
+            let words = process.output.last();
             progress(Progress {
                 elapsed: started.elapsed(),
                 words: &words,
             });
             if stop.wait(TICK) {
                 return Err(TensorRtError::Stopped {
-                    model: order.model.to_owned(),
+                    model: command.model.to_owned(),
                 });
             }
         };
-        let said = work.finish();
+        let output = process.finish();
         if !status.success() {
-            return Err(failed(format!("it ended with {status}"), said.tail()));
+            return Err(failed(format!("it ended with {status}"), output.tail()));
         }
-        if let Some(found) = said.version()
+        if let Some(found) = output.version()
             && found != version
         {
             return Err(failed(
                 format!(
                     "it is of TensorRT {found}, the library that would load the engine of {version}"
                 ),
-                said.tail(),
+                output.tail(),
             ));
         }
-        if !order.engine.is_file() {
-            return Err(failed("it wrote no engine".to_owned(), said.tail()));
+        if !command.engine.is_file() {
+            return Err(failed("it wrote no engine".to_owned(), output.tail()));
         }
         Ok(())
     }
 }
 
 /// The tool at work, killed when it is dropped.
-struct Work {
+struct ToolProcess {
     child: Child,
-    said: Arc<Said>,
+    output: Arc<ToolOutput>,
     readers: Vec<JoinHandle<()>>,
 }
 
-impl Work {
+impl ToolProcess {
     fn of(mut child: Child) -> Self {
-        let said = Arc::new(Said::default());
+        let output = Arc::new(ToolOutput::default());
         let streams: [Option<Box<dyn Read + Send>>; 2] = [
             child.stdout.take().map(|stream| Box::new(stream) as _),
             child.stderr.take().map(|stream| Box::new(stream) as _),
@@ -175,27 +175,27 @@ impl Work {
             .into_iter()
             .flatten()
             .map(|stream| {
-                let said = said.clone();
-                std::thread::spawn(move || said.listen(stream))
+                let output = output.clone();
+                std::thread::spawn(move || output.listen(stream))
             })
             .collect();
         Self {
             child,
-            said,
+            output,
             readers,
         }
     }
 
     /// Once it has ended: all that it said.
-    fn finish(&mut self) -> Arc<Said> {
+    fn finish(&mut self) -> Arc<ToolOutput> {
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
-        self.said.clone()
+        self.output.clone()
     }
 }
 
-impl Drop for Work {
+impl Drop for ToolProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -204,7 +204,7 @@ impl Drop for Work {
 
 /// The end of what the tool said.
 #[derive(Debug, Default)]
-struct Said(Mutex<Lines>);
+struct ToolOutput(Mutex<Lines>);
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -212,7 +212,7 @@ struct Lines {
     version: Option<Version>,
 }
 
-impl Said {
+impl ToolOutput {
     fn listen(&self, stream: Box<dyn Read + Send>) {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -265,7 +265,7 @@ fn candidates() -> Vec<PathBuf> {
 }
 
 /// The command line, of flags that `help` names.
-fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError> {
+fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, TensorRtError> {
     let knows = |flag: &str| {
         help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
             .any(|word| word == flag)
@@ -279,10 +279,10 @@ fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError
             )))
         }
     };
-    let flags = order.flags;
+    let flags = command.flags;
     let mut arguments = vec![
-        format!("--onnx={}", order.onnx.display()),
-        format!("--saveEngine={}", order.engine.display()),
+        format!("--onnx={}", command.onnx.display()),
+        format!("--saveEngine={}", command.engine.display()),
     ];
     if flags.fp16 {
         arguments.push(needs(
@@ -302,10 +302,10 @@ fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError
         arguments.push(needs("--allowGPUFallback", "build without --dla")?);
     }
     if flags.batch > 1 {
-        let (Some(name), dims) = order.input else {
+        let (Some(name), dims) = command.input else {
             return Err(TensorRtError::Ask(format!(
                 "a batch needs the name of the model's input; say it in the manifest of {} ([input] name = \"…\")",
-                order.model
+                command.model
             )));
         };
         for (flag, batch) in [
@@ -320,7 +320,7 @@ fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError
     if knows("--timingCacheFile") {
         arguments.push(format!(
             "--timingCacheFile={}",
-            order.timing_cache.display()
+            command.timing_cache.display()
         ));
     }
     if let Some(mb) = flags.workspace_mb {

@@ -11,7 +11,7 @@ const HELP_11: &str =
     "  --onnx=<file>\n  --saveEngine=<file>\n  --memPoolSize=poolspec\n  --skipInference";
 
 fn asked(help: &str, name: Option<&str>, flags: BuildFlags) -> Result<String, String> {
-    let order = Order {
+    let command = BuildCommand {
         model: "tiny",
         onnx: Path::new("m.onnx"),
         input: (name, [1, 3, 64, 96]),
@@ -19,7 +19,7 @@ fn asked(help: &str, name: Option<&str>, flags: BuildFlags) -> Result<String, St
         timing_cache: Path::new("t.cache"),
         flags,
     };
-    arguments(help, &order)
+    arguments(help, &command)
         .map(|arguments| arguments.join(" "))
         .map_err(|error| error.to_string())
 }

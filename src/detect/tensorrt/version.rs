@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn a_version_is_served_or_refused_by_name() {
         let told = |number: i32| {
-            let slots = Version::of_library(number).slots("libnvinfer.so");
-            slots
-                .map(|slots| slots.major)
+            Version::of_library(number)
+                .vtable_layout("libnvinfer.so")
+                .map(|vtable| vtable.major)
                 .map_err(|error| error.to_string())
         };
         assert_eq!(told(8500), Ok(8));

@@ -6,7 +6,7 @@
 //! numbers count the two destructors (slots 0 and 1) as the Itanium C++ ABI lays them down, which both architectures use.
 //!
 //! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h`, read out of the released headers
-//! 8.5.1 to 9.3 (`EIGHT`), 10.0 to 10.16 (`TEN`), 11.0 and 11.1 (`ELEVEN`), within which the numbers are the same, by
+//! 8.5.1 to 9.3 (`TENSORRT_8`), 10.0 to 10.16 (`TENSORRT_10`), 11.0 and 11.1 (`TENSORRT_11`), within which the numbers are the same, by
 //! `tests/tensorrt/slots.cpp`; and checked by driving one test double through C++ compiled with them. `docs/tensorrt-abi.md`
 //! says how to read another version's.
 
@@ -15,28 +15,28 @@ use super::version::Version;
 
 /// The tables of one major version.
 #[derive(Debug)]
-pub(super) struct Slots {
+pub(super) struct VtableLayout {
     /// Which one.
     pub(super) major: u32,
     /// The destructor that frees, in an object's *public* table.
     pub(super) delete: usize,
     /// `IRuntime`.
-    pub(super) runtime: RuntimeSlots,
+    pub(super) runtime: RuntimeVtable,
     /// `ICudaEngine`.
-    pub(super) engine: EngineSlots,
+    pub(super) engine: EngineVtable,
     /// `IExecutionContext`.
-    pub(super) context: ContextSlots,
+    pub(super) context: ContextVtable,
     /// How `Dims` lie in memory.
-    pub(super) dims: DimsForm,
+    pub(super) dims: DimsLayout,
     /// The virtual table of an `ILogger`, which we build.
-    pub(super) logger: LoggerForm,
+    pub(super) logger: LoggerLayout,
     /// Whether several contexts may use one optimization profile: from 10 on; before, the first has it alone.
     pub(super) contexts_share_profile: bool,
 }
 
 /// Methods of `apiv::VRuntime`.
 #[derive(Debug)]
-pub(super) struct RuntimeSlots {
+pub(super) struct RuntimeVtable {
     /// `deserializeCudaEngine(blob, size)`.
     pub(super) deserialize: usize,
     /// Whether that has a third argument, a plugin factory, which may be null.
@@ -49,7 +49,7 @@ pub(super) struct RuntimeSlots {
 
 /// Methods of `apiv::VCudaEngine`.
 #[derive(Debug)]
-pub(super) struct EngineSlots {
+pub(super) struct EngineVtable {
     /// `createExecutionContext()`.
     pub(super) create_context: usize,
     /// Whether that has an argument, the strategy of allocation; 0 is the usual one.
@@ -70,7 +70,7 @@ pub(super) struct EngineSlots {
 
 /// Methods of `apiv::VExecutionContext`.
 #[derive(Debug)]
-pub(super) struct ContextSlots {
+pub(super) struct ContextVtable {
     /// `setInputShape(name, dims)`.
     pub(super) set_input_shape: usize,
     /// `setTensorAddress(name, address)`.
@@ -81,7 +81,7 @@ pub(super) struct ContextSlots {
 
 /// How `Dims` lie in memory: `{ i32 count, N sizes[8] }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DimsForm {
+pub(super) enum DimsLayout {
     /// Sizes of 32 bits.
     Narrow,
     /// Sizes of 64 bits.
@@ -90,7 +90,7 @@ pub(super) enum DimsForm {
 
 /// The order of an `ILogger`'s virtual table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LoggerForm {
+pub(super) enum LoggerLayout {
     /// log, destructor, deleting destructor.
     LogFirst,
     /// getAPILanguage, getInterfaceInfo, destructor, deleting destructor, log.
@@ -98,16 +98,16 @@ pub(super) enum LoggerForm {
 }
 
 /// TensorRT 8.5 and later 8.x: JetPack 5.
-pub(super) const EIGHT: Slots = Slots {
+pub(super) const TENSORRT_8: VtableLayout = VtableLayout {
     major: 8,
     delete: 1,
-    runtime: RuntimeSlots {
+    runtime: RuntimeVtable {
         deserialize: 2,
         deserialize_takes_plugins: true,
         set_dla_core: 3,
         dla_cores: 5,
     },
-    engine: EngineSlots {
+    engine: EngineVtable {
         create_context: 11,
         create_context_takes_strategy: false,
         tensor_shape: 34,
@@ -117,27 +117,27 @@ pub(super) const EIGHT: Slots = Slots {
         tensors: 45,
         tensor_name: 46,
     },
-    context: ContextSlots {
+    context: ContextVtable {
         set_input_shape: 29,
         set_tensor_address: 32,
         enqueue: 44,
     },
-    dims: DimsForm::Narrow,
-    logger: LoggerForm::LogFirst,
+    dims: DimsLayout::Narrow,
+    logger: LoggerLayout::LogFirst,
     contexts_share_profile: false,
 };
 
 /// TensorRT 10: JetPack 6 and 7.
-pub(super) const TEN: Slots = Slots {
+pub(super) const TENSORRT_10: VtableLayout = VtableLayout {
     major: 10,
     delete: 1,
-    runtime: RuntimeSlots {
+    runtime: RuntimeVtable {
         deserialize: 3,
         deserialize_takes_plugins: false,
         set_dla_core: 5,
         dla_cores: 7,
     },
-    engine: EngineSlots {
+    engine: EngineVtable {
         create_context: 5,
         create_context_takes_strategy: true,
         tensor_shape: 19,
@@ -147,27 +147,27 @@ pub(super) const TEN: Slots = Slots {
         tensors: 30,
         tensor_name: 31,
     },
-    context: ContextSlots {
+    context: ContextVtable {
         set_input_shape: 21,
         set_tensor_address: 24,
         enqueue: 37,
     },
-    dims: DimsForm::Wide,
-    logger: LoggerForm::LogFirst,
+    dims: DimsLayout::Wide,
+    logger: LoggerLayout::LogFirst,
     contexts_share_profile: true,
 };
 
 /// TensorRT 11: known, and refused until a board carries it.
-pub(super) const ELEVEN: Slots = Slots {
+pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
     major: 11,
     delete: 1,
-    runtime: RuntimeSlots {
+    runtime: RuntimeVtable {
         deserialize: 3,
         deserialize_takes_plugins: false,
         set_dla_core: 4,
         dla_cores: 6,
     },
-    engine: EngineSlots {
+    engine: EngineVtable {
         create_context: 5,
         create_context_takes_strategy: true,
         tensor_shape: 15,
@@ -177,13 +177,13 @@ pub(super) const ELEVEN: Slots = Slots {
         tensors: 26,
         tensor_name: 27,
     },
-    context: ContextSlots {
+    context: ContextVtable {
         set_input_shape: 20,
         set_tensor_address: 23,
         enqueue: 36,
     },
-    dims: DimsForm::Wide,
-    logger: LoggerForm::Versioned,
+    dims: DimsLayout::Wide,
+    logger: LoggerLayout::Versioned,
     contexts_share_profile: true,
 };
 
@@ -199,16 +199,19 @@ impl Version {
     ///
     /// # Errors
     /// For a version that is not served, by name.
-    pub(super) fn slots(self, library: &str) -> Result<&'static Slots, TensorRtError> {
+    pub(super) fn vtable_layout(
+        self,
+        library: &str,
+    ) -> Result<&'static VtableLayout, TensorRtError> {
         let library = library.to_owned();
         match self.major {
             _ if self < OLDEST => Err(TensorRtError::TooOld {
                 version: self,
                 library,
             }),
-            8 => Ok(&EIGHT),
-            10 => Ok(&TEN),
-            major if major == ELEVEN.major => Err(TensorRtError::NotServed {
+            8 => Ok(&TENSORRT_8),
+            10 => Ok(&TENSORRT_10),
+            major if major == TENSORRT_11.major => Err(TensorRtError::NotServed {
                 version: self,
                 library,
             }),

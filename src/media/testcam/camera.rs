@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::playback::Reel;
-use super::viewers::Shared;
+use super::playback::Playback;
+use super::viewers::CameraState;
 use super::{CameraOptions, TestcamError};
 
 /// A running camera; dropping it ends its thread.
 #[derive(Debug)]
 pub(super) struct Camera {
-    shared: Arc<Shared>,
+    state: Arc<CameraState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -21,32 +21,32 @@ impl Camera {
     /// Starts the camera; its clock and its clip start now.
     pub(super) fn start(
         id: u32,
-        reel: Reel,
+        playback: Playback,
         options: &CameraOptions,
     ) -> Result<Self, TestcamError> {
-        let shared = Arc::new(Shared::new(options));
-        let start = shared.now();
-        let worker = shared.clone();
+        let state = Arc::new(CameraState::new(options));
+        let start = state.now();
+        let worker = state.clone();
         let offset = options.offset;
         let thread = std::thread::Builder::new()
             .name(format!("testcam-{id}"))
-            .spawn(move || reel.play(&worker, start, offset))
+            .spawn(move || playback.play(&worker, start, offset))
             .map_err(|error| TestcamError::Start(error.to_string()))?;
         Ok(Self {
-            shared,
+            state,
             thread: Some(thread),
         })
     }
 
     /// For the server's callbacks.
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(super) fn state(&self) -> &Arc<CameraState> {
+        &self.state
     }
 }
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        self.shared.close();
+        self.state.close();
         if let Some(thread) = self.thread.take() {
             // A panic was already reported by its own hook.
             let _ = thread.join();

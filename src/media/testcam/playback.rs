@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::clip::Clip;
 use super::encoder::PatternEncoder;
-use super::viewers::{Outgoing, Shared};
+use super::viewers::{CameraState, Outgoing};
 use crate::config::TestPattern;
 
 /// Where a camera's access units come from.
 #[derive(Debug, Clone)]
-pub(super) enum Reel {
+pub(super) enum Playback {
     /// A file in memory.
     Clip(Arc<Clip>),
     /// The pattern, encoded while someone watches.
@@ -22,10 +22,10 @@ pub(super) enum Reel {
 /// A thread that wakes later than this (a suspended machine) goes on from now instead of catching up.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
-impl Reel {
+impl Playback {
     /// Sends what is due until the camera is closed. `start` is when the camera began, by its own clock, and `offset` how far into
     /// its reel it was then.
-    pub(super) fn play(&self, camera: &Shared, start: Duration, offset: Duration) {
+    pub(super) fn play(&self, camera: &CameraState, start: Duration, offset: Duration) {
         match self {
             Self::Clip(clip) => play_clip(camera, clip, start, offset),
             Self::Pattern(pattern) => play_pattern(camera, *pattern, start, offset),
@@ -33,23 +33,23 @@ impl Reel {
     }
 }
 
-fn play_clip(shared: &Shared, clip: &Clip, start: Duration, offset: Duration) {
-    while shared.wait_for_viewer() {
-        let (mut round, mut index) = clip.position(shared.now().saturating_sub(start) + offset);
+fn play_clip(camera: &CameraState, clip: &Clip, start: Duration, offset: Duration) {
+    while camera.wait_for_viewer() {
+        let (mut round, mut index) = clip.position(camera.now().saturating_sub(start) + offset);
         loop {
             let unit = &clip.units[index];
             // The clip's beginning of this round, which may lie before the camera's start.
             let round_start = start + clip.period * round;
             let sent = (round_start + unit.sent).saturating_sub(offset);
-            if !shared.wait_until(sent, Some(&clip.caps)) {
+            if !camera.wait_until(sent, Some(&clip.caps)) {
                 break;
             }
-            if shared.now().saturating_sub(sent) > CATCH_UP_LIMIT {
+            if camera.now().saturating_sub(sent) > CATCH_UP_LIMIT {
                 break;
             }
             let shown = (round_start + unit.shown).saturating_sub(offset);
             if let (Ok(shown), Ok(sent)) = (shown.try_into(), sent.try_into()) {
-                shared.send(&Outgoing {
+                camera.send(&Outgoing {
                     buffer: unit.buffer.clone(),
                     shown,
                     sent,
@@ -77,9 +77,9 @@ impl Clip {
     }
 }
 
-fn play_pattern(shared: &Shared, pattern: TestPattern, start: Duration, offset: Duration) {
+fn play_pattern(camera: &CameraState, pattern: TestPattern, start: Duration, offset: Duration) {
     let frame = Duration::from_secs_f64(1.0 / pattern.fps);
-    while shared.wait_for_viewer() {
+    while camera.wait_for_viewer() {
         let mut encoder = match PatternEncoder::start(&pattern) {
             Ok(encoder) => encoder,
             Err(error) => {
@@ -87,24 +87,24 @@ fn play_pattern(shared: &Shared, pattern: TestPattern, start: Duration, offset: 
                 return;
             }
         };
-        let mut number = frame_at(shared.now().saturating_sub(start) + offset, frame);
+        let mut number = frame_at(camera.now().saturating_sub(start) + offset, frame);
         loop {
             let due = (start + frame * number).saturating_sub(offset);
-            if !shared.wait_until(due, encoder.caps()) {
+            if !camera.wait_until(due, encoder.caps()) {
                 break;
             }
-            if shared.now().saturating_sub(due) > CATCH_UP_LIMIT {
-                number = frame_at(shared.now().saturating_sub(start) + offset, frame);
+            if camera.now().saturating_sub(due) > CATCH_UP_LIMIT {
+                number = frame_at(camera.now().saturating_sub(start) + offset, frame);
                 continue;
             }
-            if shared.wants_key_frame() {
+            if camera.wants_key_frame() {
                 encoder.force_key_frame();
             }
             let Some(unit) = encoder.encode(number, due) else {
                 tracing::error!("the test camera's encoder stopped");
                 return;
             };
-            shared.send(&unit);
+            camera.send(&unit);
             number = number.wrapping_add(1);
         }
     }

@@ -12,7 +12,7 @@ use gstreamer_rtsp as gst_rtsp;
 use gstreamer_rtsp_server as rtsp;
 use gstreamer_rtsp_server::prelude::*;
 
-use super::viewers::Shared;
+use super::viewers::CameraState;
 use super::{LoginScheme, TestcamError, TestcamOptions};
 
 /// A camera as the server mounts it.
@@ -25,7 +25,7 @@ pub(super) struct Mount {
     /// Whether RTCP is sent at all.
     pub(super) sender_reports: bool,
     /// The camera.
-    pub(super) camera: Arc<Shared>,
+    pub(super) camera: Arc<CameraState>,
 }
 
 /// The running server; dropping it ends all sessions.
@@ -226,7 +226,7 @@ fn factory(mount: Mount, shared: bool, restricted: bool) -> rtsp::RTSPMediaFacto
     factory
 }
 
-fn configure_media(media: &rtsp::RTSPMedia, camera: &Arc<Shared>) {
+fn configure_media(media: &rtsp::RTSPMedia, camera: &Arc<CameraState>) {
     let source = media
         .element()
         .downcast_ref::<gst::Bin>()

@@ -14,16 +14,16 @@ use super::CameraOptions;
 
 /// What the server's callbacks hold of a camera.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct CameraState {
     /// NTP time as the camera believes it to be, in nanoseconds since 1900.
     pub(super) clock: gst::Clock,
-    state: Mutex<State>,
+    state: Mutex<ViewerList>,
     changed: Condvar,
     silent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ViewerList {
     viewers: Vec<Viewer>,
     next_viewer: u64,
     closed: bool,
@@ -60,7 +60,7 @@ const NTP_EPOCH: Duration = Duration::from_secs(2_208_988_800);
 /// take up to one to start.
 const MOST_WAITING: u64 = 50;
 
-impl Shared {
+impl CameraState {
     /// Without viewers; its clock starts now.
     pub(super) fn new(options: &CameraOptions) -> Self {
         Self {
@@ -86,8 +86,8 @@ impl Shared {
         source.set_callbacks(
             gst_app::AppSrcCallbacks::builder()
                 .need_data(move |_, _| {
-                    if let Some(shared) = weak.upgrade() {
-                        shared.viewer_runs(key);
+                    if let Some(camera) = weak.upgrade() {
+                        camera.viewer_runs(key);
                     }
                 })
                 .build(),
@@ -174,7 +174,7 @@ impl Shared {
                 return false;
             }
             if let Some(caps) = caps {
-                state.greet(caps);
+                state.send_caps(caps);
             }
             let left = due.saturating_sub(self.now());
             if left.is_zero() {
@@ -209,16 +209,16 @@ impl Shared {
         !self.is_silent() && state.viewers.iter().any(waits)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ViewerList> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn greet(&mut self, caps: &gst::Caps) {
+impl ViewerList {
+    fn send_caps(&mut self, caps: &gst::Caps) {
         for viewer in &mut self.viewers {
             if viewer.running && !viewer.greeted {
-                viewer.greet(caps);
+                viewer.send_caps(caps);
             }
         }
     }
@@ -227,7 +227,7 @@ impl State {
 impl Viewer {
     /// DESCRIBE is answered when the payloader knows the format and something passed: a gap will do, so that the answer
     /// comes at once, and from a silent camera too.
-    fn greet(&mut self, caps: &gst::Caps) {
+    fn send_caps(&mut self, caps: &gst::Caps) {
         self.source.set_caps(Some(caps));
         let segment = gst::FormattedSegment::<gst::ClockTime>::new();
         self.source.send_event(gst::event::Segment::new(&segment));

@@ -14,7 +14,7 @@ use crate::base::Size;
 
 /// How a device is opened by whoever streams from it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Plan {
+pub(super) struct CapturePlan {
     /// What the device calls itself.
     pub(super) card: String,
     /// What to ask it for; nothing where only its driver can tell (multi-planar devices).
@@ -126,7 +126,7 @@ impl DeviceError {
 }
 
 /// Opens the device, chooses a format and tries it, and closes the device again. Blocks for as long as the driver takes.
-pub(super) fn plan(path: &Path) -> Result<Plan, DeviceError> {
+pub(super) fn plan(path: &Path) -> Result<CapturePlan, DeviceError> {
     let failed = |error| DeviceError::of(path, error);
     let device = Device::with_path(path).map_err(failed)?;
     let capabilities = device.query_caps().map_err(failed)?;
@@ -134,7 +134,7 @@ pub(super) fn plan(path: &Path) -> Result<Plan, DeviceError> {
     let can = |flag| capabilities.capabilities.contains(flag);
     if !can(Flags::VIDEO_CAPTURE) && can(Flags::VIDEO_CAPTURE_MPLANE) {
         // The crate enumerates single-planar formats only; GStreamer's source negotiates the others by itself.
-        return Ok(Plan { card, offer: None });
+        return Ok(CapturePlan { card, offer: None });
     }
     if !can(Flags::VIDEO_CAPTURE) || !can(Flags::STREAMING) {
         return Err(DeviceError::NotACamera {
@@ -161,7 +161,7 @@ pub(super) fn plan(path: &Path) -> Result<Plan, DeviceError> {
         ..fourcc
     };
     device.set_format(&wanted).map_err(failed)?;
-    Ok(Plan {
+    Ok(CapturePlan {
         card,
         offer: Some(offer),
     })
