@@ -1,7 +1,8 @@
-//! A camera on a Jetson's CSI connector: NVIDIA's `nvarguscamerasrc` gives the image processor's pictures, ready to scale.
+//! A camera on a Jetson's CSI connector: NVIDIA's `nvarguscamerasrc` gives the pictures of the image processor, ready
+//! to scale.
 //!
-//! The sensor's mode is chosen by the element, after the size and rate that are asked for here. Its daemon (`nvargus-daemon`)
-//! answers late or not at all where a ribbon cable is loose, which the limits of every session catch.
+//! The element chooses the sensor's mode by the size and rate that are asked for here. Its daemon (`nvargus-daemon`)
+//! answers late or not at all if a ribbon cable is loose; the time limits of the session handle that.
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
 use crate::config::StreamSettings;
 
-/// Asked of the sensor: what every CSI camera that NVIDIA supports can do. Smaller pictures are the scaler's business.
+/// The caps that are asked of the sensor: every CSI camera that NVIDIA supports has them. The scaler makes smaller
+/// pictures.
 const CAPS: &str = "video/x-raw(memory:NVMM),format=NV12,width=1920,height=1080,framerate=30/1";
 const SOURCE: &str = "nvarguscamerasrc";
 
@@ -34,7 +36,7 @@ pub struct CsiSource {
 }
 
 impl CsiSource {
-    /// A source of the sensor with that number, which is opened when a session begins.
+    /// A source for the sensor with this number. Each session opens it.
     pub fn new(
         sensor: u32,
         settings: &StreamSettings,
@@ -59,7 +61,7 @@ impl CsiSource {
             return Err(Failure::new(
                 "not-found",
                 format!(
-                    "{}: there is no {SOURCE} here, which reads CSI cameras; it is a Jetson's, in package nvidia-l4t-gstreamer",
+                    "{}: the element {SOURCE}, which reads CSI cameras, is missing; on a Jetson it is in package nvidia-l4t-gstreamer",
                     self.local.name
                 ),
             ));
@@ -100,7 +102,7 @@ impl FrameSource for CsiSource {
         let session = SessionState::new(sink.clone(), self.clock.clone());
         let ending = match self.build(&session) {
             Ok(pipeline) => match self.local.play(pipeline, &session, stop) {
-                // It ends its stream without an error where its daemon has no such sensor.
+                // It ends its stream without an error if its daemon has no such sensor.
                 Ending::Eos => Ending::Failure(self.absent()),
                 ending => ending,
             },

@@ -1,5 +1,5 @@
-//! What a stream tells of its pictures' shape beside the decoder's own caps: the parser's size and pixels, which hardware decoders
-//! leave out or round up to whole macroblocks, and the container's orientation, which comes as a tag.
+//! The shape of pictures that a stream declares besides the decoder's own caps. The parser states size and pixel aspect
+//! ratio, which hardware decoders omit or round up to whole macroblocks. The container states the orientation in a tag.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use gstreamer_video as gst_video;
 use super::host_frame::{colorimetry_of, size_of};
 use crate::base::{Colorimetry, Crop, Orientation, PictureShape, Size};
 
-/// Decoders round sizes up to whole blocks of at most so many samples; what differs by more is another picture.
+/// Decoders round sizes up to whole blocks of at most this many samples. A larger difference means another picture.
 const LARGEST_BLOCK: u32 = 64;
 
 /// A picture before it is scaled.
@@ -19,12 +19,12 @@ pub(super) struct Picture {
     pub(super) size: Size,
     /// Width and height of a pixel.
     pub(super) pixel: (u32, u32),
-    /// Scalers don't hand them on (nvvidconv), or tell those of the smaller size.
+    /// Kept here because scalers drop it (nvvidconv) or state that of the smaller size.
     pub(super) colorimetry: Colorimetry,
 }
 
 impl Picture {
-    /// Of the caps that state it.
+    /// The picture that the caps state.
     pub(super) fn of(info: &gst_video::VideoInfo) -> Self {
         let size = size_of(info);
         Self {
@@ -35,13 +35,13 @@ impl Picture {
     }
 }
 
-/// One stream's; written by its probes, read with each picture.
+/// The declared shape of one stream. Pad probes write it; it is read for each picture.
 #[derive(Debug, Default)]
 pub(super) struct DeclaredShape(Mutex<Facts>);
 
 #[derive(Debug, Default)]
 struct Facts {
-    /// The parser's, cropped as the stream says.
+    /// The parser's size, after cropping.
     size: Option<Size>,
     pixel: Option<(u32, u32)>,
     orientation: Orientation,
@@ -77,10 +77,10 @@ impl DeclaredShape {
         });
     }
 
-    /// Takes in an event that goes along with the pictures; true where they are turned otherwise from here on.
+    /// Takes in an event of the picture stream. Returns true if the orientation changes from here on.
     pub(super) fn note(&self, event: &gst::EventRef) -> bool {
         let orientation = match event.view() {
-            // Another stream begins, and tells its own.
+            // Another stream starts and has its own orientation.
             gst::EventView::StreamStart(_) => Some(Orientation::default()),
             gst::EventView::Tag(event) => event
                 .tag()
@@ -94,7 +94,7 @@ impl DeclaredShape {
         std::mem::replace(&mut self.lock().orientation, orientation) != orientation
     }
 
-    /// The shape of a picture as it was decoded; `crop` is what its buffer says.
+    /// The shape of a decoded picture; `crop` is the crop of its buffer.
     pub(super) fn shape(&self, decoded: &Picture, crop: Option<Crop>) -> PictureShape {
         let facts = self.lock();
         let crop = crop.map_or_else(
@@ -104,7 +104,7 @@ impl DeclaredShape {
             },
             |crop| crop.within(decoded.size),
         );
-        // Pictures of the size before a change still come when the parser tells the next one's.
+        // Pictures of the old size still arrive after the parser states the new size.
         let is_told = facts.size.is_none_or(|size| is_rounded(decoded.size, size));
         let pixel = match decoded.pixel {
             (across, down) if across == down => facts.pixel.filter(|_| is_told).unwrap_or((1, 1)),
@@ -122,13 +122,13 @@ impl DeclaredShape {
     }
 }
 
-/// Width and height of a pixel, where a ratio is one.
+/// Width and height of a pixel; none if the ratio is not valid.
 pub(super) fn pixel_of(ratio: gst::Fraction) -> Option<(u32, u32)> {
     let side = |value: i32| u32::try_from(value).ok().filter(|value| *value > 0);
     Some((side(ratio.numer())?, side(ratio.denom())?))
 }
 
-/// Whether `decoded` is `declared` and the rest of its last blocks.
+/// Whether `decoded` is `declared`, rounded up to whole blocks.
 fn is_rounded(decoded: Size, declared: Size) -> bool {
     let fits = |decoded: u32, declared: u32| {
         decoded
@@ -138,7 +138,7 @@ fn is_rounded(decoded: Size, declared: Size) -> bool {
     fits(decoded.width, declared.width) && fits(decoded.height, declared.height)
 }
 
-/// Width and height that caps state.
+/// Width and height that the caps state.
 pub(super) fn size_in(caps: &gst::StructureRef) -> Option<Size> {
     let side = |name| {
         caps.get::<i32>(name)
@@ -182,7 +182,7 @@ mod tests {
         };
         assert_eq!(crop(1920, 1088), Size::new(1920, 1080));
         assert_eq!(crop(1920, 1080), Size::new(1920, 1080));
-        // Pictures of the size before a change, which still come.
+        // Pictures of the old size, which still arrive.
         assert_eq!(crop(1280, 720), Size::new(1280, 720));
         assert_eq!(crop(2560, 1440), Size::new(2560, 1440));
     }

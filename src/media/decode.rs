@@ -1,8 +1,8 @@
 //! The second half of every pipeline: coded pictures → parser → decoder → sink, or raw pictures → sink.
 //!
-//! The sink never waits and holds one picture at most: each is handed over on the decoder's thread as soon as it is
-//! decoded. Times are read off before the decoder. Pictures stay in the decoder's buffers; formats that frames don't
-//! have (10 bits, 4:2:2) are converted on the way, others pass through.
+//! The sink never waits and holds one picture at most. The decoder's thread passes each picture on as soon as it is
+//! decoded. Times are read before the decoder. Pictures stay in the decoder's buffers; formats that frames do not have
+//! (10 bits, 4:2:2) are converted, others pass through.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +22,14 @@ use super::scaling::Scaling;
 use super::session_state::{SessionState, UnitAction};
 use super::stream_decoder::StreamDecoder;
 
-/// Tells the NTP time, as Unix nanoseconds, of an access unit that leaves the parser.
+/// Returns the NTP time of an access unit that leaves the parser, as Unix nanoseconds.
 pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send + Sync>;
 
 /// Adds parser, decoder and sink to `pipeline` and brings them to its state. The caller links its elementary stream to
-/// the sink pad of the element that is returned.
+/// the sink pad of the returned element.
 ///
 /// # Errors
-/// Names the element that is missing or refused to be linked.
+/// If an element is missing or can't be linked.
 pub(super) fn add_coded(
     pipeline: &gst::Pipeline,
     session: &Arc<SessionState>,
@@ -39,7 +39,7 @@ pub(super) fn add_coded(
     reference: ReferenceOf,
 ) -> Result<gst::Element, String> {
     let parser = element(codec.parser())?;
-    // Parameter sets before every key frame: a hardware decoder that lost its state finds them again.
+    // Parameter sets before every key frame, so that a hardware decoder that lost its state can continue.
     set(&parser, "config-interval", "-1");
     let decoder = element(plan.decoder.element)?;
     watch_units(&parser, pipeline, session, reference)?;
@@ -59,11 +59,11 @@ pub(super) fn add_coded(
     Ok(parser)
 }
 
-/// Adds a sink of raw pictures to `pipeline`, as [`add_coded`] does for coded ones; they come from `pictures`, which the
-/// caller links, and pass the scaler of `hardware` where there is one. Each picture counts as an access unit.
+/// Adds a sink of raw pictures to `pipeline`, as [`add_coded`] does for coded ones. They come from `pictures`, which
+/// the caller links, and pass the scaler `hardware` if there is one. Each picture counts as an access unit.
 ///
 /// # Errors
-/// Names the element that is missing or refused to be linked.
+/// If an element is missing or can't be linked.
 pub(super) fn add_raw(
     pipeline: &gst::Pipeline,
     session: &Arc<SessionState>,
@@ -75,7 +75,7 @@ pub(super) fn add_raw(
     let declared = Arc::new(DeclaredShape::default());
     let scaling = add_scaler(&mut chain, hardware, pictures, output, &declared)?;
     chain.extend(sink(session, scaling, declared, None)?);
-    // The converter, just before the sink.
+    // The converter, which is just before the sink.
     watch_units(
         &chain[chain.len() - 2],
         pipeline,
@@ -87,7 +87,7 @@ pub(super) fn add_raw(
     Ok(chain[0].clone())
 }
 
-/// Adds the elements of `hardware`, which `pictures` enter, and what keeps its scaler to what is wanted.
+/// Adds the elements of `hardware` behind `pictures`, and the control of its output size.
 fn add_scaler(
     chain: &mut Vec<gst::Element>,
     hardware: Option<&'static HardwareScaler>,
@@ -119,7 +119,7 @@ fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), String> {
     Ok(())
 }
 
-/// Converter (which passes through what needs no conversion) and sink. `stream` is kept for as long as the sink.
+/// Converter (which passes through the formats of frames) and sink. `stream` is kept for as long as the sink.
 fn sink(
     session: &Arc<SessionState>,
     scaling: Option<Arc<Scaling>>,
@@ -136,7 +136,7 @@ fn sink(
         .sync(false)
         .async_(false)
         .qos(false)
-        // The hardware decoder's few buffers: neither a queue nor "the last sample" may hold them.
+        // A hardware decoder has few buffers: neither a queue nor the "last sample" may hold them.
         .max_buffers(1)
         .drop(true)
         .enable_last_sample(false)
@@ -156,7 +156,7 @@ fn sink(
         .build();
     let pad = pad(sink.upcast_ref(), "sink")?;
     declared.watch_tags(&pad);
-    // appsink itself does not say that it reads strides from the buffer; libav then copies every picture into a
+    // appsink does not announce that it reads strides from the buffer; libav would then copy every picture into a
     // tightly packed one.
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
         match info.query_mut().map(gst::QueryRef::view_mut) {
@@ -170,7 +170,8 @@ fn sink(
     Ok(vec![convert, sink.upcast()])
 }
 
-/// Reads time and kind of every buffer that leaves `element`, and drops what a slow decoder could not catch up with.
+/// Reads time and kind of every buffer that leaves `element`, and drops those with which a slow decoder could not keep
+/// up.
 fn watch_units(
     element: &gst::Element,
     pipeline: &gst::Pipeline,
@@ -194,7 +195,7 @@ fn watch_units(
     Ok(())
 }
 
-/// How long ago a buffer's media time was present: live sources stamp buffers with the time of their arrival.
+/// The time since the media time of a buffer: live sources stamp buffers with the time of their arrival.
 fn age_of(pad: &gst::Pad, buffer: &gst::BufferRef, now: gst::ClockTime) -> Option<Duration> {
     let segment = pad.sticky_event::<gst::event::Segment>(0)?;
     let at = segment

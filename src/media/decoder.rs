@@ -1,8 +1,9 @@
-//! The decoder table: which elements may decode a codec, in order of preference, and what becomes of each on this machine.
+//! The decoder table: the elements that may decode a codec, in order of preference, and their state on this machine.
 //!
-//! Hardware comes first. That an element is registered proves nothing: NVIDIA's plugins register on machines without a
-//! driver, stateless V4L2 decoders without the memory they need. So each entry has to decode a small built-in clip once a
-//! process before it is used ([`DecoderTable::choose`]); a source that gets no frame out of a chosen decoder asks for the next one.
+//! Hardware comes first. A registered element may still fail: NVIDIA's plug-ins register on machines without a driver,
+//! and stateless V4L2 decoders without the memory they need. So each entry must decode a small built-in clip once per
+//! process before it is used ([`DecoderTable::choose`]). A source that gets no frame from a chosen decoder asks for the
+//! next one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,23 +12,23 @@ use super::codec::Codec;
 use super::plan::{Decoder, DecoderPlan, Elements, HardwareScaler, Registry, Tuning};
 use super::probe::{self, OnLateSuccess};
 
-/// What became of one line of the table on this machine.
+/// The state of one entry of the table on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoderReport {
     /// The element's name.
     pub decoder: &'static str,
-    /// Whether it decoded the clip, or why not; nothing where no source has asked for it yet.
+    /// Whether it decoded the clip, or the reason why not; none if no source has asked for it yet.
     pub probed: Option<Result<(), String>>,
 }
 
-/// By element; each probed by whoever asks first, while others wait for it.
+/// Probes by element. The first user of a decoder probes it, while others wait for the result.
 type Probes = BTreeMap<&'static str, Arc<Probe>>;
 
-/// What a probe gave.
+/// The result of a probe.
 #[derive(Default)]
 struct Probe {
     answer: OnceLock<Result<DecoderPlan, String>>,
-    /// Of a decoder that answered when its time was over.
+    /// The plan of a decoder that answered after the time limit.
     late: OnceLock<DecoderPlan>,
 }
 
@@ -40,19 +41,19 @@ impl Probe {
     }
 }
 
-/// The lines of one codec, and what their probes gave.
+/// The entries of one codec, and the results of their probes.
 pub(super) struct DecoderTable {
     codec: Codec,
     lines: &'static [Decoder],
     probed: Mutex<Probes>,
 }
 
-/// The VIC of a Jetson: the only way out of NVMM memory, and it scales and converts on the way.
+/// The VIC of a Jetson: the only way out of NVMM memory. It also scales and converts.
 pub(super) const VIC: &[HardwareScaler] = &[HardwareScaler {
     restarts: true,
     ..in_host_memory("nvvidconv")
 }];
-/// NVIDIA's scalers on a PC keep to the GPU's memory; since 1.22 in one element, before that in one for each purpose.
+/// NVIDIA's scalers on a PC work in the GPU's memory: one element since 1.22, before that separate elements.
 const CUDA: &[HardwareScaler] = &[
     HardwareScaler {
         element: "cudaconvertscale",
@@ -67,7 +68,7 @@ const CUDA: &[HardwareScaler] = &[
         restarts: false,
     },
 ];
-/// The image processor of a Raspberry Pi and its like; registered where there is one.
+/// The image processor of a Raspberry Pi and similar boards; it is registered where it exists.
 const V4L2: &[HardwareScaler] = &[in_host_memory("v4l2convert")];
 const VA: &[HardwareScaler] = &[in_host_memory("vapostproc")];
 
@@ -97,13 +98,13 @@ const fn plain(element: &'static str, scalers: &'static [HardwareScaler]) -> Dec
     decoder(element, Tuning::Plain, scalers)
 }
 
-/// Its pictures are in NVMM memory, which nothing but nvvidconv brings them out of.
+/// Its pictures are in NVMM memory, which only nvvidconv can read.
 const NVV4L2: Decoder = Decoder {
     bare: false,
     ..decoder("nvv4l2decoder", Tuning::L4t, VIC)
 };
 
-/// In the order of [`Codec`]'s members.
+/// In the order of the variants of [`Codec`].
 pub(super) static LINES: [&[Decoder]; 3] = [&H264, &H265, &MJPEG];
 
 static H264: [Decoder; 6] = [
@@ -124,8 +125,8 @@ static H265: [Decoder; 6] = [
     decoder("avdec_h265", Tuning::Libav, &[]),
 ];
 
-/// Desktop NVIDIA's nvjpegdec is left out: its name is that of another element on a Jetson, and pictures of a USB camera
-/// cost less to decode than to carry to the card and back.
+/// Desktop NVIDIA's nvjpegdec is omitted: a Jetson has another element of that name, and decoding the pictures of a USB
+/// camera costs less than copying them to the card and back.
 static MJPEG: [Decoder; 4] = [
     NVV4L2,
     plain("v4l2jpegdec", V4L2),
@@ -134,7 +135,7 @@ static MJPEG: [Decoder; 4] = [
 ];
 
 impl Codec {
-    /// This process's table.
+    /// The table of this process.
     pub(super) fn decoders(self) -> &'static DecoderTable {
         static TABLES: LazyLock<[DecoderTable; 3]> =
             LazyLock::new(|| Codec::ALL.map(|codec| DecoderTable::new(codec, codec.lines())));
@@ -146,7 +147,7 @@ impl Codec {
     }
 }
 
-/// What is known of `codec`'s decoders on this machine, in the order of their preference.
+/// The known state of `codec`'s decoders on this machine, in the order of preference.
 pub fn decoder_report(codec: Codec) -> Vec<DecoderReport> {
     codec.decoders().report()
 }
@@ -160,7 +161,8 @@ impl DecoderTable {
         }
     }
 
-    /// The first line that decodes the clip and is not one of `refused`. Blocks while a line is probed for the first time.
+    /// The first entry that decodes the clip and is not in `refused`. Blocks while an entry is probed for the first
+    /// time.
     pub(super) fn choose(&self, refused: &[&'static str]) -> Option<DecoderPlan> {
         self.lines
             .iter()
@@ -168,7 +170,7 @@ impl DecoderTable {
             .find_map(|line| self.plan(line))
     }
 
-    /// What became of each line so far.
+    /// The state of each entry so far.
     pub(super) fn report(&self) -> Vec<DecoderReport> {
         let probed = self.lock();
         let outcome = |line: &Decoder| probed.get(line.element)?.outcome();
@@ -199,7 +201,7 @@ impl DecoderTable {
             match &outcome {
                 Ok(plan) => tracing::info!(codec, decoder = %plan, "decoder works"),
                 Err(reason) => {
-                    tracing::warn!(codec, decoder = line.element, %reason, "decoder is passed over");
+                    tracing::warn!(codec, decoder = line.element, %reason, "decoder is not used");
                 }
             }
             outcome

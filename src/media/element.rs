@@ -1,4 +1,4 @@
-//! Elements of GStreamer by their names, and what is asked of every one: properties that it may not have, and its pads.
+//! Helpers for GStreamer elements: creation by name, properties that may be missing, and pads.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -6,14 +6,14 @@ use gstreamer::prelude::*;
 /// Makes an element of an installed plug-in.
 ///
 /// # Errors
-/// Names the element that is missing.
+/// If the element is missing.
 pub(super) fn element(name: &str) -> Result<gst::Element, String> {
     gst::ElementFactory::make(name).build().map_err(|_| {
         format!("GStreamer has no element `{name}`; install the plug-in that holds it")
     })
 }
 
-/// Sets a property where the element has it.
+/// Sets a property if the element has it.
 pub(super) fn set(element: &gst::Element, property: &str, value: &str) {
     if element.find_property(property).is_some() {
         element.set_property_from_str(property, value);

@@ -1,8 +1,8 @@
-//! A video file as a source: played in real time, once and again.
+//! A video file as a source, played in real time in a loop.
 //!
-//! H.264, H.265 and JPEG take the way of cameras, through the decoder table; anything else goes through whichever decoder
-//! GStreamer has (`file_streams`). Each round is a pipeline of its own in the same session: containers differ too much in how
-//! well they seek. Media time goes on across the timeline.
+//! H.264, H.265 and JPEG use the decoder table, as cameras do. For other codecs GStreamer chooses the decoder
+//! (`file_streams`). Each round is a new pipeline in the same session, because many containers do not seek well. Media
+//! time continues from round to round.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
 use crate::config::StreamSettings;
 
-/// Least time between the starts of two rounds: a file of one frame must not keep a core busy.
+/// Minimum time between the starts of two rounds: a file of one frame must not use a whole core.
 const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 
 /// Plays a file until it is stopped.
@@ -37,7 +37,7 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// A source of one file, which is opened when a session begins.
+    /// A source for one file. Each session opens it.
     pub fn new(
         path: PathBuf,
         settings: &StreamSettings,
@@ -58,7 +58,7 @@ impl FileSource {
         }
     }
 
-    /// Plays rounds until one does not end as it should; `taken` is what the last one took.
+    /// Plays rounds until one fails. `taken` is the decoder of the last round.
     fn play(
         &self,
         session: &Arc<SessionState>,

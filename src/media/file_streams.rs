@@ -1,8 +1,9 @@
-//! Which of a file's streams is shown: the first one of pictures, and what follows it where a recording changes its streams in the
+//! Selects the stream of a file: the first video stream, and its successor if a recording changes its streams in the
 //! middle, as transport streams do at each change of program.
 //!
-//! There is one decoder at any time. A stream of the same codec goes on into it, whatever its size; one of another codec gets a
-//! decoder of its own, and the former one is taken down. All runs on the streaming thread of the file's parser.
+//! There is one decoder at any time. A following stream of the same codec uses it, whatever its size. A stream of
+//! another codec gets a new decoder, and the old one is removed. All this runs on the streaming thread of the file's
+//! parser.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,27 +36,27 @@ pub(super) struct StreamsState {
     unused: Vec<UnusedStream>,
 }
 
-/// The stream that is shown.
+/// The selected stream.
 struct SelectedStream {
-    /// Its pad; none once that is gone.
+    /// Its pad; none after the pad was removed.
     pad: Option<gst::Pad>,
-    /// None where GStreamer chooses the decoder.
+    /// None if GStreamer chooses the decoder.
     codec: Option<Codec>,
     /// The first element of its decoder's chain.
     head: gst::Element,
 }
 
-/// A stream that leads to nowhere.
+/// A stream that is discarded.
 struct UnusedStream {
     pad: gst::Pad,
     sink: gst::Element,
     is_video: bool,
-    /// Whether something has come already: then it runs beside the one that is shown, and is not the next one.
+    /// Whether a buffer has arrived: then the stream runs in parallel to the selected one and is not its successor.
     has_run: Arc<AtomicBool>,
 }
 
 impl Streams {
-    /// Watches what `parse` finds.
+    /// Follows the pads of `parse`.
     pub(super) fn watch(self: Arc<Self>, parse: &gst::Element) {
         let streams = self.clone();
         parse.connect_pad_added(move |_, pad| {
@@ -119,13 +120,13 @@ impl Streams {
         }
         let (_, _, pending) = pipeline.state(Some(gst::ClockTime::ZERO));
         if pending == gst::State::Null {
-            // It is the end of the session, and of all pads.
+            // The session ends, and all pads are removed.
             return Ok(());
         }
         self.select_next(pipeline, &mut state).map(|_| ())
     }
 
-    /// All streams of a program are known. Where none of them is of pictures, the one that was shown is over.
+    /// All streams of a program are known. If none of them is video, the selected stream is over.
     fn is_complete(&self) {
         let state = self.lock();
         let over = state
@@ -137,7 +138,7 @@ impl Streams {
         }
     }
 
-    /// The end of a stream; true where another one has taken its place.
+    /// Handles the end of a stream. Returns true if another one has replaced it.
     fn ended(self: &Arc<Self>, pad: &gst::Pad) -> bool {
         let Some(pipeline) = self.pipeline.upgrade() else {
             return false;
@@ -148,7 +149,7 @@ impl Streams {
             .as_ref()
             .is_some_and(|selected| selected.pad.as_ref() == Some(pad));
         if !is_shown {
-            // It was taken off already: its decoder serves another one.
+            // It was unlinked already: its decoder serves another stream.
             return true;
         }
         match self.select_next(&pipeline, &mut state) {
@@ -160,7 +161,7 @@ impl Streams {
         }
     }
 
-    /// Shows the stream of pictures that was found last and has not begun yet, if there is one.
+    /// Selects the newest video stream without a buffer so far, if there is one.
     fn select_next(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
@@ -196,7 +197,7 @@ impl Streams {
                     let _ = old.unlink(&input);
                 }
                 self.timeline.next_stream();
-                tracing::info!(from = ?before.codec, to = kind, "the file goes on with another stream");
+                tracing::info!(from = ?before.codec, to = kind, "the file continues with another stream");
                 if codec.is_some() && before.codec == codec {
                     before.head
                 } else {
@@ -213,7 +214,7 @@ impl Streams {
                 .event()
                 .is_some_and(|event| event.type_() == gst::EventType::Eos);
             match streams.upgrade() {
-                // Not "drop": for events the bindings and the library then both let go of it.
+                // Not "drop": for events, the bindings and the library would both release it.
                 Some(streams) if is_end && streams.ended(pad) => gst::PadProbeReturn::Handled,
                 _ => gst::PadProbeReturn::Ok,
             }
@@ -226,7 +227,7 @@ impl Streams {
         Ok(())
     }
 
-    /// What makes frames of a stream; gives its first element.
+    /// Makes the elements that turn a stream into frames. Returns the first one.
     fn chain(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
@@ -246,7 +247,7 @@ impl Streams {
         self.pace(pipeline, &tail)
     }
 
-    /// For what only GStreamer knows how to decode.
+    /// For codecs that only GStreamer can decode.
     fn any_chain(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
@@ -261,7 +262,7 @@ impl Streams {
             };
             streams.with_pipeline(|streams, pipeline| {
                 let mut paced = paced.lock().unwrap_or_else(PoisonError::into_inner);
-                // It may make its pads anew when the stream changes.
+                // It may make new pads when the stream changes.
                 let before = paced.as_ref().and_then(|head| head.static_pad("sink"));
                 if let (Some(head), Some(input)) = (paced.as_ref(), before) {
                     return if input.is_linked() {
@@ -283,9 +284,9 @@ impl Streams {
         Ok(decode)
     }
 
-    /// Lets pass to `tail` what is due.
+    /// Passes buffers to `tail` when they are due.
     fn pace(&self, pipeline: &gst::Pipeline, tail: &gst::Element) -> Result<gst::Element, String> {
-        // GStreamer 1.16 has no clocksync; identity does the same where it is told to.
+        // GStreamer 1.16 has no clocksync; identity does the same with `sync`.
         let pace = add(
             pipeline,
             if Registry.has("clocksync") {
@@ -317,7 +318,7 @@ fn kind_of(pad: &gst::Pad) -> String {
 
 fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, String> {
     let sink = element("fakesink")?;
-    // It must neither hold the pipeline's start up nor its end.
+    // It must not delay the start or the end of the pipeline.
     sink.set_property("sync", false);
     sink.set_property("async", false);
     pipeline
@@ -328,13 +329,13 @@ fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, Str
     Ok(sink)
 }
 
-/// Lets a decoder's chain give what it holds, and removes it.
+/// Drains a decoder's elements and removes them.
 fn take_down(pipeline: &gst::Pipeline, head: &gst::Element) {
     let mut chain = vec![head.clone()];
     while let Some(next) = chain.last().and_then(behind) {
         chain.push(next);
     }
-    // The sink would tell the pipeline that all is over.
+    // The sink would report the end of the stream to the pipeline.
     if let Some(input) = chain.last().and_then(|sink| sink.static_pad("sink")) {
         input.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
             match info.event().map(|event| event.type_()) {
@@ -358,7 +359,7 @@ fn remove(pipeline: &gst::Pipeline, elements: &[gst::Element]) {
     for element in elements {
         let removed = pipeline.remove(element);
         if removed.is_err() || element.set_state(gst::State::Null).is_err() {
-            tracing::debug!(element = %element.name(), "an element is not taken down");
+            tracing::debug!(element = %element.name(), "an element could not be removed");
         }
     }
 }
@@ -381,16 +382,16 @@ fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), String> {
         .map_err(|error| format!("{} can't be linked: {error}", to.name()))
 }
 
-/// Keeps media time going on from round to round, and from stream to stream where they change in the middle.
+/// Keeps media time continuous from round to round, and from stream to stream within a round.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
-    /// Where this round begins.
+    /// The start of this round.
     round_ns: AtomicU64,
-    /// Where the stream that is shown begins: with its round, or where the one before it ended.
+    /// The start of the selected stream: that of its round, or the end of the previous stream.
     offset_ns: AtomicU64,
-    /// Where what was seen of it ends.
+    /// The end of the buffers so far.
     end_ns: AtomicU64,
-    /// A stream begins whose times count from its first picture.
+    /// A new stream starts, whose times count from its first picture.
     begins: AtomicBool,
 }
 
@@ -401,14 +402,14 @@ impl Timeline {
         self.offset_ns.store(end, Ordering::Release);
     }
 
-    /// Another stream of the same round follows; its own times may begin anywhere.
+    /// Another stream of the same round follows. Its times may start anywhere.
     pub(super) fn next_stream(&self) {
         let end = self.end_ns.load(Ordering::Acquire);
         self.offset_ns.store(end, Ordering::Release);
         self.begins.store(true, Ordering::Release);
     }
 
-    /// Moves what leaves `pad` to this round's place on the session's time line.
+    /// Shifts the times of buffers that leave `pad` to this round's position in the session.
     pub(super) fn shift(self: &Arc<Self>, pad: &gst::Pad) {
         let timeline = self.clone();
         let start = AtomicU64::new(0);
@@ -425,7 +426,7 @@ impl Timeline {
                         let mut moved = gst::FormattedSegment::<gst::ClockTime>::new();
                         moved.set_start(gst::ClockTime::from_nseconds(offset));
                         moved.set_time(gst::ClockTime::from_nseconds(offset));
-                        // The pipeline's clock began with the round.
+                        // The pipeline's clock started with the round.
                         let round = timeline.round_ns.load(Ordering::Acquire);
                         let base = gst::ClockTime::from_nseconds(offset.saturating_sub(round));
                         moved.set_base(base);

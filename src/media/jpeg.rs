@@ -1,4 +1,4 @@
-//! A frame as a JPEG file, for people.
+//! Encodes a frame as a JPEG file for people.
 
 use std::io::Cursor;
 
@@ -9,19 +9,19 @@ use yuv::{
 
 use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Size};
 
-/// Good enough to judge focus and light by.
+/// Sufficient for judging focus and exposure.
 const QUALITY: u8 = 90;
 
 /// Encodes a frame.
 ///
 /// # Errors
-/// In words, where its pixels are in a device's memory that can't be read, or not of the size that it states.
+/// If its pixels are in device memory that can't be read, or if they do not have the size that it states.
 pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
     let pixels = frame.pixels.host()?;
     let Size { width, height } = frame.planes_size();
     let rgb = rgb(frame, pixels.as_ref())?;
     let image = image::RgbImage::from_raw(width, height, rgb)
-        .ok_or("the frame is not of the size that it states")?;
+        .ok_or("the frame does not have the size that it states")?;
     let image = in_square_pixels(image, frame.meta.size);
     let mut bytes = Cursor::new(Vec::new());
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, QUALITY);
@@ -31,7 +31,8 @@ pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
     Ok(bytes.into_inner())
 }
 
-/// Files have no other pixels that all viewers show rightly. A picture that hardware has reduced stays as it is.
+/// Scales to square pixels, the only kind that all viewers show correctly. A picture that hardware has reduced stays as
+/// it is.
 fn in_square_pixels(image: image::RgbImage, picture: Size) -> image::RgbImage {
     let across = u64::from(image.width()) * u64::from(picture.height);
     let down = u64::from(image.height()) * u64::from(picture.width);

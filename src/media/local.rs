@@ -1,4 +1,4 @@
-//! What files and devices on this machine share: running a pipeline to its end, and telling why it ended.
+//! The common part of local sources (files and devices): runs a pipeline to its end and reports why it ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use super::source::SessionEnd;
 use super::teardown::teardown;
 use crate::base::Stop;
 
-/// From the start to the first state that plays; nothing here waits for a network.
+/// Limit from the start to the first playing state; local sources do not wait for a network.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
-/// How long a pipeline may take to stop before it is left to itself.
+/// Limit for stopping a pipeline before it is abandoned.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// One source and its limits.
@@ -29,7 +29,7 @@ pub(super) struct LocalSource {
 }
 
 impl LocalSource {
-    /// Plays a pipeline until it ends or is stopped, and takes it down.
+    /// Plays a pipeline until it ends or is stopped, and tears it down.
     pub(super) fn play(
         &self,
         pipeline: gst::Pipeline,
@@ -43,13 +43,13 @@ impl LocalSource {
             stall: self.stall_limit,
             other_decoder: true,
         };
-        // An element that refuses has told why on the bus.
+        // An element that refuses has posted its reason on the bus.
         let refused = pipeline.set_state(gst::State::Playing).is_err();
         session.playing();
         let ending = if refused && !has_error(&pipeline) {
             Ending::Failure(Failure::new(
                 "unreachable",
-                format!("{} can't be played, for no stated reason", self.name),
+                format!("{} can't be played; GStreamer states no reason", self.name),
             ))
         } else {
             session::watch(&pipeline, session, &limits, stop)
@@ -58,7 +58,7 @@ impl LocalSource {
         ending
     }
 
-    /// How the session is told to have ended.
+    /// Converts the end of a pipeline to the end of the session.
     pub(super) fn end(&self, ending: Ending, session: &SessionState) -> SessionEnd {
         let progress = session.progress();
         match self.explain(ending, progress.first_frame.is_some()) {
@@ -74,7 +74,7 @@ impl LocalSource {
         }
     }
 
-    /// `was_live` where pictures had come.
+    /// `was_live` is true if frames were decoded.
     fn explain(&self, ending: Ending, was_live: bool) -> Option<Failure> {
         let name = &self.name;
         Some(match ending {
@@ -105,12 +105,12 @@ impl LocalSource {
         })
     }
 
-    /// A capture device whose signal has another size now, or a recording that goes on in another format.
+    /// A capture device whose signal has another size now, or a recording that continues in another format.
     fn changed(&self, error: &ElementError) -> Failure {
         Failure::new(
             "format-changed",
             format!(
-                "the pictures of {} changed in a way that {} can't follow; it starts anew",
+                "the pictures of {} changed in a way that {} can't follow; it is restarted",
                 self.name, error.element
             ),
         )
@@ -138,14 +138,14 @@ impl LocalSource {
     }
 }
 
-/// Whether elements no longer agree on a format. Sources say so in their debug text alone.
+/// Whether elements no longer agree on a format. Sources say so only in their debug text.
 fn has_changed(error: &ElementError) -> bool {
     error.error.matches(gst::StreamError::Format)
         || error.error.matches(gst::CoreError::Negotiation)
         || error.debug.contains("not-negotiated")
 }
 
-/// Whether an error waits on the bus; it stays there for [`session::watch`].
+/// Whether there is an error on the bus; it stays there for [`session::watch`].
 fn has_error(pipeline: &gst::Pipeline) -> bool {
     pipeline
         .bus()
@@ -182,7 +182,7 @@ mod tests {
         };
         assert_eq!(code_of(true, "not-negotiated (-4)"), Some("format-changed"));
         assert_eq!(code_of(true, "error (-5)"), Some("garbage"));
-        // It never fitted.
+        // The format never matched.
         assert_eq!(code_of(false, "not-negotiated (-4)"), Some("garbage"));
     }
 }

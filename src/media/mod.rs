@@ -1,8 +1,9 @@
-//! Cameras to frames: one session a source, its decoder, its stall detection, its capture time. The only room that
+//! Turns cameras into frames: the session of a source, its decoder, stall detection and capture time. Only this room
 //! names GStreamer and V4L2.
 //!
-//! A source's [`Runner`] runs session after session ([`FrameSource::run`]) for ever, each on a thread of its own. In a session a
-//! pipeline's own threads receive and decode; frames are handed over on them, one deep, and never queued here.
+//! The [`Runner`] of a source runs one session after the other ([`FrameSource::run`]) without end. Each session has a
+//! separate thread. Inside a session, the pipeline's own threads receive and decode. They pass each frame on directly;
+//! nothing is queued here.
 
 mod camera_probe;
 mod capture_time;
@@ -77,18 +78,18 @@ pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decod
 pub use test_pattern::TestPatternSource;
 pub use v4l2::{V4l2Device, V4l2Formats, V4l2Source, list_v4l2};
 
-/// What keeps this room from working at all.
+/// Why no part of this room can work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// GStreamer's library is there but does not start.
+    /// GStreamer is installed but does not start.
     #[error("GStreamer does not start: {0}")]
     Init(String),
 }
 
-/// Starts GStreamer, once a process; further calls do nothing.
+/// Starts GStreamer once per process. Further calls do nothing.
 ///
 /// # Errors
-/// When GStreamer can't start, and again with the same words at each further call.
+/// If GStreamer can't start. Each further call returns the same error.
 pub fn init() -> Result<(), MediaError> {
     static STARTED: std::sync::OnceLock<Result<(), MediaError>> = std::sync::OnceLock::new();
     STARTED
@@ -100,8 +101,8 @@ pub fn init() -> Result<(), MediaError> {
         .clone()
 }
 
-/// GStreamer's own errors go to the log at debug level: what matters comes as a message and is told in the source's own
-/// words. Who sets GST_DEBUG wants GStreamer's way of printing it and gets it.
+/// Sends GStreamer's own error texts to the log at debug level: important errors also arrive as messages, and the
+/// source reports those. If GST_DEBUG is set, GStreamer prints its log in the usual way.
 fn quiet_log() {
     if std::env::var_os("GST_DEBUG").is_some() {
         return;
@@ -111,7 +112,7 @@ fn quiet_log() {
     gstreamer::log::add_log_function(|category, level, _, _, _, _, message| {
         if level == gstreamer::DebugLevel::Error {
             let message = message.get();
-            // It quotes the addresses that it was given.
+            // The text quotes addresses.
             let message = message
                 .as_deref()
                 .map(|text| without_secrets(text.as_str()));
@@ -125,11 +126,11 @@ fn quiet_log() {
 pub struct OpenOptions {
     /// How the camera's clock is read.
     pub reference: ReferenceTime,
-    /// What its pictures are wanted for, now and later.
+    /// The size and rate of pictures that the consumer needs; it may change while the source runs.
     pub output: OutputControl,
 }
 
-/// The source that `settings` describe. Opens nothing yet: the first session does.
+/// Makes the source that `settings` describe. The first session opens it.
 pub fn open(
     id: SourceId,
     settings: &StreamSettings,

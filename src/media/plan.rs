@@ -1,8 +1,8 @@
-//! How one line of the decoder table becomes a piece of pipeline: which elements, with which properties and caps.
+//! Turns one entry of the decoder table into a part of a pipeline: elements, properties and caps.
 //!
-//! GStreamer 1.16 (JetPack 5), 1.20 (JetPack 6), 1.24 (JetPack 7) and the vendors' plug-ins differ in elements and
-//! properties. No version is looked at anywhere: what is there is asked for, and a plan made of the answer. Plans are
-//! text, too: what `nvr doctor` prints and the tests compare is what runs.
+//! GStreamer 1.16 (JetPack 5), 1.20 (JetPack 6), 1.24 (JetPack 7) and the vendors' plug-ins have different elements and
+//! properties. No version is compared: the registry is asked for elements and properties, and the plan is made from the
+//! answers. A plan can also be printed: `nvr doctor` prints, and the tests compare, the pipeline that runs.
 
 use std::fmt;
 
@@ -15,61 +15,61 @@ use super::element::element;
 use super::output::Output;
 use crate::base::Size;
 
-/// One line of the table.
+/// One entry of the decoder table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoder {
     /// The element's name.
     pub(super) element: &'static str,
-    /// What is set on it.
+    /// The set of properties that it needs.
     pub(super) tuning: Tuning,
-    /// Ways to scale its pictures in hardware and to bring them into ordinary memory, best first.
+    /// Hardware scalers that can follow it and bring its pictures into ordinary memory, best first.
     pub(super) scalers: &'static [HardwareScaler],
-    /// Whether its pictures come in ordinary memory where there is none of these ways.
+    /// Whether it gives pictures in ordinary memory without any of these scalers.
     pub(super) bare: bool,
 }
 
-/// Which properties a decoder has need of.
+/// The set of properties that a decoder needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tuning {
     /// None.
     Plain,
-    /// libav, on the processor.
+    /// libav, on the CPU.
     Libav,
     /// NVIDIA's decoder of L4T.
     L4t,
 }
 
-/// A scaler in hardware behind a decoder.
+/// A hardware scaler behind a decoder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HardwareScaler {
-    /// Scales, and converts to NV12.
+    /// The element that scales, and converts to NV12.
     pub(super) element: &'static str,
-    /// The caps feature of the memory in which its pictures are asked for; ordinary memory where empty.
+    /// The caps feature of its output memory; empty for ordinary memory.
     pub(super) memory: &'static str,
-    /// What brings them from there into ordinary memory.
+    /// The elements that bring its pictures into ordinary memory.
     pub(super) after: &'static [&'static str],
-    /// Whether it has to be stopped before it makes pictures of another size. nvvidconv (L4T r35) takes new caps and goes on with
-    /// the surface that it made for the first ones: what comes out is nothing.
+    /// Whether it must be stopped to change its output size. nvvidconv (L4T r35) accepts new caps but continues with
+    /// the surface that it made for the first ones, and gives empty pictures.
     pub(super) restarts: bool,
 }
 
-/// A decoder and the way behind it.
+/// A decoder and the scaler behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DecoderPlan {
     pub(super) decoder: &'static Decoder,
     pub(super) scaler: Option<&'static HardwareScaler>,
 }
 
-/// What is known of a stream before its first picture is decoded.
+/// Facts about a stream before its first picture is decoded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Shape {
     pub(super) size: Option<Size>,
     pub(super) fps: Option<f64>,
-    /// H.264's profile in GStreamer's words, `main` for one.
+    /// The H.264 profile as GStreamer names it, for example `main`.
     pub(super) profile: Option<String>,
 }
 
-/// Who knows which elements there are; the registry of GStreamer, or a board of a test's.
+/// Answers which elements are registered: GStreamer's registry, or the board of a test.
 pub(super) trait Elements {
     /// Whether the element is registered.
     fn has(&self, element: &str) -> bool;
@@ -90,7 +90,7 @@ const LONGEST_INTERVAL: u32 = 30;
 type Properties = Vec<(&'static str, String)>;
 
 impl DecoderPlan {
-    /// The ways of `line` whose elements are all there, best first.
+    /// The plans of this entry whose elements are all registered, best first.
     pub(super) fn candidates(decoder: &'static Decoder, elements: &dyn Elements) -> Vec<Self> {
         let whole = |scaler: &&'static HardwareScaler| {
             elements.has(scaler.element) && scaler.after.iter().all(|element| elements.has(element))
@@ -102,7 +102,7 @@ impl DecoderPlan {
             .collect()
     }
 
-    /// Whether an element of this name is part of it.
+    /// Whether the plan contains an element of this name.
     pub(super) fn has(&self, element: &str) -> bool {
         self.decoder.element == element
             || self
@@ -110,7 +110,8 @@ impl DecoderPlan {
                 .is_some_and(|scaler| scaler.element == element || scaler.after.contains(&element))
     }
 
-    /// What is set on the decoder for a stream of that shape, of what it has: properties come and go with JetPack releases.
+    /// The properties that the decoder has, with their values for this stream: properties come and go with JetPack
+    /// releases.
     pub(super) fn properties(
         &self,
         elements: &dyn Elements,
@@ -124,14 +125,14 @@ impl DecoderPlan {
         properties
     }
 
-    /// Between how many pictures the decoder gives one, for a stream of that shape.
+    /// The decoder gives one of this many pictures.
     pub(super) fn interval(&self, elements: &dyn Elements, shape: &Shape, output: &Output) -> u32 {
         let can = self.decoder.tuning == Tuning::L4t
             && elements.has_property(self.decoder.element, "drop-frame-interval");
         if can { drop_interval(shape, output) } else { 1 }
     }
 
-    /// The pipeline from coded pictures to frames as `gst-launch-1.0` takes it.
+    /// The pipeline from coded pictures to frames, as `gst-launch-1.0` takes it.
     pub(super) fn launch(
         &self,
         elements: &dyn Elements,
@@ -160,10 +161,10 @@ impl DecoderPlan {
 }
 
 impl HardwareScaler {
-    /// The scaler, the filter whose caps are what it makes, and what follows these two.
+    /// The scaler, the filter with its caps, and the elements behind them.
     ///
     /// # Errors
-    /// Names the element that is missing.
+    /// If an element is missing.
     pub(super) fn elements(
         &self,
     ) -> Result<(gst::Element, gst::Element, Vec<gst::Element>), String> {
@@ -175,7 +176,7 @@ impl HardwareScaler {
         ))
     }
 
-    /// What is asked of the scaler: NV12, of that size where it is not the picture's own.
+    /// The caps of the scaler's output: NV12, and the size if it differs from the picture's own.
     pub(super) fn caps(&self, size: Option<Size>) -> String {
         let mut caps = "video/x-raw".to_owned();
         if !self.memory.is_empty() {
@@ -189,7 +190,7 @@ impl HardwareScaler {
     }
 }
 
-/// `drop-frame-interval` for a stream of that shape: 1 drops none.
+/// `drop-frame-interval` for this stream; 1 drops none.
 fn drop_interval(shape: &Shape, output: &Output) -> u32 {
     output.interval(shape.fps).min(LONGEST_INTERVAL)
 }
@@ -198,13 +199,13 @@ impl Tuning {
     fn properties(self, codec: Codec, shape: &Shape, output: &Output) -> Properties {
         match self {
             Self::Plain => Vec::new(),
-            // One thread: frame threads delay by a frame each and keep as many pictures, and several cameras fill the
-            // cores anyway. What was damaged on the way is not shown: smeared pictures make false detections.
+            // One thread: with frame threads, each thread delays by a frame and keeps a picture, and several cameras
+            // use all cores anyway. Damaged pictures are not output, because they cause false detections.
             Self::Libav => {
                 let pixels = shape
                     .size
                     .map_or(0, |size| u64::from(size.width) * u64::from(size.height));
-                // Cameras send one slice a picture, so that slice threads alone would leave the work to one core.
+                // Cameras send one slice per picture, so slice threads alone would use one core.
                 let (threads, kind) = if pixels > ONE_THREAD_PIXELS {
                     let cores = std::thread::available_parallelism().map_or(1, usize::from);
                     (cores.min(MOST_THREADS), "frame+slice")
@@ -222,9 +223,10 @@ impl Tuning {
                 if codec == Codec::Mjpeg {
                     properties.push(("mjpeg", "true".to_owned()));
                 }
-                // Keeps the decoder's clock up; gone in JetPack 7.
+                // Keeps the decoder's clock high; the property is gone in JetPack 7.
                 properties.push(("enable-max-performance", "true".to_owned()));
-                // Pictures come out at once, in the order of decoding: right only where none is predicted from a later one.
+                // Gives pictures immediately, in decoding order. This is correct only if no picture is predicted from a
+                // later one.
                 let profile = shape.profile.as_deref();
                 if matches!(profile, Some("baseline" | "constrained-baseline")) {
                     properties.push(("disable-dpb", "true".to_owned()));

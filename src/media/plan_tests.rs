@@ -1,11 +1,11 @@
-//! The pipelines of boards that no test runs on, in the words of `gst-launch-1.0`: what a board has is written down here,
-//! what is made of it comes from the code that boards run.
+//! The pipelines of boards that tests do not run on, in the form of `gst-launch-1.0`. The elements of each board are
+//! listed here; the code that boards run makes the pipelines.
 
 use super::super::decoder::LINES;
 use super::super::output::Need;
 use super::*;
 
-/// A board's elements, each with the properties that matter here.
+/// The elements of a board, each with the properties that matter here.
 struct Board(&'static [(&'static str, &'static [&'static str])]);
 
 impl Elements for Board {
@@ -21,7 +21,7 @@ impl Elements for Board {
 }
 
 const LIBAV: &[&str] = &["max-threads", "thread-type", "output-corrupt"];
-/// GStreamer 1.16's libav has no way to leave damaged pictures out but by its default.
+/// libav of GStreamer 1.16 omits damaged pictures only by default.
 const OLD_LIBAV: &[&str] = &["max-threads", "output-corrupt"];
 const L4T: &[&str] = &[
     "enable-max-performance",
@@ -51,7 +51,7 @@ const JETPACK_6: Board = Board(&[
     ("avdec_h265", LIBAV),
     ("jpegdec", &[]),
 ]);
-/// L4T r38: GStreamer 1.24, and a decoder whose clock looks after itself.
+/// L4T r38: GStreamer 1.24, and a decoder that controls its own clock.
 const JETPACK_7: Board = Board(&[
     (
         "nvv4l2decoder",
@@ -89,7 +89,7 @@ const RASPBERRY: Board = Board(&[
     ("avdec_h265", LIBAV),
     ("jpegdec", &[]),
 ]);
-/// A Rockchip board: stateless decoders and no scaler that GStreamer knows.
+/// A Rockchip board: stateless decoders and no scaler that GStreamer supports.
 const ROCKCHIP: Board = Board(&[
     ("v4l2slh264dec", &[]),
     ("v4l2slh265dec", &[]),
@@ -117,7 +117,7 @@ fn shape(profile: &str) -> Shape {
     }
 }
 
-/// What a processor with a model of 640×640 and `--max-fps 5` wants.
+/// The output that a processor with a model of 640×640 and `--max-fps 5` wants.
 fn processor() -> Output {
     Output {
         needs: vec![Need::Within(Size::new(640, 640))],

@@ -1,15 +1,15 @@
-//! Proof that a decoder decodes: a small clip has to come out of it as pictures, at half its size where a scaler follows.
+//! Tests a decoder: it must decode a small built-in clip, at half its size if a scaler follows.
 //!
-//! The clips are a moving ball of 320×240, 12 frames with a key frame at every sixth, made with GStreamer's own elements:
-//! `videotestsrc num-buffers=12 pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 ! x264enc
-//! bitrate=64 key-int-max=6 bframes=0 speed-preset=medium tune=zerolatency ! video/x-h264,profile=main,
+//! The clips are a moving ball of 320×240, 12 frames with a key frame at every sixth, made with GStreamer's own
+//! elements: `videotestsrc num-buffers=12 pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 !
+//! x264enc bitrate=64 key-int-max=6 bframes=0 speed-preset=medium tune=zerolatency ! video/x-h264,profile=main,
 //! stream-format=byte-stream,alignment=au ! filesink`, with `x265enc bitrate=64 key-int-max=6 tune=zerolatency
 //! speed-preset=medium option-string=info=0:repeat-headers=1:bframes=0 ! video/x-h265,profile=main` for H.265, and with
 //! `jpegenc quality=50` for JPEG.
 //!
-//! A driver may hang where it should answer: each probe has a thread of its own, which is left to itself when its time is over. Loading a
-//! plug-in has more time than decoding: libav and all that it links come from a slow card in tens of seconds. What answers too late
-//! after all is heard, and counts from then on.
+//! A driver may hang: each probe runs on a separate thread, which is abandoned after its time limit. Loading a plug-in
+//! has a longer limit than decoding, because loading libav and its dependencies from a slow card takes tens of seconds.
+//! A result that arrives after the limit still counts from then on.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -26,19 +26,20 @@ use super::plan::{Decoder, DecoderPlan, Registry, Shape};
 use super::teardown::teardown;
 use crate::base::Size;
 
-/// A Jetson's decoder opens in about a second; one that needs more than this for its first picture is of no use to a camera.
+/// A Jetson's decoder opens in about a second. A decoder that needs more than this for its first picture is not usable
+/// for a camera.
 const PICTURE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
-/// Until the elements are made, their plug-ins loaded and their vendors' libraries with them.
+/// Limit for making the elements, including their plug-ins and vendor libraries.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
-/// From there on, opening, decoding, closing and all of it: more than this is a driver that hangs.
+/// Limit for opening, decoding and closing together. A driver that takes longer hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(12);
-/// How long a refused decoder may take to close.
+/// Limit for closing a decoder that failed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// The clips' size and length.
 const CLIP: Size = Size::new(320, 240);
 const CLIP_FRAMES: usize = 12;
 
-/// How quick a decoder is with the clip.
+/// The decoding speed of a decoder with the clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct DecodeRate {
     /// From the first picture to the last.
@@ -47,22 +48,22 @@ pub(super) struct DecodeRate {
     pub(super) frames: usize,
 }
 
-/// What a probe's thread says.
+/// The messages of a probe's thread.
 enum ProbeMessage {
-    /// The elements are there.
+    /// The elements are made.
     Loaded,
-    /// How it went.
+    /// The result.
     Outcome(Result<DecodeRate, String>),
 }
 
-/// DeclaredShape of a plan that decodes after all, when nobody waits for it any more.
+/// Called with a plan that decodes after the time limit of its probe.
 pub(super) type OnLateSuccess = Arc<dyn Fn(DecoderPlan) + Send + Sync>;
 
-/// The first way of `line` that gives a picture of `codec`'s clip. Blocks: twelve seconds for each way that hangs, and for as long as
-/// plug-ins take to load.
+/// The first plan of `line` that decodes `codec`'s clip. Blocks: up to twelve seconds for each plan that hangs, and as
+/// long as plug-ins take to load.
 ///
 /// # Errors
-/// What each way lacked, in words.
+/// The reasons of all plans.
 pub(super) fn first_that_decodes(
     codec: Codec,
     line: &'static Decoder,
@@ -72,7 +73,7 @@ pub(super) fn first_that_decodes(
     if candidates.is_empty() {
         let wanted: Vec<_> = line.scalers.iter().map(|scaler| scaler.element).collect();
         return Err(format!(
-            "{} is of no use without {}, which is not installed",
+            "{} can't be used without {}, which is not installed",
             line.element,
             wanted.join(" or ")
         ));
@@ -83,7 +84,7 @@ pub(super) fn first_that_decodes(
             Ok(_) => return Ok(plan),
             Err(reason) => {
                 if plan.scaler.is_some() && line.bare {
-                    tracing::warn!(decoder = %plan, %reason, "a hardware scaler is passed over");
+                    tracing::warn!(decoder = %plan, %reason, "a hardware scaler is not used");
                 }
                 reasons.push(reason);
             }
@@ -92,10 +93,10 @@ pub(super) fn first_that_decodes(
     Err(reasons.join("; "))
 }
 
-/// Runs `rounds` times the clip of `codec` through `plan`. Blocks, see [`first_that_decodes`].
+/// Decodes the clip of `codec` with `plan`, `rounds` times. Blocks, see [`first_that_decodes`].
 ///
 /// # Errors
-/// Tells in words what it lacked.
+/// The reason why it failed.
 pub(super) fn decodes(
     codec: Codec,
     plan: DecoderPlan,
@@ -112,7 +113,7 @@ pub(super) fn decodes(
             share_context(&pipeline);
             let outcome = match build(&pipeline, codec, plan) {
                 Ok((source, sink)) => {
-                    // Whoever asked may have given up already.
+                    // The caller may have given up already.
                     let _ = answer.send(ProbeMessage::Loaded);
                     run(&pipeline, codec, plan, rounds, &source, &sink)
                 }
@@ -121,11 +122,11 @@ pub(super) fn decodes(
             teardown(pipeline, &name, CLOSE_LIMIT);
             let works = outcome.is_ok();
             if answer.send(ProbeMessage::Outcome(outcome)).is_err() && works {
-                tracing::warn!(decoder = %plan, "a decoder that was taken for hanging works after all");
+                tracing::warn!(decoder = %plan, "a decoder that did not answer in time works after all");
                 late(plan);
             }
         });
-    spawned.map_err(|err| format!("the system gives no thread to probe it with: {err}"))?;
+    spawned.map_err(|err| format!("the system gives no thread for its probe: {err}"))?;
     let hangs = |limit: Duration| {
         let (element, seconds) = (plan.decoder.element, limit.as_secs());
         format!("{element} did not answer within {seconds} s; its driver hangs")
@@ -141,7 +142,7 @@ pub(super) fn decodes(
     }
 }
 
-/// A probe is the first to need a GPU: what it makes there is what sessions go on with.
+/// A probe is the first user of a GPU: sessions continue with the context that it makes.
 fn share_context(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(|_, message| {
@@ -166,7 +167,7 @@ fn clip(codec: Codec) -> (&'static [u8], gst::Caps) {
     }
 }
 
-/// The clip's way from a source to a sink, not started yet.
+/// The pipeline of the clip from a source to a sink, not started yet.
 fn build(
     pipeline: &gst::Pipeline,
     codec: Codec,
@@ -178,7 +179,7 @@ fn build(
         .max_bytes(0)
         .build();
     let decoder = element(plan.decoder.element)?;
-    // Of a stream that is known no better: what a session sets before it has seen its camera's stream.
+    // The properties that a session sets before it knows its stream.
     for (property, value) in
         plan.properties(&Registry, codec, &Shape::default(), &Output::default())
     {
@@ -187,7 +188,7 @@ fn build(
     let sink = gst_app::AppSink::builder()
         .caps(&gst::Caps::new_empty_simple("video/x-raw"))
         .sync(false)
-        // Decoding waits for whoever counts: what is measured is the decoder and no queue.
+        // Decoding waits for the counting loop: the decoder is measured, not a queue.
         .max_buffers(1)
         .build();
     let mut chain = vec![source.clone().upcast(), element(codec.parser())?, decoder];
@@ -244,7 +245,7 @@ fn run(
         elapsed: Duration::ZERO,
         frames: 0,
     };
-    // Nobody waits for the rest of one round: a first picture is proof enough.
+    // One round does not wait for the rest: the first picture is sufficient proof.
     while rounds > 1 && rate.frames + 1 < rounds * CLIP_FRAMES {
         if sink.try_pull_sample(PICTURE_LIMIT).is_none() {
             break;
@@ -255,7 +256,7 @@ fn run(
     Ok(rate)
 }
 
-/// The pipeline's own word for a failure, where it has one.
+/// The pipeline's own error message, if there is one.
 fn reason(pipeline: &gst::Pipeline, otherwise: &str) -> String {
     let message = pipeline
         .bus()

@@ -1,8 +1,10 @@
-//! What a camera sends, before rtpbin sees it: one sender's packets pass, of payload types that the description names.
+//! Filters the packets of a camera before rtpbin: only packets of the followed sender, with payload types of the
+//! description (SDP), pass.
 //!
-//! Probes on rtpbin's inputs, called on the threads that receive. Packets of senders that are not followed, of unknown payload
-//! types, and all RTCP but the followed sender's reports are dropped; packets are counted by payload type for the session's reason.
-//! What is dropped is said to be handled: gstreamer-rs takes the buffer along, and GStreamer would free it once more.
+//! It consists of probes on rtpbin's inputs, which run on the receiving threads. Packets of other senders or of unknown
+//! payload types are dropped, and all RTCP except the followed sender's reports. Packets are counted by payload type
+//! for the session's error message. Dropped packets are reported as handled: gstreamer-rs takes ownership of the
+//! buffer, and GStreamer would free it a second time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,22 +20,22 @@ use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
 use super::session_state::{Failure, SessionState};
 
-/// So many packets of a payload type that the description lacks, and none of one that it has, are a mistake of the camera's.
+/// This many packets of unknown payload types, and none of a known one, mean that the camera's description is wrong.
 const MIN_UNKNOWN_PACKETS: u64 = 20;
-/// And they came over at least this time: packets of a former session may arrive first.
+/// They must have arrived over at least this time: packets of an earlier session may arrive first.
 const MIN_UNKNOWN_TIME: Duration = Duration::from_secs(2);
-/// A stream that goes on with another payload type this long is another stream.
+/// If the payload type stays different for this long, it is another stream.
 const PAYLOAD_CHANGE_TIME: Duration = Duration::from_secs(1);
-/// How long the jitter buffer may hold what came before a report.
+/// Maximum time that the jitter buffer may hold packets from before a report.
 const JITTER_BUFFER_TIME: Duration = Duration::from_secs(1);
-/// RTCP packets, as their second byte says (RFC 5761, 4).
+/// Types of RTCP packets, their second byte (RFC 5761, 4).
 const RTCP_TYPES: std::ops::RangeInclusive<u8> = 200..=207;
 const SENDER_REPORT: u8 = 200;
 const GOODBYE: u8 = 203;
 /// Header, SSRC, NTP time and RTP time of a sender report.
 const REPORT_BYTES: usize = 20;
 
-/// Watches what one session receives.
+/// Filters the packets of one session.
 pub(super) struct RtpFilter {
     name: String,
     session: Arc<SessionState>,
@@ -46,12 +48,12 @@ struct State {
     senders: Senders<gst::Buffer>,
     media: Option<Media>,
     arrived: BTreeMap<u8, Arrived>,
-    /// The payload type that is decoded, and when it arrived last.
+    /// The payload type that is decoded, and its last arrival.
     decoded: Option<(u8, Duration)>,
-    /// When the first packet arrived.
+    /// The arrival of the first packet.
     begun: Option<Duration>,
     reports: glib::WeakRef<gst::Pad>,
-    /// When the first report of a new RTP clock passed.
+    /// The time at which the first report of a new RTP clock passed.
     clock_change: Option<Duration>,
 }
 
@@ -59,14 +61,14 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub(super) payload: Payload,
-    /// Whether the description names it.
+    /// Whether the description names the payload type.
     pub(super) named: bool,
     pub(super) packets: u64,
     pub(super) bytes: u64,
 }
 
 impl RtpFilter {
-    /// Watches what `source`, an rtspsrc, receives.
+    /// Filters the packets that `source`, an rtspsrc, receives.
     pub(super) fn attach(
         source: &gst::Element,
         name: &str,
@@ -100,9 +102,9 @@ impl RtpFilter {
                 Some(gst::PadProbeData::Buffer(packet)) => filter.packet(pad, packet),
                 Some(gst::PadProbeData::BufferList(list)) => {
                     for packet in list.iter_owned() {
-                        // Each passes this probe by itself.
+                        // Each packet passes this probe separately.
                         if let Err(err) = pad.chain(packet) {
-                            tracing::trace!(%err, "a packet of a list is not taken");
+                            tracing::trace!(%err, "a packet of a list was not accepted");
                         }
                     }
                     gst::PadProbeReturn::Handled
@@ -148,7 +150,7 @@ impl RtpFilter {
                 tracing::debug!(
                     ssrc = format_args!("{:08x}", header.ssrc),
                     changes = self.lock().senders.changes(),
-                    "this RTP sender is followed"
+                    "following this RTP sender"
                 );
                 let reports = self.lock().reports.upgrade();
                 if let (Some(report), Some(reports)) = (report, reports) {
@@ -157,14 +159,14 @@ impl RtpFilter {
                 for packet in held {
                     pass(pad, packet);
                 }
-                // It passes by the new rule; this one is dropped.
+                // The packets of the new sender pass this probe again; this one is dropped.
                 pass(pad, packet.clone());
                 gst::PadProbeReturn::Handled
             }
         }
     }
 
-    /// Counts a packet; false where its payload type is not the description's.
+    /// Counts a packet. Returns false if the description does not name its payload type.
     fn count(&self, state: &mut State, number: u8, size: usize, now: Duration) -> bool {
         let begun = *state.begun.get_or_insert(now);
         let media = state.media.as_ref();
@@ -197,7 +199,7 @@ impl RtpFilter {
                 tracing::info!(
                     was = *decoded,
                     is = number,
-                    "the camera goes on with another payload type; its session begins anew"
+                    "the camera changed to another payload type; its session restarts"
                 );
                 self.session.reopen();
             }
@@ -276,26 +278,26 @@ impl RtpFilter {
         gst::PadProbeReturn::Ok
     }
 
-    /// The payload type that is decoded from now on.
+    /// Sets the payload type that is decoded from now on.
     pub(super) fn decodes(&self, number: u8) {
         let now = self.session.now();
         self.lock().decoded = Some((number, now));
     }
 
-    /// Whether the sender reports tell the time of what arrives.
+    /// Whether sender reports give the time of the arriving packets.
     pub(super) fn are_times_known(&self) -> bool {
         let state = self.lock();
-        // What waits in the jitter buffer was marked by the former report.
+        // The packets in the jitter buffer carry the time of the previous report.
         let settles = |at: Duration| self.session.now().saturating_sub(at) < JITTER_BUFFER_TIME;
         state.senders.are_times_known() && !state.clock_change.is_some_and(settles)
     }
 
-    /// How often the RTP clock changed.
+    /// The number of changes of the RTP clock.
     pub(super) fn clocks(&self) -> u64 {
         self.lock().senders.clocks()
     }
 
-    /// What has arrived, by payload type.
+    /// The packets that arrived, by payload type.
     pub(super) fn arrived(&self) -> Vec<Arrived> {
         self.lock().arrived.values().cloned().collect()
     }
@@ -316,7 +318,7 @@ pub(super) fn list(payloads: &[Payload]) -> String {
 
 fn pass(pad: &gst::Pad, packet: gst::Buffer) {
     if let Err(err) = pad.chain(packet) {
-        tracing::trace!(%err, "a packet that was held back is not taken");
+        tracing::trace!(%err, "a packet that was held was not accepted");
     }
 }
 
@@ -330,7 +332,7 @@ fn rewrite(packet: &mut gst::Buffer, shown: &Header) {
     }
 }
 
-/// The packets of a compound one (RFC 3550, 6.1), each of four bytes at least.
+/// The packets in a compound packet (RFC 3550, 6.1), of at least four bytes each.
 fn parts(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let header = bytes.get(..4)?;

@@ -1,9 +1,8 @@
-//! An RTSP camera: rtspsrc → depayloader → parser → decoder → frames, one pipeline a session.
+//! An RTSP camera: rtspsrc → depayloader → parser → decoder → frames, one pipeline per session.
 //!
-//! Only the first video stream whose codec can be decoded is set up; sound and metadata are left alone. The session runs
-//! on the caller's thread, which sleeps on the bus and keeps the session alive; rtspsrc's own threads do the work. A decoder
-//! that gets pictures in and gives none out is exchanged for the next one of the table, for this camera alone, and one that
-//! fails later, too.
+//! Only the first video stream with a supported codec is set up; sound and metadata are ignored. The session runs on
+//! the caller's thread, which waits on the bus and sends keep-alive requests. rtspsrc's own threads receive and decode.
+//! If a decoder gives no pictures, or fails later, this camera alone changes to the next decoder of the table.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,13 +29,13 @@ use super::teardown::teardown;
 use crate::base::{Clock, SourceId, Stop};
 use crate::config::{StreamSettings, Transport};
 
-/// Longest wait for the TCP connection and for each answer: a camera that is off is told within this time.
+/// Limit for the TCP connection and for each response: a camera that is off is reported within this time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// From the start to PLAY, all requests together; also what bounds a name server that does not answer.
+/// Limit from the start to PLAY, for all requests together. It also covers a name server that does not answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
-/// How long a TEARDOWN may delay the end of a session; a camera that is gone does not answer it.
+/// Limit for TEARDOWN at the end of a session; an absent camera does not answer it.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(200);
-/// How long a session's pipeline may take to stop before it is left to itself.
+/// Limit for stopping the pipeline of a session before it is abandoned.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// One camera.
@@ -48,15 +47,15 @@ pub(super) struct RtspSource {
     reference: ReferenceTime,
     output: OutputControl,
     fallback: Fallback,
-    /// What keeps its sessions alive, as far as it is known of former ones.
+    /// The keep-alive method that earlier sessions found out.
     keep_alive_method: KeepAliveMethod,
     observer: Option<Arc<dyn Observer>>,
 }
 
-/// What became of one pipeline.
+/// The result of one pipeline.
 enum Attempt {
     Ended(SessionEnd),
-    /// Another one is worth a try at once: with the next decoder of the table, or with the same one for another wish.
+    /// Try again immediately: with the next decoder of the table, or with the same one for another output.
     Again,
 }
 
@@ -83,7 +82,7 @@ impl RtspSource {
         }
     }
 
-    /// The same camera, its sessions looked at by `observer`.
+    /// Adds an observer to all sessions of the camera.
     pub(super) fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
@@ -184,7 +183,7 @@ impl RtspSource {
         selector.link_stream(pipeline, &source);
         pipeline
             .add(&source)
-            .map_err(|_| Failure::new("no-decoder", "the pipeline takes no rtspsrc"))?;
+            .map_err(|_| Failure::new("no-decoder", "rtspsrc can't be added to the pipeline"))?;
         Ok((source, selector))
     }
 
@@ -192,8 +191,7 @@ impl RtspSource {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let millis = u32::try_from(self.settings.jitter_buffer.as_millis()).unwrap_or(u32::MAX);
         source.set_property("location", self.url.as_str());
-        // The login itself is added to the requests on their way: see `rtsp_login`. Without one that is set here rtspsrc would not
-        // send a request again.
+        // `rtsp_login` adds the login to the requests. Without a login here, rtspsrc would not send a request again.
         source.set_property("user-id", "");
         source.set_property("user-pw", "");
         source.set_property("do-rtsp-keep-alive", false);
@@ -205,7 +203,7 @@ impl RtspSource {
         source.set_property("latency", millis);
         source.set_property("tcp-timeout", micros(ANSWER_LIMIT));
         source.set_property("timeout", micros(self.settings.stall_limit));
-        // "auto" takes servers that state a duration for films, and buffers.
+        // "auto" would treat servers that state a duration as films, and buffer.
         source.set_property_from_str("buffer-mode", "slave");
         source.set_property("do-retransmission", false);
         source.set_property("user-agent", concat!("nvr/", env!("CARGO_PKG_VERSION")));

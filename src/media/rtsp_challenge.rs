@@ -1,4 +1,4 @@
-//! What a camera asks for when it wants a login, and the answer: Basic (RFC 7617), Digest with MD5 or SHA-256 (RFC 2617, 7616).
+//! A camera's request for a login, and the answer: Basic (RFC 7617), Digest with MD5 or SHA-256 (RFC 2617, 7616).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -6,20 +6,20 @@ use gstreamer::glib;
 
 use crate::config::Credentials;
 
-/// What a camera asks for.
+/// The login scheme that a camera asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     Basic,
     Digest(Digest),
 }
 
-/// A Digest challenge that can be answered.
+/// A supported Digest challenge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digest {
     realm: String,
     pub(super) nonce: String,
     opaque: Option<String>,
-    /// As the camera spells it; absent means MD5.
+    /// The algorithm's name in the camera's spelling; absent means MD5.
     algorithm: Option<String>,
     hash: Hash,
     /// `MD5-sess`, `SHA-256-sess`.
@@ -58,7 +58,7 @@ impl Digest {
             secret = hash(format!("{secret}:{nonce}:{client_nonce}"));
         }
         let request = hash(match self.qop {
-            // No request of ours has a body.
+            // Our requests have no body.
             Some("auth-int") => format!("{method}:{uri}:{}", self.hash.hex("")),
             _ => format!("{method}:{uri}"),
         });
@@ -105,7 +105,7 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// The first Digest challenge that can be answered, else Basic; the names of all where there is neither.
+/// Picks the first supported Digest challenge, otherwise Basic. The error has the names of all schemes.
 pub(super) fn pick(headers: &[String]) -> Result<Challenge, String> {
     let offers: Vec<_> = headers.iter().flat_map(|header| offers(header)).collect();
     let mut basic = None;
@@ -120,7 +120,7 @@ pub(super) fn pick(headers: &[String]) -> Result<Challenge, String> {
     basic.ok_or_else(|| others.join(" or "))
 }
 
-/// A scheme and its parameters, as they stand in a header.
+/// A scheme and its parameters, as they appear in a header.
 struct Offer {
     scheme: String,
     parameters: Vec<(String, String)>,
@@ -183,7 +183,8 @@ impl Offer {
     }
 }
 
-/// The challenges of one header: cameras send one each, or several with commas between them (RFC 9110, 11.6.1).
+/// The challenges of one header: cameras send a header for each, or several challenges separated by commas (RFC 9110,
+/// 11.6.1).
 fn offers(header: &str) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
     let mut rest = header.trim_start_matches([' ', '\t', ',']);
@@ -197,7 +198,7 @@ fn offers(header: &str) -> Vec<Offer> {
                 offer.parameters.push((word.to_owned(), value));
                 after
             }
-            // A parameter of no scheme.
+            // A parameter without a scheme.
             (Some(value), None) => value_of(value).1,
             (None, _) => {
                 offers.push(Offer {
@@ -212,7 +213,7 @@ fn offers(header: &str) -> Vec<Offer> {
     offers
 }
 
-/// A value, quoted or not, and what follows it.
+/// A value, with or without quotes, and the text after it.
 fn value_of(text: &str) -> (String, &str) {
     let Some(inner) = text.strip_prefix('"') else {
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());

@@ -1,7 +1,8 @@
-//! What is said between a camera and rtspsrc in one session: each request before it is sent, each answer before it is read.
+//! The requests and responses between rtspsrc and a camera in one session. Each request passes here before it is sent,
+//! and each response before rtspsrc reads it.
 //!
-//! Login and addresses are put right here, and what the camera answered is kept for the session's reason. Called on rtspsrc's
-//! thread; the session's own thread reads.
+//! Logins and addresses are corrected here. Responses are kept for the session's error message. rtspsrc's thread
+//! writes, the session's own thread reads.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,16 +11,16 @@ use super::rtsp_login::Login;
 use super::rtsp_sdp::{self, Description, Media, Payload};
 use crate::config::Credentials;
 
-/// How long a server keeps a session without requests, where it does not say (RFC 2326, 12.37).
+/// Session timeout of a server that states none (RFC 2326, 12.37).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest time between two requests; some servers end sessions earlier than they say.
+/// Longest time between two requests: some servers end sessions earlier than they state.
 const MAX_REQUEST_INTERVAL: Duration = Duration::from_secs(25);
-/// Shortest one, for servers that state a second or two.
+/// Shortest time between two requests, for servers that state a second or two.
 const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
-/// What rtspsrc is told that every server understands: what it lacks is found out by asking.
+/// The methods that rtspsrc sees as supported by every server; missing ones are found by trying them.
 const ADVERTISED_METHODS: &str = "DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER";
 
-/// One session's requests and answers.
+/// The requests and responses of one session.
 #[derive(Debug, Default)]
 pub(super) struct Dialogue {
     state: Mutex<DialogueState>,
@@ -35,22 +36,22 @@ struct DialogueState {
     request: Option<(String, bool)>,
     refusal: Option<Refusal>,
     timeout: Option<Duration>,
-    /// When the last request was sent, for the next sign of life.
+    /// The time of the last request, for the next keep-alive.
     last_request_at: Option<Instant>,
     keep_alive_method: KeepAliveMethod,
 }
 
-/// What tells a server that its client is still there.
+/// The request that keeps a session alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum KeepAliveMethod {
-    /// GET_PARAMETER without a body, as RFC 2326 proposes it.
+    /// GET_PARAMETER without a body, as RFC 2326 proposes.
     #[default]
     GetParameter,
-    /// For servers that don't have GET_PARAMETER, or don't answer it.
+    /// For servers that do not support GET_PARAMETER or do not answer it.
     Options,
 }
 
-/// A camera's answer.
+/// A response that refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) method: String,
@@ -66,18 +67,18 @@ pub(super) struct Request<'a> {
     pub(super) uri: &'a str,
 }
 
-/// What of it has to change.
+/// The changes to a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RequestChanges {
-    /// It becomes OPTIONS.
+    /// Send OPTIONS instead.
     pub(super) options: bool,
-    /// It has neither body nor type.
+    /// Remove body and content type.
     pub(super) bare: bool,
     pub(super) uri: Option<String>,
     pub(super) authorization: Option<String>,
 }
 
-/// An answer that has arrived.
+/// A response that has arrived.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Response {
     pub(super) status: u32,
@@ -89,14 +90,15 @@ pub(super) struct Response {
     pub(super) body: Option<String>,
 }
 
-/// What rtspsrc reads of it instead.
+/// The changes to a response before rtspsrc reads it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ResponseChanges {
-    /// Whether rtspsrc is to send the request again; set for each answer that asks for a login.
+    /// Whether rtspsrc must send the request again; set for each response that asks for a login.
     pub(super) again: Option<bool>,
-    /// A further `Public` header.
+    /// An additional `Public` header.
     pub(super) public: Option<&'static str>,
-    /// No `RTP-Info`: cameras state sequence numbers that they don't send, and rtpbin throws away all before the stated one.
+    /// Remove `RTP-Info`: cameras state sequence numbers that they do not send, and rtpbin drops all packets before the
+    /// stated one.
     pub(super) no_rtp_info: bool,
     pub(super) body: Option<String>,
 }
@@ -116,7 +118,7 @@ impl Dialogue {
         }
     }
 
-    /// Before a request is sent.
+    /// Handles a request before it is sent.
     pub(super) fn on_request(&self, request: Request<'_>) -> RequestChanges {
         let mut state = self.lock();
         let mut changes = RequestChanges::default();
@@ -140,7 +142,7 @@ impl Dialogue {
         changes
     }
 
-    /// When a request was answered; `with_login` where it carried one.
+    /// Handles the response to a request; `with_login` if the request had a login.
     pub(super) fn on_response(
         &self,
         request: Request<'_>,
@@ -154,7 +156,7 @@ impl Dialogue {
         };
         state.request = Some((method.clone(), true));
         let mut changes = ResponseChanges::default();
-        // Some cameras say "not found" to who has not logged in.
+        // Some cameras answer "not found" to a client without a login.
         let asks_for_login =
             response.status == 401 || (response.status == 404 && !response.challenges.is_empty());
         if asks_for_login {
@@ -208,7 +210,7 @@ impl Dialogue {
         changes
     }
 
-    /// How long until the server has to hear of us again; zero when it is time.
+    /// The time until a keep-alive request is due; zero when it is due.
     pub(super) fn until_keep_alive(&self) -> Duration {
         let state = self.lock();
         let limit = request_interval(state.timeout);
@@ -218,12 +220,12 @@ impl Dialogue {
         }
     }
 
-    /// A request is on its way to be sent.
+    /// Notes that a request is about to be sent.
     pub(super) fn request_sent(&self) {
         self.lock().last_request_at = Some(Instant::now());
     }
 
-    /// What signs of life are made of by now.
+    /// The current keep-alive method.
     pub(super) fn keep_alive_method(&self) -> KeepAliveMethod {
         self.lock().keep_alive_method
     }
@@ -243,19 +245,19 @@ impl Dialogue {
             .collect()
     }
 
-    /// The last answer that refused a request.
+    /// The last response that refused a request.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.lock().refusal.clone()
     }
 
-    /// The request that was not answered.
+    /// The method of the request without a response.
     pub(super) fn unanswered(&self) -> Option<String> {
         let state = self.lock();
         let (method, answered) = state.request.as_ref()?;
         (!answered).then(|| method.clone())
     }
 
-    /// The server's time-out of a session, where it states one.
+    /// The session timeout that the server states.
     pub(super) fn session_timeout(&self) -> Option<Duration> {
         self.lock().timeout
     }
@@ -265,12 +267,12 @@ impl Dialogue {
         self.lock().login.was_asked()
     }
 
-    /// Whether it has refused the login.
+    /// Whether the camera has refused the login.
     pub(super) fn refused_login(&self) -> bool {
         self.lock().login.was_refused()
     }
 
-    /// The schemes that it asks for, where none of them is known here.
+    /// The schemes that the camera asks for, if none of them is supported.
     pub(super) fn unsupported_login(&self) -> Option<String> {
         self.lock().login.unsupported().map(str::to_owned)
     }
@@ -280,17 +282,17 @@ impl Dialogue {
     }
 }
 
-/// OPTIONS in the middle of a session is a sign of life; what the server thinks of it does not matter.
+/// OPTIONS in the middle of a session is a keep-alive; its response does not matter.
 fn is_keep_alive(method: &str, state: &DialogueState) -> bool {
     method == "OPTIONS" && state.session_uri.is_some()
 }
 
-/// Half of what the server allows.
+/// Half of the server's timeout.
 fn request_interval(timeout: Option<Duration>) -> Duration {
     (timeout.unwrap_or(DEFAULT_TIMEOUT) / 2).clamp(MIN_REQUEST_INTERVAL, MAX_REQUEST_INTERVAL)
 }
 
-/// `12345678;timeout=60`, with blanks anywhere.
+/// Reads `12345678;timeout=60`, with spaces anywhere.
 fn timeout_of(session: &str) -> Option<Duration> {
     session
         .split(';')
@@ -382,7 +384,7 @@ mod tests {
         );
         assert!(refused.on_request(request("GET_PARAMETER")).options);
         assert_eq!(refused.refusal(), None, "no reason of a session's end");
-        // rtspsrc shows OPTIONS from now on, which may be refused as well.
+        // rtspsrc sends OPTIONS from now on, which may be refused as well.
         refused.on_response(request("OPTIONS"), false, &response(405, "Not Allowed"));
         assert_eq!(refused.refusal(), None);
 

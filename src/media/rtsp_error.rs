@@ -1,7 +1,8 @@
-//! Why an RTSP session ended, in a code for machines and words for people.
+//! The reason why an RTSP session ended, as a code for programs and a message for people.
 //!
-//! What is said is what is known: the server's last answer, what arrived, and GStreamer's error domains with the few fixed texts
-//! of its RTSP library (`gst_rtsp_strresult`). No text here holds a login: the URL has none, and GStreamer never saw one.
+//! The sources are the server's last response, the packets that arrived, and GStreamer's error domains with the few
+//! fixed texts of its RTSP library (`gst_rtsp_strresult`). No message has a login: the URL has none, and GStreamer
+//! never gets one.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::session::{ElementError, Ending};
 use super::session_state::{Failure, Progress};
 use crate::config::{Location, Transport};
 
-/// What a session knew when it ended.
+/// The facts about a session at its end.
 pub(super) struct EndContext<'a> {
     /// `camera 3`.
     pub(super) name: &'a str,
@@ -30,17 +31,17 @@ pub(super) struct EndContext<'a> {
     pub(super) start_limit: Duration,
     pub(super) decoder: Option<&'a str>,
     pub(super) tls: &'a CertificateCheck,
-    /// Why the streams that it offered were not taken.
+    /// Why none of the offered streams was taken.
     pub(super) stream_refused: Option<Failure>,
-    /// What was asked and answered.
+    /// The requests and responses.
     pub(super) dialogue: &'a Dialogue,
-    /// What came, by payload type.
+    /// The packets that arrived, by payload type.
     pub(super) arrived: Vec<Arrived>,
-    /// How long ago PLAY was sent.
+    /// The time since PLAY was sent.
     pub(super) played_for: Option<Duration>,
 }
 
-/// The reason; nothing where the session was asked to end.
+/// The reason; none if the session was asked to end.
 pub(super) fn explain(ending: &Ending, context: &EndContext<'_>) -> Option<Failure> {
     let name = context.name;
     Some(match ending {
@@ -61,14 +62,14 @@ pub(super) fn explain(ending: &Ending, context: &EndContext<'_>) -> Option<Failu
         Ending::DecoderSilent => Failure::new(
             "no-decoder",
             format!(
-                "no decoder of this machine makes a picture of {name}'s stream, {} was the last; set the camera to H.264 main profile",
+                "no decoder of this machine can decode {name}'s stream, {} was the last one tried; set the camera to H.264 main profile",
                 context.decoder.unwrap_or("none")
             ),
         ),
     })
 }
 
-/// The camera closed the connection: when, and what it had said of it.
+/// The camera closed the connection: when, and the facts about it.
 fn closed(context: &EndContext<'_>) -> String {
     let mut message = format!(
         "{} at {} closed the connection",
@@ -98,7 +99,7 @@ fn not_connected(context: &EndContext<'_>) -> Failure {
             format!("{name} at {place} did not answer {method} within {limit} of the start")
         }
         None => format!(
-            "{name} at {place} could not be asked anything within {limit}; check its address, the name server and the network"
+            "{name} at {place} could not be sent a request within {limit}; check its address, the name server and the network"
         ),
     };
     Failure::new("unreachable", message)
@@ -110,7 +111,7 @@ fn no_frame(progress: &Progress, context: &EndContext<'_>) -> Failure {
     let message = match (progress.units, progress.first_key) {
         (0, _) if !context.arrived.is_empty() => no_picture(context),
         (0, _) if context.transport == Transport::Udp => format!(
-            "{name} answered PLAY, and no RTP packet arrived within {limit}; where a firewall holds UDP back, transport = \"tcp\" helps"
+            "{name} answered PLAY, and no RTP packet arrived within {limit}; if a firewall blocks UDP, set transport = \"tcp\""
         ),
         (0, _) => format!("{name} answered PLAY, and no RTP packet arrived within {limit}"),
         (units, None) => format!(
@@ -131,7 +132,7 @@ fn no_frame(progress: &Progress, context: &EndContext<'_>) -> Failure {
     Failure::new(code, message)
 }
 
-/// RTP packets came, and no picture could be made of them.
+/// RTP packets arrived, but no picture could be made from them.
 fn no_picture(context: &EndContext<'_>) -> String {
     let came: Vec<_> = context
         .arrived
@@ -140,7 +141,7 @@ fn no_picture(context: &EndContext<'_>) -> String {
             let note = if !arrived.named {
                 ", which its description (SDP) does not name"
             } else if Codec::of_rtp(&arrived.payload.encoding).is_none() {
-                ", which is not decoded here"
+                ", which is not supported"
             } else {
                 ""
             };
@@ -154,7 +155,7 @@ fn no_picture(context: &EndContext<'_>) -> String {
         })
         .collect();
     format!(
-        "no picture could be made of what {} sent within {}: {}; its description names {}",
+        "no picture could be decoded from what {} sent within {}: {}; its description names {}",
         context.name,
         seconds(context.start_limit),
         came.join(", "),
@@ -190,7 +191,7 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
         let message = match context.dialogue.video_payloads().as_slice() {
             [] => format!("{name} offers no video stream under {path}; check its path"),
             payloads => format!(
-                "{name} describes its video under {path} in a way that can't be set up; it names payload type {}",
+                "{name} describes its video under {path} in an unsupported way; it names payload type {}",
                 list(payloads)
             ),
         };
@@ -200,14 +201,14 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
         return Failure::new(
             "no-frame",
             format!(
-                "no UDP packet came from {name}; where a firewall holds them back, transport = \"tcp\" helps"
+                "no UDP packet came from {name}; if a firewall blocks UDP, set transport = \"tcp\""
             ),
         );
     }
     if says("Parse error") || says("RTSP version") {
         return Failure::new(
             "garbage",
-            format!("what answers at {place} does not speak RTSP; check the port of {name}"),
+            format!("the server at {place} does not speak RTSP; check the port of {name}"),
         );
     }
     if says("Failed to connect") || says("Could not connect") {
@@ -231,7 +232,7 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
         return Failure::new(
             "unreachable",
             format!(
-                "{name} at {place} takes the connection but gives no RTSP answer{} within {limit}; check its port",
+                "{name} at {place} accepts the connection but gives no RTSP answer{} within {limit}; check its port",
                 to.unwrap_or_default()
             ),
         );
@@ -247,7 +248,7 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
     )
 }
 
-/// GStreamer's message, with the cause that it puts in parentheses at the end of its debug text.
+/// GStreamer's message, with the cause in parentheses at the end of its debug text.
 fn cause(error: &ElementError) -> String {
     let debug = error.debug.trim_end();
     let inner = debug
@@ -268,7 +269,7 @@ fn of_element(error: &ElementError, context: &EndContext<'_>) -> Failure {
         return Failure::new(
             "format-changed",
             format!(
-                "the stream of {name} changed in a way that {} can't follow; it starts anew",
+                "the stream of {name} changed in a way that {} can't follow; it is restarted",
                 error.element
             ),
         );
@@ -305,7 +306,9 @@ fn of_status(status: u32, context: &EndContext<'_>) -> Failure {
         _ if context.dialogue.refused_login() => unauthorized(said, context),
         403 => Failure::new(
             "permission",
-            format!("{name} does not let this user see {path} ({said}); check the user's rights"),
+            format!(
+                "{name} does not allow this user to see {path} ({said}); check the user's rights"
+            ),
         ),
         404 | 410 => Failure::new(
             "not-found",
@@ -323,7 +326,7 @@ fn of_status(status: u32, context: &EndContext<'_>) -> Failure {
         ),
         461 => Failure::new(
             "no-video",
-            format!("{name} does not send that way ({said}); change its transport"),
+            format!("{name} does not support this transport ({said}); change its transport"),
         ),
         _ => Failure::new(
             "unreachable",
@@ -336,7 +339,7 @@ fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
     let name = context.name;
     let message = if let Some(schemes) = context.dialogue.unsupported_login() {
         format!(
-            "{name} asks for {schemes} alone ({said}), which is not known here; set it to Digest with MD5 or SHA-256, or to Basic"
+            "{name} asks for {schemes} only ({said}), which is not supported; set it to Digest with MD5 or SHA-256, or to Basic"
         )
     } else if context.dialogue.refused_login() {
         format!("{name} refused the login ({said}); check its user name and password")
@@ -348,7 +351,7 @@ fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
     Failure::new("unauthorized", message)
 }
 
-/// Its path as it may be shown: some makers want the login there.
+/// The path as it may be shown: some makers put the login there.
 fn shown_path(url: &Url) -> String {
     let shown = Location::Rtsp(url.clone()).to_string();
     Url::parse(&shown).map_or(shown, |shown| shown.path().to_owned())

@@ -2,10 +2,10 @@
     unsafe_code,
     reason = "GStreamer's RTSP extensions and messages are C structures without bindings"
 )]
-//! The way into rtspsrc's dialogue with a camera: an RTSP extension, an element that rtspsrc shows every request and answer.
+//! Connects [`Dialogue`] to rtspsrc: an RTSP extension, an element that gets every request and response of rtspsrc.
 //!
-//! rtspsrc makes one for itself when it is made, and passes nothing to it: the dialogue that the next one takes part in lies in a
-//! variable of the thread meanwhile. Nothing here has threads or drops anything.
+//! rtspsrc makes the extension itself and passes no arguments. Therefore the dialogue for the next rtspsrc is kept in a
+//! thread-local variable meanwhile. There are no threads here, and nothing is dropped.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
@@ -21,26 +21,26 @@ use super::element::element;
 use super::rtsp_dialogue::{Dialogue, Request, Response};
 
 thread_local! {
-    /// Whose rtspsrc is being made on this thread.
+    /// The dialogue of the rtspsrc that is being made on this thread.
     static NEXT: RefCell<Option<Arc<Dialogue>>> = const { RefCell::new(None) };
 }
 
-/// Whether the extension is registered; rtspsrc looks for it once a process, when the first one is made.
+/// Whether the extension is registered. rtspsrc looks for it once per process, when the first one is made.
 static REGISTERED: LazyLock<Result<(), String>> = LazyLock::new(|| {
     let rank = gst::Rank::MARGINAL;
     gst::Element::register(None, "nvrrtsptap", rank, TapElement::static_type())
-        .map_err(|err| format!("GStreamer takes no RTSP extension: {err}"))
+        .map_err(|err| format!("the RTSP extension can't be registered: {err}"))
 });
 
-/// Registers the extension. To be called before anything makes an rtspsrc.
+/// Registers the extension. Call it before the first rtspsrc is made.
 pub(super) fn register() -> Result<(), String> {
     REGISTERED.clone()
 }
 
-/// An rtspsrc whose requests and answers pass through `dialogue`.
+/// Makes an rtspsrc whose requests and responses pass through `dialogue`.
 ///
 /// # Errors
-/// Where there is no rtspsrc, or it does not know the extension.
+/// If rtspsrc is missing or does not use the extension.
 pub(super) fn source(dialogue: &Arc<Dialogue>) -> Result<gst::Element, String> {
     register()?;
     let before = Arc::strong_count(dialogue);
@@ -54,7 +54,7 @@ pub(super) fn source(dialogue: &Arc<Dialogue>) -> Result<gst::Element, String> {
 }
 
 glib::wrapper! {
-    /// GStreamer's interface of elements that look into RTSP.
+    /// GStreamer's interface for RTSP extensions.
     pub(super) struct RtspExtension(Interface<ffi::GstRTSPExtension, ffi::GstRTSPExtensionInterface>);
 
     match fn {
@@ -183,7 +183,7 @@ unsafe extern "C" fn after_send(
     if let Some(again) = changes.again {
         response.remove(ffi::GST_RTSP_HDR_WWW_AUTHENTICATE);
         if again {
-            // Makes rtspsrc send the request once more. Without realm and nonce it adds no login of its own to it.
+            // Makes rtspsrc send the request again. Without realm and nonce, rtspsrc adds no login to it.
             response.add(
                 ffi::GST_RTSP_HDR_WWW_AUTHENTICATE,
                 "Digest algorithm=\"MD5\"",
@@ -198,7 +198,7 @@ unsafe extern "C" fn after_send(
     }
     if let Some(body) = changes.body {
         let mut body = body.into_bytes();
-        // As rtspsrc has it of its connection.
+        // rtspsrc's own connection also ends bodies with a zero byte.
         body.push(0);
         response.set_body(&body);
     }

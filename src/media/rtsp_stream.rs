@@ -1,8 +1,8 @@
-//! Which of a camera's streams is taken, and the chain of elements that its packets enter.
+//! Selects a stream of a camera and makes the elements for its packets.
 //!
-//! The first video section with a codec that can be decoded is set up. It may name several payload types: what arrives first
-//! decides which is decoded. One chain is made a session; pads that come later take the place of one that went away, or are
-//! drained. Called on rtspsrc's threads.
+//! The first video section with a supported codec is set up. If it names several payload types, the first packet
+//! decides which one is decoded. There is one chain of elements per session; later pads replace a pad that was removed,
+//! or are drained. Called on rtspsrc's threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
 use super::session_state::{Failure, SessionState};
 
-/// One session's way from rtspsrc to its decoder.
+/// Connects rtspsrc to the decoder in one session.
 pub(super) struct StreamSelector {
     /// `camera 3`.
     pub(super) name: String,
@@ -36,17 +36,17 @@ pub(super) struct StreamSelector {
     pub(super) taken: Mutex<Selection>,
 }
 
-/// What was taken so far.
+/// The selection so far.
 #[derive(Default)]
 pub(super) struct Selection {
-    /// The codec that is expected, and later the one that came.
+    /// The codec that is expected, and later the one that arrived.
     choice: Option<(Codec, DecoderPlan)>,
-    /// Where packets of that codec enter.
+    /// The pad where packets of that codec enter.
     chain: Option<(Codec, gst::Pad)>,
 }
 
 impl StreamSelector {
-    /// Picks the stream before SETUP, and a decoder with it: probing one may take a second, and nothing flows yet.
+    /// Selects the stream before SETUP, and its decoder: probing one may take a second, and nothing arrives yet.
     pub(super) fn select_stream(self: &Arc<Self>, source: &gst::Element) {
         let selector = self.clone();
         source.connect("select-stream", false, move |arguments| {
@@ -61,7 +61,7 @@ impl StreamSelector {
         });
     }
 
-    /// Takes the pads that `source` shows.
+    /// Links the pads that `source` adds.
     pub(super) fn link_stream(self: &Arc<Self>, pipeline: &gst::Pipeline, source: &gst::Element) {
         let selector = self.clone();
         let pipeline = pipeline.downgrade();
@@ -74,7 +74,7 @@ impl StreamSelector {
         });
     }
 
-    /// The codec of the session, and how it is decoded.
+    /// The codec of the session, and its decoder.
     pub(super) fn choice(&self) -> Option<(Codec, DecoderPlan)> {
         self.taken().choice
     }
@@ -95,7 +95,7 @@ impl StreamSelector {
             self.session.refuse_stream(Failure::new(
                 "no-decoder",
                 format!(
-                    "{} sends {}, which is not decoded here; set it to H.264, H.265 or MJPEG",
+                    "{} sends {}, which is not supported; set it to H.264, H.265 or MJPEG",
                     self.name,
                     encodings.join(" or ")
                 ),
@@ -122,7 +122,7 @@ impl StreamSelector {
         };
         let (codec, number) = match self.described(pad) {
             Some((Some(codec), number)) => (codec, Some(number)),
-            // A payload type beside the picture: repairs, metadata.
+            // Another payload type beside the video: repairs, metadata.
             Some((None, _)) => return drain(pipeline, pad).map_err(broken),
             None => (expected, None),
         };
@@ -130,7 +130,7 @@ impl StreamSelector {
             if *of == codec && !input.is_linked() {
                 tracing::debug!(
                     pad = pad.name().as_str(),
-                    "a stream's pad takes the place of another"
+                    "a pad of the stream replaces another one"
                 );
                 return pad.link(input).map(|_| ()).map_err(|err| {
                     broken(format!(
@@ -154,7 +154,8 @@ impl StreamSelector {
         Ok(())
     }
 
-    /// The codec of a pad's payload type, by the description; `recv_rtp_src_0_305419896_96` names section, SSRC and type.
+    /// The codec of a pad's payload type, by the description. A pad's name, `recv_rtp_src_0_305419896_96`, has section,
+    /// SSRC and type.
     fn described(&self, pad: &gst::Pad) -> Option<(Option<Codec>, u8)> {
         let name = pad.name();
         let mut numbers = name.rsplit('_');
@@ -164,7 +165,7 @@ impl StreamSelector {
         Some((Codec::of_rtp(media.encoding(number)?), number))
     }
 
-    /// Makes the chain and links `stream` to it; the pad of its beginning is returned.
+    /// Makes the chain and links `stream` to it. Returns the input pad of the chain.
     fn chain(
         &self,
         pipeline: &gst::Pipeline,
@@ -223,7 +224,7 @@ fn named(payload: &Payload) -> &str {
     }
 }
 
-/// A section by what rtspsrc tells of it.
+/// A media section, from the caps that rtspsrc states.
 fn media_of(caps: &gst::StructureRef) -> Option<Media> {
     let number = caps.get::<i32>("payload").ok();
     Some(Media {
@@ -238,7 +239,7 @@ fn media_of(caps: &gst::StructureRef) -> Option<Media> {
     })
 }
 
-/// Takes what comes from `pad` and throws it away: an input of rtspsrc's that nobody takes would end the session.
+/// Discards the packets of `pad`: an unlinked pad of rtspsrc would end the session.
 fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
     let drain = element("fakesink")?;
     drain.set_property("sync", false);
@@ -246,12 +247,12 @@ fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
     drain.set_property("enable-last-sample", false);
     pipeline
         .add(&drain)
-        .map_err(|err| format!("a further stream is not drained: {err}"))?;
+        .map_err(|err| format!("a further stream can't be discarded: {err}"))?;
     drain
         .sync_state_with_parent()
-        .map_err(|_| "a further stream's drain does not start".to_owned())?;
+        .map_err(|_| "the sink of a further stream does not start".to_owned())?;
     let input = super::element::pad(&drain, "sink")?;
     pad.link(&input)
         .map(|_| ())
-        .map_err(|err| format!("a further stream is not drained: {err}"))
+        .map_err(|err| format!("a further stream can't be discarded: {err}"))
 }

@@ -1,7 +1,7 @@
-//! Whom an RTSPS camera has to be: one of the authorities' certificates, or the one that is pinned.
+//! Checks the certificate of an RTSPS camera: it must be signed by an authority, or be the pinned one.
 //!
-//! GLib asks only about certificates that it does not trust itself, so a pin would not hold against a certificate of a
-//! public authority. Hence this process's default trust is emptied, and every certificate is judged here.
+//! GLib asks only about certificates that it does not trust itself, so a certificate of a public authority would pass
+//! despite a pin. Therefore the default trust of this process is emptied, and every certificate is checked here.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -21,12 +21,12 @@ use crate::config::SourceTls;
 /// Extended key usage of a server, RFC 5280.
 const SERVER_PURPOSE: &str = "1.3.6.1.5.5.7.3.1";
 
-/// What was found about a camera's certificate.
+/// The result of checking a camera's certificate.
 #[derive(Debug, Default)]
 pub(super) struct CertificateCheck(Mutex<Option<String>>);
 
 impl CertificateCheck {
-    /// Why the certificate was refused; nothing where it was not, or none was seen.
+    /// Why the certificate was refused; none if it was not refused or not seen.
     pub(super) fn refusal(&self) -> Option<String> {
         self.0
             .lock()
@@ -39,10 +39,10 @@ impl CertificateCheck {
     }
 }
 
-/// Judges the certificates that `source` is shown by `trust`.
+/// Checks the certificates that `source` receives, by `trust`.
 ///
 /// # Errors
-/// When this machine's GLib has no TLS, or the file of authorities can't be read.
+/// If GLib has no TLS on this machine, or the file of authorities can't be read.
 pub(super) fn check_certificates(
     source: &gst::Element,
     trust: &SourceTls,
@@ -56,7 +56,7 @@ pub(super) fn check_certificates(
         authorities(file).map_err(|reason| Failure::new("tls", format!("{name}: {reason}")))?;
     }
     if trust.pinned_sha256.is_none() {
-        // What the machine's authorities signed is accepted without asking further.
+        // Certificates of the machine's authorities are accepted.
         let system = keeper.property::<Option<gio::TlsDatabase>>("tls-database");
         source.set_property("tls-database", system);
     }
@@ -83,8 +83,8 @@ pub(super) fn check_certificates(
     Ok(())
 }
 
-/// The machine's authorities, taken away from GLib's default, as the property of an element that is never started: GLib's
-/// object itself may not travel between threads, as far as its bindings know.
+/// The machine's authorities, taken from GLib's default. They are kept as the property of an element that is never
+/// started, because the bindings do not allow GLib's object to move between threads.
 static SYSTEM_TRUST: LazyLock<Result<gst::Element, String>> = LazyLock::new(|| {
     let keeper = element("rtspsrc")?;
     let backend = gio::TlsBackend::default();
@@ -92,14 +92,15 @@ static SYSTEM_TRUST: LazyLock<Result<gst::Element, String>> = LazyLock::new(|| {
         return Err("GLib has no TLS here; install glib-networking".to_owned());
     }
     keeper.set_property("tls-database", backend.default_database());
-    let nobody = trust_in_nobody().map_err(|err| format!("GLib takes no trust store: {err}"))?;
+    let nobody =
+        trust_in_nobody().map_err(|err| format!("GLib does not accept the trust store: {err}"))?;
     backend.set_default_database(Some(&nobody));
     Ok(keeper)
 });
 
-/// A trust store of one authority whose key was never kept (`openssl req -x509 -newkey ec -pkeyopt
-/// ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -days 1 -subj /CN=nobody`). GLib refuses an empty one, and reads
-/// files only, again for each connection: this one is in memory and stays open.
+/// A trust store with one authority whose key was not kept (`openssl req -x509 -newkey ec -pkeyopt
+/// ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -days 1 -subj /CN=nobody`). GLib refuses an empty store, and
+/// reads the file again for each connection: this one is in memory and stays open.
 fn trust_in_nobody() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>> {
     static KEPT_OPEN: OnceLock<File> = OnceLock::new();
     let file = rustix::fs::memfd_create("nobody", rustix::fs::MemfdFlags::CLOEXEC)?;
@@ -162,7 +163,7 @@ fn words(flags: gio::TlsCertificateFlags) -> String {
     use gio::TlsCertificateFlags as Flags;
     let words = [
         (Flags::UNKNOWN_CA, "no known authority signed it"),
-        (Flags::BAD_IDENTITY, "it is made out to another host"),
+        (Flags::BAD_IDENTITY, "it is issued for another host"),
         (Flags::NOT_ACTIVATED, "it is not valid yet"),
         (Flags::EXPIRED, "it has expired"),
         (Flags::REVOKED, "it was revoked"),

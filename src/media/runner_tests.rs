@@ -1,4 +1,4 @@
-//! What a source's life must hold to, with sessions by script.
+//! Tests of the runner with scripted sessions.
 
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -9,7 +9,7 @@ use crate::base::{
     CaptureClock, Clock, Colorimetry, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
 };
 
-/// What a session of the scripted source does.
+/// A step of a scripted session.
 enum Act {
     Frames(u32),
     Fail(&'static str, Duration),
@@ -180,7 +180,7 @@ fn a_restart_cuts_the_session_and_the_wait_short() {
         next(&updates),
         Update::Status(Health::Failed, Some("unreachable"))
     );
-    // Waiting is no lack of progress.
+    // A waiting source is not stuck.
     let deadline = Instant::now() + Duration::from_secs(20);
     while !heartbeats.stuck().is_empty() {
         assert!(Instant::now() < deadline, "{:?}", heartbeats.stuck());
@@ -234,7 +234,7 @@ fn a_refused_login_waits_by_its_own_rule_and_a_restart_tries_at_once() {
     for expected in expected {
         assert_eq!(next(&updates), expected);
     }
-    // An ordinary wait would be over a hundred times.
+    // An ordinary wait would have passed a hundred times.
     assert!(updates.recv_timeout(Duration::from_millis(100)).is_err());
     assert_eq!(runner.snapshot().reconnects, 1);
     let reason = runner.snapshot().reason.expect("it stays");
@@ -264,7 +264,7 @@ fn hundreds_of_sources_that_wait_have_no_thread() {
         };
         tasks.filter_map(name).collect::<Vec<_>>()
     };
-    // Other tests have sources of the same name, a few.
+    // Other tests have a few sources of the same name.
     let deadline = Instant::now() + Duration::from_secs(20);
     while names().iter().filter(|name| *name == "source-7\n").count() > 30 {
         assert!(Instant::now() < deadline, "{:?}", names());

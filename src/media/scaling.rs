@@ -1,7 +1,7 @@
-//! A scaler in hardware, kept to what is wanted of its source while it runs.
+//! Keeps a hardware scaler at the size that the source's consumer wants, while the source runs.
 //!
-//! Size and colours of the pictures are read off before the scaler, where each caps event passes ahead of the pictures that it is
-//! for; the caps behind the scaler follow them, and every change of the wish.
+//! Caps events before the scaler give the size and colours of the pictures that follow. The caps behind the scaler are
+//! set after each such event and after each change of the wanted output.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -18,13 +18,13 @@ use super::plan::HardwareScaler;
 pub(super) struct Scaling {
     hardware: &'static HardwareScaler,
     scaler: glib::WeakRef<gst::Element>,
-    /// Behind the scaler; its caps are what the scaler makes.
+    /// The filter behind the scaler; its caps decide the scaler's output.
     filter: glib::WeakRef<gst::Element>,
-    /// The pad whose pictures enter the scaler.
+    /// The pad through which pictures enter the scaler.
     before: glib::WeakRef<gst::Pad>,
     declared: Arc<DeclaredShape>,
     state: Mutex<State>,
-    /// Lives as long as this does: it is how changes of the wish come here.
+    /// Receives changes of the wanted output for as long as this object lives.
     listener: OnceLock<Arc<Listener>>,
 }
 
@@ -37,17 +37,17 @@ struct State {
     used: bool,
 }
 
-/// Who asks for other caps, and so how the scaler can be made to take them.
+/// The thread that asks for other caps. It decides how the scaler is made to take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caller {
-    /// The thread that pushes the pictures, between two of them.
+    /// The streaming thread, between two pictures.
     StreamingThread,
-    /// Any other.
+    /// Any other thread.
     Other,
 }
 
 impl Scaling {
-    /// Keeps `scaler`, the pictures of which pass `filter`, to the wish. Nothing may have passed yet.
+    /// Keeps `scaler` at the wanted output by the caps of `filter`. Call it before the first picture passes.
     pub(super) fn new(
         hardware: &'static HardwareScaler,
         scaler: &gst::Element,
@@ -78,13 +78,13 @@ impl Scaling {
         });
         output.listen(&listener);
         let _ = scaling.listener.set(listener);
-        // After it listens, lest a change between the two be lost.
+        // After the listener is registered, so that no change is lost.
         scaling.change(Caller::Other, |state| state.output = output.wanted());
         scaling.watch(before);
         scaling
     }
 
-    /// What enters the scaler, once it is known.
+    /// The picture that enters the scaler, once it is known.
     pub(super) fn picture(&self) -> Option<Picture> {
         self.lock().picture
     }
@@ -135,7 +135,7 @@ impl Scaling {
         match (restart, caller) {
             (false, _) => filter.set_property_from_str("caps", &caps),
             (true, Caller::StreamingThread) => restart_with(&scaler, &filter, &caps),
-            // Between two pictures: at once where none is on its way, else by the thread that pushes it.
+            // Between two pictures: immediately if none is on its way, otherwise by the streaming thread.
             (true, Caller::Other) => {
                 before.add_probe(gst::PadProbeType::IDLE, move |_, _| {
                     restart_with(&scaler, &filter, &caps);
@@ -150,14 +150,14 @@ impl Scaling {
     }
 }
 
-/// Makes the scaler forget what it made for the size before. When its pad is active again, the one before it sends caps and segment
-/// anew.
+/// Makes the scaler discard the buffers of the old size. When its pad is active again, the element before it sends caps
+/// and segment again.
 fn restart_with(scaler: &gst::Element, filter: &gst::Element, caps: &str) {
     if scaler.set_state(gst::State::Ready).is_err() {
-        tracing::warn!(scaler = %scaler.name(), "a scaler does not stop for another size");
+        tracing::warn!(scaler = %scaler.name(), "a scaler does not stop to change its size");
     }
     filter.set_property_from_str("caps", caps);
     if let Err(err) = scaler.sync_state_with_parent() {
-        tracing::warn!(scaler = %scaler.name(), %err, "a scaler does not start again");
+        tracing::warn!(scaler = %scaler.name(), %err, "a scaler does not restart");
     }
 }

@@ -1,7 +1,8 @@
-//! One session's own thread: it waits on the pipeline's bus until the session ended, failed, stalled or was asked to stop.
+//! The loop of a session's own thread. It waits on the pipeline's bus until the session ends, fails, stalls or is asked
+//! to stop.
 //!
-//! Nothing is polled: the wait ends with a message, or at the next instant at which a limit could be reached, at
-//! the latest after [`ALIVE_INTERVAL`].
+//! Nothing is polled: the wait ends with a message, or at the next time at which a limit could be reached, at the
+//! latest after [`ALIVE_INTERVAL`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,12 @@ use super::session_state::{Failure, Progress, SessionState};
 use super::source::ALIVE_INTERVAL;
 use crate::base::Stop;
 
-/// A decoder that gave nothing this long after its first key frame is not the right one for this stream.
+/// A decoder without a picture this long after its first key frame can't decode the stream.
 const DECODER_LIMIT: Duration = Duration::from_secs(5);
-/// And it had at least so many access units to work with: slow streams take their time.
+/// The decoder must also have received at least this many access units, because slow streams take longer.
 const DECODER_UNITS: u64 = 20;
 
-/// What a session may take its time for.
+/// The time limits of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// From the start to PLAY.
@@ -28,46 +29,46 @@ pub(super) struct Limits {
     pub(super) start: Duration,
     /// Without an access unit, once frames have come.
     pub(super) stall: Duration,
-    /// Whether another decoder could be tried where this one is silent.
+    /// Whether another decoder could be tried if this one gives no picture.
     pub(super) other_decoder: bool,
 }
 
 /// How a session ended.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// It was asked to.
+    /// It was asked to stop.
     Stopped,
     /// A callback gave the reason.
     Failure(Failure),
     /// An element failed.
     Error(ElementError),
-    /// The stream is over.
+    /// The stream ended.
     Eos,
-    /// PLAY was never reached.
+    /// PLAY was not sent within the limit.
     NotConnected,
-    /// Access units stopped coming this long ago.
+    /// No access unit arrived for this long.
     Stalled(Duration),
-    /// No frame came out, though so much came in.
+    /// No frame was decoded; the progress says how much arrived.
     NoFrame(Progress),
-    /// Access units go in and no picture comes out; another decoder may do better.
+    /// Access units go in and no picture comes out; another decoder may work.
     DecoderSilent,
-    /// Its elements are to be made anew, for another wish.
+    /// New elements are needed, because another output is wanted.
     Reopen,
 }
 
 /// An element's error.
 #[derive(Debug)]
 pub(super) struct ElementError {
-    /// The factory of the element that failed, `rtspsrc` for one.
+    /// The factory of the element that failed, for example `rtspsrc`.
     pub(super) element: String,
     pub(super) error: gst::glib::Error,
     pub(super) debug: String,
-    /// The response's status, where an RTSP server refused.
+    /// The status of the response, if an RTSP server refused.
     pub(super) rtsp_status: Option<u32>,
 }
 
-/// Keeps messages that nobody reads from waking the session's thread, and lets the pipeline's elements share what all
-/// sessions share. To be called before the pipeline starts.
+/// Drops messages that nobody reads, so that they do not wake the session's thread, and shares the CUDA context between
+/// pipelines. Call it before the pipeline starts.
 pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(|_, message| {
@@ -91,7 +92,7 @@ pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
     }
 }
 
-/// Waits for the session's end. Blocks; beats the session's heart meanwhile.
+/// Waits for the end of the session. Blocks, and reports progress meanwhile.
 pub(super) fn watch(
     pipeline: &gst::Pipeline,
     session: &Arc<SessionState>,
@@ -101,7 +102,7 @@ pub(super) fn watch(
     watch_with(pipeline, session, limits, stop, |_| ALIVE_INTERVAL)
 }
 
-/// As [`watch`]; `chore` is called at least as often as it asks for.
+/// As [`watch`], and calls `chore` at least as often as `chore` asks for.
 pub(super) fn watch_with(
     pipeline: &gst::Pipeline,
     session: &Arc<SessionState>,
@@ -142,7 +143,7 @@ pub(super) fn watch_with(
         if let Some(message) = bus.timed_pop(wait)
             && let Some(ending) = read(pipeline, session, &message)
         {
-            // A callback's reason is the cause, the element's error its consequence.
+            // The callback's reason is the cause; the element's error is a consequence.
             return match session.failure() {
                 Some(failure) => Ending::Failure(failure),
                 None => ending,
@@ -178,7 +179,7 @@ fn read(
             None
         }
         gst::MessageView::Eos(_) => Some(Ending::Eos),
-        // rtspsrc posts a first "request" when it sends PLAY; SETUPs are continuations of their "open".
+        // rtspsrc posts the first "request" when it sends PLAY; each SETUP is part of its "open".
         gst::MessageView::Progress(progress) => {
             let (kind, code, _) = progress.get();
             let begins = matches!(kind, gst::ProgressType::Start | gst::ProgressType::Complete);
@@ -189,7 +190,7 @@ fn read(
         }
         gst::MessageView::Latency(_) => {
             if let Err(err) = pipeline.recalculate_latency() {
-                tracing::debug!(%err, "latency stays as it was");
+                tracing::debug!(%err, "the latency could not be updated");
             }
             None
         }
@@ -206,7 +207,7 @@ fn factory_of(message: &gst::Message) -> String {
         .unwrap_or_default()
 }
 
-/// How long nothing can happen by the limits alone, or what has happened.
+/// The time until a limit can be reached, or the limit that was reached.
 fn verdict(
     progress: &Progress,
     limits: &Limits,
@@ -230,7 +231,7 @@ fn verdict(
         }
         let start_left = left(playing, limits.start).ok_or(Ending::NoFrame(*progress))?;
         return Ok(match progress.first_key {
-            // The units may not be enough when the limit is over: look again a second later.
+            // There may be too few access units when the limit is reached: check again one second later.
             Some(key) if limits.other_decoder => left(key, DECODER_LIMIT)
                 .unwrap_or(Duration::from_secs(1))
                 .min(start_left),
@@ -240,7 +241,7 @@ fn verdict(
     let last_unit = progress.last_unit.unwrap_or(first_frame);
     let unit_left =
         left(last_unit, limits.stall).ok_or(Ending::Stalled(now.saturating_sub(last_unit)))?;
-    // Access units flow and frames do not: a decoder has died quietly, or the stream has.
+    // Access units arrive but no frames: the decoder or the stream has failed without an error.
     let last_frame = progress.last_frame.unwrap_or(first_frame);
     let frame_left =
         left(last_frame, limits.start.max(limits.stall)).ok_or(Ending::NoFrame(*progress))?;

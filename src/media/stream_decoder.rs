@@ -1,7 +1,9 @@
-//! What a decoder is told of its stream: the parser has read size, rate and profile just before the decoder opens.
+//! Sets the decoder's properties for its stream: the parser states size, rate and profile just before the decoder
+//! opens.
 //!
-//! Some properties can be set then and no later (`drop-frame-interval`). When what is wanted changes so that they are wrong, the
-//! session is begun anew with the same camera; when they merely could be better, who takes the pictures drops some.
+//! Some properties can only be set at that time (`drop-frame-interval`). If the wanted output changes so that they
+//! become wrong, the session restarts with the same camera. If they could only be better, the consumer drops the
+//! surplus pictures.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -22,7 +24,7 @@ pub(super) struct StreamDecoder {
     plan: DecoderPlan,
     output: OutputControl,
     session: Weak<SessionState>,
-    /// What the decoder was opened for: the stream's shape, and of how many pictures it gives one.
+    /// The stream's shape and the picture interval for which the decoder was opened.
     opened: Mutex<Option<(Shape, u32)>>,
     listener: OnceLock<Arc<Listener>>,
 }
@@ -53,7 +55,8 @@ impl StreamDecoder {
         stream
     }
 
-    /// Sets what is known without the stream, and the rest when the parser's caps reach `decoder`, before it opens.
+    /// Sets the properties that do not depend on the stream, and the others when the parser's caps reach `decoder`,
+    /// before it opens.
     pub(super) fn tune_by_caps(self: &Arc<Self>, decoder: &gst::Element) -> Result<(), String> {
         self.tune(decoder, &Shape::default());
         let (stream, weak) = (Arc::downgrade(self), decoder.downgrade());
@@ -98,7 +101,7 @@ impl StreamDecoder {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((shape, interval));
     }
 
-    /// More pictures may be wanted than the decoder gives.
+    /// Handles a change of the wanted output: more pictures may be wanted than the decoder gives.
     fn wish(&self, output: &Output) {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((shape, interval)) = &*opened else {
@@ -111,14 +114,14 @@ impl StreamDecoder {
             tracing::info!(
                 decoder = self.plan.decoder.element,
                 gives_one_of = *interval,
-                "more pictures are wanted than the decoder was opened for; it is opened anew"
+                "more pictures are wanted than the decoder was opened for; it is reopened"
             );
             session.reopen();
         }
     }
 }
 
-/// What the parser's caps tell.
+/// The shape that the parser's caps state.
 fn shape_in(caps: &gst::StructureRef) -> Shape {
     let rate = caps.get::<gst::Fraction>("framerate").ok();
     let rate = rate.filter(|rate| rate.numer() > 0 && rate.denom() > 0);

@@ -32,7 +32,7 @@ fn off_thread(name: &str, limit: Duration, work: impl FnOnce() + Send + 'static)
             work();
             drop(done);
             if timed_out.recv().is_ok() {
-                tracing::warn!(name = label, "a stuck pipeline has stopped after all");
+                tracing::warn!(name = label, "an abandoned pipeline has stopped after all");
             }
         });
     if let Err(err) = spawned {

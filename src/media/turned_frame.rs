@@ -1,8 +1,8 @@
 #![expect(unsafe_code, reason = "libyuv is a C++ library")]
-//! Pictures that have to be turned to be upright: phones' films, cameras that hang on their side.
+//! Pictures that must be rotated to be upright: films of phones, cameras that are mounted on their side.
 //!
-//! A frame is turned when somebody first reads it, once for all who do: what a rate limit drops costs nothing. Frames that stand
-//! upright never come here.
+//! A frame is rotated when it is first read, once for all readers: frames that a rate limit drops cost nothing. Upright
+//! frames do not use this file.
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
@@ -15,18 +15,18 @@ use yuv_sys::{
 use super::synthetic::OwnedPixels;
 use crate::base::{HostPixels, Orientation, PixelFormat, Pixels, Plane, Size};
 
-/// A picture that is turned where it is read.
+/// A picture that is rotated when it is read.
 pub(super) struct TurnedFrame {
-    /// As it was decoded, and the size of its planes.
+    /// The decoded picture, and the size of its planes.
     from: Pixels,
     size: Size,
     orientation: Orientation,
-    /// Nothing where it could not be turned: who reads it finds empty planes, and says so.
+    /// None if it could not be rotated: readers get empty planes and report an error.
     turned: OnceLock<Option<OwnedPixels>>,
 }
 
 impl TurnedFrame {
-    /// `from`, whose planes are of `size`, to be turned.
+    /// A picture `from`, with planes of `size`, that is rotated later.
     pub(super) fn new(from: Pixels, size: Size, orientation: Orientation) -> Self {
         Self {
             from,
@@ -45,7 +45,7 @@ impl HostPixels for TurnedFrame {
     fn plane(&self, index: usize) -> Plane<'_> {
         let turned = self.turned.get_or_init(|| {
             turn(&self.from, self.size, self.orientation)
-                .inspect_err(|reason| tracing::debug!(reason, "a picture can't be turned"))
+                .inspect_err(|reason| tracing::debug!(reason, "a picture can't be rotated"))
                 .ok()
         });
         turned.as_ref().map_or(
@@ -122,15 +122,16 @@ fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixe
                 )
             }
         }
-        PixelFormat::Rgb => return Err("RGB pictures are turned by their source".to_owned()),
+        PixelFormat::Rgb => return Err("RGB pictures are rotated by their source".to_owned()),
     };
     match refused {
         0 => Ok(turned),
-        code => Err(format!("libyuv does not turn {size} (it says {code})")),
+        code => Err(format!("libyuv can't rotate {size} (code {code})")),
     }
 }
 
-/// libyuv exchanges top and bottom where the height is negative, before it turns: which is left and right, and half a turn.
+/// libyuv flips the picture vertically before rotating it if the height is negative; with half a turn that is a
+/// horizontal flip.
 fn how(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
     let (height, quarters) = if orientation.mirrored {
         (-height, orientation.quarters + 2)
@@ -147,7 +148,7 @@ fn how(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
 }
 
 fn number(value: impl TryInto<c_int> + std::fmt::Display + Copy) -> Result<c_int, String> {
-    let failed = |_| format!("{value} is more than libyuv counts to");
+    let failed = |_| format!("{value} is too large for libyuv");
     value.try_into().map_err(failed)
 }
 
@@ -157,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// Where a sample of a picture of `size` goes.
+    /// The position of a sample in the rotated picture.
     fn place(orientation: Orientation, size: Size, (x, y): (u32, u32)) -> (u32, u32) {
         let (mut x, mut y, mut size) = (x, y, size);
         if orientation.mirrored {
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn every_orientation_puts_every_sample_in_its_place() {
-        // Odd on purpose: the last column and row of chroma are half ones.
+        // Odd sizes: the last column and row of chroma cover half a sample.
         let size = Size::new(35, 18);
         let half = Size::new(18, 9);
         for format in [PixelFormat::I420, PixelFormat::Nv12] {

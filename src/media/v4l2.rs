@@ -1,7 +1,7 @@
-//! A V4L2 camera as a source: crate `v4l` finds out what the device is and offers, GStreamer's `v4l2src` streams from it.
+//! A V4L2 camera as a source: the crate `v4l` finds out what the device offers, GStreamer's `v4l2src` streams from it.
 //!
-//! The device is opened twice in a row: first to choose and to tell plainly what is wrong, then to stream. Its frames are
-//! the driver's own buffers, converted by nobody where they are NV12 or I420.
+//! The device is opened twice: first to choose a format and to report errors clearly, then to stream. Its frames are
+//! the driver's own buffers, without conversion if they are NV12 or I420.
 
 mod choice;
 mod device;
@@ -39,7 +39,7 @@ pub struct V4l2Source {
 }
 
 impl V4l2Source {
-    /// A source of one device, which is opened when a session begins.
+    /// A source for one device. Each session opens it.
     pub fn new(
         path: PathBuf,
         settings: &StreamSettings,
@@ -110,7 +110,7 @@ impl V4l2Source {
         Ok(pipeline)
     }
 
-    /// What makes frames of a format.
+    /// Makes the elements that turn a format into frames.
     fn tail(
         &self,
         pipeline: &gst::Pipeline,

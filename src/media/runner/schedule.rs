@@ -1,8 +1,9 @@
-//! When sessions begin: one thread for all sources of a process, which sleeps until the next one is due.
+//! Decides when sessions start. One thread serves all sources of the process and sleeps until the next attempt is due.
 //!
-//! A source that waits for its next attempt is an entry here and no thread. Few sessions are opened at once: first attempts
-//! before repeated ones, each kind in the order in which it fell due. A source whose session would not find the descriptors
-//! that it takes is refused by name, since GLib ends the process where it gets none.
+//! A source that waits for its next attempt has an entry here and no thread. Only a limited number of sessions is
+//! opened at the same time: first attempts before repeated ones, each in the order in which they became due. GLib ends
+//! the process if it gets no file descriptor. Therefore a source whose session would need more descriptors than are
+//! left is refused with an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -11,54 +12,56 @@ use std::time::{Duration, Instant};
 
 use crate::base::{descriptor_limit, open_descriptors};
 
-/// Sessions that are opened at once, so that thousands of cameras that can't be reached are not thousands of threads.
+/// Maximum number of sessions that are opened at the same time, so that thousands of unreachable cameras do not take
+/// thousands of threads.
 const MAX_OPENING: usize = 96;
-/// Of these, attempts that follow a failed one: the rest is kept for cameras that were not tried yet, or were live.
+/// Maximum number of repeated attempts among them. The rest is reserved for cameras that were not tried yet, or were
+/// live.
 const MAX_REPEATED: usize = 72;
-/// A session counts as being opened for so long, or until its camera has sent something: those who do not answer must not keep
-/// others from their turn.
+/// A session counts as being opened until its camera has sent something, at most for this long: cameras that do not
+/// answer must not delay others.
 const OPENING_LIMIT: Duration = Duration::from_secs(2);
-/// A place that became free is kept this long for a source that is only begun anew with other settings; then those who were
-/// refused have it.
+/// After a source frees its descriptors, refused sources wait this long before they are tried again. A source that
+/// restarts with other settings can take its place back.
 const REFUSED_DELAY: Duration = Duration::from_secs(2);
-/// How long after a refusal for want of descriptors a source that has its place is tried again.
+/// Wait after too few free descriptors, for a source that has its share already.
 const SHORTAGE_RETRY: Duration = Duration::from_secs(5);
 
-/// How often those who were refused are looked at, also where no place became free: the limit may have been raised.
+/// Interval at which refused sources are tried again if no source was removed: the limit may have been raised.
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
 
-/// A source, as the schedule sees it. Called from the schedule's thread; must not block.
+/// A source, as the schedule sees it. The schedule's thread calls it; it must not block.
 pub(super) trait Attempt: Send + Sync {
-    /// Begins a session on a thread of its own, which lets go of `opening` once its camera has sent something.
+    /// Starts a session on a new thread. The session drops `opening` when its camera has sent something.
     fn begin(self: Arc<Self>, opening: OpeningPermit);
 
-    /// There is no room for its session; it is tried again when there is.
+    /// There are too few descriptors for the session. The schedule tries again later.
     fn refused(&self, shortage: &DescriptorShortage);
 }
 
-/// Why a session was not begun.
+/// Too few file descriptors for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DescriptorShortage {
-    /// Descriptors that the process may have open.
+    /// Maximum number of open descriptors of the process.
     pub(super) limit: usize,
-    /// Descriptors that the session takes.
+    /// The number of descriptors that the session takes.
     pub(super) needed: usize,
 }
 
-/// How urgent an attempt is.
+/// The priority of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Priority {
-    /// The first one, or the first after frames flowed, or one that was asked for.
+    /// The first attempt, the first one after frames arrived, or a requested one.
     First,
-    /// One of many that failed.
+    /// An attempt after several failures.
     Repeated,
 }
 
-/// How many descriptors there are; a test says otherwise.
+/// The file descriptors of the process; tests use other values.
 pub(super) trait Descriptors: Send + Sync {
-    /// The most that may be open; nothing where there is no limit.
+    /// The maximum number of open descriptors; none without a limit.
     fn limit(&self) -> Option<usize>;
-    /// How many are open now; nothing where that can't be told.
+    /// The number of open descriptors; none if it is unknown.
     fn open(&self) -> Option<usize>;
 }
 
@@ -74,7 +77,7 @@ impl Descriptors for ProcessDescriptors {
     }
 }
 
-/// The schedule; clones are the same one.
+/// The schedule. Clones share one state.
 #[derive(Clone)]
 pub(super) struct Schedule {
     inner: Arc<Inner>,
@@ -86,13 +89,13 @@ struct Inner {
     descriptors: Box<dyn Descriptors>,
 }
 
-/// A source's entry; dropping it takes the source out and frees its place.
+/// The entry of a source. Dropping it removes the source and frees its descriptors.
 pub(super) struct ScheduledSource {
     inner: Arc<Inner>,
     key: u64,
 }
 
-/// A session that is being opened; dropping it lets the next one begin.
+/// A permit to open a session. Dropping it lets the next session start.
 pub(super) struct OpeningPermit {
     inner: Arc<Inner>,
     key: u64,
@@ -106,9 +109,9 @@ struct ScheduleState {
     repeated: BTreeMap<u64, u64>,
     opening: HashMap<u64, (Instant, Priority)>,
     refused: BTreeSet<u64>,
-    /// When those who were refused are looked at again.
+    /// When refused sources are tried again.
     retry_refused_at: Option<Instant>,
-    /// Descriptors that the process had open before the first source, and those that admitted sources were promised.
+    /// The descriptors that were open before the first source, and the sum that is assigned to admitted sources.
     base: usize,
     promised: usize,
 }
@@ -120,27 +123,27 @@ struct Entry {
     admitted: bool,
 }
 
-/// Where an entry stands.
+/// The state of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EntryState {
-    /// Nowhere: its session runs, or it has not asked yet.
+    /// Its session runs, or it has not asked for an attempt yet.
     Inactive,
     Waiting(Instant, Priority),
     Due(Priority, u64),
     Refused,
 }
 
-/// What is to be done outside the lock.
+/// An action that is done outside the lock.
 enum Action {
     Begin(Arc<dyn Attempt>, OpeningPermit),
     Refuse(Arc<dyn Attempt>, DescriptorShortage),
 }
 
 impl Schedule {
-    /// The process's own, whose thread is started with the first source.
+    /// The schedule of the process. Its thread starts with the first source.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system gives no thread.
     pub(super) fn of_process() -> io::Result<Self> {
         static STARTED: Mutex<Option<Schedule>> = Mutex::new(None);
         let mut started = lock(&STARTED);
@@ -167,7 +170,8 @@ impl Schedule {
         }
     }
 
-    /// Takes a source on whose sessions take so many descriptors. It asks for its first attempt with [`ScheduledSource::attempt_now`].
+    /// Registers a source whose sessions take this many descriptors. It asks for its first attempt by
+    /// [`ScheduledSource::attempt_now`].
     pub(super) fn register(
         &self,
         attempt: Weak<dyn Attempt>,
@@ -192,7 +196,7 @@ impl Schedule {
 }
 
 impl ScheduledSource {
-    /// Asks for an attempt at once, in the place of any that was asked for before.
+    /// Asks for an attempt now; replaces an earlier request.
     pub(super) fn attempt_now(&self) {
         let mut state = lock(&self.inner.state);
         state.dequeue(self.key);
@@ -210,7 +214,7 @@ impl ScheduledSource {
         self.inner.changed.notify_one();
     }
 
-    /// Takes the wish for an attempt back; the source keeps its place.
+    /// Cancels the requested attempt. The source keeps its descriptors.
     pub(super) fn cancel(&self) {
         lock(&self.inner.state).dequeue(self.key);
     }
@@ -271,7 +275,7 @@ impl Inner {
         }
     }
 
-    /// Everything that is to be done at `now`.
+    /// All actions that are due at `now`.
     fn step(self: &Arc<Self>, state: &mut ScheduleState, now: Instant) -> Vec<Action> {
         while let Some(&(at, key)) = state.waiting.first()
             && at <= now
@@ -354,7 +358,7 @@ impl ScheduleState {
         }
     }
 
-    /// Takes an entry from where it stands.
+    /// Removes an entry from its queue.
     fn dequeue(&mut self, key: u64) {
         let Some(entry) = self.sources.get_mut(&key) else {
             return;
@@ -394,7 +398,7 @@ impl ScheduleState {
         }
     }
 
-    /// The next one whose turn it is.
+    /// The next attempt that may start.
     fn next_due(&self) -> Option<(u64, Priority)> {
         if self.opening.len() >= MAX_OPENING {
             return None;
@@ -411,7 +415,7 @@ impl ScheduleState {
         (repeated < MAX_REPEATED).then_some((*key, Priority::Repeated))
     }
 
-    /// When there may be something to do, if nothing is told before.
+    /// When the next action may be due, without further calls.
     fn next_wake(&self) -> Option<Instant> {
         let due = !(self.first.is_empty() && self.repeated.is_empty());
         let slot = self.opening.values().map(|(since, _)| *since).min();
@@ -424,26 +428,27 @@ impl ScheduleState {
     }
 }
 
-/// What is left of the process's descriptors, as of one look.
+/// The remaining descriptors of the process, at one moment.
 struct DescriptorBudget {
     limit: Option<usize>,
-    /// Open now, and promised since; unknown where there is no need to know. It is for what others keep open: sessions that are
-    /// only being opened have their part of what was promised.
+    /// Descriptors that are open now or were assigned in this step; none if they need not be counted. It accounts for
+    /// descriptors that other parts of the process keep open: sessions that are only being opened have not opened all
+    /// of theirs.
     used: Option<usize>,
 }
 
 enum Admission {
     Begin,
-    /// No place is left for this source.
+    /// No descriptors are left for this source.
     Refuse(DescriptorShortage),
-    /// It has its place, but something else took the descriptors.
+    /// The source has its share, but other parts of the process use too many.
     Later(DescriptorShortage),
 }
 
 impl DescriptorBudget {
     fn measure(state: &ScheduleState, descriptors: &dyn Descriptors) -> Self {
         let limit = descriptors.limit();
-        // Counting is for processes that come near their limit.
+        // Open descriptors are counted only near the limit.
         let is_scarce = limit.is_some_and(|limit| state.base + state.promised > limit / 2);
         let used = is_scarce.then(|| descriptors.open()).flatten();
         Self { limit, used }
@@ -472,7 +477,7 @@ impl DescriptorBudget {
     }
 }
 
-/// Kept free for the broker, the page's viewers, decoders that are tried, and whatever a driver opens.
+/// The reserve for the broker, the viewers of the page, decoder probes and drivers.
 fn reserve(limit: usize) -> usize {
     (limit / 8).clamp(16, 128)
 }

@@ -1,4 +1,4 @@
-//! The schedule's decisions, step by step and without its thread.
+//! The decisions of the schedule, step by step and without its thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ impl Attempt for Source {
     }
 }
 
-/// A process's descriptors by hand.
+/// The file descriptors of a process, set by the test.
 #[derive(Clone)]
 struct FakeDescriptors {
     limit: Arc<AtomicUsize>,
@@ -115,11 +115,11 @@ fn dozens_begin_at_once_and_thousands_in_turn() {
     fixture.step(start);
     assert_eq!(fixture.total(), MAX_OPENING);
     assert_eq!(fixture.begun()[..MAX_OPENING], [1; MAX_OPENING]);
-    // One has answered, another has its turn.
+    // One has answered, so another one may start.
     lock(&fixture.sources[3].0.held).clear();
     fixture.step(start);
     assert_eq!(fixture.total(), MAX_OPENING + 1);
-    // Those who do not answer keep nobody from it for long.
+    // Sessions without an answer do not delay others for long.
     fixture.step(start + OPENING_LIMIT);
     assert_eq!(fixture.total(), 2 * MAX_OPENING + 1);
 }
@@ -166,17 +166,17 @@ fn sources_beyond_the_descriptors_are_refused_until_there_is_room() {
     }
     let start = Instant::now();
     fixture.step(start);
-    // 256 less 24 of the process, and an eighth that is kept free.
+    // 256 minus 24 of the process and the reserve of an eighth.
     assert_eq!((fixture.total(), fixture.refused()), (20, 10));
     assert_eq!(fixture.begun()[..20], [1; 20]);
-    // An admitted one keeps its place over its attempts.
+    // An admitted source keeps its descriptors across attempts.
     for (source, _) in &fixture.sources {
         lock(&source.held).clear();
     }
     fixture.sources[0].1.attempt_now();
     fixture.step(start);
     assert_eq!(fixture.begun()[0], 2);
-    // One goes: whoever was refused first has its place.
+    // One is removed: the first refused source gets its descriptors.
     drop(fixture.sources.remove(5));
     fixture.step(start);
     assert_eq!(fixture.total(), 20);
@@ -203,7 +203,7 @@ fn what_others_have_opened_counts_too() {
     for (source, _) in &fixture.sources {
         lock(&source.held).clear();
     }
-    // A driver keeps more than was promised.
+    // A driver keeps more descriptors than were assigned.
     descriptors.open.store(240, Ordering::Relaxed);
     fixture.sources[0].1.attempt_now();
     fixture.step(Instant::now());

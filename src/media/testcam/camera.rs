@@ -1,7 +1,7 @@
-//! One camera of the test server: a thread that sends access units by the camera's own clock to all who watch.
+//! One camera of the test server: a thread that sends access units to all viewers, by the camera's own clock.
 //!
-//! The camera's time goes on whether or not someone watches, so that two sessions see the same picture with the same NTP
-//! time; without viewers nothing runs.
+//! The camera's time advances also without viewers, so that two sessions see the same picture with the same NTP time.
+//! Without viewers nothing is sent.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -1,4 +1,4 @@
-//! A video file as access units in memory: demultiplexed once, never decoded, shared by all cameras that show it.
+//! A video file as access units in memory: demultiplexed once, not decoded, shared by all cameras that show it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use gstreamer_app as gst_app;
 
 use super::TestcamError;
 
-/// A file as it is played again and again.
+/// A file that is played in a loop.
 #[derive(Debug)]
 pub(super) struct Clip {
-    /// H.264 or H.265 with its parameter sets, as the payloader takes it.
+    /// The caps: H.264 or H.265 with its parameter sets, as the payloader takes them.
     pub(super) caps: gst::Caps,
-    /// In the order of decoding; the first is a key frame.
+    /// The access units in decoding order; the first one is a key frame.
     pub(super) units: Vec<AccessUnit>,
-    /// From the first access unit to where the next round begins.
+    /// Time from the first access unit to the start of the next round.
     pub(super) period: Duration,
 }
 
@@ -25,19 +25,19 @@ pub(super) struct Clip {
 pub(super) struct AccessUnit {
     /// Its bytes, length-prefixed; timestamps are set when it is sent.
     pub(super) buffer: gst::Buffer,
-    /// When it is sent, from the clip's start.
+    /// The time of sending, from the clip's start.
     pub(super) sent: Duration,
-    /// When it is shown; later than `sent` where pictures were reordered.
+    /// The time of presentation; later than `sent` if pictures were reordered.
     pub(super) shown: Duration,
     /// Whether decoding can start here.
     pub(super) key: bool,
 }
 
-/// Larger files would fill the memory: cut a piece out of them.
+/// Larger files would fill the memory.
 const LARGEST_FILE_BYTES: u64 = 1 << 30;
-/// Longest time until the whole file is read.
+/// Limit for reading the whole file.
 const LOAD_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(60);
-/// Duration of a last access unit that doesn't tell its own.
+/// Duration of a last access unit without one.
 const DEFAULT_FRAME: Duration = Duration::from_millis(40);
 
 impl Clip {
@@ -127,7 +127,7 @@ fn codec_data(caps: &gst::CapsRef) -> Option<gst::Buffer> {
     caps.structure(0)?.get("codec_data").ok()
 }
 
-/// `filesrc ! parsebin`, and behind whichever video stream it finds, a parser that gives whole access units.
+/// `filesrc ! parsebin`, and behind the video stream a parser that gives whole access units.
 fn demultiplexer(path: &Path) -> Result<gst::Pipeline, gst::glib::BoolError> {
     let pipeline = gst::Pipeline::new();
     let location: PathBuf = path.to_owned();
@@ -182,7 +182,7 @@ fn link_stream(
     Ok(())
 }
 
-/// Audio and further streams: an unlinked pad would end the pipeline.
+/// Discards audio and further streams: an unlinked pad would end the pipeline.
 fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::BoolError> {
     let sink = gst::ElementFactory::make("fakesink")
         .property("sync", false)
@@ -209,7 +209,7 @@ fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, String> {
     let deadline = std::time::Instant::now() + Duration::from(LOAD_LIMIT);
     let mut samples = Vec::new();
     while std::time::Instant::now() < deadline {
-        // An error message ends the wait early; the time-out only bounds how late it is noticed.
+        // An error message ends the wait early; the time limit only bounds how late it is noticed.
         if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(100)) {
             samples.push(sample);
         } else if sink.is_eos() {

@@ -1,6 +1,7 @@
-//! What a camera shows, by its own time line: a clip's access units in an endless loop, or the pattern's frames.
+//! The pictures of a camera on its own time line: the access units of a clip in an endless loop, or the frames of the
+//! pattern.
 //!
-//! The place on the time line follows from the camera's clock alone, so that whoever comes later sees what the others see.
+//! The position on the time line depends only on the camera's clock, so that later viewers see the same as the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,21 +11,21 @@ use super::encoder::PatternEncoder;
 use super::viewers::{CameraState, Outgoing};
 use crate::config::TestPattern;
 
-/// Where a camera's access units come from.
+/// The source of a camera's access units.
 #[derive(Debug, Clone)]
 pub(super) enum Playback {
     /// A file in memory.
     Clip(Arc<Clip>),
-    /// The pattern, encoded while someone watches.
+    /// The pattern, encoded only while there are viewers.
     Pattern(TestPattern),
 }
 
-/// A thread that wakes later than this (a suspended machine) goes on from now instead of catching up.
+/// A thread that wakes later than this (a suspended machine) continues from now instead of catching up.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 impl Playback {
-    /// Sends what is due until the camera is closed. `start` is when the camera began, by its own clock, and `offset` how far into
-    /// its reel it was then.
+    /// Sends access units when they are due, until the camera is closed. `start` is the start of the camera by its own
+    /// clock, `offset` its position at that time.
     pub(super) fn play(&self, camera: &CameraState, start: Duration, offset: Duration) {
         match self {
             Self::Clip(clip) => play_clip(camera, clip, start, offset),
@@ -38,7 +39,7 @@ fn play_clip(camera: &CameraState, clip: &Clip, start: Duration, offset: Duratio
         let (mut round, mut index) = clip.position(camera.now().saturating_sub(start) + offset);
         loop {
             let unit = &clip.units[index];
-            // The clip's beginning of this round, which may lie before the camera's start.
+            // The start of this round, which may be before the camera's start.
             let round_start = start + clip.period * round;
             let sent = (round_start + unit.sent).saturating_sub(offset);
             if !camera.wait_until(sent, Some(&clip.caps)) {
@@ -65,7 +66,7 @@ fn play_clip(camera: &CameraState, clip: &Clip, start: Duration, offset: Duratio
 }
 
 impl Clip {
-    /// The first access unit that is due at or after `time` of endless play: round and index.
+    /// The first access unit that is due at or after `time` of endless playback: round and index.
     fn position(&self, time: Duration) -> (u32, usize) {
         let period = self.period.as_nanos().max(1);
         let round = u32::try_from(time.as_nanos() / period).unwrap_or(u32::MAX);
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(clip.position(ms(0)), (0, 0));
         assert_eq!(clip.position(ms(1)), (0, 1));
         assert_eq!(clip.position(ms(80)), (0, 2));
-        // Past the last unit the next round's first one is due next.
+        // After the last unit, the first one of the next round is due.
         assert_eq!(clip.position(ms(81)), (1, 0));
         assert_eq!(clip.position(ms(120)), (1, 0));
         assert_eq!(clip.position(ms(121)), (1, 1));

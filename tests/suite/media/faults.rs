@@ -119,7 +119,7 @@ fn streams_that_are_no_video_or_of_another_codec_are_told() {
         Session::start(&settings(&vp8.uri)).end(),
         (
             "no-decoder",
-            "camera 3 sends VP8, which is not decoded here; set it to H.264, H.265 or MJPEG"
+            "camera 3 sends VP8, which is not supported; set it to H.264, H.265 or MJPEG"
                 .to_owned()
         )
     );

@@ -466,7 +466,7 @@ fn digest_with_sha_256_is_answered_and_an_outdated_nonce_exchanged() {
         Session::start(&settings).end(),
         (
             "unauthorized",
-            "camera 3 asks for Digest with SHA-512-256 alone (401 Unauthorized), which is not known here; \
+            "camera 3 asks for Digest with SHA-512-256 only (401 Unauthorized), which is not supported; \
              set it to Digest with MD5 or SHA-256, or to Basic"
                 .to_owned()
         )

@@ -96,7 +96,7 @@ fn an_authority_s_certificate_for_another_host_is_refused() {
     let ca = pki.path("ca.pem");
     let (code, message) = Session::start(&trusting(&testcam, Some(&ca), None)).end();
     assert_eq!(code, "tls", "{message}");
-    assert!(message.contains("made out to another host"), "{message}");
+    assert!(message.contains("issued for another host"), "{message}");
 }
 
 #[test]
