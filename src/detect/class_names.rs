@@ -1,8 +1,8 @@
-//! Class names in an ONNX file's metadata, in the spellings that exporters use.
+//! Parses class names in the metadata of an ONNX file, in the notations of exporters.
 //!
-//! Ultralytics writes the `repr` of a Python dictionary, `{0: 'person', 1: "driver's cab"}`, others a list or tuple, JSON, or
-//! names separated by commas. What is needed of Python's literals are texts, whole numbers and the three brackets: a
-//! whole parser of Python would be a large dependency for a page of code.
+//! Ultralytics writes the `repr` of a Python dictionary, `{0: 'person', 1: "driver's cab"}`, others a list or tuple,
+//! JSON, or names separated by commas. Of Python's literals only texts, whole numbers and the three kinds of brackets
+//! are needed: a complete Python parser would be a large dependency for a page of code.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -10,7 +10,8 @@ use std::str::Chars;
 /// The names by class index.
 ///
 /// # Errors
-/// What of the text can't be read; also when it names nothing, or its numbers do not run from 0 on.
+/// The part of the text that can't be read; also if there are no names, or their numbers do not start at 0 or have
+/// gaps.
 pub(super) fn parse(text: &str) -> Result<Vec<String>, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let names = match text.chars().next() {
@@ -65,7 +66,7 @@ fn bare(text: &str) -> Result<Vec<String>, String> {
         .collect())
 }
 
-/// What stands in brackets.
+/// A value in brackets.
 #[derive(Debug, Clone, PartialEq)]
 enum Literal {
     Text(String),
@@ -88,7 +89,7 @@ fn named(literal: Literal) -> Result<Vec<String>, String> {
     for (key, value) in entries {
         let (index, name) = match (key, value) {
             (Literal::Number(index), name) => (usize::try_from(index).ok(), name),
-            // JSON's keys are texts; and some write the index of each name: {"person": 0}.
+            // JSON's keys are texts. Some write the index of each name: {"person": 0}.
             (Literal::Text(key), value) => match (key.trim().parse().ok(), value) {
                 (None, Literal::Number(index)) => (usize::try_from(index).ok(), Literal::Text(key)),
                 (index, name) => (index, name),
@@ -125,7 +126,7 @@ fn text_of(index: usize, literal: Literal) -> Result<String, String> {
     }
 }
 
-/// How deep brackets may stand in brackets.
+/// Maximum depth of nested brackets.
 const DEEPEST: u32 = 4;
 
 struct Parser<'a> {
@@ -220,7 +221,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A comma, or the closing bracket, which stays.
+    /// A comma, or the closing bracket, which is not consumed.
     fn separator(&mut self, close: char) -> Result<(), String> {
         self.skip_blanks();
         match self.rest.peek() {
@@ -280,7 +281,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// A character by its hexadecimal code; two halves of one, as JSON writes what lies beyond 16 bits.
+    /// A character by its hexadecimal code. JSON writes codes beyond 16 bits as two halves.
     fn coded(&mut self, digits: usize) -> Result<char, String> {
         let code = self.hexadecimal(digits)?;
         let refuse = || format!("{code:#x} is the code of no character");

@@ -1,4 +1,4 @@
-//! Spellings of class names, read and refused.
+//! Notations of class names, accepted and refused.
 
 use super::*;
 use proptest::prelude::*;
@@ -84,7 +84,7 @@ fn what_can_not_be_read_is_told() {
     }
 }
 
-/// As Python's `repr` writes a text.
+/// A text as Python's `repr` writes it.
 fn repr(name: &str) -> String {
     let quote = if name.contains('\'') && !name.contains('"') {
         '"'

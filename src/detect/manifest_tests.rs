@@ -1,4 +1,4 @@
-//! What a manifest may say, and every problem at once where it says otherwise.
+//! Valid manifests, and all problems of invalid ones.
 
 use super::*;
 use proptest::prelude::*;

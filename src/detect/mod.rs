@@ -1,5 +1,5 @@
-//! Frames to detections: model manifests, the letterbox, the backends behind [`Detector`], and the worker that serves
-//! all sources fairly. The only room that names inference engines.
+//! Turns frames into detections: model manifests, the letterbox, the backends behind [`Detector`], and the worker that
+//! serves all sources in turn. Only this room names inference engines.
 
 mod bench;
 mod class_names;

@@ -1,4 +1,4 @@
-//! A setting to a detector: which model, which engine, and what to say where one of them is not there.
+//! Opens a detector by the settings: selects the model and the engine, and reports which of them is missing.
 
 use std::collections::BTreeMap;
 use std::thread::available_parallelism;
@@ -14,21 +14,21 @@ use super::upgrade::{LoadedDetector, Upgrade, opened};
 use super::{DetectError, InstalledModel, ModelStore};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
-/// Which detector is wanted.
+/// The wanted detector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectorRequest {
-    /// Which model.
+    /// The model.
     pub model: ModelChoice,
-    /// What runs it.
+    /// The engine.
     pub backend: Backend,
-    /// Threads of the engine; as many as the machine has cores where absent.
+    /// The number of the engine's threads; if absent, the number of cores.
     pub threads: Option<usize>,
-    /// How long the `scripted` backend takes over a frame.
+    /// The time that the `scripted` backend takes for a frame.
     pub scripted_delay: std::time::Duration,
 }
 
 impl DetectorRequest {
-    /// What a processor's settings ask for.
+    /// The detector that a processor's settings ask for.
     pub fn from_settings(settings: &ProcessorSettings) -> Self {
         Self {
             model: settings.model.clone(),
@@ -39,11 +39,11 @@ impl DetectorRequest {
     }
 }
 
-/// Finds the model, checks its files, and loads it. Blocks for seconds; meant to be called beside the detector that
-/// still works.
+/// Finds the model, checks its files, and loads it. Blocks for seconds; call it while the current detector continues to
+/// work.
 ///
 /// # Errors
-/// When the model or the backend is not there, a file is damaged, or the graph is not what the manifest says.
+/// If the model or the backend is missing, a file is damaged, or the graph does not match the manifest.
 pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetector, DetectError> {
     if wanted.backend == Backend::Scripted {
         let detector = ScriptedDetector::new(wanted.scripted_delay);
@@ -72,7 +72,8 @@ pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetect
     Ok(opened(Box::new(detector), &model, backend, labels, upgrade))
 }
 
-/// Says which files of weights the manifest does not list: they are not checked, and not missed before the model is loaded.
+/// Reports weight files that the manifest does not list: they are not checked, and their absence is noticed only when
+/// the model is loaded.
 fn tell_unlisted(model: &InstalledModel) {
     let external = OnnxFile::read(&model.onnx())
         .map(|file| file.external)
@@ -95,7 +96,7 @@ fn tell_unlisted(model: &InstalledModel) {
     }
 }
 
-/// What happens where TensorRT can't begin: an engine is built meanwhile, or it is told and done without.
+/// Handles a failure of TensorRT: an engine is built meanwhile, or the failure is reported and another backend is used.
 fn instead_of_tensorrt(
     backend: Backend,
     model: &InstalledModel,
@@ -114,7 +115,7 @@ fn instead_of_tensorrt(
     }
 }
 
-/// Every backend, and `ready` or the reason why it can't be had here.
+/// All backends, with `ready` or the reason why they can't be used here.
 pub fn available_backends() -> BTreeMap<&'static str, String> {
     let ready = || "ready".to_owned();
     let tensorrt = tensorrt::present();

@@ -1,4 +1,4 @@
-//! Shapes and metadata, and the layouts that they leave.
+//! Shapes and metadata, and the layouts that fit them.
 
 use super::*;
 
@@ -53,7 +53,7 @@ fn shapes_that_several_layouts_have_are_told_with_all_of_them() {
         (416, [1, 3549, 85], Some(80), &[Yolox, DecodedCells]),
         (640, [1, 6, 8400], Some(1), &[AnchorsTurned, Oriented]),
         (640, [1, 6, 300], Some(2), &[Yolov8, End2endTurned]),
-        // As many boxes as rows: neither axis tells itself.
+        // As many boxes as rows: the axes can't be distinguished.
         (64, [1, 84, 84], Some(80), &[Yolov8, Yolov8Turned]),
         (640, [1, 300, 6], None, &[End2end, Detr]),
     ] {

@@ -1,4 +1,4 @@
-//! Which model is found where, and what is said of one that is not.
+//! Where models are found, and the errors for missing ones.
 
 use super::*;
 

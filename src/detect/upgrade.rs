@@ -1,4 +1,4 @@
-//! A detector that is ready, and the quicker one that is not ready yet: what it takes to make it, while the other works.
+//! A loaded detector, and the faster one that can be built while it works.
 
 use std::sync::Arc;
 
@@ -6,33 +6,33 @@ use super::tensorrt::{self, BuildFlags, build_engine};
 use super::{DetectError, Detector, InstalledModel, Labels};
 use crate::base::Stop;
 
-/// How often the log hears of a build: it takes minutes.
+/// The interval of log messages during a build, which takes minutes.
 const TELL_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// A detector, ready to work, and what it is.
+/// A detector that is ready, with its description.
 pub struct LoadedDetector {
-    /// It.
+    /// The detector.
     pub detector: Box<dyn Detector>,
-    /// The model's id, as events carry it.
+    /// The model's id, as in events.
     pub model_id: Arc<str>,
-    /// What runs it: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
+    /// The backend: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
     pub backend: &'static str,
-    /// The classes that it can find.
+    /// The classes that it detects.
     pub labels: Labels,
-    /// A quicker detector of the same model that has to be built first.
+    /// A faster detector of the same model that must be built first.
     pub upgrade: Option<Upgrade>,
 }
 
-/// A TensorRT engine that has to be built first.
+/// A TensorRT engine that must be built first.
 #[derive(Debug)]
 pub struct Upgrade {
     model: InstalledModel,
-    /// The engine that the cache has was refused: the same key again means another build.
+    /// The cached engine with the same key was refused, so it must be built again.
     anew: bool,
 }
 
 impl Upgrade {
-    /// What would help after `reason` kept TensorRT from running `model`; nothing where no engine would.
+    /// The upgrade that helps if `reason` prevents TensorRT from running `model`; none if no engine would help.
     pub(super) fn after(model: &InstalledModel, reason: &DetectError) -> Option<Self> {
         let DetectError::TensorRt(reason) = reason else {
             return None;
@@ -53,7 +53,7 @@ impl Upgrade {
     /// Builds the engine and loads it. Blocks for minutes; ends early when `stop` is raised.
     ///
     /// # Errors
-    /// When the build or the engine fails.
+    /// If the build or the engine fails.
     pub fn run(self, stop: &Stop) -> Result<LoadedDetector, DetectError> {
         let model = &self.model;
         tracing::info!(

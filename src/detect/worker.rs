@@ -1,7 +1,8 @@
-//! The one thread that detects for all sources: newest frame of each, in turn, letterboxed, inferred, handed on.
+//! The detection thread for all sources: it takes the newest frame of each source in turn, letterboxes and infers it,
+//! and passes the result on.
 //!
-//! It drops nothing by itself: what comes too fast is displaced in the mailbox before it gets here. A frame's pixels are
-//! let go as soon as they are drawn into the model's input, so that no decoder waits for an inference.
+//! It drops nothing itself: frames that arrive too fast are replaced in the mailbox. A frame's pixels are released as
+//! soon as they are drawn into the model's input, so that no decoder waits for an inference.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,34 +16,34 @@ use arc_swap::ArcSwap;
 use super::{Canvas, DetectError, Detection, Letterboxer, LoadedDetector, Picture, Thresholds};
 use crate::base::{Collected, Frame, FrameMeta, Heartbeat, Mailbox, SourceId};
 
-/// What was found in one frame.
+/// The result of one frame.
 #[derive(Debug, Clone)]
 pub struct Inferred {
-    /// Whose frame.
+    /// The source of the frame.
     pub source_id: SourceId,
-    /// Its number, size and times.
+    /// The frame's number, size and times.
     pub meta: FrameMeta,
-    /// What is in it, by falling confidence; down to the worker's threshold, not the source's.
+    /// The detections by falling confidence, down to the worker's threshold, not the source's.
     pub detections: Vec<Detection>,
-    /// How long the detector took, for the whole batch where there was one; the letterbox apart.
+    /// The time in the detector, for the whole batch if there was one; without the letterbox.
     pub inference_time: Duration,
-    /// Which model found it.
+    /// The model's id.
     pub model_id: Arc<str>,
 }
 
-/// The detection thread. Dropping it ends it, with the frame it has at hand.
+/// The detection thread. Dropping it ends it after the current frame.
 pub struct Worker {
     mailbox: Arc<Mailbox<SourceId, Frame>>,
     state: Arc<WorkerState>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the worker has done since its start.
+/// Counters since the start of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WorkerStats {
-    /// Frames that were inferred.
+    /// Inferred frames.
     pub inferred: u64,
-    /// Frames that were not, because something failed.
+    /// Frames that were not inferred because of an error.
     pub failed: u64,
     /// Time spent on letterboxes.
     pub letterbox_time: Duration,
@@ -59,24 +60,24 @@ struct WorkerState {
     inference_ns: AtomicU64,
 }
 
-/// How long a batch waits for more sources' frames: less than any batch gains.
+/// How long a batch waits for frames of more sources: less than a batch saves.
 const BATCH_WINDOW: Duration = Duration::from_millis(5);
 
-/// How long the thread sleeps when no frame comes. Frames, the end and nothing else wake it.
+/// How long the thread sleeps without frames. Only a frame or the end wakes it earlier.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Failures are told at most this often; each is counted.
+/// The minimum interval between reports of failures; each failure is counted.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Starts the thread `detect`, which serves `mailbox` until that is closed and hands what it finds to `sink`,
-    /// with the picture that it found it in.
+    /// Starts the thread `detect`, which serves `mailbox` until it is closed, and passes each result with its picture
+    /// to `sink`.
     ///
-    /// `heartbeat` beats around every inference and rests while there is nothing to do. When the detector panics or fails
-    /// for good, it stops beating, so that whoever watches sees it; [`Worker::swap`] brings it to life again.
+    /// `heartbeat` beats around every inference and is idle without work. If the detector panics or fails finally, it
+    /// stops beating, so that the supervision sees it. [`Worker::swap`] starts it again.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system gives no thread.
     pub fn spawn(
         opened: LoadedDetector,
         mailbox: Arc<Mailbox<SourceId, Frame>>,
@@ -110,18 +111,18 @@ impl Worker {
         })
     }
 
-    /// From the next frame on, other thresholds.
+    /// Sets the thresholds for the next frames.
     pub fn set_thresholds(&self, thresholds: Thresholds) {
         self.state.thresholds.store(Arc::new(thresholds));
     }
 
-    /// From the next frame on, another detector; loading it is the caller's affair, beside the one that works.
+    /// Sets the detector for the next frames. The caller loads it while the current one works.
     pub fn swap(&self, opened: LoadedDetector) {
         let displaced = self.next().replace(opened);
         drop(displaced);
     }
 
-    /// What it has done so far.
+    /// The counters so far.
     pub fn stats(&self) -> WorkerStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         WorkerStats {
@@ -132,7 +133,7 @@ impl Worker {
         }
     }
 
-    /// Closes the mailbox and waits for the frame at hand. Blocks for one inference at most.
+    /// Closes the mailbox and waits for the current frame. Blocks for one inference at most.
     pub fn stop(self) {
         drop(self);
     }
@@ -149,7 +150,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.mailbox.close();
         if let Some(thread) = self.thread.take() {
-            // Its panics are caught and logged where they happen.
+            // Panics are caught and logged on the thread itself.
             let _ = thread.join();
         }
     }
@@ -163,12 +164,12 @@ struct WorkerThread<S> {
     last_report: Option<Instant>,
 }
 
-/// A detector with what is needed to feed it.
+/// A detector with its buffers.
 struct ActiveDetector {
     opened: LoadedDetector,
     letterboxer: Letterboxer,
     canvases: Vec<Canvas>,
-    /// It failed for good: nothing is asked of it any more.
+    /// It failed finally and is not called any more.
     broken: bool,
 }
 
@@ -209,7 +210,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
                 Collected::Items(frames) => {
                     self.heartbeat.beat();
                     let count = frames.len();
-                    // What panics here is an engine, or what takes its findings; neither may end this thread in silence.
+                    // A panic comes from the engine or from the sink; it must not end this thread silently.
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
                         self.give_up(
                             count,
@@ -282,7 +283,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
         }
     }
 
-    /// Frames are lost, the next ones may not be.
+    /// Reports a failure after which the next frames may succeed.
     fn report_failure(&mut self, frames: usize, err: &DetectError, source_id: Option<SourceId>) {
         self.count_failed(frames);
         if self
@@ -299,7 +300,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
     fn give_up(&mut self, frames: usize, err: impl std::fmt::Display) {
         self.count_failed(frames);
         self.active.broken = true;
-        // The last beat: from now on whoever watches sees a stage that does not move.
+        // The last beat: from now on the stage counts as stuck.
         self.heartbeat.beat();
         tracing::error!(
             model = %self.active.opened.model_id,

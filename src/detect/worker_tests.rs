@@ -1,4 +1,4 @@
-//! The worker with detectors by script: fairness, swaps, failures.
+//! The worker with scripted detectors: fairness, swaps, failures.
 
 use std::sync::mpsc::{Receiver, channel};
 
@@ -13,7 +13,7 @@ const THRESHOLDS: Thresholds = Thresholds {
     iou: 0.45,
 };
 
-/// A detector whose answers the test gives, one a call.
+/// A detector with scripted answers, one per call.
 struct ScriptedAnswers {
     answers: Receiver<Result<f32, Fault>>,
     batch: usize,
@@ -180,7 +180,7 @@ fn another_model_takes_over_between_two_frames() {
     let fixture = fixture(1);
     fixture.post(0);
     fixture.asked();
-    // The first model is at work on the first frame: the second waits for its turn.
+    // The first model works on the first frame: the second one waits.
     let (opened, second) = scripted("second", 1);
     fixture.worker.swap(opened);
     second.answers.send(Ok(0.8)).expect("it is alive");
@@ -225,7 +225,7 @@ fn a_detector_that_failed_for_good_is_seen_by_the_watchdog_and_can_be_replaced()
         fixture.answer(Err(fault));
         fixture.post(0);
         fixture.asked();
-        // Frames that come later are counted, not asked about.
+        // Later frames are counted as failed, without a call of the detector.
         let deadline = Instant::now() + PATIENCE;
         while fixture.worker.stats().failed < 2 {
             assert!(Instant::now() < deadline, "frames are not counted");

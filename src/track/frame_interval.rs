@@ -1,61 +1,63 @@
-//! How far apart a source's frames are, and what follows from it: after which time a track has ended, and whether motion
-//! can be followed at all.
+//! The interval between the frames of a source. It decides after which time a track ends, and whether motion can be
+//! tracked.
 //!
-//! The limits of [`TrackerSettings`] are times. A camera that is analysed every three seconds has no second frame within
-//! them, so that they grow with the interval: a track survives a missed frame at every rate.
+//! The limits of [`TrackerSettings`] are times. A camera that is analysed every three seconds has no second frame
+//! within them. Therefore they grow with the interval: a track survives a missed frame at every rate.
 
 use std::time::Duration;
 
 use super::TrackerSettings;
 
-/// Intervals that are remembered. Their median does not follow a single pause, and follows a new rate after three.
+/// The number of stored intervals. Their median ignores a single pause and follows a new rate after three intervals.
 const WINDOW: usize = 5;
-/// Intervals after which the rate is known well enough to be reported.
+/// The number of intervals after which the rate is reported.
 const MIN_INTERVALS: usize = 3;
-/// The longest first interval that is taken for a rate; a longer one is a pause.
+/// The longest first interval that counts as a rate; a longer one counts as a pause.
 const MAX_FIRST_INTERVAL: Duration = Duration::from_secs(10);
-/// Measured intervals vary by a frame of the camera: one this much (1/20) above the limit is still within it.
+/// Measured intervals vary by a frame of the camera: the limit has a tolerance of 1/20.
 const JITTER_PARTS: u32 = 20;
-/// From how many lost limits on only what stays in place is joined. In the synthetic crossings of the tests, matching by
-/// motion has the better IDF1 at 0.2 frames a second and more (0.43 against 0.29 at 0.4), matching in place at 0.1.
+/// From this many lost limits on, only boxes that stay in place are matched. In the synthetic crossings of the tests,
+/// matching by motion has the better IDF1 at 0.2 frames per second and more (0.43 against 0.29 at 0.4), matching in
+/// place at 0.1.
 const IN_PLACE_LIMITS: u32 = 3;
-/// Frames in a row that had objects and continued no track, after which this is reported.
+/// The number of successive frames with objects but without a continued track after which this is reported.
 const UNMATCHED_FRAMES: u32 = 5;
-/// Shortest interval at which the rate is named as the cause of that. At higher rates it has others, such as single false
-/// detections.
+/// The shortest interval at which the rate is reported as the cause. At higher rates there are other causes, such as
+/// single false detections.
 const UNMATCHED_INTERVAL: Duration = Duration::from_millis(800);
 
 /// The intervals between the frames of one source.
 #[derive(Debug, Default)]
 pub(super) struct FrameInterval {
-    /// Newest last.
+    /// The newest is the last.
     recent: Vec<Duration>,
     unmatched_frames: u32,
 }
 
-/// What the settings' limits are at a source's rate.
+/// The limits of the settings at the rate of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// [`TrackerSettings::lost_limit`], and two and a half intervals at least.
+    /// [`TrackerSettings::lost_limit`], but at least two and a half intervals.
     pub(super) lost: Duration,
-    /// [`TrackerSettings::tentative_limit`], and one and a half intervals at least.
+    /// [`TrackerSettings::tentative_limit`], but at least one and a half intervals.
     pub(super) tentative: Duration,
-    /// Frames are so far apart that what is near is no more likely to be the same object: only what stays in place is.
+    /// The interval is so long that a near box is no more likely to be the same object: only boxes that stay in place
+    /// are matched.
     pub(super) in_place_only: bool,
 }
 
-/// Why objects of a source can't be followed.
+/// Why objects of a source can't be tracked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateTooLow {
     /// The time between two frames, measured or as limited by the settings.
     pub interval: Duration,
-    /// True where the interval is beyond [`TrackerSettings::lost_limit`], false where no track was continued in several
-    /// frames in a row.
+    /// True if the interval is above [`TrackerSettings::lost_limit`], false if no track was continued in several
+    /// successive frames.
     pub beyond_limit: bool,
 }
 
 impl FrameInterval {
-    /// Takes in the time between two frames; none at all is no interval.
+    /// Records the time between two frames; zero is ignored.
     pub(super) fn record(&mut self, elapsed: Duration) {
         if elapsed.is_zero() {
             return;
@@ -66,7 +68,7 @@ impl FrameInterval {
         self.recent.push(elapsed);
     }
 
-    /// Takes in whether a frame continued a track, where it could have.
+    /// Records whether a frame continued a track, if there was one to continue.
     pub(super) fn record_match(&mut self, any: bool) {
         self.unmatched_frames = if any {
             0
@@ -79,10 +81,10 @@ impl FrameInterval {
         *self = Self::default();
     }
 
-    /// What `settings` come to now.
+    /// The limits of `settings` at the current rate.
     pub(super) fn limits(&self, settings: &TrackerSettings) -> Limits {
         let interval = self.interval(settings);
-        // A single interval may be a pause: good enough for what was certain, not for a start that was in doubt.
+        // A single interval may be a pause: it extends the limit of confirmed tracks, but not that of tentative ones.
         let certain = if self.recent.len() > 1 {
             interval
         } else {
@@ -95,7 +97,7 @@ impl FrameInterval {
         }
     }
 
-    /// Why objects can't be followed; nothing where they can, or where too little is known yet.
+    /// Why objects can't be tracked; none if they can be, or if the rate is not known yet.
     pub(super) fn rate_too_low(&self, settings: &TrackerSettings) -> Option<RateTooLow> {
         let interval = self.interval(settings);
         let is_known =
@@ -118,7 +120,7 @@ impl FrameInterval {
         self.measured().max(settings.frame_interval)
     }
 
-    /// The lower median of the last intervals; zero where none is known.
+    /// The lower median of the last intervals; zero if there are none.
     fn measured(&self) -> Duration {
         let mut sorted = self.recent.clone();
         sorted.sort_unstable();

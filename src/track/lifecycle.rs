@@ -1,5 +1,5 @@
-//! The life of one track: *tentative* until it deserves an id, *confirmed* while it is seen, *lost* while it is not, and
-//! *ended* (forgotten) after [`TrackerSettings::lost_limit`].
+//! The life cycle of a track: *tentative* until it has an id, *confirmed* while it is detected, *lost* while it is not,
+//! and *ended* (removed) after [`TrackerSettings::lost_limit`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use super::motion::Motion;
 use crate::base::BBox;
 use crate::detect::Detection;
 
-/// One object.
+/// The track of one object.
 #[derive(Debug)]
 pub(super) struct Track {
-    /// None while tentative: an id is spent only on what is shown.
+    /// None while the track is tentative.
     pub(super) id: Option<u64>,
     pub(super) class_name: Arc<str>,
     pub(super) motion: Motion,
     /// The box of the last detection.
     pub(super) last_box: BBox,
-    /// Since the first detection.
+    /// Time since the first detection.
     pub(super) age: Duration,
-    /// Since the last detection.
+    /// Time since the last detection.
     pub(super) since_detected: Duration,
-    /// Whether the frame before the present one had it.
+    /// Whether the previous frame had a detection of it.
     pub(super) detected_last: bool,
-    /// Whether a detection of the present frame has it.
+    /// Whether a detection of the current frame is assigned to it.
     pub(super) is_assigned: bool,
 }
 
@@ -47,8 +47,8 @@ impl Track {
         self.id.is_some()
     }
 
-    /// By how much its similarities count: the longer it is lost, the more alike a detection must be to be it; all of it
-    /// while it is seen, half of it when it is about to end.
+    /// The weight of its similarities: 1 while it is detected, falling to 0.5 at the end of the lost limit. A detection
+    /// must be more similar to a track that was lost for longer.
     pub(super) fn similarity_weight(&self, lost_limit: Duration) -> f32 {
         if self.detected_last || lost_limit.is_zero() {
             return 1.0;
@@ -56,7 +56,7 @@ impl Track {
         1.0 - 0.5 * (self.since_detected.as_secs_f32() / lost_limit.as_secs_f32()).min(1.0)
     }
 
-    /// Whether it has not been seen for too long.
+    /// Whether it was not detected for longer than its limit.
     pub(super) fn has_ended(&self, limits: &Limits) -> bool {
         let limit = if self.is_confirmed() {
             limits.lost
@@ -82,7 +82,7 @@ impl Track {
     }
 }
 
-/// Whether a box has a place and an extent that can be followed (and squared without leaving `f32`).
+/// Whether a box has a position and a size that can be tracked (and squared within `f32`).
 pub(super) fn is_box(bbox: &BBox) -> bool {
     const FARTHEST_PX: f32 = 1e6;
     let near = |value: f32| value.abs() <= FARTHEST_PX;

@@ -1,10 +1,10 @@
-//! ByteTrack (Zhang et al., ECCV 2022) over real time: the order in which detections find tracks.
+//! ByteTrack (Zhang et al., ECCV 2022) over real time: the order in which detections are matched with tracks.
 //!
-//! 1. Detections of high confidence find confirmed and lost tracks.
-//! 2. Detections of low confidence (half hidden people score low) find the confirmed tracks that are left.
-//! 3. What is left of the high ones finds tentative tracks, else starts a track.
+//! 1. Detections of high confidence with confirmed and lost tracks.
+//! 2. Detections of low confidence (half-hidden people score low) with the remaining confirmed tracks.
+//! 3. The remaining detections of high confidence with tentative tracks; each unmatched one starts a track.
 //!
-//! Only tracks and detections of one class meet.
+//! Only tracks and detections of the same class are matched.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ pub struct Tracker {
     tracks: Vec<Track>,
     last_update: Option<Duration>,
     frame_interval: FrameInterval,
-    /// The settings' limits at the present pace.
+    /// The limits of the settings at the current frame interval.
     limits: Limits,
     next_id: u64,
     matcher: Matcher,
-    /// Of each detection of the present frame: the track that has it.
+    /// For each detection of the current frame: the track to which it is assigned.
     assigned_to: Vec<Option<usize>>,
 }
 
 impl Tracker {
-    /// A tracker that knows nothing yet. Its first id is 1.
+    /// A tracker without tracks. Its first id is 1.
     pub fn new(settings: TrackerSettings) -> Self {
         let frame_interval = FrameInterval::default();
         Self {
@@ -46,8 +46,8 @@ impl Tracker {
         }
     }
 
-    /// Changes thresholds in place; tracks go on. Another [`TrackerSettings::frame_interval`] means that the rate is
-    /// measured anew.
+    /// Changes the thresholds; tracks continue. After a change of [`TrackerSettings::frame_interval`] the rate is
+    /// measured again.
     pub fn set_settings(&mut self, settings: TrackerSettings) {
         if settings.frame_interval != self.settings.frame_interval {
             self.frame_interval.clear();
@@ -55,20 +55,21 @@ impl Tracker {
         self.settings = settings;
     }
 
-    /// Why objects can't be followed at the rate at which frames come; nothing where they can.
+    /// Why objects can't be tracked at the current frame rate; none if they can.
     pub fn rate_too_low(&self) -> Option<RateTooLow> {
         self.frame_interval.rate_too_low(&self.settings)
     }
 
-    /// Takes in a frame's detections and says which object each is: one entry for each detection, in their order.
+    /// Processes the detections of a frame. Returns the id of the object for each detection, in their order.
     ///
-    /// `at` is the frame's time on any one clock of the source (media time, or arrival since start). After a gap longer
-    /// than [`TrackerSettings::lost_limit`] all tracks have ended, unless frames come that seldom. Time that stands still counts as no time; time
-    /// that runs backwards by more than that limit is another recording, and ends all tracks too.
+    /// `at` is the time of the frame on any one clock of the source (media time, or arrival since start). After a gap
+    /// longer than [`TrackerSettings::lost_limit`] all tracks have ended, unless the frame interval is that long. An
+    /// unchanged time counts as no time. If time runs backwards by more than that limit, it is another recording, and
+    /// all tracks end.
     ///
-    /// None means that the detection has no track yet (a weak start, see [`TrackerSettings::start_confidence`]), that it
-    /// is of low confidence and continues none, or that its box is not a box. It is as good a detection as any: publish
-    /// it by its own confidence, with or without an id. An id is given to one detection of a frame at most.
+    /// None means that the detection has no id yet (a tentative track, see [`TrackerSettings::start_confidence`]), that
+    /// it has low confidence and continues no track, or that its box is not valid. Such a detection is as valid as the
+    /// others: publish it by its own confidence, with or without an id. At most one detection of a frame gets an id.
     pub fn update(&mut self, at: Duration, detections: &[Detection]) -> Vec<Option<u64>> {
         self.pass_time(at);
         self.assigned_to.clear();
@@ -125,7 +126,7 @@ impl Tracker {
         ids
     }
 
-    /// Moves all tracks to the time `at`, and ends those that have not been seen for too long.
+    /// Moves all tracks to the time `at`, and removes those that have ended.
     fn pass_time(&mut self, at: Duration) {
         let last = self.last_update.replace(at).unwrap_or(at);
         let elapsed = at.saturating_sub(last);
@@ -149,7 +150,7 @@ impl Tracker {
         });
     }
 
-    /// Gives tracks that nobody has and detections that nobody has to each other, as far as they are alike.
+    /// Assigns the remaining detections to the remaining tracks, by similarity.
     fn associate(
         &mut self,
         detections: &[Detection],

@@ -1,4 +1,4 @@
-//! Who keeps an id, who gets one, and who gets none.
+//! Which detections keep an id, get a new one, or get none.
 
 use super::*;
 use crate::base::BBox;
@@ -34,7 +34,7 @@ fn two_who_cross_keep_their_ids_at_10_and_at_2_5_frames_a_second() {
         for number in 0..=frames {
             let seconds = frame.as_secs_f32() * number as f32;
             let (one, other) = (100.0 + 80.0 * seconds, 420.0 - 80.0 * seconds);
-            // They pass at 2 s: a detector sees one box then.
+            // They pass each other at 2 s: a detector finds one box then.
             let detections = if (one - other).abs() < 15.0 {
                 vec![person(one, 0.9)]
             } else {
@@ -153,10 +153,10 @@ fn what_stays_in_place_keeps_its_id_at_every_rate_and_through_a_missed_frame() {
             ..TrackerSettings::default()
         };
         for mut tracker in [Tracker::new(hinted), tracker()] {
-            // Without a hint, the first interval is no rate where it may be a pause.
+            // Without a configured interval, the first interval does not count as a rate if it may be a pause.
             let known = tracker.settings.frame_interval > Duration::ZERO || interval_ms <= 10_000;
             for frame in 0..20u32 {
-                // Frames of a camera come now a little early and now a little late.
+                // Frames of a camera arrive a little early or late.
                 let jitter = Duration::from_millis(u64::from(frame * 37 % 80));
                 let at = Duration::from_millis(interval_ms) * frame + jitter;
                 if frame == 10 {
@@ -213,7 +213,7 @@ fn a_rate_that_falls_costs_an_id_and_a_pause_does_not_count_as_a_rate() {
         ids.push(tracker.update(at, &[person(100.0, 0.9)])[0]);
     }
     assert_eq!(ids[..20], [Some(1); 20]);
-    // The rate is known at the third long interval.
+    // The rate is known after the third long interval.
     assert_eq!(ids[20..23], [Some(2), Some(3), Some(3)]);
     assert_eq!(ids[23..], [Some(3); 17]);
     assert!(tracker.rate_too_low().is_some());
