@@ -32,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<String>, String> {
 fn bare(text: &str) -> Result<Vec<String>, String> {
     let is_code = text.contains(['[', ']', '{', '}', '<', '>', '"', '=']) || text.contains("('");
     if is_code || matches!(text, "None" | "null" | "nan") {
-        return Err("it is no list of names".to_owned());
+        return Err("it is not a list of names".to_owned());
     }
     let mut parts: Vec<&str> = text.split([',', '\n']).map(str::trim).collect();
     // `a,b,` has two names.
@@ -83,7 +83,7 @@ fn named(literal: Literal) -> Result<Vec<String>, String> {
             return each.map(|(index, name)| text_of(index, name)).collect();
         }
         Literal::Dict(entries) => entries,
-        Literal::Number(number) => return Err(format!("{number} is no name")),
+        Literal::Number(number) => return Err(format!("{number} is not a name")),
     };
     let mut by_index: Vec<(usize, String)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -96,12 +96,12 @@ fn named(literal: Literal) -> Result<Vec<String>, String> {
             },
             _ => (None, Literal::Number(0)),
         };
-        let index = index.ok_or("a key is no class number")?;
+        let index = index.ok_or("a key is not a class number")?;
         by_index.push((index, text_of(index, name)?));
     }
     by_index.sort_by_key(|(index, _)| *index);
     if let Some(pair) = by_index.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(format!("class {} stands there twice", pair[0].0));
+        return Err(format!("class {} is named twice", pair[0].0));
     }
     match by_index
         .iter()
@@ -121,7 +121,7 @@ fn text_of(index: usize, literal: Literal) -> Result<String, String> {
                 Literal::Number(number) => number.to_string(),
                 _ => "a list".to_owned(),
             };
-            Err(format!("class {index} is {found}, and no text"))
+            Err(format!("class {index} is {found}, not text"))
         }
     }
 }
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self, depth: u32) -> Result<Literal, String> {
         if depth > DEEPEST {
-            return Err("its brackets stand too deep in each other".to_owned());
+            return Err("its brackets are nested too deeply".to_owned());
         }
         self.skip_blanks();
         match self.rest.peek().copied() {
@@ -244,7 +244,7 @@ impl<'a> Parser<'a> {
             digits.push(digit);
         }
         let number = digits.parse().map(Literal::Number);
-        number.map_err(|_| format!("`{digits}` is no whole number"))
+        number.map_err(|_| format!("`{digits}` is not a whole number"))
     }
 
     fn text(&mut self) -> Result<Literal, String> {
@@ -275,7 +275,7 @@ impl<'a> Parser<'a> {
             'x' => self.coded(2)?,
             'u' => self.coded(4)?,
             'U' => self.coded(8)?,
-            _ => return Err(format!("`\\{kind}` means nothing in a text")),
+            _ => return Err(format!("`\\{kind}` is not a valid escape")),
         };
         text.push(found);
         Ok(())
@@ -284,7 +284,7 @@ impl<'a> Parser<'a> {
     /// A character by its hexadecimal code. JSON writes codes beyond 16 bits as two halves.
     fn coded(&mut self, digits: usize) -> Result<char, String> {
         let code = self.hexadecimal(digits)?;
-        let refuse = || format!("{code:#x} is the code of no character");
+        let refuse = || format!("{code:#x} is not the code of a character");
         if digits == 4 && (0xd800..0xdc00).contains(&code) {
             if !(self.take('\\') && self.take('u')) {
                 return Err(refuse());

@@ -111,10 +111,10 @@ impl Contract {
         self.dims.iter().product()
     }
 
-    /// Writes `picture` into `tensor`, which has [`Contract::numbers`] of them.
+    /// Writes `picture` into `tensor`, which has [`Contract::numbers`] values.
     ///
     /// # Errors
-    /// When the picture has another size than the model's input.
+    /// If the picture does not have the size of the model's input.
     pub(super) fn fill(
         &self,
         picture: &Picture<'_>,
@@ -134,10 +134,10 @@ impl Contract {
         Ok(())
     }
 
-    /// What one picture's output says is in it, in pixels of the frame, by falling confidence.
+    /// The detections in the output of one picture, in pixels of the frame, by falling confidence.
     ///
     /// # Errors
-    /// When the output has not the shape that the manifest's format needs.
+    /// If the output does not have the shape of the manifest's format.
     pub(super) fn read(
         &mut self,
         shape: &[usize],
@@ -176,7 +176,7 @@ pub(super) fn input_dims(layout: Layout, size: Size) -> [usize; 4] {
     }
 }
 
-/// `1x3x?x?` of a tensor that is not wholly known.
+/// `1x3x?x?` for a tensor whose dimensions are only partly known.
 pub(super) fn described(dims: &Option<Vec<Option<usize>>>) -> String {
     match dims {
         None => "of unknown shape".to_owned(),

@@ -285,7 +285,7 @@ mod tests {
         };
         assert_eq!(
             refusal(OutputFormat::Yolov8, &[1, 8400, 85]),
-            "model yolo12n-640: output should be 1x84xN (yolov8, 80 labels), but is 1x8400x85; mend its manifest, or \
+            "model yolo12n-640: output should be 1x84xN (yolov8, 80 labels), but is 1x8400x85; correct its manifest, or \
              import the model again"
         );
         assert_eq!(
@@ -295,7 +295,7 @@ mod tests {
         );
         assert_eq!(
             refusal(OutputFormat::End2end, &[300, 6]),
-            "model yolo12n-640: output should be 1xNx6 (end2end), but is 300x6; mend its manifest, or import the \
+            "model yolo12n-640: output should be 1xNx6 (end2end), but is 300x6; correct its manifest, or import the \
              model again"
         );
     }

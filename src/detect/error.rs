@@ -31,7 +31,7 @@ pub enum DetectError {
         advice: String,
     },
     /// A file of labels is not valid.
-    #[error("{} is no list of class names: {reason}", path.display())]
+    #[error("{} is not a list of class names: {reason}", path.display())]
     Labels {
         /// The path.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum DetectError {
     },
     /// A file does not have the length in its manifest.
     #[error(
-        "{} has {found} bytes instead of {expected}: it is damaged or another file; fetch it again, or install it anew with `nvr model import`",
+        "{} has {found} bytes instead of {expected}: it is damaged or another file; fetch it again, or reinstall it with `nvr model import`",
         path.display()
     )]
     Length {
@@ -82,7 +82,7 @@ pub enum DetectError {
     },
     /// The hash of a file differs from its manifest.
     #[error(
-        "{} is damaged or another file: expected SHA-256 {expected}, found {found}; fetch it again, or install it anew with `nvr model import`",
+        "{} is damaged or another file: expected SHA-256 {expected}, found {found}; fetch it again, or reinstall it with `nvr model import`",
         path.display()
     )]
     Hash {
@@ -117,7 +117,7 @@ pub enum DetectError {
     },
     /// A tensor has another shape or type than in the manifest.
     #[error(
-        "model {model}: {tensor} should be {expected}, but is {found}; mend its manifest, or import the model again"
+        "model {model}: {tensor} should be {expected}, but is {found}; correct its manifest, or import the model again"
     )]
     Shape {
         /// The id of the model.
@@ -164,7 +164,7 @@ impl DetectError {
             "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one";
         let advice = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                let free = free_bytes(path).map_or_else(|| "unknown room".to_owned(), size);
+                let free = free_bytes(path).map_or_else(|| "an unknown amount".to_owned(), size);
                 format!("its file system has {free} free for this user; free some, or {elsewhere}")
             }
             _ => elsewhere.to_owned(),

@@ -33,7 +33,7 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
         return Err(refusal(
             request,
             format!(
-                "{} is there already; choose another id, or remove it first",
+                "{} exists already; choose another id, or remove it first",
                 place.display()
             ),
         ));
@@ -123,7 +123,7 @@ fn load(request: &ImportRequest, graph: &Path) -> Result<Box<dyn Network>, Detec
         )),
         Err(DetectError::LibraryAbsent { .. }) => Err(refusal(
             request,
-            format!("rten can't load it: {first}; onnxruntime might, but its library is not here"),
+            format!("rten can't load it: {first}; onnxruntime might, but its library is missing"),
         )),
         Err(other) => Err(other),
     }

@@ -246,7 +246,7 @@ impl Tensors {
                 counted(classes)
             )),
             (None, None) => Err(format!(
-                "its output, {found} as {format}, does not tell its classes; name them with --labels"
+                "its output, {found} as {format}, does not state its classes; name them with --labels"
             )),
         }
     }

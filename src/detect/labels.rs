@@ -200,13 +200,13 @@ mod tests {
         for (bytes, wanted) in [
             (
                 &b"caf\xe9\n"[..],
-                "F is no list of class names: it is not UTF-8; save it as UTF-8",
+                "F is not a list of class names: it is not UTF-8; save it as UTF-8",
             ),
             (
                 b"a\n\nb\n",
-                "F is no list of class names: line 2 is empty; name that class, or remove the line",
+                "F is not a list of class names: line 2 is empty; name that class, or remove the line",
             ),
-            (b"\n \n", "F is no list of class names: it is empty"),
+            (b"\n \n", "F is not a list of class names: it is empty"),
         ] {
             assert_eq!(read(bytes), Err(wanted.to_owned()));
         }

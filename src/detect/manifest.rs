@@ -287,7 +287,7 @@ impl Manifest {
                 self.files[..index]
                     .iter()
                     .any(|other| other.name == file.name),
-                format!("files[{index}].name: `{}` stands there twice", file.name),
+                format!("files[{index}].name: `{}` is listed twice", file.name),
             );
         }
         let graphs = self.files.iter().filter(|file| is_onnx(&file.name)).count();
@@ -345,7 +345,7 @@ impl Manifest {
             }
             LabelSource::File(LabelFile { file }) => refuse(
                 !self.files.iter().any(|known| known.name == *file),
-                format!("labels.file: `{file}` must stand in files too, with its sha256"),
+                format!("labels.file: `{file}` must be in files too, with its sha256"),
             ),
         }
         problems

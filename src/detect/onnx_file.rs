@@ -135,7 +135,7 @@ impl<S: Read + Seek> Scan<S> {
 
     fn message(&mut self, kind: Message, end: u64, depth: u32) -> Result<(), String> {
         if depth > DEEPEST {
-            return Err("its graphs lie too deep in each other".to_owned());
+            return Err("its graphs are nested too deeply".to_owned());
         }
         if kind == Message::Tensor {
             return match self.tensor(end)? {
@@ -186,7 +186,7 @@ impl<S: Read + Seek> Scan<S> {
         let number = |key: &str| {
             let parse = |text: &str| {
                 text.parse::<u64>().map_err(|_| {
-                    format!("{key} of the weights of tensor `{name}` is `{text}` and no number")
+                    format!("{key} of the weights of tensor `{name}` is `{text}`, not a number")
                 })
             };
             said(key)?.map(parse).transpose()

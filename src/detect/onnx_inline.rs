@@ -28,7 +28,7 @@ fn rewritten(
     read: &mut dyn FnMut(&External) -> Result<Vec<u8>, String>,
 ) -> Result<Vec<u8>, String> {
     if depth > DEEPEST {
-        return Err("its graphs lie too deep in each other".to_owned());
+        return Err("its graphs are nested too deeply".to_owned());
     }
     if kind == Message::Tensor {
         return tensor(message, read);

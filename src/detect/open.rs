@@ -91,7 +91,7 @@ fn tell_unlisted(model: &InstalledModel) {
             model = model.id,
             ?unlisted,
             manifest = %model.manifest_path.display(),
-            "weights lie in files that the manifest does not list, so that they are not checked; add them to its files"
+            "weights are in files that the manifest does not list and are not checked; add them to its files"
         );
     }
 }
@@ -104,7 +104,7 @@ fn instead_of_tensorrt(
 ) -> Result<Option<Upgrade>, DetectError> {
     match Upgrade::after(model, &reason) {
         Some(upgrade) => {
-            tracing::info!(%reason, "an engine has to be built; another backend runs the model until it is ready");
+            tracing::info!(%reason, "an engine must be built; another backend runs the model until it is ready");
             Ok(Some(upgrade))
         }
         None if backend == Backend::Tensorrt => Err(reason),
@@ -155,7 +155,7 @@ fn load(
                 with_onnxruntime()
             }
             Err(reason) => {
-                tracing::info!(backend = rten::NAME, %reason, "backend chosen: ONNX Runtime, twice as quick, is not there");
+                tracing::info!(backend = rten::NAME, %reason, "backend chosen: ONNX Runtime, which is twice as fast, is missing");
                 with_rten()
             }
         },

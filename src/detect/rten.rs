@@ -84,7 +84,7 @@ impl Network for RtenNetwork {
         let value = outputs.first().ok_or("it gave no output")?;
         let tensor: TensorView<'_, f32> = value
             .try_into()
-            .map_err(|_| "its output is no tensor of f32".to_owned())?;
+            .map_err(|_| "its output is not a tensor of f32".to_owned())?;
         let shape: Vec<usize> = tensor.shape().to_vec();
         Ok(match tensor.data() {
             Some(numbers) => read(&shape, numbers),

@@ -106,7 +106,7 @@ impl ModelStore {
                     wanted = PUBLISHED_DEFAULT,
                     taken = id,
                     named_by = %named_by.display(),
-                    "the published default model is not installed; another one stands in for it"
+                    "the published default model is not installed; a substitute is used"
                 );
                 Ok(ModelSelection {
                     model,

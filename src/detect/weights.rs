@@ -198,7 +198,7 @@ fn length_of(path: &Path) -> Result<u64, String> {
     if metadata.is_file() {
         Ok(metadata.len())
     } else {
-        Err("it is no plain file".to_owned())
+        Err("it is not a regular file".to_owned())
     }
 }
 
@@ -268,11 +268,11 @@ mod tests {
         assert!(refused(&[("w.onnx", 0)]).contains("can't be the name of weights"));
         assert_eq!(
             refused(&[("folder", 0)]),
-            "its weights in `folder` can't be read: it is no plain file"
+            "its weights in `folder` can't be read: it is not a regular file"
         );
         assert_eq!(
             of(Path::new("/dev/zero"), None),
-            Err("it can't be read: it is no plain file".to_owned())
+            Err("it can't be read: it is not a regular file".to_owned())
         );
     }
 

@@ -234,7 +234,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
             self.active = ActiveDetector::new(opened);
             self.last_report = None;
             self.heartbeat.beat();
-            tracing::info!(%model, backend, "another model is at work");
+            tracing::info!(%model, backend, "the detector was replaced");
         }
     }
 
@@ -306,7 +306,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
             model = %self.active.opened.model_id,
             backend = self.active.opened.backend,
             %err,
-            "the detector failed for good; nothing is analysed until it is replaced"
+            "the detector failed finally; nothing is analysed until it is replaced"
         );
     }
 

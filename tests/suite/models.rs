@@ -145,19 +145,19 @@ fn a_manifest_that_promises_another_tensor_is_refused_with_both_shapes() {
         (
             "labels = [\"person\", \"van\"]",
             "labels = [\"person\"]",
-            "model tiny: output should be 1x5xN (yolov8, 1 labels), but is 1x6x126; mend its manifest, or import the \
+            "model tiny: output should be 1x5xN (yolov8, 1 labels), but is 1x6x126; correct its manifest, or import the \
              model again",
         ),
         (
             "width = 96",
             "width = 128",
-            "model tiny: input `images` should be 1x3x64x128 of f32, but is 1x3x64x96 of f32; mend its manifest, or \
+            "model tiny: input `images` should be 1x3x64x128 of f32, but is 1x3x64x96 of f32; correct its manifest, or \
              import the model again",
         ),
         (
             "name = \"output0\"",
             "name = \"boxes\"",
-            "model tiny: the list of outputs should be boxes, but is 1 (output0); mend its manifest, or import the \
+            "model tiny: the list of outputs should be boxes, but is 1 (output0); correct its manifest, or import the \
              model again",
         ),
     ] {
@@ -187,7 +187,7 @@ fn a_damaged_model_is_not_loaded() {
     );
     assert!(error.starts_with(&begin), "{error}");
     assert!(
-        error.ends_with("install it anew with `nvr model import`"),
+        error.ends_with("reinstall it with `nvr model import`"),
         "{error}"
     );
 }
@@ -238,7 +238,7 @@ fn a_model_is_imported_listed_chosen_and_shown_by_the_command_line() {
     assert_eq!(
         text(&again.stderr),
         format!(
-            "error: {file} can't be imported: {}/tiny is there already; choose another id, or remove it first\n",
+            "error: {file} can't be imported: {}/tiny exists already; choose another id, or remove it first\n",
             models.display()
         )
     );

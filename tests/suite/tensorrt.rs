@@ -414,7 +414,7 @@ fn a_library_that_is_not_there_or_not_served_is_refused_by_name() {
         &site,
         &[("DOUBLE_GPUS", "0")],
         &[
-            "no NVIDIA GPU can be used: CUDA says `no CUDA-capable device is detected` (TensorRT 10.3.0 is here)",
+            "no NVIDIA GPU can be used: CUDA says `no CUDA-capable device is detected` (TensorRT 10.3.0 is installed)",
             "--backend auto",
         ],
     );
@@ -462,8 +462,8 @@ fn a_library_that_is_not_there_or_not_served_is_refused_by_name() {
         let defines: Vec<&str> = define.into_iter().collect();
         site.add_tensorrt(&format!("libnvinfer.so.{major}"), &defines);
         let why = match major {
-            8 => ") is too old: 8.5 is the oldest that is served; update to JetPack 5.1",
-            11 => ") is not served yet: 8.5 and later 8.x, and 10 are; install TensorRT 10",
+            8 => ") is too old: 8.5 is the oldest supported version; update to JetPack 5.1",
+            11 => ") is not supported yet: 8.5 and later 8.x, and 10 are; install TensorRT 10",
             _ => ") is of a major version that this program does not know",
         };
         refused(&site, &[], &[words, why]);
@@ -498,7 +498,7 @@ fn an_engine_that_tensorrt_refuses_is_told_by_its_reason() {
             ..good.clone()
         };
         let words = format!(
-            "another version of TensorRT than {version}, which is here (it says: 6: The engine plan"
+            "another version of TensorRT than {version}, which is installed (it says: 6: The engine plan"
         );
         refused_engine(&other, &[&words, "nvr model build"]);
         let other = DoubleEngine {
@@ -508,7 +508,7 @@ fn an_engine_that_tensorrt_refuses_is_told_by_its_reason() {
         refused_engine(
             &other,
             &[
-                "another GPU than Double (compute 8.7, 4 multiprocessors), which is here",
+                "another GPU than Double (compute 8.7, 4 multiprocessors), which is installed",
                 "got compute 7.2",
                 "nvr model build",
             ],
@@ -573,7 +573,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: it is for TensorRT 10.3.1"],
+        &["not used: tiny-0123456789abcdef: it is for TensorRT 10.3.1"],
     );
     let mut other = key.clone();
     other.gpu = "Orin (compute 8.7, 8 multiprocessors)".to_owned();
@@ -581,7 +581,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: it is for Orin (compute 8.7, 8"],
+        &["not used: tiny-0123456789abcdef: it is for Orin (compute 8.7, 8"],
     );
     let mut other = key.clone();
     other.onnx_sha256 = "0".repeat(64);
@@ -589,7 +589,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: it is of another ONNX file"],
+        &["not used: tiny-0123456789abcdef: it is of another ONNX file"],
     );
 
     let path = site.keep(&engine, &key);
@@ -611,7 +611,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: invalid type"],
+        &["not used: tiny-0123456789abcdef: invalid type"],
     );
 }
 
@@ -759,7 +759,7 @@ fn the_real_libraries_are_read_and_refused_where_there_is_no_gpu() {
         &[],
         &[
             "no NVIDIA GPU can be used: CUDA says `",
-            "(TensorRT 10.16.1 is here); check the driver",
+            "(TensorRT 10.16.1 is installed); check the driver",
         ],
     );
 }

@@ -1,4 +1,5 @@
-//! A context: what an engine needs to infer, with its memory of the GPU, and one inference at a time.
+//! An execution context: the state that an engine needs for inference, with its GPU memory. It runs one inference at a
+//! time.
 #![expect(
     unsafe_code,
     reason = "methods of C++ objects, called through their virtual tables"
@@ -14,18 +15,18 @@ use super::object::{MOST_DIMS, NarrowDims, Object, WideDims, call};
 use super::runtime::Engine;
 use super::vtable::DimsLayout;
 
-/// `IExecutionContext`: an engine's state of one inference. One owner at a time.
+/// `IExecutionContext`: the state of one inference. It has one owner at a time.
 pub(super) struct Context {
     object: Object,
-    // Dropped after it.
+    // Dropped after the context.
     _engine: Arc<Engine>,
 }
 
 impl Context {
-    /// A context, with memory of the GPU of its own.
+    /// Makes a context with its own GPU memory.
     ///
     /// # Errors
-    /// In TensorRT's words.
+    /// TensorRT's own error.
     pub(super) fn new(engine: &Arc<Engine>) -> Result<Self, TensorRtError> {
         let object = engine.object();
         let libraries = &object.libraries;
@@ -49,10 +50,10 @@ impl Context {
         })
     }
 
-    /// Says which dimensions an input has from now on. Allocates nothing.
+    /// Sets the dimensions of an input. Allocates nothing.
     ///
     /// # Errors
-    /// When the engine's profile does not have them.
+    /// If the engine's profile does not include them.
     pub(super) fn set_input_shape(
         &mut self,
         name: &CStr,
@@ -93,7 +94,7 @@ impl Context {
         })
     }
 
-    /// Says where a tensor's memory is.
+    /// Sets the address of a tensor's memory.
     ///
     /// # Safety
     /// `address` is memory of the GPU, large enough for the tensor, that outlives what is put into a stream with this
@@ -114,7 +115,7 @@ impl Context {
         })
     }
 
-    /// Puts one inference into `stream`. Gives what TensorRT says where it refuses.
+    /// Puts one inference into `stream`. The error is TensorRT's own.
     ///
     /// # Safety
     /// Every tensor has its address, and neither it nor the context is touched until the stream was waited for.
@@ -126,7 +127,7 @@ impl Context {
         accepted.then_some(()).ok_or_else(|| {
             let words = logger::errors();
             if words.is_empty() {
-                "it would not begin the inference, and does not say why".to_owned()
+                "it did not start the inference and logged no reason".to_owned()
             } else {
                 words
             }

@@ -1,4 +1,4 @@
-//! An engine as a detector: several lanes take turns, so that one is filled while another infers.
+//! An engine as a detector: several inference requests take turns, so that one is filled while another infers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::base::Size;
 /// Its name in settings and messages.
 pub(in crate::detect) const NAME: &str = "tensorrt";
 
-/// Lanes of one detector. While one infers, the other's picture is drawn into its tensor and copied; a third would cost
-/// another context's memory, and the GPU has no more to give.
+/// The number of inference requests per detector. While one infers, the next picture is drawn into the other's tensor
+/// and copied. A third one would need the memory of another context and would not make the GPU faster.
 const REQUESTS: usize = 2;
 
 /// A loaded engine.
@@ -31,7 +31,7 @@ impl TensorRtDetector {
     /// Loads the engine `bytes`, the content of `path`, which was built for DLA core `dla` or for the GPU. Blocks.
     ///
     /// # Errors
-    /// When TensorRT refuses it, or its tensors are not what the model's manifest promises.
+    /// If TensorRT refuses it, or its tensors do not match the model's manifest.
     pub(super) fn load(
         libraries: &Arc<Libraries>,
         (path, bytes): (&Path, &[u8]),
@@ -51,7 +51,7 @@ impl TensorRtDetector {
         while may_overlap && requests.len() < REQUESTS {
             match InferRequest::new(&libraries.cuda, &engine, &plan) {
                 Ok(request) => requests.push(request),
-                // The GPU's memory may be short.
+                // The GPU may not have enough memory.
                 Err(err) => {
                     tracing::warn!(%err, requests = requests.len(), "inferences will not overlap");
                     break;
@@ -140,7 +140,7 @@ impl Detector for TensorRtDetector {
     ) -> Result<Vec<Vec<Detection>>, DetectError> {
         let found = self.run(pictures, thresholds);
         if found.is_err() {
-            // What other lanes still do belongs to pictures that were given up.
+            // Work of other requests belongs to the failed call.
             self.requests.iter_mut().for_each(InferRequest::settle);
         }
         found

@@ -1,4 +1,5 @@
-//! One inference in flight: a stream with its context, its memory of the GPU and its pinned memory, all made once.
+//! An inference request: a stream with its execution context, GPU memory and pinned memory. All are made once and
+//! reused.
 #![expect(
     unsafe_code,
     reason = "the GPU reads and writes memory behind the compiler's back"
@@ -17,15 +18,15 @@ use super::error::TensorRtError;
 use super::plan::{Element, Plan, Port};
 use super::runtime::Engine;
 
-/// Why a lane could not begin.
+/// Why an inference could not be started.
 pub(super) enum StartError {
-    /// The picture, CUDA, or a shape that is refused.
+    /// An error of the picture, of CUDA, or of a shape.
     Detect(DetectError),
-    /// TensorRT refused this one run.
+    /// TensorRT refused this run.
     Refused(String),
 }
 
-/// A stream and everything that work in it touches. Nothing is allocated after [`InferRequest::new`].
+/// A stream and all resources of its work. Nothing is allocated after [`InferRequest::new`].
 pub(super) struct InferRequest {
     // Fields are dropped in this order, after `drop` has waited for the stream.
     context: Context,
@@ -34,13 +35,13 @@ pub(super) struct InferRequest {
     input: DeviceBuffer,
     read: PinnedBuffer,
     outputs: Vec<DeviceBuffer>,
-    /// One picture's numbers, where the engine's are of another type.
+    /// The values of one picture, if the engine uses another type.
     scratch: Vec<f32>,
-    /// How many pictures the context was told of.
+    /// The number of pictures that the context is set to.
     shaped: usize,
-    /// Pictures under way.
+    /// The number of pictures in progress.
     pictures: usize,
-    /// Whether the stream may still be at work.
+    /// Whether the stream may still be working.
     busy: bool,
 }
 
@@ -48,7 +49,7 @@ impl InferRequest {
     /// Makes a context and all memory for `plan`'s largest batch.
     ///
     /// # Errors
-    /// When the GPU has no memory left, or the context can't be had.
+    /// If the GPU has no memory left, or the context can't be made.
     pub(super) fn new(
         cuda: &Arc<Cuda>,
         engine: &Arc<Engine>,
@@ -84,20 +85,20 @@ impl InferRequest {
                 request.context.set_address(&port.name, buffer.address())?;
             }
         }
-        // Now, not at the first picture: it shows whether the context can do it.
+        // Done now, not at the first picture: it shows whether the context supports the shape.
         request.shape(plan, plan.most)?;
         Ok(request)
     }
 
-    /// Whether pictures are under way, whose results [`InferRequest::finish`] gives.
+    /// Whether pictures are in progress, whose results [`InferRequest::finish`] returns.
     pub(super) fn is_busy(&self) -> bool {
         self.busy
     }
 
-    /// Puts `pictures` pictures, which `fill` writes one by one, into the stream, and does not wait for them.
+    /// Puts `pictures` pictures, which `fill` writes one by one, into the stream. Does not wait for them.
     ///
     /// # Errors
-    /// When `fill` fails, or what CUDA or TensorRT says.
+    /// If `fill`, CUDA or TensorRT fails.
     pub(super) fn start(
         &mut self,
         plan: &Plan,
@@ -142,16 +143,16 @@ impl InferRequest {
         Ok(())
     }
 
-    /// Waits for what was started and shows `take` each picture's output. Blocks.
+    /// Waits for the started pictures and passes each picture's output to `take`. Blocks.
     ///
     /// # Errors
-    /// When the inference failed, or what `take` answers.
+    /// If the inference or `take` fails.
     pub(super) fn finish(
         &mut self,
         plan: &Plan,
         mut take: impl FnMut(usize, &[f32]) -> Result<(), DetectError>,
     ) -> Result<(), DetectError> {
-        // Before the question mark: after a failure the stream is done with, too.
+        // Before the question mark: also after a failure the stream is finished.
         self.busy = false;
         self.stream.synchronize()?;
         let numbers = plan.outputs[plan.read].bytes / plan.read_element.bytes();
@@ -170,12 +171,12 @@ impl InferRequest {
         Ok(())
     }
 
-    /// Waits for what is under way, whose results nobody wants any more.
+    /// Waits for pictures in progress and discards their results.
     pub(super) fn settle(&mut self) {
         if std::mem::take(&mut self.busy)
             && let Err(err) = self.stream.synchronize()
         {
-            tracing::debug!(%err, "an inference that nobody waits for failed");
+            tracing::debug!(%err, "an abandoned inference failed");
         }
     }
 

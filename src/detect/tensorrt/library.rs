@@ -1,7 +1,7 @@
-//! Which libraries of NVIDIA's are here: CUDA's runtime and its GPU first, then TensorRT and its version.
+//! Opens NVIDIA's libraries: CUDA's runtime and its GPU first, then TensorRT and its version.
 //!
-//! The order matters: without a GPU, TensorRT gives pointers that lead nowhere. There is one pair of libraries in a process,
-//! never closed: the first that opens stays.
+//! The order matters: without a GPU, TensorRT returns invalid pointers. There is one pair of libraries in a process,
+//! which is never closed: the first one that opens stays.
 #![expect(
     unsafe_code,
     reason = "TensorRT is a C++ library that is opened at run time"
@@ -30,7 +30,7 @@ const CUDA_NAMES: [&str; 4] = [
     "libcudart.so",
 ];
 
-/// Names of TensorRT: those that are served first, then those that can only be refused by name.
+/// Names of TensorRT's library: supported versions first, then those that are only known to report them.
 const TENSORRT_NAMES: [&str; 7] = [
     "libnvinfer.so.10",
     "libnvinfer.so.8",
@@ -41,13 +41,13 @@ const TENSORRT_NAMES: [&str; 7] = [
     "libnvinfer.so.7",
 ];
 
-/// Where CUDA's own installer puts its libraries without telling the system's loader.
+/// The folder in which CUDA's own installer puts its libraries without configuring the system's loader.
 const CUDA_FOLDER: &str = "/usr/local/cuda/lib64";
 
-/// Plugins that some engines need register themselves when their library is opened; most engines need none.
+/// Plugins that some engines need are registered when their library is opened; most engines need none.
 const PLUGINS: &str = "libnvinfer_plugin.so";
 
-/// The libraries, opened and found fit.
+/// The opened libraries, after their checks.
 pub(super) struct Libraries {
     /// CUDA.
     pub(super) cuda: Arc<Cuda>,
@@ -55,11 +55,11 @@ pub(super) struct Libraries {
     pub(super) gpu: Gpu,
     /// TensorRT's version.
     pub(super) version: Version,
-    /// Its number as the library says it, which it wants to hear again.
+    /// The version number that the library states; it must be passed back to it.
     pub(super) version_number: i32,
-    /// How it is called.
+    /// The virtual tables of this version.
     pub(super) vtables: &'static VtableLayout,
-    /// Its first function.
+    /// The function that makes runtimes.
     pub(super) create_runtime: CreateRuntime,
     /// TensorRT's file.
     pub(super) path: PathBuf,
@@ -69,10 +69,10 @@ pub(super) struct Libraries {
 static OPEN: Mutex<Option<Arc<Libraries>>> = Mutex::new(None);
 
 impl Libraries {
-    /// Opens them, if this was not done yet. Blocks, the first time for a second or more.
+    /// Opens the libraries, if they are not open yet. Blocks, the first time for a second or more.
     ///
     /// # Errors
-    /// What is missing or not served, by name.
+    /// The missing or unsupported library.
     pub(super) fn open() -> Result<Arc<Self>, TensorRtError> {
         let mut held = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         match &*held {
@@ -91,7 +91,7 @@ impl Libraries {
             other => other,
         })?;
         let ((version_number, version, vtables, create_runtime), library, path) =
-            first_served(functions)?;
+            first_supported(functions)?;
         let mut libraries = vec![library];
         libraries.extend(open_plugins(version));
         tracing::debug!(library = %path.display(), %version, %gpu, "TensorRT is open");
@@ -108,30 +108,30 @@ impl Libraries {
     }
 }
 
-/// CUDA's runtime alone.
+/// Opens only CUDA's runtime.
 ///
 /// # Errors
-/// Every file that was tried, with the reason; or the function that one lacks.
+/// Every file that was tried, with the reason; or the function that is missing.
 pub(super) fn open_cuda() -> Result<Cuda, TensorRtError> {
     Cuda::open(&candidates(&CUDA_NAMES, Some(CUDA_FOLDER)))
 }
 
-/// TensorRT's version and file, of which nothing else is asked: that needs no GPU.
+/// The version and the path of TensorRT. This needs no GPU.
 ///
 /// # Errors
-/// When it is not here, or its version is not served.
-pub(super) fn served() -> Result<(Version, PathBuf), TensorRtError> {
-    let (version, library, path) = first_served(|library, name| {
+/// If it is missing, or its version is not supported.
+pub(super) fn supported() -> Result<(Version, PathBuf), TensorRtError> {
+    let (version, library, path) = first_supported(|library, name| {
         let version = Version::of_library(version_number(library, name)?);
         version.vtable_layout(name).map(|_| version)
     })?;
-    // Closing it is not foreseen by NVIDIA.
+    // NVIDIA does not support closing the library.
     std::mem::forget(library);
     Ok((version, path))
 }
 
-/// The first of TensorRT's libraries that opens and of which `take` takes what it wants.
-fn first_served<T>(
+/// The first of TensorRT's libraries that opens and that `take` accepts.
+fn first_supported<T>(
     take: impl Fn(&Library, &str) -> Result<T, TensorRtError>,
 ) -> Result<(T, Library, PathBuf), TensorRtError> {
     let mut tried = Vec::new();
@@ -148,7 +148,7 @@ fn first_served<T>(
         match take(&library, &path.display().to_string()) {
             Ok(taken) => return Ok((taken, library, path)),
             Err(error) => {
-                // Another one may be served; closing this one is not foreseen by NVIDIA.
+                // Another one may be supported. NVIDIA does not support closing this one.
                 std::mem::forget(library);
                 refusal.get_or_insert(error);
             }
@@ -186,13 +186,13 @@ fn version_number(library: &Library, name: &str) -> Result<c_int, TensorRtError>
     Ok(unsafe { version() })
 }
 
-/// The version of the TensorRT that is here, of which nothing else is asked.
+/// The version of the installed TensorRT.
 fn version_alone() -> Option<Version> {
     candidates(&TENSORRT_NAMES, None).iter().find_map(|path| {
         // SAFETY: its initialisers are NVIDIA's and expect nothing of us.
         let library = unsafe { Library::new(path) }.ok()?;
         let number = version_number(&library, &path.display().to_string());
-        // Closing it is not foreseen by NVIDIA.
+        // NVIDIA does not support closing the library.
         std::mem::forget(library);
         number.ok().map(Version::of_library)
     })

@@ -1,4 +1,5 @@
-//! Runtimes, which make engines, and engines, which say what their tensors are. Each object keeps its maker alive.
+//! Runtimes, which load engines, and engines, which describe their tensors. Each object keeps the one that made it
+//! alive.
 #![expect(
     unsafe_code,
     reason = "methods of C++ objects, called through their virtual tables"
@@ -18,7 +19,7 @@ use super::vtable::DimsLayout;
 const SMALLEST: i32 = 0;
 const LARGEST: i32 = 2;
 
-/// More inputs and outputs than a detector's engine has: networks of ours have some ten.
+/// More inputs and outputs than the engine of a detector has; networks have about ten.
 const MOST_TENSORS: i32 = 1024;
 
 /// `IRuntime`.
@@ -26,7 +27,7 @@ pub(super) struct Runtime(Object);
 
 /// `ICudaEngine`.
 pub(super) struct Engine {
-    // Fields are dropped in this order: the engine before what made it.
+    // Fields are dropped in this order: the engine before the runtime.
     object: Object,
     _runtime: Runtime,
 }
@@ -36,7 +37,7 @@ pub(super) struct Engine {
 pub(super) struct Tensor {
     /// Its name.
     pub(super) name: CString,
-    /// Whether it is fed; it is read otherwise.
+    /// Whether it is an input; otherwise it is an output.
     pub(super) is_input: bool,
     /// `DataType`.
     pub(super) element: i32,
@@ -45,10 +46,10 @@ pub(super) struct Tensor {
 }
 
 impl Runtime {
-    /// A runtime of the opened library.
+    /// Makes a runtime of the opened library.
     ///
     /// # Errors
-    /// When TensorRT gives none, with what it gave and said.
+    /// If TensorRT makes none; with its result and its log.
     pub(super) fn new(libraries: &Arc<Libraries>) -> Result<Self, TensorRtError> {
         logger::forget();
         let logger = logger::address(libraries.vtables.logger).unwrap_or(std::ptr::null_mut());
@@ -62,22 +63,22 @@ impl Runtime {
         Ok(Self(runtime))
     }
 
-    /// How many deep learning accelerators (DLA) the board has.
+    /// The number of deep learning accelerators (DLA) of the board.
     pub(super) fn dla_cores(&self) -> i32 {
         // SAFETY: `int32_t getNbDLACores() const`.
         unsafe { call!(self.0, self.0.libraries.vtables.runtime.dla_cores, () -> i32,) }
     }
 
-    /// Which of them runs the engines that are loaded from now on.
+    /// Sets the DLA core that runs the engines loaded from now on.
     pub(super) fn set_dla_core(&mut self, core: i32) {
         // SAFETY: `void setDLACore(int32_t)`.
         unsafe { call!(self.0, self.0.libraries.vtables.runtime.set_dla_core, (i32) -> (), core) }
     }
 
-    /// The engine that `bytes`, the content of `path`, is. Blocks for a second or more.
+    /// Loads the engine `bytes`, the content of `path`. Blocks for a second or more.
     ///
     /// # Errors
-    /// Each refusal of TensorRT's by its reason, as far as its words tell.
+    /// Each refusal with its reason, as far as TensorRT's log states it.
     pub(super) fn engine(self, bytes: &[u8], path: &Path) -> Result<Engine, TensorRtError> {
         let libraries = self.0.libraries.clone();
         let vtable = &libraries.vtables.runtime;
@@ -110,7 +111,7 @@ impl Engine {
     /// Its tensors, in its own order.
     ///
     /// # Errors
-    /// When it has none, or one without a name: then methods are called that are others (TensorRT for RTX has another table).
+    /// If it has none, or one without a name: then its virtual table has another order (TensorRT for RTX).
     pub(super) fn tensors(&self) -> Result<Vec<Tensor>, TensorRtError> {
         let vtable = &self.object.libraries.vtables.engine;
         // SAFETY: `int32_t getNbIOTensors() const`.
@@ -185,13 +186,13 @@ impl Engine {
         (ask(SMALLEST), ask(LARGEST))
     }
 
-    /// For the contexts that it makes.
+    /// The libraries, for the contexts that it makes.
     pub(super) fn object(&self) -> &Object {
         &self.object
     }
 }
 
-/// TensorRT says why it loads no engine in words only; they are those of 8.5 to 10.
+/// TensorRT states only in its log why it refuses an engine; these are the texts of 8.5 to 10.
 fn refusal(libraries: &Libraries, path: &Path, words: String) -> TensorRtError {
     let path = path.to_owned();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));

@@ -1,8 +1,9 @@
-//! A tiny network through everything that a model goes through on a board: `trtexec` builds its engine, TensorRT loads it, the
-//! GPU runs it, and its numbers are compared with what they have to be.
+//! A smoke test with a tiny network, through all steps of a model on a board: `trtexec` builds its engine, TensorRT
+//! loads it, the GPU runs it, and the numbers are compared with the expected ones.
 //!
-//! The network's output is `constant + slope × mean brightness` (ReduceMean, Mul, Add; opset 13), in the format of YOLOv8: it
-//! finds a van in any light and a person in the light only. `smoke.onnx` holds it; the tests make it anew and compare.
+//! The network's output is `constant + slope × mean brightness` (ReduceMean, Mul, Add; opset 13), in the format of
+//! YOLOv8: it finds a van in every picture and a person in bright ones only. `smoke.onnx` holds it; the tests generate
+//! it again and compare.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,38 +25,38 @@ const SIZE: Size = Size::new(96, 64);
 
 /// 16-bit floats have eleven binary digits.
 const TOLERANCE: f32 = 0.01;
-/// Of boxes, in pixels.
+/// Tolerance of boxes in pixels.
 const TOLERANCE_PX: f32 = 0.5;
 
-/// Pictures of the measurement.
+/// The number of pictures in the measurement.
 const CALLS: u32 = 50;
 
-/// One step of the trial.
+/// One step of the smoke test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmokeStep {
     /// `build`, `load`, `run`.
     pub what: &'static str,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// What came of it; or why it ends here, with the remedy behind a semicolon.
+    /// The result; or why the test ends here, with the remedy after a semicolon.
     pub outcome: Result<String, String>,
 }
 
-/// A grey of the picture, and what has to be found in it: class and confidence, the most confident first.
+/// The grey of the picture, and the expected objects: class and confidence, the most confident first.
 const SCENES: [(u8, &[(&str, f32)]); 3] = [
     (0, &[("van", 0.875)]),
     (255, &[("van", 0.875), ("person", 0.75)]),
     (128, &[("van", 0.875), ("person", 0.75 * 128.0 / 255.0)]),
 ];
 
-/// Where: left, top, right, bottom.
+/// The expected box: left, top, right, bottom.
 const PLACES: [(&str, [f32; 4]); 2] = [
     ("van", [16.0, 20.0, 32.0, 44.0]),
     ("person", [66.0, 32.0, 78.0, 48.0]),
 ];
 
-/// Builds, loads and runs the network's engine; `told` hears of every step as soon as it is done, and it ends at the first that
-/// fails. Blocks for a minute or more on a board.
+/// Builds, loads and runs the network's engine, and calls `told` after each step. It ends at the first step that fails.
+/// Blocks for a minute or more on a board.
 pub fn smoke_test(told: &mut dyn FnMut(SmokeStep)) {
     let mut step = |what, since: Instant, outcome: Result<String, String>| {
         let went_well = outcome.is_ok();
@@ -104,7 +105,7 @@ pub fn smoke_test(told: &mut dyn FnMut(SmokeStep)) {
     step("run", since, run(detector.as_mut()));
 }
 
-/// Every scene, then how quick it is.
+/// Runs every scene, then measures the speed.
 fn run(detector: &mut dyn Detector) -> Result<String, String> {
     for (grey, wanted) in SCENES {
         let found = see(detector, grey).map_err(|error| error.to_string())?;
@@ -178,7 +179,7 @@ fn compare(found: &[Detection], wanted: &[(&str, f32)]) -> Result<(), String> {
     Ok(())
 }
 
-/// Lays the network out as an installed model.
+/// Writes the network as an installed model.
 fn install(folder: &Path) -> Result<InstalledModel, String> {
     let place = folder.join("models").join(ID);
     let manifest = format!(
@@ -204,7 +205,7 @@ fn install(folder: &Path) -> Result<InstalledModel, String> {
         .map_err(|error| error.to_string())
 }
 
-/// A folder of this trial alone, removed at its end.
+/// A folder for this test only, which is removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -1,7 +1,7 @@
-//! `trtexec`, TensorRT's own builder of engines: where it is, which flags this one knows, and its words while it works.
+//! `trtexec`, TensorRT's tool for building engines: its path, its supported flags, and its output while it works.
 //!
-//! Its flags differ by version: what this one's `--help` names is used. 8.5 skips its measurement with `--buildOnly`, later
-//! ones with `--skipInference`; the memory's limit was `--workspace` before 8.4; 11 has no `--fp16`.
+//! Its flags differ by version, so only flags in its `--help` are used. 8.5 skips its measurement with `--buildOnly`,
+//! later versions with `--skipInference`; the memory limit was `--workspace` before 8.4; 11 has no `--fp16`.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -16,13 +16,13 @@ use super::error::TensorRtError;
 use super::version::Version;
 use crate::base::Stop;
 
-/// Where JetPack and the Debian packages put it; not on the PATH.
+/// The path in JetPack and the Debian packages; it is not in PATH.
 const USUAL_PLACE: &str = "/usr/src/tensorrt/bin/trtexec";
 
-/// How often the caller hears that it still works.
+/// The interval of progress reports.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Lines of its output that an error shows.
+/// The number of lines of its output that an error shows.
 const TAIL: usize = 12;
 
 /// The tool.
@@ -32,7 +32,7 @@ pub(super) struct Tool {
     help: String,
 }
 
-/// What is to be built.
+/// A build.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BuildCommand<'a> {
     /// The model's id, for messages.
@@ -41,28 +41,28 @@ pub(super) struct BuildCommand<'a> {
     pub(super) onnx: &'a Path,
     /// The graph's input and its dimensions for one picture; batches need its name.
     pub(super) input: (Option<&'a str>, [usize; 4]),
-    /// Where the engine goes.
+    /// The path of the engine.
     pub(super) engine: &'a Path,
-    /// Measurements of layers, which make the next build quicker.
+    /// The file with layer timings, which makes the next build faster.
     pub(super) timing_cache: &'a Path,
-    /// How.
+    /// The build options.
     pub(super) flags: BuildFlags,
 }
 
-/// How far a build is.
+/// The progress of a build.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
-    /// Since it began.
+    /// Time since the start.
     pub elapsed: Duration,
-    /// What the tool said last.
+    /// The last line of the tool's output.
     pub words: &'a str,
 }
 
 impl Tool {
-    /// Finds it and asks what it knows. Blocks for a second.
+    /// Finds the tool and reads its flags. Blocks for a second.
     ///
     /// # Errors
-    /// Where it was sought, and why it was not taken.
+    /// The paths that were tried, and why each was not used.
     pub(super) fn find() -> Result<Self, TensorRtError> {
         let mut tried = Vec::new();
         for path in candidates() {
@@ -85,15 +85,16 @@ impl Tool {
         Err(TensorRtError::ToolAbsent { tried })
     }
 
-    /// Its file.
+    /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Builds; `progress` hears of it four times a second. Blocks for minutes; ends early when `stop` is raised.
+    /// Builds an engine; calls `progress` four times per second. Blocks for minutes; ends early when `stop` is raised.
     ///
     /// # Errors
-    /// When the tool can't do it, fails, or is of another version than `version`, whose engine could not be loaded.
+    /// If the tool does not support a flag, fails, or has another version than `version`, which could not load the
+    /// engine.
     pub(super) fn build(
         &self,
         command: &BuildCommand<'_>,
@@ -144,9 +145,7 @@ impl Tool {
             && found != version
         {
             return Err(failed(
-                format!(
-                    "it is of TensorRT {found}, the library that would load the engine of {version}"
-                ),
+                format!("it is of TensorRT {found}, but the installed library is of {version}"),
                 output.tail(),
             ));
         }
@@ -157,7 +156,7 @@ impl Tool {
     }
 }
 
-/// The tool at work, killed when it is dropped.
+/// The running tool, which is killed when this is dropped.
 struct ToolProcess {
     child: Child,
     output: Arc<ToolOutput>,
@@ -186,7 +185,7 @@ impl ToolProcess {
         }
     }
 
-    /// Once it has ended: all that it said.
+    /// All output, after the tool has ended.
     fn finish(&mut self) -> Arc<ToolOutput> {
         for reader in self.readers.drain(..) {
             let _ = reader.join();
@@ -202,7 +201,7 @@ impl Drop for ToolProcess {
     }
 }
 
-/// The end of what the tool said.
+/// The end of the tool's output.
 #[derive(Debug, Default)]
 struct ToolOutput(Mutex<Lines>);
 
@@ -256,7 +255,7 @@ fn announced(line: &str) -> Option<Version> {
     number.parse().ok().map(Version::of_library)
 }
 
-/// What the operator names and nothing else, or the PATH and the usual place.
+/// Only the path that the operator names, otherwise PATH and the usual path.
 fn candidates() -> Vec<PathBuf> {
     match std::env::var_os("NVR_TRTEXEC").filter(|path| !path.is_empty()) {
         Some(path) => vec![path.into()],
@@ -264,7 +263,7 @@ fn candidates() -> Vec<PathBuf> {
     }
 }
 
-/// The command line, of flags that `help` names.
+/// The command line, with flags that `help` names.
 fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, TensorRtError> {
     let knows = |flag: &str| {
         help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
@@ -331,7 +330,7 @@ fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, Tens
             arguments.push(format!("{flag}={mb}"));
         }
     }
-    // Without either it measures the engine for some seconds, which only takes time.
+    // Without one of these it measures the engine for some seconds.
     if let Some(flag) = ["--skipInference", "--buildOnly"]
         .into_iter()
         .find(|flag| knows(flag))

@@ -1,8 +1,8 @@
-//! Flags by version, and what is asked in vain.
+//! Flags by version, and requests that are not supported.
 
 use super::*;
 
-/// As 8.5 words it, shortened.
+/// Like the help of 8.5, shortened.
 const HELP_8_5: &str = "  --onnx=<file>  ONNX model\n  --saveEngine=<file>\n  --minShapes=spec\n  --fp16  Enable fp16\n  \
     --int8\n  --useDLACore=N\n  --allowGPUFallback\n  --timingCacheFile=<file>\n  --memPoolSize=poolspec\n  --buildOnly";
 const HELP_10: &str = "  --onnx=<file>\n  --saveEngine=<file>\n  --fp16\n  --int8\n  --useDLACore=N\n  \

@@ -1,24 +1,25 @@
-//! Where TensorRT's methods stand in its virtual tables, by major version, and which versions are served.
-//! Data, and its source; nothing else knows a number.
+//! The slots of TensorRT's methods in its virtual tables, by major version, and the supported versions. All slot
+//! numbers are in this file.
 //!
-//! TensorRT has no C interface: its objects are C++ classes whose public methods are inline and call a second object, the
-//! implementation, through that one's virtual table. Every public object is `{ its own table, implementation }`. The
-//! numbers count the two destructors (slots 0 and 1) as the Itanium C++ ABI lays them down, which both architectures use.
+//! TensorRT has no C interface: its objects are C++ classes whose public methods are inline and call a second object,
+//! the implementation, through its virtual table. Every public object is `{ its own table, implementation }`. The
+//! numbers include the two destructors (slots 0 and 1), as the Itanium C++ ABI places them, which both architectures
+//! use.
 //!
-//! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h`, read out of the released headers
-//! 8.5.1 to 9.3 (`TENSORRT_8`), 10.0 to 10.16 (`TENSORRT_10`), 11.0 and 11.1 (`TENSORRT_11`), within which the numbers are the same, by
-//! `tests/tensorrt/slots.cpp`; and checked by driving one test double through C++ compiled with them. `docs/tensorrt-abi.md`
-//! says how to read another version's.
+//! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h` in the released headers 8.5.1
+//! to 9.3 (`TENSORRT_8`), 10.0 to 10.16 (`TENSORRT_10`), 11.0 and 11.1 (`TENSORRT_11`). Within each of these ranges the
+//! numbers are the same, as `tests/tensorrt/slots.cpp` prints them. They are checked by driving one test double through
+//! C++ that is compiled with these headers. `docs/tensorrt-abi.md` describes how to read those of another version.
 
 use super::error::TensorRtError;
 use super::version::Version;
 
-/// The tables of one major version.
+/// The virtual tables of one major version.
 #[derive(Debug)]
 pub(super) struct VtableLayout {
-    /// Which one.
+    /// The major version.
     pub(super) major: u32,
-    /// The destructor that frees, in an object's *public* table.
+    /// The deleting destructor, in an object's *public* table.
     pub(super) delete: usize,
     /// `IRuntime`.
     pub(super) runtime: RuntimeVtable,
@@ -26,11 +27,11 @@ pub(super) struct VtableLayout {
     pub(super) engine: EngineVtable,
     /// `IExecutionContext`.
     pub(super) context: ContextVtable,
-    /// How `Dims` lie in memory.
+    /// The layout of `Dims` in memory.
     pub(super) dims: DimsLayout,
     /// The virtual table of an `ILogger`, which we build.
     pub(super) logger: LoggerLayout,
-    /// Whether several contexts may use one optimization profile: from 10 on; before, the first has it alone.
+    /// Whether several contexts may use one optimization profile: from 10 on. Before, only the first one may.
     pub(super) contexts_share_profile: bool,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct VtableLayout {
 pub(super) struct RuntimeVtable {
     /// `deserializeCudaEngine(blob, size)`.
     pub(super) deserialize: usize,
-    /// Whether that has a third argument, a plugin factory, which may be null.
+    /// Whether it has a third argument, a plugin factory, which may be null.
     pub(super) deserialize_takes_plugins: bool,
     /// `setDLACore(core)`.
     pub(super) set_dla_core: usize,
@@ -52,7 +53,7 @@ pub(super) struct RuntimeVtable {
 pub(super) struct EngineVtable {
     /// `createExecutionContext()`.
     pub(super) create_context: usize,
-    /// Whether that has an argument, the strategy of allocation; 0 is the usual one.
+    /// Whether it has an argument, the allocation strategy; 0 is the usual one.
     pub(super) create_context_takes_strategy: bool,
     /// `getTensorShape(name)`.
     pub(super) tensor_shape: usize,
@@ -79,7 +80,7 @@ pub(super) struct ContextVtable {
     pub(super) enqueue: usize,
 }
 
-/// How `Dims` lie in memory: `{ i32 count, N sizes[8] }`.
+/// The layout of `Dims` in memory: `{ i32 count, N sizes[8] }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DimsLayout {
     /// Sizes of 32 bits.
@@ -157,7 +158,7 @@ pub(super) const TENSORRT_10: VtableLayout = VtableLayout {
     contexts_share_profile: true,
 };
 
-/// TensorRT 11: known, and refused until a board carries it.
+/// TensorRT 11: known, but not supported until a board has it.
 pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
     major: 11,
     delete: 1,
@@ -187,7 +188,7 @@ pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
     contexts_share_profile: true,
 };
 
-/// The oldest that has the calls by tensor name which the backend uses: JetPack 5.1's.
+/// The oldest version with the calls by tensor name that the backend uses: that of JetPack 5.1.
 const OLDEST: Version = Version {
     major: 8,
     minor: 5,
@@ -195,10 +196,10 @@ const OLDEST: Version = Version {
 };
 
 impl Version {
-    /// The tables by which this version is called.
+    /// The virtual tables of this version.
     ///
     /// # Errors
-    /// For a version that is not served, by name.
+    /// If the version is not supported.
     pub(super) fn vtable_layout(
         self,
         library: &str,

@@ -143,7 +143,7 @@ fn a_file_without_names_has_those_of_coco_by_a_warning_or_those_of_the_option() 
     assert_eq!(
         text(&output.stderr),
         format!(
-            "error: --labels: {} is no list of class names: line 2 is empty; name that class, or remove the line\n",
+            "error: --labels: {} is not a list of class names: line 2 is empty; name that class, or remove the line\n",
             labels.display()
         )
     );

@@ -144,7 +144,7 @@ fn installed_weights_are_checked_like_the_graph() {
     assert_eq!(
         model.verify().expect_err("cut off").to_string(),
         format!(
-            "{} has 3000 bytes instead of 3040: it is damaged or another file; fetch it again, or install it anew with \
+            "{} has 3000 bytes instead of 3040: it is damaged or another file; fetch it again, or reinstall it with \
              `nvr model import`",
             slope.display()
         )
