@@ -1,8 +1,8 @@
-//! RTSPS: who is trusted, and what is said of who is not.
+//! RTSPS: which certificates are trusted, and the messages for the others.
 
 use super::*;
 
-/// Certificates of an authority, of a camera that it signed for `names`, and the camera's fingerprint.
+/// Certificates of an authority and of a camera signed for `names`, and the camera's fingerprint.
 struct Pki {
     folder: tempfile::TempDir,
     fingerprint: [u8; 32],
@@ -104,7 +104,7 @@ fn a_pinned_certificate_is_the_only_one_that_is_accepted() {
     let pki = Pki::new(&["camera.example"]);
     let testcam = pki.camera();
     Session::start(&trusting(&testcam, None, Some(pki.fingerprint))).frames(3);
-    // The right authority does not help a certificate that is not the pinned one.
+    // The right authority does not help if the certificate is not the pinned one.
     let ca = pki.path("ca.pem");
     let (code, message) = Session::start(&trusting(&testcam, Some(&ca), Some([7; 32]))).end();
     assert_eq!(code, "tls", "{message}");

@@ -1,8 +1,9 @@
-//! Class names as exporters write them: the file's own, or a refusal with the text and the option; never others.
+//! Class names as exporters write them: they are read from the file, or refused with the text and the option; never
+//! others.
 
 use nvr::detect::{ImportRequest, InstalledModel, KnownLabels, LabelSource, OutputFormat, import};
 
-use super::{INPUT, Place, text};
+use super::{INPUT, ModelDir, text};
 use crate::support::onnx::TinyNetwork;
 use crate::support::tiny::OBJECTS;
 
@@ -11,7 +12,7 @@ fn import_with(names: Option<&str>, classes: usize) -> Result<InstalledModel, St
     network
         .metadata
         .extend(names.map(|names| ("names".to_owned(), names.to_owned())));
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     let request = ImportRequest {
         file: place.onnx(),
         id: "tiny".to_owned(),
@@ -104,7 +105,7 @@ fn names_that_can_not_be_read_are_refused_with_their_text_and_the_option() {
 #[test]
 fn a_file_without_names_has_those_of_coco_by_a_warning_or_those_of_the_option() {
     let network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 80, &OBJECTS);
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     let file = place.onnx();
     let file = file.to_str().expect("UTF-8");
     let import = |id: &str, labels: &[&str]| {

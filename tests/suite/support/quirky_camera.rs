@@ -1,4 +1,4 @@
-//! A man in the middle who makes an ordinary RTSP server as odd as cameras are: interleaved RTP over TCP only.
+//! A proxy that gives an ordinary RTSP server the quirks of real cameras: interleaved RTP over TCP only.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How a server is odd, for one connection.
-pub(crate) trait Odd: Send {
+/// The quirk of a server, for one connection.
+pub(crate) trait Quirk: Send {
     /// A request on its way to the server.
     fn request(&mut self, _request: &Request) -> Handling {
         Handling::Pass
     }
 
-    /// An answer on its way back, head and body; `Content-Length` is put right afterwards.
+    /// A response on its way back, head and body; `Content-Length` is corrected afterwards.
     fn answer(&mut self, _method: &str, answer: String) -> String {
         answer
     }
 
-    /// An RTP packet on its way back, and what comes in its place.
+    /// An RTP packet on its way back, and the packets that replace it.
     fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
         vec![packet]
     }
@@ -28,22 +28,22 @@ pub(crate) trait Odd: Send {
         packet
     }
 
-    /// How long a client may go without a request before it is hung up on.
+    /// The time without a request after which the client is disconnected.
     fn patience(&self) -> Option<Duration> {
         None
     }
 }
 
-/// What becomes of a request.
+/// The handling of a request.
 pub(crate) enum Handling {
     Pass,
-    /// It is answered here: status line and further headers, without `CSeq`.
+    /// The proxy responds: status line and further headers, without `CSeq`.
     Answer(String),
-    /// It is answered by nobody.
+    /// Nobody responds.
     Swallow,
 }
 
-/// A request as it was sent.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -60,17 +60,17 @@ impl Request {
     }
 }
 
-/// A server behind a man in the middle. Its threads end with their connections.
-pub(crate) struct OddCamera {
+/// A server behind the proxy. Its threads end with their connections.
+pub(crate) struct QuirkyCamera {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-impl OddCamera {
-    /// In front of the server at `target`; `odd` makes the oddity of each connection.
-    pub(crate) fn before<O: Odd + 'static>(
+impl QuirkyCamera {
+    /// A proxy for the server at `target`; `quirk` makes the quirk of each connection.
+    pub(crate) fn before<O: Quirk + 'static>(
         target: u16,
-        odd: impl Fn() -> O + Send + 'static,
+        quirk: impl Fn() -> O + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -83,13 +83,13 @@ impl OddCamera {
                 else {
                     return;
                 };
-                connect(client, server, odd(), &log);
+                connect(client, server, quirk(), &log);
             }
         });
         Self { port, requests }
     }
 
-    /// The address of `path` through it.
+    /// The address of `path` through the proxy.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("rtsp://127.0.0.1:{}{path}", self.port)
     }
@@ -99,7 +99,7 @@ impl OddCamera {
         lock(&self.requests).clone()
     }
 
-    /// How many of them carried a login.
+    /// The number of requests with a login.
     pub(crate) fn logins(&self) -> usize {
         let requests = self.requests();
         let with_login = requests
@@ -109,35 +109,35 @@ impl OddCamera {
     }
 }
 
-struct Shared<O> {
-    odd: Mutex<O>,
+struct ProxyState<O> {
+    quirk: Mutex<O>,
     client: Mutex<TcpStream>,
     method: Mutex<String>,
     heard: Mutex<Instant>,
 }
 
-fn connect<O: Odd + 'static>(
+fn connect<O: Quirk + 'static>(
     client: TcpStream,
     server: TcpStream,
-    odd: O,
+    quirk: O,
     log: &Arc<Mutex<Vec<Request>>>,
 ) {
     let copy = |stream: &TcpStream| stream.try_clone().expect("a socket can be cloned");
-    let patience = odd.patience();
-    let shared = Arc::new(Shared {
-        odd: Mutex::new(odd),
+    let patience = quirk.patience();
+    let state = Arc::new(ProxyState {
+        quirk: Mutex::new(quirk),
         client: Mutex::new(copy(&client)),
         method: Mutex::default(),
         heard: Mutex::new(Instant::now()),
     });
     let (to_server, from_server) = (copy(&server), server);
-    let (up, log) = (shared.clone(), log.clone());
+    let (up, log) = (state.clone(), log.clone());
     let from_client = copy(&client);
     thread::spawn(move || {
         let _ = upwards(&up, from_client, &to_server, &log);
         let _ = to_server.shutdown(Shutdown::Both);
     });
-    let down = shared.clone();
+    let down = state.clone();
     thread::spawn(move || {
         let _ = downwards(&down, from_server);
         let _ = lock(&down.client).shutdown(Shutdown::Both);
@@ -145,7 +145,7 @@ fn connect<O: Odd + 'static>(
     if let Some(patience) = patience {
         thread::spawn(move || {
             loop {
-                let left = patience.saturating_sub(lock(&shared.heard).elapsed());
+                let left = patience.saturating_sub(lock(&state.heard).elapsed());
                 if left.is_zero() {
                     let _ = client.shutdown(Shutdown::Both);
                     return;
@@ -156,8 +156,8 @@ fn connect<O: Odd + 'static>(
     }
 }
 
-fn upwards<O: Odd>(
-    shared: &Shared<O>,
+fn upwards<O: Quirk>(
+    state: &ProxyState<O>,
     from: TcpStream,
     mut to: &TcpStream,
     log: &Mutex<Vec<Request>>,
@@ -177,11 +177,11 @@ fn upwards<O: Odd>(
             head: head.clone(),
         };
         lock(log).push(request.clone());
-        *lock(&shared.heard) = Instant::now();
-        let handling = lock(&shared.odd).request(&request);
+        *lock(&state.heard) = Instant::now();
+        let handling = lock(&state.quirk).request(&request);
         match handling {
             Handling::Pass => {
-                *lock(&shared.method) = method;
+                *lock(&state.method) = method;
                 to.write_all(format!("{head}\r\n\r\n{body}").as_bytes())?;
             }
             Handling::Swallow => {}
@@ -191,36 +191,36 @@ fn upwards<O: Odd>(
                 let headers = headers.trim_end();
                 let end = if headers.is_empty() { "" } else { "\r\n" };
                 let text = format!("{status}\r\nCSeq: {number}\r\n{headers}{end}\r\n");
-                lock(&shared.client).write_all(text.as_bytes())?;
+                lock(&state.client).write_all(text.as_bytes())?;
             }
         }
     }
 }
 
-fn downwards<O: Odd>(shared: &Shared<O>, from: TcpStream) -> io::Result<()> {
+fn downwards<O: Quirk>(state: &ProxyState<O>, from: TcpStream) -> io::Result<()> {
     let mut reader = Reader::new(from);
     loop {
         let bytes = match reader.next()? {
             Message::Data(channel, data) if channel % 2 == 0 => {
-                let packets = lock(&shared.odd).rtp(data);
+                let packets = lock(&state.quirk).rtp(data);
                 packets
                     .iter()
                     .flat_map(|packet| frame(channel, packet))
                     .collect()
             }
-            Message::Data(channel, data) => frame(channel, &lock(&shared.odd).rtcp(data)),
+            Message::Data(channel, data) => frame(channel, &lock(&state.quirk).rtcp(data)),
             Message::Text(head, body) => {
-                let method = lock(&shared.method).clone();
+                let method = lock(&state.method).clone();
                 let answer = format!("{head}\r\n\r\n{body}");
-                let answer = lock(&shared.odd).answer(&method, answer);
+                let answer = lock(&state.quirk).answer(&method, answer);
                 with_length(&answer).into_bytes()
             }
         };
-        lock(&shared.client).write_all(&bytes)?;
+        lock(&state.client).write_all(&bytes)?;
     }
 }
 
-/// The message with a `Content-Length` that its body has.
+/// The message with the correct `Content-Length`.
 fn with_length(message: &str) -> String {
     let (head, body) = message.split_once("\r\n\r\n").unwrap_or((message, ""));
     let mut lines: Vec<_> = head
