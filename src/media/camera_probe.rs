@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::jpeg::jpeg;
+use super::jpeg::{JpegError, jpeg};
 use super::output::OutputControl;
 use super::reference::ReferenceTime;
 use super::rtsp::RtspSource;
@@ -141,7 +141,7 @@ pub fn probe_camera(
     };
     match picture {
         Ok(jpeg) => report.first_frame_jpeg = Some(jpeg.clone()),
-        Err(reason) => report.problem = report.problem.or_else(|| Some(reason.clone())),
+        Err(error) => report.problem = report.problem.or_else(|| Some(error.to_string())),
     }
     Ok(report)
 }
@@ -175,7 +175,7 @@ struct Measurements {
     asked_for_login: bool,
     streams: Vec<OfferedStream>,
     facts: StreamFacts,
-    first_frame: Option<(Duration, Result<Vec<u8>, String>)>,
+    first_frame: Option<(Duration, Result<Vec<u8>, JpegError>)>,
     /// The first access unit.
     begun: Option<Duration>,
     /// The first and the last access unit that were counted.

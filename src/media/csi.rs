@@ -11,7 +11,7 @@ use gstreamer::prelude::*;
 
 use super::decode::add_raw;
 use super::decoder::VIC;
-use super::element::{element, pad, set};
+use super::element::{PipelineError, element, pad, set};
 use super::local::LocalSource;
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
@@ -66,8 +66,7 @@ impl CsiSource {
                 ),
             ));
         }
-        self.elements(session)
-            .map_err(|reason| Failure::new("no-decoder", reason))
+        self.elements(session).map_err(Failure::from)
     }
 
     fn absent(&self) -> Failure {
@@ -80,7 +79,7 @@ impl CsiSource {
         )
     }
 
-    fn elements(&self, session: &Arc<SessionState>) -> Result<gst::Pipeline, String> {
+    fn elements(&self, session: &Arc<SessionState>) -> Result<gst::Pipeline, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let source = element(SOURCE)?;
         set(&source, "sensor-id", &self.sensor.to_string());
@@ -91,7 +90,7 @@ impl CsiSource {
         pipeline
             .add_many([&source, &filter])
             .and_then(|()| gst::Element::link_many([&source, &filter, &tail]))
-            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the camera's elements", error))?;
         session.describe(|facts| SOURCE.clone_into(&mut facts.decoder));
         Ok(pipeline)
     }

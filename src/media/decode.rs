@@ -14,7 +14,7 @@ use gstreamer_video as gst_video;
 
 use super::codec::Codec;
 use super::declared_shape::DeclaredShape;
-use super::element::{element, pad, set};
+use super::element::{PipelineError, element, pad, set};
 use super::host_frame::FORMATS;
 use super::output::OutputControl;
 use super::plan::{DecoderPlan, HardwareScaler};
@@ -37,7 +37,7 @@ pub(super) fn add_coded(
     plan: DecoderPlan,
     output: &OutputControl,
     reference: ReferenceOf,
-) -> Result<gst::Element, String> {
+) -> Result<gst::Element, PipelineError> {
     let parser = element(codec.parser())?;
     // Parameter sets before every key frame, so that a hardware decoder that lost its state can continue.
     set(&parser, "config-interval", "-1");
@@ -70,7 +70,7 @@ pub(super) fn add_raw(
     pictures: &gst::Pad,
     hardware: Option<&'static HardwareScaler>,
     output: &OutputControl,
-) -> Result<gst::Element, String> {
+) -> Result<gst::Element, PipelineError> {
     let mut chain = Vec::new();
     let declared = Arc::new(DeclaredShape::default());
     let scaling = add_scaler(&mut chain, hardware, pictures, output, &declared)?;
@@ -94,7 +94,7 @@ fn add_scaler(
     pictures: &gst::Pad,
     output: &OutputControl,
     declared: &Arc<DeclaredShape>,
-) -> Result<Option<Arc<Scaling>>, String> {
+) -> Result<Option<Arc<Scaling>>, PipelineError> {
     let Some(hardware) = hardware else {
         return Ok(None);
     };
@@ -105,16 +105,16 @@ fn add_scaler(
     Ok(Some(scaling))
 }
 
-fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), String> {
+fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), PipelineError> {
     pipeline
         .add_many(chain)
         .and_then(|()| gst::Element::link_many(chain))
-        .map_err(|err| format!("the decoding elements can't be linked: {err}"))?;
+        .map_err(|err| PipelineError::link("the decoding elements", err))?;
     // The sink first: no element may push into one that is not ready yet.
     for element in chain.iter().rev() {
         element
             .sync_state_with_parent()
-            .map_err(|_| format!("{} does not start", element.name()))?;
+            .map_err(|_| PipelineError::NotStarted(element.name().into()))?;
     }
     Ok(())
 }
@@ -125,7 +125,7 @@ fn sink(
     scaling: Option<Arc<Scaling>>,
     declared: Arc<DeclaredShape>,
     stream: Option<Arc<StreamDecoder>>,
-) -> Result<Vec<gst::Element>, String> {
+) -> Result<Vec<gst::Element>, PipelineError> {
     let convert = element("videoconvert")?;
     let caps = gst_video::VideoCapsBuilder::new()
         .format_list(FORMATS)
@@ -177,7 +177,7 @@ fn watch_units(
     pipeline: &gst::Pipeline,
     session: &Arc<SessionState>,
     reference: ReferenceOf,
-) -> Result<(), String> {
+) -> Result<(), PipelineError> {
     let session = session.clone();
     let pipeline = pipeline.downgrade();
     pad(element, "src")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::codec::Codec;
 use super::plan::{Decoder, DecoderPlan, Elements, HardwareScaler, Registry, Tuning};
-use super::probe::{self, OnLateSuccess};
+use super::probe::{self, DecoderFault, OnLateSuccess};
 
 /// The state of one entry of the table on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct DecoderReport {
     /// The element's name.
     pub decoder: &'static str,
     /// Whether it decoded the clip, or the reason why not; none if no source has asked for it yet.
-    pub probed: Option<Result<(), String>>,
+    pub probed: Option<Result<(), DecoderFault>>,
 }
 
 /// Probes by element. The first user of a decoder probes it, while others wait for the result.
@@ -27,13 +27,13 @@ type Probes = BTreeMap<&'static str, Arc<Probe>>;
 /// The result of a probe.
 #[derive(Default)]
 struct Probe {
-    answer: OnceLock<Result<DecoderPlan, String>>,
+    answer: OnceLock<Result<DecoderPlan, DecoderFault>>,
     /// The plan of a decoder that answered after the time limit.
     late: OnceLock<DecoderPlan>,
 }
 
 impl Probe {
-    fn outcome(&self) -> Option<Result<DecoderPlan, String>> {
+    fn outcome(&self) -> Option<Result<DecoderPlan, DecoderFault>> {
         match (self.answer.get(), self.late.get()) {
             (_, Some(plan)) => Some(Ok(*plan)),
             (answer, None) => answer.cloned(),
@@ -195,7 +195,7 @@ impl DecoderTable {
             let codec = self.codec.name();
             if !Registry.has(line.element) {
                 tracing::debug!(codec, decoder = line.element, "decoder is not installed");
-                return Err("not installed".to_owned());
+                return Err(DecoderFault::NotInstalled);
             }
             let outcome = probe::first_that_decodes(self.codec, line, &late);
             match &outcome {
@@ -261,8 +261,10 @@ mod tests {
         let chosen = table.choose(&[]).map(|plan| plan.decoder.element);
         assert_eq!(chosen, Some("avdec_h264"));
         let report = table.report();
-        assert_eq!(report[0].probed, Some(Err("not installed".to_owned())));
-        assert!(matches!(&report[1].probed, Some(Err(reason)) if reason.contains("fakesink")));
+        assert_eq!(report[0].probed, Some(Err(DecoderFault::NotInstalled)));
+        assert!(
+            matches!(&report[1].probed, Some(Err(reason)) if reason.to_string().contains("fakesink"))
+        );
         assert_eq!(table.choose(&["avdec_h264"]), None);
     }
 
@@ -270,7 +272,10 @@ mod tests {
     fn an_answer_that_comes_too_late_counts_from_then_on() {
         let probe = Probe::default();
         assert_eq!(probe.outcome(), None);
-        let hangs = Err("its driver hangs".to_owned());
+        let hangs = Err(DecoderFault::Hangs {
+            decoder: "avdec_h264",
+            limit: std::time::Duration::from_secs(12),
+        });
         probe.answer.set(hangs.clone()).expect("the first answer");
         assert_eq!(probe.outcome(), Some(hangs));
         let plan = DecoderPlan {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::fallback::{ChosenDecoder, Fallback};
 use super::file_streams::{Streams, Timeline};
 use super::image::file_code;
@@ -72,7 +72,7 @@ impl FileSource {
             *taken = Arc::default();
             let pipeline = match self.build(session, &timeline, taken) {
                 Ok(pipeline) => pipeline,
-                Err(reason) => return Ending::Failure(Failure::new("no-decoder", reason)),
+                Err(error) => return Ending::Failure(error.into()),
             };
             match self.local.play(pipeline, session, stop) {
                 Ending::Eos if session.progress().last_frame != frames_before => {}
@@ -94,7 +94,7 @@ impl FileSource {
         session: &Arc<SessionState>,
         timeline: &Arc<Timeline>,
         chosen: &Arc<ChosenDecoder>,
-    ) -> Result<gst::Pipeline, String> {
+    ) -> Result<gst::Pipeline, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let source = element("filesrc")?;
         source.set_property("location", &self.path);
@@ -102,7 +102,7 @@ impl FileSource {
         pipeline
             .add_many([&source, &parse])
             .and_then(|()| source.link(&parse))
-            .map_err(|error| format!("the file's elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the file's elements", error))?;
         let streams = Arc::new(Streams {
             session: session.clone(),
             timeline: timeline.clone(),

@@ -13,11 +13,11 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
-use super::element::{element, set};
+use super::element::{PipelineError, element, set};
 use super::fallback::{ChosenDecoder, Fallback};
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
-use super::session_state::{Failure, SessionState};
+use super::session_state::SessionState;
 
 /// The streams of one pipeline.
 pub(super) struct Streams {
@@ -71,17 +71,21 @@ impl Streams {
 
     fn with_pipeline(
         self: &Arc<Self>,
-        act: impl FnOnce(&Arc<Self>, &gst::Pipeline) -> Result<(), String>,
+        act: impl FnOnce(&Arc<Self>, &gst::Pipeline) -> Result<(), PipelineError>,
     ) {
         let Some(pipeline) = self.pipeline.upgrade() else {
             return;
         };
-        if let Err(reason) = act(self, &pipeline) {
-            self.session.fail(Failure::new("no-decoder", reason));
+        if let Err(error) = act(self, &pipeline) {
+            self.session.fail(error.into());
         }
     }
 
-    fn added(self: &Arc<Self>, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+    fn added(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+    ) -> Result<(), PipelineError> {
         let kind = kind_of(pad);
         let is_video = kind.starts_with("video/") || kind.starts_with("image/");
         let mut state = self.lock();
@@ -108,7 +112,11 @@ impl Streams {
         Ok(())
     }
 
-    fn removed(self: &Arc<Self>, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+    fn removed(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+    ) -> Result<(), PipelineError> {
         let mut state = self.lock();
         if let Some(index) = state.unused.iter().position(|stream| stream.pad == *pad) {
             remove(pipeline, &[state.unused.swap_remove(index).sink]);
@@ -154,8 +162,8 @@ impl Streams {
         }
         match self.select_next(&pipeline, &mut state) {
             Ok(selected) => selected,
-            Err(reason) => {
-                self.session.fail(Failure::new("no-decoder", reason));
+            Err(error) => {
+                self.session.fail(error.into());
                 false
             }
         }
@@ -166,7 +174,7 @@ impl Streams {
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
         state: &mut StreamsState,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, PipelineError> {
         let is_next =
             |stream: &UnusedStream| stream.is_video && !stream.has_run.load(Ordering::Acquire);
         let Some(index) = state.unused.iter().rposition(is_next) else {
@@ -186,7 +194,7 @@ impl Streams {
         pipeline: &gst::Pipeline,
         state: &mut StreamsState,
         pad: &gst::Pad,
-    ) -> Result<(), String> {
+    ) -> Result<(), PipelineError> {
         let kind = kind_of(pad);
         let codec = Codec::of_caps(&kind);
         let head = match state.selected.take() {
@@ -233,14 +241,14 @@ impl Streams {
         pipeline: &gst::Pipeline,
         codec: Option<Codec>,
         kind: &str,
-    ) -> Result<gst::Element, String> {
+    ) -> Result<gst::Element, PipelineError> {
         let Some(codec) = codec else {
             return self.any_chain(pipeline, kind);
         };
         let plan = self
             .fallback
             .choose(codec)
-            .map_err(|failure| failure.message)?;
+            .map_err(|failure| PipelineError::NoDecoder(failure.message))?;
         let _ = self.chosen.set((codec, plan));
         let untold = Box::new(|_: &gst::BufferRef| None);
         let tail = add_coded(pipeline, &self.session, codec, plan, &self.output, untold)?;
@@ -252,7 +260,7 @@ impl Streams {
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
         kind: &str,
-    ) -> Result<gst::Element, String> {
+    ) -> Result<gst::Element, PipelineError> {
         let decode = add(pipeline, "decodebin")?;
         let (streams, kind) = (Arc::downgrade(self), kind.to_owned());
         let paced: Mutex<Option<gst::Element>> = Mutex::default();
@@ -285,7 +293,11 @@ impl Streams {
     }
 
     /// Passes buffers to `tail` when they are due.
-    fn pace(&self, pipeline: &gst::Pipeline, tail: &gst::Element) -> Result<gst::Element, String> {
+    fn pace(
+        &self,
+        pipeline: &gst::Pipeline,
+        tail: &gst::Element,
+    ) -> Result<gst::Element, PipelineError> {
         // GStreamer 1.16 has no clocksync; identity does the same with `sync`.
         let pace = add(
             pipeline,
@@ -296,10 +308,12 @@ impl Streams {
             },
         )?;
         set(&pace, "sync", "true");
-        let output = pace.static_pad("src").ok_or("clocksync has no output")?;
+        let output = pace
+            .static_pad("src")
+            .ok_or(PipelineError::NoOutput("clocksync"))?;
         self.timeline.shift(&output);
         pace.link(tail)
-            .map_err(|error| format!("the decoding elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the decoding elements", error))?;
         Ok(pace)
     }
 
@@ -316,7 +330,7 @@ fn kind_of(pad: &gst::Pad) -> String {
         .to_owned()
 }
 
-fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, String> {
+fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, PipelineError> {
     let sink = element("fakesink")?;
     // It must not delay the start or the end of the pipeline.
     sink.set_property("sync", false);
@@ -324,7 +338,7 @@ fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, Str
     pipeline
         .add(&sink)
         .and_then(|()| sink.sync_state_with_parent())
-        .map_err(|error| format!("a stream can't be discarded: {error}"))?;
+        .map_err(|error| PipelineError::discard("a stream", error))?;
     link(pad, &sink)?;
     Ok(sink)
 }
@@ -364,22 +378,25 @@ fn remove(pipeline: &gst::Pipeline, elements: &[gst::Element]) {
     }
 }
 
-fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, String> {
+fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, PipelineError> {
     let added = element(name)?;
     pipeline
         .add(&added)
         .and_then(|()| added.sync_state_with_parent())
-        .map_err(|error| format!("{name} can't be used: {error}"))?;
+        .map_err(|error| PipelineError::Add {
+            element: name.to_owned(),
+            reason: error.to_string(),
+        })?;
     Ok(added)
 }
 
-fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), String> {
+fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), PipelineError> {
     let input = to
         .static_pad("sink")
-        .ok_or_else(|| format!("{} has no input", to.name()))?;
+        .ok_or_else(|| PipelineError::NoInput(to.name().into()))?;
     pad.link(&input)
         .map(|_| ())
-        .map_err(|error| format!("{} can't be linked: {error}", to.name()))
+        .map_err(|error| PipelineError::link(to.name(), error))
 }
 
 /// Keeps media time continuous from round to round, and from stream to stream within a round.

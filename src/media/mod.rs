@@ -66,6 +66,7 @@ pub use decoder::{DecoderReport, decoder_report};
 pub use file::FileSource;
 pub use image::ImageSource;
 pub use output::{Need, Output, OutputControl};
+pub use probe::DecoderFault;
 pub use reference::ReferenceTime;
 pub use runner::{
     LOGIN_WAITS, Runner, RunnerOptions, SourceCounters, SourceListener, SourceReason,

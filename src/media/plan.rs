@@ -11,7 +11,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::output::Output;
 use crate::base::Size;
 
@@ -167,7 +167,7 @@ impl HardwareScaler {
     /// If an element is missing.
     pub(super) fn elements(
         &self,
-    ) -> Result<(gst::Element, gst::Element, Vec<gst::Element>), String> {
+    ) -> Result<(gst::Element, gst::Element, Vec<gst::Element>), PipelineError> {
         let after = self.after.iter().map(|name| element(name));
         Ok((
             element(self.element)?,

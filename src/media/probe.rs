@@ -20,7 +20,7 @@ use gstreamer_app as gst_app;
 
 use super::codec::Codec;
 use super::cuda_context;
-use super::element::{element, set};
+use super::element::{PipelineError, element, set};
 use super::output::{Need, Output};
 use super::plan::{Decoder, DecoderPlan, Registry, Shape};
 use super::teardown::teardown;
@@ -48,12 +48,62 @@ pub(super) struct DecodeRate {
     pub(super) frames: usize,
 }
 
+/// Why a decoder can't be used on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecoderFault {
+    /// The element is not registered.
+    #[error("not installed")]
+    NotInstalled,
+    /// None of the scalers that it needs is installed.
+    #[error("{decoder} can't be used without {scalers}, which is not installed")]
+    NoScaler {
+        /// The decoder's element.
+        decoder: &'static str,
+        /// The scalers' elements.
+        scalers: String,
+    },
+    /// The system gives no thread.
+    #[error("the system gives no thread for its probe: {0}")]
+    NoThread(String),
+    /// It did not answer in time.
+    #[error("{decoder} did not answer within {} s; its driver hangs", limit.as_secs())]
+    Hangs {
+        /// The decoder's element.
+        decoder: &'static str,
+        /// The time limit.
+        limit: Duration,
+    },
+    /// An element can't be made.
+    #[error("{0}")]
+    Element(String),
+    /// Its elements do not link; the decoder and its scaler.
+    #[error("{0} cannot be linked between a parser and a sink of raw pictures")]
+    Unlinkable(String),
+    /// It failed on the clip.
+    #[error("{what}{}", error.as_ref().map(|error| format!(": {error}")).unwrap_or_default())]
+    Failed {
+        /// The step that failed.
+        what: String,
+        /// GStreamer's own error.
+        error: Option<String>,
+    },
+    /// Each of its plans failed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    EachPlan(Vec<Self>),
+}
+
+impl From<PipelineError> for DecoderFault {
+    fn from(error: PipelineError) -> Self {
+        Self::Element(error.to_string())
+    }
+}
+
 /// The messages of a probe's thread.
 enum ProbeMessage {
     /// The elements are made.
     Loaded,
     /// The result.
-    Outcome(Result<DecodeRate, String>),
+    Outcome(Result<DecodeRate, DecoderFault>),
 }
 
 /// Called with a plan that decodes after the time limit of its probe.
@@ -68,15 +118,14 @@ pub(super) fn first_that_decodes(
     codec: Codec,
     line: &'static Decoder,
     late: &OnLateSuccess,
-) -> Result<DecoderPlan, String> {
+) -> Result<DecoderPlan, DecoderFault> {
     let candidates = DecoderPlan::candidates(line, &Registry);
     if candidates.is_empty() {
         let wanted: Vec<_> = line.scalers.iter().map(|scaler| scaler.element).collect();
-        return Err(format!(
-            "{} can't be used without {}, which is not installed",
-            line.element,
-            wanted.join(" or ")
-        ));
+        return Err(DecoderFault::NoScaler {
+            decoder: line.element,
+            scalers: wanted.join(" or "),
+        });
     }
     let mut reasons = Vec::new();
     for plan in candidates {
@@ -90,7 +139,7 @@ pub(super) fn first_that_decodes(
             }
         }
     }
-    Err(reasons.join("; "))
+    Err(DecoderFault::EachPlan(reasons))
 }
 
 /// Decodes the clip of `codec` with `plan`, `rounds` times. Blocks, see [`first_that_decodes`].
@@ -102,7 +151,7 @@ pub(super) fn decodes(
     plan: DecoderPlan,
     rounds: usize,
     late: &OnLateSuccess,
-) -> Result<DecodeRate, String> {
+) -> Result<DecodeRate, DecoderFault> {
     let (answer, answered) = mpsc::channel();
     let name = format!("probe of {plan}");
     let late = late.clone();
@@ -126,10 +175,10 @@ pub(super) fn decodes(
                 late(plan);
             }
         });
-    spawned.map_err(|err| format!("the system gives no thread for its probe: {err}"))?;
-    let hangs = |limit: Duration| {
-        let (element, seconds) = (plan.decoder.element, limit.as_secs());
-        format!("{element} did not answer within {seconds} s; its driver hangs")
+    spawned.map_err(|err| DecoderFault::NoThread(err.to_string()))?;
+    let hangs = |limit: Duration| DecoderFault::Hangs {
+        decoder: plan.decoder.element,
+        limit,
     };
     match answered.recv_timeout(LOAD_LIMIT) {
         Ok(ProbeMessage::Outcome(outcome)) => return outcome,
@@ -172,7 +221,7 @@ fn build(
     pipeline: &gst::Pipeline,
     codec: Codec,
     plan: DecoderPlan,
-) -> Result<(gst_app::AppSrc, gst_app::AppSink), String> {
+) -> Result<(gst_app::AppSrc, gst_app::AppSink), DecoderFault> {
     let source = gst_app::AppSrc::builder()
         .caps(&clip(codec).1)
         .format(gst::Format::Time)
@@ -206,9 +255,7 @@ fn build(
     pipeline
         .add_many(&chain)
         .and_then(|()| gst::Element::link_many(&chain))
-        .map_err(|_| {
-            format!("{plan} cannot be linked between a parser and a sink of raw pictures")
-        })?;
+        .map_err(|_| DecoderFault::Unlinkable(plan.to_string()))?;
     Ok((source, sink))
 }
 
@@ -219,12 +266,12 @@ fn run(
     rounds: usize,
     source: &gst_app::AppSrc,
     sink: &gst_app::AppSink,
-) -> Result<DecodeRate, String> {
+) -> Result<DecodeRate, DecoderFault> {
     let clip = clip(codec).0;
-    let failed = |what: &str| format!("{plan} {what}");
+    let failed = |what: &str| reason(pipeline, format!("{plan} {what}"));
     pipeline
         .set_state(gst::State::Playing)
-        .map_err(|_| reason(pipeline, &failed("does not start")))?;
+        .map_err(|_| failed("does not start"))?;
     let fed = (0..rounds)
         .try_for_each(|_| {
             source
@@ -232,13 +279,12 @@ fn run(
                 .map(|_| ())
         })
         .and_then(|()| source.end_of_stream().map(|_| ()));
-    fed.map_err(|_| reason(pipeline, &failed("takes no data")))?;
+    fed.map_err(|_| failed("takes no data"))?;
     if sink.try_pull_sample(PICTURE_LIMIT).is_none() {
-        let silent = failed(&format!(
+        return Err(failed(&format!(
             "gave no picture of the built-in clip within {} s",
             PICTURE_LIMIT.seconds()
-        ));
-        return Err(reason(pipeline, &silent));
+        )));
     }
     let begun = Instant::now();
     let mut rate = DecodeRate {
@@ -256,13 +302,14 @@ fn run(
     Ok(rate)
 }
 
-/// The pipeline's own error message, if there is one.
-fn reason(pipeline: &gst::Pipeline, otherwise: &str) -> String {
+/// The fault of a plan, with the pipeline's own error if there is one.
+fn reason(pipeline: &gst::Pipeline, what: String) -> DecoderFault {
     let message = pipeline
         .bus()
         .and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-    match message.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => format!("{otherwise}: {}", error.error()),
-        _ => otherwise.to_owned(),
-    }
+    let error = match message.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => Some(error.error().to_string()),
+        _ => None,
+    };
+    DecoderFault::Failed { what, error }
 }

@@ -163,8 +163,7 @@ impl RtspSource {
         tls: &Arc<CertificateCheck>,
         dialogue: &Arc<Dialogue>,
     ) -> Result<(gst::Element, Arc<StreamSelector>), Failure> {
-        let missing = |reason: String| Failure::new("no-decoder", reason);
-        let source = rtsp_extension::source(dialogue).map_err(missing)?;
+        let source = rtsp_extension::source(dialogue)?;
         self.set_up(&source);
         if self.url.scheme() == "rtsps" {
             rtsp_tls::check_certificates(&source, &self.settings.tls, tls, &self.name)?;

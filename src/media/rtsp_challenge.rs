@@ -105,8 +105,18 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
+/// A login scheme that is not supported, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UnsupportedScheme(String);
+
+/// All schemes of a camera, none of which is supported; empty if it names none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(|scheme| scheme.0.as_str()).collect::<Vec<_>>().join(" or "))]
+pub(super) struct UnsupportedSchemes(Vec<UnsupportedScheme>);
+
 /// Picks the first supported Digest challenge, otherwise Basic. The error has the names of all schemes.
-pub(super) fn pick(headers: &[String]) -> Result<Challenge, String> {
+pub(super) fn pick(headers: &[String]) -> Result<Challenge, UnsupportedSchemes> {
     let offers: Vec<_> = headers.iter().flat_map(|header| offers(header)).collect();
     let mut basic = None;
     let mut others = Vec::new();
@@ -114,10 +124,10 @@ pub(super) fn pick(headers: &[String]) -> Result<Challenge, String> {
         match offer.challenge() {
             Ok(Challenge::Basic) => basic = Some(Challenge::Basic),
             Ok(digest) => return Ok(digest),
-            Err(name) => others.push(name),
+            Err(scheme) => others.push(scheme),
         }
     }
-    basic.ok_or_else(|| others.join(" or "))
+    basic.ok_or(UnsupportedSchemes(others))
 }
 
 /// A scheme and its parameters, as they appear in a header.
@@ -134,12 +144,12 @@ impl Offer {
             .map(|(_, value)| value.as_str())
     }
 
-    fn challenge(&self) -> Result<Challenge, String> {
+    fn challenge(&self) -> Result<Challenge, UnsupportedScheme> {
         if self.scheme.eq_ignore_ascii_case("basic") {
             return Ok(Challenge::Basic);
         }
         if !self.scheme.eq_ignore_ascii_case("digest") {
-            return Err(self.scheme.clone());
+            return Err(UnsupportedScheme(self.scheme.clone()));
         }
         let algorithm = self.parameter("algorithm").filter(|name| !name.is_empty());
         let (hash, session) = match algorithm.map(str::to_ascii_uppercase).as_deref() {
@@ -147,7 +157,7 @@ impl Offer {
             Some("MD5-SESS") => (Hash::Md5, true),
             Some("SHA-256") => (Hash::Sha256, false),
             Some("SHA-256-SESS") => (Hash::Sha256, true),
-            Some(other) => return Err(format!("Digest with {other}")),
+            Some(other) => return Err(UnsupportedScheme(format!("Digest with {other}"))),
         };
         let qops = self.parameter("qop").unwrap_or_default();
         let mut qops = qops
@@ -160,13 +170,15 @@ impl Offer {
             .filter(|known| qops.clone().any(|qop| qop.eq_ignore_ascii_case(known)))
             .collect();
         if any && known.is_empty() {
-            return Err(format!(
+            return Err(UnsupportedScheme(format!(
                 "Digest with qop {}",
                 self.parameter("qop").unwrap_or_default()
-            ));
+            )));
         }
         let (Some(realm), Some(nonce)) = (self.parameter("realm"), self.parameter("nonce")) else {
-            return Err("Digest without realm and nonce".to_owned());
+            return Err(UnsupportedScheme(
+                "Digest without realm and nonce".to_owned(),
+            ));
         };
         Ok(Challenge::Digest(Digest {
             realm: realm.to_owned(),
@@ -322,7 +334,8 @@ mod tests {
             pick(&headers(&[
                 "Digest realm=\"c\", nonce=\"n\", algorithm=SHA-512-256",
                 "Negotiate"
-            ])),
+            ]))
+            .map_err(|schemes| schemes.to_string()),
             Err("Digest with SHA-512-256 or Negotiate".to_owned())
         );
     }

@@ -17,7 +17,7 @@ use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 use gstreamer_rtsp::ffi;
 
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::rtsp_dialogue::{Dialogue, Request, Response};
 
 thread_local! {
@@ -26,14 +26,14 @@ thread_local! {
 }
 
 /// Whether the extension is registered. rtspsrc looks for it once per process, when the first one is made.
-static REGISTERED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+static REGISTERED: LazyLock<Result<(), PipelineError>> = LazyLock::new(|| {
     let rank = gst::Rank::MARGINAL;
     gst::Element::register(None, "nvrrtsptap", rank, TapElement::static_type())
-        .map_err(|err| format!("the RTSP extension can't be registered: {err}"))
+        .map_err(|err| PipelineError::Extension(err.to_string()))
 });
 
 /// Registers the extension. Call it before the first rtspsrc is made.
-pub(super) fn register() -> Result<(), String> {
+pub(super) fn register() -> Result<(), PipelineError> {
     REGISTERED.clone()
 }
 
@@ -41,14 +41,14 @@ pub(super) fn register() -> Result<(), String> {
 ///
 /// # Errors
 /// If rtspsrc is missing or does not use the extension.
-pub(super) fn source(dialogue: &Arc<Dialogue>) -> Result<gst::Element, String> {
+pub(super) fn source(dialogue: &Arc<Dialogue>) -> Result<gst::Element, PipelineError> {
     register()?;
     let before = Arc::strong_count(dialogue);
     NEXT.set(Some(dialogue.clone()));
     let source = element("rtspsrc");
     NEXT.take();
     if source.is_ok() && Arc::strong_count(dialogue) == before {
-        return Err("rtspsrc does not use the RTSP extension of nvr".to_owned());
+        return Err(PipelineError::ExtensionUnused);
     }
     source
 }

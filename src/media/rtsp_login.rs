@@ -85,7 +85,7 @@ impl Login {
             Err(schemes) => {
                 // Without any challenge, the camera refuses the login, if one was sent.
                 self.refused |= with_login;
-                self.unsupported = (!schemes.is_empty()).then_some(schemes);
+                self.unsupported = Some(schemes.to_string()).filter(|schemes| !schemes.is_empty());
                 return false;
             }
         };

@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::decode::add_coded;
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::fallback::Fallback;
 use super::output::OutputControl;
 use super::plan::DecoderPlan;
@@ -115,7 +115,6 @@ impl StreamSelector {
     }
 
     fn take(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), Failure> {
-        let broken = |reason: String| Failure::new("no-decoder", reason);
         let mut taken = self.taken();
         let Some((expected, plan)) = taken.choice else {
             return Ok(());
@@ -123,7 +122,7 @@ impl StreamSelector {
         let (codec, number) = match self.described(pad) {
             Some((Some(codec), number)) => (codec, Some(number)),
             // Another payload type beside the video: repairs, metadata.
-            Some((None, _)) => return drain(pipeline, pad).map_err(broken),
+            Some((None, _)) => return drain(pipeline, pad).map_err(Failure::from),
             None => (expected, None),
         };
         if let Some((of, input)) = &taken.chain {
@@ -132,13 +131,12 @@ impl StreamSelector {
                     pad = pad.name().as_str(),
                     "a pad of the stream replaces another one"
                 );
-                return pad.link(input).map(|_| ()).map_err(|err| {
-                    broken(format!(
-                        "a further pad of the stream can't be linked: {err}"
-                    ))
-                });
+                return pad
+                    .link(input)
+                    .map(|_| ())
+                    .map_err(|err| PipelineError::link("a further pad of the stream", err).into());
             }
-            return drain(pipeline, pad).map_err(broken);
+            return drain(pipeline, pad).map_err(Failure::from);
         }
         let plan = if codec == expected {
             plan
@@ -146,7 +144,7 @@ impl StreamSelector {
             self.fallback.choose(codec)?
         };
         taken.choice = Some((codec, plan));
-        let input = self.chain(pipeline, pad, codec, plan).map_err(broken)?;
+        let input = self.chain(pipeline, pad, codec, plan)?;
         taken.chain = Some((codec, input));
         if let Some(number) = number {
             self.filter.decodes(number);
@@ -172,7 +170,7 @@ impl StreamSelector {
         stream: &gst::Pad,
         codec: Codec,
         plan: DecoderPlan,
-    ) -> Result<gst::Pad, String> {
+    ) -> Result<gst::Pad, PipelineError> {
         let (reference, filter) = (self.reference.clone(), self.filter.clone());
         let (by_reports, clocks) = (reference.of_units(), AtomicU64::new(0));
         // Between a new RTP clock and its first sender report no time is known.
@@ -199,16 +197,16 @@ impl StreamSelector {
         pipeline
             .add(&depayloader)
             .and_then(|()| depayloader.link(&parser))
-            .map_err(|err| format!("the depayloader can't be linked: {err}"))?;
+            .map_err(|err| PipelineError::link("the depayloader", err))?;
         depayloader
             .sync_state_with_parent()
-            .map_err(|_| format!("{} does not start", depayloader.name()))?;
+            .map_err(|_| PipelineError::NotStarted(depayloader.name().into()))?;
         let input = depayloader
             .static_pad("sink")
-            .ok_or_else(|| format!("{} has no input", depayloader.name()))?;
+            .ok_or_else(|| PipelineError::NoInput(depayloader.name().into()))?;
         stream
             .link(&input)
-            .map_err(|err| format!("the camera's stream can't be linked: {err}"))?;
+            .map_err(|err| PipelineError::link("the camera's stream", err))?;
         Ok(input)
     }
 
@@ -240,19 +238,19 @@ fn media_of(caps: &gst::StructureRef) -> Option<Media> {
 }
 
 /// Discards the packets of `pad`: an unlinked pad of rtspsrc would end the session.
-fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), PipelineError> {
     let drain = element("fakesink")?;
     drain.set_property("sync", false);
     drain.set_property("async", false);
     drain.set_property("enable-last-sample", false);
     pipeline
         .add(&drain)
-        .map_err(|err| format!("a further stream can't be discarded: {err}"))?;
+        .map_err(|err| PipelineError::discard("a further stream", err))?;
     drain
         .sync_state_with_parent()
-        .map_err(|_| "the sink of a further stream does not start".to_owned())?;
+        .map_err(|_| PipelineError::NotStarted("the sink of a further stream".to_owned()))?;
     let input = super::element::pad(&drain, "sink")?;
     pad.link(&input)
         .map(|_| ())
-        .map_err(|err| format!("a further stream can't be discarded: {err}"))
+        .map_err(|err| PipelineError::discard("a further stream", err))
 }

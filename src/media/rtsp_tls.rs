@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use gio::prelude::*;
@@ -14,7 +14,7 @@ use gstreamer as gst;
 use gstreamer::glib;
 use sha2::{Digest, Sha256};
 
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::session_state::Failure;
 use crate::config::SourceTls;
 
@@ -37,6 +37,26 @@ impl CertificateCheck {
     fn set(&self, refusal: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
     }
+}
+
+/// Why certificates can't be checked.
+#[derive(Debug, thiserror::Error)]
+enum TrustError {
+    /// The element that keeps the default trust is missing.
+    #[error(transparent)]
+    Element(#[from] PipelineError),
+    /// GLib has no TLS backend.
+    #[error("GLib has no TLS here; install glib-networking")]
+    NoTls,
+    /// The store without authorities can't be made.
+    #[error("GLib does not accept the trust store: {0}")]
+    Store(String),
+    /// The file of authorities can't be read.
+    #[error("the authorities in {} can't be read: {error}", file.display())]
+    Authorities {
+        file: PathBuf,
+        error: gst::glib::Error,
+    },
 }
 
 /// Checks the certificates that `source` receives, by `trust`.
@@ -85,15 +105,14 @@ pub(super) fn check_certificates(
 
 /// The machine's authorities, taken from GLib's default. They are kept as the property of an element that is never
 /// started, because the bindings do not allow GLib's object to move between threads.
-static SYSTEM_TRUST: LazyLock<Result<gst::Element, String>> = LazyLock::new(|| {
+static SYSTEM_TRUST: LazyLock<Result<gst::Element, TrustError>> = LazyLock::new(|| {
     let keeper = element("rtspsrc")?;
     let backend = gio::TlsBackend::default();
     if !backend.supports_tls() {
-        return Err("GLib has no TLS here; install glib-networking".to_owned());
+        return Err(TrustError::NoTls);
     }
     keeper.set_property("tls-database", backend.default_database());
-    let nobody =
-        trust_in_nobody().map_err(|err| format!("GLib does not accept the trust store: {err}"))?;
+    let nobody = trust_in_nobody().map_err(|err| TrustError::Store(err.to_string()))?;
     backend.set_default_database(Some(&nobody));
     Ok(keeper)
 });
@@ -111,9 +130,11 @@ fn trust_in_nobody() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>>
     Ok(gio::TlsFileDatabase::new(path)?)
 }
 
-fn authorities(file: &Path) -> Result<gio::TlsFileDatabase, String> {
-    gio::TlsFileDatabase::new(file)
-        .map_err(|err| format!("the authorities in {} can't be read: {err}", file.display()))
+fn authorities(file: &Path) -> Result<gio::TlsFileDatabase, TrustError> {
+    gio::TlsFileDatabase::new(file).map_err(|error| TrustError::Authorities {
+        file: file.to_owned(),
+        error,
+    })
 }
 
 fn refused_by_authorities(
@@ -127,7 +148,7 @@ fn refused_by_authorities(
         .and_then(|client| client.server_identity());
     let problem = match own.map(authorities) {
         Some(Ok(own)) => problems(own.upcast_ref(), certificate, identity.as_ref())?,
-        Some(Err(reason)) => reason,
+        Some(Err(error)) => error.to_string(),
         None => words(by_system.unwrap_or(gio::TlsCertificateFlags::GENERIC_ERROR)),
     };
     let shown = hex(&fingerprint(certificate));

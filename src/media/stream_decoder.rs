@@ -12,8 +12,8 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::declared_shape::size_in;
-use super::element::pad;
 use super::element::set;
+use super::element::{PipelineError, pad};
 use super::output::{Listener, Output, OutputControl};
 use super::plan::{DecoderPlan, Registry, Shape};
 use super::session_state::SessionState;
@@ -57,7 +57,10 @@ impl StreamDecoder {
 
     /// Sets the properties that do not depend on the stream, and the others when the parser's caps reach `decoder`,
     /// before it opens.
-    pub(super) fn tune_by_caps(self: &Arc<Self>, decoder: &gst::Element) -> Result<(), String> {
+    pub(super) fn tune_by_caps(
+        self: &Arc<Self>,
+        decoder: &gst::Element,
+    ) -> Result<(), PipelineError> {
         self.tune(decoder, &Shape::default());
         let (stream, weak) = (Arc::downgrade(self), decoder.downgrade());
         pad(decoder, "sink")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {

@@ -75,7 +75,9 @@ fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
         Ok(rate) => DecoderOutcome::Works {
             fps: rate.frames as f64 / rate.elapsed.as_secs_f64().max(1e-6),
         },
-        Err(reason) => DecoderOutcome::Failed { reason },
+        Err(fault) => DecoderOutcome::Failed {
+            reason: fault.to_string(),
+        },
     };
     finding
 }

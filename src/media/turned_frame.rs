@@ -45,7 +45,7 @@ impl HostPixels for TurnedFrame {
     fn plane(&self, index: usize) -> Plane<'_> {
         let turned = self.turned.get_or_init(|| {
             turn(&self.from, self.size, self.orientation)
-                .inspect_err(|reason| tracing::debug!(reason, "a picture can't be rotated"))
+                .inspect_err(|err| tracing::debug!(%err, "a picture can't be rotated"))
                 .ok()
         });
         turned.as_ref().map_or(
@@ -62,14 +62,31 @@ impl HostPixels for TurnedFrame {
     }
 }
 
-fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixels, String> {
-    let pixels = from.host()?;
+/// Why a picture can't be rotated.
+#[derive(Debug, thiserror::Error)]
+enum RotateError {
+    /// Its pixels can't be read, or are too few.
+    #[error("{0}")]
+    Pixels(String),
+    /// Only decoded pictures are rotated here.
+    #[error("RGB pictures are rotated by their source")]
+    Rgb,
+    /// A size or stride is out of range.
+    #[error("{0} is too large for libyuv")]
+    TooLarge(String),
+    /// libyuv refused.
+    #[error("libyuv can't rotate {size} (code {code})")]
+    Library { size: Size, code: c_int },
+}
+
+fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixels, RotateError> {
+    let pixels = from.host().map_err(RotateError::Pixels)?;
     let mut turned = OwnedPixels::new(PixelFormat::I420, orientation.turned(size));
     let half = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
     let plane = |index: usize, size: Size, bytes: usize| {
         let plane = pixels.plane(index).checked(size, bytes);
-        let plane = plane.map_err(|error| error.to_string())?;
-        Ok::<_, String>((plane.bytes.as_ptr(), number(plane.stride)?))
+        let plane = plane.map_err(|error| RotateError::Pixels(error.to_string()))?;
+        Ok::<_, RotateError>((plane.bytes.as_ptr(), number(plane.stride)?))
     };
     let [(y, y_stride), (u, u_stride), (v, v_stride)] = turned.i420_mut();
     let (width, height) = (number(size.width)?, number(size.height)?);
@@ -122,11 +139,11 @@ fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixe
                 )
             }
         }
-        PixelFormat::Rgb => return Err("RGB pictures are rotated by their source".to_owned()),
+        PixelFormat::Rgb => return Err(RotateError::Rgb),
     };
     match refused {
         0 => Ok(turned),
-        code => Err(format!("libyuv can't rotate {size} (code {code})")),
+        code => Err(RotateError::Library { size, code }),
     }
 }
 
@@ -147,8 +164,8 @@ fn how(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
     (height, mode)
 }
 
-fn number(value: impl TryInto<c_int> + std::fmt::Display + Copy) -> Result<c_int, String> {
-    let failed = |_| format!("{value} is too large for libyuv");
+fn number(value: impl TryInto<c_int> + std::fmt::Display + Copy) -> Result<c_int, RotateError> {
+    let failed = |_| RotateError::TooLarge(value.to_string());
     value.try_into().map_err(failed)
 }
 

@@ -18,7 +18,7 @@ use self::device::{CapturePlan, DeviceError};
 pub use self::list::{V4l2Device, V4l2Formats, list_v4l2};
 use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
-use super::element::{element, pad};
+use super::element::{PipelineError, element, pad};
 use super::fallback::{ChosenDecoder, Fallback};
 use super::local::LocalSource;
 use super::output::OutputControl;
@@ -68,8 +68,7 @@ impl V4l2Source {
                     device = %self.path.display(), card = plan.card, offer = ?plan.offer,
                     "camera opened"
                 );
-                self.build(&plan, session, chosen)
-                    .map_err(|reason| Failure::new("no-decoder", reason))
+                self.build(&plan, session, chosen).map_err(Failure::from)
             });
         match opened {
             Ok(pipeline) => self.local.play(pipeline, session, stop),
@@ -82,7 +81,7 @@ impl V4l2Source {
         plan: &CapturePlan,
         session: &Arc<SessionState>,
         chosen: &ChosenDecoder,
-    ) -> Result<gst::Pipeline, String> {
+    ) -> Result<gst::Pipeline, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let source = element("v4l2src")?;
         source.set_property("device", self.path.display().to_string());
@@ -93,13 +92,13 @@ impl V4l2Source {
         pipeline
             .add_many([&source, &filter])
             .and_then(|()| source.link(&filter))
-            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the camera's elements", error))?;
         let format = plan.offer.map(|offer| offer.format);
         let pictures = pad(&filter, "src")?;
         let tail = self.tail(&pipeline, &pictures, format, session, chosen)?;
         filter
             .link(&tail)
-            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the camera's elements", error))?;
         session.describe(|facts| {
             facts.size = plan.offer.map(|offer| offer.size);
             facts.nominal_fps = plan
@@ -118,7 +117,7 @@ impl V4l2Source {
         format: Option<V4l2Format>,
         session: &Arc<SessionState>,
         chosen: &ChosenDecoder,
-    ) -> Result<gst::Element, String> {
+    ) -> Result<gst::Element, PipelineError> {
         let codec = match format {
             Some(V4l2Format::H264) => Codec::H264,
             Some(V4l2Format::Mjpeg) => Codec::Mjpeg,
@@ -131,7 +130,7 @@ impl V4l2Source {
         let plan = self
             .fallback
             .choose(codec)
-            .map_err(|failure| failure.message)?;
+            .map_err(|failure| PipelineError::NoDecoder(failure.message))?;
         let _ = chosen.set((codec, plan));
         add_coded(
             pipeline,
@@ -161,7 +160,7 @@ impl FrameSource for V4l2Source {
     }
 }
 
-fn caps_of(offer: &Offer) -> Result<gst::Caps, String> {
+fn caps_of(offer: &Offer) -> Result<gst::Caps, PipelineError> {
     let rate = offer
         .rate
         .map(|(count, seconds)| format!(",framerate={count}/{seconds}"))
@@ -172,8 +171,7 @@ fn caps_of(offer: &Offer) -> Result<gst::Caps, String> {
         offer.size.width,
         offer.size.height
     );
-    text.parse()
-        .map_err(|_| format!("GStreamer does not understand {text}"))
+    text.parse().map_err(|_| PipelineError::Caps(text))
 }
 
 #[cfg(test)]

@@ -40,6 +40,32 @@ const LOAD_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(60);
 /// Duration of a last access unit without one.
 const DEFAULT_FRAME: Duration = Duration::from_millis(40);
 
+/// Why a file can't be played.
+#[derive(Debug, thiserror::Error)]
+enum ClipError {
+    /// The format changes between two access units.
+    #[error("changes its format midway; cut it there")]
+    FormatChange,
+    /// An access unit has neither PTS nor DTS.
+    #[error("has an access unit without a time")]
+    NoTime,
+    /// No access unit can start decoding.
+    #[error("has no H.264 or H.265 key frame")]
+    NoKeyFrame,
+    /// The pipeline has no sink.
+    #[error("lost its sink")]
+    NoSink,
+    /// The pipeline has no bus.
+    #[error("has no bus")]
+    NoBus,
+    /// GStreamer's own error.
+    #[error("{0}")]
+    Pipeline(String),
+    /// Reading took longer than [`LOAD_LIMIT`].
+    #[error("was not read within {LOAD_LIMIT}")]
+    Late,
+}
+
 impl Clip {
     /// Reads a file's first video stream. Blocks for as long as reading takes.
     pub(super) fn load(path: &Path) -> Result<Self, TestcamError> {
@@ -59,9 +85,9 @@ impl Clip {
         let read = read_all(&pipeline);
         // A pipeline that is dropped while it runs would leak its threads.
         let stopped = pipeline.set_state(gst::State::Null);
-        let samples = read.map_err(unusable)?;
+        let samples = read.map_err(|error| unusable(error.to_string()))?;
         stopped.map_err(|error| unusable(error.to_string()))?;
-        Self::from_samples(samples).map_err(unusable)
+        Self::from_samples(samples).map_err(|error| unusable(error.to_string()))
     }
 
     /// Which codec it is: `h264` or `h265`.
@@ -72,7 +98,7 @@ impl Clip {
         }
     }
 
-    fn from_samples(samples: Vec<gst::Sample>) -> Result<Self, String> {
+    fn from_samples(samples: Vec<gst::Sample>) -> Result<Self, ClipError> {
         let mut units: Vec<AccessUnit> = Vec::with_capacity(samples.len());
         let mut first_caps = None;
         let mut start = None;
@@ -88,13 +114,13 @@ impl Clip {
             match &first_caps {
                 None => first_caps = Some(caps.to_owned()),
                 Some(first) if codec_data(first) != codec_data(caps) => {
-                    return Err("changes its format midway; cut it there".to_owned());
+                    return Err(ClipError::FormatChange);
                 }
                 Some(_) => {}
             }
             let pts = buffer.pts().or(buffer.dts());
             let (Some(pts), Some(dts)) = (pts, buffer.dts().or(pts)) else {
-                return Err("has an access unit without a time".to_owned());
+                return Err(ClipError::NoTime);
             };
             let start = *start.get_or_insert(dts);
             last_duration = buffer.duration().map(Duration::from);
@@ -106,7 +132,7 @@ impl Clip {
             });
         }
         let (Some(caps), Some(last)) = (first_caps, units.last()) else {
-            return Err("has no H.264 or H.265 key frame".to_owned());
+            return Err(ClipError::NoKeyFrame);
         };
         let apart = match units.len() {
             1 => DEFAULT_FRAME,
@@ -197,15 +223,15 @@ fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::Bo
     Ok(())
 }
 
-fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, String> {
+fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, ClipError> {
     let sink = pipeline
         .by_name("units")
         .and_downcast::<gst_app::AppSink>()
-        .ok_or("lost its sink")?;
-    let bus = pipeline.bus().ok_or("has no bus")?;
+        .ok_or(ClipError::NoSink)?;
+    let bus = pipeline.bus().ok_or(ClipError::NoBus)?;
     pipeline
         .set_state(gst::State::Playing)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| ClipError::Pipeline(error.to_string()))?;
     let deadline = std::time::Instant::now() + Duration::from(LOAD_LIMIT);
     let mut samples = Vec::new();
     while std::time::Instant::now() < deadline {
@@ -218,10 +244,12 @@ fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, String> {
             bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Eos])
         {
             match message.view() {
-                gst::MessageView::Error(error) => return Err(error.error().to_string()),
+                gst::MessageView::Error(error) => {
+                    return Err(ClipError::Pipeline(error.error().to_string()));
+                }
                 _ => return Ok(samples),
             }
         }
     }
-    Err(format!("was not read within {LOAD_LIMIT}"))
+    Err(ClipError::Late)
 }
