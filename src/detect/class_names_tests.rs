@@ -47,7 +47,7 @@ fn escapes_are_the_characters_that_they_stand_for() {
 }
 
 #[test]
-fn what_can_not_be_read_is_told() {
+fn names_that_can_not_be_parsed_are_refused() {
     for (text, wanted) in [
         ("{}", "it names no class"),
         ("[]", "it names no class"),

@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_written_is_named_with_the_room_that_is_there() {
+    fn write_errors_name_the_path_and_the_free_space() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("models/x/model.onnx");
         let told = |code: i32| {

@@ -59,7 +59,7 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
         weights_dir: staging.0.clone(),
         manifest,
     };
-    try_out(network, &model)?;
+    test_run(network, &model)?;
     let text =
         toml::to_string(&model.manifest).map_err(|error| refusal(request, error.to_string()))?;
     write_whole(&model.manifest_path, text.as_bytes())?;
@@ -288,7 +288,7 @@ fn output_of(
 }
 
 /// One inference of a grey picture: an error here would otherwise occur at the first frame.
-fn try_out(network: Box<dyn Network>, model: &InstalledModel) -> Result<(), DetectError> {
+fn test_run(network: Box<dyn Network>, model: &InstalledModel) -> Result<(), DetectError> {
     let size = model.manifest.input_size();
     let mut detector = NetworkDetector::new(network, model, model.labels()?)?;
     let grey = vec![PADDING; size.width as usize * size.height as usize * 3];

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_file_is_one_name_a_line_whoever_wrote_it() {
+    fn label_files_of_every_system_are_one_name_per_line() {
         for text in [
             "van\r\n forklift \n\n",
             "\u{feff}van\n\tforklift\t",

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_network_can_not_hold_the_worker_up() {
+    fn the_number_of_compared_candidates_is_limited() {
         let mut candidates: Vec<Candidate> = (0..20_000u16)
             .map(|n| candidate(f32::from(n) * 20.0, f32::from(n) / 20_000.0, 0))
             .collect();
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_stays_does_not_overlap_and_what_went_was_covered(
+        fn kept_boxes_do_not_overlap_and_removed_ones_were_covered(
             candidates in any_candidates(), iou in 0.0f32..1.0,
         ) {
             let mut kept = candidates.clone();
@@ -129,7 +129,7 @@ mod tests {
         }
 
         #[test]
-        fn doing_it_twice_changes_nothing(candidates in any_candidates(), iou in 0.0f32..1.0) {
+        fn nms_is_idempotent(candidates in any_candidates(), iou in 0.0f32..1.0) {
             let mut once = candidates;
             suppress(&mut once, iou);
             let mut twice = once.clone();

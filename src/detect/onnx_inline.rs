@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_stand_in_the_tensor_and_all_else_stays() {
+    fn weights_are_inlined_and_the_rest_is_unchanged() {
         let head = [vec![1 << 3, 2, 1 << 3, 3, 2 << 3, 1], field(8, b"w")].concat();
         let outside = [
             head.clone(),

@@ -57,13 +57,13 @@ pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetect
     }
     let model = store.choose(&wanted.model)?.model;
     model.verify()?;
-    tell_unlisted(&model);
+    warn_unlisted(&model);
     let labels = model.labels()?;
     let mut upgrade = None;
     if matches!(wanted.backend, Backend::Tensorrt | Backend::Auto) {
         match tensorrt::open(&model, labels.clone()) {
             Ok(detector) => return Ok(opened(detector, &model, tensorrt::NAME, labels, None)),
-            Err(reason) => upgrade = instead_of_tensorrt(wanted.backend, &model, reason)?,
+            Err(reason) => upgrade = without_tensorrt(wanted.backend, &model, reason)?,
         }
     }
     let network = load(&model, wanted.backend, wanted.threads)?;
@@ -74,7 +74,7 @@ pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetect
 
 /// Reports weight files that the manifest does not list: they are not checked, and their absence is noticed only when
 /// the model is loaded.
-fn tell_unlisted(model: &InstalledModel) {
+fn warn_unlisted(model: &InstalledModel) {
     let external = OnnxFile::read(&model.onnx())
         .map(|file| file.external)
         .unwrap_or_default();
@@ -97,7 +97,7 @@ fn tell_unlisted(model: &InstalledModel) {
 }
 
 /// Handles a failure of TensorRT: an engine is built meanwhile, or the failure is reported and another backend is used.
-fn instead_of_tensorrt(
+fn without_tensorrt(
     backend: Backend,
     model: &InstalledModel,
     reason: DetectError,

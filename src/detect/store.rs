@@ -65,7 +65,7 @@ impl ModelStore {
     /// # Errors
     /// If it is not installed, with a list of installed models; or if its manifest is not valid.
     pub fn find(&self, id: &str) -> Result<InstalledModel, DetectError> {
-        self.look(id).map_err(|error| match error {
+        self.locate(id).map_err(|error| match error {
             DetectError::NotInstalled {
                 id, missing, note, ..
             } => DetectError::NotInstalled {
@@ -89,7 +89,7 @@ impl ModelStore {
                 named_by: None,
             });
         }
-        let missing = match self.look(PUBLISHED_DEFAULT) {
+        let missing = match self.locate(PUBLISHED_DEFAULT) {
             Ok(model) => {
                 return Ok(ModelSelection {
                     model,
@@ -177,13 +177,13 @@ impl ModelStore {
         }
         ids.into_iter()
             .map(|id| ModelEntry {
-                model: self.look(&id),
+                model: self.locate(&id),
                 id,
             })
             .collect()
     }
 
-    fn look(&self, id: &str) -> Result<InstalledModel, DetectError> {
+    fn locate(&self, id: &str) -> Result<InstalledModel, DetectError> {
         check_id(id)?;
         let absent = |missing| DetectError::NotInstalled {
             id: id.to_owned(),

@@ -7,7 +7,7 @@ use super::{DetectError, Detector, InstalledModel, Labels};
 use crate::base::Stop;
 
 /// The interval of log messages during a build, which takes minutes.
-const TELL_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+const REPORT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// A detector that is ready, with its description.
 pub struct LoadedDetector {
@@ -28,7 +28,7 @@ pub struct LoadedDetector {
 pub struct Upgrade {
     model: InstalledModel,
     /// The cached engine with the same key was refused, so it must be built again.
-    anew: bool,
+    rebuild: bool,
 }
 
 impl Upgrade {
@@ -46,7 +46,7 @@ impl Upgrade {
         }
         Some(Self {
             model: model.clone(),
-            anew: !matches!(reason, tensorrt::TensorRtError::NoEngine { .. }),
+            rebuild: !matches!(reason, tensorrt::TensorRtError::NoEngine { .. }),
         })
     }
 
@@ -60,15 +60,21 @@ impl Upgrade {
             model = model.id,
             "building a TensorRT engine; this takes some minutes"
         );
-        let mut told = std::time::Duration::ZERO;
+        let mut reported = std::time::Duration::ZERO;
         let mut progress = |progress: tensorrt::Progress<'_>| {
-            if progress.elapsed >= told + TELL_EVERY {
-                told = progress.elapsed;
+            if progress.elapsed >= reported + REPORT_INTERVAL {
+                reported = progress.elapsed;
                 let seconds = progress.elapsed.as_secs();
                 tracing::info!(seconds, words = progress.words, "still building the engine");
             }
         };
-        let built = build_engine(model, BuildFlags::default(), self.anew, &mut progress, stop)?;
+        let built = build_engine(
+            model,
+            BuildFlags::default(),
+            self.rebuild,
+            &mut progress,
+            stop,
+        )?;
         tracing::info!(engine = %built.path.display(), "the engine is built");
         let labels = model.labels()?;
         let detector = tensorrt::open(model, labels.clone())?;

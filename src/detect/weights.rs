@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_short_or_misplaced_is_named() {
+    fn missing_short_and_misplaced_weights_are_named() {
         let dir = tempfile::tempdir().expect("a folder");
         let graph = dir.path().join("a.onnx");
         fs::write(&graph, "graph").expect("written");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_copied_has_its_size_and_hash_and_its_folders() {
+    fn copied_files_have_their_size_hash_and_folders() {
         let dir = tempfile::tempdir().expect("a folder");
         let graph = dir.path().join("a.onnx");
         fs::write(&graph, "graph").expect("written");

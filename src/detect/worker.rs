@@ -212,7 +212,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
                     let count = frames.len();
                     // A panic comes from the engine or from the sink; it must not end this thread silently.
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
-                        self.give_up(
+                        self.fail_finally(
                             count,
                             format_args!("it panicked: {}", panic_message(&*panic)),
                         );
@@ -279,7 +279,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
                 }
             }
             Err(err) if err.is_transient() => self.report_failure(drawn.len(), &err, None),
-            Err(err) => self.give_up(drawn.len(), err),
+            Err(err) => self.fail_finally(drawn.len(), err),
         }
     }
 
@@ -297,7 +297,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
         }
     }
 
-    fn give_up(&mut self, frames: usize, err: impl std::fmt::Display) {
+    fn fail_finally(&mut self, frames: usize, err: impl std::fmt::Display) {
         self.count_failed(frames);
         self.active.broken = true;
         // The last beat: from now on the stage counts as stuck.

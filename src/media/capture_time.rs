@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_noted_is_found_by_pts_even_if_a_decoder_rounded_it() {
+    fn times_are_found_by_pts_despite_rounding() {
         let mut times = PtsMap::default();
         for unit in 0..200u64 {
             times.note(unit * 40_000_000, unit);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_whose_clock_is_off_by_more_than_two_seconds_is_not_believed() {
+    fn ntp_time_more_than_two_seconds_off_is_not_published() {
         let arrival = Duration::from_secs(1_700_000_000);
         let ntp = |offset_ms: i64| {
             let ns = 1_700_000_000_000_i64 + offset_ms;

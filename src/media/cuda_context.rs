@@ -20,7 +20,7 @@ static SHARED: Mutex<Option<gst::Context>> = Mutex::new(None);
 
 /// Handles the messages by which elements ask for and announce contexts. Call it for each message of a bus, on the
 /// thread that posts it: elements ask once, and look for the context when the call returns.
-pub(super) fn attend(message: &gst::Message) {
+pub(super) fn handle_message(message: &gst::Message) {
     let source = message
         .src()
         .and_then(|source| source.downcast_ref::<gst::Element>());

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_buffer_says_goes_first() {
+    fn a_buffer_s_crop_takes_precedence() {
         let declared = declared(Size::new(1920, 1080), (1, 1));
         let crop = Crop {
             left: 16,

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_s_picture_keeps_its_descriptor_and_is_mapped_for_who_reads_it() {
+    fn a_device_s_picture_keeps_its_descriptor_and_is_mapped_when_read() {
         let (buffer, info, file) = picture();
         let camera = Size::new(1920, 960);
         let pixels = pixels_of(buffer, &info, &whole(camera)).expect("a frame's format");

@@ -48,7 +48,7 @@ impl Fallback {
     }
 
     /// Whether the decoder caused the end of the session, and another one is worth an immediate attempt.
-    pub(super) fn judge(
+    pub(super) fn decoder_failed(
         &mut self,
         ending: &Ending,
         progress: &Progress,

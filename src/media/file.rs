@@ -131,7 +131,10 @@ impl FrameSource for FileSource {
             };
             session.close();
             let chosen = taken.get().copied();
-            if !self.fallback.judge(&ending, &session.progress(), chosen) {
+            if !self
+                .fallback
+                .decoder_failed(&ending, &session.progress(), chosen)
+            {
                 return self.local.end(ending, &session);
             }
         }

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_said_to_be_none() {
+    fn a_file_that_is_not_an_image_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let code = |path: &Path| read(path).map(|_| ()).expect_err("no image").0;
         assert_eq!(code(&folder.path().join("missing.png")), "not-found");

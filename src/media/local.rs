@@ -36,7 +36,7 @@ impl LocalSource {
         session: &Arc<SessionState>,
         stop: &Stop,
     ) -> Ending {
-        session::quiet_bus(&pipeline);
+        session::filter_bus(&pipeline);
         let limits = Limits {
             connect: OPEN_LIMIT,
             start: self.start_limit,

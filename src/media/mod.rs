@@ -96,7 +96,7 @@ pub fn init() -> Result<(), MediaError> {
     STARTED
         .get_or_init(|| {
             gstreamer::init().map_err(|err| MediaError::Init(err.to_string()))?;
-            quiet_log();
+            redirect_log();
             Ok(())
         })
         .clone()
@@ -104,7 +104,7 @@ pub fn init() -> Result<(), MediaError> {
 
 /// Sends GStreamer's own error texts to the log at debug level: important errors also arrive as messages, and the
 /// source reports those. If GST_DEBUG is set, GStreamer prints its log in the usual way.
-fn quiet_log() {
+fn redirect_log() {
     if std::env::var_os("GST_DEBUG").is_some() {
         return;
     }

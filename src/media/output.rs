@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_hears_of_changes_while_it_lives() {
+    fn a_listener_is_called_while_it_lives() {
         let control = OutputControl::default();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let received = heard.clone();

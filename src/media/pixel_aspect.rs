@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_has_square_pixels() {
+    fn a_file_without_density_has_square_pixels() {
         for bytes in [
             &b""[..],
             b"\xff\xd8\xff\xe1\0\x10Exif\0\0",

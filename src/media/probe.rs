@@ -195,7 +195,7 @@ pub(super) fn decodes(
 fn share_context(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(|_, message| {
-            cuda_context::attend(message);
+            cuda_context::handle_message(message);
             gst::BusSyncReply::Pass
         });
     }

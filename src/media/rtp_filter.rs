@@ -188,7 +188,7 @@ impl RtpFilter {
             && now.saturating_sub(begun) >= MIN_UNKNOWN_TIME
             && state.arrived.values().all(|arrived| !arrived.named)
         {
-            self.session.fail(self.strange(state));
+            self.session.fail(self.unknown_payload_type(state));
         }
         if let Some((decoded, at)) = &mut state.decoded {
             if *decoded == number {
@@ -207,7 +207,7 @@ impl RtpFilter {
         named
     }
 
-    fn strange(&self, state: &State) -> Failure {
+    fn unknown_payload_type(&self, state: &State) -> Failure {
         let (named, arrived) = (state.media.as_ref(), state.arrived.values());
         let named = named.map(|media| media.payloads.as_slice());
         let came: Vec<_> = arrived

@@ -99,7 +99,7 @@ impl RtspSource {
             self.keep_alive_method,
         ));
         let pipeline = gst::Pipeline::new();
-        session::quiet_bus(&pipeline);
+        session::filter_bus(&pipeline);
         let mut selector = None;
         let ending = match self.build(&pipeline, &session, &tls, &dialogue) {
             Ok((source, built)) => {
@@ -123,7 +123,7 @@ impl RtspSource {
         {
             observer.asked_for_login();
         }
-        self.judge(&ending, &session, &tls, &dialogue, selector.as_deref())
+        self.conclude(&ending, &session, &tls, &dialogue, selector.as_deref())
     }
 
     fn watch(
@@ -212,7 +212,7 @@ impl RtspSource {
         );
     }
 
-    fn judge(
+    fn conclude(
         &mut self,
         ending: &Ending,
         session: &SessionState,
@@ -222,10 +222,12 @@ impl RtspSource {
     ) -> Attempt {
         let progress = session.progress();
         let chosen = selector.and_then(StreamSelector::choice);
-        if matches!(ending, Ending::Reopen) || self.fallback.judge(ending, &progress, chosen) {
+        if matches!(ending, Ending::Reopen)
+            || self.fallback.decoder_failed(ending, &progress, chosen)
+        {
             return Attempt::Again;
         }
-        let circumstances = EndContext {
+        let context = EndContext {
             name: &self.name,
             url: &self.url,
             with_login: self.settings.credentials.is_some(),
@@ -249,7 +251,7 @@ impl RtspSource {
             (Some(first), Some(last)) => last.saturating_sub(first),
             _ => Duration::ZERO,
         };
-        Attempt::Ended(match rtsp_error::explain(ending, &circumstances) {
+        Attempt::Ended(match rtsp_error::explain(ending, &context) {
             None => SessionEnd::Stopped,
             Some(Failure { code, message }) => SessionEnd::Failed {
                 code,

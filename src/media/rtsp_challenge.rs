@@ -261,7 +261,7 @@ mod tests {
 
     /// The examples of RFC 7616, 3.9.1.
     #[test]
-    fn the_published_examples_of_digest_come_out() {
+    fn the_published_digest_examples_are_reproduced() {
         let credentials = Credentials {
             username: Secret::new("Mufasa"),
             password: Secret::new("Circle of Life"),

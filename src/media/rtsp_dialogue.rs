@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_hears_of_us_twice_within_its_timeout() {
+    fn a_keep_alive_is_due_twice_per_session_timeout() {
         for (session, wanted_ms) in [
             ("1234;timeout=20", 10_000),
             ("1234 ; Timeout = 10", 5_000),
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_of_life_are_options_where_get_parameter_is_not_known() {
+    fn keep_alives_are_options_if_get_parameter_is_not_supported() {
         let refused = described();
         let first = refused.on_request(request("GET_PARAMETER"));
         assert!(first.bare && !first.options);

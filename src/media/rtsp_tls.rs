@@ -112,7 +112,7 @@ static SYSTEM_TRUST: LazyLock<Result<gst::Element, TrustError>> = LazyLock::new(
         return Err(TrustError::NoTls);
     }
     keeper.set_property("tls-database", backend.default_database());
-    let nobody = trust_in_nobody().map_err(|err| TrustError::Store(err.to_string()))?;
+    let nobody = empty_trust().map_err(|err| TrustError::Store(err.to_string()))?;
     backend.set_default_database(Some(&nobody));
     Ok(keeper)
 });
@@ -120,7 +120,7 @@ static SYSTEM_TRUST: LazyLock<Result<gst::Element, TrustError>> = LazyLock::new(
 /// A trust store with one authority whose key was not kept (`openssl req -x509 -newkey ec -pkeyopt
 /// ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -days 1 -subj /CN=nobody`). GLib refuses an empty store, and
 /// reads the file again for each connection: this one is in memory and stays open.
-fn trust_in_nobody() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>> {
+fn empty_trust() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>> {
     static KEPT_OPEN: OnceLock<File> = OnceLock::new();
     let file = rustix::fs::memfd_create("nobody", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = File::from(file);
@@ -149,7 +149,7 @@ fn refused_by_authorities(
     let problem = match own.map(authorities) {
         Some(Ok(own)) => problems(own.upcast_ref(), certificate, identity.as_ref())?,
         Some(Err(error)) => error.to_string(),
-        None => words(by_system.unwrap_or(gio::TlsCertificateFlags::GENERIC_ERROR)),
+        None => describe(by_system.unwrap_or(gio::TlsCertificateFlags::GENERIC_ERROR)),
     };
     let shown = hex(&fingerprint(certificate));
     Some(format!("{problem}; its SHA-256 is {shown}"))
@@ -175,12 +175,12 @@ fn problems(
     );
     match verified {
         Ok(flags) if flags.is_empty() => None,
-        Ok(flags) => Some(words(flags)),
+        Ok(flags) => Some(describe(flags)),
         Err(err) => Some(format!("it can't be verified ({err})")),
     }
 }
 
-fn words(flags: gio::TlsCertificateFlags) -> String {
+fn describe(flags: gio::TlsCertificateFlags) -> String {
     use gio::TlsCertificateFlags as Flags;
     let words = [
         (Flags::UNKNOWN_CA, "no known authority signed it"),

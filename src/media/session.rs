@@ -69,11 +69,11 @@ pub(super) struct ElementError {
 
 /// Drops messages that nobody reads, so that they do not wake the session's thread, and shares the CUDA context between
 /// pipelines. Call it before the pipeline starts.
-pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
+pub(super) fn filter_bus(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(|_, message| {
             use gst::MessageType as Type;
-            cuda_context::attend(message);
+            cuda_context::handle_message(message);
             let wanted = matches!(
                 message.type_(),
                 Type::Error
@@ -102,20 +102,20 @@ pub(super) fn watch(
     watch_with(pipeline, session, limits, stop, |_| ALIVE_INTERVAL)
 }
 
-/// As [`watch`], and calls `chore` at least as often as `chore` asks for.
+/// As [`watch`], and calls `periodic` at least as often as `periodic` asks for.
 pub(super) fn watch_with(
     pipeline: &gst::Pipeline,
     session: &Arc<SessionState>,
     limits: &Limits,
     stop: &Stop,
-    mut chore: impl FnMut(&Progress) -> Duration,
+    mut periodic: impl FnMut(&Progress) -> Duration,
 ) -> Ending {
     let Some(bus) = pipeline.bus() else {
         return Ending::NotConnected;
     };
-    session.wakes(&bus);
+    session.set_bus(&bus);
     let waker = Arc::downgrade(session);
-    let _wish = stop.when_raised(move || {
+    let _waker = stop.when_raised(move || {
         if let Some(session) = waker.upgrade() {
             session.wake();
         }
@@ -133,15 +133,15 @@ pub(super) fn watch_with(
             return Ending::Reopen;
         }
         let progress = session.progress();
-        let wait = match verdict(&progress, limits, started, session.now()) {
+        let wait = match next_limit(&progress, limits, started, session.now()) {
             Ok(wait) => wait,
             Err(ending) => return ending,
         };
-        let wait = wait.min(chore(&progress));
+        let wait = wait.min(periodic(&progress));
         let wait = gst::ClockTime::try_from(wait.min(ALIVE_INTERVAL))
             .unwrap_or(gst::ClockTime::from_mseconds(500));
         if let Some(message) = bus.timed_pop(wait)
-            && let Some(ending) = read(pipeline, session, &message)
+            && let Some(ending) = ending_of(pipeline, session, &message)
         {
             // The callback's reason is the cause; the element's error is a consequence.
             return match session.failure() {
@@ -152,7 +152,7 @@ pub(super) fn watch_with(
     }
 }
 
-fn read(
+fn ending_of(
     pipeline: &gst::Pipeline,
     session: &SessionState,
     message: &gst::Message,
@@ -208,7 +208,7 @@ fn factory_of(message: &gst::Message) -> String {
 }
 
 /// The time until a limit can be reached, or the limit that was reached.
-fn verdict(
+fn next_limit(
     progress: &Progress,
     limits: &Limits,
     started: Duration,
@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn verdict_text(progress: Progress, limits: &Limits, now: u64) -> String {
-        match verdict(&progress, limits, at(100), at(now)) {
+        match next_limit(&progress, limits, at(100), at(now)) {
             Ok(wait) => format!("wait {}", wait.as_secs()),
             Err(ending) => format!("{ending:?}")
                 .split(|end: char| !end.is_alphanumeric())
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_session_stalls_by_access_units_and_dies_without_frames() {
+    fn a_live_session_stalls_without_access_units_and_ends_without_frames() {
         let live = Progress {
             playing: Some(at(110)),
             units: 100,

@@ -166,11 +166,11 @@ impl SessionState {
 
     /// Notes that the source was asked to send. The time limit for the first frame starts now.
     pub(super) fn playing(&self) {
-        self.first(&self.playing_ns);
+        self.set_once(&self.playing_ns);
     }
 
     /// Sets the bus on which the session's thread waits.
-    pub(super) fn wakes(&self, bus: &gst::Bus) {
+    pub(super) fn set_bus(&self, bus: &gst::Bus) {
         *lock(&self.bus) = Some(bus.clone());
     }
 
@@ -246,7 +246,7 @@ impl SessionState {
         let units = self.units.fetch_add(1, Ordering::AcqRel) + 1;
         self.last_unit_ns.store(nanoseconds(now), Ordering::Release);
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        if key && self.first(&self.first_key_ns) {
+        if key && self.set_once(&self.first_key_ns) {
             self.units_at_key.store(units, Ordering::Release);
             self.wake();
         }
@@ -325,7 +325,7 @@ impl SessionState {
         let (captured_unix, clock) = captured(arrival_unix, ntp_ns);
         self.last_frame_ns
             .store(nanoseconds(now), Ordering::Release);
-        if self.first(&self.first_frame_ns) {
+        if self.set_once(&self.first_frame_ns) {
             self.wake();
         }
         let meta = FrameMeta {
@@ -361,7 +361,7 @@ impl SessionState {
     }
 
     /// Sets an instant that is not set yet. Returns whether this call set it.
-    fn first(&self, instant_ns: &AtomicU64) -> bool {
+    fn set_once(&self, instant_ns: &AtomicU64) -> bool {
         let now = nanoseconds(self.clock.now());
         instant_ns
             .compare_exchange(NEVER, now, Ordering::AcqRel, Ordering::Relaxed)

@@ -47,7 +47,7 @@ impl StreamDecoder {
         let weak = Arc::downgrade(&stream);
         let listener: Arc<Listener> = Arc::new(move |output| {
             if let Some(stream) = weak.upgrade() {
-                stream.wish(output);
+                stream.output_changed(output);
             }
         });
         output.listen(&listener);
@@ -105,7 +105,7 @@ impl StreamDecoder {
     }
 
     /// Handles a change of the wanted output: more pictures may be wanted than the decoder gives.
-    fn wish(&self, output: &Output) {
+    fn output_changed(&self, output: &Output) {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((shape, interval)) = &*opened else {
             return;

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_that_was_late_skips_instead_of_catching_up() {
+    fn late_frames_are_skipped_not_caught_up() {
         struct Nobody;
         impl FrameSink for Nobody {
             fn described(&self, _: &super::super::StreamFacts) {}

@@ -142,12 +142,12 @@ impl Testcam {
 
     /// Ends all sessions, as a power failure would. Clients may connect again.
     pub fn drop_clients(&self) {
-        self.while_quiet(|| self.server.drop_clients());
+        self.while_silent(|| self.server.drop_clients());
     }
 
     /// Does `work` while no camera sends: GStreamer's server (1.22) aborts the process, by an assertion on `data_seq`,
     /// if it sends to a client that is being removed.
-    fn while_quiet(&self, work: impl FnOnce()) {
+    fn while_silent(&self, work: impl FnOnce()) {
         let cameras = self.cameras.iter().map(Camera::state);
         let sending: Vec<_> = cameras.filter(|camera| !camera.is_silent()).collect();
         for camera in &sending {
@@ -165,7 +165,7 @@ impl Testcam {
 
 impl Drop for Testcam {
     fn drop(&mut self) {
-        // The server is dropped first and must not send to a client that it removes; see `while_quiet`.
+        // The server is dropped first and must not send to a client that it removes; see `while_silent`.
         for camera in &self.cameras {
             camera.state().silence(true);
         }

@@ -44,7 +44,7 @@ impl HostPixels for TurnedFrame {
 
     fn plane(&self, index: usize) -> Plane<'_> {
         let turned = self.turned.get_or_init(|| {
-            turn(&self.from, self.size, self.orientation)
+            rotate(&self.from, self.size, self.orientation)
                 .inspect_err(|err| tracing::debug!(%err, "a picture can't be rotated"))
                 .ok()
         });
@@ -79,7 +79,7 @@ enum RotateError {
     Library { size: Size, code: c_int },
 }
 
-fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixels, RotateError> {
+fn rotate(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixels, RotateError> {
     let pixels = from.host().map_err(RotateError::Pixels)?;
     let mut turned = OwnedPixels::new(PixelFormat::I420, orientation.turned(size));
     let half = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
@@ -90,7 +90,7 @@ fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixe
     };
     let [(y, y_stride), (u, u_stride), (v, v_stride)] = turned.i420_mut();
     let (width, height) = (number(size.width)?, number(size.height)?);
-    let (height, mode) = how(orientation, height);
+    let (height, mode) = rotation_of(orientation, height);
     let (y_stride, u_stride, v_stride) = (number(y_stride)?, number(u_stride)?, number(v_stride)?);
     let refused = match pixels.format() {
         PixelFormat::I420 => {
@@ -149,7 +149,7 @@ fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixe
 
 /// libyuv flips the picture vertically before rotating it if the height is negative; with half a turn that is a
 /// horizontal flip.
-fn how(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
+fn rotation_of(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
     let (height, quarters) = if orientation.mirrored {
         (-height, orientation.quarters + 2)
     } else {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_be_turned_has_no_samples() {
+    fn a_picture_that_can_not_be_rotated_has_no_samples() {
         let size = Size::new(16, 16);
         let short = OwnedPixels::of(vec![0; 100], PixelFormat::I420, size);
         let sideways = Orientation {

@@ -153,7 +153,10 @@ impl FrameSource for V4l2Source {
             let ending = self.play(&session, &chosen, stop);
             session.close();
             let chosen = chosen.get().copied();
-            if !self.fallback.judge(&ending, &session.progress(), chosen) {
+            if !self
+                .fallback
+                .decoder_failed(&ending, &session.progress(), chosen)
+            {
                 return self.local.end(ending, &session);
             }
         }

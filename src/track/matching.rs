@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_who_walked_a_bodys_width_is_alike_at_25_and_at_2_5_frames_a_second() {
+    fn a_new_walker_who_moved_a_bodys_width_is_similar_at_25_and_2_5_fps() {
         let seen = BBox {
             x: 100.0,
             y: 200.0,

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_velocity_is_forgotten_and_its_spread_returns_to_that_of_one_who_wanders() {
+    fn a_velocity_decays_and_its_variance_returns_to_the_long_term_value() {
         let mut motion = follow(0.1, 30, 60.0);
         motion.predict(&Step::new(60.0, PERSISTENCE), WANDER);
         assert!(motion.x.velocity.abs() < 0.01);

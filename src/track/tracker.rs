@@ -71,7 +71,7 @@ impl Tracker {
     /// it has low confidence and continues no track, or that its box is not valid. Such a detection is as valid as the
     /// others: publish it by its own confidence, with or without an id. At most one detection of a frame gets an id.
     pub fn update(&mut self, at: Duration, detections: &[Detection]) -> Vec<Option<u64>> {
-        self.pass_time(at);
+        self.advance_to(at);
         self.assigned_to.clear();
         self.assigned_to.resize(detections.len(), None);
 
@@ -127,7 +127,7 @@ impl Tracker {
     }
 
     /// Moves all tracks to the time `at`, and removes those that have ended.
-    fn pass_time(&mut self, at: Duration) {
+    fn advance_to(&mut self, at: Duration) {
         let last = self.last_update.replace(at).unwrap_or(at);
         let elapsed = at.saturating_sub(last);
         if last.saturating_sub(at) > self.settings.lost_limit {

@@ -146,7 +146,7 @@ fn time_that_stands_still_keeps_tracks_and_time_that_jumps_back_ends_them() {
 }
 
 #[test]
-fn what_stays_in_place_keeps_its_id_at_every_rate_and_through_a_missed_frame() {
+fn objects_in_place_keep_their_id_at_every_rate_and_through_a_missed_frame() {
     for interval_ms in [2100, 2500, 5000, 10_000, 60_000] {
         let hinted = TrackerSettings {
             frame_interval: Duration::from_millis(interval_ms),

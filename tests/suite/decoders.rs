@@ -557,7 +557,7 @@ fn a_csi_camera_alone() {
 }
 
 #[test]
-fn a_csi_camera_that_is_not_there_is_told() {
+fn a_missing_csi_camera_is_reported() {
     let missing = "camera csi:1: the element nvarguscamerasrc, which reads CSI cameras, is missing; on a Jetson it is in package \
                    nvidia-l4t-gstreamer";
     run("no_csi_camera_alone", "nvv4l2decoder", missing);

@@ -102,7 +102,7 @@ fn wide_pixels_fill_the_tile_that_the_picture_fits() {
 }
 
 #[test]
-fn events_speak_of_square_pixels() {
+fn events_have_boxes_in_square_pixels() {
     let folder = tempfile::tempdir().expect("a folder");
     let film = folder.path().join("d1.mkv");
     white(&film, WIDE, &format!("{CODER} ! matroskamux"));

@@ -298,7 +298,7 @@ fn two_sessions_tell_the_same_time_for_the_same_frame_however_they_read_it() {
 }
 
 #[test]
-fn a_camera_with_a_wrong_clock_keeps_its_key_and_loses_its_say() {
+fn a_wrong_camera_clock_is_a_key_but_no_capture_time() {
     let mut camera = pattern();
     camera.clock_offset_ms = -3_600_000;
     let testcam = cameras(vec![camera]);

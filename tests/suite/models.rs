@@ -245,7 +245,7 @@ fn a_model_is_imported_listed_chosen_and_shown_by_the_command_line() {
 }
 
 #[test]
-fn what_can_not_be_imported_is_refused_with_the_expected_and_the_found_shape() {
+fn a_file_that_can_not_be_imported_is_refused_with_both_shapes() {
     let mut network = TinyNetwork::finding(OutputFormat::End2end, INPUT, 2, &OBJECTS);
     network.shape = [1, 5, 12];
     let place = ModelDir::with(&network);

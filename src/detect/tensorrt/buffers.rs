@@ -37,7 +37,7 @@ impl DeviceBuffer {
         let pointer = cuda.allocate(bytes.max(1))?;
         Ok(Self {
             cuda: cuda.clone(),
-            pointer: there("allocate memory of the GPU", pointer)?,
+            pointer: non_null("allocate memory of the GPU", pointer)?,
         })
     }
 
@@ -61,7 +61,7 @@ impl PinnedBuffer {
     /// # Errors
     /// CUDA's own error.
     pub(super) fn new(cuda: &Arc<Cuda>, bytes: usize) -> Result<Self, TensorRtError> {
-        let pointer = there(
+        let pointer = non_null(
             "allocate pinned memory",
             cuda.allocate_pinned(bytes.max(1))?,
         )?;
@@ -113,7 +113,7 @@ impl Drop for PinnedBuffer {
     }
 }
 
-fn there(action: &'static str, pointer: *mut c_void) -> Result<NonNull<c_void>, TensorRtError> {
+fn non_null(action: &'static str, pointer: *mut c_void) -> Result<NonNull<c_void>, TensorRtError> {
     NonNull::new(pointer).ok_or(TensorRtError::Cuda {
         action,
         code: 0,

@@ -22,7 +22,7 @@ pub struct BuiltEngine {
     pub was_there: bool,
 }
 
-/// Builds `model`'s engine if the cache does not have it, or in any case with `anew`. Blocks for minutes; calls
+/// Builds `model`'s engine if the cache does not have it, or in any case with `rebuild`. Blocks for minutes; calls
 /// `progress` four times per second; ends early when `stop` is raised.
 ///
 /// # Errors
@@ -30,7 +30,7 @@ pub struct BuiltEngine {
 pub fn build_engine(
     model: &InstalledModel,
     flags: BuildFlags,
-    anew: bool,
+    rebuild: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
 ) -> Result<BuiltEngine, DetectError> {
@@ -38,7 +38,7 @@ pub fn build_engine(
         &EngineCache::of_program(),
         model,
         flags,
-        anew,
+        rebuild,
         progress,
         stop,
     )
@@ -49,7 +49,7 @@ pub(super) fn build_in(
     cache: &EngineCache,
     model: &InstalledModel,
     flags: BuildFlags,
-    anew: bool,
+    rebuild: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
 ) -> Result<BuiltEngine, DetectError> {
@@ -75,7 +75,7 @@ pub(super) fn build_in(
     }
     let libraries = Libraries::open()?;
     let key = EngineKey::new(model, &libraries, flags)?;
-    if !anew
+    if !rebuild
         && let Some(file) = cache.exactly(&model.id, &key)
         && file.read().is_ok()
     {

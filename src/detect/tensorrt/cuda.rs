@@ -212,7 +212,7 @@ impl Cuda {
     pub(super) unsafe fn free(&self, pointer: *mut c_void) {
         // SAFETY: the caller's promise.
         let status = unsafe { (self.free)(pointer) };
-        self.grumble("free memory of the GPU", status);
+        self.log_failure("free memory of the GPU", status);
     }
 
     /// Allocates pinned host memory for [`super::buffers`], which frees it.
@@ -231,7 +231,7 @@ impl Cuda {
     pub(super) unsafe fn free_pinned(&self, pointer: *mut c_void) {
         // SAFETY: the caller's promise.
         let status = unsafe { (self.free_host)(pointer) };
-        self.grumble("free pinned memory", status);
+        self.log_failure("free pinned memory", status);
     }
 
     fn check(&self, action: &'static str, status: Status) -> Result<(), TensorRtError> {
@@ -246,7 +246,7 @@ impl Cuda {
     }
 
     /// For freeing resources: errors only go to the log.
-    fn grumble(&self, action: &'static str, status: Status) {
+    fn log_failure(&self, action: &'static str, status: Status) {
         if let Err(err) = self.check(action, status) {
             tracing::warn!(%err, "CUDA could not free a resource");
         }
@@ -339,6 +339,6 @@ impl Drop for Stream {
     fn drop(&mut self) {
         // SAFETY: the handle is ours, and this is the only place that destroys it.
         let status = unsafe { (self.cuda.stream_destroy)(self.raw) };
-        self.cuda.grumble("end a stream", status);
+        self.cuda.log_failure("end a stream", status);
     }
 }

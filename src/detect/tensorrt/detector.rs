@@ -141,7 +141,7 @@ impl Detector for TensorRtDetector {
         let found = self.run(pictures, thresholds);
         if found.is_err() {
             // Work of other requests belongs to the failed call.
-            self.requests.iter_mut().for_each(InferRequest::settle);
+            self.requests.iter_mut().for_each(InferRequest::wait_idle);
         }
         found
     }

@@ -84,7 +84,7 @@ pub enum TensorRtError {
     #[error(
         "TensorRT {version} gave no runtime (it answered {answer:#x}){}; check that its version fits the driver and the \
          CUDA that are installed",
-        said(words)
+        logged(words)
     )]
     Runtime {
         /// The version.
@@ -110,7 +110,7 @@ pub enum TensorRtError {
     /// An engine for another version of TensorRT.
     #[error(
         "the engine {} was built by another version of TensorRT than {version}, which is installed{}; build it again with \
-         `nvr model build ID`", path.display(), said(words)
+         `nvr model build ID`", path.display(), logged(words)
     )]
     EngineVersion {
         /// The path of the engine.
@@ -123,7 +123,7 @@ pub enum TensorRtError {
     /// An engine for another GPU.
     #[error(
         "the engine {} was built for another GPU than {gpu}, which is installed{}; build it again with `nvr model build ID`",
-        path.display(), said(words)
+        path.display(), logged(words)
     )]
     EngineGpu {
         /// The path of the engine.
@@ -136,7 +136,7 @@ pub enum TensorRtError {
     /// An incomplete engine.
     #[error(
         "the engine {} is truncated or damaged{}; build it again with `nvr model build ID`",
-        path.display(), said(words)
+        path.display(), logged(words)
     )]
     EngineDamaged {
         /// The path of the engine.
@@ -147,7 +147,7 @@ pub enum TensorRtError {
     /// An engine that TensorRT refuses for another reason.
     #[error(
         "TensorRT {version} could not load the engine {}{}; build it again with `nvr model build ID`",
-        path.display(), said(words)
+        path.display(), logged(words)
     )]
     Engine {
         /// The path of the engine.
@@ -160,7 +160,7 @@ pub enum TensorRtError {
     /// An engine made no execution context, or did not accept a tensor.
     #[error(
         "TensorRT could not {action}{}; free memory of the GPU, or build the engine again with `nvr model build ID`",
-        said(words)
+        logged(words)
     )]
     Context {
         /// The action.
@@ -226,7 +226,7 @@ pub enum TensorRtError {
     },
 }
 
-fn said(words: &str) -> String {
+fn logged(words: &str) -> String {
     if words.is_empty() {
         String::new()
     } else {

@@ -105,7 +105,7 @@ impl InferRequest {
         pictures: usize,
         mut fill: impl FnMut(usize, &mut [f32]) -> Result<(), DetectError>,
     ) -> Result<(), StartError> {
-        self.settle();
+        self.wait_idle();
         let numbers = plan.input.bytes / plan.input_element.bytes();
         for index in 0..pictures {
             let place = index * numbers..(index + 1) * numbers;
@@ -172,7 +172,7 @@ impl InferRequest {
     }
 
     /// Waits for pictures in progress and discards their results.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn wait_idle(&mut self) {
         if std::mem::take(&mut self.busy)
             && let Err(err) = self.stream.synchronize()
         {
@@ -197,7 +197,7 @@ impl InferRequest {
 
 impl Drop for InferRequest {
     fn drop(&mut self) {
-        self.settle();
+        self.wait_idle();
     }
 }
 

@@ -77,11 +77,11 @@ impl Libraries {
         let mut held = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         match &*held {
             Some(libraries) => Ok(libraries.clone()),
-            None => Ok(held.insert(Arc::new(Self::open_anew()?)).clone()),
+            None => Ok(held.insert(Arc::new(Self::open_all()?)).clone()),
         }
     }
 
-    fn open_anew() -> Result<Self, TensorRtError> {
+    fn open_all() -> Result<Self, TensorRtError> {
         let cuda = Arc::new(open_cuda()?);
         let gpu = cuda.gpu().map_err(|error| match error {
             TensorRtError::NoGpu { reason, .. } => TensorRtError::NoGpu {

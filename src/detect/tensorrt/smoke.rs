@@ -55,12 +55,12 @@ const PLACES: [(&str, [f32; 4]); 2] = [
     ("person", [66.0, 32.0, 78.0, 48.0]),
 ];
 
-/// Builds, loads and runs the network's engine, and calls `told` after each step. It ends at the first step that fails.
+/// Builds, loads and runs the network's engine, and calls `report` after each step. It ends at the first step that fails.
 /// Blocks for a minute or more on a board.
-pub fn smoke_test(told: &mut dyn FnMut(SmokeStep)) {
+pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
     let mut step = |what, since: Instant, outcome: Result<String, String>| {
         let went_well = outcome.is_ok();
-        told(SmokeStep {
+        report(SmokeStep {
             what,
             took: since.elapsed(),
             outcome,
@@ -143,7 +143,7 @@ fn see(detector: &mut dyn Detector, grey: u8) -> Result<Vec<Detection>, DetectEr
 }
 
 fn compare(found: &[Detection], wanted: &[(&str, f32)]) -> Result<(), String> {
-    let told: Vec<String> = found
+    let found_texts: Vec<String> = found
         .iter()
         .map(|one| format!("{} {:.3}", one.class_name, one.confidence))
         .collect();
@@ -154,7 +154,7 @@ fn compare(found: &[Detection], wanted: &[(&str, f32)]) -> Result<(), String> {
             .collect();
         Err(format!(
             "it finds [{}] instead of [{}]",
-            told.join(", "),
+            found_texts.join(", "),
             wanted.join(", ")
         ))
     };

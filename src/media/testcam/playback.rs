@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clip_s_place_follows_from_the_time_alone() {
+    fn a_clip_s_position_depends_only_on_the_time() {
         super::super::super::init().expect("GStreamer starts");
         let ms = Duration::from_millis;
         let unit = |sent| AccessUnit {

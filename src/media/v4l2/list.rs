@@ -54,10 +54,10 @@ pub fn list_v4l2(dev: &Path) -> Vec<V4l2Device> {
         })
         .collect();
     found.sort();
-    found.into_iter().map(|(_, path)| look(path)).collect()
+    found.into_iter().map(|(_, path)| inspect(path)).collect()
 }
 
-fn look(path: PathBuf) -> V4l2Device {
+fn inspect(path: PathBuf) -> V4l2Device {
     let mut report = V4l2Device {
         path,
         card: String::new(),

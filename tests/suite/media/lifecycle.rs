@@ -65,7 +65,7 @@ fn latest(statuses: &[SourceSnapshot]) -> Option<(Health, Option<&'static str>)>
 }
 
 #[test]
-fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
+fn a_source_reconnects_to_its_server_while_another_loses_no_frames() {
     let port = crate::support::ports::free_port();
     let mortal = start(TestcamOptions {
         port,
@@ -113,7 +113,7 @@ fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
 }
 
 #[test]
-fn a_stalled_source_says_so_and_goes_on_when_the_camera_does() {
+fn a_stalled_source_is_reported_and_continues_with_its_camera() {
     let testcam = cameras(vec![pattern()]);
     let mut settings = settings(testcam.url(0).as_str());
     settings.stall_limit = Duration::from_secs(1);

@@ -69,7 +69,7 @@ fn trusting(testcam: &Testcam, ca: Option<&Path>, pin: Option<[u8; 32]>) -> Stre
 }
 
 #[test]
-fn rtsps_is_trusted_by_its_own_authority_and_by_nobody_else() {
+fn rtsps_is_trusted_only_with_its_authority() {
     let pki = Pki::new(&["127.0.0.1"]);
     let testcam = pki.camera();
     let ca = pki.path("ca.pem");
@@ -112,7 +112,7 @@ fn a_pinned_certificate_is_the_only_one_that_is_accepted() {
 }
 
 #[test]
-fn rtsps_against_a_plain_port_is_a_matter_of_tls() {
+fn rtsps_against_a_plain_port_is_a_tls_error() {
     let testcam = cameras(vec![pattern()]);
     let url = testcam.url(0).as_str().replacen("rtsp:", "rtsps:", 1);
     let (code, message) = Session::start(&settings(&url)).end();

@@ -34,7 +34,7 @@ fn eighty(name: impl Fn(usize, &str) -> String, around: [&str; 2]) -> String {
 }
 
 #[test]
-fn eighty_names_of_ones_own_are_never_those_of_coco() {
+fn eighty_custom_names_are_not_replaced_by_those_of_coco() {
     let wanted: Vec<String> = (0..80).map(|index| format!("k{index}")).collect();
     for text in [
         eighty(|index, name| format!("{index}: '{name}'"), ["{", "}"]),

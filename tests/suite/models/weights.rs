@@ -159,7 +159,7 @@ fn installed_weights_are_checked_like_the_graph() {
 }
 
 #[test]
-fn what_an_import_left_that_was_killed_is_removed_by_the_next() {
+fn files_of_a_killed_import_are_removed_by_the_next() {
     let place = ModelDir::finding(OutputFormat::Yolov8);
     // No process has this id: it is above the kernel's limit.
     let left = place.models().join(".import-other-4194999");
@@ -189,7 +189,7 @@ fn on_a_small_disk(place: &ModelDir, size: &str, before: &str) -> Option<String>
 }
 
 #[test]
-fn a_full_disk_is_told_by_its_own_name_and_nothing_is_left_on_it() {
+fn a_full_disk_is_reported_and_nothing_is_left_on_it() {
     let place = place("tiny.onnx.data", "tiny.onnx.data2");
     let big = place.dir.path().join("tiny.onnx.data");
     let whole = [fs::read(&big).expect("it is there"), vec![0; 1 << 20]].concat();
