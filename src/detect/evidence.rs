@@ -17,7 +17,7 @@ pub(super) fn by_run(
     let &[1, rows, columns] = shape else {
         return None;
     };
-    let output = Output {
+    let output = NoiseRun {
         rows: numbers.chunks_exact(columns.max(1)).take(rows).collect(),
         input,
     };
@@ -36,7 +36,7 @@ pub(super) fn by_run(
 }
 
 /// The output of a run on noise.
-struct Output<'a> {
+struct NoiseRun<'a> {
     rows: Vec<&'a [f32]>,
     input: Size,
 }
@@ -46,7 +46,7 @@ const ENOUGH_ROWS: usize = 20;
 /// The share of rows that must agree: single cells of a network that sees noise may have any values.
 const NEARLY_ALL: f64 = 0.95;
 
-impl Output<'_> {
+impl NoiseRun<'_> {
     /// Some(true) if proven, Some(false) if refuted, otherwise none.
     fn verdict(&self, layout: OutputLayout) -> Option<bool> {
         match layout {

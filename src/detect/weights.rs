@@ -30,11 +30,11 @@ const MOST_NAMED: usize = 5;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Weights {
     /// The graph is the first.
-    files: Vec<Part>,
+    files: Vec<ModelPart>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Part {
+struct ModelPart {
     source: PathBuf,
     /// Its name in the store, with folders.
     name: String,
@@ -46,7 +46,7 @@ struct Part {
 /// # Errors
 /// The file that is missing, too short or too large, or outside the graph's directory.
 pub(super) fn of(graph: &Path, known: Option<&OnnxFile>) -> Result<Weights, String> {
-    let mut files = vec![Part {
+    let mut files = vec![ModelPart {
         source: graph.to_owned(),
         name: GRAPH.to_owned(),
         bytes: length_of(graph).map_err(|reason| format!("it can't be read: {reason}"))?,
@@ -75,7 +75,7 @@ pub(super) fn of(graph: &Path, known: Option<&OnnxFile>) -> Result<Weights, Stri
             ));
         }
         if taken.insert(name.clone(), ()).is_none() {
-            files.push(Part {
+            files.push(ModelPart {
                 source,
                 name,
                 bytes,
@@ -138,7 +138,7 @@ impl Weights {
     }
 }
 
-impl Part {
+impl ModelPart {
     fn copy_to(&self, dir: &Path) -> Result<ModelFile, DetectError> {
         let target = dir.join(&self.name);
         let write = |error| DetectError::write(&target, error);

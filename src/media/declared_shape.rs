@@ -37,10 +37,10 @@ impl Picture {
 
 /// The declared shape of one stream. Pad probes write it; it is read for each picture.
 #[derive(Debug, Default)]
-pub(super) struct DeclaredShape(Mutex<Facts>);
+pub(super) struct DeclaredShape(Mutex<DeclaredFacts>);
 
 #[derive(Debug, Default)]
-struct Facts {
+struct DeclaredFacts {
     /// The parser's size, after cropping.
     size: Option<Size>,
     pixel: Option<(u32, u32)>,
@@ -117,7 +117,7 @@ impl DeclaredShape {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Facts> {
+    fn lock(&self) -> MutexGuard<'_, DeclaredFacts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn declared(size: Size, pixel: (u32, u32)) -> DeclaredShape {
-        DeclaredShape(Mutex::new(Facts {
+        DeclaredShape(Mutex::new(DeclaredFacts {
             size: Some(size),
             pixel: Some(pixel),
             orientation: Orientation::default(),

@@ -36,7 +36,7 @@ pub enum ReferenceTime {
 pub(super) struct Reference {
     by_report: bool,
     rtp_session: Arc<OnceLock<RtpSession>>,
-    state: Mutex<State>,
+    state: Mutex<ReferenceState>,
 }
 
 /// rtpbin and the number of its session for the camera.
@@ -46,7 +46,7 @@ struct RtpSession {
 }
 
 #[derive(Default)]
-struct State {
+struct ReferenceState {
     packets: PtsMap<u32>,
     ssrc: Option<u32>,
     report: Option<SenderReport>,
@@ -157,7 +157,7 @@ impl Reference {
         state.report?.unix_ns(rtp)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ReferenceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

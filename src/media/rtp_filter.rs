@@ -40,11 +40,11 @@ pub(super) struct RtpFilter {
     name: String,
     session: Arc<SessionState>,
     dialogue: Arc<Dialogue>,
-    state: Mutex<State>,
+    state: Mutex<FilterState>,
 }
 
 #[derive(Default)]
-struct State {
+struct FilterState {
     senders: Senders<gst::Buffer>,
     media: Option<Media>,
     arrived: BTreeMap<u8, Arrived>,
@@ -167,7 +167,7 @@ impl RtpFilter {
     }
 
     /// Counts a packet. Returns false if the description does not name its payload type.
-    fn count(&self, state: &mut State, number: u8, size: usize, now: Duration) -> bool {
+    fn count(&self, state: &mut FilterState, number: u8, size: usize, now: Duration) -> bool {
         let begun = *state.begun.get_or_insert(now);
         let media = state.media.as_ref();
         let encoding = media.and_then(|media| media.encoding(number));
@@ -207,7 +207,7 @@ impl RtpFilter {
         named
     }
 
-    fn unknown_payload_type(&self, state: &State) -> Failure {
+    fn unknown_payload_type(&self, state: &FilterState) -> Failure {
         let (named, arrived) = (state.media.as_ref(), state.arrived.values());
         let named = named.map(|media| media.payloads.as_slice());
         let came: Vec<_> = arrived
@@ -302,7 +302,7 @@ impl RtpFilter {
         self.lock().arrived.values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FilterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,12 +23,12 @@ pub(super) struct Scaling {
     /// The pad through which pictures enter the scaler.
     before: glib::WeakRef<gst::Pad>,
     declared: Arc<DeclaredShape>,
-    state: Mutex<State>,
+    state: Mutex<ScalingState>,
     /// Receives changes of the wanted output for as long as this object lives.
     listener: OnceLock<Arc<Listener>>,
 }
 
-struct State {
+struct ScalingState {
     output: Output,
     picture: Option<Picture>,
     /// The caps that were set last.
@@ -62,7 +62,7 @@ impl Scaling {
             filter: filter.downgrade(),
             before: before.downgrade(),
             declared: declared.clone(),
-            state: Mutex::new(State {
+            state: Mutex::new(ScalingState {
                 output: Output::default(),
                 picture: None,
                 caps: String::new(),
@@ -109,7 +109,7 @@ impl Scaling {
         });
     }
 
-    fn change(&self, caller: Caller, change: impl FnOnce(&mut State)) {
+    fn change(&self, caller: Caller, change: impl FnOnce(&mut ScalingState)) {
         let mut state = self.lock();
         change(&mut state);
         let size = state.picture.and_then(|picture| {
@@ -145,7 +145,7 @@ impl Scaling {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ScalingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

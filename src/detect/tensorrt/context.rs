@@ -16,13 +16,13 @@ use super::runtime::Engine;
 use super::vtable::DimsLayout;
 
 /// `IExecutionContext`: the state of one inference. It has one owner at a time.
-pub(super) struct Context {
+pub(super) struct ExecutionContext {
     object: Object,
     // Dropped after the context.
     _engine: Arc<Engine>,
 }
 
-impl Context {
+impl ExecutionContext {
     /// Makes a context with its own GPU memory.
     ///
     /// # Errors

@@ -12,10 +12,10 @@ use half::slice::HalfFloatSliceExt;
 
 use super::super::DetectError;
 use super::buffers::{DeviceBuffer, PinnedBuffer};
-use super::context::Context;
+use super::context::ExecutionContext;
 use super::cuda::{Cuda, Stream};
 use super::error::TensorRtError;
-use super::plan::{Element, Plan, Port};
+use super::plan::{ElementType, Plan, Port};
 use super::runtime::Engine;
 
 /// Why an inference could not be started.
@@ -29,7 +29,7 @@ pub(super) enum StartError {
 /// A stream and all resources of its work. Nothing is allocated after [`InferRequest::new`].
 pub(super) struct InferRequest {
     // Fields are dropped in this order, after `drop` has waited for the stream.
-    context: Context,
+    context: ExecutionContext,
     stream: Stream,
     fed: PinnedBuffer,
     input: DeviceBuffer,
@@ -59,12 +59,12 @@ impl InferRequest {
         let read = &plan.outputs[plan.read];
         let scratch = [(plan.input_element, &plan.input), (plan.read_element, read)]
             .into_iter()
-            .filter(|(element, _)| *element != Element::F32)
+            .filter(|(element, _)| *element != ElementType::F32)
             .map(|(element, port)| port.bytes / element.bytes())
             .max()
             .unwrap_or(0);
         let mut request = Self {
-            context: Context::new(engine)?,
+            context: ExecutionContext::new(engine)?,
             stream: Stream::new(cuda)?,
             fed: PinnedBuffer::new(cuda, plan.input.bytes * plan.most)?,
             input: device(&plan.input)?,
@@ -110,8 +110,8 @@ impl InferRequest {
         for index in 0..pictures {
             let place = index * numbers..(index + 1) * numbers;
             match plan.input_element {
-                Element::F32 => fill(index, &mut self.fed.floats_mut()[place])?,
-                Element::F16 => {
+                ElementType::F32 => fill(index, &mut self.fed.floats_mut()[place])?,
+                ElementType::F16 => {
                     let scratch = &mut self.scratch[..numbers];
                     fill(index, scratch)?;
                     self.fed.halves_mut()[place].convert_from_f32_slice(scratch);
@@ -159,8 +159,8 @@ impl InferRequest {
         for index in 0..self.pictures {
             let place = index * numbers..(index + 1) * numbers;
             match plan.read_element {
-                Element::F32 => take(index, &self.read.floats()[place])?,
-                Element::F16 => {
+                ElementType::F32 => take(index, &self.read.floats()[place])?,
+                ElementType::F16 => {
                     let scratch = &mut self.scratch[..numbers];
                     let halves: &[f16] = &self.read.halves()[place];
                     halves.convert_to_f32_slice(scratch);

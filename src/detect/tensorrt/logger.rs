@@ -27,7 +27,7 @@ type Destructor = unsafe extern "C" fn(*mut c_void);
 /// A virtual table of the Itanium C++ ABI. The part before the address that objects point to is only for
 /// `dynamic_cast`.
 #[repr(C)]
-struct Table {
+struct LoggerVtable {
     offset_to_top: isize,
     type_information: usize,
     log: Log,
@@ -44,7 +44,7 @@ struct Logger {
 // SAFETY: neither the object nor its table is ever written.
 unsafe impl Sync for Logger {}
 
-static TABLE: Table = Table {
+static TABLE: LoggerVtable = LoggerVtable {
     offset_to_top: 0,
     type_information: 0,
     log,

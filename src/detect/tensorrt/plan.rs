@@ -14,7 +14,7 @@ pub(super) const MOST_PICTURES: usize = 8;
 
 /// Element types of the input and the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
+pub(super) enum ElementType {
     /// 32-bit floats.
     F32,
     /// 16-bit floats.
@@ -38,13 +38,13 @@ pub(super) struct Plan {
     /// The input.
     pub(super) input: Port,
     /// Its element type.
-    pub(super) input_element: Element,
+    pub(super) input_element: ElementType,
     /// All outputs: each needs memory.
     pub(super) outputs: Vec<Port>,
     /// The index of the output that is read.
     pub(super) read: usize,
     /// Its element type.
-    pub(super) read_element: Element,
+    pub(super) read_element: ElementType,
     /// Minimum number of pictures per run: with fewer, the rest of the input has old values.
     pub(super) least: usize,
     /// Maximum number of pictures per run.
@@ -53,7 +53,7 @@ pub(super) struct Plan {
     pub(super) dynamic: bool,
 }
 
-impl Element {
+impl ElementType {
     /// Bytes per value.
     pub(super) fn bytes(self) -> usize {
         match self {
@@ -119,7 +119,7 @@ impl Plan {
                 Ok(port(tensor, known))
             })
             .collect();
-        let read_element = Element::of(outputs[read].element).ok_or_else(|| {
+        let read_element = ElementType::of(outputs[read].element).ok_or_else(|| {
             let found = &output_infos[read];
             mismatch(
                 &outputs[read],
@@ -129,7 +129,7 @@ impl Plan {
         })?;
         let input = &inputs[0];
         let input_element =
-            Element::of(input.element).expect("invariant: the contract took its type");
+            ElementType::of(input.element).expect("invariant: the contract took its type");
         let (least, most) = match batch {
             Some(fixed @ 1..) => (fixed, fixed),
             _ => {
@@ -174,7 +174,7 @@ fn info(tensor: &Tensor, batch: Option<i64>) -> TensorInfo {
     TensorInfo {
         name: tensor.name.to_string_lossy().into_owned(),
         element: element_name(tensor.element),
-        is_f32: Element::of(tensor.element).is_some(),
+        is_f32: ElementType::of(tensor.element).is_some(),
         dims: Some(dims.collect()),
     }
 }

@@ -68,7 +68,7 @@ pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
         went_well
     };
     let since = Instant::now();
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let built = install(&folder.0).and_then(|model| {
         let cache = EngineCache::in_dir(folder.0.join("engines"));
         let flags = BuildFlags::default();
@@ -206,15 +206,15 @@ fn install(folder: &Path) -> Result<InstalledModel, String> {
 }
 
 /// A folder for this test only, which is removed at its end.
-struct Folder(PathBuf);
+struct TempFolder(PathBuf);
 
-impl Folder {
+impl TempFolder {
     fn new() -> Self {
         Self(std::env::temp_dir().join(format!("nvr-smoke-test-{}", std::process::id())))
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
