@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::codec::Codec;
-use super::plan::{Decoder, DecoderPlan, Elements, HardwareScaler, Registry, Tuning};
+use super::plan::{DecoderEntry, DecoderPlan, Elements, HardwareScaler, Registry, Tuning};
 use super::probe::{self, DecoderFault, OnLateSuccess};
 
 /// The state of one entry of the table on this machine.
@@ -44,7 +44,7 @@ impl Probe {
 /// The entries of one codec, and the results of their probes.
 pub(super) struct DecoderTable {
     codec: Codec,
-    lines: &'static [Decoder],
+    lines: &'static [DecoderEntry],
     probed: Mutex<Probes>,
 }
 
@@ -85,8 +85,8 @@ const fn decoder(
     element: &'static str,
     tuning: Tuning,
     scalers: &'static [HardwareScaler],
-) -> Decoder {
-    Decoder {
+) -> DecoderEntry {
+    DecoderEntry {
         element,
         tuning,
         scalers,
@@ -94,20 +94,20 @@ const fn decoder(
     }
 }
 
-const fn plain(element: &'static str, scalers: &'static [HardwareScaler]) -> Decoder {
+const fn plain(element: &'static str, scalers: &'static [HardwareScaler]) -> DecoderEntry {
     decoder(element, Tuning::Plain, scalers)
 }
 
 /// Its pictures are in NVMM memory, which only nvvidconv can read.
-const NVV4L2: Decoder = Decoder {
+const NVV4L2: DecoderEntry = DecoderEntry {
     bare: false,
     ..decoder("nvv4l2decoder", Tuning::L4t, VIC)
 };
 
 /// In the order of the variants of [`Codec`].
-pub(super) static LINES: [&[Decoder]; 3] = [&H264, &H265, &MJPEG];
+pub(super) static LINES: [&[DecoderEntry]; 3] = [&H264, &H265, &MJPEG];
 
-static H264: [Decoder; 6] = [
+static H264: [DecoderEntry; 6] = [
     NVV4L2,
     plain("nvh264dec", CUDA),
     plain("v4l2slh264dec", V4L2),
@@ -116,7 +116,7 @@ static H264: [Decoder; 6] = [
     decoder("avdec_h264", Tuning::Libav, &[]),
 ];
 
-static H265: [Decoder; 6] = [
+static H265: [DecoderEntry; 6] = [
     NVV4L2,
     plain("nvh265dec", CUDA),
     plain("v4l2slh265dec", V4L2),
@@ -127,7 +127,7 @@ static H265: [Decoder; 6] = [
 
 /// Desktop NVIDIA's nvjpegdec is omitted: a Jetson has another element of that name, and decoding the pictures of a USB
 /// camera costs less than copying them to the card and back.
-static MJPEG: [Decoder; 4] = [
+static MJPEG: [DecoderEntry; 4] = [
     NVV4L2,
     plain("v4l2jpegdec", V4L2),
     plain("vajpegdec", VA),
@@ -142,7 +142,7 @@ impl Codec {
         &TABLES[self as usize]
     }
 
-    fn lines(self) -> &'static [Decoder] {
+    fn lines(self) -> &'static [DecoderEntry] {
         LINES[self as usize]
     }
 }
@@ -153,7 +153,7 @@ pub fn decoder_report(codec: Codec) -> Vec<DecoderReport> {
 }
 
 impl DecoderTable {
-    fn new(codec: Codec, lines: &'static [Decoder]) -> Self {
+    fn new(codec: Codec, lines: &'static [DecoderEntry]) -> Self {
         Self {
             codec,
             lines,
@@ -173,7 +173,7 @@ impl DecoderTable {
     /// The state of each entry so far.
     pub(super) fn report(&self) -> Vec<DecoderReport> {
         let probed = self.lock();
-        let outcome = |line: &Decoder| probed.get(line.element)?.outcome();
+        let outcome = |line: &DecoderEntry| probed.get(line.element)?.outcome();
         self.lines
             .iter()
             .map(|line| DecoderReport {
@@ -183,7 +183,7 @@ impl DecoderTable {
             .collect()
     }
 
-    fn plan(&self, line: &'static Decoder) -> Option<DecoderPlan> {
+    fn plan(&self, line: &'static DecoderEntry) -> Option<DecoderPlan> {
         let probe = self.lock().entry(line.element).or_default().clone();
         let too_late = Arc::downgrade(&probe);
         let late: OnLateSuccess = Arc::new(move |plan| {
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn an_element_that_decodes_nothing_is_passed_over_with_its_reason() {
         super::super::init().expect("gstreamer starts");
-        static LINES: [Decoder; 3] = [
+        static LINES: [DecoderEntry; 3] = [
             plain("no-such-decoder", &[]),
             plain("fakesink", &[]),
             decoder("avdec_h264", Tuning::Libav, &[]),
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_scaler_that_does_not_work_is_left_out() {
         super::super::init().expect("gstreamer starts");
-        static LINES: [Decoder; 1] = [decoder(
+        static LINES: [DecoderEntry; 1] = [decoder(
             "avdec_h264",
             Tuning::Libav,
             &[in_host_memory("no-such-scaler"), in_host_memory("fakesink")],

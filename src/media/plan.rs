@@ -17,7 +17,7 @@ use crate::base::Size;
 
 /// One entry of the decoder table.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Decoder {
+pub(super) struct DecoderEntry {
     /// The element's name.
     pub(super) element: &'static str,
     /// The set of properties that it needs.
@@ -56,13 +56,13 @@ pub(super) struct HardwareScaler {
 /// A decoder and the scaler behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DecoderPlan {
-    pub(super) decoder: &'static Decoder,
+    pub(super) decoder: &'static DecoderEntry,
     pub(super) scaler: Option<&'static HardwareScaler>,
 }
 
 /// Facts about a stream before its first picture is decoded.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Shape {
+pub(super) struct StreamShape {
     pub(super) size: Option<Size>,
     pub(super) fps: Option<f64>,
     /// The H.264 profile as GStreamer names it, for example `main`.
@@ -91,7 +91,7 @@ type Properties = Vec<(&'static str, String)>;
 
 impl DecoderPlan {
     /// The plans of this entry whose elements are all registered, best first.
-    pub(super) fn candidates(decoder: &'static Decoder, elements: &dyn Elements) -> Vec<Self> {
+    pub(super) fn candidates(decoder: &'static DecoderEntry, elements: &dyn Elements) -> Vec<Self> {
         let whole = |scaler: &&'static HardwareScaler| {
             elements.has(scaler.element) && scaler.after.iter().all(|element| elements.has(element))
         };
@@ -116,7 +116,7 @@ impl DecoderPlan {
         &self,
         elements: &dyn Elements,
         codec: Codec,
-        shape: &Shape,
+        shape: &StreamShape,
         output: &Output,
     ) -> Properties {
         let name = self.decoder.element;
@@ -126,7 +126,12 @@ impl DecoderPlan {
     }
 
     /// The decoder gives one of this many pictures.
-    pub(super) fn interval(&self, elements: &dyn Elements, shape: &Shape, output: &Output) -> u32 {
+    pub(super) fn interval(
+        &self,
+        elements: &dyn Elements,
+        shape: &StreamShape,
+        output: &Output,
+    ) -> u32 {
         let can = self.decoder.tuning == Tuning::L4t
             && elements.has_property(self.decoder.element, "drop-frame-interval");
         if can { drop_interval(shape, output) } else { 1 }
@@ -137,7 +142,7 @@ impl DecoderPlan {
         &self,
         elements: &dyn Elements,
         codec: Codec,
-        shape: &Shape,
+        shape: &StreamShape,
         output: &Output,
     ) -> String {
         let mut parts = vec![codec.parser().to_owned()];
@@ -191,12 +196,12 @@ impl HardwareScaler {
 }
 
 /// `drop-frame-interval` for this stream; 1 drops none.
-fn drop_interval(shape: &Shape, output: &Output) -> u32 {
+fn drop_interval(shape: &StreamShape, output: &Output) -> u32 {
     output.interval(shape.fps).min(LONGEST_INTERVAL)
 }
 
 impl Tuning {
-    fn properties(self, codec: Codec, shape: &Shape, output: &Output) -> Properties {
+    fn properties(self, codec: Codec, shape: &StreamShape, output: &Output) -> Properties {
         match self {
             Self::Plain => Vec::new(),
             // One thread: with frame threads, each thread delays by a frame and keeps a picture, and several cameras

@@ -109,8 +109,8 @@ const PLAIN_PC: Board = Board(&[
     ("jpegdec", &[]),
 ]);
 
-fn shape(profile: &str) -> Shape {
-    Shape {
+fn shape(profile: &str) -> StreamShape {
+    StreamShape {
         size: Some(Size::new(1920, 1080)),
         fps: Some(25.0),
         profile: Some(profile.to_owned()),
@@ -125,7 +125,7 @@ fn processor() -> Output {
     }
 }
 
-fn first(board: &Board, codec: Codec, shape: &Shape, output: &Output) -> String {
+fn first(board: &Board, codec: Codec, shape: &StreamShape, output: &Output) -> String {
     LINES[codec as usize]
         .iter()
         .filter(|line| board.has(line.element))
@@ -250,7 +250,7 @@ fn a_wall_s_decoder_drops_nothing_and_a_processor_s_no_more_than_it_may() {
             needs: Vec::new(),
             max_fps,
         };
-        let shape = Shape {
+        let shape = StreamShape {
             fps,
             ..shape("main")
         };
@@ -274,9 +274,9 @@ fn nvmm_pictures_are_of_no_use_without_the_element_that_brings_them_out() {
 #[test]
 fn more_threads_are_for_larger_pictures() {
     let threads = |width, height| {
-        let shape = Shape {
+        let shape = StreamShape {
             size: Some(Size::new(width, height)),
-            ..Shape::default()
+            ..StreamShape::default()
         };
         let launch = first(&PLAIN_PC, Codec::H264, &shape, &Output::default());
         let (_, rest) = launch.split_once("max-threads=").expect("it is set");

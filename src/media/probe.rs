@@ -22,7 +22,7 @@ use super::codec::Codec;
 use super::cuda_context;
 use super::element::{PipelineError, element, set};
 use super::output::{Need, Output};
-use super::plan::{Decoder, DecoderPlan, Registry, Shape};
+use super::plan::{DecoderEntry, DecoderPlan, Registry, StreamShape};
 use super::teardown::teardown;
 use crate::base::Size;
 
@@ -116,7 +116,7 @@ pub(super) type OnLateSuccess = Arc<dyn Fn(DecoderPlan) + Send + Sync>;
 /// The reasons of all plans.
 pub(super) fn first_that_decodes(
     codec: Codec,
-    line: &'static Decoder,
+    line: &'static DecoderEntry,
     late: &OnLateSuccess,
 ) -> Result<DecoderPlan, DecoderFault> {
     let candidates = DecoderPlan::candidates(line, &Registry);
@@ -229,9 +229,12 @@ fn build(
         .build();
     let decoder = element(plan.decoder.element)?;
     // The properties that a session sets before it knows its stream.
-    for (property, value) in
-        plan.properties(&Registry, codec, &Shape::default(), &Output::default())
-    {
+    for (property, value) in plan.properties(
+        &Registry,
+        codec,
+        &StreamShape::default(),
+        &Output::default(),
+    ) {
         set(&decoder, property, &value);
     }
     let sink = gst_app::AppSink::builder()

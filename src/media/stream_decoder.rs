@@ -15,7 +15,7 @@ use super::declared_shape::size_in;
 use super::element::set;
 use super::element::{PipelineError, pad};
 use super::output::{Listener, Output, OutputControl};
-use super::plan::{DecoderPlan, Registry, Shape};
+use super::plan::{DecoderPlan, Registry, StreamShape};
 use super::session_state::SessionState;
 
 /// One stream's decoder.
@@ -25,7 +25,7 @@ pub(super) struct StreamDecoder {
     output: OutputControl,
     session: Weak<SessionState>,
     /// The stream's shape and the picture interval for which the decoder was opened.
-    opened: Mutex<Option<(Shape, u32)>>,
+    opened: Mutex<Option<(StreamShape, u32)>>,
     listener: OnceLock<Arc<Listener>>,
 }
 
@@ -61,7 +61,7 @@ impl StreamDecoder {
         self: &Arc<Self>,
         decoder: &gst::Element,
     ) -> Result<(), PipelineError> {
-        self.tune(decoder, &Shape::default());
+        self.tune(decoder, &StreamShape::default());
         let (stream, weak) = (Arc::downgrade(self), decoder.downgrade());
         pad(decoder, "sink")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
@@ -79,19 +79,19 @@ impl StreamDecoder {
         Ok(())
     }
 
-    fn tune(&self, decoder: &gst::Element, shape: &Shape) {
+    fn tune(&self, decoder: &gst::Element, shape: &StreamShape) {
         let output = self.output.wanted();
         for (property, value) in self.plan.properties(&Registry, self.codec, shape, &output) {
             set(decoder, property, &value);
         }
     }
 
-    fn is_opened_for(&self, shape: &Shape) -> bool {
+    fn is_opened_for(&self, shape: &StreamShape) -> bool {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.as_ref().is_some_and(|(of, _)| of == shape)
     }
 
-    fn opened_for(&self, shape: Shape) {
+    fn opened_for(&self, shape: StreamShape) {
         let output = self.output.wanted();
         let interval = self.plan.interval(&Registry, &shape, &output);
         tracing::debug!(
@@ -125,10 +125,10 @@ impl StreamDecoder {
 }
 
 /// The shape that the parser's caps state.
-fn shape_in(caps: &gst::StructureRef) -> Shape {
+fn shape_in(caps: &gst::StructureRef) -> StreamShape {
     let rate = caps.get::<gst::Fraction>("framerate").ok();
     let rate = rate.filter(|rate| rate.numer() > 0 && rate.denom() > 0);
-    Shape {
+    StreamShape {
         size: size_in(caps),
         fps: rate.map(|rate| f64::from(rate.numer()) / f64::from(rate.denom())),
         profile: caps.get::<String>("profile").ok(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::codec::Codec;
 use super::decoder::LINES;
 use super::output::Output;
-use super::plan::{Decoder, DecoderPlan, Elements, Registry, Shape};
+use super::plan::{DecoderEntry, DecoderPlan, Elements, Registry, StreamShape};
 use super::probe::{self, OnLateSuccess};
 
 /// Repetitions of the built-in clip for measuring the decode rate: 240 pictures.
@@ -52,7 +52,7 @@ pub fn survey_decoders(mut tell: impl FnMut(DecoderFinding)) {
     }
 }
 
-fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
+fn survey(codec: Codec, line: &'static DecoderEntry) -> DecoderFinding {
     let mut finding = DecoderFinding {
         codec,
         decoder: line.element,
@@ -66,7 +66,7 @@ fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
     let tried = probe::first_that_decodes(codec, line, &nobody);
     let candidate = DecoderPlan::candidates(line, &Registry).into_iter().next();
     if let Some(plan) = tried.as_ref().ok().copied().or(candidate) {
-        let (shape, output) = (Shape::default(), Output::default());
+        let (shape, output) = (StreamShape::default(), Output::default());
         let launch = plan.launch(&Registry, codec, &shape, &output);
         let launch = launch.replace(" ! appsink", " ! fakesink");
         finding.launch = format!("filesrc location=clip.{} ! {launch}", codec.name());
