@@ -12,8 +12,8 @@ use nvr::base::{
 };
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    Canvas, ColorOrder, Decoder, Input, Layout, Letterboxer, ModelStore, Normalize, OutputFormat,
-    PADDING, Picture, TensorFill, Thresholds, Wanted, open,
+    Canvas, ColorOrder, Decoder, DetectorRequest, Input, Layout, Letterboxer, ModelStore,
+    Normalize, OutputFormat, PADDING, Picture, TensorFill, Thresholds, open,
 };
 
 const INPUT: Size = Size::new(640, 640);
@@ -166,7 +166,7 @@ fn decode_and_nms(bencher: Bencher<'_, '_>, format: OutputFormat) {
     (Backend::Rten, "yolo12n-320", 1),
 ].map(Engine))]
 fn inference(bencher: Bencher<'_, '_>, Engine((backend, model, threads)): Engine) {
-    let wanted = Wanted {
+    let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
         threads: Some(threads),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nvr::base::{Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
-use nvr::detect::{Canvas, Letterboxer, ModelStore, Thresholds, Wanted, open};
+use nvr::detect::{Canvas, DetectorRequest, Letterboxer, ModelStore, Thresholds, open};
 use nvr::track::{Tracker, TrackerSettings};
 
 use crate::film::{Film, Object};
@@ -17,7 +17,7 @@ const IOU: f32 = 0.45;
 
 /// Detects and tracks every frame of a file that set-up fetched.
 pub(crate) fn film(file: &str, fps: u32) -> Film {
-    let wanted = Wanted {
+    let wanted = DetectorRequest {
         model: ModelChoice::Named(MODEL.to_owned()),
         backend: Backend::Auto,
         threads: None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nvr::base::{Letterbox, Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
-use nvr::detect::{ModelStore, Picture, Thresholds, Wanted, open};
+use nvr::detect::{DetectorRequest, ModelStore, Picture, Thresholds, open};
 
 use crate::process::{Process, mean};
 
@@ -118,8 +118,8 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = String>) {
     );
 }
 
-fn wanted(backend: Backend, threads: usize) -> Wanted {
-    Wanted {
+fn wanted(backend: Backend, threads: usize) -> DetectorRequest {
+    DetectorRequest {
         model: ModelChoice::Default,
         backend,
         threads: Some(threads),

@@ -6,7 +6,7 @@ use clap::Args;
 use super::out;
 use crate::base::Stop;
 use crate::config::{Backend, ModelChoice};
-use crate::detect::{BuildFlags, ModelStore, Wanted, build_engine, measure, open};
+use crate::detect::{BuildFlags, DetectorRequest, ModelStore, build_engine, measure, open};
 
 /// Options of `nvr model build`.
 #[derive(Debug, Args)]
@@ -109,7 +109,7 @@ pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> 
 }
 
 fn bench_one(store: &ModelStore, args: &BenchArgs, backend: Backend) -> anyhow::Result<String> {
-    let wanted = Wanted {
+    let wanted = DetectorRequest {
         model: ModelChoice::Named(args.id.clone()),
         backend,
         threads: args.threads,

@@ -1,37 +1,38 @@
-//! How quick a detector is: a picture alone, which is the latency of one camera, and as many at once as it gains by.
+//! Measures the speed of a detector: the latency of one picture, and the throughput with the largest useful batch.
 
 use std::time::{Duration, Instant};
 
-use super::{DetectError, Opened, Picture, Thresholds};
+use super::{DetectError, LoadedDetector, Picture, Thresholds};
 use crate::base::Letterbox;
 
-/// What was measured. Times are the detector's own: the letterbox before it is the same for all.
+/// The result of a measurement. Times are those of the detector alone; the letterbox before it is the same for all
+/// backends.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figures {
-    /// Half of the calls with one picture took less.
+pub struct Measurement {
+    /// Median duration of a call with one picture.
     pub median: Duration,
-    /// Of a hundred calls with one picture, one took longer.
+    /// 99th percentile of the duration of a call with one picture.
     pub p99: Duration,
-    /// How many pictures a call had when throughput was measured.
+    /// The batch size at which throughput was measured.
     pub batch: usize,
-    /// Pictures a second.
+    /// Pictures per second.
     pub per_second: f64,
 }
 
-/// Calls before the measurement: engines choose their ways at the first ones.
+/// Calls before the measurement: engines choose their algorithms during the first ones.
 const WARM_UP: usize = 5;
 
-/// Nothing in noise is that certain: what is found costs the same in all backends.
+/// Nothing in noise has this confidence, so the cost of detections is the same in all backends.
 const THRESHOLDS: Thresholds = Thresholds {
     confidence: 0.5,
     iou: 0.45,
 };
 
-/// Runs `opened` on noise, `calls` times with one picture and as often with a batch. Blocks.
+/// Runs `opened` on noise: `calls` times with one picture, and as often with a batch. Blocks.
 ///
 /// # Errors
-/// When the detector fails.
-pub fn measure(opened: &mut Opened, calls: usize) -> Result<Figures, DetectError> {
+/// If the detector fails.
+pub fn measure(opened: &mut LoadedDetector, calls: usize) -> Result<Measurement, DetectError> {
     let detector = &mut opened.detector;
     let (size, batch) = (detector.input_size(), detector.max_batch().max(1));
     let mut rgb = vec![0; 3 * size.width as usize * size.height as usize];
@@ -59,7 +60,7 @@ pub fn measure(opened: &mut Opened, calls: usize) -> Result<Figures, DetectError
         together += run(&pictures)?;
     }
     times.sort();
-    Ok(Figures {
+    Ok(Measurement {
         median: quantile(&times, 0.5),
         p99: quantile(&times, 0.99),
         batch,
@@ -67,7 +68,7 @@ pub fn measure(opened: &mut Opened, calls: usize) -> Result<Figures, DetectError
     })
 }
 
-/// The smallest of the sorted `times` that is at least as long as the share `part` of them.
+/// The smallest of the sorted `times` that is not exceeded by the share `part` of them.
 fn quantile(times: &[Duration], part: f64) -> Duration {
     let rank = (part * times.len() as f64).ceil() as usize;
     let place = rank.saturating_sub(1).min(times.len().saturating_sub(1));

@@ -1,5 +1,5 @@
-//! What a manifest promises of a graph's tensors, held against the graph, and what follows from it: how a picture becomes
-//! the input, and the output becomes detections. The same whatever engine runs.
+//! Checks a manifest against the tensors of a graph, and converts between them: pictures to the input, the output to
+//! detections. It is the same for all engines.
 
 use super::decode::Decoder;
 use super::labels::Labels;
@@ -8,7 +8,7 @@ use super::tensor::{TensorFill, TensorInfo};
 use super::{DetectError, Detection, InstalledModel, Layout, Picture, Thresholds};
 use crate::base::Size;
 
-/// A manifest that was found to agree with a graph. Its buffers are used again for every picture.
+/// A manifest that agrees with a graph. Its buffers are reused for every picture.
 pub(super) struct Contract {
     /// The model's id, for messages.
     pub(super) model: String,
@@ -18,7 +18,7 @@ pub(super) struct Contract {
     pub(super) padding: u8,
     /// The input's dimensions for one picture.
     pub(super) dims: [usize; 4],
-    /// Which of the graph's outputs is read.
+    /// The index of the graph's output that is read.
     pub(super) output: usize,
     labels: Labels,
     fill: TensorFill,
@@ -27,10 +27,10 @@ pub(super) struct Contract {
 }
 
 impl Contract {
-    /// Holds `model`'s manifest against a graph's tensors.
+    /// Checks `model`'s manifest against the tensors of a graph.
     ///
     /// # Errors
-    /// When the graph has not the input and output that the manifest promises, as far as its file tells.
+    /// If the graph does not have the input and output of the manifest, as far as its file states them.
     pub(super) fn new(
         inputs: &[TensorInfo],
         outputs: &[TensorInfo],
@@ -106,15 +106,15 @@ impl Contract {
         })
     }
 
-    /// How many numbers one picture is in the input.
+    /// The number of values of one picture in the input.
     pub(super) fn numbers(&self) -> usize {
         self.dims.iter().product()
     }
 
-    /// Writes `picture` into `tensor`, which has [`Contract::numbers`] of them.
+    /// Writes `picture` into `tensor`, which has [`Contract::numbers`] values.
     ///
     /// # Errors
-    /// When the picture has another size than the model's input.
+    /// If the picture does not have the size of the model's input.
     pub(super) fn fill(
         &self,
         picture: &Picture<'_>,
@@ -134,10 +134,10 @@ impl Contract {
         Ok(())
     }
 
-    /// What one picture's output says is in it, in pixels of the frame, by falling confidence.
+    /// The detections in the output of one picture, in pixels of the frame, by falling confidence.
     ///
     /// # Errors
-    /// When the output has not the shape that the manifest's format needs.
+    /// If the output does not have the shape of the manifest's format.
     pub(super) fn read(
         &mut self,
         shape: &[usize],
@@ -176,7 +176,7 @@ pub(super) fn input_dims(layout: Layout, size: Size) -> [usize; 4] {
     }
 }
 
-/// `1x3x?x?` of a tensor that is not wholly known.
+/// `1x3x?x?` for a tensor whose dimensions are only partly known.
 pub(super) fn described(dims: &Option<Vec<Option<usize>>>) -> String {
     match dims {
         None => "of unknown shape".to_owned(),

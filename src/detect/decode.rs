@@ -1,4 +1,4 @@
-//! A network's output tensor to candidates, by the format that its manifest names.
+//! Turns the output tensor of a network into candidates, by the format in its manifest.
 //!
 //! Formats: YOLOv8 and relatives (Ultralytics' `Detect` head as exported to ONNX), YOLOX (Megvii's, exported without
 //! `decode_in_inference`), and the end-to-end heads of YOLOv10 and later. Scores are probabilities already.
@@ -8,7 +8,7 @@ use super::manifest::OutputFormat;
 use super::nms::{self, Candidate};
 use crate::base::{BBox, Size};
 
-/// Turns output tensors of one model into boxes. Its buffer is used again for every frame.
+/// Turns the output tensors of one model into boxes. Its buffer is reused for every frame.
 #[derive(Debug)]
 pub struct Decoder {
     format: OutputFormat,
@@ -22,7 +22,7 @@ pub struct Decoder {
 const STRIDES: [u32; 3] = [8, 16, 32];
 
 impl Decoder {
-    /// For a model of that input size and number of classes.
+    /// A decoder for a model with this input size and number of classes.
     pub fn new(format: OutputFormat, input: Size, classes: usize) -> Self {
         Self {
             format,
@@ -32,7 +32,7 @@ impl Decoder {
         }
     }
 
-    /// Checks an output's dimensions: what the format makes of the number of classes and the input's size.
+    /// Checks the dimensions of an output against the format, the number of classes and the input size.
     ///
     /// # Errors
     /// With the expected and the found dimensions.
@@ -52,10 +52,10 @@ impl Decoder {
         }
     }
 
-    /// Puts the boxes of at least `confidence` into `found`, duplicates removed by `iou`, by falling confidence.
+    /// Puts the boxes with at least `confidence` into `found`, without duplicates (by `iou`), by falling confidence.
     ///
-    /// `data` has the dimensions `shape`, which [`Decoder::check`] accepted. End-to-end networks remove duplicates by
-    /// themselves: `iou` is nothing to them.
+    /// `data` has the dimensions `shape`, which [`Decoder::check`] accepted. End-to-end networks remove duplicates
+    /// themselves and ignore `iou`.
     pub fn decode(
         &mut self,
         shape: &[usize],
@@ -81,8 +81,8 @@ impl Decoder {
         if boxes == 0 {
             return;
         }
-        // Class by class over all boxes, as the tensor lies in memory: the compiler makes this wide, and the few boxes
-        // that are worth a closer look are looked at afterwards.
+        // Class by class over all boxes, in memory order: the compiler vectorises this. The few boxes with a sufficient
+        // score are processed afterwards.
         self.best.clear();
         self.best.resize(boxes, 0.0);
         let (geometry, scores) = data.split_at(4 * boxes);
@@ -120,7 +120,7 @@ impl Decoder {
             for line in 0..lines {
                 for (column, row) in (0..columns).zip(rows.by_ref()) {
                     let objectness = row[4];
-                    // A class's score is at most 1: most cells end here.
+                    // The score of a class is at most 1: most cells end here.
                     if objectness.is_nan() || objectness < confidence {
                         continue;
                     }
@@ -175,7 +175,7 @@ impl Decoder {
     }
 }
 
-/// Boxes that YOLOX proposes for an input of that size: one a cell of its grids.
+/// The number of boxes that YOLOX proposes for an input of this size: one per cell of its grids.
 pub(super) fn yolox_cells(input: Size) -> usize {
     STRIDES
         .iter()
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn yolov8_columns_are_boxes_with_the_score_of_their_best_class() {
         let mut decoder = Decoder::new(OutputFormat::Yolov8, INPUT, 2);
-        // Three boxes: a weak one, a strong one of class 1, and its weaker double.
+        // Three boxes: a weak one, a strong one of class 1, and its weaker duplicate.
         #[rustfmt::skip]
         let data = [
             10.0, 30.0, 31.0,
@@ -240,7 +240,7 @@ mod tests {
         // 8x4 + 4x2 + 2x1 cells.
         let mut data = vec![0.0; 42 * 7];
         let row = |cell: usize| cell * 7..cell * 7 + 7;
-        // Second line, third column of the stride 8 grid.
+        // Second row, third column of the stride 8 grid.
         data[row(10)].copy_from_slice(&[0.5, 0.25, 0.0, 2f32.ln(), 0.9, 0.1, 0.8]);
         // Last cell of the stride 32 grid.
         data[row(41)].copy_from_slice(&[0.5, 0.5, 0.5f32.ln(), 0.0, 0.5, 0.6, 0.0]);
@@ -285,7 +285,7 @@ mod tests {
         };
         assert_eq!(
             refusal(OutputFormat::Yolov8, &[1, 8400, 85]),
-            "model yolo12n-640: output should be 1x84xN (yolov8, 80 labels), but is 1x8400x85; mend its manifest, or \
+            "model yolo12n-640: output should be 1x84xN (yolov8, 80 labels), but is 1x8400x85; correct its manifest, or \
              import the model again"
         );
         assert_eq!(
@@ -295,7 +295,7 @@ mod tests {
         );
         assert_eq!(
             refusal(OutputFormat::End2end, &[300, 6]),
-            "model yolo12n-640: output should be 1xNx6 (end2end), but is 300x6; mend its manifest, or import the \
+            "model yolo12n-640: output should be 1xNx6 (end2end), but is 300x6; correct its manifest, or import the \
              model again"
         );
     }

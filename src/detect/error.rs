@@ -1,4 +1,4 @@
-//! What can go wrong between a model's file and its detections.
+//! The errors between the file of a model and its detections.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,84 +13,84 @@ pub enum DetectError {
     Io {
         /// `read`, `write`, `create`.
         action: &'static str,
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// The system's word; part of the message.
+        /// The system's error; part of the message.
         error: std::io::Error,
-        /// What to do about it; may be empty.
+        /// The remedy; may be empty.
         hint: &'static str,
     },
     /// A file or directory of a store could not be written.
     #[error("could not write {}: {error}{}", path.display(), remedy(.advice))]
     Write {
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// The system's word; part of the message.
+        /// The system's error; part of the message.
         error: std::io::Error,
-        /// How much room there is, and what to do about it; may be empty.
+        /// The free space and the remedy; may be empty.
         advice: String,
     },
-    /// A file of labels is not what it has to be.
-    #[error("{} is no list of class names: {reason}", path.display())]
+    /// A file of labels is not valid.
+    #[error("{} is not a list of class names: {reason}", path.display())]
     Labels {
-        /// Which one.
+        /// The path.
         path: PathBuf,
         /// Why.
         reason: String,
     },
-    /// A file has not the length that its manifest says.
+    /// A file does not have the length in its manifest.
     #[error(
-        "{} has {found} bytes instead of {expected}: it is damaged or another file; fetch it again, or install it anew with `nvr model import`",
+        "{} has {found} bytes instead of {expected}: it is damaged or another file; fetch it again, or reinstall it with `nvr model import`",
         path.display()
     )]
     Length {
-        /// Which file.
+        /// The path.
         path: PathBuf,
-        /// What the manifest says.
+        /// The length in the manifest.
         expected: u64,
-        /// What it has.
+        /// The length of the file.
         found: u64,
     },
-    /// A manifest is not what it has to be.
+    /// A manifest is not valid.
     #[error("model manifest {} is not usable: {}", path.display(), problems.join("; "))]
     Manifest {
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// Every problem, each with the key that has it.
+        /// Every problem, each with its key.
         problems: Vec<String>,
     },
-    /// A name that can't be a model's.
+    /// A name that can't be the id of a model.
     #[error(
         "`{id}` can't be a model's id: use 1 to 64 of a-z, A-Z, 0-9, `.`, `_` and `-`, and begin with a letter or digit"
     )]
     Id {
-        /// What was given.
+        /// The name.
         id: String,
     },
-    /// The wanted model is not there.
+    /// The model is not installed.
     #[error("model {id} is not installed: {missing}; {installed}; add one with `nvr model import FILE.onnx --id {id}`{}",
         remedy(.note))]
     NotInstalled {
-        /// Which one.
+        /// The id of the model.
         id: String,
-        /// What was sought where.
+        /// The missing file and the searched directories.
         missing: String,
-        /// What is there instead.
+        /// The installed models.
         installed: String,
-        /// What else to know; may be empty.
+        /// An additional note; may be empty.
         note: &'static str,
     },
-    /// A file is not the one that its manifest speaks of.
+    /// The hash of a file differs from its manifest.
     #[error(
-        "{} is damaged or another file: expected SHA-256 {expected}, found {found}; fetch it again, or install it anew with `nvr model import`",
+        "{} is damaged or another file: expected SHA-256 {expected}, found {found}; fetch it again, or reinstall it with `nvr model import`",
         path.display()
     )]
     Hash {
-        /// Which file.
+        /// The path.
         path: PathBuf,
-        /// What the manifest says.
+        /// The hash in the manifest.
         expected: String,
-        /// What it has.
+        /// The hash of the file.
         found: String,
     },
     /// ONNX Runtime's library could not be opened.
@@ -99,72 +99,72 @@ pub enum DetectError {
         tried.join("; ")
     )]
     LibraryAbsent {
-        /// Each file that was tried, with the reason why it was not taken.
+        /// Each file that was tried, with the reason why it was not used.
         tried: Vec<String>,
     },
-    /// TensorRT, or the engine that it should run.
+    /// An error of TensorRT or of its engine.
     #[error(transparent)]
     TensorRt(#[from] TensorRtError),
-    /// The engine can't make sense of the model.
+    /// The engine can't load the model.
     #[error("{backend} could not load {}: {message}", path.display())]
     Load {
-        /// Which backend.
+        /// The backend.
         backend: &'static str,
-        /// Which file.
+        /// The path.
         path: PathBuf,
-        /// The engine's own words.
+        /// The engine's own error.
         message: String,
     },
-    /// A tensor has another shape or type than the manifest promises.
+    /// A tensor has another shape or type than in the manifest.
     #[error(
-        "model {model}: {tensor} should be {expected}, but is {found}; mend its manifest, or import the model again"
+        "model {model}: {tensor} should be {expected}, but is {found}; correct its manifest, or import the model again"
     )]
     Shape {
-        /// Which model.
+        /// The id of the model.
         model: String,
-        /// Which tensor, `input` or `output`, with its name.
+        /// The tensor, `input` or `output`, with its name.
         tensor: String,
-        /// By the manifest.
+        /// According to the manifest.
         expected: String,
-        /// By the model's file.
+        /// According to the model's file.
         found: String,
     },
-    /// The frame's pixels are where no CPU reaches them, or not what their format promises.
+    /// The frame's pixels can't be read by the CPU, or do not match their format.
     #[error("the frame's pixels can't be read: {0}")]
     Pixels(String),
-    /// A file that import can't turn into a model.
+    /// A file that can't be imported.
     #[error("{} can't be imported: {reason}", path.display())]
     Import {
-        /// Which file.
+        /// The path.
         path: PathBuf,
-        /// Why, with what was expected and found.
+        /// The reason, with the expected and the found values.
         reason: String,
     },
-    /// The engine refused to run.
+    /// The engine failed to run.
     #[error("{backend} could not run model {model}: {message}")]
     Inference {
-        /// Which backend.
+        /// The backend.
         backend: &'static str,
-        /// Which model.
+        /// The id of the model.
         model: String,
-        /// The engine's own words.
+        /// The engine's own error.
         message: String,
     },
 }
 
 impl DetectError {
-    /// Whether trying again may help.
+    /// Whether another attempt may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Inference { .. } | Self::Pixels(_))
     }
 
-    /// `path`, in a store or to be one, could not be written.
+    /// `path`, in a store, could not be written.
     pub(super) fn write(path: &Path, error: std::io::Error) -> Self {
         let elsewhere =
             "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one";
         let advice = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                let free = free_bytes(path).map_or_else(|| "unknown room".to_owned(), size);
+                let free = free_bytes(path).map_or_else(|| "an unknown amount".to_owned(), size);
                 format!("its file system has {free} free for this user; free some, or {elsewhere}")
             }
             _ => elsewhere.to_owned(),
@@ -176,7 +176,7 @@ impl DetectError {
         }
     }
 
-    /// The output of `model` has `found` dimensions and should have `expected`.
+    /// The output of `model` has the dimensions `found` instead of `expected`.
     pub(super) fn output_shape(model: &str, expected: impl Into<String>, found: &[usize]) -> Self {
         Self::Shape {
             model: model.to_owned(),
@@ -211,7 +211,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// What the file system of `path`, or of its nearest parent that exists, has left for this user.
+/// The free space for this user in the file system of `path`, or of its nearest existing parent.
 pub(super) fn free_bytes(path: &Path) -> Option<u64> {
     let exists = path.ancestors().find(|parent| parent.exists())?;
     let exists = if exists.as_os_str().is_empty() {
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_written_is_named_with_the_room_that_is_there() {
+    fn write_errors_name_the_path_and_the_free_space() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("models/x/model.onnx");
         let told = |code: i32| {

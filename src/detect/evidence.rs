@@ -1,27 +1,29 @@
-//! What the numbers of one run on noise prove of an output's layout: offsets within cells, pixels, shares of the picture and
-//! class numbers look different, where enough rows say something.
+//! Determines the layout of an output from the numbers of one run on noise: offsets within cells, pixels, shares of the
+//! picture and class numbers look different, if enough rows have content.
 
-use super::reading::Reading::{self, DecodedCells, DeepStream, Detr, End2end, Yolov8Turned, Yolox};
-use super::reading::{GRIDS, cells};
+use super::output_layout::OutputLayout::{
+    self, DecodedCells, DeepStream, Detr, End2end, Yolov8Turned, Yolox,
+};
+use super::output_layout::{GRIDS, cells};
 use crate::base::Size;
 
-/// The candidate that the numbers of a run on noise prove, all others refuted; nothing where they leave a doubt.
+/// The only candidate that the numbers of a run on noise allow; none if they are ambiguous.
 pub(super) fn by_run(
-    candidates: &[Reading],
+    candidates: &[OutputLayout],
     shape: &[usize],
     numbers: &[f32],
     input: Size,
-) -> Option<Reading> {
+) -> Option<OutputLayout> {
     let &[1, rows, columns] = shape else {
         return None;
     };
-    let output = Output {
+    let output = NoiseRun {
         rows: numbers.chunks_exact(columns.max(1)).take(rows).collect(),
         input,
     };
-    let verdicts: Vec<(Reading, Option<bool>)> = candidates
+    let verdicts: Vec<(OutputLayout, Option<bool>)> = candidates
         .iter()
-        .map(|reading| (*reading, output.verdict(*reading)))
+        .map(|layout| (*layout, output.verdict(*layout)))
         .collect();
     let mut proven = verdicts
         .iter()
@@ -29,25 +31,25 @@ pub(super) fn by_run(
     let (winner, _) = proven.next()?;
     verdicts
         .iter()
-        .all(|(reading, verdict)| reading == winner || *verdict == Some(false))
+        .all(|(layout, verdict)| layout == winner || *verdict == Some(false))
         .then_some(*winner)
 }
 
-/// What a run on noise gave.
-struct Output<'a> {
+/// The output of a run on noise.
+struct NoiseRun<'a> {
     rows: Vec<&'a [f32]>,
     input: Size,
 }
 
-/// Rows that have to say something before anything is proven by them.
+/// The number of non-empty rows that a proof needs.
 const ENOUGH_ROWS: usize = 20;
-/// Share of rows that has to agree: single cells of a network that sees noise may be anything.
+/// The share of rows that must agree: single cells of a network that sees noise may have any values.
 const NEARLY_ALL: f64 = 0.95;
 
-impl Output<'_> {
-    /// Proven, refuted, or neither.
-    fn verdict(&self, reading: Reading) -> Option<bool> {
-        match reading {
+impl NoiseRun<'_> {
+    /// Some(true) if proven, Some(false) if refuted, otherwise none.
+    fn verdict(&self, layout: OutputLayout) -> Option<bool> {
+        match layout {
             Yolox => self.raw_cells(),
             DecodedCells | Yolov8Turned => self.decoded_cells(),
             End2end => self.selected(true),
@@ -68,7 +70,7 @@ impl Output<'_> {
         self.rows.iter().filter(said).count()
     }
 
-    /// Offsets within cells and logarithms of sizes are small wherever the cell lies; pixels are not.
+    /// Offsets within cells and logarithms of sizes are small in every cell; pixels are not.
     fn raw_cells(&self) -> Option<bool> {
         let is_raw = |row: &[f32]| {
             row[..2].iter().all(|offset| offset.abs() < 8.0)
@@ -79,13 +81,13 @@ impl Output<'_> {
         if share < 0.5 {
             return Some(false);
         }
-        // A picture of a few cells has pixels as small as offsets.
+        // In a picture of a few cells, pixels are as small as offsets.
         let is_large = self.input.width.min(self.input.height) >= 160;
         let vary = self.said() >= ENOUGH_ROWS && (0..4).all(|column| self.varies(column));
         (share >= NEARLY_ALL && is_large && vary).then_some(true)
     }
 
-    /// The boxes of most cells lie about their cells.
+    /// The boxes of most cells are near their cells.
     fn decoded_cells(&self) -> Option<bool> {
         if self.said() < ENOUGH_ROWS {
             return None;
@@ -120,7 +122,7 @@ impl Output<'_> {
         }
     }
 
-    /// Corners in pixels, a score, and a whole number for the class; by falling score where the network has selected.
+    /// Corners in pixels, a score, and a whole number for the class; by falling score if the network selects the boxes.
     fn selected(&self, by_score: bool) -> Option<bool> {
         let is_whole = |row: &[f32]| row[5].fract() == 0.0;
         if self.share(is_whole) < NEARLY_ALL {
@@ -150,7 +152,7 @@ impl Output<'_> {
         (all && vary && self.said() >= ENOUGH_ROWS).then_some(true)
     }
 
-    /// Whether the rows differ in a column.
+    /// Whether the rows differ in this column.
     fn varies(&self, column: usize) -> bool {
         let mut numbers = self.rows.iter().map(|row| row[column]);
         let first = numbers.next();

@@ -1,15 +1,15 @@
-//! Outputs made by hand, and what they prove.
+//! Outputs made for the tests, and the layouts that they prove.
 
 use super::*;
 
 const SIDE: u32 = 320;
 const CELLS: usize = 2100;
 
-fn decided(candidates: &[Reading], shape: &[usize], numbers: &[f32]) -> Option<Reading> {
+fn decided(candidates: &[OutputLayout], shape: &[usize], numbers: &[f32]) -> Option<OutputLayout> {
     by_run(candidates, shape, numbers, Size::new(SIDE, SIDE))
 }
 
-/// A number a row and column, the row's stride, and its cell's centre.
+/// One number per row and column, from the row's stride and its cell's centre.
 fn per_cell(
     columns: usize,
     value: impl Fn(&mut fastrand::Rng, usize, [f32; 3]) -> f32,
@@ -45,7 +45,7 @@ fn a_run_tells_cells_from_pixels() {
         _ => rng.f32(),
     });
     assert_eq!(decided(&both, &[1, CELLS, 7], &decoded), Some(DecodedCells));
-    // Nothing in it, or the same everywhere: nothing is proven.
+    // Empty, or the same everywhere: nothing is proven.
     for number in [0.0, 0.5, 100.0] {
         let same = vec![number; CELLS * 7];
         assert_ne!(decided(&both, &[1, CELLS, 7], &same), Some(Yolox));
@@ -90,7 +90,7 @@ fn a_run_tells_selected_boxes_from_queries() {
     let mut one = [0.0; 1800];
     one[..6].copy_from_slice(&[0.5, 0.5, 0.2, 0.2, 0.9, 0.05]);
     assert_eq!(decided(&both, &[1, 300, 6], &one), None);
-    // One object in the corner: it may be either.
+    // One object in the corner: both are possible.
     one[..6].copy_from_slice(&[100.0, 100.0, 200.0, 300.0, 0.9, 0.0]);
     assert_eq!(decided(&both, &[1, 300, 6], &one), None);
 }

@@ -1,5 +1,5 @@
-//! Somebody's ONNX file to an installed model: what the file tells is read, the rest is asked for, the result is tried out
-//! before it takes its place. What its output means is in `import_output`, the files beside it are in `weights`.
+//! Imports an ONNX file as an installed model: reads the file, completes it by the options, and tests the result before
+//! it is installed. `import_output` determines the meaning of its output, `weights` the files beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,11 @@ use super::{
 };
 use crate::base::{Letterbox, Size};
 
-/// Reads, tries out and installs `request` in the first of `dirs` that can be written.
+/// Reads, tests and installs `request` in the first of `dirs` that can be written.
 ///
 /// # Errors
-/// When the id is taken, the file can't be loaded, or its tensors are none that a manifest can describe: with what was
-/// expected and what was found.
+/// If the id is taken, the file can't be loaded, or a manifest can't describe its tensors; with the expected and the
+/// found values.
 pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledModel, DetectError> {
     check_id(&request.id)?;
     let dir = writable(dirs)?;
@@ -33,12 +33,12 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
         return Err(refusal(
             request,
             format!(
-                "{} is there already; choose another id, or remove it first",
+                "{} exists already; choose another id, or remove it first",
                 place.display()
             ),
         ));
     }
-    // What is no ONNX file has no weights beside it, and is refused by the engines.
+    // A file that is not ONNX has no weights beside it; the engines refuse it.
     let file = OnnxFile::read(&request.file);
     let known = file.as_ref().ok();
     let weights = weights::of(&request.file, known)
@@ -59,7 +59,7 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
         weights_dir: staging.0.clone(),
         manifest,
     };
-    try_out(network, &model)?;
+    test_run(network, &model)?;
     let text =
         toml::to_string(&model.manifest).map_err(|error| refusal(request, error.to_string()))?;
     write_whole(&model.manifest_path, text.as_bytes())?;
@@ -69,10 +69,10 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
     Ok(model)
 }
 
-/// A directory that is gone when the import fails.
+/// A directory that is removed if the import fails.
 struct Staging(PathBuf);
 
-/// How names of such directories begin; the id and the process follow.
+/// The prefix of such directories' names; the id and the process follow.
 const STAGING: &str = ".import-";
 
 impl Staging {
@@ -83,7 +83,7 @@ impl Staging {
         Ok(Self(path))
     }
 
-    /// Removes what imports left that were killed.
+    /// Removes the directories of imports that were killed.
     fn clear(dir: &Path) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -103,12 +103,12 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // After a success it has moved away.
+        // After a success it was renamed.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// By the engine that is always there; by the other one where that lacks an operator.
+/// By rten, which is always available, or by ONNX Runtime if rten lacks an operator.
 fn load(request: &ImportRequest, graph: &Path) -> Result<Box<dyn Network>, DetectError> {
     let first = match RtenNetwork::load(graph, 1) {
         Ok(network) => return Ok(Box::new(network)),
@@ -123,7 +123,7 @@ fn load(request: &ImportRequest, graph: &Path) -> Result<Box<dyn Network>, Detec
         )),
         Err(DetectError::LibraryAbsent { .. }) => Err(refusal(
             request,
-            format!("rten can't load it: {first}; onnxruntime might, but its library is not here"),
+            format!("rten can't load it: {first}; onnxruntime might, but its library is missing"),
         )),
         Err(other) => Err(other),
     }
@@ -150,7 +150,7 @@ fn describe(
     let labels = tensors
         .labels(format, names)
         .map_err(|reason| refusal(request, reason))?;
-    // YOLOX's own exports take bytes as OpenCV reads them; nearly everything else takes 0-1 and red first.
+    // YOLOX's own exports take bytes in OpenCV's order; most others take 0-1 with red first.
     let (usual_range, usual_order) = match format {
         OutputFormat::Yolox => (Range::Bytes, ColorOrder::Bgr),
         OutputFormat::Yolov8 | OutputFormat::End2end => (Range::Unit, ColorOrder::Rgb),
@@ -240,7 +240,7 @@ fn input_of(
     Ok((input.name.clone(), layout, size))
 }
 
-/// The first output with three dimensions; a run on zeros tells what the file leaves open.
+/// The first output with three dimensions. A run on zeros gives dimensions that the file leaves open.
 fn output_of(
     request: &ImportRequest,
     network: &mut dyn Network,
@@ -287,8 +287,8 @@ fn output_of(
     ))
 }
 
-/// One inference of a grey picture: what fails here would fail at the first frame.
-fn try_out(network: Box<dyn Network>, model: &InstalledModel) -> Result<(), DetectError> {
+/// One inference of a grey picture: an error here would otherwise occur at the first frame.
+fn test_run(network: Box<dyn Network>, model: &InstalledModel) -> Result<(), DetectError> {
     let size = model.manifest.input_size();
     let mut detector = NetworkDetector::new(network, model, model.labels()?)?;
     let grey = vec![PADDING; size.width as usize * size.height as usize * 3];

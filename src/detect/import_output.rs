@@ -1,5 +1,5 @@
-//! What an imported network's output means: its format and its classes. Neither is guessed: where the file, the options and
-//! a run leave a doubt, the import is refused with what it may be and the option that decides.
+//! The meaning of an imported network's output: its format and its classes. Nothing is guessed: if the file, the
+//! options and a run leave a doubt, the import is refused with the possible formats and the option that decides.
 
 use std::path::{Path, PathBuf};
 
@@ -9,55 +9,55 @@ use super::evidence::by_run;
 use super::manifest::{ColorOrder, KnownLabels, LabelSource, OutputFormat, Range};
 use super::network::Network;
 use super::onnx_file::OnnxFile;
-use super::reading::{Reading, by_metadata, candidates, classes_of, is_worth_a_run};
-use super::{COCO80, names};
+use super::output_layout::{OutputLayout, by_metadata, candidates, classes_of, is_worth_a_run};
+use super::{COCO80, class_names};
 use crate::base::Size;
 
-/// Class names, and who says them.
+/// Class names, and their origin.
 pub(super) type Names = (Vec<String>, &'static str);
 
-/// Longest excerpt of metadata in a message.
+/// Maximum length of a metadata excerpt in a message.
 const EXCERPT: usize = 60;
 
-/// What is imported, and what its file does not tell.
+/// The file to import, and facts that it does not state.
 #[derive(Debug, Clone, Default)]
 pub struct ImportRequest {
     /// The ONNX file.
     pub file: PathBuf,
-    /// The model's new id.
+    /// The id of the new model.
     pub id: String,
-    /// Its class names; the file's metadata or, for 80 classes, COCO's where absent.
+    /// The class names; if absent, from the file's metadata or, for 80 classes, COCO's.
     pub labels: Option<Vec<String>>,
-    /// How its output is boxes; by its shape, metadata and a run where absent, and refused where these leave a doubt.
+    /// The format of the output; if absent, from its shape, the metadata and a run. Refused if these leave a doubt.
     pub format: Option<OutputFormat>,
-    /// What a byte becomes; usual for the format where absent.
+    /// The conversion of a byte; if absent, the usual one of the format.
     pub range: Option<Range>,
-    /// Order of its channels; usual for the format where absent.
+    /// The order of channels; if absent, the usual one of the format.
     pub color_order: Option<ColorOrder>,
-    /// The size of its input; only for files that leave it open.
+    /// The size of the input; only for files that leave it open.
     pub size: Option<Size>,
-    /// Under which licence its weights may be used.
+    /// The licence of the weights.
     pub license: Option<String>,
-    /// Where they come from.
+    /// The origin of the weights.
     pub source: Option<String>,
 }
 
-/// The tensors of a network that is imported.
+/// The tensors of a network that is being imported.
 pub(super) struct Tensors {
     pub(super) input: Size,
     pub(super) input_dims: [usize; 4],
-    /// Which of the network's outputs it is.
+    /// The index of the output.
     pub(super) output: usize,
-    /// Its dimensions.
+    /// The dimensions of the output.
     pub(super) shape: Vec<usize>,
 }
 
-/// Whether the ONNX file at `path` names its classes.
+/// Whether the ONNX file at `path` has class names.
 pub fn names_classes(path: &Path) -> bool {
     OnnxFile::read(path).is_ok_and(|file| file.metadata.contains_key("names"))
 }
 
-/// The class names by option or metadata; nothing where neither has any.
+/// The class names from the option or the metadata; none if both are absent.
 pub(super) fn names_of(
     request: &ImportRequest,
     file: &Result<OnnxFile, String>,
@@ -78,7 +78,7 @@ pub(super) fn names_of(
         Some(Err(reason)) => Err(format!(
             "the class names in its metadata can't be read ({reason}); name its classes with --labels"
         )),
-        Some(Ok(text)) => match names::parse(text) {
+        Some(Ok(text)) => match class_names::parse(text) {
             Ok(names) => Ok(Some((names, "the file names"))),
             Err(reason) => Err(format!(
                 "the class names in its metadata can't be read: {reason}, in `{}`; name its classes with --labels",
@@ -131,10 +131,10 @@ impl Tensors {
                 }
                 fitting
             }
-            // Without names there is one vocabulary that a network may have by its number of classes.
+            // Without names, the number of classes may identify a known list.
             None => {
                 let mut fitting = candidates(&self.shape, self.input, Some(COCO80.len()));
-                fitting.retain(|reading| self.classes(*reading) == Some(COCO80.len()));
+                fitting.retain(|layout| self.classes(*layout) == Some(COCO80.len()));
                 if fitting.is_empty() {
                     return Err(format!(
                         "its output, {}, can be {}, and it names no classes; name them with --labels",
@@ -153,27 +153,27 @@ impl Tensors {
         request: &ImportRequest,
         network: &mut dyn Network,
         file: Option<&OnnxFile>,
-        fitting: Vec<Reading>,
+        fitting: Vec<OutputLayout>,
     ) -> Result<OutputFormat, String> {
         let by_file = file.map_or_else(
             || fitting.clone(),
             |file| by_metadata(fitting.clone(), file),
         );
-        // Metadata that contradicts the shape says nothing.
+        // Metadata that contradicts the shape is ignored.
         let mut left = if by_file.is_empty() { fitting } else { by_file };
         if is_worth_a_run(&left)
             && let Some(proven) = self.run_on_noise(request, network, &left)?
         {
             left = vec![proven];
         }
-        if let [reading] = left[..]
-            && let Some(format) = reading.format()
+        if let [layout] = left[..]
+            && let Some(format) = layout.format()
         {
             return Ok(format);
         }
         let readable: Vec<String> = left
             .iter()
-            .filter_map(|reading| reading.format())
+            .filter_map(|layout| layout.format())
             .map(|format| format!("--output-format {format}"))
             .collect();
         if readable.is_empty() {
@@ -197,10 +197,10 @@ impl Tensors {
         &self,
         request: &ImportRequest,
         network: &mut dyn Network,
-        left: &[Reading],
-    ) -> Result<Option<Reading>, String> {
+        left: &[OutputLayout],
+    ) -> Result<Option<OutputLayout>, String> {
         let bytes = request.range.map_or_else(
-            || left.contains(&Reading::Yolox),
+            || left.contains(&OutputLayout::Yolox),
             |range| range == Range::Bytes,
         );
         let scale = if bytes { 255.0 } else { 1.0 };
@@ -224,7 +224,7 @@ impl Tensors {
         Ok(proven)
     }
 
-    /// The class names of an output in that format.
+    /// The class names for an output in this format.
     pub(super) fn labels(
         &self,
         format: OutputFormat,
@@ -246,7 +246,7 @@ impl Tensors {
                 counted(classes)
             )),
             (None, None) => Err(format!(
-                "its output, {found} as {format}, does not tell its classes; name them with --labels"
+                "its output, {found} as {format}, does not state its classes; name them with --labels"
             )),
         }
     }
@@ -255,18 +255,18 @@ impl Tensors {
         dims(&self.shape)
     }
 
-    fn classes(&self, reading: Reading) -> Option<usize> {
+    fn classes(&self, layout: OutputLayout) -> Option<usize> {
         match self.shape[..] {
-            [1, rows, columns] => reading.classes(rows, columns, self.input).ok().flatten(),
+            [1, rows, columns] => layout.classes(rows, columns, self.input).ok().flatten(),
             _ => None,
         }
     }
 
     /// `yolox (1 class), end2end or RT-DETR (2 classes)`.
-    fn listed(&self, readings: &[Reading]) -> String {
-        let all: Vec<String> = readings
+    fn listed(&self, layouts: &[OutputLayout]) -> String {
+        let all: Vec<String> = layouts
             .iter()
-            .map(|reading| reading.described(&self.shape, self.input))
+            .map(|layout| layout.described(&self.shape, self.input))
             .collect();
         match all.split_last() {
             Some((last, [])) => last.clone(),

@@ -1,4 +1,4 @@
-//! Names of classes: a manifest's own, and COCO's 80, which most general detectors know.
+//! Names of classes: those of a manifest, and the 80 of COCO, which most general detectors use.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -92,15 +92,15 @@ pub const COCO80: [&str; 80] = [
 /// Class names by class index, shared by every detection.
 pub type Labels = Arc<[Arc<str>]>;
 
-/// Shares a list of names.
+/// Makes a shared list of names.
 pub(super) fn shared<'a>(names: impl IntoIterator<Item = &'a str>) -> Labels {
     names.into_iter().map(Arc::from).collect()
 }
 
-/// Reads a list of class names from a file: one a line, as editors and spreadsheets of all systems write it.
+/// Reads class names from a file, one per line, as editors and spreadsheets of all systems write it.
 ///
 /// # Errors
-/// When it can't be read, is no text, or has an empty line before its last name.
+/// If it can't be read, is not text, or has an empty line before its last name.
 pub fn read_labels(path: &Path) -> Result<Vec<String>, DetectError> {
     let names = lines(&read(path)?);
     let refuse = |reason: String| DetectError::Labels {
@@ -117,7 +117,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<String>, DetectError> {
     }
 }
 
-/// A file's text: UTF-8, or UTF-16 with the mark that Windows writes before it.
+/// The text of a file: UTF-8, or UTF-16 with the byte order mark of Windows.
 pub(super) fn read(path: &Path) -> Result<String, DetectError> {
     let bytes = std::fs::read(path).map_err(|error| DetectError::Io {
         action: "read",
@@ -145,9 +145,9 @@ fn decoded(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// The names in the text of a label file: one a line, in the order of the classes; empty lines at its end are no classes.
+/// The names in a label file, one per line, in the order of the classes. Empty lines at its end are ignored.
 pub(super) fn lines(text: &str) -> Vec<String> {
-    // What is left of a line end of Windows is trimmed; old Macs wrote the return alone.
+    // The line ends of Windows are trimmed; old Macs wrote only the carriage return.
     let line_ends: &[char] = if text.contains('\n') {
         &['\n']
     } else {
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_file_is_one_name_a_line_whoever_wrote_it() {
+    fn label_files_of_every_system_are_one_name_per_line() {
         for text in [
             "van\r\n forklift \n\n",
             "\u{feff}van\n\tforklift\t",
@@ -200,13 +200,13 @@ mod tests {
         for (bytes, wanted) in [
             (
                 &b"caf\xe9\n"[..],
-                "F is no list of class names: it is not UTF-8; save it as UTF-8",
+                "F is not a list of class names: it is not UTF-8; save it as UTF-8",
             ),
             (
                 b"a\n\nb\n",
-                "F is no list of class names: line 2 is empty; name that class, or remove the line",
+                "F is not a list of class names: line 2 is empty; name that class, or remove the line",
             ),
-            (b"\n \n", "F is no list of class names: it is empty"),
+            (b"\n \n", "F is not a list of class names: it is empty"),
         ] {
             assert_eq!(read(bytes), Err(wanted.to_owned()));
         }

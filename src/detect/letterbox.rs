@@ -1,8 +1,9 @@
-//! Frames to pictures of a model's input size: planes scaled at their own resolution, then converted to RGB, in place.
+//! Turns frames into pictures of a model's input size: planes are scaled at their own resolution, then converted to RGB
+//! in place.
 //!
-//! Runs on the detection worker's thread, on nothing but the frames that will be inferred. Scaling comes first, since a
-//! 1280x720 frame has four times the samples of its 640x360 picture; and the chroma planes are scaled straight to the
-//! picture's size (for that frame: not at all), so that no colour is smeared by a later doubling.
+//! Runs on the detection worker's thread, only for frames that will be inferred. Scaling comes first, because a
+//! 1280x720 frame has four times the samples of its 640x360 picture. The chroma planes are scaled directly to the
+//! picture's size (for that frame: not at all), so colours are not blurred by a later enlargement.
 
 use fast_image_resize::images::{TypedCroppedImageMut, TypedImage};
 use fast_image_resize::pixels::U8x3;
@@ -16,16 +17,16 @@ use crate::base::{
     ColorMatrix, ColorRange, Frame, HostPixels, Letterbox, PixelFormat, Plane, PlaneScaler, Size,
 };
 
-/// A picture's memory, used again for every frame.
+/// The memory of a picture, reused for every frame.
 #[derive(Debug, Default)]
 pub struct Canvas {
     rgb: Vec<u8>,
-    /// What the padding now there belongs to.
+    /// The letterbox to which the current padding belongs.
     letterbox: Option<Letterbox>,
 }
 
-/// Draws frames into canvases of one size. Keeps its intermediate planes; nothing of the size of a plane is allocated
-/// once the first frame of the largest source has passed.
+/// Draws frames into canvases of one size. It keeps its intermediate planes: after the first frame of the largest
+/// source no planes are allocated.
 #[derive(Debug)]
 pub struct Letterboxer {
     input: Size,
@@ -35,7 +36,7 @@ pub struct Letterboxer {
 }
 
 impl Letterboxer {
-    /// For a model's input of that size, padded with that grey.
+    /// A letterboxer for a model's input of this size, with this grey as padding.
     pub fn new(input: Size, padding: u8) -> Self {
         Self {
             input,
@@ -45,10 +46,10 @@ impl Letterboxer {
         }
     }
 
-    /// Draws `frame` into `canvas` and gives the picture.
+    /// Draws `frame` into `canvas` and returns the picture.
     ///
     /// # Errors
-    /// When the pixels are in a device's memory that can't be read, or fewer than their format promises.
+    /// If the pixels are in device memory that can't be read, or fewer than their format needs.
     pub fn draw<'a>(
         &mut self,
         frame: &Frame,
@@ -142,7 +143,7 @@ impl Letterboxer {
 }
 
 impl Canvas {
-    /// The picture that was drawn last; none before the first.
+    /// The last picture; none before the first one.
     pub fn picture(&self) -> Option<Picture<'_>> {
         self.letterbox.map(|letterbox| Picture {
             rgb: &self.rgb,
@@ -150,7 +151,7 @@ impl Canvas {
         })
     }
 
-    /// Greys everything where the padding is not what it has to be; the content is drawn over it.
+    /// Fills the canvas with grey if the padding is not correct; the content is drawn over it.
     fn pad(&mut self, letterbox: &Letterbox, grey: u8) {
         if self.letterbox.as_ref() != Some(letterbox) {
             self.rgb.clear();
@@ -161,7 +162,7 @@ impl Canvas {
     }
 }
 
-/// Where in a canvas the frame goes.
+/// The position of the frame in a canvas.
 struct Window<'a> {
     rgb: &'a mut [u8],
     first: usize,
@@ -175,7 +176,7 @@ impl<'a> Window<'a> {
     }
 }
 
-/// RGB pixels straight into the canvas.
+/// Scales RGB pixels directly into the canvas.
 fn draw_rgb(
     scaler: &mut PlaneScaler,
     plane: Plane<'_>,

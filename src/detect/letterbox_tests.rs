@@ -1,4 +1,4 @@
-//! Scaling and the way back, to half a pixel.
+//! Scaling and mapping back, to half a pixel.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ fn picture(frame: &Frame, input: Size) -> Vec<u8> {
     picture.rgb.to_vec()
 }
 
-/// A picture with gradients and an edge, the same in every format's own samples.
+/// A picture with gradients and an edge, in the samples of every format.
 fn scenery(plane: usize, column: u32, row: u32) -> u8 {
     let slope = (column * 3 + row * 2) % 120;
     let step = if column > 20 { 60 } else { 0 };
     (30 + slope / 2 + step + plane as u32 * 20) as u8
 }
 
-/// The reference: a triangle filter as wide as the reduction in floating point, as every textbook has it.
+/// The reference: a triangle filter as wide as the reduction, in floating point.
 fn scaled(samples: &[Vec<f64>], to: Size) -> Vec<Vec<f64>> {
     fn along(line: &[f64], to: u32) -> Vec<f64> {
         let factor = line.len() as f64 / f64::from(to);
@@ -80,7 +80,7 @@ fn reference(size: Size, content: Size) -> Vec<[f64; 3]> {
 
 #[test]
 fn the_picture_agrees_with_a_reference_in_floating_point() {
-    // Whole and broken factors, odd sizes, enlargement.
+    // Whole and fractional factors, odd sizes, enlargement.
     for (size, input) in [
         (Size::new(128, 72), Size::new(64, 64)),
         (Size::new(97, 55), Size::new(64, 64)),
@@ -177,7 +177,7 @@ fn padding_is_drawn_anew_when_another_shape_of_frame_comes() {
     }
 }
 
-/// A frame that states another size than its planes have: pixels that are not square, or a picture that hardware has scaled.
+/// A frame that states another size than its planes have: pixels that are not square, or a picture scaled by hardware.
 struct Stretched(Arc<dyn HostPixels>, Size);
 
 impl HostPixels for Stretched {
@@ -300,7 +300,7 @@ proptest! {
         });
         let picture = picture(&frame, input);
         let letterbox = Letterbox::fit(size, input);
-        // Weighed by brightness: where the bright box's middle is, and how much of it there is.
+        // Weighted by brightness: the centre of the bright box, and its amount.
         let (mut mass, mut x, mut y) = (0.0, 0.0, 0.0);
         for row in letterbox.top..letterbox.top + letterbox.content.height {
             for column in letterbox.left..letterbox.left + letterbox.content.width {

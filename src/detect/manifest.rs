@@ -1,6 +1,6 @@
-//! What the program must know of a model: its files and their hashes, its input, the format of its output, its labels.
+//! The description of a model: its files and their hashes, its input, the format of its output, its labels.
 //!
-//! A manifest is `models/<id>/model.toml`. Unknown keys are refused; every problem of meaning is reported at once.
+//! A manifest is `models/<id>/model.toml`. Unknown keys are refused; every problem is reported at once.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -14,26 +14,26 @@ use crate::base::Size;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// What it is, for people.
+    /// A description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Under which licence its weights may be used.
+    /// The licence of its weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
-    /// Where its weights come from: a URL, or a package and file.
+    /// The origin of its weights: a URL, or a package and file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Names of its classes.
     pub labels: LabelSource,
     /// Its files; exactly one of them is an ONNX graph, the others are its labels and its weights.
     pub files: Vec<ModelFile>,
-    /// What it is fed.
+    /// Its input tensor.
     pub input: Input,
-    /// What it gives.
+    /// Its output tensor.
     pub output: Output,
 }
 
-/// Where class names stand.
+/// Where class names are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -44,11 +44,11 @@ pub enum LabelSource {
     Known(KnownLabels),
     /// In the manifest.
     Inline(Vec<String>),
-    /// In a file beside the weights, one name a line; it has to stand in `files` too.
+    /// In a file beside the weights, one name per line; it must be in `files`, too.
     File(LabelFile),
 }
 
-/// Lists of labels that need no repeating.
+/// Known lists of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KnownLabels {
@@ -60,7 +60,7 @@ pub enum KnownLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelFile {
-    /// Its name beside the weights.
+    /// Its name, beside the weights.
     pub file: String,
 }
 
@@ -68,7 +68,7 @@ pub struct LabelFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Its name; with folders below the model's directory where weights lie in some.
+    /// Its name; with folders below the model's directory if it is in one.
     pub name: String,
     /// SHA-256 of its content, 64 hexadecimal digits.
     pub sha256: String,
@@ -81,7 +81,7 @@ pub struct ModelFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// Its name in the graph; the graph's only input where absent.
+    /// Its name in the graph; the graph's only input if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Columns.
@@ -94,7 +94,7 @@ pub struct Input {
     /// Order of its channels; `rgb` by default.
     #[serde(default)]
     pub color_order: ColorOrder,
-    /// What a byte becomes; `0-1` by default.
+    /// The conversion of a byte; `0-1` by default.
     #[serde(default)]
     pub normalize: Normalize,
     /// The grey around a letterboxed frame, 0–255; 114 by default.
@@ -124,7 +124,7 @@ pub enum ColorOrder {
     Bgr,
 }
 
-/// What a byte of a picture becomes in the input tensor.
+/// The conversion of a byte of a picture to a number of the input tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -137,7 +137,7 @@ pub enum Normalize {
     Custom(Custom),
 }
 
-/// Usual ranges of an input.
+/// Usual ranges of input numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Range {
     /// Divided by 255.
@@ -150,16 +150,16 @@ pub enum Range {
     Bytes,
 }
 
-/// An input of its own statistics.
+/// An input with its own statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Custom {
-    /// What a byte is multiplied with first; 1/255 by default.
+    /// The factor of a byte; 1/255 by default.
     #[serde(default = "per_byte")]
     pub scale: f32,
-    /// What is then taken away from each channel, in the order of `color_order`.
+    /// Subtracted from each channel, in the order of `color_order`.
     pub mean: [f32; 3],
-    /// What the rest is divided by, in the order of `color_order`.
+    /// The divisor of each channel, in the order of `color_order`.
     pub std: [f32; 3],
 }
 
@@ -167,25 +167,26 @@ pub struct Custom {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
-    /// Its name in the graph; the graph's only output where absent.
+    /// Its name in the graph; the graph's only output if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How its numbers are boxes.
+    /// The format of its numbers.
     pub format: OutputFormat,
 }
 
-/// How an output tensor's numbers are boxes, in pixels of the input.
+/// The format of an output tensor; boxes are in pixels of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
-    /// YOLOv8 and its relatives (v9, 11, 12): 1 × (4 + classes) × boxes; rows x, y, width, height, then a score a class.
+    /// YOLOv8 and its relatives (v9, 11, 12): 1 × (4 + classes) × boxes; rows x, y, width, height, then one score per
+    /// class.
     #[value(name = "yolov8")]
     Yolov8,
     /// YOLOX: 1 × boxes × (5 + classes); centre relative to its cell in grids of strides 8, 16 and 32, logarithm of the
-    /// size in strides, objectness, then a score a class.
+    /// size in strides, objectness, then one score per class.
     #[value(name = "yolox")]
     Yolox,
-    /// Networks that select by themselves (YOLOv10, 26): 1 × boxes × 6; left, top, right, bottom, score, class.
+    /// Networks that remove duplicates themselves (YOLOv10, 26): 1 × boxes × 6; left, top, right, bottom, score, class.
     #[value(name = "end2end")]
     End2end,
 }
@@ -200,14 +201,14 @@ impl std::fmt::Display for OutputFormat {
     }
 }
 
-/// The widest and highest input that is believed.
+/// The largest accepted width and height of an input.
 const LARGEST_SIDE: u32 = 8192;
 
 impl Manifest {
     /// Reads and checks the text of the manifest at `path`.
     ///
     /// # Errors
-    /// With every problem that it has.
+    /// With all problems.
     pub fn parse(text: &str, path: &Path) -> Result<Self, DetectError> {
         let refuse = |problems| DetectError::Manifest {
             path: path.to_owned(),
@@ -234,7 +235,7 @@ impl Manifest {
     /// Reads and checks the manifest at `path`.
     ///
     /// # Errors
-    /// When it can't be read, or with every problem that it has.
+    /// If it can't be read, or with all problems.
     pub fn read(path: &Path) -> Result<Self, DetectError> {
         let text = std::fs::read_to_string(path).map_err(|error| DetectError::Io {
             action: "read",
@@ -259,7 +260,7 @@ impl Manifest {
             .unwrap_or_default()
     }
 
-    /// Everything that is wrong with it, each with its key.
+    /// All problems, each with its key.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut refuse = |wrong: bool, problem: String| {
@@ -286,7 +287,7 @@ impl Manifest {
                 self.files[..index]
                     .iter()
                     .any(|other| other.name == file.name),
-                format!("files[{index}].name: `{}` stands there twice", file.name),
+                format!("files[{index}].name: `{}` is listed twice", file.name),
             );
         }
         let graphs = self.files.iter().filter(|file| is_onnx(&file.name)).count();
@@ -344,7 +345,7 @@ impl Manifest {
             }
             LabelSource::File(LabelFile { file }) => refuse(
                 !self.files.iter().any(|known| known.name == *file),
-                format!("labels.file: `{file}` must stand in files too, with its sha256"),
+                format!("labels.file: `{file}` must be in files too, with its sha256"),
             ),
         }
         problems
@@ -371,7 +372,7 @@ impl Default for Normalize {
 }
 
 impl LabelSource {
-    /// The names, where they don't stand in a file.
+    /// The names, or the file that has them.
     pub(super) fn names(&self) -> Result<Vec<String>, PathBuf> {
         match self {
             Self::Known(KnownLabels::Coco80) => Ok(COCO80.map(str::to_owned).to_vec()),
@@ -381,7 +382,7 @@ impl LabelSource {
     }
 }
 
-/// A problem of form with its key; a format that is missing is not guessed.
+/// A parse error with its key; a missing format is not guessed.
 fn problem_at(path: &str, message: &str) -> String {
     let message = message.trim_end();
     if path == "output" && message == "missing field `format`" {
@@ -407,7 +408,7 @@ fn per_byte() -> f32 {
     1.0 / 255.0
 }
 
-/// `location` without steps that lead nowhere; nothing where it leads out of its directory.
+/// `location` without redundant steps; none if it leads out of its directory.
 pub(super) fn plain_path(location: &str) -> Option<String> {
     if location.chars().any(char::is_control) {
         return None;

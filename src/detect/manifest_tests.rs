@@ -1,4 +1,4 @@
-//! What a manifest may say, and every problem at once where it says otherwise.
+//! Valid manifests, and all problems of invalid ones.
 
 use super::*;
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ fn every_problem_is_reported_at_once() {
             "input.width: must be 1 to 8192, got 0",
             "input.height: must be a multiple of 32 for yolox, got 100",
             "input.normalize.std[1]: must be above 0, got 0",
-            "labels.file: `labels.txt` must stand in files too, with its sha256",
+            "labels.file: `labels.txt` must be in files too, with its sha256",
         ]
     );
 }

@@ -1,7 +1,8 @@
-//! Frames to detections: model manifests, the letterbox, the backends behind [`Detector`], and the worker that serves
-//! all sources fairly. The only room that names inference engines.
+//! Turns frames into detections: model manifests, the letterbox, the backends behind [`Detector`], and the worker that
+//! serves all sources in turn. Only this room names inference engines.
 
 mod bench;
+mod class_names;
 mod contract;
 mod decode;
 mod error;
@@ -11,14 +12,13 @@ mod import_output;
 mod labels;
 mod letterbox;
 mod manifest;
-mod names;
 mod network;
 mod nms;
 mod onnx_file;
 mod onnx_inline;
 mod onnxruntime;
 mod open;
-mod reading;
+mod output_layout;
 mod rten;
 mod scripted;
 mod store;
@@ -31,7 +31,7 @@ mod upgrade;
 mod weights;
 mod worker;
 
-pub use bench::{Figures, measure};
+pub use bench::{Measurement, measure};
 pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::import;
@@ -44,13 +44,15 @@ pub use manifest::{
     Normalize, Output, OutputFormat, Range,
 };
 pub use nms::Candidate;
-pub use open::{Wanted, available_backends, open};
-pub use store::{Chosen, InstalledModel, Listed, ModelStore, PUBLISHED_DEFAULT, install_dirs};
+pub use open::{DetectorRequest, available_backends, open};
+pub use store::{
+    InstalledModel, ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs,
+};
 pub use tensor::TensorFill;
 pub use tensorrt::{
-    BuildFlags, Built, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep, TensorRtError,
-    TensorRtReport, build_engine, engines, smoke_test,
+    BuildFlags, BuiltEngine, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep,
+    TensorRtError, TensorRtReport, build_engine, engines, smoke_test,
 };
 pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
-pub use upgrade::{Opened, Upgrade};
+pub use upgrade::{LoadedDetector, Upgrade};
 pub use worker::{Inferred, Worker, WorkerStats};

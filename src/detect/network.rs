@@ -1,4 +1,4 @@
-//! A neural network as a detector: the seam to the engines, and what is the same whatever engine runs.
+//! A neural network as a detector: the interface to the engines, and the part that is the same for all engines.
 
 use super::contract::Contract;
 use super::labels::Labels;
@@ -6,12 +6,12 @@ use super::tensor::TensorInfo;
 use super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
 use crate::base::Size;
 
-/// What reads an output tensor: its dimensions and numbers.
+/// Reads an output tensor: its dimensions and numbers.
 pub(super) type ReadOutput<'a> = dyn FnMut(&[usize], &[f32]) -> Result<(), DetectError> + 'a;
 
 /// A graph loaded by an engine. Owned by one thread.
 pub(super) trait Network: Send {
-    /// Which engine, as in `--backend`.
+    /// The engine's name, as in `--backend`.
     fn backend(&self) -> &'static str;
 
     /// The graph's inputs.
@@ -20,11 +20,11 @@ pub(super) trait Network: Send {
     /// The graph's outputs.
     fn outputs(&self) -> &[TensorInfo];
 
-    /// Runs the graph on `input`, which has dimensions `dims`, and shows output number `output` to `read`. Blocks for
+    /// Runs the graph on `input`, which has dimensions `dims`, and passes output number `output` to `read`. Blocks for
     /// the time of the inference.
     ///
     /// # Errors
-    /// In the engine's words; or what `read` answers.
+    /// The engine's own error, or that of `read`.
     fn run(
         &mut self,
         input: &[f32],
@@ -34,7 +34,7 @@ pub(super) trait Network: Send {
     ) -> Result<Result<(), DetectError>, String>;
 }
 
-/// A network, with what its manifest says of it.
+/// A network with its manifest.
 pub(super) struct NetworkDetector {
     network: Box<dyn Network>,
     contract: Contract,
@@ -42,10 +42,10 @@ pub(super) struct NetworkDetector {
 }
 
 impl NetworkDetector {
-    /// Joins a loaded network to its manifest.
+    /// Joins a loaded network with its manifest.
     ///
     /// # Errors
-    /// When the graph has not the input and output that the manifest promises, as far as its file tells.
+    /// If the graph does not have the input and output of the manifest, as far as its file states them.
     pub(super) fn new(
         network: Box<dyn Network>,
         model: &InstalledModel,

@@ -1,11 +1,11 @@
-//! Removal of duplicates: of overlapping boxes of one class only the strongest stays.
+//! Removal of duplicates: of overlapping boxes of one class only the strongest is kept.
 
 use crate::base::BBox;
 
 /// A box that a network proposes, in pixels of its input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    /// Where.
+    /// The box.
     pub bbox: BBox,
     /// Score, 0–1.
     pub confidence: f32,
@@ -13,15 +13,15 @@ pub struct Candidate {
     pub class: usize,
 }
 
-/// Most candidates that are compared with each other; the weakest beyond are dropped. A sane network proposes some
-/// hundreds; comparing all 8400 of a broken one with each other would hold every source up.
+/// Maximum number of candidates that are compared with each other; the weakest ones beyond it are dropped. A working
+/// network proposes some hundreds; comparing all 8400 of a broken one would delay every source.
 const MOST_CANDIDATES: usize = 3000;
 
-/// Most detections of one frame.
+/// Maximum number of detections in one frame.
 const MOST_DETECTIONS: usize = 300;
 
-/// Leaves in `candidates`, by falling confidence, those that no stronger one of the same class overlaps by more than
-/// `iou`. Equally strong ones keep their order.
+/// Keeps those `candidates`, by falling confidence, that no stronger one of the same class overlaps by more than `iou`.
+/// Candidates of equal confidence keep their order.
 pub(super) fn suppress(candidates: &mut Vec<Candidate>, iou: f32) {
     strongest(candidates, MOST_CANDIDATES);
     let mut kept = 0;
@@ -41,7 +41,7 @@ pub(super) fn suppress(candidates: &mut Vec<Candidate>, iou: f32) {
     candidates.truncate(kept);
 }
 
-/// Leaves the strongest detections of a network that removes duplicates by itself.
+/// Keeps the strongest detections of a network that removes duplicates itself.
 pub(super) fn strongest_detections(candidates: &mut Vec<Candidate>) {
     strongest(candidates, MOST_DETECTIONS);
 }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_network_can_not_hold_the_worker_up() {
+    fn the_number_of_compared_candidates_is_limited() {
         let mut candidates: Vec<Candidate> = (0..20_000u16)
             .map(|n| candidate(f32::from(n) * 20.0, f32::from(n) / 20_000.0, 0))
             .collect();
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_stays_does_not_overlap_and_what_went_was_covered(
+        fn kept_boxes_do_not_overlap_and_removed_ones_were_covered(
             candidates in any_candidates(), iou in 0.0f32..1.0,
         ) {
             let mut kept = candidates.clone();
@@ -129,7 +129,7 @@ mod tests {
         }
 
         #[test]
-        fn doing_it_twice_changes_nothing(candidates in any_candidates(), iou in 0.0f32..1.0) {
+        fn nms_is_idempotent(candidates in any_candidates(), iou in 0.0f32..1.0) {
             let mut once = candidates;
             suppress(&mut once, iou);
             let mut twice = once.clone();

@@ -1,19 +1,19 @@
-//! What an ONNX file says beside its graph, read without an engine: the metadata that exporters leave, and the files that
-//! hold its weights where they lie beside it.
+//! Reads the parts of an ONNX file besides its graph, without an engine: the metadata that exporters write, and the
+//! names of external weight files.
 //!
 //! An ONNX file is a protobuf `ModelProto`; the field numbers below are those of `onnx.proto`. Contents are skipped by
-//! seeking, so that a file of gigabytes costs a few reads.
+//! seeking, so a file of gigabytes costs a few reads.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-/// Longest text that is read: thousands of class names fit.
+/// Maximum length of a text: thousands of class names fit.
 const LONGEST_TEXT: u64 = 1 << 20;
-/// How deep messages may lie in each other: five graphs.
+/// Maximum depth of nested messages: five graphs.
 pub(super) const DEEPEST: u32 = 16;
-/// Most files of weights: exporters write one for each tensor at worst.
+/// Maximum number of weight files: at worst exporters write one per tensor.
 const MOST_FILES: usize = 4096;
 
 /// Fields of `ModelProto` and `TensorProto`.
@@ -24,23 +24,23 @@ pub(super) const DATA_LOCATION: u64 = 14;
 /// `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: u64 = 1;
 
-/// What is known of an ONNX file.
+/// The facts about an ONNX file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct OnnxFile {
-    /// Its metadata (`metadata_props`); an error where a value is no text or too long.
+    /// Its metadata (`metadata_props`); an error if a value is not text or too long.
     pub(super) metadata: BTreeMap<String, Result<String, String>>,
-    /// The files that hold weights, as the graph names them, relative to its own directory.
+    /// The weight files, as the graph names them, relative to its directory.
     pub(super) external: BTreeMap<String, ExternalFile>,
 }
 
-/// A file of weights, as tensors of the graph speak of it.
+/// A weight file, as the tensors of the graph describe it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ExternalFile {
-    /// The bytes that it needs to have at least.
+    /// Its minimum length in bytes.
     pub(super) least_bytes: u64,
     /// The tensor that needs the last of them.
     pub(super) tensor: String,
-    /// Whether every tensor says where its numbers begin and how many bytes they have.
+    /// Whether every tensor states the offset and length of its numbers.
     pub(super) is_explicit: bool,
 }
 
@@ -48,7 +48,7 @@ impl OnnxFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// Why it can't be read as a protobuf.
+    /// The reason if it can't be read as a protobuf.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
         let length = file.metadata().map_err(|error| error.to_string())?.len();
@@ -62,13 +62,13 @@ impl OnnxFile {
         Ok(scan.found)
     }
 
-    /// The text under `key`, where it is there and can be read.
+    /// The text under `key`, if it is present and valid.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.metadata.get(key)?.as_deref().ok()
     }
 }
 
-/// The messages in which tensors can stand.
+/// The messages that can contain tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message {
     Model,
@@ -81,7 +81,7 @@ pub(super) enum Message {
 }
 
 impl Message {
-    /// The message that a field of this one is.
+    /// The message type of a field.
     pub(super) fn child(self, field: u64) -> Option<Self> {
         match (self, field) {
             (Self::Model, 7) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
@@ -97,10 +97,10 @@ impl Message {
     }
 }
 
-/// Reads a protobuf from its beginning to its end.
+/// Reads a protobuf from start to end.
 pub(super) struct Scan<S> {
     source: S,
-    /// Bytes read so far.
+    /// The number of bytes read so far.
     pub(super) at: u64,
     found: OnnxFile,
 }
@@ -108,14 +108,14 @@ pub(super) struct Scan<S> {
 /// A field of a message.
 pub(super) struct Field {
     pub(super) number: u64,
-    /// A number's value; 0 for others.
+    /// The value of a number; 0 for other types.
     pub(super) value: u64,
-    /// Where its content ends.
+    /// The end of its content.
     pub(super) end: u64,
     pub(super) is_message: bool,
 }
 
-/// What a tensor says of the file that holds its numbers.
+/// The external file of a tensor's numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct External {
     pub(super) name: String,
@@ -135,7 +135,7 @@ impl<S: Read + Seek> Scan<S> {
 
     fn message(&mut self, kind: Message, end: u64, depth: u32) -> Result<(), String> {
         if depth > DEEPEST {
-            return Err("its graphs lie too deep in each other".to_owned());
+            return Err("its graphs are nested too deeply".to_owned());
         }
         if kind == Message::Tensor {
             return match self.tensor(end)? {
@@ -157,7 +157,7 @@ impl<S: Read + Seek> Scan<S> {
         Ok(())
     }
 
-    /// Where the numbers of the tensor up to `end` lie; nothing where they lie in it.
+    /// The location of the numbers of the tensor up to `end`; none if they are in the tensor itself.
     pub(super) fn tensor(&mut self, end: u64) -> Result<Option<External>, String> {
         let (mut name, mut is_external) = (String::new(), false);
         let mut place = BTreeMap::new();
@@ -186,7 +186,7 @@ impl<S: Read + Seek> Scan<S> {
         let number = |key: &str| {
             let parse = |text: &str| {
                 text.parse::<u64>().map_err(|_| {
-                    format!("{key} of the weights of tensor `{name}` is `{text}` and no number")
+                    format!("{key} of the weights of tensor `{name}` is `{text}`, not a number")
                 })
             };
             said(key)?.map(parse).transpose()
@@ -233,7 +233,7 @@ impl<S: Read + Seek> Scan<S> {
         Ok((key, value))
     }
 
-    /// The text up to `end`; the inner error where it is none.
+    /// The text up to `end`; the inner error if it is not valid.
     fn text(&mut self, end: u64) -> Result<Result<String, String>, String> {
         let length = end - self.at;
         if length > LONGEST_TEXT {

@@ -1,4 +1,4 @@
-//! Metadata and weights in files made by hand.
+//! Metadata and weights in files made for the tests.
 
 use std::io::Cursor;
 

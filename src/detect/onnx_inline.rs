@@ -1,4 +1,4 @@
-//! An ONNX graph with the weights of other files put into it, in memory, for engines that do not read them by themselves.
+//! Puts the weights of external files into an ONNX graph in memory, for engines that do not read such files.
 
 use std::io::Cursor;
 
@@ -9,11 +9,11 @@ const DIMS: u64 = 1;
 const DATA_TYPE: u64 = 2;
 const RAW_DATA: u64 = 9;
 
-/// `graph` with the bytes that `read` gives for each tensor whose numbers lie elsewhere; its argument's length is what the
-/// tensor needs, where that can be told.
+/// `graph` with the bytes that `read` returns for each external tensor. The length in `read`'s argument is the length
+/// that the tensor needs, if it is known.
 ///
 /// # Errors
-/// When `graph` is no ONNX file, or `read` fails.
+/// If `graph` is not an ONNX file, or `read` fails.
 pub(super) fn inlined(
     graph: &[u8],
     mut read: impl FnMut(&External) -> Result<Vec<u8>, String>,
@@ -28,7 +28,7 @@ fn rewritten(
     read: &mut dyn FnMut(&External) -> Result<Vec<u8>, String>,
 ) -> Result<Vec<u8>, String> {
     if depth > DEEPEST {
-        return Err("its graphs lie too deep in each other".to_owned());
+        return Err("its graphs are nested too deeply".to_owned());
     }
     if kind == Message::Tensor {
         return tensor(message, read);
@@ -67,7 +67,7 @@ fn tensor(
     Ok(written)
 }
 
-/// How many bytes a tensor's numbers have, by its dimensions and type.
+/// The length of a tensor's numbers in bytes, by its dimensions and type.
 fn needed_bytes(message: &[u8]) -> Result<Option<u64>, String> {
     let (mut count, mut element) = (Some(1u64), None);
     let mut scan = Scan::new(Cursor::new(message));
@@ -103,7 +103,7 @@ fn element_bytes(data_type: u64) -> Option<u64> {
     }
 }
 
-/// Calls `visit` with each field: its number, whether it is a message, all of it, and its content.
+/// Calls `visit` with each field: its number, whether it is a message, the whole field, and its content.
 fn each(
     message: &[u8],
     mut visit: impl FnMut(u64, bool, &[u8], &[u8]) -> Result<(), String>,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_stand_in_the_tensor_and_all_else_stays() {
+    fn weights_are_inlined_and_the_rest_is_unchanged() {
         let head = [vec![1 << 3, 2, 1 << 3, 3, 2 << 3, 1], field(8, b"w")].concat();
         let outside = [
             head.clone(),

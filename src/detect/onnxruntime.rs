@@ -1,8 +1,8 @@
-//! ONNX Runtime, Microsoft's engine, its library opened at run time: about twice as quick as rten where it is there.
+//! ONNX Runtime, Microsoft's engine. Its library is opened at run time; it is about twice as fast as rten.
 //!
-//! The crate `ort` looks its library up by itself at the first call and panics where it finds none. So it is opened
-//! here first, explicitly, and its absence is an error. There is one library and one environment in a process: the
-//! first that opens stays.
+//! The crate `ort` looks for its library at the first call and panics if it finds none. Therefore it is opened here
+//! first, explicitly, and its absence is an error. There is one library and one environment in a process: the first one
+//! that opens stays.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -23,13 +23,13 @@ use crate::base::sync::lock;
 /// Its name in settings and messages.
 pub(super) const NAME: &str = "onnxruntime";
 
-/// The environment, once it is there.
+/// The environment, once it is created.
 static ENVIRONMENT: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
-/// Opens the library, if this was not done yet, and gives its path.
+/// Opens the library, if it is not open yet, and returns its path.
 ///
 /// # Errors
-/// Every file that was tried, with the reason why it was not taken.
+/// Every file that was tried, with the reason why it was not used.
 pub(super) fn open_library() -> Result<PathBuf, DetectError> {
     with_environment(|path, _| path.to_owned())
 }
@@ -42,7 +42,7 @@ pub(super) struct OnnxRuntimeNetwork {
     /// Which tensors have 16-bit floats: the input, and each output.
     half_input: bool,
     half_outputs: Vec<bool>,
-    /// The input as 16-bit floats, where it has such.
+    /// The input as 16-bit floats, if it needs them.
     halves: Vec<f16>,
 }
 
@@ -50,7 +50,7 @@ impl OnnxRuntimeNetwork {
     /// Loads the ONNX file at `path`, to be run by `threads` threads. Blocks.
     ///
     /// # Errors
-    /// When the library is not there, or in its own words.
+    /// If the library is missing, or ONNX Runtime's own error.
     pub(super) fn load(path: &Path, threads: usize) -> Result<Self, DetectError> {
         let environment = with_environment(|_, environment| environment.clone())?;
         let session = session(&environment, path, threads).map_err(|error| DetectError::Load {
@@ -130,8 +130,8 @@ fn is_half(outlet: &Outlet) -> bool {
 }
 
 fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {
-    // The arena keeps every buffer that a run ever needed, and spinning threads burn a core between two frames: both
-    // are for servers that do nothing else.
+    // The arena keeps every buffer that a run ever needed, and spinning threads use a core between two frames: both are
+    // for servers that do nothing else.
     Session::builder(environment)?
         .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -153,7 +153,7 @@ fn with_environment<T>(take: impl FnOnce(&Path, &Environment) -> T) -> Result<T,
     }
 }
 
-/// Where the library may be: what the operator names and nothing else, or the cache and the system.
+/// Possible paths of the library: only the one that the operator names, otherwise the cache and the system.
 fn candidates() -> Vec<PathBuf> {
     match std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
         Some(path) => vec![path.into()],

@@ -1,4 +1,4 @@
-//! A setting to a detector: which model, which engine, and what to say where one of them is not there.
+//! Opens a detector by the settings: selects the model and the engine, and reports which of them is missing.
 
 use std::collections::BTreeMap;
 use std::thread::available_parallelism;
@@ -10,26 +10,26 @@ use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt;
-use super::upgrade::{Opened, Upgrade, opened};
+use super::upgrade::{LoadedDetector, Upgrade, opened};
 use super::{DetectError, InstalledModel, ModelStore};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
-/// Which detector is wanted.
+/// The wanted detector.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// Which model.
+pub struct DetectorRequest {
+    /// The model.
     pub model: ModelChoice,
-    /// What runs it.
+    /// The engine.
     pub backend: Backend,
-    /// Threads of the engine; as many as the machine has cores where absent.
+    /// The number of the engine's threads; if absent, the number of cores.
     pub threads: Option<usize>,
-    /// How long the `scripted` backend takes over a frame.
+    /// The time that the `scripted` backend takes for a frame.
     pub scripted_delay: std::time::Duration,
 }
 
-impl Wanted {
-    /// What a processor's settings ask for.
-    pub fn by(settings: &ProcessorSettings) -> Self {
+impl DetectorRequest {
+    /// The detector that a processor's settings ask for.
+    pub fn from_settings(settings: &ProcessorSettings) -> Self {
         Self {
             model: settings.model.clone(),
             backend: settings.backend,
@@ -39,15 +39,15 @@ impl Wanted {
     }
 }
 
-/// Finds the model, checks its files, and loads it. Blocks for seconds; meant to be called beside the detector that
-/// still works.
+/// Finds the model, checks its files, and loads it. Blocks for seconds; call it while the current detector continues to
+/// work.
 ///
 /// # Errors
-/// When the model or the backend is not there, a file is damaged, or the graph is not what the manifest says.
-pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> {
+/// If the model or the backend is missing, a file is damaged, or the graph does not match the manifest.
+pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetector, DetectError> {
     if wanted.backend == Backend::Scripted {
         let detector = ScriptedDetector::new(wanted.scripted_delay);
-        return Ok(Opened {
+        return Ok(LoadedDetector {
             labels: detector.labels(),
             detector: Box::new(detector),
             model_id: scripted::NAME.into(),
@@ -57,13 +57,13 @@ pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> 
     }
     let model = store.choose(&wanted.model)?.model;
     model.verify()?;
-    tell_unlisted(&model);
+    warn_unlisted(&model);
     let labels = model.labels()?;
     let mut upgrade = None;
     if matches!(wanted.backend, Backend::Tensorrt | Backend::Auto) {
         match tensorrt::open(&model, labels.clone()) {
             Ok(detector) => return Ok(opened(detector, &model, tensorrt::NAME, labels, None)),
-            Err(reason) => upgrade = instead_of_tensorrt(wanted.backend, &model, reason)?,
+            Err(reason) => upgrade = without_tensorrt(wanted.backend, &model, reason)?,
         }
     }
     let network = load(&model, wanted.backend, wanted.threads)?;
@@ -72,8 +72,9 @@ pub fn open(wanted: &Wanted, store: &ModelStore) -> Result<Opened, DetectError> 
     Ok(opened(Box::new(detector), &model, backend, labels, upgrade))
 }
 
-/// Says which files of weights the manifest does not list: they are not checked, and not missed before the model is loaded.
-fn tell_unlisted(model: &InstalledModel) {
+/// Reports weight files that the manifest does not list: they are not checked, and their absence is noticed only when
+/// the model is loaded.
+fn warn_unlisted(model: &InstalledModel) {
     let external = OnnxFile::read(&model.onnx())
         .map(|file| file.external)
         .unwrap_or_default();
@@ -90,20 +91,20 @@ fn tell_unlisted(model: &InstalledModel) {
             model = model.id,
             ?unlisted,
             manifest = %model.manifest_path.display(),
-            "weights lie in files that the manifest does not list, so that they are not checked; add them to its files"
+            "weights are in files that the manifest does not list and are not checked; add them to its files"
         );
     }
 }
 
-/// What happens where TensorRT can't begin: an engine is built meanwhile, or it is told and done without.
-fn instead_of_tensorrt(
+/// Handles a failure of TensorRT: an engine is built meanwhile, or the failure is reported and another backend is used.
+fn without_tensorrt(
     backend: Backend,
     model: &InstalledModel,
     reason: DetectError,
 ) -> Result<Option<Upgrade>, DetectError> {
     match Upgrade::after(model, &reason) {
         Some(upgrade) => {
-            tracing::info!(%reason, "an engine has to be built; another backend runs the model until it is ready");
+            tracing::info!(%reason, "an engine must be built; another backend runs the model until it is ready");
             Ok(Some(upgrade))
         }
         None if backend == Backend::Tensorrt => Err(reason),
@@ -114,7 +115,7 @@ fn instead_of_tensorrt(
     }
 }
 
-/// Every backend, and `ready` or the reason why it can't be had here.
+/// All backends, with `ready` or the reason why they can't be used here.
 pub fn available_backends() -> BTreeMap<&'static str, String> {
     let ready = || "ready".to_owned();
     let tensorrt = tensorrt::present();
@@ -154,7 +155,7 @@ fn load(
                 with_onnxruntime()
             }
             Err(reason) => {
-                tracing::info!(backend = rten::NAME, %reason, "backend chosen: ONNX Runtime, twice as quick, is not there");
+                tracing::info!(backend = rten::NAME, %reason, "backend chosen: ONNX Runtime, which is twice as fast, is missing");
                 with_rten()
             }
         },

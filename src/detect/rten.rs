@@ -1,4 +1,4 @@
-//! The engine that is always there: rten, in pure Rust, on the CPU.
+//! The engine that is always available: rten, in pure Rust, on the CPU.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -28,18 +28,18 @@ pub(super) struct RtenNetwork {
 }
 
 impl RtenNetwork {
-    /// Loads the ONNX file at `path`, to be run by `threads` threads of its own. Blocks.
+    /// Loads the ONNX file at `path`, to be run by `threads` threads of a separate pool. Blocks.
     ///
     /// # Errors
-    /// In rten's words.
+    /// rten's own error.
     pub(super) fn load(path: &Path, threads: usize) -> Result<Self, DetectError> {
         let model = open(path).map_err(|message| DetectError::Load {
             backend: NAME,
             path: path.to_owned(),
             message,
         })?;
-        // Not the crate's global pool: its size is fixed by whoever comes first, and a model that is swapped in may
-        // bring another number.
+        // Not the crate's global pool: its first user fixes its size, and a model that is swapped in may need another
+        // number.
         let pool = ThreadPool::with_num_threads(threads);
         let all = |ids: &[NodeId]| ids.iter().map(|id| info(&model, *id)).collect();
         Ok(Self {
@@ -84,7 +84,7 @@ impl Network for RtenNetwork {
         let value = outputs.first().ok_or("it gave no output")?;
         let tensor: TensorView<'_, f32> = value
             .try_into()
-            .map_err(|_| "its output is no tensor of f32".to_owned())?;
+            .map_err(|_| "its output is not a tensor of f32".to_owned())?;
         let shape: Vec<usize> = tensor.shape().to_vec();
         Ok(match tensor.data() {
             Some(numbers) => read(&shape, numbers),
@@ -95,8 +95,8 @@ impl Network for RtenNetwork {
 
 /// Loads a graph with the weights beside it.
 ///
-/// rten reads weights by itself only from files named `….data` and `….onnx_data` in the graph's own directory, and where
-/// each tensor says where in it they are. Others are put into the graph for it.
+/// rten reads external weights only from files named `….data` and `….onnx_data` in the graph's directory, and only if
+/// each tensor states its offset. Others are put into the graph first.
 fn open(path: &Path) -> Result<Model, String> {
     let words = |error: LoadError| error.to_string();
     let external = OnnxFile::read(path)
@@ -118,7 +118,7 @@ fn open(path: &Path) -> Result<Model, String> {
     Model::load(whole).map_err(words)
 }
 
-/// The bytes of a tensor that lie in a file below `dir`.
+/// The bytes of a tensor in a file below `dir`.
 fn weights_of(dir: &Path, external: &External) -> Result<Vec<u8>, String> {
     let External {
         name,

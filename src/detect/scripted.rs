@@ -1,6 +1,5 @@
-//! A detector without a network: it reads the frame number that the test pattern paints into its pictures, and finds
-//! exactly the objects that the pattern has in that frame. For tests, demonstrations and measuring everything but the
-//! engine.
+//! A detector without a network. It reads the frame number that the test pattern paints into its pictures, and finds
+//! exactly the objects of that frame. For tests, demonstrations, and measurements of everything except the engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +11,13 @@ use crate::base::{PATTERN_CLASSES, PatternCode, Size};
 /// Its name in settings, messages and, as a model's id, in events.
 pub(super) const NAME: &str = "scripted";
 
-/// As large as the usual network's input, so that the letterbox costs what it costs there.
+/// As large as the usual network's input, so that the letterbox has the usual cost.
 const INPUT: Size = Size::new(640, 640);
 
-/// How much less sure it is of each further object: the first has 1.0, the last of 24 has 0.54.
+/// The decrease of confidence per object: the first has 1.0, the last of 24 has 0.54.
 const CONFIDENCE_STEP: f32 = 0.02;
 
-/// See the module.
+/// The scripted detector; see the module.
 #[derive(Debug)]
 pub(super) struct ScriptedDetector {
     delay: Duration,
@@ -26,7 +25,7 @@ pub(super) struct ScriptedDetector {
 }
 
 impl ScriptedDetector {
-    /// One that takes `delay` over each picture, asleep.
+    /// A detector that sleeps for `delay` per picture.
     pub(super) fn new(delay: Duration) -> Self {
         Self {
             delay,

@@ -1,5 +1,4 @@
-//! Installed models: where manifests and weights are sought, which one is the default, whether files are what they
-//! should be.
+//! Installed models: finds manifests and weights, selects the default model, and checks files.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -12,61 +11,61 @@ use super::{DetectError, Manifest};
 use crate::base;
 use crate::config::ModelChoice;
 
-/// The model of the published command line.
+/// The default model of the published command line.
 pub const PUBLISHED_DEFAULT: &str = "yolov8x-640";
 
-/// The file in a models directory that names the model which stands in for [`PUBLISHED_DEFAULT`].
+/// The file in a models directory that names the substitute for [`PUBLISHED_DEFAULT`].
 const DEFAULT_FILE: &str = "default";
 
-/// The directories where models lie, in the order in which they are asked.
+/// The directories of models, in search order.
 #[derive(Debug, Clone)]
 pub struct ModelStore {
     dirs: Vec<PathBuf>,
 }
 
-/// A model whose manifest and files are all there.
+/// A model with its manifest and all its files.
 #[derive(Debug, Clone)]
 pub struct InstalledModel {
     /// Its id.
     pub id: String,
-    /// What is known of it.
+    /// Its manifest.
     pub manifest: Manifest,
-    /// Where that stands.
+    /// The path of the manifest.
     pub manifest_path: PathBuf,
-    /// The directory that has its files.
+    /// The directory of its files.
     pub weights_dir: PathBuf,
 }
 
-/// One directory entry that is a model, or would like to be.
+/// A directory entry with a manifest.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ModelEntry {
     /// Its id.
     pub id: String,
-    /// The model, or what it lacks.
+    /// The model, or the reason why it can't be used.
     pub model: Result<InstalledModel, DetectError>,
 }
 
-/// What a choice of a model came to.
+/// The result of choosing a model.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct ModelSelection {
     /// The model.
     pub model: InstalledModel,
-    /// The file that named it, where it stands in for [`PUBLISHED_DEFAULT`].
+    /// The file that named it, if it is a substitute for [`PUBLISHED_DEFAULT`].
     pub named_by: Option<PathBuf>,
 }
 
 impl ModelStore {
-    /// Models in `dirs`, the first that has a model wins.
+    /// A store of the models in `dirs`; the first directory that has a model wins.
     pub fn new(dirs: Vec<PathBuf>) -> Self {
         Self { dirs }
     }
 
-    /// The model of that id.
+    /// The model with this id.
     ///
     /// # Errors
-    /// When it is not installed, with a list of what is; or when its manifest is no good.
+    /// If it is not installed, with a list of installed models; or if its manifest is not valid.
     pub fn find(&self, id: &str) -> Result<InstalledModel, DetectError> {
-        self.look(id).map_err(|error| match error {
+        self.locate(id).map_err(|error| match error {
             DetectError::NotInstalled {
                 id, missing, note, ..
             } => DetectError::NotInstalled {
@@ -79,20 +78,20 @@ impl ModelStore {
         })
     }
 
-    /// The model that a setting asks for.
+    /// The model for a setting.
     ///
     /// # Errors
-    /// As [`ModelStore::find`]; also when neither the published default nor a substitute is there.
-    pub fn choose(&self, choice: &ModelChoice) -> Result<Chosen, DetectError> {
+    /// As [`ModelStore::find`]; also if neither the published default nor a substitute is installed.
+    pub fn choose(&self, choice: &ModelChoice) -> Result<ModelSelection, DetectError> {
         if let ModelChoice::Named(id) = choice {
-            return self.find(id).map(|model| Chosen {
+            return self.find(id).map(|model| ModelSelection {
                 model,
                 named_by: None,
             });
         }
-        let missing = match self.look(PUBLISHED_DEFAULT) {
+        let missing = match self.locate(PUBLISHED_DEFAULT) {
             Ok(model) => {
-                return Ok(Chosen {
+                return Ok(ModelSelection {
                     model,
                     named_by: None,
                 });
@@ -107,9 +106,9 @@ impl ModelStore {
                     wanted = PUBLISHED_DEFAULT,
                     taken = id,
                     named_by = %named_by.display(),
-                    "the published default model is not installed; another one stands in for it"
+                    "the published default model is not installed; a substitute is used"
                 );
-                Ok(Chosen {
+                Ok(ModelSelection {
                     model,
                     named_by: Some(named_by),
                 })
@@ -123,10 +122,10 @@ impl ModelStore {
         }
     }
 
-    /// The id that stands in for the published default, and the file that says so.
+    /// The id of the substitute for the published default, and the file that names it.
     ///
     /// # Errors
-    /// When such a file can't be read, or names nothing that can be a model.
+    /// If such a file can't be read or does not have a valid id.
     pub fn default_model(&self) -> Result<Option<(String, PathBuf)>, DetectError> {
         for dir in &self.dirs {
             let path = dir.join(DEFAULT_FILE);
@@ -150,10 +149,11 @@ impl ModelStore {
         Ok(None)
     }
 
-    /// Lets `id` stand in for the published default, in the first of `dirs` that can be written; gives the file.
+    /// Makes `id` the substitute for the published default, in the first of `dirs` that can be written. Returns the
+    /// file.
     ///
     /// # Errors
-    /// When `id` is not installed, or no directory can be written.
+    /// If `id` is not installed, or no directory can be written.
     pub fn set_default(&self, id: &str, dirs: &[PathBuf]) -> Result<PathBuf, DetectError> {
         self.find(id)?;
         let dir = writable(dirs)?;
@@ -162,8 +162,8 @@ impl ModelStore {
         Ok(path)
     }
 
-    /// Everything that has a manifest, by id; of two directories with one id the first counts.
-    pub fn list(&self) -> Vec<Listed> {
+    /// All models with a manifest, by id. If two directories have the same id, the first one counts.
+    pub fn list(&self) -> Vec<ModelEntry> {
         let mut ids = std::collections::BTreeSet::new();
         for dir in &self.dirs {
             for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -176,14 +176,14 @@ impl ModelStore {
             }
         }
         ids.into_iter()
-            .map(|id| Listed {
-                model: self.look(&id),
+            .map(|id| ModelEntry {
+                model: self.locate(&id),
                 id,
             })
             .collect()
     }
 
-    fn look(&self, id: &str) -> Result<InstalledModel, DetectError> {
+    fn locate(&self, id: &str) -> Result<InstalledModel, DetectError> {
         check_id(id)?;
         let absent = |missing| DetectError::NotInstalled {
             id: id.to_owned(),
@@ -203,7 +203,7 @@ impl ModelStore {
                 ))
             })?;
         let manifest = Manifest::read(&manifest_path)?;
-        // Manifests may come with the program and weights with set-up: they need not lie together.
+        // Manifests may be part of the program and weights of the set-up: they may be in different directories.
         let beside = manifest_path.parent().map(Path::to_owned);
         let sought: Vec<PathBuf> = beside
             .into_iter()
@@ -214,7 +214,7 @@ impl ModelStore {
             let mut files = manifest.files.iter().map(|file| file.name.as_str());
             files.find(|name| !has(dir, name))
         };
-        // Where the graph is, the other files should be too.
+        // The directory of the graph should have the other files, too.
         let missing = sought
             .iter()
             .find(|dir| has(dir, manifest.onnx()))
@@ -252,15 +252,15 @@ impl ModelStore {
 }
 
 impl InstalledModel {
-    /// The file of its graph.
+    /// The path of its graph.
     pub fn onnx(&self) -> PathBuf {
         self.weights_dir.join(self.manifest.onnx())
     }
 
-    /// Reads every file and compares its hash with the manifest's.
+    /// Reads every file and compares its hash with the manifest.
     ///
     /// # Errors
-    /// Names the file that differs, with both hashes.
+    /// The file that differs, with both hashes.
     pub fn verify(&self) -> Result<(), DetectError> {
         for file in &self.manifest.files {
             let path = self.weights_dir.join(&file.name);
@@ -289,7 +289,7 @@ impl InstalledModel {
     /// The names of its classes.
     ///
     /// # Errors
-    /// When its label file can't be read.
+    /// If its label file can't be read.
     pub fn labels(&self) -> Result<Labels, DetectError> {
         let names = match self.manifest.labels.names() {
             Ok(names) => names,
@@ -299,8 +299,8 @@ impl InstalledModel {
     }
 }
 
-/// Where models are installed: only where the operator says (`named`, or `$NVR_CACHE`); else the cache, else
-/// `/var/lib/nvr/models`.
+/// The directories for installing models: only the one that the operator names (`named`, or `$NVR_CACHE`); otherwise
+/// the cache, then `/var/lib/nvr/models`.
 pub fn install_dirs(named: Option<&Path>) -> Vec<PathBuf> {
     match named {
         Some(dir) => vec![dir.to_owned()],
@@ -314,7 +314,7 @@ pub fn install_dirs(named: Option<&Path>) -> Vec<PathBuf> {
     }
 }
 
-/// The first of `dirs` in which files can be made; it is made where it does not exist.
+/// The first of `dirs` in which files can be created. It is created if it does not exist.
 pub(super) fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
     let mut first_error = None;
     for dir in dirs {
@@ -337,19 +337,19 @@ pub(super) fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
     }))
 }
 
-/// Writes a file so that a reader sees the old content or the new, never half of it.
+/// Writes a file atomically: a reader gets either the old or the new content.
 pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), DetectError> {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, content)
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|error| {
-            // Half a file helps nobody, least of all on a full disk.
+            // A partial file is useless, especially on a full disk.
             let _ = std::fs::remove_file(&partial);
             DetectError::write(path, error)
         })
 }
 
-/// SHA-256 of a file's content in hexadecimal digits, read piece by piece: models can be larger than memory.
+/// The SHA-256 of a file in hexadecimal digits. The file is read in parts, because models can be larger than memory.
 pub(super) fn sha256_of(path: &Path) -> Result<String, DetectError> {
     let mut hasher = Sha256::new();
     let mut piece = vec![0; 64 * 1024];
@@ -371,7 +371,7 @@ pub(super) fn sha256_of(path: &Path) -> Result<String, DetectError> {
     Ok(format!("{:x}", hasher.finalize()))
 }
 
-/// An id becomes a directory's name and a topic's text: it must not lead elsewhere.
+/// An id becomes the name of a directory and part of a topic: it must not change the path.
 pub(super) fn check_id(id: &str) -> Result<(), DetectError> {
     let good = (1..=64).contains(&id.len())
         && id.starts_with(|first: char| first.is_ascii_alphanumeric())

@@ -1,4 +1,4 @@
-//! Which model is found where, and what is said of one that is not.
+//! Where models are found, and the errors for missing ones.
 
 use super::*;
 
@@ -74,7 +74,7 @@ fn a_damaged_file_is_told_with_both_hashes() {
         model.verify().expect_err("damaged").to_string(),
         format!(
             "{}/small/model.onnx is damaged or another file: expected SHA-256 {:x}, found {:x}; fetch it again, \
-                 or install it anew with `nvr model import`",
+                 or reinstall it with `nvr model import`",
             dir.path().display(),
             Sha256::digest(b"weights"),
             Sha256::digest(b"weightz")

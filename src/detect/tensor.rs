@@ -1,25 +1,25 @@
-//! Bytes to the floats that a network wants, into a buffer that is used again for every frame.
+//! Converts bytes to the floats of a network's input, in a buffer that is reused for every frame.
 
 use super::manifest::{ColorOrder, Input, Layout};
 
-/// Fills input tensors as a manifest describes them.
+/// Fills input tensors as a manifest describes.
 #[derive(Debug)]
 pub struct TensorFill {
     layout: Layout,
-    /// Where each of red, green and blue goes, with its factor and offset.
+    /// The target, factor and offset of red, green and blue.
     channels: [Channel; 3],
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Channel {
-    /// Its place among the tensor's channels.
+    /// Its index among the tensor's channels.
     place: usize,
     factor: f32,
     offset: f32,
 }
 
 impl TensorFill {
-    /// For inputs like `input`.
+    /// For inputs as described by `input`.
     pub fn new(input: &Input) -> Self {
         let factors = input.normalize.factors();
         let channels = std::array::from_fn(|color| {
@@ -40,7 +40,7 @@ impl TensorFill {
         }
     }
 
-    /// Writes the RGB picture `rgb` into `tensor`, which has as many numbers as the picture has bytes.
+    /// Writes the RGB picture `rgb` into `tensor`, which has one number for each byte of the picture.
     pub fn fill(&self, rgb: &[u8], tensor: &mut [f32]) {
         match self.layout {
             Layout::Nchw => self.planes(rgb, tensor),
@@ -82,12 +82,12 @@ impl TensorFill {
 pub(super) struct TensorInfo {
     /// Its name.
     pub(super) name: String,
-    /// Its element type in the engine's words.
+    /// Its element type, as the engine names it.
     pub(super) element: String,
-    /// Whether it is fed with, or read as, 32-bit floats, also where the engine makes 16-bit ones of them; where the engine
-    /// does not know, it says yes.
+    /// Whether it is fed or read as 32-bit floats, also if the engine converts them to 16 bits. True if the engine does
+    /// not know.
     pub(super) is_f32: bool,
-    /// Its dimensions, `None` where only a run can tell; no list where not even their number is known.
+    /// Its dimensions, `None` for those that only a run gives. None at all if their number is not known.
     pub(super) dims: Option<Vec<Option<usize>>>,
 }
 

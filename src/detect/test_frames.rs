@@ -33,7 +33,7 @@ impl HostPixels for Planes {
     }
 }
 
-/// A frame of these pixels, BT.601 in limited range.
+/// A frame with these pixels, BT.601 in limited range.
 pub(super) fn frame(size: Size, pixels: Pixels) -> Frame {
     let meta = FrameMeta {
         frame_id: 0,
@@ -51,7 +51,7 @@ pub(super) fn frame(size: Size, pixels: Pixels) -> Frame {
     Frame { meta, pixels }
 }
 
-/// A frame whose samples `sample(plane, column, row)` gives, with `gap` bytes of 255 after each row but the last.
+/// A frame with samples from `sample(plane, column, row)`, and `gap` bytes of 255 after each row but the last.
 pub(super) fn drawn(
     format: PixelFormat,
     size: Size,
@@ -59,7 +59,7 @@ pub(super) fn drawn(
     sample: impl Fn(usize, u32, u32) -> u8,
 ) -> Frame {
     let chroma = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
-    // Of each plane: its size, and which of Y, U, V (or R, G, B) lie side by side in it.
+    // For each plane: its size, and which of Y, U, V (or R, G, B) are interleaved in it.
     let layout: &[(Size, &[usize])] = match format {
         PixelFormat::I420 => &[(size, &[0]), (chroma, &[1]), (chroma, &[2])],
         PixelFormat::Nv12 => &[(size, &[0]), (chroma, &[1, 2])],

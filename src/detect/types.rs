@@ -1,4 +1,4 @@
-//! What a detector finds, and the seam that every backend implements.
+//! Detections, and the trait that every backend implements.
 
 use std::sync::Arc;
 
@@ -12,33 +12,33 @@ pub struct Detection {
     pub class_name: Arc<str>,
     /// Score, 0–1.
     pub confidence: f32,
-    /// Where it is, in pixels of the source frame, inside the frame.
+    /// Its box, in pixels of the source frame and inside the frame.
     pub bbox: BBox,
 }
 
 /// A frame scaled and padded to the model's input, ready for a detector.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
-    /// RGB, three bytes a pixel, rows without gaps, [`Letterbox::input`] in size.
+    /// RGB, three bytes per pixel, rows without gaps, of the size [`Letterbox::input`].
     pub rgb: &'a [u8],
-    /// Where the frame lies in it.
+    /// The position of the frame in it.
     pub letterbox: Letterbox,
 }
 
-/// What a detector keeps of what it sees.
+/// The thresholds for detections.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
-    /// Least confidence, 0–1.
+    /// Minimum confidence, 0–1.
     pub confidence: f32,
     /// Overlap (IoU) above which the weaker of two boxes of one class is dropped, 0–1.
     pub iou: f32,
 }
 
-/// What letterboxes are padded with where a manifest says nothing: the grey that the YOLO family is trained with.
+/// The padding if a manifest states none: the grey with which the YOLO family is trained.
 pub const PADDING: u8 = 114;
 
-/// Pictures to detections. Owned by one worker thread; every method may block, none is called after an error that is
-/// not [`DetectError::is_transient`].
+/// Turns pictures into detections. One worker thread owns it. Every method may block; none is called after an error
+/// that is not [`DetectError::is_transient`].
 pub trait Detector: Send {
     /// The size that pictures must have.
     fn input_size(&self) -> Size;
@@ -48,15 +48,15 @@ pub trait Detector: Send {
         PADDING
     }
 
-    /// How many pictures one call gains by; 1 where batches bring nothing.
+    /// The largest useful batch; 1 if batches are not faster.
     fn max_batch(&self) -> usize {
         1
     }
 
-    /// Detections of each picture, in order, each list by falling confidence. Blocks for the time of the inference.
+    /// The detections of each picture, in order, each list by falling confidence. Blocks for the time of the inference.
     ///
     /// # Errors
-    /// When the engine fails, or gives a tensor of another shape than its manifest promises.
+    /// If the engine fails, or if a tensor has another shape than in the manifest.
     fn detect(
         &mut self,
         pictures: &[Picture<'_>],

@@ -1,4 +1,4 @@
-//! A detector that is ready, and the quicker one that is not ready yet: what it takes to make it, while the other works.
+//! A loaded detector, and the faster one that can be built while it works.
 
 use std::sync::Arc;
 
@@ -6,33 +6,33 @@ use super::tensorrt::{self, BuildFlags, build_engine};
 use super::{DetectError, Detector, InstalledModel, Labels};
 use crate::base::Stop;
 
-/// How often the log hears of a build: it takes minutes.
-const TELL_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+/// The interval of log messages during a build, which takes minutes.
+const REPORT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// A detector, ready to work, and what it is.
-pub struct Opened {
-    /// It.
+/// A detector that is ready, with its description.
+pub struct LoadedDetector {
+    /// The detector.
     pub detector: Box<dyn Detector>,
-    /// The model's id, as events carry it.
+    /// The model's id, as in events.
     pub model_id: Arc<str>,
-    /// What runs it: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
+    /// The backend: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
     pub backend: &'static str,
-    /// The classes that it can find.
+    /// The classes that it detects.
     pub labels: Labels,
-    /// A quicker detector of the same model that has to be built first.
+    /// A faster detector of the same model that must be built first.
     pub upgrade: Option<Upgrade>,
 }
 
-/// A TensorRT engine that has to be built first.
+/// A TensorRT engine that must be built first.
 #[derive(Debug)]
 pub struct Upgrade {
     model: InstalledModel,
-    /// The engine that the cache has was refused: the same key again means another build.
-    anew: bool,
+    /// The cached engine with the same key was refused, so it must be built again.
+    rebuild: bool,
 }
 
 impl Upgrade {
-    /// What would help after `reason` kept TensorRT from running `model`; nothing where no engine would.
+    /// The upgrade that helps if `reason` prevents TensorRT from running `model`; none if no engine would help.
     pub(super) fn after(model: &InstalledModel, reason: &DetectError) -> Option<Self> {
         let DetectError::TensorRt(reason) = reason else {
             return None;
@@ -46,29 +46,35 @@ impl Upgrade {
         }
         Some(Self {
             model: model.clone(),
-            anew: !matches!(reason, tensorrt::TensorRtError::NoEngine { .. }),
+            rebuild: !matches!(reason, tensorrt::TensorRtError::NoEngine { .. }),
         })
     }
 
     /// Builds the engine and loads it. Blocks for minutes; ends early when `stop` is raised.
     ///
     /// # Errors
-    /// When the build or the engine fails.
-    pub fn run(self, stop: &Stop) -> Result<Opened, DetectError> {
+    /// If the build or the engine fails.
+    pub fn run(self, stop: &Stop) -> Result<LoadedDetector, DetectError> {
         let model = &self.model;
         tracing::info!(
             model = model.id,
             "building a TensorRT engine; this takes some minutes"
         );
-        let mut told = std::time::Duration::ZERO;
+        let mut reported = std::time::Duration::ZERO;
         let mut progress = |progress: tensorrt::Progress<'_>| {
-            if progress.elapsed >= told + TELL_EVERY {
-                told = progress.elapsed;
+            if progress.elapsed >= reported + REPORT_INTERVAL {
+                reported = progress.elapsed;
                 let seconds = progress.elapsed.as_secs();
                 tracing::info!(seconds, words = progress.words, "still building the engine");
             }
         };
-        let built = build_engine(model, BuildFlags::default(), self.anew, &mut progress, stop)?;
+        let built = build_engine(
+            model,
+            BuildFlags::default(),
+            self.rebuild,
+            &mut progress,
+            stop,
+        )?;
         tracing::info!(engine = %built.path.display(), "the engine is built");
         let labels = model.labels()?;
         let detector = tensorrt::open(model, labels.clone())?;
@@ -76,9 +82,9 @@ impl Upgrade {
     }
 }
 
-impl std::fmt::Debug for Opened {
+impl std::fmt::Debug for LoadedDetector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opened")
+        f.debug_struct("LoadedDetector")
             .field("model_id", &self.model_id)
             .field("backend", &self.backend)
             .finish_non_exhaustive()
@@ -91,9 +97,9 @@ pub(super) fn opened(
     backend: &'static str,
     labels: Labels,
     upgrade: Option<Upgrade>,
-) -> Opened {
+) -> LoadedDetector {
     tracing::info!(model = model.id, backend, file = %model.onnx().display(), "the model is loaded");
-    Opened {
+    LoadedDetector {
         detector,
         model_id: model.id.as_str().into(),
         backend,

@@ -1,8 +1,8 @@
-//! An ONNX file and the files beside it that hold its weights: what must be there, how large it may be, and how it is copied
+//! An ONNX file and its external weight files: which must be present, how large they may be, and how they are copied
 //! into the store.
 //!
-//! Graphs of more than 2 GB must have their weights in other files, and PyTorch's exporter writes them so for much smaller
-//! ones (`model.onnx.data`). The graph names them by paths relative to its own directory; none may lead out of it.
+//! Graphs of more than 2 GB must have their weights in other files, and PyTorch's exporter does this for much smaller
+//! ones (`model.onnx.data`). The graph names them by paths relative to its directory; none may lead out of it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,35 +18,35 @@ use super::onnx_file::OnnxFile;
 
 /// The graph's name in the store.
 pub(super) const GRAPH: &str = "model.onnx";
-/// The manifest's.
+/// The manifest's name in the store.
 const MANIFEST: &str = "model.toml";
 
-/// Most bytes of a model: what is larger is no detector of a recorder, and would fill its disk.
+/// Maximum length of a model: a larger one is not a detector for a recorder, and would fill its disk.
 const LARGEST_MODEL_BYTES: u64 = 8 << 30;
-/// Most names of missing files in a message.
+/// Maximum number of missing files that a message names.
 const MOST_NAMED: usize = 5;
 
 /// A graph and its weights, before they are copied.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Weights {
-    /// The graph first.
-    files: Vec<Part>,
+    /// The graph is the first.
+    files: Vec<ModelPart>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Part {
+struct ModelPart {
     source: PathBuf,
     /// Its name in the store, with folders.
     name: String,
     bytes: u64,
 }
 
-/// The file `graph` and those that hold its weights.
+/// The file `graph` and its weight files.
 ///
 /// # Errors
-/// Which of them is missing, too short or too large, or leads out of the graph's directory.
+/// The file that is missing, too short or too large, or outside the graph's directory.
 pub(super) fn of(graph: &Path, known: Option<&OnnxFile>) -> Result<Weights, String> {
-    let mut files = vec![Part {
+    let mut files = vec![ModelPart {
         source: graph.to_owned(),
         name: GRAPH.to_owned(),
         bytes: length_of(graph).map_err(|reason| format!("it can't be read: {reason}"))?,
@@ -75,7 +75,7 @@ pub(super) fn of(graph: &Path, known: Option<&OnnxFile>) -> Result<Weights, Stri
             ));
         }
         if taken.insert(name.clone(), ()).is_none() {
-            files.push(Part {
+            files.push(ModelPart {
                 source,
                 name,
                 bytes,
@@ -104,7 +104,7 @@ impl Weights {
             .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
-    /// Checks that they are not too large, and that `dir` has room for them.
+    /// Checks that the files are not too large, and that `dir` has space for them.
     ///
     /// # Errors
     /// With their size and the limit.
@@ -129,7 +129,7 @@ impl Weights {
         }
     }
 
-    /// Copies them into `dir`, and says what a manifest says of them.
+    /// Copies the files into `dir`, and returns their entries for a manifest.
     ///
     /// # Errors
     /// The file that can't be read or written.
@@ -138,7 +138,7 @@ impl Weights {
     }
 }
 
-impl Part {
+impl ModelPart {
     fn copy_to(&self, dir: &Path) -> Result<ModelFile, DetectError> {
         let target = dir.join(&self.name);
         let write = |error| DetectError::write(&target, error);
@@ -174,7 +174,7 @@ impl Part {
     }
 }
 
-/// The name in the store of weights that the graph finds at `location`.
+/// The name in the store for weights that the graph expects at `location`.
 fn stored_name(location: &str) -> Result<String, String> {
     let name = plain_path(location).ok_or_else(|| {
         format!(
@@ -192,13 +192,13 @@ fn stored_name(location: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// The length of a plain file.
+/// The length of a regular file.
 fn length_of(path: &Path) -> Result<u64, String> {
     let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
     if metadata.is_file() {
         Ok(metadata.len())
     } else {
-        Err("it is no plain file".to_owned())
+        Err("it is not a regular file".to_owned())
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_short_or_misplaced_is_named() {
+    fn missing_short_and_misplaced_weights_are_named() {
         let dir = tempfile::tempdir().expect("a folder");
         let graph = dir.path().join("a.onnx");
         fs::write(&graph, "graph").expect("written");
@@ -268,11 +268,11 @@ mod tests {
         assert!(refused(&[("w.onnx", 0)]).contains("can't be the name of weights"));
         assert_eq!(
             refused(&[("folder", 0)]),
-            "its weights in `folder` can't be read: it is no plain file"
+            "its weights in `folder` can't be read: it is not a regular file"
         );
         assert_eq!(
             of(Path::new("/dev/zero"), None),
-            Err("it can't be read: it is no plain file".to_owned())
+            Err("it can't be read: it is not a regular file".to_owned())
         );
     }
 
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_copied_has_its_size_and_hash_and_its_folders() {
+    fn copied_files_have_their_size_hash_and_folders() {
         let dir = tempfile::tempdir().expect("a folder");
         let graph = dir.path().join("a.onnx");
         fs::write(&graph, "graph").expect("written");

@@ -1,7 +1,8 @@
-//! The one thread that detects for all sources: newest frame of each, in turn, letterboxed, inferred, handed on.
+//! The detection thread for all sources: it takes the newest frame of each source in turn, letterboxes and infers it,
+//! and passes the result on.
 //!
-//! It drops nothing by itself: what comes too fast is displaced in the mailbox before it gets here. A frame's pixels are
-//! let go as soon as they are drawn into the model's input, so that no decoder waits for an inference.
+//! It drops nothing itself: frames that arrive too fast are replaced in the mailbox. A frame's pixels are released as
+//! soon as they are drawn into the model's input, so that no decoder waits for an inference.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,38 +13,38 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Canvas, DetectError, Detection, Letterboxer, Opened, Picture, Thresholds};
+use super::{Canvas, DetectError, Detection, Letterboxer, LoadedDetector, Picture, Thresholds};
 use crate::base::sync::lock;
 use crate::base::{Collected, Frame, FrameMeta, Heartbeat, Mailbox, SourceId};
 
-/// What was found in one frame.
+/// The result of one frame.
 #[derive(Debug, Clone)]
 pub struct Inferred {
-    /// Whose frame.
+    /// The source of the frame.
     pub source_id: SourceId,
-    /// Its number, size and times.
+    /// The frame's number, size and times.
     pub meta: FrameMeta,
-    /// What is in it, by falling confidence; down to the worker's threshold, not the source's.
+    /// The detections by falling confidence, down to the worker's threshold, not the source's.
     pub detections: Vec<Detection>,
-    /// How long the detector took, for the whole batch where there was one; the letterbox apart.
+    /// The time in the detector, for the whole batch if there was one; without the letterbox.
     pub inference_time: Duration,
-    /// Which model found it.
+    /// The model's id.
     pub model_id: Arc<str>,
 }
 
-/// The detection thread. Dropping it ends it, with the frame it has at hand.
+/// The detection thread. Dropping it ends it after the current frame.
 pub struct Worker {
     mailbox: Arc<Mailbox<SourceId, Frame>>,
-    shared: Arc<Shared>,
+    state: Arc<WorkerState>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the worker has done since its start.
+/// Counters since the start of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WorkerStats {
-    /// Frames that were inferred.
+    /// Inferred frames.
     pub inferred: u64,
-    /// Frames that were not, because something failed.
+    /// Frames that were not inferred because of an error.
     pub failed: u64,
     /// Time spent on letterboxes.
     pub letterbox_time: Duration,
@@ -51,41 +52,41 @@ pub struct WorkerStats {
     pub inference_time: Duration,
 }
 
-struct Shared {
+struct WorkerState {
     thresholds: ArcSwap<Thresholds>,
-    next: Mutex<Option<Opened>>,
+    next: Mutex<Option<LoadedDetector>>,
     inferred: AtomicU64,
     failed: AtomicU64,
     letterbox_ns: AtomicU64,
     inference_ns: AtomicU64,
 }
 
-/// How long a batch waits for more sources' frames: less than any batch gains.
-const WINDOW: Duration = Duration::from_millis(5);
+/// How long a batch waits for frames of more sources: less than a batch saves.
+const BATCH_WINDOW: Duration = Duration::from_millis(5);
 
-/// How long the thread sleeps when no frame comes. Frames, the end and nothing else wake it.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How long the thread sleeps without frames. Only a frame or the end wakes it earlier.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Failures are told at most this often; each is counted.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// The minimum interval between reports of failures; each failure is counted.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Starts the thread `detect`, which serves `mailbox` until that is closed and hands what it finds to `sink`,
-    /// with the picture that it found it in.
+    /// Starts the thread `detect`, which serves `mailbox` until it is closed, and passes each result with its picture
+    /// to `sink`.
     ///
-    /// `heartbeat` beats around every inference and rests while there is nothing to do. When the detector panics or fails
-    /// for good, it stops beating, so that whoever watches sees it; [`Worker::swap`] brings it to life again.
+    /// `heartbeat` beats around every inference and is idle without work. If the detector panics or fails finally, it
+    /// stops beating, so that the supervision sees it. [`Worker::swap`] starts it again.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system gives no thread.
     pub fn spawn(
-        opened: Opened,
+        opened: LoadedDetector,
         mailbox: Arc<Mailbox<SourceId, Frame>>,
         thresholds: Thresholds,
         heartbeat: Heartbeat,
         sink: impl FnMut(Inferred, &Picture<'_>) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let state = Arc::new(WorkerState {
             thresholds: ArcSwap::from_pointee(thresholds),
             next: Mutex::default(),
             inferred: AtomicU64::default(),
@@ -93,12 +94,12 @@ impl Worker {
             letterbox_ns: AtomicU64::default(),
             inference_ns: AtomicU64::default(),
         });
-        let work = Work {
-            engine: Engine::new(opened),
-            shared: shared.clone(),
+        let work = WorkerThread {
+            active: ActiveDetector::new(opened),
+            state: state.clone(),
             heartbeat,
             sink,
-            told: None,
+            last_report: None,
         };
         let served = mailbox.clone();
         let thread = std::thread::Builder::new()
@@ -106,40 +107,40 @@ impl Worker {
             .spawn(move || work.run(&served))?;
         Ok(Self {
             mailbox,
-            shared,
+            state,
             thread: Some(thread),
         })
     }
 
-    /// From the next frame on, other thresholds.
+    /// Sets the thresholds for the next frames.
     pub fn set_thresholds(&self, thresholds: Thresholds) {
-        self.shared.thresholds.store(Arc::new(thresholds));
+        self.state.thresholds.store(Arc::new(thresholds));
     }
 
-    /// From the next frame on, another detector; loading it is the caller's affair, beside the one that works.
-    pub fn swap(&self, opened: Opened) {
+    /// Sets the detector for the next frames. The caller loads it while the current one works.
+    pub fn swap(&self, opened: LoadedDetector) {
         let displaced = self.next().replace(opened);
         drop(displaced);
     }
 
-    /// What it has done so far.
+    /// The counters so far.
     pub fn stats(&self) -> WorkerStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         WorkerStats {
-            inferred: read(&self.shared.inferred),
-            failed: read(&self.shared.failed),
-            letterbox_time: Duration::from_nanos(read(&self.shared.letterbox_ns)),
-            inference_time: Duration::from_nanos(read(&self.shared.inference_ns)),
+            inferred: read(&self.state.inferred),
+            failed: read(&self.state.failed),
+            letterbox_time: Duration::from_nanos(read(&self.state.letterbox_ns)),
+            inference_time: Duration::from_nanos(read(&self.state.inference_ns)),
         }
     }
 
-    /// Closes the mailbox and waits for the frame at hand. Blocks for one inference at most.
+    /// Closes the mailbox and waits for the current frame. Blocks for one inference at most.
     pub fn stop(self) {
         drop(self);
     }
 
-    fn next(&self) -> std::sync::MutexGuard<'_, Option<Opened>> {
-        lock(&self.shared.next)
+    fn next(&self) -> std::sync::MutexGuard<'_, Option<LoadedDetector>> {
+        lock(&self.state.next)
     }
 }
 
@@ -147,31 +148,31 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.mailbox.close();
         if let Some(thread) = self.thread.take() {
-            // Its panics are caught and logged where they happen.
+            // Panics are caught and logged on the thread itself.
             let _ = thread.join();
         }
     }
 }
 
-struct Work<S> {
-    engine: Engine,
-    shared: Arc<Shared>,
+struct WorkerThread<S> {
+    active: ActiveDetector,
+    state: Arc<WorkerState>,
     heartbeat: Heartbeat,
     sink: S,
-    told: Option<Instant>,
+    last_report: Option<Instant>,
 }
 
-/// A detector with what is needed to feed it.
-struct Engine {
-    opened: Opened,
+/// A detector with its buffers.
+struct ActiveDetector {
+    opened: LoadedDetector,
     letterboxer: Letterboxer,
     canvases: Vec<Canvas>,
-    /// It failed for good: nothing is asked of it any more.
+    /// It failed finally and is not called any more.
     broken: bool,
 }
 
-impl Engine {
-    fn new(opened: Opened) -> Self {
+impl ActiveDetector {
+    fn new(opened: LoadedDetector) -> Self {
         let batch = opened.detector.max_batch().max(1);
         Self {
             letterboxer: Letterboxer::new(opened.detector.input_size(), opened.detector.padding()),
@@ -184,28 +185,35 @@ impl Engine {
     }
 }
 
-impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
+impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
     fn run(mut self, mailbox: &Mailbox<SourceId, Frame>) {
         loop {
-            if !self.engine.broken {
+            if !self.active.broken {
                 self.heartbeat.idle();
             }
-            let most = self.engine.canvases.len();
-            let window = if most > 1 { WINDOW } else { Duration::ZERO };
-            let collected = mailbox.collect(most, window, LONGEST_WAIT);
+            let most = self.active.canvases.len();
+            let window = if most > 1 {
+                BATCH_WINDOW
+            } else {
+                Duration::ZERO
+            };
+            let collected = mailbox.collect(most, window, MAX_WAIT);
             self.take_next();
             match collected {
                 Collected::Closed => return,
                 Collected::Nothing => {}
-                Collected::Items(frames) if self.engine.broken => {
+                Collected::Items(frames) if self.active.broken => {
                     self.count_failed(frames.len());
                 }
                 Collected::Items(frames) => {
                     self.heartbeat.beat();
                     let count = frames.len();
-                    // What panics here is an engine, or what takes its findings; neither may end this thread in silence.
-                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve(frames))) {
-                        self.give_up(count, format_args!("it panicked: {}", words(&*panic)));
+                    // A panic comes from the engine or from the sink; it must not end this thread silently.
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
+                        self.fail_finally(
+                            count,
+                            format_args!("it panicked: {}", panic_message(&*panic)),
+                        );
                     }
                 }
             }
@@ -213,43 +221,43 @@ impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
     }
 
     fn take_next(&mut self) {
-        let next = lock(&self.shared.next).take();
+        let next = lock(&self.state.next).take();
         if let Some(opened) = next {
             let (model, backend) = (opened.model_id.clone(), opened.backend);
-            self.engine = Engine::new(opened);
-            self.told = None;
+            self.active = ActiveDetector::new(opened);
+            self.last_report = None;
             self.heartbeat.beat();
-            tracing::info!(%model, backend, "another model is at work");
+            tracing::info!(%model, backend, "the detector was replaced");
         }
     }
 
-    fn serve(&mut self, frames: Vec<(SourceId, Frame)>) {
+    fn infer(&mut self, frames: Vec<(SourceId, Frame)>) {
         let started = Instant::now();
         let mut drawn = Vec::with_capacity(frames.len());
         for (source_id, frame) in frames {
-            let canvas = &mut self.engine.canvases[drawn.len()];
-            match self.engine.letterboxer.draw(&frame, canvas) {
+            let canvas = &mut self.active.canvases[drawn.len()];
+            match self.active.letterboxer.draw(&frame, canvas) {
                 Ok(_) => drawn.push((source_id, frame.meta)),
-                Err(err) => self.tell(1, &err, Some(source_id)),
+                Err(err) => self.report_failure(1, &err, Some(source_id)),
             }
         }
-        count(&self.shared.letterbox_ns, started.elapsed());
+        count(&self.state.letterbox_ns, started.elapsed());
         if drawn.is_empty() {
             return;
         }
         let started = Instant::now();
         let found = self
-            .engine
-            .detect(drawn.len(), **self.shared.thresholds.load());
+            .active
+            .detect(drawn.len(), **self.state.thresholds.load());
         let inference_time = started.elapsed();
-        count(&self.shared.inference_ns, inference_time);
+        count(&self.state.inference_ns, inference_time);
         self.heartbeat.beat();
         match found {
             Ok(found) => {
-                self.shared
+                self.state
                     .inferred
                     .fetch_add(drawn.len() as u64, Ordering::Relaxed);
-                let pictures = self.engine.canvases.iter().filter_map(Canvas::picture);
+                let pictures = self.active.canvases.iter().filter_map(Canvas::picture);
                 for (((source_id, meta), detections), picture) in
                     drawn.into_iter().zip(found).zip(pictures)
                 {
@@ -258,48 +266,51 @@ impl<S: FnMut(Inferred, &Picture<'_>)> Work<S> {
                         meta,
                         detections,
                         inference_time,
-                        model_id: self.engine.opened.model_id.clone(),
+                        model_id: self.active.opened.model_id.clone(),
                     };
                     (self.sink)(result, &picture);
                 }
             }
-            Err(err) if err.is_transient() => self.tell(drawn.len(), &err, None),
-            Err(err) => self.give_up(drawn.len(), err),
+            Err(err) if err.is_transient() => self.report_failure(drawn.len(), &err, None),
+            Err(err) => self.fail_finally(drawn.len(), err),
         }
     }
 
-    /// Frames are lost, the next ones may not be.
-    fn tell(&mut self, frames: usize, err: &DetectError, source_id: Option<SourceId>) {
+    /// Reports a failure after which the next frames may succeed.
+    fn report_failure(&mut self, frames: usize, err: &DetectError, source_id: Option<SourceId>) {
         self.count_failed(frames);
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told = Some(Instant::now());
-            let failed = self.shared.failed.load(Ordering::Relaxed);
+        if self
+            .last_report
+            .is_none_or(|at| at.elapsed() >= REPORT_INTERVAL)
+        {
+            self.last_report = Some(Instant::now());
+            let failed = self.state.failed.load(Ordering::Relaxed);
             let source_id = source_id.map(|id| id.0);
             tracing::warn!(%err, source_id, failed, "a frame could not be analysed");
         }
     }
 
-    fn give_up(&mut self, frames: usize, err: impl std::fmt::Display) {
+    fn fail_finally(&mut self, frames: usize, err: impl std::fmt::Display) {
         self.count_failed(frames);
-        self.engine.broken = true;
-        // The last beat: from now on whoever watches sees a stage that does not move.
+        self.active.broken = true;
+        // The last beat: from now on the stage counts as stuck.
         self.heartbeat.beat();
         tracing::error!(
-            model = %self.engine.opened.model_id,
-            backend = self.engine.opened.backend,
+            model = %self.active.opened.model_id,
+            backend = self.active.opened.backend,
             %err,
-            "the detector failed for good; nothing is analysed until it is replaced"
+            "the detector failed finally; nothing is analysed until it is replaced"
         );
     }
 
     fn count_failed(&self, frames: usize) {
-        self.shared
+        self.state
             .failed
             .fetch_add(frames as u64, Ordering::Relaxed);
     }
 }
 
-impl Engine {
+impl ActiveDetector {
     fn detect(
         &mut self,
         pictures: usize,
@@ -318,7 +329,7 @@ fn count(counter: &AtomicU64, time: Duration) {
     counter.fetch_add(nanoseconds, Ordering::Relaxed);
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("without a message")

@@ -1,4 +1,4 @@
-//! The worker with detectors by script: fairness, swaps, failures.
+//! The worker with scripted detectors: fairness, swaps, failures.
 
 use std::sync::mpsc::{Receiver, channel};
 
@@ -13,8 +13,8 @@ const THRESHOLDS: Thresholds = Thresholds {
     iou: 0.45,
 };
 
-/// A detector whose answers the test gives, one a call.
-struct Told {
+/// A detector with scripted answers, one per call.
+struct ScriptedAnswers {
     answers: Receiver<Result<f32, Fault>>,
     batch: usize,
     asked: std::sync::mpsc::Sender<(usize, Thresholds)>,
@@ -26,7 +26,7 @@ enum Fault {
     Panic,
 }
 
-impl Detector for Told {
+impl Detector for ScriptedAnswers {
     fn input_size(&self) -> Size {
         Size::new(64, 64)
     }
@@ -57,11 +57,11 @@ impl Detector for Told {
                 })
                 .collect()),
             Err(Fault::Transient) => Err(DetectError::Inference {
-                backend: "told",
-                model: "told".to_owned(),
+                backend: "scripted",
+                model: "scripted".to_owned(),
                 message: "out of memory".to_owned(),
             }),
-            Err(Fault::Final) => Err(DetectError::output_shape("told", "1x84xN", &[1])),
+            Err(Fault::Final) => Err(DetectError::output_shape("scripted", "1x84xN", &[1])),
             Err(Fault::Panic) => panic!("an engine's assertion"),
         }
     }
@@ -73,7 +73,7 @@ struct Script {
     asked: Receiver<(usize, Thresholds)>,
 }
 
-struct Bench {
+struct Fixture {
     worker: Worker,
     script: Script,
     found: Receiver<Inferred>,
@@ -81,25 +81,25 @@ struct Bench {
     beats: Heartbeats,
 }
 
-fn told(model: &str, batch: usize) -> (Opened, Script) {
+fn scripted(model: &str, batch: usize) -> (LoadedDetector, Script) {
     let ((answers, answered), (asks, asked)) = (channel(), channel());
-    let detector = Told {
+    let detector = ScriptedAnswers {
         answers: answered,
         batch,
         asked: asks,
     };
-    let opened = Opened {
+    let opened = LoadedDetector {
         detector: Box::new(detector),
         model_id: model.into(),
-        backend: "told",
+        backend: "scripted",
         labels: Arc::from([]),
         upgrade: None,
     };
     (opened, Script { answers, asked })
 }
 
-fn bench(batch: usize) -> Bench {
-    let (opened, script) = told("first", batch);
+fn fixture(batch: usize) -> Fixture {
+    let (opened, script) = scripted("first", batch);
     let clock = Clock::by_hand();
     let beats = Heartbeats::new(clock.clone());
     let (finds, found) = channel();
@@ -111,7 +111,7 @@ fn bench(batch: usize) -> Bench {
         move |inferred, _| finds.send(inferred).expect("the test listens"),
     )
     .expect("a thread");
-    Bench {
+    Fixture {
         worker,
         script,
         found,
@@ -120,7 +120,7 @@ fn bench(batch: usize) -> Bench {
     }
 }
 
-impl Bench {
+impl Fixture {
     fn post(&self, source: u32) {
         let (_, frame) = pattern_frame(Size::new(160, 120), 1, 0);
         self.worker.mailbox.post(SourceId(source), frame);
@@ -146,111 +146,111 @@ impl Bench {
 
 #[test]
 fn what_is_found_comes_with_its_source_and_model() {
-    let bench = bench(1);
-    bench.answer(Ok(0.9));
-    bench.post(7);
-    let found = bench.found();
+    let fixture = fixture(1);
+    fixture.answer(Ok(0.9));
+    fixture.post(7);
+    let found = fixture.found();
     assert_eq!(found.source_id, SourceId(7));
     assert_eq!(&*found.model_id, "first");
     assert_eq!(found.meta.size, Size::new(160, 120));
     assert_eq!(found.detections.len(), 1);
-    let stats = bench.worker.stats();
+    let stats = fixture.worker.stats();
     assert_eq!((stats.inferred, stats.failed), (1, 0));
     assert!(stats.inference_time >= found.inference_time);
 }
 
 #[test]
 fn thresholds_change_between_two_frames() {
-    let bench = bench(1);
+    let fixture = fixture(1);
     for confidence in [0.5, 0.1] {
         let thresholds = Thresholds {
             confidence,
             ..THRESHOLDS
         };
-        bench.worker.set_thresholds(thresholds);
-        bench.answer(Ok(0.9));
-        bench.post(0);
-        assert_eq!(bench.asked(), (1, thresholds));
-        bench.found();
+        fixture.worker.set_thresholds(thresholds);
+        fixture.answer(Ok(0.9));
+        fixture.post(0);
+        assert_eq!(fixture.asked(), (1, thresholds));
+        fixture.found();
     }
 }
 
 #[test]
 fn another_model_takes_over_between_two_frames() {
-    let bench = bench(1);
-    bench.post(0);
-    bench.asked();
-    // The first model is at work on the first frame: the second waits for its turn.
-    let (opened, second) = told("second", 1);
-    bench.worker.swap(opened);
+    let fixture = fixture(1);
+    fixture.post(0);
+    fixture.asked();
+    // The first model works on the first frame: the second one waits.
+    let (opened, second) = scripted("second", 1);
+    fixture.worker.swap(opened);
     second.answers.send(Ok(0.8)).expect("it is alive");
-    bench.post(0);
-    bench.answer(Ok(0.9));
-    assert_eq!(&*bench.found().model_id, "first");
-    assert_eq!(&*bench.found().model_id, "second");
+    fixture.post(0);
+    fixture.answer(Ok(0.9));
+    assert_eq!(&*fixture.found().model_id, "first");
+    assert_eq!(&*fixture.found().model_id, "second");
 }
 
 #[test]
 fn a_batch_takes_what_there_is_of_every_source() {
-    let bench = bench(4);
-    bench.post(0);
-    bench.asked();
+    let fixture = fixture(4);
+    fixture.post(0);
+    fixture.asked();
     for source in [0, 1, 2] {
-        bench.post(source);
+        fixture.post(source);
     }
-    bench.answer(Ok(0.9));
-    bench.answer(Ok(0.9));
-    assert_eq!(bench.asked().0, 3);
-    let sources: Vec<u32> = (0..4).map(|_| bench.found().source_id.0).collect();
+    fixture.answer(Ok(0.9));
+    fixture.answer(Ok(0.9));
+    assert_eq!(fixture.asked().0, 3);
+    let sources: Vec<u32> = (0..4).map(|_| fixture.found().source_id.0).collect();
     assert_eq!(sources, [0, 1, 2, 0]);
 }
 
 #[test]
 fn a_passing_failure_costs_its_frame_only() {
-    let bench = bench(1);
-    bench.answer(Err(Fault::Transient));
-    bench.answer(Ok(0.9));
-    bench.post(0);
-    bench.asked();
-    bench.post(1);
-    assert_eq!(bench.found().source_id, SourceId(1));
-    let stats = bench.worker.stats();
+    let fixture = fixture(1);
+    fixture.answer(Err(Fault::Transient));
+    fixture.answer(Ok(0.9));
+    fixture.post(0);
+    fixture.asked();
+    fixture.post(1);
+    assert_eq!(fixture.found().source_id, SourceId(1));
+    let stats = fixture.worker.stats();
     assert_eq!((stats.inferred, stats.failed), (1, 1));
 }
 
 #[test]
 fn a_detector_that_failed_for_good_is_seen_by_the_watchdog_and_can_be_replaced() {
     for fault in [Fault::Final, Fault::Panic] {
-        let bench = bench(1);
-        bench.answer(Err(fault));
-        bench.post(0);
-        bench.asked();
-        // Frames that come later are counted, not asked about.
+        let fixture = fixture(1);
+        fixture.answer(Err(fault));
+        fixture.post(0);
+        fixture.asked();
+        // Later frames are counted as failed, without a call of the detector.
         let deadline = Instant::now() + PATIENCE;
-        while bench.worker.stats().failed < 2 {
+        while fixture.worker.stats().failed < 2 {
             assert!(Instant::now() < deadline, "frames are not counted");
-            bench.post(0);
+            fixture.post(0);
             std::thread::yield_now();
         }
-        bench.clock.advance(Duration::from_secs(6));
-        assert_eq!(bench.beats.stuck().len(), 1);
-        let (opened, second) = told("second", 1);
+        fixture.clock.advance(Duration::from_secs(6));
+        assert_eq!(fixture.beats.stuck().len(), 1);
+        let (opened, second) = scripted("second", 1);
         second.answers.send(Ok(0.8)).expect("it is alive");
-        bench.worker.swap(opened);
-        bench.post(3);
-        assert_eq!(&*bench.found().model_id, "second");
+        fixture.worker.swap(opened);
+        fixture.post(3);
+        assert_eq!(&*fixture.found().model_id, "second");
     }
 }
 
 #[test]
 fn a_worker_without_frames_is_not_stuck() {
-    let bench = bench(1);
-    bench.answer(Ok(0.9));
-    bench.post(0);
-    bench.found();
+    let fixture = fixture(1);
+    fixture.answer(Ok(0.9));
+    fixture.post(0);
+    fixture.found();
     let deadline = Instant::now() + PATIENCE;
-    bench.clock.advance(Duration::from_secs(600));
-    while !bench.beats.stuck().is_empty() {
+    fixture.clock.advance(Duration::from_secs(600));
+    while !fixture.beats.stuck().is_empty() {
         assert!(Instant::now() < deadline, "the worker is taken for stuck");
         std::thread::yield_now();
     }
@@ -258,10 +258,10 @@ fn a_worker_without_frames_is_not_stuck() {
 
 #[test]
 fn stopping_waits_for_the_frame_at_hand() {
-    let bench = bench(1);
-    bench.answer(Ok(0.9));
-    bench.post(0);
-    bench.asked();
-    bench.worker.stop();
-    assert_eq!(bench.found.try_iter().count(), 1);
+    let fixture = fixture(1);
+    fixture.answer(Ok(0.9));
+    fixture.post(0);
+    fixture.asked();
+    fixture.worker.stop();
+    assert_eq!(fixture.found.try_iter().count(), 1);
 }

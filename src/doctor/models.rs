@@ -5,7 +5,7 @@ use super::machine::Machine;
 use super::report::{Line, State, split_remedy};
 use crate::config::ModelChoice;
 use crate::detect::{
-    DetectError, EngineReport, EngineVerdict, Listed, ModelStore, available_backends, engines,
+    DetectError, EngineReport, EngineVerdict, ModelEntry, ModelStore, available_backends, engines,
 };
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
@@ -37,7 +37,7 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     engines.iter().map(engine_line).for_each(emit);
 }
 
-fn model_line(listed: &Listed) -> Line {
+fn model_line(listed: &ModelEntry) -> Line {
     let what = format!("model {}", listed.id);
     match &listed.model {
         Ok(model) => match model.verify() {

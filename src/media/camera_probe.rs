@@ -1,55 +1,55 @@
-//! What one wants to know first of a camera: whether it lets us in, what it sends, how often, by which clock.
+//! Tests a camera: whether it accepts the login, which streams it sends, at which rate and by which clock.
 //!
-//! One ordinary session, the same that the processor would run, looked at more closely and ended after some seconds.
+//! It runs one ordinary session, as a processor would, measures it, and ends it after some seconds.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::hub::{ObservedUnit, Observer};
-use super::jpeg::jpeg;
+use super::jpeg::{JpegError, jpeg};
 use super::output::OutputControl;
 use super::reference::ReferenceTime;
 use super::rtsp::RtspSource;
+use super::session_state::{ObservedUnit, Observer};
 use super::{FrameSink, FrameSource, OpenOptions, SessionEnd, StreamFacts};
 use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Size, SourceId, Stop};
 use crate::config::{Location, StreamSettings};
 
-/// What was found.
+/// The result of the test.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CameraReport {
-    /// Where it is, without login.
+    /// The address, without login.
     pub uri: String,
-    /// Whether it asks for a login.
+    /// Whether the camera asks for a login.
     pub login: Login,
-    /// All streams that it offers under this URI, video first or not: `video H264`, `audio MPEG4-GENERIC`.
+    /// All streams that the camera offers under this URI: `video H264`, `audio MPEG4-GENERIC`.
     pub streams: Vec<OfferedStream>,
-    /// Codec of the video, as statuses name it.
+    /// The codec of the video, as statuses name it.
     pub codec: String,
-    /// Which decoder makes pictures of it here.
+    /// The decoder that was used.
     pub decoder: String,
     /// Picture size.
     pub size: Option<Size>,
-    /// Frames a second by the stream's own word.
+    /// Frames per second, as the stream states them.
     pub nominal_fps: Option<f64>,
-    /// Frames a second as they came.
+    /// Measured frames per second.
     pub fps: Option<f64>,
-    /// Seconds from one key frame to the next; absent where fewer than two came.
+    /// Seconds between two key frames; absent if fewer than two arrived.
     pub key_frame_interval_s: Option<f64>,
-    /// Kilobits a second of coded video.
+    /// Kilobits per second of coded video.
     pub bitrate_kbps: Option<f64>,
     /// Seconds from the start to the first picture.
     pub first_frame_s: f64,
-    /// Whether RTCP sender reports tell the camera's time.
+    /// Whether RTCP sender reports give the camera's time.
     pub sender_reports: bool,
-    /// How far the camera's clock is ahead of ours (behind where negative), in milliseconds; delays on the way make it look
-    /// behind by as much.
+    /// How far the camera's clock is ahead of ours, in milliseconds; negative if it is behind. Network delay makes it
+    /// appear to be behind by that delay.
     pub clock_offset_ms: Option<i64>,
-    /// How long was measured, in seconds.
+    /// The duration of the measurement in seconds.
     pub measured_s: f64,
-    /// Why the session ended before its time, where it did.
+    /// The reason if the session ended too early.
     pub problem: Option<String>,
     /// The first picture.
     #[serde(skip)]
@@ -60,42 +60,42 @@ pub struct CameraReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Login {
-    /// It sends to everyone.
+    /// It sends without a login.
     NotAsked,
-    /// It asks, and takes the one that it was given.
+    /// It asks for a login and accepts the given one.
     Accepted,
-    /// No network, no login.
+    /// A source without a network has no login.
     None,
 }
 
-/// A media section of a camera's description.
+/// A media section of the camera's description.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OfferedStream {
     /// `video`, `audio`, `application` (metadata).
     pub media: String,
-    /// RTP's name of its encoding.
+    /// The RTP encoding name.
     pub encoding: String,
 }
 
-/// Why nothing was found.
+/// Why no picture arrived.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ProbeError {
-    /// As [`SessionEnd::Failed`] has it: `unauthorized`, `unreachable`, `not-found` and so on.
+    /// The code as in [`SessionEnd::Failed`]: `unauthorized`, `unreachable`, `not-found` and so on.
     pub code: &'static str,
-    /// For people.
+    /// The message for people.
     pub message: String,
 }
 
-/// Cameras that keep their last pictures send them in a burst at first; counting starts after it.
+/// Cameras that keep their last pictures send them in a burst at first. Counting starts after it.
 const BURST: Duration = Duration::from_millis(500);
-/// Longest that a measurement waits for a second key frame and a sender report, in measuring times.
+/// Maximum wait for a second key frame and a sender report, as a multiple of the measuring time.
 const PATIENCE: u32 = 3;
 
-/// Looks at a camera for about `measure` once it sends. Blocks; raise `stop` to end it early.
+/// Tests a camera for about `measure`, from its first access unit on. Blocks; raise `stop` to end it early.
 ///
 /// # Errors
-/// Where no picture came: with the code and message of the session's end.
+/// If no picture arrived: the code and message of the session's end.
 pub fn probe_camera(
     settings: &StreamSettings,
     measure: Duration,
@@ -104,9 +104,9 @@ pub fn probe_camera(
     let end = Stop::default();
     let ending = end.clone();
     let _follow = stop.when_raised(move || ending.raise());
-    let notes = Arc::new(Notes::new(measure, end.clone()));
-    let session_end = session(settings, &notes, &end);
-    let found = notes.lock();
+    let observer = Arc::new(ProbeObserver::new(measure, end.clone()));
+    let session_end = session(settings, &observer, &end);
+    let found = observer.lock();
     let login = match &settings.location {
         Location::Rtsp(_) if found.asked_for_login => Login::Accepted,
         Location::Rtsp(_) => Login::NotAsked,
@@ -124,7 +124,7 @@ pub fn probe_camera(
     let Some((first_frame, picture)) = &found.first_frame else {
         return Err(ProbeError {
             code: "no-frame",
-            message: "interrupted before a picture came".to_owned(),
+            message: "interrupted before a picture arrived".to_owned(),
         });
     };
     let mut report = CameraReport {
@@ -142,19 +142,19 @@ pub fn probe_camera(
     };
     match picture {
         Ok(jpeg) => report.first_frame_jpeg = Some(jpeg.clone()),
-        Err(reason) => report.problem = report.problem.or_else(|| Some(reason.clone())),
+        Err(error) => report.problem = report.problem.or_else(|| Some(error.to_string())),
     }
     Ok(report)
 }
 
-fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> SessionEnd {
-    let (id, clock) = (SourceId(0), notes.clock.clone());
-    let sink: Arc<dyn FrameSink> = notes.clone();
+fn session(settings: &StreamSettings, observer: &Arc<ProbeObserver>, stop: &Stop) -> SessionEnd {
+    let (id, clock) = (SourceId(0), observer.clock.clone());
+    let sink: Arc<dyn FrameSink> = observer.clone();
     let end = match &settings.location {
         Location::Rtsp(url) => {
             let (reference, output) = (ReferenceTime::Auto, OutputControl::default());
             RtspSource::new(id, url, settings, clock, reference, output)
-                .observed_by(notes.clone())
+                .observed_by(observer.clone())
                 .run(&sink, stop)
         }
         _ => super::open(id, settings, &clock, OpenOptions::default()).run(&sink, stop),
@@ -162,36 +162,36 @@ fn session(settings: &StreamSettings, notes: &Arc<Notes>, stop: &Stop) -> Sessio
     end.without_secrets()
 }
 
-/// Written by the session's threads.
-struct Notes {
+/// Collects data; the session's threads write it.
+struct ProbeObserver {
     begun: Instant,
     clock: Clock,
     measure: Duration,
     stop: Stop,
-    found: Mutex<Found>,
+    found: Mutex<Measurements>,
 }
 
 #[derive(Default)]
-struct Found {
+struct Measurements {
     asked_for_login: bool,
     streams: Vec<OfferedStream>,
     facts: StreamFacts,
-    first_frame: Option<(Duration, Result<Vec<u8>, String>)>,
-    /// The very first unit.
+    first_frame: Option<(Duration, Result<Vec<u8>, JpegError>)>,
+    /// The first access unit.
     begun: Option<Duration>,
-    /// The first and the last unit that were counted.
+    /// The first and the last access unit that were counted.
     first: Option<Duration>,
     last: Option<Duration>,
     units: u64,
-    /// Of all units but the last: what came between the first and the last instant.
+    /// The bytes of all units but the last: what arrived between the first and the last time.
     bytes: u64,
     last_bytes: u64,
     keys: Vec<Duration>,
-    /// The unit that was least delayed is the best witness of the camera's clock.
+    /// The offset of the unit with the least delay, which measures the camera's clock best.
     clock_offset_ms: Option<i64>,
 }
 
-impl Notes {
+impl ProbeObserver {
     fn new(measure: Duration, stop: Stop) -> Self {
         Self {
             begun: Instant::now(),
@@ -202,7 +202,7 @@ impl Notes {
         }
     }
 
-    /// Counts a unit that arrived `at` this time of the session's clock.
+    /// Counts an access unit that arrived `at` this time of the session's clock.
     fn count(&self, at: Duration, bytes: usize, key: bool, offset_ms: Option<i64>, reports: bool) {
         let mut found = self.lock();
         if at.saturating_sub(*found.begun.get_or_insert(at)) < BURST {
@@ -225,13 +225,13 @@ impl Notes {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Found> {
+    fn lock(&self) -> MutexGuard<'_, Measurements> {
         lock(&self.found)
     }
 }
 
-impl Found {
-    /// The measured part of a report; the rest is empty.
+impl Measurements {
+    /// The measured part of a report; the other fields are empty.
     fn measured(&self) -> CameraReport {
         let span = match (self.first, self.last) {
             (Some(first), Some(last)) => last.saturating_sub(first).as_secs_f64(),
@@ -265,13 +265,13 @@ impl Found {
     }
 }
 
-impl FrameSink for Notes {
+impl FrameSink for ProbeObserver {
     fn described(&self, facts: &StreamFacts) {
         self.lock().facts = facts.clone();
     }
 
     fn access_unit(&self, bytes: usize) {
-        // RTSP sessions tell more of each unit, to the observer below.
+        // RTSP sessions give more details of each unit to the observer below.
         if self.lock().streams.is_empty() {
             self.count(self.clock.now(), bytes, false, None, false);
         }
@@ -280,7 +280,7 @@ impl FrameSink for Notes {
     fn alive(&self) {}
 
     fn frame(&self, frame: Frame) {
-        // Encoded here and now, once: a kept frame would be one buffer less for its decoder.
+        // Encoded immediately and only once: a kept frame would take a buffer from its decoder.
         if self.lock().first_frame.is_none() {
             let picture = jpeg(&frame);
             self.lock().first_frame = Some((self.begun.elapsed(), picture));
@@ -288,7 +288,7 @@ impl FrameSink for Notes {
     }
 }
 
-impl Observer for Notes {
+impl Observer for ProbeObserver {
     fn offered(&self, media: &str, encoding: &str) {
         self.lock().streams.push(OfferedStream {
             media: media.to_owned(),

@@ -1,6 +1,8 @@
-//! When a picture was taken: the camera's clock by its RTCP sender reports, else ours when the access unit arrived.
+//! The capture time of a picture: from the camera's clock by its RTCP sender reports, otherwise the arrival of the
+//! access unit.
 //!
-//! Times are noted before the decoder and found again after it by PTS, because hardware decoders drop a buffer's metas.
+//! Times are stored before the decoder and found after it by PTS, because hardware decoders drop the metadata of
+//! buffers.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,11 +12,12 @@ use crate::base::CaptureClock;
 /// Seconds from the NTP era's start, 1900, to Unix's, 1970.
 const NTP_TO_UNIX_S: u64 = 2_208_988_800;
 const NS_PER_S: u64 = 1_000_000_000;
-/// How far the camera's clock may be from ours and still tell the published time: cameras with unset clocks are common.
+/// Maximum difference between the camera's clock and ours for the camera's time to be published: cameras with unset
+/// clocks are common.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 /// Access units between parser and sink: H.265 reorders at most 16, and a frame-threaded decoder holds a few more.
 const UNITS_IN_FLIGHT: usize = 64;
-/// PTS that decoders rounded to microseconds still match.
+/// Tolerance for decoders that round PTS to microseconds.
 const PTS_TOLERANCE_NS: u64 = 1_000;
 
 /// NTP nanoseconds since 1900 as Unix nanoseconds. Times before 1970 belong to the era that begins in 2036.
@@ -59,22 +62,22 @@ impl SenderReport {
     }
 }
 
-/// What was known of an access unit before it was decoded.
+/// Facts about an access unit before it is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct UnitTime {
-    /// When it arrived, by [`crate::base::Clock`].
+    /// Its arrival, by [`crate::base::Clock`].
     pub(super) arrival: Duration,
-    /// NTP time as Unix nanoseconds, where the camera sends reports.
+    /// Its NTP time as Unix nanoseconds, if the camera sends reports.
     pub(super) ntp_ns: Option<u64>,
 }
 
-/// A small map from PTS to what is keyed by it; the oldest entries go first.
+/// A small map by PTS; the oldest entries are removed first.
 #[derive(Debug)]
-pub(super) struct ByPts<T> {
+pub(super) struct PtsMap<T> {
     entries: VecDeque<(u64, T)>,
 }
 
-impl<T> Default for ByPts<T> {
+impl<T> Default for PtsMap<T> {
     fn default() -> Self {
         Self {
             entries: VecDeque::with_capacity(UNITS_IN_FLIGHT),
@@ -82,8 +85,8 @@ impl<T> Default for ByPts<T> {
     }
 }
 
-impl<T: Copy> ByPts<T> {
-    /// Notes `value`; a later note of the same PTS counts.
+impl<T: Copy> PtsMap<T> {
+    /// Stores `value`. A later value for the same PTS replaces it.
     pub(super) fn note(&mut self, pts_ns: u64, value: T) {
         if self.entries.len() == UNITS_IN_FLIGHT {
             self.entries.pop_front();
@@ -91,7 +94,7 @@ impl<T: Copy> ByPts<T> {
         self.entries.push_back((pts_ns, value));
     }
 
-    /// What was noted last for `pts_ns`, or within a microsecond of it.
+    /// The last value for `pts_ns`, or for a PTS within a microsecond of it.
     pub(super) fn find(&self, pts_ns: u64) -> Option<T> {
         self.entries
             .iter()
@@ -102,7 +105,7 @@ impl<T: Copy> ByPts<T> {
     }
 }
 
-/// The published capture time: NTP while it is within two seconds of the arrival, both in wall-clock time.
+/// The published capture time: NTP if it is within two seconds of the arrival, both in wall-clock time.
 pub(super) fn captured(arrival_unix: Duration, ntp_ns: Option<u64>) -> (Duration, CaptureClock) {
     match ntp_ns.map(Duration::from_nanos) {
         Some(ntp) if ntp.abs_diff(arrival_unix) <= CLOCK_TOLERANCE => (ntp, CaptureClock::Ntp),
@@ -148,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_noted_is_found_by_pts_even_if_a_decoder_rounded_it() {
-        let mut times = ByPts::default();
+    fn times_are_found_by_pts_despite_rounding() {
+        let mut times = PtsMap::default();
         for unit in 0..200u64 {
             times.note(unit * 40_000_000, unit);
         }
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_whose_clock_is_off_by_more_than_two_seconds_is_not_believed() {
+    fn ntp_time_more_than_two_seconds_off_is_not_published() {
         let arrival = Duration::from_secs(1_700_000_000);
         let ntp = |offset_ms: i64| {
             let ns = 1_700_000_000_000_i64 + offset_ms;
@@ -170,8 +173,8 @@ mod tests {
             captured(arrival, ntp(-2_000)),
             (Duration::from_secs(1_699_999_998), CaptureClock::Ntp)
         );
-        for told in [ntp(-2_001), ntp(2_001), None] {
-            assert_eq!(captured(arrival, told), (arrival, CaptureClock::Arrival));
+        for ntp_ns in [ntp(-2_001), ntp(2_001), None] {
+            assert_eq!(captured(arrival, ntp_ns), (arrival, CaptureClock::Arrival));
         }
     }
 }

@@ -1,18 +1,18 @@
-//! The codecs that sources may send, and the elements that belong to each.
+//! The codecs of sources, and the elements for each.
 
-/// A video codec that sources may send.
+/// A video codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Codec {
     /// H.264, AVC.
     H264,
     /// H.265, HEVC.
     H265,
-    /// JPEG pictures one after the other, as USB cameras and old network cameras send them.
+    /// A sequence of JPEG pictures, as USB cameras and old network cameras send them.
     Mjpeg,
 }
 
 impl Codec {
-    /// Every one of them.
+    /// All codecs.
     pub const ALL: [Self; 3] = [Self::H264, Self::H265, Self::Mjpeg];
 
     /// Its name in statuses: `h264`, `h265`, `mjpeg`.
@@ -34,14 +34,14 @@ impl Codec {
         }
     }
 
-    /// The codec of a media type in GStreamer's words.
+    /// The codec of a GStreamer media type.
     pub(super) fn of_caps(media_type: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|codec| codec.media_type() == media_type)
     }
 
-    /// Its media type in GStreamer's words.
+    /// Its GStreamer media type.
     pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::H264 => "video/x-h264",
@@ -66,7 +66,7 @@ impl Codec {
         }
     }
 
-    /// The Debian package of its software decoder: what is asked for where nothing decodes it.
+    /// The Debian package of its software decoder, which error messages name.
     pub(super) fn package(self) -> &'static str {
         match self {
             Self::H264 | Self::H265 => "gstreamer1.0-libav",

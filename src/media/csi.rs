@@ -1,7 +1,8 @@
-//! A camera on a Jetson's CSI connector: NVIDIA's `nvarguscamerasrc` gives the image processor's pictures, ready to scale.
+//! A camera on a Jetson's CSI connector: NVIDIA's `nvarguscamerasrc` gives the pictures of the image processor, ready
+//! to scale.
 //!
-//! The sensor's mode is chosen by the element, after the size and rate that are asked for here. Its daemon (`nvargus-daemon`)
-//! answers late or not at all where a ribbon cable is loose, which the limits of every session catch.
+//! The element chooses the sensor's mode by the size and rate that are asked for here. Its daemon (`nvargus-daemon`)
+//! answers late or not at all if a ribbon cable is loose; the time limits of the session handle that.
 
 use std::sync::Arc;
 
@@ -10,17 +11,18 @@ use gstreamer::prelude::*;
 
 use super::decode::add_raw;
 use super::decoder::VIC;
-use super::element::{element, pad, set};
-use super::hub::{Failure, Hub};
-use super::local::Local;
+use super::element::{PipelineError, element, pad, set};
+use super::local::LocalSource;
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
 use super::session::Ending;
+use super::session_state::{Failure, SessionState};
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
 use crate::config::StreamSettings;
 
-/// Asked of the sensor: what every CSI camera that NVIDIA supports can do. Smaller pictures are the scaler's business.
+/// The caps that are asked of the sensor: every CSI camera that NVIDIA supports has them. The scaler makes smaller
+/// pictures.
 const CAPS: &str = "video/x-raw(memory:NVMM),format=NV12,width=1920,height=1080,framerate=30/1";
 const SOURCE: &str = "nvarguscamerasrc";
 
@@ -28,20 +30,20 @@ const SOURCE: &str = "nvarguscamerasrc";
 #[derive(Debug)]
 pub struct CsiSource {
     sensor: u32,
-    local: Local,
+    local: LocalSource,
     clock: Clock,
     output: OutputControl,
 }
 
 impl CsiSource {
-    /// A source of the sensor with that number, which is opened when a session begins.
+    /// A source for the sensor with this number. Each session opens it.
     pub fn new(
         sensor: u32,
         settings: &StreamSettings,
         clock: Clock,
         output: OutputControl,
     ) -> Self {
-        let local = Local {
+        let local = LocalSource {
             name: format!("camera csi:{sensor}"),
             start_limit: settings.start_limit,
             stall_limit: settings.stall_limit,
@@ -54,18 +56,17 @@ impl CsiSource {
         }
     }
 
-    fn build(&self, hub: &Arc<Hub>) -> Result<gst::Pipeline, Failure> {
+    fn build(&self, session: &Arc<SessionState>) -> Result<gst::Pipeline, Failure> {
         if !Registry.has(SOURCE) {
             return Err(Failure::new(
                 "not-found",
                 format!(
-                    "{}: there is no {SOURCE} here, which reads CSI cameras; it is a Jetson's, in package nvidia-l4t-gstreamer",
+                    "{}: the element {SOURCE}, which reads CSI cameras, is missing; on a Jetson it is in package nvidia-l4t-gstreamer",
                     self.local.name
                 ),
             ));
         }
-        self.elements(hub)
-            .map_err(|reason| Failure::new("no-decoder", reason))
+        self.elements(session).map_err(Failure::from)
     }
 
     fn absent(&self) -> Failure {
@@ -78,35 +79,35 @@ impl CsiSource {
         )
     }
 
-    fn elements(&self, hub: &Arc<Hub>) -> Result<gst::Pipeline, String> {
+    fn elements(&self, session: &Arc<SessionState>) -> Result<gst::Pipeline, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let source = element(SOURCE)?;
         set(&source, "sensor-id", &self.sensor.to_string());
         let filter = element("capsfilter")?;
         set(&filter, "caps", CAPS);
         let pictures = pad(&filter, "src")?;
-        let tail = add_raw(&pipeline, hub, &pictures, VIC.first(), &self.output)?;
+        let tail = add_raw(&pipeline, session, &pictures, VIC.first(), &self.output)?;
         pipeline
             .add_many([&source, &filter])
             .and_then(|()| gst::Element::link_many([&source, &filter, &tail]))
-            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
-        hub.describe(|facts| SOURCE.clone_into(&mut facts.decoder));
+            .map_err(|error| PipelineError::link("the camera's elements", error))?;
+        session.describe(|facts| SOURCE.clone_into(&mut facts.decoder));
         Ok(pipeline)
     }
 }
 
 impl FrameSource for CsiSource {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
-        let hub = Hub::new(sink.clone(), self.clock.clone());
-        let ending = match self.build(&hub) {
-            Ok(pipeline) => match self.local.play(pipeline, &hub, stop) {
-                // It ends its stream without an error where its daemon has no such sensor.
+        let session = SessionState::new(sink.clone(), self.clock.clone());
+        let ending = match self.build(&session) {
+            Ok(pipeline) => match self.local.play(pipeline, &session, stop) {
+                // It ends its stream without an error if its daemon has no such sensor.
                 Ending::Eos => Ending::Failure(self.absent()),
                 ending => ending,
             },
             Err(failure) => Ending::Failure(failure),
         };
-        hub.close();
-        self.local.end(ending, &hub)
+        session.close();
+        self.local.end(ending, &session)
     }
 }

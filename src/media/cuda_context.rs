@@ -1,11 +1,12 @@
 //! One CUDA context for all pipelines of the process.
 //!
-//! GStreamer's CUDA elements each make a context of their own unless the application gives them one. Measured on an NVIDIA H100
-//! with GStreamer 1.22: 0.55 GB of GPU memory for each camera's decoder, and with 32 of them the GPU switches between
-//! contexts instead of working. So the first context that an element makes is lent to every later one.
+//! Each CUDA element of GStreamer makes a separate context unless the application provides one. Measured on an NVIDIA
+//! H100 with GStreamer 1.22: 0.55 GB of GPU memory for each camera's decoder, and with 32 of them the GPU switches
+//! between contexts instead of working. So the first context that an element makes is given to all later ones.
 //!
-//! An error of CUDA's can make a context unusable for all who share it: after the failure of a hardware element the context is
-//! forgotten, and the next element makes a new one. Called on the threads that change a pipeline's state; blocks for no one.
+//! A CUDA error can make a context unusable for all its users. After the failure of a hardware element the context is
+//! forgotten, and the next element makes a new one. The functions are called on the threads that change a pipeline's
+//! state, and do not block.
 
 use std::sync::Mutex;
 
@@ -19,9 +20,9 @@ const KIND: &str = "gst.cuda.context";
 
 static SHARED: Mutex<Option<gst::Context>> = Mutex::new(None);
 
-/// Takes part in what elements ask of the application about contexts. To be called for each message of a bus, on the
-/// thread that posts it: elements ask once, and look for the answer when the call returns.
-pub(super) fn attend(message: &gst::Message) {
+/// Handles the messages by which elements ask for and announce contexts. Call it for each message of a bus, on the
+/// thread that posts it: elements ask once, and look for the context when the call returns.
+pub(super) fn handle_message(message: &gst::Message) {
     let source = message
         .src()
         .and_then(|source| source.downcast_ref::<gst::Element>());
@@ -36,7 +37,7 @@ pub(super) fn attend(message: &gst::Message) {
         gst::MessageView::HaveContext(have) => {
             let context = have.context();
             if context.context_type() == KIND {
-                // Of two elements that started at the same time, the first one's.
+                // If two elements started at the same time, the context of the first one is kept.
                 shared().get_or_insert(context);
             }
         }

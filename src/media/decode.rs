@@ -1,8 +1,8 @@
 //! The second half of every pipeline: coded pictures → parser → decoder → sink, or raw pictures → sink.
 //!
-//! The sink never waits and holds one picture at most: each is handed over on the decoder's thread as soon as it is
-//! decoded. Times are read off before the decoder. Pictures stay in the decoder's buffers; formats that frames don't
-//! have (10 bits, 4:2:2) are converted on the way, others pass through.
+//! The sink never waits and holds one picture at most. The decoder's thread passes each picture on as soon as it is
+//! decoded. Times are read before the decoder. Pictures stay in the decoder's buffers; formats that frames do not have
+//! (10 bits, 4:2:2) are converted, others pass through.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,125 +13,130 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use super::codec::Codec;
-use super::element::{element, pad, set};
+use super::declared_shape::DeclaredShape;
+use super::element::{PipelineError, element, pad, set};
 use super::host_frame::FORMATS;
-use super::hub::{Admit, Hub};
 use super::output::OutputControl;
-use super::plan::{Plan, Way};
+use super::plan::{DecoderPlan, HardwareScaler};
 use super::scaling::Scaling;
-use super::stream::Stream;
-use super::told::Told;
+use super::session_state::{SessionState, UnitAction};
+use super::stream_decoder::StreamDecoder;
 
-/// Tells the NTP time, as Unix nanoseconds, of an access unit that leaves the parser.
+/// Returns the NTP time of an access unit that leaves the parser, as Unix nanoseconds.
 pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send + Sync>;
 
 /// Adds parser, decoder and sink to `pipeline` and brings them to its state. The caller links its elementary stream to
-/// the sink pad of the element that is returned.
+/// the sink pad of the returned element.
 ///
 /// # Errors
-/// Names the element that is missing or refused to be linked.
+/// If an element is missing or can't be linked.
 pub(super) fn add_coded(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
     output: &OutputControl,
     reference: ReferenceOf,
-) -> Result<gst::Element, String> {
+) -> Result<gst::Element, PipelineError> {
     let parser = element(codec.parser())?;
-    // Parameter sets before every key frame: a hardware decoder that lost its state finds them again.
+    // Parameter sets before every key frame, so that a hardware decoder that lost its state can continue.
     set(&parser, "config-interval", "-1");
-    let decoder = element(plan.line.element)?;
-    watch_units(&parser, pipeline, hub, reference)?;
-    let stream = Stream::new(codec, plan, output, hub);
+    let decoder = element(plan.decoder.element)?;
+    watch_units(&parser, pipeline, session, reference)?;
+    let stream = StreamDecoder::new(codec, plan, output, session);
     stream.tune_by_caps(&decoder)?;
     let pictures = pad(&decoder, "src")?;
-    let told = Arc::new(Told::default());
-    told.watch_parser(&pad(&decoder, "sink")?);
+    let declared = Arc::new(DeclaredShape::default());
+    declared.watch_parser(&pad(&decoder, "sink")?);
     let mut chain = vec![parser.clone(), decoder];
-    let scaling = add_way(&mut chain, plan.way, &pictures, output, &told)?;
-    chain.extend(sink(hub, scaling, told, Some(stream))?);
-    hub.describe(|facts| {
+    let scaling = add_scaler(&mut chain, plan.scaler, &pictures, output, &declared)?;
+    chain.extend(sink(session, scaling, declared, Some(stream))?);
+    session.describe(|facts| {
         codec.name().clone_into(&mut facts.codec);
-        plan.line.element.clone_into(&mut facts.decoder);
+        plan.decoder.element.clone_into(&mut facts.decoder);
     });
     add(pipeline, &chain)?;
     Ok(parser)
 }
 
-/// Adds a sink of raw pictures to `pipeline`, as [`add_coded`] does for coded ones; they come from `pictures`, which the
-/// caller links, and pass the scaler of `way` where there is one. Each picture counts as an access unit.
+/// Adds a sink of raw pictures to `pipeline`, as [`add_coded`] does for coded ones. They come from `pictures`, which
+/// the caller links, and pass the scaler `hardware` if there is one. Each picture counts as an access unit.
 ///
 /// # Errors
-/// Names the element that is missing or refused to be linked.
+/// If an element is missing or can't be linked.
 pub(super) fn add_raw(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     pictures: &gst::Pad,
-    way: Option<&'static Way>,
+    hardware: Option<&'static HardwareScaler>,
     output: &OutputControl,
-) -> Result<gst::Element, String> {
+) -> Result<gst::Element, PipelineError> {
     let mut chain = Vec::new();
-    let told = Arc::new(Told::default());
-    let scaling = add_way(&mut chain, way, pictures, output, &told)?;
-    chain.extend(sink(hub, scaling, told, None)?);
-    // The converter, just before the sink.
-    watch_units(&chain[chain.len() - 2], pipeline, hub, Box::new(|_| None))?;
-    hub.describe(|facts| "raw".clone_into(&mut facts.codec));
+    let declared = Arc::new(DeclaredShape::default());
+    let scaling = add_scaler(&mut chain, hardware, pictures, output, &declared)?;
+    chain.extend(sink(session, scaling, declared, None)?);
+    // The converter, which is just before the sink.
+    watch_units(
+        &chain[chain.len() - 2],
+        pipeline,
+        session,
+        Box::new(|_| None),
+    )?;
+    session.describe(|facts| "raw".clone_into(&mut facts.codec));
     add(pipeline, &chain)?;
     Ok(chain[0].clone())
 }
 
-/// Adds the elements of `way`, which `pictures` enter, and what keeps its scaler to what is wanted.
-fn add_way(
+/// Adds the elements of `hardware` behind `pictures`, and the control of its output size.
+fn add_scaler(
     chain: &mut Vec<gst::Element>,
-    way: Option<&'static Way>,
+    hardware: Option<&'static HardwareScaler>,
     pictures: &gst::Pad,
     output: &OutputControl,
-    told: &Arc<Told>,
-) -> Result<Option<Arc<Scaling>>, String> {
-    let Some(way) = way else {
+    declared: &Arc<DeclaredShape>,
+) -> Result<Option<Arc<Scaling>>, PipelineError> {
+    let Some(hardware) = hardware else {
         return Ok(None);
     };
-    let (scaler, filter, after) = way.elements()?;
-    let scaling = Scaling::new(way, &scaler, &filter, pictures, output, told);
+    let (scaler, filter, after) = hardware.elements()?;
+    let scaling = Scaling::new(hardware, &scaler, &filter, pictures, output, declared);
     chain.extend([scaler, filter]);
     chain.extend(after);
     Ok(Some(scaling))
 }
 
-fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), String> {
+fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), PipelineError> {
     pipeline
         .add_many(chain)
         .and_then(|()| gst::Element::link_many(chain))
-        .map_err(|err| format!("the decoding elements can't be linked: {err}"))?;
+        .map_err(|err| PipelineError::link("the decoding elements", err))?;
     // The sink first: no element may push into one that is not ready yet.
     for element in chain.iter().rev() {
         element
             .sync_state_with_parent()
-            .map_err(|_| format!("{} does not start", element.name()))?;
+            .map_err(|_| PipelineError::NotStarted(element.name().into()))?;
     }
     Ok(())
 }
 
-/// Converter (which passes through what needs no conversion) and sink. `stream` is kept for as long as the sink.
+/// Converter (which passes through the formats of frames) and sink. `stream` is kept for as long as the sink.
 fn sink(
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     scaling: Option<Arc<Scaling>>,
-    told: Arc<Told>,
-    stream: Option<Arc<Stream>>,
-) -> Result<Vec<gst::Element>, String> {
+    declared: Arc<DeclaredShape>,
+    stream: Option<Arc<StreamDecoder>>,
+) -> Result<Vec<gst::Element>, PipelineError> {
     let convert = element("videoconvert")?;
     let caps = gst_video::VideoCapsBuilder::new()
         .format_list(FORMATS)
         .build();
-    let (receiver, shape) = (hub.clone(), told.clone());
+    let (receiver, shape) = (session.clone(), declared.clone());
     let sink = gst_app::AppSink::builder()
         .caps(&caps)
         .sync(false)
         .async_(false)
         .qos(false)
-        // The hardware decoder's few buffers: neither a queue nor "the last sample" may hold them.
+        // A hardware decoder has few buffers: neither a queue nor the "last sample" may hold them.
         .max_buffers(1)
         .drop(true)
         .enable_last_sample(false)
@@ -150,8 +155,8 @@ fn sink(
         )
         .build();
     let pad = pad(sink.upcast_ref(), "sink")?;
-    told.watch_tags(&pad);
-    // appsink itself does not say that it reads strides from the buffer; libav then copies every picture into a
+    declared.watch_tags(&pad);
+    // appsink does not announce that it reads strides from the buffer; libav would then copy every picture into a
     // tightly packed one.
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
         match info.query_mut().map(gst::QueryRef::view_mut) {
@@ -165,14 +170,15 @@ fn sink(
     Ok(vec![convert, sink.upcast()])
 }
 
-/// Reads time and kind of every buffer that leaves `element`, and drops what a slow decoder could not catch up with.
+/// Reads time and kind of every buffer that leaves `element`, and drops those with which a slow decoder could not keep
+/// up.
 fn watch_units(
     element: &gst::Element,
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     reference: ReferenceOf,
-) -> Result<(), String> {
-    let hub = hub.clone();
+) -> Result<(), PipelineError> {
+    let session = session.clone();
     let pipeline = pipeline.downgrade();
     pad(element, "src")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(buffer) = info.buffer() else {
@@ -181,15 +187,15 @@ fn watch_units(
         let age = pipeline
             .upgrade()
             .and_then(|pipeline| age_of(pad, buffer, pipeline.current_running_time()?));
-        match hub.unit(buffer, age, reference(buffer)) {
-            Admit::Decode => gst::PadProbeReturn::Ok,
-            Admit::Skip => gst::PadProbeReturn::Handled,
+        match session.unit(buffer, age, reference(buffer)) {
+            UnitAction::Decode => gst::PadProbeReturn::Ok,
+            UnitAction::Skip => gst::PadProbeReturn::Handled,
         }
     });
     Ok(())
 }
 
-/// How long ago a buffer's media time was present: live sources stamp buffers with the time of their arrival.
+/// The time since the media time of a buffer: live sources stamp buffers with the time of their arrival.
 fn age_of(pad: &gst::Pad, buffer: &gst::BufferRef, now: gst::ClockTime) -> Option<Duration> {
     let segment = pad.sticky_event::<gst::event::Segment>(0)?;
     let at = segment

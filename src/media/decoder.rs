@@ -1,39 +1,40 @@
-//! The decoder table: which elements may decode a codec, in order of preference, and what becomes of each on this machine.
+//! The decoder table: the elements that may decode a codec, in order of preference, and their state on this machine.
 //!
-//! Hardware comes first. That an element is registered proves nothing: NVIDIA's plugins register on machines without a
-//! driver, stateless V4L2 decoders without the memory they need. So each entry has to decode a small built-in clip once a
-//! process before it is used ([`DecoderTable::choose`]); a source that gets no frame out of a chosen decoder asks for the next one.
+//! Hardware comes first. A registered element may still fail: NVIDIA's plug-ins register on machines without a driver,
+//! and stateless V4L2 decoders without the memory they need. So each entry must decode a small built-in clip once per
+//! process before it is used ([`DecoderTable::choose`]). A source that gets no frame from a chosen decoder asks for the
+//! next one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock};
 
 use super::codec::Codec;
-use super::plan::{Decoder, Elements, Plan, Registry, Tuning, Way};
-use super::probe::{self, Late};
+use super::plan::{DecoderEntry, DecoderPlan, Elements, HardwareScaler, Registry, Tuning};
+use super::probe::{self, DecoderFault, OnLateSuccess};
 use crate::base::sync::lock;
 
-/// What became of one line of the table on this machine.
+/// The state of one entry of the table on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoderReport {
     /// The element's name.
     pub decoder: &'static str,
-    /// Whether it decoded the clip, or why not; nothing where no source has asked for it yet.
-    pub probed: Option<Result<(), String>>,
+    /// Whether it decoded the clip, or the reason why not; none if no source has asked for it yet.
+    pub probed: Option<Result<(), DecoderFault>>,
 }
 
-/// By element; each probed by whoever asks first, while others wait for it.
+/// Probes by element. The first user of a decoder probes it, while others wait for the result.
 type Probes = BTreeMap<&'static str, Arc<Probe>>;
 
-/// What a probe gave.
+/// The result of a probe.
 #[derive(Default)]
 struct Probe {
-    answer: OnceLock<Result<Plan, String>>,
-    /// Of a decoder that answered when its time was over.
-    late: OnceLock<Plan>,
+    answer: OnceLock<Result<DecoderPlan, DecoderFault>>,
+    /// The plan of a decoder that answered after the time limit.
+    late: OnceLock<DecoderPlan>,
 }
 
 impl Probe {
-    fn outcome(&self) -> Option<Result<Plan, String>> {
+    fn outcome(&self) -> Option<Result<DecoderPlan, DecoderFault>> {
         match (self.answer.get(), self.late.get()) {
             (_, Some(plan)) => Some(Ok(*plan)),
             (answer, None) => answer.cloned(),
@@ -41,69 +42,73 @@ impl Probe {
     }
 }
 
-/// The lines of one codec, and what their probes gave.
+/// The entries of one codec, and the results of their probes.
 pub(super) struct DecoderTable {
     codec: Codec,
-    lines: &'static [Decoder],
+    lines: &'static [DecoderEntry],
     probed: Mutex<Probes>,
 }
 
-/// The VIC of a Jetson: the only way out of NVMM memory, and it scales and converts on the way.
-pub(super) const VIC: &[Way] = &[Way {
+/// The VIC of a Jetson: the only way out of NVMM memory. It also scales and converts.
+pub(super) const VIC: &[HardwareScaler] = &[HardwareScaler {
     restarts: true,
-    ..ordinary("nvvidconv")
+    ..in_host_memory("nvvidconv")
 }];
-/// NVIDIA's scalers on a PC keep to the GPU's memory; since 1.22 in one element, before that in one for each purpose.
-const CUDA: &[Way] = &[
-    Way {
-        scaler: "cudaconvertscale",
+/// NVIDIA's scalers on a PC work in the GPU's memory: one element since 1.22, before that separate elements.
+const CUDA: &[HardwareScaler] = &[
+    HardwareScaler {
+        element: "cudaconvertscale",
         memory: "memory:CUDAMemory",
         after: &["cudadownload"],
         restarts: false,
     },
-    Way {
-        scaler: "cudascale",
+    HardwareScaler {
+        element: "cudascale",
         memory: "memory:CUDAMemory",
         after: &["cudadownload"],
         restarts: false,
     },
 ];
-/// The image processor of a Raspberry Pi and its like; registered where there is one.
-const V4L2: &[Way] = &[ordinary("v4l2convert")];
-const VA: &[Way] = &[ordinary("vapostproc")];
+/// The image processor of a Raspberry Pi and similar boards; it is registered where it exists.
+const V4L2: &[HardwareScaler] = &[in_host_memory("v4l2convert")];
+const VA: &[HardwareScaler] = &[in_host_memory("vapostproc")];
 
-const fn ordinary(scaler: &'static str) -> Way {
-    Way {
-        scaler,
+const fn in_host_memory(element: &'static str) -> HardwareScaler {
+    HardwareScaler {
+        element,
         memory: "",
         after: &[],
         restarts: false,
     }
 }
 
-const fn decoder(element: &'static str, tuning: Tuning, ways: &'static [Way]) -> Decoder {
-    Decoder {
+const fn decoder(
+    element: &'static str,
+    tuning: Tuning,
+    scalers: &'static [HardwareScaler],
+) -> DecoderEntry {
+    DecoderEntry {
         element,
         tuning,
-        ways,
+        scalers,
         bare: true,
     }
 }
 
-const fn plain(element: &'static str, ways: &'static [Way]) -> Decoder {
-    decoder(element, Tuning::Plain, ways)
+const fn plain(element: &'static str, scalers: &'static [HardwareScaler]) -> DecoderEntry {
+    decoder(element, Tuning::Plain, scalers)
 }
 
-/// Its pictures are in NVMM memory, which nothing but nvvidconv brings them out of.
-const NVV4L2: Decoder = Decoder {
+/// Its pictures are in NVMM memory, which only nvvidconv can read.
+const NVV4L2: DecoderEntry = DecoderEntry {
     bare: false,
     ..decoder("nvv4l2decoder", Tuning::L4t, VIC)
 };
 
-/// In the order of [`Codec`]'s members.
-pub(super) static LINES: [&[Decoder]; 3] = [&H264, &H265, &MJPEG];
+/// In the order of the variants of [`Codec`].
+pub(super) static LINES: [&[DecoderEntry]; 3] = [&H264, &H265, &MJPEG];
 
-static H264: [Decoder; 6] = [
+static H264: [DecoderEntry; 6] = [
     NVV4L2,
     plain("nvh264dec", CUDA),
     plain("v4l2slh264dec", V4L2),
@@ -112,7 +117,7 @@ static H264: [Decoder; 6] = [
     decoder("avdec_h264", Tuning::Libav, &[]),
 ];
 
-static H265: [Decoder; 6] = [
+static H265: [DecoderEntry; 6] = [
     NVV4L2,
     plain("nvh265dec", CUDA),
     plain("v4l2slh265dec", V4L2),
@@ -121,9 +126,9 @@ static H265: [Decoder; 6] = [
     decoder("avdec_h265", Tuning::Libav, &[]),
 ];
 
-/// Desktop NVIDIA's nvjpegdec is left out: its name is that of another element on a Jetson, and pictures of a USB camera
-/// cost less to decode than to carry to the card and back.
-static MJPEG: [Decoder; 4] = [
+/// Desktop NVIDIA's nvjpegdec is omitted: a Jetson has another element of that name, and decoding the pictures of a USB
+/// camera costs less than copying them to the card and back.
+static MJPEG: [DecoderEntry; 4] = [
     NVV4L2,
     plain("v4l2jpegdec", V4L2),
     plain("vajpegdec", VA),
@@ -131,25 +136,25 @@ static MJPEG: [Decoder; 4] = [
 ];
 
 impl Codec {
-    /// This process's table.
+    /// The table of this process.
     pub(super) fn decoders(self) -> &'static DecoderTable {
         static TABLES: LazyLock<[DecoderTable; 3]> =
             LazyLock::new(|| Codec::ALL.map(|codec| DecoderTable::new(codec, codec.lines())));
         &TABLES[self as usize]
     }
 
-    fn lines(self) -> &'static [Decoder] {
+    fn lines(self) -> &'static [DecoderEntry] {
         LINES[self as usize]
     }
 }
 
-/// What is known of `codec`'s decoders on this machine, in the order of their preference.
+/// The known state of `codec`'s decoders on this machine, in the order of preference.
 pub fn decoder_report(codec: Codec) -> Vec<DecoderReport> {
     codec.decoders().report()
 }
 
 impl DecoderTable {
-    fn new(codec: Codec, lines: &'static [Decoder]) -> Self {
+    fn new(codec: Codec, lines: &'static [DecoderEntry]) -> Self {
         Self {
             codec,
             lines,
@@ -157,18 +162,19 @@ impl DecoderTable {
         }
     }
 
-    /// The first line that decodes the clip and is not one of `refused`. Blocks while a line is probed for the first time.
-    pub(super) fn choose(&self, refused: &[&'static str]) -> Option<Plan> {
+    /// The first entry that decodes the clip and is not in `refused`. Blocks while an entry is probed for the first
+    /// time.
+    pub(super) fn choose(&self, refused: &[&'static str]) -> Option<DecoderPlan> {
         self.lines
             .iter()
             .filter(|line| !refused.contains(&line.element))
             .find_map(|line| self.plan(line))
     }
 
-    /// What became of each line so far.
+    /// The state of each entry so far.
     pub(super) fn report(&self) -> Vec<DecoderReport> {
         let probed = self.lock();
-        let outcome = |line: &Decoder| probed.get(line.element)?.outcome();
+        let outcome = |line: &DecoderEntry| probed.get(line.element)?.outcome();
         self.lines
             .iter()
             .map(|line| DecoderReport {
@@ -178,10 +184,10 @@ impl DecoderTable {
             .collect()
     }
 
-    fn plan(&self, line: &'static Decoder) -> Option<Plan> {
+    fn plan(&self, line: &'static DecoderEntry) -> Option<DecoderPlan> {
         let probe = self.lock().entry(line.element).or_default().clone();
         let too_late = Arc::downgrade(&probe);
-        let late: Late = Arc::new(move |plan| {
+        let late: OnLateSuccess = Arc::new(move |plan| {
             if let Some(probe) = too_late.upgrade() {
                 let _ = probe.late.set(plan);
             }
@@ -190,13 +196,13 @@ impl DecoderTable {
             let codec = self.codec.name();
             if !Registry.has(line.element) {
                 tracing::debug!(codec, decoder = line.element, "decoder is not installed");
-                return Err("not installed".to_owned());
+                return Err(DecoderFault::NotInstalled);
             }
             let outcome = probe::first_that_decodes(self.codec, line, &late);
             match &outcome {
                 Ok(plan) => tracing::info!(codec, decoder = %plan, "decoder works"),
                 Err(reason) => {
-                    tracing::warn!(codec, decoder = line.element, %reason, "decoder is passed over");
+                    tracing::warn!(codec, decoder = line.element, %reason, "decoder is not used");
                 }
             }
             outcome
@@ -233,7 +239,7 @@ mod tests {
                 .filter(|name| *name != software)
                 .collect();
             let chosen = table.choose(&others).expect("software decodes");
-            assert_eq!(chosen.line.element, software);
+            assert_eq!(chosen.decoder.element, software);
             assert_eq!(
                 table.report().last(),
                 Some(&DecoderReport {
@@ -247,17 +253,19 @@ mod tests {
     #[test]
     fn an_element_that_decodes_nothing_is_passed_over_with_its_reason() {
         super::super::init().expect("gstreamer starts");
-        static LINES: [Decoder; 3] = [
+        static LINES: [DecoderEntry; 3] = [
             plain("no-such-decoder", &[]),
             plain("fakesink", &[]),
             decoder("avdec_h264", Tuning::Libav, &[]),
         ];
         let table = DecoderTable::new(Codec::H264, &LINES);
-        let chosen = table.choose(&[]).map(|plan| plan.line.element);
+        let chosen = table.choose(&[]).map(|plan| plan.decoder.element);
         assert_eq!(chosen, Some("avdec_h264"));
         let report = table.report();
-        assert_eq!(report[0].probed, Some(Err("not installed".to_owned())));
-        assert!(matches!(&report[1].probed, Some(Err(reason)) if reason.contains("fakesink")));
+        assert_eq!(report[0].probed, Some(Err(DecoderFault::NotInstalled)));
+        assert!(
+            matches!(&report[1].probed, Some(Err(reason)) if reason.to_string().contains("fakesink"))
+        );
         assert_eq!(table.choose(&["avdec_h264"]), None);
     }
 
@@ -265,12 +273,15 @@ mod tests {
     fn an_answer_that_comes_too_late_counts_from_then_on() {
         let probe = Probe::default();
         assert_eq!(probe.outcome(), None);
-        let hangs = Err("its driver hangs".to_owned());
+        let hangs = Err(DecoderFault::Hangs {
+            decoder: "avdec_h264",
+            limit: std::time::Duration::from_secs(12),
+        });
         probe.answer.set(hangs.clone()).expect("the first answer");
         assert_eq!(probe.outcome(), Some(hangs));
-        let plan = Plan {
-            line: &H264[5],
-            way: None,
+        let plan = DecoderPlan {
+            decoder: &H264[5],
+            scaler: None,
         };
         probe.late.set(plan).expect("the first late one");
         assert_eq!(probe.outcome(), Some(Ok(plan)));
@@ -279,14 +290,14 @@ mod tests {
     #[test]
     fn a_scaler_that_does_not_work_is_left_out() {
         super::super::init().expect("gstreamer starts");
-        static LINES: [Decoder; 1] = [decoder(
+        static LINES: [DecoderEntry; 1] = [decoder(
             "avdec_h264",
             Tuning::Libav,
-            &[ordinary("no-such-scaler"), ordinary("fakesink")],
+            &[in_host_memory("no-such-scaler"), in_host_memory("fakesink")],
         )];
         let table = DecoderTable::new(Codec::H264, &LINES);
         let plan = table.choose(&[]).expect("the decoder by itself");
-        assert_eq!((plan.line.element, plan.way), ("avdec_h264", None));
+        assert_eq!((plan.decoder.element, plan.scaler), ("avdec_h264", None));
     }
 
     #[test]

@@ -2,10 +2,10 @@
     unsafe_code,
     reason = "GStreamer tells a dma-buf's descriptor as a number"
 )]
-//! Decoded pictures in a device's memory: the buffers of V4L2 decoders and their like, each a file descriptor.
+//! Decoded pictures in the memory of a device: buffers of V4L2 decoders and similar ones, each a file descriptor.
 //!
-//! A plane of a display takes such a picture as it is. It is mapped for who reads it, and not before: on boards whose caches don't
-//! follow the device that costs time for each picture, also for those that a rate limit drops.
+//! A display plane can show such a picture directly. It is mapped only when it is read: on boards with non-coherent
+//! caches mapping costs time, also for pictures that a rate limit drops.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -18,22 +18,24 @@ use super::host_frame::{HostFrame, first_sample, format_of};
 use super::turned_frame::TurnedFrame;
 use crate::base::{Crop, DmaBuf, HostPixels, Orientation, PictureShape, PixelFormat, Pixels, Size};
 
-/// DRM_FORMAT_MOD_LINEAR: what caps without a modifier mean.
+/// DRM_FORMAT_MOD_LINEAR, the modifier of caps that state none.
 const LINEAR: u64 = 0;
 
-/// How a buffer's samples become a frame's.
+/// How the samples of a buffer become a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shown {
-    /// Which of them.
+pub(super) struct FrameView {
+    /// The part of the samples.
     pub(super) crop: Crop,
-    /// How they are turned.
+    /// The orientation of the samples.
     pub(super) orientation: Orientation,
-    /// The size that the frame states: another one where the picture was scaled on the way, or has pixels that are not square.
+    /// The size that the frame states. It differs from the samples if hardware has scaled the picture, or if pixels are
+    /// not square.
     pub(super) picture: Size,
 }
 
-impl Shown {
-    /// Of pictures that were decoded with `decoded` samples and come in `planes`: fewer where hardware has scaled them.
+impl FrameView {
+    /// The view of pictures that were decoded with `decoded` samples and arrive in `planes`, which are smaller if
+    /// hardware has scaled them.
     pub(super) fn new(shape: &PictureShape, decoded: Size, planes: Size) -> Self {
         let crop = shape.crop;
         let along = |value: u32, from: u32, to: u32| {
@@ -66,23 +68,27 @@ struct DmaBufFrame {
     layout: Vec<(u32, u32)>,
 }
 
-/// The pixels of `buffer` as they are `shown`; nothing where its format is none of a frame's or it can't be mapped.
+/// The pixels of `buffer` by `view`; none if frames do not have its format or if it can't be mapped.
 pub(super) fn pixels_of(
     buffer: gst::Buffer,
     info: &gst_video::VideoInfo,
-    shown: &Shown,
+    view: &FrameView,
 ) -> Option<Pixels> {
-    let pixels = as_decoded(buffer, info, shown)?;
-    Some(if shown.orientation.is_upright() {
+    let pixels = as_decoded(buffer, info, view)?;
+    Some(if view.orientation.is_upright() {
         pixels
     } else {
-        let turned = TurnedFrame::new(pixels, shown.crop.size, shown.orientation);
+        let turned = TurnedFrame::new(pixels, view.crop.size, view.orientation);
         Pixels::Host(Arc::new(turned))
     })
 }
 
-fn as_decoded(buffer: gst::Buffer, info: &gst_video::VideoInfo, shown: &Shown) -> Option<Pixels> {
-    let Shown { crop, picture, .. } = *shown;
+fn as_decoded(
+    buffer: gst::Buffer,
+    info: &gst_video::VideoInfo,
+    view: &FrameView,
+) -> Option<Pixels> {
+    let FrameView { crop, picture, .. } = *view;
     let in_device = buffer.n_memory() == 1
         && buffer
             .peek_memory(0)
@@ -111,7 +117,7 @@ fn as_decoded(buffer: gst::Buffer, info: &gst_video::VideoInfo, shown: &Shown) -
 
 /// Offset and stride of each plane: the buffer's own, or those of its format.
 fn layout_of(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Option<Vec<(u32, u32)>> {
-    // A memory may begin in the middle of its dma-buf.
+    // A memory may start in the middle of its dma-buf.
     let begins = buffer.peek_memory(0).offset();
     let planes = |offsets: &[usize], strides: &[i32]| {
         std::iter::zip(offsets, strides)
@@ -157,10 +163,11 @@ impl DmaBuf for DmaBufFrame {
     }
 
     fn map(&self) -> Result<Arc<dyn HostPixels>, String> {
-        // GStreamer maps it and tells the driver (DMA_BUF_IOCTL_SYNC), and undoes both when the last holder lets go.
+        // GStreamer maps the buffer and tells the driver (DMA_BUF_IOCTL_SYNC). It undoes both when the last holder
+        // drops it.
         HostFrame::new(self.buffer.clone(), &self.info, self.crop, self.picture)
             .map(|frame| Arc::new(frame) as Arc<dyn HostPixels>)
-            .ok_or_else(|| "the driver does not let its buffer be mapped".to_owned())
+            .ok_or_else(|| "the driver does not allow its buffer to be mapped".to_owned())
     }
 }
 
@@ -174,12 +181,12 @@ mod tests {
     use super::*;
 
     const SIZE: Size = Size::new(64, 32);
-    /// As hardware lays it out: rows further apart than they are long.
+    /// As hardware lays it out: rows with padding.
     const STRIDE: usize = 256;
     const CHROMA_AT: usize = STRIDE * 32;
     const BYTES: usize = CHROMA_AT + STRIDE * 16;
 
-    /// An NV12 picture whose samples tell their row, in memory that stands for a device's.
+    /// An NV12 picture whose samples hold the number of their row, in memory that replaces a device's.
     fn picture() -> (gst::Buffer, gst_video::VideoInfo, std::fs::File) {
         super::super::init().expect("GStreamer starts");
         let memory = rustix::fs::memfd_create("device", rustix::fs::MemfdFlags::CLOEXEC);
@@ -193,7 +200,7 @@ mod tests {
             .build()
             .expect("a legal format");
         let device = file.try_clone().expect("a second descriptor");
-        // SAFETY: the descriptor is ours and given away; the memory closes it.
+        // SAFETY: the descriptor is ours and is given away; the memory closes it.
         let memory = unsafe { DmaBufAllocator::new().alloc_dmabuf(device, BYTES) };
         let memory = memory.expect("a memory");
         let mut buffer = gst::Buffer::new();
@@ -212,8 +219,8 @@ mod tests {
         (buffer, info, file)
     }
 
-    fn whole(picture: Size) -> Shown {
-        Shown {
+    fn whole(picture: Size) -> FrameView {
+        FrameView {
             crop: Crop::whole(SIZE),
             orientation: Orientation::default(),
             picture,
@@ -227,18 +234,18 @@ mod tests {
             ..PictureShape::plain(Size::new(1920, 1088))
         };
         let decoded = Size::new(1920, 1088);
-        let shown = Shown::new(&shape, decoded, Size::new(640, 360));
-        assert_eq!(shown.crop, Crop::whole(Size::new(640, 357)));
-        assert_eq!(shown.picture, Size::new(1920, 1080));
-        let shown = Shown::new(&shape, decoded, decoded);
-        assert_eq!(shown.crop.size, Size::new(1920, 1080));
+        let view = FrameView::new(&shape, decoded, Size::new(640, 360));
+        assert_eq!(view.crop, Crop::whole(Size::new(640, 357)));
+        assert_eq!(view.picture, Size::new(1920, 1080));
+        let view = FrameView::new(&shape, decoded, decoded);
+        assert_eq!(view.crop.size, Size::new(1920, 1080));
     }
 
     #[test]
     fn a_cropped_picture_of_a_device_begins_further_on() {
         let (buffer, info, _file) = picture();
         let size = Size::new(32, 16);
-        let shown = Shown {
+        let view = FrameView {
             crop: Crop {
                 left: 8,
                 top: 4,
@@ -246,7 +253,7 @@ mod tests {
             },
             ..whole(size)
         };
-        let pixels = pixels_of(buffer, &info, &shown).expect("a frame's format");
+        let pixels = pixels_of(buffer, &info, &view).expect("a frame's format");
         let Pixels::DmaBuf(device) = &pixels else {
             panic!("it is in a device's memory");
         };
@@ -266,23 +273,23 @@ mod tests {
     #[test]
     fn a_picture_that_lies_on_its_side_is_read_upright() {
         let (buffer, info, _file) = picture();
-        let shown = Shown {
+        let view = FrameView {
             orientation: Orientation {
                 mirrored: false,
                 quarters: 1,
             },
             ..whole(Size::new(32, 64))
         };
-        let pixels = pixels_of(buffer, &info, &shown).expect("a frame's format");
+        let pixels = pixels_of(buffer, &info, &view).expect("a frame's format");
         let host = pixels.host().expect("it can be mapped");
         assert_eq!(host.scaled(), Some(Size::new(32, 64)));
-        // Rows are columns now, the first one at the right.
+        // Rows are columns now, the first one on the right.
         let first = host.plane(0).bytes[..32].to_vec();
         assert_eq!(first, (0..32).rev().collect::<Vec<u8>>());
     }
 
     #[test]
-    fn a_device_s_picture_keeps_its_descriptor_and_is_mapped_for_who_reads_it() {
+    fn a_device_s_picture_keeps_its_descriptor_and_is_mapped_when_read() {
         let (buffer, info, file) = picture();
         let camera = Size::new(1920, 960);
         let pixels = pixels_of(buffer, &info, &whole(camera)).expect("a frame's format");
@@ -307,7 +314,7 @@ mod tests {
                 assert_eq!(plane.bytes[row * STRIDE + 63], (first + row) as u8);
             }
         }
-        // What the device writes next is seen by the next reader: nothing was copied.
+        // The next reader sees new data of the device: nothing was copied.
         drop(host);
         file.write_all_at(&[200], 0).expect("written");
         let host = pixels.host().expect("it can be mapped again");

@@ -1,19 +1,19 @@
-//! One source's way down the decoder table.
+//! Chooses the decoder of one source from the decoder table.
 //!
-//! A decoder that works in general may give nothing of one camera's stream, or fail in the middle of it. Then this source, and no
-//! other, goes on with the next one of the table; when none is left it begins at the top again.
+//! A decoder that works in general may fail on the stream of one camera, at the start or later. Then only this source
+//! changes to the next decoder of the table. After the last one it starts again with the first.
 
 use std::sync::OnceLock;
 
 use super::codec::Codec;
-use super::hub::{Failure, Progress};
-use super::plan::Plan;
+use super::plan::DecoderPlan;
 use super::session::Ending;
+use super::session_state::{Failure, Progress};
 
-/// The stream that a session takes, and its decoder, once they are known.
-pub(super) type Chosen = OnceLock<(Codec, Plan)>;
+/// The codec and the decoder of a session, once they are known.
+pub(super) type ChosenDecoder = OnceLock<(Codec, DecoderPlan)>;
 
-/// Which decoders one source is done with.
+/// The decoders that have failed for one source.
 #[derive(Debug, Clone)]
 pub(super) struct Fallback {
     /// `camera 3`.
@@ -29,11 +29,11 @@ impl Fallback {
         }
     }
 
-    /// The decoder to be used for a stream. Blocks while a decoder is probed for the first time.
+    /// Chooses the decoder for a stream. Blocks while a decoder is probed for the first time.
     ///
     /// # Errors
-    /// When none of this machine's works.
-    pub(super) fn choose(&self, codec: Codec) -> Result<Plan, Failure> {
+    /// If no decoder of this machine works.
+    pub(super) fn choose(&self, codec: Codec) -> Result<DecoderPlan, Failure> {
         codec.decoders().choose(&self.refused).ok_or_else(|| {
             Failure::new(
                 "no-decoder",
@@ -47,12 +47,12 @@ impl Fallback {
         })
     }
 
-    /// Whether the decoder was at fault when the session ended, and another one is worth a try at once.
-    pub(super) fn judge(
+    /// Whether the decoder caused the end of the session, and another one is worth an immediate attempt.
+    pub(super) fn decoder_failed(
         &mut self,
         ending: &Ending,
         progress: &Progress,
-        chosen: Option<(Codec, Plan)>,
+        chosen: Option<(Codec, DecoderPlan)>,
     ) -> bool {
         let Some((codec, plan)) = chosen else {
             return false;
@@ -60,7 +60,7 @@ impl Fallback {
         let was_live = progress.first_frame.is_some();
         let at_fault = match ending {
             Ending::DecoderSilent => true,
-            // Pictures still came in, and none came out any more.
+            // Access units still arrived, but no frames were decoded.
             Ending::NoFrame(_) => was_live,
             Ending::Error(error) => plan.has(&error.element),
             _ => false,
@@ -68,17 +68,17 @@ impl Fallback {
         if !at_fault {
             return false;
         }
-        self.refused.push(plan.line.element);
+        self.refused.push(plan.decoder.element);
         let next = codec.decoders().choose(&self.refused);
         tracing::warn!(
-            decoder = plan.line.element,
+            decoder = plan.decoder.element,
             ?ending,
             was_live,
-            next = next.map(|next| next.line.element),
-            "a decoder fails this source; it goes on with the next one"
+            next = next.map(|next| next.decoder.element),
+            "a decoder fails on this source; the next one is tried"
         );
         if next.is_none() {
-            // Begin at the top next time: the stream may be another one by then.
+            // Start with the first decoder next time: the stream may be another one by then.
             self.refused.clear();
         }
         next.is_some()

@@ -1,8 +1,8 @@
-//! A video file as a source: played in real time, once and again.
+//! A video file as a source, played in real time in a loop.
 //!
-//! H.264, H.265 and JPEG take the way of cameras, through the decoder table; anything else goes through whichever decoder
-//! GStreamer has (`file_streams`). Each round is a pipeline of its own in the same session: containers differ too much in how
-//! well they seek. Media time goes on across the seam.
+//! H.264, H.265 and JPEG use the decoder table, as cameras do. For other codecs GStreamer chooses the decoder
+//! (`file_streams`). Each round is a new pipeline in the same session, because many containers do not seek well. Media
+//! time continues from round to round.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,40 +11,40 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::element::element;
-use super::fallback::{Chosen, Fallback};
-use super::file_streams::{Seam, Streams};
-use super::hub::{Failure, Hub};
+use super::element::{PipelineError, element};
+use super::fallback::{ChosenDecoder, Fallback};
+use super::file_streams::{Streams, Timeline};
 use super::image::file_code;
-use super::local::Local;
+use super::local::LocalSource;
 use super::output::OutputControl;
 use super::session::Ending;
+use super::session_state::{Failure, SessionState};
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
 use crate::config::StreamSettings;
 
-/// Least time between the starts of two rounds: a file of one frame must not keep a core busy.
+/// Minimum time between the starts of two rounds: a file of one frame must not use a whole core.
 const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 
 /// Plays a file until it is stopped.
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
-    local: Local,
+    local: LocalSource,
     clock: Clock,
     output: OutputControl,
     fallback: Fallback,
 }
 
 impl FileSource {
-    /// A source of one file, which is opened when a session begins.
+    /// A source for one file. Each session opens it.
     pub fn new(
         path: PathBuf,
         settings: &StreamSettings,
         clock: Clock,
         output: OutputControl,
     ) -> Self {
-        let local = Local {
+        let local = LocalSource {
             name: format!("file {}", path.display()),
             start_limit: settings.start_limit,
             stall_limit: settings.stall_limit,
@@ -58,19 +58,24 @@ impl FileSource {
         }
     }
 
-    /// Plays rounds until one does not end as it should; `taken` is what the last one took.
-    fn play(&self, hub: &Arc<Hub>, taken: &mut Arc<Chosen>, stop: &Stop) -> Ending {
-        let seam = Arc::new(Seam::default());
+    /// Plays rounds until one fails. `taken` is the decoder of the last round.
+    fn play(
+        &self,
+        session: &Arc<SessionState>,
+        taken: &mut Arc<ChosenDecoder>,
+        stop: &Stop,
+    ) -> Ending {
+        let timeline = Arc::new(Timeline::default());
         loop {
             let begun = Instant::now();
-            let frames_before = hub.progress().last_frame;
+            let frames_before = session.progress().last_frame;
             *taken = Arc::default();
-            let pipeline = match self.build(hub, &seam, taken) {
+            let pipeline = match self.build(session, &timeline, taken) {
                 Ok(pipeline) => pipeline,
-                Err(reason) => return Ending::Failure(Failure::new("no-decoder", reason)),
+                Err(error) => return Ending::Failure(error.into()),
             };
-            match self.local.play(pipeline, hub, stop) {
-                Ending::Eos if hub.progress().last_frame != frames_before => {}
+            match self.local.play(pipeline, session, stop) {
+                Ending::Eos if session.progress().last_frame != frames_before => {}
                 Ending::Eos => {
                     let message = format!("{} has no video", self.local.name);
                     return Ending::Failure(Failure::new("garbage", message));
@@ -80,16 +85,16 @@ impl FileSource {
             if stop.wait(SHORTEST_ROUND.saturating_sub(begun.elapsed())) {
                 return Ending::Stopped;
             }
-            seam.next_round();
+            timeline.next_round();
         }
     }
 
     fn build(
         &self,
-        hub: &Arc<Hub>,
-        seam: &Arc<Seam>,
-        chosen: &Arc<Chosen>,
-    ) -> Result<gst::Pipeline, String> {
+        session: &Arc<SessionState>,
+        timeline: &Arc<Timeline>,
+        chosen: &Arc<ChosenDecoder>,
+    ) -> Result<gst::Pipeline, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let source = element("filesrc")?;
         source.set_property("location", &self.path);
@@ -97,10 +102,10 @@ impl FileSource {
         pipeline
             .add_many([&source, &parse])
             .and_then(|()| source.link(&parse))
-            .map_err(|error| format!("the file's elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the file's elements", error))?;
         let streams = Arc::new(Streams {
-            hub: hub.clone(),
-            seam: seam.clone(),
+            session: session.clone(),
+            timeline: timeline.clone(),
             output: self.output.clone(),
             fallback: self.fallback.clone(),
             chosen: chosen.clone(),
@@ -115,19 +120,22 @@ impl FileSource {
 impl FrameSource for FileSource {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
         loop {
-            let hub = Hub::new(sink.clone(), self.clock.clone());
+            let session = SessionState::new(sink.clone(), self.clock.clone());
             let mut taken = Arc::default();
             let ending = match std::fs::File::open(&self.path) {
-                Ok(_) => self.play(&hub, &mut taken, stop),
+                Ok(_) => self.play(&session, &mut taken, stop),
                 Err(error) => {
                     let message = format!("{}: {error}", self.local.name);
                     Ending::Failure(Failure::new(file_code(&error), message))
                 }
             };
-            hub.close();
+            session.close();
             let chosen = taken.get().copied();
-            if !self.fallback.judge(&ending, &hub.progress(), chosen) {
-                return self.local.end(ending, &hub);
+            if !self
+                .fallback
+                .decoder_failed(&ending, &session.progress(), chosen)
+            {
+                return self.local.end(ending, &session);
             }
         }
     }

@@ -1,8 +1,9 @@
-//! Which of a file's streams is shown: the first one of pictures, and what follows it where a recording changes its streams in the
+//! Selects the stream of a file: the first video stream, and its successor if a recording changes its streams in the
 //! middle, as transport streams do at each change of program.
 //!
-//! There is one decoder at any time. A stream of the same codec goes on into it, whatever its size; one of another codec gets a
-//! decoder of its own, and the former one is taken down. All runs on the streaming thread of the file's parser.
+//! There is one decoder at any time. A following stream of the same codec uses it, whatever its size. A stream of
+//! another codec gets a new decoder, and the old one is removed. All this runs on the streaming thread of the file's
+//! parser.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,79 +13,89 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
-use super::element::{element, set};
-use super::fallback::{Chosen, Fallback};
-use super::hub::{Failure, Hub};
+use super::element::{PipelineError, element, set};
+use super::fallback::{ChosenDecoder, Fallback};
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
+use super::session_state::SessionState;
 use crate::base::sync::lock;
 
 /// The streams of one pipeline.
 pub(super) struct Streams {
-    pub(super) hub: Arc<Hub>,
-    pub(super) seam: Arc<Seam>,
+    pub(super) session: Arc<SessionState>,
+    pub(super) timeline: Arc<Timeline>,
     pub(super) output: OutputControl,
     pub(super) fallback: Fallback,
-    pub(super) chosen: Arc<Chosen>,
+    pub(super) chosen: Arc<ChosenDecoder>,
     pub(super) pipeline: gst::glib::WeakRef<gst::Pipeline>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<StreamsState>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
-    shown: Option<Shown>,
-    others: Vec<Other>,
+pub(super) struct StreamsState {
+    selected: Option<SelectedStream>,
+    unused: Vec<UnusedStream>,
 }
 
-/// The stream that is shown.
-struct Shown {
-    /// Its pad; none once that is gone.
+/// The selected stream.
+struct SelectedStream {
+    /// Its pad; none after the pad was removed.
     pad: Option<gst::Pad>,
-    /// None where GStreamer chooses the decoder.
+    /// None if GStreamer chooses the decoder.
     codec: Option<Codec>,
     /// The first element of its decoder's chain.
     head: gst::Element,
 }
 
-/// A stream that leads to nowhere.
-struct Other {
+/// A stream that is discarded.
+struct UnusedStream {
     pad: gst::Pad,
     sink: gst::Element,
     is_video: bool,
-    /// Whether something has come already: then it runs beside the one that is shown, and is not the next one.
+    /// Whether a buffer has arrived: then the stream runs in parallel to the selected one and is not its successor.
     has_run: Arc<AtomicBool>,
 }
 
 impl Streams {
-    /// Watches what `parse` finds.
+    /// Follows the pads of `parse`.
     pub(super) fn watch(self: Arc<Self>, parse: &gst::Element) {
         let streams = self.clone();
         parse.connect_pad_added(move |_, pad| {
-            streams.told(|streams, pipeline| streams.added(pipeline, pad))
+            streams.with_pipeline(|streams, pipeline| streams.added(pipeline, pad))
         });
         let streams = self.clone();
         parse.connect_pad_removed(move |_, pad| {
-            streams.told(|streams, pipeline| streams.removed(pipeline, pad));
+            streams.with_pipeline(|streams, pipeline| streams.removed(pipeline, pad));
         });
         parse.connect_no_more_pads(move |_| self.is_complete());
     }
 
-    fn told(self: &Arc<Self>, act: impl FnOnce(&Arc<Self>, &gst::Pipeline) -> Result<(), String>) {
+    fn with_pipeline(
+        self: &Arc<Self>,
+        act: impl FnOnce(&Arc<Self>, &gst::Pipeline) -> Result<(), PipelineError>,
+    ) {
         let Some(pipeline) = self.pipeline.upgrade() else {
             return;
         };
-        if let Err(reason) = act(self, &pipeline) {
-            self.hub.fail(Failure::new("no-decoder", reason));
+        if let Err(error) = act(self, &pipeline) {
+            self.session.fail(error.into());
         }
     }
 
-    fn added(self: &Arc<Self>, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+    fn added(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+    ) -> Result<(), PipelineError> {
         let kind = kind_of(pad);
         let is_video = kind.starts_with("video/") || kind.starts_with("image/");
         let mut state = self.lock();
-        let is_free = state.shown.as_ref().is_none_or(|shown| shown.pad.is_none());
+        let is_free = state
+            .selected
+            .as_ref()
+            .is_none_or(|selected| selected.pad.is_none());
         if is_video && is_free {
-            return self.show(pipeline, &mut state, pad);
+            return self.select(pipeline, &mut state, pad);
         }
         let sink = discard(pipeline, pad)?;
         let has_run = Arc::new(AtomicBool::new(false));
@@ -93,7 +104,7 @@ impl Streams {
             runs.store(true, Ordering::Release);
             gst::PadProbeReturn::Remove
         });
-        state.others.push(Other {
+        state.unused.push(UnusedStream {
             pad: pad.clone(),
             sink,
             is_video,
@@ -102,92 +113,100 @@ impl Streams {
         Ok(())
     }
 
-    fn removed(self: &Arc<Self>, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+    fn removed(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+    ) -> Result<(), PipelineError> {
         let mut state = self.lock();
-        if let Some(index) = state.others.iter().position(|other| other.pad == *pad) {
-            remove(pipeline, &[state.others.swap_remove(index).sink]);
+        if let Some(index) = state.unused.iter().position(|stream| stream.pad == *pad) {
+            remove(pipeline, &[state.unused.swap_remove(index).sink]);
             return Ok(());
         }
-        match &mut state.shown {
-            Some(shown) if shown.pad.as_ref() == Some(pad) => shown.pad = None,
+        match &mut state.selected {
+            Some(selected) if selected.pad.as_ref() == Some(pad) => selected.pad = None,
             _ => return Ok(()),
         }
         let (_, _, pending) = pipeline.state(Some(gst::ClockTime::ZERO));
         if pending == gst::State::Null {
-            // It is the end of the session, and of all pads.
+            // The session ends, and all pads are removed.
             return Ok(());
         }
-        self.show_next(pipeline, &mut state).map(|_| ())
+        self.select_next(pipeline, &mut state).map(|_| ())
     }
 
-    /// All streams of a program are known. Where none of them is of pictures, the one that was shown is over.
+    /// All streams of a program are known. If none of them is video, the selected stream is over.
     fn is_complete(&self) {
         let state = self.lock();
-        let over = state.shown.as_ref().filter(|shown| shown.pad.is_none());
-        if let Some(input) = over.and_then(|shown| shown.head.static_pad("sink")) {
+        let over = state
+            .selected
+            .as_ref()
+            .filter(|selected| selected.pad.is_none());
+        if let Some(input) = over.and_then(|selected| selected.head.static_pad("sink")) {
             input.send_event(gst::event::Eos::new());
         }
     }
 
-    /// The end of a stream; true where another one has taken its place.
+    /// Handles the end of a stream. Returns true if another one has replaced it.
     fn ended(self: &Arc<Self>, pad: &gst::Pad) -> bool {
         let Some(pipeline) = self.pipeline.upgrade() else {
             return false;
         };
         let mut state = self.lock();
         let is_shown = state
-            .shown
+            .selected
             .as_ref()
-            .is_some_and(|shown| shown.pad.as_ref() == Some(pad));
+            .is_some_and(|selected| selected.pad.as_ref() == Some(pad));
         if !is_shown {
-            // It was taken off already: its decoder serves another one.
+            // It was unlinked already: its decoder serves another stream.
             return true;
         }
-        match self.show_next(&pipeline, &mut state) {
-            Ok(shown) => shown,
-            Err(reason) => {
-                self.hub.fail(Failure::new("no-decoder", reason));
+        match self.select_next(&pipeline, &mut state) {
+            Ok(selected) => selected,
+            Err(error) => {
+                self.session.fail(error.into());
                 false
             }
         }
     }
 
-    /// Shows the stream of pictures that was found last and has not begun yet, if there is one.
-    fn show_next(
+    /// Selects the newest video stream without a buffer so far, if there is one.
+    fn select_next(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
-        state: &mut State,
-    ) -> Result<bool, String> {
-        let is_next = |other: &Other| other.is_video && !other.has_run.load(Ordering::Acquire);
-        let Some(index) = state.others.iter().rposition(is_next) else {
+        state: &mut StreamsState,
+    ) -> Result<bool, PipelineError> {
+        let is_next =
+            |stream: &UnusedStream| stream.is_video && !stream.has_run.load(Ordering::Acquire);
+        let Some(index) = state.unused.iter().rposition(is_next) else {
             return Ok(false);
         };
-        let next = state.others.swap_remove(index);
+        let next = state.unused.swap_remove(index);
         if let Some(input) = next.sink.static_pad("sink") {
             let _ = next.pad.unlink(&input);
         }
         remove(pipeline, &[next.sink]);
-        self.show(pipeline, state, &next.pad)?;
+        self.select(pipeline, state, &next.pad)?;
         Ok(true)
     }
 
-    fn show(
+    fn select(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
-        state: &mut State,
+        state: &mut StreamsState,
         pad: &gst::Pad,
-    ) -> Result<(), String> {
+    ) -> Result<(), PipelineError> {
         let kind = kind_of(pad);
         let codec = Codec::of_caps(&kind);
-        let head = match state.shown.take() {
+        let head = match state.selected.take() {
             Some(before) => {
                 if let Some(old) = &before.pad
                     && let Some(input) = before.head.static_pad("sink")
                 {
                     let _ = old.unlink(&input);
                 }
-                self.seam.next_stream();
-                tracing::info!(from = ?before.codec, to = kind, "the file goes on with another stream");
+                self.timeline.next_stream();
+                tracing::info!(from = ?before.codec, to = kind, "the file continues with another stream");
                 if codec.is_some() && before.codec == codec {
                     before.head
                 } else {
@@ -204,12 +223,12 @@ impl Streams {
                 .event()
                 .is_some_and(|event| event.type_() == gst::EventType::Eos);
             match streams.upgrade() {
-                // Not "drop": for events the bindings and the library then both let go of it.
+                // Not "drop": for events, the bindings and the library would both release it.
                 Some(streams) if is_end && streams.ended(pad) => gst::PadProbeReturn::Handled,
                 _ => gst::PadProbeReturn::Ok,
             }
         });
-        state.shown = Some(Shown {
+        state.selected = Some(SelectedStream {
             pad: Some(pad.clone()),
             codec,
             head,
@@ -217,32 +236,32 @@ impl Streams {
         Ok(())
     }
 
-    /// What makes frames of a stream; gives its first element.
+    /// Makes the elements that turn a stream into frames. Returns the first one.
     fn chain(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
         codec: Option<Codec>,
         kind: &str,
-    ) -> Result<gst::Element, String> {
+    ) -> Result<gst::Element, PipelineError> {
         let Some(codec) = codec else {
             return self.any_chain(pipeline, kind);
         };
         let plan = self
             .fallback
             .choose(codec)
-            .map_err(|failure| failure.message)?;
+            .map_err(|failure| PipelineError::NoDecoder(failure.message))?;
         let _ = self.chosen.set((codec, plan));
         let untold = Box::new(|_: &gst::BufferRef| None);
-        let tail = add_coded(pipeline, &self.hub, codec, plan, &self.output, untold)?;
+        let tail = add_coded(pipeline, &self.session, codec, plan, &self.output, untold)?;
         self.pace(pipeline, &tail)
     }
 
-    /// For what only GStreamer knows how to decode.
+    /// For codecs that only GStreamer can decode.
     fn any_chain(
         self: &Arc<Self>,
         pipeline: &gst::Pipeline,
         kind: &str,
-    ) -> Result<gst::Element, String> {
+    ) -> Result<gst::Element, PipelineError> {
         let decode = add(pipeline, "decodebin")?;
         let (streams, kind) = (Arc::downgrade(self), kind.to_owned());
         let paced: Mutex<Option<gst::Element>> = Mutex::default();
@@ -250,9 +269,9 @@ impl Streams {
             let Some(streams) = streams.upgrade() else {
                 return;
             };
-            streams.told(|streams, pipeline| {
+            streams.with_pipeline(|streams, pipeline| {
                 let mut paced = lock(&paced);
-                // It may make its pads anew when the stream changes.
+                // It may make new pads when the stream changes.
                 let before = paced.as_ref().and_then(|head| head.static_pad("sink"));
                 if let (Some(head), Some(input)) = (paced.as_ref(), before) {
                     return if input.is_linked() {
@@ -261,20 +280,26 @@ impl Streams {
                         link(pad, head)
                     };
                 }
-                let tail = add_raw(pipeline, &streams.hub, pad, None, &streams.output)?;
+                let tail = add_raw(pipeline, &streams.session, pad, None, &streams.output)?;
                 let head = streams.pace(pipeline, &tail)?;
                 link(pad, &head)?;
                 *paced = Some(head);
-                streams.hub.describe(|facts| facts.codec.clone_from(&kind));
+                streams
+                    .session
+                    .describe(|facts| facts.codec.clone_from(&kind));
                 Ok(())
             });
         });
         Ok(decode)
     }
 
-    /// Lets pass to `tail` what is due.
-    fn pace(&self, pipeline: &gst::Pipeline, tail: &gst::Element) -> Result<gst::Element, String> {
-        // GStreamer 1.16 has no clocksync; identity does the same where it is told to.
+    /// Passes buffers to `tail` when they are due.
+    fn pace(
+        &self,
+        pipeline: &gst::Pipeline,
+        tail: &gst::Element,
+    ) -> Result<gst::Element, PipelineError> {
+        // GStreamer 1.16 has no clocksync; identity does the same with `sync`.
         let pace = add(
             pipeline,
             if Registry.has("clocksync") {
@@ -284,14 +309,16 @@ impl Streams {
             },
         )?;
         set(&pace, "sync", "true");
-        let output = pace.static_pad("src").ok_or("clocksync has no output")?;
-        self.seam.shift(&output);
+        let output = pace
+            .static_pad("src")
+            .ok_or(PipelineError::NoOutput("clocksync"))?;
+        self.timeline.shift(&output);
         pace.link(tail)
-            .map_err(|error| format!("the decoding elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the decoding elements", error))?;
         Ok(pace)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StreamsState> {
         lock(&self.state)
     }
 }
@@ -304,26 +331,26 @@ fn kind_of(pad: &gst::Pad) -> String {
         .to_owned()
 }
 
-fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, String> {
+fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, PipelineError> {
     let sink = element("fakesink")?;
-    // It must neither hold the pipeline's start up nor its end.
+    // It must not delay the start or the end of the pipeline.
     sink.set_property("sync", false);
     sink.set_property("async", false);
     pipeline
         .add(&sink)
         .and_then(|()| sink.sync_state_with_parent())
-        .map_err(|error| format!("a stream can't be discarded: {error}"))?;
+        .map_err(|error| PipelineError::discard("a stream", error))?;
     link(pad, &sink)?;
     Ok(sink)
 }
 
-/// Lets a decoder's chain give what it holds, and removes it.
+/// Drains a decoder's elements and removes them.
 fn take_down(pipeline: &gst::Pipeline, head: &gst::Element) {
     let mut chain = vec![head.clone()];
     while let Some(next) = chain.last().and_then(behind) {
         chain.push(next);
     }
-    // The sink would tell the pipeline that all is over.
+    // The sink would report the end of the stream to the pipeline.
     if let Some(input) = chain.last().and_then(|sink| sink.static_pad("sink")) {
         input.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
             match info.event().map(|event| event.type_()) {
@@ -347,63 +374,66 @@ fn remove(pipeline: &gst::Pipeline, elements: &[gst::Element]) {
     for element in elements {
         let removed = pipeline.remove(element);
         if removed.is_err() || element.set_state(gst::State::Null).is_err() {
-            tracing::debug!(element = %element.name(), "an element is not taken down");
+            tracing::debug!(element = %element.name(), "an element could not be removed");
         }
     }
 }
 
-fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, String> {
+fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, PipelineError> {
     let added = element(name)?;
     pipeline
         .add(&added)
         .and_then(|()| added.sync_state_with_parent())
-        .map_err(|error| format!("{name} can't be used: {error}"))?;
+        .map_err(|error| PipelineError::Add {
+            element: name.to_owned(),
+            reason: error.to_string(),
+        })?;
     Ok(added)
 }
 
-fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), String> {
+fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), PipelineError> {
     let input = to
         .static_pad("sink")
-        .ok_or_else(|| format!("{} has no input", to.name()))?;
+        .ok_or_else(|| PipelineError::NoInput(to.name().into()))?;
     pad.link(&input)
         .map(|_| ())
-        .map_err(|error| format!("{} can't be linked: {error}", to.name()))
+        .map_err(|error| PipelineError::link(to.name(), error))
 }
 
-/// Keeps media time going on from round to round, and from stream to stream where they change in the middle.
+/// Keeps media time continuous from round to round, and from stream to stream within a round.
 #[derive(Debug, Default)]
-pub(super) struct Seam {
-    /// Where this round begins.
+pub(super) struct Timeline {
+    /// The start of this round.
     round_ns: AtomicU64,
-    /// Where the stream that is shown begins: with its round, or where the one before it ended.
+    /// The start of the selected stream: that of its round, or the end of the previous stream.
     offset_ns: AtomicU64,
-    /// Where what was seen of it ends.
+    /// The end of the buffers so far.
     end_ns: AtomicU64,
-    /// A stream begins whose times count from its first picture.
+    /// A new stream starts, whose times count from its first picture.
     begins: AtomicBool,
 }
 
-impl Seam {
+impl Timeline {
     pub(super) fn next_round(&self) {
         let end = self.end_ns.load(Ordering::Acquire);
         self.round_ns.store(end, Ordering::Release);
         self.offset_ns.store(end, Ordering::Release);
     }
 
-    /// Another stream of the same round follows; its own times may begin anywhere.
+    /// Another stream of the same round follows. Its times may start anywhere.
     pub(super) fn next_stream(&self) {
         let end = self.end_ns.load(Ordering::Acquire);
         self.offset_ns.store(end, Ordering::Release);
         self.begins.store(true, Ordering::Release);
     }
 
-    /// Moves what leaves `pad` to this round's place on the session's time line.
+    /// Shifts the times of buffers that leave `pad` to this round's position in the session.
     pub(super) fn shift(self: &Arc<Self>, pad: &gst::Pad) {
-        let seam = self.clone();
+        let timeline = self.clone();
         let start = AtomicU64::new(0);
         let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
         pad.add_probe(wanted, move |_, info| {
-            let offset = seam.offset_ns.load(Ordering::Acquire);
+            let offset = timeline.offset_ns.load(Ordering::Acquire);
             match &mut info.data {
                 Some(gst::PadProbeData::Event(event)) => {
                     if let gst::EventView::Segment(segment) = event.view()
@@ -414,20 +444,20 @@ impl Seam {
                         let mut moved = gst::FormattedSegment::<gst::ClockTime>::new();
                         moved.set_start(gst::ClockTime::from_nseconds(offset));
                         moved.set_time(gst::ClockTime::from_nseconds(offset));
-                        // The pipeline's clock began with the round.
-                        let round = seam.round_ns.load(Ordering::Acquire);
+                        // The pipeline's clock started with the round.
+                        let round = timeline.round_ns.load(Ordering::Acquire);
                         let base = gst::ClockTime::from_nseconds(offset.saturating_sub(round));
                         moved.set_base(base);
                         *event = gst::event::Segment::new(&moved);
                     }
                 }
                 Some(gst::PadProbeData::Buffer(buffer)) => {
-                    if seam.begins.swap(false, Ordering::AcqRel)
+                    if timeline.begins.swap(false, Ordering::AcqRel)
                         && let Some(first) = buffer.dts_or_pts()
                     {
                         start.store(first.nseconds(), Ordering::Release);
                     }
-                    seam.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
+                    timeline.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
                 }
                 _ => {}
             }

@@ -1,7 +1,7 @@
 //! Decoded pictures in ordinary memory: a mapped GStreamer buffer behind [`HostPixels`].
 //!
 //! Nothing is copied: the frame keeps the decoder's buffer, with the strides that the decoder chose, until its last
-//! holder lets go.
+//! holder drops it.
 
 use gstreamer as gst;
 use gstreamer_video as gst_video;
@@ -11,8 +11,8 @@ use crate::base::{
     ColorMatrix, ColorRange, Colorimetry, Crop, HostPixels, PixelFormat, Plane, Size,
 };
 
-/// What [`HostFrame`] can hold, in the words of GStreamer's caps; sinks negotiate one of them. RGB is not among them:
-/// converters take it for 4:2:2 streams, which it costs three times the work.
+/// The formats of [`HostFrame`], by GStreamer's names; sinks negotiate one of them. RGB is excluded: converters would
+/// choose it for 4:2:2 streams, at three times the cost.
 pub(super) const FORMATS: [gst_video::VideoFormat; 2] =
     [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12];
 
@@ -25,8 +25,8 @@ pub(super) struct HostFrame {
 }
 
 impl HostFrame {
-    /// Maps the part `crop` of `buffer`, which is a picture of the size `picture` that may have been scaled on the way; nothing
-    /// where its format is none of [`FORMATS`] or it can't be mapped.
+    /// Maps the part `crop` of `buffer`, a picture of the size `picture` that may have been scaled; none if its format
+    /// is not in [`FORMATS`] or if it can't be mapped.
     pub(super) fn new(
         buffer: gst::Buffer,
         info: &gst_video::VideoInfo,
@@ -76,7 +76,7 @@ impl HostPixels for HostFrame {
     }
 }
 
-/// Where in plane `index` the part `crop` of a picture begins, in bytes; it begins on an even column and row.
+/// The offset in bytes of the part `crop` in plane `index`. It starts on an even column and row.
 pub(super) fn first_sample(format: PixelFormat, crop: &Crop, index: usize, stride: usize) -> usize {
     let (left, top) = (crop.left as usize, crop.top as usize);
     match (format, index) {
@@ -88,7 +88,7 @@ pub(super) fn first_sample(format: PixelFormat, crop: &Crop, index: usize, strid
     }
 }
 
-/// The format that a stream's caps state; nothing where frames don't have it.
+/// The format that the caps of a stream state; none if frames do not have it.
 pub(super) fn format_of(info: &gst_video::VideoInfo) -> Option<PixelFormat> {
     match info.format() {
         gst_video::VideoFormat::I420 => Some(PixelFormat::I420),
@@ -97,14 +97,14 @@ pub(super) fn format_of(info: &gst_video::VideoInfo) -> Option<PixelFormat> {
     }
 }
 
-/// The size that a stream's caps state.
+/// The size that the caps of a stream state.
 pub(super) fn size_of(info: &gst_video::VideoInfo) -> Size {
     Size::new(info.width(), info.height())
 }
 
-/// The colours that a stream's caps state; what they leave open is assumed from the picture's size, before it was scaled.
+/// The colours that the caps of a stream state. Missing values are assumed from the size of the picture before scaling.
 ///
-/// BT.2020 is taken for BT.709: their matrices differ by less than what a detector notices.
+/// BT.2020 is treated as BT.709: the difference of their matrices is too small for a detector to notice.
 pub(super) fn colorimetry_of(info: &gst_video::VideoInfo, picture: Size) -> Colorimetry {
     let assumed = Colorimetry::assumed(picture);
     let stated = info.colorimetry();
@@ -238,7 +238,7 @@ mod tests {
             colorimetry_of(&stated("0:0:0:0"), SD),
             Colorimetry::assumed(SD)
         );
-        // A camera of 1080 lines does not change its colours by being scaled.
+        // Scaling does not change the colours of a camera with 1080 lines.
         let hd = Size::new(1920, 1080);
         assert_eq!(
             colorimetry_of(&stated("0:0:0:0"), hd),

@@ -1,4 +1,4 @@
-//! A still image as a source: read, decoded and turned upright once a session, shown once a second.
+//! A still image as a source: read, decoded and rotated upright once per session, delivered once per second.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,30 +7,30 @@ use std::time::Duration;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::pixel_aspect::pixel_of_file;
-use super::still::{Beat, OwnedPixels};
+use super::synthetic::{FrameTimer, OwnedPixels};
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{
     Clock, ColorMatrix, ColorRange, Colorimetry, HostPixels, PictureShape, PixelFormat, Size, Stop,
 };
 
-/// One frame a second: often enough to see a change of model or thresholds at work.
+/// One frame per second: often enough to see the effect of another model or threshold.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Decoded images beyond this are mistakes: 24 megapixels as RGB are 72 MB.
+/// Maximum size of a decoded image; 24 megapixels as RGB are 72 MB.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Shows a JPEG or PNG file until it is stopped.
+/// Delivers a JPEG or PNG file until it is stopped.
 #[derive(Debug)]
 pub struct ImageSource {
     path: PathBuf,
-    beat: Beat,
+    beat: FrameTimer,
 }
 
 impl ImageSource {
-    /// A source of one file, which is read when a session begins.
+    /// A source for one file. Each session reads it.
     pub fn new(path: PathBuf, clock: Clock) -> Self {
         Self {
             path,
-            beat: Beat::new(PERIOD, clock),
+            beat: FrameTimer::new(PERIOD, clock),
         }
     }
 }
@@ -53,7 +53,7 @@ impl FrameSource for ImageSource {
             decoder: "image".to_owned(),
             nominal_fps: Some(1.0),
         });
-        // Of no matter for RGB, yet told as what it is.
+        // Irrelevant for RGB, but part of a frame.
         let colorimetry = Colorimetry {
             matrix: ColorMatrix::Bt709,
             range: ColorRange::Full,
@@ -90,7 +90,7 @@ fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     reader.limits(limits);
     let garbage = |error: image::ImageError| ("garbage", named(&error));
     let mut decoder = reader.into_decoder().map_err(garbage)?;
-    // EXIF that can't be read says nothing.
+    // EXIF that can't be read is ignored.
     let turned = decoder.orientation().ok();
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(garbage)?;
     let mut shape = PictureShape {
@@ -99,7 +99,7 @@ fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     };
     if let Some(turned) = turned {
         decoded.apply_orientation(turned);
-        // Only the size is asked for here: which way it was turned is no matter.
+        // Only the size is needed here, so the direction of the rotation does not matter.
         shape.orientation.quarters = u8::from(is_sideways(turned));
     }
     let picture = decoded.into_rgb8();
@@ -108,7 +108,7 @@ fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     Ok((codec, shape.picture(), Arc::new(pixels)))
 }
 
-/// Whether rows became columns.
+/// Whether rows become columns.
 fn is_sideways(orientation: image::metadata::Orientation) -> bool {
     use image::metadata::Orientation as Exif;
     matches!(
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(pixels.plane(0).bytes, image.as_raw().as_slice());
     }
 
-    /// EXIF of one entry: the orientation.
+    /// EXIF data with one entry, the orientation.
     fn exif(orientation: u8) -> Vec<u8> {
         let mut exif = b"MM\0*\0\0\0\x08\0\x01".to_vec();
         exif.extend([
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_said_to_be_none() {
+    fn a_file_that_is_not_an_image_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let code = |path: &Path| read(path).map(|_| ()).expect_err("no image").0;
         assert_eq!(code(&folder.path().join("missing.png")), "not-found");

@@ -1,4 +1,4 @@
-//! A frame as a JPEG file, for people.
+//! Encodes a frame as a JPEG file for people.
 
 use std::io::Cursor;
 
@@ -9,29 +9,49 @@ use yuv::{
 
 use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Size};
 
-/// Good enough to judge focus and light by.
+/// Sufficient for judging focus and exposure.
 const QUALITY: u8 = 90;
+
+/// Why a frame can't be encoded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JpegError {
+    /// Its pixels can't be read.
+    #[error("{0}")]
+    Pixels(String),
+    /// Its pixels do not have the size that it states.
+    #[error("the frame does not have the size that it states")]
+    Size,
+    /// Its rows have too few pixels.
+    #[error("the frame's rows are too short")]
+    Rows,
+    /// The conversion to RGB failed.
+    #[error("the frame can't be converted: {0}")]
+    Convert(String),
+    /// The encoder failed.
+    #[error("the frame can't be encoded: {0}")]
+    Encode(image::ImageError),
+}
 
 /// Encodes a frame.
 ///
 /// # Errors
-/// In words, where its pixels are in a device's memory that can't be read, or not of the size that it states.
-pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, String> {
-    let pixels = frame.pixels.host()?;
+/// If its pixels are in device memory that can't be read, or if they do not have the size that it states.
+pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, JpegError> {
+    let pixels = frame.pixels.host().map_err(JpegError::Pixels)?;
     let Size { width, height } = frame.planes_size();
     let rgb = rgb(frame, pixels.as_ref())?;
-    let image = image::RgbImage::from_raw(width, height, rgb)
-        .ok_or("the frame is not of the size that it states")?;
+    let image = image::RgbImage::from_raw(width, height, rgb).ok_or(JpegError::Size)?;
     let image = in_square_pixels(image, frame.meta.size);
     let mut bytes = Cursor::new(Vec::new());
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     image
         .write_with_encoder(encoder)
-        .map_err(|error| format!("the frame can't be encoded: {error}"))?;
+        .map_err(JpegError::Encode)?;
     Ok(bytes.into_inner())
 }
 
-/// Files have no other pixels that all viewers show rightly. A picture that hardware has reduced stays as it is.
+/// Scales to square pixels, the only kind that all viewers show correctly. A picture that hardware has reduced stays as
+/// it is.
 fn in_square_pixels(image: image::RgbImage, picture: Size) -> image::RgbImage {
     let across = u64::from(image.width()) * u64::from(picture.height);
     let down = u64::from(image.height()) * u64::from(picture.width);
@@ -43,7 +63,7 @@ fn in_square_pixels(image: image::RgbImage, picture: Size) -> image::RgbImage {
     image::imageops::resize(&image, picture.width, picture.height, filter)
 }
 
-fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, String> {
+fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, JpegError> {
     let Size { width, height } = frame.planes_size();
     let row_bytes = 3 * width as usize;
     let mut rgb = vec![0; row_bytes * height as usize];
@@ -86,15 +106,13 @@ fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, String> {
         PixelFormat::Rgb => {
             let rows = first.chunks(pixels.plane(0).stride.max(1));
             for (to, from) in rgb.chunks_mut(row_bytes.max(1)).zip(rows) {
-                let from = from
-                    .get(..row_bytes)
-                    .ok_or("the frame's rows are too short")?;
+                let from = from.get(..row_bytes).ok_or(JpegError::Rows)?;
                 to.copy_from_slice(from);
             }
             Ok(())
         }
     };
-    converted.map_err(|error| format!("the frame can't be converted: {error}"))?;
+    converted.map_err(|error| JpegError::Convert(error.to_string()))?;
     Ok(rgb)
 }
 
@@ -105,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, Pixels, PlaneMut};
-    use crate::media::still::OwnedPixels;
+    use crate::media::synthetic::OwnedPixels;
 
     #[test]
     fn a_painted_frame_keeps_its_colours() {

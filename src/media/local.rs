@@ -1,4 +1,4 @@
-//! What files and devices on this machine share: running a pipeline to its end, and telling why it ended.
+//! The common part of local sources (files and devices): runs a pipeline to its end and reports why it ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::hub::{Failure, Hub};
-use super::session::{self, Ending, Error, Limits};
+use super::session::{self, ElementError, Ending, Limits};
+use super::session_state::{Failure, SessionState};
 use super::source::SessionEnd;
 use super::teardown::teardown;
 use crate::base::Stop;
 
-/// From the start to the first state that plays; nothing here waits for a network.
+/// Limit from the start to the first playing state; local sources do not wait for a network.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
-/// How long a pipeline may take to stop before it is left to itself.
+/// Limit for stopping a pipeline before it is abandoned.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// One source and its limits.
 #[derive(Debug, Clone)]
-pub(super) struct Local {
+pub(super) struct LocalSource {
     /// `file clip.mp4`, `camera /dev/video0`.
     pub(super) name: String,
     /// Longest time to the first frame.
@@ -28,34 +28,39 @@ pub(super) struct Local {
     pub(super) stall_limit: Duration,
 }
 
-impl Local {
-    /// Plays a pipeline until it ends or is stopped, and takes it down.
-    pub(super) fn play(&self, pipeline: gst::Pipeline, hub: &Arc<Hub>, stop: &Stop) -> Ending {
-        session::quiet_bus(&pipeline);
+impl LocalSource {
+    /// Plays a pipeline until it ends or is stopped, and tears it down.
+    pub(super) fn play(
+        &self,
+        pipeline: gst::Pipeline,
+        session: &Arc<SessionState>,
+        stop: &Stop,
+    ) -> Ending {
+        session::filter_bus(&pipeline);
         let limits = Limits {
             connect: OPEN_LIMIT,
             start: self.start_limit,
             stall: self.stall_limit,
             other_decoder: true,
         };
-        // An element that refuses has told why on the bus.
+        // An element that refuses has posted its reason on the bus.
         let refused = pipeline.set_state(gst::State::Playing).is_err();
-        hub.playing();
+        session.playing();
         let ending = if refused && !has_error(&pipeline) {
             Ending::Failure(Failure::new(
                 "unreachable",
-                format!("{} can't be played, for no stated reason", self.name),
+                format!("{} can't be played; GStreamer states no reason", self.name),
             ))
         } else {
-            session::watch(&pipeline, hub, &limits, stop)
+            session::watch(&pipeline, session, &limits, stop)
         };
         teardown(pipeline, &self.name, CLOSE_LIMIT);
         ending
     }
 
-    /// How the session is told to have ended.
-    pub(super) fn end(&self, ending: Ending, hub: &Hub) -> SessionEnd {
-        let progress = hub.progress();
+    /// Converts the end of a pipeline to the end of the session.
+    pub(super) fn end(&self, ending: Ending, session: &SessionState) -> SessionEnd {
+        let progress = session.progress();
         match self.explain(ending, progress.first_frame.is_some()) {
             None => SessionEnd::Stopped,
             Some(Failure { code, message }) => SessionEnd::Failed {
@@ -69,7 +74,7 @@ impl Local {
         }
     }
 
-    /// `was_live` where pictures had come.
+    /// `was_live` is true if frames were decoded.
     fn explain(&self, ending: Ending, was_live: bool) -> Option<Failure> {
         let name = &self.name;
         Some(match ending {
@@ -100,18 +105,18 @@ impl Local {
         })
     }
 
-    /// A capture device whose signal has another size now, or a recording that goes on in another format.
-    fn changed(&self, error: &Error) -> Failure {
+    /// A capture device whose signal has another size now, or a recording that continues in another format.
+    fn changed(&self, error: &ElementError) -> Failure {
         Failure::new(
             "format-changed",
             format!(
-                "the pictures of {} changed in a way that {} can't follow; it starts anew",
+                "the pictures of {} changed in a way that {} can't follow; it is restarted",
                 self.name, error.element
             ),
         )
     }
 
-    fn of_error(&self, error: &Error) -> Failure {
+    fn of_error(&self, error: &ElementError) -> Failure {
         let (name, element) = (&self.name, &error.element);
         let is = |domain: gst::ResourceError| error.error.matches(domain);
         let code = if is(gst::ResourceError::Busy) {
@@ -133,14 +138,14 @@ impl Local {
     }
 }
 
-/// Whether elements no longer agree on a format. Sources say so in their debug text alone.
-fn has_changed(error: &Error) -> bool {
+/// Whether elements no longer agree on a format. Sources say so only in their debug text.
+fn has_changed(error: &ElementError) -> bool {
     error.error.matches(gst::StreamError::Format)
         || error.error.matches(gst::CoreError::Negotiation)
         || error.debug.contains("not-negotiated")
 }
 
-/// Whether an error waits on the bus; it stays there for [`session::watch`].
+/// Whether there is an error on the bus; it stays there for [`session::watch`].
 fn has_error(pipeline: &gst::Pipeline) -> bool {
     pipeline
         .bus()
@@ -156,13 +161,13 @@ mod tests {
 
     #[test]
     fn a_device_whose_signal_changed_is_told_as_such() {
-        let local = Local {
+        let local = LocalSource {
             name: "camera /dev/video0".to_owned(),
             start_limit: Duration::from_secs(10),
             stall_limit: Duration::from_secs(5),
         };
-        let told = |was_live: bool, reason: &str| {
-            let error = Error {
+        let code_of = |was_live: bool, reason: &str| {
+            let error = ElementError {
                 element: "v4l2src".to_owned(),
                 error: gst::glib::Error::new(
                     gst::StreamError::Failed,
@@ -175,9 +180,9 @@ mod tests {
                 .explain(Ending::Error(error), was_live)
                 .map(|failure| failure.code)
         };
-        assert_eq!(told(true, "not-negotiated (-4)"), Some("format-changed"));
-        assert_eq!(told(true, "error (-5)"), Some("garbage"));
-        // It never fitted.
-        assert_eq!(told(false, "not-negotiated (-4)"), Some("garbage"));
+        assert_eq!(code_of(true, "not-negotiated (-4)"), Some("format-changed"));
+        assert_eq!(code_of(true, "error (-5)"), Some("garbage"));
+        // The format never matched.
+        assert_eq!(code_of(false, "not-negotiated (-4)"), Some("garbage"));
     }
 }

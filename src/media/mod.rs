@@ -1,14 +1,16 @@
-//! Cameras to frames: one session a source, its decoder, its stall detection, its capture time. The only room that
+//! Turns cameras into frames: the session of a source, its decoder, stall detection and capture time. Only this room
 //! names GStreamer and V4L2.
 //!
-//! A source's [`Runner`] runs session after session ([`FrameSource::run`]) for ever, each on a thread of its own. In a session a
-//! pipeline's own threads receive and decode; frames are handed over on them, one deep, and never queued here.
+//! The [`Runner`] of a source runs one session after the other ([`FrameSource::run`]) without end. Each session has a
+//! separate thread. Inside a session, the pipeline's own threads receive and decode. They pass each frame on directly;
+//! nothing is queued here.
 
 mod camera_probe;
 mod capture_time;
 mod codec;
 mod csi;
 mod cuda_context;
+mod declared_shape;
 mod decode;
 mod decoder;
 mod dmabuf_frame;
@@ -17,7 +19,6 @@ mod fallback;
 mod file;
 mod file_streams;
 mod host_frame;
-mod hub;
 mod image;
 mod jpeg;
 mod local;
@@ -26,32 +27,32 @@ mod pixel_aspect;
 mod plan;
 mod probe;
 mod reference;
-mod rtp_follow;
-mod rtp_guard;
+mod rtp_filter;
 mod rtp_jpeg;
+mod rtp_senders;
 mod rtsp;
 mod rtsp_challenge;
+mod rtsp_diagnosis;
 mod rtsp_dialogue;
 mod rtsp_error;
+mod rtsp_extension;
 mod rtsp_keep_alive;
 mod rtsp_login;
-mod rtsp_reach;
 mod rtsp_sdp;
 mod rtsp_stream;
-mod rtsp_tap;
 mod rtsp_tls;
 mod runner;
 mod scaling;
 mod session;
+mod session_state;
 mod source;
-mod still;
-mod stream;
+mod stream_decoder;
 mod survey;
+mod synthetic;
 mod teardown;
 mod test_pattern;
 #[cfg(feature = "testcam")]
 pub mod testcam;
-mod told;
 mod turned_frame;
 mod v4l2;
 
@@ -65,6 +66,7 @@ pub use decoder::{DecoderReport, decoder_report};
 pub use file::FileSource;
 pub use image::ImageSource;
 pub use output::{Need, Output, OutputControl};
+pub use probe::DecoderFault;
 pub use reference::ReferenceTime;
 pub use runner::{
     LOGIN_WAITS, Runner, RunnerOptions, SourceCounters, SourceListener, SourceReason,
@@ -74,36 +76,35 @@ pub use source::{
     ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts, descriptors_of,
 };
 pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decoders};
-pub use teardown::stuck_teardowns;
 pub use test_pattern::TestPatternSource;
 pub use v4l2::{V4l2Device, V4l2Formats, V4l2Source, list_v4l2};
 
-/// What keeps this room from working at all.
+/// Why no part of this room can work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// GStreamer's library is there but does not start.
+    /// GStreamer is installed but does not start.
     #[error("GStreamer does not start: {0}")]
     Init(String),
 }
 
-/// Starts GStreamer, once a process; further calls do nothing.
+/// Starts GStreamer once per process. Further calls do nothing.
 ///
 /// # Errors
-/// When GStreamer can't start, and again with the same words at each further call.
+/// If GStreamer can't start. Each further call returns the same error.
 pub fn init() -> Result<(), MediaError> {
     static STARTED: std::sync::OnceLock<Result<(), MediaError>> = std::sync::OnceLock::new();
     STARTED
         .get_or_init(|| {
             gstreamer::init().map_err(|err| MediaError::Init(err.to_string()))?;
-            quiet_log();
+            redirect_log();
             Ok(())
         })
         .clone()
 }
 
-/// GStreamer's own errors go to the log at debug level: what matters comes as a message and is told in the source's own
-/// words. Who sets GST_DEBUG wants GStreamer's way of printing it and gets it.
-fn quiet_log() {
+/// Sends GStreamer's own error texts to the log at debug level: important errors also arrive as messages, and the
+/// source reports those. If GST_DEBUG is set, GStreamer prints its log in the usual way.
+fn redirect_log() {
     if std::env::var_os("GST_DEBUG").is_some() {
         return;
     }
@@ -112,7 +113,7 @@ fn quiet_log() {
     gstreamer::log::add_log_function(|category, level, _, _, _, _, message| {
         if level == gstreamer::DebugLevel::Error {
             let message = message.get();
-            // It quotes the addresses that it was given.
+            // The text quotes addresses.
             let message = message
                 .as_deref()
                 .map(|text| without_secrets(text.as_str()));
@@ -126,11 +127,11 @@ fn quiet_log() {
 pub struct OpenOptions {
     /// How the camera's clock is read.
     pub reference: ReferenceTime,
-    /// What its pictures are wanted for, now and later.
+    /// The size and rate of pictures that the consumer needs; it may change while the source runs.
     pub output: OutputControl,
 }
 
-/// The source that `settings` describe. Opens nothing yet: the first session does.
+/// Makes the source that `settings` describe. The first session opens it.
 pub fn open(
     id: SourceId,
     settings: &StreamSettings,

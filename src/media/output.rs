@@ -1,53 +1,53 @@
-//! What a source's pictures are wanted for: their size and rate, which may change while the source runs.
+//! The size and rate of pictures that the consumer of a source needs. Both may change while the source runs.
 //!
-//! It is a wish. Where hardware scales on the way out of the decoder, pictures come no larger than they are needed, and
-//! the processor's own scaler has little left to do; elsewhere they come as they were coded. More pictures than are wanted may
-//! come, too: who needs fewer takes fewer.
+//! They are a hint. Where hardware scales behind the decoder, pictures arrive no larger than needed, and little work is
+//! left for the CPU. Elsewhere pictures arrive as they were coded. More pictures than wanted may arrive; the consumer
+//! drops the surplus.
 
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::base::sync::lock;
 use crate::base::{PictureShape, Size};
 
-/// A scaler in hardware reduces to a sixteenth at most (the VIC of a Jetson).
+/// A hardware scaler reduces to a sixteenth at most (the VIC of a Jetson).
 const LEAST_FACTOR: f64 = 1.0 / 16.0;
-/// Pictures with less than this along a side are nothing that scalers are made for.
+/// Scalers do not support pictures with a shorter side than this.
 const LEAST_SIDE: u32 = 16;
 
-/// One thing that pictures are needed for; their aspect ratio stays.
+/// One use of the pictures. Their aspect ratio is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// The whole picture inside so many pixels: a detector's input, a tile with bars.
+    /// The whole picture within this size: a detector's input, or a tile with bars.
     Within(Size),
-    /// As large as these pixels or larger on both sides: a tile that is filled.
+    /// At least this size on both sides: a tile that is filled.
     Covering(Size),
 }
 
-/// What a source's pictures are wanted for.
+/// The wanted size and rate of pictures.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Output {
-    /// Pictures are to be large enough for each; as they are coded where nothing is needed.
+    /// Pictures are large enough for each of these; without any, they have their coded size.
     pub needs: Vec<Need>,
-    /// The most pictures a second that are of use; none: all.
+    /// Maximum useful pictures per second; none for all.
     pub max_fps: Option<f64>,
 }
 
-/// The wish of whoever takes a source's pictures, changed at any time; clones are the same one.
+/// The wanted output of a source, which its consumer may change at any time. Clones share one state.
 #[derive(Clone, Default)]
-pub struct OutputControl(Arc<Shared>);
+pub struct OutputControl(Arc<OutputState>);
 
-/// Told of each change, from the thread that makes it.
+/// Called after each change, on the thread that makes it.
 pub(super) type Listener = dyn Fn(&Output) + Send + Sync;
 
 #[derive(Default)]
-struct Shared {
+struct OutputState {
     wanted: Mutex<Output>,
-    /// Sessions that run: one, and for a moment the one before.
+    /// Running sessions: one, and during a restart also the previous one.
     listeners: Mutex<Vec<Weak<Listener>>>,
 }
 
 impl Output {
-    /// What `picture` is to be scaled to; nothing where it should stay as it is. Sides are even, as 4:2:0 wants them.
+    /// The size to which `picture` is scaled; none if it stays as it is. Sides are even, as 4:2:0 needs.
     pub fn size_for(&self, picture: Size) -> Option<Size> {
         let (width, height) = (f64::from(picture.width), f64::from(picture.height));
         if width < 1.0 || height < 1.0 {
@@ -73,7 +73,7 @@ impl Output {
         Some(Size::new(along(width), along(height)))
     }
 
-    /// What decoded samples of that shape are to be scaled to; nothing where they should stay as they are. They come to the
+    /// The size to which decoded samples of this shape are scaled; none if they stay as they are. They get the
     /// picture's proportions, but no side is enlarged.
     pub(super) fn planes_for(&self, shape: &PictureShape) -> Option<Size> {
         let decoded = shape.crop.size;
@@ -85,10 +85,10 @@ impl Output {
         (planes != decoded).then_some(planes)
     }
 
-    /// Of how many pictures one is of use, where a stream has `fps` a second: 1 for all of them.
+    /// One of this many pictures is needed from a stream with `fps` pictures per second; 1 for all.
     pub(super) fn interval(&self, fps: Option<f64>) -> u32 {
         match (self.max_fps, fps) {
-            // A little less than a whole number of pictures is meant as that number: 24.98 for 25.
+            // A stream slightly below a whole multiple counts as that multiple: 24.98 as 25.
             (Some(most), Some(fps)) if most > 0.0 && fps > most => (fps / most + 0.05) as u32,
             _ => 1,
         }
@@ -97,15 +97,15 @@ impl Output {
 }
 
 impl OutputControl {
-    /// A wish to begin with.
+    /// A control with a first value.
     pub fn new(output: Output) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(OutputState {
             wanted: Mutex::new(output),
             listeners: Mutex::default(),
         }))
     }
 
-    /// Changes the wish; a session that runs follows at once, without a new connection where its elements can.
+    /// Changes the wanted output. A running session follows immediately; it reconnects only if its elements need it.
     pub fn set(&self, output: Output) {
         let mut wanted = lock(&self.0.wanted);
         if *wanted == output {
@@ -115,19 +115,19 @@ impl OutputControl {
         drop(wanted);
         let mut listeners = lock(&self.0.listeners);
         listeners.retain(|listener| listener.strong_count() > 0);
-        let told: Vec<_> = listeners.iter().filter_map(Weak::upgrade).collect();
+        let current: Vec<_> = listeners.iter().filter_map(Weak::upgrade).collect();
         drop(listeners);
-        for listener in told {
+        for listener in current {
             listener(&output);
         }
     }
 
-    /// The present wish.
+    /// The current wanted output.
     pub fn wanted(&self) -> Output {
         lock(&self.0.wanted).clone()
     }
 
-    /// Tells `listener` of changes for as long as it lives.
+    /// Calls `listener` after changes for as long as it lives.
     pub(super) fn listen(&self, listener: &Arc<Listener>) {
         lock(&self.0.listeners).push(Arc::downgrade(listener));
     }
@@ -213,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn a_session_hears_of_changes_while_it_lives() {
+    fn a_listener_is_called_while_it_lives() {
         let control = OutputControl::default();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let told = heard.clone();
-        let listener: Arc<Listener> = Arc::new(move |output| lock(&told).push(output.max_fps));
+        let received = heard.clone();
+        let listener: Arc<Listener> = Arc::new(move |output| lock(&received).push(output.max_fps));
         control.listen(&listener);
         let at = |fps| Output {
             needs: Vec::new(),

@@ -1,16 +1,16 @@
-//! The shape of a still image's pixels, which JPEG and PNG files tell as a density along each side: scanners and recorders of
-//! half the lines write it.
+//! The pixel aspect ratio of a still image. JPEG and PNG files state it as a density along each side; scanners and
+//! recorders with half the lines write it.
 
-/// Width and height of a pixel; (1, 1) where the file says nothing.
+/// Width and height of a pixel; (1, 1) if the file states none.
 pub(super) fn pixel_of_file(bytes: &[u8]) -> (u32, u32) {
-    // More samples along a side are shorter ones.
+    // A higher density along a side means shorter pixels.
     jfif(bytes)
         .or_else(|| png(bytes))
         .filter(|(across, down)| *across > 0 && *down > 0)
         .map_or((1, 1), |(across, down)| (down, across))
 }
 
-/// Densities of the APP0 segment that a JFIF file begins with (ITU-T T.871), whatever their unit.
+/// The densities in the APP0 segment at the start of a JFIF file (ITU-T T.871), in any unit.
 fn jfif(bytes: &[u8]) -> Option<(u32, u32)> {
     let segment = bytes.strip_prefix(b"\xff\xd8\xff\xe0")?;
     let (_, segment) = segment.split_at_checked(2)?;
@@ -19,7 +19,7 @@ fn jfif(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((number(0), number(2)))
 }
 
-/// Densities of a PNG file's pHYs chunk, which stands before its pixels.
+/// The densities in the pHYs chunk of a PNG file, which comes before its pixels.
 fn png(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut chunks = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?;
     loop {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_has_square_pixels() {
+    fn a_file_without_density_has_square_pixels() {
         for bytes in [
             &b""[..],
             b"\xff\xd8\xff\xe1\0\x10Exif\0\0",

@@ -1,8 +1,8 @@
-//! How one line of the decoder table becomes a piece of pipeline: which elements, with which properties and caps.
+//! Turns one entry of the decoder table into a part of a pipeline: elements, properties and caps.
 //!
-//! GStreamer 1.16 (JetPack 5), 1.20 (JetPack 6), 1.24 (JetPack 7) and the vendors' plug-ins differ in elements and
-//! properties. No version is looked at anywhere: what is there is asked for, and a plan made of the answer. Plans are
-//! text, too: what `nvr doctor` prints and the tests compare is what runs.
+//! GStreamer 1.16 (JetPack 5), 1.20 (JetPack 6), 1.24 (JetPack 7) and the vendors' plug-ins have different elements and
+//! properties. No version is compared: the registry is asked for elements and properties, and the plan is made from the
+//! answers. A plan can also be printed: `nvr doctor` prints, and the tests compare, the pipeline that runs.
 
 use std::fmt;
 
@@ -11,65 +11,65 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::output::Output;
 use crate::base::Size;
 
-/// One line of the table.
+/// One entry of the decoder table.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Decoder {
+pub(super) struct DecoderEntry {
     /// The element's name.
     pub(super) element: &'static str,
-    /// What is set on it.
+    /// The set of properties that it needs.
     pub(super) tuning: Tuning,
-    /// Ways to scale its pictures in hardware and to bring them into ordinary memory, best first.
-    pub(super) ways: &'static [Way],
-    /// Whether its pictures come in ordinary memory where there is none of these ways.
+    /// Hardware scalers that can follow it and bring its pictures into ordinary memory, best first.
+    pub(super) scalers: &'static [HardwareScaler],
+    /// Whether it gives pictures in ordinary memory without any of these scalers.
     pub(super) bare: bool,
 }
 
-/// Which properties a decoder has need of.
+/// The set of properties that a decoder needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tuning {
     /// None.
     Plain,
-    /// libav, on the processor.
+    /// libav, on the CPU.
     Libav,
     /// NVIDIA's decoder of L4T.
     L4t,
 }
 
-/// A scaler in hardware behind a decoder.
+/// A hardware scaler behind a decoder.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Way {
-    /// Scales, and converts to NV12.
-    pub(super) scaler: &'static str,
-    /// The caps feature of the memory in which its pictures are asked for; ordinary memory where empty.
+pub(super) struct HardwareScaler {
+    /// The element that scales, and converts to NV12.
+    pub(super) element: &'static str,
+    /// The caps feature of its output memory; empty for ordinary memory.
     pub(super) memory: &'static str,
-    /// What brings them from there into ordinary memory.
+    /// The elements that bring its pictures into ordinary memory.
     pub(super) after: &'static [&'static str],
-    /// Whether it has to be stopped before it makes pictures of another size. nvvidconv (L4T r35) takes new caps and goes on with
-    /// the surface that it made for the first ones: what comes out is nothing.
+    /// Whether it must be stopped to change its output size. nvvidconv (L4T r35) accepts new caps but continues with
+    /// the surface that it made for the first ones, and gives empty pictures.
     pub(super) restarts: bool,
 }
 
-/// A decoder and the way behind it.
+/// A decoder and the scaler behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) line: &'static Decoder,
-    pub(super) way: Option<&'static Way>,
+pub(super) struct DecoderPlan {
+    pub(super) decoder: &'static DecoderEntry,
+    pub(super) scaler: Option<&'static HardwareScaler>,
 }
 
-/// What is known of a stream before its first picture is decoded.
+/// Facts about a stream before its first picture is decoded.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Shape {
+pub(super) struct StreamShape {
     pub(super) size: Option<Size>,
     pub(super) fps: Option<f64>,
-    /// H.264's profile in GStreamer's words, `main` for one.
+    /// The H.264 profile as GStreamer names it, for example `main`.
     pub(super) profile: Option<String>,
 }
 
-/// Who knows which elements there are; the registry of GStreamer, or a board of a test's.
+/// Answers which elements are registered: GStreamer's registry, or the board of a test.
 pub(super) trait Elements {
     /// Whether the element is registered.
     fn has(&self, element: &str) -> bool;
@@ -89,92 +89,99 @@ const LONGEST_INTERVAL: u32 = 30;
 
 type Properties = Vec<(&'static str, String)>;
 
-impl Plan {
-    /// The ways of `line` whose elements are all there, best first.
-    pub(super) fn candidates(line: &'static Decoder, elements: &dyn Elements) -> Vec<Self> {
-        let whole = |way: &&'static Way| {
-            elements.has(way.scaler) && way.after.iter().all(|element| elements.has(element))
+impl DecoderPlan {
+    /// The plans of this entry whose elements are all registered, best first.
+    pub(super) fn candidates(decoder: &'static DecoderEntry, elements: &dyn Elements) -> Vec<Self> {
+        let whole = |scaler: &&'static HardwareScaler| {
+            elements.has(scaler.element) && scaler.after.iter().all(|element| elements.has(element))
         };
-        let ways = line.ways.iter().filter(whole).map(Some);
-        ways.chain(line.bare.then_some(None))
-            .map(|way| Self { line, way })
+        let scalers = decoder.scalers.iter().filter(whole).map(Some);
+        scalers
+            .chain(decoder.bare.then_some(None))
+            .map(|scaler| Self { decoder, scaler })
             .collect()
     }
 
-    /// Whether an element of this name is part of it.
+    /// Whether the plan contains an element of this name.
     pub(super) fn has(&self, element: &str) -> bool {
-        self.line.element == element
+        self.decoder.element == element
             || self
-                .way
-                .is_some_and(|way| way.scaler == element || way.after.contains(&element))
+                .scaler
+                .is_some_and(|scaler| scaler.element == element || scaler.after.contains(&element))
     }
 
-    /// What is set on the decoder for a stream of that shape, of what it has: properties come and go with JetPack releases.
+    /// The properties that the decoder has, with their values for this stream: properties come and go with JetPack
+    /// releases.
     pub(super) fn properties(
         &self,
         elements: &dyn Elements,
         codec: Codec,
-        shape: &Shape,
+        shape: &StreamShape,
         output: &Output,
     ) -> Properties {
-        let name = self.line.element;
-        let mut properties = self.line.tuning.properties(codec, shape, output);
+        let name = self.decoder.element;
+        let mut properties = self.decoder.tuning.properties(codec, shape, output);
         properties.retain(|(property, _)| elements.has_property(name, property));
         properties
     }
 
-    /// Between how many pictures the decoder gives one, for a stream of that shape.
-    pub(super) fn interval(&self, elements: &dyn Elements, shape: &Shape, output: &Output) -> u32 {
-        let can = self.line.tuning == Tuning::L4t
-            && elements.has_property(self.line.element, "drop-frame-interval");
+    /// The decoder gives one of this many pictures.
+    pub(super) fn interval(
+        &self,
+        elements: &dyn Elements,
+        shape: &StreamShape,
+        output: &Output,
+    ) -> u32 {
+        let can = self.decoder.tuning == Tuning::L4t
+            && elements.has_property(self.decoder.element, "drop-frame-interval");
         if can { drop_interval(shape, output) } else { 1 }
     }
 
-    /// The pipeline from coded pictures to frames as `gst-launch-1.0` takes it.
+    /// The pipeline from coded pictures to frames, as `gst-launch-1.0` takes it.
     pub(super) fn launch(
         &self,
         elements: &dyn Elements,
         codec: Codec,
-        shape: &Shape,
+        shape: &StreamShape,
         output: &Output,
     ) -> String {
         let mut parts = vec![codec.parser().to_owned()];
         if codec != Codec::Mjpeg {
             parts[0] += " config-interval=-1";
         }
-        let mut decoder = self.line.element.to_owned();
+        let mut decoder = self.decoder.element.to_owned();
         for (property, value) in self.properties(elements, codec, shape, output) {
             decoder += &format!(" {property}={value}");
         }
         parts.push(decoder);
-        if let Some(way) = self.way {
+        if let Some(scaler) = self.scaler {
             let size = shape.size.and_then(|size| output.size_for(size));
-            parts.push(way.scaler.to_owned());
-            parts.push(way.caps(size));
-            parts.extend(way.after.iter().map(|element| (*element).to_owned()));
+            parts.push(scaler.element.to_owned());
+            parts.push(scaler.caps(size));
+            parts.extend(scaler.after.iter().map(|element| (*element).to_owned()));
         }
         parts.push("appsink".to_owned());
         parts.join(" ! ")
     }
 }
 
-impl Way {
-    /// The scaler, the filter whose caps are what it makes, and what follows these two.
+impl HardwareScaler {
+    /// The scaler, the filter with its caps, and the elements behind them.
     ///
     /// # Errors
-    /// Names the element that is missing.
+    /// If an element is missing.
     pub(super) fn elements(
         &self,
-    ) -> Result<(gst::Element, gst::Element, Vec<gst::Element>), String> {
+    ) -> Result<(gst::Element, gst::Element, Vec<gst::Element>), PipelineError> {
         let after = self.after.iter().map(|name| element(name));
         Ok((
-            element(self.scaler)?,
+            element(self.element)?,
             element("capsfilter")?,
             after.collect::<Result<_, _>>()?,
         ))
     }
 
-    /// What is asked of the scaler: NV12, of that size where it is not the picture's own.
+    /// The caps of the scaler's output: NV12, and the size if it differs from the picture's own.
     pub(super) fn caps(&self, size: Option<Size>) -> String {
         let mut caps = "video/x-raw".to_owned();
         if !self.memory.is_empty() {
@@ -188,22 +195,22 @@ impl Way {
     }
 }
 
-/// `drop-frame-interval` for a stream of that shape: 1 drops none.
-fn drop_interval(shape: &Shape, output: &Output) -> u32 {
+/// `drop-frame-interval` for this stream; 1 drops none.
+fn drop_interval(shape: &StreamShape, output: &Output) -> u32 {
     output.interval(shape.fps).min(LONGEST_INTERVAL)
 }
 
 impl Tuning {
-    fn properties(self, codec: Codec, shape: &Shape, output: &Output) -> Properties {
+    fn properties(self, codec: Codec, shape: &StreamShape, output: &Output) -> Properties {
         match self {
             Self::Plain => Vec::new(),
-            // One thread: frame threads delay by a frame each and keep as many pictures, and several cameras fill the
-            // cores anyway. What was damaged on the way is not shown: smeared pictures make false detections.
+            // One thread: with frame threads, each thread delays by a frame and keeps a picture, and several cameras
+            // use all cores anyway. Damaged pictures are not output, because they cause false detections.
             Self::Libav => {
                 let pixels = shape
                     .size
                     .map_or(0, |size| u64::from(size.width) * u64::from(size.height));
-                // Cameras send one slice a picture, so that slice threads alone would leave the work to one core.
+                // Cameras send one slice per picture, so slice threads alone would use one core.
                 let (threads, kind) = if pixels > ONE_THREAD_PIXELS {
                     let cores = std::thread::available_parallelism().map_or(1, usize::from);
                     (cores.min(MOST_THREADS), "frame+slice")
@@ -221,9 +228,10 @@ impl Tuning {
                 if codec == Codec::Mjpeg {
                     properties.push(("mjpeg", "true".to_owned()));
                 }
-                // Keeps the decoder's clock up; gone in JetPack 7.
+                // Keeps the decoder's clock high; the property is gone in JetPack 7.
                 properties.push(("enable-max-performance", "true".to_owned()));
-                // Pictures come out at once, in the order of decoding: right only where none is predicted from a later one.
+                // Gives pictures immediately, in decoding order. This is correct only if no picture is predicted from a
+                // later one.
                 let profile = shape.profile.as_deref();
                 if matches!(profile, Some("baseline" | "constrained-baseline")) {
                     properties.push(("disable-dpb", "true".to_owned()));
@@ -251,11 +259,11 @@ impl Elements for Registry {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for DecoderPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.line.element)?;
-        if let Some(way) = self.way {
-            write!(f, " and {}", way.scaler)?;
+        f.write_str(self.decoder.element)?;
+        if let Some(scaler) = self.scaler {
+            write!(f, " and {}", scaler.element)?;
         }
         Ok(())
     }

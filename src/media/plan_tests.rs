@@ -1,11 +1,11 @@
-//! The pipelines of boards that no test runs on, in the words of `gst-launch-1.0`: what a board has is written down here,
-//! what is made of it comes from the code that boards run.
+//! The pipelines of boards that tests do not run on, in the form of `gst-launch-1.0`. The elements of each board are
+//! listed here; the code that boards run makes the pipelines.
 
 use super::super::decoder::LINES;
 use super::super::output::Need;
 use super::*;
 
-/// A board's elements, each with the properties that matter here.
+/// The elements of a board, each with the properties that matter here.
 struct Board(&'static [(&'static str, &'static [&'static str])]);
 
 impl Elements for Board {
@@ -21,7 +21,7 @@ impl Elements for Board {
 }
 
 const LIBAV: &[&str] = &["max-threads", "thread-type", "output-corrupt"];
-/// GStreamer 1.16's libav has no way to leave damaged pictures out but by its default.
+/// libav of GStreamer 1.16 omits damaged pictures only by default.
 const OLD_LIBAV: &[&str] = &["max-threads", "output-corrupt"];
 const L4T: &[&str] = &[
     "enable-max-performance",
@@ -51,7 +51,7 @@ const JETPACK_6: Board = Board(&[
     ("avdec_h265", LIBAV),
     ("jpegdec", &[]),
 ]);
-/// L4T r38: GStreamer 1.24, and a decoder whose clock looks after itself.
+/// L4T r38: GStreamer 1.24, and a decoder that controls its own clock.
 const JETPACK_7: Board = Board(&[
     (
         "nvv4l2decoder",
@@ -89,7 +89,7 @@ const RASPBERRY: Board = Board(&[
     ("avdec_h265", LIBAV),
     ("jpegdec", &[]),
 ]);
-/// A Rockchip board: stateless decoders and no scaler that GStreamer knows.
+/// A Rockchip board: stateless decoders and no scaler that GStreamer supports.
 const ROCKCHIP: Board = Board(&[
     ("v4l2slh264dec", &[]),
     ("v4l2slh265dec", &[]),
@@ -109,15 +109,15 @@ const PLAIN_PC: Board = Board(&[
     ("jpegdec", &[]),
 ]);
 
-fn shape(profile: &str) -> Shape {
-    Shape {
+fn shape(profile: &str) -> StreamShape {
+    StreamShape {
         size: Some(Size::new(1920, 1080)),
         fps: Some(25.0),
         profile: Some(profile.to_owned()),
     }
 }
 
-/// What a processor with a model of 640×640 and `--max-fps 5` wants.
+/// The output that a processor with a model of 640×640 and `--max-fps 5` wants.
 fn processor() -> Output {
     Output {
         needs: vec![Need::Within(Size::new(640, 640))],
@@ -125,11 +125,11 @@ fn processor() -> Output {
     }
 }
 
-fn first(board: &Board, codec: Codec, shape: &Shape, output: &Output) -> String {
+fn first(board: &Board, codec: Codec, shape: &StreamShape, output: &Output) -> String {
     LINES[codec as usize]
         .iter()
         .filter(|line| board.has(line.element))
-        .flat_map(|line| Plan::candidates(line, board))
+        .flat_map(|line| DecoderPlan::candidates(line, board))
         .map(|plan| plan.launch(board, codec, shape, output))
         .next()
         .expect("each board decodes")
@@ -250,7 +250,7 @@ fn a_wall_s_decoder_drops_nothing_and_a_processor_s_no_more_than_it_may() {
             needs: Vec::new(),
             max_fps,
         };
-        let shape = Shape {
+        let shape = StreamShape {
             fps,
             ..shape("main")
         };
@@ -268,15 +268,15 @@ fn a_wall_s_decoder_drops_nothing_and_a_processor_s_no_more_than_it_may() {
 #[test]
 fn nvmm_pictures_are_of_no_use_without_the_element_that_brings_them_out() {
     let bare = Board(&[("nvv4l2decoder", L4T), ("avdec_h264", LIBAV)]);
-    assert_eq!(Plan::candidates(&LINES[0][0], &bare), []);
+    assert_eq!(DecoderPlan::candidates(&LINES[0][0], &bare), []);
 }
 
 #[test]
 fn more_threads_are_for_larger_pictures() {
     let threads = |width, height| {
-        let shape = Shape {
+        let shape = StreamShape {
             size: Some(Size::new(width, height)),
-            ..Shape::default()
+            ..StreamShape::default()
         };
         let launch = first(&PLAIN_PC, Codec::H264, &shape, &Output::default());
         let (_, rest) = launch.split_once("max-threads=").expect("it is set");

@@ -1,15 +1,15 @@
-//! Proof that a decoder decodes: a small clip has to come out of it as pictures, at half its size where a scaler follows.
+//! Tests a decoder: it must decode a small built-in clip, at half its size if a scaler follows.
 //!
-//! The clips are a moving ball of 320×240, 12 frames with a key frame at every sixth, made with GStreamer's own elements:
-//! `videotestsrc num-buffers=12 pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 ! x264enc
-//! bitrate=64 key-int-max=6 bframes=0 speed-preset=medium tune=zerolatency ! video/x-h264,profile=main,
+//! The clips are a moving ball of 320×240, 12 frames with a key frame at every sixth, made with GStreamer's own
+//! elements: `videotestsrc num-buffers=12 pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 !
+//! x264enc bitrate=64 key-int-max=6 bframes=0 speed-preset=medium tune=zerolatency ! video/x-h264,profile=main,
 //! stream-format=byte-stream,alignment=au ! filesink`, with `x265enc bitrate=64 key-int-max=6 tune=zerolatency
 //! speed-preset=medium option-string=info=0:repeat-headers=1:bframes=0 ! video/x-h265,profile=main` for H.265, and with
 //! `jpegenc quality=50` for JPEG.
 //!
-//! A driver may hang where it should answer: each probe has a thread of its own, which is left to itself when its time is over. Loading a
-//! plug-in has more time than decoding: libav and all that it links come from a slow card in tens of seconds. What answers too late
-//! after all is heard, and counts from then on.
+//! A driver may hang: each probe runs on a separate thread, which is abandoned after its time limit. Loading a plug-in
+//! has a longer limit than decoding, because loading libav and its dependencies from a slow card takes tens of seconds.
+//! A result that arrives after the limit still counts from then on.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -20,88 +20,138 @@ use gstreamer_app as gst_app;
 
 use super::codec::Codec;
 use super::cuda_context;
-use super::element::{element, set};
+use super::element::{PipelineError, element, set};
 use super::output::{Need, Output};
-use super::plan::{Decoder, Plan, Registry, Shape};
+use super::plan::{DecoderEntry, DecoderPlan, Registry, StreamShape};
 use super::teardown::teardown;
 use crate::base::Size;
 
-/// A Jetson's decoder opens in about a second; one that needs more than this for its first picture is of no use to a camera.
+/// A Jetson's decoder opens in about a second. A decoder that needs more than this for its first picture is not usable
+/// for a camera.
 const PICTURE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
-/// Until the elements are made, their plug-ins loaded and their vendors' libraries with them.
+/// Limit for making the elements, including their plug-ins and vendor libraries.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
-/// From there on, opening, decoding, closing and all of it: more than this is a driver that hangs.
+/// Limit for opening, decoding and closing together. A driver that takes longer hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(12);
-/// How long a refused decoder may take to close.
+/// Limit for closing a decoder that failed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// The clips' size and length.
 const CLIP: Size = Size::new(320, 240);
 const CLIP_FRAMES: usize = 12;
 
-/// How quick a decoder is with the clip.
+/// The decoding speed of a decoder with the clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pace {
+pub(super) struct DecodeRate {
     /// From the first picture to the last.
     pub(super) elapsed: Duration,
     /// Pictures after the first.
     pub(super) frames: usize,
 }
 
-/// What a probe's thread says.
-enum Answer {
-    /// The elements are there.
-    Loaded,
-    /// How it went.
-    Outcome(Result<Pace, String>),
+/// Why a decoder can't be used on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecoderFault {
+    /// The element is not registered.
+    #[error("not installed")]
+    NotInstalled,
+    /// None of the scalers that it needs is installed.
+    #[error("{decoder} can't be used without {scalers}, which is not installed")]
+    NoScaler {
+        /// The decoder's element.
+        decoder: &'static str,
+        /// The scalers' elements.
+        scalers: String,
+    },
+    /// The system gives no thread.
+    #[error("the system gives no thread for its probe: {0}")]
+    NoThread(String),
+    /// It did not answer in time.
+    #[error("{decoder} did not answer within {} s; its driver hangs", limit.as_secs())]
+    Hangs {
+        /// The decoder's element.
+        decoder: &'static str,
+        /// The time limit.
+        limit: Duration,
+    },
+    /// An element can't be made.
+    #[error("{0}")]
+    Element(String),
+    /// Its elements do not link; the decoder and its scaler.
+    #[error("{0} cannot be linked between a parser and a sink of raw pictures")]
+    Unlinkable(String),
+    /// It failed on the clip.
+    #[error("{what}{}", error.as_ref().map(|error| format!(": {error}")).unwrap_or_default())]
+    Failed {
+        /// The step that failed.
+        what: String,
+        /// GStreamer's own error.
+        error: Option<String>,
+    },
+    /// Each of its plans failed.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    EachPlan(Vec<Self>),
 }
 
-/// Told of a plan that decodes after all, when nobody waits for it any more.
-pub(super) type Late = Arc<dyn Fn(Plan) + Send + Sync>;
+impl From<PipelineError> for DecoderFault {
+    fn from(error: PipelineError) -> Self {
+        Self::Element(error.to_string())
+    }
+}
 
-/// The first way of `line` that gives a picture of `codec`'s clip. Blocks: twelve seconds for each way that hangs, and for as long as
-/// plug-ins take to load.
+/// The messages of a probe's thread.
+enum ProbeMessage {
+    /// The elements are made.
+    Loaded,
+    /// The result.
+    Outcome(Result<DecodeRate, DecoderFault>),
+}
+
+/// Called with a plan that decodes after the time limit of its probe.
+pub(super) type OnLateSuccess = Arc<dyn Fn(DecoderPlan) + Send + Sync>;
+
+/// The first plan of `line` that decodes `codec`'s clip. Blocks: up to twelve seconds for each plan that hangs, and as
+/// long as plug-ins take to load.
 ///
 /// # Errors
-/// What each way lacked, in words.
+/// The reasons of all plans.
 pub(super) fn first_that_decodes(
     codec: Codec,
-    line: &'static Decoder,
-    late: &Late,
-) -> Result<Plan, String> {
-    let candidates = Plan::candidates(line, &Registry);
+    line: &'static DecoderEntry,
+    late: &OnLateSuccess,
+) -> Result<DecoderPlan, DecoderFault> {
+    let candidates = DecoderPlan::candidates(line, &Registry);
     if candidates.is_empty() {
-        let wanted: Vec<_> = line.ways.iter().map(|way| way.scaler).collect();
-        return Err(format!(
-            "{} is of no use without {}, which is not installed",
-            line.element,
-            wanted.join(" or ")
-        ));
+        let wanted: Vec<_> = line.scalers.iter().map(|scaler| scaler.element).collect();
+        return Err(DecoderFault::NoScaler {
+            decoder: line.element,
+            scalers: wanted.join(" or "),
+        });
     }
     let mut reasons = Vec::new();
     for plan in candidates {
         match decodes(codec, plan, 1, late) {
             Ok(_) => return Ok(plan),
             Err(reason) => {
-                if plan.way.is_some() && line.bare {
-                    tracing::warn!(decoder = %plan, %reason, "a hardware scaler is passed over");
+                if plan.scaler.is_some() && line.bare {
+                    tracing::warn!(decoder = %plan, %reason, "a hardware scaler is not used");
                 }
                 reasons.push(reason);
             }
         }
     }
-    Err(reasons.join("; "))
+    Err(DecoderFault::EachPlan(reasons))
 }
 
-/// Runs `rounds` times the clip of `codec` through `plan`. Blocks, see [`first_that_decodes`].
+/// Decodes the clip of `codec` with `plan`, `rounds` times. Blocks, see [`first_that_decodes`].
 ///
 /// # Errors
-/// Tells in words what it lacked.
+/// The reason why it failed.
 pub(super) fn decodes(
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
     rounds: usize,
-    late: &Late,
-) -> Result<Pace, String> {
+    late: &OnLateSuccess,
+) -> Result<DecodeRate, DecoderFault> {
     let (answer, answered) = mpsc::channel();
     let name = format!("probe of {plan}");
     let late = late.clone();
@@ -112,40 +162,40 @@ pub(super) fn decodes(
             share_context(&pipeline);
             let outcome = match build(&pipeline, codec, plan) {
                 Ok((source, sink)) => {
-                    // Whoever asked may have given up already.
-                    let _ = answer.send(Answer::Loaded);
+                    // The caller may have given up already.
+                    let _ = answer.send(ProbeMessage::Loaded);
                     run(&pipeline, codec, plan, rounds, &source, &sink)
                 }
                 Err(reason) => Err(reason),
             };
             teardown(pipeline, &name, CLOSE_LIMIT);
             let works = outcome.is_ok();
-            if answer.send(Answer::Outcome(outcome)).is_err() && works {
-                tracing::warn!(decoder = %plan, "a decoder that was taken for hanging works after all");
+            if answer.send(ProbeMessage::Outcome(outcome)).is_err() && works {
+                tracing::warn!(decoder = %plan, "a decoder that did not answer in time works after all");
                 late(plan);
             }
         });
-    spawned.map_err(|err| format!("the system gives no thread to probe it with: {err}"))?;
-    let hangs = |limit: Duration| {
-        let (element, seconds) = (plan.line.element, limit.as_secs());
-        format!("{element} did not answer within {seconds} s; its driver hangs")
+    spawned.map_err(|err| DecoderFault::NoThread(err.to_string()))?;
+    let hangs = |limit: Duration| DecoderFault::Hangs {
+        decoder: plan.decoder.element,
+        limit,
     };
     match answered.recv_timeout(LOAD_LIMIT) {
-        Ok(Answer::Outcome(outcome)) => return outcome,
-        Ok(Answer::Loaded) => {}
+        Ok(ProbeMessage::Outcome(outcome)) => return outcome,
+        Ok(ProbeMessage::Loaded) => {}
         Err(_) => return Err(hangs(LOAD_LIMIT)),
     }
     match answered.recv_timeout(ANSWER_LIMIT) {
-        Ok(Answer::Outcome(outcome)) => outcome,
+        Ok(ProbeMessage::Outcome(outcome)) => outcome,
         _ => Err(hangs(ANSWER_LIMIT)),
     }
 }
 
-/// A probe is the first to need a GPU: what it makes there is what sessions go on with.
+/// A probe is the first user of a GPU: sessions continue with the context that it makes.
 fn share_context(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(|_, message| {
-            cuda_context::attend(message);
+            cuda_context::handle_message(message);
             gst::BusSyncReply::Pass
         });
     }
@@ -166,38 +216,41 @@ fn clip(codec: Codec) -> (&'static [u8], gst::Caps) {
     }
 }
 
-/// The clip's way from a source to a sink, not started yet.
+/// The pipeline of the clip from a source to a sink, not started yet.
 fn build(
     pipeline: &gst::Pipeline,
     codec: Codec,
-    plan: Plan,
-) -> Result<(gst_app::AppSrc, gst_app::AppSink), String> {
+    plan: DecoderPlan,
+) -> Result<(gst_app::AppSrc, gst_app::AppSink), DecoderFault> {
     let source = gst_app::AppSrc::builder()
         .caps(&clip(codec).1)
         .format(gst::Format::Time)
         .max_bytes(0)
         .build();
-    let decoder = element(plan.line.element)?;
-    // Of a stream that is known no better: what a session sets before it has seen its camera's stream.
-    for (property, value) in
-        plan.properties(&Registry, codec, &Shape::default(), &Output::default())
-    {
+    let decoder = element(plan.decoder.element)?;
+    // The properties that a session sets before it knows its stream.
+    for (property, value) in plan.properties(
+        &Registry,
+        codec,
+        &StreamShape::default(),
+        &Output::default(),
+    ) {
         set(&decoder, property, &value);
     }
     let sink = gst_app::AppSink::builder()
         .caps(&gst::Caps::new_empty_simple("video/x-raw"))
         .sync(false)
-        // Decoding waits for whoever counts: what is measured is the decoder and no queue.
+        // Decoding waits for the counting loop: the decoder is measured, not a queue.
         .max_buffers(1)
         .build();
     let mut chain = vec![source.clone().upcast(), element(codec.parser())?, decoder];
-    if let Some(way) = plan.way {
+    if let Some(hardware) = plan.scaler {
         let half = Output {
             needs: vec![Need::Within(Size::new(CLIP.width / 2, CLIP.height / 2))],
             max_fps: None,
         };
-        let (scaler, filter, after) = way.elements()?;
-        set(&filter, "caps", &way.caps(half.size_for(CLIP)));
+        let (scaler, filter, after) = hardware.elements()?;
+        set(&filter, "caps", &hardware.caps(half.size_for(CLIP)));
         chain.extend([scaler, filter]);
         chain.extend(after);
     }
@@ -205,25 +258,23 @@ fn build(
     pipeline
         .add_many(&chain)
         .and_then(|()| gst::Element::link_many(&chain))
-        .map_err(|_| {
-            format!("{plan} cannot be linked between a parser and a sink of raw pictures")
-        })?;
+        .map_err(|_| DecoderFault::Unlinkable(plan.to_string()))?;
     Ok((source, sink))
 }
 
 fn run(
     pipeline: &gst::Pipeline,
     codec: Codec,
-    plan: Plan,
+    plan: DecoderPlan,
     rounds: usize,
     source: &gst_app::AppSrc,
     sink: &gst_app::AppSink,
-) -> Result<Pace, String> {
+) -> Result<DecodeRate, DecoderFault> {
     let clip = clip(codec).0;
-    let failed = |what: &str| format!("{plan} {what}");
+    let failed = |what: &str| reason(pipeline, format!("{plan} {what}"));
     pipeline
         .set_state(gst::State::Playing)
-        .map_err(|_| reason(pipeline, &failed("does not start")))?;
+        .map_err(|_| failed("does not start"))?;
     let fed = (0..rounds)
         .try_for_each(|_| {
             source
@@ -231,37 +282,37 @@ fn run(
                 .map(|_| ())
         })
         .and_then(|()| source.end_of_stream().map(|_| ()));
-    fed.map_err(|_| reason(pipeline, &failed("takes no data")))?;
+    fed.map_err(|_| failed("takes no data"))?;
     if sink.try_pull_sample(PICTURE_LIMIT).is_none() {
-        let silent = failed(&format!(
+        return Err(failed(&format!(
             "gave no picture of the built-in clip within {} s",
             PICTURE_LIMIT.seconds()
-        ));
-        return Err(reason(pipeline, &silent));
+        )));
     }
     let begun = Instant::now();
-    let mut pace = Pace {
+    let mut rate = DecodeRate {
         elapsed: Duration::ZERO,
         frames: 0,
     };
-    // Nobody waits for the rest of one round: a first picture is proof enough.
-    while rounds > 1 && pace.frames + 1 < rounds * CLIP_FRAMES {
+    // One round does not wait for the rest: the first picture is sufficient proof.
+    while rounds > 1 && rate.frames + 1 < rounds * CLIP_FRAMES {
         if sink.try_pull_sample(PICTURE_LIMIT).is_none() {
             break;
         }
-        pace.frames += 1;
-        pace.elapsed = begun.elapsed();
+        rate.frames += 1;
+        rate.elapsed = begun.elapsed();
     }
-    Ok(pace)
+    Ok(rate)
 }
 
-/// The pipeline's own word for a failure, where it has one.
-fn reason(pipeline: &gst::Pipeline, otherwise: &str) -> String {
+/// The fault of a plan, with the pipeline's own error if there is one.
+fn reason(pipeline: &gst::Pipeline, what: String) -> DecoderFault {
     let message = pipeline
         .bus()
         .and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-    match message.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => format!("{otherwise}: {}", error.error()),
-        _ => otherwise.to_owned(),
-    }
+    let error = match message.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => Some(error.error().to_string()),
+        _ => None,
+    };
+    DecoderFault::Failed { what, error }
 }

@@ -1,7 +1,8 @@
-//! The camera's clock: which NTP time belongs to an access unit, by its RTCP sender reports.
+//! The camera's clock: the NTP time of an access unit, by RTCP sender reports.
 //!
-//! GStreamer 1.22 works it out itself and attaches it to each buffer. Older ones (JetPack 6 has 1.20) don't: there the
-//! RTP session's statistics hold the last sender report, and the packets in front of the depayloader their RTP times.
+//! GStreamer 1.22 computes it and attaches it to each buffer. For older versions (JetPack 6 has 1.20) it is computed
+//! here, from the last sender report in the statistics of the RTP session and the RTP times of the packets before the
+//! depayloader.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
@@ -10,12 +11,12 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
-use super::capture_time::{ByPts, SenderReport, ntp_to_unix_ns};
+use super::capture_time::{PtsMap, SenderReport, ntp_to_unix_ns};
 use super::decode::ReferenceOf;
 use crate::base::sync::lock;
 
 const META_PROPERTY: &str = "add-reference-timestamp-meta";
-/// Reports come every few seconds; looking for them once a second follows a camera's clock closely enough.
+/// Reports arrive every few seconds; reading them once per second follows the camera's clock closely enough.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The fixed header of RFC 3550: flags, type, sequence number, timestamp, SSRC.
 const RTP_HEADER_BYTES: usize = 12;
@@ -23,12 +24,12 @@ const RTP_HEADER_BYTES: usize = 12;
 /// How an access unit's NTP time is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReferenceTime {
-    /// By the buffers' metas where GStreamer attaches them, else by the RTP session's statistics.
+    /// By the metadata of buffers if GStreamer attaches it, otherwise by the statistics of the RTP session.
     #[default]
     Auto,
-    /// By the metas alone.
+    /// Only by the metadata of buffers.
     Meta,
-    /// By the statistics alone.
+    /// Only by the statistics of the RTP session.
     Rtcp,
 }
 
@@ -36,27 +37,27 @@ pub enum ReferenceTime {
 pub(super) struct Reference {
     by_report: bool,
     rtp_session: Arc<OnceLock<RtpSession>>,
-    state: Mutex<State>,
+    state: Mutex<ReferenceState>,
 }
 
-/// rtpbin and the number of its session with the camera.
+/// rtpbin and the number of its session for the camera.
 struct RtpSession {
     rtpbin: glib::WeakRef<gst::Element>,
     id: u32,
 }
 
 #[derive(Default)]
-struct State {
-    packets: ByPts<u32>,
+struct ReferenceState {
+    packets: PtsMap<u32>,
     ssrc: Option<u32>,
     report: Option<SenderReport>,
-    /// A report of an RTP clock that is used no more.
+    /// A report of an RTP clock that is no longer in use.
     outdated: Option<SenderReport>,
     looked: Option<Instant>,
 }
 
 impl Reference {
-    /// Sets rtspsrc up for `choice`.
+    /// Configures rtspsrc for `choice`.
     pub(super) fn attach(source: &gst::Element, choice: ReferenceTime) -> Arc<Self> {
         let has_meta = source.find_property(META_PROPERTY).is_some();
         let by_report = match choice {
@@ -84,7 +85,7 @@ impl Reference {
         })
     }
 
-    /// Notes the RTP times of the packets that enter `depayloader`.
+    /// Stores the RTP times of the packets that enter `depayloader`.
     pub(super) fn watch_packets(self: &Arc<Self>, depayloader: &gst::Element) {
         let Some(pad) = depayloader.static_pad("sink").filter(|_| self.by_report) else {
             return;
@@ -104,13 +105,13 @@ impl Reference {
         });
     }
 
-    /// The RTP clock is another one: the report that is known tells nothing of it.
+    /// The RTP clock has changed, so the last report is no longer valid.
     pub(super) fn forget_report(&self) {
         let mut state = self.lock();
         state.outdated = state.report.take().or(state.outdated);
     }
 
-    /// The function that tells an access unit's time, for the probe behind the parser.
+    /// The function that gives the time of an access unit, for the probe behind the parser.
     pub(super) fn of_units(self: &Arc<Self>) -> ReferenceOf {
         let reference = self.clone();
         if self.by_report {
@@ -130,7 +131,7 @@ impl Reference {
         state.ssrc = Some(u32::from_be_bytes([s0, s1, s2, s3]));
         if let Some(pts) = packet.pts() {
             let rtp = u32::from_be_bytes([t0, t1, t2, t3]);
-            // All packets of a picture share their time; one note does.
+            // All packets of a picture have the same time; it is stored once.
             if state.packets.find(pts.nseconds()) != Some(rtp) {
                 state.packets.note(pts.nseconds(), rtp);
             }
@@ -157,7 +158,7 @@ impl Reference {
         state.report?.unix_ns(rtp)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ReferenceState> {
         lock(&self.state)
     }
 }
@@ -173,7 +174,7 @@ fn by_meta(unit: &gst::BufferRef) -> Option<u64> {
         .map(ntp_to_unix_ns)
 }
 
-/// Notes rtpbin's session once its first sender is known: one stream is set up, so there is one session.
+/// Stores rtpbin's session once its first sender is known. There is one session, because one stream is set up.
 fn watch_sessions(rtpbin: &gst::Element, found: Arc<OnceLock<RtpSession>>) {
     rtpbin.connect("on-new-ssrc", false, move |arguments| {
         let rtpbin = arguments.first()?.get::<gst::Element>().ok()?;

@@ -1,8 +1,8 @@
-//! JPEG over RTP (RFC 2435) whose pictures are larger than its header can tell.
+//! Reports JPEG over RTP (RFC 2435) whose pictures are too large for its header.
 //!
-//! Width and height are a byte each, in units of eight pixels: 2040 at most. Cameras with larger pictures write 0, and some say in
-//! the SDP (`a=x-dimensions:2592,1944`) what it should be. Where they don't, the depayloader drops every packet with no more than a
-//! warning; here that is told.
+//! Width and height have one byte each, in units of eight pixels: 2040 at most. Cameras with larger pictures write 0,
+//! and some state the size in the SDP (`a=x-dimensions:2592,1944`). Without that the depayloader drops every packet and
+//! only logs a warning; here the session ends with an error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::hub::{Failure, Hub};
+use super::session_state::{Failure, SessionState};
 
-/// Reads what enters `depayloader`, and ends the session where the size of its pictures is told nowhere.
-pub(super) fn watch(depayloader: &gst::Element, name: &str, hub: &Arc<Hub>) {
+/// Watches the packets that enter `depayloader`, and ends the session if nothing states the size of its pictures.
+pub(super) fn watch(depayloader: &gst::Element, name: &str, session: &Arc<SessionState>) {
     let Some(pad) = depayloader.static_pad("sink") else {
         return;
     };
     let is_told = AtomicBool::new(false);
-    let (hub, name) = (Arc::downgrade(hub), name.to_owned());
+    let (session, name) = (Arc::downgrade(session), name.to_owned());
     let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(wanted, move |_, info| {
         match &info.data {
@@ -32,8 +32,8 @@ pub(super) fn watch(depayloader: &gst::Element, name: &str, hub: &Arc<Hub>) {
             Some(gst::PadProbeData::Buffer(buffer)) if !is_told.load(Ordering::Acquire) => {
                 let packet = buffer.map_readable().ok();
                 let size = packet.as_ref().and_then(|packet| size_in(packet));
-                if let (Some((0, _) | (_, 0)), Some(hub)) = (size, hub.upgrade()) {
-                    hub.fail(too_large(&name));
+                if let (Some((0, _) | (_, 0)), Some(session)) = (size, session.upgrade()) {
+                    session.fail(too_large(&name));
                 }
             }
             _ => {}
@@ -52,9 +52,9 @@ fn too_large(name: &str) -> Failure {
     )
 }
 
-/// Width and height in the header of a packet, in units of eight pixels; nothing where it has none.
+/// Width and height in the header of a packet, in units of eight pixels; none if there is no header.
 fn size_in(packet: &[u8]) -> Option<(u8, u8)> {
-    // RFC 3550, 5.1: contributing sources and an extension may stand before the payload.
+    // RFC 3550, 5.1: contributing sources and an extension may come before the payload.
     let first = *packet.first()?;
     let mut payload = 12 + 4 * usize::from(first & 0x0f);
     if first & 0x10 != 0 {
@@ -81,7 +81,7 @@ mod tests {
         fn frame(&self, _: Frame) {}
     }
 
-    /// Why a session ends that takes JPEG pictures of that width off a real payloader, whose caps pass `filter`.
+    /// The error of a session for JPEG pictures of this width from a real payloader, whose caps pass `filter`.
     fn reason(width: u32, filter: &str) -> Option<Failure> {
         super::super::init().expect("GStreamer starts");
         let pipeline = gst::parse::launch(&format!(
@@ -91,9 +91,9 @@ mod tests {
         .expect("the pipeline can be built")
         .downcast::<gst::Pipeline>()
         .expect("a pipeline");
-        let hub = Hub::new(Arc::new(Nobody), Clock::system());
+        let session = SessionState::new(Arc::new(Nobody), Clock::system());
         let depayloader = pipeline.by_name("depay").expect("it is there");
-        watch(&depayloader, "camera 3", &hub);
+        watch(&depayloader, "camera 3", &session);
         pipeline.set_state(gst::State::Playing).expect("it plays");
         let bus = pipeline.bus().expect("a pipeline has a bus");
         let limit = gst::ClockTime::from_seconds(10);
@@ -102,7 +102,7 @@ mod tests {
             &[gst::MessageType::Eos, gst::MessageType::Error],
         );
         pipeline.set_state(gst::State::Null).expect("it stops");
-        hub.failure()
+        session.failure()
     }
 
     #[test]

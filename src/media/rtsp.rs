@@ -1,9 +1,8 @@
-//! An RTSP camera: rtspsrc → depayloader → parser → decoder → frames, one pipeline a session.
+//! An RTSP camera: rtspsrc → depayloader → parser → decoder → frames, one pipeline per session.
 //!
-//! Only the first video stream whose codec can be decoded is set up; sound and metadata are left alone. The session runs
-//! on the caller's thread, which sleeps on the bus and keeps the session alive; rtspsrc's own threads do the work. A decoder
-//! that gets pictures in and gives none out is exchanged for the next one of the table, for this camera alone, and one that
-//! fails later, too.
+//! Only the first video stream with a supported codec is set up; sound and metadata are ignored. The session runs on
+//! the caller's thread, which waits on the bus and sends keep-alive requests. rtspsrc's own threads receive and decode.
+//! If a decoder gives no pictures, or fails later, this camera alone changes to the next decoder of the table.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,29 +13,29 @@ use gstreamer_rtsp as gst_rtsp;
 use url::Url;
 
 use super::fallback::Fallback;
-use super::hub::{Failure, Hub, Observer};
 use super::output::OutputControl;
 use super::reference::{Reference, ReferenceTime};
-use super::rtp_guard::Guard;
-use super::rtsp_dialogue::{Dialogue, Sign};
-use super::rtsp_error::{self, Circumstances};
+use super::rtp_filter::RtpFilter;
+use super::rtsp_dialogue::{Dialogue, KeepAliveMethod};
+use super::rtsp_error::{self, EndContext};
+use super::rtsp_extension;
 use super::rtsp_keep_alive::KeepAlive;
-use super::rtsp_stream::Taker;
-use super::rtsp_tap;
-use super::rtsp_tls::{self, Verdict};
+use super::rtsp_stream::StreamSelector;
+use super::rtsp_tls::{self, CertificateCheck};
 use super::session::{self, Ending, Limits};
+use super::session_state::{Failure, Observer, SessionState};
 use super::source::{ALIVE_INTERVAL, FrameSink, FrameSource, SessionEnd};
 use super::teardown::teardown;
 use crate::base::{Clock, SourceId, Stop};
 use crate::config::{StreamSettings, Transport};
 
-/// Longest wait for the TCP connection and for each answer: a camera that is off is told within this time.
+/// Limit for the TCP connection and for each response: a camera that is off is reported within this time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// From the start to PLAY, all requests together; also what bounds a name server that does not answer.
+/// Limit from the start to PLAY, for all requests together. It also covers a name server that does not answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
-/// How long a TEARDOWN may delay the end of a session; a camera that is gone does not answer it.
+/// Limit for TEARDOWN at the end of a session; an absent camera does not answer it.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(200);
-/// How long a session's pipeline may take to stop before it is left to itself.
+/// Limit for stopping the pipeline of a session before it is abandoned.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// One camera.
@@ -48,15 +47,15 @@ pub(super) struct RtspSource {
     reference: ReferenceTime,
     output: OutputControl,
     fallback: Fallback,
-    /// What keeps its sessions alive, as far as it is known of former ones.
-    sign: Sign,
+    /// The keep-alive method that earlier sessions found out.
+    keep_alive_method: KeepAliveMethod,
     observer: Option<Arc<dyn Observer>>,
 }
 
-/// What became of one pipeline.
+/// The result of one pipeline.
 enum Attempt {
     Ended(SessionEnd),
-    /// Another one is worth a try at once: with the next decoder of the table, or with the same one for another wish.
+    /// Try again immediately: with the next decoder of the table, or with the same one for another output.
     Again,
 }
 
@@ -78,32 +77,35 @@ impl RtspSource {
             clock,
             reference,
             output,
-            sign: Sign::default(),
+            keep_alive_method: KeepAliveMethod::default(),
             observer: None,
         }
     }
 
-    /// The same camera, its sessions looked at by `observer`.
+    /// Adds an observer to all sessions of the camera.
     pub(super) fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
     }
 
     fn attempt(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> Attempt {
-        let hub = Hub::new(sink.clone(), self.clock.clone());
+        let session = SessionState::new(sink.clone(), self.clock.clone());
         if let Some(observer) = &self.observer {
-            hub.observe(observer.clone());
+            session.observe(observer.clone());
         }
-        let tls = Arc::new(Verdict::default());
-        let dialogue = Arc::new(Dialogue::new(self.settings.credentials.clone(), self.sign));
+        let tls = Arc::new(CertificateCheck::default());
+        let dialogue = Arc::new(Dialogue::new(
+            self.settings.credentials.clone(),
+            self.keep_alive_method,
+        ));
         let pipeline = gst::Pipeline::new();
-        session::quiet_bus(&pipeline);
-        let mut taker = None;
-        let ending = match self.build(&pipeline, &hub, &tls, &dialogue) {
+        session::filter_bus(&pipeline);
+        let mut selector = None;
+        let ending = match self.build(&pipeline, &session, &tls, &dialogue) {
             Ok((source, built)) => {
-                taker = Some(built);
+                selector = Some(built);
                 match pipeline.set_state(gst::State::Playing) {
-                    Ok(_) => self.watch(&pipeline, source, &hub, &dialogue, stop),
+                    Ok(_) => self.watch(&pipeline, source, &session, &dialogue, stop),
                     Err(_) => Ending::Failure(Failure::new(
                         "no-decoder",
                         format!("{}: rtspsrc does not start", self.name),
@@ -112,7 +114,7 @@ impl RtspSource {
             }
             Err(failure) => Ending::Failure(failure),
         };
-        hub.close();
+        session.close();
         teardown(pipeline, &self.name, CLOSE_LIMIT);
         if let Some(observer) = self
             .observer
@@ -121,14 +123,14 @@ impl RtspSource {
         {
             observer.asked_for_login();
         }
-        self.judge(&ending, &hub, &tls, &dialogue, taker.as_deref())
+        self.conclude(&ending, &session, &tls, &dialogue, selector.as_deref())
     }
 
     fn watch(
         &mut self,
         pipeline: &gst::Pipeline,
         source: gst::Element,
-        hub: &Arc<Hub>,
+        session: &Arc<SessionState>,
         dialogue: &Arc<Dialogue>,
         stop: &Stop,
     ) -> Ending {
@@ -139,17 +141,17 @@ impl RtspSource {
             other_decoder: true,
         };
         let mut keep_alive = KeepAlive::new(source, dialogue.clone());
-        let ending = session::watch_with(pipeline, hub, &limits, stop, |progress| {
+        let ending = session::watch_with(pipeline, session, &limits, stop, |progress| {
             if progress.playing.is_some() {
-                keep_alive.tend()
+                keep_alive.send_if_due()
             } else {
                 ALIVE_INTERVAL
             }
         });
-        self.sign = if keep_alive.was_unanswered() {
-            Sign::Options
+        self.keep_alive_method = if keep_alive.was_unanswered() {
+            KeepAliveMethod::Options
         } else {
-            dialogue.sign()
+            dialogue.keep_alive_method()
         };
         ending
     }
@@ -157,40 +159,38 @@ impl RtspSource {
     fn build(
         &self,
         pipeline: &gst::Pipeline,
-        hub: &Arc<Hub>,
-        tls: &Arc<Verdict>,
+        session: &Arc<SessionState>,
+        tls: &Arc<CertificateCheck>,
         dialogue: &Arc<Dialogue>,
-    ) -> Result<(gst::Element, Arc<Taker>), Failure> {
-        let missing = |reason: String| Failure::new("no-decoder", reason);
-        let source = rtsp_tap::source(dialogue).map_err(missing)?;
+    ) -> Result<(gst::Element, Arc<StreamSelector>), Failure> {
+        let source = rtsp_extension::source(dialogue)?;
         self.set_up(&source);
         if self.url.scheme() == "rtsps" {
-            rtsp_tls::guard(&source, &self.settings.tls, tls, &self.name)?;
+            rtsp_tls::check_certificates(&source, &self.settings.tls, tls, &self.name)?;
         }
-        let taker = Arc::new(Taker {
+        let selector = Arc::new(StreamSelector {
             name: self.name.clone(),
             fallback: self.fallback.clone(),
             output: self.output.clone(),
-            hub: hub.clone(),
+            session: session.clone(),
             dialogue: dialogue.clone(),
-            guard: Guard::attach(&source, &self.name, hub, dialogue),
+            filter: RtpFilter::attach(&source, &self.name, session, dialogue),
             reference: Reference::attach(&source, self.reference),
             taken: Mutex::default(),
         });
-        taker.select_stream(&source);
-        taker.link_stream(pipeline, &source);
+        selector.select_stream(&source);
+        selector.link_stream(pipeline, &source);
         pipeline
             .add(&source)
-            .map_err(|_| Failure::new("no-decoder", "the pipeline takes no rtspsrc"))?;
-        Ok((source, taker))
+            .map_err(|_| Failure::new("no-decoder", "rtspsrc can't be added to the pipeline"))?;
+        Ok((source, selector))
     }
 
     fn set_up(&self, source: &gst::Element) {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let millis = u32::try_from(self.settings.jitter_buffer.as_millis()).unwrap_or(u32::MAX);
         source.set_property("location", self.url.as_str());
-        // The login itself is added to the requests on their way: see `rtsp_login`. Without one that is set here rtspsrc would not
-        // send a request again.
+        // `rtsp_login` adds the login to the requests. Without a login here, rtspsrc would not send a request again.
         source.set_property("user-id", "");
         source.set_property("user-pw", "");
         source.set_property("do-rtsp-keep-alive", false);
@@ -202,7 +202,7 @@ impl RtspSource {
         source.set_property("latency", millis);
         source.set_property("tcp-timeout", micros(ANSWER_LIMIT));
         source.set_property("timeout", micros(self.settings.stall_limit));
-        // "auto" takes servers that state a duration for films, and buffers.
+        // "auto" would treat servers that state a duration as films, and buffer.
         source.set_property_from_str("buffer-mode", "slave");
         source.set_property("do-retransmission", false);
         source.set_property("user-agent", concat!("nvr/", env!("CARGO_PKG_VERSION")));
@@ -212,20 +212,22 @@ impl RtspSource {
         );
     }
 
-    fn judge(
+    fn conclude(
         &mut self,
         ending: &Ending,
-        hub: &Hub,
-        tls: &Verdict,
+        session: &SessionState,
+        tls: &CertificateCheck,
         dialogue: &Dialogue,
-        taker: Option<&Taker>,
+        selector: Option<&StreamSelector>,
     ) -> Attempt {
-        let progress = hub.progress();
-        let chosen = taker.and_then(Taker::choice);
-        if matches!(ending, Ending::Reopen) || self.fallback.judge(ending, &progress, chosen) {
+        let progress = session.progress();
+        let chosen = selector.and_then(StreamSelector::choice);
+        if matches!(ending, Ending::Reopen)
+            || self.fallback.decoder_failed(ending, &progress, chosen)
+        {
             return Attempt::Again;
         }
-        let circumstances = Circumstances {
+        let context = EndContext {
             name: &self.name,
             url: &self.url,
             with_login: self.settings.credentials.is_some(),
@@ -234,20 +236,22 @@ impl RtspSource {
             connect_limit: CONNECT_LIMIT,
             stall_limit: self.settings.stall_limit,
             start_limit: self.settings.start_limit,
-            decoder: chosen.map(|(_, plan)| plan.line.element),
+            decoder: chosen.map(|(_, plan)| plan.decoder.element),
             tls,
-            stream_refused: hub.refused_stream(),
+            stream_refused: session.refused_stream(),
             dialogue,
-            arrived: taker.map(|taker| taker.guard.arrived()).unwrap_or_default(),
+            arrived: selector
+                .map(|selector| selector.filter.arrived())
+                .unwrap_or_default(),
             played_for: progress
                 .playing
-                .map(|playing| hub.now().saturating_sub(playing)),
+                .map(|playing| session.now().saturating_sub(playing)),
         };
         let live_for = match (progress.first_frame, progress.last_frame) {
             (Some(first), Some(last)) => last.saturating_sub(first),
             _ => Duration::ZERO,
         };
-        Attempt::Ended(match rtsp_error::explain(ending, &circumstances) {
+        Attempt::Ended(match rtsp_error::explain(ending, &context) {
             None => SessionEnd::Stopped,
             Some(Failure { code, message }) => SessionEnd::Failed {
                 code,

@@ -1,4 +1,4 @@
-//! What a camera asks for when it wants a login, and the answer: Basic (RFC 7617), Digest with MD5 or SHA-256 (RFC 2617, 7616).
+//! A camera's request for a login, and the answer: Basic (RFC 7617), Digest with MD5 or SHA-256 (RFC 2617, 7616).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -6,20 +6,20 @@ use gstreamer::glib;
 
 use crate::config::Credentials;
 
-/// What a camera asks for.
+/// The login scheme that a camera asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     Basic,
     Digest(Digest),
 }
 
-/// A Digest challenge that can be answered.
+/// A supported Digest challenge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digest {
     realm: String,
     pub(super) nonce: String,
     opaque: Option<String>,
-    /// As the camera spells it; absent means MD5.
+    /// The algorithm's name in the camera's spelling; absent means MD5.
     algorithm: Option<String>,
     hash: Hash,
     /// `MD5-sess`, `SHA-256-sess`.
@@ -58,7 +58,7 @@ impl Digest {
             secret = hash(format!("{secret}:{nonce}:{client_nonce}"));
         }
         let request = hash(match self.qop {
-            // No request of ours has a body.
+            // Our requests have no body.
             Some("auth-int") => format!("{method}:{uri}:{}", self.hash.hex("")),
             _ => format!("{method}:{uri}"),
         });
@@ -105,8 +105,18 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// The first Digest challenge that can be answered, else Basic; the names of all where there is neither.
-pub(super) fn pick(headers: &[String]) -> Result<Challenge, String> {
+/// A login scheme that is not supported, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UnsupportedScheme(String);
+
+/// All schemes of a camera, none of which is supported; empty if it names none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(|scheme| scheme.0.as_str()).collect::<Vec<_>>().join(" or "))]
+pub(super) struct UnsupportedSchemes(Vec<UnsupportedScheme>);
+
+/// Picks the first supported Digest challenge, otherwise Basic. The error has the names of all schemes.
+pub(super) fn pick(headers: &[String]) -> Result<Challenge, UnsupportedSchemes> {
     let offers: Vec<_> = headers.iter().flat_map(|header| offers(header)).collect();
     let mut basic = None;
     let mut others = Vec::new();
@@ -114,13 +124,13 @@ pub(super) fn pick(headers: &[String]) -> Result<Challenge, String> {
         match offer.challenge() {
             Ok(Challenge::Basic) => basic = Some(Challenge::Basic),
             Ok(digest) => return Ok(digest),
-            Err(name) => others.push(name),
+            Err(scheme) => others.push(scheme),
         }
     }
-    basic.ok_or_else(|| others.join(" or "))
+    basic.ok_or(UnsupportedSchemes(others))
 }
 
-/// A scheme and its parameters, as they stand in a header.
+/// A scheme and its parameters, as they appear in a header.
 struct Offer {
     scheme: String,
     parameters: Vec<(String, String)>,
@@ -134,12 +144,12 @@ impl Offer {
             .map(|(_, value)| value.as_str())
     }
 
-    fn challenge(&self) -> Result<Challenge, String> {
+    fn challenge(&self) -> Result<Challenge, UnsupportedScheme> {
         if self.scheme.eq_ignore_ascii_case("basic") {
             return Ok(Challenge::Basic);
         }
         if !self.scheme.eq_ignore_ascii_case("digest") {
-            return Err(self.scheme.clone());
+            return Err(UnsupportedScheme(self.scheme.clone()));
         }
         let algorithm = self.parameter("algorithm").filter(|name| !name.is_empty());
         let (hash, session) = match algorithm.map(str::to_ascii_uppercase).as_deref() {
@@ -147,7 +157,7 @@ impl Offer {
             Some("MD5-SESS") => (Hash::Md5, true),
             Some("SHA-256") => (Hash::Sha256, false),
             Some("SHA-256-SESS") => (Hash::Sha256, true),
-            Some(other) => return Err(format!("Digest with {other}")),
+            Some(other) => return Err(UnsupportedScheme(format!("Digest with {other}"))),
         };
         let qops = self.parameter("qop").unwrap_or_default();
         let mut qops = qops
@@ -160,13 +170,15 @@ impl Offer {
             .filter(|known| qops.clone().any(|qop| qop.eq_ignore_ascii_case(known)))
             .collect();
         if any && known.is_empty() {
-            return Err(format!(
+            return Err(UnsupportedScheme(format!(
                 "Digest with qop {}",
                 self.parameter("qop").unwrap_or_default()
-            ));
+            )));
         }
         let (Some(realm), Some(nonce)) = (self.parameter("realm"), self.parameter("nonce")) else {
-            return Err("Digest without realm and nonce".to_owned());
+            return Err(UnsupportedScheme(
+                "Digest without realm and nonce".to_owned(),
+            ));
         };
         Ok(Challenge::Digest(Digest {
             realm: realm.to_owned(),
@@ -183,7 +195,8 @@ impl Offer {
     }
 }
 
-/// The challenges of one header: cameras send one each, or several with commas between them (RFC 9110, 11.6.1).
+/// The challenges of one header: cameras send a header for each, or several challenges separated by commas (RFC 9110,
+/// 11.6.1).
 fn offers(header: &str) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
     let mut rest = header.trim_start_matches([' ', '\t', ',']);
@@ -197,7 +210,7 @@ fn offers(header: &str) -> Vec<Offer> {
                 offer.parameters.push((word.to_owned(), value));
                 after
             }
-            // A parameter of no scheme.
+            // A parameter without a scheme.
             (Some(value), None) => value_of(value).1,
             (None, _) => {
                 offers.push(Offer {
@@ -212,7 +225,7 @@ fn offers(header: &str) -> Vec<Offer> {
     offers
 }
 
-/// A value, quoted or not, and what follows it.
+/// A value, with or without quotes, and the text after it.
 fn value_of(text: &str) -> (String, &str) {
     let Some(inner) = text.strip_prefix('"') else {
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
@@ -248,7 +261,7 @@ mod tests {
 
     /// The examples of RFC 7616, 3.9.1.
     #[test]
-    fn the_published_examples_of_digest_come_out() {
+    fn the_published_digest_examples_are_reproduced() {
         let credentials = Credentials {
             username: Secret::new("Mufasa"),
             password: Secret::new("Circle of Life"),
@@ -321,7 +334,8 @@ mod tests {
             pick(&headers(&[
                 "Digest realm=\"c\", nonce=\"n\", algorithm=SHA-512-256",
                 "Negotiate"
-            ])),
+            ]))
+            .map_err(|schemes| schemes.to_string()),
             Err("Digest with SHA-512-256 or Negotiate".to_owned())
         );
     }

@@ -1,7 +1,8 @@
-//! What is said between a camera and rtspsrc in one session: each request before it is sent, each answer before it is read.
+//! The requests and responses between rtspsrc and a camera in one session. Each request passes here before it is sent,
+//! and each response before rtspsrc reads it.
 //!
-//! Login and addresses are put right here, and what the camera answered is kept for the session's reason. Called on rtspsrc's
-//! thread; the session's own thread reads.
+//! Logins and addresses are corrected here. Responses are kept for the session's error message. rtspsrc's thread
+//! writes, the session's own thread reads.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -11,49 +12,49 @@ use super::rtsp_sdp::{self, Description, Media, Payload};
 use crate::base::sync::lock;
 use crate::config::Credentials;
 
-/// How long a server keeps a session without requests, where it does not say (RFC 2326, 12.37).
+/// Session timeout of a server that states none (RFC 2326, 12.37).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest time between two requests; some servers end sessions earlier than they say.
-const LONGEST_SILENCE: Duration = Duration::from_secs(25);
-/// Shortest one, for servers that state a second or two.
-const SHORTEST_SILENCE: Duration = Duration::from_millis(500);
-/// What rtspsrc is told that every server understands: what it lacks is found out by asking.
-const METHODS: &str = "DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER";
+/// Longest time between two requests: some servers end sessions earlier than they state.
+const MAX_REQUEST_INTERVAL: Duration = Duration::from_secs(25);
+/// Shortest time between two requests, for servers that state a second or two.
+const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+/// The methods that rtspsrc sees as supported by every server; missing ones are found by trying them.
+const ADVERTISED_METHODS: &str = "DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER";
 
-/// One session's requests and answers.
+/// The requests and responses of one session.
 #[derive(Debug, Default)]
 pub(super) struct Dialogue {
-    state: Mutex<State>,
+    state: Mutex<DialogueState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct DialogueState {
     login: Login,
     description: Description,
     /// The address of the whole session.
-    whole: Option<String>,
+    session_uri: Option<String>,
     /// The last request, and whether it was answered.
     request: Option<(String, bool)>,
-    refusal: Option<Answer>,
+    refusal: Option<Refusal>,
     timeout: Option<Duration>,
-    /// When the last request was sent, for the next sign of life.
-    spoke: Option<Instant>,
-    sign: Sign,
+    /// The time of the last request, for the next keep-alive.
+    last_request_at: Option<Instant>,
+    keep_alive_method: KeepAliveMethod,
 }
 
-/// What tells a server that its client is still there.
+/// The request that keeps a session alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Sign {
-    /// GET_PARAMETER without a body, as RFC 2326 proposes it.
+pub(super) enum KeepAliveMethod {
+    /// GET_PARAMETER without a body, as RFC 2326 proposes.
     #[default]
     GetParameter,
-    /// For servers that don't have GET_PARAMETER, or don't answer it.
+    /// For servers that do not support GET_PARAMETER or do not answer it.
     Options,
 }
 
-/// A camera's answer.
+/// A response that refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct Refusal {
     pub(super) method: String,
     pub(super) status: u32,
     /// The reason phrase, `Unauthorized`.
@@ -67,18 +68,18 @@ pub(super) struct Request<'a> {
     pub(super) uri: &'a str,
 }
 
-/// What of it has to change.
+/// The changes to a request.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Changed {
-    /// It becomes OPTIONS.
+pub(super) struct RequestChanges {
+    /// Send OPTIONS instead.
     pub(super) options: bool,
-    /// It has neither body nor type.
+    /// Remove body and content type.
     pub(super) bare: bool,
     pub(super) uri: Option<String>,
     pub(super) authorization: Option<String>,
 }
 
-/// An answer that has arrived.
+/// A response that has arrived.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Response {
     pub(super) status: u32,
@@ -90,39 +91,43 @@ pub(super) struct Response {
     pub(super) body: Option<String>,
 }
 
-/// What rtspsrc reads of it instead.
+/// The changes to a response before rtspsrc reads it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Shown {
-    /// Whether rtspsrc is to send the request again; set for each answer that asks for a login.
+pub(super) struct ResponseChanges {
+    /// Whether rtspsrc must send the request again; set for each response that asks for a login.
     pub(super) again: Option<bool>,
-    /// A further `Public` header.
+    /// An additional `Public` header.
     pub(super) public: Option<&'static str>,
-    /// No `RTP-Info`: cameras state sequence numbers that they don't send, and rtpbin throws away all before the stated one.
+    /// Remove `RTP-Info`: cameras state sequence numbers that they do not send, and rtpbin drops all packets before the
+    /// stated one.
     pub(super) no_rtp_info: bool,
     pub(super) body: Option<String>,
 }
 
 impl Dialogue {
-    pub(super) fn new(credentials: Option<Credentials>, sign: Sign) -> Self {
-        let state = State {
+    pub(super) fn new(
+        credentials: Option<Credentials>,
+        keep_alive_method: KeepAliveMethod,
+    ) -> Self {
+        let state = DialogueState {
             login: Login::new(credentials),
-            sign,
-            ..State::default()
+            keep_alive_method,
+            ..DialogueState::default()
         };
         Self {
             state: Mutex::new(state),
         }
     }
 
-    /// Before a request is sent.
-    pub(super) fn asks(&self, request: Request<'_>) -> Changed {
+    /// Handles a request before it is sent.
+    pub(super) fn on_request(&self, request: Request<'_>) -> RequestChanges {
         let mut state = self.lock();
-        let mut changed = Changed::default();
+        let mut changes = RequestChanges::default();
         let mut method = request.method;
         if method == "GET_PARAMETER" {
-            changed.bare = true;
-            if state.sign == Sign::Options {
-                changed.options = true;
+            changes.bare = true;
+            if state.keep_alive_method == KeepAliveMethod::Options {
+                changes.options = true;
                 method = "OPTIONS";
             }
         }
@@ -130,50 +135,50 @@ impl Dialogue {
             request.method,
             "PLAY" | "PAUSE" | "TEARDOWN" | "GET_PARAMETER" | "SET_PARAMETER"
         );
-        changed.uri = state.whole.clone().filter(|_| of_session);
-        let uri = changed.uri.as_deref().unwrap_or(request.uri).to_owned();
-        changed.authorization = state.login.authorization(method, &uri);
+        changes.uri = state.session_uri.clone().filter(|_| of_session);
+        let uri = changes.uri.as_deref().unwrap_or(request.uri).to_owned();
+        changes.authorization = state.login.authorization(method, &uri);
         state.request = Some((method.to_owned(), false));
-        state.spoke = Some(Instant::now());
-        changed
+        state.last_request_at = Some(Instant::now());
+        changes
     }
 
-    /// When a request was answered; `with_login` where it carried one.
-    pub(super) fn answers(
+    /// Handles the response to a request; `with_login` if the request had a login.
+    pub(super) fn on_response(
         &self,
         request: Request<'_>,
         with_login: bool,
         response: &Response,
-    ) -> Shown {
+    ) -> ResponseChanges {
         let mut state = self.lock();
         let method = match state.request.replace((String::new(), true)) {
             Some((method, _)) => method,
             None => request.method.to_owned(),
         };
         state.request = Some((method.clone(), true));
-        let mut shown = Shown::default();
-        // Some cameras say "not found" to who has not logged in.
+        let mut changes = ResponseChanges::default();
+        // Some cameras answer "not found" to a client without a login.
         let asks_for_login =
             response.status == 401 || (response.status == 404 && !response.challenges.is_empty());
         if asks_for_login {
-            shown.again = Some(state.login.challenged(&response.challenges, with_login));
+            changes.again = Some(state.login.challenged(&response.challenges, with_login));
         } else {
             state.login.answered(with_login);
         }
         if (300..400).contains(&response.status) {
             state.login.moved();
         }
-        if !(200..300).contains(&response.status) && shown.again != Some(true) {
-            if request.method == "GET_PARAMETER" || is_sign(&method, &state) {
-                state.sign = Sign::Options;
+        if !(200..300).contains(&response.status) && changes.again != Some(true) {
+            if request.method == "GET_PARAMETER" || is_keep_alive(&method, &state) {
+                state.keep_alive_method = KeepAliveMethod::Options;
             } else {
-                state.refusal = Some(Answer {
+                state.refusal = Some(Refusal {
                     method,
                     status: response.status,
                     reason: response.reason.clone(),
                 });
             }
-            return shown;
+            return changes;
         }
         match request.method {
             "OPTIONS" => {
@@ -183,47 +188,47 @@ impl Dialogue {
                         .iter()
                         .any(|methods| methods.to_ascii_uppercase().contains("GET_PARAMETER"));
                 if lacks {
-                    state.sign = Sign::Options;
+                    state.keep_alive_method = KeepAliveMethod::Options;
                 }
-                shown.public = Some(METHODS);
+                changes.public = Some(ADVERTISED_METHODS);
             }
             "DESCRIBE" => {
                 if let Some(sdp) = response.body.as_deref() {
                     let base = rtsp_sdp::base(request.uri, response.content_base.as_deref());
-                    let (sdp, whole) = rtsp_sdp::with_complete_addresses(sdp, &base);
+                    let (sdp, session_uri) = rtsp_sdp::with_complete_addresses(sdp, &base);
                     state.description = Description::read(&sdp);
-                    state.whole = Some(whole);
-                    shown.body = Some(sdp);
+                    state.session_uri = Some(session_uri);
+                    changes.body = Some(sdp);
                 }
             }
-            "PLAY" => shown.no_rtp_info = true,
+            "PLAY" => changes.no_rtp_info = true,
             "SETUP" => {
                 let session = response.session.as_deref();
                 state.timeout = session.and_then(timeout_of).or(state.timeout);
             }
             _ => {}
         }
-        shown
+        changes
     }
 
-    /// How long until the server has to hear of us again; zero when it is time.
-    pub(super) fn silence_left(&self) -> Duration {
+    /// The time until a keep-alive request is due; zero when it is due.
+    pub(super) fn until_keep_alive(&self) -> Duration {
         let state = self.lock();
-        let limit = longest_silence(state.timeout);
-        match state.spoke {
-            Some(spoke) => limit.saturating_sub(spoke.elapsed()),
+        let limit = request_interval(state.timeout);
+        match state.last_request_at {
+            Some(last_request_at) => limit.saturating_sub(last_request_at.elapsed()),
             None => limit,
         }
     }
 
-    /// A request is on its way to be sent.
-    pub(super) fn speaks(&self) {
-        self.lock().spoke = Some(Instant::now());
+    /// Notes that a request is about to be sent.
+    pub(super) fn request_sent(&self) {
+        self.lock().last_request_at = Some(Instant::now());
     }
 
-    /// What signs of life are made of by now.
-    pub(super) fn sign(&self) -> Sign {
-        self.lock().sign
+    /// The current keep-alive method.
+    pub(super) fn keep_alive_method(&self) -> KeepAliveMethod {
+        self.lock().keep_alive_method
     }
 
     /// A media section of the description.
@@ -241,19 +246,19 @@ impl Dialogue {
             .collect()
     }
 
-    /// The last answer that refused a request.
-    pub(super) fn refusal(&self) -> Option<Answer> {
+    /// The last response that refused a request.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
         self.lock().refusal.clone()
     }
 
-    /// The request that was not answered.
+    /// The method of the request without a response.
     pub(super) fn unanswered(&self) -> Option<String> {
         let state = self.lock();
         let (method, answered) = state.request.as_ref()?;
         (!answered).then(|| method.clone())
     }
 
-    /// The server's time-out of a session, where it states one.
+    /// The session timeout that the server states.
     pub(super) fn session_timeout(&self) -> Option<Duration> {
         self.lock().timeout
     }
@@ -263,32 +268,32 @@ impl Dialogue {
         self.lock().login.was_asked()
     }
 
-    /// Whether it has refused the login.
+    /// Whether the camera has refused the login.
     pub(super) fn refused_login(&self) -> bool {
         self.lock().login.was_refused()
     }
 
-    /// The schemes that it asks for, where none of them is known here.
+    /// The schemes that the camera asks for, if none of them is supported.
     pub(super) fn unsupported_login(&self) -> Option<String> {
         self.lock().login.unsupported().map(str::to_owned)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DialogueState> {
         lock(&self.state)
     }
 }
 
-/// OPTIONS in the middle of a session is a sign of life; what the server thinks of it does not matter.
-fn is_sign(method: &str, state: &State) -> bool {
-    method == "OPTIONS" && state.whole.is_some()
+/// OPTIONS in the middle of a session is a keep-alive; its response does not matter.
+fn is_keep_alive(method: &str, state: &DialogueState) -> bool {
+    method == "OPTIONS" && state.session_uri.is_some()
 }
 
-/// Half of what the server allows.
-fn longest_silence(timeout: Option<Duration>) -> Duration {
-    (timeout.unwrap_or(DEFAULT_TIMEOUT) / 2).clamp(SHORTEST_SILENCE, LONGEST_SILENCE)
+/// Half of the server's timeout.
+fn request_interval(timeout: Option<Duration>) -> Duration {
+    (timeout.unwrap_or(DEFAULT_TIMEOUT) / 2).clamp(MIN_REQUEST_INTERVAL, MAX_REQUEST_INTERVAL)
 }
 
-/// `12345678;timeout=60`, with blanks anywhere.
+/// Reads `12345678;timeout=60`, with spaces anywhere.
 fn timeout_of(session: &str) -> Option<Duration> {
     session
         .split(';')
@@ -321,15 +326,15 @@ mod tests {
 
     fn described() -> Dialogue {
         let dialogue = Dialogue::default();
-        dialogue.asks(request("DESCRIBE"));
+        dialogue.on_request(request("DESCRIBE"));
         let description = Response {
             content_base: Some("10.0.0.20/cam/".to_owned()),
             body: Some("v=0\r\nm=video 0 RTP/AVP 98 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n\0".to_owned()),
             ..response(200, "OK")
         };
-        let shown = dialogue.answers(request("DESCRIBE"), false, &description);
+        let changes = dialogue.on_response(request("DESCRIBE"), false, &description);
         assert!(
-            shown
+            changes
                 .body
                 .is_some_and(|sdp| sdp.ends_with("a=control:rtsp://10.0.0.20/cam/track1\r\n"))
         );
@@ -349,11 +354,11 @@ mod tests {
             method: "PLAY",
             uri: "10.0.0.20/cam/",
         };
-        assert_eq!(dialogue.asks(play).uri.as_deref(), Some(URI));
+        assert_eq!(dialogue.on_request(play).uri.as_deref(), Some(URI));
     }
 
     #[test]
-    fn a_server_hears_of_us_twice_within_its_timeout() {
+    fn a_keep_alive_is_due_twice_per_session_timeout() {
         for (session, wanted_ms) in [
             ("1234;timeout=20", 10_000),
             ("1234 ; Timeout = 10", 5_000),
@@ -364,35 +369,35 @@ mod tests {
             ("1234;timeout=600", 25_000),
         ] {
             let wanted = Duration::from_millis(wanted_ms);
-            assert_eq!(longest_silence(timeout_of(session)), wanted, "{session}");
+            assert_eq!(request_interval(timeout_of(session)), wanted, "{session}");
         }
     }
 
     #[test]
-    fn signs_of_life_are_options_where_get_parameter_is_not_known() {
+    fn keep_alives_are_options_if_get_parameter_is_not_supported() {
         let refused = described();
-        let first = refused.asks(request("GET_PARAMETER"));
+        let first = refused.on_request(request("GET_PARAMETER"));
         assert!(first.bare && !first.options);
-        refused.answers(
+        refused.on_response(
             request("GET_PARAMETER"),
             false,
             &response(501, "Not Implemented"),
         );
-        assert!(refused.asks(request("GET_PARAMETER")).options);
+        assert!(refused.on_request(request("GET_PARAMETER")).options);
         assert_eq!(refused.refusal(), None, "no reason of a session's end");
-        // rtspsrc shows OPTIONS from now on, which may be refused as well.
-        refused.answers(request("OPTIONS"), false, &response(405, "Not Allowed"));
+        // rtspsrc sends OPTIONS from now on, which may be refused as well.
+        refused.on_response(request("OPTIONS"), false, &response(405, "Not Allowed"));
         assert_eq!(refused.refusal(), None);
 
         let unlisted = Dialogue::default();
-        unlisted.asks(request("OPTIONS"));
+        unlisted.on_request(request("OPTIONS"));
         let options = Response {
             public: vec!["OPTIONS, DESCRIBE, SETUP, PLAY".to_owned()],
             ..response(200, "OK")
         };
-        let shown = unlisted.answers(request("OPTIONS"), false, &options);
-        assert_eq!(shown.public, Some(METHODS));
-        assert_eq!(unlisted.sign(), Sign::Options);
+        let changes = unlisted.on_response(request("OPTIONS"), false, &options);
+        assert_eq!(changes.public, Some(ADVERTISED_METHODS));
+        assert_eq!(unlisted.keep_alive_method(), KeepAliveMethod::Options);
     }
 
     #[test]
@@ -401,18 +406,26 @@ mod tests {
             username: Secret::new("a"),
             password: Secret::new("wrong"),
         };
-        let dialogue = Dialogue::new(Some(credentials), Sign::default());
-        assert_eq!(dialogue.asks(request("DESCRIBE")), Changed::default());
+        let dialogue = Dialogue::new(Some(credentials), KeepAliveMethod::default());
+        assert_eq!(
+            dialogue.on_request(request("DESCRIBE")),
+            RequestChanges::default()
+        );
         assert_eq!(dialogue.unanswered().as_deref(), Some("DESCRIBE"));
         let challenge = Response {
             challenges: vec!["Basic realm=\"cam\"".to_owned()],
             ..response(401, "Unauthorized")
         };
-        let shown = dialogue.answers(request("DESCRIBE"), false, &challenge);
-        assert_eq!(shown.again, Some(true));
-        assert!(dialogue.asks(request("DESCRIBE")).authorization.is_some());
-        let shown = dialogue.answers(request("DESCRIBE"), true, &challenge);
-        assert_eq!(shown.again, Some(false));
+        let changes = dialogue.on_response(request("DESCRIBE"), false, &challenge);
+        assert_eq!(changes.again, Some(true));
+        assert!(
+            dialogue
+                .on_request(request("DESCRIBE"))
+                .authorization
+                .is_some()
+        );
+        let changes = dialogue.on_response(request("DESCRIBE"), true, &challenge);
+        assert_eq!(changes.again, Some(false));
         assert!(dialogue.refused_login());
         assert_eq!(dialogue.unanswered(), None);
         let answer = dialogue.refusal().expect("the camera refused");

@@ -1,7 +1,8 @@
-//! Why an RTSP session ended, in a code for machines and words for people.
+//! The reason why an RTSP session ended, as a code for programs and a message for people.
 //!
-//! What is said is what is known: the server's last answer, what arrived, and GStreamer's error domains with the few fixed texts
-//! of its RTSP library (`gst_rtsp_strresult`). No text here holds a login: the URL has none, and GStreamer never saw one.
+//! The sources are the server's last response, the packets that arrived, and GStreamer's error domains with the few
+//! fixed texts of its RTSP library (`gst_rtsp_strresult`). No message has a login: the URL has none, and GStreamer
+//! never gets one.
 
 use std::time::Duration;
 
@@ -9,16 +10,16 @@ use gstreamer as gst;
 use url::Url;
 
 use super::codec::Codec;
-use super::hub::{Failure, Progress};
-use super::rtp_guard::{Arrived, list};
+use super::rtp_filter::{Arrived, list};
+use super::rtsp_diagnosis::{diagnosis, host};
 use super::rtsp_dialogue::Dialogue;
-use super::rtsp_reach::{diagnosis, host};
-use super::rtsp_tls::Verdict;
-use super::session::{Ending, Error};
+use super::rtsp_tls::CertificateCheck;
+use super::session::{ElementError, Ending};
+use super::session_state::{Failure, Progress};
 use crate::config::{Location, Transport};
 
-/// What a session knew when it ended.
-pub(super) struct Circumstances<'a> {
+/// The facts about a session at its end.
+pub(super) struct EndContext<'a> {
     /// `camera 3`.
     pub(super) name: &'a str,
     pub(super) url: &'a Url,
@@ -29,80 +30,88 @@ pub(super) struct Circumstances<'a> {
     pub(super) stall_limit: Duration,
     pub(super) start_limit: Duration,
     pub(super) decoder: Option<&'a str>,
-    pub(super) tls: &'a Verdict,
-    /// Why the streams that it offered were not taken.
+    pub(super) tls: &'a CertificateCheck,
+    /// Why none of the offered streams was taken.
     pub(super) stream_refused: Option<Failure>,
-    /// What was asked and answered.
+    /// The requests and responses.
     pub(super) dialogue: &'a Dialogue,
-    /// What came, by payload type.
+    /// The packets that arrived, by payload type.
     pub(super) arrived: Vec<Arrived>,
-    /// How long ago PLAY was sent.
+    /// The time since PLAY was sent.
     pub(super) played_for: Option<Duration>,
 }
 
-/// The reason; nothing where the session was asked to end.
-pub(super) fn explain(ending: &Ending, at: &Circumstances<'_>) -> Option<Failure> {
-    let name = at.name;
+/// The reason; none if the session was asked to end.
+pub(super) fn explain(ending: &Ending, context: &EndContext<'_>) -> Option<Failure> {
+    let name = context.name;
     Some(match ending {
         Ending::Stopped | Ending::Reopen => return None,
         Ending::Failure(failure) => failure.clone(),
-        Ending::Error(error) => of_error(error, at),
-        Ending::Eos => Failure::new("ended", closed(at)),
-        Ending::NotConnected => not_connected(at),
+        Ending::Error(error) => of_error(error, context),
+        Ending::Eos => Failure::new("ended", closed(context)),
+        Ending::NotConnected => not_connected(context),
         Ending::Stalled(silent) => Failure::new(
             "stalled",
             format!(
                 "no picture from {name} for {} (limit {}); check its power and network",
                 seconds(*silent),
-                seconds(at.stall_limit)
+                seconds(context.stall_limit)
             ),
         ),
-        Ending::NoFrame(progress) => no_frame(progress, at),
+        Ending::NoFrame(progress) => no_frame(progress, context),
         Ending::DecoderSilent => Failure::new(
             "no-decoder",
             format!(
-                "no decoder of this machine makes a picture of {name}'s stream, {} was the last; set the camera to H.264 main profile",
-                at.decoder.unwrap_or("none")
+                "no decoder of this machine can decode {name}'s stream, {} was the last one tried; set the camera to H.264 main profile",
+                context.decoder.unwrap_or("none")
             ),
         ),
     })
 }
 
-/// The camera closed the connection: when, and what it had said of it.
-fn closed(at: &Circumstances<'_>) -> String {
-    let mut message = format!("{} at {} closed the connection", at.name, host(at.url));
-    if let Some(time) = at.played_for {
+/// The camera closed the connection: when, and the facts about it.
+fn closed(context: &EndContext<'_>) -> String {
+    let mut message = format!(
+        "{} at {} closed the connection",
+        context.name,
+        host(context.url)
+    );
+    if let Some(time) = context.played_for {
         message += &format!(" {} after PLAY", seconds(time));
     }
-    if let Some(method) = at.dialogue.unanswered() {
+    if let Some(method) = context.dialogue.unanswered() {
         message += &format!(" without an answer to {method}");
     }
-    if let Some(limit) = at.dialogue.session_timeout() {
+    if let Some(limit) = context.dialogue.session_timeout() {
         message += &format!("; it states a session timeout of {}", seconds(limit));
     }
     message
 }
 
-fn not_connected(at: &Circumstances<'_>) -> Failure {
-    let (name, place, limit) = (at.name, host(at.url), seconds(at.connect_limit));
-    let message = match at.dialogue.unanswered() {
+fn not_connected(context: &EndContext<'_>) -> Failure {
+    let (name, place, limit) = (
+        context.name,
+        host(context.url),
+        seconds(context.connect_limit),
+    );
+    let message = match context.dialogue.unanswered() {
         Some(method) => {
             format!("{name} at {place} did not answer {method} within {limit} of the start")
         }
         None => format!(
-            "{name} at {place} could not be asked anything within {limit}; check its address, the name server and the network"
+            "{name} at {place} could not be sent a request within {limit}; check its address, the name server and the network"
         ),
     };
     Failure::new("unreachable", message)
 }
 
-fn no_frame(progress: &Progress, at: &Circumstances<'_>) -> Failure {
-    let name = at.name;
-    let limit = seconds(at.start_limit);
+fn no_frame(progress: &Progress, context: &EndContext<'_>) -> Failure {
+    let name = context.name;
+    let limit = seconds(context.start_limit);
     let message = match (progress.units, progress.first_key) {
-        (0, _) if !at.arrived.is_empty() => no_picture(at),
-        (0, _) if at.transport == Transport::Udp => format!(
-            "{name} answered PLAY, and no RTP packet arrived within {limit}; where a firewall holds UDP back, transport = \"tcp\" helps"
+        (0, _) if !context.arrived.is_empty() => no_picture(context),
+        (0, _) if context.transport == Transport::Udp => format!(
+            "{name} answered PLAY, and no RTP packet arrived within {limit}; if a firewall blocks UDP, set transport = \"tcp\""
         ),
         (0, _) => format!("{name} answered PLAY, and no RTP packet arrived within {limit}"),
         (units, None) => format!(
@@ -110,10 +119,11 @@ fn no_frame(progress: &Progress, at: &Circumstances<'_>) -> Failure {
         ),
         (units, Some(_)) => format!(
             "{units} pictures of {name} arrived, key frames among them, but {} decoded none for {limit}; check its codec settings",
-            at.decoder.unwrap_or("the decoder")
+            context.decoder.unwrap_or("the decoder")
         ),
     };
-    let strange = !at.arrived.is_empty() && at.arrived.iter().all(|arrived| !arrived.named);
+    let strange =
+        !context.arrived.is_empty() && context.arrived.iter().all(|arrived| !arrived.named);
     let code = if strange && progress.units == 0 {
         "payload-type"
     } else {
@@ -122,16 +132,16 @@ fn no_frame(progress: &Progress, at: &Circumstances<'_>) -> Failure {
     Failure::new(code, message)
 }
 
-/// RTP packets came, and no picture could be made of them.
-fn no_picture(at: &Circumstances<'_>) -> String {
-    let came: Vec<_> = at
+/// RTP packets arrived, but no picture could be made from them.
+fn no_picture(context: &EndContext<'_>) -> String {
+    let came: Vec<_> = context
         .arrived
         .iter()
         .map(|arrived| {
             let note = if !arrived.named {
                 ", which its description (SDP) does not name"
             } else if Codec::of_rtp(&arrived.payload.encoding).is_none() {
-                ", which is not decoded here"
+                ", which is not supported"
             } else {
                 ""
             };
@@ -145,17 +155,17 @@ fn no_picture(at: &Circumstances<'_>) -> String {
         })
         .collect();
     format!(
-        "no picture could be made of what {} sent within {}: {}; its description names {}",
-        at.name,
-        seconds(at.start_limit),
+        "no picture could be decoded from what {} sent within {}: {}; its description names {}",
+        context.name,
+        seconds(context.start_limit),
         came.join(", "),
-        list(&at.dialogue.video_payloads())
+        list(&context.dialogue.video_payloads())
     )
 }
 
-fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
-    let name = at.name;
-    if let Some(refusal) = at.tls.refusal() {
+fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
+    let name = context.name;
+    if let Some(refusal) = context.tls.refusal() {
         return Failure::new(
             "tls",
             format!(
@@ -164,24 +174,24 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
         );
     }
     if error.element != "rtspsrc" {
-        return of_element(error, at);
+        return of_element(error, context);
     }
     if let Some(status) = error.rtsp_status {
-        return of_status(status, at);
+        return of_status(status, context);
     }
-    if let Some(failure) = &at.stream_refused {
+    if let Some(failure) = &context.stream_refused {
         return failure.clone();
     }
     let debug = error.debug.as_str();
     let says = |text: &str| debug.contains(text);
-    let place = host(at.url);
-    let limit = seconds(at.answer_limit);
+    let place = host(context.url);
+    let limit = seconds(context.answer_limit);
     if says("SDP contains no streams") || error.error.matches(gst::StreamError::CodecNotFound) {
-        let path = shown_path(at.url);
-        let message = match at.dialogue.video_payloads().as_slice() {
+        let path = shown_path(context.url);
+        let message = match context.dialogue.video_payloads().as_slice() {
             [] => format!("{name} offers no video stream under {path}; check its path"),
             payloads => format!(
-                "{name} describes its video under {path} in a way that can't be set up; it names payload type {}",
+                "{name} describes its video under {path} in an unsupported way; it names payload type {}",
                 list(payloads)
             ),
         };
@@ -191,14 +201,14 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
         return Failure::new(
             "no-frame",
             format!(
-                "no UDP packet came from {name}; where a firewall holds them back, transport = \"tcp\" helps"
+                "no UDP packet came from {name}; if a firewall blocks UDP, set transport = \"tcp\""
             ),
         );
     }
     if says("Parse error") || says("RTSP version") {
         return Failure::new(
             "garbage",
-            format!("what answers at {place} does not speak RTSP; check the port of {name}"),
+            format!("the server at {place} does not speak RTSP; check the port of {name}"),
         );
     }
     if says("Failed to connect") || says("Could not connect") {
@@ -210,19 +220,19 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
                 ),
             );
         }
-        let (code, found) = diagnosis(at.url);
+        let (code, found) = diagnosis(context.url);
         return Failure::new(code, format!("{name} at {place} {found}"));
     }
     if says("end-of-file") {
-        return Failure::new("ended", closed(at));
+        return Failure::new("ended", closed(context));
     }
-    let asked = at.dialogue.unanswered();
+    let asked = context.dialogue.unanswered();
     if says("Timeout") {
         let to = asked.map(|method| format!(" to {method}"));
         return Failure::new(
             "unreachable",
             format!(
-                "{name} at {place} takes the connection but gives no RTSP answer{} within {limit}; check its port",
+                "{name} at {place} accepts the connection but gives no RTSP answer{} within {limit}; check its port",
                 to.unwrap_or_default()
             ),
         );
@@ -238,8 +248,8 @@ fn of_error(error: &Error, at: &Circumstances<'_>) -> Failure {
     )
 }
 
-/// GStreamer's message, with the cause that it puts in parentheses at the end of its debug text.
-fn cause(error: &Error) -> String {
+/// GStreamer's message, with the cause in parentheses at the end of its debug text.
+fn cause(error: &ElementError) -> String {
     let debug = error.debug.trim_end();
     let inner = debug
         .strip_suffix(')')
@@ -250,8 +260,8 @@ fn cause(error: &Error) -> String {
     }
 }
 
-fn of_element(error: &Error, at: &Circumstances<'_>) -> Failure {
-    let name = at.name;
+fn of_element(error: &ElementError, context: &EndContext<'_>) -> Failure {
+    let name = context.name;
     if error.error.matches(gst::StreamError::Format)
         || error.error.matches(gst::StreamError::TypeNotFound)
         || error.error.matches(gst::CoreError::Negotiation)
@@ -259,12 +269,12 @@ fn of_element(error: &Error, at: &Circumstances<'_>) -> Failure {
         return Failure::new(
             "format-changed",
             format!(
-                "the stream of {name} changed in a way that {} can't follow; it starts anew",
+                "the stream of {name} changed in a way that {} can't follow; it is restarted",
                 error.element
             ),
         );
     }
-    let code = if at.decoder == Some(error.element.as_str()) {
+    let code = if context.decoder == Some(error.element.as_str()) {
         "no-decoder"
     } else {
         "garbage"
@@ -278,10 +288,10 @@ fn of_element(error: &Error, at: &Circumstances<'_>) -> Failure {
     )
 }
 
-fn of_status(status: u32, at: &Circumstances<'_>) -> Failure {
-    let name = at.name;
-    let path = shown_path(at.url);
-    let answer = at
+fn of_status(status: u32, context: &EndContext<'_>) -> Failure {
+    let name = context.name;
+    let path = shown_path(context.url);
+    let answer = context
         .dialogue
         .refusal()
         .filter(|answer| answer.status == status);
@@ -292,11 +302,13 @@ fn of_status(status: u32, at: &Circumstances<'_>) -> Failure {
     let said = format!("{status} {reason}");
     let said = said.trim_end();
     match status {
-        401 => unauthorized(said, at),
-        _ if at.dialogue.refused_login() => unauthorized(said, at),
+        401 => unauthorized(said, context),
+        _ if context.dialogue.refused_login() => unauthorized(said, context),
         403 => Failure::new(
             "permission",
-            format!("{name} does not let this user see {path} ({said}); check the user's rights"),
+            format!(
+                "{name} does not allow this user to see {path} ({said}); check the user's rights"
+            ),
         ),
         404 | 410 => Failure::new(
             "not-found",
@@ -314,7 +326,7 @@ fn of_status(status: u32, at: &Circumstances<'_>) -> Failure {
         ),
         461 => Failure::new(
             "no-video",
-            format!("{name} does not send that way ({said}); change its transport"),
+            format!("{name} does not support this transport ({said}); change its transport"),
         ),
         _ => Failure::new(
             "unreachable",
@@ -323,15 +335,15 @@ fn of_status(status: u32, at: &Circumstances<'_>) -> Failure {
     }
 }
 
-fn unauthorized(said: &str, at: &Circumstances<'_>) -> Failure {
-    let name = at.name;
-    let message = if let Some(schemes) = at.dialogue.unsupported_login() {
+fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
+    let name = context.name;
+    let message = if let Some(schemes) = context.dialogue.unsupported_login() {
         format!(
-            "{name} asks for {schemes} alone ({said}), which is not known here; set it to Digest with MD5 or SHA-256, or to Basic"
+            "{name} asks for {schemes} only ({said}), which is not supported; set it to Digest with MD5 or SHA-256, or to Basic"
         )
-    } else if at.dialogue.refused_login() {
+    } else if context.dialogue.refused_login() {
         format!("{name} refused the login ({said}); check its user name and password")
-    } else if at.with_login {
+    } else if context.with_login {
         format!("{name} answered {said} and did not say which login it wants")
     } else {
         format!("{name} asks for a login ({said}); set its user name and password")
@@ -339,7 +351,7 @@ fn unauthorized(said: &str, at: &Circumstances<'_>) -> Failure {
     Failure::new("unauthorized", message)
 }
 
-/// Its path as it may be shown: some makers want the login there.
+/// The path as it may be shown: some makers put the login there.
 fn shown_path(url: &Url) -> String {
     let shown = Location::Rtsp(url.clone()).to_string();
     Url::parse(&shown).map_or(shown, |shown| shown.path().to_owned())

@@ -1,8 +1,8 @@
-//! Requests in the middle of a session, for servers that end one whose client asks for nothing any more.
+//! Keep-alive requests, for servers that end a session without requests.
 //!
-//! rtspsrc (up to 1.22) sends none over TCP while pictures come, and does not show those that it sends over UDP to its extensions,
-//! which would leave them without a login. They are sent as GET_PARAMETER requests of the application's instead: rtspsrc waits
-//! for their answers and passes on what arrives meanwhile. The session's own thread calls.
+//! rtspsrc (up to 1.22) sends none over TCP while pictures arrive. Those over UDP are hidden from its extensions and
+//! would have no login. Therefore the application sends GET_PARAMETER requests: rtspsrc waits for their responses and
+//! passes on what arrives meanwhile. The session's own thread calls the functions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +13,9 @@ use gstreamer::prelude::*;
 
 use super::rtsp_dialogue::Dialogue;
 
-/// Until the next look, where a request could not be sent or was not answered.
+/// Time until the next check, if a request could not be sent or was not answered.
 const AGAIN: Duration = Duration::from_secs(1);
-/// rtspsrc sends no GET_PARAMETER without a parameter; the request loses it on the way.
+/// rtspsrc sends GET_PARAMETER only with a parameter; the extension removes it from the request.
 const NO_PARAMETER: &str = "none";
 
 /// Keeps one session alive.
@@ -28,7 +28,7 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// For the session of `source`, an rtspsrc.
+    /// Keeps the session of `source`, an rtspsrc, alive.
     pub(super) fn new(source: gst::Element, dialogue: Arc<Dialogue>) -> Self {
         Self {
             source,
@@ -39,29 +39,27 @@ impl KeepAlive {
         }
     }
 
-    /// Sends a request if it is time; tells when to call again.
-    pub(super) fn tend(&mut self) -> Duration {
-        let left = self.dialogue.silence_left();
+    /// Sends a request if it is due. Returns the time until the next call.
+    pub(super) fn send_if_due(&mut self) -> Duration {
+        let left = self.dialogue.until_keep_alive();
         if !left.is_zero() {
             return left;
         }
         if self.waits.load(Ordering::Acquire) {
-            // rtspsrc sends no other request before this one is answered. Pictures flow all the same.
+            // rtspsrc sends no other request before this one is answered. Pictures arrive nevertheless.
             if !self.unanswered {
-                tracing::debug!(
-                    "the camera does not answer the request that keeps its session alive"
-                );
+                tracing::debug!("the camera did not answer a keep-alive request");
             }
             self.unanswered = true;
             return AGAIN;
         }
         if !self.begun {
-            // Silence is for the stall limit to judge, also while an answer is awaited.
+            // From now on the stall limit alone decides about silence, also while a response is expected.
             self.source.set_property("tcp-timeout", 0u64);
             self.begun = true;
         }
-        // Not only when it is sent: rtspsrc posts messages before that, which wake the caller.
-        self.dialogue.speaks();
+        // Set before the request is sent: rtspsrc posts messages before sending, which wake the caller.
+        self.dialogue.request_sent();
         self.waits.store(true, Ordering::Release);
         let waits = self.waits.clone();
         let promise = gst::Promise::with_change_func(move |_| {
@@ -73,12 +71,12 @@ impl KeepAlive {
             .emit_by_name::<bool>("get-parameter", &[&NO_PARAMETER, &none, &promise]);
         if !taken {
             self.waits.store(false, Ordering::Release);
-            tracing::debug!("rtspsrc takes no request that keeps the session alive");
+            tracing::debug!("rtspsrc did not accept a keep-alive request");
         }
         AGAIN
     }
 
-    /// Whether a request was left without an answer until the next one was due.
+    /// Whether a request had no response when the next one was due.
     pub(super) fn was_unanswered(&self) -> bool {
         self.unanswered
     }

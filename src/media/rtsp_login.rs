@@ -1,22 +1,22 @@
-//! A camera's login within one session: when it is sent, and when no more.
+//! The login of a camera within one session: decides when it is sent.
 //!
-//! rtspsrc repeats a login that was refused up to eight times, and knows MD5 alone. Cameras lock an account after five to seven
-//! wrong logins, for every client. Here a login that was refused is not sent again in the same session.
+//! rtspsrc repeats a refused login up to eight times, and supports MD5 only. Cameras lock an account after five to
+//! seven wrong logins, for every client. Here a refused login is not sent again in the same session.
 
 use super::rtsp_challenge::{Challenge, basic, pick};
 use crate::config::Credentials;
 
-/// How often an outdated nonce is exchanged before the camera has taken the login once.
+/// How many outdated nonces are exchanged before the camera has accepted the login once.
 const NEW_NONCES: u32 = 2;
 
-/// The login within one session. Written on rtspsrc's thread.
+/// The login within one session. rtspsrc's thread writes it.
 #[derive(Debug, Default)]
 pub(super) struct Login {
     credentials: Option<Credentials>,
     challenge: Option<Challenge>,
-    /// How many requests used the nonce.
+    /// The number of requests with this nonce.
     nonce_count: u32,
-    /// New nonces since the last answer other than 401.
+    /// The number of new nonces since the last response other than 401.
     new_nonces: u32,
     asked: bool,
     accepted: bool,
@@ -42,7 +42,7 @@ impl Login {
         self.refused
     }
 
-    /// The schemes that the camera asks for, where none of them is known here.
+    /// The schemes that the camera asks for, if none of them is supported.
     pub(super) fn unsupported(&self) -> Option<&str> {
         self.unsupported.as_deref()
     }
@@ -63,18 +63,18 @@ impl Login {
         })
     }
 
-    /// Any answer but 401; `with_login` where the request carried one.
+    /// Handles a response other than 401; `with_login` if the request had a login.
     pub(super) fn answered(&mut self, with_login: bool) {
         self.new_nonces = 0;
         self.accepted |= with_login;
     }
 
-    /// The camera sends us to another server, which is shown no login before it asks for one.
+    /// The camera redirects us to another server, which gets no login before it asks for one.
     pub(super) fn moved(&mut self) {
         self.challenge = None;
     }
 
-    /// The camera has answered 401 with these `WWW-Authenticate` headers. Tells whether the request is worth another try.
+    /// Handles a 401 response with these `WWW-Authenticate` headers. Returns whether another attempt is useful.
     pub(super) fn challenged(&mut self, headers: &[String], with_login: bool) -> bool {
         self.asked = true;
         if self.credentials.is_none() || self.refused {
@@ -83,9 +83,9 @@ impl Login {
         let challenge = match pick(headers) {
             Ok(challenge) => challenge,
             Err(schemes) => {
-                // Without any challenge the login, if one was sent, is what the camera does not want.
+                // Without any challenge, the camera refuses the login, if one was sent.
                 self.refused |= with_login;
-                self.unsupported = (!schemes.is_empty()).then_some(schemes);
+                self.unsupported = Some(schemes.to_string()).filter(|schemes| !schemes.is_empty());
                 return false;
             }
         };
@@ -101,7 +101,7 @@ impl Login {
         true
     }
 
-    /// Whether 401 to a request with a login is about its nonce alone.
+    /// Whether a 401 response to a request with a login is only about its nonce.
     fn is_outdated(&self, challenge: &Challenge) -> bool {
         let (Some(Challenge::Digest(used)), Challenge::Digest(new)) = (&self.challenge, challenge)
         else {

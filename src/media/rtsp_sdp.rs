@@ -1,7 +1,7 @@
-//! A camera's description (SDP, RFC 8866): which payload types its media have, and under which addresses they are set up.
+//! A camera's description (SDP, RFC 8866): the payload types of its media, and the addresses for SETUP.
 //!
-//! rtspsrc takes a Content-Base as it comes, and joins addresses in another way in each of its versions. The addresses are
-//! therefore worked out here and put into the description before rtspsrc reads it.
+//! rtspsrc uses a Content-Base as it is, and each of its versions joins addresses in another way. Therefore the
+//! addresses are computed here and put into the description before rtspsrc reads it.
 
 use url::Url;
 
@@ -16,7 +16,7 @@ pub(super) struct Description {
 pub(super) struct Media {
     /// `video`, `audio`, `application`.
     pub(super) kind: String,
-    /// Its payload types and RTP's names of their encodings, upper case; the first is preferred.
+    /// Its payload types and their RTP encoding names in upper case, the preferred one first.
     pub(super) payloads: Vec<Payload>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Payload {
 }
 
 impl Description {
-    /// Reads what is needed; lines that are not understood are skipped.
+    /// Reads the description; unknown lines are skipped.
     pub(super) fn read(sdp: &str) -> Self {
         let mut media: Vec<Media> = Vec::new();
         for line in lines(sdp) {
@@ -61,7 +61,7 @@ impl Description {
 }
 
 impl Media {
-    /// RTP's name of the encoding of payload type `number`.
+    /// The RTP encoding name of payload type `number`.
     pub(super) fn encoding(&self, number: u8) -> Option<&str> {
         let mut payloads = self.payloads.iter();
         payloads
@@ -79,7 +79,7 @@ impl std::fmt::Display for Payload {
     }
 }
 
-/// Encodings of RFC 3551 that need no rtpmap.
+/// The encodings of RFC 3551 that need no rtpmap.
 fn fixed_encoding(number: u8) -> &'static str {
     match number {
         0 => "PCMU",
@@ -97,10 +97,10 @@ fn fixed_encoding(number: u8) -> &'static str {
     }
 }
 
-/// The address that a description's relative ones start from: the Content-Base as far as it makes sense, else the request's.
+/// The base address for relative addresses: the Content-Base if it is usable, otherwise the address of the request.
 ///
-/// Cameras send Content-Base with no scheme, empty, as a path, or with an address that only their side of a router knows. The
-/// host that was connected to is the one that is meant.
+/// Cameras send a Content-Base without a scheme, an empty one, a path only, or an address that is valid only behind a
+/// router. The host of the connection is used in every case.
 pub(super) fn base(request: &str, content_base: Option<&str>) -> String {
     let Some(text) = content_base.map(str::trim).filter(|text| !text.is_empty()) else {
         return request.to_owned();
@@ -120,7 +120,7 @@ pub(super) fn base(request: &str, content_base: Option<&str>) -> String {
     }
 }
 
-/// The address that `control` stands for. Appended as FFmpeg and live555 do, and not joined by RFC 3986: cameras count on it.
+/// The address for `control`. It is appended as FFmpeg and live555 do, not joined by RFC 3986: cameras rely on it.
 fn joined(base: &str, control: &str) -> String {
     let control = control.trim();
     match control {
@@ -165,7 +165,7 @@ fn is_rtsp(url: &Url) -> bool {
     matches!(url.scheme(), "rtsp" | "rtsps" | "rtspu" | "rtspt")
 }
 
-/// `path`, which begins behind the host, on the host of `address`.
+/// Puts `path`, the part after the host, behind the host of `address`.
 fn with_authority_of(address: &str, path: &str) -> String {
     let slash = if path.starts_with('/') { "" } else { "/" };
     format!("{}{slash}{path}", &address[..end_of_authority(address)])

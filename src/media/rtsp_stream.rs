@@ -1,8 +1,8 @@
-//! Which of a camera's streams is taken, and the chain of elements that its packets enter.
+//! Selects a stream of a camera and makes the elements for its packets.
 //!
-//! The first video section with a codec that can be decoded is set up. It may name several payload types: what arrives first
-//! decides which is decoded. One chain is made a session; pads that come later take the place of one that went away, or are
-//! drained. Called on rtspsrc's threads.
+//! The first video section with a supported codec is set up. If it names several payload types, the first packet
+//! decides which one is decoded. There is one chain of elements per session; later pads replace a pad that was removed,
+//! or are drained. Called on rtspsrc's threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,77 +12,77 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::decode::add_coded;
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::fallback::Fallback;
-use super::hub::{Failure, Hub};
 use super::output::OutputControl;
-use super::plan::Plan;
+use super::plan::DecoderPlan;
 use super::reference::Reference;
-use super::rtp_guard::Guard;
+use super::rtp_filter::RtpFilter;
 use super::rtp_jpeg;
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
+use super::session_state::{Failure, SessionState};
 use crate::base::sync::lock;
 
-/// One session's way from rtspsrc to its decoder.
-pub(super) struct Taker {
+/// Connects rtspsrc to the decoder in one session.
+pub(super) struct StreamSelector {
     /// `camera 3`.
     pub(super) name: String,
     pub(super) fallback: Fallback,
     pub(super) output: OutputControl,
-    pub(super) hub: Arc<Hub>,
+    pub(super) session: Arc<SessionState>,
     pub(super) dialogue: Arc<Dialogue>,
-    pub(super) guard: Arc<Guard>,
+    pub(super) filter: Arc<RtpFilter>,
     pub(super) reference: Arc<Reference>,
-    pub(super) taken: Mutex<Taken>,
+    pub(super) taken: Mutex<Selection>,
 }
 
-/// What was taken so far.
+/// The selection so far.
 #[derive(Default)]
-pub(super) struct Taken {
-    /// The codec that is expected, and later the one that came.
-    choice: Option<(Codec, Plan)>,
-    /// Where packets of that codec enter.
+pub(super) struct Selection {
+    /// The codec that is expected, and later the one that arrived.
+    choice: Option<(Codec, DecoderPlan)>,
+    /// The pad where packets of that codec enter.
     chain: Option<(Codec, gst::Pad)>,
 }
 
-impl Taker {
-    /// Picks the stream before SETUP, and a decoder with it: probing one may take a second, and nothing flows yet.
+impl StreamSelector {
+    /// Selects the stream before SETUP, and its decoder: probing one may take a second, and nothing arrives yet.
     pub(super) fn select_stream(self: &Arc<Self>, source: &gst::Element) {
-        let taker = self.clone();
+        let selector = self.clone();
         source.connect("select-stream", false, move |arguments| {
             let number = arguments.get(1).and_then(|value| value.get::<u32>().ok());
             let caps = arguments
                 .get(2)
                 .and_then(|value| value.get::<gst::Caps>().ok());
-            let described = number.and_then(|number| taker.dialogue.media(number as usize));
+            let described = number.and_then(|number| selector.dialogue.media(number as usize));
             let media = described.or_else(|| media_of(caps?.structure(0)?));
-            let select = media.is_some_and(|media| taker.selects(&media));
+            let select = media.is_some_and(|media| selector.selects(&media));
             Some(select.to_value())
         });
     }
 
-    /// Takes the pads that `source` shows.
+    /// Links the pads that `source` adds.
     pub(super) fn link_stream(self: &Arc<Self>, pipeline: &gst::Pipeline, source: &gst::Element) {
-        let taker = self.clone();
+        let selector = self.clone();
         let pipeline = pipeline.downgrade();
         source.connect_pad_added(move |_, pad| {
             if let Some(pipeline) = pipeline.upgrade()
-                && let Err(failure) = taker.take(&pipeline, pad)
+                && let Err(failure) = selector.take(&pipeline, pad)
             {
-                taker.hub.fail(failure);
+                selector.session.fail(failure);
             }
         });
     }
 
-    /// The codec of the session, and how it is decoded.
-    pub(super) fn choice(&self) -> Option<(Codec, Plan)> {
+    /// The codec of the session, and its decoder.
+    pub(super) fn choice(&self) -> Option<(Codec, DecoderPlan)> {
         self.taken().choice
     }
 
     fn selects(&self, media: &Media) -> bool {
         for payload in &media.payloads {
-            self.hub.offered(&media.kind, named(payload));
+            self.session.offered(&media.kind, named(payload));
         }
         if media.kind != "video" || self.taken().choice.is_some() {
             return false;
@@ -93,10 +93,10 @@ impl Taker {
             .collect();
         if codecs.is_empty() {
             let encodings: Vec<_> = media.payloads.iter().map(named).collect();
-            self.hub.refuse_stream(Failure::new(
+            self.session.refuse_stream(Failure::new(
                 "no-decoder",
                 format!(
-                    "{} sends {}, which is not decoded here; set it to H.264, H.265 or MJPEG",
+                    "{} sends {}, which is not supported; set it to H.264, H.265 or MJPEG",
                     self.name,
                     encodings.join(" or ")
                 ),
@@ -109,37 +109,35 @@ impl Taker {
                     self.taken().choice = Some((codec, plan));
                     return true;
                 }
-                Err(failure) => self.hub.refuse_stream(failure),
+                Err(failure) => self.session.refuse_stream(failure),
             }
         }
         false
     }
 
     fn take(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), Failure> {
-        let broken = |reason: String| Failure::new("no-decoder", reason);
         let mut taken = self.taken();
         let Some((expected, plan)) = taken.choice else {
             return Ok(());
         };
         let (codec, number) = match self.described(pad) {
             Some((Some(codec), number)) => (codec, Some(number)),
-            // A payload type beside the picture: repairs, metadata.
-            Some((None, _)) => return drain(pipeline, pad).map_err(broken),
+            // Another payload type beside the video: repairs, metadata.
+            Some((None, _)) => return drain(pipeline, pad).map_err(Failure::from),
             None => (expected, None),
         };
         if let Some((of, input)) = &taken.chain {
             if *of == codec && !input.is_linked() {
                 tracing::debug!(
                     pad = pad.name().as_str(),
-                    "a stream's pad takes the place of another"
+                    "a pad of the stream replaces another one"
                 );
-                return pad.link(input).map(|_| ()).map_err(|err| {
-                    broken(format!(
-                        "a further pad of the stream can't be linked: {err}"
-                    ))
-                });
+                return pad
+                    .link(input)
+                    .map(|_| ())
+                    .map_err(|err| PipelineError::link("a further pad of the stream", err).into());
             }
-            return drain(pipeline, pad).map_err(broken);
+            return drain(pipeline, pad).map_err(Failure::from);
         }
         let plan = if codec == expected {
             plan
@@ -147,15 +145,16 @@ impl Taker {
             self.fallback.choose(codec)?
         };
         taken.choice = Some((codec, plan));
-        let input = self.chain(pipeline, pad, codec, plan).map_err(broken)?;
+        let input = self.chain(pipeline, pad, codec, plan)?;
         taken.chain = Some((codec, input));
         if let Some(number) = number {
-            self.guard.decodes(number);
+            self.filter.decodes(number);
         }
         Ok(())
     }
 
-    /// The codec of a pad's payload type, by the description; `recv_rtp_src_0_305419896_96` names section, SSRC and type.
+    /// The codec of a pad's payload type, by the description. A pad's name, `recv_rtp_src_0_305419896_96`, has section,
+    /// SSRC and type.
     fn described(&self, pad: &gst::Pad) -> Option<(Option<Codec>, u8)> {
         let name = pad.name();
         let mut numbers = name.rsplit('_');
@@ -165,47 +164,54 @@ impl Taker {
         Some((Codec::of_rtp(media.encoding(number)?), number))
     }
 
-    /// Makes the chain and links `stream` to it; the pad of its beginning is returned.
+    /// Makes the chain and links `stream` to it. Returns the input pad of the chain.
     fn chain(
         &self,
         pipeline: &gst::Pipeline,
         stream: &gst::Pad,
         codec: Codec,
-        plan: Plan,
-    ) -> Result<gst::Pad, String> {
-        let (reference, guard) = (self.reference.clone(), self.guard.clone());
+        plan: DecoderPlan,
+    ) -> Result<gst::Pad, PipelineError> {
+        let (reference, filter) = (self.reference.clone(), self.filter.clone());
         let (by_reports, clocks) = (reference.of_units(), AtomicU64::new(0));
         // Between a new RTP clock and its first sender report no time is known.
         let reference = Box::new(move |unit: &gst::BufferRef| {
-            let now = guard.clocks();
+            let now = filter.clocks();
             if clocks.swap(now, Ordering::AcqRel) != now {
                 reference.forget_report();
             }
-            guard.are_times_known().then(|| by_reports(unit)).flatten()
+            filter.are_times_known().then(|| by_reports(unit)).flatten()
         });
-        let parser = add_coded(pipeline, &self.hub, codec, plan, &self.output, reference)?;
+        let parser = add_coded(
+            pipeline,
+            &self.session,
+            codec,
+            plan,
+            &self.output,
+            reference,
+        )?;
         let depayloader = element(codec.depayloader())?;
         self.reference.watch_packets(&depayloader);
         if codec == Codec::Mjpeg {
-            rtp_jpeg::watch(&depayloader, &self.name, &self.hub);
+            rtp_jpeg::watch(&depayloader, &self.name, &self.session);
         }
         pipeline
             .add(&depayloader)
             .and_then(|()| depayloader.link(&parser))
-            .map_err(|err| format!("the depayloader can't be linked: {err}"))?;
+            .map_err(|err| PipelineError::link("the depayloader", err))?;
         depayloader
             .sync_state_with_parent()
-            .map_err(|_| format!("{} does not start", depayloader.name()))?;
+            .map_err(|_| PipelineError::NotStarted(depayloader.name().into()))?;
         let input = depayloader
             .static_pad("sink")
-            .ok_or_else(|| format!("{} has no input", depayloader.name()))?;
+            .ok_or_else(|| PipelineError::NoInput(depayloader.name().into()))?;
         stream
             .link(&input)
-            .map_err(|err| format!("the camera's stream can't be linked: {err}"))?;
+            .map_err(|err| PipelineError::link("the camera's stream", err))?;
         Ok(input)
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, Selection> {
         lock(&self.taken)
     }
 }
@@ -217,7 +223,7 @@ fn named(payload: &Payload) -> &str {
     }
 }
 
-/// A section by what rtspsrc tells of it.
+/// A media section, from the caps that rtspsrc states.
 fn media_of(caps: &gst::StructureRef) -> Option<Media> {
     let number = caps.get::<i32>("payload").ok();
     Some(Media {
@@ -232,20 +238,20 @@ fn media_of(caps: &gst::StructureRef) -> Option<Media> {
     })
 }
 
-/// Takes what comes from `pad` and throws it away: an input of rtspsrc's that nobody takes would end the session.
-fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), String> {
+/// Discards the packets of `pad`: an unlinked pad of rtspsrc would end the session.
+fn drain(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), PipelineError> {
     let drain = element("fakesink")?;
     drain.set_property("sync", false);
     drain.set_property("async", false);
     drain.set_property("enable-last-sample", false);
     pipeline
         .add(&drain)
-        .map_err(|err| format!("a further stream is not drained: {err}"))?;
+        .map_err(|err| PipelineError::discard("a further stream", err))?;
     drain
         .sync_state_with_parent()
-        .map_err(|_| "a further stream's drain does not start".to_owned())?;
+        .map_err(|_| PipelineError::NotStarted("the sink of a further stream".to_owned()))?;
     let input = super::element::pad(&drain, "sink")?;
     pad.link(&input)
         .map(|_| ())
-        .map_err(|err| format!("a further stream is not drained: {err}"))
+        .map_err(|err| PipelineError::discard("a further stream", err))
 }

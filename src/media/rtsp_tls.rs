@@ -1,12 +1,12 @@
-//! Whom an RTSPS camera has to be: one of the authorities' certificates, or the one that is pinned.
+//! Checks the certificate of an RTSPS camera: it must be signed by an authority, or be the pinned one.
 //!
-//! GLib asks only about certificates that it does not trust itself, so a pin would not hold against a certificate of a
-//! public authority. Hence this process's default trust is emptied, and every certificate is judged here.
+//! GLib asks only about certificates that it does not trust itself, so a certificate of a public authority would pass
+//! despite a pin. Therefore the default trust of this process is emptied, and every certificate is checked here.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use gio::prelude::*;
@@ -14,20 +14,20 @@ use gstreamer as gst;
 use gstreamer::glib;
 use sha2::{Digest, Sha256};
 
-use super::element::element;
-use super::hub::Failure;
+use super::element::{PipelineError, element};
+use super::session_state::Failure;
 use crate::base::sync::lock;
 use crate::config::SourceTls;
 
 /// Extended key usage of a server, RFC 5280.
 const SERVER_PURPOSE: &str = "1.3.6.1.5.5.7.3.1";
 
-/// What was found about a camera's certificate.
+/// The result of checking a camera's certificate.
 #[derive(Debug, Default)]
-pub(super) struct Verdict(Mutex<Option<String>>);
+pub(super) struct CertificateCheck(Mutex<Option<String>>);
 
-impl Verdict {
-    /// Why the certificate was refused; nothing where it was not, or none was seen.
+impl CertificateCheck {
+    /// Why the certificate was refused; none if it was not refused or not seen.
     pub(super) fn refusal(&self) -> Option<String> {
         lock(&self.0).clone()
     }
@@ -37,14 +37,34 @@ impl Verdict {
     }
 }
 
-/// Judges the certificates that `source` is shown by `trust`.
+/// Why certificates can't be checked.
+#[derive(Debug, thiserror::Error)]
+enum TrustError {
+    /// The element that keeps the default trust is missing.
+    #[error(transparent)]
+    Element(#[from] PipelineError),
+    /// GLib has no TLS backend.
+    #[error("GLib has no TLS here; install glib-networking")]
+    NoTls,
+    /// The store without authorities can't be made.
+    #[error("GLib does not accept the trust store: {0}")]
+    Store(String),
+    /// The file of authorities can't be read.
+    #[error("the authorities in {} can't be read: {error}", file.display())]
+    Authorities {
+        file: PathBuf,
+        error: gst::glib::Error,
+    },
+}
+
+/// Checks the certificates that `source` receives, by `trust`.
 ///
 /// # Errors
-/// When this machine's GLib has no TLS, or the file of authorities can't be read.
-pub(super) fn guard(
+/// If GLib has no TLS on this machine, or the file of authorities can't be read.
+pub(super) fn check_certificates(
     source: &gst::Element,
     trust: &SourceTls,
-    verdict: &Arc<Verdict>,
+    verdict: &Arc<CertificateCheck>,
     name: &str,
 ) -> Result<(), Failure> {
     let keeper = SYSTEM_TRUST
@@ -54,7 +74,7 @@ pub(super) fn guard(
         authorities(file).map_err(|reason| Failure::new("tls", format!("{name}: {reason}")))?;
     }
     if trust.pinned_sha256.is_none() {
-        // What the machine's authorities signed is accepted without asking further.
+        // Certificates of the machine's authorities are accepted.
         let system = keeper.property::<Option<gio::TlsDatabase>>("tls-database");
         source.set_property("tls-database", system);
     }
@@ -81,24 +101,24 @@ pub(super) fn guard(
     Ok(())
 }
 
-/// The machine's authorities, taken away from GLib's default, as the property of an element that is never started: GLib's
-/// object itself may not travel between threads, as far as its bindings know.
-static SYSTEM_TRUST: LazyLock<Result<gst::Element, String>> = LazyLock::new(|| {
+/// The machine's authorities, taken from GLib's default. They are kept as the property of an element that is never
+/// started, because the bindings do not allow GLib's object to move between threads.
+static SYSTEM_TRUST: LazyLock<Result<gst::Element, TrustError>> = LazyLock::new(|| {
     let keeper = element("rtspsrc")?;
     let backend = gio::TlsBackend::default();
     if !backend.supports_tls() {
-        return Err("GLib has no TLS here; install glib-networking".to_owned());
+        return Err(TrustError::NoTls);
     }
     keeper.set_property("tls-database", backend.default_database());
-    let nobody = trust_in_nobody().map_err(|err| format!("GLib takes no trust store: {err}"))?;
+    let nobody = empty_trust().map_err(|err| TrustError::Store(err.to_string()))?;
     backend.set_default_database(Some(&nobody));
     Ok(keeper)
 });
 
-/// A trust store of one authority whose key was never kept (`openssl req -x509 -newkey ec -pkeyopt
-/// ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -days 1 -subj /CN=nobody`). GLib refuses an empty one, and reads
-/// files only, again for each connection: this one is in memory and stays open.
-fn trust_in_nobody() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>> {
+/// A trust store with one authority whose key was not kept (`openssl req -x509 -newkey ec -pkeyopt
+/// ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -days 1 -subj /CN=nobody`). GLib refuses an empty store, and
+/// reads the file again for each connection: this one is in memory and stays open.
+fn empty_trust() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>> {
     static KEPT_OPEN: OnceLock<File> = OnceLock::new();
     let file = rustix::fs::memfd_create("nobody", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = File::from(file);
@@ -108,9 +128,11 @@ fn trust_in_nobody() -> Result<gio::TlsFileDatabase, Box<dyn std::error::Error>>
     Ok(gio::TlsFileDatabase::new(path)?)
 }
 
-fn authorities(file: &Path) -> Result<gio::TlsFileDatabase, String> {
-    gio::TlsFileDatabase::new(file)
-        .map_err(|err| format!("the authorities in {} can't be read: {err}", file.display()))
+fn authorities(file: &Path) -> Result<gio::TlsFileDatabase, TrustError> {
+    gio::TlsFileDatabase::new(file).map_err(|error| TrustError::Authorities {
+        file: file.to_owned(),
+        error,
+    })
 }
 
 fn refused_by_authorities(
@@ -124,8 +146,8 @@ fn refused_by_authorities(
         .and_then(|client| client.server_identity());
     let problem = match own.map(authorities) {
         Some(Ok(own)) => problems(own.upcast_ref(), certificate, identity.as_ref())?,
-        Some(Err(reason)) => reason,
-        None => words(by_system.unwrap_or(gio::TlsCertificateFlags::GENERIC_ERROR)),
+        Some(Err(error)) => error.to_string(),
+        None => describe(by_system.unwrap_or(gio::TlsCertificateFlags::GENERIC_ERROR)),
     };
     let shown = hex(&fingerprint(certificate));
     Some(format!("{problem}; its SHA-256 is {shown}"))
@@ -151,16 +173,16 @@ fn problems(
     );
     match verified {
         Ok(flags) if flags.is_empty() => None,
-        Ok(flags) => Some(words(flags)),
+        Ok(flags) => Some(describe(flags)),
         Err(err) => Some(format!("it can't be verified ({err})")),
     }
 }
 
-fn words(flags: gio::TlsCertificateFlags) -> String {
+fn describe(flags: gio::TlsCertificateFlags) -> String {
     use gio::TlsCertificateFlags as Flags;
     let words = [
         (Flags::UNKNOWN_CA, "no known authority signed it"),
-        (Flags::BAD_IDENTITY, "it is made out to another host"),
+        (Flags::BAD_IDENTITY, "it is issued for another host"),
         (Flags::NOT_ACTIVATED, "it is not valid yet"),
         (Flags::EXPIRED, "it has expired"),
         (Flags::REVOKED, "it was revoked"),

@@ -1,9 +1,9 @@
-//! A source's life: session after session, each on a thread named after the source, for ever, whatever happens to the camera.
+//! Runs a source: one session after the other, each on a thread named after the source, without end.
 //!
-//! Failed sessions are tried again after a jittered wait that grows, during which the source has no thread (`schedule`). A
-//! refused login waits much longer: cameras lock an account after a few wrong ones. Health is told on each change and never
-//! flaps: a camera that failed stays failed, with its latest reason, until frames flow again. Frames pass through on the
-//! decoder's thread, numbered across sessions; none is kept.
+//! After a failed session there is a growing, jittered wait, during which the source has no thread (`schedule`). The
+//! wait after a refused login is much longer, because cameras lock an account after a few wrong logins. Each change of
+//! health is reported, and health does not flap: a failed camera stays failed, with its latest reason, until frames
+//! arrive again. Frames are passed on from the decoder's thread and numbered across sessions; none is kept.
 
 mod schedule;
 
@@ -15,58 +15,58 @@ use std::time::Duration;
 use super::source::{FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Frame, Heartbeat, Heartbeats, SourceId, Stop, unix_now};
-use schedule::{Attempt, Lane, NoRoom, Opening, Schedule, Ticket};
+use schedule::{Attempt, DescriptorShortage, OpeningPermit, Priority, Schedule, ScheduledSource};
 
-/// A session that delivered frames for this long was a success: the next failure is a first one again.
+/// A session that delivered frames for at least this long resets the backoff.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// The code of a session whose login the camera refused.
 const LOGIN_REFUSED: &str = "unauthorized";
-/// The code of a session that this process has no means for.
+/// The code of a session for which this process has no thread or too few file descriptors.
 const NO_RESOURCES: &str = "no-resources";
 
-/// First and longest wait after a refused login. Cameras lock an account after five to seven wrong logins, often for half an
-/// hour and for every client; they count those of some minutes.
+/// First and longest wait after a refused login. Cameras lock an account after five to seven wrong logins within some
+/// minutes, often for half an hour and for all clients.
 pub const LOGIN_WAITS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
 
-/// Who is told of frames and health. Called from the source's threads and from the schedule's; must not block, and never call
-/// the runner's [`Runner::stop`].
+/// Receives frames and health. It is called from the source's threads and from the schedule's thread. It must not block
+/// and must not call [`Runner::stop`].
 pub trait SourceListener: Send + Sync {
-    /// A frame was decoded; its number counts on across sessions. Keep the newest, or none.
+    /// A frame was decoded. Frames are numbered across sessions. The listener should keep the newest frame or none.
     fn frame(&self, frame: Frame);
 
     /// Health, reason or facts have changed. Calls come one after the other, in the order of the changes.
     fn status(&self, status: &SourceSnapshot);
 }
 
-/// How a source is.
+/// The state of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceSnapshot {
-    /// Which source.
+    /// The id of the source.
     pub id: SourceId,
-    /// How it is.
+    /// The health of the source.
     pub health: Health,
-    /// Since when, as Unix time.
+    /// The time of the last change of health, as Unix time.
     pub since: Duration,
-    /// Why it is not live, where there is a reason.
+    /// The reason, if the source is not live.
     pub reason: Option<SourceReason>,
-    /// What is known of its stream; from the last session that knew it.
+    /// The facts about its stream, from the last session that knew them.
     pub facts: StreamFacts,
-    /// How many sessions were begun after the first.
+    /// The number of sessions after the first one.
     pub reconnects: u64,
 }
 
-/// Why a source is not live.
+/// The reason why a source is not live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReason {
-    /// For machines, see [`SessionEnd::Failed`].
+    /// A code for programs, see [`SessionEnd::Failed`].
     pub code: &'static str,
-    /// For people; never a credential.
+    /// A message for people, without credentials.
     pub message: String,
 }
 
-/// What a source has delivered since the process's start. Handed from one runner of a source to the next, so that
-/// the frames' numbers go on.
+/// The amounts that a source has delivered since the start of the process. They pass from one runner of a source to the
+/// next, so that frame numbers continue.
 #[derive(Debug, Default)]
 pub struct SourceCounters {
     access_units: AtomicU64,
@@ -74,67 +74,68 @@ pub struct SourceCounters {
     frames: AtomicU64,
 }
 
-/// What a runner is made with.
+/// The parameters of a runner.
 #[derive(Debug, Clone)]
 pub struct RunnerOptions {
-    /// Which source it runs.
+    /// The id of the source.
     pub id: SourceId,
-    /// Where it proves its progress, as `source {id}`.
+    /// The registry of heartbeats; the stage is called `source {id}`.
     pub heartbeats: Heartbeats,
-    /// Longest time without progress; more than twice [`super::ALIVE_INTERVAL`].
+    /// Maximum time without progress. It must be more than twice [`super::ALIVE_INTERVAL`].
     pub stage_limit: Duration,
     /// First wait after a failed session.
     pub retry_first: Duration,
-    /// Longest wait after many.
+    /// Longest wait after many failed sessions.
     pub retry_longest: Duration,
-    /// First and longest wait after a session whose login was refused; [`LOGIN_WAITS`] but in tests.
+    /// First and longest wait after a refused login. Only tests use other values than [`LOGIN_WAITS`].
     pub login_waits: (Duration, Duration),
-    /// How many descriptors a session takes, see [`super::descriptors_of`].
+    /// The number of file descriptors that a session takes, see [`super::descriptors_of`].
     pub descriptors: usize,
-    /// Counters to go on with.
+    /// The counters to continue.
     pub counters: Arc<SourceCounters>,
 }
 
-/// One source's sessions. Dropping it asks the present one to end and does not wait.
+/// Runs the sessions of one source. Dropping it asks the current session to end and does not wait.
 #[derive(Debug)]
 pub struct Runner {
-    shared: Arc<Shared>,
+    state: Arc<RunnerState>,
     name: String,
     ended: Stop,
 }
 
-struct Shared {
+struct RunnerState {
     id: SourceId,
     listener: Arc<dyn SourceListener>,
     counters: Arc<SourceCounters>,
     heart: Heartbeat,
     stop: Stop,
-    /// Ends the present session.
-    present: Mutex<Stop>,
-    /// What the next session is run with; nothing while one runs, or after the end. Locked before the schedule's state.
-    resting: Mutex<Option<Resting>>,
-    ticket: Ticket,
+    /// Ends the current session.
+    current: Mutex<Stop>,
+    /// The data for the next session; empty while a session runs and after the end. It is locked before the schedule's
+    /// state.
+    idle: Mutex<Option<IdleSource>>,
+    scheduled: ScheduledSource,
     status: Mutex<SourceSnapshot>,
-    /// Held while the listener is told, so that it hears of changes in their order.
-    telling: Mutex<()>,
+    /// Held while the listener is called, so that it receives changes in their order.
+    notifying: Mutex<()>,
 }
 
-/// What goes from one session to the next.
-struct Resting {
+/// The data that one session passes to the next.
+struct IdleSource {
     open: Box<dyn FnMut() -> Box<dyn FrameSource> + Send>,
-    /// Made by `open` on the first session's thread.
+    /// `open` makes it on the thread of the first session.
     source: Option<Box<dyn FrameSource>>,
     backoff: Backoff,
-    /// After refused logins.
+    /// The backoff after refused logins.
     login_backoff: Backoff,
-    /// Last: raised when all the above is gone.
+    /// The last field: it is raised after all other fields are dropped.
     _ended: RaiseOnDrop,
 }
 
 /// When the next session begins.
-enum Next {
+enum NextAttempt {
     AtOnce,
-    After(Duration, Lane),
+    After(Duration, Priority),
 }
 
 impl SourceCounters {
@@ -148,17 +149,17 @@ impl SourceCounters {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Frames that were decoded; the next one's `frame_id`.
+    /// Decoded frames; also the `frame_id` of the next one.
     pub fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
     }
 }
 
 impl Runner {
-    /// Asks for the source's first session. `open` makes the source, on that session's thread.
+    /// Schedules the first session of the source. `open` makes the source on the thread of that session.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system gives no thread.
     pub fn spawn(
         options: RunnerOptions,
         open: impl FnMut() -> Box<dyn FrameSource> + Send + 'static,
@@ -178,24 +179,24 @@ impl Runner {
         let name = format!("source {id}");
         let ended = Stop::default();
         let heart = heartbeats.stage(name.clone(), stage_limit);
-        // Waiting for its turn is no lack of progress.
+        // A source that waits for its turn is not stuck.
         heart.idle();
-        let resting = Resting {
+        let idle = IdleSource {
             open: Box::new(open),
             source: None,
             backoff: Backoff::new(retry_first, retry_longest),
             login_backoff: Backoff::new(login_waits.0, login_waits.1),
             _ended: RaiseOnDrop(ended.clone()),
         };
-        let shared = Arc::new_cyclic(|shared: &std::sync::Weak<Shared>| Shared {
+        let state = Arc::new_cyclic(|state: &std::sync::Weak<RunnerState>| RunnerState {
             id,
             listener,
             counters,
             heart,
             stop: Stop::default(),
-            present: Mutex::default(),
-            resting: Mutex::new(Some(resting)),
-            ticket: schedule.enter(shared.clone(), descriptors),
+            current: Mutex::default(),
+            idle: Mutex::new(Some(idle)),
+            scheduled: schedule.register(state.clone(), descriptors),
             status: Mutex::new(SourceSnapshot {
                 id,
                 health: Health::Connecting,
@@ -204,48 +205,44 @@ impl Runner {
                 facts: StreamFacts::default(),
                 reconnects: 0,
             }),
-            telling: Mutex::default(),
+            notifying: Mutex::default(),
         });
-        shared.ticket.now();
-        Ok(Self {
-            shared,
-            name,
-            ended,
-        })
+        state.scheduled.attempt_now();
+        Ok(Self { state, name, ended })
     }
 
-    /// How the source is now.
+    /// The current state of the source.
     pub fn snapshot(&self) -> SourceSnapshot {
-        lock(&self.shared.status).clone()
+        lock(&self.state.status).clone()
     }
 
-    /// What it has delivered so far.
+    /// The amounts delivered so far.
     pub fn counters(&self) -> &Arc<SourceCounters> {
-        &self.shared.counters
+        &self.state.counters
     }
 
-    /// Ends the present session, or the wait for the next one, and begins the next one at once.
+    /// Ends the current session, or the wait for the next one, and starts the next session immediately.
     pub fn restart(&self) {
-        // Under the lock: a session that ends meanwhile sees the wish when it lies down.
-        let resting = lock(&self.shared.resting);
-        if resting.is_some() {
-            self.shared.ticket.now();
+        // Under the lock: a session that ends at the same time sees the request in `wait_for_attempt`.
+        let idle = lock(&self.state.idle);
+        if idle.is_some() {
+            self.state.scheduled.attempt_now();
         } else {
-            lock(&self.shared.present).raise();
+            lock(&self.state.current).raise();
         }
     }
 
-    /// Asks the present session to end, without waiting; between two sessions that is the end.
+    /// Asks the current session to end, and does not wait. Between two sessions the source ends immediately.
     pub fn begin_stop(&self) {
-        self.shared.stop.raise();
-        lock(&self.shared.present).raise();
-        let resting = lock(&self.shared.resting).take();
-        self.shared.ticket.cancel();
-        drop(resting);
+        self.state.stop.raise();
+        lock(&self.state.current).raise();
+        let idle = lock(&self.state.idle).take();
+        self.state.scheduled.cancel();
+        drop(idle);
     }
 
-    /// Ends the thread and waits for it at most `limit`; false, with its name in the log, where it is stuck: then it is
-    /// left to itself, and nothing that it still delivers reaches the listener.
+    /// Ends the source and waits at most `limit`. Returns false, after an error in the log, if the thread is stuck. The
+    /// thread is then abandoned, and nothing that it delivers later reaches the listener.
     pub fn stop(&self, limit: Duration) -> bool {
         self.begin_stop();
         let ended = self.ended.wait(limit);
@@ -253,7 +250,7 @@ impl Runner {
             tracing::error!(
                 stage = self.name,
                 limit_ms = limit.as_millis(),
-                "a source does not stop; it is left to itself"
+                "a source does not stop and is abandoned"
             );
         }
         ended
@@ -266,14 +263,14 @@ impl Drop for Runner {
     }
 }
 
-impl Shared {
-    /// Runs sessions until one ends after which there is a wait, or for ever.
-    fn run(self: &Arc<Self>, mut resting: Resting, opening: Opening) {
-        let is_first = resting.source.is_none();
-        let source = resting.source.get_or_insert_with(&mut resting.open);
+impl RunnerState {
+    /// Runs sessions until one ends after which the source must wait, or without end.
+    fn run(self: &Arc<Self>, mut idle: IdleSource, opening: OpeningPermit) {
+        let is_first = idle.source.is_none();
+        let source = idle.source.get_or_insert_with(&mut idle.open);
         if is_first {
-            self.tell(|status| {
-                // One that was refused before has its session now.
+            self.update(|status| {
+                // A source that was refused before has a session now.
                 if status.health == Health::Failed {
                     status.health = Health::Connecting;
                     status.since = unix_now();
@@ -286,73 +283,73 @@ impl Shared {
         }
         let mut opening = Some(opening);
         loop {
-            let present = Stop::default();
-            *lock(&self.present) = present.clone();
-            // The order matters: whoever stops raises the flag first and then what is present.
+            let current = Stop::default();
+            *lock(&self.current) = current.clone();
+            // The order matters: `begin_stop` raises `stop` first and `current` second.
             if self.stop.is_raised() {
                 break;
             }
             self.heart.beat();
             let sink = Arc::new(SessionSink {
-                shared: self.clone(),
+                state: self.clone(),
                 answered: AtomicBool::new(false),
                 opening: Mutex::new(opening.take()),
                 live: AtomicBool::new(false),
                 ended: AtomicBool::new(false),
             });
             let shared_sink: Arc<dyn FrameSink> = sink.clone();
-            let end = source.run(&shared_sink, &present).without_secrets();
+            let end = source.run(&shared_sink, &current).without_secrets();
             sink.ended.store(true, Ordering::Release);
             sink.answered();
             if self.stop.is_raised() {
                 break;
             }
-            let backoffs = (&mut resting.backoff, &mut resting.login_backoff);
-            match self.judge(end, &sink, backoffs) {
-                Next::AtOnce => lock(&self.status).reconnects += 1,
-                Next::After(wait, lane) => {
+            let backoffs = (&mut idle.backoff, &mut idle.login_backoff);
+            match self.next_attempt(end, &sink, backoffs) {
+                NextAttempt::AtOnce => lock(&self.status).reconnects += 1,
+                NextAttempt::After(wait, priority) => {
                     self.heart.idle();
-                    return self.rest(resting, wait, lane);
+                    return self.wait_for_attempt(idle, wait, priority);
                 }
             }
         }
         self.heart.idle();
     }
 
-    /// Lies down until the next attempt, unless the end has come.
-    fn rest(&self, resting: Resting, wait: Duration, lane: Lane) {
-        let mut place = lock(&self.resting);
+    /// Waits for the next attempt, unless the source was stopped.
+    fn wait_for_attempt(&self, idle: IdleSource, wait: Duration, priority: Priority) {
+        let mut place = lock(&self.idle);
         if self.stop.is_raised() {
             return;
         }
-        *place = Some(resting);
-        // Somebody who asked for a restart after the session's end has found nothing to wake.
-        let ended = std::mem::take(&mut *lock(&self.present));
+        *place = Some(idle);
+        // A restart that was requested after the end of the session had no session to end.
+        let ended = std::mem::take(&mut *lock(&self.current));
         if ended.is_raised() {
-            self.ticket.now();
+            self.scheduled.attempt_now();
         } else {
-            self.ticket.after(wait, lane);
+            self.scheduled.attempt_after(wait, priority);
         }
     }
 
-    /// Tells what became of a session; when the next one begins.
-    fn judge(
+    /// Reports the end of a session, and returns when the next one starts.
+    fn next_attempt(
         &self,
         end: SessionEnd,
         sink: &SessionSink,
         (backoff, login_backoff): (&mut Backoff, &mut Backoff),
-    ) -> Next {
+    ) -> NextAttempt {
         let SessionEnd::Failed {
             code,
             message,
             live_for,
         } = end
         else {
-            // It was asked to begin anew.
+            // A restart was requested.
             backoff.succeeded();
             login_backoff.succeeded();
             self.change(Health::Connecting, None);
-            return Next::AtOnce;
+            return NextAttempt::AtOnce;
         };
         if live_for >= SETTLED_AFTER {
             backoff.succeeded();
@@ -378,17 +375,17 @@ impl Shared {
             Health::Failed
         };
         self.change(health, Some(SourceReason { code, message }));
-        let lane = if was_live || backoff.attempt() <= 1 {
-            Lane::First
+        let priority = if was_live || backoff.attempt() <= 1 {
+            Priority::First
         } else {
-            Lane::Repeated
+            Priority::Repeated
         };
-        Next::After(wait, lane)
+        NextAttempt::After(wait, priority)
     }
 
-    /// Sets health and reason; whether that was a change.
+    /// Sets health and reason. Returns whether they changed.
     fn change(&self, health: Health, reason: Option<SourceReason>) -> bool {
-        self.tell(|status| {
+        self.update(|status| {
             let changed = status.health != health || status.reason != reason;
             if status.health != health {
                 status.health = health;
@@ -399,9 +396,9 @@ impl Shared {
         })
     }
 
-    /// Applies `change` to the status and tells the listener if it says that there was one.
-    fn tell(&self, change: impl FnOnce(&mut SourceSnapshot) -> bool) -> bool {
-        let _in_order = lock(&self.telling);
+    /// Applies `change` to the status, and calls the listener if `change` returns true.
+    fn update(&self, change: impl FnOnce(&mut SourceSnapshot) -> bool) -> bool {
+        let _in_order = lock(&self.notifying);
         let snapshot = {
             let mut status = lock(&self.status);
             change(&mut status).then(|| status.clone())
@@ -413,40 +410,40 @@ impl Shared {
     }
 }
 
-impl Attempt for Shared {
-    fn begin(self: Arc<Self>, opening: Opening) {
-        let Some(resting) = lock(&self.resting).take() else {
+impl Attempt for RunnerState {
+    fn begin(self: Arc<Self>, opening: OpeningPermit) {
+        let Some(idle) = lock(&self.idle).take() else {
             return;
         };
-        // Where no thread comes of it, what it would have worked with must not be lost.
-        let handed = Arc::new(Mutex::new(Some((resting, opening))));
+        // If no thread can be started, the data of the source must be kept.
+        let handed = Arc::new(Mutex::new(Some((idle, opening))));
         let (worker, taken) = (self.clone(), handed.clone());
         let spawned = std::thread::Builder::new()
             .name(format!("source-{}", self.id))
             .spawn(move || {
                 let taken = lock(&taken).take();
-                if let Some((resting, opening)) = taken {
+                if let Some((idle, opening)) = taken {
                     let span = tracing::info_span!("source", source_id = worker.id.0);
-                    span.in_scope(|| worker.run(resting, opening));
+                    span.in_scope(|| worker.run(idle, opening));
                 }
             });
         let Err(err) = spawned else { return };
-        let Some((mut resting, _)) = lock(&handed).take() else {
+        let Some((mut idle, _)) = lock(&handed).take() else {
             return;
         };
-        let wait = resting.backoff.next_wait();
+        let wait = idle.backoff.next_wait();
         let message = format!(
-            "the system gives camera {} no thread ({err}); raise TasksMax= of the unit or the limit of tasks (ulimit -u), or free memory",
+            "no thread for camera {} ({err}); raise TasksMax= of the unit or the limit of tasks (ulimit -u), or free memory",
             self.id
         );
         tracing::warn!(source_id = self.id.0, reason = message, "no session");
         let code = NO_RESOURCES;
         self.change(Health::Failed, Some(SourceReason { code, message }));
-        self.rest(resting, wait, Lane::Repeated);
+        self.wait_for_attempt(idle, wait, Priority::Repeated);
     }
 
-    fn refused(&self, no_room: &NoRoom) {
-        let NoRoom { limit, needed } = no_room;
+    fn refused(&self, shortage: &DescriptorShortage) {
+        let DescriptorShortage { limit, needed } = shortage;
         let message = format!(
             "camera {} is not opened: its session takes {needed} file descriptors, and of the {limit} that this process may have open \
              too few are left; raise LimitNOFILE= of the unit (ulimit -Hn), or give some cameras to another machine",
@@ -463,19 +460,19 @@ impl Attempt for Shared {
     }
 }
 
-/// What one session tells, as long as it lasts.
+/// Receives the events of one session while it runs.
 struct SessionSink {
-    shared: Arc<Shared>,
-    /// The camera has sent something, or the session is over: others may be opened.
+    state: Arc<RunnerState>,
+    /// The camera has sent something, or the session has ended: another session may be opened.
     answered: AtomicBool,
-    opening: Mutex<Option<Opening>>,
+    opening: Mutex<Option<OpeningPermit>>,
     live: AtomicBool,
     ended: AtomicBool,
 }
 
 impl SessionSink {
     fn is_over(&self) -> bool {
-        self.ended.load(Ordering::Acquire) || self.shared.stop.is_raised()
+        self.ended.load(Ordering::Acquire) || self.state.stop.is_raised()
     }
 
     fn answered(&self) {
@@ -488,8 +485,8 @@ impl SessionSink {
         if self.live.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.shared.tell(|status| {
-            // A session that ended meanwhile must not overwrite what is told of its end.
+        self.state.update(|status| {
+            // A session that has ended must not overwrite the status that its end has set.
             if self.is_over() || status.health == Health::Live {
                 return false;
             }
@@ -505,7 +502,7 @@ impl SessionSink {
 impl FrameSink for SessionSink {
     fn described(&self, facts: &StreamFacts) {
         self.answered();
-        self.shared.tell(|status| {
+        self.state.update(|status| {
             let changed = !self.is_over() && status.facts != *facts;
             if changed {
                 status.facts = facts.clone();
@@ -518,14 +515,14 @@ impl FrameSink for SessionSink {
         if self.is_over() {
             return;
         }
-        let counters = &self.shared.counters;
+        let counters = &self.state.counters;
         counters.access_units.fetch_add(1, Ordering::Relaxed);
         counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn alive(&self) {
         if !self.is_over() {
-            self.shared.heart.beat();
+            self.state.heart.beat();
         }
     }
 
@@ -534,8 +531,8 @@ impl FrameSink for SessionSink {
             return;
         }
         self.go_live();
-        frame.meta.frame_id = self.shared.counters.frames.fetch_add(1, Ordering::Relaxed);
-        self.shared.listener.frame(frame);
+        frame.meta.frame_id = self.state.counters.frames.fetch_add(1, Ordering::Relaxed);
+        self.state.listener.frame(frame);
     }
 }
 
@@ -547,9 +544,9 @@ impl Drop for RaiseOnDrop {
     }
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for RunnerState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("id", &self.id).finish()
+        f.debug_struct("RunnerState").field("id", &self.id).finish()
     }
 }
 

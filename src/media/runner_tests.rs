@@ -1,15 +1,16 @@
-//! What a source's life must hold to, with sessions by script.
+//! Tests of the runner with scripted sessions.
 
 use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::time::Instant;
 
 use super::*;
+use crate::base::sync::lock;
 use crate::base::{
     CaptureClock, Clock, Colorimetry, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
 };
 
-/// What a session of the scripted source does.
+/// A step of a scripted session.
 enum Act {
     Frames(u32),
     Fail(&'static str, Duration),
@@ -77,25 +78,25 @@ fn frame() -> Frame {
 }
 
 #[derive(Debug, PartialEq)]
-enum Told {
+enum Update {
     Frame(u64),
     Status(Health, Option<&'static str>),
 }
 
-struct Listener(Mutex<mpsc::Sender<Told>>);
+struct Listener(Mutex<mpsc::Sender<Update>>);
 
 impl SourceListener for Listener {
     fn frame(&self, frame: Frame) {
-        let _ = lock(&self.0).send(Told::Frame(frame.meta.frame_id));
+        let _ = lock(&self.0).send(Update::Frame(frame.meta.frame_id));
     }
 
     fn status(&self, status: &SourceSnapshot) {
         let reason = status.reason.as_ref().map(|reason| reason.code);
-        let _ = lock(&self.0).send(Told::Status(status.health, reason));
+        let _ = lock(&self.0).send(Update::Status(status.health, reason));
     }
 }
 
-fn start(sessions: Vec<Vec<Act>>, wait: Duration) -> (Runner, mpsc::Receiver<Told>, Heartbeats) {
+fn start(sessions: Vec<Vec<Act>>, wait: Duration) -> (Runner, mpsc::Receiver<Update>, Heartbeats) {
     start_with(sessions, wait, wait)
 }
 
@@ -103,8 +104,8 @@ fn start_with(
     sessions: Vec<Vec<Act>>,
     wait: Duration,
     login_wait: Duration,
-) -> (Runner, mpsc::Receiver<Told>, Heartbeats) {
-    let (sender, told) = mpsc::channel();
+) -> (Runner, mpsc::Receiver<Update>, Heartbeats) {
+    let (sender, updates) = mpsc::channel();
     let heartbeats = Heartbeats::new(Clock::system());
     let options = RunnerOptions {
         id: SourceId(7),
@@ -123,11 +124,13 @@ fn start_with(
         Arc::new(Listener(Mutex::new(sender))),
     )
     .expect("a thread");
-    (runner, told, heartbeats)
+    (runner, updates, heartbeats)
 }
 
-fn next(told: &mpsc::Receiver<Told>) -> Told {
-    told.recv_timeout(Duration::from_secs(20)).expect("in time")
+fn next(updates: &mpsc::Receiver<Update>) -> Update {
+    updates
+        .recv_timeout(Duration::from_secs(20))
+        .expect("in time")
 }
 
 const SOON: Duration = Duration::from_millis(1);
@@ -143,21 +146,21 @@ fn a_failed_source_stays_failed_with_its_latest_reason_until_frames_flow() {
         vec![Act::Fail("stalled", SHORT)],
         vec![Act::Frames(1), Act::WaitForStop],
     ];
-    let (runner, told, _) = start(sessions, SOON);
+    let (runner, updates, _) = start(sessions, SOON);
     let expected = [
-        Told::Status(Health::Connecting, None),
-        Told::Status(Health::Failed, Some("unreachable")),
-        Told::Status(Health::Failed, Some("unauthorized")),
-        Told::Status(Health::Live, None),
-        Told::Frame(0),
-        Told::Frame(1),
-        Told::Status(Health::Stalled, Some("stalled")),
-        Told::Status(Health::Failed, Some("stalled")),
-        Told::Status(Health::Live, None),
-        Told::Frame(2),
+        Update::Status(Health::Connecting, None),
+        Update::Status(Health::Failed, Some("unreachable")),
+        Update::Status(Health::Failed, Some("unauthorized")),
+        Update::Status(Health::Live, None),
+        Update::Frame(0),
+        Update::Frame(1),
+        Update::Status(Health::Stalled, Some("stalled")),
+        Update::Status(Health::Failed, Some("stalled")),
+        Update::Status(Health::Live, None),
+        Update::Frame(2),
     ];
     for expected in expected {
-        assert_eq!(next(&told), expected);
+        assert_eq!(next(&updates), expected);
     }
     assert_eq!(runner.snapshot().reconnects, 5);
     assert_eq!(runner.counters().frames(), 3);
@@ -172,25 +175,25 @@ fn a_restart_cuts_the_session_and_the_wait_short() {
         vec![Act::Frames(1), Act::WaitForStop],
         vec![Act::Frames(1), Act::WaitForStop],
     ];
-    let (runner, told, heartbeats) = start(sessions, hour);
-    assert_eq!(next(&told), Told::Status(Health::Connecting, None));
+    let (runner, updates, heartbeats) = start(sessions, hour);
+    assert_eq!(next(&updates), Update::Status(Health::Connecting, None));
     assert_eq!(
-        next(&told),
-        Told::Status(Health::Failed, Some("unreachable"))
+        next(&updates),
+        Update::Status(Health::Failed, Some("unreachable"))
     );
-    // Waiting is no lack of progress.
+    // A waiting source is not stuck.
     let deadline = Instant::now() + Duration::from_secs(20);
     while !heartbeats.stuck().is_empty() {
         assert!(Instant::now() < deadline, "{:?}", heartbeats.stuck());
         std::thread::yield_now();
     }
     runner.restart();
-    assert_eq!(next(&told), Told::Status(Health::Live, None));
-    assert_eq!(next(&told), Told::Frame(0));
+    assert_eq!(next(&updates), Update::Status(Health::Live, None));
+    assert_eq!(next(&updates), Update::Frame(0));
     runner.restart();
-    assert_eq!(next(&told), Told::Status(Health::Connecting, None));
-    assert_eq!(next(&told), Told::Status(Health::Live, None));
-    assert_eq!(next(&told), Told::Frame(1));
+    assert_eq!(next(&updates), Update::Status(Health::Connecting, None));
+    assert_eq!(next(&updates), Update::Status(Health::Live, None));
+    assert_eq!(next(&updates), Update::Frame(1));
     assert!(runner.stop(Duration::from_secs(20)));
     assert_eq!(heartbeats.stuck(), []);
 }
@@ -198,8 +201,8 @@ fn a_restart_cuts_the_session_and_the_wait_short() {
 #[test]
 fn a_source_that_hangs_is_named_and_left_behind() {
     let (release, held) = mpsc::channel();
-    let (runner, told, heartbeats) = start(vec![vec![Act::Hang(held), Act::Frames(1)]], SOON);
-    assert_eq!(next(&told), Told::Status(Health::Connecting, None));
+    let (runner, updates, heartbeats) = start(vec![vec![Act::Hang(held), Act::Frames(1)]], SOON);
+    assert_eq!(next(&updates), Update::Status(Health::Connecting, None));
     let deadline = Instant::now() + Duration::from_secs(20);
     while heartbeats.stuck().is_empty() {
         assert!(Instant::now() < deadline, "nobody noticed");
@@ -210,7 +213,7 @@ fn a_source_that_hangs_is_named_and_left_behind() {
     drop(release);
     assert!(runner.stop(Duration::from_secs(20)));
     assert!(
-        told.try_recv().is_err(),
+        updates.try_recv().is_err(),
         "a stopped source delivers nothing"
     );
 }
@@ -223,22 +226,22 @@ fn a_refused_login_waits_by_its_own_rule_and_a_restart_tries_at_once() {
         vec![Act::Fail("unauthorized", SHORT)],
         vec![Act::Frames(1), Act::WaitForStop],
     ];
-    let (runner, told, _) = start_with(sessions, SOON, hour);
+    let (runner, updates, _) = start_with(sessions, SOON, hour);
     let expected = [
-        Told::Status(Health::Connecting, None),
-        Told::Status(Health::Failed, Some("unreachable")),
-        Told::Status(Health::Failed, Some("unauthorized")),
+        Update::Status(Health::Connecting, None),
+        Update::Status(Health::Failed, Some("unreachable")),
+        Update::Status(Health::Failed, Some("unauthorized")),
     ];
     for expected in expected {
-        assert_eq!(next(&told), expected);
+        assert_eq!(next(&updates), expected);
     }
-    // An ordinary wait would be over a hundred times.
-    assert!(told.recv_timeout(Duration::from_millis(100)).is_err());
+    // An ordinary wait would have passed a hundred times.
+    assert!(updates.recv_timeout(Duration::from_millis(100)).is_err());
     assert_eq!(runner.snapshot().reconnects, 1);
     let reason = runner.snapshot().reason.expect("it stays");
     assert_eq!(reason.code, "unauthorized");
     runner.restart();
-    assert_eq!(next(&told), Told::Status(Health::Live, None));
+    assert_eq!(next(&updates), Update::Status(Health::Live, None));
     assert!(runner.stop(Duration::from_secs(20)));
 }
 
@@ -248,11 +251,11 @@ fn hundreds_of_sources_that_wait_have_no_thread() {
     let sources: Vec<_> = (0..300)
         .map(|_| start(vec![vec![Act::Fail("unreachable", SHORT)]], hour))
         .collect();
-    for (_, told, _) in &sources {
-        assert_eq!(next(told), Told::Status(Health::Connecting, None));
+    for (_, updates, _) in &sources {
+        assert_eq!(next(updates), Update::Status(Health::Connecting, None));
         assert_eq!(
-            next(told),
-            Told::Status(Health::Failed, Some("unreachable"))
+            next(updates),
+            Update::Status(Health::Failed, Some("unreachable"))
         );
     }
     let names = || {
@@ -262,7 +265,7 @@ fn hundreds_of_sources_that_wait_have_no_thread() {
         };
         tasks.filter_map(name).collect::<Vec<_>>()
     };
-    // Other tests have sources of the same name, a few.
+    // Other tests have a few sources of the same name.
     let deadline = Instant::now() + Duration::from_secs(20);
     while names().iter().filter(|name| *name == "source-7\n").count() > 30 {
         assert!(Instant::now() < deadline, "{:?}", names());

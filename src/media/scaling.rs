@@ -1,7 +1,7 @@
-//! A scaler in hardware, kept to what is wanted of its source while it runs.
+//! Keeps a hardware scaler at the size that the source's consumer wants, while the source runs.
 //!
-//! Size and colours of the pictures are read off before the scaler, where each caps event passes ahead of the pictures that it is
-//! for; the caps behind the scaler follow them, and every change of the wish.
+//! Caps events before the scaler give the size and colours of the pictures that follow. The caps behind the scaler are
+//! set after each such event and after each change of the wanted output.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -10,26 +10,26 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
+use super::declared_shape::{DeclaredShape, Picture};
 use super::output::{Listener, Output, OutputControl};
-use super::plan::Way;
-use super::told::{Picture, Told};
+use super::plan::HardwareScaler;
 use crate::base::sync::lock;
 
 /// One scaler of one session.
 pub(super) struct Scaling {
-    way: &'static Way,
+    hardware: &'static HardwareScaler,
     scaler: glib::WeakRef<gst::Element>,
-    /// Behind the scaler; its caps are what the scaler makes.
+    /// The filter behind the scaler; its caps decide the scaler's output.
     filter: glib::WeakRef<gst::Element>,
-    /// The pad whose pictures enter the scaler.
+    /// The pad through which pictures enter the scaler.
     before: glib::WeakRef<gst::Pad>,
-    told: Arc<Told>,
-    state: Mutex<State>,
-    /// Lives as long as this does: it is how changes of the wish come here.
+    declared: Arc<DeclaredShape>,
+    state: Mutex<ScalingState>,
+    /// Receives changes of the wanted output for as long as this object lives.
     listener: OnceLock<Arc<Listener>>,
 }
 
-struct State {
+struct ScalingState {
     output: Output,
     picture: Option<Picture>,
     /// The caps that were set last.
@@ -38,32 +38,32 @@ struct State {
     used: bool,
 }
 
-/// Who asks for other caps, and so how the scaler can be made to take them.
+/// The thread that asks for other caps. It decides how the scaler is made to take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asker {
-    /// The thread that pushes the pictures, between two of them.
-    Stream,
-    /// Any other.
-    Wish,
+enum Caller {
+    /// The streaming thread, between two pictures.
+    StreamingThread,
+    /// Any other thread.
+    Other,
 }
 
 impl Scaling {
-    /// Keeps `scaler`, the pictures of which pass `filter`, to the wish. Nothing may have passed yet.
+    /// Keeps `scaler` at the wanted output by the caps of `filter`. Call it before the first picture passes.
     pub(super) fn new(
-        way: &'static Way,
+        hardware: &'static HardwareScaler,
         scaler: &gst::Element,
         filter: &gst::Element,
         before: &gst::Pad,
         output: &OutputControl,
-        told: &Arc<Told>,
+        declared: &Arc<DeclaredShape>,
     ) -> Arc<Self> {
         let scaling = Arc::new(Self {
-            way,
+            hardware,
             scaler: scaler.downgrade(),
             filter: filter.downgrade(),
             before: before.downgrade(),
-            told: told.clone(),
-            state: Mutex::new(State {
+            declared: declared.clone(),
+            state: Mutex::new(ScalingState {
                 output: Output::default(),
                 picture: None,
                 caps: String::new(),
@@ -74,18 +74,18 @@ impl Scaling {
         let weak = Arc::downgrade(&scaling);
         let listener: Arc<Listener> = Arc::new(move |output| {
             if let Some(scaling) = weak.upgrade() {
-                scaling.change(Asker::Wish, |state| state.output = output.clone());
+                scaling.change(Caller::Other, |state| state.output = output.clone());
             }
         });
         output.listen(&listener);
         let _ = scaling.listener.set(listener);
-        // After it listens, lest a change between the two be lost.
-        scaling.change(Asker::Wish, |state| state.output = output.wanted());
+        // After the listener is registered, so that no change is lost.
+        scaling.change(Caller::Other, |state| state.output = output.wanted());
         scaling.watch(before);
         scaling
     }
 
-    /// What enters the scaler, once it is known.
+    /// The picture that enters the scaler, once it is known.
     pub(super) fn picture(&self) -> Option<Picture> {
         self.lock().picture
     }
@@ -99,24 +99,26 @@ impl Scaling {
             if let gst::EventView::Caps(event) = event.view()
                 && let Ok(info) = gst_video::VideoInfo::from_caps(event.caps())
             {
-                scaling.change(Asker::Stream, |state| {
+                scaling.change(Caller::StreamingThread, |state| {
                     state.picture = Some(Picture::of(&info));
                 });
                 scaling.lock().used = true;
-            } else if scaling.told.note(event) {
-                scaling.change(Asker::Stream, |_| ());
+            } else if scaling.declared.note(event) {
+                scaling.change(Caller::StreamingThread, |_| ());
             }
             gst::PadProbeReturn::Ok
         });
     }
 
-    fn change(&self, asker: Asker, change: impl FnOnce(&mut State)) {
+    fn change(&self, caller: Caller, change: impl FnOnce(&mut ScalingState)) {
         let mut state = self.lock();
         change(&mut state);
-        let size = state
-            .picture
-            .and_then(|picture| state.output.planes_for(&self.told.shape(&picture, None)));
-        let caps = self.way.caps(size);
+        let size = state.picture.and_then(|picture| {
+            state
+                .output
+                .planes_for(&self.declared.shape(&picture, None))
+        });
+        let caps = self.hardware.caps(size);
         if caps == state.caps {
             return;
         }
@@ -130,12 +132,12 @@ impl Scaling {
         ) else {
             return;
         };
-        let restart = self.way.restarts && is_used;
-        match (restart, asker) {
+        let restart = self.hardware.restarts && is_used;
+        match (restart, caller) {
             (false, _) => filter.set_property_from_str("caps", &caps),
-            (true, Asker::Stream) => restart_with(&scaler, &filter, &caps),
-            // Between two pictures: at once where none is on its way, else by the thread that pushes it.
-            (true, Asker::Wish) => {
+            (true, Caller::StreamingThread) => restart_with(&scaler, &filter, &caps),
+            // Between two pictures: immediately if none is on its way, otherwise by the streaming thread.
+            (true, Caller::Other) => {
                 before.add_probe(gst::PadProbeType::IDLE, move |_, _| {
                     restart_with(&scaler, &filter, &caps);
                     gst::PadProbeReturn::Remove
@@ -144,19 +146,19 @@ impl Scaling {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ScalingState> {
         lock(&self.state)
     }
 }
 
-/// Makes the scaler forget what it made for the size before. When its pad is active again, the one before it sends caps and segment
-/// anew.
+/// Makes the scaler discard the buffers of the old size. When its pad is active again, the element before it sends caps
+/// and segment again.
 fn restart_with(scaler: &gst::Element, filter: &gst::Element, caps: &str) {
     if scaler.set_state(gst::State::Ready).is_err() {
-        tracing::warn!(scaler = %scaler.name(), "a scaler does not stop for another size");
+        tracing::warn!(scaler = %scaler.name(), "a scaler does not stop to change its size");
     }
     filter.set_property_from_str("caps", caps);
     if let Err(err) = scaler.sync_state_with_parent() {
-        tracing::warn!(scaler = %scaler.name(), %err, "a scaler does not start again");
+        tracing::warn!(scaler = %scaler.name(), %err, "a scaler does not restart");
     }
 }

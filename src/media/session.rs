@@ -1,7 +1,8 @@
-//! One session's own thread: it waits on the pipeline's bus until the session ended, failed, stalled or was asked to stop.
+//! The loop of a session's own thread. It waits on the pipeline's bus until the session ends, fails, stalls or is asked
+//! to stop.
 //!
-//! Nothing is polled: the wait ends with a message, or at the next instant at which a limit could be reached, at
-//! the latest after [`ALIVE_INTERVAL`].
+//! Nothing is polled: the wait ends with a message, or at the next time at which a limit could be reached, at the
+//! latest after [`ALIVE_INTERVAL`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +11,16 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::cuda_context;
-use super::hub::{Failure, Hub, Progress};
+use super::session_state::{Failure, Progress, SessionState};
 use super::source::ALIVE_INTERVAL;
 use crate::base::Stop;
 
-/// A decoder that gave nothing this long after its first key frame is not the right one for this stream.
+/// A decoder without a picture this long after its first key frame can't decode the stream.
 const DECODER_LIMIT: Duration = Duration::from_secs(5);
-/// And it had at least so many access units to work with: slow streams take their time.
+/// The decoder must also have received at least this many access units, because slow streams take longer.
 const DECODER_UNITS: u64 = 20;
 
-/// What a session may take its time for.
+/// The time limits of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// From the start to PLAY.
@@ -28,51 +29,51 @@ pub(super) struct Limits {
     pub(super) start: Duration,
     /// Without an access unit, once frames have come.
     pub(super) stall: Duration,
-    /// Whether another decoder could be tried where this one is silent.
+    /// Whether another decoder could be tried if this one gives no picture.
     pub(super) other_decoder: bool,
 }
 
 /// How a session ended.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// It was asked to.
+    /// It was asked to stop.
     Stopped,
     /// A callback gave the reason.
     Failure(Failure),
     /// An element failed.
-    Error(Error),
-    /// The stream is over.
+    Error(ElementError),
+    /// The stream ended.
     Eos,
-    /// PLAY was never reached.
+    /// PLAY was not sent within the limit.
     NotConnected,
-    /// Access units stopped coming this long ago.
+    /// No access unit arrived for this long.
     Stalled(Duration),
-    /// No frame came out, though so much came in.
+    /// No frame was decoded; the progress says how much arrived.
     NoFrame(Progress),
-    /// Access units go in and no picture comes out; another decoder may do better.
+    /// Access units go in and no picture comes out; another decoder may work.
     DecoderSilent,
-    /// Its elements are to be made anew, for another wish.
+    /// New elements are needed, because another output is wanted.
     Reopen,
 }
 
 /// An element's error.
 #[derive(Debug)]
-pub(super) struct Error {
-    /// The factory of the element that failed, `rtspsrc` for one.
+pub(super) struct ElementError {
+    /// The factory of the element that failed, for example `rtspsrc`.
     pub(super) element: String,
     pub(super) error: gst::glib::Error,
     pub(super) debug: String,
-    /// The response's status, where an RTSP server refused.
+    /// The status of the response, if an RTSP server refused.
     pub(super) rtsp_status: Option<u32>,
 }
 
-/// Keeps messages that nobody reads from waking the session's thread, and lets the pipeline's elements share what all
-/// sessions share. To be called before the pipeline starts.
-pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
+/// Drops messages that nobody reads, so that they do not wake the session's thread, and shares the CUDA context between
+/// pipelines. Call it before the pipeline starts.
+pub(super) fn filter_bus(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(|_, message| {
             use gst::MessageType as Type;
-            cuda_context::attend(message);
+            cuda_context::handle_message(message);
             let wanted = matches!(
                 message.type_(),
                 Type::Error
@@ -91,59 +92,59 @@ pub(super) fn quiet_bus(pipeline: &gst::Pipeline) {
     }
 }
 
-/// Waits for the session's end. Blocks; beats the hub's heart meanwhile.
+/// Waits for the end of the session. Blocks, and reports progress meanwhile.
 pub(super) fn watch(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     limits: &Limits,
     stop: &Stop,
 ) -> Ending {
-    watch_with(pipeline, hub, limits, stop, |_| ALIVE_INTERVAL)
+    watch_with(pipeline, session, limits, stop, |_| ALIVE_INTERVAL)
 }
 
-/// As [`watch`]; `chore` is called at least as often as it asks for.
+/// As [`watch`], and calls `periodic` at least as often as `periodic` asks for.
 pub(super) fn watch_with(
     pipeline: &gst::Pipeline,
-    hub: &Arc<Hub>,
+    session: &Arc<SessionState>,
     limits: &Limits,
     stop: &Stop,
-    mut chore: impl FnMut(&Progress) -> Duration,
+    mut periodic: impl FnMut(&Progress) -> Duration,
 ) -> Ending {
     let Some(bus) = pipeline.bus() else {
         return Ending::NotConnected;
     };
-    hub.wakes(&bus);
-    let waker = Arc::downgrade(hub);
-    let _wish = stop.when_raised(move || {
-        if let Some(hub) = waker.upgrade() {
-            hub.wake();
+    session.set_bus(&bus);
+    let waker = Arc::downgrade(session);
+    let _waker = stop.when_raised(move || {
+        if let Some(session) = waker.upgrade() {
+            session.wake();
         }
     });
-    let started = hub.now();
+    let started = session.now();
     loop {
-        hub.alive();
+        session.alive();
         if stop.is_raised() {
             return Ending::Stopped;
         }
-        if let Some(failure) = hub.failure() {
+        if let Some(failure) = session.failure() {
             return Ending::Failure(failure);
         }
-        if hub.wants_reopen() {
+        if session.wants_reopen() {
             return Ending::Reopen;
         }
-        let progress = hub.progress();
-        let wait = match verdict(&progress, limits, started, hub.now()) {
+        let progress = session.progress();
+        let wait = match next_limit(&progress, limits, started, session.now()) {
             Ok(wait) => wait,
             Err(ending) => return ending,
         };
-        let wait = wait.min(chore(&progress));
+        let wait = wait.min(periodic(&progress));
         let wait = gst::ClockTime::try_from(wait.min(ALIVE_INTERVAL))
             .unwrap_or(gst::ClockTime::from_mseconds(500));
         if let Some(message) = bus.timed_pop(wait)
-            && let Some(ending) = read(pipeline, hub, &message)
+            && let Some(ending) = ending_of(pipeline, session, &message)
         {
-            // A callback's reason is the cause, the element's error its consequence.
-            return match hub.failure() {
+            // The callback's reason is the cause; the element's error is a consequence.
+            return match session.failure() {
                 Some(failure) => Ending::Failure(failure),
                 None => ending,
             };
@@ -151,9 +152,13 @@ pub(super) fn watch_with(
     }
 }
 
-fn read(pipeline: &gst::Pipeline, hub: &Hub, message: &gst::Message) -> Option<Ending> {
+fn ending_of(
+    pipeline: &gst::Pipeline,
+    session: &SessionState,
+    message: &gst::Message,
+) -> Option<Ending> {
     match message.view() {
-        gst::MessageView::Error(error) => Some(Ending::Error(Error {
+        gst::MessageView::Error(error) => Some(Ending::Error(ElementError {
             element: factory_of(message),
             error: error.error(),
             debug: error
@@ -174,18 +179,18 @@ fn read(pipeline: &gst::Pipeline, hub: &Hub, message: &gst::Message) -> Option<E
             None
         }
         gst::MessageView::Eos(_) => Some(Ending::Eos),
-        // rtspsrc posts a first "request" when it sends PLAY; SETUPs are continuations of their "open".
+        // rtspsrc posts the first "request" when it sends PLAY; each SETUP is part of its "open".
         gst::MessageView::Progress(progress) => {
             let (kind, code, _) = progress.get();
             let begins = matches!(kind, gst::ProgressType::Start | gst::ProgressType::Complete);
             if begins && code == "request" {
-                hub.playing();
+                session.playing();
             }
             None
         }
         gst::MessageView::Latency(_) => {
             if let Err(err) = pipeline.recalculate_latency() {
-                tracing::debug!(%err, "latency stays as it was");
+                tracing::debug!(%err, "the latency could not be updated");
             }
             None
         }
@@ -202,8 +207,8 @@ fn factory_of(message: &gst::Message) -> String {
         .unwrap_or_default()
 }
 
-/// How long nothing can happen by the limits alone, or what has happened.
-fn verdict(
+/// The time until a limit can be reached, or the limit that was reached.
+fn next_limit(
     progress: &Progress,
     limits: &Limits,
     started: Duration,
@@ -226,7 +231,7 @@ fn verdict(
         }
         let start_left = left(playing, limits.start).ok_or(Ending::NoFrame(*progress))?;
         return Ok(match progress.first_key {
-            // The units may not be enough when the limit is over: look again a second later.
+            // There may be too few access units when the limit is reached: check again one second later.
             Some(key) if limits.other_decoder => left(key, DECODER_LIMIT)
                 .unwrap_or(Duration::from_secs(1))
                 .min(start_left),
@@ -236,7 +241,7 @@ fn verdict(
     let last_unit = progress.last_unit.unwrap_or(first_frame);
     let unit_left =
         left(last_unit, limits.stall).ok_or(Ending::Stalled(now.saturating_sub(last_unit)))?;
-    // Access units flow and frames do not: a decoder has died quietly, or the stream has.
+    // Access units arrive but no frames: the decoder or the stream has failed without an error.
     let last_frame = progress.last_frame.unwrap_or(first_frame);
     let frame_left =
         left(last_frame, limits.start.max(limits.stall)).ok_or(Ending::NoFrame(*progress))?;
@@ -267,8 +272,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn told(progress: Progress, limits: &Limits, now: u64) -> String {
-        match verdict(&progress, limits, at(100), at(now)) {
+    fn verdict_text(progress: Progress, limits: &Limits, now: u64) -> String {
+        match next_limit(&progress, limits, at(100), at(now)) {
             Ok(wait) => format!("wait {}", wait.as_secs()),
             Err(ending) => format!("{ending:?}")
                 .split(|end: char| !end.is_alphanumeric())
@@ -280,8 +285,8 @@ mod tests {
 
     #[test]
     fn a_session_that_never_plays_ends_at_the_connect_limit() {
-        assert_eq!(told(NOTHING, &LIMITS, 101), "wait 14");
-        assert_eq!(told(NOTHING, &LIMITS, 115), "NotConnected");
+        assert_eq!(verdict_text(NOTHING, &LIMITS, 101), "wait 14");
+        assert_eq!(verdict_text(NOTHING, &LIMITS, 115), "NotConnected");
     }
 
     #[test]
@@ -291,8 +296,8 @@ mod tests {
             units: 3,
             ..NOTHING
         };
-        assert_eq!(told(playing, &LIMITS, 129), "wait 1");
-        assert_eq!(told(playing, &LIMITS, 130), "NoFrame");
+        assert_eq!(verdict_text(playing, &LIMITS, 129), "wait 1");
+        assert_eq!(verdict_text(playing, &LIMITS, 130), "NoFrame");
     }
 
     #[test]
@@ -309,18 +314,18 @@ mod tests {
             last_unit: Some(at(116)),
             ..NOTHING
         };
-        assert_eq!(told(fed, &limits, 115), "wait 1");
-        assert_eq!(told(fed, &limits, 116), "DecoderSilent");
-        assert_eq!(told(fed, &LIMITS, 116), "wait 14");
+        assert_eq!(verdict_text(fed, &limits, 115), "wait 1");
+        assert_eq!(verdict_text(fed, &limits, 116), "DecoderSilent");
+        assert_eq!(verdict_text(fed, &LIMITS, 116), "wait 14");
         let slow = Progress {
             units_since_key: 19,
             ..fed
         };
-        assert_eq!(told(slow, &limits, 117), "wait 1");
+        assert_eq!(verdict_text(slow, &limits, 117), "wait 1");
     }
 
     #[test]
-    fn a_live_session_stalls_by_access_units_and_dies_without_frames() {
+    fn a_live_session_stalls_without_access_units_and_ends_without_frames() {
         let live = Progress {
             playing: Some(at(110)),
             units: 100,
@@ -330,17 +335,17 @@ mod tests {
             last_frame: Some(at(150)),
             last_unit: Some(at(150)),
         };
-        assert_eq!(told(live, &LIMITS, 152), "wait 3");
-        assert_eq!(told(live, &LIMITS, 155), "Stalled");
+        assert_eq!(verdict_text(live, &LIMITS, 152), "wait 3");
+        assert_eq!(verdict_text(live, &LIMITS, 155), "Stalled");
         let blind = Progress {
             last_unit: Some(at(169)),
             ..live
         };
-        assert_eq!(told(blind, &LIMITS, 169), "wait 1");
+        assert_eq!(verdict_text(blind, &LIMITS, 169), "wait 1");
         let blind = Progress {
             last_unit: Some(at(170)),
             ..live
         };
-        assert_eq!(told(blind, &LIMITS, 170), "NoFrame");
+        assert_eq!(verdict_text(blind, &LIMITS, 170), "NoFrame");
     }
 }

@@ -1,48 +1,49 @@
-//! Every decoder of the table on this machine: whether it is there, opens, decodes, and how quickly.
+//! Tests every decoder of the table on this machine: whether it is installed, opens and decodes, and how fast it is.
 
 use std::sync::Arc;
 
 use super::codec::Codec;
 use super::decoder::LINES;
 use super::output::Output;
-use super::plan::{Decoder, Elements, Plan, Registry, Shape};
-use super::probe::{self, Late};
+use super::plan::{DecoderEntry, DecoderPlan, Elements, Registry, StreamShape};
+use super::probe::{self, OnLateSuccess};
 
-/// Rounds of the built-in clip by which a decoder's pace is measured: 240 pictures.
+/// Repetitions of the built-in clip for measuring the decode rate: 240 pictures.
 const ROUNDS: usize = 20;
 
-/// What one decoder can do.
+/// The result for one decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderFinding {
-    /// Of which codec.
+    /// The codec.
     pub codec: Codec,
     /// The element's name.
     pub decoder: &'static str,
-    /// The pipeline of a session, with a file for the camera, as `gst-launch-1.0` takes it; empty where it is not installed.
+    /// The pipeline of a session for `gst-launch-1.0`, with a file in the place of the camera. Empty if the decoder is
+    /// not installed.
     pub launch: String,
-    /// What came out of it.
+    /// The result of the test.
     pub outcome: DecoderOutcome,
 }
 
-/// Whether a decoder decodes.
+/// The result of testing a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DecoderOutcome {
     /// No such element is registered.
     NotInstalled,
-    /// It is registered and gives no picture.
+    /// It is registered but gives no picture.
     Failed {
-        /// Why, in words.
+        /// The reason.
         reason: String,
     },
     /// It decodes.
     Works {
-        /// Pictures of 320×240 a second.
+        /// Pictures of 320×240 per second.
         fps: f64,
     },
 }
 
-/// Tries every line of the decoder table, codec by codec in the order of preference, whatever became of it before, and tells of each
-/// as soon as it is known. Blocks: a driver that hangs costs twelve seconds.
+/// Tests every entry of the decoder table, codec by codec, in the order of preference, and calls `tell` with each
+/// result as soon as it is known. Earlier results are ignored. Blocks: a driver that hangs costs twelve seconds.
 pub fn survey_decoders(mut tell: impl FnMut(DecoderFinding)) {
     for codec in Codec::ALL {
         for line in LINES[codec as usize] {
@@ -51,7 +52,7 @@ pub fn survey_decoders(mut tell: impl FnMut(DecoderFinding)) {
     }
 }
 
-fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
+fn survey(codec: Codec, line: &'static DecoderEntry) -> DecoderFinding {
     let mut finding = DecoderFinding {
         codec,
         decoder: line.element,
@@ -61,20 +62,22 @@ fn survey(codec: Codec, line: &'static Decoder) -> DecoderFinding {
     if !Registry.has(line.element) {
         return finding;
     }
-    let nobody: Late = Arc::new(|_| ());
+    let nobody: OnLateSuccess = Arc::new(|_| ());
     let tried = probe::first_that_decodes(codec, line, &nobody);
-    let candidate = Plan::candidates(line, &Registry).into_iter().next();
+    let candidate = DecoderPlan::candidates(line, &Registry).into_iter().next();
     if let Some(plan) = tried.as_ref().ok().copied().or(candidate) {
-        let (shape, output) = (Shape::default(), Output::default());
+        let (shape, output) = (StreamShape::default(), Output::default());
         let launch = plan.launch(&Registry, codec, &shape, &output);
         let launch = launch.replace(" ! appsink", " ! fakesink");
         finding.launch = format!("filesrc location=clip.{} ! {launch}", codec.name());
     }
     finding.outcome = match tried.and_then(|plan| probe::decodes(codec, plan, ROUNDS, &nobody)) {
-        Ok(pace) => DecoderOutcome::Works {
-            fps: pace.frames as f64 / pace.elapsed.as_secs_f64().max(1e-6),
+        Ok(rate) => DecoderOutcome::Works {
+            fps: rate.frames as f64 / rate.elapsed.as_secs_f64().max(1e-6),
         },
-        Err(reason) => DecoderOutcome::Failed { reason },
+        Err(fault) => DecoderOutcome::Failed {
+            reason: fault.to_string(),
+        },
     };
     finding
 }

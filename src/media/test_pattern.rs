@@ -1,11 +1,12 @@
-//! The moving pattern as a source: painted when it is due, by the session's own thread, without encoder or decoder.
+//! The moving test pattern as a source. The session's own thread paints each frame when it is due, without encoder or
+//! decoder.
 //!
-//! Frame numbers go on across sessions; a thread that was held up leaves numbers to time, not to be caught up with.
+//! Frame numbers continue across sessions. A delayed thread skips numbers instead of catching up.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::still::{Beat, OwnedPixels};
+use super::synthetic::{FrameTimer, OwnedPixels};
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{Clock, Colorimetry, Pattern, PixelFormat, PlaneMut, Stop};
 use crate::config::TestPattern;
@@ -14,17 +15,17 @@ use crate::config::TestPattern;
 #[derive(Debug)]
 pub struct TestPatternSource {
     options: TestPattern,
-    beat: Beat,
+    beat: FrameTimer,
 }
 
 impl TestPatternSource {
-    /// A source that begins with frame 0.
+    /// A source that starts with frame 0.
     pub fn new(options: TestPattern, clock: Clock) -> Self {
-        // A rate that is no rate was refused by the configuration's checks; here it must not panic.
+        // The configuration's checks refuse an invalid rate; it must not cause a panic here.
         let period = Duration::try_from_secs_f64(1.0 / options.fps).unwrap_or(Duration::MAX);
         Self {
             options,
-            beat: Beat::new(period, clock),
+            beat: FrameTimer::new(period, clock),
         }
     }
 }
@@ -54,7 +55,7 @@ impl FrameSource for TestPatternSource {
             let mut picture = OwnedPixels::new(PixelFormat::I420, size);
             let planes = picture.i420_mut();
             pattern.paint(
-                // The code has 32 bits; at 25 frames a second they last five years.
+                // The frame code has 32 bits, which last five years at 25 frames per second.
                 (number & u64::from(u32::MAX)) as u32,
                 planes.map(|(bytes, stride)| PlaneMut { bytes, stride }),
             );

@@ -1,15 +1,15 @@
-//! Cameras for trying and testing: an RTSP server that plays files in a loop in real time, or the live test pattern.
+//! Test cameras: an RTSP server that plays files in a loop in real time, or shows the live test pattern.
 //!
-//! Files are never encoded again: their access units lie in memory and are sent when they are due, so that a camera costs
-//! next to nothing. One thread a camera sends, one runs the server; without viewers all of them sleep. A viewer that does not
-//! keep up loses whole groups of pictures. Everything that real cameras do to a client can be provoked: wrong logins, TLS,
-//! silence within a session, a wrong clock, no sender reports, dropped connections.
+//! Files are not encoded again: their access units are kept in memory and sent when they are due, so that a camera
+//! costs very little. One thread per camera sends, one thread runs the server; without viewers all of them sleep. A
+//! viewer that is too slow loses whole groups of pictures. The faults of real cameras can be provoked: wrong logins,
+//! TLS, silence within a session, a wrong clock, no sender reports, dropped connections.
 
 mod camera;
 mod clip;
 mod encoder;
 mod options;
-mod reel;
+mod playback;
 mod server;
 mod viewers;
 
@@ -22,7 +22,7 @@ use url::Url;
 
 use camera::Camera;
 use clip::Clip;
-use reel::Reel;
+use playback::Playback;
 use server::{Mount, Server};
 
 pub use options::{
@@ -32,7 +32,7 @@ pub use options::{
 /// Running test cameras; dropping them ends every session and thread.
 #[derive(Debug)]
 pub struct Testcam {
-    // The server goes first: its sessions hold the cameras' clocks and sources.
+    // The server is dropped first: its sessions hold the clocks and sources of the cameras.
     server: Server,
     cameras: Vec<Camera>,
     scheme: &'static str,
@@ -41,15 +41,17 @@ pub struct Testcam {
 }
 
 impl Testcam {
-    /// Reads the files and starts the server. Blocks while files are read; a file that several cameras show is read once.
+    /// Reads the files and starts the server. Blocks while files are read; a file that several cameras show is read
+    /// once.
     ///
     /// # Errors
-    /// A file without H.264 or H.265, a pattern that can't be encoded here, a port that is taken, an unusable certificate.
+    /// If a file has no H.264 or H.265 video, a pattern can't be encoded here, the port is taken, or the certificate is
+    /// unusable.
     pub fn start(options: &TestcamOptions) -> Result<Self, TestcamError> {
         super::init().map_err(|error| TestcamError::Start(error.to_string()))?;
         if options.cameras.len() > 1 && !options.path.contains("{id}") {
             let message = format!(
-                "the path {} lacks {{id}}: all cameras would have it",
+                "the path {} has no {{id}}: all cameras would have the same path",
                 options.path
             );
             return Err(TestcamError::Start(message));
@@ -58,7 +60,7 @@ impl Testcam {
         let mut cameras = Vec::with_capacity(options.cameras.len());
         let mut mounts = Vec::with_capacity(options.cameras.len());
         for (id, camera_options) in (0u32..).zip(&options.cameras) {
-            let (reel, codec) = match &camera_options.feed {
+            let (playback, codec) = match &camera_options.feed {
                 Feed::File(path) => {
                     let clip = match clips.get(path) {
                         Some(clip) => clip.clone(),
@@ -66,20 +68,20 @@ impl Testcam {
                     };
                     clips.insert(path, clip.clone());
                     let codec = clip.codec();
-                    (Reel::Clip(clip), codec)
+                    (Playback::Clip(clip), codec)
                 }
                 Feed::Pattern(pattern) => {
                     encoder::check(pattern)
                         .map_err(|error| TestcamError::Pattern(error.to_string()))?;
-                    (Reel::Pattern(*pattern), "h264")
+                    (Playback::Pattern(*pattern), "h264")
                 }
             };
-            let camera = Camera::start(id, reel, camera_options)?;
+            let camera = Camera::start(id, playback, camera_options)?;
             mounts.push(Mount {
                 path: format!("/{}", path_of(&options.path, id as usize)),
                 codec,
                 sender_reports: camera_options.sender_reports,
-                camera: camera.shared().clone(),
+                camera: camera.state().clone(),
             });
             cameras.push(camera);
         }
@@ -96,17 +98,18 @@ impl Testcam {
         })
     }
 
-    /// Where the server listens.
+    /// The port of the server.
     pub fn port(&self) -> u16 {
         self.server.port()
     }
 
-    /// How many cameras there are.
+    /// The number of cameras.
     pub fn cameras(&self) -> usize {
         self.cameras.len()
     }
 
-    /// The address of camera `id`, without login; as seen from this machine where the server listens on all interfaces.
+    /// The address of camera `id`, without login. If the server listens on all interfaces, it is the address on this
+    /// machine.
     pub fn url(&self, id: usize) -> Url {
         let host = match self.bind {
             IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -123,29 +126,29 @@ impl Testcam {
             .expect("invariant: scheme, host and port make a URL, whatever the path")
     }
 
-    /// Stops or resumes the access units of camera `id`; its sessions stay. An `id` that is no camera's is ignored.
+    /// Stops or resumes the access units of camera `id`; its sessions stay. An unknown `id` is ignored.
     pub fn silence(&self, id: usize, silent: bool) {
         if let Some(camera) = self.cameras.get(id) {
-            camera.shared().silence(silent);
+            camera.state().silence(silent);
         }
     }
 
-    /// How many pipelines camera `id` feeds: one a viewer, or one for all where they share.
+    /// The number of pipelines of camera `id`: one per viewer, or one for all if they share it.
     pub fn viewers(&self, id: usize) -> usize {
         self.cameras
             .get(id)
-            .map_or(0, |camera| camera.shared().viewers())
+            .map_or(0, |camera| camera.state().viewers())
     }
 
-    /// Ends all sessions as a power failure would; clients may come again.
+    /// Ends all sessions, as a power failure would. Clients may connect again.
     pub fn drop_clients(&self) {
-        self.while_quiet(|| self.server.drop_clients());
+        self.while_silent(|| self.server.drop_clients());
     }
 
-    /// Does `work` while no camera sends: GStreamer's server (1.22) ends the process, by an assertion on `data_seq`, where it
-    /// sends to a client that is being removed.
-    fn while_quiet(&self, work: impl FnOnce()) {
-        let cameras = self.cameras.iter().map(Camera::shared);
+    /// Does `work` while no camera sends: GStreamer's server (1.22) aborts the process, by an assertion on `data_seq`,
+    /// if it sends to a client that is being removed.
+    fn while_silent(&self, work: impl FnOnce()) {
+        let cameras = self.cameras.iter().map(Camera::state);
         let sending: Vec<_> = cameras.filter(|camera| !camera.is_silent()).collect();
         for camera in &sending {
             camera.silence(true);
@@ -156,15 +159,15 @@ impl Testcam {
         }
     }
 
-    /// Ends every session and thread; so does dropping.
+    /// Ends every session and thread, as dropping does.
     pub fn stop(self) {}
 }
 
 impl Drop for Testcam {
     fn drop(&mut self) {
-        // The server, which goes first, must send to nobody whom it removes; see `while_quiet`.
+        // The server is dropped first and must not send to a client that it removes; see `while_silent`.
         for camera in &self.cameras {
-            camera.shared().silence(true);
+            camera.state().silence(true);
         }
     }
 }

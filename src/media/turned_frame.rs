@@ -1,8 +1,8 @@
 #![expect(unsafe_code, reason = "libyuv is a C++ library")]
-//! Pictures that have to be turned to be upright: phones' films, cameras that hang on their side.
+//! Pictures that must be rotated to be upright: films of phones, cameras that are mounted on their side.
 //!
-//! A frame is turned when somebody first reads it, once for all who do: what a rate limit drops costs nothing. Frames that stand
-//! upright never come here.
+//! A frame is rotated when it is first read, once for all readers: frames that a rate limit drops cost nothing. Upright
+//! frames do not use this file.
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
@@ -12,21 +12,21 @@ use yuv_sys::{
     RotationMode_kRotate270, rs_I420Rotate, rs_NV12ToI420Rotate,
 };
 
-use super::still::OwnedPixels;
+use super::synthetic::OwnedPixels;
 use crate::base::{HostPixels, Orientation, PixelFormat, Pixels, Plane, Size};
 
-/// A picture that is turned where it is read.
+/// A picture that is rotated when it is read.
 pub(super) struct TurnedFrame {
-    /// As it was decoded, and the size of its planes.
+    /// The decoded picture, and the size of its planes.
     from: Pixels,
     size: Size,
     orientation: Orientation,
-    /// Nothing where it could not be turned: who reads it finds empty planes, and says so.
+    /// None if it could not be rotated: readers get empty planes and report an error.
     turned: OnceLock<Option<OwnedPixels>>,
 }
 
 impl TurnedFrame {
-    /// `from`, whose planes are of `size`, to be turned.
+    /// A picture `from`, with planes of `size`, that is rotated later.
     pub(super) fn new(from: Pixels, size: Size, orientation: Orientation) -> Self {
         Self {
             from,
@@ -44,8 +44,8 @@ impl HostPixels for TurnedFrame {
 
     fn plane(&self, index: usize) -> Plane<'_> {
         let turned = self.turned.get_or_init(|| {
-            turn(&self.from, self.size, self.orientation)
-                .inspect_err(|reason| tracing::debug!(reason, "a picture can't be turned"))
+            rotate(&self.from, self.size, self.orientation)
+                .inspect_err(|err| tracing::debug!(%err, "a picture can't be rotated"))
                 .ok()
         });
         turned.as_ref().map_or(
@@ -62,18 +62,35 @@ impl HostPixels for TurnedFrame {
     }
 }
 
-fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixels, String> {
-    let pixels = from.host()?;
+/// Why a picture can't be rotated.
+#[derive(Debug, thiserror::Error)]
+enum RotateError {
+    /// Its pixels can't be read, or are too few.
+    #[error("{0}")]
+    Pixels(String),
+    /// Only decoded pictures are rotated here.
+    #[error("RGB pictures are rotated by their source")]
+    Rgb,
+    /// A size or stride is out of range.
+    #[error("{0} is too large for libyuv")]
+    TooLarge(String),
+    /// libyuv refused.
+    #[error("libyuv can't rotate {size} (code {code})")]
+    Library { size: Size, code: c_int },
+}
+
+fn rotate(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixels, RotateError> {
+    let pixels = from.host().map_err(RotateError::Pixels)?;
     let mut turned = OwnedPixels::new(PixelFormat::I420, orientation.turned(size));
     let half = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
     let plane = |index: usize, size: Size, bytes: usize| {
         let plane = pixels.plane(index).checked(size, bytes);
-        let plane = plane.map_err(|error| error.to_string())?;
-        Ok::<_, String>((plane.bytes.as_ptr(), number(plane.stride)?))
+        let plane = plane.map_err(|error| RotateError::Pixels(error.to_string()))?;
+        Ok::<_, RotateError>((plane.bytes.as_ptr(), number(plane.stride)?))
     };
     let [(y, y_stride), (u, u_stride), (v, v_stride)] = turned.i420_mut();
     let (width, height) = (number(size.width)?, number(size.height)?);
-    let (height, mode) = how(orientation, height);
+    let (height, mode) = rotation_of(orientation, height);
     let (y_stride, u_stride, v_stride) = (number(y_stride)?, number(u_stride)?, number(v_stride)?);
     let refused = match pixels.format() {
         PixelFormat::I420 => {
@@ -122,16 +139,17 @@ fn turn(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixe
                 )
             }
         }
-        PixelFormat::Rgb => return Err("RGB pictures are turned by their source".to_owned()),
+        PixelFormat::Rgb => return Err(RotateError::Rgb),
     };
     match refused {
         0 => Ok(turned),
-        code => Err(format!("libyuv does not turn {size} (it says {code})")),
+        code => Err(RotateError::Library { size, code }),
     }
 }
 
-/// libyuv exchanges top and bottom where the height is negative, before it turns: which is left and right, and half a turn.
-fn how(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
+/// libyuv flips the picture vertically before rotating it if the height is negative; with half a turn that is a
+/// horizontal flip.
+fn rotation_of(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
     let (height, quarters) = if orientation.mirrored {
         (-height, orientation.quarters + 2)
     } else {
@@ -146,8 +164,8 @@ fn how(orientation: Orientation, height: c_int) -> (c_int, RotationMode) {
     (height, mode)
 }
 
-fn number(value: impl TryInto<c_int> + std::fmt::Display + Copy) -> Result<c_int, String> {
-    let failed = |_| format!("{value} is more than libyuv counts to");
+fn number(value: impl TryInto<c_int> + std::fmt::Display + Copy) -> Result<c_int, RotateError> {
+    let failed = |_| RotateError::TooLarge(value.to_string());
     value.try_into().map_err(failed)
 }
 
@@ -157,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    /// Where a sample of a picture of `size` goes.
+    /// The position of a sample in the rotated picture.
     fn place(orientation: Orientation, size: Size, (x, y): (u32, u32)) -> (u32, u32) {
         let (mut x, mut y, mut size) = (x, y, size);
         if orientation.mirrored {
@@ -176,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_orientation_puts_every_sample_in_its_place() {
-        // Odd on purpose: the last column and row of chroma are half ones.
+        // Odd sizes: the last column and row of chroma cover half a sample.
         let size = Size::new(35, 18);
         let half = Size::new(18, 9);
         for format in [PixelFormat::I420, PixelFormat::Nv12] {
@@ -218,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_be_turned_has_no_samples() {
+    fn a_picture_that_can_not_be_rotated_has_no_samples() {
         let size = Size::new(16, 16);
         let short = OwnedPixels::of(vec![0; 100], PixelFormat::I420, size);
         let sideways = Orientation {

@@ -1,7 +1,7 @@
-//! A V4L2 camera as a source: crate `v4l` finds out what the device is and offers, GStreamer's `v4l2src` streams from it.
+//! A V4L2 camera as a source: the crate `v4l` finds out what the device offers, GStreamer's `v4l2src` streams from it.
 //!
-//! The device is opened twice in a row: first to choose and to tell plainly what is wrong, then to stream. Its frames are
-//! the driver's own buffers, converted by nobody where they are NV12 or I420.
+//! The device is opened twice: first to choose a format and to report errors clearly, then to stream. Its frames are
+//! the driver's own buffers, without conversion if they are NV12 or I420.
 
 mod choice;
 mod device;
@@ -14,16 +14,16 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use self::choice::{Offer, V4l2Format};
-use self::device::{DeviceError, Plan};
+use self::device::{CapturePlan, DeviceError};
 pub use self::list::{V4l2Device, V4l2Formats, list_v4l2};
 use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
-use super::element::{element, pad};
-use super::fallback::{Chosen, Fallback};
-use super::hub::{Failure, Hub};
-use super::local::Local;
+use super::element::{PipelineError, element, pad};
+use super::fallback::{ChosenDecoder, Fallback};
+use super::local::LocalSource;
 use super::output::OutputControl;
 use super::session::Ending;
+use super::session_state::{Failure, SessionState};
 use super::source::{FrameSink, FrameSource, SessionEnd};
 use crate::base::{Clock, Stop};
 use crate::config::StreamSettings;
@@ -32,21 +32,21 @@ use crate::config::StreamSettings;
 #[derive(Debug)]
 pub struct V4l2Source {
     path: PathBuf,
-    local: Local,
+    local: LocalSource,
     clock: Clock,
     output: OutputControl,
     fallback: Fallback,
 }
 
 impl V4l2Source {
-    /// A source of one device, which is opened when a session begins.
+    /// A source for one device. Each session opens it.
     pub fn new(
         path: PathBuf,
         settings: &StreamSettings,
         clock: Clock,
         output: OutputControl,
     ) -> Self {
-        let local = Local {
+        let local = LocalSource {
             name: format!("camera {}", path.display()),
             start_limit: settings.start_limit,
             stall_limit: settings.stall_limit,
@@ -60,7 +60,7 @@ impl V4l2Source {
         }
     }
 
-    fn play(&self, hub: &Arc<Hub>, chosen: &Chosen, stop: &Stop) -> Ending {
+    fn play(&self, session: &Arc<SessionState>, chosen: &ChosenDecoder, stop: &Stop) -> Ending {
         let opened = device::plan(&self.path)
             .map_err(|error: DeviceError| Failure::new(error.code(), error.to_string()))
             .and_then(|plan| {
@@ -68,16 +68,20 @@ impl V4l2Source {
                     device = %self.path.display(), card = plan.card, offer = ?plan.offer,
                     "camera opened"
                 );
-                self.build(&plan, hub, chosen)
-                    .map_err(|reason| Failure::new("no-decoder", reason))
+                self.build(&plan, session, chosen).map_err(Failure::from)
             });
         match opened {
-            Ok(pipeline) => self.local.play(pipeline, hub, stop),
+            Ok(pipeline) => self.local.play(pipeline, session, stop),
             Err(failure) => Ending::Failure(failure),
         }
     }
 
-    fn build(&self, plan: &Plan, hub: &Arc<Hub>, chosen: &Chosen) -> Result<gst::Pipeline, String> {
+    fn build(
+        &self,
+        plan: &CapturePlan,
+        session: &Arc<SessionState>,
+        chosen: &ChosenDecoder,
+    ) -> Result<gst::Pipeline, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let source = element("v4l2src")?;
         source.set_property("device", self.path.display().to_string());
@@ -88,14 +92,14 @@ impl V4l2Source {
         pipeline
             .add_many([&source, &filter])
             .and_then(|()| source.link(&filter))
-            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
+            .map_err(|error| PipelineError::link("the camera's elements", error))?;
         let format = plan.offer.map(|offer| offer.format);
         let pictures = pad(&filter, "src")?;
-        let tail = self.tail(&pipeline, &pictures, format, hub, chosen)?;
+        let tail = self.tail(&pipeline, &pictures, format, session, chosen)?;
         filter
             .link(&tail)
-            .map_err(|error| format!("the camera's elements can't be linked: {error}"))?;
-        hub.describe(|facts| {
+            .map_err(|error| PipelineError::link("the camera's elements", error))?;
+        session.describe(|facts| {
             facts.size = plan.offer.map(|offer| offer.size);
             facts.nominal_fps = plan
                 .offer
@@ -105,51 +109,61 @@ impl V4l2Source {
         Ok(pipeline)
     }
 
-    /// What makes frames of a format.
+    /// Makes the elements that turn a format into frames.
     fn tail(
         &self,
         pipeline: &gst::Pipeline,
         pictures: &gst::Pad,
         format: Option<V4l2Format>,
-        hub: &Arc<Hub>,
-        chosen: &Chosen,
-    ) -> Result<gst::Element, String> {
+        session: &Arc<SessionState>,
+        chosen: &ChosenDecoder,
+    ) -> Result<gst::Element, PipelineError> {
         let codec = match format {
             Some(V4l2Format::H264) => Codec::H264,
             Some(V4l2Format::Mjpeg) => Codec::Mjpeg,
             _ => {
-                let raw = add_raw(pipeline, hub, pictures, None, &self.output)?;
-                hub.describe(|facts| "none".clone_into(&mut facts.decoder));
+                let raw = add_raw(pipeline, session, pictures, None, &self.output)?;
+                session.describe(|facts| "none".clone_into(&mut facts.decoder));
                 return Ok(raw);
             }
         };
         let plan = self
             .fallback
             .choose(codec)
-            .map_err(|failure| failure.message)?;
+            .map_err(|failure| PipelineError::NoDecoder(failure.message))?;
         let _ = chosen.set((codec, plan));
-        add_coded(pipeline, hub, codec, plan, &self.output, Box::new(|_| None))
+        add_coded(
+            pipeline,
+            session,
+            codec,
+            plan,
+            &self.output,
+            Box::new(|_| None),
+        )
     }
 }
 
 impl FrameSource for V4l2Source {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
         loop {
-            let (hub, chosen) = (
-                Hub::new(sink.clone(), self.clock.clone()),
-                Chosen::default(),
+            let (session, chosen) = (
+                SessionState::new(sink.clone(), self.clock.clone()),
+                ChosenDecoder::default(),
             );
-            let ending = self.play(&hub, &chosen, stop);
-            hub.close();
+            let ending = self.play(&session, &chosen, stop);
+            session.close();
             let chosen = chosen.get().copied();
-            if !self.fallback.judge(&ending, &hub.progress(), chosen) {
-                return self.local.end(ending, &hub);
+            if !self
+                .fallback
+                .decoder_failed(&ending, &session.progress(), chosen)
+            {
+                return self.local.end(ending, &session);
             }
         }
     }
 }
 
-fn caps_of(offer: &Offer) -> Result<gst::Caps, String> {
+fn caps_of(offer: &Offer) -> Result<gst::Caps, PipelineError> {
     let rate = offer
         .rate
         .map(|(count, seconds)| format!(",framerate={count}/{seconds}"))
@@ -160,8 +174,7 @@ fn caps_of(offer: &Offer) -> Result<gst::Caps, String> {
         offer.size.width,
         offer.size.height
     );
-    text.parse()
-        .map_err(|_| format!("GStreamer does not understand {text}"))
+    text.parse().map_err(|_| PipelineError::Caps(text))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use super::classes::warn_of_unknown;
 use super::source::confidence_floor;
 use crate::base::Size;
 use crate::config::{Settings, SourceSettings};
-use crate::detect::{self, DetectError, Labels, ModelStore, Opened, Thresholds, Wanted};
+use crate::detect::{
+    self, DetectError, DetectorRequest, Labels, LoadedDetector, ModelStore, Thresholds,
+};
 
 /// The running detector.
 #[derive(Debug, Clone)]
@@ -18,7 +20,7 @@ pub(super) struct DetectorInfo {
 }
 
 impl DetectorInfo {
-    pub(super) fn of(opened: &Opened) -> Self {
+    pub(super) fn of(opened: &LoadedDetector) -> Self {
         Self {
             model: opened.model_id.to_string(),
             backend: opened.backend.to_owned(),
@@ -51,7 +53,7 @@ pub(super) fn thresholds(settings: &Settings) -> Thresholds {
 ///
 /// # Errors
 /// When the model or its backend can't be used.
-pub(super) fn open_detector(settings: &Settings) -> Result<Opened, DetectError> {
+pub(super) fn open_detector(settings: &Settings) -> Result<LoadedDetector, DetectError> {
     let store = ModelStore::new(settings.models_dirs.clone());
-    detect::open(&Wanted::by(&settings.processor), &store)
+    detect::open(&DetectorRequest::from_settings(&settings.processor), &store)
 }

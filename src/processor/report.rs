@@ -195,7 +195,7 @@ pub(super) fn capabilities() -> Capabilities {
             found: match line.probed {
                 None => "not probed yet".to_owned(),
                 Some(Ok(())) => "decodes".to_owned(),
-                Some(Err(reason)) => reason,
+                Some(Err(fault)) => fault.to_string(),
             },
         });
         (codec.name().to_owned(), found.collect())

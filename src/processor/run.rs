@@ -23,7 +23,7 @@ use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
 use crate::bus::{BusError, ClientRole, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::{Change, Changes, Problem};
-use crate::detect::{Inferred, Opened, Upgrade, Worker};
+use crate::detect::{Inferred, LoadedDetector, Upgrade, Worker};
 use crate::media::{self, OpenOptions};
 use crate::role::{self, Sources, StartError, Timing, changes};
 
@@ -243,7 +243,7 @@ impl Processor {
     }
 
     /// Replaces the running detector by the upgraded one, unless `stop` is raised.
-    fn take_upgrade(&self, opened: Opened, stop: &Stop) {
+    fn take_upgrade(&self, opened: LoadedDetector, stop: &Stop) {
         let mut guard = self.lock();
         // Under the lock: `apply` raises `stop` under the same lock when it installs another detector.
         if let Some(running) = guard.as_mut()
@@ -273,7 +273,7 @@ impl Processor {
         });
     }
 
-    fn swap(&self, running: &mut Running, opened: Opened) {
+    fn swap(&self, running: &mut Running, opened: LoadedDetector) {
         running.detector = DetectorInfo::of(&opened);
         info!(
             model = running.detector.model,

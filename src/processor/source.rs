@@ -210,7 +210,7 @@ impl Analysed {
     /// Warns that frames are too far apart for tracking: once, until the rate limit changes.
     fn warn_too_slow(&mut self, source_id: SourceId) {
         let tracker = self.tracker.as_ref().filter(|_| !self.warned_too_slow);
-        let Some(slow) = tracker.and_then(Tracker::too_slow) else {
+        let Some(slow) = tracker.and_then(Tracker::rate_too_low) else {
             return;
         };
         self.warned_too_slow = true;

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use tracing::{debug, error, warn};
 
 use crate::base::Stop;
-use crate::detect::{Opened, Upgrade};
+use crate::detect::{LoadedDetector, Upgrade};
 
 /// A running preparation. Dropping it tells the thread to end, and does not wait.
 pub(super) struct Upgrading {
@@ -16,7 +16,7 @@ pub(super) struct Upgrading {
 /// Starts to prepare `upgrade`. The detector is passed to `take`, with a stop that may have been raised meanwhile.
 pub(super) fn begin(
     upgrade: Upgrade,
-    take: impl FnOnce(Opened, &Stop) + Send + 'static,
+    take: impl FnOnce(LoadedDetector, &Stop) + Send + 'static,
 ) -> Option<Upgrading> {
     let stop = Stop::default();
     let raised = stop.clone();

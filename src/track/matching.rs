@@ -1,4 +1,5 @@
-//! Which detection belongs to which track: how alike two boxes are, and the assignment that makes the most of it.
+//! Matches detections with tracks: the similarity of two boxes, and the assignment with the largest sum of
+//! similarities.
 
 use pathfinding::matrix::Matrix;
 use pathfinding::prelude::kuhn_munkres;
@@ -6,25 +7,25 @@ use pathfinding::prelude::kuhn_munkres;
 use super::motion::Motion;
 use crate::base::BBox;
 
-/// By how many standard deviations of the prediction boxes are grown.
+/// The margin of a box in standard deviations of the prediction.
 const MARGIN_SIGMAS: f32 = 2.0;
-/// The widest margin, in sizes of the track: beyond it anything would be like anything.
+/// The widest margin in sizes of the track: with a wider one, too many boxes would be similar.
 const WIDEST_MARGIN: f32 = 1.0;
-/// Least overlap (IoU) of what stays in place: a standing person's boxes overlap by 0.6 and more, those of two who stand
-/// beside each other by less than a half.
+/// Minimum overlap (IoU) of boxes that stay in place: the boxes of a standing person overlap by 0.6 and more, those of
+/// two people beside each other by less than 0.5.
 const IN_PLACE: f32 = 0.5;
-/// Similarities are counted in millionths, since the assignment needs whole numbers.
+/// Similarities are counted in millionths, because the assignment needs whole numbers.
 const MILLION: f32 = 1e6;
 
-/// Where a track's next detection is looked for: its predicted box, and by how much boxes are grown.
+/// The area in which the next detection of a track is expected: the predicted box and its margins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reach {
+pub(super) struct SearchBox {
     predicted: BBox,
     across: f32,
     down: f32,
 }
 
-impl Reach {
+impl SearchBox {
     pub(super) fn of(motion: &Motion) -> Self {
         let (across, down) = motion.spread();
         let widest = WIDEST_MARGIN * motion.size();
@@ -35,19 +36,19 @@ impl Reach {
         }
     }
 
-    /// How alike the track and a detection are, 0–1: the IoU of both boxes after growing them on every side by twice the
-    /// standard deviation of the prediction, times the ratio of their heights.
+    /// The similarity of the track and a detection, 0–1: the IoU of both boxes after adding a margin of twice the
+    /// prediction's standard deviation on every side, times the ratio of their heights.
     ///
-    /// At 25 frames a second, or for a track whose velocity is known, that is little else than the plain IoU. A walker
-    /// seen for the first time 0.4 s ago, who has since gone a body's width, still overlaps. The idea of growing boxes
-    /// where motion is large is that of C-BIoU (Yang et al. 2023); here the filter says by how much. Grown boxes
-    /// tell sizes apart less well, hence the heights.
+    /// At 25 frames per second, or for a track with a known velocity, this is nearly the plain IoU. A walker who was
+    /// first detected 0.4 s ago and has moved by a body's width still overlaps. Margins that grow with motion come from
+    /// C-BIoU (Yang et al. 2023); here the filter gives their width. Boxes with margins distinguish sizes less well,
+    /// therefore the heights are compared.
     pub(super) fn similarity(&self, detection: &BBox) -> f32 {
         let predicted = &self.predicted;
         let apart = |distance: f32, one: f32, other: f32, margin: f32| {
             distance.abs() >= (one + other) / 2.0 + 2.0 * margin
         };
-        // Nearly all pairs of a frame end here.
+        // Most pairs of a frame end here.
         if apart(
             predicted.x - detection.x,
             predicted.width,
@@ -77,13 +78,13 @@ impl Reach {
     }
 }
 
-/// How alike two boxes are where nothing is known of the motion between them, 0–1: their overlap, where it is large.
+/// The similarity of two boxes without known motion, 0–1: their IoU if it is large, otherwise 0.
 pub(super) fn in_place(last: &BBox, detection: &BBox) -> f32 {
     let iou = last.iou(detection);
     if iou >= IN_PLACE { iou } else { 0.0 }
 }
 
-/// A track and a detection that may belong together.
+/// A track and a detection that may be assigned to each other.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
     track: usize,
@@ -92,11 +93,11 @@ struct Pair {
     group: usize,
 }
 
-/// Finds the assignment with the largest sum of similarities; keeps its memory from call to call.
+/// Finds the assignment with the largest sum of similarities. Keeps its buffers from call to call.
 ///
-/// Pairs that share no track and no detection with others, directly or through further pairs, cannot disturb each other:
-/// each such group is solved for itself. In a usual frame nearly all groups are single pairs, so that the cubic cost
-/// of the assignment is paid for the handful of objects that really stand close.
+/// Pairs that share no track and no detection with others, directly or through further pairs, do not influence each
+/// other. Each such group is solved separately. In a typical frame most groups are single pairs, so only the few
+/// objects that are close to each other have the cubic cost of the assignment.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     pairs: Vec<Pair>,
@@ -107,12 +108,12 @@ pub(super) struct Matcher {
 }
 
 impl Matcher {
-    /// Forgets all pairs.
+    /// Removes all pairs.
     pub(super) fn clear(&mut self) {
         self.pairs.clear();
     }
 
-    /// Offers a pair that may be assigned.
+    /// Adds a pair that may be assigned.
     pub(super) fn offer(&mut self, track: usize, detection: usize, similarity: f32) {
         let weight = (similarity * MILLION) as i64;
         if weight > 0 {
@@ -125,8 +126,8 @@ impl Matcher {
         }
     }
 
-    /// Calls `assigned(track, detection)` for each pair of the best assignment; `tracks` and `detections` bound the
-    /// indices offered.
+    /// Calls `assigned(track, detection)` for each pair of the best assignment. `tracks` and `detections` are upper
+    /// bounds of the indices in the pairs.
     pub(super) fn solve(
         &mut self,
         tracks: usize,
@@ -170,7 +171,7 @@ fn solve_group(
     };
     distinct(rows, |pair| pair.track);
     distinct(columns, |pair| pair.detection);
-    // The library wants no more rows than columns.
+    // The library needs at least as many columns as rows.
     let turned = rows.len() > columns.len();
     let (short, long) = if turned {
         (&*columns, &*rows)
@@ -192,7 +193,7 @@ fn solve_group(
     }
     let (_, chosen) = kuhn_munkres(&weights);
     for (row, column) in chosen.into_iter().enumerate() {
-        // A row without a partner is given a column it never offered to, with weight 0.
+        // A row without a partner gets a column that is not one of its pairs, with weight 0.
         if weights[(row, column)] > 0 {
             let (one, other) = (short[row], long[column]);
             if turned {
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_who_walked_a_bodys_width_is_alike_at_25_and_at_2_5_frames_a_second() {
+    fn a_new_walker_who_moved_a_bodys_width_is_similar_at_25_and_2_5_fps() {
         let seen = BBox {
             x: 100.0,
             y: 200.0,
@@ -256,7 +257,7 @@ mod tests {
                 x: seen.x + moved,
                 ..seen
             };
-            let found = Reach::of(&motion).similarity(&now);
+            let found = SearchBox::of(&motion).similarity(&now);
             assert!(found > 0.4, "{found} after {seconds} s");
         }
     }

@@ -1,15 +1,16 @@
-//! Detections of one frame after another to tracks, by source: a [`Tracker`] says which detection is which object.
+//! Joins the detections of successive frames to tracks, per source: a [`Tracker`] decides which detection is which
+//! object.
 //!
-//! One tracker a source, owned and called by whoever takes the source's results from the detector, in order of frames. No
-//! threads, no clock of its own, nothing dropped: a detection goes on whether or not it has a track.
+//! There is one tracker per source. The receiver of the source's detections owns it and calls it in the order of
+//! frames. There are no threads and no clock. Nothing is dropped: a detection is passed on with or without a track.
 
-mod life;
+mod frame_interval;
+mod lifecycle;
 mod matching;
 mod motion;
-mod pace;
 mod settings;
 mod tracker;
 
-pub use pace::TooSlow;
+pub use frame_interval::RateTooLow;
 pub use settings::TrackerSettings;
 pub use tracker::Tracker;

@@ -1,41 +1,41 @@
-//! Where a track's object will be: a Kalman filter over real time.
+//! Predicts the box of a track: a Kalman filter over real time.
 //!
-//! ByteTrack's filter (and SORT's) has only diagonal noise, so it falls apart into one small filter for each coordinate of
-//! the box; written that way it needs no matrices and no heap. Two things differ, both because a step may be 40 ms or half
-//! a second: the velocity of the centre is an Ornstein–Uhlenbeck process (it keeps its direction for a while and is
-//! forgotten after, so uncertainty grows with time as it really does and never without bound), and width and height are
-//! random walks without a velocity (half a person behind a post is not shrinking).
+//! The filter of ByteTrack and SORT has only diagonal noise. It is therefore equivalent to a separate small filter for
+//! each coordinate of the box, without matrices and without heap memory. Two things differ, because a step may be 40 ms
+//! or half a second. The velocity of the centre is an Ornstein–Uhlenbeck process: it keeps its direction for some time
+//! and then decays, so uncertainty grows with time but stays bounded. Width and height are random walks without a
+//! velocity, because a half-hidden person does not shrink.
 
 use crate::base::BBox;
 
 /// Standard deviation of a detected centre, in sizes: ByteTrack's 1/20.
 const CENTRE_NOISE: f32 = 0.05;
-/// Standard deviation of a detected width or height, in sizes: strides and half-hidden bodies change them a lot.
+/// Standard deviation of a detected width or height, in sizes: strides and half-hidden bodies change them strongly.
 const EXTENT_NOISE: f32 = 0.1;
 /// Growth of the standard deviation of a width or height, in sizes per square root of a second.
 const EXTENT_DRIFT: f32 = 0.2;
-/// Least width and height in pixels: detections without extent have no size to measure by.
+/// Minimum width and height in pixels: boxes without extent have no size.
 const LEAST_EXTENT: f32 = 1.0;
 
-/// What passes in one step of time, the same for all tracks of a source.
+/// The factors of one time step, the same for all tracks of a source.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
     seconds: f32,
-    /// What is left of a velocity.
+    /// The remaining share of a velocity.
     decay: f32,
-    /// Seconds' worth of the velocity at the start by which the centre moves.
+    /// The distance of the centre, as seconds of the velocity at the start.
     drift: f32,
-    /// Growth of the covariance where velocities wander by 1: of the centre, of both, of the velocity.
+    /// Growth of the covariance for a velocity noise of 1: of the centre, of both, of the velocity.
     growth: [f32; 3],
 }
 
 impl Step {
-    /// A step of `seconds` in a world whose velocities last for `persistence` seconds.
+    /// A step of `seconds`, if velocities last for `persistence` seconds.
     pub(super) fn new(seconds: f64, persistence: f64) -> Self {
         let persistence = persistence.max(1e-3);
         let ratio = seconds / persistence;
         let decay = (-ratio).exp();
-        // In double precision: for 40 ms of 2 s the terms of the first cancel to eight digits.
+        // In double precision: for 40 ms of 2 s the terms of the first one cancel to eight digits.
         let centre = 2.0 * ratio - 3.0 + 4.0 * decay - decay * decay;
         Self {
             seconds: seconds as f32,
@@ -50,7 +50,7 @@ impl Step {
     }
 }
 
-/// State of one object: centre with velocity, width, height, and how sure each is.
+/// The state of one object: centre with velocity, width, height, and their variances.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Motion {
     x: Centre,
@@ -60,7 +60,7 @@ pub(super) struct Motion {
 }
 
 impl Motion {
-    /// An object seen for the first time, with a velocity that may be anything up to a few times `speed` sizes a second.
+    /// A new object, with a velocity of up to a few times `speed` sizes per second in any direction.
     pub(super) fn new(seen: &BBox, speed: f32) -> Self {
         let size = size_of(seen.width, seen.height);
         Self {
@@ -71,7 +71,7 @@ impl Motion {
         }
     }
 
-    /// Lets time pass, in which the velocity wanders by `wander` sizes a second in the long run.
+    /// Predicts one step. `wander` is the long-term change of the velocity in sizes per second.
     pub(super) fn predict(&mut self, step: &Step, wander: f32) {
         let size = self.size();
         self.x.predict(step, size * wander);
@@ -80,7 +80,7 @@ impl Motion {
         self.height.predict(step, size);
     }
 
-    /// Takes in where the object was seen.
+    /// Corrects the state by a detected box.
     pub(super) fn correct(&mut self, seen: &BBox) {
         let size = self.size();
         self.x.correct(seen.x, size);
@@ -89,7 +89,7 @@ impl Motion {
         self.height.correct(seen.height, size);
     }
 
-    /// The box where the object is most likely.
+    /// The most likely box.
     pub(super) fn bbox(&self) -> BBox {
         BBox {
             x: self.x.value,
@@ -99,12 +99,12 @@ impl Motion {
         }
     }
 
-    /// Standard deviation of the centre, across and down, in pixels.
+    /// Standard deviation of the centre, horizontal and vertical, in pixels.
     pub(super) fn spread(&self) -> (f32, f32) {
         (self.x.variance.sqrt(), self.y.variance.sqrt())
     }
 
-    /// Half of width plus height: what noise and speed are measured by.
+    /// Half of width plus height: the unit of noise and speed.
     pub(super) fn size(&self) -> f32 {
         size_of(self.width.value, self.height.value)
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_velocity_is_forgotten_and_its_spread_returns_to_that_of_one_who_wanders() {
+    fn a_velocity_decays_and_its_variance_returns_to_the_long_term_value() {
         let mut motion = follow(0.1, 30, 60.0);
         motion.predict(&Step::new(60.0, PERSISTENCE), WANDER);
         assert!(motion.x.velocity.abs() < 0.01);

@@ -1,44 +1,45 @@
-//! What a tracker can be told. All of it in seconds, shares and object sizes, nothing in frames or pixels, so that one
-//! set of values holds at 2.4 frames a second as at 25, and for a face as for a lorry.
+//! The settings of a tracker. They are times, shares and object sizes, not frames or pixels. So one set of values is
+//! valid for 2.4 and 25 frames per second, and for a face and a lorry.
 
 use std::time::Duration;
 
 /// How detections are joined to tracks.
 ///
-/// A *size* is half of a box's width plus height. The defaults were chosen on synthetic crossings at 10 and 2.5 frames a
-/// second (`tests/suite/tracking/`).
+/// A *size* is half of a box's width plus height. The defaults were chosen on synthetic crossings at 10 and 2.5 frames
+/// per second (`tests/suite/tracking/`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackerSettings {
-    /// Detections from this confidence up look for a track first, and start one where they find none. Default: 0.5.
+    /// Detections with at least this confidence are matched first, and start a track if none matches. Default: 0.5.
     pub high_confidence: f32,
-    /// Detections from this confidence up, below [`Self::high_confidence`], may continue a track that found no better
-    /// one (what is half hidden scores low). Those below are left alone. Default: 0.1.
+    /// Detections with at least this confidence, below [`Self::high_confidence`], may continue a track without a better
+    /// match (half-hidden objects have low scores). Weaker detections are ignored. Default: 0.1.
     pub low_confidence: f32,
-    /// A detection from this confidence up that no track claims has its id at once; a weaker one only when it was seen
-    /// again. Default: 0.6.
+    /// An unmatched detection with at least this confidence gets an id immediately; a weaker one only after it was
+    /// detected again. Default: 0.6.
     pub start_confidence: f32,
-    /// Least similarity (0–1, that of grown boxes, see `matching.rs`) of a track and a detection of high confidence.
-    /// Default: 0.2.
+    /// Minimum similarity (0–1, of boxes with margins, see `matching.rs`) of a track and a detection of high
+    /// confidence. Default: 0.2.
     pub match_similarity: f32,
-    /// Least similarity of a track and a detection of low confidence. Default: 0.4.
+    /// Minimum similarity of a track and a detection of low confidence. Default: 0.4.
     pub low_match_similarity: f32,
-    /// A weak start gets its id when it has been seen for this long, twice at least. Default: 100 ms.
+    /// A tentative track gets its id after it was detected for this long, and at least twice. Default: 100 ms.
     pub confirm_after: Duration,
-    /// A weak start that is not seen again for longer than this was none; at low rates, for longer than one and a half
+    /// A tentative track without a detection for longer than this ends; at low rates, for longer than one and a half
     /// frame intervals. Default: 500 ms.
     pub tentative_limit: Duration,
-    /// A track that is not seen for longer than this has ended, and what comes after is a new object; at low rates, for
-    /// longer than two and a half frame intervals. Where frames are further apart than this, hardly any
-    /// motion is followed, and at three times as much none. Default: 2 s.
+    /// A track without a detection for longer than this ends, and a later detection is a new object; at low rates, for
+    /// longer than two and a half frame intervals. At frame intervals above this limit motion is hardly tracked, above
+    /// three times the limit not at all. Default: 2 s.
     pub lost_limit: Duration,
-    /// The shortest time between two frames, where a setting limits it; otherwise zero, and it is measured. Default: 0 s.
+    /// The shortest time between two frames, if a setting limits it; otherwise zero, and the interval is measured.
+    /// Default: 0 s.
     pub frame_interval: Duration,
-    /// How fast things usually are, in sizes a second: the spread of the velocity that a new track is expected to have.
-    /// Default: 1.5 (a person walks about 1.2).
+    /// Typical speed in sizes per second: the standard deviation of the velocity of a new track. Default: 1.5 (a person
+    /// walks about 1.2).
     pub speed: f32,
-    /// How far a velocity wanders in the long run, in sizes a second: what stops, turns and runs. Default: 0.7.
+    /// Long-term change of a velocity, in sizes per second: objects stop, turn and run. Default: 0.7.
     pub wander: f32,
-    /// How long a velocity lasts: the time after which it has faded to 37 % where nothing is seen. Default: 3 s.
+    /// Persistence of a velocity: the time after which it has decayed to 37 % without a detection. Default: 3 s.
     pub persistence: Duration,
 }
 
@@ -62,8 +63,8 @@ impl Default for TrackerSettings {
 }
 
 impl TrackerSettings {
-    /// The defaults for a source that publishes detections from `confidence` (0–1) up: these are the high ones, a fifth
-    /// of it bounds the low ones, and what exceeds it by a fifth of what is left to 1 has its id at once.
+    /// The defaults for a source that publishes detections from `confidence` c (0–1) up: high confidence starts at c,
+    /// low confidence at c/5, and a track starts at once above c + 0.2·(1 − c).
     ///
     /// Ask the detector for [`Self::low_confidence`], track, and publish from `confidence` up.
     pub fn for_confidence(confidence: f32) -> Self {

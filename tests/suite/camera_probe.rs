@@ -11,7 +11,7 @@ use nvr::media::testcam::{
 };
 use serde_json::{Value, json};
 
-use crate::support::faulty_camera::{CameraFault, FaultyCamera};
+use crate::support::quirky_camera::{Quirk, QuirkyCamera};
 
 const SIZE: Size = Size::new(320, 240);
 
@@ -157,12 +157,12 @@ fn a_login_is_told_to_be_needed_refused_or_accepted() {
 /// Passes everything on.
 struct Plain;
 
-impl CameraFault for Plain {}
+impl Quirk for Plain {}
 
 #[test]
 fn a_probe_sends_a_wrong_password_once() {
     let testcam = start(camera(), Some(LoginScheme::Digest));
-    let counter = FaultyCamera::before(testcam.port(), || Plain);
+    let counter = QuirkyCamera::before(testcam.port(), || Plain);
     let refused = probe(&counter.url("/live0.stream"), "wrong", &LOGIN);
     assert_eq!(refused.status.code(), Some(3));
     assert_eq!(counter.logins(), 1);

@@ -324,7 +324,7 @@ fn a_decoder_without_pictures_and_one_without_its_scaler_are_passed_over() {
     // VA's scaler gives nothing here: the decoder does without it.
     let told = run("a_plain_source_alone", list, "vah264dec");
     for words in [
-        "nvv4l2decoder is of no use without nvvidconv, which is not installed",
+        "nvv4l2decoder can't be used without nvvidconv, which is not installed",
         "v4l2h264dec and v4l2convert gave no picture of the built-in clip within 5 s",
         "v4l2h264dec gave no picture of the built-in clip within 5 s",
         "report: vah264dec Some(Ok(()))",
@@ -557,8 +557,8 @@ fn a_csi_camera_alone() {
 }
 
 #[test]
-fn a_csi_camera_that_is_not_there_is_told() {
-    let missing = "camera csi:1: there is no nvarguscamerasrc here, which reads CSI cameras; it is a Jetson's, in package \
+fn a_missing_csi_camera_is_reported() {
+    let missing = "camera csi:1: the element nvarguscamerasrc, which reads CSI cameras, is missing; on a Jetson it is in package \
                    nvidia-l4t-gstreamer";
     run("no_csi_camera_alone", "nvv4l2decoder", missing);
     let silent = "camera csi:1 gives no picture: nvarguscamerasrc ended; check the ribbon cable and the sensor's driver \

@@ -1,4 +1,4 @@
-//! Detection with real weights, real footage and both engines of a CPU.
+//! Detection with real weights, real footage and both CPU engines.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,14 +6,15 @@ use std::time::Duration;
 use nvr::base::{Frame, Letterbox, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    Canvas, Detection, Letterboxer, ModelStore, Opened, Picture, Thresholds, Wanted, open,
+    Canvas, Detection, DetectorRequest, Letterboxer, LoadedDetector, ModelStore, Picture,
+    Thresholds, open,
 };
 
 use crate::support::alone::{alone, is_alone};
 use crate::support::footage::{asset, frames};
 
-fn opened(model: &str, backend: Backend) -> Opened {
-    let wanted = Wanted {
+fn opened(model: &str, backend: Backend) -> LoadedDetector {
+    let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
         threads: None,
@@ -23,18 +24,18 @@ fn opened(model: &str, backend: Backend) -> Opened {
 }
 
 /// Detects as the worker does: letterbox, then the network.
-struct Eye {
-    opened: Opened,
+struct FrameDetector {
+    opened: LoadedDetector,
     letterboxer: Letterboxer,
     canvas: Canvas,
 }
 
-impl Eye {
+impl FrameDetector {
     fn open(model: &str, backend: Backend) -> Self {
         Self::new(opened(model, backend))
     }
 
-    fn new(opened: Opened) -> Self {
+    fn new(opened: LoadedDetector) -> Self {
         let letterboxer = Letterboxer::new(opened.detector.input_size(), opened.detector.padding());
         Self {
             opened,
@@ -43,7 +44,7 @@ impl Eye {
         }
     }
 
-    fn see(&mut self, frame: &Frame, confidence: f32) -> Vec<Detection> {
+    fn detect(&mut self, frame: &Frame, confidence: f32) -> Vec<Detection> {
         let picture = self
             .letterboxer
             .draw(frame, &mut self.canvas)
@@ -60,15 +61,15 @@ impl Eye {
     }
 }
 
-/// Persons on every 20th frame of vtest.avi, the whole of it.
-fn persons(eye: &mut Eye, confidence: f32) -> usize {
+/// The number of persons in every 20th frame of vtest.avi.
+fn persons(detector: &mut FrameDetector, confidence: f32) -> usize {
     frames(&asset("footage/vtest.avi"), 20)
-        .flat_map(|frame| eye.see(&frame, confidence))
+        .flat_map(|frame| detector.detect(&frame, confidence))
         .filter(|detection| &*detection.class_name == "person")
         .count()
 }
 
-/// Asserts `found` within 3 % of what the reference implementation finds.
+/// Asserts `found` within 3 % of the result of the reference implementation.
 fn assert_near(found: usize, reference: usize) {
     let difference = found.abs_diff(reference) as f64 / reference as f64;
     assert!(
@@ -79,25 +80,25 @@ fn assert_near(found: usize, reference: usize) {
 
 #[test]
 fn onnxruntime_finds_the_persons_of_the_reference() {
-    let mut eye = Eye::open("yolo12n-640", Backend::Onnxruntime);
-    assert_eq!(eye.opened.backend, "onnxruntime");
-    assert_near(persons(&mut eye, 0.4), 230);
+    let mut detector = FrameDetector::open("yolo12n-640", Backend::Onnxruntime);
+    assert_eq!(detector.opened.backend, "onnxruntime");
+    assert_near(persons(&mut detector, 0.4), 230);
 }
 
 #[test]
 fn rten_finds_the_persons_of_the_reference() {
-    let mut eye = Eye::open("yolo12n-640", Backend::Rten);
-    assert_eq!(eye.opened.backend, "rten");
-    assert_near(persons(&mut eye, 0.4), 230);
+    let mut detector = FrameDetector::open("yolo12n-640", Backend::Rten);
+    assert_eq!(detector.opened.backend, "rten");
+    assert_near(persons(&mut detector, 0.4), 230);
 }
 
 #[test]
 fn both_engines_see_the_same_in_the_same_frame() {
-    let mut one = Eye::open("yolo12n-640", Backend::Onnxruntime);
-    let mut other = Eye::open("yolo12n-640", Backend::Rten);
+    let mut one = FrameDetector::open("yolo12n-640", Backend::Onnxruntime);
+    let mut other = FrameDetector::open("yolo12n-640", Backend::Rten);
     let mut seen = BTreeMap::<String, usize>::new();
     for frame in frames(&asset("footage/vtest.avi"), 120) {
-        let (mut found, wanted) = (one.see(&frame, 0.3), other.see(&frame, 0.3));
+        let (mut found, wanted) = (one.detect(&frame, 0.3), other.detect(&frame, 0.3));
         // A score at the threshold may fall on either side of it.
         found.retain(|detection| detection.confidence > 0.31);
         for detection in &found {
@@ -116,8 +117,7 @@ fn both_engines_see_the_same_in_the_same_frame() {
     assert!(seen["person"] > 20, "{seen:?}");
 }
 
-/// Most memory that an engine with YOLO12n may ever take, in MB: a processor may take 250, and four decoders take 118 of
-/// them.
+/// Maximum memory of an engine with YOLO12n in MB: a processor may take 250, and four decoders take 118 of them.
 const ROOM_MB: u64 = 250 - 118;
 
 /// The highest resident memory of this process so far.

@@ -1,5 +1,5 @@
-//! Pictures whose pixels are not square, that lie on their side, that are cropped, or that change in the middle: what is analysed,
-//! published and shown is what the camera means.
+//! Pictures with pixels that are not square, rotated, cropped, or changing in the middle: the intended picture is
+//! analysed, published and shown.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn white(path: &Path, caps: &str, end: &str) {
     ));
 }
 
-/// A film whose left half is white and whose right half is black, told to be turned by `quarters` and mirrored.
+/// A film with a white left half and a black right half, marked as rotated by `quarters` and mirrored.
 fn half_white(path: &Path, matrix: [i32; 4]) {
     white(
         path,
@@ -48,7 +48,7 @@ fn half_white(path: &Path, matrix: [i32; 4]) {
     std::fs::write(path, film).expect("written");
 }
 
-/// Brightness in the middle of the picture's four sides: left, top, right, bottom.
+/// Brightness at the middle of the four sides: left, top, right, bottom.
 fn sides(frame: &Frame) -> [u8; 4] {
     let pixels = frame.pixels.host().expect("readable pixels");
     let size = frame.planes_size();
@@ -102,7 +102,7 @@ fn wide_pixels_fill_the_tile_that_the_picture_fits() {
 }
 
 #[test]
-fn events_speak_of_square_pixels() {
+fn events_have_boxes_in_square_pixels() {
     let folder = tempfile::tempdir().expect("a folder");
     let film = folder.path().join("d1.mkv");
     white(&film, WIDE, &format!("{CODER} ! matroskamux"));
@@ -133,7 +133,7 @@ fn a_film_is_shown_upright() {
     let folder = tempfile::tempdir().expect("a folder");
     let film = folder.path().join("phone.mp4");
     let (lying, standing) = (Size::new(320, 240), Size::new(240, 320));
-    // The sides that are white: left, top, right, bottom.
+    // The white sides: left, top, right, bottom.
     for (matrix, size, wanted) in [
         ([1, 0, 0, 1], lying, [true, false, false, false]),
         ([0, 1, -1, 0], standing, [false, true, false, false]),
@@ -147,7 +147,7 @@ fn a_film_is_shown_upright() {
         for frame in &pages.frames {
             assert_eq!((frame.meta.size, frame.planes_size()), (size, size));
             let [left, top, right, bottom] = sides(frame);
-            // The other two sides' middles lie on the edge between the halves.
+            // The middles of the other two sides are on the edge between the halves.
             let (first, second) = if size == lying {
                 (left, right)
             } else {
@@ -164,7 +164,7 @@ fn a_film_is_shown_upright() {
     }
 }
 
-/// Sizes of frames in the order in which they came, and how many of each.
+/// Sizes of frames in order of arrival, and the number of each.
 fn sizes(frames: &[Frame]) -> Vec<(Size, usize)> {
     let mut sizes: Vec<(Size, usize)> = Vec::new();
     for frame in frames {
@@ -249,7 +249,7 @@ fn a_recording_whose_program_changes_is_shown_to_its_end() {
         ));
     }
     let film = joined(folder.path(), &["a.ts", "b.ts", "c.ts", "a.ts"], "all.ts");
-    // Once, and the beginning of it again.
+    // One round, and the start of the next.
     let (end, pages) = session(open_file(&film).as_mut(), 85);
     assert_eq!(end, SessionEnd::Stopped);
     let sizes: Vec<Size> = sizes(&pages.frames).iter().map(|(size, _)| *size).collect();
@@ -258,7 +258,7 @@ fn a_recording_whose_program_changes_is_shown_to_its_end() {
         Size::new(640, 360),
         Size::new(480, 272),
     );
-    // The last part and the first one of the next round are of one size.
+    // The last part and the first one of the next round have the same size.
     assert_eq!(sizes, [a, b, c, a]);
     assert_times_go_on(&pages.frames);
 }

@@ -22,8 +22,8 @@ use nvr::media::{
 };
 
 mod faults;
-mod life;
-mod odd;
+mod lifecycle;
+mod quirks;
 mod tls;
 
 use crate::support::cameras::{PATIENCE, make_clip};
@@ -31,69 +31,77 @@ use crate::support::cameras::{PATIENCE, make_clip};
 const SIZE: Size = Size::new(320, 240);
 
 #[derive(Default)]
-struct Pages {
+struct Recording {
     facts: Vec<StreamFacts>,
     frames: Vec<Frame>,
     units: usize,
     end: Option<SessionEnd>,
 }
 
-/// Keeps what a session tells.
+/// Records the events of a session.
 #[derive(Default)]
-struct Notebook {
-    pages: Mutex<Pages>,
+struct Recorder {
+    recording: Mutex<Recording>,
     written: Condvar,
 }
 
-impl FrameSink for Notebook {
+impl FrameSink for Recorder {
     fn described(&self, facts: &StreamFacts) {
-        self.write(|pages| pages.facts.push(facts.clone()));
+        self.write(|recording| recording.facts.push(facts.clone()));
     }
 
     fn access_unit(&self, _bytes: usize) {
-        self.write(|pages| pages.units += 1);
+        self.write(|recording| recording.units += 1);
     }
 
     fn alive(&self) {}
 
     fn frame(&self, frame: Frame) {
-        self.write(|pages| pages.frames.push(frame));
+        self.write(|recording| recording.frames.push(frame));
     }
 }
 
-impl Notebook {
-    fn write(&self, change: impl FnOnce(&mut Pages)) {
-        change(&mut self.pages.lock().unwrap_or_else(PoisonError::into_inner));
+impl Recorder {
+    fn write(&self, change: impl FnOnce(&mut Recording)) {
+        change(
+            &mut self
+                .recording
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         self.written.notify_all();
     }
 
-    fn wait<T>(&self, what: &str, found: impl Fn(&Pages) -> Option<T>) -> T {
+    fn wait<T>(&self, what: &str, found: impl Fn(&Recording) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recording = self
+            .recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(found) = found(&pages) {
+            if let Some(found) = found(&recording) {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero(),
                 "no {what} in time; {} units, {} frames, end {:?}",
-                pages.units,
-                pages.frames.len(),
-                pages.end
+                recording.units,
+                recording.frames.len(),
+                recording.end
             );
-            pages = self
+            recording = self
                 .written
-                .wait_timeout(pages, left)
+                .wait_timeout(recording, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
     }
 }
 
-/// A session on a thread of its own; dropping it stops it.
+/// A session on a separate thread; dropping it stops it.
 struct Session {
-    notebook: Arc<Notebook>,
+    recorder: Arc<Recorder>,
     stop: Stop,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -114,30 +122,30 @@ impl Session {
                 ..OpenOptions::default()
             },
         );
-        let (notebook, stop) = (Arc::new(Notebook::default()), Stop::default());
-        let (sink, stopped) = (notebook.clone(), stop.clone());
+        let (recorder, stop) = (Arc::new(Recorder::default()), Stop::default());
+        let (sink, stopped) = (recorder.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             let shared: Arc<dyn FrameSink> = sink.clone();
             let end = source.run(&shared, &stopped);
-            sink.write(|pages| pages.end = Some(end));
+            sink.write(|recording| recording.end = Some(end));
         });
         Self {
-            notebook,
+            recorder,
             stop,
             thread: Some(thread),
         }
     }
 
     fn frames(&self, count: usize) -> Vec<Frame> {
-        self.notebook.wait("frames", |pages| {
-            (pages.frames.len() >= count).then(|| pages.frames[..count].to_vec())
+        self.recorder.wait("frames", |recording| {
+            (recording.frames.len() >= count).then(|| recording.frames[..count].to_vec())
         })
     }
 
     /// Frames with the camera's time.
     fn timed_frames(&self, count: usize) -> Vec<Frame> {
-        self.notebook.wait("frames with NTP time", |pages| {
-            let timed = pages
+        self.recorder.wait("frames with NTP time", |recording| {
+            let timed = recording
                 .frames
                 .iter()
                 .filter(|frame| frame.meta.ntp_ns.is_some());
@@ -146,7 +154,7 @@ impl Session {
     }
 
     fn end(&self) -> (&'static str, String) {
-        let end = self.notebook.wait("end", |pages| pages.end.clone());
+        let end = self.recorder.wait("end", |recording| recording.end.clone());
         match end {
             SessionEnd::Stopped => ("stopped", String::new()),
             SessionEnd::Failed { code, message, .. } => (code, message),
@@ -214,8 +222,8 @@ fn frames_arrive_from_h264_and_h265_cameras() {
             assert_eq!(frame.meta.frame_id, number);
             assert_eq!(frame.meta.size, SIZE);
         }
-        let facts = session.notebook.wait("size", |pages| {
-            pages
+        let facts = session.recorder.wait("size", |recording| {
+            recording
                 .facts
                 .iter()
                 .find(|facts| facts.size.is_some())
@@ -290,7 +298,7 @@ fn two_sessions_tell_the_same_time_for_the_same_frame_however_they_read_it() {
 }
 
 #[test]
-fn a_camera_with_a_wrong_clock_keeps_its_key_and_loses_its_say() {
+fn a_wrong_camera_clock_is_a_key_but_no_capture_time() {
     let mut camera = pattern();
     camera.clock_offset_ms = -3_600_000;
     let testcam = cameras(vec![camera]);
@@ -323,8 +331,8 @@ fn pictures_stay_in_the_decoder_s_buffers_unless_frames_lack_their_format() {
         Pixels::Host(pixels) => (pixels.format(), pixels.plane(0).stride),
         Pixels::DmaBuf(_) => panic!("libav decodes to ordinary memory"),
     };
-    // libav aligns its rows to 32 bytes or more; a copy would be packed. Sizes that it has to crop (1080 rows of 1088)
-    // it does copy.
+    // libav aligns its rows to 32 bytes or more; a copy would be packed. It does copy pictures that it must crop (1080
+    // rows of 1088).
     let ordinary = encoded("I420");
     let frame = Session::start(&settings(&ordinary.uri)).frames(1).remove(0);
     let (format, bytes) = stride(&frame);
@@ -359,22 +367,30 @@ fn a_stream_may_change_its_size() {
         part(640, 480, 1_000)
     ));
     let session = Session::start(&settings(&camera.uri));
-    let sizes = session.notebook.wait("both sizes", |pages| {
-        let mut sizes: Vec<_> = pages.frames.iter().map(|frame| frame.meta.size).collect();
+    let sizes = session.recorder.wait("both sizes", |recording| {
+        let mut sizes: Vec<_> = recording
+            .frames
+            .iter()
+            .map(|frame| frame.meta.size)
+            .collect();
         sizes.dedup();
         (sizes.len() >= 2).then_some(sizes)
     });
     let (small, large) = (Size::new(320, 240), Size::new(640, 480));
     assert_eq!(sizes, [small, large]);
-    let described: Vec<_> = session.notebook.wait("facts", |pages| {
-        let mut sizes: Vec<_> = pages.facts.iter().filter_map(|facts| facts.size).collect();
+    let described: Vec<_> = session.recorder.wait("facts", |recording| {
+        let mut sizes: Vec<_> = recording
+            .facts
+            .iter()
+            .filter_map(|facts| facts.size)
+            .collect();
         sizes.dedup();
         Some(sizes)
     });
     assert_eq!(described, [small, large]);
 }
 
-/// An RTSP server of one launch line, at `uri`.
+/// An RTSP server with one launch line, at `uri`.
 struct OneStream {
     uri: String,
     main_loop: gstreamer::glib::MainLoop,

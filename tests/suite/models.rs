@@ -1,8 +1,8 @@
-//! Models of every format through both engines of a CPU, and how they are installed: with tiny networks of known output,
-//! so that nothing here needs weights.
+//! Models of every format through both CPU engines, and their installation: with tiny networks of known output, so that
+//! no weights are needed.
 
-mod names;
-mod readings;
+mod class_names;
+mod output_layouts;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use nvr::base::Size;
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    DetectError, ImportRequest, InstalledModel, ModelStore, Opened, OutputFormat, Range, Wanted,
-    import, open,
+    DetectError, DetectorRequest, ImportRequest, InstalledModel, LoadedDetector, ModelStore,
+    OutputFormat, Range, import, open,
 };
 
 use crate::support::alone::{alone, is_alone};
@@ -29,13 +29,13 @@ const FORMATS: [OutputFormat; 3] = [
 const ENGINES: [Backend; 2] = [Backend::Rten, Backend::Onnxruntime];
 
 /// A directory with one file, `tiny.onnx`.
-struct Place {
+struct ModelDir {
     dir: tempfile::TempDir,
-    /// What is said of its format.
+    /// The statement about its format.
     format: Option<OutputFormat>,
 }
 
-impl Place {
+impl ModelDir {
     fn with(network: &TinyNetwork) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("tiny.onnx"), network.onnx()).expect("written");
@@ -44,7 +44,7 @@ impl Place {
 
     fn finding(format: OutputFormat) -> Self {
         let mut place = Self::with(&TinyNetwork::finding(format, INPUT, 2, &OBJECTS));
-        // The shape of the others is that of further formats, and two objects prove nothing.
+        // The shapes of the others fit further formats, and two objects prove nothing.
         place.format = (format != OutputFormat::Yolov8).then_some(format);
         place
     }
@@ -62,7 +62,7 @@ impl Place {
             file: self.onnx(),
             id: "tiny".to_owned(),
             format: self.format,
-            // What tiny networks take for white, whatever is usual in their format.
+            // The value that tiny networks take for white, whatever is usual in their format.
             range: Some(Range::Unit),
             labels: Some(vec!["person".to_owned(), "van".to_owned()]),
             ..ImportRequest::default()
@@ -70,8 +70,8 @@ impl Place {
         import(&request, &[self.models()])
     }
 
-    fn open(&self, backend: Backend) -> Result<Opened, DetectError> {
-        let wanted = Wanted {
+    fn open(&self, backend: Backend) -> Result<LoadedDetector, DetectError> {
+        let wanted = DetectorRequest {
             model: ModelChoice::Named("tiny".to_owned()),
             backend,
             threads: Some(1),
@@ -96,7 +96,7 @@ impl Place {
 #[test]
 fn every_format_gives_the_same_boxes_in_both_engines() {
     for format in FORMATS {
-        let place = Place::finding(format);
+        let place = ModelDir::finding(format);
         let model = place.import().expect("it is installed");
         assert_eq!(model.manifest.output.format, format);
         for backend in ENGINES {
@@ -116,7 +116,7 @@ fn every_format_gives_the_same_boxes_in_both_engines() {
 #[test]
 fn a_network_of_16_bit_floats_gives_the_same_boxes_in_both_engines() {
     let network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS);
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     std::fs::write(place.onnx(), network.onnx_half()).expect("written");
     place.import().expect("it is installed");
     for backend in ENGINES {
@@ -130,7 +130,7 @@ fn a_network_of_16_bit_floats_gives_the_same_boxes_in_both_engines() {
 
 #[test]
 fn auto_takes_the_quicker_engine_where_its_library_is() {
-    let place = Place::finding(OutputFormat::End2end);
+    let place = ModelDir::finding(OutputFormat::End2end);
     place.import().expect("it is installed");
     let opened = place.open(Backend::Auto).expect("it loads");
     assert_eq!(opened.backend, "onnxruntime");
@@ -138,26 +138,26 @@ fn auto_takes_the_quicker_engine_where_its_library_is() {
 
 #[test]
 fn a_manifest_that_promises_another_tensor_is_refused_with_both_shapes() {
-    let place = Place::finding(OutputFormat::Yolov8);
+    let place = ModelDir::finding(OutputFormat::Yolov8);
     let model = place.import().expect("it is installed");
     let text = std::fs::read_to_string(&model.manifest_path).expect("the manifest");
     for (from, to, wanted) in [
         (
             "labels = [\"person\", \"van\"]",
             "labels = [\"person\"]",
-            "model tiny: output should be 1x5xN (yolov8, 1 labels), but is 1x6x126; mend its manifest, or import the \
+            "model tiny: output should be 1x5xN (yolov8, 1 labels), but is 1x6x126; correct its manifest, or import the \
              model again",
         ),
         (
             "width = 96",
             "width = 128",
-            "model tiny: input `images` should be 1x3x64x128 of f32, but is 1x3x64x96 of f32; mend its manifest, or \
+            "model tiny: input `images` should be 1x3x64x128 of f32, but is 1x3x64x96 of f32; correct its manifest, or \
              import the model again",
         ),
         (
             "name = \"output0\"",
             "name = \"boxes\"",
-            "model tiny: the list of outputs should be boxes, but is 1 (output0); mend its manifest, or import the \
+            "model tiny: the list of outputs should be boxes, but is 1 (output0); correct its manifest, or import the \
              model again",
         ),
     ] {
@@ -173,7 +173,7 @@ fn a_manifest_that_promises_another_tensor_is_refused_with_both_shapes() {
 
 #[test]
 fn a_damaged_model_is_not_loaded() {
-    let place = Place::finding(OutputFormat::Yolov8);
+    let place = ModelDir::finding(OutputFormat::Yolov8);
     let model = place.import().expect("it is installed");
     let mut bytes = std::fs::read(model.onnx()).expect("the graph");
     let middle = bytes.len() / 2;
@@ -187,7 +187,7 @@ fn a_damaged_model_is_not_loaded() {
     );
     assert!(error.starts_with(&begin), "{error}");
     assert!(
-        error.ends_with("install it anew with `nvr model import`"),
+        error.ends_with("reinstall it with `nvr model import`"),
         "{error}"
     );
 }
@@ -200,7 +200,7 @@ fn text(output: &[u8]) -> String {
 fn a_model_is_imported_listed_chosen_and_shown_by_the_command_line() {
     let mut network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS);
     network.metadata = vec![("names".to_owned(), "{0: 'person', 1: 'van'}".to_owned())];
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     let models = place.models();
     let file = place.onnx();
     let file = file.to_str().expect("UTF-8");
@@ -238,17 +238,17 @@ fn a_model_is_imported_listed_chosen_and_shown_by_the_command_line() {
     assert_eq!(
         text(&again.stderr),
         format!(
-            "error: {file} can't be imported: {}/tiny is there already; choose another id, or remove it first\n",
+            "error: {file} can't be imported: {}/tiny exists already; choose another id, or remove it first\n",
             models.display()
         )
     );
 }
 
 #[test]
-fn what_can_not_be_imported_is_refused_with_the_expected_and_the_found_shape() {
+fn a_file_that_can_not_be_imported_is_refused_with_both_shapes() {
     let mut network = TinyNetwork::finding(OutputFormat::End2end, INPUT, 2, &OBJECTS);
     network.shape = [1, 5, 12];
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     assert_eq!(
         place.import().expect_err("no known shape").to_string(),
         format!(
@@ -258,7 +258,7 @@ fn what_can_not_be_imported_is_refused_with_the_expected_and_the_found_shape() {
         )
     );
     network.shape = [1, 60, 1];
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     assert_eq!(
         place.import().expect_err("no known shape").to_string(),
         format!(
@@ -273,15 +273,15 @@ fn what_can_not_be_imported_is_refused_with_the_expected_and_the_found_shape() {
         error.contains("no engine can load it: rten says: "),
         "{error}"
     );
-    // Nothing of the attempts is left.
+    // The attempts leave no files.
     let left = std::fs::read_dir(place.models()).expect("models").count();
     assert_eq!(left, 0);
 }
 
 #[test]
 fn a_cache_that_can_not_be_written_is_a_clear_error() {
-    let place = Place::finding(OutputFormat::Yolov8);
-    // Where the cache should be, there is a file: not even the superuser can write below it.
+    let place = ModelDir::finding(OutputFormat::Yolov8);
+    // The cache's path is a file: not even the superuser can write below it.
     let cache = place.dir.path().join("cache");
     std::fs::write(&cache, "").expect("written");
     place.import().expect("it is installed");
@@ -309,10 +309,10 @@ fn a_cache_that_can_not_be_written_is_a_clear_error() {
     }
 }
 
-/// By which an operator names ONNX Runtime's library.
+/// The variable by which an operator names ONNX Runtime's library.
 const LIBRARY: &str = "ORT_DYLIB_PATH";
 
-/// Runs an ignored test of this file in a process of its own with [`LIBRARY`] set to `library`.
+/// Runs an ignored test of this file in a separate process with [`LIBRARY`] set to `library`.
 fn with_library(name: &str, library: &Path) {
     alone(&format!("models::{name}"), [(LIBRARY, library.as_os_str())]);
 }
@@ -334,7 +334,7 @@ fn child_without_a_library() {
         return;
     }
     let library = std::env::var(LIBRARY).expect("the caller sets it");
-    let place = Place::finding(OutputFormat::Yolox);
+    let place = ModelDir::finding(OutputFormat::Yolox);
     place.import().expect("it is installed, by rten");
     let error = place.open(Backend::Onnxruntime).expect_err("no library");
     let told = error.to_string();
@@ -372,7 +372,7 @@ fn child_with_an_old_library() {
     if !is_alone() {
         return;
     }
-    let place = Place::finding(OutputFormat::Yolox);
+    let place = ModelDir::finding(OutputFormat::Yolox);
     place.import().expect("it is installed, by rten");
     let told = place
         .open(Backend::Onnxruntime)

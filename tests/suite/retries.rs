@@ -1,4 +1,4 @@
-//! What a processor does about cameras that can't be reached, that refuse its login, or that it has no means for.
+//! The behaviour of a processor for cameras that are unreachable, refuse its login, or exceed its resources.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -17,13 +17,13 @@ use crate::support::process::{Running, clean, nvr};
 use crate::support::stage::{documents, pattern_cameras};
 use crate::support::wait::{SOON, until, until_true};
 
-/// Passes RTSP on to a server of this machine and counts the requests that carry a login.
-struct Counting {
+/// Forwards RTSP to a server of this machine and counts the requests with a login.
+struct LoginCounter {
     port: u16,
     logins: Arc<AtomicUsize>,
 }
 
-impl Counting {
+impl LoginCounter {
     fn to(target: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("it has one").port();
@@ -69,7 +69,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, seen: impl Fn(&[u8])) {
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// A folder in which a control socket may be: nobody else's.
+/// A private folder, in which a control socket is allowed.
 fn private_dir() -> tempfile::TempDir {
     tempfile::Builder::new()
         .permissions(std::fs::Permissions::from_mode(0o700))
@@ -77,7 +77,7 @@ fn private_dir() -> tempfile::TempDir {
         .expect("a folder")
 }
 
-/// The last status of a source that was published.
+/// The last published status of a source.
 fn status(reader: &Running, id: u32) -> Option<Value> {
     documents(reader, &format!("nvr/sources/{id}")).pop()
 }
@@ -105,7 +105,7 @@ fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
         ..pattern_cameras(1)
     })
     .expect("cameras start");
-    let counting = Counting::to(server.port());
+    let counting = LoginCounter::to(server.port());
     let gone = free_port();
     let dir = private_dir();
     let broker = Broker::start(Kind::Mosquitto);
@@ -210,7 +210,7 @@ fn hundreds_of_cameras_that_can_not_be_reached_take_no_threads_while_they_wait()
     assert!(processor.end(SOON).success());
 }
 
-/// A processor that may open so many descriptors.
+/// A processor with a limit of open descriptors.
 fn with_descriptors(limit: &str, arguments: &[&str], dir: &Path) -> Running {
     let mut command = Command::new("sh");
     clean(&mut command);
@@ -271,7 +271,7 @@ fn cameras_beyond_the_descriptors_are_refused_by_name_and_have_their_turn_when_t
         }
     }
     assert!(!processor.has_ended());
-    // Where one goes, one that was refused comes; those that were admitted stay.
+    // When one is removed, a refused one starts; the admitted ones stay.
     let live = states("live");
     of(&mut (0..CAMERAS).filter(|id| *id != live[0]));
     processor.signal("HUP");

@@ -317,9 +317,9 @@ fn a_device_that_is_no_camera_ends_its_session_plainly() {
     for (path, said) in [
         (
             "/dev/video-that-is-not-there",
-            "there is no /dev/video-that-is-not-there",
+            "/dev/video-that-is-not-there is missing",
         ),
-        ("/dev/null", "/dev/null is no camera"),
+        ("/dev/null", "/dev/null is not a camera"),
     ] {
         let mut source = open(Location::V4l2(Path::new(path).to_owned()));
         match session(source.as_mut(), 1).0 {

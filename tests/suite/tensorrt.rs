@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use nvr::base::{BBox, Letterbox, Size};
 use nvr::config::{Backend, ModelChoice};
-use nvr::detect::{Detection, ModelStore, Opened, OutputFormat, Picture, Thresholds, Wanted, open};
+use nvr::detect::{
+    Detection, DetectorRequest, LoadedDetector, ModelStore, OutputFormat, Picture, Thresholds, open,
+};
 
 use crate::support::alone::{alone, is_alone};
 use crate::support::onnx::{TinyNetwork, TinyObject};
@@ -49,8 +51,8 @@ fn site_dir() -> PathBuf {
         .into()
 }
 
-fn opened_in(site: &Path, backend: Backend) -> Result<Opened, String> {
-    let wanted = Wanted {
+fn opened_in(site: &Path, backend: Backend) -> Result<LoadedDetector, String> {
+    let wanted = DetectorRequest {
         model: ModelChoice::Named("tiny".to_owned()),
         backend,
         threads: Some(1),
@@ -59,14 +61,14 @@ fn opened_in(site: &Path, backend: Backend) -> Result<Opened, String> {
     open(&wanted, &ModelStore::new(vec![site.join("models")])).map_err(|error| error.to_string())
 }
 
-fn opened() -> Opened {
+fn opened() -> LoadedDetector {
     let opened = opened_in(&site_dir(), Backend::Tensorrt).expect("it opens");
     assert_eq!(opened.backend, "tensorrt");
     opened
 }
 
 /// Detects in pictures that are all of one byte each.
-fn see(opened: &mut Opened, bytes: &[u8]) -> Result<Vec<Vec<Detection>>, String> {
+fn see(opened: &mut LoadedDetector, bytes: &[u8]) -> Result<Vec<Vec<Detection>>, String> {
     let pixels: Vec<Vec<u8>> = bytes.iter().map(|byte| vec![*byte; 96 * 64 * 3]).collect();
     let pictures: Vec<Picture<'_>> = pixels
         .iter()
@@ -164,7 +166,11 @@ fn child_sees_exactly() {
         return;
     }
     let mut opened = opened();
-    assert_eq!(opened.detector.max_batch(), 2, "two lanes of one picture");
+    assert_eq!(
+        opened.detector.max_batch(),
+        2,
+        "two requests of one picture"
+    );
     let bytes: Vec<u8> = (1..=11).map(|step| step * 23).collect();
     assert_eq!(see(&mut opened, &bytes), Ok(vans(&bytes)));
     assert_eq!(see(&mut opened, &[200]), Ok(vans(&[200])));
@@ -203,13 +209,13 @@ fn child_sees_in_halves() {
     assert_eq!(see(&mut opened(), &bytes), Ok(vans(&bytes)));
 }
 
-/// More pictures than all lanes take, a few, one, and again many.
+/// More pictures than all requests take, a few, one, and again many.
 const COUNTS: [u8; 5] = [29, 3, 1, 2, 30];
 
 #[test]
 fn a_batch_is_as_large_as_the_profile_has_it() {
-    // By version: lanes. TensorRT 8 lets one context alone use a profile.
-    for (major, lanes) in [(8, 1), (10, 2)] {
+    // By version: inference requests. TensorRT 8 lets one context alone use a profile.
+    for (major, requests) in [(8, 1), (10, 2)] {
         for (declared, batch, largest) in [(-1, (1, 4), 4), (3, (1, 1), 3), (-1, (2, 32), 8)] {
             let (site, network) = (Site::new(major), network());
             let model = site.import(&network);
@@ -218,8 +224,8 @@ fn a_batch_is_as_large_as_the_profile_has_it() {
             engine.tensors[1] = DoubleEngine::output(&network, 0, declared);
             engine.batch = batch;
             site.keep(&engine, &site.key(&model));
-            let lanes = if declared > 0 { 2 } else { lanes };
-            let most = (largest * lanes).to_string();
+            let requests = if declared > 0 { 2 } else { requests };
+            let most = (largest * requests).to_string();
             // With an open batch, no more than are there; with a fixed one, always all.
             let least = if declared > 0 {
                 largest
@@ -408,7 +414,7 @@ fn a_library_that_is_not_there_or_not_served_is_refused_by_name() {
         &site,
         &[("DOUBLE_GPUS", "0")],
         &[
-            "no NVIDIA GPU can be used: CUDA says `no CUDA-capable device is detected` (TensorRT 10.3.0 is here)",
+            "no NVIDIA GPU can be used: CUDA says `no CUDA-capable device is detected` (TensorRT 10.3.0 is installed)",
             "--backend auto",
         ],
     );
@@ -456,8 +462,8 @@ fn a_library_that_is_not_there_or_not_served_is_refused_by_name() {
         let defines: Vec<&str> = define.into_iter().collect();
         site.add_tensorrt(&format!("libnvinfer.so.{major}"), &defines);
         let why = match major {
-            8 => ") is too old: 8.5 is the oldest that is served; update to JetPack 5.1",
-            11 => ") is not served yet: 8.5 and later 8.x, and 10 are; install TensorRT 10",
+            8 => ") is too old: 8.5 is the oldest supported version; update to JetPack 5.1",
+            11 => ") is not supported yet: 8.5 and later 8.x, and 10 are; install TensorRT 10",
             _ => ") is of a major version that this program does not know",
         };
         refused(&site, &[], &[words, why]);
@@ -492,7 +498,7 @@ fn an_engine_that_tensorrt_refuses_is_told_by_its_reason() {
             ..good.clone()
         };
         let words = format!(
-            "another version of TensorRT than {version}, which is here (it says: 6: The engine plan"
+            "another version of TensorRT than {version}, which is installed (it says: 6: The engine plan"
         );
         refused_engine(&other, &[&words, "nvr model build"]);
         let other = DoubleEngine {
@@ -502,7 +508,7 @@ fn an_engine_that_tensorrt_refuses_is_told_by_its_reason() {
         refused_engine(
             &other,
             &[
-                "another GPU than Double (compute 8.7, 4 multiprocessors), which is here",
+                "another GPU than Double (compute 8.7, 4 multiprocessors), which is installed",
                 "got compute 7.2",
                 "nvr model build",
             ],
@@ -567,7 +573,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: it is for TensorRT 10.3.1"],
+        &["not used: tiny-0123456789abcdef: it is for TensorRT 10.3.1"],
     );
     let mut other = key.clone();
     other.gpu = "Orin (compute 8.7, 8 multiprocessors)".to_owned();
@@ -575,7 +581,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: it is for Orin (compute 8.7, 8"],
+        &["not used: tiny-0123456789abcdef: it is for Orin (compute 8.7, 8"],
     );
     let mut other = key.clone();
     other.onnx_sha256 = "0".repeat(64);
@@ -583,7 +589,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: it is of another ONNX file"],
+        &["not used: tiny-0123456789abcdef: it is of another ONNX file"],
     );
 
     let path = site.keep(&engine, &key);
@@ -605,7 +611,7 @@ fn an_engine_of_another_key_is_never_loaded() {
     refused(
         &site,
         &[],
-        &["not taken: tiny-0123456789abcdef: invalid type"],
+        &["not used: tiny-0123456789abcdef: invalid type"],
     );
 }
 
@@ -753,7 +759,7 @@ fn the_real_libraries_are_read_and_refused_where_there_is_no_gpu() {
         &[],
         &[
             "no NVIDIA GPU can be used: CUDA says `",
-            "(TensorRT 10.16.1 is here); check the driver",
+            "(TensorRT 10.16.1 is installed); check the driver",
         ],
     );
 }

@@ -208,20 +208,20 @@ fn what_can_t_be_built_is_refused_with_its_reason_and_leaves_nothing() {
     std::fs::write(site.path("trtexec.version"), "100400").expect("written");
     let told = refusal(&site, &["build", "tiny"]);
     assert!(
-        told.contains("it is of TensorRT 10.4.0, the library that would load the engine of 10.3.0"),
+        told.contains("it is of TensorRT 10.4.0, but the installed library is of 10.3.0"),
         "{told}"
     );
     std::fs::remove_file(site.path("trtexec.engine")).expect("removed");
     let told = refusal(&site, &["build", "tiny"]);
     assert!(
-        told.contains("trtexec could not build an engine of tiny: it ended with exit status: 1; its last words: ")
+        told.contains("trtexec could not build an engine of tiny: it ended with exit status: 1; its last output: ")
             && told.contains("[E] Error[4]: no such layer"),
         "{told}"
     );
     std::fs::remove_file(site.path("trtexec")).expect("removed");
     let told = refusal(&site, &["build", "tiny"]);
     assert!(
-        told.contains("trtexec, which builds engines, is not here"),
+        told.contains("trtexec, which builds engines, is missing"),
         "{told}"
     );
     let left: Vec<_> = std::fs::read_dir(site.engines())

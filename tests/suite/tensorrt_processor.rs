@@ -117,11 +117,11 @@ fn a_processor_without_an_engine_builds_one_and_runs_on_another_backend_meanwhil
         let engine = DoubleEngine::of(&network(0), 10).text();
         std::fs::write(site.path("trtexec.engine"), engine).expect("written");
         let mut scene = Scene::start(&site, backend, 1);
-        scene.logged("an engine has to be built");
+        scene.logged("an engine must be built");
         scene.event(0, "van");
         std::fs::remove_file(site.path("trtexec.hold")).expect("removed");
         scene.event(0, "person");
-        scene.logged("another model is at work");
+        scene.logged("the detector was replaced");
         assert_eq!(site.trtexec_calls().len(), 1);
         assert!(site.trtexec_calls()[0].contains("--fp16"));
         scene.processor.signal("TERM");

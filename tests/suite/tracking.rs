@@ -1,8 +1,11 @@
-//! The tracker judged as published: IDF1 and identity switches at 10 and at 2.5 frames a second, on synthetic crossings and
-//! on ten seconds of real footage annotated by eye, beside a naive baseline and beside the best that any tracker could do
-//! with the same detections. `cargo test --test suite tracking -- --nocapture` prints the figures.
+//! Quality of the published tracks: IDF1 and identity switches at 10 and at 2.5 frames per second, on synthetic
+//! crossings and on ten seconds of manually annotated real footage, compared with a naive baseline and with the best
+//! possible result for the same detections. `cargo test --test suite tracking -- --nocapture` prints the scores.
 
-#![expect(clippy::print_stdout, reason = "the figures are what the test is for")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the scores are the purpose of the test"
+)]
 
 mod crossings;
 mod live;
@@ -13,35 +16,35 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Figures, Published, Truth, judge, pair_frame};
+use metrics::{Published, TrackingScores, Truth, judge, pair_frame};
 use nvr::base::BBox;
 use nvr::detect::Detection;
 use nvr::track::{Tracker, TrackerSettings};
 
-/// What a processor publishes by default.
+/// The default confidence of a processor.
 const CONFIDENCE: f32 = 0.5;
-/// Both the footage and the scenes.
+/// Of the footage and the scenes.
 const FRAME: Duration = Duration::from_millis(100);
-/// Every frame is 10 a second, every fourth 2.5.
+/// Every frame is 10 per second, every fourth 2.5.
 const RATES: [(usize, &str); 2] = [(1, "10 fps"), (4, "2.5 fps")];
-/// Not the seeds that the settings were chosen on (100–111).
+/// Other seeds than those with which the settings were chosen (100–111).
 const SEEDS: std::ops::Range<u64> = 1..9;
 
-/// What is there, and what the detector made of it.
+/// The true objects of a frame, and the detections.
 type Frame = (Vec<Truth>, Vec<Detection>);
 type Scene = Vec<Frame>;
 
-/// Least IDF1 and most switches, a little beyond what was measured.
+/// Minimum IDF1 and maximum switches, with a small margin to the measured values.
 struct Limits {
     idf1: f64,
     switches: f64,
 }
 
-/// One scene or more, in three ways.
+/// The scores of one or more scenes, in three ways.
 struct Compared {
-    ours: Figures,
-    naive: Figures,
-    ceiling: Figures,
+    ours: TrackingScores,
+    naive: TrackingScores,
+    ceiling: TrackingScores,
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn identities_survive_crossings_and_occlusions_in_synthetic_scenes() {
     for ((every, rate), limits) in RATES.into_iter().zip(limits) {
         let compared = compare(scenes.iter().map(|scene| (scene, 0)), every);
         report("synthetic crossings", rate, &compared);
-        hold(&compared, &limits, rate);
+        assert_limits(&compared, &limits, rate);
     }
 }
 
@@ -78,10 +81,10 @@ fn identities_hold_on_real_footage() {
     ];
     let scene = footage();
     for ((every, rate), limits) in RATES.into_iter().zip(limits) {
-        // Every fourth frame can begin at four frames: the mean of all.
+        // Every fourth frame can start at four frames: the mean of all.
         let compared = compare((0..every).map(|phase| (&scene, phase)), every);
         report("footage", rate, &compared);
-        hold(&compared, &limits, rate);
+        assert_limits(&compared, &limits, rate);
     }
 }
 
@@ -124,14 +127,14 @@ fn every_detection_of_the_footage_is_published_at_2_5_frames_a_second() {
     );
 }
 
-fn report(what: &str, rate: &str, figures: &Compared) {
+fn report(what: &str, rate: &str, scores: &Compared) {
     println!("{what} at {rate}");
-    println!("  tracker   {}", figures.ours);
-    println!("  naive     {}", figures.naive);
-    println!("  ceiling   {}", figures.ceiling);
+    println!("  tracker   {}", scores.ours);
+    println!("  naive     {}", scores.naive);
+    println!("  ceiling   {}", scores.ceiling);
 }
 
-fn hold(compared: &Compared, limits: &Limits, rate: &str) {
+fn assert_limits(compared: &Compared, limits: &Limits, rate: &str) {
     let Compared { ours, naive, .. } = compared;
     assert!(ours.idf1 >= limits.idf1, "IDF1 {} at {rate}", ours.idf1);
     assert!(
@@ -142,7 +145,7 @@ fn hold(compared: &Compared, limits: &Limits, rate: &str) {
     assert!(ours.idf1 > naive.idf1, "the naive baseline is as good");
 }
 
-/// The tracker, the baseline and the ceiling over scenes and the frame each begins at: the mean of all.
+/// The tracker, the baseline and the upper bound over scenes and start frames: the mean of all.
 fn compare<'a>(scenes: impl Iterator<Item = (&'a Scene, usize)> + Clone, every: usize) -> Compared {
     let ours = scenes.clone().map(|(scene, phase)| {
         let mut tracker = Tracker::new(TrackerSettings::for_confidence(CONFIDENCE));
@@ -164,13 +167,13 @@ fn compare<'a>(scenes: impl Iterator<Item = (&'a Scene, usize)> + Clone, every: 
     }
 }
 
-/// Runs one way of giving ids over a scene at one rate, and judges what is published of it.
+/// Runs one way of assigning ids over a scene at one rate, and scores the published detections.
 fn run(
     scene: &Scene,
     every: usize,
     phase: usize,
     mut identify: impl FnMut(Duration, &Frame) -> Vec<Option<u64>>,
-) -> Figures {
+) -> TrackingScores {
     let judged: Vec<_> = sampled(scene, every, phase)
         .map(|(at, frame)| {
             let ids = identify(at, frame);
@@ -200,7 +203,7 @@ fn sampled(scene: &Scene, every: usize, phase: usize) -> impl Iterator<Item = (D
         .map(|(number, frame)| (FRAME * number, frame))
 }
 
-/// Ids by the truth: what no tracker can better with these detections.
+/// Ids from the truth: no tracker can be better with these detections.
 fn oracle((truth, detections): &Frame) -> Vec<Option<u64>> {
     let boxes: Vec<Published> = detections
         .iter()
@@ -216,7 +219,7 @@ fn oracle((truth, detections): &Frame) -> Vec<Option<u64>> {
     ids
 }
 
-/// Greedy overlap with the box seen last (IoU 0.3), no motion, forgotten after as long as the tracker forgets.
+/// Greedy overlap with the last box (IoU 0.3), without motion; forgets after the same time as the tracker.
 #[derive(Default)]
 struct Naive {
     known: Vec<(u64, Detection, Duration)>,
@@ -313,10 +316,11 @@ fn strong_ones(detections: &[Detection]) -> impl Iterator<Item = &Detection> {
 }
 
 /// The mean of several runs.
-fn mean(runs: impl Iterator<Item = Figures>) -> Figures {
-    let runs: Vec<Figures> = runs.collect();
-    let over = |value: fn(&Figures) -> f64| runs.iter().map(value).sum::<f64>() / runs.len() as f64;
-    Figures {
+fn mean(runs: impl Iterator<Item = TrackingScores>) -> TrackingScores {
+    let runs: Vec<TrackingScores> = runs.collect();
+    let over =
+        |value: fn(&TrackingScores) -> f64| runs.iter().map(value).sum::<f64>() / runs.len() as f64;
+    TrackingScores {
         idf1: over(|run| run.idf1),
         switches: over(|run| run.switches),
         mota: over(|run| run.mota),

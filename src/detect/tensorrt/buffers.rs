@@ -1,4 +1,4 @@
-//! Memory that has an owner: of the GPU, and of the host where the GPU reads and writes by itself.
+//! Owned memory: GPU memory, and pinned host memory that the GPU accesses directly.
 #![expect(unsafe_code, reason = "the memory is CUDA's, behind bare pointers")]
 
 use std::ffi::c_void;
@@ -10,7 +10,7 @@ use half::f16;
 use super::cuda::Cuda;
 use super::error::TensorRtError;
 
-/// Memory of the GPU. Nothing here reads it.
+/// GPU memory. It is not read here.
 pub(super) struct DeviceBuffer {
     cuda: Arc<Cuda>,
     pointer: NonNull<c_void>,
@@ -29,19 +29,19 @@ unsafe impl Send for DeviceBuffer {}
 unsafe impl Send for PinnedBuffer {}
 
 impl DeviceBuffer {
-    /// So many bytes.
+    /// Allocates this many bytes.
     ///
     /// # Errors
-    /// In CUDA's words.
+    /// CUDA's own error.
     pub(super) fn new(cuda: &Arc<Cuda>, bytes: usize) -> Result<Self, TensorRtError> {
         let pointer = cuda.allocate(bytes.max(1))?;
         Ok(Self {
             cuda: cuda.clone(),
-            pointer: there("allocate memory of the GPU", pointer)?,
+            pointer: non_null("allocate memory of the GPU", pointer)?,
         })
     }
 
-    /// Where it is, in the GPU's address space.
+    /// The address in the GPU's address space.
     pub(super) fn address(&self) -> *mut c_void {
         self.pointer.as_ptr()
     }
@@ -49,18 +49,19 @@ impl DeviceBuffer {
 
 impl Drop for DeviceBuffer {
     fn drop(&mut self) {
-        // SAFETY: it is ours, this is the only place that frees it, and its user, a lane, has waited for its stream.
+        // SAFETY: it is ours, this is the only place that frees it, and its user, an inference request, has waited for
+        // its stream.
         unsafe { self.cuda.free(self.pointer.as_ptr()) };
     }
 }
 
 impl PinnedBuffer {
-    /// So many bytes, all zero.
+    /// Allocates this many bytes, all zero.
     ///
     /// # Errors
-    /// In CUDA's words.
+    /// CUDA's own error.
     pub(super) fn new(cuda: &Arc<Cuda>, bytes: usize) -> Result<Self, TensorRtError> {
-        let pointer = there(
+        let pointer = non_null(
             "allocate pinned memory",
             cuda.allocate_pinned(bytes.max(1))?,
         )?;
@@ -73,7 +74,7 @@ impl PinnedBuffer {
         })
     }
 
-    /// Where it is.
+    /// The address.
     pub(super) fn address(&self) -> *mut c_void {
         self.pointer.as_ptr()
     }
@@ -81,7 +82,7 @@ impl PinnedBuffer {
     /// As 32-bit floats.
     pub(super) fn floats(&self) -> &[f32] {
         // SAFETY: page-locked memory is aligned to pages; it was zeroed, any bits are a number, and it lives as long as
-        // `self`. That no copy of the GPU's is under way is the lane's affair, which waits for its stream first.
+        // `self`. No copy of the GPU's is under way: the inference request waits for its stream first.
         unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().cast(), self.bytes / 4) }
     }
 
@@ -106,12 +107,13 @@ impl PinnedBuffer {
 
 impl Drop for PinnedBuffer {
     fn drop(&mut self) {
-        // SAFETY: it is ours, this is the only place that frees it, and its user, a lane, has waited for its stream.
+        // SAFETY: it is ours, this is the only place that frees it, and its user, an inference request, has waited for
+        // its stream.
         unsafe { self.cuda.free_pinned(self.pointer.as_ptr()) };
     }
 }
 
-fn there(action: &'static str, pointer: *mut c_void) -> Result<NonNull<c_void>, TensorRtError> {
+fn non_null(action: &'static str, pointer: *mut c_void) -> Result<NonNull<c_void>, TensorRtError> {
     NonNull::new(pointer).ok_or(TensorRtError::Cuda {
         action,
         code: 0,

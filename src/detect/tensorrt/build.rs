@@ -1,4 +1,5 @@
-//! A model's ONNX file to an engine in the cache, on the box that will run it: engines are tied to TensorRT and the GPU.
+//! Builds the engine of a model's ONNX file into the cache, on the machine that will run it: engines depend on TensorRT
+//! and the GPU.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -9,49 +10,49 @@ use super::super::{DetectError, InstalledModel};
 use super::cache::{BuildFlags, EngineCache, EngineKey};
 use super::error::TensorRtError;
 use super::library::Libraries;
-use super::trtexec::{Order, Progress, Tool};
+use super::trtexec::{BuildCommand, Progress, Tool};
 use crate::base::Stop;
 
 /// An engine in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
-    /// Where it is.
+pub struct BuiltEngine {
+    /// The path of the engine.
     pub path: PathBuf,
-    /// Whether it was there already, of the same key and whole.
+    /// Whether it was in the cache already, with the same key and complete.
     pub was_there: bool,
 }
 
-/// Builds `model`'s engine unless the cache has it, or in any case with `anew`. Blocks for minutes; `progress` hears of it
-/// four times a second; ends early when `stop` is raised.
+/// Builds `model`'s engine if the cache does not have it, or in any case with `rebuild`. Blocks for minutes; calls
+/// `progress` four times per second; ends early when `stop` is raised.
 ///
 /// # Errors
-/// When there is no GPU, TensorRT or `trtexec`, or that one fails.
+/// If the GPU, TensorRT or `trtexec` is missing, or `trtexec` fails.
 pub fn build_engine(
     model: &InstalledModel,
     flags: BuildFlags,
-    anew: bool,
+    rebuild: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
-) -> Result<Built, DetectError> {
+) -> Result<BuiltEngine, DetectError> {
     build_in(
         &EngineCache::of_program(),
         model,
         flags,
-        anew,
+        rebuild,
         progress,
         stop,
     )
 }
 
-/// As [`build_engine`], in another cache than the program's.
+/// As [`build_engine`], with the given cache.
 pub(super) fn build_in(
     cache: &EngineCache,
     model: &InstalledModel,
     flags: BuildFlags,
-    anew: bool,
+    rebuild: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
-) -> Result<Built, DetectError> {
+) -> Result<BuiltEngine, DetectError> {
     if !(1..=8).contains(&flags.batch) {
         return Err(ask(format!(
             "a batch is 1 to 8 pictures, not {}",
@@ -74,46 +75,46 @@ pub(super) fn build_in(
     }
     let libraries = Libraries::open()?;
     let key = EngineKey::new(model, &libraries, flags)?;
-    if !anew
+    if !rebuild
         && let Some(file) = cache.exactly(&model.id, &key)
         && file.read().is_ok()
     {
-        return Ok(Built {
+        return Ok(BuiltEngine {
             path: file.path,
             was_there: true,
         });
     }
     let tool = Tool::find()?;
     let dir = cache.dir()?;
-    let unfinished = Unfinished(
+    let partial = PartialFile(
         cache
             .place(&model.id, &key)
             .with_extension(format!("partial-{}", std::process::id())),
     );
     let input = &model.manifest.input;
-    let order = Order {
+    let command = BuildCommand {
         model: &model.id,
         onnx: &onnx,
         input: (
             input.name.as_deref(),
             input_dims(input.layout, model.manifest.input_size()),
         ),
-        engine: &unfinished.0,
+        engine: &partial.0,
         timing_cache: &dir.join(format!("timing-{}.cache", key.tensorrt)),
         flags,
     };
-    tool.build(&order, libraries.version, progress, stop)?;
-    let file = cache.keep(&model.id, key, &unfinished.0)?;
-    Ok(Built {
+    tool.build(&command, libraries.version, progress, stop)?;
+    let file = cache.keep(&model.id, key, &partial.0)?;
+    Ok(BuiltEngine {
         path: file.path,
         was_there: false,
     })
 }
 
-/// A file that is removed if it is still there in the end.
-struct Unfinished(PathBuf);
+/// A file that is removed at the end if it still exists.
+struct PartialFile(PathBuf);
 
-impl Drop for Unfinished {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -123,7 +124,7 @@ fn ask(message: String) -> DetectError {
     DetectError::TensorRt(TensorRtError::Ask(message))
 }
 
-/// Whether the graph has nodes that quantise: their operators stand in an ONNX file as plain text.
+/// Whether the graph has quantising nodes: an ONNX file has the names of operators as plain text.
 fn is_quantised(onnx: &Path) -> Result<bool, DetectError> {
     const NODE: &[u8] = b"DequantizeLinear";
     let io = |error| DetectError::Io {
@@ -139,7 +140,7 @@ fn is_quantised(onnx: &Path) -> Result<bool, DetectError> {
         if length == 0 {
             return Ok(false);
         }
-        // What may be the beginning of a name at the end of one piece goes before the next.
+        // The end of one part may be the start of a name, so it is kept for the next part.
         window.extend_from_slice(&piece[..length]);
         if window.windows(NODE.len()).any(|bytes| bytes == NODE) {
             return Ok(true);
@@ -157,7 +158,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         for (before, text, wanted) in [
             (0, "QuantizeLinearDequantizeLinear", true),
-            // Across the border of two pieces.
+            // Across the boundary of two parts.
             ((1 << 20) - 7, "DequantizeLinear", true),
             (100, "Dequantize", false),
         ] {

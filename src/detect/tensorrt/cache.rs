@@ -1,7 +1,7 @@
-//! Built engines and what each is for. An engine of another key is never loaded.
+//! The cache of built engines and their keys. An engine with another key is never loaded.
 //!
-//! An engine is `NAME.engine` in the cache's folder `engines`, its key the sidecar `NAME.json`, written last: an engine
-//! without a sidecar is half a build.
+//! An engine is `NAME.engine` in the cache's folder `engines`. Its key is in the sidecar `NAME.json`, which is written
+//! last: an engine without a sidecar is incomplete.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -15,7 +15,7 @@ use super::error::TensorRtError;
 use super::library::Libraries;
 use crate::base;
 
-/// How an engine is built.
+/// The build options of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuildFlags {
@@ -23,16 +23,16 @@ pub struct BuildFlags {
     pub fp16: bool,
     /// Layers between quantising nodes compute with 8-bit integers.
     pub int8: bool,
-    /// Which deep learning accelerator runs it; the GPU where absent.
+    /// The deep learning accelerator that runs it; the GPU if absent.
     pub dla: Option<u32>,
-    /// Most pictures of one run.
+    /// Maximum number of pictures per run.
     pub batch: u32,
-    /// Most scratch memory of a layer, in MB; TensorRT's own limit where absent.
+    /// Maximum scratch memory of a layer in MB; TensorRT's own limit if absent.
     pub workspace_mb: Option<u32>,
 }
 
 impl Default for BuildFlags {
-    /// What a processor builds by itself.
+    /// The options with which a processor builds engines.
     fn default() -> Self {
         Self {
             fp16: true,
@@ -44,7 +44,7 @@ impl Default for BuildFlags {
     }
 }
 
-/// What an engine is for: another of anything needs another engine.
+/// The key of an engine: a difference in any field needs another engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EngineKey {
@@ -54,7 +54,7 @@ pub(super) struct EngineKey {
     pub(super) tensorrt: String,
     /// The GPU.
     pub(super) gpu: String,
-    /// How it was built.
+    /// The build options.
     pub(super) flags: BuildFlags,
 }
 
@@ -62,21 +62,21 @@ pub(super) struct EngineKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sidecar {
-    /// The model that it was built of.
+    /// The id of its model.
     pub(super) model: String,
-    /// What it is for.
+    /// Its key.
     pub(super) key: EngineKey,
     engine_sha256: String,
     engine_bytes: u64,
     built_unix: u64,
 }
 
-/// An engine whose key fits.
+/// An engine with a matching key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EngineFile {
-    /// Where it is.
+    /// The path.
     pub(super) path: PathBuf,
-    /// How it was built.
+    /// The build options.
     pub(super) flags: BuildFlags,
     sha256: String,
     bytes: u64,
@@ -90,7 +90,7 @@ pub(super) struct EngineCache {
 }
 
 impl EngineKey {
-    /// The key of `model` on what is here.
+    /// The key of `model` with the given libraries.
     pub(super) fn new(
         model: &InstalledModel,
         libraries: &Libraries,
@@ -104,7 +104,7 @@ impl EngineKey {
         })
     }
 
-    /// What differs between an engine's key and what is here; nothing where it fits.
+    /// The difference between an engine's key and the given libraries; none if it matches.
     pub(super) fn differs(&self, here: &Libraries) -> Option<String> {
         let (version, gpu) = (here.version.to_string(), here.gpu.to_string());
         if self.tensorrt != version {
@@ -144,19 +144,19 @@ impl std::fmt::Display for EngineKey {
 }
 
 impl EngineCache {
-    /// One in a folder of its own.
+    /// A cache in the given folder.
     pub(super) fn in_dir(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// The one in the program's cache.
+    /// The engines in the program's cache.
     pub(super) fn of_program() -> Self {
         Self {
             dir: base::cache_dir().join("engines"),
         }
     }
 
-    /// Its folder, made where it does not exist.
+    /// Its folder, which is created if it does not exist.
     pub(super) fn dir(&self) -> Result<&Path, DetectError> {
         std::fs::create_dir_all(&self.dir).map_err(|error| DetectError::Io {
             action: "create",
@@ -167,10 +167,10 @@ impl EngineCache {
         Ok(&self.dir)
     }
 
-    /// The engine of `model` that was built last of those that fit what is here.
+    /// The newest matching engine of `model`.
     ///
     /// # Errors
-    /// When there is none, with what those are for that are there.
+    /// If there is none; with the keys of the existing ones.
     pub(super) fn find(
         &self,
         model: &InstalledModel,
@@ -216,19 +216,19 @@ impl EngineCache {
         })
     }
 
-    /// The engine of exactly this key.
+    /// The engine with exactly this key.
     pub(super) fn exactly(&self, model: &str, key: &EngineKey) -> Option<EngineFile> {
         let path = self.dir.join(file_name(model, key)).with_extension("json");
         let sidecar = read(&path).ok()?;
         (sidecar.key == *key).then(|| EngineFile::of(&path, sidecar))
     }
 
-    /// Where the engine of this key belongs.
+    /// The path for the engine of this key.
     pub(super) fn place(&self, model: &str, key: &EngineKey) -> PathBuf {
         self.dir.join(file_name(model, key))
     }
 
-    /// Takes the finished file `built` in as the engine of this key.
+    /// Adds the finished file `built` as the engine of this key.
     pub(super) fn keep(
         &self,
         model: &str,
@@ -251,7 +251,7 @@ impl EngineCache {
             built_unix: since_epoch.map_or(0, |time| time.as_secs()),
         };
         let json = path.with_extension("json");
-        // The old key goes before the old engine, the new one comes after the new.
+        // The old key is removed before the old engine; the new key is written after the new engine.
         if json.exists() {
             std::fs::remove_file(&json).map_err(io)?;
         }
@@ -262,12 +262,12 @@ impl EngineCache {
         Ok(EngineFile::of(&json, sidecar))
     }
 
-    /// Every engine's key.
+    /// The keys of all engines.
     pub(super) fn sidecars(&self) -> Vec<PathBuf> {
         self.files("json")
     }
 
-    /// Engines without a key, from builds that were cut off.
+    /// Engines without a key, from interrupted builds.
     pub(super) fn orphans(&self) -> Vec<PathBuf> {
         let mut paths = self.files("engine");
         paths.retain(|path| !path.with_extension("json").exists());
@@ -302,10 +302,10 @@ impl EngineFile {
         }
     }
 
-    /// Its content, if that is what was built. Blocks.
+    /// Its content, after checking it. Blocks.
     ///
     /// # Errors
-    /// When it is not all there, or not the same any more.
+    /// If it is incomplete or was changed.
     pub(super) fn read(&self) -> Result<Vec<u8>, DetectError> {
         let bytes = std::fs::read(&self.path).map_err(|error| DetectError::Io {
             action: "read",
@@ -337,7 +337,7 @@ impl EngineFile {
     }
 }
 
-/// Reads a sidecar; what is wrong with it is told with its name.
+/// Reads a sidecar. Its errors contain its name.
 pub(super) fn read(path: &Path) -> Result<Sidecar, String> {
     std::fs::read(path)
         .map_err(|error| format!("{}: {error}", name(path)))
@@ -351,7 +351,7 @@ fn name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The model's id for people, and as much of the key's hash as tells keys apart.
+/// The model's id for people, and enough of the key's hash to distinguish keys.
 fn file_name(model: &str, key: &EngineKey) -> String {
     let text =
         serde_json::to_string(key).expect("invariant: a struct of numbers and texts is JSON");
@@ -359,8 +359,8 @@ fn file_name(model: &str, key: &EngineKey) -> String {
     format!("{model}-{}.engine", &hash[..16])
 }
 
-/// Of the graph's file, as the manifest says it, which is compared with the file whenever a model is loaded; of the list
-/// of its files where its weights lie beside it, since another training changes those alone.
+/// The hash of the graph's file in the manifest, which is compared with the file whenever a model is loaded. If its
+/// weights are external, the hash of the list of its files, because another training changes only those.
 pub(super) fn onnx_sha256(model: &InstalledModel) -> Result<String, DetectError> {
     let manifest = &model.manifest;
     let name = manifest.onnx();

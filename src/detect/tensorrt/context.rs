@@ -1,4 +1,5 @@
-//! A context: what an engine needs to infer, with its memory of the GPU, and one inference at a time.
+//! An execution context: the state that an engine needs for inference, with its GPU memory. It runs one inference at a
+//! time.
 #![expect(
     unsafe_code,
     reason = "methods of C++ objects, called through their virtual tables"
@@ -12,32 +13,32 @@ use super::error::TensorRtError;
 use super::logger;
 use super::object::{MOST_DIMS, NarrowDims, Object, WideDims, call};
 use super::runtime::Engine;
-use super::slots::DimsForm;
+use super::vtable::DimsLayout;
 
-/// `IExecutionContext`: an engine's state of one inference. One owner at a time.
-pub(super) struct Context {
+/// `IExecutionContext`: the state of one inference. It has one owner at a time.
+pub(super) struct ExecutionContext {
     object: Object,
-    // Dropped after it.
+    // Dropped after the context.
     _engine: Arc<Engine>,
 }
 
-impl Context {
-    /// A context, with memory of the GPU of its own.
+impl ExecutionContext {
+    /// Makes a context with its own GPU memory.
     ///
     /// # Errors
-    /// In TensorRT's words.
+    /// TensorRT's own error.
     pub(super) fn new(engine: &Arc<Engine>) -> Result<Self, TensorRtError> {
         let object = engine.object();
         let libraries = &object.libraries;
-        let slots = &libraries.slots.engine;
+        let vtable = &libraries.vtables.engine;
         logger::forget();
-        let pointer = if slots.create_context_takes_strategy {
+        let pointer = if vtable.create_context_takes_strategy {
             // SAFETY: `IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy)`; 0 is kSTATIC. The
             // context that comes back is ours.
-            unsafe { call!(object, slots.create_context, (i32) -> *mut c_void, 0) }
+            unsafe { call!(object, vtable.create_context, (i32) -> *mut c_void, 0) }
         } else {
             // SAFETY: `IExecutionContext* createExecutionContext()`; as above.
-            unsafe { call!(object, slots.create_context, () -> *mut c_void,) }
+            unsafe { call!(object, vtable.create_context, () -> *mut c_void,) }
         };
         let object = Object::of(pointer, libraries).ok_or_else(|| TensorRtError::Context {
             action: "make an execution context".to_owned(),
@@ -49,21 +50,21 @@ impl Context {
         })
     }
 
-    /// Says which dimensions an input has from now on. Allocates nothing.
+    /// Sets the dimensions of an input. Allocates nothing.
     ///
     /// # Errors
-    /// When the engine's profile does not have them.
+    /// If the engine's profile does not include them.
     pub(super) fn set_input_shape(
         &mut self,
         name: &CStr,
         dims: &[usize],
     ) -> Result<(), TensorRtError> {
         let libraries = self.object.libraries.clone();
-        let slot = libraries.slots.context.set_input_shape;
+        let slot = libraries.vtables.context.set_input_shape;
         logger::forget();
         let count = i32::try_from(dims.len()).unwrap_or(i32::MAX);
-        let accepted = match libraries.slots.dims {
-            DimsForm::Narrow => {
+        let accepted = match libraries.vtables.dims {
+            DimsLayout::Narrow => {
                 let mut sizes = [0; MOST_DIMS];
                 for (size, dim) in sizes.iter_mut().zip(dims) {
                     *size = i32::try_from(*dim).unwrap_or(i32::MAX);
@@ -75,7 +76,7 @@ impl Context {
                         name.as_ptr(), &raw const dims)
                 }
             }
-            DimsForm::Wide => {
+            DimsLayout::Wide => {
                 let mut sizes = [0; MOST_DIMS];
                 for (size, dim) in sizes.iter_mut().zip(dims) {
                     *size = i64::try_from(*dim).unwrap_or(i64::MAX);
@@ -93,7 +94,7 @@ impl Context {
         })
     }
 
-    /// Says where a tensor's memory is.
+    /// Sets the address of a tensor's memory.
     ///
     /// # Safety
     /// `address` is memory of the GPU, large enough for the tensor, that outlives what is put into a stream with this
@@ -103,7 +104,7 @@ impl Context {
         name: &CStr,
         address: *mut c_void,
     ) -> Result<(), TensorRtError> {
-        let slot = self.object.libraries.slots.context.set_tensor_address;
+        let slot = self.object.libraries.vtables.context.set_tensor_address;
         logger::forget();
         // SAFETY: `bool setTensorAddress(char const*, void*)`; the address is the caller's promise.
         let accepted = unsafe {
@@ -114,19 +115,19 @@ impl Context {
         })
     }
 
-    /// Puts one inference into `stream`. Gives what TensorRT says where it refuses.
+    /// Puts one inference into `stream`. The error is TensorRT's own.
     ///
     /// # Safety
     /// Every tensor has its address, and neither it nor the context is touched until the stream was waited for.
     pub(super) unsafe fn enqueue(&mut self, stream: &Stream) -> Result<(), String> {
-        let slot = self.object.libraries.slots.context.enqueue;
+        let slot = self.object.libraries.vtables.context.enqueue;
         logger::forget();
         // SAFETY: `bool enqueueV3(cudaStream_t)`; the stream is ours and lives, the rest is the caller's promise.
         let accepted = unsafe { call!(self.object, slot, (*mut c_void) -> bool, stream.raw()) };
         accepted.then_some(()).ok_or_else(|| {
             let words = logger::errors();
             if words.is_empty() {
-                "it would not begin the inference, and does not say why".to_owned()
+                "it did not start the inference and logged no reason".to_owned()
             } else {
                 words
             }

@@ -1,4 +1,4 @@
-//! CUDA's runtime library: opened at run time, asked for devices first, and the few calls that move pictures.
+//! CUDA's runtime library, opened at run time: queries devices and has the few calls that move pictures.
 #![expect(
     unsafe_code,
     reason = "CUDA's runtime is a C library that is opened at run time"
@@ -27,11 +27,11 @@ const NON_BLOCKING: c_uint = 1;
 const MULTIPROCESSORS: c_int = 16;
 const CAPABILITY_MAJOR: c_int = 75;
 const CAPABILITY_MINOR: c_int = 76;
-/// `cudaDeviceProp` begins with the name, 256 bytes; as a whole it was never more than 1100 bytes, and grows.
+/// `cudaDeviceProp` starts with the name, 256 bytes. All of it was never more than 1100 bytes, but it grows.
 const NAME_BYTES: usize = 256;
 const PROPERTIES_BYTES: usize = 16 * 1024;
 
-/// The library and its functions. It stays open: CUDA has threads and exit handlers of its own.
+/// The library and its functions. It stays open, because CUDA has its own threads and exit handlers.
 pub(super) struct Cuda {
     get_device_count: unsafe extern "C" fn(*mut c_int) -> Status,
     set_device: unsafe extern "C" fn(c_int) -> Status,
@@ -50,7 +50,7 @@ pub(super) struct Cuda {
     library: Library,
 }
 
-/// The GPU that is used: the first.
+/// The first GPU, which is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gpu {
     name: String,
@@ -60,7 +60,7 @@ pub(super) struct Gpu {
 
 impl std::fmt::Display for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // All Orins are called alike, and engines of one are slow or wrong on another: their sizes tell them apart.
+        // All Orins have the same name, and engines of one are slow or wrong on another: their sizes distinguish them.
         write!(
             f,
             "{} (compute {}.{}, {} multiprocessors)",
@@ -70,10 +70,10 @@ impl std::fmt::Display for Gpu {
 }
 
 impl Cuda {
-    /// Opens the first of `candidates` that opens.
+    /// Opens the first usable library of `candidates`.
     ///
     /// # Errors
-    /// Every file that was tried, with the reason; or the function that one lacks.
+    /// Every file that was tried, with the reason; or the function that is missing.
     pub(super) fn open(candidates: &[PathBuf]) -> Result<Self, TensorRtError> {
         let mut tried = Vec::new();
         for path in candidates {
@@ -122,7 +122,8 @@ impl Cuda {
         })
     }
 
-    /// The runtime's version and the newest that the driver serves, as `12060` is 12.6; nothing where it does not tell.
+    /// The runtime's version and the newest version that the driver supports; `12060` is 12.6. None if they are
+    /// unknown.
     pub(super) fn versions(&self) -> (Option<c_int>, Option<c_int>) {
         let ask = |symbol: &[u8]| {
             type GetVersion = unsafe extern "C" fn(*mut c_int) -> Status;
@@ -139,19 +140,19 @@ impl Cuda {
         )
     }
 
-    /// Lets this thread work on the GPU. From CUDA 12 on that takes memory of it, which whoever only asks does not want.
+    /// Lets this thread use the GPU. From CUDA 12 on this takes GPU memory, which a mere query should not do.
     ///
     /// # Errors
-    /// In CUDA's words.
+    /// CUDA's own error.
     pub(super) fn choose_gpu(&self) -> Result<(), TensorRtError> {
         // SAFETY: no memory of ours is involved.
         self.check("choose the GPU", unsafe { (self.set_device)(0) })
     }
 
-    /// The GPU.
+    /// Describes the GPU.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub(super) fn gpu(&self) -> Result<Gpu, TensorRtError> {
         let mut count = 0;
         // SAFETY: it writes one number to where the pointer leads.
@@ -181,7 +182,7 @@ impl Cuda {
     }
 
     fn gpu_name(&self) -> Result<String, TensorRtError> {
-        // As 64-bit numbers, for their alignment.
+        // As 64-bit numbers, because of their alignment.
         let mut properties = vec![0_u64; PROPERTIES_BYTES / 8];
         // SAFETY: it writes a cudaDeviceProp, which is smaller in every release than the buffer; the buffer is ours.
         let status = unsafe { (self.get_properties)(properties.as_mut_ptr().cast(), 0) };
@@ -195,7 +196,7 @@ impl Cuda {
         Ok(String::from_utf8_lossy(&name).into_owned())
     }
 
-    /// Memory of the GPU, for [`super::buffers`], which gives it back.
+    /// Allocates GPU memory for [`super::buffers`], which frees it.
     pub(super) fn allocate(&self, bytes: usize) -> Result<*mut c_void, TensorRtError> {
         let mut pointer = std::ptr::null_mut();
         // SAFETY: it writes one pointer to where the pointer leads.
@@ -204,17 +205,17 @@ impl Cuda {
         Ok(pointer)
     }
 
-    /// Gives memory of the GPU back.
+    /// Frees GPU memory.
     ///
     /// # Safety
     /// `pointer` is one of [`Cuda::allocate`]'s that was not given back, and nothing in flight uses it.
     pub(super) unsafe fn free(&self, pointer: *mut c_void) {
         // SAFETY: the caller's promise.
         let status = unsafe { (self.free)(pointer) };
-        self.grumble("free memory of the GPU", status);
+        self.log_failure("free memory of the GPU", status);
     }
 
-    /// Memory of the host that the GPU copies from and to by itself, for [`super::buffers`], which gives it back.
+    /// Allocates pinned host memory for [`super::buffers`], which frees it.
     pub(super) fn allocate_pinned(&self, bytes: usize) -> Result<*mut c_void, TensorRtError> {
         let mut pointer = std::ptr::null_mut();
         // SAFETY: it writes one pointer to where the pointer leads.
@@ -223,14 +224,14 @@ impl Cuda {
         Ok(pointer)
     }
 
-    /// Gives pinned memory back.
+    /// Frees pinned memory.
     ///
     /// # Safety
     /// `pointer` is one of [`Cuda::allocate_pinned`]'s that was not given back, and nothing in flight uses it.
     pub(super) unsafe fn free_pinned(&self, pointer: *mut c_void) {
         // SAFETY: the caller's promise.
         let status = unsafe { (self.free_host)(pointer) };
-        self.grumble("free pinned memory", status);
+        self.log_failure("free pinned memory", status);
     }
 
     fn check(&self, action: &'static str, status: Status) -> Result<(), TensorRtError> {
@@ -244,10 +245,10 @@ impl Cuda {
         })
     }
 
-    /// For what is given back: there is nobody to tell but the log.
-    fn grumble(&self, action: &'static str, status: Status) {
+    /// For freeing resources: errors only go to the log.
+    fn log_failure(&self, action: &'static str, status: Status) {
         if let Err(err) = self.check(action, status) {
-            tracing::warn!(%err, "CUDA did not take something back");
+            tracing::warn!(%err, "CUDA could not free a resource");
         }
     }
 
@@ -263,7 +264,7 @@ impl Cuda {
     }
 }
 
-/// A queue of work for the GPU: what is put in runs in order, beside what is in other streams.
+/// A queue of work for the GPU. Its work runs in order, in parallel with other streams.
 pub(super) struct Stream {
     cuda: Arc<Cuda>,
     raw: RawStream,
@@ -273,10 +274,10 @@ pub(super) struct Stream {
 unsafe impl Send for Stream {}
 
 impl Stream {
-    /// A new one.
+    /// Makes a stream.
     ///
     /// # Errors
-    /// In CUDA's words.
+    /// CUDA's own error.
     pub(super) fn new(cuda: &Arc<Cuda>) -> Result<Self, TensorRtError> {
         let mut raw = std::ptr::null_mut();
         // SAFETY: it writes one handle to where the pointer leads; the handle is ours, and our `drop` destroys it.
@@ -323,10 +324,10 @@ impl Stream {
         self.cuda.check("copy an output from the GPU", status)
     }
 
-    /// Waits until all that is in the queue is done. Blocks.
+    /// Waits until all work in the queue is done. Blocks.
     ///
     /// # Errors
-    /// When something in the queue failed, in CUDA's words.
+    /// If some work failed, CUDA's own error.
     pub(super) fn synchronize(&self) -> Result<(), TensorRtError> {
         // SAFETY: the handle is ours and lives.
         let status = unsafe { (self.cuda.stream_synchronize)(self.raw) };
@@ -338,6 +339,6 @@ impl Drop for Stream {
     fn drop(&mut self) {
         // SAFETY: the handle is ours, and this is the only place that destroys it.
         let status = unsafe { (self.cuda.stream_destroy)(self.raw) };
-        self.cuda.grumble("end a stream", status);
+        self.cuda.log_failure("end a stream", status);
     }
 }

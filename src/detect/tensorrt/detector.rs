@@ -1,4 +1,4 @@
-//! An engine as a detector: several lanes take turns, so that one is filled while another infers.
+//! An engine as a detector: several inference requests take turns, so that one is filled while another infers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::super::contract::Contract;
 use super::super::labels::Labels;
 use super::super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
 use super::error::TensorRtError;
-use super::lane::{Lane, StartError};
+use super::infer_request::{InferRequest, StartError};
 use super::library::Libraries;
 use super::plan::Plan;
 use super::runtime::Runtime;
@@ -16,13 +16,13 @@ use crate::base::Size;
 /// Its name in settings and messages.
 pub(in crate::detect) const NAME: &str = "tensorrt";
 
-/// Lanes of one detector. While one infers, the other's picture is drawn into its tensor and copied; a third would cost
-/// another context's memory, and the GPU has no more to give.
-const LANES: usize = 2;
+/// The number of inference requests per detector. While one infers, the next picture is drawn into the other's tensor
+/// and copied. A third one would need the memory of another context and would not make the GPU faster.
+const REQUESTS: usize = 2;
 
 /// A loaded engine.
 pub(super) struct TensorRtDetector {
-    lanes: Vec<Lane>,
+    requests: Vec<InferRequest>,
     plan: Plan,
     contract: Contract,
 }
@@ -31,7 +31,7 @@ impl TensorRtDetector {
     /// Loads the engine `bytes`, the content of `path`, which was built for DLA core `dla` or for the GPU. Blocks.
     ///
     /// # Errors
-    /// When TensorRT refuses it, or its tensors are not what the model's manifest promises.
+    /// If TensorRT refuses it, or its tensors do not match the model's manifest.
     pub(super) fn load(
         libraries: &Arc<Libraries>,
         (path, bytes): (&Path, &[u8]),
@@ -46,14 +46,14 @@ impl TensorRtDetector {
         }
         let engine = Arc::new(runtime.engine(bytes, path)?);
         let (plan, contract) = Plan::new(&engine, model, labels)?;
-        let mut lanes = vec![Lane::new(&libraries.cuda, &engine, &plan)?];
-        let may_overlap = !plan.dynamic || libraries.slots.contexts_share_profile;
-        while may_overlap && lanes.len() < LANES {
-            match Lane::new(&libraries.cuda, &engine, &plan) {
-                Ok(lane) => lanes.push(lane),
-                // The GPU's memory may be short.
+        let mut requests = vec![InferRequest::new(&libraries.cuda, &engine, &plan)?];
+        let may_overlap = !plan.dynamic || libraries.vtables.contexts_share_profile;
+        while may_overlap && requests.len() < REQUESTS {
+            match InferRequest::new(&libraries.cuda, &engine, &plan) {
+                Ok(request) => requests.push(request),
+                // The GPU may not have enough memory.
                 Err(err) => {
-                    tracing::warn!(%err, lanes = lanes.len(), "inferences will not overlap");
+                    tracing::warn!(%err, requests = requests.len(), "inferences will not overlap");
                     break;
                 }
             }
@@ -62,11 +62,11 @@ impl TensorRtDetector {
             tensorrt = %libraries.version,
             gpu = %libraries.gpu,
             batch = plan.most,
-            lanes = lanes.len(),
+            requests = requests.len(),
             "the engine is loaded"
         );
         Ok(Self {
-            lanes,
+            requests,
             plan,
             contract,
         })
@@ -79,40 +79,42 @@ impl TensorRtDetector {
     ) -> Result<Vec<Vec<Detection>>, DetectError> {
         let (plan, contract) = (&self.plan, &mut self.contract);
         let mut found = Vec::with_capacity(pictures.len());
-        let mut finish = |lane: &mut Lane, contract: &mut Contract, batch: &[Picture<'_>]| {
-            let shape = &plan.outputs[plan.read].dims;
-            lane.finish(plan, |index, numbers| {
-                found.push(contract.read(shape, numbers, &batch[index], thresholds)?);
-                Ok(())
-            })
-        };
+        let mut finish =
+            |request: &mut InferRequest, contract: &mut Contract, batch: &[Picture<'_>]| {
+                let shape = &plan.outputs[plan.read].dims;
+                request.finish(plan, |index, numbers| {
+                    found.push(contract.read(shape, numbers, &batch[index], thresholds)?);
+                    Ok(())
+                })
+            };
         let batches = pictures.len().div_ceil(plan.most);
         let batch_of = |number: usize| {
             let first = number * plan.most;
             &pictures[first..pictures.len().min(first + plan.most)]
         };
-        let lanes = self.lanes.len();
+        let requests = self.requests.len();
         for number in 0..batches {
-            let lane = &mut self.lanes[number % lanes];
-            if lane.is_busy() {
-                finish(lane, contract, batch_of(number - lanes))?;
+            let request = &mut self.requests[number % requests];
+            if request.is_busy() {
+                finish(request, contract, batch_of(number - requests))?;
             }
             let batch = batch_of(number);
-            lane.start(plan, batch.len(), |index, tensor| {
-                contract.fill(&batch[index], tensor)
-            })
-            .map_err(|error| match error {
-                StartError::Detect(error) => error,
-                StartError::Refused(message) => DetectError::Inference {
-                    backend: NAME,
-                    model: contract.model.clone(),
-                    message,
-                },
-            })?;
+            request
+                .start(plan, batch.len(), |index, tensor| {
+                    contract.fill(&batch[index], tensor)
+                })
+                .map_err(|error| match error {
+                    StartError::Detect(error) => error,
+                    StartError::Refused(message) => DetectError::Inference {
+                        backend: NAME,
+                        model: contract.model.clone(),
+                        message,
+                    },
+                })?;
         }
-        for number in batches.saturating_sub(lanes)..batches {
-            let lane = &mut self.lanes[number % lanes];
-            finish(lane, contract, batch_of(number))?;
+        for number in batches.saturating_sub(requests)..batches {
+            let request = &mut self.requests[number % requests];
+            finish(request, contract, batch_of(number))?;
         }
         Ok(found)
     }
@@ -128,7 +130,7 @@ impl Detector for TensorRtDetector {
     }
 
     fn max_batch(&self) -> usize {
-        self.plan.most * self.lanes.len()
+        self.plan.most * self.requests.len()
     }
 
     fn detect(
@@ -138,8 +140,8 @@ impl Detector for TensorRtDetector {
     ) -> Result<Vec<Vec<Detection>>, DetectError> {
         let found = self.run(pictures, thresholds);
         if found.is_err() {
-            // What other lanes still do belongs to pictures that were given up.
-            self.lanes.iter_mut().for_each(Lane::settle);
+            // Work of other requests belongs to the failed call.
+            self.requests.iter_mut().for_each(InferRequest::wait_idle);
         }
         found
     }

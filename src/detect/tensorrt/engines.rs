@@ -1,4 +1,4 @@
-//! The engines of the cache, each held against the models that are installed and the libraries that are here.
+//! The engines of the cache, each compared with the installed models and the libraries of this machine.
 
 use std::path::PathBuf;
 
@@ -9,30 +9,30 @@ use super::library::Libraries;
 /// An engine in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineReport {
-    /// Its file.
+    /// Its path.
     pub path: PathBuf,
-    /// The model that it was built of; empty where nothing says so.
+    /// The id of its model; empty if it is unknown.
     pub model: String,
-    /// For what and how it was built.
+    /// Its key and build options.
     pub key: String,
-    /// Whether it serves.
+    /// Whether it can be used.
     pub verdict: EngineVerdict,
 }
 
-/// Whether an engine serves here and now.
+/// Whether an engine can be used on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineVerdict {
     /// It will be loaded.
     Fits,
-    /// There is nothing here to hold it against: why TensorRT can't be used.
+    /// It can't be checked; the reason why TensorRT can't be used.
     Untold(String),
-    /// It is for something else, or of another ONNX file: what differs.
+    /// It is for another machine, version or ONNX file; the difference.
     Stale(String),
-    /// It is not whole: what is missing.
+    /// It is incomplete; the missing part.
     Damaged(String),
 }
 
-/// Every engine of the program's cache. Opens NVIDIA's libraries and reads whole engines: blocks for seconds.
+/// All engines of the program's cache. Opens NVIDIA's libraries and reads whole engines: blocks for seconds.
 pub fn engines(store: &ModelStore) -> Vec<EngineReport> {
     let cache = EngineCache::of_program();
     let sidecars = cache.sidecars();

@@ -1,4 +1,4 @@
-//! What can go wrong between a board's libraries and a running engine.
+//! The errors between a board's libraries and a running engine.
 
 use std::path::PathBuf;
 
@@ -13,19 +13,19 @@ pub enum TensorRtError {
          folder in NVR_TENSORRT_LIB_DIR, or use --backend auto", tried.join("; ")
     )]
     CudaAbsent {
-        /// Each file that was tried, with the reason why it was not taken.
+        /// Each file that was tried, with the reason why it was not used.
         tried: Vec<String>,
     },
     /// There is no GPU, or no driver for it.
     #[error(
         "no NVIDIA GPU can be used: CUDA says `{reason}`{}; check the driver (nvidia-smi, on a Jetson tegrastats), pass \
          the GPU into the container, or use --backend auto",
-        tensorrt.map(|version| format!(" (TensorRT {version} is here)")).unwrap_or_default()
+        tensorrt.map(|version| format!(" (TensorRT {version} is installed)")).unwrap_or_default()
     )]
     NoGpu {
-        /// CUDA's own words, or what it counted.
+        /// CUDA's own error, or the number of GPUs.
         reason: String,
-        /// TensorRT's version, where it is here: then it is the driver that is missing, and not the libraries.
+        /// TensorRT's version if it is installed: then the driver is missing, and not the libraries.
         tensorrt: Option<Version>,
     },
     /// No TensorRT could be opened.
@@ -34,186 +34,186 @@ pub enum TensorRtError {
          name its folder in NVR_TENSORRT_LIB_DIR, or use --backend auto", tried.join("; ")
     )]
     LibraryAbsent {
-        /// Each file that was tried, with the reason why it was not taken.
+        /// Each file that was tried, with the reason why it was not used.
         tried: Vec<String>,
     },
-    /// A version from before inputs and outputs were called by name.
+    /// A version in which inputs and outputs are not identified by name.
     #[error(
-        "TensorRT {version} ({library}) is too old: 8.5 is the oldest that is served; update to JetPack 5.1 or later, or \
+        "TensorRT {version} ({library}) is too old: 8.5 is the oldest supported version; update to JetPack 5.1 or later, or \
          use --backend auto"
     )]
     TooOld {
-        /// Which.
+        /// The version.
         version: Version,
-        /// Its file.
+        /// The path of the library.
         library: String,
     },
-    /// A version that is known and not wanted yet.
+    /// A known version that is not supported yet.
     #[error(
-        "TensorRT {version} ({library}) is not served yet: 8.5 and later 8.x, and 10 are; install TensorRT 10 beside it, \
+        "TensorRT {version} ({library}) is not supported yet: 8.5 and later 8.x, and 10 are; install TensorRT 10 beside it, \
          or use --backend auto"
     )]
     NotServed {
-        /// Which.
+        /// The version.
         version: Version,
-        /// Its file.
+        /// The path of the library.
         library: String,
     },
-    /// A version whose virtual tables nobody has looked at.
+    /// A version with unknown virtual tables.
     #[error(
         "TensorRT {version} ({library}) is of a major version that this program does not know: 8.5 and later 8.x, and 10 \
-         are served; install TensorRT 10 beside it, or use --backend auto"
+         are supported; install TensorRT 10 beside it, or use --backend auto"
     )]
     UnknownMajor {
-        /// Which.
+        /// The version.
         version: Version,
-        /// Its file.
+        /// The path of the library.
         library: String,
     },
-    /// A library without a function that it should have.
+    /// A library lacks a function.
     #[error(
-        "{library} has no function {symbol}; it is damaged or no library of NVIDIA's: install it anew"
+        "{library} has no function {symbol}; it is damaged or not a library of NVIDIA: reinstall it"
     )]
     Symbol {
-        /// Which file.
+        /// The path of the library.
         library: String,
-        /// Which function.
+        /// The name of the function.
         symbol: &'static str,
     },
-    /// It opened, and would not work.
+    /// The library opened but made no runtime.
     #[error(
         "TensorRT {version} gave no runtime (it answered {answer:#x}){}; check that its version fits the driver and the \
          CUDA that are installed",
-        said(words)
+        logged(words)
     )]
     Runtime {
-        /// Which.
+        /// The version.
         version: Version,
-        /// The pointer that it gave: null, or a small number where there is no GPU.
+        /// The returned pointer: null, or a small number without a GPU.
         answer: usize,
-        /// What it logged.
+        /// Its log.
         words: String,
     },
-    /// A call of CUDA's failed.
+    /// A CUDA call failed.
     #[error(
         "CUDA could not {action}: {words} (error {code}); look into the kernel's log (dmesg) and at the free memory, and \
          start the program again"
     )]
     Cuda {
-        /// What was asked.
+        /// The action.
         action: &'static str,
-        /// CUDA's number.
+        /// CUDA's error code.
         code: i32,
-        /// CUDA's words.
+        /// CUDA's own error.
         words: String,
     },
-    /// An engine of another version of TensorRT.
+    /// An engine for another version of TensorRT.
     #[error(
-        "the engine {} was built by another version of TensorRT than {version}, which is here{}; build it again with \
-         `nvr model build ID`", path.display(), said(words)
+        "the engine {} was built by another version of TensorRT than {version}, which is installed{}; build it again with \
+         `nvr model build ID`", path.display(), logged(words)
     )]
     EngineVersion {
-        /// Which file.
+        /// The path of the engine.
         path: PathBuf,
-        /// What is here.
+        /// The installed version.
         version: Version,
-        /// What TensorRT logged.
+        /// TensorRT's log.
         words: String,
     },
     /// An engine for another GPU.
     #[error(
-        "the engine {} was built for another GPU than {gpu}, which is here{}; build it again with `nvr model build ID`",
-        path.display(), said(words)
+        "the engine {} was built for another GPU than {gpu}, which is installed{}; build it again with `nvr model build ID`",
+        path.display(), logged(words)
     )]
     EngineGpu {
-        /// Which file.
+        /// The path of the engine.
         path: PathBuf,
-        /// What is here.
+        /// The installed GPU.
         gpu: String,
-        /// What TensorRT logged.
+        /// TensorRT's log.
         words: String,
     },
-    /// An engine that is not whole.
+    /// An incomplete engine.
     #[error(
         "the engine {} is truncated or damaged{}; build it again with `nvr model build ID`",
-        path.display(), said(words)
+        path.display(), logged(words)
     )]
     EngineDamaged {
-        /// Which file.
+        /// The path of the engine.
         path: PathBuf,
-        /// What TensorRT logged, or what its size and hash should have been.
+        /// TensorRT's log, or the expected size and hash.
         words: String,
     },
     /// An engine that TensorRT refuses for another reason.
     #[error(
         "TensorRT {version} could not load the engine {}{}; build it again with `nvr model build ID`",
-        path.display(), said(words)
+        path.display(), logged(words)
     )]
     Engine {
-        /// Which file.
+        /// The path of the engine.
         path: PathBuf,
-        /// What is here.
+        /// The installed version.
         version: Version,
-        /// What it logged.
+        /// Its log.
         words: String,
     },
-    /// An engine gave no execution context, or would not take a tensor.
+    /// An engine made no execution context, or did not accept a tensor.
     #[error(
         "TensorRT could not {action}{}; free memory of the GPU, or build the engine again with `nvr model build ID`",
-        said(words)
+        logged(words)
     )]
     Context {
-        /// What was asked.
+        /// The action.
         action: String,
-        /// What it logged.
+        /// Its log.
         words: String,
     },
-    /// An engine answers with a number of tensors that none has: its methods are not where they are looked for.
+    /// An engine returns an impossible number of tensors: its virtual table has another order.
     #[error(
         "TensorRT {version} answers that its engine has {count} tensors, so its interface is not the one that is known of TensorRT \
          {}; install a release of NVIDIA's TensorRT 8.5 to 10.16, or use --backend auto", version.major
     )]
     Interface {
-        /// Which TensorRT.
+        /// The version of TensorRT.
         version: Version,
-        /// Its answer.
+        /// The returned number.
         count: i32,
     },
-    /// No engine in the cache is for this model, version and GPU.
+    /// The cache has no engine for this model, version and GPU.
     #[error(
         "there is no TensorRT engine of model {model} for TensorRT {version} and {gpu} in {}{}; build it with \
          `nvr model build {model}`", dir.display(), listed(others)
     )]
     NoEngine {
-        /// Which model.
+        /// The id of the model.
         model: String,
-        /// What is here.
+        /// The installed version.
         version: Version,
-        /// What is here.
+        /// The installed GPU.
         gpu: String,
-        /// The cache.
+        /// The folder of the cache.
         dir: PathBuf,
-        /// Engines of this model that were not taken, each with the reason.
+        /// Other engines of this model, each with the reason why it is not used.
         others: Vec<String>,
     },
-    /// The tool that builds engines is not there.
+    /// The tool that builds engines is missing.
     #[error(
-        "trtexec, which builds engines, is not here ({}); install it (Debian package libnvinfer-bin), or name its file in \
+        "trtexec, which builds engines, is missing ({}); install it (Debian package libnvinfer-bin), or name its file in \
          NVR_TRTEXEC", tried.join("; ")
     )]
     ToolAbsent {
-        /// Where it was sought.
+        /// The paths that were tried.
         tried: Vec<String>,
     },
-    /// The tool can't do what was asked.
+    /// The tool does not support the request.
     #[error("{0}")]
     Ask(String),
     /// The tool failed.
-    #[error("trtexec could not build an engine of {model}: {reason}; its last words: {words}")]
+    #[error("trtexec could not build an engine of {model}: {reason}; its last output: {words}")]
     Tool {
-        /// Which model.
+        /// The id of the model.
         model: String,
-        /// How it ended.
+        /// The reason.
         reason: String,
         /// The end of its output.
         words: String,
@@ -221,12 +221,12 @@ pub enum TensorRtError {
     /// The build was interrupted.
     #[error("the build of an engine of {model} was stopped")]
     Stopped {
-        /// Which model.
+        /// The id of the model.
         model: String,
     },
 }
 
-fn said(words: &str) -> String {
+fn logged(words: &str) -> String {
     if words.is_empty() {
         String::new()
     } else {
@@ -238,6 +238,6 @@ fn listed(others: &[String]) -> String {
     if others.is_empty() {
         String::new()
     } else {
-        format!(" (not taken: {})", others.join("; "))
+        format!(" (not used: {})", others.join("; "))
     }
 }

@@ -1,7 +1,7 @@
-//! Which libraries of NVIDIA's are here: CUDA's runtime and its GPU first, then TensorRT and its version.
+//! Opens NVIDIA's libraries: CUDA's runtime and its GPU first, then TensorRT and its version.
 //!
-//! The order matters: without a GPU, TensorRT gives pointers that lead nowhere. There is one pair of libraries in a process,
-//! never closed: the first that opens stays.
+//! The order matters: without a GPU, TensorRT returns invalid pointers. There is one pair of libraries in a process,
+//! which is never closed: the first one that opens stays.
 #![expect(
     unsafe_code,
     reason = "TensorRT is a C++ library that is opened at run time"
@@ -16,8 +16,8 @@ use libloading::Library;
 use super::cuda::{Cuda, Gpu};
 use super::error::TensorRtError;
 use super::search::{candidates, reasons};
-use super::slots::Slots;
 use super::version::Version;
+use super::vtable::VtableLayout;
 use crate::base::sync::lock;
 
 /// `createInferRuntime_INTERNAL(ILogger*, version)`.
@@ -31,7 +31,7 @@ const CUDA_NAMES: [&str; 4] = [
     "libcudart.so",
 ];
 
-/// Names of TensorRT: those that are served first, then those that can only be refused by name.
+/// Names of TensorRT's library: supported versions first, then those that are only known to report them.
 const TENSORRT_NAMES: [&str; 7] = [
     "libnvinfer.so.10",
     "libnvinfer.so.8",
@@ -42,13 +42,13 @@ const TENSORRT_NAMES: [&str; 7] = [
     "libnvinfer.so.7",
 ];
 
-/// Where CUDA's own installer puts its libraries without telling the system's loader.
+/// The folder in which CUDA's own installer puts its libraries without configuring the system's loader.
 const CUDA_FOLDER: &str = "/usr/local/cuda/lib64";
 
-/// Plugins that some engines need register themselves when their library is opened; most engines need none.
+/// Plugins that some engines need are registered when their library is opened; most engines need none.
 const PLUGINS: &str = "libnvinfer_plugin.so";
 
-/// The libraries, opened and found fit.
+/// The opened libraries, after their checks.
 pub(super) struct Libraries {
     /// CUDA.
     pub(super) cuda: Arc<Cuda>,
@@ -56,11 +56,11 @@ pub(super) struct Libraries {
     pub(super) gpu: Gpu,
     /// TensorRT's version.
     pub(super) version: Version,
-    /// Its number as the library says it, which it wants to hear again.
+    /// The version number that the library states; it must be passed back to it.
     pub(super) version_number: i32,
-    /// How it is called.
-    pub(super) slots: &'static Slots,
-    /// Its first function.
+    /// The virtual tables of this version.
+    pub(super) vtables: &'static VtableLayout,
+    /// The function that makes runtimes.
     pub(super) create_runtime: CreateRuntime,
     /// TensorRT's file.
     pub(super) path: PathBuf,
@@ -70,19 +70,19 @@ pub(super) struct Libraries {
 static OPEN: Mutex<Option<Arc<Libraries>>> = Mutex::new(None);
 
 impl Libraries {
-    /// Opens them, if this was not done yet. Blocks, the first time for a second or more.
+    /// Opens the libraries, if they are not open yet. Blocks, the first time for a second or more.
     ///
     /// # Errors
-    /// What is missing or not served, by name.
+    /// The missing or unsupported library.
     pub(super) fn open() -> Result<Arc<Self>, TensorRtError> {
         let mut held = lock(&OPEN);
         match &*held {
             Some(libraries) => Ok(libraries.clone()),
-            None => Ok(held.insert(Arc::new(Self::open_anew()?)).clone()),
+            None => Ok(held.insert(Arc::new(Self::open_all()?)).clone()),
         }
     }
 
-    fn open_anew() -> Result<Self, TensorRtError> {
+    fn open_all() -> Result<Self, TensorRtError> {
         let cuda = Arc::new(open_cuda()?);
         let gpu = cuda.gpu().map_err(|error| match error {
             TensorRtError::NoGpu { reason, .. } => TensorRtError::NoGpu {
@@ -91,8 +91,8 @@ impl Libraries {
             },
             other => other,
         })?;
-        let ((version_number, version, slots, create_runtime), library, path) =
-            first_served(functions)?;
+        let ((version_number, version, vtables, create_runtime), library, path) =
+            first_supported(functions)?;
         let mut libraries = vec![library];
         libraries.extend(open_plugins(version));
         tracing::debug!(library = %path.display(), %version, %gpu, "TensorRT is open");
@@ -101,7 +101,7 @@ impl Libraries {
             gpu,
             version,
             version_number,
-            slots,
+            vtables,
             create_runtime,
             path,
             _libraries: libraries,
@@ -109,30 +109,30 @@ impl Libraries {
     }
 }
 
-/// CUDA's runtime alone.
+/// Opens only CUDA's runtime.
 ///
 /// # Errors
-/// Every file that was tried, with the reason; or the function that one lacks.
+/// Every file that was tried, with the reason; or the function that is missing.
 pub(super) fn open_cuda() -> Result<Cuda, TensorRtError> {
     Cuda::open(&candidates(&CUDA_NAMES, Some(CUDA_FOLDER)))
 }
 
-/// TensorRT's version and file, of which nothing else is asked: that needs no GPU.
+/// The version and the path of TensorRT. This needs no GPU.
 ///
 /// # Errors
-/// When it is not here, or its version is not served.
-pub(super) fn served() -> Result<(Version, PathBuf), TensorRtError> {
-    let (version, library, path) = first_served(|library, name| {
+/// If it is missing, or its version is not supported.
+pub(super) fn supported() -> Result<(Version, PathBuf), TensorRtError> {
+    let (version, library, path) = first_supported(|library, name| {
         let version = Version::of_library(version_number(library, name)?);
-        version.slots(name).map(|_| version)
+        version.vtable_layout(name).map(|_| version)
     })?;
-    // Closing it is not foreseen by NVIDIA.
+    // NVIDIA does not support closing the library.
     std::mem::forget(library);
     Ok((version, path))
 }
 
-/// The first of TensorRT's libraries that opens and of which `take` takes what it wants.
-fn first_served<T>(
+/// The first of TensorRT's libraries that opens and that `take` accepts.
+fn first_supported<T>(
     take: impl Fn(&Library, &str) -> Result<T, TensorRtError>,
 ) -> Result<(T, Library, PathBuf), TensorRtError> {
     let mut tried = Vec::new();
@@ -149,7 +149,7 @@ fn first_served<T>(
         match take(&library, &path.display().to_string()) {
             Ok(taken) => return Ok((taken, library, path)),
             Err(error) => {
-                // Another one may be served; closing this one is not foreseen by NVIDIA.
+                // Another one may be supported. NVIDIA does not support closing this one.
                 std::mem::forget(library);
                 refusal.get_or_insert(error);
             }
@@ -160,19 +160,19 @@ fn first_served<T>(
     }))
 }
 
-type Functions = (i32, Version, &'static Slots, CreateRuntime);
+type Functions = (i32, Version, &'static VtableLayout, CreateRuntime);
 
 fn functions(library: &Library, name: &str) -> Result<Functions, TensorRtError> {
     let number = version_number(library, name)?;
     let version = Version::of_library(number);
-    let slots = version.slots(name)?;
+    let vtable = version.vtable_layout(name)?;
     // SAFETY: the type is that of NvInferRuntime.h; the pointer is kept beside its library.
     let create = unsafe { library.get::<CreateRuntime>(b"createInferRuntime_INTERNAL\0") };
     let create = create.map_err(|_| TensorRtError::Symbol {
         library: name.to_owned(),
         symbol: "createInferRuntime_INTERNAL",
     })?;
-    Ok((number, version, slots, *create))
+    Ok((number, version, vtable, *create))
 }
 
 fn version_number(library: &Library, name: &str) -> Result<c_int, TensorRtError> {
@@ -187,13 +187,13 @@ fn version_number(library: &Library, name: &str) -> Result<c_int, TensorRtError>
     Ok(unsafe { version() })
 }
 
-/// The version of the TensorRT that is here, of which nothing else is asked.
+/// The version of the installed TensorRT.
 fn version_alone() -> Option<Version> {
     candidates(&TENSORRT_NAMES, None).iter().find_map(|path| {
         // SAFETY: its initialisers are NVIDIA's and expect nothing of us.
         let library = unsafe { Library::new(path) }.ok()?;
         let number = version_number(&library, &path.display().to_string());
-        // Closing it is not foreseen by NVIDIA.
+        // NVIDIA does not support closing the library.
         std::mem::forget(library);
         number.ok().map(Version::of_library)
     })

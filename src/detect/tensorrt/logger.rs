@@ -1,6 +1,7 @@
-//! TensorRT's own log, into ours: an `ILogger` whose virtual table is built here.
+//! Passes TensorRT's log to ours: an `ILogger` whose virtual table is built here.
 //!
-//! Its errors are kept too, a thread: TensorRT refuses with a null pointer and says why in its log only.
+//! Its errors are also kept per thread: when TensorRT fails it returns a null pointer and states the reason only in its
+//! log.
 #![expect(
     unsafe_code,
     reason = "a C++ object, made by hand, that a C++ library calls"
@@ -9,7 +10,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 
-use super::slots::LoggerForm;
+use super::vtable::LoggerLayout;
 
 /// `ILogger::Severity`.
 const INTERNAL_ERROR: i32 = 0;
@@ -17,15 +18,16 @@ const ERROR: i32 = 1;
 const WARNING: i32 = 2;
 const INFO: i32 = 3;
 
-/// Most errors of a refusal that are kept: the first ones say what is wrong, the others follow from it.
+/// Maximum number of errors that are kept: the first ones state the cause, the others follow from it.
 const KEPT: usize = 3;
 
 type Log = unsafe extern "C" fn(*mut c_void, i32, *const c_char);
 type Destructor = unsafe extern "C" fn(*mut c_void);
 
-/// A virtual table as the Itanium C++ ABI has it: what precedes the address that objects point to is for `dynamic_cast`.
+/// A virtual table of the Itanium C++ ABI. The part before the address that objects point to is only for
+/// `dynamic_cast`.
 #[repr(C)]
-struct Table {
+struct LoggerVtable {
     offset_to_top: isize,
     type_information: usize,
     log: Log,
@@ -42,7 +44,7 @@ struct Logger {
 // SAFETY: neither the object nor its table is ever written.
 unsafe impl Sync for Logger {}
 
-static TABLE: Table = Table {
+static TABLE: LoggerVtable = LoggerVtable {
     offset_to_top: 0,
     type_information: 0,
     log,
@@ -56,20 +58,20 @@ thread_local! {
     static ERRORS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The logger, for `createInferRuntime_INTERNAL`; none where the version's table has another order than ours.
-pub(super) fn address(form: LoggerForm) -> Option<*mut c_void> {
+/// The logger for `createInferRuntime_INTERNAL`; none if the version's table has another order.
+pub(super) fn address(form: LoggerLayout) -> Option<*mut c_void> {
     match form {
-        LoggerForm::LogFirst => Some((&raw const LOGGER).cast_mut().cast()),
-        LoggerForm::Versioned => None,
+        LoggerLayout::LogFirst => Some((&raw const LOGGER).cast_mut().cast()),
+        LoggerLayout::Versioned => None,
     }
 }
 
-/// Forgets this thread's errors: what comes now belongs to the next call.
+/// Removes this thread's errors, before the next call.
 pub(super) fn forget() {
     ERRORS.with_borrow_mut(Vec::clear);
 }
 
-/// What TensorRT has said of its errors on this thread since [`forget`].
+/// The errors that TensorRT logged on this thread since [`forget`].
 pub(super) fn errors() -> String {
     ERRORS.with_borrow(|errors| errors.join(" / "))
 }

@@ -1,10 +1,11 @@
 //! NVIDIA TensorRT, opened at run time: no SDK is needed to build, and one binary serves every board.
 //!
-//! TensorRT has no C interface and changes its C++ one with each major version; `slots` has the numbers, by version, and
-//! `docs/tensorrt-abi.md` says where they come from. From below: `cuda` and `buffers` (memory and streams), `version`,
-//! `slots` and `library` (what is here), `logger`, `object`, `runtime` and `context` (its objects, with owners), `plan`, `lane` and `detector`
-//! (pictures to detections), `cache`, `trtexec` and `build` (ONNX files to engines), `report`, `engines` and `smoke` (what
-//! the doctor asks). The only place that names any of it.
+//! TensorRT has no C interface and changes its C++ one with each major version. `vtable` has the slot numbers by
+//! version, and `docs/tensorrt-abi.md` states their source. From bottom to top: `cuda` and `buffers` (memory and
+//! streams), `version`, `vtable` and `library` (the installed libraries), `logger`, `object`, `runtime` and `context`
+//! (its objects, with owners), `plan`, `infer_request` and `detector` (pictures to detections), `cache`, `trtexec` and
+//! `build` (ONNX files to engines), `report`, `engines` and `smoke` (for the doctor). Only this folder names CUDA and
+//! TensorRT.
 
 mod buffers;
 mod build;
@@ -14,7 +15,7 @@ mod cuda;
 mod detector;
 mod engines;
 mod error;
-mod lane;
+mod infer_request;
 mod library;
 mod logger;
 mod object;
@@ -22,12 +23,12 @@ mod plan;
 mod report;
 mod runtime;
 mod search;
-mod slots;
 mod smoke;
 mod trtexec;
 mod version;
+mod vtable;
 
-pub use build::{Built, build_engine};
+pub use build::{BuiltEngine, build_engine};
 pub use cache::BuildFlags;
 pub(super) use detector::NAME;
 pub use engines::{EngineReport, EngineVerdict, engines};
@@ -42,7 +43,8 @@ use self::library::Libraries;
 use super::labels::Labels;
 use super::{DetectError, Detector, InstalledModel};
 
-/// What is here, in words: `TensorRT 10.3.0 on Orin (…)`. The libraries are opened, if this was not done yet.
+/// Describes the installed TensorRT and GPU: `TensorRT 10.3.0 on Orin (…)`. Opens the libraries if they are not open
+/// yet.
 ///
 /// # Errors
 /// Why TensorRT can't be used here.
@@ -59,15 +61,15 @@ pub(super) fn present() -> Result<String, TensorRtError> {
 /// Whether engines can be built here.
 ///
 /// # Errors
-/// When the tool for it is not here.
+/// If the tool for it is missing.
 pub(super) fn can_build() -> Result<(), TensorRtError> {
     trtexec::Tool::find().map(drop)
 }
 
-/// The engine in the cache that fits `model` and what is here, loaded. Blocks for a second or more.
+/// Loads the cached engine for `model` and this machine. Blocks for a second or more.
 ///
 /// # Errors
-/// When TensorRT or a GPU is not here, there is no such engine, or it is refused.
+/// If TensorRT, the GPU or such an engine is missing, or if the engine is refused.
 pub(super) fn open(
     model: &InstalledModel,
     labels: Labels,
@@ -75,7 +77,7 @@ pub(super) fn open(
     open_in(&EngineCache::of_program(), model, labels)
 }
 
-/// As [`open`], from another cache than the program's.
+/// As [`open`], with the given cache.
 fn open_in(
     cache: &EngineCache,
     model: &InstalledModel,
@@ -95,7 +97,7 @@ fn open_in(
 }
 
 impl TensorRtError {
-    /// Whether another engine would help: then it is worth building.
+    /// Whether building another engine would help.
     pub(super) fn needs_another_engine(&self) -> bool {
         matches!(
             self,

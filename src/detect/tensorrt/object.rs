@@ -1,4 +1,4 @@
-//! An object of TensorRT's, which has one owner, and the call of a method through its virtual table.
+//! An owned TensorRT object, and calls of its methods through its virtual table.
 #![expect(
     unsafe_code,
     reason = "C++ objects behind bare pointers, called through their virtual tables"
@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use super::library::Libraries;
 
-/// Below this no object lies: without a GPU, TensorRT answers with small numbers instead of null.
+/// No object has a lower address: without a GPU, TensorRT returns small numbers instead of null.
 const LOWEST_ADDRESS: usize = 4096;
 
-/// Most dimensions of a tensor: `Dims::MAX_DIMS`.
+/// Maximum number of dimensions of a tensor: `Dims::MAX_DIMS`.
 pub(super) const MOST_DIMS: usize = 8;
 
-/// A tensor's dimensions; -1 where the context decides.
+/// The dimensions of a tensor; -1 if the context decides.
 pub(super) type Dims = Vec<i64>;
 
 /// `Dims` up to TensorRT 9.
@@ -34,10 +34,10 @@ pub(super) struct WideDims {
     pub(super) sizes: [i64; MOST_DIMS],
 }
 
-/// A public object of TensorRT's, which is ours: `{ its own virtual table, implementation }`.
+/// A public TensorRT object that we own: `{ its own virtual table, implementation }`.
 pub(super) struct Object {
     pointer: *mut c_void,
-    /// What it came from.
+    /// The libraries that made it.
     pub(super) libraries: Arc<Libraries>,
 }
 
@@ -48,7 +48,7 @@ unsafe impl Send for Object {}
 unsafe impl Sync for Object {}
 
 impl Object {
-    /// Takes what a function of TensorRT's gave; nothing where that is no object.
+    /// Takes the result of a TensorRT function; none if it is not an object.
     pub(super) fn of(pointer: *mut c_void, libraries: &Arc<Libraries>) -> Option<Self> {
         (pointer.addr() >= LOWEST_ADDRESS).then(|| Self {
             pointer,
@@ -58,8 +58,8 @@ impl Object {
 
     /// The implementation, and its method in `slot`.
     pub(super) fn method(&self, slot: usize) -> (*mut c_void, *const c_void) {
-        // SAFETY: the object is ours and lives; its layout is the one of the module `slots`, whose numbers lie within the
-        // virtual tables of the major version that was checked when the library was opened. Nothing is written.
+        // SAFETY: the object is ours and lives; its layout is the one of the module `vtable`, whose numbers lie within
+        // the virtual tables of the major version that was checked when the library was opened. Nothing is written.
         unsafe {
             let implementation = *self.pointer.cast::<*mut c_void>().add(1);
             let table = *implementation.cast::<*const *const c_void>();
@@ -75,7 +75,7 @@ impl Drop for Object {
         unsafe {
             let table = *self.pointer.cast::<*const *const c_void>();
             let delete: unsafe extern "C" fn(*mut c_void) =
-                std::mem::transmute(*table.add(self.libraries.slots.delete));
+                std::mem::transmute(*table.add(self.libraries.vtables.delete));
             delete(self.pointer);
         }
     }

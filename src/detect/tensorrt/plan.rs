@@ -1,4 +1,4 @@
-//! What an engine's tensors come to for one model: which is fed, which is read, and how many pictures go in at once.
+//! The tensors of an engine for one model: which is the input, which is read, and how many pictures a run takes.
 
 use std::ffi::CString;
 
@@ -9,19 +9,19 @@ use super::super::{DetectError, InstalledModel};
 use super::object::Dims;
 use super::runtime::{Engine, Tensor};
 
-/// Most pictures of one run: beyond it a batch brings more latency than throughput.
+/// Maximum number of pictures per run: a larger batch adds more latency than throughput.
 pub(super) const MOST_PICTURES: usize = 8;
 
-/// Types of numbers that are fed and read.
+/// Element types of the input and the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
+pub(super) enum ElementType {
     /// 32-bit floats.
     F32,
     /// 16-bit floats.
     F16,
 }
 
-/// A tensor, as a lane needs to know it.
+/// A tensor, as an inference request uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Port {
     /// Its name.
@@ -35,26 +35,26 @@ pub(super) struct Port {
 /// How an engine is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// What is fed.
+    /// The input.
     pub(super) input: Port,
-    /// Its numbers.
-    pub(super) input_element: Element,
-    /// All that comes out: each needs memory.
+    /// Its element type.
+    pub(super) input_element: ElementType,
+    /// All outputs: each needs memory.
     pub(super) outputs: Vec<Port>,
-    /// Which of them is read.
+    /// The index of the output that is read.
     pub(super) read: usize,
-    /// Its numbers.
-    pub(super) read_element: Element,
-    /// Fewest pictures that the engine runs on: with fewer, the rest of its input is whatever was there.
+    /// Its element type.
+    pub(super) read_element: ElementType,
+    /// Minimum number of pictures per run: with fewer, the rest of the input has old values.
     pub(super) least: usize,
-    /// Most pictures that it runs on.
+    /// Maximum number of pictures per run.
     pub(super) most: usize,
-    /// Whether the context has to be told how many.
+    /// Whether the context must be told the number.
     pub(super) dynamic: bool,
 }
 
-impl Element {
-    /// Bytes of one number.
+impl ElementType {
+    /// Bytes per value.
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -72,10 +72,10 @@ impl Element {
 }
 
 impl Plan {
-    /// Holds the engine's tensors against the model's manifest.
+    /// Checks the engine's tensors against the model's manifest.
     ///
     /// # Errors
-    /// When names, shapes or types are not what the manifest promises.
+    /// If names, shapes or types do not match the manifest.
     pub(super) fn new(
         engine: &Engine,
         model: &InstalledModel,
@@ -94,7 +94,7 @@ impl Plan {
     ) -> Result<(Self, Contract), DetectError> {
         let (inputs, outputs): (Vec<_>, Vec<_>) =
             tensors.into_iter().partition(|tensor| tensor.is_input);
-        // The first axis is the batch, in the input and in all that depends on it.
+        // The first axis is the batch, in the input and in all tensors that depend on it.
         let batch = inputs.first().and_then(|input| input.dims.first().copied());
         let infos = |tensors: &[Tensor]| -> Vec<_> {
             tensors.iter().map(|tensor| info(tensor, batch)).collect()
@@ -119,7 +119,7 @@ impl Plan {
                 Ok(port(tensor, known))
             })
             .collect();
-        let read_element = Element::of(outputs[read].element).ok_or_else(|| {
+        let read_element = ElementType::of(outputs[read].element).ok_or_else(|| {
             let found = &output_infos[read];
             mismatch(
                 &outputs[read],
@@ -129,7 +129,7 @@ impl Plan {
         })?;
         let input = &inputs[0];
         let input_element =
-            Element::of(input.element).expect("invariant: the contract took its type");
+            ElementType::of(input.element).expect("invariant: the contract took its type");
         let (least, most) = match batch {
             Some(fixed @ 1..) => (fixed, fixed),
             _ => {
@@ -162,7 +162,7 @@ fn port(tensor: &Tensor, dims: Vec<usize>) -> Port {
     }
 }
 
-/// As one picture has it: the batch's axis is 1.
+/// The dimensions for one picture: the batch axis is 1.
 fn info(tensor: &Tensor, batch: Option<i64>) -> TensorInfo {
     let dims = tensor.dims.iter().enumerate().map(|(axis, dim)| {
         if axis == 0 && Some(*dim) == batch {
@@ -174,7 +174,7 @@ fn info(tensor: &Tensor, batch: Option<i64>) -> TensorInfo {
     TensorInfo {
         name: tensor.name.to_string_lossy().into_owned(),
         element: element_name(tensor.element),
-        is_f32: Element::of(tensor.element).is_some(),
+        is_f32: ElementType::of(tensor.element).is_some(),
         dims: Some(dims.collect()),
     }
 }
@@ -198,7 +198,7 @@ fn element_name(number: i32) -> String {
     known.map_or_else(|| format!("type {number}"), |(name, _)| (*name).to_owned())
 }
 
-/// Enough for one number, also of a type that came later.
+/// Sufficient for one value, also of later types.
 fn element_bytes(number: i32) -> usize {
     let known = usize::try_from(number).ok().and_then(|at| ELEMENTS.get(at));
     known.map_or(8, |(_, bytes)| *bytes)

@@ -1,4 +1,4 @@
-//! What is here of NVIDIA's, piece by piece and in words, for people who want to know why a processor does without it.
+//! Describes the installed NVIDIA components one by one, for people who ask why a processor does not use them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,23 +7,24 @@ use super::library::{self, Libraries};
 use super::runtime::Runtime;
 use super::trtexec::Tool;
 
-/// The pieces. What needs another that is missing is missing too.
+/// The components. A component that needs a missing one is missing, too.
 #[derive(Debug)]
 pub struct TensorRtReport {
-    /// CUDA's runtime: its file and versions.
+    /// CUDA's runtime: its path and versions.
     pub cuda: Result<String, TensorRtError>,
-    /// The GPU; nothing without CUDA's runtime.
+    /// The GPU; none without CUDA's runtime.
     pub gpu: Option<Result<String, TensorRtError>>,
-    /// TensorRT: its version and file. Asked also where there is no GPU.
+    /// TensorRT: its version and path. Also without a GPU.
     pub tensorrt: Result<String, TensorRtError>,
-    /// Whether it gives a runtime, and how many deep learning accelerators that one knows; nothing without a GPU.
+    /// Whether it makes a runtime, and the number of deep learning accelerators; none without a GPU.
     pub runtime: Option<Result<String, TensorRtError>>,
     /// `trtexec`, which builds engines.
     pub tool: Result<PathBuf, TensorRtError>,
 }
 
 impl TensorRtReport {
-    /// Looks for the pieces. Opens NVIDIA's libraries, which may end the process where they are broken. Blocks for seconds.
+    /// Finds the components. Opens NVIDIA's libraries, which may end the process if they are damaged. Blocks for
+    /// seconds.
     pub fn new() -> Self {
         let (cuda, gpu) = match library::open_cuda() {
             Ok(cuda) => {
@@ -33,13 +34,13 @@ impl TensorRtReport {
             }
             Err(error) => (Err(error), None),
         };
-        let tensorrt = library::served().map(|(version, path)| {
+        let tensorrt = library::supported().map(|(version, path)| {
             format!(
                 "{version} ({})",
                 mapped("libnvinfer").unwrap_or(path).display()
             )
         });
-        // Without TensorRT it is told once that it is missing.
+        // If TensorRT is missing, that is reported once.
         let runtime = (matches!(gpu, Some(Ok(_))) && tensorrt.is_ok()).then(|| {
             let libraries = Libraries::open()?;
             let cores = Runtime::new(&libraries)?.dla_cores();
@@ -79,7 +80,7 @@ fn of_cuda((runtime, driver): (Option<i32>, Option<i32>)) -> String {
     format!("runtime {runtime}{driver} ({file})")
 }
 
-/// The file behind an open library: the loader takes names, and the kernel knows what it found.
+/// The path of an open library: the loader takes names, and the kernel knows the file.
 fn mapped(name: &str) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines()

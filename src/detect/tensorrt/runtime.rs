@@ -1,4 +1,5 @@
-//! Runtimes, which make engines, and engines, which say what their tensors are. Each object keeps its maker alive.
+//! Runtimes, which load engines, and engines, which describe their tensors. Each object keeps the one that made it
+//! alive.
 #![expect(
     unsafe_code,
     reason = "methods of C++ objects, called through their virtual tables"
@@ -12,13 +13,13 @@ use super::error::TensorRtError;
 use super::library::Libraries;
 use super::logger;
 use super::object::{Dims, NarrowDims, Object, WideDims, call, narrow, wide};
-use super::slots::DimsForm;
+use super::vtable::DimsLayout;
 
 /// `OptProfileSelector::kMIN` and `kMAX`.
 const SMALLEST: i32 = 0;
 const LARGEST: i32 = 2;
 
-/// More inputs and outputs than a detector's engine has: networks of ours have some ten.
+/// More inputs and outputs than the engine of a detector has; networks have about ten.
 const MOST_TENSORS: i32 = 1024;
 
 /// `IRuntime`.
@@ -26,7 +27,7 @@ pub(super) struct Runtime(Object);
 
 /// `ICudaEngine`.
 pub(super) struct Engine {
-    // Fields are dropped in this order: the engine before what made it.
+    // Fields are dropped in this order: the engine before the runtime.
     object: Object,
     _runtime: Runtime,
 }
@@ -36,7 +37,7 @@ pub(super) struct Engine {
 pub(super) struct Tensor {
     /// Its name.
     pub(super) name: CString,
-    /// Whether it is fed; it is read otherwise.
+    /// Whether it is an input; otherwise it is an output.
     pub(super) is_input: bool,
     /// `DataType`.
     pub(super) element: i32,
@@ -45,13 +46,13 @@ pub(super) struct Tensor {
 }
 
 impl Runtime {
-    /// A runtime of the opened library.
+    /// Makes a runtime of the opened library.
     ///
     /// # Errors
-    /// When TensorRT gives none, with what it gave and said.
+    /// If TensorRT makes none; with its result and its log.
     pub(super) fn new(libraries: &Arc<Libraries>) -> Result<Self, TensorRtError> {
         logger::forget();
-        let logger = logger::address(libraries.slots.logger).unwrap_or(std::ptr::null_mut());
+        let logger = logger::address(libraries.vtables.logger).unwrap_or(std::ptr::null_mut());
         // SAFETY: the logger is a static; the number is the library's own. The object that comes back is ours.
         let pointer = unsafe { (libraries.create_runtime)(logger, libraries.version_number) };
         let runtime = Object::of(pointer, libraries).ok_or_else(|| TensorRtError::Runtime {
@@ -62,38 +63,38 @@ impl Runtime {
         Ok(Self(runtime))
     }
 
-    /// How many deep learning accelerators (DLA) the board has.
+    /// The number of deep learning accelerators (DLA) of the board.
     pub(super) fn dla_cores(&self) -> i32 {
         // SAFETY: `int32_t getNbDLACores() const`.
-        unsafe { call!(self.0, self.0.libraries.slots.runtime.dla_cores, () -> i32,) }
+        unsafe { call!(self.0, self.0.libraries.vtables.runtime.dla_cores, () -> i32,) }
     }
 
-    /// Which of them runs the engines that are loaded from now on.
+    /// Sets the DLA core that runs the engines loaded from now on.
     pub(super) fn set_dla_core(&mut self, core: i32) {
         // SAFETY: `void setDLACore(int32_t)`.
-        unsafe { call!(self.0, self.0.libraries.slots.runtime.set_dla_core, (i32) -> (), core) }
+        unsafe { call!(self.0, self.0.libraries.vtables.runtime.set_dla_core, (i32) -> (), core) }
     }
 
-    /// The engine that `bytes`, the content of `path`, is. Blocks for a second or more.
+    /// Loads the engine `bytes`, the content of `path`. Blocks for a second or more.
     ///
     /// # Errors
-    /// Each refusal of TensorRT's by its reason, as far as its words tell.
+    /// Each refusal with its reason, as far as TensorRT's log states it.
     pub(super) fn engine(self, bytes: &[u8], path: &Path) -> Result<Engine, TensorRtError> {
         let libraries = self.0.libraries.clone();
-        let slots = &libraries.slots.runtime;
+        let vtable = &libraries.vtables.runtime;
         let (blob, size) = (bytes.as_ptr().cast::<c_void>(), bytes.len());
         logger::forget();
-        let pointer = if slots.deserialize_takes_plugins {
+        let pointer = if vtable.deserialize_takes_plugins {
             // SAFETY: `ICudaEngine* deserializeCudaEngine(void const*, size_t, IPluginFactory*)`; TensorRT copies what it
             // needs of the bytes, null stands for no factory, and the engine that comes back is ours.
             unsafe {
-                call!(self.0, slots.deserialize, (*const c_void, usize, *mut c_void) -> *mut c_void,
+                call!(self.0, vtable.deserialize, (*const c_void, usize, *mut c_void) -> *mut c_void,
                     blob, size, std::ptr::null_mut())
             }
         } else {
             // SAFETY: as above, without the factory.
             unsafe {
-                call!(self.0, slots.deserialize, (*const c_void, usize) -> *mut c_void, blob, size)
+                call!(self.0, vtable.deserialize, (*const c_void, usize) -> *mut c_void, blob, size)
             }
         };
         match Object::of(pointer, &libraries) {
@@ -110,11 +111,11 @@ impl Engine {
     /// Its tensors, in its own order.
     ///
     /// # Errors
-    /// When it has none, or one without a name: then methods are called that are others (TensorRT for RTX has another table).
+    /// If it has none, or one without a name: then its virtual table has another order (TensorRT for RTX).
     pub(super) fn tensors(&self) -> Result<Vec<Tensor>, TensorRtError> {
-        let slots = &self.object.libraries.slots.engine;
+        let vtable = &self.object.libraries.vtables.engine;
         // SAFETY: `int32_t getNbIOTensors() const`.
-        let count = unsafe { call!(self.object, slots.tensors, () -> i32,) };
+        let count = unsafe { call!(self.object, vtable.tensors, () -> i32,) };
         if !(1..=MOST_TENSORS).contains(&count) {
             return Err(TensorRtError::Interface {
                 version: self.object.libraries.version,
@@ -125,9 +126,9 @@ impl Engine {
     }
 
     fn tensor(&self, index: i32) -> Result<Tensor, TensorRtError> {
-        let slots = &self.object.libraries.slots.engine;
+        let vtable = &self.object.libraries.vtables.engine;
         // SAFETY: `char const* getIOTensorName(int32_t) const`, with an index below their number.
-        let name = unsafe { call!(self.object, slots.tensor_name, (i32) -> *const c_char, index) };
+        let name = unsafe { call!(self.object, vtable.tensor_name, (i32) -> *const c_char, index) };
         if name.is_null() {
             return Err(TensorRtError::Context {
                 action: format!("tell the name of tensor {index}"),
@@ -137,11 +138,13 @@ impl Engine {
         // SAFETY: the text is the engine's, ends with a zero and lives as long as the engine; it is copied.
         let name = unsafe { CStr::from_ptr(name) }.to_owned();
         // SAFETY: `TensorIOMode getTensorIOMode(char const*) const`, an `enum class : int32_t`; the name is ours.
-        let mode =
-            unsafe { call!(self.object, slots.tensor_mode, (*const c_char) -> i32, name.as_ptr()) };
+        let mode = unsafe {
+            call!(self.object, vtable.tensor_mode, (*const c_char) -> i32, name.as_ptr())
+        };
         // SAFETY: `DataType getTensorDataType(char const*) const`, an `enum class : int32_t`.
-        let element =
-            unsafe { call!(self.object, slots.tensor_type, (*const c_char) -> i32, name.as_ptr()) };
+        let element = unsafe {
+            call!(self.object, vtable.tensor_type, (*const c_char) -> i32, name.as_ptr())
+        };
         Ok(Tensor {
             dims: self.shape(&name),
             is_input: mode == 1,
@@ -152,15 +155,15 @@ impl Engine {
 
     fn shape(&self, name: &CStr) -> Dims {
         let libraries = &self.object.libraries;
-        let slot = libraries.slots.engine.tensor_shape;
-        match libraries.slots.dims {
+        let slot = libraries.vtables.engine.tensor_shape;
+        match libraries.vtables.dims {
             // SAFETY: `Dims getTensorShape(char const*) const`; a struct of this size is returned through a hidden pointer,
             // which C and C++ do alike.
-            DimsForm::Narrow => narrow(unsafe {
+            DimsLayout::Narrow => narrow(unsafe {
                 call!(self.object, slot, (*const c_char) -> NarrowDims, name.as_ptr())
             }),
             // SAFETY: as above, with sizes of 64 bits.
-            DimsForm::Wide => wide(unsafe {
+            DimsLayout::Wide => wide(unsafe {
                 call!(self.object, slot, (*const c_char) -> WideDims, name.as_ptr())
             }),
         }
@@ -169,27 +172,27 @@ impl Engine {
     /// The smallest and largest dimensions that an input may have by the engine's first profile.
     pub(super) fn limits(&self, name: &CStr) -> (Dims, Dims) {
         let libraries = &self.object.libraries;
-        let slot = libraries.slots.engine.profile_shape;
-        let ask = |selector: i32| match libraries.slots.dims {
+        let slot = libraries.vtables.engine.profile_shape;
+        let ask = |selector: i32| match libraries.vtables.dims {
             // SAFETY: `Dims getProfileShape(char const*, int32_t, OptProfileSelector) const`.
-            DimsForm::Narrow => narrow(unsafe {
+            DimsLayout::Narrow => narrow(unsafe {
                 call!(self.object, slot, (*const c_char, i32, i32) -> NarrowDims, name.as_ptr(), 0, selector)
             }),
             // SAFETY: as above, with sizes of 64 bits.
-            DimsForm::Wide => wide(unsafe {
+            DimsLayout::Wide => wide(unsafe {
                 call!(self.object, slot, (*const c_char, i32, i32) -> WideDims, name.as_ptr(), 0, selector)
             }),
         };
         (ask(SMALLEST), ask(LARGEST))
     }
 
-    /// For the contexts that it makes.
+    /// The libraries, for the contexts that it makes.
     pub(super) fn object(&self) -> &Object {
         &self.object
     }
 }
 
-/// TensorRT says why it loads no engine in words only; they are those of 8.5 to 10.
+/// TensorRT states only in its log why it refuses an engine; these are the texts of 8.5 to 10.
 fn refusal(libraries: &Libraries, path: &Path, words: String) -> TensorRtError {
     let path = path.to_owned();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));

@@ -1,9 +1,9 @@
-//! Where NVIDIA's libraries may be, and the words for those that could not be opened.
+//! The possible paths of NVIDIA's libraries, and the texts for those that could not be opened.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What kept files from being opened: those that are not there in one word, the others with the loader's.
+/// Why files could not be opened: missing ones in short, the others with the loader's error.
 pub(super) fn reasons(tried: &[(PathBuf, libloading::Error)]) -> Vec<String> {
     let (mut absent, mut others) = (Vec::new(), Vec::new());
     for (path, error) in tried {
@@ -30,7 +30,7 @@ fn named_folders() -> Option<OsString> {
     std::env::var_os("NVR_TENSORRT_LIB_DIR").filter(|folders| !folders.is_empty())
 }
 
-/// Where libraries may be: the folders that the operator names and nothing else, or where the system's loader looks.
+/// The possible paths: only the folders that the operator names, otherwise those of the system's loader.
 pub(super) fn candidates(names: &[&str], also: Option<&str>) -> Vec<PathBuf> {
     let in_folder = |dir: PathBuf| names.iter().map(move |name| dir.join(name));
     match named_folders() {

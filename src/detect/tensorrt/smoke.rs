@@ -1,8 +1,9 @@
-//! A tiny network through everything that a model goes through on a board: `trtexec` builds its engine, TensorRT loads it, the
-//! GPU runs it, and its numbers are compared with what they have to be.
+//! A smoke test with a tiny network, through all steps of a model on a board: `trtexec` builds its engine, TensorRT
+//! loads it, the GPU runs it, and the numbers are compared with the expected ones.
 //!
-//! The network's output is `constant + slope × mean brightness` (ReduceMean, Mul, Add; opset 13), in the format of YOLOv8: it
-//! finds a van in any light and a person in the light only. `smoke.onnx` holds it; the tests make it anew and compare.
+//! The network's output is `constant + slope × mean brightness` (ReduceMean, Mul, Add; opset 13), in the format of
+//! YOLOv8: it finds a van in every picture and a person in bright ones only. `smoke.onnx` holds it; the tests generate
+//! it again and compare.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,42 +25,42 @@ const SIZE: Size = Size::new(96, 64);
 
 /// 16-bit floats have eleven binary digits.
 const TOLERANCE: f32 = 0.01;
-/// Of boxes, in pixels.
+/// Tolerance of boxes in pixels.
 const TOLERANCE_PX: f32 = 0.5;
 
-/// Pictures of the measurement.
+/// The number of pictures in the measurement.
 const CALLS: u32 = 50;
 
-/// One step of the trial.
+/// One step of the smoke test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmokeStep {
     /// `build`, `load`, `run`.
     pub what: &'static str,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// What came of it; or why it ends here, with the remedy behind a semicolon.
+    /// The result; or why the test ends here, with the remedy after a semicolon.
     pub outcome: Result<String, String>,
 }
 
-/// A grey of the picture, and what has to be found in it: class and confidence, the most confident first.
+/// The grey of the picture, and the expected objects: class and confidence, the most confident first.
 const SCENES: [(u8, &[(&str, f32)]); 3] = [
     (0, &[("van", 0.875)]),
     (255, &[("van", 0.875), ("person", 0.75)]),
     (128, &[("van", 0.875), ("person", 0.75 * 128.0 / 255.0)]),
 ];
 
-/// Where: left, top, right, bottom.
+/// The expected box: left, top, right, bottom.
 const PLACES: [(&str, [f32; 4]); 2] = [
     ("van", [16.0, 20.0, 32.0, 44.0]),
     ("person", [66.0, 32.0, 78.0, 48.0]),
 ];
 
-/// Builds, loads and runs the network's engine; `told` hears of every step as soon as it is done, and it ends at the first that
-/// fails. Blocks for a minute or more on a board.
-pub fn smoke_test(told: &mut dyn FnMut(SmokeStep)) {
+/// Builds, loads and runs the network's engine, and calls `report` after each step. It ends at the first step that fails.
+/// Blocks for a minute or more on a board.
+pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
     let mut step = |what, since: Instant, outcome: Result<String, String>| {
         let went_well = outcome.is_ok();
-        told(SmokeStep {
+        report(SmokeStep {
             what,
             took: since.elapsed(),
             outcome,
@@ -67,7 +68,7 @@ pub fn smoke_test(told: &mut dyn FnMut(SmokeStep)) {
         went_well
     };
     let since = Instant::now();
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let built = install(&folder.0).and_then(|model| {
         let cache = EngineCache::in_dir(folder.0.join("engines"));
         let flags = BuildFlags::default();
@@ -104,7 +105,7 @@ pub fn smoke_test(told: &mut dyn FnMut(SmokeStep)) {
     step("run", since, run(detector.as_mut()));
 }
 
-/// Every scene, then how quick it is.
+/// Runs every scene, then measures the speed.
 fn run(detector: &mut dyn Detector) -> Result<String, String> {
     for (grey, wanted) in SCENES {
         let found = see(detector, grey).map_err(|error| error.to_string())?;
@@ -142,7 +143,7 @@ fn see(detector: &mut dyn Detector, grey: u8) -> Result<Vec<Detection>, DetectEr
 }
 
 fn compare(found: &[Detection], wanted: &[(&str, f32)]) -> Result<(), String> {
-    let told: Vec<String> = found
+    let found_texts: Vec<String> = found
         .iter()
         .map(|one| format!("{} {:.3}", one.class_name, one.confidence))
         .collect();
@@ -153,7 +154,7 @@ fn compare(found: &[Detection], wanted: &[(&str, f32)]) -> Result<(), String> {
             .collect();
         Err(format!(
             "it finds [{}] instead of [{}]",
-            told.join(", "),
+            found_texts.join(", "),
             wanted.join(", ")
         ))
     };
@@ -178,7 +179,7 @@ fn compare(found: &[Detection], wanted: &[(&str, f32)]) -> Result<(), String> {
     Ok(())
 }
 
-/// Lays the network out as an installed model.
+/// Writes the network as an installed model.
 fn install(folder: &Path) -> Result<InstalledModel, String> {
     let place = folder.join("models").join(ID);
     let manifest = format!(
@@ -204,16 +205,16 @@ fn install(folder: &Path) -> Result<InstalledModel, String> {
         .map_err(|error| error.to_string())
 }
 
-/// A folder of this trial alone, removed at its end.
-struct Folder(PathBuf);
+/// A folder for this test only, which is removed at its end.
+struct TempFolder(PathBuf);
 
-impl Folder {
+impl TempFolder {
     fn new() -> Self {
         Self(std::env::temp_dir().join(format!("nvr-smoke-test-{}", std::process::id())))
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

@@ -1,7 +1,7 @@
-//! `trtexec`, TensorRT's own builder of engines: where it is, which flags this one knows, and its words while it works.
+//! `trtexec`, TensorRT's tool for building engines: its path, its supported flags, and its output while it works.
 //!
-//! Its flags differ by version: what this one's `--help` names is used. 8.5 skips its measurement with `--buildOnly`, later
-//! ones with `--skipInference`; the memory's limit was `--workspace` before 8.4; 11 has no `--fp16`.
+//! Its flags differ by version, so only flags in its `--help` are used. 8.5 skips its measurement with `--buildOnly`,
+//! later versions with `--skipInference`; the memory limit was `--workspace` before 8.4; 11 has no `--fp16`.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -17,13 +17,13 @@ use super::version::Version;
 use crate::base::Stop;
 use crate::base::sync::lock;
 
-/// Where JetPack and the Debian packages put it; not on the PATH.
+/// The path in JetPack and the Debian packages; it is not in PATH.
 const USUAL_PLACE: &str = "/usr/src/tensorrt/bin/trtexec";
 
-/// How often the caller hears that it still works.
+/// The interval of progress reports.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Lines of its output that an error shows.
+/// The number of lines of its output that an error shows.
 const TAIL: usize = 12;
 
 /// The tool.
@@ -33,37 +33,37 @@ pub(super) struct Tool {
     help: String,
 }
 
-/// What is to be built.
+/// A build.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Order<'a> {
+pub(super) struct BuildCommand<'a> {
     /// The model's id, for messages.
     pub(super) model: &'a str,
     /// The graph.
     pub(super) onnx: &'a Path,
     /// The graph's input and its dimensions for one picture; batches need its name.
     pub(super) input: (Option<&'a str>, [usize; 4]),
-    /// Where the engine goes.
+    /// The path of the engine.
     pub(super) engine: &'a Path,
-    /// Measurements of layers, which make the next build quicker.
+    /// The file with layer timings, which makes the next build faster.
     pub(super) timing_cache: &'a Path,
-    /// How.
+    /// The build options.
     pub(super) flags: BuildFlags,
 }
 
-/// How far a build is.
+/// The progress of a build.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
-    /// Since it began.
+    /// Time since the start.
     pub elapsed: Duration,
-    /// What the tool said last.
+    /// The last line of the tool's output.
     pub words: &'a str,
 }
 
 impl Tool {
-    /// Finds it and asks what it knows. Blocks for a second.
+    /// Finds the tool and reads its flags. Blocks for a second.
     ///
     /// # Errors
-    /// Where it was sought, and why it was not taken.
+    /// The paths that were tried, and why each was not used.
     pub(super) fn find() -> Result<Self, TensorRtError> {
         let mut tried = Vec::new();
         for path in candidates() {
@@ -86,26 +86,27 @@ impl Tool {
         Err(TensorRtError::ToolAbsent { tried })
     }
 
-    /// Its file.
+    /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Builds; `progress` hears of it four times a second. Blocks for minutes; ends early when `stop` is raised.
+    /// Builds an engine; calls `progress` four times per second. Blocks for minutes; ends early when `stop` is raised.
     ///
     /// # Errors
-    /// When the tool can't do it, fails, or is of another version than `version`, whose engine could not be loaded.
+    /// If the tool does not support a flag, fails, or has another version than `version`, which could not load the
+    /// engine.
     pub(super) fn build(
         &self,
-        order: &Order<'_>,
+        command: &BuildCommand<'_>,
         version: Version,
         progress: &mut dyn FnMut(Progress<'_>),
         stop: &Stop,
     ) -> Result<(), TensorRtError> {
-        let arguments = arguments(&self.help, order)?;
+        let arguments = arguments(&self.help, command)?;
         tracing::debug!(tool = %self.path.display(), ?arguments, "building an engine");
         let failed = |reason: String, words: String| TensorRtError::Tool {
-            model: order.model.to_owned(),
+            model: command.model.to_owned(),
             reason,
             words,
         };
@@ -116,58 +117,56 @@ impl Tool {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed(error.to_string(), String::new()))?;
-        let mut work = Work::of(child);
+        let mut process = ToolProcess::of(child);
         let started = Instant::now();
         let status = loop {
-            let ended = work
+            let ended = process
                 .child
                 .try_wait()
                 .map_err(|error| failed(error.to_string(), String::new()))?;
             if let Some(status) = ended {
                 break status;
             }
-            let words = work.said.last();
+            let words = process.output.last();
             progress(Progress {
                 elapsed: started.elapsed(),
                 words: &words,
             });
             if stop.wait(TICK) {
                 return Err(TensorRtError::Stopped {
-                    model: order.model.to_owned(),
+                    model: command.model.to_owned(),
                 });
             }
         };
-        let said = work.finish();
+        let output = process.finish();
         if !status.success() {
-            return Err(failed(format!("it ended with {status}"), said.tail()));
+            return Err(failed(format!("it ended with {status}"), output.tail()));
         }
-        if let Some(found) = said.version()
+        if let Some(found) = output.version()
             && found != version
         {
             return Err(failed(
-                format!(
-                    "it is of TensorRT {found}, the library that would load the engine of {version}"
-                ),
-                said.tail(),
+                format!("it is of TensorRT {found}, but the installed library is of {version}"),
+                output.tail(),
             ));
         }
-        if !order.engine.is_file() {
-            return Err(failed("it wrote no engine".to_owned(), said.tail()));
+        if !command.engine.is_file() {
+            return Err(failed("it wrote no engine".to_owned(), output.tail()));
         }
         Ok(())
     }
 }
 
-/// The tool at work, killed when it is dropped.
-struct Work {
+/// The running tool, which is killed when this is dropped.
+struct ToolProcess {
     child: Child,
-    said: Arc<Said>,
+    output: Arc<ToolOutput>,
     readers: Vec<JoinHandle<()>>,
 }
 
-impl Work {
+impl ToolProcess {
     fn of(mut child: Child) -> Self {
-        let said = Arc::new(Said::default());
+        let output = Arc::new(ToolOutput::default());
         let streams: [Option<Box<dyn Read + Send>>; 2] = [
             child.stdout.take().map(|stream| Box::new(stream) as _),
             child.stderr.take().map(|stream| Box::new(stream) as _),
@@ -176,36 +175,36 @@ impl Work {
             .into_iter()
             .flatten()
             .map(|stream| {
-                let said = said.clone();
-                std::thread::spawn(move || said.listen(stream))
+                let output = output.clone();
+                std::thread::spawn(move || output.listen(stream))
             })
             .collect();
         Self {
             child,
-            said,
+            output,
             readers,
         }
     }
 
-    /// Once it has ended: all that it said.
-    fn finish(&mut self) -> Arc<Said> {
+    /// All output, after the tool has ended.
+    fn finish(&mut self) -> Arc<ToolOutput> {
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
-        self.said.clone()
+        self.output.clone()
     }
 }
 
-impl Drop for Work {
+impl Drop for ToolProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The end of what the tool said.
+/// The end of the tool's output.
 #[derive(Debug, Default)]
-struct Said(Mutex<Lines>);
+struct ToolOutput(Mutex<Lines>);
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -213,7 +212,7 @@ struct Lines {
     version: Option<Version>,
 }
 
-impl Said {
+impl ToolOutput {
     fn listen(&self, stream: Box<dyn Read + Send>) {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -257,7 +256,7 @@ fn announced(line: &str) -> Option<Version> {
     number.parse().ok().map(Version::of_library)
 }
 
-/// What the operator names and nothing else, or the PATH and the usual place.
+/// Only the path that the operator names, otherwise PATH and the usual path.
 fn candidates() -> Vec<PathBuf> {
     match std::env::var_os("NVR_TRTEXEC").filter(|path| !path.is_empty()) {
         Some(path) => vec![path.into()],
@@ -265,8 +264,8 @@ fn candidates() -> Vec<PathBuf> {
     }
 }
 
-/// The command line, of flags that `help` names.
-fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError> {
+/// The command line, with flags that `help` names.
+fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, TensorRtError> {
     let knows = |flag: &str| {
         help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
             .any(|word| word == flag)
@@ -280,10 +279,10 @@ fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError
             )))
         }
     };
-    let flags = order.flags;
+    let flags = command.flags;
     let mut arguments = vec![
-        format!("--onnx={}", order.onnx.display()),
-        format!("--saveEngine={}", order.engine.display()),
+        format!("--onnx={}", command.onnx.display()),
+        format!("--saveEngine={}", command.engine.display()),
     ];
     if flags.fp16 {
         arguments.push(needs(
@@ -303,10 +302,10 @@ fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError
         arguments.push(needs("--allowGPUFallback", "build without --dla")?);
     }
     if flags.batch > 1 {
-        let (Some(name), dims) = order.input else {
+        let (Some(name), dims) = command.input else {
             return Err(TensorRtError::Ask(format!(
                 "a batch needs the name of the model's input; say it in the manifest of {} ([input] name = \"…\")",
-                order.model
+                command.model
             )));
         };
         for (flag, batch) in [
@@ -321,7 +320,7 @@ fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError
     if knows("--timingCacheFile") {
         arguments.push(format!(
             "--timingCacheFile={}",
-            order.timing_cache.display()
+            command.timing_cache.display()
         ));
     }
     if let Some(mb) = flags.workspace_mb {
@@ -332,7 +331,7 @@ fn arguments(help: &str, order: &Order<'_>) -> Result<Vec<String>, TensorRtError
             arguments.push(format!("{flag}={mb}"));
         }
     }
-    // Without either it measures the engine for some seconds, which only takes time.
+    // Without one of these it measures the engine for some seconds.
     if let Some(flag) = ["--skipInference", "--buildOnly"]
         .into_iter()
         .find(|flag| knows(flag))

@@ -1,8 +1,8 @@
-//! Flags by version, and what is asked in vain.
+//! Flags by version, and requests that are not supported.
 
 use super::*;
 
-/// As 8.5 words it, shortened.
+/// Like the help of 8.5, shortened.
 const HELP_8_5: &str = "  --onnx=<file>  ONNX model\n  --saveEngine=<file>\n  --minShapes=spec\n  --fp16  Enable fp16\n  \
     --int8\n  --useDLACore=N\n  --allowGPUFallback\n  --timingCacheFile=<file>\n  --memPoolSize=poolspec\n  --buildOnly";
 const HELP_10: &str = "  --onnx=<file>\n  --saveEngine=<file>\n  --fp16\n  --int8\n  --useDLACore=N\n  \
@@ -11,7 +11,7 @@ const HELP_11: &str =
     "  --onnx=<file>\n  --saveEngine=<file>\n  --memPoolSize=poolspec\n  --skipInference";
 
 fn asked(help: &str, name: Option<&str>, flags: BuildFlags) -> Result<String, String> {
-    let order = Order {
+    let command = BuildCommand {
         model: "tiny",
         onnx: Path::new("m.onnx"),
         input: (name, [1, 3, 64, 96]),
@@ -19,7 +19,7 @@ fn asked(help: &str, name: Option<&str>, flags: BuildFlags) -> Result<String, St
         timing_cache: Path::new("t.cache"),
         flags,
     };
-    arguments(help, &order)
+    arguments(help, &command)
         .map(|arguments| arguments.join(" "))
         .map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! TensorRT's version, and how its library says it.
+//! TensorRT's version, and the numbers by which its library states it.
 
 /// A released version of TensorRT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +12,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// From the number of `getInferLibVersion`: 100300 is 10.3.0, and before 10 it was 8502 for 8.5.2.
+    /// From the number of `getInferLibVersion`: 100300 is 10.3.0; before 10, 8502 is 8.5.2.
     pub(super) fn of_library(number: i32) -> Self {
         let number = number.unsigned_abs();
         let (major, rest) = if number < 10_000 {
@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn a_version_is_served_or_refused_by_name() {
         let told = |number: i32| {
-            let slots = Version::of_library(number).slots("libnvinfer.so");
-            slots
-                .map(|slots| slots.major)
+            Version::of_library(number)
+                .vtable_layout("libnvinfer.so")
+                .map(|vtable| vtable.major)
                 .map_err(|error| error.to_string())
         };
         assert_eq!(told(8500), Ok(8));
@@ -67,7 +67,10 @@ mod tests {
             (8403, "TensorRT 8.4.3 (libnvinfer.so) is too old"),
             (7103, "TensorRT 7.1.3 (libnvinfer.so) is too old"),
             (9300, "TensorRT 9.3.0 (libnvinfer.so) is of a major version"),
-            (110_400, "TensorRT 11.4.0 (libnvinfer.so) is not served yet"),
+            (
+                110_400,
+                "TensorRT 11.4.0 (libnvinfer.so) is not supported yet",
+            ),
             (
                 120_000,
                 "TensorRT 12.0.0 (libnvinfer.so) is of a major version",

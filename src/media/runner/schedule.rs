@@ -1,8 +1,9 @@
-//! When sessions begin: one thread for all sources of a process, which sleeps until the next one is due.
+//! Decides when sessions start. One thread serves all sources of the process and sleeps until the next attempt is due.
 //!
-//! A source that waits for its next attempt is an entry here and no thread. Few sessions are opened at once: first attempts
-//! before repeated ones, each kind in the order in which it fell due. A source whose session would not find the descriptors
-//! that it takes is refused by name, since GLib ends the process where it gets none.
+//! A source that waits for its next attempt has an entry here and no thread. Only a limited number of sessions is
+//! opened at the same time: first attempts before repeated ones, each in the order in which they became due. GLib ends
+//! the process if it gets no file descriptor. Therefore a source whose session would need more descriptors than are
+//! left is refused with an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -12,60 +13,62 @@ use std::time::{Duration, Instant};
 use crate::base::sync::lock;
 use crate::base::{descriptor_limit, open_descriptors};
 
-/// Sessions that are opened at once, so that thousands of cameras that can't be reached are not thousands of threads.
-const MOST_OPENING: usize = 96;
-/// Of these, attempts that follow a failed one: the rest is kept for cameras that were not tried yet, or were live.
-const MOST_REPEATED: usize = 72;
-/// A session counts as being opened for so long, or until its camera has sent something: those who do not answer must not keep
-/// others from their turn.
+/// Maximum number of sessions that are opened at the same time, so that thousands of unreachable cameras do not take
+/// thousands of threads.
+const MAX_OPENING: usize = 96;
+/// Maximum number of repeated attempts among them. The rest is reserved for cameras that were not tried yet, or were
+/// live.
+const MAX_REPEATED: usize = 72;
+/// A session counts as being opened until its camera has sent something, at most for this long: cameras that do not
+/// answer must not delay others.
 const OPENING_LIMIT: Duration = Duration::from_secs(2);
-/// A place that became free is kept this long for a source that is only begun anew with other settings; then those who were
-/// refused have it.
-const KEPT_FREE: Duration = Duration::from_secs(2);
-/// How long after a refusal for want of descriptors a source that has its place is tried again.
-const CROWDED_WAIT: Duration = Duration::from_secs(5);
+/// After a source frees its descriptors, refused sources wait this long before they are tried again. A source that
+/// restarts with other settings can take its place back.
+const REFUSED_DELAY: Duration = Duration::from_secs(2);
+/// Wait after too few free descriptors, for a source that has its share already.
+const SHORTAGE_RETRY: Duration = Duration::from_secs(5);
 
-/// How often those who were refused are looked at, also where no place became free: the limit may have been raised.
-const REFUSED_WAIT: Duration = Duration::from_secs(30);
+/// Interval at which refused sources are tried again if no source was removed: the limit may have been raised.
+const REFUSED_RETRY: Duration = Duration::from_secs(30);
 
-/// A source, as the schedule sees it. Called from the schedule's thread; must not block.
+/// A source, as the schedule sees it. The schedule's thread calls it; it must not block.
 pub(super) trait Attempt: Send + Sync {
-    /// Begins a session on a thread of its own, which lets go of `opening` once its camera has sent something.
-    fn begin(self: Arc<Self>, opening: Opening);
+    /// Starts a session on a new thread. The session drops `opening` when its camera has sent something.
+    fn begin(self: Arc<Self>, opening: OpeningPermit);
 
-    /// There is no room for its session; it is tried again when there is.
-    fn refused(&self, no_room: &NoRoom);
+    /// There are too few descriptors for the session. The schedule tries again later.
+    fn refused(&self, shortage: &DescriptorShortage);
 }
 
-/// Why a session was not begun.
+/// Too few file descriptors for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NoRoom {
-    /// Descriptors that the process may have open.
+pub(super) struct DescriptorShortage {
+    /// Maximum number of open descriptors of the process.
     pub(super) limit: usize,
-    /// Descriptors that the session takes.
+    /// The number of descriptors that the session takes.
     pub(super) needed: usize,
 }
 
-/// How urgent an attempt is.
+/// The priority of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// The first one, or the first after frames flowed, or one that was asked for.
+pub(super) enum Priority {
+    /// The first attempt, the first one after frames arrived, or a requested one.
     First,
-    /// One of many that failed.
+    /// An attempt after several failures.
     Repeated,
 }
 
-/// How many descriptors there are; a test says otherwise.
+/// The file descriptors of the process; tests use other values.
 pub(super) trait Descriptors: Send + Sync {
-    /// The most that may be open; nothing where there is no limit.
+    /// The maximum number of open descriptors; none without a limit.
     fn limit(&self) -> Option<usize>;
-    /// How many are open now; nothing where that can't be told.
+    /// The number of open descriptors; none if it is unknown.
     fn open(&self) -> Option<usize>;
 }
 
-struct OfProcess;
+struct ProcessDescriptors;
 
-impl Descriptors for OfProcess {
+impl Descriptors for ProcessDescriptors {
     fn limit(&self) -> Option<usize> {
         descriptor_limit()
     }
@@ -75,80 +78,80 @@ impl Descriptors for OfProcess {
     }
 }
 
-/// The schedule; clones are the same one.
+/// The schedule. Clones share one state.
 #[derive(Clone)]
 pub(super) struct Schedule {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    state: Mutex<State>,
+    state: Mutex<ScheduleState>,
     changed: Condvar,
     descriptors: Box<dyn Descriptors>,
 }
 
-/// A source's entry; dropping it takes the source out and frees its place.
-pub(super) struct Ticket {
+/// The entry of a source. Dropping it removes the source and frees its descriptors.
+pub(super) struct ScheduledSource {
     inner: Arc<Inner>,
     key: u64,
 }
 
-/// A session that is being opened; dropping it lets the next one begin.
-pub(super) struct Opening {
+/// A permit to open a session. Dropping it lets the next session start.
+pub(super) struct OpeningPermit {
     inner: Arc<Inner>,
     key: u64,
 }
 
-struct State {
+struct ScheduleState {
     next: u64,
     sources: HashMap<u64, Entry>,
     waiting: BTreeSet<(Instant, u64)>,
     first: BTreeMap<u64, u64>,
     repeated: BTreeMap<u64, u64>,
-    opening: HashMap<u64, (Instant, Lane)>,
+    opening: HashMap<u64, (Instant, Priority)>,
     refused: BTreeSet<u64>,
-    /// When those who were refused are looked at again.
-    look_again: Option<Instant>,
-    /// Descriptors that the process had open before the first source, and those that admitted sources were promised.
+    /// When refused sources are tried again.
+    retry_refused_at: Option<Instant>,
+    /// The descriptors that were open before the first source, and the sum that is assigned to admitted sources.
     base: usize,
     promised: usize,
 }
 
 struct Entry {
     attempt: Weak<dyn Attempt>,
-    place: Place,
+    state: EntryState,
     descriptors: usize,
     admitted: bool,
 }
 
-/// Where an entry stands.
+/// The state of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Nowhere: its session runs, or it has not asked yet.
-    Away,
-    Waiting(Instant, Lane),
-    Due(Lane, u64),
+enum EntryState {
+    /// Its session runs, or it has not asked for an attempt yet.
+    Inactive,
+    Waiting(Instant, Priority),
+    Due(Priority, u64),
     Refused,
 }
 
-/// What is to be done outside the lock.
+/// An action that is done outside the lock.
 enum Action {
-    Begin(Arc<dyn Attempt>, Opening),
-    Refuse(Arc<dyn Attempt>, NoRoom),
+    Begin(Arc<dyn Attempt>, OpeningPermit),
+    Refuse(Arc<dyn Attempt>, DescriptorShortage),
 }
 
 impl Schedule {
-    /// The process's own, whose thread is started with the first source.
+    /// The schedule of the process. Its thread starts with the first source.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system gives no thread.
     pub(super) fn of_process() -> io::Result<Self> {
         static STARTED: Mutex<Option<Schedule>> = Mutex::new(None);
         let mut started = lock(&STARTED);
         if let Some(schedule) = &*started {
             return Ok(schedule.clone());
         }
-        let schedule = Self::new(Box::new(OfProcess));
+        let schedule = Self::new(Box::new(ProcessDescriptors));
         let inner = schedule.inner.clone();
         std::thread::Builder::new()
             .name("sources".to_owned())
@@ -161,68 +164,73 @@ impl Schedule {
         let base = descriptors.open().unwrap_or_default();
         Self {
             inner: Arc::new(Inner {
-                state: Mutex::new(State::new(base)),
+                state: Mutex::new(ScheduleState::new(base)),
                 changed: Condvar::new(),
                 descriptors,
             }),
         }
     }
 
-    /// Takes a source on whose sessions take so many descriptors. It asks for its first attempt with [`Ticket::now`].
-    pub(super) fn enter(&self, attempt: Weak<dyn Attempt>, descriptors: usize) -> Ticket {
+    /// Registers a source whose sessions take this many descriptors. It asks for its first attempt by
+    /// [`ScheduledSource::attempt_now`].
+    pub(super) fn register(
+        &self,
+        attempt: Weak<dyn Attempt>,
+        descriptors: usize,
+    ) -> ScheduledSource {
         let mut state = lock(&self.inner.state);
-        let key = state.number();
+        let key = state.next_number();
         state.sources.insert(
             key,
             Entry {
                 attempt,
-                place: Place::Away,
+                state: EntryState::Inactive,
                 descriptors,
                 admitted: false,
             },
         );
-        Ticket {
+        ScheduledSource {
             inner: self.inner.clone(),
             key,
         }
     }
 }
 
-impl Ticket {
-    /// Asks for an attempt at once, in the place of any that was asked for before.
-    pub(super) fn now(&self) {
+impl ScheduledSource {
+    /// Asks for an attempt now; replaces an earlier request.
+    pub(super) fn attempt_now(&self) {
         let mut state = lock(&self.inner.state);
-        state.leave(self.key);
-        state.due(self.key, Lane::First);
+        state.dequeue(self.key);
+        state.enqueue_due(self.key, Priority::First);
         drop(state);
         self.inner.changed.notify_one();
     }
 
     /// Asks for an attempt after `wait`.
-    pub(super) fn after(&self, wait: Duration, lane: Lane) {
+    pub(super) fn attempt_after(&self, wait: Duration, priority: Priority) {
         let mut state = lock(&self.inner.state);
-        state.leave(self.key);
-        state.wait(self.key, Instant::now() + wait, lane);
+        state.dequeue(self.key);
+        state.enqueue_waiting(self.key, Instant::now() + wait, priority);
         drop(state);
         self.inner.changed.notify_one();
     }
 
-    /// Takes the wish for an attempt back; the source keeps its place.
+    /// Cancels the requested attempt. The source keeps its descriptors.
     pub(super) fn cancel(&self) {
-        lock(&self.inner.state).leave(self.key);
+        lock(&self.inner.state).dequeue(self.key);
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ScheduledSource {
     fn drop(&mut self) {
         let mut state = lock(&self.inner.state);
-        state.leave(self.key);
+        state.dequeue(self.key);
         state.opening.remove(&self.key);
         let gone = state.sources.remove(&self.key);
         if let Some(gone) = gone.filter(|gone| gone.admitted) {
             state.promised = state.promised.saturating_sub(gone.descriptors);
             if !state.refused.is_empty() {
-                state.look_again = Some(Instant::now() + KEPT_FREE);
+                state.retry_refused_at = Some(Instant::now() + REFUSED_DELAY);
             }
         }
         drop(state);
@@ -230,7 +238,7 @@ impl Drop for Ticket {
     }
 }
 
-impl Drop for Opening {
+impl Drop for OpeningPermit {
     fn drop(&mut self) {
         lock(&self.inner.state).opening.remove(&self.key);
         self.inner.changed.notify_one();
@@ -244,7 +252,7 @@ impl Inner {
             let now = Instant::now();
             let actions = self.step(&mut state, now);
             if actions.is_empty() {
-                match state.next_look() {
+                match state.next_wake() {
                     Some(at) => {
                         let wait = at.saturating_duration_since(now);
                         let waited = self.changed.wait_timeout(state, wait);
@@ -262,34 +270,34 @@ impl Inner {
             for action in actions {
                 match action {
                     Action::Begin(attempt, opening) => attempt.begin(opening),
-                    Action::Refuse(attempt, no_room) => attempt.refused(&no_room),
+                    Action::Refuse(attempt, shortage) => attempt.refused(&shortage),
                 }
             }
         }
     }
 
-    /// Everything that is to be done at `now`.
-    fn step(self: &Arc<Self>, state: &mut State, now: Instant) -> Vec<Action> {
+    /// All actions that are due at `now`.
+    fn step(self: &Arc<Self>, state: &mut ScheduleState, now: Instant) -> Vec<Action> {
         while let Some(&(at, key)) = state.waiting.first()
             && at <= now
         {
-            let lane = state.lane(key);
-            state.leave(key);
-            state.due(key, lane);
+            let priority = state.priority(key);
+            state.dequeue(key);
+            state.enqueue_due(key, priority);
         }
         state
             .opening
             .retain(|_, (since, _)| now.saturating_duration_since(*since) < OPENING_LIMIT);
-        if state.look_again.is_some_and(|at| at <= now) {
-            state.look_again = None;
+        if state.retry_refused_at.is_some_and(|at| at <= now) {
+            state.retry_refused_at = None;
             for key in std::mem::take(&mut state.refused) {
-                state.due(key, Lane::First);
+                state.enqueue_due(key, Priority::First);
             }
         }
         let mut actions = Vec::new();
-        let mut room = None;
-        while let Some((key, lane)) = state.pick() {
-            state.leave(key);
+        let mut budget = None;
+        while let Some((key, priority)) = state.next_due() {
+            state.dequeue(key);
             let Some(attempt) = state
                 .sources
                 .get(&key)
@@ -297,24 +305,25 @@ impl Inner {
             else {
                 continue;
             };
-            let room = room.get_or_insert_with(|| Room::look(state, &*self.descriptors));
-            match room.admit(state, key) {
+            let budget =
+                budget.get_or_insert_with(|| DescriptorBudget::measure(state, &*self.descriptors));
+            match budget.admit(state, key) {
                 Admission::Begin => {
-                    state.opening.insert(key, (now, lane));
+                    state.opening.insert(key, (now, priority));
                     let inner = self.clone();
-                    actions.push(Action::Begin(attempt, Opening { inner, key }));
+                    actions.push(Action::Begin(attempt, OpeningPermit { inner, key }));
                 }
-                Admission::Refuse(no_room) => {
+                Admission::Refuse(shortage) => {
                     if let Some(entry) = state.sources.get_mut(&key) {
-                        entry.place = Place::Refused;
+                        entry.state = EntryState::Refused;
                     }
                     state.refused.insert(key);
-                    state.look_again.get_or_insert(now + REFUSED_WAIT);
-                    actions.push(Action::Refuse(attempt, no_room));
+                    state.retry_refused_at.get_or_insert(now + REFUSED_RETRY);
+                    actions.push(Action::Refuse(attempt, shortage));
                 }
-                Admission::Later(no_room) => {
-                    state.wait(key, now + CROWDED_WAIT, Lane::Repeated);
-                    actions.push(Action::Refuse(attempt, no_room));
+                Admission::Later(shortage) => {
+                    state.enqueue_waiting(key, now + SHORTAGE_RETRY, Priority::Repeated);
+                    actions.push(Action::Refuse(attempt, shortage));
                 }
             }
         }
@@ -322,7 +331,7 @@ impl Inner {
     }
 }
 
-impl State {
+impl ScheduleState {
     fn new(base: usize) -> Self {
         Self {
             next: 0,
@@ -332,132 +341,136 @@ impl State {
             repeated: BTreeMap::new(),
             opening: HashMap::new(),
             refused: BTreeSet::new(),
-            look_again: None,
+            retry_refused_at: None,
             base,
             promised: 0,
         }
     }
 
-    fn number(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    fn lane(&self, key: u64) -> Lane {
-        match self.sources.get(&key).map(|entry| entry.place) {
-            Some(Place::Waiting(_, lane)) => lane,
-            _ => Lane::Repeated,
+    fn priority(&self, key: u64) -> Priority {
+        match self.sources.get(&key).map(|entry| entry.state) {
+            Some(EntryState::Waiting(_, priority)) => priority,
+            _ => Priority::Repeated,
         }
     }
 
-    /// Takes an entry from where it stands.
-    fn leave(&mut self, key: u64) {
+    /// Removes an entry from its queue.
+    fn dequeue(&mut self, key: u64) {
         let Some(entry) = self.sources.get_mut(&key) else {
             return;
         };
-        match std::mem::replace(&mut entry.place, Place::Away) {
-            Place::Away => {}
-            Place::Waiting(at, _) => {
+        match std::mem::replace(&mut entry.state, EntryState::Inactive) {
+            EntryState::Inactive => {}
+            EntryState::Waiting(at, _) => {
                 self.waiting.remove(&(at, key));
             }
-            Place::Due(Lane::First, number) => {
+            EntryState::Due(Priority::First, number) => {
                 self.first.remove(&number);
             }
-            Place::Due(Lane::Repeated, number) => {
+            EntryState::Due(Priority::Repeated, number) => {
                 self.repeated.remove(&number);
             }
-            Place::Refused => {
+            EntryState::Refused => {
                 self.refused.remove(&key);
             }
         }
     }
 
-    fn wait(&mut self, key: u64, at: Instant, lane: Lane) {
+    fn enqueue_waiting(&mut self, key: u64, at: Instant, priority: Priority) {
         if let Some(entry) = self.sources.get_mut(&key) {
-            entry.place = Place::Waiting(at, lane);
+            entry.state = EntryState::Waiting(at, priority);
             self.waiting.insert((at, key));
         }
     }
 
-    fn due(&mut self, key: u64, lane: Lane) {
-        let number = self.number();
+    fn enqueue_due(&mut self, key: u64, priority: Priority) {
+        let number = self.next_number();
         if let Some(entry) = self.sources.get_mut(&key) {
-            entry.place = Place::Due(lane, number);
-            match lane {
-                Lane::First => self.first.insert(number, key),
-                Lane::Repeated => self.repeated.insert(number, key),
+            entry.state = EntryState::Due(priority, number);
+            match priority {
+                Priority::First => self.first.insert(number, key),
+                Priority::Repeated => self.repeated.insert(number, key),
             };
         }
     }
 
-    /// The next one whose turn it is.
-    fn pick(&self) -> Option<(u64, Lane)> {
-        if self.opening.len() >= MOST_OPENING {
+    /// The next attempt that may start.
+    fn next_due(&self) -> Option<(u64, Priority)> {
+        if self.opening.len() >= MAX_OPENING {
             return None;
         }
         if let Some(key) = self.first.values().next() {
-            return Some((*key, Lane::First));
+            return Some((*key, Priority::First));
         }
         let repeated = self
             .opening
             .values()
-            .filter(|(_, lane)| *lane == Lane::Repeated)
+            .filter(|(_, priority)| *priority == Priority::Repeated)
             .count();
         let key = self.repeated.values().next()?;
-        (repeated < MOST_REPEATED).then_some((*key, Lane::Repeated))
+        (repeated < MAX_REPEATED).then_some((*key, Priority::Repeated))
     }
 
-    /// When there may be something to do, if nothing is told before.
-    fn next_look(&self) -> Option<Instant> {
+    /// When the next action may be due, without further calls.
+    fn next_wake(&self) -> Option<Instant> {
         let due = !(self.first.is_empty() && self.repeated.is_empty());
         let slot = self.opening.values().map(|(since, _)| *since).min();
         let slot = slot.map(|since| since + OPENING_LIMIT).filter(|_| due);
         let waiting = self.waiting.first().map(|(at, _)| *at);
-        [waiting, slot, self.look_again].into_iter().flatten().min()
+        [waiting, slot, self.retry_refused_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
-/// What is left of the process's descriptors, as of one look.
-struct Room {
+/// The remaining descriptors of the process, at one moment.
+struct DescriptorBudget {
     limit: Option<usize>,
-    /// Open now, and promised since; unknown where there is no need to know. It is for what others keep open: sessions that are
-    /// only being opened have their part of what was promised.
+    /// Descriptors that are open now or were assigned in this step; none if they need not be counted. It accounts for
+    /// descriptors that other parts of the process keep open: sessions that are only being opened have not opened all
+    /// of theirs.
     used: Option<usize>,
 }
 
 enum Admission {
     Begin,
-    /// No place is left for this source.
-    Refuse(NoRoom),
-    /// It has its place, but something else took the descriptors.
-    Later(NoRoom),
+    /// No descriptors are left for this source.
+    Refuse(DescriptorShortage),
+    /// The source has its share, but other parts of the process use too many.
+    Later(DescriptorShortage),
 }
 
-impl Room {
-    fn look(state: &State, descriptors: &dyn Descriptors) -> Self {
+impl DescriptorBudget {
+    fn measure(state: &ScheduleState, descriptors: &dyn Descriptors) -> Self {
         let limit = descriptors.limit();
-        // Counting is for processes that come near their limit.
-        let crowded = limit.is_some_and(|limit| state.base + state.promised > limit / 2);
-        let used = crowded.then(|| descriptors.open()).flatten();
+        // Open descriptors are counted only near the limit.
+        let is_scarce = limit.is_some_and(|limit| state.base + state.promised > limit / 2);
+        let used = is_scarce.then(|| descriptors.open()).flatten();
         Self { limit, used }
     }
 
-    fn admit(&mut self, state: &mut State, key: u64) -> Admission {
+    fn admit(&mut self, state: &mut ScheduleState, key: u64) -> Admission {
         let (Some(limit), Some(entry)) = (self.limit, state.sources.get_mut(&key)) else {
             return Admission::Begin;
         };
         let needed = entry.descriptors;
-        let no_room = NoRoom { limit, needed };
+        let shortage = DescriptorShortage { limit, needed };
         if !entry.admitted {
-            if state.base + state.promised + needed + spare(limit) > limit {
-                return Admission::Refuse(no_room);
+            if state.base + state.promised + needed + reserve(limit) > limit {
+                return Admission::Refuse(shortage);
             }
             entry.admitted = true;
             state.promised += needed;
         }
         if let Some(used) = &mut self.used {
-            if *used + needed + spare(limit) / 2 > limit {
-                return Admission::Later(no_room);
+            if *used + needed + reserve(limit) / 2 > limit {
+                return Admission::Later(shortage);
             }
             *used += needed;
         }
@@ -465,8 +478,8 @@ impl Room {
     }
 }
 
-/// Kept free for the broker, the page's viewers, decoders that are tried, and whatever a driver opens.
-fn spare(limit: usize) -> usize {
+/// The reserve for the broker, the viewers of the page, decoder probes and drivers.
+fn reserve(limit: usize) -> usize {
     (limit / 8).clamp(16, 128)
 }
 

@@ -1,4 +1,4 @@
-//! The schedule's decisions, step by step and without its thread.
+//! The decisions of the schedule, step by step and without its thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,28 +7,28 @@ use super::*;
 struct Source {
     begun: AtomicUsize,
     refused: AtomicUsize,
-    held: Mutex<Vec<Opening>>,
+    held: Mutex<Vec<OpeningPermit>>,
 }
 
 impl Attempt for Source {
-    fn begin(self: Arc<Self>, opening: Opening) {
+    fn begin(self: Arc<Self>, opening: OpeningPermit) {
         self.begun.fetch_add(1, Ordering::Relaxed);
         lock(&self.held).push(opening);
     }
 
-    fn refused(&self, _: &NoRoom) {
+    fn refused(&self, _: &DescriptorShortage) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// A process's descriptors by hand.
+/// The file descriptors of a process, set by the test.
 #[derive(Clone)]
-struct Counted {
+struct FakeDescriptors {
     limit: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
 }
 
-impl Counted {
+impl FakeDescriptors {
     fn new(limit: usize, open: usize) -> Self {
         Self {
             limit: Arc::new(limit.into()),
@@ -37,7 +37,7 @@ impl Counted {
     }
 }
 
-impl Descriptors for Counted {
+impl Descriptors for FakeDescriptors {
     fn limit(&self) -> Option<usize> {
         Some(self.limit.load(Ordering::Relaxed))
     }
@@ -47,13 +47,13 @@ impl Descriptors for Counted {
     }
 }
 
-struct Stage {
+struct Fixture {
     schedule: Schedule,
-    sources: Vec<(Arc<Source>, Ticket)>,
+    sources: Vec<(Arc<Source>, ScheduledSource)>,
 }
 
-impl Stage {
-    fn new(descriptors: &Counted) -> Self {
+impl Fixture {
+    fn new(descriptors: &FakeDescriptors) -> Self {
         Self {
             schedule: Schedule::new(Box::new(descriptors.clone())),
             sources: Vec::new(),
@@ -69,8 +69,8 @@ impl Stage {
                 held: Mutex::default(),
             });
             let weak: Weak<Source> = Arc::downgrade(&source);
-            let ticket = self.schedule.enter(weak, 10);
-            self.sources.push((source, ticket));
+            let scheduled = self.schedule.register(weak, 10);
+            self.sources.push((source, scheduled));
         }
     }
 
@@ -80,18 +80,20 @@ impl Stage {
         for action in actions {
             match action {
                 Action::Begin(attempt, opening) => attempt.begin(opening),
-                Action::Refuse(attempt, no_room) => attempt.refused(&no_room),
+                Action::Refuse(attempt, shortage) => attempt.refused(&shortage),
             }
         }
     }
 
     fn begun(&self) -> Vec<usize> {
-        let begun = |(source, _): &(Arc<Source>, Ticket)| source.begun.load(Ordering::Relaxed);
+        let begun =
+            |(source, _): &(Arc<Source>, ScheduledSource)| source.begun.load(Ordering::Relaxed);
         self.sources.iter().map(begun).collect()
     }
 
     fn refused(&self) -> usize {
-        let refused = |(source, _): &(Arc<Source>, Ticket)| source.refused.load(Ordering::Relaxed);
+        let refused =
+            |(source, _): &(Arc<Source>, ScheduledSource)| source.refused.load(Ordering::Relaxed);
         self.sources.iter().map(refused).sum()
     }
 
@@ -104,106 +106,109 @@ const MUCH: usize = 1_000_000;
 
 #[test]
 fn dozens_begin_at_once_and_thousands_in_turn() {
-    let mut stage = Stage::new(&Counted::new(MUCH, 20));
-    stage.add(1000);
-    for (_, ticket) in &stage.sources {
-        ticket.now();
+    let mut fixture = Fixture::new(&FakeDescriptors::new(MUCH, 20));
+    fixture.add(1000);
+    for (_, scheduled) in &fixture.sources {
+        scheduled.attempt_now();
     }
     let start = Instant::now();
-    stage.step(start);
-    assert_eq!(stage.total(), MOST_OPENING);
-    assert_eq!(stage.begun()[..MOST_OPENING], [1; MOST_OPENING]);
-    // One has answered, another has its turn.
-    lock(&stage.sources[3].0.held).clear();
-    stage.step(start);
-    assert_eq!(stage.total(), MOST_OPENING + 1);
-    // Those who do not answer keep nobody from it for long.
-    stage.step(start + OPENING_LIMIT);
-    assert_eq!(stage.total(), 2 * MOST_OPENING + 1);
+    fixture.step(start);
+    assert_eq!(fixture.total(), MAX_OPENING);
+    assert_eq!(fixture.begun()[..MAX_OPENING], [1; MAX_OPENING]);
+    // One has answered, so another one may start.
+    lock(&fixture.sources[3].0.held).clear();
+    fixture.step(start);
+    assert_eq!(fixture.total(), MAX_OPENING + 1);
+    // Sessions without an answer do not delay others for long.
+    fixture.step(start + OPENING_LIMIT);
+    assert_eq!(fixture.total(), 2 * MAX_OPENING + 1);
 }
 
 #[test]
 fn repeated_attempts_leave_room_for_first_ones() {
-    let mut stage = Stage::new(&Counted::new(MUCH, 20));
-    stage.add(500);
-    for (_, ticket) in &stage.sources[..499] {
-        ticket.after(Duration::ZERO, Lane::Repeated);
+    let mut fixture = Fixture::new(&FakeDescriptors::new(MUCH, 20));
+    fixture.add(500);
+    for (_, scheduled) in &fixture.sources[..499] {
+        scheduled.attempt_after(Duration::ZERO, Priority::Repeated);
     }
     let start = Instant::now() + Duration::from_secs(1);
-    stage.step(start);
-    assert_eq!(stage.total(), MOST_REPEATED);
-    stage.sources[499].1.now();
-    stage.step(start);
-    assert_eq!(stage.begun()[499], 1);
+    fixture.step(start);
+    assert_eq!(fixture.total(), MAX_REPEATED);
+    fixture.sources[499].1.attempt_now();
+    fixture.step(start);
+    assert_eq!(fixture.begun()[499], 1);
 }
 
 #[test]
 fn a_wait_is_kept_a_wish_for_now_is_not_delayed_and_a_cancelled_one_is_gone() {
-    let mut stage = Stage::new(&Counted::new(MUCH, 20));
-    stage.add(3);
+    let mut fixture = Fixture::new(&FakeDescriptors::new(MUCH, 20));
+    fixture.add(3);
     let start = Instant::now();
     let hour = Duration::from_secs(3600);
-    for (_, ticket) in &stage.sources {
-        ticket.after(hour, Lane::First);
+    for (_, scheduled) in &fixture.sources {
+        scheduled.attempt_after(hour, Priority::First);
     }
-    stage.sources[1].1.now();
-    stage.sources[2].1.cancel();
-    stage.step(start);
-    assert_eq!(stage.begun(), [0, 1, 0]);
-    stage.step(start + hour * 2);
-    assert_eq!(stage.begun(), [1, 1, 0]);
+    fixture.sources[1].1.attempt_now();
+    fixture.sources[2].1.cancel();
+    fixture.step(start);
+    assert_eq!(fixture.begun(), [0, 1, 0]);
+    fixture.step(start + hour * 2);
+    assert_eq!(fixture.begun(), [1, 1, 0]);
 }
 
 #[test]
 fn sources_beyond_the_descriptors_are_refused_until_there_is_room() {
-    let descriptors = Counted::new(256, 24);
-    let mut stage = Stage::new(&descriptors);
-    stage.add(30);
-    for (_, ticket) in &stage.sources {
-        ticket.now();
+    let descriptors = FakeDescriptors::new(256, 24);
+    let mut fixture = Fixture::new(&descriptors);
+    fixture.add(30);
+    for (_, scheduled) in &fixture.sources {
+        scheduled.attempt_now();
     }
     let start = Instant::now();
-    stage.step(start);
-    // 256 less 24 of the process, and an eighth that is kept free.
-    assert_eq!((stage.total(), stage.refused()), (20, 10));
-    assert_eq!(stage.begun()[..20], [1; 20]);
-    // An admitted one keeps its place over its attempts.
-    for (source, _) in &stage.sources {
+    fixture.step(start);
+    // 256 minus 24 of the process and the reserve of an eighth.
+    assert_eq!((fixture.total(), fixture.refused()), (20, 10));
+    assert_eq!(fixture.begun()[..20], [1; 20]);
+    // An admitted source keeps its descriptors across attempts.
+    for (source, _) in &fixture.sources {
         lock(&source.held).clear();
     }
-    stage.sources[0].1.now();
-    stage.step(start);
-    assert_eq!(stage.begun()[0], 2);
-    // One goes: whoever was refused first has its place.
-    drop(stage.sources.remove(5));
-    stage.step(start);
-    assert_eq!(stage.total(), 20);
-    stage.step(Instant::now() + KEPT_FREE);
-    assert_eq!((stage.total(), stage.begun()[19]), (21, 1));
+    fixture.sources[0].1.attempt_now();
+    fixture.step(start);
+    assert_eq!(fixture.begun()[0], 2);
+    // One is removed: the first refused source gets its descriptors.
+    drop(fixture.sources.remove(5));
+    fixture.step(start);
+    assert_eq!(fixture.total(), 20);
+    fixture.step(Instant::now() + REFUSED_DELAY);
+    assert_eq!((fixture.total(), fixture.begun()[19]), (21, 1));
     // The limit is raised.
     descriptors.limit.store(MUCH, Ordering::Relaxed);
-    stage.step(Instant::now() + REFUSED_WAIT * 2);
-    assert_eq!(stage.begun().iter().filter(|begun| **begun == 0).count(), 0);
+    fixture.step(Instant::now() + REFUSED_RETRY * 2);
+    assert_eq!(
+        fixture.begun().iter().filter(|begun| **begun == 0).count(),
+        0
+    );
 }
 
 #[test]
 fn what_others_have_opened_counts_too() {
-    let descriptors = Counted::new(256, 24);
-    let mut stage = Stage::new(&descriptors);
-    stage.add(20);
-    for (_, ticket) in &stage.sources {
-        ticket.now();
+    let descriptors = FakeDescriptors::new(256, 24);
+    let mut fixture = Fixture::new(&descriptors);
+    fixture.add(20);
+    for (_, scheduled) in &fixture.sources {
+        scheduled.attempt_now();
     }
-    stage.step(Instant::now());
-    for (source, _) in &stage.sources {
+    fixture.step(Instant::now());
+    for (source, _) in &fixture.sources {
         lock(&source.held).clear();
     }
-    // A driver keeps more than was promised.
+    // A driver keeps more descriptors than were assigned.
     descriptors.open.store(240, Ordering::Relaxed);
-    stage.sources[0].1.now();
-    stage.step(Instant::now());
-    assert_eq!((stage.begun()[0], stage.refused()), (1, 1));
+    fixture.sources[0].1.attempt_now();
+    fixture.step(Instant::now());
+    assert_eq!((fixture.begun()[0], fixture.refused()), (1, 1));
     descriptors.open.store(100, Ordering::Relaxed);
-    stage.step(Instant::now() + CROWDED_WAIT * 2);
-    assert_eq!(stage.begun()[0], 2);
+    fixture.step(Instant::now() + SHORTAGE_RETRY * 2);
+    assert_eq!(fixture.begun()[0], 2);
 }

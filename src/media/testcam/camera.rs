@@ -1,19 +1,19 @@
-//! One camera of the test server: a thread that sends access units by the camera's own clock to all who watch.
+//! One camera of the test server: a thread that sends access units to all viewers, by the camera's own clock.
 //!
-//! The camera's time goes on whether or not someone watches, so that two sessions see the same picture with the same NTP
-//! time; without viewers nothing runs.
+//! The camera's time advances also without viewers, so that two sessions see the same picture with the same NTP time.
+//! Without viewers nothing is sent.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::reel::Reel;
-use super::viewers::Shared;
+use super::playback::Playback;
+use super::viewers::CameraState;
 use super::{CameraOptions, TestcamError};
 
 /// A running camera; dropping it ends its thread.
 #[derive(Debug)]
 pub(super) struct Camera {
-    shared: Arc<Shared>,
+    state: Arc<CameraState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -21,32 +21,32 @@ impl Camera {
     /// Starts the camera; its clock and its clip start now.
     pub(super) fn start(
         id: u32,
-        reel: Reel,
+        playback: Playback,
         options: &CameraOptions,
     ) -> Result<Self, TestcamError> {
-        let shared = Arc::new(Shared::new(options));
-        let start = shared.now();
-        let worker = shared.clone();
+        let state = Arc::new(CameraState::new(options));
+        let start = state.now();
+        let worker = state.clone();
         let offset = options.offset;
         let thread = std::thread::Builder::new()
             .name(format!("testcam-{id}"))
-            .spawn(move || reel.play(&worker, start, offset))
+            .spawn(move || playback.play(&worker, start, offset))
             .map_err(|error| TestcamError::Start(error.to_string()))?;
         Ok(Self {
-            shared,
+            state,
             thread: Some(thread),
         })
     }
 
     /// For the server's callbacks.
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(super) fn state(&self) -> &Arc<CameraState> {
+        &self.state
     }
 }
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        self.shared.close();
+        self.state.close();
         if let Some(thread) = self.thread.take() {
             // A panic was already reported by its own hook.
             let _ = thread.join();

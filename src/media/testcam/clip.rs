@@ -1,4 +1,4 @@
-//! A video file as access units in memory: demultiplexed once, never decoded, shared by all cameras that show it.
+//! A video file as access units in memory: demultiplexed once, not decoded, shared by all cameras that show it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use gstreamer_app as gst_app;
 
 use super::TestcamError;
 
-/// A file as it is played again and again.
+/// A file that is played in a loop.
 #[derive(Debug)]
 pub(super) struct Clip {
-    /// H.264 or H.265 with its parameter sets, as the payloader takes it.
+    /// The caps: H.264 or H.265 with its parameter sets, as the payloader takes them.
     pub(super) caps: gst::Caps,
-    /// In the order of decoding; the first is a key frame.
+    /// The access units in decoding order; the first one is a key frame.
     pub(super) units: Vec<AccessUnit>,
-    /// From the first access unit to where the next round begins.
+    /// Time from the first access unit to the start of the next round.
     pub(super) period: Duration,
 }
 
@@ -25,20 +25,46 @@ pub(super) struct Clip {
 pub(super) struct AccessUnit {
     /// Its bytes, length-prefixed; timestamps are set when it is sent.
     pub(super) buffer: gst::Buffer,
-    /// When it is sent, from the clip's start.
+    /// The time of sending, from the clip's start.
     pub(super) sent: Duration,
-    /// When it is shown; later than `sent` where pictures were reordered.
+    /// The time of presentation; later than `sent` if pictures were reordered.
     pub(super) shown: Duration,
     /// Whether decoding can start here.
     pub(super) key: bool,
 }
 
-/// Larger files would fill the memory: cut a piece out of them.
+/// Larger files would fill the memory.
 const LARGEST_FILE_BYTES: u64 = 1 << 30;
-/// Longest time until the whole file is read.
+/// Limit for reading the whole file.
 const LOAD_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(60);
-/// Duration of a last access unit that doesn't tell its own.
+/// Duration of a last access unit without one.
 const DEFAULT_FRAME: Duration = Duration::from_millis(40);
+
+/// Why a file can't be played.
+#[derive(Debug, thiserror::Error)]
+enum ClipError {
+    /// The format changes between two access units.
+    #[error("changes its format midway; cut it there")]
+    FormatChange,
+    /// An access unit has neither PTS nor DTS.
+    #[error("has an access unit without a time")]
+    NoTime,
+    /// No access unit can start decoding.
+    #[error("has no H.264 or H.265 key frame")]
+    NoKeyFrame,
+    /// The pipeline has no sink.
+    #[error("lost its sink")]
+    NoSink,
+    /// The pipeline has no bus.
+    #[error("has no bus")]
+    NoBus,
+    /// GStreamer's own error.
+    #[error("{0}")]
+    Pipeline(String),
+    /// Reading took longer than [`LOAD_LIMIT`].
+    #[error("was not read within {LOAD_LIMIT}")]
+    Late,
+}
 
 impl Clip {
     /// Reads a file's first video stream. Blocks for as long as reading takes.
@@ -59,9 +85,9 @@ impl Clip {
         let read = read_all(&pipeline);
         // A pipeline that is dropped while it runs would leak its threads.
         let stopped = pipeline.set_state(gst::State::Null);
-        let samples = read.map_err(unusable)?;
+        let samples = read.map_err(|error| unusable(error.to_string()))?;
         stopped.map_err(|error| unusable(error.to_string()))?;
-        Self::from_samples(samples).map_err(unusable)
+        Self::from_samples(samples).map_err(|error| unusable(error.to_string()))
     }
 
     /// Which codec it is: `h264` or `h265`.
@@ -72,7 +98,7 @@ impl Clip {
         }
     }
 
-    fn from_samples(samples: Vec<gst::Sample>) -> Result<Self, String> {
+    fn from_samples(samples: Vec<gst::Sample>) -> Result<Self, ClipError> {
         let mut units: Vec<AccessUnit> = Vec::with_capacity(samples.len());
         let mut first_caps = None;
         let mut start = None;
@@ -88,13 +114,13 @@ impl Clip {
             match &first_caps {
                 None => first_caps = Some(caps.to_owned()),
                 Some(first) if codec_data(first) != codec_data(caps) => {
-                    return Err("changes its format midway; cut it there".to_owned());
+                    return Err(ClipError::FormatChange);
                 }
                 Some(_) => {}
             }
             let pts = buffer.pts().or(buffer.dts());
             let (Some(pts), Some(dts)) = (pts, buffer.dts().or(pts)) else {
-                return Err("has an access unit without a time".to_owned());
+                return Err(ClipError::NoTime);
             };
             let start = *start.get_or_insert(dts);
             last_duration = buffer.duration().map(Duration::from);
@@ -106,7 +132,7 @@ impl Clip {
             });
         }
         let (Some(caps), Some(last)) = (first_caps, units.last()) else {
-            return Err("has no H.264 or H.265 key frame".to_owned());
+            return Err(ClipError::NoKeyFrame);
         };
         let apart = match units.len() {
             1 => DEFAULT_FRAME,
@@ -127,7 +153,7 @@ fn codec_data(caps: &gst::CapsRef) -> Option<gst::Buffer> {
     caps.structure(0)?.get("codec_data").ok()
 }
 
-/// `filesrc ! parsebin`, and behind whichever video stream it finds, a parser that gives whole access units.
+/// `filesrc ! parsebin`, and behind the video stream a parser that gives whole access units.
 fn demultiplexer(path: &Path) -> Result<gst::Pipeline, gst::glib::BoolError> {
     let pipeline = gst::Pipeline::new();
     let location: PathBuf = path.to_owned();
@@ -182,7 +208,7 @@ fn link_stream(
     Ok(())
 }
 
-/// Audio and further streams: an unlinked pad would end the pipeline.
+/// Discards audio and further streams: an unlinked pad would end the pipeline.
 fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::BoolError> {
     let sink = gst::ElementFactory::make("fakesink")
         .property("sync", false)
@@ -197,19 +223,19 @@ fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::Bo
     Ok(())
 }
 
-fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, String> {
+fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, ClipError> {
     let sink = pipeline
         .by_name("units")
         .and_downcast::<gst_app::AppSink>()
-        .ok_or("lost its sink")?;
-    let bus = pipeline.bus().ok_or("has no bus")?;
+        .ok_or(ClipError::NoSink)?;
+    let bus = pipeline.bus().ok_or(ClipError::NoBus)?;
     pipeline
         .set_state(gst::State::Playing)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| ClipError::Pipeline(error.to_string()))?;
     let deadline = std::time::Instant::now() + Duration::from(LOAD_LIMIT);
     let mut samples = Vec::new();
     while std::time::Instant::now() < deadline {
-        // An error message ends the wait early; the time-out only bounds how late it is noticed.
+        // An error message ends the wait early; the time limit only bounds how late it is noticed.
         if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(100)) {
             samples.push(sample);
         } else if sink.is_eos() {
@@ -218,10 +244,12 @@ fn read_all(pipeline: &gst::Pipeline) -> Result<Vec<gst::Sample>, String> {
             bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Eos])
         {
             match message.view() {
-                gst::MessageView::Error(error) => return Err(error.error().to_string()),
+                gst::MessageView::Error(error) => {
+                    return Err(ClipError::Pipeline(error.error().to_string()));
+                }
                 _ => return Ok(samples),
             }
         }
     }
-    Err(format!("was not read within {LOAD_LIMIT}"))
+    Err(ClipError::Late)
 }

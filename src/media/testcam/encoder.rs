@@ -1,4 +1,4 @@
-//! The test pattern as H.264: one picture in, one access unit out, on the camera's own thread.
+//! Encodes the test pattern as H.264: one picture in, one access unit out, on the camera's own thread.
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -11,8 +11,8 @@ use super::viewers::Outgoing;
 use crate::base::{Pattern, PlaneMut};
 use crate::config::TestPattern;
 
-/// Encoders in order of preference, with what makes them answer every picture at once. The key frame distance, in frames, and the
-/// bit rate, in kbit/s, replace `{gop}` and `{rate}`.
+/// Encoders in order of preference, with the settings that make them answer every picture immediately. The key frame
+/// distance in frames replaces `{gop}`, the bit rate in kbit/s replaces `{rate}`.
 const ENCODERS: [(&str, &str); 2] = [
     (
         "x264enc",
@@ -23,7 +23,7 @@ const ENCODERS: [(&str, &str); 2] = [
         "openh264enc complexity=low gop-size={gop} bitrate={rate}000",
     ),
 ];
-/// Longest time that an encoder may take over one picture.
+/// Limit for encoding one picture.
 const ENCODE_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(5);
 
 /// A running encoder; dropping it stops it.
@@ -40,21 +40,21 @@ pub(super) struct PatternEncoder {
 /// Why a pattern can't be encoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EncoderError {
-    /// The pattern itself.
+    /// The pattern is not valid.
     #[error(transparent)]
     Pattern(#[from] crate::base::PatternError),
-    /// Nothing installed.
+    /// No encoder is installed.
     #[error(
         "no H.264 encoder is installed (x264enc, openh264enc); install gstreamer1.0-plugins-ugly"
     )]
     NoEncoder,
-    /// What GStreamer says.
+    /// GStreamer's error.
     #[error("the H.264 encoder can't be started: {0}")]
     Start(String),
 }
 
 impl PatternEncoder {
-    /// Starts the best encoder there is.
+    /// Starts the best available encoder.
     pub(super) fn start(options: &TestPattern) -> Result<Self, EncoderError> {
         let pattern = Pattern::new(options.size, options.objects)?;
         let started = |error: &dyn std::fmt::Display| EncoderError::Start(error.to_string());
@@ -63,7 +63,7 @@ impl PatternEncoder {
             .find(|(name, _)| gst::ElementFactory::find(name).is_some())
             .ok_or(EncoderError::NoEncoder)?;
         let size = options.size;
-        // A twentieth of a bit for each pixel is plenty for flat colours.
+        // A twentieth of a bit per pixel is sufficient for flat colours.
         let bits = f64::from(size.width * size.height) * options.fps / 20.0;
         let encoder = description
             .replace("{gop}", &format!("{}", options.fps.ceil().max(1.0)))
@@ -102,7 +102,7 @@ impl PatternEncoder {
         })
     }
 
-    /// The stream's format, once a picture was encoded.
+    /// The stream's format, after the first picture.
     pub(super) fn caps(&self) -> Option<&gst::Caps> {
         self.caps.as_ref()
     }
@@ -115,8 +115,8 @@ impl PatternEncoder {
         self.sink.send_event(event);
     }
 
-    /// Paints and encodes a frame, due at `due` by the camera's clock. Blocks until it is encoded; nothing where the encoder
-    /// failed.
+    /// Paints and encodes a frame that is due at `due` by the camera's clock. Blocks until it is encoded; none if the
+    /// encoder failed.
     pub(super) fn encode(&mut self, number: u32, due: Duration) -> Option<Outgoing> {
         let due = gst::ClockTime::try_from(due).ok()?;
         let mut picture = painted(&self.pattern, number, &self.layout)?;
@@ -149,7 +149,7 @@ pub(super) fn check(options: &TestPattern) -> Result<(), EncoderError> {
     PatternEncoder::start(options).map(drop)
 }
 
-/// A frame of the pattern in GStreamer's own layout of I420.
+/// A frame of the pattern in GStreamer's layout of I420.
 fn painted(pattern: &Pattern, number: u32, layout: &gst_video::VideoInfo) -> Option<gst::Buffer> {
     let mut bytes = vec![0; layout.size()];
     {

@@ -1,4 +1,4 @@
-//! What test cameras can be asked for, and why they can't run.
+//! The options of test cameras, and the reasons why they can't run.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use crate::config::{Credentials, TestPattern};
 
-/// What the test cameras are.
+/// The test cameras to start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestcamOptions {
     /// Where the server listens; 127.0.0.1 by default.
     pub bind: IpAddr,
     /// Its port; 0, the default, takes a free one, see [`super::Testcam::port`].
     pub port: u16,
-    /// Path of a camera, `{id}` being its index; `live{id}.stream` by default.
+    /// The path of a camera; `{id}` is its index. Default: `live{id}.stream`.
     pub path: String,
     /// The cameras, by index.
     pub cameras: Vec<CameraOptions>,
-    /// Login, where one is asked for.
+    /// The login, if one is needed.
     pub login: Option<TestcamLogin>,
-    /// RTSPS instead of RTSP.
+    /// Certificate and key for RTSPS; none for RTSP.
     pub tls: Option<TestcamTls>,
-    /// Whether viewers of one camera share a pipeline, and its RTP stream with it; true by default. Without, each has its own:
-    /// other sequence numbers and RTP times, the same pictures with the same NTP times.
+    /// Whether viewers of one camera share a pipeline and its RTP stream; true by default. Otherwise each viewer has
+    /// its own sequence numbers and RTP times, with the same pictures and NTP times.
     pub shared: bool,
 }
 
@@ -31,13 +31,13 @@ pub struct TestcamOptions {
 pub struct CameraOptions {
     /// What it shows.
     pub feed: Feed,
-    /// How far into its feed it is at start.
+    /// The position in the feed at the start.
     pub offset: Duration,
-    /// How wrong its clock is, in milliseconds; positive is fast.
+    /// The error of its clock in milliseconds; positive if it is fast.
     pub clock_offset_ms: i64,
     /// Whether it sends RTCP sender reports.
     pub sender_reports: bool,
-    /// Whether it begins silent, see [`super::Testcam::silence`].
+    /// Whether it starts without sending, see [`super::Testcam::silence`].
     pub silent: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct CameraOptions {
 pub enum Feed {
     /// A file with H.264 or H.265 video, from its first key frame, in a loop.
     File(PathBuf),
-    /// The moving pattern as H.264, encoded while someone watches.
+    /// The moving pattern as H.264, encoded only while there are viewers.
     Pattern(TestPattern),
 }
 
@@ -62,7 +62,7 @@ pub struct TestcamLogin {
 /// How RTSP sends a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginScheme {
-    /// In the clear.
+    /// In plain text.
     Basic,
     /// Hashed with a nonce (MD5).
     Digest,
@@ -91,7 +91,7 @@ pub enum TestcamError {
     /// A pattern can't be shown.
     #[error("the test camera can't show its pattern: {0}")]
     Pattern(String),
-    /// The port is taken, or not ours to take.
+    /// The port is taken, or this process may not use it.
     #[error(
         "the test cameras can't listen on {address}:{port}; is another server there? choose another port, or 0 for a free one"
     )]
@@ -109,7 +109,7 @@ pub enum TestcamError {
         /// Why.
         message: String,
     },
-    /// GStreamer, or the system, refused.
+    /// GStreamer or the system refused.
     #[error("the test cameras can't start: {0}")]
     Start(String),
 }
@@ -129,7 +129,7 @@ impl Default for TestcamOptions {
 }
 
 impl CameraOptions {
-    /// A camera that shows `feed` from its start, with a right clock.
+    /// A camera that shows `feed` from its start, with a correct clock.
     pub fn new(feed: Feed) -> Self {
         Self {
             feed,

@@ -1,4 +1,5 @@
-//! GStreamer's RTSP server on a thread of its own: mount points, login, TLS, and the wiring of each session's pipeline to its camera.
+//! Runs GStreamer's RTSP server on a separate thread: mount points, login, TLS, and the connection of each session's
+//! pipeline to its camera.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ use gstreamer_rtsp as gst_rtsp;
 use gstreamer_rtsp_server as rtsp;
 use gstreamer_rtsp_server::prelude::*;
 
-use super::viewers::Shared;
+use super::viewers::CameraState;
 use super::{LoginScheme, TestcamError, TestcamOptions};
 
 /// A camera as the server mounts it.
@@ -25,7 +26,7 @@ pub(super) struct Mount {
     /// Whether RTCP is sent at all.
     pub(super) sender_reports: bool,
     /// The camera.
-    pub(super) camera: Arc<Shared>,
+    pub(super) camera: Arc<CameraState>,
 }
 
 /// The running server; dropping it ends all sessions.
@@ -41,13 +42,13 @@ pub(super) struct Server {
 
 /// The one role; the server has no other users.
 const ROLE: &str = "viewer";
-/// RFC 3550 asks for 5 s between reports; cameras in the field send their first within a second.
+/// RFC 3550 asks for 5 s between reports; real cameras send their first one within a second.
 const REPORT_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(1);
-/// How often sessions whose client fell silent are looked for.
+/// Interval for removing sessions of silent clients.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Listens, and serves the mounts.
+    /// Listens and serves the mounts.
     pub(super) fn start(
         options: &TestcamOptions,
         mounts: Vec<Mount>,
@@ -85,12 +86,12 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The port of the server.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Ends all sessions; clients may come again.
+    /// Ends all sessions. Clients may connect again.
     pub(super) fn drop_clients(&self) {
         if let Some(pool) = self.server.session_pool() {
             pool.filter(Some(&mut |_, _| rtsp::RTSPFilterResult::Remove));
@@ -102,7 +103,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Not SourceId::remove, which looks in the default context only.
+        // Not SourceId::remove, which looks only in the default context.
         if let Some(source) = self
             .listener
             .take()
@@ -111,7 +112,7 @@ impl Drop for Server {
             source.destroy();
         }
         self.drop_clients();
-        // Asked on the loop's own thread: asked here, before that thread has begun to run the loop, it would be forgotten.
+        // Done on the loop's own thread: before that thread runs the loop, the request would be lost.
         let main_loop = self.main_loop.clone();
         self.context
             .invoke_with_priority(glib::Priority::DEFAULT, move || main_loop.quit());
@@ -149,7 +150,7 @@ fn run(
         .map_err(|error| TestcamError::Start(error.to_string()))
 }
 
-/// Login and TLS; true where media need the role to be seen.
+/// Sets up login and TLS. Returns whether media need the role.
 fn configure_auth(
     server: &rtsp::RTSPServer,
     options: &TestcamOptions,
@@ -188,7 +189,7 @@ fn configure_auth(
     Ok(true)
 }
 
-/// Reading a certificate and its key.
+/// Reads a certificate and its key.
 mod gstreamer_tls {
     use super::super::{TestcamError, TestcamTls};
 
@@ -204,7 +205,7 @@ mod gstreamer_tls {
 
 fn factory(mount: Mount, shared: bool, restricted: bool) -> rtsp::RTSPMediaFactory {
     let factory = rtsp::RTSPMediaFactory::new();
-    // Waiting data is bounded by the camera's thread, in groups of pictures, not by bytes here.
+    // The camera's thread limits the waiting data, in groups of pictures; here it is not limited by bytes.
     factory.set_launch(&format!(
         "( appsrc name=source is-live=true format=time max-bytes=0 max-buffers=0 max-time=0 \
          ! rtp{}pay name=pay0 pt=96 config-interval=-1 aggregate-mode=zero-latency )",
@@ -226,7 +227,7 @@ fn factory(mount: Mount, shared: bool, restricted: bool) -> rtsp::RTSPMediaFacto
     factory
 }
 
-fn configure_media(media: &rtsp::RTSPMedia, camera: &Arc<Shared>) {
+fn configure_media(media: &rtsp::RTSPMedia, camera: &Arc<CameraState>) {
     let source = media
         .element()
         .downcast_ref::<gst::Bin>()
@@ -252,7 +253,7 @@ fn configure_media(media: &rtsp::RTSPMedia, camera: &Arc<Shared>) {
     media.connect_prepared(report_camera_time);
 }
 
-/// Sender reports carry the camera's clock, which counts from 1900 already, soon and often.
+/// Makes sender reports carry the camera's clock, which counts from 1900 already, soon and often.
 fn report_camera_time(media: &rtsp::RTSPMedia) {
     let rtpbin = media
         .element()

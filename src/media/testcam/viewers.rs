@@ -1,6 +1,6 @@
-//! Who watches a camera of the test server: each access unit goes to every one of them, by the camera's own clock.
+//! The viewers of a test camera: each access unit goes to every viewer, by the camera's own clock.
 //!
-//! A viewer that takes nothing loses whole groups of pictures, not memory.
+//! A viewer that takes no data loses whole groups of pictures; memory does not grow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,18 +13,18 @@ use gstreamer_app as gst_app;
 use super::CameraOptions;
 use crate::base::sync::lock;
 
-/// What the server's callbacks hold of a camera.
+/// The state of a camera that the server's callbacks use.
 #[derive(Debug)]
-pub(super) struct Shared {
-    /// NTP time as the camera believes it to be, in nanoseconds since 1900.
+pub(super) struct CameraState {
+    /// NTP time by the camera's clock, in nanoseconds since 1900.
     pub(super) clock: gst::Clock,
-    state: Mutex<State>,
+    state: Mutex<ViewerList>,
     changed: Condvar,
     silent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ViewerList {
     viewers: Vec<Viewer>,
     next_viewer: u64,
     closed: bool,
@@ -36,11 +36,11 @@ struct Viewer {
     source: gst_app::AppSrc,
     /// Its pipeline asks for data.
     running: bool,
-    /// It has been told the format.
+    /// Its pipeline has the caps.
     greeted: bool,
-    /// Its client has sent PLAY. What is sent before would wait, and then arrive as a burst of the past.
+    /// Its client has sent PLAY. Data sent earlier would wait, and then arrive as a burst of old pictures.
     playing: bool,
-    /// It has a key frame and everything since.
+    /// It has a key frame and all pictures since.
     decodable: bool,
 }
 
@@ -55,14 +55,14 @@ pub(super) struct Outgoing {
     pub(super) key: bool,
 }
 
-/// From 1900, where NTP counts from, to 1970.
+/// From 1900, the start of NTP time, to 1970.
 const NTP_EPOCH: Duration = Duration::from_secs(2_208_988_800);
-/// A viewer with more than this waiting is stuck and loses everything up to a key frame. Two seconds at 25 fps, since pipelines
-/// take up to one to start.
+/// A viewer with more waiting access units than this is stuck and loses everything up to a key frame. Two seconds at 25
+/// fps, because pipelines take up to one second to start.
 const MOST_WAITING: u64 = 50;
 
-impl Shared {
-    /// Without viewers; its clock starts now.
+impl CameraState {
+    /// A camera without viewers; its clock starts now.
     pub(super) fn new(options: &CameraOptions) -> Self {
         Self {
             clock: camera_clock(options.clock_offset_ms),
@@ -72,13 +72,13 @@ impl Shared {
         }
     }
 
-    /// Ends what plays for the viewers.
+    /// Ends the playback for the viewers.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// Takes a viewer's pipeline on.
+    /// Adds the pipeline of a viewer.
     pub(super) fn add_viewer(self: &Arc<Self>, source: gst_app::AppSrc) -> u64 {
         let mut state = self.lock();
         let key = state.next_viewer;
@@ -87,8 +87,8 @@ impl Shared {
         source.set_callbacks(
             gst_app::AppSrcCallbacks::builder()
                 .need_data(move |_, _| {
-                    if let Some(shared) = weak.upgrade() {
-                        shared.viewer_runs(key);
+                    if let Some(camera) = weak.upgrade() {
+                        camera.viewer_runs(key);
                     }
                 })
                 .build(),
@@ -106,7 +106,7 @@ impl Shared {
         key
     }
 
-    /// Its client has sent PLAY, or has stopped.
+    /// Notes that the viewer's client has sent PLAY, or has stopped.
     pub(super) fn viewer_plays(&self, key: u64, playing: bool) {
         let mut state = self.lock();
         if let Some(viewer) = state.viewers.iter_mut().find(|viewer| viewer.key == key) {
@@ -115,7 +115,7 @@ impl Shared {
         }
     }
 
-    /// Its pipeline is gone.
+    /// Removes a viewer whose pipeline ended.
     pub(super) fn remove_viewer(&self, key: u64) {
         let mut state = self.lock();
         state.viewers.retain(|viewer| viewer.key != key);
@@ -123,7 +123,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// How many pipelines watch.
+    /// The number of pipelines.
     pub(super) fn viewers(&self) -> usize {
         self.lock().viewers.len()
     }
@@ -155,7 +155,7 @@ impl Shared {
         self.clock.time().into()
     }
 
-    /// Waits until someone watches; false when the camera is closed.
+    /// Waits for a viewer. Returns false when the camera is closed.
     pub(super) fn wait_for_viewer(&self) -> bool {
         let mut state = self.lock();
         while state.viewers.is_empty() && !state.closed {
@@ -167,7 +167,8 @@ impl Shared {
         !state.closed
     }
 
-    /// Waits until `due` by the camera's clock, greeting viewers meanwhile; false when nobody is left to wait for.
+    /// Waits until `due` by the camera's clock, and sends the caps to new viewers meanwhile. Returns false when no
+    /// viewer is left.
     pub(super) fn wait_until(&self, due: Duration, caps: Option<&gst::Caps>) -> bool {
         let mut state = self.lock();
         loop {
@@ -175,7 +176,7 @@ impl Shared {
                 return false;
             }
             if let Some(caps) = caps {
-                state.greet(caps);
+                state.send_caps(caps);
             }
             let left = due.saturating_sub(self.now());
             if left.is_zero() {
@@ -189,7 +190,7 @@ impl Shared {
         }
     }
 
-    /// Sends an access unit to everyone who can decode it.
+    /// Sends an access unit to every viewer that can decode it.
     pub(super) fn send(&self, unit: &Outgoing) {
         let silent = self.is_silent();
         for viewer in &mut self.lock().viewers {
@@ -201,7 +202,8 @@ impl Shared {
         }
     }
 
-    /// Whether a viewer waits for a key frame that it would take: it then need not wait for the end of the group of pictures.
+    /// Whether a viewer waits for a key frame that it would take. It then need not wait for the end of the group of
+    /// pictures.
     pub(super) fn wants_key_frame(&self) -> bool {
         let state = self.lock();
         let waits = |viewer: &Viewer| {
@@ -210,25 +212,25 @@ impl Shared {
         !self.is_silent() && state.viewers.iter().any(waits)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ViewerList> {
         lock(&self.state)
     }
 }
 
-impl State {
-    fn greet(&mut self, caps: &gst::Caps) {
+impl ViewerList {
+    fn send_caps(&mut self, caps: &gst::Caps) {
         for viewer in &mut self.viewers {
             if viewer.running && !viewer.greeted {
-                viewer.greet(caps);
+                viewer.send_caps(caps);
             }
         }
     }
 }
 
 impl Viewer {
-    /// DESCRIBE is answered when the payloader knows the format and something passed: a gap will do, so that the answer
-    /// comes at once, and from a silent camera too.
-    fn greet(&mut self, caps: &gst::Caps) {
+    /// DESCRIBE is answered when the payloader knows the format and something has passed. A gap is sufficient, so that
+    /// the response comes immediately, also from a silent camera.
+    fn send_caps(&mut self, caps: &gst::Caps) {
         self.source.set_caps(Some(caps));
         let segment = gst::FormattedSegment::<gst::ClockTime>::new();
         self.source.send_event(gst::event::Segment::new(&segment));
@@ -247,7 +249,7 @@ impl Viewer {
         if !self.decodable && !unit.key {
             return;
         }
-        // A pipeline that does not play yet, or no more, has no base time; one that started just now may be later than the unit.
+        // A pipeline that does not play has no base time. One that started just now may be later than the unit.
         let Some(base) = self.source.base_time() else {
             return;
         };
@@ -268,7 +270,7 @@ impl Viewer {
     }
 }
 
-/// A clock that shows NTP time as the camera believes it to be. Monotonic: a step of the system's clock moves no camera.
+/// A clock that shows NTP time by the camera's clock. Monotonic: a step of the system's clock does not change it.
 fn camera_clock(offset_ms: i64) -> gst::Clock {
     let clock: gst::SystemClock = gst::glib::Object::builder()
         .property("clock-type", gst::ClockType::Monotonic)

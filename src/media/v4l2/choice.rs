@@ -1,24 +1,24 @@
-//! Which of a V4L2 device's formats, sizes and rates is used.
+//! Chooses the format, size and rate of a V4L2 device.
 //!
-//! Detection wants 1280×720 at most and a steady 25 frames a second: models see 640 pixels or fewer, and each further
-//! one costs bandwidth on the bus and time to convert. So the largest size within 1280×720 that reaches the rate is
-//! taken, and raw pictures before JPEG where both reach it: a USB 2 camera gives raw 640×480 and JPEG 1280×720, and
-//! the latter wins by size.
+//! Detection needs at most 1280×720 and steady 25 frames per second: models have inputs of 640 pixels or fewer, and
+//! more pixels cost bandwidth on the bus and time for conversion. Therefore the largest size within 1280×720 that
+//! reaches the rate is chosen, and raw pictures before JPEG if both reach it: a USB 2 camera gives raw 640×480 and JPEG
+//! 1280×720, and the latter wins by size.
 
 use crate::base::Size;
 
-/// What a device offers.
+/// A format, size and rate that a device offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Offer {
     /// Its pixel format.
     pub(super) format: V4l2Format,
     /// Its picture size.
     pub(super) size: Size,
-    /// Frames a second as a fraction; nothing where the device does not say.
+    /// Frames per second as a fraction; none if the device does not state it.
     pub(super) rate: Option<(u32, u32)>,
 }
 
-/// Pixel formats that can be used, best first: the less conversion, the better.
+/// Supported pixel formats, best first: the less conversion, the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum V4l2Format {
     /// `NV12`.
@@ -41,11 +41,11 @@ pub(super) enum V4l2Format {
     Grey,
 }
 
-/// Largest picture that is asked for where the device has the choice.
+/// The largest picture that is asked for, if the device has a choice.
 const LARGEST: Size = Size::new(1280, 720);
-/// A rate that is enough. Cameras say 24.99 or 29.97 and mean 25 and 30.
+/// A sufficient rate. Cameras state 24.99 or 29.97 and mean 25 and 30.
 const ENOUGH_FPS: f64 = 24.5;
-/// Where the device does not say, it is taken for a usual camera.
+/// The assumed rate of a device that states none.
 const ASSUMED_FPS: f64 = 25.0;
 
 impl V4l2Format {
@@ -89,25 +89,25 @@ impl Offer {
         }
     }
 
-    /// Larger is better.
+    /// The rank of an offer; larger is better.
     fn rank(&self) -> impl PartialOrd + use<> {
         let fits = self.size.width <= LARGEST.width && self.size.height <= LARGEST.height;
         let area = i64::from(self.size.width) * i64::from(self.size.height);
         let fps = self.fps();
         (
             fits,
-            // Below what is enough every frame counts, in steps of five.
+            // Below a sufficient rate, higher rates count, in steps of five.
             (fps.min(ENOUGH_FPS) / 5.0) as i64,
-            // Of sizes that are all too large, the smallest.
+            // If all sizes are too large, the smallest one.
             if fits { area } else { -area },
             std::cmp::Reverse(self.format),
-            // Beyond what is enough, less is better.
+            // Above a sufficient rate, lower rates are better.
             if fps < ENOUGH_FPS { fps } else { -fps },
         )
     }
 }
 
-/// The best of `offers`; nothing where there is none.
+/// The best of `offers`; none if there are none.
 pub(super) fn choose(offers: &[Offer]) -> Option<Offer> {
     offers.iter().copied().reduce(|best, offer| {
         if offer.rank() > best.rank() {
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_usb_webcam_gives_jpeg_at_720p() {
-        // A Logitech C920, abridged.
+        // A Logitech C920, shortened.
         let offers = [
             offer(Yuyv, 640, 480, 30),
             offer(Yuyv, 1280, 720, 10),

@@ -1,4 +1,4 @@
-//! A V4L2 device before it streams: what it is, what it offers, and why it can't be used.
+//! Inspects a V4L2 device before it streams: its name, its formats, and the reason if it can't be used.
 
 use std::io;
 use std::path::Path;
@@ -12,21 +12,21 @@ use v4l::{Device, Format, FourCC};
 use super::choice::{Offer, V4l2Format, choose};
 use crate::base::Size;
 
-/// How a device is opened by whoever streams from it.
+/// How a source opens a device.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Plan {
-    /// What the device calls itself.
+pub(super) struct CapturePlan {
+    /// The name that the device states.
     pub(super) card: String,
-    /// What to ask it for; nothing where only its driver can tell (multi-planar devices).
+    /// The format to ask for; none if only the driver can tell (multi-planar devices).
     pub(super) offer: Option<Offer>,
 }
 
 /// Why a device can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeviceError {
-    /// Nothing there.
+    /// The device is missing.
     #[error(
-        "there is no {path}; is the camera plugged in? `v4l2-ctl --list-devices` lists what there is"
+        "{path} is missing; is the camera plugged in? `v4l2-ctl --list-devices` lists the devices"
     )]
     Missing {
         /// The device.
@@ -39,7 +39,7 @@ pub(super) enum DeviceError {
     Permission {
         /// The device.
         path: String,
-        /// The system's word.
+        /// The system's error.
         error: io::Error,
     },
     /// EBUSY.
@@ -48,37 +48,37 @@ pub(super) enum DeviceError {
         /// The device.
         path: String,
     },
-    /// No camera.
-    #[error("{path} is no camera: {reason}")]
+    /// The device is not a camera.
+    #[error("{path} is not a camera: {reason}")]
     NotACamera {
         /// The device.
         path: String,
-        /// What it is instead.
+        /// What the device is instead.
         reason: String,
     },
-    /// Formats that nothing here understands.
+    /// The device offers no supported format.
     #[error(
         "{path} ({card}) offers no usable format, only {offered}; usable are NV12, YU12, YUYV, UYVY, RGB3, BGR3, MJPG, H264 and GREY"
     )]
     NoFormat {
         /// The device.
         path: String,
-        /// What it calls itself.
+        /// The name that the device states.
         card: String,
         /// Its formats.
         offered: String,
     },
-    /// Anything else.
+    /// Another error.
     #[error("{path} can't be used: {error}")]
     Failed {
         /// The device.
         path: String,
-        /// The system's word.
+        /// The system's error.
         error: io::Error,
     },
 }
 
-/// Sizes that are looked at where a device offers every size between two.
+/// The sizes that are tried if a device offers every size between two.
 const USUAL_SIZES: [Size; 6] = [
     Size::new(1920, 1080),
     Size::new(1280, 720),
@@ -89,7 +89,7 @@ const USUAL_SIZES: [Size; 6] = [
 ];
 
 impl DeviceError {
-    /// The code of a session that ends so.
+    /// The session's code for this error.
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } | Self::NotACamera { .. } => "not-found",
@@ -100,7 +100,7 @@ impl DeviceError {
         }
     }
 
-    /// What the system's error means for a camera.
+    /// Translates the system's error for a camera.
     pub(super) fn of(path: &Path, error: io::Error) -> Self {
         let path = path.display().to_string();
         match error
@@ -125,16 +125,16 @@ impl DeviceError {
     }
 }
 
-/// Opens the device, chooses a format and tries it, and closes the device again. Blocks for as long as the driver takes.
-pub(super) fn plan(path: &Path) -> Result<Plan, DeviceError> {
+/// Opens the device, chooses a format, tries it, and closes the device again. Blocks as long as the driver takes.
+pub(super) fn plan(path: &Path) -> Result<CapturePlan, DeviceError> {
     let failed = |error| DeviceError::of(path, error);
     let device = Device::with_path(path).map_err(failed)?;
     let capabilities = device.query_caps().map_err(failed)?;
     let card = capabilities.card;
     let can = |flag| capabilities.capabilities.contains(flag);
     if !can(Flags::VIDEO_CAPTURE) && can(Flags::VIDEO_CAPTURE_MPLANE) {
-        // The crate enumerates single-planar formats only; GStreamer's source negotiates the others by itself.
-        return Ok(Plan { card, offer: None });
+        // The crate enumerates single-planar formats only; GStreamer's source negotiates the others itself.
+        return Ok(CapturePlan { card, offer: None });
     }
     if !can(Flags::VIDEO_CAPTURE) || !can(Flags::STREAMING) {
         return Err(DeviceError::NotACamera {
@@ -152,7 +152,7 @@ pub(super) fn plan(path: &Path) -> Result<Plan, DeviceError> {
             offered: others.join(", "),
         });
     };
-    // Who already streams keeps others from this with EBUSY: better told now than by a pipeline.
+    // If the device already streams elsewhere, this fails with EBUSY: a clearer error than that of a pipeline.
     let fourcc = device.format().map_err(failed)?;
     let wanted = Format {
         width: offer.size.width,
@@ -161,13 +161,13 @@ pub(super) fn plan(path: &Path) -> Result<Plan, DeviceError> {
         ..fourcc
     };
     device.set_format(&wanted).map_err(failed)?;
-    Ok(Plan {
+    Ok(CapturePlan {
         card,
         offer: Some(offer),
     })
 }
 
-/// What the device offers of what can be used, and the names of all its formats.
+/// The supported offers of the device, and the names of all its formats.
 fn offers(device: &Device) -> io::Result<(Vec<Offer>, Vec<String>)> {
     let (mut offers, mut names) = (Vec::new(), Vec::new());
     for description in device.enum_formats()? {
@@ -183,7 +183,7 @@ fn offers(device: &Device) -> io::Result<(Vec<Offer>, Vec<String>)> {
     Ok((offers, names))
 }
 
-/// Sizes of a format; the present one where the driver does not enumerate them.
+/// The sizes of a format; the current size if the driver does not enumerate them.
 fn sizes(device: &Device, fourcc: FourCC) -> Vec<Size> {
     let Ok(sizes) = device.enum_framesizes(fourcc) else {
         let present = device.format();
@@ -225,7 +225,7 @@ fn sizes(device: &Device, fourcc: FourCC) -> Vec<Size> {
         .collect()
 }
 
-/// Rates at a size, as frames and seconds; one that is unknown where the driver does not enumerate them.
+/// The rates at a size, as frames and seconds; one unknown rate if the driver does not enumerate them.
 fn rates(device: &Device, fourcc: FourCC, size: Size) -> Vec<Option<(u32, u32)>> {
     let intervals = device
         .enum_frameintervals(fourcc, size.width, size.height)
@@ -234,7 +234,7 @@ fn rates(device: &Device, fourcc: FourCC, size: Size) -> Vec<Option<(u32, u32)>>
         .into_iter()
         .map(|interval| match interval.interval {
             FrameIntervalEnum::Discrete(time) => (time.denominator, time.numerator),
-            // The shortest interval is the highest rate; 25 a second may lie anywhere between and is what is asked for.
+            // The shortest interval is the highest rate. 25 per second may be anywhere between and is asked for.
             FrameIntervalEnum::Stepwise(steps) => {
                 let fastest = (steps.min.denominator, steps.min.numerator);
                 let reaches = u64::from(fastest.0) >= 25 * u64::from(fastest.1);
@@ -250,7 +250,7 @@ fn rates(device: &Device, fourcc: FourCC, size: Size) -> Vec<Option<(u32, u32)>>
     rates
 }
 
-/// The code by which the device knows a format: JPEG has two.
+/// The device's code of a format: JPEG has two.
 fn fourcc_of(device: &Device, format: V4l2Format) -> Option<FourCC> {
     device
         .enum_formats()
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(error.code(), "not-found");
         assert_eq!(
             error.to_string(),
-            "there is no /dev/video-that-is-not-there; is the camera plugged in? `v4l2-ctl --list-devices` lists what there is"
+            "/dev/video-that-is-not-there is missing; is the camera plugged in? `v4l2-ctl --list-devices` lists the devices"
         );
     }
 
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(error.code(), "not-found");
         assert_eq!(
             error.to_string(),
-            "/dev/null is no camera: it is not a V4L2 device"
+            "/dev/null is not a camera: it is not a V4L2 device"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Every V4L2 device of this machine, for people: what it is, what it offers, and why it can't be used.
+//! Lists every V4L2 device of this machine for people: its name, its formats, and the reason if it can't be used.
 
 use std::path::{Path, PathBuf};
 
@@ -17,13 +17,13 @@ use crate::base::Size;
 pub struct V4l2Device {
     /// `/dev/video0`.
     pub path: PathBuf,
-    /// What it calls itself; empty where it can't be opened.
+    /// The name that the device states; empty if it can't be opened.
     pub card: String,
-    /// The kernel driver's name; empty where it can't be opened.
+    /// The name of the kernel driver; empty if it can't be opened.
     pub driver: String,
-    /// Whether it captures pictures that can be streamed. Codecs, outputs and the metadata devices of cameras do not.
+    /// Whether it captures pictures that can be streamed. Codecs, outputs and metadata devices of cameras do not.
     pub is_camera: bool,
-    /// What a camera offers, in its own order; the kernel lists none for multi-planar devices here.
+    /// The formats of a camera, in its own order; empty for multi-planar devices.
     pub formats: Vec<V4l2Formats>,
     /// Why it can't be opened, with the remedy.
     pub problem: Option<String>,
@@ -36,12 +36,12 @@ pub struct V4l2Formats {
     pub fourcc: String,
     /// Whether a source can use it.
     pub usable: bool,
-    /// Its sizes, the largest last; smallest and largest where the device takes any between.
+    /// Its sizes, the largest last; the smallest and largest if the device takes any between.
     pub sizes: Vec<Size>,
 }
 
-/// The devices `video0`, `video1` … in the folder `dev`, by number. Opens each of them; streams from none. Blocks for as long
-/// as the drivers take.
+/// The devices `video0`, `video1` … in the folder `dev`, by number. Opens each of them and streams from none. Blocks as
+/// long as the drivers take.
 pub fn list_v4l2(dev: &Path) -> Vec<V4l2Device> {
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir(dev)
         .into_iter()
@@ -54,10 +54,10 @@ pub fn list_v4l2(dev: &Path) -> Vec<V4l2Device> {
         })
         .collect();
     found.sort();
-    found.into_iter().map(|(_, path)| look(path)).collect()
+    found.into_iter().map(|(_, path)| inspect(path)).collect()
 }
 
-fn look(path: PathBuf) -> V4l2Device {
+fn inspect(path: PathBuf) -> V4l2Device {
     let mut report = V4l2Device {
         path,
         card: String::new(),
@@ -107,7 +107,7 @@ fn describe(report: &mut V4l2Device) -> std::io::Result<()> {
     Ok(())
 }
 
-/// As the kernel writes it: the highest bit says that numbers stand with their highest byte first.
+/// The name as the kernel writes it: the highest bit marks big-endian formats.
 fn name(mut fourcc: [u8; 4]) -> String {
     let big_endian = fourcc[3] & 0x80 != 0;
     fourcc[3] &= 0x7f;
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(names, ["video2", "video10"]);
         let problem = found[0].problem.as_deref().unwrap_or_default();
         assert!(
-            problem.ends_with("video2 is no camera: it is not a V4L2 device"),
+            problem.ends_with("video2 is not a camera: it is not a V4L2 device"),
             "{problem}"
         );
         assert_eq!(list_v4l2(&dev.path().join("absent")), []);

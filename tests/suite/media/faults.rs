@@ -1,4 +1,4 @@
-//! What goes wrong with one session, and the code and the words for it.
+//! Faults of one session, with their codes and messages.
 
 use super::*;
 
@@ -96,7 +96,7 @@ fn a_server_of_another_kind_is_garbage() {
             let mut request = [0; 1024];
             let _ = client.read(&mut request);
             let _ = client.write_all(&answer);
-            // Until the client goes.
+            // Until the client disconnects.
             let _ = client.read(&mut request);
         });
         let session = Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a")));
@@ -119,7 +119,7 @@ fn streams_that_are_no_video_or_of_another_codec_are_told() {
         Session::start(&settings(&vp8.uri)).end(),
         (
             "no-decoder",
-            "camera 3 sends VP8, which is not decoded here; set it to H.264, H.265 or MJPEG"
+            "camera 3 sends VP8, which is not supported; set it to H.264, H.265 or MJPEG"
                 .to_owned()
         )
     );
@@ -134,8 +134,8 @@ fn an_old_camera_s_jpeg_pictures_are_decoded() {
     let session = Session::start(&settings(&jpeg.uri));
     assert_eq!(session.frames(1)[0].meta.size, Size::new(320, 240));
     let facts = session
-        .notebook
-        .wait("facts", |pages| pages.facts.last().cloned());
+        .recorder
+        .wait("facts", |recording| recording.facts.last().cloned());
     assert_eq!(
         (facts.codec.as_str(), facts.decoder.as_str()),
         ("mjpeg", "jpegdec")

@@ -1,8 +1,8 @@
-//! RTSPS: who is trusted, and what is said of who is not.
+//! RTSPS: which certificates are trusted, and the messages for the others.
 
 use super::*;
 
-/// Certificates of an authority, of a camera that it signed for `names`, and the camera's fingerprint.
+/// Certificates of an authority and of a camera signed for `names`, and the camera's fingerprint.
 struct Pki {
     folder: tempfile::TempDir,
     fingerprint: [u8; 32],
@@ -69,7 +69,7 @@ fn trusting(testcam: &Testcam, ca: Option<&Path>, pin: Option<[u8; 32]>) -> Stre
 }
 
 #[test]
-fn rtsps_is_trusted_by_its_own_authority_and_by_nobody_else() {
+fn rtsps_is_trusted_only_with_its_authority() {
     let pki = Pki::new(&["127.0.0.1"]);
     let testcam = pki.camera();
     let ca = pki.path("ca.pem");
@@ -96,7 +96,7 @@ fn an_authority_s_certificate_for_another_host_is_refused() {
     let ca = pki.path("ca.pem");
     let (code, message) = Session::start(&trusting(&testcam, Some(&ca), None)).end();
     assert_eq!(code, "tls", "{message}");
-    assert!(message.contains("made out to another host"), "{message}");
+    assert!(message.contains("issued for another host"), "{message}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_pinned_certificate_is_the_only_one_that_is_accepted() {
     let pki = Pki::new(&["camera.example"]);
     let testcam = pki.camera();
     Session::start(&trusting(&testcam, None, Some(pki.fingerprint))).frames(3);
-    // The right authority does not help a certificate that is not the pinned one.
+    // The right authority does not help if the certificate is not the pinned one.
     let ca = pki.path("ca.pem");
     let (code, message) = Session::start(&trusting(&testcam, Some(&ca), Some([7; 32]))).end();
     assert_eq!(code, "tls", "{message}");
@@ -112,7 +112,7 @@ fn a_pinned_certificate_is_the_only_one_that_is_accepted() {
 }
 
 #[test]
-fn rtsps_against_a_plain_port_is_a_matter_of_tls() {
+fn rtsps_against_a_plain_port_is_a_tls_error() {
     let testcam = cameras(vec![pattern()]);
     let url = testcam.url(0).as_str().replacen("rtsp:", "rtsps:", 1);
     let (code, message) = Session::start(&settings(&url)).end();

@@ -1,5 +1,5 @@
-//! Weights in files beside the graph: installed with it, checked like it, used by every engine; and what is said when they
-//! can't be, or the disk is full.
+//! External weight files: installed with the graph, checked like it, and used by every engine. Also the messages if
+//! that fails or the disk is full.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use std::process::Command;
 use nvr::base::Size;
 use nvr::detect::{DetectError, ModelStore, OutputFormat};
 
-use super::{ENGINES, INPUT, Place, text};
+use super::{ENGINES, INPUT, ModelDir, text};
 use crate::support::onnx::{TinyNetwork, raw};
 use crate::support::tiny::{OBJECTS, assert_sees, lit, see};
 
@@ -17,10 +17,10 @@ fn network() -> TinyNetwork {
     TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS)
 }
 
-/// A graph in the place, whose weights lie at `constant` and `slope`.
-fn place(constant: &str, slope: &str) -> Place {
+/// A graph whose weights are at `constant` and `slope`.
+fn place(constant: &str, slope: &str) -> ModelDir {
     let network = network();
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     fs::write(place.onnx(), network.onnx_beside(constant, slope, 16)).expect("written");
     for (location, values) in [(constant, &network.constant), (slope, &network.slope)] {
         let file = place.dir.path().join(location);
@@ -34,7 +34,7 @@ fn place(constant: &str, slope: &str) -> Place {
     place
 }
 
-fn refused(place: &Place) -> String {
+fn refused(place: &ModelDir) -> String {
     let error = place
         .import()
         .expect_err("it can't be installed")
@@ -61,7 +61,7 @@ fn weights_beside_the_graph_are_installed_and_used_by_both_engines() {
             .collect();
         assert_eq!(names.len(), 3, "{names:?}");
         assert!(names.contains(&constant) && names.contains(&slope.trim_start_matches("./")));
-        // What it was made of is not needed any more.
+        // The original files are no longer needed.
         for file in [constant, slope, "tiny.onnx"] {
             fs::remove_file(place.dir.path().join(file)).expect("it was there");
         }
@@ -77,7 +77,7 @@ fn weights_beside_the_graph_are_installed_and_used_by_both_engines() {
 
 #[test]
 fn weights_that_lie_elsewhere_by_a_link_are_copied() {
-    // As a cache of downloads keeps them.
+    // As a download cache stores them.
     let place = place("tiny.onnx.data", "tiny.onnx.data2");
     let (file, blob) = (
         place.dir.path().join("tiny.onnx.data"),
@@ -144,7 +144,7 @@ fn installed_weights_are_checked_like_the_graph() {
     assert_eq!(
         model.verify().expect_err("cut off").to_string(),
         format!(
-            "{} has 3000 bytes instead of 3040: it is damaged or another file; fetch it again, or install it anew with \
+            "{} has 3000 bytes instead of 3040: it is damaged or another file; fetch it again, or reinstall it with \
              `nvr model import`",
             slope.display()
         )
@@ -159,9 +159,9 @@ fn installed_weights_are_checked_like_the_graph() {
 }
 
 #[test]
-fn what_an_import_left_that_was_killed_is_removed_by_the_next() {
-    let place = Place::finding(OutputFormat::Yolov8);
-    // No process has this number: it is beyond the kernel's limit.
+fn files_of_a_killed_import_are_removed_by_the_next() {
+    let place = ModelDir::finding(OutputFormat::Yolov8);
+    // No process has this id: it is above the kernel's limit.
     let left = place.models().join(".import-other-4194999");
     fs::create_dir_all(&left).expect("made");
     fs::write(left.join("model.onnx"), "half").expect("written");
@@ -169,8 +169,8 @@ fn what_an_import_left_that_was_killed_is_removed_by_the_next() {
     assert!(!left.exists());
 }
 
-/// Runs an import into a file system of `size` bytes, where the machine lets an ordinary user mount one.
-fn on_a_small_disk(place: &Place, size: &str, before: &str) -> Option<String> {
+/// Runs an import into a file system of `size` bytes, if the machine allows an ordinary user to mount one.
+fn on_a_small_disk(place: &ModelDir, size: &str, before: &str) -> Option<String> {
     let store = place.models();
     fs::create_dir_all(&store).expect("made");
     let script = format!(
@@ -189,7 +189,7 @@ fn on_a_small_disk(place: &Place, size: &str, before: &str) -> Option<String> {
 }
 
 #[test]
-fn a_full_disk_is_told_by_its_own_name_and_nothing_is_left_on_it() {
+fn a_full_disk_is_reported_and_nothing_is_left_on_it() {
     let place = place("tiny.onnx.data", "tiny.onnx.data2");
     let big = place.dir.path().join("tiny.onnx.data");
     let whole = [fs::read(&big).expect("it is there"), vec![0; 1 << 20]].concat();

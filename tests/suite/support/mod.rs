@@ -4,13 +4,13 @@ pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod doubles;
-#[cfg(feature = "testcam")]
-pub(crate) mod faulty_camera;
 pub(crate) mod footage;
 pub(crate) mod onnx;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;
+#[cfg(feature = "testcam")]
+pub(crate) mod quirky_camera;
 pub(crate) mod scratch;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;

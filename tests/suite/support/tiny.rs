@@ -6,7 +6,7 @@ use std::time::Duration;
 use nvr::base::{
     BBox, CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
 };
-use nvr::detect::{Canvas, Detection, Letterboxer, Opened, Thresholds};
+use nvr::detect::{Canvas, Detection, Letterboxer, LoadedDetector, Thresholds};
 
 use super::onnx::TinyObject;
 
@@ -81,7 +81,7 @@ pub(crate) fn lit(size: Size, brightness: f32) -> Frame {
     }
 }
 
-pub(crate) fn see(opened: &mut Opened, frame: &Frame) -> Vec<Detection> {
+pub(crate) fn see(opened: &mut LoadedDetector, frame: &Frame) -> Vec<Detection> {
     let mut canvas = Canvas::default();
     let mut letterboxer = Letterboxer::new(opened.detector.input_size(), opened.detector.padding());
     let picture = letterboxer.draw(frame, &mut canvas).expect("a picture");

@@ -1,6 +1,6 @@
-//! Walkers and vehicles that cross each other and pass behind a pillar, and what a detector would make of them: boxes that
-//! breathe with the stride, misses, weak and cut boxes of what is half hidden, one box for two people on one spot, and
-//! things that are taken for people. Deterministic: one seed, one scene.
+//! Walkers and vehicles that cross each other and pass behind a pillar, and simulated detections of them: boxes that
+//! change with the stride, misses, weak and cut boxes of half-hidden objects, one box for two people at one place, and
+//! false detections. Deterministic: one seed, one scene.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use super::metrics::Truth;
 
 const WIDTH: f32 = 1280.0;
 const HEIGHT: f32 = 720.0;
-/// Frames of a scene: 60 s at 10 a second.
+/// Frames of a scene: 60 s at 10 per second.
 const FRAMES: usize = 600;
 const SECONDS_A_FRAME: f32 = 0.1;
-/// Overlap above which a detector keeps the stronger of two boxes only.
+/// Overlap above which a detector keeps only the stronger of two boxes.
 const NMS_IOU: f32 = 0.45;
 
 struct Mover {
@@ -24,7 +24,7 @@ struct Mover {
     /// Feet.
     x: f32,
     y: f32,
-    /// In own heights a second.
+    /// In own heights per second.
     velocity: (f32, f32),
     stride: f32,
     appears: usize,
@@ -64,7 +64,7 @@ pub(super) fn scene(seed: u64) -> Scene {
         for mover in &mut movers {
             advance(mover, &mut rng);
         }
-        // Nearest first: it hides those behind.
+        // Nearest first: it hides those behind it.
         movers.sort_by(|one, other| other.y.total_cmp(&one.y));
         let boxes: Vec<BBox> = movers.iter().map(|mover| whole_box(mover, frame)).collect();
         let mut truth = Vec::new();
@@ -135,7 +135,7 @@ fn advance(mover: &mut Mover, rng: &mut fastrand::Rng) {
     if mover.vehicle {
         return;
     }
-    // Now and then someone stops, turns round, or goes another way.
+    // Sometimes an object stops, turns round, or goes another way.
     match rng.u32(0..400) {
         0 => mover.velocity = (0.0, 0.0),
         1 => mover.velocity.0 = -mover.velocity.0,
@@ -148,7 +148,7 @@ fn advance(mover: &mut Mover, rng: &mut fastrand::Rng) {
     }
 }
 
-/// Height in pixels of what stands there: the camera looks down, things lower in the picture are nearer.
+/// Height in pixels at this position: the camera looks down, and objects lower in the picture are nearer.
 fn height_at(mover: &Mover) -> f32 {
     let person = 40.0 + 0.18 * mover.y;
     if mover.vehicle { 0.9 * person } else { person }
@@ -173,7 +173,7 @@ fn whole_box(mover: &Mover, frame: usize) -> BBox {
     }
 }
 
-/// The box of what is seen of `full` beside what stands in front, and the share of `full` that is seen, by a raster of points.
+/// The box of the visible part of `full` behind the objects in front, and the visible share, by a raster of points.
 fn visible<'a>(full: &BBox, in_front: impl Iterator<Item = &'a BBox>) -> (BBox, f32) {
     const ACROSS: usize = 12;
     const DOWN: usize = 16;
@@ -238,7 +238,7 @@ fn detect(
         return None;
     }
     let confidence = (0.05 + 0.85 * share + 0.2 * (rng.f32() - 0.5)).clamp(0.1, 0.97);
-    // A detector draws now what it sees, now what it knows a person to be.
+    // A detector sometimes draws the visible part, sometimes the whole person.
     let cut = rng.f32();
     let mix = |whole: f32, part: f32| whole + (part - whole) * cut;
     let noise = |rng: &mut fastrand::Rng, size: f32| {

@@ -1,5 +1,5 @@
-//! Tracking in a running processor: by each camera's own confidence, also when that changes, and at rates that are too low
-//! for it.
+//! Tracking in a running processor: by the confidence of each camera, also after a change, and at rates that are too
+//! low.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use crate::support::process::{Running, nvr};
 use crate::support::stage::documents;
 use crate::support::wait::{SOON, until};
 
-/// A processor that lives by a file, with a model that sees one person of score 0.4 in every frame, always in one place.
+/// A processor with a configuration file and a model that finds one person of score 0.4 at the same place in every
+/// frame.
 struct Site {
     dir: TempDir,
     broker: Broker,
@@ -118,7 +119,7 @@ fn the_tracker_follows_the_confidence_of_the_camera_also_when_that_changes() {
         });
         assert_eq!(site.tracks(6, SOON), [[Some(1)]; 6], "{confidence}");
     }
-    // What is no longer published goes on as a track, by its weak detections.
+    // A person that is no longer published is still tracked by weak detections.
     site.reload(&format!("{WEAK}confidence = 0.9"));
     until("an event without detections", SOON, || {
         site.tracks(1, SOON)[0].is_empty().then_some(())

@@ -1,5 +1,5 @@
-//! How well published identities agree with the truth: IDF1 (Ristani et al. 2016), and the CLEAR MOT counts (Bernardin and
-//! Stiefelhagen 2008). On the annotated footage IDF1 and switches agree with py-motmetrics.
+//! Agreement of published identities with the truth: IDF1 (Ristani et al. 2016), and the CLEAR MOT counts (Bernardin
+//! and Stiefelhagen 2008). On the annotated footage IDF1 and switches agree with py-motmetrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use nvr::base::BBox;
 use pathfinding::matrix::Matrix;
 use pathfinding::prelude::kuhn_munkres;
 
-/// Overlap from which a published box is the true one.
+/// Minimum overlap of a published box with the true one.
 const SAME_OBJECT: f32 = 0.5;
 
 /// A true object in a frame.
@@ -15,7 +15,7 @@ const SAME_OBJECT: f32 = 0.5;
 pub(super) struct Truth {
     pub(super) id: u64,
     pub(super) bbox: BBox,
-    /// False where a detection is neither right nor wrong.
+    /// False if a detection of it is neither right nor wrong.
     pub(super) counts: bool,
 }
 
@@ -26,22 +26,22 @@ pub(super) struct Published {
     pub(super) bbox: BBox,
 }
 
-/// What came of a run.
+/// The scores of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Figures {
-    /// Share of boxes, true and published, under the identity that suits their object best; 0–1.
+pub(super) struct TrackingScores {
+    /// Share of boxes, true and published, with the identity that fits their object best; 0–1.
     pub(super) idf1: f64,
-    /// Times a true object goes on under another id.
+    /// How often a true object continues with another id.
     pub(super) switches: f64,
-    /// 1 less misses, false boxes and switches per true box.
+    /// 1 minus misses, false boxes and switches per true box.
     pub(super) mota: f64,
-    /// Share of published detections that carry an id.
+    /// Share of published detections that have an id.
     pub(super) with_id: f64,
     /// Published detections.
     pub(super) published: f64,
 }
 
-impl std::fmt::Display for Figures {
+impl std::fmt::Display for TrackingScores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
@@ -55,8 +55,8 @@ impl std::fmt::Display for Figures {
     }
 }
 
-/// Judges a run, frame by frame. A published box without an id counts as one of an identity of its own.
-pub(super) fn judge(frames: &[(Vec<Truth>, Vec<Published>)]) -> Figures {
+/// Scores a run, frame by frame. A published box without an id counts as a separate identity.
+pub(super) fn judge(frames: &[(Vec<Truth>, Vec<Published>)]) -> TrackingScores {
     let mut shared: BTreeMap<(u64, u64), i64> = BTreeMap::new();
     let mut last_id: BTreeMap<u64, u64> = BTreeMap::new();
     let (mut true_boxes, mut published_boxes, mut hits) = (0, 0, 0);
@@ -94,7 +94,7 @@ pub(super) fn judge(frames: &[(Vec<Truth>, Vec<Published>)]) -> Figures {
         }
     }
     let errors = (true_boxes - hits) + (published_boxes - hits) + switches as usize;
-    Figures {
+    TrackingScores {
         idf1: 2.0 * best_identities(&shared) as f64 / (true_boxes + published_boxes) as f64,
         switches: f64::from(switches),
         mota: 1.0 - errors as f64 / true_boxes as f64,
@@ -103,7 +103,7 @@ pub(super) fn judge(frames: &[(Vec<Truth>, Vec<Published>)]) -> Figures {
     }
 }
 
-/// Boxes of one frame that are the same object: whoever was together before stays together, the rest by overlap.
+/// Pairs the boxes of one frame that are the same object: earlier pairs are kept, the others are paired by overlap.
 pub(super) fn pair_frame(
     truth: &[Truth],
     published: &[Published],
@@ -133,7 +133,7 @@ pub(super) fn pair_frame(
         .collect()
 }
 
-/// The most boxes that agree when each true object is given one published identity at most, and the other way round.
+/// The maximum number of agreeing boxes if each true object gets at most one published identity, and vice versa.
 fn best_identities(shared: &BTreeMap<(u64, u64), i64>) -> i64 {
     let truths: Vec<u64> = BTreeSet::from_iter(shared.keys().map(|key| key.0))
         .into_iter()
@@ -141,7 +141,7 @@ fn best_identities(shared: &BTreeMap<(u64, u64), i64>) -> i64 {
     let ids: Vec<u64> = BTreeSet::from_iter(shared.keys().map(|key| key.1))
         .into_iter()
         .collect();
-    // More columns than rows, as the library wants it: an object may be left without an id of its own.
+    // The library needs more columns than rows: an object may be left without an id.
     let mut weights = Matrix::new(truths.len(), truths.len() + ids.len(), 0i64);
     for ((truth, id), count) in shared {
         let place = (
@@ -174,7 +174,7 @@ fn a_swap_halfway_costs_two_switches_and_half_of_idf1() {
             (truth.to_vec(), published.to_vec())
         })
         .collect();
-    let figures = judge(&frames);
-    assert_eq!((figures.idf1, figures.switches), (0.5, 2.0));
-    assert!((figures.mota - 0.9).abs() < 1e-9);
+    let scores = judge(&frames);
+    assert_eq!((scores.idf1, scores.switches), (0.5, 2.0));
+    assert!((scores.mota - 0.9).abs() < 1e-9);
 }

@@ -1,31 +1,32 @@
-//! What a camera shows, by its own time line: a clip's access units in an endless loop, or the pattern's frames.
+//! The pictures of a camera on its own time line: the access units of a clip in an endless loop, or the frames of the
+//! pattern.
 //!
-//! The place on the time line follows from the camera's clock alone, so that whoever comes later sees what the others see.
+//! The position on the time line depends only on the camera's clock, so that later viewers see the same as the others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::clip::Clip;
 use super::encoder::PatternEncoder;
-use super::viewers::{Outgoing, Shared};
+use super::viewers::{CameraState, Outgoing};
 use crate::config::TestPattern;
 
-/// Where a camera's access units come from.
+/// The source of a camera's access units.
 #[derive(Debug, Clone)]
-pub(super) enum Reel {
+pub(super) enum Playback {
     /// A file in memory.
     Clip(Arc<Clip>),
-    /// The pattern, encoded while someone watches.
+    /// The pattern, encoded only while there are viewers.
     Pattern(TestPattern),
 }
 
-/// A thread that wakes later than this (a suspended machine) goes on from now instead of catching up.
+/// A thread that wakes later than this (a suspended machine) continues from now instead of catching up.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
-impl Reel {
-    /// Sends what is due until the camera is closed. `start` is when the camera began, by its own clock, and `offset` how far into
-    /// its reel it was then.
-    pub(super) fn play(&self, camera: &Shared, start: Duration, offset: Duration) {
+impl Playback {
+    /// Sends access units when they are due, until the camera is closed. `start` is the start of the camera by its own
+    /// clock, `offset` its position at that time.
+    pub(super) fn play(&self, camera: &CameraState, start: Duration, offset: Duration) {
         match self {
             Self::Clip(clip) => play_clip(camera, clip, start, offset),
             Self::Pattern(pattern) => play_pattern(camera, *pattern, start, offset),
@@ -33,23 +34,23 @@ impl Reel {
     }
 }
 
-fn play_clip(shared: &Shared, clip: &Clip, start: Duration, offset: Duration) {
-    while shared.wait_for_viewer() {
-        let (mut round, mut index) = clip.position(shared.now().saturating_sub(start) + offset);
+fn play_clip(camera: &CameraState, clip: &Clip, start: Duration, offset: Duration) {
+    while camera.wait_for_viewer() {
+        let (mut round, mut index) = clip.position(camera.now().saturating_sub(start) + offset);
         loop {
             let unit = &clip.units[index];
-            // The clip's beginning of this round, which may lie before the camera's start.
+            // The start of this round, which may be before the camera's start.
             let round_start = start + clip.period * round;
             let sent = (round_start + unit.sent).saturating_sub(offset);
-            if !shared.wait_until(sent, Some(&clip.caps)) {
+            if !camera.wait_until(sent, Some(&clip.caps)) {
                 break;
             }
-            if shared.now().saturating_sub(sent) > CATCH_UP_LIMIT {
+            if camera.now().saturating_sub(sent) > CATCH_UP_LIMIT {
                 break;
             }
             let shown = (round_start + unit.shown).saturating_sub(offset);
             if let (Ok(shown), Ok(sent)) = (shown.try_into(), sent.try_into()) {
-                shared.send(&Outgoing {
+                camera.send(&Outgoing {
                     buffer: unit.buffer.clone(),
                     shown,
                     sent,
@@ -65,7 +66,7 @@ fn play_clip(shared: &Shared, clip: &Clip, start: Duration, offset: Duration) {
 }
 
 impl Clip {
-    /// The first access unit that is due at or after `time` of endless play: round and index.
+    /// The first access unit that is due at or after `time` of endless playback: round and index.
     fn position(&self, time: Duration) -> (u32, usize) {
         let period = self.period.as_nanos().max(1);
         let round = u32::try_from(time.as_nanos() / period).unwrap_or(u32::MAX);
@@ -77,9 +78,9 @@ impl Clip {
     }
 }
 
-fn play_pattern(shared: &Shared, pattern: TestPattern, start: Duration, offset: Duration) {
+fn play_pattern(camera: &CameraState, pattern: TestPattern, start: Duration, offset: Duration) {
     let frame = Duration::from_secs_f64(1.0 / pattern.fps);
-    while shared.wait_for_viewer() {
+    while camera.wait_for_viewer() {
         let mut encoder = match PatternEncoder::start(&pattern) {
             Ok(encoder) => encoder,
             Err(error) => {
@@ -87,24 +88,24 @@ fn play_pattern(shared: &Shared, pattern: TestPattern, start: Duration, offset: 
                 return;
             }
         };
-        let mut number = frame_at(shared.now().saturating_sub(start) + offset, frame);
+        let mut number = frame_at(camera.now().saturating_sub(start) + offset, frame);
         loop {
             let due = (start + frame * number).saturating_sub(offset);
-            if !shared.wait_until(due, encoder.caps()) {
+            if !camera.wait_until(due, encoder.caps()) {
                 break;
             }
-            if shared.now().saturating_sub(due) > CATCH_UP_LIMIT {
-                number = frame_at(shared.now().saturating_sub(start) + offset, frame);
+            if camera.now().saturating_sub(due) > CATCH_UP_LIMIT {
+                number = frame_at(camera.now().saturating_sub(start) + offset, frame);
                 continue;
             }
-            if shared.wants_key_frame() {
+            if camera.wants_key_frame() {
                 encoder.force_key_frame();
             }
             let Some(unit) = encoder.encode(number, due) else {
                 tracing::error!("the test camera's encoder stopped");
                 return;
             };
-            shared.send(&unit);
+            camera.send(&unit);
             number = number.wrapping_add(1);
         }
     }
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clip_s_place_follows_from_the_time_alone() {
+    fn a_clip_s_position_depends_only_on_the_time() {
         super::super::super::init().expect("GStreamer starts");
         let ms = Duration::from_millis;
         let unit = |sent| AccessUnit {
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(clip.position(ms(0)), (0, 0));
         assert_eq!(clip.position(ms(1)), (0, 1));
         assert_eq!(clip.position(ms(80)), (0, 2));
-        // Past the last unit the next round's first one is due next.
+        // After the last unit, the first one of the next round is due.
         assert_eq!(clip.position(ms(81)), (1, 0));
         assert_eq!(clip.position(ms(120)), (1, 0));
         assert_eq!(clip.position(ms(121)), (1, 1));

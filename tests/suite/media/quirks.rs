@@ -1,21 +1,21 @@
-//! Cameras that speak RTSP and RTP in ways of their own: an ordinary one, behind a man in the middle who makes it so.
+//! Cameras with unusual RTSP and RTP: an ordinary server behind a proxy that changes its messages.
 
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::support::faulty_camera::{CameraFault, FaultyCamera, Handling, Request};
+use crate::support::quirky_camera::{Handling, Quirk, QuirkyCamera, Request};
 
 const PATH: &str = "/live0.stream";
 
 /// Changes nothing.
-struct Plain;
+struct NoQuirk;
 
-impl CameraFault for Plain {}
+impl Quirk for NoQuirk {}
 
-/// Changes the answers of one method by one function.
+/// Changes the responses to one method by a function.
 struct Answers(&'static str, fn(String) -> String);
 
-impl CameraFault for Answers {
+impl Quirk for Answers {
     fn answer(&mut self, method: &str, answer: String) -> String {
         if method == self.0 {
             (self.1)(answer)
@@ -25,8 +25,8 @@ impl CameraFault for Answers {
     }
 }
 
-fn in_front_of(testcam: &Testcam, odd: impl CameraFault + Clone + 'static) -> FaultyCamera {
-    FaultyCamera::before(testcam.port(), move || odd.clone())
+fn in_front_of(testcam: &Testcam, quirk: impl Quirk + Clone + 'static) -> QuirkyCamera {
+    QuirkyCamera::before(testcam.port(), move || quirk.clone())
 }
 
 impl Clone for Answers {
@@ -43,16 +43,16 @@ fn time_of(packet: &[u8]) -> u32 {
     u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]])
 }
 
-/// A camera that renews its SSRC, and its sequence numbers, after so many packets; with another RTP clock each, if so wished.
+/// A camera that changes its SSRC and sequence numbers after some packets; optionally with another RTP clock each time.
 #[derive(Clone)]
-struct Renewing {
+struct RenewedSsrc {
     every: u32,
     clocks: bool,
     packets: u32,
     own: Option<u32>,
 }
 
-impl Renewing {
+impl RenewedSsrc {
     fn every(every: u32, clocks: bool) -> Self {
         Self {
             every,
@@ -62,7 +62,7 @@ impl Renewing {
         }
     }
 
-    /// SSRC and shift of the RTP clock.
+    /// The SSRC, and the shift of the RTP clock.
     fn now(&self) -> (u32, u32) {
         let epoch = self.packets / self.every;
         let shift = if self.clocks {
@@ -74,7 +74,7 @@ impl Renewing {
     }
 }
 
-impl CameraFault for Renewing {
+impl Quirk for RenewedSsrc {
     fn rtp(&mut self, mut packet: Vec<u8>) -> Vec<Vec<u8>> {
         self.own.get_or_insert(ssrc_of(&packet));
         let (ssrc, shift) = self.now();
@@ -122,9 +122,10 @@ fn a_camera_that_renews_its_ssrc_loses_no_frame_and_keeps_its_times() {
     for reference in [ReferenceTime::Meta, ReferenceTime::Rtcp] {
         for clocks in [false, true] {
             let testcam = cameras(vec![pattern()]);
-            let odd = FaultyCamera::before(testcam.port(), move || Renewing::every(50, clocks));
+            let quirk =
+                QuirkyCamera::before(testcam.port(), move || RenewedSsrc::every(50, clocks));
             let plain = Session::start_with(&settings(testcam.url(0).as_str()), reference);
-            let session = Session::start_with(&settings(&odd.url(PATH)), reference);
+            let session = Session::start_with(&settings(&quirk.url(PATH)), reference);
             let renewed = times(&session.frames(150));
             assert_each_once(&renewed);
             let told = times(&plain.frames(120));
@@ -145,13 +146,13 @@ fn a_camera_that_renews_its_ssrc_loses_no_frame_and_keeps_its_times() {
     }
 }
 
-/// Runs alone in a process of its own, where nothing else starts threads.
+/// Runs in a separate process, where nothing else starts threads.
 #[test]
 #[ignore = "run by a_renewed_ssrc_starts_no_further_threads"]
 fn renewing_alone() {
     let testcam = cameras(vec![pattern()]);
-    let odd = FaultyCamera::before(testcam.port(), || Renewing::every(10, false));
-    let session = Session::start(&settings(&odd.url(PATH)));
+    let quirk = QuirkyCamera::before(testcam.port(), || RenewedSsrc::every(10, false));
+    let session = Session::start(&settings(&quirk.url(PATH)));
     let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
     session.frames(30);
     let before = threads();
@@ -161,14 +162,14 @@ fn renewing_alone() {
 
 #[test]
 fn a_renewed_ssrc_starts_no_further_threads() {
-    crate::support::run_alone("media::odd::renewing_alone");
+    crate::support::run_alone("media::quirks::renewing_alone");
 }
 
-/// Sends each packet twice, the second time of another sender.
+/// Sends each packet twice, the second time from another sender.
 #[derive(Clone)]
-struct Twins;
+struct DuplicateSender;
 
-impl CameraFault for Twins {
+impl Quirk for DuplicateSender {
     fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
         let mut twin = packet.clone();
         let sequence = u16::from_be_bytes([twin[2], twin[3]]).wrapping_add(20_000);
@@ -182,8 +183,8 @@ impl CameraFault for Twins {
 #[test]
 fn of_two_senders_on_one_channel_one_is_followed() {
     let testcam = cameras(vec![pattern()]);
-    let odd = in_front_of(&testcam, Twins);
-    let session = Session::start(&settings(&odd.url(PATH)));
+    let quirk = in_front_of(&testcam, DuplicateSender);
+    let session = Session::start(&settings(&quirk.url(PATH)));
     session.timed_frames(1);
     let frames = session.frames(60);
     assert_each_once(&times(&frames));
@@ -201,31 +202,31 @@ fn of_several_payload_types_what_arrives_is_decoded() {
         ),
         ("26 96", ""),
     ] {
-        let odd = in_front_of(
+        let quirk = in_front_of(
             &testcam,
             Rewrite {
                 of: "DESCRIBE",
                 what: vec![("RTP/AVP 96", named), ("a=rtpmap:96", map)],
             },
         );
-        let session = Session::start(&settings(&odd.url(PATH)));
+        let session = Session::start(&settings(&quirk.url(PATH)));
         session.frames(10);
         let facts = session
-            .notebook
-            .wait("facts", |pages| pages.facts.last().cloned());
+            .recorder
+            .wait("facts", |recording| recording.facts.last().cloned());
         assert_eq!((facts.codec.as_str(), facts.size), ("h264", Some(SIZE)));
         assert_each_once(&times(&session.frames(10)));
     }
 }
 
-/// Replaces texts of an answer; what begins with `a=` is put before what it replaces.
+/// Replaces texts of a response; texts that start with `a=` are inserted before the text that they replace.
 #[derive(Clone)]
 struct Rewrite {
     of: &'static str,
     what: Vec<(&'static str, &'static str)>,
 }
 
-impl CameraFault for Rewrite {
+impl Quirk for Rewrite {
     fn answer(&mut self, method: &str, answer: String) -> String {
         if method != self.of {
             return answer;
@@ -243,11 +244,11 @@ impl CameraFault for Rewrite {
     }
 }
 
-/// Sends packets of a payload type that its description lacks.
+/// Sends packets with a payload type that is not in the description.
 #[derive(Clone)]
-struct OtherType;
+struct OtherPayloadType;
 
-impl CameraFault for OtherType {
+impl Quirk for OtherPayloadType {
     fn rtp(&mut self, mut packet: Vec<u8>) -> Vec<Vec<u8>> {
         packet[1] = packet[1] & 0x80 | 119;
         vec![packet]
@@ -257,9 +258,9 @@ impl CameraFault for OtherType {
 #[test]
 fn a_payload_type_that_the_description_lacks_is_told_with_those_that_it_has() {
     let testcam = cameras(vec![pattern()]);
-    let odd = in_front_of(&testcam, OtherType);
+    let quirk = in_front_of(&testcam, OtherPayloadType);
     assert_eq!(
-        Session::start(&settings(&odd.url(PATH))).end(),
+        Session::start(&settings(&quirk.url(PATH))).end(),
         (
             "payload-type",
             "camera 3 sends RTP payload type 119, which its description (SDP) does not name; it names 96 (H264)"
@@ -268,11 +269,11 @@ fn a_payload_type_that_the_description_lacks_is_told_with_those_that_it_has() {
     );
 }
 
-/// Puts packets of an unknown type, with the same sequence numbers, between the others.
+/// Inserts packets of an unknown type, with the same sequence numbers, between the others.
 #[derive(Clone, Default)]
-struct Aliens(u32);
+struct UnknownPackets(u32);
 
-impl CameraFault for Aliens {
+impl Quirk for UnknownPackets {
     fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
         self.0 += 1;
         let mut packets = vec![packet];
@@ -289,8 +290,8 @@ impl CameraFault for Aliens {
 #[test]
 fn packets_of_an_unknown_type_between_the_others_do_no_harm() {
     let testcam = cameras(vec![pattern()]);
-    let odd = in_front_of(&testcam, Aliens::default());
-    let session = Session::start(&settings(&odd.url(PATH)));
+    let quirk = in_front_of(&testcam, UnknownPackets::default());
+    let session = Session::start(&settings(&quirk.url(PATH)));
     assert_each_once(&times(&session.frames(60)));
 }
 
@@ -305,11 +306,11 @@ fn a_content_base_that_is_of_no_use_is_not_used() {
         |answer| with_content_base(&answer, "not an address"),
     ];
     for oddity in oddities {
-        let odd = in_front_of(&testcam, Answers("DESCRIBE", oddity));
-        Session::start(&settings(&odd.url(PATH))).frames(5);
-        let setup = odd.requests();
+        let quirk = in_front_of(&testcam, Answers("DESCRIBE", oddity));
+        Session::start(&settings(&quirk.url(PATH))).frames(5);
+        let setup = quirk.requests();
         let setup = setup.iter().find(|request| request.method == "SETUP");
-        let wanted = format!("SETUP {}/stream=0 RTSP/1.0", odd.url(PATH));
+        let wanted = format!("SETUP {}/stream=0 RTSP/1.0", quirk.url(PATH));
         let head = &setup.expect("it was set up").head;
         assert_eq!(head.lines().next(), Some(wanted.as_str()));
     }
@@ -340,8 +341,8 @@ fn a_first_sequence_number_that_is_not_the_stated_one_does_no_harm() {
             &after[end..]
         )
     };
-    let odd = in_front_of(&testcam, Answers("PLAY", oddity));
-    Session::start(&settings(&odd.url(PATH))).frames(5);
+    let quirk = in_front_of(&testcam, Answers("PLAY", oddity));
+    Session::start(&settings(&quirk.url(PATH))).frames(5);
 }
 
 fn login(password: &str) -> Option<Credentials> {
@@ -366,8 +367,8 @@ fn guarded(scheme: LoginScheme) -> Testcam {
 fn a_wrong_password_is_sent_once_a_session() {
     for scheme in [LoginScheme::Basic, LoginScheme::Digest] {
         let testcam = guarded(scheme);
-        let odd = FaultyCamera::before(testcam.port(), || Plain);
-        let mut settings = settings(&odd.url(PATH));
+        let quirk = QuirkyCamera::before(testcam.port(), || NoQuirk);
+        let mut settings = settings(&quirk.url(PATH));
         settings.credentials = login("wrong");
         let (code, message) = Session::start(&settings).end();
         assert_eq!(code, "unauthorized");
@@ -375,20 +376,20 @@ fn a_wrong_password_is_sent_once_a_session() {
             message,
             "camera 3 refused the login (401 Unauthorized); check its user name and password"
         );
-        assert_eq!(odd.logins(), 1);
+        assert_eq!(quirk.logins(), 1);
     }
 }
 
-/// Asks for a login by Digest, with everything that a server may want of it, and checks the answers itself.
+/// Asks for a Digest login with all features, and checks the responses itself.
 #[derive(Clone)]
-struct Guarded {
+struct DigestServer {
     algorithm: &'static str,
-    /// How many requests a nonce is good for; told as stale afterwards.
+    /// The number of requests with one nonce; afterwards it is stale.
     uses: u32,
     used: u32,
 }
 
-impl Guarded {
+impl DigestServer {
     fn nonce(&self) -> String {
         format!("nonce{}", self.used / self.uses)
     }
@@ -406,7 +407,7 @@ fn field<'a>(authorization: &'a str, name: &str) -> &'a str {
     values.next().unwrap_or_default().trim_matches('"')
 }
 
-impl CameraFault for Guarded {
+impl Quirk for DigestServer {
     fn request(&mut self, request: &Request) -> Handling {
         let challenge = |nonce: &str, stale: bool| {
             Handling::Answer(format!(
@@ -437,51 +438,51 @@ impl CameraFault for Guarded {
 #[test]
 fn digest_with_sha_256_is_answered_and_an_outdated_nonce_exchanged() {
     let testcam = cameras(vec![pattern()]);
-    // Of OPTIONS, DESCRIBE, SETUP and PLAY each second one has an outdated nonce.
-    let guarded = Guarded {
+    // Of OPTIONS, DESCRIBE, SETUP and PLAY, every second one has an outdated nonce.
+    let guarded = DigestServer {
         algorithm: "\"SHA-256\"",
         uses: 2,
         used: 0,
     };
-    let odd = in_front_of(&testcam, guarded.clone());
-    let mut settings = settings(&odd.url(PATH));
+    let quirk = in_front_of(&testcam, guarded.clone());
+    let mut settings = settings(&quirk.url(PATH));
     settings.credentials = login("right");
     Session::start(&settings).frames(5);
 
-    let odd = in_front_of(&testcam, guarded.clone());
-    settings.location = Location::Rtsp(odd.url(PATH).parse().expect("a URL"));
+    let quirk = in_front_of(&testcam, guarded.clone());
+    settings.location = Location::Rtsp(quirk.url(PATH).parse().expect("a URL"));
     settings.credentials = login("wrong");
     let (code, message) = Session::start(&settings).end();
     assert_eq!(code, "unauthorized");
     assert!(message.contains("refused the login"), "{message}");
-    assert_eq!(odd.logins(), 1);
+    assert_eq!(quirk.logins(), 1);
 
-    let other = Guarded {
+    let other = DigestServer {
         algorithm: "SHA-512-256",
         ..guarded
     };
-    let odd = in_front_of(&testcam, other);
-    settings.location = Location::Rtsp(odd.url(PATH).parse().expect("a URL"));
+    let quirk = in_front_of(&testcam, other);
+    settings.location = Location::Rtsp(quirk.url(PATH).parse().expect("a URL"));
     assert_eq!(
         Session::start(&settings).end(),
         (
             "unauthorized",
-            "camera 3 asks for Digest with SHA-512-256 alone (401 Unauthorized), which is not known here; \
+            "camera 3 asks for Digest with SHA-512-256 only (401 Unauthorized), which is not supported; \
              set it to Digest with MD5 or SHA-256, or to Basic"
                 .to_owned()
         )
     );
-    assert_eq!(odd.logins(), 0);
+    assert_eq!(quirk.logins(), 0);
 }
 
-/// Ends a session without requests, and does with GET_PARAMETER what it likes.
+/// Ends a session without requests, and handles GET_PARAMETER as configured.
 #[derive(Clone)]
-struct Strict {
+struct StrictServer {
     get_parameter: Option<&'static str>,
 }
 
-impl CameraFault for Strict {
-    fn silence_limit(&self) -> Option<Duration> {
+impl Quirk for StrictServer {
+    fn patience(&self) -> Option<Duration> {
         Some(Duration::from_secs(2))
     }
 
@@ -525,13 +526,13 @@ fn a_server_that_ends_sessions_without_requests_is_asked_in_time() {
         ),
         (Transport::Udp, None, "GET_PARAMETER"),
     ] {
-        let odd = in_front_of(&testcam, Strict { get_parameter });
-        let mut settings = settings(&odd.url(PATH));
+        let quirk = in_front_of(&testcam, StrictServer { get_parameter });
+        let mut settings = settings(&quirk.url(PATH));
         settings.transport = transport;
         let session = Session::start(&settings);
         // Six seconds.
         assert_each_once(&times(&session.frames(120)));
-        let requests = odd.requests();
+        let requests = quirk.requests();
         let last = requests.last().expect("there are some");
         assert_eq!(last.method, wanted, "{get_parameter:?}");
         assert_eq!(last.header("Content-Type"), None);
@@ -544,21 +545,21 @@ fn a_server_that_ends_sessions_without_requests_is_asked_in_time() {
 #[test]
 fn a_server_that_does_not_answer_get_parameter_is_asked_for_options_next_time() {
     let testcam = cameras(vec![pattern()]);
-    let odd = in_front_of(
+    let quirk = in_front_of(
         &testcam,
-        Strict {
+        StrictServer {
             get_parameter: Some(""),
         },
     );
     let source = open(
         SourceId(3),
-        &settings(&odd.url(PATH)),
+        &settings(&quirk.url(PATH)),
         &Clock::system(),
         OpenOptions::default(),
     );
     let source = std::sync::Mutex::new(source);
-    let notebook = Arc::new(Notebook::default());
-    let sink: Arc<dyn FrameSink> = notebook.clone();
+    let recorder = Arc::new(Recorder::default());
+    let sink: Arc<dyn FrameSink> = recorder.clone();
     let stop = Stop::default();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -571,10 +572,12 @@ fn a_server_that_does_not_answer_get_parameter_is_asked_for_options_next_time() 
             source.run(&sink, &stop);
         });
         // Two seconds of the first session, and five of the second.
-        notebook.wait("frames", |pages| (pages.frames.len() >= 140).then_some(()));
+        recorder.wait("frames", |recording| {
+            (recording.frames.len() >= 140).then_some(())
+        });
         stop.raise();
     });
-    let requests = odd.requests();
+    let requests = quirk.requests();
     let last = requests
         .iter()
         .rev()

@@ -2,10 +2,10 @@
     unsafe_code,
     reason = "GStreamer's RTSP extensions and messages are C structures without bindings"
 )]
-//! The way into rtspsrc's dialogue with a camera: an RTSP extension, an element that rtspsrc shows every request and answer.
+//! Connects [`Dialogue`] to rtspsrc: an RTSP extension, an element that gets every request and response of rtspsrc.
 //!
-//! rtspsrc makes one for itself when it is made, and passes nothing to it: the dialogue that the next one takes part in lies in a
-//! variable of the thread meanwhile. Nothing here has threads or drops anything.
+//! rtspsrc makes the extension itself and passes no arguments. Therefore the dialogue for the next rtspsrc is kept in a
+//! thread-local variable meanwhile. There are no threads here, and nothing is dropped.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
@@ -17,44 +17,44 @@ use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
 use gstreamer_rtsp::ffi;
 
-use super::element::element;
+use super::element::{PipelineError, element};
 use super::rtsp_dialogue::{Dialogue, Request, Response};
 
 thread_local! {
-    /// Whose rtspsrc is being made on this thread.
+    /// The dialogue of the rtspsrc that is being made on this thread.
     static NEXT: RefCell<Option<Arc<Dialogue>>> = const { RefCell::new(None) };
 }
 
-/// Whether the extension is registered; rtspsrc looks for it once a process, when the first one is made.
-static REGISTERED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+/// Whether the extension is registered. rtspsrc looks for it once per process, when the first one is made.
+static REGISTERED: LazyLock<Result<(), PipelineError>> = LazyLock::new(|| {
     let rank = gst::Rank::MARGINAL;
     gst::Element::register(None, "nvrrtsptap", rank, TapElement::static_type())
-        .map_err(|err| format!("GStreamer takes no RTSP extension: {err}"))
+        .map_err(|err| PipelineError::Extension(err.to_string()))
 });
 
-/// Registers the extension. To be called before anything makes an rtspsrc.
-pub(super) fn register() -> Result<(), String> {
+/// Registers the extension. Call it before the first rtspsrc is made.
+pub(super) fn register() -> Result<(), PipelineError> {
     REGISTERED.clone()
 }
 
-/// An rtspsrc whose requests and answers pass through `dialogue`.
+/// Makes an rtspsrc whose requests and responses pass through `dialogue`.
 ///
 /// # Errors
-/// Where there is no rtspsrc, or it does not know the extension.
-pub(super) fn source(dialogue: &Arc<Dialogue>) -> Result<gst::Element, String> {
+/// If rtspsrc is missing or does not use the extension.
+pub(super) fn source(dialogue: &Arc<Dialogue>) -> Result<gst::Element, PipelineError> {
     register()?;
     let before = Arc::strong_count(dialogue);
     NEXT.set(Some(dialogue.clone()));
     let source = element("rtspsrc");
     NEXT.take();
     if source.is_ok() && Arc::strong_count(dialogue) == before {
-        return Err("rtspsrc does not use the RTSP extension of nvr".to_owned());
+        return Err(PipelineError::ExtensionUnused);
     }
     source
 }
 
 glib::wrapper! {
-    /// GStreamer's interface of elements that look into RTSP.
+    /// GStreamer's interface for RTSP extensions.
     pub(super) struct RtspExtension(Interface<ffi::GstRTSPExtension, ffi::GstRTSPExtensionInterface>);
 
     match fn {
@@ -120,22 +120,22 @@ unsafe extern "C" fn before_send(
     if let (Some(dialogue), Some(request)) = (dialogue, request.as_mut())
         && let Some((method, uri)) = request.asked()
     {
-        let changed = dialogue.asks(Request {
+        let changes = dialogue.on_request(Request {
             method: &method,
             uri: &uri,
         });
-        if changed.options {
+        if changes.options {
             request.become_options();
         }
-        if changed.bare {
+        if changes.bare {
             request.remove(ffi::GST_RTSP_HDR_CONTENT_TYPE);
             request.set_body(&[]);
         }
-        if let Some(uri) = &changed.uri {
+        if let Some(uri) = &changes.uri {
             request.set_uri(uri);
         }
         request.remove(ffi::GST_RTSP_HDR_AUTHORIZATION);
-        if let Some(authorization) = &changed.authorization {
+        if let Some(authorization) = &changes.authorization {
             request.add(ffi::GST_RTSP_HDR_AUTHORIZATION, authorization);
         }
     }
@@ -179,26 +179,26 @@ unsafe extern "C" fn after_send(
         method: &method,
         uri: &uri,
     };
-    let shown = dialogue.answers(request, with_login, &arrived);
-    if let Some(again) = shown.again {
+    let changes = dialogue.on_response(request, with_login, &arrived);
+    if let Some(again) = changes.again {
         response.remove(ffi::GST_RTSP_HDR_WWW_AUTHENTICATE);
         if again {
-            // Makes rtspsrc send the request once more. Without realm and nonce it adds no login of its own to it.
+            // Makes rtspsrc send the request again. Without realm and nonce, rtspsrc adds no login to it.
             response.add(
                 ffi::GST_RTSP_HDR_WWW_AUTHENTICATE,
                 "Digest algorithm=\"MD5\"",
             );
         }
     }
-    if let Some(methods) = shown.public {
+    if let Some(methods) = changes.public {
         response.add(ffi::GST_RTSP_HDR_PUBLIC, methods);
     }
-    if shown.no_rtp_info {
+    if changes.no_rtp_info {
         response.remove(ffi::GST_RTSP_HDR_RTP_INFO);
     }
-    if let Some(body) = shown.body {
+    if let Some(body) = changes.body {
         let mut body = body.into_bytes();
-        // As rtspsrc has it of its connection.
+        // rtspsrc's own connection also ends bodies with a zero byte.
         body.push(0);
         response.set_body(&body);
     }

@@ -1,8 +1,8 @@
-//! Class names in an ONNX file's metadata, in the spellings that exporters use.
+//! Parses class names in the metadata of an ONNX file, in the notations of exporters.
 //!
-//! Ultralytics writes the `repr` of a Python dictionary, `{0: 'person', 1: "driver's cab"}`, others a list or tuple, JSON, or
-//! names separated by commas. What is needed of Python's literals are texts, whole numbers and the three brackets: a
-//! whole parser of Python would be a large dependency for a page of code.
+//! Ultralytics writes the `repr` of a Python dictionary, `{0: 'person', 1: "driver's cab"}`, others a list or tuple,
+//! JSON, or names separated by commas. Of Python's literals only texts, whole numbers and the three kinds of brackets
+//! are needed: a complete Python parser would be a large dependency for a page of code.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -10,7 +10,8 @@ use std::str::Chars;
 /// The names by class index.
 ///
 /// # Errors
-/// What of the text can't be read; also when it names nothing, or its numbers do not run from 0 on.
+/// The part of the text that can't be read; also if there are no names, or their numbers do not start at 0 or have
+/// gaps.
 pub(super) fn parse(text: &str) -> Result<Vec<String>, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let names = match text.chars().next() {
@@ -31,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<String>, String> {
 fn bare(text: &str) -> Result<Vec<String>, String> {
     let is_code = text.contains(['[', ']', '{', '}', '<', '>', '"', '=']) || text.contains("('");
     if is_code || matches!(text, "None" | "null" | "nan") {
-        return Err("it is no list of names".to_owned());
+        return Err("it is not a list of names".to_owned());
     }
     let mut parts: Vec<&str> = text.split([',', '\n']).map(str::trim).collect();
     // `a,b,` has two names.
@@ -65,7 +66,7 @@ fn bare(text: &str) -> Result<Vec<String>, String> {
         .collect())
 }
 
-/// What stands in brackets.
+/// A value in brackets.
 #[derive(Debug, Clone, PartialEq)]
 enum Literal {
     Text(String),
@@ -82,25 +83,25 @@ fn named(literal: Literal) -> Result<Vec<String>, String> {
             return each.map(|(index, name)| text_of(index, name)).collect();
         }
         Literal::Dict(entries) => entries,
-        Literal::Number(number) => return Err(format!("{number} is no name")),
+        Literal::Number(number) => return Err(format!("{number} is not a name")),
     };
     let mut by_index: Vec<(usize, String)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         let (index, name) = match (key, value) {
             (Literal::Number(index), name) => (usize::try_from(index).ok(), name),
-            // JSON's keys are texts; and some write the index of each name: {"person": 0}.
+            // JSON's keys are texts. Some write the index of each name: {"person": 0}.
             (Literal::Text(key), value) => match (key.trim().parse().ok(), value) {
                 (None, Literal::Number(index)) => (usize::try_from(index).ok(), Literal::Text(key)),
                 (index, name) => (index, name),
             },
             _ => (None, Literal::Number(0)),
         };
-        let index = index.ok_or("a key is no class number")?;
+        let index = index.ok_or("a key is not a class number")?;
         by_index.push((index, text_of(index, name)?));
     }
     by_index.sort_by_key(|(index, _)| *index);
     if let Some(pair) = by_index.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(format!("class {} stands there twice", pair[0].0));
+        return Err(format!("class {} is named twice", pair[0].0));
     }
     match by_index
         .iter()
@@ -120,12 +121,12 @@ fn text_of(index: usize, literal: Literal) -> Result<String, String> {
                 Literal::Number(number) => number.to_string(),
                 _ => "a list".to_owned(),
             };
-            Err(format!("class {index} is {found}, and no text"))
+            Err(format!("class {index} is {found}, not text"))
         }
     }
 }
 
-/// How deep brackets may stand in brackets.
+/// Maximum depth of nested brackets.
 const DEEPEST: u32 = 4;
 
 struct Parser<'a> {
@@ -167,7 +168,7 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self, depth: u32) -> Result<Literal, String> {
         if depth > DEEPEST {
-            return Err("its brackets stand too deep in each other".to_owned());
+            return Err("its brackets are nested too deeply".to_owned());
         }
         self.skip_blanks();
         match self.rest.peek().copied() {
@@ -220,7 +221,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A comma, or the closing bracket, which stays.
+    /// A comma, or the closing bracket, which is not consumed.
     fn separator(&mut self, close: char) -> Result<(), String> {
         self.skip_blanks();
         match self.rest.peek() {
@@ -243,7 +244,7 @@ impl<'a> Parser<'a> {
             digits.push(digit);
         }
         let number = digits.parse().map(Literal::Number);
-        number.map_err(|_| format!("`{digits}` is no whole number"))
+        number.map_err(|_| format!("`{digits}` is not a whole number"))
     }
 
     fn text(&mut self) -> Result<Literal, String> {
@@ -274,16 +275,16 @@ impl<'a> Parser<'a> {
             'x' => self.coded(2)?,
             'u' => self.coded(4)?,
             'U' => self.coded(8)?,
-            _ => return Err(format!("`\\{kind}` means nothing in a text")),
+            _ => return Err(format!("`\\{kind}` is not a valid escape")),
         };
         text.push(found);
         Ok(())
     }
 
-    /// A character by its hexadecimal code; two halves of one, as JSON writes what lies beyond 16 bits.
+    /// A character by its hexadecimal code. JSON writes codes beyond 16 bits as two halves.
     fn coded(&mut self, digits: usize) -> Result<char, String> {
         let code = self.hexadecimal(digits)?;
-        let refuse = || format!("{code:#x} is the code of no character");
+        let refuse = || format!("{code:#x} is not the code of a character");
         if digits == 4 && (0xd800..0xdc00).contains(&code) {
             if !(self.take('\\') && self.take('u')) {
                 return Err(refuse());
@@ -321,5 +322,5 @@ impl<'a> Parser<'a> {
 }
 
 #[cfg(test)]
-#[path = "names_tests.rs"]
+#[path = "class_names_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! A proxy in front of an ordinary RTSP server that adds the faults of real cameras. Interleaved RTP over TCP only.
+//! A proxy that gives an ordinary RTSP server the quirks of real cameras: interleaved RTP over TCP only.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -6,30 +6,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The fault of a camera, for one connection.
-pub(crate) trait CameraFault: Send {
-    /// Handles a request to the server.
+/// The quirk of a server, for one connection.
+pub(crate) trait Quirk: Send {
+    /// A request on its way to the server.
     fn request(&mut self, _request: &Request) -> Handling {
         Handling::Pass
     }
 
-    /// Changes an answer, head and body. `Content-Length` is corrected afterwards.
+    /// A response on its way back, head and body; `Content-Length` is corrected afterwards.
     fn answer(&mut self, _method: &str, answer: String) -> String {
         answer
     }
 
-    /// Replaces an RTP packet.
+    /// An RTP packet on its way back, and the packets that replace it.
     fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
         vec![packet]
     }
 
-    /// Changes an RTCP packet.
+    /// An RTCP packet on its way back.
     fn rtcp(&mut self, packet: Vec<u8>) -> Vec<u8> {
         packet
     }
 
-    /// Time without a request after which the connection is closed.
-    fn silence_limit(&self) -> Option<Duration> {
+    /// The time without a request after which the client is disconnected.
+    fn patience(&self) -> Option<Duration> {
         None
     }
 }
@@ -37,9 +37,9 @@ pub(crate) trait CameraFault: Send {
 /// The handling of a request.
 pub(crate) enum Handling {
     Pass,
-    /// Answered by the proxy: status line and further headers, without `CSeq`.
+    /// The proxy responds: status line and further headers, without `CSeq`.
     Answer(String),
-    /// Not answered.
+    /// Nobody responds.
     Swallow,
 }
 
@@ -60,17 +60,17 @@ impl Request {
     }
 }
 
-/// The proxy. Its threads end with their connections.
-pub(crate) struct FaultyCamera {
+/// A server behind the proxy. Its threads end with their connections.
+pub(crate) struct QuirkyCamera {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-impl FaultyCamera {
-    /// Starts a proxy in front of the server at `target`. `fault` creates the fault of each connection.
-    pub(crate) fn before<O: CameraFault + 'static>(
+impl QuirkyCamera {
+    /// A proxy for the server at `target`; `quirk` makes the quirk of each connection.
+    pub(crate) fn before<O: Quirk + 'static>(
         target: u16,
-        fault: impl Fn() -> O + Send + 'static,
+        quirk: impl Fn() -> O + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -83,7 +83,7 @@ impl FaultyCamera {
                 else {
                     return;
                 };
-                connect(client, server, fault(), &log);
+                connect(client, server, quirk(), &log);
             }
         });
         Self { port, requests }
@@ -109,43 +109,43 @@ impl FaultyCamera {
     }
 }
 
-struct Relay<O> {
-    fault: Mutex<O>,
+struct ProxyState<O> {
+    quirk: Mutex<O>,
     client: Mutex<TcpStream>,
     method: Mutex<String>,
     heard: Mutex<Instant>,
 }
 
-fn connect<O: CameraFault + 'static>(
+fn connect<O: Quirk + 'static>(
     client: TcpStream,
     server: TcpStream,
-    fault: O,
+    quirk: O,
     log: &Arc<Mutex<Vec<Request>>>,
 ) {
     let copy = |stream: &TcpStream| stream.try_clone().expect("a socket can be cloned");
-    let silence_limit = fault.silence_limit();
-    let relay = Arc::new(Relay {
-        fault: Mutex::new(fault),
+    let patience = quirk.patience();
+    let state = Arc::new(ProxyState {
+        quirk: Mutex::new(quirk),
         client: Mutex::new(copy(&client)),
         method: Mutex::default(),
         heard: Mutex::new(Instant::now()),
     });
     let (to_server, from_server) = (copy(&server), server);
-    let (up, log) = (relay.clone(), log.clone());
+    let (up, log) = (state.clone(), log.clone());
     let from_client = copy(&client);
     thread::spawn(move || {
         let _ = upwards(&up, from_client, &to_server, &log);
         let _ = to_server.shutdown(Shutdown::Both);
     });
-    let down = relay.clone();
+    let down = state.clone();
     thread::spawn(move || {
         let _ = downwards(&down, from_server);
         let _ = lock(&down.client).shutdown(Shutdown::Both);
     });
-    if let Some(silence_limit) = silence_limit {
+    if let Some(patience) = patience {
         thread::spawn(move || {
             loop {
-                let left = silence_limit.saturating_sub(lock(&relay.heard).elapsed());
+                let left = patience.saturating_sub(lock(&state.heard).elapsed());
                 if left.is_zero() {
                     let _ = client.shutdown(Shutdown::Both);
                     return;
@@ -156,8 +156,8 @@ fn connect<O: CameraFault + 'static>(
     }
 }
 
-fn upwards<O: CameraFault>(
-    relay: &Relay<O>,
+fn upwards<O: Quirk>(
+    state: &ProxyState<O>,
     from: TcpStream,
     mut to: &TcpStream,
     log: &Mutex<Vec<Request>>,
@@ -177,11 +177,11 @@ fn upwards<O: CameraFault>(
             head: head.clone(),
         };
         lock(log).push(request.clone());
-        *lock(&relay.heard) = Instant::now();
-        let handling = lock(&relay.fault).request(&request);
+        *lock(&state.heard) = Instant::now();
+        let handling = lock(&state.quirk).request(&request);
         match handling {
             Handling::Pass => {
-                *lock(&relay.method) = method;
+                *lock(&state.method) = method;
                 to.write_all(format!("{head}\r\n\r\n{body}").as_bytes())?;
             }
             Handling::Swallow => {}
@@ -191,36 +191,36 @@ fn upwards<O: CameraFault>(
                 let headers = headers.trim_end();
                 let end = if headers.is_empty() { "" } else { "\r\n" };
                 let text = format!("{status}\r\nCSeq: {number}\r\n{headers}{end}\r\n");
-                lock(&relay.client).write_all(text.as_bytes())?;
+                lock(&state.client).write_all(text.as_bytes())?;
             }
         }
     }
 }
 
-fn downwards<O: CameraFault>(relay: &Relay<O>, from: TcpStream) -> io::Result<()> {
+fn downwards<O: Quirk>(state: &ProxyState<O>, from: TcpStream) -> io::Result<()> {
     let mut reader = Reader::new(from);
     loop {
         let bytes = match reader.next()? {
             Message::Data(channel, data) if channel % 2 == 0 => {
-                let packets = lock(&relay.fault).rtp(data);
+                let packets = lock(&state.quirk).rtp(data);
                 packets
                     .iter()
                     .flat_map(|packet| frame(channel, packet))
                     .collect()
             }
-            Message::Data(channel, data) => frame(channel, &lock(&relay.fault).rtcp(data)),
+            Message::Data(channel, data) => frame(channel, &lock(&state.quirk).rtcp(data)),
             Message::Text(head, body) => {
-                let method = lock(&relay.method).clone();
+                let method = lock(&state.method).clone();
                 let answer = format!("{head}\r\n\r\n{body}");
-                let answer = lock(&relay.fault).answer(&method, answer);
+                let answer = lock(&state.quirk).answer(&method, answer);
                 with_length(&answer).into_bytes()
             }
         };
-        lock(&relay.client).write_all(&bytes)?;
+        lock(&state.client).write_all(&bytes)?;
     }
 }
 
-/// The message with a `Content-Length` that its body has.
+/// The message with the correct `Content-Length`.
 fn with_length(message: &str) -> String {
     let (head, body) = message.split_once("\r\n\r\n").unwrap_or((message, ""));
     let mut lines: Vec<_> = head

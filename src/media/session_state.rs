@@ -1,7 +1,8 @@
-//! What the threads of one session share: counters, times between parser and sink, and the way out to the listener.
+//! The state that all threads of a session share: counters, times between parser and sink, and the connection to the
+//! listener.
 //!
-//! GStreamer's streaming threads write, the session's own thread reads. When the session ends the hub is closed: what an
-//! abandoned thread still delivers goes nowhere.
+//! GStreamer's streaming threads write it, the session's own thread reads it. The state is closed at the end of the
+//! session: frames from an abandoned thread are then discarded.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -10,23 +11,23 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::capture_time::{ByPts, UnitTime, captured};
-use super::dmabuf_frame::{Shown, pixels_of};
+use super::capture_time::{PtsMap, UnitTime, captured};
+use super::declared_shape::{DeclaredShape, Picture};
+use super::dmabuf_frame::{FrameView, pixels_of};
 use super::host_frame::size_of;
 use super::source::{FrameSink, StreamFacts};
-use super::told::{Picture, Told};
 use crate::base::sync::lock;
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
 
-/// An access unit that reaches the decoder later than this after its arrival is one of a queue that grows: the decoder
-/// is too slow for its camera, and what it would decode is of no use. It skips to the next key frame instead.
+/// If an access unit reaches the decoder later than this after its arrival, the queue grows because the decoder is too
+/// slow for the camera. The session then skips to the next key frame.
 const LONGEST_BACKLOG: Duration = Duration::from_secs(2);
-/// A media time that is further from the present than this has nothing to do with the arrival.
+/// A media time that differs from the present by more than this does not describe the arrival.
 const PLAUSIBLE_AGE: Duration = Duration::from_secs(30);
-/// "Not yet", for the instants below.
+/// The value of an instant below that has not been reached.
 const NEVER: u64 = u64::MAX;
 
-/// A reason for which a session's callbacks end it.
+/// The reason for which a callback ends the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) code: &'static str,
@@ -42,9 +43,9 @@ impl Failure {
     }
 }
 
-/// Who wants to know more of a session than its frames. Called from the session's own threads; must not block.
+/// Receives more details of a session than its frames. The session's threads call it; it must not block.
 pub(super) trait Observer: Send + Sync {
-    /// The camera offers a stream, `video` in `H264` for one; it may be taken or not.
+    /// The camera offers a stream, for example `video` in `H264`. The session may or may not take it.
     fn offered(&self, media: &str, encoding: &str);
 
     /// The camera asks for a login.
@@ -54,20 +55,20 @@ pub(super) trait Observer: Send + Sync {
     fn unit(&self, unit: &ObservedUnit);
 }
 
-/// What is known of an access unit before it is decoded.
+/// Facts about an access unit before it is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ObservedUnit {
     pub(super) key: bool,
     pub(super) bytes: usize,
-    /// When it arrived, by the session's clock and since the Unix epoch.
+    /// The time of arrival, by the session's clock and since the Unix epoch.
     pub(super) arrival: Duration,
     pub(super) arrival_unix: Duration,
     /// RTCP NTP time as Unix nanoseconds.
     pub(super) ntp_ns: Option<u64>,
 }
 
-/// Shared by the threads of one session.
-pub(super) struct Hub {
+/// The state that the threads of one session share.
+pub(super) struct SessionState {
     sink: Arc<dyn FrameSink>,
     clock: Clock,
     closed: AtomicBool,
@@ -82,7 +83,7 @@ pub(super) struct Hub {
     last_frame_ns: AtomicU64,
     skipping: AtomicBool,
     skipped: AtomicU64,
-    times: Mutex<ByPts<UnitTime>>,
+    times: Mutex<PtsMap<UnitTime>>,
     facts: Mutex<StreamFacts>,
     failure: Mutex<Option<Failure>>,
     refused_stream: Mutex<Option<Failure>>,
@@ -90,12 +91,12 @@ pub(super) struct Hub {
     observer: OnceLock<Arc<dyn Observer>>,
 }
 
-/// How far a session has come, read by its own thread.
+/// The progress of a session, as its own thread reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// When PLAY was sent.
+    /// The time at which PLAY was sent.
     pub(super) playing: Option<Duration>,
-    /// Access units so far, and since the first key frame.
+    /// The number of access units so far, and since the first key frame.
     pub(super) units: u64,
     pub(super) units_since_key: u64,
     pub(super) last_unit: Option<Duration>,
@@ -104,16 +105,16 @@ pub(super) struct Progress {
     pub(super) last_frame: Option<Duration>,
 }
 
-/// What becomes of an access unit.
+/// What the session does with an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admit {
-    /// It goes to the decoder.
+pub(super) enum UnitAction {
+    /// Pass it to the decoder.
     Decode,
-    /// The decoder is too slow: it is dropped.
+    /// Drop it, because the decoder is too slow.
     Skip,
 }
 
-impl Hub {
+impl SessionState {
     pub(super) fn new(sink: Arc<dyn FrameSink>, clock: Clock) -> Arc<Self> {
         let never = || AtomicU64::new(NEVER);
         Arc::new(Self {
@@ -140,7 +141,7 @@ impl Hub {
         })
     }
 
-    /// Takes an observer on, before the session starts; the first one stays.
+    /// Registers an observer before the session starts. Only the first one is kept.
     pub(super) fn observe(&self, observer: Arc<dyn Observer>) {
         let _ = self.observer.set(observer);
     }
@@ -157,33 +158,33 @@ impl Hub {
         self.clock.now()
     }
 
-    /// The session's own thread has moved.
+    /// Reports progress of the session's own thread.
     pub(super) fn alive(&self) {
         if !self.is_closed() {
             self.sink.alive();
         }
     }
 
-    /// The source was asked to send: limits for a first frame count from here.
+    /// Notes that the source was asked to send. The time limit for the first frame starts now.
     pub(super) fn playing(&self) {
-        self.first(&self.playing_ns);
+        self.set_once(&self.playing_ns);
     }
 
-    /// Names the bus that the session's thread sleeps on from now on.
-    pub(super) fn wakes(&self, bus: &gst::Bus) {
+    /// Sets the bus on which the session's thread waits.
+    pub(super) fn set_bus(&self, bus: &gst::Bus) {
         *lock(&self.bus) = Some(bus.clone());
     }
 
-    /// Wakes the session's thread: it looks at its limits anew.
+    /// Wakes the session's thread, which then checks its limits again.
     pub(super) fn wake(&self) {
         let bus = lock(&self.bus).clone();
         let message = || gst::message::Application::new(gst::Structure::new_empty("nvr-wake"));
         if bus.is_some_and(|bus| bus.post(message()).is_err()) {
-            tracing::trace!("a closing session is not woken");
+            tracing::trace!("a session that ends could not be woken");
         }
     }
 
-    /// Ends the session with a reason; the first one counts.
+    /// Ends the session with a reason. Only the first reason is kept.
     pub(super) fn fail(&self, failure: Failure) {
         lock(&self.failure).get_or_insert(failure);
         self.wake();
@@ -193,7 +194,7 @@ impl Hub {
         lock(&self.failure).clone()
     }
 
-    /// Ends the session so that the next one begins at once, with the elements made anew.
+    /// Ends the session, so that the next one starts immediately with new elements.
     pub(super) fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
         self.wake();
@@ -203,7 +204,7 @@ impl Hub {
         self.reopen.load(Ordering::Acquire)
     }
 
-    /// Notes why an offered stream was not taken: the session's reason, should no other stream be taken either.
+    /// Notes why an offered stream was not taken. This is the session's reason if no other stream is taken either.
     pub(super) fn refuse_stream(&self, failure: Failure) {
         lock(&self.refused_stream).get_or_insert(failure);
     }
@@ -212,12 +213,12 @@ impl Hub {
         lock(&self.refused_stream).clone()
     }
 
-    /// Ends all deliveries.
+    /// Stops all calls to the listener.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// Changes what is known of the stream, and tells the listener if it did change.
+    /// Changes the facts about the stream, and tells the listener if they differ.
     pub(super) fn describe(&self, change: impl FnOnce(&mut StreamFacts)) {
         let mut facts = lock(&self.facts);
         let mut changed = facts.clone();
@@ -231,21 +232,22 @@ impl Hub {
         }
     }
 
-    /// An access unit on its way to the decoder. `age` is how long ago its media time was, by the pipeline's clock.
+    /// Processes an access unit on its way to the decoder. `age` is the time since its media time, by the pipeline's
+    /// clock.
     pub(super) fn unit(
         &self,
         buffer: &gst::BufferRef,
         age: Option<Duration>,
         ntp_ns: Option<u64>,
-    ) -> Admit {
+    ) -> UnitAction {
         if self.is_closed() {
-            return Admit::Skip;
+            return UnitAction::Skip;
         }
         let now = self.clock.now();
         let units = self.units.fetch_add(1, Ordering::AcqRel) + 1;
         self.last_unit_ns.store(nanoseconds(now), Ordering::Release);
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        if key && self.first(&self.first_key_ns) {
+        if key && self.set_once(&self.first_key_ns) {
             self.units_at_key.store(units, Ordering::Release);
             self.wake();
         }
@@ -270,7 +272,7 @@ impl Hub {
         self.admit(key, age.unwrap_or_default())
     }
 
-    fn admit(&self, key: bool, age: Duration) -> Admit {
+    fn admit(&self, key: bool, age: Duration) -> UnitAction {
         let late = age > LONGEST_BACKLOG;
         if late && !key && !self.skipping.swap(true, Ordering::AcqRel) {
             tracing::warn!(
@@ -283,14 +285,19 @@ impl Hub {
         }
         if self.skipping.load(Ordering::Acquire) {
             self.skipped.fetch_add(1, Ordering::Relaxed);
-            return Admit::Skip;
+            return UnitAction::Skip;
         }
-        Admit::Decode
+        UnitAction::Decode
     }
 
-    /// A picture from the decoder; wrapped, numbered within the session, and handed over. `picture` is what it was
-    /// before it was scaled, where it was; `told` what its stream says of its shape.
-    pub(super) fn frame(&self, sample: &gst::SampleRef, picture: Option<Picture>, told: &Told) {
+    /// Processes a picture from the decoder: wraps it in a frame, numbers it within the session and passes it on.
+    /// `picture` is the picture before scaling, if it was scaled; `declared` is the shape that the stream states.
+    pub(super) fn frame(
+        &self,
+        sample: &gst::SampleRef,
+        picture: Option<Picture>,
+        declared: &DeclaredShape,
+    ) {
         if self.is_closed() {
             return;
         }
@@ -302,12 +309,12 @@ impl Hub {
         };
         let pts = buffer.pts();
         let decoded = picture.unwrap_or_else(|| Picture::of(&info));
-        // A scaler has cropped what came with it.
+        // The scaler has applied the crop already.
         let crop = picture.is_none().then(|| crop_of(&buffer)).flatten();
-        let shape = told.shape(&decoded, crop);
+        let shape = declared.shape(&decoded, crop);
         let (size, colorimetry) = (shape.picture(), decoded.colorimetry);
-        let shown = Shown::new(&shape, decoded.size, size_of(&info));
-        let Some(pixels) = pixels_of(buffer, &info, &shown) else {
+        let view = FrameView::new(&shape, decoded.size, size_of(&info));
+        let Some(pixels) = pixels_of(buffer, &info, &view) else {
             return;
         };
         self.describe(|facts| facts.size = Some(size));
@@ -319,7 +326,7 @@ impl Hub {
         let (captured_unix, clock) = captured(arrival_unix, ntp_ns);
         self.last_frame_ns
             .store(nanoseconds(now), Ordering::Release);
-        if self.first(&self.first_frame_ns) {
+        if self.set_once(&self.first_frame_ns) {
             self.wake();
         }
         let meta = FrameMeta {
@@ -354,8 +361,8 @@ impl Hub {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Sets an instant that was not set yet; true where it was this call that did.
-    fn first(&self, instant_ns: &AtomicU64) -> bool {
+    /// Sets an instant that is not set yet. Returns whether this call set it.
+    fn set_once(&self, instant_ns: &AtomicU64) -> bool {
         let now = nanoseconds(self.clock.now());
         instant_ns
             .compare_exchange(NEVER, now, Ordering::AcqRel, Ordering::Relaxed)
@@ -363,7 +370,7 @@ impl Hub {
     }
 }
 
-/// The part of a decoder's buffer that is the picture, where it says so.
+/// The part of the decoder's buffer that holds the picture, if the buffer states one.
 fn crop_of(buffer: &gst::BufferRef) -> Option<Crop> {
     let (left, top, width, height) = buffer.meta::<gst_video::VideoCropMeta>()?.rect();
     Some(Crop {

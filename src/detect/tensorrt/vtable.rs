@@ -1,45 +1,46 @@
-//! Where TensorRT's methods stand in its virtual tables, by major version, and which versions are served.
-//! Data, and its source; nothing else knows a number.
+//! The slots of TensorRT's methods in its virtual tables, by major version, and the supported versions. All slot
+//! numbers are in this file.
 //!
-//! TensorRT has no C interface: its objects are C++ classes whose public methods are inline and call a second object, the
-//! implementation, through that one's virtual table. Every public object is `{ its own table, implementation }`. The
-//! numbers count the two destructors (slots 0 and 1) as the Itanium C++ ABI lays them down, which both architectures use.
+//! TensorRT has no C interface: its objects are C++ classes whose public methods are inline and call a second object,
+//! the implementation, through its virtual table. Every public object is `{ its own table, implementation }`. The
+//! numbers include the two destructors (slots 0 and 1), as the Itanium C++ ABI places them, which both architectures
+//! use.
 //!
-//! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h`, read out of the released headers
-//! 8.5.1 to 9.3 (`EIGHT`), 10.0 to 10.16 (`TEN`), 11.0 and 11.1 (`ELEVEN`), within which the numbers are the same, by
-//! `tests/tensorrt/slots.cpp`; and checked by driving one test double through C++ compiled with them. `docs/tensorrt-abi.md`
-//! says how to read another version's.
+//! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h` in the released headers 8.5.1
+//! to 9.3 (`TENSORRT_8`), 10.0 to 10.16 (`TENSORRT_10`), 11.0 and 11.1 (`TENSORRT_11`). Within each of these ranges the
+//! numbers are the same, as `tests/tensorrt/slots.cpp` prints them. They are checked by driving one test double through
+//! C++ that is compiled with these headers. `docs/tensorrt-abi.md` describes how to read those of another version.
 
 use super::error::TensorRtError;
 use super::version::Version;
 
-/// The tables of one major version.
+/// The virtual tables of one major version.
 #[derive(Debug)]
-pub(super) struct Slots {
-    /// Which one.
+pub(super) struct VtableLayout {
+    /// The major version.
     pub(super) major: u32,
-    /// The destructor that frees, in an object's *public* table.
+    /// The deleting destructor, in an object's *public* table.
     pub(super) delete: usize,
     /// `IRuntime`.
-    pub(super) runtime: RuntimeSlots,
+    pub(super) runtime: RuntimeVtable,
     /// `ICudaEngine`.
-    pub(super) engine: EngineSlots,
+    pub(super) engine: EngineVtable,
     /// `IExecutionContext`.
-    pub(super) context: ContextSlots,
-    /// How `Dims` lie in memory.
-    pub(super) dims: DimsForm,
+    pub(super) context: ContextVtable,
+    /// The layout of `Dims` in memory.
+    pub(super) dims: DimsLayout,
     /// The virtual table of an `ILogger`, which we build.
-    pub(super) logger: LoggerForm,
-    /// Whether several contexts may use one optimization profile: from 10 on; before, the first has it alone.
+    pub(super) logger: LoggerLayout,
+    /// Whether several contexts may use one optimization profile: from 10 on. Before, only the first one may.
     pub(super) contexts_share_profile: bool,
 }
 
 /// Methods of `apiv::VRuntime`.
 #[derive(Debug)]
-pub(super) struct RuntimeSlots {
+pub(super) struct RuntimeVtable {
     /// `deserializeCudaEngine(blob, size)`.
     pub(super) deserialize: usize,
-    /// Whether that has a third argument, a plugin factory, which may be null.
+    /// Whether it has a third argument, a plugin factory, which may be null.
     pub(super) deserialize_takes_plugins: bool,
     /// `setDLACore(core)`.
     pub(super) set_dla_core: usize,
@@ -49,10 +50,10 @@ pub(super) struct RuntimeSlots {
 
 /// Methods of `apiv::VCudaEngine`.
 #[derive(Debug)]
-pub(super) struct EngineSlots {
+pub(super) struct EngineVtable {
     /// `createExecutionContext()`.
     pub(super) create_context: usize,
-    /// Whether that has an argument, the strategy of allocation; 0 is the usual one.
+    /// Whether it has an argument, the allocation strategy; 0 is the usual one.
     pub(super) create_context_takes_strategy: bool,
     /// `getTensorShape(name)`.
     pub(super) tensor_shape: usize,
@@ -70,7 +71,7 @@ pub(super) struct EngineSlots {
 
 /// Methods of `apiv::VExecutionContext`.
 #[derive(Debug)]
-pub(super) struct ContextSlots {
+pub(super) struct ContextVtable {
     /// `setInputShape(name, dims)`.
     pub(super) set_input_shape: usize,
     /// `setTensorAddress(name, address)`.
@@ -79,9 +80,9 @@ pub(super) struct ContextSlots {
     pub(super) enqueue: usize,
 }
 
-/// How `Dims` lie in memory: `{ i32 count, N sizes[8] }`.
+/// The layout of `Dims` in memory: `{ i32 count, N sizes[8] }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DimsForm {
+pub(super) enum DimsLayout {
     /// Sizes of 32 bits.
     Narrow,
     /// Sizes of 64 bits.
@@ -90,7 +91,7 @@ pub(super) enum DimsForm {
 
 /// The order of an `ILogger`'s virtual table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LoggerForm {
+pub(super) enum LoggerLayout {
     /// log, destructor, deleting destructor.
     LogFirst,
     /// getAPILanguage, getInterfaceInfo, destructor, deleting destructor, log.
@@ -98,16 +99,16 @@ pub(super) enum LoggerForm {
 }
 
 /// TensorRT 8.5 and later 8.x: JetPack 5.
-pub(super) const EIGHT: Slots = Slots {
+pub(super) const TENSORRT_8: VtableLayout = VtableLayout {
     major: 8,
     delete: 1,
-    runtime: RuntimeSlots {
+    runtime: RuntimeVtable {
         deserialize: 2,
         deserialize_takes_plugins: true,
         set_dla_core: 3,
         dla_cores: 5,
     },
-    engine: EngineSlots {
+    engine: EngineVtable {
         create_context: 11,
         create_context_takes_strategy: false,
         tensor_shape: 34,
@@ -117,27 +118,27 @@ pub(super) const EIGHT: Slots = Slots {
         tensors: 45,
         tensor_name: 46,
     },
-    context: ContextSlots {
+    context: ContextVtable {
         set_input_shape: 29,
         set_tensor_address: 32,
         enqueue: 44,
     },
-    dims: DimsForm::Narrow,
-    logger: LoggerForm::LogFirst,
+    dims: DimsLayout::Narrow,
+    logger: LoggerLayout::LogFirst,
     contexts_share_profile: false,
 };
 
 /// TensorRT 10: JetPack 6 and 7.
-pub(super) const TEN: Slots = Slots {
+pub(super) const TENSORRT_10: VtableLayout = VtableLayout {
     major: 10,
     delete: 1,
-    runtime: RuntimeSlots {
+    runtime: RuntimeVtable {
         deserialize: 3,
         deserialize_takes_plugins: false,
         set_dla_core: 5,
         dla_cores: 7,
     },
-    engine: EngineSlots {
+    engine: EngineVtable {
         create_context: 5,
         create_context_takes_strategy: true,
         tensor_shape: 19,
@@ -147,27 +148,27 @@ pub(super) const TEN: Slots = Slots {
         tensors: 30,
         tensor_name: 31,
     },
-    context: ContextSlots {
+    context: ContextVtable {
         set_input_shape: 21,
         set_tensor_address: 24,
         enqueue: 37,
     },
-    dims: DimsForm::Wide,
-    logger: LoggerForm::LogFirst,
+    dims: DimsLayout::Wide,
+    logger: LoggerLayout::LogFirst,
     contexts_share_profile: true,
 };
 
-/// TensorRT 11: known, and refused until a board carries it.
-pub(super) const ELEVEN: Slots = Slots {
+/// TensorRT 11: known, but not supported until a board has it.
+pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
     major: 11,
     delete: 1,
-    runtime: RuntimeSlots {
+    runtime: RuntimeVtable {
         deserialize: 3,
         deserialize_takes_plugins: false,
         set_dla_core: 4,
         dla_cores: 6,
     },
-    engine: EngineSlots {
+    engine: EngineVtable {
         create_context: 5,
         create_context_takes_strategy: true,
         tensor_shape: 15,
@@ -177,17 +178,17 @@ pub(super) const ELEVEN: Slots = Slots {
         tensors: 26,
         tensor_name: 27,
     },
-    context: ContextSlots {
+    context: ContextVtable {
         set_input_shape: 20,
         set_tensor_address: 23,
         enqueue: 36,
     },
-    dims: DimsForm::Wide,
-    logger: LoggerForm::Versioned,
+    dims: DimsLayout::Wide,
+    logger: LoggerLayout::Versioned,
     contexts_share_profile: true,
 };
 
-/// The oldest that has the calls by tensor name which the backend uses: JetPack 5.1's.
+/// The oldest version with the calls by tensor name that the backend uses: that of JetPack 5.1.
 const OLDEST: Version = Version {
     major: 8,
     minor: 5,
@@ -195,20 +196,23 @@ const OLDEST: Version = Version {
 };
 
 impl Version {
-    /// The tables by which this version is called.
+    /// The virtual tables of this version.
     ///
     /// # Errors
-    /// For a version that is not served, by name.
-    pub(super) fn slots(self, library: &str) -> Result<&'static Slots, TensorRtError> {
+    /// If the version is not supported.
+    pub(super) fn vtable_layout(
+        self,
+        library: &str,
+    ) -> Result<&'static VtableLayout, TensorRtError> {
         let library = library.to_owned();
         match self.major {
             _ if self < OLDEST => Err(TensorRtError::TooOld {
                 version: self,
                 library,
             }),
-            8 => Ok(&EIGHT),
-            10 => Ok(&TEN),
-            major if major == ELEVEN.major => Err(TensorRtError::NotServed {
+            8 => Ok(&TENSORRT_8),
+            10 => Ok(&TENSORRT_10),
+            major if major == TENSORRT_11.major => Err(TensorRtError::NotServed {
                 version: self,
                 library,
             }),

@@ -1,25 +1,26 @@
-//! Which of the RTP senders on one channel is followed, and how its packets are told to continue those of the former one.
+//! Chooses the RTP sender that is followed on one channel, and rewrites its packets so that they continue those of the
+//! previous sender.
 //!
-//! Cameras renew their SSRC in the middle of a session, some with each group of pictures, and some send two streams on one
-//! channel. rtpbin makes a jitter buffer, two threads and a pad for each SSRC. It therefore sees one alone: sequence numbers and
-//! times of a new sender go on where the former one's ended.
+//! Cameras change their SSRC in the middle of a session, some with each group of pictures, and some send two streams on
+//! one channel. rtpbin makes a jitter buffer, two threads and a pad for each SSRC. Therefore it gets one SSRC only:
+//! sequence numbers and times of a new sender continue those of the previous one.
 //!
-//! A packet of another sender is held back until it is clear whether the followed one is still there: a sender that begins a
-//! second picture before the followed one says anything has replaced it.
+//! A packet of another sender is held until it is clear whether the followed sender still sends. A sender that starts a
+//! second picture before the followed sender sends anything has replaced it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// RTP clock rate of all video.
+/// RTP clock rate of video.
 const TICKS_PER_S: u64 = 90_000;
-/// A new sender's time that continues the former one's within this has the same clock.
+/// If the time of a new sender continues that of the previous one within this tolerance, both have the same clock.
 const SAME_CLOCK: Duration = Duration::from_secs(1);
-/// Most packets that are held back; so large a picture decides as well.
+/// Maximum number of held packets; with this many the new sender is followed, too.
 const MOST_HELD: usize = 512;
-/// Reports of senders that are not followed yet.
+/// Maximum number of reports that are kept for senders that are not followed yet.
 const MOST_REPORTS: usize = 4;
 
-/// What is read of an RTP packet.
+/// The fields of an RTP packet that are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) payload_type: u8,
@@ -29,7 +30,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The fixed header of RFC 3550, 5.1; nothing where this is no RTP packet.
+    /// Reads the fixed header of RFC 3550, 5.1; none if this is not an RTP packet.
     pub(super) fn read(bytes: &[u8; 12]) -> Option<Self> {
         let [flags, kind, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3] = *bytes;
         (flags >> 6 == 2).then_some(Self {
@@ -41,24 +42,24 @@ impl Header {
     }
 }
 
-/// What becomes of a packet.
+/// The action for a packet.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<P> {
-    /// It passes, with this header.
+pub(super) enum PacketAction<P> {
+    /// Pass it with this header.
     Pass(Header),
-    /// It is held back, or thrown away with what was held back.
+    /// Hold it, or drop it with the held packets.
     Keep,
-    /// The sender of these packets is followed from now on: each of them is to be shown again, this one after them. The report
-    /// came before them.
+    /// Follow the sender of these packets from now on: pass each of them in again, and then this packet. The report
+    /// arrived before them.
     Follow { held: Vec<P>, report: Option<P> },
 }
 
-/// What becomes of a sender report.
+/// The action for a sender report.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ReportVerdict {
-    /// It passes, of this SSRC and with its RTP time shifted.
+pub(super) enum ReportAction {
+    /// Pass it with this SSRC and with its RTP time shifted.
     Pass { ssrc: u32, shift: u32 },
-    /// Its sender is not followed.
+    /// Drop it: its sender is not followed.
     Keep,
 }
 
@@ -68,24 +69,24 @@ pub(super) struct Senders<P> {
     followed: Option<Followed>,
     candidate: Option<Candidate<P>>,
     reports: VecDeque<(u32, P)>,
-    /// The SSRC that was followed before.
+    /// The SSRC of the previous sender.
     former: Option<u32>,
     changes: u64,
-    /// A former sender came back: there are several at once.
+    /// A previous sender came back, so there are several at the same time.
     rivals: bool,
 }
 
 #[derive(Debug)]
 struct Followed {
     ssrc: u32,
-    /// The SSRC, sequence number and time under which it is shown.
+    /// The SSRC, sequence number and time under which rtpbin sees the sender.
     shown: Header,
     sequence_shift: u16,
     time_shift: u32,
     at: Duration,
-    /// It said goodbye.
+    /// It has sent a goodbye.
     left: bool,
-    /// Its times are shown with a shift that is a guess until its first report.
+    /// The shift of its times is an estimate until its first report.
     untold: bool,
     clocks: u64,
 }
@@ -111,13 +112,13 @@ impl<P> Default for Senders<P> {
 }
 
 impl<P> Senders<P> {
-    /// A packet arrived `now`. `packet` is asked for where it is held back.
+    /// Handles a packet that arrived at `now`. `packet` is called if the packet is held.
     pub(super) fn packet(
         &mut self,
         header: Header,
         now: Duration,
         packet: impl FnOnce() -> P,
-    ) -> Verdict<P> {
+    ) -> PacketAction<P> {
         let Some(followed) = &mut self.followed else {
             self.followed = Some(Followed {
                 ssrc: header.ssrc,
@@ -129,25 +130,26 @@ impl<P> Senders<P> {
                 untold: false,
                 clocks: 0,
             });
-            return Verdict::Follow {
+            return PacketAction::Follow {
                 held: Vec::new(),
                 report: self.report_of(header.ssrc),
             };
         };
         if header.ssrc == followed.ssrc {
             self.candidate = None;
-            return Verdict::Pass(followed.show(header, now));
+            return PacketAction::Pass(followed.show(header, now));
         }
         if self.former == Some(header.ssrc) {
             self.rivals = true;
         }
-        // A third sender, before the followed one said anything: the second has replaced that, and was replaced itself.
+        // A third sender, before the followed sender sent anything: the second one had replaced that, and was itself
+        // replaced.
         let second = self.candidate.take_if(|one| one.first.ssrc != header.ssrc);
         if let Some(second) = second.filter(|one| !self.rivals && one.first.time != header.time) {
             return self.follow(second);
         }
         let Some(followed) = &self.followed else {
-            return Verdict::Keep;
+            return PacketAction::Keep;
         };
         let other = self.candidate.take();
         let mut candidate = other.unwrap_or(Candidate {
@@ -160,29 +162,29 @@ impl<P> Senders<P> {
         if !(followed.left || renews || replaces) {
             candidate.held.push(packet());
             self.candidate = Some(candidate);
-            return Verdict::Keep;
+            return PacketAction::Keep;
         }
         self.follow(candidate)
     }
 
-    fn follow(&mut self, candidate: Candidate<P>) -> Verdict<P> {
+    fn follow(&mut self, candidate: Candidate<P>) -> PacketAction<P> {
         if let Some(followed) = &mut self.followed {
             self.former = Some(followed.ssrc);
             followed.continue_with(&candidate.first, candidate.at);
         }
         self.changes += 1;
-        Verdict::Follow {
+        PacketAction::Follow {
             report: self.report_of(candidate.first.ssrc),
             held: candidate.held,
         }
     }
 
-    /// A sender report arrived.
-    pub(super) fn report(&mut self, ssrc: u32, report: impl FnOnce() -> P) -> ReportVerdict {
+    /// Handles a sender report.
+    pub(super) fn report(&mut self, ssrc: u32, report: impl FnOnce() -> P) -> ReportAction {
         match &mut self.followed {
             Some(followed) if followed.ssrc == ssrc => {
                 followed.untold = false;
-                ReportVerdict::Pass {
+                ReportAction::Pass {
                     ssrc: followed.shown.ssrc,
                     shift: followed.time_shift,
                 }
@@ -193,12 +195,12 @@ impl<P> Senders<P> {
                     self.reports.pop_front();
                 }
                 self.reports.push_back((ssrc, report()));
-                ReportVerdict::Keep
+                ReportAction::Keep
             }
         }
     }
 
-    /// A sender says that it leaves.
+    /// Handles the goodbye of a sender.
     pub(super) fn goodbye(&mut self, ssrc: u32) {
         if let Some(followed) = &mut self.followed
             && followed.ssrc == ssrc
@@ -207,17 +209,17 @@ impl<P> Senders<P> {
         }
     }
 
-    /// Whether the reports that have passed tell the time of the packets that pass.
+    /// Whether the reports that passed give the time of the packets that pass.
     pub(super) fn are_times_known(&self) -> bool {
         self.followed.as_ref().is_none_or(|one| !one.untold)
     }
 
-    /// How often the RTP clock changed: what earlier reports told is of no use.
+    /// The number of changes of the RTP clock; reports from before a change are not valid.
     pub(super) fn clocks(&self) -> u64 {
         self.followed.as_ref().map_or(0, |one| one.clocks)
     }
 
-    /// How often another sender was followed.
+    /// The number of changes of the followed sender.
     pub(super) fn changes(&self) -> u64 {
         self.changes
     }
@@ -236,7 +238,7 @@ impl Followed {
             time: header.time.wrapping_add(self.time_shift),
             ..header
         };
-        // Datagrams may come in another order.
+        // Datagrams may arrive in another order.
         if is_newer(shown.sequence, self.shown.sequence) {
             self.shown = shown;
         }
@@ -245,7 +247,7 @@ impl Followed {
         shown
     }
 
-    /// The packets from `first` on, which arrived `at` that time, continue this sender's.
+    /// Lets the packets from `first` on, which arrived at `at`, continue those of this sender.
     fn continue_with(&mut self, first: &Header, at: Duration) {
         let next = self.shown.sequence.wrapping_add(1);
         self.ssrc = first.ssrc;
@@ -256,7 +258,7 @@ impl Followed {
             .time
             .wrapping_add(self.time_shift)
             .wrapping_sub(self.shown.time);
-        // Backwards is more than half a turn ahead, which no time that passed is near.
+        // A step backwards is more than half a turn forwards; the elapsed time is never close to that.
         let by_its_clock = Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / TICKS_PER_S);
         if by_its_clock.abs_diff(passed) > SAME_CLOCK {
             let passed_ticks = passed.as_micros() * u128::from(TICKS_PER_S) / 1_000_000;
@@ -285,13 +287,13 @@ mod tests {
         }
     }
 
-    /// Shows packets as the pipeline does: what is released is shown again. Returns the headers that pass.
+    /// Passes packets in as the pipeline does: released packets are passed in again. Returns the headers that pass.
     fn show(senders: &mut Senders<Header>, packet: Header, now_ms: u64) -> Vec<Header> {
         let now = Duration::from_millis(now_ms);
         match senders.packet(packet, now, || packet) {
-            Verdict::Pass(header) => vec![header],
-            Verdict::Keep => Vec::new(),
-            Verdict::Follow { held, .. } => held
+            PacketAction::Pass(header) => vec![header],
+            PacketAction::Keep => Vec::new(),
+            PacketAction::Follow { held, .. } => held
                 .into_iter()
                 .chain([packet])
                 .flat_map(|packet| show(senders, packet, now_ms))
@@ -299,7 +301,7 @@ mod tests {
         }
     }
 
-    /// `pictures` of three packets each, 100 ms apart by the RTP clock and on arrival.
+    /// `pictures` pictures of three packets each, 100 ms apart by the RTP clock and on arrival.
     fn pictures(ssrc: u32, sequence: u16, time: u32, pictures: u32) -> Vec<Header> {
         (0..pictures * 3)
             .map(|packet| {
@@ -378,7 +380,7 @@ mod tests {
         }
         assert_eq!(
             senders.report(2, || header(2, 0, 0)),
-            ReportVerdict::Keep,
+            ReportAction::Keep,
             "it is not followed yet"
         );
         let mut passed = Vec::new();
@@ -392,10 +394,10 @@ mod tests {
         let shift = (500 + 90_000u32).wrapping_sub(3_000_000_000);
         assert_eq!(
             senders.report(2, || header(2, 0, 0)),
-            ReportVerdict::Pass { ssrc: 1, shift }
+            ReportAction::Pass { ssrc: 1, shift }
         );
         assert!(senders.are_times_known());
-        assert_eq!(senders.report(1, || header(1, 0, 0)), ReportVerdict::Keep);
+        assert_eq!(senders.report(1, || header(1, 0, 0)), ReportAction::Keep);
     }
 
     #[test]
@@ -406,7 +408,7 @@ mod tests {
         let first = header(1, 5, 0);
         assert_eq!(
             senders.packet(first, Duration::ZERO, || first),
-            Verdict::Follow {
+            PacketAction::Follow {
                 held: Vec::new(),
                 report: Some(report)
             }

@@ -1,5 +1,5 @@
-//! What a stream tells of its pictures' shape beside the decoder's own caps: the parser's size and pixels, which hardware decoders
-//! leave out or round up to whole macroblocks, and the container's orientation, which comes as a tag.
+//! The shape of pictures that a stream declares besides the decoder's own caps. The parser states size and pixel aspect
+//! ratio, which hardware decoders omit or round up to whole macroblocks. The container states the orientation in a tag.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ use super::host_frame::{colorimetry_of, size_of};
 use crate::base::sync::lock;
 use crate::base::{Colorimetry, Crop, Orientation, PictureShape, Size};
 
-/// Decoders round sizes up to whole blocks of at most so many samples; what differs by more is another picture.
+/// Decoders round sizes up to whole blocks of at most this many samples. A larger difference means another picture.
 const LARGEST_BLOCK: u32 = 64;
 
 /// A picture before it is scaled.
@@ -20,12 +20,12 @@ pub(super) struct Picture {
     pub(super) size: Size,
     /// Width and height of a pixel.
     pub(super) pixel: (u32, u32),
-    /// Scalers don't hand them on (nvvidconv), or tell those of the smaller size.
+    /// Kept here because scalers drop it (nvvidconv) or state that of the smaller size.
     pub(super) colorimetry: Colorimetry,
 }
 
 impl Picture {
-    /// Of the caps that state it.
+    /// The picture that the caps state.
     pub(super) fn of(info: &gst_video::VideoInfo) -> Self {
         let size = size_of(info);
         Self {
@@ -36,27 +36,27 @@ impl Picture {
     }
 }
 
-/// One stream's; written by its probes, read with each picture.
+/// The declared shape of one stream. Pad probes write it; it is read for each picture.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<Facts>);
+pub(super) struct DeclaredShape(Mutex<DeclaredFacts>);
 
 #[derive(Debug, Default)]
-struct Facts {
-    /// The parser's, cropped as the stream says.
+struct DeclaredFacts {
+    /// The parser's size, after cropping.
     size: Option<Size>,
     pixel: Option<(u32, u32)>,
     orientation: Orientation,
 }
 
-impl Told {
+impl DeclaredShape {
     /// Reads the caps of coded pictures that enter `pad`.
     pub(super) fn watch_parser(self: &Arc<Self>, pad: &gst::Pad) {
-        let told = self.clone();
+        let declared = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
                 && let Some(caps) = event.caps().structure(0)
             {
-                let mut facts = told.lock();
+                let mut facts = declared.lock();
                 facts.size = size_in(caps);
                 facts.pixel = caps
                     .get::<gst::Fraction>("pixel-aspect-ratio")
@@ -69,19 +69,19 @@ impl Told {
 
     /// Reads the tags of pictures that enter `pad`.
     pub(super) fn watch_tags(self: &Arc<Self>, pad: &gst::Pad) {
-        let told = self.clone();
+        let declared = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if let Some(event) = info.event() {
-                told.note(event);
+                declared.note(event);
             }
             gst::PadProbeReturn::Ok
         });
     }
 
-    /// Takes in an event that goes along with the pictures; true where they are turned otherwise from here on.
+    /// Takes in an event of the picture stream. Returns true if the orientation changes from here on.
     pub(super) fn note(&self, event: &gst::EventRef) -> bool {
         let orientation = match event.view() {
-            // Another stream begins, and tells its own.
+            // Another stream starts and has its own orientation.
             gst::EventView::StreamStart(_) => Some(Orientation::default()),
             gst::EventView::Tag(event) => event
                 .tag()
@@ -95,7 +95,7 @@ impl Told {
         std::mem::replace(&mut self.lock().orientation, orientation) != orientation
     }
 
-    /// The shape of a picture as it was decoded; `crop` is what its buffer says.
+    /// The shape of a decoded picture; `crop` is the crop of its buffer.
     pub(super) fn shape(&self, decoded: &Picture, crop: Option<Crop>) -> PictureShape {
         let facts = self.lock();
         let crop = crop.map_or_else(
@@ -105,7 +105,7 @@ impl Told {
             },
             |crop| crop.within(decoded.size),
         );
-        // Pictures of the size before a change still come when the parser tells the next one's.
+        // Pictures of the old size still arrive after the parser states the new size.
         let is_told = facts.size.is_none_or(|size| is_rounded(decoded.size, size));
         let pixel = match decoded.pixel {
             (across, down) if across == down => facts.pixel.filter(|_| is_told).unwrap_or((1, 1)),
@@ -118,28 +118,28 @@ impl Told {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Facts> {
+    fn lock(&self) -> MutexGuard<'_, DeclaredFacts> {
         lock(&self.0)
     }
 }
 
-/// Width and height of a pixel, where a ratio is one.
+/// Width and height of a pixel; none if the ratio is not valid.
 pub(super) fn pixel_of(ratio: gst::Fraction) -> Option<(u32, u32)> {
     let side = |value: i32| u32::try_from(value).ok().filter(|value| *value > 0);
     Some((side(ratio.numer())?, side(ratio.denom())?))
 }
 
-/// Whether `decoded` is `told` and the rest of its last blocks.
-fn is_rounded(decoded: Size, told: Size) -> bool {
-    let fits = |decoded: u32, told: u32| {
+/// Whether `decoded` is `declared`, rounded up to whole blocks.
+fn is_rounded(decoded: Size, declared: Size) -> bool {
+    let fits = |decoded: u32, declared: u32| {
         decoded
-            .checked_sub(told)
+            .checked_sub(declared)
             .is_some_and(|rest| rest < LARGEST_BLOCK)
     };
-    fits(decoded.width, told.width) && fits(decoded.height, told.height)
+    fits(decoded.width, declared.width) && fits(decoded.height, declared.height)
 }
 
-/// Width and height that caps state.
+/// Width and height that the caps state.
 pub(super) fn size_in(caps: &gst::StructureRef) -> Option<Size> {
     let side = |name| {
         caps.get::<i32>(name)
@@ -164,8 +164,8 @@ mod tests {
         }
     }
 
-    fn told(size: Size, pixel: (u32, u32)) -> Told {
-        Told(Mutex::new(Facts {
+    fn declared(size: Size, pixel: (u32, u32)) -> DeclaredShape {
+        DeclaredShape(Mutex::new(DeclaredFacts {
             size: Some(size),
             pixel: Some(pixel),
             orientation: Orientation::default(),
@@ -174,41 +174,46 @@ mod tests {
 
     #[test]
     fn rows_that_a_decoder_adds_are_cut_off() {
-        let told = told(Size::new(1920, 1080), (1, 1));
-        let crop = |width, height| told.shape(&decoded(width, height, (1, 1)), None).crop.size;
+        let declared = declared(Size::new(1920, 1080), (1, 1));
+        let crop = |width, height| {
+            declared
+                .shape(&decoded(width, height, (1, 1)), None)
+                .crop
+                .size
+        };
         assert_eq!(crop(1920, 1088), Size::new(1920, 1080));
         assert_eq!(crop(1920, 1080), Size::new(1920, 1080));
-        // Pictures of the size before a change, which still come.
+        // Pictures of the old size, which still arrive.
         assert_eq!(crop(1280, 720), Size::new(1280, 720));
         assert_eq!(crop(2560, 1440), Size::new(2560, 1440));
     }
 
     #[test]
-    fn what_a_buffer_says_goes_first() {
-        let told = told(Size::new(1920, 1080), (1, 1));
+    fn a_buffer_s_crop_takes_precedence() {
+        let declared = declared(Size::new(1920, 1080), (1, 1));
         let crop = Crop {
             left: 16,
             top: 8,
             size: Size::new(1280, 720),
         };
-        let shape = told.shape(&decoded(1920, 1088, (1, 1)), Some(crop));
+        let shape = declared.shape(&decoded(1920, 1088, (1, 1)), Some(crop));
         assert_eq!(shape.crop, crop);
     }
 
     #[test]
     fn pixels_are_the_decoder_s_or_the_parser_s_where_it_lost_them() {
-        let told = told(Size::new(704, 480), (40, 33));
-        let pixel = |pixel| told.shape(&decoded(704, 480, pixel), None).pixel;
+        let declared = declared(Size::new(704, 480), (40, 33));
+        let pixel = |pixel| declared.shape(&decoded(704, 480, pixel), None).pixel;
         assert_eq!(pixel((1, 1)), (40, 33));
         assert_eq!(pixel((10, 11)), (10, 11));
-        let before = told.shape(&decoded(320, 240, (1, 1)), None);
+        let before = declared.shape(&decoded(320, 240, (1, 1)), None);
         assert_eq!(before.pixel, (1, 1));
     }
 
     #[test]
     fn a_stream_is_turned_as_its_own_tag_says() {
         super::super::init().expect("GStreamer starts");
-        let told = Told::default();
+        let declared = DeclaredShape::default();
         let tag = |orientation: &str| {
             let mut tags = gst::TagList::new();
             tags.get_mut()
@@ -216,12 +221,13 @@ mod tests {
                 .add::<gst::tags::ImageOrientation>(&orientation, gst::TagMergeMode::Append);
             gst::event::Tag::new(tags)
         };
-        let turned = |told: &Told| told.shape(&decoded(64, 48, (1, 1)), None).orientation;
-        assert!(told.note(&tag("rotate-90")));
-        assert!(!told.note(&tag("rotate-90")));
-        assert!(!told.note(&tag("auto")));
-        assert_eq!(turned(&told).quarters, 1);
-        assert!(told.note(&gst::event::StreamStart::new("next")));
-        assert!(turned(&told).is_upright());
+        let turned =
+            |declared: &DeclaredShape| declared.shape(&decoded(64, 48, (1, 1)), None).orientation;
+        assert!(declared.note(&tag("rotate-90")));
+        assert!(!declared.note(&tag("rotate-90")));
+        assert!(!declared.note(&tag("auto")));
+        assert_eq!(turned(&declared).quarters, 1);
+        assert!(declared.note(&gst::event::StreamStart::new("next")));
+        assert!(turned(&declared).is_upright());
     }
 }

@@ -1,8 +1,8 @@
-//! Shapes and metadata, and the layouts that they leave.
+//! Shapes and metadata, and the layouts that fit them.
 
 use super::*;
 
-fn at(side: u32, shape: &[usize], classes: Option<usize>) -> Vec<Reading> {
+fn at(side: u32, shape: &[usize], classes: Option<usize>) -> Vec<OutputLayout> {
     candidates(shape, Size::new(side, side), classes)
 }
 
@@ -28,10 +28,10 @@ fn shapes_that_are_one_layout_only_are_told_apart_by_the_number_of_classes() {
         (640, [1, 56, 8400], 1, Keypoints),
     ] {
         let found = at(side, &shape, Some(classes));
-        let told: Vec<Reading> = found
+        let told: Vec<OutputLayout> = found
             .iter()
             .copied()
-            .filter(|reading| !(wanted == Anchors && *reading == DeepStream))
+            .filter(|layout| !(wanted == Anchors && *layout == DeepStream))
             .collect();
         assert_eq!(told, [wanted], "{shape:?} at {side}");
     }
@@ -53,7 +53,7 @@ fn shapes_that_several_layouts_have_are_told_with_all_of_them() {
         (416, [1, 3549, 85], Some(80), &[Yolox, DecodedCells]),
         (640, [1, 6, 8400], Some(1), &[AnchorsTurned, Oriented]),
         (640, [1, 6, 300], Some(2), &[Yolov8, End2endTurned]),
-        // As many boxes as rows: neither axis tells itself.
+        // As many boxes as rows: the axes can't be distinguished.
         (64, [1, 84, 84], Some(80), &[Yolov8, Yolov8Turned]),
         (640, [1, 300, 6], None, &[End2end, Detr]),
     ] {

@@ -1,4 +1,5 @@
-//! One inference in flight: a stream with its context, its memory of the GPU and its pinned memory, all made once.
+//! An inference request: a stream with its execution context, GPU memory and pinned memory. All are made once and
+//! reused.
 #![expect(
     unsafe_code,
     reason = "the GPU reads and writes memory behind the compiler's back"
@@ -11,44 +12,44 @@ use half::slice::HalfFloatSliceExt;
 
 use super::super::DetectError;
 use super::buffers::{DeviceBuffer, PinnedBuffer};
-use super::context::Context;
+use super::context::ExecutionContext;
 use super::cuda::{Cuda, Stream};
 use super::error::TensorRtError;
-use super::plan::{Element, Plan, Port};
+use super::plan::{ElementType, Plan, Port};
 use super::runtime::Engine;
 
-/// Why a lane could not begin.
+/// Why an inference could not be started.
 pub(super) enum StartError {
-    /// The picture, CUDA, or a shape that is refused.
+    /// An error of the picture, of CUDA, or of a shape.
     Detect(DetectError),
-    /// TensorRT refused this one run.
+    /// TensorRT refused this run.
     Refused(String),
 }
 
-/// A stream and everything that work in it touches. Nothing is allocated after [`Lane::new`].
-pub(super) struct Lane {
+/// A stream and all resources of its work. Nothing is allocated after [`InferRequest::new`].
+pub(super) struct InferRequest {
     // Fields are dropped in this order, after `drop` has waited for the stream.
-    context: Context,
+    context: ExecutionContext,
     stream: Stream,
     fed: PinnedBuffer,
     input: DeviceBuffer,
     read: PinnedBuffer,
     outputs: Vec<DeviceBuffer>,
-    /// One picture's numbers, where the engine's are of another type.
+    /// The values of one picture, if the engine uses another type.
     scratch: Vec<f32>,
-    /// How many pictures the context was told of.
+    /// The number of pictures that the context is set to.
     shaped: usize,
-    /// Pictures under way.
+    /// The number of pictures in progress.
     pictures: usize,
-    /// Whether the stream may still be at work.
+    /// Whether the stream may still be working.
     busy: bool,
 }
 
-impl Lane {
+impl InferRequest {
     /// Makes a context and all memory for `plan`'s largest batch.
     ///
     /// # Errors
-    /// When the GPU has no memory left, or the context can't be had.
+    /// If the GPU has no memory left, or the context can't be made.
     pub(super) fn new(
         cuda: &Arc<Cuda>,
         engine: &Arc<Engine>,
@@ -58,12 +59,12 @@ impl Lane {
         let read = &plan.outputs[plan.read];
         let scratch = [(plan.input_element, &plan.input), (plan.read_element, read)]
             .into_iter()
-            .filter(|(element, _)| *element != Element::F32)
+            .filter(|(element, _)| *element != ElementType::F32)
             .map(|(element, port)| port.bytes / element.bytes())
             .max()
             .unwrap_or(0);
-        let mut lane = Self {
-            context: Context::new(engine)?,
+        let mut request = Self {
+            context: ExecutionContext::new(engine)?,
             stream: Stream::new(cuda)?,
             fed: PinnedBuffer::new(cuda, plan.input.bytes * plan.most)?,
             input: device(&plan.input)?,
@@ -74,42 +75,43 @@ impl Lane {
             pictures: 0,
             busy: false,
         };
-        let addresses = plan.outputs.iter().zip(&lane.outputs);
+        let addresses = plan.outputs.iter().zip(&request.outputs);
         // SAFETY: each buffer holds the largest batch of its tensor and is dropped after the stream was waited for.
         unsafe {
-            lane.context
-                .set_address(&plan.input.name, lane.input.address())?;
+            request
+                .context
+                .set_address(&plan.input.name, request.input.address())?;
             for (port, buffer) in addresses {
-                lane.context.set_address(&port.name, buffer.address())?;
+                request.context.set_address(&port.name, buffer.address())?;
             }
         }
-        // Now, not at the first picture: it shows whether the context can do it.
-        lane.shape(plan, plan.most)?;
-        Ok(lane)
+        // Done now, not at the first picture: it shows whether the context supports the shape.
+        request.shape(plan, plan.most)?;
+        Ok(request)
     }
 
-    /// Whether pictures are under way, whose results [`Lane::finish`] gives.
+    /// Whether pictures are in progress, whose results [`InferRequest::finish`] returns.
     pub(super) fn is_busy(&self) -> bool {
         self.busy
     }
 
-    /// Puts `pictures` pictures, which `fill` writes one by one, into the stream, and does not wait for them.
+    /// Puts `pictures` pictures, which `fill` writes one by one, into the stream. Does not wait for them.
     ///
     /// # Errors
-    /// When `fill` fails, or what CUDA or TensorRT says.
+    /// If `fill`, CUDA or TensorRT fails.
     pub(super) fn start(
         &mut self,
         plan: &Plan,
         pictures: usize,
         mut fill: impl FnMut(usize, &mut [f32]) -> Result<(), DetectError>,
     ) -> Result<(), StartError> {
-        self.settle();
+        self.wait_idle();
         let numbers = plan.input.bytes / plan.input_element.bytes();
         for index in 0..pictures {
             let place = index * numbers..(index + 1) * numbers;
             match plan.input_element {
-                Element::F32 => fill(index, &mut self.fed.floats_mut()[place])?,
-                Element::F16 => {
+                ElementType::F32 => fill(index, &mut self.fed.floats_mut()[place])?,
+                ElementType::F16 => {
                     let scratch = &mut self.scratch[..numbers];
                     fill(index, scratch)?;
                     self.fed.halves_mut()[place].convert_from_f32_slice(scratch);
@@ -141,24 +143,24 @@ impl Lane {
         Ok(())
     }
 
-    /// Waits for what was started and shows `take` each picture's output. Blocks.
+    /// Waits for the started pictures and passes each picture's output to `take`. Blocks.
     ///
     /// # Errors
-    /// When the inference failed, or what `take` answers.
+    /// If the inference or `take` fails.
     pub(super) fn finish(
         &mut self,
         plan: &Plan,
         mut take: impl FnMut(usize, &[f32]) -> Result<(), DetectError>,
     ) -> Result<(), DetectError> {
-        // Before the question mark: after a failure the stream is done with, too.
+        // Before the question mark: also after a failure the stream is finished.
         self.busy = false;
         self.stream.synchronize()?;
         let numbers = plan.outputs[plan.read].bytes / plan.read_element.bytes();
         for index in 0..self.pictures {
             let place = index * numbers..(index + 1) * numbers;
             match plan.read_element {
-                Element::F32 => take(index, &self.read.floats()[place])?,
-                Element::F16 => {
+                ElementType::F32 => take(index, &self.read.floats()[place])?,
+                ElementType::F16 => {
                     let scratch = &mut self.scratch[..numbers];
                     let halves: &[f16] = &self.read.halves()[place];
                     halves.convert_to_f32_slice(scratch);
@@ -169,12 +171,12 @@ impl Lane {
         Ok(())
     }
 
-    /// Waits for what is under way, whose results nobody wants any more.
-    pub(super) fn settle(&mut self) {
+    /// Waits for pictures in progress and discards their results.
+    pub(super) fn wait_idle(&mut self) {
         if std::mem::take(&mut self.busy)
             && let Err(err) = self.stream.synchronize()
         {
-            tracing::debug!(%err, "an inference that nobody waits for failed");
+            tracing::debug!(%err, "an abandoned inference failed");
         }
     }
 
@@ -193,9 +195,9 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for InferRequest {
     fn drop(&mut self) {
-        self.settle();
+        self.wait_idle();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What sources without a stream share: pictures in memory of their own, and a beat to hand them over by.
+//! Shared parts of sources that make their own frames (image, test pattern): pixels and a frame timer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::base::{
     Size, Stop, unix_now,
 };
 
-/// A picture in ordinary memory, its planes one after the other without gaps.
+/// A picture in ordinary memory; its planes follow each other without gaps.
 pub(super) struct OwnedPixels {
     bytes: Vec<u8>,
     format: PixelFormat,
     size: Size,
 }
 
-/// Where a plane begins, where it ends, and its stride.
+/// Start, end and stride of a plane.
 type Extent = (usize, usize, usize);
 
 impl OwnedPixels {
@@ -26,7 +26,7 @@ impl OwnedPixels {
         Self::of(vec![0; end], format, size)
     }
 
-    /// A picture around existing bytes, which hold all its planes.
+    /// A picture of existing bytes, which must hold all its planes.
     pub(super) fn of(bytes: Vec<u8>, format: PixelFormat, size: Size) -> Self {
         Self {
             bytes,
@@ -35,7 +35,7 @@ impl OwnedPixels {
         }
     }
 
-    /// The planes Y, U, V of an I420 picture; empty ones of any other.
+    /// The planes Y, U and V of an I420 picture; empty for other formats.
     pub(super) fn i420_mut(&mut self) -> [(&mut [u8], usize); 3] {
         if self.format != PixelFormat::I420 {
             return [(&mut [], 0), (&mut [], 0), (&mut [], 0)];
@@ -65,7 +65,7 @@ impl HostPixels for OwnedPixels {
     }
 
     fn scaled(&self) -> Option<Size> {
-        // Its own, whatever that of the picture is.
+        // The pixels have their own size, whatever size the picture has.
         Some(self.size)
     }
 }
@@ -92,7 +92,7 @@ fn extents(format: PixelFormat, size: Size) -> [Extent; 3] {
 
 /// Numbers and times the frames of a source that makes them itself.
 #[derive(Debug)]
-pub(super) struct Beat {
+pub(super) struct FrameTimer {
     clock: Clock,
     period: Duration,
     next_frame: u64,
@@ -100,10 +100,10 @@ pub(super) struct Beat {
     due: Duration,
 }
 
-/// A source that fell further behind than this skips frames instead of catching up: the machine was suspended.
+/// A source that is later than this skips frames instead of catching up: the machine was suspended.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
-impl Beat {
+impl FrameTimer {
     /// One frame every `period`.
     pub(super) fn new(period: Duration, clock: Clock) -> Self {
         Self {
@@ -115,18 +115,18 @@ impl Beat {
         }
     }
 
-    /// A session begins; its first frame is due at once.
+    /// Starts a session; its first frame is due immediately.
     pub(super) fn begin(&mut self) {
         self.session_start = self.clock.now();
         self.due = self.session_start;
     }
 
-    /// Since the session began.
+    /// Time since the start of the session.
     pub(super) fn elapsed(&self) -> Duration {
         self.clock.now().saturating_sub(self.session_start)
     }
 
-    /// Waits for the next frame's time and tells its number; nothing once `stop` is raised.
+    /// Waits until the next frame is due and returns its number; none once `stop` is raised.
     pub(super) fn next(&mut self, sink: &dyn FrameSink, stop: &Stop) -> Option<u64> {
         loop {
             sink.alive();
@@ -146,7 +146,7 @@ impl Beat {
         }
     }
 
-    /// Frame `number`, captured now.
+    /// Makes frame `number`, captured now.
     pub(super) fn frame(
         &self,
         number: u64,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_that_was_late_skips_instead_of_catching_up() {
+    fn late_frames_are_skipped_not_caught_up() {
         struct Nobody;
         impl FrameSink for Nobody {
             fn described(&self, _: &super::super::StreamFacts) {}
@@ -198,7 +198,7 @@ mod tests {
             fn frame(&self, _: Frame) {}
         }
         let clock = Clock::by_hand();
-        let mut beat = Beat::new(Duration::from_millis(100), clock.clone());
+        let mut beat = FrameTimer::new(Duration::from_millis(100), clock.clone());
         beat.begin();
         assert_eq!(beat.next(&Nobody, &Stop::default()), Some(0));
         clock.advance(Duration::from_secs(60));

@@ -1,8 +1,10 @@
-//! What a camera sends, before rtpbin sees it: one sender's packets pass, of payload types that the description names.
+//! Filters the packets of a camera before rtpbin: only packets of the followed sender, with payload types of the
+//! description (SDP), pass.
 //!
-//! Probes on rtpbin's inputs, called on the threads that receive. Packets of senders that are not followed, of unknown payload
-//! types, and all RTCP but the followed sender's reports are dropped; packets are counted by payload type for the session's reason.
-//! What is dropped is said to be handled: gstreamer-rs takes the buffer along, and GStreamer would free it once more.
+//! It consists of probes on rtpbin's inputs, which run on the receiving threads. Packets of other senders or of unknown
+//! payload types are dropped, and all RTCP except the followed sender's reports. Packets are counted by payload type
+//! for the session's error message. Dropped packets are reported as handled: gstreamer-rs takes ownership of the
+//! buffer, and GStreamer would free it a second time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,97 +15,97 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::hub::{Failure, Hub};
-use super::rtp_follow::{Header, ReportVerdict, Senders, Verdict};
+use super::rtp_senders::{Header, PacketAction, ReportAction, Senders};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
+use super::session_state::{Failure, SessionState};
 use crate::base::sync::lock;
 
-/// So many packets of a payload type that the description lacks, and none of one that it has, are a mistake of the camera's.
-const STRANGERS: u64 = 20;
-/// And they came over at least this time: packets of a former session may arrive first.
-const STRANGE_FOR: Duration = Duration::from_secs(2);
-/// A stream that goes on with another payload type this long is another stream.
-const OTHER_FOR: Duration = Duration::from_secs(1);
-/// How long the jitter buffer may hold what came before a report.
-const SETTLES: Duration = Duration::from_secs(1);
-/// RTCP packets, as their second byte says (RFC 5761, 4).
+/// This many packets of unknown payload types, and none of a known one, mean that the camera's description is wrong.
+const MIN_UNKNOWN_PACKETS: u64 = 20;
+/// They must have arrived over at least this time: packets of an earlier session may arrive first.
+const MIN_UNKNOWN_TIME: Duration = Duration::from_secs(2);
+/// If the payload type stays different for this long, it is another stream.
+const PAYLOAD_CHANGE_TIME: Duration = Duration::from_secs(1);
+/// Maximum time that the jitter buffer may hold packets from before a report.
+const JITTER_BUFFER_TIME: Duration = Duration::from_secs(1);
+/// Types of RTCP packets, their second byte (RFC 5761, 4).
 const RTCP_TYPES: std::ops::RangeInclusive<u8> = 200..=207;
 const SENDER_REPORT: u8 = 200;
 const GOODBYE: u8 = 203;
 /// Header, SSRC, NTP time and RTP time of a sender report.
 const REPORT_BYTES: usize = 20;
 
-/// Watches what one session receives.
-pub(super) struct Guard {
+/// Filters the packets of one session.
+pub(super) struct RtpFilter {
     name: String,
-    hub: Arc<Hub>,
+    session: Arc<SessionState>,
     dialogue: Arc<Dialogue>,
-    state: Mutex<State>,
+    state: Mutex<FilterState>,
 }
 
 #[derive(Default)]
-struct State {
+struct FilterState {
     senders: Senders<gst::Buffer>,
     media: Option<Media>,
     arrived: BTreeMap<u8, Arrived>,
-    /// The payload type that is decoded, and when it arrived last.
+    /// The payload type that is decoded, and its last arrival.
     decoded: Option<(u8, Duration)>,
-    /// When the first packet arrived.
+    /// The arrival of the first packet.
     begun: Option<Duration>,
     reports: glib::WeakRef<gst::Pad>,
-    /// When the first report of a new RTP clock passed.
-    told: Option<Duration>,
+    /// The time at which the first report of a new RTP clock passed.
+    clock_change: Option<Duration>,
 }
 
 /// Packets of one payload type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub(super) payload: Payload,
-    /// Whether the description names it.
+    /// Whether the description names the payload type.
     pub(super) named: bool,
     pub(super) packets: u64,
     pub(super) bytes: u64,
 }
 
-impl Guard {
-    /// Watches what `source`, an rtspsrc, receives.
+impl RtpFilter {
+    /// Filters the packets that `source`, an rtspsrc, receives.
     pub(super) fn attach(
         source: &gst::Element,
         name: &str,
-        hub: &Arc<Hub>,
+        session: &Arc<SessionState>,
         dialogue: &Arc<Dialogue>,
     ) -> Arc<Self> {
-        let guard = Arc::new(Self {
+        let filter = Arc::new(Self {
             name: name.to_owned(),
-            hub: hub.clone(),
+            session: session.clone(),
             dialogue: dialogue.clone(),
             state: Mutex::default(),
         });
-        let of_manager = guard.clone();
+        let of_manager = filter.clone();
         source.connect("new-manager", false, move |arguments| {
             let rtpbin = arguments.get(1)?.get::<gst::Element>().ok()?;
-            let guard = of_manager.clone();
-            rtpbin.connect_pad_added(move |_, pad| guard.watch(pad));
+            let filter = of_manager.clone();
+            rtpbin.connect_pad_added(move |_, pad| filter.watch(pad));
             None
         });
-        guard
+        filter
     }
 
     fn watch(self: &Arc<Self>, pad: &gst::Pad) {
         let name = pad.name();
-        let guard = self.clone();
+        let filter = self.clone();
         if let Some(number) = name.strip_prefix("recv_rtp_sink_") {
             let number = number.parse().unwrap_or(usize::MAX);
             self.lock().media = self.dialogue.media(number);
             let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
             pad.add_probe(kinds, move |pad, info| match &mut info.data {
-                Some(gst::PadProbeData::Buffer(packet)) => guard.packet(pad, packet),
+                Some(gst::PadProbeData::Buffer(packet)) => filter.packet(pad, packet),
                 Some(gst::PadProbeData::BufferList(list)) => {
                     for packet in list.iter_owned() {
-                        // Each passes this probe by itself.
+                        // Each packet passes this probe separately.
                         if let Err(err) = pad.chain(packet) {
-                            tracing::trace!(%err, "a packet of a list is not taken");
+                            tracing::trace!(%err, "a packet of a list was not accepted");
                         }
                     }
                     gst::PadProbeReturn::Handled
@@ -114,7 +116,7 @@ impl Guard {
             self.lock().reports.set(Some(pad));
             pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 match &mut info.data {
-                    Some(gst::PadProbeData::Buffer(packet)) => guard.report(packet),
+                    Some(gst::PadProbeData::Buffer(packet)) => filter.report(packet),
                     _ => gst::PadProbeReturn::Ok,
                 }
             });
@@ -129,7 +131,7 @@ impl Guard {
         let Some(header) = Header::read(&bytes) else {
             return gst::PadProbeReturn::Ok;
         };
-        let now = self.hub.now();
+        let now = self.session.now();
         let verdict = {
             let mut state = self.lock();
             if !self.count(&mut state, header.payload_type, packet.size(), now) {
@@ -138,18 +140,18 @@ impl Guard {
             state.senders.packet(header, now, || packet.clone())
         };
         match verdict {
-            Verdict::Pass(shown) => {
+            PacketAction::Pass(shown) => {
                 if shown != header {
                     rewrite(packet, &shown);
                 }
                 gst::PadProbeReturn::Ok
             }
-            Verdict::Keep => gst::PadProbeReturn::Handled,
-            Verdict::Follow { held, report } => {
+            PacketAction::Keep => gst::PadProbeReturn::Handled,
+            PacketAction::Follow { held, report } => {
                 tracing::debug!(
                     ssrc = format_args!("{:08x}", header.ssrc),
                     changes = self.lock().senders.changes(),
-                    "this RTP sender is followed"
+                    "following this RTP sender"
                 );
                 let reports = self.lock().reports.upgrade();
                 if let (Some(report), Some(reports)) = (report, reports) {
@@ -158,15 +160,15 @@ impl Guard {
                 for packet in held {
                     pass(pad, packet);
                 }
-                // It passes by the new rule; this one is dropped.
+                // The packets of the new sender pass this probe again; this one is dropped.
                 pass(pad, packet.clone());
                 gst::PadProbeReturn::Handled
             }
         }
     }
 
-    /// Counts a packet; false where its payload type is not the description's.
-    fn count(&self, state: &mut State, number: u8, size: usize, now: Duration) -> bool {
+    /// Counts a packet. Returns false if the description does not name its payload type.
+    fn count(&self, state: &mut FilterState, number: u8, size: usize, now: Duration) -> bool {
         let begun = *state.begun.get_or_insert(now);
         let media = state.media.as_ref();
         let encoding = media.and_then(|media| media.encoding(number));
@@ -183,30 +185,30 @@ impl Guard {
         arrived.packets += 1;
         arrived.bytes += size as u64;
         if !named
-            && arrived.packets >= STRANGERS
-            && now.saturating_sub(begun) >= STRANGE_FOR
+            && arrived.packets >= MIN_UNKNOWN_PACKETS
+            && now.saturating_sub(begun) >= MIN_UNKNOWN_TIME
             && state.arrived.values().all(|arrived| !arrived.named)
         {
-            self.hub.fail(self.strange(state));
+            self.session.fail(self.unknown_payload_type(state));
         }
         if let Some((decoded, at)) = &mut state.decoded {
             if *decoded == number {
                 *at = now;
             } else if encoding.and_then(Codec::of_rtp).is_some()
-                && now.saturating_sub(*at) >= OTHER_FOR
+                && now.saturating_sub(*at) >= PAYLOAD_CHANGE_TIME
             {
                 tracing::info!(
                     was = *decoded,
                     is = number,
-                    "the camera goes on with another payload type; its session begins anew"
+                    "the camera changed to another payload type; its session restarts"
                 );
-                self.hub.reopen();
+                self.session.reopen();
             }
         }
         named
     }
 
-    fn strange(&self, state: &State) -> Failure {
+    fn unknown_payload_type(&self, state: &FilterState) -> Failure {
         let (named, arrived) = (state.media.as_ref(), state.arrived.values());
         let named = named.map(|media| media.payloads.as_slice());
         let came: Vec<_> = arrived
@@ -255,11 +257,11 @@ impl Guard {
             let known = state.senders.are_times_known();
             let verdict = state.senders.report(ssrc, || packet.clone());
             if !known && state.senders.are_times_known() {
-                state.told = Some(self.hub.now());
+                state.clock_change = Some(self.session.now());
             }
             verdict
         };
-        let ReportVerdict::Pass { ssrc, shift } = verdict else {
+        let ReportAction::Pass { ssrc, shift } = verdict else {
             return gst::PadProbeReturn::Handled;
         };
         let mut shown = part.to_vec();
@@ -277,31 +279,31 @@ impl Guard {
         gst::PadProbeReturn::Ok
     }
 
-    /// The payload type that is decoded from now on.
+    /// Sets the payload type that is decoded from now on.
     pub(super) fn decodes(&self, number: u8) {
-        let now = self.hub.now();
+        let now = self.session.now();
         self.lock().decoded = Some((number, now));
     }
 
-    /// Whether the sender reports tell the time of what arrives.
+    /// Whether sender reports give the time of the arriving packets.
     pub(super) fn are_times_known(&self) -> bool {
         let state = self.lock();
-        // What waits in the jitter buffer was marked by the former report.
-        let settles = |told: Duration| self.hub.now().saturating_sub(told) < SETTLES;
-        state.senders.are_times_known() && !state.told.is_some_and(settles)
+        // The packets in the jitter buffer carry the time of the previous report.
+        let settles = |at: Duration| self.session.now().saturating_sub(at) < JITTER_BUFFER_TIME;
+        state.senders.are_times_known() && !state.clock_change.is_some_and(settles)
     }
 
-    /// How often the RTP clock changed.
+    /// The number of changes of the RTP clock.
     pub(super) fn clocks(&self) -> u64 {
         self.lock().senders.clocks()
     }
 
-    /// What has arrived, by payload type.
+    /// The packets that arrived, by payload type.
     pub(super) fn arrived(&self) -> Vec<Arrived> {
         self.lock().arrived.values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FilterState> {
         lock(&self.state)
     }
 }
@@ -317,7 +319,7 @@ pub(super) fn list(payloads: &[Payload]) -> String {
 
 fn pass(pad: &gst::Pad, packet: gst::Buffer) {
     if let Err(err) = pad.chain(packet) {
-        tracing::trace!(%err, "a packet that was held back is not taken");
+        tracing::trace!(%err, "a packet that was held was not accepted");
     }
 }
 
@@ -331,7 +333,7 @@ fn rewrite(packet: &mut gst::Buffer, shown: &Header) {
     }
 }
 
-/// The packets of a compound one (RFC 3550, 6.1), each of four bytes at least.
+/// The packets in a compound packet (RFC 3550, 6.1), of at least four bytes each.
 fn parts(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let header = bytes.get(..4)?;

@@ -1,15 +1,15 @@
-//! Outputs whose shape is that of several formats: refused with all of them and the option that decides, unless the file or
-//! a run tells.
+//! Outputs whose shape fits several formats: refused with all of them and the option that decides, unless the file or a
+//! run decides.
 
 use nvr::base::Size;
 use nvr::detect::{DetectError, ImportRequest, InstalledModel, OutputFormat, import};
 
-use super::Place;
+use super::ModelDir;
 use crate::support::onnx::TinyNetwork;
 
 const LARGE: Size = Size::new(640, 640);
 
-/// A network of that shape that finds nothing, with the names of its classes in its metadata.
+/// A network with this output shape that finds nothing, with the names of its classes in its metadata.
 fn silent(shape: [usize; 3], names: &str) -> TinyNetwork {
     let count = shape.iter().product();
     TinyNetwork {
@@ -30,7 +30,7 @@ fn imported(
     network: &TinyNetwork,
     format: Option<OutputFormat>,
 ) -> Result<InstalledModel, DetectError> {
-    let place = Place::with(network);
+    let place = ModelDir::with(network);
     let request = ImportRequest {
         file: place.onnx(),
         id: "tiny".to_owned(),

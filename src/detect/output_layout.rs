@@ -1,30 +1,30 @@
-//! How an output tensor may be read: every layout that fits its shape, and those that the number of classes and the
-//! exporter's metadata leave. A shape alone never decides: 1x25200x6 and 1x300x6 are each several layouts. What a run
-//! proves is in `evidence`.
+//! The possible layouts of an output tensor: those that fit its shape, the number of classes and the exporter's
+//! metadata. A shape alone is not sufficient: 1x25200x6 and 1x300x6 each fit several layouts. `evidence` decides by a
+//! run.
 
 use super::decode::yolox_cells;
 use super::manifest::OutputFormat;
 use super::onnx_file::OnnxFile;
 use crate::base::Size;
 
-/// A layout of an output tensor that is about; this program reads the first three.
+/// A known layout of output tensors. This program reads the first three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum OutputLayout {
     /// [`OutputFormat::Yolov8`].
     Yolov8,
     /// [`OutputFormat::Yolox`].
     Yolox,
     /// [`OutputFormat::End2end`].
     End2end,
-    /// 1 × boxes × (5 + classes), boxes in pixels, one a cell.
+    /// 1 × boxes × (5 + classes), boxes in pixels, one per cell.
     DecodedCells,
-    /// 1 × boxes × (5 + classes), three boxes a cell.
+    /// 1 × boxes × (5 + classes), three boxes per cell.
     Anchors,
     /// 1 × (5 + classes) × boxes.
     AnchorsTurned,
     /// 1 × boxes × (4 + classes).
     Yolov8Turned,
-    /// 1 × boxes × 6, a box for each cell: left, top, right, bottom, score, class, with duplicates.
+    /// 1 × boxes × 6, one box per cell: left, top, right, bottom, score, class, with duplicates.
     DeepStream,
     /// 1 × queries × (4 + classes), boxes as shares of the picture.
     Detr,
@@ -38,12 +38,12 @@ pub(super) enum Reading {
     Keypoints,
 }
 
-use Reading::{
+use OutputLayout::{
     Anchors, AnchorsTurned, DecodedCells, DeepStream, Detr, End2end, End2endTurned, Keypoints,
     Masks, Oriented, Yolov8, Yolov8Turned, Yolox,
 };
 
-const ALL: [Reading; 13] = [
+const ALL: [OutputLayout; 13] = [
     Yolov8,
     Yolox,
     End2end,
@@ -61,17 +61,17 @@ const ALL: [Reading; 13] = [
 
 /// Strides of the grids that detection networks have.
 pub(super) const GRIDS: [&[u32]; 4] = [&[8, 16, 32], &[16, 32], &[4, 8, 16, 32], &[8, 16, 32, 64]];
-/// Most classes that are believed where their number is not known: LVIS has 1203.
+/// Maximum number of classes that is accepted if the number is not known: LVIS has 1203.
 const MOST_CLASSES: usize = 1500;
-/// Rows of the keypoints of a face, which are the fewest: five, each with a place and a score.
+/// The minimum number of keypoint rows, those of a face: five keypoints, each with a position and a score.
 const FEWEST_KEYPOINT_ROWS: usize = 15;
-/// Fewest queries of a network with a decoder of queries.
+/// The minimum number of queries of a network with a query decoder.
 const FEWEST_QUERIES: usize = 50;
-/// Most rows of a network that removes duplicates itself.
+/// The maximum number of rows of a network that removes duplicates itself.
 const MOST_SELECTED: usize = 3000;
 
-impl Reading {
-    /// Its format, where it can be read.
+impl OutputLayout {
+    /// Its format, if this program can read it.
     pub(super) fn format(self) -> Option<OutputFormat> {
         match self {
             Yolov8 => Some(OutputFormat::Yolov8),
@@ -81,8 +81,8 @@ impl Reading {
         }
     }
 
-    /// How many classes it has in an output of `rows` × `columns`; nothing where the shape does not tell, an error where it
-    /// can't be this layout.
+    /// The number of classes in an output of `rows` × `columns`; none if the shape does not tell, an error if the shape
+    /// does not fit this layout.
     pub(super) fn classes(
         self,
         rows: usize,
@@ -118,12 +118,12 @@ impl Reading {
             ),
             Oriented => some(other_cells, rows, 5),
             Masks => some(other_cells, rows, 36),
-            // Their number is not known: the names have to tell the classes.
+            // The number of keypoints is not known: the names must give the number of classes.
             Keypoints => none(other_cells),
         }
     }
 
-    /// Whether an output of `shape` may be this, with as many classes as are known.
+    /// Whether an output of `shape` fits this layout, with the number of classes if it is known.
     fn fits(self, shape: &[usize], input: Size, known: Option<usize>) -> bool {
         let &[1, rows, columns] = shape else {
             return false;
@@ -142,7 +142,7 @@ impl Reading {
         }
     }
 
-    /// Its name for people, with the number of classes that an output of `shape` has by it.
+    /// Its name for people, with the number of classes of an output of `shape`.
     pub(super) fn described(self, shape: &[usize], input: Size) -> String {
         let name = match self {
             Yolov8 => "yolov8",
@@ -171,10 +171,10 @@ impl Reading {
     }
 }
 
-/// How many classes an output of `shape` has in a format; nothing where it does not tell.
+/// The number of classes of an output of `shape` in a format; none if the shape does not tell.
 ///
 /// # Errors
-/// When the shape is none of that format.
+/// If the shape does not fit the format.
 pub(super) fn classes_of(
     format: OutputFormat,
     shape: &[usize],
@@ -195,16 +195,20 @@ pub(super) fn classes_of(
     .ok_or(())
 }
 
-/// Every layout that an output of `shape` may be, with as many classes as are known.
-pub(super) fn candidates(shape: &[usize], input: Size, classes: Option<usize>) -> Vec<Reading> {
+/// All layouts that fit an output of `shape`, with the number of classes if it is known.
+pub(super) fn candidates(
+    shape: &[usize],
+    input: Size,
+    classes: Option<usize>,
+) -> Vec<OutputLayout> {
     ALL.into_iter()
-        .filter(|reading| reading.fits(shape, input, classes))
+        .filter(|layout| layout.fits(shape, input, classes))
         .collect()
 }
 
-/// The candidates that the exporter's metadata leaves. Only Ultralytics' says enough: which task, whether duplicates are
-/// removed inside, and of which family the network is.
-pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<Reading> {
+/// The candidates that agree with the exporter's metadata. Only Ultralytics' metadata is sufficient: it has the task,
+/// whether duplicates are removed inside, and the family of the network.
+pub(super) fn by_metadata(mut candidates: Vec<OutputLayout>, file: &OnnxFile) -> Vec<OutputLayout> {
     let says = |key: &str| file.text(key).map(str::to_ascii_lowercase);
     let is_true = |text: &str| matches!(text, "true" | "1" | "yes");
     let removes_duplicates = says("end2end").as_deref().map(is_true);
@@ -212,15 +216,15 @@ pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<
     let nms = says("nms").as_deref().map(is_true).unwrap_or_default()
         || args.replace(' ', "").contains("'nms':true");
     if removes_duplicates == Some(true) || nms {
-        candidates.retain(|reading| matches!(reading, End2end | End2endTurned));
+        candidates.retain(|layout| matches!(layout, End2end | End2endTurned));
         return candidates;
     }
     if file.text("author") != Some("Ultralytics") {
         return candidates;
     }
-    candidates.retain(|reading| {
+    candidates.retain(|layout| {
         matches!(
-            reading,
+            layout,
             Yolov8 | End2end | Detr | Oriented | Masks | Keypoints
         )
     });
@@ -229,7 +233,7 @@ pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<
         .replace(['-', '_'], "");
     let is_detr = description.contains("rtdetr");
     let selects = description.contains("yolov10");
-    candidates.retain(|reading| match reading {
+    candidates.retain(|layout| match layout {
         Detr => is_detr || !description.contains("yolo"),
         End2end => !is_detr && (selects || removes_duplicates != Some(false)),
         _ => !is_detr && !selects,
@@ -237,9 +241,9 @@ pub(super) fn by_metadata(mut candidates: Vec<Reading>, file: &OnnxFile) -> Vec<
     candidates
 }
 
-/// Whether one of the candidates could be read, and which one it is can be found out by a run.
-pub(super) fn is_worth_a_run(candidates: &[Reading]) -> bool {
-    candidates.len() > 1 && candidates.iter().any(|reading| reading.format().is_some())
+/// Whether one of the candidates can be read, and a run can decide between them.
+pub(super) fn is_worth_a_run(candidates: &[OutputLayout]) -> bool {
+    candidates.len() > 1 && candidates.iter().any(|layout| layout.format().is_some())
 }
 
 pub(super) fn cells(strides: &[u32], input: Size) -> usize {
@@ -249,7 +253,7 @@ pub(super) fn cells(strides: &[u32], input: Size) -> usize {
         .sum()
 }
 
-/// Whether `count` is `each` boxes a cell of a usual set of grids.
+/// Whether `count` is `each` boxes per cell of a usual set of grids.
 fn is_grid(count: usize, each: usize, input: Size) -> bool {
     count > 0
         && GRIDS
@@ -258,5 +262,5 @@ fn is_grid(count: usize, each: usize, input: Size) -> bool {
 }
 
 #[cfg(test)]
-#[path = "reading_tests.rs"]
+#[path = "output_layout_tests.rs"]
 mod tests;

@@ -1,8 +1,9 @@
-//! Class names as exporters write them: the file's own, or a refusal with the text and the option; never others.
+//! Class names as exporters write them: they are read from the file, or refused with the text and the option; never
+//! others.
 
 use nvr::detect::{ImportRequest, InstalledModel, KnownLabels, LabelSource, OutputFormat, import};
 
-use super::{INPUT, Place, text};
+use super::{INPUT, ModelDir, text};
 use crate::support::onnx::TinyNetwork;
 use crate::support::tiny::OBJECTS;
 
@@ -11,7 +12,7 @@ fn import_with(names: Option<&str>, classes: usize) -> Result<InstalledModel, St
     network
         .metadata
         .extend(names.map(|names| ("names".to_owned(), names.to_owned())));
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     let request = ImportRequest {
         file: place.onnx(),
         id: "tiny".to_owned(),
@@ -33,7 +34,7 @@ fn eighty(name: impl Fn(usize, &str) -> String, around: [&str; 2]) -> String {
 }
 
 #[test]
-fn eighty_names_of_ones_own_are_never_those_of_coco() {
+fn eighty_custom_names_are_not_replaced_by_those_of_coco() {
     let wanted: Vec<String> = (0..80).map(|index| format!("k{index}")).collect();
     for text in [
         eighty(|index, name| format!("{index}: '{name}'"), ["{", "}"]),
@@ -104,7 +105,7 @@ fn names_that_can_not_be_read_are_refused_with_their_text_and_the_option() {
 #[test]
 fn a_file_without_names_has_those_of_coco_by_a_warning_or_those_of_the_option() {
     let network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 80, &OBJECTS);
-    let place = Place::with(&network);
+    let place = ModelDir::with(&network);
     let file = place.onnx();
     let file = file.to_str().expect("UTF-8");
     let import = |id: &str, labels: &[&str]| {
@@ -145,7 +146,7 @@ fn a_file_without_names_has_those_of_coco_by_a_warning_or_those_of_the_option() 
     assert_eq!(
         text(&output.stderr),
         format!(
-            "error: --labels: {} is no list of class names: line 2 is empty; name that class, or remove the line\n",
+            "error: --labels: {} is not a list of class names: line 2 is empty; name that class, or remove the line\n",
             labels.display()
         )
     );

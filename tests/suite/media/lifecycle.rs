@@ -1,39 +1,39 @@
-//! A source's life by its runner: it fails, stalls and comes back, and leaves nothing behind.
+//! A source under its runner: it fails, stalls, comes back, and leaves nothing behind.
 
 use super::*;
 
-/// Keeps what a runner tells.
+/// Records the calls of a runner.
 #[derive(Default)]
-struct Log {
-    notebook: Notebook,
+struct StatusRecorder {
+    recorder: Recorder,
     statuses: Mutex<Vec<SourceSnapshot>>,
 }
 
-impl SourceListener for Log {
+impl SourceListener for StatusRecorder {
     fn frame(&self, frame: Frame) {
-        self.notebook.frame(frame);
+        self.recorder.frame(frame);
     }
 
     fn status(&self, status: &SourceSnapshot) {
         let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
         statuses.push(status.clone());
         drop(statuses);
-        self.notebook.written.notify_all();
+        self.recorder.written.notify_all();
     }
 }
 
-impl Log {
+impl StatusRecorder {
     fn wait_for(&self, what: &str, found: impl Fn(&[SourceSnapshot]) -> bool) {
-        self.notebook.wait(what, |_| {
+        self.recorder.wait(what, |_| {
             let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
             found(&statuses).then_some(())
         });
     }
 }
 
-fn run(id: u32, settings: StreamSettings) -> (Runner, Arc<Log>) {
+fn run(id: u32, settings: StreamSettings) -> (Runner, Arc<StatusRecorder>) {
     nvr::media::init().expect("GStreamer starts");
-    let log = Arc::new(Log::default());
+    let log = Arc::new(StatusRecorder::default());
     let options = RunnerOptions {
         id: SourceId(id),
         heartbeats: Heartbeats::new(Clock::system()),
@@ -65,7 +65,7 @@ fn latest(statuses: &[SourceSnapshot]) -> Option<(Health, Option<&'static str>)>
 }
 
 #[test]
-fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
+fn a_source_reconnects_to_its_server_while_another_loses_no_frames() {
     let port = crate::support::ports::free_port();
     let mortal = start(TestcamOptions {
         port,
@@ -90,11 +90,11 @@ fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
     log.wait_for("second life", |told| {
         latest(told) == Some((Health::Live, None))
     });
-    log.notebook.wait("further frames", |pages| {
-        (pages.frames.len() as u64 >= before + 5).then_some(())
+    log.recorder.wait("further frames", |recording| {
+        (recording.frames.len() as u64 >= before + 5).then_some(())
     });
-    log.notebook.wait("numbers", |pages| {
-        for (number, frame) in (0u64..).zip(&pages.frames) {
+    log.recorder.wait("numbers", |recording| {
+        for (number, frame) in (0u64..).zip(&recording.frames) {
             assert_eq!(frame.meta.frame_id, number);
         }
         Some(())
@@ -103,8 +103,8 @@ fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
     drop(reborn);
     assert!(runner.stop(Duration::from_secs(5)));
     assert!(other.stop(Duration::from_secs(5)));
-    other_log.notebook.wait("numbers", |pages| {
-        let numbers: Vec<_> = pages.frames.iter().filter_map(code_of).collect();
+    other_log.recorder.wait("numbers", |recording| {
+        let numbers: Vec<_> = recording.frames.iter().filter_map(code_of).collect();
         for pair in numbers.windows(2) {
             assert_eq!(pair[1].frame_number, pair[0].frame_number + 1);
         }
@@ -113,7 +113,7 @@ fn a_source_comes_back_when_its_server_does_while_the_other_loses_nothing() {
 }
 
 #[test]
-fn a_stalled_source_says_so_and_goes_on_when_the_camera_does() {
+fn a_stalled_source_is_reported_and_continues_with_its_camera() {
     let testcam = cameras(vec![pattern()]);
     let mut settings = settings(testcam.url(0).as_str());
     settings.stall_limit = Duration::from_secs(1);
@@ -131,13 +131,13 @@ fn a_stalled_source_says_so_and_goes_on_when_the_camera_does() {
     assert!(runner.stop(Duration::from_secs(5)));
 }
 
-/// Open files and threads of this process.
-fn holdings() -> (usize, usize) {
+/// The number of open files and threads of this process.
+fn open_files_and_threads() -> (usize, usize) {
     let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
     (count("/proc/self/fd"), count("/proc/self/task"))
 }
 
-/// Runs alone in a process of its own, where nothing else opens files or starts threads.
+/// Runs in a separate process, where nothing else opens files or starts threads.
 #[test]
 #[ignore = "run by restarts_leak_neither_files_nor_threads"]
 fn restarting_alone() {
@@ -157,17 +157,17 @@ fn restarting_alone() {
             std::thread::yield_now();
         }
     };
-    // Pools and main loops come to life with the first ones.
+    // The first sessions start pools and main loops.
     (0..5).for_each(|_| cycle());
-    let before = holdings();
+    let before = open_files_and_threads();
     (0..restarts).for_each(|_| cycle());
-    // The server takes its own time to put a session away.
+    // The server takes some time to remove a session.
     let deadline = Instant::now() + PATIENCE;
-    while holdings().0 > before.0 + 5 || holdings().1 > before.1 + 5 {
+    while open_files_and_threads().0 > before.0 + 5 || open_files_and_threads().1 > before.1 + 5 {
         assert!(
             Instant::now() < deadline,
             "files and threads before {before:?}, after {restarts} restarts {:?}",
-            holdings()
+            open_files_and_threads()
         );
         std::thread::yield_now();
     }
@@ -175,5 +175,5 @@ fn restarting_alone() {
 
 #[test]
 fn restarts_leak_neither_files_nor_threads() {
-    crate::support::run_alone("media::life::restarting_alone");
+    crate::support::run_alone("media::lifecycle::restarting_alone");
 }

@@ -1,4 +1,4 @@
-//! Where a camera is, and why it can't be connected to.
+//! The host of a camera, and the reason why a connection to it fails.
 
 use std::io;
 use std::net::TcpStream;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use url::Url;
 
-/// How long the second look at a camera that could not be connected to may take.
+/// Limit for the second attempt to connect.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(1);
 
-/// Why a connection fails, found out by trying once more: rtspsrc says "Generic error" of every cause.
+/// The reason why a connection fails, found by a second attempt: rtspsrc reports "Generic error" for every cause.
 pub(super) fn diagnosis(url: &Url) -> (&'static str, &'static str) {
     let addresses = url.socket_addrs(|| Some(default_port(url)));
     let Some(address) = addresses
@@ -18,18 +18,18 @@ pub(super) fn diagnosis(url: &Url) -> (&'static str, &'static str) {
     else {
         return (
             "unreachable",
-            "has a host name that nobody knows; check its address and the name server",
+            "has a host name that can't be resolved; check its address and the name server",
         );
     };
     let connected = TcpStream::connect_timeout(&address, DIAGNOSIS_LIMIT);
     match connected.map_err(|err| err.kind()) {
         Ok(_) if url.scheme() == "rtsps" => (
             "tls",
-            "takes the connection but does not speak TLS; check that its port is the one for rtsps",
+            "accepts the connection but does not speak TLS; check that its port is the one for rtsps",
         ),
         Ok(_) => (
             "unreachable",
-            "did not take the connection at first, and takes one now",
+            "refused the first connection but accepts one now",
         ),
         Err(io::ErrorKind::ConnectionRefused) => (
             "unreachable",
@@ -37,7 +37,7 @@ pub(super) fn diagnosis(url: &Url) -> (&'static str, &'static str) {
         ),
         Err(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => (
             "unreachable",
-            "is not to be found in the network; check its address and the route to it",
+            "can't be found on the network; check its address and the route to it",
         ),
         Err(_) => (
             "unreachable",
@@ -50,7 +50,7 @@ fn default_port(url: &Url) -> u16 {
     if url.scheme() == "rtsps" { 322 } else { 554 }
 }
 
-/// Host and port, without anything that a URL may hide before or behind them.
+/// Host and port, without the login and the path of the URL.
 pub(super) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or("an unnamed host");
     let default = default_port(url);

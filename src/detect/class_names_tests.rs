@@ -1,4 +1,4 @@
-//! Spellings of class names, read and refused.
+//! Notations of class names, accepted and refused.
 
 use super::*;
 use proptest::prelude::*;
@@ -47,15 +47,15 @@ fn escapes_are_the_characters_that_they_stand_for() {
 }
 
 #[test]
-fn what_can_not_be_read_is_told() {
+fn names_that_can_not_be_parsed_are_refused() {
     for (text, wanted) in [
         ("{}", "it names no class"),
         ("[]", "it names no class"),
         (" ", "it names no class"),
         ("{1: 'car'}", "class 0 is missing"),
         ("{0: 'car', 2: 'van'}", "class 1 is missing"),
-        ("{0: 'car', 0: 'van'}", "class 0 stands there twice"),
-        ("{-1: 'car'}", "a key is no class number"),
+        ("{0: 'car', 0: 'van'}", "class 0 is named twice"),
+        ("{-1: 'car'}", "a key is not a class number"),
         ("{0: person}", "`person}` is not in quotes"),
         ("{0: 'car'", "it is cut off"),
         ("{0: 'car", "it is cut off within a text"),
@@ -64,27 +64,24 @@ fn what_can_not_be_read_is_told() {
             "a comma is missing before `1: 'van'}`",
         ),
         ("{0 'car'}", "a colon is missing before `'car'}`"),
-        ("{0: 7}", "class 0 is 7, and no text"),
+        ("{0: 7}", "class 0 is 7, not text"),
         ("{0: None}", "`None}` is not in quotes"),
         ("['car', '']", "class 1 has an empty name"),
         ("car,,van", "class 1 has an empty name"),
         ("['car'] and more", "`and more` follows its end"),
-        ("['\\N{BULLET}']", "`\\N` means nothing in a text"),
-        ("['\\ud83d']", "0xd83d is the code of no character"),
-        (
-            "[[[[[[['car']]]]]]]",
-            "its brackets stand too deep in each other",
-        ),
-        ("{0: 1.5}", "`1.5` is no whole number"),
-        ("dict_values(['car'])", "it is no list of names"),
-        ("<class 'dict'>", "it is no list of names"),
-        ("None", "it is no list of names"),
+        ("['\\N{BULLET}']", "`\\N` is not a valid escape"),
+        ("['\\ud83d']", "0xd83d is not the code of a character"),
+        ("[[[[[[['car']]]]]]]", "its brackets are nested too deeply"),
+        ("{0: 1.5}", "`1.5` is not a whole number"),
+        ("dict_values(['car'])", "it is not a list of names"),
+        ("<class 'dict'>", "it is not a list of names"),
+        ("None", "it is not a list of names"),
     ] {
         assert_eq!(parse(text), Err(wanted.to_owned()), "{text}");
     }
 }
 
-/// As Python's `repr` writes a text.
+/// A text as Python's `repr` writes it.
 fn repr(name: &str) -> String {
     let quote = if name.contains('\'') && !name.contains('"') {
         '"'
