@@ -53,6 +53,7 @@ macro_rules! settings {
             const KEYS: &'static [super::declare::Key] = &[$(
                 super::declare::Key {
                     name: stringify!($key),
+                    doc: concat!($($doc),*),
                     range: settings!(@range $type $(, $range)?),
                 },
             )*];
@@ -115,6 +116,8 @@ pub(super) trait Section: Default + Serialize {
 /// What is declared of a key beside its type and its default.
 pub(super) struct Key {
     pub(super) name: &'static str,
+    /// Its description, each line behind a blank.
+    pub(super) doc: &'static str,
     pub(super) range: Option<fn() -> [Value; 2]>,
 }
 
@@ -123,8 +126,8 @@ const WIDTH: usize = 116;
 const DEFAULT: &str = "Default: ";
 
 impl Key {
-    /// A text with its range filled in.
-    pub(super) fn with_range(&self, text: &str) -> String {
+    /// A text with the key's range filled in.
+    fn with_range(&self, text: &str) -> String {
         let Some(ends) = self.range.map(|ends| ends()) else {
             return text.to_owned();
         };
@@ -132,11 +135,44 @@ impl Key {
             .replace("{least}", &told(&ends[0]))
             .replace("{most}", &told(&ends[1]))
     }
+
+    /// The description without its default.
+    pub(super) fn text(&self) -> String {
+        let text = self.doc.split(DEFAULT).next().unwrap_or_default();
+        text.trim().trim_end_matches('.').to_owned()
+    }
+
+    /// A help text with the range and the default filled in: at `{default}`, else at the end, unless the text has one.
+    pub(super) fn help(&self, text: &str, defaults: &Value) -> String {
+        let text = self.with_range(text);
+        if text.contains(" [") {
+            return text;
+        }
+        let default = match (defaults.get(self.name), self.doc.split_once(DEFAULT)) {
+            (_, Some((_, told))) => told.trim_end_matches('.').to_owned(),
+            (Some(Value::Bool(yes)), _) => if *yes { "yes" } else { "no" }.to_owned(),
+            (Some(value), _) => value
+                .as_f64()
+                .map_or_else(|| told(value), |n| n.to_string()),
+            (None, None) => return text,
+        };
+        let default = format!("[default: {default}]");
+        if text.contains("{default}") {
+            text.replace("{default}", &default)
+        } else {
+            format!("{text} {default}")
+        }
+    }
+}
+
+/// The defaults of a table's keys, as the file has them.
+pub(super) fn defaults<T: Section>() -> Value {
+    serde_json::to_value(T::default()).unwrap_or_default()
 }
 
 /// Fills in what the descriptions of a table leave out: ranges and defaults.
 pub(super) fn complete<T: Section>(schema: &mut Schema) {
-    let defaults = serde_json::to_value(T::default()).unwrap_or_default();
+    let defaults = defaults::<T>();
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     let Some(properties) = properties else { return };
     for key in T::KEYS {

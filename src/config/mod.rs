@@ -21,6 +21,7 @@ mod harmless;
 mod identity;
 mod layers;
 mod location;
+mod options;
 mod overrides;
 mod problem;
 mod processor_flags;
@@ -64,4 +65,4 @@ pub use wall::{
     DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
     ReferenceChoice, Rotation, Sync, WallSettings,
 };
-pub use wall_flags::{TokenPlace, WallFlags};
+pub use wall_flags::WallFlags;

@@ -240,9 +240,9 @@ fn wall_settings(
 ) -> Result<Settings, ConfigProblems> {
     let flags = WallFlags {
         common: common(options, broker, cameras),
-        output: Some(options.output),
         ..WallFlags::default()
     };
+    let flags = flags.with("output", Some(options.output));
     ConfigSource::new(flags, Environment::default()).load()
 }
 
