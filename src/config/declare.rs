@@ -127,7 +127,7 @@ const DEFAULT: &str = "Default: ";
 
 impl Key {
     /// A text with the key's range filled in.
-    fn with_range(&self, text: &str) -> String {
+    pub(super) fn with_range(&self, text: &str) -> String {
         let Some(ends) = self.range.map(|ends| ends()) else {
             return text.to_owned();
         };

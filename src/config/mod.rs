@@ -36,6 +36,7 @@ mod schema;
 mod secret;
 mod source;
 mod stream_server;
+mod template;
 mod text;
 mod wall;
 mod wall_flags;
@@ -57,9 +58,10 @@ pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTl
 pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;
-pub use schema::{TEMPLATE, json_schema};
+pub use schema::json_schema;
 pub use secret::Secret;
 pub use source::{ConfigSource, Loaded, read_config_text, read_document};
+pub use template::template;
 pub use text::as_meant as toml_as_meant;
 pub use wall::{
     DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
