@@ -12,6 +12,7 @@ use super::duration::Span;
 use super::layers::Picked;
 use super::problem::Problems;
 use super::range::{Quantity, Ranged, ends, told_range};
+use super::raw::usual_port;
 use super::raw_role::RETRY_LIMITS;
 use super::{
     Environment, ModelChoice, MqttSettings, ProcessorSettings, RawMqtt, RawProcessor, RawSettings,
@@ -103,7 +104,7 @@ impl Checker<'_> {
                 key: self.file("mqtt.tls.key", tls.key.as_deref()),
             }
         });
-        let default_port = if tls.is_some() { 8883 } else { 1883 };
+        let usual_port = usual_port(tls.is_some());
         let port = self.within("mqtt", raw.port());
         self.topic("mqtt.topic_root", &raw.topic_root);
         let prefix = raw
@@ -124,7 +125,7 @@ impl Checker<'_> {
         }
         MqttSettings {
             host: raw.host.clone(),
-            port: port.map_or(default_port, |port| port as u16),
+            port: port.map_or(usual_port, |port| port as u16),
             username,
             password,
             tls,

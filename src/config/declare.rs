@@ -142,7 +142,8 @@ impl Key {
         text.trim().trim_end_matches('.').to_owned()
     }
 
-    /// A help text with the range and the default filled in: at `{default}`, else at the end, unless the text has one.
+    /// A help text with the range and the default filled in: at `{default}`, else at the end. A text with brackets has its
+    /// default written out.
     pub(super) fn help(&self, text: &str, defaults: &Value) -> String {
         let text = self.with_range(text);
         if text.contains(" [") {

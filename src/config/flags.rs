@@ -8,7 +8,8 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::declare::{Section, defaults};
-use super::options::{Row, duration, switch};
+use super::option_forms::{duration, switch};
+use super::options::Row;
 use super::{RawMqtt, RawSettings, UriText};
 use crate::base::{SourceId, parse_id_list};
 

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::broker_address::BrokerAddress;
 use super::document::Document;
-use super::options::absolute;
+use super::option_forms::absolute;
 use super::overrides::Spelling;
 use super::problem::Problems;
+use super::raw::usual_port;
 use super::stream_server::StreamServers;
 use super::{CommonFlags, Environment, MqttFlags, RoleFlags, StreamIds, UriText};
 use crate::base::SourceId;
@@ -160,7 +161,7 @@ fn apply_host(
         }
         (None, None) => {
             if let Some(tls) = address.tls {
-                document.set("mqtt.port", json!(if tls { 8883 } else { 1883 }), origin);
+                document.set("mqtt.port", json!(usual_port(tls)), origin);
             }
         }
         (None, Some(_)) => {}

@@ -3,6 +3,10 @@
 //! A file, the environment and the options become one tree of values that remembers where each came from (`document`,
 //! `layers`), the tree becomes raw settings (`read`, `raw`), and those become settings (`check`), or every problem is
 //! told at once. [`ConfigSource`] is the way in.
+//!
+//! A new setting is declared in a raw table (`raw`, `raw_wall`) with its text, default and range, and gets a field of the
+//! checked settings (`checked`, `wall`) that the check fills. Schema and template follow by themselves; an option is one
+//! row (`processor_flags`, `wall_flags`).
 
 mod address;
 mod broker_address;
@@ -21,6 +25,7 @@ mod harmless;
 mod identity;
 mod layers;
 mod location;
+mod option_forms;
 mod options;
 mod overrides;
 mod problem;

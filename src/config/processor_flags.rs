@@ -1,7 +1,8 @@
 //! The options of `nvr processor` beside those of every role.
 
 use super::flags::{LIMITS, role_flags};
-use super::options::{Group, choice, duration, group, names, number, paths, switch, text, whole};
+use super::option_forms::{choice, duration, names, number, paths, switch, text, whole};
+use super::options::{Group, group};
 use super::{Backend, Encoding, RawMqtt, RawProcessor, RawSettings};
 
 role_flags! {

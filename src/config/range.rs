@@ -34,7 +34,7 @@ impl Quantity for i64 {
     }
 
     fn beyond(self, range: &RangeInclusive<i64>) -> Option<String> {
-        beyond(&self, &self, range)
+        beyond(&self, self, range)
     }
 
     fn checked(self, range: &RangeInclusive<i64>) -> i64 {
@@ -55,7 +55,7 @@ impl Quantity for f64 {
     }
 
     fn beyond(self, range: &RangeInclusive<f64>) -> Option<String> {
-        beyond(&self, &self, range)
+        beyond(&self, self, range)
     }
 
     fn checked(self, _: &RangeInclusive<f64>) -> f64 {

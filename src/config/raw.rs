@@ -58,6 +58,11 @@ impl RawSettings {
     }
 }
 
+/// The default of the broker's port.
+pub(super) const fn usual_port(tls: bool) -> u16 {
+    if tls { 8883 } else { 1883 }
+}
+
 settings! {
     /// How the broker is reached and what is published where.
     #[schemars(rename = "Mqtt")]

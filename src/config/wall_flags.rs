@@ -4,10 +4,10 @@ use clap::{Arg, value_parser};
 use serde_json::json;
 
 use super::flags::{LIMITS, role_flags};
-use super::options::{
-    Group, Read, Row, choice, duration, given_text, group, names, number, one, option, path,
-    switch, text, whole,
+use super::option_forms::{
+    choice, duration, given_text, names, number, one, path, switch, text, whole,
 };
+use super::options::{Group, Read, Row, group, option};
 use super::{Fit, OutputChoice, RawHead, RawWall, ReferenceChoice, Sync};
 
 role_flags! {
