@@ -10,7 +10,7 @@ use super::wall::WallArgs;
 use super::{out, processor};
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, Loaded, ProcessorFlags, RoleFlags,
-    TEMPLATE, WallFlags, json_schema,
+    WallFlags, json_schema, template,
 };
 
 /// Options of `nvr config`.
@@ -72,11 +72,11 @@ enum ShowFormat {
 
 pub(super) fn main(args: ConfigArgs) -> anyhow::Result<()> {
     match args.command {
-        ConfigCommand::Init { file: None } => out::line(TEMPLATE.trim_end()),
+        ConfigCommand::Init { file: None } => out::line(template().trim_end()),
         ConfigCommand::Init { file: Some(file) } => {
             let shown = file.display();
             std::fs::File::create_new(&file)
-                .and_then(|mut created| created.write_all(TEMPLATE.as_bytes()))
+                .and_then(|mut created| created.write_all(template().as_bytes()))
                 .with_context(|| {
                     format!("can't write {shown}; an existing file is not overwritten")
                 })?;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::out;
 use crate::base::cache_dir;
-use crate::config::{Backend, OutputChoice, ProcessorFlags};
+use crate::config::{Backend, OutputChoice, ProcessorFlags, RawProcessor};
 use crate::demo::{DemoOptions, run};
 
 /// Options of `nvr demo`.
@@ -43,8 +43,12 @@ pub(super) struct DemoArgs {
     /// Inference backend [default: auto]
     #[arg(long, value_name = "BACKEND")]
     backend: Option<Backend>,
-    /// Minimum confidence of published detections, 0 to 1 [default: 0.5]
-    #[arg(long, value_name = "SCORE")]
+    /// Minimum confidence of published detections.
+    #[arg(
+        long,
+        value_name = "SCORE",
+        help = format!("Minimum confidence of published detections, 0 to 1 [default: {}]", RawProcessor::default().confidence)
+    )]
     confidence: Option<f64>,
 }
 
@@ -66,12 +70,10 @@ pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
         http: args.http,
         output: args.output,
         snapshot: args.snapshot,
-        flags: ProcessorFlags {
-            model: args.model,
-            backend: args.backend,
-            confidence: args.confidence,
-            ..ProcessorFlags::default()
-        },
+        flags: ProcessorFlags::default()
+            .with("model", args.model)
+            .with("backend", args.backend)
+            .with("confidence", args.confidence),
     };
     super::processor::runtime()?.block_on(run(options, |line| out::line(line)))?;
     Ok(())

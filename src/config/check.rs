@@ -11,22 +11,19 @@ use super::document::Document;
 use super::duration::Span;
 use super::layers::Picked;
 use super::problem::Problems;
+use super::range::{Quantity, Ranged, ends, told_range};
+use super::raw::usual_port;
+use super::raw_role::RETRY_LIMITS;
 use super::{
     Environment, ModelChoice, MqttSettings, ProcessorSettings, RawMqtt, RawProcessor, RawSettings,
     Secret, SecretRef, Settings, SourceSettings, TlsSettings, identity,
 };
 use crate::base::{SourceId, models_dirs};
 
-pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-/// A source that waits for a silent camera proves its life every 5 s, as does the link between two attempts: with a limit
-/// below twice that, what only waits would be called stuck.
-const LEAST_STAGE_LIMIT: Duration = Duration::from_secs(12);
 /// MQTT's longest topic has 65,535 bytes; the kind of a topic and an instance id follow.
 const LONGEST_ROOT: usize = 65_400;
 /// Levels of a root: of mosquitto's 200, two are ours.
 const MOST_LEVELS: usize = 198;
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a check knows beside the value, and where it tells what it finds.
 pub(super) struct Checker<'a> {
@@ -107,10 +104,8 @@ impl Checker<'_> {
                 key: self.file("mqtt.tls.key", tls.key.as_deref()),
             }
         });
-        let default_port = if tls.is_some() { 8883 } else { 1883 };
-        let port = raw
-            .port
-            .map(|port| self.whole("mqtt.port", port, 1..=65535));
+        let usual_port = usual_port(tls.is_some());
+        let port = self.within("mqtt", raw.port());
         self.topic("mqtt.topic_root", &raw.topic_root);
         let prefix = raw
             .topic_prefix
@@ -130,13 +125,13 @@ impl Checker<'_> {
         }
         MqttSettings {
             host: raw.host.clone(),
-            port: port.map_or(default_port, |port| port as u16),
+            port: port.map_or(usual_port, |port| port as u16),
             username,
             password,
             tls,
             topic_root: raw.topic_root.clone(),
             detections_prefix: prefix,
-            qos: self.whole("mqtt.qos", raw.qos, 0..=2) as u8,
+            qos: self.within("mqtt", raw.qos()) as u8,
             encoding,
         }
     }
@@ -182,23 +177,17 @@ impl Checker<'_> {
                 ModelChoice::Named(id.clone())
             }
         };
-        let threads = raw
-            .threads
-            .map(|threads| self.whole("processor.threads", threads, 1..=256) as usize);
+        let threads = self.within("processor", raw.threads());
         let (retry_first, retry_longest) =
-            self.waits("processor", raw.retry_first, raw.retry_longest);
+            self.waits("processor", raw.retry_first, raw.retry_longest());
         ProcessorSettings {
             model,
             backend: raw.backend,
-            iou: self.fraction("processor.iou", raw.iou),
-            threads,
+            iou: self.within("processor", raw.iou()) as f32,
+            threads: threads.map(|threads| threads as usize),
             tracking: raw.tracking,
-            scripted_delay: self.span(
-                "processor.scripted_delay",
-                raw.scripted_delay,
-                Duration::ZERO..=60 * SECOND,
-            ),
-            stage_limit: self.stage_limit("processor.stage_limit", raw.stage_limit),
+            scripted_delay: self.within("processor", raw.scripted_delay()),
+            stage_limit: self.within("processor", raw.stage_limit()),
             retry_first,
             retry_longest,
         }
@@ -248,22 +237,16 @@ impl Checker<'_> {
         sources
     }
 
-    pub(super) fn stage_limit(&mut self, path: &str, limit: Span) -> Duration {
-        self.span(path, limit, LEAST_STAGE_LIMIT..=HOUR)
-    }
-
     /// The first and the longest wait before a failed camera is tried again.
-    pub(super) fn waits(&mut self, role: &str, first: Span, longest: Span) -> (Duration, Duration) {
-        let longest = self.span(
-            &format!("{role}.retry_longest"),
-            longest,
-            50 * MILLISECOND..=HOUR,
-        );
-        let first = self.span(
-            &format!("{role}.retry_first"),
-            first,
-            50 * MILLISECOND..=longest,
-        );
+    pub(super) fn waits(
+        &mut self,
+        role: &str,
+        first: Span,
+        longest: Ranged<Span>,
+    ) -> (Duration, Duration) {
+        let longest = self.within(role, longest);
+        let range = *RETRY_LIMITS.start()..=longest;
+        let first = self.in_range(&format!("{role}.retry_first"), first, range);
         (first, longest)
     }
 
@@ -299,28 +282,24 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn number(&mut self, path: &str, value: f64, least: f64, most: f64) -> f64 {
-        if !(least..=most).contains(&value) {
-            self.tell(path, format!("must be {least} to {most}, got {value}"));
-        }
-        value
+    /// A key of the table at the path `table`, by the range that is declared for it.
+    pub(super) fn within<T: Quantity>(&mut self, table: &str, ranged: Ranged<T>) -> T::Checked {
+        let Ranged { key, value, range } = ranged;
+        self.in_range(&format!("{table}.{key}"), value, range)
     }
 
-    pub(super) fn whole(&mut self, path: &str, value: i64, range: RangeInclusive<i64>) -> i64 {
-        if !range.contains(&value) {
-            self.tell(
-                path,
-                format!("must be {} to {}, got {value}", range.start(), range.end()),
-            );
+    /// A value that has its range from elsewhere.
+    pub(super) fn in_range<T: Quantity>(
+        &mut self,
+        path: &str,
+        value: T,
+        range: RangeInclusive<T::Bound>,
+    ) -> T::Checked {
+        if let Some(value) = value.beyond(&range) {
+            let range = told_range(&ends::<T>(&range));
+            self.tell(path, format!("must be {range}, got {value}"));
         }
-        value.clamp(*range.start(), *range.end())
-    }
-
-    pub(super) fn fraction(&mut self, path: &str, value: f64) -> f32 {
-        if !(0.0..=1.0).contains(&value) {
-            self.tell(path, format!("must be 0 to 1, got {value}"));
-        }
-        value as f32
+        value.checked(&range)
     }
 
     pub(super) fn rate(&mut self, path: &str, fps: f64) -> f64 {
@@ -331,19 +310,6 @@ impl Checker<'_> {
             );
         }
         fps
-    }
-
-    pub(super) fn span(
-        &mut self,
-        path: &str,
-        value: Span,
-        range: RangeInclusive<Duration>,
-    ) -> Duration {
-        if !range.contains(&value.0) {
-            let (least, most) = (Span(*range.start()), Span(*range.end()));
-            self.tell(path, format!("must be {least} to {most}, got {value}"));
-        }
-        value.0
     }
 
     pub(super) fn class_names(&mut self, path: &str, classes: &[String]) -> Vec<String> {

@@ -4,20 +4,12 @@ use std::time::Duration;
 
 use super::StreamChoice;
 use super::check::Checker;
-use super::duration::Span;
-use super::raw::RawCameraTls;
+use super::raw::{JITTER_BUFFER, RawCameraTls};
 use super::{
     AnalysisSettings, Credentials, Location, RawCamera, RawSettings, Secret, SourceSettings,
     SourceTls, StreamSettings, UriText,
 };
 use crate::base::SourceId;
-
-const DEFAULT_JITTER_BUFFER: Duration = Duration::from_millis(50);
-const MOST_JITTER_BUFFER: Duration = Duration::from_secs(10);
-const STALL: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(500)..=Duration::from_secs(3600);
-const START: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// What a camera has where it says nothing itself.
 pub(super) struct Inherited {
@@ -34,22 +26,21 @@ impl Checker<'_> {
         } = raw;
         let classes = processor.classes.as_deref();
         let analysis = AnalysisSettings {
-            confidence: self.fraction("processor.confidence", processor.confidence),
+            confidence: self.within("processor", processor.confidence()) as f32,
             classes: classes.map(|classes| self.class_names("processor.classes", classes)),
             max_fps: processor
                 .max_fps
                 .map(|fps| self.rate("processor.max_fps", fps)),
         };
         // Both roles' limits are checked, and the running one's inherited.
-        let mut limits = |role: &str, stall, start| {
-            let stall = self.span(&format!("{role}.stall_limit"), stall, STALL);
-            (
-                stall,
-                self.span(&format!("{role}.start_limit"), start, START),
-            )
-        };
-        let of_processor = limits("processor", processor.stall_limit, processor.start_limit);
-        let of_wall = limits("wall", wall.stall_limit, wall.start_limit);
+        let of_processor = (
+            self.within("processor", processor.stall_limit()),
+            self.within("processor", processor.start_limit()),
+        );
+        let of_wall = (
+            self.within("wall", wall.stall_limit()),
+            self.within("wall", wall.start_limit()),
+        );
         let (stream, (stall_limit, start_limit)) = if self.for_wall {
             (wall.stream, of_wall)
         } else {
@@ -70,18 +61,14 @@ impl Checker<'_> {
         inherited: &Inherited,
     ) -> Option<SourceSettings> {
         let at = |key: &str| format!("{path}.{key}");
-        let id = match raw.id {
-            Some(id) => Some(SourceId(
-                self.whole(&at("id"), id, 0..=i64::from(u32::MAX)) as u32
-            )),
-            None => {
-                self.tell(
-                    &at("id"),
-                    "is missing; give every camera a number of its own",
-                );
-                None
-            }
-        };
+        let id = self.within(path, raw.id());
+        let id = id.map(|id| SourceId(id as u32));
+        if id.is_none() {
+            self.tell(
+                &at("id"),
+                "is missing; give every camera a number of its own",
+            );
+        }
         if let Some(name) = &raw.name {
             self.name(&at("name"), name);
         }
@@ -181,18 +168,15 @@ impl Checker<'_> {
                 self.camera_tls(path, tls)
             }
         };
-        let buffer = raw.jitter_buffer.unwrap_or(Span(DEFAULT_JITTER_BUFFER));
-        let range = Duration::ZERO..=MOST_JITTER_BUFFER;
-        let buffer = self.span(&format!("{path}.jitter_buffer"), buffer, range);
-        let stall_limit = match raw.stall_limit {
-            Some(limit) => self.span(&format!("{path}.stall_limit"), limit, STALL),
-            None => inherited.stall_limit,
-        };
-        let start_limit = match raw.start_limit {
-            Some(limit) => self.span(&format!("{path}.start_limit"), limit, START),
-            None => inherited.start_limit,
-        };
-        (tls, buffer, stall_limit, start_limit)
+        let buffer = self.within(path, raw.jitter_buffer());
+        let stall_limit = self.within(path, raw.stall_limit());
+        let start_limit = self.within(path, raw.start_limit());
+        (
+            tls,
+            buffer.unwrap_or(JITTER_BUFFER),
+            stall_limit.unwrap_or(inherited.stall_limit),
+            start_limit.unwrap_or(inherited.start_limit),
+        )
     }
 
     fn camera_tls(&mut self, path: &str, raw: &RawCameraTls) -> SourceTls {
@@ -225,8 +209,8 @@ impl Checker<'_> {
     ) -> AnalysisSettings {
         let at = |key: &str| format!("{path}.{key}");
         AnalysisSettings {
-            confidence: match raw.confidence {
-                Some(confidence) => self.fraction(&at("confidence"), confidence),
+            confidence: match self.within(path, raw.confidence()) {
+                Some(confidence) => confidence as f32,
                 None => inherited.confidence,
             },
             classes: match &raw.classes {

@@ -118,7 +118,7 @@ impl Checker<'_> {
                 .as_deref()
                 .and_then(|mode| self.mode(&at("mode"), mode)),
             rotate: raw.rotate,
-            overscan: self.number(&at("overscan"), raw.overscan, 0.0, 0.1) as f32,
+            overscan: self.within(path, raw.overscan()) as f32,
             range: raw.range,
             layout: self.layout(path, raw, layouts),
             cameras: raw
@@ -141,9 +141,8 @@ impl Checker<'_> {
     }
 
     fn layout(&mut self, path: &str, raw: &RawHead, layouts: &Layouts) -> Layout {
-        let columns = raw
-            .grid_columns
-            .map(|columns| self.whole(&format!("{path}.grid_columns"), columns, 1..=32) as u32);
+        let columns = self.within(path, raw.grid_columns());
+        let columns = columns.map(|columns| columns as u32);
         match (raw.layout.as_str(), layouts.get(&raw.layout)) {
             ("grid", _) => return Layout::Grid { columns },
             ("focus", _) => return Layout::Focus,
@@ -189,7 +188,7 @@ impl Checker<'_> {
             let at = format!("{path}[{index}]");
             let range = 0..=i64::from(u32::MAX);
             if !range.contains(id) {
-                self.whole(&at, *id, range);
+                self.in_range(&at, *id, range);
             } else if !seen.insert(id) {
                 self.tell(
                     &at,

@@ -1,15 +1,31 @@
 //! The checks of the wall's settings; those of its monitors are next door.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::check::{Checker, HOUR, MILLISECOND, SECOND};
+use super::check::Checker;
+use super::document::Document;
 use super::layers::Picked;
-use super::{DailySpan, RawSettings, WallSettings};
+use super::problem::Problems;
+use super::{DailySpan, Environment, RawSettings, WallSettings};
 use crate::base::Size;
 
 /// Bytes of MQTT's longest topic filter.
 const LONGEST_FILTER: usize = 65_535;
+
+impl Default for WallSettings {
+    /// What the checks make of the defaults.
+    fn default() -> Self {
+        let mut checker = Checker {
+            document: &Document::default(),
+            environment: &Environment::default(),
+            base: Path::new(""),
+            for_wall: false,
+            problems: &mut Problems::default(),
+            warnings: Vec::new(),
+        };
+        checker.wall(&RawSettings::default(), None)
+    }
+}
 
 impl Checker<'_> {
     /// The wall's settings. Another role looks at their form alone: which cameras it has and which secrets it can read
@@ -17,7 +33,6 @@ impl Checker<'_> {
     pub(super) fn wall(&mut self, raw: &RawSettings, picked: Option<&Picked>) -> WallSettings {
         let wall = &raw.wall;
         let layouts = self.layouts(raw);
-        let second = |most| SECOND..=most;
         if let Some(name) = &wall.name {
             self.name("wall.name", name);
         }
@@ -29,12 +44,11 @@ impl Checker<'_> {
         {
             self.tell("wall.alarm_classes", "has an empty class name in it");
         }
-        let budget = wall.delay_budget.0;
-        let delay_budget =
-            budget.map(|budget| self.span("wall.delay_budget", budget, Duration::ZERO..=SECOND));
-        let (retry_first, retry_longest) = self.waits("wall", wall.retry_first, wall.retry_longest);
-        let tile_width = self.whole("wall.tile_width", wall.tile_width, 64..=4096);
-        let tile_height = self.whole("wall.tile_height", wall.tile_height, 64..=4096);
+        let delay_budget = self.within("wall", wall.delay_budget());
+        let (retry_first, retry_longest) =
+            self.waits("wall", wall.retry_first, wall.retry_longest());
+        let tile_width = self.within("wall", wall.tile_width());
+        let tile_height = self.within("wall", wall.tile_height());
         WallSettings {
             name: wall.name.clone(),
             clock: wall.clock,
@@ -46,32 +60,23 @@ impl Checker<'_> {
             sync: wall.sync,
             delay_budget,
             reference_time: wall.reference_time,
-            detection_ttl: self.span(
-                "wall.detection_ttl",
-                wall.detection_ttl,
-                100 * MILLISECOND..=60 * SECOND,
-            ),
-            box_thickness: self.whole("wall.box_thickness", wall.box_thickness, 1..=20) as u32,
-            label_font_scale: self.number("wall.label_font_scale", wall.label_font_scale, 0.2, 5.0)
-                as f32,
+            detection_ttl: self.within("wall", wall.detection_ttl()),
+            box_thickness: self.within("wall", wall.box_thickness()) as u32,
+            label_font_scale: self.within("wall", wall.label_font_scale()) as f32,
             display_name: wall.display_name,
             display_fps: wall.display_fps,
             display_latency: wall.display_latency,
-            stale_after: self.span(
-                "wall.stale_after",
-                wall.stale_after,
-                200 * MILLISECOND..=HOUR,
-            ),
-            max_fps: self.number("wall.max_fps", wall.max_fps, 1.0, 240.0),
+            stale_after: self.within("wall", wall.stale_after()),
+            max_fps: self.within("wall", wall.max_fps()),
             alarm_classes: wall.alarm_classes.clone(),
-            alarm_hold: self.span("wall.alarm_hold", wall.alarm_hold, second(HOUR)),
-            page_time: self.span("wall.page_time", wall.page_time, second(HOUR)),
+            alarm_hold: self.within("wall", wall.alarm_hold()),
+            page_time: self.within("wall", wall.page_time()),
             topic_pattern: self.topic_filter(wall.topic_pattern.as_deref()),
             http: self.address("wall.http", wall.http.as_deref()),
             http_token: self.token(raw),
             snapshot: self.picture(wall.snapshot.as_deref()),
             monitor_off: self.monitor_off(wall.monitor_off.as_deref()),
-            stage_limit: self.stage_limit("wall.stage_limit", wall.stage_limit),
+            stage_limit: self.within("wall", wall.stage_limit()),
             retry_first,
             retry_longest,
             watchdog: wall.watchdog,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::choice::choice;
 use super::{Secret, WallSettings};
 use crate::base::{Size, SourceId};
 
@@ -28,7 +29,7 @@ pub struct Settings {
     pub wall: WallSettings,
     /// Where models are sought, in order.
     pub models_dirs: Vec<PathBuf>,
-    /// Where a processor serves /metrics and /healthz; nowhere by default.
+    /// Where a processor serves /metrics and /healthz; nowhere where absent.
     pub http: Option<SocketAddr>,
     /// Names under which a page on loopback may be asked for, beside those of loopback.
     pub http_hosts: Vec<String>,
@@ -49,9 +50,9 @@ pub struct MqttSettings {
     pub password: Option<Secret>,
     /// TLS where set.
     pub tls: Option<TlsSettings>,
-    /// First levels of every topic, `nvr` by default.
+    /// First levels of every topic.
     pub topic_root: String,
-    /// First levels of the detections' topics, `{topic_root}/detections` by default.
+    /// First levels of the detections' topics.
     pub detections_prefix: String,
     /// Quality of service of detections: 0, 1 or 2.
     pub qos: u8,
@@ -87,28 +88,17 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
 }
 
-/// Encodings of a detection event.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    /// JSON, as the published schema has it.
-    #[default]
-    Json,
-    /// Postcard behind a version byte, on topics of its own.
-    Postcard,
-    /// Both of them.
-    Both,
+choice! {
+    /// Encodings of a detection event.
+    Encoding {
+        /// JSON, as the published schema has it.
+        #[default]
+        Json,
+        /// Postcard behind a version byte, on topics of its own.
+        Postcard,
+        /// Both of them.
+        Both,
+    }
 }
 
 /// One camera: how it is reached, and how it is analysed.
@@ -180,47 +170,26 @@ pub struct Credentials {
     pub password: Secret,
 }
 
-/// Which of a camera's streams is analysed.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum StreamChoice {
-    /// `uri`.
-    Main,
-    /// `sub_uri` where there is one, else `uri`.
-    #[default]
-    Sub,
+choice! {
+    /// Which of a camera's streams is analysed.
+    StreamChoice {
+        /// `uri`.
+        Main,
+        /// `sub_uri` where there is one, else `uri`.
+        #[default]
+        Sub,
+    }
 }
 
-/// How RTP travels.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// Interleaved in the RTSP connection.
-    #[default]
-    Tcp,
-    /// Datagrams.
-    Udp,
+choice! {
+    /// How RTP travels.
+    Transport {
+        /// Interleaved in the RTSP connection.
+        #[default]
+        Tcp,
+        /// Datagrams.
+        Udp,
+    }
 }
 
 /// How the certificate of an RTSPS camera is trusted.
@@ -275,30 +244,19 @@ pub enum ModelChoice {
     Default,
 }
 
-/// What runs a model.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// The best that is there: tensorrt, onnxruntime, rten.
-    #[default]
-    Auto,
-    /// NVIDIA TensorRT.
-    Tensorrt,
-    /// ONNX Runtime, its library opened at run time.
-    Onnxruntime,
-    /// The built-in pure Rust engine.
-    Rten,
-    /// No network: reads the object positions that the test pattern paints into its pictures.
-    Scripted,
+choice! {
+    /// What runs a model.
+    Backend {
+        /// The best that is there: tensorrt, onnxruntime, rten.
+        #[default]
+        Auto,
+        /// NVIDIA TensorRT.
+        Tensorrt,
+        /// ONNX Runtime, its library opened at run time.
+        Onnxruntime,
+        /// The built-in pure Rust engine.
+        Rten,
+        /// No network: reads the object positions that the test pattern paints into its pictures.
+        Scripted,
+    }
 }

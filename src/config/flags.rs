@@ -1,12 +1,16 @@
 //! The options that every role has, and those of the broker alone; each of them is also a variable of the environment.
 //!
 //! An option that is not given is absent, so that it hides nothing of the file: the defaults named in the help texts
-//! are those of the raw settings. What a role has beside these is next door.
+//! are those of the raw settings. Options here that set no single key have a field each; what a role has beside these is
+//! made from the declarations of its settings, by the rows next door.
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::UriText;
+use super::declare::{Section, defaults};
+use super::option_forms::{duration, switch};
+use super::options::Row;
+use super::{RawMqtt, RawSettings, UriText};
 use crate::base::{SourceId, parse_id_list};
 
 /// Settings as options. Every one of them can also be given by the environment, as NVR_ and its name in capitals
@@ -18,8 +22,8 @@ pub struct CommonFlags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
 
-    /// Who publishes [default: hostname and a part of the machine id]
-    #[arg(long, value_name = "ID")]
+    /// Who publishes.
+    #[arg(long, value_name = "ID", help = help::<RawSettings>("instance_id", "Who publishes"))]
     pub instance_id: Option<String>,
 
     /// Number of streams, 0 to N-1, of the stream server; takes the place of the file's cameras [default: 6, where the
@@ -52,23 +56,22 @@ pub struct CommonFlags {
 }
 
 /// What stands above the settings in help texts.
-pub(super) const HEADING: &str = "Settings (options over environment over file over defaults)";
+const HEADING: &str = "Settings (options over environment over file over defaults)";
 
 /// How the broker is reached, as options: for every subcommand that speaks to it.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(next_help_heading = "Broker")]
 pub struct MqttFlags {
-    /// Broker: host, host:port, mqtt://host:port or mqtts://host:port [default: localhost]. A URL without a port means 1883 or
-    /// 8883, whatever the file says. User and password: MQTT_USERNAME and MQTT_PASSWORD
-    #[arg(long, value_name = "HOST", value_parser = uri)]
+    /// The broker's address.
+    #[arg(long, value_name = "HOST", value_parser = uri, help = help::<RawMqtt>("host", HOST))]
     pub mqtt_host: Option<UriText>,
 
-    /// Port of the broker [default: 1883; 8883 with TLS]
-    #[arg(long, value_name = "PORT")]
+    /// The broker's port.
+    #[arg(long, value_name = "PORT", help = help::<RawMqtt>("port", "Port of the broker"))]
     pub mqtt_port: Option<u32>,
 
-    /// First levels of every topic [default: nvr]
-    #[arg(long, value_name = "TOPIC")]
+    /// First levels of every topic.
+    #[arg(long, value_name = "TOPIC", help = help::<RawMqtt>("topic_root", "First levels of every topic"))]
     pub topic_root: Option<String>,
 
     /// First levels of the detections' topics [default: {topic root}/detections]
@@ -91,6 +94,82 @@ pub struct MqttFlags {
     #[arg(long, value_name = "FILE")]
     pub mqtt_key: Option<String>,
 }
+
+const HOST: &str = "\
+Broker: host, host:port, mqtt://host:port or mqtts://host:port {default}. A URL without a port means 1883 or 8883, whatever \
+the file says. User and password: MQTT_USERNAME and MQTT_PASSWORD";
+
+/// A help text with the default of a key.
+fn help<T: Section>(key: &str, text: &str) -> String {
+    let key = T::KEYS.iter().find(|declared| declared.name == key);
+    key.map_or_else(String::new, |key| key.help(text, &defaults::<T>()))
+}
+
+/// What both roles have at the end, for the table of either.
+pub(super) const LIMITS: &[Row] = &[
+    switch("watchdog")
+        .help("Feed systemd's watchdog while all stages make progress")
+        .off("no-watchdog", "Leave systemd's watchdog alone"),
+    duration("stall-limit")
+        .help("Longest time without an access unit {default}. A camera's own in the file stands above it"),
+    duration("start-limit").help(
+        "Longest time from PLAY to the first decoded frame {default}. A camera's own in the file stands above it",
+    ),
+];
+
+/// Declares the options of a role: those of every role, and groups of rows.
+macro_rules! role_flags {
+    ($(#[doc = $about:tt])* $name:ident: $groups:ident) => {
+        $(#[doc = $about])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct $name {
+            /// What every role has.
+            pub common: super::CommonFlags,
+            /// What the role's options set.
+            pub(crate) given: super::options::Assignments,
+        }
+
+        impl $name {
+            /// The same options and this one, where there is a value; it is written as in the file.
+            ///
+            /// # Panics
+            /// Where the role has no such option.
+            #[must_use]
+            pub fn with(mut self, option: &str, value: Option<impl serde::Serialize>) -> Self {
+                if let Some(value) = value {
+                    self.given.set($groups, option, value);
+                }
+                self
+            }
+        }
+
+        impl clap::Args for $name {
+            fn augment_args(command: clap::Command) -> clap::Command {
+                super::options::augmented(super::CommonFlags::augment_args(command), $groups)
+            }
+
+            fn augment_args_for_update(command: clap::Command) -> clap::Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl clap::FromArgMatches for $name {
+            fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+                Ok(Self {
+                    common: super::CommonFlags::from_arg_matches(matches)?,
+                    given: super::options::Assignments::read(matches, $groups),
+                })
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
+}
+
+pub(super) use role_flags;
 
 /// Ids of streams as they were written, `0-5,8`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::broker_address::BrokerAddress;
 use super::document::Document;
-use super::overrides::{Spelling, absolute};
+use super::option_forms::absolute;
+use super::overrides::Spelling;
 use super::problem::Problems;
+use super::raw::usual_port;
 use super::stream_server::StreamServers;
-use super::{CommonFlags, Environment, MqttFlags, RoleFlags, StreamIds, TokenPlace, UriText};
+use super::{CommonFlags, Environment, MqttFlags, RoleFlags, StreamIds, UriText};
 use crate::base::SourceId;
 
 const DEFAULT_STREAMS: u32 = 6;
@@ -60,27 +62,16 @@ pub(super) fn apply(
     problems: &mut Problems,
 ) {
     apply_mqtt(document, &flags.common().mqtt, spelling, problems);
-    for (path, option, value) in flags.assignments().0 {
-        document.set(path, value, &spelling.of(option));
-    }
-    if let RoleFlags::Wall(flags) = flags
-        && let Some(place) = &flags.http_token
-    {
-        apply_token(document, place, &spelling.of("http-token"), problems);
-    }
-}
-
-fn apply_token(document: &mut Document, place: &TokenPlace, origin: &str, problems: &mut Problems) {
-    let reference = match place {
-        TokenPlace::Env(name) => json!({ "env": name }),
-        TokenPlace::File(path) => json!({ "file": path }),
-        TokenPlace::Unclear => {
-            let message = "must be env:NAME or file:PATH, not the token itself, which the list of processes would show; \
-                           or set NVR_HTTP_TOKEN";
-            return problems.add("wall.http_token", Some(origin), message);
+    for given in flags.given().iter() {
+        let origin = spelling.of(given.option);
+        match &given.value {
+            Ok(value) => document.set(&given.path, value.clone(), &origin),
+            Err(message) => problems.add(&given.path, Some(&origin), *message),
         }
-    };
-    document.set("wall.http_token", reference, origin);
+    }
+    if let Some(id) = &flags.common().instance_id {
+        document.set("instance_id", json!(id), &spelling.of("instance-id"));
+    }
 }
 
 /// Lays one layer's options of the broker over the tree.
@@ -90,6 +81,7 @@ pub(super) fn apply_mqtt(
     spelling: Spelling,
     problems: &mut Problems,
 ) {
+    let file = |path: &Option<String>| path.as_deref().map(absolute);
     if let Some(host) = &flags.mqtt_host {
         let origin = spelling.of("mqtt-host");
         let files = [&flags.mqtt_ca, &flags.mqtt_cert, &flags.mqtt_key];
@@ -117,8 +109,23 @@ pub(super) fn apply_mqtt(
             document.remove("mqtt.tls");
         }
     }
-    for (path, option, value) in flags.assignments().0 {
-        document.set(path, value, &spelling.of(option));
+    if let Some(port) = flags.mqtt_port {
+        document.set("mqtt.port", json!(port), &spelling.of("mqtt-port"));
+    }
+    for (path, option, value) in [
+        ("mqtt.topic_root", "topic-root", flags.topic_root.clone()),
+        (
+            "mqtt.topic_prefix",
+            "mqtt-topic-prefix",
+            flags.mqtt_topic_prefix.clone(),
+        ),
+        ("mqtt.tls.ca", "mqtt-ca", file(&flags.mqtt_ca)),
+        ("mqtt.tls.certificate", "mqtt-cert", file(&flags.mqtt_cert)),
+        ("mqtt.tls.key", "mqtt-key", file(&flags.mqtt_key)),
+    ] {
+        if let Some(value) = value {
+            document.set(path, json!(value), &spelling.of(option));
+        }
     }
 }
 
@@ -154,7 +161,7 @@ fn apply_host(
         }
         (None, None) => {
             if let Some(tls) = address.tls {
-                document.set("mqtt.port", json!(if tls { 8883 } else { 1883 }), origin);
+                document.set("mqtt.port", json!(usual_port(tls)), origin);
             }
         }
         (None, Some(_)) => {}

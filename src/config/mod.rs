@@ -3,6 +3,10 @@
 //! A file, the environment and the options become one tree of values that remembers where each came from (`document`,
 //! `layers`), the tree becomes raw settings (`read`, `raw`), and those become settings (`check`), or every problem is
 //! told at once. [`ConfigSource`] is the way in.
+//!
+//! A new setting is declared in a raw table (`raw`, `raw_wall`) with its text, default and range, and gets a field of the
+//! checked settings (`checked`, `wall`) that the check fills. Schema and template follow by themselves; an option is one
+//! row (`processor_flags`, `wall_flags`).
 
 mod address;
 mod broker_address;
@@ -11,6 +15,8 @@ mod check_camera;
 mod check_head;
 mod check_wall;
 mod checked;
+mod choice;
+mod declare;
 mod document;
 mod duration;
 mod environment;
@@ -19,10 +25,14 @@ mod harmless;
 mod identity;
 mod layers;
 mod location;
+mod option_forms;
+mod options;
 mod overrides;
 mod problem;
 mod processor_flags;
+mod range;
 mod raw;
+mod raw_role;
 mod raw_wall;
 mod read;
 mod reference;
@@ -31,6 +41,7 @@ mod schema;
 mod secret;
 mod source;
 mod stream_server;
+mod template;
 mod text;
 mod wall;
 mod wall_flags;
@@ -52,12 +63,13 @@ pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTl
 pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;
-pub use schema::{TEMPLATE, json_schema};
+pub use schema::json_schema;
 pub use secret::Secret;
 pub use source::{ConfigSource, Loaded, read_config_text, read_document};
+pub use template::template;
 pub use text::as_meant as toml_as_meant;
 pub use wall::{
     DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
     ReferenceChoice, Rotation, Sync, WallSettings,
 };
-pub use wall_flags::{TokenPlace, WallFlags};
+pub use wall_flags::WallFlags;

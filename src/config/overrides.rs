@@ -1,11 +1,9 @@
-//! Options as a layer: the same ones read from the environment, and what they set in the tree.
+//! Options as a layer: the same ones read from the environment.
 
 use clap::Args;
-use serde::Serialize;
-use serde_json::{Value, json};
 
+use super::Environment;
 use super::problem::Problems;
-use super::{Environment, MqttFlags};
 
 /// Where an option is written: for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,68 +77,6 @@ pub(super) fn of_environment<T: Args + Default>(
     }
 }
 
-/// What options set: path, value and the option that sets it.
-#[derive(Default)]
-pub(super) struct Assignments(pub(super) Vec<(&'static str, &'static str, Value)>);
-
-impl Assignments {
-    pub(super) fn put<T: Serialize>(
-        mut self,
-        path: &'static str,
-        option: &'static str,
-        value: Option<T>,
-    ) -> Self {
-        if let Some(value) = value {
-            self.0.push((path, option, json!(value)));
-        }
-        self
-    }
-}
-
-impl MqttFlags {
-    /// What these options set, all but the host and TLS as such.
-    pub(super) fn assignments(&self) -> Assignments {
-        let file = |path: &Option<String>| path.as_deref().map(absolute);
-        Assignments::default()
-            .put("mqtt.port", "mqtt-port", self.mqtt_port)
-            .put("mqtt.topic_root", "topic-root", self.topic_root.as_ref())
-            .put(
-                "mqtt.topic_prefix",
-                "mqtt-topic-prefix",
-                self.mqtt_topic_prefix.as_ref(),
-            )
-            .put("mqtt.tls.ca", "mqtt-ca", file(&self.mqtt_ca))
-            .put("mqtt.tls.certificate", "mqtt-cert", file(&self.mqtt_cert))
-            .put("mqtt.tls.key", "mqtt-key", file(&self.mqtt_key))
-    }
-}
-
-/// What `--no-…` sets.
-pub(super) fn off(given: bool) -> Option<bool> {
-    given.then_some(false)
-}
-
-/// Names separated by commas.
-pub(super) fn names(text: &str) -> Vec<&str> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .collect()
-}
-
-/// A number, or its text where JSON has none (nan): its type is then told as any other wrong one.
-pub(super) fn number(value: f64) -> Value {
-    serde_json::Number::from_f64(value).map_or_else(|| json!(value.to_string()), Value::Number)
-}
-
-/// Paths of options start from the working directory, whatever the file's directory is.
-pub(super) fn absolute(path: &str) -> String {
-    std::path::absolute(path)
-        .ok()
-        .and_then(|path| path.into_os_string().into_string().ok())
-        .unwrap_or_else(|| path.to_owned())
-}
-
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
@@ -151,7 +87,7 @@ fn first_line(error: &clap::Error) -> String {
 mod tests {
     use super::*;
     use crate::base::SourceId;
-    use crate::config::{CommonFlags, ProcessorFlags, StreamIds, UriText, WallFlags};
+    use crate::config::{CommonFlags, MqttFlags, ProcessorFlags, StreamIds, UriText, WallFlags};
 
     fn of<T: Args + Default>(pairs: &[(&str, &str)]) -> (T, String) {
         let environment = Environment::from_pairs(pairs.iter().copied());
@@ -184,10 +120,11 @@ mod tests {
                 source: vec![UriText::new("3=test-pattern:"), UriText::new("4=a.mp4")],
                 ..CommonFlags::default()
             },
-            models_dir: vec!["/a".to_owned(), "/b".to_owned()],
-            watchdog: Some(false),
             ..ProcessorFlags::default()
         };
+        let expected = expected
+            .with("models-dir", Some(["/a", "/b"]))
+            .with("watchdog", Some(false));
         assert_eq!(flags, expected);
     }
 
@@ -200,10 +137,7 @@ mod tests {
         ];
         let (flags, told) = of::<WallFlags>(&variables);
         assert_eq!(told, "");
-        let expected = WallFlags {
-            http: Some("127.0.0.1:8080".to_owned()),
-            ..WallFlags::default()
-        };
+        let expected = WallFlags::default().with("http", Some("127.0.0.1:8080"));
         assert_eq!(flags, expected);
     }
 
@@ -214,7 +148,7 @@ mod tests {
             ("NVR_BACKEND", "gpu"),
             ("NVR_MODEL", "a"),
         ]);
-        assert_eq!(flags.model.as_deref(), Some("a"));
+        assert_eq!(flags, ProcessorFlags::default().with("model", Some("a")));
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(lines.len(), 2, "{told}");
         assert!(lines[0].ends_with("[NVR_MQTT_PORT]"), "{told}");

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{ProcessorFlags, TEMPLATE, WallFlags};
+use crate::config::{ProcessorFlags, WallFlags, template};
 
 fn source() -> ConfigSource {
     ConfigSource::new(ProcessorFlags::default(), Environment::default())
@@ -150,8 +150,9 @@ proptest! {
 
     #[test]
     fn no_torn_file_makes_the_loader_panic(start in 0usize..9000, length in 0usize..200, middle in "[\\PC\n]{0,20}") {
-        let start = (0..=start.min(TEMPLATE.len())).rev().find(|at| TEMPLATE.is_char_boundary(*at)).unwrap_or(0);
-        let text = TEMPLATE.replace("\n#", "\n");
+        let template = template();
+        let start = (0..=start.min(template.len())).rev().find(|at| template.is_char_boundary(*at)).unwrap_or(0);
+        let text = template.replace("\n#", "\n");
         let head: String = text.chars().take(start).collect();
         let tail: String = text.chars().skip(start + length).collect();
         let _ = wall().with_toml([head, middle, tail].concat()).load();

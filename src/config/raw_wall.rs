@@ -1,198 +1,117 @@
 //! The wall's part of the file as it is written: every key, its default, and nothing checked yet.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
-use super::duration::Span;
+use super::declare::{Written, settings};
+use super::duration::{HOUR, MILLISECOND, MINUTE, SECOND, Span};
+use super::range::Quantity;
+use super::raw_role::role_settings;
 use super::{
     Fit, OutputChoice, RangeChoice, ReferenceChoice, Rotation, SecretRef, StreamChoice, Sync,
 };
 
-/// What a wall shows, where, and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Wall")]
-pub struct RawWall {
-    /// What people call this wall; shown in a corner. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Whether the time of day is shown in a corner. Default: false.
-    pub clock: bool,
-    /// Where the scene goes: kms (monitors), headless (snapshots and the page alone), or auto (monitors where there is a
-    /// DRM device with one). Default: auto.
-    pub output: OutputChoice,
-    /// The DRM card, by its node (`/dev/dri/card1`) or its driver's name (`vkms`). Default: the one with a connected
-    /// monitor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub card: Option<String>,
-    /// Which of a camera's streams is shown: main, or sub where there is one. Boxes lie on their own frames where the
-    /// processor analyses the same. Default: sub.
-    pub stream: StreamChoice,
-    /// Columns of a tile, 64 to 4096: exact without a monitor, a wish on one. Default: 480.
-    #[schemars(range(min = 64, max = 4096))]
-    pub tile_width: i64,
-    /// Rows of a tile, 64 to 4096. Default: 360.
-    #[schemars(range(min = 64, max = 4096))]
-    pub tile_height: i64,
-    /// How a picture is brought into its tile: contain (whole, with bars), cover (cut off) or stretch. Default: contain.
-    pub fit: Fit,
-    /// On which frames boxes are drawn: aligned (their own; video waits for them), latest (the newest), or auto (aligned
-    /// where the clocks allow). Default: auto.
-    pub sync: Sync,
-    /// How long video waits for its boxes where they are aligned: auto (measured) or up to 1s. Default: auto.
-    pub delay_budget: DelayBudget,
-    /// How a frame's NTP time is found: meta (GStreamer 1.22 and later), rtcp, or auto. Default: auto.
-    pub reference_time: ReferenceChoice,
-    /// How long boxes are shown that nothing confirms, 100ms to 1m. Default: 1s.
-    pub detection_ttl: Span,
-    /// Width of a box's line, 1 to 20 pixels of a tile 360 rows high. Default: 2.
-    #[schemars(range(min = 1, max = 20))]
-    pub box_thickness: i64,
-    /// Size of labels, 0.2 to 5. Default: 0.6.
-    #[schemars(range(min = 0.2, max = 5))]
-    pub label_font_scale: f64,
-    /// Whether tiles show their cameras' names. Default: true.
-    pub display_name: bool,
-    /// Whether tiles show frames a second. Default: true.
-    pub display_fps: bool,
-    /// Whether tiles show the latency of detections. Default: true.
-    pub display_latency: bool,
-    /// A picture whose camera sent nothing for this long is shown as stale, 200ms to 1h. Default: 2s.
-    pub stale_after: Span,
-    /// Most scenes a second, 1 to 240. Default: 60.0.
-    #[schemars(range(min = 1, max = 240))]
-    pub max_fps: f64,
-    /// Classes whose appearance promotes a camera to the focus tile. Default: none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub alarm_classes: Vec<String>,
-    /// How long a promoted camera keeps the focus after the class was last seen, 1s to 1h. Default: 10s.
-    pub alarm_hold: Span,
-    /// How long a page is shown where there are more cameras than tiles, 1s to 1h. Default: 10s.
-    pub page_time: Span,
-    /// Filter of the topics that events are read from, instead of the detections' topics. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub topic_pattern: Option<String>,
-    /// Where the page is served, as address:port; off loopback it needs `http_token`. Default: nowhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http: Option<String>,
-    /// What a viewer of the page has to know. Default: $NVR_HTTP_TOKEN where it is set, else none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_token: Option<SecretRef>,
-    /// A PNG that is written once everything is shown, and at SIGUSR1. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<String>,
-    /// Hours in which monitors are switched off, local time, `22:00-06:00`. Default: never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub monitor_off: Option<String>,
-    /// Longest time without an access unit, 500ms to 1h; then the camera's session starts anew. Default: 5s.
-    pub stall_limit: Span,
-    /// Longest time from PLAY to the first decoded frame, 1s to 1h. Default: 20s.
-    pub start_limit: Span,
-    /// Longest time that a stage may go without progress before it counts as stuck, 12s to 1h. Default: 30s.
-    pub stage_limit: Span,
-    /// First wait before a failed camera is tried again; it doubles. 50ms to `retry_longest`. Default: 500ms.
-    pub retry_first: Span,
-    /// Longest wait before a failed camera is tried again, up to 1h. Default: 30s.
-    pub retry_longest: Span,
-    /// Whether systemd's watchdog is fed while all stages make progress. Default: true.
-    pub watchdog: bool,
-    /// The monitors, one table each. Default: one, the first connected, with all cameras.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub head: Vec<RawHead>,
-    /// Layouts of one's own, by name. Default: none.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub layout: BTreeMap<String, RawLayout>,
-}
-
-impl Default for RawWall {
-    fn default() -> Self {
-        let seconds = |seconds| Span(Duration::from_secs(seconds));
-        Self {
-            name: None,
-            clock: false,
-            output: OutputChoice::Auto,
-            card: None,
-            stream: StreamChoice::Sub,
-            tile_width: 480,
-            tile_height: 360,
-            fit: Fit::Contain,
-            sync: Sync::Auto,
-            delay_budget: DelayBudget(None),
-            reference_time: ReferenceChoice::Auto,
-            detection_ttl: seconds(1),
-            box_thickness: 2,
-            label_font_scale: 0.6,
-            display_name: true,
-            display_fps: true,
-            display_latency: true,
-            stale_after: seconds(2),
-            max_fps: 60.0,
-            alarm_classes: Vec::new(),
-            alarm_hold: seconds(10),
-            page_time: seconds(10),
-            topic_pattern: None,
-            http: None,
-            http_token: None,
-            snapshot: None,
-            monitor_off: None,
-            stall_limit: seconds(5),
-            start_limit: seconds(20),
-            stage_limit: seconds(30),
-            retry_first: Span(Duration::from_millis(500)),
-            retry_longest: seconds(30),
-            watchdog: true,
-            head: Vec::new(),
-            layout: BTreeMap::new(),
+role_settings! {
+    /// What a wall shows, where, and how.
+    #[schemars(rename = "Wall")]
+    pub struct RawWall {
+        {
+            /// What people call this wall; shown in a corner. Default: none.
+            pub name: Option<String>;
+            /// Whether the time of day is shown in a corner.
+            pub clock: bool = false;
+            /// Where the scene goes: kms (monitors), headless (snapshots and the page alone), or auto (monitors where there is a
+            /// DRM device with one).
+            pub output: OutputChoice = OutputChoice::Auto;
+            /// The DRM card, by its node (`/dev/dri/card1`) or its driver's name (`vkms`). Default: the one with a connected
+            /// monitor.
+            pub card: Option<String>;
+            /// Which of a camera's streams is shown: main, or sub where there is one. Boxes lie on their own frames where the
+            /// processor analyses the same.
+            pub stream: StreamChoice = StreamChoice::Sub;
+            /// Columns of a tile, {range}: exact without a monitor, a wish on one.
+            pub tile_width: i64 = 480, within 64..=4096;
+            /// Rows of a tile, {range}.
+            pub tile_height: i64 = 360, within 64..=4096;
+            /// How a picture is brought into its tile: contain (whole, with bars), cover (cut off) or stretch.
+            pub fit: Fit = Fit::Contain;
+            /// On which frames boxes are drawn: aligned (their own; video waits for them), latest (the newest), or auto (aligned
+            /// where the clocks allow).
+            pub sync: Sync = Sync::Auto;
+            /// How long video waits for its boxes where they are aligned: auto (measured) or up to {most}.
+            pub delay_budget: DelayBudget = DelayBudget(None), within Duration::ZERO..=SECOND;
+            /// How a frame's NTP time is found: meta (GStreamer 1.22 and later), rtcp, or auto.
+            pub reference_time: ReferenceChoice = ReferenceChoice::Auto;
+            /// How long boxes are shown that nothing confirms, {range}.
+            pub detection_ttl: Span = Span::seconds(1), within 100 * MILLISECOND..=MINUTE;
+            /// Width of a box's line, {range} pixels of a tile 360 rows high.
+            pub box_thickness: i64 = 2, within 1..=20;
+            /// Size of labels, {range}.
+            pub label_font_scale: f64 = 0.6, within 0.2..=5.0;
+            /// Whether tiles show their cameras' names.
+            pub display_name: bool = true;
+            /// Whether tiles show frames a second.
+            pub display_fps: bool = true;
+            /// Whether tiles show the latency of detections.
+            pub display_latency: bool = true;
+            /// A picture whose camera sent nothing for this long is shown as stale, {range}.
+            pub stale_after: Span = Span::seconds(2), within 200 * MILLISECOND..=HOUR;
+            /// Most scenes a second, {range}.
+            pub max_fps: f64 = 60.0, within 1.0..=240.0;
+            /// Classes whose appearance promotes a camera to the focus tile. Default: none.
+            pub alarm_classes: Vec<String>;
+            /// How long a promoted camera keeps the focus after the class was last seen, {range}.
+            pub alarm_hold: Span = Span::seconds(10), within SECOND..=HOUR;
+            /// How long a page is shown where there are more cameras than tiles, {range}.
+            pub page_time: Span = Span::seconds(10), within SECOND..=HOUR;
+            /// Filter of the topics that events are read from, instead of the detections' topics. Default: none.
+            pub topic_pattern: Option<String>;
+            /// Where the page is served, as address:port; off loopback it needs `http_token`. Default: nowhere.
+            pub http: Option<String>;
+            /// What a viewer of the page has to know. Default: $NVR_HTTP_TOKEN where it is set, else none.
+            pub http_token: Option<SecretRef>;
+            /// A PNG that is written once everything is shown, and at SIGUSR1. Default: none.
+            pub snapshot: Option<String>;
+            /// Hours in which monitors are switched off, local time, `22:00-06:00`. Default: never.
+            pub monitor_off: Option<String>;
+        }
+        limits
+        {}
+        watchdog
+        {
+            /// The monitors, one table each. Default: one, the first connected, with all cameras.
+            pub head: Vec<RawHead>;
+            /// Layouts of one's own, by name. Default: none.
+            pub layout: BTreeMap<String, RawLayout>;
         }
     }
 }
 
-/// One monitor: how it is driven, and what it shows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Head")]
-pub struct RawHead {
-    /// Its connector, `HDMI-A-1`. Default: the first connected one by HDMI, DisplayPort, eDP that no other head names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connector: Option<String>,
-    /// Resolution and rate, `1920x1080@60` or `1920x1080`. Default: what the monitor prefers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
-    /// By how many degrees the picture is turned, clockwise: 0, 90, 180 or 270. Default: 0.
-    pub rotate: Rotation,
-    /// What a television cuts off at each edge, as a fraction of the screen, 0 to 0.1. Default: 0.0.
-    #[schemars(range(min = 0, max = 0.1))]
-    pub overscan: f64,
-    /// Which code values are black and white: full (0–255), limited (16–235), or auto (as the driver judges).
-    /// Default: auto.
-    pub range: RangeChoice,
-    /// How the screen is divided: grid, focus (one large tile, the rest around it), or the name of a `[wall.layout]`.
-    /// Default: grid.
-    pub layout: String,
-    /// Most tiles in a row of the grid, 1 to 32. Default: 4, and fewer where pictures come out larger.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 32))]
-    pub grid_columns: Option<i64>,
-    /// Which cameras, in which order. Default: all, by their ids.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cameras: Option<Vec<i64>>,
-}
-
-impl Default for RawHead {
-    fn default() -> Self {
-        Self {
-            connector: None,
-            mode: None,
-            rotate: Rotation::None,
-            overscan: 0.0,
-            range: RangeChoice::Auto,
-            layout: "grid".to_owned(),
-            grid_columns: None,
-            cameras: None,
-        }
+settings! {
+    /// One monitor: how it is driven, and what it shows.
+    #[schemars(rename = "Head")]
+    pub struct RawHead {
+        /// Its connector, `HDMI-A-1`. Default: the first connected one by HDMI, DisplayPort, eDP that no other head names.
+        pub connector: Option<String>;
+        /// Resolution and rate, `1920x1080@60` or `1920x1080`. Default: what the monitor prefers.
+        pub mode: Option<String>;
+        /// By how many degrees the picture is turned, clockwise: 0, 90, 180 or 270.
+        pub rotate: Rotation = Rotation::None;
+        /// What a television cuts off at each edge, as a fraction of the screen, {range}.
+        pub overscan: f64 = 0.0, within 0.0..=0.1;
+        /// Which code values are black and white: full (0–255), limited (16–235), or auto (as the driver judges).
+        pub range: RangeChoice = RangeChoice::Auto;
+        /// How the screen is divided: grid, focus (one large tile, the rest around it), or the name of a `[wall.layout]`.
+        pub layout: String = "grid".to_owned();
+        /// Most tiles in a row of the grid, {range}. Default: 4, and fewer where pictures come out larger.
+        pub grid_columns: Option<i64>, within 1..=32;
+        /// Which cameras, in which order. Default: all, by their ids.
+        pub cameras: Option<Vec<i64>>;
     }
 }
 
@@ -209,6 +128,25 @@ pub struct RawLayout {
 /// How long video waits for its boxes: measured where absent, written `auto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DelayBudget(pub Option<Span>);
+
+impl Written for DelayBudget {}
+
+impl Quantity for DelayBudget {
+    type Bound = Duration;
+    type Checked = Option<Duration>;
+
+    fn shown(bound: &Duration) -> Value {
+        Span::shown(bound)
+    }
+
+    fn beyond(self, range: &RangeInclusive<Duration>) -> Option<String> {
+        self.0.beyond(range)
+    }
+
+    fn checked(self, range: &RangeInclusive<Duration>) -> Option<Duration> {
+        self.0.checked(range)
+    }
+}
 
 impl Serialize for DelayBudget {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

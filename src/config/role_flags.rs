@@ -1,6 +1,7 @@
 //! The options of the role that is to run, whichever it is.
 
-use super::overrides::{Assignments, of_environment};
+use super::options::Assignments;
+use super::overrides::of_environment;
 use super::problem::Problems;
 use super::{CommonFlags, Environment, ProcessorFlags, WallFlags};
 
@@ -19,6 +20,14 @@ impl RoleFlags {
         match self {
             Self::Processor(flags) => &flags.common,
             Self::Wall(flags) => &flags.common,
+        }
+    }
+
+    /// What the role's own options set.
+    pub(super) fn given(&self) -> &Assignments {
+        match self {
+            Self::Processor(flags) => &flags.given,
+            Self::Wall(flags) => &flags.given,
         }
     }
 }
@@ -44,17 +53,5 @@ pub(super) fn role_of_environment(
     match role {
         RoleFlags::Processor(_) => of_environment::<ProcessorFlags>(environment, problems).into(),
         RoleFlags::Wall(_) => of_environment::<WallFlags>(environment, problems).into(),
-    }
-}
-
-impl RoleFlags {
-    /// What these options set, all but the cameras, the broker and what takes more than a value.
-    pub(super) fn assignments(&self) -> Assignments {
-        let of_role = match self {
-            Self::Processor(flags) => flags.assignments(),
-            Self::Wall(flags) => flags.assignments(),
-        };
-        let instance_id = self.common().instance_id.as_ref();
-        of_role.put("instance_id", "instance-id", instance_id)
     }
 }

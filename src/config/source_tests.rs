@@ -512,9 +512,9 @@ fn reading_again_sees_the_file_as_it_is_now_under_the_same_options() {
     let config = dir.path().join("nvr.toml");
     let flags = ProcessorFlags {
         common: of_file(&config),
-        mqtt_qos: Some(1),
         ..ProcessorFlags::default()
     };
+    let flags = flags.with("mqtt-qos", Some(1));
     let source = ConfigSource::new(flags, Environment::default());
     assert!(source.load().is_err_and(|problems| {
         problems

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
+use super::choice::choice;
+use super::declare::Written;
 use crate::base::{Size, SourceId};
 
 /// What a wall shows, where, and how.
@@ -38,7 +40,7 @@ pub struct WallSettings {
     pub detection_ttl: Duration,
     /// Width of a box's line in pixels of a tile 360 rows high; larger tiles have wider lines.
     pub box_thickness: u32,
-    /// Size of labels; 0.6 is the usual one.
+    /// Size of labels.
     pub label_font_scale: f32,
     /// Whether tiles show their cameras' names.
     pub display_name: bool,
@@ -141,15 +143,6 @@ pub struct DailySpan {
     pub to_minute: u16,
 }
 
-macro_rules! choice {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
-        #[serde(rename_all = "lowercase")]
-        pub enum $name { $($(#[$variant_meta])* $variant),+ }
-    };
-}
-
 choice! {
     /// Where the scene goes.
     OutputChoice {
@@ -233,6 +226,8 @@ pub enum Rotation {
     ThreeQuarters,
 }
 
+impl Written for Rotation {}
+
 impl TryFrom<u16> for Rotation {
     type Error = String;
 
@@ -254,43 +249,6 @@ impl From<Rotation> for u16 {
             Rotation::Quarter => 90,
             Rotation::Half => 180,
             Rotation::ThreeQuarters => 270,
-        }
-    }
-}
-
-impl Default for WallSettings {
-    fn default() -> Self {
-        Self {
-            name: None,
-            clock: false,
-            output: OutputChoice::Auto,
-            card: None,
-            heads: vec![HeadSettings::default()],
-            tile: Size::new(480, 360),
-            fit: Fit::Contain,
-            sync: Sync::Auto,
-            delay_budget: None,
-            reference_time: ReferenceChoice::Auto,
-            detection_ttl: Duration::from_secs(1),
-            box_thickness: 2,
-            label_font_scale: 0.6,
-            display_name: true,
-            display_fps: true,
-            display_latency: true,
-            stale_after: Duration::from_secs(2),
-            max_fps: 60.0,
-            alarm_classes: Vec::new(),
-            alarm_hold: Duration::from_secs(10),
-            page_time: Duration::from_secs(10),
-            topic_pattern: None,
-            http: None,
-            http_token: None,
-            snapshot: None,
-            monitor_off: None,
-            stage_limit: Duration::from_secs(30),
-            retry_first: Duration::from_millis(500),
-            retry_longest: Duration::from_secs(30),
-            watchdog: true,
         }
     }
 }

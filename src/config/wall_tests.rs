@@ -1,5 +1,7 @@
 //! Tests of the wall's settings: its table, its options, and what is told of them.
 
+use std::time::Duration;
+
 use clap::Parser;
 
 use super::*;

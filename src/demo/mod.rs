@@ -240,11 +240,13 @@ fn wall_settings(
 ) -> Result<Settings, ConfigProblems> {
     let flags = WallFlags {
         common: common(options, broker, cameras),
-        output: Some(options.output),
-        // As many columns as rows: four cameras as 2×2.
-        grid_columns: Some(f64::from(options.cameras).sqrt().ceil() as u32),
         ..WallFlags::default()
     };
+    // As many columns as rows: four cameras as 2×2.
+    let columns = f64::from(options.cameras).sqrt().ceil() as u32;
+    let flags = flags
+        .with("output", Some(options.output))
+        .with("grid-columns", Some(columns));
     ConfigSource::new(flags, Environment::default()).load()
 }
 

@@ -1,0 +1,106 @@
+//! The usual forms of options: how each is written, and how it becomes the value of a key.
+
+use clap::builder::{BoolishValueParser, EnumValueParser};
+use clap::{Arg, ArgAction, ArgMatches, ValueEnum, value_parser};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::options::{Given, Read, Row, option};
+
+/// Text, which the file has in the same form.
+pub(super) const fn text(name: &'static str, value_name: &'static str) -> Row {
+    option(name, value_name, |arg| arg, one::<String>)
+}
+
+/// A duration with its unit.
+pub(super) const fn duration(name: &'static str) -> Row {
+    text(name, "DURATION")
+}
+
+/// Names, separated by commas.
+pub(super) const fn names(name: &'static str) -> Row {
+    let read: Read = |matches, id| given_text(matches, id).map(|text| Ok(json!(split(text))));
+    option(name, "NAMES", |arg| arg, read)
+}
+
+/// A whole number.
+pub(super) const fn whole(name: &'static str, value_name: &'static str) -> Row {
+    let shape = |arg: Arg| arg.value_parser(value_parser!(u32));
+    option(name, value_name, shape, one::<u32>)
+}
+
+/// Any number.
+pub(super) const fn number(name: &'static str, value_name: &'static str) -> Row {
+    let shape = |arg: Arg| arg.value_parser(value_parser!(f64));
+    let read: Read = |matches, id| matches.get_one(id).map(|value| Ok(of_number(*value)));
+    option(name, value_name, shape, read)
+}
+
+/// One word of a few.
+pub(super) const fn choice<T>(name: &'static str, value_name: &'static str) -> Row
+where
+    T: ValueEnum + Serialize + Clone + Send + Sync + 'static,
+{
+    let shape = |arg: Arg| arg.value_parser(EnumValueParser::<T>::new());
+    option(name, value_name, shape, one::<T>)
+}
+
+/// Yes or no.
+pub(super) const fn switch(name: &'static str) -> Row {
+    let shape = |arg: Arg| {
+        arg.value_parser(BoolishValueParser::new())
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+    };
+    option(name, "BOOL", shape, one::<bool>)
+}
+
+/// A file, which starts from the working directory.
+pub(super) const fn path(name: &'static str, value_name: &'static str) -> Row {
+    let read: Read = |matches, id| given_text(matches, id).map(|path| Ok(json!(absolute(path))));
+    option(name, value_name, |arg| arg, read)
+}
+
+/// Files, one each time that the option is given.
+pub(super) const fn paths(name: &'static str, value_name: &'static str) -> Row {
+    let read: Read = |matches, id| {
+        let given = matches.get_many::<String>(id)?;
+        Some(Ok(given.map(|path| json!(absolute(path))).collect()))
+    };
+    let shape = |arg: Arg| arg.action(ArgAction::Append);
+    option(name, value_name, shape, read)
+}
+
+/// The text that was given.
+pub(super) fn given_text<'a>(matches: &'a ArgMatches, id: &str) -> Option<&'a str> {
+    matches.get_one::<String>(id).map(String::as_str)
+}
+
+/// A value that the file has as clap read it.
+pub(super) fn one<T: Serialize + Clone + Send + Sync + 'static>(
+    matches: &ArgMatches,
+    id: &str,
+) -> Option<Given> {
+    matches.get_one::<T>(id).map(|value| Ok(json!(value)))
+}
+
+fn split(text: &str) -> Vec<&str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// A number, or its text where JSON has none (nan): its type is then told as any other wrong one.
+fn of_number(value: f64) -> Value {
+    serde_json::Number::from_f64(value).map_or_else(|| json!(value.to_string()), Value::Number)
+}
+
+/// Paths of options start from the working directory, whatever the file's directory is.
+pub(super) fn absolute(path: &str) -> String {
+    std::path::absolute(path)
+        .ok()
+        .and_then(|path| path.into_os_string().into_string().ok())
+        .unwrap_or_else(|| path.to_owned())
+}

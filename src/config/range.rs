@@ -1,0 +1,132 @@
+//! Ranges of settings: as a check needs them, and as messages, descriptions and the schema tell them.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::duration::Span;
+
+/// A type whose values may have a range.
+pub(super) trait Quantity: Copy {
+    /// Of which type the ends of the range are.
+    type Bound: PartialOrd;
+    /// What the check gives.
+    type Checked;
+
+    /// An end of the range: a number, or text.
+    fn shown(bound: &Self::Bound) -> Value;
+
+    /// The value as it was written where it lies beyond the range.
+    fn beyond(self, range: &RangeInclusive<Self::Bound>) -> Option<String>;
+
+    /// The value, whole numbers brought into the range.
+    fn checked(self, range: &RangeInclusive<Self::Bound>) -> Self::Checked;
+}
+
+impl Quantity for i64 {
+    type Bound = i64;
+    type Checked = i64;
+
+    fn shown(bound: &i64) -> Value {
+        json!(bound)
+    }
+
+    fn beyond(self, range: &RangeInclusive<i64>) -> Option<String> {
+        beyond(&self, self, range)
+    }
+
+    fn checked(self, range: &RangeInclusive<i64>) -> i64 {
+        self.clamp(*range.start(), *range.end())
+    }
+}
+
+impl Quantity for f64 {
+    type Bound = f64;
+    type Checked = f64;
+
+    fn shown(bound: &f64) -> Value {
+        if bound.fract() == 0.0 {
+            json!(*bound as i64)
+        } else {
+            json!(bound)
+        }
+    }
+
+    fn beyond(self, range: &RangeInclusive<f64>) -> Option<String> {
+        beyond(&self, self, range)
+    }
+
+    fn checked(self, _: &RangeInclusive<f64>) -> f64 {
+        self
+    }
+}
+
+impl Quantity for Span {
+    type Bound = Duration;
+    type Checked = Duration;
+
+    fn shown(bound: &Duration) -> Value {
+        json!(Span(*bound))
+    }
+
+    fn beyond(self, range: &RangeInclusive<Duration>) -> Option<String> {
+        beyond(&self.0, self, range)
+    }
+
+    fn checked(self, _: &RangeInclusive<Duration>) -> Duration {
+        self.0
+    }
+}
+
+impl<T: Quantity> Quantity for Option<T> {
+    type Bound = T::Bound;
+    type Checked = Option<T::Checked>;
+
+    fn shown(bound: &T::Bound) -> Value {
+        T::shown(bound)
+    }
+
+    fn beyond(self, range: &RangeInclusive<T::Bound>) -> Option<String> {
+        self?.beyond(range)
+    }
+
+    fn checked(self, range: &RangeInclusive<T::Bound>) -> Option<T::Checked> {
+        self.map(|value| value.checked(range))
+    }
+}
+
+fn beyond<T: PartialOrd>(
+    value: &T,
+    written: impl Display,
+    range: &RangeInclusive<T>,
+) -> Option<String> {
+    (!range.contains(value)).then(|| written.to_string())
+}
+
+/// A value of a table, and the range that is declared for it.
+pub(super) struct Ranged<T: Quantity> {
+    /// Its key in the table.
+    pub(super) key: &'static str,
+    pub(super) value: T,
+    pub(super) range: RangeInclusive<T::Bound>,
+}
+
+/// The ends of a range as they are told.
+pub(super) fn ends<T: Quantity>(range: &RangeInclusive<T::Bound>) -> [Value; 2] {
+    [T::shown(range.start()), T::shown(range.end())]
+}
+
+/// A value or an end of a range, as text shows it.
+pub(super) fn told(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `100ms to 1m`.
+pub(super) fn told_range([least, most]: &[Value; 2]) -> String {
+    format!("{} to {}", told(least), told(most))
+}
