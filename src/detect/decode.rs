@@ -290,7 +290,7 @@ mod tests {
         );
         assert_eq!(
             refusal(OutputFormat::Yolox, &[1, 3549, 85]),
-            "model yolo12n-640: output should be 1x8400x85 (yolox, 640x640 input, 80 labels), but is 1x3549x85; mend \
+            "model yolo12n-640: output should be 1x8400x85 (yolox, 640x640 input, 80 labels), but is 1x3549x85; correct \
              its manifest, or import the model again"
         );
         assert_eq!(

@@ -271,7 +271,7 @@ mod tests {
         let error = SourceStatus::from_json(text.replace("24.99", "-1").as_bytes());
         assert_eq!(
             error.expect_err("no rate is negative").to_string(),
-            "`fps_in` is -1, it can't be negative"
+            "`fps_in` is -1; it must not be negative"
         );
     }
 

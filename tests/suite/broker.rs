@@ -42,8 +42,8 @@ fn a_taken_port_is_a_clear_error() {
     assert_eq!(
         said,
         format!(
-            "error: can't listen on {address}: another program, perhaps a broker, has this port; use that, end it, or choose \
-             another port: Address already in use (os error 98)"
+            "error: can't listen on {address}: another program, perhaps a broker, uses this port; use that broker, stop the \
+             program, or choose another port: Address already in use (os error 98)"
         )
     );
 }

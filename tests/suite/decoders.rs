@@ -241,12 +241,10 @@ fn within(size: Size) -> Output {
 
 fn tell_report() {
     for line in decoder_report(Codec::H264) {
-        let told = writeln!(
-            std::io::stderr(),
-            "report: {} {:?}",
-            line.decoder,
-            line.probed
-        );
+        let probed = line
+            .probed
+            .map(|probed| probed.map_err(|fault| fault.to_string()));
+        let told = writeln!(std::io::stderr(), "report: {} {probed:?}", line.decoder);
         told.expect("it is piped");
     }
 }

@@ -221,7 +221,7 @@ fn a_model_is_imported_listed_chosen_and_shown_by_the_command_line() {
     assert!(chosen.status.success(), "{}", text(&chosen.stderr));
     assert_eq!(
         text(&place.nvr(&["default"]).stdout),
-        format!("tiny, by {}/default\n", models.display())
+        format!("tiny, set in {}/default\n", models.display())
     );
     let listed = text(&place.nvr(&["list", "--format", "json"]).stdout);
     let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");

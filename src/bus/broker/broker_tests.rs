@@ -141,8 +141,7 @@ fn a_taken_port_is_an_error_that_says_so() {
     assert_eq!(
         error.to_string(),
         format!(
-            "can't listen on {listen}: another program, perhaps a broker, has this port; use that, end it, or choose \
-             another port"
+            "can't listen on {listen}: another program, perhaps a broker, uses this port; use that broker, stop the program, or choose another port"
         )
     );
 }
