@@ -64,7 +64,7 @@ fn used_model_line(store: &ModelStore, machine: &Machine) -> Line {
         Ok(chosen) => Line::ok(
             "model: used",
             match chosen.named_by {
-                Some(file) => format!("{}, by {}", chosen.model.id, file.display()),
+                Some(file) => format!("{}, set in {}", chosen.model.id, file.display()),
                 None => chosen.model.id,
             },
         ),
