@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::frame_cache::{CachedFrame, Due, FrameCache, TileKey};
+use super::frame_cache::{CachedFrame, DueFrame, FrameCache, TileKey};
 use super::frame_rate::FrameRate;
 use super::state::{Reason, VideoFacts};
 use super::{Placement, TileScaler};
@@ -112,7 +112,7 @@ impl Camera {
     }
 
     /// The frame that is due on its tile of `head` at `now`.
-    pub(crate) fn due(&self, head: usize, now: Duration) -> Due {
+    pub(crate) fn due(&self, head: usize, now: Duration) -> DueFrame {
         let delay = lock(&self.aligner).delay();
         let due = self.cache.due(head, now, delay);
         let counters = &self.counters;

@@ -50,7 +50,7 @@ pub(crate) struct CachedFrame {
 }
 
 /// The frame that is due on a tile.
-pub(crate) struct Due {
+pub(crate) struct DueFrame {
     /// The frame to show; `None` before the first.
     pub(crate) picture: Option<CachedFrame>,
     /// When the next one is due, if it was decoded already.
@@ -127,10 +127,10 @@ impl FrameCache {
     }
 
     /// The frame that is due on the tile of `head` at `now`, with video held back by `delay`.
-    pub(super) fn due(&self, head: usize, now: Duration, delay: Duration) -> Due {
+    pub(super) fn due(&self, head: usize, now: Duration, delay: Duration) -> DueFrame {
         let mut tiles = lock(&self.tiles);
         let Some(tile) = tiles.iter_mut().find(|tile| tile.key.head == head) else {
-            return Due {
+            return DueFrame {
                 picture: None,
                 next: None,
                 dropped: 0,
@@ -144,7 +144,7 @@ impl FrameCache {
             tile.shown = tile.waiting.pop_front();
             passed += 1;
         }
-        Due {
+        DueFrame {
             picture: tile.shown.clone(),
             next: tile.waiting.front().map(|next| next.times.arrival + delay),
             dropped: passed.saturating_sub(1),

@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// Both, of one camera: what its tile, the page, `/state.json` and the metrics tell. It is derived in one place
-/// (`Shared::condition`).
+/// (`WallContext::camera_state`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
+pub struct CameraState {
     /// How its picture is.
     pub video: Video,
     /// Whether somebody looks for objects in it.
@@ -99,7 +99,7 @@ const EVENTS_COUNT_FOR: Duration = Duration::from_secs(5);
 /// A tile may be empty for so long before it says that it waits: the longest delay of video, and a frame or two.
 const BLANK_LIMIT: Duration = Duration::from_millis(1500);
 
-impl Condition {
+impl CameraState {
     /// Whether new pictures are shown.
     pub fn is_live(&self) -> bool {
         self.video == Video::Live

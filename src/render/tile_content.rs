@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::camera::Camera;
-use super::frame_cache::{CachedFrame, Due};
-use super::state::{Analysis, Condition, Video};
+use super::frame_cache::{CachedFrame, DueFrame};
+use super::state::{Analysis, CameraState, Video};
 use super::{Placement, Rect};
 use crate::align::{Basis, DrawnBox};
 use crate::config::WallSettings;
@@ -22,7 +22,7 @@ pub(crate) struct TileContent {
     /// The same without the name, for one that no font here has.
     pub(super) number: String,
     /// `25 fps  48 ms`.
-    pub(super) figures: Option<String>,
+    pub(super) rates: Option<String>,
     /// Whether the boxes may belong to other frames than this one.
     pub(super) unsynchronised: bool,
     /// Clock and wall name, on one tile of the screen.
@@ -39,27 +39,27 @@ pub(super) struct ContentBox {
 }
 
 impl TileContent {
-    /// How `camera`, in that condition, looks at `now` with what is `due` on its tile.
+    /// How `camera`, in that camera_state, looks at `now` with what is `due` on its tile.
     pub(crate) fn of(
         camera: &Camera,
-        due: Due,
-        condition: Condition,
+        due: DueFrame,
+        camera_state: CameraState,
         now: Duration,
         settings: &WallSettings,
     ) -> Self {
-        let live = condition.is_live();
+        let live = camera_state.is_live();
         let drawing = due
             .picture
             .as_ref()
             .filter(|_| live)
-            .map(|held| camera.drawing(&held.times, now));
+            .map(|frame| camera.drawing(&frame.times, now));
         let (boxes, basis) = drawing.map_or((Vec::new(), Basis::Nothing), |drawing| {
             (drawing.boxes, drawing.basis)
         });
         let boxes = match &due.picture {
-            Some(held) => boxes
+            Some(frame) => boxes
                 .iter()
-                .map(|found| ContentBox::of(found, &held.placement))
+                .map(|found| ContentBox::of(found, &frame.placement))
                 .filter(|found| !found.rect.is_empty())
                 .collect(),
             None => Vec::new(),
@@ -70,17 +70,17 @@ impl TileContent {
             boxes,
             title: settings.display_name.then(|| camera.title()),
             number: format!("camera {}", camera.id),
-            figures: figures(camera, &condition, settings),
+            rates: rates(camera, &camera_state, settings),
             unsynchronised: wants_alignment && matches!(basis, Basis::Latest | Basis::Estimated),
-            video: condition.video,
-            analysis: condition.analysis,
+            video: camera_state.video,
+            analysis: camera_state.analysis,
             corner: None,
         }
     }
 
     /// Whether both give the same pixels in the picture itself.
     pub(super) fn same_picture(&self, other: &Self) -> bool {
-        let number = |look: &Self| look.picture.as_ref().map(|held| held.number);
+        let number = |content: &Self| content.picture.as_ref().map(|frame| frame.number);
         number(self) == number(other) && self.is_dimmed() == other.is_dimmed()
     }
 
@@ -91,7 +91,7 @@ impl TileContent {
             && self.video.reason() == other.video.reason()
             && self.analysis == other.analysis
             && self.title == other.title
-            && self.figures == other.figures
+            && self.rates == other.rates
             && self.unsynchronised == other.unsynchronised
             && self.corner == other.corner
     }
@@ -133,10 +133,10 @@ impl ContentBox {
     }
 }
 
-fn figures(camera: &Camera, condition: &Condition, settings: &WallSettings) -> Option<String> {
+fn rates(camera: &Camera, camera_state: &CameraState, settings: &WallSettings) -> Option<String> {
     let fps = camera
         .fps()
-        .filter(|_| condition.is_live() && settings.display_fps)
+        .filter(|_| camera_state.is_live() && settings.display_fps)
         .map(|fps| {
             if fps < 9.5 {
                 format!("{fps:.1} fps")
@@ -146,7 +146,7 @@ fn figures(camera: &Camera, condition: &Condition, settings: &WallSettings) -> O
         });
     let latency = camera
         .last_event()
-        .filter(|_| condition.has_latency() && settings.display_latency)
+        .filter(|_| camera_state.has_latency() && settings.display_latency)
         .and_then(|(_, event)| event.latency_ms)
         // Of the last event: one or two digits are all that the eye can follow.
         .map(|latency_ms| match latency_ms {

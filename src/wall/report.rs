@@ -38,15 +38,15 @@ pub(super) fn summary(wall: &Wall) -> String {
 /// The state of all its parts.
 pub(super) fn status(wall: &Wall) -> Status {
     let displays = wall.with_running(|running| {
-        let heads = running.screens.heads();
+        let heads = running.heads.all();
         DisplayStatus {
             heads: heads.iter().map(|head| head.facts().report).collect(),
-            trouble: running.screens.trouble(),
+            trouble: running.heads.trouble(),
         }
     });
     Status::Wall(WallStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        session: Some(wall.shared.session.clone()),
+        session: Some(wall.context.session.clone()),
         displays,
         state: wall.state(),
     })
@@ -55,14 +55,14 @@ pub(super) fn status(wall: &Wall) -> Status {
 impl Wall {
     /// Whether every camera has a picture on its tile, or a reason for having none.
     pub(super) fn is_settled(&self) -> bool {
-        let cameras = self.shared.cameras();
+        let cameras = self.context.cameras();
         cameras.values().all(|camera| {
             camera.failed().is_some() || camera.counters().shown.load(Ordering::Relaxed) > 0
         })
     }
 
     fn tile(&self, camera: &Camera, now: Duration) -> wall_state::Tile {
-        let condition = self.shared.condition(camera, None, now);
+        let camera_state = self.context.camera_state(camera, None, now);
         let source = camera.settings();
         let figures = camera.align_figures();
         let reconnects = self.with_running(|running| running.sources.reconnects(camera.id));
@@ -70,25 +70,25 @@ impl Wall {
             source_id: camera.id,
             name: source.name.clone().unwrap_or_default(),
             uri: source.stream.location.to_string(),
-            video: video_of(camera, &condition.video, now),
+            video: video_of(camera, &camera_state.video, now),
             analysis: wall_state::Analysis {
-                state: match condition.analysis {
+                state: match camera_state.analysis {
                     Analysis::Ok => AnalysisState::Ok,
                     Analysis::Late => AnalysisState::Late,
                     Analysis::Paused => AnalysisState::Paused,
                     Analysis::NoProcessor => AnalysisState::NoProcessor,
                     Analysis::NoBroker => AnalysisState::NoBroker,
                 },
-                instance_id: self.shared.processor_of(camera.id),
+                instance_id: self.context.processor_of(camera.id),
             },
-            text: condition.text(),
+            text: camera_state.text(),
             fps: camera
                 .fps()
-                .filter(|_| condition.is_live())
+                .filter(|_| camera_state.is_live())
                 .map(|fps| fps as f32),
             latency_ms: camera
                 .last_event()
-                .filter(|_| condition.has_latency())
+                .filter(|_| camera_state.has_latency())
                 .and_then(|(_, event)| event.latency_ms),
             sync: sync_figures(&figures),
             frames: camera.counters().shown.load(Ordering::Relaxed),
@@ -98,7 +98,7 @@ impl Wall {
     }
 
     fn broker(&self) -> wall_state::Broker {
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let (state, figures) = self
             .with_running(|running| {
                 let state = running.link.state_changes().borrow().clone();
@@ -112,7 +112,7 @@ impl Wall {
             }
             None => (None, None),
         };
-        let cameras = self.shared.cameras();
+        let cameras = self.context.cameras();
         wall_state::Broker {
             connected: figures.connected,
             address: settings.mqtt.url(),
@@ -123,15 +123,15 @@ impl Wall {
                 .values()
                 .map(|camera| camera.counters().events.load(Ordering::Relaxed))
                 .sum(),
-            events_refused: self.shared.events_refused.load(Ordering::Relaxed) + figures.refused,
-            messages_dropped: self.shared.messages_dropped(),
+            events_refused: self.context.events_refused.load(Ordering::Relaxed) + figures.refused,
+            messages_dropped: self.context.messages_dropped(),
         }
     }
 
     fn head_states(&self) -> Vec<wall_state::Head> {
         let facts: Vec<(Layout, HeadFacts)> = self
             .with_running(|running| {
-                let heads = running.screens.heads();
+                let heads = running.heads.all();
                 heads
                     .iter()
                     .map(|head| (head.settings.layout.clone(), head.facts()))
@@ -166,7 +166,7 @@ impl Wall {
     }
 
     fn head_name(&self, index: usize) -> String {
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let connector = settings
             .wall
             .heads
@@ -216,19 +216,19 @@ fn video_of(camera: &Camera, video: &Video, now: Duration) -> wall_state::Video 
 
 impl Viewed for Wall {
     fn heads(&self) -> Vec<String> {
-        let count = self.shared.settings().wall.heads.len();
+        let count = self.context.settings().wall.heads.len();
         (0..count).map(|index| self.head_name(index)).collect()
     }
 
     fn picture(&self, head: usize, limit: Duration) -> Option<Arc<Canvas>> {
-        let head = self.with_running(|running| running.screens.heads().get(head).cloned())??;
+        let head = self.with_running(|running| running.heads.all().get(head).cloned())??;
         head.picture(limit)
     }
 
     fn state(&self) -> WallState {
-        let now = self.shared.clock.now();
-        let settings = self.shared.settings();
-        let cameras = self.shared.cameras();
+        let now = self.context.clock.now();
+        let settings = self.context.settings();
+        let cameras = self.context.cameras();
         WallState {
             wall: wall_state::Identity {
                 instance_id: settings.instance_id.clone(),

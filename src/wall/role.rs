@@ -37,7 +37,7 @@ impl Role for Wall {
     }
 
     fn started(self: &Arc<Self>) {
-        if self.shared.settings().wall.snapshot.is_some() {
+        if self.context.settings().wall.snapshot.is_some() {
             self.runtime.spawn(snapshot::write_first(self.clone()));
         }
     }

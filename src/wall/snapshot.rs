@@ -40,14 +40,14 @@ pub(super) async fn write_first(wall: Arc<Wall>) {
         tokio::time::sleep(LOOK).await;
     }
     // A moment for the boxes: pictures come before the first events of their frames.
-    tokio::time::sleep(wall.shared.settings().wall.detection_ttl).await;
+    tokio::time::sleep(wall.context.settings().wall.detection_ttl).await;
     write(wall);
 }
 
 /// Writes the snapshot that the settings ask for, on a thread that may block. The log says what became of it.
 pub(super) fn write(wall: Arc<Wall>) {
     tokio::task::spawn_blocking(move || {
-        let Some(path) = wall.shared.settings().wall.snapshot.clone() else {
+        let Some(path) = wall.context.settings().wall.snapshot.clone() else {
             warn!("no snapshot: no file is named for it; give --snapshot FILE.png");
             return;
         };

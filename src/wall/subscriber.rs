@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::shared::Shared;
+use super::context::WallContext;
 use crate::base::SourceId;
 use crate::base::sync::lock;
 use crate::bus::{Delivery, Link, LinkState, Message, Subscription, Topic, Topics};
@@ -22,18 +22,23 @@ use crate::event::{DecodeError, DetectionEvent};
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// Listens on `link` for as long as it lasts. Cameras are asked for by name: what others publish is not worth a byte here.
-pub(super) fn listen(shared: &Arc<Shared>, link: &Link, settings: &Settings, runtime: &Handle) {
+pub(super) fn subscribe(
+    context: &Arc<WallContext>,
+    link: &Link,
+    settings: &Settings,
+    runtime: &Handle,
+) {
     // Another link may lead to another broker.
-    shared.forget_claims();
+    context.forget_claims();
     let topics = Topics::of(&settings.mqtt);
     let pattern = settings.wall.topic_pattern.clone();
     let ids: Vec<SourceId> = settings.sources.keys().copied().collect();
     let filters = event_filters(&topics, pattern.as_deref(), &ids);
     let events = link.subscribe(filters, Delivery::AtMostOnce);
-    let statuses = link.subscribe(shared.claim_topics(&topics), Delivery::AtLeastOnce);
-    lock(&shared.overrun).begin(vec![events.overrun_counter(), statuses.overrun_counter()]);
+    let statuses = link.subscribe(context.claim_topics(&topics), Delivery::AtLeastOnce);
+    lock(&context.queue_drops).replace(vec![events.overrun_counter(), statuses.overrun_counter()]);
     let subscriber = Subscriber {
-        shared: shared.clone(),
+        context: context.clone(),
         link: link.clone(),
         topics,
         pattern,
@@ -55,7 +60,7 @@ fn event_filters(topics: &Topics, pattern: Option<&str>, ids: &[SourceId]) -> Ve
 }
 
 struct Subscriber {
-    shared: Arc<Shared>,
+    context: Arc<WallContext>,
     link: Link,
     topics: Topics,
     pattern: Option<String>,
@@ -73,7 +78,7 @@ impl Subscriber {
         // A broker on the same machine may have answered before this task began: that is a change too. So may cameras
         // have been added since the link was made.
         state.mark_changed();
-        let mut shown = self.shared.shown();
+        let mut shown = self.context.shown();
         shown.mark_changed();
         loop {
             tokio::select! {
@@ -84,9 +89,9 @@ impl Subscriber {
                         return;
                     }
                     let connected = matches!(&*state.borrow_and_update(), LinkState::Connected { .. });
-                    if self.shared.connected.swap(connected, Ordering::AcqRel) != connected {
+                    if self.context.connected.swap(connected, Ordering::AcqRel) != connected {
                         info!(connected, "broker");
-                        self.look_again();
+                        self.wake_cameras();
                     }
                 }
                 changed = shown.changed() => {
@@ -111,12 +116,12 @@ impl Subscriber {
     }
 
     fn status(&mut self, message: &Message, statuses: &Subscription) {
-        match self.shared.claim(&self.topics, message) {
+        match self.context.claim(&self.topics, message) {
             Ok(changed) => {
                 if changed {
                     self.follow_claims(statuses);
                 }
-                self.look_again();
+                self.wake_cameras();
             }
             Err(err) => self.refuse(&message.topic, &err),
         }
@@ -125,7 +130,7 @@ impl Subscriber {
     /// Statuses name processors, of which the presences tell whether they are there.
     fn follow_claims(&self, statuses: &Subscription) {
         self.link
-            .resubscribe(statuses, self.shared.claim_topics(&self.topics));
+            .resubscribe(statuses, self.context.claim_topics(&self.topics));
     }
 
     fn event(&mut self, message: &Message) {
@@ -136,7 +141,7 @@ impl Subscriber {
         };
         match decoded {
             Ok(event) => {
-                if let Some(camera) = self.shared.cameras().get(&event.source_id) {
+                if let Some(camera) = self.context.cameras().get(&event.source_id) {
                     camera.event(event);
                 }
             }
@@ -146,15 +151,15 @@ impl Subscriber {
 
     fn refuse(&mut self, topic: &str, err: &DecodeError) {
         self.refused += 1;
-        self.shared.events_refused.fetch_add(1, Ordering::Relaxed);
+        self.context.events_refused.fetch_add(1, Ordering::Relaxed);
         if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             self.warned = Some(Instant::now());
             warn!(topic, %err, refused = self.refused, "a message that can't be read is ignored");
         }
     }
 
-    fn look_again(&self) {
-        for camera in self.shared.cameras().values() {
+    fn wake_cameras(&self) {
+        for camera in self.context.cameras().values() {
             camera.wake();
         }
     }

@@ -14,12 +14,12 @@ const PRESENT_FOR: Duration = Duration::from_secs(3);
 /// A picture that viewers ask for and the head's thread provides.
 #[derive(Default)]
 pub(super) struct ViewerPicture {
-    state: Mutex<Requested>,
+    state: Mutex<RequestState>,
     provided: Condvar,
 }
 
 #[derive(Default)]
-struct Requested {
+struct RequestState {
     is_wanted: bool,
     last_request: Option<Instant>,
     newest: Option<Arc<Canvas>>,
@@ -53,7 +53,7 @@ impl ViewerPicture {
     }
 
     /// Whether someone asked recently.
-    pub(super) fn are_there(&self) -> bool {
+    pub(super) fn has_viewers(&self) -> bool {
         let last = lock(&self.state).last_request;
         last.is_some_and(|at| at.elapsed() < PRESENT_FOR)
     }

@@ -15,7 +15,7 @@ pub(super) fn tiles(screen: Size, fractions: &[[f32; 4]]) -> Vec<Rect> {
             edge(y + height, screen.height),
         );
         for other in &tiles {
-            tile = beside(tile, other);
+            tile = without_overlap(tile, other);
         }
         if !tile.is_empty() {
             tiles.push(tile);
@@ -37,7 +37,7 @@ fn edge(fraction: f32, length: u32) -> i32 {
 }
 
 /// `tile` without what it shares with `other`, cut along the shorter side of that.
-fn beside(tile: Rect, other: &Rect) -> Rect {
+fn without_overlap(tile: Rect, other: &Rect) -> Rect {
     let shared = tile.intersection(other);
     if shared.is_empty() {
         return tile;

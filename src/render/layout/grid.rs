@@ -4,16 +4,16 @@ use crate::base::Size;
 use crate::render::Rect;
 
 /// Most tiles a row where the settings don't say, as published.
-const USUAL_COLUMNS: u32 = 4;
+const DEFAULT_COLUMNS: u32 = 4;
 /// Nobody sees anything in a smaller tile.
-const LEAST_EDGE: u32 = 16;
+const MIN_TILE_PX: u32 = 16;
 
 /// Columns and rows of tiles of exactly one size, on a screen with no edge beyond `longest`.
 pub(super) fn exact(cameras: usize, columns: Option<u32>, tile: Size, longest: u32) -> (u32, u32) {
     let cameras = u32::try_from(cameras).unwrap_or(u32::MAX).max(1);
     let fitting = |edge: u32| (longest / edge.max(1)).max(1);
     let columns = columns
-        .unwrap_or(USUAL_COLUMNS)
+        .unwrap_or(DEFAULT_COLUMNS)
         .clamp(1, cameras)
         .min(fitting(tile.width));
     let rows = cameras.div_ceil(columns).min(fitting(tile.height));
@@ -42,8 +42,8 @@ pub(super) fn filling(area: &Rect, cameras: usize, columns: Option<u32>) -> Vec<
         return Vec::new();
     }
     let most = columns
-        .unwrap_or(USUAL_COLUMNS)
-        .clamp(1, (area.width / LEAST_EDGE).max(1));
+        .unwrap_or(DEFAULT_COLUMNS)
+        .clamp(1, (area.width / MIN_TILE_PX).max(1));
     let room = most as usize * most_rows(area, most) as usize;
     let pages = cameras.div_ceil(room);
     // At most `room`, which is a screen's worth.
@@ -58,7 +58,7 @@ pub(super) fn filling(area: &Rect, cameras: usize, columns: Option<u32>) -> Vec<
 fn most_rows(area: &Rect, columns: u32) -> u32 {
     let (width, height) = (u64::from(area.width), u64::from(area.height));
     let half_filled = height * 32 * u64::from(columns) / (width * 9);
-    let legible = u64::from(area.height / LEAST_EDGE);
+    let legible = u64::from(area.height / MIN_TILE_PX);
     u32::try_from(half_filled.min(legible))
         .unwrap_or(u32::MAX)
         .max(1)

@@ -4,10 +4,10 @@
 //! All of it is pure: a [`Plan`] is made anew whenever the screen or the list of cameras changes, and the composer asks it
 //! before each scene what lies where.
 
+mod focus;
 mod free;
 mod grid;
 mod promotion;
-mod stage;
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::base::{Size, SourceId};
 use crate::config::{HeadSettings, Layout, Rotation};
 
 /// A screen without a monitor grows no further: more tiles are shown in pages.
-const LONGEST_EDGE: u32 = 16384;
+const MAX_SCREEN_PX: u32 = 16384;
 /// A screen without a monitor where neither tiles nor a mode say how large it is.
-const USUAL_SCREEN: Size = Size::new(1920, 1080);
+const DEFAULT_SCREEN: Size = Size::new(1920, 1080);
 
 /// What a tile is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum TileRole {
 
 /// A tile of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
+pub struct PlacedTile {
     /// Where on the screen; never empty, and never over another tile.
     pub rect: Rect,
     /// What it shows; nothing where the cameras have run out.
@@ -55,10 +55,10 @@ pub struct Plan {
 /// there are cameras, else 1920×1080; turned as the head is.
 pub fn headless_screen(head: &HeadSettings, cameras: usize, tile: Size) -> Size {
     if let (None, Layout::Grid { columns }) = (head.mode, &head.layout) {
-        let (columns, rows) = grid::exact(cameras, *columns, tile, LONGEST_EDGE);
+        let (columns, rows) = grid::exact(cameras, *columns, tile, MAX_SCREEN_PX);
         return Size::new(columns * tile.width, rows * tile.height);
     }
-    let Size { width, height } = head.mode.map_or(USUAL_SCREEN, |mode| mode.size);
+    let Size { width, height } = head.mode.map_or(DEFAULT_SCREEN, |mode| mode.size);
     match head.rotate {
         Rotation::None | Rotation::Half => Size::new(width, height),
         Rotation::Quarter | Rotation::ThreeQuarters => Size::new(height, width),
@@ -88,7 +88,7 @@ impl Plan {
                 Some(tile) => grid::of_exact_tiles(screen, tile, cameras.len()),
                 None => grid::filling(&area, cameras.len(), *columns),
             },
-            Layout::Focus => stage::tiles(&area, cameras.len().saturating_sub(1)),
+            Layout::Focus => focus::tiles(&area, cameras.len().saturating_sub(1)),
             Layout::Free { tiles, .. } => free::tiles(screen, tiles),
         };
         Self {
@@ -106,7 +106,7 @@ impl Plan {
 
     /// How many pages there are; at least one.
     pub fn pages(&self) -> usize {
-        let (cameras, tiles) = match self.fixed_focus() {
+        let (cameras, tiles) = match self.has_fixed_focus() {
             true => (self.cameras.len() - 1, self.tiles.len() - 1),
             false => (self.cameras.len(), self.tiles.len()),
         };
@@ -122,7 +122,7 @@ impl Plan {
 
     /// The tiles of a page (counted from 0, and from the start again behind the last), the focus tile first. A camera that
     /// is `promoted` takes the focus tile on every page, and the first camera its place; else the first camera has it.
-    pub fn tiles(&self, page: usize, promoted: Option<SourceId>) -> Vec<Placed> {
+    pub fn tiles(&self, page: usize, promoted: Option<SourceId>) -> Vec<PlacedTile> {
         let page = page % self.pages();
         let promoted = promoted
             .filter(|_| self.has_focus)
@@ -136,7 +136,7 @@ impl Plan {
         };
         let sources = match promoted {
             _ if self.cameras.is_empty() => Vec::new(),
-            _ if self.fixed_focus() => page_of(1),
+            _ if self.has_fixed_focus() => page_of(1),
             // The only tile stays with the alarm.
             Some(index) => vec![self.cameras[index]],
             None => page_of(0),
@@ -148,7 +148,7 @@ impl Plan {
         self.tiles
             .iter()
             .enumerate()
-            .map(|(index, rect)| Placed {
+            .map(|(index, rect)| PlacedTile {
                 rect: *rect,
                 source: sources.get(index).copied(),
                 role: role(index),
@@ -156,8 +156,8 @@ impl Plan {
             .collect()
     }
 
-    /// Whether one camera stays in its tile while the others turn beside it.
-    fn fixed_focus(&self) -> bool {
+    /// Whether one camera stays in its tile while the others turn without_overlap it.
+    fn has_fixed_focus(&self) -> bool {
         self.has_focus && self.tiles.len() > 1 && !self.cameras.is_empty()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::SourceId;
 
 /// A camera has the focus for at least this long before a newer alarm takes it: nobody follows a faster change.
-const LEAST_FOCUS: Duration = Duration::from_secs(5);
+const MIN_FOCUS_TIME: Duration = Duration::from_secs(5);
 
 /// Follows what cameras see, and says which of them has the focus. It knows as many cameras as have an alarm.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl FocusChoice {
             .focus
             .and_then(|focus| Some((focus, self.alarms.get(&focus.source)?)));
         let stays = present.is_some_and(|(focus, present)| {
-            present.since >= alarm.since || now.saturating_sub(focus.since) < LEAST_FOCUS
+            present.since >= alarm.since || now.saturating_sub(focus.since) < MIN_FOCUS_TIME
         });
         if !stays {
             self.focus = Some(Focus {

@@ -18,7 +18,7 @@ pub(super) struct LabelCache {
     bytes: usize,
 }
 
-/// How a plate is written.
+/// How a label is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
     pub(super) size_px: u32,
@@ -27,24 +27,24 @@ pub(super) struct Style {
 }
 
 impl LabelCache {
-    /// The plate of `text`, where it was written before.
+    /// The label of `text`, where it was written before.
     pub(super) fn find(&self, text: &str, style: Style) -> Option<&Canvas> {
         let kept = self.by_text.get(text)?;
         kept.iter()
             .find(|(of, _)| *of == style)
-            .map(|(_, plate)| plate)
+            .map(|(_, label)| label)
     }
 
-    /// Keeps a plate that was not found.
-    pub(super) fn keep(&mut self, text: &str, style: Style, plate: Canvas) {
-        let bytes = plate.bytes().len();
+    /// Keeps a label that was not found.
+    pub(super) fn keep(&mut self, text: &str, style: Style, label: Canvas) {
+        let bytes = label.bytes().len();
         if self.bytes + bytes > MOST_BYTES {
             self.by_text.clear();
             self.bytes = 0;
         }
         self.bytes += bytes;
         let kept = self.by_text.entry(text.to_owned()).or_default();
-        kept.push((style, plate));
+        kept.push((style, label));
     }
 }
 
@@ -61,27 +61,27 @@ mod tests {
 
     #[test]
     fn a_plate_is_found_by_its_text_and_its_style() {
-        let mut plates = LabelCache::default();
-        let plate = Canvas::new(Size::new(60, 14), Color::BLACK);
-        plates.keep("7 Dock", STYLE, plate.clone());
-        assert_eq!(plates.find("7 Dock", STYLE), Some(&plate));
-        assert_eq!(plates.find("8 Dock", STYLE), None);
+        let mut labels = LabelCache::default();
+        let label = Canvas::new(Size::new(60, 14), Color::BLACK);
+        labels.keep("7 Dock", STYLE, label.clone());
+        assert_eq!(labels.find("7 Dock", STYLE), Some(&label));
+        assert_eq!(labels.find("8 Dock", STYLE), None);
         let larger = Style {
             size_px: 14,
             ..STYLE
         };
-        assert_eq!(plates.find("7 Dock", larger), None);
+        assert_eq!(labels.find("7 Dock", larger), None);
     }
 
     #[test]
     fn memory_is_bounded_whatever_is_written() {
-        let mut plates = LabelCache::default();
-        let plate = Canvas::new(Size::new(100, 20), Color::BLACK);
-        let most = MOST_BYTES / plate.bytes().len();
+        let mut labels = LabelCache::default();
+        let label = Canvas::new(Size::new(100, 20), Color::BLACK);
+        let most = MOST_BYTES / label.bytes().len();
         for number in 0..2 * most {
-            plates.keep(&number.to_string(), STYLE, plate.clone());
-            let kept: usize = plates.by_text.values().map(Vec::len).sum();
-            assert!(kept <= most && kept * plate.bytes().len() == plates.bytes);
+            labels.keep(&number.to_string(), STYLE, label.clone());
+            let kept: usize = labels.by_text.values().map(Vec::len).sum();
+            assert!(kept <= most && kept * label.bytes().len() == labels.bytes);
         }
     }
 }

@@ -21,11 +21,11 @@ const MOST_GLYPHS: usize = 2048;
 const MOST_LINES: usize = 256;
 
 /// One typeface, and what was drawn of it.
-pub struct Type {
+pub struct Typeface {
     font: FontRef<'static>,
     glyphs: HashMap<(char, u32), Raster>,
     lines: HashMap<(String, u32), Arc<Line>>,
-    plates: LabelCache,
+    labels: LabelCache,
 }
 
 /// A glyph's coverage.
@@ -38,19 +38,19 @@ struct Raster {
     advance: f32,
 }
 
-impl Default for Type {
+impl Default for Typeface {
     fn default() -> Self {
         Self {
             font: FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
                 .expect("invariant: the built-in font is a font"),
             glyphs: HashMap::new(),
             lines: HashMap::new(),
-            plates: LabelCache::default(),
+            labels: LabelCache::default(),
         }
     }
 }
 
-impl Type {
+impl Typeface {
     /// Width in pixels of `text` in letters of `size_px`.
     pub fn width(&mut self, text: &str, size_px: u32) -> u32 {
         let text = legible::clean(text);
@@ -196,20 +196,20 @@ impl Type {
         pen.ceil() as i32
     }
 
-    /// A plate with `text` on it, `width` pixels wide; nothing where it is too wide to be kept.
-    pub(super) fn plate(&mut self, text: &str, width: u32, style: Style) -> Option<&Canvas> {
+    /// A label with `text` on it, `width` pixels wide; nothing where it is too wide to be kept.
+    pub(super) fn label(&mut self, text: &str, width: u32, style: Style) -> Option<&Canvas> {
         if width > WIDEST_PX {
             return None;
         }
-        if self.plates.find(text, style).is_none() {
+        if self.labels.find(text, style).is_none() {
             let size = Size::new(width, Self::line_px(style.size_px));
-            let mut plate = Canvas::new(size, style.ground);
+            let mut label = Canvas::new(size, style.ground);
             let place = (padding(style.size_px), 0);
-            let clip = plate.bounds();
-            self.write(&mut plate, &clip, place, text, style.size_px, style.ink);
-            self.plates.keep(text, style, plate);
+            let clip = label.bounds();
+            self.write(&mut label, &clip, place, text, style.size_px, style.ink);
+            self.labels.keep(text, style, label);
         }
-        self.plates.find(text, style)
+        self.labels.find(text, style)
     }
 
     /// Rows of a line of letters of `size_px`.
@@ -258,9 +258,9 @@ impl Type {
     }
 }
 
-impl std::fmt::Debug for Type {
+impl std::fmt::Debug for Typeface {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Type({} glyphs)", self.glyphs.len())
+        write!(f, "Typeface({} glyphs)", self.glyphs.len())
     }
 }
 
@@ -296,7 +296,7 @@ fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
     }
 }
 
-/// Room at each side of a plate's text.
+/// Room at each side of a label's text.
 pub(super) fn padding(size_px: u32) -> i32 {
     (size_px / 4) as i32
 }
@@ -309,7 +309,7 @@ mod tests {
     fn letters_are_written_with_soft_edges_and_inside_the_clip() {
         let mut canvas = Canvas::new(Size::new(80, 40), Color::BLACK);
         let clip = Rect::new(0, 0, 30, 40);
-        Type::default().write(&mut canvas, &clip, (2, 2), "WWWW", 24, Color::WHITE);
+        Typeface::default().write(&mut canvas, &clip, (2, 2), "WWWW", 24, Color::WHITE);
         let shades: Vec<u8> = canvas.bytes().chunks(4).map(|pixel| pixel[0]).collect();
         assert!(shades.contains(&255), "something is fully white");
         assert!(
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_ends_in_an_ellipsis() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let full = letters.width("Loading dock", 20);
         assert_eq!(letters.fitted("Loading dock", 20, full), "Loading dock");
         let short = letters.fitted("Loading dock", 20, full / 2);
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn long_text_breaks_between_words() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let limit = letters.width("camera refused", 16);
         let lines = letters.wrapped("camera refused the login of viewer", 16, limit, 2);
         assert_eq!(lines[0], "camera refused");
@@ -344,14 +344,14 @@ mod tests {
 
     #[test]
     fn a_plate_has_the_pixels_of_text_on_its_ground() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let style = Style {
             size_px: 12,
             ground: Color::rgb(0, 114, 178),
             ink: Color::WHITE,
         };
         let width = letters.width("7 Dock", 12) + 2 * padding(12).unsigned_abs();
-        let mut direct = Canvas::new(Size::new(width, Type::line_px(12)), style.ground);
+        let mut direct = Canvas::new(Size::new(width, Typeface::line_px(12)), style.ground);
         let clip = direct.bounds();
         letters.write(
             &mut direct,
@@ -362,13 +362,13 @@ mod tests {
             style.ink,
         );
         for _ in 0..2 {
-            assert_eq!(letters.plate("7 Dock", width, style), Some(&direct));
+            assert_eq!(letters.label("7 Dock", width, style), Some(&direct));
         }
-        assert_eq!(letters.plate("7 Dock", WIDEST_PX + 1, style), None);
+        assert_eq!(letters.label("7 Dock", WIDEST_PX + 1, style), None);
     }
 
     fn ink(text: &str, size_px: u32) -> (Vec<u8>, u32) {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let width = letters.width(text, size_px);
         let mut canvas = Canvas::new(Size::new(width.max(1) + 8, 3 * size_px), Color::BLACK);
         let clip = canvas.bounds();
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn text_of_the_built_in_font_takes_the_short_way() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         for text in [
             "Loading dock",
             "Straße · 7 €",
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn names_in_other_scripts_are_legible() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         // Of the packages of `tools/setup system`: fonts-dejavu-core, fonts-droid-fallback, fonts-lohit-deva.
         for name in [
             "3 停车场",
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn what_no_font_has_is_not_drawn_as_boxes() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         // A letter of private use; no font of a system has it.
         let unknown = "\u{10fffd}";
         let named = letters.width(&format!("Dock{unknown}"), 16);
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn arabic_letters_are_joined_and_go_from_right_to_left() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let apart: u32 = "مرحبا"
             .chars()
             .map(|letter| letters.width(&letter.to_string(), 32))
@@ -465,7 +465,7 @@ mod tests {
 
     #[test]
     fn long_names_of_any_script_end_in_an_ellipsis_between_letters() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         for name in [
             "停车场".repeat(2000),
             "مرحبا ".repeat(500),
@@ -483,12 +483,12 @@ mod tests {
 
     #[test]
     fn marks_do_not_run_into_other_lines() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let name = format!("a{}", "\u{30d}\u{316}".repeat(40));
         let mut canvas = Canvas::new(Size::new(60, 200), Color::BLACK);
         let clip = canvas.bounds();
         letters.write(&mut canvas, &clip, (10, 90), &name, 20, Color::WHITE);
-        let line = 90..90 + Type::line_px(20) as i32;
+        let line = 90..90 + Typeface::line_px(20) as i32;
         for y in (0..200).filter(|y| !line.contains(y)) {
             for x in 0..60 {
                 assert_eq!(canvas.pixel(x, y), Some(Color::BLACK), "({x}, {y})");
@@ -498,7 +498,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_whatever_is_written() {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         for size in 8..200 {
             letters.width("abcdefghijklmnopqrstuvwxyz", size);
         }

@@ -14,10 +14,10 @@ use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Claims, Message, Topics};
 use crate::config::Settings;
 use crate::event::{DecodeError, SourceState};
-use crate::render::{Analysis, AnalysisFacts, Camera, Condition, Video};
+use crate::render::{Analysis, AnalysisFacts, Camera, CameraState, Video};
 
-/// Shared by sessions, composers, the link's task and the page.
-pub(super) struct Shared {
+/// WallContext by sessions, composers, the link's task and the page.
+pub(super) struct WallContext {
     pub(super) clock: Clock,
     pub(super) session: SessionId,
     settings: ArcSwap<Settings>,
@@ -31,19 +31,19 @@ pub(super) struct Shared {
     scenes: AtomicU64,
     pub(super) events_refused: AtomicU64,
     /// Messages that came faster than they were read.
-    pub(super) overrun: Mutex<Overrun>,
+    pub(super) queue_drops: Mutex<QueueDrops>,
 }
 
 /// Messages dropped by the queues of the present link, and of those before it.
 #[derive(Debug, Default)]
-pub(super) struct Overrun {
+pub(super) struct QueueDrops {
     before: u64,
     now: Vec<Arc<AtomicU64>>,
 }
 
-impl Overrun {
+impl QueueDrops {
     /// Another link has other queues.
-    pub(super) fn begin(&mut self, queues: Vec<Arc<AtomicU64>>) {
+    pub(super) fn replace(&mut self, queues: Vec<Arc<AtomicU64>>) {
         self.before = self.total();
         self.now = queues;
     }
@@ -54,7 +54,7 @@ impl Overrun {
     }
 }
 
-impl Shared {
+impl WallContext {
     pub(super) fn new(settings: Settings, clock: Clock) -> Self {
         let shown: Vec<SourceId> = settings.sources.keys().copied().collect();
         Self {
@@ -68,7 +68,7 @@ impl Shared {
             connected: AtomicBool::new(false),
             scenes: AtomicU64::new(0),
             events_refused: AtomicU64::new(0),
-            overrun: Mutex::default(),
+            queue_drops: Mutex::default(),
         }
     }
 
@@ -124,16 +124,16 @@ impl Shared {
 
     /// Messages that came faster than they were read.
     pub(super) fn messages_dropped(&self) -> u64 {
-        lock(&self.overrun).total()
+        lock(&self.queue_drops).total()
     }
 
     /// How a camera is at `now`, on its tile of `head` or, without one, on the wall as a whole.
-    pub(super) fn condition(
+    pub(super) fn camera_state(
         &self,
         camera: &Camera,
         head: Option<usize>,
         now: Duration,
-    ) -> Condition {
+    ) -> CameraState {
         let claims = self.lock();
         let claimed = claims.holder(camera.id).is_some();
         let paused = claimed
@@ -153,7 +153,7 @@ impl Shared {
             now,
         );
         let stale_after = self.settings().wall.stale_after;
-        Condition {
+        CameraState {
             video: Video::of(&camera.video_facts(head, now), now, stale_after),
             analysis,
         }
@@ -223,11 +223,11 @@ mod tests {
     #[test]
     fn messages_dropped_by_the_queues_of_former_links_are_not_forgotten() {
         let [first, second] = [3, 5].map(|dropped| Arc::new(AtomicU64::new(dropped)));
-        let mut overrun = Overrun::default();
-        overrun.begin(vec![first.clone()]);
-        assert_eq!(overrun.total(), 3);
-        overrun.begin(vec![second.clone()]);
+        let mut queue_drops = QueueDrops::default();
+        queue_drops.replace(vec![first.clone()]);
+        assert_eq!(queue_drops.total(), 3);
+        queue_drops.replace(vec![second.clone()]);
         second.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(overrun.total(), 9);
+        assert_eq!(queue_drops.total(), 9);
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::context::WallContext;
 use super::head::{Head, HeadThread};
-use super::shared::Shared;
 use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeats, Stop};
 use crate::config::{HeadSettings, Layout, WallSettings};
@@ -20,14 +20,14 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(10);
 
 /// All heads of a wall.
-pub(super) struct Screens {
-    inner: Arc<Inner>,
+pub(super) struct HeadSupervisor {
+    inner: Arc<HeadSet>,
     thread: Option<JoinHandle<()>>,
     ended: Stop,
 }
 
-struct Inner {
-    shared: Arc<Shared>,
+struct HeadSet {
+    context: Arc<WallContext>,
     heartbeats: Heartbeats,
     stop: Stop,
     /// Ends the present set of heads, so that another one is opened.
@@ -36,14 +36,17 @@ struct Inner {
     trouble: Mutex<Option<String>>,
 }
 
-impl Screens {
+impl HeadSupervisor {
     /// Starts opening displays, on a thread of its own.
     ///
     /// # Errors
     /// When the system gives no thread or descriptor.
-    pub(super) fn start(shared: &Arc<Shared>, heartbeats: &Heartbeats) -> std::io::Result<Self> {
-        let inner = Arc::new(Inner {
-            shared: shared.clone(),
+    pub(super) fn start(
+        context: &Arc<WallContext>,
+        heartbeats: &Heartbeats,
+    ) -> std::io::Result<Self> {
+        let inner = Arc::new(HeadSet {
+            context: context.clone(),
             heartbeats: heartbeats.clone(),
             stop: Stop::default(),
             present: Mutex::default(),
@@ -54,7 +57,7 @@ impl Screens {
         let (worker, ended) = (inner.clone(), Stop::default());
         let end = ended.clone();
         let thread = std::thread::Builder::new()
-            .name("screens".to_owned())
+            .name("heads".to_owned())
             .spawn(move || {
                 worker.run();
                 end.raise();
@@ -67,7 +70,7 @@ impl Screens {
     }
 
     /// The heads, in the order of the configuration.
-    pub(super) fn heads(&self) -> Vec<Arc<Head>> {
+    pub(super) fn all(&self) -> Vec<Arc<Head>> {
         lock(&self.inner.heads).clone()
     }
 
@@ -130,15 +133,15 @@ impl Screens {
     }
 }
 
-impl Drop for Screens {
+impl Drop for HeadSupervisor {
     fn drop(&mut self) {
         self.begin_stop();
     }
 }
 
-impl Inner {
+impl HeadSet {
     fn make_heads(&self) -> std::io::Result<()> {
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let heads: std::io::Result<Vec<_>> = settings
             .wall
             .heads
@@ -166,8 +169,8 @@ impl Inner {
                 return;
             }
             let opened = {
-                let settings = self.shared.settings();
-                display::open(&settings.wall, settings.sources.len(), &self.shared.clock)
+                let settings = self.context.settings();
+                display::open(&settings.wall, settings.sources.len(), &self.context.clock)
             };
             let outcome = opened.and_then(|displays| {
                 *lock(&self.trouble) = None;
@@ -204,10 +207,10 @@ impl Inner {
             for (head, mut display) in heads.iter().zip(displays) {
                 let thread = HeadThread {
                     head: head.clone(),
-                    shared: self.shared.clone(),
+                    context: self.context.clone(),
                     heart: self.heartbeats.stage(
                         format!("head {}", head.index),
-                        self.shared.settings().wall.stage_limit,
+                        self.context.settings().wall.stage_limit,
                     ),
                 };
                 let end = OnDrop(&stop_all);
