@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clocks::{LeastDistance, Ns, Reading, duration, ms, ns};
+use super::clocks::{ClockOffset, Ns, Reading, duration, ms, ns};
 use super::delay::{Delay, LONGEST};
-use super::drawing::{Moment, still};
-use super::events::{Events, Put, Seen, most_confident_first};
-use super::figures::{AlignFigures, Recent, ms_of};
+use super::events::{Events, Inserted, TimedEvent, sorted_by_confidence};
 use super::frames::{Frames, KeyKind, ntp_of};
+use super::interpolate::{EventWindow, as_detected};
+use super::stats::{AlignStats, Recent, ms_of};
 use super::{AlignSettings, Basis, Drawing, FrameTimes};
 use crate::base::Size;
 use crate::config::Sync;
@@ -41,10 +41,10 @@ pub struct Aligner {
     settings: AlignSettings,
     frames: Frames,
     events: Events,
-    latest: Option<Arc<Seen>>,
+    latest: Option<Arc<TimedEvent>>,
     origin: Option<Origin>,
     /// Between the clock that events' times are told by and ours.
-    clock: LeastDistance,
+    clock: ClockOffset,
     /// Whether the last event said how long its picture had been under way.
     has_latency: bool,
     ntp_fits: bool,
@@ -56,15 +56,15 @@ pub struct Aligner {
     /// sessions' NTP times may differ by a little, and clocks of arrival do by the difference of their ways.
     skew: Ns,
     /// Of frames that the newest boxes are drawn on: how far they are from those boxes' own frame when they come.
-    strays: Recent<MEASURED>,
+    latest_skews: Recent<MEASURED>,
     /// Of the same frames, or of events where those are matched to frames: 1 for boxes on their very frame by NTP time.
-    on_their_own: Recent<MEASURED>,
+    matched: Recent<MEASURED>,
     is_latest: bool,
     lags: Recent<MEASURED>,
     distances: Recent<MEASURED>,
     wanted: Duration,
     last_received: Option<Ns>,
-    counted: AlignFigures,
+    counted: AlignStats,
 }
 
 impl Aligner {
@@ -76,21 +76,21 @@ impl Aligner {
             events: Events::default(),
             latest: None,
             origin: None,
-            clock: LeastDistance::default(),
+            clock: ClockOffset::default(),
             has_latency: false,
             ntp_fits: false,
             delay: Delay::default(),
             skews: Recent::default(),
             skew_kind: KeyKind::Ntp,
             skew: 0,
-            strays: Recent::default(),
-            on_their_own: Recent::default(),
+            latest_skews: Recent::default(),
+            matched: Recent::default(),
             is_latest: false,
             lags: Recent::default(),
             distances: Recent::default(),
             wanted: Duration::ZERO,
             last_received: None,
-            counted: AlignFigures::default(),
+            counted: AlignStats::default(),
         }
     }
 
@@ -109,9 +109,9 @@ impl Aligner {
     pub fn frame(&mut self, frame: &FrameTimes) {
         self.counted.frames += 1;
         self.frames.push(frame);
-        self.judge_ntp();
-        self.settle();
-        self.measure_stray(frame);
+        self.update_ntp_fit();
+        self.match_frames();
+        self.measure_latest_skew(frame);
         let target = self.target(ns(frame.arrival));
         let slack = duration(self.frames.interval());
         self.delay.glide(frame.arrival, target, slack);
@@ -142,11 +142,11 @@ impl Aligner {
             by_ntp: ntp.is_some(),
             instance_id: event.instance_id.clone(),
         });
-        let told =
+        let captured =
             ntp.unwrap_or_else(|| Ns::try_from(event.timestamp.as_nanosecond()).unwrap_or(Ns::MAX));
-        let sorted = most_confident_first(&event);
+        let sorted = sorted_by_confidence(&event);
         let event = sorted.as_ref().unwrap_or(&event);
-        let (seen, refused) = Seen::new(event, size, told, received);
+        let (seen, refused) = TimedEvent::new(event, size, captured, received);
         self.counted.refused += refused;
         let seen = Arc::new(seen);
         self.keep_latest(&seen);
@@ -156,7 +156,10 @@ impl Aligner {
         self.has_latency = event.latency_ms.is_some();
         let under_way_ms = event.latency_ms.unwrap_or(event.inference_time_ms);
         let under_way = (f64::from(under_way_ms) * 1e6) as Ns;
-        match self.clock.read(received.saturating_sub(under_way), told) {
+        match self
+            .clock
+            .read(received.saturating_sub(under_way), captured)
+        {
             Reading::Plausible => {}
             Reading::Implausible => {
                 self.counted.refused += 1;
@@ -167,12 +170,12 @@ impl Aligner {
                 self.forget_skew();
             }
         }
-        self.judge_ntp();
+        self.update_ntp_fit();
         match self.events.put(seen, self.frames.interval() / 2) {
-            Put::Last => self.learn_from_last(),
-            Put::InPlaceOfLast | Put::Elsewhere => {}
+            Inserted::Last => self.measure_event_interval(),
+            Inserted::InPlaceOfLast | Inserted::Elsewhere => {}
         }
-        self.settle();
+        self.match_frames();
     }
 
     /// How long frames are held back at present.
@@ -190,17 +193,17 @@ impl Aligner {
     }
 
     /// How well it goes.
-    pub fn figures(&self) -> AlignFigures {
+    pub fn stats(&self) -> AlignStats {
         let is_fed = self.last_received.is_some();
         let kind = self.key_kind(None);
         // By clocks of arrival the skew is what they were set by, and tells nothing.
         let skew = |share| match kind {
             Some(KeyKind::Ntp) => self.skews.quantile_of_size(share),
             Some(KeyKind::Arrival) => None,
-            None => self.strays.quantile_of_size(share),
+            None => self.latest_skews.quantile_of_size(share),
         };
-        AlignFigures {
-            matched_share: self.on_their_own.mean(),
+        AlignStats {
+            matched_share: self.matched.mean(),
             skew_p50_ms: skew(0.5).map(ms_of),
             skew_p95_ms: skew(0.95).map(ms_of),
             lag_p50_ms: self.lags.quantile(0.5).map_or(0.0, ms_of),
@@ -228,13 +231,13 @@ impl Aligner {
         }
         self.origin = Some(origin);
         self.events.clear();
-        self.clock = LeastDistance::default();
+        self.clock = ClockOffset::default();
         self.ntp_fits = false;
     }
 
-    fn keep_latest(&mut self, seen: &Arc<Seen>) {
+    fn keep_latest(&mut self, seen: &Arc<TimedEvent>) {
         let is_overtaken = self.latest.as_ref().is_some_and(|latest| {
-            let age = latest.told.saturating_sub(seen.told);
+            let age = latest.captured.saturating_sub(seen.captured);
             (1..=OVERTAKEN).contains(&age)
         });
         if !is_overtaken {
@@ -243,7 +246,7 @@ impl Aligner {
     }
 
     /// Whether the NTP times of the processor's session are those of ours.
-    fn judge_ntp(&mut self) {
+    fn update_ntp_fit(&mut self) {
         let is_by_ntp = self.origin.as_ref().is_some_and(|origin| origin.by_ntp);
         let distances = self.clock.get().zip(self.frames.session_distance());
         let Some((events, frames)) = distances.filter(|_| is_by_ntp) else {
@@ -263,7 +266,9 @@ impl Aligner {
         let is_trusted = match self.settings.sync {
             Sync::Latest => false,
             Sync::Aligned => true,
-            Sync::Auto => self.has_latency && self.clock.is_settled() && !self.is_hopeless(),
+            Sync::Auto => {
+                self.has_latency && self.clock.is_settled() && !self.exceeds_longest_delay()
+            }
         };
         let events = self.clock.get().filter(|_| is_trusted)?;
         let is_by_ntp = self.origin.as_ref().is_some_and(|origin| origin.by_ntp);
@@ -285,12 +290,12 @@ impl Aligner {
     }
 
     /// Where the newest boxes are drawn: how far this frame, which comes to be shown now, is from theirs.
-    fn measure_stray(&mut self, frame: &FrameTimes) {
+    fn measure_latest_skew(&mut self, frame: &FrameTimes) {
         let is_latest = self.key_kind(None).is_none();
         if is_latest != self.is_latest {
             self.is_latest = is_latest;
-            self.strays.clear();
-            self.on_their_own.clear();
+            self.latest_skews.clear();
+            self.matched.clear();
         }
         if !is_latest {
             return;
@@ -307,11 +312,11 @@ impl Aligner {
             KeyKind::Arrival
         };
         if let Some(key) = self.frames.key(frame, kind) {
-            let own = seen.told.saturating_add(self.clock_shift(kind));
+            let own = seen.captured.saturating_add(self.clock_shift(kind));
             let stray = key.saturating_sub(own);
             let is_own = kind == KeyKind::Ntp && stray.abs() <= self.frames.interval() / 2;
-            self.on_their_own.push(is_own.into());
-            self.strays.push(stray);
+            self.matched.push(is_own.into());
+            self.latest_skews.push(stray);
         }
     }
 
@@ -325,7 +330,9 @@ impl Aligner {
             (Sync::Latest, _) => return false,
             (_, Some(_)) => self.delay(),
             // Where that is why they are not aligned any more.
-            (Sync::Auto, None) => return is_fed && self.has_latency && self.is_hopeless(),
+            (Sync::Auto, None) => {
+                return is_fed && self.has_latency && self.exceeds_longest_delay();
+            }
             (Sync::Aligned, None) => return false,
         };
         let lag = duration(self.lags.quantile(0.5).unwrap_or(0));
@@ -333,7 +340,7 @@ impl Aligner {
     }
 
     /// Whether events usually come so late that even the longest delay would leave their frames without boxes.
-    fn is_hopeless(&self) -> bool {
+    fn exceeds_longest_delay(&self) -> bool {
         let lag = duration(self.lags.quantile(0.5).unwrap_or(0));
         let delay = self.settings.budget.unwrap_or(LONGEST).min(LONGEST);
         lag > delay.saturating_add(self.settings.ttl)
@@ -355,21 +362,21 @@ impl Aligner {
 
     fn forget_skew(&mut self) {
         self.skews.clear();
-        self.strays.clear();
+        self.latest_skews.clear();
         self.skew = 0;
     }
 
     /// The frames of events that have one by now: how far they are from it, and how late the event was.
-    fn settle(&mut self) {
+    fn match_frames(&mut self) {
         let Some(kind) = self.key_kind(None) else {
-            let unmatched = self.events.settle(|_| true);
+            let unmatched = self.events.match_frames(|_| true);
             self.counted.unmatched += unmatched.len() as u64;
             // Even then the lag tells whether aligning has become worth while.
             let shift = self.clock_shift(KeyKind::Arrival);
             for seen in &unmatched {
                 self.lags.push(
                     seen.received
-                        .saturating_sub(seen.told.saturating_add(shift)),
+                        .saturating_sub(seen.captured.saturating_add(shift)),
                 );
             }
             return;
@@ -382,17 +389,20 @@ impl Aligner {
         let shift = self.clock_shift(kind);
         let half = self.frames.interval() / 2;
         let frames = &self.frames;
-        let settled = self.events.settle(|seen| {
-            frames.has_reached(seen.told.saturating_add(shift).saturating_add(half), kind)
+        let settled = self.events.match_frames(|seen| {
+            frames.has_reached(
+                seen.captured.saturating_add(shift).saturating_add(half),
+                kind,
+            )
         });
         if settled.is_empty() {
             return;
         }
         for seen in settled {
-            let key = seen.told.saturating_add(shift);
+            let key = seen.captured.saturating_add(shift);
             let nearest = self.frames.nearest(key, kind);
             let is_own = nearest.is_some() && kind == KeyKind::Ntp;
-            self.on_their_own.push(is_own.into());
+            self.matched.push(is_own.into());
             let arrival = match nearest {
                 Some((skew, arrival)) => {
                     match kind {
@@ -404,7 +414,7 @@ impl Aligner {
                 }
                 None => {
                     self.counted.unmatched += 1;
-                    seen.told.saturating_add(self.shift(KeyKind::Arrival))
+                    seen.captured.saturating_add(self.shift(KeyKind::Arrival))
                 }
             };
             self.lags.push(seen.received.saturating_sub(arrival));
@@ -429,7 +439,7 @@ impl Aligner {
     }
 
     /// The last event has followed another: how long after.
-    fn learn_from_last(&mut self) {
+    fn measure_event_interval(&mut self) {
         let Some(index) = self.events.len().checked_sub(2) else {
             return;
         };
@@ -437,7 +447,7 @@ impl Aligner {
         else {
             return;
         };
-        let distance = last.told.saturating_sub(before.told);
+        let distance = last.captured.saturating_sub(before.captured);
         // Beyond this it is a pause, or events are so rare that no delay would bridge them.
         if distance <= ns(LONGEST) {
             self.distances.push(distance);
@@ -450,7 +460,7 @@ impl Aligner {
         let latest = self.latest.as_ref();
         match latest.filter(|seen| now.saturating_sub(seen.received) <= ttl) {
             Some(seen) => Drawing {
-                boxes: still(seen),
+                boxes: as_detected(seen),
                 basis: Basis::Latest,
             },
             None => Drawing::default(),
@@ -458,14 +468,14 @@ impl Aligner {
     }
 
     fn aligned(&self, frame: &FrameTimes, kind: KeyKind) -> Drawing {
-        let moment = Moment {
+        let window = EventWindow {
             events: &self.events,
             frame_interval: self.frames.interval(),
             event_interval: self.distances.quantile(0.5).unwrap_or(0),
             ttl: ns(self.settings.ttl),
         };
         let key = self.frames.key(frame, kind);
-        let found = key.and_then(|key| moment.boxes(key.saturating_sub(self.shift(kind))));
+        let found = key.and_then(|key| window.boxes(key.saturating_sub(self.shift(kind))));
         found.map_or_else(Drawing::default, |boxes| Drawing {
             boxes,
             basis: match kind {

@@ -52,34 +52,34 @@ pub(super) enum Reading {
 
 /// The least distance of two clocks.
 #[derive(Debug, Default)]
-pub(super) struct LeastDistance {
+pub(super) struct ClockOffset {
     /// Of the present span and of the one before it.
     least: [Option<Ns>; 2],
     since: Ns,
     readings: u32,
-    aside: Option<Aside>,
+    outliers: Option<Outliers>,
 }
 
 /// Readings that do not fit, and agree with each other.
 #[derive(Debug)]
-struct Aside {
+struct Outliers {
     low: Ns,
     high: Ns,
     since: Ns,
     readings: u32,
 }
 
-impl LeastDistance {
+impl ClockOffset {
     /// Reads both clocks: `told` arrived at `received`.
-    pub(super) fn read(&mut self, received: Ns, told: Ns) -> Reading {
-        let distance = received.saturating_sub(told);
+    pub(super) fn read(&mut self, received: Ns, captured: Ns) -> Reading {
+        let distance = received.saturating_sub(captured);
         if let Some(least) = self.get() {
             let excess = distance.saturating_sub(least);
             if !(-EARLY..=LATE).contains(&excess) {
-                return self.put_aside(received, distance);
+                return self.note_outlier(received, distance);
             }
         }
-        self.aside = None;
+        self.outliers = None;
         self.take(received, distance);
         Reading::Plausible
     }
@@ -105,31 +105,31 @@ impl LeastDistance {
         self.readings = self.readings.saturating_add(1);
     }
 
-    fn put_aside(&mut self, received: Ns, distance: Ns) -> Reading {
-        let first = Aside {
+    fn note_outlier(&mut self, received: Ns, distance: Ns) -> Reading {
+        let first = Outliers {
             low: distance,
             high: distance,
             since: received,
             readings: 0,
         };
-        let aside = self.aside.get_or_insert(first);
-        let (low, high) = (aside.low.min(distance), aside.high.max(distance));
+        let outliers = self.outliers.get_or_insert(first);
+        let (low, high) = (outliers.low.min(distance), outliers.high.max(distance));
         if high.saturating_sub(low) > AGREEMENT {
-            *aside = Aside {
+            *outliers = Outliers {
                 low: distance,
                 high: distance,
                 since: received,
                 readings: 0,
             };
         } else {
-            (aside.low, aside.high) = (low, high);
+            (outliers.low, outliers.high) = (low, high);
         }
-        aside.readings = aside.readings.saturating_add(1);
-        let spread = received.saturating_sub(aside.since);
-        if aside.readings < STEP_READINGS || spread < STEP_SPAN {
+        outliers.readings = outliers.readings.saturating_add(1);
+        let spread = received.saturating_sub(outliers.since);
+        if outliers.readings < STEP_READINGS || spread < STEP_SPAN {
             return Reading::Implausible;
         }
-        let (low, readings) = (aside.low, aside.readings);
+        let (low, readings) = (outliers.low, outliers.readings);
         *self = Self::default();
         self.take(received, low);
         self.readings = readings;
@@ -143,17 +143,17 @@ mod tests {
 
     #[test]
     fn the_fastest_way_tells_and_jitter_does_not() {
-        let mut clock = LeastDistance::default();
+        let mut clock = ClockOffset::default();
         for (at, way) in [(0, 30), (100, 5), (200, 80), (300, 400)] {
-            let told = ms(at) - ms(way) + ms(1_000_000);
-            assert_eq!(clock.read(ms(at), told), Reading::Plausible);
+            let captured = ms(at) - ms(way) + ms(1_000_000);
+            assert_eq!(clock.read(ms(at), captured), Reading::Plausible);
         }
         assert_eq!(clock.get(), Some(ms(5 - 1_000_000)));
     }
 
     #[test]
     fn one_reading_from_the_future_is_refused_and_a_step_is_followed() {
-        let mut clock = LeastDistance::default();
+        let mut clock = ClockOffset::default();
         for at in 0..20 {
             clock.read(ms(at * 200), ms(at * 200));
         }
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_what_a_network_held_back_is_no_step() {
-        let mut clock = LeastDistance::default();
+        let mut clock = ClockOffset::default();
         clock.read(0, 0);
         for event in 0..10 {
             let reading = clock.read(ms(9_000), ms(1_000 + event * 10));
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_way_that_became_longer_is_followed_after_two_spans() {
-        let mut clock = LeastDistance::default();
+        let mut clock = ClockOffset::default();
         clock.read(0, 0);
         for at in (200..12_000).step_by(200) {
             clock.read(ms(at), ms(at - 100));

@@ -32,18 +32,23 @@ pub(super) struct Object {
 
 /// One event.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct TimedEvent {
     /// When its picture was taken, by the clock of its [`super::aligner::Origin`].
-    pub(super) told: Ns,
+    pub(super) captured: Ns,
     /// When it came here.
     pub(super) received: Ns,
     /// Those with a track first, by its id.
     pub(super) objects: Vec<Object>,
 }
 
-impl Seen {
+impl TimedEvent {
     /// The event with its boxes as fractions of a picture of `size`, and how many of its boxes were none.
-    pub(super) fn new(event: &DetectionEvent, size: Size, told: Ns, received: Ns) -> (Self, u64) {
+    pub(super) fn new(
+        event: &DetectionEvent,
+        size: Size,
+        captured: Ns,
+        received: Ns,
+    ) -> (Self, u64) {
         let mut refused = 0;
         let mut objects = Vec::with_capacity(event.detections.len().min(MOST_BOXES));
         for detected in event.detections.iter().take(MOST_BOXES) {
@@ -60,7 +65,7 @@ impl Seen {
         }
         objects.sort_by_key(|object| (object.track.is_none(), object.track));
         let seen = Self {
-            told,
+            captured,
             received,
             objects,
         };
@@ -94,7 +99,7 @@ pub(super) fn visible(corners: Corners) -> Option<Corners> {
 
 /// Where an event was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum Inserted {
     /// Behind all others.
     Last,
     /// Behind all others, in the place of one that it follows too closely to be of another frame.
@@ -104,27 +109,29 @@ pub(super) enum Put {
 }
 
 #[derive(Debug)]
-struct Kept {
-    seen: Arc<Seen>,
+struct StoredEvent {
+    seen: Arc<TimedEvent>,
     settled: bool,
 }
 
-/// The recent events of one processor, by [`Seen::told`].
+/// The recent events of one processor, by [`TimedEvent::told`].
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<StoredEvent>,
     boxes: usize,
 }
 
 impl Events {
     /// Puts an event in its place. Of events closer than `spacing` to each other some are left out, so that the number of
     /// them does not depend on how many are sent.
-    pub(super) fn put(&mut self, seen: Arc<Seen>, spacing: Ns) -> Put {
-        let told = seen.told;
-        let index = self.kept.partition_point(|kept| kept.seen.told <= told);
+    pub(super) fn put(&mut self, seen: Arc<TimedEvent>, spacing: Ns) -> Inserted {
+        let captured = seen.captured;
+        let index = self
+            .kept
+            .partition_point(|kept| kept.seen.captured <= captured);
         let distance = |index: usize| {
             let kept = self.kept.get(index)?;
-            Some(kept.seen.told.abs_diff(told))
+            Some(kept.seen.captured.abs_diff(captured))
         };
         let spacing = spacing.unsigned_abs();
         if index < self.kept.len() {
@@ -136,7 +143,7 @@ impl Events {
             if !crowded {
                 self.insert(index, seen, false);
             }
-            return Put::Elsewhere;
+            return Inserted::Elsewhere;
         }
         // Measured from the last but one: a chain of close events would else move on with its head and never leave a trace.
         let crowded = index
@@ -149,23 +156,23 @@ impl Events {
                 self.boxes -= replaced.seen.objects.len();
                 self.insert(self.kept.len(), seen, replaced.settled);
             }
-            return Put::InPlaceOfLast;
+            return Inserted::InPlaceOfLast;
         }
         self.insert(index, seen, false);
-        Put::Last
+        Inserted::Last
     }
 
-    fn insert(&mut self, index: usize, seen: Arc<Seen>, settled: bool) {
+    fn insert(&mut self, index: usize, seen: Arc<TimedEvent>, settled: bool) {
         self.boxes += seen.objects.len();
-        self.kept.insert(index, Kept { seen, settled });
-        let newest = self.kept.back().map_or(0, |kept| kept.seen.told);
+        self.kept.insert(index, StoredEvent { seen, settled });
+        let newest = self.kept.back().map_or(0, |kept| kept.seen.captured);
         while self.kept.len() > 1
             && (self.kept.len() > MOST_EVENTS
                 || self.boxes > MOST_BOXES_IN_ALL
                 || self
                     .kept
                     .front()
-                    .is_some_and(|oldest| newest.saturating_sub(oldest.seen.told) > SPAN))
+                    .is_some_and(|oldest| newest.saturating_sub(oldest.seen.captured) > SPAN))
         {
             if let Some(oldest) = self.kept.pop_front() {
                 self.boxes -= oldest.seen.objects.len();
@@ -179,11 +186,12 @@ impl Events {
     }
 
     /// How many events are before or at `told`.
-    pub(super) fn until(&self, told: Ns) -> usize {
-        self.kept.partition_point(|kept| kept.seen.told <= told)
+    pub(super) fn until(&self, captured: Ns) -> usize {
+        self.kept
+            .partition_point(|kept| kept.seen.captured <= captured)
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<&Seen> {
+    pub(super) fn get(&self, index: usize) -> Option<&TimedEvent> {
         self.kept.get(index).map(|kept| &*kept.seen)
     }
 
@@ -197,7 +205,10 @@ impl Events {
     }
 
     /// Newest events whose frames were not looked for yet, as far as `due` says that they can be; each is given once.
-    pub(super) fn settle(&mut self, due: impl Fn(&Seen) -> bool) -> Vec<Arc<Seen>> {
+    pub(super) fn match_frames(
+        &mut self,
+        due: impl Fn(&TimedEvent) -> bool,
+    ) -> Vec<Arc<TimedEvent>> {
         let unsettled = self.kept.iter_mut().rev().take_while(|kept| !kept.settled);
         let mut settled = Vec::new();
         for kept in unsettled.filter(|kept| due(&kept.seen)) {
@@ -209,7 +220,7 @@ impl Events {
 }
 
 /// The most confident of an event's detections are first, by contract; strangers' need not be.
-pub(super) fn most_confident_first(event: &DetectionEvent) -> Option<DetectionEvent> {
+pub(super) fn sorted_by_confidence(event: &DetectionEvent) -> Option<DetectionEvent> {
     if event.detections.len() <= MOST_BOXES {
         return None;
     }
@@ -224,26 +235,26 @@ pub(super) fn most_confident_first(event: &DetectionEvent) -> Option<DetectionEv
 mod tests {
     use super::*;
 
-    fn seen(told_ms: i64) -> Arc<Seen> {
-        Arc::new(Seen {
-            told: ms(told_ms),
+    fn seen(told_ms: i64) -> Arc<TimedEvent> {
+        Arc::new(TimedEvent {
+            captured: ms(told_ms),
             received: 0,
             objects: Vec::new(),
         })
     }
 
-    fn told(events: &Events) -> Vec<i64> {
+    fn captured(events: &Events) -> Vec<i64> {
         let all = events.kept.iter();
-        all.map(|kept| kept.seen.told / ms(1)).collect()
+        all.map(|kept| kept.seen.captured / ms(1)).collect()
     }
 
     #[test]
     fn events_lie_in_the_order_of_their_pictures() {
         let mut events = Events::default();
         let put = [200, 600, 400, 600, 605, 190].map(|at| events.put(seen(at), ms(20)));
-        use Put::{Elsewhere, InPlaceOfLast, Last};
+        use Inserted::{Elsewhere, InPlaceOfLast, Last};
         assert_eq!(put, [Last, Last, Elsewhere, InPlaceOfLast, Last, Elsewhere]);
-        assert_eq!(told(&events), [200, 400, 600, 605]);
+        assert_eq!(captured(&events), [200, 400, 600, 605]);
     }
 
     #[test]
@@ -252,10 +263,10 @@ mod tests {
         for at in 0..10_000 {
             events.put(seen(at), ms(20));
         }
-        let told = told(&events);
-        assert!(told.len() <= MOST_EVENTS);
-        assert_eq!(told.last(), Some(&9_999));
-        assert!(told[0] < 8_000, "{told:?}");
-        assert!(told.windows(2).all(|pair| pair[1] - pair[0] <= 20));
+        let captured = captured(&events);
+        assert!(captured.len() <= MOST_EVENTS);
+        assert_eq!(captured.last(), Some(&9_999));
+        assert!(captured[0] < 8_000, "{captured:?}");
+        assert!(captured.windows(2).all(|pair| pair[1] - pair[0] <= 20));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::FrameTimes;
-use super::clocks::{LeastDistance, Ns, ms, ns};
+use super::clocks::{ClockOffset, Ns, ms, ns};
 use crate::base::Size;
 
 /// As many as are held back for a second at 120 frames a second, and as many again for events that come late.
@@ -29,7 +29,7 @@ pub(super) enum KeyKind {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KnownFrame {
     arrival: Ns,
     ntp: Option<Ns>,
 }
@@ -37,8 +37,8 @@ struct Known {
 /// What is kept of a source's frames.
 #[derive(Debug)]
 pub(super) struct Frames {
-    recent: VecDeque<Known>,
-    clock: LeastDistance,
+    recent: VecDeque<KnownFrame>,
+    clock: ClockOffset,
     interval: Ns,
     size: Option<Size>,
 }
@@ -47,7 +47,7 @@ impl Default for Frames {
     fn default() -> Self {
         Self {
             recent: VecDeque::with_capacity(MOST_FRAMES),
-            clock: LeastDistance::default(),
+            clock: ClockOffset::default(),
             interval: USUAL_INTERVAL,
             size: None,
         }
@@ -61,7 +61,7 @@ pub(super) fn ntp_of(ntp_ns: Option<u64>) -> Option<Ns> {
 impl Frames {
     /// Takes in the next frame.
     pub(super) fn push(&mut self, frame: &FrameTimes) {
-        let known = Known {
+        let known = KnownFrame {
             arrival: ns(frame.arrival),
             ntp: ntp_of(frame.ntp_ns),
         };
@@ -79,7 +79,7 @@ impl Frames {
     /// Media times begin anew; rate and size are likely to stay.
     pub(super) fn session_ended(&mut self) {
         self.recent.clear();
-        self.clock = LeastDistance::default();
+        self.clock = ClockOffset::default();
     }
 
     /// The newest frame's size.
@@ -142,7 +142,7 @@ impl Frames {
             .filter(|(distance, _)| distance.saturating_abs() <= self.interval / 2)
     }
 
-    fn key_of(&self, known: &Known, kind: KeyKind) -> Option<Ns> {
+    fn key_of(&self, known: &KnownFrame, kind: KeyKind) -> Option<Ns> {
         match kind {
             KeyKind::Ntp => known.ntp,
             KeyKind::Arrival => Some(match (known.ntp, self.clock.get()) {
@@ -155,7 +155,7 @@ impl Frames {
     fn measure_interval(&mut self) {
         let newest = || self.recent.iter().rev().take(INTERVAL_FRAMES);
         let by_ntp = newest().all(|known| known.ntp.is_some());
-        let time = |known: &Known| match known.ntp {
+        let time = |known: &KnownFrame| match known.ntp {
             Some(ntp) if by_ntp => ntp,
             _ => known.arrival,
         };

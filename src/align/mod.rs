@@ -3,19 +3,19 @@
 //! One [`Aligner`] a source. It is told of every decoded frame and of every event, and says what to draw on a frame when
 //! that is shown, and for how long frames are to be held back so that their boxes have arrived by then. Pure: no threads,
 //! no clock, no broker; what it keeps is bounded (`events`, `frames`), and what is thinned or refused is counted in
-//! [`AlignFigures`].
+//! [`AlignStats`].
 //!
 //! An event finds its frame by a *key*: the RTCP NTP time, where the two sessions' NTP times fit each other (`clocks`),
 //! else the time at which the event's frame would have arrived here by the fastest of recent ways. Between two events boxes
-//! go on straight lines along their tracks (`drawing`); the delay grows and shrinks slowly (`delay`).
+//! go on straight lines along their tracks (`interpolate`); the delay grows and shrinks slowly (`delay`).
 
 mod aligner;
 mod clocks;
 mod delay;
-mod drawing;
 mod events;
-mod figures;
 mod frames;
+mod interpolate;
+mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::base::Size;
 use crate::config::Sync;
 
 pub use aligner::Aligner;
-pub use figures::AlignFigures;
+pub use stats::AlignStats;
 
 /// Times of one frame that the wall decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

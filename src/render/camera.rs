@@ -13,7 +13,7 @@ use super::frame_cache::{CachedFrame, DueFrame, FrameCache, TileKey};
 use super::frame_rate::FrameRate;
 use super::state::{Reason, VideoFacts};
 use super::{Placement, TileScaler};
-use crate::align::{AlignFigures, AlignSettings, Aligner, Drawing, FrameTimes};
+use crate::align::{AlignSettings, AlignStats, Aligner, Drawing, FrameTimes};
 use crate::base::sync::lock;
 use crate::base::{Clock, Frame, SourceId, Waker};
 use crate::config::SourceSettings;
@@ -129,8 +129,8 @@ impl Camera {
     }
 
     /// How well events and frames fit together.
-    pub(crate) fn align_figures(&self) -> AlignFigures {
-        lock(&self.aligner).figures()
+    pub(crate) fn align_stats(&self) -> AlignStats {
+        lock(&self.aligner).stats()
     }
 
     /// An event of this camera came over the broker.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::head::HeadFacts;
 use super::run::Wall;
-use crate::align::{AlignFigures, Basis};
+use crate::align::{AlignStats, Basis};
 use crate::base::unix_now;
 use crate::bus::LinkState;
 use crate::config::{Layout, Sync};
@@ -64,7 +64,7 @@ impl Wall {
     fn tile(&self, camera: &Camera, now: Duration) -> wall_state::Tile {
         let camera_state = self.context.camera_state(camera, None, now);
         let source = camera.settings();
-        let figures = camera.align_figures();
+        let figures = camera.align_stats();
         let reconnects = self.with_running(|running| running.sources.reconnects(camera.id));
         wall_state::Tile {
             source_id: camera.id,
@@ -176,7 +176,7 @@ impl Wall {
     }
 }
 
-fn sync_figures(figures: &AlignFigures) -> wall_state::SyncFigures {
+fn sync_figures(figures: &AlignStats) -> wall_state::SyncFigures {
     wall_state::SyncFigures {
         mode: match figures.mode {
             Basis::Matched | Basis::Estimated => Sync::Aligned,

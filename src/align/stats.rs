@@ -7,7 +7,7 @@ use super::clocks::Ns;
 
 /// How well a source's boxes find their frames.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct AlignFigures {
+pub struct AlignStats {
     /// Frames decoded.
     pub frames: u64,
     /// Events taken in.
