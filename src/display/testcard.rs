@@ -45,7 +45,7 @@ impl TestCard {
     pub fn new(info: &DisplayInfo) -> Self {
         let size = info.size;
         let mut base = Canvas::new(size, GROUND);
-        let parts = Parts::of(size);
+        let parts = CardLayout::of(size);
         for (index, color) in (0..).zip(BARS) {
             let left = parts.bars.x + (parts.bars.width * index / BARS.len() as u32) as i32;
             let right = parts.bars.x + (parts.bars.width * (index + 1) / BARS.len() as u32) as i32;
@@ -75,17 +75,17 @@ impl TestCard {
 
     /// The picture at `now`: what changed since the last call is all that is drawn and given as damage.
     fn present(&mut self, display: &mut dyn Display, now: Duration) -> Result<(), DisplayError> {
-        let parts = Parts::of(self.base.size());
-        let lane = parts.pictures[0];
-        let width = lane.width / 8;
-        let way = lane.width - width;
+        let parts = CardLayout::of(self.base.size());
+        let picture = parts.pictures[0];
+        let width = picture.width / 8;
+        let travel = picture.width - width;
         let phase = now.as_secs_f64() % (2.0 * SWEEP.as_secs_f64()) / SWEEP.as_secs_f64();
-        let at = (f64::from(way) * (1.0 - (phase - 1.0).abs())) as i32;
+        let at = (f64::from(travel) * (1.0 - (phase - 1.0).abs())) as i32;
         let mover = Rect::new(
-            lane.x + at,
-            lane.y + (lane.height / 4) as i32,
+            picture.x + at,
+            picture.y + (picture.height / 4) as i32,
             width,
-            lane.height / 2,
+            picture.height / 2,
         );
         let mut changed = mover.around(&self.mover);
         self.base.fill(&self.mover, PICTURE);
@@ -123,7 +123,7 @@ pub fn show<D: Display>(
     clock: &Clock,
     limit: Option<Duration>,
     stop: &Stop,
-    mut planned: impl FnMut(&mut D, &[Rect]) -> Result<(), DisplayError>,
+    mut presented: impl FnMut(&mut D, &[Rect]) -> Result<(), DisplayError>,
 ) -> Result<u64, DisplayError> {
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|err| DisplayError::Device(format!("no eventfd: {err}")))?;
@@ -140,7 +140,7 @@ pub fn show<D: Display>(
                 let is_first = card.is_new;
                 card.present(display, clock.now())?;
                 if is_first {
-                    planned(display, &card.pictures)?;
+                    presented(display, &card.pictures)?;
                 }
                 scenes += 1;
             }
@@ -150,14 +150,14 @@ pub fn show<D: Display>(
 }
 
 /// Where everything is, for a screen of any size.
-struct Parts {
+struct CardLayout {
     unit: u32,
     bars: Rect,
     pictures: Vec<Rect>,
     frame: Rect,
 }
 
-impl Parts {
+impl CardLayout {
     fn of(size: Size) -> Self {
         let unit = (size.width.min(size.height) / 60).max(4);
         let at = |fraction: f64, side: u32| (f64::from(side) * fraction) as u32;

@@ -91,14 +91,14 @@ impl Drop for Buffer {
 }
 
 /// Two buffers that take turns.
-pub(super) struct Pair {
+pub(super) struct BufferPair {
     buffers: [Buffer; 2],
     size: Size,
     front: usize,
-    record: Record,
+    damage_record: BufferDamage,
 }
 
-impl Pair {
+impl BufferPair {
     /// Both black, or clear where the format has alpha.
     pub(super) fn new(card: &Arc<Card>, size: Size, fourcc: u32) -> io::Result<Self> {
         let make = || Buffer::new(card, size, fourcc);
@@ -106,7 +106,7 @@ impl Pair {
             buffers: [make()?, make()?],
             size,
             front: 0,
-            record: Record::default(),
+            damage_record: BufferDamage::default(),
         })
     }
 
@@ -127,12 +127,12 @@ impl Pair {
 
     /// Something of the canvas changed that is shown here.
     pub(super) fn damage(&mut self, rect: Rect) {
-        self.record.damage(rect);
+        self.damage_record.damage(rect);
     }
 
     /// Whether what is shown is out of date.
     pub(super) fn is_due(&self) -> bool {
-        self.record.due
+        self.damage_record.due
     }
 
     /// Writes what the back buffer lacks; `place` says where a rectangle of the canvas goes.
@@ -143,38 +143,38 @@ impl Pair {
         place: impl Fn(&Rect) -> Rect,
     ) {
         let back = 1 - self.front;
-        let stale = self.record.take_stale(back);
+        let stale = self.damage_record.take_stale(back);
         let Some(mut target) = self.buffers[back].target() else {
             return;
         };
         for rect in stale.rects() {
             let goes_to = place(rect);
             blit(canvas, rect, &mut target, &goes_to, rotation);
-            self.record.written.add(goes_to);
+            self.damage_record.written.add(goes_to);
         }
     }
 
     /// What was written into the back buffer since it was last shown, in its own pixels.
     pub(super) fn written(&self) -> &[Rect] {
-        self.record.written.rects()
+        self.damage_record.written.rects()
     }
 
     /// The back buffer is on its way to the monitor.
     pub(super) fn swap(&mut self) {
         self.front = 1 - self.front;
-        self.record.shown();
+        self.damage_record.shown();
     }
 }
 
 /// What each of the two buffers lacks.
 #[derive(Debug, Default)]
-struct Record {
+struct BufferDamage {
     stale: [Damage; 2],
     written: Damage,
     due: bool,
 }
 
-impl Record {
+impl BufferDamage {
     fn damage(&mut self, rect: Rect) {
         if !rect.is_empty() {
             self.stale.iter_mut().for_each(|stale| stale.add(rect));
@@ -202,35 +202,35 @@ mod tests {
 
     #[test]
     fn each_buffer_gets_what_it_missed_while_the_other_was_written() {
-        let mut record = Record::default();
-        record.damage(ONE);
-        assert_eq!(record.take_stale(1).rects(), [ONE]);
-        record.shown();
-        record.damage(TWO);
-        assert_eq!(record.take_stale(0).rects(), [ONE, TWO]);
-        record.shown();
-        record.damage(THREE);
-        assert_eq!(record.take_stale(1).rects(), [TWO, THREE]);
+        let mut damage_record = BufferDamage::default();
+        damage_record.damage(ONE);
+        assert_eq!(damage_record.take_stale(1).rects(), [ONE]);
+        damage_record.shown();
+        damage_record.damage(TWO);
+        assert_eq!(damage_record.take_stale(0).rects(), [ONE, TWO]);
+        damage_record.shown();
+        damage_record.damage(THREE);
+        assert_eq!(damage_record.take_stale(1).rects(), [TWO, THREE]);
     }
 
     #[test]
     fn a_buffer_that_lacks_what_is_shown_already_is_no_reason_to_commit() {
-        let mut record = Record::default();
-        record.damage(ONE);
-        record.take_stale(1);
-        record.shown();
-        assert!(!record.due);
-        assert_eq!(record.stale[0].rects(), [ONE]);
-        record.damage(Rect::default());
-        assert!(!record.due);
+        let mut damage_record = BufferDamage::default();
+        damage_record.damage(ONE);
+        damage_record.take_stale(1);
+        damage_record.shown();
+        assert!(!damage_record.due);
+        assert_eq!(damage_record.stale[0].rects(), [ONE]);
+        damage_record.damage(Rect::default());
+        assert!(!damage_record.due);
     }
 
     #[test]
     fn damage_of_scenes_that_were_not_committed_adds_up() {
-        let mut record = Record::default();
-        record.damage(ONE);
-        record.damage(TWO);
-        assert_eq!(record.take_stale(0).rects(), [ONE, TWO]);
-        assert_eq!(record.take_stale(1).rects(), [ONE, TWO]);
+        let mut damage_record = BufferDamage::default();
+        damage_record.damage(ONE);
+        damage_record.damage(TWO);
+        assert_eq!(damage_record.take_stale(0).rects(), [ONE, TWO]);
+        assert_eq!(damage_record.take_stale(1).rects(), [ONE, TWO]);
     }
 }

@@ -30,9 +30,9 @@ pub(super) struct Card {
     path: PathBuf,
     driver: String,
     modifiers: bool,
-    heads: Mutex<BTreeMap<usize, Claim>>,
+    heads: Mutex<BTreeMap<usize, HeadEntry>>,
     /// CachedFrame while a head chooses and lights its monitor: two heads must not take the same parts.
-    lighting: Mutex<()>,
+    modeset_lock: Mutex<()>,
     /// The kernel gives one handle for one buffer however often it is imported: who closes it has to be the last.
     handles: Mutex<HashMap<u32, u32>>,
     console: OnceLock<Option<Arc<Console>>>,
@@ -40,16 +40,16 @@ pub(super) struct Card {
 
 /// The parts of a card that a head uses.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Parts {
+pub(super) struct DrmObjects {
     pub connectors: Vec<u32>,
     pub crtcs: Vec<u32>,
     pub planes: Vec<u32>,
 }
 
-struct Claim {
-    parts: Parts,
+struct HeadEntry {
+    parts: DrmObjects,
     flips: u64,
-    news: Arc<OwnedFd>,
+    notifier: Arc<OwnedFd>,
 }
 
 impl AsFd for Card {
@@ -96,7 +96,7 @@ impl Card {
             driver: String::new(),
             modifiers: false,
             heads: Mutex::default(),
-            lighting: Mutex::default(),
+            modeset_lock: Mutex::default(),
             handles: Mutex::default(),
             console: OnceLock::new(),
         };
@@ -203,39 +203,39 @@ impl Card {
     }
 
     /// A new head: its key, and the eventfd that becomes readable when something of it happened.
-    pub(super) fn join(&self) -> io::Result<(usize, Arc<OwnedFd>)> {
-        let news = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    pub(super) fn register_head(&self) -> io::Result<(usize, Arc<OwnedFd>)> {
+        let notifier = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let mut heads = self.heads();
         let key = heads.keys().next_back().map_or(0, |last| last + 1);
-        let claim = Claim {
-            parts: Parts::default(),
+        let claim = HeadEntry {
+            parts: DrmObjects::default(),
             flips: 0,
-            news: Arc::clone(&news),
+            notifier: Arc::clone(&notifier),
         };
         heads.insert(key, claim);
-        Ok((key, news))
+        Ok((key, notifier))
     }
 
     /// A head is no more.
-    pub(super) fn leave(&self, head: usize) {
+    pub(super) fn unregister_head(&self, head: usize) {
         self.heads().remove(&head);
     }
 
     /// CachedFrame while a head chooses its parts.
-    pub(super) fn lighting(&self) -> MutexGuard<'_, ()> {
-        lock(&self.lighting)
+    pub(super) fn modeset_lock(&self) -> MutexGuard<'_, ()> {
+        lock(&self.modeset_lock)
     }
 
     /// A head's parts from now on.
-    pub(super) fn claim(&self, head: usize, parts: Parts) {
+    pub(super) fn claim(&self, head: usize, parts: DrmObjects) {
         if let Some(claim) = self.heads().get_mut(&head) {
             claim.parts = parts;
         }
     }
 
     /// What all other heads use.
-    pub(super) fn taken_from(&self, head: usize) -> Parts {
-        let mut taken = Parts::default();
+    pub(super) fn objects_of_others(&self, head: usize) -> DrmObjects {
+        let mut taken = DrmObjects::default();
         for (_, claim) in self.heads().iter().filter(|(key, _)| **key != head) {
             taken.connectors.extend(&claim.parts.connectors);
             taken.crtcs.extend(&claim.parts.crtcs);
@@ -269,19 +269,19 @@ impl Card {
                     .filter(|claim| claim.parts.crtcs.contains(&crtc))
                 {
                     claim.flips += 1;
-                    let _ = rustix::io::write(&claim.news, &1_u64.to_ne_bytes());
+                    let _ = rustix::io::write(&claim.notifier, &1_u64.to_ne_bytes());
                 }
             }
         }
     }
 
     /// Counts one more user of an imported buffer's handle.
-    pub(super) fn hold_handle(&self, handle: u32) {
+    pub(super) fn add_handle_user(&self, handle: u32) {
         *self.handles().entry(handle).or_default() += 1;
     }
 
     /// Counts one less; whether that was the last one, who has to close it.
-    pub(super) fn let_go_of_handle(&self, handle: u32) -> bool {
+    pub(super) fn remove_handle_user(&self, handle: u32) -> bool {
         let mut handles = self.handles();
         let users = handles.get(&handle).copied().unwrap_or(1);
         if users > 1 {
@@ -293,7 +293,7 @@ impl Card {
         }
     }
 
-    fn heads(&self) -> MutexGuard<'_, BTreeMap<usize, Claim>> {
+    fn heads(&self) -> MutexGuard<'_, BTreeMap<usize, HeadEntry>> {
         lock(&self.heads)
     }
 
@@ -304,7 +304,7 @@ impl Card {
 
 impl Drop for Card {
     fn drop(&mut self) {
-        // Before the console is text again: the kernel redraws it only where nobody is the master.
+        // ConsoleState the console is text again: the kernel redraws it only where nobody is the master.
         let _ = self.release_master_lock();
     }
 }

@@ -10,11 +10,11 @@ use crate::base::Size;
 use crate::config::ModeRequest;
 
 /// What stands in for a mode that nobody names.
-const USUAL: (Size, f64) = (Size::new(1920, 1080), 60.0);
+const DEFAULT_MODE: (Size, f64) = (Size::new(1920, 1080), 60.0);
 
 /// What a connector knows of its monitor.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Offered<'a> {
+pub(super) struct OfferedModes<'a> {
     /// The modes that the kernel lists for it.
     pub modes: &'a [Mode],
     /// Whether they are the monitor's own words, or the driver's of a panel it knows; else they are the kernel's guess.
@@ -22,7 +22,7 @@ pub(super) struct Offered<'a> {
 }
 
 /// The modes to try, best first; never empty.
-pub(super) fn choices(offered: Offered<'_>, request: Option<ModeRequest>) -> Vec<Mode> {
+pub(super) fn choices(offered: OfferedModes<'_>, request: Option<ModeRequest>) -> Vec<Mode> {
     let plain: Vec<Mode> = offered
         .modes
         .iter()
@@ -40,20 +40,20 @@ pub(super) fn choices(offered: Offered<'_>, request: Option<ModeRequest>) -> Vec
             if let Some(listed) = nearest(&plain, request) {
                 add(listed);
             }
-            let hz = request.refresh_hz.unwrap_or(USUAL.1);
+            let hz = request.refresh_hz.unwrap_or(DEFAULT_MODE.1);
             add(cvt(request.size, hz, Blanking::Standard));
             add(cvt(request.size, hz, Blanking::Reduced));
         }
         None if !offered.trusted => {
             let usual = ModeRequest {
-                size: USUAL.0,
-                refresh_hz: Some(USUAL.1),
+                size: DEFAULT_MODE.0,
+                refresh_hz: Some(DEFAULT_MODE.1),
             };
             if let Some(listed) = nearest(&plain, usual) {
                 add(listed);
             }
-            add(cvt(USUAL.0, USUAL.1, Blanking::Standard));
-            add(cvt(USUAL.0, USUAL.1, Blanking::Reduced));
+            add(cvt(DEFAULT_MODE.0, DEFAULT_MODE.1, Blanking::Standard));
+            add(cvt(DEFAULT_MODE.0, DEFAULT_MODE.1, Blanking::Reduced));
         }
         None => {}
     }
@@ -65,7 +65,7 @@ pub(super) fn choices(offered: Offered<'_>, request: Option<ModeRequest>) -> Vec
     });
     listed.into_iter().for_each(&mut add);
     offered.modes.iter().copied().for_each(&mut add);
-    add(cvt(USUAL.0, USUAL.1, Blanking::Standard));
+    add(cvt(DEFAULT_MODE.0, DEFAULT_MODE.1, Blanking::Standard));
     choices
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn first(modes: &[Mode], trusted: bool, request: Option<ModeRequest>) -> String {
-        choices(Offered { modes, trusted }, request)[0].to_string()
+        choices(OfferedModes { modes, trusted }, request)[0].to_string()
     }
 
     #[test]
@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn a_monitor_that_says_nothing_gets_1080p_by_cvt_and_one_that_is_asked_gets_that() {
         let guessed = [mode(900, 650, 60)];
-        let usual = cvt(USUAL.0, 60.0, Blanking::Standard);
+        let usual = cvt(DEFAULT_MODE.0, 60.0, Blanking::Standard);
         assert_eq!(
             choices(
-                Offered {
+                OfferedModes {
                     modes: &guessed,
                     trusted: false
                 },
@@ -147,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             choices(
-                Offered {
+                OfferedModes {
                     modes: &[],
                     trusted: true
                 },
@@ -156,7 +156,7 @@ mod tests {
             [usual]
         );
         let asked = choices(
-            Offered {
+            OfferedModes {
                 modes: &[],
                 trusted: false,
             },
@@ -174,7 +174,7 @@ mod tests {
         let guessed = [mode(900, 650, 60)];
         assert!(
             choices(
-                Offered {
+                OfferedModes {
                     modes: &guessed,
                     trusted: false
                 },
@@ -193,7 +193,7 @@ mod tests {
         };
         let modes = [interlaced, mode(900, 650, 60)];
         let tried = choices(
-            Offered {
+            OfferedModes {
                 modes: &modes,
                 trusted: true,
             },

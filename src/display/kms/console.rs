@@ -29,20 +29,20 @@ const K_OFF: u32 = 4;
 const STATE_FILE: &str = "console.json";
 
 /// All displays of this process share the one console.
-static TAKEN: Mutex<Weak<Console>> = Mutex::new(Weak::new());
+static CONSOLE: Mutex<Weak<Console>> = Mutex::new(Weak::new());
 
 /// A virtual terminal in graphics mode.
 #[derive(Debug)]
 pub(super) struct Console {
     terminal: File,
-    before: Before,
+    before: ConsoleState,
     state_file: Option<PathBuf>,
     given_back: Mutex<bool>,
 }
 
 /// How the console was, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Before {
+struct ConsoleState {
     /// The terminal's number.
     vt: u16,
     /// The keyboard's mode.
@@ -62,7 +62,7 @@ impl Console {
     /// take. To be called with the card's master right: then a console in graphics mode was left behind by somebody who is
     /// gone.
     pub(super) fn take() -> Option<Arc<Self>> {
-        let mut taken = lock(&TAKEN);
+        let mut taken = lock(&CONSOLE);
         if let Some(console) = taken.upgrade() {
             return Some(console);
         }
@@ -85,10 +85,10 @@ impl Console {
     fn take_terminal(vt: u16, terminal: File, files: Vec<PathBuf>) -> Option<Self> {
         let left = files
             .iter()
-            .find_map(|file| left_behind(file))
+            .find_map(|file| read_state(file))
             .filter(|left| left.vt == vt);
         let keyboard = keyboard_mode(&terminal);
-        let before = left.unwrap_or(Before {
+        let before = left.unwrap_or(ConsoleState {
             vt,
             // A keyboard that is off without a note of ours was left off by somebody: text needs one.
             keyboard: keyboard.filter(|mode| *mode != K_OFF).unwrap_or(K_UNICODE),
@@ -153,7 +153,7 @@ impl Drop for Console {
 
 /// Gives the console back at once: for ends of the process that run no destructors. Nothing where it was not taken.
 pub fn restore_console() {
-    let console = lock(&TAKEN).upgrade();
+    let console = lock(&CONSOLE).upgrade();
     if let Some(console) = console {
         console.give_back();
     }
@@ -201,7 +201,7 @@ fn set<const OPCODE: Opcode>(terminal: &File, value: usize) -> rustix::io::Resul
     unsafe { ioctl(terminal, IntegerSetter::<OPCODE>::new_usize(value)) }
 }
 
-fn left_behind(file: &Path) -> Option<Before> {
+fn read_state(file: &Path) -> Option<ConsoleState> {
     let text = std::fs::read(file).ok()?;
     match serde_json::from_slice(&text) {
         Ok(before) => Some(before),
@@ -212,7 +212,7 @@ fn left_behind(file: &Path) -> Option<Before> {
     }
 }
 
-fn write_state(file: &Path, before: Before) -> bool {
+fn write_state(file: &Path, before: ConsoleState) -> bool {
     let Ok(text) = serde_json::to_vec(&before) else {
         return false;
     };
@@ -230,15 +230,15 @@ mod tests {
     fn what_a_killed_process_leaves_is_read_by_the_next_one() {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("nvr").join(STATE_FILE);
-        let before = Before {
+        let before = ConsoleState {
             vt: 1,
             keyboard: K_UNICODE,
         };
-        assert_eq!(left_behind(&file), None);
+        assert_eq!(read_state(&file), None);
         assert!(write_state(&file, before));
-        assert_eq!(left_behind(&file), Some(before));
+        assert_eq!(read_state(&file), Some(before));
         std::fs::write(&file, "{").expect("written");
-        assert_eq!(left_behind(&file), None);
+        assert_eq!(read_state(&file), None);
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         assert!(!write_state(
             &file.path().join(STATE_FILE),
-            Before { vt: 1, keyboard: 3 }
+            ConsoleState { vt: 1, keyboard: 3 }
         ));
     }
 

@@ -6,7 +6,7 @@ use drm::control::connector::{Interface, State};
 use drm::control::{Device as _, ResourceHandles, connector, crtc, plane};
 
 use super::card::Card;
-use super::connector::{ConnectorFacts, Link};
+use super::connector::{ConnectorFacts, ConnectorStatus};
 use super::formats::{Format, parse_in_formats};
 use super::mode::Mode;
 use super::planner::{PlaneFacts, PlaneKind};
@@ -78,10 +78,10 @@ fn connector_facts(
         id: handle.into(),
         name: info.to_string(),
         is_writeback: info.interface() == Interface::Writeback,
-        link: match info.state() {
-            State::Connected => Link::Connected,
-            State::Disconnected => Link::Disconnected,
-            State::Unknown => Link::Unknown,
+        status: match info.state() {
+            State::Connected => ConnectorStatus::Connected,
+            State::Disconnected => ConnectorStatus::Disconnected,
+            State::Unknown => ConnectorStatus::Unknown,
         },
         modes: info.modes().iter().map(Mode::from).collect(),
         edid: properties.blob(card, Name::Edid),

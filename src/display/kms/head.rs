@@ -9,12 +9,12 @@ use rustix::io::Errno;
 use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
-use super::card::{Card, Parts};
-use super::connector::{ConnectorFacts, Link, choose, listed};
+use super::card::{Card, DrmObjects};
+use super::connector::{ConnectorFacts, ConnectorStatus, choose, listed};
 use super::geometry::Geometry;
 use super::hardware;
 use super::hotplug::Uevents;
-use super::output::{Commit, Output};
+use super::output::{CommitOutcome, Output};
 use super::pace::Pace;
 use crate::base::{Clock, Frame, Size};
 use crate::config::HeadSettings;
@@ -22,23 +22,23 @@ use crate::display::{Display, DisplayError, Wait};
 use crate::render::{DisplayInfo, Scene};
 
 /// How often connectors are read where the kernel sends no news of them.
-const READING: Duration = Duration::from_secs(5);
+const CONNECTOR_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// A flip that takes longer is lost.
 const FLIP_LIMIT: Duration = Duration::from_secs(5);
 /// Wait before a commit is tried again that met somebody else's.
-const RETRY: Duration = Duration::from_millis(4);
+const RETRY_DELAY: Duration = Duration::from_millis(4);
 /// What is composed while there is no monitor.
-const DARK: Size = Size::new(1920, 1080);
+const NO_MONITOR_SIZE: Size = Size::new(1920, 1080);
 /// How often scenes are taken while nobody sees them.
-const DARK_INTERVAL: Duration = Duration::from_millis(100);
+const NO_MONITOR_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A head of a card. Its methods belong to one thread; heads of one card may live on several.
 pub struct KmsDisplay {
-    /// Before the card: its buffers are the card's.
+    /// ConsoleState the card: its buffers are the card's.
     output: Option<Output>,
     card: Arc<Card>,
     head: usize,
-    news: Arc<OwnedFd>,
+    notifier: Arc<OwnedFd>,
     uevents: Option<Uevents>,
     clock: Clock,
     settings: HeadSettings,
@@ -49,7 +49,7 @@ pub struct KmsDisplay {
     pending: Option<(Duration, u64)>,
     /// When a commit is tried again.
     retry_at: Option<Duration>,
-    next_reading: Duration,
+    next_poll: Duration,
     last_ready: Duration,
     last_canvas: Size,
     is_on: bool,
@@ -63,23 +63,23 @@ impl KmsDisplay {
         reserved: Vec<String>,
         clock: Clock,
     ) -> Result<Self, DisplayError> {
-        let (head, news) = card
-            .join()
+        let (head, notifier) = card
+            .register_head()
             .map_err(|err| card.refused("make an eventfd", &err))?;
         let uevents = Uevents::listen()
-            .inspect_err(|err| debug!(%err, "no news of monitors from the kernel, connectors are read every 5 s"))
+            .inspect_err(|err| debug!(%err, "the kernel sends no hot-plug events, connectors are read every 5 s"))
             .ok();
-        let dark = settings.mode.map_or(DARK, |mode| mode.size);
+        let dark = settings.mode.map_or(NO_MONITOR_SIZE, |mode| mode.size);
         let mut opened = Self {
             output: None,
             card: Arc::clone(card),
             head,
-            news,
+            notifier,
             uevents,
-            pace: Pace::new(DARK_INTERVAL),
+            pace: Pace::new(NO_MONITOR_INTERVAL),
             pending: None,
             retry_at: None,
-            next_reading: clock.now() + READING,
+            next_poll: clock.now() + CONNECTOR_POLL_INTERVAL,
             last_ready: Duration::ZERO,
             last_canvas: Geometry::new(dark, settings.rotate, settings.overscan, false).canvas(),
             is_on: true,
@@ -128,7 +128,7 @@ impl KmsDisplay {
             let lit = output.connector();
             let now = connectors.iter().find(|connector| connector.id == lit.id);
             let is_same = now.is_some_and(|now| {
-                now.link != Link::Disconnected
+                now.status != ConnectorStatus::Disconnected
                     && now.edid == lit.edid
                     && now.modes == lit.modes
                     && !now.link_is_bad
@@ -139,15 +139,15 @@ impl KmsDisplay {
             info!(connector = lit.name, "the monitor is gone or another one");
         }
         let card = Arc::clone(&self.card);
-        let lighting = card.lighting();
-        let was_lit = self.darken();
-        let taken = card.taken_from(self.head);
+        let modeset_lock = card.modeset_lock();
+        let was_lit = self.release_output();
+        let taken = card.objects_of_others(self.head);
         let wanted = self.settings.connector.as_deref();
         let Some(connector) = choose(connectors, wanted, &taken.connectors, &self.reserved) else {
             return Ok(was_lit);
         };
-        let output = Output::light(&card, self.head, connector, &self.settings)?;
-        drop(lighting);
+        let output = Output::start(&card, self.head, connector, &self.settings)?;
+        drop(modeset_lock);
         self.pace = Pace::new(output.mode().interval());
         self.last_canvas = output.geometry().canvas();
         if !self.is_on {
@@ -158,26 +158,26 @@ impl KmsDisplay {
     }
 
     /// Gives the monitor up; whether there was one.
-    fn darken(&mut self) -> bool {
+    fn release_output(&mut self) -> bool {
         self.pending = None;
         self.retry_at = None;
         let output = self.output.take();
-        self.card.claim(self.head, Parts::default());
+        self.card.claim(self.head, DrmObjects::default());
         if let Some(output) = &output {
-            output.extinguish();
+            output.disable();
         }
         output.is_some()
     }
 
     /// Reads connectors when it is time, or the kernel says so; whether anything changed.
-    fn look(&mut self, now: Duration) -> Result<bool, DisplayError> {
-        let has_news = self.uevents.as_ref().is_some_and(Uevents::drain);
-        if !has_news && now < self.next_reading {
+    fn check_connectors(&mut self, now: Duration) -> Result<bool, DisplayError> {
+        let is_notified = self.uevents.as_ref().is_some_and(Uevents::drain);
+        if !is_notified && now < self.next_poll {
             return Ok(false);
         }
-        self.next_reading = now + READING;
+        self.next_poll = now + CONNECTOR_POLL_INTERVAL;
         // A probe can make a lit monitor flicker, and an interrupt has told the kernel already; without one there is none.
-        let connectors = self.connectors(has_news || self.output.is_none())?;
+        let connectors = self.connectors(is_notified || self.output.is_none())?;
         self.follow(&connectors)
     }
 
@@ -211,12 +211,12 @@ impl KmsDisplay {
         };
         let before = self.card.flips(self.head);
         match output.commit()? {
-            Commit::Done => {
+            CommitOutcome::Done => {
                 self.pending = Some((now, before));
                 self.retry_at = None;
                 self.pace.committed(now);
             }
-            Commit::Busy => self.retry_at = Some(now + RETRY),
+            CommitOutcome::Busy => self.retry_at = Some(now + RETRY_DELAY),
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl KmsDisplay {
     /// When the next scene can be presented; nothing while one is on its way.
     fn ready_at(&self) -> Option<Duration> {
         if self.output.is_none() || !self.is_on {
-            return Some(self.last_ready + DARK_INTERVAL);
+            return Some(self.last_ready + NO_MONITOR_INTERVAL);
         }
         if self.pending.is_some() || self.retry_at.is_some() {
             return None;
@@ -234,10 +234,10 @@ impl KmsDisplay {
 
     /// Blocks until something happens or `until` is reached; whether `wake` was written to.
     fn sleep(&self, wake: Option<BorrowedFd<'_>>, until: Duration) -> Result<bool, DisplayError> {
-        let news = self.news.as_fd();
+        let notifier = self.notifier.as_fd();
         let mut polled = vec![
             PollFd::from_borrowed_fd(self.card.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(news, PollFlags::IN),
+            PollFd::from_borrowed_fd(notifier, PollFlags::IN),
         ];
         polled.extend(wake.map(|wake| PollFd::from_borrowed_fd(wake, PollFlags::IN)));
         polled.extend(
@@ -247,7 +247,7 @@ impl KmsDisplay {
         );
         let left = until.saturating_sub(self.clock.now());
         // A time-out that is too long for the kernel is cut: the caller looks at the clock anyway.
-        let timeout = Timespec::try_from(left.min(READING)).ok();
+        let timeout = Timespec::try_from(left.min(CONNECTOR_POLL_INTERVAL)).ok();
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(err) => return Err(self.card.failed(format_args!("can't be waited for: {err}"))),
@@ -261,7 +261,7 @@ impl KmsDisplay {
                 .failed("the device is gone; it is looked for again"));
         }
         let mut counter = [0; 8];
-        let _ = rustix::io::read(news, &mut counter);
+        let _ = rustix::io::read(notifier, &mut counter);
         let is_woken = wake.is_some() && polled[2].revents().contains(PollFlags::IN);
         if let Some(wake) = wake.filter(|_| is_woken) {
             let _ = rustix::io::read(wake, &mut counter);
@@ -286,7 +286,7 @@ impl Display for KmsDisplay {
             }
             None => DisplayInfo {
                 size: self.last_canvas,
-                interval: DARK_INTERVAL,
+                interval: NO_MONITOR_INTERVAL,
                 overlay: false,
                 exact_tiles: false,
                 description: "no monitor".to_owned(),
@@ -301,7 +301,7 @@ impl Display for KmsDisplay {
         loop {
             let now = self.clock.now();
             self.note_flips(now)?;
-            if self.look(now)? {
+            if self.check_connectors(now)? {
                 return Ok(Wait::Changed);
             }
             if self.pending.is_none() && self.retry_at.is_some_and(|at| at <= now) {
@@ -316,7 +316,7 @@ impl Display for KmsDisplay {
             if now >= deadline {
                 return Ok(Wait::Busy);
             }
-            let mut until = deadline.min(self.next_reading);
+            let mut until = deadline.min(self.next_poll);
             if is_woken {
                 until = ready_at.map_or(until, |at| at.min(until));
             }
@@ -336,7 +336,7 @@ impl Display for KmsDisplay {
             warn!(composed = %scene.base.size(), asked = %output.geometry().canvas(), "a scene of the wrong size");
             return Ok(());
         }
-        output.absorb(scene, is_busy || !self.is_on)?;
+        output.note_damage(scene, is_busy || !self.is_on)?;
         if is_busy || !self.is_on || !output.is_due() {
             return Ok(());
         }
@@ -375,6 +375,6 @@ impl Display for KmsDisplay {
 impl Drop for KmsDisplay {
     fn drop(&mut self) {
         self.output = None;
-        self.card.leave(self.head);
+        self.card.unregister_head(self.head);
     }
 }

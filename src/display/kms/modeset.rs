@@ -6,12 +6,12 @@ use std::sync::Arc;
 use drm::control::AtomicCommitFlags;
 use tracing::{debug, info};
 
-use super::card::{Card, Parts};
+use super::card::{Card, DrmObjects};
 use super::choice::choices;
 use super::connector::ConnectorFacts;
 use super::geometry::Geometry;
 use super::hardware;
-use super::layer::{Blob, Layer, Side, disable};
+use super::layer::{Layer, PropertyBlob, Side, disable};
 use super::mode::Mode;
 use super::planner::{PlaneFacts, PlaneRequest, Proposal, proposals};
 use super::properties::{Name, Properties, Request, is_final};
@@ -27,7 +27,7 @@ pub(super) struct Modeset {
     pub crtc_index: u32,
     pub mode: Mode,
     /// In use for as long as the mode is.
-    _mode_blob: Blob,
+    _mode_blob: PropertyBlob,
     pub geometry: Geometry,
     /// Every plane that no other head had.
     pub planes: Vec<(PlaneFacts, Properties)>,
@@ -45,7 +45,7 @@ struct Attempts<'a> {
     connector: u32,
     connector_properties: &'a Properties,
     crtc: &'a Properties,
-    taken: &'a Parts,
+    taken: &'a DrmObjects,
     planes: &'a [(PlaneFacts, Properties)],
 }
 
@@ -53,14 +53,14 @@ struct Attempts<'a> {
 ///
 /// # Errors
 /// When the kernel accepts no mode and arrangement, or the master right is lost.
-pub(super) fn light(
+pub(super) fn set_mode(
     card: &Arc<Card>,
     head: usize,
     connector: &ConnectorFacts,
     settings: &HeadSettings,
 ) -> Result<Modeset, DisplayError> {
     let broken = |err: io::Error| card.refused("read its state", &err);
-    let taken = card.taken_from(head);
+    let taken = card.objects_of_others(head);
     let crtcs = hardware::crtcs(card).map_err(broken)?;
     let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
         card.failed(format_args!(
@@ -100,8 +100,8 @@ pub(super) fn light(
     };
     let mut refused = Vec::new();
     for mode in choices(connector.offered(), settings.mode) {
-        let mode_blob =
-            Blob::new(card, &mode.to_blob()).map_err(|err| card.refused("make a mode", &err))?;
+        let mode_blob = PropertyBlob::new(card, &mode.to_blob())
+            .map_err(|err| card.refused("make a mode", &err))?;
         for plan in &arrangements {
             let (geometry, layers) = match attempts.attempt(&mode, &mode_blob, plan)? {
                 Ok(accepted) => accepted,
@@ -113,7 +113,7 @@ pub(super) fn light(
             };
             card.claim(
                 head,
-                Parts {
+                DrmObjects {
                     connectors: vec![connector.id],
                     crtcs: vec![crtc_id],
                     planes: layers.iter().map(Layer::plane_id).collect(),
@@ -139,8 +139,8 @@ pub(super) fn light(
         }
     }
     /// An error is read by people.
-    const TOLD: usize = 4;
-    refused.truncate(TOLD);
+    const MAX_LISTED: usize = 4;
+    refused.truncate(MAX_LISTED);
     Err(card.failed(format_args!(
         "its driver {} accepts no mode for {}; give one with --mode; refused were {}",
         card.driver(),
@@ -154,7 +154,7 @@ impl Attempts<'_> {
     fn attempt(
         &self,
         mode: &Mode,
-        mode_blob: &Blob,
+        mode_blob: &PropertyBlob,
         plan: &Proposal,
     ) -> Result<io::Result<(Geometry, Vec<Layer>)>, DisplayError> {
         let Self { card, settings, .. } = self;
@@ -170,7 +170,7 @@ impl Attempts<'_> {
         };
         let mut request = Request::default();
         self.clear_all_else(&layers, &mut request)?;
-        set_mode(
+        request_mode(
             self.connector_properties,
             self.crtc,
             mode_blob,
@@ -251,7 +251,11 @@ fn properties_of_crtc(card: &Card, id: u32) -> Result<Properties, DisplayError> 
 }
 
 /// The CRTC that drives the connector already, so that nothing flickers; else the first free one.
-fn choose_crtc(connector: &ConnectorFacts, crtcs: &[u32], taken: &Parts) -> Option<(u32, u32)> {
+fn choose_crtc(
+    connector: &ConnectorFacts,
+    crtcs: &[u32],
+    taken: &DrmObjects,
+) -> Option<(u32, u32)> {
     let possible = (0_u32..).zip(crtcs.iter().copied()).filter(|(index, id)| {
         connector.crtcs & 1_u32.checked_shl(*index).unwrap_or(0) != 0 && !taken.crtcs.contains(id)
     });
@@ -260,10 +264,10 @@ fn choose_crtc(connector: &ConnectorFacts, crtcs: &[u32], taken: &Parts) -> Opti
     current.or(possible.first()).copied()
 }
 
-fn set_mode(
+fn request_mode(
     connector: &Properties,
     crtc: &Properties,
-    mode: &Blob,
+    mode: &PropertyBlob,
     range: RangeChoice,
     request: &mut Request,
 ) {
@@ -298,7 +302,7 @@ fn set_mode(
 
 #[cfg(test)]
 mod tests {
-    use super::super::connector::Link;
+    use super::super::connector::ConnectorStatus;
     use super::*;
 
     fn chosen(crtcs: u32, current: Option<u32>, taken: &[u32]) -> Option<(u32, u32)> {
@@ -306,16 +310,16 @@ mod tests {
             id: 7,
             name: "HDMI-A-1".to_owned(),
             is_writeback: false,
-            link: Link::Connected,
+            status: ConnectorStatus::Connected,
             modes: Vec::new(),
             edid: None,
             crtcs,
             crtc: current,
             link_is_bad: false,
         };
-        let taken = Parts {
+        let taken = DrmObjects {
             crtcs: taken.to_vec(),
-            ..Parts::default()
+            ..DrmObjects::default()
         };
         choose_crtc(&connector, &[40, 50, 60], &taken)
     }

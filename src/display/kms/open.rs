@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::card::Card;
-use super::connector::{ConnectorFacts, Link, is_named, listed};
+use super::connector::{ConnectorFacts, ConnectorStatus, is_named, listed};
 use super::hardware;
 use super::head::KmsDisplay;
 use crate::base::Clock;
@@ -13,7 +13,7 @@ use crate::config::{HeadSettings, WallSettings};
 use crate::display::DisplayError;
 
 /// Drivers that draw for no monitor of this machine: taken only where there is nothing else, or by name.
-const LAST: &[&str] = &["vkms", "udl", "evdi", "simpledrm", "simple-framebuffer"];
+const LAST_RESORT_DRIVERS: &[&str] = &["vkms", "udl", "evdi", "simpledrm", "simple-framebuffer"];
 
 /// A card and what is plugged into it.
 struct Candidate {
@@ -131,7 +131,7 @@ fn choose_cards(
                 .any(ConnectorFacts::is_output)
         })
         .collect();
-    order.sort_by_key(|index| (LAST.contains(&cards[*index].driver), *index));
+    order.sort_by_key(|index| (LAST_RESORT_DRIVERS.contains(&cards[*index].driver), *index));
     let Some(&first) = order.first() else {
         let drivers: Vec<&str> = cards.iter().map(|card| card.driver).collect();
         return Err(DisplayError::Missing(format!(
@@ -156,7 +156,7 @@ fn choose_cards(
         let (index, connector) = found
             .filter(|(_, connector)| is_named(connector, name))
             // Several cards may have an HDMI-A-1 each.
-            .min_by_key(|(_, connector)| connector.link != Link::Connected)
+            .min_by_key(|(_, connector)| connector.status != ConnectorStatus::Connected)
             .ok_or_else(|| {
                 let all = cards.iter().flat_map(|card| card.connectors);
                 DisplayError::Missing(format!(
@@ -170,8 +170,9 @@ fn choose_cards(
     for slot in chosen.iter_mut().filter(|slot| slot.is_none()) {
         let free = order.iter().find_map(|index| {
             let connectors = cards[*index].connectors.iter();
-            let mut connected = connectors
-                .filter(|connector| connector.is_output() && connector.link == Link::Connected);
+            let mut connected = connectors.filter(|connector| {
+                connector.is_output() && connector.status == ConnectorStatus::Connected
+            });
             let free = connected.find(|connector| !taken.contains(&(*index, connector.id)))?;
             Some((*index, free.id))
         });
@@ -185,12 +186,12 @@ fn choose_cards(
 mod tests {
     use super::*;
 
-    fn connector(id: u32, name: &str, link: Link) -> ConnectorFacts {
+    fn connector(id: u32, name: &str, status: ConnectorStatus) -> ConnectorFacts {
         ConnectorFacts {
             id,
             name: name.to_owned(),
             is_writeback: name.starts_with("Writeback"),
-            link,
+            status,
             modes: Vec::new(),
             edid: None,
             crtcs: 1,
@@ -220,12 +221,12 @@ mod tests {
     #[test]
     fn the_card_with_a_monitor_is_taken_whatever_its_number() {
         let render_only: &[ConnectorFacts] = &[];
-        let dark = [connector(1, "HDMI-A-1", Link::Disconnected)];
-        let lit = [connector(1, "DP-1", Link::Connected)];
+        let unplugged = [connector(1, "HDMI-A-1", ConnectorStatus::Disconnected)];
+        let connected = [connector(1, "DP-1", ConnectorStatus::Connected)];
         let cards = [
             ("v3d", render_only),
-            ("vc4", &dark[..]),
-            ("tegra", &lit[..]),
+            ("vc4", &unplugged[..]),
+            ("tegra", &connected[..]),
         ];
         assert_eq!(chosen(&cards, &[head(None)]), Ok(vec![2]));
     }
@@ -233,12 +234,15 @@ mod tests {
     #[test]
     fn a_virtual_card_does_not_win_over_a_real_monitor_and_a_writeback_connector_is_none() {
         let virtual_one = [
-            connector(1, "Virtual-1", Link::Connected),
-            connector(2, "Writeback-1", Link::Connected),
+            connector(1, "Virtual-1", ConnectorStatus::Connected),
+            connector(2, "Writeback-1", ConnectorStatus::Connected),
         ];
-        let lit = [connector(1, "HDMI-A-1", Link::Connected)];
+        let connected = [connector(1, "HDMI-A-1", ConnectorStatus::Connected)];
         assert_eq!(
-            chosen(&[("vkms", &virtual_one), ("i915", &lit)], &[head(None)]),
+            chosen(
+                &[("vkms", &virtual_one), ("i915", &connected)],
+                &[head(None)]
+            ),
             Ok(vec![1])
         );
         assert_eq!(
@@ -253,10 +257,10 @@ mod tests {
 
     #[test]
     fn without_any_monitor_a_card_is_taken_to_wait_on() {
-        let dark = [connector(1, "HDMI-A-1", Link::Disconnected)];
+        let unplugged = [connector(1, "HDMI-A-1", ConnectorStatus::Disconnected)];
         assert_eq!(
             chosen(
-                &[("vkms", &dark), ("vc4", &dark)],
+                &[("vkms", &unplugged), ("vc4", &unplugged)],
                 &[head(None), head(None)]
             ),
             Ok(vec![1, 1])
@@ -266,10 +270,10 @@ mod tests {
     #[test]
     fn several_heads_take_what_the_others_leave() {
         let two = [
-            connector(1, "HDMI-A-1", Link::Connected),
-            connector(2, "HDMI-A-2", Link::Connected),
+            connector(1, "HDMI-A-1", ConnectorStatus::Connected),
+            connector(2, "HDMI-A-2", ConnectorStatus::Connected),
         ];
-        let one = [connector(7, "DP-1", Link::Connected)];
+        let one = [connector(7, "DP-1", ConnectorStatus::Connected)];
         let cards = [("vc4", &two[..]), ("amdgpu", &one[..])];
         assert_eq!(
             chosen(&cards, &[head(None), head(None), head(None)]),
@@ -284,8 +288,8 @@ mod tests {
     #[test]
     fn a_connector_that_no_card_has_is_answered_with_those_there_are() {
         let two = [
-            connector(1, "HDMI-A-1", Link::Connected),
-            connector(2, "DP-1", Link::Disconnected),
+            connector(1, "HDMI-A-1", ConnectorStatus::Connected),
+            connector(2, "DP-1", ConnectorStatus::Disconnected),
         ];
         assert_eq!(
             chosen(&[("vc4", &two)], &[head(Some("HDMI-A-3"))]),

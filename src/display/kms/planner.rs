@@ -51,7 +51,7 @@ pub(super) struct PlaneRequest<'a> {
 
 /// What a plane carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carries {
+pub(super) enum PlaneRole {
     /// The composed picture, less what lies on planes of its own.
     Base,
     /// One of [`PlaneRequest::pictures`].
@@ -64,7 +64,7 @@ pub(super) enum Carries {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub plane: u32,
-    pub carries: Carries,
+    pub role: PlaneRole,
     pub fourcc: u32,
     /// To set, where it can be set.
     pub zpos: Option<u64>,
@@ -84,14 +84,14 @@ impl Proposal {
     pub(super) fn has_overlay(&self) -> bool {
         self.assignments
             .iter()
-            .any(|part| part.carries == Carries::Overlay)
+            .any(|part| part.role == PlaneRole::Overlay)
     }
 
     /// How many pictures have planes of their own.
     pub(super) fn pictures(&self) -> usize {
         self.assignments
             .iter()
-            .filter(|part| matches!(part.carries, Carries::Picture(_)))
+            .filter(|part| matches!(part.role, PlaneRole::Picture(_)))
             .count()
     }
 }
@@ -125,24 +125,24 @@ pub(super) fn rotation_bit(rotation: Rotation) -> u32 {
 }
 
 /// Everything worth trying, best first; empty where the CRTC has no usable primary plane.
-pub(super) fn proposals(planes: &[PlaneFacts], wish: PlaneRequest<'_>) -> Vec<Proposal> {
+pub(super) fn proposals(planes: &[PlaneFacts], request: PlaneRequest<'_>) -> Vec<Proposal> {
     let mut found = Vec::new();
-    let by_planes: &[bool] = if wish.rotation == Rotation::None {
+    let by_planes: &[bool] = if request.rotation == Rotation::None {
         &[false]
     } else {
         &[true, false]
     };
-    let mut largest_first: Vec<usize> = (0..wish.pictures.len())
-        .filter(|index| !wish.pictures[*index].is_empty())
+    let mut largest_first: Vec<usize> = (0..request.pictures.len())
+        .filter(|index| !request.pictures[*index].is_empty())
         .collect();
     largest_first.sort_by_key(|index| {
-        let picture = &wish.pictures[*index];
+        let picture = &request.pictures[*index];
         std::cmp::Reverse(u64::from(picture.width) * u64::from(picture.height))
     });
     let stacks = by_planes
         .iter()
-        .filter_map(|turns| Stack::of(planes, wish, *turns));
-    let stacks: Vec<Stack<'_>> = stacks.collect();
+        .filter_map(|turns| PlaneStack::of(planes, request, *turns));
+    let stacks: Vec<PlaneStack<'_>> = stacks.collect();
     let most = stacks
         .iter()
         .map(|stack| stack.upper.len())
@@ -166,21 +166,21 @@ pub(super) fn proposals(planes: &[PlaneFacts], wish: PlaneRequest<'_>) -> Vec<Pr
 }
 
 /// The planes of one CRTC that can be used, from the lowest to the highest.
-struct Stack<'a> {
+struct PlaneStack<'a> {
     primary: &'a PlaneFacts,
     upper: Vec<&'a PlaneFacts>,
     turned_by_planes: bool,
 }
 
-impl<'a> Stack<'a> {
+impl<'a> PlaneStack<'a> {
     fn of(
         planes: &'a [PlaneFacts],
-        wish: PlaneRequest<'_>,
+        request: PlaneRequest<'_>,
         turned_by_planes: bool,
     ) -> Option<Self> {
-        let bit = rotation_bit(wish.rotation);
+        let bit = rotation_bit(request.rotation);
         let usable = |plane: &&PlaneFacts| {
-            plane.crtcs & 1_u32.checked_shl(wish.crtc).unwrap_or(0) != 0
+            plane.crtcs & 1_u32.checked_shl(request.crtc).unwrap_or(0) != 0
                 && (!turned_by_planes || plane.rotations & bit != 0)
         };
         let primary = planes
@@ -213,7 +213,7 @@ impl<'a> Stack<'a> {
     }
 
     fn proposal(&self, pictures: &[usize], with_overlay: bool) -> Option<Proposal> {
-        let mut stacked = vec![(self.primary, Carries::Base, XRGB8888)];
+        let mut stacked = vec![(self.primary, PlaneRole::Base, XRGB8888)];
         let mut upper = self.upper.clone();
         let overlay = if with_overlay {
             let top = upper
@@ -234,12 +234,12 @@ impl<'a> Stack<'a> {
         });
         for picture in pictures {
             let (plane, fourcc) = free.next()?;
-            stacked.push((plane, Carries::Picture(*picture), fourcc));
+            stacked.push((plane, PlaneRole::Picture(*picture), fourcc));
         }
-        stacked.extend(overlay.map(|plane| (plane, Carries::Overlay, ARGB8888)));
+        stacked.extend(overlay.map(|plane| (plane, PlaneRole::Overlay, ARGB8888)));
         let mut floor = 0;
         let mut assignments = Vec::new();
-        for (plane, carries, fourcc) in stacked {
+        for (plane, role, fourcc) in stacked {
             let zpos = match plane.zpos {
                 Some(zpos) if zpos.mutable => {
                     let position = zpos.min.max(floor);
@@ -260,7 +260,7 @@ impl<'a> Stack<'a> {
             };
             assignments.push(Assignment {
                 plane: plane.id,
-                carries,
+                role,
                 fourcc,
                 zpos,
             });

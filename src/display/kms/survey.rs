@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::card::Card;
 use super::choice::choices;
-use super::connector::{ConnectorFacts, Link, in_order};
+use super::connector::{ConnectorFacts, ConnectorStatus, in_order};
 use super::edid::monitor_name;
 use super::planner::{PlaneFacts, PlaneKind, PlaneRequest, proposals};
 use super::{formats, hardware};
@@ -120,29 +120,29 @@ fn describe(card: &Card, probe: bool) -> std::io::Result<(Vec<ConnectorReport>, 
 }
 
 fn of_connector(connector: &ConnectorFacts, planes: &[PlaneFacts]) -> ConnectorReport {
-    let is_lit = connector.link != Link::Disconnected;
+    let is_lit = connector.status != ConnectorStatus::Disconnected;
     let mode = is_lit
         .then(|| choices(connector.offered(), None))
         .and_then(|modes| modes.first().copied());
     let plans = mode.map_or_else(Vec::new, |mode| {
         let pictures = six_tiles(mode.size());
         let crtc = connector.crtcs.trailing_zeros();
-        let wish = PlaneRequest {
+        let request = PlaneRequest {
             crtc,
             rotation: Rotation::None,
             pictures: &pictures,
         };
-        proposals(planes, wish)
+        proposals(planes, request)
             .iter()
             .map(ToString::to_string)
             .collect()
     });
     ConnectorReport {
         name: connector.name.clone(),
-        state: match connector.link {
-            Link::Connected => "connected",
-            Link::Disconnected => "no monitor",
-            Link::Unknown => "unknown",
+        state: match connector.status {
+            ConnectorStatus::Connected => "connected",
+            ConnectorStatus::Disconnected => "no monitor",
+            ConnectorStatus::Unknown => "unknown",
         }
         .to_owned(),
         monitor: connector.edid.as_deref().and_then(monitor_name),

@@ -27,15 +27,15 @@ const STRIDE_STEP: u32 = 64;
 
 /// The kernel's `struct udmabuf_create`.
 #[repr(C)]
-struct Create {
+struct UdmabufCreate {
     memfd: u32,
     flags: u32,
     offset: u64,
     size: u64,
 }
 
-// SAFETY: UDMABUF_CREATE reads one struct udmabuf_create, which Create is, and returns a new file descriptor.
-unsafe impl Ioctl for Create {
+// SAFETY: UDMABUF_CREATE reads one struct udmabuf_create, which UdmabufCreate is, and returns a new file descriptor.
+unsafe impl Ioctl for UdmabufCreate {
     type Output = OwnedFd;
     const IS_MUTATING: bool = false;
 
@@ -56,12 +56,12 @@ unsafe impl Ioctl for Create {
     }
 }
 
-struct Shared {
+struct UdmaBuf {
     buffer: OwnedFd,
     layout: [(u32, u32); 2],
 }
 
-impl DmaBuf for Shared {
+impl DmaBuf for UdmaBuf {
     fn format(&self) -> PixelFormat {
         PixelFormat::Nv12
     }
@@ -108,7 +108,7 @@ pub fn grey_ramp(size: Size) -> io::Result<Frame> {
     // The device takes no memory that could be cut short under it.
     fcntl_add_seals(&memory, SealFlags::SHRINK)?;
     let device = OpenOptions::new().read(true).write(true).open(DEVICE)?;
-    let create = Create {
+    let create = UdmabufCreate {
         memfd: memory.as_raw_fd().cast_unsigned(),
         flags: CLOEXEC,
         offset: 0,
@@ -126,7 +126,7 @@ pub fn grey_ramp(size: Size) -> io::Result<Frame> {
         clock: CaptureClock::Arrival,
         ntp_ns: None,
     };
-    let shared = Shared {
+    let shared = UdmaBuf {
         buffer,
         layout: [(0, stride), (chroma_at, stride)],
     };
