@@ -1,7 +1,7 @@
-//! Looks to a scene: what changed on which tile, painted into cached memory, and where.
+//! Composes tile contents into a scene in cached memory and records the damaged rectangles.
 //!
-//! A tile is painted again only when its content differs from the last one. Boxes and labels go onto a layer of their own
-//! where the display has one, else into the picture, which is then painted again below them.
+//! A tile is painted again only when its content has changed. Boxes and labels go onto a separate layer if the display has
+//! one. Otherwise they go into the picture, which is then painted again below them.
 
 use super::overlay::{self, OverlaySizes};
 use super::paint::{Painter, Typeface};
@@ -9,13 +9,13 @@ use super::tile_content::TileContent;
 use super::{Canvas, Color, DisplayInfo, Rect, Scene};
 use crate::config::WallSettings;
 
-/// What lies behind and between pictures.
+/// The colour behind and between pictures.
 const BACKGROUND: Color = Color::rgb(12, 14, 16);
-/// How much of a stale picture is left.
+/// The colour that dims a stale picture, with its alpha.
 const DIM_COLOR: Color = Color::BLACK;
 const DIM_ALPHA: u8 = 150;
 
-/// One screen's worth of pixels.
+/// The composed pixels of one screen.
 pub(crate) struct Composer {
     base: Canvas,
     overlay: Option<Canvas>,
@@ -32,12 +32,12 @@ pub(crate) struct Composer {
 struct Tile {
     rect: Rect,
     content: Option<TileContent>,
-    /// Where the overlay was drawn on for the present content.
+    /// The rectangles of the overlay that the present content was drawn on.
     overlay_rects: Vec<Rect>,
 }
 
 impl Composer {
-    /// For a display's present info.
+    /// A composer for a display with this info. The whole screen is damaged.
     pub(crate) fn new(info: &DisplayInfo, settings: &WallSettings) -> Self {
         let mut composer = Self {
             base: Canvas::new(info.size, BACKGROUND),
@@ -55,7 +55,7 @@ impl Composer {
         composer
     }
 
-    /// Divides the screen anew: everything is painted again.
+    /// Divides the screen into these tiles. Everything is painted again.
     pub(crate) fn lay_out(&mut self, tiles: &[Rect]) {
         let screen = Rect::of(self.base.size());
         self.base.fill(&screen, BACKGROUND);
@@ -76,7 +76,7 @@ impl Composer {
             .collect();
     }
 
-    /// Fills the screen with words, for a wall without cameras.
+    /// Fills the screen with these lines of text, for a wall without cameras.
     pub(crate) fn welcome(&mut self, lines: Vec<String>) {
         if self.welcome.as_ref() == Some(&lines) {
             return;
@@ -90,7 +90,7 @@ impl Composer {
         self.base_damage = vec![screen];
     }
 
-    /// Gives tile `index` a content; paints what differs from the last one.
+    /// Sets the content of tile `index` and paints what has changed.
     pub(crate) fn show(&mut self, index: usize, content: TileContent) {
         let Some(tile) = self.tiles.get_mut(index) else {
             return;
@@ -101,7 +101,7 @@ impl Composer {
         if same_picture && same_overlay {
             return;
         }
-        // A monitor on its side has pixels of the same size.
+        // The shorter side, so that a rotated monitor has text of the same size.
         let screen = self.base.size();
         let sizes = OverlaySizes::new(
             &tile.rect,
@@ -114,7 +114,7 @@ impl Composer {
             let moved = before.is_none_or(|before| picture_rect(before) != picture_rect(&content));
             paint_picture(&mut self.base, &tile.rect, &content, moved);
             if blended && !moved {
-                // What words and lines left beside the picture.
+                // Removes the rest of texts and lines beside the picture.
                 for drawn in &tile.overlay_rects {
                     paint_background(&mut self.base, &tile.rect, &content, drawn);
                 }
@@ -146,12 +146,12 @@ impl Composer {
         tile.content = Some(content);
     }
 
-    /// Whether there is anything to present.
+    /// Whether something has changed since the last presented scene.
     pub(crate) fn is_damaged(&self) -> bool {
         !self.base_damage.is_empty() || !self.overlay_damage.is_empty()
     }
 
-    /// What is to be presented.
+    /// The scene to present, with the damage since the last presented one.
     pub(crate) fn scene(&mut self) -> Scene<'_> {
         self.pictures = self
             .tiles
@@ -170,13 +170,13 @@ impl Composer {
         }
     }
 
-    /// It was presented.
+    /// The scene was presented: clears the damage.
     pub(crate) fn presented(&mut self) {
         self.base_damage.clear();
         self.overlay_damage.clear();
     }
 
-    /// The scene as one picture, for snapshots and the page.
+    /// The scene with its overlay as one picture, for snapshots and the page.
     pub(crate) fn flattened(&self) -> Canvas {
         let mut picture = self.base.clone();
         if let Some(overlay) = &self.overlay {
@@ -187,7 +187,7 @@ impl Composer {
     }
 }
 
-/// Where in its tile the picture lies.
+/// The rectangle of the picture in its tile.
 fn picture_rect(content: &TileContent) -> Option<Rect> {
     content.picture.as_ref().map(|frame| frame.placement.rect)
 }

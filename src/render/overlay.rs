@@ -1,58 +1,58 @@
-//! A content's boxes, labels and draw_texts, drawn above its picture.
+//! Draws boxes, labels and texts above the picture of a tile.
 //!
-//! OverlaySizes follow the screen, not the tile alone: what is said has to be read from three metres.
+//! Text sizes depend on the screen as well as the tile, so that texts are legible from three metres.
 
 use super::paint::{Painter, Typeface, class_color};
 use super::state::{Analysis, Reason};
 use super::tile_content::TileContent;
 use super::{Color, Rect};
 
-/// The ground of everything that is said about a tile; pictures of any brightness shine through a little.
+/// The background of texts. It is slightly transparent.
 const LABEL_GROUND: Color = Color::rgb(0, 0, 0);
 const LABEL_ALPHA: u8 = 190;
 const WARNING: Color = Color::rgb(230, 159, 0);
-/// The vermilion of the palette, lighter: it stands on black.
+/// A lighter form of the palette's vermilion, legible on black.
 const FAULT: Color = Color::rgb(255, 140, 60);
-/// `label_font_scale` of a box_label of the usual size.
+/// The default of `label_font_scale`.
 const DEFAULT_SCALE: f32 = 0.6;
-/// Rows of the tile that `box_thickness` is meant for.
+/// Height of the tile that `box_thickness` refers to.
 const DEFAULT_TILE_PX: u32 = 360;
 
-/// OverlaySizes of what is drawn on one tile.
+/// Sizes of the texts and lines on one tile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct OverlaySizes {
-    /// Letters of labels, names and figures.
+    /// Letters of labels, names and rates.
     text_px: u32,
     /// Letters of states.
     state_px: u32,
-    /// Lines of boxes.
+    /// Lines around boxes.
     line_px: u32,
 }
 
 impl OverlaySizes {
-    /// Of a tile on a screen whose shorter side has `screen_px` pixels.
+    /// Sizes for a tile on a screen whose shorter side has `screen_px` pixels.
     pub(super) fn new(tile: &Rect, screen_px: u32, font_scale: f32, box_thickness: u32) -> Self {
-        // A fortieth of the screen is 1 cm on a monitor of 24 inches; but a tile is not for letters alone.
+        // 1/40 of the screen is 1 cm on a monitor of 24 inches. The tile limits it, so that text does not fill the tile.
         let usual = (screen_px / 45).clamp(tile.height / 24, tile.height / 12);
         let text_px = (usual as f32 * font_scale / DEFAULT_SCALE).round() as u32;
         let state_px = (screen_px / 24).clamp(tile.height / 14, tile.height / 7);
         Self {
             text_px: text_px.max(9),
             state_px: state_px.min(tile.width / 10).max(11),
-            // Rounded up: a line that is thinner than it was asked for is not seen from afar.
+            // Rounded up: a thinner line is not visible from a distance.
             line_px: (box_thickness * tile.height)
                 .div_ceil(DEFAULT_TILE_PX)
                 .max(1),
         }
     }
 
-    /// Between what is said and the tile's edge, so that the draw_texts of neighbours do not run into one.
+    /// The margin between texts and the edge of the tile. It separates texts of neighbouring tiles.
     fn margin_px(self) -> u32 {
         (self.text_px / 4).max(1)
     }
 }
 
-/// Draws everything of `content` but its picture.
+/// Draws everything in `content` except the picture.
 pub(super) fn draw(painter: &mut Painter<'_>, content: &TileContent, sizes: OverlaySizes) {
     let tile = painter.clip();
     for found in &content.boxes {
@@ -64,7 +64,7 @@ pub(super) fn draw(painter: &mut Painter<'_>, content: &TileContent, sizes: Over
             found.dashed,
         );
     }
-    // Words and labels after all boxes, so that no line crosses one; the largest boxes' labels may give way.
+    // Texts and labels come after all boxes, so that no line crosses them. Small boxes get their labels first.
     let mut taken = draw_texts(painter, content, sizes, &tile);
     let mut by_size: Vec<_> = content.boxes.iter().collect();
     by_size.sort_by_key(|found| u64::from(found.rect.width) * u64::from(found.rect.height));
@@ -81,7 +81,7 @@ pub(super) fn draw(painter: &mut Painter<'_>, content: &TileContent, sizes: Over
     }
 }
 
-/// Name, figures and states; gives the places that labels have to leave alone.
+/// Draws name, rates and states. Gives their rectangles, which labels must not cover.
 fn draw_texts(
     painter: &mut Painter<'_>,
     content: &TileContent,
@@ -142,7 +142,7 @@ fn draw_texts(
     taken
 }
 
-/// The headline in the middle of the tile, with the reason below it.
+/// Draws the video state in the middle of the tile, with its reason below.
 fn draw_video_state(
     painter: &mut Painter<'_>,
     content: &TileContent,
@@ -217,7 +217,7 @@ fn dark_label(painter: &mut Painter<'_>, x: i32, y: i32, text: &str, size_px: u3
     painter.label_rect(x, y, text, size_px)
 }
 
-/// A box's box_label: above it, else inside its top edge, else below; left out where all of these are taken.
+/// Draws the label of a box: above the box, else inside its top edge, else below. Omits it if all these places are taken.
 fn box_label(
     painter: &mut Painter<'_>,
     taken: &mut Vec<Rect>,
@@ -254,7 +254,7 @@ fn box_label(
 }
 
 fn first_part(reason: &Reason) -> String {
-    // The remedy stands behind the semicolon: it is for whoever reads the log or the page.
+    // The remedy follows the semicolon. It is shown in the log and on the page, not on the tile.
     let text = reason.message.split(';').next().unwrap_or_default();
     text.trim().to_owned()
 }
@@ -264,7 +264,7 @@ fn local_time(reason: &Reason) -> String {
     zoned.strftime("%H:%M:%S").to_string()
 }
 
-/// The whole screen of a wall that shows no camera yet.
+/// Draws the screen of a wall without cameras.
 pub(super) fn draw_welcome(painter: &mut Painter<'_>, lines: &[String]) {
     let screen = painter.clip();
     painter.cover(&screen, Color::rgb(16, 24, 32));

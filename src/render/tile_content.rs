@@ -1,4 +1,4 @@
-//! What one tile shows at one moment: everything that decides its pixels, so that equal looks need no new ones.
+//! The content of a tile: all values that decide its pixels. A tile with equal content is not painted again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{Placement, Rect};
 use crate::align::{Basis, DrawnBox};
 use crate::config::WallSettings;
 
-/// One tile's content.
+/// The content of one tile.
 #[derive(Debug, Clone)]
 pub(crate) struct TileContent {
     pub(super) picture: Option<CachedFrame>,
@@ -19,13 +19,13 @@ pub(crate) struct TileContent {
     pub(super) analysis: Analysis,
     /// `3 Loading dock`.
     pub(super) title: Option<String>,
-    /// The same without the name, for one that no font here has.
+    /// The title without the name, used if no installed font can write the name.
     pub(super) number: String,
     /// `25 fps  48 ms`.
     pub(super) rates: Option<String>,
-    /// Whether the boxes may belong to other frames than this one.
+    /// Whether the boxes may belong to another frame.
     pub(super) unsynchronised: bool,
-    /// Clock and wall name, on one tile of the screen.
+    /// Clock and name of the wall, on one tile of the screen.
     pub(crate) corner: Option<String>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct ContentBox {
 }
 
 impl TileContent {
-    /// How `camera`, in that camera_state, looks at `now` with what is `due` on its tile.
+    /// The content of a tile that shows `camera` in the given state, with the frame that is `due` at `now`.
     pub(crate) fn of(
         camera: &Camera,
         due: DueFrame,
@@ -78,13 +78,13 @@ impl TileContent {
         }
     }
 
-    /// Whether both give the same pixels in the picture itself.
+    /// Whether both have the same pixels in the picture.
     pub(super) fn same_picture(&self, other: &Self) -> bool {
         let number = |content: &Self| content.picture.as_ref().map(|frame| frame.number);
         number(self) == number(other) && self.is_dimmed() == other.is_dimmed()
     }
 
-    /// Whether both give the same pixels above the picture.
+    /// Whether both have the same pixels in the overlay.
     pub(super) fn same_overlay(&self, other: &Self) -> bool {
         self.boxes == other.boxes
             && self.video.headline() == other.video.headline()
@@ -96,17 +96,17 @@ impl TileContent {
             && self.corner == other.corner
     }
 
-    /// Whether the picture is an old one.
+    /// Whether an old picture is shown dimmed.
     pub(super) fn is_dimmed(&self) -> bool {
         self.picture.is_some() && !matches!(self.video, Video::Live)
     }
 }
 
-/// What fractions of a picture lose on their way to pixels: an edge on a whole pixel stays there.
+/// Tolerance in pixels for rounding errors of fractions, so that an edge on a whole pixel stays there.
 const ROUNDING: f32 = 1e-3;
 
 impl ContentBox {
-    /// Edges go outwards to whole pixels: a box encloses its object.
+    /// Rounds edges outwards to whole pixels, so that a box encloses its object.
     fn of(found: &DrawnBox, placement: &Placement) -> Self {
         let [left, top, right, bottom] = found.corners;
         let (left, top) = placement.to_tile(left, top);
@@ -148,7 +148,7 @@ fn rates(camera: &Camera, camera_state: &CameraState, settings: &WallSettings) -
         .last_event()
         .filter(|_| camera_state.has_latency() && settings.display_latency)
         .and_then(|(_, event)| event.latency_ms)
-        // Of the last event: one or two digits are all that the eye can follow.
+        // Rounded to 10 ms, because nobody can read digits that change faster.
         .map(|latency_ms| match latency_ms {
             ..10.0 => format!("{latency_ms:.0} ms"),
             _ => format!("{:.0} ms", (latency_ms / 10.0).round() * 10.0),

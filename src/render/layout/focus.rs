@@ -1,16 +1,16 @@
-//! One large tile, and small ones at its right and below it.
+//! The focus layout: one large tile, with small ones at its right and below it.
 
 use super::grid;
 use crate::render::Rect;
 
-/// Small tiles of a quarter of the screen stand in one column as long as they are no more than these.
+/// Up to this many small tiles stand in one column, a quarter of the screen wide.
 const MAX_COLUMN_TILES: usize = 3;
-/// The small tiles of the finest division are an eighth of the screen wide and high.
+/// The smallest tiles are 1/8 of the screen wide and high.
 const MAX_PARTS: u32 = 8;
-/// On a smaller screen there is the large tile alone.
+/// A smaller screen has the large tile only.
 const MIN_SCREEN_PX: u32 = 64;
 
-/// The large tile and at least `small` others, or as many as a page takes.
+/// The large tile and at least `small` others, or as many as fit on a page.
 pub(super) fn tiles(area: &Rect, small: usize) -> Vec<Rect> {
     if area.is_empty() {
         return Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn tiles(area: &Rect, small: usize) -> Vec<Rect> {
     with(large, column.chain(below))
 }
 
-/// The large tile at the top, as high as a picture of 16:9 is, and a grid below it.
+/// The large tile at the top, with the height of a picture of 16:9, and a grid below it.
 fn portrait(area: &Rect, small: usize) -> Vec<Rect> {
     let height = (area.width / 16 * 9).min(area.height / 2) & !1;
     let middle = area.y.saturating_add_unsigned(height);

@@ -1,24 +1,24 @@
-//! Text on a ground, kept as pixels: names, figures and labels are the same in most frames, and copying them costs a tenth of
-//! writing them.
+//! A cache of drawn labels. Names, rates and box labels are the same in most frames, and copying a label takes a tenth of the
+//! time of drawing it.
 
 use std::collections::HashMap;
 
 use super::super::{Canvas, Color};
 
-/// Pixels that are kept: what a dozen tiles of a monitor say at one time. Beyond, all are forgotten at once, as glyphs are:
-/// tracks come and go, and with them labels that are never seen again.
+/// Maximum size of the cache: the labels of a dozen tiles. When it is full it is cleared, because the labels of tracks are
+/// never used again after the track has ended.
 const MOST_BYTES: usize = 1536 * 1024;
-/// What is wider is written anew each time: whoever names classes does not choose how much memory we take.
+/// Wider labels are not cached, so that long class names can't take much memory.
 pub(super) const WIDEST_PX: u32 = 1024;
 
-/// LabelCache by their text.
+/// Drawn labels by text and style.
 #[derive(Default)]
 pub(super) struct LabelCache {
     by_text: HashMap<String, Vec<(Style, Canvas)>>,
     bytes: usize,
 }
 
-/// How a label is written.
+/// The style of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
     pub(super) size_px: u32,
@@ -27,7 +27,7 @@ pub(super) struct Style {
 }
 
 impl LabelCache {
-    /// The label of `text`, where it was written before.
+    /// The label with this text and style, if cached.
     pub(super) fn find(&self, text: &str, style: Style) -> Option<&Canvas> {
         let kept = self.by_text.get(text)?;
         kept.iter()
@@ -35,7 +35,7 @@ impl LabelCache {
             .map(|(_, label)| label)
     }
 
-    /// Keeps a label that was not found.
+    /// Adds a label that is not in the cache.
     pub(super) fn keep(&mut self, text: &str, style: Style, label: Canvas) {
         let bytes = label.bytes().len();
         if self.bytes + bytes > MOST_BYTES {

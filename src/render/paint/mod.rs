@@ -1,7 +1,7 @@
-//! What is drawn on and around pictures: boxes, labels, states.
+//! Draws boxes, labels and texts.
 //!
-//! A [`Painter`] draws on any canvas, the opaque picture or the transparent overlay, inside one tile, and notes where: what
-//! it touched is what has to be cleared and sent to the display again.
+//! A [`Painter`] draws inside one tile of a canvas, which is the opaque picture or the transparent overlay. It records the
+//! rectangles that it has drawn, because they have to be cleared and sent to the display again.
 
 mod label_cache;
 mod legible;
@@ -26,10 +26,10 @@ const PALETTE: [Color; 7] = [
     Color::rgb(204, 121, 167),
 ];
 
-/// Dashes and the gaps between them, in widths of the line.
+/// Length of dashes and of the gaps between them, in line widths.
 const DASH: u32 = 4;
 
-/// The colour of a class: the same in every picture and every run.
+/// The colour of a class. It is the same in every picture and every run.
 pub fn class_color(class_name: &str) -> Color {
     let hash = class_name.bytes().fold(0usize, |hash, byte| {
         hash.wrapping_mul(31).wrapping_add(byte.into())
@@ -57,22 +57,22 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Where it may draw.
+    /// The rectangle in which it may draw.
     pub fn clip(&self) -> Rect {
         self.clip
     }
 
-    /// Where it has drawn.
+    /// The rectangles that it has drawn.
     pub fn into_touched(self) -> Vec<Rect> {
         self.touched
     }
 
-    /// The letters, to measure text with.
+    /// The typeface, for measuring text.
     pub fn letters(&mut self) -> &mut Typeface {
         self.letters
     }
 
-    /// Lays a colour over a rectangle.
+    /// Blends a colour over a rectangle.
     pub fn cover(&mut self, rect: &Rect, color: Color) {
         let rect = rect.intersection(&self.clip);
         if !rect.is_empty() {
@@ -93,7 +93,7 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Text on a label of `ground`, its top left corner at (`x`, `y`).
+    /// Draws a label: `text` in `ink` on a `ground`, with its top left corner at (`x`, `y`).
     pub fn label(&mut self, x: i32, y: i32, text: &str, size_px: u32, ground: Color, ink: Color) {
         let rect = self.label_rect(x, y, text, size_px);
         let style = Style {
@@ -121,13 +121,13 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// What [`Painter::label`] would cover.
+    /// The rectangle that [`Painter::label`] would cover.
     pub fn label_rect(&mut self, x: i32, y: i32, text: &str, size_px: u32) -> Rect {
         let width = self.letters.width(text, size_px) + 2 * padding(size_px).unsigned_abs();
         Rect::new(x, y, width, Typeface::line_px(size_px))
     }
 
-    /// The outline of `rect`, `thickness` pixels wide, inside its edge; broken where `dashed`.
+    /// Draws the outline of `rect`, `thickness` pixels wide, inside its edge.
     pub fn outline(&mut self, rect: &Rect, thickness: u32, color: Color, dashed: bool) {
         let thickness = thickness.min(rect.width).min(rect.height).max(1);
         let inner = rect.inset(thickness);

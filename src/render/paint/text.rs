@@ -1,6 +1,6 @@
-//! Anti-aliased text: glyphs are rasterised once a size and kept, and so are lines that had to be shaped.
+//! Anti-aliased text. Glyphs are rasterised once per size and cached, and so are shaped lines.
 //!
-//! What the built-in font has is written with it, letter by letter; only what it lacks takes the longer way (`shaping`).
+//! Text that the built-in font has is written letter by letter. Any other text is shaped (`shaping`), which takes longer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::legible;
 use super::shaping::{Line, MOST_LETTERS};
 use crate::base::Size;
 
-/// Glyphs that are kept: a few sizes of the letters that labels and states are written in. Beyond, all are forgotten at
-/// once, which a wall whose labels change their alphabet pays with one frame's work.
+/// Maximum number of cached glyphs: the letters of labels and states in a few sizes. A full cache is cleared, which costs the
+/// work of one frame.
 const MOST_GLYPHS: usize = 2048;
-/// Shaped lines that are kept; names and labels of a full screen are fewer.
+/// Maximum number of cached lines. A full screen has fewer names and labels.
 const MOST_LINES: usize = 256;
 
-/// One typeface, and what was drawn of it.
+/// The built-in typeface with its caches.
 pub struct Typeface {
     font: FontRef<'static>,
     glyphs: HashMap<(char, u32), Raster>,
@@ -28,9 +28,9 @@ pub struct Typeface {
     labels: LabelCache,
 }
 
-/// A glyph's coverage.
+/// A rasterised glyph.
 struct Raster {
-    /// Offset of its first pixel from the pen, on the baseline.
+    /// Offset of its first pixel from the pen position on the baseline.
     left: i32,
     top: i32,
     width: u32,
@@ -64,8 +64,8 @@ impl Typeface {
         width.ceil() as u32
     }
 
-    /// Whether fonts have every letter of a name; a warning says once which package has them. Signs that are no letters are left
-    /// out without a word.
+    /// Whether the fonts have every letter of a name. If not, a warning names the package to install, once per name. Missing
+    /// characters that are no letters or digits do not count.
     pub fn can_write(&mut self, name: &str, size_px: u32) -> bool {
         let clean = legible::clean(name);
         let Some(line) = self.shaped(&clean, size_px) else {
@@ -78,7 +78,7 @@ impl Typeface {
         is_whole
     }
 
-    /// The longest beginning of `text` that fits into `limit_px`, with an ellipsis where something is missing.
+    /// The longest beginning of `text` that fits into `limit_px`, with an ellipsis if it was cut.
     pub fn fitted(&mut self, text: &str, size_px: u32, limit_px: u32) -> String {
         if self.width(text, size_px) <= limit_px {
             return text.to_owned();
@@ -100,7 +100,7 @@ impl Typeface {
         short
     }
 
-    /// The same where letters change their shape with what follows: between two of what people take for letters.
+    /// As [`Typeface::fitted`], for text that needs shaping. Cuts between grapheme clusters.
     fn fitted_shaped(&self, text: &str, size_px: u32, limit_px: u32) -> String {
         let ends: Vec<usize> = text
             .grapheme_indices(true)
@@ -111,7 +111,7 @@ impl Typeface {
             let beginning = text[..ends.get(letters).copied().unwrap_or_default()].trim_end();
             format!("{beginning}…")
         };
-        // Not kept: they are many, and one of them is what is drawn.
+        // Not cached: there are many candidates, and only one of them is drawn.
         let fits = |letters: usize| {
             Line::new(&short(letters), self.em_px(size_px)).width.ceil() as u32 <= limit_px
         };
@@ -127,7 +127,7 @@ impl Typeface {
         short(most)
     }
 
-    /// `text` in lines of at most `limit_px`, broken between words, at most `most` of them.
+    /// Breaks `text` between words into at most `most` lines of at most `limit_px`.
     pub fn wrapped(&mut self, text: &str, size_px: u32, limit_px: u32, most: usize) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         let mut words = text.split_whitespace().peekable();
@@ -153,8 +153,8 @@ impl Typeface {
         lines
     }
 
-    /// Writes `text` with the top of its line at (`x`, `y`), in letters of `size_px`, where `clip` allows; gives the
-    /// column behind the last letter.
+    /// Writes `text` in letters of `size_px` with the top left corner of the line at (`x`, `y`), inside `clip`. Gives the
+    /// column after the last letter.
     pub fn write(
         &mut self,
         canvas: &mut Canvas,
@@ -169,7 +169,7 @@ impl Typeface {
         let mut pen = x as f32;
         let clip = clip.intersection(&canvas.bounds());
         if let Some(line) = self.shaped(&text, size_px) {
-            // Marks of some scripts reach far above and below: they must not run into what stands there.
+            // Marks of some scripts reach far above and below the line. They must not touch other lines.
             let rows = Rect::new(clip.x, y, clip.width, Self::line_px(size_px));
             line.draw(canvas, &clip.intersection(&rows), (x, baseline), ink);
             return (pen + line.width).ceil() as i32;
@@ -181,7 +181,7 @@ impl Typeface {
             if glyph.width == 0 {
                 continue;
             }
-            // The part of each row that the clip leaves.
+            // The part of each row that lies inside the clip.
             let first = (clip.x - left).clamp(0, glyph.width as i32) as usize;
             let last = (clip.right() - left).clamp(0, glyph.width as i32) as usize;
             if first >= last {
@@ -196,7 +196,7 @@ impl Typeface {
         pen.ceil() as i32
     }
 
-    /// A label with `text` on it, `width` pixels wide; nothing where it is too wide to be kept.
+    /// The cached label with `text`, `width` pixels wide; it is drawn if missing. `None` if it is too wide for the cache.
     pub(super) fn label(&mut self, text: &str, width: u32, style: Style) -> Option<&Canvas> {
         if width > WIDEST_PX {
             return None;
@@ -212,7 +212,7 @@ impl Typeface {
         self.labels.find(text, style)
     }
 
-    /// Rows of a line of letters of `size_px`.
+    /// Height in pixels of a line with letters of `size_px`.
     pub fn line_px(size_px: u32) -> u32 {
         size_px + size_px / 5
     }
@@ -223,13 +223,13 @@ impl Typeface {
         (scaled.ascent() + slack / 2.0).round() as i32
     }
 
-    /// Pixels of an em in letters of `size_px`, which are as high as the font's lines.
+    /// The em in pixels for letters of `size_px`, which is the height of the font's lines.
     fn em_px(&self, size_px: u32) -> f32 {
         let em = self.font.units_per_em().unwrap_or(1.0);
         size_px as f32 * em / self.font.height_unscaled().max(1.0)
     }
 
-    /// `text`, which is clean, as other fonts than the built-in one write it; none where that has all of it.
+    /// `text`, which is [`legible::clean`], shaped with system fonts. `None` if the built-in font has all its letters.
     fn shaped(&mut self, text: &str, size_px: u32) -> Option<Arc<Line>> {
         let is_built_in =
             |letter: char| legible::is_simple(letter) && self.font.glyph_id(letter).0 != 0;
@@ -296,7 +296,7 @@ fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
     }
 }
 
-/// Room at each side of a label's text.
+/// Space at each side of a label's text.
 pub(super) fn padding(size_px: u32) -> i32 {
     (size_px / 4) as i32
 }
