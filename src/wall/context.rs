@@ -1,4 +1,4 @@
-//! What the threads of a wall share: its settings, its cameras, and what the broker says of their analysis.
+//! The state that the threads of a wall share: settings, cameras, and the claims of processors.
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -16,25 +16,25 @@ use crate::config::Settings;
 use crate::event::{DecodeError, SourceState};
 use crate::render::{Analysis, AnalysisFacts, Camera, CameraState, Video};
 
-/// WallContext by sessions, composers, the link's task and the page.
+/// The shared state of sessions, heads, the link's task and the page.
 pub(super) struct WallContext {
     pub(super) clock: Clock,
     pub(super) session: SessionId,
     settings: ArcSwap<Settings>,
-    /// Changes with the settings: composers begin anew then.
+    /// Counts changes of the settings. Heads compose everything again after a change.
     generation: AtomicU64,
     cameras: ArcSwap<BTreeMap<SourceId, Arc<Camera>>>,
     claims: Mutex<Claims>,
-    /// Tells the link's task of other cameras.
+    /// Tells the link's task which cameras the wall shows.
     shown: watch::Sender<Vec<SourceId>>,
     pub(super) connected: AtomicBool,
     scenes: AtomicU64,
     pub(super) events_refused: AtomicU64,
-    /// Messages that came faster than they were read.
+    /// Messages that were dropped because they arrived faster than they were read.
     pub(super) queue_drops: Mutex<QueueDrops>,
 }
 
-/// Messages dropped by the queues of the present link, and of those before it.
+/// The number of messages dropped by the queues of the present link and of earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct QueueDrops {
     before: u64,
@@ -42,7 +42,7 @@ pub(super) struct QueueDrops {
 }
 
 impl QueueDrops {
-    /// Another link has other queues.
+    /// Counts the drops of another link's queues from now on.
     pub(super) fn replace(&mut self, queues: Vec<Arc<AtomicU64>>) {
         self.before = self.total();
         self.now = queues;
@@ -80,7 +80,7 @@ impl WallContext {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Takes new settings and cameras over; composers notice.
+    /// Replaces settings and cameras. Heads notice it by the generation.
     pub(super) fn replace(&self, settings: Settings, cameras: BTreeMap<SourceId, Arc<Camera>>) {
         let shown: Vec<SourceId> = settings.sources.keys().copied().collect();
         self.lock().set_sources(shown.iter().copied());
@@ -102,32 +102,32 @@ impl WallContext {
         self.scenes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The ids of the cameras, and every change of them.
+    /// The ids of the cameras, with notification of changes.
     pub(super) fn shown(&self) -> watch::Receiver<Vec<SourceId>> {
         self.shown.subscribe()
     }
 
-    /// Takes a presence or a status in; true where other topics tell of the cameras from here on.
+    /// Processes a presence or a source status. True if the topics to subscribe to have changed.
     pub(super) fn claim(&self, topics: &Topics, message: &Message) -> Result<bool, DecodeError> {
         self.lock().take(topics, message)
     }
 
-    /// The topics that tell who analyses the cameras.
+    /// The topics of the source statuses of the cameras, and of the presences of their processors.
     pub(super) fn claim_topics(&self, topics: &Topics) -> Vec<String> {
         self.lock().topics(topics)
     }
 
-    /// Forgets what another broker said.
+    /// Forgets the claims received from another broker.
     pub(super) fn forget_claims(&self) {
         self.lock().forget();
     }
 
-    /// Messages that came faster than they were read.
+    /// The number of messages that arrived faster than they were read.
     pub(super) fn messages_dropped(&self) -> u64 {
         lock(&self.queue_drops).total()
     }
 
-    /// How a camera is at `now`, on its tile of `head` or, without one, on the wall as a whole.
+    /// The state of a camera at `now` on its tile of `head`. With `None`, on the whole wall.
     pub(super) fn camera_state(
         &self,
         camera: &Camera,
@@ -159,12 +159,12 @@ impl WallContext {
         }
     }
 
-    /// The processor that looks at a camera.
+    /// The instance id of the processor that analyses a camera.
     pub(super) fn processor_of(&self, id: SourceId) -> Option<String> {
         self.lock().holder(id).map(|holder| holder.instance_id)
     }
 
-    /// Clock and name, as the settings ask for them.
+    /// Name and clock for the corner of the screen, as configured.
     pub(super) fn corner(&self) -> Option<String> {
         let settings = self.settings();
         let time = settings
@@ -175,7 +175,7 @@ impl WallContext {
         (!words.is_empty()).then(|| words.join("  "))
     }
 
-    /// What a wall without cameras says: who it is, where it is, and what to do.
+    /// The lines on the screen of a wall without cameras: device, address, broker, and the next step.
     pub(super) fn welcome(&self) -> Vec<String> {
         let settings = self.settings();
         let mqtt = &settings.mqtt;
@@ -200,7 +200,7 @@ impl WallContext {
     }
 }
 
-/// The address of this machine that others on the way to the broker see. Connecting a datagram socket sends nothing.
+/// The address of this machine on the route to the broker. Connecting a datagram socket sends nothing.
 fn own_address(host: &str, port: u16) -> Option<String> {
     let towards = |host: &str, port| {
         let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
@@ -208,7 +208,8 @@ fn own_address(host: &str, port: u16) -> Option<String> {
         let address = socket.local_addr().ok()?.ip();
         (!address.is_loopback() && !address.is_unspecified()).then(|| address.to_string())
     };
-    // A broker on this very machine tells nothing of its network; an address of the documentation range (RFC 5737) does.
+    // With a broker on this machine the route is the loopback. An address of the documentation range (RFC 5737) gives the
+    // address on the default route.
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
     Some(host)
         .filter(|_| is_address)

@@ -1,7 +1,7 @@
-//! One monitor: a thread that composes what is due and presents it, paced by the display and by what changed.
+//! One monitor: a thread that composes due frames and presents the scenes, at the pace of the display and of the changes.
 //!
-//! Nothing is composed while nothing changed; a picture that comes while the last scene is still on its way waits for the
-//! next one, and the one before it is dropped and counted.
+//! Nothing is composed while nothing changes. A frame that becomes due while the last scene is still on its way to the
+//! monitor waits for the next scene; it replaces an older waiting frame, which is counted as dropped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,11 +18,12 @@ use crate::display::{Display, DisplayError, Wait};
 use crate::render::layout::Plan;
 use crate::render::{Camera, Canvas, Composer, DisplayInfo, Rect, TileContent, TileKey};
 
-/// States and ages are drawn at this often where no picture comes: a tile turns stale within it.
+/// Tiles without new pictures are checked this often, so that the tile of a silent camera turns stale in time.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(250);
-/// How a display does its work changes with what it is given: what is told of it is no older.
+/// The report of the display is updated this often. It changes with the scenes, for example when planes are assigned.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
-/// What a head's thread shares with the rest of the wall.
+
+/// The part of a head that its thread shares with the rest of the wall.
 pub(super) struct Head {
     pub(super) index: usize,
     pub(super) settings: HeadSettings,
@@ -32,7 +33,7 @@ pub(super) struct Head {
     facts: Mutex<HeadFacts>,
 }
 
-/// What is known of a head from outside.
+/// The state of a head as reported in statuses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HeadFacts {
     pub(super) display: Option<DisplayInfo>,
@@ -54,7 +55,7 @@ impl Head {
         })
     }
 
-    /// The newest scene as a picture. Blocks until the head's thread has copied it, at most `limit`.
+    /// The newest scene as a picture. Blocks until the head's thread has copied it, for at most `limit`.
     pub(super) fn picture(&self, limit: Duration) -> Option<Arc<Canvas>> {
         self.viewers.picture(limit, &self.waker)
     }
@@ -64,27 +65,27 @@ impl Head {
     }
 }
 
-/// The thread's own state.
+/// The thread of a head.
 pub(super) struct HeadThread {
     pub(super) head: Arc<Head>,
     pub(super) context: Arc<WallContext>,
     pub(super) heart: Heartbeat,
 }
 
-/// The thread's state from one scene to the next.
+/// The state of the thread from one scene to the next.
 struct ComposeState {
-    /// What the display offers.
+    /// The properties of the display.
     info: DisplayInfo,
     composer: Composer,
     /// `None` until the tiles are assigned.
     division: Option<Division>,
     alarms: Alarms,
-    /// Of the settings that the composer was made with.
+    /// Generation of the settings with which the composer was made.
     generation: u64,
     /// Whether the monitor is switched on.
     is_on: bool,
     started: Duration,
-    /// When the display was last reported on.
+    /// Time of the last report of the display.
     noted: Duration,
     scenes: u64,
 }
@@ -106,7 +107,7 @@ impl ComposeState {
         }
     }
 
-    /// Takes over new settings or another display.
+    /// Starts again with new settings or another display.
     fn begin(&mut self, context: &WallContext, info: DisplayInfo) {
         self.generation = context.generation();
         let settings = context.settings();
@@ -117,17 +118,17 @@ impl ComposeState {
     }
 }
 
-/// How the screen is divided at present.
+/// The present division of the screen.
 struct Division {
     cameras: Vec<SourceId>,
     page: usize,
     focus: Option<SourceId>,
     tiles: Vec<(Rect, Option<SourceId>)>,
-    /// What each tile was last drawn at for, and when.
+    /// The version of each tile that was drawn last, and when.
     drawn: Vec<Option<(TileVersion, Duration)>>,
 }
 
-/// What makes a tile worth another look before its time: everything else about it may be a [`REVIEW_INTERVAL`] old.
+/// The parts of a tile's content that are drawn at once when they change. Other changes are drawn within [`REVIEW_INTERVAL`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct TileVersion {
     picture: Option<u64>,
@@ -138,7 +139,7 @@ impl HeadThread {
     /// Composes and presents until the head is stopped.
     ///
     /// # Errors
-    /// When the display fails: it has to be opened anew.
+    /// If the display fails. It has to be opened again.
     pub(super) fn run(&self, display: &mut dyn Display) -> Result<(), DisplayError> {
         let outcome = self.compose(display);
         for camera in self.context.cameras().values() {
@@ -187,7 +188,7 @@ impl HeadThread {
         Ok(())
     }
 
-    /// Switches the monitor off and on by the hours of the configuration.
+    /// Switches the monitor off and on by the schedule of the configuration (`monitor_off`).
     fn follow_schedule(
         &self,
         display: &mut dyn Display,
@@ -198,13 +199,13 @@ impl HeadThread {
         if is_on != scene.is_on {
             display.power(is_on)?;
             scene.is_on = is_on;
-            // A monitor that comes on again may show anything.
+            // Everything is drawn again when the monitor is switched on.
             scene.division = None;
         }
         Ok(())
     }
 
-    /// Divides the screen where its tiles change, and brings every tile up to date. How long until the next picture is due.
+    /// Divides the screen again if its tiles have changed, and updates every tile. Gives the time until the next frame is due.
     fn fill(&self, display: &dyn Display, scene: &mut ComposeState, now: Duration) -> Duration {
         let cameras = self.context.cameras();
         let plan = self.plan(&cameras, &scene.info);
@@ -258,7 +259,7 @@ impl HeadThread {
         }
     }
 
-    /// Tells each camera which tile it has to fill.
+    /// Tells each camera which tile shows it.
     fn assign(&self, division: &Division, cameras: &BTreeMap<SourceId, Arc<Camera>>) {
         let fit = self.context.settings().wall.fit;
         tracing::debug!(
@@ -266,7 +267,7 @@ impl HeadThread {
             page = division.page,
             focus = ?division.focus,
             tiles = division.tiles.len(),
-            "the screen is divided anew"
+            "screen layout changed"
         );
         for (id, camera) in cameras {
             let tile = division
@@ -285,7 +286,7 @@ impl HeadThread {
         }
     }
 
-    /// Looks at every tile; says when the next picture is due.
+    /// Updates every tile. Gives the time at which the next frame is due.
     fn update_tiles(
         &self,
         composer: &mut Composer,

@@ -1,7 +1,7 @@
-//! Every head with its display: opened, composed for, and opened again when a device fails.
+//! Opens the displays of all heads, runs the heads, and opens the displays again when a device fails.
 //!
-//! One thread opens displays and waits; each head's own thread composes. A card that can't be used now, because another
-//! program has it or its driver is not there yet, is tried again for ever, and the log says why.
+//! One thread, `heads`, opens displays and waits. One thread per head composes. If a card can't be used, because another
+//! program uses it or its driver is not loaded yet, opening is retried with backoff for ever, and the log gives the reason.
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -19,7 +19,7 @@ use crate::display::{self, Display, DisplayError};
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(10);
 
-/// All heads of a wall.
+/// Supervises all heads of a wall.
 pub(super) struct HeadSupervisor {
     inner: Arc<HeadSet>,
     thread: Option<JoinHandle<()>>,
@@ -30,17 +30,17 @@ struct HeadSet {
     context: Arc<WallContext>,
     heartbeats: Heartbeats,
     stop: Stop,
-    /// Ends the present set of heads, so that another one is opened.
+    /// Ends the present heads, so that they are opened again.
     present: Mutex<Stop>,
     heads: Mutex<Vec<Arc<Head>>>,
     trouble: Mutex<Option<String>>,
 }
 
 impl HeadSupervisor {
-    /// Starts opening displays, on a thread of its own.
+    /// Starts the thread that opens displays.
     ///
     /// # Errors
-    /// When the system gives no thread or descriptor.
+    /// If the system refuses a thread or a file descriptor.
     pub(super) fn start(
         context: &Arc<WallContext>,
         heartbeats: &Heartbeats,
@@ -74,15 +74,15 @@ impl HeadSupervisor {
         lock(&self.inner.heads).clone()
     }
 
-    /// Why displays can't be opened at present.
+    /// The error of the last attempt to open displays. `None` while they are open.
     pub(super) fn trouble(&self) -> Option<String> {
         lock(&self.inner.trouble).clone()
     }
 
-    /// Takes changed settings over: outputs are opened anew only where they changed.
+    /// Applies changed settings. Displays are opened again only if their outputs have changed.
     pub(super) fn follow(&self, old: &WallSettings, new: &WallSettings) {
         let outputs = |wall: &WallSettings| -> Vec<HeadSettings> {
-            // How the screen is divided is taken over in place.
+            // The layout and the list of cameras change without opening displays again.
             let output = |head: &HeadSettings| HeadSettings {
                 layout: Layout::default(),
                 cameras: None,
@@ -106,19 +106,19 @@ impl HeadSupervisor {
         }
     }
 
-    /// Ends every head and gives the displays back; names what did not end within `limit`.
+    /// Ends every head and closes the displays. Logs an error if they do not end within `limit`.
     pub(super) fn stop(mut self, limit: Duration) {
         self.begin_stop();
         if self.ended.wait(limit) {
             if let Some(thread) = self.thread.take()
                 && thread.join().is_err()
             {
-                error!("a screen's thread panicked");
+                error!("the thread that opens displays panicked");
             }
         } else {
             error!(
                 limit_ms = limit.as_millis(),
-                "a display does not stop; it is left to itself"
+                "a display did not stop in time; its thread is left running"
             );
         }
     }
@@ -162,7 +162,7 @@ impl HeadSet {
                 return;
             }
             if let Err(err) = self.make_heads() {
-                error!(%err, "no descriptor for a head; raise the limit of open files");
+                error!(%err, "no file descriptor for a head; raise the limit of open files");
             }
             let heads = lock(&self.heads).clone();
             if self.stop.is_raised() {
@@ -179,10 +179,10 @@ impl HeadSet {
             });
             match outcome {
                 Ok(()) if self.stop.is_raised() => return,
-                Ok(()) => info!("opening the displays anew"),
+                Ok(()) => info!("opening the displays again"),
                 Err(err) => {
                     let wait = backoff.next_wait();
-                    warn!(%err, wait_ms = wait.as_millis(), "no display");
+                    warn!(%err, wait_ms = wait.as_millis(), "displays can't be opened");
                     *lock(&self.trouble) = Some(err.to_string());
                     present.wait(wait);
                 }
@@ -190,7 +190,7 @@ impl HeadSet {
         }
     }
 
-    /// Runs every head until all have ended; the first that fails ends the others.
+    /// Runs every head until all have ended. The first head that fails ends the others.
     fn show(
         self: &Arc<Self>,
         heads: &[Arc<Head>],
@@ -217,20 +217,22 @@ impl HeadSet {
                 let spawned = std::thread::Builder::new()
                     .name(format!("head-{}", head.index))
                     .spawn_scoped(scope, move || {
-                        // However this one ends, the others end with it: they share a card.
+                        // When this head ends, the others end with it, because they share a card.
                         let _end = end;
                         thread.run(&mut *display)
                     });
                 running.push(spawned.map_err(|err| {
                     DisplayError::Device(format!(
-                        "no thread for a head: {err}; free memory or raise the limit of tasks"
+                        "can't start a thread for a head: {err}; free memory or raise the limit of tasks"
                     ))
                 })?);
             }
             let mut outcome = Ok(());
             for handle in running {
                 let ended = handle.join().unwrap_or_else(|_| {
-                    Err(DisplayError::Device("a head's thread panicked".to_owned()))
+                    Err(DisplayError::Device(
+                        "the thread of a head panicked".to_owned(),
+                    ))
                 });
                 outcome = outcome.and(ended);
             }

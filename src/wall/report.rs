@@ -1,4 +1,4 @@
-//! What a wall tells of itself: to the page, to Prometheus, to the control socket.
+//! The state of a wall for the page, for Prometheus and for the control socket.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use crate::media::{Codec, decoder_report};
 use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
 use crate::web::wall::{Viewed, samples};
 
-/// One line: how many cameras are live.
+/// One line for the log: the number of live cameras and the outputs.
 pub(super) fn summary(wall: &Wall) -> String {
     let state = wall.state();
     let live = state
@@ -35,7 +35,7 @@ pub(super) fn summary(wall: &Wall) -> String {
     )
 }
 
-/// The state of all its parts.
+/// The status of the wall for the control socket.
 pub(super) fn status(wall: &Wall) -> Status {
     let displays = wall.with_running(|running| {
         let heads = running.heads.all();
@@ -53,7 +53,7 @@ pub(super) fn status(wall: &Wall) -> Status {
 }
 
 impl Wall {
-    /// Whether every camera has a picture on its tile, or a reason for having none.
+    /// Whether every camera has shown a picture, or has a reason why it can't.
     pub(super) fn is_settled(&self) -> bool {
         let cameras = self.context.cameras();
         cameras.values().all(|camera| {

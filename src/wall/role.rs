@@ -1,4 +1,4 @@
-//! The wall as a [`Role`]: what its supervisor calls.
+//! Implements [`Role`] for the wall.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +90,7 @@ impl Role for Wall {
     }
 
     fn release(&self) {
-        // A head that is stuck in its driver does not give the console back itself.
+        // A head that is stuck in its driver can't restore the console itself.
         kms::restore_console();
     }
 }

@@ -1,6 +1,6 @@
-//! A wall while it runs: what it is made of, how it changes, how it ends.
+//! Starts, changes and stops the wall.
 //!
-//! Cameras, link and heads are made here and nowhere else. Pictures never wait for what this file does.
+//! Only this file creates cameras, the link and heads. Frames never wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -38,10 +38,10 @@ pub(super) struct Running {
 }
 
 impl Wall {
-    /// Starts the link, the cameras and the displays. Needs no camera, no broker and no monitor to be present.
+    /// Starts the link, the cameras and the displays. Cameras, broker and monitors need not be present.
     ///
     /// # Errors
-    /// When the link's settings can't be used, or the system gives no threads.
+    /// If the settings of the link can't be used, or the system refuses threads.
     pub fn start(
         settings: Settings,
         runtime: Handle,
@@ -76,11 +76,11 @@ impl Wall {
         Ok(wall)
     }
 
-    /// Applies the difference camera_change the present settings and `new`: cameras that did not change do not lose a frame,
-    /// displays whose outputs did not change are not opened again.
+    /// Applies the difference between the present settings and `new`. Unchanged cameras lose no frame; displays are not opened
+    /// again unless their outputs have changed.
     ///
     /// # Errors
-    /// When the new link can't be used; nothing has changed then.
+    /// If the new link can't be used. Nothing has changed then.
     pub fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
@@ -134,14 +134,14 @@ impl Wall {
         Ok(changes)
     }
 
-    /// Ends the session of one source and starts the next one at once. False if it does not run.
+    /// Ends the session of a source and starts a new one at once. False if the source does not run.
     pub fn restart(&self, id: SourceId) -> bool {
         let guard = self.lock();
         let running = guard.as_ref();
         running.is_some_and(|running| running.sources.restart(id))
     }
 
-    /// Ends monitors, cameras and link, in this order. Names each part that did not end within `limit`.
+    /// Stops displays, cameras and link, in this order. Logs each part that does not end within `limit`.
     pub async fn stop(&self, limit: Duration) {
         let Some(running) = self.lock().take() else {
             return;
@@ -152,20 +152,20 @@ impl Wall {
             sources,
         } = running;
         let ended = tokio::task::spawn_blocking(move || {
-            // All are told before any is waited for.
+            // All sources are asked to stop before any is waited for.
             sources.begin_stop();
             heads.stop(limit / 2);
             sources.stop(limit / 2);
         });
         if ended.await.is_err() {
-            error!("a camera's end panicked");
+            error!("stopping the cameras panicked");
         }
         if !link.stop(limit / 4).await {
-            tracing::warn!("the broker was not told of the stop in time");
+            tracing::warn!("the presence `stopped` was not published in time");
         }
     }
 
-    /// What is asked of the running parts, where they run.
+    /// Calls `ask` with the running parts. `None` if the wall has been stopped.
     pub(super) fn with_running<T>(&self, ask: impl FnOnce(&Running) -> T) -> Option<T> {
         self.lock().as_ref().map(ask)
     }
@@ -179,7 +179,7 @@ impl Wall {
     }
 }
 
-/// How long a link that is replaced may take to end.
+/// Time limit for the end of a link that was replaced.
 const LINK_LIMIT: Duration = Duration::from_secs(3);
 
 /// Starts the sessions of a camera.
@@ -230,7 +230,7 @@ fn connect(
     Ok(link)
 }
 
-/// The change of a camera that both configurations have. A wall does not analyse: what concerns analysis changes nothing.
+/// The change of a camera that is in both configurations. Settings of the analysis do not concern a wall.
 fn camera_change(old: &SourceSettings, new: &SourceSettings, other_reference: bool) -> Change {
     if old.stream != new.stream || other_reference {
         Change::Restarted

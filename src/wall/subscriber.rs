@@ -1,7 +1,7 @@
-//! What the wall hears: events to their cameras, statuses and presences to what is known of processors.
+//! Receives messages from the broker: passes events to their cameras, and statuses and presences to the claims.
 //!
-//! One task a connection. It subscribes before the broker is there, and the link renews that at every connection. What
-//! can't be read is counted, said once in a while, and changes nothing.
+//! One task per link. It subscribes before the broker is connected; the link subscribes again at every connection.
+//! Unreadable messages are counted, logged at a limited rate, and otherwise ignored.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,17 +18,18 @@ use crate::bus::{Delivery, Link, LinkState, Message, Subscription, Topic, Topics
 use crate::config::Settings;
 use crate::event::{DecodeError, DetectionEvent};
 
-/// A stranger that publishes garbage a thousand times a second is told of this often.
+/// Minimum time between warnings about unreadable messages.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Listens on `link` for as long as it lasts. Cameras are asked for by name: what others publish is not worth a byte here.
+/// Subscribes on `link` and starts the task that receives messages until the link ends. Subscribes only to the topics of the
+/// wall's own cameras, so that other cameras cost nothing.
 pub(super) fn subscribe(
     context: &Arc<WallContext>,
     link: &Link,
     settings: &Settings,
     runtime: &Handle,
 ) {
-    // Another link may lead to another broker.
+    // Another link may connect to another broker.
     context.forget_claims();
     let topics = Topics::of(&settings.mqtt);
     let pattern = settings.wall.topic_pattern.clone();
@@ -48,7 +49,7 @@ pub(super) fn subscribe(
     runtime.spawn(subscriber.run(link.state_changes(), events, statuses));
 }
 
-/// A pattern of one's own stands for all cameras; else both encodings of each.
+/// The topic filters for events: the configured pattern, or both encodings of each camera.
 fn event_filters(topics: &Topics, pattern: Option<&str>, ids: &[SourceId]) -> Vec<String> {
     match pattern {
         Some(pattern) => vec![pattern.to_owned()],
@@ -75,14 +76,13 @@ impl Subscriber {
         mut events: Subscription,
         mut statuses: Subscription,
     ) {
-        // A broker on the same machine may have answered before this task began: that is a change too. So may cameras
-        // have been added since the link was made.
+        // The link may have connected, and cameras may have been added, before this task started.
         state.mark_changed();
         let mut shown = self.context.shown();
         shown.mark_changed();
         loop {
             tokio::select! {
-                // Statuses first: what an event's tile says depends on them.
+                // Statuses first, because the state of a tile depends on them.
                 biased;
                 changed = state.changed() => {
                     if changed.is_err() {
@@ -90,7 +90,7 @@ impl Subscriber {
                     }
                     let connected = matches!(&*state.borrow_and_update(), LinkState::Connected { .. });
                     if self.context.connected.swap(connected, Ordering::AcqRel) != connected {
-                        info!(connected, "broker");
+                        info!(connected, "broker connection changed");
                         self.wake_cameras();
                     }
                 }
@@ -127,7 +127,7 @@ impl Subscriber {
         }
     }
 
-    /// Statuses name processors, of which the presences tell whether they are there.
+    /// Subscribes to the presences of the processors that the statuses name.
     fn follow_claims(&self, statuses: &Subscription) {
         self.link
             .resubscribe(statuses, self.context.claim_topics(&self.topics));
@@ -136,7 +136,7 @@ impl Subscriber {
     fn event(&mut self, message: &Message) {
         let decoded = match self.topics.parse(&message.topic) {
             Some(Topic::DetectionsPostcard(_)) => DetectionEvent::from_postcard(&message.payload),
-            // A pattern of one's own may reach beyond our topics: what lies there is JSON as published.
+            // A configured pattern may match topics of other programs, which publish JSON.
             _ => DetectionEvent::from_json(&message.payload),
         };
         match decoded {
@@ -154,7 +154,7 @@ impl Subscriber {
         self.context.events_refused.fetch_add(1, Ordering::Relaxed);
         if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             self.warned = Some(Instant::now());
-            warn!(topic, %err, refused = self.refused, "a message that can't be read is ignored");
+            warn!(topic, %err, refused = self.refused, "unreadable message ignored");
         }
     }
 
