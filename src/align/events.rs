@@ -1,4 +1,4 @@
-//! A source's recent events in the order of their pictures, thinned and bounded whatever is sent.
+//! The recent events of a source, ordered by capture time. Their number is limited at any event rate.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -8,14 +8,19 @@ use super::clocks::{Ns, ms};
 use crate::base::Size;
 use crate::event::DetectionEvent;
 
-/// Events kept: the longest delay and the history that a velocity needs, at 50 a second; what comes faster is thinned.
+/// Maximum number of events: the longest delay and the history for a velocity, at 50 events per second. At higher rates some
+/// events are dropped.
 const MOST_EVENTS: usize = 256;
-/// Boxes kept of one event, the most confident first: more can't be told apart on a tile.
+/// Maximum number of boxes per event, the most confident first. More are not distinguishable on a tile.
 const MOST_BOXES: usize = 256;
-/// Boxes kept in all, about half a megabyte a source.
+/// Maximum number of boxes in all events, about half a megabyte per source.
 const MOST_BOXES_IN_ALL: usize = 8192;
-/// Events older than the newest by more than this are of no frame that is still to be shown.
+/// Events that are older than the newest by more than this do not belong to any frame that is still to be shown.
 const SPAN: Ns = ms(5_000);
+
+/// An event may be overtaken by events up to this much newer, by a retransmission or another network path. An older event is
+/// from another recording.
+const OVERTAKEN: Ns = ms(2_000);
 
 /// Left, top, right, bottom as fractions of the picture.
 pub(super) type Corners = [f32; 4];
@@ -24,25 +29,26 @@ pub(super) type Corners = [f32; 4];
 #[derive(Debug, Clone)]
 pub(super) struct Object {
     pub(super) track: Option<u64>,
-    /// Within the picture, and with an extent.
+    /// Inside the picture, with a positive width and height.
     pub(super) corners: Corners,
     pub(super) class_name: Arc<str>,
     pub(super) confidence: f32,
 }
 
-/// One event.
+/// An event with its times.
 #[derive(Debug)]
 pub(super) struct TimedEvent {
-    /// When its picture was taken, by the clock of its [`super::aligner::Origin`].
+    /// Capture time of its frame, by the clock of its [`super::aligner::Origin`].
     pub(super) captured: Ns,
-    /// When it came here.
+    /// Monotonic time of its arrival.
     pub(super) received: Ns,
-    /// Those with a track first, by its id.
+    /// Objects with a track first, ordered by tracker id.
     pub(super) objects: Vec<Object>,
 }
 
 impl TimedEvent {
-    /// The event with its boxes as fractions of a picture of `size`, and how many of its boxes were none.
+    /// Converts an event, with its boxes as fractions of a picture of `size`. Also gives the number of refused boxes, which are
+    /// outside the picture or have no extent.
     pub(super) fn new(
         event: &DetectionEvent,
         size: Size,
@@ -88,7 +94,7 @@ fn fractions(corners: Corners, size: Size) -> Option<Corners> {
     visible([left / width, top / height, right / width, bottom / height])
 }
 
-/// The part of a box inside the picture; none where there is none, or no number.
+/// The part of a box inside the picture. `None` if there is none, or an edge is not finite.
 pub(super) fn visible(corners: Corners) -> Option<Corners> {
     if !corners.iter().all(|edge| edge.is_finite()) {
         return None;
@@ -97,15 +103,38 @@ pub(super) fn visible(corners: Corners) -> Option<Corners> {
     (left < right && top < bottom).then_some([left, top, right, bottom])
 }
 
-/// Where an event was put.
+/// The position at which an event was inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inserted {
-    /// Behind all others.
+    /// After all others.
     Last,
-    /// Behind all others, in the place of one that it follows too closely to be of another frame.
+    /// After all others. It replaced the last one, whose capture time was too close.
     InPlaceOfLast,
-    /// Among older ones, or left out because they say the same.
+    /// Between older ones, or not at all because it was too close to one of them.
     Elsewhere,
+}
+
+/// The newest event of a source. It is kept even if its time is implausible, because mode latest draws it.
+#[derive(Debug, Default)]
+pub(super) struct Latest(Option<Arc<TimedEvent>>);
+
+impl Latest {
+    /// Replaces the event, unless the new one was overtaken.
+    pub(super) fn put(&mut self, event: &Arc<TimedEvent>) {
+        let is_overtaken = self.0.as_ref().is_some_and(|latest| {
+            let age = latest.captured.saturating_sub(event.captured);
+            (1..=OVERTAKEN).contains(&age)
+        });
+        if !is_overtaken {
+            self.0 = Some(Arc::clone(event));
+        }
+    }
+
+    /// The event, if it arrived at most `ttl` before `now`.
+    pub(super) fn within(&self, now: Ns, ttl: Ns) -> Option<&TimedEvent> {
+        let latest = self.0.as_deref();
+        latest.filter(|event| now.saturating_sub(event.received) <= ttl)
+    }
 }
 
 #[derive(Debug)]
@@ -122,8 +151,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Puts an event in its place. Of events closer than `spacing` to each other some are left out, so that the number of
-    /// them does not depend on how many are sent.
+    /// Inserts an event by its capture time. Some of the events that are closer than `spacing` to each other are dropped, so
+    /// that the number of events is limited at any event rate.
     pub(super) fn put(&mut self, seen: Arc<TimedEvent>, spacing: Ns) -> Inserted {
         let captured = seen.captured;
         let index = self
@@ -145,7 +174,8 @@ impl Events {
             }
             return Inserted::Elsewhere;
         }
-        // Measured from the last but one: a chain of close events would else move on with its head and never leave a trace.
+        // Measured from the last but one. Otherwise a series of close events would always replace the last one, and none of
+        // them would remain.
         let crowded = index
             .checked_sub(2)
             .and_then(distance)
@@ -185,7 +215,7 @@ impl Events {
         self.boxes = 0;
     }
 
-    /// How many events are before or at `told`.
+    /// The number of events with a capture time up to `captured`.
     pub(super) fn until(&self, captured: Ns) -> usize {
         self.kept
             .partition_point(|kept| kept.seen.captured <= captured)
@@ -204,7 +234,7 @@ impl Events {
         self.boxes
     }
 
-    /// Newest events whose frames were not looked for yet, as far as `due` says that they can be; each is given once.
+    /// The newest events that were not matched to frames yet and for which `due` is true. Each event is given once.
     pub(super) fn match_frames(
         &mut self,
         due: impl Fn(&TimedEvent) -> bool,
@@ -219,7 +249,8 @@ impl Events {
     }
 }
 
-/// The most confident of an event's detections are first, by contract; strangers' need not be.
+/// A copy of an event with too many detections, with the most confident first. `None` if there are not too many. Our processors
+/// send them in this order; other programs may not.
 pub(super) fn sorted_by_confidence(event: &DetectionEvent) -> Option<DetectionEvent> {
     if event.detections.len() <= MOST_BOXES {
         return None;
