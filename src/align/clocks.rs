@@ -1,12 +1,12 @@
-//! Two clocks that are read some way apart: what one shows when the other's news could have arrived at the earliest.
+//! Estimates the offset between the clock of a sender and ours from the arrival of its messages.
 //!
-//! News is never faster than its way, so the least of `receipt − time told` over a while is the clocks' distance plus the
-//! shortest way, without the jitter (as RTP receivers and NTP's clock filter have it). A clock that steps is noticed because
-//! several readings in succession agree with each other and not with the past.
+//! The minimum of `receipt time − sender time` over some seconds is the clock offset plus the shortest one-way delay, without
+//! jitter. RTP receivers and NTP's clock filter use the same method. A clock step is detected when several successive readings
+//! agree with each other but not with the past.
 
 use std::time::Duration;
 
-/// A time, or a distance of two clocks, in nanoseconds. Arithmetic saturates: times told by strangers may be anything.
+/// A time, or an offset between two clocks, in nanoseconds. Arithmetic saturates, because times in messages can have any value.
 pub(super) type Ns = i64;
 
 /// A monotonic time as nanoseconds.
@@ -14,7 +14,7 @@ pub(super) fn ns(time: Duration) -> Ns {
     Ns::try_from(time.as_nanos()).unwrap_or(Ns::MAX)
 }
 
-/// Nanoseconds as a time; nothing below zero.
+/// Nanoseconds as a duration. Negative values give zero.
 pub(super) fn duration(time: Ns) -> Duration {
     Duration::from_nanos(u64::try_from(time).unwrap_or(0))
 }
@@ -24,43 +24,43 @@ pub(super) const fn ms(time: i64) -> Ns {
     time * 1_000_000
 }
 
-/// The least is taken over the present and the last span of so long: 50 ppm of drift are 0.5 ms then, and a clock that was
-/// set back by less than [`EARLY`] is followed after twice that.
+/// The minimum is taken over the present and the last span of this length. A drift of 50 ppm is 0.5 ms in two spans. A clock
+/// that was set back by less than [`EARLY`] is followed after two spans.
 const SPAN: Ns = ms(5_000);
-/// News this much faster than the fastest is told by a clock that stepped, or by no clock.
+/// A message that is faster than the fastest one by more than this comes from a clock that has stepped, or has a wrong time.
 const EARLY: Ns = ms(500);
-/// News this much slower than the fastest is not delayed: brokers and networks do not hold anything for so long without
-/// dropping it.
+/// A message that is slower than the fastest one by more than this was not delayed, because brokers and networks drop messages
+/// before that. Its clock has stepped, or its time is wrong.
 const LATE: Ns = ms(5_000);
-/// Implausible readings that agree within this are a clock that has stepped.
+/// Implausible readings that agree within this time indicate a clock step.
 const AGREEMENT: Ns = ms(150);
-/// So many of them make a step …
+/// Number of such readings that are taken as a step …
 const STEP_READINGS: u32 = 3;
-/// … if they are spread over this at least: what a network held back arrives in a burst.
+/// … and the minimum time between the first and the last. Messages that a network has held back arrive in a burst.
 const STEP_SPAN: Ns = ms(400);
 
-/// What a reading says of its clock.
+/// The result of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// It fits the past.
+    /// It fits the earlier readings.
     Plausible,
-    /// It does not.
+    /// It does not fit the earlier readings.
     Implausible,
-    /// It does not, and neither did the ones before it: the clock has another time since, and all older readings are void.
+    /// The clock has stepped. All earlier readings are discarded.
     Stepped,
 }
 
-/// The least distance of two clocks.
+/// The offset between two clocks, as the minimum of recent readings.
 #[derive(Debug, Default)]
 pub(super) struct ClockOffset {
-    /// Of the present span and of the one before it.
+    /// The minimum of the present span and of the one before it.
     least: [Option<Ns>; 2],
     since: Ns,
     readings: u32,
     outliers: Option<Outliers>,
 }
 
-/// Readings that do not fit, and agree with each other.
+/// Readings that do not fit the earlier ones but agree with each other.
 #[derive(Debug)]
 struct Outliers {
     low: Ns,
@@ -70,7 +70,7 @@ struct Outliers {
 }
 
 impl ClockOffset {
-    /// Reads both clocks: `told` arrived at `received`.
+    /// Adds a reading: a message with the sender time `captured` arrived at `received`.
     pub(super) fn read(&mut self, received: Ns, captured: Ns) -> Reading {
         let distance = received.saturating_sub(captured);
         if let Some(least) = self.get() {
@@ -84,12 +84,12 @@ impl ClockOffset {
         Reading::Plausible
     }
 
-    /// The distance; none before the first reading.
+    /// The offset. `None` before the first reading.
     pub(super) fn get(&self) -> Option<Ns> {
         self.least.into_iter().flatten().min()
     }
 
-    /// Whether it rests on more than a reading or two.
+    /// Whether there were at least three readings.
     pub(super) fn is_settled(&self) -> bool {
         self.readings >= STEP_READINGS
     }

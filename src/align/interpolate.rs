@@ -1,8 +1,8 @@
-//! Boxes of one moment, from the events around it.
+//! Computes the boxes at one time from the events around it.
 //!
-//! Objects with a track are followed along it: on a straight line between two events, and beyond the last one at the
-//! velocity between the last two. One without, and a track that the other event lacks, is shown for the half
-//! that is nearest to its event. Cheap: nothing is kept, and every look-up is a binary search.
+//! Boxes with a track are interpolated on a straight line between two events, and extrapolated beyond the last event at the
+//! velocity between the last two. A box without a track, or with a track that the other event lacks, is shown for the half of
+//! the time that is nearer to its event. Nothing is stored, and every look-up is a binary search.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use super::clocks::{Ns, ns};
 use super::delay::LONGEST;
 use super::events::{Corners, Events, Object, TimedEvent, visible};
 
-/// Nothing is followed that crosses the picture faster than in half a second; it is a mistaken identity.
+/// Maximum velocity in pictures per second. A faster box is an error of the tracker and is not extrapolated.
 const FASTEST: f32 = 2.0;
 
-/// What there is to draw from.
+/// The events of a source, with the times that limit interpolation.
 pub(super) struct EventWindow<'a> {
     pub(super) events: &'a Events,
     pub(super) frame_interval: Ns,
-    /// The usual time from event to event.
+    /// Median time between events.
     pub(super) event_interval: Ns,
-    /// How far an event's boxes reach.
+    /// Maximum time between two events, and after the last one.
     pub(super) ttl: Ns,
 }
 
 impl EventWindow<'_> {
-    /// The boxes at `at`, a time as events tell it; none where no event reaches.
+    /// The boxes at `at`, by the clock of the events. `None` if no event is near enough.
     pub(super) fn boxes(&self, at: Ns) -> Option<Vec<DrawnBox>> {
         let next = self.events.until(at);
         let before = next.checked_sub(1).and_then(|index| self.events.get(index));
@@ -50,7 +50,7 @@ impl EventWindow<'_> {
         }
     }
 
-    /// Boxes `at` a moment between two events, the later of which is the one at index `next`.
+    /// The boxes at a time `at` between two events, the later of which has index `next`.
     fn interpolated(
         &self,
         next: usize,
@@ -92,7 +92,7 @@ impl EventWindow<'_> {
         boxes
     }
 
-    /// Boxes `age` after the last event before the one at index `next`.
+    /// The boxes `age` after the event before index `next`.
     fn extrapolated(&self, next: usize, last: &TimedEvent, age: Ns) -> Vec<DrawnBox> {
         let objects = last.objects.iter();
         objects
@@ -100,7 +100,7 @@ impl EventWindow<'_> {
             .collect()
     }
 
-    /// Where an object of the event before the one at index `next` is `time` later, at the velocity at which it came there.
+    /// The position of an object `time` after the event before index `next`, at its last velocity.
     fn moved_corners(&self, next: usize, last: &TimedEvent, object: &Object, time: Ns) -> Corners {
         let [across, down] = self
             .displacement(next, last, object, time)
@@ -109,7 +109,8 @@ impl EventWindow<'_> {
         [left + across, top + down, right + across, bottom + down]
     }
 
-    /// How far it goes, across and down; none where it was not seen shortly before, or not as the same object.
+    /// Its displacement across and down. `None` if the event before did not contain it, or was too long ago, or its velocity is
+    /// implausible.
     fn displacement(
         &self,
         next: usize,
@@ -137,7 +138,7 @@ fn seconds(time: Ns) -> f32 {
     (time as f64 / 1e9) as f32
 }
 
-/// An event's boxes where they were found.
+/// The boxes of an event at their detected positions.
 pub(super) fn as_detected(seen: &TimedEvent) -> Vec<DrawnBox> {
     let objects = seen.objects.iter();
     objects
@@ -145,7 +146,7 @@ pub(super) fn as_detected(seen: &TimedEvent) -> Vec<DrawnBox> {
         .collect()
 }
 
-/// The object's box at `corners`; none outside the picture.
+/// The box of an object at `corners`. `None` outside the picture.
 fn drawn(object: &Object, corners: Corners, dashed: bool) -> Option<DrawnBox> {
     Some(DrawnBox {
         corners: visible(corners)?,

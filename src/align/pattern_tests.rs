@@ -1,4 +1,4 @@
-//! The proof: an object of known position that moves, turns and rests, seen at 5 frames a second and shown at 25.
+//! Alignment quality: an object of known position that moves, turns and rests, detected at 5 frames per second and shown at 25.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whatever is sent, in whatever order: no panic, no number that is none, no box outside, no memory without bound.
+//! Any input in any order: no panic, no NaN, no box outside the picture, bounded memory.
 
 use std::sync::Arc;
 use std::time::Duration;
