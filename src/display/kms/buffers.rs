@@ -1,8 +1,8 @@
 #![expect(
     unsafe_code,
-    reason = "a mapping and the buffer it belongs to live in one value"
+    reason = "a mapping and its buffer are fields of one value"
 )]
-//! Scan-out memory of our own: dumb buffers in pairs, one shown while the other is written.
+//! Scan-out memory: pairs of dumb buffers, one of which is shown while the other is written.
 
 use std::io;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::base::Size;
 use crate::config::Rotation;
 use crate::render::{Canvas, Rect};
 
-/// A dumb buffer with its framebuffer, mapped for as long as it lives. The kernel hands it out black, or clear.
+/// A mapped dumb buffer with its framebuffer. The kernel initialises it with zeros: black, or transparent.
 struct Buffer {
     card: Arc<Card>,
-    /// Gone before the buffer is.
+    /// Unmapped before the buffer is destroyed.
     mapping: Option<DumbMapping<'static>>,
     dumb: DumbBuffer,
     framebuffer: framebuffer::Handle,
@@ -41,8 +41,8 @@ impl Buffer {
             .and_then(|framebuffer| {
                 match card.map_dumb_buffer(&mut dumb) {
                     Ok(mapping) => {
-                        // SAFETY: the mapping refers to memory that mmap gave and not to `dumb`, whose lifetime it carries only
-                        // to be unmapped before the buffer is destroyed; Drop below does so in this order.
+                        // SAFETY: the mapping refers to memory from mmap and not to `dumb`. It has the lifetime of `dumb` only so
+                        // that it is unmapped before the buffer is destroyed, which Drop below does in this order.
                         let mapping = unsafe {
                             std::mem::transmute::<DumbMapping<'_>, DumbMapping<'static>>(mapping)
                         };
@@ -84,13 +84,13 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.mapping = None;
-        // A framebuffer that is still shown is taken off its plane by this.
+        // This also removes a framebuffer that is still shown from its plane.
         let _ = self.card.destroy_framebuffer(self.framebuffer);
         let _ = self.card.destroy_dumb_buffer(self.dumb);
     }
 }
 
-/// Two buffers that take turns.
+/// Two buffers that are shown in turn.
 pub(super) struct BufferPair {
     buffers: [Buffer; 2],
     size: Size,
@@ -99,7 +99,7 @@ pub(super) struct BufferPair {
 }
 
 impl BufferPair {
-    /// Both black, or clear where the format has alpha.
+    /// Makes both buffers: black, or transparent if the format has alpha.
     pub(super) fn new(card: &Arc<Card>, size: Size, fourcc: u32) -> io::Result<Self> {
         let make = || Buffer::new(card, size, fourcc);
         Ok(Self {
@@ -125,17 +125,17 @@ impl BufferPair {
         self.buffers[1 - self.front].framebuffer.into()
     }
 
-    /// Something of the canvas changed that is shown here.
+    /// Adds a rectangle of the canvas that has changed.
     pub(super) fn damage(&mut self, rect: Rect) {
         self.damage_record.damage(rect);
     }
 
-    /// Whether what is shown is out of date.
+    /// Whether the shown buffer is out of date.
     pub(super) fn is_due(&self) -> bool {
         self.damage_record.due
     }
 
-    /// Writes what the back buffer lacks; `place` says where a rectangle of the canvas goes.
+    /// Writes the missing changes into the back buffer. `place` gives the position of a rectangle of the canvas in the buffer.
     pub(super) fn write(
         &mut self,
         canvas: &Canvas,
@@ -154,19 +154,19 @@ impl BufferPair {
         }
     }
 
-    /// What was written into the back buffer since it was last shown, in its own pixels.
+    /// The rectangles written into the back buffer since it was last shown, in its pixels.
     pub(super) fn written(&self) -> &[Rect] {
         self.damage_record.written.rects()
     }
 
-    /// The back buffer is on its way to the monitor.
+    /// The back buffer was committed.
     pub(super) fn swap(&mut self) {
         self.front = 1 - self.front;
         self.damage_record.shown();
     }
 }
 
-/// What each of the two buffers lacks.
+/// The changes that each of the two buffers lacks.
 #[derive(Debug, Default)]
 struct BufferDamage {
     stale: [Damage; 2],

@@ -1,23 +1,23 @@
-//! Which mode a monitor gets.
+//! Chooses the mode of a monitor.
 //!
-//! The monitor's preferred one, or what was asked for. A monitor that says nothing (no EDID, a broken one, a switch in
-//! between) gets what was asked for or 1920×1080 at 60 Hz by CVT. The kernel has the last word: the choices are tried in
-//! their order until it accepts one.
+//! The mode is the configured one or the monitor's preferred one. A monitor without a readable EDID (none, a broken one, a KVM
+//! switch in between) gets the configured mode or 1920×1080 at 60 Hz by CVT. The choices are tried in order until the kernel
+//! accepts one.
 
 use super::cvt::{Blanking, cvt};
 use super::mode::Mode;
 use crate::base::Size;
 use crate::config::ModeRequest;
 
-/// What stands in for a mode that nobody names.
+/// The default size and refresh rate.
 const DEFAULT_MODE: (Size, f64) = (Size::new(1920, 1080), 60.0);
 
-/// What a connector knows of its monitor.
+/// The modes of a connector.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfferedModes<'a> {
-    /// The modes that the kernel lists for it.
+    /// The modes that the kernel lists.
     pub modes: &'a [Mode],
-    /// Whether they are the monitor's own words, or the driver's of a panel it knows; else they are the kernel's guess.
+    /// Whether the modes come from the monitor, or from the driver of a known panel. Otherwise they are guesses of the kernel.
     pub trusted: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn choices(offered: OfferedModes<'_>, request: Option<ModeRequest>) -
         None => {}
     }
     let mut listed = plain;
-    // A stable sort: drivers list what they like best first among equals.
+    // The sort is stable, because drivers list the best of equal modes first.
     listed.sort_by_key(|mode| {
         let pixels = u64::from(mode.size().width) * u64::from(mode.size().height);
         (!mode.preferred, std::cmp::Reverse(pixels))
@@ -69,7 +69,7 @@ pub(super) fn choices(offered: OfferedModes<'_>, request: Option<ModeRequest>) -
     choices
 }
 
-/// The listed mode of the size asked for whose rate is nearest, or the fastest one.
+/// The listed mode of the requested size with the nearest rate, or the fastest one without a requested rate.
 fn nearest(modes: &[Mode], request: ModeRequest) -> Option<Mode> {
     let of_size = modes.iter().filter(|mode| mode.size() == request.size);
     match request.refresh_hz {
@@ -78,7 +78,7 @@ fn nearest(modes: &[Mode], request: ModeRequest) -> Option<Mode> {
                 .abs()
                 .total_cmp(&(b.refresh_hz() - hz).abs())
         }),
-        // The first of equals: the driver's order.
+        // The first of equal modes, in the order of the driver.
         None => of_size.min_by(|a, b| b.refresh_hz().total_cmp(&a.refresh_hz())),
     }
     .copied()

@@ -1,14 +1,14 @@
-//! Connectors: which of them are outputs, and which one a head takes.
+//! Connectors: classifies outputs, and chooses the connector of a head.
 
 use super::choice::OfferedModes;
 use super::mode::Mode;
 
-/// Whether something is plugged in.
+/// Whether a monitor is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectorStatus {
     Connected,
     Disconnected,
-    /// The hardware can't tell.
+    /// The hardware can't detect it.
     Unknown,
 }
 
@@ -18,27 +18,27 @@ pub(super) struct ConnectorFacts {
     pub id: u32,
     /// `HDMI-A-1`.
     pub name: String,
-    /// Whether it writes into memory and not to a monitor.
+    /// Whether it writes into memory instead of to a monitor.
     pub is_writeback: bool,
     pub status: ConnectorStatus,
     pub modes: Vec<Mode>,
     pub edid: Option<Vec<u8>>,
-    /// A bit for each CRTC, by its index, that can drive it.
+    /// Bit mask of the CRTCs, by index, that can drive it.
     pub crtcs: u32,
     /// The CRTC that drives it now.
     pub crtc: Option<u32>,
-    /// Whether the kernel says that the link has to be trained anew.
+    /// Whether the kernel reports that the link has to be trained again.
     pub link_is_bad: bool,
 }
 
 impl ConnectorFacts {
-    /// Whether a monitor could be plugged in here.
+    /// Whether a monitor can be connected.
     pub(super) fn is_output(&self) -> bool {
         !self.is_writeback && self.crtcs != 0
     }
 
-    /// What the kernel knows of the monitor's modes. Without an EDID it lists small ones that every monitor takes; only
-    /// of panels that it knows, and of virtual machines, its list is to be believed.
+    /// The modes that the kernel lists. Without an EDID it lists small ones that every monitor accepts. Without an EDID the list
+    /// is trusted only for known panels and for virtual machines.
     pub(super) fn offered(&self) -> OfferedModes<'_> {
         let by_cable = ["HDMI", "DP-", "DVI", "VGA"]
             .iter()
@@ -52,7 +52,7 @@ impl ConnectorFacts {
     }
 }
 
-/// Order in which outputs are taken where none is asked for: HDMI, DisplayPort, a panel, then the rest.
+/// Order in which outputs are used if none is configured: HDMI, DisplayPort, a panel, then the rest.
 fn rank(name: &str) -> usize {
     ["HDMI", "DP-", "eDP"]
         .iter()
@@ -60,7 +60,7 @@ fn rank(name: &str) -> usize {
         .unwrap_or(3)
 }
 
-/// Whether a name that somebody wrote means this connector: `HDMI-A-1`, also as `card1-HDMI-A-1` or in small letters.
+/// Whether `wanted` names this connector: `HDMI-A-1`, also as `card1-HDMI-A-1` or in lower case.
 pub(super) fn is_named(connector: &ConnectorFacts, wanted: &str) -> bool {
     let wanted = wanted.trim();
     let bare = match wanted.split_once('-') {
@@ -74,7 +74,7 @@ pub(super) fn is_named(connector: &ConnectorFacts, wanted: &str) -> bool {
     connector.name.eq_ignore_ascii_case(bare)
 }
 
-/// The outputs in the order in which heads take them, connected ones first.
+/// The outputs in the order in which heads use them, connected ones first.
 pub(super) fn in_order(connectors: &[ConnectorFacts]) -> Vec<&ConnectorFacts> {
     let mut outputs: Vec<&ConnectorFacts> = connectors
         .iter()
@@ -90,8 +90,8 @@ pub(super) fn in_order(connectors: &[ConnectorFacts]) -> Vec<&ConnectorFacts> {
     outputs
 }
 
-/// The connector that a head lights: the one it asks for unless the kernel knows it to be empty, else the first connected
-/// one that no other head has (`taken`) or asks for (`reserved`).
+/// Chooses the connector of a head. With a configured name (`wanted`): that connector, unless it is known to be disconnected.
+/// Otherwise the first connected one that no other head uses (`taken`) or is configured for (`reserved`).
 pub(super) fn choose<'a>(
     connectors: &'a [ConnectorFacts],
     wanted: Option<&str>,

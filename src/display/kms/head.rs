@@ -1,4 +1,4 @@
-//! One monitor of the wall: lit when there is one, dark and waiting when there is none.
+//! One head: activates its monitor when one is connected, and waits while there is none.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use crate::config::HeadSettings;
 use crate::display::{Display, DisplayError, Wait};
 use crate::render::{DisplayInfo, Scene};
 
-/// How often connectors are read where the kernel sends no news of them.
+/// How often connectors are read if the kernel sends no hot-plug events.
 const CONNECTOR_POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// A flip that takes longer is lost.
+/// A flip that takes longer is considered lost.
 const FLIP_LIMIT: Duration = Duration::from_secs(5);
-/// Wait before a commit is tried again that met somebody else's.
+/// Wait before a commit is retried after the CRTC was busy.
 const RETRY_DELAY: Duration = Duration::from_millis(4);
-/// What is composed while there is no monitor.
+/// Size to compose while there is no monitor.
 const NO_MONITOR_SIZE: Size = Size::new(1920, 1080);
-/// How often scenes are taken while nobody sees them.
+/// Time between scenes while there is no monitor.
 const NO_MONITOR_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A head of a card. Its methods belong to one thread; heads of one card may live on several.
+/// A head of a card. It belongs to one thread; heads of one card may belong to different threads.
 pub struct KmsDisplay {
-    /// ConsoleState the card: its buffers are the card's.
+    /// Dropped before the card, because its buffers belong to the card.
     output: Option<Output>,
     card: Arc<Card>,
     head: usize,
@@ -42,12 +42,12 @@ pub struct KmsDisplay {
     uevents: Option<Uevents>,
     clock: Clock,
     settings: HeadSettings,
-    /// Connectors that other heads ask for by name.
+    /// Connectors that are configured for other heads.
     reserved: Vec<String>,
     pace: Pace,
-    /// When the commit was made whose flip is awaited, and how many flips there were then.
+    /// Time of the last commit while its flip is awaited, and the number of flips at that time.
     pending: Option<(Duration, u64)>,
-    /// When a commit is tried again.
+    /// Time at which a commit is retried.
     retry_at: Option<Duration>,
     next_poll: Duration,
     last_ready: Duration,
@@ -56,7 +56,7 @@ pub struct KmsDisplay {
 }
 
 impl KmsDisplay {
-    /// A head on a card that this process is the master of; lights its monitor where there is one.
+    /// Opens a head on a card of which this process is the master, and activates its monitor if there is one.
     pub(super) fn open(
         card: &Arc<Card>,
         settings: HeadSettings,
@@ -93,16 +93,16 @@ impl KmsDisplay {
                 card = %card.path().display(),
                 connector = opened.settings.connector.as_deref().unwrap_or("any"),
                 connectors = listed(&connectors),
-                "no monitor, waiting for one"
+                "no monitor is connected; waiting for one"
             );
         }
         Ok(opened)
     }
 
-    /// Shows a decoded frame in place of what is composed at `picture`, an index into [`Scene::pictures`], from the next
-    /// [`Display::present`] on and until another one or nothing replaces it. No pixel is copied: the frame is held while it
-    /// is shown. Gives false where the composed picture has to stand in: no plane of its own, a frame in ordinary memory, or
-    /// a format, tiling or size that the plane does not take.
+    /// Shows a decoded frame in place of the composed picture with index `picture` in [`Scene::pictures`], from the next
+    /// [`Display::present`] on, until another frame or `None` replaces it. No pixel is copied; the frame is held while it is
+    /// shown. False if the composed picture has to be shown: the picture has no plane, the frame is in ordinary memory, or the
+    /// plane does not take its format, tiling or size.
     ///
     /// # Errors
     /// As [`Display::present`].
@@ -122,7 +122,7 @@ impl KmsDisplay {
             .map_err(|err| self.card.refused("read its connectors", &err))
     }
 
-    /// Lights, changes or gives up the monitor as the connectors say; whether anything changed.
+    /// Activates, changes or releases the monitor according to the connectors. Gives whether anything changed.
     fn follow(&mut self, connectors: &[ConnectorFacts]) -> Result<bool, DisplayError> {
         if let Some(output) = &self.output {
             let lit = output.connector();
@@ -136,7 +136,10 @@ impl KmsDisplay {
             if is_same {
                 return Ok(false);
             }
-            info!(connector = lit.name, "the monitor is gone or another one");
+            info!(
+                connector = lit.name,
+                "the monitor was disconnected or replaced"
+            );
         }
         let card = Arc::clone(&self.card);
         let modeset_lock = card.modeset_lock();
@@ -157,31 +160,31 @@ impl KmsDisplay {
         Ok(true)
     }
 
-    /// Gives the monitor up; whether there was one.
+    /// Releases the monitor. Gives whether there was one.
     fn release_output(&mut self) -> bool {
         self.pending = None;
         self.retry_at = None;
         let output = self.output.take();
-        self.card.claim(self.head, DrmObjects::default());
+        self.card.set_objects(self.head, DrmObjects::default());
         if let Some(output) = &output {
             output.disable();
         }
         output.is_some()
     }
 
-    /// Reads connectors when it is time, or the kernel says so; whether anything changed.
+    /// Reads connectors at intervals and after hot-plug events. Gives whether anything changed.
     fn check_connectors(&mut self, now: Duration) -> Result<bool, DisplayError> {
         let is_notified = self.uevents.as_ref().is_some_and(Uevents::drain);
         if !is_notified && now < self.next_poll {
             return Ok(false);
         }
         self.next_poll = now + CONNECTOR_POLL_INTERVAL;
-        // A probe can make a lit monitor flicker, and an interrupt has told the kernel already; without one there is none.
+        // A probe can make an active monitor flicker. With hot-plug interrupts the kernel knows the state without a probe.
         let connectors = self.connectors(is_notified || self.output.is_none())?;
         self.follow(&connectors)
     }
 
-    /// Takes note of flips that are complete.
+    /// Processes completed flips.
     fn note_flips(&mut self, now: Duration) -> Result<(), DisplayError> {
         self.card
             .dispatch()
@@ -197,7 +200,7 @@ impl KmsDisplay {
             }
         } else if now.saturating_sub(since) > FLIP_LIMIT {
             return Err(self.card.failed(format_args!(
-                "its driver {} has not shown a scene for {} s; it is opened anew",
+                "its driver {} has not completed a flip for {} s; the card is opened again",
                 self.card.driver(),
                 FLIP_LIMIT.as_secs()
             )));
@@ -221,7 +224,7 @@ impl KmsDisplay {
         Ok(())
     }
 
-    /// When the next scene can be presented; nothing while one is on its way.
+    /// Time at which the next scene can be presented. `None` while one is on its way.
     fn ready_at(&self) -> Option<Duration> {
         if self.output.is_none() || !self.is_on {
             return Some(self.last_ready + NO_MONITOR_INTERVAL);
@@ -232,7 +235,7 @@ impl KmsDisplay {
         Some(self.pace.not_before())
     }
 
-    /// Blocks until something happens or `until` is reached; whether `wake` was written to.
+    /// Blocks until an event arrives or `until` is reached. Gives whether `wake` was written to.
     fn sleep(&self, wake: Option<BorrowedFd<'_>>, until: Duration) -> Result<bool, DisplayError> {
         let notifier = self.notifier.as_fd();
         let mut polled = vec![
@@ -246,11 +249,15 @@ impl KmsDisplay {
                 .map(|uevents| PollFd::new(uevents, PollFlags::IN)),
         );
         let left = until.saturating_sub(self.clock.now());
-        // A time-out that is too long for the kernel is cut: the caller looks at the clock anyway.
+        // Limited because the kernel does not accept every duration. The caller checks the clock.
         let timeout = Timespec::try_from(left.min(CONNECTOR_POLL_INTERVAL)).ok();
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(err) => return Err(self.card.failed(format_args!("can't be waited for: {err}"))),
+            Err(err) => {
+                return Err(self
+                    .card
+                    .failed(format_args!("waiting for its events failed: {err}")));
+            }
         }
         if polled[0]
             .revents()
@@ -333,7 +340,7 @@ impl Display for KmsDisplay {
             return Ok(());
         };
         if scene.base.size() != output.geometry().canvas() {
-            warn!(composed = %scene.base.size(), asked = %output.geometry().canvas(), "a scene of the wrong size");
+            warn!(composed = %scene.base.size(), asked = %output.geometry().canvas(), "scene of the wrong size ignored");
             return Ok(());
         }
         output.note_damage(scene, is_busy || !self.is_on)?;

@@ -1,4 +1,4 @@
-//! Decoded frames shown as they are: framebuffers of dma-bufs, without a copy.
+//! Shows decoded frames without a copy: makes framebuffers from dma-bufs.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,12 +11,12 @@ use super::card::Card;
 use super::formats::{BGR888, NV12, YUV420};
 use crate::base::{ColorMatrix, ColorRange, Colorimetry, DmaBuf, Frame, PixelFormat, Pixels, Size};
 
-/// Most planes of samples in a buffer.
+/// Maximum number of sample planes in a buffer.
 const PLANES: usize = 4;
-/// The modifier of a buffer whose tiling only its driver knows.
+/// The modifier of a buffer with a tiling that only its driver knows.
 const INVALID: u64 = 0x00ff_ffff_ffff_ffff;
 
-/// How a buffer's samples lie, in the kernel's terms.
+/// The memory layout of a buffer, in the kernel's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BufferLayout {
     pub size: Size,
@@ -24,11 +24,11 @@ pub(super) struct BufferLayout {
     pub modifier: u64,
     /// Offset and stride of each plane.
     pub planes: Vec<(u32, u32)>,
-    /// How samples become colours; of YUV formats only.
+    /// Conversion to colours. `None` for RGB.
     pub colorimetry: Option<Colorimetry>,
 }
 
-/// A frame that a plane can show. The frame's memory and its framebuffer live as long as this value.
+/// A frame that a plane can show. It owns the framebuffer and keeps the memory of the frame.
 pub(super) struct ImportedFrame {
     card: Arc<Card>,
     framebuffer: framebuffer::Handle,
@@ -38,7 +38,7 @@ pub(super) struct ImportedFrame {
 }
 
 impl BufferLayout {
-    /// A frame's; none of one in ordinary memory.
+    /// The layout of a frame. `None` for a frame in ordinary memory.
     fn of(frame: &Frame) -> Option<(Self, Arc<dyn DmaBuf>)> {
         let Pixels::DmaBuf(pixels) = &frame.pixels else {
             return None;
@@ -55,7 +55,7 @@ impl BufferLayout {
         (layout.planes.len() <= PLANES).then(|| (layout, Arc::clone(pixels)))
     }
 
-    /// The labels of the plane properties COLOR_ENCODING and COLOR_RANGE.
+    /// The labels for the plane properties COLOR_ENCODING and COLOR_RANGE.
     pub(super) fn color_labels(&self) -> Option<(&'static str, &'static str)> {
         let colorimetry = self.colorimetry?;
         let encoding = match colorimetry.matrix {
@@ -70,7 +70,7 @@ impl BufferLayout {
     }
 }
 
-/// The kernel's name of a format. It counts bytes from the lowest on: RGB in memory is its BGR.
+/// The kernel's code of a format. The kernel names the bytes from the highest: RGB in memory is BGR888.
 fn fourcc(format: PixelFormat) -> u32 {
     match format {
         PixelFormat::I420 => YUV420,
@@ -80,10 +80,10 @@ fn fourcc(format: PixelFormat) -> u32 {
 }
 
 impl ImportedFrame {
-    /// Makes a framebuffer of a frame; none of one in ordinary memory.
+    /// Makes a framebuffer from a frame. `None` for a frame in ordinary memory.
     ///
     /// # Errors
-    /// Where the driver takes no foreign buffers, or not this format or tiling.
+    /// If the driver does not accept buffers of other devices, or not this format or tiling.
     pub(super) fn of(card: &Arc<Card>, frame: &Frame) -> io::Result<Option<Self>> {
         let Some((layout, pixels)) = BufferLayout::of(frame) else {
             return Ok(None);
@@ -104,7 +104,7 @@ impl ImportedFrame {
         }
     }
 
-    /// The framebuffer's id.
+    /// The id of the framebuffer.
     pub(super) fn framebuffer(&self) -> u32 {
         self.framebuffer.into()
     }
@@ -135,7 +135,7 @@ fn add_framebuffer(
     layout: &BufferLayout,
 ) -> io::Result<framebuffer::Handle> {
     let format = DrmFourcc::try_from(layout.fourcc)
-        .map_err(|_| io::Error::new(io::ErrorKind::Unsupported, "a format without a name"))?;
+        .map_err(|_| io::Error::new(io::ErrorKind::Unsupported, "unknown pixel format"))?;
     let with_modifier = card.has_modifiers() && layout.modifier != INVALID;
     let flags = if with_modifier {
         FbCmd2Flags::MODIFIERS
@@ -151,7 +151,7 @@ fn add_framebuffer(
     card.add_planar_framebuffer(&buffer, flags)
 }
 
-/// One dma-buf that holds all planes.
+/// A dma-buf that holds all planes.
 struct PlanarBuffers<'a> {
     layout: &'a BufferLayout,
     handle: buffer::Handle,

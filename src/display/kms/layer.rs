@@ -1,4 +1,4 @@
-//! One plane at work: its buffers, what part of the canvas it shows, and what a commit has to say of it.
+//! One plane in use: its buffers, the part of the canvas that it shows, and its properties in a commit.
 
 use std::io;
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use super::properties::{Name, Properties, Request};
 use crate::base::Size;
 use crate::render::{Canvas, Rect, Scene};
 
-/// Which of a layer's two buffers a commit shows.
+/// The buffer of a layer that a commit shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Front,
     Back,
 }
 
-/// A plane that carries a part of the scene.
+/// A plane that shows a part of the scene.
 pub(super) struct Layer {
     plane: Properties,
     formats: Vec<Format>,
     assignment: Assignment,
     geometry: Geometry,
-    /// The part of the canvas that it shows.
+    /// The rectangle of the canvas that it shows.
     part: Rect,
     buffers: BufferPair,
     frames: ImportedFrames,
 }
 
-/// Decoded frames shown in place of the buffers: the shown one, the next one, and the one that the monitor may still read.
+/// Decoded frames shown instead of the buffers: the shown one, the next one, and the one that the monitor may still read.
 #[derive(Default)]
 struct ImportedFrames {
     shown: Option<ImportedFrame>,
@@ -43,14 +43,14 @@ struct ImportedFrames {
     removed: Option<ImportedFrame>,
 }
 
-/// A blob that lives as long as a commit, or a mode, needs it.
+/// A property blob, which a commit or a mode needs.
 pub(super) struct PropertyBlob {
     card: Arc<Card>,
     id: u64,
 }
 
 impl PropertyBlob {
-    /// Hands bytes to the kernel.
+    /// Creates a blob with these bytes.
     pub(super) fn new(card: &Arc<Card>, bytes: &[u8]) -> io::Result<Self> {
         let value: Value<'_> = card.create_property_blob(bytes)?;
         Ok(Self {
@@ -71,10 +71,10 @@ impl Drop for PropertyBlob {
 }
 
 impl Layer {
-    /// A plane with black, or clear, buffers.
+    /// A plane with black, or transparent, buffers.
     ///
     /// # Errors
-    /// Where the card has no memory for them.
+    /// If the card has no memory for them.
     pub(super) fn new(
         card: &Arc<Card>,
         (facts, plane): &(PlaneFacts, Properties),
@@ -118,7 +118,7 @@ impl Layer {
         &self.formats
     }
 
-    /// Whether decoded frames are shown and not the buffers.
+    /// Whether decoded frames are shown instead of the buffers.
     pub(super) fn shows_frames(&self) -> bool {
         match &self.frames.next {
             Some(next) => next.is_some(),
@@ -126,18 +126,18 @@ impl Layer {
         }
     }
 
-    /// Another role for the same plane and buffers: the numbers of pictures change with the page.
+    /// Changes the assignment of the same plane and buffers. The numbers of pictures change with the page.
     pub(super) fn reassigned(mut self, assignment: Assignment) -> Self {
         self.assignment = assignment;
         self
     }
 
-    /// Everything that it shows is to be written anew.
+    /// Marks everything that it shows as changed.
     pub(super) fn damage_all(&mut self) {
         self.buffers.damage(self.part);
     }
 
-    /// Notes what changed of the canvas that belongs to this layer; `elsewhere` is what planes above the base show.
+    /// Adds the damage of a scene that belongs to this layer. `elsewhere` has the rectangles that other planes show.
     pub(super) fn damage(&mut self, scene: &Scene<'_>, elsewhere: &[Rect]) {
         let (changed, covered): (_, &[Rect]) = match self.assignment.role {
             PlaneRole::Base => (scene.base_damage, elsewhere),
@@ -151,7 +151,7 @@ impl Layer {
         }
     }
 
-    /// Copies what the back buffer lacks.
+    /// Copies the missing changes into the back buffer.
     pub(super) fn write(&mut self, scene: &Scene<'_>) {
         let canvas: Option<&Canvas> = match self.assignment.role {
             PlaneRole::Overlay => scene.overlay,
@@ -168,7 +168,7 @@ impl Layer {
             });
     }
 
-    /// Whether the monitor shows something older than there is.
+    /// Whether there are changes that the monitor does not show.
     pub(super) fn is_due(&self) -> bool {
         self.frames.next.is_some() || self.buffers.is_due() && !self.shows_frames()
     }
@@ -183,7 +183,7 @@ impl Layer {
         }
     }
 
-    /// What a commit says of this plane. The blob has to live until the commit was made.
+    /// Adds the properties of this plane to a commit. The returned blob must be kept until the commit was made.
     pub(super) fn request(
         &self,
         card: &Arc<Card>,
@@ -250,8 +250,8 @@ impl Layer {
         clips
     }
 
-    /// Everything of this buffer that was written since it was last shown, and not what changed since the last scene: drivers
-    /// that upload buffers keep a copy of each.
+    /// The rectangles of this buffer that were written since it was last shown. The changes since the last scene would not be
+    /// enough, because drivers that upload buffers keep a copy of each buffer.
     fn clips(&self, card: &Arc<Card>, size: Size) -> Option<PropertyBlob> {
         let written = self.buffers.written();
         if !self.plane.has(Name::DamageClips) || written.is_empty() {
@@ -276,19 +276,19 @@ impl Layer {
         }
     }
 
-    /// The monitor shows what was committed last.
+    /// The monitor shows the last commit.
     pub(super) fn flipped(&mut self) {
         self.frames.removed = None;
     }
 }
 
-/// Takes a plane off its CRTC.
+/// Removes a plane from its CRTC.
 pub(super) fn disable(plane: &Properties, request: &mut Request) {
     request.set(plane, Name::FramebufferId, 0);
     request.set(plane, Name::CrtcId, 0);
 }
 
-/// As [`disable`], of a layer.
+/// As [`disable`], for a layer.
 pub(super) fn disable_layer(layer: &Layer, request: &mut Request) {
     disable(&layer.plane, request);
 }

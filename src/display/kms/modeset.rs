@@ -1,4 +1,4 @@
-//! From a connector to a lit monitor: which CRTC, which mode and which arrangement the kernel accepts first.
+//! Activates a monitor: chooses a CRTC, and the first mode and arrangement of planes that the kernel accepts.
 
 use std::io;
 use std::sync::Arc;
@@ -19,26 +19,26 @@ use crate::config::{HeadSettings, RangeChoice};
 use crate::display::DisplayError;
 use crate::render::Rect;
 
-/// What a lit monitor consists of.
+/// The objects and settings of an active monitor.
 pub(super) struct Modeset {
     pub connector: ConnectorFacts,
     pub connector_properties: Properties,
     pub crtc: Properties,
     pub crtc_index: u32,
     pub mode: Mode,
-    /// In use for as long as the mode is.
+    /// Kept while the mode is in use.
     _mode_blob: PropertyBlob,
     pub geometry: Geometry,
-    /// Every plane that no other head had.
+    /// All planes that no other head uses.
     pub planes: Vec<(PlaneFacts, Properties)>,
     pub plan: Proposal,
-    /// From the lowest plane to the highest; all black, or clear.
+    /// From the lowest plane to the highest. Their buffers are black, or transparent.
     pub layers: Vec<Layer>,
-    /// What the kernel did not accept before, for reports.
+    /// Arrangements that the kernel refused before, for reports.
     pub refused: Vec<String>,
 }
 
-/// What all attempts have in common.
+/// The common parameters of all attempts.
 struct Attempts<'a> {
     card: &'a Arc<Card>,
     settings: &'a HeadSettings,
@@ -49,10 +49,10 @@ struct Attempts<'a> {
     planes: &'a [(PlaneFacts, Properties)],
 }
 
-/// Sets a mode and shows black. The card's `lighting` lock has to be held.
+/// Sets a mode and shows black. The caller holds [`Card::modeset_lock`].
 ///
 /// # Errors
-/// When the kernel accepts no mode and arrangement, or the master right is lost.
+/// If the kernel accepts no mode and arrangement, or another program has become master.
 pub(super) fn set_mode(
     card: &Arc<Card>,
     head: usize,
@@ -64,7 +64,7 @@ pub(super) fn set_mode(
     let crtcs = hardware::crtcs(card).map_err(broken)?;
     let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
         card.failed(format_args!(
-            "no CRTC is left for {}; other heads have them all",
+            "no CRTC is left for {}; other heads use all of them",
             connector.name
         ))
     })?;
@@ -85,7 +85,7 @@ pub(super) fn set_mode(
     );
     if arrangements.is_empty() {
         return Err(card.failed(format_args!(
-            "no primary plane with plain XRGB8888 rows for {}",
+            "there is no primary plane with linear XRGB8888 for {}",
             connector.name
         )));
     }
@@ -111,7 +111,7 @@ pub(super) fn set_mode(
                     continue;
                 }
             };
-            card.claim(
+            card.set_objects(
                 head,
                 DrmObjects {
                     connectors: vec![connector.id],
@@ -121,7 +121,7 @@ pub(super) fn set_mode(
             );
             info!(
                 card = %card.path().display(), driver = card.driver(), connector = connector.name,
-                %mode, %plan, "monitor lit"
+                %mode, %plan, "mode set"
             );
             return Ok(Modeset {
                 connector: connector.clone(),
@@ -138,11 +138,11 @@ pub(super) fn set_mode(
             });
         }
     }
-    /// An error is read by people.
+    /// Limit of the list, which people read.
     const MAX_LISTED: usize = 4;
     refused.truncate(MAX_LISTED);
     Err(card.failed(format_args!(
-        "its driver {} accepts no mode for {}; give one with --mode; refused were {}",
+        "its driver {} accepts no mode for {}; give one with --mode; refused: {}",
         card.driver(),
         connector.name,
         refused.join("; ")
@@ -150,7 +150,8 @@ pub(super) fn set_mode(
 }
 
 impl Attempts<'_> {
-    /// Lights the monitor this way, or says why the kernel does not; the outer error ends all attempts.
+    /// Activates the monitor with this mode and plan. The inner error says why the kernel refused it. The outer error ends all
+    /// attempts.
     fn attempt(
         &self,
         mode: &Mode,
@@ -191,7 +192,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// Switches everything off that no head of ours uses: the text console's picture on other monitors, a desktop's cursor.
+    /// Switches off everything that our heads do not use, such as the text console on other monitors, or the cursor of a desktop.
     fn clear_all_else(&self, layers: &[Layer], request: &mut Request) -> Result<(), DisplayError> {
         let Self { card, taken, .. } = self;
         let broken = |err: io::Error| card.refused("read its state", &err);
@@ -225,10 +226,10 @@ impl Attempts<'_> {
     }
 }
 
-/// Layers with new buffers for every part of a plan.
+/// Makes layers with new buffers for every assignment of a plan.
 ///
 /// # Errors
-/// Where the card has no memory for them.
+/// If the card has no memory for them.
 pub(super) fn new_layers(
     card: &Arc<Card>,
     planes: &[(PlaneFacts, Properties)],
@@ -250,7 +251,7 @@ fn properties_of_crtc(card: &Card, id: u32) -> Result<Properties, DisplayError> 
     Properties::read(card, handle).map_err(|err| card.refused("read its state", &err))
 }
 
-/// The CRTC that drives the connector already, so that nothing flickers; else the first free one.
+/// Chooses the CRTC that already drives the connector, which avoids flicker; else the first free one.
 fn choose_crtc(
     connector: &ConnectorFacts,
     crtcs: &[u32],
@@ -280,7 +281,7 @@ fn request_mode(
     match connector.labelled(Name::BroadcastRgb, wanted) {
         Some(value) => request.set_where_possible(connector, Name::BroadcastRgb, value),
         None if range != RangeChoice::Auto => {
-            debug!(wanted, "the connector has no choice of the RGB range");
+            debug!(wanted, "the connector has no setting for the RGB range");
         }
         None => {}
     }
@@ -289,7 +290,7 @@ fn request_mode(
     }
     request.set(crtc, Name::ModeId, mode.id());
     request.set(crtc, Name::Active, 1);
-    // What a desktop left: night colours, calibration.
+    // Resets colour settings of a desktop: night colours, calibration.
     for name in [
         Name::Gamma,
         Name::Degamma,

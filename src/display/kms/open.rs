@@ -1,4 +1,4 @@
-//! Which card each head gets: by what is plugged in, never by a number.
+//! Chooses the card of each head by its connected monitors, never by the number of the card.
 
 use std::sync::Arc;
 
@@ -12,21 +12,21 @@ use crate::base::Clock;
 use crate::config::{HeadSettings, WallSettings};
 use crate::display::DisplayError;
 
-/// Drivers that draw for no monitor of this machine: taken only where there is nothing else, or by name.
+/// Drivers of virtual cards, USB adapters and firmware framebuffers. They are used if there is no other card, or by name.
 const LAST_RESORT_DRIVERS: &[&str] = &["vkms", "udl", "evdi", "simpledrm", "simple-framebuffer"];
 
-/// A card and what is plugged into it.
+/// A card with its connectors.
 struct Candidate {
     card: Arc<Card>,
     connectors: Vec<ConnectorFacts>,
 }
 
-/// Opens one display for each head of the settings, all on one card or on several. A head whose monitor is not there yet
-/// waits for it. While any of them lives the text console is out of the way.
+/// Opens one display per head, on one card or on several. A head without a monitor waits for it. The text console is in
+/// graphics mode while any of the displays is open.
 ///
 /// # Errors
-/// [`DisplayError::Missing`] where there is no card, or not the card or connector that was asked for;
-/// [`DisplayError::Device`] where a card can't be used: rights, another master, a driver without atomic mode setting.
+/// [`DisplayError::Missing`] if there is no card, or the configured card or connector is missing.
+/// [`DisplayError::Device`] if a card can't be used: missing rights, another master, a driver without atomic mode setting.
 pub fn open_heads(settings: &WallSettings, clock: &Clock) -> Result<Vec<KmsDisplay>, DisplayError> {
     let candidates = candidates(settings.card.as_deref())?;
     let facts: Vec<CardFacts<'_>> = candidates
@@ -38,7 +38,7 @@ pub fn open_heads(settings: &WallSettings, clock: &Clock) -> Result<Vec<KmsDispl
         .collect();
     let chosen = choose_cards(&facts, &settings.heads)?;
     for index in &chosen {
-        // Twice for the card of two heads: a master stays one.
+        // Called twice for a card with two heads, which is harmless.
         candidates[*index].card.become_master()?;
     }
     for index in &chosen {
@@ -63,12 +63,15 @@ pub fn open_heads(settings: &WallSettings, clock: &Clock) -> Result<Vec<KmsDispl
         .collect()
 }
 
-/// Every card that can be used; where none can, why.
+/// All usable cards.
+///
+/// # Errors
+/// If there are none, with the reasons.
 fn candidates(wanted: Option<&str>) -> Result<Vec<Candidate>, DisplayError> {
     let nodes = Card::nodes();
     if nodes.is_empty() {
         return Err(DisplayError::Missing(
-            "there is no DRM device (/dev/dri/card*): load the graphics driver, hand the device into the container \
+            "there is no DRM device (/dev/dri/card*); load the graphics driver, pass the device to the container \
              (--device /dev/dri), or use --output headless"
                 .to_owned(),
         ));
@@ -91,7 +94,7 @@ fn candidates(wanted: Option<&str>) -> Result<Vec<Candidate>, DisplayError> {
                 });
             }
             Err(err) => {
-                info!(%err, "a card that can't be used");
+                info!(%err, "card can't be used");
                 problems.push(err);
             }
         }
@@ -111,14 +114,14 @@ fn candidates(wanted: Option<&str>) -> Result<Vec<Candidate>, DisplayError> {
     Ok(candidates)
 }
 
-/// What the choice of a card depends on.
+/// The facts that decide the choice of a card.
 struct CardFacts<'a> {
     driver: &'a str,
     connectors: &'a [ConnectorFacts],
 }
 
-/// The card of each head: the one that has the connector it asks for, else the one with a free connected one, else the one
-/// where a monitor is most likely to be plugged in.
+/// Chooses the card of each head: the card with its configured connector, else a card with a free connected connector, else the
+/// card to which a monitor is most likely to be connected.
 fn choose_cards(
     cards: &[CardFacts<'_>],
     heads: &[HeadSettings],
@@ -139,7 +142,7 @@ fn choose_cards(
             drivers.join(", ")
         )));
     };
-    // A connector that a head asks for is no other head's.
+    // A connector that is configured for a head is not available to other heads.
     let mut taken: Vec<(usize, u32)> = Vec::new();
     let mut chosen = vec![None; heads.len()];
     for (slot, head) in chosen.iter_mut().zip(heads) {
@@ -155,7 +158,7 @@ fn choose_cards(
         });
         let (index, connector) = found
             .filter(|(_, connector)| is_named(connector, name))
-            // Several cards may have an HDMI-A-1 each.
+            // Several cards may have a connector HDMI-A-1.
             .min_by_key(|(_, connector)| connector.status != ConnectorStatus::Connected)
             .ok_or_else(|| {
                 let all = cards.iter().flat_map(|card| card.connectors);

@@ -1,4 +1,4 @@
-//! A lit monitor: one connector, one CRTC, one mode and the planes that carry the scene.
+//! An active monitor: one connector, one CRTC, one mode, and the planes with the scene.
 
 use std::sync::Arc;
 
@@ -23,33 +23,33 @@ use crate::config::{HeadSettings, Rotation};
 use crate::display::DisplayError;
 use crate::render::{Rect, Scene};
 
-/// What became of a commit.
+/// The result of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitOutcome {
-    /// On its way; a flip event will come.
+    /// Accepted. A flip event will follow.
     Done,
-    /// The CRTC is busy with somebody else's commit: to be tried again soon.
+    /// The CRTC is busy with another commit. Try again soon.
     Busy,
 }
 
-/// One monitor at work.
+/// One active monitor.
 pub(super) struct Output {
     card: Arc<Card>,
     head: usize,
     modeset: Modeset,
     rotation: Rotation,
     pictures: Vec<Rect>,
-    /// No longer planned, to be taken off at the next commit.
+    /// Layers that the next commit removes.
     removed: Vec<Layer>,
-    /// Taken off by the last commit, and read by the monitor until that is complete.
+    /// Layers that the last commit has removed. The monitor reads them until that commit is complete.
     retired: Vec<Layer>,
 }
 
 impl Output {
-    /// Sets a mode and shows black. The card's `lighting` lock has to be held.
+    /// Sets a mode and shows black. The caller holds [`Card::modeset_lock`].
     ///
     /// # Errors
-    /// As [`light`].
+    /// As [`set_mode`].
     pub(super) fn start(
         card: &Arc<Card>,
         head: usize,
@@ -83,10 +83,10 @@ impl Output {
         self.modeset.plan.has_overlay()
     }
 
-    /// Notes a scene's damage. Where moving pictures are elsewhere than before, planes are planned anew, unless `is_busy`.
+    /// Adds the damage of a scene. If the positions of moving pictures have changed, planes are planned again, unless `is_busy`.
     ///
     /// # Errors
-    /// When the card is gone or another program its master.
+    /// If the card is gone, or another program is its master.
     pub(super) fn note_damage(
         &mut self,
         scene: &Scene<'_>,
@@ -94,7 +94,7 @@ impl Output {
     ) -> Result<(), DisplayError> {
         if self.pictures != scene.pictures {
             if is_busy {
-                // The next scene finds the difference again, or the old places: both are written anew.
+                // The next scene either finds the same difference or has the old positions. Everything is written again.
                 self.modeset.layers.iter_mut().for_each(Layer::damage_all);
                 return Ok(());
             }
@@ -115,7 +115,7 @@ impl Output {
         Ok(())
     }
 
-    /// Copies what changed into the buffers that are shown next.
+    /// Copies the changes into the buffers that are shown next.
     pub(super) fn write(&mut self, scene: &Scene<'_>) {
         self.modeset
             .layers
@@ -123,15 +123,15 @@ impl Output {
             .for_each(|layer| layer.write(scene));
     }
 
-    /// Whether there is something that the monitor does not show yet.
+    /// Whether there are changes that the monitor does not show yet.
     pub(super) fn is_due(&self) -> bool {
         !self.removed.is_empty() || self.modeset.layers.iter().any(Layer::is_due)
     }
 
-    /// Sends what is due on its way, without waiting for it.
+    /// Commits the changes without waiting for the monitor.
     ///
     /// # Errors
-    /// When the card is gone, another program its master, or the driver refuses what it accepted before.
+    /// If the card is gone, another program is its master, or the driver refuses an arrangement that it accepted before.
     pub(super) fn commit(&mut self) -> Result<CommitOutcome, DisplayError> {
         let mut request = Request::default();
         for layer in &self.removed {
@@ -164,13 +164,13 @@ impl Output {
         }
     }
 
-    /// The last commit is on the monitor.
+    /// The monitor shows the last commit.
     pub(super) fn flipped(&mut self) {
         self.retired.clear();
         self.modeset.layers.iter_mut().for_each(Layer::flipped);
     }
 
-    /// Switches the monitor off or on; waits for it.
+    /// Switches the monitor off or on, and waits for it.
     ///
     /// # Errors
     /// As [`Output::commit`].
@@ -182,7 +182,7 @@ impl Output {
             .map_err(|err| self.card.refused("switch the monitor on or off", &err))
     }
 
-    /// Gives the CRTC back, as the monitor is gone. What the kernel refuses then is of no interest.
+    /// Releases the CRTC after the monitor has been disconnected. Errors are ignored.
     pub(super) fn disable(&self) {
         let mut request = Request::default();
         for layer in self.modeset.layers.iter().chain(&self.removed) {
@@ -192,15 +192,15 @@ impl Output {
         request.set(&self.modeset.crtc, Name::Active, 0);
         request.set(&self.modeset.crtc, Name::ModeId, 0);
         if let Err(err) = request.commit(&self.card, AtomicCommitFlags::ALLOW_MODESET) {
-            debug!(%err, connector = self.modeset.connector.name, "a monitor that is gone can't be switched off");
+            debug!(%err, connector = self.modeset.connector.name, "a disconnected monitor can't be switched off");
         }
     }
 
-    /// Shows a decoded frame on the plane of a picture from the next commit on, without a copy; or what is composed again.
-    /// Whether that is possible: there is such a plane, and it takes the frame's format, tiling and size.
+    /// Shows a decoded frame on the plane of a picture from the next commit on, without a copy. `None` shows the composed
+    /// picture again. False if the picture has no plane, or its plane does not take the frame's format, tiling or size.
     ///
     /// # Errors
-    /// When the card is gone or another program its master.
+    /// If the card is gone, or another program is its master.
     pub(super) fn show_frame(
         &mut self,
         picture: usize,
@@ -256,7 +256,7 @@ impl Output {
         }
     }
 
-    /// How it does its work.
+    /// Details for statuses.
     pub(super) fn report(&self) -> Value {
         let planes: Vec<Value> = self
             .modeset
@@ -289,7 +289,7 @@ impl Output {
     }
 
     fn note_refused(&mut self, what: String) {
-        /// A report is read by people.
+        /// Limit of the list, which people read.
         const MOST: usize = 16;
         if self.modeset.refused.len() < MOST && !self.modeset.refused.contains(&what) {
             debug!(what, "refused");
@@ -297,8 +297,8 @@ impl Output {
         }
     }
 
-    /// Finds the best arrangement for these pictures that keeps what was promised: whether there is an overlay, and how the
-    /// canvas is turned.
+    /// Finds the best arrangement for these pictures with the same presence of an overlay and the same way of rotation, because
+    /// the scenes are already composed for them.
     fn plan_pictures(&mut self, pictures: &[Rect]) -> Result<(), DisplayError> {
         let taken = self.card.objects_of_others(self.head);
         let facts = self.modeset.planes.iter().map(|(facts, _)| facts);
@@ -363,7 +363,7 @@ impl Output {
             }
         }
         if !is_planned {
-            // Old planes must not show old places: all is composed into the base.
+            // Planes must not show pictures at old positions, so everything is composed into the base.
             let mut plan = self.modeset.plan.clone();
             plan.assignments
                 .retain(|part| !matches!(part.role, PlaneRole::Picture(_)));
@@ -374,7 +374,7 @@ impl Output {
         Ok(())
     }
 
-    /// A plan's parts that need buffers of their own.
+    /// The assignments of a plan that need new buffers.
     fn without_kept(&self, plan: &Proposal) -> Proposal {
         let mut fresh = plan.clone();
         fresh.assignments.retain(|part| {
@@ -402,7 +402,7 @@ impl Output {
                 self.modeset.layers.push(layer.reassigned(*part));
             }
         }
-        self.card.claim(
+        self.card.set_objects(
             self.head,
             DrmObjects {
                 connectors: vec![self.modeset.connector.id],
@@ -420,7 +420,7 @@ impl Output {
     }
 }
 
-/// Base and overlay stay on their planes; pictures get new buffers, as they have other places.
+/// Whether a layer stays: base and overlay do if their plane stays. Pictures get new buffers because their positions change.
 fn is_kept(layer: &Layer, plan: &Proposal) -> bool {
     plan.assignments
         .iter()

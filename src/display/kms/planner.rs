@@ -1,13 +1,13 @@
-//! Which plane carries what: proposals, best first, that the kernel accepts or refuses one after the other.
+//! Proposes roles for planes, best proposal first. The kernel accepts or refuses one after the other.
 //!
-//! Pure: it knows planes by their description. Moving pictures get planes of their own where there are enough, boxes and
-//! labels a transparent one above; where there are none, all is composed into the primary plane's buffer.
+//! Pure functions of the descriptions of planes. Moving pictures get separate planes if there are enough, and boxes and labels
+//! a transparent plane above. Without further planes, everything is composed into the buffer of the primary plane.
 
 use super::formats::{ARGB8888, Format, XRGB8888, takes_linear};
 use crate::config::Rotation;
 use crate::render::Rect;
 
-/// What kind of plane the driver says it is.
+/// The type of a plane according to the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlaneKind {
     Primary,
@@ -15,7 +15,7 @@ pub(super) enum PlaneKind {
     Cursor,
 }
 
-/// Where in the stack a plane is.
+/// The position of a plane in the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Zpos {
     pub value: u64,
@@ -29,30 +29,30 @@ pub(super) struct Zpos {
 pub(super) struct PlaneFacts {
     pub id: u32,
     pub kind: PlaneKind,
-    /// A bit for each CRTC, by its index, that it can belong to.
+    /// Bit mask of the CRTCs, by index, that can use it.
     pub crtcs: u32,
     pub formats: Vec<Format>,
-    /// Absent where the driver has no such property: planes then lie above each other by their ids.
+    /// `None` if the driver has no such property. Planes are then stacked in the order of their ids.
     pub zpos: Option<Zpos>,
-    /// The kernel's rotation bits (counter-clockwise); 0 where the driver has no such property.
+    /// The kernel's rotation bits (counter-clockwise). 0 if the driver has no such property.
     pub rotations: u32,
 }
 
-/// What is to be shown.
+/// The planes that are needed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlaneRequest<'a> {
-    /// The CRTC's index.
+    /// Index of the CRTC.
     pub crtc: u32,
-    /// How the picture is turned.
+    /// Rotation of the picture.
     pub rotation: Rotation,
     /// Moving pictures, in pixels of the canvas.
     pub pictures: &'a [Rect],
 }
 
-/// What a plane carries.
+/// The role of a plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlaneRole {
-    /// The composed picture, less what lies on planes of its own.
+    /// The composed picture, without the parts on other planes.
     Base,
     /// One of [`PlaneRequest::pictures`].
     Picture(usize),
@@ -60,34 +60,34 @@ pub(super) enum PlaneRole {
     Overlay,
 }
 
-/// One plane's part.
+/// The assignment of one plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub plane: u32,
     pub role: PlaneRole,
     pub fourcc: u32,
-    /// To set, where it can be set.
+    /// Position in the stack to set. `None` if it can't be set.
     pub zpos: Option<u64>,
 }
 
-/// An arrangement for the kernel to judge.
+/// An arrangement of planes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Proposal {
     /// From the lowest plane to the highest.
     pub assignments: Vec<Assignment>,
-    /// Whether planes turn the picture; else it is turned while it is copied.
+    /// Whether planes rotate the picture. Otherwise it is rotated while it is copied.
     pub turned_by_planes: bool,
 }
 
 impl Proposal {
-    /// Whether boxes and labels have a plane.
+    /// Whether boxes and labels have a separate plane.
     pub(super) fn has_overlay(&self) -> bool {
         self.assignments
             .iter()
             .any(|part| part.role == PlaneRole::Overlay)
     }
 
-    /// How many pictures have planes of their own.
+    /// The number of pictures on separate planes.
     pub(super) fn pictures(&self) -> usize {
         self.assignments
             .iter()
@@ -101,10 +101,10 @@ impl std::fmt::Display for Proposal {
         match (self.pictures(), self.has_overlay()) {
             (0, true) => write!(f, "all tiles on the primary plane, boxes on a plane above")?,
             (0, false) => write!(f, "everything on the primary plane")?,
-            (1, _) => write!(f, "1 tile on a plane of its own, boxes on a plane above")?,
+            (1, _) => write!(f, "1 tile on a separate plane, boxes on a plane above")?,
             (count, _) => write!(
                 f,
-                "{count} tiles on planes of their own, boxes on a plane above"
+                "{count} tiles on separate planes, boxes on a plane above"
             )?,
         }
         if self.turned_by_planes {
@@ -114,7 +114,7 @@ impl std::fmt::Display for Proposal {
     }
 }
 
-/// The kernel's bit for a rotation: it counts counter-clockwise.
+/// The kernel's bit for a rotation. The kernel counts counter-clockwise.
 pub(super) fn rotation_bit(rotation: Rotation) -> u32 {
     match rotation {
         Rotation::None => 1,
@@ -124,7 +124,7 @@ pub(super) fn rotation_bit(rotation: Rotation) -> u32 {
     }
 }
 
-/// Everything worth trying, best first; empty where the CRTC has no usable primary plane.
+/// All useful proposals, best first. Empty if the CRTC has no usable primary plane.
 pub(super) fn proposals(planes: &[PlaneFacts], request: PlaneRequest<'_>) -> Vec<Proposal> {
     let mut found = Vec::new();
     let by_planes: &[bool] = if request.rotation == Rotation::None {
@@ -148,7 +148,7 @@ pub(super) fn proposals(planes: &[PlaneFacts], request: PlaneRequest<'_>) -> Vec
         .map(|stack| stack.upper.len())
         .max()
         .unwrap_or(0);
-    // All that fit, and where that is too much for the memory's bandwidth half as many.
+    // As many pictures as fit. If that exceeds the memory bandwidth, half as many.
     let mut count = largest_first.len().min(most.saturating_sub(1));
     while count > 0 {
         let mut chosen = largest_first[..count].to_vec();
@@ -165,7 +165,7 @@ pub(super) fn proposals(planes: &[PlaneFacts], request: PlaneRequest<'_>) -> Vec
     found
 }
 
-/// The planes of one CRTC that can be used, from the lowest to the highest.
+/// The usable planes of one CRTC, from the lowest to the highest.
 struct PlaneStack<'a> {
     primary: &'a PlaneFacts,
     upper: Vec<&'a PlaneFacts>,
@@ -189,7 +189,7 @@ impl<'a> PlaneStack<'a> {
             .filter(|plane| {
                 plane.kind == PlaneKind::Primary && takes_linear(&plane.formats, XRGB8888)
             })
-            // One that belongs to no other CRTC is not missed there.
+            // Prefers a plane that no other CRTC can use.
             .min_by_key(|plane| (plane.crtcs.count_ones(), plane.id))?;
         let ground = primary
             .zpos
@@ -220,7 +220,7 @@ impl<'a> PlaneStack<'a> {
                 .iter()
                 .rposition(|plane| takes_linear(&plane.formats, ARGB8888))?;
             let plane = upper[top];
-            // Nothing may lie above the boxes.
+            // No plane may be above the boxes.
             upper.truncate(top);
             Some(plane)
         } else {

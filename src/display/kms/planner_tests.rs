@@ -162,9 +162,9 @@ fn vkms_carries_six_tiles_between_the_primary_and_the_boxes() {
     assert_eq!(
         named(&proposals),
         [
-            "6 tiles on planes of their own, boxes on a plane above",
-            "3 tiles on planes of their own, boxes on a plane above",
-            "1 tile on a plane of its own, boxes on a plane above",
+            "6 tiles on separate planes, boxes on a plane above",
+            "3 tiles on separate planes, boxes on a plane above",
+            "1 tile on a separate plane, boxes on a plane above",
             "all tiles on the primary plane, boxes on a plane above",
             "everything on the primary plane",
         ]
