@@ -3,7 +3,7 @@
 //! Each head has a thread. All heads of a card share one file, one master right and one stream of events. The head that reads
 //! the events notifies the heads they belong to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use drm::control::{Device as _, Event};
 use drm::{ClientCapability, Device as _, DriverCapability};
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::console::Console;
+use super::head_registry::HeadRegistry;
 use crate::base::sync::lock;
 use crate::display::DisplayError;
 
@@ -30,27 +30,13 @@ pub(super) struct Card {
     path: PathBuf,
     driver: String,
     modifiers: bool,
-    heads: Mutex<BTreeMap<usize, HeadEntry>>,
+    heads: HeadRegistry,
     /// Locked while a head chooses and activates its monitor, so that two heads do not take the same objects.
     modeset_lock: Mutex<()>,
     /// Users of each buffer handle. The kernel gives the same handle for every import of a buffer, so that only the last user may
     /// close it.
     handles: Mutex<HashMap<u32, u32>>,
     console: OnceLock<Option<Arc<Console>>>,
-}
-
-/// The objects of a card that a head uses.
-#[derive(Debug, Clone, Default)]
-pub(super) struct DrmObjects {
-    pub connectors: Vec<u32>,
-    pub crtcs: Vec<u32>,
-    pub planes: Vec<u32>,
-}
-
-struct HeadEntry {
-    parts: DrmObjects,
-    flips: u64,
-    notifier: Arc<OwnedFd>,
 }
 
 impl AsFd for Card {
@@ -96,7 +82,7 @@ impl Card {
             path: path.to_owned(),
             driver: String::new(),
             modifiers: false,
-            heads: Mutex::default(),
+            heads: HeadRegistry::default(),
             modeset_lock: Mutex::default(),
             handles: Mutex::default(),
             console: OnceLock::new(),
@@ -203,51 +189,14 @@ impl Card {
         }
     }
 
-    /// Registers a head. Gives its key, and an eventfd that becomes readable after events of the head.
-    pub(super) fn register_head(&self) -> io::Result<(usize, Arc<OwnedFd>)> {
-        let notifier = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let mut heads = self.heads();
-        let key = heads.keys().next_back().map_or(0, |last| last + 1);
-        let claim = HeadEntry {
-            parts: DrmObjects::default(),
-            flips: 0,
-            notifier: Arc::clone(&notifier),
-        };
-        heads.insert(key, claim);
-        Ok((key, notifier))
-    }
-
-    /// Removes a head.
-    pub(super) fn unregister_head(&self, head: usize) {
-        self.heads().remove(&head);
+    /// The heads of the card.
+    pub(super) fn heads(&self) -> &HeadRegistry {
+        &self.heads
     }
 
     /// The lock to hold while a head chooses its objects.
     pub(super) fn modeset_lock(&self) -> MutexGuard<'_, ()> {
         lock(&self.modeset_lock)
-    }
-
-    /// Sets the objects that a head uses from now on.
-    pub(super) fn set_objects(&self, head: usize, parts: DrmObjects) {
-        if let Some(claim) = self.heads().get_mut(&head) {
-            claim.parts = parts;
-        }
-    }
-
-    /// The objects that all other heads use.
-    pub(super) fn objects_of_others(&self, head: usize) -> DrmObjects {
-        let mut taken = DrmObjects::default();
-        for (_, claim) in self.heads().iter().filter(|(key, _)| **key != head) {
-            taken.connectors.extend(&claim.parts.connectors);
-            taken.crtcs.extend(&claim.parts.crtcs);
-            taken.planes.extend(&claim.parts.planes);
-        }
-        taken
-    }
-
-    /// The number of completed flips on the CRTC of a head since its registration.
-    pub(super) fn flips(&self, head: usize) -> u64 {
-        self.heads().get(&head).map_or(0, |claim| claim.flips)
     }
 
     /// Reads the events of the card and notifies the heads.
@@ -263,15 +212,7 @@ impl Card {
                 let Event::PageFlip(flip) = event else {
                     continue;
                 };
-                let crtc = u32::from(flip.crtc);
-                for claim in self
-                    .heads()
-                    .values_mut()
-                    .filter(|claim| claim.parts.crtcs.contains(&crtc))
-                {
-                    claim.flips += 1;
-                    let _ = rustix::io::write(&claim.notifier, &1_u64.to_ne_bytes());
-                }
+                self.heads.flipped(flip.crtc.into());
             }
         }
     }
@@ -292,10 +233,6 @@ impl Card {
             handles.remove(&handle);
             true
         }
-    }
-
-    fn heads(&self) -> MutexGuard<'_, BTreeMap<usize, HeadEntry>> {
-        lock(&self.heads)
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<u32, u32>> {

@@ -9,10 +9,11 @@ use rustix::io::Errno;
 use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
-use super::card::{Card, DrmObjects};
+use super::card::Card;
 use super::connector::{ConnectorFacts, ConnectorStatus, choose, listed};
 use super::geometry::Geometry;
 use super::hardware;
+use super::head_registry::DrmObjects;
 use super::hotplug::Uevents;
 use super::output::{CommitOutcome, Output};
 use super::pace::Pace;
@@ -64,7 +65,8 @@ impl KmsDisplay {
         clock: Clock,
     ) -> Result<Self, DisplayError> {
         let (head, notifier) = card
-            .register_head()
+            .heads()
+            .register()
             .map_err(|err| card.refused("make an eventfd", &err))?;
         let uevents = Uevents::listen()
             .inspect_err(|err| debug!(%err, "the kernel sends no hot-plug events, connectors are read every 5 s"))
@@ -144,7 +146,7 @@ impl KmsDisplay {
         let card = Arc::clone(&self.card);
         let modeset_lock = card.modeset_lock();
         let was_lit = self.release_output();
-        let taken = card.objects_of_others(self.head);
+        let taken = card.heads().objects_of_others(self.head);
         let wanted = self.settings.connector.as_deref();
         let Some(connector) = choose(connectors, wanted, &taken.connectors, &self.reserved) else {
             return Ok(was_lit);
@@ -165,7 +167,9 @@ impl KmsDisplay {
         self.pending = None;
         self.retry_at = None;
         let output = self.output.take();
-        self.card.set_objects(self.head, DrmObjects::default());
+        self.card
+            .heads()
+            .set_objects(self.head, DrmObjects::default());
         if let Some(output) = &output {
             output.disable();
         }
@@ -192,7 +196,7 @@ impl KmsDisplay {
         let Some((since, before)) = self.pending else {
             return Ok(());
         };
-        if self.card.flips(self.head) != before {
+        if self.card.heads().flips(self.head) != before {
             self.pending = None;
             self.pace.flipped(now);
             if let Some(output) = &mut self.output {
@@ -212,7 +216,7 @@ impl KmsDisplay {
         let Some(output) = &mut self.output else {
             return Ok(());
         };
-        let before = self.card.flips(self.head);
+        let before = self.card.heads().flips(self.head);
         match output.commit()? {
             CommitOutcome::Done => {
                 self.pending = Some((now, before));
@@ -382,6 +386,6 @@ impl Display for KmsDisplay {
 impl Drop for KmsDisplay {
     fn drop(&mut self) {
         self.output = None;
-        self.card.unregister_head(self.head);
+        self.card.heads().remove(self.head);
     }
 }

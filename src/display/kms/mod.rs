@@ -18,6 +18,7 @@ mod formats;
 mod geometry;
 mod hardware;
 mod head;
+mod head_registry;
 mod hotplug;
 mod import;
 mod layer;

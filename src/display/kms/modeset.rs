@@ -6,11 +6,12 @@ use std::sync::Arc;
 use drm::control::AtomicCommitFlags;
 use tracing::{debug, info};
 
-use super::card::{Card, DrmObjects};
+use super::card::Card;
 use super::choice::choices;
 use super::connector::ConnectorFacts;
 use super::geometry::Geometry;
 use super::hardware;
+use super::head_registry::DrmObjects;
 use super::layer::{Layer, PropertyBlob, Side, disable};
 use super::mode::Mode;
 use super::planner::{PlaneFacts, PlaneRequest, Proposal, proposals};
@@ -60,7 +61,7 @@ pub(super) fn set_mode(
     settings: &HeadSettings,
 ) -> Result<Modeset, DisplayError> {
     let broken = |err: io::Error| card.refused("read its state", &err);
-    let taken = card.objects_of_others(head);
+    let taken = card.heads().objects_of_others(head);
     let crtcs = hardware::crtcs(card).map_err(broken)?;
     let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
         card.failed(format_args!(
@@ -111,7 +112,7 @@ pub(super) fn set_mode(
                     continue;
                 }
             };
-            card.set_objects(
+            card.heads().set_objects(
                 head,
                 DrmObjects {
                     connectors: vec![connector.id],

@@ -7,11 +7,12 @@ use rustix::io::Errno;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::card::{Card, DrmObjects};
+use super::card::Card;
 use super::connector::ConnectorFacts;
 use super::edid::monitor_name;
 use super::formats;
 use super::geometry::Geometry;
+use super::head_registry::DrmObjects;
 use super::import::ImportedFrame;
 use super::layer::{Layer, PropertyBlob, Side, disable_layer};
 use super::mode::Mode;
@@ -300,7 +301,7 @@ impl Output {
     /// Finds the best arrangement for these pictures with the same presence of an overlay and the same way of rotation, because
     /// the scenes are already composed for them.
     fn plan_pictures(&mut self, pictures: &[Rect]) -> Result<(), DisplayError> {
-        let taken = self.card.objects_of_others(self.head);
+        let taken = self.card.heads().objects_of_others(self.head);
         let facts = self.modeset.planes.iter().map(|(facts, _)| facts);
         let free: Vec<PlaneFacts> = facts
             .filter(|facts| !taken.planes.contains(&facts.id))
@@ -402,7 +403,7 @@ impl Output {
                 self.modeset.layers.push(layer.reassigned(*part));
             }
         }
-        self.card.set_objects(
+        self.card.heads().set_objects(
             self.head,
             DrmObjects {
                 connectors: vec![self.modeset.connector.id],
