@@ -29,6 +29,7 @@ mod output;
 mod pace;
 mod planner;
 mod properties;
+mod replan;
 mod survey;
 mod udmabuf;
 

@@ -16,7 +16,7 @@ use super::layer::{Layer, PropertyBlob, Side, disable};
 use super::mode::Mode;
 use super::planner::{PlaneFacts, PlaneRequest, Proposal, proposals};
 use super::properties::{Name, Properties, Request, is_final};
-use crate::config::{HeadSettings, RangeChoice};
+use crate::config::{HeadSettings, RangeChoice, Rotation};
 use crate::display::DisplayError;
 use crate::render::Rect;
 
@@ -39,15 +39,74 @@ pub(super) struct Modeset {
     pub refused: Vec<String>,
 }
 
+impl Modeset {
+    /// Adds an arrangement or a frame that was refused to the report.
+    pub(super) fn note_refused(&mut self, what: String) {
+        /// Limit of the list, which people read.
+        const MOST: usize = 16;
+        if self.refused.len() < MOST && !self.refused.contains(&what) {
+            debug!(what, "refused");
+            self.refused.push(what);
+        }
+    }
+}
+
 /// The common parameters of all attempts.
 struct Attempts<'a> {
     card: &'a Arc<Card>,
     settings: &'a HeadSettings,
     connector: u32,
-    connector_properties: &'a Properties,
-    crtc: &'a Properties,
-    taken: &'a DrmObjects,
-    planes: &'a [(PlaneFacts, Properties)],
+    objects: &'a Objects,
+}
+
+/// The objects that can be used for a connector.
+struct Objects {
+    connector_properties: Properties,
+    crtc: Properties,
+    crtc_index: u32,
+    /// All planes that no other head uses.
+    planes: Vec<(PlaneFacts, Properties)>,
+    /// The objects of other heads.
+    taken: DrmObjects,
+}
+
+impl Objects {
+    /// Reads the objects of a card and chooses a CRTC.
+    fn choose(card: &Card, head: usize, connector: &ConnectorFacts) -> Result<Self, DisplayError> {
+        let broken = |err: io::Error| card.refused("read its state", &err);
+        let taken = card.heads().objects_of_others(head);
+        let crtcs = hardware::crtcs(card).map_err(broken)?;
+        let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
+            card.failed(format_args!(
+                "no CRTC is left for {}; other heads use all of them",
+                connector.name
+            ))
+        })?;
+        let crtc = properties_of_crtc(card, crtc_id)?;
+        let handle = hardware::connector_handle(connector.id)
+            .ok_or_else(|| card.failed("a connector without an id"))?;
+        let connector_properties = Properties::read(card, handle).map_err(broken)?;
+        let mut planes = hardware::planes(card).map_err(broken)?;
+        planes.retain(|(facts, _)| !taken.planes.contains(&facts.id));
+        Ok(Self {
+            connector_properties,
+            crtc,
+            crtc_index,
+            planes,
+            taken,
+        })
+    }
+
+    /// The arrangements to try, best first, without moving pictures.
+    fn arrangements(&self, rotation: Rotation) -> Vec<Proposal> {
+        let facts: Vec<PlaneFacts> = self.planes.iter().map(|(facts, _)| facts.clone()).collect();
+        let request = PlaneRequest {
+            crtc: self.crtc_index,
+            rotation,
+            pictures: &[],
+        };
+        proposals(&facts, request)
+    }
 }
 
 /// Sets a mode and shows black. The caller holds [`Card::modeset_lock`].
@@ -60,30 +119,8 @@ pub(super) fn set_mode(
     connector: &ConnectorFacts,
     settings: &HeadSettings,
 ) -> Result<Modeset, DisplayError> {
-    let broken = |err: io::Error| card.refused("read its state", &err);
-    let taken = card.heads().objects_of_others(head);
-    let crtcs = hardware::crtcs(card).map_err(broken)?;
-    let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
-        card.failed(format_args!(
-            "no CRTC is left for {}; other heads use all of them",
-            connector.name
-        ))
-    })?;
-    let crtc = properties_of_crtc(card, crtc_id)?;
-    let handle = hardware::connector_handle(connector.id)
-        .ok_or_else(|| card.failed("a connector without an id"))?;
-    let connector_properties = Properties::read(card, handle).map_err(broken)?;
-    let mut planes = hardware::planes(card).map_err(broken)?;
-    planes.retain(|(facts, _)| !taken.planes.contains(&facts.id));
-    let facts: Vec<PlaneFacts> = planes.iter().map(|(facts, _)| facts.clone()).collect();
-    let arrangements = proposals(
-        &facts,
-        PlaneRequest {
-            crtc: crtc_index,
-            rotation: settings.rotate,
-            pictures: &[],
-        },
-    );
+    let objects = Objects::choose(card, head, connector)?;
+    let arrangements = objects.arrangements(settings.rotate);
     if arrangements.is_empty() {
         return Err(card.failed(format_args!(
             "there is no primary plane with linear XRGB8888 for {}",
@@ -94,10 +131,7 @@ pub(super) fn set_mode(
         card,
         settings,
         connector: connector.id,
-        connector_properties: &connector_properties,
-        crtc: &crtc,
-        taken: &taken,
-        planes: &planes,
+        objects: &objects,
     };
     let mut refused = Vec::new();
     for mode in choices(connector.offered(), settings.mode) {
@@ -116,7 +150,7 @@ pub(super) fn set_mode(
                 head,
                 DrmObjects {
                     connectors: vec![connector.id],
-                    crtcs: vec![crtc_id],
+                    crtcs: vec![objects.crtc.id()],
                     planes: layers.iter().map(Layer::plane_id).collect(),
                 },
             );
@@ -126,14 +160,14 @@ pub(super) fn set_mode(
             );
             return Ok(Modeset {
                 connector: connector.clone(),
-                connector_properties,
-                crtc,
-                crtc_index,
+                connector_properties: objects.connector_properties,
+                crtc: objects.crtc,
+                crtc_index: objects.crtc_index,
                 mode,
                 _mode_blob: mode_blob,
                 geometry,
                 plan: plan.clone(),
-                planes,
+                planes: objects.planes,
                 layers,
                 refused,
             });
@@ -159,28 +193,33 @@ impl Attempts<'_> {
         mode_blob: &PropertyBlob,
         plan: &Proposal,
     ) -> Result<io::Result<(Geometry, Vec<Layer>)>, DisplayError> {
-        let Self { card, settings, .. } = self;
+        let Self {
+            card,
+            settings,
+            objects,
+            ..
+        } = self;
         let geometry = Geometry::new(
             mode.size(),
             settings.rotate,
             settings.overscan,
             plan.turned_by_planes,
         );
-        let layers = match new_layers(card, self.planes, plan, geometry, &[]) {
+        let layers = match new_layers(card, &objects.planes, plan, geometry, &[]) {
             Ok(layers) => layers,
             Err(err) => return Ok(Err(err)),
         };
         let mut request = Request::default();
         self.clear_all_else(&layers, &mut request)?;
         request_mode(
-            self.connector_properties,
-            self.crtc,
+            &objects.connector_properties,
+            &objects.crtc,
             mode_blob,
             settings.range,
             &mut request,
         );
         for layer in &layers {
-            layer.request(card, self.crtc.id(), Side::Front, &mut request);
+            layer.request(card, objects.crtc.id(), Side::Front, &mut request);
         }
         let set = AtomicCommitFlags::ALLOW_MODESET;
         let outcome = request
@@ -195,7 +234,8 @@ impl Attempts<'_> {
 
     /// Switches off everything that our heads do not use, such as the text console on other monitors, or the cursor of a desktop.
     fn clear_all_else(&self, layers: &[Layer], request: &mut Request) -> Result<(), DisplayError> {
-        let Self { card, taken, .. } = self;
+        let Self { card, objects, .. } = self;
+        let taken = &objects.taken;
         let broken = |err: io::Error| card.refused("read its state", &err);
         for other in hardware::connectors(card, false).map_err(broken)? {
             let is_ours = other.id == self.connector || taken.connectors.contains(&other.id);
@@ -207,7 +247,7 @@ impl Attempts<'_> {
             }
         }
         for other in hardware::crtcs(card).map_err(broken)? {
-            if other == self.crtc.id() || taken.crtcs.contains(&other) {
+            if other == objects.crtc.id() || taken.crtcs.contains(&other) {
                 continue;
             }
             let properties = properties_of_crtc(card, other)?;
@@ -217,7 +257,7 @@ impl Attempts<'_> {
                 request.set(&properties, Name::ModeId, 0);
             }
         }
-        for (facts, properties) in self.planes {
+        for (facts, properties) in &objects.planes {
             let is_used = layers.iter().any(|layer| layer.plane_id() == facts.id);
             if !is_used && properties.value(Name::CrtcId).is_some_and(|crtc| crtc != 0) {
                 disable(properties, request);

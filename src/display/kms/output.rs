@@ -5,7 +5,7 @@ use std::sync::Arc;
 use drm::control::AtomicCommitFlags;
 use rustix::io::Errno;
 use serde_json::{Value, json};
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::card::Card;
 use super::connector::ConnectorFacts;
@@ -16,9 +16,10 @@ use super::head_registry::DrmObjects;
 use super::import::ImportedFrame;
 use super::layer::{Layer, PropertyBlob, Side, disable_layer};
 use super::mode::Mode;
-use super::modeset::{Modeset, new_layers, set_mode};
-use super::planner::{PlaneFacts, PlaneRequest, PlaneRole, Proposal, proposals};
+use super::modeset::{Modeset, set_mode};
+use super::planner::{PlaneRole, Proposal};
 use super::properties::{Name, Request, is_final};
+use super::replan::{Replan, is_kept};
 use crate::base::Frame;
 use crate::config::{HeadSettings, Rotation};
 use crate::display::DisplayError;
@@ -224,7 +225,7 @@ impl Output {
             Ok(None) => return Ok(false),
             Err(err) if is_final(&err) => return Err(self.card.refused("take a frame", &err)),
             Err(err) => {
-                self.note_refused(format!(
+                self.modeset.note_refused(format!(
                     "picture {picture}: no framebuffer of a decoded frame: {err}"
                 ));
                 return Ok(false);
@@ -236,7 +237,7 @@ impl Output {
                 "picture {picture}: its plane takes no {}",
                 formats::name(layout.fourcc)
             );
-            self.note_refused(reason);
+            self.modeset.note_refused(reason);
             return Ok(false);
         }
         layer.show(Some(imported));
@@ -251,7 +252,8 @@ impl Output {
                 if is_final(&err) {
                     return Err(self.card.refused("show a frame", &err));
                 }
-                self.note_refused(format!("picture {picture}: a decoded frame: {err}"));
+                self.modeset
+                    .note_refused(format!("picture {picture}: a decoded frame: {err}"));
                 Ok(false)
             }
         }
@@ -289,105 +291,22 @@ impl Output {
         })
     }
 
-    fn note_refused(&mut self, what: String) {
-        /// Limit of the list, which people read.
-        const MOST: usize = 16;
-        if self.modeset.refused.len() < MOST && !self.modeset.refused.contains(&what) {
-            debug!(what, "refused");
-            self.modeset.refused.push(what);
-        }
-    }
-
-    /// Finds the best arrangement for these pictures with the same presence of an overlay and the same way of rotation, because
-    /// the scenes are already composed for them.
+    /// Plans the planes again for these pictures.
     fn plan_pictures(&mut self, pictures: &[Rect]) -> Result<(), DisplayError> {
-        let taken = self.card.heads().objects_of_others(self.head);
-        let facts = self.modeset.planes.iter().map(|(facts, _)| facts);
-        let free: Vec<PlaneFacts> = facts
-            .filter(|facts| !taken.planes.contains(&facts.id))
-            .cloned()
-            .collect();
-        let request = PlaneRequest {
-            crtc: self.modeset.crtc_index,
+        let replan = Replan {
+            card: &self.card,
+            head: self.head,
             rotation: self.rotation,
             pictures,
         };
-        let fitting: Vec<Proposal> = proposals(&free, request)
-            .into_iter()
-            .filter(|plan| {
-                plan.has_overlay() == self.modeset.plan.has_overlay()
-                    && plan.turned_by_planes == self.modeset.plan.turned_by_planes
-            })
-            .collect();
-        let mut is_planned = false;
-        for plan in fitting {
-            let Ok(fresh) = new_layers(
-                &self.card,
-                &self.modeset.planes,
-                &self.without_kept(&plan),
-                self.modeset.geometry,
-                pictures,
-            ) else {
-                self.note_refused(format!("{plan}: no memory for its buffers"));
-                continue;
-            };
-            let mut request = Request::default();
-            for layer in &self.modeset.layers {
-                disable_layer(layer, &mut request);
-            }
-            for layer in fresh.iter().chain(
-                self.modeset
-                    .layers
-                    .iter()
-                    .filter(|layer| is_kept(layer, &plan)),
-            ) {
-                layer.request(
-                    &self.card,
-                    self.modeset.crtc.id(),
-                    Side::Front,
-                    &mut request,
-                );
-            }
-            match request.commit(&self.card, AtomicCommitFlags::TEST_ONLY) {
-                Ok(()) => {
-                    if plan != self.modeset.plan {
-                        info!(connector = self.modeset.connector.name, %plan, "planes planned");
-                    }
-                    self.adopt(plan, fresh);
-                    is_planned = true;
-                    break;
-                }
-                Err(err) if is_final(&err) => {
-                    return Err(self.card.refused("test an arrangement", &err));
-                }
-                Err(err) => self.note_refused(format!("{plan}: {err}")),
-            }
-        }
-        if !is_planned {
-            // Planes must not show pictures at old positions, so everything is composed into the base.
-            let mut plan = self.modeset.plan.clone();
-            plan.assignments
-                .retain(|part| !matches!(part.role, PlaneRole::Picture(_)));
-            self.adopt(plan, Vec::new());
-        }
+        let (plan, fresh) = replan.find(&mut self.modeset)?;
+        self.adopt(plan, fresh);
         self.pictures = pictures.to_vec();
         self.modeset.layers.iter_mut().for_each(Layer::damage_all);
         Ok(())
     }
 
-    /// The assignments of a plan that need new buffers.
-    fn without_kept(&self, plan: &Proposal) -> Proposal {
-        let mut fresh = plan.clone();
-        fresh.assignments.retain(|part| {
-            !self
-                .modeset
-                .layers
-                .iter()
-                .any(|layer| layer.plane_id() == part.plane && is_same_role(layer, part.role))
-        });
-        fresh
-    }
-
+    /// Uses a plan with its new layers from the next commit on.
     fn adopt(&mut self, plan: Proposal, fresh: Vec<Layer>) {
         let (kept, removed): (Vec<Layer>, Vec<Layer>) = std::mem::take(&mut self.modeset.layers)
             .into_iter()
@@ -419,15 +338,4 @@ impl Output {
         );
         self.modeset.plan = plan;
     }
-}
-
-/// Whether a layer stays: base and overlay do if their plane stays. Pictures get new buffers because their positions change.
-fn is_kept(layer: &Layer, plan: &Proposal) -> bool {
-    plan.assignments
-        .iter()
-        .any(|part| part.plane == layer.plane_id() && is_same_role(layer, part.role))
-}
-
-fn is_same_role(layer: &Layer, role: PlaneRole) -> bool {
-    layer.role() == role && !matches!(role, PlaneRole::Picture(_))
 }
