@@ -1,21 +1,21 @@
-//! How long frames are held back, changed so that nobody sees it.
+//! The delay of frames, which changes slowly so that viewers do not notice it.
 //!
-//! The delay only ever glides: it rises by a quarter of the time that passes (video plays at three quarters of its speed
-//! until its boxes come in time, about a second after a start) and falls by a fiftieth of it, which no eye tells. What is a
-//! frame's interval or less too long stays: a target that trembles moves nothing.
+//! The delay rises by a quarter of the time that passes: video plays at three quarters of its speed until boxes arrive in time,
+//! about a second after the start. It falls by 1/50 of the time that passes, which is not visible. A hysteresis of one frame
+//! interval ignores small changes of the target.
 
 use std::time::Duration;
 
-/// Longest delay: more, and a wall is no window any more.
+/// Maximum delay. A wall with a longer one would no longer show live video.
 pub(super) const LONGEST: Duration = Duration::from_secs(1);
-/// By how much of the time that passes the delay rises.
+/// Rise of the delay per elapsed time.
 const RISE: f64 = 0.25;
-/// By how much of it the delay falls.
+/// Fall of the delay per elapsed time.
 const FALL: f64 = 0.02;
-/// Most time that is taken to have passed between two frames: after a stall the delay goes on where it was.
+/// Maximum elapsed time per frame. After a stall the delay continues from its old value.
 const LONGEST_STEP: Duration = Duration::from_millis(200);
 
-/// The delay, gliding towards its target.
+/// The delay, which moves towards its target.
 #[derive(Debug, Default)]
 pub(super) struct Delay {
     present: Duration,
@@ -23,17 +23,17 @@ pub(super) struct Delay {
 }
 
 impl Delay {
-    /// The delay at present.
+    /// The present delay.
     pub(super) fn get(&self) -> Duration {
         self.present
     }
 
-    /// Goes to `target` at once, as after a change of settings.
+    /// Sets the delay to `target` at once, after a change of settings.
     pub(super) fn jump(&mut self, target: Duration) {
         self.present = target.min(LONGEST);
     }
 
-    /// Lets time pass until `at`; what exceeds `target` by `slack` or less stays, but a target of nothing is reached.
+    /// Moves the delay towards `target` for the time until `at`. An excess up to `slack` is kept unless the target is zero.
     pub(super) fn glide(&mut self, at: Duration, target: Duration, slack: Duration) {
         let passed = at
             .saturating_sub(self.moved.replace(at).unwrap_or(at))

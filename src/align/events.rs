@@ -1,4 +1,4 @@
-//! A source's recent events in the order of their pictures, thinned and bounded whatever is sent.
+//! The recent events of a source, ordered by capture time. Their number is limited at any event rate.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -8,14 +8,19 @@ use super::clocks::{Ns, ms};
 use crate::base::Size;
 use crate::event::DetectionEvent;
 
-/// Events kept: the longest delay and the history that a velocity needs, at 50 a second; what comes faster is thinned.
+/// Maximum number of events: the longest delay and the history for a velocity, at 50 events per second. At higher rates some
+/// events are dropped.
 const MOST_EVENTS: usize = 256;
-/// Boxes kept of one event, the most confident first: more can't be told apart on a tile.
+/// Maximum number of boxes per event, the most confident first. More are not distinguishable on a tile.
 const MOST_BOXES: usize = 256;
-/// Boxes kept in all, about half a megabyte a source.
+/// Maximum number of boxes in all events, about half a megabyte per source.
 const MOST_BOXES_IN_ALL: usize = 8192;
-/// Events older than the newest by more than this are of no frame that is still to be shown.
+/// Events that are older than the newest by more than this do not belong to any frame that is still to be shown.
 const SPAN: Ns = ms(5_000);
+
+/// An event may be overtaken by events up to this much newer, by a retransmission or another network path. An older event is
+/// from another recording.
+const OVERTAKEN: Ns = ms(2_000);
 
 /// Left, top, right, bottom as fractions of the picture.
 pub(super) type Corners = [f32; 4];
@@ -24,26 +29,32 @@ pub(super) type Corners = [f32; 4];
 #[derive(Debug, Clone)]
 pub(super) struct Object {
     pub(super) track: Option<u64>,
-    /// Within the picture, and with an extent.
+    /// Inside the picture, with a positive width and height.
     pub(super) corners: Corners,
     pub(super) class_name: Arc<str>,
     pub(super) confidence: f32,
 }
 
-/// One event.
+/// An event with its times.
 #[derive(Debug)]
-pub(super) struct Seen {
-    /// When its picture was taken, by the clock of its [`super::aligner::Origin`].
-    pub(super) told: Ns,
-    /// When it came here.
+pub(super) struct TimedEvent {
+    /// Capture time of its frame, by the clock of its [`super::aligner::Origin`].
+    pub(super) captured: Ns,
+    /// Monotonic time of its arrival.
     pub(super) received: Ns,
-    /// Those with a track first, by its id.
+    /// Objects with a track first, ordered by tracker id.
     pub(super) objects: Vec<Object>,
 }
 
-impl Seen {
-    /// The event with its boxes as fractions of a picture of `size`, and how many of its boxes were none.
-    pub(super) fn new(event: &DetectionEvent, size: Size, told: Ns, received: Ns) -> (Self, u64) {
+impl TimedEvent {
+    /// Converts an event, with its boxes as fractions of a picture of `size`. Also gives the number of refused boxes, which are
+    /// outside the picture or have no extent.
+    pub(super) fn new(
+        event: &DetectionEvent,
+        size: Size,
+        captured: Ns,
+        received: Ns,
+    ) -> (Self, u64) {
         let mut refused = 0;
         let mut objects = Vec::with_capacity(event.detections.len().min(MOST_BOXES));
         for detected in event.detections.iter().take(MOST_BOXES) {
@@ -60,7 +71,7 @@ impl Seen {
         }
         objects.sort_by_key(|object| (object.track.is_none(), object.track));
         let seen = Self {
-            told,
+            captured,
             received,
             objects,
         };
@@ -83,7 +94,7 @@ fn fractions(corners: Corners, size: Size) -> Option<Corners> {
     visible([left / width, top / height, right / width, bottom / height])
 }
 
-/// The part of a box inside the picture; none where there is none, or no number.
+/// The part of a box inside the picture. `None` if there is none, or an edge is not finite.
 pub(super) fn visible(corners: Corners) -> Option<Corners> {
     if !corners.iter().all(|edge| edge.is_finite()) {
         return None;
@@ -92,39 +103,64 @@ pub(super) fn visible(corners: Corners) -> Option<Corners> {
     (left < right && top < bottom).then_some([left, top, right, bottom])
 }
 
-/// Where an event was put.
+/// The position at which an event was inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Put {
-    /// Behind all others.
+pub(super) enum Inserted {
+    /// After all others.
     Last,
-    /// Behind all others, in the place of one that it follows too closely to be of another frame.
+    /// After all others. It replaced the last one, whose capture time was too close.
     InPlaceOfLast,
-    /// Among older ones, or left out because they say the same.
+    /// Between older ones, or not at all because it was too close to one of them.
     Elsewhere,
 }
 
+/// The newest event of a source. It is kept even if its time is implausible, because mode latest draws it.
+#[derive(Debug, Default)]
+pub(super) struct Latest(Option<Arc<TimedEvent>>);
+
+impl Latest {
+    /// Replaces the event, unless the new one was overtaken.
+    pub(super) fn put(&mut self, event: &Arc<TimedEvent>) {
+        let is_overtaken = self.0.as_ref().is_some_and(|latest| {
+            let age = latest.captured.saturating_sub(event.captured);
+            (1..=OVERTAKEN).contains(&age)
+        });
+        if !is_overtaken {
+            self.0 = Some(Arc::clone(event));
+        }
+    }
+
+    /// The event, if it arrived at most `ttl` before `now`.
+    pub(super) fn within(&self, now: Ns, ttl: Ns) -> Option<&TimedEvent> {
+        let latest = self.0.as_deref();
+        latest.filter(|event| now.saturating_sub(event.received) <= ttl)
+    }
+}
+
 #[derive(Debug)]
-struct Kept {
-    seen: Arc<Seen>,
+struct StoredEvent {
+    seen: Arc<TimedEvent>,
     settled: bool,
 }
 
-/// The recent events of one processor, by [`Seen::told`].
+/// The recent events of one processor, by [`TimedEvent::told`].
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<StoredEvent>,
     boxes: usize,
 }
 
 impl Events {
-    /// Puts an event in its place. Of events closer than `spacing` to each other some are left out, so that the number of
-    /// them does not depend on how many are sent.
-    pub(super) fn put(&mut self, seen: Arc<Seen>, spacing: Ns) -> Put {
-        let told = seen.told;
-        let index = self.kept.partition_point(|kept| kept.seen.told <= told);
+    /// Inserts an event by its capture time. Some of the events that are closer than `spacing` to each other are dropped, so
+    /// that the number of events is limited at any event rate.
+    pub(super) fn put(&mut self, seen: Arc<TimedEvent>, spacing: Ns) -> Inserted {
+        let captured = seen.captured;
+        let index = self
+            .kept
+            .partition_point(|kept| kept.seen.captured <= captured);
         let distance = |index: usize| {
             let kept = self.kept.get(index)?;
-            Some(kept.seen.told.abs_diff(told))
+            Some(kept.seen.captured.abs_diff(captured))
         };
         let spacing = spacing.unsigned_abs();
         if index < self.kept.len() {
@@ -136,9 +172,10 @@ impl Events {
             if !crowded {
                 self.insert(index, seen, false);
             }
-            return Put::Elsewhere;
+            return Inserted::Elsewhere;
         }
-        // Measured from the last but one: a chain of close events would else move on with its head and never leave a trace.
+        // Measured from the last but one. Otherwise a series of close events would always replace the last one, and none of
+        // them would remain.
         let crowded = index
             .checked_sub(2)
             .and_then(distance)
@@ -149,23 +186,23 @@ impl Events {
                 self.boxes -= replaced.seen.objects.len();
                 self.insert(self.kept.len(), seen, replaced.settled);
             }
-            return Put::InPlaceOfLast;
+            return Inserted::InPlaceOfLast;
         }
         self.insert(index, seen, false);
-        Put::Last
+        Inserted::Last
     }
 
-    fn insert(&mut self, index: usize, seen: Arc<Seen>, settled: bool) {
+    fn insert(&mut self, index: usize, seen: Arc<TimedEvent>, settled: bool) {
         self.boxes += seen.objects.len();
-        self.kept.insert(index, Kept { seen, settled });
-        let newest = self.kept.back().map_or(0, |kept| kept.seen.told);
+        self.kept.insert(index, StoredEvent { seen, settled });
+        let newest = self.kept.back().map_or(0, |kept| kept.seen.captured);
         while self.kept.len() > 1
             && (self.kept.len() > MOST_EVENTS
                 || self.boxes > MOST_BOXES_IN_ALL
                 || self
                     .kept
                     .front()
-                    .is_some_and(|oldest| newest.saturating_sub(oldest.seen.told) > SPAN))
+                    .is_some_and(|oldest| newest.saturating_sub(oldest.seen.captured) > SPAN))
         {
             if let Some(oldest) = self.kept.pop_front() {
                 self.boxes -= oldest.seen.objects.len();
@@ -178,12 +215,13 @@ impl Events {
         self.boxes = 0;
     }
 
-    /// How many events are before or at `told`.
-    pub(super) fn until(&self, told: Ns) -> usize {
-        self.kept.partition_point(|kept| kept.seen.told <= told)
+    /// The number of events with a capture time up to `captured`.
+    pub(super) fn until(&self, captured: Ns) -> usize {
+        self.kept
+            .partition_point(|kept| kept.seen.captured <= captured)
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<&Seen> {
+    pub(super) fn get(&self, index: usize) -> Option<&TimedEvent> {
         self.kept.get(index).map(|kept| &*kept.seen)
     }
 
@@ -196,8 +234,11 @@ impl Events {
         self.boxes
     }
 
-    /// Newest events whose frames were not looked for yet, as far as `due` says that they can be; each is given once.
-    pub(super) fn settle(&mut self, due: impl Fn(&Seen) -> bool) -> Vec<Arc<Seen>> {
+    /// The newest events that were not matched to frames yet and for which `due` is true. Each event is given once.
+    pub(super) fn match_frames(
+        &mut self,
+        due: impl Fn(&TimedEvent) -> bool,
+    ) -> Vec<Arc<TimedEvent>> {
         let unsettled = self.kept.iter_mut().rev().take_while(|kept| !kept.settled);
         let mut settled = Vec::new();
         for kept in unsettled.filter(|kept| due(&kept.seen)) {
@@ -208,8 +249,9 @@ impl Events {
     }
 }
 
-/// The most confident of an event's detections are first, by contract; strangers' need not be.
-pub(super) fn most_confident_first(event: &DetectionEvent) -> Option<DetectionEvent> {
+/// A copy of an event with too many detections, with the most confident first. `None` if there are not too many. Our processors
+/// send them in this order; other programs may not.
+pub(super) fn sorted_by_confidence(event: &DetectionEvent) -> Option<DetectionEvent> {
     if event.detections.len() <= MOST_BOXES {
         return None;
     }
@@ -224,26 +266,26 @@ pub(super) fn most_confident_first(event: &DetectionEvent) -> Option<DetectionEv
 mod tests {
     use super::*;
 
-    fn seen(told_ms: i64) -> Arc<Seen> {
-        Arc::new(Seen {
-            told: ms(told_ms),
+    fn seen(told_ms: i64) -> Arc<TimedEvent> {
+        Arc::new(TimedEvent {
+            captured: ms(told_ms),
             received: 0,
             objects: Vec::new(),
         })
     }
 
-    fn told(events: &Events) -> Vec<i64> {
+    fn captured(events: &Events) -> Vec<i64> {
         let all = events.kept.iter();
-        all.map(|kept| kept.seen.told / ms(1)).collect()
+        all.map(|kept| kept.seen.captured / ms(1)).collect()
     }
 
     #[test]
     fn events_lie_in_the_order_of_their_pictures() {
         let mut events = Events::default();
         let put = [200, 600, 400, 600, 605, 190].map(|at| events.put(seen(at), ms(20)));
-        use Put::{Elsewhere, InPlaceOfLast, Last};
+        use Inserted::{Elsewhere, InPlaceOfLast, Last};
         assert_eq!(put, [Last, Last, Elsewhere, InPlaceOfLast, Last, Elsewhere]);
-        assert_eq!(told(&events), [200, 400, 600, 605]);
+        assert_eq!(captured(&events), [200, 400, 600, 605]);
     }
 
     #[test]
@@ -252,10 +294,10 @@ mod tests {
         for at in 0..10_000 {
             events.put(seen(at), ms(20));
         }
-        let told = told(&events);
-        assert!(told.len() <= MOST_EVENTS);
-        assert_eq!(told.last(), Some(&9_999));
-        assert!(told[0] < 8_000, "{told:?}");
-        assert!(told.windows(2).all(|pair| pair[1] - pair[0] <= 20));
+        let captured = captured(&events);
+        assert!(captured.len() <= MOST_EVENTS);
+        assert_eq!(captured.last(), Some(&9_999));
+        assert!(captured[0] < 8_000, "{captured:?}");
+        assert!(captured.windows(2).all(|pair| pair[1] - pair[0] <= 20));
     }
 }

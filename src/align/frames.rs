@@ -1,44 +1,45 @@
-//! The frames that were decoded lately: their keys, their interval, and the nearest one to an event.
+//! The recent decoded frames: their keys, their interval, and the frame nearest to an event.
 
 use std::collections::VecDeque;
 
 use super::FrameTimes;
-use super::clocks::{LeastDistance, Ns, ms, ns};
+use super::clocks::{ClockOffset, Ns, ms, ns};
 use crate::base::Size;
 
-/// As many as are held back for a second at 120 frames a second, and as many again for events that come late.
+/// Number of frames: one second of delay at 120 frames per second, and as many again for events that arrive late.
 const MOST_FRAMES: usize = 256;
-/// The interval is the median over so many: half a second at 60 frames a second, and soon right after a change of rate.
+/// The interval is the median over this many frames: half a second at 60 frames per second, so that it soon follows a change of
+/// the rate.
 const INTERVAL_FRAMES: usize = 33;
-/// Frames are no closer than at 200 a second; what is closer arrived in a burst.
+/// Minimum interval. Frames that are closer arrived in a burst.
 const SHORTEST_INTERVAL: Ns = ms(5);
-/// Nor further apart than this, for what half an interval means.
+/// Maximum interval, which limits the tolerance of half an interval.
 const LONGEST_INTERVAL: Ns = ms(1_000);
-/// Until two frames have come.
+/// Interval until two frames have arrived.
 const USUAL_INTERVAL: Ns = ms(40);
 /// A frame whose NTP time is this far from its session's clock belongs to another session.
 const SESSION_SPREAD: Ns = ms(2_000);
 
-/// Which of a frame's times it is found by.
+/// The time of a frame that serves as its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyKind {
     /// RTCP NTP time.
     Ntp,
-    /// Time of arrival, freed from jitter where NTP times tell how frames follow each other.
+    /// Arrival time. With NTP times, its jitter is removed.
     Arrival,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KnownFrame {
     arrival: Ns,
     ntp: Option<Ns>,
 }
 
-/// What is kept of a source's frames.
+/// The recent frames of a source.
 #[derive(Debug)]
 pub(super) struct Frames {
-    recent: VecDeque<Known>,
-    clock: LeastDistance,
+    recent: VecDeque<KnownFrame>,
+    clock: ClockOffset,
     interval: Ns,
     size: Option<Size>,
 }
@@ -47,7 +48,7 @@ impl Default for Frames {
     fn default() -> Self {
         Self {
             recent: VecDeque::with_capacity(MOST_FRAMES),
-            clock: LeastDistance::default(),
+            clock: ClockOffset::default(),
             interval: USUAL_INTERVAL,
             size: None,
         }
@@ -59,9 +60,9 @@ pub(super) fn ntp_of(ntp_ns: Option<u64>) -> Option<Ns> {
 }
 
 impl Frames {
-    /// Takes in the next frame.
+    /// Adds the next frame.
     pub(super) fn push(&mut self, frame: &FrameTimes) {
-        let known = Known {
+        let known = KnownFrame {
             arrival: ns(frame.arrival),
             ntp: ntp_of(frame.ntp_ns),
         };
@@ -76,30 +77,30 @@ impl Frames {
         self.measure_interval();
     }
 
-    /// Media times begin anew; rate and size are likely to stay.
+    /// Discards frames and clock, because the next session has other media times. Interval and size are kept.
     pub(super) fn session_ended(&mut self) {
         self.recent.clear();
-        self.clock = LeastDistance::default();
+        self.clock = ClockOffset::default();
     }
 
-    /// The newest frame's size.
+    /// The size of the newest frame.
     pub(super) fn size(&self) -> Option<Size> {
         self.size
     }
 
-    /// Time from frame to frame, dropped ones aside.
+    /// Time between frames, not affected by dropped ones.
     pub(super) fn interval(&self) -> Ns {
         self.interval
     }
 
-    /// Arrival less NTP time on the fastest way, for the session that `frame` is of; none without an NTP time.
+    /// Arrival time minus NTP time, at the shortest delay, for the session of `frame`. `None` without an NTP time.
     pub(super) fn distance(&self, frame: &FrameTimes) -> Option<Ns> {
         let own = ns(frame.arrival).saturating_sub(ntp_of(frame.ntp_ns)?);
         match self.clock.get() {
             Some(least) if own.saturating_sub(least).saturating_abs() <= SESSION_SPREAD => {
                 Some(least)
             }
-            // Of a session that has ended, shown late.
+            // A frame of an ended session that is still shown.
             _ => Some(own),
         }
     }
@@ -109,7 +110,7 @@ impl Frames {
         self.clock.get()
     }
 
-    /// The frame's key of one kind.
+    /// The key of a frame.
     pub(super) fn key(&self, frame: &FrameTimes, kind: KeyKind) -> Option<Ns> {
         let ntp = ntp_of(frame.ntp_ns);
         match kind {
@@ -121,7 +122,7 @@ impl Frames {
         }
     }
 
-    /// Whether a frame of `key` or a later one has come.
+    /// Whether a frame with this or a later key has arrived.
     pub(super) fn has_reached(&self, key: Ns, kind: KeyKind) -> bool {
         let newest = self.recent.iter().rev();
         newest
@@ -130,7 +131,7 @@ impl Frames {
             .is_some_and(|newest| newest >= key)
     }
 
-    /// The frame nearest to `key`, at most half an interval away: `key` less its key, and its arrival.
+    /// Finds the frame nearest to `key`, at most half an interval away. Gives `key` minus the frame's key, and its arrival time.
     pub(super) fn nearest(&self, key: Ns, kind: KeyKind) -> Option<(Ns, Ns)> {
         self.recent
             .iter()
@@ -142,7 +143,7 @@ impl Frames {
             .filter(|(distance, _)| distance.saturating_abs() <= self.interval / 2)
     }
 
-    fn key_of(&self, known: &Known, kind: KeyKind) -> Option<Ns> {
+    fn key_of(&self, known: &KnownFrame, kind: KeyKind) -> Option<Ns> {
         match kind {
             KeyKind::Ntp => known.ntp,
             KeyKind::Arrival => Some(match (known.ntp, self.clock.get()) {
@@ -155,7 +156,7 @@ impl Frames {
     fn measure_interval(&mut self) {
         let newest = || self.recent.iter().rev().take(INTERVAL_FRAMES);
         let by_ntp = newest().all(|known| known.ntp.is_some());
-        let time = |known: &Known| match known.ntp {
+        let time = |known: &KnownFrame| match known.ntp {
             Some(ntp) if by_ntp => ntp,
             _ => known.arrival,
         };
@@ -172,7 +173,7 @@ impl Frames {
         let (_, median, _) = steps.select_nth_unstable(count / 2);
         let mut interval = *median;
         if interval < SHORTEST_INTERVAL {
-            // Most of them came in bursts: only the mean says how many there are.
+            // Most frames arrive in bursts, so that only the mean gives their rate.
             let total: i128 = steps.iter().map(|step| i128::from(*step)).sum();
             interval = Ns::try_from(total / count as i128).unwrap_or(USUAL_INTERVAL);
         }

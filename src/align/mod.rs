@@ -1,21 +1,21 @@
-//! Which boxes belong on which frame: between the events of the bus and the scenes that are rendered.
+//! Finds the boxes that belong to a frame. It connects the events from the broker with the rendered scenes.
 //!
-//! One [`Aligner`] a source. It is told of every decoded frame and of every event, and says what to draw on a frame when
-//! that is shown, and for how long frames are to be held back so that their boxes have arrived by then. Pure: no threads,
-//! no clock, no broker; what it keeps is bounded (`events`, `frames`), and what is thinned or refused is counted in
-//! [`AlignFigures`].
+//! There is one [`Aligner`] per source. It receives the times of every decoded frame and every event, gives the boxes of a frame
+//! when the frame is shown, and determines the delay of frames so that their boxes have arrived by then. No threads, no clock,
+//! no broker. Its memory is bounded (`events`, `frames`); events that are refused are counted in [`AlignStats`].
 //!
-//! An event finds its frame by a *key*: the RTCP NTP time, where the two sessions' NTP times fit each other (`clocks`),
-//! else the time at which the event's frame would have arrived here by the fastest of recent ways. Between two events boxes
-//! go on straight lines along their tracks (`drawing`); the delay grows and shrinks slowly (`delay`).
+//! An event is matched to its frame by a *key*: the RTCP NTP time if the NTP times of the two sessions fit (`clocks`),
+//! otherwise the time at which the event's frame would have arrived here with the shortest recent delay. Between two events
+//! boxes move on straight lines along their tracks (`interpolate`). The delay changes slowly (`delay`).
 
 mod aligner;
 mod clocks;
 mod delay;
-mod drawing;
 mod events;
-mod figures;
 mod frames;
+mod interpolate;
+mod measurements;
+mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,64 +24,64 @@ use crate::base::Size;
 use crate::config::Sync;
 
 pub use aligner::Aligner;
-pub use figures::AlignFigures;
+pub use stats::AlignStats;
 
 /// Times of one frame that the wall decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameTimes {
-    /// When its access unit arrived, by [`crate::base::Clock`].
+    /// Arrival time of its access unit, by [`crate::base::Clock`].
     pub arrival: Duration,
-    /// Its RTCP NTP time as Unix nanoseconds, where known: a key, right or wrong as a clock.
+    /// Its RTCP NTP time as Unix nanoseconds, if known. It is used as a key; the camera's clock may be wrong.
     pub ntp_ns: Option<u64>,
-    /// The picture's size; boxes of events that do not name theirs are measured in it.
+    /// The size of the picture. It is also used for the boxes of events without a frame size.
     pub size: Size,
 }
 
-/// What an operator can choose.
+/// The settings of an aligner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlignSettings {
-    /// On which frames boxes are drawn.
+    /// The frames on which boxes are drawn.
     pub sync: Sync,
-    /// How long boxes are shown that nothing confirms.
+    /// How long boxes are shown without a newer event.
     pub ttl: Duration,
-    /// How long video is held back; measured where absent. At most 1 s either way.
+    /// The delay of video, measured if `None`. At most 1 s in both cases.
     pub budget: Option<Duration>,
 }
 
-/// What to draw on one frame.
+/// The boxes of one frame.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Drawing {
-    /// In no particular order.
+    /// The boxes, in no particular order.
     pub boxes: Vec<DrawnBox>,
-    /// How they were found to belong there.
+    /// How they were matched to the frame.
     pub basis: Basis,
 }
 
 /// One box.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DrawnBox {
-    /// Left, top, right and bottom edges as fractions of the picture, 0–1; it has an extent.
+    /// Left, top, right and bottom edges as fractions of the picture, 0–1. Width and height are positive.
     pub corners: [f32; 4],
-    /// What it is said to be.
+    /// Class of the object.
     pub class_name: Arc<str>,
-    /// Score, 0–1.
+    /// Confidence, 0–1.
     pub confidence: f32,
-    /// Its track.
+    /// Number of its track.
     pub tracker_id: Option<u64>,
-    /// Whether it is a guess beyond the newest event.
+    /// Whether its position is extrapolated beyond the newest event.
     pub dashed: bool,
 }
 
-/// How boxes were found to belong on a frame.
+/// How boxes were matched to a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Basis {
-    /// They do not: they are the newest there are.
+    /// Not at all: they are the newest boxes.
     Latest,
     /// By NTP time.
     Matched,
-    /// By clocks of arrival.
+    /// By arrival time.
     Estimated,
-    /// There is no event for this frame.
+    /// No event belongs to this frame.
     #[default]
     Nothing,
 }

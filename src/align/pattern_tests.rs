@@ -1,4 +1,4 @@
-//! The proof: an object of known position that moves, turns and rests, seen at 5 frames a second and shown at 25.
+//! Alignment quality: an object of known position that moves, turns and rests, detected at 5 frames per second and shown at 25.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -137,8 +137,8 @@ impl Run {
                         tracker_id: Some(index as u64 + 1),
                     });
                     // The processor's clock is its own.
-                    let told = DAY + FRAME * number + arrival;
-                    let mut event = event(told, ntp, latency, detections.collect());
+                    let captured = DAY + FRAME * number + arrival;
+                    let mut event = event(captured, ntp, latency, detections.collect());
                     event.frame_width = Some(self.size.width);
                     event.frame_height = Some(self.size.height);
                     events.push_back((now + arrival + latency + transport, Arc::new(event)));

@@ -1,4 +1,4 @@
-//! Whatever is sent, in whatever order: no panic, no number that is none, no box outside, no memory without bound.
+//! Any input in any order: no panic, no NaN, no box outside the picture, bounded memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,13 +97,13 @@ fn a_frame_between_two_events_has_a_box_between_theirs() {
     let drawing = show(&aligner, 97, ntp(97));
     assert_eq!(drawing.basis, Basis::Matched);
     assert!((left_px(&drawing) - 485.0).abs() < 0.1 && !drawing.boxes[0].dashed);
-    let beyond = show(&aligner, 103, ntp(103));
-    assert!((left_px(&beyond) - 515.0).abs() < 0.1 && beyond.boxes[0].dashed);
-    let figures = aligner.figures();
-    assert_eq!((figures.frames, figures.events), (104, 21));
-    assert_eq!((figures.refused, figures.mode), (0, Basis::Matched));
-    assert!(figures.matched >= 15 && figures.skew_p95_ms == Some(0.0));
-    assert_eq!((figures.lag_p50_ms, figures.lag_p95_ms), (100.0, 100.0));
+    let extrapolated = show(&aligner, 103, ntp(103));
+    assert!((left_px(&extrapolated) - 515.0).abs() < 0.1 && extrapolated.boxes[0].dashed);
+    let stats = aligner.stats();
+    assert_eq!((stats.frames, stats.events), (104, 21));
+    assert_eq!((stats.refused, stats.mode), (0, Basis::Matched));
+    assert!(stats.matched >= 15 && stats.skew_p95_ms == Some(0.0));
+    assert_eq!((stats.lag_p50_ms, stats.lag_p95_ms), (100.0, 100.0));
 }
 
 #[test]
@@ -129,19 +129,19 @@ fn latest_tells_how_far_its_boxes_are_from_their_frames() {
     let mut aligner = Aligner::new(settings(Sync::Latest));
     let ntp = by_number(DAY);
     feed(&mut aligner, 0..504, &ntp, &ntp);
-    let figures = aligner.figures();
-    assert_eq!(figures.mode, Basis::Latest);
+    let stats = aligner.stats();
+    assert_eq!(stats.mode, Basis::Latest);
     // Boxes are first drawn on the fourth frame after theirs, and stay for five.
     assert_eq!(
-        (figures.skew_p50_ms, figures.skew_p95_ms),
+        (stats.skew_p50_ms, stats.skew_p95_ms),
         (Some(240.0), Some(320.0))
     );
-    assert_eq!(figures.matched_share, Some(0.0));
+    assert_eq!(stats.matched_share, Some(0.0));
     aligner.set(settings(Sync::Aligned));
     feed(&mut aligner, 504..1_004, &ntp, &ntp);
-    let figures = aligner.figures();
+    let stats = aligner.stats();
     assert_eq!(
-        (figures.matched_share, figures.skew_p95_ms),
+        (stats.matched_share, stats.skew_p95_ms),
         (Some(1.0), Some(0.0))
     );
 }
@@ -198,7 +198,7 @@ fn one_event_from_the_future_moves_nothing() {
     let future = DAY + Duration::from_secs(86_400);
     let stray = event(future, Some(future), LATENCY, vec![object(Some(1), 0.0)]);
     aligner.event(Arc::new(stray), millis(104 * FRAME_MS));
-    assert_eq!(aligner.figures().refused, 1);
+    assert_eq!(aligner.stats().refused, 1);
     assert_eq!(show(&aligner, 97, ntp(97)), before);
 }
 
@@ -214,13 +214,10 @@ fn events_may_come_before_their_frames() {
             aligner.frame(&frame(millis(1_300 + number * FRAME_MS), ntp(number)));
         }
     }
-    let figures = aligner.figures();
-    assert_eq!((figures.mode, figures.lag_p95_ms), (Basis::Matched, -290.0));
+    let stats = aligner.stats();
+    assert_eq!((stats.mode, stats.lag_p95_ms), (Basis::Matched, -290.0));
     // The first two come before the clock is known, the last ones' frames have not come.
-    assert!(
-        figures.matched >= 90 && figures.unmatched == 2,
-        "{figures:?}"
-    );
+    assert!(stats.matched >= 90 && stats.unmatched == 2, "{stats:?}");
     // Risen by the first ones, and still falling.
     assert!(aligner.delay() < millis(10));
     let drawing = aligner.boxes(
@@ -343,8 +340,8 @@ proptest! {
                 Step::SessionEnded => aligner.session_ended(),
             }
             prop_assert!(aligner.delay() <= Duration::from_secs(1));
-            let figures = aligner.figures();
-            prop_assert!(figures.skew_p95_ms.is_none_or(f64::is_finite) && figures.lag_p95_ms.is_finite());
+            let stats = aligner.stats();
+            prop_assert!(stats.skew_p95_ms.is_none_or(f64::is_finite) && stats.lag_p95_ms.is_finite());
         }
     }
 }

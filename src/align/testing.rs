@@ -1,4 +1,4 @@
-//! Events and frames for the tests of this folder.
+//! Builds events and frames for the tests of this folder.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(super) fn object(track: Option<u64>, left: f32) -> DetectedObject {
     }
 }
 
-/// The event of a picture that arrived at `arrival_unix` by its processor's clock and was published `latency` later.
+/// The event of a frame that arrived at `arrival_unix` by the clock of its processor and was published `latency` later.
 pub(super) fn event(
     arrival_unix: Duration,
     ntp: Option<Duration>,

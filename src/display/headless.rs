@@ -1,4 +1,4 @@
-//! A display that nobody sees: the scene goes to snapshots and the page alone.
+//! A display without a monitor. Its scenes are visible in snapshots and on the page only.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::{Display, DisplayError, Wait};
 use crate::base::Size;
 use crate::render::{DisplayInfo, Scene};
 
-/// Takes a scene every `interval` at most.
+/// A display that accepts at most one scene per `interval`.
 #[derive(Debug)]
 pub struct Headless {
     size: Size,
@@ -19,7 +19,7 @@ pub struct Headless {
 }
 
 impl Headless {
-    /// A screen of `size` pixels with at most `fps` scenes a second.
+    /// A screen of `size` pixels with at most `fps` scenes per second.
     pub fn new(size: Size, fps: f64) -> Self {
         Self {
             size,
@@ -70,14 +70,14 @@ impl Display for Headless {
     }
 }
 
-/// Waits until `fd` can be read, at most `limit`, and reads it empty.
+/// Waits until the eventfd `fd` is readable, for at most `limit`, and resets it.
 fn readable(fd: BorrowedFd<'_>, limit: Duration) {
     let limit = Timespec {
         tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(limit.subsec_nanos()),
     };
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    // A signal ends the wait early, which does no harm.
+    // A signal may end the wait early, which is harmless.
     if poll(&mut fds, Some(&limit)).is_ok_and(|ready| ready > 0) {
         let _ = rustix::io::read(fd, &mut [0u8; 8]);
     }

@@ -1,7 +1,7 @@
-//! Where scenes go: monitors by KMS, or nowhere but snapshots and the page.
+//! Shows scenes on monitors by KMS, or on no monitor (`headless`: snapshots and the page only).
 //!
-//! A display belongs to one thread. That thread asks it to wait, composes when it may ([`crate::render`]), and presents what
-//! changed.
+//! A display belongs to one thread. That thread waits with [`Display::wait`], composes ([`crate::render`]) and presents the
+//! changes.
 
 mod headless;
 pub mod kms;
@@ -16,54 +16,54 @@ pub use open::open;
 
 use crate::render::{DisplayInfo, Scene};
 
-/// How a wait ended.
+/// The result of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// The next scene can be presented.
     Ready,
     /// The last scene is still on its way to the monitor.
     Busy,
-    /// A monitor came, went, or changed: [`Display::info`] is another one, and nothing of the old scenes is left.
+    /// A monitor was connected, disconnected or changed. [`Display::info`] has changed, and the next scene is drawn completely.
     Changed,
 }
 
-/// A way to show scenes. All methods are called on one thread, in any order.
+/// An output for scenes. All methods are called on one thread, in any order.
 pub trait Display: Send {
-    /// What is offered now.
+    /// The present properties of the display.
     fn info(&self) -> DisplayInfo;
 
-    /// Blocks until the next scene can be presented and `wake` is readable, or something of the display changed, or
-    /// `limit` is over. `wake` is an eventfd that other threads write to; it is read empty before the return. While the
-    /// last scene is on its way the wait goes on, at most for `limit`.
+    /// Blocks until the next scene can be presented and `wake` is readable, or the display has changed, or `limit` is over.
+    /// `wake` is an eventfd that other threads write to; it is reset before the return. While the last scene is on its way
+    /// to the monitor the wait continues, for at most `limit`.
     ///
     /// # Errors
-    /// When the device is gone or refuses: the caller says so, drops the display and opens it anew later.
+    /// If the device is gone or refuses a request. The caller reports the error, drops the display and opens it again later.
     fn wait(&mut self, wake: BorrowedFd<'_>, limit: Duration) -> Result<Wait, DisplayError>;
 
-    /// Shows a scene; returns without waiting for the monitor. Where the last scene is still on its way, or no monitor is
-    /// there, the scene's damage is kept for the next one.
+    /// Shows a scene. Returns without waiting for the monitor. If the last scene is still on its way, or there is no monitor,
+    /// the damage of the scene is kept for the next one.
     ///
     /// # Errors
     /// As [`Display::wait`].
     fn present(&mut self, scene: &Scene<'_>) -> Result<(), DisplayError>;
 
-    /// Switches the monitor off, or on again; a display without one does nothing.
+    /// Switches the monitor off or on. Does nothing without a monitor.
     ///
     /// # Errors
     /// As [`Display::wait`].
     fn power(&mut self, on: bool) -> Result<(), DisplayError>;
 
-    /// How it does its work, for statuses and the log: planes, formats, what the kernel refused. JSON.
+    /// Details for statuses and the log, as JSON: planes, formats, and arrangements that the kernel refused.
     fn report(&self) -> serde_json::Value;
 }
 
-/// What a display can't do, with the remedy.
+/// A display can't be opened or used. The message contains the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayError {
     /// A device can't be opened or used.
     #[error("{0}")]
     Device(String),
-    /// No card, connector or mode of those that were asked for.
+    /// The configured card or connector is missing, or there is none at all.
     #[error("{0}")]
     Missing(String),
 }

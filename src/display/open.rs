@@ -1,14 +1,14 @@
-//! Which displays a wall's settings ask for.
+//! Opens the displays of a wall as configured.
 
 use super::{Display, DisplayError, Headless, kms};
 use crate::base::Clock;
 use crate::config::{HeadSettings, OutputChoice, WallSettings};
 use crate::render::layout;
 
-/// Opens a display for each head of the settings, for a wall of so many cameras.
+/// Opens a display for each head, for a wall with this number of cameras.
 ///
 /// # Errors
-/// When monitors are wanted and no card can be used now.
+/// With `output = "kms"`, if no card can be used at present.
 pub fn open(
     wall: &WallSettings,
     cameras: usize,
@@ -37,12 +37,12 @@ pub fn open(
             if !found.iter().any(kms::CardReport::has_monitor) {
                 tracing::info!(
                     cards = found.len(),
-                    "no monitor is plugged in: composing for snapshots and the page; --output kms waits for one"
+                    "no monitor is connected; the wall is shown in snapshots and on the page only; use --output kms to wait for a monitor"
                 );
                 return Ok(headless());
             }
             monitors().or_else(|err| {
-                tracing::warn!(%err, "the monitor can't be used: composing for snapshots and the page");
+                tracing::warn!(%err, "the monitor can't be used; the wall is shown in snapshots and on the page only");
                 Ok(headless())
             })
         }

@@ -1,7 +1,7 @@
-//! A picture for installers: what is where, whether it moves, and whether anything is cut off or turned.
+//! A test card for installers. It shows the position of the picture, whether it moves, and whether it is cut off or rotated.
 //!
-//! Colour bars, a marked corner each (one, two, three and four squares, clockwise from the viewer's top left), a bar that moves within
-//! what stands for a camera's picture, and a frame on the overlay. It is shown by the very code that shows a wall.
+//! It has colour bars, marked corners (one, two, three and four squares, clockwise from the viewer's top left), a bar that moves
+//! inside a rectangle in place of a camera's picture, and a frame on the overlay. The code that shows a wall shows it, too.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Display, DisplayError, Wait};
 use crate::base::{Clock, Size, Stop};
 use crate::render::{Canvas, Color, DisplayInfo, Rect, Scene};
 
-/// Colours of the bars, from the left: as televisions are tested, at 75 %.
+/// Colours of the bars from the left: the usual bars at 75 % amplitude.
 pub const BARS: [Color; 7] = [
     Color::rgb(191, 191, 191),
     Color::rgb(191, 191, 0),
@@ -26,9 +26,9 @@ const GROUND: Color = Color::rgb(40, 40, 48);
 const PICTURE: Color = Color::rgb(16, 48, 64);
 const MOVER: Color = Color::rgb(240, 228, 66);
 const MARK: Color = Color::WHITE;
-/// The frame above it all: vermilion, of which nothing else here has any.
+/// The frame on the overlay: vermilion, which no other part has.
 const FRAME: Color = Color::rgb(213, 94, 0);
-/// Time that the moving bar takes from edge to edge.
+/// Time in which the bar moves from edge to edge.
 const SWEEP: Duration = Duration::from_secs(4);
 
 /// A drawn test card.
@@ -41,11 +41,11 @@ pub struct TestCard {
 }
 
 impl TestCard {
-    /// Draws it for a display; boxes go to a canvas of their own where the display has a layer for them.
+    /// Draws the card for a display. The frame goes to a separate canvas if the display has an overlay.
     pub fn new(info: &DisplayInfo) -> Self {
         let size = info.size;
         let mut base = Canvas::new(size, GROUND);
-        let parts = Parts::of(size);
+        let parts = CardLayout::of(size);
         for (index, color) in (0..).zip(BARS) {
             let left = parts.bars.x + (parts.bars.width * index / BARS.len() as u32) as i32;
             let right = parts.bars.x + (parts.bars.width * (index + 1) / BARS.len() as u32) as i32;
@@ -73,19 +73,19 @@ impl TestCard {
         }
     }
 
-    /// The picture at `now`: what changed since the last call is all that is drawn and given as damage.
+    /// Presents the card at `now`. Draws only the changes since the last call, which are the damage.
     fn present(&mut self, display: &mut dyn Display, now: Duration) -> Result<(), DisplayError> {
-        let parts = Parts::of(self.base.size());
-        let lane = parts.pictures[0];
-        let width = lane.width / 8;
-        let way = lane.width - width;
+        let parts = CardLayout::of(self.base.size());
+        let picture = parts.pictures[0];
+        let width = picture.width / 8;
+        let travel = picture.width - width;
         let phase = now.as_secs_f64() % (2.0 * SWEEP.as_secs_f64()) / SWEEP.as_secs_f64();
-        let at = (f64::from(way) * (1.0 - (phase - 1.0).abs())) as i32;
+        let at = (f64::from(travel) * (1.0 - (phase - 1.0).abs())) as i32;
         let mover = Rect::new(
-            lane.x + at,
-            lane.y + (lane.height / 4) as i32,
+            picture.x + at,
+            picture.y + (picture.height / 4) as i32,
             width,
-            lane.height / 2,
+            picture.height / 2,
         );
         let mut changed = mover.around(&self.mover);
         self.base.fill(&self.mover, PICTURE);
@@ -113,8 +113,8 @@ impl TestCard {
     }
 }
 
-/// Shows the test card until `stop` is raised or `limit` is over. `planned` is called once a card was presented, with the
-/// rectangles of its pictures. Gives the number of scenes that were presented.
+/// Shows the test card until `stop` is raised or `limit` is over. `presented` is called after a new card was presented, with
+/// the rectangles of its pictures. Gives the number of presented scenes.
 ///
 /// # Errors
 /// As [`Display::wait`].
@@ -123,7 +123,7 @@ pub fn show<D: Display>(
     clock: &Clock,
     limit: Option<Duration>,
     stop: &Stop,
-    mut planned: impl FnMut(&mut D, &[Rect]) -> Result<(), DisplayError>,
+    mut presented: impl FnMut(&mut D, &[Rect]) -> Result<(), DisplayError>,
 ) -> Result<u64, DisplayError> {
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|err| DisplayError::Device(format!("no eventfd: {err}")))?;
@@ -131,7 +131,7 @@ pub fn show<D: Display>(
     let mut card = TestCard::new(&display.info());
     let mut scenes = 0;
     while !stop.is_raised() && limit.is_none_or(|limit| clock.now() - start < limit) {
-        // Something always moves: the next scene is due as soon as it may be.
+        // The bar always moves, so that the next scene is due at once.
         let _ = rustix::io::write(&wake, &1_u64.to_ne_bytes());
         match display.wait(wake.as_fd(), Duration::from_millis(500))? {
             Wait::Changed => card = TestCard::new(&display.info()),
@@ -140,7 +140,7 @@ pub fn show<D: Display>(
                 let is_first = card.is_new;
                 card.present(display, clock.now())?;
                 if is_first {
-                    planned(display, &card.pictures)?;
+                    presented(display, &card.pictures)?;
                 }
                 scenes += 1;
             }
@@ -149,15 +149,15 @@ pub fn show<D: Display>(
     Ok(scenes)
 }
 
-/// Where everything is, for a screen of any size.
-struct Parts {
+/// The positions of all parts on a screen of a given size.
+struct CardLayout {
     unit: u32,
     bars: Rect,
     pictures: Vec<Rect>,
     frame: Rect,
 }
 
-impl Parts {
+impl CardLayout {
     fn of(size: Size) -> Self {
         let unit = (size.width.min(size.height) / 60).max(4);
         let at = |fraction: f64, side: u32| (f64::from(side) * fraction) as u32;
@@ -169,7 +169,7 @@ impl Parts {
         Self {
             unit,
             bars: Rect::new(left, top(0.15), width, at(0.35, size.height)),
-            // Across the bars and both pictures: nothing of it may be hidden by a picture's plane.
+            // Across the bars and both pictures, to show that no plane of a picture hides it.
             frame: Rect::new(
                 at(0.4, size.width) as i32,
                 top(0.4),
@@ -194,7 +194,7 @@ fn frame(canvas: &mut Canvas, rect: &Rect, line: u32) {
     }
 }
 
-/// A line along every edge, and in each corner as many squares as its number.
+/// Draws a line along every edge, and in each corner as many squares as its number.
 fn corner_marks(canvas: &mut Canvas, unit: u32) {
     let bounds = canvas.bounds();
     let (right, bottom) = (bounds.right(), bounds.bottom());

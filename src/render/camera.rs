@@ -1,7 +1,8 @@
-//! One camera of the wall: its frames at the size of each tile that shows it, held for as long as their boxes may take.
+//! One camera of the wall: its frames at the size of each tile that shows it, delayed until their boxes have arrived.
 //!
-//! Frames come on the camera's own decoder thread, which scales them and drops what nobody shows; events come on the link's
-//! task; composers ask what is due. No lock is held while pixels are touched.
+//! The camera's decoder thread delivers frames and scales them for the tiles that show the camera. The link's task delivers
+//! events. The threads of the heads take the frames that are due. No other lock than that of the scalers is held while
+//! pixels are scaled.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,29 +10,29 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::frame_cache::{CachedFrame, Due, FrameCache, TileKey};
+use super::frame_cache::{CachedFrame, DueFrame, FrameCache, TileKey};
 use super::frame_rate::FrameRate;
 use super::state::{Reason, VideoFacts};
 use super::{Placement, TileScaler};
-use crate::align::{AlignFigures, AlignSettings, Aligner, Drawing, FrameTimes};
+use crate::align::{AlignSettings, AlignStats, Aligner, Drawing, FrameTimes};
 use crate::base::sync::lock;
 use crate::base::{Clock, Frame, SourceId, Waker};
 use crate::config::SourceSettings;
 use crate::event::DetectionEvent;
 use crate::media::{Health, Output, OutputControl, SourceListener, SourceSnapshot};
 
-/// One camera: shared by its session, the link's task and the composers.
+/// One camera, shared by its session, the link's task and the threads of the heads.
 pub(crate) struct Camera {
     pub(crate) id: SourceId,
     clock: Clock,
     settings: Mutex<Arc<SourceSettings>>,
     aligner: Mutex<Aligner>,
     cache: FrameCache,
-    /// Only the decoder's thread locks this one.
+    /// Locked by the decoder's thread only.
     scalers: Mutex<Vec<(TileKey, TileScaler)>>,
     facts: Mutex<Facts>,
     counters: Counters,
-    /// What its session is asked for.
+    /// The output that the session has to produce.
     output: OutputControl,
 }
 
@@ -40,7 +41,7 @@ struct Facts {
     rate: FrameRate,
     session: Option<SourceSnapshot>,
     last_event: Option<(Duration, Arc<DetectionEvent>)>,
-    /// Told once a session, not once a frame.
+    /// Whether an error about unusable frames was logged in this session. It is logged once per session.
     refused: bool,
 }
 
@@ -72,7 +73,7 @@ impl Camera {
         }
     }
 
-    /// Takes new settings over; the session is the caller's business.
+    /// Applies new settings. The caller restarts the session if necessary.
     pub(crate) fn update(&self, settings: SourceSettings, align: AlignSettings) {
         *lock(&self.settings) = Arc::new(settings);
         lock(&self.aligner).set(align);
@@ -86,7 +87,7 @@ impl Camera {
         &self.counters
     }
 
-    /// What people call it: its name behind its number.
+    /// The title for people: the id and, if set, the name.
     pub(crate) fn title(&self) -> String {
         match &self.settings().name {
             Some(name) => format!("{} {name}", self.id),
@@ -94,10 +95,10 @@ impl Camera {
         }
     }
 
-    /// Shows it on a tile of `head`, or takes it off that head. Frames of another tile size are dropped.
+    /// Shows the camera on a tile of `head`, or removes it from that head. Frames of another tile size are dropped.
     pub(crate) fn show(&self, head: usize, wanted: Option<(TileKey, Waker)>) {
         let needs = self.cache.assign(head, wanted, self.clock.now());
-        // A camera without a tile keeps its output: another page will show it again.
+        // A camera without a tile keeps its output, because another page will show it again.
         if let Some(needs) = needs.filter(|needs| !needs.is_empty()) {
             self.output.set(Output {
                 needs,
@@ -106,13 +107,13 @@ impl Camera {
         }
     }
 
-    /// What its session is to be opened with.
+    /// The output control for its session.
     pub(crate) fn output(&self) -> OutputControl {
         self.output.clone()
     }
 
-    /// The frame that is due on its tile of `head` at `now`.
-    pub(crate) fn due(&self, head: usize, now: Duration) -> Due {
+    /// The frame that is due at `now` on its tile of `head`.
+    pub(crate) fn due(&self, head: usize, now: Duration) -> DueFrame {
         let delay = lock(&self.aligner).delay();
         let due = self.cache.due(head, now, delay);
         let counters = &self.counters;
@@ -123,14 +124,14 @@ impl Camera {
         due
     }
 
-    /// What was found on a frame that is shown at `now`.
+    /// The boxes for a frame that is shown at `now`.
     pub(crate) fn drawing(&self, frame: &FrameTimes, now: Duration) -> Drawing {
         lock(&self.aligner).boxes(frame, now)
     }
 
-    /// How well events and frames fit together.
-    pub(crate) fn align_figures(&self) -> AlignFigures {
-        lock(&self.aligner).figures()
+    /// Statistics of the alignment of events and frames.
+    pub(crate) fn align_stats(&self) -> AlignStats {
+        lock(&self.aligner).stats()
     }
 
     /// An event of this camera came over the broker.
@@ -139,36 +140,36 @@ impl Camera {
         let (event, now) = (Arc::new(event), self.clock.now());
         lock(&self.aligner).event(event.clone(), now);
         lock(&self.facts).last_event = Some((now, event));
-        // Without new frames nothing else would make a composer look.
+        // Boxes must also be updated while no new frames arrive.
         self.wake();
     }
 
-    /// Makes every composer that shows it look again.
+    /// Wakes every head that shows the camera.
     pub(crate) fn wake(&self) {
         self.cache.wake();
     }
 
-    /// The newest event, and when it came.
+    /// The newest event and the monotonic time of its arrival.
     pub(crate) fn last_event(&self) -> Option<(Duration, Arc<DetectionEvent>)> {
         lock(&self.facts).last_event.clone()
     }
 
-    /// Its session's own account.
+    /// The last status of its session.
     pub(crate) fn session(&self) -> Option<SourceSnapshot> {
         lock(&self.facts).session.clone()
     }
 
-    /// Why it has no pictures, where that is known.
+    /// The reason why the session failed. `None` if it did not.
     pub(crate) fn failed(&self) -> Option<Reason> {
         self.video_facts(None, Duration::ZERO).failed
     }
 
-    /// Whether events come later than frames can be held back for them.
+    /// Whether events arrive later than frames can be delayed for them.
     pub(crate) fn is_late(&self, now: Duration) -> bool {
         lock(&self.aligner).is_late(now)
     }
 
-    /// What is known of its pictures at `now`, on its tile of `head`; without one, on the tile that shows most.
+    /// The facts of its video at `now` on its tile of `head`. With `None`, on the tile that has been empty for the shortest time.
     pub(crate) fn video_facts(&self, head: Option<usize>, now: Duration) -> VideoFacts {
         let delay = lock(&self.aligner).delay();
         let blank_for = self.cache.blank_for(head, now, delay);
@@ -193,7 +194,7 @@ impl Camera {
         }
     }
 
-    /// Frames a second, by their usual interval; none while they don't come, and none of a session that has just begun.
+    /// Frames per second. `None` before a session has lasted a second.
     pub(crate) fn fps(&self) -> Option<f64> {
         lock(&self.facts).rate.fps()
     }
@@ -267,7 +268,7 @@ impl SourceListener for Camera {
     }
 }
 
-/// Unix time as it is shown and published.
+/// Converts Unix time to a timestamp for display and publication.
 pub(crate) fn timestamp(unix: Duration) -> Timestamp {
     crate::event::unix_time(unix)
 }

@@ -1,16 +1,16 @@
-//! Pixels to draw on: 32 bits each, blue first, in ordinary cached memory.
+//! A canvas of 32-bit pixels, blue first, in ordinary cached memory.
 //!
-//! The same code draws on an opaque picture and on a transparent overlay: colours are premultiplied by their alpha, and
-//! `over` (Porter and Duff, 1984) is one formula for all four channels.
+//! The same code draws on an opaque picture and on a transparent overlay. Colours are premultiplied by their alpha, so that
+//! `over` (Porter and Duff, 1984) is the same formula for all four channels.
 
 use super::Rect;
 use crate::base::Size;
 
-/// Blue, green, red, alpha; premultiplied.
+/// A colour: blue, green, red, alpha; premultiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Color(pub [u8; 4]);
 
-/// A picture in memory, as KMS calls it XRGB8888 or ARGB8888: bytes blue, green, red, alpha; rows without gaps.
+/// A picture in memory in the format that KMS calls XRGB8888 or ARGB8888: bytes blue, green, red, alpha; rows without gaps.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Canvas {
     size: Size,
@@ -18,7 +18,7 @@ pub struct Canvas {
 }
 
 impl Color {
-    /// Nothing at all.
+    /// Fully transparent.
     pub const CLEAR: Self = Self([0; 4]);
     /// Black.
     pub const BLACK: Self = Self::rgb(0, 0, 0);
@@ -30,12 +30,12 @@ impl Color {
         Self([blue, green, red, 255])
     }
 
-    /// The same colour covering `alpha` of what is below it, 0–255.
+    /// The same colour with opacity `alpha`, 0–255.
     pub fn covering(self, alpha: u8) -> Self {
         Self(self.0.map(|channel| scaled(channel, alpha)))
     }
 
-    /// Black or white, whichever is read more easily on this colour.
+    /// Black or white, depending on which is more legible on this colour.
     pub fn ink(self) -> Self {
         let [blue, green, red, _] = self.0.map(u32::from);
         if 299 * red + 587 * green + 114 * blue > 128_000 {
@@ -45,7 +45,7 @@ impl Color {
         }
     }
 
-    /// Whether nothing of what is below it is seen.
+    /// Whether the colour hides everything below it.
     pub fn is_opaque(self) -> bool {
         self.0[3] == 255
     }
@@ -58,7 +58,8 @@ impl Color {
     }
 }
 
-/// `value × alpha / 255`, rounded. In 16 bits, of which a SIMD register holds twice as many: the sums stay below 65,536.
+/// `value × alpha / 255`, rounded. Computed in 16 bits, because a SIMD register holds twice as many of them; the sums stay
+/// below 65,536.
 fn scaled(value: u8, alpha: u8) -> u8 {
     let product = u16::from(value) * u16::from(alpha) + 128;
     ((product + (product >> 8)) >> 8) as u8
@@ -82,7 +83,7 @@ impl Canvas {
         self.size
     }
 
-    /// All of it.
+    /// The rectangle of the whole canvas.
     pub fn bounds(&self) -> Rect {
         Rect::of(self.size)
     }
@@ -92,7 +93,7 @@ impl Canvas {
         self.size.width as usize * Self::PIXEL_BYTES
     }
 
-    /// Every row, top down.
+    /// All rows, from top to bottom.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -103,20 +104,20 @@ impl Canvas {
         &self.bytes[span]
     }
 
-    /// As [`Canvas::row`], to write.
+    /// As [`Canvas::row`], mutable.
     pub fn row_mut(&mut self, rect: &Rect, row: u32) -> &mut [u8] {
         let span = self.span(rect, row);
         &mut self.bytes[span]
     }
 
-    /// Everything from the top left pixel of `rect` on, for scalers and converters that take a stride; `rect` must lie
-    /// inside the canvas and not be empty.
+    /// All bytes from the top left pixel of `rect` on, for scalers and converters that take a stride. `rect` must lie inside
+    /// the canvas and must not be empty.
     pub fn from_mut(&mut self, rect: &Rect) -> &mut [u8] {
         let start = self.span(rect, 0).start;
         &mut self.bytes[start..]
     }
 
-    /// The pixel at (`x`, `y`); nothing outside.
+    /// The pixel at (`x`, `y`). `None` outside the canvas.
     pub fn pixel(&self, x: i32, y: i32) -> Option<Color> {
         let one = Rect::new(x, y, 1, 1);
         if !self.bounds().covers(&one) {
@@ -133,7 +134,7 @@ impl Canvas {
         }
     }
 
-    /// Lays a colour over every pixel of `rect` that lies on the canvas.
+    /// Blends a colour over every pixel of `rect` that lies on the canvas.
     pub fn cover(&mut self, rect: &Rect, color: Color) {
         if color.is_opaque() {
             return self.fill(rect, color);
@@ -146,8 +147,8 @@ impl Canvas {
         }
     }
 
-    /// Lays a colour over a run of pixels that begins at (`x`, `y`), each covered by its share, 0–255; the run must lie inside
-    /// the canvas.
+    /// Blends a colour over a run of pixels that starts at (`x`, `y`). `coverage` has the opacity of each pixel, 0–255. The run
+    /// must lie inside the canvas.
     pub fn cover_run(&mut self, x: i32, y: i32, coverage: &[u8], color: Color) {
         let run = Rect::new(x, y, coverage.len() as u32, 1);
         let pixels = self.row_mut(&run, 0).as_chunks_mut().0;
@@ -159,12 +160,12 @@ impl Canvas {
         }
     }
 
-    /// Lays `above` (premultiplied, of the same size) over the pixels of `rect`.
+    /// Blends `above` (premultiplied, of the same size) over the pixels of `rect`.
     pub fn lay(&mut self, above: &Self, rect: &Rect) {
         self.lay_at(above, (0, 0), rect);
     }
 
-    /// Lays `above` (premultiplied) with its top left corner at (`x`, `y`), where `clip` allows.
+    /// Blends `above` (premultiplied) over the canvas with its top left corner at (`x`, `y`), inside `clip`.
     pub fn lay_at(&mut self, above: &Self, (x, y): (i32, i32), clip: &Rect) {
         let rect = above
             .bounds()
@@ -175,14 +176,14 @@ impl Canvas {
         for row in 0..rect.height {
             let upper = above.row(&from, row).as_chunks::<4>().0;
             let pixels = self.row_mut(&rect, row).as_chunks_mut::<4>().0;
-            // Without a look at who is opaque: the formula gives the same for them, and all pixels take one way.
+            // Without a branch for opaque pixels: the formula gives the same result for them, and the loop stays vectorised.
             for (pixel, upper) in pixels.iter_mut().zip(upper) {
                 *pixel = Color(*upper).over(*pixel);
             }
         }
     }
 
-    /// Copies `other` to (`x`, `y`), where `clip` allows, whatever its alpha.
+    /// Copies `other` with its alpha to (`x`, `y`), inside `clip`.
     pub fn copy_at(&mut self, other: &Self, (x, y): (i32, i32), clip: &Rect) {
         let rect = other
             .bounds()

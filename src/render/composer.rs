@@ -1,25 +1,25 @@
-//! Looks to a scene: what changed on which tile, painted into cached memory, and where.
+//! Composes tile contents into a scene in cached memory and records the damaged rectangles.
 //!
-//! A tile is painted again only when its look differs from the last one. Boxes and labels go onto a layer of their own
-//! where the display has one, else into the picture, which is then painted again below them.
+//! A tile is painted again only when its content has changed. Boxes and labels go onto a separate layer if the display has
+//! one. Otherwise they go into the picture, which is then painted again below them.
 
-use super::overlay::{Sizes, dress, welcome};
-use super::paint::{Painter, Type};
+use super::overlay::{self, OverlaySizes};
+use super::paint::{Painter, Typeface};
 use super::tile_content::TileContent;
 use super::{Canvas, Color, DisplayInfo, Rect, Scene};
 use crate::config::WallSettings;
 
-/// What lies behind and between pictures.
-const GROUND: Color = Color::rgb(12, 14, 16);
-/// How much of a stale picture is left.
-const DIM: Color = Color::BLACK;
+/// The colour behind and between pictures.
+const BACKGROUND: Color = Color::rgb(12, 14, 16);
+/// The colour that dims a stale picture, with its alpha.
+const DIM_COLOR: Color = Color::BLACK;
 const DIM_ALPHA: u8 = 150;
 
-/// One screen's worth of pixels.
+/// The composed pixels of one screen.
 pub(crate) struct Composer {
     base: Canvas,
     overlay: Option<Canvas>,
-    letters: Type,
+    letters: Typeface,
     tiles: Vec<Tile>,
     base_damage: Vec<Rect>,
     overlay_damage: Vec<Rect>,
@@ -31,18 +31,18 @@ pub(crate) struct Composer {
 
 struct Tile {
     rect: Rect,
-    look: Option<TileContent>,
-    /// Where the overlay was drawn on for the present look.
-    dressed: Vec<Rect>,
+    content: Option<TileContent>,
+    /// The rectangles of the overlay that the present content was drawn on.
+    overlay_rects: Vec<Rect>,
 }
 
 impl Composer {
-    /// For a display's present info.
+    /// A composer for a display with this info. The whole screen is damaged.
     pub(crate) fn new(info: &DisplayInfo, settings: &WallSettings) -> Self {
         let mut composer = Self {
-            base: Canvas::new(info.size, GROUND),
+            base: Canvas::new(info.size, BACKGROUND),
             overlay: info.overlay.then(|| Canvas::new(info.size, Color::CLEAR)),
-            letters: Type::default(),
+            letters: Typeface::default(),
             tiles: Vec::new(),
             base_damage: Vec::new(),
             overlay_damage: Vec::new(),
@@ -55,10 +55,10 @@ impl Composer {
         composer
     }
 
-    /// Divides the screen anew: everything is painted again.
+    /// Divides the screen into these tiles. Everything is painted again.
     pub(crate) fn lay_out(&mut self, tiles: &[Rect]) {
         let screen = Rect::of(self.base.size());
-        self.base.fill(&screen, GROUND);
+        self.base.fill(&screen, BACKGROUND);
         self.base_damage = vec![screen];
         if let Some(overlay) = &mut self.overlay {
             overlay.fill(&screen, Color::CLEAR);
@@ -70,19 +70,19 @@ impl Composer {
             .iter()
             .map(|rect| Tile {
                 rect: rect.intersection(&screen),
-                look: None,
-                dressed: Vec::new(),
+                content: None,
+                overlay_rects: Vec::new(),
             })
             .collect();
     }
 
-    /// Fills the screen with words, for a wall without cameras.
+    /// Fills the screen with these lines of text, for a wall without cameras.
     pub(crate) fn welcome(&mut self, lines: Vec<String>) {
         if self.welcome.as_ref() == Some(&lines) {
             return;
         }
         let screen = Rect::of(self.base.size());
-        welcome(
+        overlay::draw_welcome(
             &mut Painter::new(&mut self.base, &mut self.letters, screen),
             &lines,
         );
@@ -90,20 +90,20 @@ impl Composer {
         self.base_damage = vec![screen];
     }
 
-    /// Gives tile `index` a look; paints what differs from the last one.
-    pub(crate) fn show(&mut self, index: usize, look: TileContent) {
+    /// Sets the content of tile `index` and paints what has changed.
+    pub(crate) fn show(&mut self, index: usize, content: TileContent) {
         let Some(tile) = self.tiles.get_mut(index) else {
             return;
         };
-        let before = tile.look.as_ref();
-        let same_picture = before.is_some_and(|before| before.same_picture(&look));
-        let same_overlay = before.is_some_and(|before| before.same_overlay(&look));
+        let before = tile.content.as_ref();
+        let same_picture = before.is_some_and(|before| before.same_picture(&content));
+        let same_overlay = before.is_some_and(|before| before.same_overlay(&content));
         if same_picture && same_overlay {
             return;
         }
-        // A monitor on its side has pixels of the same size.
+        // The shorter side, so that a rotated monitor has text of the same size.
         let screen = self.base.size();
-        let sizes = Sizes::new(
+        let sizes = OverlaySizes::new(
             &tile.rect,
             screen.width.min(screen.height),
             self.font_scale,
@@ -111,15 +111,15 @@ impl Composer {
         );
         let blended = self.overlay.is_none();
         if !same_picture || blended {
-            let moved = before.is_none_or(|before| place(before) != place(&look));
-            paint_picture(&mut self.base, &tile.rect, &look, moved);
+            let moved = before.is_none_or(|before| picture_rect(before) != picture_rect(&content));
+            paint_picture(&mut self.base, &tile.rect, &content, moved);
             if blended && !moved {
-                // What words and lines left beside the picture.
-                for drawn in &tile.dressed {
-                    paint_ground(&mut self.base, &tile.rect, &look, drawn);
+                // Removes the rest of texts and lines beside the picture.
+                for drawn in &tile.overlay_rects {
+                    paint_background(&mut self.base, &tile.rect, &content, drawn);
                 }
             }
-            let damage = match place(&look) {
+            let damage = match picture_rect(&content) {
                 Some(rect) if !moved && !blended => rect.shifted(tile.rect.x, tile.rect.y),
                 _ => tile.rect,
             };
@@ -128,36 +128,36 @@ impl Composer {
         match &mut self.overlay {
             None => {
                 let mut painter = Painter::new(&mut self.base, &mut self.letters, tile.rect);
-                dress(&mut painter, &look, sizes);
-                tile.dressed = painter.into_touched();
+                overlay::draw(&mut painter, &content, sizes);
+                tile.overlay_rects = painter.into_touched();
             }
             Some(overlay) if !same_overlay => {
-                for rect in &tile.dressed {
+                for rect in &tile.overlay_rects {
                     overlay.fill(rect, Color::CLEAR);
                 }
-                self.overlay_damage.append(&mut tile.dressed);
+                self.overlay_damage.append(&mut tile.overlay_rects);
                 let mut painter = Painter::new(overlay, &mut self.letters, tile.rect);
-                dress(&mut painter, &look, sizes);
-                tile.dressed = painter.into_touched();
-                self.overlay_damage.extend_from_slice(&tile.dressed);
+                overlay::draw(&mut painter, &content, sizes);
+                tile.overlay_rects = painter.into_touched();
+                self.overlay_damage.extend_from_slice(&tile.overlay_rects);
             }
             Some(_) => {}
         }
-        tile.look = Some(look);
+        tile.content = Some(content);
     }
 
-    /// Whether there is anything to present.
+    /// Whether something has changed since the last presented scene.
     pub(crate) fn is_damaged(&self) -> bool {
         !self.base_damage.is_empty() || !self.overlay_damage.is_empty()
     }
 
-    /// What is to be presented.
+    /// The scene to present, with the damage since the last presented one.
     pub(crate) fn scene(&mut self) -> Scene<'_> {
         self.pictures = self
             .tiles
             .iter()
             .filter_map(|tile| {
-                let rect = place(tile.look.as_ref()?)?;
+                let rect = picture_rect(tile.content.as_ref()?)?;
                 Some(rect.shifted(tile.rect.x, tile.rect.y))
             })
             .collect();
@@ -170,13 +170,13 @@ impl Composer {
         }
     }
 
-    /// It was presented.
+    /// The scene was presented: clears the damage.
     pub(crate) fn presented(&mut self) {
         self.base_damage.clear();
         self.overlay_damage.clear();
     }
 
-    /// The scene as one picture, for snapshots and the page.
+    /// The scene with its overlay as one picture, for snapshots and the page.
     pub(crate) fn flattened(&self) -> Canvas {
         let mut picture = self.base.clone();
         if let Some(overlay) = &self.overlay {
@@ -187,29 +187,29 @@ impl Composer {
     }
 }
 
-/// Where in its tile the picture lies.
-fn place(look: &TileContent) -> Option<Rect> {
-    look.picture.as_ref().map(|held| held.placement.rect)
+/// The rectangle of the picture in its tile.
+fn picture_rect(content: &TileContent) -> Option<Rect> {
+    content.picture.as_ref().map(|frame| frame.placement.rect)
 }
 
-fn paint_picture(base: &mut Canvas, tile: &Rect, look: &TileContent, with_ground: bool) {
-    let Some(held) = &look.picture else {
-        base.fill(tile, GROUND);
+fn paint_picture(base: &mut Canvas, tile: &Rect, content: &TileContent, with_ground: bool) {
+    let Some(frame) = &content.picture else {
+        base.fill(tile, BACKGROUND);
         return;
     };
-    let rect = held.placement.rect.shifted(tile.x, tile.y);
+    let rect = frame.placement.rect.shifted(tile.x, tile.y);
     if with_ground {
-        paint_ground(base, tile, look, tile);
+        paint_background(base, tile, content, tile);
     }
-    held.picture.paint(base, rect.x, rect.y);
-    if look.is_dimmed() {
-        base.cover(&rect, DIM.covering(DIM_ALPHA));
+    frame.picture.paint(base, rect.x, rect.y);
+    if content.is_dimmed() {
+        base.cover(&rect, DIM_COLOR.covering(DIM_ALPHA));
     }
 }
 
 /// The bars around the picture, inside `part`.
-fn paint_ground(base: &mut Canvas, tile: &Rect, look: &TileContent, part: &Rect) {
-    let Some(rect) = place(look).map(|rect| rect.shifted(tile.x, tile.y)) else {
+fn paint_background(base: &mut Canvas, tile: &Rect, content: &TileContent, part: &Rect) {
+    let Some(rect) = picture_rect(content).map(|rect| rect.shifted(tile.x, tile.y)) else {
         return;
     };
     let around = [
@@ -219,7 +219,7 @@ fn paint_ground(base: &mut Canvas, tile: &Rect, look: &TileContent, part: &Rect)
         Rect::from_edges(rect.right(), rect.y, tile.right(), rect.bottom()),
     ];
     for bar in around {
-        base.fill(&bar.intersection(part), GROUND);
+        base.fill(&bar.intersection(part), BACKGROUND);
     }
 }
 

@@ -39,7 +39,7 @@ impl HostPixels for Grey {
     }
 }
 
-fn held(number: u64, white: bool) -> CachedFrame {
+fn cached_frame(number: u64, white: bool) -> CachedFrame {
     let size = Size::new(320, 180);
     let placement = Placement::new(size, TILES[0].size(), Fit::Contain);
     let frame = Frame {
@@ -71,15 +71,15 @@ fn held(number: u64, white: bool) -> CachedFrame {
     }
 }
 
-fn look(number: u64, white: bool) -> TileContent {
+fn content(number: u64, white: bool) -> TileContent {
     TileContent {
-        picture: Some(held(number, white)),
+        picture: Some(cached_frame(number, white)),
         boxes: Vec::new(),
         video: Video::Live,
         analysis: Analysis::Ok,
         title: None,
         number: "camera 0".to_owned(),
-        figures: None,
+        rates: None,
         unsynchronised: false,
         corner: None,
     }
@@ -110,13 +110,13 @@ fn composer(overlay: bool) -> Composer {
 }
 
 #[test]
-fn an_equal_look_damages_nothing() {
+fn equal_content_damages_nothing() {
     for overlay in [false, true] {
         let mut composer = composer(overlay);
-        composer.show(0, look(1, true));
+        composer.show(0, content(1, true));
         assert!(composer.is_damaged());
         composer.presented();
-        composer.show(0, look(1, true));
+        composer.show(0, content(1, true));
         assert!(!composer.is_damaged(), "overlay: {overlay}");
     }
 }
@@ -124,10 +124,10 @@ fn an_equal_look_damages_nothing() {
 #[test]
 fn a_new_picture_damages_its_tile_and_no_other() {
     let mut composer = composer(false);
-    composer.show(0, look(1, true));
-    composer.show(1, look(1, true));
+    composer.show(0, content(1, true));
+    composer.show(1, content(1, true));
     composer.presented();
-    composer.show(1, look(2, false));
+    composer.show(1, content(2, false));
     let damage = composer.scene().base_damage.to_vec();
     assert_eq!(damage, [TILES[1]]);
     let picture = composer.flattened();
@@ -138,9 +138,9 @@ fn a_new_picture_damages_its_tile_and_no_other() {
 #[test]
 fn the_picture_alone_is_damaged_below_a_layer_of_boxes() {
     let mut composer = composer(true);
-    composer.show(0, look(1, true));
+    composer.show(0, content(1, true));
     composer.presented();
-    composer.show(0, look(2, false));
+    composer.show(0, content(2, false));
     let scene = composer.scene();
     assert_eq!(scene.base_damage, [Rect::new(0, 30, 320, 180)]);
     assert!(scene.overlay_damage.is_empty());
@@ -153,12 +153,13 @@ fn boxes_look_the_same_blended_and_on_a_layer_of_their_own() {
     for overlay in [false, true] {
         let mut composer = composer(overlay);
         for step in 0..5 {
-            let mut look = look(step, true);
-            look.boxes
+            let mut content = content(step, true);
+            content
+                .boxes
                 .push(boxed(Rect::new(40 + 7 * step as i32, 80, 60, 70)));
-            look.title = Some("1 Loading dock".to_owned());
-            look.figures = Some("25 fps".to_owned());
-            composer.show(0, look);
+            content.title = Some("1 Loading dock".to_owned());
+            content.rates = Some("25 fps".to_owned());
+            composer.show(0, content);
             composer.presented();
         }
         flat.push(composer.flattened());
@@ -177,31 +178,31 @@ fn boxes_look_the_same_blended_and_on_a_layer_of_their_own() {
 fn what_was_said_beside_a_picture_leaves_no_trace() {
     let bare = |number| {
         let mut composer = composer(false);
-        composer.show(0, look(number, false));
+        composer.show(0, content(number, false));
         composer
     };
-    let mut worded = look(1, false);
-    worded.title = Some("1 Loading dock".to_owned());
-    worded.figures = Some("25 fps".to_owned());
-    worded.analysis = Analysis::NoProcessor;
-    worded.unsynchronised = true;
+    let mut with_texts = content(1, false);
+    with_texts.title = Some("1 Loading dock".to_owned());
+    with_texts.rates = Some("25 fps".to_owned());
+    with_texts.analysis = Analysis::NoProcessor;
+    with_texts.unsynchronised = true;
     // Its label stands on the bar above.
-    worded.boxes.push(boxed(Rect::new(40, 32, 60, 70)));
+    with_texts.boxes.push(boxed(Rect::new(40, 32, 60, 70)));
     let mut composer = bare(0);
-    composer.show(0, worded);
+    composer.show(0, with_texts);
     assert_ne!(composer.flattened(), bare(2).flattened());
-    composer.show(0, look(2, false));
+    composer.show(0, content(2, false));
     assert_eq!(composer.flattened(), bare(2).flattened());
 }
 
 #[test]
 fn a_box_that_is_gone_is_cleared_from_its_layer() {
     let mut composer = composer(true);
-    let mut with_box = look(1, true);
+    let mut with_box = content(1, true);
     with_box.boxes.push(boxed(Rect::new(40, 80, 60, 70)));
     composer.show(0, with_box);
     composer.presented();
-    composer.show(0, look(1, true));
+    composer.show(0, content(1, true));
     let scene = composer.scene();
     assert!(scene.base_damage.is_empty());
     let overlay = scene.overlay.expect("a layer");
@@ -212,7 +213,7 @@ fn a_box_that_is_gone_is_cleared_from_its_layer() {
 #[test]
 fn a_stale_picture_is_dimmed_and_says_so() {
     let mut composer = composer(false);
-    let mut stale = look(1, true);
+    let mut stale = content(1, true);
     stale.video = Video::Stale {
         age: Duration::from_secs(12),
         reason: None,

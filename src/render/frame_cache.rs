@@ -1,8 +1,8 @@
-//! The frames of one camera at the size of each tile that shows it, from their decoding until they are due: video is held
-//! back until the boxes of its frames have arrived.
+//! The frames of one camera at the size of each tile that shows it, from decoding until they are due. Video is delayed until
+//! the boxes of its frames have arrived.
 //!
-//! The decoder's thread adds frames, each head's thread takes those that are due on its tile. Each tile holds a bounded
-//! number; the oldest is dropped beyond that.
+//! The decoder's thread adds frames. Each head's thread takes the frames that are due on its tile. The number of frames per
+//! tile is limited; beyond the limit the oldest frame is dropped.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,22 +15,22 @@ use crate::base::{Size, Waker};
 use crate::config::Fit;
 use crate::media::Need;
 
-/// Frames held for one tile: the longest delay, a second, of 60 frames, and some more.
+/// Maximum number of frames per tile: one second, the longest delay, at 60 frames per second, and a reserve.
 const MOST_FRAMES: usize = 72;
 
-/// A tile of a head, as a camera knows it.
+/// Identifies a tile that shows the camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TileKey {
     /// The head's number.
     pub(crate) head: usize,
     /// The tile's pixels.
     pub(crate) tile: Size,
-    /// How the picture is fitted.
+    /// How the picture is fitted into the tile.
     pub(crate) fit: Fit,
 }
 
 impl TileKey {
-    /// The size that the tile needs of the decoder.
+    /// The picture size that the decoder has to produce for the tile.
     fn need(&self) -> Need {
         match self.fit {
             Fit::Contain => Need::Within(self.tile),
@@ -50,12 +50,12 @@ pub(crate) struct CachedFrame {
 }
 
 /// The frame that is due on a tile.
-pub(crate) struct Due {
+pub(crate) struct DueFrame {
     /// The frame to show; `None` before the first.
     pub(crate) picture: Option<CachedFrame>,
     /// When the next one is due, if it was decoded already.
     pub(crate) next: Option<Duration>,
-    /// How many frames were passed over: newer ones are due as well.
+    /// Number of frames that were skipped because newer ones are due as well.
     pub(super) dropped: u64,
     /// Whether the frame was not shown before.
     pub(super) is_new: bool,
@@ -76,8 +76,8 @@ struct CachedTile {
 }
 
 impl FrameCache {
-    /// Shows the camera on a tile of `head` from `now` on, or takes it off that head. Frames of another tile size are
-    /// dropped. The sizes that all tiles need, if that changed anything.
+    /// Shows the camera on a tile of `head` from `now` on, or removes it from that head. Frames of another tile size are
+    /// dropped. Gives the sizes that all tiles need, or `None` if nothing has changed.
     pub(super) fn assign(
         &self,
         head: usize,
@@ -102,7 +102,7 @@ impl FrameCache {
             });
         }
         let needs = tiles.iter().map(|tile| tile.key.need()).collect();
-        // Megabytes are freed without the lock.
+        // Frees megabytes without holding the lock.
         drop(tiles);
         drop(gone);
         Some(needs)
@@ -127,10 +127,10 @@ impl FrameCache {
     }
 
     /// The frame that is due on the tile of `head` at `now`, with video held back by `delay`.
-    pub(super) fn due(&self, head: usize, now: Duration, delay: Duration) -> Due {
+    pub(super) fn due(&self, head: usize, now: Duration, delay: Duration) -> DueFrame {
         let mut tiles = lock(&self.tiles);
         let Some(tile) = tiles.iter_mut().find(|tile| tile.key.head == head) else {
-            return Due {
+            return DueFrame {
                 picture: None,
                 next: None,
                 dropped: 0,
@@ -144,7 +144,7 @@ impl FrameCache {
             tile.shown = tile.waiting.pop_front();
             passed += 1;
         }
-        Due {
+        DueFrame {
             picture: tile.shown.clone(),
             next: tile.waiting.front().map(|next| next.times.arrival + delay),
             dropped: passed.saturating_sub(1),
@@ -152,8 +152,8 @@ impl FrameCache {
         }
     }
 
-    /// How long nothing has been due on the tile of `head`, or on any tile where that is `None`. `None` while a tile shows a
-    /// frame, and without a tile.
+    /// How long the tile of `head` has been empty; with `None`, the tile that has been empty for the shortest time. `None` if a
+    /// tile shows a frame, or no tile shows the camera.
     pub(super) fn blank_for(
         &self,
         head: Option<usize>,

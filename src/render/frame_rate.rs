@@ -1,14 +1,14 @@
-//! The frame rate of a camera, by the times at which its frames were decoded.
+//! The frame rate of a camera, measured from the decoding times of its frames.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Frames are counted over this time: they come in bursts when a network or a machine is busy.
+/// Frames are counted over this time, because they arrive in bursts when a network or a machine is busy.
 const WINDOW: Duration = Duration::from_secs(3);
-/// The first frames of a session come at once: over less time than this, their rate is that of the network.
+/// Minimum time for a rate. The first frames of a session arrive in a burst, whose rate is that of the network.
 const LEAST: Duration = Duration::from_secs(1);
-/// At least so many frames of slow cameras are remembered, at most so many of fast ones.
+/// Minimum (for slow cameras) and maximum (for fast ones) number of frames that are remembered.
 const FRAMES: RangeInclusive<usize> = 4..=256;
 
 /// The times of the newest frames.
@@ -29,7 +29,7 @@ impl FrameRate {
         }
     }
 
-    /// A session ended: the pause is no interval between frames. The age of the last frame still counts.
+    /// A session ended. The pause does not count as an interval between frames. The time of the last frame is kept.
     pub(super) fn session_ended(&mut self) {
         let last = self.recent.pop_back();
         self.recent.clear();

@@ -1,10 +1,10 @@
-//! From frames and events to scenes: what a wall shows, as pixels.
+//! Turns frames and events into scenes, the pixels that a wall shows.
 //!
 //! The decoder's thread of each camera scales its frames to tile size (`picture`, `scale`). The camera keeps them
 //! (`frame_cache`) until their boxes have arrived ([`crate::align`]). The thread of a head divides the screen into tiles
 //! ([`layout`]), finds the content of each tile (`state`, `tile_content`), and paints the changes (`composer`, `overlay`,
-//! [`paint`]) onto a [`Canvas`]. The result is a [`Scene`], for a display that is described by its [`DisplayInfo`]. This room
-//! knows no monitor, no broker and no page, and has no threads.
+//! [`paint`]) onto a [`Canvas`]. The result is a [`Scene`] for a display, which [`DisplayInfo`] describes. This room has no
+//! threads and does not use monitors, the broker or the page.
 
 mod camera;
 mod canvas;
@@ -28,5 +28,5 @@ pub(crate) use frame_cache::TileKey;
 pub use picture::{PictureError, Placement, TilePicture, TileScaler};
 pub use rect::Rect;
 pub use scene::{DisplayInfo, Scene};
-pub use state::{Analysis, AnalysisFacts, Condition, Reason, Video, VideoFacts};
+pub use state::{Analysis, AnalysisFacts, CameraState, Reason, Video, VideoFacts};
 pub(crate) use tile_content::TileContent;

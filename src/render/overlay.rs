@@ -1,59 +1,61 @@
-//! A look's boxes, labels and words, drawn above its picture.
+//! Draws boxes, labels and texts above the picture of a tile.
 //!
-//! Sizes follow the screen, not the tile alone: what is said has to be read from three metres.
+//! Text sizes depend on the screen as well as the tile, so that texts are legible from three metres.
 
-use super::paint::{Painter, Type, class_color};
+use super::paint::{Painter, Typeface, class_color};
 use super::state::{Analysis, Reason};
 use super::tile_content::TileContent;
 use super::{Color, Rect};
 
-/// The ground of everything that is said about a tile; pictures of any brightness shine through a little.
-const PLATE: Color = Color::rgb(0, 0, 0);
-const PLATE_ALPHA: u8 = 190;
+/// The background of texts. It is slightly transparent.
+const LABEL_GROUND: Color = Color::rgb(0, 0, 0);
+const LABEL_ALPHA: u8 = 190;
 const WARNING: Color = Color::rgb(230, 159, 0);
-/// The vermilion of the palette, lighter: it stands on black.
+/// A lighter form of the palette's vermilion, legible on black.
 const FAULT: Color = Color::rgb(255, 140, 60);
-/// `label_font_scale` of a label of the usual size.
-const USUAL_SCALE: f32 = 0.6;
-/// Rows of the tile that `box_thickness` is meant for.
-const USUAL_TILE_PX: u32 = 360;
+/// The default of `label_font_scale`.
+const DEFAULT_SCALE: f32 = 0.6;
+/// Height of the tile that `box_thickness` refers to.
+const DEFAULT_TILE_PX: u32 = 360;
 
-/// Sizes of what is drawn on one tile.
+/// Sizes of the texts and lines on one tile.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sizes {
-    /// Letters of labels, names and figures.
+pub(super) struct OverlaySizes {
+    /// Letters of labels, names and rates.
     text_px: u32,
     /// Letters of states.
     state_px: u32,
-    /// Lines of boxes.
+    /// Lines around boxes.
     line_px: u32,
 }
 
-impl Sizes {
-    /// Of a tile on a screen whose shorter side has `screen_px` pixels.
+impl OverlaySizes {
+    /// Sizes for a tile on a screen whose shorter side has `screen_px` pixels.
     pub(super) fn new(tile: &Rect, screen_px: u32, font_scale: f32, box_thickness: u32) -> Self {
-        // A fortieth of the screen is 1 cm on a monitor of 24 inches; but a tile is not for letters alone.
+        // 1/40 of the screen is 1 cm on a monitor of 24 inches. The tile limits it, so that text does not fill the tile.
         let usual = (screen_px / 45).clamp(tile.height / 24, tile.height / 12);
-        let text_px = (usual as f32 * font_scale / USUAL_SCALE).round() as u32;
+        let text_px = (usual as f32 * font_scale / DEFAULT_SCALE).round() as u32;
         let state_px = (screen_px / 24).clamp(tile.height / 14, tile.height / 7);
         Self {
             text_px: text_px.max(9),
             state_px: state_px.min(tile.width / 10).max(11),
-            // Rounded up: a line that is thinner than it was asked for is not seen from afar.
-            line_px: (box_thickness * tile.height).div_ceil(USUAL_TILE_PX).max(1),
+            // Rounded up: a thinner line is not visible from a distance.
+            line_px: (box_thickness * tile.height)
+                .div_ceil(DEFAULT_TILE_PX)
+                .max(1),
         }
     }
 
-    /// Between what is said and the tile's edge, so that the words of neighbours do not run into one.
+    /// The margin between texts and the edge of the tile. It separates texts of neighbouring tiles.
     fn margin_px(self) -> u32 {
         (self.text_px / 4).max(1)
     }
 }
 
-/// Draws everything of `look` but its picture.
-pub(super) fn dress(painter: &mut Painter<'_>, look: &TileContent, sizes: Sizes) {
+/// Draws everything in `content` except the picture.
+pub(super) fn draw(painter: &mut Painter<'_>, content: &TileContent, sizes: OverlaySizes) {
     let tile = painter.clip();
-    for found in &look.boxes {
+    for found in &content.boxes {
         let rect = found.rect.shifted(tile.x, tile.y);
         painter.outline(
             &rect,
@@ -62,13 +64,13 @@ pub(super) fn dress(painter: &mut Painter<'_>, look: &TileContent, sizes: Sizes)
             found.dashed,
         );
     }
-    // Words and labels after all boxes, so that no line crosses one; the largest boxes' labels may give way.
-    let mut taken = words(painter, look, sizes, &tile);
-    let mut by_size: Vec<_> = look.boxes.iter().collect();
+    // Texts and labels come after all boxes, so that no line crosses them. Small boxes get their labels first.
+    let mut taken = draw_texts(painter, content, sizes, &tile);
+    let mut by_size: Vec<_> = content.boxes.iter().collect();
     by_size.sort_by_key(|found| u64::from(found.rect.width) * u64::from(found.rect.height));
     for found in by_size {
         let rect = found.rect.shifted(tile.x, tile.y);
-        label(
+        box_label(
             painter,
             &mut taken,
             &rect,
@@ -79,39 +81,44 @@ pub(super) fn dress(painter: &mut Painter<'_>, look: &TileContent, sizes: Sizes)
     }
 }
 
-/// Name, figures and states; gives the places that labels have to leave alone.
-fn words(painter: &mut Painter<'_>, look: &TileContent, sizes: Sizes, tile: &Rect) -> Vec<Rect> {
+/// Draws name, rates and states. Gives their rectangles, which labels must not cover.
+fn draw_texts(
+    painter: &mut Painter<'_>,
+    content: &TileContent,
+    sizes: OverlaySizes,
+    tile: &Rect,
+) -> Vec<Rect> {
     let mut taken = Vec::new();
     let tile = &tile.inset(sizes.margin_px());
-    let line = Type::line_px(sizes.text_px);
+    let line = Typeface::line_px(sizes.text_px);
     let bottom = tile.bottom() - line as i32;
     let mut room = tile.width;
-    if let Some(figures) = &look.figures {
-        let rect = painter.plate_rect(0, 0, figures, sizes.text_px);
+    if let Some(rates) = &content.rates {
+        let rect = painter.label_rect(0, 0, rates, sizes.text_px);
         let x = tile.right() - rect.width as i32;
         room = room.saturating_sub(rect.width);
-        taken.push(dark(painter, x, bottom, figures, sizes.text_px));
+        taken.push(dark_label(painter, x, bottom, rates, sizes.text_px));
     }
-    if let Some(title) = &look.title {
+    if let Some(title) = &content.title {
         let letters = painter.letters();
         let title = if letters.can_write(title, sizes.text_px) {
             title
         } else {
-            &look.number
+            &content.number
         };
         let title = letters.fitted(title, sizes.text_px, room.saturating_sub(sizes.text_px));
-        taken.push(dark(painter, tile.x, bottom, &title, sizes.text_px));
+        taken.push(dark_label(painter, tile.x, bottom, &title, sizes.text_px));
     }
     let mut right = tile.right();
-    if let Some(corner) = &look.corner {
-        let rect = painter.plate_rect(0, 0, corner, sizes.text_px);
+    if let Some(corner) = &content.corner {
+        let rect = painter.label_rect(0, 0, corner, sizes.text_px);
         right -= rect.width as i32;
-        taken.push(dark(painter, right, tile.y, corner, sizes.text_px));
+        taken.push(dark_label(painter, right, tile.y, corner, sizes.text_px));
     }
-    if look.unsynchronised {
+    if content.unsynchronised {
         const MARK: &str = "unsynchronised";
-        let rect = painter.plate_rect(0, 0, MARK, sizes.text_px);
-        taken.push(dark(
+        let rect = painter.label_rect(0, 0, MARK, sizes.text_px);
+        taken.push(dark_label(
             painter,
             right - rect.width as i32,
             tile.y,
@@ -119,40 +126,43 @@ fn words(painter: &mut Painter<'_>, look: &TileContent, sizes: Sizes, tile: &Rec
             sizes.text_px,
         ));
     }
-    if let Some(headline) = look.analysis.headline() {
-        let ground = match look.analysis {
+    if let Some(headline) = content.analysis.headline() {
+        let ground = match content.analysis {
             Analysis::Paused => Color::rgb(86, 180, 233),
             _ => WARNING,
         };
         let size_px = sizes.state_px * 2 / 3;
-        let rect = painter.plate_rect(tile.x, tile.y, headline, size_px);
-        painter.plate(tile.x, tile.y, headline, size_px, ground, ground.ink());
+        let rect = painter.label_rect(tile.x, tile.y, headline, size_px);
+        painter.label(tile.x, tile.y, headline, size_px, ground, ground.ink());
         taken.push(rect);
     }
-    if let Some(headline) = look.video.headline() {
-        taken.push(video_state(painter, look, &headline, sizes, tile));
+    if let Some(headline) = content.video.headline() {
+        taken.push(draw_video_state(painter, content, &headline, sizes, tile));
     }
     taken
 }
 
-/// The headline in the middle of the tile, with the reason below it.
-fn video_state(
+/// Draws the video state in the middle of the tile, with its reason below.
+fn draw_video_state(
     painter: &mut Painter<'_>,
-    look: &TileContent,
+    content: &TileContent,
     headline: &str,
-    sizes: Sizes,
+    sizes: OverlaySizes,
     tile: &Rect,
 ) -> Rect {
     let room = tile.width.saturating_sub(2 * sizes.text_px);
-    let reason = look.video.reason();
+    let reason = content.video.reason();
     let lines = reason.map_or_else(Vec::new, |reason| {
         let mut lines = painter
             .letters()
-            .wrapped(&sentence(reason), sizes.text_px, room, 3);
+            .wrapped(&first_part(reason), sizes.text_px, room, 3);
         lines.push(format!("since {}", local_time(reason)));
         lines
     });
-    let (head_px, line_px) = (Type::line_px(sizes.state_px), Type::line_px(sizes.text_px));
+    let (head_px, line_px) = (
+        Typeface::line_px(sizes.state_px),
+        Typeface::line_px(sizes.text_px),
+    );
     let height = head_px + line_px * lines.len() as u32;
     let width = painter.letters().width(headline, sizes.state_px);
     let widest = lines
@@ -167,8 +177,8 @@ fn video_state(
         widest + sizes.text_px,
         height,
     );
-    painter.cover(&ground, PLATE.covering(PLATE_ALPHA));
-    let ink = match look.video {
+    painter.cover(&ground, LABEL_GROUND.covering(LABEL_ALPHA));
+    let ink = match content.video {
         super::state::Video::Connecting => Color::WHITE,
         super::state::Video::NoCamera(_) => FAULT,
         _ => WARNING,
@@ -195,32 +205,32 @@ fn video_state(
     ground
 }
 
-fn dark(painter: &mut Painter<'_>, x: i32, y: i32, text: &str, size_px: u32) -> Rect {
-    painter.plate(
+fn dark_label(painter: &mut Painter<'_>, x: i32, y: i32, text: &str, size_px: u32) -> Rect {
+    painter.label(
         x,
         y,
         text,
         size_px,
-        PLATE.covering(PLATE_ALPHA),
+        LABEL_GROUND.covering(LABEL_ALPHA),
         Color::WHITE,
     );
-    painter.plate_rect(x, y, text, size_px)
+    painter.label_rect(x, y, text, size_px)
 }
 
-/// A box's label: above it, else inside its top edge, else below; left out where all of these are taken.
-fn label(
+/// Draws the label of a box: above the box, else inside its top edge, else below. Omits it if all these places are taken.
+fn box_label(
     painter: &mut Painter<'_>,
     taken: &mut Vec<Rect>,
     of: &Rect,
     text: &str,
     ground: Color,
-    sizes: Sizes,
+    sizes: OverlaySizes,
 ) {
     let tile = painter.clip();
-    let size = painter.plate_rect(0, 0, text, sizes.text_px);
+    let size = painter.label_rect(0, 0, text, sizes.text_px);
     let height = size.height as i32;
     let x = of.x.min(tile.right() - size.width as i32).max(tile.x);
-    let place = [
+    let position = [
         of.y - height,
         of.y,
         of.bottom(),
@@ -229,15 +239,22 @@ fn label(
     ]
     .into_iter()
     .map(|y| Rect::new(x, y, size.width, size.height))
-    .find(|place| tile.covers(place) && !taken.iter().any(|other| other.meets(place)));
-    if let Some(place) = place {
-        painter.plate(place.x, place.y, text, sizes.text_px, ground, ground.ink());
-        taken.push(place);
+    .find(|position| tile.covers(position) && !taken.iter().any(|other| other.meets(position)));
+    if let Some(position) = position {
+        painter.label(
+            position.x,
+            position.y,
+            text,
+            sizes.text_px,
+            ground,
+            ground.ink(),
+        );
+        taken.push(position);
     }
 }
 
-fn sentence(reason: &Reason) -> String {
-    // The remedy stands behind the semicolon: it is for whoever reads the log or the page.
+fn first_part(reason: &Reason) -> String {
+    // The remedy follows the semicolon. It is shown in the log and on the page, not on the tile.
     let text = reason.message.split(';').next().unwrap_or_default();
     text.trim().to_owned()
 }
@@ -247,8 +264,8 @@ fn local_time(reason: &Reason) -> String {
     zoned.strftime("%H:%M:%S").to_string()
 }
 
-/// The whole screen of a wall that shows no camera yet.
-pub(super) fn welcome(painter: &mut Painter<'_>, lines: &[String]) {
+/// Draws the screen of a wall without cameras.
+pub(super) fn draw_welcome(painter: &mut Painter<'_>, lines: &[String]) {
     let screen = painter.clip();
     painter.cover(&screen, Color::rgb(16, 24, 32));
     let mut y = screen.y + (screen.height / 4) as i32;
@@ -264,7 +281,7 @@ pub(super) fn welcome(painter: &mut Painter<'_>, lines: &[String]) {
             let width = painter.letters().width(&part, size_px);
             let x = screen.x + (screen.width.saturating_sub(width) / 2) as i32;
             painter.text(x, y, &part, size_px, Color::WHITE);
-            y += Type::line_px(size_px) as i32;
+            y += Typeface::line_px(size_px) as i32;
         }
         y += (size_px / 2) as i32;
     }

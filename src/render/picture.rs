@@ -1,7 +1,7 @@
-//! A camera's picture at the size of its tile: what a wall keeps of a frame.
+//! Scales a frame to the size of its tile. The wall keeps only this copy of a frame.
 //!
-//! Scaled on the decoder's thread, straight out of the decoder's buffer, which is free again when the call returns. The
-//! copy stays in YUV, half the size of RGB, and is converted only when and where it is shown.
+//! The decoder's thread scales directly from the decoder's buffer, which can be reused when the call returns. The copy stays
+//! in YUV, which takes half the memory of RGB, and is converted only when and where it is shown.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,33 +14,33 @@ use crate::base::{
 };
 use crate::config::Fit;
 
-/// Buffers that wait to be used again: a picture being shown, one being scaled, and a few of slack. Delayed pictures
-/// come back one by one, so more would only lie about.
+/// Spare buffers: one for a picture that is shown, one for a picture that is scaled, and a small reserve. Delayed pictures are
+/// returned one by one, so more buffers would stay unused.
 const SPARE_BUFFERS: usize = 4;
 
-/// Why a frame can't be shown.
+/// A frame can't be scaled for a tile.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// A device's memory that can't be read.
-    #[error("its pixels lie in a device's buffer (dma-buf): {0}")]
+    /// The pixels are in device memory that can't be read.
+    #[error("its pixels are in a device buffer (dma-buf) that can't be read: {0}")]
     Device(String),
-    /// Not a format that is shown.
-    #[error("its pixels are RGB; tiles are made of YUV")]
+    /// The pixels are RGB.
+    #[error("its pixels are RGB; tiles need YUV")]
     Rgb,
-    /// No extent, or more than a tile can be made of.
-    #[error("it is {0} pixels")]
+    /// The frame or the tile is smaller than 2×2 pixels.
+    #[error("its size is {0} pixels; frame and tile need at least 2x2")]
     Size(Size),
-    /// Less memory than its size asks for.
+    /// The frame has less memory than its size requires.
     #[error(transparent)]
     Plane(#[from] PlaneError),
 }
 
-/// How a source's pictures lie in a tile of some size.
+/// The position of a source's picture in a tile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Placement {
-    /// Where in the tile; even width and height.
+    /// Rectangle in the tile, with even width and height.
     pub rect: Rect,
-    /// Which part of the source is shown there: left, top, right, bottom as fractions.
+    /// The part of the source that is shown there: left, top, right, bottom as fractions.
     pub part: [f32; 4],
 }
 
@@ -52,10 +52,10 @@ pub struct TilePicture {
     pool: Pool,
 }
 
-/// Makes [`TilePicture`]s of frames. One a source and tile size, on the decoder's thread.
+/// Makes [`TilePicture`]s from frames. There is one per source and tile size, used on the decoder's thread.
 #[derive(Debug, Default)]
 pub struct TileScaler {
-    /// Pairs of U and V before they are parted.
+    /// Scaled pairs of U and V before they are separated.
     room: Vec<u8>,
     pool: Pool,
 }
@@ -64,7 +64,7 @@ pub struct TileScaler {
 struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Placement {
-    /// How pictures of `source` pixels lie in a tile of `tile` pixels.
+    /// Places pictures of `source` pixels in a tile of `tile` pixels.
     pub fn new(source: Size, tile: Size, fit: Fit) -> Self {
         let whole = [0.0, 0.0, 1.0, 1.0];
         let (width, height) = (
@@ -110,7 +110,7 @@ impl Placement {
         }
     }
 
-    /// From fractions of the source's picture to pixels of the tile, unrounded.
+    /// Converts fractions of the source's picture to pixels of the tile, unrounded.
     pub fn to_tile(&self, x: f32, y: f32) -> (f32, f32) {
         let [left, top, right, bottom] = self.part;
         let along = |value: f32, from: f32, to: f32| (value - from) / (to - from).max(f32::EPSILON);
@@ -151,10 +151,10 @@ fn even(rect: Rect) -> Rect {
 }
 
 impl TileScaler {
-    /// The picture of `frame` as `placement` shows it.
+    /// Scales `frame` as `placement` says.
     ///
     /// # Errors
-    /// When the frame's pixels can't be read here.
+    /// See [`PictureError`].
     pub fn scale(
         &mut self,
         frame: &Frame,
@@ -218,12 +218,12 @@ impl TilePicture {
         self.size
     }
 
-    /// Bytes that it holds.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Converts it into `canvas` with its top left corner at (`x`, `y`); all of it must lie on the canvas.
+    /// Converts the picture into `canvas` with its top left corner at (`x`, `y`). Does nothing if a part of it lies outside.
     pub fn paint(&self, canvas: &mut Canvas, x: i32, y: i32) {
         let target = Rect::new(x, y, self.size.width, self.size.height);
         if !canvas.bounds().covers(&target) {
@@ -268,7 +268,7 @@ impl std::fmt::Debug for TilePicture {
 }
 
 impl Pool {
-    /// A buffer of `length` bytes with whatever was in it.
+    /// A buffer of `length` bytes with arbitrary content.
     fn take(&self, length: usize) -> Vec<u8> {
         let spare = lock(&self.0).pop();
         let mut bytes = spare.unwrap_or_default();

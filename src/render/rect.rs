@@ -2,7 +2,8 @@
 
 use crate::base::Size;
 
-/// A rectangle in pixels of a screen or a tile: half open, so that neighbours share no pixel. May reach beyond the screen.
+/// A rectangle in pixels of a screen or a tile. It is half open, so that neighbours share no pixel. It may reach beyond the
+/// screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Rect {
     /// First column.
@@ -26,12 +27,12 @@ impl Rect {
         }
     }
 
-    /// All of a screen.
+    /// The rectangle of a whole screen.
     pub const fn of(size: Size) -> Self {
         Self::new(0, 0, size.width, size.height)
     }
 
-    /// From edges; empty where they cross.
+    /// A rectangle from its edges. Empty if they cross.
     pub fn from_edges(left: i32, top: i32, right: i32, bottom: i32) -> Self {
         Self::new(
             left,
@@ -41,7 +42,7 @@ impl Rect {
         )
     }
 
-    /// The column behind the last one.
+    /// The column after the last one.
     pub fn right(&self) -> i32 {
         self.x.saturating_add_unsigned(self.width)
     }
@@ -56,12 +57,12 @@ impl Rect {
         Size::new(self.width, self.height)
     }
 
-    /// Whether there is no pixel in it.
+    /// Whether it contains no pixel.
     pub fn is_empty(&self) -> bool {
         self.width == 0 || self.height == 0
     }
 
-    /// What both cover; empty where they don't meet.
+    /// The common part of both. Empty if they do not overlap.
     pub fn intersection(&self, other: &Self) -> Self {
         Self::from_edges(
             self.x.max(other.x),
@@ -71,17 +72,17 @@ impl Rect {
         )
     }
 
-    /// Whether they share a pixel.
+    /// Whether both share a pixel.
     pub fn meets(&self, other: &Self) -> bool {
         !self.intersection(other).is_empty()
     }
 
-    /// Whether every pixel of `other` is one of these; an empty one is inside anything.
+    /// Whether every pixel of `other` lies in this rectangle. True for an empty `other`.
     pub fn covers(&self, other: &Self) -> bool {
         other.is_empty() || self.intersection(other) == *other
     }
 
-    /// The smallest rectangle around both; an empty one adds nothing.
+    /// The smallest rectangle around both. Empty rectangles are ignored.
     pub fn around(&self, other: &Self) -> Self {
         if self.is_empty() {
             return *other;
@@ -107,7 +108,7 @@ impl Rect {
         )
     }
 
-    /// Without `margin` pixels at each edge.
+    /// The rectangle without `margin` pixels at each edge.
     pub fn inset(&self, margin: u32) -> Self {
         let margin = i32::try_from(margin).unwrap_or(i32::MAX);
         Self::from_edges(

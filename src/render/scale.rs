@@ -1,9 +1,9 @@
 #![expect(unsafe_code, reason = "libyuv is a C++ library")]
-//! Planes of samples brought to a tile's size by libyuv, whose rows are SIMD of every processor that it meets.
+//! Scales planes of samples to the size of a tile with libyuv, which uses the SIMD instructions of the CPU.
 //!
-//! A wall scales each frame of each camera: what a processor scales for its detector, and does so with a better filter
-//! (`base::PlaneScaler`), is a few frames a second. libyuv takes the mean of all samples where it reduces to less than half, and
-//! interpolates between neighbours above.
+//! A wall scales every frame of every camera. A processor scales only a few frames per second for its detector, with a better
+//! filter (`base::PlaneScaler`). libyuv takes the mean of all samples if it reduces to less than half, and otherwise
+//! interpolates between neighbours.
 
 use std::ffi::c_int;
 
@@ -13,7 +13,7 @@ use crate::base::{Crop, Plane, PlaneError, Size};
 
 const FILTER: FilterMode = FilterMode_kFilterBox;
 
-/// What libyuv is given: the first sample that is read, and how rows and columns lie behind it.
+/// The input of libyuv: bytes from the first sample on, stride, width and height.
 struct Source<'a> {
     bytes: &'a [u8],
     stride: c_int,
@@ -21,10 +21,10 @@ struct Source<'a> {
     height: c_int,
 }
 
-/// The part `crop` of a plane of `from` single samples in `to` samples, written to `target` without gaps.
+/// Scales the part `crop` of a plane of `from` single samples to `to` samples and writes them to `target` without gaps.
 ///
 /// # Errors
-/// When plane or target have too few bytes, or the crop is not inside the plane.
+/// If the plane or the target has too few bytes, or the crop is not inside the plane.
 pub(super) fn single(
     plane: Plane<'_>,
     from: Size,
@@ -34,8 +34,8 @@ pub(super) fn single(
 ) -> Result<(), PlaneError> {
     let source = source(plane, from, crop, 1)?;
     let (width, height) = target_size(to, 1, target.len())?;
-    // SAFETY: `source` checked that `height` rows of `width` bytes, `stride` apart, lie in the borrowed bytes, `target_size`
-    // that the target has room for its rows; libyuv reads and writes there alone and keeps no pointer.
+    // SAFETY: `source` checked that `height` rows of `width` bytes with this stride lie in the borrowed bytes. `target_size`
+    // checked that the target has room for its rows. libyuv reads and writes nothing else and keeps no pointer.
     let refused = unsafe {
         rs_ScalePlane(
             source.bytes.as_ptr(),
@@ -52,10 +52,10 @@ pub(super) fn single(
     accepted(refused, crop.size, to)
 }
 
-/// As [`single`], of a plane of U and V in turn, which are parted: `room` holds the pairs between.
+/// As [`single`], for a plane of interleaved U and V, which are separated. `room` is a buffer for the scaled pairs.
 ///
 /// # Errors
-/// As there.
+/// As [`single`].
 pub(super) fn pairs(
     plane: Plane<'_>,
     from: Size,
@@ -69,7 +69,7 @@ pub(super) fn pairs(
     room.resize(2 * samples, 0);
     let (width, height) = target_size(to, 2, room.len())?;
     target_size(to, 1, u.len().min(v.len()))?;
-    // SAFETY: as in `single`, with two bytes a sample: `source` and `target_size` counted them.
+    // SAFETY: as in `single`, with two bytes per sample, which `source` and `target_size` have taken into account.
     let refused = unsafe {
         rs_UVScale(
             source.bytes.as_ptr(),
@@ -84,8 +84,8 @@ pub(super) fn pairs(
         )
     };
     accepted(refused, crop.size, to)?;
-    // SAFETY: `room` holds `height` rows of `width` pairs, U and V as many single samples, as checked above; the three do not
-    // overlap, being borrowed apart.
+    // SAFETY: `room` holds `height` rows of `width` pairs, and U and V hold as many single samples, as checked above. The three
+    // are separate borrows and do not overlap.
     unsafe {
         rs_SplitUVPlane(
             room.as_ptr(),
@@ -112,7 +112,7 @@ fn source(
         && crop.top.saturating_add(crop.size.height) <= from.height;
     if !inside || crop.size.width == 0 || crop.size.height == 0 {
         return Err(PlaneError::new(format!(
-            "{} at ({}, {}) is no part of a plane of {from}",
+            "the part of {} at ({}, {}) is not inside the plane of {from}",
             crop.size, crop.left, crop.top
         )));
     }
@@ -129,16 +129,16 @@ fn target_size(to: Size, sample_bytes: usize, has: usize) -> Result<(c_int, c_in
     let wanted = to.width as usize * to.height as usize * sample_bytes;
     if wanted == 0 || has < wanted {
         return Err(PlaneError::new(format!(
-            "{wanted} bytes of {to} samples do not fit into {has}"
+            "{to} samples take {wanted} bytes and do not fit into {has}"
         )));
     }
-    // A row of pairs is counted in bytes, too.
+    // The stride of a row of pairs is passed in bytes, too.
     number(to.width as usize * sample_bytes)?;
     Ok((number(to.width)?, number(to.height)?))
 }
 
 fn number(value: impl TryInto<c_int> + std::fmt::Display + Copy) -> Result<c_int, PlaneError> {
-    let failed = |_| PlaneError::new(format!("{value} is more than libyuv counts to"));
+    let failed = |_| PlaneError::new(format!("{value} exceeds the number range of libyuv"));
     value.try_into().map_err(failed)
 }
 
@@ -147,7 +147,7 @@ fn accepted(refused: c_int, from: Size, to: Size) -> Result<(), PlaneError> {
         Ok(())
     } else {
         Err(PlaneError::new(format!(
-            "libyuv does not scale {from} to {to} (it says {refused}): out of memory?"
+            "libyuv failed to scale {from} to {to} (code {refused}); memory may be exhausted"
         )))
     }
 }

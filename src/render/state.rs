@@ -1,116 +1,116 @@
-//! What a wall says of a camera: a pair, video and analysis, each from what is known and never from what is hoped.
+//! The state of a camera on a wall: a pair of video state and analysis state, both derived from observed facts.
 //!
-//! Pure: fed with facts, asked at any time. A picture that no access unit stands behind is stale, whatever its session
-//! says of itself; a status whose processor is gone is void.
+//! Pure functions of the facts and the time. If no frames arrive the picture is stale, even while the session reports that it
+//! is live. A status counts only while its processor is online.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Both, of one camera: what its tile, the page, `/state.json` and the metrics tell. It is derived in one place
-/// (`Shared::condition`).
+/// Video and analysis state of one camera. Its tile, the page, `/state.json` and the metrics show it. It is derived in one
+/// place, `WallContext::camera_state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// How its picture is.
+pub struct CameraState {
+    /// State of the video.
     pub video: Video,
-    /// Whether somebody looks for objects in it.
+    /// State of the analysis.
     pub analysis: Analysis,
 }
 
-/// How a camera's picture is.
+/// The video state of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Video {
-    /// New pictures come.
+    /// New frames arrive.
     Live,
-    /// The last picture is shown dimmed; this is its age.
+    /// No new frames arrive. The last picture is shown dimmed.
     Stale {
-        /// Since the last frame.
+        /// Time since the last frame.
         age: Duration,
-        /// Why, where that is known.
+        /// The reason, if known.
         reason: Option<Reason>,
     },
-    /// No picture yet, and nothing wrong so far.
+    /// No frame has arrived yet, and no failure is known.
     Connecting,
-    /// There is no picture, for a reason.
+    /// There is no picture, for this reason.
     NoCamera(Reason),
 }
 
 /// Why there is no picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// For machines, as in SourceStatus: `unreachable`, `unauthorized`, `no-decoder`.
+    /// Error code as in SourceStatus: `unreachable`, `unauthorized`, `no-decoder`.
     pub code: String,
-    /// For people.
+    /// Error message for people.
     pub message: String,
-    /// Since when.
+    /// Start of the failure.
     pub since: Timestamp,
 }
 
-/// Whether somebody looks for objects in it.
+/// The analysis state of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Analysis {
-    /// A processor does.
+    /// A processor analyses the camera.
     Ok,
-    /// One does, and its events come later than video can be held back for them: boxes that are missing mean nothing, and those
-    /// that are drawn are of another picture.
+    /// A processor analyses the camera, but its events arrive later than video can be delayed. Boxes may be missing, or belong
+    /// to another frame.
     Late,
-    /// A processor could, and was told not to.
+    /// The source is paused on its processor.
     Paused,
-    /// None does: boxes that are missing mean nothing.
+    /// No processor analyses the camera, so no boxes can be drawn.
     NoProcessor,
-    /// Nobody knows: there is no connection to the broker.
+    /// Unknown: there is no connection to the broker.
     NoBroker,
 }
 
-/// What is known of a camera's session on this wall.
+/// The facts that decide the video state of a camera on this wall.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoFacts {
-    /// When the last frame was decoded, monotonic.
+    /// Monotonic time at which the last frame was decoded.
     pub last_frame: Option<Duration>,
-    /// Usual time between two of them.
+    /// Mean time between frames.
     pub interval: Option<Duration>,
-    /// Why the session failed, where it did.
+    /// Why the session failed. `None` if it did not.
     pub failed: Option<Reason>,
-    /// For how long the tile has had nothing to show; nothing where it shows a picture, or the camera has no tile.
+    /// How long the tile has been empty. `None` if it shows a picture, or the camera has no tile.
     pub blank_for: Option<Duration>,
 }
 
-/// What is known of a camera's analysis.
+/// The facts that decide the analysis state of a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnalysisFacts {
     /// Whether there is a connection to the broker.
     pub connected: bool,
-    /// A valid status of a processor that is online says so.
+    /// Whether a processor that is online claims the source by its status.
     pub claimed: bool,
-    /// That status says that the source is paused.
+    /// Whether that status says that the source is paused.
     pub paused: bool,
-    /// When the last event came, monotonic: processors that publish no statuses are known by their events alone.
+    /// Monotonic time of the last event. Processors that publish no status are detected by their events.
     pub last_event: Option<Duration>,
-    /// Whether they come too late for the pictures that they were found in.
+    /// Whether events arrive too late for their frames.
     pub late: bool,
 }
 
-/// A source is stale when nothing came for so many of its usual intervals: cameras of one frame in five seconds exist.
+/// A source is stale if no frame arrives for this many of its mean intervals. Some cameras send one frame in five seconds.
 const MISSED_INTERVALS: u32 = 3;
-/// But no camera is that slow.
+/// Upper limit of that time.
 const SLOWEST: Duration = Duration::from_secs(30);
-/// Events of a processor without statuses keep its analysis alive for so long.
+/// A processor without a status counts as active for this long after an event.
 const EVENTS_COUNT_FOR: Duration = Duration::from_secs(5);
-/// A tile may be empty for so long before it says that it waits: the longest delay of video, and a frame or two.
+/// A tile is shown as connecting when it has been empty for this long: the longest video delay and one or two frames.
 const BLANK_LIMIT: Duration = Duration::from_millis(1500);
 
-impl Condition {
-    /// Whether new pictures are shown.
+impl CameraState {
+    /// Whether the video is live.
     pub fn is_live(&self) -> bool {
         self.video == Video::Live
     }
 
-    /// Whether the newest event's latency tells something of the picture that is shown.
+    /// Whether the latency of the newest event applies to the picture that is shown.
     pub fn has_latency(&self) -> bool {
         self.is_live() && matches!(self.analysis, Analysis::Ok | Analysis::Late)
     }
 
-    /// What the tile says in capitals; empty where all is well.
+    /// The text of the tile, in capitals: both states joined by ` · `. Empty for ordinary states.
     pub fn text(&self) -> String {
         let words: Vec<String> = self
             .video
@@ -123,7 +123,7 @@ impl Condition {
 }
 
 impl Video {
-    /// The state at `now`; `stale_after` is the setting.
+    /// The state at `now`. `stale_after` is the setting of that name.
     pub fn of(facts: &VideoFacts, now: Duration, stale_after: Duration) -> Self {
         let Some(last) = facts.last_frame else {
             return match &facts.failed {
@@ -134,7 +134,7 @@ impl Video {
         let age = now.saturating_sub(last);
         let usual = facts.interval.unwrap_or_default() * MISSED_INTERVALS;
         if age <= stale_after.max(usual.min(SLOWEST)) {
-            // Of a camera that sends a frame in five seconds, on a page that has just been turned.
+            // A camera with one frame in five seconds leaves its tile empty after the page has changed.
             match facts.blank_for {
                 Some(blank) if blank > BLANK_LIMIT => Self::Connecting,
                 _ => Self::Live,
@@ -147,7 +147,7 @@ impl Video {
         }
     }
 
-    /// What the tile says, in capitals; nothing where all is well.
+    /// The text of the tile, in capitals. `None` for live video.
     pub fn headline(&self) -> Option<String> {
         match self {
             Self::Live => None,
@@ -157,7 +157,7 @@ impl Video {
         }
     }
 
-    /// Why, where that is known.
+    /// The reason of the state, if known.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::NoCamera(reason) => Some(reason),
@@ -189,7 +189,7 @@ impl Analysis {
         }
     }
 
-    /// What the tile says, in capitals; nothing where all is well.
+    /// The text of the tile, in capitals. `None` if the analysis is in order.
     pub fn headline(&self) -> Option<&'static str> {
         match self {
             Self::Ok => None,
@@ -201,7 +201,7 @@ impl Analysis {
     }
 }
 
-/// A time span for people across the room: `8 s`, `3 min`, `2 h 5 min`, `4 d`.
+/// Formats a time span: `8 s`, `3 min`, `2 h 5 min`, `4 d`.
 fn elapsed(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_session_that_only_calls_itself_live_does_not_count() {
-        // No failure is known, the session stands, and yet nothing comes.
+        // The session has not failed, but no frames arrive.
         let video = Video::of(&frames_until(0.0), at(60.0), LIMIT);
         assert!(
             matches!(video, Video::Stale { reason: None, .. }),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn analysis_goes_from_the_broker_to_the_processor_to_its_wish() {
+    fn analysis_depends_on_the_broker_then_the_processor_then_the_pause() {
         let well = AnalysisFacts {
             connected: true,
             claimed: true,

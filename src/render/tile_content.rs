@@ -1,16 +1,16 @@
-//! What one tile shows at one moment: everything that decides its pixels, so that equal looks need no new ones.
+//! The content of a tile: all values that decide its pixels. A tile with equal content is not painted again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::camera::Camera;
-use super::frame_cache::{CachedFrame, Due};
-use super::state::{Analysis, Condition, Video};
+use super::frame_cache::{CachedFrame, DueFrame};
+use super::state::{Analysis, CameraState, Video};
 use super::{Placement, Rect};
 use crate::align::{Basis, DrawnBox};
 use crate::config::WallSettings;
 
-/// One tile's content.
+/// The content of one tile.
 #[derive(Debug, Clone)]
 pub(crate) struct TileContent {
     pub(super) picture: Option<CachedFrame>,
@@ -19,13 +19,13 @@ pub(crate) struct TileContent {
     pub(super) analysis: Analysis,
     /// `3 Loading dock`.
     pub(super) title: Option<String>,
-    /// The same without the name, for one that no font here has.
+    /// The title without the name, used if no installed font can write the name.
     pub(super) number: String,
     /// `25 fps  48 ms`.
-    pub(super) figures: Option<String>,
-    /// Whether the boxes may belong to other frames than this one.
+    pub(super) rates: Option<String>,
+    /// Whether the boxes may belong to another frame.
     pub(super) unsynchronised: bool,
-    /// Clock and wall name, on one tile of the screen.
+    /// Clock and name of the wall, on one tile of the screen.
     pub(crate) corner: Option<String>,
 }
 
@@ -39,27 +39,27 @@ pub(super) struct ContentBox {
 }
 
 impl TileContent {
-    /// How `camera`, in that condition, looks at `now` with what is `due` on its tile.
+    /// The content of a tile that shows `camera` in the given state, with the frame that is `due` at `now`.
     pub(crate) fn of(
         camera: &Camera,
-        due: Due,
-        condition: Condition,
+        due: DueFrame,
+        camera_state: CameraState,
         now: Duration,
         settings: &WallSettings,
     ) -> Self {
-        let live = condition.is_live();
+        let live = camera_state.is_live();
         let drawing = due
             .picture
             .as_ref()
             .filter(|_| live)
-            .map(|held| camera.drawing(&held.times, now));
+            .map(|frame| camera.drawing(&frame.times, now));
         let (boxes, basis) = drawing.map_or((Vec::new(), Basis::Nothing), |drawing| {
             (drawing.boxes, drawing.basis)
         });
         let boxes = match &due.picture {
-            Some(held) => boxes
+            Some(frame) => boxes
                 .iter()
-                .map(|found| ContentBox::of(found, &held.placement))
+                .map(|found| ContentBox::of(found, &frame.placement))
                 .filter(|found| !found.rect.is_empty())
                 .collect(),
             None => Vec::new(),
@@ -70,43 +70,43 @@ impl TileContent {
             boxes,
             title: settings.display_name.then(|| camera.title()),
             number: format!("camera {}", camera.id),
-            figures: figures(camera, &condition, settings),
+            rates: rates(camera, &camera_state, settings),
             unsynchronised: wants_alignment && matches!(basis, Basis::Latest | Basis::Estimated),
-            video: condition.video,
-            analysis: condition.analysis,
+            video: camera_state.video,
+            analysis: camera_state.analysis,
             corner: None,
         }
     }
 
-    /// Whether both give the same pixels in the picture itself.
+    /// Whether both have the same pixels in the picture.
     pub(super) fn same_picture(&self, other: &Self) -> bool {
-        let number = |look: &Self| look.picture.as_ref().map(|held| held.number);
+        let number = |content: &Self| content.picture.as_ref().map(|frame| frame.number);
         number(self) == number(other) && self.is_dimmed() == other.is_dimmed()
     }
 
-    /// Whether both give the same pixels above the picture.
+    /// Whether both have the same pixels in the overlay.
     pub(super) fn same_overlay(&self, other: &Self) -> bool {
         self.boxes == other.boxes
             && self.video.headline() == other.video.headline()
             && self.video.reason() == other.video.reason()
             && self.analysis == other.analysis
             && self.title == other.title
-            && self.figures == other.figures
+            && self.rates == other.rates
             && self.unsynchronised == other.unsynchronised
             && self.corner == other.corner
     }
 
-    /// Whether the picture is an old one.
+    /// Whether an old picture is shown dimmed.
     pub(super) fn is_dimmed(&self) -> bool {
         self.picture.is_some() && !matches!(self.video, Video::Live)
     }
 }
 
-/// What fractions of a picture lose on their way to pixels: an edge on a whole pixel stays there.
+/// Tolerance in pixels for rounding errors of fractions, so that an edge on a whole pixel stays there.
 const ROUNDING: f32 = 1e-3;
 
 impl ContentBox {
-    /// Edges go outwards to whole pixels: a box encloses its object.
+    /// Rounds edges outwards to whole pixels, so that a box encloses its object.
     fn of(found: &DrawnBox, placement: &Placement) -> Self {
         let [left, top, right, bottom] = found.corners;
         let (left, top) = placement.to_tile(left, top);
@@ -133,10 +133,10 @@ impl ContentBox {
     }
 }
 
-fn figures(camera: &Camera, condition: &Condition, settings: &WallSettings) -> Option<String> {
+fn rates(camera: &Camera, camera_state: &CameraState, settings: &WallSettings) -> Option<String> {
     let fps = camera
         .fps()
-        .filter(|_| condition.is_live() && settings.display_fps)
+        .filter(|_| camera_state.is_live() && settings.display_fps)
         .map(|fps| {
             if fps < 9.5 {
                 format!("{fps:.1} fps")
@@ -146,9 +146,9 @@ fn figures(camera: &Camera, condition: &Condition, settings: &WallSettings) -> O
         });
     let latency = camera
         .last_event()
-        .filter(|_| condition.has_latency() && settings.display_latency)
+        .filter(|_| camera_state.has_latency() && settings.display_latency)
         .and_then(|(_, event)| event.latency_ms)
-        // Of the last event: one or two digits are all that the eye can follow.
+        // Rounded to 10 ms, because nobody can read digits that change faster.
         .map(|latency_ms| match latency_ms {
             ..10.0 => format!("{latency_ms:.0} ms"),
             _ => format!("{:.0} ms", (latency_ms / 10.0).round() * 10.0),

@@ -1,4 +1,4 @@
-//! The classes that move a camera to the focus tile, as the events of a head's cameras report them.
+//! Chooses the focus camera of a head from the classes in the events of its cameras.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::config::WallSettings;
 use crate::render::Camera;
 use crate::render::layout::FocusChoice;
 
-/// The choice of the focus camera by what its events report.
+/// The alarms of a head.
 pub(super) struct Alarms {
     choice: FocusChoice,
-    /// When the newest event of each camera came that was looked at.
+    /// Arrival time of the newest event of each camera that was processed.
     observed: BTreeMap<SourceId, Duration>,
 }
 
@@ -28,7 +28,7 @@ impl Alarms {
         self.choice.set(wall.alarm_classes.clone(), wall.alarm_hold);
     }
 
-    /// The camera to be promoted at `now`, by the events that came since the last call.
+    /// The camera to be promoted at `now`. Processes the events that arrived since the last call.
     pub(super) fn promoted(
         &mut self,
         shown: &[SourceId],

@@ -1,15 +1,15 @@
-//! One monitor: a thread that composes what is due and presents it, paced by the display and by what changed.
+//! One monitor: a thread that composes due frames and presents the scenes, at the pace of the display and of the changes.
 //!
-//! Nothing is composed while nothing changed; a picture that comes while the last scene is still on its way waits for the
-//! next one, and the one before it is dropped and counted.
+//! Nothing is composed while nothing changes. A frame that becomes due while the last scene is still on its way to the
+//! monitor waits for the next scene; it replaces an older waiting frame, which is counted as dropped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::alarms::Alarms;
+use super::context::WallContext;
 use super::schedule;
-use super::shared::Shared;
 use super::viewer_picture::ViewerPicture;
 use crate::base::sync::lock;
 use crate::base::{Heartbeat, SourceId, Stop, Waker};
@@ -18,11 +18,12 @@ use crate::display::{Display, DisplayError, Wait};
 use crate::render::layout::Plan;
 use crate::render::{Camera, Canvas, Composer, DisplayInfo, Rect, TileContent, TileKey};
 
-/// States and ages are looked at this often where no picture comes: a tile turns stale within it.
+/// Tiles without new pictures are checked this often, so that the tile of a silent camera turns stale in time.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(250);
-/// How a display does its work changes with what it is given: what is told of it is no older.
+/// The report of the display is updated this often. It changes with the scenes, for example when planes are assigned.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
-/// What a head's thread shares with the rest of the wall.
+
+/// The part of a head that its thread shares with the rest of the wall.
 pub(super) struct Head {
     pub(super) index: usize,
     pub(super) settings: HeadSettings,
@@ -32,7 +33,7 @@ pub(super) struct Head {
     facts: Mutex<HeadFacts>,
 }
 
-/// What is known of a head from outside.
+/// The state of a head as reported in statuses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HeadFacts {
     pub(super) display: Option<DisplayInfo>,
@@ -54,7 +55,7 @@ impl Head {
         })
     }
 
-    /// The newest scene as a picture. Blocks until the head's thread has copied it, at most `limit`.
+    /// The newest scene as a picture. Blocks until the head's thread has copied it, for at most `limit`.
     pub(super) fn picture(&self, limit: Duration) -> Option<Arc<Canvas>> {
         self.viewers.picture(limit, &self.waker)
     }
@@ -64,41 +65,41 @@ impl Head {
     }
 }
 
-/// The thread's own state.
+/// The thread of a head.
 pub(super) struct HeadThread {
     pub(super) head: Arc<Head>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) context: Arc<WallContext>,
     pub(super) heart: Heartbeat,
 }
 
-/// The thread's state from one scene to the next.
-struct Composing {
-    /// What the display offers.
+/// The state of the thread from one scene to the next.
+struct ComposeState {
+    /// The properties of the display.
     info: DisplayInfo,
     composer: Composer,
     /// `None` until the tiles are assigned.
     division: Option<Division>,
     alarms: Alarms,
-    /// Of the settings that the composer was made with.
+    /// Generation of the settings with which the composer was made.
     generation: u64,
     /// Whether the monitor is switched on.
     is_on: bool,
     started: Duration,
-    /// When the display was last reported on.
+    /// Time of the last report of the display.
     noted: Duration,
     scenes: u64,
 }
 
-impl Composing {
-    fn new(shared: &Shared, info: DisplayInfo) -> Self {
-        let settings = shared.settings();
-        let now = shared.clock.now();
+impl ComposeState {
+    fn new(context: &WallContext, info: DisplayInfo) -> Self {
+        let settings = context.settings();
+        let now = context.clock.now();
         Self {
             composer: Composer::new(&info, &settings.wall),
             info,
             division: None,
             alarms: Alarms::new(&settings.wall),
-            generation: shared.generation(),
+            generation: context.generation(),
             is_on: true,
             started: now,
             noted: now,
@@ -106,10 +107,10 @@ impl Composing {
         }
     }
 
-    /// Takes over new settings or another display.
-    fn begin(&mut self, shared: &Shared, info: DisplayInfo) {
-        self.generation = shared.generation();
-        let settings = shared.settings();
+    /// Starts again with new settings or another display.
+    fn begin(&mut self, context: &WallContext, info: DisplayInfo) {
+        self.generation = context.generation();
+        let settings = context.settings();
         self.composer = Composer::new(&info, &settings.wall);
         self.alarms.set(&settings.wall);
         self.info = info;
@@ -117,19 +118,19 @@ impl Composing {
     }
 }
 
-/// How the screen is divided at present.
+/// The present division of the screen.
 struct Division {
     cameras: Vec<SourceId>,
     page: usize,
     focus: Option<SourceId>,
     tiles: Vec<(Rect, Option<SourceId>)>,
-    /// What each tile was last looked at for, and when.
-    looked: Vec<Option<(Glance, Duration)>>,
+    /// The version of each tile that was drawn last, and when.
+    drawn: Vec<Option<(TileVersion, Duration)>>,
 }
 
-/// What makes a tile worth another look before its time: everything else about it may be a [`REVIEW_INTERVAL`] old.
+/// The parts of a tile's content that are drawn at once when they change. Other changes are drawn within [`REVIEW_INTERVAL`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Glance {
+struct TileVersion {
     picture: Option<u64>,
     event: Option<Duration>,
 }
@@ -138,10 +139,10 @@ impl HeadThread {
     /// Composes and presents until the head is stopped.
     ///
     /// # Errors
-    /// When the display fails: it has to be opened anew.
+    /// If the display fails. It has to be opened again.
     pub(super) fn run(&self, display: &mut dyn Display) -> Result<(), DisplayError> {
         let outcome = self.compose(display);
-        for camera in self.shared.cameras().values() {
+        for camera in self.context.cameras().values() {
             camera.show(self.head.index, None);
         }
         self.heart.idle();
@@ -149,17 +150,17 @@ impl HeadThread {
     }
 
     fn compose(&self, display: &mut dyn Display) -> Result<(), DisplayError> {
-        let mut scene = Composing::new(&self.shared, display.info());
+        let mut scene = ComposeState::new(&self.context, display.info());
         let mut limit = Duration::ZERO;
         self.note(display, &scene, None);
         while !self.head.stop.is_raised() {
             let wait = display.wait(std::os::fd::AsFd::as_fd(&self.head.waker), limit)?;
             self.head.waker.answered();
             self.heart.beat();
-            let now = self.shared.clock.now();
-            let is_reconfigured = self.shared.generation() != scene.generation;
+            let now = self.context.clock.now();
+            let is_reconfigured = self.context.generation() != scene.generation;
             if is_reconfigured || wait == Wait::Changed || display.info() != scene.info {
-                scene.begin(&self.shared, display.info());
+                scene.begin(&self.context, display.info());
                 self.note(display, &scene, None);
             }
             self.follow_schedule(display, &mut scene)?;
@@ -169,7 +170,7 @@ impl HeadThread {
             }
             limit = REVIEW_INTERVAL;
             let is_seen = scene.info.visible && scene.is_on;
-            if !is_seen && !self.head.viewers.are_there() {
+            if !is_seen && !self.head.viewers.has_viewers() {
                 continue;
             }
             limit = self.fill(display, &mut scene, now);
@@ -177,7 +178,7 @@ impl HeadThread {
                 display.present(&scene.composer.scene())?;
                 scene.composer.presented();
                 scene.scenes += 1;
-                self.shared.count_scene();
+                self.context.count_scene();
             }
             let composer = &scene.composer;
             self.head
@@ -187,26 +188,26 @@ impl HeadThread {
         Ok(())
     }
 
-    /// Switches the monitor off and on by the hours of the configuration.
+    /// Switches the monitor off and on by the schedule of the configuration (`monitor_off`).
     fn follow_schedule(
         &self,
         display: &mut dyn Display,
-        scene: &mut Composing,
+        scene: &mut ComposeState,
     ) -> Result<(), DisplayError> {
-        let off = self.shared.settings().wall.monitor_off;
+        let off = self.context.settings().wall.monitor_off;
         let is_on = !off.is_some_and(|span| schedule::is_within(&span));
         if is_on != scene.is_on {
             display.power(is_on)?;
             scene.is_on = is_on;
-            // A monitor that comes on again may show anything.
+            // Everything is drawn again when the monitor is switched on.
             scene.division = None;
         }
         Ok(())
     }
 
-    /// Divides the screen where its tiles change, and brings every tile up to date. How long until the next picture is due.
-    fn fill(&self, display: &dyn Display, scene: &mut Composing, now: Duration) -> Duration {
-        let cameras = self.shared.cameras();
+    /// Divides the screen again if its tiles have changed, and updates every tile. Gives the time until the next frame is due.
+    fn fill(&self, display: &dyn Display, scene: &mut ComposeState, now: Duration) -> Duration {
+        let cameras = self.context.cameras();
         let plan = self.plan(&cameras, &scene.info);
         let promoted = scene.alarms.promoted(plan.cameras(), &cameras, now);
         let wanted = self.divide(&plan, promoted, now.saturating_sub(scene.started));
@@ -224,14 +225,14 @@ impl HeadThread {
         let next = scene
             .division
             .as_mut()
-            .and_then(|division| self.look(composer, division, &cameras, now));
+            .and_then(|division| self.update_tiles(composer, division, &cameras, now));
         next.map_or(REVIEW_INTERVAL, |next| {
             next.saturating_sub(now).min(REVIEW_INTERVAL)
         })
     }
 
     fn plan(&self, cameras: &BTreeMap<SourceId, Arc<Camera>>, info: &DisplayInfo) -> Plan {
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let wanted = settings
             .wall
             .heads
@@ -243,7 +244,7 @@ impl HeadThread {
     }
 
     fn divide(&self, plan: &Plan, focus: Option<SourceId>, running: Duration) -> Division {
-        let page = plan.page_at(running, self.shared.settings().wall.page_time);
+        let page = plan.page_at(running, self.context.settings().wall.page_time);
         let tiles: Vec<_> = plan
             .tiles(page, focus)
             .into_iter()
@@ -253,20 +254,20 @@ impl HeadThread {
             cameras: plan.cameras().to_vec(),
             page,
             focus,
-            looked: vec![None; tiles.len()],
+            drawn: vec![None; tiles.len()],
             tiles,
         }
     }
 
-    /// Tells each camera which tile it has to fill.
+    /// Tells each camera which tile shows it.
     fn assign(&self, division: &Division, cameras: &BTreeMap<SourceId, Arc<Camera>>) {
-        let fit = self.shared.settings().wall.fit;
+        let fit = self.context.settings().wall.fit;
         tracing::debug!(
             head = self.head.index,
             page = division.page,
             focus = ?division.focus,
             tiles = division.tiles.len(),
-            "the screen is divided anew"
+            "screen layout changed"
         );
         for (id, camera) in cameras {
             let tile = division
@@ -285,8 +286,8 @@ impl HeadThread {
         }
     }
 
-    /// Looks at every tile; says when the next picture is due.
-    fn look(
+    /// Updates every tile. Gives the time at which the next frame is due.
+    fn update_tiles(
         &self,
         composer: &mut Composer,
         division: &mut Division,
@@ -294,42 +295,44 @@ impl HeadThread {
         now: Duration,
     ) -> Option<Duration> {
         if division.cameras.is_empty() {
-            composer.welcome(self.shared.welcome());
+            composer.welcome(self.context.welcome());
             return None;
         }
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let corner_tile = corner_tile(&division.tiles);
-        let corner = corner_tile.and_then(|_| self.shared.corner());
+        let corner = corner_tile.and_then(|_| self.context.corner());
         let mut next = None;
-        let tiles = division.tiles.iter().zip(&mut division.looked);
-        for (index, ((_, source), looked)) in tiles.enumerate() {
+        let tiles = division.tiles.iter().zip(&mut division.drawn);
+        for (index, ((_, source), drawn)) in tiles.enumerate() {
             let Some(camera) = source.and_then(|source| cameras.get(&source)) else {
                 continue;
             };
             let due = camera.due(self.head.index, now);
             next = [next, due.next].into_iter().flatten().min();
-            let glance = Glance {
-                picture: due.picture.as_ref().map(|held| held.number),
+            let version = TileVersion {
+                picture: due.picture.as_ref().map(|frame| frame.number),
                 event: camera.last_event().map(|(at, _)| at),
             };
-            let is_known = |(of, at): (Glance, Duration)| {
-                of == glance && now.saturating_sub(at) < REVIEW_INTERVAL
+            let is_known = |(of, at): (TileVersion, Duration)| {
+                of == version && now.saturating_sub(at) < REVIEW_INTERVAL
             };
-            if looked.is_some_and(is_known) {
+            if drawn.is_some_and(is_known) {
                 continue;
             }
-            *looked = Some((glance, now));
-            let condition = self.shared.condition(camera, Some(self.head.index), now);
-            let mut look = TileContent::of(camera, due, condition, now, &settings.wall);
+            *drawn = Some((version, now));
+            let camera_state = self
+                .context
+                .camera_state(camera, Some(self.head.index), now);
+            let mut content = TileContent::of(camera, due, camera_state, now, &settings.wall);
             if corner_tile == Some(index) {
-                look.corner.clone_from(&corner);
+                content.corner.clone_from(&corner);
             }
-            composer.show(index, look);
+            composer.show(index, content);
         }
         next
     }
 
-    fn note(&self, display: &dyn Display, scene: &Composing, page: Option<(usize, usize)>) {
+    fn note(&self, display: &dyn Display, scene: &ComposeState, page: Option<(usize, usize)>) {
         let report = display.report();
         let info = &scene.info;
         let mut facts = lock(&self.head.facts);

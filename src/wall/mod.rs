@@ -1,18 +1,19 @@
-//! The wall's wiring: cameras and broker on one side, monitors and the page on the other.
+//! The wall role: connects cameras and broker with monitors and the page.
 //!
-//! A session (`crate::media`) gives each camera its frames; the camera scales and holds them ([`crate::render`]). Events and
-//! statuses come from the broker (`subscriber`, `shared`). Displays are opened and opened again by `screens`. One thread a monitor
-//! (`head`) lays the tiles out, has what changed composed and hands the scene to a [`crate::display::Display`]. `report`
-//! tells of all this for [`crate::web::wall`] and for statuses; [`crate::role`] supervises it. Nothing here waits for a camera, a broker, a processor or a monitor to be there.
+//! A session (`crate::media`) delivers the frames of each camera, which scales and delays them ([`crate::render`]). Events and
+//! statuses come from the broker (`subscriber`, `context`). `head_supervisor` opens the displays and opens them again after
+//! failures. One thread per monitor (`head`) arranges the tiles, composes the changes and passes the scene to a
+//! [`crate::display::Display`]. `report` gives the state to [`crate::web::wall`] and to statuses. [`crate::role`] supervises the
+//! wall. Nothing here waits for a camera, a broker, a processor or a monitor to be present.
 
 mod alarms;
+mod context;
 mod head;
+mod head_supervisor;
 mod report;
 mod role;
 mod run;
 mod schedule;
-mod screens;
-mod shared;
 mod snapshot;
 mod subscriber;
 mod viewer_picture;

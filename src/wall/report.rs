@@ -1,4 +1,4 @@
-//! What a wall tells of itself: to the page, to Prometheus, to the control socket.
+//! The state of a wall for the page, for Prometheus and for the control socket.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::head::HeadFacts;
 use super::run::Wall;
-use crate::align::{AlignFigures, Basis};
+use crate::align::{AlignStats, Basis};
 use crate::base::unix_now;
 use crate::bus::LinkState;
 use crate::config::{Layout, Sync};
@@ -19,7 +19,7 @@ use crate::media::{Codec, decoder_report};
 use crate::render::{Analysis, Camera, Canvas, Video, timestamp};
 use crate::web::wall::{WallView, samples};
 
-/// One line: how many cameras are live.
+/// One line for the log: the number of live cameras and the outputs.
 pub(super) fn summary(wall: &Wall) -> String {
     let state = wall.state();
     let live = state
@@ -35,60 +35,60 @@ pub(super) fn summary(wall: &Wall) -> String {
     )
 }
 
-/// The state of all its parts.
+/// The status of the wall for the control socket.
 pub(super) fn status(wall: &Wall) -> Status {
     let displays = wall.with_running(|running| {
-        let heads = running.screens.heads();
+        let heads = running.heads.all();
         DisplayStatus {
             heads: heads.iter().map(|head| head.facts().report).collect(),
-            trouble: running.screens.trouble(),
+            trouble: running.heads.trouble(),
         }
     });
     Status::Wall(WallStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        session: Some(wall.shared.session.clone()),
+        session: Some(wall.context.session.clone()),
         displays,
         state: wall.state(),
     })
 }
 
 impl Wall {
-    /// Whether every camera has a picture on its tile, or a reason for having none.
+    /// Whether every camera has shown a picture, or has a reason why it can't.
     pub(super) fn is_settled(&self) -> bool {
-        let cameras = self.shared.cameras();
+        let cameras = self.context.cameras();
         cameras.values().all(|camera| {
             camera.failed().is_some() || camera.counters().shown.load(Ordering::Relaxed) > 0
         })
     }
 
     fn tile(&self, camera: &Camera, now: Duration) -> wall_state::Tile {
-        let condition = self.shared.condition(camera, None, now);
+        let camera_state = self.context.camera_state(camera, None, now);
         let source = camera.settings();
-        let figures = camera.align_figures();
+        let figures = camera.align_stats();
         let reconnects = self.with_running(|running| running.sources.reconnects(camera.id));
         wall_state::Tile {
             source_id: camera.id,
             name: source.name.clone().unwrap_or_default(),
             uri: source.stream.location.to_string(),
-            video: video_of(camera, &condition.video, now),
+            video: video_of(camera, &camera_state.video, now),
             analysis: wall_state::Analysis {
-                state: match condition.analysis {
+                state: match camera_state.analysis {
                     Analysis::Ok => AnalysisState::Ok,
                     Analysis::Late => AnalysisState::Late,
                     Analysis::Paused => AnalysisState::Paused,
                     Analysis::NoProcessor => AnalysisState::NoProcessor,
                     Analysis::NoBroker => AnalysisState::NoBroker,
                 },
-                instance_id: self.shared.processor_of(camera.id),
+                instance_id: self.context.processor_of(camera.id),
             },
-            text: condition.text(),
+            text: camera_state.text(),
             fps: camera
                 .fps()
-                .filter(|_| condition.is_live())
+                .filter(|_| camera_state.is_live())
                 .map(|fps| fps as f32),
             latency_ms: camera
                 .last_event()
-                .filter(|_| condition.has_latency())
+                .filter(|_| camera_state.has_latency())
                 .and_then(|(_, event)| event.latency_ms),
             sync: sync_figures(&figures),
             frames: camera.counters().shown.load(Ordering::Relaxed),
@@ -98,7 +98,7 @@ impl Wall {
     }
 
     fn broker(&self) -> wall_state::Broker {
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let (state, figures) = self
             .with_running(|running| {
                 let state = running.link.state_changes().borrow().clone();
@@ -112,7 +112,7 @@ impl Wall {
             }
             None => (None, None),
         };
-        let cameras = self.shared.cameras();
+        let cameras = self.context.cameras();
         wall_state::Broker {
             connected: figures.connected,
             address: settings.mqtt.url(),
@@ -123,15 +123,15 @@ impl Wall {
                 .values()
                 .map(|camera| camera.counters().events.load(Ordering::Relaxed))
                 .sum(),
-            events_refused: self.shared.events_refused.load(Ordering::Relaxed) + figures.refused,
-            messages_dropped: self.shared.messages_dropped(),
+            events_refused: self.context.events_refused.load(Ordering::Relaxed) + figures.refused,
+            messages_dropped: self.context.messages_dropped(),
         }
     }
 
     fn head_states(&self) -> Vec<wall_state::Head> {
         let facts: Vec<(Layout, HeadFacts)> = self
             .with_running(|running| {
-                let heads = running.screens.heads();
+                let heads = running.heads.all();
                 heads
                     .iter()
                     .map(|head| (head.settings.layout.clone(), head.facts()))
@@ -166,7 +166,7 @@ impl Wall {
     }
 
     fn head_name(&self, index: usize) -> String {
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let connector = settings
             .wall
             .heads
@@ -176,7 +176,7 @@ impl Wall {
     }
 }
 
-fn sync_figures(figures: &AlignFigures) -> wall_state::SyncMetrics {
+fn sync_figures(figures: &AlignStats) -> wall_state::SyncMetrics {
     wall_state::SyncMetrics {
         mode: match figures.mode {
             Basis::Matched | Basis::Estimated => Sync::Aligned,
@@ -216,19 +216,19 @@ fn video_of(camera: &Camera, video: &Video, now: Duration) -> wall_state::Video 
 
 impl WallView for Wall {
     fn heads(&self) -> Vec<String> {
-        let count = self.shared.settings().wall.heads.len();
+        let count = self.context.settings().wall.heads.len();
         (0..count).map(|index| self.head_name(index)).collect()
     }
 
     fn picture(&self, head: usize, limit: Duration) -> Option<Arc<Canvas>> {
-        let head = self.with_running(|running| running.screens.heads().get(head).cloned())??;
+        let head = self.with_running(|running| running.heads.all().get(head).cloned())??;
         head.picture(limit)
     }
 
     fn state(&self) -> WallState {
-        let now = self.shared.clock.now();
-        let settings = self.shared.settings();
-        let cameras = self.shared.cameras();
+        let now = self.context.clock.now();
+        let settings = self.context.settings();
+        let cameras = self.context.cameras();
         WallState {
             wall: wall_state::Identity {
                 instance_id: settings.instance_id.clone(),

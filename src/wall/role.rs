@@ -1,4 +1,4 @@
-//! The wall as a [`Role`]: what its supervisor calls.
+//! Implements [`Role`] for the wall.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Role for Wall {
     }
 
     fn started(self: &Arc<Self>) {
-        if self.shared.settings().wall.snapshot.is_some() {
+        if self.context.settings().wall.snapshot.is_some() {
             self.runtime.spawn(snapshot::write_first(self.clone()));
         }
     }
@@ -90,7 +90,7 @@ impl Role for Wall {
     }
 
     fn release(&self) {
-        // A head that is stuck in its driver does not give the console back itself.
+        // A head that is stuck in its driver can't restore the console itself.
         kms::restore_console();
     }
 }

@@ -1,6 +1,6 @@
-//! A wall while it runs: what it is made of, how it changes, how it ends.
+//! Starts, changes and stops the wall.
 //!
-//! Cameras, link and heads are made here and nowhere else. Pictures never wait for what this file does.
+//! Only this file creates cameras, the link and heads. Frames never wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use super::screens::Screens;
-use super::shared::Shared;
+use super::context::WallContext;
+use super::head_supervisor::HeadSupervisor;
 use super::subscriber;
 use crate::align::AlignSettings;
 use crate::base::sync::lock;
@@ -24,7 +24,7 @@ use crate::role::{self, Sources, StartError, Timing, changes};
 
 /// A running wall.
 pub struct Wall {
-    pub(super) shared: Arc<Shared>,
+    pub(super) context: Arc<WallContext>,
     pub(super) heartbeats: Heartbeats,
     pub(super) started: Duration,
     pub(super) runtime: Handle,
@@ -33,15 +33,15 @@ pub struct Wall {
 
 pub(super) struct Running {
     pub(super) link: Link,
-    pub(super) screens: Screens,
+    pub(super) heads: HeadSupervisor,
     pub(super) sources: Sources,
 }
 
 impl Wall {
-    /// Starts link, cameras and screens. Needs no camera, no broker and no monitor to be present.
+    /// Starts the link, the cameras and the displays. Cameras, broker and monitors need not be present.
     ///
     /// # Errors
-    /// When the link's settings can't be used, or the system gives no threads.
+    /// If the settings of the link can't be used, or the system refuses threads.
     pub fn start(
         settings: Settings,
         runtime: Handle,
@@ -49,10 +49,10 @@ impl Wall {
     ) -> Result<Arc<Self>, StartError> {
         media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
-        let shared = Arc::new(Shared::new(settings.clone(), clock.clone()));
-        let link = connect(&shared, &settings, &runtime, &heartbeats)?;
+        let context = Arc::new(WallContext::new(settings.clone(), clock.clone()));
+        let link = connect(&context, &settings, &runtime, &heartbeats)?;
         let wall = Arc::new(Self {
-            shared,
+            context,
             heartbeats: heartbeats.clone(),
             started: clock.now(),
             runtime,
@@ -63,39 +63,41 @@ impl Wall {
         for source in settings.sources.values() {
             cameras.insert(source.id, wall.camera(source.clone(), &settings.wall));
         }
-        wall.shared.replace(settings.clone(), cameras.clone());
+        wall.context.replace(settings.clone(), cameras.clone());
         for camera in cameras.into_values() {
             run_camera(camera, &settings.wall, &mut sources);
         }
-        let screens = Screens::start(&wall.shared, &heartbeats)?;
+        let heads = HeadSupervisor::start(&wall.context, &heartbeats)?;
         *wall.lock() = Some(Running {
             link,
-            screens,
+            heads,
             sources,
         });
         Ok(wall)
     }
 
-    /// Applies the difference between the present settings and `new`: cameras that did not change do not lose a frame,
-    /// screens whose outputs did not change are not opened again.
+    /// Applies the difference between the present settings and `new`. Unchanged cameras lose no frame; displays are not opened
+    /// again unless their outputs have changed.
     ///
     /// # Errors
-    /// When the new link can't be used; nothing has changed then.
+    /// If the new link can't be used. Nothing has changed then.
     pub fn apply(self: &Arc<Self>, new: Settings) -> Result<Changes, Problem> {
         let mut guard = self.lock();
         let Some(running) = guard.as_mut() else {
             return Err(Problem::new("", "the wall is ending"));
         };
-        let old = self.shared.settings();
+        let old = self.context.settings();
         let link = (old.mqtt != new.mqtt
             || old.instance_id != new.instance_id
             || old.wall.topic_pattern != new.wall.topic_pattern)
-            .then(|| connect(&self.shared, &new, &self.runtime, &self.heartbeats))
+            .then(|| connect(&self.context, &new, &self.runtime, &self.heartbeats))
             .transpose()
             .map_err(|err| Problem::new("mqtt", err))?;
         let other_reference = old.wall.reference_time != new.wall.reference_time;
-        let changes = changes(&old, &new, |old, new| between(old, new, other_reference));
-        let mut cameras = BTreeMap::clone(&self.shared.cameras());
+        let changes = changes(&old, &new, |old, new| {
+            camera_change(old, new, other_reference)
+        });
+        let mut cameras = BTreeMap::clone(&self.context.cameras());
         let mut fresh = Vec::new();
         for (id, change) in &changes {
             if matches!(change, Change::Removed | Change::Restarted) {
@@ -118,7 +120,7 @@ impl Wall {
                 }
             }
         }
-        self.shared.replace(new.clone(), cameras);
+        self.context.replace(new.clone(), cameras);
         for camera in fresh {
             run_camera(camera, &new.wall, &mut running.sources);
         }
@@ -127,49 +129,49 @@ impl Wall {
             self.runtime
                 .spawn(async move { before.stop(LINK_LIMIT).await });
         }
-        running.screens.follow(&old.wall, &new.wall);
+        running.heads.follow(&old.wall, &new.wall);
         info!(?changes, "configuration applied");
         Ok(changes)
     }
 
-    /// Ends the session of one source and starts the next one at once. False if it does not run.
+    /// Ends the session of a source and starts a new one at once. False if the source does not run.
     pub fn restart(&self, id: SourceId) -> bool {
         let guard = self.lock();
         let running = guard.as_ref();
         running.is_some_and(|running| running.sources.restart(id))
     }
 
-    /// Ends monitors, cameras and link, in this order. Names each part that did not end within `limit`.
+    /// Stops displays, cameras and link, in this order. Logs each part that does not end within `limit`.
     pub async fn stop(&self, limit: Duration) {
         let Some(running) = self.lock().take() else {
             return;
         };
         let Running {
             link,
-            screens,
+            heads,
             sources,
         } = running;
         let ended = tokio::task::spawn_blocking(move || {
-            // All are told before any is waited for.
+            // All sources are asked to stop before any is waited for.
             sources.begin_stop();
-            screens.stop(limit / 2);
+            heads.stop(limit / 2);
             sources.stop(limit / 2);
         });
         if ended.await.is_err() {
-            error!("a camera's end panicked");
+            error!("stopping the cameras panicked");
         }
         if !link.stop(limit / 4).await {
-            tracing::warn!("the broker was not told of the stop in time");
+            tracing::warn!("the presence `stopped` was not published in time");
         }
     }
 
-    /// What is asked of the running parts, where they run.
+    /// Calls `ask` with the running parts. `None` if the wall has been stopped.
     pub(super) fn with_running<T>(&self, ask: impl FnOnce(&Running) -> T) -> Option<T> {
         self.lock().as_ref().map(ask)
     }
 
     fn camera(&self, source: SourceSettings, wall: &WallSettings) -> Arc<Camera> {
-        Arc::new(Camera::new(source, align(wall), self.shared.clock.clone()))
+        Arc::new(Camera::new(source, align(wall), self.context.clock.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
@@ -177,7 +179,7 @@ impl Wall {
     }
 }
 
-/// How long a link that is replaced may take to end.
+/// Time limit for the end of a link that was replaced.
 const LINK_LIMIT: Duration = Duration::from_secs(3);
 
 /// Starts the sessions of a camera.
@@ -211,7 +213,7 @@ fn align(wall: &WallSettings) -> AlignSettings {
 }
 
 fn connect(
-    shared: &Arc<Shared>,
+    context: &Arc<WallContext>,
     settings: &Settings,
     runtime: &Handle,
     heartbeats: &Heartbeats,
@@ -219,17 +221,17 @@ fn connect(
     let link = role::connect(
         ClientRole::Wall,
         settings,
-        &shared.session,
+        &context.session,
         timing(&settings.wall),
         runtime,
         heartbeats,
     )?;
-    subscriber::listen(shared, &link, settings, runtime);
+    subscriber::subscribe(context, &link, settings, runtime);
     Ok(link)
 }
 
-/// The change of a camera that both configurations have. A wall does not analyse: what concerns analysis changes nothing.
-fn between(old: &SourceSettings, new: &SourceSettings, other_reference: bool) -> Change {
+/// The change of a camera that is in both configurations. Settings of the analysis do not concern a wall.
+fn camera_change(old: &SourceSettings, new: &SourceSettings, other_reference: bool) -> Change {
     if old.stream != new.stream || other_reference {
         Change::Restarted
     } else if old.name != new.name {

@@ -1,4 +1,4 @@
-//! Hours of the day in which monitors are off.
+//! The daily schedule in which monitors are off.
 
 use jiff::Zoned;
 

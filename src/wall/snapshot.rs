@@ -1,4 +1,4 @@
-//! The wall's scenes as PNG files: once after the start, and at each SIGUSR1.
+//! Writes the wall's scenes as PNG files: once after the start, and at each SIGUSR1.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,58 +11,58 @@ use super::Wall;
 use crate::base::private_file;
 use crate::web::wall::WallView;
 
-/// The snapshot of the start waits no longer than this for cameras.
+/// The snapshot after the start waits at most this long for cameras.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
-/// How long a composer may take to hand over its scene.
+/// Time limit for a head to copy its scene.
 const PICTURE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A snapshot could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// Nothing was composed in time.
-    #[error("no scene was composed within {} s; the log says why", .0.as_secs())]
+    /// No scene was composed in time.
+    #[error("no scene was composed within {} s; see the log for the reason", .0.as_secs())]
     NoScene(Duration),
-    /// The file.
+    /// The file can't be written.
     #[error("the snapshot can't be written to {}: {source}", path.display())]
     Write {
-        /// Where to.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error.
         source: image::ImageError,
     },
 }
 
-/// Writes the snapshot of the start, once every camera has a picture or a reason for having none.
+/// Writes the snapshot after the start, once every camera has a picture or a reason why it has none.
 pub(super) async fn write_first(wall: Arc<Wall>) {
-    const LOOK: Duration = Duration::from_millis(100);
+    const POLL_INTERVAL: Duration = Duration::from_millis(100);
     let deadline = Instant::now() + SETTLE_LIMIT;
     while Instant::now() < deadline && !wall.is_settled() {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    // A moment for the boxes: pictures come before the first events of their frames.
-    tokio::time::sleep(wall.shared.settings().wall.detection_ttl).await;
+    // Waits for boxes, because frames arrive before their first events.
+    tokio::time::sleep(wall.context.settings().wall.detection_ttl).await;
     write(wall);
 }
 
-/// Writes the snapshot that the settings ask for, on a thread that may block. The log says what became of it.
+/// Writes the configured snapshot on a thread that may block. Logs the result.
 pub(super) fn write(wall: Arc<Wall>) {
     tokio::task::spawn_blocking(move || {
-        let Some(path) = wall.shared.settings().wall.snapshot.clone() else {
-            warn!("no snapshot: no file is named for it; give --snapshot FILE.png");
+        let Some(path) = wall.context.settings().wall.snapshot.clone() else {
+            warn!("no snapshot is written because no file is configured; give --snapshot FILE.png");
             return;
         };
         match wall.save(&path) {
             Ok(()) => info!(path = %path.display(), "snapshot written"),
-            Err(err) => error!(%err, "no snapshot"),
+            Err(err) => error!(%err, "snapshot failed"),
         }
     });
 }
 
 impl Wall {
-    /// Writes the present scene of every head: the first to `path`, further ones beside it with their numbers. Blocks.
+    /// Writes the present scene of every head: the first to `path`, the others to files with their number in the name. Blocks.
     ///
     /// # Errors
-    /// When nothing was composed in time, or a file can't be written; the old file is whole then.
+    /// If no scene was composed in time, or a file can't be written. An old file stays intact then.
     pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
         for head in 0..self.heads().len() {
             let scene = self
@@ -84,10 +84,10 @@ impl Wall {
                 path: path.clone(),
                 source,
             };
-            // Whoever reads the file never sees half of it.
+            // Written to a temporary file and renamed, so that readers never see a partial file.
             let part = path.with_extension("part");
             let file = private_file(&part).map_err(|err| failed(err.into()))?;
-            // Whom somebody has let read it may go on doing so.
+            // The permissions of an existing file are kept.
             if let Ok(old) = std::fs::metadata(&path) {
                 file.set_permissions(old.permissions())
                     .map_err(|err| failed(err.into()))?;

@@ -1,7 +1,7 @@
-//! What the wall hears: events to their cameras, statuses and presences to what is known of processors.
+//! Receives messages from the broker: passes events to their cameras, and statuses and presences to the claims.
 //!
-//! One task a connection. It subscribes before the broker is there, and the link renews that at every connection. What
-//! can't be read is counted, said once in a while, and changes nothing.
+//! One task per link. It subscribes before the broker is connected; the link subscribes again at every connection.
+//! Unreadable messages are counted, logged at a limited rate, and otherwise ignored.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,29 +11,35 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::shared::Shared;
+use super::context::WallContext;
 use crate::base::SourceId;
 use crate::base::sync::lock;
 use crate::bus::{Delivery, Link, LinkState, Message, Subscription, Topic, Topics};
 use crate::config::Settings;
 use crate::event::{DecodeError, DetectionEvent};
 
-/// A stranger that publishes garbage a thousand times a second is told of this often.
+/// Minimum time between warnings about unreadable messages.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Listens on `link` for as long as it lasts. Cameras are asked for by name: what others publish is not worth a byte here.
-pub(super) fn listen(shared: &Arc<Shared>, link: &Link, settings: &Settings, runtime: &Handle) {
-    // Another link may lead to another broker.
-    shared.forget_claims();
+/// Subscribes on `link` and starts the task that receives messages until the link ends. Subscribes only to the topics of the
+/// wall's own cameras, so that other cameras cost nothing.
+pub(super) fn subscribe(
+    context: &Arc<WallContext>,
+    link: &Link,
+    settings: &Settings,
+    runtime: &Handle,
+) {
+    // Another link may connect to another broker.
+    context.forget_claims();
     let topics = Topics::of(&settings.mqtt);
     let pattern = settings.wall.topic_pattern.clone();
     let ids: Vec<SourceId> = settings.sources.keys().copied().collect();
     let filters = event_filters(&topics, pattern.as_deref(), &ids);
     let events = link.subscribe(filters, Delivery::AtMostOnce);
-    let statuses = link.subscribe(shared.claim_topics(&topics), Delivery::AtLeastOnce);
-    lock(&shared.overrun).begin(vec![events.overrun_counter(), statuses.overrun_counter()]);
+    let statuses = link.subscribe(context.claim_topics(&topics), Delivery::AtLeastOnce);
+    lock(&context.queue_drops).replace(vec![events.overrun_counter(), statuses.overrun_counter()]);
     let subscriber = Subscriber {
-        shared: shared.clone(),
+        context: context.clone(),
         link: link.clone(),
         topics,
         pattern,
@@ -43,7 +49,7 @@ pub(super) fn listen(shared: &Arc<Shared>, link: &Link, settings: &Settings, run
     runtime.spawn(subscriber.run(link.state_changes(), events, statuses));
 }
 
-/// A pattern of one's own stands for all cameras; else both encodings of each.
+/// The topic filters for events: the configured pattern, or both encodings of each camera.
 fn event_filters(topics: &Topics, pattern: Option<&str>, ids: &[SourceId]) -> Vec<String> {
     match pattern {
         Some(pattern) => vec![pattern.to_owned()],
@@ -55,7 +61,7 @@ fn event_filters(topics: &Topics, pattern: Option<&str>, ids: &[SourceId]) -> Ve
 }
 
 struct Subscriber {
-    shared: Arc<Shared>,
+    context: Arc<WallContext>,
     link: Link,
     topics: Topics,
     pattern: Option<String>,
@@ -70,23 +76,22 @@ impl Subscriber {
         mut events: Subscription,
         mut statuses: Subscription,
     ) {
-        // A broker on the same machine may have answered before this task began: that is a change too. So may cameras
-        // have been added since the link was made.
+        // The link may have connected, and cameras may have been added, before this task started.
         state.mark_changed();
-        let mut shown = self.shared.shown();
+        let mut shown = self.context.shown();
         shown.mark_changed();
         loop {
             tokio::select! {
-                // Statuses first: what an event's tile says depends on them.
+                // Statuses first, because the state of a tile depends on them.
                 biased;
                 changed = state.changed() => {
                     if changed.is_err() {
                         return;
                     }
                     let connected = matches!(&*state.borrow_and_update(), LinkState::Connected { .. });
-                    if self.shared.connected.swap(connected, Ordering::AcqRel) != connected {
-                        info!(connected, "broker");
-                        self.look_again();
+                    if self.context.connected.swap(connected, Ordering::AcqRel) != connected {
+                        info!(connected, "broker connection changed");
+                        self.wake_cameras();
                     }
                 }
                 changed = shown.changed() => {
@@ -111,32 +116,32 @@ impl Subscriber {
     }
 
     fn status(&mut self, message: &Message, statuses: &Subscription) {
-        match self.shared.claim(&self.topics, message) {
+        match self.context.claim(&self.topics, message) {
             Ok(changed) => {
                 if changed {
                     self.follow_claims(statuses);
                 }
-                self.look_again();
+                self.wake_cameras();
             }
             Err(err) => self.refuse(&message.topic, &err),
         }
     }
 
-    /// Statuses name processors, of which the presences tell whether they are there.
+    /// Subscribes to the presences of the processors that the statuses name.
     fn follow_claims(&self, statuses: &Subscription) {
         self.link
-            .resubscribe(statuses, self.shared.claim_topics(&self.topics));
+            .resubscribe(statuses, self.context.claim_topics(&self.topics));
     }
 
     fn event(&mut self, message: &Message) {
         let decoded = match self.topics.parse(&message.topic) {
             Some(Topic::DetectionsPostcard(_)) => DetectionEvent::from_postcard(&message.payload),
-            // A pattern of one's own may reach beyond our topics: what lies there is JSON as published.
+            // A configured pattern may match topics of other programs, which publish JSON.
             _ => DetectionEvent::from_json(&message.payload),
         };
         match decoded {
             Ok(event) => {
-                if let Some(camera) = self.shared.cameras().get(&event.source_id) {
+                if let Some(camera) = self.context.cameras().get(&event.source_id) {
                     camera.event(event);
                 }
             }
@@ -146,15 +151,15 @@ impl Subscriber {
 
     fn refuse(&mut self, topic: &str, err: &DecodeError) {
         self.refused += 1;
-        self.shared.events_refused.fetch_add(1, Ordering::Relaxed);
+        self.context.events_refused.fetch_add(1, Ordering::Relaxed);
         if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             self.warned = Some(Instant::now());
-            warn!(topic, %err, refused = self.refused, "a message that can't be read is ignored");
+            warn!(topic, %err, refused = self.refused, "unreadable message ignored");
         }
     }
 
-    fn look_again(&self) {
-        for camera in self.shared.cameras().values() {
+    fn wake_cameras(&self) {
+        for camera in self.context.cameras().values() {
             camera.wake();
         }
     }

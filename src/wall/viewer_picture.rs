@@ -1,5 +1,5 @@
-//! The newest scene of a head as a picture for viewers of the page. It is copied only while someone asks for it: a scene of a
-//! full HD monitor has eight megabytes.
+//! The newest scene of a head as a picture for viewers of the page. It is copied only on request, because a scene in full HD
+//! has eight megabytes.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,26 +11,26 @@ use crate::render::Canvas;
 /// Viewers count as present for this long after their last request: a head without a monitor composes for them.
 const PRESENT_FOR: Duration = Duration::from_secs(3);
 
-/// A picture that viewers ask for and the head's thread provides.
+/// A picture that viewers request and the head's thread provides.
 #[derive(Default)]
 pub(super) struct ViewerPicture {
-    state: Mutex<Requested>,
+    state: Mutex<RequestState>,
     provided: Condvar,
 }
 
 #[derive(Default)]
-struct Requested {
+struct RequestState {
     is_wanted: bool,
     last_request: Option<Instant>,
     newest: Option<Arc<Canvas>>,
     /// The number of the scene that `newest` shows.
     scene: u64,
-    /// How often a request was answered.
+    /// Number of answered requests.
     answers: u64,
 }
 
 impl ViewerPicture {
-    /// The newest scene. Wakes the head's thread and blocks until it has copied the scene, at most `limit`.
+    /// The newest scene. Wakes the head's thread and blocks until it has copied the scene, for at most `limit`.
     pub(super) fn picture(&self, limit: Duration, head: &Waker) -> Option<Arc<Canvas>> {
         let deadline = Instant::now() + limit;
         let mut state = lock(&self.state);
@@ -52,8 +52,8 @@ impl ViewerPicture {
         state.newest.clone()
     }
 
-    /// Whether someone asked recently.
-    pub(super) fn are_there(&self) -> bool {
+    /// Whether there was a request recently.
+    pub(super) fn has_viewers(&self) -> bool {
         let last = lock(&self.state).last_request;
         last.is_some_and(|at| at.elapsed() < PRESENT_FOR)
     }

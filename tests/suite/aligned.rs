@@ -5,7 +5,7 @@
 //! nobody's business here.
 
 mod record;
-mod sight;
+mod tile_reading;
 mod watch;
 
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::support::broker::{Broker, Kind};
 use crate::support::stage::{page, processor};
 use crate::support::wait::{SOON, until_true};
 use record::Record;
-use sight::Line;
+use tile_reading::Line;
 use watch::{Site, Watched};
 
 /// As large as the tiles. Its objects move by a sixth of the narrowest one's width a frame.

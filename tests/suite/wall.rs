@@ -1,12 +1,12 @@
 //! The wall when things go wrong: each state is provoked with real parts, and read from the picture and from the page.
 
 mod analysis;
+mod browser_page;
 mod events;
 mod load;
-mod odd;
-mod seen;
 mod settings;
 mod states;
+mod unusual_events;
 
 use nvr::media::testcam::{Testcam, TestcamOptions};
 

@@ -1,6 +1,6 @@
-//! Copies pieces of a canvas into mapped scan-out memory, turned on the way where planes can't.
+//! Copies parts of a canvas into mapped scan-out memory, and rotates them if planes can't.
 //!
-//! Scan-out memory is often write-combined: it is written row by row, in order, and never read.
+//! Scan-out memory is often write-combined, so it is written row by row, in order, and never read.
 
 use super::geometry::turned_rect;
 use crate::base::Size;
@@ -9,7 +9,7 @@ use crate::render::{Canvas, Rect};
 
 const PIXEL: usize = Canvas::PIXEL_BYTES;
 
-/// 32-bit pixels to write to.
+/// A target of 32-bit pixels.
 pub(super) struct Target<'a> {
     /// All rows.
     pub bytes: &'a mut [u8],
@@ -19,8 +19,8 @@ pub(super) struct Target<'a> {
     pub size: Size,
 }
 
-/// Writes `source` of `canvas` to `place`, turned clockwise by `rotation`. `place` has the turned rectangle's size. What lies
-/// outside of the canvas or of the target is left out.
+/// Writes the rectangle `source` of `canvas` to `place`, rotated clockwise by `rotation`. `place` has the size of the rotated
+/// rectangle. Parts outside the canvas are omitted. Nothing is written if a part lies outside the target.
 pub(super) fn blit(
     canvas: &Canvas,
     source: &Rect,
@@ -40,7 +40,7 @@ pub(super) fn blit(
     let goes_to = within.shifted(place.x, place.y);
     let visible = goes_to.intersection(&Rect::of(target.size));
     if visible != goes_to {
-        // Only a caller that plans for another size gets here; a wrong picture is better than a crash.
+        // This happens only if the caller plans for another size. A wrong picture is better than a crash.
         return;
     }
     for row in 0..visible.height {
@@ -63,7 +63,7 @@ pub(super) fn blit(
                     *to = *from;
                 }
             }
-            // A column of the source becomes a row: 16 neighbouring rows read the same cache lines.
+            // A column of the source becomes a row. 16 neighbouring rows read the same cache lines.
             Rotation::Quarter => column(canvas, &inside, row, line, true),
             Rotation::ThreeQuarters => column(canvas, &inside, inside.width - 1 - row, line, false),
         }

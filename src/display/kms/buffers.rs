@@ -1,8 +1,8 @@
 #![expect(
     unsafe_code,
-    reason = "a mapping and the buffer it belongs to live in one value"
+    reason = "a mapping and its buffer are fields of one value"
 )]
-//! Scan-out memory of our own: dumb buffers in pairs, one shown while the other is written.
+//! Scan-out memory: pairs of dumb buffers, one of which is shown while the other is written.
 
 use std::io;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::base::Size;
 use crate::config::Rotation;
 use crate::render::{Canvas, Rect};
 
-/// A dumb buffer with its framebuffer, mapped for as long as it lives. The kernel hands it out black, or clear.
+/// A mapped dumb buffer with its framebuffer. The kernel initialises it with zeros: black, or transparent.
 struct Buffer {
     card: Arc<Card>,
-    /// Gone before the buffer is.
+    /// Unmapped before the buffer is destroyed.
     mapping: Option<DumbMapping<'static>>,
     dumb: DumbBuffer,
     framebuffer: framebuffer::Handle,
@@ -41,8 +41,8 @@ impl Buffer {
             .and_then(|framebuffer| {
                 match card.map_dumb_buffer(&mut dumb) {
                     Ok(mapping) => {
-                        // SAFETY: the mapping refers to memory that mmap gave and not to `dumb`, whose lifetime it carries only
-                        // to be unmapped before the buffer is destroyed; Drop below does so in this order.
+                        // SAFETY: the mapping refers to memory from mmap and not to `dumb`. It has the lifetime of `dumb` only so
+                        // that it is unmapped before the buffer is destroyed, which Drop below does in this order.
                         let mapping = unsafe {
                             std::mem::transmute::<DumbMapping<'_>, DumbMapping<'static>>(mapping)
                         };
@@ -84,29 +84,29 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.mapping = None;
-        // A framebuffer that is still shown is taken off its plane by this.
+        // This also removes a framebuffer that is still shown from its plane.
         let _ = self.card.destroy_framebuffer(self.framebuffer);
         let _ = self.card.destroy_dumb_buffer(self.dumb);
     }
 }
 
-/// Two buffers that take turns.
-pub(super) struct Pair {
+/// Two buffers that are shown in turn.
+pub(super) struct BufferPair {
     buffers: [Buffer; 2],
     size: Size,
     front: usize,
-    record: Record,
+    damage_record: BufferDamage,
 }
 
-impl Pair {
-    /// Both black, or clear where the format has alpha.
+impl BufferPair {
+    /// Makes both buffers: black, or transparent if the format has alpha.
     pub(super) fn new(card: &Arc<Card>, size: Size, fourcc: u32) -> io::Result<Self> {
         let make = || Buffer::new(card, size, fourcc);
         Ok(Self {
             buffers: [make()?, make()?],
             size,
             front: 0,
-            record: Record::default(),
+            damage_record: BufferDamage::default(),
         })
     }
 
@@ -125,17 +125,17 @@ impl Pair {
         self.buffers[1 - self.front].framebuffer.into()
     }
 
-    /// Something of the canvas changed that is shown here.
+    /// Adds a rectangle of the canvas that has changed.
     pub(super) fn damage(&mut self, rect: Rect) {
-        self.record.damage(rect);
+        self.damage_record.damage(rect);
     }
 
-    /// Whether what is shown is out of date.
+    /// Whether the shown buffer is out of date.
     pub(super) fn is_due(&self) -> bool {
-        self.record.due
+        self.damage_record.due
     }
 
-    /// Writes what the back buffer lacks; `place` says where a rectangle of the canvas goes.
+    /// Writes the missing changes into the back buffer. `place` gives the position of a rectangle of the canvas in the buffer.
     pub(super) fn write(
         &mut self,
         canvas: &Canvas,
@@ -143,38 +143,38 @@ impl Pair {
         place: impl Fn(&Rect) -> Rect,
     ) {
         let back = 1 - self.front;
-        let stale = self.record.take_stale(back);
+        let stale = self.damage_record.take_stale(back);
         let Some(mut target) = self.buffers[back].target() else {
             return;
         };
         for rect in stale.rects() {
             let goes_to = place(rect);
             blit(canvas, rect, &mut target, &goes_to, rotation);
-            self.record.written.add(goes_to);
+            self.damage_record.written.add(goes_to);
         }
     }
 
-    /// What was written into the back buffer since it was last shown, in its own pixels.
+    /// The rectangles written into the back buffer since it was last shown, in its pixels.
     pub(super) fn written(&self) -> &[Rect] {
-        self.record.written.rects()
+        self.damage_record.written.rects()
     }
 
-    /// The back buffer is on its way to the monitor.
+    /// The back buffer was committed.
     pub(super) fn swap(&mut self) {
         self.front = 1 - self.front;
-        self.record.shown();
+        self.damage_record.shown();
     }
 }
 
-/// What each of the two buffers lacks.
+/// The changes that each of the two buffers lacks.
 #[derive(Debug, Default)]
-struct Record {
+struct BufferDamage {
     stale: [Damage; 2],
     written: Damage,
     due: bool,
 }
 
-impl Record {
+impl BufferDamage {
     fn damage(&mut self, rect: Rect) {
         if !rect.is_empty() {
             self.stale.iter_mut().for_each(|stale| stale.add(rect));
@@ -202,35 +202,35 @@ mod tests {
 
     #[test]
     fn each_buffer_gets_what_it_missed_while_the_other_was_written() {
-        let mut record = Record::default();
-        record.damage(ONE);
-        assert_eq!(record.take_stale(1).rects(), [ONE]);
-        record.shown();
-        record.damage(TWO);
-        assert_eq!(record.take_stale(0).rects(), [ONE, TWO]);
-        record.shown();
-        record.damage(THREE);
-        assert_eq!(record.take_stale(1).rects(), [TWO, THREE]);
+        let mut damage_record = BufferDamage::default();
+        damage_record.damage(ONE);
+        assert_eq!(damage_record.take_stale(1).rects(), [ONE]);
+        damage_record.shown();
+        damage_record.damage(TWO);
+        assert_eq!(damage_record.take_stale(0).rects(), [ONE, TWO]);
+        damage_record.shown();
+        damage_record.damage(THREE);
+        assert_eq!(damage_record.take_stale(1).rects(), [TWO, THREE]);
     }
 
     #[test]
     fn a_buffer_that_lacks_what_is_shown_already_is_no_reason_to_commit() {
-        let mut record = Record::default();
-        record.damage(ONE);
-        record.take_stale(1);
-        record.shown();
-        assert!(!record.due);
-        assert_eq!(record.stale[0].rects(), [ONE]);
-        record.damage(Rect::default());
-        assert!(!record.due);
+        let mut damage_record = BufferDamage::default();
+        damage_record.damage(ONE);
+        damage_record.take_stale(1);
+        damage_record.shown();
+        assert!(!damage_record.due);
+        assert_eq!(damage_record.stale[0].rects(), [ONE]);
+        damage_record.damage(Rect::default());
+        assert!(!damage_record.due);
     }
 
     #[test]
     fn damage_of_scenes_that_were_not_committed_adds_up() {
-        let mut record = Record::default();
-        record.damage(ONE);
-        record.damage(TWO);
-        assert_eq!(record.take_stale(0).rects(), [ONE, TWO]);
-        assert_eq!(record.take_stale(1).rects(), [ONE, TWO]);
+        let mut damage_record = BufferDamage::default();
+        damage_record.damage(ONE);
+        damage_record.damage(TWO);
+        assert_eq!(damage_record.take_stale(0).rects(), [ONE, TWO]);
+        assert_eq!(damage_record.take_stale(1).rects(), [ONE, TWO]);
     }
 }

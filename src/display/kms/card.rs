@@ -1,9 +1,9 @@
-//! A DRM card: opened, asked what it can do, and shared by the heads that it drives.
+//! A DRM card: opens it, checks its abilities, and shares it between heads.
 //!
-//! Heads run on threads of their own and share one file, one master right and one stream of events: whoever reads the
-//! events tells the heads that they belong to.
+//! Each head has a thread. All heads of a card share one file, one master right and one stream of events. The head that reads
+//! the events notifies the heads they belong to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,15 +13,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use drm::control::{Device as _, Event};
 use drm::{ClientCapability, Device as _, DriverCapability};
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::console::Console;
+use super::head_registry::HeadRegistry;
 use crate::base::sync::lock;
 use crate::display::DisplayError;
 
-/// Where cards are.
+/// The folder of the device nodes.
 const NODES: &str = "/dev/dri";
 
 /// An open card.
@@ -30,26 +30,13 @@ pub(super) struct Card {
     path: PathBuf,
     driver: String,
     modifiers: bool,
-    heads: Mutex<BTreeMap<usize, Claim>>,
-    /// CachedFrame while a head chooses and lights its monitor: two heads must not take the same parts.
-    lighting: Mutex<()>,
-    /// The kernel gives one handle for one buffer however often it is imported: who closes it has to be the last.
+    heads: HeadRegistry,
+    /// Locked while a head chooses and activates its monitor, so that two heads do not take the same objects.
+    modeset_lock: Mutex<()>,
+    /// Users of each buffer handle. The kernel gives the same handle for every import of a buffer, so that only the last user may
+    /// close it.
     handles: Mutex<HashMap<u32, u32>>,
     console: OnceLock<Option<Arc<Console>>>,
-}
-
-/// The parts of a card that a head uses.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Parts {
-    pub connectors: Vec<u32>,
-    pub crtcs: Vec<u32>,
-    pub planes: Vec<u32>,
-}
-
-struct Claim {
-    parts: Parts,
-    flips: u64,
-    news: Arc<OwnedFd>,
 }
 
 impl AsFd for Card {
@@ -62,7 +49,7 @@ impl drm::Device for Card {}
 impl drm::control::Device for Card {}
 
 impl Card {
-    /// Every card's node, in the order of their numbers.
+    /// The nodes of all cards, ordered by number.
     pub(super) fn nodes() -> Vec<PathBuf> {
         let mut nodes: Vec<(u32, PathBuf)> = std::fs::read_dir(NODES)
             .into_iter()
@@ -78,11 +65,11 @@ impl Card {
         nodes.into_iter().map(|(_, path)| path).collect()
     }
 
-    /// Opens a card and asks for atomic mode setting. The first to open a card becomes its master: that right is given back
-    /// at once, and asked for with [`Card::become_master`].
+    /// Opens a card and enables atomic mode setting. The first program that opens a card becomes its master. That right is given
+    /// up at once and requested by [`Card::become_master`].
     ///
     /// # Errors
-    /// Without the right to open it, or for a driver without atomic mode setting; each with its remedy.
+    /// If the user has no right to open it, or its driver has no atomic mode setting. The message contains the remedy.
     pub(super) fn open(path: &Path) -> Result<Self, DisplayError> {
         let opened = OpenOptions::new()
             .read(true)
@@ -95,8 +82,8 @@ impl Card {
             path: path.to_owned(),
             driver: String::new(),
             modifiers: false,
-            heads: Mutex::default(),
-            lighting: Mutex::default(),
+            heads: HeadRegistry::default(),
+            modeset_lock: Mutex::default(),
             handles: Mutex::default(),
             console: OnceLock::new(),
         };
@@ -112,7 +99,7 @@ impl Card {
                     "; use a newer kernel, or another card"
                 };
                 card.failed(format_args!(
-                    "its driver {} has no atomic mode setting, which this needs{hint}",
+                    "its driver {} has no atomic mode setting, which is required{hint}",
                     card.driver
                 ))
             })?;
@@ -128,7 +115,7 @@ impl Card {
             == 0
         {
             return Err(card.failed(format_args!(
-                "its driver {} has no dumb buffers, which pictures are written to",
+                "its driver {} has no dumb buffers, which are required",
                 card.driver
             )));
         }
@@ -139,30 +126,30 @@ impl Card {
         Ok(card)
     }
 
-    /// Its node.
+    /// Path of its device node.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its driver's name.
+    /// Name of its driver.
     pub(super) fn driver(&self) -> &str {
         &self.driver
     }
 
-    /// Whether framebuffers are made with modifiers.
+    /// Whether framebuffers can have modifiers.
     pub(super) fn has_modifiers(&self) -> bool {
         self.modifiers
     }
 
-    /// Whether somebody who wrote `wanted` means this card: its node or its driver.
+    /// Whether `wanted` names this card by its node or its driver.
     pub(super) fn is_named(&self, wanted: &str) -> bool {
         is_named(&self.path, &self.driver, wanted)
     }
 
-    /// Asks for the right to set modes.
+    /// Requests the right to set modes.
     ///
     /// # Errors
-    /// While another program has it, with its name where it can be known.
+    /// While another program has it. The message contains the program's name if it is known.
     pub(super) fn become_master(&self) -> Result<(), DisplayError> {
         self.acquire_master_lock().map_err(|err| {
             let holders = holders(&self.path);
@@ -176,7 +163,7 @@ impl Card {
         })
     }
 
-    /// Puts the text console away for as long as this card is open. Once; to be called by its master.
+    /// Sets the text console to graphics mode while this card is open. To be called after [`Card::become_master`].
     pub(super) fn take_console(&self) {
         self.console.get_or_init(Console::take);
     }
@@ -186,7 +173,7 @@ impl Card {
         DisplayError::Device(format!("{}: {what}", self.path.display()))
     }
 
-    /// What a refused request means for the caller; `doing` is what was tried.
+    /// The error for a request that the kernel refused. `doing` names the action.
     pub(super) fn refused(&self, doing: &str, err: &io::Error) -> DisplayError {
         match Errno::from_io_error(err) {
             Some(Errno::ACCESS | Errno::PERM) => self.failed(format_args!(
@@ -202,54 +189,17 @@ impl Card {
         }
     }
 
-    /// A new head: its key, and the eventfd that becomes readable when something of it happened.
-    pub(super) fn join(&self) -> io::Result<(usize, Arc<OwnedFd>)> {
-        let news = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let mut heads = self.heads();
-        let key = heads.keys().next_back().map_or(0, |last| last + 1);
-        let claim = Claim {
-            parts: Parts::default(),
-            flips: 0,
-            news: Arc::clone(&news),
-        };
-        heads.insert(key, claim);
-        Ok((key, news))
+    /// The heads of the card.
+    pub(super) fn heads(&self) -> &HeadRegistry {
+        &self.heads
     }
 
-    /// A head is no more.
-    pub(super) fn leave(&self, head: usize) {
-        self.heads().remove(&head);
+    /// The lock to hold while a head chooses its objects.
+    pub(super) fn modeset_lock(&self) -> MutexGuard<'_, ()> {
+        lock(&self.modeset_lock)
     }
 
-    /// CachedFrame while a head chooses its parts.
-    pub(super) fn lighting(&self) -> MutexGuard<'_, ()> {
-        lock(&self.lighting)
-    }
-
-    /// A head's parts from now on.
-    pub(super) fn claim(&self, head: usize, parts: Parts) {
-        if let Some(claim) = self.heads().get_mut(&head) {
-            claim.parts = parts;
-        }
-    }
-
-    /// What all other heads use.
-    pub(super) fn taken_from(&self, head: usize) -> Parts {
-        let mut taken = Parts::default();
-        for (_, claim) in self.heads().iter().filter(|(key, _)| **key != head) {
-            taken.connectors.extend(&claim.parts.connectors);
-            taken.crtcs.extend(&claim.parts.crtcs);
-            taken.planes.extend(&claim.parts.planes);
-        }
-        taken
-    }
-
-    /// Flips that are complete on a head's CRTC, since it joined.
-    pub(super) fn flips(&self, head: usize) -> u64 {
-        self.heads().get(&head).map_or(0, |claim| claim.flips)
-    }
-
-    /// Reads what the kernel has to say and tells the heads.
+    /// Reads the events of the card and notifies the heads.
     pub(super) fn dispatch(&self) -> io::Result<()> {
         loop {
             let events = match self.receive_events() {
@@ -262,26 +212,18 @@ impl Card {
                 let Event::PageFlip(flip) = event else {
                     continue;
                 };
-                let crtc = u32::from(flip.crtc);
-                for claim in self
-                    .heads()
-                    .values_mut()
-                    .filter(|claim| claim.parts.crtcs.contains(&crtc))
-                {
-                    claim.flips += 1;
-                    let _ = rustix::io::write(&claim.news, &1_u64.to_ne_bytes());
-                }
+                self.heads.flipped(flip.crtc.into());
             }
         }
     }
 
     /// Counts one more user of an imported buffer's handle.
-    pub(super) fn hold_handle(&self, handle: u32) {
+    pub(super) fn add_handle_user(&self, handle: u32) {
         *self.handles().entry(handle).or_default() += 1;
     }
 
-    /// Counts one less; whether that was the last one, who has to close it.
-    pub(super) fn let_go_of_handle(&self, handle: u32) -> bool {
+    /// Counts one user less. True if it was the last one, which has to close the handle.
+    pub(super) fn remove_handle_user(&self, handle: u32) -> bool {
         let mut handles = self.handles();
         let users = handles.get(&handle).copied().unwrap_or(1);
         if users > 1 {
@@ -293,10 +235,6 @@ impl Card {
         }
     }
 
-    fn heads(&self) -> MutexGuard<'_, BTreeMap<usize, Claim>> {
-        lock(&self.heads)
-    }
-
     fn handles(&self) -> MutexGuard<'_, HashMap<u32, u32>> {
         lock(&self.handles)
     }
@@ -304,7 +242,7 @@ impl Card {
 
 impl Drop for Card {
     fn drop(&mut self) {
-        // Before the console is text again: the kernel redraws it only where nobody is the master.
+        // Before the console returns to text mode, because the kernel redraws it only if the card has no master.
         let _ = self.release_master_lock();
     }
 }
@@ -314,7 +252,7 @@ fn is_named(path: &Path, driver: &str, wanted: &str) -> bool {
     driver == wanted
         || path == wanted_path
         || path.file_name() == Some(wanted_path.as_os_str())
-        // `/dev/dri/by-path/…`, which stays the same when numbers change.
+        // `/dev/dri/by-path/…`, which stays the same when the numbers of cards change.
         || wanted_path.is_absolute() && wanted_path.canonicalize().is_ok_and(|target| target == path)
 }
 
@@ -329,9 +267,9 @@ fn cannot_open(path: &Path, err: &io::Error) -> DisplayError {
     DisplayError::Device(format!("can't open {}: {err}{remedy}", path.display()))
 }
 
-/// Who else has the card open: `Xorg (712)`. Only of processes that may be looked at.
+/// Other processes that have the card open: `Xorg (712)`. Only processes whose files this user may read.
 fn holders(path: &Path) -> Vec<String> {
-    // By the device's number: a container may know the node by another path.
+    // By device number, because a container may have the node at another path.
     let device = |path: &Path| std::fs::metadata(path).map(|file| file.rdev()).unwrap_or(0);
     let wanted = device(path);
     if wanted == 0 {

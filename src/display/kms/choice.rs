@@ -1,28 +1,28 @@
-//! Which mode a monitor gets.
+//! Chooses the mode of a monitor.
 //!
-//! The monitor's preferred one, or what was asked for. A monitor that says nothing (no EDID, a broken one, a switch in
-//! between) gets what was asked for or 1920×1080 at 60 Hz by CVT. The kernel has the last word: the choices are tried in
-//! their order until it accepts one.
+//! The mode is the configured one or the monitor's preferred one. A monitor without a readable EDID (none, a broken one, a KVM
+//! switch in between) gets the configured mode or 1920×1080 at 60 Hz by CVT. The choices are tried in order until the kernel
+//! accepts one.
 
 use super::cvt::{Blanking, cvt};
 use super::mode::Mode;
 use crate::base::Size;
 use crate::config::ModeRequest;
 
-/// What stands in for a mode that nobody names.
-const USUAL: (Size, f64) = (Size::new(1920, 1080), 60.0);
+/// The default size and refresh rate.
+const DEFAULT_MODE: (Size, f64) = (Size::new(1920, 1080), 60.0);
 
-/// What a connector knows of its monitor.
+/// The modes of a connector.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Offered<'a> {
-    /// The modes that the kernel lists for it.
+pub(super) struct OfferedModes<'a> {
+    /// The modes that the kernel lists.
     pub modes: &'a [Mode],
-    /// Whether they are the monitor's own words, or the driver's of a panel it knows; else they are the kernel's guess.
+    /// Whether the modes come from the monitor, or from the driver of a known panel. Otherwise they are guesses of the kernel.
     pub trusted: bool,
 }
 
 /// The modes to try, best first; never empty.
-pub(super) fn choices(offered: Offered<'_>, request: Option<ModeRequest>) -> Vec<Mode> {
+pub(super) fn choices(offered: OfferedModes<'_>, request: Option<ModeRequest>) -> Vec<Mode> {
     let plain: Vec<Mode> = offered
         .modes
         .iter()
@@ -40,36 +40,36 @@ pub(super) fn choices(offered: Offered<'_>, request: Option<ModeRequest>) -> Vec
             if let Some(listed) = nearest(&plain, request) {
                 add(listed);
             }
-            let hz = request.refresh_hz.unwrap_or(USUAL.1);
+            let hz = request.refresh_hz.unwrap_or(DEFAULT_MODE.1);
             add(cvt(request.size, hz, Blanking::Standard));
             add(cvt(request.size, hz, Blanking::Reduced));
         }
         None if !offered.trusted => {
             let usual = ModeRequest {
-                size: USUAL.0,
-                refresh_hz: Some(USUAL.1),
+                size: DEFAULT_MODE.0,
+                refresh_hz: Some(DEFAULT_MODE.1),
             };
             if let Some(listed) = nearest(&plain, usual) {
                 add(listed);
             }
-            add(cvt(USUAL.0, USUAL.1, Blanking::Standard));
-            add(cvt(USUAL.0, USUAL.1, Blanking::Reduced));
+            add(cvt(DEFAULT_MODE.0, DEFAULT_MODE.1, Blanking::Standard));
+            add(cvt(DEFAULT_MODE.0, DEFAULT_MODE.1, Blanking::Reduced));
         }
         None => {}
     }
     let mut listed = plain;
-    // A stable sort: drivers list what they like best first among equals.
+    // The sort is stable, because drivers list the best of equal modes first.
     listed.sort_by_key(|mode| {
         let pixels = u64::from(mode.size().width) * u64::from(mode.size().height);
         (!mode.preferred, std::cmp::Reverse(pixels))
     });
     listed.into_iter().for_each(&mut add);
     offered.modes.iter().copied().for_each(&mut add);
-    add(cvt(USUAL.0, USUAL.1, Blanking::Standard));
+    add(cvt(DEFAULT_MODE.0, DEFAULT_MODE.1, Blanking::Standard));
     choices
 }
 
-/// The listed mode of the size asked for whose rate is nearest, or the fastest one.
+/// The listed mode of the requested size with the nearest rate, or the fastest one without a requested rate.
 fn nearest(modes: &[Mode], request: ModeRequest) -> Option<Mode> {
     let of_size = modes.iter().filter(|mode| mode.size() == request.size);
     match request.refresh_hz {
@@ -78,7 +78,7 @@ fn nearest(modes: &[Mode], request: ModeRequest) -> Option<Mode> {
                 .abs()
                 .total_cmp(&(b.refresh_hz() - hz).abs())
         }),
-        // The first of equals: the driver's order.
+        // The first of equal modes, in the order of the driver.
         None => of_size.min_by(|a, b| b.refresh_hz().total_cmp(&a.refresh_hz())),
     }
     .copied()
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn first(modes: &[Mode], trusted: bool, request: Option<ModeRequest>) -> String {
-        choices(Offered { modes, trusted }, request)[0].to_string()
+        choices(OfferedModes { modes, trusted }, request)[0].to_string()
     }
 
     #[test]
@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn a_monitor_that_says_nothing_gets_1080p_by_cvt_and_one_that_is_asked_gets_that() {
         let guessed = [mode(900, 650, 60)];
-        let usual = cvt(USUAL.0, 60.0, Blanking::Standard);
+        let usual = cvt(DEFAULT_MODE.0, 60.0, Blanking::Standard);
         assert_eq!(
             choices(
-                Offered {
+                OfferedModes {
                     modes: &guessed,
                     trusted: false
                 },
@@ -147,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             choices(
-                Offered {
+                OfferedModes {
                     modes: &[],
                     trusted: true
                 },
@@ -156,7 +156,7 @@ mod tests {
             [usual]
         );
         let asked = choices(
-            Offered {
+            OfferedModes {
                 modes: &[],
                 trusted: false,
             },
@@ -174,7 +174,7 @@ mod tests {
         let guessed = [mode(900, 650, 60)];
         assert!(
             choices(
-                Offered {
+                OfferedModes {
                     modes: &guessed,
                     trusted: false
                 },
@@ -193,7 +193,7 @@ mod tests {
         };
         let modes = [interlaced, mode(900, 650, 60)];
         let tried = choices(
-            Offered {
+            OfferedModes {
                 modes: &modes,
                 trusted: true,
             },

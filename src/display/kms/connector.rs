@@ -1,14 +1,14 @@
-//! Connectors: which of them are outputs, and which one a head takes.
+//! Connectors: classifies outputs, and chooses the connector of a head.
 
-use super::choice::Offered;
+use super::choice::OfferedModes;
 use super::mode::Mode;
 
-/// Whether something is plugged in.
+/// Whether a monitor is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
+pub(super) enum ConnectorStatus {
     Connected,
     Disconnected,
-    /// The hardware can't tell.
+    /// The hardware can't detect it.
     Unknown,
 }
 
@@ -18,32 +18,32 @@ pub(super) struct ConnectorFacts {
     pub id: u32,
     /// `HDMI-A-1`.
     pub name: String,
-    /// Whether it writes into memory and not to a monitor.
+    /// Whether it writes into memory instead of to a monitor.
     pub is_writeback: bool,
-    pub link: Link,
+    pub status: ConnectorStatus,
     pub modes: Vec<Mode>,
     pub edid: Option<Vec<u8>>,
-    /// A bit for each CRTC, by its index, that can drive it.
+    /// Bit mask of the CRTCs, by index, that can drive it.
     pub crtcs: u32,
     /// The CRTC that drives it now.
     pub crtc: Option<u32>,
-    /// Whether the kernel says that the link has to be trained anew.
+    /// Whether the kernel reports that the link has to be trained again.
     pub link_is_bad: bool,
 }
 
 impl ConnectorFacts {
-    /// Whether a monitor could be plugged in here.
+    /// Whether a monitor can be connected.
     pub(super) fn is_output(&self) -> bool {
         !self.is_writeback && self.crtcs != 0
     }
 
-    /// What the kernel knows of the monitor's modes. Without an EDID it lists small ones that every monitor takes; only
-    /// of panels that it knows, and of virtual machines, its list is to be believed.
-    pub(super) fn offered(&self) -> Offered<'_> {
+    /// The modes that the kernel lists. Without an EDID it lists small ones that every monitor accepts. Without an EDID the list
+    /// is trusted only for known panels and for virtual machines.
+    pub(super) fn offered(&self) -> OfferedModes<'_> {
         let by_cable = ["HDMI", "DP-", "DVI", "VGA"]
             .iter()
             .any(|kind| self.name.starts_with(kind));
-        Offered {
+        OfferedModes {
             modes: &self.modes,
             trusted: self.edid.is_some()
                 || !by_cable
@@ -52,7 +52,7 @@ impl ConnectorFacts {
     }
 }
 
-/// Order in which outputs are taken where none is asked for: HDMI, DisplayPort, a panel, then the rest.
+/// Order in which outputs are used if none is configured: HDMI, DisplayPort, a panel, then the rest.
 fn rank(name: &str) -> usize {
     ["HDMI", "DP-", "eDP"]
         .iter()
@@ -60,7 +60,7 @@ fn rank(name: &str) -> usize {
         .unwrap_or(3)
 }
 
-/// Whether a name that somebody wrote means this connector: `HDMI-A-1`, also as `card1-HDMI-A-1` or in small letters.
+/// Whether `wanted` names this connector: `HDMI-A-1`, also as `card1-HDMI-A-1` or in lower case.
 pub(super) fn is_named(connector: &ConnectorFacts, wanted: &str) -> bool {
     let wanted = wanted.trim();
     let bare = match wanted.split_once('-') {
@@ -74,7 +74,7 @@ pub(super) fn is_named(connector: &ConnectorFacts, wanted: &str) -> bool {
     connector.name.eq_ignore_ascii_case(bare)
 }
 
-/// The outputs in the order in which heads take them, connected ones first.
+/// The outputs in the order in which heads use them, connected ones first.
 pub(super) fn in_order(connectors: &[ConnectorFacts]) -> Vec<&ConnectorFacts> {
     let mut outputs: Vec<&ConnectorFacts> = connectors
         .iter()
@@ -82,7 +82,7 @@ pub(super) fn in_order(connectors: &[ConnectorFacts]) -> Vec<&ConnectorFacts> {
         .collect();
     outputs.sort_by_key(|connector| {
         (
-            connector.link != Link::Connected,
+            connector.status != ConnectorStatus::Connected,
             rank(&connector.name),
             connector.id,
         )
@@ -90,8 +90,8 @@ pub(super) fn in_order(connectors: &[ConnectorFacts]) -> Vec<&ConnectorFacts> {
     outputs
 }
 
-/// The connector that a head lights: the one it asks for unless the kernel knows it to be empty, else the first connected
-/// one that no other head has (`taken`) or asks for (`reserved`).
+/// Chooses the connector of a head. With a configured name (`wanted`): that connector, unless it is known to be disconnected.
+/// Otherwise the first connected one that no other head uses (`taken`) or is configured for (`reserved`).
 pub(super) fn choose<'a>(
     connectors: &'a [ConnectorFacts],
     wanted: Option<&str>,
@@ -102,10 +102,10 @@ pub(super) fn choose<'a>(
         Some(name) => connectors.iter().find(|connector| {
             connector.is_output()
                 && is_named(connector, name)
-                && connector.link != Link::Disconnected
+                && connector.status != ConnectorStatus::Disconnected
         }),
         None => in_order(connectors).into_iter().find(|connector| {
-            connector.link == Link::Connected
+            connector.status == ConnectorStatus::Connected
                 && !taken.contains(&connector.id)
                 && !reserved.iter().any(|name| is_named(connector, name))
         }),
@@ -118,10 +118,10 @@ pub(super) fn listed<'a>(connectors: impl IntoIterator<Item = &'a ConnectorFacts
         .into_iter()
         .filter(|connector| connector.is_output())
         .map(|connector| {
-            let link = match connector.link {
-                Link::Connected => "connected",
-                Link::Disconnected => "no monitor",
-                Link::Unknown => "unknown",
+            let link = match connector.status {
+                ConnectorStatus::Connected => "connected",
+                ConnectorStatus::Disconnected => "no monitor",
+                ConnectorStatus::Unknown => "unknown",
             };
             format!("{} ({link})", connector.name)
         })
@@ -137,12 +137,12 @@ pub(super) fn listed<'a>(connectors: impl IntoIterator<Item = &'a ConnectorFacts
 mod tests {
     use super::*;
 
-    fn connector(id: u32, name: &str, link: Link) -> ConnectorFacts {
+    fn connector(id: u32, name: &str, status: ConnectorStatus) -> ConnectorFacts {
         ConnectorFacts {
             id,
             name: name.to_owned(),
             is_writeback: name.starts_with("Writeback"),
-            link,
+            status,
             modes: Vec::new(),
             edid: None,
             crtcs: 1,
@@ -166,7 +166,7 @@ mod tests {
         let connectors: Vec<_> = names
             .iter()
             .zip(1..)
-            .map(|(name, id)| connector(id, name, Link::Connected))
+            .map(|(name, id)| connector(id, name, ConnectorStatus::Connected))
             .collect();
         let order: Vec<&str> = in_order(&connectors)
             .iter()
@@ -174,7 +174,7 @@ mod tests {
             .collect();
         assert_eq!(order, ["HDMI-A-1", "DP-2", "DP-1", "eDP-1", "Virtual-1"]);
         assert_eq!(chosen(&connectors, None, &[5]), Some("DP-2".to_owned()));
-        let reserved = [connector(1, "DP-7", Link::Connected)];
+        let reserved = [connector(1, "DP-7", ConnectorStatus::Connected)];
         assert_eq!(
             chosen(&reserved, None, &[]),
             None,
@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn a_writeback_connector_is_never_an_output_though_it_says_connected() {
         let connectors = [
-            connector(1, "Writeback-1", Link::Connected),
-            connector(2, "DP-1", Link::Disconnected),
+            connector(1, "Writeback-1", ConnectorStatus::Connected),
+            connector(2, "DP-1", ConnectorStatus::Disconnected),
         ];
         assert_eq!(chosen(&connectors, None, &[]), None);
         assert_eq!(chosen(&connectors, Some("Writeback-1"), &[]), None);
@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn a_named_connector_is_taken_also_where_the_hardware_can_not_tell() {
         let connectors = [
-            connector(1, "VGA-1", Link::Unknown),
-            connector(2, "HDMI-A-1", Link::Connected),
+            connector(1, "VGA-1", ConnectorStatus::Unknown),
+            connector(2, "HDMI-A-1", ConnectorStatus::Connected),
         ];
         assert_eq!(
             chosen(&connectors, Some("vga-1"), &[]),
@@ -216,12 +216,24 @@ mod tests {
 
     #[test]
     fn a_cable_without_edid_is_not_believed_and_a_virtual_monitor_is() {
-        assert!(!connector(1, "HDMI-A-1", Link::Connected).offered().trusted);
-        assert!(connector(1, "Virtual-1", Link::Connected).offered().trusted);
-        assert!(connector(1, "eDP-1", Link::Connected).offered().trusted);
+        assert!(
+            !connector(1, "HDMI-A-1", ConnectorStatus::Connected)
+                .offered()
+                .trusted
+        );
+        assert!(
+            connector(1, "Virtual-1", ConnectorStatus::Connected)
+                .offered()
+                .trusted
+        );
+        assert!(
+            connector(1, "eDP-1", ConnectorStatus::Connected)
+                .offered()
+                .trusted
+        );
         let with_edid = ConnectorFacts {
             edid: Some(vec![0]),
-            ..connector(1, "DP-1", Link::Connected)
+            ..connector(1, "DP-1", ConnectorStatus::Connected)
         };
         assert!(with_edid.offered().trusted);
     }

@@ -1,9 +1,9 @@
-#![expect(unsafe_code, reason = "virtual terminals are spoken to by ioctl")]
-//! The text console under the picture: put into graphics mode while the wall runs, and given back.
+#![expect(unsafe_code, reason = "virtual terminals are controlled by ioctl")]
+//! Sets the text console to graphics mode while the wall runs, and restores it afterwards.
 //!
-//! In graphics mode the kernel writes no message and blinks no cursor over the picture. The keyboard is off meanwhile: else
-//! what is typed goes to a shell that nobody sees. Dropping the [`Console`] gives both back, unwinding included. A killed
-//! process can't: it leaves a file that tells the next start what there was before.
+//! In graphics mode the kernel writes no messages and no cursor over the picture. The keyboard is switched off, because
+//! otherwise typed text goes to an invisible shell. Dropping the [`Console`] restores both, also during unwinding. A killed
+//! process can't restore them; it leaves a file with the earlier state for the next start.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -25,24 +25,24 @@ const KD_GRAPHICS: usize = 1;
 const K_UNICODE: u32 = 3;
 const K_OFF: u32 = 4;
 
-/// The file's name, in the folder of the process's sockets.
+/// Name of the state file, in the folder of the process's sockets.
 const STATE_FILE: &str = "console.json";
 
-/// All displays of this process share the one console.
-static TAKEN: Mutex<Weak<Console>> = Mutex::new(Weak::new());
+/// The console, shared by all displays of this process.
+static CONSOLE: Mutex<Weak<Console>> = Mutex::new(Weak::new());
 
 /// A virtual terminal in graphics mode.
 #[derive(Debug)]
 pub(super) struct Console {
     terminal: File,
-    before: Before,
+    before: ConsoleState,
     state_file: Option<PathBuf>,
     given_back: Mutex<bool>,
 }
 
-/// How the console was, and whose it is.
+/// The state of the console before the wall started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Before {
+struct ConsoleState {
     /// The terminal's number.
     vt: u16,
     /// The keyboard's mode.
@@ -58,18 +58,17 @@ struct VtState {
 }
 
 impl Console {
-    /// Takes the terminal that the monitor shows; none where there is none, as in a container, or where it is not ours to
-    /// take. To be called with the card's master right: then a console in graphics mode was left behind by somebody who is
-    /// gone.
+    /// Sets the foreground terminal to graphics mode. `None` if there is none, as in a container, or this process has no right
+    /// to it. To be called with the card's master right: then no other running program uses a console in graphics mode.
     pub(super) fn take() -> Option<Arc<Self>> {
-        let mut taken = lock(&TAKEN);
+        let mut taken = lock(&CONSOLE);
         if let Some(console) = taken.upgrade() {
             return Some(console);
         }
         let (vt, terminal) = match foreground() {
             Ok(found) => found,
             Err(err) => {
-                info!(%err, "no text console to put away");
+                info!(%err, "no text console found");
                 return None;
             }
         };
@@ -85,29 +84,29 @@ impl Console {
     fn take_terminal(vt: u16, terminal: File, files: Vec<PathBuf>) -> Option<Self> {
         let left = files
             .iter()
-            .find_map(|file| left_behind(file))
+            .find_map(|file| read_state(file))
             .filter(|left| left.vt == vt);
         let keyboard = keyboard_mode(&terminal);
-        let before = left.unwrap_or(Before {
+        let before = left.unwrap_or(ConsoleState {
             vt,
-            // A keyboard that is off without a note of ours was left off by somebody: text needs one.
+            // Without a state file of ours, another program has left the keyboard off. Text mode needs it.
             keyboard: keyboard.filter(|mode| *mode != K_OFF).unwrap_or(K_UNICODE),
         });
         if left.is_some() {
             info!(
                 vt,
-                "the console was left in graphics mode by a process that was killed; it is given back at the end"
+                "a killed process has left the console in graphics mode; it is restored at the end"
             );
         }
         let state_file = files.into_iter().find(|file| write_state(file, before));
         if state_file.is_none() {
             warn!(
                 vt,
-                "no folder for the console's state: if this process is killed, the console stays dark"
+                "the state of the console can't be saved; if this process is killed, the console stays in graphics mode"
             );
         }
         if let Err(err) = set::<KDSETMODE>(&terminal, KD_GRAPHICS) {
-            warn!(vt, %err, "the console can't be put into graphics mode, messages may appear over the picture; \
+            warn!(vt, %err, "the console can't be set to graphics mode, messages may appear over the picture; \
                 run the wall as root, or as a unit with TTYPath=/dev/tty1 and StandardInput=tty");
             if let Some(file) = state_file {
                 let _ = std::fs::remove_file(file);
@@ -115,7 +114,7 @@ impl Console {
             return None;
         }
         if let Err(err) = set::<KDSKBMODE>(&terminal, K_OFF as usize) {
-            warn!(vt, %err, "the console's keyboard can't be switched off, what is typed goes to it");
+            warn!(vt, %err, "the console's keyboard can't be switched off; typed text goes to the console");
         }
         info!(vt, "console in graphics mode");
         Some(Self {
@@ -141,7 +140,7 @@ impl Console {
         if let Some(file) = &self.state_file {
             let _ = std::fs::remove_file(file);
         }
-        info!(vt = self.before.vt, "console given back");
+        info!(vt = self.before.vt, "console restored");
     }
 }
 
@@ -151,29 +150,29 @@ impl Drop for Console {
     }
 }
 
-/// Gives the console back at once: for ends of the process that run no destructors. Nothing where it was not taken.
+/// Restores the console at once, for exits that run no destructors. Does nothing if the console was not changed.
 pub fn restore_console() {
-    let console = lock(&TAKEN).upgrade();
+    let console = lock(&CONSOLE).upgrade();
     if let Some(console) = console {
         console.give_back();
     }
 }
 
-/// The terminal that the monitor shows.
+/// The foreground terminal.
 fn foreground() -> Result<(u16, File), String> {
     let open = |path: &str| {
         let opened = OpenOptions::new().read(true).write(true).open(path);
-        // The group tty may write only.
+        // Members of the group tty may only write.
         opened.or_else(|_| OpenOptions::new().write(true).open(path))
     };
-    // A service without rights on tty0 has its own terminal where its unit names one.
+    // A service without rights on tty0 has a terminal if its unit names one.
     let mut problem = String::new();
     for path in ["/dev/tty0", "/dev/tty"] {
         let state = open(path)
             .map_err(|err| format!("{path}: {err}"))
             .and_then(|terminal| {
-                // SAFETY: VT_GETSTATE fills a struct vt_stat, three 16-bit integers, which is what VtState is; the file stays
-                // open during the call.
+                // SAFETY: VT_GETSTATE fills a struct vt_stat of three 16-bit integers, which VtState is. The file stays open
+                // during the call.
                 let state = unsafe { ioctl(&terminal, Getter::<VT_GETSTATE, VtState>::new()) };
                 state.map_err(|err| format!("{path}: {err}"))
             });
@@ -191,28 +190,28 @@ fn foreground() -> Result<(u16, File), String> {
 }
 
 fn keyboard_mode(terminal: &File) -> Option<u32> {
-    // SAFETY: KDGKBMODE writes one int to the pointer it is given, which is what the Getter passes; the file stays open.
+    // SAFETY: KDGKBMODE writes one int to the pointer that the Getter passes. The file stays open.
     let mode = unsafe { ioctl(terminal, Getter::<KDGKBMODE, i32>::new()) };
     mode.ok().and_then(|mode| u32::try_from(mode).ok())
 }
 
 fn set<const OPCODE: Opcode>(terminal: &File, value: usize) -> rustix::io::Result<()> {
-    // SAFETY: KDSETMODE and KDSKBMODE, with which alone this is called, take an integer and no pointer.
+    // SAFETY: this is called with KDSETMODE and KDSKBMODE only, which take an integer and no pointer.
     unsafe { ioctl(terminal, IntegerSetter::<OPCODE>::new_usize(value)) }
 }
 
-fn left_behind(file: &Path) -> Option<Before> {
+fn read_state(file: &Path) -> Option<ConsoleState> {
     let text = std::fs::read(file).ok()?;
     match serde_json::from_slice(&text) {
         Ok(before) => Some(before),
         Err(err) => {
-            debug!(file = %file.display(), %err, "unreadable note of the console's state");
+            debug!(file = %file.display(), %err, "state file of the console is unreadable");
             None
         }
     }
 }
 
-fn write_state(file: &Path, before: Before) -> bool {
+fn write_state(file: &Path, before: ConsoleState) -> bool {
     let Ok(text) = serde_json::to_vec(&before) else {
         return false;
     };
@@ -230,15 +229,15 @@ mod tests {
     fn what_a_killed_process_leaves_is_read_by_the_next_one() {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("nvr").join(STATE_FILE);
-        let before = Before {
+        let before = ConsoleState {
             vt: 1,
             keyboard: K_UNICODE,
         };
-        assert_eq!(left_behind(&file), None);
+        assert_eq!(read_state(&file), None);
         assert!(write_state(&file, before));
-        assert_eq!(left_behind(&file), Some(before));
+        assert_eq!(read_state(&file), Some(before));
         std::fs::write(&file, "{").expect("written");
-        assert_eq!(left_behind(&file), None);
+        assert_eq!(read_state(&file), None);
     }
 
     #[test]
@@ -246,7 +245,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         assert!(!write_state(
             &file.path().join(STATE_FILE),
-            Before { vt: 1, keyboard: 3 }
+            ConsoleState { vt: 1, keyboard: 3 }
         ));
     }
 

@@ -1,27 +1,27 @@
-//! Timings for a monitor that does not say what it takes: VESA Coordinated Video Timings, standard and reduced blanking.
+//! Timings for a monitor without a list of modes: VESA Coordinated Video Timings, with standard and reduced blanking.
 //!
-//! After "VESA Coordinated Video Timings Standard", version 1.2; rounded as the kernel and the program `cvt` do.
+//! Source: "VESA Coordinated Video Timings Standard", version 1.2. Values are rounded as in the kernel and the program `cvt`.
 
 use super::mode::Mode;
 use crate::base::Size;
 
 /// Widths are multiples of this many pixels.
 const CELL: u32 = 8;
-/// The pixel clock's step in kHz.
+/// Step of the pixel clock in kHz.
 const CLOCK_STEP_KHZ: u32 = 250;
-/// Fewest lines before the sync pulse.
+/// Minimum number of lines before the sync pulse.
 const MIN_PORCH_LINES: u32 = 3;
 
-/// Which of the two formulas: cathode ray tubes need long blanking, flat panels at the end of a long cable rather less clock.
+/// The formula for blanking. Cathode ray tubes need long blanking. Flat panels do not, and a lower pixel clock suits long cables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blanking {
-    /// As a cathode ray tube needs it; what every monitor and television takes.
+    /// Standard blanking, which every monitor and television accepts.
     Standard,
-    /// Version 1 of the reduced one.
+    /// Reduced blanking, version 1.
     Reduced,
 }
 
-/// The mode of `size` at `refresh_hz`; widths are rounded up to whole cells of eight pixels.
+/// The mode of `size` at `refresh_hz`. The width is rounded up to a multiple of eight pixels.
 pub(super) fn cvt(size: Size, refresh_hz: f64, blanking: Blanking) -> Mode {
     let width = size.width.max(CELL).div_ceil(CELL) * CELL;
     let height = size.height.max(1);
@@ -32,7 +32,7 @@ pub(super) fn cvt(size: Size, refresh_hz: f64, blanking: Blanking) -> Mode {
     }
 }
 
-/// Lines of the vertical sync pulse: they tell a monitor the picture's proportions.
+/// Number of lines of the vertical sync pulse, which encodes the aspect ratio.
 fn sync_lines(width: u32, height: u32) -> u32 {
     let proportion =
         |across: u32, down: u32| height.is_multiple_of(down) && height / down * across == width;
@@ -50,10 +50,10 @@ fn sync_lines(width: u32, height: u32) -> u32 {
 }
 
 fn standard(width: u32, height: u32, refresh_hz: f64, sync_lines: u32) -> Mode {
-    /// Least time of vertical sync and back porch together, in µs.
+    /// Minimum time of vertical sync and back porch together, in µs.
     const MIN_SYNC_AND_BACK_PORCH_US: f64 = 550.0;
     const MIN_BACK_PORCH_LINES: u32 = 6;
-    /// The blanking formula's gradient and offset, in percent.
+    /// Gradient and offset of the blanking formula, in percent.
     const GRADIENT: f64 = 300.0;
     const OFFSET: f64 = 30.0;
     const SYNC_PERCENT: u32 = 8;
@@ -71,7 +71,7 @@ fn standard(width: u32, height: u32, refresh_hz: f64, sync_lines: u32) -> Mode {
 
     let clock_khz = (f64::from(total) * 1000.0 / line_us) as u32;
     let sync_end = width + blank / 2;
-    // As the kernel and `cvt` have it: the next whole cell, also from a whole one.
+    // As in the kernel and `cvt`: rounded up to the next cell, even from the start of a cell.
     let sync_start = sync_end - total * SYNC_PERCENT / 100;
     let sync_start = (sync_start / CELL + 1) * CELL;
     Mode {

@@ -1,27 +1,27 @@
-//! What of a buffer is out of date.
+//! The outdated rectangles of a buffer.
 //!
-//! Two buffers take turns: the one that is written now missed the last scene, too. Each keeps its own list of what
-//! changed since it was last written.
+//! Two buffers are shown in turn, so the buffer that is written now also lacks the last scene. There is a list per buffer with
+//! the changes since it was last written.
 
 use crate::render::Rect;
 
-/// Most rectangles that are kept apart: a tile's picture, its boxes and its lines of text, of two dozen tiles.
+/// Maximum number of rectangles: picture, boxes and texts of two dozen tiles.
 const MOST: usize = 64;
 
-/// Rectangles to write anew.
+/// Rectangles to write again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Damage {
     rects: Vec<Rect>,
 }
 
 impl Damage {
-    /// Adds a rectangle; what is covered already adds nothing, and what would be copied twice is joined.
+    /// Adds a rectangle. It is ignored if it is already covered, and merged with others if that avoids copying pixels twice.
     pub(super) fn add(&mut self, rect: Rect) {
         let mut rect = rect;
         if rect.is_empty() || self.rects.iter().any(|known| known.covers(&rect)) {
             return;
         }
-        // Joining may reach further rectangles: each round removes one, so that this ends.
+        // A merged rectangle may reach others. Each round removes one rectangle, so the loop ends.
         while let Some(index) = self.rects.iter().position(|known| joins(known, &rect)) {
             rect = rect.around(&self.rects.swap_remove(index));
         }
@@ -40,13 +40,13 @@ impl Damage {
         &self.rects
     }
 
-    /// All of it, leaving nothing.
+    /// Takes all rectangles out.
     pub(super) fn take(&mut self) -> Self {
         std::mem::take(self)
     }
 }
 
-/// Whether one rectangle around both has no more pixels than they have apart.
+/// Whether the rectangle around both has no more pixels than both together.
 fn joins(one: &Rect, other: &Rect) -> bool {
     let area = |rect: &Rect| u64::from(rect.width) * u64::from(rect.height);
     area(&one.around(other)) <= area(one) + area(other)

@@ -1,11 +1,11 @@
-//! What a monitor says of itself: maker and name, from the base block of its EDID (VESA E-EDID 1.4).
+//! Reads maker and name of a monitor from the base block of its EDID (VESA E-EDID 1.4).
 
 const BLOCK: usize = 128;
 const HEADER: [u8; 8] = [0, 255, 255, 255, 255, 255, 255, 0];
-/// Where the four descriptors of 18 bytes are.
+/// Position of the four descriptors of 18 bytes.
 const DESCRIPTORS: std::ops::Range<usize> = 54..126;
 
-/// `DEL DELL U2412M`; nothing of what is not an EDID.
+/// `DEL DELL U2412M`. `None` if the bytes are not an EDID.
 pub(super) fn monitor_name(edid: &[u8]) -> Option<String> {
     let block = edid.get(..BLOCK)?;
     let sum = block.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));

@@ -1,4 +1,4 @@
-//! Pixel formats of planes, with their tilings: the property IN_FORMATS.
+//! Pixel formats of planes with their tilings, from the property IN_FORMATS.
 
 /// 32 bits, blue first, the last byte ignored.
 pub(super) const XRGB8888: u32 = code(*b"XR24");
@@ -6,18 +6,18 @@ pub(super) const XRGB8888: u32 = code(*b"XR24");
 pub(super) const ARGB8888: u32 = code(*b"AR24");
 /// Planes Y and interleaved UV.
 pub(super) const NV12: u32 = code(*b"NV12");
-/// Planes Y, U and V: what GStreamer calls I420.
+/// Planes Y, U and V; I420 in GStreamer.
 pub(super) const YUV420: u32 = code(*b"YU12");
 /// 24 bits, red first in memory.
 pub(super) const BGR888: u32 = code(*b"BG24");
-/// The modifier of rows one after the other.
+/// The modifier of linear memory, without tiling.
 pub(super) const LINEAR: u64 = 0;
 
 /// A format that a plane takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Format {
     pub fourcc: u32,
-    /// Tilings; empty where the driver does not say, which is taken for linear.
+    /// Tilings. Empty if the driver does not list them, which counts as linear.
     pub modifiers: Vec<u64>,
 }
 
@@ -25,7 +25,7 @@ const fn code(text: [u8; 4]) -> u32 {
     u32::from_le_bytes(text)
 }
 
-/// `XR24`.
+/// The name of a format, such as `XR24`.
 pub(super) fn name(fourcc: u32) -> String {
     let text = fourcc.to_le_bytes();
     if text
@@ -38,7 +38,7 @@ pub(super) fn name(fourcc: u32) -> String {
     }
 }
 
-/// Whether a buffer of plain rows can be shown.
+/// Whether a linear buffer of this format can be shown.
 pub(super) fn takes_linear(formats: &[Format], fourcc: u32) -> bool {
     takes(formats, fourcc, LINEAR)
 }
@@ -52,7 +52,7 @@ pub(super) fn takes(formats: &[Format], fourcc: u32, modifier: u64) -> bool {
     })
 }
 
-/// Reads `struct drm_format_modifier_blob`; nothing of one that contradicts itself.
+/// Parses `struct drm_format_modifier_blob`. `None` if it is inconsistent.
 pub(super) fn parse_in_formats(blob: &[u8]) -> Option<Vec<Format>> {
     const MODIFIER_BYTES: usize = 24;
     let word = |at: usize| Some(u32::from_ne_bytes(blob.get(at..at + 4)?.try_into().ok()?));

@@ -1,10 +1,10 @@
-//! Where a viewer's pixels are on the monitor: rotation, and the margin that a television cuts off.
+//! Maps the canvas to the monitor: rotation, and the margin that a television cuts off.
 
 use crate::base::Size;
 use crate::config::Rotation;
 use crate::render::Rect;
 
-/// The way between three coordinate systems: the canvas as a viewer sees it, a buffer's pixels, the monitor's.
+/// Converts between three coordinate systems: the canvas as a viewer sees it, a buffer, and the monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Geometry {
     monitor: Size,
@@ -15,8 +15,8 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// `overscan` is the fraction of the screen cut off at each edge; `by_plane` says that planes turn the picture, so
-    /// that buffers lie as the viewer sees them.
+    /// `overscan` is the fraction of the screen that is cut off at each edge. With `by_plane`, planes rotate the picture, so that
+    /// buffers have the orientation that the viewer sees.
     pub(super) fn new(monitor: Size, rotation: Rotation, overscan: f32, by_plane: bool) -> Self {
         let viewed = turned(monitor, rotation);
         let margin = |side: u32| (f64::from(side) * f64::from(overscan.clamp(0.0, 0.25))) as u32;
@@ -30,17 +30,17 @@ impl Geometry {
         }
     }
 
-    /// Pixels to compose.
+    /// Size of the canvas.
     pub(super) fn canvas(&self) -> Size {
         self.canvas
     }
 
-    /// The monitor's pixels.
+    /// Size of the monitor.
     pub(super) fn monitor(&self) -> Size {
         self.monitor
     }
 
-    /// How planes turn their buffers.
+    /// Rotation by the planes.
     pub(super) fn plane_rotation(&self) -> Rotation {
         if self.by_plane {
             self.rotation
@@ -49,7 +49,7 @@ impl Geometry {
         }
     }
 
-    /// How pixels are turned while they are copied into a buffer.
+    /// Rotation while pixels are copied into a buffer.
     pub(super) fn copy_rotation(&self) -> Rotation {
         if self.by_plane {
             Rotation::None
@@ -58,7 +58,7 @@ impl Geometry {
         }
     }
 
-    /// The size of a buffer that holds a piece of canvas of `size`.
+    /// The size of a buffer for a part of the canvas of `size`.
     pub(super) fn buffer_size(&self, size: Size) -> Size {
         turned(size, self.copy_rotation())
     }
@@ -68,7 +68,7 @@ impl Geometry {
         turned(self.monitor, self.plane_rotation())
     }
 
-    /// Where `rect` of the canvas is on the monitor.
+    /// The position of `rect` of the canvas on the monitor.
     pub(super) fn on_monitor(&self, rect: &Rect) -> Rect {
         turned_rect(
             &self.with_margin(rect),
@@ -77,13 +77,13 @@ impl Geometry {
         )
     }
 
-    /// Where `rect` of the canvas is in a buffer for the whole monitor.
+    /// The position of `rect` of the canvas in a buffer for the whole monitor.
     pub(super) fn in_full_buffer(&self, rect: &Rect) -> Rect {
         let viewed = turned(self.monitor, self.rotation);
         turned_rect(&self.with_margin(rect), viewed, self.copy_rotation())
     }
 
-    /// Where `rect` of the canvas is in a buffer that holds no more than `picture` of it.
+    /// The position of `rect` of the canvas in a buffer for the part `picture` of the canvas.
     pub(super) fn in_picture_buffer(&self, rect: &Rect, picture: &Rect) -> Rect {
         let inside = rect.shifted(-picture.x, -picture.y);
         turned_rect(&inside, picture.size(), self.copy_rotation())
@@ -94,7 +94,7 @@ impl Geometry {
     }
 }
 
-/// A size after a turn.
+/// A size after rotation.
 fn turned(size: Size, rotation: Rotation) -> Size {
     match rotation {
         Rotation::None | Rotation::Half => size,
@@ -102,7 +102,7 @@ fn turned(size: Size, rotation: Rotation) -> Size {
     }
 }
 
-/// Where a rectangle of a picture of `size` is once the picture was turned clockwise.
+/// The position of a rectangle of a picture of `size` after the picture was rotated clockwise.
 pub(super) fn turned_rect(rect: &Rect, size: Size, rotation: Rotation) -> Rect {
     let (across, down) = (size.width as i32, size.height as i32);
     match rotation {

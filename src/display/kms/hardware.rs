@@ -1,4 +1,4 @@
-//! What a card has: its connectors, CRTCs and planes as plain facts.
+//! Reads the connectors, CRTCs and planes of a card.
 
 use std::io;
 
@@ -6,17 +6,17 @@ use drm::control::connector::{Interface, State};
 use drm::control::{Device as _, ResourceHandles, connector, crtc, plane};
 
 use super::card::Card;
-use super::connector::{ConnectorFacts, Link};
+use super::connector::{ConnectorFacts, ConnectorStatus};
 use super::formats::{Format, parse_in_formats};
 use super::mode::Mode;
 use super::planner::{PlaneFacts, PlaneKind};
 use super::properties::{Name, Properties};
 
-/// Every turn and mirror image. Which of them a plane takes is for the kernel to say.
+/// All rotations and reflections. The kernel decides which of them a plane accepts.
 const ANY_ROTATION: u32 = 0x3f;
 
-/// Every connector. `probe` has the kernel ask the monitors, which takes a while and needs the master right; without it the
-/// kernel says what it knew before.
+/// All connectors. With `probe` the kernel queries the monitors, which takes time and needs the master right. Otherwise it
+/// gives the last known state.
 pub(super) fn connectors(card: &Card, probe: bool) -> io::Result<Vec<ConnectorFacts>> {
     let resources = card.resource_handles()?;
     resources
@@ -24,7 +24,7 @@ pub(super) fn connectors(card: &Card, probe: bool) -> io::Result<Vec<ConnectorFa
         .iter()
         .filter_map(
             |handle| match connector_facts(card, &resources, *handle, probe) {
-                // A connector of a DisplayPort hub goes with it.
+                // A connector of a DisplayPort hub disappears with the hub.
                 Err(err) if err.kind() == io::ErrorKind::NotFound => None,
                 facts => Some(facts),
             },
@@ -32,7 +32,7 @@ pub(super) fn connectors(card: &Card, probe: bool) -> io::Result<Vec<ConnectorFa
         .collect()
 }
 
-/// Every CRTC's id, in the order of their indices.
+/// The ids of all CRTCs, ordered by index.
 pub(super) fn crtcs(card: &Card) -> io::Result<Vec<u32>> {
     Ok(card
         .resource_handles()?
@@ -42,7 +42,7 @@ pub(super) fn crtcs(card: &Card) -> io::Result<Vec<u32>> {
         .collect())
 }
 
-/// Every plane with its properties.
+/// All planes with their properties.
 pub(super) fn planes(card: &Card) -> io::Result<Vec<(PlaneFacts, Properties)>> {
     let resources = card.resource_handles()?;
     card.plane_handles()?
@@ -51,7 +51,7 @@ pub(super) fn planes(card: &Card) -> io::Result<Vec<(PlaneFacts, Properties)>> {
         .collect()
 }
 
-/// A handle of an id that the kernel gave.
+/// The handle of an id from the kernel.
 pub(super) fn crtc_handle(id: u32) -> Option<crtc::Handle> {
     drm::control::from_u32(id)
 }
@@ -78,10 +78,10 @@ fn connector_facts(
         id: handle.into(),
         name: info.to_string(),
         is_writeback: info.interface() == Interface::Writeback,
-        link: match info.state() {
-            State::Connected => Link::Connected,
-            State::Disconnected => Link::Disconnected,
-            State::Unknown => Link::Unknown,
+        status: match info.state() {
+            State::Connected => ConnectorStatus::Connected,
+            State::Disconnected => ConnectorStatus::Disconnected,
+            State::Unknown => ConnectorStatus::Unknown,
         },
         modes: info.modes().iter().map(Mode::from).collect(),
         edid: properties.blob(card, Name::Edid),

@@ -1,4 +1,4 @@
-//! One monitor of the wall: lit when there is one, dark and waiting when there is none.
+//! One head: activates its monitor when one is connected, and waits while there is none.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -9,77 +9,79 @@ use rustix::io::Errno;
 use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
-use super::card::{Card, Parts};
-use super::connector::{ConnectorFacts, Link, choose, listed};
+use super::card::Card;
+use super::connector::{ConnectorFacts, ConnectorStatus, choose, listed};
 use super::geometry::Geometry;
 use super::hardware;
+use super::head_registry::DrmObjects;
 use super::hotplug::Uevents;
-use super::output::{Commit, Output};
+use super::output::{CommitOutcome, Output};
 use super::pace::Pace;
 use crate::base::{Clock, Frame, Size};
 use crate::config::HeadSettings;
 use crate::display::{Display, DisplayError, Wait};
 use crate::render::{DisplayInfo, Scene};
 
-/// How often connectors are read where the kernel sends no news of them.
-const READING: Duration = Duration::from_secs(5);
-/// A flip that takes longer is lost.
+/// How often connectors are read if the kernel sends no hot-plug events.
+const CONNECTOR_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// A flip that takes longer is considered lost.
 const FLIP_LIMIT: Duration = Duration::from_secs(5);
-/// Wait before a commit is tried again that met somebody else's.
-const RETRY: Duration = Duration::from_millis(4);
-/// What is composed while there is no monitor.
-const DARK: Size = Size::new(1920, 1080);
-/// How often scenes are taken while nobody sees them.
-const DARK_INTERVAL: Duration = Duration::from_millis(100);
+/// Wait before a commit is retried after the CRTC was busy.
+const RETRY_DELAY: Duration = Duration::from_millis(4);
+/// Size to compose while there is no monitor.
+const NO_MONITOR_SIZE: Size = Size::new(1920, 1080);
+/// Time between scenes while there is no monitor.
+const NO_MONITOR_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A head of a card. Its methods belong to one thread; heads of one card may live on several.
+/// A head of a card. It belongs to one thread; heads of one card may belong to different threads.
 pub struct KmsDisplay {
-    /// Before the card: its buffers are the card's.
+    /// Dropped before the card, because its buffers belong to the card.
     output: Option<Output>,
     card: Arc<Card>,
     head: usize,
-    news: Arc<OwnedFd>,
+    notifier: Arc<OwnedFd>,
     uevents: Option<Uevents>,
     clock: Clock,
     settings: HeadSettings,
-    /// Connectors that other heads ask for by name.
+    /// Connectors that are configured for other heads.
     reserved: Vec<String>,
     pace: Pace,
-    /// When the commit was made whose flip is awaited, and how many flips there were then.
+    /// Time of the last commit while its flip is awaited, and the number of flips at that time.
     pending: Option<(Duration, u64)>,
-    /// When a commit is tried again.
+    /// Time at which a commit is retried.
     retry_at: Option<Duration>,
-    next_reading: Duration,
+    next_poll: Duration,
     last_ready: Duration,
     last_canvas: Size,
     is_on: bool,
 }
 
 impl KmsDisplay {
-    /// A head on a card that this process is the master of; lights its monitor where there is one.
+    /// Opens a head on a card of which this process is the master, and activates its monitor if there is one.
     pub(super) fn open(
         card: &Arc<Card>,
         settings: HeadSettings,
         reserved: Vec<String>,
         clock: Clock,
     ) -> Result<Self, DisplayError> {
-        let (head, news) = card
-            .join()
+        let (head, notifier) = card
+            .heads()
+            .register()
             .map_err(|err| card.refused("make an eventfd", &err))?;
         let uevents = Uevents::listen()
-            .inspect_err(|err| debug!(%err, "no news of monitors from the kernel, connectors are read every 5 s"))
+            .inspect_err(|err| debug!(%err, "the kernel sends no hot-plug events, connectors are read every 5 s"))
             .ok();
-        let dark = settings.mode.map_or(DARK, |mode| mode.size);
+        let dark = settings.mode.map_or(NO_MONITOR_SIZE, |mode| mode.size);
         let mut opened = Self {
             output: None,
             card: Arc::clone(card),
             head,
-            news,
+            notifier,
             uevents,
-            pace: Pace::new(DARK_INTERVAL),
+            pace: Pace::new(NO_MONITOR_INTERVAL),
             pending: None,
             retry_at: None,
-            next_reading: clock.now() + READING,
+            next_poll: clock.now() + CONNECTOR_POLL_INTERVAL,
             last_ready: Duration::ZERO,
             last_canvas: Geometry::new(dark, settings.rotate, settings.overscan, false).canvas(),
             is_on: true,
@@ -93,16 +95,16 @@ impl KmsDisplay {
                 card = %card.path().display(),
                 connector = opened.settings.connector.as_deref().unwrap_or("any"),
                 connectors = listed(&connectors),
-                "no monitor, waiting for one"
+                "no monitor is connected; waiting for one"
             );
         }
         Ok(opened)
     }
 
-    /// Shows a decoded frame in place of what is composed at `picture`, an index into [`Scene::pictures`], from the next
-    /// [`Display::present`] on and until another one or nothing replaces it. No pixel is copied: the frame is held while it
-    /// is shown. Gives false where the composed picture has to stand in: no plane of its own, a frame in ordinary memory, or
-    /// a format, tiling or size that the plane does not take.
+    /// Shows a decoded frame in place of the composed picture with index `picture` in [`Scene::pictures`], from the next
+    /// [`Display::present`] on, until another frame or `None` replaces it. No pixel is copied; the frame is held while it is
+    /// shown. False if the composed picture has to be shown: the picture has no plane, the frame is in ordinary memory, or the
+    /// plane does not take its format, tiling or size.
     ///
     /// # Errors
     /// As [`Display::present`].
@@ -122,13 +124,13 @@ impl KmsDisplay {
             .map_err(|err| self.card.refused("read its connectors", &err))
     }
 
-    /// Lights, changes or gives up the monitor as the connectors say; whether anything changed.
+    /// Activates, changes or releases the monitor according to the connectors. Gives whether anything changed.
     fn follow(&mut self, connectors: &[ConnectorFacts]) -> Result<bool, DisplayError> {
         if let Some(output) = &self.output {
             let lit = output.connector();
             let now = connectors.iter().find(|connector| connector.id == lit.id);
             let is_same = now.is_some_and(|now| {
-                now.link != Link::Disconnected
+                now.status != ConnectorStatus::Disconnected
                     && now.edid == lit.edid
                     && now.modes == lit.modes
                     && !now.link_is_bad
@@ -136,18 +138,21 @@ impl KmsDisplay {
             if is_same {
                 return Ok(false);
             }
-            info!(connector = lit.name, "the monitor is gone or another one");
+            info!(
+                connector = lit.name,
+                "the monitor was disconnected or replaced"
+            );
         }
         let card = Arc::clone(&self.card);
-        let lighting = card.lighting();
-        let was_lit = self.darken();
-        let taken = card.taken_from(self.head);
+        let modeset_lock = card.modeset_lock();
+        let was_lit = self.release_output();
+        let taken = card.heads().objects_of_others(self.head);
         let wanted = self.settings.connector.as_deref();
         let Some(connector) = choose(connectors, wanted, &taken.connectors, &self.reserved) else {
             return Ok(was_lit);
         };
-        let output = Output::light(&card, self.head, connector, &self.settings)?;
-        drop(lighting);
+        let output = Output::start(&card, self.head, connector, &self.settings)?;
+        drop(modeset_lock);
         self.pace = Pace::new(output.mode().interval());
         self.last_canvas = output.geometry().canvas();
         if !self.is_on {
@@ -157,31 +162,33 @@ impl KmsDisplay {
         Ok(true)
     }
 
-    /// Gives the monitor up; whether there was one.
-    fn darken(&mut self) -> bool {
+    /// Releases the monitor. Gives whether there was one.
+    fn release_output(&mut self) -> bool {
         self.pending = None;
         self.retry_at = None;
         let output = self.output.take();
-        self.card.claim(self.head, Parts::default());
+        self.card
+            .heads()
+            .set_objects(self.head, DrmObjects::default());
         if let Some(output) = &output {
-            output.extinguish();
+            output.disable();
         }
         output.is_some()
     }
 
-    /// Reads connectors when it is time, or the kernel says so; whether anything changed.
-    fn look(&mut self, now: Duration) -> Result<bool, DisplayError> {
-        let has_news = self.uevents.as_ref().is_some_and(Uevents::drain);
-        if !has_news && now < self.next_reading {
+    /// Reads connectors at intervals and after hot-plug events. Gives whether anything changed.
+    fn check_connectors(&mut self, now: Duration) -> Result<bool, DisplayError> {
+        let is_notified = self.uevents.as_ref().is_some_and(Uevents::drain);
+        if !is_notified && now < self.next_poll {
             return Ok(false);
         }
-        self.next_reading = now + READING;
-        // A probe can make a lit monitor flicker, and an interrupt has told the kernel already; without one there is none.
-        let connectors = self.connectors(has_news || self.output.is_none())?;
+        self.next_poll = now + CONNECTOR_POLL_INTERVAL;
+        // A probe can make an active monitor flicker. With hot-plug interrupts the kernel knows the state without a probe.
+        let connectors = self.connectors(is_notified || self.output.is_none())?;
         self.follow(&connectors)
     }
 
-    /// Takes note of flips that are complete.
+    /// Processes completed flips.
     fn note_flips(&mut self, now: Duration) -> Result<(), DisplayError> {
         self.card
             .dispatch()
@@ -189,7 +196,7 @@ impl KmsDisplay {
         let Some((since, before)) = self.pending else {
             return Ok(());
         };
-        if self.card.flips(self.head) != before {
+        if self.card.heads().flips(self.head) != before {
             self.pending = None;
             self.pace.flipped(now);
             if let Some(output) = &mut self.output {
@@ -197,7 +204,7 @@ impl KmsDisplay {
             }
         } else if now.saturating_sub(since) > FLIP_LIMIT {
             return Err(self.card.failed(format_args!(
-                "its driver {} has not shown a scene for {} s; it is opened anew",
+                "its driver {} has not completed a flip for {} s; the card is opened again",
                 self.card.driver(),
                 FLIP_LIMIT.as_secs()
             )));
@@ -209,22 +216,22 @@ impl KmsDisplay {
         let Some(output) = &mut self.output else {
             return Ok(());
         };
-        let before = self.card.flips(self.head);
+        let before = self.card.heads().flips(self.head);
         match output.commit()? {
-            Commit::Done => {
+            CommitOutcome::Done => {
                 self.pending = Some((now, before));
                 self.retry_at = None;
                 self.pace.committed(now);
             }
-            Commit::Busy => self.retry_at = Some(now + RETRY),
+            CommitOutcome::Busy => self.retry_at = Some(now + RETRY_DELAY),
         }
         Ok(())
     }
 
-    /// When the next scene can be presented; nothing while one is on its way.
+    /// Time at which the next scene can be presented. `None` while one is on its way.
     fn ready_at(&self) -> Option<Duration> {
         if self.output.is_none() || !self.is_on {
-            return Some(self.last_ready + DARK_INTERVAL);
+            return Some(self.last_ready + NO_MONITOR_INTERVAL);
         }
         if self.pending.is_some() || self.retry_at.is_some() {
             return None;
@@ -232,12 +239,12 @@ impl KmsDisplay {
         Some(self.pace.not_before())
     }
 
-    /// Blocks until something happens or `until` is reached; whether `wake` was written to.
+    /// Blocks until an event arrives or `until` is reached. Gives whether `wake` was written to.
     fn sleep(&self, wake: Option<BorrowedFd<'_>>, until: Duration) -> Result<bool, DisplayError> {
-        let news = self.news.as_fd();
+        let notifier = self.notifier.as_fd();
         let mut polled = vec![
             PollFd::from_borrowed_fd(self.card.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(news, PollFlags::IN),
+            PollFd::from_borrowed_fd(notifier, PollFlags::IN),
         ];
         polled.extend(wake.map(|wake| PollFd::from_borrowed_fd(wake, PollFlags::IN)));
         polled.extend(
@@ -246,11 +253,15 @@ impl KmsDisplay {
                 .map(|uevents| PollFd::new(uevents, PollFlags::IN)),
         );
         let left = until.saturating_sub(self.clock.now());
-        // A time-out that is too long for the kernel is cut: the caller looks at the clock anyway.
-        let timeout = Timespec::try_from(left.min(READING)).ok();
+        // Limited because the kernel does not accept every duration. The caller checks the clock.
+        let timeout = Timespec::try_from(left.min(CONNECTOR_POLL_INTERVAL)).ok();
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(err) => return Err(self.card.failed(format_args!("can't be waited for: {err}"))),
+            Err(err) => {
+                return Err(self
+                    .card
+                    .failed(format_args!("waiting for its events failed: {err}")));
+            }
         }
         if polled[0]
             .revents()
@@ -261,7 +272,7 @@ impl KmsDisplay {
                 .failed("the device is gone; it is looked for again"));
         }
         let mut counter = [0; 8];
-        let _ = rustix::io::read(news, &mut counter);
+        let _ = rustix::io::read(notifier, &mut counter);
         let is_woken = wake.is_some() && polled[2].revents().contains(PollFlags::IN);
         if let Some(wake) = wake.filter(|_| is_woken) {
             let _ = rustix::io::read(wake, &mut counter);
@@ -286,7 +297,7 @@ impl Display for KmsDisplay {
             }
             None => DisplayInfo {
                 size: self.last_canvas,
-                interval: DARK_INTERVAL,
+                interval: NO_MONITOR_INTERVAL,
                 overlay: false,
                 exact_tiles: false,
                 description: "no monitor".to_owned(),
@@ -301,7 +312,7 @@ impl Display for KmsDisplay {
         loop {
             let now = self.clock.now();
             self.note_flips(now)?;
-            if self.look(now)? {
+            if self.check_connectors(now)? {
                 return Ok(Wait::Changed);
             }
             if self.pending.is_none() && self.retry_at.is_some_and(|at| at <= now) {
@@ -316,7 +327,7 @@ impl Display for KmsDisplay {
             if now >= deadline {
                 return Ok(Wait::Busy);
             }
-            let mut until = deadline.min(self.next_reading);
+            let mut until = deadline.min(self.next_poll);
             if is_woken {
                 until = ready_at.map_or(until, |at| at.min(until));
             }
@@ -333,10 +344,10 @@ impl Display for KmsDisplay {
             return Ok(());
         };
         if scene.base.size() != output.geometry().canvas() {
-            warn!(composed = %scene.base.size(), asked = %output.geometry().canvas(), "a scene of the wrong size");
+            warn!(composed = %scene.base.size(), asked = %output.geometry().canvas(), "scene of the wrong size ignored");
             return Ok(());
         }
-        output.absorb(scene, is_busy || !self.is_on)?;
+        output.note_damage(scene, is_busy || !self.is_on)?;
         if is_busy || !self.is_on || !output.is_due() {
             return Ok(());
         }
@@ -375,6 +386,6 @@ impl Display for KmsDisplay {
 impl Drop for KmsDisplay {
     fn drop(&mut self) {
         self.output = None;
-        self.card.leave(self.head);
+        self.card.heads().remove(self.head);
     }
 }

@@ -1,28 +1,27 @@
-//! News of monitors from the kernel: uevents over netlink.
+//! Receives hot-plug events from the kernel: uevents over netlink.
 //!
-//! Containers without the host's network namespace do not get them: the caller reads the connectors' states now and then,
-//! too.
+//! Containers without the host's network namespace do not receive them, so the caller also polls the connectors.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
-/// The group of the kernel's own messages; udev's have another one.
+/// The multicast group of messages from the kernel. Messages from udev have another group.
 const KERNEL_GROUP: u32 = 1;
 /// The kernel's `UEVENT_BUFFER_SIZE` and the path before it.
 const LONGEST_MESSAGE: usize = 4096;
 
-/// A socket that hears what the kernel says of its devices.
+/// A socket for the kernel's device events.
 pub(super) struct Uevents {
     socket: OwnedFd,
 }
 
 impl Uevents {
-    /// Listens.
+    /// Opens the socket.
     ///
     /// # Errors
-    /// Where the kernel refuses, as a sandbox can make it.
+    /// If the kernel refuses, for example in a sandbox.
     pub(super) fn listen() -> rustix::io::Result<Self> {
         let socket = socket_with(
             AddressFamily::NETLINK,
@@ -34,7 +33,7 @@ impl Uevents {
         Ok(Self { socket })
     }
 
-    /// Reads all that has come; whether one of them was about a monitor or a card.
+    /// Reads all pending events. Gives whether one of them was about a monitor or a card.
     pub(super) fn drain(&self) -> bool {
         let mut about_monitors = false;
         let mut message = [0; LONGEST_MESSAGE];
@@ -43,7 +42,7 @@ impl Uevents {
                 Ok((length, _)) => {
                     about_monitors |= is_about_monitors(&message[..length.min(LONGEST_MESSAGE)])
                 }
-                // What did not fit is lost: it may have been about a monitor.
+                // Events were lost. One of them may have been about a monitor.
                 Err(rustix::io::Errno::NOBUFS) => about_monitors = true,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return about_monitors,
@@ -58,7 +57,8 @@ impl AsFd for Uevents {
     }
 }
 
-/// `change@/devices/…/card0`, then `KEY=value` lines, each ended by a zero byte.
+/// Whether a message is about a DRM device. A message is `change@/devices/…/card0`, followed by `KEY=value` lines, each with a
+/// zero byte at its end.
 fn is_about_monitors(message: &[u8]) -> bool {
     message
         .split(|byte| *byte == 0)

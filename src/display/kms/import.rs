@@ -1,4 +1,4 @@
-//! Decoded frames shown as they are: framebuffers of dma-bufs, without a copy.
+//! Shows decoded frames without a copy: makes framebuffers from dma-bufs.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,34 +11,34 @@ use super::card::Card;
 use super::formats::{BGR888, NV12, YUV420};
 use crate::base::{ColorMatrix, ColorRange, Colorimetry, DmaBuf, Frame, PixelFormat, Pixels, Size};
 
-/// Most planes of samples in a buffer.
+/// Maximum number of sample planes in a buffer.
 const PLANES: usize = 4;
-/// The modifier of a buffer whose tiling only its driver knows.
+/// The modifier of a buffer with a tiling that only its driver knows.
 const INVALID: u64 = 0x00ff_ffff_ffff_ffff;
 
-/// How a buffer's samples lie, in the kernel's terms.
+/// The memory layout of a buffer, in the kernel's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct BufferLayout {
     pub size: Size,
     pub fourcc: u32,
     pub modifier: u64,
     /// Offset and stride of each plane.
     pub planes: Vec<(u32, u32)>,
-    /// How samples become colours; of YUV formats only.
+    /// Conversion to colours. `None` for RGB.
     pub colorimetry: Option<Colorimetry>,
 }
 
-/// A frame that a plane can show. The frame's memory and its framebuffer live as long as this value.
-pub(super) struct Imported {
+/// A frame that a plane can show. It owns the framebuffer and keeps the memory of the frame.
+pub(super) struct ImportedFrame {
     card: Arc<Card>,
     framebuffer: framebuffer::Handle,
     handle: buffer::Handle,
-    pub layout: Layout,
+    pub layout: BufferLayout,
     _pixels: Arc<dyn DmaBuf>,
 }
 
-impl Layout {
-    /// A frame's; none of one in ordinary memory.
+impl BufferLayout {
+    /// The layout of a frame. `None` for a frame in ordinary memory.
     fn of(frame: &Frame) -> Option<(Self, Arc<dyn DmaBuf>)> {
         let Pixels::DmaBuf(pixels) = &frame.pixels else {
             return None;
@@ -55,7 +55,7 @@ impl Layout {
         (layout.planes.len() <= PLANES).then(|| (layout, Arc::clone(pixels)))
     }
 
-    /// The labels of the plane properties COLOR_ENCODING and COLOR_RANGE.
+    /// The labels for the plane properties COLOR_ENCODING and COLOR_RANGE.
     pub(super) fn color_labels(&self) -> Option<(&'static str, &'static str)> {
         let colorimetry = self.colorimetry?;
         let encoding = match colorimetry.matrix {
@@ -70,7 +70,7 @@ impl Layout {
     }
 }
 
-/// The kernel's name of a format. It counts bytes from the lowest on: RGB in memory is its BGR.
+/// The kernel's code of a format. The kernel names the bytes from the highest: RGB in memory is BGR888.
 fn fourcc(format: PixelFormat) -> u32 {
     match format {
         PixelFormat::I420 => YUV420,
@@ -79,13 +79,13 @@ fn fourcc(format: PixelFormat) -> u32 {
     }
 }
 
-impl Imported {
-    /// Makes a framebuffer of a frame; none of one in ordinary memory.
+impl ImportedFrame {
+    /// Makes a framebuffer from a frame. `None` for a frame in ordinary memory.
     ///
     /// # Errors
-    /// Where the driver takes no foreign buffers, or not this format or tiling.
+    /// If the driver does not accept buffers of other devices, or not this format or tiling.
     pub(super) fn of(card: &Arc<Card>, frame: &Frame) -> io::Result<Option<Self>> {
-        let Some((layout, pixels)) = Layout::of(frame) else {
+        let Some((layout, pixels)) = BufferLayout::of(frame) else {
             return Ok(None);
         };
         let handle = handle_of(card, pixels.fd())?;
@@ -104,13 +104,13 @@ impl Imported {
         }
     }
 
-    /// The framebuffer's id.
+    /// The id of the framebuffer.
     pub(super) fn framebuffer(&self) -> u32 {
         self.framebuffer.into()
     }
 }
 
-impl Drop for Imported {
+impl Drop for ImportedFrame {
     fn drop(&mut self) {
         let _ = self.card.destroy_framebuffer(self.framebuffer);
         close_handle(&self.card, self.handle);
@@ -119,12 +119,12 @@ impl Drop for Imported {
 
 fn handle_of(card: &Card, fd: BorrowedFd<'_>) -> io::Result<buffer::Handle> {
     let handle = card.prime_fd_to_buffer(fd)?;
-    card.hold_handle(handle.into());
+    card.add_handle_user(handle.into());
     Ok(handle)
 }
 
 fn close_handle(card: &Card, handle: buffer::Handle) {
-    if card.let_go_of_handle(handle.into()) {
+    if card.remove_handle_user(handle.into()) {
         let _ = card.close_buffer(handle);
     }
 }
@@ -132,17 +132,17 @@ fn close_handle(card: &Card, handle: buffer::Handle) {
 fn add_framebuffer(
     card: &Card,
     handle: buffer::Handle,
-    layout: &Layout,
+    layout: &BufferLayout,
 ) -> io::Result<framebuffer::Handle> {
     let format = DrmFourcc::try_from(layout.fourcc)
-        .map_err(|_| io::Error::new(io::ErrorKind::Unsupported, "a format without a name"))?;
+        .map_err(|_| io::Error::new(io::ErrorKind::Unsupported, "unknown pixel format"))?;
     let with_modifier = card.has_modifiers() && layout.modifier != INVALID;
     let flags = if with_modifier {
         FbCmd2Flags::MODIFIERS
     } else {
         FbCmd2Flags::empty()
     };
-    let buffer = Planes {
+    let buffer = PlanarBuffers {
         layout,
         handle,
         format,
@@ -151,15 +151,15 @@ fn add_framebuffer(
     card.add_planar_framebuffer(&buffer, flags)
 }
 
-/// One dma-buf that holds all planes.
-struct Planes<'a> {
-    layout: &'a Layout,
+/// A dma-buf that holds all planes.
+struct PlanarBuffers<'a> {
+    layout: &'a BufferLayout,
     handle: buffer::Handle,
     format: DrmFourcc,
     with_modifier: bool,
 }
 
-impl Planes<'_> {
+impl PlanarBuffers<'_> {
     fn each<T: Copy + Default>(&self, value: impl Fn((u32, u32)) -> T) -> [T; PLANES] {
         let mut values = [T::default(); PLANES];
         for (slot, plane) in values.iter_mut().zip(&self.layout.planes) {
@@ -169,7 +169,7 @@ impl Planes<'_> {
     }
 }
 
-impl PlanarBuffer for Planes<'_> {
+impl PlanarBuffer for PlanarBuffers<'_> {
     fn size(&self) -> (u32, u32) {
         (self.layout.size.width, self.layout.size.height)
     }
@@ -204,9 +204,9 @@ mod tests {
     use super::*;
     use crate::base::{CaptureClock, FrameMeta, HostPixels};
 
-    struct Shared(std::fs::File, PixelFormat);
+    struct FakeDmaBuf(std::fs::File, PixelFormat);
 
-    impl DmaBuf for Shared {
+    impl DmaBuf for FakeDmaBuf {
         fn format(&self) -> PixelFormat {
             self.1
         }
@@ -240,7 +240,7 @@ mod tests {
                 clock: CaptureClock::Arrival,
                 ntp_ns: None,
             },
-            pixels: Pixels::DmaBuf(Arc::new(Shared(
+            pixels: Pixels::DmaBuf(Arc::new(FakeDmaBuf(
                 tempfile::tempfile().expect("a file"),
                 format,
             ))),
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn a_frames_layout_is_told_in_the_kernels_terms() {
         let (layout, _) =
-            Layout::of(&frame(PixelFormat::Nv12, ColorMatrix::Bt709)).expect("a dma-buf");
+            BufferLayout::of(&frame(PixelFormat::Nv12, ColorMatrix::Bt709)).expect("a dma-buf");
         assert_eq!(layout.fourcc, NV12);
         assert_eq!(layout.modifier, 0x0300_0000_0000_0014);
         assert_eq!(layout.planes, [(0, 1280), (921_600, 1280)]);
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn rgb_has_no_matrix_and_is_called_bgr_by_the_kernel() {
         let (layout, _) =
-            Layout::of(&frame(PixelFormat::Rgb, ColorMatrix::Bt601)).expect("a dma-buf");
+            BufferLayout::of(&frame(PixelFormat::Rgb, ColorMatrix::Bt601)).expect("a dma-buf");
         assert_eq!(super::super::formats::name(layout.fourcc), "BG24");
         assert_eq!(layout.color_labels(), None);
     }

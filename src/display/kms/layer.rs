@@ -1,4 +1,4 @@
-//! One plane at work: its buffers, what part of the canvas it shows, and what a commit has to say of it.
+//! One plane in use: its buffers, the part of the canvas that it shows, and its properties in a commit.
 
 use std::io;
 use std::sync::Arc;
@@ -6,51 +6,51 @@ use std::sync::Arc;
 use drm::control::Device as _;
 use drm::control::property::Value;
 
-use super::buffers::Pair;
+use super::buffers::BufferPair;
 use super::card::Card;
 use super::formats::Format;
 use super::geometry::Geometry;
-use super::import::Imported;
-use super::planner::{Assignment, Carries, PlaneFacts, rotation_bit};
+use super::import::ImportedFrame;
+use super::planner::{Assignment, PlaneFacts, PlaneRole, rotation_bit};
 use super::properties::{Name, Properties, Request};
 use crate::base::Size;
 use crate::render::{Canvas, Rect, Scene};
 
-/// Which of a layer's two buffers a commit shows.
+/// The buffer of a layer that a commit shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Front,
     Back,
 }
 
-/// A plane that carries a part of the scene.
+/// A plane that shows a part of the scene.
 pub(super) struct Layer {
     plane: Properties,
     formats: Vec<Format>,
     assignment: Assignment,
     geometry: Geometry,
-    /// The part of the canvas that it shows.
+    /// The rectangle of the canvas that it shows.
     part: Rect,
-    buffers: Pair,
-    frames: Frames,
+    buffers: BufferPair,
+    frames: ImportedFrames,
 }
 
-/// Decoded frames shown in place of the buffers: the shown one, the next one, and the one that the monitor may still read.
+/// Decoded frames shown instead of the buffers: the shown one, the next one, and the one that the monitor may still read.
 #[derive(Default)]
-struct Frames {
-    shown: Option<Imported>,
-    next: Option<Option<Imported>>,
-    leaving: Option<Imported>,
+struct ImportedFrames {
+    shown: Option<ImportedFrame>,
+    next: Option<Option<ImportedFrame>>,
+    removed: Option<ImportedFrame>,
 }
 
-/// A blob that lives as long as a commit, or a mode, needs it.
-pub(super) struct Blob {
+/// A property blob, which a commit or a mode needs.
+pub(super) struct PropertyBlob {
     card: Arc<Card>,
     id: u64,
 }
 
-impl Blob {
-    /// Hands bytes to the kernel.
+impl PropertyBlob {
+    /// Creates a blob with these bytes.
     pub(super) fn new(card: &Arc<Card>, bytes: &[u8]) -> io::Result<Self> {
         let value: Value<'_> = card.create_property_blob(bytes)?;
         Ok(Self {
@@ -64,17 +64,17 @@ impl Blob {
     }
 }
 
-impl Drop for Blob {
+impl Drop for PropertyBlob {
     fn drop(&mut self) {
         let _ = self.card.destroy_property_blob(self.id);
     }
 }
 
 impl Layer {
-    /// A plane with black, or clear, buffers.
+    /// A plane with black, or transparent, buffers.
     ///
     /// # Errors
-    /// Where the card has no memory for them.
+    /// If the card has no memory for them.
     pub(super) fn new(
         card: &Arc<Card>,
         (facts, plane): &(PlaneFacts, Properties),
@@ -82,11 +82,11 @@ impl Layer {
         geometry: Geometry,
         pictures: &[Rect],
     ) -> io::Result<Self> {
-        let (part, size) = match assignment.carries {
-            Carries::Base | Carries::Overlay => {
+        let (part, size) = match assignment.role {
+            PlaneRole::Base | PlaneRole::Overlay => {
                 (Rect::of(geometry.canvas()), geometry.full_buffer())
             }
-            Carries::Picture(index) => {
+            PlaneRole::Picture(index) => {
                 let part = pictures.get(index).copied().unwrap_or_default();
                 (part, geometry.buffer_size(part.size()))
             }
@@ -97,8 +97,8 @@ impl Layer {
             assignment,
             geometry,
             part,
-            buffers: Pair::new(card, size, assignment.fourcc)?,
-            frames: Frames::default(),
+            buffers: BufferPair::new(card, size, assignment.fourcc)?,
+            frames: ImportedFrames::default(),
         })
     }
 
@@ -106,8 +106,8 @@ impl Layer {
         self.plane.id()
     }
 
-    pub(super) fn carries(&self) -> Carries {
-        self.assignment.carries
+    pub(super) fn role(&self) -> PlaneRole {
+        self.assignment.role
     }
 
     pub(super) fn fourcc(&self) -> u32 {
@@ -118,7 +118,7 @@ impl Layer {
         &self.formats
     }
 
-    /// Whether decoded frames are shown and not the buffers.
+    /// Whether decoded frames are shown instead of the buffers.
     pub(super) fn shows_frames(&self) -> bool {
         match &self.frames.next {
             Some(next) => next.is_some(),
@@ -126,23 +126,23 @@ impl Layer {
         }
     }
 
-    /// Another role for the same plane and buffers: the numbers of pictures change with the page.
+    /// Changes the assignment of the same plane and buffers. The numbers of pictures change with the page.
     pub(super) fn reassigned(mut self, assignment: Assignment) -> Self {
         self.assignment = assignment;
         self
     }
 
-    /// Everything that it shows is to be written anew.
+    /// Marks everything that it shows as changed.
     pub(super) fn damage_all(&mut self) {
         self.buffers.damage(self.part);
     }
 
-    /// Notes what changed of the canvas that belongs to this layer; `elsewhere` is what planes above the base show.
+    /// Adds the damage of a scene that belongs to this layer. `elsewhere` has the rectangles that other planes show.
     pub(super) fn damage(&mut self, scene: &Scene<'_>, elsewhere: &[Rect]) {
-        let (changed, covered): (_, &[Rect]) = match self.assignment.carries {
-            Carries::Base => (scene.base_damage, elsewhere),
-            Carries::Picture(_) => (scene.base_damage, &[]),
-            Carries::Overlay => (scene.overlay_damage, &[]),
+        let (changed, covered): (_, &[Rect]) = match self.assignment.role {
+            PlaneRole::Base => (scene.base_damage, elsewhere),
+            PlaneRole::Picture(_) => (scene.base_damage, &[]),
+            PlaneRole::Overlay => (scene.overlay_damage, &[]),
         };
         for rect in changed {
             if !covered.iter().any(|picture| picture.covers(rect)) {
@@ -151,30 +151,30 @@ impl Layer {
         }
     }
 
-    /// Copies what the back buffer lacks.
+    /// Copies the missing changes into the back buffer.
     pub(super) fn write(&mut self, scene: &Scene<'_>) {
-        let canvas: Option<&Canvas> = match self.assignment.carries {
-            Carries::Overlay => scene.overlay,
-            Carries::Base | Carries::Picture(_) => Some(scene.base),
+        let canvas: Option<&Canvas> = match self.assignment.role {
+            PlaneRole::Overlay => scene.overlay,
+            PlaneRole::Base | PlaneRole::Picture(_) => Some(scene.base),
         };
         let Some(canvas) = canvas.filter(|_| self.buffers.is_due() && !self.shows_frames()) else {
             return;
         };
-        let (geometry, part, carries) = (self.geometry, self.part, self.assignment.carries);
+        let (geometry, part, role) = (self.geometry, self.part, self.assignment.role);
         self.buffers
-            .write(canvas, geometry.copy_rotation(), |rect| match carries {
-                Carries::Base | Carries::Overlay => geometry.in_full_buffer(rect),
-                Carries::Picture(_) => geometry.in_picture_buffer(rect, &part),
+            .write(canvas, geometry.copy_rotation(), |rect| match role {
+                PlaneRole::Base | PlaneRole::Overlay => geometry.in_full_buffer(rect),
+                PlaneRole::Picture(_) => geometry.in_picture_buffer(rect, &part),
             });
     }
 
-    /// Whether the monitor shows something older than there is.
+    /// Whether there are changes that the monitor does not show.
     pub(super) fn is_due(&self) -> bool {
         self.frames.next.is_some() || self.buffers.is_due() && !self.shows_frames()
     }
 
     /// Shows a decoded frame from the next commit on, or the buffers again.
-    pub(super) fn show(&mut self, frame: Option<Imported>) {
+    pub(super) fn show(&mut self, frame: Option<ImportedFrame>) {
         if frame.is_some() || self.frames.shown.is_some() || self.frames.next.is_some() {
             if frame.is_none() {
                 self.damage_all();
@@ -183,14 +183,14 @@ impl Layer {
         }
     }
 
-    /// What a commit says of this plane. The blob has to live until the commit was made.
+    /// Adds the properties of this plane to a commit. The returned blob must be kept until the commit was made.
     pub(super) fn request(
         &self,
         card: &Arc<Card>,
         crtc: u32,
         side: Side,
         request: &mut Request,
-    ) -> Option<Blob> {
+    ) -> Option<PropertyBlob> {
         let frame = match (&self.frames.next, side) {
             (Some(next), Side::Back) => next.as_ref(),
             _ => self.frames.shown.as_ref(),
@@ -206,9 +206,9 @@ impl Layer {
             y,
             width,
             height,
-        } = match self.assignment.carries {
-            Carries::Base | Carries::Overlay => Rect::of(self.geometry.monitor()),
-            Carries::Picture(_) => self.geometry.on_monitor(&self.part),
+        } = match self.assignment.role {
+            PlaneRole::Base | PlaneRole::Overlay => Rect::of(self.geometry.monitor()),
+            PlaneRole::Picture(_) => self.geometry.on_monitor(&self.part),
         };
         request.set(plane, Name::FramebufferId, framebuffer.into());
         request.set(plane, Name::CrtcId, crtc.into());
@@ -242,13 +242,17 @@ impl Layer {
         } else {
             None
         };
-        request.set(plane, Name::DamageClips, clips.as_ref().map_or(0, Blob::id));
+        request.set(
+            plane,
+            Name::DamageClips,
+            clips.as_ref().map_or(0, PropertyBlob::id),
+        );
         clips
     }
 
-    /// Everything of this buffer that was written since it was last shown, and not what changed since the last scene: drivers
-    /// that upload buffers keep a copy of each.
-    fn clips(&self, card: &Arc<Card>, size: Size) -> Option<Blob> {
+    /// The rectangles of this buffer that were written since it was last shown. The changes since the last scene would not be
+    /// enough, because drivers that upload buffers keep a copy of each buffer.
+    fn clips(&self, card: &Arc<Card>, size: Size) -> Option<PropertyBlob> {
         let written = self.buffers.written();
         if !self.plane.has(Name::DamageClips) || written.is_empty() {
             return None;
@@ -259,32 +263,32 @@ impl Layer {
             .flat_map(|rect| [rect.x, rect.y, rect.right(), rect.bottom()])
             .flat_map(i32::to_ne_bytes)
             .collect();
-        Blob::new(card, &bytes).ok()
+        PropertyBlob::new(card, &bytes).ok()
     }
 
     /// The commit was accepted.
     pub(super) fn committed(&mut self) {
         if let Some(next) = self.frames.next.take() {
-            self.frames.leaving = std::mem::replace(&mut self.frames.shown, next);
+            self.frames.removed = std::mem::replace(&mut self.frames.shown, next);
         }
         if self.frames.shown.is_none() && self.buffers.is_due() {
             self.buffers.swap();
         }
     }
 
-    /// The monitor shows what was committed last.
+    /// The monitor shows the last commit.
     pub(super) fn flipped(&mut self) {
-        self.frames.leaving = None;
+        self.frames.removed = None;
     }
 }
 
-/// Takes a plane off its CRTC.
+/// Removes a plane from its CRTC.
 pub(super) fn disable(plane: &Properties, request: &mut Request) {
     request.set(plane, Name::FramebufferId, 0);
     request.set(plane, Name::CrtcId, 0);
 }
 
-/// As [`disable`], of a layer.
+/// As [`disable`], for a layer.
 pub(super) fn disable_layer(layer: &Layer, request: &mut Request) {
     disable(&layer.plane, request);
 }

@@ -1,9 +1,9 @@
-//! Monitors by the kernel's mode setting (KMS): no window system, atomic commits only.
+//! Shows scenes on monitors by kernel mode setting (KMS), without a window system and with atomic commits only.
 //!
-//! [`open_heads`] chooses cards and gives one [`KmsDisplay`] a monitor. A head reads what the hardware has (`hardware`),
-//! has the `planner` propose which plane carries what, and takes the first arrangement that the kernel accepts. Scenes are
-//! copied by damaged rows from cached memory into scan-out memory (`buffers`), one commit at a time, paced by the
-//! monitor and by damage.
+//! [`open_heads`] chooses cards and gives one [`KmsDisplay`] per monitor. A head reads the objects of the card (`hardware`),
+//! lets the `planner` propose the roles of planes, and takes the first proposal that the kernel accepts. Damaged rows of a scene
+//! are copied from cached memory into scan-out memory (`buffers`). There is one commit at a time, at the pace of the monitor and
+//! of the damage.
 
 mod blit;
 mod buffers;
@@ -18,6 +18,7 @@ mod formats;
 mod geometry;
 mod hardware;
 mod head;
+mod head_registry;
 mod hotplug;
 mod import;
 mod layer;
@@ -28,6 +29,7 @@ mod output;
 mod pace;
 mod planner;
 mod properties;
+mod replan;
 mod survey;
 mod udmabuf;
 

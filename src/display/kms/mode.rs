@@ -1,4 +1,4 @@
-//! A mode: size, rate and timings, as the kernel lists it and reads it.
+//! A mode: size, rate and timings, converted from and to the kernel's structure.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::base::Size;
 pub(super) struct Mode {
     /// Pixel clock.
     pub clock_khz: u32,
-    /// Pixels: visible, start of sync, end of sync, all.
+    /// Pixels: visible, start of sync, end of sync, total.
     pub horizontal: [u32; 4],
-    /// Lines: visible, start of sync, end of sync, all.
+    /// Lines: visible, start of sync, end of sync, total.
     pub vertical: [u32; 4],
-    /// As in the kernel's `drm_mode_modeinfo`.
+    /// Flags as in the kernel's `drm_mode_modeinfo`.
     pub flags: u32,
     /// Whether the monitor prefers it.
     pub preferred: bool,
@@ -30,12 +30,12 @@ impl Mode {
     const PREFERRED_TYPE: u32 = 1 << 3;
     const USER_TYPE: u32 = 1 << 5;
 
-    /// Visible pixels.
+    /// The visible size.
     pub(super) fn size(&self) -> Size {
         Size::new(self.horizontal[0], self.vertical[0])
     }
 
-    /// Pictures a second.
+    /// Refresh rate.
     pub(super) fn refresh_hz(&self) -> f64 {
         let pixels = f64::from(self.horizontal[3]) * f64::from(self.vertical[3]);
         if pixels == 0.0 {
@@ -54,7 +54,7 @@ impl Mode {
         f64::from(self.clock_khz) * 1000.0 / pixels * fields / scans
     }
 
-    /// Time from one picture to the next; virtual machines' modes without timings count as 60 Hz.
+    /// Refresh interval. Modes without timings, which virtual machines have, count as 60 Hz.
     pub(super) fn interval(&self) -> Duration {
         let hz = self.refresh_hz();
         Duration::from_secs_f64(
@@ -66,12 +66,12 @@ impl Mode {
         )
     }
 
-    /// Whether every line is drawn once a picture, for one eye.
+    /// Whether the mode is neither interlaced nor double scan nor stereo.
     pub(super) fn is_plain(&self) -> bool {
         self.flags & (Self::INTERLACED | Self::DOUBLE_SCAN | Self::STEREO) == 0
     }
 
-    /// The kernel's `struct drm_mode_modeinfo`, as a property blob holds it.
+    /// The mode as the kernel's `struct drm_mode_modeinfo`, for a property blob.
     pub(super) fn to_blob(self) -> [u8; 68] {
         let mut blob = [0; 68];
         let mut at = 0;

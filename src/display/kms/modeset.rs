@@ -1,4 +1,4 @@
-//! From a connector to a lit monitor: which CRTC, which mode and which arrangement the kernel accepts first.
+//! Activates a monitor: chooses a CRTC, and the first mode and arrangement of planes that the kernel accepts.
 
 use std::io;
 use std::sync::Arc;
@@ -6,86 +6,124 @@ use std::sync::Arc;
 use drm::control::AtomicCommitFlags;
 use tracing::{debug, info};
 
-use super::card::{Card, Parts};
+use super::card::Card;
 use super::choice::choices;
 use super::connector::ConnectorFacts;
 use super::geometry::Geometry;
 use super::hardware;
-use super::layer::{Blob, Layer, Side, disable};
+use super::head_registry::DrmObjects;
+use super::layer::{Layer, PropertyBlob, Side, disable};
 use super::mode::Mode;
 use super::planner::{PlaneFacts, PlaneRequest, Proposal, proposals};
 use super::properties::{Name, Properties, Request, is_final};
-use crate::config::{HeadSettings, RangeChoice};
+use crate::config::{HeadSettings, RangeChoice, Rotation};
 use crate::display::DisplayError;
 use crate::render::Rect;
 
-/// What a lit monitor consists of.
+/// The objects and settings of an active monitor.
 pub(super) struct Modeset {
     pub connector: ConnectorFacts,
     pub connector_properties: Properties,
     pub crtc: Properties,
     pub crtc_index: u32,
     pub mode: Mode,
-    /// In use for as long as the mode is.
-    _mode_blob: Blob,
+    /// Kept while the mode is in use.
+    _mode_blob: PropertyBlob,
     pub geometry: Geometry,
-    /// Every plane that no other head had.
+    /// All planes that no other head uses.
     pub planes: Vec<(PlaneFacts, Properties)>,
     pub plan: Proposal,
-    /// From the lowest plane to the highest; all black, or clear.
+    /// From the lowest plane to the highest. Their buffers are black, or transparent.
     pub layers: Vec<Layer>,
-    /// What the kernel did not accept before, for reports.
+    /// Arrangements that the kernel refused before, for reports.
     pub refused: Vec<String>,
 }
 
-/// What all attempts have in common.
+impl Modeset {
+    /// Adds an arrangement or a frame that was refused to the report.
+    pub(super) fn note_refused(&mut self, what: String) {
+        /// Limit of the list, which people read.
+        const MOST: usize = 16;
+        if self.refused.len() < MOST && !self.refused.contains(&what) {
+            debug!(what, "refused");
+            self.refused.push(what);
+        }
+    }
+}
+
+/// The common parameters of all attempts.
 struct Attempts<'a> {
     card: &'a Arc<Card>,
     settings: &'a HeadSettings,
     connector: u32,
-    connector_properties: &'a Properties,
-    crtc: &'a Properties,
-    taken: &'a Parts,
-    planes: &'a [(PlaneFacts, Properties)],
+    objects: &'a Objects,
 }
 
-/// Sets a mode and shows black. The card's `lighting` lock has to be held.
+/// The objects that can be used for a connector.
+struct Objects {
+    connector_properties: Properties,
+    crtc: Properties,
+    crtc_index: u32,
+    /// All planes that no other head uses.
+    planes: Vec<(PlaneFacts, Properties)>,
+    /// The objects of other heads.
+    taken: DrmObjects,
+}
+
+impl Objects {
+    /// Reads the objects of a card and chooses a CRTC.
+    fn choose(card: &Card, head: usize, connector: &ConnectorFacts) -> Result<Self, DisplayError> {
+        let broken = |err: io::Error| card.refused("read its state", &err);
+        let taken = card.heads().objects_of_others(head);
+        let crtcs = hardware::crtcs(card).map_err(broken)?;
+        let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
+            card.failed(format_args!(
+                "no CRTC is left for {}; other heads use all of them",
+                connector.name
+            ))
+        })?;
+        let crtc = properties_of_crtc(card, crtc_id)?;
+        let handle = hardware::connector_handle(connector.id)
+            .ok_or_else(|| card.failed("a connector without an id"))?;
+        let connector_properties = Properties::read(card, handle).map_err(broken)?;
+        let mut planes = hardware::planes(card).map_err(broken)?;
+        planes.retain(|(facts, _)| !taken.planes.contains(&facts.id));
+        Ok(Self {
+            connector_properties,
+            crtc,
+            crtc_index,
+            planes,
+            taken,
+        })
+    }
+
+    /// The arrangements to try, best first, without moving pictures.
+    fn arrangements(&self, rotation: Rotation) -> Vec<Proposal> {
+        let facts: Vec<PlaneFacts> = self.planes.iter().map(|(facts, _)| facts.clone()).collect();
+        let request = PlaneRequest {
+            crtc: self.crtc_index,
+            rotation,
+            pictures: &[],
+        };
+        proposals(&facts, request)
+    }
+}
+
+/// Sets a mode and shows black. The caller holds [`Card::modeset_lock`].
 ///
 /// # Errors
-/// When the kernel accepts no mode and arrangement, or the master right is lost.
-pub(super) fn light(
+/// If the kernel accepts no mode and arrangement, or another program has become master.
+pub(super) fn set_mode(
     card: &Arc<Card>,
     head: usize,
     connector: &ConnectorFacts,
     settings: &HeadSettings,
 ) -> Result<Modeset, DisplayError> {
-    let broken = |err: io::Error| card.refused("read its state", &err);
-    let taken = card.taken_from(head);
-    let crtcs = hardware::crtcs(card).map_err(broken)?;
-    let (crtc_index, crtc_id) = choose_crtc(connector, &crtcs, &taken).ok_or_else(|| {
-        card.failed(format_args!(
-            "no CRTC is left for {}; other heads have them all",
-            connector.name
-        ))
-    })?;
-    let crtc = properties_of_crtc(card, crtc_id)?;
-    let handle = hardware::connector_handle(connector.id)
-        .ok_or_else(|| card.failed("a connector without an id"))?;
-    let connector_properties = Properties::read(card, handle).map_err(broken)?;
-    let mut planes = hardware::planes(card).map_err(broken)?;
-    planes.retain(|(facts, _)| !taken.planes.contains(&facts.id));
-    let facts: Vec<PlaneFacts> = planes.iter().map(|(facts, _)| facts.clone()).collect();
-    let arrangements = proposals(
-        &facts,
-        PlaneRequest {
-            crtc: crtc_index,
-            rotation: settings.rotate,
-            pictures: &[],
-        },
-    );
+    let objects = Objects::choose(card, head, connector)?;
+    let arrangements = objects.arrangements(settings.rotate);
     if arrangements.is_empty() {
         return Err(card.failed(format_args!(
-            "no primary plane with plain XRGB8888 rows for {}",
+            "there is no primary plane with linear XRGB8888 for {}",
             connector.name
         )));
     }
@@ -93,15 +131,12 @@ pub(super) fn light(
         card,
         settings,
         connector: connector.id,
-        connector_properties: &connector_properties,
-        crtc: &crtc,
-        taken: &taken,
-        planes: &planes,
+        objects: &objects,
     };
     let mut refused = Vec::new();
     for mode in choices(connector.offered(), settings.mode) {
-        let mode_blob =
-            Blob::new(card, &mode.to_blob()).map_err(|err| card.refused("make a mode", &err))?;
+        let mode_blob = PropertyBlob::new(card, &mode.to_blob())
+            .map_err(|err| card.refused("make a mode", &err))?;
         for plan in &arrangements {
             let (geometry, layers) = match attempts.attempt(&mode, &mode_blob, plan)? {
                 Ok(accepted) => accepted,
@@ -111,38 +146,38 @@ pub(super) fn light(
                     continue;
                 }
             };
-            card.claim(
+            card.heads().set_objects(
                 head,
-                Parts {
+                DrmObjects {
                     connectors: vec![connector.id],
-                    crtcs: vec![crtc_id],
+                    crtcs: vec![objects.crtc.id()],
                     planes: layers.iter().map(Layer::plane_id).collect(),
                 },
             );
             info!(
                 card = %card.path().display(), driver = card.driver(), connector = connector.name,
-                %mode, %plan, "monitor lit"
+                %mode, %plan, "mode set"
             );
             return Ok(Modeset {
                 connector: connector.clone(),
-                connector_properties,
-                crtc,
-                crtc_index,
+                connector_properties: objects.connector_properties,
+                crtc: objects.crtc,
+                crtc_index: objects.crtc_index,
                 mode,
                 _mode_blob: mode_blob,
                 geometry,
                 plan: plan.clone(),
-                planes,
+                planes: objects.planes,
                 layers,
                 refused,
             });
         }
     }
-    /// An error is read by people.
-    const TOLD: usize = 4;
-    refused.truncate(TOLD);
+    /// Limit of the list, which people read.
+    const MAX_LISTED: usize = 4;
+    refused.truncate(MAX_LISTED);
     Err(card.failed(format_args!(
-        "its driver {} accepts no mode for {}; give one with --mode; refused were {}",
+        "its driver {} accepts no mode for {}; give one with --mode; refused: {}",
         card.driver(),
         connector.name,
         refused.join("; ")
@@ -150,35 +185,41 @@ pub(super) fn light(
 }
 
 impl Attempts<'_> {
-    /// Lights the monitor this way, or says why the kernel does not; the outer error ends all attempts.
+    /// Activates the monitor with this mode and plan. The inner error says why the kernel refused it. The outer error ends all
+    /// attempts.
     fn attempt(
         &self,
         mode: &Mode,
-        mode_blob: &Blob,
+        mode_blob: &PropertyBlob,
         plan: &Proposal,
     ) -> Result<io::Result<(Geometry, Vec<Layer>)>, DisplayError> {
-        let Self { card, settings, .. } = self;
+        let Self {
+            card,
+            settings,
+            objects,
+            ..
+        } = self;
         let geometry = Geometry::new(
             mode.size(),
             settings.rotate,
             settings.overscan,
             plan.turned_by_planes,
         );
-        let layers = match new_layers(card, self.planes, plan, geometry, &[]) {
+        let layers = match new_layers(card, &objects.planes, plan, geometry, &[]) {
             Ok(layers) => layers,
             Err(err) => return Ok(Err(err)),
         };
         let mut request = Request::default();
         self.clear_all_else(&layers, &mut request)?;
-        set_mode(
-            self.connector_properties,
-            self.crtc,
+        request_mode(
+            &objects.connector_properties,
+            &objects.crtc,
             mode_blob,
             settings.range,
             &mut request,
         );
         for layer in &layers {
-            layer.request(card, self.crtc.id(), Side::Front, &mut request);
+            layer.request(card, objects.crtc.id(), Side::Front, &mut request);
         }
         let set = AtomicCommitFlags::ALLOW_MODESET;
         let outcome = request
@@ -191,9 +232,10 @@ impl Attempts<'_> {
         }
     }
 
-    /// Switches everything off that no head of ours uses: the text console's picture on other monitors, a desktop's cursor.
+    /// Switches off everything that our heads do not use, such as the text console on other monitors, or the cursor of a desktop.
     fn clear_all_else(&self, layers: &[Layer], request: &mut Request) -> Result<(), DisplayError> {
-        let Self { card, taken, .. } = self;
+        let Self { card, objects, .. } = self;
+        let taken = &objects.taken;
         let broken = |err: io::Error| card.refused("read its state", &err);
         for other in hardware::connectors(card, false).map_err(broken)? {
             let is_ours = other.id == self.connector || taken.connectors.contains(&other.id);
@@ -205,7 +247,7 @@ impl Attempts<'_> {
             }
         }
         for other in hardware::crtcs(card).map_err(broken)? {
-            if other == self.crtc.id() || taken.crtcs.contains(&other) {
+            if other == objects.crtc.id() || taken.crtcs.contains(&other) {
                 continue;
             }
             let properties = properties_of_crtc(card, other)?;
@@ -215,7 +257,7 @@ impl Attempts<'_> {
                 request.set(&properties, Name::ModeId, 0);
             }
         }
-        for (facts, properties) in self.planes {
+        for (facts, properties) in &objects.planes {
             let is_used = layers.iter().any(|layer| layer.plane_id() == facts.id);
             if !is_used && properties.value(Name::CrtcId).is_some_and(|crtc| crtc != 0) {
                 disable(properties, request);
@@ -225,10 +267,10 @@ impl Attempts<'_> {
     }
 }
 
-/// Layers with new buffers for every part of a plan.
+/// Makes layers with new buffers for every assignment of a plan.
 ///
 /// # Errors
-/// Where the card has no memory for them.
+/// If the card has no memory for them.
 pub(super) fn new_layers(
     card: &Arc<Card>,
     planes: &[(PlaneFacts, Properties)],
@@ -250,8 +292,12 @@ fn properties_of_crtc(card: &Card, id: u32) -> Result<Properties, DisplayError> 
     Properties::read(card, handle).map_err(|err| card.refused("read its state", &err))
 }
 
-/// The CRTC that drives the connector already, so that nothing flickers; else the first free one.
-fn choose_crtc(connector: &ConnectorFacts, crtcs: &[u32], taken: &Parts) -> Option<(u32, u32)> {
+/// Chooses the CRTC that already drives the connector, which avoids flicker; else the first free one.
+fn choose_crtc(
+    connector: &ConnectorFacts,
+    crtcs: &[u32],
+    taken: &DrmObjects,
+) -> Option<(u32, u32)> {
     let possible = (0_u32..).zip(crtcs.iter().copied()).filter(|(index, id)| {
         connector.crtcs & 1_u32.checked_shl(*index).unwrap_or(0) != 0 && !taken.crtcs.contains(id)
     });
@@ -260,10 +306,10 @@ fn choose_crtc(connector: &ConnectorFacts, crtcs: &[u32], taken: &Parts) -> Opti
     current.or(possible.first()).copied()
 }
 
-fn set_mode(
+fn request_mode(
     connector: &Properties,
     crtc: &Properties,
-    mode: &Blob,
+    mode: &PropertyBlob,
     range: RangeChoice,
     request: &mut Request,
 ) {
@@ -276,7 +322,7 @@ fn set_mode(
     match connector.labelled(Name::BroadcastRgb, wanted) {
         Some(value) => request.set_where_possible(connector, Name::BroadcastRgb, value),
         None if range != RangeChoice::Auto => {
-            debug!(wanted, "the connector has no choice of the RGB range");
+            debug!(wanted, "the connector has no setting for the RGB range");
         }
         None => {}
     }
@@ -285,7 +331,7 @@ fn set_mode(
     }
     request.set(crtc, Name::ModeId, mode.id());
     request.set(crtc, Name::Active, 1);
-    // What a desktop left: night colours, calibration.
+    // Resets colour settings of a desktop: night colours, calibration.
     for name in [
         Name::Gamma,
         Name::Degamma,
@@ -298,7 +344,7 @@ fn set_mode(
 
 #[cfg(test)]
 mod tests {
-    use super::super::connector::Link;
+    use super::super::connector::ConnectorStatus;
     use super::*;
 
     fn chosen(crtcs: u32, current: Option<u32>, taken: &[u32]) -> Option<(u32, u32)> {
@@ -306,16 +352,16 @@ mod tests {
             id: 7,
             name: "HDMI-A-1".to_owned(),
             is_writeback: false,
-            link: Link::Connected,
+            status: ConnectorStatus::Connected,
             modes: Vec::new(),
             edid: None,
             crtcs,
             crtc: current,
             link_is_bad: false,
         };
-        let taken = Parts {
+        let taken = DrmObjects {
             crtcs: taken.to_vec(),
-            ..Parts::default()
+            ..DrmObjects::default()
         };
         choose_crtc(&connector, &[40, 50, 60], &taken)
     }

@@ -1,32 +1,32 @@
-//! Which card each head gets: by what is plugged in, never by a number.
+//! Chooses the card of each head by its connected monitors, never by the number of the card.
 
 use std::sync::Arc;
 
 use tracing::info;
 
 use super::card::Card;
-use super::connector::{ConnectorFacts, Link, is_named, listed};
+use super::connector::{ConnectorFacts, ConnectorStatus, is_named, listed};
 use super::hardware;
 use super::head::KmsDisplay;
 use crate::base::Clock;
 use crate::config::{HeadSettings, WallSettings};
 use crate::display::DisplayError;
 
-/// Drivers that draw for no monitor of this machine: taken only where there is nothing else, or by name.
-const LAST: &[&str] = &["vkms", "udl", "evdi", "simpledrm", "simple-framebuffer"];
+/// Drivers of virtual cards, USB adapters and firmware framebuffers. They are used if there is no other card, or by name.
+const LAST_RESORT_DRIVERS: &[&str] = &["vkms", "udl", "evdi", "simpledrm", "simple-framebuffer"];
 
-/// A card and what is plugged into it.
+/// A card with its connectors.
 struct Candidate {
     card: Arc<Card>,
     connectors: Vec<ConnectorFacts>,
 }
 
-/// Opens one display for each head of the settings, all on one card or on several. A head whose monitor is not there yet
-/// waits for it. While any of them lives the text console is out of the way.
+/// Opens one display per head, on one card or on several. A head without a monitor waits for it. The text console is in
+/// graphics mode while any of the displays is open.
 ///
 /// # Errors
-/// [`DisplayError::Missing`] where there is no card, or not the card or connector that was asked for;
-/// [`DisplayError::Device`] where a card can't be used: rights, another master, a driver without atomic mode setting.
+/// [`DisplayError::Missing`] if there is no card, or the configured card or connector is missing.
+/// [`DisplayError::Device`] if a card can't be used: missing rights, another master, a driver without atomic mode setting.
 pub fn open_heads(settings: &WallSettings, clock: &Clock) -> Result<Vec<KmsDisplay>, DisplayError> {
     let candidates = candidates(settings.card.as_deref())?;
     let facts: Vec<CardFacts<'_>> = candidates
@@ -38,7 +38,7 @@ pub fn open_heads(settings: &WallSettings, clock: &Clock) -> Result<Vec<KmsDispl
         .collect();
     let chosen = choose_cards(&facts, &settings.heads)?;
     for index in &chosen {
-        // Twice for the card of two heads: a master stays one.
+        // Called twice for a card with two heads, which is harmless.
         candidates[*index].card.become_master()?;
     }
     for index in &chosen {
@@ -63,12 +63,15 @@ pub fn open_heads(settings: &WallSettings, clock: &Clock) -> Result<Vec<KmsDispl
         .collect()
 }
 
-/// Every card that can be used; where none can, why.
+/// All usable cards.
+///
+/// # Errors
+/// If there are none, with the reasons.
 fn candidates(wanted: Option<&str>) -> Result<Vec<Candidate>, DisplayError> {
     let nodes = Card::nodes();
     if nodes.is_empty() {
         return Err(DisplayError::Missing(
-            "there is no DRM device (/dev/dri/card*): load the graphics driver, hand the device into the container \
+            "there is no DRM device (/dev/dri/card*); load the graphics driver, pass the device to the container \
              (--device /dev/dri), or use --output headless"
                 .to_owned(),
         ));
@@ -91,7 +94,7 @@ fn candidates(wanted: Option<&str>) -> Result<Vec<Candidate>, DisplayError> {
                 });
             }
             Err(err) => {
-                info!(%err, "a card that can't be used");
+                info!(%err, "card can't be used");
                 problems.push(err);
             }
         }
@@ -111,14 +114,14 @@ fn candidates(wanted: Option<&str>) -> Result<Vec<Candidate>, DisplayError> {
     Ok(candidates)
 }
 
-/// What the choice of a card depends on.
+/// The facts that decide the choice of a card.
 struct CardFacts<'a> {
     driver: &'a str,
     connectors: &'a [ConnectorFacts],
 }
 
-/// The card of each head: the one that has the connector it asks for, else the one with a free connected one, else the one
-/// where a monitor is most likely to be plugged in.
+/// Chooses the card of each head: the card with its configured connector, else a card with a free connected connector, else the
+/// card to which a monitor is most likely to be connected.
 fn choose_cards(
     cards: &[CardFacts<'_>],
     heads: &[HeadSettings],
@@ -131,7 +134,7 @@ fn choose_cards(
                 .any(ConnectorFacts::is_output)
         })
         .collect();
-    order.sort_by_key(|index| (LAST.contains(&cards[*index].driver), *index));
+    order.sort_by_key(|index| (LAST_RESORT_DRIVERS.contains(&cards[*index].driver), *index));
     let Some(&first) = order.first() else {
         let drivers: Vec<&str> = cards.iter().map(|card| card.driver).collect();
         return Err(DisplayError::Missing(format!(
@@ -139,7 +142,7 @@ fn choose_cards(
             drivers.join(", ")
         )));
     };
-    // A connector that a head asks for is no other head's.
+    // A connector that is configured for a head is not available to other heads.
     let mut taken: Vec<(usize, u32)> = Vec::new();
     let mut chosen = vec![None; heads.len()];
     for (slot, head) in chosen.iter_mut().zip(heads) {
@@ -155,8 +158,8 @@ fn choose_cards(
         });
         let (index, connector) = found
             .filter(|(_, connector)| is_named(connector, name))
-            // Several cards may have an HDMI-A-1 each.
-            .min_by_key(|(_, connector)| connector.link != Link::Connected)
+            // Several cards may have a connector HDMI-A-1.
+            .min_by_key(|(_, connector)| connector.status != ConnectorStatus::Connected)
             .ok_or_else(|| {
                 let all = cards.iter().flat_map(|card| card.connectors);
                 DisplayError::Missing(format!(
@@ -170,8 +173,9 @@ fn choose_cards(
     for slot in chosen.iter_mut().filter(|slot| slot.is_none()) {
         let free = order.iter().find_map(|index| {
             let connectors = cards[*index].connectors.iter();
-            let mut connected = connectors
-                .filter(|connector| connector.is_output() && connector.link == Link::Connected);
+            let mut connected = connectors.filter(|connector| {
+                connector.is_output() && connector.status == ConnectorStatus::Connected
+            });
             let free = connected.find(|connector| !taken.contains(&(*index, connector.id)))?;
             Some((*index, free.id))
         });
@@ -185,12 +189,12 @@ fn choose_cards(
 mod tests {
     use super::*;
 
-    fn connector(id: u32, name: &str, link: Link) -> ConnectorFacts {
+    fn connector(id: u32, name: &str, status: ConnectorStatus) -> ConnectorFacts {
         ConnectorFacts {
             id,
             name: name.to_owned(),
             is_writeback: name.starts_with("Writeback"),
-            link,
+            status,
             modes: Vec::new(),
             edid: None,
             crtcs: 1,
@@ -220,12 +224,12 @@ mod tests {
     #[test]
     fn the_card_with_a_monitor_is_taken_whatever_its_number() {
         let render_only: &[ConnectorFacts] = &[];
-        let dark = [connector(1, "HDMI-A-1", Link::Disconnected)];
-        let lit = [connector(1, "DP-1", Link::Connected)];
+        let unplugged = [connector(1, "HDMI-A-1", ConnectorStatus::Disconnected)];
+        let connected = [connector(1, "DP-1", ConnectorStatus::Connected)];
         let cards = [
             ("v3d", render_only),
-            ("vc4", &dark[..]),
-            ("tegra", &lit[..]),
+            ("vc4", &unplugged[..]),
+            ("tegra", &connected[..]),
         ];
         assert_eq!(chosen(&cards, &[head(None)]), Ok(vec![2]));
     }
@@ -233,12 +237,15 @@ mod tests {
     #[test]
     fn a_virtual_card_does_not_win_over_a_real_monitor_and_a_writeback_connector_is_none() {
         let virtual_one = [
-            connector(1, "Virtual-1", Link::Connected),
-            connector(2, "Writeback-1", Link::Connected),
+            connector(1, "Virtual-1", ConnectorStatus::Connected),
+            connector(2, "Writeback-1", ConnectorStatus::Connected),
         ];
-        let lit = [connector(1, "HDMI-A-1", Link::Connected)];
+        let connected = [connector(1, "HDMI-A-1", ConnectorStatus::Connected)];
         assert_eq!(
-            chosen(&[("vkms", &virtual_one), ("i915", &lit)], &[head(None)]),
+            chosen(
+                &[("vkms", &virtual_one), ("i915", &connected)],
+                &[head(None)]
+            ),
             Ok(vec![1])
         );
         assert_eq!(
@@ -253,10 +260,10 @@ mod tests {
 
     #[test]
     fn without_any_monitor_a_card_is_taken_to_wait_on() {
-        let dark = [connector(1, "HDMI-A-1", Link::Disconnected)];
+        let unplugged = [connector(1, "HDMI-A-1", ConnectorStatus::Disconnected)];
         assert_eq!(
             chosen(
-                &[("vkms", &dark), ("vc4", &dark)],
+                &[("vkms", &unplugged), ("vc4", &unplugged)],
                 &[head(None), head(None)]
             ),
             Ok(vec![1, 1])
@@ -266,10 +273,10 @@ mod tests {
     #[test]
     fn several_heads_take_what_the_others_leave() {
         let two = [
-            connector(1, "HDMI-A-1", Link::Connected),
-            connector(2, "HDMI-A-2", Link::Connected),
+            connector(1, "HDMI-A-1", ConnectorStatus::Connected),
+            connector(2, "HDMI-A-2", ConnectorStatus::Connected),
         ];
-        let one = [connector(7, "DP-1", Link::Connected)];
+        let one = [connector(7, "DP-1", ConnectorStatus::Connected)];
         let cards = [("vc4", &two[..]), ("amdgpu", &one[..])];
         assert_eq!(
             chosen(&cards, &[head(None), head(None), head(None)]),
@@ -284,8 +291,8 @@ mod tests {
     #[test]
     fn a_connector_that_no_card_has_is_answered_with_those_there_are() {
         let two = [
-            connector(1, "HDMI-A-1", Link::Connected),
-            connector(2, "DP-1", Link::Disconnected),
+            connector(1, "HDMI-A-1", ConnectorStatus::Connected),
+            connector(2, "DP-1", ConnectorStatus::Disconnected),
         ];
         assert_eq!(
             chosen(&[("vc4", &two)], &[head(Some("HDMI-A-3"))]),

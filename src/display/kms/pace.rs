@@ -1,14 +1,14 @@
-//! When the next scene may be presented.
+//! Determines when the next scene may be presented.
 //!
-//! A monitor's own rhythm sets the pace: a flip is complete at a vertical blank. Drivers of virtual machines complete
-//! flips at once: they are found out by flips that come faster than the monitor could, and are then paced by the clock.
+//! Normally the monitor sets the pace, because a flip is complete at a vertical blank. Drivers of virtual machines complete
+//! flips at once. They are detected by flips that are faster than the refresh interval, and are then paced by the clock.
 
 use std::time::Duration;
 
-/// As many flips in a row that came too early are no accident: timers that fire late make the next one look early.
+/// Number of successive early flips that indicate such a driver. A single flip may seem early after a late timer.
 const EARLY_FLIPS: u32 = 3;
 
-/// The rhythm of one monitor.
+/// The pace of one monitor.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
@@ -18,7 +18,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// For pictures `interval` apart.
+    /// The pace of a monitor with this refresh interval.
     pub(super) fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -44,7 +44,7 @@ impl Pace {
 
     /// A scene was committed.
     pub(super) fn committed(&mut self, now: Duration) {
-        // Slots keep their distance from each other and not from the commits, so that composing does not slow the rhythm.
+        // Slots have a fixed distance from each other, not from the commits, so that composing does not lower the rate.
         let next = self.slot + self.interval;
         self.slot = if next + self.interval < now {
             now + self.interval

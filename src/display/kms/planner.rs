@@ -1,13 +1,13 @@
-//! Which plane carries what: proposals, best first, that the kernel accepts or refuses one after the other.
+//! Proposes roles for planes, best proposal first. The kernel accepts or refuses one after the other.
 //!
-//! Pure: it knows planes by their description. Moving pictures get planes of their own where there are enough, boxes and
-//! labels a transparent one above; where there are none, all is composed into the primary plane's buffer.
+//! Pure functions of the descriptions of planes. Moving pictures get separate planes if there are enough, and boxes and labels
+//! a transparent plane above. Without further planes, everything is composed into the buffer of the primary plane.
 
 use super::formats::{ARGB8888, Format, XRGB8888, takes_linear};
 use crate::config::Rotation;
 use crate::render::Rect;
 
-/// What kind of plane the driver says it is.
+/// The type of a plane according to the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlaneKind {
     Primary,
@@ -15,7 +15,7 @@ pub(super) enum PlaneKind {
     Cursor,
 }
 
-/// Where in the stack a plane is.
+/// The position of a plane in the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Zpos {
     pub value: u64,
@@ -29,30 +29,30 @@ pub(super) struct Zpos {
 pub(super) struct PlaneFacts {
     pub id: u32,
     pub kind: PlaneKind,
-    /// A bit for each CRTC, by its index, that it can belong to.
+    /// Bit mask of the CRTCs, by index, that can use it.
     pub crtcs: u32,
     pub formats: Vec<Format>,
-    /// Absent where the driver has no such property: planes then lie above each other by their ids.
+    /// `None` if the driver has no such property. Planes are then stacked in the order of their ids.
     pub zpos: Option<Zpos>,
-    /// The kernel's rotation bits (counter-clockwise); 0 where the driver has no such property.
+    /// The kernel's rotation bits (counter-clockwise). 0 if the driver has no such property.
     pub rotations: u32,
 }
 
-/// What is to be shown.
+/// The planes that are needed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlaneRequest<'a> {
-    /// The CRTC's index.
+    /// Index of the CRTC.
     pub crtc: u32,
-    /// How the picture is turned.
+    /// Rotation of the picture.
     pub rotation: Rotation,
     /// Moving pictures, in pixels of the canvas.
     pub pictures: &'a [Rect],
 }
 
-/// What a plane carries.
+/// The role of a plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carries {
-    /// The composed picture, less what lies on planes of its own.
+pub(super) enum PlaneRole {
+    /// The composed picture, without the parts on other planes.
     Base,
     /// One of [`PlaneRequest::pictures`].
     Picture(usize),
@@ -60,38 +60,38 @@ pub(super) enum Carries {
     Overlay,
 }
 
-/// One plane's part.
+/// The assignment of one plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub plane: u32,
-    pub carries: Carries,
+    pub role: PlaneRole,
     pub fourcc: u32,
-    /// To set, where it can be set.
+    /// Position in the stack to set. `None` if it can't be set.
     pub zpos: Option<u64>,
 }
 
-/// An arrangement for the kernel to judge.
+/// An arrangement of planes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Proposal {
     /// From the lowest plane to the highest.
     pub assignments: Vec<Assignment>,
-    /// Whether planes turn the picture; else it is turned while it is copied.
+    /// Whether planes rotate the picture. Otherwise it is rotated while it is copied.
     pub turned_by_planes: bool,
 }
 
 impl Proposal {
-    /// Whether boxes and labels have a plane.
+    /// Whether boxes and labels have a separate plane.
     pub(super) fn has_overlay(&self) -> bool {
         self.assignments
             .iter()
-            .any(|part| part.carries == Carries::Overlay)
+            .any(|part| part.role == PlaneRole::Overlay)
     }
 
-    /// How many pictures have planes of their own.
+    /// The number of pictures on separate planes.
     pub(super) fn pictures(&self) -> usize {
         self.assignments
             .iter()
-            .filter(|part| matches!(part.carries, Carries::Picture(_)))
+            .filter(|part| matches!(part.role, PlaneRole::Picture(_)))
             .count()
     }
 }
@@ -101,10 +101,10 @@ impl std::fmt::Display for Proposal {
         match (self.pictures(), self.has_overlay()) {
             (0, true) => write!(f, "all tiles on the primary plane, boxes on a plane above")?,
             (0, false) => write!(f, "everything on the primary plane")?,
-            (1, _) => write!(f, "1 tile on a plane of its own, boxes on a plane above")?,
+            (1, _) => write!(f, "1 tile on a separate plane, boxes on a plane above")?,
             (count, _) => write!(
                 f,
-                "{count} tiles on planes of their own, boxes on a plane above"
+                "{count} tiles on separate planes, boxes on a plane above"
             )?,
         }
         if self.turned_by_planes {
@@ -114,7 +114,7 @@ impl std::fmt::Display for Proposal {
     }
 }
 
-/// The kernel's bit for a rotation: it counts counter-clockwise.
+/// The kernel's bit for a rotation. The kernel counts counter-clockwise.
 pub(super) fn rotation_bit(rotation: Rotation) -> u32 {
     match rotation {
         Rotation::None => 1,
@@ -124,31 +124,31 @@ pub(super) fn rotation_bit(rotation: Rotation) -> u32 {
     }
 }
 
-/// Everything worth trying, best first; empty where the CRTC has no usable primary plane.
-pub(super) fn proposals(planes: &[PlaneFacts], wish: PlaneRequest<'_>) -> Vec<Proposal> {
+/// All useful proposals, best first. Empty if the CRTC has no usable primary plane.
+pub(super) fn proposals(planes: &[PlaneFacts], request: PlaneRequest<'_>) -> Vec<Proposal> {
     let mut found = Vec::new();
-    let by_planes: &[bool] = if wish.rotation == Rotation::None {
+    let by_planes: &[bool] = if request.rotation == Rotation::None {
         &[false]
     } else {
         &[true, false]
     };
-    let mut largest_first: Vec<usize> = (0..wish.pictures.len())
-        .filter(|index| !wish.pictures[*index].is_empty())
+    let mut largest_first: Vec<usize> = (0..request.pictures.len())
+        .filter(|index| !request.pictures[*index].is_empty())
         .collect();
     largest_first.sort_by_key(|index| {
-        let picture = &wish.pictures[*index];
+        let picture = &request.pictures[*index];
         std::cmp::Reverse(u64::from(picture.width) * u64::from(picture.height))
     });
     let stacks = by_planes
         .iter()
-        .filter_map(|turns| Stack::of(planes, wish, *turns));
-    let stacks: Vec<Stack<'_>> = stacks.collect();
+        .filter_map(|turns| PlaneStack::of(planes, request, *turns));
+    let stacks: Vec<PlaneStack<'_>> = stacks.collect();
     let most = stacks
         .iter()
         .map(|stack| stack.upper.len())
         .max()
         .unwrap_or(0);
-    // All that fit, and where that is too much for the memory's bandwidth half as many.
+    // As many pictures as fit. If that exceeds the memory bandwidth, half as many.
     let mut count = largest_first.len().min(most.saturating_sub(1));
     while count > 0 {
         let mut chosen = largest_first[..count].to_vec();
@@ -165,22 +165,22 @@ pub(super) fn proposals(planes: &[PlaneFacts], wish: PlaneRequest<'_>) -> Vec<Pr
     found
 }
 
-/// The planes of one CRTC that can be used, from the lowest to the highest.
-struct Stack<'a> {
+/// The usable planes of one CRTC, from the lowest to the highest.
+struct PlaneStack<'a> {
     primary: &'a PlaneFacts,
     upper: Vec<&'a PlaneFacts>,
     turned_by_planes: bool,
 }
 
-impl<'a> Stack<'a> {
+impl<'a> PlaneStack<'a> {
     fn of(
         planes: &'a [PlaneFacts],
-        wish: PlaneRequest<'_>,
+        request: PlaneRequest<'_>,
         turned_by_planes: bool,
     ) -> Option<Self> {
-        let bit = rotation_bit(wish.rotation);
+        let bit = rotation_bit(request.rotation);
         let usable = |plane: &&PlaneFacts| {
-            plane.crtcs & 1_u32.checked_shl(wish.crtc).unwrap_or(0) != 0
+            plane.crtcs & 1_u32.checked_shl(request.crtc).unwrap_or(0) != 0
                 && (!turned_by_planes || plane.rotations & bit != 0)
         };
         let primary = planes
@@ -189,7 +189,7 @@ impl<'a> Stack<'a> {
             .filter(|plane| {
                 plane.kind == PlaneKind::Primary && takes_linear(&plane.formats, XRGB8888)
             })
-            // One that belongs to no other CRTC is not missed there.
+            // Prefers a plane that no other CRTC can use.
             .min_by_key(|plane| (plane.crtcs.count_ones(), plane.id))?;
         let ground = primary
             .zpos
@@ -213,14 +213,14 @@ impl<'a> Stack<'a> {
     }
 
     fn proposal(&self, pictures: &[usize], with_overlay: bool) -> Option<Proposal> {
-        let mut stacked = vec![(self.primary, Carries::Base, XRGB8888)];
+        let mut stacked = vec![(self.primary, PlaneRole::Base, XRGB8888)];
         let mut upper = self.upper.clone();
         let overlay = if with_overlay {
             let top = upper
                 .iter()
                 .rposition(|plane| takes_linear(&plane.formats, ARGB8888))?;
             let plane = upper[top];
-            // Nothing may lie above the boxes.
+            // No plane may be above the boxes.
             upper.truncate(top);
             Some(plane)
         } else {
@@ -234,12 +234,12 @@ impl<'a> Stack<'a> {
         });
         for picture in pictures {
             let (plane, fourcc) = free.next()?;
-            stacked.push((plane, Carries::Picture(*picture), fourcc));
+            stacked.push((plane, PlaneRole::Picture(*picture), fourcc));
         }
-        stacked.extend(overlay.map(|plane| (plane, Carries::Overlay, ARGB8888)));
+        stacked.extend(overlay.map(|plane| (plane, PlaneRole::Overlay, ARGB8888)));
         let mut floor = 0;
         let mut assignments = Vec::new();
-        for (plane, carries, fourcc) in stacked {
+        for (plane, role, fourcc) in stacked {
             let zpos = match plane.zpos {
                 Some(zpos) if zpos.mutable => {
                     let position = zpos.min.max(floor);
@@ -260,7 +260,7 @@ impl<'a> Stack<'a> {
             };
             assignments.push(Assignment {
                 plane: plane.id,
-                carries,
+                role,
                 fourcc,
                 zpos,
             });

@@ -121,11 +121,11 @@ fn named(proposals: &[Proposal]) -> Vec<String> {
     proposals.iter().map(ToString::to_string).collect()
 }
 
-fn parts(proposal: &Proposal) -> Vec<(u32, Carries)> {
+fn parts(proposal: &Proposal) -> Vec<(u32, PlaneRole)> {
     proposal
         .assignments
         .iter()
-        .map(|part| (part.plane, part.carries))
+        .map(|part| (part.plane, part.role))
         .collect()
 }
 
@@ -141,7 +141,7 @@ fn orins_one_overlay_window_goes_to_the_boxes() {
     );
     assert_eq!(
         parts(&proposals[0]),
-        [(50, Carries::Base), (51, Carries::Overlay)]
+        [(50, PlaneRole::Base), (51, PlaneRole::Overlay)]
     );
     assert_eq!(proposals[0].assignments[1].fourcc, ARGB8888);
 }
@@ -149,9 +149,9 @@ fn orins_one_overlay_window_goes_to_the_boxes() {
 #[test]
 fn vkms_carries_six_tiles_between_the_primary_and_the_boxes() {
     let proposals = planned(&vkms(), 0, &tiles(6));
-    let mut expected = vec![(32, Carries::Base)];
-    expected.extend((0..6).map(|index| (35 + index * 3, Carries::Picture(index as usize))));
-    expected.push((56, Carries::Overlay));
+    let mut expected = vec![(32, PlaneRole::Base)];
+    expected.extend((0..6).map(|index| (35 + index * 3, PlaneRole::Picture(index as usize))));
+    expected.push((56, PlaneRole::Overlay));
     assert_eq!(parts(&proposals[0]), expected);
     assert!(
         proposals[0]
@@ -162,9 +162,9 @@ fn vkms_carries_six_tiles_between_the_primary_and_the_boxes() {
     assert_eq!(
         named(&proposals),
         [
-            "6 tiles on planes of their own, boxes on a plane above",
-            "3 tiles on planes of their own, boxes on a plane above",
-            "1 tile on a plane of its own, boxes on a plane above",
+            "6 tiles on separate planes, boxes on a plane above",
+            "3 tiles on separate planes, boxes on a plane above",
+            "1 tile on a separate plane, boxes on a plane above",
             "all tiles on the primary plane, boxes on a plane above",
             "everything on the primary plane",
         ]
@@ -177,14 +177,14 @@ fn where_tiles_outnumber_planes_the_largest_get_them() {
     pictures[11] = Rect::new(0, 200, 900, 500);
     let proposals = planned(&vkms(), 0, &pictures);
     assert_eq!(proposals[0].pictures(), 7);
-    assert!(parts(&proposals[0]).contains(&(53, Carries::Picture(11))));
+    assert!(parts(&proposals[0]).contains(&(53, PlaneRole::Picture(11))));
 }
 
 #[test]
 fn virtio_has_its_primary_alone() {
     let proposals = planned(&virtio(), 0, &tiles(4));
     assert_eq!(named(&proposals), ["everything on the primary plane"]);
-    assert_eq!(parts(&proposals[0]), [(31, Carries::Base)]);
+    assert_eq!(parts(&proposals[0]), [(31, PlaneRole::Base)]);
 }
 
 #[test]
@@ -200,20 +200,20 @@ fn a_raspberry_pis_planes_are_stacked_by_their_positions() {
         .collect();
     assert_eq!(positions, (1..=10).collect::<Vec<u64>>());
     assert_eq!(
-        first.assignments.last().map(|part| part.carries),
-        Some(Carries::Overlay)
+        first.assignments.last().map(|part| part.role),
+        Some(PlaneRole::Overlay)
     );
 }
 
 #[test]
 fn planes_turn_the_picture_only_where_all_of_them_can() {
     let half = |planes: &[PlaneFacts]| {
-        let wish = PlaneRequest {
+        let request = PlaneRequest {
             crtc: 0,
             rotation: Rotation::Half,
             pictures: &[],
         };
-        proposals(planes, wish)
+        proposals(planes, request)
             .iter()
             .map(|proposal| (proposal.has_overlay(), proposal.turned_by_planes))
             .collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! Properties of planes, CRTCs and connectors: everything that an atomic commit sets, by name.
+//! Properties of planes, CRTCs and connectors, which an atomic commit sets.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,7 +13,7 @@ use super::planner::Zpos;
 
 macro_rules! names {
     ($($name:ident = $text:literal),+ $(,)?) => {
-        /// The properties that are spoken of here, by the kernel's names.
+        /// The properties that are used here, with the kernel's names.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(super) enum Name { $($name),+ }
 
@@ -64,7 +64,7 @@ struct Property {
     mutable: bool,
 }
 
-/// An object of the card and those of its properties that are known here, with the values they had when they were read.
+/// An object of the card with those of its properties that are used here, and their values when they were read.
 #[derive(Debug, Clone)]
 pub(super) struct Properties {
     object: RawResourceHandle,
@@ -72,7 +72,7 @@ pub(super) struct Properties {
 }
 
 impl Properties {
-    /// Asks the kernel.
+    /// Reads the properties from the kernel.
     pub(super) fn read<H: ResourceHandle>(card: &Card, object: H) -> io::Result<Self> {
         let mut known = HashMap::new();
         for (handle, value) in &card.get_properties(object)? {
@@ -110,7 +110,7 @@ impl Properties {
         })
     }
 
-    /// The object's id.
+    /// The id of the object.
     pub(super) fn id(&self) -> u32 {
         self.object.get()
     }
@@ -120,19 +120,19 @@ impl Properties {
         self.known.contains_key(&name)
     }
 
-    /// Whether it has it and lets it be set.
+    /// Whether the object has this property and it can be set.
     pub(super) fn can_set(&self, name: Name) -> bool {
         self.known
             .get(&name)
             .is_some_and(|property| property.mutable)
     }
 
-    /// The value when it was read.
+    /// The value at the time of reading.
     pub(super) fn value(&self, name: Name) -> Option<u64> {
         self.known.get(&name).map(|property| property.value)
     }
 
-    /// The value of an enumeration's label.
+    /// The value that belongs to a label of an enumeration.
     pub(super) fn labelled(&self, name: Name, label: &str) -> Option<u64> {
         let labels = &self.known.get(&name)?.labels;
         labels
@@ -141,7 +141,7 @@ impl Properties {
             .map(|(_, value)| *value)
     }
 
-    /// The label of an enumeration when it was read.
+    /// The label of an enumeration at the time of reading.
     pub(super) fn label(&self, name: Name) -> Option<&str> {
         let property = self.known.get(&name)?;
         property
@@ -151,7 +151,7 @@ impl Properties {
             .map(|(text, _)| text.as_str())
     }
 
-    /// A plane's place in the stack.
+    /// The position of a plane in the stack.
     pub(super) fn zpos(&self) -> Option<Zpos> {
         let property = self.known.get(&Name::Zpos)?;
         let (min, max) = property.range.unwrap_or((property.value, property.value));
@@ -163,21 +163,21 @@ impl Properties {
         })
     }
 
-    /// A blob's bytes.
+    /// The bytes of a blob.
     pub(super) fn blob(&self, card: &Card, name: Name) -> Option<Vec<u8>> {
         let id = self.value(name).filter(|id| *id != 0)?;
         card.get_property_blob(id).ok()
     }
 }
 
-/// What an atomic commit sets.
+/// The properties that an atomic commit sets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Request {
     inner: AtomicModeReq,
 }
 
 impl Request {
-    /// Sets a property; one that the object lacks is left out, as drivers lack most of the optional ones.
+    /// Sets a property. Omitted if the object lacks it, because drivers lack most of the optional properties.
     pub(super) fn set(&mut self, object: &Properties, name: Name, value: u64) {
         if let Some(property) = object.known.get(&name) {
             self.inner
@@ -185,17 +185,17 @@ impl Request {
         }
     }
 
-    /// Sets an optional property to what it should be unless it is known to be so.
+    /// Sets an optional property if it can be set.
     pub(super) fn set_where_possible(&mut self, object: &Properties, name: Name, value: u64) {
         if object.can_set(name) {
             self.set(object, name, value);
         }
     }
 
-    /// Hands it to the kernel.
+    /// Commits the request.
     ///
     /// # Errors
-    /// What the kernel says; [`is_final`] tells whether another request could do better.
+    /// The error of the kernel. [`is_final`] says whether another request could succeed.
     pub(super) fn commit(&self, card: &Card, flags: AtomicCommitFlags) -> io::Result<()> {
         loop {
             match card.atomic_commit(flags, self.inner.clone()) {
@@ -206,7 +206,7 @@ impl Request {
     }
 }
 
-/// Whether a refusal is about the card and not about what was asked for.
+/// Whether an error concerns the card, not the request.
 pub(super) fn is_final(err: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(err),

@@ -1,4 +1,4 @@
-//! What there is, for people and for the choice of an output: cards, connectors, planes, and what the planner would do.
+//! Reports cards, connectors, planes and the plans of the planner, for people and for the choice of an output.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::card::Card;
 use super::choice::choices;
-use super::connector::{ConnectorFacts, Link, in_order};
+use super::connector::{ConnectorFacts, ConnectorStatus, in_order};
 use super::edid::monitor_name;
 use super::planner::{PlaneFacts, PlaneKind, PlaneRequest, proposals};
 use super::{formats, hardware};
@@ -14,55 +14,55 @@ use crate::base::Size;
 use crate::config::Rotation;
 use crate::render::Rect;
 
-/// A card.
+/// The report of a card.
 #[derive(Debug, Clone, Serialize)]
 pub struct CardReport {
     /// `/dev/dri/card1`.
     pub path: PathBuf,
-    /// The kernel driver's name; empty where the card can't be opened.
+    /// Name of the kernel driver. Empty if the card can't be opened.
     pub driver: String,
-    /// Why it can't be used, with the remedy.
+    /// Why the card can't be used, with the remedy.
     pub problem: Option<String>,
-    /// Its connectors, in the order in which heads take them.
+    /// Its connectors, in the order in which heads use them.
     pub connectors: Vec<ConnectorReport>,
-    /// Its planes, by their ids.
+    /// Its planes, ordered by id.
     pub planes: Vec<PlaneReport>,
 }
 
-/// A connector.
+/// The report of a connector.
 #[derive(Debug, Clone, Serialize)]
 pub struct ConnectorReport {
     /// `HDMI-A-1`.
     pub name: String,
     /// `connected`, `no monitor` or `unknown`.
     pub state: String,
-    /// Maker and name by the monitor's EDID.
+    /// Maker and name from the monitor's EDID.
     pub monitor: Option<String>,
     /// `1920x1080@60`, as the kernel lists them.
     pub modes: Vec<String>,
-    /// The mode that is taken where none is asked for.
+    /// The mode that is used if none is configured.
     pub chosen_mode: Option<String>,
-    /// What is tried, best first, for six tiles.
+    /// The plans that are tried for six tiles, best first.
     pub plans: Vec<String>,
 }
 
-/// A plane.
+/// The report of a plane.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlaneReport {
     /// The kernel's id.
     pub id: u32,
     /// `primary`, `overlay` or `cursor`.
     pub kind: String,
-    /// `XR24`, `NV12`; with the number of tilings other than plain rows.
+    /// `XR24`, `NV12+3`: the format, with the number of tilings other than linear.
     pub formats: Vec<String>,
-    /// Indices of the CRTCs that it can belong to.
+    /// Indices of the CRTCs that can use it.
     pub crtcs: Vec<u32>,
-    /// Its place in the stack, where the driver tells.
+    /// Its position in the stack. `None` if the driver does not give it.
     pub zpos: Option<u64>,
 }
 
 impl CardReport {
-    /// Whether a wall could be shown here now.
+    /// Whether the card is usable and has a connected monitor.
     pub fn has_monitor(&self) -> bool {
         self.problem.is_none()
             && self
@@ -72,8 +72,7 @@ impl CardReport {
     }
 }
 
-/// Every card, usable or not; empty where there is none. Does not light anything: the master right is asked for and given
-/// back.
+/// Reports all cards, usable or not. No mode is set: the master right is requested and given up again.
 pub fn available() -> Vec<CardReport> {
     Card::nodes().into_iter().map(report).collect()
 }
@@ -95,7 +94,7 @@ fn report(path: PathBuf) -> CardReport {
     };
     report.driver = card.driver().to_owned();
     let is_master = card.become_master();
-    // Only a master may have the monitors asked; another one did so before.
+    // Only a master may probe the monitors. Another master has already done so.
     match describe(&card, is_master.is_ok()) {
         Ok((connectors, planes)) => (report.connectors, report.planes) = (connectors, planes),
         Err(err) => report.problem = Some(card.refused("be read", &err).to_string()),
@@ -120,29 +119,29 @@ fn describe(card: &Card, probe: bool) -> std::io::Result<(Vec<ConnectorReport>, 
 }
 
 fn of_connector(connector: &ConnectorFacts, planes: &[PlaneFacts]) -> ConnectorReport {
-    let is_lit = connector.link != Link::Disconnected;
+    let is_lit = connector.status != ConnectorStatus::Disconnected;
     let mode = is_lit
         .then(|| choices(connector.offered(), None))
         .and_then(|modes| modes.first().copied());
     let plans = mode.map_or_else(Vec::new, |mode| {
         let pictures = six_tiles(mode.size());
         let crtc = connector.crtcs.trailing_zeros();
-        let wish = PlaneRequest {
+        let request = PlaneRequest {
             crtc,
             rotation: Rotation::None,
             pictures: &pictures,
         };
-        proposals(planes, wish)
+        proposals(planes, request)
             .iter()
             .map(ToString::to_string)
             .collect()
     });
     ConnectorReport {
         name: connector.name.clone(),
-        state: match connector.link {
-            Link::Connected => "connected",
-            Link::Disconnected => "no monitor",
-            Link::Unknown => "unknown",
+        state: match connector.status {
+            ConnectorStatus::Connected => "connected",
+            ConnectorStatus::Disconnected => "no monitor",
+            ConnectorStatus::Unknown => "unknown",
         }
         .to_owned(),
         monitor: connector.edid.as_deref().and_then(monitor_name),
@@ -185,7 +184,7 @@ fn of_plane(plane: &PlaneFacts) -> PlaneReport {
     }
 }
 
-/// Two rows of three, as a grid of six cameras has them.
+/// Two rows of three tiles, as in a grid of six cameras.
 fn six_tiles(size: Size) -> Vec<Rect> {
     let (width, height) = (size.width / 3, size.height / 2);
     (0..6)

@@ -1,8 +1,8 @@
 #![expect(
     unsafe_code,
-    reason = "the kernel's udmabuf device is spoken to by ioctl"
+    reason = "the kernel's udmabuf device is controlled by ioctl"
 )]
-//! A decoded frame as a hardware decoder would give it, made of ordinary memory: to see whether planes take such frames.
+//! Makes a frame in a dma-buf from ordinary memory, like a frame of a hardware decoder, to test whether planes accept it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,20 +22,20 @@ use crate::base::{
 const DEVICE: &str = "/dev/udmabuf";
 const CLOEXEC: u32 = 1;
 const PAGE: u64 = 4096;
-/// Rows of planes start where display engines want them to.
+/// Alignment of rows that display engines require.
 const STRIDE_STEP: u32 = 64;
 
 /// The kernel's `struct udmabuf_create`.
 #[repr(C)]
-struct Create {
+struct UdmabufCreate {
     memfd: u32,
     flags: u32,
     offset: u64,
     size: u64,
 }
 
-// SAFETY: UDMABUF_CREATE reads one struct udmabuf_create, which Create is, and returns a new file descriptor.
-unsafe impl Ioctl for Create {
+// SAFETY: UDMABUF_CREATE reads one struct udmabuf_create, which UdmabufCreate is, and returns a new file descriptor.
+unsafe impl Ioctl for UdmabufCreate {
     type Output = OwnedFd;
     const IS_MUTATING: bool = false;
 
@@ -51,17 +51,17 @@ unsafe impl Ioctl for Create {
         output: IoctlOutput,
         _: *mut std::ffi::c_void,
     ) -> rustix::io::Result<OwnedFd> {
-        // SAFETY: the call succeeded, so that the kernel gave us this descriptor, and nobody else has it.
+        // SAFETY: the call succeeded, so the kernel has created this descriptor, and nothing else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(output) })
     }
 }
 
-struct Shared {
+struct UdmaBuf {
     buffer: OwnedFd,
     layout: [(u32, u32); 2],
 }
 
-impl DmaBuf for Shared {
+impl DmaBuf for UdmaBuf {
     fn format(&self) -> PixelFormat {
         PixelFormat::Nv12
     }
@@ -79,14 +79,14 @@ impl DmaBuf for Shared {
     }
 
     fn map(&self) -> Result<Arc<dyn HostPixels>, String> {
-        Err("it was made for planes, and nobody reads it".to_owned())
+        Err("a frame of the test card can't be mapped".to_owned())
     }
 }
 
-/// An NV12 frame of grey that grows lighter from the left to the right, in a dma-buf.
+/// An NV12 frame in a dma-buf with a grey ramp, lighter from left to right.
 ///
 /// # Errors
-/// Where the kernel has no udmabuf device, or this process no right to it.
+/// If the kernel has no udmabuf device, or this process has no right to it.
 pub fn grey_ramp(size: Size) -> io::Result<Frame> {
     let stride = size.width.next_multiple_of(STRIDE_STEP);
     let chroma_at = stride * size.height;
@@ -96,7 +96,7 @@ pub fn grey_ramp(size: Size) -> io::Result<Frame> {
     let whole = bytes.next_multiple_of(PAGE);
     ftruncate(&memory, whole)?;
     let memory = File::from(memory);
-    // Limited range: 16 is black, 235 white, and 128 no colour.
+    // Limited range: 16 is black, 235 is white, and chroma 128 is grey.
     let luma: Vec<u8> = (0..stride)
         .map(|x| 16 + (x.min(size.width) * 219 / size.width.max(1)) as u8)
         .collect();
@@ -105,16 +105,16 @@ pub fn grey_ramp(size: Size) -> io::Result<Frame> {
         let line = if row < size.height { &luma } else { &chroma };
         memory.write_all_at(line, u64::from(row) * u64::from(stride))?;
     }
-    // The device takes no memory that could be cut short under it.
+    // The device accepts only memory that can't shrink.
     fcntl_add_seals(&memory, SealFlags::SHRINK)?;
     let device = OpenOptions::new().read(true).write(true).open(DEVICE)?;
-    let create = Create {
+    let create = UdmabufCreate {
         memfd: memory.as_raw_fd().cast_unsigned(),
         flags: CLOEXEC,
         offset: 0,
         size: whole,
     };
-    // SAFETY: the request carries a descriptor that stays open during the call, and no pointer.
+    // SAFETY: the request has a descriptor that stays open during the call, and no pointer.
     let buffer = unsafe { ioctl(&device, create) }?;
     let meta = FrameMeta {
         frame_id: 0,
@@ -126,7 +126,7 @@ pub fn grey_ramp(size: Size) -> io::Result<Frame> {
         clock: CaptureClock::Arrival,
         ntp_ns: None,
     };
-    let shared = Shared {
+    let shared = UdmaBuf {
         buffer,
         layout: [(0, stride), (chroma_at, stride)],
     };

@@ -1,10 +1,10 @@
-//! Rectangles of one's own, in fractions of the screen.
+//! The free layout: rectangles from the configuration, in fractions of the screen.
 
 use crate::base::Size;
 use crate::render::Rect;
 
-/// The rectangles in pixels, their inner edges even; what vanishes on a small screen is left out, and at least one tile is
-/// left. Fractions that were rounded when they were written make neighbours, no overlap.
+/// The rectangles in pixels, with even inner edges. Rectangles that vanish on a small screen are omitted; at least one tile
+/// remains. Overlaps, which result from rounded fractions in the configuration, are removed.
 pub(super) fn tiles(screen: Size, fractions: &[[f32; 4]]) -> Vec<Rect> {
     let mut tiles: Vec<Rect> = Vec::with_capacity(fractions.len());
     for [x, y, width, height] in fractions {
@@ -15,7 +15,7 @@ pub(super) fn tiles(screen: Size, fractions: &[[f32; 4]]) -> Vec<Rect> {
             edge(y + height, screen.height),
         );
         for other in &tiles {
-            tile = beside(tile, other);
+            tile = without_overlap(tile, other);
         }
         if !tile.is_empty() {
             tiles.push(tile);
@@ -32,12 +32,12 @@ fn edge(fraction: f32, length: u32) -> i32 {
     if exact >= f64::from(length) - 1.0 {
         return i32::try_from(length).unwrap_or(i32::MAX);
     }
-    // Below the length, so it fits.
+    // Below the length, so that it fits.
     ((exact / 2.0).round() as i32 * 2).max(0)
 }
 
-/// `tile` without what it shares with `other`, cut along the shorter side of that.
-fn beside(tile: Rect, other: &Rect) -> Rect {
+/// `tile` without its overlap with `other`, cut along the shorter side of the overlap.
+fn without_overlap(tile: Rect, other: &Rect) -> Rect {
     let shared = tile.intersection(other);
     if shared.is_empty() {
         return tile;

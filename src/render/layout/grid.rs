@@ -1,26 +1,26 @@
-//! Rows of equal tiles.
+//! The grid layout: rows of equal tiles.
 
 use crate::base::Size;
 use crate::render::Rect;
 
-/// Most tiles a row where the settings don't say, as published.
-const USUAL_COLUMNS: u32 = 4;
-/// Nobody sees anything in a smaller tile.
-const LEAST_EDGE: u32 = 16;
+/// Default of `grid_columns`, the maximum number of tiles per row.
+const DEFAULT_COLUMNS: u32 = 4;
+/// Minimum edge of a tile. Smaller tiles are not legible.
+const MIN_TILE_PX: u32 = 16;
 
-/// Columns and rows of tiles of exactly one size, on a screen with no edge beyond `longest`.
+/// The number of columns and rows of tiles with a fixed size, on a screen whose edges are at most `longest`.
 pub(super) fn exact(cameras: usize, columns: Option<u32>, tile: Size, longest: u32) -> (u32, u32) {
     let cameras = u32::try_from(cameras).unwrap_or(u32::MAX).max(1);
     let fitting = |edge: u32| (longest / edge.max(1)).max(1);
     let columns = columns
-        .unwrap_or(USUAL_COLUMNS)
+        .unwrap_or(DEFAULT_COLUMNS)
         .clamp(1, cameras)
         .min(fitting(tile.width));
     let rows = cameras.div_ceil(columns).min(fitting(tile.height));
     (columns, rows)
 }
 
-/// The tiles of a screen that [`exact`] measured.
+/// The tiles of a screen whose size comes from [`exact`].
 pub(super) fn of_exact_tiles(screen: Size, tile: Size, cameras: usize) -> Vec<Rect> {
     let Size { width, height } = tile;
     let (columns, rows) = (screen.width / width.max(1), screen.height / height.max(1));
@@ -33,20 +33,20 @@ pub(super) fn of_exact_tiles(screen: Size, tile: Size, cameras: usize) -> Vec<Re
         .collect()
 }
 
-/// The tiles of a grid that fills `area` without gaps; as many as a page takes. None without cameras.
+/// The tiles of one page of a grid that fills `area` without gaps. Empty without cameras.
 ///
-/// A page takes as many rows as leave a picture of 16:9 at least half of its tile. Where that is not enough for all
-/// cameras, they spread evenly over pages.
+/// The number of rows is limited so that a picture of 16:9 fills at least half of its tile. If one page is not enough for all
+/// cameras, they are spread evenly over pages.
 pub(super) fn filling(area: &Rect, cameras: usize, columns: Option<u32>) -> Vec<Rect> {
     if cameras == 0 || area.is_empty() {
         return Vec::new();
     }
     let most = columns
-        .unwrap_or(USUAL_COLUMNS)
-        .clamp(1, (area.width / LEAST_EDGE).max(1));
+        .unwrap_or(DEFAULT_COLUMNS)
+        .clamp(1, (area.width / MIN_TILE_PX).max(1));
     let room = most as usize * most_rows(area, most) as usize;
     let pages = cameras.div_ceil(room);
-    // At most `room`, which is a screen's worth.
+    // At most `room`, the number of tiles of one screen.
     let each = cameras.div_ceil(pages) as u32;
     let columns = match columns {
         Some(_) => most.min(each),
@@ -58,16 +58,16 @@ pub(super) fn filling(area: &Rect, cameras: usize, columns: Option<u32>) -> Vec<
 fn most_rows(area: &Rect, columns: u32) -> u32 {
     let (width, height) = (u64::from(area.width), u64::from(area.height));
     let half_filled = height * 32 * u64::from(columns) / (width * 9);
-    let legible = u64::from(area.height / LEAST_EDGE);
+    let legible = u64::from(area.height / MIN_TILE_PX);
     u32::try_from(half_filled.min(legible))
         .unwrap_or(u32::MAX)
         .max(1)
 }
 
-/// With how many columns pictures of 16:9 are largest; the most of equally good ones, as published.
+/// The number of columns with which pictures of 16:9 are largest. Among equally good numbers, the largest.
 fn best_columns(area: &Rect, cameras: u32, most: u32) -> u32 {
     let (width, height) = (u128::from(area.width), u128::from(area.height));
-    // The width of a picture as a fraction, so that equal is equal.
+    // The width of a picture as a fraction of integers, so that equal widths compare as equal.
     let picture = |columns: u32| {
         let rows = u128::from(cameras.div_ceil(columns));
         let columns = u128::from(columns);
@@ -86,7 +86,7 @@ fn best_columns(area: &Rect, cameras: u32, most: u32) -> u32 {
     best
 }
 
-/// `columns` × `rows` rectangles that fill `area`, row by row.
+/// Divides `area` into `columns` × `rows` rectangles, row by row.
 pub(super) fn cells(area: &Rect, columns: u32, rows: u32) -> Vec<Rect> {
     let across = edges(area.x, area.width, columns);
     let down = edges(area.y, area.height, rows);
@@ -99,7 +99,7 @@ pub(super) fn cells(area: &Rect, columns: u32, rows: u32) -> Vec<Rect> {
     cells
 }
 
-/// The edges of `parts` equal parts; the inner ones on even pixels, as chroma planes want them.
+/// The edges of `parts` equal parts. Inner edges lie on even pixels, as chroma planes require.
 pub(super) fn edges(start: i32, length: u32, parts: u32) -> Vec<i32> {
     let edge = |index: u32| {
         let along = u64::from(length) * u64::from(index) / u64::from(parts.max(1));

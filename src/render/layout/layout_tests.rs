@@ -52,7 +52,7 @@ fn division(head: &HeadSettings, screen: Size, cameras: u32) -> (usize, usize) {
     (columns, rects.len() / columns)
 }
 
-fn sources(tiles: &[Placed]) -> Vec<Option<u32>> {
+fn sources(tiles: &[PlacedTile]) -> Vec<Option<u32>> {
     tiles
         .iter()
         .map(|tile| tile.source.map(|id| id.0))
@@ -132,7 +132,7 @@ fn more_cameras_than_a_page_takes_spread_evenly() {
     let plan = Plan::new(&grid(None), HD, None, &ids(33));
     assert_eq!(plan.pages(), 2);
     let (first, second) = (plan.tiles(0, None), plan.tiles(1, None));
-    let shown = |tiles: &[Placed]| tiles.iter().filter(|tile| tile.source.is_some()).count();
+    let shown = |tiles: &[PlacedTile]| tiles.iter().filter(|tile| tile.source.is_some()).count();
     assert_eq!((shown(&first), shown(&second)), (20, 13));
     assert_eq!(first[0].source, Some(SourceId(0)));
     assert_eq!(second[0].source, Some(SourceId(20)));
@@ -319,7 +319,7 @@ proptest! {
         prop_assert_eq!(&plan.tiles(plan.pages(), promoted), &pages[0]);
         for id in ids(cameras) {
             let on = pages.iter().filter(|page| page.iter().any(|tile| tile.source == Some(id))).count();
-            let in_focus = |page: &Vec<Placed>| page[0].role == TileRole::Focus && page[0].source == Some(id);
+            let in_focus = |page: &Vec<PlacedTile>| page[0].role == TileRole::Focus && page[0].source == Some(id);
             let is_focus = pages.iter().all(in_focus);
             match promoted {
                 // The only tile belongs to the alarm.

@@ -1,13 +1,13 @@
-//! Which camera in which rectangle: grid, focus and free layouts, pages where there are more cameras than tiles, and the
-//! camera that an alarm brings to the front.
+//! Assigns cameras to rectangles of the screen: grid, focus and free layouts, pages if there are more cameras than tiles, and
+//! the camera that an alarm moves to the focus tile.
 //!
-//! All of it is pure: a [`Plan`] is made anew whenever the screen or the list of cameras changes, and the composer asks it
-//! before each scene what lies where.
+//! Pure functions: a new [`Plan`] is made when the screen or the list of cameras changes, and the head asks it for the tiles
+//! before each scene.
 
+mod focus;
 mod free;
 mod grid;
 mod promotion;
-mod stage;
 
 use std::time::Duration;
 
@@ -17,48 +17,48 @@ use super::Rect;
 use crate::base::{Size, SourceId};
 use crate::config::{HeadSettings, Layout, Rotation};
 
-/// A screen without a monitor grows no further: more tiles are shown in pages.
-const LONGEST_EDGE: u32 = 16384;
-/// A screen without a monitor where neither tiles nor a mode say how large it is.
-const USUAL_SCREEN: Size = Size::new(1920, 1080);
+/// Maximum edge of a screen without a monitor, in pixels. More tiles are shown in pages.
+const MAX_SCREEN_PX: u32 = 16384;
+/// Size of a screen without a monitor if neither the tiles nor a mode define it.
+const DEFAULT_SCREEN: Size = Size::new(1920, 1080);
 
-/// What a tile is for.
+/// The role of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TileRole {
-    /// The one that an alarm brings a camera to.
+    /// The tile that shows the camera with an alarm.
     Focus,
-    /// Any other.
+    /// Any other tile.
     Small,
 }
 
 /// A tile of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
-    /// Where on the screen; never empty, and never over another tile.
+pub struct PlacedTile {
+    /// Rectangle on the screen. It is never empty and never overlaps another tile.
     pub rect: Rect,
-    /// What it shows; nothing where the cameras have run out.
+    /// The camera that it shows. `None` if there are fewer cameras than tiles.
     pub source: Option<SourceId>,
-    /// What it is for.
+    /// Its role.
     pub role: TileRole,
 }
 
-/// How one head's cameras lie on its screen.
+/// The arrangement of the cameras of one head on its screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Of every page; the first is the focus tile where there is one.
+    /// The tiles of every page. The first is the focus tile, if there is one.
     tiles: Vec<Rect>,
     has_focus: bool,
     cameras: Vec<SourceId>,
 }
 
-/// The size of a screen without a monitor: what a head's mode asks for, else of a grid as many tiles of exactly `tile` as
-/// there are cameras, else 1920×1080; turned as the head is.
+/// The size of a screen without a monitor: that of the head's mode; else, for a grid, enough for one tile of size `tile` per
+/// camera; else 1920×1080. Mode and default are rotated with the head.
 pub fn headless_screen(head: &HeadSettings, cameras: usize, tile: Size) -> Size {
     if let (None, Layout::Grid { columns }) = (head.mode, &head.layout) {
-        let (columns, rows) = grid::exact(cameras, *columns, tile, LONGEST_EDGE);
+        let (columns, rows) = grid::exact(cameras, *columns, tile, MAX_SCREEN_PX);
         return Size::new(columns * tile.width, rows * tile.height);
     }
-    let Size { width, height } = head.mode.map_or(USUAL_SCREEN, |mode| mode.size);
+    let Size { width, height } = head.mode.map_or(DEFAULT_SCREEN, |mode| mode.size);
     match head.rotate {
         Rotation::None | Rotation::Half => Size::new(width, height),
         Rotation::Quarter | Rotation::ThreeQuarters => Size::new(height, width),
@@ -66,9 +66,9 @@ pub fn headless_screen(head: &HeadSettings, cameras: usize, tile: Size) -> Size 
 }
 
 impl Plan {
-    /// Divides `screen` (as a viewer sees it: turned, without overscan) for those of `cameras` that the head shows, in its
-    /// order. `exact` is the size of a grid's tiles where there is no monitor to fill, and `screen` then
-    /// [`headless_screen`]'s.
+    /// Divides `screen` (as a viewer sees it: rotated, without overscan) among those of `cameras` that the head shows, in its
+    /// order. `exact` is the size of a grid's tiles if there is no monitor to fill; `screen` is then the size from
+    /// [`headless_screen`].
     pub fn new(
         head: &HeadSettings,
         screen: Size,
@@ -88,41 +88,41 @@ impl Plan {
                 Some(tile) => grid::of_exact_tiles(screen, tile, cameras.len()),
                 None => grid::filling(&area, cameras.len(), *columns),
             },
-            Layout::Focus => stage::tiles(&area, cameras.len().saturating_sub(1)),
+            Layout::Focus => focus::tiles(&area, cameras.len().saturating_sub(1)),
             Layout::Free { tiles, .. } => free::tiles(screen, tiles),
         };
         Self {
             tiles,
-            // A tile that is alone has to show them all in turn.
+            // A single tile shows all cameras in turn, and alarms.
             has_focus: !matches!(head.layout, Layout::Grid { .. }),
             cameras,
         }
     }
 
-    /// The cameras that are shown, in their order.
+    /// The cameras that the head shows, in their order.
     pub fn cameras(&self) -> &[SourceId] {
         &self.cameras
     }
 
-    /// How many pages there are; at least one.
+    /// The number of pages, at least one.
     pub fn pages(&self) -> usize {
-        let (cameras, tiles) = match self.fixed_focus() {
+        let (cameras, tiles) = match self.has_fixed_focus() {
             true => (self.cameras.len() - 1, self.tiles.len() - 1),
             false => (self.cameras.len(), self.tiles.len()),
         };
         cameras.div_ceil(tiles.max(1)).max(1)
     }
 
-    /// Which page is shown, `elapsed` after the first one came up.
+    /// The number of the page that is shown `elapsed` after the first one appeared.
     pub fn page_at(&self, elapsed: Duration, page_time: Duration) -> usize {
         let turned = elapsed.as_nanos() / page_time.as_nanos().max(1);
         // Below the number of pages, so it fits.
         (turned % self.pages() as u128) as usize
     }
 
-    /// The tiles of a page (counted from 0, and from the start again behind the last), the focus tile first. A camera that
-    /// is `promoted` takes the focus tile on every page, and the first camera its place; else the first camera has it.
-    pub fn tiles(&self, page: usize, promoted: Option<SourceId>) -> Vec<Placed> {
+    /// The tiles of a page, the focus tile first. Pages count from 0 and wrap around after the last. A `promoted` camera takes
+    /// the focus tile on every page and exchanges places with the first camera, which otherwise has the focus tile.
+    pub fn tiles(&self, page: usize, promoted: Option<SourceId>) -> Vec<PlacedTile> {
         let page = page % self.pages();
         let promoted = promoted
             .filter(|_| self.has_focus)
@@ -136,8 +136,8 @@ impl Plan {
         };
         let sources = match promoted {
             _ if self.cameras.is_empty() => Vec::new(),
-            _ if self.fixed_focus() => page_of(1),
-            // The only tile stays with the alarm.
+            _ if self.has_fixed_focus() => page_of(1),
+            // A single tile stays with the alarm.
             Some(index) => vec![self.cameras[index]],
             None => page_of(0),
         };
@@ -148,7 +148,7 @@ impl Plan {
         self.tiles
             .iter()
             .enumerate()
-            .map(|(index, rect)| Placed {
+            .map(|(index, rect)| PlacedTile {
                 rect: *rect,
                 source: sources.get(index).copied(),
                 role: role(index),
@@ -156,8 +156,8 @@ impl Plan {
             .collect()
     }
 
-    /// Whether one camera stays in its tile while the others turn beside it.
-    fn fixed_focus(&self) -> bool {
+    /// Whether one camera stays in the focus tile while the other tiles change with the page.
+    fn has_fixed_focus(&self) -> bool {
         self.has_focus && self.tiles.len() > 1 && !self.cameras.is_empty()
     }
 }

@@ -1,14 +1,14 @@
-//! Which camera an alarm brings to the focus tile, and for how long.
+//! Chooses the camera that an alarm moves to the focus tile, and for how long.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::SourceId;
 
-/// A camera has the focus for at least this long before a newer alarm takes it: nobody follows a faster change.
-const LEAST_FOCUS: Duration = Duration::from_secs(5);
+/// A camera keeps the focus for at least this long before a newer alarm takes it. People can't follow a faster change.
+const MIN_FOCUS_TIME: Duration = Duration::from_secs(5);
 
-/// Follows what cameras see, and says which of them has the focus. It knows as many cameras as have an alarm.
+/// Follows the events of cameras and chooses the camera with the focus. It stores one entry per camera with an alarm.
 #[derive(Debug, Clone)]
 pub struct FocusChoice {
     classes: Vec<String>,
@@ -17,7 +17,7 @@ pub struct FocusChoice {
     focus: Option<Focus>,
 }
 
-/// A chosen class in view: from its appearance on until it was out of view for as long as alarms are held.
+/// One of the alarm classes is in view. The alarm ends when none has been seen for the hold time.
 #[derive(Debug, Clone, Copy)]
 struct Alarm {
     since: Duration,
@@ -31,7 +31,7 @@ struct Focus {
 }
 
 impl FocusChoice {
-    /// Promotes cameras in which one of `classes` is seen, until `hold` after it was last seen.
+    /// Promotes cameras with an object of one of `classes`, until `hold` after it was last seen.
     pub fn new(classes: Vec<String>, hold: Duration) -> Self {
         Self {
             classes,
@@ -41,7 +41,7 @@ impl FocusChoice {
         }
     }
 
-    /// Takes other settings over; the alarms of classes that still count go on.
+    /// Applies new settings. Present alarms go on unless the classes have changed.
     pub fn set(&mut self, classes: Vec<String>, hold: Duration) {
         if classes != self.classes {
             self.alarms.clear();
@@ -50,7 +50,7 @@ impl FocusChoice {
         self.hold = hold;
     }
 
-    /// Takes note of the classes in one event of a camera. `now` never runs backwards.
+    /// Processes the classes in one event of a camera. `now` must not decrease.
     pub fn observe<'a>(
         &mut self,
         now: Duration,
@@ -68,8 +68,8 @@ impl FocusChoice {
         }
     }
 
-    /// The camera that is to have the focus; none where it is the first one's, as usual. Of several alarms the newest counts,
-    /// by its beginning: those that last don't take the focus from each other.
+    /// The camera with the focus. `None` without alarms: then the first camera has it. Among several alarms, the one that
+    /// started last counts, so that continuing alarms do not take the focus from each other.
     pub fn promoted(&mut self, now: Duration) -> Option<SourceId> {
         self.expire(now);
         let newest = self
@@ -84,7 +84,7 @@ impl FocusChoice {
             .focus
             .and_then(|focus| Some((focus, self.alarms.get(&focus.source)?)));
         let stays = present.is_some_and(|(focus, present)| {
-            present.since >= alarm.since || now.saturating_sub(focus.since) < LEAST_FOCUS
+            present.since >= alarm.since || now.saturating_sub(focus.since) < MIN_FOCUS_TIME
         });
         if !stays {
             self.focus = Some(Focus {

@@ -1,24 +1,24 @@
-//! Text on a ground, kept as pixels: names, figures and labels are the same in most frames, and copying them costs a tenth of
-//! writing them.
+//! A cache of drawn labels. Names, rates and box labels are the same in most frames, and copying a label takes a tenth of the
+//! time of drawing it.
 
 use std::collections::HashMap;
 
 use super::super::{Canvas, Color};
 
-/// Pixels that are kept: what a dozen tiles of a monitor say at one time. Beyond, all are forgotten at once, as glyphs are:
-/// tracks come and go, and with them labels that are never seen again.
+/// Maximum size of the cache: the labels of a dozen tiles. When it is full it is cleared, because the labels of tracks are
+/// never used again after the track has ended.
 const MOST_BYTES: usize = 1536 * 1024;
-/// What is wider is written anew each time: whoever names classes does not choose how much memory we take.
+/// Wider labels are not cached, so that long class names can't take much memory.
 pub(super) const WIDEST_PX: u32 = 1024;
 
-/// LabelCache by their text.
+/// Drawn labels by text and style.
 #[derive(Default)]
 pub(super) struct LabelCache {
     by_text: HashMap<String, Vec<(Style, Canvas)>>,
     bytes: usize,
 }
 
-/// How a plate is written.
+/// The style of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
     pub(super) size_px: u32,
@@ -27,24 +27,24 @@ pub(super) struct Style {
 }
 
 impl LabelCache {
-    /// The plate of `text`, where it was written before.
+    /// The label with this text and style, if cached.
     pub(super) fn find(&self, text: &str, style: Style) -> Option<&Canvas> {
         let kept = self.by_text.get(text)?;
         kept.iter()
             .find(|(of, _)| *of == style)
-            .map(|(_, plate)| plate)
+            .map(|(_, label)| label)
     }
 
-    /// Keeps a plate that was not found.
-    pub(super) fn keep(&mut self, text: &str, style: Style, plate: Canvas) {
-        let bytes = plate.bytes().len();
+    /// Adds a label that is not in the cache.
+    pub(super) fn keep(&mut self, text: &str, style: Style, label: Canvas) {
+        let bytes = label.bytes().len();
         if self.bytes + bytes > MOST_BYTES {
             self.by_text.clear();
             self.bytes = 0;
         }
         self.bytes += bytes;
         let kept = self.by_text.entry(text.to_owned()).or_default();
-        kept.push((style, plate));
+        kept.push((style, label));
     }
 }
 
@@ -61,27 +61,27 @@ mod tests {
 
     #[test]
     fn a_plate_is_found_by_its_text_and_its_style() {
-        let mut plates = LabelCache::default();
-        let plate = Canvas::new(Size::new(60, 14), Color::BLACK);
-        plates.keep("7 Dock", STYLE, plate.clone());
-        assert_eq!(plates.find("7 Dock", STYLE), Some(&plate));
-        assert_eq!(plates.find("8 Dock", STYLE), None);
+        let mut labels = LabelCache::default();
+        let label = Canvas::new(Size::new(60, 14), Color::BLACK);
+        labels.keep("7 Dock", STYLE, label.clone());
+        assert_eq!(labels.find("7 Dock", STYLE), Some(&label));
+        assert_eq!(labels.find("8 Dock", STYLE), None);
         let larger = Style {
             size_px: 14,
             ..STYLE
         };
-        assert_eq!(plates.find("7 Dock", larger), None);
+        assert_eq!(labels.find("7 Dock", larger), None);
     }
 
     #[test]
     fn memory_is_bounded_whatever_is_written() {
-        let mut plates = LabelCache::default();
-        let plate = Canvas::new(Size::new(100, 20), Color::BLACK);
-        let most = MOST_BYTES / plate.bytes().len();
+        let mut labels = LabelCache::default();
+        let label = Canvas::new(Size::new(100, 20), Color::BLACK);
+        let most = MOST_BYTES / label.bytes().len();
         for number in 0..2 * most {
-            plates.keep(&number.to_string(), STYLE, plate.clone());
-            let kept: usize = plates.by_text.values().map(Vec::len).sum();
-            assert!(kept <= most && kept * plate.bytes().len() == plates.bytes);
+            labels.keep(&number.to_string(), STYLE, label.clone());
+            let kept: usize = labels.by_text.values().map(Vec::len).sum();
+            assert!(kept <= most && kept * label.bytes().len() == labels.bytes);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Which text needs what: nothing but the built-in font, or shaping with fonts of the system; and what is never drawn.
+//! Classifies characters: those that the built-in font can write, those that need shaping with system fonts, and those that
+//! are never drawn.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -6,11 +7,11 @@ use std::sync::Mutex;
 
 use crate::base::sync::lock;
 
-/// Names that a warning was written about, at most; cameras have fewer.
+/// Maximum number of names with a warning. Walls have fewer cameras.
 const MOST_WARNINGS: usize = 1000;
 
-/// `text` as one line that does what it shows: blanks for control characters, and nothing that turns the direction of what stands
-/// beside it.
+/// `text` as one line: control characters become spaces, and characters that change the direction of text are removed. They
+/// could hide the real end of a name.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);
@@ -28,12 +29,12 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// Whether letters of these scripts stand side by side as they are written, in the order in which they are.
+/// Whether the letter needs no shaping: it does not change its form with its neighbours and is written from left to right.
 pub(super) fn is_simple(letter: char) -> bool {
     matches!(letter,
-        // Latin, with the letters that have their accents in them.
+        // Latin, with precomposed accented letters.
         '\u{20}'..='\u{7e}' | '\u{a0}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{1e00}'..='\u{1eff}'
-        // Greek and Cyrillic, but for combining marks.
+        // Greek and Cyrillic, without combining marks.
         | '\u{370}'..='\u{482}' | '\u{48a}'..='\u{52f}' | '\u{1f00}'..='\u{1fff}'
         // Armenian and Georgian.
         | '\u{531}'..='\u{58f}' | '\u{10a0}'..='\u{10ff}'
@@ -42,7 +43,7 @@ pub(super) fn is_simple(letter: char) -> bool {
         | '\u{2100}'..='\u{25ff}')
 }
 
-/// Whether it has no shape of its own, in any font: joiners and selectors.
+/// Whether it is invisible in every font: spaces, joiners and variation selectors.
 pub(super) fn is_invisible(letter: char) -> bool {
     is_dropped(letter)
         || matches!(letter,
@@ -54,14 +55,14 @@ fn is_blank(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}')
 }
 
-/// Marks that change the direction of text or are meant for line breaks.
+/// Whether it is a mark that changes the direction of text or controls line breaks.
 fn is_dropped(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// Says once that no font has the letters of a text, and what to install.
+/// Logs once per text that no font has its letters, with the package to install.
 pub(super) fn warn(text: &str, missing: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut told = lock(&TOLD);
@@ -71,14 +72,14 @@ pub(super) fn warn(text: &str, missing: &str) {
     let package = missing.chars().map(package_of).next().unwrap_or(OTHERS);
     tracing::warn!(
         name = text,
-        "no font on this machine has the letters of this camera's name, and its number is shown alone; \
-         install {package} and start the wall again"
+        "no installed font has the letters of this camera's name, so only its number is shown; \
+         install {package} and restart the wall"
     );
 }
 
 const OTHERS: &str = "fonts-noto-core";
 
-/// The package, in Debian and Ubuntu, of a font that has it.
+/// The package of Debian and Ubuntu with a font that has the letter.
 fn package_of(letter: char) -> &'static str {
     match letter {
         '\u{1100}'..='\u{11ff}'
@@ -103,7 +104,7 @@ mod tests {
         assert!(matches!(clean("7 Dock"), Cow::Borrowed("7 Dock")));
         assert!(matches!(clean("Straße"), Cow::Borrowed("Straße")));
         assert_eq!(clean("a\nb\tc\u{7}d\u{85}e\u{2028}f"), "a b c d e f");
-        // What is written backwards would hide the real end of a name.
+        // Text in the other direction would hide the real end of a name.
         assert_eq!(clean("gate\u{202e}txt\u{202c}\u{feff}\u{200b}"), "gatetxt");
     }
 

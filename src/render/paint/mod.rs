@@ -1,14 +1,14 @@
-//! What is drawn on and around pictures: boxes, labels, states.
+//! Draws boxes, labels and texts.
 //!
-//! A [`Painter`] draws on any canvas, the opaque picture or the transparent overlay, inside one tile, and notes where: what
-//! it touched is what has to be cleared and sent to the display again.
+//! A [`Painter`] draws inside one tile of a canvas, which is the opaque picture or the transparent overlay. It records the
+//! rectangles that it has drawn, because they have to be cleared and sent to the display again.
 
 mod label_cache;
 mod legible;
 mod shaping;
 mod text;
 
-pub use text::Type;
+pub use text::Typeface;
 
 use label_cache::Style;
 use text::padding;
@@ -26,10 +26,10 @@ const PALETTE: [Color; 7] = [
     Color::rgb(204, 121, 167),
 ];
 
-/// Dashes and the gaps between them, in widths of the line.
+/// Length of dashes and of the gaps between them, in line widths.
 const DASH: u32 = 4;
 
-/// The colour of a class: the same in every picture and every run.
+/// The colour of a class. It is the same in every picture and every run.
 pub fn class_color(class_name: &str) -> Color {
     let hash = class_name.bytes().fold(0usize, |hash, byte| {
         hash.wrapping_mul(31).wrapping_add(byte.into())
@@ -40,14 +40,14 @@ pub fn class_color(class_name: &str) -> Color {
 /// Draws inside one rectangle of a canvas.
 pub struct Painter<'a> {
     canvas: &'a mut Canvas,
-    letters: &'a mut Type,
+    letters: &'a mut Typeface,
     clip: Rect,
     touched: Vec<Rect>,
 }
 
 impl<'a> Painter<'a> {
     /// Draws on `canvas` within `clip`.
-    pub fn new(canvas: &'a mut Canvas, letters: &'a mut Type, clip: Rect) -> Self {
+    pub fn new(canvas: &'a mut Canvas, letters: &'a mut Typeface, clip: Rect) -> Self {
         let clip = clip.intersection(&canvas.bounds());
         Self {
             canvas,
@@ -57,22 +57,22 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Where it may draw.
+    /// The rectangle in which it may draw.
     pub fn clip(&self) -> Rect {
         self.clip
     }
 
-    /// Where it has drawn.
+    /// The rectangles that it has drawn.
     pub fn into_touched(self) -> Vec<Rect> {
         self.touched
     }
 
-    /// The letters, to measure text with.
-    pub fn letters(&mut self) -> &mut Type {
+    /// The typeface, for measuring text.
+    pub fn letters(&mut self) -> &mut Typeface {
         self.letters
     }
 
-    /// Lays a colour over a rectangle.
+    /// Blends a colour over a rectangle.
     pub fn cover(&mut self, rect: &Rect, color: Color) {
         let rect = rect.intersection(&self.clip);
         if !rect.is_empty() {
@@ -84,7 +84,7 @@ impl<'a> Painter<'a> {
     /// Writes one line with its top left corner at (`x`, `y`).
     pub fn text(&mut self, x: i32, y: i32, text: &str, size_px: u32, ink: Color) {
         let width = self.letters.width(text, size_px);
-        let line = Rect::new(x, y, width, Type::line_px(size_px)).intersection(&self.clip);
+        let line = Rect::new(x, y, width, Typeface::line_px(size_px)).intersection(&self.clip);
         if !line.is_empty() {
             let clip = self.clip;
             self.letters
@@ -93,9 +93,9 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Text on a plate of `ground`, its top left corner at (`x`, `y`).
-    pub fn plate(&mut self, x: i32, y: i32, text: &str, size_px: u32, ground: Color, ink: Color) {
-        let rect = self.plate_rect(x, y, text, size_px);
+    /// Draws a label: `text` in `ink` on a `ground`, with its top left corner at (`x`, `y`).
+    pub fn label(&mut self, x: i32, y: i32, text: &str, size_px: u32, ground: Color, ink: Color) {
+        let rect = self.label_rect(x, y, text, size_px);
         let style = Style {
             size_px,
             ground,
@@ -105,12 +105,12 @@ impl<'a> Painter<'a> {
         if visible.is_empty() {
             return;
         }
-        match self.letters.plate(text, rect.width, style) {
-            Some(plate) => {
+        match self.letters.label(text, rect.width, style) {
+            Some(label) => {
                 if ground.is_opaque() {
-                    self.canvas.copy_at(plate, (x, y), &visible);
+                    self.canvas.copy_at(label, (x, y), &visible);
                 } else {
-                    self.canvas.lay_at(plate, (x, y), &visible);
+                    self.canvas.lay_at(label, (x, y), &visible);
                 }
                 self.touched.push(visible);
             }
@@ -121,13 +121,13 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// What [`Painter::plate`] would cover.
-    pub fn plate_rect(&mut self, x: i32, y: i32, text: &str, size_px: u32) -> Rect {
+    /// The rectangle that [`Painter::label`] would cover.
+    pub fn label_rect(&mut self, x: i32, y: i32, text: &str, size_px: u32) -> Rect {
         let width = self.letters.width(text, size_px) + 2 * padding(size_px).unsigned_abs();
-        Rect::new(x, y, width, Type::line_px(size_px))
+        Rect::new(x, y, width, Typeface::line_px(size_px))
     }
 
-    /// The outline of `rect`, `thickness` pixels wide, inside its edge; broken where `dashed`.
+    /// Draws the outline of `rect`, `thickness` pixels wide, inside its edge.
     pub fn outline(&mut self, rect: &Rect, thickness: u32, color: Color, dashed: bool) {
         let thickness = thickness.min(rect.width).min(rect.height).max(1);
         let inner = rect.inset(thickness);
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn an_outline_lies_inside_its_rectangle_and_leaves_the_middle_alone() {
         let mut canvas = Canvas::new(Size::new(40, 30), Color::BLACK);
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let clip = canvas.bounds();
         let mut painter = Painter::new(&mut canvas, &mut letters, clip);
         painter.outline(&Rect::new(5, 5, 20, 10), 2, Color::WHITE, false);
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_dashed_outline_has_gaps() {
         let mut canvas = Canvas::new(Size::new(60, 30), Color::BLACK);
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let clip = canvas.bounds();
         let mut painter = Painter::new(&mut canvas, &mut letters, clip);
         painter.outline(&Rect::new(0, 0, 60, 30), 1, Color::WHITE, true);
@@ -227,11 +227,11 @@ mod tests {
     #[test]
     fn nothing_is_drawn_outside_the_tile() {
         let mut canvas = Canvas::new(Size::new(40, 30), Color::CLEAR);
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let clip = Rect::new(10, 10, 10, 10);
         let mut painter = Painter::new(&mut canvas, &mut letters, clip);
         painter.outline(&Rect::new(0, 0, 40, 30), 3, Color::WHITE, false);
-        painter.plate(0, 0, "WWWWWWWWW", 20, Color::WHITE, Color::BLACK);
+        painter.label(0, 0, "WWWWWWWWW", 20, Color::WHITE, Color::BLACK);
         for y in 0..30 {
             for x in 0..40 {
                 if !clip.covers(&Rect::new(x, y, 1, 1)) {

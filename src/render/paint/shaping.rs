@@ -1,7 +1,8 @@
-//! Text that the built-in font does not have: fonts of the system are looked for, letters joined and put in their order.
+//! Draws text that the built-in font can't write: finds system fonts, joins letters and puts them in visual order.
 //!
-//! Names of cameras are in every script; fonts that have them all are fifty times the size of this program. So they come from
-//! packages (`fonts-noto-core`, `fonts-noto-cjk`), found when the first such text is written. What no font has is left out.
+//! Names of cameras can be in any script. Fonts for all scripts are fifty times as large as this program, so they come from
+//! packages (`fonts-noto-core`, `fonts-noto-cjk`) and are searched when the first such text is drawn. Letters that no font has
+//! are omitted.
 
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -13,19 +14,19 @@ use super::super::{Canvas, Color, Rect};
 use super::legible;
 use crate::base::sync::lock;
 
-/// The family name of the built-in font: its letters stay the same in a text of several scripts.
+/// The family name of the built-in font, which is preferred in a text of several scripts.
 const BUILT_IN: &str = "Hack";
-/// Letters of a text that are looked at; a line of a 4K monitor has fewer.
+/// Maximum number of letters of a text. A line on a 4K monitor has fewer.
 pub(super) const MOST_LETTERS: usize = 1024;
-/// Keeps the digits before a name in Hebrew at the left, where they are on all other tiles.
+/// Keeps the digits before a Hebrew name at the left, where they are on all other tiles.
 const LEFT_TO_RIGHT: char = '\u{200e}';
 
 /// A line of text, ready to be drawn.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    /// Pixels from its beginning to its end.
+    /// Width in pixels.
     pub(super) width: f32,
-    /// What no font has.
+    /// Letters that no font has.
     pub(super) missing: String,
     pictures: Vec<Picture>,
 }
@@ -33,7 +34,7 @@ pub(super) struct Line {
 /// One glyph's pixels.
 #[derive(Debug)]
 struct Picture {
-    /// Its first pixel, from the line's beginning and from the baseline.
+    /// Position of its first pixel, relative to the start of the line and to the baseline.
     left: i32,
     top: i32,
     width: u32,
@@ -42,20 +43,20 @@ struct Picture {
 
 #[derive(Debug)]
 enum Pixels {
-    /// In the ink that is asked for.
+    /// Opacity, for a glyph in the colour of the text.
     Coverage(Vec<u8>),
-    /// In colours of their own: red, green, blue, alpha.
+    /// Red, green, blue, alpha, for a coloured glyph.
     Colors(Vec<[u8; 4]>),
 }
 
-/// The fonts of this machine; found once, for all monitors.
+/// The fonts of this machine, loaded once for all monitors.
 struct Fonts {
     system: FontSystem,
     cache: SwashCache,
 }
 
 impl Line {
-    /// `text`, which is clean, in letters of `em_px`.
+    /// Shapes `text`, which is [`legible::clean`], in letters of `em_px`.
     pub(super) fn new(text: &str, em_px: f32) -> Self {
         let text: String = text.chars().take(MOST_LETTERS).collect();
         let mut fonts = fonts();
@@ -76,7 +77,7 @@ impl Line {
         fonts.drawn(&buffer, lost)
     }
 
-    /// Draws it from column `x` on, where `clip` allows.
+    /// Draws the line from column `x` on, inside `clip`.
     pub(super) fn draw(
         &self,
         canvas: &mut Canvas,
@@ -86,7 +87,7 @@ impl Line {
     ) {
         for picture in &self.pictures {
             let (left, top) = (x + picture.left, baseline + picture.top);
-            // The part of each row that the clip leaves.
+            // The part of each row that lies inside the clip.
             let first = (clip.x - left).clamp(0, picture.width as i32) as usize;
             let last = (clip.right() - left).clamp(0, picture.width as i32) as usize;
             let width = picture.width as usize;
@@ -138,7 +139,7 @@ impl Fonts {
     }
 
     fn shaped(&mut self, text: &str, em_px: f32) -> Buffer {
-        // Neither may be zero.
+        // cosmic-text does not accept a size of zero.
         let em_px = em_px.max(1.0);
         let mut buffer = Buffer::new_empty(Metrics::new(em_px, em_px));
         buffer.set_wrap(Wrap::None);
@@ -169,7 +170,7 @@ impl Fonts {
             let pixels = match image.content {
                 SwashContent::Mask => Pixels::Coverage(image.data),
                 SwashContent::Color => Pixels::Colors(image.data.as_chunks().0.to_vec()),
-                // Not asked for.
+                // Subpixel rendering was not requested.
                 SwashContent::SubpixelMask => continue,
             };
             line.pictures.push(Picture {
@@ -183,7 +184,7 @@ impl Fonts {
     }
 }
 
-/// Where in `text` no font has what is written there.
+/// The byte ranges of `text` that no font has.
 fn missing(buffer: &Buffer, text: &str) -> Vec<(usize, usize)> {
     let before = LEFT_TO_RIGHT.len_utf8();
     let Some(run) = buffer.layout_runs().next() else {
@@ -198,7 +199,7 @@ fn missing(buffer: &Buffer, text: &str) -> Vec<(usize, usize)> {
                 glyph.end.saturating_sub(before),
             )
         })
-        // What is not seen needs no font.
+        // Invisible characters need no font.
         .filter(|(start, end)| {
             text.get(*start..*end)
                 .is_none_or(|cluster| !cluster.chars().all(legible::is_invisible))
@@ -212,7 +213,7 @@ fn fonts() -> MutexGuard<'static, Fonts> {
     lock(FONTS.get_or_init(|| Mutex::new(Fonts::new())))
 }
 
-/// The language that this machine speaks, `ja` or `zh-TW`: Han letters have other shapes in each.
+/// The language of this machine, such as `ja` or `zh-TW`. Han letters differ between languages.
 fn locale() -> String {
     let told = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()

@@ -1,6 +1,6 @@
-//! Anti-aliased text: glyphs are rasterised once a size and kept, and so are lines that had to be shaped.
+//! Anti-aliased text. Glyphs are rasterised once per size and cached, and so are shaped lines.
 //!
-//! What the built-in font has is written with it, letter by letter; only what it lacks takes the longer way (`shaping`).
+//! Text that the built-in font has is written letter by letter. Any other text is shaped (`shaping`), which takes longer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use super::legible;
 use super::shaping::{Line, MOST_LETTERS};
 use crate::base::Size;
 
-/// Glyphs that are kept: a few sizes of the letters that labels and states are written in. Beyond, all are forgotten at
-/// once, which a wall whose labels change their alphabet pays with one frame's work.
+/// Maximum number of cached glyphs: the letters of labels and states in a few sizes. A full cache is cleared, which costs the
+/// work of one frame.
 const MOST_GLYPHS: usize = 2048;
-/// Shaped lines that are kept; names and labels of a full screen are fewer.
+/// Maximum number of cached lines. A full screen has fewer names and labels.
 const MOST_LINES: usize = 256;
 
-/// One typeface, and what was drawn of it.
-pub struct Type {
+/// The built-in typeface with its caches.
+pub struct Typeface {
     font: FontRef<'static>,
     glyphs: HashMap<(char, u32), Raster>,
     lines: HashMap<(String, u32), Arc<Line>>,
-    plates: LabelCache,
+    labels: LabelCache,
 }
 
-/// A glyph's coverage.
+/// A rasterised glyph.
 struct Raster {
-    /// Offset of its first pixel from the pen, on the baseline.
+    /// Offset of its first pixel from the pen position on the baseline.
     left: i32,
     top: i32,
     width: u32,
@@ -38,19 +38,19 @@ struct Raster {
     advance: f32,
 }
 
-impl Default for Type {
+impl Default for Typeface {
     fn default() -> Self {
         Self {
             font: FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
                 .expect("invariant: the built-in font is a font"),
             glyphs: HashMap::new(),
             lines: HashMap::new(),
-            plates: LabelCache::default(),
+            labels: LabelCache::default(),
         }
     }
 }
 
-impl Type {
+impl Typeface {
     /// Width in pixels of `text` in letters of `size_px`.
     pub fn width(&mut self, text: &str, size_px: u32) -> u32 {
         let text = legible::clean(text);
@@ -64,8 +64,8 @@ impl Type {
         width.ceil() as u32
     }
 
-    /// Whether fonts have every letter of a name; a warning says once which package has them. Signs that are no letters are left
-    /// out without a word.
+    /// Whether the fonts have every letter of a name. If not, a warning names the package to install, once per name. Missing
+    /// characters that are no letters or digits do not count.
     pub fn can_write(&mut self, name: &str, size_px: u32) -> bool {
         let clean = legible::clean(name);
         let Some(line) = self.shaped(&clean, size_px) else {
@@ -78,7 +78,7 @@ impl Type {
         is_whole
     }
 
-    /// The longest beginning of `text` that fits into `limit_px`, with an ellipsis where something is missing.
+    /// The longest beginning of `text` that fits into `limit_px`, with an ellipsis if it was cut.
     pub fn fitted(&mut self, text: &str, size_px: u32, limit_px: u32) -> String {
         if self.width(text, size_px) <= limit_px {
             return text.to_owned();
@@ -100,7 +100,7 @@ impl Type {
         short
     }
 
-    /// The same where letters change their shape with what follows: between two of what people take for letters.
+    /// As [`Typeface::fitted`], for text that needs shaping. Cuts between grapheme clusters.
     fn fitted_shaped(&self, text: &str, size_px: u32, limit_px: u32) -> String {
         let ends: Vec<usize> = text
             .grapheme_indices(true)
@@ -111,7 +111,7 @@ impl Type {
             let beginning = text[..ends.get(letters).copied().unwrap_or_default()].trim_end();
             format!("{beginning}…")
         };
-        // Not kept: they are many, and one of them is what is drawn.
+        // Not cached: there are many candidates, and only one of them is drawn.
         let fits = |letters: usize| {
             Line::new(&short(letters), self.em_px(size_px)).width.ceil() as u32 <= limit_px
         };
@@ -127,7 +127,7 @@ impl Type {
         short(most)
     }
 
-    /// `text` in lines of at most `limit_px`, broken between words, at most `most` of them.
+    /// Breaks `text` between words into at most `most` lines of at most `limit_px`.
     pub fn wrapped(&mut self, text: &str, size_px: u32, limit_px: u32, most: usize) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         let mut words = text.split_whitespace().peekable();
@@ -153,8 +153,8 @@ impl Type {
         lines
     }
 
-    /// Writes `text` with the top of its line at (`x`, `y`), in letters of `size_px`, where `clip` allows; gives the
-    /// column behind the last letter.
+    /// Writes `text` in letters of `size_px` with the top left corner of the line at (`x`, `y`), inside `clip`. Gives the
+    /// column after the last letter.
     pub fn write(
         &mut self,
         canvas: &mut Canvas,
@@ -169,7 +169,7 @@ impl Type {
         let mut pen = x as f32;
         let clip = clip.intersection(&canvas.bounds());
         if let Some(line) = self.shaped(&text, size_px) {
-            // Marks of some scripts reach far above and below: they must not run into what stands there.
+            // Marks of some scripts reach far above and below the line. They must not touch other lines.
             let rows = Rect::new(clip.x, y, clip.width, Self::line_px(size_px));
             line.draw(canvas, &clip.intersection(&rows), (x, baseline), ink);
             return (pen + line.width).ceil() as i32;
@@ -181,7 +181,7 @@ impl Type {
             if glyph.width == 0 {
                 continue;
             }
-            // The part of each row that the clip leaves.
+            // The part of each row that lies inside the clip.
             let first = (clip.x - left).clamp(0, glyph.width as i32) as usize;
             let last = (clip.right() - left).clamp(0, glyph.width as i32) as usize;
             if first >= last {
@@ -196,23 +196,23 @@ impl Type {
         pen.ceil() as i32
     }
 
-    /// A plate with `text` on it, `width` pixels wide; nothing where it is too wide to be kept.
-    pub(super) fn plate(&mut self, text: &str, width: u32, style: Style) -> Option<&Canvas> {
+    /// The cached label with `text`, `width` pixels wide; it is drawn if missing. `None` if it is too wide for the cache.
+    pub(super) fn label(&mut self, text: &str, width: u32, style: Style) -> Option<&Canvas> {
         if width > WIDEST_PX {
             return None;
         }
-        if self.plates.find(text, style).is_none() {
+        if self.labels.find(text, style).is_none() {
             let size = Size::new(width, Self::line_px(style.size_px));
-            let mut plate = Canvas::new(size, style.ground);
+            let mut label = Canvas::new(size, style.ground);
             let place = (padding(style.size_px), 0);
-            let clip = plate.bounds();
-            self.write(&mut plate, &clip, place, text, style.size_px, style.ink);
-            self.plates.keep(text, style, plate);
+            let clip = label.bounds();
+            self.write(&mut label, &clip, place, text, style.size_px, style.ink);
+            self.labels.keep(text, style, label);
         }
-        self.plates.find(text, style)
+        self.labels.find(text, style)
     }
 
-    /// Rows of a line of letters of `size_px`.
+    /// Height in pixels of a line with letters of `size_px`.
     pub fn line_px(size_px: u32) -> u32 {
         size_px + size_px / 5
     }
@@ -223,13 +223,13 @@ impl Type {
         (scaled.ascent() + slack / 2.0).round() as i32
     }
 
-    /// Pixels of an em in letters of `size_px`, which are as high as the font's lines.
+    /// The em in pixels for letters of `size_px`, which is the height of the font's lines.
     fn em_px(&self, size_px: u32) -> f32 {
         let em = self.font.units_per_em().unwrap_or(1.0);
         size_px as f32 * em / self.font.height_unscaled().max(1.0)
     }
 
-    /// `text`, which is clean, as other fonts than the built-in one write it; none where that has all of it.
+    /// `text`, which is [`legible::clean`], shaped with system fonts. `None` if the built-in font has all its letters.
     fn shaped(&mut self, text: &str, size_px: u32) -> Option<Arc<Line>> {
         let is_built_in =
             |letter: char| legible::is_simple(letter) && self.font.glyph_id(letter).0 != 0;
@@ -258,9 +258,9 @@ impl Type {
     }
 }
 
-impl std::fmt::Debug for Type {
+impl std::fmt::Debug for Typeface {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Type({} glyphs)", self.glyphs.len())
+        write!(f, "Typeface({} glyphs)", self.glyphs.len())
     }
 }
 
@@ -296,216 +296,11 @@ fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
     }
 }
 
-/// Room at each side of a plate's text.
+/// Space at each side of a label's text.
 pub(super) fn padding(size_px: u32) -> i32 {
     (size_px / 4) as i32
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letters_are_written_with_soft_edges_and_inside_the_clip() {
-        let mut canvas = Canvas::new(Size::new(80, 40), Color::BLACK);
-        let clip = Rect::new(0, 0, 30, 40);
-        Type::default().write(&mut canvas, &clip, (2, 2), "WWWW", 24, Color::WHITE);
-        let shades: Vec<u8> = canvas.bytes().chunks(4).map(|pixel| pixel[0]).collect();
-        assert!(shades.contains(&255), "something is fully white");
-        assert!(
-            shades.iter().any(|shade| (1..255).contains(shade)),
-            "edges are soft"
-        );
-        let beyond = (0..40).flat_map(|y| (30..80).map(move |x| (x, y)));
-        for (x, y) in beyond {
-            assert_eq!(canvas.pixel(x, y), Some(Color::BLACK), "({x}, {y})");
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_ends_in_an_ellipsis() {
-        let mut letters = Type::default();
-        let full = letters.width("Loading dock", 20);
-        assert_eq!(letters.fitted("Loading dock", 20, full), "Loading dock");
-        let short = letters.fitted("Loading dock", 20, full / 2);
-        assert!(short.ends_with('…') && short.starts_with("Load"), "{short}");
-        assert!(letters.width(&short, 20) <= full / 2);
-    }
-
-    #[test]
-    fn long_text_breaks_between_words() {
-        let mut letters = Type::default();
-        let limit = letters.width("camera refused", 16);
-        let lines = letters.wrapped("camera refused the login of viewer", 16, limit, 2);
-        assert_eq!(lines[0], "camera refused");
-        assert_eq!(lines.len(), 2);
-        assert!(lines[1].ends_with('…'), "{lines:?}");
-    }
-
-    #[test]
-    fn a_plate_has_the_pixels_of_text_on_its_ground() {
-        let mut letters = Type::default();
-        let style = Style {
-            size_px: 12,
-            ground: Color::rgb(0, 114, 178),
-            ink: Color::WHITE,
-        };
-        let width = letters.width("7 Dock", 12) + 2 * padding(12).unsigned_abs();
-        let mut direct = Canvas::new(Size::new(width, Type::line_px(12)), style.ground);
-        let clip = direct.bounds();
-        letters.write(
-            &mut direct,
-            &clip,
-            (padding(12), 0),
-            "7 Dock",
-            12,
-            style.ink,
-        );
-        for _ in 0..2 {
-            assert_eq!(letters.plate("7 Dock", width, style), Some(&direct));
-        }
-        assert_eq!(letters.plate("7 Dock", WIDEST_PX + 1, style), None);
-    }
-
-    fn ink(text: &str, size_px: u32) -> (Vec<u8>, u32) {
-        let mut letters = Type::default();
-        let width = letters.width(text, size_px);
-        let mut canvas = Canvas::new(Size::new(width.max(1) + 8, 3 * size_px), Color::BLACK);
-        let clip = canvas.bounds();
-        letters.write(
-            &mut canvas,
-            &clip,
-            (4, size_px as i32 / 2),
-            text,
-            size_px,
-            Color::WHITE,
-        );
-        let shades = canvas.bytes().chunks(4).map(|pixel| pixel[0]).collect();
-        (shades, width)
-    }
-
-    #[test]
-    fn text_of_the_built_in_font_takes_the_short_way() {
-        let mut letters = Type::default();
-        for text in [
-            "Loading dock",
-            "Straße · 7 €",
-            "Проходная №2",
-            "Πύλη",
-            "Größe…",
-            "a\tb",
-        ] {
-            assert!(
-                letters.shaped(&legible::clean(text), 16).is_none(),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn names_in_other_scripts_are_legible() {
-        let mut letters = Type::default();
-        // Of the packages of `tools/setup system`: fonts-dejavu-core, fonts-droid-fallback, fonts-lohit-deva.
-        for name in [
-            "3 停车场",
-            "3 مرحبا",
-            "3 पार्किंग",
-            "3 駐車場 カメラ",
-            "3 שער",
-            "3 e\u{301}t\u{e9}",
-        ] {
-            assert!(letters.can_write(name, 24), "{name}");
-            let (shades, width) = ink(name, 24);
-            assert!(width > 30, "{name}: {width}");
-            assert!(
-                shades.iter().filter(|shade| **shade > 128).count() > 60,
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_no_font_has_is_not_drawn_as_boxes() {
-        let mut letters = Type::default();
-        // A letter of private use; no font of a system has it.
-        let unknown = "\u{10fffd}";
-        let named = letters.width(&format!("Dock{unknown}"), 16);
-        assert!(named.abs_diff(letters.width("Dock", 16)) <= 1, "{named}");
-        assert!(
-            letters.can_write(&format!("Dock {unknown}"), 16),
-            "it is no letter"
-        );
-        // Of the Tangut script, which has a package for itself.
-        assert!(!letters.can_write("\u{17000}\u{17001}", 16));
-        assert_eq!(letters.width("\u{17000}", 16), 0);
-    }
-
-    #[test]
-    fn arabic_letters_are_joined_and_go_from_right_to_left() {
-        let mut letters = Type::default();
-        let apart: u32 = "مرحبا"
-            .chars()
-            .map(|letter| letters.width(&letter.to_string(), 32))
-            .sum();
-        let joined = letters.width("مرحبا", 32);
-        assert!(joined < apart, "{joined} of {apart}");
-        // A digit before the name stays at its left, and a blank behind it.
-        let (shades, width) = ink("7 مرحبا", 32);
-        let row = width as usize + 8;
-        let lit = |column: usize| (0..shades.len() / row).any(|y| shades[y * row + column] > 128);
-        let lit: Vec<bool> = (0..row).map(lit).collect();
-        let digit = letters.width("7", 32) as usize;
-        assert!(lit[4..4 + digit].contains(&true), "{lit:?}");
-        assert!(
-            !lit[4 + digit..4 + digit + digit / 2].contains(&true),
-            "{lit:?}"
-        );
-        assert!(lit[4 + 2 * digit..].contains(&true), "{lit:?}");
-    }
-
-    #[test]
-    fn long_names_of_any_script_end_in_an_ellipsis_between_letters() {
-        let mut letters = Type::default();
-        for name in [
-            "停车场".repeat(2000),
-            "مرحبا ".repeat(500),
-            "e\u{301}".repeat(3000),
-        ] {
-            let short = letters.fitted(&name, 16, 120);
-            assert!(short.ends_with('…') && short.chars().count() > 3, "{short}");
-            assert!(letters.width(&short, 16) <= 120, "{short}");
-            assert!(
-                !short.ends_with("e…") || name.starts_with("停"),
-                "an accent was lost: {short}"
-            );
-        }
-    }
-
-    #[test]
-    fn marks_do_not_run_into_other_lines() {
-        let mut letters = Type::default();
-        let name = format!("a{}", "\u{30d}\u{316}".repeat(40));
-        let mut canvas = Canvas::new(Size::new(60, 200), Color::BLACK);
-        let clip = canvas.bounds();
-        letters.write(&mut canvas, &clip, (10, 90), &name, 20, Color::WHITE);
-        let line = 90..90 + Type::line_px(20) as i32;
-        for y in (0..200).filter(|y| !line.contains(y)) {
-            for x in 0..60 {
-                assert_eq!(canvas.pixel(x, y), Some(Color::BLACK), "({x}, {y})");
-            }
-        }
-    }
-
-    #[test]
-    fn memory_is_bounded_whatever_is_written() {
-        let mut letters = Type::default();
-        for size in 8..200 {
-            letters.width("abcdefghijklmnopqrstuvwxyz", size);
-        }
-        assert!(letters.glyphs.len() <= MOST_GLYPHS);
-        for number in 0..2 * MOST_LINES {
-            letters.width(&format!("门 {number}"), 12);
-        }
-        assert!(letters.lines.len() <= MOST_LINES);
-    }
-}
+#[path = "text_tests.rs"]
+mod tests;

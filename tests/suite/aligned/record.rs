@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::sight::{Line, Sight};
+use super::tile_reading::{Line, TileReading};
 
 /// Of each camera, frames before its share is taken: the delay is still rising. As many as in the aligner's own proof.
 const SETTLING: u32 = 100;
@@ -40,23 +40,23 @@ impl Judged {
 
 impl Record {
     /// Takes in one scene's tile; none where the pattern's code could not be read.
-    pub(super) fn add(&mut self, sight: Option<&Sight>, marked: bool) {
-        let Some(sight) = sight else {
+    pub(super) fn add(&mut self, reading: Option<&TileReading>, marked: bool) {
+        let Some(reading) = reading else {
             self.unread += 1;
             return;
         };
-        let first = *self.first.get_or_insert(sight.number);
-        if sight.number < first + SETTLING {
+        let first = *self.first.get_or_insert(reading.number);
+        if reading.number < first + SETTLING {
             return;
         }
-        let overlaps = sight.overlaps();
+        let overlaps = reading.overlaps();
         let judged = Judged {
             mean: overlaps.iter().sum::<f32>() / overlaps.len().max(1) as f32,
             least: overlaps.iter().copied().fold(1.0, f32::min),
-            of_one_event: sight.age().is_some(),
-            line: sight.line(),
+            of_one_event: reading.age().is_some(),
+            line: reading.line(),
         };
-        match self.frames.get_mut(&sight.number) {
+        match self.frames.get_mut(&reading.number) {
             Some(worst) => {
                 worst.mean = worst.mean.min(judged.mean);
                 worst.least = worst.least.min(judged.least);
@@ -65,7 +65,7 @@ impl Record {
             }
             None => {
                 self.marked += usize::from(marked);
-                self.frames.insert(sight.number, judged);
+                self.frames.insert(reading.number, judged);
             }
         }
     }

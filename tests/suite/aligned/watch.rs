@@ -21,7 +21,7 @@ use url::Url;
 
 use super::SIZE;
 use super::record::Record;
-use super::sight::{Sight, has_mark, pattern};
+use super::tile_reading::{TileReading, has_mark, pattern};
 use crate::support::broker::Broker;
 use crate::support::process::Running;
 use crate::support::stage::documents;
@@ -222,9 +222,9 @@ fn watch(wall: &Wall, has_labels: bool, records: &Mutex<Vec<Record>>, stop: &Ato
             let (column, row) = (index as u32 % columns, index as u32 / columns);
             let (x, y) = (column * SIZE.width, row * SIZE.height);
             let place = Rect::new(x as i32, y as i32, SIZE.width, SIZE.height);
-            let sight = Sight::of(&picture, &place, has_labels);
+            let reading = TileReading::of(&picture, &place, has_labels);
             let marked = has_mark(&picture, &place);
-            lock(records)[index].add(sight.as_ref(), marked);
+            lock(records)[index].add(reading.as_ref(), marked);
         }
         before = Some(picture);
     }

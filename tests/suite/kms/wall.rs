@@ -82,7 +82,7 @@ fn start(vm: &Vm, site: &Stage) -> Job {
         assert_eq!(wall.code(), None, "{}", wall.err());
         let err = wall.err();
         assert!(Instant::now() < deadline, "no monitor is lit: {err}");
-        wall.err().contains("monitor lit").then_some(())
+        wall.err().contains("mode set").then_some(())
     });
     wall
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use image::{Rgba, RgbaImage};
 use nvr::base::Size;
-use nvr::render::paint::{Painter, Type};
+use nvr::render::paint::{Painter, Typeface};
 use nvr::render::{Canvas, Color, Rect};
 
 use super::tiles::{is_near, middle, part};
@@ -56,18 +56,18 @@ pub(crate) fn reads_nothing(picture: &RgbaImage, ink: Color) -> Result<(), Strin
 /// Checks that a tile has a label with this background and `words` in its upper left corner, pixel for pixel.
 pub(crate) fn has_label(tile: &RgbaImage, ground: Color, words: &str) -> Result<(), String> {
     let found = SIZES_PX.clone().any(|size_px| {
-        let plate = plate(words, size_px, ground);
-        let (width, height) = plate.dimensions();
+        let label = label(words, size_px, ground);
+        let (width, height) = label.dimensions();
         let fits = |margin: &i32| margin.unsigned_abs() + width <= tile.width();
         // As far from both edges as smaller letters' margin is wide.
         (1..=10)
             .filter(fits)
-            .any(|margin| part(tile, &Rect::new(margin, margin, width, height)) == plate)
+            .any(|margin| part(tile, &Rect::new(margin, margin, width, height)) == label)
     });
     let corner = part(tile, &Rect::new(0, 0, 8, 8));
     found.then_some(()).ok_or_else(|| {
         format!(
-            "no plate {words}; the corner is {:?}",
+            "no label {words}; the corner is {:?}",
             corner.get_pixel(4, 4)
         )
     })
@@ -78,7 +78,7 @@ pub(crate) fn explains(tile: &RgbaImage, message: &str, since: &str) -> Result<(
     let sentence = message.split(';').next().unwrap_or_default().trim();
     let inked = inked(&middle(tile), Color::WHITE);
     let found = SIZES_PX.clone().any(|size_px| {
-        let mut letters = Type::default();
+        let mut letters = Typeface::default();
         let room = tile.width().saturating_sub(2 * size_px);
         let mut lines = letters.wrapped(sentence, size_px, room, 3);
         lines.push(format!("since {since}"));
@@ -86,7 +86,7 @@ pub(crate) fn explains(tile: &RgbaImage, message: &str, since: &str) -> Result<(
         let ink = on_black(screen, |painter| {
             for (line, y) in lines
                 .iter()
-                .zip((0..).step_by(Type::line_px(size_px) as usize))
+                .zip((0..).step_by(Typeface::line_px(size_px) as usize))
             {
                 let width = painter.letters().width(line, size_px);
                 let x = (screen.width / 2) as i32 - (width / 2) as i32;
@@ -103,7 +103,7 @@ pub(crate) fn explains(tile: &RgbaImage, message: &str, since: &str) -> Result<(
 /// A black screen of `size` after `paint`.
 pub(crate) fn on_black(size: Size, paint: impl FnOnce(&mut Painter<'_>)) -> RgbaImage {
     let mut canvas = Canvas::new(size, Color::BLACK);
-    let mut letters = Type::default();
+    let mut letters = Typeface::default();
     let all = canvas.bounds();
     paint(&mut Painter::new(&mut canvas, &mut letters, all));
     RgbaImage::from_fn(size.width, size.height, |x, y| {
@@ -114,21 +114,21 @@ pub(crate) fn on_black(size: Size, paint: impl FnOnce(&mut Painter<'_>)) -> Rgba
 }
 
 fn written(words: &str, size_px: u32, ink: Color) -> BTreeSet<(u32, u32)> {
-    let width = Type::default().width(words, size_px).max(1);
+    let width = Typeface::default().width(words, size_px).max(1);
     // Letters may reach beyond their line.
-    let size = Size::new(width + 8, 2 * Type::line_px(size_px));
+    let size = Size::new(width + 8, 2 * Typeface::line_px(size_px));
     let picture = on_black(size, |painter| {
         painter.text(4, (size_px / 2) as i32, words, size_px, ink);
     });
     inked(&picture, ink)
 }
 
-fn plate(words: &str, size_px: u32, ground: Color) -> RgbaImage {
+fn label(words: &str, size_px: u32, ground: Color) -> RgbaImage {
     let size = Size::new(1024, 64);
     let mut rect = Rect::default();
     let screen = on_black(size, |painter| {
-        rect = painter.plate_rect(0, 0, words, size_px);
-        painter.plate(0, 0, words, size_px, ground, ground.ink());
+        rect = painter.label_rect(0, 0, words, size_px);
+        painter.label(0, 0, words, size_px, ground, ground.ink());
     });
     part(&screen, &rect)
 }

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 
 use image::RgbaImage;
 use nvr::base::Size;
-use nvr::render::paint::Type;
+use nvr::render::paint::Typeface;
 use nvr::render::{Color, Rect};
 
 use crate::support::broker::{Broker, Kind, Setup};
@@ -33,7 +33,7 @@ fn welcome(size: Size, lines: &[String]) -> RgbaImage {
                 let width = painter.letters().width(&words, size_px);
                 let x = ((size.width - width) / 2) as i32;
                 painter.text(x, y, &words, size_px, Color::WHITE);
-                y += Type::line_px(size_px) as i32;
+                y += Typeface::line_px(size_px) as i32;
             }
             y += (size_px / 2) as i32;
         }

@@ -1,7 +1,7 @@
-//! Every head with its display: opened, composed for, and opened again when a device fails.
+//! Opens the displays of all heads, runs the heads, and opens the displays again when a device fails.
 //!
-//! One thread opens displays and waits; each head's own thread composes. A card that can't be used now, because another
-//! program has it or its driver is not there yet, is tried again for ever, and the log says why.
+//! One thread, `heads`, opens displays and waits. One thread per head composes. If a card can't be used, because another
+//! program uses it or its driver is not loaded yet, opening is retried with backoff for ever, and the log gives the reason.
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::context::WallContext;
 use super::head::{Head, HeadThread};
-use super::shared::Shared;
 use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeats, Stop};
 use crate::config::{HeadSettings, Layout, WallSettings};
@@ -19,31 +19,34 @@ use crate::display::{self, Display, DisplayError};
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_secs(10);
 
-/// All heads of a wall.
-pub(super) struct Screens {
-    inner: Arc<Inner>,
+/// Supervises all heads of a wall.
+pub(super) struct HeadSupervisor {
+    inner: Arc<HeadSet>,
     thread: Option<JoinHandle<()>>,
     ended: Stop,
 }
 
-struct Inner {
-    shared: Arc<Shared>,
+struct HeadSet {
+    context: Arc<WallContext>,
     heartbeats: Heartbeats,
     stop: Stop,
-    /// Ends the present set of heads, so that another one is opened.
+    /// Ends the present heads, so that they are opened again.
     present: Mutex<Stop>,
     heads: Mutex<Vec<Arc<Head>>>,
     trouble: Mutex<Option<String>>,
 }
 
-impl Screens {
-    /// Starts opening displays, on a thread of its own.
+impl HeadSupervisor {
+    /// Starts the thread that opens displays.
     ///
     /// # Errors
-    /// When the system gives no thread or descriptor.
-    pub(super) fn start(shared: &Arc<Shared>, heartbeats: &Heartbeats) -> std::io::Result<Self> {
-        let inner = Arc::new(Inner {
-            shared: shared.clone(),
+    /// If the system refuses a thread or a file descriptor.
+    pub(super) fn start(
+        context: &Arc<WallContext>,
+        heartbeats: &Heartbeats,
+    ) -> std::io::Result<Self> {
+        let inner = Arc::new(HeadSet {
+            context: context.clone(),
             heartbeats: heartbeats.clone(),
             stop: Stop::default(),
             present: Mutex::default(),
@@ -54,7 +57,7 @@ impl Screens {
         let (worker, ended) = (inner.clone(), Stop::default());
         let end = ended.clone();
         let thread = std::thread::Builder::new()
-            .name("screens".to_owned())
+            .name("heads".to_owned())
             .spawn(move || {
                 worker.run();
                 end.raise();
@@ -67,19 +70,19 @@ impl Screens {
     }
 
     /// The heads, in the order of the configuration.
-    pub(super) fn heads(&self) -> Vec<Arc<Head>> {
+    pub(super) fn all(&self) -> Vec<Arc<Head>> {
         lock(&self.inner.heads).clone()
     }
 
-    /// Why displays can't be opened at present.
+    /// The error of the last attempt to open displays. `None` while they are open.
     pub(super) fn trouble(&self) -> Option<String> {
         lock(&self.inner.trouble).clone()
     }
 
-    /// Takes changed settings over: outputs are opened anew only where they changed.
+    /// Applies changed settings. Displays are opened again only if their outputs have changed.
     pub(super) fn follow(&self, old: &WallSettings, new: &WallSettings) {
         let outputs = |wall: &WallSettings| -> Vec<HeadSettings> {
-            // How the screen is divided is taken over in place.
+            // The layout and the list of cameras change without opening displays again.
             let output = |head: &HeadSettings| HeadSettings {
                 layout: Layout::default(),
                 cameras: None,
@@ -103,19 +106,19 @@ impl Screens {
         }
     }
 
-    /// Ends every head and gives the displays back; names what did not end within `limit`.
+    /// Ends every head and closes the displays. Logs an error if they do not end within `limit`.
     pub(super) fn stop(mut self, limit: Duration) {
         self.begin_stop();
         if self.ended.wait(limit) {
             if let Some(thread) = self.thread.take()
                 && thread.join().is_err()
             {
-                error!("a screen's thread panicked");
+                error!("the thread that opens displays panicked");
             }
         } else {
             error!(
                 limit_ms = limit.as_millis(),
-                "a display does not stop; it is left to itself"
+                "a display did not stop in time; its thread is left running"
             );
         }
     }
@@ -130,15 +133,15 @@ impl Screens {
     }
 }
 
-impl Drop for Screens {
+impl Drop for HeadSupervisor {
     fn drop(&mut self) {
         self.begin_stop();
     }
 }
 
-impl Inner {
+impl HeadSet {
     fn make_heads(&self) -> std::io::Result<()> {
-        let settings = self.shared.settings();
+        let settings = self.context.settings();
         let heads: std::io::Result<Vec<_>> = settings
             .wall
             .heads
@@ -159,15 +162,15 @@ impl Inner {
                 return;
             }
             if let Err(err) = self.make_heads() {
-                error!(%err, "no descriptor for a head; raise the limit of open files");
+                error!(%err, "no file descriptor for a head; raise the limit of open files");
             }
             let heads = lock(&self.heads).clone();
             if self.stop.is_raised() {
                 return;
             }
             let opened = {
-                let settings = self.shared.settings();
-                display::open(&settings.wall, settings.sources.len(), &self.shared.clock)
+                let settings = self.context.settings();
+                display::open(&settings.wall, settings.sources.len(), &self.context.clock)
             };
             let outcome = opened.and_then(|displays| {
                 *lock(&self.trouble) = None;
@@ -176,10 +179,10 @@ impl Inner {
             });
             match outcome {
                 Ok(()) if self.stop.is_raised() => return,
-                Ok(()) => info!("opening the displays anew"),
+                Ok(()) => info!("opening the displays again"),
                 Err(err) => {
                     let wait = backoff.next_wait();
-                    warn!(%err, wait_ms = wait.as_millis(), "no display");
+                    warn!(%err, wait_ms = wait.as_millis(), "displays can't be opened");
                     *lock(&self.trouble) = Some(err.to_string());
                     present.wait(wait);
                 }
@@ -187,7 +190,7 @@ impl Inner {
         }
     }
 
-    /// Runs every head until all have ended; the first that fails ends the others.
+    /// Runs every head until all have ended. The first head that fails ends the others.
     fn show(
         self: &Arc<Self>,
         heads: &[Arc<Head>],
@@ -204,30 +207,32 @@ impl Inner {
             for (head, mut display) in heads.iter().zip(displays) {
                 let thread = HeadThread {
                     head: head.clone(),
-                    shared: self.shared.clone(),
+                    context: self.context.clone(),
                     heart: self.heartbeats.stage(
                         format!("head {}", head.index),
-                        self.shared.settings().wall.stage_limit,
+                        self.context.settings().wall.stage_limit,
                     ),
                 };
                 let end = OnDrop(&stop_all);
                 let spawned = std::thread::Builder::new()
                     .name(format!("head-{}", head.index))
                     .spawn_scoped(scope, move || {
-                        // However this one ends, the others end with it: they share a card.
+                        // When this head ends, the others end with it, because they share a card.
                         let _end = end;
                         thread.run(&mut *display)
                     });
                 running.push(spawned.map_err(|err| {
                     DisplayError::Device(format!(
-                        "no thread for a head: {err}; free memory or raise the limit of tasks"
+                        "can't start a thread for a head: {err}; free memory or raise the limit of tasks"
                     ))
                 })?);
             }
             let mut outcome = Ok(());
             for handle in running {
                 let ended = handle.join().unwrap_or_else(|_| {
-                    Err(DisplayError::Device("a head's thread panicked".to_owned()))
+                    Err(DisplayError::Device(
+                        "the thread of a head panicked".to_owned(),
+                    ))
                 });
                 outcome = outcome.and(ended);
             }

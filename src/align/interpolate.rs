@@ -1,57 +1,65 @@
-//! Boxes of one moment, from the events around it.
+//! Computes the boxes at one time from the events around it.
 //!
-//! Objects with a track are followed along it: on a straight line between two events, and beyond the last one at the
-//! velocity between the last two. One without, and a track that the other event lacks, is shown for the half
-//! that is nearest to its event. Cheap: nothing is kept, and every look-up is a binary search.
+//! Boxes with a track are interpolated on a straight line between two events, and extrapolated beyond the last event at the
+//! velocity between the last two. A box without a track, or with a track that the other event lacks, is shown for the half of
+//! the time that is nearer to its event. Nothing is stored, and every look-up is a binary search.
 
 use std::sync::Arc;
 
 use super::DrawnBox;
 use super::clocks::{Ns, ns};
 use super::delay::LONGEST;
-use super::events::{Corners, Events, Object, Seen, visible};
+use super::events::{Corners, Events, Object, TimedEvent, visible};
 
-/// Nothing is followed that crosses the picture faster than in half a second; it is a mistaken identity.
+/// Maximum velocity in pictures per second. A faster box is an error of the tracker and is not extrapolated.
 const FASTEST: f32 = 2.0;
 
-/// What there is to draw from.
-pub(super) struct Moment<'a> {
+/// The events of a source, with the times that limit interpolation.
+pub(super) struct EventWindow<'a> {
     pub(super) events: &'a Events,
     pub(super) frame_interval: Ns,
-    /// The usual time from event to event.
+    /// Median time between events.
     pub(super) event_interval: Ns,
-    /// How far an event's boxes reach.
+    /// Maximum time between two events, and after the last one.
     pub(super) ttl: Ns,
 }
 
-impl Moment<'_> {
-    /// The boxes at `at`, a time as events tell it; none where no event reaches.
+impl EventWindow<'_> {
+    /// The boxes at `at`, by the clock of the events. `None` if no event is near enough.
     pub(super) fn boxes(&self, at: Ns) -> Option<Vec<DrawnBox>> {
         let next = self.events.until(at);
         let before = next.checked_sub(1).and_then(|index| self.events.get(index));
         match (before, self.events.get(next)) {
-            (Some(before), Some(after)) if after.told.saturating_sub(before.told) <= self.ttl => {
-                Some(self.between(next, before, after, at))
+            (Some(before), Some(after))
+                if after.captured.saturating_sub(before.captured) <= self.ttl =>
+            {
+                Some(self.interpolated(next, before, after, at))
             }
-            (_, Some(after)) if after.told.saturating_sub(at) <= self.event_interval / 2 => {
-                Some(still(after))
+            (_, Some(after)) if after.captured.saturating_sub(at) <= self.event_interval / 2 => {
+                Some(as_detected(after))
             }
             (Some(before), _) => {
-                let age = at.saturating_sub(before.told);
+                let age = at.saturating_sub(before.captured);
                 if age <= self.frame_interval / 2 {
-                    Some(still(before))
+                    Some(as_detected(before))
                 } else {
-                    (age <= self.ttl).then(|| self.beyond(next, before, age))
+                    (age <= self.ttl).then(|| self.extrapolated(next, before, age))
                 }
             }
             (None, _) => None,
         }
     }
 
-    /// Boxes `at` a moment between two events, the later of which is the one at index `next`.
-    fn between(&self, next: usize, before: &Seen, after: &Seen, at: Ns) -> Vec<DrawnBox> {
-        let span = after.told.saturating_sub(before.told);
-        let time = at.saturating_sub(before.told);
+    /// The boxes at a time `at` between two events, the later of which has index `next`.
+    fn interpolated(
+        &self,
+        next: usize,
+        before: &TimedEvent,
+        after: &TimedEvent,
+        at: Ns,
+    ) -> Vec<DrawnBox> {
+        let span = after.captured.saturating_sub(before.captured);
+        let time = at.saturating_sub(before.captured);
         let is_early = time < span / 2;
         let share = (time as f64 / span as f64) as f32;
         let mut boxes = Vec::with_capacity(before.objects.len().max(after.objects.len()));
@@ -59,7 +67,11 @@ impl Moment<'_> {
             let other = object.track.and_then(|track| after.of_track(track));
             let Some(other) = other else {
                 if is_early {
-                    boxes.extend(drawn(object, self.moved(next, before, object, time), false));
+                    boxes.extend(drawn(
+                        object,
+                        self.moved_corners(next, before, object, time),
+                        false,
+                    ));
                 }
                 continue;
             };
@@ -80,26 +92,35 @@ impl Moment<'_> {
         boxes
     }
 
-    /// Boxes `age` after the last event before the one at index `next`.
-    fn beyond(&self, next: usize, last: &Seen, age: Ns) -> Vec<DrawnBox> {
+    /// The boxes `age` after the event before index `next`.
+    fn extrapolated(&self, next: usize, last: &TimedEvent, age: Ns) -> Vec<DrawnBox> {
         let objects = last.objects.iter();
         objects
-            .filter_map(|object| drawn(object, self.moved(next, last, object, age), true))
+            .filter_map(|object| drawn(object, self.moved_corners(next, last, object, age), true))
             .collect()
     }
 
-    /// Where an object of the event before the one at index `next` is `time` later, at the velocity at which it came there.
-    fn moved(&self, next: usize, last: &Seen, object: &Object, time: Ns) -> Corners {
-        let [across, down] = self.way(next, last, object, time).unwrap_or_default();
+    /// The position of an object `time` after the event before index `next`, at its last velocity.
+    fn moved_corners(&self, next: usize, last: &TimedEvent, object: &Object, time: Ns) -> Corners {
+        let [across, down] = self
+            .displacement(next, last, object, time)
+            .unwrap_or_default();
         let [left, top, right, bottom] = object.corners;
         [left + across, top + down, right + across, bottom + down]
     }
 
-    /// How far it goes, across and down; none where it was not seen shortly before, or not as the same object.
-    fn way(&self, next: usize, last: &Seen, object: &Object, time: Ns) -> Option<[f32; 2]> {
+    /// Its displacement across and down. `None` if the event before did not contain it, or was too long ago, or its velocity is
+    /// implausible.
+    fn displacement(
+        &self,
+        next: usize,
+        last: &TimedEvent,
+        object: &Object,
+        time: Ns,
+    ) -> Option<[f32; 2]> {
         let earlier = self.events.get(next.checked_sub(2)?)?;
         let was = earlier.of_track(object.track?)?;
-        let span = last.told.saturating_sub(earlier.told);
+        let span = last.captured.saturating_sub(earlier.captured);
         if span <= 0 || span > ns(LONGEST) {
             return None;
         }
@@ -117,15 +138,15 @@ fn seconds(time: Ns) -> f32 {
     (time as f64 / 1e9) as f32
 }
 
-/// An event's boxes where they were found.
-pub(super) fn still(seen: &Seen) -> Vec<DrawnBox> {
+/// The boxes of an event at their detected positions.
+pub(super) fn as_detected(seen: &TimedEvent) -> Vec<DrawnBox> {
     let objects = seen.objects.iter();
     objects
         .filter_map(|object| drawn(object, object.corners, false))
         .collect()
 }
 
-/// The object's box at `corners`; none outside the picture.
+/// The box of an object at `corners`. `None` outside the picture.
 fn drawn(object: &Object, corners: Corners, dashed: bool) -> Option<DrawnBox> {
     Some(DrawnBox {
         corners: visible(corners)?,
@@ -150,8 +171,8 @@ mod tests {
                 class_name: "person".into(),
                 confidence: 0.9,
             });
-            let seen = Seen {
-                told: ms(*told_ms),
+            let seen = TimedEvent {
+                captured: ms(*told_ms),
                 received: 0,
                 objects: objects.collect(),
             };
@@ -162,13 +183,13 @@ mod tests {
 
     /// Track, whether dashed, and edges in thousandths of the picture; none where no event reaches.
     fn boxes(events: &Events, at_ms: i64) -> Option<Vec<(u64, bool, [i32; 4])>> {
-        let moment = Moment {
+        let window = EventWindow {
             events,
             frame_interval: ms(40),
             event_interval: ms(200),
             ttl: ms(1_000),
         };
-        let boxes = moment.boxes(ms(at_ms))?.into_iter().map(|drawn| {
+        let boxes = window.boxes(ms(at_ms))?.into_iter().map(|drawn| {
             let thousandths = drawn.corners.map(|edge| (edge * 1e3).round() as i32);
             (drawn.tracker_id.unwrap_or(0), drawn.dashed, thousandths)
         });

@@ -29,7 +29,7 @@ pub(super) enum Line {
 
 /// One tile, seen once.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sight {
+pub(super) struct TileReading {
     /// The frame that is shown.
     pub(super) number: u32,
     /// By object: its box.
@@ -43,7 +43,7 @@ pub(super) fn pattern() -> Pattern {
     Pattern::new(SIZE, PATTERN.objects).expect("an ordinary pattern")
 }
 
-impl Sight {
+impl TileReading {
     /// Looks at the tile in `place`; nothing where the pattern's code can't be read.
     ///
     /// A box is all that has its class's colour. Labels have it too: where some are drawn, a box is the nearest lines around its

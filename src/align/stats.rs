@@ -1,45 +1,45 @@
-//! What an operator can read of a source's alignment, and the quantiles it takes.
+//! Statistics of the alignment of a source for operators, and the quantiles they need.
 
 use std::collections::VecDeque;
 
 use super::Basis;
 use super::clocks::Ns;
 
-/// How well a source's boxes find their frames.
+/// Statistics of the alignment of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct AlignFigures {
+pub struct AlignStats {
     /// Frames decoded.
     pub frames: u64,
-    /// Events taken in.
+    /// Events received.
     pub events: u64,
-    /// Events whose frame was found by NTP time.
+    /// Events matched to their frame by NTP time.
     pub matched: u64,
-    /// Events whose frame was found by clocks of arrival.
+    /// Events matched to their frame by arrival time.
     pub estimated: u64,
-    /// Events without a frame of their own: it was dropped here, no clock tells, or the newest boxes are drawn.
+    /// Events without a frame: the frame was dropped here, there is no common clock, or the newest boxes are drawn.
     pub unmatched: u64,
-    /// Events not taken in: of an implausible time, or of no picture size; and boxes without a place or an extent.
+    /// Refused events, with an implausible time or without a picture size, and refused boxes, outside the picture or without
+    /// an extent.
     pub refused: u64,
-    /// Of recent events, the share whose frame was found by NTP time, 0–1. Where the newest boxes are drawn: of recent
-    /// frames that have some, the share whose boxes were found in them, which is none unless the frames are rare.
+    /// The share of recent events that were matched to their frame by NTP time, 0–1. In mode latest: the share of recent frames
+    /// with boxes whose boxes were found in that frame, which is 0 unless the frame rate is low.
     pub matched_share: Option<f64>,
-    /// Distance in time between boxes and the frame that they are drawn on, median of recent ones, in milliseconds: of
-    /// events that found their frame by NTP time, or of frames that the newest boxes are drawn on. None where clocks of
-    /// arrival alone put them together.
+    /// Median time between boxes and the frame that they are drawn on, in milliseconds: for recent events that were matched by
+    /// NTP time, or in mode latest for recent frames. `None` if they are matched by arrival time.
     pub skew_p50_ms: Option<f64>,
     /// The same, 95th percentile.
     pub skew_p95_ms: Option<f64>,
-    /// Recent events' receipt less their frames' arrival, median; milliseconds, negative where events are faster.
+    /// Median arrival time of recent events minus that of their frames, in milliseconds. Negative if events arrive first.
     pub lag_p50_ms: f64,
     /// The same, 95th percentile.
     pub lag_p95_ms: f64,
-    /// How long frames are held back at present, milliseconds.
+    /// Present delay of frames, in milliseconds.
     pub delay_ms: f64,
-    /// What boxes are drawn by at present.
+    /// How boxes are matched to frames at present.
     pub mode: Basis,
 }
 
-/// The newest values of something, and their quantiles.
+/// The newest `N` values of a series, with quantiles.
 #[derive(Debug)]
 pub(super) struct Recent<const N: usize> {
     values: VecDeque<Ns>,
@@ -65,18 +65,18 @@ impl<const N: usize> Recent<N> {
         self.values.clear();
     }
 
-    /// The value that `share` (0–1) of them do not exceed; none where there is none.
+    /// The value that `share` (0–1) of the values do not exceed. `None` without values.
     pub(super) fn quantile(&self, share: f64) -> Option<Ns> {
         quantile(self.values.iter().copied().collect(), share)
     }
 
-    /// Their mean; none where there is none.
+    /// The mean. `None` without values.
     pub(super) fn mean(&self) -> Option<f64> {
         let sum: f64 = self.values.iter().map(|value| *value as f64).sum();
         (!self.values.is_empty()).then(|| sum / self.values.len() as f64)
     }
 
-    /// As [`Recent::quantile`], of their distances from zero.
+    /// As [`Recent::quantile`], for absolute values.
     pub(super) fn quantile_of_size(&self, share: f64) -> Option<Ns> {
         let sizes = self.values.iter().map(|value| value.saturating_abs());
         quantile(sizes.collect(), share)
@@ -89,7 +89,7 @@ fn quantile(mut values: Vec<Ns>, share: f64) -> Option<Ns> {
     Some(*values.select_nth_unstable(index).1)
 }
 
-/// Nanoseconds as milliseconds for people.
+/// Nanoseconds as milliseconds.
 pub(super) fn ms_of(time: Ns) -> f64 {
     time as f64 / 1e6
 }

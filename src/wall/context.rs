@@ -1,4 +1,4 @@
-//! What the threads of a wall share: its settings, its cameras, and what the broker says of their analysis.
+//! The state that the threads of a wall share: settings, cameras, and the claims of processors.
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -14,36 +14,36 @@ use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Claims, Message, Topics};
 use crate::config::Settings;
 use crate::event::{DecodeError, SourceState};
-use crate::render::{Analysis, AnalysisFacts, Camera, Condition, Video};
+use crate::render::{Analysis, AnalysisFacts, Camera, CameraState, Video};
 
-/// Shared by sessions, composers, the link's task and the page.
-pub(super) struct Shared {
+/// The shared state of sessions, heads, the link's task and the page.
+pub(super) struct WallContext {
     pub(super) clock: Clock,
     pub(super) session: SessionId,
     settings: ArcSwap<Settings>,
-    /// Changes with the settings: composers begin anew then.
+    /// Counts changes of the settings. Heads compose everything again after a change.
     generation: AtomicU64,
     cameras: ArcSwap<BTreeMap<SourceId, Arc<Camera>>>,
     claims: Mutex<Claims>,
-    /// Tells the link's task of other cameras.
+    /// Tells the link's task which cameras the wall shows.
     shown: watch::Sender<Vec<SourceId>>,
     pub(super) connected: AtomicBool,
     scenes: AtomicU64,
     pub(super) events_refused: AtomicU64,
-    /// Messages that came faster than they were read.
-    pub(super) overrun: Mutex<Overrun>,
+    /// Messages that were dropped because they arrived faster than they were read.
+    pub(super) queue_drops: Mutex<QueueDrops>,
 }
 
-/// Messages dropped by the queues of the present link, and of those before it.
+/// The number of messages dropped by the queues of the present link and of earlier ones.
 #[derive(Debug, Default)]
-pub(super) struct Overrun {
+pub(super) struct QueueDrops {
     before: u64,
     now: Vec<Arc<AtomicU64>>,
 }
 
-impl Overrun {
-    /// Another link has other queues.
-    pub(super) fn begin(&mut self, queues: Vec<Arc<AtomicU64>>) {
+impl QueueDrops {
+    /// Counts the drops of another link's queues from now on.
+    pub(super) fn replace(&mut self, queues: Vec<Arc<AtomicU64>>) {
         self.before = self.total();
         self.now = queues;
     }
@@ -54,7 +54,7 @@ impl Overrun {
     }
 }
 
-impl Shared {
+impl WallContext {
     pub(super) fn new(settings: Settings, clock: Clock) -> Self {
         let shown: Vec<SourceId> = settings.sources.keys().copied().collect();
         Self {
@@ -68,7 +68,7 @@ impl Shared {
             connected: AtomicBool::new(false),
             scenes: AtomicU64::new(0),
             events_refused: AtomicU64::new(0),
-            overrun: Mutex::default(),
+            queue_drops: Mutex::default(),
         }
     }
 
@@ -80,7 +80,7 @@ impl Shared {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Takes new settings and cameras over; composers notice.
+    /// Replaces settings and cameras. Heads notice it by the generation.
     pub(super) fn replace(&self, settings: Settings, cameras: BTreeMap<SourceId, Arc<Camera>>) {
         let shown: Vec<SourceId> = settings.sources.keys().copied().collect();
         self.lock().set_sources(shown.iter().copied());
@@ -102,38 +102,38 @@ impl Shared {
         self.scenes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The ids of the cameras, and every change of them.
+    /// The ids of the cameras, with notification of changes.
     pub(super) fn shown(&self) -> watch::Receiver<Vec<SourceId>> {
         self.shown.subscribe()
     }
 
-    /// Takes a presence or a status in; true where other topics tell of the cameras from here on.
+    /// Processes a presence or a source status. True if the topics to subscribe to have changed.
     pub(super) fn claim(&self, topics: &Topics, message: &Message) -> Result<bool, DecodeError> {
         self.lock().take(topics, message)
     }
 
-    /// The topics that tell who analyses the cameras.
+    /// The topics of the source statuses of the cameras, and of the presences of their processors.
     pub(super) fn claim_topics(&self, topics: &Topics) -> Vec<String> {
         self.lock().topics(topics)
     }
 
-    /// Forgets what another broker said.
+    /// Forgets the claims received from another broker.
     pub(super) fn forget_claims(&self) {
         self.lock().forget();
     }
 
-    /// Messages that came faster than they were read.
+    /// The number of messages that arrived faster than they were read.
     pub(super) fn messages_dropped(&self) -> u64 {
-        lock(&self.overrun).total()
+        lock(&self.queue_drops).total()
     }
 
-    /// How a camera is at `now`, on its tile of `head` or, without one, on the wall as a whole.
-    pub(super) fn condition(
+    /// The state of a camera at `now` on its tile of `head`. With `None`, on the whole wall.
+    pub(super) fn camera_state(
         &self,
         camera: &Camera,
         head: Option<usize>,
         now: Duration,
-    ) -> Condition {
+    ) -> CameraState {
         let claims = self.lock();
         let claimed = claims.holder(camera.id).is_some();
         let paused = claimed
@@ -153,18 +153,18 @@ impl Shared {
             now,
         );
         let stale_after = self.settings().wall.stale_after;
-        Condition {
+        CameraState {
             video: Video::of(&camera.video_facts(head, now), now, stale_after),
             analysis,
         }
     }
 
-    /// The processor that looks at a camera.
+    /// The instance id of the processor that analyses a camera.
     pub(super) fn processor_of(&self, id: SourceId) -> Option<String> {
         self.lock().holder(id).map(|holder| holder.instance_id)
     }
 
-    /// Clock and name, as the settings ask for them.
+    /// Name and clock for the corner of the screen, as configured.
     pub(super) fn corner(&self) -> Option<String> {
         let settings = self.settings();
         let time = settings
@@ -175,7 +175,7 @@ impl Shared {
         (!words.is_empty()).then(|| words.join("  "))
     }
 
-    /// What a wall without cameras says: who it is, where it is, and what to do.
+    /// The lines on the screen of a wall without cameras: device, address, broker, and the next step.
     pub(super) fn welcome(&self) -> Vec<String> {
         let settings = self.settings();
         let mqtt = &settings.mqtt;
@@ -200,7 +200,7 @@ impl Shared {
     }
 }
 
-/// The address of this machine that others on the way to the broker see. Connecting a datagram socket sends nothing.
+/// The address of this machine on the route to the broker. Connecting a datagram socket sends nothing.
 fn own_address(host: &str, port: u16) -> Option<String> {
     let towards = |host: &str, port| {
         let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
@@ -208,7 +208,8 @@ fn own_address(host: &str, port: u16) -> Option<String> {
         let address = socket.local_addr().ok()?.ip();
         (!address.is_loopback() && !address.is_unspecified()).then(|| address.to_string())
     };
-    // A broker on this very machine tells nothing of its network; an address of the documentation range (RFC 5737) does.
+    // With a broker on this machine the route is the loopback. An address of the documentation range (RFC 5737) gives the
+    // address on the default route.
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
     Some(host)
         .filter(|_| is_address)
@@ -223,11 +224,11 @@ mod tests {
     #[test]
     fn messages_dropped_by_the_queues_of_former_links_are_not_forgotten() {
         let [first, second] = [3, 5].map(|dropped| Arc::new(AtomicU64::new(dropped)));
-        let mut overrun = Overrun::default();
-        overrun.begin(vec![first.clone()]);
-        assert_eq!(overrun.total(), 3);
-        overrun.begin(vec![second.clone()]);
+        let mut queue_drops = QueueDrops::default();
+        queue_drops.replace(vec![first.clone()]);
+        assert_eq!(queue_drops.total(), 3);
+        queue_drops.replace(vec![second.clone()]);
         second.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(overrun.total(), 9);
+        assert_eq!(queue_drops.total(), 9);
     }
 }

@@ -1,36 +1,36 @@
-//! One large tile, and small ones at its right and below it.
+//! The focus layout: one large tile, with small ones at its right and below it.
 
 use super::grid;
 use crate::render::Rect;
 
-/// Small tiles of a quarter of the screen stand in one column as long as they are no more than these.
-const COLUMN: usize = 3;
-/// The small tiles of the finest division are an eighth of the screen wide and high.
-const FINEST: u32 = 8;
-/// On a smaller screen there is the large tile alone.
-const LEAST_SCREEN: u32 = 64;
+/// Up to this many small tiles stand in one column, a quarter of the screen wide.
+const MAX_COLUMN_TILES: usize = 3;
+/// The smallest tiles are 1/8 of the screen wide and high.
+const MAX_PARTS: u32 = 8;
+/// A smaller screen has the large tile only.
+const MIN_SCREEN_PX: u32 = 64;
 
-/// The large tile and at least `small` others, or as many as a page takes.
+/// The large tile and at least `small` others, or as many as fit on a page.
 pub(super) fn tiles(area: &Rect, small: usize) -> Vec<Rect> {
     if area.is_empty() {
         return Vec::new();
     }
-    if small == 0 || area.width.min(area.height) < LEAST_SCREEN {
+    if small == 0 || area.width.min(area.height) < MIN_SCREEN_PX {
         return vec![*area];
     }
     if area.height > area.width {
         return portrait(area, small);
     }
-    if small <= COLUMN {
+    if small <= MAX_COLUMN_TILES {
         let right = grid::edges(area.x, area.width, 4)[3];
         let large = Rect::from_edges(area.x, area.y, right, area.bottom());
         let column = Rect::from_edges(right, area.y, area.right(), area.bottom());
-        return with(large, grid::cells(&column, 1, COLUMN as u32));
+        return with(large, grid::cells(&column, 1, MAX_COLUMN_TILES as u32));
     }
     // A square of n × n has 2n - 1 cells at its right and lower edges.
     let parts = u32::try_from(small / 2 + 1)
-        .unwrap_or(FINEST)
-        .clamp(3, FINEST);
+        .unwrap_or(MAX_PARTS)
+        .clamp(3, MAX_PARTS);
     let across = grid::edges(area.x, area.width, parts);
     let down = grid::edges(area.y, area.height, parts);
     let (right, bottom) = (across[parts as usize - 1], down[parts as usize - 1]);
@@ -44,7 +44,7 @@ pub(super) fn tiles(area: &Rect, small: usize) -> Vec<Rect> {
     with(large, column.chain(below))
 }
 
-/// The large tile at the top, as high as a picture of 16:9 is, and a grid below it.
+/// The large tile at the top, with the height of a picture of 16:9, and a grid below it.
 fn portrait(area: &Rect, small: usize) -> Vec<Rect> {
     let height = (area.width / 16 * 9).min(area.height / 2) & !1;
     let middle = area.y.saturating_add_unsigned(height);

@@ -16,7 +16,7 @@ use crate::support::wall::Wall;
 const MIDDLE: Rect = Rect::new(120, 70, 70, 90);
 
 #[test]
-fn what_is_odd_is_placed_by_its_own_words() {
+fn unusual_events_are_drawn_by_their_own_fields() {
     let mut site = Site::start();
     // A box is so many parts of the event's own frame, whatever the camera sends here.
     let quarter = Rect::new(80, 60, 160, 120);
