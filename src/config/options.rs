@@ -1,4 +1,4 @@
-//! Options that are made from settings: help text, default and value come from the declaration, a row says the rest.
+//! Options that are made from the declarations of settings. The declaration gives help text and default, a row the rest.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
@@ -25,13 +25,13 @@ pub(super) const fn group<T: Section>(table: &'static str, options: &'static [Ro
     }
 }
 
-/// What an option gives: the value of its key, or what is wrong with it.
+/// Result of reading an option: the value of its key, or an error message.
 pub(super) type Given = Result<Value, &'static str>;
 
 /// How an option is read.
 pub(super) type Read = fn(&ArgMatches, &str) -> Option<Given>;
 
-/// An option that sets a key: the one of its name, unless the row says another.
+/// An option that sets a key: the key of the same name, unless `key` is set.
 pub(super) struct Row {
     name: &'static str,
     value_name: &'static str,
@@ -43,7 +43,7 @@ pub(super) struct Row {
     off: Option<(&'static str, &'static str)>,
 }
 
-/// An option that none of the usual forms is right for.
+/// An option for which there is no usual form in `option_forms.rs`.
 pub(super) const fn option(
     name: &'static str,
     value_name: &'static str,
@@ -71,7 +71,8 @@ impl Row {
         }
     }
 
-    /// A text instead of the key's. The default stands at `{default}` in it, else behind it, unless the text has brackets.
+    /// Sets a help text instead of the key's description. The default is filled in at `{default}`, else appended, unless the
+    /// text contains brackets.
     pub(super) const fn help(self, help: &'static str) -> Self {
         Self {
             help: Some(help),
@@ -79,7 +80,7 @@ impl Row {
         }
     }
 
-    /// Leaves the range out of the key's text.
+    /// Leaves the range out of the key's description.
     pub(super) const fn without_range(self) -> Self {
         Self {
             tells_range: false,
@@ -87,7 +88,7 @@ impl Row {
         }
     }
 
-    /// Has a counterpart `no`, with this help text.
+    /// Adds a counterpart `no`, which sets the key to false, with this help text.
     pub(super) const fn off(self, no: &'static str, help: &'static str) -> Self {
         Self {
             off: Some((no, help)),
@@ -100,7 +101,7 @@ impl Row {
             .map_or_else(|| self.name.replace('-', "_"), str::to_owned)
     }
 
-    /// The option, and its counterpart where it has one.
+    /// The option, and its counterpart if it has one.
     fn arguments(&self, keys: &[Key], defaults: &Value) -> Vec<Arg> {
         let name = self.key_name();
         let key = keys.iter().find(|key| key.name == name);
@@ -136,33 +137,33 @@ impl Row {
     }
 }
 
-/// The options of the groups, behind those that the command has.
-pub(super) fn augmented(command: Command, groups: &[Group]) -> Command {
+/// Appends the options of the groups to the command, under the heading `heading`.
+pub(super) fn augmented(command: Command, heading: &'static str, groups: &[Group]) -> Command {
     let arguments = groups.iter().flat_map(|group| {
         let defaults = (group.defaults)();
         let options = group.options.iter();
         options.flat_map(move |row| row.arguments(group.keys, &defaults))
     });
-    command.args(arguments)
+    command.next_help_heading(heading).args(arguments)
 }
 
-/// What options set in the tree.
+/// The keys and values that options set in the tree.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Assignments(Vec<Assignment>);
 
-/// What one option sets.
+/// The key and value that one option sets.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Assignment {
     /// The key's path.
     pub(super) path: String,
     /// The option's name.
     pub(super) option: &'static str,
-    /// The value, or what is wrong with it.
+    /// The value, or an error message.
     pub(super) value: Given,
 }
 
 impl Assignments {
-    /// What was given of the groups' options.
+    /// Reads the options of the groups that were given.
     pub(super) fn read(matches: &ArgMatches, groups: &[Group]) -> Self {
         let given = rows(groups).filter_map(|(table, row)| {
             let (option, value) = row.given(matches)?;
@@ -175,14 +176,15 @@ impl Assignments {
         Self(given.collect())
     }
 
-    /// Sets what an option of the groups would set. `value` is as the file has it.
+    /// Adds an option of the groups. `value` is written as in the file.
     ///
     /// # Panics
-    /// Where no option has that name.
+    /// If no option has this name.
     pub(super) fn set(&mut self, groups: &[Group], option: &str, value: impl Serialize) {
         let found = rows(groups).find(|(_, row)| row.name == option);
         let (table, row) = found.expect("an option of the role");
-        let value = serde_json::to_value(value).map_err(|_| "is no value of a file");
+        let value =
+            serde_json::to_value(value).map_err(|_| "can't be written as a value of a file");
         self.0.push(Assignment {
             path: path_of(table, row),
             option: row.name,
@@ -252,15 +254,15 @@ mod tests {
         for (name, told) in [
             (
                 "detection-ttl",
-                "How long boxes are shown that nothing confirms, 100ms to 1m [default: 1s]",
+                "Time that boxes stay visible without a newer event, 100ms to 1m [default: 1s]",
             ),
-            ("tile-height", "Rows of a tile [default: 360]"),
+            ("tile-height", "Height of a tile in pixels [default: 360]"),
             ("clock", "Show the time of day in a corner [default: no]"),
             (
                 "name",
-                "What people call this wall; shown in a corner [default: none]",
+                "Name of the wall, shown in a corner [default: none]",
             ),
-            ("no-watchdog", "Leave systemd's watchdog alone"),
+            ("no-watchdog", "Do not feed systemd's watchdog"),
         ] {
             assert_eq!(help(name).as_deref(), Some(told), "{name}");
         }

@@ -1,4 +1,4 @@
-//! The options of `nvr processor` beside those of every role.
+//! The options of `nvr processor` in addition to those of every role.
 
 use super::flags::{LIMITS, role_flags};
 use super::option_forms::{choice, duration, names, number, paths, switch, text, whole};
@@ -6,40 +6,40 @@ use super::options::{Group, group};
 use super::{Backend, Encoding, RawMqtt, RawProcessor, RawSettings};
 
 role_flags! {
-    /// Which cameras are analysed, how, and what is published.
+    /// Options of `nvr processor`.
     ProcessorFlags: OPTIONS
 }
 
-/// In the order of the help text.
+/// The options in the order of the help text.
 const OPTIONS: &[Group] = &[
     group::<RawProcessor>("processor", &[text("model", "ID").help("Model id")]),
     group::<RawSettings>(
         "",
         &[paths("models-dir", "DIR").key("models_dirs").help(
-            "Directory in which models are sought first; repeatable, separated by colons in NVR_MODELS_DIR [then: ./models, \
+            "Directory that is searched for models first; repeatable, separated by colons in NVR_MODELS_DIR [then: ./models, \
              the cache, /usr/share/nvr/models, /var/lib/nvr/models]",
         )],
     ),
     group::<RawProcessor>(
         "processor",
         &[
-            choice::<Backend>("backend", "BACKEND").help("What runs the model"),
+            choice::<Backend>("backend", "BACKEND").help("Inference backend"),
             whole("threads", "N"),
             number("confidence", "SCORE").help(
-                "Least confidence of what is published, {range} {default}. A camera's own in the file stands above it",
+                "Minimum confidence of a published detection, {range} {default}. The value of a camera in the file overrides it",
             ),
             number("iou", "IOU")
-                .help("Overlap above which the weaker of two boxes of one class is dropped, {range}"),
+                .help("IoU threshold of non-maximum suppression, {range}"),
             number("max-fps", "FPS").help(
-                "Most frames a second and camera that are inferred [default: none]. A camera's own in the file stands \
-                 above it",
+                "Maximum inference rate per camera, in frames per second [default: none]. The value of a camera in the file \
+                 overrides it",
             ),
             names("classes").help(
-                "Classes that are published, separated by commas {default}. A camera's own in the file stand above them",
+                "Classes that are published, separated by commas {default}. The classes of a camera in the file override them",
             ),
             switch("tracking")
-                .help("Join detections to tracks")
-                .off("no-tracking", "Publish detections without tracks"),
+                .help("Track detections and publish tracker ids")
+                .off("no-tracking", "Publish detections without tracker ids"),
             choice::<Encoding>("encoding", "ENCODING").help("Encoding of events"),
         ],
     ),
@@ -57,6 +57,6 @@ const OPTIONS: &[Group] = &[
     group::<RawProcessor>("processor", LIMITS),
     group::<RawProcessor>(
         "processor",
-        &[duration("scripted-delay").help("How long the scripted backend takes over a frame")],
+        &[duration("scripted-delay").help("Inference time per frame of the scripted backend")],
     ),
 ];

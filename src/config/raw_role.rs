@@ -1,22 +1,22 @@
-//! What the tables of both roles have, written once.
+//! The settings that the tables of both roles share, and their ranges.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::duration::{HOUR, SECOND};
 
-/// Of the longest time without an access unit.
+/// Range of `stall_limit`.
 pub(super) const STALL_LIMITS: RangeInclusive<Duration> = Duration::from_millis(500)..=HOUR;
-/// Of the longest time to the first decoded frame.
+/// Range of `start_limit`.
 pub(super) const START_LIMITS: RangeInclusive<Duration> = SECOND..=HOUR;
-/// A source that waits for a silent camera proves its life every 5 s, as does the link between two attempts: with a limit
-/// below twice that, what only waits would be called stuck.
+/// Range of `stage_limit`. A source that waits for a silent camera has a heartbeat every 5 s, and so does the MQTT link
+/// between two attempts. With a limit below twice that, a stage that only waits would count as stuck.
 pub(super) const STAGE_LIMITS: RangeInclusive<Duration> = Duration::from_secs(12)..=HOUR;
-/// Of both waits before a failed camera is tried again; the first is at most the longest.
+/// Range of `retry_first` and `retry_longest`; the first is at most the longest.
 pub(super) const RETRY_LIMITS: RangeInclusive<Duration> = Duration::from_millis(50)..=HOUR;
 
-/// Declares the table of a role as `settings!` does: keys of the role, the limits of both roles, keys of the role, the
-/// watchdog of both roles, keys of the role.
+/// Declares the table of a role as `settings!` does. The keys of the role stand in three blocks; the limits and the
+/// watchdog of both roles are inserted between them.
 macro_rules! role_settings {
     (
         $(#[doc = $about:tt])*
@@ -34,18 +34,18 @@ macro_rules! role_settings {
             #[schemars($($title)*)]
             pub struct $name {
                 $($above)*
-                /// Longest time without an access unit, {range}; then the camera's session starts anew.
+                /// Maximum time without an access unit, {range}. Then the camera's session is restarted.
                 pub stall_limit: Span = Span::seconds(5), within super::raw_role::STALL_LIMITS;
-                /// Longest time from PLAY to the first decoded frame, {range}.
+                /// Maximum time from PLAY to the first decoded frame, {range}.
                 pub start_limit: Span = Span::seconds(20), within super::raw_role::START_LIMITS;
-                /// Longest time that a stage may go without progress before it counts as stuck, {range}.
+                /// Maximum time without progress of a stage, {range}. Then the stage counts as stuck.
                 pub stage_limit: Span = Span::seconds(30), within super::raw_role::STAGE_LIMITS;
-                /// First wait before a failed camera is tried again; it doubles. 50ms to `retry_longest`.
+                /// Wait before the first retry of a failed camera, 50ms to `retry_longest`. Each further wait doubles.
                 pub retry_first: Span = Span::milliseconds(500);
-                /// Longest wait before a failed camera is tried again, up to {most}.
+                /// Maximum wait before a retry of a failed camera, up to {most}.
                 pub retry_longest: Span = Span::seconds(30), within super::raw_role::RETRY_LIMITS;
                 $($between)*
-                /// Whether systemd's watchdog is fed while all stages make progress.
+                /// Whether the process feeds systemd's watchdog while all stages make progress.
                 pub watchdog: bool = true;
                 $($below)*
             }

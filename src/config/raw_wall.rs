@@ -1,4 +1,4 @@
-//! The wall's part of the file as it is written: every key, its default, and nothing checked yet.
+//! The raw configuration of the wall: every key with its type and default, before the checks.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -17,115 +17,115 @@ use super::{
 };
 
 role_settings! {
-    /// What a wall shows, where, and how.
+    /// Display of the cameras on monitors.
     #[schemars(rename = "Wall")]
     pub struct RawWall {
         {
-            /// What people call this wall; shown in a corner. Default: none.
+            /// Name of the wall, shown in a corner. Default: none.
             pub name: Option<String>;
             /// Whether the time of day is shown in a corner.
             pub clock: bool = false;
-            /// Where the scene goes: kms (monitors), headless (snapshots and the page alone), or auto (monitors where there is a
-            /// DRM device with one).
+            /// Output: kms (monitors), headless (only snapshots and the page), or auto (monitors if a DRM device has one).
             pub output: OutputChoice = OutputChoice::Auto;
-            /// The DRM card, by its node (`/dev/dri/card1`) or its driver's name (`vkms`). Default: the one with a connected
-            /// monitor.
+            /// DRM card, by its node (`/dev/dri/card1`) or its driver's name (`vkms`). Default: the card with a
+            /// connected monitor.
             pub card: Option<String>;
-            /// Which of a camera's streams is shown: main, or sub where there is one. Boxes lie on their own frames where the
-            /// processor analyses the same.
+            /// Stream of a camera that is shown: main, or sub (main if the camera has no sub-stream). Boxes can be drawn on the
+            /// frames in which they were detected only if the processor analyses the same stream.
             pub stream: StreamChoice = StreamChoice::Sub;
-            /// Columns of a tile, {range}: exact without a monitor, a wish on one.
+            /// Width of a tile in pixels, {range}. Exact without a monitor, a preference on a monitor.
             pub tile_width: i64 = 480, within 64..=4096;
-            /// Rows of a tile, {range}.
+            /// Height of a tile in pixels, {range}.
             pub tile_height: i64 = 360, within 64..=4096;
-            /// How a picture is brought into its tile: contain (whole, with bars), cover (cut off) or stretch.
+            /// Scaling of a picture to its tile: contain (whole, with bars), cover (cropped) or stretch (distorted).
             pub fit: Fit = Fit::Contain;
-            /// On which frames boxes are drawn: aligned (their own; video waits for them), latest (the newest), or auto (aligned
-            /// where the clocks allow).
+            /// Frames on which boxes are drawn: aligned (those in which they were detected; video is delayed), latest (the
+            /// newest), or auto (aligned if the clocks are synchronised).
             pub sync: Sync = Sync::Auto;
-            /// How long video waits for its boxes where they are aligned: auto (measured) or up to {most}.
+            /// Delay of the video while boxes are aligned: auto (measured), or a duration up to {most}.
             pub delay_budget: DelayBudget = DelayBudget(None), within Duration::ZERO..=SECOND;
-            /// How a frame's NTP time is found: meta (GStreamer 1.22 and later), rtcp, or auto.
+            /// Origin of a frame's NTP time: meta (GStreamer 1.22 and later), rtcp, or auto.
             pub reference_time: ReferenceChoice = ReferenceChoice::Auto;
-            /// How long boxes are shown that nothing confirms, {range}.
+            /// Time that boxes stay visible without a newer event, {range}.
             pub detection_ttl: Span = Span::seconds(1), within 100 * MILLISECOND..=MINUTE;
-            /// Width of a box's line, {range} pixels of a tile 360 rows high.
+            /// Line width of a box, {range}, in pixels of a tile 360 rows high.
             pub box_thickness: i64 = 2, within 1..=20;
-            /// Size of labels, {range}.
+            /// Scale of the label font, {range}.
             pub label_font_scale: f64 = 0.6, within 0.2..=5.0;
-            /// Whether tiles show their cameras' names.
+            /// Whether tiles show the name of the camera.
             pub display_name: bool = true;
-            /// Whether tiles show frames a second.
+            /// Whether tiles show the frame rate.
             pub display_fps: bool = true;
             /// Whether tiles show the latency of detections.
             pub display_latency: bool = true;
-            /// A picture whose camera sent nothing for this long is shown as stale, {range}.
+            /// Time without an access unit after which a tile is stale, {range}.
             pub stale_after: Span = Span::seconds(2), within 200 * MILLISECOND..=HOUR;
-            /// Most scenes a second, {range}.
+            /// Maximum rate of scenes per second, {range}.
             pub max_fps: f64 = 60.0, within 1.0..=240.0;
-            /// Classes whose appearance promotes a camera to the focus tile. Default: none.
+            /// Classes whose detection moves a camera to the focus tile. Default: none.
             pub alarm_classes: Vec<String>;
-            /// How long a promoted camera keeps the focus after the class was last seen, {range}.
+            /// Time that the camera stays in the focus tile after the last detection of such a class, {range}.
             pub alarm_hold: Span = Span::seconds(10), within SECOND..=HOUR;
-            /// How long a page is shown where there are more cameras than tiles, {range}.
+            /// Time that each page of tiles is shown if there are more cameras than tiles, {range}.
             pub page_time: Span = Span::seconds(10), within SECOND..=HOUR;
-            /// Filter of the topics that events are read from, instead of the detections' topics. Default: none.
+            /// Topic filter of the events, instead of the topics of detections. Default: none.
             pub topic_pattern: Option<String>;
-            /// Where the page is served, as address:port; off loopback it needs `http_token`. Default: nowhere.
+            /// Address of the page, as address:port; outside loopback it needs `http_token`. Default: none, no page is served.
             pub http: Option<String>;
-            /// What a viewer of the page has to know. Default: $NVR_HTTP_TOKEN where it is set, else none.
+            /// Token that a viewer of the page must give. Default: $NVR_HTTP_TOKEN if it is set, else none.
             pub http_token: Option<SecretRef>;
-            /// A PNG that is written once everything is shown, and at SIGUSR1. Default: none.
+            /// PNG file that is written once everything is shown, and at SIGUSR1. Default: none.
             pub snapshot: Option<String>;
-            /// Hours in which monitors are switched off, local time, `22:00-06:00`. Default: never.
+            /// Daily time span in which monitors are off, in local time, `22:00-06:00`. Default: never.
             pub monitor_off: Option<String>;
         }
         limits
         {}
         watchdog
         {
-            /// The monitors, one table each. Default: one, the first connected, with all cameras.
+            /// Monitors, one table each. Default: the first connected one, with all cameras.
             pub head: Vec<RawHead>;
-            /// Layouts of one's own, by name. Default: none.
+            /// Custom layouts, by name. Default: none.
             pub layout: BTreeMap<String, RawLayout>;
         }
     }
 }
 
 settings! {
-    /// One monitor: how it is driven, and what it shows.
+    /// One monitor with its mode, layout and cameras.
     #[schemars(rename = "Head")]
     pub struct RawHead {
-        /// Its connector, `HDMI-A-1`. Default: the first connected one by HDMI, DisplayPort, eDP that no other head names.
+        /// Connector, `HDMI-A-1`. Default: the first connected one that no other head names, in the order HDMI, DisplayPort,
+        /// eDP.
         pub connector: Option<String>;
-        /// Resolution and rate, `1920x1080@60` or `1920x1080`. Default: what the monitor prefers.
+        /// Resolution and refresh rate, `1920x1080@60` or `1920x1080`. Default: the preferred mode of the monitor.
         pub mode: Option<String>;
-        /// By how many degrees the picture is turned, clockwise: 0, 90, 180 or 270.
+        /// Rotation of the picture in degrees, clockwise: 0, 90, 180 or 270.
         pub rotate: Rotation = Rotation::None;
-        /// What a television cuts off at each edge, as a fraction of the screen, {range}.
+        /// Margin that the television cuts off at each edge, as a fraction of the screen, {range}.
         pub overscan: f64 = 0.0, within 0.0..=0.1;
-        /// Which code values are black and white: full (0–255), limited (16–235), or auto (as the driver judges).
+        /// Range of RGB code values: full (0–255), limited (16–235), or auto (chosen by the driver).
         pub range: RangeChoice = RangeChoice::Auto;
-        /// How the screen is divided: grid, focus (one large tile, the rest around it), or the name of a `[wall.layout]`.
+        /// Layout of the tiles: grid, focus (one large tile, the rest around it), or the name of a `[wall.layout]`.
         pub layout: String = "grid".to_owned();
-        /// Most tiles in a row of the grid, {range}. Default: 4, and fewer where pictures come out larger.
+        /// Maximum number of tiles in a row of the grid, {range}. Default: 4, or fewer if pictures are then larger.
         pub grid_columns: Option<i64>, within 1..=32;
-        /// Which cameras, in which order. Default: all, by their ids.
+        /// Ids of the cameras, in order. Default: all, sorted by id.
         pub cameras: Option<Vec<i64>>;
     }
 }
 
-/// A layout of one's own.
+/// A custom layout.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Layout")]
 pub struct RawLayout {
-    /// Rectangles, each `[x, y, width, height]` as fractions of the screen; the first is the focus tile. No default.
+    /// Rectangles, each `[x, y, width, height]` in fractions of the screen. The first is the focus tile. No default.
     #[schemars(required)]
     pub tiles: Vec<[f64; 4]>,
 }
 
-/// How long video waits for its boxes: measured where absent, written `auto`.
+/// Delay of the video while boxes are aligned; `None` means measured and is written `auto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DelayBudget(pub Option<Span>);
 

@@ -3,10 +3,10 @@
 use super::declare::{Section, defaults};
 use super::{RawCamera, RawHead, RawMqtt, RawProcessor, RawSettings, RawWall};
 
-/// Comments and examples. A key that stands alone, `#key`, gets its default.
+/// Comments and examples. A line `#key` without a value gets the default of the key.
 const TEXT: &str = include_str!("template.toml");
 
-/// A commented configuration file in which every key stands with its default.
+/// A commented configuration file that lists every key with its default.
 pub fn template() -> String {
     let mut written = String::new();
     let mut rest = TEXT;
@@ -27,8 +27,8 @@ pub fn template() -> String {
     written
 }
 
-/// A table's lines with the defaults of its keys. Keys that have one and are not in it stand at the end, each below its
-/// description.
+/// A table's lines with the defaults of its keys. Keys with a default that are missing in the table are appended, each below
+/// its description.
 fn filled<T: Section>(table: &str) -> String {
     let defaults = defaults::<T>();
     let with_default = |name: &str| {
@@ -65,7 +65,7 @@ fn key_of(line: &str) -> Option<&str> {
     key.chars().all(is_key).then_some(key)
 }
 
-/// A sentence as comments.
+/// A sentence as comment lines.
 fn wrapped(text: &str) -> Vec<String> {
     const WIDTH: usize = 119;
     let mut lines = vec!["#".to_owned()];
@@ -92,7 +92,7 @@ mod tests {
         ConfigSource, Environment, ProcessorFlags, WallFlags, WallSettings, json_schema,
     };
 
-    /// The template with the keys uncommented that stand behind a bare `#`.
+    /// The template with every `#key = value` uncommented.
     fn uncommented() -> String {
         let is_key = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
         let template = template();
@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(
             filled::<RawHead>(table),
             "[[wall.head]]\n# Words.\n#rotate = 0\n#layout = \"focus\"\n\n\
-             # What a television cuts off at each edge, as a fraction of the screen, 0 to 0.1.\n#overscan = 0.0\n\n\
-             # Which code values are black and white: full (0–255), limited (16–235), or auto (as the driver judges).\n\
+             # Margin that the television cuts off at each edge, as a fraction of the screen, 0 to 0.1.\n#overscan = 0.0\n\n\
+             # Range of RGB code values: full (0–255), limited (16–235), or auto (chosen by the driver).\n\
              #range = \"auto\"\n\n\
              # Of the next table.\n"
         );

@@ -1,4 +1,4 @@
-//! The wall's settings after every check.
+//! The checked settings of the wall.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,115 +12,116 @@ use super::choice::choice;
 use super::declare::Written;
 use crate::base::{Size, SourceId};
 
-/// What a wall shows, where, and how.
+/// Display of the cameras on monitors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WallSettings {
-    /// What people call this wall; shown in a corner beside the clock where set.
+    /// Name of the wall, shown in a corner, next to the clock if both are set.
     pub name: Option<String>,
     /// Whether the time of day is shown in a corner.
     pub clock: bool,
-    /// Monitors, or a picture without one.
+    /// Monitors, or no monitor.
     pub output: OutputChoice,
-    /// The DRM card by its node (`/dev/dri/card1`) or its driver's name (`vkms`); chosen by connected connectors where
-    /// absent.
+    /// The DRM card by its node (`/dev/dri/card1`) or its driver's name (`vkms`); `None` chooses the card
+    /// with a connected monitor.
     pub card: Option<String>,
-    /// One a monitor; at least one.
+    /// One per monitor; at least one.
     pub heads: Vec<HeadSettings>,
-    /// The tile's size: exact without a monitor, a wish on one.
+    /// Size of a tile: exact without a monitor, a preference on a monitor.
     pub tile: Size,
-    /// How a picture is brought into its tile where their proportions differ.
+    /// Scaling of a picture to a tile with another aspect ratio.
     pub fit: Fit,
-    /// On which frames boxes are drawn.
+    /// Frames on which boxes are drawn.
     pub sync: Sync,
-    /// How long video is delayed in [`Sync::Aligned`]; measured where absent. At most 1 s.
+    /// Delay of the video in [`Sync::Aligned`], at most 1 s; `None` means measured.
     pub delay_budget: Option<Duration>,
-    /// How a frame's NTP time is found.
+    /// Origin of a frame's NTP time.
     pub reference_time: ReferenceChoice,
-    /// How long boxes are shown that nothing confirms.
+    /// Time that boxes stay visible without a newer event.
     pub detection_ttl: Duration,
-    /// Width of a box's line in pixels of a tile 360 rows high; larger tiles have wider lines.
+    /// Line width of a box in pixels of a tile 360 rows high; it scales with the height of the tile.
     pub box_thickness: u32,
-    /// Size of labels.
+    /// Scale of the label font.
     pub label_font_scale: f32,
-    /// Whether tiles show their cameras' names.
+    /// Whether tiles show the name of the camera.
     pub display_name: bool,
-    /// Whether tiles show frames a second.
+    /// Whether tiles show the frame rate.
     pub display_fps: bool,
     /// Whether tiles show the latency of detections.
     pub display_latency: bool,
-    /// A picture whose source sent no access unit for this long is stale.
+    /// Time without an access unit after which a tile is stale.
     pub stale_after: Duration,
-    /// Most scenes a second.
+    /// Maximum rate of scenes per second.
     pub max_fps: f64,
-    /// Classes whose appearance promotes a camera to the focus tile; none where empty.
+    /// Classes whose detection moves a camera to the focus tile; may be empty.
     pub alarm_classes: Vec<String>,
-    /// How long a promoted camera keeps the focus after the class was last seen.
+    /// Time that the camera stays in the focus tile after the last detection of such a class.
     pub alarm_hold: Duration,
-    /// How long a page is shown where there are more cameras than tiles.
+    /// Time that each page of tiles is shown if there are more cameras than tiles.
     pub page_time: Duration,
-    /// Filters of the topics that events are read from: those of the topic root where absent.
+    /// Topic filter of the events; `None` means the topics of detections.
     pub topic_pattern: Option<String>,
-    /// Where the page is served; nowhere where absent.
+    /// Address of the page; `None` if no page is served.
     pub http: Option<SocketAddr>,
-    /// What a viewer of the page has to know; there where the page is served off loopback. A processor does not read it.
+    /// Token that a viewer of the page must give; always set if the page is served outside loopback. A processor does not read
+    /// it.
     pub http_token: Option<Secret>,
-    /// A PNG that is written once all is shown, and at SIGUSR1.
+    /// PNG file that is written once everything is shown, and at SIGUSR1.
     pub snapshot: Option<PathBuf>,
-    /// The hours in which monitors are switched off; never where absent.
+    /// Daily time span in which monitors are off; `None` means never.
     pub monitor_off: Option<DailySpan>,
-    /// Longest time that a stage may go without progress before it counts as stuck.
+    /// Maximum time without progress of a stage. Then the stage counts as stuck.
     pub stage_limit: Duration,
-    /// First wait before a failed source is tried again.
+    /// Wait before the first retry of a failed source.
     pub retry_first: Duration,
-    /// Longest wait before a failed source is tried again.
+    /// Maximum wait before a retry of a failed source.
     pub retry_longest: Duration,
-    /// Whether systemd's watchdog is fed.
+    /// Whether the wall feeds systemd's watchdog.
     pub watchdog: bool,
 }
 
 /// One monitor.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HeadSettings {
-    /// The connector's name, `HDMI-A-1`; the first connected one by HDMI, DP, eDP where absent.
+    /// Name of the connector, `HDMI-A-1`; `None` means the first connected one, in the order HDMI, DP, eDP.
     pub connector: Option<String>,
-    /// Resolution and rate; the monitor's preferred one where absent.
+    /// Resolution and refresh rate; `None` means the preferred mode of the monitor.
     pub mode: Option<ModeRequest>,
-    /// How the picture is turned.
+    /// Rotation of the picture.
     pub rotate: Rotation,
-    /// What a television cuts off at each edge, as a fraction of the screen, 0–0.1.
+    /// Margin that the television cuts off at each edge, as a fraction of the screen, 0–0.1.
     pub overscan: f32,
-    /// Whether the connector is told to send limited-range RGB.
+    /// Range of RGB code values that the connector sends.
     pub range: RangeChoice,
-    /// How the screen is divided.
+    /// Layout of the tiles.
     pub layout: Layout,
-    /// Which cameras, in which order; all where absent.
+    /// Ids of the cameras, in order; `None` means all.
     pub cameras: Option<Vec<SourceId>>,
 }
 
-/// `1920x1080@60`.
+/// A requested mode, `1920x1080@60`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModeRequest {
     /// Visible pixels.
     pub size: Size,
-    /// Frames a second; the fastest of that size where absent.
+    /// Refresh rate; `None` means the highest of that size.
     pub refresh_hz: Option<f64>,
 }
 
-/// How the screen is divided.
+/// Layout of the tiles.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layout {
     /// Rows of equal tiles.
     Grid {
-        /// Most tiles a row; where absent 4, and fewer where pictures come out larger.
+        /// Maximum number of tiles in a row; `None` means 4, or fewer if pictures are then larger.
         columns: Option<u32>,
     },
-    /// One large tile and the rest small, at its right and below it.
+    /// One large tile, and the small ones to its right and below it.
     Focus,
-    /// Rectangles of one's own: x, y, width, height as fractions of the screen.
+    /// A custom layout.
     Free {
-        /// What the file calls it.
+        /// Name of the layout in the file.
         name: String,
-        /// The first one is the focus tile.
+        /// Rectangles of x, y, width and height in fractions of the screen; the first is the focus tile.
         tiles: Vec<[f32; 4]>,
     },
 }
@@ -134,7 +135,7 @@ impl Default for Layout {
 /// Every named layout of a file.
 pub type Layouts = BTreeMap<String, Vec<[f32; 4]>>;
 
-/// Hours of the day, local time; the end may lie behind midnight.
+/// Daily time span, local time. It may cross midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DailySpan {
     /// Minutes since midnight.
@@ -144,38 +145,38 @@ pub struct DailySpan {
 }
 
 choice! {
-    /// Where the scene goes.
+    /// Output of the wall.
     OutputChoice {
-        /// To a monitor where there is a DRM device with one, else nowhere but snapshots and the page.
+        /// Monitors if a DRM device has one, else only snapshots and the page.
         #[default]
         Auto,
-        /// To monitors; waits for one to be plugged in.
+        /// Monitors; waits until one is plugged in.
         Kms,
-        /// To snapshots and the page alone.
+        /// Only snapshots and the page.
         Headless,
     }
 }
 
 choice! {
-    /// On which frames boxes are drawn.
+    /// Frames on which boxes are drawn.
     Sync {
-        /// Aligned where the clocks allow, per source.
+        /// Aligned if the clocks are synchronised, per source.
         #[default]
         Auto,
-        /// On the very frames that they were found in; video waits for them.
+        /// The frames in which they were detected; video is delayed.
         Aligned,
-        /// On the newest frame.
+        /// The newest frame.
         Latest,
     }
 }
 
 choice! {
-    /// How a picture is brought into a tile.
+    /// Scaling of a picture to its tile.
     Fit {
         /// The whole picture, with bars.
         #[default]
         Contain,
-        /// The whole tile, with what exceeds it cut off.
+        /// The whole tile, filled by a cropped picture.
         Cover,
         /// The whole picture in the whole tile, distorted.
         Stretch,
@@ -183,22 +184,22 @@ choice! {
 }
 
 choice! {
-    /// How a frame's NTP time is found.
+    /// Origin of a frame's NTP time.
     ReferenceChoice {
-        /// As GStreamer's version allows.
+        /// By the version of GStreamer.
         #[default]
         Auto,
-        /// By the buffers' metas (GStreamer 1.22 and later).
+        /// Reference timestamp metas of the buffers (GStreamer 1.22 and later).
         Meta,
-        /// By the RTP session's statistics.
+        /// Statistics of the RTP session.
         Rtcp,
     }
 }
 
 choice! {
-    /// Which code values a monitor takes for black and white.
+    /// Range of RGB code values that a monitor expects.
     RangeChoice {
-        /// As the driver judges by the mode.
+        /// Chosen by the driver from the mode.
         #[default]
         Auto,
         /// 0–255.
@@ -208,21 +209,21 @@ choice! {
     }
 }
 
-/// How a picture is turned, clockwise.
+/// Rotation of a picture in degrees, clockwise.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(try_from = "u16", into = "u16")]
 #[schemars(with = "u16", extend("enum" = [0, 90, 180, 270]))]
 pub enum Rotation {
-    /// As it is.
+    /// Not rotated.
     #[default]
     None,
-    /// A quarter.
+    /// 90 degrees.
     Quarter,
-    /// Upside down.
+    /// 180 degrees.
     Half,
-    /// Three quarters.
+    /// 270 degrees.
     ThreeQuarters,
 }
 

@@ -1,4 +1,4 @@
-//! The options of `nvr wall` beside those of every role.
+//! The options of `nvr wall` in addition to those of every role.
 
 use clap::{Arg, value_parser};
 use serde_json::json;
@@ -11,23 +11,23 @@ use super::options::{Group, Read, Row, group, option};
 use super::{Fit, OutputChoice, RawHead, RawWall, ReferenceChoice, Sync};
 
 role_flags! {
-    /// What a wall shows, where, and how.
+    /// Options of `nvr wall`.
     WallFlags: OPTIONS
 }
 
-/// In the order of the help text.
+/// The options in the order of the help text.
 const OPTIONS: &[Group] = &[
     group::<RawWall>(
         "wall",
         &[
             text("mqtt-topic-pattern", "FILTER").key("topic_pattern").help(
-                "Filter of the topics that events are read from [default: {topic root}/detections/#]",
+                "Topic filter of the events [default: {topic root}/detections/#]",
             ),
             text("name", "NAME"),
             switch("clock").help("Show the time of day in a corner"),
             choice::<OutputChoice>("output", "OUTPUT").help(
-                "Where the scene goes: to monitors (kms), to snapshots and the page alone (headless) [default: auto, \
-                 monitors where there is a DRM device with one]",
+                "Output: kms (monitors), headless (only snapshots and the page) [default: auto, monitors if a DRM device has \
+                 one]",
             ),
             text("card", "CARD").help("DRM card, by its node or its driver's name"),
         ],
@@ -38,72 +38,72 @@ const OPTIONS: &[Group] = &[
         &[
             whole("tile-width", "PIXELS").without_range(),
             whole("tile-height", "PIXELS").without_range(),
-            choice::<Fit>("fit", "FIT").help("How a picture is brought into its tile"),
+            choice::<Fit>("fit", "FIT").help("Scaling of a picture to its tile"),
             choice::<Sync>("sync", "SYNC").help(
-                "On which frames boxes are drawn: their own (aligned; video waits for them) or the newest (latest) \
-                 [default: auto, aligned where the clocks allow]",
+                "Frames on which boxes are drawn: those in which they were detected (aligned; video is delayed) or the newest \
+                 (latest) [default: auto, aligned if the clocks are synchronised]",
             ),
             option("delay-budget", "auto|DURATION", |arg| arg, MILLISECONDS).help(
-                "How long video waits for its boxes, up to {most}; a plain number is milliseconds [default: auto, as \
+                "Delay of the video while boxes are aligned, up to {most}; a plain number is in milliseconds [default: auto, \
                  measured]",
             ),
-            choice::<ReferenceChoice>("reference-time", "WAY")
-                .help("How a frame's NTP time is found"),
+            choice::<ReferenceChoice>("reference-time", "ORIGIN")
+                .help("Origin of a frame's NTP time"),
             duration("detection-ttl"),
             whole("box-thickness", "PIXELS"),
             number("label-font-scale", "SCALE"),
             switch("display-name")
                 .help("Show the camera's name in each tile")
-                .off("no-display-name", "Show no names"),
+                .off("no-display-name", "Hide the names"),
             switch("display-fps")
-                .help("Show frames a second in each tile")
-                .off("no-display-fps", "Show no frames a second"),
+                .help("Show the frame rate in each tile")
+                .off("no-display-fps", "Hide the frame rate"),
             switch("display-latency")
                 .help("Show the latency of detections in each tile")
-                .off("no-display-latency", "Show no latency"),
+                .off("no-display-latency", "Hide the latency"),
             names("alarm-classes").help(
-                "Classes whose appearance promotes a camera to the focus tile, separated by commas",
+                "Classes whose detection moves a camera to the focus tile, separated by commas",
             ),
             duration("alarm-hold").without_range(),
             duration("page-time").without_range(),
             path("snapshot", "FILE.png")
-                .help("PNG that is written once everything is shown, and at SIGUSR1"),
+                .help("PNG file that is written once everything is shown, and at SIGUSR1"),
             text("http", "ADDR").help(
-                "Address of the page, such as 127.0.0.1:8080; off loopback it needs --http-token [default: none]",
+                "Address of the page, such as 127.0.0.1:8080; outside loopback it needs --http-token [default: none]",
             ),
             option("http-token", "REFERENCE", |arg| arg, TOKEN).help(
-                "Where the page's token is: env:NAME or file:PATH, never the token itself, which every user of the \
-                 machine could read in the list of processes. NVR_HTTP_TOKEN holds the token [default: none]",
+                "Location of the token of the page: env:NAME or file:PATH, not the token itself, because every user of the \
+                 machine can read the list of processes. NVR_HTTP_TOKEN holds the token itself [default: none]",
             ),
         ],
     ),
     group::<RawWall>("wall", LIMITS),
 ];
 
-/// Of the first head.
+/// Options of the first head.
 const HEAD: &[Row] = &[
     text("connector", "NAME").help(
-        "Connector of the first head [default: the first connected one by HDMI, DP, eDP]",
+        "Connector of the first head [default: the first connected one, in the order HDMI, DP, eDP]",
     ),
     text("mode", "MODE").help(
-        "Resolution and rate of the first head, such as 1920x1080@60 [default: what its monitor prefers]",
+        "Resolution and refresh rate of the first head, such as 1920x1080@60 [default: the preferred mode of its monitor]",
     ),
     option("rotate", "DEGREES", DEGREES, one::<u16>)
-        .help("Degrees by which the first head's picture is turned, clockwise: 0, 90, 180 or 270"),
+        .help("Rotation of the first head's picture in degrees, clockwise: 0, 90, 180 or 270"),
     number("overscan", "FRACTION").help(
-        "What the first head's television cuts off at each edge, as a fraction of the screen, {range}",
+        "Margin that the first head's television cuts off at each edge, as a fraction of the screen, {range}",
     ),
     text("layout", "LAYOUT")
-        .help("How the first head's screen is divided: grid, focus, or a layout of the file"),
+        .help("Layout of the first head: grid, focus, or a layout of the file"),
     whole("grid-columns", "N").help(
-        "Most tiles in a row of the first head's grid, {range} [default: 4, and fewer on a monitor where pictures come out \
-         larger]",
+        "Maximum number of tiles in a row of the first head's grid, {range} [default: 4, or fewer on a monitor if pictures are \
+         then larger]",
     ),
 ];
 
 const DEGREES: fn(Arg) -> Arg = |arg| arg.value_parser(value_parser!(u16));
 
-/// The published option counts milliseconds.
+/// A plain number is in milliseconds, as in the published option.
 const MILLISECONDS: Read = |matches, id| {
     given_text(matches, id).map(|text| {
         let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -115,8 +115,8 @@ const MILLISECONDS: Read = |matches, id| {
     })
 };
 
-/// A reference to the token. What is none is perhaps the token itself: nothing is kept of it, and clap, which would quote
-/// it, has no part in reading it.
+/// Reads a reference to the token. A text that is no reference may be the token itself: it is not kept, and clap does not
+/// parse it, because its error message would quote it.
 const TOKEN: Read = |matches, id| {
     given_text(matches, id).map(|text| match text.split_once(':') {
         Some((place @ ("env" | "file"), name)) if !name.is_empty() => Ok(json!({ place: name })),
