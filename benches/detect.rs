@@ -2,14 +2,10 @@
 //!
 //! `cargo bench --bench detect`; the inferences need the weights that `make setup` fetches and are left out without them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use divan::Bencher;
-use nvr::base::{
-    CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, Letterbox, PixelFormat, Pixels, Plane,
-    Size, models_dirs,
-};
+use nvr::base::{Frame, Letterbox, OwnedPixels, PixelFormat, Size};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
     Canvas, ColorOrder, Decoder, DetectorRequest, Input, Layout, Letterboxer, ModelStore,
@@ -20,25 +16,6 @@ const INPUT: Size = Size::new(640, 640);
 
 fn main() {
     divan::main();
-}
-
-struct Noise {
-    format: PixelFormat,
-    planes: [(Vec<u8>, usize); 3],
-}
-
-impl HostPixels for Noise {
-    fn format(&self) -> PixelFormat {
-        self.format
-    }
-
-    fn plane(&self, index: usize) -> Plane<'_> {
-        let (bytes, stride) = &self.planes[index];
-        Plane {
-            bytes,
-            stride: *stride,
-        }
-    }
 }
 
 fn noise(format: PixelFormat, size: Size) -> Frame {
@@ -58,20 +35,7 @@ fn noise(format: PixelFormat, size: Size) -> Frame {
         PixelFormat::Nv12 => [plane(width, height), plane(width, height / 2), plane(0, 0)],
         PixelFormat::Rgb => [plane(3 * width, height), plane(0, 0), plane(0, 0)],
     };
-    let meta = FrameMeta {
-        frame_id: 0,
-        size,
-        colorimetry: Colorimetry::assumed(size),
-        pts: None,
-        arrival: Duration::ZERO,
-        captured_unix: Duration::ZERO,
-        clock: CaptureClock::Arrival,
-        ntp_ns: None,
-    };
-    Frame {
-        meta,
-        pixels: Pixels::Host(Arc::new(Noise { format, planes })),
-    }
+    Frame::untimed(size, OwnedPixels::from_planes(format, planes.into()))
 }
 
 /// One frame to one picture. Limit: a 1280x720 frame well below 1.5 ms.

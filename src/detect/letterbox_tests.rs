@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::test_frames::{Planes, drawn, frame};
+use super::super::test_frames::{drawn, frame};
 use super::*;
-use crate::base::{BBox, Colorimetry, DmaBuf, Pixels};
+use crate::base::{BBox, Colorimetry, DmaBuf, OwnedPixels, Pixels};
 
 fn picture(frame: &Frame, input: Size) -> Vec<u8> {
     let mut canvas = Canvas::default();
@@ -226,10 +226,8 @@ fn boxes_are_found_in_square_pixels_whatever_the_decoded_ones_are() {
 #[test]
 fn pixels_that_are_not_there_are_an_error() {
     let size = Size::new(64, 64);
-    let short = Planes {
-        format: PixelFormat::Nv12,
-        planes: vec![(vec![0; 64 * 64], 64), (vec![0; 64 * 31], 64)],
-    };
+    let planes = vec![(vec![0; 64 * 64], 64), (vec![0; 64 * 31], 64)];
+    let short = OwnedPixels::from_planes(PixelFormat::Nv12, planes);
     let frame = frame(size, Pixels::Host(Arc::new(short)));
     let error = Letterboxer::new(size, 114)
         .draw(&frame, &mut Canvas::default())

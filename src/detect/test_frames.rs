@@ -1,52 +1,20 @@
 //! Frames for the tests of this room.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::{
-    CaptureClock, ColorMatrix, ColorRange, Colorimetry, Frame, FrameMeta, HostPixels, Pattern,
-    PixelFormat, Pixels, Plane, PlaneMut, Size,
+    ColorMatrix, ColorRange, Colorimetry, Frame, FrameMeta, OwnedPixels, Pattern, PixelFormat,
+    Pixels, PlaneMut, Size,
 };
-
-/// Planes in memory, each with its stride.
-pub(super) struct Planes {
-    pub(super) format: PixelFormat,
-    pub(super) planes: Vec<(Vec<u8>, usize)>,
-}
-
-impl HostPixels for Planes {
-    fn format(&self) -> PixelFormat {
-        self.format
-    }
-
-    fn plane(&self, index: usize) -> Plane<'_> {
-        match self.planes.get(index) {
-            Some((bytes, stride)) => Plane {
-                bytes,
-                stride: *stride,
-            },
-            None => Plane {
-                bytes: &[],
-                stride: 0,
-            },
-        }
-    }
-}
 
 /// A frame with these pixels, BT.601 in limited range.
 pub(super) fn frame(size: Size, pixels: Pixels) -> Frame {
     let meta = FrameMeta {
-        frame_id: 0,
-        size,
         colorimetry: Colorimetry {
             matrix: ColorMatrix::Bt601,
             range: ColorRange::Limited,
         },
-        pts: None,
-        arrival: Duration::ZERO,
-        captured_unix: Duration::ZERO,
-        clock: CaptureClock::Arrival,
-        ntp_ns: None,
+        ..FrameMeta::untimed(size)
     };
     Frame { meta, pixels }
 }
@@ -77,8 +45,8 @@ pub(super) fn drawn(
         }
         (bytes, size.width as usize * components.len() + gap)
     });
-    let planes = planes.collect();
-    frame(size, Pixels::Host(Arc::new(Planes { format, planes })))
+    let pixels = OwnedPixels::from_planes(format, planes.collect());
+    frame(size, Pixels::Host(Arc::new(pixels)))
 }
 
 /// As [`drawn`], in the usual format.
@@ -89,23 +57,11 @@ pub(super) fn i420(size: Size, sample: impl Fn(usize, u32, u32) -> u8) -> Frame 
 /// Frame `frame_number` of the test pattern.
 pub(super) fn pattern_frame(size: Size, objects: u32, frame_number: u32) -> (Pattern, Frame) {
     let pattern = Pattern::new(size, objects).expect("an allowed size");
-    let (width, height) = (size.width as usize, size.height as usize);
-    let plane = |width: usize, height: usize| (vec![0; width * height], width);
-    let mut planes = vec![
-        plane(width, height),
-        plane(width / 2, height / 2),
-        plane(width / 2, height / 2),
-    ];
-    if let [y, u, v] = planes.as_mut_slice() {
-        let painted = [y, u, v].map(|(bytes, stride)| PlaneMut {
-            bytes,
-            stride: *stride,
-        });
-        pattern.paint(frame_number, painted);
-    }
-    let pixels = Planes {
-        format: PixelFormat::I420,
-        planes,
-    };
+    let mut pixels = OwnedPixels::zeroed(PixelFormat::I420, size);
+    let planes = pixels.i420_mut();
+    pattern.paint(
+        frame_number,
+        planes.map(|(bytes, stride)| PlaneMut { bytes, stride }),
+    );
     (pattern, frame(size, Pixels::Host(Arc::new(pixels))))
 }

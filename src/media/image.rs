@@ -7,10 +7,11 @@ use std::time::Duration;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::pixel_aspect::pixel_of_file;
-use super::synthetic::{FrameTimer, OwnedPixels};
+use super::synthetic::FrameTimer;
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
 use crate::base::{
-    Clock, ColorMatrix, ColorRange, Colorimetry, HostPixels, PictureShape, PixelFormat, Size, Stop,
+    Clock, ColorMatrix, ColorRange, Colorimetry, HostPixels, OwnedPixels, PictureShape,
+    PixelFormat, Size, Stop,
 };
 
 /// One frame per second: often enough to see the effect of another model or threshold.
@@ -104,7 +105,7 @@ fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     }
     let picture = decoded.into_rgb8();
     let planes = Size::new(picture.width(), picture.height());
-    let pixels = OwnedPixels::of(picture.into_raw(), PixelFormat::Rgb, planes);
+    let pixels = OwnedPixels::from_bytes(&picture, PixelFormat::Rgb, planes);
     Ok((codec, shape.picture(), Arc::new(pixels)))
 }
 

@@ -118,33 +118,17 @@ fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, JpegError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
     use super::*;
-    use crate::base::{CaptureClock, Clock, Colorimetry, FrameMeta, Pattern, Pixels, PlaneMut};
-    use crate::media::synthetic::OwnedPixels;
+    use crate::base::{OwnedPixels, Pattern, PlaneMut};
 
     #[test]
     fn a_painted_frame_keeps_its_colours() {
         let size = Size::new(320, 240);
         let pattern = Pattern::new(size, 3).expect("an ordinary pattern");
-        let mut pixels = OwnedPixels::new(PixelFormat::I420, size);
+        let mut pixels = OwnedPixels::zeroed(PixelFormat::I420, size);
         let planes = pixels.i420_mut();
         pattern.paint(9, planes.map(|(bytes, stride)| PlaneMut { bytes, stride }));
-        let frame = Frame {
-            meta: FrameMeta {
-                frame_id: 0,
-                size,
-                colorimetry: Colorimetry::assumed(size),
-                pts: None,
-                arrival: Clock::system().now(),
-                captured_unix: Duration::ZERO,
-                clock: CaptureClock::Arrival,
-                ntp_ns: None,
-            },
-            pixels: Pixels::Host(Arc::new(pixels)),
-        };
+        let frame = Frame::untimed(size, pixels);
         let bytes = jpeg(&frame).expect("it is encoded");
         let image = image::load_from_memory(&bytes).expect("a JPEG").into_rgb8();
         assert_eq!(image.dimensions(), (320, 240));

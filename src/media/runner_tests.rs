@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::base::sync::lock;
-use crate::base::{
-    CaptureClock, Clock, Colorimetry, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
-};
+use crate::base::{Clock, OwnedPixels, PixelFormat, Size};
 
 /// A step of a scripted session.
 enum Act {
@@ -45,36 +43,9 @@ impl FrameSource for Scripted {
     }
 }
 
-struct Nothing;
-
-impl HostPixels for Nothing {
-    fn format(&self) -> PixelFormat {
-        PixelFormat::Rgb
-    }
-
-    fn plane(&self, _: usize) -> Plane<'_> {
-        Plane {
-            bytes: &[],
-            stride: 0,
-        }
-    }
-}
-
 fn frame() -> Frame {
-    let size = Size::new(2, 2);
-    Frame {
-        meta: FrameMeta {
-            frame_id: 0,
-            size,
-            colorimetry: Colorimetry::assumed(size),
-            pts: None,
-            arrival: Duration::ZERO,
-            captured_unix: Duration::ZERO,
-            clock: CaptureClock::Arrival,
-            ntp_ns: None,
-        },
-        pixels: Pixels::Host(Arc::new(Nothing)),
-    }
+    let pixels = OwnedPixels::from_planes(PixelFormat::Rgb, Vec::new());
+    Frame::untimed(Size::new(2, 2), pixels)
 }
 
 #[derive(Debug, PartialEq)]

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::synthetic::{FrameTimer, OwnedPixels};
+use super::synthetic::FrameTimer;
 use super::{FrameSink, FrameSource, SessionEnd, StreamFacts};
-use crate::base::{Clock, Colorimetry, Pattern, PixelFormat, PlaneMut, Stop};
+use crate::base::{Clock, Colorimetry, OwnedPixels, Pattern, PixelFormat, PlaneMut, Stop};
 use crate::config::TestPattern;
 
 /// Paints [`Pattern`] at its rate until it is stopped.
@@ -52,7 +52,7 @@ impl FrameSource for TestPatternSource {
         });
         self.beat.begin();
         while let Some(number) = self.beat.next(sink.as_ref(), stop) {
-            let mut picture = OwnedPixels::new(PixelFormat::I420, size);
+            let mut picture = OwnedPixels::zeroed(PixelFormat::I420, size);
             let planes = picture.i420_mut();
             pattern.paint(
                 // The frame code has 32 bits, which last five years at 25 frames per second.

@@ -12,8 +12,7 @@ use yuv_sys::{
     RotationMode_kRotate270, rs_I420Rotate, rs_NV12ToI420Rotate,
 };
 
-use super::synthetic::OwnedPixels;
-use crate::base::{HostPixels, Orientation, PixelFormat, Pixels, Plane, Size};
+use crate::base::{HostPixels, Orientation, OwnedPixels, PixelFormat, Pixels, Plane, Size};
 
 /// A picture that is rotated when it is read.
 pub(super) struct TurnedFrame {
@@ -81,7 +80,7 @@ enum RotateError {
 
 fn rotate(from: &Pixels, size: Size, orientation: Orientation) -> Result<OwnedPixels, RotateError> {
     let pixels = from.host().map_err(RotateError::Pixels)?;
-    let mut turned = OwnedPixels::new(PixelFormat::I420, orientation.turned(size));
+    let mut turned = OwnedPixels::zeroed(PixelFormat::I420, orientation.turned(size));
     let half = Size::new(size.width.div_ceil(2), size.height.div_ceil(2));
     let plane = |index: usize, size: Size, bytes: usize| {
         let plane = pixels.plane(index).checked(size, bytes);
@@ -199,7 +198,7 @@ mod tests {
         let half = Size::new(18, 9);
         for format in [PixelFormat::I420, PixelFormat::Nv12] {
             let bytes = samples(35 * 18 + 2 * 18 * 9);
-            let from: Arc<dyn HostPixels> = Arc::new(OwnedPixels::of(bytes, format, size));
+            let from: Arc<dyn HostPixels> = Arc::new(OwnedPixels::from_bytes(&bytes, format, size));
             for quarters in 0..4 {
                 for mirrored in [false, true] {
                     let orientation = Orientation { mirrored, quarters };
@@ -238,7 +237,7 @@ mod tests {
     #[test]
     fn a_picture_that_can_not_be_rotated_has_no_samples() {
         let size = Size::new(16, 16);
-        let short = OwnedPixels::of(vec![0; 100], PixelFormat::I420, size);
+        let short = OwnedPixels::from_bytes(&[0; 100], PixelFormat::I420, size);
         let sideways = Orientation {
             mirrored: false,
             quarters: 1,

@@ -3,9 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::align::FrameTimes;
-use crate::base::{
-    CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
-};
+use crate::base::{Frame, OwnedPixels, PixelFormat, Size};
 use crate::config::Fit;
 use crate::render::frame_cache::CachedFrame;
 use crate::render::state::{Analysis, Video};
@@ -15,46 +13,18 @@ use crate::render::{Placement, TileScaler};
 const SCREEN: Size = Size::new(640, 240);
 const TILES: [Rect; 2] = [Rect::new(0, 0, 320, 240), Rect::new(320, 0, 320, 240)];
 
-/// A picture of one grey.
-struct Grey(u8);
-
-impl HostPixels for Grey {
-    fn format(&self) -> PixelFormat {
-        PixelFormat::I420
-    }
-
-    fn plane(&self, index: usize) -> Plane<'_> {
-        static LUMA: [[u8; 320 * 180]; 2] = [[16; 320 * 180], [235; 320 * 180]];
-        static CHROMA: [u8; 160 * 90] = [128; 160 * 90];
-        match index {
-            0 => Plane {
-                bytes: &LUMA[usize::from(self.0)],
-                stride: 320,
-            },
-            _ => Plane {
-                bytes: &CHROMA,
-                stride: 160,
-            },
-        }
-    }
-}
-
 fn cached_frame(number: u64, white: bool) -> CachedFrame {
     let size = Size::new(320, 180);
     let placement = Placement::new(size, TILES[0].size(), Fit::Contain);
-    let frame = Frame {
-        meta: FrameMeta {
-            frame_id: number,
-            size,
-            colorimetry: Colorimetry::assumed(size),
-            pts: None,
-            arrival: Duration::ZERO,
-            captured_unix: Duration::ZERO,
-            clock: CaptureClock::Arrival,
-            ntp_ns: None,
-        },
-        pixels: Pixels::Host(Arc::new(Grey(u8::from(white)))),
+    let plane = |size: Size, sample: u8| {
+        let (width, height) = (size.width as usize, size.height as usize);
+        (vec![sample; width * height], width)
     };
+    let half = Size::new(160, 90);
+    let luma = if white { 235 } else { 16 };
+    let planes = vec![plane(size, luma), plane(half, 128), plane(half, 128)];
+    let pixels = OwnedPixels::from_planes(PixelFormat::I420, planes);
+    let frame = Frame::untimed(size, pixels);
     CachedFrame {
         number,
         times: FrameTimes {

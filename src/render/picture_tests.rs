@@ -1,31 +1,10 @@
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{CaptureClock, FrameMeta, Pixels, Plane};
+use crate::base::OwnedPixels;
 use crate::render::Color;
 
-/// A picture whose left half has one colour and whose right half another.
-struct Halves {
-    format: PixelFormat,
-    planes: Vec<(Vec<u8>, usize)>,
-}
-
-impl HostPixels for Halves {
-    fn format(&self) -> PixelFormat {
-        self.format
-    }
-
-    fn plane(&self, index: usize) -> Plane<'_> {
-        let (bytes, stride) = &self.planes[index];
-        Plane {
-            bytes,
-            stride: *stride,
-        }
-    }
-}
-
+/// Colours of the left and the right half of a picture.
 const LEFT: [u8; 3] = [128, 116, 158];
 const RIGHT: [u8; 3] = [170, 158, 116];
 
@@ -56,19 +35,7 @@ fn frame(format: PixelFormat, size: Size) -> Frame {
             plane(half_width, half_height, &[2]),
         ],
     };
-    Frame {
-        meta: FrameMeta {
-            frame_id: 0,
-            size,
-            colorimetry: Colorimetry::assumed(size),
-            pts: None,
-            arrival: Duration::ZERO,
-            captured_unix: Duration::ZERO,
-            clock: CaptureClock::Arrival,
-            ntp_ns: None,
-        },
-        pixels: Pixels::Host(Arc::new(Halves { format, planes })),
-    }
+    Frame::untimed(size, OwnedPixels::from_planes(format, planes))
 }
 
 /// BT.601 or BT.709 of limited range by their definition (ITU-R BT.601-7 and BT.709-6), in floating point.

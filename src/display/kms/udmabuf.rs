@@ -9,15 +9,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 
 use super::formats::LINEAR;
-use crate::base::{
-    CaptureClock, Colorimetry, DmaBuf, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Size,
-};
+use crate::base::{DmaBuf, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Size};
 
 const DEVICE: &str = "/dev/udmabuf";
 const CLOEXEC: u32 = 1;
@@ -116,16 +113,7 @@ pub fn grey_ramp(size: Size) -> io::Result<Frame> {
     };
     // SAFETY: the request has a descriptor that stays open during the call, and no pointer.
     let buffer = unsafe { ioctl(&device, create) }?;
-    let meta = FrameMeta {
-        frame_id: 0,
-        size,
-        colorimetry: Colorimetry::assumed(size),
-        pts: None,
-        arrival: Duration::ZERO,
-        captured_unix: Duration::ZERO,
-        clock: CaptureClock::Arrival,
-        ntp_ns: None,
-    };
+    let meta = FrameMeta::untimed(size);
     let shared = UdmaBuf {
         buffer,
         layout: [(0, stride), (chroma_at, stride)],

@@ -1,11 +1,6 @@
 //! What tiny networks find, and frames to find it in.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use nvr::base::{
-    BBox, CaptureClock, Colorimetry, Frame, FrameMeta, HostPixels, PixelFormat, Pixels, Plane, Size,
-};
+use nvr::base::{BBox, Frame, OwnedPixels, PixelFormat, Size};
 use nvr::detect::{Canvas, Detection, Letterboxer, LoadedDetector, Thresholds};
 
 use super::onnx::TinyObject;
@@ -36,49 +31,11 @@ pub(crate) const OBJECTS: [TinyObject; 2] = [
 
 /// A frame of one brightness, white at 1.
 pub(crate) fn lit(size: Size, brightness: f32) -> Frame {
-    struct Flat {
-        luma: Vec<u8>,
-        chroma: Vec<u8>,
-        width: usize,
-    }
-    impl HostPixels for Flat {
-        fn format(&self) -> PixelFormat {
-            PixelFormat::I420
-        }
-
-        fn plane(&self, index: usize) -> Plane<'_> {
-            match index {
-                0 => Plane {
-                    bytes: &self.luma,
-                    stride: self.width,
-                },
-                _ => Plane {
-                    bytes: &self.chroma,
-                    stride: self.width / 2,
-                },
-            }
-        }
-    }
     let (width, pixels) = (size.width as usize, (size.width * size.height) as usize);
-    let flat = Flat {
-        luma: vec![(16.0 + 219.0 * brightness) as u8; pixels],
-        chroma: vec![128; pixels / 4],
-        width,
-    };
-    let meta = FrameMeta {
-        frame_id: 0,
-        size,
-        colorimetry: Colorimetry::assumed(size),
-        pts: None,
-        arrival: Duration::ZERO,
-        captured_unix: Duration::ZERO,
-        clock: CaptureClock::Arrival,
-        ntp_ns: None,
-    };
-    Frame {
-        meta,
-        pixels: Pixels::Host(Arc::new(flat)),
-    }
+    let luma = (16.0 + 219.0 * brightness) as u8;
+    let chroma = || (vec![128; pixels / 4], width / 2);
+    let planes = vec![(vec![luma; pixels], width), chroma(), chroma()];
+    Frame::untimed(size, OwnedPixels::from_planes(PixelFormat::I420, planes))
 }
 
 pub(crate) fn see(opened: &mut LoadedDetector, frame: &Frame) -> Vec<Detection> {
