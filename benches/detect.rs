@@ -1,4 +1,4 @@
-//! What stands between a decoded frame and its detections, piece by piece, on one thread; and one inference an engine.
+//! The steps from a decoded frame to its detections, each on one thread, and one inference per engine.
 //!
 //! `cargo bench --bench detect`; the inferences need the weights that `make setup` fetches and are left out without them.
 
