@@ -1,11 +1,11 @@
-//! What stands between a decoded frame and its detections, piece by piece, on one thread; and one inference an engine.
+//! The steps from a decoded frame to its detections, each on one thread, and one inference per engine.
 //!
 //! `cargo bench --bench detect`; the inferences need the weights that `make setup` fetches and are left out without them.
 
 use std::time::Duration;
 
 use divan::Bencher;
-use nvr::base::{Frame, Letterbox, OwnedPixels, PixelFormat, Size};
+use nvr::base::{Frame, Letterbox, OwnedPixels, PixelFormat, Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
     Canvas, ColorOrder, Decoder, DetectorRequest, Input, Layout, Letterboxer, ModelStore,

@@ -1,4 +1,4 @@
-//! Where objects are in each frame of a film.
+//! The positions of objects in each frame of a film.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Footage, with the detector's boxes of every frame joined to tracks.
+//! Footage with the tracked boxes of a detector in every frame.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How well drawn boxes overlap their objects when an object is seen a few times a second and shown at every frame.
+//! Measures the overlap of drawn boxes and objects, with objects detected a few times per second and shown in every frame.
 //!
 //! `pattern`: objects of known place that move, stop and turn, under several conditions. `footage`: people and cyclists, with
 //! the detector's boxes at full rate as truth. Events are taken from every n-th frame and handed to an

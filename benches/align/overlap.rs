@@ -1,9 +1,9 @@
-//! Intersections over union of many frames.
+//! Statistics of the intersection over union (IoU) in many frames.
 
 /// Overlap from which a box is plainly that of its object.
 const GOOD: f32 = 0.6;
 
-/// What was found of displayed frames.
+/// Statistics of displayed frames.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Overlap {
     frames: u64,
@@ -30,7 +30,7 @@ impl Overlap {
         }
     }
 
-    /// Adds what was found of other frames.
+    /// Adds the statistics of other frames.
     pub(crate) fn add(&mut self, other: &Self) {
         self.frames += other.frames;
         self.good_frames += other.good_frames;

@@ -1,4 +1,4 @@
-//! One film through an aligner: frames as they are decoded, events as they come, boxes as frames are shown.
+//! Plays a film through an aligner: frames when they are decoded, events when they arrive, boxes when frames are shown.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use crate::overlap::Overlap;
 /// Some day in 2026.
 const DAY: Duration = Duration::from_secs(1_780_000_000);
 const START: Duration = Duration::from_secs(50);
-/// Time before frames are judged: the first event, and the delay's rise.
+/// Time before frames are judged, in which the first event arrives and the delay rises.
 const SETTLING: Duration = Duration::from_secs(4);
 /// An event that is late is so by this much more at most.
 const LATE_MS: u64 = 400;
 
-/// How events come about.
+/// The conditions of detection and transport.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conditions {
     /// Frames from event to event.
     pub(crate) every: u32,
     /// First frame that is inferred.
     pub(crate) phase: u32,
-    /// Whether events are a frame more or less apart.
+    /// Whether the distance of events varies by a frame.
     pub(crate) is_uneven: bool,
     /// By how much each edge of a box is off at most.
     pub(crate) noise_px: f32,
-    /// Of events, those that come up to [`LATE_MS`] later.
+    /// Share of events that arrive up to [`LATE_MS`] later.
     pub(crate) late_share: f32,
-    /// Of events, those that never come.
+    /// Share of events that are lost.
     pub(crate) lost_share: f32,
-    /// Of objects in an event, those that the detector missed.
+    /// Share of objects that the detector misses in an event.
     pub(crate) missed_share: f32,
-    /// Whether video waits for events; boxes are guesses where it does not.
+    /// Whether video is delayed for events. Otherwise boxes are extrapolated.
     pub(crate) is_held_back: bool,
 }
 
@@ -168,7 +168,7 @@ fn ntp(film: &Film, number: u32) -> Option<u64> {
     u64::try_from(time.as_nanos()).ok()
 }
 
-/// Events by when they come.
+/// The events, ordered by arrival.
 fn events(
     film: &Film,
     conditions: &Conditions,

@@ -1,4 +1,4 @@
-//! The cameras, each set of them in a process of its own, and what it takes to decode them.
+//! Test cameras, each set in a separate process, and pipelines that decode them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -45,7 +45,7 @@ impl Cameras {
             .next()
             .is_some_and(|line| line.is_ok_and(|line| line.contains("rtsp://")));
         assert!(ready, "the cameras did not come up");
-        // The rest is read and dropped, lest the server stops at a full pipe.
+        // Reads and drops the rest, so that the server does not block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
             _server: server,

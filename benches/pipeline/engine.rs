@@ -1,4 +1,4 @@
-//! The engine alone: the same detector as in the processor, on one picture, over and over, in a process of its own.
+//! The engine alone: the same detector as in the processor, run repeatedly on one picture in a separate process.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use nvr::detect::{DetectorRequest, ModelStore, Picture, Thresholds, open};
 
 use crate::process::{Process, mean};
 
-/// What the engine does when nothing else is asked of it.
+/// Results of the engine alone.
 pub(crate) struct Alone {
     pub(crate) per_second: f64,
     pub(crate) cpu_each_s: f64,
@@ -67,7 +67,7 @@ pub(crate) fn alone(backend: &str, threads: usize, window: Duration) -> Alone {
     }
 }
 
-/// The child's side: prints how often, how long, and how much CPU.
+/// Runs in the child process. Prints the number of inferences, the time and the CPU time.
 pub(crate) fn run(mut arguments: impl Iterator<Item = String>) {
     let backend = match arguments.next().as_deref() {
         Some("rten") => Backend::Rten,

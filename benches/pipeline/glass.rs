@@ -1,9 +1,9 @@
-//! Glass to glass: from the moment that a camera's picture is due, through its encoder, RTSP, decoder and composition, to the
-//! wall's finished scene.
+//! Glass-to-glass latency: from the capture time of a camera's frame, through encoder, RTSP, decoder and composition, to the
+//! finished scene of the wall.
 //!
-//! The picture is its own clock: the test pattern shows its frame's number, read back from the scene's pixels. Which moment a
-//! number belongs to is learnt from a client that is GStreamer's alone, by the sender reports of the same camera, whose clock
-//! is this machine's. How late that client's decoder has each frame is printed beside.
+//! The test pattern contains the frame number, which is read from the pixels of the scene. The capture time of a number comes
+//! from a pure GStreamer client, by the sender reports of the same camera, which uses the clock of this machine. The latency of
+//! that client's decoder is printed for comparison.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ const CAMERA: Size = Size::new(640, 360);
 const FRAME: Duration = Duration::from_millis(40);
 const JITTER_BUFFER_MS: u32 = 20;
 const FRAMES: usize = 1000;
-/// Between two looks at the scene: so much may be added to what is found.
+/// Time between two readings of the scene, which is the maximum error.
 const LOOK: Duration = Duration::from_millis(1);
 /// From 1900, where NTP counts from, to 1970.
 const NTP_EPOCH: Duration = Duration::from_secs(2_208_988_800);
 
-/// Prints how late frames are.
+/// Prints the latency of frames.
 pub(crate) fn measure() {
     let cameras = Cameras::pattern(1, CAMERA);
     let (_broker, mqtt) = broker();

@@ -1,8 +1,9 @@
-//! Whole programs against the sum of their parts or against a rival, everything in one run: a machine's load and age cancel out.
+//! Compares whole programs with the sum of their parts or with GStreamer. All parts run in turn on the same machine, so that its
+//! speed and load cancel out.
 //!
-//! `processor`: decoding, detection and both together. `wall`: decoding, a wall, and the same arrangement of GStreamer's own
-//! elements. `glass`: from the moment that a camera sees something to the moment that a wall's scene shows it. Printed are
-//! ratios and times, and the limits that they are held against; `cargo bench --bench pipeline -- wall` runs one part.
+//! `processor`: decoding, detection and both together. `wall`: decoding, a wall, and the same arrangement with GStreamer's
+//! elements. `glass`: glass-to-glass latency, from the capture time of a camera to the scene of a wall. Prints ratios and times
+//! with their limits. `cargo bench --bench pipeline -- wall` runs one part.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(
     clippy::expect_used,

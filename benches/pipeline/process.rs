@@ -1,4 +1,4 @@
-//! A child process, and what the kernel says of it.
+//! A child process, with its CPU time and memory from the kernel.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What Linux tells processes' times in, whatever its own clock (USER_HZ).
+/// Unit of the CPU times in /proc (USER_HZ), which does not depend on the kernel's clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A child that dies with its owner.

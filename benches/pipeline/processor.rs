@@ -1,4 +1,4 @@
-//! The processor: decoding alone, the engine alone, and then the processor, which does both.
+//! The processor, compared with decoding alone and the engine alone.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -114,7 +114,7 @@ pub(crate) fn compare() {
     table.print();
 }
 
-/// A processor with a broker of its own and somebody who listens.
+/// A processor with a broker and a subscriber.
 pub(crate) struct Processor {
     process: Process,
     _broker: Process,
@@ -122,7 +122,7 @@ pub(crate) struct Processor {
     http: u16,
 }
 
-/// What a processor did within the window.
+/// Results of a processor in the measured window.
 pub(crate) struct Measured {
     pub(crate) cores: f64,
     pub(crate) peak_mb: f64,
@@ -149,7 +149,7 @@ impl Processor {
         Self::with(cameras.sources(count), settings)
     }
 
-    /// One whose only camera is not there.
+    /// A processor whose only camera is missing.
     pub(crate) fn idle(dead_port: &str) -> Self {
         let source = vec![
             "--source".to_owned(),

@@ -1,4 +1,4 @@
-//! What was found, beside what it is held against.
+//! A table of results with their limits.
 
 /// Figures of one run.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! A wall: decoding alone, GStreamer's own best arrangement of the same screen, and the wall, which draws boxes besides.
+//! The wall, compared with decoding alone and with GStreamer's best arrangement of the same screen, which draws no boxes.
 //!
 //! Twelve cameras of 640×360 in a screen of 1920×1080: tiles of 480×360, the pictures in them 480×270. The parts take turns, so
 //! that a machine that slows down does so for all of them.
@@ -30,7 +30,7 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(200);
 /// How old an event's frame is when it is published.
 const EVENT_AGE: Duration = Duration::from_millis(80);
 
-/// Prints the wall against its parts and its rival.
+/// Prints the wall compared with decoding and with GStreamer.
 pub(crate) fn compare() {
     let cameras = Cameras::footage(CAMERAS, CAMERA);
     let (_broker, mqtt) = broker();
@@ -73,7 +73,7 @@ pub(crate) fn compare() {
     table.print();
 }
 
-/// What a wall did within the window.
+/// Results of a wall in the measured window.
 struct Shown {
     usage: Use,
     frames_per_second: f64,
@@ -132,8 +132,8 @@ impl Shown {
     }
 }
 
-/// The cheapest way to the same picture that GStreamer's elements know: each stream scaled to its tile, put together in the
-/// decoders' own format, and converted once at the end.
+/// The cheapest arrangement of GStreamer's elements for the same picture: each stream is scaled to its tile, composed in the
+/// format of the decoders, and converted once at the end.
 fn compositor(cameras: &Cameras, window: Duration) -> Use {
     let (width, height) = (TILE.width, TILE.width * CAMERA.height / CAMERA.width);
     let mut places = String::new();
@@ -154,7 +154,7 @@ fn compositor(cameras: &Cameras, window: Duration) -> Use {
     launched(&pipeline, window)
 }
 
-/// A processor's events without the processor: three boxes that wander, five times a second, for every camera.
+/// Replaces a processor: publishes three moving boxes for every camera, five times per second.
 struct Events {
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,

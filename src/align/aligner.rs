@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clocks::{ClockOffset, Ns, Reading, duration, ms, ns};
+use super::clocks::{Ns, Reading, duration, ms, ns};
 use super::delay::{Delay, LONGEST};
+use super::event_clock::{EventClock, Origin};
 use super::events::{Events, Inserted, Latest, TimedEvent, sorted_by_confidence};
 use super::frames::{Frames, KeyKind, ntp_of};
 use super::interpolate::{EventWindow, as_detected};
@@ -15,20 +16,8 @@ use crate::base::Size;
 use crate::config::Sync;
 use crate::event::DetectionEvent;
 
-/// The NTP times of two sessions fit if an event's frame and our frame of the same NTP time arrived within this time of each
-/// other. It allows for jitter buffers and the delay of the broker. A camera that restarts its NTP time is further off.
-const FITTING: Ns = ms(500);
-/// The same limit while the times fit (hysteresis).
-const STILL_FITTING: Ns = ms(750);
 /// Video is not delayed if no event has arrived for this long.
 const NO_EVENTS: Ns = ms(5_000);
-
-/// The clock of an event's capture time, and the processor that read it. Times of two origins can't be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
-    by_ntp: bool,
-    instance_id: Option<Arc<str>>,
-}
 
 /// The aligner of one source.
 #[derive(Debug)]
@@ -37,13 +26,7 @@ pub struct Aligner {
     frames: Frames,
     events: Events,
     latest: Latest,
-    origin: Option<Origin>,
-    /// From the clock of the events' capture times to our monotonic clock.
-    clock: ClockOffset,
-    /// Whether the last event has a latency.
-    has_latency: bool,
-    /// Whether the NTP times of the processor's session fit those of ours.
-    ntp_fits: bool,
+    clock: EventClock,
     delay: Delay,
     measurements: Measurements,
     last_received: Option<Ns>,
@@ -58,10 +41,7 @@ impl Aligner {
             frames: Frames::default(),
             events: Events::default(),
             latest: Latest::default(),
-            origin: None,
-            clock: ClockOffset::default(),
-            has_latency: false,
-            ntp_fits: false,
+            clock: EventClock::default(),
             delay: Delay::default(),
             measurements: Measurements::default(),
             last_received: None,
@@ -84,7 +64,7 @@ impl Aligner {
     pub fn frame(&mut self, frame: &FrameTimes) {
         self.counted.frames += 1;
         self.frames.push(frame);
-        self.update_ntp_fit();
+        self.clock.update_ntp_fit(self.frames.session_distance());
         self.match_frames();
         self.measure_latest_skew(frame);
         let target = self.target(ns(frame.arrival));
@@ -113,10 +93,10 @@ impl Aligner {
             return;
         };
         let ntp = ntp_of(event.ntp_ns);
-        self.follow_origin(Origin {
-            by_ntp: ntp.is_some(),
-            instance_id: event.instance_id.clone(),
-        });
+        let origin = Origin::of(&event, ntp.is_some());
+        if self.clock.follow(origin) {
+            self.events.clear();
+        }
         let captured =
             ntp.unwrap_or_else(|| Ns::try_from(event.timestamp.as_nanosecond()).unwrap_or(Ns::MAX));
         let sorted = sorted_by_confidence(&event);
@@ -127,14 +107,7 @@ impl Aligner {
         self.latest.put(&seen);
         self.last_received = Some(received);
 
-        // Time from capture to publication. The inference time is its lower bound.
-        self.has_latency = event.latency_ms.is_some();
-        let under_way_ms = event.latency_ms.unwrap_or(event.inference_time_ms);
-        let under_way = (f64::from(under_way_ms) * 1e6) as Ns;
-        match self
-            .clock
-            .read(received.saturating_sub(under_way), captured)
-        {
+        match self.clock.read(event, captured, received) {
             Reading::Plausible => {}
             Reading::Implausible => {
                 self.counted.refused += 1;
@@ -145,7 +118,7 @@ impl Aligner {
                 self.measurements.clear_skews();
             }
         }
-        self.update_ntp_fit();
+        self.clock.update_ntp_fit(self.frames.session_distance());
         match self.events.put(seen, self.frames.interval() / 2) {
             Inserted::Last => self.measure_event_interval(),
             Inserted::InPlaceOfLast | Inserted::Elsewhere => {}
@@ -188,58 +161,20 @@ impl Aligner {
         self.events.boxes()
     }
 
-    /// Starts again if the clock or the processor has changed: neither times nor tracks continue.
-    fn follow_origin(&mut self, origin: Origin) {
-        if self.origin.as_ref() == Some(&origin) {
-            return;
-        }
-        self.origin = Some(origin);
-        self.events.clear();
-        self.clock = ClockOffset::default();
-        self.ntp_fits = false;
-    }
-
-    /// Checks whether the NTP times of the processor's session fit those of ours.
-    fn update_ntp_fit(&mut self) {
-        let is_by_ntp = self.origin.as_ref().is_some_and(|origin| origin.by_ntp);
-        let distances = self.clock.get().zip(self.frames.session_distance());
-        let Some((events, frames)) = distances.filter(|_| is_by_ntp) else {
-            self.ntp_fits = false;
-            return;
-        };
-        let limit = if self.ntp_fits {
-            STILL_FITTING
-        } else {
-            FITTING
-        };
-        self.ntp_fits = events.saturating_sub(frames).saturating_abs() <= limit;
-    }
-
     /// The kind of keys that match events to `frame`, or to new frames if that is `None`. Gives `None` if the newest boxes are
     /// drawn.
     fn key_kind(&self, frame: Option<&FrameTimes>) -> Option<KeyKind> {
         let is_trusted = match self.settings.sync {
             Sync::Latest => false,
             Sync::Aligned => true,
-            Sync::Auto => {
-                self.has_latency && self.clock.is_settled() && !self.exceeds_longest_delay()
-            }
+            Sync::Auto => self.clock.is_reliable() && !self.exceeds_longest_delay(),
         };
-        let events = self.clock.get().filter(|_| is_trusted)?;
-        let is_by_ntp = self.origin.as_ref().is_some_and(|origin| origin.by_ntp);
+        self.clock.offset().filter(|_| is_trusted)?;
         let fits = match frame {
-            None => self.ntp_fits,
-            Some(frame) => match self.frames.distance(frame) {
-                Some(own) if is_by_ntp => {
-                    let is_of_session = Some(own) == self.frames.session_distance();
-                    if is_of_session {
-                        self.ntp_fits
-                    } else {
-                        own.saturating_sub(events).saturating_abs() <= FITTING
-                    }
-                }
-                _ => false,
-            },
+            None => self.clock.ntp_fits(),
+            Some(frame) => self
+                .clock
+                .ntp_fits_at(self.frames.distance(frame), self.frames.session_distance()),
         };
         Some(if fits { KeyKind::Ntp } else { KeyKind::Arrival })
     }
@@ -255,13 +190,13 @@ impl Aligner {
         let Some(seen) = self.latest.within(ns(frame.arrival), ttl) else {
             return;
         };
-        let kind = if self.ntp_fits {
+        let kind = if self.clock.ntp_fits() {
             KeyKind::Ntp
         } else {
             KeyKind::Arrival
         };
         if let Some(key) = self.frames.key(frame, kind) {
-            let own = seen.captured.saturating_add(self.clock_shift(kind));
+            let own = seen.captured.saturating_add(self.clock.shift(kind));
             let skew = key.saturating_sub(own);
             let is_own = kind == KeyKind::Ntp && skew.abs() <= self.frames.interval() / 2;
             self.measurements.add_latest_frame(skew, is_own);
@@ -277,7 +212,7 @@ impl Aligner {
             (_, Some(_)) => self.delay(),
             // Events that arrive too late are the reason why `auto` has stopped aligning.
             (Sync::Auto, None) => {
-                return is_fed && self.has_latency && self.exceeds_longest_delay();
+                return is_fed && self.clock.has_latency() && self.exceeds_longest_delay();
             }
             (Sync::Aligned, None) => return false,
         };
@@ -292,16 +227,9 @@ impl Aligner {
 
     /// The difference between a key of `kind` and the capture time of its event.
     fn shift(&self, kind: KeyKind) -> Ns {
-        self.clock_shift(kind)
+        self.clock
+            .shift(kind)
             .saturating_sub(self.measurements.skew(kind))
-    }
-
-    /// The same without the measured skew.
-    fn clock_shift(&self, kind: KeyKind) -> Ns {
-        match kind {
-            KeyKind::Ntp => 0,
-            KeyKind::Arrival => self.clock.get().unwrap_or(0),
-        }
     }
 
     /// Matches events to frames that have arrived by now, and measures skews and lags.
@@ -310,7 +238,7 @@ impl Aligner {
             let unmatched = self.events.match_frames(|_| true);
             self.counted.unmatched += unmatched.len() as u64;
             // The lag shows whether aligning has become possible.
-            let shift = self.clock_shift(KeyKind::Arrival);
+            let shift = self.clock.shift(KeyKind::Arrival);
             for seen in &unmatched {
                 self.measurements.add_lag(
                     seen.received
@@ -321,7 +249,7 @@ impl Aligner {
         };
         self.measurements.use_kind(kind);
         // Without the skew, which is measured here.
-        let shift = self.clock_shift(kind);
+        let shift = self.clock.shift(kind);
         let half = self.frames.interval() / 2;
         let frames = &self.frames;
         let settled = self.events.match_frames(|seen| {

@@ -38,7 +38,7 @@ pub(super) struct Object {
 /// An event with its times.
 #[derive(Debug)]
 pub(super) struct TimedEvent {
-    /// Capture time of its frame, by the clock of its [`super::aligner::Origin`].
+    /// Capture time of its frame, by the clock of its [`super::event_clock::Origin`].
     pub(super) captured: Ns,
     /// Monotonic time of its arrival.
     pub(super) received: Ns,

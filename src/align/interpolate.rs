@@ -181,7 +181,7 @@ mod tests {
         events
     }
 
-    /// Track, whether dashed, and edges in thousandths of the picture; none where no event reaches.
+    /// Track, whether dashed, and edges in thousandths of the picture. `None` if no event is near enough.
     fn boxes(events: &Events, at_ms: i64) -> Option<Vec<(u64, bool, [i32; 4])>> {
         let window = EventWindow {
             events,
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(drawn(0), Some(vec![(1, false, [100, 200, 200, 400])]));
         assert_eq!(drawn(50), Some(vec![(1, false, [125, 200, 230, 400])]));
         assert_eq!(drawn(200), Some(vec![(1, false, [200, 200, 320, 400])]));
-        // At 0.55 pictures a second, and as large as it was.
+        // At 0.55 pictures per second, with unchanged size.
         assert_eq!(drawn(300), Some(vec![(1, true, [255, 200, 375, 400])]));
         assert_eq!(drawn(1_200), Some(vec![(1, true, [750, 200, 870, 400])]));
         assert_eq!(drawn(1_201), None);

@@ -4,13 +4,14 @@
 //! when the frame is shown, and determines the delay of frames so that their boxes have arrived by then. No threads, no clock,
 //! no broker. Its memory is bounded (`events`, `frames`); events that are refused are counted in [`AlignStats`].
 //!
-//! An event is matched to its frame by a *key*: the RTCP NTP time if the NTP times of the two sessions fit (`clocks`),
+//! An event is matched to its frame by a *key*: the RTCP NTP time if the NTP times of the two sessions fit (`event_clock`),
 //! otherwise the time at which the event's frame would have arrived here with the shortest recent delay. Between two events
 //! boxes move on straight lines along their tracks (`interpolate`). The delay changes slowly (`delay`).
 
 mod aligner;
 mod clocks;
 mod delay;
+mod event_clock;
 mod events;
 mod frames;
 mod interpolate;

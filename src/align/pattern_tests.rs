@@ -13,16 +13,16 @@ use crate::event::DetectedObject;
 const FRAME: Duration = Duration::from_millis(40);
 /// Where edges are rounded outward to whole pixels.
 const TILE: Size = Size::new(480, 270);
-/// Frames before the share is taken: the first event, and the delay's rise.
+/// Number of frames before judging starts, in which the first event arrives and the delay rises.
 const SETTLING: u32 = 100;
-/// Least mean IoU of drawn boxes and objects.
+/// Minimum mean IoU of drawn boxes and objects.
 const MEAN_IOU: f64 = 0.85;
-/// Least IoU of every object in a good frame.
+/// Minimum IoU of every object in a good frame.
 const GOOD_IOU: f32 = 0.6;
-/// Least share of good frames.
+/// Minimum share of good frames.
 const GOOD_SHARE: f64 = 0.99;
 
-/// How one run is arranged.
+/// The conditions of one run.
 #[derive(Clone, Copy)]
 struct Run {
     size: Size,
@@ -32,12 +32,12 @@ struct Run {
     phase: u32,
     /// Whether detections are 4 to 6 frames apart instead of 5.
     is_jittering: bool,
-    /// What the camera's clock is off by; no sender reports where absent.
+    /// Error of the camera's clock. `None` without sender reports.
     clock: Option<i64>,
-    /// By how much later the processor's session sees NTP times of the same frames.
+    /// Difference of the NTP times of the same frames in the processor's session.
     other_session: Duration,
     jitter: Duration,
-    /// By how much the area of every drawn box is multiplied before it is judged.
+    /// Factor for the area of every drawn box before it is judged.
     inflation: f32,
 }
 
@@ -78,7 +78,7 @@ impl Outcome {
     }
 }
 
-/// A little generator, so that a run is the same every time.
+/// A pseudo-random generator, so that every run is the same.
 fn drawn(state: &mut u64, below: u64) -> u64 {
     *state = state
         .wrapping_mul(6_364_136_223_846_793_005)
@@ -136,7 +136,7 @@ impl Run {
                         bbox: object.bbox,
                         tracker_id: Some(index as u64 + 1),
                     });
-                    // The processor's clock is its own.
+                    // The processor has another clock.
                     let captured = DAY + FRAME * number + arrival;
                     let mut event = event(captured, ntp, latency, detections.collect());
                     event.frame_width = Some(self.size.width);
@@ -192,7 +192,7 @@ impl Run {
             height: exact.height * side,
             ..exact
         };
-        // What is left of rounding errors is no pixel.
+        // Removes rounding errors, which would add a pixel.
         let [left, top, right, bottom] = inflated.corners();
         BBox::from_corners(
             (left + 1e-3).floor(),

@@ -14,7 +14,7 @@ use crate::event::DetectedObject;
 const FRAME_MS: u64 = 40;
 const LATENCY: Duration = Duration::from_millis(100);
 
-/// Frames `numbers` at 25 a second, and an event of every fifth 100 ms later; the object moves 5 pixels a frame.
+/// Adds frames `numbers` at 25 per second, and an event of every fifth 100 ms later. The object moves by 5 pixels per frame.
 /// `session_ntp` gives a frame's NTP time here, `other_ntp` its time in the processor's session.
 fn feed(
     aligner: &mut Aligner,
@@ -25,7 +25,7 @@ fn feed(
     for number in numbers {
         let arrival = millis(number * FRAME_MS);
         aligner.frame(&frame(arrival, session_ntp(number)));
-        // 80 ms after the picture is when the frame after the next comes.
+        // The frame after the next arrives 80 ms after this one.
         let Some(seen) = number.checked_sub(3).filter(|seen| seen % 5 == 0) else {
             continue;
         };
@@ -68,7 +68,7 @@ fn events_beyond_what_video_waits_and_boxes_last_are_late() {
             aligner.event(Arc::new(seen), now);
         }
         let now = millis(400 * FRAME_MS);
-        // What is shown about now.
+        // A frame that is shown about now.
         let drawn = show(&aligner, 394, None).boxes.len();
         (
             aligner.is_late(now),
@@ -76,7 +76,7 @@ fn events_beyond_what_video_waits_and_boxes_last_are_late() {
             aligner.is_late(now + millis(6_000)),
         )
     };
-    // Without events any more nothing is known to be late.
+    // Without recent events the state is not late.
     assert_eq!(late_after(Sync::Aligned, 100), (false, 1, false));
     assert_eq!(late_after(Sync::Aligned, 300), (false, 1, false));
     assert_eq!(late_after(Sync::Aligned, 900), (true, 0, false));
@@ -183,7 +183,7 @@ fn a_processor_s_session_that_begins_anew_is_followed() {
     feed(&mut aligner, 100..300, &ntp, &anew);
     assert_eq!(show(&aligner, 292, ntp(292)).basis, Basis::Estimated);
     feed(&mut aligner, 300..500, &anew, &anew);
-    // Our frames' own step is followed as well.
+    // The step of our frames is followed as well.
     let drawing = show(&aligner, 492, anew(492));
     assert_eq!(drawing.basis, Basis::Matched);
     assert!((left_px(&drawing) - 460.0).abs() < 0.1);
@@ -207,7 +207,7 @@ fn events_may_come_before_their_frames() {
     let mut aligner = Aligner::new(settings(Sync::Auto));
     let ntp = by_number(DAY);
     for number in 0..100u64 {
-        // The wall's way is 300 ms longer than the processor's and the broker's.
+        // The video delay of the wall is 300 ms longer than that of the processor and the broker.
         let early = event(DAY, ntp(number), millis(10), vec![object(None, 10.0)]);
         aligner.event(Arc::new(early), millis(1_000 + number * FRAME_MS + 10));
         if let Some(number) = number.checked_sub(7) {
@@ -216,9 +216,9 @@ fn events_may_come_before_their_frames() {
     }
     let stats = aligner.stats();
     assert_eq!((stats.mode, stats.lag_p95_ms), (Basis::Matched, -290.0));
-    // The first two come before the clock is known, the last ones' frames have not come.
+    // The first two arrive before the clock is known. The frames of the last ones have not arrived.
     assert!(stats.matched >= 90 && stats.unmatched == 2, "{stats:?}");
-    // Risen by the first ones, and still falling.
+    // The delay has risen at the start and is still falling.
     assert!(aligner.delay() < millis(10));
     let drawing = aligner.boxes(
         &frame(millis(1_300 + 92 * FRAME_MS), ntp(92)),

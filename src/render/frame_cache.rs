@@ -126,7 +126,7 @@ impl FrameCache {
         oldest.is_none()
     }
 
-    /// The frame that is due on the tile of `head` at `now`, with video held back by `delay`.
+    /// The frame that is due on the tile of `head` at `now`, with video delayed by `delay`.
     pub(super) fn due(&self, head: usize, now: Duration, delay: Duration) -> DueFrame {
         let mut tiles = lock(&self.tiles);
         let Some(tile) = tiles.iter_mut().find(|tile| tile.key.head == head) else {

@@ -1,8 +1,7 @@
-//! Boxes on their own frames, from end to end: cameras whose pictures say which frame they are, a processor that looks at
-//! five of their 25 frames a second, a broker, and walls whose composed pictures are taken apart again.
+//! Boxes on their own frames, from end to end: cameras whose pictures contain the frame number, a processor that analyses five
+//! of their 25 frames per second, a broker, and walls whose composed pictures are analysed.
 //!
-//! What is judged is every frame that a wall displays, in every scene that shows it; how many there are in a second is
-//! nobody's business here.
+//! Every frame that a wall displays is judged, in every scene that shows it. The frame rate is not judged.
 
 mod record;
 mod tile_reading;
@@ -24,7 +23,7 @@ use record::Record;
 use tile_reading::Line;
 use watch::{Site, Watched};
 
-/// As large as the tiles. Its objects move by a sixth of the narrowest one's width a frame.
+/// The size of the tiles. Objects move per frame by a sixth of the width of the narrowest one.
 const SIZE: Size = Size::new(640, 360);
 const PATTERN: TestPattern = TestPattern {
     size: SIZE,
@@ -41,16 +40,16 @@ const UNTOLD: u32 = 2;
 const SEPARATE: u32 = 3;
 /// Separate too, and seven hours slow.
 const SLOW: u32 = 4;
-/// Displayed frames that are judged of each camera.
+/// Number of displayed frames that are judged per camera.
 const JUDGED: usize = 800;
-/// A processor of five frames a second looks at one in five of 25, give or take one. Where this machine kept ours from it for
-/// longer, what lies between is not judged: nobody knows what an object did meanwhile.
+/// A processor with five frames per second analyses every fifth of 25 frames, or one more or less. If this machine delays it for
+/// longer, the frames between are not judged, because the movement between them is unknown.
 const FARTHEST: u32 = 6;
-/// Least mean IoU of their objects and boxes.
+/// Minimum mean IoU of objects and boxes.
 const MEAN_IOU: f64 = 0.85;
-/// Least share of them in which every object overlaps its box.
+/// Minimum share of frames in which every object overlaps its box.
 const GOOD: f64 = 0.99;
-/// How long all of them may take on a machine that does other things too.
+/// Time limit for all frames on a machine with other load.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn camera(index: u64, clock_offset_ms: i64) -> CameraOptions {
@@ -101,7 +100,7 @@ fn site() -> Site {
     }
 }
 
-/// Everything at once, since everything takes its half minute: five cameras, four walls.
+/// Five cameras and four walls at the same time, because each needs half a minute.
 #[test]
 fn every_displayed_frame_has_its_own_boxes() {
     let mut site = site();
@@ -197,14 +196,14 @@ fn every_displayed_frame_has_its_own_boxes() {
     guesses_are_dashed_and_end(&mut site, &auto);
 }
 
-/// What was seen of a wall's cameras while the processor kept its rate.
+/// The records of a wall's cameras while the processor kept its rate.
 fn judged(site: &Site, wall: &Watched) -> Vec<Record> {
     let all = wall.sources.iter().zip(wall.records());
     all.map(|(id, record)| record.between(&site.looked_at(*id), FARTHEST))
         .collect()
 }
 
-/// What is printed is for whoever runs the test to see by how much it passed.
+/// Prints the results with their margins.
 fn report(site: &Site, walls: &[&Watched]) {
     let mut text = String::new();
     for wall in walls {
@@ -236,7 +235,7 @@ fn report(site: &Site, walls: &[&Watched]) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// What the page says of synchrony is what the wall knows, in `/state.json` and in `/metrics`.
+/// Checks that `/state.json` and `/metrics` have the wall's figures of synchronisation.
 fn figures_are_served(wall: &Watched) {
     let served = wall.serve();
     let address = served.address().to_string();
@@ -271,8 +270,8 @@ fn figures_are_served(wall: &Watched) {
     }
 }
 
-/// A processor that hangs: boxes go on along their tracks, dashed, for the time to live of the last event. Then one that
-/// is killed: the tile says so.
+/// While a processor hangs, boxes move on along their tracks, dashed, for the time to live of the last event. When it is killed,
+/// the tile shows it.
 fn guesses_are_dashed_and_end(site: &mut Site, wall: &Watched) {
     let ttl = Duration::from_secs(1).as_millis() as u32 / 40;
     let before: Vec<u32> = wall.records().iter().map(Record::newest).collect();

@@ -1,4 +1,4 @@
-//! Real kernel drivers, in a virtual machine: displays of two kinds and a camera. `tools/test kms` runs these.
+//! Tests with real kernel drivers in a virtual machine: displays of two kinds and a camera. `tools/test kms` runs them.
 
 mod wall;
 
@@ -20,7 +20,7 @@ use crate::support::tiny::OBJECTS;
 use crate::support::vm::{Gpu, HOST, Job, PATIENCE, Vm};
 use crate::support::wait::until;
 
-/// Fills the console's picture with one colour, which no console writes over.
+/// Fills the picture of the console with one colour. The console does not overwrite it.
 fn paint_console(vm: &Vm, size: Size, byte: &str) {
     vm.ok("echo 0 > /sys/class/graphics/fbcon/cursor_blink");
     // In one write: after several the kernel (6.12) leaves the end of the last row to a later flush.
@@ -45,7 +45,7 @@ fn a_virtio_gpu_is_one_plane_and_its_screen_can_be_read() {
     let output = "/sys/class/drm/card0-Virtual-1";
     assert_eq!(vm.ok(&format!("cat {output}/status")), "connected\n");
     assert_eq!(vm.ok(&format!("head -1 {output}/modes")), "1280x720\n");
-    // The cursor's plane is there, but programs are not told of it unless they ask for it.
+    // The cursor plane exists, but the kernel lists it only for programs that enable it.
     assert_eq!(vm.planes().len(), 2);
     assert_eq!(shown(&vm), ["[fbcon] XR24 1280x720+0+0"]);
     vm.plug(false);
@@ -72,7 +72,7 @@ fn vkms_has_overlays_and_its_picture_can_be_read() {
     assert_eq!(vm.planes().len(), 10);
     assert_eq!(shown(&vm), ["[fbcon] XR24 1024x768+0+0"]);
     paint_console(&vm, Size::new(1024, 768), "160");
-    // The first one to open a card that nobody has is its master.
+    // The first program that opens an unused card is its master.
     let holder = vm.spawn("sh", &["-c", "exec 9<>/dev/dri/card0 && exec sleep 600"]);
     until("the card is held", PATIENCE, || {
         let held = vm.run(&format!("readlink /proc/{}/fd/9", holder.pid()));
@@ -81,7 +81,7 @@ fn vkms_has_overlays_and_its_picture_can_be_read() {
     let picture = vm.writeback(&holder, "console");
     assert_eq!(picture.dimensions(), (1024, 768));
     assert_eq!(samples(&picture), [Rgba([112, 112, 112, 255]); 3]);
-    // The connector is given back, and serves again.
+    // The connector is released and can be used again.
     assert!(vm.state().contains("Writeback-1\n\tcrtc=(null)"));
     paint_console(&vm, Size::new(1024, 768), "240");
     let picture = vm.writeback(&holder, "console-again");
@@ -116,7 +116,7 @@ fn a_test_card_is_put_on_the_planes_of_vkms() {
     until("the card is on the screen", PATIENCE, || {
         shows_test_card(&vm.writeback(&card, "shown")).then_some(())
     });
-    // The ground, two pictures, and above them what is drawn over all.
+    // The base, two pictures, and the overlay above them.
     assert_eq!(
         shown(&vm),
         [
@@ -129,7 +129,7 @@ fn a_test_card_is_put_on_the_planes_of_vkms() {
     ends_and_gives_the_console_back(&vm, &card);
 }
 
-/// Whether bars, edges, and the frame above bars and pictures are where `nvr display` puts them.
+/// Checks the positions of bars, edges, and the frame above bars and pictures, as `nvr display` draws them.
 fn shows_test_card(picture: &RgbaImage) -> bool {
     const FRAME: Color = Color::rgb(213, 94, 0);
     let at = |x: f64, y: f64, color: Color| {
@@ -138,7 +138,7 @@ fn shows_test_card(picture: &RgbaImage) -> bool {
             (f64::from(width - 1) * x) as u32,
             (f64::from(height - 1) * y) as u32,
         );
-        // Colours are blue first, as the card has them.
+        // Colours are blue first, as in the memory of the card.
         let Color([blue, green, red, _]) = color;
         let wanted = [red, green, blue];
         std::iter::zip(&pixel.0, wanted).all(|(is, wanted)| is.abs_diff(wanted) <= 1)
@@ -152,7 +152,7 @@ fn shows_test_card(picture: &RgbaImage) -> bool {
         && at(0.403, 0.65, FRAME)
 }
 
-/// The planes that are on, as the program, the format and the place of each.
+/// The active planes, each with its program, format and position.
 fn shown(vm: &Vm) -> Vec<String> {
     let planes = vm.planes().into_iter();
     planes
@@ -161,7 +161,7 @@ fn shown(vm: &Vm) -> Vec<String> {
         .collect()
 }
 
-/// Asks a program that shows something to end, and waits for the console in its place.
+/// Ends a program that shows a picture, and waits for the console.
 fn ends_and_gives_the_console_back(vm: &Vm, program: &Job) {
     vm.ok(&format!("kill {}", program.pid()));
     assert_eq!(program.end(PATIENCE), 0, "{}", program.err());
@@ -288,7 +288,7 @@ fn the_doctor_sees_a_card_and_a_camera() {
     let code = doctor.end(EXAMINATION);
     let report: Report = serde_json::from_str(&doctor.out())
         .unwrap_or_else(|error| panic!("{error}: {}{}", doctor.out(), doctor.err()));
-    // What goes wrong in a guest this slow is no concern here.
+    // Failures that result from the slow guest do not matter here.
     assert_eq!(code == 0, report.faults == 0, "{report:#?}");
     let found = |section: &str, what: &str| {
         let line = line(&report, section, what);

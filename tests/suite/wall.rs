@@ -1,4 +1,4 @@
-//! The wall when things go wrong: each state is provoked with real parts, and read from the picture and from the page.
+//! The wall under faults: each state is caused with real parts, and checked in the picture and on the page.
 
 mod analysis;
 mod browser_page;
@@ -12,7 +12,7 @@ use nvr::media::testcam::{Testcam, TestcamOptions};
 
 use crate::support::stage::pattern_cameras;
 
-/// Pattern cameras at a port of one's choice.
+/// Pattern cameras at the given port, or at any port if that is 0.
 fn cameras_at(port: u16, count: usize) -> Testcam {
     let mut options = pattern_cameras(count);
     if port != 0 {
@@ -25,7 +25,7 @@ fn start(options: &TestcamOptions) -> Testcam {
     Testcam::start(options).expect("the port is free")
 }
 
-/// Options that show these cameras, by their ids.
+/// The options that show these cameras.
 fn sources<'a>(sources: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let options = sources.into_iter();
     options.flat_map(|source| ["--source", source]).collect()

@@ -131,10 +131,10 @@ impl Console {
             return;
         }
         if let Err(err) = set::<KDSKBMODE>(&self.terminal, self.before.keyboard as usize) {
-            warn!(vt = self.before.vt, %err, "the console's keyboard stays off");
+            warn!(vt = self.before.vt, %err, "the console's keyboard can't be switched on again");
         }
         if let Err(err) = set::<KDSETMODE>(&self.terminal, KD_TEXT) {
-            warn!(vt = self.before.vt, %err, "the console stays in graphics mode");
+            warn!(vt = self.before.vt, %err, "the console can't be set to text mode again");
             return;
         }
         if let Some(file) = &self.state_file {

@@ -226,7 +226,7 @@ impl Output {
             Err(err) if is_final(&err) => return Err(self.card.refused("take a frame", &err)),
             Err(err) => {
                 self.modeset.note_refused(format!(
-                    "picture {picture}: no framebuffer of a decoded frame: {err}"
+                    "picture {picture}: can't make a framebuffer from a decoded frame: {err}"
                 ));
                 return Ok(false);
             }
@@ -234,7 +234,7 @@ impl Output {
         let layout = &imported.layout;
         if !formats::takes(layer.formats(), layout.fourcc, layout.modifier) {
             let reason = format!(
-                "picture {picture}: its plane takes no {}",
+                "picture {picture}: its plane does not accept {}",
                 formats::name(layout.fourcc)
             );
             self.modeset.note_refused(reason);

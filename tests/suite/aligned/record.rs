@@ -1,16 +1,16 @@
-//! What was seen of one camera on one wall, frame by frame.
+//! The record of one camera on one wall, frame by frame.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::tile_reading::{Line, TileReading};
 
-/// Of each camera, frames before its share is taken: the delay is still rising. As many as in the aligner's own proof.
+/// Number of frames per camera before judging starts, while the delay rises. The same as in the unit test of the aligner.
 const SETTLING: u32 = 100;
-/// Least IoU of every object and its box in a good frame.
+/// Minimum IoU of every object and its box in a good frame.
 const GOOD_IOU: f32 = 0.6;
 
-/// What was seen of one camera, by the number of the frame.
+/// The record of one camera, by frame number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     frames: BTreeMap<u32, Judged>,
@@ -21,7 +21,7 @@ pub(super) struct Record {
     pub(super) marked: usize,
 }
 
-/// The worst that was seen of one displayed frame.
+/// The worst values of one displayed frame in all its scenes.
 #[derive(Debug, Clone, Copy)]
 struct Judged {
     /// Mean IoU of the frame's objects and their boxes.
@@ -39,7 +39,7 @@ impl Judged {
 }
 
 impl Record {
-    /// Takes in one scene's tile; none where the pattern's code could not be read.
+    /// Adds the tile of one scene. `None` if the pattern's code could not be read.
     pub(super) fn add(&mut self, reading: Option<&TileReading>, marked: bool) {
         let Some(reading) = reading else {
             self.unread += 1;
@@ -70,7 +70,7 @@ impl Record {
         }
     }
 
-    /// Only those frames that lie between two that were looked at, and these at most `distance` apart.
+    /// Only the frames between two analysed frames that are at most `distance` apart.
     pub(super) fn between(&self, looked_at: &[u32], distance: u32) -> Self {
         let mut record = self.clone();
         record.frames.retain(|number, _| {
@@ -79,7 +79,7 @@ impl Record {
         record
     }
 
-    /// How many displayed frames were judged.
+    /// The number of judged frames.
     pub(super) fn judged(&self) -> usize {
         self.frames.len()
     }
@@ -109,7 +109,7 @@ impl Record {
         self.share_of(|judged| judged.of_one_event)
     }
 
-    /// The first frames that are not good, each with those around it that were looked at.
+    /// The first bad frames, each with the analysed frames around it.
     pub(super) fn bad(&self, looked_at: &[u32]) -> Vec<String> {
         let bad = self.frames.iter().filter(|(_, judged)| !judged.is_good());
         let told = bad.map(|(number, judged)| {
@@ -122,12 +122,12 @@ impl Record {
         told.take(12).collect()
     }
 
-    /// How many frames were drawn so.
+    /// The number of frames with this kind of line.
     pub(super) fn lines(&self, line: Line) -> usize {
         self.counted(line, 0..=u32::MAX)
     }
 
-    /// How many frames of `range` were drawn so.
+    /// The number of frames in `range` with this kind of line.
     pub(super) fn counted(&self, line: Line, range: RangeInclusive<u32>) -> usize {
         let frames = self.frames.range(range);
         frames.filter(|(_, judged)| judged.line == line).count()
@@ -138,7 +138,7 @@ impl Record {
         self.frames.keys().next_back().copied().unwrap_or_default()
     }
 
-    /// The newest frame that was drawn so.
+    /// The newest frame with this kind of line.
     pub(super) fn last(&self, line: Line) -> Option<u32> {
         let mut newest = self.frames.iter().rev();
         newest
@@ -153,7 +153,7 @@ impl Record {
     }
 }
 
-/// The frames on both sides of `number` that were looked at.
+/// The nearest analysed frames on both sides of `number`.
 fn around(looked_at: &[u32], number: u32) -> Option<(u32, u32)> {
     let next = looked_at.partition_point(|at| *at <= number);
     let before = looked_at.get(next.checked_sub(1)?)?;

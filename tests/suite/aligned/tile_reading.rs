@@ -1,7 +1,7 @@
-//! What one tile of a composed picture shows: which frame of the pattern it is, and where lines of a class's colour run.
+//! Reads a tile of a composed picture: the frame number of the pattern, and the lines in the colours of classes.
 //!
-//! Tiles are as large as the pattern's pictures, so that a pixel of the tile is one of the camera's. Colours of lines are
-//! exact, since the wall paints them behind every decoder; the encoder's noise never has them.
+//! Tiles have the size of the pattern's pictures, so that a pixel of the tile is a pixel of the camera. Colours of lines are
+//! exact, because the wall draws them after decoding; encoder noise never has these colours.
 
 use nvr::base::{BBox, Pattern, PatternCode, Plane};
 use nvr::render::paint::class_color;
@@ -9,32 +9,32 @@ use nvr::render::{Canvas, Color, Rect};
 
 use super::{PATTERN, SIZE};
 
-/// Lines are looked for this far beside an object's middle, so that a gap between two dashes hides none.
+/// Lines are searched this far beside an object's middle, so that a gap between two dashes hides none.
 const BESIDE_PX: i32 = 6;
 /// A dash is four pixels long, and a corner may lengthen it.
 const LONGEST_DASH_PX: u32 = 8;
 /// A box may reach so far beyond the rows in which its object stays.
 const BEYOND_ROWS_PX: i32 = 16;
 
-/// How an object's box is drawn.
+/// The kind of line of a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Line {
-    /// Not at all.
+    /// No box.
     None,
-    /// As a guess.
+    /// An extrapolated box.
     Dashed,
-    /// As found.
+    /// A detected or interpolated box.
     Solid,
 }
 
-/// One tile, seen once.
+/// One reading of a tile.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TileReading {
-    /// The frame that is shown.
+    /// Number of the shown frame.
     pub(super) number: u32,
-    /// By object: its box.
+    /// The box of each object.
     boxes: Vec<Option<Rect>>,
-    /// By object.
+    /// The kind of line of each object's box.
     lines: Vec<Line>,
 }
 
@@ -44,10 +44,11 @@ pub(super) fn pattern() -> Pattern {
 }
 
 impl TileReading {
-    /// Looks at the tile in `place`; nothing where the pattern's code can't be read.
+    /// Reads the tile at `place`. `None` if the pattern's code can't be read.
     ///
-    /// A box is all that has its class's colour. Labels have it too: where some are drawn, a box is the nearest lines around its
-    /// object's middle, which is right for one that is off by less than a quarter of the object's width.
+    /// A box is everything with the colour of its class. Labels have this colour, too. If they are drawn, a box is the nearest
+    /// lines around the middle of its object, which is correct for boxes that are off by less than a quarter of the object's
+    /// width.
     pub(super) fn of(picture: &Canvas, place: &Rect, has_labels: bool) -> Option<Self> {
         let tile = Tile { picture, place };
         let pattern = pattern();
@@ -71,7 +72,7 @@ impl TileReading {
         })
     }
 
-    /// By object: intersection over union (IoU) with its box; 0 where it has none.
+    /// The intersection over union (IoU) of each object with its box. 0 without a box.
     pub(super) fn overlaps(&self) -> Vec<f32> {
         let objects = pattern().objects(self.number);
         let pairs = objects.iter().zip(&self.boxes);
@@ -86,7 +87,7 @@ impl TileReading {
             .collect()
     }
 
-    /// How many frames ago all objects were exactly where their boxes are; nothing where they never were, lately.
+    /// The number of frames since all objects were exactly at the positions of their boxes. `None` if they were not recently.
     pub(super) fn age(&self) -> Option<u32> {
         let pattern = pattern();
         (0..=25).find(|age| {
@@ -98,13 +99,13 @@ impl TileReading {
         })
     }
 
-    /// The most certain of its boxes' lines.
+    /// The most certain kind of line of its boxes.
     pub(super) fn line(&self) -> Line {
         self.lines.iter().copied().max().unwrap_or(Line::None)
     }
 }
 
-/// Rows of the cell in which object `index` stays, and some around them.
+/// The rows of the cell of object `index`, with a margin.
 fn rows_of(pattern: &Pattern, index: i32) -> std::ops::Range<i32> {
     let band = pattern.band_height() as i32;
     let cell = (SIZE.height as i32 - band) / PATTERN.objects as i32;
@@ -157,7 +158,7 @@ impl Tile<'_> {
         ))
     }
 
-    /// How lines of `color` are drawn in `rows`, and the smallest rectangle around them.
+    /// The kind of the lines of `color` in `rows`, and the smallest rectangle around them.
     fn drawn(&self, rows: std::ops::Range<i32>, color: Color) -> (Line, Option<Rect>) {
         let mut longest = 0;
         let mut extent = Rect::default();
@@ -183,7 +184,7 @@ impl Tile<'_> {
     }
 }
 
-/// White letters in the upper right corner, where the pattern is black in every frame.
+/// Whether there are white letters in the upper right corner, where the pattern is always black.
 pub(super) fn has_mark(picture: &Canvas, place: &Rect) -> bool {
     let corner = Rect::new(place.right() - 60, place.y, 60, 7);
     let rows = (0..corner.height).flat_map(|row| picture.row(&corner, row).as_chunks::<4>().0);

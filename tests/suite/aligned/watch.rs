@@ -1,4 +1,4 @@
-//! Walls of this very process, each watched by a thread that takes every scene apart.
+//! Walls in this process, each with a thread that reads every scene.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,9 +27,9 @@ use crate::support::process::Running;
 use crate::support::stage::documents;
 use crate::support::wait::{SOON, until_true};
 
-/// Letters of labels that are wider than a tile: a label that finds no place is left out, and only lines are drawn.
+/// Letter size with which labels are wider than a tile. Labels without a free place are omitted, so that only lines are drawn.
 const NO_LABELS: f32 = 5.0;
-/// A run has fewer frames than this.
+/// Upper limit for the number of frames of a run.
 const MOST_FRAMES: u32 = 4_000;
 /// Longest wait for one scene.
 const SCENE: Duration = Duration::from_secs(1);
@@ -38,14 +38,14 @@ const SCENE: Duration = Duration::from_secs(1);
 pub(super) struct Site {
     pub(super) processor: Running,
     pub(super) broker: Broker,
-    /// Sees every event.
+    /// Receives every event.
     pub(super) reader: Running,
     pub(super) _servers: Vec<Testcam>,
     /// The cameras' addresses, by id.
     pub(super) urls: Vec<Url>,
 }
 
-/// A wall, and what was seen on it.
+/// A wall with its records.
 pub(super) struct Watched {
     pub(super) name: &'static str,
     pub(super) sources: Vec<u32>,
@@ -59,7 +59,7 @@ pub(super) struct Watched {
 }
 
 impl Site {
-    /// The frames that events of a camera were found in, in order.
+    /// The analysed frames of a camera, in order.
     pub(super) fn looked_at(&self, id: u32) -> Vec<u32> {
         let pattern = pattern();
         let mut next = 0;
@@ -90,7 +90,7 @@ impl Site {
         looked_at
     }
 
-    /// A wall of some of the cameras, without labels, names or figures; `change` has the last word.
+    /// A wall of some of the cameras, without labels, names and rates. `change` may modify the settings.
     pub(super) fn wall(
         &self,
         name: &'static str,
@@ -145,7 +145,7 @@ impl Site {
 }
 
 impl Watched {
-    /// Begins to watch once every camera's events are drawn, found by NTP time where they are to be.
+    /// Starts reading scenes when the events of every camera are drawn, with `by_ntp` matched by NTP time.
     pub(super) fn watch_once_fed(&self, by_ntp: bool) {
         until_true(
             &format!("events on the wall {}", self.name),
@@ -163,7 +163,7 @@ impl Watched {
         *lock(&self.watcher) = Some(watcher);
     }
 
-    /// What was seen so far, in the order of the sources.
+    /// The records so far, in the order of the sources.
     pub(super) fn records(&self) -> Vec<Record> {
         lock(&self.records).clone()
     }
@@ -172,7 +172,7 @@ impl Watched {
         self.wall.state()
     }
 
-    /// What the wall says of a camera's synchrony.
+    /// The wall's synchronisation figures of a camera.
     pub(super) fn sync(&self, id: u32) -> SyncMetrics {
         let tiles = self.state().tiles;
         let tile = tiles
@@ -181,7 +181,7 @@ impl Watched {
         tile.expect("it has a tile").sync
     }
 
-    /// The wall's page, on a port of its own.
+    /// The wall's page, on a separate port.
     pub(super) fn serve(&self) -> Page {
         let address = ([127, 0, 0, 1], 0).into();
         let wanted = PageSettings::open(address);

@@ -1,4 +1,4 @@
-//! The wall on monitors of two kinds: cameras, broker and processor on this machine, `nvr wall` in the guest.
+//! The wall on two kinds of monitors: cameras, broker and processor run on this machine, `nvr wall` in the guest.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::support::tiles::{
 use crate::support::vm::{Gpu, HOST, Job, PATIENCE, Vm};
 use crate::support::wait::until;
 
-/// As large as the pattern's pictures: what is shown has their very pixels.
+/// The size of the pattern's pictures, so that they are shown without scaling.
 const TILE: Size = Size::new(320, 240);
 const SCREEN: Size = Size::new(640, 480);
 const PATTERN: TestPattern = TestPattern {
@@ -25,13 +25,13 @@ const PATTERN: TestPattern = TestPattern {
     fps: 5.0,
     objects: 2,
 };
-/// Of the camera that a processor looks at.
+/// The camera that the processor analyses.
 const ANALYSED: u32 = 0;
-/// Of the camera that falls silent.
+/// The camera that stops sending.
 const SILENT: u32 = 1;
-/// Of the pattern that the wall paints by itself: no encoder has touched its colours.
+/// The test pattern of the wall, whose colours are exact because it was not encoded.
 const EXACT: u32 = 2;
-/// Of the camera that is not there.
+/// The camera that is missing.
 const MISSING: u32 = 3;
 
 /// Cameras, broker and a processor on this machine.
@@ -76,18 +76,18 @@ fn start(vm: &Vm, site: &Stage) -> Job {
         // Nothing listens there.
         &format!("{MISSING}=rtsp://{HOST}:1/gone"),
     ]);
-    // The program and its libraries come over a slow bus, the first time.
+    // At first use, the program and its libraries are loaded over a slow bus.
     let deadline = Instant::now() + PATIENCE * 2;
-    until("the monitor is lit", PATIENCE * 3, || {
+    until("a mode is set", PATIENCE * 3, || {
         assert_eq!(wall.code(), None, "{}", wall.err());
         let err = wall.err();
-        assert!(Instant::now() < deadline, "no monitor is lit: {err}");
+        assert!(Instant::now() < deadline, "no mode was set: {err}");
         wall.err().contains("mode set").then_some(())
     });
     wall
 }
 
-/// Takes pictures of the monitor until one passes `check`, which says what is missing in the others.
+/// Takes pictures of the monitor until one passes `check`, which gives the reason for a failure.
 fn until_shown(
     wall: &Job,
     mut take: impl FnMut() -> RgbaImage,
@@ -103,7 +103,7 @@ fn until_shown(
     }
 }
 
-/// Every tile in its state: boxes around what the processor finds, exact colours, and words where something is missing.
+/// Checks the state of every tile: boxes around detected objects, exact colours, and texts of the states.
 fn shows_everything(picture: &RgbaImage) -> Result<(), String> {
     if picture.dimensions() != (SCREEN.width, SCREEN.height) {
         return Err(format!("a screen of {:?}", picture.dimensions()));
@@ -118,15 +118,15 @@ fn shows_everything(picture: &RgbaImage) -> Result<(), String> {
     says(&tile(MISSING), FAULT, "NO CAMERA")
 }
 
-/// What the wall says of itself at its control socket.
+/// The status of the wall from its control socket.
 fn status(vm: &Vm) -> Value {
     let nvr = env!("CARGO_BIN_EXE_nvr");
     let told = vm.ok(&format!("{nvr} control status --role wall"));
     serde_json::from_str(&told).expect("JSON")
 }
 
-/// The planes that the wall says it uses, as what each carries and the kernel's account of the same plane. Those that the
-/// kernel shows besides make it fail.
+/// The planes in the status of the wall: the role of each, with the kernel's description of the same plane. Fails if the kernel
+/// has further active planes.
 fn planned(vm: &Vm, status: &Value) -> Vec<String> {
     let kernel = vm.planes();
     let planes = status["displays"]["heads"][0]["planes"].as_array();
@@ -144,7 +144,7 @@ fn planned(vm: &Vm, status: &Value) -> Vec<String> {
     described.collect()
 }
 
-/// What the tiles say, by the wall's own account.
+/// The texts of the tiles in the status of the wall.
 fn words(status: &Value) -> Vec<&str> {
     let tiles = status["state"]["tiles"].as_array();
     let tiles = tiles.unwrap_or_else(|| panic!("tiles in {status:#}"));
@@ -172,7 +172,7 @@ fn tiles_are_on_the_planes_of_vkms_and_boxes_above_them() {
     let vm = Vm::boot("vkms-wall", Gpu::Vkms, &[]);
     let wall = start(&vm, &site);
     until_shown(&wall, || vm.writeback(&wall, "tiles"), shows_everything);
-    // What it says of its display is a second old at most.
+    // The report of the display is at most one second old.
     let status = until("the wall tells of its planes", PATIENCE, || {
         let status = status(&vm);
         let planes = status["displays"]["heads"][0]["planes"].as_array();

@@ -1,4 +1,4 @@
-//! What a tile says of its camera's analysis: each state, the pairs with states of the video, and their ends.
+//! Analysis states on a tile: each state, its combination with video states, and its end.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::support::wait::{SOON, until};
 use crate::support::wall::{TILE, Wall, painted};
 use crate::support::words::{has_label, reads_nothing, reads_one_of};
 
-/// Within so long the death of a processor is known, by its will.
+/// Time limit in which the end of a processor is known by its will.
 const KNOWN_DEAD: Duration = Duration::from_secs(10);
 
 fn wall_of(stage: &Stage) -> Wall {
@@ -28,7 +28,7 @@ fn wall_of(stage: &Stage) -> Wall {
     wall
 }
 
-/// Whether the picture is live, without boxes, and a plate says so much.
+/// Whether the picture is live, without boxes, with this text in a label.
 fn shows_only_video(wall: &Wall, words: &str) {
     wall.until_shown(0, |tile| {
         has_label(tile, WARNING, words)?;
@@ -43,7 +43,7 @@ fn shows_only_video(wall: &Wall, words: &str) {
     );
 }
 
-/// An event of a picture that was taken `latency_ms` ago and is published now.
+/// An event of a frame that was captured `latency_ms` ago and is published now.
 fn event_after(latency_ms: u64) -> String {
     let taken = jiff::Timestamp::now() - Duration::from_millis(latency_ms);
     serde_json::json!({
@@ -86,7 +86,7 @@ fn events_that_come_later_than_video_can_wait_are_told_as_late() {
             (wall.camera(0)["text"] == words).then_some(())
         });
     };
-    // In time: the tile says nothing, and shows the box.
+    // In time: the tile has no text and shows the box.
     publish_until(100, "");
     publish_until(2_000, "LATE");
     let told = wall.camera(0);
@@ -131,7 +131,7 @@ fn a_processor_that_dies_is_missed_within_ten_seconds_and_welcome_again() {
     wall.until_says(0, "");
     wall.until_shown(0, |tile| has_boxes(tile, &PATTERN));
 
-    // One that ends as it should says so itself.
+    // A processor that ends in order publishes its presence.
     stage.processor.signal("TERM");
     wall.until_says(0, "NO PROCESSOR");
 }
@@ -160,7 +160,7 @@ fn a_broker_that_dies_takes_the_boxes_and_brings_them_back() {
     assert_eq!(wall.state()["broker"]["reconnects"], 2);
 }
 
-/// A processor of which there are only its documents.
+/// A processor that consists only of its documents.
 struct Said<'a> {
     broker: &'a Broker,
     session: &'a str,
@@ -200,7 +200,7 @@ fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
     };
     said("first").presence(PresenceState::Online);
     said("first").status(SourceState::Paused);
-    // Both are retained: the wall comes later.
+    // Both are retained, because the wall starts later.
     let wall = Wall::start(broker.port(), &sources(&shown));
     wall.until_says(0, "PAUSED");
     assert_eq!(wall.camera(0)["analysis"]["state"], "paused");
@@ -209,7 +209,7 @@ fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
         has_label(tile, PAUSE, "PAUSED")?;
         is_bright(tile)
     });
-    // That the processor has lost the camera is its own matter.
+    // The state of the processor's session with the camera does not matter.
     for state in [
         SourceState::Live,
         SourceState::Failed,
@@ -227,7 +227,7 @@ fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
         reads_nothing(tile, WARNING)
     });
 
-    // Pairs: either half comes and goes by itself.
+    // Both halves of the state change independently.
     said("first").status(SourceState::Paused);
     wall.until_says(0, "PAUSED");
     cameras.silence(0, true);
@@ -258,7 +258,7 @@ fn a_status_counts_while_its_processor_is_online_with_that_very_session() {
             has_label(tile, PAUSE, "PAUSED")
         });
     }
-    // A new run of the processor: what its last one said is void.
+    // A new run of the processor: the status of the earlier run does not count.
     said("second").presence(PresenceState::Online);
     wall.until_shown(0, |tile| {
         is_stale(tile)?;

@@ -1,4 +1,4 @@
-//! A real wall of real cameras in a real browser: what its page tells when a camera fails and when it comes back.
+//! The page of a wall in a real browser, while cameras fail and return.
 
 use nvr::base::Size;
 use serde_json::json;
@@ -26,13 +26,13 @@ fn the_page_of_a_wall_follows_its_cameras() {
     stage.cameras.silence(0, true);
     browser.expect(json!({ "says": "STALE", "in": "li[data-source='0'].ill" }));
     browser.expect(json!({ "says": "1 of 2 cameras live", "in": "#tally" }));
-    // The other one's picture still moves.
+    // The picture of the other camera still moves.
     browser.expect(json!({ "changes": 3 }));
     stage.cameras.silence(0, false);
     browser.expect(json!({ "says": "2 of 2 cameras live", "in": "#tally", "within_ms": 30_000 }));
     browser.expect(json!({ "says": "LIVE", "in": "li[data-source='0']" }));
 
-    // All of them are gone: the page goes on, and says why.
+    // All cameras are gone. The page continues and shows the reason.
     let gone = std::mem::replace(&mut stage.cameras, cameras_at(0, 0));
     gone.stop();
     browser.expect(json!({ "says": "STALE", "in": "li[data-source='1'].ill" }));

@@ -1,5 +1,4 @@
-//! Payloads of strangers that are no events: each is counted, none changes what is shown, and a good event afterwards is
-//! drawn where it belongs.
+//! Invalid payloads: each is counted, none changes the picture, and a valid event afterwards is drawn correctly.
 
 use nvr::base::BBox;
 use nvr::config::TestPattern;
@@ -14,17 +13,17 @@ use crate::support::tiles::{ROUNDING, has_box, pixels};
 use crate::support::wait::{SOON, until};
 use crate::support::wall::{TILE, Wall, painted};
 
-/// Nothing in it has the colour of a class.
+/// A picture without the colour of any class.
 const PLAIN: TestPattern = TestPattern {
     size: TILE,
     fps: 5.0,
     objects: 0,
 };
-/// Where boxes are expected, in pixels of the tile.
+/// Expected positions of boxes, in pixels of the tile.
 pub(super) const LEFT: Rect = Rect::new(40, 80, 60, 80);
 pub(super) const RIGHT: Rect = Rect::new(200, 90, 80, 100);
 
-/// An event of camera `id` with one object at `at`, without a latency: it is drawn at once, until another one comes.
+/// An event of camera `id` with one object at `at`. It has no latency, so that it is drawn at once, until the next one.
 pub(super) fn event(id: u32, class_name: &str, at: &Rect) -> Value {
     json!({
         "source_id": id, "frame_id": 1, "timestamp": jiff::Timestamp::now().to_string(),
@@ -33,7 +32,7 @@ pub(super) fn event(id: u32, class_name: &str, at: &Rect) -> Value {
     })
 }
 
-/// A box as events have it: its centre and its size.
+/// A box in the form of events: its centre and its size.
 fn centred(at: &Rect) -> Value {
     json!({
         "x": f64::from(at.x) + f64::from(at.width) / 2.0,
@@ -42,7 +41,7 @@ fn centred(at: &Rect) -> Value {
     })
 }
 
-/// The event with one thing different, by a JSON pointer.
+/// The event with one value replaced, by a JSON pointer.
 pub(super) fn but(mut event: Value, place: &str, value: Value) -> Value {
     let (within, name) = place.rsplit_once('/').expect("a JSON pointer");
     let object = event.pointer_mut(within).expect("it is there");
@@ -76,18 +75,18 @@ impl Site {
         }
     }
 
-    /// Publishes what is no event: one more is refused, none more read.
+    /// Publishes an invalid payload and waits until it is counted as refused.
     fn refuses(&mut self, topic: &str, payload: &[u8]) {
         self.refused += 1;
         self.publish(topic, payload);
     }
 
-    /// Publishes an event: one more is read, none more refused.
+    /// Publishes an event and waits until it is counted as read.
     pub(super) fn reads(&mut self, event: &Value) {
         self.takes("nvr/detections/0", event.to_string().as_bytes());
     }
 
-    /// The same on a topic of one's choice.
+    /// The same on the given topic.
     pub(super) fn takes(&mut self, topic: &str, payload: &[u8]) {
         self.read += 1;
         self.publish(topic, payload);
@@ -174,12 +173,12 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
     ] {
         site.refuses(json, but(good(), place, value).to_string().as_bytes());
     }
-    // What JSON has no numbers for.
+    // Numbers that JSON does not have.
     for number in ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x10"] {
         let text = but(good(), "/detections/0/bbox/x", json!("number")).to_string();
         site.refuses(json, text.replace("\"number\"", number).as_bytes());
     }
-    // One byte too many; a megabyte and more of one object; as many bytes that are nothing.
+    // One byte too many; more than a megabyte in one object; as many bytes of garbage.
     let padded = |length: usize| format!("{text}{}", " ".repeat(length - text.len()));
     site.refuses(json, padded(PAYLOAD_LIMIT_BYTES + 1).as_bytes());
     let name = "x".repeat(PAYLOAD_LIMIT_BYTES);
@@ -187,7 +186,7 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
     site.refuses(json, long.to_string().as_bytes());
     site.refuses(json, &vec![0; 3 * PAYLOAD_LIMIT_BYTES]);
 
-    // The other encoding, and each on the other's topic.
+    // The other encoding, and each encoding on the topic of the other.
     let postcard = "nvr/detections-postcard/0";
     let read = DetectionEvent::from_json(text.as_bytes()).expect("it is good");
     let bytes = read.to_postcard();
@@ -201,7 +200,7 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
     }
     site.refuses(postcard, &bytes[..bytes.len() - 1]);
     site.refuses(postcard, &[&bytes[..], b"\0"].concat());
-    // A list as long as no memory is.
+    // A list length that exceeds any memory.
     site.refuses(postcard, &[&bytes[..1], &[0xff; 9], b"\x01"].concat());
     for (of, value) in [
         (0, f32::NAN),
@@ -225,20 +224,20 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
 
     // Documents of processors.
     site.refuses("nvr/sources/0", b"{\"state\":\"live\"}");
-    // A presence is heard of once a status names its processor.
+    // The wall subscribes to a presence after a status has named its processor.
     site.broker.publish("nvr/processors/box", b"online", true);
     let status = br#"{"source_id":0,"instance_id":"box","session":"s1","state":"live",
         "since":"2025-10-25T10:30:00Z","uri":"rtsp://a"}"#;
     site.refuses("nvr/sources/0", status);
 
-    // None of them was drawn, and none took away what is.
+    // None of them was drawn, and none removed the present boxes.
     site.draws(0, "dog", &LEFT);
     site.draws_none_of(0, "car");
     site.wall.until_says(0, "NO PROCESSOR");
     let refused = site.wall.figure("nvr_wall_events_refused_total");
     assert_eq!(refused, site.refused as f64);
     assert_eq!(site.wall.figure("nvr_wall_events_total"), 1.0);
-    // A megabyte sharp is read, in either encoding.
+    // Exactly one megabyte is read, in either encoding.
     site.reads(&good());
     site.draws(0, "car", &RIGHT);
     site.draws_none_of(0, "dog");

@@ -1,4 +1,4 @@
-//! More than usual: a flood of events, as many cameras as a wall may have, pictures that change their size.
+//! The wall under load: a flood of events, the maximum number of cameras, pictures that change their size.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::support::wait::{SOON, until};
 use crate::support::wall::{TILE, Wall, WallOptions, painted};
 use crate::support::words::reads;
 
-/// What a flood may leave in the heap: what is kept of a source is half a megabyte.
+/// Limit for the growth of the heap in a flood. The events of a source take half a megabyte.
 const FLOOD_MB: f64 = 16.0;
 
 #[test]
@@ -70,12 +70,12 @@ fn a_thousand_events_a_second_of_one_camera_cost_the_other_nothing() {
         }
         sent = due;
     }
-    // The camera that is not meant goes on. At which rate is for the bench: it depends on what else the machine does.
+    // The other camera continues. Its rate depends on the load of the machine and is measured in the benchmark.
     let wanted = first + EVENTS / A_SECOND * PATTERN.fps as u64 / 2;
     until("the other camera's frames", SOON, || {
         (frames(1) > wanted).then_some(())
     });
-    // Delivered at most once; nothing on one machine loses many.
+    // Messages are delivered at most once. On one machine few are lost.
     until("the events were read", SOON, || {
         let read = wall.state()["broker"]["events"].as_u64();
         (read >= Some(EVENTS * 95 / 100)).then_some(())
@@ -86,7 +86,7 @@ fn a_thousand_events_a_second_of_one_camera_cost_the_other_nothing() {
         after.resident_mb - before.resident_mb < FLOOD_MB,
         "{before:?}, then {after:?}"
     );
-    // When it is over, the next event is drawn like any.
+    // After the flood, the next event is drawn as usual.
     let at = Rect::new(100, 80, 60, 80);
     until("a box", SOON, || {
         let event = json!({
@@ -144,10 +144,10 @@ fn statuses_and_events_of_cameras_that_are_not_shown_cost_nothing() {
     assert_eq!(wall.figure("nvr_wall_messages_dropped_total"), 0.0);
 }
 
-/// As many as a wall is made for.
+/// The maximum number of cameras that a wall is designed for.
 const MANY: u32 = 64;
 
-/// A pattern that costs next to nothing.
+/// A pattern that takes little CPU time.
 const SMALL: TestPattern = TestPattern {
     size: Size::new(160, 120),
     fps: 2.0,
@@ -195,8 +195,8 @@ fn sixty_four_cameras_of_which_four_are_there_take_turns() {
     let ids: Vec<u64> = ids.filter_map(|tile| tile["source_id"].as_u64()).collect();
     assert_eq!(ids, (0..u64::from(MANY)).collect::<Vec<_>>());
     assert_eq!(state["heads"][0]["pages"], 2, "{state:#}");
-    // Either page has two of the cameras that are there, each in its place, and tells of the others that they are not;
-    // the names tell which page it is.
+    // Each page shows two cameras that are present, each at its position, and NO CAMERA for the others. The names identify the
+    // page.
     for first in [0, PAGE] {
         wall.until_picture(|picture| {
             (0..PAGE).try_for_each(|index| {
@@ -234,7 +234,7 @@ fn sixty_four_live_cameras_are_all_on_one_screen() {
     });
 }
 
-/// A camera of one's own pattern.
+/// A camera with the given pattern.
 fn camera(port: u16, size: Size) -> Testcam {
     start(&TestcamOptions {
         port,

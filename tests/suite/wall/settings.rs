@@ -1,4 +1,4 @@
-//! What a wall writes beside its states: who it is where it shows no camera, and names, figures and clock by setting.
+//! Texts on a wall other than states: the screen without cameras, and names, rates and clock by setting.
 
 use std::net::UdpSocket;
 
@@ -13,14 +13,14 @@ use crate::support::wait::{SOON, until};
 use crate::support::wall::{SOONER, TILE, Wall, WallOptions};
 use crate::support::words::{on_black, reads_one_of};
 
-/// The address of this machine in its network, as a wall tells it; none where there is no network.
+/// The address of this machine in its network, as shown on a wall. `None` without a network.
 fn own_address() -> Option<String> {
     let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     socket.connect(("192.0.2.1", 9)).ok()?;
     Some(socket.local_addr().ok()?.ip().to_string())
 }
 
-/// A screen that holds these lines, the first one larger.
+/// A screen with these lines, the first one larger.
 fn welcome(size: Size, lines: &[String]) -> RgbaImage {
     on_black(size, |painter| {
         let screen = painter.clip();
@@ -79,7 +79,7 @@ fn a_wall_without_cameras_says_who_it_is_where_it_is_and_what_to_do() {
     shows("connected");
     assert_eq!(wall.state()["tiles"], serde_json::json!([]));
 
-    // Its first camera comes, and goes again, as an operator writes it into the file.
+    // An operator adds its first camera to the file and removes it again.
     let camera = "[[camera]]\nid = 0\nuri = \"test-pattern:?width=320&height=240&fps=5\"\n";
     for (file, is_there) in [(camera, true), ("camera = []\n", false)] {
         std::fs::write(wall.file(), file).expect("written");
@@ -93,10 +93,10 @@ fn a_wall_without_cameras_says_who_it_is_where_it_is_and_what_to_do() {
     }
 }
 
-/// A camera whose picture has a bar above and one below it, where words stand on one colour.
+/// Size of a camera whose picture has bars above and below, so that texts there are on one colour.
 const WIDE: &str =
     "[[camera]]\nid = 7\nuri = \"test-pattern:?width=320&height=160&fps=5&objects=1\"\n";
-/// Rows of a bar that words may take.
+/// Rows of a bar that texts may take.
 const LINE: u32 = 14;
 
 /// The halves of the upper and of the lower bar: top left, top right, bottom left, bottom right.

@@ -1,4 +1,4 @@
-//! What a tile says of its camera's pictures: each state of the video, and its end when the cause goes.
+//! Video states on a tile: each state, and its end when the cause ends.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::support::wait::{SOON, until};
 use crate::support::wall::{SOONER, TILE, Wall, WallOptions, painted};
 use crate::support::words::{explains, has_label, reads, reads_nothing, reads_one_of};
 
-/// Since when, as the tile writes it.
+/// The start of a state in the form shown on the tile.
 fn local_time(since: &Value) -> String {
     let since = since.as_str().unwrap_or_default();
     let since: jiff::Timestamp = since.parse().expect("a time");
@@ -29,7 +29,7 @@ fn local_time(since: &Value) -> String {
     zoned.strftime("%H:%M:%S").to_string()
 }
 
-/// Whether camera `id` has no picture for this reason, by the page and by its tile.
+/// Checks that camera `id` has no picture for this reason, on the page and on its tile.
 fn has_no_camera(wall: &Wall, id: u32, code: &str, message: &str) {
     let told = wall.until_camera(id, code, |tile| tile["video"]["code"] == code);
     let video = &told["video"];
@@ -90,13 +90,13 @@ fn a_wall_that_starts_with_nothing_says_so_and_shows_each_part_as_it_comes() {
         wall.until_says(id, "NO CAMERA · NO BROKER");
     }
     wall.until_shown(LOCKED, |tile| has_label(tile, WARNING, "NO BROKER"));
-    // It has been like this since the first refusal, however often it is tried again.
+    // The state starts at the first refusal, regardless of retries.
     let since = wall.camera(GONE)["video"]["since"].clone();
     let again = wall.until_camera(GONE, "five attempts", |tile| {
         tile["reconnects"].as_u64() >= Some(5)
     });
     assert_eq!(again["video"]["since"], since);
-    // A refused login is not sent again for a minute, and the tile keeps saying why.
+    // A refused login is not retried for a minute, and the tile still shows the reason.
     let refused = wall.camera(LOCKED);
     assert_eq!(refused["reconnects"], 0, "{refused:#}");
     assert_eq!(refused["video"]["code"], "unauthorized", "{refused:#}");
@@ -114,7 +114,7 @@ fn a_wall_that_starts_with_nothing_says_so_and_shows_each_part_as_it_comes() {
     locked.stop();
     let [gone, locked] = [cameras_at(gone_port, 1), cameras_at(locked_port, 1)];
     let silent = cameras_at(silent_port, 2);
-    // Somebody who mended a login does not wait for the minute.
+    // A corrected login is used at once.
     let restart = nvr()
         .args(["control", "--role", "wall", "restart"])
         .arg(LOCKED.to_string())
@@ -151,7 +151,7 @@ fn stale(seconds: std::ops::Range<u64>) -> Vec<String> {
     seconds.map(|age| format!("STALE {age} s")).collect()
 }
 
-/// How old camera `id`'s picture is, as its tile says it.
+/// The age of camera `id`'s picture, as shown on its tile.
 fn stale_seconds(wall: &Wall, id: u32, least: u64) -> u64 {
     let words = std::cell::RefCell::new(String::new());
     wall.until_shown(id, |tile| {
@@ -170,7 +170,7 @@ fn a_silent_camera_is_stale_while_its_session_stands_and_when_it_ends() {
     let stage = Stage::start(2, &[]);
     let shown = [0, 1].map(|id| format!("{id}={}", stage.cameras.url(id)));
     let mut options = sources(&shown);
-    // Long enough that there is a time in which the session stands and nothing comes.
+    // Long enough that the session stays open for a time without frames.
     options.extend(["--stall-limit", "6s"]);
     let wall = Wall::start(stage.broker.port(), &options);
     for id in [0, 1] {
@@ -190,7 +190,7 @@ fn a_silent_camera_is_stale_while_its_session_stands_and_when_it_ends() {
     );
     assert_eq!(told["analysis"]["state"], "ok", "{told:#}");
     assert!(stale_seconds(&wall, 0, first + 1) > first);
-    // The other one notices nothing.
+    // The other camera is not affected.
     wall.until_shown(1, |tile| has_boxes(tile, &PATTERN));
 
     let told = wall.until_camera(0, "a stall", |tile| tile["video"]["code"] == "stalled");
@@ -244,7 +244,7 @@ fn an_address_that_takes_connections_and_says_nothing_is_no_camera() {
     has_no_camera(&wall, 0, "unreachable", "gives no RTSP answer");
 }
 
-/// A folder with every plug-in of GStreamer but the one of libav, which is the decoder of last resort.
+/// Fills a folder with all plug-ins of GStreamer except libav, which is the last decoder in the table.
 fn without_libav(folder: &Path) {
     gst::init().expect("GStreamer starts");
     let core = gst::Registry::get().find_plugin("coreelements");
@@ -279,7 +279,7 @@ fn a_machine_without_a_decoder_says_so_on_the_tile() {
     wall.until_shown(1, is_bright);
 }
 
-/// One tile of the whole screen, on which two cameras take turns; pictures don't turn stale.
+/// A wall with one tile on which two cameras are shown in turn. Pictures do not turn stale.
 const TURNS: &str = "[wall]
 page_time = \"4s\"
 stale_after = \"1m\"
@@ -303,7 +303,7 @@ fn a_tile_that_waits_for_a_slow_camera_says_what_the_page_says() {
     let mut extra = sources(&shown);
     extra.extend(["--layout", "one"]);
     let wall = Wall::start_with(&options, &extra);
-    // Its first frame came while the other camera was on the screen; the next one takes 10 s.
+    // Its first frame arrived while the other camera was shown. The next one takes 10 s.
     let shows = || {
         let state = wall.state();
         let page = state["heads"][0]["page"].as_u64().unwrap_or(1) as u32;

@@ -1,5 +1,5 @@
-//! Events that are odd and possible: boxes of another frame size, of a clock that is centuries off, ten thousand of them.
-//! Each is placed by its own words, and the present goes on behind it.
+//! Unusual but valid events: boxes of another frame size, of a clock that is centuries off, ten thousand of them. Each is drawn
+//! as its fields say, and the next ordinary event is drawn as usual.
 
 use nvr::event::{DetectionEvent, PAYLOAD_LIMIT_BYTES};
 use nvr::render::Rect;
@@ -12,16 +12,16 @@ use crate::support::tiles::has_boxes;
 use crate::support::wait::{SOON, until};
 use crate::support::wall::Wall;
 
-/// Where a box is expected, in pixels of the tile.
+/// Expected position of a box, in pixels of the tile.
 const MIDDLE: Rect = Rect::new(120, 70, 70, 90);
 
 #[test]
 fn unusual_events_are_drawn_by_their_own_fields() {
     let mut site = Site::start();
-    // A box is so many parts of the event's own frame, whatever the camera sends here.
+    // A box is a fraction of the event's frame, whatever frame size the camera sends here.
     let quarter = Rect::new(80, 60, 160, 120);
     for (class_name, width, height) in [
-        // Of a main stream that is analysed, while the wall shows the sub stream.
+        // The main stream is analysed, while the wall shows the sub stream.
         ("dog", 2560.0, 1440.0),
         ("car", 100.0, 1000.0),
         ("person", 4.0, 2.0),
@@ -36,7 +36,7 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         site.reads(&odd);
         site.draws(0, class_name, &quarter);
     }
-    // Without a frame's size, or with half of one, it is the camera's own.
+    // Without a complete frame size, that of the camera is used.
     for (class_name, width, height) in [
         ("dog", Value::Null, Value::Null),
         ("car", json!(7), Value::Null),
@@ -47,7 +47,7 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         site.reads(&odd);
         site.draws(0, class_name, &LEFT);
     }
-    // A frame without an extent has no places: what was drawn stays.
+    // A frame size of zero is refused: the earlier boxes stay.
     for (width, height) in [(0, 240), (320, 0), (0, 0)] {
         let mut odd = event(0, "person", &RIGHT);
         odd["frame_width"] = json!(width);
@@ -56,7 +56,7 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         site.draws(0, "car", &LEFT);
     }
 
-    // Clocks that are centuries off, of either kind, and the present behind each.
+    // Clocks of either kind that are centuries off, each followed by an ordinary event.
     let now = |class_name| event(0, class_name, &LEFT);
     for (place, value) in [
         ("/timestamp", json!("9999-12-30T21:59:59Z")),
@@ -72,7 +72,7 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         site.draws_none_of(0, "dog");
     }
 
-    // Outside, all of it or a part of it; without an extent.
+    // Boxes that are outside, partly outside, or without an extent.
     let at = |class_name, x, y, width, height| {
         let bbox = json!({ "x": x, "y": y, "width": width, "height": height });
         but(event(0, class_name, &LEFT), "/detections/0/bbox", bbox)
@@ -89,7 +89,7 @@ fn unusual_events_are_drawn_by_their_own_fields() {
     site.reads(&at("car", 3e38, 3e38, 3e38, 3e38));
     site.draws_none_of(0, "car");
 
-    // More objects than can be told apart: the most confident ones are drawn.
+    // More objects than the limit: the most confident ones are drawn.
     let mut crowd = event(0, "person", &MIDDLE);
     let small = json!({
         "class_name": "dog", "confidence": 0.1, "bbox": { "x": 20, "y": 200, "width": 9, "height": 9 },
@@ -115,19 +115,19 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         assert!(kept.len() <= 256 + "…".len(), "{} bytes", kept.len());
         site.draws(0, kept, &MIDDLE);
     }
-    // Fields of a later time, as deep as they may be.
+    // Unknown fields of a later version.
     let mut later = event(0, "truck", &LEFT);
     later["zone"] = json!({ "a": [{ "b": null }] });
     later["clock"] = json!("sundial");
     site.reads(&later);
     site.draws(0, "truck", &LEFT);
 
-    // A camera that this wall does not show is nobody's event here, and no fault.
+    // An event of a camera that this wall does not show is ignored, and not counted as refused.
     site.publish(
         "nvr/detections/9",
         event(9, "dog", &LEFT).to_string().as_bytes(),
     );
-    // Whose an event is, it says itself, wherever it was published.
+    // The camera of an event is that of its field, not of its topic.
     site.reads(&event(1, "car", &RIGHT));
     site.draws(1, "car", &RIGHT);
     site.draws(0, "truck", &LEFT);
@@ -139,7 +139,7 @@ fn events_of_another_time_do_not_move_the_boxes_of_the_present() {
     let stage = Stage::start(1, &[]);
     let shown = [format!("0={}", stage.cameras.url(0))];
     let wall = Wall::start(stage.broker.port(), &sources(&shown));
-    // By NTP time, which begins with the camera's first report and is learnt anew then.
+    // By NTP time, which is known after the camera's first sender report.
     let share = |tile: &Value| tile["sync"]["matched_share"].as_f64();
     wall.until_camera(0, "matches", |tile| share(tile) > Some(0.5));
     wall.until_shown(0, |tile| has_boxes(tile, &PATTERN));
