@@ -5,9 +5,10 @@
 //! broker (`bus`). A wall reads them there, finds the frames that they belong to (`align`), draws both into scenes
 //! (`render`) and shows those on monitors (`display`).
 //!
-//! `base` and `config` are below all of them. `control`, `health` and `web` report on a process and take its orders; `role`
-//! starts and supervises one; `processor` and `wall` connect the parts of one role each. The rest surrounds them: `watch` shows a broker in a terminal, `doctor`
-//! examines a machine, `demo` runs everything in one process, and `cli` has one file a subcommand.
+//! `base` and `config` are below all of them. `control`, `health` and `web` report on a process and take its orders. `role`
+//! starts and supervises a role; `processor` and `wall` connect the parts of one role each. The other modules surround this
+//! path: `watch` shows a broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli`
+//! has one file per subcommand.
 
 pub mod base;
 pub mod config;
