@@ -26,10 +26,10 @@ pub(super) const fn group<T: Section>(table: &'static str, options: &'static [Ro
 }
 
 /// Result of reading an option: the value of its key, or an error message.
-pub(super) type Given = Result<Value, &'static str>;
+pub(super) type OptionValue = Result<Value, &'static str>;
 
 /// How an option is read.
-pub(super) type Read = fn(&ArgMatches, &str) -> Option<Given>;
+pub(super) type Read = fn(&ArgMatches, &str) -> Option<OptionValue>;
 
 /// An option that sets a key: the key of the same name, unless `key` is set.
 pub(super) struct Row {
@@ -129,7 +129,7 @@ impl Row {
         vec![argument.overrides_with(no), counterpart]
     }
 
-    fn given(&self, matches: &ArgMatches) -> Option<(&'static str, Given)> {
+    fn given(&self, matches: &ArgMatches) -> Option<(&'static str, OptionValue)> {
         match self.off {
             Some((no, _)) if matches.get_flag(no) => Some((no, Ok(json!(false)))),
             _ => Some((self.name, (self.read)(matches, self.name)?)),
@@ -159,7 +159,7 @@ pub(super) struct Assignment {
     /// The option's name.
     pub(super) option: &'static str,
     /// The value, or an error message.
-    pub(super) value: Given,
+    pub(super) value: OptionValue,
 }
 
 impl Assignments {

@@ -1,4 +1,4 @@
-//! Ranges of settings: as a check needs them, and as messages, descriptions and the schema tell them.
+//! Ranges of settings, for checks, messages, descriptions and the schema.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -10,18 +10,18 @@ use super::duration::Span;
 
 /// A type whose values may have a range.
 pub(super) trait Quantity: Copy {
-    /// Of which type the ends of the range are.
+    /// Type of the ends of the range.
     type Bound: PartialOrd;
-    /// What the check gives.
+    /// Type of the checked value.
     type Checked;
 
-    /// An end of the range: a number, or text.
+    /// An end of the range as JSON: a number or text.
     fn shown(bound: &Self::Bound) -> Value;
 
-    /// The value as it was written where it lies beyond the range.
+    /// The value as text if it is outside the range.
     fn beyond(self, range: &RangeInclusive<Self::Bound>) -> Option<String>;
 
-    /// The value, whole numbers brought into the range.
+    /// The checked value. Whole numbers are clamped to the range.
     fn checked(self, range: &RangeInclusive<Self::Bound>) -> Self::Checked;
 }
 
@@ -105,21 +105,21 @@ fn beyond<T: PartialOrd>(
     (!range.contains(value)).then(|| written.to_string())
 }
 
-/// A value of a table, and the range that is declared for it.
+/// A value of a table with its declared range.
 pub(super) struct Ranged<T: Quantity> {
-    /// Its key in the table.
+    /// Key of the value in the table.
     pub(super) key: &'static str,
     pub(super) value: T,
     pub(super) range: RangeInclusive<T::Bound>,
 }
 
-/// The ends of a range as they are told.
+/// The ends of a range as JSON.
 pub(super) fn ends<T: Quantity>(range: &RangeInclusive<T::Bound>) -> [Value; 2] {
     [T::shown(range.start()), T::shown(range.end())]
 }
 
-/// A value or an end of a range, as text shows it.
-pub(super) fn told(value: &Value) -> String {
+/// A value or an end of a range as text.
+pub(super) fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -127,6 +127,6 @@ pub(super) fn told(value: &Value) -> String {
 }
 
 /// `100ms to 1m`.
-pub(super) fn told_range([least, most]: &[Value; 2]) -> String {
-    format!("{} to {}", told(least), told(most))
+pub(super) fn range_text([least, most]: &[Value; 2]) -> String {
+    format!("{} to {}", value_text(least), value_text(most))
 }
