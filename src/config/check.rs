@@ -232,7 +232,7 @@ impl Checker<'_> {
                 if !first_index.contains_key(&i64::from(id.0)) {
                     let message = format!(
                         "there is no camera {id}; the file has {}; add it there or by --source {id}=URI",
-                        some_of(sources.keys())
+                        name_list(sources.keys())
                     );
                     self.problems
                         .add("camera", Some(&selection.origin), message);
@@ -301,7 +301,7 @@ impl Checker<'_> {
         value: T,
         range: RangeInclusive<T::Bound>,
     ) -> T::Checked {
-        if let Some(value) = value.beyond(&range) {
+        if let Some(value) = value.out_of_range(&range) {
             let range = range_text(&ends::<T>(&range));
             self.report(path, format!("must be {range}, got {value}"));
         }
@@ -349,7 +349,7 @@ impl Checker<'_> {
 }
 
 /// A list of names. A long list is cut, and the number of the others is appended.
-pub(super) fn some_of(names: impl ExactSizeIterator<Item = impl ToString>) -> String {
+pub(super) fn name_list(names: impl ExactSizeIterator<Item = impl ToString>) -> String {
     const MOST: usize = 40;
     let count = names.len();
     let named: Vec<String> = names.take(MOST).map(|name| name.to_string()).collect();

@@ -1,4 +1,4 @@
-//! The checks of one camera, and what it inherits from the role that runs.
+//! The checks of one camera, and the settings that it inherits from the role that runs.
 
 use std::time::Duration;
 

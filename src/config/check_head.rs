@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{Checker, some_of};
+use super::check::{Checker, name_list};
 use super::layers::StreamSelection;
 use super::read::did_you_mean;
 use super::{HeadSettings, Layout, Layouts, ModeRequest, RawHead, RawSettings};
@@ -205,7 +205,7 @@ impl Checker<'_> {
         if !unknown.is_empty() && self.for_wall {
             self.warnings.push(format!(
                 "{path}: no camera {} is configured; it is left out",
-                some_of(unknown.into_iter())
+                name_list(unknown.into_iter())
             ));
         }
         shown

@@ -28,7 +28,7 @@ impl UriText {
     }
 
     /// Makes a relative path absolute, starting from `base`. Other texts stay.
-    pub(super) fn anchor(&mut self, base: &Path) {
+    pub(super) fn make_absolute(&mut self, base: &Path) {
         if is_plain_path(&self.0)
             && let Some(joined) = base.join(self.0.trim()).to_str()
         {

@@ -39,7 +39,7 @@ pub(super) struct Row {
     read: Read,
     key: Option<&'static str>,
     help: Option<&'static str>,
-    tells_range: bool,
+    shows_range: bool,
     off: Option<(&'static str, &'static str)>,
 }
 
@@ -57,7 +57,7 @@ pub(super) const fn option(
         read,
         key: None,
         help: None,
-        tells_range: true,
+        shows_range: true,
         off: None,
     }
 }
@@ -83,7 +83,7 @@ impl Row {
     /// Leaves the range out of the key's description.
     pub(super) const fn without_range(self) -> Self {
         Self {
-            tells_range: false,
+            shows_range: false,
             ..self
         }
     }
@@ -108,7 +108,7 @@ impl Row {
         let help = key.map(|key| {
             let text = match self.help {
                 Some(help) => help.to_owned(),
-                None if self.tells_range => key.text(),
+                None if self.shows_range => key.text(),
                 None => key.text().replace(", {range}", ""),
             };
             key.help(&text, defaults)

@@ -19,7 +19,7 @@ pub(super) trait Quantity: Copy {
     fn shown(bound: &Self::Bound) -> Value;
 
     /// The value as text if it is outside the range.
-    fn beyond(self, range: &RangeInclusive<Self::Bound>) -> Option<String>;
+    fn out_of_range(self, range: &RangeInclusive<Self::Bound>) -> Option<String>;
 
     /// The checked value. Whole numbers are clamped to the range.
     fn checked(self, range: &RangeInclusive<Self::Bound>) -> Self::Checked;
@@ -33,8 +33,8 @@ impl Quantity for i64 {
         json!(bound)
     }
 
-    fn beyond(self, range: &RangeInclusive<i64>) -> Option<String> {
-        beyond(&self, self, range)
+    fn out_of_range(self, range: &RangeInclusive<i64>) -> Option<String> {
+        out_of_range(&self, self, range)
     }
 
     fn checked(self, range: &RangeInclusive<i64>) -> i64 {
@@ -54,8 +54,8 @@ impl Quantity for f64 {
         }
     }
 
-    fn beyond(self, range: &RangeInclusive<f64>) -> Option<String> {
-        beyond(&self, self, range)
+    fn out_of_range(self, range: &RangeInclusive<f64>) -> Option<String> {
+        out_of_range(&self, self, range)
     }
 
     fn checked(self, _: &RangeInclusive<f64>) -> f64 {
@@ -71,8 +71,8 @@ impl Quantity for Span {
         json!(Span(*bound))
     }
 
-    fn beyond(self, range: &RangeInclusive<Duration>) -> Option<String> {
-        beyond(&self.0, self, range)
+    fn out_of_range(self, range: &RangeInclusive<Duration>) -> Option<String> {
+        out_of_range(&self.0, self, range)
     }
 
     fn checked(self, _: &RangeInclusive<Duration>) -> Duration {
@@ -88,8 +88,8 @@ impl<T: Quantity> Quantity for Option<T> {
         T::shown(bound)
     }
 
-    fn beyond(self, range: &RangeInclusive<T::Bound>) -> Option<String> {
-        self?.beyond(range)
+    fn out_of_range(self, range: &RangeInclusive<T::Bound>) -> Option<String> {
+        self?.out_of_range(range)
     }
 
     fn checked(self, range: &RangeInclusive<T::Bound>) -> Option<T::Checked> {
@@ -97,7 +97,7 @@ impl<T: Quantity> Quantity for Option<T> {
     }
 }
 
-fn beyond<T: PartialOrd>(
+fn out_of_range<T: PartialOrd>(
     value: &T,
     written: impl Display,
     range: &RangeInclusive<T>,

@@ -133,7 +133,7 @@ impl ConfigSource {
 
         let base = self.base();
         let mut raw = read::read(&mut document, &mut problems);
-        raw.anchor(&base);
+        raw.make_absolute(&base);
         let mut checker = Checker {
             document: &document,
             environment: &self.environment,

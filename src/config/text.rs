@@ -173,7 +173,7 @@ impl TomlContext {
                 if !long {
                     return (one, Self::Nothing);
                 }
-                // Up to two quotes may stand before the three that close it.
+                // Up to two quotes may precede the three closing ones.
                 let run = rest.len() - rest.trim_start_matches(quote).len();
                 if run >= 3 {
                     (run.min(5), Self::Nothing)
