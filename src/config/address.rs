@@ -1,8 +1,8 @@
-//! Addresses as they may be shown: the one place that decides what of an address, or of a text with addresses in it, is a secret.
+//! Masks the secrets of addresses, and of texts that contain addresses. No other module decides which parts are secret.
 //!
-//! Makers put logins wherever they like: before an `@`, in queries under keys of their own (`authbasic`, `loginpas`, `u` and
-//! `p`), in paths (`/user=admin_password=…_channel=1.sdp`, `/0/admin:secret/main`), percent-encoded or in base64. So what is shown
-//! is what is known to be harmless, and everything else is masked.
+//! Camera makers put logins in many places: before an `@`, in queries under their own keys (`authbasic`, `loginpas`, `u` and
+//! `p`), in paths (`/user=admin_password=…_channel=1.sdp`, `/0/admin:secret/main`), percent-encoded or in base64. Therefore
+//! only parts that are known to be harmless are shown. Everything else is masked.
 
 use std::borrow::Cow;
 
@@ -16,56 +16,56 @@ use super::harmless::{
 };
 use super::reference::MASK;
 
-/// Something of an address that is not shown.
+/// A part of an address that is not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressSecret {
-    /// The key that it stood under, `username` and `password` of a login before the `@`; empty where it had none.
+    /// The key of the part; `username` and `password` for a login before the `@`; empty if it has no key.
     pub key: String,
     /// The text, percent-decoded.
     pub value: String,
 }
 
 impl AddressSecret {
-    /// Whether the text is a number or a word that other texts have as well: looking for it would take much away.
+    /// Whether the text is a number or a common word. Masking it everywhere would remove too much of other texts.
     pub fn is_common(&self) -> bool {
         self.value.len() < 4 || is_harmless_value(&self.value)
     }
 }
 
-/// An address without its login, and with everything else that may be a secret masked.
+/// An address without its login. Every other part that may be a secret is masked.
 pub(super) fn shown_address(text: &str) -> String {
     Masking::new(Login::Dropped).address(text)
 }
 
-/// A text with every address in it masked, and with the values of keys that name a secret masked elsewhere.
+/// A text with masked addresses. Outside of addresses, the values of keys that name a secret are masked.
 pub fn without_secrets(text: &str) -> String {
     Masking::new(Login::Masked).text(text)
 }
 
-/// What [`without_secrets`] masks of an address.
+/// The parts of an address that [`without_secrets`] masks.
 pub fn address_secrets(text: &str) -> Vec<AddressSecret> {
     let mut masking = Masking::new(Login::Masked);
     masking.address(text);
     masking.secrets
 }
 
-/// What is shown of a login before the `@`.
+/// Display of a login before the `@`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Login {
     Dropped,
     Masked,
 }
 
-/// What a text is, and with it what is shown of it.
+/// Kind of a text, which decides the parts that are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Names of folders are shown, and of pairs those that are harmless.
+    /// A path: names of folders and harmless pairs are shown.
     Path,
-    /// Only what is harmless is shown.
+    /// A query: only harmless pairs are shown.
     Query,
-    /// The path of a file of this machine: all but logins.
+    /// The path of a local file: everything except logins is shown.
     File,
-    /// Words of a text: all but the values of keys that name a secret beyond doubt.
+    /// Words of a text: everything is shown except the values of keys that certainly name a secret.
     Words,
 }
 
@@ -74,13 +74,13 @@ struct Masking {
     secrets: Vec<AddressSecret>,
 }
 
-/// What ends a pair of key and value.
+/// Characters that end a pair of key and value.
 const SEPARATORS: [char; 8] = ['&', ';', ',', '/', '?', '|', ' ', '\t'];
-/// What ends a word in a text: an address does not hold it.
+/// Characters that end a word in a text; addresses do not contain them.
 const QUOTES: [char; 5] = ['"', '\'', '`', '<', '>'];
-/// What may stand behind an address in a text.
+/// Characters that may follow an address in a text.
 const CLOSING: [char; 6] = ['.', ',', ';', ':', '!', ')'];
-/// An encoding of an encoding of an encoding is as far as anybody goes.
+/// Maximum number of nested percent-encodings.
 const MOST_ENCODINGS: usize = 3;
 
 impl Masking {
@@ -100,7 +100,7 @@ impl Masking {
         }
     }
 
-    /// A text of words, some of which may be addresses.
+    /// Masks a text of words, some of which may be addresses.
     fn text(&mut self, text: &str) -> String {
         if !text.contains('=') && !text.contains("://") && !text.contains('%') {
             return text.to_owned();
@@ -152,7 +152,7 @@ impl Masking {
             Some((scheme, rest)) => (format!("{scheme}://"), rest),
             None => (String::new(), text),
         };
-        // Passwords hold an `@`, a `/` or a `#` of their own where people don't encode them: the last `@` counts.
+        // Passwords that are not encoded may contain `@`, `/` or `#`: the last `@` ends the login.
         let (login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (host, tail) = rest.split_at(end);
@@ -175,9 +175,9 @@ impl Masking {
         shown + &self.behind_host(tail, Kind::Path)
     }
 
-    /// `host:port`, or the mask for what is none.
+    /// `host:port`, or the mask if the text is not one.
     fn host(&mut self, text: &str) -> String {
-        // The last ones are of templates and of our own messages: `rtsp://{host}`, `rtsp://…`.
+        // The last ones occur in templates and in messages of nvr: `rtsp://{host}`, `rtsp://…`.
         let letter = |letter: char| letter.is_alphanumeric() || "-_.[]:%{}$…".contains(letter);
         if !text.chars().all(letter) {
             self.hide("", text);
@@ -190,7 +190,7 @@ impl Masking {
                 if is_port || text.parse::<std::net::Ipv6Addr>().is_ok() {
                     return text.to_owned();
                 }
-                // `rtsp://admin:secret`, whose host went missing.
+                // `rtsp://admin:secret`, without a host.
                 self.hide("password", port);
                 format!("{host}:{MASK}")
             }
@@ -198,7 +198,7 @@ impl Masking {
         }
     }
 
-    /// Path, query and fragment.
+    /// Masks path, query and fragment.
     fn behind_host(&mut self, text: &str, kind: Kind) -> String {
         let (text, fragment) = match text.split_once('#') {
             Some((text, fragment)) if kind != Kind::File => (text, fragment),
@@ -209,7 +209,7 @@ impl Masking {
             None => (text, None),
         };
         let mut shown = self.part(path, kind);
-        // What follows a masked part may belong to it.
+        // The text after a masked part may belong to it.
         let goes_on = shown.ends_with(MASK) && kind == Kind::Path;
         if let Some(query) = query {
             let of_query = if kind == Kind::File {
@@ -231,7 +231,7 @@ impl Masking {
         self.pairs(text, kind, false)
     }
 
-    /// Pairs and words between separators; as they were written where nothing of them is masked.
+    /// Masks pairs and words between separators. Returns the original text if nothing is masked.
     fn pairs(&mut self, text: &str, kind: Kind, mut goes_on: bool) -> String {
         let plain = decoded(text);
         let before = self.secrets.len();
@@ -239,7 +239,7 @@ impl Masking {
         for piece in plain.split_inclusive(SEPARATORS) {
             let part = piece.trim_end_matches(SEPARATORS);
             let (masked, text) = self.pair(part, kind, goes_on);
-            // A password may hold separators of its own: up to the next key.
+            // A password may contain separators: mask up to the next key.
             goes_on = masked || (goes_on && !part.contains('='));
             shown.push_str(&text);
             shown.push_str(&piece[part.len()..]);
@@ -250,7 +250,7 @@ impl Masking {
         shown.replace(char::is_control, "?")
     }
 
-    /// One part; whether its end was masked.
+    /// Masks one part. The first value says whether its end is masked.
     fn pair(&mut self, part: &str, kind: Kind, goes_on: bool) -> (bool, String) {
         let Some((key, value)) = part.split_once('=') else {
             return self.bare(part, kind, goes_on);
@@ -302,7 +302,7 @@ impl Masking {
     }
 }
 
-/// `admin_password=…` as `admin` and what follows the `_`.
+/// Splits `admin_password=…` at the `_`.
 fn joined(value: &str) -> Option<(&str, &str)> {
     let at = value.find('=')?;
     let (first, key) = value[..at].rsplit_once('_')?;
@@ -314,7 +314,7 @@ fn is_known(key: &str) -> bool {
     is_harmless_key(key) || is_login_key(key)
 }
 
-/// Whether a part of a path may be shown: what holds a colon, or was encoded or drawn by a machine, may be a login or a token.
+/// Whether a part of a path may be shown. A part with a colon, an encoded part or a random one may be a login or a token.
 fn is_folder(part: &str) -> bool {
     let is_pair = part
         .split_once(':')
@@ -322,7 +322,7 @@ fn is_folder(part: &str) -> bool {
     !is_pair && !is_encoded_login(part) && !looks_random(part)
 }
 
-/// Base64 of `user:password`.
+/// Whether the text is base64 of `user:password`.
 fn is_encoded_login(part: &str) -> bool {
     let digits = part.trim_end_matches('=');
     if digits.len() < 6 {
@@ -336,7 +336,7 @@ fn is_encoded_login(part: &str) -> bool {
     })
 }
 
-/// Whether this is the address of something on this machine.
+/// Whether this is the address of a local file or device.
 fn is_local(text: &str) -> bool {
     const SCHEMES: [&str; 4] = ["file", "v4l2", "csi", "test-pattern"];
     match text.split_once(':') {
@@ -345,7 +345,7 @@ fn is_local(text: &str) -> bool {
     }
 }
 
-/// Percent-decoded, also where that was done more than once.
+/// Percent-decodes a text, several times if it is encoded several times.
 fn decoded(text: &str) -> Cow<'_, str> {
     let mut plain = Cow::Borrowed(text);
     for _ in 0..MOST_ENCODINGS {

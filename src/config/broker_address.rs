@@ -1,19 +1,19 @@
-//! The broker's address in every spelling that people use: a name, `name:port`, `[address]:port`, a URL.
+//! The broker's address in every common notation: a name, `name:port`, `[address]:port`, a URL.
 //!
-//! Pure. No message quotes what may be a password.
+//! No message quotes text that may be a password.
 
 use std::net::Ipv6Addr;
 
 use percent_encoding::percent_decode_str;
 
-/// What an address says.
+/// The parts of a broker's address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct BrokerAddress {
-    /// A name or an address, an IPv6 one without brackets.
+    /// Name or address; an IPv6 address without brackets.
     pub(super) host: String,
-    /// Where it stands there.
+    /// Port, if the text has one.
     pub(super) port: Option<u16>,
-    /// By its scheme, where it has one.
+    /// TLS by the scheme, if the text has one.
     pub(super) tls: Option<bool>,
     pub(super) username: Option<String>,
     pub(super) password: Option<String>,
@@ -22,10 +22,10 @@ pub(super) struct BrokerAddress {
 const REMEDY: &str = "write a name or an address, host:port, mqtt://host:port or mqtts://host:port";
 
 impl BrokerAddress {
-    /// Reads one.
+    /// Parses the text.
     ///
     /// # Errors
-    /// What is wrong with it, and the remedy.
+    /// The problem and the remedy, without the login.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (tls, rest) = match text.split_once("://") {
@@ -36,13 +36,13 @@ impl BrokerAddress {
         let (authority, behind) = rest.split_at(end);
         if behind.contains('@') {
             return Err(
-                "has a login with `/`, `?` or `#` in it: write them as %2F, %3F and %23, or set MQTT_USERNAME and MQTT_PASSWORD"
+                "has a login that contains `/`, `?` or `#`: write them as %2F, %3F and %23, or set MQTT_USERNAME and MQTT_PASSWORD"
                     .to_owned(),
             );
         }
         if !behind.trim_start_matches('/').is_empty() {
             return Err(format!(
-                "has more than a host and a port in it (topics are set with topic_root); {REMEDY}"
+                "contains more than a host and a port (topics are set with topic_root); {REMEDY}"
             ));
         }
         let (login, place) = match authority.rsplit_once('@') {
@@ -66,7 +66,7 @@ fn tls_of(scheme: &str) -> Result<bool, String> {
         "mqtt" | "tcp" => Ok(false),
         "mqtts" | "ssl" | "tls" | "tcps" | "mqtt+ssl" | "mqtt+tls" => Ok(true),
         "ws" | "wss" => Err(
-            "asks for MQTT over WebSockets, which is not spoken here; use the broker's port for MQTT: mqtt://host:1883, or \
+            "MQTT over WebSockets is not supported; use the broker's port for MQTT: mqtt://host:1883, or \
              mqtts://host:8883 with TLS"
                 .to_owned(),
         ),
@@ -115,7 +115,7 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
     let (name, port) = match place.split_once(':') {
         Some((_, rest)) if rest.contains(':') => {
             return Err(format!(
-                "has more than one colon and is no IPv6 address, which is written [address]:port where a port follows; {REMEDY}"
+                "has more than one colon and is not an IPv6 address (with a port: [address]:port); {REMEDY}"
             ));
         }
         Some((name, text)) => (name, Some(port(text)?)),
@@ -124,14 +124,14 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
     if name.is_empty() {
         return Err(format!("names no host; {REMEDY}"));
     }
-    // What a URL's host may be: a name, international ones in ASCII, or an IPv4 address.
+    // The host of a URL: a name (international ones in ASCII) or an IPv4 address.
     match url::Host::parse(name) {
         Ok(host) => Ok((host.to_string(), port)),
-        Err(err) => Err(format!("has a host that can't be one ({err}); {REMEDY}")),
+        Err(err) => Err(format!("has an invalid host ({err}); {REMEDY}")),
     }
 }
 
-/// With a zone, too: `fe80::1%eth0` is an address of a link.
+/// Also with a zone: `fe80::1%eth0` is a link-local address.
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
     !zone.is_empty() && address.parse::<Ipv6Addr>().is_ok()
@@ -141,7 +141,7 @@ fn port(text: &str) -> Result<u16, String> {
     if text.is_empty() {
         return Err("ends with a colon; add the port, or leave the colon out".to_owned());
     }
-    // Not quoted: behind a name without @ this may be a password.
+    // Not quoted: in `user:password` without a host it is a password.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
         Ok(port @ 1..) if digits => Ok(port),
@@ -231,20 +231,17 @@ mod tests {
             ("broker:+1", "has a port that is no number"),
             (
                 "a:1:2",
-                "has more than one colon and is no IPv6 address, which is written [address]:port",
+                "has more than one colon and is not an IPv6 address (with a port: [address]:port)",
             ),
             ("::1]:1", "has more than one colon"),
             ("[::1", "has [ without ]"),
             ("[broker]:1", "has no IPv6 address between"),
             ("[::1]1", "has something between ]"),
-            (
-                "256.0.0.1",
-                "has a host that can't be one (invalid IPv4 address)",
-            ),
-            ("two words", "has a host that can't be one"),
+            ("256.0.0.1", "has an invalid host (invalid IPv4 address)"),
+            ("two words", "has an invalid host"),
             (
                 "ws://broker:9001",
-                "MQTT over WebSockets, which is not spoken here; use the broker's port for MQTT",
+                "MQTT over WebSockets is not supported; use the broker's port for MQTT",
             ),
             ("wss://broker", "MQTT over WebSockets"),
             ("http://broker", "is the address of a web page"),
@@ -254,12 +251,12 @@ mod tests {
             ),
             (
                 "mqtt://broker/topic",
-                "has more than a host and a port in it (topics are set with topic_root)",
+                "contains more than a host and a port (topics are set with topic_root)",
             ),
-            ("mqtt://broker?x=1", "has more than a host and a port in it"),
+            ("mqtt://broker?x=1", "contains more than a host and a port"),
             (
                 "mqtt://u:hunter2/x@broker",
-                "has a login with `/`, `?` or `#` in it: write them as %2F",
+                "has a login that contains `/`, `?` or `#`: write them as %2F",
             ),
             ("u:hunter2", "has a port that is no number"),
             ("mqtt://u:%ffhunter2@b", "has a login that is not UTF-8"),

@@ -1,4 +1,4 @@
-//! Raw settings to settings, or every problem at once.
+//! Checks the raw settings and makes the checked settings. Every problem is reported.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::broker_address::BrokerAddress;
 use super::document::Document;
 use super::duration::Span;
-use super::layers::Picked;
+use super::layers::StreamSelection;
 use super::problem::Problems;
-use super::range::{Quantity, Ranged, ends, told_range};
+use super::range::{Quantity, Ranged, ends, range_text};
 use super::raw::usual_port;
 use super::raw_role::RETRY_LIMITS;
 use super::{
@@ -20,27 +20,31 @@ use super::{
 };
 use crate::base::{SourceId, models_dirs};
 
-/// MQTT's longest topic has 65,535 bytes; the kind of a topic and an instance id follow.
+/// Maximum length of a topic root. A topic of MQTT has at most 65,535 bytes, and levels with the kind and the id follow.
 const LONGEST_ROOT: usize = 65_400;
-/// Levels of a root: of mosquitto's 200, two are ours.
+/// Maximum number of levels of a topic root. Mosquitto accepts 200, and two are appended.
 const MOST_LEVELS: usize = 198;
 
-/// What a check knows beside the value, and where it tells what it finds.
+/// Context of the checks, and the problems and warnings that they report.
 pub(super) struct Checker<'a> {
     pub(super) document: &'a Document,
     pub(super) environment: &'a Environment,
-    /// The directory that secrets' relative file names start from.
+    /// Directory from which relative file names of secrets start.
     pub(super) base: &'a Path,
-    /// Whether a wall is to run, and not a processor.
+    /// Whether the role is wall, not processor.
     pub(super) for_wall: bool,
     pub(super) problems: &'a mut Problems,
-    /// What is right and yet worth a line in the log.
+    /// Warnings for the log about valid settings.
     pub(super) warnings: Vec<String>,
 }
 
 impl Checker<'_> {
-    /// The settings; right only if no problem was told.
-    pub(super) fn settings(&mut self, raw: &RawSettings, picked: Option<&Picked>) -> Settings {
+    /// The checked settings; valid only if no problem was reported.
+    pub(super) fn settings(
+        &mut self,
+        raw: &RawSettings,
+        selection: Option<&StreamSelection>,
+    ) -> Settings {
         let mqtt = self.mqtt(&raw.mqtt, raw.processor.encoding);
         let processor = self.processor(&raw.processor);
         let http = self.address("processor.http", raw.processor.http.as_deref());
@@ -48,9 +52,9 @@ impl Checker<'_> {
         Settings {
             instance_id: self.instance_id(raw.instance_id.as_deref()),
             mqtt,
-            sources: self.sources(raw, picked),
+            sources: self.sources(raw, selection),
             processor,
-            wall: self.wall(raw, picked),
+            wall: self.wall(raw, selection),
             models_dirs: models_dirs(&first),
             http,
             http_hosts: self.http_hosts(&raw.http_hosts),
@@ -58,7 +62,7 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn tell(&mut self, path: &str, message: impl Into<String>) {
+    pub(super) fn report(&mut self, path: &str, message: impl Into<String>) {
         self.problems.add(path, self.document.origin(path), message);
     }
 
@@ -68,7 +72,7 @@ impl Checker<'_> {
         };
         let longest = identity::LONGEST;
         if id.is_empty() || id.len() > longest || !id.chars().all(identity::is_allowed) {
-            self.tell(
+            self.report(
                 "instance_id",
                 format!("must be 1 to {longest} letters, digits, `-`, `_` and `.`, got `{id}`"),
             );
@@ -77,23 +81,23 @@ impl Checker<'_> {
     }
 
     pub(super) fn mqtt(&mut self, raw: &RawMqtt, encoding: super::Encoding) -> MqttSettings {
-        // Split before; a document that was never split has to be a plain host.
+        // `layers` has split the address of a file. In other documents the host must be plain.
         match BrokerAddress::parse(&raw.host) {
             Ok(address) if address.host.eq_ignore_ascii_case(&raw.host) => {}
-            Ok(_) => self.tell(
+            Ok(_) => self.report(
                 "mqtt.host",
-                "must be a host name or an address here, without port or login",
+                "must be a host name or an address, without port and login",
             ),
-            Err(message) => self.tell("mqtt.host", message),
+            Err(message) => self.report("mqtt.host", message),
         }
         let username = self.secret("mqtt.username", raw.username.as_ref());
         let password = self.secret("mqtt.password", raw.password.as_ref());
         if raw.password.is_some() && raw.username.is_none() {
-            self.tell("mqtt.password", "needs mqtt.username beside it");
+            self.report("mqtt.password", "needs mqtt.username as well; set both");
         }
         let tls = raw.tls.as_ref().map(|tls| {
             if tls.certificate.is_some() != tls.key.is_some() {
-                self.tell(
+                self.report(
                     "mqtt.tls",
                     "certificate and key belong together; give both or neither",
                 );
@@ -117,9 +121,9 @@ impl Checker<'_> {
         for ours in ["processors", "walls", "sources", "fleet"] {
             let taken = format!("{}/{ours}", raw.topic_root);
             if prefix == taken || prefix.starts_with(&format!("{taken}/")) {
-                self.tell(
+                self.report(
                     "mqtt.topic_prefix",
-                    format!("{taken} holds other documents; choose another prefix"),
+                    format!("{taken} is used by other documents; choose another prefix"),
                 );
             }
         }
@@ -139,30 +143,30 @@ impl Checker<'_> {
     fn topic(&mut self, path: &str, topic: &str) {
         let bytes = topic.len();
         if !(1..=LONGEST_ROOT).contains(&bytes) {
-            self.tell(
+            self.report(
                 path,
                 format!("must be 1 to {LONGEST_ROOT} bytes long, has {bytes}"),
             );
         } else if topic.contains('\0') {
-            self.tell(path, "must not hold the character NUL");
+            self.report(path, "must not contain the character NUL");
         } else if topic.contains(['+', '#']) {
             let shown: String = topic.chars().take(200).collect();
-            self.tell(
+            self.report(
                 path,
-                format!("must not hold + or #, which are wildcards, got `{shown}`"),
+                format!("must not contain + or #, which are wildcards, got `{shown}`"),
             );
         }
         let mut warn = |what: &str| self.warnings.push(format!("{path}: {what}"));
         if topic.starts_with('$') {
             warn(
-                "topics that begin with $ belong to the broker: many do not let others publish there, and no wildcard matches them",
+                "topics that begin with $ are reserved for the broker: many brokers refuse to publish them, and no wildcard matches them",
             );
         }
         if topic.chars().any(char::is_control) {
-            warn("has a control character in it, for which brokers may close the connection");
+            warn("contains a control character; brokers may close the connection");
         }
         if topic.split('/').count() > MOST_LEVELS {
-            warn("has more levels than mosquitto takes, 200");
+            warn("has more levels than mosquitto accepts, 200");
         }
     }
 
@@ -172,14 +176,14 @@ impl Checker<'_> {
             Some(id) => {
                 let allowed = |c: char| identity::is_allowed(c);
                 if id.is_empty() || id.starts_with('.') || !id.chars().all(allowed) {
-                    self.tell("processor.model", format!("must be a model's id (letters, digits, `-`, `_` and `.`), got `{id}`; a file becomes a model by `nvr model import`"));
+                    self.report("processor.model", format!("must be a model's id (letters, digits, `-`, `_` and `.`), got `{id}`; a file becomes a model by `nvr model import`"));
                 }
                 ModelChoice::Named(id.clone())
             }
         };
         let threads = self.within("processor", raw.threads());
         let (retry_first, retry_longest) =
-            self.waits("processor", raw.retry_first, raw.retry_longest());
+            self.retry_waits("processor", raw.retry_first, raw.retry_longest());
         ProcessorSettings {
             model,
             backend: raw.backend,
@@ -196,9 +200,9 @@ impl Checker<'_> {
     fn sources(
         &mut self,
         raw: &RawSettings,
-        picked: Option<&Picked>,
+        selection: Option<&StreamSelection>,
     ) -> BTreeMap<SourceId, SourceSettings> {
-        // What cameras inherit is checked also where every camera has its own.
+        // Inherited values are checked even if every camera overrides them.
         let inherited = self.inherited(raw);
         let cameras = raw.camera.as_deref().unwrap_or_default();
         let mut sources = BTreeMap::new();
@@ -208,37 +212,39 @@ impl Checker<'_> {
             if let Some(id) = camera.id
                 && let Some(first) = first_index.insert(id, index)
             {
-                let message = format!("{id} is camera[{first}]'s already; ids are unique");
-                self.tell(&format!("{path}.id"), message);
+                let message =
+                    format!("{id} is already the id of camera[{first}]; ids must be unique");
+                self.report(&format!("{path}.id"), message);
             }
             if let Some(source) = self.camera(&path, camera, &inherited) {
                 sources.insert(source.id, source);
             }
         }
-        // A wall without cameras shows how they are configured.
+        // A wall without cameras shows how to configure them.
         if cameras.is_empty() && !self.for_wall {
-            self.tell(
+            self.report(
                 "camera",
                 "no camera is configured; add a [[camera]], or give --n, --streams or --source",
             );
         }
-        if let Some(picked) = picked {
-            for id in &picked.ids {
+        if let Some(selection) = selection {
+            for id in &selection.ids {
                 if !first_index.contains_key(&i64::from(id.0)) {
                     let message = format!(
                         "there is no camera {id}; the file has {}; add it there or by --source {id}=URI",
-                        some_of(sources.keys())
+                        name_list(sources.keys())
                     );
-                    self.problems.add("camera", Some(&picked.origin), message);
+                    self.problems
+                        .add("camera", Some(&selection.origin), message);
                 }
             }
-            sources.retain(|id, _| picked.ids.contains(id));
+            sources.retain(|id, _| selection.ids.contains(id));
         }
         sources
     }
 
-    /// The first and the longest wait before a failed camera is tried again.
-    pub(super) fn waits(
+    /// The first and the longest wait before a retry of a failed camera.
+    pub(super) fn retry_waits(
         &mut self,
         role: &str,
         first: Span,
@@ -256,7 +262,7 @@ impl Checker<'_> {
         if parsed.is_err() {
             let message =
                 format!("must be an address and a port such as 127.0.0.1:9100, got `{address}`");
-            self.tell(path, message);
+            self.report(path, message);
         }
         parsed.ok()
     }
@@ -268,45 +274,45 @@ impl Checker<'_> {
         };
         for host in hosts.iter().filter(|host| !is_host(host)) {
             let message = format!(
-                "must be names such as wall.example.com, without scheme and port, got `{host}`"
+                "must be host names such as wall.example.com, without scheme and port, got `{host}`"
             );
-            self.tell("http_hosts", message);
+            self.report("http_hosts", message);
         }
         hosts.to_vec()
     }
 
-    /// What people call a thing.
+    /// Checks a display name.
     pub(super) fn name(&mut self, path: &str, name: &str) {
         if name.chars().count() > 128 || name.chars().any(char::is_control) {
-            self.tell(path, "must be at most 128 characters without line breaks");
+            self.report(path, "must be at most 128 characters without line breaks");
         }
     }
 
-    /// A key of the table at the path `table`, by the range that is declared for it.
+    /// Checks a key of the table at the path `table` against its declared range.
     pub(super) fn within<T: Quantity>(&mut self, table: &str, ranged: Ranged<T>) -> T::Checked {
         let Ranged { key, value, range } = ranged;
         self.in_range(&format!("{table}.{key}"), value, range)
     }
 
-    /// A value that has its range from elsewhere.
+    /// Checks a value against a range that is not declared with its key.
     pub(super) fn in_range<T: Quantity>(
         &mut self,
         path: &str,
         value: T,
         range: RangeInclusive<T::Bound>,
     ) -> T::Checked {
-        if let Some(value) = value.beyond(&range) {
-            let range = told_range(&ends::<T>(&range));
-            self.tell(path, format!("must be {range}, got {value}"));
+        if let Some(value) = value.out_of_range(&range) {
+            let range = range_text(&ends::<T>(&range));
+            self.report(path, format!("must be {range}, got {value}"));
         }
         value.checked(&range)
     }
 
     pub(super) fn rate(&mut self, path: &str, fps: f64) -> f64 {
         if !(fps > 0.0 && fps <= 1000.0) {
-            self.tell(
+            self.report(
                 path,
-                format!("must be above 0 and at most 1000, got {fps}; leave it out for no limit"),
+                format!("must be above 0 and at most 1000, got {fps}; remove the key for no limit"),
             );
         }
         fps
@@ -314,36 +320,36 @@ impl Checker<'_> {
 
     pub(super) fn class_names(&mut self, path: &str, classes: &[String]) -> Vec<String> {
         if classes.is_empty() {
-            self.tell(
+            self.report(
                 path,
-                "an empty list would publish nothing; leave it out for all classes",
+                "an empty list would publish nothing; remove the key for all classes",
             );
         } else if classes.iter().any(|class| class.trim().is_empty()) {
-            self.tell(path, "has an empty class name in it");
+            self.report(path, "contains an empty class name");
         }
         classes.to_vec()
     }
 
     pub(super) fn secret(&mut self, path: &str, secret: Option<&SecretRef>) -> Option<Secret> {
         let resolved = secret?.resolve(self.environment, self.base);
-        resolved.map_err(|message| self.tell(path, message)).ok()
+        resolved.map_err(|message| self.report(path, message)).ok()
     }
 
-    /// A file that has to be there; its path is absolute by now.
+    /// Checks that a file exists. Its path is already absolute.
     pub(super) fn file(&mut self, path: &str, file: Option<&str>) -> Option<PathBuf> {
         let file = PathBuf::from(file?);
         let readable = std::fs::File::open(&file).and_then(|opened| opened.metadata());
         match readable {
             Ok(meta) if meta.is_file() => {}
-            Ok(_) => self.tell(path, format!("{} is not a file", file.display())),
-            Err(err) => self.tell(path, format!("can't read {}: {err}", file.display())),
+            Ok(_) => self.report(path, format!("{} is not a file", file.display())),
+            Err(err) => self.report(path, format!("can't read {}: {err}", file.display())),
         }
         Some(file)
     }
 }
 
-/// Names, and of many the first ones and their number.
-pub(super) fn some_of(names: impl ExactSizeIterator<Item = impl ToString>) -> String {
+/// A list of names. A long list is cut, and the number of the others is appended.
+pub(super) fn name_list(names: impl ExactSizeIterator<Item = impl ToString>) -> String {
     const MOST: usize = 40;
     let count = names.len();
     let named: Vec<String> = names.take(MOST).map(|name| name.to_string()).collect();

@@ -1,4 +1,4 @@
-//! The checks of one camera, and what it inherits from the role that runs.
+//! The checks of one camera, and the settings that it inherits from the role that runs.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::base::SourceId;
 
-/// What a camera has where it says nothing itself.
+/// Settings of the role that a camera inherits.
 pub(super) struct Inherited {
     stream: StreamChoice,
     analysis: AnalysisSettings,
@@ -32,7 +32,7 @@ impl Checker<'_> {
                 .max_fps
                 .map(|fps| self.rate("processor.max_fps", fps)),
         };
-        // Both roles' limits are checked, and the running one's inherited.
+        // The limits of both roles are checked. Cameras inherit those of the role that runs.
         let of_processor = (
             self.within("processor", processor.stall_limit()),
             self.within("processor", processor.start_limit()),
@@ -64,19 +64,16 @@ impl Checker<'_> {
         let id = self.within(path, raw.id());
         let id = id.map(|id| SourceId(id as u32));
         if id.is_none() {
-            self.tell(
-                &at("id"),
-                "is missing; give every camera a number of its own",
-            );
+            self.report(&at("id"), "is missing; give every camera a unique number");
         }
         if let Some(name) = &raw.name {
             self.name(&at("name"), name);
         }
         let main = self.uri(&at("uri"), raw.uri.as_ref());
         if raw.uri.is_none() {
-            self.tell(
+            self.report(
                 &at("uri"),
-                "is missing; say where the camera is, rtsp://host/path for one",
+                "is missing; give the address of the camera, such as rtsp://host/path",
             );
         }
         let sub = self.uri(&at("sub_uri"), raw.sub_uri.as_ref());
@@ -117,7 +114,7 @@ impl Checker<'_> {
             Ok(parsed) => Some(parsed),
             Err(messages) => {
                 for message in messages {
-                    self.tell(path, message);
+                    self.report(path, message);
                 }
                 None
             }
@@ -136,14 +133,17 @@ impl Checker<'_> {
         if raw.username.is_some() || raw.password.is_some() {
             let in_uri = uris.iter().any(|uri| matches!(uri, Some((_, Some(_)))));
             if in_uri {
-                self.tell(
+                self.report(
                     &user_path,
-                    "the URI holds a login as well; give it in one place",
+                    "the URI contains a login as well; give the login once",
                 );
             }
         }
         if raw.password.is_some() && raw.username.is_none() {
-            self.tell(&password_path, format!("needs {user_path} beside it"));
+            self.report(
+                &password_path,
+                format!("needs {user_path} as well; set both"),
+            );
         }
         Some(Credentials {
             username: username?,
@@ -163,7 +163,7 @@ impl Checker<'_> {
             None => SourceTls::default(),
             Some(tls) => {
                 if is_plain && (tls.pin.is_some() || tls.ca.is_some()) {
-                    self.tell(&format!("{path}.tls"), "has no effect on rtsp://, which is not encrypted; write rtsps:// or leave it out");
+                    self.report(&format!("{path}.tls"), "has no effect on rtsp://, which is not encrypted; use rtsps:// or remove the table");
                 }
                 self.camera_tls(path, tls)
             }
@@ -185,12 +185,12 @@ impl Checker<'_> {
             let pin = parse_pin(text);
             if pin.is_none() {
                 let message = "must be a SHA-256 of 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it";
-                self.tell(&format!("{path}.tls.pin"), message);
+                self.report(&format!("{path}.tls.pin"), message);
             }
             pin
         });
         if raw.ca.is_some() && raw.pin.is_some() {
-            self.tell(
+            self.report(
                 &format!("{path}.tls"),
                 "a pinned certificate needs no authority; give ca or pin",
             );
@@ -225,7 +225,7 @@ impl Checker<'_> {
     }
 }
 
-/// Reads the SHA-256 of a certificate: 64 hexadecimal digits, with colons between bytes or without.
+/// Reads the SHA-256 of a certificate: 64 hexadecimal digits, with or without colons between bytes.
 pub fn parse_pin(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text
         .chars()

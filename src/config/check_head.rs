@@ -1,42 +1,42 @@
-//! The checks of a wall's monitors and of the layouts that they name.
+//! The checks of a wall's monitors and layouts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{Checker, some_of};
-use super::layers::Picked;
-use super::read::guess;
+use super::check::{Checker, name_list};
+use super::layers::StreamSelection;
+use super::read::did_you_mean;
 use super::{HeadSettings, Layout, Layouts, ModeRequest, RawHead, RawSettings};
 use crate::base::{Size, SourceId};
 
-/// Rectangles that were written with three digits still count as neighbours.
+/// Tolerance for overlaps: rectangles with three decimal digits may touch.
 const SLACK: f64 = 0.001;
-/// More rectangles than anybody can look at.
+/// Maximum number of tiles of a custom layout.
 const MOST_TILES: usize = 256;
 const BUILT_IN: [&str; 2] = ["grid", "focus"];
 
 impl Checker<'_> {
-    /// Every named layout, right or not: heads that name a wrong one have nothing else to be told.
+    /// Every named layout, also invalid ones, so that a head that names one causes no second problem.
     pub(super) fn layouts(&mut self, raw: &RawSettings) -> Layouts {
         let mut layouts = BTreeMap::new();
         for (name, layout) in &raw.wall.layout {
             let path = format!("wall.layout.{name}");
             if BUILT_IN.contains(&name.as_str()) {
-                self.tell(&path, "is a built-in layout; choose another name");
+                self.report(&path, "is a built-in layout; choose another name");
             } else if name.is_empty() || !name.chars().all(super::identity::is_allowed) {
-                self.tell(
+                self.report(
                     &path,
-                    "a layout's name has letters, digits, `-`, `_` and `.` only",
+                    "the name of a layout must consist of letters, digits, `-`, `_` and `.`",
                 );
             }
             let at = format!("{path}.tiles");
             if layout.tiles.is_empty() {
-                self.tell(
+                self.report(
                     &at,
                     "is missing or empty; give rectangles such as [[0.0, 0.0, 1.0, 0.6]]",
                 );
             } else if layout.tiles.len() > MOST_TILES {
                 let given = layout.tiles.len();
-                self.tell(&at, format!("at most {MOST_TILES} tiles, got {given}"));
+                self.report(&at, format!("at most {MOST_TILES} tiles, got {given}"));
             } else {
                 self.tiles(&at, &layout.tiles);
             }
@@ -57,27 +57,27 @@ impl Checker<'_> {
                 let message = format!(
                     "width and height must be above 0, got {width} and {height}; a tile is [x, y, width, height]"
                 );
-                self.tell(&at, message);
+                self.report(&at, message);
             } else if !(inside(x, width) && inside(y, height)) {
                 let message = format!(
-                    "must lie on the screen, 0 to 1 each way, got {x} to {} and {y} to {}; a tile is [x, y, width, height]",
+                    "must be on the screen, 0 to 1 in both directions, got {x} to {} and {y} to {}; a tile is [x, y, width, height]",
                     x + width,
                     y + height
                 );
-                self.tell(&at, message);
+                self.report(&at, message);
             } else if let Some(first) = tiles[..index].iter().position(|other| overlap(tile, other))
             {
-                let message = format!("lies over tile {first}; tiles must not overlap");
-                self.tell(&at, message);
+                let message = format!("overlaps tile {first}; tiles must not overlap");
+                self.report(&at, message);
             }
         }
     }
 
-    /// The monitors; one where none is written down.
+    /// The monitors; one with defaults if none is configured.
     pub(super) fn heads(
         &mut self,
         raw: &RawSettings,
-        picked: Option<&Picked>,
+        selection: Option<&StreamSelection>,
         layouts: &Layouts,
     ) -> Vec<HeadSettings> {
         let cameras = raw.camera.as_deref().unwrap_or_default();
@@ -89,11 +89,12 @@ impl Checker<'_> {
             if let Some(connector) = &head.connector
                 && let Some(first) = connectors.insert(connector, index)
             {
-                let message =
-                    format!("{connector} is wall.head[{first}]'s already; give each head its own");
-                self.tell(&format!("{path}.connector"), message);
+                let message = format!(
+                    "{connector} is already the connector of wall.head[{first}]; give each head another one"
+                );
+                self.report(&format!("{path}.connector"), message);
             }
-            heads.push(self.head(&path, head, layouts, &known, picked));
+            heads.push(self.head(&path, head, layouts, &known, selection));
         }
         if heads.is_empty() {
             heads.push(HeadSettings::default());
@@ -107,7 +108,7 @@ impl Checker<'_> {
         raw: &RawHead,
         layouts: &Layouts,
         known: &BTreeSet<i64>,
-        picked: Option<&Picked>,
+        selection: Option<&StreamSelection>,
     ) -> HeadSettings {
         let at = |key: &str| format!("{path}.{key}");
         self.filled(&at("connector"), raw.connector.as_deref());
@@ -124,7 +125,7 @@ impl Checker<'_> {
             cameras: raw
                 .cameras
                 .as_deref()
-                .map(|ids| self.head_cameras(&at("cameras"), ids, known, picked)),
+                .map(|ids| self.head_cameras(&at("cameras"), ids, known, selection)),
         }
     }
 
@@ -132,10 +133,10 @@ impl Checker<'_> {
         let mode = parse_mode(text);
         if mode.is_none() {
             let message = format!(
-                "must be a resolution of 64 to 16384 pixels each way and perhaps a rate of 1 to 1000 Hz, such as \
+                "must be a resolution of 64 to 16384 pixels in both directions and, optionally, a rate of 1 to 1000 Hz, such as \
                  1920x1080@60, got `{text}`"
             );
-            self.tell(path, message);
+            self.report(path, message);
         }
         mode
     }
@@ -158,11 +159,11 @@ impl Checker<'_> {
                     .chain(layouts.keys().map(String::as_str))
                     .collect();
                 let message = format!(
-                    "there is no layout `{name}`; {}known are {}; others are written [wall.layout.NAME]",
-                    guess(name, &known),
+                    "there is no layout `{name}`; {}known are {}; define others as [wall.layout.NAME]",
+                    did_you_mean(name, &known),
                     known.join(", ")
                 );
-                self.tell(&format!("{path}.layout"), message);
+                self.report(&format!("{path}.layout"), message);
             }
         }
         Layout::default()
@@ -173,12 +174,12 @@ impl Checker<'_> {
         path: &str,
         ids: &[i64],
         known: &BTreeSet<i64>,
-        picked: Option<&Picked>,
+        selection: Option<&StreamSelection>,
     ) -> Vec<SourceId> {
         if ids.is_empty() {
-            self.tell(
+            self.report(
                 path,
-                "an empty list would show nothing; leave it out for all cameras",
+                "an empty list would show nothing; remove the key for all cameras",
             );
         }
         let mut seen = BTreeSet::new();
@@ -190,21 +191,21 @@ impl Checker<'_> {
             if !range.contains(id) {
                 self.in_range(&at, *id, range);
             } else if !seen.insert(id) {
-                self.tell(
+                self.report(
                     &at,
-                    format!("camera {id} is there twice; name each one once"),
+                    format!("camera {id} is listed twice; list each camera once"),
                 );
             } else if !known.contains(id) {
                 unknown.push(id);
-            } else if picked.is_none_or(|picked| picked.has(*id)) {
+            } else if selection.is_none_or(|selection| selection.has(*id)) {
                 shown.push(SourceId(*id as u32));
             }
         }
-        // No mistake that should darken the other tiles: cameras come and go.
+        // Only a warning, because cameras come and go and the other tiles should stay visible.
         if !unknown.is_empty() && self.for_wall {
             self.warnings.push(format!(
-                "{path}: no camera {} is configured, and none shown in its place",
-                some_of(unknown.into_iter())
+                "{path}: no camera {} is configured; it is left out",
+                name_list(unknown.into_iter())
             ));
         }
         shown

@@ -1,19 +1,19 @@
-//! The checks of the wall's settings; those of its monitors are next door.
+//! The checks of the wall's settings, except those of its monitors (`check_head.rs`).
 
 use std::path::{Path, PathBuf};
 
 use super::check::Checker;
 use super::document::Document;
-use super::layers::Picked;
+use super::layers::StreamSelection;
 use super::problem::Problems;
 use super::{DailySpan, Environment, RawSettings, WallSettings};
 use crate::base::Size;
 
-/// Bytes of MQTT's longest topic filter.
+/// Maximum length of an MQTT topic filter in bytes.
 const LONGEST_FILTER: usize = 65_535;
 
 impl Default for WallSettings {
-    /// What the checks make of the defaults.
+    /// The checked defaults of the raw settings.
     fn default() -> Self {
         let mut checker = Checker {
             document: &Document::default(),
@@ -28,9 +28,13 @@ impl Default for WallSettings {
 }
 
 impl Checker<'_> {
-    /// The wall's settings. Another role looks at their form alone: which cameras it has and which secrets it can read
-    /// says nothing of the wall's.
-    pub(super) fn wall(&mut self, raw: &RawSettings, picked: Option<&Picked>) -> WallSettings {
+    /// The wall's settings. A processor checks only their form, because its cameras and readable secrets may differ from
+    /// those of the wall.
+    pub(super) fn wall(
+        &mut self,
+        raw: &RawSettings,
+        selection: Option<&StreamSelection>,
+    ) -> WallSettings {
         let wall = &raw.wall;
         let layouts = self.layouts(raw);
         if let Some(name) = &wall.name {
@@ -42,11 +46,11 @@ impl Checker<'_> {
             .iter()
             .any(|class| class.trim().is_empty())
         {
-            self.tell("wall.alarm_classes", "has an empty class name in it");
+            self.report("wall.alarm_classes", "contains an empty class name");
         }
         let delay_budget = self.within("wall", wall.delay_budget());
         let (retry_first, retry_longest) =
-            self.waits("wall", wall.retry_first, wall.retry_longest());
+            self.retry_waits("wall", wall.retry_first, wall.retry_longest());
         let tile_width = self.within("wall", wall.tile_width());
         let tile_height = self.within("wall", wall.tile_height());
         WallSettings {
@@ -54,7 +58,7 @@ impl Checker<'_> {
             clock: wall.clock,
             output: wall.output,
             card: wall.card.clone(),
-            heads: self.heads(raw, picked, &layouts),
+            heads: self.heads(raw, selection, &layouts),
             tile: Size::new(tile_width as u32, tile_height as u32),
             fit: wall.fit,
             sync: wall.sync,
@@ -83,7 +87,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A token that can be read, and is there where the page is to be seen from afar.
+    /// Reads the token, which is required if the page is served outside loopback.
     fn token(&mut self, raw: &RawSettings) -> Option<super::Secret> {
         if !self.for_wall {
             return None;
@@ -95,11 +99,11 @@ impl Checker<'_> {
             && !address.ip().is_loopback()
             && wall.http_token.is_none()
         {
-            self.tell(
+            self.report(
                 "wall.http",
                 format!(
                     "{address} can be reached from other machines and needs wall.http_token (or NVR_HTTP_TOKEN); \
-                     without one the page is for loopback alone, 127.0.0.1:{}",
+                     without a token use loopback, 127.0.0.1:{}",
                     address.port()
                 ),
             );
@@ -121,11 +125,11 @@ impl Checker<'_> {
             });
         if !is_filter || !(1..=LONGEST_FILTER).contains(&filter.len()) {
             let message = format!(
-                "must be a topic filter such as nvr/detections/#, with + for one level and # for all that follow, \
+                "must be a topic filter such as nvr/detections/#, with + for one level and # for all further levels, \
                  got `{}`",
                 filter.chars().take(200).collect::<String>()
             );
-            self.tell("wall.topic_pattern", message);
+            self.report("wall.topic_pattern", message);
         }
         Some(filter.to_owned())
     }
@@ -137,7 +141,7 @@ impl Checker<'_> {
             .is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
         if !is_png {
             let message = format!("must be a file that ends in .png, got {}", path.display());
-            self.tell("wall.snapshot", message);
+            self.report("wall.snapshot", message);
         }
         Some(path.to_path_buf())
     }
@@ -147,16 +151,16 @@ impl Checker<'_> {
         let span = parse_hours(hours);
         if span.is_none() {
             let message = format!("must be two different times such as 22:00-06:00, got `{hours}`");
-            self.tell("wall.monitor_off", message);
+            self.report("wall.monitor_off", message);
         }
         span
     }
 
     pub(super) fn filled(&mut self, path: &str, text: Option<&str>) {
         if text.is_some_and(|text| text.is_empty() || text.contains(char::is_whitespace)) {
-            self.tell(
+            self.report(
                 path,
-                "must not be empty nor have a blank in it; leave it out for the default",
+                "must not be empty or contain a blank; remove the key for the default",
             );
         }
     }

@@ -1,6 +1,6 @@
-//! The configuration after every check: what the rest of the program is built from.
+//! The checked configuration, from which the other modules are built.
 //!
-//! A value of these types is right by construction; raw settings, layers and checks are next door.
+//! `check.rs` makes these types from the raw settings; every value has passed its checks.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,52 +16,51 @@ use crate::base::{Size, SourceId};
 /// Everything a role needs to start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Who publishes; stable across restarts.
+    /// Name of this processor or wall on the broker; stable across restarts.
     pub instance_id: String,
-    /// The broker and the topics.
+    /// Broker and topics.
     pub mqtt: MqttSettings,
-    /// The cameras, by id, each with the stream and the limits that the role chose: a processor has at least one, and a
-    /// wall may have none.
+    /// Cameras by id, each with the stream and the limits of the role. A processor has at least one, a wall may have none.
     pub sources: BTreeMap<SourceId, SourceSettings>,
     /// Detection and tracking.
     pub processor: ProcessorSettings,
-    /// What a wall shows.
+    /// Display of the cameras on monitors.
     pub wall: WallSettings,
-    /// Where models are sought, in order.
+    /// Directories that are searched for models, in order.
     pub models_dirs: Vec<PathBuf>,
-    /// Where a processor serves /metrics and /healthz; nowhere where absent.
+    /// Address of /metrics and /healthz of a processor; `None` if they are not served.
     pub http: Option<SocketAddr>,
-    /// Names under which a page on loopback may be asked for, beside those of loopback.
+    /// Host names, in addition to those of loopback, under which a page on loopback answers.
     pub http_hosts: Vec<String>,
     /// Whether a processor feeds systemd's watchdog.
     pub watchdog: bool,
 }
 
-/// How the broker is reached and what is published where.
+/// Connection to the broker and topics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MqttSettings {
-    /// Name or address.
+    /// Host name or address.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// User name, resolved.
+    /// User name, read from its reference.
     pub username: Option<Secret>,
-    /// Password, resolved.
+    /// Password, read from its reference.
     pub password: Option<Secret>,
-    /// TLS where set.
+    /// TLS; `None` means a connection without TLS.
     pub tls: Option<TlsSettings>,
     /// First levels of every topic.
     pub topic_root: String,
-    /// First levels of the detections' topics.
+    /// First levels of the topics of detections.
     pub detections_prefix: String,
     /// Quality of service of detections: 0, 1 or 2.
     pub qos: u8,
-    /// Which encodings of an event are published.
+    /// Encodings in which events are published.
     pub encoding: Encoding,
 }
 
 impl MqttSettings {
-    /// Host and port, as they are written: `broker:1883`, `[::1]:1883`.
+    /// Host and port: `broker:1883`, `[::1]:1883`.
     pub fn address(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -80,84 +79,84 @@ impl MqttSettings {
 /// Files of a TLS client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsSettings {
-    /// Certificate authorities in PEM; the system's where absent.
+    /// Certificate authorities, PEM; `None` means the system's.
     pub ca: Option<PathBuf>,
-    /// Our certificate chain in PEM, where the broker asks for one.
+    /// Client certificate chain, PEM.
     pub certificate: Option<PathBuf>,
-    /// Its private key in PEM.
+    /// Private key of the client certificate, PEM.
     pub key: Option<PathBuf>,
 }
 
 choice! {
     /// Encodings of a detection event.
     Encoding {
-        /// JSON, as the published schema has it.
+        /// JSON, by the published schema.
         #[default]
         Json,
-        /// Postcard behind a version byte, on topics of its own.
+        /// Postcard after a version byte, on separate topics.
         Postcard,
-        /// Both of them.
+        /// Both encodings.
         Both,
     }
 }
 
-/// One camera: how it is reached, and how it is analysed.
+/// One camera with its stream and its analysis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceSettings {
-    /// Its number on the wire.
+    /// Id of the camera, `source_id` in events.
     pub id: SourceId,
-    /// What people call it.
+    /// Name of the camera.
     pub name: Option<String>,
-    /// A change here starts the source anew.
+    /// Connection to the camera. A change restarts the source.
     pub stream: StreamSettings,
-    /// A change here is taken over in place.
+    /// Analysis. A change is applied without a restart of the source.
     pub analysis: AnalysisSettings,
 }
 
-/// How a camera is reached.
+/// Connection to a camera.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamSettings {
-    /// Where it is.
+    /// Address of the stream.
     pub location: Location,
-    /// Login, where it asks for one.
+    /// Login, if one is configured.
     pub credentials: Option<Credentials>,
-    /// How RTP travels.
+    /// Transport of RTP.
     pub transport: Transport,
-    /// How much jitter is evened out.
+    /// Length of the jitter buffer.
     pub jitter_buffer: Duration,
-    /// How RTSPS is trusted.
+    /// Verification of the camera's certificate.
     pub tls: SourceTls,
-    /// Longest time without an access unit.
+    /// Maximum time without an access unit.
     pub stall_limit: Duration,
-    /// Longest time from PLAY to the first decoded frame.
+    /// Maximum time from PLAY to the first decoded frame.
     pub start_limit: Duration,
 }
 
-/// Where pictures come from. Displayed as a URI that never holds a login: what logs, events and pages may show.
+/// Address of a stream. Displayed as a URI without login, for logs, events and pages.
 #[derive(Clone, PartialEq)]
 pub enum Location {
     /// `rtsp://` or `rtsps://`, without user and password.
     Rtsp(Url),
     /// A V4L2 device, `v4l2:///dev/video0`.
     V4l2(PathBuf),
-    /// The sensor of a Jetson's CSI connector with that number, `csi:0`.
+    /// Number of a sensor on a Jetson's CSI connectors, `csi:0`.
     Csi(u32),
-    /// A video file, played in real time, once and again.
+    /// A video file, played in real time in a loop.
     File(PathBuf),
-    /// A still image (JPEG or PNG), shown at one frame a second.
+    /// A still image (JPEG or PNG), one frame per second.
     Image(PathBuf),
-    /// The built-in moving pattern, `test-pattern:?width=1280&height=720&fps=25&objects=3`.
+    /// The built-in test pattern, `test-pattern:?width=1280&height=720&fps=25&objects=3`.
     TestPattern(TestPattern),
 }
 
-/// What the moving pattern looks like.
+/// Parameters of the test pattern.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TestPattern {
-    /// Its size; 1280×720 by default.
+    /// Size of the picture; 1280×720 by default.
     pub size: Size,
-    /// Frames a second; 25 by default.
+    /// Frame rate in frames per second; 25 by default.
     pub fps: f64,
-    /// How many objects move; 3 by default.
+    /// Number of moving objects; 3 by default.
     pub objects: u32,
 }
 
@@ -171,92 +170,92 @@ pub struct Credentials {
 }
 
 choice! {
-    /// Which of a camera's streams is analysed.
+    /// Stream of a camera that is analysed or shown.
     StreamChoice {
         /// `uri`.
         Main,
-        /// `sub_uri` where there is one, else `uri`.
+        /// `sub_uri` if the camera has one, else `uri`.
         #[default]
         Sub,
     }
 }
 
 choice! {
-    /// How RTP travels.
+    /// Transport of RTP.
     Transport {
-        /// Interleaved in the RTSP connection.
+        /// TCP, interleaved in the RTSP connection.
         #[default]
         Tcp,
-        /// Datagrams.
+        /// UDP.
         Udp,
     }
 }
 
-/// How the certificate of an RTSPS camera is trusted.
+/// Verification of the certificate of an RTSPS camera.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SourceTls {
-    /// Authorities in PEM beside the system's.
+    /// Certificate authorities, PEM, in addition to the system's.
     pub ca: Option<PathBuf>,
-    /// SHA-256 of the one certificate that is accepted, self-signed or not.
+    /// SHA-256 of the only accepted certificate, which may be self-signed.
     pub pinned_sha256: Option<[u8; 32]>,
 }
 
-/// How a camera's frames are analysed.
+/// Analysis of a camera's frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnalysisSettings {
-    /// Least confidence of what is published, 0–1.
+    /// Minimum confidence of a published detection, 0–1.
     pub confidence: f32,
-    /// Classes that are published; all where absent.
+    /// Classes that are published; `None` means all.
     pub classes: Option<Vec<String>>,
-    /// Most frames a second that are inferred.
+    /// Maximum inference rate in frames per second; `None` means no limit.
     pub max_fps: Option<f64>,
 }
 
 /// Detection and tracking of a processor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProcessorSettings {
-    /// Which model.
+    /// Model.
     pub model: ModelChoice,
-    /// What runs it.
+    /// Inference backend.
     pub backend: Backend,
-    /// Overlap (IoU) above which the weaker of two boxes of one class is dropped, 0–1.
+    /// IoU threshold of non-maximum suppression, 0–1.
     pub iou: f32,
-    /// Threads of the inference engine; absent: as many as the machine has cores.
+    /// Number of threads of the inference engine; `None` means the number of cores.
     pub threads: Option<usize>,
-    /// Whether detections are joined to tracks.
+    /// Whether detections are tracked and get tracker ids.
     pub tracking: bool,
-    /// How long the `scripted` backend takes over a frame.
+    /// Inference time per frame of the `scripted` backend.
     pub scripted_delay: Duration,
-    /// Longest time that a stage may go without progress before it counts as stuck.
+    /// Maximum time without progress of a stage. Then the stage counts as stuck.
     pub stage_limit: Duration,
-    /// First wait before a failed source is tried again.
+    /// Wait before the first retry of a failed source.
     pub retry_first: Duration,
-    /// Longest wait before a failed source is tried again.
+    /// Maximum wait before a retry of a failed source.
     pub retry_longest: Duration,
 }
 
-/// Which model is wanted.
+/// Choice of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelChoice {
-    /// This one, named by the operator: its absence is an error.
+    /// Id that the operator configured. It is an error if this model is missing.
     Named(String),
-    /// The published default where it is installed, else the one that `nvr model default` names.
+    /// The published default model if it is installed, else the one that `nvr model default` names.
     Default,
 }
 
 choice! {
-    /// What runs a model.
+    /// Inference backend.
     Backend {
-        /// The best that is there: tensorrt, onnxruntime, rten.
+        /// The first available one of tensorrt, onnxruntime, rten.
         #[default]
         Auto,
         /// NVIDIA TensorRT.
         Tensorrt,
-        /// ONNX Runtime, its library opened at run time.
+        /// ONNX Runtime; its library is opened at run time.
         Onnxruntime,
         /// The built-in pure Rust engine.
         Rten,
-        /// No network: reads the object positions that the test pattern paints into its pictures.
+        /// No neural network: reads the object positions from the pixels of the test pattern.
         Scripted,
     }
 }

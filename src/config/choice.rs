@@ -1,6 +1,6 @@
-//! Settings that are one word of a few: as text in the file, in options and in the schema.
+//! Settings with a fixed set of values, in the file, in options and in the schema.
 
-/// Declares an enum whose variants are written as their names in small letters; one of them is its default.
+/// Declares an enum whose values are the variant names in lower case. One variant is the default.
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident),+ $(,)? }) => {
         $(#[$meta])*

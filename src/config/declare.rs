@@ -8,14 +8,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::duration::Span;
-use super::range::{told, told_range};
+use super::range::{range_text, value_text};
 
 /// Declares a table of the file: a struct with public fields, its `Default`, and its [`Section`].
 ///
-/// A field is written `pub key: Type = default, within least..=most;`. A description says `{range}`, `{least}` and `{most}`
-/// where the range is told, and ends with its default where no value stands for it (`Default: none.`); else the default is
-/// added to it. A field without a default is left out where nothing was given. One with a range has a method of its name,
-/// which gives the value with the range, for `Checker::within`.
+/// A field is written `pub key: Type = default, within least..=most;`. In a description, `{range}`, `{least}` and `{most}`
+/// are replaced by the range. A description ends with its default (`Default: none.`) if the default is not a value; else the
+/// default is appended. A field without a default is not written if it is not set. A field with a range has a method of the
+/// same name, which returns the value with the range for `Checker::within`.
 macro_rules! settings {
     (
         $(#[doc = $about:tt])*
@@ -77,7 +77,7 @@ pub(super) use settings;
 
 /// A type of values in the file.
 pub(super) trait Written {
-    /// Whether the key is left out where the value is written.
+    /// Whether the key is left out when the table is written.
     fn is_absent(&self) -> bool {
         false
     }
@@ -109,19 +109,19 @@ impl<K, V> Written for std::collections::BTreeMap<K, V> {
 
 /// A table of the file.
 pub(super) trait Section: Default + Serialize {
-    /// What is declared of its keys.
+    /// Declarations of the keys.
     const KEYS: &'static [Key];
 }
 
-/// What is declared of a key beside its type and its default.
+/// Declaration of a key without its type and its default.
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// Its description, each line behind a blank.
+    /// Description; each line begins with a blank.
     pub(super) doc: &'static str,
     pub(super) range: Option<fn() -> [Value; 2]>,
 }
 
-/// Where descriptions are broken into lines.
+/// Maximum line length of descriptions.
 const WIDTH: usize = 116;
 const DEFAULT: &str = "Default: ";
 
@@ -131,9 +131,9 @@ impl Key {
         let Some(ends) = self.range.map(|ends| ends()) else {
             return text.to_owned();
         };
-        text.replace("{range}", &told_range(&ends))
-            .replace("{least}", &told(&ends[0]))
-            .replace("{most}", &told(&ends[1]))
+        text.replace("{range}", &range_text(&ends))
+            .replace("{least}", &value_text(&ends[0]))
+            .replace("{most}", &value_text(&ends[1]))
     }
 
     /// The description without its default.
@@ -142,8 +142,8 @@ impl Key {
         text.trim().trim_end_matches('.').to_owned()
     }
 
-    /// A help text with the range and the default filled in: at `{default}`, else at the end. A text with brackets has its
-    /// default written out.
+    /// A help text with the range and the default filled in: at `{default}`, else at the end. A text with brackets
+    /// already contains its default.
     pub(super) fn help(&self, text: &str, defaults: &Value) -> String {
         let text = self.with_range(text);
         if text.contains(" [") {
@@ -154,7 +154,7 @@ impl Key {
             (Some(Value::Bool(yes)), _) => if *yes { "yes" } else { "no" }.to_owned(),
             (Some(value), _) => value
                 .as_f64()
-                .map_or_else(|| told(value), |n| n.to_string()),
+                .map_or_else(|| value_text(value), |n| n.to_string()),
             (None, None) => return text,
         };
         let default = format!("[default: {default}]");
@@ -166,12 +166,12 @@ impl Key {
     }
 }
 
-/// The defaults of a table's keys, as the file has them.
+/// The defaults of a table's keys, as in the file.
 pub(super) fn defaults<T: Section>() -> Value {
     serde_json::to_value(T::default()).unwrap_or_default()
 }
 
-/// Fills in what the descriptions of a table leave out: ranges and defaults.
+/// Fills in ranges and defaults in the descriptions of a table.
 pub(super) fn complete<T: Section>(schema: &mut Schema) {
     let defaults = defaults::<T>();
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
@@ -182,7 +182,7 @@ pub(super) fn complete<T: Section>(schema: &mut Schema) {
         if let Some(Value::String(text)) = property.get_mut("description") {
             *text = key.with_range(text);
             if let Some(value) = defaults.get(key.name).filter(|value| !value.is_object()) {
-                let default = format!("{DEFAULT}{}.", told(value));
+                let default = format!("{DEFAULT}{}.", value_text(value));
                 let last = text.lines().last().unwrap_or_default();
                 let fits = last.chars().count() + 1 + default.chars().count() <= WIDTH;
                 text.push(if fits { ' ' } else { '\n' });

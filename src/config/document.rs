@@ -1,4 +1,4 @@
-//! A configuration as a tree of values that remembers where each of them came from.
+//! A configuration as a tree of values that records the origin of each.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::Problem;
 use super::text::as_meant;
 
-/// Values by key, and the place that each was read from.
+/// Values by key, and the origin of each.
 #[derive(Clone, Default)]
 pub(super) struct Document {
     /// The tree.
@@ -17,9 +17,9 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads TOML; `name` is what the file is called in messages.
+    /// Reads TOML; `name` is the name of the file in messages.
     ///
-    /// Syntax errors are told all at once and without the line's text, which may hold a secret.
+    /// All syntax errors are reported at once, without the text of the line, which may contain a secret.
     pub(super) fn from_toml(text: &str, name: &str) -> Result<Self, Vec<Problem>> {
         let text = &as_meant(text);
         let places = Places::new(text, name);
@@ -67,8 +67,8 @@ impl Document {
         Some(value)
     }
 
-    /// Puts a value at a path and forgets what was there. On the way tables and, as `head[0]`, the first elements of
-    /// lists are made where they are missing; where one is something else, that stays, for its type to be told.
+    /// Sets the value at a path and replaces the former one. Missing tables, and missing first elements of lists
+    /// (`head[0]`), are created. A value of another type on the path stays, and its type is reported later.
     pub(super) fn set(&mut self, path: &str, value: Value, origin: &str) {
         let mut table = &mut self.tree;
         let mut keys = path.split('.').peekable();
@@ -101,7 +101,7 @@ impl Document {
         }
     }
 
-    /// Takes the value at a path away.
+    /// Removes the value at a path.
     pub(super) fn remove(&mut self, path: &str) {
         let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
         let mut table = Some(&mut self.tree);
@@ -113,7 +113,7 @@ impl Document {
         }
     }
 
-    /// Forgets where the values below `path` came from.
+    /// Removes the origins of the values below `path`.
     fn forget_below(&mut self, path: &str) {
         for below in ['.', '['] {
             let first = format!("{path}{below}");
@@ -129,12 +129,12 @@ impl Document {
         }
     }
 
-    /// Remembers where the value at `path` came from.
+    /// Records the origin of the value at `path`.
     pub(super) fn note(&mut self, path: &str, origin: &str) {
         self.origins.insert(path.to_owned(), origin.to_owned());
     }
 
-    /// Where the value at `path`, or the nearest one above it, came from.
+    /// Origin of the value at `path`, or of the nearest one above it.
     pub(super) fn origin(&self, path: &str) -> Option<&str> {
         let mut path = path;
         loop {
@@ -166,7 +166,7 @@ impl Document {
     }
 
     fn convert(&mut self, value: &DeValue<'_>, path: &str, places: &Places<'_>) -> Value {
-        // What JSON can't hold (nan, dates, huge integers) stays text: its type is then told as any other wrong one.
+        // Values that JSON can't represent (nan, dates, huge integers) stay text: their type is then reported as wrong.
         match value {
             DeValue::String(text) => Value::from(text.as_ref()),
             DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
@@ -194,19 +194,19 @@ impl Document {
     }
 }
 
-/// Every syntax error beyond these is a consequence of one of them.
+/// Limit of reported syntax errors. Later ones are usually consequences of the first.
 const MOST_ERRORS: usize = 200;
 
-/// How many bytes apart the places are whose column is known.
+/// Distance in bytes between positions with a known character count.
 const STRIDE: usize = 256;
 
-/// Where the bytes of a text stand, found without reading the text from its beginning each time.
+/// Lines and columns of the bytes of a text, without a scan from the beginning for each.
 struct Places<'a> {
     text: &'a str,
     name: &'a str,
-    /// Where each line begins.
+    /// Byte at which each line begins.
     lines: Vec<usize>,
-    /// How many characters stand before each [`STRIDE`]th byte.
+    /// Number of characters before each [`STRIDE`]th byte.
     characters: Vec<usize>,
 }
 
@@ -241,7 +241,7 @@ impl<'a> Places<'a> {
         format!("{}:{line}:{column}", self.name)
     }
 
-    /// How many characters begin before a byte.
+    /// Number of characters that begin before a byte.
     fn before(&self, at: usize) -> usize {
         let known = at / STRIDE;
         let Some(characters) = self.characters.get(known) else {

@@ -1,20 +1,20 @@
-//! The variables that a process was started with, passed in so that tests can choose them.
+//! The environment variables of a process, passed in so that tests can set them.
 
 use std::collections::BTreeMap;
 
-/// Variables of the environment; an empty one counts as unset, as compose files leave them.
+/// Environment variables. An empty one counts as unset, because compose files set unset variables to the empty text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// This process's.
+    /// The environment of this process.
     pub fn of_process() -> Self {
         Self::from_pairs(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }))
     }
 
-    /// Exactly these, without line ends behind them: files of variables that were written on Windows leave theirs.
+    /// The given variables. Line ends after a value are removed, because environment files written on Windows leave them.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -30,7 +30,7 @@ impl Environment {
         )
     }
 
-    /// The value of `name`, where it is set and not empty.
+    /// The value of `name` if it is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -38,7 +38,7 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// Every name, set to something or not.
+    /// Every name, also of empty variables.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

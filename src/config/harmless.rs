@@ -1,6 +1,6 @@
-//! Keys and values of addresses that are known to say nothing secret, and those that are known to name a login.
+//! Keys and values of addresses that are known to be harmless, and keys that are known to name a login.
 
-/// Keys of makers' addresses that choose a stream or describe it, in lower case and without `-`, `_` and `.`.
+/// Keys in addresses of camera makers that select or describe a stream, in lower case and without `-`, `_` and `.`.
 const HARMLESS_KEYS: &str = "acodec audio audiocodec av bitrate buffer caching cam camera cameraid cameranum ch channel channelid channelno \
     channels chid chn chno chnum codec compression duration enableaudio enablesrtp encoding endtime format fps \
     framerate gop govlength h264 h265 height idc ids idx index input inst instance keepalive line live mainstream \
@@ -9,14 +9,14 @@ const HARMLESS_KEYS: &str = "acodec audio audiocodec av bitrate buffer caching c
     streamindex streamno streams streamtype substream subtype tcp timeout track trackid tracks transport \
     transportmode type unicast vcodec video videoch videocodec videoid vs width";
 
-/// Words that such keys have for values, alone or with a number behind them.
+/// Words that are values of such keys, alone or followed by a number.
 const HARMLESS_WORDS: &str = "aac audio auto av avc avp b both cam camera ch channel chn cif d default disable disabled enable enabled extra \
     false fhd first fluent fps full g h half hd hevc high http https image jpeg jpg k kbps live low main major \
     media medium minor mjpeg mjpg mp mpeg multicast no none null off on onvif p pcma pcmu play playback primary \
     profile qcif qvga real realtime rtp rtsp rtsps sd sdp second secondary srtp stream sub tcp third track true \
     udp unicast vga video yes";
 
-/// Parts of keys that name a login, or a part of one.
+/// Parts of keys that name a login or a part of one.
 const LOGIN_PARTS: &[&str] = &[
     "account",
     "auth",
@@ -34,7 +34,7 @@ const LOGIN_PARTS: &[&str] = &[
     "user",
     "usr",
 ];
-/// Whole keys that do.
+/// Whole keys that name a login or a part of one.
 const LOGIN_KEYS: &[&str] = &[
     "key", "apikey", "p", "pw", "u", "uid", "un", "uname", "sig", "hash",
 ];
@@ -50,12 +50,12 @@ const STRONG_PARTS: &[&str] = &[
     "credential",
 ];
 
-/// Longest value of a harmless key: a name of a profile with its number.
+/// Maximum length of a harmless value: the name of a profile with its number.
 const LONGEST_VALUE: usize = 32;
-/// Shortest text that is taken for a token by its looks.
+/// Minimum length of a text that is taken for a random token.
 const RANDOM: usize = 16;
 
-/// Whether a key only chooses or describes a stream.
+/// Whether a key only selects or describes a stream.
 pub(super) fn is_harmless_key(key: &str) -> bool {
     let key = plain(key);
     HARMLESS_KEYS.split(' ').any(|known| known == key)
@@ -70,13 +70,13 @@ pub(super) fn is_login_key(key: &str) -> bool {
         || LOGIN_PARTS.iter().any(|part| key.contains(part))
 }
 
-/// Whether a key names a secret in any text, a log line for one.
+/// Whether a key names a secret in any text, such as a log line.
 pub(super) fn is_strong_key(key: &str) -> bool {
     let key = plain(key);
     STRONG_PARTS.iter().any(|part| key.contains(part))
 }
 
-/// Whether a value is a number, a size, a time or a word that streams are described with.
+/// Whether a value is a number, a size, a time or a word that describes a stream.
 pub(super) fn is_harmless_value(value: &str) -> bool {
     value.len() <= LONGEST_VALUE
         && (is_time(value)
@@ -85,19 +85,19 @@ pub(super) fn is_harmless_value(value: &str) -> bool {
                 .all(|word| word.is_empty() || is_number(word) || is_word(word)))
 }
 
-/// Whether a key reads like a name that somebody gave: of letters.
+/// Whether a key looks like a name, that is, consists of letters.
 pub(super) fn looks_like_name(key: &str) -> bool {
     let is_letter = |letter: char| letter.is_ascii_alphabetic() || "-_.$[]".contains(letter);
     (1..=24).contains(&key.len()) && key.chars().all(is_letter)
 }
 
-/// Whether a folder of a path says that a part of a login follows: `/user/…/password/…`.
+/// Whether the next folder of a path is a part of a login: `/user/…/password/…`.
 pub(super) fn announces_login(folder: &str) -> bool {
     const WHOLE: [&str; 6] = ["user", "username", "usr", "login", "pass", "auth"];
     is_strong_key(folder) || WHOLE.contains(&plain(folder).as_str())
 }
 
-/// Whether a text was drawn by a machine: long, of letters and digits that change all the time, or of hexadecimal digits.
+/// Whether a text is probably a random token: long, with frequent changes between letters and digits, or hexadecimal.
 pub(super) fn looks_random(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
     let bytes = digits.as_bytes();

@@ -1,11 +1,11 @@
-//! Who this machine is when nobody says: `instance_id`'s default.
+//! The default of `instance_id`: hostname and machine id.
 
-/// Longest instance id: it is part of a socket's path (108 bytes in all) and of an MQTT client id.
+/// Maximum length of an instance id, which is part of a socket path (at most 108 bytes) and of an MQTT client id.
 pub(super) const LONGEST: usize = 64;
 
 const LONGEST_HOSTNAME: usize = 24;
 
-/// `{hostname}-{first 8 of the machine id}`, the same at every start; second: whether the machine id was missing.
+/// `{hostname}-{first 8 of the machine id}`, the same at every start. The second value says whether the machine id is missing.
 pub(super) fn default_instance_id() -> (String, bool) {
     let machine_id = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
         .into_iter()
@@ -25,7 +25,7 @@ fn compose(hostname: &str, machine_id: Option<&str>) -> (String, bool) {
         .take(LONGEST_HOSTNAME)
         .collect();
     let host = if host.is_empty() { "nvr" } else { &host };
-    // "uninitialized" stands there on images that have not booted yet.
+    // The file contains "uninitialized" on images that have not booted yet.
     let machine = machine_id
         .map(str::trim)
         .filter(|id| id.len() >= 8 && id.bytes().all(|b| b.is_ascii_hexdigit()));
@@ -35,7 +35,7 @@ fn compose(hostname: &str, machine_id: Option<&str>) -> (String, bool) {
     }
 }
 
-/// Letters, digits, `-`, `_` and `.`: what topics, client ids and file names all bear.
+/// Letters, digits, `-`, `_` and `.`, which are valid in topics, client ids and file names.
 pub(super) fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }

@@ -1,5 +1,5 @@
-//! What the environment and the options change in the tree that the file gave, and the published short forms
-//! (`--n 6 --stream-server rtsp://host:8554`), which become cameras like any other.
+//! Applies environment variables and options to the tree of the file, and expands the published short forms
+//! (`--n 6 --stream-server rtsp://host:8554`) into cameras.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::broker_address::BrokerAddress;
 use super::document::Document;
 use super::option_forms::absolute;
-use super::overrides::Spelling;
+use super::overrides::FlagOrigin;
 use super::problem::Problems;
 use super::raw::usual_port;
 use super::stream_server::StreamServers;
@@ -18,21 +18,21 @@ use crate::base::SourceId;
 const DEFAULT_STREAMS: u32 = 6;
 const MOST_STREAMS: u32 = 1024;
 
-/// Splits a broker's address that the file gave into host, port, TLS and login.
+/// Splits the broker's address of the file into host, port, TLS and login.
 pub(super) fn apply_file(document: &mut Document, problems: &mut Problems) {
     let Some(Value::String(host)) = document.value("mqtt.host").cloned() else {
         return;
     };
-    let beside = Beside {
+    let explicit = ExplicitBroker {
         port: document.value("mqtt.port").and_then(Value::as_i64),
         tls: document.value("mqtt.tls").map(|_| true),
         tls_name: "mqtt.tls",
     };
     let origin = document.origin("mqtt.host").unwrap_or_default().to_owned();
-    apply_host(document, &host, &beside, &origin, problems);
+    apply_host(document, &host, &explicit, &origin, problems);
 }
 
-/// Lays the environment's names for the broker's login over the tree.
+/// Applies `MQTT_USERNAME` and `MQTT_PASSWORD` to the tree.
 pub(super) fn apply_login(document: &mut Document, environment: &Environment) {
     for (path, name) in [
         ("mqtt.username", "MQTT_USERNAME"),
@@ -42,7 +42,7 @@ pub(super) fn apply_login(document: &mut Document, environment: &Environment) {
     }
 }
 
-/// Lets a secret be read from a variable of the environment, where that is set.
+/// Makes a secret refer to an environment variable if that variable is set.
 pub(super) fn apply_secret(
     document: &mut Document,
     environment: &Environment,
@@ -54,48 +54,48 @@ pub(super) fn apply_secret(
     }
 }
 
-/// Lays one layer's options over the tree, all but the cameras.
+/// Applies the options of one layer to the tree, except those of the cameras.
 pub(super) fn apply(
     document: &mut Document,
     flags: &RoleFlags,
-    spelling: Spelling,
+    flag_origin: FlagOrigin,
     problems: &mut Problems,
 ) {
-    apply_mqtt(document, &flags.common().mqtt, spelling, problems);
+    apply_mqtt(document, &flags.common().mqtt, flag_origin, problems);
     for given in flags.given().iter() {
-        let origin = spelling.of(given.option);
+        let origin = flag_origin.of(given.option);
         match &given.value {
             Ok(value) => document.set(&given.path, value.clone(), &origin),
             Err(message) => problems.add(&given.path, Some(&origin), *message),
         }
     }
     if let Some(id) = &flags.common().instance_id {
-        document.set("instance_id", json!(id), &spelling.of("instance-id"));
+        document.set("instance_id", json!(id), &flag_origin.of("instance-id"));
     }
 }
 
-/// Lays one layer's options of the broker over the tree.
+/// Applies the broker options of one layer to the tree.
 pub(super) fn apply_mqtt(
     document: &mut Document,
     flags: &MqttFlags,
-    spelling: Spelling,
+    flag_origin: FlagOrigin,
     problems: &mut Problems,
 ) {
     let file = |path: &Option<String>| path.as_deref().map(absolute);
     if let Some(host) = &flags.mqtt_host {
-        let origin = spelling.of("mqtt-host");
+        let origin = flag_origin.of("mqtt-host");
         let files = [&flags.mqtt_ca, &flags.mqtt_cert, &flags.mqtt_key];
         let by_file = files.iter().any(|file| file.is_some()).then_some(true);
-        let tls_name = spelling.of("mqtt-tls");
-        let beside = Beside {
+        let tls_name = flag_origin.of("mqtt-tls");
+        let explicit = ExplicitBroker {
             port: flags.mqtt_port.map(i64::from),
             tls: flags.mqtt_tls.or(by_file),
             tls_name: &tls_name,
         };
-        apply_host(document, host.reveal(), &beside, &origin, problems);
+        apply_host(document, host.reveal(), &explicit, &origin, problems);
     }
     if let Some(tls) = flags.mqtt_tls {
-        let origin = spelling.of("mqtt-tls");
+        let origin = flag_origin.of("mqtt-tls");
         let files = [&flags.mqtt_ca, &flags.mqtt_cert, &flags.mqtt_key];
         if tls && document.value("mqtt.tls").is_none() {
             document.set("mqtt.tls", json!({}), &origin);
@@ -103,14 +103,14 @@ pub(super) fn apply_mqtt(
             problems.add(
                 "mqtt.tls",
                 Some(&origin),
-                "is off, but one of its files is given",
+                "is off, but --mqtt-ca, --mqtt-cert or --mqtt-key is given; remove one of them",
             );
         } else if !tls {
             document.remove("mqtt.tls");
         }
     }
     if let Some(port) = flags.mqtt_port {
-        document.set("mqtt.port", json!(port), &spelling.of("mqtt-port"));
+        document.set("mqtt.port", json!(port), &flag_origin.of("mqtt-port"));
     }
     for (path, option, value) in [
         ("mqtt.topic_root", "topic-root", flags.topic_root.clone()),
@@ -124,24 +124,24 @@ pub(super) fn apply_mqtt(
         ("mqtt.tls.key", "mqtt-key", file(&flags.mqtt_key)),
     ] {
         if let Some(value) = value {
-            document.set(path, json!(value), &spelling.of(option));
+            document.set(path, json!(value), &flag_origin.of(option));
         }
     }
 }
 
-/// What the same layer says beside the host.
-struct Beside<'a> {
+/// Port and TLS that the same layer sets in addition to the host.
+struct ExplicitBroker<'a> {
     port: Option<i64>,
-    /// Whether TLS is asked for, or asked not to be.
+    /// Whether TLS is turned on or off.
     tls: Option<bool>,
     tls_name: &'a str,
 }
 
-/// Sets host, and what else an address says: port, TLS and login. A URL without a port means its scheme's.
+/// Sets the host and the other parts of an address: port, TLS and login. A URL without a port sets the port of its scheme.
 fn apply_host(
     document: &mut Document,
     text: &str,
-    beside: &Beside<'_>,
+    explicit: &ExplicitBroker<'_>,
     origin: &str,
     problems: &mut Problems,
 ) {
@@ -149,14 +149,15 @@ fn apply_host(
         Ok(address) => address,
         Err(message) => {
             problems.add("mqtt.host", Some(origin), message);
-            // Told once: what follows checks a host that is none.
+            // Reported here. Later checks would report the invalid host again.
             return document.set("mqtt.host", json!("localhost"), origin);
         }
     };
-    match (address.port, beside.port) {
+    match (address.port, explicit.port) {
         (Some(ours), Some(theirs)) if i64::from(ours) != theirs => {
-            let message =
-                format!("says port {ours}, the port beside it {theirs}; give the port once");
+            let message = format!(
+                "has port {ours}, but the port is also set to {theirs}; give the port once"
+            );
             problems.add("mqtt.host", Some(origin), message);
         }
         (None, None) => {
@@ -167,21 +168,21 @@ fn apply_host(
         (None, Some(_)) => {}
         (Some(port), _) => document.set("mqtt.port", json!(port), origin),
     }
-    match (address.tls, beside.tls) {
+    match (address.tls, explicit.tls) {
         (Some(false), Some(true)) => problems.add(
             "mqtt.host",
             Some(origin),
             format!(
-                "is an address without TLS, but {} asks for it; write mqtts://, or leave TLS out",
-                beside.tls_name
+                "is an address without TLS, but {} turns it on; use mqtts://, or remove the TLS setting",
+                explicit.tls_name
             ),
         ),
         (Some(true), Some(false)) => problems.add(
             "mqtt.host",
             Some(origin),
             format!(
-                "is an address with TLS, but {} asks for none; write mqtt://, or leave it out",
-                beside.tls_name
+                "is an address with TLS, but {} turns it off; use mqtt://, or remove the TLS setting",
+                explicit.tls_name
             ),
         ),
         _ => {}
@@ -205,7 +206,7 @@ fn apply_host(
     document.set("mqtt.host", json!(address.host), origin);
 }
 
-/// Warns of options that change nothing: with the environment's, which may be set for other programs, that is usual.
+/// Warns of options without effect. Variables do not cause a warning, because they may be set for other programs.
 pub(super) fn unused(document: &Document, flags: &CommonFlags) -> Option<String> {
     let cameras = document.value("camera").and_then(Value::as_array)?;
     let of_file = !cameras.is_empty() && flags.n.is_none();
@@ -215,36 +216,36 @@ pub(super) fn unused(document: &Document, flags: &CommonFlags) -> Option<String>
     ];
     let given = given.into_iter().find(|(_, given)| *given && of_file)?.0;
     Some(format!(
-        "{given} has no effect, since the file has cameras; give --n as well for streams of the stream server instead"
+        "{given} has no effect, because the file has cameras; add --n to use streams of the stream server instead"
     ))
 }
 
-/// Which cameras of the tree are wanted, and who says so.
-pub(super) struct Picked {
-    /// Their ids.
+/// Selection of cameras by `--streams` or `NVR_STREAMS`.
+pub(super) struct StreamSelection {
+    /// Ids of the selected cameras.
     pub(super) ids: BTreeSet<SourceId>,
     /// `--streams` or `NVR_STREAMS`.
     pub(super) origin: String,
 }
 
-impl Picked {
-    /// Whether a camera of that number is among them.
+impl StreamSelection {
+    /// Whether the camera with this id is selected.
     pub(super) fn has(&self, id: i64) -> bool {
         u32::try_from(id).is_ok_and(|id| self.ids.contains(&SourceId(id)))
     }
 }
 
-/// Makes the cameras of the short forms.
+/// Expands the short forms into cameras.
 ///
-/// `--n` takes the place of the file's cameras. `--streams` picks among them, or names streams of the stream server
-/// where the file has none. `--source` adds a camera or gives one another address. Without any of these the file's
-/// cameras stand, and where it says nothing of cameras there are those that stream servers were given for by their ids,
-/// or six of the stream server.
+/// `--n` replaces the cameras of the file. `--streams` selects among them, or, if the file has none, names streams of the
+/// stream server. `--source` adds a camera or changes the address of one. Without these options the cameras of the file
+/// are used. If the file has no `camera` key, the cameras are those ids for which stream servers were given, or six streams
+/// of the stream server.
 pub(super) fn apply_cameras(
     document: &mut Document,
-    layers: &[(&CommonFlags, Spelling)],
+    layers: &[(&CommonFlags, FlagOrigin)],
     problems: &mut Problems,
-) -> Option<Picked> {
+) -> Option<StreamSelection> {
     let top = |option: &str| {
         layers
             .iter()
@@ -253,7 +254,7 @@ pub(super) fn apply_cameras(
                 "stream-server" => !flags.stream_server.is_empty(),
                 _ => flags.n.is_some() || flags.streams.is_some(),
             })
-            .map(|(flags, spelling)| (*flags, spelling.of(option)))
+            .map(|(flags, flag_origin)| (*flags, flag_origin.of(option)))
     };
     let in_file = document.tree.contains_key("camera");
     let any_in_file = document
@@ -265,7 +266,7 @@ pub(super) fn apply_cameras(
         Some((flags, origin)) => StreamServers::read(&flags.stream_server, origin, problems),
         None => StreamServers::published(),
     };
-    let mut picked = None;
+    let mut selection = None;
     let chosen = top("streams");
     let streams: Option<Vec<u32>> =
         match chosen.as_ref().map(|(flags, _)| (flags.n, &flags.streams)) {
@@ -280,7 +281,7 @@ pub(super) fn apply_cameras(
             }
             Some((Some(n), _)) => Some((0..n).collect()),
             Some((None, Some(StreamIds(ids)))) if any_in_file => {
-                picked = Some(Picked {
+                selection = Some(StreamSelection {
                     ids: ids.iter().copied().collect(),
                     origin: top("streams").map_or_else(String::new, |(_, origin)| origin),
                 });
@@ -293,31 +294,31 @@ pub(super) fn apply_cameras(
             _ => Some((0..DEFAULT_STREAMS).collect()),
         };
     if let Some(ids) = streams {
-        let path = layers.iter().rev().find_map(|(flags, spelling)| {
-            Some((flags.stream_path.clone()?, spelling.of("stream-path")))
+        let path = layers.iter().rev().find_map(|(flags, flag_origin)| {
+            Some((flags.stream_path.clone()?, flag_origin.of("stream-path")))
         });
         let cameras = servers.cameras(&ids, path, problems);
         document.set("camera", Value::Array(cameras), &servers.origin);
     }
     let mut known = HashMap::new();
-    for (flags, spelling) in layers {
-        let origin = spelling.of("source");
+    for (flags, flag_origin) in layers {
+        let origin = flag_origin.of("source");
         for source in &flags.source {
             match apply_source(document, &mut known, source, &origin) {
                 Ok(id) => {
-                    if let Some(picked) = &mut picked {
-                        picked.ids.insert(id);
+                    if let Some(selection) = &mut selection {
+                        selection.ids.insert(id);
                     }
                 }
                 Err(message) => problems.add("", Some(&origin), message),
             }
         }
     }
-    picked
+    selection
 }
 
-/// Adds a camera, or changes how one is reached: what its analysis differs in stays. `known` keeps which camera has which place
-/// from one call to the next.
+/// Adds a camera, or changes the address of one and keeps its analysis. `known` caches the index of each camera id between
+/// calls.
 fn apply_source(
     document: &mut Document,
     known: &mut HashMap<u64, usize>,

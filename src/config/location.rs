@@ -1,4 +1,4 @@
-//! A source's URI, as people write it, to where its pictures come from and the login that stood in it.
+//! Parses a source's URI into its location and login.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use super::address::shown_address;
 use super::{Credentials, Location, Secret, TestPattern};
 use crate::base::{Pattern, Size};
 
-/// A source's URI as it was written. However it is printed or serialised, logins are left out.
+/// URI of a source. Logins are removed wherever it is printed or serialised.
 #[derive(Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct UriText(String);
 
 impl UriText {
-    /// Wraps what was written.
+    /// Wraps the text of a URI.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// What was written, logins included.
+    /// The text with logins.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Makes a relative path absolute, from `base` on; leaves any other as it is.
-    pub(super) fn anchor(&mut self, base: &Path) {
+    /// Makes a relative path absolute, starting from `base`. Other texts stay.
+    pub(super) fn make_absolute(&mut self, base: &Path) {
         if is_plain_path(&self.0)
             && let Some(joined) = base.join(self.0.trim()).to_str()
         {
@@ -36,10 +36,10 @@ impl UriText {
         }
     }
 
-    /// Where it leads, and the login in it. Relative paths start from `base`.
+    /// Parses the text into location and login. Relative paths start from `base`.
     ///
     /// # Errors
-    /// Every problem of the URI, none of them quoting a login.
+    /// Every problem of the URI, without logins.
     pub fn parse(&self, base: &Path) -> Result<(Location, Option<Credentials>), Vec<String>> {
         parse(&self.0, base)
     }
@@ -64,7 +64,7 @@ impl Serialize for UriText {
 }
 
 impl fmt::Display for Location {
-    /// As a URI without logins, also those that makers put into the path or query.
+    /// Writes a URI without logins, including those in path or query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rtsp(url) => f.write_str(&shown_address(url.as_str())),
@@ -92,7 +92,7 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Whether this is the path of a file, and no URI.
+/// Whether the text is the path of a file and not a URI.
 pub(super) fn is_plain_path(text: &str) -> bool {
     scheme(text).is_none() && parse(text, Path::new("/")).is_ok()
 }
@@ -103,7 +103,7 @@ const MOST_SENSORS: u32 = 15;
 type Parsed = Result<(Location, Option<Credentials>), Vec<String>>;
 
 fn parse(text: &str, base: &Path) -> Parsed {
-    // Blanks around it come along when an address is copied.
+    // A copied address often has blanks around it.
     let text = text.trim();
     if text.is_empty() {
         return Err(vec![
@@ -112,7 +112,7 @@ fn parse(text: &str, base: &Path) -> Parsed {
         ]);
     }
     if text.chars().any(char::is_control) {
-        return Err(vec!["has a control character in it".to_owned()]);
+        return Err(vec!["contains a control character".to_owned()]);
     }
     let plain = |location| Ok((location, None));
     let Some((scheme, rest)) = scheme(text) else {
@@ -151,8 +151,8 @@ fn parse(text: &str, base: &Path) -> Parsed {
     }
 }
 
-/// The lower-case scheme and what follows its colon. A word before a colon is a scheme where it is a known one or `//`
-/// follows: `viewer:secret@camera` is a login that lost its scheme, and not to be quoted.
+/// The lower-case scheme and the text after its colon. A word before a colon is a scheme only if it is known or `//`
+/// follows: `viewer:secret@camera` is a login without scheme, which must not be quoted.
 fn scheme(text: &str) -> Option<(String, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');

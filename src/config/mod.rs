@@ -1,12 +1,12 @@
-//! Settings: defaults, the layers over them (file < environment < flags), checks, secrets.
+//! The configuration: defaults, layers (file < environment < options), checks and secrets.
 //!
-//! A file, the environment and the options become one tree of values that remembers where each came from (`document`,
-//! `layers`), the tree becomes raw settings (`read`, `raw`), and those become settings (`check`), or every problem is
-//! told at once. [`ConfigSource`] is the way in.
+//! File, environment and options are merged into one tree of values that records the origin of each value (`document`,
+//! `layers`). The tree is read into raw settings (`read`, `raw`), and the raw settings are checked (`check`). The result is
+//! either checked settings or every problem at once. [`ConfigSource`] is the entry point.
 //!
-//! A new setting is declared in a raw table (`raw`, `raw_wall`) with its text, default and range, and gets a field of the
-//! checked settings (`checked`, `wall`) that the check fills. Schema and template follow by themselves; an option is one
-//! row (`processor_flags`, `wall_flags`).
+//! A new setting is declared in a raw table (`raw`, `raw_wall`) with its description, default and range. The check fills a
+//! field of the checked settings (`checked`, `wall`) from it. Schema and template are generated; an option is one row in
+//! `processor_flags` or `wall_flags`.
 
 mod address;
 mod broker_address;

@@ -1,13 +1,13 @@
-//! The usual forms of options: how each is written, and how it becomes the value of a key.
+//! The common kinds of options: their clap arguments, and the conversion to the value of a key.
 
 use clap::builder::{BoolishValueParser, EnumValueParser};
 use clap::{Arg, ArgAction, ArgMatches, ValueEnum, value_parser};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::options::{Given, Read, Row, option};
+use super::options::{OptionValue, Read, Row, option};
 
-/// Text, which the file has in the same form.
+/// A text, the same as in the file.
 pub(super) const fn text(name: &'static str, value_name: &'static str) -> Row {
     option(name, value_name, |arg| arg, one::<String>)
 }
@@ -36,7 +36,7 @@ pub(super) const fn number(name: &'static str, value_name: &'static str) -> Row 
     option(name, value_name, shape, read)
 }
 
-/// One word of a few.
+/// One of a fixed set of words.
 pub(super) const fn choice<T>(name: &'static str, value_name: &'static str) -> Row
 where
     T: ValueEnum + Serialize + Clone + Send + Sync + 'static,
@@ -56,13 +56,13 @@ pub(super) const fn switch(name: &'static str) -> Row {
     option(name, "BOOL", shape, one::<bool>)
 }
 
-/// A file, which starts from the working directory.
+/// A path, relative to the working directory.
 pub(super) const fn path(name: &'static str, value_name: &'static str) -> Row {
     let read: Read = |matches, id| given_text(matches, id).map(|path| Ok(json!(absolute(path))));
     option(name, value_name, |arg| arg, read)
 }
 
-/// Files, one each time that the option is given.
+/// Paths; the option is repeatable.
 pub(super) const fn paths(name: &'static str, value_name: &'static str) -> Row {
     let read: Read = |matches, id| {
         let given = matches.get_many::<String>(id)?;
@@ -77,11 +77,11 @@ pub(super) fn given_text<'a>(matches: &'a ArgMatches, id: &str) -> Option<&'a st
     matches.get_one::<String>(id).map(String::as_str)
 }
 
-/// A value that the file has as clap read it.
+/// A value that is the same in the file as clap parsed it.
 pub(super) fn one<T: Serialize + Clone + Send + Sync + 'static>(
     matches: &ArgMatches,
     id: &str,
-) -> Option<Given> {
+) -> Option<OptionValue> {
     matches.get_one::<T>(id).map(|value| Ok(json!(value)))
 }
 
@@ -92,12 +92,12 @@ fn split(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// A number, or its text where JSON has none (nan): its type is then told as any other wrong one.
+/// A number, or its text if JSON can't represent it (nan). The check then reports a wrong type.
 fn of_number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or_else(|| json!(value.to_string()), Value::Number)
 }
 
-/// Paths of options start from the working directory, whatever the file's directory is.
+/// Makes a path absolute. Paths of options start from the working directory, not from the directory of the file.
 pub(super) fn absolute(path: &str) -> String {
     std::path::absolute(path)
         .ok()

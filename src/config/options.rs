@@ -26,10 +26,10 @@ pub(super) const fn group<T: Section>(table: &'static str, options: &'static [Ro
 }
 
 /// Result of reading an option: the value of its key, or an error message.
-pub(super) type Given = Result<Value, &'static str>;
+pub(super) type OptionValue = Result<Value, &'static str>;
 
 /// How an option is read.
-pub(super) type Read = fn(&ArgMatches, &str) -> Option<Given>;
+pub(super) type Read = fn(&ArgMatches, &str) -> Option<OptionValue>;
 
 /// An option that sets a key: the key of the same name, unless `key` is set.
 pub(super) struct Row {
@@ -39,7 +39,7 @@ pub(super) struct Row {
     read: Read,
     key: Option<&'static str>,
     help: Option<&'static str>,
-    tells_range: bool,
+    shows_range: bool,
     off: Option<(&'static str, &'static str)>,
 }
 
@@ -57,7 +57,7 @@ pub(super) const fn option(
         read,
         key: None,
         help: None,
-        tells_range: true,
+        shows_range: true,
         off: None,
     }
 }
@@ -83,7 +83,7 @@ impl Row {
     /// Leaves the range out of the key's description.
     pub(super) const fn without_range(self) -> Self {
         Self {
-            tells_range: false,
+            shows_range: false,
             ..self
         }
     }
@@ -108,7 +108,7 @@ impl Row {
         let help = key.map(|key| {
             let text = match self.help {
                 Some(help) => help.to_owned(),
-                None if self.tells_range => key.text(),
+                None if self.shows_range => key.text(),
                 None => key.text().replace(", {range}", ""),
             };
             key.help(&text, defaults)
@@ -129,7 +129,7 @@ impl Row {
         vec![argument.overrides_with(no), counterpart]
     }
 
-    fn given(&self, matches: &ArgMatches) -> Option<(&'static str, Given)> {
+    fn given(&self, matches: &ArgMatches) -> Option<(&'static str, OptionValue)> {
         match self.off {
             Some((no, _)) if matches.get_flag(no) => Some((no, Ok(json!(false)))),
             _ => Some((self.name, (self.read)(matches, self.name)?)),
@@ -159,7 +159,7 @@ pub(super) struct Assignment {
     /// The option's name.
     pub(super) option: &'static str,
     /// The value, or an error message.
-    pub(super) value: Given,
+    pub(super) value: OptionValue,
 }
 
 impl Assignments {

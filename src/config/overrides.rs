@@ -1,20 +1,20 @@
-//! Options as a layer: the same ones read from the environment.
+//! Reads the options from environment variables, as a layer below the command line.
 
 use clap::Args;
 
 use super::Environment;
 use super::problem::Problems;
 
-/// Where an option is written: for messages.
+/// Whether a value came from an option or a variable, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub(super) enum FlagOrigin {
     /// `--mqtt-host`
     Option,
     /// `NVR_MQTT_HOST`
     Variable,
 }
 
-impl Spelling {
+impl FlagOrigin {
     pub(super) fn of(self, option: &str) -> String {
         match self {
             Self::Option => format!("--{option}"),
@@ -27,10 +27,10 @@ fn variable(option: &str) -> String {
     format!("NVR_{}", option.replace('-', "_").to_uppercase())
 }
 
-/// The one option whose variable is no place to look at, but the secret itself.
+/// The option whose variable holds the secret itself and not a reference to it.
 const HOLDS_ITS_VALUE: &str = "http-token";
 
-/// The same options from the environment. Each variable is read alone, so that one bad one hides no other.
+/// Reads the options from environment variables. Each is parsed separately, so that every invalid one is reported.
 pub(super) fn of_environment<T: Args + Default>(
     environment: &Environment,
     problems: &mut Problems,

@@ -1,18 +1,18 @@
-//! What is wrong with a configuration: every problem at once, each with its place and its remedy.
+//! The problems of a configuration, each with key, origin and remedy. All are reported at once.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The key, `camera[2].uri`; empty where the file as a whole is meant.
+    /// The key, `camera[2].uri`; empty if the problem concerns the whole file.
     pub path: String,
-    /// Where the value came from: `nvr.toml:14:7`, `--mqtt-port`, `NVR_MODEL`; absent for defaults and documents.
+    /// Origin of the value: `nvr.toml:14:7`, `--mqtt-port`, `NVR_MODEL`; absent for defaults and documents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// The value, the limit and the remedy; never a secret.
+    /// Names the value, the limit and the remedy; never contains a secret.
     pub message: String,
 }
 
@@ -29,18 +29,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every problem of a configuration, one a line; never empty.
+/// Every problem of a configuration; never empty. Displayed with one problem per line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(transparent)]
 pub struct ConfigProblems(Vec<Problem>);
 
 impl ConfigProblems {
-    /// The problems: first what could not be read, then what was read and is wrong.
+    /// The problems: first values that could not be read, then values that failed a check.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
 
-    /// These, and those of `other` that are not among them.
+    /// Adds those problems of `other` that are not yet in the list.
     pub fn with(mut self, other: Self) -> Self {
         for problem in other.0 {
             if !self.0.contains(&problem) {
@@ -63,20 +63,25 @@ impl fmt::Display for ConfigProblems {
     }
 }
 
-/// Gathers problems while a configuration is read.
+/// Collects problems while a configuration is read.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<Problem>,
-    struck: Vec<String>,
+    suppressed: Vec<String>,
 }
 
-/// More than this is a file of another kind: nobody reads the thousandth line.
+/// Limit of reported problems. A file with more is probably no configuration.
 const MOST_PROBLEMS: usize = 200;
 
 impl Problems {
-    /// Adds a problem, unless its value was struck out already: then what is missing there was there, and told.
+    /// Adds a problem, unless its path is suppressed: the value was removed from the tree and its problem is reported.
     pub(super) fn add(&mut self, path: &str, origin: Option<&str>, message: impl Into<String>) {
-        if self.is_full() || self.struck.iter().any(|struck| covers(struck, path)) {
+        if self.is_full()
+            || self
+                .suppressed
+                .iter()
+                .any(|suppressed| covers(suppressed, path))
+        {
             return;
         }
         let problem = Problem {
@@ -89,21 +94,21 @@ impl Problems {
         }
     }
 
-    /// Tells no more problems at or under `path`.
-    pub(super) fn strike(&mut self, path: String) {
-        self.struck.push(path);
+    /// Ignores further problems at or under `path`.
+    pub(super) fn suppress(&mut self, path: String) {
+        self.suppressed.push(path);
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST_PROBLEMS
     }
 
-    /// Everything found; at least one problem was.
+    /// All problems. The caller has added at least one.
     pub(super) fn into_error(self) -> ConfigProblems {
         ConfigProblems(self.found)
     }
 
-    /// `value` where nothing was wrong.
+    /// `value` if there is no problem.
     pub(super) fn or<T>(self, value: T) -> Result<T, ConfigProblems> {
         if self.found.is_empty() {
             Ok(value)
@@ -113,7 +118,7 @@ impl Problems {
     }
 }
 
-/// Whether `path` is `ancestor` or lies under it.
+/// Whether `path` is `ancestor` or a key below it.
 fn covers(ancestor: &str, path: &str) -> bool {
     path.strip_prefix(ancestor)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -142,7 +147,7 @@ mod tests {
     #[test]
     fn nothing_is_told_under_a_struck_path_but_beside_it() {
         let mut problems = Problems::default();
-        problems.strike("camera[1]".to_owned());
+        problems.suppress("camera[1]".to_owned());
         problems.add("camera[1].uri", None, "missing");
         problems.add("camera[10].uri", None, "missing");
         let error = problems.or(()).expect_err("one is left");

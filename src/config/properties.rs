@@ -1,4 +1,4 @@
-//! Properties of the loader: no text makes it panic, and what it shows it reads back.
+//! Properties of the loader: it never panics, and its output is read back as the same settings.
 
 use proptest::prelude::*;
 

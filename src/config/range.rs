@@ -1,4 +1,4 @@
-//! Ranges of settings: as a check needs them, and as messages, descriptions and the schema tell them.
+//! Ranges of settings, for checks, messages, descriptions and the schema.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -10,18 +10,18 @@ use super::duration::Span;
 
 /// A type whose values may have a range.
 pub(super) trait Quantity: Copy {
-    /// Of which type the ends of the range are.
+    /// Type of the ends of the range.
     type Bound: PartialOrd;
-    /// What the check gives.
+    /// Type of the checked value.
     type Checked;
 
-    /// An end of the range: a number, or text.
+    /// An end of the range as JSON: a number or text.
     fn shown(bound: &Self::Bound) -> Value;
 
-    /// The value as it was written where it lies beyond the range.
-    fn beyond(self, range: &RangeInclusive<Self::Bound>) -> Option<String>;
+    /// The value as text if it is outside the range.
+    fn out_of_range(self, range: &RangeInclusive<Self::Bound>) -> Option<String>;
 
-    /// The value, whole numbers brought into the range.
+    /// The checked value. Whole numbers are clamped to the range.
     fn checked(self, range: &RangeInclusive<Self::Bound>) -> Self::Checked;
 }
 
@@ -33,8 +33,8 @@ impl Quantity for i64 {
         json!(bound)
     }
 
-    fn beyond(self, range: &RangeInclusive<i64>) -> Option<String> {
-        beyond(&self, self, range)
+    fn out_of_range(self, range: &RangeInclusive<i64>) -> Option<String> {
+        out_of_range(&self, self, range)
     }
 
     fn checked(self, range: &RangeInclusive<i64>) -> i64 {
@@ -54,8 +54,8 @@ impl Quantity for f64 {
         }
     }
 
-    fn beyond(self, range: &RangeInclusive<f64>) -> Option<String> {
-        beyond(&self, self, range)
+    fn out_of_range(self, range: &RangeInclusive<f64>) -> Option<String> {
+        out_of_range(&self, self, range)
     }
 
     fn checked(self, _: &RangeInclusive<f64>) -> f64 {
@@ -71,8 +71,8 @@ impl Quantity for Span {
         json!(Span(*bound))
     }
 
-    fn beyond(self, range: &RangeInclusive<Duration>) -> Option<String> {
-        beyond(&self.0, self, range)
+    fn out_of_range(self, range: &RangeInclusive<Duration>) -> Option<String> {
+        out_of_range(&self.0, self, range)
     }
 
     fn checked(self, _: &RangeInclusive<Duration>) -> Duration {
@@ -88,8 +88,8 @@ impl<T: Quantity> Quantity for Option<T> {
         T::shown(bound)
     }
 
-    fn beyond(self, range: &RangeInclusive<T::Bound>) -> Option<String> {
-        self?.beyond(range)
+    fn out_of_range(self, range: &RangeInclusive<T::Bound>) -> Option<String> {
+        self?.out_of_range(range)
     }
 
     fn checked(self, range: &RangeInclusive<T::Bound>) -> Option<T::Checked> {
@@ -97,7 +97,7 @@ impl<T: Quantity> Quantity for Option<T> {
     }
 }
 
-fn beyond<T: PartialOrd>(
+fn out_of_range<T: PartialOrd>(
     value: &T,
     written: impl Display,
     range: &RangeInclusive<T>,
@@ -105,21 +105,21 @@ fn beyond<T: PartialOrd>(
     (!range.contains(value)).then(|| written.to_string())
 }
 
-/// A value of a table, and the range that is declared for it.
+/// A value of a table with its declared range.
 pub(super) struct Ranged<T: Quantity> {
-    /// Its key in the table.
+    /// Key of the value in the table.
     pub(super) key: &'static str,
     pub(super) value: T,
     pub(super) range: RangeInclusive<T::Bound>,
 }
 
-/// The ends of a range as they are told.
+/// The ends of a range as JSON.
 pub(super) fn ends<T: Quantity>(range: &RangeInclusive<T::Bound>) -> [Value; 2] {
     [T::shown(range.start()), T::shown(range.end())]
 }
 
-/// A value or an end of a range, as text shows it.
-pub(super) fn told(value: &Value) -> String {
+/// A value or an end of a range as text.
+pub(super) fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -127,6 +127,6 @@ pub(super) fn told(value: &Value) -> String {
 }
 
 /// `100ms to 1m`.
-pub(super) fn told_range([least, most]: &[Value; 2]) -> String {
-    format!("{} to {}", told(least), told(most))
+pub(super) fn range_text([least, most]: &[Value; 2]) -> String {
+    format!("{} to {}", value_text(least), value_text(most))
 }

@@ -35,7 +35,7 @@ settings! {
 
 impl RawSettings {
     /// Makes relative paths absolute, starting from `base`. The output of `nvr config show` is then valid in any directory.
-    pub(super) fn anchor(&mut self, base: &std::path::Path) {
+    pub(super) fn make_absolute(&mut self, base: &std::path::Path) {
         let join = |path: &mut String| {
             if let Some(joined) = base.join(path.as_str()).to_str() {
                 *path = joined.to_owned();
@@ -54,7 +54,7 @@ impl RawSettings {
                 .filter_map(|tls| tls.ca.as_mut())
                 .for_each(join);
             for uri in [&mut camera.uri, &mut camera.sub_uri].into_iter().flatten() {
-                uri.anchor(base);
+                uri.make_absolute(base);
             }
         }
     }

@@ -139,8 +139,8 @@ impl Quantity for DelayBudget {
         Span::shown(bound)
     }
 
-    fn beyond(self, range: &RangeInclusive<Duration>) -> Option<String> {
-        self.0.beyond(range)
+    fn out_of_range(self, range: &RangeInclusive<Duration>) -> Option<String> {
+        self.0.out_of_range(range)
     }
 
     fn checked(self, range: &RangeInclusive<Duration>) -> Option<Duration> {

@@ -1,5 +1,5 @@
-//! The tree to the raw settings. Serde stops at the first mistake, so a mistake is told, struck out of the tree, and the
-//! tree read again: what remains is checked as if it had been right.
+//! Reads the tree into raw settings. Serde stops at the first error. Therefore the error is reported, its value is removed
+//! from the tree, and the tree is read again. The remaining values are then checked as usual.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -9,9 +9,9 @@ use super::document::Document;
 use super::problem::Problems;
 use super::{RawCamera, RawSettings};
 
-/// Reads what can be read; what can't is told and left at its default.
+/// Reads the raw settings. Invalid values are reported and keep their defaults.
 ///
-/// The cameras are read one by one: a mistake in one costs reading that one again, and not all of them.
+/// The cameras are read one by one: after an error only that camera is read again, not all of them.
 pub(super) fn read(document: &mut Document, problems: &mut Problems) -> RawSettings {
     let mut tree = Value::Object(std::mem::take(&mut document.tree));
     let listed = match tree.get_mut(CAMERAS) {
@@ -43,7 +43,7 @@ pub(super) fn read(document: &mut Document, problems: &mut Problems) -> RawSetti
 
 const CAMERAS: &str = "camera";
 
-/// Reads a value that stands at the path `above`; what is wrong with it is told and struck out of it.
+/// Reads a value at the path `above`. Its errors are reported and removed from it.
 fn read_value<T: DeserializeOwned + Default>(
     value: &mut Value,
     above: &[Step],
@@ -60,10 +60,10 @@ fn read_value<T: DeserializeOwned + Default>(
         };
         let steps: Vec<Step> = above.iter().cloned().chain(steps(error.path())).collect();
         let path = written(&steps);
-        let message = reworded(&error.inner().to_string());
+        let message = plain_message(&error.inner().to_string());
         problems.add(&path, document.origin(&path), message);
-        match strike(value, above, &steps[above.len()..]) {
-            Some(length) => problems.strike(written(&steps[..length])),
+        match remove_at(value, above, &steps[above.len()..]) {
+            Some(length) => problems.suppress(written(&steps[..length])),
             None => return T::default(),
         }
     }
@@ -75,7 +75,7 @@ enum Step {
     Index(usize),
 }
 
-/// The path as far as it leads through tables and arrays: an unknown variant's name is the value, not a key.
+/// The part of the path that consists of keys and indices. The name of an unknown variant is a value, not a key.
 fn steps(path: &serde_path_to_error::Path) -> Vec<Step> {
     path.iter()
         .map_while(|segment| match segment {
@@ -100,9 +100,10 @@ fn written(steps: &[Step]) -> String {
 
 const LISTS_OF_TABLES: [&str; 2] = ["camera", "wall.head"];
 
-/// Takes what stands at `steps` out of a value that stands at `above`, and says how many steps in all led to what was taken: an
-/// element of a list of tables leaves an empty table, so that its neighbours keep their numbers; any other list goes as a whole.
-fn strike(value: &mut Value, above: &[Step], steps: &[Step]) -> Option<usize> {
+/// Removes the value at `steps` from a value at the path `above`, and returns the number of steps to the removed value. An
+/// element of a list of tables is replaced by an empty table, so that the other elements keep their indices. Any other
+/// list is removed as a whole.
+fn remove_at(value: &mut Value, above: &[Step], steps: &[Step]) -> Option<usize> {
     let whole = || above.iter().chain(steps);
     let Some((last, way)) = steps.split_last() else {
         // A camera that is no table.
@@ -124,7 +125,7 @@ fn strike(value: &mut Value, above: &[Step], steps: &[Step]) -> Option<usize> {
             let element = parent.get_mut(index)?;
             let list: Vec<Step> = whole().take(above.len() + way.len()).cloned().collect();
             if !LISTS_OF_TABLES.contains(&written(&list).as_str()) {
-                return strike(value, above, way);
+                return remove_at(value, above, way);
             }
             *element = Value::Object(Map::new());
         }
@@ -132,7 +133,7 @@ fn strike(value: &mut Value, above: &[Step], steps: &[Step]) -> Option<usize> {
     Some(above.len() + steps.len())
 }
 
-const IN_PLAIN_WORDS: [(&str, &str); 7] = [
+const PLAIN_TERMS: [(&str, &str); 7] = [
     ("expected u16", "expected 0, 90, 180 or 270"),
     ("expected i64", "expected a whole number"),
     ("expected f64", "expected a number"),
@@ -142,7 +143,7 @@ const IN_PLAIN_WORDS: [(&str, &str); 7] = [
     ("invalid type: map", "invalid type: table"),
 ];
 
-/// `camera = ["rtsp://user:password@host"]` is a mistake that serde would quote.
+/// Masks logins in serde's message, which quotes a value such as `camera = ["rtsp://user:password@host"]`.
 fn without_quoted_login(message: &str) -> String {
     let quoted = message
         .find("string \"")
@@ -158,14 +159,14 @@ fn without_quoted_login(message: &str) -> String {
     }
 }
 
-/// Serde's message for people who don't know serde, with a guess at what a wrong word was meant to be.
-fn reworded(message: &str) -> String {
+/// Serde's message in terms of TOML, with a suggestion for an unknown word.
+fn plain_message(message: &str) -> String {
     let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (Some((wrong, known)), true) = (
         words.split_first(),
         message.starts_with("unknown field") || message.starts_with("unknown variant"),
     ) else {
-        return IN_PLAIN_WORDS
+        return PLAIN_TERMS
             .iter()
             .fold(without_quoted_login(message), |text, (serde, plain)| {
                 text.replace(serde, plain)
@@ -181,7 +182,7 @@ fn reworded(message: &str) -> String {
             })
             .collect();
     };
-    let guess = guess(wrong, known);
+    let guess = did_you_mean(wrong, known);
     let known = known.join(", ");
     if message.starts_with("unknown field") {
         format!("unknown key; {guess}known are {known}")
@@ -190,8 +191,8 @@ fn reworded(message: &str) -> String {
     }
 }
 
-/// What a wrong word was perhaps meant to be: `did you mean …? `, or nothing.
-pub(super) fn guess(wrong: &str, known: &[&str]) -> String {
+/// `did you mean …? ` with the most similar known word, or nothing.
+pub(super) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
         .map(|word| (strsim::damerau_levenshtein(wrong, word), word))

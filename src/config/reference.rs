@@ -1,4 +1,4 @@
-//! Secrets by reference: where a user name or password is to be read, so that files and documents need not hold it.
+//! References to secrets, so that files and documents need not contain user names and passwords.
 
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,35 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::text::{first_line, read_text};
 use super::{Environment, Secret};
 
-/// A secret, or where it lies. Printing it gives `***` in the place of a plain one.
+/// A secret or a reference to it. A plain secret is printed as `***`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretRef {
     /// The text itself.
     Plain(Secret),
-    /// A variable of the environment.
+    /// An environment variable.
     Env(String),
-    /// A file, of which the first line counts: absolute, or in `$CREDENTIALS_DIRECTORY` (where systemd puts a unit's
-    /// credentials), else beside the configuration file.
+    /// The first line of a file. A relative name is looked up in `$CREDENTIALS_DIRECTORY` (in which systemd puts the
+    /// credentials of a unit), then in the directory of the configuration file.
     File(PathBuf),
 }
 
-/// What a masked secret looks like.
+/// Text that replaces a secret in output.
 pub(super) const MASK: &str = "***";
 
-/// Longest secret: a file beyond it is some other file.
+/// Maximum length of a secret. A longer file is probably another file.
 const LONGEST_BYTES: u64 = 4096;
 
 impl SecretRef {
     /// Reads the secret. `base` is the directory that a relative file name starts from.
     ///
     /// # Errors
-    /// Names the reference and the remedy, never the value.
+    /// A message with the reference and the remedy, never with the value.
     pub fn resolve(&self, environment: &Environment, base: &Path) -> Result<Secret, String> {
         let text = match self {
             Self::Plain(secret) => {
                 if secret.reveal() == MASK {
                     return Err(
-                        "is *** where a secret was masked; give the secret, { env = … } or { file = … }".to_owned()
+                        "is ***, the mask of a secret; give the secret, { env = … } or { file = … }".to_owned()
                     );
                 }
                 return Ok(secret.clone());
@@ -78,7 +78,7 @@ fn read(name: &Path, environment: &Environment, base: &Path) -> Result<String, S
 }
 
 impl Serialize for SecretRef {
-    /// Always the mask: what is shown says that there is a secret, and not where.
+    /// Always writes the mask, also for references.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(MASK)
     }
@@ -123,8 +123,8 @@ impl schemars::JsonSchema for SecretRef {
         schemars::json_schema!({
             "description": "A secret by reference, or in plain text.",
             "anyOf": [
-                reference("env", "A variable of the environment."),
-                reference("file", "A file, of which the first line counts: absolute, or in $CREDENTIALS_DIRECTORY, else beside the configuration file."),
+                reference("env", "An environment variable."),
+                reference("file", "The first line of a file. A relative name is looked up in $CREDENTIALS_DIRECTORY, then in the directory of the configuration file."),
                 { "type": "string" }
             ]
         })
@@ -216,6 +216,6 @@ mod tests {
         let error = shown
             .resolve(&Environment::default(), Path::new("/"))
             .expect_err("masked");
-        assert!(error.contains("masked"), "{error}");
+        assert!(error.contains("mask of a secret"), "{error}");
     }
 }

@@ -1,11 +1,11 @@
-//! The options of the role that is to run, whichever it is.
+//! The options of the role that runs: processor or wall.
 
 use super::options::Assignments;
 use super::overrides::of_environment;
 use super::problem::Problems;
 use super::{CommonFlags, Environment, ProcessorFlags, WallFlags};
 
-/// The options of the role that is to run: which part of the file they set, and which variables are read.
+/// The options of the role that runs. The role decides which tables the options set and which variables are read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RoleFlags {
     /// Of `nvr processor`.
@@ -15,7 +15,7 @@ pub enum RoleFlags {
 }
 
 impl RoleFlags {
-    /// What every role has.
+    /// The options of every role.
     pub fn common(&self) -> &CommonFlags {
         match self {
             Self::Processor(flags) => &flags.common,
@@ -23,7 +23,7 @@ impl RoleFlags {
         }
     }
 
-    /// What the role's own options set.
+    /// Keys that the options of this role set.
     pub(super) fn given(&self) -> &Assignments {
         match self {
             Self::Processor(flags) => &flags.given,
@@ -44,7 +44,7 @@ impl From<WallFlags> for RoleFlags {
     }
 }
 
-/// The same role's options from the environment.
+/// Reads the options of the same role from environment variables.
 pub(super) fn role_of_environment(
     role: &RoleFlags,
     environment: &Environment,

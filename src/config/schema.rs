@@ -1,8 +1,8 @@
-//! The file as others see it: a JSON Schema.
+//! The JSON Schema of the configuration file.
 
 use super::RawSettings;
 
-/// The JSON Schema (draft 2020-12) of the file, and of the documents that the control socket takes.
+/// The JSON Schema (draft 2020-12) of the file, and of the documents that the control socket accepts.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(RawSettings).to_value()
 }
@@ -21,7 +21,7 @@ mod tests {
         let committed = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             committed == schema,
-            "docs/config.schema.json differs from the types; write it anew: NVR_UPDATE=1 cargo test --lib config::schema"
+            "docs/config.schema.json differs from the types; regenerate it: NVR_UPDATE=1 cargo test --lib config::schema"
         );
     }
 

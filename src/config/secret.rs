@@ -1,8 +1,8 @@
-//! Text that never shows itself.
+//! Secret text that is printed as `***`.
 
 use serde::Serialize;
 
-/// A resolved user name or password. Printing it in any form gives `***`; [`Secret::reveal`] is the one way to its text.
+/// A resolved user name or password. Printing it in any form gives `***`; only [`Secret::reveal`] returns its text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -12,7 +12,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that has to send it.
+    /// The text itself, for the code that sends it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -1,10 +1,10 @@
-//! Where a process's configuration comes from, kept so that it can be read again.
+//! The layers of a process's configuration, kept so that it can be reloaded.
 
 use std::path::{Path, PathBuf};
 
 use super::check::Checker;
 use super::document::Document;
-use super::overrides::{Spelling, of_environment};
+use super::overrides::{FlagOrigin, of_environment};
 use super::problem::{ConfigProblems, Problem, Problems};
 use super::role_flags::role_of_environment;
 use super::text::{LONGEST_CONFIG, read_text};
@@ -12,8 +12,8 @@ use super::{
     Environment, MqttFlags, MqttSettings, RawSettings, RoleFlags, Settings, identity, layers, read,
 };
 
-/// The layers of a configuration: options over environment over file over defaults. Reading it again reads the file
-/// again under the same options and environment.
+/// The layers of a configuration: options override environment variables, the file and the defaults. Each load reads the
+/// file again, with the same options and environment.
 #[derive(Debug, Clone)]
 pub struct ConfigSource {
     flags: RoleFlags,
@@ -21,7 +21,7 @@ pub struct ConfigSource {
     body: Body,
 }
 
-/// What takes the file's place.
+/// The file, or a document in its place.
 #[derive(Clone)]
 enum Body {
     File,
@@ -40,19 +40,19 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// Settings, and the same as one would write them down.
+/// Checked settings, and the merged raw settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
-    /// Checked.
+    /// Checked settings.
     pub settings: Settings,
-    /// Every layer merged, the short forms spelled out, logins masked when serialised.
+    /// Raw settings of all layers, with the short forms expanded. Logins are masked when serialised.
     pub raw: RawSettings,
-    /// What is worth a line in the log.
+    /// Warnings for the log.
     pub warnings: Vec<String>,
 }
 
 impl ConfigSource {
-    /// A role's options over an environment; the file is named by one of the two, or there is none.
+    /// Options of a role and an environment. The file is named by one of the two, or there is none.
     pub fn new(flags: impl Into<RoleFlags>, environment: Environment) -> Self {
         Self {
             flags: flags.into(),
@@ -61,7 +61,7 @@ impl ConfigSource {
         }
     }
 
-    /// The same options and environment over a JSON document of the file's structure.
+    /// The same options and environment with a JSON document in the place of the file.
     pub fn with_document(&self, document: serde_json::Value) -> Self {
         Self {
             body: Body::Json(document),
@@ -69,7 +69,7 @@ impl ConfigSource {
         }
     }
 
-    /// The same options and environment over a TOML document of the file's structure.
+    /// The same options and environment with a TOML document in the place of the file.
     pub fn with_toml(&self, document: impl Into<String>) -> Self {
         Self {
             body: Body::Toml(document.into()),
@@ -77,14 +77,14 @@ impl ConfigSource {
         }
     }
 
-    /// The configuration file, where there is one.
+    /// The configuration file, if one is named.
     pub fn file(&self) -> Option<PathBuf> {
         let named = self.flags.common().config.as_deref();
         let named = named.or_else(|| self.environment.get("NVR_CONFIG"));
         named.map(PathBuf::from)
     }
 
-    /// Reads every layer and checks what results.
+    /// Reads every layer and checks the result.
     ///
     /// # Errors
     /// Every problem at once.
@@ -115,8 +115,8 @@ impl ConfigSource {
             }
         };
         let over = [
-            (&variables, Spelling::Variable),
-            (&self.flags, Spelling::Option),
+            (&variables, FlagOrigin::Variable),
+            (&self.flags, FlagOrigin::Option),
         ];
         layers::apply_file(&mut document, &mut problems);
         layers::apply_login(&mut document, &self.environment);
@@ -124,16 +124,16 @@ impl ConfigSource {
             let (path, name) = ("wall.http_token", "NVR_HTTP_TOKEN");
             layers::apply_secret(&mut document, &self.environment, path, name);
         }
-        for (flags, spelling) in over {
-            layers::apply(&mut document, flags, spelling, &mut problems);
+        for (flags, flag_origin) in over {
+            layers::apply(&mut document, flags, flag_origin, &mut problems);
         }
         let unused = layers::unused(&document, self.flags.common());
-        let over = over.map(|(flags, spelling)| (flags.common(), spelling));
-        let picked = layers::apply_cameras(&mut document, &over, &mut problems);
+        let over = over.map(|(flags, flag_origin)| (flags.common(), flag_origin));
+        let selection = layers::apply_cameras(&mut document, &over, &mut problems);
 
         let base = self.base();
         let mut raw = read::read(&mut document, &mut problems);
-        raw.anchor(&base);
+        raw.make_absolute(&base);
         let mut checker = Checker {
             document: &document,
             environment: &self.environment,
@@ -142,7 +142,7 @@ impl ConfigSource {
             problems: &mut problems,
             warnings: Vec::new(),
         };
-        let settings = checker.settings(&raw, picked.as_ref());
+        let settings = checker.settings(&raw, selection.as_ref());
         let checked = checker.warnings;
         let warnings = unused
             .into_iter()
@@ -150,8 +150,8 @@ impl ConfigSource {
             .chain(checked)
             .collect();
         raw.instance_id = Some(settings.instance_id.clone());
-        if let (Some(cameras), Some(picked)) = (&mut raw.camera, &picked) {
-            cameras.retain(|camera| camera.id.is_some_and(|id| picked.has(id)));
+        if let (Some(cameras), Some(selection)) = (&mut raw.camera, &selection) {
+            cameras.retain(|camera| camera.id.is_some_and(|id| selection.has(id)));
         }
         problems.or(Loaded {
             settings,
@@ -180,7 +180,7 @@ impl ConfigSource {
         }
     }
 
-    /// What relative paths of the file start from: its directory, else the working directory.
+    /// Base of relative paths: the directory of the file, else the working directory.
     fn base(&self) -> PathBuf {
         let here = || std::path::absolute(".").unwrap_or_else(|_| PathBuf::from("."));
         let file = self.file().and_then(|file| std::path::absolute(file).ok());
@@ -191,7 +191,7 @@ impl ConfigSource {
 }
 
 impl MqttFlags {
-    /// The broker by these options over the environment over the defaults, for what has no configuration file.
+    /// Broker settings from these options, the environment and the defaults, for commands without a configuration file.
     ///
     /// # Errors
     /// Every problem at once.
@@ -200,8 +200,13 @@ impl MqttFlags {
         let mut document = Document::default();
         let variables = of_environment(environment, &mut problems);
         layers::apply_login(&mut document, environment);
-        layers::apply_mqtt(&mut document, &variables, Spelling::Variable, &mut problems);
-        layers::apply_mqtt(&mut document, self, Spelling::Option, &mut problems);
+        layers::apply_mqtt(
+            &mut document,
+            &variables,
+            FlagOrigin::Variable,
+            &mut problems,
+        );
+        layers::apply_mqtt(&mut document, self, FlagOrigin::Option, &mut problems);
         let raw = read::read(&mut document, &mut problems);
         let mut checker = Checker {
             document: &document,
@@ -216,18 +221,18 @@ impl MqttFlags {
     }
 }
 
-/// The text of a configuration file as it lies there, without a mark at its beginning.
+/// The text of a configuration file without its byte order mark.
 ///
 /// # Errors
-/// Why it can't be read: its kind, its length (8 MB at most), its encoding.
+/// The reason why it can't be read: its kind, its length (8 MB at most) or its encoding.
 pub fn read_config_text(path: &Path) -> Result<String, String> {
     read_text(path, LONGEST_CONFIG)
 }
 
-/// A file as a document for [`ConfigSource::with_document`]: JSON where its name ends so, else TOML.
+/// Reads a file as a document for [`ConfigSource::with_document`]: JSON if its name ends with `.json`, else TOML.
 ///
 /// # Errors
-/// Every problem of its form; no text of the file, which may hold secrets, is quoted.
+/// Every syntax problem. The text of the file, which may contain secrets, is not quoted.
 pub fn read_document(path: &Path) -> Result<serde_json::Value, ConfigProblems> {
     let name = path.display().to_string();
     let mut problems = Problems::default();
@@ -266,7 +271,7 @@ fn machine_warning(raw: &RawSettings) -> Option<String> {
     let (id, lacks_machine_id) = identity::default_instance_id();
     lacks_machine_id.then(|| {
         format!(
-            "this system has no /etc/machine-id: instance_id is the hostname alone, `{id}`; set instance_id where hostnames repeat or change"
+            "this system has no /etc/machine-id: instance_id is only the hostname, `{id}`; set instance_id if hostnames are not unique or change"
         )
     })
 }

@@ -171,7 +171,9 @@ fn servers_of_some_streams_say_which_cameras_there_are() {
     );
     assert_eq!(
         problems(&["--n", "3"], &variable, ""),
-        ["no stream server has stream 2; give one without ids for the rest [NVR_STREAM_SERVER]"]
+        [
+            "no stream server has stream 2; add a server without ids for all other streams [NVR_STREAM_SERVER]"
+        ]
     );
     assert_eq!(
         cameras(&["--source", "9=rtsp://c/"], &variable, "").len(),
@@ -312,12 +314,12 @@ fn a_brokers_address_is_read_alike_in_file_environment_and_options() {
     }
     assert_eq!(
         problems(&["--mqtt-host", "b:1", "--mqtt-port", "2"], &[], ""),
-        ["mqtt.host: says port 1, the port beside it 2; give the port once [--mqtt-host]"]
+        ["mqtt.host: has port 1, but the port is also set to 2; give the port once [--mqtt-host]"]
     );
     assert_eq!(
         problems(&["--mqtt-host", "mqtt://b", "--mqtt-tls"], &[], ""),
         [
-            "mqtt.host: is an address without TLS, but --mqtt-tls asks for it; write mqtts://, or leave TLS out [--mqtt-host]"
+            "mqtt.host: is an address without TLS, but --mqtt-tls turns it on; use mqtts://, or remove the TLS setting [--mqtt-host]"
         ]
     );
 }
@@ -337,7 +339,7 @@ fn topics_that_mqtt_allows_are_allowed() {
         assert!(of_topics.is_empty(), "{of_topics:?}");
     }
     for (root, part) in [
-        ("$own", "belong to the broker"),
+        ("$own", "reserved for the broker"),
         ("a\tb", "control character"),
     ] {
         let loaded = source(&["--topic-root", root], &[], "")
@@ -466,20 +468,20 @@ max_fps = 0
             "camera[2].uri: invalid type: integer `7`, expected a string [document:16:1]",
             "mqtt.colour: unknown key; known are host, port, username, password, topic_root, topic_prefix, qos, tls [document:6:1]",
             "mqtt.port: must be 1 to 65535, got 0 [document:3:1]",
-            "mqtt.topic_root: must not hold + or #, which are wildcards, got `a/#` [document:5:1]",
+            "mqtt.topic_root: must not contain + or #, which are wildcards, got `a/#` [document:5:1]",
             "mqtt.qos: must be 0 to 2, got 3 [document:4:1]",
             "processor.iou: must be 0 to 1, got 2 [--iou]",
             "processor.http: must be an address and a port such as 127.0.0.1:9100, got `here` [NVR_HTTP]",
             "processor.confidence: must be 0 to 1, got 1.5 [document:20:1]",
-            "processor.max_fps: must be above 0 and at most 1000, got 0; leave it out for no limit [document:21:1]",
+            "processor.max_fps: must be above 0 and at most 1000, got 0; remove the key for no limit [document:21:1]",
             "camera[0].uri: scheme must be rtsp, rtsps, v4l2, csi, file or test-pattern, got http [document:9:1]",
-            "camera[1].id: 1 is camera[0]'s already; ids are unique [document:11:1]",
-            "camera[1].username: the URI holds a login as well; give it in one place [document:13:1]",
-            "camera[1].tls: has no effect on rtsp://, which is not encrypted; write rtsps:// or leave it out [document:14:1]",
+            "camera[1].id: 1 is already the id of camera[0]; ids must be unique [document:11:1]",
+            "camera[1].username: the URI contains a login as well; give the login once [document:13:1]",
+            "camera[1].tls: has no effect on rtsp://, which is not encrypted; use rtsps:// or remove the table [document:14:1]",
             "camera[1].tls.pin: must be a SHA-256 of 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it [document:14:9]",
-            "camera[2].id: is missing; give every camera a number of its own [document:15:1]",
+            "camera[2].id: is missing; give every camera a unique number [document:15:1]",
             "camera[2].jitter_buffer: must be 0s to 10s, got 11s [document:18:1]",
-            "camera[2].classes: an empty list would publish nothing; leave it out for all classes [document:17:1]",
+            "camera[2].classes: an empty list would publish nothing; remove the key for all classes [document:17:1]",
         ]
     );
 }

@@ -1,5 +1,5 @@
-//! Stream servers: the published short form of cameras, `{server}/live{id}.stream`, also with a server for each range of
-//! ids, as a wall of several sites has them.
+//! Stream servers: the published short form of cameras, `{server}/live{id}.stream`. A wall of several sites has a server
+//! for each range of ids.
 
 use serde_json::{Value, json};
 
@@ -10,30 +10,30 @@ use crate::base::{SourceId, parse_id_list};
 const DEFAULT_SERVER: &str = "rtsp://localhost:8554";
 const DEFAULT_PATH: &str = "live{id}.stream";
 
-/// Which server has which stream, by the options of one layer.
+/// The stream servers of one layer with their ids.
 pub(super) struct StreamServers {
-    /// The ids ascend.
+    /// Servers with ids, which are sorted.
     of_ids: Vec<(Vec<SourceId>, UriText)>,
-    of_the_rest: Option<UriText>,
+    fallback: Option<UriText>,
     /// `--stream-server` or its variable.
     pub(super) origin: String,
 }
 
 impl StreamServers {
-    /// The default one.
+    /// The default server.
     pub(super) fn published() -> Self {
         Self {
             of_ids: Vec::new(),
-            of_the_rest: Some(UriText::new(DEFAULT_SERVER)),
+            fallback: Some(UriText::new(DEFAULT_SERVER)),
             origin: "default of --stream-server".to_owned(),
         }
     }
 
-    /// Reads `rtsp://host` and `0-11=rtsp://host`; what is wrong with one is told.
+    /// Reads `rtsp://host` and `0-11=rtsp://host`, and reports invalid ones.
     pub(super) fn read(written: &[UriText], origin: String, problems: &mut Problems) -> Self {
         let mut servers = Self {
             of_ids: Vec::new(),
-            of_the_rest: None,
+            fallback: None,
             origin,
         };
         for one in written {
@@ -48,8 +48,8 @@ impl StreamServers {
         // An `=` further on belongs to the URL.
         let with_ids = text.split_once('=').filter(|(ids, _)| !ids.contains(':'));
         let Some((ids, url)) = with_ids else {
-            is_server(text)?;
-            if self.of_the_rest.replace(UriText::new(text)).is_some() {
+            check_server(text)?;
+            if self.fallback.replace(UriText::new(text)).is_some() {
                 return Err(
                     "two stream servers without ids; write 0-11=rtsp://host for one of them"
                         .to_owned(),
@@ -57,16 +57,16 @@ impl StreamServers {
             }
             return Ok(());
         };
-        is_server(url)?;
+        check_server(url)?;
         let ids = parse_id_list(ids)?;
-        if let Some(id) = ids.iter().find(|id| self.own(**id).is_some()) {
+        if let Some(id) = ids.iter().find(|id| self.server_of(**id).is_some()) {
             return Err(format!("stream {id} has two stream servers; give it one"));
         }
         self.of_ids.push((ids, UriText::new(url)));
         Ok(())
     }
 
-    /// The ids that servers were given for, ascending.
+    /// All ids that have a server, sorted.
     pub(super) fn ids(&self) -> Vec<u32> {
         let mut ids: Vec<u32> = self
             .of_ids
@@ -78,7 +78,7 @@ impl StreamServers {
         ids
     }
 
-    /// Cameras of these ids; `path` is the option's template and who gave it.
+    /// Cameras with these ids. `path` is the template of `--stream-path` and its origin.
     pub(super) fn cameras(
         &self,
         ids: &[u32],
@@ -88,7 +88,7 @@ impl StreamServers {
         let (path, path_origin) = path.unwrap_or_else(|| (DEFAULT_PATH.to_owned(), String::new()));
         if ids.len() > 1 && !path.contains("{id}") {
             let message = format!(
-                "`{}` is the same for every stream; put {{id}} where the id belongs",
+                "`{}` is the same for every stream; put {{id}} in the place of the id",
                 without_secrets(&path)
             );
             problems.add("", Some(&path_origin), message);
@@ -96,7 +96,7 @@ impl StreamServers {
         let mut without: Vec<String> = Vec::new();
         let mut cameras = Vec::new();
         for id in ids {
-            match self.own(SourceId(*id)).or(self.of_the_rest.as_ref()) {
+            match self.server_of(SourceId(*id)).or(self.fallback.as_ref()) {
                 Some(server) => {
                     let server = server.reveal().trim_end_matches('/');
                     let path = path.replace("{id}", &id.to_string());
@@ -106,11 +106,11 @@ impl StreamServers {
                 None => without.push(id.to_string()),
             }
         }
-        // Where a server was refused, that is what is wrong.
-        let has_any = !self.of_ids.is_empty() || self.of_the_rest.is_some();
+        // Without any server, a server was invalid, and that is already reported.
+        let has_any = !self.of_ids.is_empty() || self.fallback.is_some();
         if has_any && !without.is_empty() {
             let message = format!(
-                "no stream server has stream {}; give one without ids for the rest",
+                "no stream server has stream {}; add a server without ids for all other streams",
                 without.join(", ")
             );
             problems.add("", Some(&self.origin), message);
@@ -118,7 +118,7 @@ impl StreamServers {
         cameras
     }
 
-    fn own(&self, id: SourceId) -> Option<&UriText> {
+    fn server_of(&self, id: SourceId) -> Option<&UriText> {
         let (_, server) = self
             .of_ids
             .iter()
@@ -127,8 +127,8 @@ impl StreamServers {
     }
 }
 
-/// Whether this is the address of an RTSP server; the reason quotes no login.
-fn is_server(url: &str) -> Result<(), String> {
+/// Checks that this is the address of an RTSP server. The error does not quote a login.
+fn check_server(url: &str) -> Result<(), String> {
     match UriText::new(url).parse(std::path::Path::new("")) {
         Ok((Location::Rtsp(_), _)) => Ok(()),
         Ok(_) => Err("a stream server is written rtsp://host:8554".to_owned()),
@@ -181,7 +181,7 @@ mod tests {
         );
         assert_eq!(
             told(&["0=rtsp://a"], &[0, 1, 2]),
-            "no stream server has stream 1, 2; give one without ids for the rest [--stream-server]"
+            "no stream server has stream 1, 2; add a server without ids for all other streams [--stream-server]"
         );
         assert_eq!(
             told(&["5-2=rtsp://a"], &[0]),

@@ -1,4 +1,4 @@
-//! Text files as people and their editors write them: a limit to their length, and marks and blanks that mean nothing.
+//! Reads text files with a length limit, and normalises byte order marks, line ends and unusual blanks.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Longest configuration: 5,000 cameras with everything that one can say of them are 2 MB.
+/// Maximum length of a configuration. 5,000 cameras with every key are 2 MB.
 pub(super) const LONGEST_CONFIG: u64 = 8 << 20;
 
-/// Reads a file of text of at most `longest` bytes.
+/// Reads a text file of at most `longest` bytes.
 ///
 /// # Errors
-/// What it is where it is no such file; what is wrong with its text; each with the remedy.
+/// The kind of a file that is not regular, its length, or its encoding, each with the remedy.
 pub(super) fn read_text(path: &Path, longest: u64) -> Result<String, String> {
     let bytes = read_bytes(path, longest)?;
     decode(bytes)
@@ -21,18 +21,18 @@ pub(super) fn read_text(path: &Path, longest: u64) -> Result<String, String> {
 
 fn read_bytes(path: &Path, longest: u64) -> Result<Vec<u8>, String> {
     let told = |err: std::io::Error| err.to_string();
-    // Looked at before it is opened, since opening a device may do something, and afterwards, since it may be another by then.
-    ordinary(&std::fs::metadata(path).map_err(told)?, longest)?;
-    // A pipe without a writer would be waited for.
+    // Checked before opening, because opening a device can have side effects, and after, because the file may have changed.
+    check_regular_file(&std::fs::metadata(path).map_err(told)?, longest)?;
+    // Without NONBLOCK, opening a pipe without a writer would block.
     let file = File::options()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)
         .map_err(told)?;
     let meta = file.metadata().map_err(told)?;
-    ordinary(&meta, longest)?;
+    check_regular_file(&meta, longest)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default());
-    // It may grow while it is read, and files of /proc say that they are empty.
+    // The file may grow while it is read, and files of /proc report length 0.
     file.take(longest + 1)
         .read_to_end(&mut bytes)
         .map_err(told)?;
@@ -42,8 +42,8 @@ fn read_bytes(path: &Path, longest: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Whether this is a file of that length at most.
-fn ordinary(meta: &std::fs::Metadata, longest: u64) -> Result<(), String> {
+/// Checks that this is a regular file of at most `longest` bytes.
+fn check_regular_file(meta: &std::fs::Metadata, longest: u64) -> Result<(), String> {
     let kind = meta.file_type();
     let what = if kind.is_dir() {
         "a directory"
@@ -59,17 +59,17 @@ fn ordinary(meta: &std::fs::Metadata, longest: u64) -> Result<(), String> {
         return Ok(());
     };
     Err(format!(
-        "it is {what}; give an ordinary file of at most {}",
+        "it is {what}; give a regular file of at most {}",
         size(longest)
     ))
 }
 
 fn too_long(longest: u64) -> String {
     let limit = size(longest);
-    format!("it is longer than {limit}, which is the limit; is it the right file?")
+    format!("it is longer than the limit of {limit}; is it the right file?")
 }
 
-/// UTF-8, whose mark at the beginning means nothing.
+/// Decodes UTF-8 and removes a byte order mark.
 fn decode(bytes: Vec<u8>) -> Result<String, String> {
     const REMEDY: &str = "save it as UTF-8";
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
@@ -77,7 +77,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, String> {
     }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
         return Err(format!(
-            "there is a zero byte at {at}, so that it is UTF-16 or no text; {REMEDY}"
+            "it has a zero byte at {at}: it is UTF-16 or not text; {REMEDY}"
         ));
     }
     let text = String::from_utf8(bytes).map_err(|err| {
@@ -91,14 +91,14 @@ fn decode(bytes: Vec<u8>) -> Result<String, String> {
     })
 }
 
-/// The first line of a file that holds one secret: what ends it is none of the secret, whichever system wrote it.
+/// The first line of a secret file without its line end (LF, CR LF or CR).
 pub(super) fn first_line(text: &str) -> &str {
     let text = text.trim_start_matches('\u{feff}');
     text.split(['\n', '\r']).next().unwrap_or_default()
 }
 
-/// TOML as it was meant: every line ends with a line feed, and blanks that are no blanks to TOML are blanks outside of texts and
-/// comments. Positions of lines and columns stay.
+/// Normalises TOML: every line ends with a line feed, and blanks that TOML does not know become spaces outside of strings
+/// and comments. Lines and columns stay the same.
 pub fn as_meant(text: &str) -> String {
     let is_blank = |letter: char| {
         letter == '\u{feff}' || ('\u{200b}'..='\u{200d}').contains(&letter) || {
@@ -110,7 +110,7 @@ pub fn as_meant(text: &str) -> String {
         return text.to_owned();
     }
     let mut meant = String::with_capacity(text.len());
-    let mut inside = Inside::Nothing;
+    let mut inside = TomlContext::Nothing;
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
         let (taken, next) = inside.after(rest, letter);
@@ -118,7 +118,7 @@ pub fn as_meant(text: &str) -> String {
         match (letter, &inside) {
             ('\r', _) if piece.len() == 1 && tail.starts_with('\n') => {}
             ('\r', _) if piece.len() == 1 => meant.push('\n'),
-            (letter, Inside::Nothing) if is_blank(letter) => meant.push(' '),
+            (letter, TomlContext::Nothing) if is_blank(letter) => meant.push(' '),
             _ => meant.push_str(piece),
         }
         inside = next;
@@ -127,20 +127,20 @@ pub fn as_meant(text: &str) -> String {
     meant
 }
 
-/// Where in TOML a letter stands.
+/// Syntactic context of a character in TOML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Inside {
+enum TomlContext {
     Nothing,
     Comment,
-    /// A text in `quote`, of one line or of several.
+    /// A string in `quote`, of one line or, if `long`, of several.
     Text {
         quote: char,
         long: bool,
     },
 }
 
-impl Inside {
-    /// How many bytes belong together at the beginning of `rest`, and where what follows stands.
+impl TomlContext {
+    /// The number of bytes at the beginning of `rest` that belong together, and the context after them.
     fn after(self, rest: &str, letter: char) -> (usize, Self) {
         let one = letter.len_utf8();
         let ends_line = matches!(letter, '\n' | '\r');
@@ -158,7 +158,7 @@ impl Inside {
             },
             Self::Comment if ends_line => (one, Self::Nothing),
             Self::Comment => (one, self),
-            // A text of one line that is not closed is a mistake, and told as such.
+            // An unclosed string of one line is an error, which the TOML parser reports.
             Self::Text { long: false, .. } if ends_line => (one, Self::Nothing),
             Self::Text { quote: '"', .. } if letter == '\\' => {
                 let escaped = rest[1..].chars().next();
@@ -173,7 +173,7 @@ impl Inside {
                 if !long {
                     return (one, Self::Nothing);
                 }
-                // Up to two quotes may stand before the three that close it.
+                // Up to two quotes may precede the three closing ones.
                 let run = rest.len() - rest.trim_start_matches(quote).len();
                 if run >= 3 {
                     (run.min(5), Self::Nothing)
@@ -221,21 +221,19 @@ mod tests {
         for (path, told) in [
             (
                 dir.path(),
-                "it is a directory; give an ordinary file of at most 8 MB",
+                "it is a directory; give a regular file of at most 8 MB",
             ),
-            (&pipe, "it is a pipe; give an ordinary file of at most 8 MB"),
+            (&pipe, "it is a pipe; give a regular file of at most 8 MB"),
             (
                 Path::new("/dev/zero"),
-                "it is a device; give an ordinary file of at most 8 MB",
+                "it is a device; give a regular file of at most 8 MB",
             ),
         ] {
             assert_eq!(read_text(path, LONGEST_CONFIG), Err(told.to_owned()));
         }
         assert_eq!(
             read(&[b'a'; 101]),
-            Err(
-                "it is longer than 100 bytes, which is the limit; is it the right file?".to_owned()
-            )
+            Err("it is longer than the limit of 100 bytes; is it the right file?".to_owned())
         );
         assert_eq!(read(&[b'a'; 100]).map(|text| text.len()), Ok(100));
     }
@@ -251,10 +249,7 @@ mod tests {
         }
         assert_eq!(
             read(b"a\0=\0"),
-            Err(
-                "there is a zero byte at 1, so that it is UTF-16 or no text; save it as UTF-8"
-                    .to_owned()
-            )
+            Err("it has a zero byte at 1: it is UTF-16 or not text; save it as UTF-8".to_owned())
         );
         assert_eq!(
             read(b"a = 1\nb = \"caf\xe9\""),

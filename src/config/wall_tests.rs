@@ -206,7 +206,7 @@ fn the_published_example_loads_as_it_is_written() {
     // Its head names four cameras, of which it writes down the first.
     assert_eq!(
         loaded.warnings,
-        ["wall.head[0].cameras: no camera 1, 2, 3 is configured, and none shown in its place"]
+        ["wall.head[0].cameras: no camera 1, 2, 3 is configured; it is left out"]
     );
     let settings = loaded.settings;
     assert_eq!(
@@ -291,31 +291,31 @@ tiles = []
             "wall.head[1].rotate: must be 0, 90, 180 or 270 degrees, got 45 [document:29:1]".to_owned(),
             "wall.layout.focus: is a built-in layout; choose another name [document:33:14]".to_owned(),
             "wall.layout.focus.tiles: is missing or empty; give rectangles such as [[0.0, 0.0, 1.0, 0.6]] [document:34:1]".to_owned(),
-            "wall.layout.tall.tiles[1]: lies over tile 0; tiles must not overlap [document:32:32]".to_owned(),
-            "wall.layout.tall.tiles[2]: must lie on the screen, 0 to 1 each way, got 0.9 to 1.1 and 0.9 to 1; a tile is [x, y, width, height] [document:32:54]".to_owned(),
+            "wall.layout.tall.tiles[1]: overlaps tile 0; tiles must not overlap [document:32:32]".to_owned(),
+            "wall.layout.tall.tiles[2]: must be on the screen, 0 to 1 in both directions, got 0.9 to 1.1 and 0.9 to 1; a tile is [x, y, width, height] [document:32:54]".to_owned(),
             "wall.layout.tall.tiles[3]: width and height must be above 0, got 0 and 0.1; a tile is [x, y, width, height] [document:32:76]".to_owned(),
             "wall.name: must be at most 128 characters without line breaks [document:3:1]".to_owned(),
-            "wall.card: must not be empty nor have a blank in it; leave it out for the default [document:4:1]".to_owned(),
-            "wall.alarm_classes: has an empty class name in it [document:12:1]".to_owned(),
+            "wall.card: must not be empty or contain a blank; remove the key for the default [document:4:1]".to_owned(),
+            "wall.alarm_classes: contains an empty class name [document:12:1]".to_owned(),
             "wall.delay_budget: must be 0s to 1s, got 2s [document:6:1]".to_owned(),
             "wall.tile_width: must be 64 to 4096, got 63 [document:5:1]".to_owned(),
-            "wall.head[0].mode: must be a resolution of 64 to 16384 pixels each way and perhaps a rate of 1 to 1000 Hz, such as 1920x1080@60, got `1080p` [document:21:1]".to_owned(),
+            "wall.head[0].mode: must be a resolution of 64 to 16384 pixels in both directions and, optionally, a rate of 1 to 1000 Hz, such as 1920x1080@60, got `1080p` [document:21:1]".to_owned(),
             "wall.head[0].overscan: must be 0 to 0.1, got 0.2 [document:22:1]".to_owned(),
             "wall.head[0].grid_columns: must be 1 to 32, got 33 [document:24:1]".to_owned(),
-            "wall.head[0].layout: there is no layout `tal`; did you mean `tall`? known are grid, focus, tall; others are written [wall.layout.NAME] [document:23:1]".to_owned(),
-            "wall.head[0].cameras[1]: camera 0 is there twice; name each one once [document:25:15]".to_owned(),
+            "wall.head[0].layout: there is no layout `tal`; did you mean `tall`? known are grid, focus, tall; define others as [wall.layout.NAME] [document:23:1]".to_owned(),
+            "wall.head[0].cameras[1]: camera 0 is listed twice; list each camera once [document:25:15]".to_owned(),
             "wall.head[0].cameras[2]: must be 0 to 4294967295, got -3 [document:25:18]".to_owned(),
-            "wall.head[1].connector: DP-1 is wall.head[0]'s already; give each head its own [document:27:1]".to_owned(),
-            "wall.head[1].layout: there is no layout `gird`; did you mean `grid`? known are grid, focus, tall; others are written [wall.layout.NAME] [document:28:1]".to_owned(),
-            "wall.head[1].cameras: an empty list would show nothing; leave it out for all cameras [document:30:1]".to_owned(),
+            "wall.head[1].connector: DP-1 is already the connector of wall.head[0]; give each head another one [document:27:1]".to_owned(),
+            "wall.head[1].layout: there is no layout `gird`; did you mean `grid`? known are grid, focus, tall; define others as [wall.layout.NAME] [document:28:1]".to_owned(),
+            "wall.head[1].cameras: an empty list would show nothing; remove the key for all cameras [document:30:1]".to_owned(),
             "wall.detection_ttl: must be 100ms to 1m, got 99ms [document:7:1]".to_owned(),
             "wall.box_thickness: must be 1 to 20, got 21 [--box-thickness]".to_owned(),
             "wall.label_font_scale: must be 0.2 to 5, got 0.1 [document:9:1]".to_owned(),
             "wall.stale_after: must be 200ms to 1h, got 100ms [document:10:1]".to_owned(),
             "wall.max_fps: must be 1 to 240, got 0.5 [document:11:1]".to_owned(),
             "wall.page_time: must be 1s to 1h, got 0s [document:13:1]".to_owned(),
-            "wall.topic_pattern: must be a topic filter such as nvr/detections/#, with + for one level and # for all that follow, got `nvr/#/x` [document:14:1]".to_owned(),
-            "wall.http: 0.0.0.0:8080 can be reached from other machines and needs wall.http_token (or NVR_HTTP_TOKEN); without one the page is for loopback alone, 127.0.0.1:8080 [document:15:1]".to_owned(),
+            "wall.topic_pattern: must be a topic filter such as nvr/detections/#, with + for one level and # for all further levels, got `nvr/#/x` [document:14:1]".to_owned(),
+            "wall.http: 0.0.0.0:8080 can be reached from other machines and needs wall.http_token (or NVR_HTTP_TOKEN); without a token use loopback, 127.0.0.1:8080 [document:15:1]".to_owned(),
             "wall.snapshot: must be a file that ends in .png, got /srv/wall.jpg [document:16:1]".to_owned(),
             "wall.monitor_off: must be two different times such as 22:00-06:00, got `22-6` [document:17:1]".to_owned(),
         ]

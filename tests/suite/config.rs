@@ -76,17 +76,14 @@ fn a_path_that_is_not_a_file_is_refused_by_name_and_at_once() {
     for (file, told) in [
         (
             "/dev/zero",
-            "it is a device; give an ordinary file of at most 8 MB",
+            "it is a device; give a regular file of at most 8 MB",
         ),
-        (
-            "pipe",
-            "it is a pipe; give an ordinary file of at most 8 MB",
-        ),
+        ("pipe", "it is a pipe; give a regular file of at most 8 MB"),
         (
             ".",
-            "it is a directory; give an ordinary file of at most 8 MB",
+            "it is a directory; give a regular file of at most 8 MB",
         ),
-        ("large.toml", "it is longer than 8 MB, which is the limit"),
+        ("large.toml", "it is longer than the limit of 8 MB"),
     ] {
         for arguments in [["config", "check", file], ["wall", "--config", file]] {
             let refused = nvr(dir.path(), &arguments, &[]);

@@ -112,10 +112,7 @@ fn a_host_with_its_port_is_reached_and_one_that_is_none_is_refused() {
             "localhost:",
             "ends with a colon; add the port, or leave the colon out",
         ),
-        (
-            "ws://localhost",
-            "asks for MQTT over WebSockets, which is not spoken here",
-        ),
+        ("ws://localhost", "MQTT over WebSockets is not supported"),
     ] {
         let mut command = nvr();
         command.args(["watch", "--mqtt-host", host]);
