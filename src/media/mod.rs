@@ -18,6 +18,7 @@ mod element;
 mod fallback;
 mod file;
 mod file_streams;
+mod file_timeline;
 mod host_frame;
 mod image;
 mod jpeg;
