@@ -39,6 +39,7 @@ mod rtsp_error;
 mod rtsp_extension;
 mod rtsp_keep_alive;
 mod rtsp_login;
+mod rtsp_message;
 mod rtsp_sdp;
 mod rtsp_stream;
 mod rtsp_tls;
