@@ -29,6 +29,7 @@ mod plan;
 mod probe;
 mod reference;
 mod rtp_filter;
+mod rtp_header;
 mod rtp_jpeg;
 mod rtp_senders;
 mod rtsp;
