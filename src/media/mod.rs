@@ -17,6 +17,7 @@ mod dmabuf_frame;
 mod element;
 mod fallback;
 mod file;
+mod file_elements;
 mod file_streams;
 mod file_timeline;
 mod host_frame;
