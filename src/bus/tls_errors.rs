@@ -63,20 +63,7 @@ fn certificate(error: &CertificateError) -> String {
             expected,
             presented,
         } => {
-            let expected = expected.to_str();
-            let names: Vec<String> = presented.iter().map(|name| plain(name)).collect();
-            if names.is_empty() {
-                format!(
-                    "the broker's certificate names no host (it has no subjectAltName; a common name does not count); create one \
-                     for {expected}"
-                )
-            } else {
-                format!(
-                    "the broker's certificate is for {} and not for {expected}; connect by a name in it, or create one that also \
-                     names {expected}",
-                    names.join(", ")
-                )
-            }
+            other_host(&expected.to_str(), presented)
         }
         E::NotValidForName => {
             "the broker's certificate is for another host name; connect by a name in it"
@@ -100,24 +87,45 @@ fn certificate(error: &CertificateError) -> String {
              bits, or ECDSA"
                 .to_owned()
         }
-        // rustls passes errors of webpki on without a type; they are recognised by their names.
-        E::Other(other) => match format!("{other:?}") {
-            text if text.contains("CaUsedAsEndEntity") => {
-                "the broker presents the certificate of an authority (a self-signed one with CA:TRUE); create a certificate for the \
-                 broker that is signed by it, or create the self-signed one with CA:FALSE (openssl req -x509 -addext \
-                 basicConstraints=critical,CA:FALSE) and set it as the CA file"
-                    .to_owned()
-            }
-            text if text.contains("EndEntityUsedAsCa") => {
-                "the broker's certificate was signed by a certificate that is not an authority's; have it signed by an authority".to_owned()
-            }
-            text if text.contains("UnsupportedCertVersion") => {
-                "the broker's certificate is not of X.509 version 3; create one with a subjectAltName"
-                    .to_owned()
-            }
-            text => format!("the broker's certificate is not accepted ({text}); create a new one"),
-        },
+        E::Other(other) => unnamed(format!("{other:?}")),
         other => format!("the broker's certificate is not accepted ({other}); create a new one"),
+    }
+}
+
+/// The certificate does not name the host that was asked for.
+fn other_host(expected: &str, presented: &[String]) -> String {
+    let names: Vec<String> = presented.iter().map(|name| plain(name)).collect();
+    if names.is_empty() {
+        format!(
+            "the broker's certificate names no host (it has no subjectAltName; a common name does not count); create one \
+             for {expected}"
+        )
+    } else {
+        format!(
+            "the broker's certificate is for {} and not for {expected}; connect by a name in it, or create one that also \
+             names {expected}",
+            names.join(", ")
+        )
+    }
+}
+
+/// rustls passes errors of webpki on without a type; they are recognised by their names.
+fn unnamed(error: String) -> String {
+    match error {
+        text if text.contains("CaUsedAsEndEntity") => {
+            "the broker presents the certificate of an authority (a self-signed one with CA:TRUE); create a certificate for the \
+             broker that is signed by it, or create the self-signed one with CA:FALSE (openssl req -x509 -addext \
+             basicConstraints=critical,CA:FALSE) and set it as the CA file"
+                .to_owned()
+        }
+        text if text.contains("EndEntityUsedAsCa") => {
+            "the broker's certificate was signed by a certificate that is not an authority's; have it signed by an authority".to_owned()
+        }
+        text if text.contains("UnsupportedCertVersion") => {
+            "the broker's certificate is not of X.509 version 3; create one with a subjectAltName"
+                .to_owned()
+        }
+        text => format!("the broker's certificate is not accepted ({text}); create a new one"),
     }
 }
 

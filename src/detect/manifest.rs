@@ -1,6 +1,9 @@
 //! The description of a model: its files and their hashes, its input, the format of its output, its labels.
 //!
-//! A manifest is `models/<id>/model.toml`. Unknown keys are refused; every problem is reported at once.
+//! A manifest is `models/<id>/model.toml`. Unknown keys are refused; every problem is reported at once (`check`).
+//! Read on the thread that loads the model; nothing is kept of a manifest with problems.
+
+mod check;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -201,9 +204,6 @@ impl std::fmt::Display for OutputFormat {
     }
 }
 
-/// The largest accepted width and height of an input.
-const LARGEST_SIDE: u32 = 8192;
-
 impl Manifest {
     /// Reads and checks the text of the manifest at `path`.
     ///
@@ -258,97 +258,6 @@ impl Manifest {
             .map(|file| file.name.as_str())
             .find(|name| is_onnx(name))
             .unwrap_or_default()
-    }
-
-    /// All problems, each with its key.
-    pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut refuse = |wrong: bool, problem: String| {
-            if wrong {
-                problems.push(problem);
-            }
-        };
-        for (index, file) in self.files.iter().enumerate() {
-            refuse(
-                plain_path(&file.name).as_ref() != Some(&file.name),
-                format!(
-                    "files[{index}].name: must be a path below the model's directory, without `.` and `..`, got `{}`",
-                    file.name
-                ),
-            );
-            refuse(
-                file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_hexdigit()),
-                format!(
-                    "files[{index}].sha256: must be 64 hexadecimal digits, got `{}`",
-                    file.sha256
-                ),
-            );
-            refuse(
-                self.files[..index]
-                    .iter()
-                    .any(|other| other.name == file.name),
-                format!("files[{index}].name: `{}` is listed twice", file.name),
-            );
-        }
-        let graphs = self.files.iter().filter(|file| is_onnx(&file.name)).count();
-        refuse(
-            graphs != 1,
-            format!("files: must have exactly one file ending in .onnx, got {graphs}"),
-        );
-        for (key, side) in [("width", self.input.width), ("height", self.input.height)] {
-            refuse(
-                !(1..=LARGEST_SIDE).contains(&side),
-                format!("input.{key}: must be 1 to {LARGEST_SIDE}, got {side}"),
-            );
-        }
-        if self.output.format == OutputFormat::Yolox {
-            for (key, side) in [("width", self.input.width), ("height", self.input.height)] {
-                refuse(
-                    side % 32 != 0,
-                    format!("input.{key}: must be a multiple of 32 for yolox, got {side}"),
-                );
-            }
-        }
-        if let Normalize::Custom(custom) = &self.input.normalize {
-            refuse(
-                !(custom.scale.is_finite() && custom.scale > 0.0),
-                format!(
-                    "input.normalize.scale: must be above 0, got {}",
-                    custom.scale
-                ),
-            );
-            for channel in 0..3 {
-                let (mean, std) = (custom.mean[channel], custom.std[channel]);
-                refuse(
-                    !mean.is_finite(),
-                    format!("input.normalize.mean[{channel}]: must be a number, got {mean}"),
-                );
-                refuse(
-                    !(std.is_finite() && std > 0.0),
-                    format!("input.normalize.std[{channel}]: must be above 0, got {std}"),
-                );
-            }
-        }
-        match &self.labels {
-            LabelSource::Known(KnownLabels::Coco80) => {}
-            LabelSource::Inline(names) => {
-                refuse(
-                    names.is_empty(),
-                    "labels: must name at least one class".to_owned(),
-                );
-                for (index, name) in names.iter().enumerate() {
-                    refuse(
-                        name.trim().is_empty(),
-                        format!("labels[{index}]: must not be empty"),
-                    );
-                }
-            }
-            LabelSource::File(LabelFile { file }) => refuse(
-                !self.files.iter().any(|known| known.name == *file),
-                format!("labels.file: `{file}` must be in files too, with its sha256"),
-            ),
-        }
-        problems
     }
 }
 

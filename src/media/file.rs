@@ -13,7 +13,8 @@ use gstreamer::prelude::*;
 
 use super::element::{PipelineError, element};
 use super::fallback::{ChosenDecoder, Fallback};
-use super::file_streams::{Streams, Timeline};
+use super::file_streams::Streams;
+use super::file_timeline::Timeline;
 use super::image::file_code;
 use super::local::LocalSource;
 use super::output::OutputControl;

@@ -5,7 +5,7 @@
 //! another codec gets a new decoder, and the old one is removed. All this runs on the streaming thread of the file's
 //! parser.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gstreamer as gst;
@@ -13,8 +13,10 @@ use gstreamer::prelude::*;
 
 use super::codec::Codec;
 use super::decode::{add_coded, add_raw};
-use super::element::{PipelineError, element, set};
+use super::element::{PipelineError, set};
 use super::fallback::{ChosenDecoder, Fallback};
+use super::file_elements::{add, discard, kind_of, link, remove, take_down};
+use super::file_timeline::Timeline;
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
 use super::session_state::SessionState;
@@ -320,160 +322,5 @@ impl Streams {
 
     fn lock(&self) -> MutexGuard<'_, StreamsState> {
         lock(&self.state)
-    }
-}
-
-/// The name of a stream's caps: `video/x-h264`.
-fn kind_of(pad: &gst::Pad) -> String {
-    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-    caps.structure(0)
-        .map_or("", |caps| caps.name().as_str())
-        .to_owned()
-}
-
-fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<gst::Element, PipelineError> {
-    let sink = element("fakesink")?;
-    // It must not delay the start or the end of the pipeline.
-    sink.set_property("sync", false);
-    sink.set_property("async", false);
-    pipeline
-        .add(&sink)
-        .and_then(|()| sink.sync_state_with_parent())
-        .map_err(|error| PipelineError::discard("a stream", error))?;
-    link(pad, &sink)?;
-    Ok(sink)
-}
-
-/// Drains a decoder's elements and removes them.
-fn take_down(pipeline: &gst::Pipeline, head: &gst::Element) {
-    let mut chain = vec![head.clone()];
-    while let Some(next) = chain.last().and_then(behind) {
-        chain.push(next);
-    }
-    // The sink would report the end of the stream to the pipeline.
-    if let Some(input) = chain.last().and_then(|sink| sink.static_pad("sink")) {
-        input.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-            match info.event().map(|event| event.type_()) {
-                Some(gst::EventType::Eos) => gst::PadProbeReturn::Handled,
-                _ => gst::PadProbeReturn::Ok,
-            }
-        });
-    }
-    if let Some(input) = head.static_pad("sink") {
-        input.send_event(gst::event::Eos::new());
-    }
-    remove(pipeline, &chain);
-}
-
-fn behind(element: &gst::Element) -> Option<gst::Element> {
-    let output = element.src_pads().into_iter().next()?;
-    output.peer()?.parent_element()
-}
-
-fn remove(pipeline: &gst::Pipeline, elements: &[gst::Element]) {
-    for element in elements {
-        let removed = pipeline.remove(element);
-        if removed.is_err() || element.set_state(gst::State::Null).is_err() {
-            tracing::debug!(element = %element.name(), "an element could not be removed");
-        }
-    }
-}
-
-fn add(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, PipelineError> {
-    let added = element(name)?;
-    pipeline
-        .add(&added)
-        .and_then(|()| added.sync_state_with_parent())
-        .map_err(|error| PipelineError::Add {
-            element: name.to_owned(),
-            reason: error.to_string(),
-        })?;
-    Ok(added)
-}
-
-fn link(pad: &gst::Pad, to: &gst::Element) -> Result<(), PipelineError> {
-    let input = to
-        .static_pad("sink")
-        .ok_or_else(|| PipelineError::NoInput(to.name().into()))?;
-    pad.link(&input)
-        .map(|_| ())
-        .map_err(|error| PipelineError::link(to.name(), error))
-}
-
-/// Keeps media time continuous from round to round, and from stream to stream within a round.
-#[derive(Debug, Default)]
-pub(super) struct Timeline {
-    /// The start of this round.
-    round_ns: AtomicU64,
-    /// The start of the selected stream: that of its round, or the end of the previous stream.
-    offset_ns: AtomicU64,
-    /// The end of the buffers so far.
-    end_ns: AtomicU64,
-    /// A new stream starts, whose times count from its first picture.
-    begins: AtomicBool,
-}
-
-impl Timeline {
-    pub(super) fn next_round(&self) {
-        let end = self.end_ns.load(Ordering::Acquire);
-        self.round_ns.store(end, Ordering::Release);
-        self.offset_ns.store(end, Ordering::Release);
-    }
-
-    /// Another stream of the same round follows. Its times may start anywhere.
-    pub(super) fn next_stream(&self) {
-        let end = self.end_ns.load(Ordering::Acquire);
-        self.offset_ns.store(end, Ordering::Release);
-        self.begins.store(true, Ordering::Release);
-    }
-
-    /// Shifts the times of buffers that leave `pad` to this round's position in the session.
-    pub(super) fn shift(self: &Arc<Self>, pad: &gst::Pad) {
-        let timeline = self.clone();
-        let start = AtomicU64::new(0);
-        let wanted = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-        pad.add_probe(wanted, move |_, info| {
-            let offset = timeline.offset_ns.load(Ordering::Acquire);
-            match &mut info.data {
-                Some(gst::PadProbeData::Event(event)) => {
-                    if let gst::EventView::Segment(segment) = event.view()
-                        && let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>()
-                    {
-                        let begins = segment.start().map_or(0, gst::ClockTime::nseconds);
-                        start.store(begins, Ordering::Release);
-                        let mut moved = gst::FormattedSegment::<gst::ClockTime>::new();
-                        moved.set_start(gst::ClockTime::from_nseconds(offset));
-                        moved.set_time(gst::ClockTime::from_nseconds(offset));
-                        // The pipeline's clock started with the round.
-                        let round = timeline.round_ns.load(Ordering::Acquire);
-                        let base = gst::ClockTime::from_nseconds(offset.saturating_sub(round));
-                        moved.set_base(base);
-                        *event = gst::event::Segment::new(&moved);
-                    }
-                }
-                Some(gst::PadProbeData::Buffer(buffer)) => {
-                    if timeline.begins.swap(false, Ordering::AcqRel)
-                        && let Some(first) = buffer.dts_or_pts()
-                    {
-                        start.store(first.nseconds(), Ordering::Release);
-                    }
-                    timeline.shift_buffer(buffer.make_mut(), offset, start.load(Ordering::Acquire));
-                }
-                _ => {}
-            }
-            gst::PadProbeReturn::Ok
-        });
-    }
-
-    fn shift_buffer(&self, buffer: &mut gst::BufferRef, offset: u64, start: u64) {
-        let moved = |time: gst::ClockTime| {
-            gst::ClockTime::from_nseconds(offset + time.nseconds().saturating_sub(start))
-        };
-        buffer.set_dts(buffer.dts().map(moved));
-        if let Some(pts) = buffer.pts().map(moved) {
-            buffer.set_pts(pts);
-            let end = pts.nseconds() + buffer.duration().map_or(0, gst::ClockTime::nseconds);
-            self.end_ns.fetch_max(end, Ordering::AcqRel);
-        }
     }
 }

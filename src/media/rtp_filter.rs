@@ -15,7 +15,8 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::rtp_senders::{Header, PacketAction, ReportAction, Senders};
+use super::rtp_header::Header;
+use super::rtp_senders::{PacketAction, ReportAction, Senders};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
 use super::session_state::{Failure, SessionState};

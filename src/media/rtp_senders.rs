@@ -8,39 +8,18 @@
 //! A packet of another sender is held until it is clear whether the followed sender still sends. A sender that starts a
 //! second picture before the followed sender sends anything has replaced it.
 
+mod followed;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// RTP clock rate of video.
-const TICKS_PER_S: u64 = 90_000;
-/// If the time of a new sender continues that of the previous one within this tolerance, both have the same clock.
-const SAME_CLOCK: Duration = Duration::from_secs(1);
+use self::followed::Followed;
+use super::rtp_header::Header;
+
 /// Maximum number of held packets; with this many the new sender is followed, too.
 const MOST_HELD: usize = 512;
 /// Maximum number of reports that are kept for senders that are not followed yet.
 const MOST_REPORTS: usize = 4;
-
-/// The fields of an RTP packet that are needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) payload_type: u8,
-    pub(super) sequence: u16,
-    pub(super) time: u32,
-    pub(super) ssrc: u32,
-}
-
-impl Header {
-    /// Reads the fixed header of RFC 3550, 5.1; none if this is not an RTP packet.
-    pub(super) fn read(bytes: &[u8; 12]) -> Option<Self> {
-        let [flags, kind, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3] = *bytes;
-        (flags >> 6 == 2).then_some(Self {
-            payload_type: kind & 0x7f,
-            sequence: u16::from_be_bytes([q0, q1]),
-            time: u32::from_be_bytes([t0, t1, t2, t3]),
-            ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
-        })
-    }
-}
 
 /// The action for a packet.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,21 +53,6 @@ pub(super) struct Senders<P> {
     changes: u64,
     /// A previous sender came back, so there are several at the same time.
     rivals: bool,
-}
-
-#[derive(Debug)]
-struct Followed {
-    ssrc: u32,
-    /// The SSRC, sequence number and time under which rtpbin sees the sender.
-    shown: Header,
-    sequence_shift: u16,
-    time_shift: u32,
-    at: Duration,
-    /// It has sent a goodbye.
-    left: bool,
-    /// The shift of its times is an estimate until its first report.
-    untold: bool,
-    clocks: u64,
 }
 
 #[derive(Debug)]
@@ -228,50 +192,6 @@ impl<P> Senders<P> {
         let at = self.reports.iter().position(|(of, _)| *of == ssrc)?;
         self.reports.remove(at).map(|(_, report)| report)
     }
-}
-
-impl Followed {
-    fn show(&mut self, header: Header, now: Duration) -> Header {
-        let shown = Header {
-            ssrc: self.shown.ssrc,
-            sequence: header.sequence.wrapping_add(self.sequence_shift),
-            time: header.time.wrapping_add(self.time_shift),
-            ..header
-        };
-        // Datagrams may arrive in another order.
-        if is_newer(shown.sequence, self.shown.sequence) {
-            self.shown = shown;
-        }
-        self.at = now;
-        self.left = false;
-        shown
-    }
-
-    /// Lets the packets from `first` on, which arrived at `at`, continue those of this sender.
-    fn continue_with(&mut self, first: &Header, at: Duration) {
-        let next = self.shown.sequence.wrapping_add(1);
-        self.ssrc = first.ssrc;
-        self.left = false;
-        self.sequence_shift = next.wrapping_sub(first.sequence);
-        let passed = at.saturating_sub(self.at);
-        let ticks = first
-            .time
-            .wrapping_add(self.time_shift)
-            .wrapping_sub(self.shown.time);
-        // A step backwards is more than half a turn forwards; the elapsed time is never close to that.
-        let by_its_clock = Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / TICKS_PER_S);
-        if by_its_clock.abs_diff(passed) > SAME_CLOCK {
-            let passed_ticks = passed.as_micros() * u128::from(TICKS_PER_S) / 1_000_000;
-            let time = self.shown.time.wrapping_add((passed_ticks as u32).max(1));
-            self.time_shift = time.wrapping_sub(first.time);
-            self.untold = true;
-            self.clocks += 1;
-        }
-    }
-}
-
-fn is_newer(sequence: u16, than: u16) -> bool {
-    sequence.wrapping_sub(than) < 0x8000
 }
 
 #[cfg(test)]
@@ -423,12 +343,5 @@ mod tests {
         assert!(show(&mut senders, header(2, 0, 0), 1).is_empty());
         senders.goodbye(1);
         assert_eq!(show(&mut senders, header(2, 1, 0), 2).len(), 2);
-    }
-
-    #[test]
-    fn the_header_of_rfc_3550_is_read() {
-        let bytes = [0x80, 0xe0, 0x12, 0x34, 0, 0, 1, 0, 0xde, 0xad, 0xbe, 0xef];
-        assert_eq!(Header::read(&bytes), Some(header(0xdead_beef, 0x1234, 256)));
-        assert_eq!(Header::read(&[0; 12]), None);
     }
 }

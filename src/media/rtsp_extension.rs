@@ -18,7 +18,8 @@ use gstreamer::subclass::prelude::*;
 use gstreamer_rtsp::ffi;
 
 use super::element::{PipelineError, element};
-use super::rtsp_dialogue::{Dialogue, Request, Response};
+use super::rtsp_dialogue::Dialogue;
+use super::rtsp_message::{Request, Response};
 
 thread_local! {
     /// The dialogue of the rtspsrc that is being made on this thread.

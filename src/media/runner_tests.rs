@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use super::super::source::{FrameSink, SessionEnd};
 use super::*;
 use crate::base::sync::lock;
-use crate::base::{Clock, OwnedPixels, PixelFormat, Size};
+use crate::base::{Clock, Frame, OwnedPixels, PixelFormat, Size};
 
 /// A step of a scripted session.
 enum Act {

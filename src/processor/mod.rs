@@ -4,6 +4,7 @@ mod change;
 mod claims;
 mod classes;
 mod detector;
+mod pipeline;
 mod publish;
 mod rate;
 mod report;

@@ -2,7 +2,7 @@
 
 use super::run::Processor;
 use super::source::Source;
-use crate::bus::LinkState;
+use crate::bus::{LinkCounters, LinkState};
 use crate::control::{
     Capabilities, DecoderFound, DetectorStatus, EventCounters, ProcessorCapabilities,
     ProcessorStatus, Status,
@@ -72,119 +72,133 @@ fn is_live(source: &Source) -> bool {
         .is_some_and(|snapshot| snapshot.health == Health::Live)
 }
 
+/// A metric's name, help, type and value; the value is read from a `T`.
+type Metric<T> = (&'static str, &'static str, Kind, fn(&T) -> f64);
+
+/// The metrics of each source.
+const OF_SOURCES: &[Metric<Source>] = &[
+    (
+        "source_live",
+        "1 while frames flow",
+        Kind::Gauge,
+        |source| f64::from(is_live(source)),
+    ),
+    (
+        "frames_decoded",
+        "Frames decoded",
+        Kind::Counter,
+        |source| source.stats().decoded as f64,
+    ),
+    (
+        "frames_inferred",
+        "Frames inferred",
+        Kind::Counter,
+        |source| source.stats().inferred as f64,
+    ),
+    (
+        "frames_dropped",
+        "Frames replaced by a newer one before they were inferred",
+        Kind::Counter,
+        |source| source.stats().dropped as f64,
+    ),
+    (
+        "source_reconnects",
+        "Sessions opened after the first",
+        Kind::Counter,
+        reconnects,
+    ),
+];
+
+/// The metrics of the link to the broker.
+const OF_LINK: &[Metric<LinkCounters>] = &[
+    (
+        "events_published",
+        "Events handed to the broker",
+        Kind::Counter,
+        |link| link.published as f64,
+    ),
+    (
+        "events_dropped",
+        "Events dropped while the broker was away or slow, or because they were too large",
+        Kind::Counter,
+        |link| link.dropped as f64,
+    ),
+    (
+        "events_oversized",
+        "Events among the dropped that were larger than 1 MiB",
+        Kind::Counter,
+        |link| link.oversized as f64,
+    ),
+    (
+        "events_lost",
+        "Events handed over that a broken connection may not have delivered",
+        Kind::Counter,
+        |link| link.lost as f64,
+    ),
+    (
+        "messages_refused",
+        "Messages of other clients that were skipped: too large, or not valid MQTT",
+        Kind::Counter,
+        |link| link.refused as f64,
+    ),
+    (
+        "subscriptions_refused",
+        "Topic filters that the broker refused",
+        Kind::Counter,
+        |link| link.subscriptions_refused as f64,
+    ),
+    (
+        "broker_connected",
+        "1 while the broker is connected",
+        Kind::Gauge,
+        |link| f64::from(link.connected),
+    ),
+    (
+        "broker_reconnects",
+        "Connections to the broker after the first",
+        Kind::Counter,
+        |link| link.reconnects as f64,
+    ),
+];
+
 impl MetricsSource for Processor {
     fn samples(&self) -> Vec<Sample> {
         let sources: Vec<_> = self.pipeline.sources.load().values().cloned().collect();
-        let sink = self.pipeline.sink.load();
-        let by_source = |name, help, kind, value: &dyn Fn(&Source) -> f64| -> Vec<Sample> {
-            let sample = |source: &Source| Sample {
+        let counters = self.pipeline.sink.load().link.counters();
+        let mut samples = Vec::new();
+        for &(name, help, kind, value) in OF_SOURCES {
+            samples.extend(sources.iter().map(|source| Sample {
                 name,
                 help,
                 kind,
                 labels: vec![("source_id", source.id.to_string())],
                 value: value(source),
-            };
-            sources.iter().map(|source| sample(source)).collect()
-        };
-        let reconnects = |source: &Source| {
-            source
-                .snapshot()
-                .map_or(0.0, |snapshot| snapshot.reconnects as f64)
-        };
-        let live = |source: &Source| f64::from(is_live(source));
-        let counters = sink.link.counters();
-        let single = |name, help, kind, value: f64| Sample {
+            }));
+        }
+        let single = |name, help, kind, value| Sample {
             name,
             help,
             kind,
             labels: Vec::new(),
             value,
         };
-        [
-            by_source("source_live", "1 while frames flow", Kind::Gauge, &live),
-            by_source(
-                "frames_decoded",
-                "Frames decoded",
-                Kind::Counter,
-                &|source| source.stats().decoded as f64,
-            ),
-            by_source(
-                "frames_inferred",
-                "Frames inferred",
-                Kind::Counter,
-                &|source| source.stats().inferred as f64,
-            ),
-            by_source(
-                "frames_dropped",
-                "Frames replaced by a newer one before they were inferred",
-                Kind::Counter,
-                &|source| source.stats().dropped as f64,
-            ),
-            by_source(
-                "source_reconnects",
-                "Sessions opened after the first",
-                Kind::Counter,
-                &reconnects,
-            ),
-            vec![
-                single(
-                    "events_published",
-                    "Events handed to the broker",
-                    Kind::Counter,
-                    counters.published as f64,
-                ),
-                single(
-                    "events_dropped",
-                    "Events dropped while the broker was away or slow, or because they were too large",
-                    Kind::Counter,
-                    counters.dropped as f64,
-                ),
-                single(
-                    "events_oversized",
-                    "Events among the dropped that were larger than 1 MiB",
-                    Kind::Counter,
-                    counters.oversized as f64,
-                ),
-                single(
-                    "events_lost",
-                    "Events handed over that a broken connection may not have delivered",
-                    Kind::Counter,
-                    counters.lost as f64,
-                ),
-                single(
-                    "messages_refused",
-                    "Messages of other clients that were skipped: too large, or not valid MQTT",
-                    Kind::Counter,
-                    counters.refused as f64,
-                ),
-                single(
-                    "subscriptions_refused",
-                    "Topic filters that the broker refused",
-                    Kind::Counter,
-                    counters.subscriptions_refused as f64,
-                ),
-                single(
-                    "broker_connected",
-                    "1 while the broker is connected",
-                    Kind::Gauge,
-                    f64::from(counters.connected),
-                ),
-                single(
-                    "broker_reconnects",
-                    "Connections to the broker after the first",
-                    Kind::Counter,
-                    counters.reconnects as f64,
-                ),
-                single(
-                    "stages_stuck",
-                    "Stages without progress for longer than their limit",
-                    Kind::Gauge,
-                    self.heartbeats.stuck().len() as f64,
-                ),
-            ],
-        ]
-        .concat()
+        for &(name, help, kind, value) in OF_LINK {
+            samples.push(single(name, help, kind, value(&counters)));
+        }
+        samples.push(single(
+            "stages_stuck",
+            "Stages without progress for longer than their limit",
+            Kind::Gauge,
+            self.heartbeats.stuck().len() as f64,
+        ));
+        samples
     }
+}
+
+fn reconnects(source: &Source) -> f64 {
+    source
+        .snapshot()
+        .map_or(0.0, |snapshot| snapshot.reconnects as f64)
 }
 
 /// The abilities of this build on this machine.

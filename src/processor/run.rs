@@ -3,7 +3,6 @@
 //! Mailbox, sources, worker and link are created only here. Changes take a lock that the threads of the frames never take, so
 //! frames and results do not wait for them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,16 +13,17 @@ use tracing::{info, warn};
 use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
 use super::detector::{DetectorInfo, open_detector, thresholds};
+use super::pipeline::Pipeline;
 use super::publish::Publisher;
 use super::sink::EventSink;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
 use crate::base::sync::lock;
-use crate::base::{Clock, Frame, Heartbeats, Mailbox, SessionId, SourceId, Stop};
+use crate::base::{Clock, Heartbeats, SessionId, SourceId, Stop};
 use crate::bus::{BusError, ClientRole, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::{Change, Changes, Problem};
-use crate::detect::{Inferred, LoadedDetector, Upgrade, Worker};
+use crate::detect::{LoadedDetector, Upgrade, Worker};
 use crate::media::{self, OpenOptions};
 use crate::role::{self, Sources, StartError, Timing, changes};
 
@@ -33,15 +33,6 @@ pub struct Processor {
     pub(super) heartbeats: Heartbeats,
     runtime: Handle,
     running: Mutex<Option<Running>>,
-}
-
-/// The state that the decoder threads and the detection worker share.
-pub(super) struct Pipeline {
-    pub(super) clock: Clock,
-    pub(super) session: SessionId,
-    pub(super) sources: ArcSwap<BTreeMap<SourceId, Arc<Source>>>,
-    pub(super) sink: ArcSwap<EventSink>,
-    mailbox: Arc<Mailbox<SourceId, Frame>>,
 }
 
 struct Running {
@@ -355,30 +346,6 @@ impl Processor {
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
         lock(&self.running)
-    }
-}
-
-impl Pipeline {
-    /// One result of the detection worker, on its thread: track, compose, publish.
-    fn publish(&self, result: &Inferred) {
-        let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
-            return;
-        };
-        let analysed = source.analyse(result);
-        let sink = self.sink.load();
-        let event = sink.publisher.event(result, analysed, self.clock.now());
-        sink.event(&event);
-    }
-
-    /// Changes the set of sources. Readers see the old set until the change is complete.
-    fn with_sources<T>(&self, change: impl Fn(&mut BTreeMap<SourceId, Arc<Source>>) -> T) -> T {
-        let mut outcome = None;
-        self.sources.rcu(|sources| {
-            let mut sources = BTreeMap::clone(sources);
-            outcome = Some(change(&mut sources));
-            sources
-        });
-        outcome.expect("invariant: rcu runs its function at least once")
     }
 }
 

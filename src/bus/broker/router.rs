@@ -1,30 +1,30 @@
-//! The router: sessions, subscriptions and the retained store behind one short lock.
+//! The router: sessions, subscriptions and the retained store behind one short lock. What a connected client asks for is
+//! done here.
+//!
+//! Who is connected is in `presence`, where a message goes in `routing`. The tasks of all clients call it on the broker's
+//! thread; nothing waits while the lock is held.
 
-use std::collections::{HashMap, VecDeque};
+mod presence;
+mod routing;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{
-    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, SubAck, Subscribe, SubscribeReasonCode,
-    UnsubAck, Unsubscribe,
+    LastWill, Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe,
 };
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use super::filters::{Filters, cost, is_filter, is_topic};
-use super::limits::{
-    ANSWERS_BYTES, BrokerLimits, CATCH_UP_LIMIT, FILTERS_BYTES, MESSAGE_LIMIT_BYTES,
-};
+use super::limits::{ANSWERS_BYTES, BrokerLimits, FILTERS_BYTES, MESSAGE_LIMIT_BYTES};
 use super::log_limit::LogLimiter;
-use super::outgoing::lower_qos;
-use super::retained::Message;
 use super::retained::{Cursor, Retained};
-use super::session::{ClientPresence, Connection, Key, Session};
+use super::session::{Key, Session};
 use crate::base::sync::lock;
 use crate::config::Secret;
 
@@ -89,316 +89,6 @@ impl Router {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-
-    /// Accepts a client, and disconnects another one with the same id.
-    ///
-    /// # Errors
-    /// The code with which the client is refused.
-    pub(super) fn attach(
-        &self,
-        connect: Connect,
-        peer: &str,
-    ) -> Result<ClientHandle, ConnectReturnCode> {
-        self.check_login(&connect, peer)?;
-        if connect.client_id.contains('\0')
-            || (connect.client_id.is_empty() && !connect.clean_session)
-        {
-            return Err(ConnectReturnCode::BadClientId);
-        }
-        let mut state = self.state();
-        state.numbers += 1;
-        let number = state.numbers;
-        let client_id = match connect.client_id.as_str() {
-            "" => format!("nvr-broker-{number}"),
-            id => id.to_owned(),
-        };
-        self.forget_expired(&mut state);
-        let former = state.by_client_id.get(&client_id).copied();
-        if let Some(key) = former {
-            self.end_connection(&mut state, key, "another client connected with its id");
-        }
-        if connect.clean_session
-            && let Some(key) = former
-        {
-            state.remove(key);
-        }
-        let known = state.by_client_id.get(&client_id).copied();
-        if known.is_none() && !self.make_room(&mut state) {
-            if let Some(more) = self.log_limit.due("clients") {
-                warn!(
-                    %peer, client_id, limit = self.limits.clients, more,
-                    "a client is refused: the limit of --clients is reached"
-                );
-            }
-            return Err(ConnectReturnCode::ServiceUnavailable);
-        }
-        let key = known.unwrap_or(Key(number));
-        let connection = Connection {
-            number,
-            will: connect.last_will,
-            wake: Arc::new(Notify::new()),
-            cut: CancellationToken::new(),
-        };
-        let attached = ClientHandle {
-            key,
-            number,
-            wake: connection.wake.clone(),
-            cut: connection.cut.clone(),
-        };
-        debug!(%peer, client_id, keep_alive = connect.keep_alive, "a client connects");
-        let session = state.sessions.entry(key).or_insert_with(|| Session {
-            client_id: client_id.clone(),
-            clean: connect.clean_session,
-            subscriptions: Default::default(),
-            filters_bytes: 0,
-            out: Default::default(),
-            unreleased: Default::default(),
-            presence: ClientPresence::Absent(Instant::now()),
-            catch_up_until: None,
-        });
-        session.clean = connect.clean_session;
-        session.presence = ClientPresence::Connected(connection);
-        session.out.reconnect();
-        let accepted = ConnAck::new(ConnectReturnCode::Success, known.is_some());
-        session.out.answer(&Packet::ConnAck(accepted));
-        state.by_client_id.insert(client_id, key);
-        Ok(attached)
-    }
-
-    fn check_login(&self, connect: &Connect, peer: &str) -> Result<(), ConnectReturnCode> {
-        let Some((user, password)) = &self.login else {
-            return Ok(());
-        };
-        let Some(login) = &connect.login else {
-            if let Some(more) = self.log_limit.due("login") {
-                let client_id = &connect.client_id;
-                warn!(%peer, client_id, more, "a client is refused: no user name and password");
-            }
-            return Err(ConnectReturnCode::NotAuthorized);
-        };
-        let same = digest(&login.password).ct_eq(password)
-            & user.as_bytes().ct_eq(login.username.as_bytes());
-        if bool::from(same) {
-            return Ok(());
-        }
-        if let Some(more) = self.log_limit.due("login") {
-            let client_id = &connect.client_id;
-            warn!(%peer, client_id, more, "a client is refused: wrong user name or password");
-        }
-        Err(ConnectReturnCode::BadUserNamePassword)
-    }
-
-    /// Removes the sessions of clients that were absent for too long.
-    fn forget_expired(&self, state: &mut State) {
-        let expired: Vec<Key> = state
-            .sessions
-            .iter()
-            .filter(|(_, session)| {
-                let away = session.absent_since();
-                away.is_some_and(|since| since.elapsed() > self.limits.absent)
-            })
-            .map(|(key, _)| *key)
-            .collect();
-        for key in expired {
-            state.remove(key);
-        }
-    }
-
-    /// Makes room for one more session by removing that of the longest absent client. False if there is none.
-    fn make_room(&self, state: &mut State) -> bool {
-        if state.sessions.len() < self.limits.clients {
-            return true;
-        }
-        let absent = state
-            .sessions
-            .iter()
-            .filter_map(|(key, session)| session.absent_since().map(|since| (since, *key)))
-            .min();
-        let Some((_, key)) = absent else {
-            return false;
-        };
-        if let Some(session) = state.remove(key) {
-            info!(
-                client_id = session.client_id,
-                "the session of an absent client is removed to make room for another"
-            );
-        }
-        true
-    }
-
-    /// Ends a connection. Publishes the will unless the client sent DISCONNECT.
-    pub(super) fn detach(&self, client: &ClientHandle, sent_disconnect: bool) {
-        let mut state = self.state();
-        let Some(session) = state.sessions.get_mut(&client.key) else {
-            return;
-        };
-        let ClientPresence::Connected(connection) = &mut session.presence else {
-            return;
-        };
-        if connection.number != client.number {
-            return;
-        }
-        if sent_disconnect {
-            connection.will = None;
-        }
-        self.end_connection(&mut state, client.key, "");
-    }
-
-    /// Ends the connection of a session and publishes the will. A clean session is removed, another one waits for its client.
-    fn end_connection(&self, state: &mut State, key: Key, why: &str) {
-        let Some(session) = state.sessions.get_mut(&key) else {
-            return;
-        };
-        let former = std::mem::replace(
-            &mut session.presence,
-            ClientPresence::Absent(Instant::now()),
-        );
-        let will = match former {
-            ClientPresence::Connected(connection) => {
-                connection.cut.cancel();
-                // Limited, because two clients with one id disconnect each other repeatedly.
-                if !why.is_empty()
-                    && let Some(more) = self.log_limit.due("takeover")
-                {
-                    info!(
-                        client_id = session.client_id,
-                        why, more, "a client is disconnected"
-                    );
-                }
-                connection.will
-            }
-            away => {
-                session.presence = away;
-                None
-            }
-        };
-        session.catch_up_until = None;
-        if session.clean {
-            state.remove(key);
-        } else {
-            let freed = session.out.detach();
-            state.queued_bytes -= freed;
-        }
-        if let Some(will) = will {
-            self.route(
-                state,
-                will.topic.as_str().into(),
-                will_of(&will),
-                will.retain,
-            );
-        }
-    }
-
-    /// Publishes a message of a client. Returns a slow subscriber for which the publisher should wait.
-    pub(super) fn publish(
-        &self,
-        topic: &str,
-        payload: Bytes,
-        qos: QoS,
-        retain: bool,
-    ) -> Option<SlowClient> {
-        self.route(&mut self.state(), topic.into(), (payload, qos), retain)
-    }
-
-    fn route(
-        &self,
-        state: &mut State,
-        topic: Arc<str>,
-        (payload, qos): (Bytes, QoS),
-        retain: bool,
-    ) -> Option<SlowClient> {
-        let mut behind = None;
-        let mut work = VecDeque::from([(topic, payload, qos, retain)]);
-        // Wills of clients that are disconnected here are published too. Each session can be disconnected only once.
-        while let Some((topic, payload, qos, retain)) = work.pop_front() {
-            state.messages += 1;
-            let message = Message {
-                topic,
-                payload,
-                qos,
-                number: state.messages,
-            };
-            if retain
-                && state.retained.set(&message).is_err()
-                && let Some(more) = self.log_limit.due("retained")
-            {
-                let limit_mib = self.limits.retained_bytes >> 20;
-                warn!(
-                    topic = &*message.topic,
-                    bytes = message.payload.len(),
-                    limit_mib,
-                    more,
-                    "a retained message is refused and the previous one kept: the store is full; clear topics or raise \
-                     --retained-mib"
-                );
-            }
-            let mut slow = Vec::new();
-            self.distribute(state, &Arc::new(message), &mut behind, &mut slow);
-            if state.queued_bytes > self.limits.queues_bytes {
-                let largest = state
-                    .sessions
-                    .iter()
-                    .max_by_key(|(_, session)| session.out.bytes());
-                slow.extend(largest.map(|(key, _)| *key));
-            }
-            for key in slow {
-                if let Some(will) = disconnect_slow(state, key) {
-                    work.push_back((
-                        will.topic.as_str().into(),
-                        will.message.clone(),
-                        will.qos,
-                        will.retain,
-                    ));
-                }
-            }
-        }
-        behind
-    }
-
-    fn distribute(
-        &self,
-        state: &mut State,
-        message: &Arc<Message>,
-        behind: &mut Option<SlowClient>,
-        slow: &mut Vec<Key>,
-    ) {
-        let mut found = std::mem::take(&mut state.found);
-        state.filters.matching(&message.topic, &mut found);
-        for &(key, granted) in &found {
-            let Some(session) = state.sessions.get_mut(&key) else {
-                continue;
-            };
-            let qos = lower_qos(message.qos, granted);
-            if session.connection().is_none() && qos == QoS::AtMostOnce {
-                continue;
-            }
-            session.out.push(message.clone(), qos);
-            state.queued_bytes += message.bytes();
-            session.wake();
-            if session.out.bytes() > self.limits.queue_bytes {
-                slow.push(key);
-            } else if session.out.bytes() > self.limits.queue_bytes / 2
-                && session.connection().is_some()
-            {
-                let now = Instant::now();
-                if now < *session.catch_up_until.get_or_insert(now + CATCH_UP_LIMIT) {
-                    *behind = Some(SlowClient(key));
-                }
-            }
-        }
-        state.found = found;
-    }
-
-    /// Whether publishers should still wait for the client.
-    pub(super) fn is_slow(&self, SlowClient(key): SlowClient) -> bool {
-        let state = self.state();
-        state.sessions.get(&key).is_some_and(|session| {
-            session.out.bytes() > self.limits.queue_bytes / 2
-                && session
-                    .catch_up_until
-                    .is_some_and(|until| Instant::now() < until)
-        })
     }
 
     /// Runs `change` on the client's session, if the session still has this connection.
@@ -550,34 +240,6 @@ impl State {
         self.queued_bytes -= session.out.bytes();
         Some(session)
     }
-}
-
-/// Ends the session of a client that does not read. Returns its will.
-fn disconnect_slow(state: &mut State, key: Key) -> Option<LastWill> {
-    let session = state.remove(key)?;
-    let (client_id, bytes) = (&session.client_id, session.out.bytes());
-    match session.presence {
-        ClientPresence::Connected(connection) => {
-            warn!(
-                client_id,
-                bytes,
-                "a client is disconnected: it reads more slowly than its messages arrive, and too much waits for it"
-            );
-            connection.cut.cancel();
-            connection.will
-        }
-        ClientPresence::Absent(_) => {
-            warn!(
-                client_id,
-                bytes, "the session of an absent client is removed: too much waits for it"
-            );
-            None
-        }
-    }
-}
-
-fn will_of(will: &LastWill) -> (Bytes, QoS) {
-    (will.message.clone(), will.qos)
 }
 
 /// Whether a will can be published.

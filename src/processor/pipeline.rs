@@ -1,0 +1,50 @@
+//! What the decoder threads and the detection worker share, and the way of a result through it: track, compose, publish.
+//!
+//! The worker's thread publishes results. Readers never wait for a change of the sources or the sink. The result of a source
+//! that was removed is dropped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::sink::EventSink;
+use super::source::Source;
+use crate::base::{Clock, Frame, Mailbox, SessionId, SourceId};
+use crate::detect::Inferred;
+
+/// The state that the decoder threads and the detection worker share.
+pub(super) struct Pipeline {
+    pub(super) clock: Clock,
+    pub(super) session: SessionId,
+    pub(super) sources: ArcSwap<BTreeMap<SourceId, Arc<Source>>>,
+    pub(super) sink: ArcSwap<EventSink>,
+    pub(super) mailbox: Arc<Mailbox<SourceId, Frame>>,
+}
+
+impl Pipeline {
+    /// One result of the detection worker, on its thread: track, compose, publish.
+    pub(super) fn publish(&self, result: &Inferred) {
+        let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
+            return;
+        };
+        let analysed = source.analyse(result);
+        let sink = self.sink.load();
+        let event = sink.publisher.event(result, analysed, self.clock.now());
+        sink.event(&event);
+    }
+
+    /// Changes the set of sources. Readers see the old set until the change is complete.
+    pub(super) fn with_sources<T>(
+        &self,
+        change: impl Fn(&mut BTreeMap<SourceId, Arc<Source>>) -> T,
+    ) -> T {
+        let mut outcome = None;
+        self.sources.rcu(|sources| {
+            let mut sources = BTreeMap::clone(sources);
+            outcome = Some(change(&mut sources));
+            sources
+        });
+        outcome.expect("invariant: rcu runs its function at least once")
+    }
+}
