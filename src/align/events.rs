@@ -143,7 +143,7 @@ struct StoredEvent {
     settled: bool,
 }
 
-/// The recent events of one processor, by [`TimedEvent::told`].
+/// The recent events of one processor, by [`TimedEvent::captured`].
 #[derive(Debug, Default)]
 pub(super) struct Events {
     kept: VecDeque<StoredEvent>,

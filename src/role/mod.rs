@@ -1,5 +1,5 @@
 //! The parts that both roles share. [`Role`] says what a role does, [`run`] starts one and supervises it until its end,
-//! [`Sources`] keeps its sessions, and [`changes`] compares two configurations.
+//! [`Sources`] keeps its sessions, and [`changes()`] compares two configurations.
 //!
 //! A role has no supervision of its own: signals, reload, watchdog, control socket, page and drain are in `supervisor` and
 //! `controls`, on tokio tasks. Frames never pass through this room.
