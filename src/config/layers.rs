@@ -299,13 +299,24 @@ pub(super) fn apply_cameras(
         let cameras = servers.cameras(&ids, path, problems);
         document.set("camera", Value::Array(cameras), &servers.origin);
     }
+    apply_sources(document, layers, &mut picked, problems);
+    picked
+}
+
+/// Applies every `--source`, the lowest layer first. Its camera is among the picked ones.
+fn apply_sources(
+    document: &mut Document,
+    layers: &[(&CommonFlags, Spelling)],
+    picked: &mut Option<Picked>,
+    problems: &mut Problems,
+) {
     let mut known = HashMap::new();
     for (flags, spelling) in layers {
         let origin = spelling.of("source");
         for source in &flags.source {
             match apply_source(document, &mut known, source, &origin) {
                 Ok(id) => {
-                    if let Some(picked) = &mut picked {
+                    if let Some(picked) = picked {
                         picked.ids.insert(id);
                     }
                 }
@@ -313,7 +324,6 @@ pub(super) fn apply_cameras(
             }
         }
     }
-    picked
 }
 
 /// Adds a camera, or changes how one is reached: what its analysis differs in stays. `known` keeps which camera has which place
