@@ -268,11 +268,7 @@ impl Probe<'_> {
                 }
                 Err(_) => {
                     if !acknowledged {
-                        let late = format!(
-                            "the broker did not acknowledge a subscription within {} s; check its load",
-                            ACK_LIMIT.as_secs()
-                        );
-                        self.tell::<()>(ProbeStep::Subscription, since, Err(late));
+                        self.tell::<()>(ProbeStep::Subscription, since, Err(unacknowledged()));
                     }
                     return heard;
                 }
@@ -281,22 +277,7 @@ impl Probe<'_> {
                 ConnectionEvent::Subscribed(answers) => {
                     acknowledged = true;
                     deadline = tokio::time::Instant::now() + listen;
-                    let refused: Vec<&str> = answers
-                        .iter()
-                        .filter(|(_, code)| *code > 2)
-                        .map(|(filter, _)| filter.as_str())
-                        .collect();
-                    let outcome = if refused.is_empty() {
-                        Ok((
-                            (),
-                            format!("the broker permits reading {}/…", self.settings.topic_root),
-                        ))
-                    } else {
-                        Err(format!(
-                            "the broker does not permit reading {}; change its access list for this user",
-                            refused.join(", ")
-                        ))
-                    };
+                    let outcome = self.permitted(&answers);
                     self.tell(ProbeStep::Subscription, since, outcome);
                 }
                 ConnectionEvent::Message(message) => {
@@ -317,6 +298,33 @@ impl Probe<'_> {
             }
         }
     }
+
+    /// What the broker said to the subscriptions.
+    fn permitted(&self, answers: &[(String, u8)]) -> Result<((), String), String> {
+        let refused: Vec<&str> = answers
+            .iter()
+            .filter(|(_, code)| *code > 2)
+            .map(|(filter, _)| filter.as_str())
+            .collect();
+        if refused.is_empty() {
+            Ok((
+                (),
+                format!("the broker permits reading {}/…", self.settings.topic_root),
+            ))
+        } else {
+            Err(format!(
+                "the broker does not permit reading {}; change its access list for this user",
+                refused.join(", ")
+            ))
+        }
+    }
+}
+
+fn unacknowledged() -> String {
+    format!(
+        "the broker did not acknowledge a subscription within {} s; check its load",
+        ACK_LIMIT.as_secs()
+    )
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

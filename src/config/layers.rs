@@ -300,13 +300,24 @@ pub(super) fn apply_cameras(
         let cameras = servers.cameras(&ids, path, problems);
         document.set("camera", Value::Array(cameras), &servers.origin);
     }
+    apply_sources(document, layers, &mut selection, problems);
+    selection
+}
+
+/// Applies every `--source`, the lowest layer first. Its camera is among the selected ones.
+fn apply_sources(
+    document: &mut Document,
+    layers: &[(&CommonFlags, FlagOrigin)],
+    selection: &mut Option<StreamSelection>,
+    problems: &mut Problems,
+) {
     let mut known = HashMap::new();
     for (flags, flag_origin) in layers {
         let origin = flag_origin.of("source");
         for source in &flags.source {
             match apply_source(document, &mut known, source, &origin) {
                 Ok(id) => {
-                    if let Some(selection) = &mut selection {
+                    if let Some(selection) = selection {
                         selection.ids.insert(id);
                     }
                 }
@@ -314,7 +325,6 @@ pub(super) fn apply_cameras(
             }
         }
     }
-    selection
 }
 
 /// Adds a camera, or changes the address of one and keeps its analysis. `known` caches the index of each camera id between

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use self::tally::Tally;
 use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{
-    Broker, BrokerOptions, BusError, ClientRole, Delivery, Link, LinkOptions, Topics,
+    Broker, BrokerOptions, BusError, ClientRole, Delivery, Link, LinkOptions, Subscription, Topics,
 };
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, MqttFlags, OutputChoice,
@@ -128,24 +128,7 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
     };
 
     let mut tally = Tally::new(sources);
-    let mut second = interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    // Without a limit: a century.
-    let end = Instant::now()
-        + options
-            .duration
-            .unwrap_or(Duration::from_secs(3_000_000_000));
-    loop {
-        tokio::select! {
-            message = inbox.recv() => match message {
-                Some(message) => if let Ok(event) = DetectionEvent::from_json(&message.payload) { tally.count(event) },
-                None => break,
-            },
-            _ = second.tick() => tally.lines().iter().for_each(|line| print(line)),
-            () = sleep_until(end) => break,
-            interrupted = tokio::signal::ctrl_c() => { interrupted?; break }
-        }
-    }
+    count(&mut tally, &mut inbox, options.duration, &print).await?;
     if let Some(path) = options.snapshot {
         let (from, to) = (wall.clone(), path.clone());
         let saved = tokio::task::spawn_blocking(move || from.save(&to));
@@ -161,6 +144,31 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
         silent if silent.is_empty() => Ok(()),
         silent => Err(DemoError::Silent(silent)),
     }
+}
+
+/// Counts events and prints the counts each second, until the end of `duration` or Ctrl-C.
+async fn count(
+    tally: &mut Tally,
+    inbox: &mut Subscription,
+    duration: Option<Duration>,
+    print: &impl Fn(&str),
+) -> std::io::Result<()> {
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    // Without a limit: a century.
+    let end = Instant::now() + duration.unwrap_or(Duration::from_secs(3_000_000_000));
+    loop {
+        tokio::select! {
+            message = inbox.recv() => match message {
+                Some(message) => if let Ok(event) = DetectionEvent::from_json(&message.payload) { tally.count(event) },
+                None => break,
+            },
+            _ = second.tick() => tally.lines().iter().for_each(|line| print(line)),
+            () = sleep_until(end) => break,
+            interrupted = tokio::signal::ctrl_c() => { interrupted?; break }
+        }
+    }
+    Ok(())
 }
 
 const STOP_LIMIT: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use super::decode::Decoder;
 use super::labels::Labels;
 use super::nms::Candidate;
 use super::tensor::{TensorFill, TensorInfo};
-use super::{DetectError, Detection, InstalledModel, Layout, Picture, Thresholds};
+use super::{DetectError, Detection, Input, InstalledModel, Layout, Picture, Thresholds};
 use crate::base::Size;
 
 /// A manifest that agrees with a graph. Its buffers are reused for every picture.
@@ -46,34 +46,7 @@ impl Contract {
             expected,
             found,
         };
-        let fed = match inputs {
-            [fed] if input.name.as_ref().is_none_or(|name| *name == fed.name) => fed,
-            others => {
-                return Err(mismatch(
-                    "the list of inputs".to_owned(),
-                    input
-                        .name
-                        .as_ref()
-                        .map_or("one tensor".to_owned(), |name| format!("`{name}` alone")),
-                    names(others),
-                ));
-            }
-        };
-        let wanted: Vec<Option<usize>> = dims.iter().copied().map(Some).collect();
-        let agrees = |found: &[Option<usize>]| {
-            found.len() == 4
-                && found
-                    .iter()
-                    .zip(dims)
-                    .all(|(found, wanted)| found.is_none_or(|found| found == wanted))
-        };
-        if !fed.is_f32 || fed.dims.as_deref().is_some_and(|found| !agrees(found)) {
-            return Err(mismatch(
-                format!("input `{}`", fed.name),
-                format!("{} of f32", described(&Some(wanted))),
-                format!("{} of {}", described(&fed.dims), fed.element),
-            ));
-        }
+        check_input(inputs, input, dims, mismatch)?;
         let output = match &manifest.output.name {
             Some(name) => outputs.iter().position(|tensor| tensor.name == *name),
             None => (!outputs.is_empty()).then_some(0),
@@ -165,6 +138,44 @@ impl Contract {
         });
         Ok(detections.collect())
     }
+}
+
+/// Checks that the graph has one input, that of the manifest.
+fn check_input(
+    inputs: &[TensorInfo],
+    input: &Input,
+    dims: [usize; 4],
+    mismatch: impl Fn(String, String, String) -> DetectError,
+) -> Result<(), DetectError> {
+    let fed = match inputs {
+        [fed] if input.name.as_ref().is_none_or(|name| *name == fed.name) => fed,
+        others => {
+            return Err(mismatch(
+                "the list of inputs".to_owned(),
+                input
+                    .name
+                    .as_ref()
+                    .map_or("one tensor".to_owned(), |name| format!("`{name}` alone")),
+                names(others),
+            ));
+        }
+    };
+    let wanted: Vec<Option<usize>> = dims.iter().copied().map(Some).collect();
+    let agrees = |found: &[Option<usize>]| {
+        found.len() == 4
+            && found
+                .iter()
+                .zip(dims)
+                .all(|(found, wanted)| found.is_none_or(|found| found == wanted))
+    };
+    if !fed.is_f32 || fed.dims.as_deref().is_some_and(|found| !agrees(found)) {
+        return Err(mismatch(
+            format!("input `{}`", fed.name),
+            format!("{} of f32", described(&Some(wanted))),
+            format!("{} of {}", described(&fed.dims), fed.element),
+        ));
+    }
+    Ok(())
 }
 
 /// An input tensor's dimensions for one picture of `size`.

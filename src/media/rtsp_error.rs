@@ -187,15 +187,7 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
     let place = host(context.url);
     let limit = seconds(context.answer_limit);
     if says("SDP contains no streams") || error.error.matches(gst::StreamError::CodecNotFound) {
-        let path = shown_path(context.url);
-        let message = match context.dialogue.video_payloads().as_slice() {
-            [] => format!("{name} offers no video stream under {path}; check its path"),
-            payloads => format!(
-                "{name} describes its video under {path} in an unsupported way; it names payload type {}",
-                list(payloads)
-            ),
-        };
-        return Failure::new("no-video", message);
+        return no_video(context);
     }
     if says("any UDP packets") {
         return Failure::new(
@@ -212,16 +204,7 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
         );
     }
     if says("Failed to connect") || says("Could not connect") {
-        if says("Timeout") {
-            return Failure::new(
-                "unreachable",
-                format!(
-                    "{name} at {place} did not answer within {limit}; check its address, power and network"
-                ),
-            );
-        }
-        let (code, found) = diagnosis(context.url);
-        return Failure::new(code, format!("{name} at {place} {found}"));
+        return no_connection(says("Timeout"), context);
     }
     if says("end-of-file") {
         return Failure::new("ended", closed(context));
@@ -246,6 +229,36 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
             cause(error)
         ),
     )
+}
+
+/// No connection to the camera's port came about.
+fn no_connection(timed_out: bool, context: &EndContext<'_>) -> Failure {
+    let (name, place) = (context.name, host(context.url));
+    let limit = seconds(context.answer_limit);
+    if timed_out {
+        return Failure::new(
+            "unreachable",
+            format!(
+                "{name} at {place} did not answer within {limit}; check its address, power and network"
+            ),
+        );
+    }
+    let (code, found) = diagnosis(context.url);
+    Failure::new(code, format!("{name} at {place} {found}"))
+}
+
+/// The camera's description has no video that can be read.
+fn no_video(context: &EndContext<'_>) -> Failure {
+    let name = context.name;
+    let path = shown_path(context.url);
+    let message = match context.dialogue.video_payloads().as_slice() {
+        [] => format!("{name} offers no video stream under {path}; check its path"),
+        payloads => format!(
+            "{name} describes its video under {path} in an unsupported way; it names payload type {}",
+            list(payloads)
+        ),
+    };
+    Failure::new("no-video", message)
 }
 
 /// GStreamer's message, with the cause in parentheses at the end of its debug text.

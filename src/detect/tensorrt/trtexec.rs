@@ -302,20 +302,7 @@ fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, Tens
         arguments.push(needs("--allowGPUFallback", "build without --dla")?);
     }
     if flags.batch > 1 {
-        let (Some(name), dims) = command.input else {
-            return Err(TensorRtError::Ask(format!(
-                "a batch needs the name of the model's input; say it in the manifest of {} ([input] name = \"…\")",
-                command.model
-            )));
-        };
-        for (flag, batch) in [
-            ("--minShapes", 1),
-            ("--optShapes", flags.batch),
-            ("--maxShapes", flags.batch),
-        ] {
-            let [_, one, two, three] = dims;
-            arguments.push(format!("{flag}={name}:{batch}x{one}x{two}x{three}"));
-        }
+        arguments.extend(shapes(command)?);
     }
     if knows("--timingCacheFile") {
         arguments.push(format!(
@@ -339,6 +326,24 @@ fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, Tens
         arguments.push(flag.to_owned());
     }
     Ok(arguments)
+}
+
+/// The shapes of a batch: smallest, usual and largest.
+fn shapes(command: &BuildCommand<'_>) -> Result<[String; 3], TensorRtError> {
+    let (Some(name), dims) = command.input else {
+        return Err(TensorRtError::Ask(format!(
+            "a batch needs the name of the model's input; say it in the manifest of {} ([input] name = \"…\")",
+            command.model
+        )));
+    };
+    let [_, one, two, three] = dims;
+    let shapes = [
+        ("--minShapes", 1),
+        ("--optShapes", command.flags.batch),
+        ("--maxShapes", command.flags.batch),
+    ];
+    let shapes = shapes.map(|(flag, batch)| format!("{flag}={name}:{batch}x{one}x{two}x{three}"));
+    Ok(shapes)
 }
 
 #[cfg(test)]
