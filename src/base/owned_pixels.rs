@@ -53,12 +53,6 @@ impl OwnedPixels {
         }
     }
 
-    /// The same planes, which have another size than the frame states.
-    pub fn with_size(mut self, size: Size) -> Self {
-        self.scaled = Some(size);
-        self
-    }
-
     /// The planes Y, U and V of an I420 picture, each with its stride; empty for other formats.
     pub fn i420_mut(&mut self) -> [(&mut [u8], usize); 3] {
         match (self.format, self.planes.as_mut_slice()) {

@@ -28,19 +28,16 @@ impl Header {
 mod tests {
     use super::*;
 
-    fn header(ssrc: u32, sequence: u16, time: u32) -> Header {
-        Header {
-            payload_type: 96,
-            sequence,
-            time,
-            ssrc,
-        }
-    }
-
     #[test]
     fn the_header_of_rfc_3550_is_read() {
         let bytes = [0x80, 0xe0, 0x12, 0x34, 0, 0, 1, 0, 0xde, 0xad, 0xbe, 0xef];
-        assert_eq!(Header::read(&bytes), Some(header(0xdead_beef, 0x1234, 256)));
+        let header = Header {
+            payload_type: 96,
+            sequence: 0x1234,
+            time: 256,
+            ssrc: 0xdead_beef,
+        };
+        assert_eq!(Header::read(&bytes), Some(header));
         assert_eq!(Header::read(&[0; 12]), None);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::report;
-use super::run::{Processor, timing};
+use super::run::Processor;
 use crate::base::{Clock, Heartbeats, SourceId};
 use crate::config::Settings;
 use crate::control::{Capabilities, Changes, Problem, Status};
@@ -57,7 +57,7 @@ impl Role for Processor {
     fn supervision(settings: &Settings) -> Supervision {
         Supervision {
             watchdog: settings.watchdog,
-            timing: timing(settings),
+            stage_limit: settings.processor.stage_limit,
         }
     }
 

@@ -349,7 +349,7 @@ impl Processor {
     }
 }
 
-pub(super) fn timing(settings: &Settings) -> Timing {
+fn timing(settings: &Settings) -> Timing {
     let processor = &settings.processor;
     Timing {
         stage_limit: processor.stage_limit,

@@ -140,8 +140,8 @@ impl PageSettings {
 pub struct Supervision {
     /// Whether systemd's watchdog is fed, and whether the process exits when a stage is stuck beyond recovery.
     pub watchdog: bool,
-    /// Its stages' and sources' time limits.
-    pub timing: Timing,
+    /// Longest time that a stage may be stuck.
+    pub stage_limit: Duration,
 }
 
 /// The time limits of stages and of further attempts.

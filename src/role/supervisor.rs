@@ -112,7 +112,7 @@ async fn supervise<R: Role>(
                 Verdict::Restart(stuck) => restart(&**role, &stuck),
                 Verdict::Unrecoverable(stuck) => {
                     let since = *starving_since.get_or_insert_with(Instant::now);
-                    let is_over = since.elapsed() > supervision.timing.stage_limit;
+                    let is_over = since.elapsed() > supervision.stage_limit;
                     // systemd ends the process itself, with a core dump. Without systemd it must exit here.
                     if supervision.watchdog && is_over && !watchdog.feeds() {
                         let stages: Vec<_> = stuck.into_iter().map(|one| one.stage).collect();

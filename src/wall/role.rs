@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::run::{Wall, timing};
+use super::run::Wall;
 use super::{report, snapshot};
 use crate::base::{Clock, Heartbeats, SourceId};
 use crate::config::Settings;
@@ -65,7 +65,7 @@ impl Role for Wall {
     fn supervision(settings: &Settings) -> Supervision {
         Supervision {
             watchdog: settings.wall.watchdog,
-            timing: timing(&settings.wall),
+            stage_limit: settings.wall.stage_limit,
         }
     }
 

@@ -196,7 +196,7 @@ fn run_camera(camera: Arc<Camera>, wall: &WallSettings, sources: &mut Sources) {
     sources.start(&camera.settings(), timing(wall), options, camera);
 }
 
-pub(super) fn timing(wall: &WallSettings) -> Timing {
+fn timing(wall: &WallSettings) -> Timing {
     Timing {
         stage_limit: wall.stage_limit,
         retry_first: wall.retry_first,
