@@ -12,6 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
+use super::backlog::UnitAction;
 use super::codec::Codec;
 use super::declared_shape::DeclaredShape;
 use super::element::{PipelineError, element, pad, set};
@@ -19,7 +20,7 @@ use super::host_frame::FORMATS;
 use super::output::OutputControl;
 use super::plan::{DecoderPlan, HardwareScaler};
 use super::scaling::Scaling;
-use super::session_state::{SessionState, UnitAction};
+use super::session_state::SessionState;
 use super::stream_decoder::StreamDecoder;
 
 /// Returns the NTP time of an access unit that leaves the parser, as Unix nanoseconds.

@@ -5,6 +5,7 @@
 //! separate thread. Inside a session, the pipeline's own threads receive and decode. They pass each frame on directly;
 //! nothing is queued here.
 
+mod backlog;
 mod camera_probe;
 mod capture_time;
 mod codec;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
+use super::backlog::{Backlog, UnitAction};
 use super::capture_time::{PtsMap, UnitTime, captured};
 use super::declared_shape::{DeclaredShape, Picture};
 use super::dmabuf_frame::{FrameView, pixels_of};
@@ -18,10 +19,6 @@ use super::host_frame::size_of;
 use super::source::{FrameSink, StreamFacts};
 use crate::base::sync::lock;
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
-
-/// If an access unit reaches the decoder later than this after its arrival, the queue grows because the decoder is too
-/// slow for the camera. The session then skips to the next key frame.
-const LONGEST_BACKLOG: Duration = Duration::from_secs(2);
 /// A media time that differs from the present by more than this does not describe the arrival.
 const PLAUSIBLE_AGE: Duration = Duration::from_secs(30);
 /// The value of an instant below that has not been reached.
@@ -81,8 +78,7 @@ pub(super) struct SessionState {
     first_key_ns: AtomicU64,
     first_frame_ns: AtomicU64,
     last_frame_ns: AtomicU64,
-    skipping: AtomicBool,
-    skipped: AtomicU64,
+    backlog: Backlog,
     times: Mutex<PtsMap<UnitTime>>,
     facts: Mutex<StreamFacts>,
     failure: Mutex<Option<Failure>>,
@@ -105,15 +101,6 @@ pub(super) struct Progress {
     pub(super) last_frame: Option<Duration>,
 }
 
-/// What the session does with an access unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UnitAction {
-    /// Pass it to the decoder.
-    Decode,
-    /// Drop it, because the decoder is too slow.
-    Skip,
-}
-
 impl SessionState {
     pub(super) fn new(sink: Arc<dyn FrameSink>, clock: Clock) -> Arc<Self> {
         let never = || AtomicU64::new(NEVER);
@@ -130,8 +117,7 @@ impl SessionState {
             first_key_ns: never(),
             first_frame_ns: never(),
             last_frame_ns: never(),
-            skipping: AtomicBool::new(false),
-            skipped: AtomicU64::new(0),
+            backlog: Backlog::default(),
             times: Mutex::default(),
             facts: Mutex::default(),
             failure: Mutex::default(),
@@ -269,25 +255,9 @@ impl SessionState {
             };
             lock(&self.times).note(pts.nseconds(), time);
         }
-        self.admit(key, age.unwrap_or_default())
-    }
-
-    fn admit(&self, key: bool, age: Duration) -> UnitAction {
-        let late = age > LONGEST_BACKLOG;
-        if late && !key && !self.skipping.swap(true, Ordering::AcqRel) {
-            tracing::warn!(
-                backlog_ms = age.as_millis(),
-                "the decoder is too slow for this stream; skipping to the next key frame"
-            );
-        }
-        if key {
-            self.skipping.store(false, Ordering::Release);
-        }
-        if self.skipping.load(Ordering::Acquire) {
-            self.skipped.fetch_add(1, Ordering::Relaxed);
-            return UnitAction::Skip;
-        }
-        UnitAction::Decode
+        let has_picture = instant(&self.first_frame_ns).is_some();
+        self.backlog
+            .admit(key, age.unwrap_or_default(), has_picture)
     }
 
     /// Processes a picture from the decoder: wraps it in a frame, numbers it within the session and passes it on.
