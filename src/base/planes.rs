@@ -1,12 +1,6 @@
-//! Scales planes of samples on the CPU with SIMD.
-//!
-//! The filter is a triangle as wide as the reduction (`Convolution(Bilinear)`). Each source sample counts, so small bright objects
-//! do not flicker or vanish, as they do if only four of nine neighbours are used. A box filter of that width has the same cost on a
-//! CPU with SIMD, but shifts edges by half a pixel if the factor is not a whole number.
+//! Scales planes of frames; the crate `nvr-pixels` describes the filter.
 
-use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{InnerPixel, U8, U8x2};
-use fast_image_resize::{FilterType, ImageViewMut, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use nvr_pixels::{PixelBytes, Scaler, Source, Target};
 
 use super::{Plane, Size};
 
@@ -23,25 +17,9 @@ impl PlaneError {
 }
 
 /// Scales planes. It keeps its working memory, so nothing is allocated after the largest source.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PlaneScaler {
-    resizer: Resizer,
-    options: ResizeOptions,
-    /// Rows without gaps, for planes with a short last row or whose stride is not a whole number of samples.
-    packed: Vec<u8>,
-}
-
-impl Default for PlaneScaler {
-    fn default() -> Self {
-        Self {
-            resizer: Resizer::new(),
-            // Two samples per pixel are U and V, not luma and alpha.
-            options: ResizeOptions::new()
-                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-                .use_alpha(false),
-            packed: Vec::new(),
-        }
-    }
+    scaler: Scaler,
 }
 
 impl PlaneScaler {
@@ -57,7 +35,7 @@ impl PlaneScaler {
         to: Size,
         room: &'a mut Vec<u8>,
     ) -> Result<Plane<'a>, PlaneError> {
-        self.plane::<U8>(plane, from, to, room)
+        self.plane(PixelBytes::One, plane, from, to, room)
     }
 
     /// As [`PlaneScaler::single`], for planes of interleaved U and V.
@@ -71,76 +49,84 @@ impl PlaneScaler {
         to: Size,
         room: &'a mut Vec<u8>,
     ) -> Result<Plane<'a>, PlaneError> {
-        self.plane::<U8x2>(plane, from, to, room)
+        self.plane(PixelBytes::Two, plane, from, to, room)
     }
 
-    /// Scales the whole plane into an image view of fast_image_resize.
+    /// As [`PlaneScaler::single`], for pixels of four bytes. The fourth is scaled as the others are; it is not taken for alpha.
     ///
     /// # Errors
     /// When the plane has fewer bytes than its size requires.
-    pub fn resize<P: InnerPixel + PixelTrait>(
-        &mut self,
-        plane: Plane<'_>,
-        from: Size,
-        target: &mut impl ImageViewMut<Pixel = P>,
-    ) -> Result<(), PlaneError> {
-        let plane = plane.checked(from, P::size())?;
-        self.resize_checked(plane, from, target)
-    }
-
-    fn plane<'a, P: InnerPixel + PixelTrait>(
+    pub fn quads<'a>(
         &mut self,
         plane: Plane<'a>,
         from: Size,
         to: Size,
         room: &'a mut Vec<u8>,
     ) -> Result<Plane<'a>, PlaneError> {
-        let plane = plane.checked(from, P::size())?;
-        if from == to && is_whole::<P>(&plane, from) {
+        self.plane(PixelBytes::Four, plane, from, to, room)
+    }
+
+    /// Scales the whole plane of RGB into the rectangle of `size` at `left` and `top` of a picture without gaps.
+    ///
+    /// # Errors
+    /// When plane or picture have fewer bytes than their size requires, or the rectangle is not inside the picture.
+    pub fn rgb_into(
+        &mut self,
+        plane: Plane<'_>,
+        from: Size,
+        target: Target<'_>,
+    ) -> Result<(), PlaneError> {
+        self.scale(PixelBytes::Three, plane, from, target)
+    }
+
+    fn plane<'a>(
+        &mut self,
+        pixel: PixelBytes,
+        plane: Plane<'a>,
+        from: Size,
+        to: Size,
+        room: &'a mut Vec<u8>,
+    ) -> Result<Plane<'a>, PlaneError> {
+        let plane = plane.checked(from, pixel.count())?;
+        // The converters read whole rows, also the last one.
+        let is_whole = plane.stride.is_multiple_of(pixel.count())
+            && plane.bytes.len() >= plane.stride * from.height as usize;
+        if from == to && is_whole {
             return Ok(plane);
         }
-        let stride = to.width as usize * P::size();
+        let stride = to.width as usize * pixel.count();
         room.resize(stride * to.height as usize, 0);
-        let mut target =
-            TypedImage::<P>::from_buffer(to.width, to.height, room).map_err(refused)?;
-        self.resize_checked(plane, from, &mut target)?;
+        let target = Target {
+            bytes: room,
+            picture: (to.width, to.height),
+            at: (0, 0),
+            size: (to.width, to.height),
+        };
+        self.scale(pixel, plane, from, target)?;
         Ok(Plane {
             bytes: room,
             stride,
         })
     }
 
-    fn resize_checked<P: InnerPixel + PixelTrait>(
+    fn scale(
         &mut self,
+        pixel: PixelBytes,
         plane: Plane<'_>,
         from: Size,
-        target: &mut impl ImageViewMut<Pixel = P>,
+        target: Target<'_>,
     ) -> Result<(), PlaneError> {
-        let (row, height) = (from.width as usize * P::size(), from.height as usize);
-        let (bytes, stride) = if is_whole::<P>(&plane, from) {
-            (plane.bytes, plane.stride)
-        } else {
-            self.packed.clear();
-            for line in plane.bytes.chunks(plane.stride).take(height) {
-                self.packed.extend_from_slice(&line[..row]);
-            }
-            (self.packed.as_slice(), row)
+        let plane = plane.checked(from, pixel.count())?;
+        let source = Source {
+            bytes: plane.bytes,
+            stride: plane.stride,
+            width: from.width,
+            height: from.height,
         };
-        let columns = u32::try_from(stride / P::size()).map_err(refused)?;
-        let rows = TypedImageRef::<P>::from_buffer(columns, from.height, bytes).map_err(refused)?;
-        // A cropped view, not the crop option of the resize: bytes between the rows must not affect the right edge.
-        let view = TypedCroppedImage::new(rows, 0, 0, from.width, from.height).map_err(refused)?;
-        self.resizer
-            .resize_typed(&view, target, &self.options)
-            .map_err(refused)
+        self.scaler
+            .scale(pixel, source, target)
+            .map_err(|error| PlaneError(error.to_string()))
     }
-}
-
-/// Whether the plane has whole pixels per row and a full last row, as the libraries require. One of them silently omits a short
-/// last row.
-fn is_whole<P: PixelTrait>(plane: &Plane<'_>, size: Size) -> bool {
-    plane.stride.is_multiple_of(P::size())
-        && plane.bytes.len() >= plane.stride * size.height as usize
 }
 
 impl Plane<'_> {
@@ -161,10 +147,6 @@ impl Plane<'_> {
         }
         Ok(self)
     }
-}
-
-fn refused(error: impl std::fmt::Display) -> PlaneError {
-    PlaneError(error.to_string())
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 //! 1280x720 frame has four times the samples of its 640x360 picture. The chroma planes are scaled directly to the
 //! picture's size (for that frame: not at all), so colours are not blurred by a later enlargement.
 
-use fast_image_resize::images::{TypedCroppedImageMut, TypedImage};
-use fast_image_resize::pixels::U8x3;
+use nvr_pixels::Target;
 use yuv::{
     YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix,
     yuv_nv24_to_rgb, yuv444_to_rgb,
@@ -190,13 +189,13 @@ fn draw_rgb(
         top,
         ..
     } = *window.letterbox;
-    let canvas = TypedImage::<U8x3>::from_buffer(input.width, input.height, window.rgb)
-        .map_err(unreadable)?;
-    let mut target = TypedCroppedImageMut::new(canvas, left, top, content.width, content.height)
-        .map_err(unreadable)?;
-    scaler
-        .resize::<U8x3>(plane, from, &mut target)
-        .map_err(unreadable)
+    let target = Target {
+        bytes: window.rgb,
+        picture: (input.width, input.height),
+        at: (left, top),
+        size: (content.width, content.height),
+    };
+    scaler.rgb_into(plane, from, target).map_err(unreadable)
 }
 
 fn stride_of(plane: &Plane<'_>) -> Result<u32, DetectError> {

@@ -126,7 +126,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("axum", "web"),
     ("hyper", "web/connections.rs"),
     ("hyper_util", "web/connections.rs"),
-    ("jpeg_encoder", "web/wall"),
     ("ratatui", "watch"),
     ("crossterm", "watch"),
     ("tar", "doctor/archive.rs"),

@@ -7,14 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use jpeg_encoder::{ColorType, Encoder};
 use tokio::sync::Semaphore;
 
 use super::view::WallView;
 use crate::base::sync::lock;
-use crate::base::{Clock, Size};
+use crate::base::{Clock, Plane, PlaneScaler, Size};
 use crate::render::Canvas;
 
 /// JPEG quality: small text stays legible; a 1920×1080 scene has about 200 kB.
@@ -151,27 +148,21 @@ fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, PictureError> 
     };
     let rows = u64::from(size.height) * u64::from(width) / u64::from(size.width.max(1));
     let to = Size::new(width.max(1), u32::try_from(rows).unwrap_or(u32::MAX).max(1));
-    let from = ImageRef::new(size.width, size.height, canvas.bytes(), PixelType::U8x4)
+    let pixels = Plane {
+        bytes: canvas.bytes(),
+        stride: 4 * size.width as usize,
+    };
+    let mut room = Vec::new();
+    let scaled = PlaneScaler::default()
+        .quads(pixels, size, to, &mut room)
         .map_err(|_| PictureError::TooLarge)?;
-    let mut scaled = Image::new(to.width, to.height, PixelType::U8x4);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-        .use_alpha(false);
-    Resizer::new()
-        .resize(&from, &mut scaled, &options)
-        .map_err(|_| PictureError::TooLarge)?;
-    compress(scaled.buffer(), to)
+    compress(scaled.bytes, to)
 }
 
+/// The alpha of a scene is always 255.
 fn compress(bytes: &[u8], size: Size) -> Result<Vec<u8>, PictureError> {
-    let side = |length: u32| u16::try_from(length).map_err(|_| PictureError::TooLarge);
-    let (width, height) = (side(size.width)?, side(size.height)?);
-    let mut file = Vec::with_capacity(bytes.len() / 16);
-    // The encoder accepts BGRA; the alpha of a scene is always 255.
-    Encoder::new(&mut file, QUALITY)
-        .encode(bytes, width, height, ColorType::Bgra)
-        .map_err(|_| PictureError::TooLarge)?;
-    Ok(file)
+    nvr_pixels::bgra_to_jpeg(bytes, size.width, size.height, QUALITY)
+        .map_err(|_| PictureError::TooLarge)
 }
 
 #[cfg(test)]
