@@ -3,6 +3,8 @@
 //! A [`Painter`] draws inside one tile of a canvas, which is the opaque picture or the transparent overlay. It records the
 //! rectangles that it has drawn, because they have to be cleared and sent to the display again.
 
+mod built_in;
+mod glyph;
 mod label_cache;
 mod legible;
 mod shaping;

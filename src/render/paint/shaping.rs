@@ -6,16 +6,13 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-use cosmic_text::{
-    Attrs, Buffer, Family, FontSystem, Metrics, Shaping, SwashCache, SwashContent, Wrap, fontdb,
-};
+use cosmic_text::{Attrs, Buffer, Family, FontSystem, Metrics, Shaping, SwashCache, Wrap, fontdb};
 
 use super::super::{Canvas, Color, Rect};
-use super::legible;
+use super::glyph::Glyph;
+use super::{built_in, legible};
 use crate::base::sync::lock;
 
-/// The family name of the built-in font, which is preferred in a text of several scripts.
-const BUILT_IN: &str = "Hack";
 /// Maximum number of letters of a text. A line on a 4K monitor has fewer.
 pub(super) const MOST_LETTERS: usize = 1024;
 /// Keeps the digits before a Hebrew name at the left, where they are on all other tiles.
@@ -28,25 +25,7 @@ pub(super) struct Line {
     pub(super) width: f32,
     /// Letters that no font has.
     pub(super) missing: String,
-    pictures: Vec<Picture>,
-}
-
-/// One glyph's pixels.
-#[derive(Debug)]
-struct Picture {
-    /// Position of its first pixel, relative to the start of the line and to the baseline.
-    left: i32,
-    top: i32,
-    width: u32,
-    pixels: Pixels,
-}
-
-#[derive(Debug)]
-enum Pixels {
-    /// Opacity, for a glyph in the colour of the text.
-    Coverage(Vec<u8>),
-    /// Red, green, blue, alpha, for a coloured glyph.
-    Colors(Vec<[u8; 4]>),
+    glyphs: Vec<Glyph>,
 }
 
 /// The fonts of this machine, loaded once for all monitors.
@@ -85,36 +64,8 @@ impl Line {
         (x, baseline): (i32, i32),
         ink: Color,
     ) {
-        for picture in &self.pictures {
-            let (left, top) = (x + picture.left, baseline + picture.top);
-            // The part of each row that lies inside the clip.
-            let first = (clip.x - left).clamp(0, picture.width as i32) as usize;
-            let last = (clip.right() - left).clamp(0, picture.width as i32) as usize;
-            let width = picture.width as usize;
-            if first >= last {
-                continue;
-            }
-            let is_inside = |y: &i32| (clip.y..clip.bottom()).contains(y);
-            match &picture.pixels {
-                Pixels::Coverage(coverage) => {
-                    for (y, row) in (top..).zip(coverage.chunks(width)) {
-                        if is_inside(&y) {
-                            canvas.cover_run(left + first as i32, y, &row[first..last], ink);
-                        }
-                    }
-                }
-                Pixels::Colors(colors) => {
-                    for (y, row) in (top..).zip(colors.chunks(width)) {
-                        if is_inside(&y) {
-                            for (x, [red, green, blue, alpha]) in
-                                (left + first as i32..).zip(&row[first..last])
-                            {
-                                canvas.cover_run(x, y, &[*alpha], Color::rgb(*red, *green, *blue));
-                            }
-                        }
-                    }
-                }
-            }
+        for glyph in &self.glyphs {
+            glyph.draw(canvas, clip, (x, baseline), ink);
         }
     }
 }
@@ -124,9 +75,7 @@ impl Fonts {
         let begun = std::time::Instant::now();
         let mut found = fontdb::Database::new();
         found.load_system_fonts();
-        found.load_font_source(fontdb::Source::Binary(std::sync::Arc::new(
-            epaint_default_fonts::HACK_REGULAR,
-        )));
+        found.load_font_source(fontdb::Source::Binary(std::sync::Arc::new(built_in::FILE)));
         tracing::debug!(
             faces = found.len(),
             took_ms = begun.elapsed().as_millis(),
@@ -143,7 +92,8 @@ impl Fonts {
         let em_px = em_px.max(1.0);
         let mut buffer = Buffer::new_empty(Metrics::new(em_px, em_px));
         buffer.set_wrap(Wrap::None);
-        let attributes = Attrs::new().family(Family::Name(BUILT_IN));
+        // The built-in font is preferred in a text of several scripts.
+        let attributes = Attrs::new().family(Family::Name(built_in::FAMILY));
         let ordered = format!("{LEFT_TO_RIGHT}{text}");
         buffer.set_text(&ordered, &attributes, Shaping::Advanced, None);
         buffer.shape_until_scroll(&mut self.system, false);
@@ -164,21 +114,8 @@ impl Fonts {
             let image = self
                 .cache
                 .get_image_uncached(&mut self.system, place.cache_key);
-            let Some(image) = image.filter(|image| image.placement.width > 0) else {
-                continue;
-            };
-            let pixels = match image.content {
-                SwashContent::Mask => Pixels::Coverage(image.data),
-                SwashContent::Color => Pixels::Colors(image.data.as_chunks().0.to_vec()),
-                // Subpixel rendering was not requested.
-                SwashContent::SubpixelMask => continue,
-            };
-            line.pictures.push(Picture {
-                left: place.x + image.placement.left,
-                top: place.y - image.placement.top,
-                width: image.placement.width,
-                pixels,
-            });
+            line.glyphs
+                .extend(image.and_then(|image| Glyph::new(image, (place.x, place.y))));
         }
         line
     }

@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::{Canvas, Color, Rect};
+use super::built_in::BuiltInFont;
+use super::glyph::Glyph;
 use super::label_cache::{LabelCache, Style, WIDEST_PX};
 use super::legible;
 use super::shaping::{Line, MOST_LETTERS};
@@ -21,33 +22,19 @@ const MOST_GLYPHS: usize = 2048;
 const MOST_LINES: usize = 256;
 
 /// The built-in typeface with its caches.
+#[derive(Default)]
 pub struct Typeface {
-    font: FontRef<'static>,
-    glyphs: HashMap<(char, u32), Raster>,
+    font: BuiltInFont,
+    glyphs: HashMap<(char, u32), Letter>,
     lines: HashMap<(String, u32), Arc<Line>>,
     labels: LabelCache,
 }
 
-/// A rasterised glyph.
-struct Raster {
-    /// Offset of its first pixel from the pen position on the baseline.
-    left: i32,
-    top: i32,
-    width: u32,
-    coverage: Vec<u8>,
+/// A letter of the built-in font, rasterised.
+struct Letter {
+    /// `None` for a blank.
+    glyph: Option<Glyph>,
     advance: f32,
-}
-
-impl Default for Typeface {
-    fn default() -> Self {
-        Self {
-            font: FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR)
-                .expect("invariant: the built-in font is a font"),
-            glyphs: HashMap::new(),
-            lines: HashMap::new(),
-            labels: LabelCache::default(),
-        }
-    }
 }
 
 impl Typeface {
@@ -58,7 +45,7 @@ impl Typeface {
             Some(line) => line.width,
             None => text
                 .chars()
-                .map(|letter| self.glyph(letter, size_px).advance)
+                .map(|letter| self.letter(letter, size_px).advance)
                 .sum(),
         };
         width.ceil() as u32
@@ -87,11 +74,11 @@ impl Typeface {
         if self.shaped(&clean, size_px).is_some() {
             return self.fitted_shaped(&clean, size_px, limit_px);
         }
-        let mut room = limit_px as f32 - self.glyph('…', size_px).advance;
+        let mut room = limit_px as f32 - self.letter('…', size_px).advance;
         let mut short: String = clean
             .chars()
             .take_while(|letter| {
-                room -= self.glyph(*letter, size_px).advance;
+                room -= self.letter(*letter, size_px).advance;
                 room >= 0.0
             })
             .collect();
@@ -113,7 +100,10 @@ impl Typeface {
         };
         // Not cached: there are many candidates, and only one of them is drawn.
         let fits = |letters: usize| {
-            Line::new(&short(letters), self.em_px(size_px)).width.ceil() as u32 <= limit_px
+            Line::new(&short(letters), self.font.em_px(size_px))
+                .width
+                .ceil() as u32
+                <= limit_px
         };
         let (mut most, mut too_many) = (0, ends.len());
         while too_many - most > 1 {
@@ -175,23 +165,11 @@ impl Typeface {
             return (pen + line.width).ceil() as i32;
         }
         for letter in text.chars() {
-            let glyph = self.glyph(letter, size_px);
-            let (left, top) = (pen.round() as i32 + glyph.left, baseline + glyph.top);
-            pen += glyph.advance;
-            if glyph.width == 0 {
-                continue;
+            let letter = self.letter(letter, size_px);
+            if let Some(glyph) = &letter.glyph {
+                glyph.draw(canvas, &clip, (pen.round() as i32, baseline), ink);
             }
-            // The part of each row that lies inside the clip.
-            let first = (clip.x - left).clamp(0, glyph.width as i32) as usize;
-            let last = (clip.right() - left).clamp(0, glyph.width as i32) as usize;
-            if first >= last {
-                continue;
-            }
-            for (y, line) in (top..).zip(glyph.coverage.chunks(glyph.width as usize)) {
-                if (clip.y..clip.bottom()).contains(&y) {
-                    canvas.cover_run(left + first as i32, y, &line[first..last], ink);
-                }
-            }
+            pen += letter.advance;
         }
         pen.ceil() as i32
     }
@@ -218,21 +196,13 @@ impl Typeface {
     }
 
     fn ascent(&self, size_px: u32) -> i32 {
-        let scaled = self.font.as_scaled(PxScale::from(size_px as f32));
-        let slack = Self::line_px(size_px) as f32 - scaled.height();
-        (scaled.ascent() + slack / 2.0).round() as i32
-    }
-
-    /// The em in pixels for letters of `size_px`, which is the height of the font's lines.
-    fn em_px(&self, size_px: u32) -> f32 {
-        let em = self.font.units_per_em().unwrap_or(1.0);
-        size_px as f32 * em / self.font.height_unscaled().max(1.0)
+        let slack = Self::line_px(size_px) - size_px;
+        (self.font.ascent_px(size_px) + slack as f32 / 2.0).round() as i32
     }
 
     /// `text`, which is [`legible::clean`], shaped with system fonts. `None` if the built-in font has all its letters.
     fn shaped(&mut self, text: &str, size_px: u32) -> Option<Arc<Line>> {
-        let is_built_in =
-            |letter: char| legible::is_simple(letter) && self.font.glyph_id(letter).0 != 0;
+        let is_built_in = |letter: char| legible::is_simple(letter) && self.font.has(letter);
         if text.is_ascii() || text.chars().all(is_built_in) {
             return None;
         }
@@ -243,56 +213,25 @@ impl Typeface {
         if self.lines.len() >= MOST_LINES {
             self.lines.clear();
         }
-        let line = Arc::new(Line::new(text, self.em_px(size_px)));
+        let line = Arc::new(Line::new(text, self.font.em_px(size_px)));
         self.lines.insert(key, line.clone());
         Some(line)
     }
 
-    fn glyph(&mut self, letter: char, size_px: u32) -> &Raster {
+    fn letter(&mut self, letter: char, size_px: u32) -> &Letter {
         if self.glyphs.len() >= MOST_GLYPHS && !self.glyphs.contains_key(&(letter, size_px)) {
             self.glyphs.clear();
         }
-        self.glyphs
-            .entry((letter, size_px))
-            .or_insert_with(|| rasterise(&self.font, letter, size_px))
+        self.glyphs.entry((letter, size_px)).or_insert_with(|| {
+            let (glyph, advance) = self.font.draw(letter, size_px);
+            Letter { glyph, advance }
+        })
     }
 }
 
 impl std::fmt::Debug for Typeface {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Typeface({} glyphs)", self.glyphs.len())
-    }
-}
-
-fn rasterise(font: &FontRef<'_>, letter: char, size_px: u32) -> Raster {
-    let scale = PxScale::from(size_px as f32);
-    let glyph: Glyph = font
-        .glyph_id(letter)
-        .with_scale_and_position(scale, point(0.0, 0.0));
-    let advance = font.as_scaled(scale).h_advance(glyph.id);
-    let Some(outline) = font.outline_glyph(glyph) else {
-        return Raster {
-            left: 0,
-            top: 0,
-            width: 0,
-            coverage: Vec::new(),
-            advance,
-        };
-    };
-    let bounds = outline.px_bounds();
-    let (width, height) = (bounds.width().ceil() as u32, bounds.height().ceil() as u32);
-    let mut coverage = vec![0u8; width as usize * height as usize];
-    outline.draw(|x, y, share| {
-        if let Some(pixel) = coverage.get_mut(y as usize * width as usize + x as usize) {
-            *pixel = (share.clamp(0.0, 1.0) * 255.0).round() as u8;
-        }
-    });
-    Raster {
-        left: bounds.min.x as i32,
-        top: bounds.min.y as i32,
-        width,
-        coverage,
-        advance,
     }
 }
 
