@@ -5,6 +5,7 @@
 //! health is reported, and health does not flap: a failed camera stays failed, with its latest reason, until frames
 //! arrive again. Frames are passed on from the decoder's thread and numbered across sessions; none is kept.
 
+mod descriptors;
 mod schedule;
 mod sessions;
 mod snapshot;

@@ -10,8 +10,11 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::descriptors::{
+    Admission, DescriptorBudget, DescriptorShare, DescriptorShortage, Descriptors,
+    ProcessDescriptors, Promised,
+};
 use crate::base::sync::lock;
-use crate::base::{descriptor_limit, open_descriptors};
 
 /// Maximum number of sessions that are opened at the same time, so that thousands of unreachable cameras do not take
 /// thousands of threads.
@@ -27,7 +30,6 @@ const OPENING_LIMIT: Duration = Duration::from_secs(2);
 const REFUSED_DELAY: Duration = Duration::from_secs(2);
 /// Wait after too few free descriptors, for a source that has its share already.
 const SHORTAGE_RETRY: Duration = Duration::from_secs(5);
-
 /// Interval at which refused sources are tried again if no source was removed: the limit may have been raised.
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
 
@@ -40,15 +42,6 @@ pub(super) trait Attempt: Send + Sync {
     fn refused(&self, shortage: &DescriptorShortage);
 }
 
-/// Too few file descriptors for a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct DescriptorShortage {
-    /// Maximum number of open descriptors of the process.
-    pub(super) limit: usize,
-    /// The number of descriptors that the session takes.
-    pub(super) needed: usize,
-}
-
 /// The priority of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Priority {
@@ -56,26 +49,6 @@ pub(super) enum Priority {
     First,
     /// An attempt after several failures.
     Repeated,
-}
-
-/// The file descriptors of the process; tests use other values.
-pub(super) trait Descriptors: Send + Sync {
-    /// The maximum number of open descriptors; none without a limit.
-    fn limit(&self) -> Option<usize>;
-    /// The number of open descriptors; none if it is unknown.
-    fn open(&self) -> Option<usize>;
-}
-
-struct ProcessDescriptors;
-
-impl Descriptors for ProcessDescriptors {
-    fn limit(&self) -> Option<usize> {
-        descriptor_limit()
-    }
-
-    fn open(&self) -> Option<usize> {
-        open_descriptors().ok()
-    }
 }
 
 /// The schedule. Clones share one state.
@@ -112,16 +85,13 @@ struct ScheduleState {
     refused: BTreeSet<u64>,
     /// When refused sources are tried again.
     retry_refused_at: Option<Instant>,
-    /// The descriptors that were open before the first source, and the sum that is assigned to admitted sources.
-    base: usize,
-    promised: usize,
+    promised: Promised,
 }
 
 struct Entry {
     attempt: Weak<dyn Attempt>,
     state: EntryState,
-    descriptors: usize,
-    admitted: bool,
+    descriptors: DescriptorShare,
 }
 
 /// The state of an entry.
@@ -161,10 +131,10 @@ impl Schedule {
     }
 
     fn new(descriptors: Box<dyn Descriptors>) -> Self {
-        let base = descriptors.open().unwrap_or_default();
+        let promised = Promised::before_sources(&*descriptors);
         Self {
             inner: Arc::new(Inner {
-                state: Mutex::new(ScheduleState::new(base)),
+                state: Mutex::new(ScheduleState::new(promised)),
                 changed: Condvar::new(),
                 descriptors,
             }),
@@ -185,8 +155,7 @@ impl Schedule {
             Entry {
                 attempt,
                 state: EntryState::Inactive,
-                descriptors,
-                admitted: false,
+                descriptors: DescriptorShare::new(descriptors),
             },
         );
         ScheduledSource {
@@ -227,11 +196,9 @@ impl Drop for ScheduledSource {
         state.dequeue(self.key);
         state.opening.remove(&self.key);
         let gone = state.sources.remove(&self.key);
-        if let Some(gone) = gone.filter(|gone| gone.admitted) {
-            state.promised = state.promised.saturating_sub(gone.descriptors);
-            if !state.refused.is_empty() {
-                state.retry_refused_at = Some(Instant::now() + REFUSED_DELAY);
-            }
+        let is_freed = gone.is_some_and(|gone| state.promised.take_back(gone.descriptors));
+        if is_freed && !state.refused.is_empty() {
+            state.retry_refused_at = Some(Instant::now() + REFUSED_DELAY);
         }
         drop(state);
         self.inner.changed.notify_one();
@@ -298,16 +265,16 @@ impl Inner {
         let mut budget = None;
         while let Some((key, priority)) = state.next_due() {
             state.dequeue(key);
-            let Some(attempt) = state
-                .sources
-                .get(&key)
-                .and_then(|entry| entry.attempt.upgrade())
-            else {
+            let Some(entry) = state.sources.get_mut(&key) else {
                 continue;
             };
-            let budget =
-                budget.get_or_insert_with(|| DescriptorBudget::measure(state, &*self.descriptors));
-            match budget.admit(state, key) {
+            let Some(attempt) = entry.attempt.upgrade() else {
+                continue;
+            };
+            let budget = budget.get_or_insert_with(|| {
+                DescriptorBudget::measure(&state.promised, &*self.descriptors)
+            });
+            match budget.admit(&mut state.promised, &mut entry.descriptors) {
                 Admission::Begin => {
                     state.opening.insert(key, (now, priority));
                     let inner = self.clone();
@@ -332,7 +299,7 @@ impl Inner {
 }
 
 impl ScheduleState {
-    fn new(base: usize) -> Self {
+    fn new(promised: Promised) -> Self {
         Self {
             next: 0,
             sources: HashMap::new(),
@@ -342,8 +309,7 @@ impl ScheduleState {
             opening: HashMap::new(),
             refused: BTreeSet::new(),
             retry_refused_at: None,
-            base,
-            promised: 0,
+            promised,
         }
     }
 
@@ -427,60 +393,6 @@ impl ScheduleState {
             .flatten()
             .min()
     }
-}
-
-/// The remaining descriptors of the process, at one moment.
-struct DescriptorBudget {
-    limit: Option<usize>,
-    /// Descriptors that are open now or were assigned in this step; none if they need not be counted. It accounts for
-    /// descriptors that other parts of the process keep open: sessions that are only being opened have not opened all
-    /// of theirs.
-    used: Option<usize>,
-}
-
-enum Admission {
-    Begin,
-    /// No descriptors are left for this source.
-    Refuse(DescriptorShortage),
-    /// The source has its share, but other parts of the process use too many.
-    Later(DescriptorShortage),
-}
-
-impl DescriptorBudget {
-    fn measure(state: &ScheduleState, descriptors: &dyn Descriptors) -> Self {
-        let limit = descriptors.limit();
-        // Open descriptors are counted only near the limit.
-        let is_scarce = limit.is_some_and(|limit| state.base + state.promised > limit / 2);
-        let used = is_scarce.then(|| descriptors.open()).flatten();
-        Self { limit, used }
-    }
-
-    fn admit(&mut self, state: &mut ScheduleState, key: u64) -> Admission {
-        let (Some(limit), Some(entry)) = (self.limit, state.sources.get_mut(&key)) else {
-            return Admission::Begin;
-        };
-        let needed = entry.descriptors;
-        let shortage = DescriptorShortage { limit, needed };
-        if !entry.admitted {
-            if state.base + state.promised + needed + reserve(limit) > limit {
-                return Admission::Refuse(shortage);
-            }
-            entry.admitted = true;
-            state.promised += needed;
-        }
-        if let Some(used) = &mut self.used {
-            if *used + needed + reserve(limit) / 2 > limit {
-                return Admission::Later(shortage);
-            }
-            *used += needed;
-        }
-        Admission::Begin
-    }
-}
-
-/// The reserve for the broker, the viewers of the page, decoder probes and drivers.
-fn reserve(limit: usize) -> usize {
-    (limit / 8).clamp(16, 128)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::source::{FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
-use super::schedule::{Attempt, DescriptorShortage, OpeningPermit, Priority, ScheduledSource};
+use super::descriptors::DescriptorShortage;
+use super::schedule::{Attempt, OpeningPermit, Priority, ScheduledSource};
 use super::snapshot::{SourceCounters, SourceListener, SourceReason, SourceSnapshot};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Frame, Heartbeat, SourceId, Stop, unix_now};
