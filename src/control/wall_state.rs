@@ -57,6 +57,8 @@ pub struct Broker {
     pub events_refused: u64,
     /// Messages that were dropped because they arrived faster than they were read.
     pub messages_dropped: u64,
+    /// The part of these that the link skipped unread: larger than 1 MiB, or not valid MQTT.
+    pub messages_refused: u64,
 }
 
 /// A monitor, or a scene without one.

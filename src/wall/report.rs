@@ -124,6 +124,7 @@ impl Wall {
                 .map(|camera| camera.counters().events.load(Ordering::Relaxed))
                 .sum(),
             events_refused: self.context.events_refused.load(Ordering::Relaxed) + figures.refused,
+            messages_refused: figures.refused,
             messages_dropped: self.context.messages_dropped(),
         }
     }
