@@ -243,6 +243,7 @@ impl WallView for Wall {
                 .values()
                 .map(|camera| self.tile(camera, now))
                 .collect(),
+            alarm_classes_missing: self.context.missing_alarm_classes(),
             stuck: self
                 .heartbeats
                 .stuck()
