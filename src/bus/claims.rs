@@ -197,6 +197,19 @@ impl Claims {
         ((theirs, holder.instance_id.as_str()) < (began, instance_id)).then_some(holder)
     }
 
+    /// The classes that the models of the processors of the known sources have. None if no source has a processor, if one
+    /// processor is not online, or if one does not tell its classes: then more classes are possible.
+    pub fn classes(&self) -> Option<BTreeSet<&str>> {
+        let mut models = BTreeMap::new();
+        for (id, status) in &self.sources {
+            self.holder(*id)?;
+            let presence = self.processors.get(&*status.instance_id)?;
+            models.insert(&status.instance_id, presence.classes.as_deref()?);
+        }
+        let classes = models.values().copied().flatten();
+        (!models.is_empty()).then(|| classes.map(|class| &**class).collect())
+    }
+
     /// The known presences by instance id.
     pub fn processors(&self) -> &BTreeMap<String, Presence> {
         &self.processors

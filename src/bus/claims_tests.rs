@@ -166,6 +166,57 @@ fn claims_of_all_sources_are_a_few_thousand_at_most() {
 }
 
 #[test]
+fn classes_are_known_while_every_processor_of_the_sources_tells_them() {
+    let online = |instance: &str, classes: Option<&[&str]>| {
+        let named = presence(instance, PresenceState::Online, "s1");
+        let presence = Presence::from_json(&named.payload).expect("own JSON is good");
+        let classes = classes.map(|classes| classes.iter().map(|class| (*class).into()).collect());
+        Message {
+            payload: Presence {
+                classes,
+                ..presence
+            }
+            .to_json(),
+            ..named
+        }
+    };
+    let of = |source: u32, instance: &str| {
+        let named = status(instance, "s1");
+        let status = SourceStatus::from_json(&named.payload).expect("own JSON is good");
+        let source_id = SourceId(source);
+        Message {
+            topic: topics().source(source_id),
+            payload: SourceStatus {
+                source_id,
+                ..status
+            }
+            .to_json(),
+            ..named
+        }
+    };
+    let mut claims = Claims::of([0, 1, 2].map(SourceId));
+    let mut after = |message: Message| {
+        claims.take(&topics(), &message).expect("good messages");
+        let classes = claims.classes()?;
+        Some(classes.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let told = |classes: &[&str]| Some(classes.iter().map(|class| (*class).to_owned()).collect());
+    assert_eq!(after(of(0, "a")), None, "its processor may be away");
+    assert_eq!(
+        after(online("a", Some(&["car", "dog"]))),
+        told(&["car", "dog"])
+    );
+    assert_eq!(after(of(1, "b")), None);
+    assert_eq!(
+        after(online("b", Some(&["bus", "car"]))),
+        told(&["bus", "car", "dog"])
+    );
+    assert_eq!(after(of(2, "a")), told(&["bus", "car", "dog"]));
+    assert_eq!(after(online("b", None)), None, "an older version");
+    assert_eq!(after(presence("b", PresenceState::Offline, "s1")), None);
+}
+
+#[test]
 fn a_malformed_message_changes_nothing() {
     let mut claims = Claims::default();
     for message in [

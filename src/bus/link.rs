@@ -268,6 +268,14 @@ impl Link {
         self.core.began.since
     }
 
+    /// Publishes the classes of a processor's model in its presence, now and at every connection.
+    pub fn set_classes(&self, classes: &[Arc<str>]) {
+        let presence = self.core.began.clone().with_classes(classes);
+        let mut outbox = self.core.outbox();
+        outbox.change_presence(presence.to_json());
+        outbox.flush(&self.core.queue);
+    }
+
     /// Sends the queue, the presence `stopped` and DISCONNECT, and ends the task; after `limit` the connection is closed. True
     /// if everything was sent in time, or there was no connection.
     pub async fn stop(&self, limit: Duration) -> bool {

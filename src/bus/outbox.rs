@@ -53,6 +53,17 @@ impl Outbox {
         });
     }
 
+    /// Changes that message, and publishes it again. Once the shutdown has begun, the last one stays.
+    pub(super) fn change_presence(&mut self, payload: Vec<u8>) {
+        if let Some(presence) = &mut self.presence
+            && self.shutdown == Shutdown::NotBegun
+            && presence.payload != payload
+        {
+            presence.payload = payload;
+            presence.sent = false;
+        }
+    }
+
     /// Sets the newest value of `topic`. An empty one clears the topic at the broker.
     pub(super) fn retain(&mut self, topic: &str, payload: Vec<u8>) {
         self.retained.insert(topic.to_owned(), payload);
@@ -204,6 +215,14 @@ mod tests {
         outbox.retain("a", b"3".to_vec());
         outbox.flush(&sender);
         assert_eq!(queued(&mut queue), ["a=3"]);
+        for (changed, sent) in [("online", &[][..]), ("changed", &["p=changed"])] {
+            outbox.change_presence(changed.as_bytes().to_vec());
+            outbox.flush(&sender);
+            assert_eq!(queued(&mut queue), sent);
+        }
+        outbox.connected();
+        outbox.flush(&sender);
+        assert_eq!(queued(&mut queue), ["p=changed", "+s/+", "a=3"]);
     }
 
     #[test]
@@ -252,6 +271,7 @@ mod tests {
         outbox.connected();
         outbox.flush(&sender);
         outbox.begin_shutdown(Some(b"stopped".to_vec()));
+        outbox.change_presence(b"late".to_vec());
         outbox.retain("a", b"late".to_vec());
         let mut said = Vec::new();
         for _ in 0..4 {

@@ -6,7 +6,9 @@ use clap::Args;
 use super::out;
 use crate::base::Stop;
 use crate::config::{Backend, ModelChoice};
-use crate::detect::{BuildFlags, DetectorRequest, ModelStore, build_engine, measure, open};
+use crate::detect::{
+    BuildFlags, CheckedModel, DetectorRequest, ModelStore, build_engine, measure, open,
+};
 
 /// Options of `nvr model build`.
 #[derive(Debug, Args)]
@@ -89,12 +91,12 @@ pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> 
     } else {
         args.backend.clone()
     };
-    store.find(&args.id)?;
+    let model = CheckedModel::find(&ModelChoice::Named(args.id.clone()), store)?;
     out::line("backend       median ms    p99 ms  pictures/s    batch");
     let mut measured = 0;
     for backend in backends {
         let name = name(backend);
-        match bench_one(store, args, backend) {
+        match bench_one(&model, store, args, backend) {
             Ok(line) => {
                 measured += 1;
                 out::line(line);
@@ -108,14 +110,24 @@ pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn bench_one(store: &ModelStore, args: &BenchArgs, backend: Backend) -> anyhow::Result<String> {
-    let wanted = DetectorRequest {
-        model: ModelChoice::Named(args.id.clone()),
-        backend,
-        threads: args.threads,
-        scripted_delay: std::time::Duration::ZERO,
+fn bench_one(
+    model: &CheckedModel,
+    store: &ModelStore,
+    args: &BenchArgs,
+    backend: Backend,
+) -> anyhow::Result<String> {
+    let mut opened = match backend {
+        Backend::Scripted => open(
+            &DetectorRequest {
+                model: ModelChoice::Named(args.id.clone()),
+                backend,
+                threads: args.threads,
+                scripted_delay: std::time::Duration::ZERO,
+            },
+            store,
+        )?,
+        _ => model.open(backend, args.threads)?,
     };
-    let mut opened = open(&wanted, store)?;
     if backend == Backend::Tensorrt && opened.upgrade.is_some() {
         bail!(
             "the model has no engine on this machine; build it with `nvr model build {}`",

@@ -19,6 +19,8 @@ pub struct WallState {
     pub heads: Vec<Head>,
     /// One per camera, in the order of their ids.
     pub tiles: Vec<Tile>,
+    /// Alarm classes that no model of the processors of these cameras has; empty while a processor does not tell its classes.
+    pub alarm_classes_missing: Vec<String>,
     /// Stages without progress for longer than their limit.
     pub stuck: Vec<String>,
 }
@@ -55,6 +57,8 @@ pub struct Broker {
     pub events: u64,
     /// Payloads that were refused: malformed, too large, or of an unknown version.
     pub events_refused: u64,
+    /// The part of these that the link skipped unread: larger than 1 MiB, or not valid MQTT.
+    pub messages_refused: u64,
     /// Messages that were dropped because they arrived faster than they were read.
     pub messages_dropped: u64,
 }

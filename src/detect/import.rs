@@ -10,7 +10,7 @@ use super::manifest::{
     ColorOrder, Input, Layout, ModelFile, Normalize, Output, OutputFormat, Range,
 };
 use super::network::{Network, NetworkDetector};
-use super::onnx_file::OnnxFile;
+use super::onnx_file::{ExternalFiles, OnnxFile};
 use super::onnxruntime::OnnxRuntimeNetwork;
 use super::rten::RtenNetwork;
 use super::store::{check_id, writable, write_whole};
@@ -47,7 +47,8 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
     let staging = Staging::make(dir, &request.id)?;
     let files = weights.copy_to(&staging.0)?;
     let graph = staging.0.join(weights::GRAPH);
-    let mut network = load(request, &graph)?;
+    let external = known.map(|known| known.external.clone());
+    let mut network = load(request, &graph, &external.unwrap_or_default())?;
     let manifest = describe(request, network.as_mut(), &file, files)?;
     let problems = manifest.problems();
     if !problems.is_empty() {
@@ -109,8 +110,12 @@ impl Drop for Staging {
 }
 
 /// By rten, which is always available, or by ONNX Runtime if rten lacks an operator.
-fn load(request: &ImportRequest, graph: &Path) -> Result<Box<dyn Network>, DetectError> {
-    let first = match RtenNetwork::load(graph, 1) {
+fn load(
+    request: &ImportRequest,
+    graph: &Path,
+    external: &ExternalFiles,
+) -> Result<Box<dyn Network>, DetectError> {
+    let first = match RtenNetwork::load(graph, external, 1) {
         Ok(network) => return Ok(Box::new(network)),
         Err(DetectError::Load { message, .. }) => message,
         Err(other) => return Err(other),

@@ -44,7 +44,7 @@ pub use manifest::{
     Normalize, Output, OutputFormat, Range,
 };
 pub use nms::Candidate;
-pub use open::{DetectorRequest, available_backends, open};
+pub use open::{CheckedModel, DetectorRequest, available_backends, open};
 pub use store::{
     InstalledModel, ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs,
 };

@@ -24,13 +24,16 @@ pub(super) const DATA_LOCATION: u64 = 14;
 /// `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: u64 = 1;
 
+/// Weight files, as the graph names them, relative to its directory.
+pub(super) type ExternalFiles = BTreeMap<String, ExternalFile>;
+
 /// The facts about an ONNX file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct OnnxFile {
     /// Its metadata (`metadata_props`); an error if a value is not text or too long.
     pub(super) metadata: BTreeMap<String, Result<String, String>>,
-    /// The weight files, as the graph names them, relative to its directory.
-    pub(super) external: BTreeMap<String, ExternalFile>,
+    /// The weight files.
+    pub(super) external: ExternalFiles,
 }
 
 /// A weight file, as the tensors of the graph describe it.

@@ -1,17 +1,18 @@
 //! Opens a detector by the settings: selects the model and the engine, and reports which of them is missing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread::available_parallelism;
 
 use super::manifest::plain_path;
 use super::network::{Network, NetworkDetector};
-use super::onnx_file::OnnxFile;
+use super::onnx_file::{ExternalFiles, OnnxFile};
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt;
 use super::upgrade::{LoadedDetector, Upgrade, opened};
-use super::{DetectError, InstalledModel, ModelStore};
+use super::{DetectError, InstalledModel, Labels, ModelStore};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
 /// The wanted detector.
@@ -55,29 +56,62 @@ pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetect
             upgrade: None,
         });
     }
-    let model = store.choose(&wanted.model)?.model;
-    model.verify()?;
-    warn_unlisted(&model);
-    let labels = model.labels()?;
-    let mut upgrade = None;
-    if matches!(wanted.backend, Backend::Tensorrt | Backend::Auto) {
-        match tensorrt::open(&model, labels.clone()) {
-            Ok(detector) => return Ok(opened(detector, &model, tensorrt::NAME, labels, None)),
-            Err(reason) => upgrade = without_tensorrt(wanted.backend, &model, reason)?,
-        }
+    CheckedModel::find(&wanted.model, store)?.open(wanted.backend, wanted.threads)
+}
+
+/// A model whose files were read and checked once, to be opened in one or more engines.
+pub struct CheckedModel {
+    model: InstalledModel,
+    labels: Labels,
+    external: ExternalFiles,
+}
+
+impl CheckedModel {
+    /// Finds the model and checks its files. Blocks for as long as reading them takes.
+    ///
+    /// # Errors
+    /// If the model is missing or a file is damaged.
+    pub fn find(wanted: &ModelChoice, store: &ModelStore) -> Result<Self, DetectError> {
+        let model = store.choose(wanted)?.model;
+        model.verify()?;
+        let external = OnnxFile::read(&model.onnx())
+            .map(|file| file.external)
+            .unwrap_or_default();
+        warn_unlisted(&model, &external);
+        Ok(Self {
+            labels: model.labels()?,
+            model,
+            external,
+        })
     }
-    let network = load(&model, wanted.backend, wanted.threads)?;
-    let backend = network.backend();
-    let detector = NetworkDetector::new(network, &model, labels.clone())?;
-    Ok(opened(Box::new(detector), &model, backend, labels, upgrade))
+
+    /// Loads it in `backend`, which is not the scripted one. Blocks for seconds.
+    ///
+    /// # Errors
+    /// If the backend is missing, or the graph does not match the manifest.
+    pub fn open(
+        &self,
+        backend: Backend,
+        threads: Option<usize>,
+    ) -> Result<LoadedDetector, DetectError> {
+        let (model, labels) = (&self.model, self.labels.clone());
+        let mut upgrade = None;
+        if matches!(backend, Backend::Tensorrt | Backend::Auto) {
+            match tensorrt::open(model, labels.clone()) {
+                Ok(detector) => return Ok(opened(detector, model, tensorrt::NAME, labels, None)),
+                Err(reason) => upgrade = without_tensorrt(backend, model, reason)?,
+            }
+        }
+        let network = load(&model.onnx(), &self.external, backend, threads)?;
+        let backend = network.backend();
+        let detector = NetworkDetector::new(network, model, labels.clone())?;
+        Ok(opened(Box::new(detector), model, backend, labels, upgrade))
+    }
 }
 
 /// Reports weight files that the manifest does not list: they are not checked, and their absence is noticed only when
 /// the model is loaded.
-fn warn_unlisted(model: &InstalledModel) {
-    let external = OnnxFile::read(&model.onnx())
-        .map(|file| file.external)
-        .unwrap_or_default();
+fn warn_unlisted(model: &InstalledModel, external: &ExternalFiles) {
     let is_listed = |location: &str| {
         let listed = &model.manifest.files;
         plain_path(location).is_some_and(|name| listed.iter().any(|file| file.name == name))
@@ -134,17 +168,18 @@ pub fn available_backends() -> BTreeMap<&'static str, String> {
 }
 
 fn load(
-    model: &InstalledModel,
+    path: &Path,
+    external: &ExternalFiles,
     backend: Backend,
     threads: Option<usize>,
 ) -> Result<Box<dyn Network>, DetectError> {
-    let path = model.onnx();
     let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-    let with_rten =
-        || RtenNetwork::load(&path, threads).map(|network| Box::new(network) as Box<dyn Network>);
-    let with_onnxruntime = || {
-        OnnxRuntimeNetwork::load(&path, threads)
+    let with_rten = || {
+        RtenNetwork::load(path, external, threads)
             .map(|network| Box::new(network) as Box<dyn Network>)
+    };
+    let with_onnxruntime = || {
+        OnnxRuntimeNetwork::load(path, threads).map(|network| Box::new(network) as Box<dyn Network>)
     };
     match backend {
         Backend::Rten => with_rten(),

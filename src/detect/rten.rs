@@ -12,7 +12,7 @@ use rten_tensor::{NdTensorView, TensorView};
 use super::DetectError;
 use super::manifest::plain_path;
 use super::network::{Network, ReadOutput};
-use super::onnx_file::{External, ExternalFile, OnnxFile};
+use super::onnx_file::{External, ExternalFile, ExternalFiles};
 use super::onnx_inline::inlined;
 use super::tensor::TensorInfo;
 
@@ -28,12 +28,17 @@ pub(super) struct RtenNetwork {
 }
 
 impl RtenNetwork {
-    /// Loads the ONNX file at `path`, to be run by `threads` threads of a separate pool. Blocks.
+    /// Loads the ONNX file at `path`, which names the weight files `external`, to be run by `threads` threads of a
+    /// separate pool. Blocks.
     ///
     /// # Errors
     /// rten's own error.
-    pub(super) fn load(path: &Path, threads: usize) -> Result<Self, DetectError> {
-        let model = open(path).map_err(|message| DetectError::Load {
+    pub(super) fn load(
+        path: &Path,
+        external: &ExternalFiles,
+        threads: usize,
+    ) -> Result<Self, DetectError> {
+        let model = open(path, external).map_err(|message| DetectError::Load {
             backend: NAME,
             path: path.to_owned(),
             message,
@@ -97,11 +102,8 @@ impl Network for RtenNetwork {
 ///
 /// rten reads external weights only from files named `….data` and `….onnx_data` in the graph's directory, and only if
 /// each tensor states its offset. Others are put into the graph first.
-fn open(path: &Path) -> Result<Model, String> {
+fn open(path: &Path, external: &ExternalFiles) -> Result<Model, String> {
     let words = |error: LoadError| error.to_string();
-    let external = OnnxFile::read(path)
-        .map(|file| file.external)
-        .unwrap_or_default();
     let is_usual = |(location, file): (&String, &ExternalFile)| {
         let extension = Path::new(location).extension().and_then(|end| end.to_str());
         file.is_explicit

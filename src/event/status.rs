@@ -12,6 +12,9 @@ use crate::base::{CaptureClock, SessionId, SourceId, unix_now};
 
 /// Maximum length of a kept message in bytes.
 const TEXT_BYTES: usize = 1024;
+/// Maximum length of the names of a model's classes together, in bytes: more than a thousand names. Brokers send the
+/// presence to each new subscriber.
+const CLASSES_BYTES: usize = 16 * 1024;
 /// Maximum length of a kept code or name in bytes.
 const WORD_BYTES: usize = 64;
 
@@ -29,6 +32,9 @@ pub struct Presence {
     /// The program's version.
     #[serde(default)]
     pub version: String,
+    /// Names of the classes that the processor's model detects. Absent for walls, and if they are longer than 16 KiB together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<Arc<str>>>,
 }
 
 /// The state of a process.
@@ -51,7 +57,15 @@ impl Presence {
             session: session.clone(),
             since: unix_time(unix_now()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            classes: None,
         }
+    }
+
+    /// The same, with the classes of a model. They are left out if they are too long.
+    #[must_use]
+    pub fn with_classes(self, classes: &[Arc<str>]) -> Self {
+        let classes = Some(classes.to_vec()).filter(|classes| are_short(classes));
+        Self { classes, ..self }
     }
 
     /// JSON.
@@ -68,8 +82,15 @@ impl Presence {
         let mut presence: Self = json::decode(payload)?;
         json::name("session", &presence.session.0)?;
         json::cut(&mut presence.version, WORD_BYTES);
+        presence.classes = presence.classes.filter(|classes| are_short(classes));
         Ok(presence)
     }
+}
+
+fn are_short(classes: &[Arc<str>]) -> bool {
+    // An empty name has two quotes and a comma.
+    let bytes = classes.iter().map(|class| class.len() + 3);
+    bytes.sum::<usize>() <= CLASSES_BYTES
 }
 
 /// The status of a source. Valid only while the processor `instance_id` is online with this `session`.
@@ -211,128 +232,5 @@ impl SourceStatus {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn status() -> SourceStatus {
-        SourceStatus {
-            source_id: SourceId(3),
-            instance_id: "dock-box-1".into(),
-            session: SessionId("00c0ffee00c0ffee".to_owned()),
-            state: SourceState::Failed,
-            since: "2025-10-25T10:30:00.5Z".parse().expect("a time"),
-            reason: Some(SourceReason {
-                code: "unauthorized".to_owned(),
-                message: "camera 3 answers 401".to_owned(),
-            }),
-            uri: "rtsp://10.0.0.20:554/1".to_owned(),
-            metrics: SourceMetrics {
-                codec: Some("h264".to_owned()),
-                width: Some(1280),
-                height: Some(720),
-                fps_in: Some(24.987),
-                clock: Some(CaptureClock::Ntp),
-                dropped: 15,
-                reconnects: 2,
-                ..SourceMetrics::default()
-            },
-        }
-    }
-
-    #[test]
-    fn a_status_has_all_its_fields_at_its_first_level() {
-        assert_eq!(
-            String::from_utf8(status().to_json()).expect("JSON is text"),
-            concat!(
-                r#"{"source_id":3,"instance_id":"dock-box-1","session":"00c0ffee00c0ffee","state":"failed","#,
-                r#""since":"2025-10-25T10:30:00.500Z","reason":{"code":"unauthorized","message":"camera 3 answers 401"},"#,
-                r#""uri":"rtsp://10.0.0.20:554/1","codec":"h264","width":1280,"height":720,"fps_in":24.99,"#,
-                r#""fps_inferred":null,"decoder":null,"clock":"ntp","dropped":15,"reconnects":2}"#
-            )
-        );
-        let read = SourceStatus::from_json(&status().to_json()).expect("own JSON is good");
-        assert_eq!(read.to_json(), status().to_json());
-    }
-
-    #[test]
-    fn a_status_of_a_newer_writer_and_one_that_knows_little_are_read() {
-        let text = br#"{"source_id":3,"instance_id":"a","session":"s","state":"live","since":"2025-10-25T12:30:00+02:00",
-            "uri":"rtsp://a","clock":"ptp","shutter":"1/50"}"#;
-        let read = SourceStatus::from_json(text).expect("a reader is lenient");
-        assert_eq!(read.metrics, SourceMetrics::default());
-        assert_eq!(read.since.to_string(), "2025-10-25T10:30:00Z");
-    }
-
-    #[test]
-    fn a_negative_rate_is_refused() {
-        let text = String::from_utf8(status().to_json()).expect("JSON is text");
-        let error = SourceStatus::from_json(text.replace("24.99", "-1").as_bytes());
-        assert_eq!(
-            error.expect_err("no rate is negative").to_string(),
-            "`fps_in` is -1; it must not be negative"
-        );
-    }
-
-    #[test]
-    fn texts_of_strangers_are_cut_and_names_that_are_none_are_refused() {
-        let long = "ä".repeat(20_000);
-        let mut written = status();
-        written.uri = long.clone();
-        written.metrics.codec = Some(long.clone());
-        written.reason = Some(SourceReason {
-            code: long.clone(),
-            message: long.clone(),
-        });
-        let read = SourceStatus::from_json(&written.to_json()).expect("a status");
-        assert_eq!(read.uri, "ä".repeat(TEXT_BYTES / 2));
-        let reason = read.reason.expect("it has one");
-        assert_eq!((reason.code.len(), reason.message.len()), (64, 1024));
-        assert_eq!(read.metrics.codec.map(|codec| codec.len()), Some(64));
-        for name in ["", "a/b", "+", "a#", long.as_str()] {
-            let written = SourceStatus {
-                instance_id: name.into(),
-                ..status()
-            };
-            let error = SourceStatus::from_json(&written.to_json()).expect_err("no name");
-            assert!(
-                error.to_string().starts_with("`instance_id` of "),
-                "{error}"
-            );
-            let presence = Presence::now(PresenceState::Online, &SessionId(name.to_owned()));
-            Presence::from_json(&presence.to_json()).expect_err("no session");
-        }
-    }
-
-    #[test]
-    fn an_error_quotes_only_a_part_of_what_a_stranger_wrote() {
-        let text = String::from_utf8(status().to_json()).expect("JSON is text");
-        let text = text.replace("\"failed\"", &format!("\"{}\"", "x".repeat(100_000)));
-        let error = SourceStatus::from_json(text.as_bytes()).expect_err("no state");
-        let told = error.to_string();
-        assert!(told.len() < 300, "{} bytes", told.len());
-        assert!(told.contains("at `state`: unknown variant `xxx"), "{told}");
-        assert!(told.contains("at line 1 column"), "{told}");
-    }
-
-    #[test]
-    fn presence_reads_back_and_names_its_session() {
-        let presence = Presence::now(PresenceState::Online, &SessionId("ab".to_owned()));
-        let read = Presence::from_json(&presence.to_json()).expect("own JSON is good");
-        assert_eq!(read, presence);
-        let text = String::from_utf8(presence.to_json()).expect("JSON is text");
-        assert!(
-            text.starts_with(r#"{"state":"online","session":"ab","since":""#),
-            "{text}"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn random_bytes_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..256)) {
-            let _ = Presence::from_json(&payload);
-            let _ = SourceStatus::from_json(&payload);
-        }
-    }
-}
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! The shape of pictures that a stream declares besides the decoder's own caps. The parser states size and pixel aspect
-//! ratio, which hardware decoders omit or round up to whole macroblocks. The container states the orientation in a tag.
+//! ratio, which hardware decoders omit or round up to whole macroblocks. The container states the orientation in a tag, the
+//! stream itself in messages (`display_orientation`).
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -7,6 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
+use super::display_orientation::stated_in;
 use super::host_frame::{colorimetry_of, size_of};
 use crate::base::sync::lock;
 use crate::base::{Colorimetry, Crop, Orientation, PictureShape, Size};
@@ -45,7 +47,16 @@ struct DeclaredFacts {
     /// The parser's size, after cropping.
     size: Option<Size>,
     pixel: Option<(u32, u32)>,
-    orientation: Orientation,
+    /// The container's orientation.
+    tagged: Orientation,
+    /// The stream's own orientation. It replaces that of the container, which usually states the same.
+    stated: Option<Orientation>,
+}
+
+impl DeclaredFacts {
+    fn orientation(&self) -> Orientation {
+        self.stated.unwrap_or(self.tagged)
+    }
 }
 
 impl DeclaredShape {
@@ -67,8 +78,8 @@ impl DeclaredShape {
         });
     }
 
-    /// Reads the tags of pictures that enter `pad`.
-    pub(super) fn watch_tags(self: &Arc<Self>, pad: &gst::Pad) {
+    /// Reads the orientation of pictures that enter `pad`.
+    pub(super) fn watch_orientation(self: &Arc<Self>, pad: &gst::Pad) {
         let declared = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if let Some(event) = info.event() {
@@ -80,19 +91,27 @@ impl DeclaredShape {
 
     /// Takes in an event of the picture stream. Returns true if the orientation changes from here on.
     pub(super) fn note(&self, event: &gst::EventRef) -> bool {
-        let orientation = match event.view() {
+        let mut facts = self.lock();
+        let before = facts.orientation();
+        match event.view() {
             // Another stream starts and has its own orientation.
-            gst::EventView::StreamStart(_) => Some(Orientation::default()),
-            gst::EventView::Tag(event) => event
-                .tag()
-                .get::<gst::tags::ImageOrientation>()
-                .and_then(|tag| Orientation::of_tag(tag.get())),
-            _ => None,
-        };
-        let Some(orientation) = orientation else {
-            return false;
-        };
-        std::mem::replace(&mut self.lock().orientation, orientation) != orientation
+            gst::EventView::StreamStart(_) => {
+                (facts.tagged, facts.stated) = (Orientation::default(), None);
+            }
+            gst::EventView::Tag(event) => {
+                let tag = event.tag().get::<gst::tags::ImageOrientation>();
+                if let Some(tagged) = tag.and_then(|tag| Orientation::of_tag(tag.get())) {
+                    facts.tagged = tagged;
+                }
+            }
+            gst::EventView::CustomDownstreamSticky(event) => {
+                if let Some(stated) = stated_in(event) {
+                    facts.stated = stated;
+                }
+            }
+            _ => {}
+        }
+        facts.orientation() != before
     }
 
     /// The shape of a decoded picture; `crop` is the crop of its buffer.
@@ -114,7 +133,7 @@ impl DeclaredShape {
         PictureShape {
             crop,
             pixel,
-            orientation: facts.orientation,
+            orientation: facts.orientation(),
         }
     }
 
@@ -152,6 +171,7 @@ pub(super) fn size_in(caps: &gst::StructureRef) -> Option<Size> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::display_orientation::event_of;
     use super::*;
     use crate::base::Colorimetry;
 
@@ -168,7 +188,7 @@ mod tests {
         DeclaredShape(Mutex::new(DeclaredFacts {
             size: Some(size),
             pixel: Some(pixel),
-            orientation: Orientation::default(),
+            ..DeclaredFacts::default()
         }))
     }
 
@@ -211,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_turned_as_its_own_tag_says() {
+    fn a_stream_is_turned_as_its_own_message_or_its_tag_says() {
         super::super::init().expect("GStreamer starts");
         let declared = DeclaredShape::default();
         let tag = |orientation: &str| {
@@ -227,6 +247,22 @@ mod tests {
         assert!(!declared.note(&tag("rotate-90")));
         assert!(!declared.note(&tag("auto")));
         assert_eq!(turned(&declared).quarters, 1);
+        // A parser that tells the stream's message by a tag changes nothing.
+        let stated = |quarters: Option<u8>| {
+            event_of(quarters.map(|quarters| Orientation {
+                mirrored: false,
+                quarters,
+            }))
+        };
+        assert!(!declared.note(&stated(Some(1))));
+        assert!(declared.note(&stated(Some(2))));
+        assert!(!declared.note(&tag("rotate-270")));
+        assert_eq!(turned(&declared).quarters, 2);
+        assert!(declared.note(&stated(None)));
+        assert_eq!(turned(&declared).quarters, 3);
+        assert!(declared.note(&stated(Some(0))));
+        assert!(turned(&declared).is_upright());
+        assert!(declared.note(&stated(Some(1))));
         assert!(declared.note(&gst::event::StreamStart::new("next")));
         assert!(turned(&declared).is_upright());
     }

@@ -15,6 +15,7 @@ use gstreamer_video as gst_video;
 use super::backlog::UnitAction;
 use super::codec::Codec;
 use super::declared_shape::DeclaredShape;
+use super::display_orientation;
 use super::element::{PipelineError, element, pad, set};
 use super::host_frame::FORMATS;
 use super::output::OutputControl;
@@ -43,6 +44,8 @@ pub(super) fn add_coded(
     // Parameter sets before every key frame, so that a hardware decoder that lost its state can continue.
     set(&parser, "config-interval", "-1");
     let decoder = element(plan.decoder.element)?;
+    // First, because access units may be dropped by the next probe, and their messages apply to others.
+    display_orientation::watch_units(codec, &pad(&parser, "src")?);
     watch_units(&parser, pipeline, session, reference)?;
     let stream = StreamDecoder::new(codec, plan, output, session);
     stream.tune_by_caps(&decoder)?;
@@ -156,7 +159,7 @@ fn sink(
         )
         .build();
     let pad = pad(sink.upcast_ref(), "sink")?;
-    declared.watch_tags(&pad);
+    declared.watch_orientation(&pad);
     // appsink does not announce that it reads strides from the buffer; libav would then copy every picture into a
     // tightly packed one.
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {

@@ -61,6 +61,7 @@ impl Processor {
         let upgrade = opened.upgrade.take();
         let session = SessionId::random();
         let sink = connect(&settings, &session, &runtime, &heartbeats)?;
+        sink.link.set_classes(&opened.labels);
         let pipeline = Arc::new(Pipeline {
             clock,
             session,
@@ -272,6 +273,8 @@ impl Processor {
             "changing the detector"
         );
         running.worker.swap(opened);
+        let link = &self.pipeline.sink.load().link;
+        link.set_classes(&running.detector.labels);
         for source in self.pipeline.sources.load().values() {
             source.request_output(running.detector.input);
         }
@@ -333,6 +336,7 @@ impl Processor {
 
     fn replace_sink(self: &Arc<Self>, old: &Settings, running: &Running, sink: Arc<EventSink>) {
         const LIMIT: Duration = Duration::from_secs(2);
+        sink.link.set_classes(&running.detector.labels);
         let before = self.pipeline.sink.swap(sink.clone());
         if old.mqtt.topic_root != running.settings.mqtt.topic_root {
             for id in old.sources.keys() {

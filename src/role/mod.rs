@@ -1,10 +1,11 @@
 //! The parts that both roles share. [`Role`] says what a role does, [`run`] starts one and supervises it until its end,
-//! [`Sources`] keeps its sessions, and [`changes()`] compares two configurations.
+//! [`Sources`] keeps its sessions, [`changes()`] compares two configurations, and [`nearest_class`] explains a misspelt class.
 //!
 //! A role has no supervision of its own: signals, reload, watchdog, control socket, page and drain are in `supervisor` and
 //! `controls`, on tokio tasks. Frames never pass through this room.
 
 mod changes;
+mod classes;
 mod controls;
 mod sources;
 mod supervisor;
@@ -25,6 +26,7 @@ use crate::media::MediaError;
 use crate::web::{Page, PageError};
 
 pub use changes::changes;
+pub use classes::nearest_class;
 pub use sources::{Sources, source_of};
 pub use supervisor::{RunError, run};
 

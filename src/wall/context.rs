@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::alarm_classes::AlarmClassCheck;
 use crate::base::sync::lock;
 use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Claims, Message, Topics};
@@ -25,6 +26,7 @@ pub(super) struct WallContext {
     generation: AtomicU64,
     cameras: ArcSwap<BTreeMap<SourceId, Arc<Camera>>>,
     claims: Mutex<Claims>,
+    alarm_classes: Mutex<AlarmClassCheck>,
     /// Tells the link's task which cameras the wall shows.
     shown: watch::Sender<Vec<SourceId>>,
     pub(super) connected: AtomicBool,
@@ -61,6 +63,7 @@ impl WallContext {
             clock,
             session: SessionId::random(),
             claims: Mutex::new(Claims::of(shown.iter().copied())),
+            alarm_classes: Mutex::default(),
             shown: watch::Sender::new(shown),
             settings: ArcSwap::from_pointee(settings),
             generation: AtomicU64::new(0),
@@ -162,6 +165,20 @@ impl WallContext {
     /// The instance id of the processor that analyses a camera.
     pub(super) fn processor_of(&self, id: SourceId) -> Option<String> {
         self.lock().holder(id).map(|holder| holder.instance_id)
+    }
+
+    /// Compares the alarm classes of the settings with the classes of the processors' models.
+    pub(super) fn check_alarm_classes(&self) {
+        let settings = self.settings();
+        let wanted = &settings.wall.alarm_classes;
+        let claims = self.lock();
+        let known = claims.classes();
+        lock(&self.alarm_classes).update(self.clock.now(), wanted, known.as_ref());
+    }
+
+    /// The alarm classes that no model of these processors has.
+    pub(super) fn missing_alarm_classes(&self) -> Vec<String> {
+        lock(&self.alarm_classes).missing(self.clock.now())
     }
 
     /// Name and clock for the corner of the screen, as configured.

@@ -6,6 +6,7 @@
 //! [`crate::display::Display`]. `report` gives the state to [`crate::web::wall`] and to statuses. [`crate::role`] supervises the
 //! wall. Nothing here waits for a camera, a broker, a processor or a monitor to be present.
 
+mod alarm_classes;
 mod alarms;
 mod context;
 mod head;

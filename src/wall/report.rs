@@ -124,6 +124,7 @@ impl Wall {
                 .map(|camera| camera.counters().events.load(Ordering::Relaxed))
                 .sum(),
             events_refused: self.context.events_refused.load(Ordering::Relaxed) + figures.refused,
+            messages_refused: figures.refused,
             messages_dropped: self.context.messages_dropped(),
         }
     }
@@ -242,6 +243,7 @@ impl WallView for Wall {
                 .values()
                 .map(|camera| self.tile(camera, now))
                 .collect(),
+            alarm_classes_missing: self.context.missing_alarm_classes(),
             stuck: self
                 .heartbeats
                 .stuck()

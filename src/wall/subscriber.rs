@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::context::WallContext;
@@ -18,6 +18,8 @@ use crate::bus::{Delivery, Link, LinkState, Message, Subscription, Topic, Topics
 use crate::config::Settings;
 use crate::event::{DecodeError, DetectionEvent};
 
+/// How often the alarm classes are compared with those of the processors' models.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Minimum time between warnings about unreadable messages.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -80,10 +82,13 @@ impl Subscriber {
         state.mark_changed();
         let mut shown = self.context.shown();
         shown.mark_changed();
+        let mut checks = tokio::time::interval(CHECK_EVERY);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // Statuses first, because the state of a tile depends on them.
+                // Statuses before events, because the state of a tile depends on them.
                 biased;
+                _ = checks.tick() => self.context.check_alarm_classes(),
                 changed = state.changed() => {
                     if changed.is_err() {
                         return;

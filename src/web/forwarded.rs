@@ -1,8 +1,10 @@
 //! Pages below a path of a proxy.
 //!
 //! Links, forms and redirects are relative, so pages work below any path without configuration. A proxy may leave its path in
-//! the request: only the last part of the path counts, or the part after `X-Forwarded-Prefix`. Of the headers of proxies, only
-//! this one and `X-Forwarded-Proto` are read. Neither affects access, because a script of another site can set headers too.
+//! the request: only the last part of the path counts, or the part after `X-Forwarded-Prefix`. Every folder is the front page; a
+//! folder without its slash is redirected to it, so that the links of the page lead to the folder and not beside it. Of the
+//! headers of proxies, only this one and `X-Forwarded-Proto` are read. Neither affects access, because a script of another site
+//! can set headers too.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
@@ -15,7 +17,7 @@ const LONGEST: usize = 200;
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) routes: Router,
-    /// The part after the last slash.
+    /// The part after the last slash; empty for a front page.
     pub(super) names: &'static [&'static str],
 }
 
@@ -40,8 +42,10 @@ impl Site {
             .filter(|rest| rest.starts_with('/'))
             .unwrap_or(path);
         let (_, last) = below.rsplit_once('/').unwrap_or_default();
-        let wanted = if last.is_empty() || self.names.contains(&last) {
+        let wanted = if self.names.contains(&last) {
             format!("/{last}")
+        } else if self.is_folder(last) {
+            return Err(to_folder(request.uri()));
         } else {
             below.to_owned()
         };
@@ -55,6 +59,12 @@ impl Site {
             }
         }
         Ok(request)
+    }
+
+    /// Whether a request that ends with `last` can mean the front page, below the path of a proxy that announces none. Names with
+    /// a dot are files.
+    fn is_folder(&self, last: &str) -> bool {
+        self.names.contains(&"") && !last.contains('.')
     }
 }
 
@@ -93,7 +103,12 @@ fn to_folder(uri: &Uri) -> Response {
         .map_or_else(String::new, |query| format!("?{query}"));
     let place = HeaderValue::try_from(format!("./{last}/{query}"));
     match place {
-        Ok(place) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response(),
+        Ok(place) => {
+            // The place may contain the token.
+            let fresh = HeaderValue::from_static("no-store");
+            let headers = [(header::LOCATION, place), (header::CACHE_CONTROL, fresh)];
+            (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
+        }
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -102,10 +117,18 @@ fn to_folder(uri: &Uri) -> Response {
 mod tests {
     use super::*;
 
-    fn directed(path: &str, prefix: Option<&str>) -> Result<String, String> {
+    /// The names of a page with a front page, and of one without.
+    const WALL: &[&str] = &["", "state.json", "metrics"];
+    const PROCESSOR: &[&str] = &["metrics"];
+
+    fn directed(
+        names: &'static [&'static str],
+        path: &str,
+        prefix: Option<&str>,
+    ) -> Result<String, String> {
         let site = Site {
             routes: Router::new(),
-            names: &["state.json", "metrics"],
+            names,
         };
         let mut request = Request::builder().uri(path);
         if let Some(prefix) = prefix {
@@ -129,17 +152,35 @@ mod tests {
             ("/metrics", None, Ok("/metrics")),
             ("/a/b/metrics?x", None, Ok("/metrics?x")),
             ("/a/b/", None, Ok("/")),
-            ("/a/b", None, Ok("/a/b")),
+            ("/a/b", None, Err("./b/")),
+            ("/wall", None, Err("./wall/")),
+            ("/wall?token=a", None, Err("./wall/?token=a")),
+            ("//evil", None, Err("./evil/")),
+            ("/a/b.png", None, Ok("/a/b.png")),
+            ("/..", None, Ok("/..")),
             ("/a/b", Some("/a/b"), Err("./b/")),
             ("/a/b?token=c", Some("/a/b/"), Err("./b/?token=c")),
-            ("/a/b/other", Some("/a/b"), Ok("/other")),
-            ("/a/bother", Some("/a/b"), Ok("/a/bother")),
+            ("/a/b/other", Some("/a/b"), Err("./other/")),
+            ("/a/b/other.png", Some("/a/b"), Ok("/other.png")),
+            ("/a/bother.png", Some("/a/b"), Ok("/a/bother.png")),
             ("/", Some("/a"), Ok("/")),
             ("/state.json", Some("/a"), Ok("/state.json")),
             ("/a//", None, Ok("/")),
         ] {
             let wanted = found.map(str::to_owned).map_err(str::to_owned);
-            assert_eq!(directed(path, prefix), wanted, "{path} {prefix:?}");
+            assert_eq!(directed(WALL, path, prefix), wanted, "{path} {prefix:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_front_page_no_folder_leads_to_it() {
+        for (path, found) in [
+            ("/a/metrics", "/metrics"),
+            ("/a/b", "/a/b"),
+            ("/a/b/", "/a/b/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(directed(PROCESSOR, path, None).as_deref(), Ok(found));
         }
     }
 

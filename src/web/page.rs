@@ -77,8 +77,8 @@ impl Page {
         Ok(page)
     }
 
-    /// Serves `routes` behind `guard` at `address` (port 0: any free port). Each of `names` is a route at the root that is also
-    /// found below other paths.
+    /// Serves `routes` behind `guard` at `address` (port 0: any free port). Each of `names` is a route at the root, without its
+    /// slash, that is also found below other paths; the empty one is a front page.
     ///
     /// # Errors
     /// When the address can't be listened on.

@@ -1,11 +1,11 @@
 // An outside consumer in Node, as in the published example: the mqtt package and JSON.parse.
 //
-// node consumer.js URL SECONDS LEAST [TOPIC]: reads events for some seconds and prints a report as one JSON object. Ends
-// with 1 where an event was not as published, or fewer than LEAST came.
+// node consumer.js URL SECONDS LEAST [until-least]: reads events for some seconds, or until LEAST have come, and prints a
+// report as one JSON object. Ends with 1 where an event was not as published, or fewer than LEAST came.
 const assert = require('node:assert/strict');
 const mqtt = require('mqtt');
 
-const [url, seconds, least, topic = 'nvr/detections/#'] = process.argv.slice(2);
+const [url, seconds, least, until] = process.argv.slice(2);
 const report = { events: 0, detections: 0, per_source: {}, errors: [] };
 
 function check(from, event) {
@@ -41,12 +41,19 @@ client.on('message', (from, payload) => {
   } catch (error) {
     report.errors.push(`${from}: ${error.message}`);
   }
+  if (until === 'until-least' && report.events + report.errors.length >= Number(least)) end();
 });
 
-client.subscribe(topic);
+client.subscribe('nvr/detections/#');
 
-setTimeout(() => {
+const deadline = setTimeout(end, Number(seconds) * 1000);
+let ended = false;
+
+function end() {
+  if (ended) return;
+  ended = true;
+  clearTimeout(deadline);
   report.errors = report.errors.slice(0, 10);
   console.log(JSON.stringify(report));
   client.end(true, () => process.exit(report.errors.length > 0 || report.events < Number(least) ? 1 : 0));
-}, Number(seconds) * 1000);
+}

@@ -1,13 +1,13 @@
 """An outside consumer in Python, as in the published example: paho-mqtt and pydantic models of the published schema.
 
-Reads events for some seconds and prints a report as one JSON object. Ends with 1 where an event was not as published, or
-fewer came than expected.
+Reads events for some seconds, or until there are enough, and prints a report as one JSON object. Ends with 1 where an event
+was not as published, or fewer came than expected.
 """
 
 import argparse
 import json
 import sys
-import time
+import threading
 from datetime import datetime
 from typing import List, Optional
 
@@ -77,8 +77,10 @@ def main():
     parser.add_argument("--topic", default="nvr/detections/#")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--least", type=int, default=1, help="fewest events that are enough")
+    parser.add_argument("--until-least", action="store_true", help="end as soon as these have come")
     options = parser.parse_args()
     report = Report()
+    enough = threading.Event()
 
     def on_connect(client, userdata, flags, reason, properties):
         client.subscribe(options.topic)
@@ -89,13 +91,15 @@ def main():
             report.check(msg.topic, msg.payload)
         except ValueError as error:
             report.errors.append(str(error))
+        if options.until_least and report.events + len(report.errors) >= options.least:
+            enough.set()
 
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
     client.on_connect = on_connect
     client.on_message = on_message
     client.connect(options.host, options.port)
     client.loop_start()
-    time.sleep(options.seconds)
+    enough.wait(options.seconds)
     client.loop_stop()
     client.disconnect()
     print(

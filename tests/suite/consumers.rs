@@ -23,28 +23,41 @@ pub(crate) struct Report {
     pub(crate) errors: Vec<String>,
 }
 
-/// Lets both consumers read what is published at `port` of this machine, for `seconds`. Each has to find at least `least`
-/// events, and none that is not as published.
-pub(crate) fn consume(port: u16, seconds: u64, least: u64) -> [Report; 2] {
-    run(port, seconds, least).map(|(status, report)| {
+/// How long the consumers read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reading {
+    /// For these seconds.
+    For(u64),
+    /// Until there are enough events, at most for these seconds.
+    UntilEnough(u64),
+}
+
+/// Lets both consumers read what is published at `port` of this machine. Each has to find at least `least` events, and none
+/// that is not as published.
+pub(crate) fn consume(port: u16, reading: Reading, least: u64) -> [Report; 2] {
+    run(port, reading, least).map(|(status, report)| {
         assert_eq!(report.errors, Vec::<String>::new());
         assert!(status.success(), "{report:?}");
         report
     })
 }
 
-fn run(port: u16, seconds: u64, least: u64) -> [(ExitStatus, Report); 2] {
+fn run(port: u16, reading: Reading, least: u64) -> [(ExitStatus, Report); 2] {
+    let (Reading::For(seconds) | Reading::UntilEnough(seconds)) = reading;
+    let ends_early = matches!(reading, Reading::UntilEnough(_));
     let consumers = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/consumers");
     let mut python = Command::new(installed("python/bin/python"));
     python
         .arg(format!("{consumers}/consumer.py"))
         .args(["--port", &port.to_string()])
         .args(["--seconds", &seconds.to_string()])
-        .args(["--least", &least.to_string()]);
+        .args(["--least", &least.to_string()])
+        .args(ends_early.then_some("--until-least"));
     let mut node = Command::new("node");
     node.arg(format!("{consumers}/consumer.js"))
         .arg(format!("mqtt://localhost:{port}"))
         .args([seconds.to_string(), least.to_string()])
+        .args(ends_early.then_some("until-least"))
         .env("NODE_PATH", installed("node/node_modules"));
     [python, node].map(Running::start).map(|mut consumer| {
         let status = consumer.end(Duration::from_secs(seconds + 30));
@@ -129,7 +142,7 @@ fn python_and_node_read_what_we_publish() {
             std::thread::sleep(Duration::from_millis(40));
         }
     });
-    for report in consume(port, 4, 50) {
+    for report in consume(port, Reading::UntilEnough(30), 50) {
         assert_eq!(
             report.per_source.keys().collect::<Vec<_>>(),
             ["0", "1"],
@@ -148,7 +161,7 @@ fn the_consumers_find_what_is_not_as_published() {
     // Retained, so that it is there whenever the consumers come.
     let payload = br#"{"source_id":0,"frame_id":1,"timestamp":"2025-10-25 10:30","detections":[]}"#;
     broker.publish("nvr/detections/0", payload, true);
-    for (status, report) in run(broker.port(), 2, 0) {
+    for (status, report) in run(broker.port(), Reading::UntilEnough(30), 1) {
         assert_eq!(status.code(), Some(1), "{report:?}");
         assert_eq!(report.errors.len(), 1, "{report:?}");
     }

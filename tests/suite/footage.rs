@@ -6,7 +6,7 @@ use std::process::Command;
 use nvr::media::testcam::{CameraOptions, Feed, TestcamOptions};
 use serde_json::Value;
 
-use crate::consumers::consume;
+use crate::consumers::{Reading, consume};
 use crate::support::broker::Kind;
 use crate::support::footage::asset;
 use crate::support::process::Running;
@@ -96,7 +96,7 @@ fn consumers_read_thirty_seconds_of_what_the_processor_sees() {
     jq.args(["-c", "mosquitto_sub -p \"$1\" -t 'nvr/detections/#' -C 20 | jq -c '[.source_id, (.detections | length)]'"])
         .args(["sh", &port]);
     let mut jq = Running::start(jq);
-    for report in consume(stage.broker.port(), 30, 60) {
+    for report in consume(stage.broker.port(), Reading::For(30), 60) {
         assert_eq!(report.per_source.keys().collect::<Vec<_>>(), ["0", "1"]);
         assert!(report.detections > 0, "{report:?}");
     }

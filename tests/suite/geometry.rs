@@ -1,6 +1,8 @@
 //! Pictures with pixels that are not square, rotated, cropped, or changing in the middle: the intended picture is
 //! analysed, published and shown.
 
+mod orientation;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,13 +28,23 @@ fn white(path: &Path, caps: &str, end: &str) {
     ));
 }
 
-/// A film with a white left half and a black right half, marked as rotated by `quarters` and mirrored.
-fn half_white(path: &Path, matrix: [i32; 4]) {
+/// Pictures of 320×240 with a white left half and a black right half, through the elements `end`.
+fn half_white_pictures(path: &Path, end: &str) {
     white(
         path,
         "width=160,height=240,framerate=10/1",
-        &format!("videobox right=-160 fill=black ! {CODER} ! mp4mux"),
+        &format!("videobox right=-160 fill=black ! {end}"),
     );
+}
+
+/// A film of these pictures, marked as rotated and mirrored by `matrix`.
+fn half_white(path: &Path, matrix: [i32; 4]) {
+    half_white_pictures(path, &format!("{CODER} ! mp4mux"));
+    mark_track(path, matrix);
+}
+
+/// Writes the matrix of the only track of a film.
+fn mark_track(path: &Path, matrix: [i32; 4]) {
     let mut film = std::fs::read(path).expect("a film");
     let header = film
         .windows(4)

@@ -141,8 +141,31 @@ fn head_and_paths_of_a_proxy_work_on_every_route() {
                 assert!(answer.ends_with("\r\n\r\n"), "no body: {answer}");
             }
         }
-        assert_eq!(served.status("GET /site/nothing", "localhost"), 404);
+        assert_eq!(served.status("GET /site/nothing.txt", "localhost"), 404);
     }
+}
+
+#[test]
+fn the_page_is_found_without_its_slash_below_a_path_that_nobody_announces() {
+    let wall = Served::start("wall", HOSTS);
+    for (path, place) in [
+        ("/wall", "./wall/"),
+        ("/site/of/ours", "./ours/"),
+        ("/site/wall?head=0", "./wall/?head=0"),
+    ] {
+        for host in ["localhost", "wall.example"] {
+            let answer = wall.ask(&format!("GET {path}"), host);
+            assert!(answer.starts_with("HTTP/1.1 307 "), "{path}: {answer}");
+            let line = format!("\r\nlocation: {place}\r\n");
+            assert!(answer.contains(&line), "{path}: {answer}");
+            let (before, _) = path.rsplit_once('/').expect("a path");
+            let led = wall.ask(&format!("GET {before}/{}", &place[2..]), host);
+            assert!(led.starts_with("HTTP/1.1 200 ") && led.contains("<canvas"));
+        }
+    }
+    let processor = Served::start("processor", HOSTS);
+    assert_eq!(processor.status("GET /site", "localhost"), 404);
+    assert_eq!(processor.status("GET /site/", "localhost"), 404);
 }
 
 #[test]

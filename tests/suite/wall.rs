@@ -1,5 +1,6 @@
 //! The wall under faults: each state is caused with real parts, and checked in the picture and on the page.
 
+mod alarm_classes;
 mod analysis;
 mod browser_page;
 mod events;

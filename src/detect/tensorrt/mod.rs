@@ -1,4 +1,5 @@
-//! NVIDIA TensorRT, opened at run time: no SDK is needed to build, and one binary serves every board.
+//! NVIDIA TensorRT, opened at run time: no SDK is needed to build, and each build serves all
+//! supported versions.
 //!
 //! TensorRT has no C interface and changes its C++ one with each major version. `vtable` has the slot numbers by
 //! version, and `docs/tensorrt-abi.md` states their source. From bottom to top: `cuda` and `buffers` (memory and

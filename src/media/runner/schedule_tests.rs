@@ -212,3 +212,19 @@ fn what_others_have_opened_counts_too() {
     fixture.step(Instant::now() + SHORTAGE_RETRY * 2);
     assert_eq!(fixture.begun()[0], 2);
 }
+
+#[test]
+fn the_documentation_states_the_limits() {
+    let text = include_str!("../../../docs/configuration.md");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    let reserved = MAX_OPENING - MAX_REPEATED;
+    let seconds = OPENING_LIMIT.as_secs();
+    for stated in [
+        format!("At most {MAX_OPENING} sessions are opened at the same time."),
+        format!("At most {MAX_REPEATED} of these are repeated attempts; the other {reserved} "),
+        format!("until its camera has sent something, at most for {seconds} s."),
+    ] {
+        assert!(text.contains(&stated), "docs/configuration.md: {stated}");
+    }
+}

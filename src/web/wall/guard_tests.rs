@@ -17,7 +17,7 @@ async fn without_the_token_only_the_probe_is_answered() {
         "/wall.jpg",
         "/wall.mjpg",
         "/metrics",
-        "/nothing",
+        "/nothing.txt",
         "/?token=",
         "/?token=correct",
     ] {
@@ -192,6 +192,14 @@ async fn a_proxy_may_serve_the_page_below_a_path_of_its_own() {
     let redirect = ask(at, "/site/wall?x=1", &lines).await;
     assert_eq!(redirect.status, 307);
     assert_eq!(redirect.header("Location"), Some("./wall/?x=1"));
+    // A proxy that leaves its path and does not say so: the form of the refusal would lead beside the page.
+    let redirect = ask(at, &format!("/site/wall?{IN_ADDRESS}"), &[host]).await;
+    assert_eq!(redirect.status, 307);
+    let place = format!("./wall/?{IN_ADDRESS}");
+    assert_eq!(redirect.header("Location"), Some(&*place));
+    assert_eq!(redirect.header("Cache-Control"), Some("no-store"));
+    let welcome = ask(at, &format!("/site/wall/?{IN_ADDRESS}"), &[host]).await;
+    assert!(welcome.header("Set-Cookie").is_some());
     let forged = [
         "Host: localhost",
         "X-Forwarded-Prefix: /\"><script>alert(1)</script>",
@@ -213,7 +221,7 @@ async fn every_answer_forbids_keeping_guessing_and_framing() {
         "/wall.jpg",
         "/metrics",
         "/healthz",
-        "/nothing",
+        "/nothing.txt",
     ] {
         let answer = ask(served.address(), path, &[]).await;
         assert_eq!(answer.header("Cache-Control"), Some("no-store"), "{path}");

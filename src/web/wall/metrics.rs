@@ -40,6 +40,11 @@ fn wall(state: &WallState) -> Vec<Sample> {
             broker.reconnects as f64,
         ),
         counter(
+            "messages_refused",
+            "Messages of other clients that were skipped: too large, or not valid MQTT",
+            broker.messages_refused as f64,
+        ),
+        counter(
             "wall_events",
             "Detection events that were read",
             broker.events as f64,

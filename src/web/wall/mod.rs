@@ -42,8 +42,9 @@ pub use self::metrics::samples;
 pub use self::view::WallView;
 
 const INDEX: &str = include_str!("index.html");
-/// The routes besides `/`.
+/// The routes, without their slash.
 const NAMES: &[&str] = &[
+    "",
     "wall.jpg",
     "wall.mjpg",
     "state.json",

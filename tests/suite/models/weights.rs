@@ -2,12 +2,15 @@
 //! that fails or the disk is full.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
 use nvr::base::Size;
+use nvr::config::Backend;
 use nvr::detect::{DetectError, ModelStore, OutputFormat};
+use rustix::fs::inotify;
 
 use super::{ENGINES, INPUT, ModelDir, text};
 use crate::support::onnx::{TinyNetwork, raw};
@@ -167,6 +170,42 @@ fn files_of_a_killed_import_are_removed_by_the_next() {
     fs::write(left.join("model.onnx"), "half").expect("written");
     place.import().expect("it is installed");
     assert!(!left.exists());
+}
+
+/// How often a file is opened meanwhile.
+fn count_opens(file: &Path, act: impl FnOnce()) -> usize {
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).expect("an inotify object");
+    // Closings too: the kernel joins equal events that follow each other.
+    let kinds = inotify::WatchFlags::OPEN | inotify::WatchFlags::CLOSE_NOWRITE;
+    inotify::add_watch(&watch, file, kinds).expect("a watch");
+    act();
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&watch, &mut buffer);
+    let mut opens = 0;
+    while let Ok(event) = events.next() {
+        opens += usize::from(event.events().contains(inotify::ReadFlags::OPEN));
+    }
+    opens
+}
+
+#[test]
+fn a_graph_is_read_once_beside_its_check_and_its_engines() {
+    let place = place("tiny.onnx.data", "weights/slope.data");
+    let model = place.import().expect("it is installed");
+    // One opening for its hash, one for the names of its weights, and one by rten.
+    let opens = count_opens(&model.onnx(), || {
+        place.open(Backend::Rten).expect("a detector");
+    });
+    assert_eq!(opens, 3);
+    // A further backend adds only its own.
+    let opens = count_opens(&model.onnx(), || {
+        let backends = ["--backend", "rten", "--backend", "rten"];
+        let bench = [&["bench", "tiny", "--calls", "1"], &backends[..]].concat();
+        let bench = place.nvr(&bench);
+        assert!(bench.status.success(), "{}", text(&bench.stderr));
+        assert_eq!(text(&bench.stdout).matches("rten ").count(), 2);
+    });
+    assert_eq!(opens, 4);
 }
 
 /// Runs an import into a file system of `size` bytes, if the machine allows an ordinary user to mount one.

@@ -236,6 +236,9 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
     site.wall.until_says(0, "NO PROCESSOR");
     let refused = site.wall.figure("nvr_wall_events_refused_total");
     assert_eq!(refused, site.refused as f64);
+    // Of these, the link read past the three that are longer than a megabyte.
+    assert_eq!(site.wall.figure("nvr_messages_refused_total"), 3.0);
+    assert_eq!(site.wall.state()["broker"]["messages_refused"], 3);
     assert_eq!(site.wall.figure("nvr_wall_events_total"), 1.0);
     // Exactly one megabyte is read, in either encoding.
     site.reads(&good());
