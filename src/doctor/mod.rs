@@ -41,7 +41,10 @@ mod systemd;
 mod tensorrt;
 mod thermal;
 
-use check::Check;
+use board::Kind;
+use check::{Check, Emit};
+use file_tree::FileTree;
+use report::counted;
 
 pub use bundle::{BundleError, check_target, write_bundle};
 pub use examine::examine;
