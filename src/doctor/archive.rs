@@ -7,19 +7,11 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// One text file of the archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
-    /// Its path below the archive's folder.
-    pub(super) name: String,
-    pub(super) text: String,
-}
-
-/// Writes `members` below `folder` to `target`, which only its owner may read.
+/// Writes text files, each with its path below `folder`, to `target`, which only its owner may read.
 pub(super) fn write(
     target: &Path,
     folder: &str,
-    members: &[Member],
+    members: &[(String, String)],
     unix_seconds: u64,
 ) -> std::io::Result<()> {
     let mut name = target.file_name().unwrap_or_default().to_owned();
@@ -31,13 +23,12 @@ pub(super) fn write(
         .mode(0o600)
         .open(&partial.0)?;
     let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::default()));
-    for member in members {
+    for (path, text) in members {
         let mut header = tar::Header::new_gnu();
-        header.set_size(member.text.len() as u64);
+        header.set_size(text.len() as u64);
         header.set_mode(0o600);
         header.set_mtime(unix_seconds);
-        let path = format!("{folder}/{}", member.name);
-        archive.append_data(&mut header, path, member.text.as_bytes())?;
+        archive.append_data(&mut header, format!("{folder}/{path}"), text.as_bytes())?;
     }
     let file: File = archive.into_inner()?.finish()?;
     file.sync_all()?;
@@ -63,11 +54,9 @@ mod tests {
     fn an_archive_holds_its_members_and_no_partial_file_remains() {
         let dir = tempfile::tempdir().expect("a folder");
         let target = dir.path().join("b.tar.gz");
-        let member = Member {
-            name: "logs/journal.txt".to_owned(),
-            text: "one\n".repeat(1000),
-        };
-        write(&target, "nvr", std::slice::from_ref(&member), 1_800_000_000).expect("written");
+        let text = "one\n".repeat(1000);
+        let member = ("logs/journal.txt".to_owned(), text.clone());
+        write(&target, "nvr", &[member], 1_800_000_000).expect("written");
         let file = File::open(&target).expect("it exists");
         let mode = file.metadata().expect("metadata").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -78,9 +67,9 @@ mod tests {
         let mut entry = entries.next().expect("one").expect("whole");
         let path = entry.path().expect("a name").into_owned();
         assert_eq!(path, Path::new("nvr/logs/journal.txt"));
-        let mut text = String::new();
-        entry.read_to_string(&mut text).expect("text");
-        assert_eq!(text, member.text);
+        let mut read = String::new();
+        entry.read_to_string(&mut read).expect("text");
+        assert_eq!(read, text);
         assert!(write(Path::new("/nowhere/b.tar.gz"), "nvr", &[], 0).is_err());
     }
 }

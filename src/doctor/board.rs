@@ -1,10 +1,6 @@
 //! The machine: model, system, processors. `l4t` adds the releases of a Jetson.
 
-use super::check::Emit;
-use super::file_tree::FileTree;
-use super::l4t;
-use super::machine::Machine;
-use super::report::{Line, counted};
+use super::{Emit, FileTree, Line, Machine, counted, l4t};
 
 /// Kinds of machine that other sections judge differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +11,23 @@ pub(super) enum Kind {
     Other,
 }
 
+/// Kinds of container, by the files that exist in them.
+const CONTAINERS: [(&str, &str); 3] = [
+    ("/.dockerenv", "Docker"),
+    ("/run/.containerenv", "Podman"),
+    ("/run/systemd/container", "according to systemd"),
+];
+
 impl Kind {
     /// By the device tree, which containers can read too, or by NVIDIA's release file.
     pub(super) fn of(tree: &FileTree) -> Self {
-        let read = |name: &str| tree.read(&format!("/proc/device-tree/{name}"));
-        let compatible = read("compatible").unwrap_or_default();
+        let compatible = tree.text("/proc/device-tree/compatible");
         if tree.has("/etc/nv_tegra_release") || compatible.contains("nvidia,tegra") {
             Self::Jetson
-        } else if read("model").is_some_and(|model| model.starts_with("Raspberry Pi")) {
+        } else if tree
+            .text("/proc/device-tree/model")
+            .starts_with("Raspberry Pi")
+        {
             Self::RaspberryPi
         } else {
             Self::Other
@@ -37,25 +42,15 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         l4t::check(tree, emit);
     }
     let os = tree.value("/etc/os-release", "PRETTY_NAME=");
-    let os = os
-        .as_deref()
-        .map_or("an unknown system", |name| name.trim_matches('"'));
+    let os = os.unwrap_or("an unknown system".into());
     let kernel = tree.read("/proc/sys/kernel/osrelease");
-    let kernel = kernel.as_deref().unwrap_or("unknown");
+    let (os, kernel) = (os.trim_matches('"'), kernel.unwrap_or("unknown".into()));
     emit(Line::ok("system", format!("{os}, Linux {kernel}")));
     emit(processors(tree));
-    for (path, name) in [
-        ("/.dockerenv", "Docker"),
-        ("/run/.containerenv", "Podman"),
-        ("/run/systemd/container", "according to systemd"),
-    ] {
-        if tree.has(path) {
-            let found = format!(
-                "this runs in a container ({name}) and sees only what the container is given"
-            );
-            emit(Line::ok("container", found));
-            break;
-        }
+    if let Some(name) = tree.first(&CONTAINERS) {
+        let found =
+            format!("this runs in a container ({name}) and sees only what the container is given");
+        emit(Line::ok("container", found));
     }
     if let Some(uptime) = uptime(tree) {
         emit(Line::ok("up since", uptime));
@@ -63,24 +58,20 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
 }
 
 fn model(tree: &FileTree) -> String {
-    if let Some(model) = tree.read("/proc/device-tree/model") {
-        return model;
+    let dmi = ["sys_vendor", "product_name"].into_iter();
+    let dmi = dmi.filter_map(|name| tree.read(&format!("/sys/class/dmi/id/{name}")));
+    let dmi = Vec::from_iter(dmi).join(" ");
+    match tree.read("/proc/device-tree/model") {
+        Some(model) => model,
+        None if dmi.is_empty() => "not named by the device tree or the firmware".to_owned(),
+        None => dmi,
     }
-    let dmi = ["sys_vendor", "product_name"];
-    let names = dmi
-        .iter()
-        .filter_map(|name| tree.read(&format!("/sys/class/dmi/id/{name}")));
-    let names: Vec<String> = names.collect();
-    if names.is_empty() {
-        return "not named by the device tree or the firmware".to_owned();
-    }
-    names.join(" ")
 }
 
 fn processors(tree: &FileTree) -> Line {
-    let text = tree.read("/proc/cpuinfo").unwrap_or_default();
-    let is_start = |line: &&str| line.starts_with("processor");
-    let count = match text.lines().filter(is_start).count() {
+    let text = tree.text("/proc/cpuinfo");
+    let of_each = text.lines().filter(|line| line.starts_with("processor"));
+    let count = match of_each.count() {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         count => count,
     };
@@ -88,12 +79,10 @@ fn processors(tree: &FileTree) -> Line {
     let mut names = text
         .lines()
         .filter_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let name = names
-        .next()
-        .map_or_else(String::new, |(_, name)| format!(", {name}"));
-    let cores = counted(count, "core");
-    let arch = std::env::consts::ARCH;
-    Line::ok("processor", format!("{arch}, {cores}{name}")).with_figure("cores", count as f64)
+    let name = names.next().map(|(_, name)| format!(", {name}"));
+    let (arch, cores) = (std::env::consts::ARCH, counted(count, "core"));
+    let found = format!("{arch}, {cores}{}", name.unwrap_or_default());
+    Line::ok("processor", found).with_figure("cores", count as f64)
 }
 
 fn uptime(tree: &FileTree) -> Option<String> {
@@ -109,34 +98,23 @@ fn uptime(tree: &FileTree) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{machine_with, short_with};
+    use super::super::fixture::{cases, machine_with, short_with};
     use super::*;
 
     #[test]
     fn kinds_of_machine_are_distinguished() {
-        for (file, kind) in [
-            (
-                r"/proc/device-tree/compatible nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0",
-                Kind::Jetson,
-            ),
-            (
-                r"/proc/device-tree/model Raspberry Pi 4 Model B Rev 1.4\0",
-                Kind::RaspberryPi,
-            ),
-            ("/sys/class/dmi/id/product_name NUC", Kind::Other),
-        ] {
-            assert_eq!(Kind::of(&machine_with(file).1.tree), kind);
+        let table = r"
+/proc/device-tree/compatible nvidia,p3768-0000+p3767-0005\0nvidia,tegra234\0 → Jetson
+/proc/device-tree/model Raspberry Pi 4 Model B Rev 1.4\0 → RaspberryPi
+/sys/class/dmi/id/product_name NUC → Other";
+        for (file, kind) in cases(table) {
+            let found = Kind::of(&machine_with(file).1.tree);
+            assert_eq!(format!("{found:?}"), kind);
         }
     }
 
     #[test]
-    fn a_machine_without_files_has_no_fault() {
-        let lines = short_with(check, "");
-        assert!(lines.iter().all(|line| line.starts_with("Ok")), "{lines:?}");
-        assert_eq!(
-            lines[0],
-            "Ok | model | not named by the device tree or the firmware"
-        );
-        assert!(lines[2].contains(std::env::consts::ARCH));
+    fn the_architecture_is_that_of_this_program() {
+        assert!(short_with(check, "")[2].contains(std::env::consts::ARCH));
     }
 }

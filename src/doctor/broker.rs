@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use super::check::Emit;
-use super::machine::Machine;
-use super::peer_clocks;
-use super::report::{Line, State};
+use super::{Emit, Line, Machine, State, peer_clocks};
 use crate::bus::{ProbeStep, StepResult, probe_broker};
 
 /// How long messages are collected. A processor publishes several per second for each camera.
 const LISTEN: Duration = Duration::from_secs(4);
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
-    let Some(mqtt) = machine.config.mqtt() else {
+    let Some(mqtt) = &machine.config.mqtt else {
         emit(Line::warning(
             "broker",
             "not tested: the configuration can't be read",
@@ -21,27 +18,22 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         return;
     };
     // Nobody may need the default broker.
-    let (severity, note) = if machine.config.names_broker {
-        (State::Fault, "")
-    } else {
-        (
+    let (severity, note) = match machine.config.names_broker {
+        true => (State::Fault, ""),
+        false => (
             State::Warning,
             ", the default: no option and no configuration names one (--mqtt-host)",
-        )
+        ),
     };
-    emit(Line::ok(
-        "broker",
-        format!("{}:{}{note}", mqtt.host, mqtt.port),
-    ));
+    let found = format!("{}:{}{note}", mqtt.host, mqtt.port);
+    emit(Line::ok("broker", found));
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            emit(Line::fault(
-                "broker",
-                format!("this process gets no connection: {error}"),
-                "free memory, and end programs that are not needed",
-            ));
+            let found = format!("this process gets no connection: {error}");
+            let remedy = "free memory, and end programs that are not needed";
+            emit(Line::fault("broker", found, remedy));
             return;
         }
     };
@@ -76,6 +68,7 @@ fn step_line(step: &StepResult, severity: State) -> Line {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::full;
     use super::*;
 
     #[test]
@@ -87,17 +80,16 @@ mod tests {
                 took,
                 outcome,
             };
-            step_line(&reached, State::Fault)
+            full(&step_line(&reached, State::Fault))
         };
         let refused = "can't reach b:1: refused; start it".to_owned();
         assert_eq!(
             line(ProbeStep::Tcp, Err(refused)),
-            Line::fault("broker: TCP", "can't reach b:1: refused", "start it")
-                .with_figure("took_ms", 3.0)
+            r#"Fault | broker: TCP | can't reach b:1: refused | start it {"took_ms": 3.0}"#
         );
         assert_eq!(
             line(ProbeStep::Name, Ok("b is ::1".to_owned())),
-            Line::ok("broker: name", "b is ::1, 3 ms").with_figure("took_ms", 3.0)
+            r#"Ok | broker: name | b is ::1, 3 ms {"took_ms": 3.0}"#
         );
     }
 }

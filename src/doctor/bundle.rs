@@ -1,14 +1,13 @@
 //! The bundle for a support call: report, logs, settings, and the answers of running roles. Every text passes the redaction.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::archive::{Member, write};
-use super::machine::Machine;
-use super::redact::Redaction;
-use super::secrets::Secrets;
-use super::{Report, logs, page, roles};
+use super::{
+    Machine, Report, archive::write, logs, page, redact::Redaction, roles, secrets::Secrets,
+};
 use crate::config::{ConfigProblems, Loaded, read_config_text};
 use crate::control::Request;
 
@@ -62,67 +61,55 @@ pub fn write_bundle(target: &Path, machine: &Machine, report: &Report) -> Result
     members.add_json("report.json", &json);
     members.add("version.txt", &version());
     configuration(machine, &mut members);
-    for (name, log) in [
-        ("journal", logs::journal as fn() -> logs::Log),
-        ("kernel", logs::kernel),
-    ] {
-        let text = if machine.tree.is_machine() {
-            log()
-        } else {
-            Err("another machine's files were examined (--root)".to_owned())
-        };
-        members.add_or_note(&format!("logs/{name}.txt"), text);
-    }
+    logs_of(machine, &mut members);
     roles_of(machine, &mut members);
     let now = jiff::Timestamp::now();
     let folder = format!("nvr-doctor-{}", now.strftime("%Y%m%dT%H%M%SZ"));
-    let path = target.to_owned();
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    write(target, &folder, &members.finish(), seconds)
-        .map_err(|error| BundleError::Write { path, error })
+    write(target, &folder, &members.finish(), seconds).map_err(|error| BundleError::Write {
+        path: target.to_owned(),
+        error,
+    })
 }
 
-/// The members of the bundle. Each is redacted when it is added.
+/// The members of the bundle, by their paths. Each is redacted when it is added.
 struct Members {
     redaction: Redaction,
-    redacted: Vec<Member>,
+    redacted: Vec<(String, String)>,
     /// Names and reasons of missing members.
     notes: Vec<String>,
 }
 
 impl Members {
     fn add(&mut self, name: &str, text: &str) {
-        self.redacted.push(Member {
-            name: name.to_owned(),
-            text: self.redaction.text(text),
-        });
+        let text = self.redaction.text(text);
+        self.redacted.push((name.to_owned(), text));
     }
 
     fn add_json(&mut self, name: &str, value: &Value) {
-        let redacted = self.redaction.json(value);
-        self.redacted.push(Member {
-            name: name.to_owned(),
-            text: format!("{redacted:#}\n"),
-        });
+        let text = format!("{:#}\n", self.redaction.json(value));
+        self.redacted.push((name.to_owned(), text));
+    }
+
+    fn note(&mut self, name: &str, reason: impl Display) {
+        self.notes.push(format!("{name} is missing: {reason}"));
     }
 
     fn add_or_note(&mut self, name: &str, text: Result<String, String>) {
         match text {
             Ok(text) => self.add(name, &text),
-            Err(reason) => self.notes.push(format!("{name} is missing: {reason}")),
+            Err(reason) => self.note(name, reason),
         }
     }
 
-    fn finish(mut self) -> Vec<Member> {
-        let notes = if self.notes.is_empty() {
-            "nothing is missing".to_owned()
-        } else {
-            self.notes.join("\n")
+    fn finish(mut self) -> Vec<(String, String)> {
+        let notes = match self.notes.join("\n") {
+            none if none.is_empty() => "nothing is missing".to_owned(),
+            notes => notes,
         };
-        let readme = format!(
-            "Passwords, tokens, user names, logins in URLs and private keys are replaced by ***.\n\n{notes}\n"
-        );
-        self.add("README.txt", &readme);
+        let readme =
+            "Passwords, tokens, user names, logins in URLs and private keys are replaced by ***.";
+        self.add("README.txt", &format!("{readme}\n\n{notes}\n"));
         self.redacted
     }
 }
@@ -134,20 +121,29 @@ fn version() -> String {
 
 /// The configuration file as it is on disk, and the settings of each role.
 fn configuration(machine: &Machine, members: &mut Members) {
-    let config = &machine.config;
-    let Some(file) = &config.file else {
-        members.notes.push(
-            "config is missing: no file is named, and /etc/nvr/nvr.toml does not exist".to_owned(),
-        );
+    let Some(file) = &machine.config.file else {
+        let reason = "no file is named, and /etc/nvr/nvr.toml does not exist";
+        members.note("config", reason);
         return;
     };
-    members.add_or_note(
-        "config/file.toml",
-        read_config_text(Path::new(file)).map_err(|error| format!("{file}: {error}")),
-    );
-    for (role, loaded) in [("processor", &config.processor), ("wall", &config.wall)] {
-        if let Some(loaded) = loaded {
-            members.add_or_note(&format!("config/effective-{role}.toml"), effective(loaded));
+    let text = read_config_text(Path::new(&file.path));
+    let text = text.map_err(|error| format!("{}: {error}", file.path));
+    members.add_or_note("config/file.toml", text);
+    for (role, loaded) in [("processor", &file.processor), ("wall", &file.wall)] {
+        members.add_or_note(&format!("config/effective-{role}.toml"), effective(loaded));
+    }
+}
+
+fn logs_of(machine: &Machine, members: &mut Members) {
+    for (name, log) in [
+        ("journal", logs::journal as fn() -> logs::Log),
+        ("kernel", logs::kernel),
+    ] {
+        let name = format!("logs/{name}.txt");
+        if machine.tree.is_machine() {
+            members.add_or_note(&name, log());
+        } else {
+            members.note(&name, "another machine's files were examined (--root)");
         }
     }
 }
@@ -169,7 +165,7 @@ fn roles_of(machine: &Machine, members: &mut Members) {
             let member = format!("roles/{name}-{what}.json");
             match roles::ask(&socket, &request) {
                 Ok(answer) => members.add_json(&member, &answer),
-                Err(reason) => members.notes.push(format!("{member} is missing: {reason}")),
+                Err(reason) => members.note(&member, reason),
             }
         }
     }
@@ -185,16 +181,11 @@ mod tests {
         let target = dir.path().join("b.tar.gz");
         assert!(check_target(&target, false).is_ok());
         std::fs::write(&target, "").expect("written");
-        assert!(matches!(
-            check_target(&target, false),
-            Err(BundleError::Exists(_))
-        ));
+        let exists = check_target(&target, false);
+        assert!(matches!(exists, Err(BundleError::Exists(_))));
         assert!(check_target(&target, true).is_ok());
-        let nowhere = dir.path().join("nowhere/b.tar.gz");
-        assert!(matches!(
-            check_target(&nowhere, true),
-            Err(BundleError::NoFolder(_))
-        ));
+        let nowhere = check_target(&dir.path().join("nowhere/b.tar.gz"), true);
+        assert!(matches!(nowhere, Err(BundleError::NoFolder(_))));
         assert!(check_target(Path::new("b.tar.gz"), true).is_ok());
     }
 }

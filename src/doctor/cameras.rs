@@ -1,8 +1,7 @@
 //! V4L2 devices: which are cameras, and their formats. Network cameras are tested with `nvr camera probe`.
 
-use super::check::Emit;
-use super::machine::Machine;
-use super::report::{Line, State};
+use super::report::first_names;
+use super::{Emit, Line, Machine, State};
 use crate::base::Size;
 use crate::media::{V4l2Device, V4l2Formats, list_v4l2};
 
@@ -15,23 +14,18 @@ const NAMED_UNUSABLE: usize = 6;
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let devices = list_v4l2(&machine.tree.at("/dev"));
     if devices.is_empty() {
-        emit(Line::ok(
-            "V4L2 devices",
-            "none (/dev/video*); test a network camera with `nvr camera probe URI`",
-        ));
+        let found = "none (/dev/video*); test a network camera with `nvr camera probe URI`";
+        emit(Line::ok("V4L2 devices", found));
     }
     devices.iter().map(line).for_each(emit);
 }
 
 fn line(device: &V4l2Device) -> Line {
-    let what = device.path.display().to_string();
+    let what = device.path.display();
     if let Some(problem) = &device.problem {
-        return Line::of_error(
-            State::Warning,
-            what,
-            problem,
-            "unplug the camera and plug it in again; `dmesg` shows the messages of its driver",
-        );
+        let remedy =
+            "unplug the camera and plug it in again; `dmesg` shows the messages of its driver";
+        return Line::of_error(State::Warning, what, problem, remedy);
     }
     let name = format!("{} ({})", device.card, device.driver);
     if !device.is_camera {
@@ -43,18 +37,15 @@ fn line(device: &V4l2Device) -> Line {
         let found = format!("{name}: camera, whose formats only GStreamer can read: {probe}");
         return Line::ok(what, found);
     }
-    let (usable, unusable): (Vec<&V4l2Formats>, Vec<&V4l2Formats>) =
-        device.formats.iter().partition(|format| format.usable);
+    let formats = device.formats.iter();
+    let (usable, unusable): (Vec<_>, Vec<_>) = formats.partition(|format| format.usable);
     let mut found = format!("{name}: camera");
     if !usable.is_empty() {
         found += &format!(", {}", by_sizes(&usable));
     }
     if !unusable.is_empty() {
-        let named = unusable.len().min(NAMED_UNUSABLE);
-        found += &format!("; not usable: {}", fourccs(&unusable[..named]));
-        if unusable.len() > named {
-            found += &format!(" and {} more", unusable.len() - named);
-        }
+        let named = first_names(&fourccs(&unusable), NAMED_UNUSABLE);
+        found += &format!("; not usable: {named}");
     }
     Line::new(
         State::of(false, usable.is_empty()),
@@ -75,13 +66,12 @@ fn by_sizes(formats: &[&V4l2Formats]) -> String {
     }
     let groups = groups
         .iter()
-        .map(|(sizes, group)| format!("{} {}", fourccs(group), range(sizes)));
+        .map(|(sizes, group)| format!("{} {}", fourccs(group).join(" "), range(sizes)));
     Vec::from_iter(groups).join("; ")
 }
 
-fn fourccs(formats: &[&V4l2Formats]) -> String {
-    let names: Vec<&str> = formats.iter().map(|format| &*format.fourcc).collect();
-    names.join(" ")
+fn fourccs<'a>(formats: &[&'a V4l2Formats]) -> Vec<&'a str> {
+    formats.iter().map(|format| &*format.fourcc).collect()
 }
 
 fn range(sizes: &[Size]) -> String {
@@ -97,66 +87,60 @@ fn range(sizes: &[Size]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::lines_with;
+    use super::super::fixture::{full, short_with};
     use super::*;
 
-    fn camera(formats: Vec<V4l2Formats>) -> V4l2Device {
+    fn camera(formats: &[V4l2Formats]) -> V4l2Device {
         V4l2Device {
             path: "/dev/video0".into(),
             card: "HD Webcam".to_owned(),
             driver: "uvcvideo".to_owned(),
             is_camera: true,
-            formats,
+            formats: formats.to_vec(),
             problem: None,
         }
     }
 
-    fn format(fourcc: &str, usable: bool, sizes: &[(u32, u32)]) -> V4l2Formats {
-        let sizes = sizes
-            .iter()
-            .map(|(width, height)| Size::new(*width, *height));
+    fn format(fourcc: &str, usable: bool, sizes: &[Size]) -> V4l2Formats {
         V4l2Formats {
             fourcc: fourcc.to_owned(),
             usable,
-            sizes: sizes.collect(),
+            sizes: sizes.to_vec(),
         }
     }
 
     #[test]
     fn a_camera_s_formats_are_listed_briefly() {
-        let many: Vec<(u32, u32)> = (1..=9).map(|n| (n * 160, n * 90)).collect();
-        let device = camera(vec![
-            format("YUYV", true, &[(640, 480)]),
+        let many: Vec<Size> = (1..=9).map(|n| Size::new(n * 160, n * 90)).collect();
+        let device = camera(&[
+            format("YUYV", true, &[Size::new(640, 480)]),
             format("MJPG", true, &many),
             format("H264", true, &many),
             format("Y10", false, &many),
         ]);
         assert_eq!(
-            line(&device),
-            Line::ok(
-                "/dev/video0",
-                "HD Webcam (uvcvideo): camera, YUYV 640x480; MJPG H264 160x90 to 1440x810, 9 sizes; not usable: Y10"
-            )
+            full(&line(&device)),
+            "Ok | /dev/video0 | HD Webcam (uvcvideo): camera, YUYV 640x480; MJPG H264 160x90 to 1440x810, 9 sizes; not usable: Y10"
         );
     }
 
     #[test]
     fn an_unusable_camera_is_a_warning_and_a_codec_is_none() {
-        let raw = camera(vec![format("RG10", false, &[(1920, 1080)])]);
+        let raw = camera(&[format("RG10", false, &[Size::new(1920, 1080)])]);
         assert_eq!(line(&raw).state, State::Warning);
-        let codec = V4l2Device {
-            is_camera: false,
-            ..camera(Vec::new())
-        };
+        let mut codec = camera(&[]);
+        codec.is_camera = false;
         assert_eq!(line(&codec).state, State::Ok);
-        let problem = "/dev/video0 may not be opened: denied; add the user to the group video";
-        let busy = V4l2Device {
-            problem: Some(problem.to_owned()),
-            ..camera(Vec::new())
-        };
-        let (found, remedy) = problem.split_once("; ").expect("a remedy");
-        assert_eq!(line(&busy), Line::warning("/dev/video0", found, remedy));
-        let lines = lines_with(check, "/dev/null0 x");
-        assert_eq!((lines.len(), lines[0].state), (1, State::Ok));
+        let mut busy = camera(&[]);
+        let (found, remedy) = (
+            "/dev/video0 may not be opened: denied",
+            "add the user to the group video",
+        );
+        busy.problem = Some(format!("{found}; {remedy}"));
+        let expected = format!("Warning | /dev/video0 | {found} | {remedy}");
+        assert_eq!(full(&line(&busy)), expected);
+        let lines = short_with(check, "/dev/null0 x");
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("Ok |"), "{lines:?}");
     }
 }

@@ -3,31 +3,26 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::command::ending;
-use super::{Line, Machine};
+use super::{Line, Machine, command::ending};
 
 /// Takes each line as soon as it is known, so that a crash loses none of the lines before it.
 pub(super) type Emit<'a> = &'a mut dyn FnMut(Line);
+
+pub(super) type Run = fn(&Machine, Emit<'_>);
 
 /// One part of the machine.
 pub(super) struct Check {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
-    /// Time limit.
     pub(super) limit: Duration,
     /// Whether it runs in a separate process.
     pub(super) in_subprocess: bool,
-    pub(super) run: fn(&Machine, Emit<'_>),
+    pub(super) run: Run,
 }
 
 impl Check {
     /// A check that runs in this process.
-    pub(super) const fn new(
-        id: &'static str,
-        title: &'static str,
-        limit_s: u64,
-        run: fn(&Machine, Emit<'_>),
-    ) -> Self {
+    pub(super) const fn new(id: &'static str, title: &'static str, limit_s: u64, run: Run) -> Self {
         Self {
             id,
             title,
@@ -42,7 +37,7 @@ impl Check {
         id: &'static str,
         title: &'static str,
         limit_s: u64,
-        run: fn(&Machine, Emit<'_>),
+        run: Run,
     ) -> Self {
         Self {
             in_subprocess: true,
@@ -60,45 +55,33 @@ impl Check {
         }
     }
 
-    /// It gave no answer within `limit`.
     pub(super) fn no_answer(&self, limit: Duration) -> Line {
         let limit_s = limit.as_secs();
-        Line::fault(
-            self.title,
-            format!("no answer within {limit_s} s: a driver or a library hangs"),
-            "see the kernel's log (`dmesg`) and `ps -eo stat,pid,args | grep ^D`; if a driver hangs, only a restart of the machine helps",
-        )
+        let found = format!("no answer within {limit_s} s: a driver or a library hangs");
+        let remedy = "see the kernel's log (`dmesg`) and `ps -eo stat,pid,args | grep ^D`; if a driver hangs, only a restart of the machine helps";
+        Line::fault(self.title, found, remedy)
     }
 
-    /// Its thread panicked.
     pub(super) fn panicked(&self) -> Line {
-        Line::fault(
-            self.title,
-            "this check failed itself: a defect of this program",
-            "report it, with the text that it wrote to standard error",
-        )
+        let found = "this check failed itself: a defect of this program";
+        let remedy = "report it, with the text that it wrote to standard error";
+        Line::fault(self.title, found, remedy)
     }
 
-    /// Its thread could not be started.
     pub(super) fn not_started(&self, error: &std::io::Error) -> Line {
-        Line::fault(
-            self.title,
-            format!("not examined: no thread could be started ({error})"),
-            "end programs that are not needed, and start this again",
-        )
+        let found = format!("not examined: no thread could be started ({error})");
+        let remedy = "end programs that are not needed, and start this again";
+        Line::fault(self.title, found, remedy)
     }
 
-    /// Its process crashed.
     pub(super) fn crashed(&self, status: ExitStatus, last_lines: &str) -> Line {
         let end = ending(status);
-        let last_lines = match last_lines {
+        let messages = match last_lines {
             "" => String::new(),
             lines => format!("; its last messages: {lines}"),
         };
-        Line::fault(
-            self.title,
-            format!("the process of this check crashed with {end}{last_lines}"),
-            "a library of this machine is broken, or does not fit its driver: install it again; the lines above show the last step that worked",
-        )
+        let found = format!("the process of this check crashed with {end}{messages}");
+        let remedy = "a library of this machine is broken, or does not fit its driver: install it again; the lines above show the last step that worked";
+        Line::fault(self.title, found, remedy)
     }
 }

@@ -7,23 +7,10 @@
     reason = "no safe crate has the system call that reads the kernel's clock state"
 )]
 
-use super::check::Emit;
-use super::file_tree::FileTree;
-use super::machine::Machine;
-use super::report::{Line, State};
+use super::{Emit, Line, Machine, State};
 
 /// With a larger offset, boxes of one machine do not match the pictures of another machine that has only arrival times.
 const MAX_OFFSET_MS: f64 = 500.0;
-
-/// State of the kernel's clock.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct KernelClock {
-    synchronised: bool,
-    /// The correction that remains.
-    offset_ms: f64,
-    /// The maximum error.
-    max_error_ms: f64,
-}
 
 /// Time services, by the files that exist while they run.
 const TIME_SERVICES: [(&str, &str); 4] = [
@@ -34,7 +21,7 @@ const TIME_SERVICES: [(&str, &str); 4] = [
 ];
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
-    let service = time_service(&machine.tree);
+    let service = machine.tree.first(&TIME_SERVICES);
     emit(clock_line(kernel_clock(), service));
     let found = match service {
         Some(name) => format!("{name} runs here"),
@@ -47,29 +34,25 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
 }
 
 fn clock_line(clock: std::io::Result<KernelClock>, service: Option<&str>) -> Line {
-    let clock = match clock {
+    let (synchronised, offset, error) = match clock {
         Ok(clock) => clock,
         Err(error) => {
             let found = format!("the kernel does not report its state ({error})");
             return Line::ok("clock", found);
         }
     };
-    let KernelClock {
-        synchronised,
-        offset_ms,
-        max_error_ms,
-    } = clock;
-    let is_far = offset_ms.abs() > MAX_OFFSET_MS;
+    let is_far = offset.abs() > MAX_OFFSET_MS;
     let found = match (synchronised, service) {
-        (true, _) if is_far => format!("synchronised, but {offset_ms:.0} ms remain to correct"),
+        (true, _) if is_far => format!("synchronised, but {offset:.0} ms remain to correct"),
         (true, _) => format!(
-            "synchronised according to the kernel; {offset_ms:.1} ms to correct, maximum error {max_error_ms:.0} ms"
+            "synchronised according to the kernel; {offset:.1} ms to correct, maximum error {error:.0} ms"
         ),
-        (false, Some(name)) => {
-            format!("not synchronised according to the kernel: {name} runs but has not set it yet")
-        }
-        (false, None) => {
-            "not synchronised according to the kernel: no time service sets it".to_owned()
+        (false, service) => {
+            let reason = match service {
+                Some(name) => format!("{name} runs but has not set it yet"),
+                None => "no time service sets it".to_owned(),
+            };
+            format!("not synchronised according to the kernel: {reason}")
         }
     };
     Line::new(
@@ -78,14 +61,12 @@ fn clock_line(clock: std::io::Result<KernelClock>, service: Option<&str>) -> Lin
         found,
         "start a time service (`timedatectl set-ntp true`, or chrony with a server that this network reaches)",
     )
-    .with_figure("offset_ms", offset_ms)
-    .with_figure("most_ms", max_error_ms)
+    .with_figure("offset_ms", offset)
+    .with_figure("most_ms", error)
 }
 
-fn time_service(tree: &FileTree) -> Option<&'static str> {
-    let mut services = TIME_SERVICES.into_iter();
-    services.find_map(|(path, name)| tree.has(path).then_some(name))
-}
+/// Whether the clock is synchronised, the correction that remains, and the maximum error, in milliseconds.
+type KernelClock = (bool, f64, f64);
 
 fn kernel_clock() -> std::io::Result<KernelClock> {
     // SAFETY: a timex has only numbers, for which zero is a valid value.
@@ -95,12 +76,10 @@ fn kernel_clock() -> std::io::Result<KernelClock> {
     if state < 0 {
         return Err(std::io::Error::last_os_error());
     }
+    let synchronised = clock.status & libc::STA_UNSYNC == 0 && state != libc::TIME_ERROR;
     let nanoseconds = clock.status & libc::STA_NANO != 0;
-    Ok(KernelClock {
-        synchronised: clock.status & libc::STA_UNSYNC == 0 && state != libc::TIME_ERROR,
-        offset_ms: clock.offset as f64 / if nanoseconds { 1e6 } else { 1e3 },
-        max_error_ms: clock.maxerror as f64 / 1e3,
-    })
+    let offset_ms = clock.offset as f64 / if nanoseconds { 1e6 } else { 1e3 };
+    Ok((synchronised, offset_ms, clock.maxerror as f64 / 1e3))
 }
 
 #[cfg(test)]
@@ -111,24 +90,20 @@ mod tests {
     #[test]
     fn a_clock_has_no_fault_if_a_service_keeps_it_near() {
         let line = |synchronised, offset_ms, service| {
-            let clock = KernelClock {
-                synchronised,
-                offset_ms,
-                max_error_ms: 12.0,
-            };
+            let clock = (synchronised, offset_ms, 12.0);
             short(&clock_line(Ok(clock), service))
         };
         assert_eq!(
-            line(true, 0.4, Some("chronyd")),
-            "Ok | clock | synchronised according to the kernel; 0.4 ms to correct, maximum error 12 ms"
-        );
-        assert_eq!(
-            line(true, -900.0, None),
-            "Warning | clock | synchronised, but -900 ms remain to correct"
-        );
-        assert_eq!(
-            line(false, 0.4, None),
-            "Warning | clock | not synchronised according to the kernel: no time service sets it"
+            [
+                line(true, 0.4, Some("chronyd")),
+                line(true, -900.0, None),
+                line(false, 0.4, None),
+            ],
+            [
+                "Ok | clock | synchronised according to the kernel; 0.4 ms to correct, maximum error 12 ms",
+                "Warning | clock | synchronised, but -900 ms remain to correct",
+                "Warning | clock | not synchronised according to the kernel: no time service sets it",
+            ]
         );
         let refused = std::io::Error::from_raw_os_error(1);
         assert_eq!(clock_line(Err(refused), None).state, State::Ok);
@@ -139,6 +114,6 @@ mod tests {
         let clock = kernel_clock();
         assert!(clock.is_ok() || clock.is_err_and(|error| error.raw_os_error().is_some()));
         let (_dir, machine) = machine_with(r"/run/chrony/chronyd.pid 7\n");
-        assert_eq!(time_service(&machine.tree), Some("chronyd"));
+        assert_eq!(machine.tree.first(&TIME_SERVICES), Some("chronyd"));
     }
 }

@@ -9,40 +9,32 @@ use std::time::{Duration, Instant};
 /// Most bytes of an output that are kept: a journal may be endless.
 const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
-/// The output of a program that ended.
+/// How a program ended, its standard output and its standard error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Output {
-    /// How it ended.
     pub(super) status: ExitStatus,
-    /// Its standard output.
     pub(super) out: String,
-    /// Its standard error.
     pub(super) err: String,
 }
 
 /// Why a program gave no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
-    /// There is no such program.
     #[error("{0} is not installed")]
     NotInstalled(String),
-    /// It did not end.
     #[error("{0} did not answer within {limit} s and was ended", limit = .1.as_secs())]
     Timeout(String, Duration),
-    /// It could not be started.
     #[error("{0} can't be started: {1}")]
     Start(String, String),
 }
 
 /// Runs a program and waits for its end until `limit`. A program that hangs in the kernel is abandoned.
-///
-/// # Errors
-/// If it is not installed, can't be started, or does not end.
 pub(super) fn run(
     program: &str,
     arguments: &[&str],
     limit: Duration,
 ) -> Result<Output, CommandError> {
+    let name = program.to_owned();
     let mut child = Command::new(program)
         .args(arguments)
         // This program reads its messages.
@@ -52,25 +44,32 @@ pub(super) fn run(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => CommandError::NotInstalled(program.to_owned()),
-            _ => CommandError::Start(program.to_owned(), error.to_string()),
+            std::io::ErrorKind::NotFound => CommandError::NotInstalled(name.clone()),
+            _ => CommandError::Start(name.clone(), error.to_string()),
         })?;
     let deadline = Instant::now() + limit;
-    let out = child.stdout.take().map(text);
-    let err = child.stderr.take().map(text);
-    let timeout = || CommandError::Timeout(program.to_owned(), limit);
-    let Some(status) = wait(&mut child, deadline) else {
+    let streams = [
+        child
+            .stdout
+            .take()
+            .map(|stream| read_on_thread(stream, text)),
+        child
+            .stderr
+            .take()
+            .map(|stream| read_on_thread(stream, text)),
+    ];
+    let status = wait(&mut child, deadline);
+    if status.is_none() {
         let _ = child.kill();
-        return Err(timeout());
-    };
-    let received = |stream: Option<Receiver<String>>| {
+    }
+    let texts = streams.map(|stream| {
         // A grandchild may hold the pipe open for ever.
         let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
-        stream.and_then(|stream| stream.recv_timeout(left).ok())
-    };
-    match (received(out), received(err)) {
-        (Some(out), Some(err)) => Ok(Output { status, out, err }),
-        _ => Err(timeout()),
+        stream?.recv_timeout(left).ok()
+    });
+    match (status, texts) {
+        (Some(status), [Some(out), Some(err)]) => Ok(Output { status, out, err }),
+        _ => Err(CommandError::Timeout(name, limit)),
     }
 }
 
@@ -95,39 +94,30 @@ pub(super) fn read_on_thread<S: Read + Send + 'static>(
     receiver
 }
 
-fn text(stream: impl Read + Send + 'static) -> Receiver<String> {
-    read_on_thread(stream, |stream| {
-        let mut bytes = Vec::new();
-        let _ = stream.take(MAX_OUTPUT_BYTES).read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+fn text(stream: impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = stream.take(MAX_OUTPUT_BYTES).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
-
-const SIGNALS: [(i32, &str); 6] = [
-    (
-        libc::SIGSEGV,
-        "SIGSEGV, access to memory that it does not own",
-    ),
-    (libc::SIGABRT, "SIGABRT, it ended itself"),
-    (libc::SIGBUS, "SIGBUS, access to memory that does not exist"),
-    (
-        libc::SIGILL,
-        "SIGILL, an instruction that this CPU does not have",
-    ),
-    (libc::SIGFPE, "SIGFPE, a division by zero"),
-    (libc::SIGKILL, "SIGKILL, often because memory ran out"),
-];
 
 /// How a process ended: `exit code 3`, `signal 8 (SIGFPE, a division by zero)`.
 pub(super) fn ending(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => match SIGNALS.iter().find(|(known, _)| *known == signal) {
-            Some((_, meaning)) => format!("signal {signal} ({meaning})"),
-            None => format!("signal {signal}"),
-        },
-        (None, Some(code)) => format!("exit code {code}"),
-        (None, None) => "no exit code".to_owned(),
-    }
+    let Some(signal) = status.signal() else {
+        let code = status.code();
+        return code.map_or("no exit code".to_owned(), |code| {
+            format!("exit code {code}")
+        });
+    };
+    let meaning = match signal {
+        libc::SIGSEGV => " (SIGSEGV, access to memory that it does not own)",
+        libc::SIGABRT => " (SIGABRT, it ended itself)",
+        libc::SIGBUS => " (SIGBUS, access to memory that does not exist)",
+        libc::SIGILL => " (SIGILL, an instruction that this CPU does not have)",
+        libc::SIGFPE => " (SIGFPE, a division by zero)",
+        libc::SIGKILL => " (SIGKILL, often because memory ran out)",
+        _ => "",
+    };
+    format!("signal {signal}{meaning}")
 }
 
 #[cfg(test)]
@@ -142,24 +132,18 @@ mod tests {
         assert_eq!((output.out.as_str(), output.err.as_str()), ("a\n", "b\n"));
         assert_eq!(ending(output.status), "exit code 3");
         let output = run("sh", &["-c", "kill -SEGV $$"], SOON).expect("sh runs");
-        assert_eq!(
-            ending(output.status),
-            "signal 11 (SIGSEGV, access to memory that it does not own)"
-        );
+        let expected = "signal 11 (SIGSEGV, access to memory that it does not own)";
+        assert_eq!(ending(output.status), expected);
     }
 
     #[test]
     fn a_program_that_is_missing_or_hangs_is_an_error() {
-        assert_eq!(
-            run("no-such-program-here", &[], SOON),
-            Err(CommandError::NotInstalled(
-                "no-such-program-here".to_owned()
-            ))
-        );
+        let missing = run("no-such-program-here", &[], SOON);
+        let name = "no-such-program-here".to_owned();
+        assert_eq!(missing, Err(CommandError::NotInstalled(name)));
         let limit = Duration::from_millis(100);
-        let late = run("sleep", &["600"], limit)
-            .expect_err("it hangs")
-            .to_string();
+        let late = run("sleep", &["600"], limit).expect_err("it hangs");
+        let late = late.to_string();
         assert!(late.starts_with("sleep did not answer within"), "{late}");
         // The shell ends at once, but its child holds the output open.
         let started = Instant::now();

@@ -1,20 +1,20 @@
 //! The configuration file: whether a processor and a wall could start from it.
 
-use super::check::Emit;
-use super::machine::Machine;
-use super::report::{Line, counted};
+use super::machine::ConfigFile;
+use super::{Emit, Line, Machine, counted};
 use crate::config::ConfigProblems;
 
 const WHAT: &str = "configuration";
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
-    let config = &machine.config;
-    let (Some(file), Some(processor), Some(wall)) = (&config.file, &config.processor, &config.wall)
+    let Some(ConfigFile {
+        path,
+        processor,
+        wall,
+    }) = &machine.config.file
     else {
-        emit(Line::ok(
-            WHAT,
-            "no file is named (--config, NVR_CONFIG), and /etc/nvr/nvr.toml does not exist; the roles then use options and defaults",
-        ));
+        let found = "no file is named (--config, NVR_CONFIG), and /etc/nvr/nvr.toml does not exist; the roles then use options and defaults";
+        emit(Line::ok(WHAT, found));
         return;
     };
     match (processor, wall) {
@@ -22,24 +22,24 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
             let count = loaded.settings.sources.len();
             let cameras = counted(count, "camera");
             let found =
-                format!("{file}: no problem, {cameras}; test each with `nvr camera probe URI`");
+                format!("{path}: no problem, {cameras}; test each with `nvr camera probe URI`");
             emit(Line::ok(WHAT, found).with_figure("cameras", count as f64));
         }
-        (Err(problems), Ok(_)) => one_role(file, "processor", "wall", problems, emit),
-        (Ok(_), Err(problems)) => one_role(file, "wall", "processor", problems, emit),
+        (Err(problems), Ok(_)) => one_role(path, "processor", "wall", problems, emit),
+        (Ok(_), Err(problems)) => one_role(path, "wall", "processor", problems, emit),
         (Err(one), Err(other)) => {
+            let remedy = format!("correct it and check it again: `nvr config check {path}`");
             for problem in one.clone().with(other.clone()).iter() {
-                let remedy = format!("correct it and check it again: `nvr config check {file}`");
-                emit(Line::fault(WHAT, problem.to_string(), remedy));
+                emit(Line::fault(WHAT, problem, &remedy));
             }
         }
     }
     let mut seen = Vec::new();
-    for warning in config.loaded().flat_map(|loaded| &loaded.warnings) {
+    let remedy = format!("`nvr config show --config {path}` shows the result");
+    for warning in machine.config.loaded().flat_map(|loaded| &loaded.warnings) {
         if !seen.contains(&warning) {
             seen.push(warning);
-            let remedy = format!("`nvr config show --config {file}` shows the result");
-            emit(Line::warning(WHAT, warning.clone(), remedy));
+            emit(Line::warning(WHAT, warning, &remedy));
         }
     }
 }

@@ -1,9 +1,6 @@
 //! GStreamer, and every decoder of the table with the built-in clip.
 
-use super::board::Kind;
-use super::check::Emit;
-use super::machine::Machine;
-use super::report::{Line, State};
+use super::{Emit, Kind, Line, Machine, State};
 use crate::media::{DecoderFinding, DecoderOutcome, gstreamer_version, init, survey_decoders};
 
 /// Prefixes of decoders that run on the CPU.
@@ -35,14 +32,12 @@ fn decoder_line(finding: &DecoderFinding) -> Line {
     let what = format!("{} {}", finding.codec.name(), finding.decoder);
     match &finding.outcome {
         DecoderOutcome::NotInstalled => Line::ok(what, "not installed"),
-        DecoderOutcome::Failed { reason } => Line::warning(
-            what,
-            format!("installed, but does not decode: {reason}"),
-            format!(
-                "it is not used; to see the reason: GST_DEBUG=3 gst-launch-1.0 {}",
-                finding.launch
-            ),
-        ),
+        DecoderOutcome::Failed { reason } => {
+            let found = format!("installed, but does not decode: {reason}");
+            let command = format!("GST_DEBUG=3 gst-launch-1.0 {}", finding.launch);
+            let remedy = format!("it is not used; to see the reason: {command}");
+            Line::warning(what, found, remedy)
+        }
         DecoderOutcome::Works { fps } => {
             let found = format!("decodes the built-in clip, {fps:.0} fps");
             Line::ok(what, found).with_figure("fps", *fps)
@@ -58,58 +53,50 @@ fn summaries(found: &[DecoderFinding], kind: Kind, emit: Emit<'_>) {
             _ => None,
         });
         let codec = findings[0].codec.name();
-        emit(match used {
-            Some((decoder, fps)) => used_line(codec, decoder, fps, kind),
-            None => no_decoder_line(codec, kind),
-        });
+        let (state, found, remedy) = match used {
+            Some((decoder, fps)) => judged(codec, decoder, fps, kind),
+            None => no_decoder(codec, kind),
+        };
+        emit(Line::new(state, format!("{codec}: used"), found, remedy));
     }
 }
 
-fn no_decoder_line(codec: &str, kind: Kind) -> Line {
-    let install = if kind == Kind::Jetson {
-        "install nvidia-l4t-gstreamer and gstreamer1.0-libav, and pass the devices into the container (--runtime nvidia)"
-    } else {
-        "install gstreamer1.0-libav and gstreamer1.0-plugins-good (`apt install …`)"
+fn no_decoder(codec: &str, kind: Kind) -> (State, String, &'static str) {
+    let install = match kind {
+        Kind::Jetson => {
+            "install nvidia-l4t-gstreamer and gstreamer1.0-libav, and pass the devices into the container (--runtime nvidia)"
+        }
+        _ => "install gstreamer1.0-libav and gstreamer1.0-plugins-good (`apt install …`)",
     };
-    let what = format!("{codec}: used");
     let none = format!("no decoder decodes {codec} here");
     // Nearly every camera sends H.264. The other codecs are not needed.
     if codec == "h264" {
-        return Line::fault(what, none, install);
+        return (State::Fault, none, install);
     }
     let found = format!("{none}: cameras that send it are not seen");
-    Line::warning(what, found, install)
+    (State::Warning, found, install)
 }
 
-fn used_line(codec: &str, decoder: &str, fps: f64, kind: Kind) -> Line {
-    let what = format!("{codec}: used");
+fn judged(codec: &str, decoder: &str, fps: f64, kind: Kind) -> (State, String, &'static str) {
     let software = SOFTWARE.iter().any(|name| decoder.starts_with(name));
     // Some Jetsons have no JPEG in NVDEC (Thor), and few cameras send it.
     if software && kind == Kind::Jetson && codec != "mjpeg" {
-        return Line::warning(
-            what,
-            format!("{decoder}: the CPU decodes, and this Jetson's NVDEC is not used"),
-            "install nvidia-l4t-gstreamer for nvv4l2decoder; start a container with --runtime nvidia; then `rm -rf ~/.cache/gstreamer-1.0`",
-        );
+        let found = format!("{decoder}: the CPU decodes, and this Jetson's NVDEC is not used");
+        let remedy = "install nvidia-l4t-gstreamer for nvv4l2decoder; start a container with --runtime nvidia; then `rm -rf ~/.cache/gstreamer-1.0`";
+        return (State::Warning, found, remedy);
     }
     if fps < CAMERA_FPS {
-        return Line::warning(
-            what,
-            format!("{decoder}, which is slower than one camera at {CAMERA_FPS:.0} fps"),
-            "another program uses the CPU or the decoder: see `top`",
-        );
+        let found = format!("{decoder}, which is slower than one camera at {CAMERA_FPS:.0} fps");
+        let remedy = "another program uses the CPU or the decoder: see `top`";
+        return (State::Warning, found, remedy);
     }
-    let place = if software {
-        "on the CPU"
-    } else {
-        "in hardware"
-    };
-    Line::ok(what, format!("{decoder}, {place}"))
+    let place = ["in hardware", "on the CPU"][usize::from(software)];
+    (State::Ok, format!("{decoder}, {place}"), "")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::short;
+    use super::super::fixture::{full, short};
     use super::*;
     use crate::media::Codec;
 
@@ -124,12 +111,16 @@ mod tests {
 
     /// The summary of a codec whose first decoder is not installed; the second works if it has a rate.
     fn summary(codec: Codec, decoder: &'static str, fps: Option<f64>, kind: Kind) -> String {
-        let second = fps.map_or(DecoderOutcome::NotInstalled, |fps| DecoderOutcome::Works {
-            fps,
-        });
-        let first = finding(codec, "v4l2decoder", DecoderOutcome::NotInstalled);
+        let works = fps.map(|fps| DecoderOutcome::Works { fps });
+        let found = [
+            finding(codec, "v4l2decoder", DecoderOutcome::NotInstalled),
+            finding(
+                codec,
+                decoder,
+                works.unwrap_or(DecoderOutcome::NotInstalled),
+            ),
+        ];
         let mut lines = Vec::new();
-        let found = [first, finding(codec, decoder, second)];
         summaries(&found, kind, &mut |line| lines.push(short(&line)));
         lines.concat()
     }
@@ -162,16 +153,11 @@ mod tests {
 
     #[test]
     fn an_installed_decoder_that_fails_is_a_warning_with_a_command_that_shows_the_reason() {
-        let failed = DecoderOutcome::Failed {
-            reason: "no device".to_owned(),
-        };
+        let reason = "no device".to_owned();
+        let failed = DecoderOutcome::Failed { reason };
         assert_eq!(
-            decoder_line(&finding(Codec::H264, "v4l2h264dec", failed)),
-            Line::warning(
-                "h264 v4l2h264dec",
-                "installed, but does not decode: no device",
-                "it is not used; to see the reason: GST_DEBUG=3 gst-launch-1.0 filesrc location=clip ! v4l2h264dec ! fakesink"
-            )
+            full(&decoder_line(&finding(Codec::H264, "v4l2h264dec", failed))),
+            "Warning | h264 v4l2h264dec | installed, but does not decode: no device | it is not used; to see the reason: GST_DEBUG=3 gst-launch-1.0 filesrc location=clip ! v4l2h264dec ! fakesink"
         );
     }
 }

@@ -1,8 +1,7 @@
 //! DRM cards, connectors, modes and planes, and the wall's plan for them.
 
-use super::check::Emit;
-use super::machine::Machine;
-use super::report::{Line, State, counted};
+use super::report::first_names;
+use super::{Emit, Line, Machine, State, counted};
 use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, available};
 
 /// Modes that are named. A monitor may list a hundred.
@@ -14,15 +13,13 @@ pub(super) fn check(_: &Machine, emit: Emit<'_>) {
 
 fn report(cards: &[CardReport], emit: Emit<'_>) {
     if cards.is_empty() {
-        emit(Line::ok(
-            "DRM cards",
-            "none (/dev/dri/card*): a processor needs none; a wall runs here with --output headless",
-        ));
+        let found = "none (/dev/dri/card*): a processor needs none; a wall runs here with --output headless";
+        emit(Line::ok("DRM cards", found));
         return;
     }
     for card in cards {
         let name = card.path.file_name().unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
+        let name = name.to_string_lossy();
         emit(card_line(&name, card));
         for connector in &card.connectors {
             connector_lines(&format!("{name} {}", connector.name), connector, emit);
@@ -31,14 +28,10 @@ fn report(cards: &[CardReport], emit: Emit<'_>) {
             emit(plane_line(&name, plane));
         }
     }
-    if cards
-        .iter()
-        .all(|card| card.problem.is_none() && !card.has_monitor())
-    {
-        emit(Line::ok(
-            "monitors",
-            "none is connected: a processor needs none; a wall waits for one, `nvr display` lists the connectors",
-        ));
+    let is_dark = |card: &CardReport| card.problem.is_none() && !card.has_monitor();
+    if cards.iter().all(is_dark) {
+        let found = "none is connected: a processor needs none; a wall waits for one, `nvr display` lists the connectors";
+        emit(Line::ok("monitors", found));
     }
 }
 
@@ -57,58 +50,47 @@ fn card_line(name: &str, card: &CardReport) -> Line {
 }
 
 fn connector_lines(what: &str, connector: &ConnectorReport, emit: Emit<'_>) {
-    let mut found = connector.state.clone();
-    if let Some(monitor) = connector.monitor.as_deref().filter(|name| !name.is_empty()) {
-        found += &format!(" {monitor}");
-    }
+    let (state, modes) = (&connector.state, &connector.modes);
+    let monitor = connector.monitor.iter().filter(|name| !name.is_empty());
+    let monitor: String = monitor.map(|name| format!(" {name}")).collect();
     let Some(chosen) = &connector.chosen_mode else {
-        emit(if connector.state == "connected" {
-            Line::warning(
+        emit(match state.as_str() {
+            "connected" => Line::warning(
                 what,
-                format!("{found}, but none of its modes can be shown"),
+                format!("{state}{monitor}, but none of its modes can be shown"),
                 "try another cable, and name a mode with --mode 1920x1080@60",
-            )
-        } else {
-            Line::ok(what, connector.state.clone())
+            ),
+            _ => Line::ok(what, state),
         });
         return;
     };
-    let named = connector.modes.len().min(NAMED_MODES);
-    let modes = match connector.modes[..named].join(" ") {
-        none if none.is_empty() => "none listed".to_owned(),
-        modes => modes,
+    let listed = match modes.len() {
+        0 => "none listed".to_owned(),
+        _ => first_names(modes, NAMED_MODES),
     };
-    let more = match connector.modes.len() - named {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    emit(Line::ok(
-        what,
-        format!("{found}; mode {chosen}, of {modes}{more}"),
-    ));
+    let found = format!("{state}{monitor}; mode {chosen}, of {listed}");
+    emit(Line::ok(what, found));
     let what = format!("{what} plan");
-    emit(if connector.plans.is_empty() {
-        Line::warning(
+    emit(match connector.plans.join("; else ") {
+        none if none.is_empty() => Line::warning(
             what,
             "no plane can show a wall here",
             "update the kernel's display driver, or use another connector",
-        )
-    } else {
-        Line::ok(what, connector.plans.join("; else "))
+        ),
+        plans => Line::ok(what, plans),
     });
 }
 
 fn plane_line(card: &str, plane: &PlaneReport) -> Line {
-    let crtcs: Vec<String> = plane.crtcs.iter().map(u32::to_string).collect();
-    let (kind, crtcs, formats) = (&plane.kind, crtcs.join(" "), plane.formats.join(" "));
-    Line::ok(
-        format!("{card} plane {}", plane.id),
-        format!("{kind}, CRTC {crtcs}, {formats}"),
-    )
+    let crtcs = Vec::from_iter(plane.crtcs.iter().map(u32::to_string)).join(" ");
+    let (kind, formats) = (&plane.kind, plane.formats.join(" "));
+    let found = format!("{kind}, CRTC {crtcs}, {formats}");
+    Line::ok(format!("{card} plane {}", plane.id), found)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{assert_no_fault, full};
     use super::*;
 
     fn card() -> CardReport {
@@ -134,9 +116,9 @@ mod tests {
         }
     }
 
-    fn reported(cards: &[CardReport]) -> Vec<Line> {
+    fn reported(cards: &[CardReport]) -> Vec<String> {
         let mut lines = Vec::new();
-        report(cards, &mut |line| lines.push(line));
+        report(cards, &mut |line| lines.push(full(&line)));
         lines
     }
 
@@ -145,42 +127,37 @@ mod tests {
         assert_eq!(
             reported(&[card()]),
             [
-                Line::ok("card1", "tegra, 1 connector, 1 plane"),
-                Line::ok(
-                    "card1 HDMI-A-1",
-                    "connected DEL U2720Q; mode 1280x720@60, of 1280x720@60 1279x720@60 1278x720@60 1277x720@60 1276x720@60 1275x720@60 and 2 more"
-                ),
-                Line::ok("card1 HDMI-A-1 plan", "base; else all in one"),
-                Line::ok("card1 plane 31", "primary, CRTC 0 1, XR24 NV12+2"),
+                "Ok | card1 | tegra, 1 connector, 1 plane",
+                "Ok | card1 HDMI-A-1 | connected DEL U2720Q; mode 1280x720@60, of 1280x720@60 1279x720@60 1278x720@60 1277x720@60 1276x720@60 1275x720@60 and 2 more",
+                "Ok | card1 HDMI-A-1 plan | base; else all in one",
+                "Ok | card1 plane 31 | primary, CRTC 0 1, XR24 NV12+2",
             ]
         );
     }
 
     #[test]
     fn no_card_and_no_monitor_are_ok_and_a_card_in_use_is_a_warning() {
-        assert_eq!(reported(&[])[0].state, State::Ok);
+        assert_no_fault(&reported(&[])[..1]);
         let mut dark = card();
         dark.connectors[0].state = "no monitor".to_owned();
         dark.connectors[0].chosen_mode = None;
         let lines = reported(&[dark]);
-        assert!(lines.iter().all(|line| line.state == State::Ok));
-        assert_eq!(lines.last().expect("a line").what, "monitors");
-        let used = CardReport {
-            problem: Some("another program shows; end it".to_owned()),
-            ..card()
-        };
-        assert_eq!(
-            reported(&[used])[0],
-            Line::warning("card1", "another program shows", "end it")
-        );
+        assert_no_fault(&lines);
+        let last = lines.last().expect("a line");
+        assert!(last.starts_with("Ok | monitors |"), "{last}");
+        let mut used = card();
+        used.problem = Some("another program shows; end it".to_owned());
+        let expected = "Warning | card1 | another program shows | end it";
+        assert_eq!(reported(&[used])[0], expected);
     }
 
     #[test]
     fn a_monitor_that_no_plane_can_serve_is_a_warning() {
         let mut blind = card();
         blind.connectors[0].plans.clear();
-        let lines = reported(&[blind]);
-        let states: Vec<State> = lines.iter().map(|line| line.state).collect();
-        assert_eq!(states, [State::Ok, State::Ok, State::Warning, State::Ok]);
+        let lines = reported(&[blind]).into_iter();
+        let states = lines.map(|line| line.split(' ').next().map(str::to_owned));
+        let states: Option<Vec<String>> = states.collect();
+        assert_eq!(states.expect("states"), ["Ok", "Ok", "Warning", "Ok"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The examined file tree: that of this machine, or one that describes another machine.
+//! The examined file tree: that of this machine, or one that describes another machine; and the folders in it.
 
 use std::path::{Path, PathBuf};
 
@@ -28,9 +28,26 @@ impl FileTree {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// Whether `path` exists.
+    /// The tree below a folder of this tree.
+    pub(super) fn folder(&self, path: &str) -> Self {
+        Self::new(self.at(path))
+    }
+
+    /// The folders of `path` whose names begin with `prefix`: name and tree of each.
+    pub(super) fn folders(&self, path: &str, prefix: &str) -> Vec<(String, Self)> {
+        let (all, names) = (self.folder(path), self.names(path, prefix));
+        let named = |name: String| (name.clone(), all.folder(&name));
+        names.into_iter().map(named).collect()
+    }
+
     pub(super) fn has(&self, path: &str) -> bool {
         self.at(path).exists()
+    }
+
+    /// The name beside the first of these paths that exists.
+    pub(super) fn first<'a>(&self, named: &[(&str, &'a str)]) -> Option<&'a str> {
+        let found = named.iter().find(|(path, _)| self.has(path));
+        found.map(|(_, name)| *name)
     }
 
     /// The text of a file without white space and zeros at its ends (device trees end texts with a zero). None if the file is
@@ -42,6 +59,11 @@ impl FileTree {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// The text of a file, or nothing.
+    pub(super) fn text(&self, path: &str) -> String {
+        self.read(path).unwrap_or_default()
+    }
+
     /// The text after `key`, of the first line of a file that begins with it.
     pub(super) fn value(&self, path: &str, key: &str) -> Option<String> {
         let text = self.read(path)?;
@@ -49,15 +71,15 @@ impl FileTree {
         Some(value.trim().to_owned())
     }
 
-    /// The number in a file.
     pub(super) fn number(&self, path: &str) -> Option<i64> {
         self.read(path)?.parse().ok()
     }
 
-    /// The hexadecimal number in a file, with or without `0x`.
-    pub(super) fn hex(&self, path: &str) -> Option<u64> {
-        let text = self.read(path)?;
-        u64::from_str_radix(text.trim_start_matches("0x"), 16).ok()
+    /// The hexadecimal numbers in a file, with or without `0x`.
+    pub(super) fn hex(&self, path: &str) -> Vec<u64> {
+        let text = self.text(path);
+        let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+        text.split_whitespace().filter_map(number).collect()
     }
 
     /// The names in a folder that begin with `prefix`. Names with numbers are in the order of the numbers.
@@ -87,7 +109,7 @@ mod tests {
         let (_dir, machine) = machine_with(files);
         let tree = machine.tree;
         assert_eq!(tree.read("/model").as_deref(), Some("NVIDIA Jetson"));
-        assert_eq!(tree.hex("/hex"), Some(11));
+        assert_eq!(tree.hex("/hex"), [11]);
         assert_eq!(tree.value("/keys", "ab:").as_deref(), Some("2"));
         assert_eq!((tree.read("/zone9"), tree.read("/absent")), (None, None));
         assert_eq!(tree.names("/", "zone"), ["zone9", "zone10"]);

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::check::Emit;
 use super::command::{self, CommandError};
-use super::file_tree::FileTree;
-use super::report::{Line, State};
+use super::{Emit, FileTree, Line, State};
 
 /// A medium should be replaced above this share of its life time.
 const WORN_PERCENT: u64 = 80;
@@ -22,192 +20,115 @@ const REPLACE: &str = "save its data and plan its replacement; it lasts longer w
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
-    for name in tree.names("/sys/block", "mmcblk") {
+    for (name, medium) in tree.folders("/sys/block", "mmcblk") {
         // `mmcblk0boot0` and `mmcblk0rpmb` are parts of the same medium.
         if name["mmcblk".len()..].chars().all(|c| c.is_ascii_digit()) {
-            emit(emmc(tree, &name));
+            emit(emmc(&name, &medium.folder("device")));
         }
     }
-    for name in tree.names("/sys/class/nvme", "nvme") {
-        emit(nvme(tree, &name));
+    for (name, drive) in tree.folders("/sys/class/nvme", "nvme") {
+        let log = if tree.is_machine() {
+            log_of(&format!("/dev/{name}"))
+        } else {
+            Err("the drive is not in this machine".to_owned())
+        };
+        emit(nvme(&name, &drive.text("model"), log));
     }
 }
 
-fn emmc(tree: &FileTree, name: &str) -> Line {
-    let at = |file: &str| format!("/sys/block/{name}/device/{file}");
-    let read = |file: &str| tree.read(&at(file));
+fn emmc(name: &str, device: &FileTree) -> Line {
     let what = format!("wear of {name}");
-    let card = read("name").map_or_else(String::new, |card| format!(" {card}"));
-    if read("type").as_deref() == Some("SD") {
+    let card = device.read("name").map(|card| format!(" {card}"));
+    let card = card.unwrap_or_default();
+    if device.text("type") == "SD" {
         let found =
             format!("not reported by SD cards{card}; they wear out sooner than eMMC or NVMe");
         return Line::ok(what, found);
     }
-    let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
-    let tenths =
-        read("life_time").and_then(|text| text.split_whitespace().filter_map(number).max());
+    let tenths = device.hex("life_time").into_iter().max().unwrap_or(0);
     let used = match tenths {
-        None | Some(0) => {
+        0 => {
             let found = format!("not reported by this eMMC{card} (older than version 5.0)");
             return Line::ok(what, found);
         }
-        Some(11..) => "all of its life time".to_owned(),
-        Some(tenths) => format!("{}–{} % of its life time", (tenths - 1) * 10, tenths * 10),
+        11.. => "all of its life time".to_owned(),
+        _ => format!("{}–{} % of its life time", (tenths - 1) * 10, tenths * 10),
     };
-    let percent = tenths.unwrap_or_default().min(11) * 10;
-    let (spare, spare_is_low, spare_is_gone) = match tree.hex(&at("pre_eol_info")) {
-        Some(2) => (", and 80 % of its spare blocks", true, false),
-        Some(3) => (", and nearly all of its spare blocks", true, true),
-        _ => ("", false, false),
+    let (spare, by_spare) = match device.hex("pre_eol_info")[..] {
+        [2, ..] => (", and 80 % of its spare blocks", State::Warning),
+        [3, ..] => (", and nearly all of its spare blocks", State::Fault),
+        _ => ("", State::Ok),
     };
-    let state = State::of(
-        percent > 100 || spare_is_gone,
-        percent > WORN_PERCENT || spare_is_low,
-    );
-    Line::new(state, what, format!("{used} used{spare}"), REPLACE)
-        .with_figure("used_percent", percent.min(100) as f64)
+    let by_life = State::of(tenths > 10, tenths * 10 > WORN_PERCENT);
+    let found = format!("{used} used{spare}");
+    Line::new(by_life.max(by_spare), what, found, REPLACE)
+        .with_figure("used_percent", tenths.min(10) as f64 * 10.0)
 }
 
-fn nvme(tree: &FileTree, name: &str) -> Line {
-    let what = format!("wear of {name}");
-    let model = tree.read(&format!("/sys/class/nvme/{name}/model"));
-    let model = model.unwrap_or_default();
-    let health = if tree.is_machine() {
-        ask(&format!("/dev/{name}"))
-    } else {
-        Err("the drive is not in this machine".to_owned())
-    };
-    match health {
-        Ok(health) => health_line(what, &model, health),
-        Err(reason) => Line::ok(what, format!("{model}: not known, {reason}")),
-    }
-}
-
-fn ask(device: &str) -> Result<Health, String> {
+/// The log of an NVMe drive.
+fn log_of(device: &str) -> Result<Value, String> {
     let output = match command::run("nvme", &["smart-log", "-o", "json", device], ASK_LIMIT) {
         Err(CommandError::NotInstalled(_)) => {
             command::run("smartctl", &["-j", "-a", device], ASK_LIMIT)
         }
         other => other,
     };
-    let output = output.map_err(|error| match error {
-        CommandError::NotInstalled(_) => {
-            "neither nvme nor smartctl is installed (`apt install nvme-cli`)".to_owned()
+    match output {
+        Ok(output) => Ok(serde_json::from_str(&output.out).unwrap_or_default()),
+        Err(CommandError::NotInstalled(_)) => {
+            Err("neither nvme nor smartctl is installed (`apt install nvme-cli`)".to_owned())
         }
-        other => other.to_string(),
-    })?;
-    let log = serde_json::from_str(&output.out).unwrap_or_default();
-    Health::of(&log).ok_or_else(|| "only root can read it: run `sudo nvr doctor`".to_owned())
-}
-
-/// The health of an NVMe drive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Health {
-    used_percent: u64,
-    critical: u64,
-    media_errors: u64,
-}
-
-impl Health {
-    /// Of `nvme smart-log` (flat; some versions say `percent_used`) or of `smartctl` (nested).
-    fn of(log: &Value) -> Option<Self> {
-        let log = log.get("nvme_smart_health_information_log").unwrap_or(log);
-        let used = log.get("percentage_used").or(log.get("percent_used"));
-        let critical = &log["critical_warning"];
-        Some(Self {
-            used_percent: used?.as_u64()?,
-            // Newer versions of nvme-cli split it into bits.
-            critical: critical
-                .as_u64()
-                .or(critical["value"].as_u64())
-                .unwrap_or(0),
-            media_errors: log["media_errors"].as_u64().unwrap_or(0),
-        })
+        Err(other) => Err(other.to_string()),
     }
 }
 
-fn health_line(what: String, model: &str, health: Health) -> Line {
-    let Health {
-        used_percent,
-        critical,
-        media_errors,
-    } = health;
-    let mut found =
-        format!("{model}: {used_percent} % of its life time used, {media_errors} media errors");
+fn nvme(name: &str, model: &str, log: Result<Value, String>) -> Line {
+    let what = format!("wear of {name}");
+    let health = log.and_then(|log| {
+        let health = health(&log);
+        health.ok_or_else(|| "only root can read it: run `sudo nvr doctor`".to_owned())
+    });
+    let (used, critical, errors) = match health {
+        Ok(health) => health,
+        Err(reason) => return Line::ok(what, format!("{model}: not known, {reason}")),
+    };
+    let mut found = format!("{model}: {used} % of its life time used, {errors} media errors");
     if critical != 0 {
         found += &format!("; the drive reports a critical warning ({critical:#x})");
     }
-    let state = State::of(
-        critical != 0,
-        used_percent > WORN_PERCENT || media_errors > 0,
-    );
-    Line::new(state, what, found, REPLACE).with_figure("used_percent", used_percent as f64)
+    let state = State::of(critical != 0, used > WORN_PERCENT || errors > 0);
+    Line::new(state, what, found, REPLACE).with_figure("used_percent", used as f64)
+}
+
+/// The used percent of the life time, the critical warnings and the media errors, from the log of `nvme smart-log` (flat; some
+/// versions say `percent_used`) or of `smartctl` (nested).
+fn health(log: &Value) -> Option<(u64, u64, u64)> {
+    let log = log.get("nvme_smart_health_information_log").unwrap_or(log);
+    let used = log.get("percentage_used").or(log.get("percent_used"))?;
+    let (critical, errors) = (&log["critical_warning"], &log["media_errors"]);
+    // Newer versions of nvme-cli split it into bits.
+    let critical = critical.as_u64().or(critical["value"].as_u64());
+    let (critical, errors) = (critical.unwrap_or(0), errors.as_u64().unwrap_or(0));
+    Some((used.as_u64()?, critical, errors))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{cases, machine_with, short};
+    use super::super::fixture::{cases, short};
     use super::*;
 
     #[test]
-    fn an_emmc_reports_the_worse_of_its_two_kinds_of_cells() {
-        let table = "
-0x01 0x02 + 0x01 → Ok | wear of mmcblk0 | 10–20 % of its life time used
-0x08 0x01 + 0x01 → Ok | wear of mmcblk0 | 70–80 % of its life time used
-0x09 0x01 + 0x01 → Warning | wear of mmcblk0 | 80–90 % of its life time used
-0x0b 0x01 + 0x01 → Fault | wear of mmcblk0 | all of its life time used
-0x01 0x01 + 0x02 → Warning | wear of mmcblk0 | 0–10 % of its life time used, and 80 % of its spare blocks
-0x01 0x01 + 0x03 → Fault | wear of mmcblk0 | 0–10 % of its life time used, and nearly all of its spare blocks
-0x00 0x00 + 0x00 → Ok | wear of mmcblk0 | not reported by this eMMC (older than version 5.0)";
-        for (registers, expected) in cases(table) {
-            let (life, spare) = registers.split_once(" + ").expect("two registers");
-            let (_dir, machine) = machine_with(&format!(
-                r"
-/sys/block/mmcblk0/device/type MMC\n
-/sys/block/mmcblk0/device/life_time {life}\n
-/sys/block/mmcblk0/device/pre_eol_info {spare}\n
-/sys/block/mmcblk0boot0/device/type MMC\n
-/sys/block/mmcblk1/device/type SD\n"
-            ));
-            let mut lines = Vec::new();
-            check(&machine.tree, &mut |line| lines.push(short(&line)));
-            assert_eq!(lines[0], expected, "{registers}");
-            assert_eq!(lines.len(), 2, "boot parts are not separate media");
-            assert!(lines[1].contains("| not reported by SD cards"), "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn the_logs_of_both_programs_are_read() {
-        let of = |text: &str| Health::of(&serde_json::from_str(text).expect("JSON"));
-        let worn = Health {
-            used_percent: 83,
-            critical: 0,
-            media_errors: 2,
-        };
-        let flat = r#"{"critical_warning":0,"percent_used":83,"media_errors":2}"#;
-        assert_eq!(of(flat), Some(worn));
-        let nested = flat.replace("percent_used", "percentage_used");
-        let nested = format!(r#"{{"nvme_smart_health_information_log":{nested}}}"#);
-        assert_eq!(of(&nested), Some(worn));
-        let bits = of(r#"{"critical_warning":{"value":4},"percentage_used":1}"#);
-        assert_eq!(bits.map(|health| health.critical), Some(4));
-        assert_eq!(of("{}"), None);
-    }
-
-    #[test]
-    fn a_drive_is_judged_by_its_warnings_errors_and_life_time() {
-        for (used_percent, critical, media_errors, state) in [
-            (83, 0, 2, State::Warning),
-            (1, 0, 0, State::Ok),
-            (1, 1, 0, State::Fault),
-        ] {
-            let health = Health {
-                used_percent,
-                critical,
-                media_errors,
-            };
-            assert_eq!(health_line("wear".to_owned(), "X", health).state, state);
+    fn the_logs_of_both_programs_are_read_and_judged() {
+        let table = r#"
+{"critical_warning":0,"percent_used":83,"media_errors":2} → Warning | wear of nvme0 | X: 83 % of its life time used, 2 media errors
+{"nvme_smart_health_information_log":{"critical_warning":0,"percentage_used":83,"media_errors":2}} → Warning | wear of nvme0 | X: 83 % of its life time used, 2 media errors
+{"percentage_used":1,"critical_warning":{"value":4}} → Fault | wear of nvme0 | X: 1 % of its life time used, 0 media errors; the drive reports a critical warning (0x4)
+{"percentage_used":1,"critical_warning":1} → Fault | wear of nvme0 | X: 1 % of its life time used, 0 media errors; the drive reports a critical warning (0x1)
+{"percentage_used":1} → Ok | wear of nvme0 | X: 1 % of its life time used, 0 media errors
+{} → Ok | wear of nvme0 | X: not known, only root can read it: run `sudo nvr doctor`"#;
+        for (log, expected) in cases(table) {
+            let log = serde_json::from_str(log).expect("JSON");
+            assert_eq!(short(&nvme("nvme0", "X", Ok(log))), expected);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::file_tree::FileTree;
+use super::FileTree;
 use crate::base::models_dirs;
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, Loaded, MqttFlags, MqttSettings,
@@ -32,21 +32,23 @@ pub struct Options {
 pub struct Machine {
     pub(super) tree: FileTree,
     pub(super) config: Configured,
-    /// Whether TensorRT is tested with a small engine.
     pub(super) tensorrt: bool,
     pub(super) environment: Environment,
 }
 
-/// The configuration as the roles read it.
+/// The configuration file as the roles read it.
+pub(super) struct ConfigFile {
+    pub(super) path: String,
+    pub(super) processor: Result<Loaded, ConfigProblems>,
+    pub(super) wall: Result<Loaded, ConfigProblems>,
+}
+
+/// The configuration.
 pub(super) struct Configured {
     /// None if no file is named and the usual one is missing.
-    pub(super) file: Option<String>,
-    /// As a processor reads the file; none without a file.
-    pub(super) processor: Option<Result<Loaded, ConfigProblems>>,
-    /// As a wall reads the file.
-    pub(super) wall: Option<Result<Loaded, ConfigProblems>>,
-    /// The broker by options and environment, without a file.
-    bare_mqtt: Option<MqttSettings>,
+    pub(super) file: Option<ConfigFile>,
+    /// The broker; none if the configuration can't be read.
+    pub(super) mqtt: Option<MqttSettings>,
     /// Whether an option, a variable or a file names the broker; otherwise it is the default.
     pub(super) names_broker: bool,
 }
@@ -78,7 +80,7 @@ impl Machine {
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["--root".into(), self.tree.root().into()];
         if let Some(file) = &self.config.file {
-            arguments.extend(["--config".into(), file.into()]);
+            arguments.extend(["--config".into(), (&file.path).into()]);
         }
         if self.tensorrt {
             arguments.push("--tensorrt".into());
@@ -90,25 +92,19 @@ impl Machine {
 impl Configured {
     fn read(options: &Options, tree: &FileTree) -> Self {
         let environment = &options.environment;
-        let names_broker =
-            options.mqtt.mqtt_host.is_some() || environment.get("NVR_MQTT_HOST").is_some();
         let named = options.config.clone();
         let named = named.or_else(|| environment.get("NVR_CONFIG").map(str::to_owned));
-        let usual = || {
-            let usual = tree.at(USUAL_CONFIG);
-            usual.exists().then(|| usual.display().to_string())
-        };
-        let Some(file) = named.or_else(usual) else {
+        let usual = Some(tree.at(USUAL_CONFIG)).filter(|usual| usual.exists());
+        let Some(path) = named.or(usual.map(|usual| usual.display().to_string())) else {
+            let is_set = environment.get("NVR_MQTT_HOST").is_some();
             return Self {
                 file: None,
-                processor: None,
-                wall: None,
-                bare_mqtt: options.mqtt.load(environment).ok(),
-                names_broker,
+                mqtt: options.mqtt.load(environment).ok(),
+                names_broker: is_set || options.mqtt.mqtt_host.is_some(),
             };
         };
         let common = CommonFlags {
-            config: Some(file.clone()),
+            config: Some(path.clone()),
             mqtt: options.mqtt.clone(),
             ..CommonFlags::default()
         };
@@ -120,11 +116,16 @@ impl Configured {
             common,
             ..WallFlags::default()
         };
+        let file = ConfigFile {
+            path,
+            processor: ConfigSource::new(for_processor, environment.clone()).load_all(),
+            wall: ConfigSource::new(for_wall, environment.clone()).load_all(),
+        };
+        let of_loaded = |loaded: &Loaded| loaded.settings.mqtt.clone();
+        let mqtt = file.loaded().next().map(of_loaded);
         Self {
             file: Some(file),
-            processor: Some(ConfigSource::new(for_processor, environment.clone()).load_all()),
-            wall: Some(ConfigSource::new(for_wall, environment.clone()).load_all()),
-            bare_mqtt: None,
+            mqtt,
             names_broker: true,
         }
     }
@@ -136,32 +137,32 @@ impl Configured {
 
     /// The settings of each role that can read the file.
     pub(super) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
-        let both = [&self.processor, &self.wall].into_iter().flatten();
-        both.filter_map(|loaded| loaded.as_ref().ok())
+        self.file.iter().flat_map(ConfigFile::loaded)
     }
+}
 
-    /// The broker; none if the configuration can't be read.
-    pub(super) fn mqtt(&self) -> Option<&MqttSettings> {
-        let of_file = self.any().map(|loaded| &loaded.settings.mqtt);
-        of_file.or(self.bare_mqtt.as_ref())
+impl ConfigFile {
+    fn loaded(&self) -> impl Iterator<Item = &Loaded> {
+        [&self.processor, &self.wall].into_iter().flatten()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::machine_with;
+    use super::super::fixture::{machine_with, options};
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn the_usual_file_is_read_if_none_is_named() {
         let (dir, machine) = machine_with(r#"/etc/nvr/nvr.toml [mqtt]\nhost = "broker.local"\n"#);
-        let file = dir.path().join("etc/nvr/nvr.toml");
-        assert_eq!(machine.config.file, Some(file.display().to_string()));
-        let host = machine.config.mqtt().map(|mqtt| mqtt.host.as_str());
+        let file = machine.config.file.as_ref().expect("a file");
+        assert_eq!(Path::new(&file.path), dir.path().join("etc/nvr/nvr.toml"));
+        let host = machine.config.mqtt.as_ref().map(|mqtt| mqtt.host.as_str());
         assert_eq!(host, Some("broker.local"));
         let (_dir, bare) = machine_with("");
-        assert_eq!(bare.config.file, None);
-        let mqtt = bare.config.mqtt().expect("the default");
+        assert!(bare.config.file.is_none());
+        let mqtt = bare.config.mqtt.expect("the default");
         assert_eq!((mqtt.host.as_str(), mqtt.port), ("localhost", 1883));
     }
 
@@ -171,17 +172,15 @@ mod tests {
         for files in ["", file] {
             let (dir, _) = machine_with(files);
             let machine = Machine::new(&Options {
-                config: None,
                 mqtt: MqttFlags {
                     mqtt_host: Some(crate::config::UriText::new("of-the-option")),
                     mqtt_port: Some(1885),
                     ..MqttFlags::default()
                 },
-                tensorrt: false,
-                root: dir.path().to_owned(),
                 environment: Environment::from_pairs([("NVR_MQTT_HOST", "of-the-environment")]),
+                ..options(dir.path())
             });
-            let mqtt = machine.config.mqtt().expect("a broker");
+            let mqtt = machine.config.mqtt.expect("a broker");
             assert_eq!((mqtt.host.as_str(), mqtt.port), ("of-the-option", 1885));
             assert!(machine.config.names_broker);
         }

@@ -1,7 +1,7 @@
 //! The doctor examines this machine and reports its abilities and faults: the first step of a support call.
 //!
 //! Each section of the report is one check. Checks read files below a root directory, so that tests can describe other
-//! machines as file trees. All checks run at the same time, each with a time limit. Checks that open drivers or vendor libraries run
+//! machines as file trees (`machines.txt`, with the expected lines). All checks run at the same time, each with a time limit. Checks that open drivers or vendor libraries run
 //! in separate processes (`subprocess`), because a crash must cost one section only, and because a thread that hangs in the kernel would keep
 //! its process from ending. The bundle (`bundle`) packs the report with logs and settings. All its text passes one redaction (`redact`).
 
@@ -41,7 +41,10 @@ mod systemd;
 mod tensorrt;
 mod thermal;
 
-use check::Check;
+use board::Kind;
+use check::{Check, Emit};
+use file_tree::FileTree;
+use report::counted;
 
 pub use bundle::{BundleError, check_target, write_bundle};
 pub use examine::examine;

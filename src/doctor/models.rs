@@ -1,8 +1,7 @@
 //! Installed models, the model that is used, the backends, and whether the engines of the cache still fit.
 
-use super::check::Emit;
-use super::machine::Machine;
-use super::report::{Line, State, split_remedy};
+use super::report::without_remedy;
+use super::{Emit, Line, Machine, State};
 use crate::config::ModelChoice;
 use crate::detect::{
     DetectError, EngineReport, EngineVerdict, ModelEntry, ModelStore, available_backends, engines,
@@ -29,30 +28,29 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     }
     let engines = engines(&store);
     if engines.is_empty() {
-        emit(Line::ok(
-            "engines",
-            "none in the cache; a processor with TensorRT builds its own",
-        ));
+        let found = "none in the cache; a processor with TensorRT builds its own";
+        emit(Line::ok("engines", found));
     }
     engines.iter().map(engine_line).for_each(emit);
 }
 
 fn model_line(listed: &ModelEntry) -> Line {
     let what = format!("model {}", listed.id);
-    match &listed.model {
+    let (error, remedy) = match &listed.model {
         Ok(model) => match model.verify() {
-            Ok(()) => Line::ok(
-                what,
-                format!("complete, in {}", model.weights_dir.display()),
-            ),
-            Err(error) => Line::of_error(State::Warning, what, &error, "install it again"),
+            Ok(()) => {
+                let folder = model.weights_dir.display();
+                return Line::ok(what, format!("complete, in {folder}"));
+            }
+            Err(error) => (error.to_string(), "install it again"),
         },
-        Err(DetectError::NotInstalled { missing, .. }) => Line::ok(
-            what,
-            format!("its manifest exists, but its weights are missing: {missing}"),
-        ),
-        Err(error) => Line::of_error(State::Warning, what, error, "correct its manifest"),
-    }
+        Err(DetectError::NotInstalled { missing, .. }) => {
+            let found = format!("its manifest exists, but its weights are missing: {missing}");
+            return Line::ok(what, found);
+        }
+        Err(error) => (error.to_string(), "correct its manifest"),
+    };
+    Line::of_error(State::Warning, what, error, remedy)
 }
 
 /// The model that a processor would use.
@@ -60,20 +58,16 @@ fn used_model_line(store: &ModelStore, machine: &Machine) -> Line {
     let choice = machine.config.any().map_or(ModelChoice::Default, |loaded| {
         loaded.settings.processor.model.clone()
     });
+    let what = "model: used";
     match store.choose(&choice) {
-        Ok(chosen) => Line::ok(
-            "model: used",
-            match chosen.named_by {
-                Some(file) => format!("{}, set in {}", chosen.model.id, file.display()),
-                None => chosen.model.id,
-            },
-        ),
-        Err(error) => Line::of_error(
-            State::Fault,
-            "model: used",
-            &error,
-            "choose an installed one: `nvr model default ID`, or --model ID",
-        ),
+        Ok(chosen) => match (chosen.model.id, chosen.named_by) {
+            (id, Some(file)) => Line::ok(what, format!("{id}, set in {}", file.display())),
+            (id, None) => Line::ok(what, id),
+        },
+        Err(error) => {
+            let remedy = "choose an installed one: `nvr model default ID`, or --model ID";
+            Line::of_error(State::Fault, what, error, remedy)
+        }
     }
 }
 
@@ -83,74 +77,65 @@ fn backend_line(backend: &str, words: &str) -> Line {
         return Line::ok(what, words);
     }
     // A processor then uses the other CPU backend.
-    let (found, _) = split_remedy(words);
-    Line::ok(what, format!("not available: {found}"))
+    let reason = without_remedy(&words);
+    Line::ok(what, format!("not available: {reason}"))
 }
 
 fn engine_line(engine: &EngineReport) -> Line {
-    let path = engine.path.display();
-    let (name, remedy) = match engine.model.as_str() {
-        "" => {
-            let name = engine.path.file_name().unwrap_or_default();
-            (
-                name.to_string_lossy().into_owned(),
-                format!("delete {path}"),
-            )
-        }
-        model => (
-            model.to_owned(),
-            format!("`nvr model build {model}` builds it again; this one can be deleted: {path}"),
-        ),
+    let (path, model) = (engine.path.display(), &engine.model);
+    let (name, remedy) = if model.is_empty() {
+        let name = engine.path.file_name().unwrap_or_default();
+        (name.to_string_lossy(), format!("delete {path}"))
+    } else {
+        let build = format!("`nvr model build {model}` builds it again");
+        let remedy = format!("{build}; this one can be deleted: {path}");
+        (model.into(), remedy)
     };
     let key = match engine.key.as_str() {
         "" => String::new(),
         key => format!(" (for {key})"),
     };
-    let (state, found) = match &engine.verdict {
-        EngineVerdict::Fits => (State::Ok, format!("fits this machine{key}")),
-        EngineVerdict::Untold(reason) => (
-            State::Ok,
-            format!("not compared{key}: {}", split_remedy(reason).0),
-        ),
-        EngineVerdict::Stale(reason) => {
-            (State::Warning, format!("will not be loaded: {reason}{key}"))
+    let what = format!("engine {name}");
+    let found = match &engine.verdict {
+        EngineVerdict::Fits => return Line::ok(what, format!("fits this machine{key}")),
+        EngineVerdict::Untold(reason) => {
+            let reason = without_remedy(reason);
+            return Line::ok(what, format!("not compared{key}: {reason}"));
         }
-        EngineVerdict::Damaged(reason) => (
-            State::Warning,
-            format!("is damaged: {}", split_remedy(reason).0),
-        ),
+        EngineVerdict::Stale(reason) => format!("will not be loaded: {reason}{key}"),
+        EngineVerdict::Damaged(reason) => format!("is damaged: {}", without_remedy(reason)),
     };
-    Line::new(state, format!("engine {name}"), found, remedy)
+    Line::warning(what, found, remedy)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::full;
     use super::*;
-
-    fn engine(verdict: EngineVerdict) -> Line {
-        engine_line(&EngineReport {
-            path: "/c/tiny-1.engine".into(),
-            model: "tiny".to_owned(),
-            key: "TensorRT 10.3.0, Orin".to_owned(),
-            verdict,
-        })
-    }
 
     #[test]
     fn an_engine_that_is_not_loaded_is_a_warning_with_the_command_that_builds_it() {
-        let found = "fits this machine (for TensorRT 10.3.0, Orin)";
-        assert_eq!(engine(EngineVerdict::Fits), Line::ok("engine tiny", found));
+        let line = |verdict| {
+            full(&engine_line(&EngineReport {
+                path: "/c/tiny-1.engine".into(),
+                model: "tiny".to_owned(),
+                key: "TensorRT 10.3.0, Orin".to_owned(),
+                verdict,
+            }))
+        };
         assert_eq!(
-            engine(EngineVerdict::Stale("it is for TensorRT 8.5.2".to_owned())),
-            Line::warning(
-                "engine tiny",
-                "will not be loaded: it is for TensorRT 8.5.2 (for TensorRT 10.3.0, Orin)",
-                "`nvr model build tiny` builds it again; this one can be deleted: /c/tiny-1.engine"
-            )
+            [
+                line(EngineVerdict::Fits),
+                line(EngineVerdict::Untold("no GPU; buy one".to_owned())),
+                line(EngineVerdict::Stale("it is for TensorRT 8.5.2".to_owned())),
+                line(EngineVerdict::Damaged("short".to_owned())),
+            ],
+            [
+                "Ok | engine tiny | fits this machine (for TensorRT 10.3.0, Orin)",
+                "Ok | engine tiny | not compared (for TensorRT 10.3.0, Orin): no GPU",
+                "Warning | engine tiny | will not be loaded: it is for TensorRT 8.5.2 (for TensorRT 10.3.0, Orin) | `nvr model build tiny` builds it again; this one can be deleted: /c/tiny-1.engine",
+                "Warning | engine tiny | is damaged: short | `nvr model build tiny` builds it again; this one can be deleted: /c/tiny-1.engine",
+            ]
         );
-        let damaged = engine(EngineVerdict::Damaged("short".to_owned()));
-        assert_eq!(damaged.state, State::Warning);
-        let unknown = engine(EngineVerdict::Untold("no GPU; buy one".to_owned()));
-        assert_eq!(unknown.state, State::Ok);
     }
 }

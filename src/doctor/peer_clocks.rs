@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::report::{Line, State, counted};
+use super::{Line, State, counted};
 use crate::base::CaptureClock;
 use crate::bus::{ReceivedMessage, Topic};
 use crate::event::{DetectionEvent, Presence, PresenceState, SourceStatus};
@@ -20,73 +20,65 @@ const MAX_DIFFERENCE_MS: f64 = 1000.0;
 const SYNCHRONISE: &str =
     "set both clocks by the same time server (`timedatectl set-ntp true`, or chrony)";
 
-/// The measured difference of one machine's clock.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Difference {
-    /// Our time minus theirs, the minimum: the delay of a message only adds to it.
-    behind_ms: f64,
-    events: usize,
-}
-
 /// The lines about the messages of the last `listened`.
 pub(super) fn lines(messages: &[ReceivedMessage], listened: Duration) -> Vec<Line> {
-    let measured = measured(messages);
-    let mut bounds = bounds(messages);
+    let (measured, mut bounds) = (measured(messages), bounds(messages));
     bounds.retain(|name, _| !measured.contains_key(name));
+    let measured = measured
+        .iter()
+        .map(|(name, all)| difference_line(name, all));
+    let bounds = bounds.iter().map(|(name, ahead)| bound_line(name, *ahead));
     let mut lines = vec![presence_line(messages)];
-    lines.extend(
-        measured
-            .iter()
-            .map(|(name, difference)| difference_line(name, *difference)),
-    );
-    lines.extend(
-        bounds
-            .iter()
-            .map(|(name, ahead_ms)| bound_line(name, *ahead_ms)),
-    );
+    lines.extend(measured.chain(bounds));
     if lines.len() == 1 {
         let seconds = listened.as_secs();
-        lines.push(Line::ok(
-            "clocks of others",
-            format!(
-                "not compared: no processor published a time of its own clock within {seconds} s"
-            ),
-        ));
+        let found = format!(
+            "not compared: no processor published a time of its own clock within {seconds} s"
+        );
+        lines.push(Line::ok("clocks of others", found));
     }
     lines
 }
 
-fn presence_line(messages: &[ReceivedMessage]) -> Line {
-    let mut states: BTreeMap<(&str, &str), PresenceState> = BTreeMap::new();
-    for message in messages {
-        let role = match &message.topic {
-            Topic::Processor(instance) => ("processor", instance.as_str()),
-            Topic::Wall(instance) => ("wall", instance.as_str()),
-            _ => continue,
+/// Role, instance and content of each message about a presence, with the time of its arrival.
+fn presences(
+    messages: &[ReceivedMessage],
+) -> impl Iterator<Item = (&'static str, &str, Presence, Duration)> {
+    messages.iter().filter_map(|message| {
+        let (role, instance) = match &message.topic {
+            Topic::Processor(instance) => ("processor", instance),
+            Topic::Wall(instance) => ("wall", instance),
+            _ => return None,
         };
-        if let Ok(presence) = Presence::from_json(&message.payload) {
-            states.insert(role, presence.state);
-        }
-    }
+        let presence = Presence::from_json(&message.payload).ok()?;
+        Some((role, instance.as_str(), presence, message.at))
+    })
+}
+
+fn presence_line(messages: &[ReceivedMessage]) -> Line {
+    let states = presences(messages);
+    let states = states.map(|(role, instance, presence, _)| ((role, instance), presence.state));
+    let states: BTreeMap<_, _> = states.collect();
+    let of_state = |wanted: PresenceState| {
+        let of_state = states.iter().filter(move |(_, state)| **state == wanted);
+        of_state.map(|(role, _)| *role)
+    };
     let online = |wanted: &str| {
-        let states = states.iter().filter(|((role, _), _)| *role == wanted);
-        let online = states.filter(|(_, state)| **state == PresenceState::Online);
+        let online = of_state(PresenceState::Online).filter(|(role, _)| *role == wanted);
         counted(online.count(), wanted)
     };
     let mut found = format!("online: {}, {}", online("processor"), online("wall"));
-    let offline = states
-        .iter()
-        .filter(|(_, state)| **state == PresenceState::Offline);
-    let offline = offline.map(|((role, instance), _)| format!("{role} {instance}"));
-    let offline = Vec::from_iter(offline).join(", ");
+    let offline = of_state(PresenceState::Offline);
+    let offline = Vec::from_iter(offline.map(|(role, instance)| format!("{role} {instance}")));
     if !offline.is_empty() {
-        found += &format!("; connection lost: {offline}");
+        found += &format!("; connection lost: {}", offline.join(", "));
     }
     Line::ok("on the broker", found)
 }
 
-fn measured(messages: &[ReceivedMessage]) -> BTreeMap<String, Difference> {
-    let mut found: BTreeMap<String, Difference> = BTreeMap::new();
+/// Our time minus theirs in milliseconds, by each event: the delay of a message only adds to it.
+fn measured(messages: &[ReceivedMessage]) -> BTreeMap<String, Vec<f64>> {
+    let mut found: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for message in messages.iter().filter(|message| !message.retained) {
         if let Topic::Detections(source) = message.topic
             && let Ok(event) = DetectionEvent::from_json(&message.payload)
@@ -94,17 +86,12 @@ fn measured(messages: &[ReceivedMessage]) -> BTreeMap<String, Difference> {
             && let Some(latency_ms) = event.latency_ms
         {
             let sent_ms = event.timestamp.as_millisecond() as f64 + f64::from(latency_ms);
-            let behind_ms = message.at.as_secs_f64() * 1e3 - sent_ms;
             let name = match &event.instance_id {
                 Some(instance) => instance.to_string(),
                 None => format!("the processor of source {source}"),
             };
-            let known = found.entry(name).or_insert(Difference {
-                behind_ms,
-                events: 0,
-            });
-            known.behind_ms = known.behind_ms.min(behind_ms);
-            known.events += 1;
+            let of_name = found.entry(name).or_default();
+            of_name.push(message.at.as_secs_f64() * 1e3 - sent_ms);
         }
     }
     found
@@ -112,23 +99,16 @@ fn measured(messages: &[ReceivedMessage]) -> BTreeMap<String, Difference> {
 
 /// Clocks that are ahead of ours, with the minimum difference in milliseconds.
 fn bounds(messages: &[ReceivedMessage]) -> BTreeMap<String, f64> {
+    let of_roles = presences(messages)
+        .map(|(_, instance, presence, at)| (instance.to_owned(), presence.since, at));
+    let of_sources = messages.iter().filter_map(|message| {
+        let of_source = matches!(message.topic, Topic::Source(_)).then_some(&message.payload)?;
+        let status = SourceStatus::from_json(of_source).ok()?;
+        Some((status.instance_id.to_string(), status.since, message.at))
+    });
     let mut found: BTreeMap<String, f64> = BTreeMap::new();
-    for message in messages {
-        let status = match &message.topic {
-            Topic::Processor(instance) | Topic::Wall(instance) => {
-                let presence = Presence::from_json(&message.payload).ok();
-                presence.map(|presence| (instance.clone(), presence.since))
-            }
-            Topic::Source(_) => {
-                let status = SourceStatus::from_json(&message.payload).ok();
-                status.map(|status| (status.instance_id.to_string(), status.since))
-            }
-            _ => None,
-        };
-        let Some((name, since)) = status else {
-            continue;
-        };
-        let ahead_ms = since.as_millisecond() as f64 - message.at.as_secs_f64() * 1e3;
+    for (name, since, at) in of_roles.chain(of_sources) {
+        let ahead_ms = since.as_millisecond() as f64 - at.as_secs_f64() * 1e3;
         if ahead_ms > MAX_DIFFERENCE_MS {
             let most = found.entry(name).or_insert(ahead_ms);
             *most = most.max(ahead_ms);
@@ -137,14 +117,15 @@ fn bounds(messages: &[ReceivedMessage]) -> BTreeMap<String, f64> {
     found
 }
 
-fn difference_line(name: &str, difference: Difference) -> Line {
-    let Difference { behind_ms, events } = difference;
-    let side = if behind_ms >= 0.0 {
-        "behind"
-    } else {
+fn difference_line(name: &str, differences: &[f64]) -> Line {
+    let behind_ms = differences.iter().copied().fold(f64::INFINITY, f64::min);
+    let side = if behind_ms < 0.0 {
         "ahead of"
+    } else {
+        "behind"
     };
-    let (time, events) = (duration(behind_ms.abs()), counted(events, "event"));
+    let time = duration(behind_ms.abs());
+    let events = counted(differences.len(), "event");
     Line::new(
         State::of(false, behind_ms.abs() > MAX_DIFFERENCE_MS),
         format!("clock of {name}"),
@@ -156,19 +137,15 @@ fn difference_line(name: &str, difference: Difference) -> Line {
 
 fn bound_line(name: &str, ahead_ms: f64) -> Line {
     let time = duration(ahead_ms);
-    Line::warning(
-        format!("clock of {name}"),
-        format!("at least {time} ahead of ours: the time of its status is in the future"),
-        SYNCHRONISE,
-    )
-    .with_figure("behind_ms", -ahead_ms.round())
+    let found = format!("at least {time} ahead of ours: the time of its status is in the future");
+    Line::warning(format!("clock of {name}"), found, SYNCHRONISE)
+        .with_figure("behind_ms", -ahead_ms.round())
 }
 
 fn duration(ms: f64) -> String {
-    if ms < 10_000.0 {
-        format!("{ms:.0} ms")
-    } else {
-        format!("{:.0} s", ms / 1e3)
+    match ms < 10_000.0 {
+        true => format!("{ms:.0} ms"),
+        false => format!("{:.0} s", ms / 1e3),
     }
 }
 
@@ -181,38 +158,42 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
-    /// An event of the instance `box`; times in milliseconds after now.
-    fn event(captured_ms: i64, clock: &str, arrived_ms: u64) -> ReceivedMessage {
-        let now_ms = i64::try_from(NOW.as_millis()).expect("a time");
-        let captured = Duration::from_millis(u64::try_from(now_ms + captured_ms).expect("a time"));
-        let payload = serde_json::json!({
-            "source_id": 0, "frame_id": 1, "timestamp": unix_time(captured).to_string(), "model_id": "m", "inference_time_ms": 1.0,
-            "detections": [], "fps": 5.0, "latency_ms": 80.0, "instance_id": "box", "clock": clock,
-        });
+    fn message(topic: Topic, payload: impl Into<Vec<u8>>, arrived_ms: u64) -> ReceivedMessage {
         ReceivedMessage {
-            topic: Topic::Detections(SourceId(0)),
-            payload: payload.to_string().into_bytes(),
-            retained: false,
+            retained: !matches!(topic, Topic::Detections(_)),
+            topic,
+            payload: payload.into(),
             at: NOW + Duration::from_millis(arrived_ms),
         }
     }
 
-    fn presence(state: PresenceState, since: Duration) -> ReceivedMessage {
+    /// An event of the instance `box`; times in milliseconds after now.
+    fn event(captured_ms: i64, clock: &str, arrived_ms: u64) -> ReceivedMessage {
+        let captured = unix_time(NOW) + jiff::SignedDuration::from_millis(captured_ms);
+        let payload = serde_json::json!({
+            "source_id": 0, "frame_id": 1, "timestamp": captured.to_string(), "model_id": "m", "inference_time_ms": 1.0,
+            "detections": [], "fps": 5.0, "latency_ms": 80.0, "instance_id": "box", "clock": clock,
+        });
+        message(
+            Topic::Detections(SourceId(0)),
+            payload.to_string(),
+            arrived_ms,
+        )
+    }
+
+    /// The first two lines about a presence of the processor `box`.
+    fn presence(state: PresenceState, since: Duration) -> [String; 2] {
         let presence = Presence {
             since: unix_time(since),
             ..Presence::now(state, &SessionId("s".to_owned()))
         };
-        ReceivedMessage {
-            topic: Topic::Processor("box".to_owned()),
-            payload: presence.to_json(),
-            retained: true,
-            at: NOW,
-        }
+        let topic = Topic::Processor("box".to_owned());
+        found(&[message(topic, presence.to_json(), 0)])
     }
 
-    fn found(messages: &[ReceivedMessage]) -> Vec<String> {
+    fn found(messages: &[ReceivedMessage]) -> [String; 2] {
         let lines = lines(messages, Duration::from_secs(4));
-        lines.iter().map(short).collect()
+        [short(&lines[0]), short(&lines[1])]
     }
 
     #[test]
@@ -227,33 +208,28 @@ mod tests {
             found(&messages)[1],
             "Ok | clock of box | 12 ms behind ours, including the delay of its messages (minimum of 2 events)"
         );
-        let far = &found(&[event(5000, "arrival", 100)])[1];
+        let [_, far] = found(&[event(5000, "arrival", 100)]);
         let expected = "Warning | clock of box | 4980 ms ahead of ours";
         assert!(far.starts_with(expected), "{far}");
     }
 
     #[test]
     fn a_status_of_the_future_bounds_a_clock_and_an_old_one_does_not() {
-        let future = NOW + Duration::from_secs(30);
-        let future = &found(&[presence(PresenceState::Online, future)])[1];
+        let clock = |since| presence(PresenceState::Online, since)[1].clone();
+        let future = clock(NOW + Duration::from_secs(30));
         let expected = "Warning | clock of box | at least 30 s ahead of ours";
         assert!(future.starts_with(expected), "{future}");
-        let past = NOW - Duration::from_secs(900_000);
-        let past = &found(&[presence(PresenceState::Online, past)])[1];
+        let past = clock(NOW - Duration::from_secs(900_000));
         assert!(past.starts_with("Ok | clocks of others |"), "{past}");
     }
 
     #[test]
     fn online_roles_are_counted_and_lost_ones_are_named() {
-        for (state, expected) in [
-            (
-                PresenceState::Offline,
-                "online: 0 processors, 0 walls; connection lost: processor box",
-            ),
-            (PresenceState::Online, "online: 1 processor, 0 walls"),
-        ] {
-            let found = &found(&[presence(state, NOW)])[0];
-            assert_eq!(*found, format!("Ok | on the broker | {expected}"));
-        }
+        let [lost, _] = presence(PresenceState::Offline, NOW);
+        let expected =
+            "Ok | on the broker | online: 0 processors, 0 walls; connection lost: processor box";
+        assert_eq!(lost, expected);
+        let [online, _] = presence(PresenceState::Online, NOW);
+        assert_eq!(online, "Ok | on the broker | online: 1 processor, 0 walls");
     }
 }

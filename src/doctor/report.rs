@@ -1,6 +1,7 @@
 //! The report: sections of lines. Each line is ok, a warning or a fault; warnings and faults have a remedy.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -78,9 +79,19 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{s}")
 }
 
+/// The first names of a list, at most `most`, and the number of the others: `a b and 2 more`.
+pub(super) fn first_names(names: &[impl AsRef<str>], most: usize) -> String {
+    let (first, others) = names.split_at(names.len().min(most));
+    let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
+    match others.len() {
+        0 => first.join(" "),
+        more => format!("{} and {more} more", first.join(" ")),
+    }
+}
+
 /// Splits an error of this program into finding and remedy at the first `; ` outside of brackets. Semicolons in brackets
 /// separate details.
-pub(super) fn split_remedy(error: &str) -> (&str, Option<&str>) {
+fn split_remedy(error: &str) -> (&str, Option<&str>) {
     let mut depth = 0_u32;
     for (at, letter) in error.char_indices() {
         match letter {
@@ -95,6 +106,11 @@ pub(super) fn split_remedy(error: &str) -> (&str, Option<&str>) {
         }
     }
     (error, None)
+}
+
+/// The finding of an error of this program.
+pub(super) fn without_remedy(error: &impl Display) -> String {
+    split_remedy(&error.to_string()).0.to_owned()
 }
 
 impl State {
@@ -112,53 +128,40 @@ impl Line {
     /// A line in any state. The remedy is left out if the state is ok.
     pub(super) fn new(
         state: State,
-        what: impl Into<String>,
-        found: impl Into<String>,
-        remedy: impl Into<String>,
+        what: impl Display,
+        found: impl Display,
+        remedy: impl Display,
     ) -> Self {
         Self {
             state,
-            what: what.into(),
-            found: found.into(),
-            remedy: (state != State::Ok).then(|| remedy.into()),
+            what: what.to_string(),
+            found: found.to_string(),
+            remedy: (state != State::Ok).then(|| remedy.to_string()),
             figures: BTreeMap::new(),
         }
     }
 
     /// A line without a fault.
-    pub fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
+    pub fn ok(what: impl Display, found: impl Display) -> Self {
         Self::new(State::Ok, what, found, "")
     }
 
     /// A warning.
-    pub fn warning(
-        what: impl Into<String>,
-        found: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    pub fn warning(what: impl Display, found: impl Display, remedy: impl Display) -> Self {
         Self::new(State::Warning, what, found, remedy)
     }
 
     /// A fault.
-    pub fn fault(
-        what: impl Into<String>,
-        found: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    pub fn fault(what: impl Display, found: impl Display, remedy: impl Display) -> Self {
         Self::new(State::Fault, what, found, remedy)
     }
 
-    /// The line of an error of this program, whose message has its remedy after a semicolon. `otherwise` is the remedy of a
-    /// message without one.
-    pub fn of_error(
-        state: State,
-        what: impl Into<String>,
-        error: &impl std::fmt::Display,
-        otherwise: &str,
-    ) -> Self {
+    /// The line of an error of this program, whose message has its remedy after a semicolon. `remedy` is that of a message
+    /// without one.
+    pub fn of_error(state: State, what: impl Display, error: impl Display, remedy: &str) -> Self {
         let error = error.to_string();
-        let (found, remedy) = split_remedy(&error);
-        Self::new(state, what, found, remedy.unwrap_or(otherwise))
+        let (found, own) = split_remedy(&error);
+        Self::new(state, what, found, own.unwrap_or(remedy))
     }
 
     /// Adds a number for programs.
@@ -213,25 +216,18 @@ pub fn schema_json() -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{cases, full};
     use super::*;
 
     #[test]
     fn the_remedy_of_an_error_is_separated_from_the_finding() {
-        for (error, found, remedy) in [
-            (
-                "can't reach it: refused; start one",
-                "can't reach it: refused",
-                "start one",
-            ),
-            (
-                "not opened (no a; no b); install it; or not",
-                "not opened (no a; no b)",
-                "install it; or not",
-            ),
-            ("no answer", "no answer", "wait"),
-        ] {
-            let line = Line::of_error(State::Fault, "broker", &error, "wait");
-            assert_eq!(line, Line::fault("broker", found, remedy));
+        let table = "
+can't reach it: refused; start one → Fault | broker | can't reach it: refused | start one
+not opened (no a; no b); install it; or not → Fault | broker | not opened (no a; no b) | install it; or not
+no answer → Fault | broker | no answer | wait";
+        for (error, expected) in cases(table) {
+            let line = Line::of_error(State::Fault, "broker", error, "wait");
+            assert_eq!(full(&line), expected);
         }
     }
 
@@ -256,15 +252,15 @@ mod tests {
 
     #[test]
     fn the_committed_schema_is_that_of_the_report() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/docs/schema/doctor.schema.json"
+        let path = format!(
+            "{}/docs/schema/doctor.schema.json",
+            env!("CARGO_MANIFEST_DIR")
         );
         let generated = schema_json();
         if std::env::var_os("NVR_UPDATE").is_some() {
-            std::fs::write(path, &generated).expect("docs/schema is writable");
+            std::fs::write(&path, &generated).expect("docs/schema is writable");
         }
-        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             committed == generated,
             "{path} is not the schema of the type; write it again with NVR_UPDATE=1"

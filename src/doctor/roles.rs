@@ -7,10 +7,7 @@ use std::time::Duration;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::check::Emit;
-use super::machine::Machine;
-use super::report::{Line, State};
-use super::role_summary::RoleSummary;
+use super::{Emit, Line, Machine, State, role_summary};
 use crate::base::folder::folders;
 use crate::control::{self, Answer, ClientError, Found, Request, reach, request, sockets_in};
 
@@ -29,20 +26,16 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         emit(role_line(socket));
     }
     for error in skipped {
-        emit(Line::warning(
-            "running roles",
-            format!("a folder is not examined: {error}"),
-            format!("{AS_USER}; if no user of this machine created it, remove it"),
-        ));
+        let found = format!("a folder is not examined: {error}");
+        let remedy = format!("{AS_USER}; if no user of this machine created it, remove it");
+        emit(Line::warning("running roles", found, remedy));
     }
     if let [first, ..] = stale.as_slice() {
         let (count, first) = (stale.len(), first.display());
-        emit(Line::ok(
-            "stale sockets",
-            format!(
-                "{count} remain from processes that were killed (for example {first}); they are harmless"
-            ),
-        ));
+        let found = format!(
+            "{count} remain from processes that were killed (for example {first}); they are harmless"
+        );
+        emit(Line::ok("stale sockets", found));
     }
 }
 
@@ -66,7 +59,6 @@ pub(super) fn role_name(socket: &Path) -> String {
 /// Why a role gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
-    /// It refused the request.
     #[error("{0}")]
     Refused(String),
     /// It can't be reached, is busy, or hangs.
@@ -75,9 +67,6 @@ pub(super) enum AskError {
 }
 
 /// The answer of a role.
-///
-/// # Errors
-/// If it refuses the request, can't be reached, is busy, or hangs.
 pub(super) fn ask(socket: &Path, what: &Request) -> Result<Value, AskError> {
     match request(socket, what, ASK_LIMIT)? {
         Answer::Ok(value) => Ok(value),
@@ -92,7 +81,7 @@ fn role_line(socket: &Path) -> Line {
     let name = role_name(socket);
     match ask(socket, &Request::Status) {
         Ok(answer) => match control::Status::deserialize(&answer) {
-            Ok(status) => RoleSummary::of(&status).line(&name),
+            Ok(status) => role_summary::line(&name, &status),
             Err(_) => Line::warning(
                 name,
                 format!(
@@ -110,13 +99,12 @@ fn role_line(socket: &Path) -> Line {
         }
         Err(AskError::Client(
             error @ (ClientError::Busy { .. } | ClientError::Peer { .. } | ClientError::Folder(_)),
-        )) => Line::of_error(State::Warning, name, &error, "try again"),
-        Err(error) => Line::of_error(
-            State::Fault,
-            name,
-            &format!("accepts requests but does not answer: {error}"),
-            "it hangs: see its log, and restart it",
-        ),
+        )) => Line::of_error(State::Warning, name, error, "try again"),
+        Err(error) => {
+            let found = format!("accepts requests but does not answer: {error}");
+            let remedy = "it hangs: see its log, and restart it";
+            Line::of_error(State::Fault, name, found, remedy)
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::path::Path;
 
-use super::machine::Machine;
+use super::Machine;
 use crate::config::{
     AddressSecret, Credentials, Environment, Loaded, Secret, UriText, address_secrets,
     read_config_text, toml_as_meant,
@@ -39,9 +39,10 @@ impl Secrets {
         }
         secrets.of_environment(&machine.environment);
         if let Some(file) = &machine.config.file
-            && let Ok(text) = read_config_text(Path::new(file))
+            && let Ok(text) = read_config_text(Path::new(&file.path))
         {
-            let base = Path::new(file).parent().unwrap_or(Path::new("."));
+            let base = Path::new(&file.path).parent();
+            let base = base.unwrap_or(Path::new("."));
             secrets.of_file(&text, base, &machine.environment);
         }
         secrets.clean()

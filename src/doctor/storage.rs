@@ -2,13 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::StatVfsMountFlags;
+use rustix::fs::{StatVfs, StatVfsMountFlags};
 
-use super::check::Emit;
-use super::file_tree::FileTree;
-use super::flash_wear;
-use super::machine::Machine;
-use super::report::{Line, State};
+use super::{Emit, FileTree, Line, Machine, State, flash_wear};
 use crate::base::cache_dir;
 
 /// A smaller free share of a file system is a warning.
@@ -21,18 +17,6 @@ const FULL_BYTES: u64 = 20_000_000;
 const FREE_SPACE: &str = "delete files that are not needed (`du -xh / | sort -h | tail`), limit the journal (`journalctl --vacuum-size=200M`), \
     or set NVR_CACHE to a folder on another disk";
 
-/// A file system to which this program writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct FileSystem {
-    mount: Mount,
-    /// The folders of this program in it, with their use.
-    folders: String,
-    total_bytes: u64,
-    free_bytes: u64,
-    inodes: u64,
-    free_inodes: u64,
-}
-
 /// A line of `/proc/self/mounts`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Mount {
@@ -44,8 +28,9 @@ struct Mount {
 
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let tree = &machine.tree;
-    let mounts = mounts(&tree.read("/proc/self/mounts").unwrap_or_default());
-    let mut systems: Vec<FileSystem> = Vec::new();
+    let mounts = mounts(&tree.text("/proc/self/mounts"));
+    // Each with the folders of this program in it and their use.
+    let mut systems: Vec<(Mount, StatVfs, String)> = Vec::new();
     for (folder, purpose) in [
         (cache_dir(), "models and engines"),
         ("/var/lib/nvr".into(), "state"),
@@ -53,12 +38,12 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     ] {
         let name = folder.display();
         match file_system(tree, &mounts, &folder) {
-            Ok(mut new) => {
-                new.folders = format!("{name} ({purpose})");
-                let same = |system: &&mut FileSystem| system.mount.point == new.mount.point;
-                match systems.iter_mut().find(same) {
-                    Some(known) => known.folders += &format!(", {}", new.folders),
-                    None => systems.push(new),
+            Ok((mount, space)) => {
+                let folders = format!("{name} ({purpose})");
+                let mut known = systems.iter_mut();
+                match known.find(|(known, ..)| known.point == mount.point) {
+                    Some((.., known)) => *known += &format!(", {folders}"),
+                    None => systems.push((mount, space, folders)),
                 }
             }
             Err(error) => emit(Line::fault(
@@ -68,13 +53,19 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
             )),
         }
     }
-    systems.iter().flat_map(findings).for_each(&mut *emit);
-    ext4_errors(tree).into_iter().for_each(&mut *emit);
+    for (mount, space, folders) in &systems {
+        findings(mount, space, folders, emit);
+    }
+    ext4_errors(tree, emit);
     flash_wear::check(tree, emit);
 }
 
-/// The file system of `folder`, or of its nearest parent that exists.
-fn file_system(tree: &FileTree, mounts: &[Mount], folder: &Path) -> std::io::Result<FileSystem> {
+/// The mount and the space of `folder`, or of its nearest parent that exists.
+fn file_system(
+    tree: &FileTree,
+    mounts: &[Mount],
+    folder: &Path,
+) -> std::io::Result<(Mount, StatVfs)> {
     let mut exists = tree.at(&folder.display().to_string());
     while !exists.exists() && exists.pop() {}
     let space = rustix::fs::statvfs(&exists)?;
@@ -83,44 +74,31 @@ fn file_system(tree: &FileTree, mounts: &[Mount], folder: &Path) -> std::io::Res
         .filter(|mount| folder.starts_with(&mount.point));
     // Of two mounts at one point the later hides the earlier.
     let innermost = around.max_by_key(|mount| mount.point.as_os_str().len());
-    let mut mount = innermost.cloned().unwrap_or_else(|| Mount {
-        point: folder.to_owned(),
-        ..Mount::default()
-    });
+    let mut mount = innermost.cloned().unwrap_or_default();
+    if innermost.is_none() {
+        mount.point = folder.to_owned();
+    }
     mount.read_only |= space.f_flag.contains(StatVfsMountFlags::RDONLY);
-    Ok(FileSystem {
-        mount,
-        folders: String::new(),
-        total_bytes: space.f_blocks * space.f_frsize,
-        free_bytes: space.f_bavail * space.f_frsize,
-        inodes: space.f_files,
-        free_inodes: space.f_favail,
-    })
+    Ok((mount, space))
 }
 
-fn findings(system: &FileSystem) -> Vec<Line> {
-    let FileSystem { mount, folders, .. } = system;
-    let (point, device) = (mount.point.display(), &mount.device);
-    let (free, total) = (system.free_bytes as f64, system.total_bytes as f64);
-    let is_short = system.free_bytes < MIN_FREE_BYTES || free < total * MIN_FREE_SHARE;
-    let space = Line::new(
-        State::of(system.free_bytes < FULL_BYTES, is_short),
+fn findings(mount: &Mount, space: &StatVfs, folders: &str, emit: Emit<'_>) {
+    let (point, device, kind) = (mount.point.display(), &mount.device, &mount.kind);
+    let bytes = |blocks: u64| blocks * space.f_frsize;
+    let (free_bytes, total_bytes) = (bytes(space.f_bavail), bytes(space.f_blocks));
+    let (free, total) = (free_bytes as f64, total_bytes as f64);
+    let (free_gb, total_gb) = (free / 1e9, total / 1e9);
+    let is_short = free_bytes < MIN_FREE_BYTES || free < total * MIN_FREE_SHARE;
+    let line = Line::new(
+        State::of(free_bytes < FULL_BYTES, is_short),
         format!("space on {point}"),
-        format!(
-            "{:.1} GB of {:.1} GB free, {} on {device}; for {folders}",
-            free / 1e9,
-            total / 1e9,
-            mount.kind
-        ),
+        format!("{free_gb:.1} GB of {total_gb:.1} GB free, {kind} on {device}; for {folders}"),
         FREE_SPACE,
     );
-    let mut lines = vec![
-        space
-            .with_figure("free_bytes", free)
-            .with_figure("total_bytes", total),
-    ];
+    let line = line.with_figure("free_bytes", free);
+    emit(line.with_figure("total_bytes", total));
     if mount.read_only {
-        lines.push(Line::fault(
+        emit(Line::fault(
             format!("writing to {point}"),
             format!("it is mounted read-only; {folders} can't be written"),
             format!(
@@ -129,34 +107,30 @@ fn findings(system: &FileSystem) -> Vec<Line> {
         ));
     }
     // File systems without a fixed number of files (btrfs) report zero.
-    if (system.free_inodes as f64) < system.inodes as f64 * MIN_FREE_SHARE {
-        lines.push(Line::warning(
+    let (free, all) = (space.f_favail, space.f_files);
+    if (free as f64) < all as f64 * MIN_FREE_SHARE {
+        emit(Line::warning(
             format!("files on {point}"),
-            format!(
-                "{} of {} files can still be created",
-                system.free_inodes, system.inodes
-            ),
+            format!("{free} of {all} files can still be created"),
             "delete small files that are not needed; free space alone does not help",
         ));
     }
-    lines
 }
 
 /// Errors that ext4 counted since its last check. They come from the medium or from power cuts.
-fn ext4_errors(tree: &FileTree) -> Vec<Line> {
-    let of_device = |device: String| {
-        let count = tree.number(&format!("/sys/fs/ext4/{device}/errors_count"))?;
-        let line = Line::warning(
-            format!("errors on {device}"),
-            format!("ext4 counted {count} since its last check"),
-            format!(
-                "check it while it is not mounted (`fsck -f /dev/{device}`), and replace the medium if errors return"
-            ),
-        );
-        (count > 0).then(|| line.with_figure("count", count as f64))
-    };
-    let devices = tree.names("/sys/fs/ext4", "").into_iter();
-    devices.filter_map(of_device).collect()
+fn ext4_errors(tree: &FileTree, emit: Emit<'_>) {
+    for (device, folder) in tree.folders("/sys/fs/ext4", "") {
+        if let Some(count @ 1..) = folder.number("errors_count") {
+            let line = Line::warning(
+                format!("errors on {device}"),
+                format!("ext4 counted {count} since its last check"),
+                format!(
+                    "check it while it is not mounted (`fsck -f /dev/{device}`), and replace the medium if errors return"
+                ),
+            );
+            emit(line.with_figure("count", count as f64));
+        }
+    }
 }
 
 /// The kernel writes a space in a path as `\040`.
@@ -175,69 +149,62 @@ fn mounts(text: &str) -> Vec<Mount> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{machine_with, short, short_with};
+    use super::super::fixture::{machine_with, short};
     use super::*;
+
+    const MOUNTS: &str = "\
+/dev/root / ext4 rw,relatime 0 0
+tmpfs /tmp tmpfs rw 0 0
+/dev/sda1 /tmp/my\\040disk vfat ro,user 0 0
+/dev/mmcblk0p1 /data ext4 rw 0 0
+";
 
     #[test]
     fn little_space_few_files_and_read_only_mounts_are_reported() {
-        let half_full = FileSystem {
-            mount: Mount {
-                device: "/dev/mmcblk0p1".to_owned(),
-                point: "/data".into(),
-                kind: "ext4".to_owned(),
-                read_only: false,
-            },
-            folders: "/data/nvr (models and engines)".to_owned(),
-            total_bytes: 60_000_000_000,
-            free_bytes: 30_000_000_000,
-            inodes: 1000,
-            free_inodes: 900,
+        let (_dir, machine) = machine_with("");
+        let found = |total, free, inodes, free_inodes, read_only| {
+            let folder = Path::new("/data/nvr");
+            let (mut mount, mut space) =
+                file_system(&machine.tree, &mounts(MOUNTS), folder).expect("a file system");
+            mount.read_only = read_only;
+            (space.f_frsize, space.f_blocks, space.f_bavail) = (1_000_000, total, free);
+            (space.f_files, space.f_favail) = (inodes, free_inodes);
+            let folders = "/data/nvr (models and engines)";
+            let mut lines = Vec::new();
+            findings(&mount, &space, folders, &mut |line| {
+                lines.push(short(&line).replace(&format!("; for {folders}"), ""));
+            });
+            lines.join("\n")
         };
-        let with = |change: &dyn Fn(&mut FileSystem)| {
-            let mut system = half_full.clone();
-            change(&mut system);
-            let lines = findings(&system).into_iter();
-            lines
-                .map(|line| (line.state, line.what))
-                .collect::<Vec<_>>()
-        };
-        let line = |state, what: &str| (state, format!("{what} on /data"));
-        let space = |state| line(state, "space");
-        assert_eq!(
-            short(&findings(&half_full)[0]),
-            "Ok | space on /data | 30.0 GB of 60.0 GB free, ext4 on /dev/mmcblk0p1; for /data/nvr (models and engines)"
-        );
-        assert_eq!(with(&|_| {}), [space(State::Ok)]);
-        for (total, free, state) in [
-            (60_000_000_000, 5_900_000_000, State::Warning),
-            (60_000_000_000, 19_000_000, State::Fault),
+        let half = "Ok | space on /data | 30.0 GB of 60.0 GB free, ext4 on /dev/mmcblk0p1";
+        assert_eq!(found(60_000, 30_000, 1000, 900, false), half);
+        for (total, free, expected) in [
+            (
+                60_000,
+                5_900,
+                "Warning | space on /data | 5.9 GB of 60.0 GB",
+            ),
+            (60_000, 19, "Fault | space on /data | 0.0 GB of 60.0 GB"),
             // 40 % of a small file system is too little too.
-            (1_000_000_000, 400_000_000, State::Warning),
+            (1_000, 400, "Warning | space on /data | 0.4 GB of 1.0 GB"),
         ] {
-            let change = |system: &mut FileSystem| {
-                (system.total_bytes, system.free_bytes) = (total, free);
-            };
-            assert_eq!(with(&change), [space(state)]);
+            let expected = format!("{expected} free, ext4 on /dev/mmcblk0p1");
+            assert_eq!(found(total, free, 1000, 900, false), expected);
         }
-        let read_only = (State::Fault, "writing to /data".to_owned());
-        assert_eq!(
-            with(&|system| system.mount.read_only = true),
-            [space(State::Ok), read_only]
-        );
-        assert_eq!(
-            with(&|system| system.free_inodes = 3),
-            [space(State::Ok), line(State::Warning, "files")]
-        );
-        assert_eq!(
-            with(&|system| (system.inodes, system.free_inodes) = (0, 0)),
-            [space(State::Ok)]
-        );
+        let read_only = "Fault | writing to /data | it is mounted read-only; /data/nvr (models and engines) can't be written";
+        let few = "Warning | files on /data | 3 of 1000 files can still be created";
+        for (inodes, free_inodes, is_read_only, expected) in [
+            (1000, 900, true, format!("{half}\n{read_only}")),
+            (1000, 3, false, format!("{half}\n{few}")),
+            (0, 0, false, half.to_owned()),
+        ] {
+            let found = found(60_000, 30_000, inodes, free_inodes, is_read_only);
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]
     fn a_folder_belongs_to_the_innermost_mount_around_it() {
-        let text = "/dev/root / ext4 rw,relatime 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/sda1 /tmp/my\\040disk vfat ro,user 0 0\n";
-        let mounts = mounts(text);
         let (_dir, machine) = machine_with("");
         for (folder, point, kind, read_only) in [
             ("/var/lib/nvr", "/", "ext4", false),
@@ -245,26 +212,10 @@ mod tests {
             ("/tmp/a", "/tmp", "tmpfs", false),
             ("/tmp/my disk/x", "/tmp/my disk", "vfat", true),
         ] {
-            let system = file_system(&machine.tree, &mounts, Path::new(folder));
-            let mount = system.expect("a file system").mount;
+            let system = file_system(&machine.tree, &mounts(MOUNTS), Path::new(folder));
+            let (mount, _) = system.expect("a file system");
             let found = (mount.point.as_path(), mount.kind.as_str(), mount.read_only);
             assert_eq!(found, (Path::new(point), kind, read_only));
         }
-    }
-
-    #[test]
-    fn errors_of_the_file_system_are_a_warning() {
-        let mut lines = short_with(
-            check,
-            r"
-/proc/self/mounts /dev/mmcblk0p1 / ext4 rw 0 0\n
-/sys/fs/ext4/mmcblk0p1/errors_count 3\n
-/sys/fs/ext4/mmcblk0p2/errors_count 0\n",
-        );
-        lines.retain(|line| line.contains("errors on"));
-        assert_eq!(
-            lines,
-            ["Warning | errors on mmcblk0p1 | ext4 counted 3 since its last check"]
-        );
     }
 }

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
 use super::command::{read_on_thread, wait};
-use super::report::Line;
-use super::{CHECKS, Machine};
+use super::{CHECKS, Line, Machine};
 
 /// Start of each line of the report.
 const MARK: &str = "nvr-doctor ";
@@ -48,7 +47,6 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the check `id`.
     pub(super) fn start(id: &str, machine: &Machine) -> std::io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["doctor", "--check", id])
@@ -101,12 +99,10 @@ fn marked_lines(stream: impl Read) -> impl Iterator<Item = Line> {
 fn last_lines_of(stream: impl Read) -> String {
     let mut last = VecDeque::new();
     for line in text_lines(stream) {
-        last.push_back(line);
-        if last.len() > TAIL {
-            last.pop_front();
-        }
+        last.truncate(TAIL - 1);
+        last.push_front(line);
     }
-    Vec::from(last).join(" / ")
+    Vec::from_iter(last.into_iter().rev()).join(" / ")
 }
 
 #[cfg(test)]
