@@ -143,6 +143,7 @@ impl Staged {
                 ..Head::default()
             }],
             tiles,
+            alarm_classes_missing: Vec::new(),
             stuck: Vec::new(),
         };
         Arc::new(Self {

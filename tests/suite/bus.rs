@@ -706,6 +706,7 @@ fn a_will_is_the_presence_of_its_session() {
             session: SessionId("5e551011".to_owned()),
             since: link.began(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            classes: None,
         }
     );
 }

@@ -302,7 +302,7 @@ fn a_camera_s_events_and_its_tile_are_turned() {
     let wall = Wall::start_with(&options, &["--source", &source]);
     // The white half is at the top of a picture of 180×240. Boxes and labels may cover some of it.
     wall.until_shown(0, |tile| {
-        let white = |y: u32| (0..tile.width()).filter(|x| tile.get_pixel(*x, y).0[0] > 200);
+        let white = |y: u32| (0..tile.width()).filter(move |x| tile.get_pixel(*x, y).0[0] > 200);
         match (white(90).count(), white(200).count()) {
             (120..=182, 0..=30) => Ok(()),
             counts => Err(format!("{counts:?} columns are white")),
