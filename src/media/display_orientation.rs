@@ -1,8 +1,9 @@
 //! The orientation that a stream of H.264 or H.265 states itself, by display orientation messages (`sei`).
 //!
 //! GStreamer's parsers do not read these messages. They are read from the access units behind the parser. Each change is
-//! sent as an event in front of the access unit, so that it stays in order with the pictures through the decoder;
-//! `declared_shape` receives it. It takes precedence over the container's tag, which may state the same.
+//! sent as an event in front of the access unit, so that it passes the decoder with its picture; `declared_shape` receives
+//! it. If pictures are shown in another order than they are sent, decoders pass a change on up to a few pictures early.
+//! It takes precedence over the container's tag, which may state the same.
 
 use std::sync::{Arc, Mutex};
 

@@ -28,18 +28,19 @@ fn white(path: &Path, caps: &str, end: &str) {
     ));
 }
 
-/// Pictures of 320×240 with a white left half and a black right half, through the elements `end`.
-fn half_white_pictures(path: &Path, end: &str) {
-    white(
-        path,
-        "width=160,height=240,framerate=10/1",
-        &format!("videobox right=-160 fill=black ! {end}"),
-    );
+/// Elements that make pictures of 320×240 with a white left half and a black right half.
+fn half_white_source() -> &'static str {
+    "videotestsrc pattern=white num-buffers=20 ! video/x-raw,format=I420,width=160,height=240,framerate=10/1 \
+     ! videobox right=-160 fill=black"
 }
 
 /// A film of these pictures, marked as rotated and mirrored by `matrix`.
 fn half_white(path: &Path, matrix: [i32; 4]) {
-    half_white_pictures(path, &format!("{CODER} ! mp4mux"));
+    run_to_end(&format!(
+        "{} ! {CODER} ! mp4mux ! filesink location={}",
+        half_white_source(),
+        path.display()
+    ));
     mark_track(path, matrix);
 }
 

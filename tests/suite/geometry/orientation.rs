@@ -2,15 +2,19 @@
 //! state one too, and from a camera.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use gstreamer as gst;
+use gstreamer::prelude::*;
 use nvr::base::{Frame, Size};
 use nvr::media::SessionEnd;
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 
-use super::{half_white_pictures, mark_track, sides, sizes};
+use super::{half_white_source, mark_track, sides, sizes};
 use crate::sources::{open_file, session};
 use crate::support::broker::{Broker, Kind};
-use crate::support::cameras::run_to_end;
+use crate::support::cameras::play_to_end;
 use crate::support::stage::{documents, processor};
 use crate::support::wait::{SOON, until};
 use crate::support::wall::{SOONER, Wall, WallOptions};
@@ -19,6 +23,8 @@ const LYING: Size = Size::new(320, 240);
 const STANDING: Size = Size::new(240, 320);
 /// Pictures of each film, with a key frame every ten.
 const PICTURES: usize = 20;
+/// An elementary stream with start codes.
+const PLAIN: &str = "identity";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Codec {
@@ -38,11 +44,11 @@ impl Codec {
     fn coder(self) -> &'static str {
         match self {
             Self::H264 => {
-                "x264enc speed-preset=ultrafast bframes=2 b-adapt=false key-int-max=10 sliced-threads=false \
+                "x264enc speed-preset=ultrafast bframes=0 key-int-max=10 sliced-threads=false \
                  ! h264parse ! video/x-h264,stream-format=byte-stream,alignment=au"
             }
             Self::H265 => {
-                "x265enc speed-preset=ultrafast key-int-max=10 log-level=none option-string=slices=1:bframes=2:open-gop=0 \
+                "x265enc speed-preset=ultrafast key-int-max=10 log-level=none option-string=slices=1:bframes=0:open-gop=0 \
                  ! h265parse ! video/x-h265,stream-format=byte-stream,alignment=au"
             }
         }
@@ -97,29 +103,60 @@ impl Message {
     }
 }
 
-/// Encodes a film whose left half is white, with `message` in front of the pictures, numbered in the order of decoding.
-fn film(path: &Path, codec: Codec, message: impl Fn(usize) -> Option<Message>) {
-    half_white_pictures(path, codec.coder());
-    let stream = std::fs::read(path).expect("a film");
-    let mut starts: Vec<usize> = stream
-        .windows(3)
-        .enumerate()
-        .filter(|(_, code)| *code == [0, 0, 1])
-        .map(|(at, _)| at)
-        .collect();
-    starts.push(stream.len());
-    let (mut marked, mut picture) = (stream[..starts[0]].to_vec(), 0);
-    for pair in starts.windows(2) {
-        let unit = &stream[pair[0]..pair[1]];
-        if codec.begins_picture(&unit[3..]) {
-            let message = message(picture).map(|message| message.unit(codec));
-            marked.extend(message.unwrap_or_default());
-            picture += 1;
+/// Encodes a film whose left half is white, with `message` in front of the pictures, numbered in the order of decoding, and
+/// puts it through the elements `end`.
+fn film(
+    path: &Path,
+    codec: Codec,
+    end: &str,
+    message: impl Fn(usize) -> Option<Message> + Send + Sync + 'static,
+) {
+    let source = half_white_source();
+    let description = format!(
+        "{source} ! {} ! identity name=mark ! {end} ! filesink location={}",
+        codec.coder(),
+        path.display()
+    );
+    gst::init().expect("GStreamer starts");
+    let pipeline = gst::parse::launch(&description).expect("the pipeline can be built");
+    let mark = pipeline
+        .downcast_ref::<gst::Bin>()
+        .and_then(|bin| bin.by_name("mark"));
+    let pad = mark.and_then(|mark| mark.static_pad("src")).expect("a pad");
+    let pictures = Arc::new(AtomicUsize::new(0));
+    let counted = pictures.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(unit) = info.buffer() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let message = message(counted.fetch_add(1, Ordering::Relaxed));
+        let marked = message.map(|message| marked(unit, codec, message));
+        if let Some(marked) = marked {
+            info.data = Some(gst::PadProbeData::Buffer(marked));
         }
-        marked.extend(unit);
-    }
-    assert_eq!(picture, PICTURES);
-    std::fs::write(path, marked).expect("written");
+        gst::PadProbeReturn::Ok
+    });
+    play_to_end(&pipeline);
+    assert_eq!(pictures.load(Ordering::Relaxed), PICTURES);
+}
+
+/// The access unit with a message before its first slice.
+fn marked(unit: &gst::BufferRef, codec: Codec, message: Message) -> gst::Buffer {
+    let bytes = unit.map_readable().expect("readable").to_vec();
+    let codes = bytes.windows(3).enumerate();
+    let slice = codes
+        .filter(|(_, code)| *code == [0, 0, 1])
+        .find(|(at, _)| codec.begins_picture(&bytes[at + 3..]))
+        .map(|(at, _)| at)
+        .expect("a slice");
+    let whole = [&bytes[..slice], &message.unit(codec), &bytes[slice..]].concat();
+    let mut marked = gst::Buffer::from_mut_slice(whole);
+    let times = marked.get_mut().expect("a new buffer");
+    times.set_pts(unit.pts());
+    times.set_dts(unit.dts());
+    times.set_duration(unit.duration());
+    times.set_flags(unit.flags());
+    marked
 }
 
 fn frames(path: &Path) -> Vec<Frame> {
@@ -158,7 +195,7 @@ fn a_stream_is_shown_as_its_own_message_says() {
             (true, true, 3, 3),
         ] {
             let message = Message::Turn(horizontal, vertical, quarters, true);
-            film(&path, codec, |picture| {
+            film(&path, codec, PLAIN, move |picture| {
                 (picture % 10 == 0).then_some(message)
             });
             let seen: Vec<usize> = frames(&path).iter().map(white_side).collect();
@@ -176,13 +213,15 @@ fn a_message_lasts_until_the_next_sequence_unless_it_says_otherwise() {
     );
     for (codec, name) in [(Codec::H264, "lasts.h264"), (Codec::H265, "lasts.h265")] {
         let path = folder.path().join(name);
-        film(&path, codec, |picture| (picture == 0).then_some(turn));
+        film(&path, codec, PLAIN, move |picture| {
+            (picture == 0).then_some(turn)
+        });
         assert_eq!(
             sizes(&frames(&path)),
             [(STANDING, 10), (LYING, 10)],
             "{codec:?}"
         );
-        film(&path, codec, |picture| match picture {
+        film(&path, codec, PLAIN, move |picture| match picture {
             0 => Some(turn),
             10 => Some(Message::Cancel),
             _ => None,
@@ -192,13 +231,17 @@ fn a_message_lasts_until_the_next_sequence_unless_it_says_otherwise() {
             [(STANDING, 10), (LYING, 10)],
             "{codec:?}"
         );
-        film(&path, codec, |picture| (picture < 10).then_some(once));
+        film(&path, codec, PLAIN, move |picture| {
+            (picture < 10).then_some(once)
+        });
         assert_eq!(
             sizes(&frames(&path)),
             [(STANDING, 10), (LYING, 10)],
             "{codec:?}"
         );
-        film(&path, codec, |picture| (picture == 10).then_some(turn));
+        film(&path, codec, PLAIN, move |picture| {
+            (picture == 10).then_some(turn)
+        });
         assert_eq!(
             sizes(&frames(&path)),
             [(LYING, 10), (STANDING, 10)],
@@ -210,56 +253,37 @@ fn a_message_lasts_until_the_next_sequence_unless_it_says_otherwise() {
 #[test]
 fn a_container_that_states_the_same_turns_nothing_twice() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name);
-    for (codec, stream, parser) in [
-        (Codec::H264, path("both.h264"), "h264parse"),
-        (Codec::H265, path("both.h265"), "h265parse"),
-    ] {
+    for (codec, parser) in [(Codec::H264, "h264parse"), (Codec::H265, "h265parse")] {
         // Units behind their lengths, and a quarter turn clockwise in both places.
-        let mux = |film: &Path| {
-            run_to_end(&format!(
-                "filesrc location={} ! {parser} ! mp4mux ! filesink location={}",
-                stream.display(),
-                film.display()
-            ));
-        };
+        let path = folder.path().join("both.mp4");
+        let mux = format!("{parser} ! mp4mux");
         let turn = Message::Turn(false, false, 3, true);
-        film(&stream, codec, |picture| {
+        film(&path, codec, &mux, move |picture| {
             (picture % 10 == 0).then_some(turn)
         });
-        let both = path("both.mp4");
-        mux(&both);
-        assert_eq!(sizes(&frames(&both)), [(STANDING, PICTURES)], "{codec:?}");
-        mark_track(&both, [0, 1, -1, 0]);
-        let seen: Vec<usize> = frames(&both).iter().map(white_side).collect();
+        assert_eq!(sizes(&frames(&path)), [(STANDING, PICTURES)], "{codec:?}");
+        mark_track(&path, [0, 1, -1, 0]);
+        let seen: Vec<usize> = frames(&path).iter().map(white_side).collect();
         assert_eq!(seen, [1; PICTURES], "{codec:?}");
         // The second half has the container's orientation alone.
-        film(&stream, codec, |picture| (picture == 0).then_some(turn));
-        mux(&both);
-        mark_track(&both, [-1, 0, 0, -1]);
-        assert_eq!(
-            sizes(&frames(&both)),
-            [(STANDING, 10), (LYING, 10)],
-            "{codec:?}"
-        );
-        assert_eq!(white_side(&frames(&both)[PICTURES - 1]), 2, "{codec:?}");
+        film(&path, codec, &mux, move |picture| {
+            (picture == 0).then_some(turn)
+        });
+        mark_track(&path, [-1, 0, 0, -1]);
+        let shown = frames(&path);
+        assert_eq!(sizes(&shown), [(STANDING, 10), (LYING, 10)], "{codec:?}");
+        assert_eq!(white_side(&shown[PICTURES - 1]), 2, "{codec:?}");
     }
 }
 
 #[test]
 fn a_camera_s_events_and_its_tile_are_turned() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("camera.h264");
+    let clip = folder.path().join("camera.mp4");
     let turn = Message::Turn(false, false, 3, true);
-    film(&path, Codec::H264, |picture| {
+    film(&clip, Codec::H264, "h264parse ! mp4mux", move |picture| {
         (picture % 10 == 0).then_some(turn)
     });
-    let clip = folder.path().join("camera.mp4");
-    run_to_end(&format!(
-        "filesrc location={} ! h264parse ! mp4mux ! filesink location={}",
-        path.display(),
-        clip.display()
-    ));
     let camera = Testcam::start(&TestcamOptions {
         cameras: vec![CameraOptions::new(Feed::File(clip))],
         ..TestcamOptions::default()

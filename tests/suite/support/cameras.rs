@@ -14,6 +14,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) fn run_to_end(description: &str) {
     gst::init().expect("GStreamer starts");
     let pipeline = gst::parse::launch(description).expect("the pipeline can be built");
+    play_to_end(&pipeline);
+}
+
+/// Plays a pipeline that ends by itself.
+pub(crate) fn play_to_end(pipeline: &gst::Element) {
     pipeline.set_state(gst::State::Playing).expect("it plays");
     let message = pipeline
         .bus()
