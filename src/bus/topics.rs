@@ -128,6 +128,11 @@ impl Topics {
         Self::new(&*settings.topic_root, &*settings.detections_prefix)
     }
 
+    /// The first levels of every topic, except those of detections.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
     /// The topic of a source's events in JSON.
     pub fn detections(&self, source: SourceId) -> String {
         format!("{}/{source}", self.detections)

@@ -10,6 +10,10 @@ mod control;
 mod demo;
 mod display;
 mod doctor;
+mod fleet;
+mod fleet_device;
+mod fleet_keys;
+mod fleet_rollout;
 mod logging;
 mod model;
 mod model_engine;
@@ -70,6 +74,8 @@ enum Command {
     Display(display::DisplayArgs),
     /// Report the abilities and faults of this machine; pack the report for support
     Doctor(doctor::DoctorArgs),
+    /// Configure many processors and walls from one desk, over the broker
+    Fleet(fleet::FleetArgs),
     /// Query or change a running processor or wall on this machine
     Control(control::ControlArgs),
 }
@@ -118,6 +124,10 @@ pub fn main() -> ExitCode {
             display::main(args)
         }
         Command::Doctor(args) => doctor::main(&args),
+        Command::Fleet(args) => {
+            logging::start(log_format);
+            fleet::main(args)
+        }
         Command::Control(args) => control::main(args),
     };
     match result {

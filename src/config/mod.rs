@@ -43,6 +43,7 @@ mod source;
 mod stream_server;
 mod template;
 mod text;
+mod toml_file;
 mod wall;
 mod wall_flags;
 
@@ -70,6 +71,7 @@ pub use secret::Secret;
 pub use source::{ConfigSource, Loaded, read_config_text, read_document};
 pub use template::template;
 pub use text::as_meant as toml_as_meant;
+pub use toml_file::TomlFile;
 pub use wall::{
     DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
     ReferenceChoice, Rotation, Sync, WallSettings,

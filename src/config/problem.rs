@@ -51,6 +51,18 @@ impl fmt::Display for Problem {
 pub struct ConfigProblems(Vec<Problem>);
 
 impl ConfigProblems {
+    /// `value` if there is no problem.
+    ///
+    /// # Errors
+    /// The problems.
+    pub fn or<T>(found: Vec<Problem>, value: T) -> Result<T, Self> {
+        if found.is_empty() {
+            Ok(value)
+        } else {
+            Err(Self(found))
+        }
+    }
+
     /// The problems: first values that could not be read, then values that failed a check.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
@@ -61,6 +73,16 @@ impl ConfigProblems {
         for problem in other.0 {
             if !self.0.contains(&problem) {
                 self.0.push(problem);
+            }
+        }
+        self
+    }
+
+    /// The same problems, with `from` at the beginning of their paths replaced by `to`.
+    pub(super) fn below(mut self, from: &str, to: &str) -> Self {
+        for problem in &mut self.0 {
+            if covers(from, &problem.path) {
+                problem.path = format!("{to}{}", &problem.path[from.len()..]);
             }
         }
         self

@@ -9,6 +9,7 @@
 mod bodies;
 mod capabilities;
 mod command;
+pub mod desk;
 mod desired;
 mod desired_check;
 mod envelope;
