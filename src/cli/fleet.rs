@@ -1,18 +1,13 @@
 //! `nvr fleet`: the operator's desk.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use clap::{Args, Subcommand};
 
 use super::fleet_device::{CommandArgs, RemoveArgs, ShowArgs, SimulateArgs, StatusArgs};
 use super::fleet_keys::{ExportAclArgs, KeygenArgs, SignArgs};
 use super::fleet_rollout::{ApplyArgs, HaltArgs, LintArgs, PlanArgs, RollbackArgs};
 use super::{fleet_device, fleet_keys, fleet_rollout, out};
-use crate::config::{Environment, MqttFlags, MqttSettings};
-use crate::fleet::desk::{Audit, DeskError, DeviceEntry, Exit, FleetFile, Selection, Signer};
-use crate::fleet::read_private_key;
 
 /// Options of `nvr fleet`.
 #[derive(Debug, Args)]
@@ -65,112 +60,6 @@ enum FleetCommand {
     Simulate(SimulateArgs),
 }
 
-/// Options of every subcommand that reads the fleet.
-#[derive(Debug, Args)]
-pub(super) struct FleetFlags {
-    /// File of the fleet; journal, history and audit file are beside it
-    #[arg(long, short, value_name = "FILE", default_value = "fleet.toml", env = "NVR_FLEET")]
-    pub(super) file: PathBuf,
-
-    #[command(flatten)]
-    pub(super) mqtt: MqttFlags,
-}
-
-/// Some of the devices.
-#[derive(Debug, Args)]
-pub(super) struct SelectionFlags {
-    /// Only this device; repeatable [default: all devices]
-    #[arg(long, value_name = "ID")]
-    device: Vec<String>,
-
-    /// Only the devices of this group; repeatable
-    #[arg(long, value_name = "NAME")]
-    group: Vec<String>,
-}
-
-/// Keys of the operator.
-#[derive(Debug, Args)]
-pub(super) struct KeyFlags {
-    /// Private key that signs what is published; repeatable [default: none, documents are not signed]
-    #[arg(long, value_name = "FILE", env = "NVR_FLEET_KEY")]
-    key: Vec<PathBuf>,
-}
-
-/// Output format of listings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Form {
-    /// For people
-    #[default]
-    Text,
-    /// For programs
-    Json,
-}
-
-impl FleetFlags {
-    /// The file of the fleet.
-    pub(super) fn fleet(&self) -> Result<FleetFile, DeskError> {
-        Ok(FleetFile::read(&self.file)?)
-    }
-
-    /// The settings of the broker.
-    pub(super) fn broker(&self, fleet: &FleetFile) -> Result<MqttSettings, DeskError> {
-        Ok(fleet.broker(&self.mqtt, &Environment::of_process())?)
-    }
-
-    /// The audit file.
-    pub(super) fn audit(&self) -> Audit {
-        Audit::beside(&self.file, operator())
-    }
-}
-
-impl SelectionFlags {
-    /// The selected devices.
-    pub(super) fn of<'a>(&self, fleet: &'a FleetFile) -> Result<Vec<&'a DeviceEntry>, DeskError> {
-        fleet.select(&Selection {
-            devices: self.device.clone(),
-            groups: self.group.clone(),
-        })
-    }
-}
-
-impl KeyFlags {
-    /// Reads the keys.
-    pub(super) fn signer(&self) -> Result<Signer, DeskError> {
-        let keys = self.key.iter().map(|path| read_private_key(path));
-        Ok(Signer::new(keys.collect::<Result<_, _>>()?))
-    }
-}
-
-/// `user@host`, for the audit file.
-fn operator() -> String {
-    let environment = Environment::of_process();
-    let user = ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| environment.get(name).map(str::to_owned))
-        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
-    let host = rustix::system::uname();
-    format!("{user}@{}", host.nodename().to_string_lossy())
-}
-
-/// The ids of devices.
-pub(super) fn ids(devices: &[&DeviceEntry]) -> Vec<String> {
-    devices.iter().map(|device| device.id.clone()).collect()
-}
-
-/// Ready at SIGINT or SIGTERM.
-pub(super) async fn interrupt() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
 /// Runs a subcommand. Errors are told here, because their exit codes are those of the fleet.
 pub(super) fn main(args: FleetArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -204,12 +93,4 @@ pub(super) fn main(args: FleetArgs) -> anyhow::Result<ExitCode> {
         }
     };
     Ok(ExitCode::from(exit as u8))
-}
-
-/// The exit code of a listing: missing if a device has not answered.
-pub(super) fn complete(is_complete: bool) -> Exit {
-    match is_complete {
-        true => Exit::Done,
-        false => Exit::Missing,
-    }
 }

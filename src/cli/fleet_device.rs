@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::fleet::{FleetFlags, Form, KeyFlags, SelectionFlags, complete, ids, interrupt};
+use super::fleet_flags::{FleetFlags, Form, KeyFlags, SelectionFlags, complete, ids, interrupt};
 use super::out;
 use crate::bus::FleetTopic;
 use crate::fleet::desk::{

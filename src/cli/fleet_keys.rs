@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::fleet::{FleetFlags, KeyFlags};
+use super::fleet_flags::{FleetFlags, KeyFlags};
 use super::out;
 use crate::bus::Topics;
 use crate::fleet::desk::{self, AclUsers, DeskError, Exit};

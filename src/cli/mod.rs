@@ -12,6 +12,7 @@ mod display;
 mod doctor;
 mod fleet;
 mod fleet_device;
+mod fleet_flags;
 mod fleet_keys;
 mod fleet_rollout;
 mod logging;
