@@ -125,10 +125,7 @@ pub fn main() -> ExitCode {
             display::main(args)
         }
         Command::Doctor(args) => doctor::main(&args),
-        Command::Fleet(args) => {
-            logging::start(log_format);
-            fleet::main(args)
-        }
+        Command::Fleet(args) => fleet::main(args),
         Command::Control(args) => control::main(args),
     };
     match result {

@@ -353,7 +353,6 @@ impl<'a> Run<'a> {
 
     async fn ended(mut self, end: End) -> Result<ApplyEnd, DeskError> {
         self.record()?;
-        self.is_news = true;
         self.tell_progress();
         let outcomes = self.outcomes();
         let has = |is_wanted: fn(Outcome) -> bool| {

@@ -137,7 +137,8 @@ fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> Devic
         phase: report.map_or("-", |report| report.phase.as_str()),
         live: has_sources.then_some(rates.len()),
         sources: has_sources.then_some(sources.len()),
-        fps: rates.iter().sum(),
+        // A sum of nothing is -0.0.
+        fps: rates.iter().fold(0.0, |sum, rate| sum + rate),
         error: report.and_then(|report| report.errors.first()).map(ToString::to_string),
     }
 }
