@@ -121,7 +121,11 @@ fn verb(text: &str) -> Result<Verb, String> {
 pub(super) async fn status(args: &StatusArgs) -> Result<Exit, DeskError> {
     let fleet = args.fleet.fleet()?;
     let ids = ids(&args.selection.of(&fleet)?);
-    let followed = [FleetTopic::Desired, FleetTopic::Reported, FleetTopic::Presence];
+    let followed = [
+        FleetTopic::Desired,
+        FleetTopic::Reported,
+        FleetTopic::Presence,
+    ];
     let mut session = Session::open(&args.fleet.broker(&fleet)?, &ids, &followed).await?;
     let mut end = std::pin::pin!(interrupt());
     let is_complete = loop {
@@ -147,7 +151,11 @@ pub(super) async fn show(args: &ShowArgs) -> Result<Exit, DeskError> {
     let fleet = args.fleet.fleet()?;
     let device = [args.device.clone()];
     let session = Session::open(&args.fleet.broker(&fleet)?, &device, &RETAINED).await?;
-    let view = session.views().get(&args.device).cloned().unwrap_or_default();
+    let view = session
+        .views()
+        .get(&args.device)
+        .cloned()
+        .unwrap_or_default();
     let shown = desk::show(&args.device, &view);
     out::line(format_args!("{shown:#}"));
     session.close().await;
@@ -169,7 +177,9 @@ pub(super) async fn command(args: &CommandArgs) -> Result<Exit, DeskError> {
     };
     let answer = desk::command(&mut session, &request, &signer, &args.fleet.audit()).await;
     session.close().await;
-    let Response { ok, error, data, .. } = answer?;
+    let Response {
+        ok, error, data, ..
+    } = answer?;
     if let Some(data) = data {
         out::line(format_args!("{data:#}"));
     }

@@ -1,19 +1,28 @@
 //! Options and helpers of several subcommands of `nvr fleet`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Environment, MqttFlags, MqttSettings};
-use crate::fleet::desk::{Audit, DeskError, DeviceEntry, Exit, FleetFile, Selection, Signer};
+use crate::fleet::desk::{
+    Amount, Audit, DeskError, DeviceEntry, Exit, FleetFile, Limits, Selection, Signer,
+};
 use crate::fleet::read_private_key;
 
 /// Options of every subcommand that reads the fleet.
 #[derive(Debug, Args)]
 pub(super) struct FleetFlags {
     /// File of the fleet; journal, history and audit file are beside it
-    #[arg(long, short, value_name = "FILE", default_value = "fleet.toml", env = "NVR_FLEET")]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "fleet.toml",
+        env = "NVR_FLEET"
+    )]
     pub(super) file: PathBuf,
 
     #[command(flatten)]
@@ -38,6 +47,48 @@ pub(super) struct KeyFlags {
     /// Private key that signs what is published; repeatable [default: none, documents are not signed]
     #[arg(long, value_name = "FILE", env = "NVR_FLEET_KEY")]
     key: Vec<PathBuf>,
+}
+
+/// How carefully a rollout goes.
+#[derive(Debug, Args)]
+pub(super) struct LimitFlags {
+    /// Number of devices that must have applied before batches begin
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    canary: u32,
+
+    /// Size of each batch: a number of devices, or a part of all
+    #[arg(long, value_name = "N|P%", default_value_t = Amount::Percent(10))]
+    batch: Amount,
+
+    /// Maximum time that a device may be online without a result
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+
+    /// Wait between two stages
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    soak: Duration,
+
+    /// Stop, and take back, at so many failures: a number, or a part of the devices that have finished
+    #[arg(long, value_name = "N|P%", default_value_t = Amount::Count(1))]
+    max_failures: Amount,
+
+    /// Number of devices that must have finished before a part of failures counts
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    min_sample: u32,
+}
+
+impl LimitFlags {
+    /// The limits.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            canary: self.canary,
+            batch: self.batch,
+            timeout: self.timeout,
+            soak: self.soak,
+            max_failures: self.max_failures,
+            min_sample: self.min_sample,
+        }
+    }
 }
 
 /// Output format of listings.

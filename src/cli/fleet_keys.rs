@@ -75,7 +75,11 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<Exit, DeskError> {
     let key = PrivateKey::generate()?;
     let public_path = write_key_pair(&key, &args.path)?;
     let public = key.public();
-    out::line(format_args!("private key {}, public key {}", args.path.display(), public_path.display()));
+    out::line(format_args!(
+        "private key {}, public key {}",
+        args.path.display(),
+        public_path.display()
+    ));
     out::line(format_args!("key id {}, public key {public}", public.id()));
     Ok(Exit::Done)
 }

@@ -1,19 +1,21 @@
 //! `nvr fleet lint`, `plan`, `apply`, `halt` and `rollback`.
 
-use std::time::Duration;
-
 use clap::Args;
 
-use super::fleet_flags::{FleetFlags, Form, KeyFlags, SelectionFlags, ids, interrupt};
+use super::fleet_flags::{FleetFlags, Form, KeyFlags, LimitFlags, SelectionFlags, ids, interrupt};
 use super::out;
 use crate::bus::FleetTopic;
 use crate::fleet::desk::{
-    self, Amount, DeskError, Exit, FleetFile, Journal, JournalFolder, Limits, Linted, Operation,
-    Plan, Session, Signer,
+    self, DeskError, Exit, FleetFile, Journal, JournalFolder, Limits, Linted, Operation, Plan,
+    Session, Signer,
 };
 
 /// The topics that a rollout follows.
-const FOLLOWED: [FleetTopic; 3] = [FleetTopic::Desired, FleetTopic::Reported, FleetTopic::Presence];
+const FOLLOWED: [FleetTopic; 3] = [
+    FleetTopic::Desired,
+    FleetTopic::Reported,
+    FleetTopic::Presence,
+];
 
 /// Options of `nvr fleet lint`.
 #[derive(Debug, Args)]
@@ -63,47 +65,6 @@ struct WhatFlags {
     /// Accept logins in plain text in documents
     #[arg(long)]
     allow_plain_secrets: bool,
-}
-
-/// How carefully a rollout goes.
-#[derive(Debug, Args)]
-struct LimitFlags {
-    /// Number of devices that must have applied before batches begin
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    canary: u32,
-
-    /// Size of each batch: a number of devices, or a part of all
-    #[arg(long, value_name = "N|P%", default_value_t = Amount::Percent(10))]
-    batch: Amount,
-
-    /// Maximum time that a device may be online without a result
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
-    timeout: Duration,
-
-    /// Wait between two stages
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
-    soak: Duration,
-
-    /// Stop, and take back, at so many failures: a number, or a part of the devices that have finished
-    #[arg(long, value_name = "N|P%", default_value_t = Amount::Count(1))]
-    max_failures: Amount,
-
-    /// Number of devices that must have finished before a part of failures counts
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    min_sample: u32,
-}
-
-impl LimitFlags {
-    fn limits(&self) -> Limits {
-        Limits {
-            canary: self.canary,
-            batch: self.batch,
-            timeout: self.timeout,
-            soak: self.soak,
-            max_failures: self.max_failures,
-            min_sample: self.min_sample,
-        }
-    }
 }
 
 /// Options of `nvr fleet apply`.
@@ -168,17 +129,25 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
     let fleet = args.fleet.fleet()?;
     let devices = args.selection.of(&fleet)?;
     match desk::lint(&fleet, &devices, args.allow_plain_secrets) {
-        Ok(Linted { documents, warnings }) => {
+        Ok(Linted {
+            documents,
+            warnings,
+        }) => {
             if args.format == Form::Json {
                 let warnings: Vec<_> = warnings.iter().map(|one| one.to_json()).collect();
                 let devices: Vec<_> = documents.keys().collect();
-                out::line(serde_json::json!({ "devices": devices, "problems": [], "warnings": warnings }));
+                out::line(
+                    serde_json::json!({ "devices": devices, "problems": [], "warnings": warnings }),
+                );
                 return Ok(Exit::Done);
             }
             for warning in &warnings {
                 out::error(format_args!("warning: {warning}"));
             }
-            out::line(format_args!("{} devices, every document is valid", documents.len()));
+            out::line(format_args!(
+                "{} devices, every document is valid",
+                documents.len()
+            ));
             Ok(Exit::Done)
         }
         Err(problems) if args.format == Form::Json => {
@@ -193,7 +162,7 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
 /// Shows what would change.
 pub(super) async fn plan(args: &PlanArgs) -> Result<Exit, DeskError> {
     let fleet = args.what.fleet.fleet()?;
-    let (session, plan) = planned(&args.what, &fleet, &args.what.keys.signer()?).await?;
+    let (session, plan) = planned(&args.what, &fleet, &args.what.keys.signer()?, None).await?;
     show(&plan, args.format);
     session.close().await;
     Ok(Exit::Done)
@@ -221,8 +190,16 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<Exit, DeskError> {
         return Ok(desk::resume(operation, journal, interrupt()).await?.exit);
     }
     folder.check_free()?;
-    let (session, plan) = planned(&args.what, &fleet, &signer).await?;
-    run(&args.what.fleet, session, &plan, &args.limits, &signer, args.dry_run).await
+    let (session, plan) = planned(&args.what, &fleet, &signer, Some(&args.limits.limits())).await?;
+    run(
+        &args.what.fleet,
+        session,
+        &plan,
+        &args.limits,
+        &signer,
+        args.dry_run,
+    )
+    .await
 }
 
 async fn run(
@@ -271,7 +248,9 @@ pub(super) async fn halt(args: &HaltArgs) -> Result<Exit, DeskError> {
         audit: &audit,
         say: &mut say,
     };
-    Ok(desk::halt(operation, journal, args.revert_applied).await?.exit)
+    Ok(desk::halt(operation, journal, args.revert_applied)
+        .await?
+        .exit)
 }
 
 /// Rolls out former documents.
@@ -284,7 +263,15 @@ pub(super) async fn rollback(args: &RollbackArgs) -> Result<Exit, DeskError> {
     let session = follow(&args.fleet, &fleet, &journal).await?;
     let plan = desk::roll_back(&journal, session.views(), &signer)?;
     drop(journal);
-    run(&args.fleet, session, &plan, &args.limits, &signer, args.dry_run).await
+    run(
+        &args.fleet,
+        session,
+        &plan,
+        &args.limits,
+        &signer,
+        args.dry_run,
+    )
+    .await
 }
 
 /// A connection that follows the devices of a rollout.
@@ -293,7 +280,11 @@ async fn follow(
     fleet: &FleetFile,
     journal: &Journal,
 ) -> Result<Session, DeskError> {
-    let devices: Vec<String> = journal.entries().iter().map(|entry| entry.device.clone()).collect();
+    let devices: Vec<String> = journal
+        .entries()
+        .iter()
+        .map(|entry| entry.device.clone())
+        .collect();
     Session::open(&flags.broker(fleet)?, &devices, &FOLLOWED).await
 }
 
@@ -301,11 +292,15 @@ async fn planned(
     what: &WhatFlags,
     fleet: &FleetFile,
     signer: &Signer,
+    limits: Option<&Limits>,
 ) -> Result<(Session, Plan), DeskError> {
     let devices = what.selection.of(fleet)?;
     let linted = desk::lint(fleet, &devices, what.allow_plain_secrets)?;
     for warning in &linted.warnings {
         out::error(format_args!("warning: {warning}"));
+    }
+    if let Some(limits) = limits {
+        limits.check(linted.documents.values())?;
     }
     let ids = ids(&devices);
     let session = Session::open(&what.fleet.broker(fleet)?, &ids, &FOLLOWED).await?;

@@ -137,12 +137,16 @@ mod tests {
 
     #[test]
     fn the_broker_table_has_the_keys_of_mqtt() {
-        let settings = broker("[broker]\nhost = \"mqtts://b.example\"\ntopic_root = \"site\"\n[broker.tls]\nca = \"ca.pem\"\n")
-            .map(|settings| (settings.host.clone(), settings.port, settings.topic_root.clone()));
-        assert_eq!(
-            settings,
-            Ok(("b.example".into(), 8883, "site".into()))
-        );
+        let settings =
+            broker("[broker]\nhost = \"mqtts://b.example\"\ntopic_root = \"site\"\n[broker.tls]\n")
+                .map(|settings| {
+                    (
+                        settings.host.clone(),
+                        settings.port,
+                        settings.topic_root.clone(),
+                    )
+                });
+        assert_eq!(settings, Ok(("b.example".into(), 8883, "site".into())));
         assert!(broker("").is_ok(), "every key has a default");
     }
 

@@ -9,9 +9,9 @@
 mod bodies;
 mod capabilities;
 mod command;
-pub mod desk;
 mod desired;
 mod desired_check;
+pub mod desk;
 mod envelope;
 mod error;
 mod generation;

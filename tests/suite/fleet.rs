@@ -31,7 +31,11 @@ impl Site {
 
     fn on(broker: Broker, devices: usize, name: &str) -> Self {
         let dir = TempDir::new().expect("a folder");
-        let site = Self { dir, broker, devices };
+        let site = Self {
+            dir,
+            broker,
+            devices,
+        };
         site.write(name);
         site
     }
@@ -70,13 +74,21 @@ backend = "scripted"
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = nvr();
-        command.arg("fleet").args(args).arg("--file").arg(self.file());
+        command
+            .arg("fleet")
+            .args(args)
+            .arg("--file")
+            .arg(self.file());
         command
     }
 
     /// Runs a subcommand to its end: exit code, and both outputs.
     fn run(&self, args: &[&str]) -> (i32, String) {
-        let Output { status, stdout, stderr } = self.command(args).output().expect("it runs");
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.command(args).output().expect("it runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (status.code().unwrap_or(-1), text(&stdout) + &text(&stderr))
     }
@@ -90,7 +102,9 @@ backend = "scripted"
         }
         let running = Running::start(command);
         let all = format!("{0} of {0} devices are connected", devices.len());
-        running.out().find("the devices are connected", ROLLOUT, |line| line == all);
+        running
+            .out()
+            .find("the devices are connected", ROLLOUT, |line| line == all);
         running
     }
 
@@ -111,19 +125,35 @@ fn apply<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn lint_tells_every_problem_with_its_line() {
     let site = Site::new(2, "gate");
     let (code, text) = site.run(&["lint"]);
-    assert_eq!((code, text.as_str()), (0, "2 devices, every document is valid\n"));
+    assert_eq!(
+        (code, text.as_str()),
+        (0, "2 devices, every document is valid\n")
+    );
     let good = std::fs::read_to_string(site.file()).expect("text");
-    let bad = good.replace("rtsp://{host}", "http://{host}").replace("name =", "nam =");
+    let bad = good
+        .replace("rtsp://{host}", "http://{host}")
+        .replace("name =", "nam =");
     std::fs::write(site.file(), bad).expect("written");
     let (code, text) = site.run(&["lint"]);
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("error: d1: processor.camera[0].uri: "), "{text}");
-    assert!(text.contains("error: d1 and d2: processor.camera[0].nam: unknown key; did you mean `name`?"), "{text}");
+    assert!(
+        text.contains("error: d1: processor.camera[0].uri: "),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "error: d1 and d2: processor.camera[0].nam: unknown key; did you mean `name`?"
+        ),
+        "{text}"
+    );
     assert!(text.contains("fleet.toml:11:1]"), "{text}");
     std::fs::write(site.file(), good.replace("[broker]", "[broke]")).expect("written");
     let (code, text) = site.run(&["plan"]);
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("broke: unknown key; did you mean `broker`?"), "{text}");
+    assert!(
+        text.contains("broke: unknown key; did you mean `broker`?"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -145,9 +175,17 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
     let status: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((code, &status["online"]), (0, &3.into()), "{text}");
     for row in status["rows"].as_array().expect("rows") {
-        assert_eq!((&row["applied"], &row["phase"]), (&1.into(), &"applied".into()), "{text}");
+        assert_eq!(
+            (&row["applied"], &row["phase"]),
+            (&1.into(), &"applied".into()),
+            "{text}"
+        );
     }
-    assert!(site.run(&["plan"]).1.ends_with("0 to change, 3 unchanged\n"));
+    assert!(
+        site.run(&["plan"])
+            .1
+            .ends_with("0 to change, 3 unchanged\n")
+    );
     site.write("yard");
     let (_, text) = site.run(&["plan"]);
     assert!(text.contains("d1: generation 1 → generation 2\n    ~ processor.camera[id=1].name: \"gate\" → \"yard\"\n"), "{text}");
@@ -155,9 +193,18 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
     let (code, text) = site.run(&["rollback", "--soak", "0s", "--batch", "100%"]);
     assert_eq!(code, 0, "{text}");
     let document = &site.retained("d2")["desired"]["document"];
-    assert_eq!((&document["generation"], &document["processor"]["camera"][0]["name"]), (&3.into(), &"gate".into()));
+    assert_eq!(
+        (
+            &document["generation"],
+            &document["processor"]["camera"][0]["name"]
+        ),
+        (&3.into(), &"gate".into())
+    );
     let audit = std::fs::read_to_string(site.dir.path().join("fleet-audit.jsonl")).expect("text");
-    let published = audit.lines().filter(|line| line.contains("\"act\":\"publish\"")).count();
+    let published = audit
+        .lines()
+        .filter(|line| line.contains("\"act\":\"publish\""))
+        .count();
     assert_eq!(published, 9, "{audit}");
 }
 
@@ -169,20 +216,35 @@ fn a_failed_stage_is_taken_back_also_from_boxes_that_were_offline() {
         let (code, text) = site.run(&apply(&["--batch", "100%"]));
         assert_eq!(code, 0, "{text}");
     }
-    let _online = site.simulate(&["d1", "d2"], &["--apply-time", "100ms", "--reverts", "bad"]);
-    until_true("d3 is offline", SOON, || site.retained("d3")["presence"]["state"] != "online");
+    let _online = site.simulate(
+        &["d1", "d2"],
+        &["--apply-time", "100ms", "--reverts", "bad"],
+    );
+    until_true("d3 is offline", SOON, || {
+        site.retained("d3")["presence"]["state"] != "online"
+    });
     site.write("bad");
     let (code, text) = site.run(&apply(&["--canary", "0", "--batch", "100%"]));
     assert_eq!(code, 4, "{text}");
-    assert!(text.contains(": reverted: processor.camera[0]: a source that flowed before has stopped"), "{text}");
-    assert!(text.contains("taken back: 4; cleared: 0; kept: 0; verified on the broker"), "{text}");
+    assert!(
+        text.contains(": reverted: processor.camera[0]: a source that flowed before has stopped"),
+        "{text}"
+    );
+    assert!(
+        text.contains("taken back: 4; cleared: 0; kept: 0; verified on the broker"),
+        "{text}"
+    );
     let _returned = site.simulate(&["d3", "d4"], &["--apply-time", "0s"]);
     for device in ["d1", "d2", "d3", "d4"] {
         let shown = until("the former body is applied again", SOON, || {
             let shown = site.retained(device);
-            (shown["reported"]["applied"] == 3 && shown["reported"]["phase"] == "applied").then_some(shown)
+            (shown["reported"]["applied"] == 3 && shown["reported"]["phase"] == "applied")
+                .then_some(shown)
         });
-        assert_eq!(shown["desired"]["document"]["processor"]["camera"][0]["name"], "gate", "{device}");
+        assert_eq!(
+            shown["desired"]["document"]["processor"]["camera"][0]["name"], "gate",
+            "{device}"
+        );
     }
 }
 
@@ -192,23 +254,33 @@ fn a_desk_that_is_killed_goes_on_or_takes_back() {
     let devices = ["d1", "d2", "d3", "d4"];
     let _all = site.simulate(&devices, &["--apply-time", "1s"]);
     let mut desk = Running::start(site.command(&apply(&["--batch", "1"])));
-    desk.out().find("the second stage", ROLLOUT, |line| line.starts_with("stage 2: "));
+    desk.out().find("the second stage", ROLLOUT, |line| {
+        line.starts_with("stage 2: ")
+    });
     desk.kill();
     let (code, text) = site.run(&apply(&[]));
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("is not finished; go on with `apply --resume`, or take it back with `halt`"), "{text}");
+    assert!(
+        text.contains("is not finished; go on with `apply --resume`, or take it back with `halt`"),
+        "{text}"
+    );
     let (code, text) = site.run(&["apply", "--resume"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("4 applied"), "{text}");
     site.write("yard");
     let mut desk = Running::start(site.command(&apply(&["--batch", "1"])));
-    desk.out().find("the second stage", ROLLOUT, |line| line.starts_with("stage 2: "));
+    desk.out().find("the second stage", ROLLOUT, |line| {
+        line.starts_with("stage 2: ")
+    });
     desk.kill();
     let (code, text) = site.run(&["halt", "--revert-applied"]);
     assert_eq!(code, 0, "{text}");
     for device in devices {
         let shown = site.retained(device);
-        assert_eq!(shown["desired"]["document"]["processor"]["camera"][0]["name"], "gate", "{device} {text}");
+        assert_eq!(
+            shown["desired"]["document"]["processor"]["camera"][0]["name"], "gate",
+            "{device} {text}"
+        );
     }
 }
 
@@ -216,8 +288,18 @@ fn a_desk_that_is_killed_goes_on_or_takes_back() {
 fn two_desks_conflict_and_the_other_one_is_named() {
     let site = Site::new(2, "gate");
     let _all = site.simulate(&["d1", "d2"], &["--apply-time", "100ms"]);
-    let mut desk = Running::start(site.command(&["apply", "--soak", "5s", "--timeout", "30s", "--max-failures", "5"]));
-    desk.out().find("the first stage", ROLLOUT, |line| line.starts_with("stage 1: "));
+    let mut desk = Running::start(site.command(&[
+        "apply",
+        "--soak",
+        "5s",
+        "--timeout",
+        "30s",
+        "--max-failures",
+        "5",
+    ]));
+    desk.out().find("the first stage", ROLLOUT, |line| {
+        line.starts_with("stage 1: ")
+    });
     let other = Site {
         dir: TempDir::new().expect("a folder"),
         broker: Broker::absent(Kind::Mosquitto, Setup::default()),
@@ -225,7 +307,17 @@ fn two_desks_conflict_and_the_other_one_is_named() {
     };
     other.write("other");
     let port = site.broker.port().to_string();
-    let aside = ["apply", "--device", "d2", "--soak", "0s", "--timeout", "30s", "--mqtt-port", &port];
+    let aside = [
+        "apply",
+        "--device",
+        "d2",
+        "--soak",
+        "0s",
+        "--timeout",
+        "30s",
+        "--mqtt-port",
+        &port,
+    ];
     let (code, text) = other.run(&aside);
     assert_eq!(code, 0, "{text}");
     let ended = desk.end(ROLLOUT);
@@ -240,7 +332,10 @@ fn two_desks_conflict_and_the_other_one_is_named() {
 fn commands_are_answered_and_a_removed_device_leaves_nothing() {
     let site = Site::new(2, "gate");
     let device = site.simulate(&["d1"], &[]);
-    assert_eq!(site.run(&["command", "d1", "ping"]), (0, "d1: done\n".to_owned()));
+    assert_eq!(
+        site.run(&["command", "d1", "ping"]),
+        (0, "d1: done\n".to_owned())
+    );
     let (code, text) = site.run(&["command", "d1", "doctor"]);
     assert_eq!(code, 1, "{text}");
     let (code, text) = site.run(&["command", "d2", "ping"]);
@@ -249,9 +344,14 @@ fn commands_are_answered_and_a_removed_device_leaves_nothing() {
     assert_eq!(code, 2, "{text}");
     let (code, text) = site.run(&["remove", "d1"]);
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("is online and would publish its topics again"), "{text}");
+    assert!(
+        text.contains("is online and would publish its topics again"),
+        "{text}"
+    );
     drop(device);
-    until_true("d1 is offline", SOON, || site.retained("d1")["presence"]["state"] != "online");
+    until_true("d1 is offline", SOON, || {
+        site.retained("d1")["presence"]["state"] != "online"
+    });
     let (code, text) = site.run(&["remove", "d1"]);
     assert_eq!(code, 0, "{text}");
     assert_eq!(site.retained("d1")["presence"], Value::Null);
@@ -286,8 +386,27 @@ fn an_access_list_keeps_devices_apart() {
     let port = broker.port().to_string();
     let publish = |user: &str, topic: &str| {
         let mut command = Command::new("mosquitto_pub");
-        command.args(["-h", "127.0.0.1", "-p", &port, "-u", user, "-q", "1", "-r", "-t", topic, "-m", user]);
-        assert!(command.status().expect("mosquitto_pub is installed").success());
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-u",
+            user,
+            "-q",
+            "1",
+            "-r",
+            "-t",
+            topic,
+            "-m",
+            user,
+        ]);
+        assert!(
+            command
+                .status()
+                .expect("mosquitto_pub is installed")
+                .success()
+        );
     };
     for user in ["d1", "d2", "op"] {
         publish(user, "nvr/fleet/d1/reported");
@@ -296,7 +415,20 @@ fn an_access_list_keeps_devices_apart() {
     }
     let read = |user: &str| {
         let mut command = Command::new("mosquitto_sub");
-        command.args(["-h", "127.0.0.1", "-p", &port, "-u", user, "-t", "nvr/#", "-W", "2", "-F", "%t=%p"]);
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-u",
+            user,
+            "-t",
+            "nvr/#",
+            "-W",
+            "2",
+            "-F",
+            "%t=%p",
+        ]);
         let output = command.output().expect("mosquitto_sub is installed");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -305,7 +437,11 @@ fn an_access_list_keeps_devices_apart() {
     };
     assert_eq!(
         read("op"),
-        ["nvr/detections/1=op", "nvr/fleet/d1/reported=op", "nvr/fleet/op/desired=op"]
+        [
+            "nvr/detections/1=op",
+            "nvr/fleet/d1/reported=op",
+            "nvr/fleet/op/desired=op"
+        ]
     );
     assert_eq!(read("d2"), Vec::<String>::new());
 }
@@ -316,7 +452,9 @@ fn five_thousand_retained_topics_on_a_default_mosquitto_lose_none() {
     let site = Site::new(DEVICES, "gate");
     let text = std::fs::read_to_string(site.file()).expect("text");
     let fleet = nvr::fleet::desk::FleetFile::parse(&text, &site.file()).expect("valid");
-    let mqtt = fleet.broker(&MqttFlags::default(), &Environment::default()).expect("valid");
+    let mqtt = fleet
+        .broker(&MqttFlags::default(), &Environment::default())
+        .expect("valid");
     let topics = Topics::of(&mqtt);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let session = SessionId("s".to_owned());
@@ -336,13 +474,22 @@ fn five_thousand_retained_topics_on_a_default_mosquitto_lose_none() {
             link.retain(&topics.fleet(&device, topic), payload.as_bytes().to_vec());
         }
     }
-    until_true("the broker is connected", SOON, || link.counters().connected);
+    until_true("the broker is connected", SOON, || {
+        link.counters().connected
+    });
     let (code, text) = until("every device has answered", ROLLOUT, || {
         Some(site.run(&["status", "--format", "json"])).filter(|(code, _)| *code == 0)
     });
     let status: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!((code, &status["answered"], &status["online"]), (0, &DEVICES.into(), &DEVICES.into()));
+    assert_eq!(
+        (code, &status["answered"], &status["online"]),
+        (0, &DEVICES.into(), &DEVICES.into())
+    );
     let rows = status["rows"].as_array().expect("rows");
-    assert!(rows.iter().all(|row| row["desired"] == 7 && row["applied"] == 7), "{text}");
+    assert!(
+        rows.iter()
+            .all(|row| row["desired"] == 7 && row["applied"] == 7),
+        "{text}"
+    );
     runtime.block_on(link.stop(SOON));
 }

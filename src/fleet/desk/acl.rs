@@ -56,7 +56,10 @@ fn operator_rules(topics: &Topics) -> Rules {
         topics.all_detections(),
         topics.all_detections_postcard(),
     ];
-    everything.into_iter().map(|topic| ("readwrite", topic)).collect()
+    everything
+        .into_iter()
+        .map(|topic| ("readwrite", topic))
+        .collect()
 }
 
 fn device_rules(topics: &Topics, device: &str, document: Option<&Desired>) -> Rules {
@@ -90,14 +93,25 @@ fn processor_rules(topics: &Topics, device: &str, document: &Desired) -> Rules {
         ("read", topics.all_sources()),
         ("read", topics.all_processors()),
     ];
-    rules.extend(topics.presence(ClientRole::Processor, device).map(|topic| ("write", topic)));
-    let cameras = document.processor.as_ref().and_then(|body| body.get("camera")?.as_array());
+    rules.extend(
+        topics
+            .presence(ClientRole::Processor, device)
+            .map(|topic| ("write", topic)),
+    );
+    let cameras = document
+        .processor
+        .as_ref()
+        .and_then(|body| body.get("camera")?.as_array());
     let ids = cameras.into_iter().flatten().filter_map(|camera| {
         let id = camera.get("id")?.as_u64()?;
         u32::try_from(id).ok().map(crate::base::SourceId)
     });
     for id in ids {
-        for topic in [topics.source(id), topics.detections(id), topics.detections_postcard(id)] {
+        for topic in [
+            topics.source(id),
+            topics.detections(id),
+            topics.detections_postcard(id),
+        ] {
             rules.push(("write", topic));
         }
     }
@@ -114,7 +128,11 @@ fn wall_rules(topics: &Topics, name: &str) -> Rules {
     .into_iter()
     .map(|topic| ("read", topic))
     .collect();
-    rules.extend(topics.presence(ClientRole::Wall, name).map(|topic| ("write", topic)));
+    rules.extend(
+        topics
+            .presence(ClientRole::Wall, name)
+            .map(|topic| ("write", topic)),
+    );
     rules
 }
 
@@ -149,8 +167,15 @@ mod tests {
         let topics = Topics::new("nvr", "nvr/detections");
         let text = mosquitto_acl(&fleet, &documents, &topics, &users);
         let of = |user: &str| -> Vec<String> {
-            let block = text.split(&format!("user {user}\n")).nth(1).expect("the user");
-            block.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+            let block = text
+                .split(&format!("user {user}\n"))
+                .nth(1)
+                .expect("the user");
+            block
+                .lines()
+                .take_while(|line| !line.is_empty())
+                .map(str::to_owned)
+                .collect()
         };
         assert_eq!(
             of("op"),
@@ -179,6 +204,11 @@ mod tests {
         );
         let wall = of("wall");
         assert!(wall.contains(&"topic read nvr/detections/+".to_owned()));
-        assert!(!wall.iter().any(|rule| rule.starts_with("topic write nvr/detections")), "{wall:?}");
+        assert!(
+            !wall
+                .iter()
+                .any(|rule| rule.starts_with("topic write nvr/detections")),
+            "{wall:?}"
+        );
     }
 }

@@ -71,7 +71,11 @@ impl Audit {
         let mut text = String::new();
         for act in acts {
             let who = &*self.who;
-            let line = AuditLine { at: at.clone(), who, act };
+            let line = AuditLine {
+                at: at.clone(),
+                who,
+                act,
+            };
             text += &serde_json::to_string(&line).unwrap_or_default();
             text.push('\n');
         }
@@ -109,12 +113,20 @@ mod tests {
             audit.write(std::slice::from_ref(&act)).expect("written");
         }
         let text = std::fs::read_to_string(dir.path().join("site-audit.jsonl")).expect("text");
-        let lines: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!((&lines[0]["who"], &lines[0]["act"]), (&"op@desk".into(), &"publish".into()));
+        assert_eq!(
+            (&lines[0]["who"], &lines[0]["act"]),
+            (&"op@desk".into(), &"publish".into())
+        );
         assert_eq!(lines[0]["sha256"], hash.as_str());
-        assert!(lines[0]["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{text}");
+        assert!(
+            lines[0]["at"].as_str().is_some_and(|at| at.ends_with('Z')),
+            "{text}"
+        );
         assert!(lines[0].get("rollout").is_none());
     }
 }

@@ -54,20 +54,31 @@ pub async fn command(
     let device = &request.device;
     let id = format!("{:016x}", fastrand::u64(..));
     let command = checked(request, &id)?;
-    let is_online = session.views().get(device).is_some_and(|view| view.is_online());
+    let is_online = session
+        .views()
+        .get(device)
+        .is_some_and(|view| view.is_online());
     if !is_online {
-        let message = format!("{device} is not online; a command reaches only devices that are connected");
+        let message =
+            format!("{device} is not online; a command reaches only devices that are connected");
         return Err(DeskError::Missing(message));
     }
     let message = signer.message(PayloadType::Command, command.to_json());
     audit.write(&[Act {
         act: "command",
         device: Some(device.clone()),
-        detail: Some(format!("{} {}", request.verb.as_str(), request.args.join(" ")).trim().to_owned()),
+        detail: Some(
+            format!("{} {}", request.verb.as_str(), request.args.join(" "))
+                .trim()
+                .to_owned(),
+        ),
         ..Act::default()
     }])?;
     if !session.send(device, FleetTopic::Command, message) {
-        let message = format!("no connection to the broker {}; send the command again", session.broker());
+        let message = format!(
+            "no connection to the broker {}; send the command again",
+            session.broker()
+        );
         return Err(DeskError::Device(message));
     }
     let deadline = Instant::now() + request.limit;
@@ -121,17 +132,33 @@ mod tests {
 
     #[test]
     fn arguments_are_those_of_the_verb() {
-        let command = checked(&request(Verb::Logs, &["lines=50", "role=wall"]), "1").expect("valid");
+        let command =
+            checked(&request(Verb::Logs, &["lines=50", "role=wall"]), "1").expect("valid");
         assert_eq!(command.args.lines, Some(50));
         assert_eq!(command.device.as_deref(), Some("a"));
         assert!(command.expires.is_some());
         for (verb, args, told) in [
-            (Verb::Ping, "lines=50", "args.lines: ping does not take it (unknown-field)"),
-            (Verb::Logs, "lines=0", "args.lines: must be 1 to 1000, got 0 (bad-value)"),
-            (Verb::Logs, "lines", "must be NAME=VALUE, such as source=3, got `lines`"),
+            (
+                Verb::Ping,
+                "lines=50",
+                "args.lines: ping does not take it (unknown-field)",
+            ),
+            (
+                Verb::Logs,
+                "lines=0",
+                "args.lines: must be 1 to 1000, got 0 (bad-value)",
+            ),
+            (
+                Verb::Logs,
+                "lines",
+                "must be NAME=VALUE, such as source=3, got `lines`",
+            ),
         ] {
             let error = checked(&request(verb, &[args]), "1").expect_err(args);
-            assert_eq!((error.to_string().as_str(), error.exit()), (told, super::super::Exit::Usage));
+            assert_eq!(
+                (error.to_string().as_str(), error.exit()),
+                (told, super::super::Exit::Usage)
+            );
         }
     }
 }

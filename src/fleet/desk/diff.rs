@@ -18,7 +18,12 @@ pub(super) fn diff(former: &Map<String, Value>, next: &Map<String, Value>) -> Ve
     lines
 }
 
-fn tables(former: &Map<String, Value>, next: &Map<String, Value>, at: &str, lines: &mut Vec<String>) {
+fn tables(
+    former: &Map<String, Value>,
+    next: &Map<String, Value>,
+    at: &str,
+    lines: &mut Vec<String>,
+) {
     let keys: BTreeSet<&String> = former.keys().chain(next.keys()).collect();
     for key in keys {
         let path = match at {
@@ -41,7 +46,9 @@ fn values(
         (Some(Value::Object(former)), Some(Value::Object(next))) if !is_secret(key) => {
             tables(former, next, path, lines);
         }
-        (Some(Value::Array(former)), Some(Value::Array(next))) if have_ids(former) && have_ids(next) => {
+        (Some(Value::Array(former)), Some(Value::Array(next)))
+            if have_ids(former) && have_ids(next) =>
+        {
             lists(former, next, key, path, lines);
         }
         (Some(former), Some(next)) => {
@@ -56,16 +63,25 @@ fn values(
 
 /// Lists of tables with ids are compared by them. A changed order alone is told as such.
 fn lists(former: &[Value], next: &[Value], key: &str, path: &str, lines: &mut Vec<String>) {
-    let find = |list: &[Value], id: &Value| list.iter().find(|one| one.get("id") == Some(id)).cloned();
+    let find =
+        |list: &[Value], id: &Value| list.iter().find(|one| one.get("id") == Some(id)).cloned();
     let had = lines.len();
     let ids = |list: &[Value]| -> Vec<Value> {
-        list.iter().filter_map(|one| one.get("id").cloned()).collect()
+        list.iter()
+            .filter_map(|one| one.get("id").cloned())
+            .collect()
     };
     let (former_ids, next_ids) = (ids(former), ids(next));
     let gone = former_ids.iter().filter(|id| !next_ids.contains(id));
     for id in next_ids.iter().chain(gone) {
         let path = format!("{path}[id={id}]");
-        values(find(former, id).as_ref(), find(next, id).as_ref(), key, &path, lines);
+        values(
+            find(former, id).as_ref(),
+            find(next, id).as_ref(),
+            key,
+            &path,
+            lines,
+        );
     }
     if lines.len() == had {
         lines.push(format!("~ {path}: another order"));
@@ -151,7 +167,10 @@ mod tests {
         let next = json!({ "password": { "file": "cam" }, "uri": "rtsp://u:hunter3@h/a", "http_token": "hunter4" });
         let told = lines(former, next).join("\n");
         assert!(!told.contains("hunter"), "{told}");
-        assert!(told.contains("~ password: \"***\" → {\"file\":\"cam\"}"), "{told}");
+        assert!(
+            told.contains("~ password: \"***\" → {\"file\":\"cam\"}"),
+            "{told}"
+        );
         assert!(told.contains("+ http_token = \"***\""), "{told}");
     }
 

@@ -56,7 +56,9 @@ pub enum DeskError {
         asked: usize,
     },
     /// The broker has not delivered in time.
-    #[error("the broker {broker} did not confirm {missing} of {all} documents within {limit_s} s; run the command again")]
+    #[error(
+        "the broker {broker} did not confirm {missing} of {all} documents within {limit_s} s; run the command again"
+    )]
     Unconfirmed {
         /// Host and port.
         broker: String,
@@ -85,7 +87,9 @@ pub enum DeskError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A document with its signature is too large.
-    #[error("{device}: the document has {bytes} bytes with its signature, the limit is {limit}; shorten it")]
+    #[error(
+        "{device}: the document has {bytes} bytes with its signature, the limit is {limit}; shorten it"
+    )]
     TooLarge {
         /// The device.
         device: String,

@@ -72,8 +72,8 @@ id = "gate-2"
             "device[0].id: must be 1 to 64 letters, digits, `-`, `_` and `.`, got `gate 1` [fleet.toml:12:1]",
             "device[1].groups[0]: there is no group `gate`; did you mean `gates`? add [group.gate] [fleet.toml:15:11]",
             "device[1].groups[1]: must be the name of a group [fleet.toml:15:19]",
-            "device[2].id: the device `gate-2` is already at fleet.toml:13:3; ids must be unique [fleet.toml:17:1]",
-            "device[3]: needs an `id`, the id of the device [fleet.toml:18:3]",
+            "device[2].id: the device `gate-2` is already at fleet.toml:13:1; ids must be unique [fleet.toml:17:1]",
+            "device[3]: needs an `id`, the id of the device [fleet.toml:18:1]",
         ]
     );
 }
@@ -113,7 +113,10 @@ fn devices_are_selected_by_id_and_by_group() {
     assert_eq!(select(&[], &["gates"]), Ok(vec!["gate-1".into()]));
     assert_eq!(
         select(&["gate-3"], &[]),
-        Err("fleet.toml has no device `gate-3`; did you mean `gate-1`? `nvr fleet lint` lists them".into())
+        Err(
+            "fleet.toml has no device `gate-3`; did you mean `gate-1`? `nvr fleet lint` lists them"
+                .into()
+        )
     );
     assert_eq!(
         select(&[], &["gate"]),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::operation::{Operation, some};
 use super::audit::Act;
 use super::journal::{Journal, JournalEnd};
+use super::operation::{Operation, some};
 use super::take_back::{TakeBack, TakeBackDocument, take_backs};
 use super::{DeskError, Exit, RetainedDocument};
 use crate::bus::FleetTopic;
@@ -67,7 +67,13 @@ pub(super) async fn halt_with(
         apply.session.confirm(due.len(), CONFIRM_LIMIT).await?;
         done.extend(due.into_iter().map(|one| (one.device, one.document)));
     }
-    let left = take_backs(&journal, apply.session.views(), rivals, apply.signer, revert_applied)?;
+    let left = take_backs(
+        &journal,
+        apply.session.views(),
+        rivals,
+        apply.signer,
+        revert_applied,
+    )?;
     // A device without a document before has an empty topic now, which is no document of ours.
     if let Some(first) = left.first() {
         return Err(DeskError::Device(format!(
@@ -131,7 +137,9 @@ fn publish(apply: &mut Operation<'_>, rollout: &str, due: &[TakeBack]) -> Result
     (apply.say)(&format!("taking back {}: {}", due.len(), some(&names)));
     for one in due {
         let message = one.document.message();
-        apply.session.publish(&one.device, FleetTopic::Desired, message);
+        apply
+            .session
+            .publish(&one.device, FleetTopic::Desired, message);
     }
     Ok(())
 }
@@ -154,7 +162,11 @@ async fn verify(
                 _ => false,
             }
         };
-        let waiting: Vec<String> = done.iter().filter(waits).map(|(device, _)| device.clone()).collect();
+        let waiting: Vec<String> = done
+            .iter()
+            .filter(waits)
+            .map(|(device, _)| device.clone())
+            .collect();
         let offline = done
             .keys()
             .filter(|device| views.get(*device).is_none_or(|view| !view.is_online()))
@@ -162,11 +174,17 @@ async fn verify(
         let left = deadline.saturating_duration_since(Instant::now());
         if waiting.is_empty() || left.is_zero() {
             if !waiting.is_empty() {
-                let text = format!("{} online devices have not applied their former document yet: {}", waiting.len(), some(&waiting));
+                let text = format!(
+                    "{} online devices have not applied their former document yet: {}",
+                    waiting.len(),
+                    some(&waiting)
+                );
                 (apply.say)(&text);
             }
             if offline > 0 {
-                (apply.say)(&format!("{offline} devices are offline; their former document waits for them"));
+                (apply.say)(&format!(
+                    "{offline} devices are offline; their former document waits for them"
+                ));
             }
             return waiting.len();
         }

@@ -12,9 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 pub(super) use super::journal_lines::{Entry, JournalEnd};
-use super::journal_lines::{Head, Line, parse, written};
+use super::journal_lines::{Head, Line, begun, parse, written};
 use super::{JournalError, Limits, Outcome, Plan, State};
-use crate::event::unix_time;
 
 /// The places of the journals of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,10 +84,16 @@ impl JournalFolder {
     pub fn finished(&self, id: Option<&str>) -> Result<Journal, JournalError> {
         let path = match id {
             Some(id) => Some(self.history.join(format!("{id}.jsonl"))).filter(|path| path.exists()),
-            None => self.ids()?.last().map(|id| self.history.join(format!("{id}.jsonl"))),
+            None => self
+                .ids()?
+                .last()
+                .map(|id| self.history.join(format!("{id}.jsonl"))),
         };
         let absent = || JournalError::Absent {
-            what: id.map_or_else(|| "finished rollout".to_owned(), |id| format!("rollout {id}")),
+            what: id.map_or_else(
+                || "finished rollout".to_owned(),
+                |id| format!("rollout {id}"),
+            ),
             path: self.history.clone(),
         };
         Journal::open(&path.ok_or_else(absent)?, self.clone())
@@ -120,28 +125,7 @@ impl JournalFolder {
     /// When another one is not finished, or the file can't be written.
     pub fn begin(&self, plan: &Plan, limits: &Limits, who: &str) -> Result<Journal, JournalError> {
         self.check_free()?;
-        let now = unix_time(crate::base::unix_now());
-        let head = Head {
-            id: format!("{}-{:04x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u16(..)),
-            began: now.to_string(),
-            who: who.to_owned(),
-            devices: plan.changes.len(),
-            limits: limits.clone(),
-        };
-        let entries: Vec<Entry> = plan
-            .changes
-            .iter()
-            .map(|change| {
-                let former = change.former.as_ref().map(|former| &*former.message);
-                let next = &change.next;
-                let (generation, hash) = (next.generation, next.hash.clone());
-                Entry::new(change.device.clone(), generation, hash, &next.message, former)
-            })
-            .collect();
-        let mut text = written(&Line::Rollout(head));
-        for entry in entries {
-            text += &written(&Line::Device(entry));
-        }
+        let text = begun(plan, limits, who);
         let new = self.current.with_extension("jsonl.new");
         let failed_write = failed("write", &new);
         // Bodies may hold logins, if the operator insists.
@@ -167,16 +151,17 @@ impl Journal {
             .write(true)
             .open(path)
             .map_err(failed("read", path))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|err| {
-            match io::Error::from(err) {
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(
+            |err| match io::Error::from(err) {
                 cause if cause.kind() == io::ErrorKind::WouldBlock => JournalError::Busy {
                     path: path.to_owned(),
                 },
                 cause => failed("lock", path)(cause),
-            }
-        })?;
+            },
+        )?;
         let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed("read", path))?;
+        file.read_to_string(&mut text)
+            .map_err(failed("read", path))?;
         let damaged = |detail: String| JournalError::Damaged {
             path: path.to_owned(),
             detail,
@@ -276,7 +261,9 @@ impl Journal {
             None => State::Pending,
         };
         let states = self.entries.iter();
-        states.map(|entry| (entry.device.clone(), state(entry))).collect()
+        states
+            .map(|entry| (entry.device.clone(), state(entry)))
+            .collect()
     }
 
     /// Records a stage, before its documents are published.
@@ -341,7 +328,9 @@ fn failed(verb: &'static str, path: &Path) -> impl Fn(io::Error) -> JournalError
 
 /// Makes a rename in the folder of `path` durable.
 fn sync_folder(path: &Path) -> Result<(), JournalError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(failed("write", folder))

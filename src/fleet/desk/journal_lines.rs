@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, Outcome};
+use super::{Limits, Outcome, Plan, RetainedDocument};
+use crate::event::unix_time;
 use crate::fleet::DocumentHash;
 
 /// One line.
@@ -55,7 +56,7 @@ pub(super) enum JournalEnd {
 
 impl Entry {
     /// A device. Messages are JSON and therefore text; a former message that is none counts as absent.
-    pub(super) fn new(
+    fn new(
         device: String,
         generation: u64,
         hash: DocumentHash,
@@ -78,10 +79,32 @@ impl Entry {
     }
 
     /// The document before the rollout; absent if there was none.
-    pub fn former(&self) -> Option<super::RetainedDocument> {
+    pub fn former(&self) -> Option<RetainedDocument> {
         let former = self.former.as_ref().filter(|text| !text.is_empty())?;
-        Some(super::RetainedDocument::new(former.as_bytes().to_vec()))
+        Some(RetainedDocument::new(former.as_bytes().to_vec()))
     }
+}
+
+/// The first lines of a new journal.
+pub(super) fn begun(plan: &Plan, limits: &Limits, who: &str) -> String {
+    let now = unix_time(crate::base::unix_now());
+    let stamp = now.strftime("%Y%m%dT%H%M%SZ");
+    let mut text = written(&Line::Rollout(Head {
+        id: format!("{stamp}-{:04x}", fastrand::u16(..)),
+        began: now.to_string(),
+        who: who.to_owned(),
+        devices: plan.changes.len(),
+        limits: limits.clone(),
+    }));
+    for change in &plan.changes {
+        let former = change.former.as_ref().map(|former| &*former.message);
+        let next = &change.next;
+        let (generation, hash) = (next.generation, next.hash.clone());
+        let device = change.device.clone();
+        let entry = Entry::new(device, generation, hash, &next.message, former);
+        text += &written(&Line::Device(entry));
+    }
+    text
 }
 
 /// The lines of a text, and the length in bytes of the whole ones.

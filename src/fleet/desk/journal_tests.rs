@@ -12,13 +12,24 @@ fn two() -> Plan {
         ..Desired::new(1, DeviceRole::Processor)
     };
     let mut view = DeviceView::default();
-    view.take(crate::bus::FleetTopic::Desired, &Desired::new(4, DeviceRole::Wall).to_json());
+    view.take(
+        crate::bus::FleetTopic::Desired,
+        &Desired::new(4, DeviceRole::Wall).to_json(),
+    );
     let views = BTreeMap::from([("a".to_owned(), view)]);
-    plan(&[("a", &desired), ("b", &desired)], &views, &Signer::default(), false).expect("small")
+    plan(
+        &[("a", &desired), ("b", &desired)],
+        &views,
+        &Signer::default(),
+        false,
+    )
+    .expect("small")
 }
 
 fn begin(folder: &JournalFolder) -> Journal {
-    folder.begin(&two(), &Limits::default(), "op@desk").expect("written")
+    folder
+        .begin(&two(), &Limits::default(), "op@desk")
+        .expect("written")
 }
 
 fn folder() -> (tempfile::TempDir, JournalFolder) {
@@ -32,12 +43,17 @@ fn a_rollout_is_read_back_as_it_was_left() {
     let (_dir, folder) = folder();
     let mut journal = begin(&folder);
     journal.begin_stage(1, &["a".to_owned()]).expect("written");
-    journal.finish(&[("a".to_owned(), Outcome::Applied)]).expect("written");
+    journal
+        .finish(&[("a".to_owned(), Outcome::Applied)])
+        .expect("written");
     journal.begin_stage(2, &["b".to_owned()]).expect("written");
     let id = journal.id().to_owned();
     drop(journal);
     let journal = folder.unfinished().expect("readable").expect("one");
-    assert_eq!((journal.id(), journal.who(), journal.stage()), (&*id, "op@desk", 2));
+    assert_eq!(
+        (journal.id(), journal.who(), journal.stage()),
+        (&*id, "op@desk", 2)
+    );
     assert_eq!(
         journal.states(),
         [
@@ -77,16 +93,26 @@ fn one_rollout_at_a_time_and_one_desk() {
     let busy = folder.unfinished().expect_err("locked").to_string();
     assert!(busy.starts_with("another `nvr fleet` works on"), "{busy}");
     drop(journal);
-    let second = folder.begin(&two(), &Limits::default(), "op@desk").expect_err("unfinished");
+    let second = folder
+        .begin(&two(), &Limits::default(), "op@desk")
+        .expect_err("unfinished");
     assert!(second.is_usage());
-    assert!(second.to_string().ends_with("go on with `apply --resume`, or take it back with `halt`"), "{second}");
+    assert!(
+        second
+            .to_string()
+            .ends_with("go on with `apply --resume`, or take it back with `halt`"),
+        "{second}"
+    );
 }
 
 #[test]
 fn finished_rollouts_are_kept_and_found() {
     let (_dir, folder) = folder();
     let none = folder.finished(None).expect_err("none yet").to_string();
-    assert!(none.starts_with("there is no finished rollout in "), "{none}");
+    assert!(
+        none.starts_with("there is no finished rollout in "),
+        "{none}"
+    );
     let mut ids = Vec::new();
     for _ in 0..2 {
         let journal = begin(&folder);
@@ -97,7 +123,10 @@ fn finished_rollouts_are_kept_and_found() {
     ids.sort();
     assert_eq!(folder.ids().expect("listed"), ids);
     assert_eq!(folder.finished(None).expect("the last").id(), ids[1]);
-    assert_eq!(folder.finished(Some(&ids[0])).expect("the first").id(), ids[0]);
+    assert_eq!(
+        folder.finished(Some(&ids[0])).expect("the first").id(),
+        ids[0]
+    );
     folder.finished(Some("x")).expect_err("none");
 }
 
@@ -105,7 +134,11 @@ fn finished_rollouts_are_kept_and_found() {
 fn a_desk_that_died_before_the_move_finds_no_unfinished_rollout() {
     let (_dir, folder) = folder();
     let mut journal = begin(&folder);
-    journal.append(vec![Line::Ended { end: JournalEnd::Halted }]).expect("written");
+    journal
+        .append(vec![Line::Ended {
+            end: JournalEnd::Halted,
+        }])
+        .expect("written");
     drop(journal);
     assert!(folder.unfinished().expect("moved").is_none());
     assert_eq!(folder.ids().expect("listed").len(), 1);
@@ -116,7 +149,11 @@ fn a_damaged_journal_is_refused_by_its_line() {
     let (_dir, folder) = folder();
     drop(begin(&folder));
     let text = fs::read_to_string(&folder.current).expect("text");
-    let without_b: String = text.lines().take(2).map(|line| format!("{line}\n")).collect();
+    let without_b: String = text
+        .lines()
+        .take(2)
+        .map(|line| format!("{line}\n"))
+        .collect();
     for (damaged, told) in [
         (text.replacen("{", "", 1), "is damaged: line 1: "),
         (without_b, "is damaged: it has 1 of 2 devices"),

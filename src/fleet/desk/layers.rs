@@ -111,12 +111,22 @@ fn note(value: &Value, to: &str, from: &str, sources: &mut BTreeMap<String, Stri
     match value {
         Value::Object(table) => {
             for (key, value) in table {
-                note(value, &format!("{to}.{key}"), &format!("{from}.{key}"), sources);
+                note(
+                    value,
+                    &format!("{to}.{key}"),
+                    &format!("{from}.{key}"),
+                    sources,
+                );
             }
         }
         Value::Array(list) => {
             for (index, value) in list.iter().enumerate() {
-                note(value, &format!("{to}[{index}]"), &format!("{from}[{index}]"), sources);
+                note(
+                    value,
+                    &format!("{to}[{index}]"),
+                    &format!("{from}[{index}]"),
+                    sources,
+                );
             }
         }
         _ => {}
@@ -174,7 +184,10 @@ fn text_with(text: &str, vars: &Map<String, Value>) -> Result<Value, String> {
     while let Some(at) = rest.find(['{', '}']) {
         let (before, brace) = rest.split_at(at);
         written.push_str(before);
-        if let Some(after) = brace.strip_prefix("{{").or_else(|| brace.strip_prefix("}}")) {
+        if let Some(after) = brace
+            .strip_prefix("{{")
+            .or_else(|| brace.strip_prefix("}}"))
+        {
             written.push_str(&brace[..1]);
             rest = after;
             continue;
@@ -200,7 +213,10 @@ fn text_with(text: &str, vars: &Map<String, Value>) -> Result<Value, String> {
 fn unknown(name: &str, vars: &Map<String, Value>) -> String {
     let known: Vec<&str> = vars.keys().map(String::as_str).collect();
     let guess = crate::config::did_you_mean(name, &known);
-    format!("there is no variable `{name}`; {guess}known are {}", known.join(", "))
+    format!(
+        "there is no variable `{name}`; {guess}known are {}",
+        known.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -260,7 +276,10 @@ mod tests {
     fn an_empty_list_is_filled_and_one_without_ids_replaces() {
         let filled = merged(&[json!({ "camera": [] }), json!({ "camera": [{ "id": 1 }] })]);
         assert_eq!(filled.body["camera"], json!([{ "id": 1 }]));
-        let replaced = merged(&[json!({ "camera": [{ "id": 1 }] }), json!({ "camera": [{ "uri": "x" }] })]);
+        let replaced = merged(&[
+            json!({ "camera": [{ "id": 1 }] }),
+            json!({ "camera": [{ "uri": "x" }] }),
+        ]);
         assert_eq!(replaced.body["camera"], json!([{ "uri": "x" }]));
     }
 
@@ -269,7 +288,8 @@ mod tests {
         let vars = json!({ "host": "10.0.0.1", "n": 7, "on": true });
         let vars = vars.as_object().expect("a table");
         let mut problems = Vec::new();
-        let value = json!({ "uri": "rtsp://{host}/{n}", "id": "{n}", "list": ["{on}", "{{{n}}}"], "k": 1 });
+        let value =
+            json!({ "uri": "rtsp://{host}/{n}", "id": "{n}", "list": ["{on}", "{{{n}}}"], "k": 1 });
         let value = substitute(&value, "x", vars, &mut problems);
         assert_eq!(problems, []);
         assert_eq!(
@@ -285,7 +305,10 @@ mod tests {
         let mut problems = Vec::new();
         let value = json!({ "a": "{hots}", "b": ["x{", "}"], "c": "{" });
         substitute(&value, "x", vars, &mut problems);
-        let told: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.path, one.message)).collect();
+        let told: Vec<String> = problems
+            .iter()
+            .map(|one| format!("{}: {}", one.path, one.message))
+            .collect();
         assert_eq!(
             told,
             [

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::DeskError;
+use crate::fleet::Desired;
+
 /// A number of devices, or a part of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -39,7 +42,9 @@ impl FromStr for Amount {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("must be a number of devices or a percentage, such as 5 or 10%, got `{text}`");
+        let refused = || {
+            format!("must be a number of devices or a percentage, such as 5 or 10%, got `{text}`")
+        };
         match text.strip_suffix('%') {
             None => text.parse().map(Self::Count).map_err(|_| refused()),
             Some(part) => match part.parse() {
@@ -95,6 +100,27 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Checks that devices can finish in time: a document is on trial for its probation.
+    ///
+    /// # Errors
+    /// Names the longest probation.
+    pub fn check<'a>(
+        &self,
+        documents: impl IntoIterator<Item = &'a Desired>,
+    ) -> Result<(), DeskError> {
+        let probations = documents.into_iter().map(|one| one.probation.limit.0);
+        match probations.max() {
+            Some(longest) if self.timeout <= longest => {
+                let timeout = humantime::format_duration(self.timeout);
+                let longest = humantime::format_duration(longest);
+                Err(DeskError::Usage(format!(
+                    "--timeout must be longer than the probation of the documents, {longest}, got {timeout}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether `failures` of `finished` devices stop the rollout.
     pub fn are_reached(&self, failures: usize, finished: usize) -> bool {
         match self.max_failures {
@@ -123,7 +149,10 @@ mod tests {
             ("100%", Amount::Percent(100), 250),
         ] {
             assert_eq!(text.parse(), Ok(amount));
-            assert_eq!((amount.to_string().as_str(), amount.of(250)), (text, of_250));
+            assert_eq!(
+                (amount.to_string().as_str(), amount.of(250)),
+                (text, of_250)
+            );
         }
         for text in ["", "%", "-1", "101%", "1.5", "ten", "256%"] {
             let error = text.parse::<Amount>().expect_err(text);
@@ -153,5 +182,20 @@ mod tests {
             let stopped = limits(max_failures).are_reached(failures, finished);
             assert_eq!(stopped, stops, "{max_failures} {failures}/{finished}");
         }
+    }
+
+    #[test]
+    fn a_timeout_below_the_probation_is_refused() {
+        let desired = Desired::new(1, crate::fleet::DeviceRole::Wall);
+        let limits = |timeout| Limits {
+            timeout: Duration::from_secs(timeout),
+            ..Limits::default()
+        };
+        limits(61).check([&desired]).expect("long enough");
+        let error = limits(60).check([&desired]).expect_err("too short");
+        assert_eq!(
+            error.to_string(),
+            "--timeout must be longer than the probation of the documents, 1m, got 1m"
+        );
     }
 }

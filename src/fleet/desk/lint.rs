@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::fleet_file::{DeviceEntry, FleetFile};
+use super::fleet_file::FleetFile;
+use super::fleet_reader::DeviceEntry;
 use super::layers::Merged;
 use super::render::{Rendered, document, render};
 use super::{LintProblem, LintProblems};
@@ -127,9 +128,13 @@ impl Lint<'_> {
         let Some(processor) = &bodies.processor else {
             return;
         };
-        let cameras = merged.body.get("processor").and_then(|body| body.get("camera")?.as_array());
+        let cameras = merged
+            .body
+            .get("processor")
+            .and_then(|body| body.get("camera")?.as_array());
         let place = |id: SourceId| {
-            let is_it = |camera: &Value| camera.get("id").and_then(Value::as_u64) == Some(id.0.into());
+            let is_it =
+                |camera: &Value| camera.get("id").and_then(Value::as_u64) == Some(id.0.into());
             cameras.and_then(|cameras| cameras.iter().position(is_it))
         };
         for id in processor.settings.sources.keys().copied() {
@@ -137,7 +142,9 @@ impl Lint<'_> {
                 continue;
             };
             if is_selected {
-                let message = format!("the source {id} is analysed by {other} as well; ids of cameras are unique on a broker");
+                let message = format!(
+                    "the source {id} is analysed by {other} as well; ids of cameras are unique on a broker"
+                );
                 let path = match place(id) {
                     Some(index) => format!("processor.camera[{index}].id"),
                     None => "processor.camera".to_owned(),
@@ -166,7 +173,12 @@ impl Lint<'_> {
 fn add(problems: &mut Vec<LintProblem>, problem: LintProblem) {
     let is_same = |known: &&mut LintProblem| {
         (&known.path, &known.code, &known.message, &known.origin)
-            == (&problem.path, &problem.code, &problem.message, &problem.origin)
+            == (
+                &problem.path,
+                &problem.code,
+                &problem.message,
+                &problem.origin,
+            )
     };
     match problems.iter_mut().find(is_same) {
         Some(known) => known.devices.extend(problem.devices),

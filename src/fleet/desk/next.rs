@@ -35,7 +35,9 @@ impl Signer {
 
     /// Whether a message signed by `signers` has the signatures that this one makes.
     pub(super) fn is_among(&self, signers: &[KeyId]) -> bool {
-        self.keys.iter().all(|key| signers.contains(&key.public().id()))
+        self.keys
+            .iter()
+            .all(|key| signers.contains(&key.public().id()))
     }
 
     /// The message of a payload.
@@ -102,7 +104,10 @@ mod tests {
         assert_eq!((read.generation, read.base), (1, None));
         assert_eq!(read.device.as_deref(), Some("a"));
         view.take(FleetTopic::Desired, &first.message);
-        view.take(FleetTopic::Reported, br#"{"schema":1,"generation":8,"phase":"rejected"}"#);
+        view.take(
+            FleetTopic::Reported,
+            br#"{"schema":1,"generation":8,"phase":"rejected"}"#,
+        );
         let second = signer.next("a", &body(), &view).expect("small");
         let read = Desired::read(&second.message).expect("valid");
         assert_eq!((second.generation, read.base), (9, Some(first.hash)));
@@ -113,10 +118,15 @@ mod tests {
         let key = PrivateKey::from_seed([3; 32]).expect("a key");
         let public = key.public();
         let signer = Signer::new(vec![key]);
-        let next = signer.next("a", &body(), &DeviceView::default()).expect("small");
+        let next = signer
+            .next("a", &body(), &DeviceView::default())
+            .expect("small");
         let keyring = Keyring::new([public.clone()]);
         let opened = open(&next.message, PayloadType::Desired, &keyring).expect("signed");
-        assert_eq!((opened.hash, opened.signers), (next.hash, vec![public.id()]));
+        assert_eq!(
+            (opened.hash, opened.signers),
+            (next.hash, vec![public.id()])
+        );
         assert!(signer.is_among(&[public.id()]) && !signer.is_among(&[]));
         assert!(Signer::default().is_among(&[]));
     }
@@ -125,7 +135,12 @@ mod tests {
     fn a_document_that_no_device_reads_is_refused() {
         let mut body = body();
         body.insert("x".to_owned(), json!("y".repeat(DOCUMENT_LIMIT_BYTES)));
-        let error = Signer::default().next("a", &body, &DeviceView::default()).expect_err("too large");
-        assert!(error.to_string().starts_with("a: the document has 65"), "{error}");
+        let error = Signer::default()
+            .next("a", &body, &DeviceView::default())
+            .expect_err("too large");
+        assert!(
+            error.to_string().starts_with("a: the document has 65"),
+            "{error}"
+        );
     }
 }

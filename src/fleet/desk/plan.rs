@@ -138,9 +138,14 @@ impl Plan {
             lines.push("~ signature: not signed with the given keys".to_owned());
         }
         if let Some(phase) = refused(view) {
-            let generation = retained.and_then(|retained| retained.generation).unwrap_or(0);
+            let generation = retained
+                .and_then(|retained| retained.generation)
+                .unwrap_or(0);
             if retry {
-                lines.push(format!("~ again: generation {generation} was {}", phase.as_str()));
+                lines.push(format!(
+                    "~ again: generation {generation} was {}",
+                    phase.as_str()
+                ));
             } else if lines.is_empty() {
                 self.notes.push(format!(
                     "{device}: unchanged, but the device has generation {generation} {}; `apply --retry` publishes it again",
@@ -171,7 +176,10 @@ fn refused(view: &DeviceView) -> Option<Phase> {
     let hash = view.desired.as_ref()?.hash.as_ref()?;
     let report = view.reported.as_ref()?;
     let is_about_it = report.sha256.as_ref() == Some(hash);
-    let is_refused = matches!(report.phase, Phase::Rejected | Phase::Reverted | Phase::Conflict);
+    let is_refused = matches!(
+        report.phase,
+        Phase::Rejected | Phase::Reverted | Phase::Conflict
+    );
     (is_about_it && is_refused).then_some(report.phase)
 }
 
@@ -207,7 +215,10 @@ mod tests {
         assert_eq!(first.lines()[0], "a: no document → generation 1");
         let view = view_of(&first.changes[0]);
         let same = planned(&desired(0.5), view.clone(), &bare, false);
-        assert_eq!((same.changes.len(), same.unchanged), (0, vec!["a".to_owned()]));
+        assert_eq!(
+            (same.changes.len(), same.unchanged),
+            (0, vec!["a".to_owned()])
+        );
         let changed = planned(&desired(0.6), view, &bare, false);
         assert_eq!(
             changed.lines(),
@@ -217,16 +228,26 @@ mod tests {
                 "1 to change, 0 unchanged",
             ]
         );
-        let base = Desired::read(&changed.changes[0].next.message).expect("valid").base;
+        let base = Desired::read(&changed.changes[0].next.message)
+            .expect("valid")
+            .base;
         assert_eq!(base.as_ref(), Some(first.changes[0].hash()));
     }
 
     #[test]
     fn a_missing_signature_is_a_change() {
-        let first = planned(&desired(0.5), DeviceView::default(), &Signer::default(), false);
+        let first = planned(
+            &desired(0.5),
+            DeviceView::default(),
+            &Signer::default(),
+            false,
+        );
         let signer = Signer::new(vec![PrivateKey::from_seed([1; 32]).expect("a key")]);
         let signed = planned(&desired(0.5), view_of(&first.changes[0]), &signer, false);
-        assert_eq!(signed.changes[0].diff, ["~ signature: not signed with the given keys"]);
+        assert_eq!(
+            signed.changes[0].diff,
+            ["~ signature: not signed with the given keys"]
+        );
         let again = planned(&desired(0.5), view_of(&signed.changes[0]), &signer, false);
         assert_eq!(again.changes.len(), 0);
     }
@@ -237,12 +258,15 @@ mod tests {
         let first = planned(&desired(0.5), DeviceView::default(), &bare, false);
         let mut view = view_of(&first.changes[0]);
         let hash = first.changes[0].hash();
-        let report = format!(r#"{{"schema":1,"generation":1,"sha256":"{hash}","phase":"reverted"}}"#);
+        let report =
+            format!(r#"{{"schema":1,"generation":1,"sha256":"{hash}","phase":"reverted"}}"#);
         view.take(FleetTopic::Reported, report.as_bytes());
         let same = planned(&desired(0.5), view.clone(), &bare, false);
         assert_eq!(
             same.notes,
-            ["a: unchanged, but the device has generation 1 reverted; `apply --retry` publishes it again"]
+            [
+                "a: unchanged, but the device has generation 1 reverted; `apply --retry` publishes it again"
+            ]
         );
         let again = planned(&desired(0.5), view, &bare, true);
         assert_eq!(again.changes[0].generation(), 2);

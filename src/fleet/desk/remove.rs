@@ -22,7 +22,12 @@ pub async fn remove(
     device: &str,
     force: bool,
 ) -> Result<Vec<String>, DeskError> {
-    let view = operation.session.views().get(device).cloned().unwrap_or_default();
+    let view = operation
+        .session
+        .views()
+        .get(device)
+        .cloned()
+        .unwrap_or_default();
     if view.is_online() && !force {
         return Err(DeskError::Usage(format!(
             "{device} is online and would publish its topics again; stop its agent first, or use --force"
@@ -34,8 +39,10 @@ pub async fn remove(
         ..Act::default()
     }])?;
     let owned = owned_topics(operation, device, &view).await;
-    let retained: Vec<FleetTopic> =
-        FleetTopic::ALL.into_iter().filter(|topic| topic.is_retained()).collect();
+    let retained: Vec<FleetTopic> = FleetTopic::ALL
+        .into_iter()
+        .filter(|topic| topic.is_retained())
+        .collect();
     let session = &mut operation.session;
     for topic in &retained {
         session.publish(device, *topic, &[]);

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fleet_file::{DeviceEntry, FleetFile};
+use super::fleet_file::FleetFile;
+use super::fleet_reader::DeviceEntry;
 use super::layers::{Merged, VariableProblem, substitute};
 use crate::fleet::{Desired, DocumentErrors, SCHEMA};
 
@@ -15,7 +16,10 @@ pub(super) struct Rendered {
 
 /// Merges the layers of a device. Variables are replaced before, so that ids made from variables are merged as well.
 pub(super) fn render(fleet: &FleetFile, device: &DeviceEntry) -> Rendered {
-    let groups = device.groups.iter().filter_map(|name| fleet.groups.get(name));
+    let groups = device
+        .groups
+        .iter()
+        .filter_map(|name| fleet.groups.get(name));
     let layers: Vec<_> = std::iter::once(&fleet.defaults)
         .chain(groups)
         .chain([&device.layer])

@@ -161,7 +161,9 @@ impl Rollout {
 
     /// The devices and their states.
     pub fn states(&self) -> impl Iterator<Item = (&str, State)> {
-        self.devices.iter().map(|device| (&*device.id, device.state))
+        self.devices
+            .iter()
+            .map(|device| (&*device.id, device.state))
     }
 
     /// The state of a device of the rollout.
@@ -172,7 +174,10 @@ impl Rollout {
 
     /// Number of devices with a state.
     pub fn count(&self, is_wanted: impl Fn(State) -> bool) -> usize {
-        self.devices.iter().filter(|device| is_wanted(device.state)).count()
+        self.devices
+            .iter()
+            .filter(|device| is_wanted(device.state))
+            .count()
     }
 
     /// A device came to the broker, or left it.

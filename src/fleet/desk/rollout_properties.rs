@@ -30,15 +30,20 @@ struct Ways {
 
 fn ways() -> impl Strategy<Value = Ways> {
     let turns = proptest::collection::vec(1..60_u64, 0..4);
-    (any::<bool>(), any::<bool>(), 0..15_u64, any::<bool>(), turns).prop_map(
-        |(had_document, reverts, apply_s, online, turns)| Ways {
+    (
+        any::<bool>(),
+        any::<bool>(),
+        0..15_u64,
+        any::<bool>(),
+        turns,
+    )
+        .prop_map(|(had_document, reverts, apply_s, online, turns)| Ways {
             had_document,
             reverts,
             apply_s,
             online,
             turns,
-        },
-    )
+        })
 }
 
 struct World {
@@ -71,10 +76,14 @@ impl World {
                 reverts: ways.reverts.then(|| "new".to_owned()),
             };
             let device = Simulated::new(&id, behaviour);
-            world.devices.insert(id.clone(), (device, ways.clone(), false));
+            world
+                .devices
+                .insert(id.clone(), (device, ways.clone(), false));
             world.views.insert(id.clone(), DeviceView::default());
             if ways.had_document {
-                let next = Signer::default().next(&id, &body("old"), &DeviceView::default()).expect("small");
+                let next = Signer::default()
+                    .next(&id, &body("old"), &DeviceView::default())
+                    .expect("small");
                 world.connect(&id, true);
                 world.retain(&id, &next.message);
                 world.now += Duration::from_secs(20);
@@ -92,7 +101,10 @@ impl World {
             false => PresenceState::Offline,
         };
         let view = self.views.get_mut(id).expect("a device");
-        view.take(FleetTopic::Presence, &Presence::now(state, &session).to_json());
+        view.take(
+            FleetTopic::Presence,
+            &Presence::now(state, &session).to_json(),
+        );
         let retained = view.desired.clone();
         self.devices.get_mut(id).expect("a device").2 = is_online;
         if let Some(retained) = retained.filter(|_| is_online) {
@@ -101,7 +113,10 @@ impl World {
     }
 
     fn retain(&mut self, id: &str, message: &[u8]) {
-        self.views.get_mut(id).expect("a device").take(FleetTopic::Desired, message);
+        self.views
+            .get_mut(id)
+            .expect("a device")
+            .take(FleetTopic::Desired, message);
         let (device, _, is_online) = self.devices.get_mut(id).expect("a device");
         if *is_online {
             device.desired(message, &self.sources, self.now);
@@ -114,7 +129,10 @@ impl World {
         device.advance(self.now);
         if *is_online {
             let report = device.report().to_json();
-            self.views.get_mut(id).expect("a device").take(FleetTopic::Reported, &report);
+            self.views
+                .get_mut(id)
+                .expect("a device")
+                .take(FleetTopic::Reported, &report);
         }
     }
 
@@ -135,7 +153,8 @@ impl World {
 fn plan_of(world: &World) -> Plan {
     let mut plan = Plan::default();
     for (id, view) in &world.views {
-        plan.add(id, &body("new"), view, &Signer::default(), false).expect("small");
+        plan.add(id, &body("new"), view, &Signer::default(), false)
+            .expect("small");
     }
     plan
 }
@@ -155,7 +174,14 @@ fn look(rollout: &mut Rollout, journal: &Journal, world: &World, now: Duration) 
 /// Takes the rollout back, twice where the desk dies after `dies_after` of its documents.
 fn halt(world: &mut World, journal: &Journal, dies_after: usize) {
     let due = |world: &World| {
-        take_backs(journal, &world.views, &BTreeMap::new(), &Signer::default(), false).expect("small")
+        take_backs(
+            journal,
+            &world.views,
+            &BTreeMap::new(),
+            &Signer::default(),
+            false,
+        )
+        .expect("small")
     };
     for one in due(world).into_iter().take(dies_after) {
         world.retain(&one.device, one.document.message());

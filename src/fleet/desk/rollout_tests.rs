@@ -102,8 +102,15 @@ fn an_offline_device_waits_and_another_one_becomes_the_canary() {
     rollout.online("a", false, s(1));
     assert_eq!(rollout.advance(s(9)), None);
     assert_eq!(rollout.advance(s(10)), Some(Step::Soak(s(5))));
-    assert_eq!(rollout.state("a"), Some(State::Finished(Outcome::WentOffline)));
-    assert_eq!(rollout.advance(s(15)), published(2, &["b"]), "still one at a time");
+    assert_eq!(
+        rollout.state("a"),
+        Some(State::Finished(Outcome::WentOffline))
+    );
+    assert_eq!(
+        rollout.advance(s(15)),
+        published(2, &["b"]),
+        "still one at a time"
+    );
     assert!(rollout.finish("a", Outcome::Applied), "it came back");
 }
 
@@ -112,7 +119,10 @@ fn without_any_device_online_one_document_is_published_and_the_rest_waits() {
     let mut rollout = rollout(&[], limits());
     assert_eq!(rollout.advance(s(0)), published(1, &["a"]));
     rollout.advance(s(10));
-    assert_eq!(rollout.state("a"), Some(State::Finished(Outcome::NeverOnline)));
+    assert_eq!(
+        rollout.state("a"),
+        Some(State::Finished(Outcome::NeverOnline))
+    );
     assert_eq!(rollout.advance(s(15)), Some(Step::End(End::Stalled)));
     assert_eq!(rollout.count(|state| state == State::Pending), 4);
 }
@@ -128,15 +138,28 @@ fn online_devices_come_before_offline_ones() {
 
 #[test]
 fn a_waiting_device_that_returns_has_its_time_and_its_result_counts() {
-    let mut rollout = rollout(&["a", "b"], Limits { canary: 0, ..limits() });
+    let mut rollout = rollout(
+        &["a", "b"],
+        Limits {
+            canary: 0,
+            ..limits()
+        },
+    );
     assert_eq!(rollout.advance(s(0)), published(1, &["a", "b"]));
     rollout.finish("a", Outcome::Applied);
     rollout.online("b", false, s(0));
     rollout.advance(s(10));
-    assert_eq!(rollout.state("b"), Some(State::Finished(Outcome::WentOffline)));
+    assert_eq!(
+        rollout.state("b"),
+        Some(State::Finished(Outcome::WentOffline))
+    );
     rollout.online("b", true, s(11));
     assert_eq!(rollout.advance(s(20)), published(2, &["c", "d"]));
-    assert_eq!(rollout.advance(s(21)), Some(Step::End(End::Stopped)), "10 s online without a result");
+    assert_eq!(
+        rollout.advance(s(21)),
+        Some(Step::End(End::Stopped)),
+        "10 s online without a result"
+    );
 }
 
 #[test]

@@ -65,11 +65,17 @@ impl Session {
         connected(&link, &broker).await?;
         let filters: Vec<String> = devices
             .iter()
-            .flat_map(|device| documents.iter().map(|document| topics.fleet(device, *document)))
+            .flat_map(|device| {
+                documents
+                    .iter()
+                    .map(|document| topics.fleet(device, *document))
+            })
             .collect();
         let asked = filters.len();
         let subscription = link.subscribe(filters, Delivery::AtLeastOnce);
-        let views = devices.iter().map(|device| (device.clone(), DeviceView::default()));
+        let views = devices
+            .iter()
+            .map(|device| (device.clone(), DeviceView::default()));
         let mut session = Self {
             link,
             topics,
@@ -143,13 +149,20 @@ impl Session {
             return None;
         };
         let place = (device, document.level());
-        if self.awaited.get(&place).is_some_and(|awaited| *awaited == message.payload) {
+        if self
+            .awaited
+            .get(&place)
+            .is_some_and(|awaited| *awaited == message.payload)
+        {
             self.awaited.remove(&place);
             // Another desk may publish a newer one: ours must not return at a later connection.
             self.link.forget(&message.topic);
         }
         let (device, _) = place;
-        self.views.entry(device.clone()).or_default().take(document, &message.payload);
+        self.views
+            .entry(device.clone())
+            .or_default()
+            .take(document, &message.payload);
         Some(Seen {
             device,
             document,
@@ -241,7 +254,8 @@ async fn connected(link: &Link, broker: &str) -> Result<(), DeskError> {
             return Err(DeskError::NoBroker {
                 broker: broker.to_owned(),
                 limit_s: CONNECT_LIMIT.as_secs(),
-                reason: reason.map_or_else(|| "it does not answer".to_owned(), |one| one.to_string()),
+                reason: reason
+                    .map_or_else(|| "it does not answer".to_owned(), |one| one.to_string()),
             });
         }
     }

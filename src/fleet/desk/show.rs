@@ -42,6 +42,9 @@ mod tests {
         view.take(FleetTopic::Desired, document);
         let text = show("a", &view).to_string();
         assert!(!text.contains("hunter"), "{text}");
-        assert!(text.contains(r#""generation":3"#) && text.contains(r#""password":"***""#), "{text}");
+        assert!(
+            text.contains(r#""generation":3"#) && text.contains(r#""password":"***""#),
+            "{text}"
+        );
     }
 }

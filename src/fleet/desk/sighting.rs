@@ -37,19 +37,6 @@ pub(super) fn reasons(view: &DeviceView) -> String {
     }
 }
 
-/// Names the document that took the place of ours.
-pub(super) fn rival(view: &DeviceView, ours: &DocumentHash) -> Option<String> {
-    let desired = view.desired.as_ref()?;
-    let hash = desired.hash.as_ref().filter(|hash| *hash != ours)?;
-    let generation = desired.generation.map_or_else(|| "?".to_owned(), |number| number.to_string());
-    let signers: Vec<&str> = desired.signers.iter().map(|key| key.as_str()).collect();
-    let by = match signers.is_empty() {
-        true => "not signed".to_owned(),
-        false => format!("signed by key {}", signers.join(", ")),
-    };
-    Some(format!("generation {generation} ({}, {by})", hash.short()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +46,10 @@ mod tests {
     fn each_phase_of_our_document_is_a_result_or_none() {
         let ours = DocumentHash::of(b"ours");
         let other = DocumentHash::of(b"other");
-        let report = |phase: &str, sha256: Option<&DocumentHash>, generation: u64, applied: Option<&DocumentHash>| {
+        let report = |phase: &str,
+                      sha256: Option<&DocumentHash>,
+                      generation: u64,
+                      applied: Option<&DocumentHash>| {
             let mut view = DeviceView::default();
             let value = serde_json::json!({ "schema": 1, "generation": generation, "phase": phase, "sha256": sha256, "applied_sha256": applied });
             view.take(FleetTopic::Reported, value.to_string().as_bytes());
@@ -77,11 +67,22 @@ mod tests {
             ("later", None),
         ] {
             assert_eq!(report(phase, Some(&ours), 5, None), outcome, "{phase}");
-            assert_eq!(report(phase, Some(&other), 5, None), None, "{phase} of another");
+            assert_eq!(
+                report(phase, Some(&other), 5, None),
+                None,
+                "{phase} of another"
+            );
         }
-        assert_eq!(report("rejected", None, 5, None), Some(Outcome::Rejected), "unreadable");
+        assert_eq!(
+            report("rejected", None, 5, None),
+            Some(Outcome::Rejected),
+            "unreadable"
+        );
         assert_eq!(report("rejected", None, 4, None), None, "an older one");
-        assert_eq!(report("applying", Some(&other), 6, Some(&ours)), Some(Outcome::Applied));
+        assert_eq!(
+            report("applying", Some(&other), 6, Some(&ours)),
+            Some(Outcome::Applied)
+        );
         assert_eq!(result(&DeviceView::default(), 5, &ours), None);
     }
 }

@@ -11,7 +11,8 @@ use crate::fleet::{Command, Desired, PayloadType};
 /// When there is no key, the file can't be read, or a device would refuse it.
 pub fn sign(path: &Path, payload_type: PayloadType, signer: &Signer) -> Result<String, DeskError> {
     if signer.is_empty() {
-        let message = "a signature needs a key; name it with --key, or make one with `nvr fleet keygen`";
+        let message =
+            "a signature needs a key; name it with --key, or make one with `nvr fleet keygen`";
         return Err(DeskError::Usage(message.to_owned()));
     }
     let shown = path.display();

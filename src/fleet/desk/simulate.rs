@@ -69,7 +69,10 @@ pub async fn simulate(
         }
         let online = links.iter().filter(|link| is_connected(link)).count();
         if online != told.0 && (told.1.elapsed() >= REPORT || online == options.devices.len()) {
-            say(&format!("{online} of {} devices are connected", options.devices.len()));
+            say(&format!(
+                "{online} of {} devices are connected",
+                options.devices.len()
+            ));
             told = (online, Instant::now());
         }
         tokio::select! {
@@ -107,7 +110,8 @@ impl Device {
         let session = SessionId::random();
         let options = LinkOptions::new(mqtt.clone(), ClientRole::Agent, id, &session);
         let link = Link::start(options, &Handle::current(), None)?;
-        let filters = [FleetTopic::Desired, FleetTopic::Command].map(|topic| topics.fleet(id, topic));
+        let filters =
+            [FleetTopic::Desired, FleetTopic::Command].map(|topic| topics.fleet(id, topic));
         let subscription = link.subscribe(filters, Delivery::AtLeastOnce);
         let device = Self {
             model: Simulated::new(id, behaviour),
@@ -124,7 +128,8 @@ impl Device {
     }
 
     fn retain(&self, topic: FleetTopic, payload: Vec<u8>) {
-        self.link.retain(&self.topics.fleet(&self.id, topic), payload);
+        self.link
+            .retain(&self.topics.fleet(&self.id, topic), payload);
     }
 
     fn report(&self) {
@@ -175,7 +180,9 @@ fn capabilities() -> DeviceCapabilities {
             board: "simulated".to_owned(),
             ..Machine::default()
         },
-        verbs: [Verb::Ping, Verb::Identify].map(|verb| verb.as_str().to_owned()).to_vec(),
+        verbs: [Verb::Ping, Verb::Identify]
+            .map(|verb| verb.as_str().to_owned())
+            .to_vec(),
         ..DeviceCapabilities::new()
     }
 }

@@ -87,7 +87,8 @@ impl Simulated {
                     false => Phase::Rejected,
                 };
                 let problem = place.problem(&desired).map(DocumentErrors::from);
-                return problem.is_some_and(|errors| self.refuse(phase, generation, Some(hash), errors));
+                return problem
+                    .is_some_and(|errors| self.refuse(phase, generation, Some(hash), errors));
             }
         }
         let stamp = Stamp {
@@ -111,7 +112,11 @@ impl Simulated {
     }
 
     fn meant(&self, desired: Desired) -> Result<Desired, DocumentErrors> {
-        match desired.device.as_deref().filter(|device| *device != self.id) {
+        match desired
+            .device
+            .as_deref()
+            .filter(|device| *device != self.id)
+        {
             None => Ok(desired),
             Some(other) => {
                 let message = format!("the document is for {other}, this is {}", self.id);
@@ -122,17 +127,21 @@ impl Simulated {
 
     /// Ends a trial whose time is over. True if the report has changed.
     pub(super) fn advance(&mut self, now: Duration) -> bool {
-        let Some(Trial { stamp, is_good, .. }) = self.trial.take_if(|trial| trial.until <= now) else {
+        let Some(Trial { stamp, is_good, .. }) = self.trial.take_if(|trial| trial.until <= now)
+        else {
             return false;
         };
         let (generation, hash) = (Some(stamp.generation), Some(stamp.hash.clone()));
         if is_good {
-            self.known.replaced.extend(self.known.applied.replace(stamp));
+            self.known
+                .replaced
+                .extend(self.known.applied.replace(stamp));
             self.report.last_known_good = generation;
             self.say(Phase::Applied, generation, hash, Vec::new());
         } else {
             self.known.failed = Some(stamp);
-            let message = "a source that flowed before has stopped; the former document is in force again";
+            let message =
+                "a source that flowed before has stopped; the former document is in force again";
             let error = DocumentError::new("processor.camera[0]", "source-stopped", message);
             self.say(Phase::Reverted, generation, hash, vec![error]);
         }
@@ -208,16 +217,20 @@ mod tests {
 
     impl Pair {
         fn publish(&mut self, name: &str) -> Phase {
-            let next = Signer::default().next("a", &body(name), &self.view).expect("small");
+            let next = Signer::default()
+                .next("a", &body(name), &self.view)
+                .expect("small");
             self.send(&next.message)
         }
 
         fn send(&mut self, message: &[u8]) -> Phase {
             self.view.take(FleetTopic::Desired, message);
-            self.device.desired(message, &BodySources::of_desk(), self.now);
+            self.device
+                .desired(message, &BodySources::of_desk(), self.now);
             self.now += SECOND;
             self.device.advance(self.now);
-            self.view.take(FleetTopic::Reported, &self.device.report().to_json());
+            self.view
+                .take(FleetTopic::Reported, &self.device.report().to_json());
             self.device.report().phase
         }
     }
@@ -241,7 +254,12 @@ mod tests {
         assert_eq!(pair.publish("bad"), Phase::Reverted);
         assert_eq!(pair.device.report().applied, Some(1));
         let again = pair.view.desired.clone().expect("retained").message;
-        assert!(!pair.device.desired(&again, &BodySources::of_desk(), pair.now), "already failed");
+        assert!(
+            !pair
+                .device
+                .desired(&again, &BodySources::of_desk(), pair.now),
+            "already failed"
+        );
         assert_eq!(pair.publish("two"), Phase::Applied);
         assert_eq!(pair.device.report().applied, Some(3));
     }
@@ -250,9 +268,12 @@ mod tests {
     fn a_take_back_of_a_document_on_trial_ends_the_trial() {
         let mut pair = pair();
         pair.publish("one");
-        let bad = Signer::default().next("a", &body("two"), &pair.view).expect("small");
+        let bad = Signer::default()
+            .next("a", &body("two"), &pair.view)
+            .expect("small");
         pair.view.take(FleetTopic::Desired, &bad.message);
-        pair.device.desired(&bad.message, &BodySources::of_desk(), pair.now);
+        pair.device
+            .desired(&bad.message, &BodySources::of_desk(), pair.now);
         assert_eq!(pair.device.report().phase, Phase::Probation);
         assert_eq!(pair.publish("one"), Phase::Applied);
         assert_eq!(pair.device.report().applied, Some(3));
@@ -263,13 +284,28 @@ mod tests {
         let mut pair = pair();
         let stale = pair.view.clone();
         pair.publish("one");
-        let mut other = Signer::default().next("a", &body("two"), &stale).expect("small");
-        assert_eq!(pair.send(&other.message), Phase::Conflict, "the same generation");
-        other = Signer::default().next("b", &body("two"), &pair.view).expect("small");
-        assert_eq!(pair.send(&other.message), Phase::Rejected, "for another device");
+        let mut other = Signer::default()
+            .next("a", &body("two"), &stale)
+            .expect("small");
+        assert_eq!(
+            pair.send(&other.message),
+            Phase::Conflict,
+            "the same generation"
+        );
+        other = Signer::default()
+            .next("b", &body("two"), &pair.view)
+            .expect("small");
+        assert_eq!(
+            pair.send(&other.message),
+            Phase::Rejected,
+            "for another device"
+        );
         assert_eq!(pair.send(b"{"), Phase::Rejected);
         assert_eq!(pair.device.report().applied, Some(1));
-        assert!(!pair.device.desired(b"", &BodySources::of_desk(), pair.now), "keep what you have");
+        assert!(
+            !pair.device.desired(b"", &BodySources::of_desk(), pair.now),
+            "keep what you have"
+        );
     }
 
     #[test]
@@ -277,10 +313,17 @@ mod tests {
         let device = pair().device;
         let ping = Command::new("7", Verb::Ping).to_json();
         assert_eq!(device.command(&ping), Some(Response::ok("7", None)));
-        let doctor = device.command(&Command::new("8", Verb::Doctor).to_json()).expect("an answer");
+        let doctor = device
+            .command(&Command::new("8", Verb::Doctor).to_json())
+            .expect("an answer");
         assert!(!doctor.ok);
-        let unknown = device.command(br#"{"id":"9","verb":"dance"}"#).expect("an answer");
-        assert_eq!(unknown.error.map(|error| error.code), Some("unknown-verb".to_owned()));
+        let unknown = device
+            .command(br#"{"id":"9","verb":"dance"}"#)
+            .expect("an answer");
+        assert_eq!(
+            unknown.error.map(|error| error.code),
+            Some("unknown-verb".to_owned())
+        );
         assert_eq!(device.command(b"{}"), None);
     }
 }

@@ -59,7 +59,9 @@ impl FleetStatus {
 pub async fn read_status(session: &mut Session, devices: &[String]) -> FleetStatus {
     while session.try_next().is_some() {}
     let topics = session.topics().clone();
-    let ids = devices.iter().filter_map(|device| session.views().get(device));
+    let ids = devices
+        .iter()
+        .filter_map(|device| session.views().get(device));
     let ids: BTreeSet<SourceId> = ids.flat_map(sources).collect();
     let asked = ids.iter().map(|id| topics.source(*id)).collect();
     let statuses: BTreeMap<SourceId, SourceStatus> = session
@@ -96,7 +98,10 @@ pub async fn read_status(session: &mut Session, devices: &[String]) -> FleetStat
 
 /// The sources that the retained document gives to the device's processor.
 pub(super) fn sources(view: &DeviceView) -> Vec<SourceId> {
-    let body = view.desired.as_ref().and_then(|desired| desired.body.as_ref());
+    let body = view
+        .desired
+        .as_ref()
+        .and_then(|desired| desired.body.as_ref());
     let cameras = body
         .and_then(|body| body.get("processor")?.get("camera")?.as_array().cloned())
         .unwrap_or_default();
@@ -118,9 +123,16 @@ fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> Devic
     let report = view.reported.as_ref();
     let version = report.map(|report| report.firmware.version.clone());
     let version = version.filter(|version| !version.is_empty());
-    let of_presence = || view.presence.as_ref().map(|presence| presence.version.clone());
+    let of_presence = || {
+        view.presence
+            .as_ref()
+            .map(|presence| presence.version.clone())
+    };
     let sources = sources(view);
-    let rates: Vec<f32> = sources.iter().filter_map(|id| live.get(id).copied()).collect();
+    let rates: Vec<f32> = sources
+        .iter()
+        .filter_map(|id| live.get(id).copied())
+        .collect();
     let has_sources = !sources.is_empty();
     DeviceStatus {
         device: device.to_owned(),
@@ -139,7 +151,9 @@ fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> Devic
         sources: has_sources.then_some(sources.len()),
         // A sum of nothing is -0.0.
         fps: rates.iter().fold(0.0, |sum, rate| sum + rate),
-        error: report.and_then(|report| report.errors.first()).map(ToString::to_string),
+        error: report
+            .and_then(|report| report.errors.first())
+            .map(ToString::to_string),
     }
 }
 
@@ -158,9 +172,15 @@ mod tests {
         view.take(FleetTopic::Reported, report);
         let live = BTreeMap::from([(SourceId(2), 12.5), (SourceId(9), 1.0)]);
         let shown = row("a", &view, &live);
-        assert_eq!((shown.presence, shown.phase, &*shown.firmware), ("offline", "rejected", "0.1.0"));
+        assert_eq!(
+            (shown.presence, shown.phase, &*shown.firmware),
+            ("offline", "rejected", "0.1.0")
+        );
         assert_eq!((shown.desired, shown.applied), (Some(7), Some(6)));
-        assert_eq!((shown.live, shown.sources, shown.fps), (Some(1), Some(2), 12.5));
+        assert_eq!(
+            (shown.live, shown.sources, shown.fps),
+            (Some(1), Some(2), 12.5)
+        );
         assert_eq!(shown.error.as_deref(), Some("x: m (c)"));
     }
 }

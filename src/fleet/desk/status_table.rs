@@ -8,7 +8,8 @@ const HEADINGS: [&str; 8] = [
 
 /// The table, its last line the sum.
 pub fn status_text(status: &FleetStatus) -> Vec<String> {
-    let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let number =
+        |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let mut table: Vec<[String; 8]> = vec![HEADINGS.map(str::to_owned)];
     let mut errors = Vec::new();
     for row in &status.rows {
@@ -41,7 +42,10 @@ pub fn status_text(status: &FleetStatus) -> Vec<String> {
     let mut lines: Vec<String> = table
         .iter()
         .map(|row| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         })
         .collect();
@@ -119,7 +123,12 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(grouped(number), text);
         }
     }

@@ -52,10 +52,15 @@ pub(super) fn take_backs(
         if !is_due(journal, entry, view, revert_applied) {
             continue;
         }
-        let former = rivals.get(&entry.device).cloned().or_else(|| entry.former());
+        let former = rivals
+            .get(&entry.device)
+            .cloned()
+            .or_else(|| entry.former());
         let document = match former {
             None => TakeBackDocument::Nothing,
-            Some(RetainedDocument { body: Some(body), .. }) => {
+            Some(RetainedDocument {
+                body: Some(body), ..
+            }) => {
                 let mut above = view.clone();
                 // Also where the broker has lost the document: the device may have it.
                 if above.desired.is_none() {

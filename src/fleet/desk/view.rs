@@ -106,9 +106,11 @@ impl DeviceView {
             }
             FleetTopic::Reported => read(&mut self.reported, payload, Reported::from_json),
             FleetTopic::Presence => read(&mut self.presence, payload, Presence::from_json),
-            FleetTopic::Capabilities => {
-                read(&mut self.capabilities, payload, DeviceCapabilities::from_json)
-            }
+            FleetTopic::Capabilities => read(
+                &mut self.capabilities,
+                payload,
+                DeviceCapabilities::from_json,
+            ),
             FleetTopic::Command | FleetTopic::Response => true,
         };
         if !is_read {
@@ -143,7 +145,9 @@ impl DeviceView {
     pub fn base(&self) -> Option<DocumentHash> {
         let reported = || self.reported.as_ref()?.applied_sha256.clone();
         let desired = self.desired.as_ref();
-        desired.and_then(|desired| desired.hash.clone()).or_else(reported)
+        desired
+            .and_then(|desired| desired.hash.clone())
+            .or_else(reported)
     }
 
     /// Whether the device has the document `hash` in force as its last known good one.
@@ -212,9 +216,15 @@ mod tests {
         let other = br#"{"schema":2,"generation":7,"role":"both","new":1}"#.to_vec();
         let retained = RetainedDocument::new(other);
         assert_eq!(retained.generation, Some(7));
-        assert_eq!(retained.body.map(|body| body["new"].clone()), Some(1.into()));
+        assert_eq!(
+            retained.body.map(|body| body["new"].clone()),
+            Some(1.into())
+        );
         let garbage = RetainedDocument::new(b"\xff".to_vec());
-        assert_eq!((garbage.hash, garbage.generation, garbage.body), (None, None, None));
+        assert_eq!(
+            (garbage.hash, garbage.generation, garbage.body),
+            (None, None, None)
+        );
     }
 
     #[test]
@@ -228,7 +238,11 @@ mod tests {
         assert!(view.has_answered());
         view.take(FleetTopic::Presence, b"{");
         assert_eq!(view.unreadable, [FleetTopic::Presence]);
-        for topic in [FleetTopic::Desired, FleetTopic::Reported, FleetTopic::Presence] {
+        for topic in [
+            FleetTopic::Desired,
+            FleetTopic::Reported,
+            FleetTopic::Presence,
+        ] {
             view.take(topic, b"");
         }
         assert_eq!(view, DeviceView::default());
