@@ -76,7 +76,7 @@ enum Command {
     /// Report the abilities and faults of this machine; pack the report for support
     Doctor(doctor::DoctorArgs),
     /// Configure many processors and walls from one desk, over the broker
-    Fleet(fleet::FleetArgs),
+    Fleet(Box<fleet::FleetArgs>),
     /// Query or change a running processor or wall on this machine
     Control(control::ControlArgs),
 }
@@ -125,7 +125,7 @@ pub fn main() -> ExitCode {
             display::main(args)
         }
         Command::Doctor(args) => doctor::main(&args),
-        Command::Fleet(args) => fleet::main(args),
+        Command::Fleet(args) => fleet::main(*args),
         Command::Control(args) => control::main(args),
     };
     match result {

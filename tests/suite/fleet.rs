@@ -137,7 +137,7 @@ fn lint_tells_every_problem_with_its_line() {
     let (code, text) = site.run(&["lint"]);
     assert_eq!(code, 2, "{text}");
     assert!(
-        text.contains("error: d1: processor.camera[0].uri: "),
+        text.contains("error: d1 and d2: processor.camera[0].uri: "),
         "{text}"
     );
     assert!(
@@ -282,6 +282,69 @@ fn a_desk_that_is_killed_goes_on_or_takes_back() {
             "{device} {text}"
         );
     }
+}
+
+#[test]
+fn a_halt_after_the_broker_has_lost_everything_restores_the_former_documents() {
+    let mut site = Site::new(3, "gate");
+    {
+        let _all = site.simulate(&["d1", "d2", "d3"], &["--apply-time", "100ms"]);
+        let (code, text) = site.run(&apply(&["--batch", "100%"]));
+        assert_eq!(code, 0, "{text}");
+    }
+    until_true("d3 is offline", SOON, || {
+        site.retained("d3")["presence"]["state"] != "online"
+    });
+    site.write("yard");
+    let mut desk = Running::start(site.command(&apply(&["--canary", "0", "--batch", "100%"])));
+    desk.out().find("the only stage", ROLLOUT, |line| {
+        line.starts_with("stage 1: ")
+    });
+    until_true("the document is published", SOON, || {
+        site.retained("d3")["desired"]["generation"] == 2
+    });
+    desk.kill();
+    site.broker.stop();
+    site.broker.up();
+    assert_eq!(site.retained("d3")["desired"], Value::Null);
+    let (code, text) = site.run(&["halt"]);
+    assert_eq!(code, 0, "{text}");
+    let _returned = site.simulate(&["d1", "d2", "d3"], &["--apply-time", "0s"]);
+    for device in ["d1", "d2", "d3"] {
+        let shown = until("the former body is applied", SOON, || {
+            let shown = site.retained(device);
+            (shown["reported"]["phase"] == "applied").then_some(shown)
+        });
+        let document = &shown["desired"]["document"];
+        assert_eq!(document["generation"], 3, "{device} {text}");
+        assert_eq!(document["processor"]["camera"][0]["name"], "gate");
+    }
+}
+
+#[test]
+fn a_rollout_waits_for_a_broker_that_restarts() {
+    let broker = Broker::start_with(
+        Kind::Mosquitto,
+        Setup {
+            persistence: true,
+            ..Setup::default()
+        },
+    );
+    let mut site = Site::on(broker, 3, "gate");
+    let _all = site.simulate(&["d1", "d2", "d3"], &["--apply-time", "500ms"]);
+    let mut desk = Running::start(site.command(&apply(&["--batch", "1"])));
+    desk.out().find("the second stage", ROLLOUT, |line| {
+        line.starts_with("stage 2: ")
+    });
+    site.broker.stop();
+    desk.out().find("the desk waits", ROLLOUT, |line| {
+        line.starts_with("no connection to the broker ")
+    });
+    site.broker.up();
+    let ended = desk.end(ROLLOUT);
+    let told = desk.out().settled().join("\n");
+    assert_eq!(ended.code(), Some(0), "{told}");
+    assert!(told.contains("3 applied after "), "{told}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Session {
             views: views.collect(),
             awaited: BTreeMap::new(),
         };
-        session.settle().await;
+        session.settle(asked).await;
         match session.link.counters().subscriptions_refused {
             0 => Ok(session),
             refused => Err(DeskError::Refused { refused, asked }),
@@ -111,12 +111,15 @@ impl Session {
         self.link.counters().connected
     }
 
-    /// Waits until every retained message has arrived.
-    async fn settle(&mut self) {
+    /// Waits until every retained message has arrived: one for each of the `asked` topics, or as many as there are.
+    async fn settle(&mut self, asked: usize) {
         let deadline = Instant::now() + READ_LIMIT;
-        while Instant::now() < deadline {
+        let mut seen = BTreeSet::new();
+        while Instant::now() < deadline && seen.len() < asked {
             match tokio::time::timeout(QUIET, self.next()).await {
-                Ok(Some(_)) => {}
+                Ok(Some(one)) => {
+                    seen.insert((one.device, one.document.level()));
+                }
                 Ok(None) => return,
                 Err(_) if self.subscription.is_answered() => return,
                 Err(_) => {}
@@ -220,9 +223,10 @@ impl Session {
         if topics.is_empty() {
             return found;
         }
+        let asked = topics.len();
         let mut subscription = self.link.subscribe(topics, Delivery::AtLeastOnce);
         let deadline = Instant::now() + READ_LIMIT;
-        while Instant::now() < deadline {
+        while Instant::now() < deadline && found.len() < asked {
             match tokio::time::timeout(QUIET, subscription.recv()).await {
                 Ok(Some(message)) => {
                     found.insert(message.topic, message.payload);
