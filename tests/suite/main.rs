@@ -28,6 +28,7 @@ mod doctor_roles;
 #[cfg(feature = "testcam")]
 mod faults;
 mod fleet;
+mod fleet_broker;
 mod fleet_keys;
 #[cfg(feature = "testcam")]
 mod footage;
