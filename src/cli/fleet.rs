@@ -18,8 +18,12 @@ pub(super) struct FleetArgs {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 everything was done, 1 it failed, 2 usage or fleet.toml, 3 devices are missing or have not answered yet,
-4 the rollout was stopped by failures and taken back.
+Exit codes:
+  0 everything was done
+  1 it failed
+  2 usage, fleet.toml, or a rollout that is not finished
+  3 devices are missing, or have not answered yet
+  4 the rollout was stopped by failures and taken back
 
 Examples:
   nvr fleet lint
