@@ -434,6 +434,14 @@ fn documents_are_signed_with_a_new_key() {
     assert_eq!(code, 0, "{text}");
     let signers = site.retained("d1")["desired"]["signed_by"].clone();
     assert_eq!(signers.as_array().map(Vec::len), Some(1), "{signers}");
+    site.write("yard");
+    assert_eq!(site.run(&apply(&["--key", key])).0, 0);
+    let (code, text) = site.run(&["halt", "--revert-applied"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("name the key with --key"), "{text}");
+    let (code, text) = site.run(&["halt", "--revert-applied", "--key", key]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("taken back: 1; "), "{text}");
 }
 
 #[test]

@@ -49,39 +49,12 @@ pub(super) async fn halt_with(
     revert_applied: bool,
 ) -> Result<HaltEnd, DeskError> {
     journal.begin_halt()?;
-    let id = journal.id().to_owned();
     apply.audit.write(&[Act {
         act: "halt",
-        rollout: Some(id.clone()),
+        rollout: Some(journal.id().to_owned()),
         ..Act::default()
     }])?;
-    let mut done: BTreeMap<String, TakeBackDocument> = BTreeMap::new();
-    for _ in 0..ROUNDS {
-        while apply.session.try_next().is_some() {}
-        let views = apply.session.views();
-        let due = take_backs(&journal, views, rivals, apply.signer, revert_applied)?;
-        if due.is_empty() {
-            break;
-        }
-        publish(apply, &id, &due)?;
-        apply.session.confirm(due.len(), CONFIRM_LIMIT).await?;
-        done.extend(due.into_iter().map(|one| (one.device, one.document)));
-    }
-    let left = take_backs(
-        &journal,
-        apply.session.views(),
-        rivals,
-        apply.signer,
-        revert_applied,
-    )?;
-    // A device without a document before has an empty topic now, which is no document of ours.
-    if let Some(first) = left.first() {
-        return Err(DeskError::Device(format!(
-            "{} of the rollout's documents are still on the broker, the first is that of {}; another desk may work on the fleet",
-            left.len(),
-            first.device
-        )));
-    }
+    let done = take_back_all(apply, &journal, rivals, revert_applied).await?;
     let missing = verify(apply, &done, journal.limits().timeout).await;
     let kept: Vec<String> = journal
         .entries()
@@ -113,6 +86,43 @@ pub(super) async fn halt_with(
         cleared,
         kept,
     })
+}
+
+/// Takes back until nothing is due. Returns what was published for each device.
+async fn take_back_all(
+    apply: &mut Operation<'_>,
+    journal: &Journal,
+    rivals: &BTreeMap<String, RetainedDocument>,
+    revert_applied: bool,
+) -> Result<BTreeMap<String, TakeBackDocument>, DeskError> {
+    let mut done: BTreeMap<String, TakeBackDocument> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        while apply.session.try_next().is_some() {}
+        let views = apply.session.views();
+        let due = take_backs(journal, views, rivals, apply.signer, revert_applied)?;
+        if due.is_empty() {
+            break;
+        }
+        publish(apply, journal.id(), &due)?;
+        apply.session.confirm(due.len(), CONFIRM_LIMIT).await?;
+        done.extend(due.into_iter().map(|one| (one.device, one.document)));
+    }
+    let left = take_backs(
+        journal,
+        apply.session.views(),
+        rivals,
+        apply.signer,
+        revert_applied,
+    )?;
+    // A device without a document before has an empty topic now, which is no document of ours.
+    if let Some(first) = left.first() {
+        return Err(DeskError::Device(format!(
+            "{} of the rollout's documents are still on the broker, the first is that of {}; another desk may work on the fleet",
+            left.len(),
+            first.device
+        )));
+    }
+    Ok(done)
 }
 
 fn publish(apply: &mut Operation<'_>, rollout: &str, due: &[TakeBack]) -> Result<(), DeskError> {

@@ -88,7 +88,8 @@ impl Entry {
 /// The first lines of a new journal.
 pub(super) fn begun(plan: &Plan, limits: &Limits, who: &str) -> String {
     let now = unix_time(crate::base::unix_now());
-    let stamp = now.strftime("%Y%m%dT%H%M%SZ");
+    // Milliseconds keep the order of ids that of time: the last rollout is found by it.
+    let stamp = now.strftime("%Y%m%dT%H%M%S-%3f");
     let mut text = written(&Line::Rollout(Head {
         id: format!("{stamp}-{:04x}", fastrand::u16(..)),
         began: now.to_string(),

@@ -49,7 +49,7 @@ pub(super) struct Run<'a> {
     /// Documents of others that ours replaced.
     rivals: BTreeMap<String, RetainedDocument>,
     began: Instant,
-    /// Time without a connection to the broker, up to `away_since`: it does not count, because nothing is known of the devices.
+    /// Time without a connection, up to `away_since`. It does not count: nothing is known of the devices.
     away: Duration,
     away_since: Option<Instant>,
     told: Option<Instant>,
@@ -334,11 +334,9 @@ impl<'a> Run<'a> {
                 "no device of the canary is online; the other documents are not published: `nvr fleet apply --resume` when one is",
             ),
             End::Done => {
-                let is_confirmed = apply.session.is_confirmed();
-                if !is_confirmed {
-                    let all = journal.entries().len();
-                    apply.session.confirm(all, Duration::from_secs(30)).await?;
-                }
+                let all = journal.entries().len();
+                let limit = Duration::from_secs(30);
+                apply.session.confirm(all, limit).await?;
                 let mut ended = act("end", &journal);
                 ended.detail = Some("done".to_owned());
                 apply.audit.write(&[ended])?;

@@ -181,18 +181,13 @@ impl Session {
         self.link.retain(&topic, payload.to_vec());
     }
 
-    /// Whether the broker has sent back everything that was published.
-    pub(super) fn is_confirmed(&self) -> bool {
-        self.awaited.is_empty()
-    }
-
     /// Waits until the broker has sent back everything that was published.
     ///
     /// # Errors
     /// When it has not done so within `limit`.
     pub(super) async fn confirm(&mut self, all: usize, limit: Duration) -> Result<(), DeskError> {
         let deadline = Instant::now() + limit;
-        while !self.is_confirmed() {
+        while !self.awaited.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if !matches!(tokio::time::timeout(left, self.next()).await, Ok(Some(_))) {
                 return Err(DeskError::Unconfirmed {

@@ -66,6 +66,7 @@ pub(super) fn take_backs(
                 if above.desired.is_none() {
                     above.desired = Some(RetainedDocument::new(entry.message().to_vec()));
                 }
+                check_key(entry, signer)?;
                 TakeBackDocument::Body(signer.next(&entry.device, &body, &above)?)
             }
             Some(former) => TakeBackDocument::Message(former.message),
@@ -83,4 +84,19 @@ fn is_due(journal: &Journal, entry: &Entry, view: &DeviceView, revert_applied: b
         None => journal.is_published(&entry.device) && entry.former().is_some(),
     };
     is_ours && (revert_applied || !view.has_applied(&entry.hash))
+}
+
+/// A fleet with keys refuses what is not signed.
+fn check_key(entry: &Entry, signer: &Signer) -> Result<(), DeskError> {
+    let was_signed = !RetainedDocument::new(entry.message().to_vec())
+        .signers
+        .is_empty();
+    if was_signed && signer.is_empty() {
+        let message = format!(
+            "the document of {} was signed, and so must be what takes it back; name the key with --key",
+            entry.device
+        );
+        return Err(DeskError::Usage(message));
+    }
+    Ok(())
 }
