@@ -7,7 +7,7 @@
 //!
 //! `base` and `config` are below all of them. `control`, `health` and `web` report on a process and take its orders. `role`
 //! starts and supervises a role; `processor` and `wall` connect the parts of one role each. The other modules surround this
-//! path: `watch` shows a broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli`
+//! path: `fleet` has the documents that configure devices from one desk, `watch` shows a broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli`
 //! has one file per subcommand.
 
 pub mod base;
@@ -32,6 +32,8 @@ pub mod display;
 pub mod control;
 pub mod health;
 pub mod web;
+
+pub mod fleet;
 
 pub mod role;
 

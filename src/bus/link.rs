@@ -216,6 +216,12 @@ impl Link {
         self.retain(topic, Vec::new());
     }
 
+    /// Does not publish the retained message of `topic` again at later connections. The broker keeps what it has. For topics that
+    /// others publish as well: a repetition would replace their newer message.
+    pub fn forget(&self, topic: &str) {
+        self.core.outbox().forget(topic);
+    }
+
     /// Subscribes to `filters` at this and every later connection. Filters of one link should not overlap: a broker may deliver
     /// a message once per filter. Prefer topics to wildcards: for a wildcard a broker may deliver only the first thousand
     /// retained messages.

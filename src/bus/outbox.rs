@@ -70,6 +70,12 @@ impl Outbox {
         self.due.insert(topic.to_owned());
     }
 
+    /// Keeps the value of `topic` no longer. What the broker has stays there.
+    pub(super) fn forget(&mut self, topic: &str) {
+        self.retained.remove(topic);
+        self.due.remove(topic);
+    }
+
     /// Records a new connection: everything must be sent again.
     pub(super) fn connected(&mut self) {
         self.connected = true;

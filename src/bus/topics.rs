@@ -1,7 +1,7 @@
 //! Topics and client ids. No other file builds or parses them.
 
 use crate::base::{SessionId, SourceId};
-use crate::config::MqttSettings;
+use crate::config::{MqttSettings, is_instance_id};
 
 /// The role of an MQTT client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +14,10 @@ pub enum ClientRole {
     Watch,
     /// Probes the broker; has no presence.
     Doctor,
+    /// Steers a device of a fleet. Its instance id is the id of the device.
+    Agent,
+    /// The desk of a fleet; has no presence.
+    Fleet,
 }
 
 impl ClientRole {
@@ -23,13 +27,15 @@ impl ClientRole {
             Self::Wall => "wall",
             Self::Watch => "watch",
             Self::Doctor => "doctor",
+            Self::Agent => "agent",
+            Self::Fleet => "fleet",
         }
     }
 
-    /// `nvr-{role}-{instance_id}`; for watch and doctor `nvr-{role}-{session}`, because several may run on one machine.
+    /// `nvr-{role}-{instance_id}`; for watch, doctor and fleet `nvr-{role}-{session}`, because several may run on one machine.
     pub fn client_id(self, instance_id: &str, session: &SessionId) -> String {
         match self {
-            Self::Watch | Self::Doctor => format!("nvr-{}-{session}", self.name()),
+            Self::Watch | Self::Doctor | Self::Fleet => format!("nvr-{}-{session}", self.name()),
             _ => format!("nvr-{}-{instance_id}", self.name()),
         }
     }
@@ -58,6 +64,54 @@ pub enum Topic {
     Wall(String),
     /// Status of a source.
     Source(SourceId),
+    /// A document of a device of a fleet, by the id of the device.
+    Fleet(String, FleetTopic),
+}
+
+/// The documents of a device of a fleet, each with a topic of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FleetTopic {
+    /// What the operator wants the device to run; retained.
+    Desired,
+    /// What the device says of it; retained.
+    Reported,
+    /// What the device can do; retained.
+    Capabilities,
+    /// Presence of the device's agent; retained.
+    Presence,
+    /// Commands to the device.
+    Command,
+    /// Its answers.
+    Response,
+}
+
+impl FleetTopic {
+    /// Every document.
+    pub const ALL: [Self; 6] = [
+        Self::Desired,
+        Self::Reported,
+        Self::Capabilities,
+        Self::Presence,
+        Self::Command,
+        Self::Response,
+    ];
+
+    /// The last level of the topic.
+    pub fn level(self) -> &'static str {
+        match self {
+            Self::Desired => "desired",
+            Self::Reported => "reported",
+            Self::Capabilities => "capabilities",
+            Self::Presence => "presence",
+            Self::Command => "command",
+            Self::Response => "response",
+        }
+    }
+
+    /// Whether its messages are retained.
+    pub fn is_retained(self) -> bool {
+        !matches!(self, Self::Command | Self::Response)
+    }
 }
 
 impl Topics {
@@ -74,6 +128,11 @@ impl Topics {
         Self::new(&*settings.topic_root, &*settings.detections_prefix)
     }
 
+    /// The first levels of every topic, except those of detections.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
     /// The topic of a source's events in JSON.
     pub fn detections(&self, source: SourceId) -> String {
         format!("{}/{source}", self.detections)
@@ -84,13 +143,19 @@ impl Topics {
         format!("{}-postcard/{source}", self.detections)
     }
 
-    /// The topic of a role's presence; absent for watch and doctor.
+    /// The topic of a role's presence; absent for watch, doctor and fleet.
     pub fn presence(&self, role: ClientRole, instance_id: &str) -> Option<String> {
         match role {
             ClientRole::Processor => Some(format!("{}/processors/{instance_id}", self.root)),
             ClientRole::Wall => Some(format!("{}/walls/{instance_id}", self.root)),
-            ClientRole::Watch | ClientRole::Doctor => None,
+            ClientRole::Agent => Some(self.fleet(instance_id, FleetTopic::Presence)),
+            ClientRole::Watch | ClientRole::Doctor | ClientRole::Fleet => None,
         }
+    }
+
+    /// The topic of a document of a device. `device` must be a valid instance id.
+    pub fn fleet(&self, device: &str, document: FleetTopic) -> String {
+        format!("{}/fleet/{device}/{}", self.root, document.level())
     }
 
     /// The topic of a source's status.
@@ -123,6 +188,17 @@ impl Topics {
         format!("{}/sources/+", self.root)
     }
 
+    /// Filter of one document of all devices. Brokers send a new subscriber only a part of many retained messages; a desk
+    /// subscribes to the topics of its devices by name.
+    pub fn all_fleet(&self, document: FleetTopic) -> String {
+        self.fleet("+", document)
+    }
+
+    /// Filter of all documents of a device.
+    pub fn all_of_device(&self, device: &str) -> String {
+        format!("{}/fleet/{device}/+", self.root)
+    }
+
     /// The kind of `topic`; absent for topics of other programs.
     pub fn parse(&self, topic: &str) -> Option<Topic> {
         if let Some(rest) = topic.strip_prefix(&self.detections) {
@@ -137,6 +213,9 @@ impl Topics {
             .strip_prefix(&self.root)?
             .strip_prefix('/')?
             .split_once('/')?;
+        if kind == "fleet" {
+            return fleet_topic(name);
+        }
         if name.is_empty() || name.contains('/') {
             return None;
         }
@@ -147,6 +226,15 @@ impl Topics {
             _ => None,
         }
     }
+}
+
+/// Parses the levels behind `fleet`. A device id that no configuration accepts belongs to another program.
+fn fleet_topic(levels: &str) -> Option<Topic> {
+    let (device, level) = levels.split_once('/')?;
+    let document = FleetTopic::ALL
+        .into_iter()
+        .find(|document| document.level() == level)?;
+    is_instance_id(device).then(|| Topic::Fleet(device.to_owned(), document))
 }
 
 /// Parses an id in its canonical form only: `+3` and `03` are topics of other programs.
@@ -191,154 +279,5 @@ pub fn filter_matches(filter: &str, topic: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn published() -> Topics {
-        Topics::new("nvr", "nvr/detections")
-    }
-
-    #[test]
-    fn topics_are_those_of_the_protocol_and_read_back() {
-        let topics = published();
-        let source = SourceId(7);
-        for (topic, text, about) in [
-            (
-                topics.detections(source),
-                "nvr/detections/7",
-                Topic::Detections(source),
-            ),
-            (
-                topics.detections_postcard(source),
-                "nvr/detections-postcard/7",
-                Topic::DetectionsPostcard(source),
-            ),
-            (
-                topics.source(source),
-                "nvr/sources/7",
-                Topic::Source(source),
-            ),
-            (
-                topics
-                    .presence(ClientRole::Processor, "box")
-                    .expect("it has one"),
-                "nvr/processors/box",
-                Topic::Processor("box".to_owned()),
-            ),
-            (
-                topics
-                    .presence(ClientRole::Wall, "box")
-                    .expect("it has one"),
-                "nvr/walls/box",
-                Topic::Wall("box".to_owned()),
-            ),
-        ] {
-            assert_eq!(topic, text);
-            assert_eq!(topics.parse(&topic), Some(about));
-        }
-        assert_eq!(topics.presence(ClientRole::Watch, "box"), None);
-    }
-
-    #[test]
-    fn a_prefix_of_its_own_moves_the_detections_alone() {
-        let topics = Topics::new("site-a/nvr", "plant/events");
-        assert_eq!(topics.detections(SourceId(1)), "plant/events/1");
-        assert_eq!(
-            topics.detections_postcard(SourceId(1)),
-            "plant/events-postcard/1"
-        );
-        assert_eq!(topics.source(SourceId(1)), "site-a/nvr/sources/1");
-        assert_eq!(topics.parse("nvr/detections/1"), None);
-        assert_eq!(
-            topics.parse("plant/events/1"),
-            Some(Topic::Detections(SourceId(1)))
-        );
-    }
-
-    #[test]
-    fn topics_of_others_are_not_ours() {
-        for topic in [
-            "nvr",
-            "nvr/",
-            "nvr/detections",
-            "nvr/detections/",
-            "nvr/detections/x",
-            "nvr/detections/01",
-            "nvr/detections/+1",
-            "nvr/detections/1/2",
-            "nvr/detectionsx/1",
-            "nvr/processors/",
-            "nvr/processors/a/b",
-            "nvr/sources/4294967296",
-            "other/sources/1",
-        ] {
-            assert_eq!(published().parse(topic), None, "{topic}");
-        }
-    }
-
-    #[test]
-    fn client_ids_name_role_and_instance_and_watchers_do_not_collide() {
-        let session = SessionId("5e55".to_owned());
-        assert_eq!(
-            ClientRole::Processor.client_id("box", &session),
-            "nvr-processor-box"
-        );
-        assert_eq!(ClientRole::Wall.client_id("box", &session), "nvr-wall-box");
-        assert_eq!(
-            ClientRole::Watch.client_id("box", &session),
-            "nvr-watch-5e55"
-        );
-    }
-
-    #[test]
-    fn topics_and_filters_are_those_of_the_standard() {
-        for topic in ["a", "/", "//a", "a b/ä", "$SYS/x", &"x".repeat(65_535)] {
-            assert!(is_topic(topic) && is_filter(topic), "{topic:.20}");
-        }
-        for no_topic in ["", "a/+", "#", "a\0", &"x".repeat(65_536)] {
-            assert!(!is_topic(no_topic), "{no_topic:.20}");
-        }
-        for filter in ["+", "#", "a/+/b/#", "/+", "$share/g/a/+"] {
-            assert!(is_filter(filter), "{filter}");
-        }
-        for no_filter in ["", "a+", "a/#/b", "#a", "a/b#"] {
-            assert!(!is_filter(no_filter), "{no_filter}");
-        }
-    }
-
-    #[test]
-    fn topics_below_odd_roots_are_read_back() {
-        for root in ["/", "a b", "ä/ö", "a//b", "$own", "nvr/"] {
-            let topics = Topics::new(root, format!("{root}/detections"));
-            let source = SourceId(3);
-            assert_eq!(
-                topics.parse(&topics.source(source)),
-                Some(Topic::Source(source))
-            );
-            assert_eq!(
-                topics.parse(&topics.detections(source)),
-                Some(Topic::Detections(source))
-            );
-        }
-    }
-
-    #[test]
-    fn filters_match_as_the_standard_says() {
-        for (filter, topic, matches) in [
-            ("a/+/c", "a/b/c", true),
-            ("a/+", "a/b/c", false),
-            ("a/#", "a", true),
-            ("a/#", "a/b/c", true),
-            ("#", "a/b", true),
-            ("#", "$SYS/uptime", false),
-            ("+/uptime", "$SYS/uptime", false),
-            ("$SYS/#", "$SYS/uptime", true),
-            ("a/b", "a/b", true),
-            ("a/b", "a", false),
-            ("a/+", "a/", true),
-            ("ä/+", "ä/1", true),
-        ] {
-            assert_eq!(filter_matches(filter, topic), matches, "{filter} {topic}");
-        }
-    }
-}
+#[path = "topics_tests.rs"]
+mod tests;

@@ -10,6 +10,11 @@ mod control;
 mod demo;
 mod display;
 mod doctor;
+mod fleet;
+mod fleet_device;
+mod fleet_flags;
+mod fleet_keys;
+mod fleet_rollout;
 mod logging;
 mod model;
 mod model_engine;
@@ -70,6 +75,8 @@ enum Command {
     Display(display::DisplayArgs),
     /// Report the abilities and faults of this machine; pack the report for support
     Doctor(doctor::DoctorArgs),
+    /// Configure many processors and walls from one desk, over the broker
+    Fleet(Box<fleet::FleetArgs>),
     /// Query or change a running processor or wall on this machine
     Control(control::ControlArgs),
 }
@@ -118,6 +125,7 @@ pub fn main() -> ExitCode {
             display::main(args)
         }
         Command::Doctor(args) => doctor::main(&args),
+        Command::Fleet(args) => fleet::main(*args),
         Command::Control(args) => control::main(args),
     };
     match result {

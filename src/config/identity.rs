@@ -1,7 +1,7 @@
 //! The default of `instance_id`: hostname and machine id.
 
 /// Maximum length of an instance id, which is part of a socket path (at most 108 bytes) and of an MQTT client id.
-pub(super) const LONGEST: usize = 64;
+pub const LONGEST: usize = 64;
 
 const LONGEST_HOSTNAME: usize = 24;
 
@@ -35,6 +35,12 @@ fn compose(hostname: &str, machine_id: Option<&str>) -> (String, bool) {
     }
 }
 
+/// Whether a text can name a processor, a wall or a device: 1 to [`LONGEST`] letters, digits, `-`, `_` and `.`. Such a name is
+/// one level of a topic and a part of a client id.
+pub fn is_instance_id(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len()) && text.chars().all(is_allowed)
+}
+
 /// Letters, digits, `-`, `_` and `.`, which are valid in topics, client ids and file names.
 pub(super) fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
@@ -51,6 +57,18 @@ mod tests {
             compose("dock-box.example.org", Some(id)),
             ("dock-box-01234567".to_owned(), false)
         );
+    }
+
+    #[test]
+    fn an_id_is_one_level_of_a_topic_of_limited_length() {
+        let longest = "x".repeat(LONGEST);
+        for id in ["a", "Dock_box-1.b", longest.as_str()] {
+            assert!(is_instance_id(id), "{id}");
+        }
+        let longer = "x".repeat(LONGEST + 1);
+        for id in ["", "a/b", "+", "#", "a\0", "a b", "é", longer.as_str()] {
+            assert!(!is_instance_id(id), "{id}");
+        }
     }
 
     #[test]

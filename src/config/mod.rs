@@ -43,6 +43,7 @@ mod source;
 mod stream_server;
 mod template;
 mod text;
+mod toml_file;
 mod wall;
 mod wall_flags;
 
@@ -56,11 +57,13 @@ pub use checked::{
 pub use duration::Span;
 pub use environment::Environment;
 pub use flags::{CommonFlags, MqttFlags, StreamIds};
+pub use identity::{LONGEST as INSTANCE_ID_LIMIT_BYTES, is_instance_id};
 pub use location::UriText;
-pub use problem::{ConfigProblems, Problem};
+pub use problem::{ConfigProblems, Problem, ProblemKind};
 pub use processor_flags::ProcessorFlags;
 pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls};
 pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
+pub use read::did_you_mean;
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;
 pub use schema::json_schema;
@@ -68,6 +71,7 @@ pub use secret::Secret;
 pub use source::{ConfigSource, Loaded, read_config_text, read_document};
 pub use template::template;
 pub use text::as_meant as toml_as_meant;
+pub use toml_file::TomlFile;
 pub use wall::{
     DailySpan, Fit, HeadSettings, Layout, Layouts, ModeRequest, OutputChoice, RangeChoice,
     ReferenceChoice, Rotation, Sync, WallSettings,

@@ -27,6 +27,9 @@ mod doctor_bundle;
 mod doctor_roles;
 #[cfg(feature = "testcam")]
 mod faults;
+mod fleet;
+mod fleet_broker;
+mod fleet_keys;
 #[cfg(feature = "testcam")]
 mod footage;
 #[cfg(feature = "testcam")]

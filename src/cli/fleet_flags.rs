@@ -1,0 +1,175 @@
+//! Options and helpers of several subcommands of `nvr fleet`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Environment, MqttFlags, MqttSettings};
+use crate::fleet::desk::{
+    Amount, Audit, DeskError, DeviceEntry, Exit, FleetFile, Limits, Selection, Signer,
+};
+use crate::fleet::read_private_key;
+
+/// Options of every subcommand that reads the fleet.
+#[derive(Debug, Args)]
+pub(super) struct FleetFlags {
+    /// File of the fleet; journal, history and audit file are beside it
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = "fleet.toml",
+        env = "NVR_FLEET"
+    )]
+    pub(super) file: PathBuf,
+
+    #[command(flatten)]
+    pub(super) mqtt: MqttFlags,
+}
+
+/// Some of the devices.
+#[derive(Debug, Args)]
+pub(super) struct SelectionFlags {
+    /// Only this device; repeatable [default: all devices]
+    #[arg(long, value_name = "ID")]
+    device: Vec<String>,
+
+    /// Only the devices of this group; repeatable
+    #[arg(long, value_name = "NAME")]
+    group: Vec<String>,
+}
+
+/// Keys of the operator.
+#[derive(Debug, Args)]
+pub(super) struct KeyFlags {
+    /// Private key that signs what is published; repeatable [default: none, documents are not signed]
+    #[arg(long, value_name = "FILE", env = "NVR_FLEET_KEY")]
+    key: Vec<PathBuf>,
+}
+
+/// How carefully a rollout goes.
+#[derive(Debug, Args)]
+pub(super) struct LimitFlags {
+    /// Number of devices that must have applied before batches begin
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    canary: u32,
+
+    /// Size of each batch: a number of devices, or a part of all
+    #[arg(long, value_name = "N|P%", default_value_t = Amount::Percent(10))]
+    batch: Amount,
+
+    /// Maximum time that a device may be online without a result
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+
+    /// Wait between two stages
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    soak: Duration,
+
+    /// Stop, and take back, at so many failures: a number, or a part of the devices that have finished
+    #[arg(long, value_name = "N|P%", default_value_t = Amount::Count(1))]
+    max_failures: Amount,
+
+    /// Number of devices that must have finished before a part of failures counts
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    min_sample: u32,
+}
+
+impl LimitFlags {
+    /// The limits.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            canary: self.canary,
+            batch: self.batch,
+            timeout: self.timeout,
+            soak: self.soak,
+            max_failures: self.max_failures,
+            min_sample: self.min_sample,
+        }
+    }
+}
+
+/// Output format of listings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Form {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+impl FleetFlags {
+    /// The file of the fleet.
+    pub(super) fn fleet(&self) -> Result<FleetFile, DeskError> {
+        Ok(FleetFile::read(&self.file)?)
+    }
+
+    /// The settings of the broker.
+    pub(super) fn broker(&self, fleet: &FleetFile) -> Result<MqttSettings, DeskError> {
+        Ok(fleet.broker(&self.mqtt, &Environment::of_process())?)
+    }
+
+    /// The audit file.
+    pub(super) fn audit(&self) -> Audit {
+        Audit::beside(&self.file, operator())
+    }
+}
+
+impl SelectionFlags {
+    /// The selected devices.
+    pub(super) fn of<'a>(&self, fleet: &'a FleetFile) -> Result<Vec<&'a DeviceEntry>, DeskError> {
+        fleet.select(&Selection {
+            devices: self.device.clone(),
+            groups: self.group.clone(),
+        })
+    }
+}
+
+impl KeyFlags {
+    /// Reads the keys.
+    pub(super) fn signer(&self) -> Result<Signer, DeskError> {
+        let keys = self.key.iter().map(|path| read_private_key(path));
+        Ok(Signer::new(keys.collect::<Result<_, _>>()?))
+    }
+}
+
+/// `user@host`, for the audit file.
+fn operator() -> String {
+    let environment = Environment::of_process();
+    let user = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| environment.get(name).map(str::to_owned))
+        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
+    let host = rustix::system::uname();
+    format!("{user}@{}", host.nodename().to_string_lossy())
+}
+
+/// The ids of devices.
+pub(super) fn ids(devices: &[&DeviceEntry]) -> Vec<String> {
+    devices.iter().map(|device| device.id.clone()).collect()
+}
+
+/// Ready at SIGINT or SIGTERM.
+pub(super) async fn interrupt() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// The exit code of a listing: missing if a device has not answered.
+pub(super) fn complete(is_complete: bool) -> Exit {
+    match is_complete {
+        true => Exit::Done,
+        false => Exit::Missing,
+    }
+}

@@ -1,0 +1,135 @@
+//! The state of a fleet as a table or as JSON.
+
+use super::FleetStatus;
+
+const HEADINGS: [&str; 8] = [
+    "DEVICE", "PRESENCE", "FIRMWARE", "DESIRED", "APPLIED", "PHASE", "SOURCES", "FPS",
+];
+
+/// The table, its last line the sum.
+pub fn status_text(status: &FleetStatus) -> Vec<String> {
+    let number =
+        |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let mut table: Vec<[String; 8]> = vec![HEADINGS.map(str::to_owned)];
+    let mut errors = Vec::new();
+    for row in &status.rows {
+        let dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
+        table.push([
+            row.device.clone(),
+            row.presence.to_owned(),
+            dash(&row.firmware),
+            number(row.desired),
+            number(row.applied),
+            row.phase.to_owned(),
+            match (row.live, row.sources) {
+                (Some(live), Some(sources)) => format!("{live}/{sources}"),
+                _ => "-".to_owned(),
+            },
+            match row.sources {
+                Some(_) => format!("{:.1}", row.fps),
+                None => "-".to_owned(),
+            },
+        ]);
+        if let Some(error) = &row.error {
+            errors.push(format!("{}: {error}", row.device));
+        }
+    }
+    let width = |column: usize| {
+        let cells = table.iter().filter_map(move |row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
+    let mut lines: Vec<String> = table
+        .iter()
+        .map(|row| {
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+        .collect();
+    lines.extend(errors);
+    lines.push(format!(
+        "{} of {} answered, {} online",
+        grouped(status.answered),
+        grouped(status.devices),
+        grouped(status.online)
+    ));
+    lines
+}
+
+/// The state for programs.
+pub fn status_json(status: &FleetStatus) -> String {
+    serde_json::to_string(status).expect("invariant: a status has string keys and finite numbers")
+}
+
+/// A number with commas between thousands.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && index % 3 == first {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::desk::DeviceStatus;
+
+    #[test]
+    fn the_table_is_aligned_and_ends_with_the_sum() {
+        let row = |device: &str, presence, live, error| DeviceStatus {
+            device: device.to_owned(),
+            presence,
+            firmware: "0.1.0".to_owned(),
+            desired: Some(12),
+            applied: Some(11),
+            phase: "probation",
+            live,
+            sources: live.map(|_| 4),
+            fps: 50.0,
+            error,
+        };
+        let status = FleetStatus {
+            devices: 1000,
+            answered: 998,
+            online: 2,
+            rows: vec![
+                row("gate-1", "online", Some(3), None),
+                row("w", "offline", None, Some("x: bad (code)".to_owned())),
+            ],
+        };
+        assert_eq!(
+            status_text(&status),
+            [
+                "DEVICE  PRESENCE  FIRMWARE  DESIRED  APPLIED  PHASE      SOURCES  FPS",
+                "gate-1  online    0.1.0     12       11       probation  3/4      50.0",
+                "w       offline   0.1.0     12       11       probation  -        -",
+                "w: x: bad (code)",
+                "998 of 1,000 answered, 2 online",
+            ]
+        );
+        assert!(!status.is_complete());
+        let json: serde_json::Value = serde_json::from_str(&status_json(&status)).expect("JSON");
+        assert_eq!(json["rows"][0]["live"], 3);
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
