@@ -1,0 +1,16 @@
+//! The box of a fleet: the durable store of its documents, and the cycle from a received document to the last known good one.
+//!
+//! `store` keeps the received documents and the attempts on flash. `cycle` decides what happens with a document; it is a pure
+//! state machine, and its caller carries out its actions. `preflight` compares a configuration with the capacity of the box.
+//! No threads.
+
+mod attempts;
+mod document;
+mod hash;
+mod problem;
+pub mod store;
+
+pub use attempts::{Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict};
+pub use document::{DocumentId, StoredDocument};
+pub use hash::DocumentHash;
+pub use problem::{Problem, codes};
