@@ -162,10 +162,11 @@ impl Attempts {
             .retain(|entry| entry.id.generation >= id.generation);
     }
 
-    /// Forgets all attempts. Documents up to `generation` and up to the highest one so far are refused from now on.
-    pub fn erase(&mut self, generation: u64) {
+    /// Forgets all attempts for `id`, which erases all documents. Other documents up to its generation and up to the highest one
+    /// so far are refused from now on.
+    pub fn erase(&mut self, id: &DocumentId) {
         self.entries.clear();
-        self.highest = self.highest.max(generation);
+        self.promote(id);
     }
 
     /// For a memory that was lost: every document up to `generation` counts as tried.
@@ -204,7 +205,7 @@ fn cut(failure: &mut Failure) {
 }
 
 /// The start of a line, at most [`LOG_LINE_BYTES`] long.
-pub(super) fn cut_line(line: &str) -> String {
+pub(in crate::agent) fn cut_line(line: &str) -> String {
     line[..line.floor_char_boundary(LOG_LINE_BYTES)].to_owned()
 }
 

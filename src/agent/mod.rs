@@ -5,12 +5,17 @@
 //! No threads.
 
 mod attempts;
+mod cycle;
 mod document;
 mod hash;
 mod problem;
 pub mod store;
 
 pub use attempts::{Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict};
+pub use cycle::{
+    Action, Boot, Candidate, ChildRole, Cycle, Event, Now, OnDeadNewSource, Phase, Policy,
+    ProbationRule, Received, Refusal, Report, StoreStep, Window,
+};
 pub use document::{DocumentId, StoredDocument};
 pub use hash::DocumentHash;
 pub use problem::{Problem, codes};

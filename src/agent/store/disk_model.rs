@@ -9,10 +9,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use super::super::files::StoreFiles;
+use super::files::StoreFiles;
 
 /// Names and contents of all files.
-pub(super) type Image = BTreeMap<String, Vec<u8>>;
+pub(in crate::agent) type Image = BTreeMap<String, Vec<u8>>;
 
 #[derive(Clone, Default)]
 struct Inode {
@@ -36,7 +36,7 @@ enum Change {
 
 /// What stops a disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::agent) enum Fault {
     /// Nothing works until the next start.
     PowerCut,
     /// Writes fail with this error; reads and removals work.
@@ -44,18 +44,18 @@ pub(super) enum Fault {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Disk {
+pub(in crate::agent) struct Disk {
     inodes: Vec<Inode>,
     seen: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
     unsynced: Vec<Change>,
     fault: Option<(usize, Fault)>,
     /// Steps since the fault was set.
-    pub(super) steps: usize,
+    pub(in crate::agent) steps: usize,
 }
 
 impl Disk {
-    pub(super) fn of(image: &Image) -> Self {
+    pub(in crate::agent) fn of(image: &Image) -> Self {
         let mut disk = Self::default();
         for (name, bytes) in image {
             disk.durable.insert(name.clone(), disk.inodes.len());
@@ -69,19 +69,19 @@ impl Disk {
     }
 
     /// What programs see.
-    pub(super) fn image(&self) -> Image {
+    pub(in crate::agent) fn image(&self) -> Image {
         let file =
             |(name, inode): (&String, &usize)| (name.clone(), self.inodes[*inode].seen.clone());
         self.seen.iter().map(file).collect()
     }
 
     /// From the step `after` on, `fault` stops the disk; `None` ends every fault.
-    pub(super) fn set_fault(&mut self, fault: Option<(usize, Fault)>) {
+    pub(in crate::agent) fn set_fault(&mut self, fault: Option<(usize, Fault)>) {
         self.fault = fault;
         self.steps = 0;
     }
 
-    pub(super) fn has_met_fault(&self) -> bool {
+    pub(in crate::agent) fn has_met_fault(&self) -> bool {
         self.fault.is_some_and(|(after, _)| self.steps > after)
     }
 
@@ -99,23 +99,31 @@ impl Disk {
     }
 
     /// Every image that a start may find after a power cut at this moment.
-    pub(super) fn images_after_cut(&self) -> BTreeSet<Image> {
-        let count = self.unsynced.len();
-        assert!(count <= 10, "too many unsynced changes to try all subsets");
+    pub(in crate::agent) fn images_after_cut(&self) -> BTreeSet<Image> {
+        // After many failed writes the oldest changes have been written back meanwhile.
+        let (old, young) = self
+            .unsynced
+            .split_at(self.unsynced.len().saturating_sub(8));
+        let mut durable = self.durable.clone();
+        old.iter().for_each(|change| change.apply(&mut durable));
         let mut images = BTreeSet::new();
-        for subset in 0..1_usize << count {
-            let chosen = (0..count).filter(|change| subset >> change & 1 == 1);
-            let chosen: Vec<&Change> = chosen.map(|change| &self.unsynced[change]).collect();
+        for subset in 0..1_usize << young.len() {
+            let chosen = (0..young.len()).filter(|change| subset >> change & 1 == 1);
+            let chosen: Vec<&Change> = chosen.map(|change| &young[change]).collect();
             let reversed = chosen.iter().rev().copied().collect();
             for order in [chosen, reversed] {
-                self.add_images(&order, &mut images);
+                self.add_images(durable.clone(), &order, &mut images);
             }
         }
         images
     }
 
-    fn add_images(&self, changes: &[&Change], images: &mut BTreeSet<Image>) {
-        let mut names = self.durable.clone();
+    fn add_images(
+        &self,
+        mut names: BTreeMap<String, usize>,
+        changes: &[&Change],
+        images: &mut BTreeSet<Image>,
+    ) {
         for change in changes {
             change.apply(&mut names);
         }
@@ -170,14 +178,14 @@ impl Change {
 
 /// A disk that a store and its test share.
 #[derive(Clone, Default)]
-pub(super) struct SharedDisk(Arc<Mutex<Disk>>);
+pub(in crate::agent) struct SharedDisk(Arc<Mutex<Disk>>);
 
 impl SharedDisk {
-    pub(super) fn of(image: &Image) -> Self {
+    pub(in crate::agent) fn of(image: &Image) -> Self {
         Self(Arc::new(Mutex::new(Disk::of(image))))
     }
 
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Disk) -> T) -> T {
+    pub(in crate::agent) fn with<T>(&self, act: impl FnOnce(&mut Disk) -> T) -> T {
         act(&mut self
             .0
             .lock()

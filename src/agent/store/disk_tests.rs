@@ -12,11 +12,9 @@ use crate::agent::problem::{Problem, codes};
 
 #[path = "damage_tests.rs"]
 mod damage_tests;
-#[path = "disk_model.rs"]
-mod disk_model;
 #[path = "random_tests.rs"]
 mod random_tests;
-use disk_model::{Fault, Image, SharedDisk};
+use super::disk_model::{Fault, Image, SharedDisk};
 
 fn document(generation: u64) -> StoredDocument {
     let text = format!(r#"{{"schema": 1, "generation": {generation}}}"#);

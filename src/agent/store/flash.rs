@@ -63,6 +63,7 @@ impl Store {
         self.stale.pending = true;
         self.flush().inspect_err(|_| {
             self.contents.pending = former;
+            self.stale.pending = true;
         })
     }
 
@@ -72,11 +73,14 @@ impl Store {
     /// When `id` is not the pending document, or the disk refuses the record. Then it must not be applied.
     pub fn begin_attempt(&mut self, id: &DocumentId) -> Result<(), StoreError> {
         self.expect_pending(id)?;
+        // What the disk has refused before comes first: it may refuse that again.
+        self.flush()?;
         let former = self.contents.attempts.clone();
         self.contents.attempts.begin(id);
         self.stale.mark_attempts();
         self.flush().inspect_err(|_| {
             self.contents.attempts = former;
+            self.stale.mark_attempts();
         })
     }
 
@@ -121,7 +125,7 @@ impl Store {
     /// # Errors
     /// When the disk refuses it. In memory all is erased; a start that finds the erasure begun completes it.
     pub fn decommission(&mut self, id: &DocumentId) -> Result<(), StoreError> {
-        self.contents.attempts.erase(id.generation);
+        self.contents.attempts.erase(id);
         self.contents.attempts.erasing = true;
         self.stale.mark_attempts();
         self.contents.drop_documents(&mut self.stale);
@@ -156,18 +160,18 @@ impl Store {
                 PREVIOUS,
                 self.contents.previous.as_ref(),
             )?;
-            self.sync()?;
+            self.sync(PREVIOUS)?;
             self.stale.previous = false;
         }
         if self.stale.last_known_good {
             let document = self.contents.last_known_good.as_ref();
             put(self.files.as_mut(), LAST_KNOWN_GOOD, document)?;
-            self.sync()?;
+            self.sync(LAST_KNOWN_GOOD)?;
             self.stale.last_known_good = false;
         }
         if self.stale.pending {
             put(self.files.as_mut(), PENDING, self.contents.pending.as_ref())?;
-            self.sync()?;
+            self.sync(PENDING)?;
             self.stale.pending = false;
         }
         if self.contents.attempts.erasing && !self.stale.any_document() {
@@ -191,15 +195,16 @@ impl Store {
         }
         // The copy serves a start at which the first one is damaged. Without it the change is durable all the same.
         let copied = write(files, ATTEMPTS_COPY, &record);
-        self.sync()?;
+        self.sync(ATTEMPTS)?;
         self.stale.attempts = false;
         self.stale.attempts_copy = copied.is_err();
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), StoreError> {
+    /// Makes the new name of a file durable.
+    fn sync(&mut self, name: &str) -> Result<(), StoreError> {
         let synced = self.files.sync_names();
-        synced.map_err(refused(self.files.as_ref(), ""))
+        synced.map_err(refused(self.files.as_ref(), name))
     }
 }
 

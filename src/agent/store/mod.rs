@@ -22,6 +22,8 @@ mod open;
 mod record;
 
 #[cfg(test)]
+pub(in crate::agent) mod disk_model;
+#[cfg(test)]
 mod disk_tests;
 
 pub use contents::Contents;

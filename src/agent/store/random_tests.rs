@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use proptest::prelude::*;
 
-use super::disk_model::{Fault, Image, SharedDisk};
+use super::super::disk_model::{Fault, Image, SharedDisk};
 use super::{Op, open, opened};
 use crate::agent::attempts::Verdict;
 use crate::agent::document::DocumentId;
