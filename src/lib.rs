@@ -6,9 +6,10 @@
 //! (`render`) and shows those on monitors (`display`).
 //!
 //! `base` and `config` are below all of them. `control`, `health` and `web` report on a process and take its orders. `role`
-//! starts and supervises a role; `processor` and `wall` connect the parts of one role each. `agent` keeps the documents with
-//! which a fleet configures a box. The other modules surround this path: `watch` shows a broker in a terminal, `doctor`
-//! examines a machine, `demo` runs everything in one process, and `cli` has one file per subcommand.
+//! starts and supervises a role; `processor` and `wall` connect the parts of one role each. `fleet` has the documents that
+//! configure devices from one desk, and `agent` keeps them on a device. The other modules surround this path: `watch` shows a
+//! broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli` has one file per
+//! subcommand.
 
 pub mod base;
 pub mod config;
@@ -32,6 +33,8 @@ pub mod display;
 pub mod control;
 pub mod health;
 pub mod web;
+
+pub mod fleet;
 
 pub mod role;
 

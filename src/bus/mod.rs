@@ -31,4 +31,4 @@ pub use probe::{ProbeStep, ReceivedMessage, StepResult, probe_broker};
 pub use session::LinkState;
 pub use subscription::{Delivery, Message, Subscription};
 pub use tls::BrokerTls;
-pub use topics::{ClientRole, Topic, Topics, filter_matches};
+pub use topics::{ClientRole, FleetTopic, Topic, Topics, filter_matches};

@@ -1,7 +1,7 @@
 //! Topics and client ids. No other file builds or parses them.
 
 use crate::base::{SessionId, SourceId};
-use crate::config::MqttSettings;
+use crate::config::{MqttSettings, is_instance_id};
 
 /// The role of an MQTT client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +14,10 @@ pub enum ClientRole {
     Watch,
     /// Probes the broker; has no presence.
     Doctor,
+    /// Steers a device of a fleet. Its instance id is the id of the device.
+    Agent,
+    /// The desk of a fleet; has no presence.
+    Fleet,
 }
 
 impl ClientRole {
@@ -23,13 +27,15 @@ impl ClientRole {
             Self::Wall => "wall",
             Self::Watch => "watch",
             Self::Doctor => "doctor",
+            Self::Agent => "agent",
+            Self::Fleet => "fleet",
         }
     }
 
-    /// `nvr-{role}-{instance_id}`; for watch and doctor `nvr-{role}-{session}`, because several may run on one machine.
+    /// `nvr-{role}-{instance_id}`; for watch, doctor and fleet `nvr-{role}-{session}`, because several may run on one machine.
     pub fn client_id(self, instance_id: &str, session: &SessionId) -> String {
         match self {
-            Self::Watch | Self::Doctor => format!("nvr-{}-{session}", self.name()),
+            Self::Watch | Self::Doctor | Self::Fleet => format!("nvr-{}-{session}", self.name()),
             _ => format!("nvr-{}-{instance_id}", self.name()),
         }
     }
@@ -58,6 +64,54 @@ pub enum Topic {
     Wall(String),
     /// Status of a source.
     Source(SourceId),
+    /// A document of a device of a fleet, by the id of the device.
+    Fleet(String, FleetTopic),
+}
+
+/// The documents of a device of a fleet, each with a topic of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FleetTopic {
+    /// What the operator wants the device to run; retained.
+    Desired,
+    /// What the device says of it; retained.
+    Reported,
+    /// What the device can do; retained.
+    Capabilities,
+    /// Presence of the device's agent; retained.
+    Presence,
+    /// Commands to the device.
+    Command,
+    /// Its answers.
+    Response,
+}
+
+impl FleetTopic {
+    /// Every document.
+    pub const ALL: [Self; 6] = [
+        Self::Desired,
+        Self::Reported,
+        Self::Capabilities,
+        Self::Presence,
+        Self::Command,
+        Self::Response,
+    ];
+
+    /// The last level of the topic.
+    pub fn level(self) -> &'static str {
+        match self {
+            Self::Desired => "desired",
+            Self::Reported => "reported",
+            Self::Capabilities => "capabilities",
+            Self::Presence => "presence",
+            Self::Command => "command",
+            Self::Response => "response",
+        }
+    }
+
+    /// Whether its messages are retained.
+    pub fn is_retained(self) -> bool {
+        !matches!(self, Self::Command | Self::Response)
+    }
 }
 
 impl Topics {
@@ -84,13 +138,19 @@ impl Topics {
         format!("{}-postcard/{source}", self.detections)
     }
 
-    /// The topic of a role's presence; absent for watch and doctor.
+    /// The topic of a role's presence; absent for watch, doctor and fleet.
     pub fn presence(&self, role: ClientRole, instance_id: &str) -> Option<String> {
         match role {
             ClientRole::Processor => Some(format!("{}/processors/{instance_id}", self.root)),
             ClientRole::Wall => Some(format!("{}/walls/{instance_id}", self.root)),
-            ClientRole::Watch | ClientRole::Doctor => None,
+            ClientRole::Agent => Some(self.fleet(instance_id, FleetTopic::Presence)),
+            ClientRole::Watch | ClientRole::Doctor | ClientRole::Fleet => None,
         }
+    }
+
+    /// The topic of a document of a device. `device` must be a valid instance id.
+    pub fn fleet(&self, device: &str, document: FleetTopic) -> String {
+        format!("{}/fleet/{device}/{}", self.root, document.level())
     }
 
     /// The topic of a source's status.
@@ -123,6 +183,17 @@ impl Topics {
         format!("{}/sources/+", self.root)
     }
 
+    /// Filter of one document of all devices. Brokers send a new subscriber only a part of many retained messages; a desk
+    /// subscribes to the topics of its devices by name.
+    pub fn all_fleet(&self, document: FleetTopic) -> String {
+        self.fleet("+", document)
+    }
+
+    /// Filter of all documents of a device.
+    pub fn all_of_device(&self, device: &str) -> String {
+        format!("{}/fleet/{device}/+", self.root)
+    }
+
     /// The kind of `topic`; absent for topics of other programs.
     pub fn parse(&self, topic: &str) -> Option<Topic> {
         if let Some(rest) = topic.strip_prefix(&self.detections) {
@@ -137,6 +208,9 @@ impl Topics {
             .strip_prefix(&self.root)?
             .strip_prefix('/')?
             .split_once('/')?;
+        if kind == "fleet" {
+            return fleet_topic(name);
+        }
         if name.is_empty() || name.contains('/') {
             return None;
         }
@@ -147,6 +221,15 @@ impl Topics {
             _ => None,
         }
     }
+}
+
+/// Parses the levels behind `fleet`. A device id that no configuration accepts belongs to another program.
+fn fleet_topic(levels: &str) -> Option<Topic> {
+    let (device, level) = levels.split_once('/')?;
+    let document = FleetTopic::ALL
+        .into_iter()
+        .find(|document| document.level() == level)?;
+    is_instance_id(device).then(|| Topic::Fleet(device.to_owned(), document))
 }
 
 /// Parses an id in its canonical form only: `+3` and `03` are topics of other programs.

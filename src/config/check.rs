@@ -14,9 +14,10 @@ use super::problem::Problems;
 use super::range::{Quantity, Ranged, ends, range_text};
 use super::raw::usual_port;
 use super::raw_role::RETRY_LIMITS;
+use super::reference::MASK;
 use super::{
-    Environment, ModelChoice, MqttSettings, ProcessorSettings, RawMqtt, RawProcessor, RawSettings,
-    Secret, SecretRef, Settings, SourceSettings, TlsSettings, identity,
+    Environment, ModelChoice, MqttSettings, ProblemKind, ProcessorSettings, RawMqtt, RawProcessor,
+    RawSettings, Secret, SecretRef, Settings, SourceSettings, TlsSettings, identity,
 };
 use crate::base::{SourceId, models_dirs};
 
@@ -33,6 +34,8 @@ pub(super) struct Checker<'a> {
     pub(super) base: &'a Path,
     /// Whether the role is wall, not processor.
     pub(super) for_wall: bool,
+    /// Whether secrets are resolved and files are looked up on this machine.
+    pub(super) on_this_machine: bool,
     pub(super) problems: &'a mut Problems,
     /// Warnings for the log about valid settings.
     pub(super) warnings: Vec<String>,
@@ -66,12 +69,22 @@ impl Checker<'_> {
         self.problems.add(path, self.document.origin(path), message);
     }
 
+    pub(super) fn report_kind(
+        &mut self,
+        kind: ProblemKind,
+        path: &str,
+        message: impl Into<String>,
+    ) {
+        let origin = self.document.origin(path);
+        self.problems.add_kind(kind, path, origin, message);
+    }
+
     fn instance_id(&mut self, given: Option<&str>) -> String {
         let Some(id) = given else {
             return identity::default_instance_id().0;
         };
         let longest = identity::LONGEST;
-        if id.is_empty() || id.len() > longest || !id.chars().all(identity::is_allowed) {
+        if !identity::is_instance_id(id) {
             self.report(
                 "instance_id",
                 format!("must be 1 to {longest} letters, digits, `-`, `_` and `.`, got `{id}`"),
@@ -331,13 +344,20 @@ impl Checker<'_> {
     }
 
     pub(super) fn secret(&mut self, path: &str, secret: Option<&SecretRef>) -> Option<Secret> {
-        let resolved = secret?.resolve(self.environment, self.base);
+        let secret = secret?;
+        if !self.on_this_machine && !matches!(secret, SecretRef::Plain(_)) {
+            return Some(Secret::new(MASK));
+        }
+        let resolved = secret.resolve(self.environment, self.base);
         resolved.map_err(|message| self.report(path, message)).ok()
     }
 
     /// Checks that a file exists. Its path is already absolute.
     pub(super) fn file(&mut self, path: &str, file: Option<&str>) -> Option<PathBuf> {
         let file = PathBuf::from(file?);
+        if !self.on_this_machine {
+            return Some(file);
+        }
         let readable = std::fs::File::open(&file).and_then(|opened| opened.metadata());
         match readable {
             Ok(meta) if meta.is_file() => {}

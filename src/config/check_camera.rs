@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::StreamChoice;
 use super::check::Checker;
+use super::location::SCHEME_REMEDY;
 use super::raw::{JITTER_BUFFER, RawCameraTls};
 use super::{
-    AnalysisSettings, Credentials, Location, RawCamera, RawSettings, Secret, SourceSettings,
-    SourceTls, StreamSettings, UriText,
+    AnalysisSettings, Credentials, Location, ProblemKind, RawCamera, RawSettings, Secret,
+    SourceSettings, SourceTls, StreamSettings, UriText,
 };
 use crate::base::SourceId;
 
@@ -114,7 +115,11 @@ impl Checker<'_> {
             Ok(parsed) => Some(parsed),
             Err(messages) => {
                 for message in messages {
-                    self.report(path, message);
+                    let kind = match message.starts_with(SCHEME_REMEDY) {
+                        true => ProblemKind::Scheme,
+                        false => ProblemKind::Value,
+                    };
+                    self.report_kind(kind, path, message);
                 }
                 None
             }

@@ -20,6 +20,7 @@ impl Default for WallSettings {
             environment: &Environment::default(),
             base: Path::new(""),
             for_wall: false,
+            on_this_machine: true,
             problems: &mut Problems::default(),
             warnings: Vec::new(),
         };

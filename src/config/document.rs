@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-use super::problem::Problem;
+use super::problem::{Problem, ProblemKind};
 use super::text::as_meant;
 
 /// Values by key, and the origin of each.
@@ -33,6 +33,7 @@ impl Document {
                     None => name.to_owned(),
                 }),
                 message: format!("not TOML: {}", error.message().trim()),
+                kind: ProblemKind::Value,
             };
             return Err(errors.iter().take(MOST_ERRORS).map(problem).collect());
         }
@@ -53,6 +54,7 @@ impl Document {
                 origin: None,
                 message: "a configuration is a JSON object, as `nvr config schema` describes it"
                     .to_owned(),
+                kind: ProblemKind::Type,
             }]),
         }
     }

@@ -1,7 +1,7 @@
 //! The default of `instance_id`: hostname and machine id.
 
 /// Maximum length of an instance id, which is part of a socket path (at most 108 bytes) and of an MQTT client id.
-pub(super) const LONGEST: usize = 64;
+pub const LONGEST: usize = 64;
 
 const LONGEST_HOSTNAME: usize = 24;
 
@@ -33,6 +33,12 @@ fn compose(hostname: &str, machine_id: Option<&str>) -> (String, bool) {
         Some(id) => (format!("{host}-{}", &id[..8]), false),
         None => (host.to_owned(), true),
     }
+}
+
+/// Whether a text can name a processor, a wall or a device: 1 to [`LONGEST`] letters, digits, `-`, `_` and `.`. Such a name is
+/// one level of a topic and a part of a client id.
+pub fn is_instance_id(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len()) && text.chars().all(is_allowed)
 }
 
 /// Letters, digits, `-`, `_` and `.`, which are valid in topics, client ids and file names.

@@ -16,6 +16,10 @@ use crate::base::{Pattern, Size};
 #[serde(transparent)]
 pub struct UriText(String);
 
+/// First words of the problem of an unsupported scheme.
+pub(super) const SCHEME_REMEDY: &str =
+    "scheme must be rtsp, rtsps, v4l2, csi, file or test-pattern";
+
 impl UriText {
     /// Wraps the text of a URI.
     pub fn new(text: impl Into<String>) -> Self {
@@ -145,9 +149,7 @@ fn parse(text: &str, base: &Path) -> Parsed {
         "test-pattern" => {
             test_pattern(rest).and_then(|pattern| plain(Location::TestPattern(pattern)))
         }
-        other => Err(vec![format!(
-            "scheme must be rtsp, rtsps, v4l2, csi, file or test-pattern, got {other}"
-        )]),
+        other => Err(vec![format!("{SCHEME_REMEDY}, got {other}")]),
     }
 }
 

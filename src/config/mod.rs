@@ -56,11 +56,13 @@ pub use checked::{
 pub use duration::Span;
 pub use environment::Environment;
 pub use flags::{CommonFlags, MqttFlags, StreamIds};
+pub use identity::{LONGEST as INSTANCE_ID_LIMIT_BYTES, is_instance_id};
 pub use location::UriText;
-pub use problem::{ConfigProblems, Problem};
+pub use problem::{ConfigProblems, Problem, ProblemKind};
 pub use processor_flags::ProcessorFlags;
 pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls};
 pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
+pub use read::did_you_mean;
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;
 pub use schema::json_schema;

@@ -14,6 +14,22 @@ pub struct Problem {
     pub origin: Option<String>,
     /// Names the value, the limit and the remedy; never contains a secret.
     pub message: String,
+    /// Its kind, for programs.
+    #[serde(skip)]
+    pub kind: ProblemKind,
+}
+
+/// The kind of a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// A value out of its range or form, or one that contradicts another.
+    Value,
+    /// A key that does not exist.
+    UnknownKey,
+    /// A value of another type.
+    Type,
+    /// An address with an unsupported scheme.
+    Scheme,
 }
 
 impl fmt::Display for Problem {
@@ -76,6 +92,17 @@ const MOST_PROBLEMS: usize = 200;
 impl Problems {
     /// Adds a problem, unless its path is suppressed: the value was removed from the tree and its problem is reported.
     pub(super) fn add(&mut self, path: &str, origin: Option<&str>, message: impl Into<String>) {
+        self.add_kind(ProblemKind::Value, path, origin, message);
+    }
+
+    /// As [`Problems::add`], with the kind of the problem.
+    pub(super) fn add_kind(
+        &mut self,
+        kind: ProblemKind,
+        path: &str,
+        origin: Option<&str>,
+        message: impl Into<String>,
+    ) {
         if self.is_full()
             || self
                 .suppressed
@@ -88,6 +115,7 @@ impl Problems {
             path: path.to_owned(),
             origin: origin.map(str::to_owned),
             message: message.into().replace('\n', "; "),
+            kind,
         };
         if !self.found.contains(&problem) {
             self.found.push(problem);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 use super::document::Document;
-use super::problem::Problems;
+use super::problem::{ProblemKind, Problems};
 use super::{RawCamera, RawSettings};
 
 /// Reads the raw settings. Invalid values are reported and keep their defaults.
@@ -60,8 +60,13 @@ fn read_value<T: DeserializeOwned + Default>(
         };
         let steps: Vec<Step> = above.iter().cloned().chain(steps(error.path())).collect();
         let path = written(&steps);
-        let message = plain_message(&error.inner().to_string());
-        problems.add(&path, document.origin(&path), message);
+        let told = error.inner().to_string();
+        problems.add_kind(
+            kind_of(&told),
+            &path,
+            document.origin(&path),
+            plain_message(&told),
+        );
         match remove_at(value, above, &steps[above.len()..]) {
             Some(length) => problems.suppress(written(&steps[..length])),
             None => return T::default(),
@@ -159,6 +164,17 @@ fn without_quoted_login(message: &str) -> String {
     }
 }
 
+/// The kind of problem of which serde's message tells.
+fn kind_of(message: &str) -> ProblemKind {
+    if message.starts_with("unknown field") {
+        ProblemKind::UnknownKey
+    } else if message.starts_with("invalid type") {
+        ProblemKind::Type
+    } else {
+        ProblemKind::Value
+    }
+}
+
 /// Serde's message in terms of TOML, with a suggestion for an unknown word.
 fn plain_message(message: &str) -> String {
     let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
@@ -192,7 +208,7 @@ fn plain_message(message: &str) -> String {
 }
 
 /// `did you mean …? ` with the most similar known word, or nothing.
-pub(super) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
+pub fn did_you_mean(wrong: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
         .map(|word| (strsim::damerau_levenshtein(wrong, word), word))

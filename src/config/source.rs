@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::check::Checker;
 use super::document::Document;
 use super::overrides::{FlagOrigin, of_environment};
-use super::problem::{ConfigProblems, Problem, Problems};
+use super::problem::{ConfigProblems, Problem, ProblemKind, Problems};
 use super::role_flags::role_of_environment;
 use super::text::{LONGEST_CONFIG, read_text};
 use super::{
@@ -19,6 +19,7 @@ pub struct ConfigSource {
     flags: RoleFlags,
     environment: Environment,
     body: Body,
+    on_this_machine: bool,
 }
 
 /// The file, or a document in its place.
@@ -58,6 +59,7 @@ impl ConfigSource {
             flags: flags.into(),
             environment,
             body: Body::File,
+            on_this_machine: true,
         }
     }
 
@@ -65,6 +67,15 @@ impl ConfigSource {
     pub fn with_document(&self, document: serde_json::Value) -> Self {
         Self {
             body: Body::Json(document),
+            ..self.clone()
+        }
+    }
+
+    /// The same layers for the check of another machine's configuration: secrets by reference are not resolved, and files are
+    /// not looked up.
+    pub fn for_another_machine(&self) -> Self {
+        Self {
+            on_this_machine: false,
             ..self.clone()
         }
     }
@@ -103,13 +114,8 @@ impl ConfigSource {
         let mut document = match self.document() {
             Ok(document) => document,
             Err(found) => {
-                for Problem {
-                    path,
-                    origin,
-                    message,
-                } in found
-                {
-                    problems.add(&path, origin.as_deref(), message);
+                for problem in found {
+                    problems.add(&problem.path, problem.origin.as_deref(), problem.message);
                 }
                 return Err(problems.into_error());
             }
@@ -139,6 +145,7 @@ impl ConfigSource {
             environment: &self.environment,
             base: &base,
             for_wall,
+            on_this_machine: self.on_this_machine,
             problems: &mut problems,
             warnings: Vec::new(),
         };
@@ -172,6 +179,7 @@ impl ConfigSource {
                         path: String::new(),
                         origin: Some(name.clone()),
                         message: format!("can't read the configuration file: {reason}"),
+                        kind: ProblemKind::Value,
                     };
                     vec![problem]
                 })?;
@@ -213,6 +221,7 @@ impl MqttFlags {
             environment,
             base: Path::new(""),
             for_wall: false,
+            on_this_machine: true,
             problems: &mut problems,
             warnings: Vec::new(),
         };

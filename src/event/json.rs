@@ -9,8 +9,11 @@ use serde::{Deserialize, Deserializer, Serializer};
 use super::error::NAME_LIMIT_BYTES;
 use super::{DecodeError, PAYLOAD_LIMIT_BYTES};
 
-/// Decodes one document. Unknown fields are ignored.
-pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
+/// Decodes one document of at most 1 MiB. Fields that `T` does not have are ignored, unless `T` refuses them.
+///
+/// # Errors
+/// When it is larger, no JSON, or not of the schema of `T`.
+pub fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
     if payload.len() > PAYLOAD_LIMIT_BYTES {
         return Err(DecodeError::TooLarge {
             bytes: payload.len(),
@@ -42,7 +45,7 @@ fn told(error: &serde_json::Error) -> String {
 }
 
 /// Cuts a text to at most `most` bytes at a character boundary. It bounds the memory of texts from other programs.
-pub(super) fn cut(text: &mut String, most: usize) {
+pub fn cut(text: &mut String, most: usize) {
     text.truncate(text.floor_char_boundary(most));
 }
 

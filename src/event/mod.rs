@@ -15,6 +15,7 @@ mod testing;
 
 pub use detection::{DetectedObject, DetectionEvent, Observation, summary, unix_time};
 pub use error::DecodeError;
+pub use json::{cut as cut_text, decode as decode_json};
 pub use schema::{SCHEMAS, schema_json};
 pub use status::{Presence, PresenceState, SourceMetrics, SourceReason, SourceState, SourceStatus};
 

@@ -125,7 +125,7 @@ impl Board {
             Some(Topic::Processor(_) | Topic::Source(_)) => {
                 self.claims.take(topics, message)?;
             }
-            None => {}
+            Some(Topic::Fleet(..)) | None => {}
         }
         Ok(())
     }

@@ -26,6 +26,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("health", &["base", "config"]),
     // Below the roles, which serve their pages themselves: a page knows a role by a trait alone.
     ("web", &["base", "config", "render", "control", "health"]),
+    // The documents of a fleet, which its agents and its desk share.
+    ("fleet", &["base", "config", "event", "bus", "control"]),
     (
         "role",
         &[
@@ -92,6 +94,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "control",
             "health",
             "web",
+            "fleet",
             "role",
             "processor",
             "wall",
@@ -141,6 +144,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("crc32fast", "agent/store"),
     ("regex", "doctor"),
     ("libc", "doctor"),
+    ("ring", "fleet/keys.rs"),
     ("tracing_subscriber", "cli/logging.rs"),
 ];
 

@@ -1,0 +1,148 @@
+//! The check of a document's bodies by the checks of the local configuration.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{Desired, DocumentError, DocumentErrors, codes};
+use crate::config::{
+    ConfigProblems, ConfigSource, Environment, Loaded, ProblemKind, ProcessorFlags, WallFlags,
+    address_secrets,
+};
+
+/// The options and the environment that the roles of a device have, below which a body takes the place of the file.
+#[derive(Debug, Clone)]
+pub struct BodySources {
+    /// Of `nvr processor`.
+    pub processor: ConfigSource,
+    /// Of `nvr wall`.
+    pub wall: ConfigSource,
+}
+
+/// The checked bodies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedBodies {
+    /// Settings of the processor, if the device runs one.
+    pub processor: Option<Loaded>,
+    /// Settings of the wall, if the device runs one.
+    pub wall: Option<Loaded>,
+    /// Problems that do not stop a device: warnings of the checks, and logins in plain text.
+    pub warnings: Vec<DocumentError>,
+}
+
+impl BodySources {
+    /// For the desk, which checks bodies of other machines: secrets by reference are not resolved, and files are not looked up.
+    pub fn of_desk() -> Self {
+        let environment = Environment::default;
+        Self {
+            processor: ConfigSource::new(ProcessorFlags::default(), environment())
+                .for_another_machine(),
+            wall: ConfigSource::new(WallFlags::default(), environment()).for_another_machine(),
+        }
+    }
+
+    /// Checks the bodies of the roles that the document names. Paths begin with `processor.` or `wall.`.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn check(&self, desired: &Desired) -> Result<CheckedBodies, DocumentErrors> {
+        let mut errors = Vec::new();
+        let mut warnings = plain_secrets(desired);
+        let role = desired.role;
+        let mut load = |name: &str, is_run: bool, source: &ConfigSource, body: &Option<Value>| {
+            let body = body.as_ref().filter(|_| is_run)?;
+            match source.with_document(body.clone()).load_all() {
+                Ok(loaded) => {
+                    let warned = loaded.warnings.iter().map(|text| warning(name, text));
+                    warnings.extend(warned);
+                    Some(loaded)
+                }
+                Err(problems) => {
+                    errors.extend(below(name, &problems));
+                    None
+                }
+            }
+        };
+        let (processor, wall) = (&desired.processor, &desired.wall);
+        let processor = load(
+            "processor",
+            role.has_processor(),
+            &self.processor,
+            processor,
+        );
+        let wall = load("wall", role.has_wall(), &self.wall, wall);
+        DocumentErrors::or(
+            errors,
+            CheckedBodies {
+                processor,
+                wall,
+                warnings,
+            },
+        )
+    }
+}
+
+/// The problems of a configuration as those of the body `name`.
+fn below(name: &str, problems: &ConfigProblems) -> Vec<DocumentError> {
+    problems
+        .iter()
+        .map(|problem| DocumentError {
+            path: match problem.path.as_str() {
+                "" => name.to_owned(),
+                path => format!("{name}.{path}"),
+            },
+            code: Cow::Borrowed(match problem.kind {
+                ProblemKind::Value => codes::BAD_VALUE,
+                ProblemKind::UnknownKey => codes::UNKNOWN_FIELD,
+                ProblemKind::Type => codes::WRONG_TYPE,
+                ProblemKind::Scheme => codes::BAD_SCHEME,
+            }),
+            message: problem.message.clone(),
+        })
+        .collect()
+}
+
+fn warning(name: &str, text: &str) -> DocumentError {
+    DocumentError::new(name, codes::BAD_VALUE, text)
+}
+
+/// Logins in plain text in the bodies: in addresses of cameras, and as values instead of references. A desk refuses to publish
+/// them unless the operator insists; a device warns.
+pub fn plain_secrets(desired: &Desired) -> Vec<DocumentError> {
+    let bodies = [("processor", &desired.processor), ("wall", &desired.wall)];
+    let mut found = Vec::new();
+    let mut add = |path: String| {
+        let message =
+            "is a secret in plain text; use { \"file\": \"NAME\" } or { \"env\": \"NAME\" }";
+        found.push(DocumentError::new(path, codes::PLAIN_SECRET, message));
+    };
+    for (name, body) in bodies {
+        let Some(body) = body else { continue };
+        let cameras = body.get("camera").and_then(Value::as_array);
+        for (index, camera) in cameras.into_iter().flatten().enumerate() {
+            let at = |key: &str| format!("{name}.camera[{index}].{key}");
+            let text = |key: &str| camera.get(key).and_then(Value::as_str);
+            for key in ["username", "password"] {
+                if text(key).is_some() {
+                    add(at(key));
+                }
+            }
+            for key in ["uri", "sub_uri"] {
+                if text(key).is_some_and(|uri| !address_secrets(uri).is_empty()) {
+                    add(at(key));
+                }
+            }
+        }
+        if body
+            .pointer("/wall/http_token")
+            .is_some_and(Value::is_string)
+        {
+            add(format!("{name}.wall.http_token"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+#[path = "bodies_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! The desired document: what an operator wants a device to run.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::parts::{FirmwareRef, ModelRef, Probation};
+use super::{DocumentHash, KeyChange, SCHEMA};
+
+/// Maximum generation: the largest whole number that every reader of JSON represents exactly, 2^53 - 1.
+pub(super) const MOST_GENERATION: u64 = (1 << 53) - 1;
+
+/// What an operator wants a device to run. Retained on `{root}/fleet/{device}/desired`, bare or in an [`Envelope`].
+///
+/// [`Envelope`]: super::Envelope
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "desired document", extend("$comment" = "at most 64 KiB with its envelope"))]
+pub struct Desired {
+    /// Version of this schema: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub schema: u32,
+    /// Number of this document, from 1 to 2^53 - 1. Each new document of a device has a higher one.
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    pub generation: u64,
+    /// Hash of the document that this one replaces. Absent: it replaces any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<DocumentHash>,
+    /// The device for which the document is meant. Absent: any device. A device refuses a document for another one, so that a
+    /// signed document can't be copied to another topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// What the device runs. Each role that is named needs its body.
+    pub role: DeviceRole,
+    /// Configuration of the processor, with the structure of the local file, without `mqtt` and `instance_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    pub processor: Option<Value>,
+    /// Configuration of the wall, with the structure of the local file, without `mqtt` and `instance_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    pub wall: Option<Value>,
+    /// The document is not applied before this time. Counts only while the clock is synchronised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub not_before: Option<Timestamp>,
+    /// The document is not applied after this time. Counts only while the clock is synchronised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub not_after: Option<Timestamp>,
+    /// Erases the configuration of the device. Bodies are not needed then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub decommission: bool,
+    /// Makes warnings of the errors of the capacity check.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub overcommit: bool,
+    /// Models that the device fetches and installs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelRef>,
+    /// How the document is tried before it becomes the last known good one.
+    #[serde(default)]
+    pub probation: Probation,
+    /// Firmware for a later version of the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<FirmwareRef>,
+    /// A change of the keys that the device trusts. Counts only in a signed document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyChange>,
+}
+
+/// The roles that a device runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceRole {
+    /// It analyses cameras.
+    Processor,
+    /// It shows cameras.
+    Wall,
+    /// It does both.
+    Both,
+}
+
+impl DeviceRole {
+    /// Whether a processor runs.
+    pub fn has_processor(self) -> bool {
+        self != Self::Wall
+    }
+
+    /// Whether a wall runs.
+    pub fn has_wall(self) -> bool {
+        self != Self::Processor
+    }
+}
+
+/// How a document's time window lies to the present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// The document may be applied.
+    Open,
+    /// It begins later.
+    NotYet(Timestamp),
+    /// It has ended.
+    Expired(Timestamp),
+    /// The clock is not synchronised; the document waits.
+    ClockUnknown,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Desired {
+    /// A document with nothing but its role.
+    pub fn new(generation: u64, role: DeviceRole) -> Self {
+        Self {
+            schema: SCHEMA,
+            generation,
+            base: None,
+            device: None,
+            role,
+            processor: None,
+            wall: None,
+            not_before: None,
+            not_after: None,
+            decommission: false,
+            overcommit: false,
+            models: Vec::new(),
+            probation: Probation::default(),
+            firmware: None,
+            keys: None,
+        }
+    }
+
+    /// JSON. Its bytes are the payload that is signed and hashed.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self)
+            .expect("invariant: a document has string keys and no failing field")
+    }
+
+    /// How the time window lies to `now`, the time of a clock that is `synchronised` or not.
+    pub fn window(&self, now: Timestamp, synchronised: bool) -> Window {
+        if self.not_before.is_none() && self.not_after.is_none() {
+            return Window::Open;
+        }
+        if !synchronised {
+            return Window::ClockUnknown;
+        }
+        match (self.not_before, self.not_after) {
+            (_, Some(end)) if now > end => Window::Expired(end),
+            (Some(begin), _) if now < begin => Window::NotYet(begin),
+            _ => Window::Open,
+        }
+    }
+}
