@@ -2,28 +2,15 @@
 //!
 //! `adjtimex(2)` without a mode only reads; its manual page defines states and units. Events carry the time of this clock, cameras'
 //! sender reports are compared with it (2 s), and other machines of the fleet compare their clocks with it.
-#![expect(
-    unsafe_code,
-    reason = "no safe crate has the system call that reads the kernel's clock state"
-)]
 
 use super::check::Emit;
 use super::file_tree::FileTree;
 use super::machine::Machine;
 use super::report::{Line, State};
+use crate::base::{KernelClock, kernel_clock};
 
 /// With a larger offset, boxes of one machine do not match the pictures of another machine that has only arrival times.
 const MAX_OFFSET_MS: f64 = 500.0;
-
-/// State of the kernel's clock.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct KernelClock {
-    synchronised: bool,
-    /// The correction that remains.
-    offset_ms: f64,
-    /// The maximum error.
-    max_error_ms: f64,
-}
 
 /// Time services, by the files that exist while they run.
 const TIME_SERVICES: [(&str, &str); 4] = [
@@ -85,22 +72,6 @@ fn clock_line(clock: std::io::Result<KernelClock>, service: Option<&str>) -> Lin
 fn time_service(tree: &FileTree) -> Option<&'static str> {
     let mut services = TIME_SERVICES.into_iter();
     services.find_map(|(path, name)| tree.has(path).then_some(name))
-}
-
-fn kernel_clock() -> std::io::Result<KernelClock> {
-    // SAFETY: a timex has only numbers, for which zero is a valid value.
-    let mut clock: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: without a mode the kernel only writes into the struct, which this function owns.
-    let state = unsafe { libc::adjtimex(&raw mut clock) };
-    if state < 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    let nanoseconds = clock.status & libc::STA_NANO != 0;
-    Ok(KernelClock {
-        synchronised: clock.status & libc::STA_UNSYNC == 0 && state != libc::TIME_ERROR,
-        offset_ms: clock.offset as f64 / if nanoseconds { 1e6 } else { 1e3 },
-        max_error_ms: clock.maxerror as f64 / 1e3,
-    })
 }
 
 #[cfg(test)]

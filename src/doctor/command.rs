@@ -6,6 +6,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 /// Most bytes of an output that are kept: a journal may be endless.
 const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
@@ -105,17 +107,23 @@ fn text(stream: impl Read + Send + 'static) -> Receiver<String> {
 
 const SIGNALS: [(i32, &str); 6] = [
     (
-        libc::SIGSEGV,
+        Signal::SEGV.as_raw(),
         "SIGSEGV, access to memory that it does not own",
     ),
-    (libc::SIGABRT, "SIGABRT, it ended itself"),
-    (libc::SIGBUS, "SIGBUS, access to memory that does not exist"),
+    (Signal::ABORT.as_raw(), "SIGABRT, it ended itself"),
     (
-        libc::SIGILL,
+        Signal::BUS.as_raw(),
+        "SIGBUS, access to memory that does not exist",
+    ),
+    (
+        Signal::ILL.as_raw(),
         "SIGILL, an instruction that this CPU does not have",
     ),
-    (libc::SIGFPE, "SIGFPE, a division by zero"),
-    (libc::SIGKILL, "SIGKILL, often because memory ran out"),
+    (Signal::FPE.as_raw(), "SIGFPE, a division by zero"),
+    (
+        Signal::KILL.as_raw(),
+        "SIGKILL, often because memory ran out",
+    ),
 ];
 
 /// How a process ended: `exit code 3`, `signal 8 (SIGFPE, a division by zero)`.

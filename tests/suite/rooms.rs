@@ -53,7 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "agent",
         &[
-            "base", "config", "detect", "event", "bus", "control", "health",
+            "base", "config", "detect", "event", "bus", "control", "health", "fleet",
         ],
     ),
     ("watch", &["base", "config", "event", "bus"]),
@@ -98,6 +98,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "role",
             "processor",
             "wall",
+            "agent",
             "watch",
             "doctor",
             "demo",
@@ -143,7 +144,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("flate2", "doctor/archive.rs"),
     ("crc32fast", "agent/store"),
     ("regex", "doctor"),
-    ("libc", "doctor"),
+    ("libc", "base/kernel_clock.rs"),
     ("ring", "fleet/keys.rs"),
     ("tracing_subscriber", "cli/logging.rs"),
 ];
