@@ -5,17 +5,17 @@
 //! No threads.
 
 mod attempts;
+pub mod codes;
 mod cycle;
 mod document;
-mod hash;
-mod problem;
+mod preflight;
 pub mod store;
 
-pub use attempts::{Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict};
+pub use attempts::{
+    ATTEMPTS_KEPT, Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict,
+};
 pub use cycle::{
-    Action, Boot, Candidate, ChildRole, Cycle, Event, Now, OnDeadNewSource, Phase, Policy,
-    ProbationRule, Received, Refusal, Report, StoreStep, Window,
+    Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, Refusal, StoreStep,
 };
 pub use document::{DocumentId, StoredDocument};
-pub use hash::DocumentHash;
-pub use problem::{Problem, codes};
+pub use preflight::{Capacity, Demand, Preflight, preflight};

@@ -53,7 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "agent",
         &[
-            "base", "config", "detect", "event", "bus", "control", "health",
+            "base", "config", "detect", "event", "bus", "control", "health", "fleet",
         ],
     ),
     ("watch", &["base", "config", "event", "bus"]),
