@@ -6,8 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::DocumentId;
-use super::hash::DocumentHash;
-use super::problem::Problem;
+use crate::fleet::DocumentError;
 
 /// Maximum number of remembered attempts. A document older than the oldest remembered one is refused for its generation alone.
 pub const ATTEMPTS_KEPT: usize = 16;
@@ -21,13 +20,13 @@ pub const LOG_LINE_BYTES: usize = 256;
 #[serde(default)]
 pub struct Failure {
     /// The checks that failed.
-    pub errors: Vec<Problem>,
+    pub errors: Vec<DocumentError>,
     /// The last log lines of the roles, without secrets.
     pub log: Vec<String>,
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
+impl From<DocumentError> for Failure {
+    fn from(problem: DocumentError) -> Self {
         Self {
             errors: vec![problem],
             log: Vec::new(),
@@ -111,9 +110,9 @@ impl Attempts {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
-    /// Whether a document with this hash was tried.
-    pub fn knows(&self, sha256: &DocumentHash) -> bool {
-        self.entries.iter().any(|entry| entry.id.sha256 == *sha256)
+    /// The documents of all remembered attempts.
+    pub fn ids(&self) -> impl Iterator<Item = &DocumentId> {
+        self.entries.iter().map(|entry| &entry.id)
     }
 
     /// Whether an attempt with `id` has begun and not ended.
@@ -212,7 +211,8 @@ pub(in crate::agent) fn cut_line(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::problem::codes;
+    use crate::agent::codes;
+    use crate::fleet::DocumentHash;
 
     fn id(generation: u64, body: &str) -> DocumentId {
         DocumentId {
@@ -231,7 +231,7 @@ mod tests {
             attempts.verdict(&bad, 1),
             Verdict::Failed(Failure::default())
         );
-        let failure = Failure::from(Problem::new("", codes::CRASHED, "signal 11"));
+        let failure = Failure::from(DocumentError::new("", codes::CRASHED, "signal 11"));
         attempts.fail(&bad, failure.clone());
         assert_eq!(attempts.verdict(&bad, 1), Verdict::Failed(failure));
         assert_eq!(attempts.verdict(&id(18, "bad"), 1), Verdict::New);

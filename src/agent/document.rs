@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::hash::DocumentHash;
+use crate::fleet::DocumentHash;
 
 /// The name of a document. Two documents with the same generation and different hashes are in conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -13,14 +13,14 @@ use tracing::{error, info, warn};
 use super::child::{Child, ChildEvent, Order, RoleEvent};
 use super::config_file::config;
 use super::cycle::{
-    Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Phase, Policy, Received, Report,
-    StoreStep,
+    Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received, StoreStep,
 };
-use super::document::{DocumentId, StoredDocument};
+use super::document::StoredDocument;
 use super::identity::Identity;
 use super::key_store::KeyStore;
-use super::problem::{Problem, codes};
-use super::publish::{BoxFacts, reported};
+use super::codes;
+use crate::fleet::{DocumentError, Phase, Reported};
+use super::publish::complete;
 use super::reading::{Reader, desired_of};
 use super::store::{Finding, Store, StoreError};
 use crate::base::{Clock, kernel_clock};
@@ -47,7 +47,7 @@ pub(super) struct Driver {
     clock: Clock,
     link: Link,
     topic: String,
-    report: Report,
+    report: Reported,
     published: Option<Vec<u8>>,
 }
 
@@ -154,7 +154,7 @@ impl Driver {
     }
 
     /// The report as it was published last.
-    pub(super) fn report(&self) -> &Report {
+    pub(super) fn report(&self) -> &Reported {
         &self.report
     }
 
@@ -190,7 +190,7 @@ impl Driver {
             Action::Store(step) => {
                 let result = save(&mut self.store, &step).map_err(|err| {
                     error!(%err, "the store is behind");
-                    Problem::new("", codes::STORE, err.to_string())
+                    DocumentError::new("", codes::STORE, err.to_string())
                 });
                 queue.push_back(Event::Stored { step, result });
             }
@@ -222,9 +222,9 @@ impl Driver {
         }
     }
 
-    fn apply(&self, role: ChildRole, document: &StoredDocument) -> Result<(), Vec<Problem>> {
+    fn apply(&self, role: ChildRole, document: &StoredDocument) -> Result<(), Vec<DocumentError>> {
         let refused =
-            |message: String| vec![Problem::new(role.to_string(), codes::REFUSED, message)];
+            |message: String| vec![DocumentError::new(role.to_string(), codes::REFUSED, message)];
         let desired = desired_of(document).map_err(|errors| refused(errors.to_string()))?;
         let config = config(&desired, role, &self.identity);
         let config = config.ok_or_else(|| refused(format!("it has no body for the {role}")))?;
@@ -242,12 +242,7 @@ impl Driver {
 
     /// Publishes the report if it has changed.
     fn publish(&mut self) {
-        let facts = BoxFacts {
-            applied: self.applied(),
-            warnings: self.warnings(),
-            keys: self.keys.keys(),
-        };
-        let reported = reported(&self.report, facts);
+        let reported = complete(&self.report, self.warnings(), self.keys.keys());
         let payload = reported.to_json();
         if self.published.as_ref() != Some(&payload) {
             self.link.retain(&self.topic, payload.clone());
@@ -255,24 +250,14 @@ impl Driver {
         }
     }
 
-    /// The hash of the document in force.
-    fn applied(&self) -> Option<&super::hash::DocumentHash> {
-        let generation = self.report.applied?;
-        let running = self.cycle.running().map(Candidate::id);
-        let good = self.store.contents().last_known_good.as_ref();
-        let known = running.into_iter().chain(good.map(|good| &good.id));
-        let mut known = known.filter(|id: &&DocumentId| id.generation == generation);
-        known.next().map(|id| &id.sha256)
-    }
-
-    fn warnings(&self) -> Vec<Problem> {
+    fn warnings(&self) -> Vec<DocumentError> {
         let looping = self.children.iter().filter_map(|(role, child)| {
             let condition = child.condition.borrow();
             let how = condition.crash_loop.as_ref()?;
             let message = format!(
                 "the {role} ends again and again, the last time with {how}; it is started again once per minute"
             );
-            Some(Problem::new(role.to_string(), CRASH_LOOP, message))
+            Some(DocumentError::new(role.to_string(), CRASH_LOOP, message))
         });
         looping.collect()
     }
@@ -281,11 +266,11 @@ impl Driver {
 /// What the store had, checked with the firmware of today.
 fn boot(parts: &DriverParts) -> Boot {
     let contents = parts.store.contents();
-    let mut warnings: Vec<Problem> = parts
+    let mut warnings: Vec<DocumentError> = parts
         .findings
         .iter()
         .inspect(|finding| warn!(%finding, "the store was damaged"))
-        .map(|finding| Problem::new("", codes::STORE, finding.to_string()))
+        .map(|finding| DocumentError::new("", codes::STORE, finding.to_string()))
         .collect();
     let mut read = |stored: &Option<StoredDocument>| match parts.reader.stored(stored.as_ref()?) {
         Received::Checked(candidate) => Some(candidate),
@@ -297,7 +282,7 @@ fn boot(parts: &DriverParts) -> Boot {
                 reasons.join("; ")
             );
             warn!(message, "a stored document is refused");
-            warnings.push(Problem::new("", codes::FELL_BACK, message));
+            warnings.push(DocumentError::new("", codes::FELL_BACK, message));
             None
         }
     };

@@ -11,15 +11,15 @@ mod acts;
 mod attempts;
 mod child;
 mod child_end;
+pub mod codes;
 mod commands;
 mod config_file;
 mod cycle;
 mod document;
 mod driver;
-mod hash;
 mod identity;
 mod key_store;
-mod problem;
+mod preflight;
 mod provision;
 mod publish;
 mod reading;
@@ -27,15 +27,15 @@ mod service;
 mod state_dir;
 pub mod store;
 
-pub use attempts::{Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict};
+pub use attempts::{
+    ATTEMPTS_KEPT, Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict,
+};
 pub use child_end::end_with_agent;
 pub use cycle::{
-    Action, Boot, Candidate, ChildRole, Cycle, Event, Now, OnDeadNewSource, Phase, Policy,
-    ProbationRule, Received, Refusal, Report, StoreStep, Window,
+    Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, Refusal, StoreStep,
 };
 pub use document::{DocumentId, StoredDocument};
-pub use hash::DocumentHash;
 pub use identity::{DEVICE_FILE, Identity, IdentityError, read_identity};
-pub use problem::{Problem, codes};
+pub use preflight::{Capacity, Demand, Preflight, preflight};
 pub use provision::{ProvisionError, provision};
 pub use service::{AgentError, AgentOptions, run};

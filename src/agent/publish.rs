@@ -1,70 +1,22 @@
 //! The documents that the box publishes about itself: `reported` and `capabilities`.
 
-use super::cycle::{Phase, Report};
-use super::hash::DocumentHash;
-use super::problem::Problem;
 use crate::control::Capabilities;
-use crate::fleet::{
-    self, DecoderAbility, DeviceCapabilities, DocumentError, Firmware, Keyring, Machine, Reported,
-    Verb,
-};
+use crate::fleet::{DecoderAbility, DeviceCapabilities, DocumentError, Firmware, Keyring, Machine, Reported, Verb};
 
-/// What `reported` says besides the cycle's report.
-pub(super) struct BoxFacts<'a> {
-    /// The hash of the document in force.
-    pub(super) applied: Option<&'a DocumentHash>,
-    /// What is amiss with the roles.
-    pub(super) warnings: Vec<Problem>,
-    /// The trusted keys.
-    pub(super) keys: &'a Keyring,
-}
-
-/// The `reported` document.
-pub(super) fn reported(report: &Report, facts: BoxFacts<'_>) -> Reported {
-    let errors = |problems: &[Problem]| problems.iter().cloned().map(error).collect();
-    let hash = |hash: &DocumentHash| hash.as_str().parse().ok();
-    let firmware = Firmware {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        image: image_version(),
-    };
-    let warnings = [report.warnings.clone(), facts.warnings].concat();
+/// The cycle's report with what only the agent knows: what is amiss with the roles, the software, and the trusted keys.
+pub(super) fn complete(
+    report: &Reported,
+    warnings: Vec<DocumentError>,
+    keys: &Keyring,
+) -> Reported {
     Reported {
-        generation: report.generation,
-        sha256: report.sha256.as_ref().and_then(hash),
-        applied: report.applied,
-        applied_sha256: facts.applied.and_then(hash),
-        last_known_good: report.last_known_good,
-        phase: phase(report.phase),
-        warnings: errors(&warnings),
-        errors: errors(&report.errors),
-        log: report.log.clone(),
-        keys: facts.keys.trusted().map(|key| key.id()).collect(),
-        ..Reported::new(firmware)
-    }
-}
-
-fn phase(phase: Phase) -> fleet::Phase {
-    match phase {
-        Phase::Waiting => fleet::Phase::Waiting,
-        Phase::Applying => fleet::Phase::Applying,
-        Phase::Probation => fleet::Phase::Probation,
-        Phase::Applied => fleet::Phase::Applied,
-        Phase::Rejected => fleet::Phase::Rejected,
-        Phase::Conflict => fleet::Phase::Conflict,
-        Phase::Reverted => fleet::Phase::Reverted,
-    }
-}
-
-fn error(problem: Problem) -> DocumentError {
-    let Problem {
-        path,
-        code,
-        message,
-    } = problem;
-    DocumentError {
-        path,
-        code,
-        message,
+        warnings: [report.warnings.clone(), warnings].concat(),
+        firmware: Firmware {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            image: image_version(),
+        },
+        keys: keys.trusted().map(|key| key.id()).collect(),
+        ..report.clone()
     }
 }
 
@@ -143,39 +95,18 @@ pub(super) fn add(capabilities: &mut DeviceCapabilities, of_role: &Capabilities)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::problem::codes;
 
     #[test]
-    fn the_report_of_the_cycle_is_published_with_the_facts_of_the_box() {
-        let sha256 = DocumentHash::of(b"17");
-        let report = Report {
-            generation: Some(17),
-            sha256: Some(sha256.clone()),
-            applied: Some(16),
-            last_known_good: Some(16),
-            phase: Phase::Reverted,
-            errors: vec![Problem::new("processor", codes::CRASHED, "signal 11")],
-            warnings: Vec::new(),
-            log: vec!["a line".to_owned()],
+    fn the_report_of_the_cycle_is_completed() {
+        let report = Reported {
+            warnings: vec![DocumentError::new("", "store", "the disk is full")],
+            ..Reported::default()
         };
-        let keys = Keyring::default();
-        let facts = BoxFacts {
-            applied: Some(&sha256),
-            warnings: vec![Problem::new("wall", "crash-loop", "ends again and again")],
-            keys: &keys,
-        };
-        let reported = reported(&report, facts);
-        assert_eq!(reported.phase, fleet::Phase::Reverted);
-        assert_eq!(
-            (reported.generation, reported.applied),
-            (Some(17), Some(16))
-        );
-        assert_eq!(reported.sha256, reported.applied_sha256);
-        assert_eq!(reported.errors[0].code, "crashed");
-        assert_eq!(reported.warnings[0].path, "wall");
-        assert_eq!(reported.log, ["a line"]);
-        let read = Reported::from_json(&reported.to_json()).expect("own JSON");
-        assert_eq!(read, reported);
+        let looping = DocumentError::new("wall", "crash-loop", "ends again and again");
+        let whole = complete(&report, vec![looping], &Keyring::default());
+        let paths: Vec<&str> = whole.warnings.iter().map(|one| &*one.path).collect();
+        assert_eq!(paths, ["", "wall"]);
+        assert_eq!(whole.firmware.version, env!("CARGO_PKG_VERSION"));
     }
 
     #[test]

@@ -1,22 +1,16 @@
 //! The checks of a received document, in the order of the protocol: size and signature, schema, then the bodies by the checks of
 //! the local configuration.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::cycle::{
-    Candidate, ChildRole, OnDeadNewSource, ProbationRule, Received, Refusal, Window,
-};
+use super::cycle::{Candidate, ChildRole, Received, Refusal};
 use super::document::{DocumentId, StoredDocument};
-use super::hash::DocumentHash;
-use super::problem::Problem;
-use crate::base::SourceId;
-use crate::config::Loaded;
+use super::preflight::{Capacity, Demand, preflight};
 use crate::fleet::{
-    self, BodySources, CheckedBodies, Desired, DocumentError, DocumentErrors, KeyId, Keyring,
-    Opened, PayloadType, codes, open,
+    BodySources, CheckedBodies, Desired, DeviceCapabilities, DocumentError, DocumentErrors,
+    DocumentHash, KeyId, Keyring, Opened, PayloadType, codes, open,
 };
 
 /// The checks of a box.
@@ -25,6 +19,8 @@ pub(super) struct Reader {
     pub(super) device: String,
     /// The options and the environment of the roles.
     pub(super) bodies: BodySources,
+    /// What the box can do, as far as it is known.
+    pub(super) capabilities: DeviceCapabilities,
 }
 
 /// A document that has passed its checks, with the keys that the box trusts from then on, if it changes them.
@@ -77,7 +73,20 @@ impl Reader {
             received: at,
             bytes: Arc::from(message),
         };
-        Ok((Arc::new(candidate(document, &desired, &bodies)), changed))
+        let overcommit = desired.overcommit;
+        let mut candidate = Candidate::new(document, desired, &bodies);
+        let demands = demands(&candidate, &bodies);
+        let found = preflight(&demands, &self.capacity(&bodies), overcommit);
+        DocumentErrors::or(found.errors, ()).map_err(refuse)?;
+        candidate.warnings.extend(found.warnings);
+        Ok((Arc::new(candidate), changed))
+    }
+
+    /// What the box has for the model that the document names.
+    fn capacity(&self, bodies: &CheckedBodies) -> Capacity {
+        let processor = bodies.processor.as_ref();
+        let model = processor.and_then(|loaded| loaded.raw.processor.model.as_deref());
+        Capacity::of(&self.capabilities, model)
     }
 
     fn changed_keys(
@@ -98,71 +107,36 @@ impl Reader {
     }
 }
 
+fn demands<'a>(candidate: &'a Candidate, bodies: &'a CheckedBodies) -> Vec<Demand<'a>> {
+    let loaded = [
+        (ChildRole::Processor, &bodies.processor),
+        (ChildRole::Wall, &bodies.wall),
+    ];
+    let demand = |(role, loaded): (ChildRole, &'a Option<crate::config::Loaded>)| {
+        Some(Demand {
+            role,
+            settings: &loaded.as_ref()?.settings,
+            cameras: candidate.roles.get(&role)?,
+        })
+    };
+    loaded.into_iter().filter_map(demand).collect()
+}
+
 /// A stored document as it was written.
 pub(super) fn desired_of(stored: &StoredDocument) -> Result<Desired, DocumentErrors> {
     let opened = open(&stored.bytes, PayloadType::Desired, &Keyring::default())?;
     Desired::read(&opened.payload)
 }
 
-fn candidate(document: StoredDocument, desired: &Desired, bodies: &CheckedBodies) -> Candidate {
-    let mut roles = BTreeMap::new();
-    let of = |loaded: &Option<Loaded>| loaded.as_ref().map(sources);
-    roles.extend(of(&bodies.processor).map(|sources| (ChildRole::Processor, sources)));
-    roles.extend(of(&bodies.wall).map(|sources| (ChildRole::Wall, sources)));
-    let body = serde_json::to_vec(&(&desired.role, &desired.processor, &desired.wall));
-    let body = body.expect("invariant: a parsed document has string keys");
-    let base = desired.base.as_ref();
-    Candidate {
-        document,
-        base: base.and_then(|base| base.as_str().parse().ok()),
-        body: DocumentHash::of(&body),
-        roles,
-        window: Window {
-            not_before: desired.not_before,
-            not_after: desired.not_after,
-        },
-        decommission: desired.decommission,
-        probation: ProbationRule {
-            limit: desired.probation.limit.0,
-            on_dead_new_source: match desired.probation.on_dead_new_source {
-                fleet::OnDeadNewSource::Keep => OnDeadNewSource::Keep,
-                fleet::OnDeadNewSource::Revert => OnDeadNewSource::Revert,
-            },
-        },
-        warnings: bodies.warnings.iter().cloned().map(problem).collect(),
-    }
-}
-
-/// The sources in the order of the list `camera`, which the paths of problems count.
-fn sources(loaded: &Loaded) -> Vec<SourceId> {
-    let cameras = loaded.raw.camera.iter().flatten();
-    let ids = cameras.filter_map(|camera| u32::try_from(camera.id?).ok());
-    let listed: Vec<SourceId> = ids.map(SourceId).collect();
-    match listed.is_empty() {
-        true => loaded.settings.sources.keys().copied().collect(),
-        false => listed,
-    }
-}
-
-fn refusal(generation: Option<u64>, sha256: DocumentHash, errors: DocumentErrors) -> Refusal {
+fn refusal(
+    generation: Option<u64>,
+    sha256: DocumentHash,
+    errors: DocumentErrors,
+) -> Refusal {
     Refusal {
         generation,
         sha256,
-        errors: errors.into_vec().into_iter().map(problem).collect(),
-    }
-}
-
-/// A problem of a document as one of the box.
-fn problem(error: DocumentError) -> Problem {
-    let DocumentError {
-        path,
-        code,
-        message,
-    } = error;
-    Problem {
-        path,
-        code,
-        message,
+        errors: errors.into_vec(),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Tests of the file beside this one.
 
 use super::*;
+use crate::base::SourceId;
 use crate::fleet::{Envelope, PrivateKey};
 
 fn reader() -> Reader {
     Reader {
         device: "box-1".to_owned(),
         bodies: BodySources::of_desk(),
+        capabilities: DeviceCapabilities::default(),
     }
 }
 

@@ -301,6 +301,7 @@ fn reader(options: &AgentOptions, identity: &Identity, environment: &Environment
             processor: ConfigSource::new(processor, environment.clone()),
             wall: ConfigSource::new(wall, environment),
         },
+        capabilities: publish::capabilities(),
     }
 }
 

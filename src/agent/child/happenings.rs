@@ -12,7 +12,8 @@ use super::request::{self, RequestError};
 use super::supervisor::{START_LIMIT, Supervisor};
 use super::{ChildEvent, Condition};
 use crate::agent::document::DocumentId;
-use crate::agent::problem::{Problem, codes};
+use crate::agent::codes;
+use crate::fleet::DocumentError;
 use crate::control::{Answer, Status};
 
 /// Time limit of a status.
@@ -98,7 +99,7 @@ impl Supervisor {
             Some(document) => {
                 let told = self.log.last(QUOTED_LINES).join("; ");
                 let message = format!("the {} refuses the configuration: {told}", self.role);
-                let problem = Problem::new(self.role.to_string(), codes::REFUSED, message);
+                let problem = DocumentError::new(self.role.to_string(), codes::REFUSED, message);
                 self.reply(document, Err(vec![problem])).await;
             }
             None => self.send(ChildEvent::Ended { how }).await,
@@ -118,7 +119,7 @@ impl Supervisor {
                         "" => self.role.to_string(),
                         path => format!("{}.{path}", self.role),
                     };
-                    Problem::new(path, codes::REFUSED, problem.message)
+                    DocumentError::new(path, codes::REFUSED, problem.message)
                 });
                 self.reply(document, Err(problems.collect())).await;
             }

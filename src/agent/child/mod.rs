@@ -30,7 +30,7 @@ pub(super) use request::{RequestError, ask};
 
 use super::cycle::ChildRole;
 use super::document::DocumentId;
-use super::problem::Problem;
+use crate::fleet::DocumentError;
 use crate::base::Clock;
 use supervisor::Supervisor;
 
@@ -89,7 +89,7 @@ pub(super) enum ChildEvent {
         /// The document.
         document: DocumentId,
         /// The reasons of a refusal, with paths below the role.
-        result: Result<(), Vec<Problem>>,
+        result: Result<(), Vec<DocumentError>>,
     },
     /// The process ended unasked.
     Ended {

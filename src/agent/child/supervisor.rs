@@ -21,7 +21,8 @@ use super::{ChildEvent, ChildOptions, Condition, Order, RoleEvent};
 use crate::agent::config_file;
 use crate::agent::cycle::ChildRole;
 use crate::agent::document::DocumentId;
-use crate::agent::problem::{Problem, codes};
+use crate::agent::codes;
+use crate::fleet::DocumentError;
 use crate::base::Clock;
 use crate::control::{Answer, Status};
 
@@ -187,7 +188,7 @@ impl Supervisor {
 
     async fn apply(&mut self, document: DocumentId, config: serde_json::Value) {
         if let Err(err) = config_file::write(&self.options.configs, self.role, &config) {
-            let problem = Problem::new("", codes::STORE, err.to_string());
+            let problem = DocumentError::new("", codes::STORE, err.to_string());
             return self.reply(document, Err(vec![problem])).await;
         }
         let is_other = self.wanted.as_ref() != Some(&document);
@@ -256,7 +257,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) async fn reply(&self, document: DocumentId, result: Result<(), Vec<Problem>>) {
+    pub(super) async fn reply(&self, document: DocumentId, result: Result<(), Vec<DocumentError>>) {
         self.send(ChildEvent::Applied { document, result }).await;
     }
 

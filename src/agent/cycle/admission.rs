@@ -1,14 +1,16 @@
 //! Whether a document that has passed its checks is tried: generations, conflicts, and documents that have failed before.
 
 use super::input::Candidate;
-use super::output::Phase;
 use crate::agent::attempts::{Attempts, Failure, Verdict};
+use crate::agent::codes;
 use crate::agent::document::DocumentId;
-use crate::agent::problem::{Problem, codes};
+use crate::fleet::{DocumentError, Phase};
 
 /// The documents of the box.
 pub(super) struct Known<'a> {
     pub(super) good: Option<&'a Candidate>,
+    /// The good one before.
+    pub(super) previous: Option<&'a Candidate>,
     /// The one that is saved, waits, is applied or is on probation.
     pub(super) current: Option<&'a Candidate>,
     /// The newest one that came meanwhile.
@@ -51,7 +53,7 @@ pub(super) fn admit(document: &Candidate, known: &Known<'_>) -> Admission {
             return refused;
         }
     }
-    if document.decommission && known.good.is_none() && known.attempts.is_good(id) {
+    if document.desired.decommission && known.good.is_none() && known.attempts.is_good(id) {
         return Admission::IsErased;
     }
     match known.attempts.verdict(id, known.limit) {
@@ -109,18 +111,31 @@ fn failed_before(id: &DocumentId, failure: Failure) -> Admission {
     Admission::Refuse(Phase::Reverted, failure)
 }
 
-/// A box without a document has nothing to replace: a new box in the place of a broken one takes any base. A document that was
+/// Whether the document replaces another one than that of the box.
+///
+/// A box without a document has nothing to replace: a new box in the place of a broken one takes any base. A box that was offline
+/// has missed documents, so an unknown base contradicts only the document whose generation follows directly. A document that was
 /// good before may come again after damage, whatever has taken its place.
 fn wrong_base(document: &Candidate, known: &Known<'_>) -> Option<Admission> {
-    let (base, good) = (document.base.as_ref()?, known.good?);
+    let (base, good) = (document.desired.base.as_ref()?, known.good?);
     let documents = [Some(good), known.current, known.next];
-    let mut documents = documents.into_iter().flatten();
-    let is_known = documents.any(|document| document.id().sha256 == *base);
-    if is_known || known.attempts.knows(base) || known.attempts.is_good(document.id()) {
+    let documents = documents.into_iter().flatten().map(Candidate::id);
+    let ids: Vec<&DocumentId> = documents.chain(known.attempts.ids()).collect();
+    if ids.iter().any(|id| id.sha256 == *base) || known.attempts.is_good(document.id()) {
+        return None;
+    }
+    let generation = document.id().generation;
+    let follows = ids
+        .iter()
+        .any(|id| id.generation.checked_add(1) == Some(generation));
+    let is_replaced = known
+        .previous
+        .is_some_and(|previous| previous.id().sha256 == *base);
+    if !follows && !is_replaced {
         return None;
     }
     let message = format!(
-        "it replaces document {}, and this box has {}; fetch the present document and publish the change again",
+        "it replaces document {}, and this box has {}; read the present document and publish the change again",
         base.short(),
         good.id()
     );
@@ -133,5 +148,5 @@ fn wrong_base(document: &Candidate, known: &Known<'_>) -> Option<Admission> {
 }
 
 fn refuse(phase: Phase, path: &str, code: &'static str, message: String) -> Admission {
-    Admission::Refuse(phase, Problem::new(path, code, message).into())
+    Admission::Refuse(phase, DocumentError::new(path, code, message).into())
 }

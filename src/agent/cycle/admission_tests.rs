@@ -1,15 +1,12 @@
-//! Generations, conflicts, refusals, windows, decommission, and a disk that refuses.
+//! Generations, conflicts, refusals, roles and decommission.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::test_box::{Processor, TestBox, Wall, document, plain};
-use super::{Candidate, Event, Phase, Received, Refusal, Window};
-use crate::agent::hash::DocumentHash;
-use crate::agent::problem::{Problem, codes};
-use crate::agent::store::disk_model::Fault;
+use super::{Candidate, Event, Received, Refusal};
+use crate::agent::codes;
 use crate::base::SourceId;
+use crate::fleet::{DocumentError, DocumentHash, Phase};
 
 /// A change of a document before it is received.
 type Change = fn(&mut Candidate);
@@ -17,12 +14,15 @@ type Change = fn(&mut Candidate);
 #[test]
 fn a_document_is_tried_by_its_generation_hash_and_base() {
     let nothing: Change = |_| {};
-    let base_16: Change = |document| document.base = Some(plain(16).id().sha256.clone());
-    let base_15: Change = |document| document.base = Some(plain(15).id().sha256.clone());
+    let base_16: Change = |document| document.desired.base = Some(plain(16).id().sha256.clone());
+    let base_15: Change = |document| document.desired.base = Some(plain(15).id().sha256.clone());
+    let base_17: Change = |document| document.desired.base = Some(plain(17).id().sha256.clone());
     for (generation, body, change, phase, code) in [
         (17, "17", nothing, Phase::Probation, None),
         (17, "17", base_16, Phase::Probation, None),
         (99, "99", nothing, Phase::Probation, None),
+        // The box was offline while generation 17 was there.
+        (18, "18", base_17, Phase::Probation, None),
         (16, "16", nothing, Phase::Applied, None),
         (16, "16", base_15, Phase::Applied, None),
         (
@@ -71,7 +71,7 @@ fn a_base_counts_only_where_there_is_a_document() {
         ((None, Phase::Waiting), vec![codes::NO_DOCUMENT])
     );
     tested.receive(document(17, "17", |document| {
-        document.base = Some(DocumentHash::of(b"that of the box before"));
+        document.desired.base = Some(DocumentHash::of(b"that of the box before"));
     }));
     assert_eq!(tested.phase(), (Some(17), Phase::Probation));
 }
@@ -85,7 +85,7 @@ fn the_failed_document_may_be_named_as_the_base_of_the_next_one() {
         how: "signal 11".to_owned(),
     });
     tested.receive(document(18, "18", |document| {
-        document.base = Some(plain(17).id().sha256.clone());
+        document.desired.base = Some(plain(17).id().sha256.clone());
     }));
     tested.prove();
     assert_eq!(tested.phase(), (Some(18), Phase::Applied));
@@ -98,7 +98,7 @@ fn a_refused_document_is_reported_and_what_runs_keeps_running() {
     let refusal = Refusal {
         generation: Some(17),
         sha256: DocumentHash::of(b"bad"),
-        errors: vec![Problem::new(
+        errors: vec![DocumentError::new(
             "processor.camera[2].uri",
             "bad-scheme",
             "scheme must be rtsp, got http",
@@ -133,12 +133,6 @@ fn an_empty_retained_document_keeps_everything() {
     tested.event(Event::Emptied);
     tested.pass(5);
     assert_eq!((&tested.report, tested.applies.len()), (&before, orders));
-    // Also a document that waits.
-    tested.now.wall = None;
-    tested.receive(document(17, "17", |document| document.window = tomorrow()));
-    tested.event(Event::Emptied);
-    assert_eq!(tested.phase(), (Some(17), Phase::Waiting));
-    assert!(tested.store.contents().pending.is_some());
 }
 
 #[test]
@@ -202,7 +196,7 @@ fn the_newest_document_that_comes_during_an_apply_is_next() {
 fn decommission_ends_the_roles_and_erases_everything() {
     let mut tested = TestBox::with_good(plain(16));
     tested.receive(document(17, "", |document| {
-        document.decommission = true;
+        document.desired.decommission = true;
         document.roles.clear();
     }));
     assert_eq!(tested.phase(), (Some(17), Phase::Applied));
@@ -224,7 +218,7 @@ fn decommission_ends_the_roles_and_erases_everything() {
     assert!(tested.told.is_empty());
     // The retained message comes again, and an old one from a backup of the broker.
     tested.receive(document(17, "", |document| {
-        document.decommission = true;
+        document.desired.decommission = true;
         document.roles.clear();
     }));
     assert_eq!(tested.phase(), (Some(17), Phase::Applied));
@@ -237,149 +231,6 @@ fn decommission_ends_the_roles_and_erases_everything() {
     tested.receive(plain(18));
     tested.prove();
     assert_eq!(tested.phase(), (Some(18), Phase::Applied));
-}
-
-fn tomorrow() -> Window {
-    let start = TestBox::new().now.wall.expect("synchronised") + Duration::from_secs(86_400);
-    Window {
-        not_before: Some(start),
-        not_after: Some(start + Duration::from_secs(3600)),
-    }
-}
-
-#[test]
-fn a_window_waits_for_the_clock_and_for_its_time() {
-    let mut tested = TestBox::with_good(plain(16));
-    let wall = tested.now.wall.take();
-    tested.receive(document(17, "17", |document| document.window = tomorrow()));
-    assert_eq!(tested.phase(), (Some(17), Phase::Waiting));
-    assert_eq!(tested.warning_codes(), [codes::CLOCK_NOT_SYNCHRONISED]);
-    assert_eq!(tested.report.applied, Some(16));
-    tested.now.wall = wall;
-    tested.pass(1);
-    assert_eq!(tested.warning_codes(), [codes::NOT_YET]);
-    // It is saved: it waits also after a power cut, without the broker.
-    let mut tested = tested.reboot(None);
-    tested.all_flow();
-    tested.pass(1);
-    assert_eq!(
-        (tested.phase(), tested.warning_codes()),
-        ((Some(17), Phase::Waiting), vec![codes::NOT_YET])
-    );
-    assert_eq!(tested.told_generations(), [16].into());
-    tested.now.wall = tomorrow().not_before;
-    tested.pass(1);
-    assert_eq!(tested.phase(), (Some(17), Phase::Probation));
-    tested.prove();
-    assert_eq!(tested.phase(), (Some(17), Phase::Applied));
-}
-
-#[test]
-fn a_document_whose_time_is_over_is_rejected() {
-    let mut tested = TestBox::with_good(plain(16));
-    tested.receive(document(17, "17", |document| document.window = tomorrow()));
-    assert_eq!(tested.phase(), (Some(17), Phase::Waiting));
-    tested.now.wall = tomorrow()
-        .not_after
-        .map(|end| end + Duration::from_secs(60));
-    tested.pass(1);
-    assert_eq!(
-        (tested.phase(), tested.error_codes()),
-        ((Some(17), Phase::Rejected), vec![codes::EXPIRED])
-    );
-    assert_eq!(tested.store.contents().pending, None);
-    tested.receive(document(17, "17", |document| document.window = tomorrow()));
-    assert_eq!(
-        (tested.phase(), tested.error_codes()),
-        ((Some(17), Phase::Rejected), vec![codes::EXPIRED])
-    );
-    assert_eq!(tested.told_generations(), [16].into());
-}
-
-#[test]
-fn a_halted_document_that_waits_is_never_applied() {
-    let mut tested = TestBox::with_good(plain(16));
-    tested.receive(document(17, "17", |document| document.window = tomorrow()));
-    tested.receive(document(18, "16", |_| {}));
-    assert_eq!(tested.phase(), (Some(18), Phase::Applied));
-    tested.now.wall = tomorrow().not_before;
-    tested.pass(100);
-    let mut tested = tested.reboot(None);
-    tested.pass(100);
-    assert!(!tested.applied_generations().contains(&17));
-}
-
-#[test]
-fn a_disk_that_refuses_holds_a_document_up_and_nothing_else() {
-    for (kind, step) in [
-        (ErrorKind::StorageFull, 0),
-        (ErrorKind::ReadOnlyFilesystem, 0),
-        // The pending document is saved; its attempt is not.
-        (ErrorKind::StorageFull, 5),
-    ] {
-        let mut tested = TestBox::with_good(plain(16));
-        let orders = tested.applies.len();
-        tested
-            .disk
-            .with(|disk| disk.set_fault(Some((step, Fault::Write(kind)))));
-        tested.receive(plain(17));
-        tested.pass(200);
-        assert_eq!(tested.phase(), (Some(17), Phase::Waiting));
-        assert_eq!(tested.error_codes(), [codes::STORE]);
-        assert!(
-            tested.report.errors[0]
-                .message
-                .contains("the file system of /flash"),
-            "{:?}",
-            tested.report
-        );
-        assert_eq!(
-            (tested.report.applied, tested.applies.len()),
-            (Some(16), orders)
-        );
-        tested.disk.with(|disk| disk.set_fault(None));
-        tested.pass(60);
-        assert_eq!(tested.phase(), (Some(17), Phase::Probation));
-        tested.prove();
-        assert_eq!(
-            (tested.phase(), tested.error_codes()),
-            ((Some(17), Phase::Applied), vec![])
-        );
-    }
-}
-
-#[test]
-fn a_disk_that_refuses_the_end_of_a_probation_is_reported_and_tried_again() {
-    for is_good in [true, false] {
-        let mut tested = TestBox::with_good(plain(16));
-        tested.receive(plain(17));
-        let fault = Fault::Write(ErrorKind::StorageFull);
-        tested.disk.with(|disk| disk.set_fault(Some((0, fault))));
-        if is_good {
-            tested.prove();
-        } else {
-            tested.event(Event::Crashed {
-                role: Processor,
-                how: "signal 11".to_owned(),
-            });
-        }
-        let (phase, runs) = if is_good {
-            (Phase::Applied, 17)
-        } else {
-            (Phase::Reverted, 16)
-        };
-        assert_eq!(
-            (tested.phase(), tested.report.applied),
-            ((Some(17), phase), Some(runs))
-        );
-        assert_eq!(tested.warning_codes(), [codes::STORE]);
-        tested.disk.with(|disk| disk.set_fault(None));
-        tested.pass(61);
-        assert_eq!(tested.warning_codes(), Vec::<&str>::new());
-        assert!(tested.store.is_saved());
-        let tested = tested.reboot(None);
-        assert_eq!(tested.told_generations(), [runs].into());
-    }
 }
 
 #[test]

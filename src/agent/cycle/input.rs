@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::output::StoreStep;
 use super::role::ChildRole;
-use super::window::Window;
 use crate::agent::attempts::Attempts;
 use crate::agent::document::{DocumentId, StoredDocument};
-use crate::agent::hash::DocumentHash;
-use crate::agent::problem::Problem;
 use crate::base::SourceId;
+use crate::config::Settings;
+use crate::fleet::{CheckedBodies, Desired, DocumentError, DocumentHash};
 
 /// The time of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,60 +24,62 @@ pub struct Now {
     pub wall: Option<Timestamp>,
 }
 
-/// What happens with a document whose new source does not flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnDeadNewSource {
-    /// The document is kept, and the source is reported as a warning.
-    #[default]
-    Keep,
-    /// The document is reverted.
-    Revert,
-}
-
-/// How a document must prove itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProbationRule {
-    /// Length of the probation; 60 s by default.
-    pub limit: Duration,
-    /// What happens if a new source does not flow; the document is kept by default.
-    pub on_dead_new_source: OnDeadNewSource,
-}
-
-impl Default for ProbationRule {
-    fn default() -> Self {
-        Self {
-            limit: Duration::from_secs(60),
-            on_dead_new_source: OnDeadNewSource::Keep,
-        }
-    }
-}
-
 /// A document that has passed its checks: signature, schema, semantics and capacity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// The received bytes and their name.
     pub document: StoredDocument,
-    /// The hash of the document that it replaces, where it names one.
-    pub base: Option<DocumentHash>,
+    /// The document.
+    pub desired: Desired,
     /// The hash of its role and bodies alone. Two documents with the same one configure the box alike.
     pub body: DocumentHash,
     /// The roles that it configures, each with its sources in the order of its `camera` list.
     pub roles: BTreeMap<ChildRole, Vec<SourceId>>,
-    /// When it may be applied.
-    pub window: Window,
-    /// Whether it erases all documents.
-    pub decommission: bool,
-    /// How it must prove itself.
-    pub probation: ProbationRule,
     /// Warnings of its checks.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<DocumentError>,
 }
 
 impl Candidate {
+    /// A document whose bodies have passed their checks.
+    pub fn new(document: StoredDocument, desired: Desired, bodies: &CheckedBodies) -> Self {
+        let configured = (desired.role, &desired.processor, &desired.wall);
+        let body = serde_json::to_vec(&configured).expect("invariant: it was read from JSON");
+        let settings = [
+            (ChildRole::Processor, &bodies.processor, &desired.processor),
+            (ChildRole::Wall, &bodies.wall, &desired.wall),
+        ];
+        let roles = settings.into_iter().filter_map(|(role, loaded, body)| {
+            let loaded = loaded.as_ref()?;
+            Some((role, sources(&loaded.settings, body.as_ref())))
+        });
+        Self {
+            body: DocumentHash::of(&body),
+            roles: roles.collect(),
+            warnings: bodies.warnings.clone(),
+            document,
+            desired,
+        }
+    }
+
     /// Its name.
     pub fn id(&self) -> &DocumentId {
         &self.document.id
     }
+}
+
+/// The sources of a role, first those of the body's `camera` list in its order.
+fn sources(settings: &Settings, body: Option<&Value>) -> Vec<SourceId> {
+    let cameras = body.and_then(|body| body.get("camera")?.as_array());
+    let id = |camera: &Value| {
+        u32::try_from(camera.get("id")?.as_u64()?)
+            .ok()
+            .map(SourceId)
+    };
+    let listed: Vec<SourceId> = cameras.into_iter().flatten().filter_map(id).collect();
+    let is_there = |id: &SourceId| settings.sources.contains_key(id);
+    let others = settings.sources.keys().filter(|id| !listed.contains(id));
+    let listed_first = listed.iter().copied().filter(is_there);
+    listed_first.chain(others.copied()).collect()
 }
 
 /// A document that has not passed its checks.
@@ -88,7 +90,7 @@ pub struct Refusal {
     /// The hash of what was received.
     pub sha256: DocumentHash,
     /// Every problem.
-    pub errors: Vec<Problem>,
+    pub errors: Vec<DocumentError>,
 }
 
 /// A document with the result of its checks.
@@ -112,7 +114,7 @@ pub enum Event {
         /// The step.
         step: StoreStep,
         /// Whether it is on flash; else why not.
-        result: Result<(), Problem>,
+        result: Result<(), DocumentError>,
     },
     /// The answer to [`Action::Apply`](super::Action::Apply).
     Applied {
@@ -121,7 +123,7 @@ pub enum Event {
         /// The role that answered.
         role: ChildRole,
         /// The reasons of a refusal.
-        result: Result<(), Vec<Problem>>,
+        result: Result<(), Vec<DocumentError>>,
     },
     /// The process of a role ended unasked.
     Crashed {
@@ -159,7 +161,7 @@ pub struct Boot {
     /// The memory of attempts.
     pub attempts: Attempts,
     /// What the store found amiss, and documents that this firmware can't read.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<DocumentError>,
 }
 
 /// Limits of the cycle.
@@ -184,5 +186,57 @@ impl Default for Policy {
             settle_limit: Duration::from_secs(20),
             store_retry: Duration::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fleet::{BodySources, DeviceRole};
+
+    fn candidate(generation: u64, role: DeviceRole, sources: &[u32]) -> Candidate {
+        let camera = |id: &u32| json!({"id": id, "uri": format!("rtsp://10.0.0.1/{id}")});
+        let cameras: Vec<Value> = sources.iter().map(camera).collect();
+        let body = Some(json!({ "camera": cameras }));
+        let desired = Desired {
+            processor: body.clone().filter(|_| role.has_processor()),
+            wall: body.filter(|_| role.has_wall()),
+            ..Desired::new(generation, role)
+        };
+        let bytes = desired.to_json();
+        let document = StoredDocument {
+            id: DocumentId {
+                generation,
+                sha256: DocumentHash::of(&bytes),
+            },
+            received: None,
+            bytes: bytes.into(),
+        };
+        let bodies = BodySources::of_desk().check(&desired).expect("a good body");
+        Candidate::new(document, desired, &bodies)
+    }
+
+    #[test]
+    fn a_candidate_has_the_sources_in_the_order_of_the_document() {
+        let both = candidate(17, DeviceRole::Both, &[7, 3, 5]);
+        let sources = [7, 3, 5].map(SourceId).to_vec();
+        let expected = [
+            (ChildRole::Processor, sources.clone()),
+            (ChildRole::Wall, sources),
+        ];
+        assert_eq!(both.roles, expected.into());
+        let wall = candidate(17, DeviceRole::Wall, &[1]);
+        assert_eq!(wall.roles, [(ChildRole::Wall, vec![SourceId(1)])].into());
+    }
+
+    #[test]
+    fn only_the_role_and_the_bodies_make_the_hash_of_the_body() {
+        let body = |generation, role, sources| candidate(generation, role, sources).body;
+        let former = body(17, DeviceRole::Processor, &[1, 2]);
+        assert_eq!(body(18, DeviceRole::Processor, &[1, 2]), former);
+        assert_ne!(body(17, DeviceRole::Processor, &[2, 1]), former);
+        assert_ne!(body(17, DeviceRole::Wall, &[1, 2]), former);
     }
 }

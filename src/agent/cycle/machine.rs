@@ -8,12 +8,12 @@ use super::admission::{Admission, Known, admit};
 use super::input::{Boot, Candidate, Event, Now, Policy, Received, Refusal};
 use super::log_tail::LogTail;
 use super::observations::{Baseline, Watch};
-use super::output::{Action, Phase, Report, StoreStep};
+use super::output::{Action, StoreStep};
 use super::role::ChildRole;
 use crate::agent::attempts::{Attempts, Failure, Verdict};
+use crate::agent::codes;
 use crate::agent::document::DocumentId;
-use crate::agent::hash::DocumentHash;
-use crate::agent::problem::{Problem, codes};
+use crate::fleet::{DocumentError, DocumentHash, Phase, Reported};
 
 /// How far the document that is tried has come.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(super) enum Stage {
     /// It waits, saved or not.
     Waiting {
         is_saved: bool,
-        reason: Problem,
+        reason: DocumentError,
         /// After a refusal of the disk: when to try again.
         retry_at: Option<Duration>,
     },
@@ -47,7 +47,7 @@ pub(super) struct Outcome {
     pub(super) sha256: DocumentHash,
     pub(super) phase: Phase,
     pub(super) failure: Failure,
-    pub(super) warnings: Vec<Problem>,
+    pub(super) warnings: Vec<DocumentError>,
 }
 
 impl Outcome {
@@ -90,10 +90,10 @@ pub struct Cycle {
     pub(super) baseline: Baseline,
     pub(super) log: LogTail,
     /// Warnings about the box itself.
-    pub(super) standing: Vec<Problem>,
+    pub(super) standing: Vec<DocumentError>,
     /// The disk refuses what has happened; when to try again.
-    pub(super) store_trouble: Option<(Problem, Duration)>,
-    pub(super) reported: Option<Report>,
+    pub(super) store_trouble: Option<(DocumentError, Duration)>,
+    pub(super) reported: Option<Reported>,
     pub(super) actions: Vec<Action>,
 }
 
@@ -167,7 +167,7 @@ impl Cycle {
     }
 
     /// The report of the present state.
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> Reported {
         self.present_report()
     }
 
@@ -197,7 +197,8 @@ impl Cycle {
                 let message = format!(
                     "{id} was being applied when this box or its agent went down; it is not tried again"
                 );
-                let mut failure = Failure::from(Problem::new("", codes::INTERRUPTED, message));
+                let mut failure =
+                    Failure::from(DocumentError::new("", codes::INTERRUPTED, message));
                 self.note_missing_document(&mut failure);
                 self.attempts.fail(&id, failure.clone());
                 self.outcome = Some(Outcome::of(&id, Phase::Reverted, failure.clone()));
@@ -209,6 +210,7 @@ impl Cycle {
     fn receive(&mut self, document: Arc<Candidate>, now: Now) {
         let known = Known {
             good: self.good.as_deref(),
+            previous: self.previous.as_deref(),
             current: self.current.as_deref(),
             next: self.next.as_deref(),
             attempts: &self.attempts,
@@ -253,7 +255,7 @@ impl Cycle {
     }
 
     /// The store has answered.
-    fn stored(&mut self, step: &StoreStep, result: Result<(), Problem>, now: Now) {
+    fn stored(&mut self, step: &StoreStep, result: Result<(), DocumentError>, now: Now) {
         if result.is_ok() {
             // The store brings everything on flash before it answers.
             self.store_trouble = None;

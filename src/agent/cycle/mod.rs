@@ -28,16 +28,17 @@ mod window;
 #[cfg(test)]
 mod admission_tests;
 #[cfg(test)]
+mod boot_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod probation_tests;
 #[cfg(test)]
 mod test_box;
+#[cfg(test)]
+mod waiting_tests;
 
-pub use input::{
-    Boot, Candidate, Event, Now, OnDeadNewSource, Policy, ProbationRule, Received, Refusal,
-};
+pub use input::{Boot, Candidate, Event, Now, Policy, Received, Refusal};
 pub use machine::Cycle;
-pub use output::{Action, Phase, Report, StoreStep};
+pub use output::{Action, StoreStep};
 pub use role::ChildRole;
-pub use window::Window;

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::test_box::{Processor, TestBox, Wall, document};
-use super::{Candidate, ChildRole, Event, OnDeadNewSource, Phase, Window};
+use super::{Candidate, ChildRole, Event};
 use crate::agent::document::DocumentId;
-use crate::agent::hash::DocumentHash;
-use crate::agent::problem::Problem;
 use crate::agent::store::disk_model::{Fault, Image};
 use crate::base::SourceId;
+use crate::fleet::{DocumentError, DocumentHash, OnDeadNewSource, Phase};
 
 /// What happens to a box.
 #[derive(Debug, Clone)]
@@ -65,18 +64,15 @@ impl Desired {
                 1 => [(Wall, vec![SourceId(0)])].into(),
                 _ => [(Processor, vec![SourceId(0)]), (Wall, vec![SourceId(1)])].into(),
             };
-            document.decommission = self.decommission;
+            document.desired.decommission = self.decommission;
             if self.has_window {
-                document.window = Window {
-                    not_before: TestBox::new().now.wall,
-                    not_after: None,
-                };
+                document.desired.not_before = TestBox::new().now.wall;
             }
             if self.has_strange_base {
-                document.base = Some(DocumentHash::of(b"strange"));
+                document.desired.base = Some(DocumentHash::of(b"strange"));
             }
             if self.reverts {
-                document.probation.on_dead_new_source = OnDeadNewSource::Revert;
+                document.desired.probation.on_dead_new_source = OnDeadNewSource::Revert;
             }
         })
     }
@@ -153,7 +149,7 @@ impl Model {
             }),
             Happening::Answer(role, is_ok) => {
                 if let Some(document) = tested.told.get(role).cloned() {
-                    let refused = || vec![Problem::new("", "refused", "no")];
+                    let refused = || vec![DocumentError::new("", "refused", "no")];
                     tested.event(Event::Applied {
                         document,
                         role: *role,

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::input::{Candidate, OnDeadNewSource};
+use super::input::Candidate;
 use super::role::ChildRole;
-use crate::agent::problem::{Problem, codes};
+use crate::agent::codes;
 use crate::base::SourceId;
+use crate::fleet::{DocumentError, OnDeadNewSource};
 
 /// A source that has flowed within this time before the end of the probation flows: one reconnect of a camera must not revert a
 /// document. Of a short probation, half of it.
@@ -72,8 +73,8 @@ pub(super) struct Watch {
 /// The end of a probation.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    pub(super) errors: Vec<Problem>,
-    pub(super) warnings: Vec<Problem>,
+    pub(super) errors: Vec<DocumentError>,
+    pub(super) warnings: Vec<DocumentError>,
 }
 
 impl Watch {
@@ -105,7 +106,7 @@ impl Watch {
         document: &Candidate,
         before: &Baseline,
     ) -> Findings {
-        let limit = document.probation.limit;
+        let limit = document.desired.probation.limit.0;
         let recent = end.saturating_sub(RECENT.min(limit / 2));
         let is_recent = |at: Option<&Duration>| at.is_some_and(|at| *at >= recent);
         let mut findings = Findings::default();
@@ -113,9 +114,11 @@ impl Watch {
             if !is_recent(self.seen.get(role)) {
                 let message =
                     format!("the {role} has not told its state since the document was applied");
-                findings
-                    .errors
-                    .push(Problem::new(role.to_string(), codes::NO_STATUS, message));
+                findings.errors.push(DocumentError::new(
+                    role.to_string(),
+                    codes::NO_STATUS,
+                    message,
+                ));
             }
         }
         if !findings.errors.is_empty() {
@@ -133,13 +136,13 @@ impl Watch {
                 );
                 findings
                     .errors
-                    .push(Problem::new(path, codes::SOURCE_LOST, message));
+                    .push(DocumentError::new(path, codes::SOURCE_LOST, message));
             } else if !before.known.contains(&(role, source)) {
                 let message = format!(
                     "the new source {source} of the {role} has no frames; check its address and login"
                 );
-                let problem = Problem::new(path, codes::NEW_SOURCE_DEAD, message);
-                match document.probation.on_dead_new_source {
+                let problem = DocumentError::new(path, codes::NEW_SOURCE_DEAD, message);
+                match document.desired.probation.on_dead_new_source {
                     OnDeadNewSource::Keep => findings.warnings.push(problem),
                     OnDeadNewSource::Revert => findings.errors.push(problem),
                 }
@@ -157,7 +160,7 @@ impl Watch {
         recent: Duration,
         document: &Candidate,
         before: &Baseline,
-    ) -> Option<Problem> {
+    ) -> Option<DocumentError> {
         let is_wall = document.roles.contains_key(&ChildRole::Wall);
         let mut flowed = self.flowed.iter();
         let flows = flowed.any(|((role, _), at)| *role == ChildRole::Wall && *at >= recent);
@@ -165,7 +168,7 @@ impl Watch {
         let moves = self.moved.is_some_and(|at| at >= recent);
         (must_move && !moves).then(|| {
             let message = "the picture of the wall does not move";
-            Problem::new("wall", codes::STILL_PICTURE, message)
+            DocumentError::new("wall", codes::STILL_PICTURE, message)
         })
     }
 }

@@ -7,16 +7,17 @@ use std::time::Duration;
 use super::input::{Candidate, Now};
 use super::machine::{Cycle, Outcome, Stage};
 use super::observations::Watch;
-use super::output::{Action, Phase, StoreStep};
+use super::output::{Action, StoreStep};
 use super::role::ChildRole;
-use super::window::Opening;
+use super::window::{self, Opening};
 use crate::agent::attempts::Failure;
-use crate::agent::problem::{Problem, codes};
+use crate::agent::codes;
+use crate::fleet::{DocumentError, Phase};
 
 impl Cycle {
     /// A document that is to be tried.
     pub(super) fn accept(&mut self, document: Arc<Candidate>, now: Now) {
-        let opening = document.window.opening(now.wall);
+        let opening = window::opening(&document.desired, now.wall);
         if let Opening::Over(problem) = opening {
             return self.tell(Outcome::of(document.id(), Phase::Rejected, problem.into()));
         }
@@ -44,14 +45,14 @@ impl Cycle {
             return;
         };
         let message = "a newer document came before this one had proved itself";
-        let failure = Failure::from(Problem::new("", codes::SUPERSEDED, message));
+        let failure = Failure::from(DocumentError::new("", codes::SUPERSEDED, message));
         self.attempts.fail(former.id(), failure.clone());
         self.store(StoreStep::Fail(former.id().clone(), failure));
     }
 
     /// Waits for what [`Cycle::advance`] finds to be missing.
     pub(super) fn wait(&mut self, is_saved: bool, retry_at: Option<Duration>) {
-        let reason = Problem::new("", codes::SETTLING, "");
+        let reason = DocumentError::new("", codes::SETTLING, "");
         self.stage = Stage::Waiting {
             is_saved,
             reason,
@@ -60,7 +61,7 @@ impl Cycle {
     }
 
     /// The disk has refused the document. The box goes on with what it has.
-    pub(super) fn wait_for_disk(&mut self, is_saved: bool, problem: Problem, now: Now) {
+    pub(super) fn wait_for_disk(&mut self, is_saved: bool, problem: DocumentError, now: Now) {
         self.stage = Stage::Waiting {
             is_saved,
             reason: problem,
@@ -87,7 +88,7 @@ impl Cycle {
                     roles.join(" and the "),
                     self.policy.apply_limit.as_secs()
                 );
-                self.revert(vec![Problem::new("", codes::NO_ANSWER, message)], now);
+                self.revert(vec![DocumentError::new("", codes::NO_ANSWER, message)], now);
             }
             Stage::Probation { until, .. } if at >= *until => self.end_probation(now),
             Stage::Idle => {
@@ -119,12 +120,12 @@ impl Cycle {
         else {
             return;
         };
-        let opening = document.window.opening(now.wall);
+        let opening = window::opening(&document.desired, now.wall);
         if let Opening::Over(problem) = opening {
             self.store(StoreStep::DropPending(document.id().clone()));
             return self.end(&document, Phase::Rejected, problem.into(), Vec::new());
         }
-        if document.decommission && opening == Opening::Open {
+        if document.desired.decommission && opening == Opening::Open {
             return self.decommission(&document);
         }
         if retry_at.is_some_and(|retry_at| now.monotonic < retry_at) {
@@ -196,7 +197,7 @@ impl Cycle {
         if let (true, Some(document)) = (unanswered.is_empty(), &self.current) {
             self.stage = Stage::Probation {
                 watch: Watch::default(),
-                until: now.monotonic + document.probation.limit,
+                until: now.monotonic + document.desired.probation.limit.0,
             };
             if let Some(next) = self.next.take() {
                 self.accept(next, now);
@@ -218,7 +219,7 @@ impl Cycle {
         }
     }
 
-    fn promote(&mut self, document: Arc<Candidate>, found: Vec<Problem>) {
+    fn promote(&mut self, document: Arc<Candidate>, found: Vec<DocumentError>) {
         self.attempts.promote(document.id());
         self.store(StoreStep::Promote(document.id().clone()));
         self.running = Some(Arc::clone(&document));
@@ -231,7 +232,7 @@ impl Cycle {
     }
 
     /// The document that is tried has failed: the last known good one comes back.
-    pub(super) fn revert(&mut self, errors: Vec<Problem>, now: Now) {
+    pub(super) fn revert(&mut self, errors: Vec<DocumentError>, now: Now) {
         let Some(document) = self.current.clone() else {
             return;
         };
@@ -250,7 +251,7 @@ impl Cycle {
             let message = "this box has no earlier document to return to, so it runs none; publish a newer generation";
             failure
                 .errors
-                .push(Problem::new("", codes::NO_DOCUMENT, message));
+                .push(DocumentError::new("", codes::NO_DOCUMENT, message));
         }
     }
 
@@ -271,7 +272,7 @@ impl Cycle {
         document: &Candidate,
         phase: Phase,
         failure: Failure,
-        warnings: Vec<Problem>,
+        warnings: Vec<DocumentError>,
     ) {
         self.stage = Stage::Idle;
         self.current = None;

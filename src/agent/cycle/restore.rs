@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::input::{Candidate, Now};
 use super::machine::{Cycle, Settling, Stage};
-use super::output::{Action, Phase, Report};
+use super::output::Action;
 use super::role::ChildRole;
+use crate::agent::codes;
 use crate::agent::document::DocumentId;
-use crate::agent::problem::{Problem, codes};
+use crate::fleet::{DocumentError, Phase, Reported, SCHEMA};
 
 impl Cycle {
     /// Applies the last known good document to all roles, or ends them if there is none.
@@ -31,7 +32,11 @@ impl Cycle {
     }
 
     /// Why a new document must wait for the sources of the present one; `None` if it need not.
-    pub(super) fn settling_reason(&mut self, document: &Candidate, now: Now) -> Option<Problem> {
+    pub(super) fn settling_reason(
+        &mut self,
+        document: &Candidate,
+        now: Now,
+    ) -> Option<DocumentError> {
         let settling = self.settling.as_ref()?;
         let running = self.running.as_ref()?;
         let is_over = now.monotonic >= settling.until || self.baseline.has_all(running);
@@ -42,7 +47,7 @@ impl Cycle {
             return None;
         }
         let message = "waits until the sources of the present document flow, to compare with";
-        Some(Problem::new("", codes::SETTLING, message))
+        Some(DocumentError::new("", codes::SETTLING, message))
     }
 
     /// A role has answered an apply.
@@ -50,7 +55,7 @@ impl Cycle {
         &mut self,
         document: &DocumentId,
         role: ChildRole,
-        result: Result<(), Vec<Problem>>,
+        result: Result<(), Vec<DocumentError>>,
         now: Now,
     ) {
         let is_current = self
@@ -78,7 +83,7 @@ impl Cycle {
         &mut self,
         document: &DocumentId,
         role: ChildRole,
-        errors: Vec<Problem>,
+        errors: Vec<DocumentError>,
         now: Now,
     ) {
         let runs = |candidate: &&Arc<Candidate>| candidate.id() == document;
@@ -105,7 +110,7 @@ impl Cycle {
             ),
         };
         self.standing
-            .push(Problem::new("", codes::FELL_BACK, message));
+            .push(DocumentError::new("", codes::FELL_BACK, message));
         if let Some(other) = other {
             self.order(&other);
             self.settling = Some(Settling {
@@ -121,23 +126,23 @@ impl Cycle {
         if is_tried && self.current.as_ref().is_some_and(has_role) {
             let message = format!("the {role} ended with {how} while the document was tried");
             self.revert(
-                vec![Problem::new(role.to_string(), codes::CRASHED, message)],
+                vec![DocumentError::new(
+                    role.to_string(),
+                    codes::CRASHED,
+                    message,
+                )],
                 now,
             );
         }
     }
 
     /// The report of the present state.
-    pub(super) fn present_report(&self) -> Report {
-        let mut report = Report {
-            generation: None,
-            sha256: None,
-            applied: None,
+    pub(super) fn present_report(&self) -> Reported {
+        let mut report = Reported {
+            schema: SCHEMA,
             last_known_good: self.good.as_ref().map(|good| good.id().generation),
-            phase: Phase::Waiting,
-            errors: Vec::new(),
             warnings: self.standing.clone(),
-            log: Vec::new(),
+            ..Reported::default()
         };
         let is_applying = matches!(self.stage, Stage::Applying { .. });
         let running = if is_applying {
@@ -147,6 +152,7 @@ impl Cycle {
         };
         let running = running.as_ref();
         report.applied = running.map(|running| running.id().generation);
+        report.applied_sha256 = running.map(|running| running.id().sha256.clone());
         report.warnings.extend(
             self.store_trouble
                 .iter()
@@ -162,7 +168,7 @@ impl Cycle {
                     let message = "this box has no document yet";
                     report
                         .warnings
-                        .push(Problem::new("", codes::NO_DOCUMENT, message));
+                        .push(DocumentError::new("", codes::NO_DOCUMENT, message));
                     return report;
                 };
                 report.generation = outcome.generation;
@@ -176,7 +182,7 @@ impl Cycle {
         report
     }
 
-    fn report_current(&self, current: &Candidate, report: &mut Report) {
+    fn report_current(&self, current: &Candidate, report: &mut Reported) {
         report.generation = Some(current.id().generation);
         report.sha256 = Some(current.id().sha256.clone());
         report.warnings.extend(current.warnings.iter().cloned());
@@ -198,10 +204,14 @@ impl Cycle {
     }
 }
 
-fn or_refused(role: ChildRole, errors: Vec<Problem>) -> Vec<Problem> {
+fn or_refused(role: ChildRole, errors: Vec<DocumentError>) -> Vec<DocumentError> {
     if errors.is_empty() {
         let message = format!("the {role} refused the document without a reason");
-        return vec![Problem::new(role.to_string(), codes::REFUSED, message)];
+        return vec![DocumentError::new(
+            role.to_string(),
+            codes::REFUSED,
+            message,
+        )];
     }
     errors
 }

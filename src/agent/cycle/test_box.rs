@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
-    Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Phase, Policy, ProbationRule, Received,
-    Report, StoreStep, Window,
-};
+use super::{Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, StoreStep};
+use crate::agent::codes;
 use crate::agent::document::{DocumentId, StoredDocument};
-use crate::agent::hash::DocumentHash;
-use crate::agent::problem::{Problem, codes};
 use crate::agent::store::disk_model::{Image, SharedDisk};
 use crate::agent::store::{Store, StoreError};
 use crate::base::SourceId;
+use crate::fleet::{Desired, DeviceRole, DocumentError, DocumentHash, Phase, Reported};
 
 pub(super) use ChildRole::{Processor, Wall};
 
@@ -35,12 +32,9 @@ pub(super) fn document(
             received: None,
             bytes: Arc::from(text.into_bytes()),
         },
-        base: None,
         body: DocumentHash::of(body.as_bytes()),
         roles: BTreeMap::from([(Processor, vec![SourceId(0), SourceId(1)])]),
-        window: Window::default(),
-        decommission: false,
-        probation: ProbationRule::default(),
+        desired: Desired::new(generation, DeviceRole::Processor),
         warnings: Vec::new(),
     };
     change(&mut candidate);
@@ -52,6 +46,21 @@ pub(super) fn plain(generation: u64) -> Arc<Candidate> {
     document(generation, &generation.to_string(), |_| {})
 }
 
+/// A document for a processor and a wall with source 0 each.
+pub(super) fn both(generation: u64) -> Arc<Candidate> {
+    document(generation, &generation.to_string(), |document| {
+        document.roles = [(Processor, vec![SourceId(0)]), (Wall, vec![SourceId(0)])].into();
+    })
+}
+
+/// The processor crashes.
+pub(super) fn crash(tested: &mut TestBox) {
+    tested.event(Event::Crashed {
+        role: Processor,
+        how: "signal 11".to_owned(),
+    });
+}
+
 pub(super) struct TestBox {
     pub(super) cycle: Cycle,
     pub(super) store: Store,
@@ -61,7 +70,7 @@ pub(super) struct TestBox {
     pub(super) told: BTreeMap<ChildRole, DocumentId>,
     /// Every order to apply, in order.
     pub(super) applies: Vec<(ChildRole, DocumentId)>,
-    pub(super) report: Report,
+    pub(super) report: Reported,
     /// Whether a document has erased everything since this was last reset.
     pub(super) was_erased: bool,
     /// Whether roles answer every apply with success.
@@ -85,7 +94,7 @@ impl TestBox {
         let disk = SharedDisk::of(image);
         let (store, findings) = Store::open(Box::new(disk.clone()));
         let warning = |finding: &crate::agent::store::Finding| {
-            Problem::new("", codes::STORE, finding.to_string())
+            DocumentError::new("", codes::STORE, finding.to_string())
         };
         let contents = store.contents();
         let read = |stored: &Option<StoredDocument>| {
@@ -237,8 +246,8 @@ impl TestBox {
             match action {
                 Action::Store(step) => {
                     let result = self.save(&step);
-                    let result =
-                        result.map_err(|error| Problem::new("", codes::STORE, error.to_string()));
+                    let result = result
+                        .map_err(|error| DocumentError::new("", codes::STORE, error.to_string()));
                     answers.push(Event::Stored { step, result });
                 }
                 Action::Apply { role, document } => {

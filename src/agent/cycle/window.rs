@@ -2,64 +2,60 @@
 
 use jiff::Timestamp;
 
-use crate::agent::problem::{Problem, codes};
-
-/// A time window. It counts only by a synchronised clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Window {
-    /// Not before this time.
-    pub not_before: Option<Timestamp>,
-    /// Not after this time.
-    pub not_after: Option<Timestamp>,
-}
+use crate::agent::codes;
+use crate::fleet::{Desired, DocumentError, Window};
 
 /// Whether a window is open.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Opening {
     Open,
     /// Not yet, or not known yet.
-    Wait(Problem),
-    Over(Problem),
+    Wait(DocumentError),
+    Over(DocumentError),
 }
 
-impl Window {
-    /// Whether it is open at `wall`; `None` while the clock is not synchronised.
-    pub(super) fn opening(&self, wall: Option<Timestamp>) -> Opening {
-        if *self == Self::default() {
-            return Opening::Open;
-        }
-        let Some(now) = wall else {
+/// Whether the window of `desired` is open at `wall`; `None` while the clock is not synchronised.
+pub(super) fn opening(desired: &Desired, wall: Option<Timestamp>) -> Opening {
+    match desired.window(wall.unwrap_or_default(), wall.is_some()) {
+        Window::Open => Opening::Open,
+        Window::ClockUnknown => {
             let message = "the document has a time window and the clock of this box is not synchronised; it waits for the clock";
-            return Opening::Wait(Problem::new("", codes::CLOCK_NOT_SYNCHRONISED, message));
-        };
-        if let Some(end) = self.not_after.filter(|end| now > *end) {
-            let message =
-                format!("its time ended at {end}, and it is {now}; publish a newer generation");
-            return Opening::Over(Problem::new("not_after", codes::EXPIRED, message));
+            Opening::Wait(DocumentError::new(
+                "",
+                codes::CLOCK_NOT_SYNCHRONISED,
+                message,
+            ))
         }
-        if let Some(start) = self.not_before.filter(|start| now < *start) {
+        Window::NotYet(start) => {
             let message = format!("waits until {start}");
-            return Opening::Wait(Problem::new("not_before", codes::NOT_YET, message));
+            Opening::Wait(DocumentError::new("not_before", codes::NOT_YET, message))
         }
-        Opening::Open
+        Window::Expired(end) => {
+            let message = format!("its time ended at {end}; publish a newer generation");
+            Opening::Over(DocumentError::new("not_after", codes::EXPIRED, message))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::DeviceRole;
 
     #[test]
     fn a_window_counts_only_by_a_synchronised_clock() {
         let at = |second: i64| Timestamp::from_second(second).expect("in range");
-        let window = |not_before: Option<i64>, not_after: Option<i64>| Window {
-            not_before: not_before.map(at),
-            not_after: not_after.map(at),
-        };
-        let code = |window: Window, now: Option<i64>| match window.opening(now.map(at)) {
-            Opening::Open => "open".to_owned(),
-            Opening::Wait(problem) => format!("wait: {}", problem.code),
-            Opening::Over(problem) => format!("over: {}", problem.code),
+        let code = |from: Option<i64>, to: Option<i64>, now: Option<i64>| {
+            let desired = Desired {
+                not_before: from.map(at),
+                not_after: to.map(at),
+                ..Desired::new(1, DeviceRole::Processor)
+            };
+            match opening(&desired, now.map(at)) {
+                Opening::Open => "open".to_owned(),
+                Opening::Wait(problem) => format!("wait: {}", problem.code),
+                Opening::Over(problem) => format!("over: {}", problem.code),
+            }
         };
         let unknown = "wait: clock-not-synchronised";
         for (from, to, now, expected) in [
@@ -72,11 +68,7 @@ mod tests {
             (Some(10), Some(20), Some(20), "open"),
             (Some(10), Some(20), Some(21), "over: expired"),
         ] {
-            assert_eq!(
-                code(window(from, to), now),
-                expected,
-                "{from:?} {to:?} {now:?}"
-            );
+            assert_eq!(code(from, to, now), expected, "{from:?} {to:?} {now:?}");
         }
     }
 }

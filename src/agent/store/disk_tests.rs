@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::{Contents, Finding, Store, StoreError};
 use crate::agent::attempts::Failure;
+use crate::agent::codes;
 use crate::agent::document::{DocumentId, StoredDocument};
-use crate::agent::hash::DocumentHash;
-use crate::agent::problem::{Problem, codes};
+use crate::fleet::DocumentError;
+use crate::fleet::DocumentHash;
 
 #[path = "damage_tests.rs"]
 mod damage_tests;
@@ -33,7 +34,7 @@ fn id(generation: u64) -> DocumentId {
 }
 
 fn failure() -> Failure {
-    Problem::new("", codes::CRASHED, "the processor ended with signal 11").into()
+    DocumentError::new("", codes::CRASHED, "the processor ended with signal 11").into()
 }
 
 /// A change of the store.

@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::agent::attempts::{Failure, Verdict};
-use crate::agent::hash::DocumentHash;
-use crate::agent::problem::{Problem, codes};
+use crate::agent::codes;
+use crate::fleet::DocumentError;
+use crate::fleet::DocumentHash;
 
 /// Golden files: written by version 1.0, and as a later minor version will write them.
 const DOCUMENT_1_0: &[u8] = include_bytes!("golden/document-1.0.bin");
@@ -32,7 +33,7 @@ fn golden_attempts() -> Attempts {
     attempts.begin(&id(16, b"good"));
     attempts.promote(&id(16, b"good"));
     attempts.begin(&id(17, b"bad"));
-    let problem = Problem::new(
+    let problem = DocumentError::new(
         "processor.camera[1]",
         codes::SOURCE_LOST,
         "source 1 stopped",
