@@ -4,6 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use nvr::event::{DetectionEvent, Presence, SourceStatus};
+use nvr::fleet::{
+    Command, Desired, DeviceCapabilities, Keyring, PayloadType, Reported, Response, open,
+};
 
 fuzz_target!(|payload: &[u8]| {
     if let Ok(event) = DetectionEvent::from_postcard(payload) {
@@ -26,5 +29,19 @@ fuzz_target!(|payload: &[u8]| {
         let text = status.to_json();
         let again = SourceStatus::from_json(&text).expect("our own text");
         assert_eq!(again.to_json(), text);
+    }
+    // Bodies have numbers of any length, which are rounded when they are written.
+    let _ = Desired::read(payload);
+    let _ = DeviceCapabilities::from_json(payload);
+    let _ = Response::from_json(payload);
+    let _ = open(payload, PayloadType::Desired, &Keyring::default());
+    if let Ok(command) = Command::read(payload) {
+        assert_eq!(Command::read(&command.to_json()).ok(), Some(command));
+    }
+    if let Ok(reported) = Reported::from_json(payload) {
+        assert_eq!(
+            Reported::from_json(&reported.to_json()).ok(),
+            Some(reported)
+        );
     }
 });

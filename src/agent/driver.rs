@@ -11,20 +11,18 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::child::{Child, ChildEvent, Order, RoleEvent};
+use super::codes;
 use super::config_file::config;
-use super::cycle::{
-    Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received, StoreStep,
-};
+use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received, StoreStep};
 use super::document::StoredDocument;
 use super::identity::Identity;
 use super::key_store::KeyStore;
-use super::codes;
-use crate::fleet::{DocumentError, Phase, Reported};
 use super::publish::complete;
 use super::reading::{Reader, desired_of};
 use super::store::{Finding, Store, StoreError};
 use crate::base::{Clock, kernel_clock};
 use crate::bus::Link;
+use crate::fleet::{DocumentError, Phase, Reported};
 
 /// How often the roles are observed while a document is tried, or while one waits for the roles.
 const FAST_PACE: Duration = Duration::from_secs(1);
@@ -223,8 +221,13 @@ impl Driver {
     }
 
     fn apply(&self, role: ChildRole, document: &StoredDocument) -> Result<(), Vec<DocumentError>> {
-        let refused =
-            |message: String| vec![DocumentError::new(role.to_string(), codes::REFUSED, message)];
+        let refused = |message: String| {
+            vec![DocumentError::new(
+                role.to_string(),
+                codes::REFUSED,
+                message,
+            )]
+        };
         let desired = desired_of(document).map_err(|errors| refused(errors.to_string()))?;
         let config = config(&desired, role, &self.identity);
         let config = config.ok_or_else(|| refused(format!("it has no body for the {role}")))?;

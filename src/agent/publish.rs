@@ -1,7 +1,9 @@
 //! The documents that the box publishes about itself: `reported` and `capabilities`.
 
 use crate::control::Capabilities;
-use crate::fleet::{DecoderAbility, DeviceCapabilities, DocumentError, Firmware, Keyring, Machine, Reported, Verb};
+use crate::fleet::{
+    DecoderAbility, DeviceCapabilities, DocumentError, Firmware, Keyring, Machine, Reported, Verb,
+};
 
 /// The cycle's report with what only the agent knows: what is amiss with the roles, the software, and the trusted keys.
 pub(super) fn complete(

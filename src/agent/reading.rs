@@ -128,11 +128,7 @@ pub(super) fn desired_of(stored: &StoredDocument) -> Result<Desired, DocumentErr
     Desired::read(&opened.payload)
 }
 
-fn refusal(
-    generation: Option<u64>,
-    sha256: DocumentHash,
-    errors: DocumentErrors,
-) -> Refusal {
+fn refusal(generation: Option<u64>, sha256: DocumentHash, errors: DocumentErrors) -> Refusal {
     Refusal {
         generation,
         sha256,

@@ -60,6 +60,18 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_one_level_of_a_topic_of_limited_length() {
+        let longest = "x".repeat(LONGEST);
+        for id in ["a", "Dock_box-1.b", longest.as_str()] {
+            assert!(is_instance_id(id), "{id}");
+        }
+        let longer = "x".repeat(LONGEST + 1);
+        for id in ["", "a/b", "+", "#", "a\0", "a b", "é", longer.as_str()] {
+            assert!(!is_instance_id(id), "{id}");
+        }
+    }
+
+    #[test]
     fn without_a_machine_id_the_hostname_stands_alone() {
         for machine_id in [None, Some(""), Some("uninitialized\n")] {
             assert_eq!(compose("box", machine_id), ("box".to_owned(), true));

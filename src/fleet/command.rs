@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::desired::check_device;
 use super::{DocumentError, DocumentErrors, KeyId, codes, strict};
 use crate::base::SourceId;
 use crate::config::{Span, is_instance_id};
@@ -174,7 +175,7 @@ impl Command {
     /// Every problem at once, with the id if it can be read.
     pub fn read(payload: &[u8]) -> Result<Self, CommandRefused> {
         let refused = |id, errors| CommandRefused { id, errors };
-        let tree = strict::parse(payload).map_err(|errors| refused(None, errors))?;
+        let mut tree = strict::parse(payload).map_err(|errors| refused(None, errors))?;
         let id = tree.get("id").and_then(Value::as_str);
         let id = id.filter(|id| is_instance_id(id)).map(str::to_owned);
         let mut errors = Vec::new();
@@ -186,6 +187,7 @@ impl Command {
             let error = DocumentError::new("verb", codes::UNKNOWN_VERB, message);
             return Err(refused(id, error.into()));
         }
+        strict::refuse_lists(&mut tree, &["args"], &mut errors);
         let read = strict::read::<Self>(tree, "", &["id", "verb"], &mut errors);
         if let Some(command) = &read {
             command.check(&mut errors);
@@ -264,10 +266,7 @@ impl Command {
         now: Timestamp,
         synchronised: bool,
     ) -> Result<(), DocumentError> {
-        if let Some(meant) = self.device.as_deref().filter(|meant| *meant != device) {
-            let message = format!("the command is for {meant}, this is {device}");
-            return Err(DocumentError::new("device", codes::WRONG_DEVICE, message));
-        }
+        check_device(self.device.as_deref(), device)?;
         if self.verb == Verb::Reboot && signers.is_empty() {
             let message = "reboot is obeyed only with a signature of a trusted key";
             return Err(DocumentError::new("", codes::UNSIGNED, message));

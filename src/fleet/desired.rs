@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::parts::{FirmwareRef, ModelRef, Probation};
-use super::{DocumentHash, KeyChange, SCHEMA};
+use super::{DocumentError, DocumentHash, KeyChange, SCHEMA, codes};
 
 /// Maximum generation: the largest whole number that every reader of JSON represents exactly, 2^53 - 1.
 pub(super) const MOST_GENERATION: u64 = (1 << 53) - 1;
@@ -151,5 +151,50 @@ impl Desired {
             (Some(begin), _) if now < begin => Window::NotYet(begin),
             _ => Window::Open,
         }
+    }
+
+    /// Whether the document is for the device `device`.
+    ///
+    /// # Errors
+    /// `wrong-device`, at `device`.
+    pub fn check_device(&self, device: &str) -> Result<(), DocumentError> {
+        check_device(self.device.as_deref(), device)
+    }
+}
+
+/// Whether a document that is `meant` for a device is for `device`.
+pub(super) fn check_device(meant: Option<&str>, device: &str) -> Result<(), DocumentError> {
+    match meant {
+        Some(meant) if meant != device => {
+            let message = format!("is for {meant}, but this device is {device}");
+            Err(DocumentError::new("device", codes::WRONG_DEVICE, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Window {
+    /// Why a document outside its window is not applied: `not-yet`, `expired` or `clock-unknown`. Absent inside.
+    pub fn problem(self) -> Option<DocumentError> {
+        let (path, code, message) = match self {
+            Self::Open => return None,
+            Self::NotYet(begin) => (
+                "not_before",
+                codes::NOT_YET,
+                format!("the document waits until {begin}"),
+            ),
+            Self::Expired(end) => (
+                "not_after",
+                codes::EXPIRED,
+                format!("the document ended at {end}; publish a new one"),
+            ),
+            Self::ClockUnknown => (
+                "",
+                codes::CLOCK_UNKNOWN,
+                "the document has a time window, and the clock is not synchronised; it waits"
+                    .to_owned(),
+            ),
+        };
+        Some(DocumentError::new(path, code, message))
     }
 }

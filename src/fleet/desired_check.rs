@@ -60,6 +60,7 @@ fn unreadable<T>() -> Result<T, DocumentErrors> {
 
 /// Reads each part alone; removes those that can't be read.
 fn parts(tree: &mut Value, errors: &mut Vec<DocumentError>) {
+    strict::refuse_lists(tree, &["probation", "firmware", "keys"], errors);
     let known = errors.len();
     if let Some(Value::Array(models)) = tree.get("models") {
         for (index, model) in models.clone().into_iter().enumerate() {
@@ -210,3 +211,7 @@ impl Check {
 #[cfg(test)]
 #[path = "desired_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "desired_property_tests.rs"]
+mod properties;

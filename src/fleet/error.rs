@@ -46,7 +46,9 @@ pub mod codes {
     pub const BAD_KEYS: &str = "bad-keys";
     /// The document's or the command's time is over.
     pub const EXPIRED: &str = "expired";
-    /// The age of a command is unknown, because the clock is not synchronised.
+    /// The document's time has not come yet.
+    pub const NOT_YET: &str = "not-yet";
+    /// A time counts, and the clock is not synchronised.
     pub const CLOCK_UNKNOWN: &str = "clock-unknown";
     /// The same generation with another content.
     pub const SAME_GENERATION: &str = "same-generation";

@@ -10,7 +10,7 @@ pub struct Opened {
     pub payload: Vec<u8>,
     /// Its hash.
     pub hash: DocumentHash,
-    /// The trusted keys that signed it. Empty on a device without keys.
+    /// The trusted keys that signed it. Empty on a device without keys, and for a bare command.
     pub signers: Vec<KeyId>,
 }
 
@@ -22,8 +22,10 @@ impl Opened {
     }
 }
 
-/// Opens a received message: a bare document, or an envelope. A device with keys accepts signed documents only; a device without
-/// keys does not check signatures.
+/// Opens a received message: a bare document, or an envelope. A device with keys accepts signed desired documents only, and bare
+/// commands without signers ([`Command::permit`] decides). A device without keys does not check signatures.
+///
+/// [`Command::permit`]: super::Command::permit
 ///
 /// # Errors
 /// `too-large`, `not-json`, or an error of [`Keyring::verify`].
@@ -34,7 +36,7 @@ pub fn open(
 ) -> Result<Opened, DocumentErrors> {
     let document = strict::parse(message)?;
     let (payload, signers) = if !Envelope::is_one(&document) {
-        if keyring.is_provisioned() {
+        if keyring.is_provisioned() && payload_type == PayloadType::Desired {
             return Err(unsigned().into());
         }
         (message.to_vec(), Vec::new())

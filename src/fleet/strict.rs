@@ -41,6 +41,10 @@ pub(super) fn read<T: DeserializeOwned>(
     required: &[&str],
     errors: &mut Vec<DocumentError>,
 ) -> Option<T> {
+    if value.is_array() {
+        errors.push(not_object(at.to_owned()));
+        return None;
+    }
     let mut removed: Vec<String> = Vec::new();
     while errors.len() < MOST_ERRORS {
         let error = match serde_path_to_error::deserialize(&value) {
@@ -72,6 +76,20 @@ pub(super) fn read<T: DeserializeOwned>(
         removed.push(path);
     }
     None
+}
+
+/// Reports and removes those of `keys` that are lists where objects belong. Serde would read a list as the fields in their order.
+pub(super) fn refuse_lists(document: &mut Value, keys: &[&str], errors: &mut Vec<DocumentError>) {
+    for key in keys {
+        if document.get(key).is_some_and(Value::is_array) {
+            errors.push(not_object((*key).to_owned()));
+            take(document, key);
+        }
+    }
+}
+
+fn not_object(path: String) -> DocumentError {
+    DocumentError::new(path, codes::WRONG_TYPE, "must be an object, got a list")
 }
 
 /// Removes the value of `key` if it is there.
@@ -154,7 +172,7 @@ pub(super) fn told(error: &serde_json::Error) -> String {
     plain(&error.to_string())
 }
 
-const PLAIN_TERMS: [(&str, &str); 8] = [
+const PLAIN_TERMS: [(&str, &str); 7] = [
     ("expected u64", "expected a whole number from 0"),
     ("expected u32", "expected a whole number from 0"),
     ("expected a boolean", "expected true or false"),
@@ -162,7 +180,6 @@ const PLAIN_TERMS: [(&str, &str); 8] = [
     ("invalid type: sequence", "invalid type: list"),
     ("invalid type: map", "invalid type: object"),
     ("expected a map", "expected an object"),
-    ("expected struct ", "expected an object, a "),
 ];
 
 /// Serde's message in terms of JSON, with a suggestion for an unknown word.
@@ -177,7 +194,11 @@ fn plain(message: &str) -> String {
             .fold(message.to_owned(), |text, (serde, plain)| {
                 text.replace(serde, plain)
             });
-        return cut(&plain).to_owned();
+        // The name of a type says nothing to a reader.
+        return match plain.rsplit_once(", expected struct ") {
+            Some((before, _)) => format!("{}, expected an object", cut(before)),
+            None => cut(&plain).to_owned(),
+        };
     };
     let (wrong, listed) = (cut(wrong), known.join(", "));
     if kind == "unknown field" {

@@ -28,6 +28,7 @@ mod doctor_bundle;
 mod doctor_roles;
 #[cfg(feature = "testcam")]
 mod faults;
+mod fleet_keys;
 #[cfg(feature = "testcam")]
 mod footage;
 #[cfg(feature = "testcam")]

@@ -11,10 +11,10 @@ use super::process::ending;
 use super::request::{self, RequestError};
 use super::supervisor::{START_LIMIT, Supervisor};
 use super::{ChildEvent, Condition};
-use crate::agent::document::DocumentId;
 use crate::agent::codes;
-use crate::fleet::DocumentError;
+use crate::agent::document::DocumentId;
 use crate::control::{Answer, Status};
+use crate::fleet::DocumentError;
 
 /// Time limit of a status.
 const STATUS_LIMIT: Duration = Duration::from_secs(3);

@@ -30,8 +30,8 @@ pub(super) use request::{RequestError, ask};
 
 use super::cycle::ChildRole;
 use super::document::DocumentId;
-use crate::fleet::DocumentError;
 use crate::base::Clock;
+use crate::fleet::DocumentError;
 use supervisor::Supervisor;
 
 /// Queue of orders to a role. The cycle gives two at most: apply, and apply again after a revert.

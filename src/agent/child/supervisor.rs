@@ -18,13 +18,13 @@ use super::observe::Observer;
 use super::process::Process;
 use super::request::{self, RequestError};
 use super::{ChildEvent, ChildOptions, Condition, Order, RoleEvent};
+use crate::agent::codes;
 use crate::agent::config_file;
 use crate::agent::cycle::ChildRole;
 use crate::agent::document::DocumentId;
-use crate::agent::codes;
-use crate::fleet::DocumentError;
 use crate::base::Clock;
 use crate::control::{Answer, Status};
+use crate::fleet::DocumentError;
 
 /// How often the state of a role is observed while no document is tried.
 pub(super) const SLOW_PACE: Duration = Duration::from_secs(5);
