@@ -119,6 +119,7 @@ impl Supervisor {
         loop {
             let deadline = self.deadline();
             let is_free = self.applying.is_none();
+            let pace = *paces.borrow();
             let happening = tokio::select! {
                 biased;
                 () = stop.cancelled() => Happening::End,
@@ -140,8 +141,8 @@ impl Supervisor {
                 }
                 Happening::Exited(status) => self.exited(status).await,
                 Happening::Answered(answer) => self.answered(answer).await,
-                Happening::Told(status) => self.observed(status, *paces.borrow()).await,
-                Happening::Time => self.time(*paces.borrow()).await,
+                Happening::Told(status) => self.observed(status, pace).await,
+                Happening::Time => self.time(pace).await,
             }
         }
         if let Some(running) = self.running.take() {
