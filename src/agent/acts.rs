@@ -9,8 +9,8 @@ use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
 use super::child::{RequestError, ask};
-use super::commands::{Refused, codes};
 use super::cycle::ChildRole;
+use super::refusal::{Refused, codes};
 use crate::base::SourceId;
 use crate::config::without_secrets;
 use crate::control::{Answer, Request};

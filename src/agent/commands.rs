@@ -17,27 +17,12 @@ use super::child::Order;
 use super::cycle::ChildRole;
 use super::driver::{Children, wall_time};
 use super::identity::Identity;
+use super::refusal::{Refused, codes};
 use crate::base::Clock;
 use crate::bus::Link;
 use crate::fleet::{
     Command, CommandRefused, DocumentErrors, Keyring, PayloadType, Response, RoleName, Verb, open,
 };
-
-/// Codes of refusals.
-pub(super) mod codes {
-    /// The verb needs a role that this box does not run, or that has not started.
-    pub(in crate::agent) const NOT_RUNNING: &str = "not-running";
-    /// The role or the machine can't do it.
-    pub(in crate::agent) const NOT_SUPPORTED: &str = "not-supported";
-    /// It was begun and failed.
-    pub(in crate::agent) const FAILED: &str = "failed";
-    /// It did not end in time.
-    pub(in crate::agent) const TIMED_OUT: &str = "timed-out";
-    /// Too many commands are being carried out.
-    pub(in crate::agent) const BUSY: &str = "busy";
-    /// A retained command: it would be obeyed again at every connection.
-    pub(in crate::agent) const RETAINED: &str = "retained";
-}
 
 /// Commands that are carried out at the same time.
 const MOST_RUNNING: usize = 4;
@@ -67,9 +52,6 @@ enum Outcome {
     Now(Result<Option<Value>, Refused>),
     Later(Act),
 }
-
-/// Why a command is not obeyed: a code and a message.
-pub(super) type Refused = (&'static str, String);
 
 impl Commands {
     pub(super) fn new(

@@ -17,11 +17,12 @@ use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received,
 use super::document::StoredDocument;
 use super::identity::Identity;
 use super::key_store::KeyStore;
-use super::publish::complete;
+use super::publish::{add, complete};
 use super::reading::{Reader, desired_of};
 use super::store::{Finding, Store, StoreError};
 use crate::base::{Clock, kernel_clock};
 use crate::bus::Link;
+use crate::control::Capabilities;
 use crate::fleet::{DocumentError, Phase, Reported};
 
 /// How often the roles are observed while a document is tried, or while one waits for the roles.
@@ -45,6 +46,7 @@ pub(super) struct Driver {
     clock: Clock,
     link: Link,
     topic: String,
+    capabilities_topic: String,
     report: Reported,
     published: Option<Vec<u8>>,
 }
@@ -61,6 +63,7 @@ pub(super) struct DriverParts {
     pub(super) link: Link,
     /// The topic of `reported`.
     pub(super) topic: String,
+    pub(super) capabilities_topic: String,
     pub(super) policy: Policy,
 }
 
@@ -81,6 +84,7 @@ impl Driver {
             clock: parts.clock,
             link: parts.link,
             topic: parts.topic,
+            capabilities_topic: parts.capabilities_topic,
             report,
             published: None,
         };
@@ -90,6 +94,7 @@ impl Driver {
         }
         driver.work(queue);
         driver.publish();
+        driver.publish_capabilities();
         driver
     }
 
@@ -135,6 +140,7 @@ impl Driver {
                 result,
             },
             ChildEvent::Ended { how } => Event::Crashed { role, how },
+            ChildEvent::Able(able) => return self.able(&able),
             ChildEvent::Logged(line) => Event::Logged(vec![line]),
             ChildEvent::Observed(observation) => Event::Observed {
                 role,
@@ -142,6 +148,18 @@ impl Driver {
                 picture: observation.picture,
             },
         });
+    }
+
+    /// A role has told what it can do here.
+    fn able(&mut self, able: &Capabilities) {
+        add(&mut self.reader.capabilities, able);
+        self.publish_capabilities();
+    }
+
+    /// Publishes what the box can do.
+    fn publish_capabilities(&self) {
+        let payload = self.reader.capabilities.to_json();
+        self.link.retain(&self.capabilities_topic, payload);
     }
 
     /// About one second has passed.

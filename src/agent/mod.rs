@@ -23,6 +23,7 @@ mod preflight;
 mod provision;
 mod publish;
 mod reading;
+mod refusal;
 mod service;
 mod state_dir;
 pub mod store;

@@ -132,6 +132,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         clock: clock.clone(),
         link: fleet.link.clone(),
         topic: topic(FleetTopic::Reported),
+        capabilities_topic: topic(FleetTopic::Capabilities),
         policy: Policy::default(),
     });
     let commands = Commands::new(
@@ -145,10 +146,6 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
             configs: configs(&options.state_dir),
             reboot: options.reboot.clone(),
         },
-    );
-    fleet.link.retain(
-        &topic(FleetTopic::Capabilities),
-        publish::capabilities().to_json(),
     );
     notify_ready();
     let link = fleet.link.clone();

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::messages::{ChildEvent, Condition};
 use super::notify::Notification;
 use super::process::ending;
-use super::request::{self, RequestError};
+use super::request::{self, RequestError, Told};
 use super::supervisor::{START_LIMIT, Supervisor};
-use super::{ChildEvent, Condition};
 use crate::agent::codes;
 use crate::agent::document::DocumentId;
-use crate::control::{Answer, Status};
+use crate::control::Answer;
 use crate::fleet::DocumentError;
 
 /// Time limit of a status.
@@ -137,15 +137,16 @@ impl Supervisor {
         self.start(Some(document)).await;
     }
 
-    pub(super) async fn observed(
-        &mut self,
-        status: Option<Result<Status, RequestError>>,
-        pace: Duration,
-    ) {
+    pub(super) async fn observed(&mut self, status: Option<Told>, pace: Duration) {
         self.observing = None;
         self.observe_at = Instant::now() + pace;
         match status {
-            Some(Ok(status)) => {
+            Some(Ok((status, able))) => {
+                if let Some(able) = able {
+                    let running = self.running.iter_mut();
+                    running.for_each(|running| running.is_known = true);
+                    self.send(ChildEvent::Able(Box::new(able))).await;
+                }
                 let observation = self.observer.observe(&status);
                 self.send(ChildEvent::Observed(observation)).await;
             }
@@ -178,11 +179,15 @@ impl Supervisor {
         if now >= self.observe_at {
             // Until it has answered nothing is due.
             self.observe_at = now + pace;
-            let is_ready = self.running.as_ref().is_some_and(|running| running.ready);
-            if is_ready && self.observing.is_none() && self.applying.is_none() {
+            let ready = self.running.as_ref().filter(|running| running.ready);
+            if let Some(running) = ready
+                && self.observing.is_none()
+                && self.applying.is_none()
+            {
                 self.observing = Some(request::status(
                     self.role,
                     &self.options.device,
+                    running.is_known,
                     STATUS_LIMIT,
                 ));
             }

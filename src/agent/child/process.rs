@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::log_ring::LogRing;
-use super::{ChildEvent, ChildOptions, RoleEvent, log_line};
+use super::messages::{ChildEvent, ChildOptions, RoleEvent, log_line};
 use crate::agent::child_end::PARENT_VARIABLE;
 use crate::agent::cycle::ChildRole;
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::agent::cycle::ChildRole;
-use crate::control::{Answer, ClientError, Request, Status, find, request};
+use crate::control::{Answer, Capabilities, ClientError, Request, Status, find, request};
 
 /// Why a role did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -70,18 +71,33 @@ pub(super) fn apply(
     spawn_blocking(move || ask(role, &device, &Request::Apply { document }, limit))
 }
 
-/// Asks for the status.
+/// The answer to [`status`].
+pub(super) type Told = Result<(Status, Option<Capabilities>), RequestError>;
+
+/// Asks for the status, and for the abilities if they are not known yet.
 pub(super) fn status(
     role: ChildRole,
     device: &str,
+    is_known: bool,
     limit: Duration,
-) -> JoinHandle<Result<Status, RequestError>> {
+) -> JoinHandle<Told> {
     let device = device.to_owned();
     spawn_blocking(move || {
-        let form = || RequestError::Form { role };
-        match ask(role, &device, &Request::Status, limit)? {
-            Answer::Ok(value) => serde_json::from_value(value).map_err(|_| form()),
-            Answer::Refused(_) => Err(form()),
-        }
+        let status = value(role, &device, &Request::Status, limit)?;
+        // Without them the status counts all the same.
+        let able = (!is_known).then(|| value(role, &device, &Request::Capabilities, limit).ok());
+        Ok((status, able.flatten()))
     })
+}
+
+fn value<T: DeserializeOwned>(
+    role: ChildRole,
+    device: &str,
+    wanted: &Request,
+    limit: Duration,
+) -> Result<T, RequestError> {
+    match ask(role, device, wanted, limit)? {
+        Answer::Ok(value) => serde_json::from_value(value).map_err(|_| RequestError::Form { role }),
+        Answer::Refused(_) => Err(RequestError::Form { role }),
+    }
 }

@@ -13,17 +13,17 @@ use tracing::{error, info, warn};
 
 use super::exits::Exits;
 use super::log_ring::LogRing;
+use super::messages::{ChildEvent, ChildOptions, Condition, Order, RoleEvent};
 use super::notify::{Notification, NotifySocket};
 use super::observe::Observer;
 use super::process::Process;
-use super::request::{self, RequestError};
-use super::{ChildEvent, ChildOptions, Condition, Order, RoleEvent};
+use super::request::{self, RequestError, Told};
 use crate::agent::codes;
 use crate::agent::config_file;
 use crate::agent::cycle::ChildRole;
 use crate::agent::document::DocumentId;
 use crate::base::Clock;
-use crate::control::{Answer, Status};
+use crate::control::Answer;
 use crate::fleet::DocumentError;
 
 /// How often the state of a role is observed while no document is tried.
@@ -51,7 +51,7 @@ pub(super) struct Supervisor {
     pub(super) exits: Exits,
     pub(super) observer: Observer,
     pub(super) applying: Option<(DocumentId, JoinHandle<Result<Answer, RequestError>>)>,
-    pub(super) observing: Option<JoinHandle<Result<Status, RequestError>>>,
+    pub(super) observing: Option<JoinHandle<Told>>,
     pub(super) observe_at: Instant,
 }
 
@@ -62,6 +62,8 @@ pub(super) struct Running {
     /// The document that it was started with.
     pub(super) document: DocumentId,
     pub(super) ready: bool,
+    /// Whether its abilities are known.
+    pub(super) is_known: bool,
     /// The order that its readiness answers.
     pub(super) answers: Option<DocumentId>,
     /// When it counts as hanging: the end of its start, then the next sign of life.
@@ -75,7 +77,7 @@ enum Happening {
     Notified(std::io::Result<Notification>),
     Exited(std::io::Result<ExitStatus>),
     Answered(Option<Result<Answer, RequestError>>),
-    Told(Option<Result<Status, RequestError>>),
+    Told(Option<Told>),
     Time,
 }
 
@@ -245,6 +247,7 @@ impl Supervisor {
                     started: self.clock.now(),
                     document,
                     ready: false,
+                    is_known: false,
                     answers,
                     alive_until: Instant::now() + START_LIMIT,
                 });
@@ -293,9 +296,9 @@ async fn answer(applying: &mut Applying) -> Option<Result<Answer, RequestError>>
     }
 }
 
-type Observing = Option<JoinHandle<Result<Status, RequestError>>>;
+type Observing = Option<JoinHandle<Told>>;
 
-async fn status(observing: &mut Observing) -> Option<Result<Status, RequestError>> {
+async fn status(observing: &mut Observing) -> Option<Told> {
     match observing {
         Some(request) => request.await.ok(),
         None => std::future::pending().await,
