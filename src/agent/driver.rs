@@ -17,13 +17,13 @@ use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received,
 use super::document::StoredDocument;
 use super::identity::Identity;
 use super::key_store::KeyStore;
-use super::publish::{add, complete};
+use super::publish::{add, complete, firmware};
 use super::reading::{Reader, desired_of};
 use super::store::{Finding, Store, StoreError};
 use crate::base::{Clock, kernel_clock};
 use crate::bus::Link;
 use crate::control::Capabilities;
-use crate::fleet::{DocumentError, Phase, Reported};
+use crate::fleet::{DocumentError, Firmware, Phase, Reported};
 
 /// How often the roles are observed while a document is tried, or while one waits for the roles.
 const FAST_PACE: Duration = Duration::from_secs(1);
@@ -49,6 +49,7 @@ pub(super) struct Driver {
     capabilities_topic: String,
     report: Reported,
     published: Option<Vec<u8>>,
+    firmware: Firmware,
 }
 
 /// What a driver is made of.
@@ -87,6 +88,7 @@ impl Driver {
             capabilities_topic: parts.capabilities_topic,
             report,
             published: None,
+            firmware: firmware(),
         };
         let mut queue = VecDeque::new();
         for action in actions {
@@ -263,7 +265,12 @@ impl Driver {
 
     /// Publishes the report if it has changed.
     fn publish(&mut self) {
-        let reported = complete(&self.report, self.warnings(), self.keys.keys());
+        let reported = complete(
+            &self.report,
+            self.warnings(),
+            self.keys.keys(),
+            &self.firmware,
+        );
         let payload = reported.to_json();
         if self.published.as_ref() != Some(&payload) {
             self.link.retain(&self.topic, payload.clone());

@@ -10,15 +10,21 @@ pub(super) fn complete(
     report: &Reported,
     warnings: Vec<DocumentError>,
     keys: &Keyring,
+    firmware: &Firmware,
 ) -> Reported {
     Reported {
         warnings: [report.warnings.clone(), warnings].concat(),
-        firmware: Firmware {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            image: image_version(),
-        },
+        firmware: firmware.clone(),
         keys: keys.trusted().map(|key| key.id()).collect(),
         ..report.clone()
+    }
+}
+
+/// The software of this box.
+pub(super) fn firmware() -> Firmware {
+    Firmware {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        image: image_version(),
     }
 }
 
@@ -105,7 +111,7 @@ mod tests {
             ..Reported::default()
         };
         let looping = DocumentError::new("wall", "crash-loop", "ends again and again");
-        let whole = complete(&report, vec![looping], &Keyring::default());
+        let whole = complete(&report, vec![looping], &Keyring::default(), &firmware());
         let paths: Vec<&str> = whole.warnings.iter().map(|one| &*one.path).collect();
         assert_eq!(paths, ["", "wall"]);
         assert_eq!(whole.firmware.version, env!("CARGO_PKG_VERSION"));
