@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use tracing::warn;
 
 use super::cycle::ChildRole;
 use super::identity::Identity;
@@ -40,6 +41,17 @@ pub(super) fn write(folder: &Path, role: ChildRole, config: &Value) -> Result<()
         path: path.clone(),
         source,
     })
+}
+
+/// Removes the file of a role that is not to run any more: it may contain secrets.
+pub(super) fn remove(folder: &Path, role: ChildRole) {
+    let path = path(folder, role);
+    match std::fs::remove_file(&path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => {
+            warn!(path = %path.display(), %err, "the configuration of a stopped role can't be removed");
+        }
+        _ => {}
+    }
 }
 
 /// The configuration of a role: the body of a document, with the broker and the id of the box. `None` if the document has no body

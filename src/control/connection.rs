@@ -48,7 +48,7 @@ pub trait ControlHandler: Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is no picture, or this process has none.
-    fn picture(&self, _: Option<SourceId>, _: usize) -> Result<Value, Problem> {
+    fn jpeg(&self, _: Option<SourceId>, _: usize) -> Result<Value, Problem> {
         Err(not_supported())
     }
 }
@@ -203,7 +203,7 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn ControlHandler>) -> Answer {
         Request::Snapshot {
             source_id,
             most_bytes,
-        } => one(controlled.picture(source_id, most_bytes)),
+        } => one(controlled.jpeg(source_id, most_bytes)),
     });
     answer
         .await

@@ -129,8 +129,8 @@ impl<R: Role> ControlHandler for Controls<R> {
         Ok(json!({ "shown_s": limit.as_secs() }))
     }
 
-    fn picture(&self, id: Option<SourceId>, most_bytes: usize) -> Result<Value, Problem> {
-        let jpeg = self.role.picture(id, most_bytes)?;
+    fn jpeg(&self, id: Option<SourceId>, most_bytes: usize) -> Result<Value, Problem> {
+        let jpeg = self.role.jpeg(id, most_bytes)?;
         Ok(json!({ "media_type": "image/jpeg", "base64": STANDARD.encode(jpeg) }))
     }
 

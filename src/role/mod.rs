@@ -76,7 +76,7 @@ pub trait Role: MetricsSource + Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is no picture.
-    fn picture(&self, _: Option<SourceId>, _: usize) -> Result<Vec<u8>, Problem> {
+    fn jpeg(&self, _: Option<SourceId>, _: usize) -> Result<Vec<u8>, Problem> {
         Err(not_supported())
     }
 

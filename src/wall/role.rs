@@ -37,8 +37,8 @@ impl Role for Wall {
         Ok(())
     }
 
-    fn picture(&self, source: Option<SourceId>, most_bytes: usize) -> Result<Vec<u8>, Problem> {
-        self.jpeg(source, most_bytes)
+    fn jpeg(&self, source: Option<SourceId>, most_bytes: usize) -> Result<Vec<u8>, Problem> {
+        self.scene_jpeg(source, most_bytes)
     }
 
     async fn stop(&self, limit: Duration) {

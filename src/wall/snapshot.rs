@@ -111,7 +111,7 @@ impl Wall {
     ///
     /// # Errors
     /// When there is no scene, or it does not fit.
-    pub(super) fn jpeg(
+    pub(super) fn scene_jpeg(
         &self,
         source: Option<SourceId>,
         most_bytes: usize,

@@ -177,6 +177,7 @@ impl Supervisor {
                 if let Some(running) = self.running.take() {
                     running.process.end().await;
                 }
+                config_file::remove(&self.options.configs, self.role);
             }
             Order::Restart => {
                 info!(role = %self.role, "restarting the role");

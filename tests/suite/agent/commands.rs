@@ -125,3 +125,55 @@ fn a_signed_reboot_is_obeyed() {
         assert!(!mark.exists());
     }
 }
+
+#[test]
+fn a_wall_shows_pauses_and_its_name_and_gives_a_picture() {
+    let mut stage = Stage::new();
+    stage.start();
+    let mut both = document(1, sources(&[0]));
+    both["role"] = "both".into();
+    both["wall"] = json!({
+        "camera": [{"id": 0, "uri": "test-pattern:?width=320&height=240&fps=5"}],
+        "wall": {"output": "headless"},
+    });
+    stage.desire(&both);
+    stage.phase(1, "applied");
+    let text = || {
+        stage
+            .control("wall", &["status"])
+            .map(|status| status["state"]["tiles"][0]["text"].clone())
+    };
+    until("no fault", super::FIRST, || {
+        text().filter(|text| *text == "")
+    });
+    stage.command(&json!({"id": "1", "verb": "pause", "args": {"source": 0}}));
+    until("the pause", super::FIRST, || {
+        text().filter(|text| *text == "PAUSED")
+    });
+    stage.command(&json!({"id": "2", "verb": "resume"}));
+    until("no fault", super::FIRST, || {
+        text().filter(|text| *text == "")
+    });
+    let size = |id: &str| {
+        let answer = stage.command(&json!({"id": id, "verb": "snapshot"}));
+        assert_eq!(
+            answer["data"]["wall"]["media_type"], "image/jpeg",
+            "{answer}"
+        );
+        answer["data"]["wall"]["base64"]
+            .as_str()
+            .map_or(0, str::len)
+    };
+    let before = size("3");
+    assert!(before > 1000 && before < 350_000, "{before}");
+    let shown = stage.command(&json!({"id": "4", "verb": "identify", "args": {"limit": "1h"}}));
+    assert_eq!(shown["data"]["wall"]["shown_s"], 3600, "{shown}");
+    // A name on an even ground is a smaller file than a picture with boxes.
+    let mut number = 5;
+    until("the name", super::FIRST, || {
+        number += 1;
+        (size(&number.to_string()) < before / 2).then_some(())
+    });
+    let refused = stage.command(&json!({"id": "99", "verb": "snapshot", "args": {"source": 0}}));
+    assert_eq!(refused["error"]["code"], "not-supported", "{refused}");
+}

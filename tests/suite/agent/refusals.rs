@@ -85,6 +85,9 @@ fn decommission_ends_the_roles_and_erases_the_documents() {
     crate::support::wait::until_true("the role ends", super::FIRST, || {
         stage.find_role_process().is_none()
     });
+    crate::support::wait::until_true("no configuration is left", super::FIRST, || {
+        std::fs::read_dir(stage.state.join("roles")).is_ok_and(|roles| roles.count() == 0)
+    });
     stage.agent().signal("TERM");
     stage.agent().end(crate::support::wait::SOON);
     stage.start();
