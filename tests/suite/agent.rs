@@ -159,6 +159,22 @@ fn a_document_with_an_unusable_model_is_reverted_and_not_tried_again() {
 }
 
 #[test]
+fn a_document_whose_role_crashes_on_trial_is_reverted() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.desire(&document(1, sources(&[0])));
+    stage.phase(1, "applied");
+    stage.desire(&document(2, sources(&[0, 1])));
+    stage.phase(2, "probation");
+    stage::kill(stage.role_process(), "SEGV");
+    let reverted = stage.phase(2, "reverted");
+    assert_eq!(stage::codes(&reverted["errors"]), ["crashed"]);
+    assert_eq!(reverted["applied"], 1);
+    assert!(reverted["log"].as_array().is_some_and(|log| !log.is_empty()));
+    stage.flows(0);
+}
+
+#[test]
 fn a_box_without_a_document_reverts_to_none() {
     let mut stage = Stage::new();
     stage.start();
