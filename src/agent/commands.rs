@@ -28,6 +28,8 @@ use crate::fleet::{
 const MOST_RUNNING: usize = 4;
 /// Ids that are remembered: a broker may deliver a message twice.
 const KNOWN_IDS: usize = 64;
+/// How long they are remembered. A broker delivers a message again at the next connection.
+const REMEMBERED: Duration = Duration::from_secs(60);
 /// Number of lines of logs where the command names none.
 const LINES: u32 = 100;
 /// Duration of identify where the command names none.
@@ -43,7 +45,8 @@ pub(super) struct Commands {
     /// The topic of the answers.
     topic: String,
     acts: Arc<acts::Settings>,
-    known: VecDeque<String>,
+    /// The last ids, and when they came.
+    known: VecDeque<(String, Duration)>,
     running: Arc<Semaphore>,
 }
 
@@ -99,11 +102,17 @@ impl Commands {
             warn!(id, "a retained command is refused");
             return self.answer(&Response::refused(id, codes::RETAINED, message));
         }
-        if self.known.contains(&id) {
-            // The broker has delivered it twice, or its sender has chosen the id of another one: it was answered.
-            return;
+        let now = self.clock.now();
+        self.known
+            .retain(|(_, at)| now.saturating_sub(*at) < REMEMBERED);
+        if self.known.iter().any(|(known, _)| *known == id) {
+            let message = format!(
+                "a command with this id came within the last {} s; choose another id for another command",
+                REMEMBERED.as_secs()
+            );
+            return self.answer(&Response::refused(id, codes::DUPLICATE, message));
         }
-        self.known.push_back(id.clone());
+        self.known.push_back((id.clone(), now));
         if self.known.len() > KNOWN_IDS {
             self.known.pop_front();
         }

@@ -57,7 +57,7 @@ pub(super) fn capabilities() -> DeviceCapabilities {
 
 fn memory_bytes() -> u64 {
     let found = rustix::system::sysinfo();
-    u64::from(found.totalram).saturating_mul(u64::from(found.mem_unit))
+    found.totalram.saturating_mul(u64::from(found.mem_unit))
 }
 
 /// Adds what a role has told of its build.

@@ -15,6 +15,8 @@ pub(super) mod codes {
     pub(in crate::agent) const TIMED_OUT: &str = "timed-out";
     /// Too many commands are being carried out.
     pub(in crate::agent) const BUSY: &str = "busy";
+    /// Another command with this id came shortly before.
+    pub(in crate::agent) const DUPLICATE: &str = "duplicate";
     /// A retained command: it would be obeyed again at every connection.
     pub(in crate::agent) const RETAINED: &str = "retained";
 }

@@ -44,7 +44,7 @@ fn a_document_is_tried_and_becomes_good_and_detections_flow() {
     assert_eq!(phases, wanted, "the phases in their order");
     events
         .out()
-        .find("a detection", SOON, |line| line.contains("\"objects\""));
+        .find("a detection", SOON, |line| line.contains("\"detections\""));
     // A second source: the first one is not restarted.
     stage.desire(&document(2, sources(&[0, 1])));
     stage.phase(2, "applied");
@@ -166,11 +166,15 @@ fn a_document_whose_role_crashes_on_trial_is_reverted() {
     stage.phase(1, "applied");
     stage.desire(&document(2, sources(&[0, 1])));
     stage.phase(2, "probation");
-    stage::kill(stage.role_process(), "SEGV");
+    stage::kill(stage.role_process(), "KILL");
     let reverted = stage.phase(2, "reverted");
     assert_eq!(stage::codes(&reverted["errors"]), ["crashed"]);
     assert_eq!(reverted["applied"], 1);
-    assert!(reverted["log"].as_array().is_some_and(|log| !log.is_empty()));
+    assert!(
+        reverted["log"]
+            .as_array()
+            .is_some_and(|log| !log.is_empty())
+    );
     stage.flows(0);
 }
 

@@ -145,7 +145,7 @@ impl Supervisor {
                 if let Some(able) = able {
                     let running = self.running.iter_mut();
                     running.for_each(|running| running.is_known = true);
-                    self.send(ChildEvent::Able(Box::new(able))).await;
+                    self.send(ChildEvent::Able(able)).await;
                 }
                 let observation = self.observer.observe(&status);
                 self.send(ChildEvent::Observed(observation)).await;

@@ -77,8 +77,10 @@ mod tests {
             scenes,
             ..Head::default()
         }];
-        let mut tile = Tile::default();
-        tile.source_id = SourceId(3);
+        let mut tile = Tile {
+            source_id: SourceId(3),
+            ..Tile::default()
+        };
         tile.video.state = state;
         status.state.tiles = vec![tile];
         Status::Wall(status)
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn only_live_video_flows() {
         let flows = |state| Observer::default().observe(&wall(1, state)).flows;
-        assert_eq!(flows(VideoState::Live)[&SourceId(3)], true);
-        assert_eq!(flows(VideoState::Stale)[&SourceId(3)], false);
+        assert!(flows(VideoState::Live)[&SourceId(3)]);
+        assert!(!flows(VideoState::Stale)[&SourceId(3)]);
     }
 }

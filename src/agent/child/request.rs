@@ -72,7 +72,7 @@ pub(super) fn apply(
 }
 
 /// The answer to [`status`].
-pub(super) type Told = Result<(Status, Option<Capabilities>), RequestError>;
+pub(super) type Told = Result<(Box<Status>, Option<Box<Capabilities>>), RequestError>;
 
 /// Asks for the status, and for the abilities if they are not known yet.
 pub(super) fn status(

@@ -55,6 +55,8 @@ fn commands_are_obeyed_or_refused_by_their_id() {
         assert_eq!(answer["ok"], false, "{answer}");
         assert_eq!(answer["error"]["code"], code, "{answer}");
     }
+    stage.send(br#"{"id": "1", "verb": "ping"}"#);
+    stage.next("response", |text| text.contains("duplicate"));
     let before = stage.role_process();
     let restarted = stage.command(&json!({"id": "12", "verb": "restart"}));
     assert_eq!(restarted["data"]["restarted"], json!(["processor"]));
@@ -97,7 +99,7 @@ fn a_paused_source_says_so_and_has_no_events_until_it_is_resumed() {
         "{resumed}"
     );
     events.out().find("an event", super::FIRST, |line| {
-        line.contains("\"objects\"")
+        line.contains("\"detections\"")
     });
 }
 
