@@ -287,10 +287,11 @@ mod tests {
     #[test]
     fn a_failure_keeps_the_last_twenty_lines_and_cuts_long_ones() {
         let mut attempts = Attempts::default();
-        let mut failure = Failure::default();
-        failure.log = (0..30)
-            .map(|n| format!("{n} {}", "é".repeat(200)))
-            .collect();
+        let line = |number: usize| format!("{number} {}", "é".repeat(200));
+        let failure = Failure {
+            errors: Vec::new(),
+            log: (0..30).map(line).collect(),
+        };
         attempts.fail(&id(1, "bad"), failure);
         let log = &attempts
             .find(&id(1, "bad"))
