@@ -6,9 +6,10 @@
 //! (`render`) and shows those on monitors (`display`).
 //!
 //! `base` and `config` are below all of them. `control`, `health` and `web` report on a process and take its orders. `role`
-//! starts and supervises a role; `processor` and `wall` connect the parts of one role each. The other modules surround this
-//! path: `fleet` has the documents that configure devices from one desk, `watch` shows a broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli`
-//! has one file per subcommand.
+//! starts and supervises a role; `processor` and `wall` connect the parts of one role each. `fleet` has the documents that
+//! configure devices from one desk, and `agent` keeps and applies them on a box. The other modules surround this path: `watch`
+//! shows a broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli` has one file per
+//! subcommand.
 
 pub mod base;
 pub mod config;
@@ -39,6 +40,8 @@ pub mod role;
 
 pub mod processor;
 pub mod wall;
+
+pub mod agent;
 
 #[cfg(feature = "testcam")]
 pub mod demo;

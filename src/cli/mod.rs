@@ -2,6 +2,7 @@
 
 pub mod out;
 
+mod agent;
 mod broker;
 mod camera;
 mod config;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::agent::AgentError;
 use crate::config::ConfigProblems;
 use crate::role::{RunError, StartError};
 
@@ -79,6 +81,8 @@ enum Command {
     Fleet(Box<fleet::FleetArgs>),
     /// Query or change a running processor or wall on this machine
     Control(control::ControlArgs),
+    /// Join a fleet: take its documents from the broker, and run a processor, a wall or both by them
+    Agent(agent::AgentArgs),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -127,6 +131,10 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::main(&args),
         Command::Fleet(args) => fleet::main(*args),
         Command::Control(args) => control::main(args),
+        Command::Agent(args) => {
+            logging::start(log_format);
+            agent::main(args, log_format)
+        }
     };
     match result {
         Ok(code) => code,
@@ -148,7 +156,12 @@ fn is_settings_error(cause: &(dyn std::error::Error + 'static)) -> bool {
         Some(RunError::Signals(_)) => None,
         None => cause.downcast_ref(),
     };
-    cause.is::<ConfigProblems>()
+    let is_agent = matches!(
+        cause.downcast_ref(),
+        Some(AgentError::Identity(_) | AgentError::Provision(_) | AgentError::Link(_))
+    );
+    is_agent
+        || cause.is::<ConfigProblems>()
         || matches!(start, Some(StartError::Detector(_) | StartError::Link(_)))
 }
 

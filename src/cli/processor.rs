@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::agent::end_with_agent;
 use crate::config::{ConfigSource, Environment, ProcessorFlags};
 use crate::processor::Processor;
 use crate::role::run;
@@ -30,6 +31,9 @@ Examples:
 
 /// Reads the settings and runs the processor until a signal stops it.
 pub(super) fn main(args: ProcessorArgs) -> anyhow::Result<ExitCode> {
+    if !end_with_agent() {
+        return Ok(ExitCode::FAILURE);
+    }
     let source = ConfigSource::new(args.flags, Environment::of_process());
     let loaded = source.load_all()?;
     for warning in &loaded.warnings {

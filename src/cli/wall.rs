@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::agent::end_with_agent;
 use crate::config::{ConfigSource, Environment, WallFlags};
 use crate::role::run;
 use crate::wall::Wall;
@@ -30,6 +31,9 @@ Examples:
 
 /// Reads the settings and runs the wall until a signal stops it.
 pub(super) fn main(args: WallArgs) -> anyhow::Result<ExitCode> {
+    if !end_with_agent() {
+        return Ok(ExitCode::FAILURE);
+    }
     let source = ConfigSource::new(args.flags, Environment::of_process());
     let loaded = source.load_all()?;
     for warning in &loaded.warnings {

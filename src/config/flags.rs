@@ -18,7 +18,7 @@ use crate::base::{SourceId, parse_id_list};
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct CommonFlags {
-    /// Configuration file (TOML) [default: none; env: NVR_CONFIG]
+    /// Configuration file: TOML, or JSON if its name ends with .json [default: none; env: NVR_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
 

@@ -183,6 +183,9 @@ impl ConfigSource {
                     };
                     vec![problem]
                 })?;
+                if is_json(&path) {
+                    return of_json(&text, &name);
+                }
                 Document::from_toml(&text, &name)
             }
         }
@@ -230,6 +233,25 @@ impl MqttFlags {
     }
 }
 
+fn is_json(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "json")
+}
+
+/// A file of JSON, as the agent of a box writes it. The text, which may contain secrets, is not quoted.
+fn of_json(text: &str, name: &str) -> Result<Document, Vec<Problem>> {
+    let value = serde_json::from_str(text).map_err(|err| {
+        let problem = Problem {
+            path: String::new(),
+            origin: Some(name.to_owned()),
+            message: format!("not JSON: line {}, column {}", err.line(), err.column()),
+            kind: ProblemKind::Value,
+        };
+        vec![problem]
+    })?;
+    Document::from_json(value)
+}
+
 /// The text of a configuration file without its byte order mark.
 ///
 /// # Errors
@@ -246,9 +268,7 @@ pub fn read_document(path: &Path) -> Result<serde_json::Value, ConfigProblems> {
     let name = path.display().to_string();
     let mut problems = Problems::default();
     let mut refused = |message: String| problems.add("", Some(&name), message);
-    let is_json = path
-        .extension()
-        .is_some_and(|extension| extension == "json");
+    let is_json = is_json(path);
     let document = match read_config_text(path) {
         Err(reason) => {
             refused(format!("can't read the configuration file: {reason}"));

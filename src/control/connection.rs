@@ -27,6 +27,35 @@ pub trait ControlHandler: Send + Sync + 'static {
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>>;
     /// Restarts the session of a source now. False if this process does not run the source.
     fn restart(&self, id: SourceId) -> bool;
+
+    /// Pauses the analysis of a source or of all, or ends the pause. Returns the sources that are paused now.
+    ///
+    /// # Errors
+    /// When this process does not run the source, or does not analyse.
+    fn pause(&self, _: Option<SourceId>, _: bool) -> Result<Value, Problem> {
+        Err(not_supported())
+    }
+
+    /// Shows a text large on every monitor for some time.
+    ///
+    /// # Errors
+    /// When this process has no monitors.
+    fn identify(&self, _: &str, _: Duration) -> Result<Value, Problem> {
+        Err(not_supported())
+    }
+
+    /// A picture as JPEG of at most so many bytes.
+    ///
+    /// # Errors
+    /// When there is no picture, or this process has none.
+    fn jpeg(&self, _: Option<SourceId>, _: usize) -> Result<Value, Problem> {
+        Err(not_supported())
+    }
+}
+
+/// The refusal of a request that only other roles carry out.
+pub fn not_supported() -> Problem {
+    Problem::new("", "not supported by this role")
 }
 
 /// Time limits of the other side.
@@ -120,6 +149,13 @@ async fn read_line(read: &mut BufReader<OwnedReadHalf>, limits: Limits) -> std::
     Ok(Input::Line(line))
 }
 
+fn one(result: Result<Value, Problem>) -> Answer {
+    match result {
+        Ok(value) => Answer::Ok(value),
+        Err(problem) => Answer::Refused(vec![problem]),
+    }
+}
+
 fn silence(what: &str, limit: Duration) -> Input {
     Input::Refused(format!(
         "{what} within {} ms; connect again and send one",
@@ -159,6 +195,15 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn ControlHandler>) -> Answer {
         Request::Restart { source_id } => refusal(format!(
             "this process runs no source {source_id}; `nvr control status` lists its sources"
         )),
+        Request::Pause { source_id } => one(controlled.pause(source_id, true)),
+        Request::Resume { source_id } => one(controlled.pause(source_id, false)),
+        Request::Identify { text, seconds } => {
+            one(controlled.identify(&text, Duration::from_secs(seconds)))
+        }
+        Request::Snapshot {
+            source_id,
+            most_bytes,
+        } => one(controlled.jpeg(source_id, most_bytes)),
     });
     answer
         .await

@@ -1,4 +1,5 @@
-//! The local control socket with the requests status, capabilities, apply and restart; and signals as requests.
+//! The local control socket with the requests status, capabilities, apply, restart, pause, resume, identify and
+//! snapshot; and signals as requests.
 //!
 //! Requests and answers are lines of JSON. The socket is for programs on the same machine: a supervisor, `nvr control`, a support
 //! bundle. Only the user of the process and root can connect. Clients send requests only to processes of these two users.
@@ -14,7 +15,7 @@ pub mod wall_state;
 
 pub use client::{ClientError, request};
 pub use connect::reach;
-pub use connection::ControlHandler;
+pub use connection::{ControlHandler, not_supported};
 pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{ServeError, Server};
 pub use signals::{SignalRequest, Signals};
@@ -50,6 +51,30 @@ pub enum Request {
     Restart {
         /// The source.
         source_id: SourceId,
+    },
+    /// Stop the analysis of a source, or of all. It stays paused until [`Request::Resume`] or the end of the process.
+    Pause {
+        /// The source; absent for all.
+        source_id: Option<SourceId>,
+    },
+    /// End the pause of a source, or of all.
+    Resume {
+        /// The source; absent for all.
+        source_id: Option<SourceId>,
+    },
+    /// Show a text large on every monitor.
+    Identify {
+        /// The text.
+        text: String,
+        /// For so many seconds.
+        seconds: u64,
+    },
+    /// A picture as JPEG, in base64.
+    Snapshot {
+        /// The source; absent for all that is shown.
+        source_id: Option<SourceId>,
+        /// Maximum length of the JPEG in bytes.
+        most_bytes: usize,
     },
 }
 

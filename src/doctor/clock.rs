@@ -2,12 +2,9 @@
 //!
 //! `adjtimex(2)` without a mode only reads; its manual page defines states and units. Events carry the time of this clock, cameras'
 //! sender reports are compared with it (2 s), and other machines of the fleet compare their clocks with it.
-#![expect(
-    unsafe_code,
-    reason = "no safe crate has the system call that reads the kernel's clock state"
-)]
 
 use super::{Emit, Line, Machine, State};
+use crate::base::{KernelClock, kernel_clock};
 
 /// With a larger offset, boxes of one machine do not match the pictures of another machine that has only arrival times.
 const MAX_OFFSET_MS: f64 = 500.0;
@@ -35,7 +32,7 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
 
 fn clock_line(clock: std::io::Result<KernelClock>, service: Option<&str>) -> Line {
     let (synchronised, offset, error) = match clock {
-        Ok(clock) => clock,
+        Ok(clock) => (clock.synchronised, clock.offset_ms, clock.max_error_ms),
         Err(error) => {
             let found = format!("the kernel does not report its state ({error})");
             return Line::ok("clock", found);
@@ -65,23 +62,6 @@ fn clock_line(clock: std::io::Result<KernelClock>, service: Option<&str>) -> Lin
     .with_figure("most_ms", error)
 }
 
-/// Whether the clock is synchronised, the correction that remains, and the maximum error, in milliseconds.
-type KernelClock = (bool, f64, f64);
-
-fn kernel_clock() -> std::io::Result<KernelClock> {
-    // SAFETY: a timex has only numbers, for which zero is a valid value.
-    let mut clock: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: without a mode the kernel only writes into the struct, which this function owns.
-    let state = unsafe { libc::adjtimex(&raw mut clock) };
-    if state < 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    let synchronised = clock.status & libc::STA_UNSYNC == 0 && state != libc::TIME_ERROR;
-    let nanoseconds = clock.status & libc::STA_NANO != 0;
-    let offset_ms = clock.offset as f64 / if nanoseconds { 1e6 } else { 1e3 };
-    Ok((synchronised, offset_ms, clock.maxerror as f64 / 1e3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{machine_with, short};
@@ -90,7 +70,11 @@ mod tests {
     #[test]
     fn a_clock_has_no_fault_if_a_service_keeps_it_near() {
         let line = |synchronised, offset_ms, service| {
-            let clock = (synchronised, offset_ms, 12.0);
+            let clock = KernelClock {
+                synchronised,
+                offset_ms,
+                max_error_ms: 12.0,
+            };
             short(&clock_line(Ok(clock), service))
         };
         assert_eq!(

@@ -6,6 +6,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 /// Most bytes of an output that are kept: a journal may be endless.
 const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
@@ -100,6 +102,27 @@ fn text(stream: impl Read) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+const SIGNALS: [(i32, &str); 6] = [
+    (
+        Signal::SEGV.as_raw(),
+        "SIGSEGV, access to memory that it does not own",
+    ),
+    (Signal::ABORT.as_raw(), "SIGABRT, it ended itself"),
+    (
+        Signal::BUS.as_raw(),
+        "SIGBUS, access to memory that does not exist",
+    ),
+    (
+        Signal::ILL.as_raw(),
+        "SIGILL, an instruction that this CPU does not have",
+    ),
+    (Signal::FPE.as_raw(), "SIGFPE, a division by zero"),
+    (
+        Signal::KILL.as_raw(),
+        "SIGKILL, often because memory ran out",
+    ),
+];
+
 /// How a process ended: `exit code 3`, `signal 8 (SIGFPE, a division by zero)`.
 pub(super) fn ending(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else {
@@ -108,15 +131,8 @@ pub(super) fn ending(status: ExitStatus) -> String {
             format!("exit code {code}")
         });
     };
-    let meaning = match signal {
-        libc::SIGSEGV => " (SIGSEGV, access to memory that it does not own)",
-        libc::SIGABRT => " (SIGABRT, it ended itself)",
-        libc::SIGBUS => " (SIGBUS, access to memory that does not exist)",
-        libc::SIGILL => " (SIGILL, an instruction that this CPU does not have)",
-        libc::SIGFPE => " (SIGFPE, a division by zero)",
-        libc::SIGKILL => " (SIGKILL, often because memory ran out)",
-        _ => "",
-    };
+    let known = SIGNALS.iter().find(|(known, _)| *known == signal);
+    let meaning = known.map_or(String::new(), |(_, meaning)| format!(" ({meaning})"));
     format!("signal {signal}{meaning}")
 }
 

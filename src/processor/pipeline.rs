@@ -28,6 +28,10 @@ impl Pipeline {
         let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
             return;
         };
+        if source.paused_since().is_some() {
+            // It was paused during the inference.
+            return;
+        }
         let analysed = source.analyse(result);
         let sink = self.sink.load();
         let event = sink.publisher.event(result, analysed, self.clock.now());

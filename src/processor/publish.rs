@@ -55,6 +55,7 @@ impl Publisher {
         let settings = source.settings();
         let stats = source.stats();
         let snapshot = source.snapshot();
+        let paused = source.paused_since();
         let facts = snapshot.as_ref().map(|snapshot| &snapshot.facts);
         let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let size = facts.and_then(|facts| facts.size);
@@ -62,15 +63,15 @@ impl Publisher {
             source_id: source.id,
             instance_id: self.instance_id.clone(),
             session: self.session.clone(),
-            state: snapshot
-                .as_ref()
-                .map_or(SourceState::Connecting, |snapshot| {
-                    state_of(snapshot.health)
-                }),
+            state: match (&paused, &snapshot) {
+                (Some(_), _) => SourceState::Paused,
+                (None, Some(snapshot)) => state_of(snapshot.health),
+                (None, None) => SourceState::Connecting,
+            },
             since: unix_time(
-                snapshot
-                    .as_ref()
-                    .map_or_else(unix_now, |snapshot| snapshot.since),
+                paused
+                    .or(snapshot.as_ref().map(|snapshot| snapshot.since))
+                    .unwrap_or_else(unix_now),
             ),
             reason: snapshot
                 .as_ref()

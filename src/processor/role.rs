@@ -30,6 +30,10 @@ impl Role for Processor {
         Self::restart(self, id)
     }
 
+    fn pause(&self, id: Option<SourceId>, paused: bool) -> Result<Vec<SourceId>, Problem> {
+        Self::pause(self, id, paused)
+    }
+
     async fn stop(&self, limit: Duration) {
         Self::stop(self, limit).await;
     }

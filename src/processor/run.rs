@@ -3,6 +3,7 @@
 //! Mailbox, sources, worker and link are created only here. Changes take a lock that the threads of the frames never take, so
 //! frames and results do not wait for them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ struct Running {
     settings: Settings,
     detector: DetectorInfo,
     worker: Worker,
+    /// Sources that the operator has paused. They stay paused when their session is restarted.
+    paused: BTreeSet<SourceId>,
     /// The preparation of a faster detector, if one is running.
     upgrading: Option<Upgrading>,
     sources: Sources,
@@ -90,6 +93,7 @@ impl Processor {
             settings,
             detector,
             worker,
+            paused: BTreeSet::new(),
             upgrading: None,
             sources: Sources::new(
                 processor.heartbeats.clone(),
@@ -158,6 +162,7 @@ impl Processor {
                 }
                 Change::Added => self.add_again(running, *id),
                 Change::Removed => {
+                    running.paused.remove(id);
                     self.take_down(running, *id);
                     self.pipeline.sink.load().clear(*id);
                 }
@@ -177,6 +182,41 @@ impl Processor {
         let guard = self.lock();
         let running = guard.as_ref();
         running.is_some_and(|running| running.sources.restart(id))
+    }
+
+    /// Pauses the analysis of a source or of all, or ends the pause. Returns the sources that are paused now.
+    ///
+    /// # Errors
+    /// When it does not run the source.
+    pub fn pause(&self, id: Option<SourceId>, paused: bool) -> Result<Vec<SourceId>, Problem> {
+        let mut guard = self.lock();
+        let Some(running) = guard.as_mut() else {
+            return Err(Problem::new("", "the processor is ending"));
+        };
+        let known = &running.settings.sources;
+        let meant: Vec<SourceId> = match id {
+            Some(id) if known.contains_key(&id) => vec![id],
+            Some(id) => {
+                return Err(Problem::new(
+                    "",
+                    format!("this process runs no source {id}"),
+                ));
+            }
+            None => known.keys().copied().collect(),
+        };
+        let sources = self.pipeline.sources.load();
+        for id in meant {
+            match paused {
+                true => running.paused.insert(id),
+                false => running.paused.remove(&id),
+            };
+            if let Some(source) = sources.get(&id) {
+                source.pause(paused);
+            }
+        }
+        let paused: Vec<SourceId> = running.paused.iter().copied().collect();
+        info!(?paused, "sources are paused or go on");
+        Ok(paused)
     }
 
     /// Ends sources, worker and link, in this order. Names each part that did not end within `limit`.
@@ -305,6 +345,7 @@ impl Processor {
                 }
             }),
         ));
+        source.pause(running.paused.contains(&id));
         self.pipeline.with_sources(|sources| {
             sources.insert(id, source.clone());
         });

@@ -5,13 +5,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tracing::warn;
 
 use super::rate::{RateLimit, RateMeter, interval};
 use crate::base::sync::lock;
-use crate::base::{Clock, Frame, Mailbox, Size, SourceId};
+use crate::base::{Clock, Frame, Mailbox, Size, SourceId, unix_now};
 use crate::config::{AnalysisSettings, SourceSettings};
 use crate::detect::{Detection, Inferred};
 use crate::media::{Need, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot};
@@ -34,6 +35,8 @@ pub(super) struct Source {
     inferred: AtomicU64,
     dropped: AtomicU64,
     snapshot: Mutex<Option<SourceSnapshot>>,
+    /// Since when it is paused, as Unix time.
+    paused: Mutex<Option<Duration>>,
     changed: Box<Changed>,
 }
 
@@ -100,6 +103,7 @@ impl Source {
             inferred: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             snapshot: Mutex::new(None),
+            paused: Mutex::new(None),
             changed,
         }
     }
@@ -163,6 +167,26 @@ impl Source {
         AnalysisResult { detections, fps }
     }
 
+    /// Pauses the analysis, or ends the pause. Frames still arrive, so it goes on at once.
+    pub(super) fn pause(&self, paused: bool) {
+        let mut since = lock(&self.paused);
+        match (paused, *since) {
+            (true, None) => *since = Some(unix_now()),
+            (false, Some(_)) => *since = None,
+            _ => return,
+        }
+        drop(since);
+        if paused {
+            self.mailbox.remove(self.id);
+        }
+        (self.changed)(self);
+    }
+
+    /// Since when it is paused, as Unix time; `None` if it is not.
+    pub(super) fn paused_since(&self) -> Option<Duration> {
+        *lock(&self.paused)
+    }
+
     pub(super) fn snapshot(&self) -> Option<SourceSnapshot> {
         lock(&self.snapshot).clone()
     }
@@ -195,7 +219,7 @@ impl SourceListener for Source {
         arriving.clock = Some(frame.meta.clock);
         let wanted = arriving.limit.admits(frame.meta.arrival);
         drop(arriving);
-        if wanted && self.mailbox.post(self.id, frame) {
+        if wanted && self.paused_since().is_none() && self.mailbox.post(self.id, frame) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -1,7 +1,10 @@
 //! Changes of a running role, from SIGHUP and from the control socket.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tracing::{error, info};
@@ -114,6 +117,21 @@ impl<R: Role> ControlHandler for Controls<R> {
 
     fn restart(&self, id: SourceId) -> bool {
         self.role.restart(id)
+    }
+
+    fn pause(&self, id: Option<SourceId>, paused: bool) -> Result<Value, Problem> {
+        let paused = self.role.pause(id, paused)?;
+        Ok(json!({ "paused": paused }))
+    }
+
+    fn identify(&self, text: &str, limit: Duration) -> Result<Value, Problem> {
+        self.role.identify(text, limit)?;
+        Ok(json!({ "shown_s": limit.as_secs() }))
+    }
+
+    fn jpeg(&self, id: Option<SourceId>, most_bytes: usize) -> Result<Value, Problem> {
+        let jpeg = self.role.jpeg(id, most_bytes)?;
+        Ok(json!({ "media_type": "image/jpeg", "base64": STANDARD.encode(jpeg) }))
     }
 
     fn apply(&self, document: Value) -> Result<Value, Vec<Problem>> {

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use crate::base::{Clock, Heartbeats, SessionId, SourceId};
 use crate::bus::{BusError, ClientRole, Link, LinkOptions};
 use crate::config::{Secret, Settings};
-use crate::control::{Capabilities, Changes, Problem, Status};
+use crate::control::{Capabilities, Changes, Problem, Status, not_supported};
 use crate::detect::DetectError;
 use crate::health::MetricsSource;
 use crate::media::MediaError;
@@ -57,6 +57,30 @@ pub trait Role: MetricsSource + Sized + Send + Sync + 'static {
 
     /// Ends the session of one source and starts the next one at once. False if this role does not run that source.
     fn restart(&self, id: SourceId) -> bool;
+
+    /// Pauses the analysis of a source or of all, or ends the pause. Returns the sources that are paused now.
+    ///
+    /// # Errors
+    /// When it does not run the source, or does not analyse.
+    fn pause(&self, _: Option<SourceId>, _: bool) -> Result<Vec<SourceId>, Problem> {
+        Err(not_supported())
+    }
+
+    /// Shows a text large on every monitor for some time.
+    ///
+    /// # Errors
+    /// When it has no monitors.
+    fn identify(&self, _: &str, _: Duration) -> Result<(), Problem> {
+        Err(not_supported())
+    }
+
+    /// A JPEG of a source or of all that it shows, of at most so many bytes. Blocks for some seconds at most.
+    ///
+    /// # Errors
+    /// When there is no picture.
+    fn jpeg(&self, _: Option<SourceId>, _: usize) -> Result<Vec<u8>, Problem> {
+        Err(not_supported())
+    }
 
     /// The state of all its parts.
     fn status(&self) -> Status;

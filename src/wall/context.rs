@@ -34,6 +34,8 @@ pub(super) struct WallContext {
     pub(super) events_refused: AtomicU64,
     /// Messages that were dropped because they arrived faster than they were read.
     pub(super) queue_drops: Mutex<QueueDrops>,
+    /// A text that all heads show in place of the cameras, and until when.
+    identification: Mutex<Option<(String, Duration)>>,
 }
 
 /// The number of messages dropped by the queues of the present link and of earlier ones.
@@ -72,6 +74,7 @@ impl WallContext {
             scenes: AtomicU64::new(0),
             events_refused: AtomicU64::new(0),
             queue_drops: Mutex::default(),
+            identification: Mutex::new(None),
         }
     }
 
@@ -99,6 +102,18 @@ impl WallContext {
 
     pub(super) fn cameras(&self) -> Arc<BTreeMap<SourceId, Arc<Camera>>> {
         self.cameras.load_full()
+    }
+
+    /// Has all heads show `text` in place of the cameras, for `limit`.
+    pub(super) fn identify(&self, text: &str, limit: Duration) {
+        *lock(&self.identification) = Some((text.to_owned(), self.clock.now() + limit));
+    }
+
+    /// The text that is shown in place of the cameras at `now`.
+    pub(super) fn identification(&self, now: Duration) -> Option<String> {
+        let mut shown = lock(&self.identification);
+        shown.take_if(|(_, until)| now >= *until);
+        shown.as_ref().map(|(text, _)| text.clone())
     }
 
     pub(super) fn count_scene(&self) {

@@ -82,6 +82,8 @@ struct ComposeState {
     alarms: Alarms,
     /// Generation of the settings with which the composer was made.
     generation: u64,
+    /// Whether a text is shown in place of the cameras.
+    identifies: bool,
     /// Whether the monitor is switched on.
     is_on: bool,
     started: Duration,
@@ -100,6 +102,7 @@ impl ComposeState {
             division: None,
             alarms: Alarms::new(&settings.wall),
             generation: context.generation(),
+            identifies: false,
             is_on: true,
             started: now,
             noted: now,
@@ -114,6 +117,7 @@ impl ComposeState {
         self.composer = Composer::new(&info, &settings.wall);
         self.alarms.set(&settings.wall);
         self.info = info;
+        self.identifies = false;
         self.division = None;
     }
 }
@@ -207,6 +211,16 @@ impl HeadThread {
 
     /// Divides the screen again if its tiles have changed, and updates every tile. Gives the time until the next frame is due.
     fn fill(&self, display: &dyn Display, scene: &mut ComposeState, now: Duration) -> Duration {
+        if let Some(text) = self.context.identification(now) {
+            if !std::mem::replace(&mut scene.identifies, true) {
+                scene.composer.lay_out(&[]);
+            }
+            scene.composer.welcome(vec![text]);
+            return REVIEW_INTERVAL;
+        }
+        if std::mem::take(&mut scene.identifies) {
+            scene.division = None;
+        }
         let cameras = self.context.cameras();
         let plan = self.plan(&cameras, &scene.info);
         let promoted = scene.alarms.promoted(plan.cameras(), &cameras, now);

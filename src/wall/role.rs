@@ -32,6 +32,15 @@ impl Role for Wall {
         Self::restart(self, id)
     }
 
+    fn identify(&self, text: &str, limit: Duration) -> Result<(), Problem> {
+        self.context.identify(text, limit);
+        Ok(())
+    }
+
+    fn jpeg(&self, source: Option<SourceId>, most_bytes: usize) -> Result<Vec<u8>, Problem> {
+        self.scene_jpeg(source, most_bytes)
+    }
+
     async fn stop(&self, limit: Duration) {
         Self::stop(self, limit).await;
     }

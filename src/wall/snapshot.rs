@@ -1,4 +1,4 @@
-//! Writes the wall's scenes as PNG files: once after the start, and at each SIGUSR1.
+//! Writes the wall's scenes as PNG files: once after the start, and at each SIGUSR1. Gives them as JPEG on request.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Wall;
-use crate::base::private_file;
-use crate::web::wall::WallView;
+use crate::base::{SourceId, private_file};
+use crate::control::Problem;
+use crate::web::wall::{WallView, jpeg_within};
 
 /// The snapshot after the start waits at most this long for cameras.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
@@ -102,6 +103,31 @@ impl Wall {
             std::fs::rename(&part, &path).map_err(|err| failed(err.into()))?;
         }
         Ok(())
+    }
+}
+
+impl Wall {
+    /// The scene of the first head as JPEG of at most `most_bytes`. Blocks for at most two seconds.
+    ///
+    /// # Errors
+    /// When there is no scene, or it does not fit.
+    pub(super) fn scene_jpeg(
+        &self,
+        source: Option<SourceId>,
+        most_bytes: usize,
+    ) -> Result<Vec<u8>, Problem> {
+        let refused = |message: String| Problem::new("", message);
+        if let Some(id) = source {
+            let message = format!(
+                "a wall gives a picture of all that it shows, not of source {id} alone; leave the source out"
+            );
+            return Err(refused(message));
+        }
+        let scene = self.picture(0, PICTURE_LIMIT);
+        let scene =
+            scene.ok_or_else(|| refused(SnapshotError::NoScene(PICTURE_LIMIT).to_string()))?;
+        jpeg_within(&scene, most_bytes)
+            .ok_or_else(|| refused(format!("the picture has more than {most_bytes} bytes")))
     }
 }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "testcam")]
 mod addresses;
 mod advisories;
+mod agent;
 #[cfg(feature = "testcam")]
 mod alerts;
 #[cfg(feature = "testcam")]

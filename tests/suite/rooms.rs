@@ -49,6 +49,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "health", "web", "role",
         ],
     ),
+    // It runs the roles as processes, and speaks to them by their sockets.
+    (
+        "agent",
+        &[
+            "base", "config", "detect", "event", "bus", "control", "health", "fleet",
+        ],
+    ),
     ("watch", &["base", "config", "event", "bus"]),
     // The doctor asks processes what they do, by their sockets: it has no need of a role's code.
     (
@@ -91,6 +98,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "role",
             "processor",
             "wall",
+            "agent",
             "watch",
             "doctor",
             "demo",
@@ -133,8 +141,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("crossterm", "watch"),
     ("tar", "doctor/archive.rs"),
     ("flate2", "doctor/archive.rs"),
+    ("crc32fast", "agent/store"),
     ("regex", "doctor"),
-    ("libc", "doctor"),
+    ("libc", "base/kernel_clock.rs"),
     ("ring", "fleet/keys.rs"),
     ("tracing_subscriber", "cli/logging.rs"),
 ];

@@ -139,6 +139,19 @@ impl JpegCache {
     }
 }
 
+/// Widths that are tried when the whole scene has too many bytes, in pixels.
+const SMALLER_WIDTHS: [u32; 5] = [1920, 1280, 960, 640, 320];
+
+/// A scene as JPEG of at most `most_bytes`, as large as fits. Absent if even the smallest one has more, or if the scene is too
+/// large for JPEG.
+pub fn jpeg_within(canvas: &Canvas, most_bytes: usize) -> Option<Vec<u8>> {
+    let widths = SMALLER_WIDTHS.into_iter().map(Some);
+    let mut encoded = std::iter::once(None)
+        .chain(widths)
+        .filter_map(|width| encode(canvas, width).ok());
+    encoded.find(|jpeg| jpeg.len() <= most_bytes)
+}
+
 /// Encodes `canvas` as JPEG, at most `width` pixels wide.
 fn encode(canvas: &Canvas, width: Option<u32>) -> Result<Vec<u8>, PictureError> {
     let size = canvas.size();

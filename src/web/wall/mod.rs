@@ -38,6 +38,7 @@ use crate::control::wall_state::WallState;
 use crate::health::MetricsSource;
 use crate::web::{self, Guard, Page, PageError};
 
+pub use self::jpeg_cache::jpeg_within;
 pub use self::metrics::samples;
 pub use self::view::WallView;
 

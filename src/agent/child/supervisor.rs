@@ -1,0 +1,307 @@
+//! The task of one role: waits for orders and for what happens to the process (`happenings`), and carries out the orders.
+
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::exits::Exits;
+use super::log_ring::LogRing;
+use super::messages::{ChildEvent, ChildOptions, Condition, Order, RoleEvent};
+use super::notify::{Notification, NotifySocket};
+use super::observe::Observer;
+use super::process::Process;
+use super::request::{self, RequestError, Told};
+use crate::agent::codes;
+use crate::agent::config_file;
+use crate::agent::cycle::ChildRole;
+use crate::agent::document::DocumentId;
+use crate::base::Clock;
+use crate::control::Answer;
+use crate::fleet::DocumentError;
+
+/// How often the state of a role is observed while no document is tried.
+pub(super) const SLOW_PACE: Duration = Duration::from_secs(5);
+/// Time limit of an apply by the control socket: a new model has to be loaded. Shorter than the cycle's, so that a role that
+/// hangs is started anew before the cycle gives up.
+const APPLY_LIMIT: Duration = Duration::from_secs(15);
+/// Time limit of a start, as systemd's default.
+pub(super) const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// The task of a role.
+pub(super) struct Supervisor {
+    pub(super) role: ChildRole,
+    pub(super) options: ChildOptions,
+    pub(super) clock: Clock,
+    pub(super) notify: NotifySocket,
+    pub(super) log: Arc<LogRing>,
+    pub(super) events: Sender<RoleEvent>,
+    pub(super) told: watch::Sender<Condition>,
+    /// The document that it runs; none after [`Order::Stop`].
+    pub(super) wanted: Option<DocumentId>,
+    pub(super) running: Option<Running>,
+    /// When it is started again after an end.
+    pub(super) restart_at: Option<Instant>,
+    pub(super) exits: Exits,
+    pub(super) observer: Observer,
+    pub(super) applying: Option<(DocumentId, JoinHandle<Result<Answer, RequestError>>)>,
+    pub(super) observing: Option<JoinHandle<Told>>,
+    pub(super) observe_at: Instant,
+}
+
+/// A running process.
+pub(super) struct Running {
+    pub(super) process: Process,
+    pub(super) started: Duration,
+    /// The document that it was started with.
+    pub(super) document: DocumentId,
+    pub(super) ready: bool,
+    /// Whether its abilities are known.
+    pub(super) is_known: bool,
+    /// The order that its readiness answers.
+    pub(super) answers: Option<DocumentId>,
+    /// When it counts as hanging: the end of its start, then the next sign of life.
+    pub(super) alive_until: Instant,
+}
+
+/// What the task waits for.
+enum Happening {
+    End,
+    Order(Option<Order>),
+    Notified(std::io::Result<Notification>),
+    Exited(std::io::Result<ExitStatus>),
+    Answered(Option<Result<Answer, RequestError>>),
+    Told(Option<Told>),
+    Time,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        role: ChildRole,
+        options: ChildOptions,
+        clock: Clock,
+        log: Arc<LogRing>,
+        events: Sender<RoleEvent>,
+        told: watch::Sender<Condition>,
+    ) -> std::io::Result<Self> {
+        let name = format!("{role}-{}.notify", options.device);
+        let notify = NotifySocket::bind(options.sockets.join(name))?;
+        Ok(Self {
+            role,
+            options,
+            clock,
+            notify,
+            log,
+            events,
+            told,
+            wanted: None,
+            running: None,
+            restart_at: None,
+            exits: Exits::default(),
+            observer: Observer::default(),
+            applying: None,
+            observing: None,
+            observe_at: Instant::now(),
+        })
+    }
+
+    /// Runs until `stop`, then ends the process.
+    pub(super) async fn run(
+        mut self,
+        mut orders: Receiver<Order>,
+        paces: watch::Receiver<Duration>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let deadline = self.deadline();
+            let is_free = self.applying.is_none();
+            let pace = *paces.borrow();
+            let happening = tokio::select! {
+                biased;
+                () = stop.cancelled() => Happening::End,
+                // After the notifications: a child that was ready before its end has answered.
+                message = self.notify.recv() => Happening::Notified(message),
+                status = exit(&mut self.running) => Happening::Exited(status),
+                answer = answer(&mut self.applying) => Happening::Answered(answer),
+                status = status(&mut self.observing) => Happening::Told(status),
+                order = orders.recv(), if is_free => Happening::Order(order),
+                () = sleep_until(deadline) => Happening::Time,
+            };
+            match happening {
+                Happening::End | Happening::Order(None) => break,
+                Happening::Order(Some(order)) => self.obey(order).await,
+                Happening::Notified(Ok(message)) => self.notified(message).await,
+                Happening::Notified(Err(err)) => {
+                    warn!(role = %self.role, %err, "the notify socket can't be read");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Happening::Exited(status) => self.exited(status).await,
+                Happening::Answered(answer) => self.answered(answer).await,
+                Happening::Told(status) => self.observed(status, pace).await,
+                Happening::Time => self.time(pace).await,
+            }
+        }
+        if let Some(running) = self.running.take() {
+            running.process.end().await;
+        }
+    }
+
+    /// The next moment at which something is due.
+    fn deadline(&self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let running = self.running.as_ref();
+        let is_observed = running.is_some_and(|running| running.ready)
+            && self.observing.is_none()
+            && self.applying.is_none();
+        let due = [
+            running.map(|running| running.alive_until),
+            self.restart_at,
+            is_observed.then_some(self.observe_at),
+        ];
+        due.into_iter().flatten().min().unwrap_or(far)
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Apply { document, config } => self.apply(document, config).await,
+            Order::Stop => {
+                info!(role = %self.role, "stopping the role");
+                self.wanted = None;
+                self.forget();
+                if let Some(running) = self.running.take() {
+                    running.process.end().await;
+                }
+                config_file::remove(&self.options.configs, self.role);
+            }
+            Order::Restart => {
+                info!(role = %self.role, "restarting the role");
+                self.forget();
+                if let Some(running) = self.running.take() {
+                    running.process.end().await;
+                }
+                self.start(None).await;
+            }
+        }
+    }
+
+    async fn apply(&mut self, document: DocumentId, config: serde_json::Value) {
+        if let Err(err) = config_file::write(&self.options.configs, self.role, &config) {
+            let problem = DocumentError::new("", codes::STORE, err.to_string());
+            return self.reply(document, Err(vec![problem])).await;
+        }
+        let is_other = self.wanted.as_ref() != Some(&document);
+        self.wanted = Some(document.clone());
+        match &mut self.running {
+            Some(running) if running.ready => {
+                let device = &self.options.device;
+                let request = request::apply(self.role, device, config, APPLY_LIMIT);
+                self.applying = Some((document, request));
+            }
+            Some(running) if running.document == document => running.answers = Some(document),
+            _ => {
+                if is_other {
+                    self.forget();
+                }
+                // One that is not ready yet has nothing to drain.
+                if let Some(running) = self.running.take() {
+                    running.process.kill().await;
+                }
+                self.start(Some(document)).await;
+            }
+        }
+    }
+
+    /// Another configuration: earlier ends do not count.
+    pub(super) fn forget(&mut self) {
+        self.restart_at = None;
+        self.exits.reset();
+        self.tell(Condition::default());
+    }
+
+    /// Starts the process with the present configuration. Its readiness answers the order with `answers`.
+    pub(super) async fn start(&mut self, answers: Option<DocumentId>) {
+        self.restart_at = None;
+        self.observer.forget();
+        let Some(document) = self.wanted.clone() else {
+            return;
+        };
+        let config = config_file::path(&self.options.configs, self.role);
+        let started = Process::start(
+            self.role,
+            &self.options,
+            &config,
+            self.notify.path(),
+            &self.log,
+            &self.events,
+        );
+        match started {
+            Ok(process) => {
+                info!(role = %self.role, process = process.id(), %document, "the role starts");
+                self.running = Some(Running {
+                    process,
+                    started: self.clock.now(),
+                    document,
+                    ready: false,
+                    is_known: false,
+                    answers,
+                    alive_until: Instant::now() + START_LIMIT,
+                });
+            }
+            Err(err) => {
+                let program = self.options.program.display();
+                let how = format!("can't start {program}: {err}");
+                error!(role = %self.role, how, "the role does not start");
+                self.ended(how, Duration::ZERO, answers, false).await;
+            }
+        }
+    }
+
+    pub(super) async fn reply(&self, document: DocumentId, result: Result<(), Vec<DocumentError>>) {
+        self.send(ChildEvent::Applied { document, result }).await;
+    }
+
+    pub(super) async fn send(&self, event: ChildEvent) {
+        let role = self.role;
+        // The receiver ends before this task only at the end of the agent.
+        let _ = self.events.send(RoleEvent { role, event }).await;
+    }
+
+    pub(super) fn tell(&self, condition: Condition) {
+        self.told.send_if_modified(|told| {
+            let is_other = *told != condition;
+            *told = condition;
+            is_other
+        });
+    }
+}
+
+async fn exit(running: &mut Option<Running>) -> std::io::Result<ExitStatus> {
+    match running {
+        Some(running) => running.process.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+type Applying = Option<(DocumentId, JoinHandle<Result<Answer, RequestError>>)>;
+
+async fn answer(applying: &mut Applying) -> Option<Result<Answer, RequestError>> {
+    match applying {
+        Some((_, request)) => request.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+type Observing = Option<JoinHandle<Told>>;
+
+async fn status(observing: &mut Observing) -> Option<Told> {
+    match observing {
+        Some(request) => request.await.ok(),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,325 @@
+//! `nvr agent` from its start to its end: the link to the fleet, the roles, and the loop over everything that happens.
+//!
+//! One thread, on which the roles are also started: the kernel ends a child with the thread that started it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::info;
+
+use super::acts;
+use super::child::{Child, ChildOptions, RoleEvent};
+use super::commands::Commands;
+use super::cycle::{ChildRole, Policy};
+use super::driver::{Children, Driver, DriverParts};
+use super::identity::{DEVICE_FILE, Identity, IdentityError, read_identity};
+use super::key_store::KeyStore;
+use super::provision::{ProvisionError, provision};
+use super::publish;
+use super::reading::Reader;
+use super::state_dir::{self, configs};
+use super::store::{Directory, Store};
+use crate::base::folder::ready_folder;
+use crate::base::{Clock, Heartbeats, SessionId};
+use crate::bus::{
+    BusError, ClientRole, Delivery, FleetTopic, Link, LinkOptions, Subscription, Topics,
+};
+use crate::config::{CommonFlags, ConfigSource, Environment, ProcessorFlags, WallFlags};
+use crate::control::{SignalRequest, Signals};
+use crate::fleet::BodySources;
+use crate::health::{Watchdog, notify_ready, notify_status, notify_stopping};
+
+/// Queue of events of the roles. Log lines that do not fit are left out; everything else waits.
+const EVENTS: usize = 256;
+/// Time limit for the last messages to the broker.
+const LINK_LIMIT: Duration = Duration::from_secs(2);
+
+/// Settings of an agent.
+#[derive(Debug, Clone)]
+pub struct AgentOptions {
+    /// The folder with `device.toml`, and with the secrets to which documents refer.
+    pub config_dir: PathBuf,
+    /// The folder of the documents and of everything else that must outlast a restart.
+    pub state_dir: PathBuf,
+    /// A file with the identity, consumed at the first start.
+    pub provision: Option<PathBuf>,
+    /// The program that runs the roles: `nvr` itself.
+    pub program: PathBuf,
+    /// Maximum time without a sign of life of a role.
+    pub watchdog_limit: Duration,
+    /// The command that restarts the machine, with its arguments.
+    pub reboot: Vec<String>,
+    /// Whether logs are lines of JSON.
+    pub json_log: bool,
+}
+
+/// Why an agent can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The identity of the box.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The provisioning file.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    /// The broker's settings (not its absence).
+    #[error(transparent)]
+    Link(#[from] BusError),
+    /// The folder of the state.
+    #[error("can't use {}: {source}; give a folder of this user with --state-dir", path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Another agent runs.
+    #[error("another agent uses {}; stop it, or give this one another --state-dir", path.display())]
+    Twin {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No private folder for the notify sockets.
+    #[error(
+        "no folder for sockets is private to this user; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or set NVR_RUNTIME_DIR"
+    )]
+    Folder,
+    /// The system refuses signals or sockets.
+    #[error("the system refuses a socket or a signal handler: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// The connection of the box to its fleet.
+struct Fleet {
+    link: Link,
+    topics: Topics,
+    desired: Subscription,
+    command: Subscription,
+}
+
+/// Runs the agent until SIGTERM or SIGINT. Needs neither a broker nor a document to start.
+///
+/// # Errors
+/// When the identity or the folders can't be used.
+pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
+    let mut signals = Signals::new()?;
+    let clock = Clock::system();
+    clock.now();
+    let _lock = take_state(&options.state_dir)?;
+    let environment = Environment::of_process();
+    let identity = Arc::new(identity(&options, &environment)?);
+    info!(device = identity.device, "the agent starts");
+    let fleet = join(&identity)?;
+    let (events, mut happened) = mpsc::channel(EVENTS);
+    let children = children(&options, &identity, &clock, &events)?;
+    let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
+    let topic = |document| fleet.topics.fleet(&identity.device, document);
+    let mut driver = Driver::boot(DriverParts {
+        keys: KeyStore::open(&options.state_dir, identity.keys.clone()),
+        identity: Arc::clone(&identity),
+        children,
+        store,
+        findings,
+        reader: reader(&options, &identity, &environment),
+        clock: clock.clone(),
+        link: fleet.link.clone(),
+        topic: topic(FleetTopic::Reported),
+        capabilities_topic: topic(FleetTopic::Capabilities),
+        policy: Policy::default(),
+    });
+    let commands = Commands::new(
+        Arc::clone(&identity),
+        clock.clone(),
+        fleet.link.clone(),
+        topic(FleetTopic::Response),
+        acts::Settings {
+            program: options.program.clone(),
+            device: identity.device.clone(),
+            configs: configs(&options.state_dir),
+            reboot: options.reboot.clone(),
+        },
+    );
+    notify_ready();
+    let link = fleet.link.clone();
+    serve(
+        &mut signals,
+        fleet,
+        commands,
+        &mut driver,
+        &mut happened,
+        clock,
+    )
+    .await;
+    notify_stopping();
+    info!("the agent stops; its roles end with it");
+    // The roles must not wait for a receiver that is gone.
+    drop(happened);
+    driver.stop().await;
+    link.stop(LINK_LIMIT).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The loop over everything that happens, until a signal ends it.
+async fn serve(
+    signals: &mut Signals,
+    mut fleet: Fleet,
+    mut commands: Commands,
+    driver: &mut Driver,
+    happened: &mut mpsc::Receiver<RoleEvent>,
+    clock: Clock,
+) {
+    let mut watchdog = Watchdog::new(Heartbeats::new(clock), true);
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = String::new();
+    loop {
+        tokio::select! {
+            request = signals.next() => if request == SignalRequest::End {
+                return;
+            },
+            message = fleet.desired.recv() => match message {
+                Some(message) => driver.received(&message.payload),
+                None => return,
+            },
+            message = fleet.command.recv() => match message {
+                Some(message) => commands.received(
+                    &message.payload,
+                    message.retained,
+                    driver.keys.keys(),
+                    &driver.children,
+                ),
+                None => return,
+            },
+            event = happened.recv() => if let Some(event) = event {
+                driver.role_event(event);
+            },
+            _ = tick.tick() => {
+                driver.tick();
+                watchdog.check(|_| false);
+                let line = summary(driver);
+                if line != told {
+                    notify_status(&line);
+                    told = line;
+                }
+            }
+        }
+    }
+}
+
+/// One line for `systemctl status`.
+fn summary(driver: &Driver) -> String {
+    let report = driver.report();
+    match report.applied {
+        Some(applied) => format!("generation {applied} runs"),
+        None => "no document".to_owned(),
+    }
+}
+
+/// Joins the fleet: presence with its will, and the two topics of orders, each subscribed by its name.
+fn join(identity: &Identity) -> Result<Fleet, BusError> {
+    let device = &identity.device;
+    let session = SessionId::random();
+    let options = LinkOptions::new(identity.mqtt.clone(), ClientRole::Agent, device, &session);
+    let link = Link::start(options, &Handle::current(), None)?;
+    let topics = Topics::of(&identity.mqtt);
+    let desired = [topics.fleet(device, FleetTopic::Desired)];
+    let command = [topics.fleet(device, FleetTopic::Command)];
+    Ok(Fleet {
+        desired: link.subscribe(desired, Delivery::AtLeastOnce),
+        command: link.subscribe(command, Delivery::AtLeastOnce),
+        link,
+        topics,
+    })
+}
+
+fn children(
+    options: &AgentOptions,
+    identity: &Identity,
+    clock: &Clock,
+    events: &mpsc::Sender<RoleEvent>,
+) -> Result<Children, AgentError> {
+    let folder = ready_folder("agent").ok_or(AgentError::Folder)?;
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let common = ChildOptions {
+        program: options.program.clone(),
+        device: identity.device.clone(),
+        configs: configs(&options.state_dir),
+        sockets: folder,
+        credentials: credentials.is_none().then(|| options.config_dir.clone()),
+        watchdog_limit: options.watchdog_limit,
+        json_log: options.json_log,
+    };
+    let mut children = BTreeMap::new();
+    for role in [ChildRole::Processor, ChildRole::Wall] {
+        let child = Child::new(role, common.clone(), clock.clone(), events.clone())?;
+        children.insert(role, child);
+    }
+    Ok(children)
+}
+
+/// The checks of documents, with the options, the environment and the folder that the roles have.
+fn reader(options: &AgentOptions, identity: &Identity, environment: &Environment) -> Reader {
+    let common = CommonFlags {
+        // Not read: it names the folder from which relative paths of a body start.
+        config: super::config_file::path(&configs(&options.state_dir), ChildRole::Processor)
+            .to_str()
+            .map(str::to_owned),
+        instance_id: Some(identity.device.clone()),
+        ..CommonFlags::default()
+    };
+    let mut variables: Vec<(String, String)> = environment
+        .names()
+        .filter_map(|name| Some((name.to_owned(), environment.get(name)?.to_owned())))
+        .collect();
+    if environment.get("CREDENTIALS_DIRECTORY").is_none() {
+        let folder = options.config_dir.display().to_string();
+        variables.push(("CREDENTIALS_DIRECTORY".to_owned(), folder));
+    }
+    let environment = Environment::from_pairs(variables);
+    let processor = ProcessorFlags {
+        common: common.clone(),
+        ..ProcessorFlags::default()
+    };
+    let wall = WallFlags {
+        common,
+        ..WallFlags::default()
+    };
+    Reader {
+        device: identity.device.clone(),
+        bodies: BodySources {
+            processor: ConfigSource::new(processor, environment.clone()),
+            wall: ConfigSource::new(wall, environment),
+        },
+        capabilities: publish::capabilities(),
+    }
+}
+
+fn identity(options: &AgentOptions, environment: &Environment) -> Result<Identity, AgentError> {
+    if let Some(file) = &options.provision {
+        provision(file, &options.state_dir, environment)?;
+    }
+    let provisioned = options.state_dir.join(DEVICE_FILE);
+    let path = match provisioned.exists() {
+        true => provisioned,
+        false => options.config_dir.join(DEVICE_FILE),
+    };
+    Ok(read_identity(&path, environment)?)
+}
+
+/// Takes the folder of the state for this agent.
+fn take_state(path: &Path) -> Result<File, AgentError> {
+    let path = path.to_owned();
+    let taken = state_dir::make(&path).and_then(|()| state_dir::lock(&path));
+    taken.map_err(|source| match source.kind() {
+        ErrorKind::WouldBlock => AgentError::Twin { path },
+        _ => AgentError::State { path, source },
+    })
+}

@@ -1,0 +1,56 @@
+//! The folder of the agent's state: documents, trusted keys, identity, and the configurations of the roles.
+
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use tracing::error;
+
+/// The folder of the configurations of the roles.
+pub(super) fn configs(state_dir: &Path) -> PathBuf {
+    state_dir.join("roles")
+}
+
+/// Creates the folders of the state, private to this user: documents may contain logins.
+pub(super) fn make(path: &Path) -> std::io::Result<()> {
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(configs(path));
+    made.or_else(|source| match source.kind() {
+        // A read-only disk has the folders already, or the box runs without.
+        ErrorKind::ReadOnlyFilesystem if path.exists() => {
+            error!(path = %path.display(), %source, "the state can't be saved");
+            Ok(())
+        }
+        _ => Err(source),
+    })
+}
+
+/// Locks the folder for this agent: two agents would undo each other's documents. The lock ends with the file.
+///
+/// # Errors
+/// [`ErrorKind::WouldBlock`] if another agent has it.
+pub(super) fn lock(path: &Path) -> std::io::Result<File> {
+    let folder = File::open(path)?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_agent_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        make(dir.path()).expect("made");
+        let held = lock(dir.path()).expect("the first");
+        let error = lock(dir.path()).expect_err("the second");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        drop(held);
+        lock(dir.path()).expect("free again");
+    }
+}
