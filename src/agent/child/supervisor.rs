@@ -30,7 +30,7 @@ use crate::fleet::DocumentError;
 pub(super) const SLOW_PACE: Duration = Duration::from_secs(5);
 /// Time limit of an apply by the control socket: a new model has to be loaded. Shorter than the cycle's, so that a role that
 /// hangs is started anew before the cycle gives up.
-const APPLY_LIMIT: Duration = Duration::from_secs(15);
+const APPLY_LIMIT: Duration = Duration::from_secs(60);
 /// Time limit of a start, as systemd's default.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(90);
 

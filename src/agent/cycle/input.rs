@@ -169,8 +169,8 @@ pub struct Boot {
 pub struct Policy {
     /// Maximum number of attempts with one document; 1 by default.
     pub attempts: u32,
-    /// Maximum time of the roles to answer an apply; 25 s by default. With a probation of 60 s a document that fails is reverted
-    /// within 90 s.
+    /// Maximum time of the roles to answer an apply; 75 s by default: TensorRT loads for half a minute on a small board. A role
+    /// that ends is reverted at once.
     pub apply_limit: Duration,
     /// Maximum time to wait for the present sources to flow after a start, before a new document is tried; 20 s by default.
     pub settle_limit: Duration,
@@ -182,7 +182,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             attempts: 1,
-            apply_limit: Duration::from_secs(25),
+            apply_limit: Duration::from_secs(75),
             settle_limit: Duration::from_secs(20),
             store_retry: Duration::from_secs(60),
         }
