@@ -260,7 +260,7 @@ fn a_refusal_and_silence_revert_within_ninety_seconds() {
     );
     assert_eq!(
         tested.report.errors[0].message,
-        "no answer from the wall for 25 s"
+        "no answer from the wall for 75 s"
     );
 }
 
