@@ -31,7 +31,7 @@ pub struct Selection {
 }
 
 impl FleetFile {
-    /// Reads a file and checks its structure. The documents are checked by [`lint`](super::lint).
+    /// Reads a file and checks its structure. The documents are checked by [`lint`](super::lint()).
     ///
     /// # Errors
     /// Every problem at once, each with its line.
