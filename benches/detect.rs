@@ -9,7 +9,7 @@ use nvr::base::{Frame, Letterbox, OwnedPixels, PixelFormat, Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
     Canvas, ColorOrder, Decoder, DetectorRequest, Input, Layout, Letterboxer, ModelStore,
-    Normalize, OutputFormat, PADDING, Picture, TensorFill, Thresholds, open,
+    Normalize, OutputFormat, PADDING, Parallelism, Picture, TensorFill, Thresholds, open,
 };
 
 const INPUT: Size = Size::new(640, 640);
@@ -133,7 +133,10 @@ fn inference(bencher: Bencher<'_, '_>, Engine((backend, model, threads)): Engine
     let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
-        threads: Some(threads),
+        parallelism: Parallelism {
+            threads: Some(threads),
+            lanes: Some(1),
+        },
         scripted_delay: Duration::ZERO,
     };
     // Without weights or library there is nothing to measure.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use nvr::base::{Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
-use nvr::detect::{Canvas, DetectorRequest, Letterboxer, ModelStore, Thresholds, open};
+use nvr::detect::{
+    Canvas, DetectorRequest, Letterboxer, ModelStore, Parallelism, Thresholds, open,
+};
 use nvr::track::{Tracker, TrackerSettings};
 
 use crate::film::{Film, Object};
@@ -20,7 +22,10 @@ pub(crate) fn film(file: &str, fps: u32) -> Film {
     let wanted = DetectorRequest {
         model: ModelChoice::Named(MODEL.to_owned()),
         backend: Backend::Auto,
-        threads: None,
+        parallelism: Parallelism {
+            threads: None,
+            lanes: Some(1),
+        },
         scripted_delay: Duration::ZERO,
     };
     let store = ModelStore::new(models_dirs(&[]));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nvr::base::{Letterbox, Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
-use nvr::detect::{DetectorRequest, ModelStore, Picture, Thresholds, open};
+use nvr::detect::{DetectorRequest, ModelStore, Parallelism, Picture, Thresholds, open};
 
 use crate::process::{Process, mean};
 
@@ -122,7 +122,10 @@ fn wanted(backend: Backend, threads: usize) -> DetectorRequest {
     DetectorRequest {
         model: ModelChoice::Default,
         backend,
-        threads: Some(threads),
+        parallelism: Parallelism {
+            threads: Some(threads),
+            lanes: Some(1),
+        },
         scripted_delay: Duration::ZERO,
     }
 }

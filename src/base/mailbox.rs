@@ -1,9 +1,11 @@
-//! The mailbox between many sources and one worker. It holds the newest item of each source.
+//! The mailbox between many sources and the lanes of a worker. It holds the newest item of each source.
 //!
-//! A post never waits: an item that was not taken is replaced, and the sender is told, so that it can count the drop. The worker
-//! takes first the item of the source that was served longest ago, so that a fast source can't starve a slow one.
+//! A post never waits: an item that was not taken is replaced, and the sender is told, so that it can count the drop. A lane
+//! takes first the item of the source that was served longest ago, so that a fast source can't starve a slow one. A source
+//! whose item is with one lane is not offered to another, so its items are finished in their order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ pub enum Collected<K, T> {
     Items(Vec<(K, T)>),
     /// No item within the limit.
     Nothing,
-    /// The mailbox was closed.
+    /// The mailbox was closed, or the lane is to end.
     Closed,
 }
 
@@ -30,6 +32,8 @@ pub struct Mailbox<K, T> {
 #[derive(Debug)]
 struct State<K, T> {
     slots: BTreeMap<K, Slot<T>>,
+    /// Sources whose item was taken and is not finished.
+    taken: BTreeSet<K>,
     turn: u64,
     closed: bool,
 }
@@ -45,6 +49,7 @@ impl<K: Ord + Copy, T> Default for Mailbox<K, T> {
         Self {
             state: Mutex::new(State {
                 slots: BTreeMap::new(),
+                taken: BTreeSet::new(),
                 turn: 0,
                 closed: false,
             }),
@@ -84,25 +89,60 @@ impl<K: Ord + Copy, T> Mailbox<K, T> {
         drop(slots);
     }
 
-    /// Waits at most `limit` for a first item, then at most `window` for up to `most` items in total. Blocks.
+    /// Waits at most `limit` for a first item, then at most `window` for up to `most` items in total. Blocks. Their sources are
+    /// not offered again until [`Mailbox::finish`]. `ended` is the flag of the lane, which [`Mailbox::end`] raises.
     ///
-    /// The window ends early when every known source has posted.
-    pub fn collect(&self, most: usize, window: Duration, limit: Duration) -> Collected<K, T> {
-        let mut state = self.wait_until(self.lock(), limit, |state| state.waiting() > 0);
-        if !window.is_zero() && most > 1 && !state.closed {
+    /// The window ends early when every source that can be offered has posted.
+    pub fn collect(
+        &self,
+        most: usize,
+        window: Duration,
+        limit: Duration,
+        ended: &AtomicBool,
+    ) -> Collected<K, T> {
+        let is_over = |state: &State<K, T>| state.closed || ended.load(Ordering::Relaxed);
+        let mut state = self.wait_until(self.lock(), limit, |state| {
+            is_over(state) || state.waiting() > 0
+        });
+        if !window.is_zero() && most > 1 {
             state = self.wait_until(state, window, |state| {
-                state.waiting() >= most.min(state.slots.len())
+                is_over(state) || state.waiting() >= most.min(state.free())
             });
         }
-        if state.closed {
+        if is_over(&state) {
+            // The post that woke this lane may be meant for another one.
+            drop(state);
+            self.posted.notify_one();
             return Collected::Closed;
         }
         let items = state.take(most);
+        if state.waiting() > 0 {
+            self.posted.notify_one();
+        }
         if items.is_empty() {
             Collected::Nothing
         } else {
             Collected::Items(items)
         }
+    }
+
+    /// Offers the sources of collected items again.
+    pub fn finish(&self, keys: &[K]) {
+        let mut state = self.lock();
+        for key in keys {
+            state.taken.remove(key);
+        }
+        drop(state);
+        self.posted.notify_one();
+    }
+
+    /// Raises the flag of a lane and ends its wait.
+    pub fn end(&self, lane: &AtomicBool) {
+        // Under the lock, so that no lane looks at its flag before and waits after.
+        let state = self.lock();
+        lane.store(true, Ordering::Relaxed);
+        drop(state);
+        self.posted.notify_all();
     }
 
     fn wait_until<'a>(
@@ -112,7 +152,7 @@ impl<K: Ord + Copy, T> Mailbox<K, T> {
         enough: impl Fn(&State<K, T>) -> bool,
     ) -> MutexGuard<'a, State<K, T>> {
         let deadline = Instant::now() + limit;
-        while !state.closed && !enough(&state) {
+        while !enough(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -132,18 +172,25 @@ impl<K: Ord + Copy, T> Mailbox<K, T> {
 }
 
 impl<K: Ord + Copy, T> State<K, T> {
+    /// The number of items that can be taken.
     fn waiting(&self) -> usize {
         self.slots
-            .values()
-            .filter(|slot| slot.item.is_some())
+            .iter()
+            .filter(|(key, slot)| slot.item.is_some() && !self.taken.contains(key))
             .count()
+    }
+
+    /// The number of known sources whose items are with no lane.
+    fn free(&self) -> usize {
+        let sources = self.slots.keys();
+        sources.filter(|key| !self.taken.contains(key)).count()
     }
 
     fn take(&mut self, most: usize) -> Vec<(K, T)> {
         let mut ready: Vec<(u64, K)> = self
             .slots
             .iter()
-            .filter(|(_, slot)| slot.item.is_some())
+            .filter(|(key, slot)| slot.item.is_some() && !self.taken.contains(key))
             .map(|(key, slot)| (slot.served, *key))
             .collect();
         ready.sort_unstable();
@@ -155,6 +202,7 @@ impl<K: Ord + Copy, T> State<K, T> {
                 && let Some(item) = slot.item.take()
             {
                 slot.served = self.turn;
+                self.taken.insert(key);
                 items.push((key, item));
             }
         }
@@ -168,6 +216,8 @@ mod tests {
 
     const NOW: Duration = Duration::ZERO;
     const LONG: Duration = Duration::from_secs(60);
+    /// A lane that is not to end.
+    const GOES_ON: AtomicBool = AtomicBool::new(false);
 
     #[test]
     fn the_newest_item_wins_and_the_displaced_one_is_told() {
@@ -175,10 +225,10 @@ mod tests {
         assert!(!mailbox.post(1, "old"));
         assert!(mailbox.post(1, "new"));
         assert_eq!(
-            mailbox.collect(4, NOW, NOW),
+            mailbox.collect(4, NOW, NOW, &GOES_ON),
             Collected::Items(vec![(1, "new")])
         );
-        assert_eq!(mailbox.collect(4, NOW, NOW), Collected::Nothing);
+        assert_eq!(mailbox.collect(4, NOW, NOW, &GOES_ON), Collected::Nothing);
     }
 
     #[test]
@@ -189,10 +239,11 @@ mod tests {
         }
         let mut served = Vec::new();
         for turn in 1..=6 {
-            let Collected::Items(items) = mailbox.collect(1, NOW, NOW) else {
+            let Collected::Items(items) = mailbox.collect(1, NOW, NOW, &GOES_ON) else {
                 break;
             };
             served.push(items[0].0);
+            mailbox.finish(&[items[0].0]);
             mailbox.post(0, turn);
             mailbox.post(items[0].0, turn);
         }
@@ -205,22 +256,68 @@ mod tests {
         mailbox.post(0, ());
         mailbox.post(1, ());
         assert!(
-            matches!(mailbox.collect(2, LONG, LONG), Collected::Items(items) if items.len() == 2)
+            matches!(mailbox.collect(2, LONG, LONG, &GOES_ON), Collected::Items(items) if items.len() == 2)
         );
+        mailbox.finish(&[0, 1]);
         mailbox.post(0, ());
         let started = Instant::now();
         let window = Duration::from_millis(20);
         assert!(
-            matches!(mailbox.collect(2, window, LONG), Collected::Items(items) if items.len() == 1)
+            matches!(mailbox.collect(2, window, LONG, &GOES_ON), Collected::Items(items) if items.len() == 1)
         );
         assert!(started.elapsed() >= window && started.elapsed() < LONG);
+    }
+
+    #[test]
+    fn a_source_is_with_one_lane_at_a_time() {
+        let mailbox = Mailbox::default();
+        mailbox.post(1, "first");
+        let one = |wanted| Collected::Items(vec![(1, wanted)]);
+        assert_eq!(mailbox.collect(4, NOW, NOW, &GOES_ON), one("first"));
+        mailbox.post(1, "second");
+        assert_eq!(mailbox.collect(4, NOW, NOW, &GOES_ON), Collected::Nothing);
+        // Another source does not wait for it, nor for the window.
+        mailbox.post(2, "other");
+        let started = Instant::now();
+        let other = mailbox.collect(4, LONG, LONG, &GOES_ON);
+        assert_eq!(other, Collected::Items(vec![(2, "other")]));
+        assert!(started.elapsed() < LONG);
+        mailbox.finish(&[1]);
+        assert_eq!(mailbox.collect(4, NOW, NOW, &GOES_ON), one("second"));
+    }
+
+    #[test]
+    fn finishing_wakes_a_lane_that_waits_for_the_source() {
+        let mailbox = std::sync::Arc::new(Mailbox::default());
+        mailbox.post(1, 1);
+        mailbox.collect(1, NOW, NOW, &GOES_ON);
+        mailbox.post(1, 2);
+        let waiting = mailbox.clone();
+        let lane = std::thread::spawn(move || waiting.collect(1, NOW, LONG, &GOES_ON));
+        mailbox.finish(&[1]);
+        let found = lane.join().expect("the lane ends");
+        assert_eq!(found, Collected::Items(vec![(1, 2)]));
+    }
+
+    #[test]
+    fn one_lane_ends_and_the_others_go_on() {
+        let mailbox = std::sync::Arc::new(Mailbox::default());
+        let ended = std::sync::Arc::new(AtomicBool::new(false));
+        let lane = {
+            let (mailbox, ended) = (mailbox.clone(), ended.clone());
+            std::thread::spawn(move || mailbox.collect(1, NOW, LONG, &ended))
+        };
+        mailbox.end(&ended);
+        assert_eq!(lane.join().expect("the lane ends"), Collected::Closed);
+        mailbox.post(1, ());
+        assert_ne!(mailbox.collect(1, NOW, NOW, &GOES_ON), Collected::Closed);
     }
 
     #[test]
     fn closing_wakes_the_worker() {
         let mailbox = std::sync::Arc::new(Mailbox::<u32, ()>::default());
         let waiting = mailbox.clone();
-        let worker = std::thread::spawn(move || waiting.collect(1, NOW, LONG));
+        let worker = std::thread::spawn(move || waiting.collect(1, NOW, LONG, &GOES_ON));
         mailbox.close();
         assert_eq!(worker.join().expect("the worker ends"), Collected::Closed);
     }

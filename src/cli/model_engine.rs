@@ -7,7 +7,7 @@ use super::out;
 use crate::base::Stop;
 use crate::config::{Backend, ModelChoice};
 use crate::detect::{
-    BuildFlags, CheckedModel, DetectorRequest, ModelStore, build_engine, measure, open,
+    BuildFlags, CheckedModel, DetectorRequest, ModelStore, Parallelism, build_engine, measure, open,
 };
 
 /// Options of `nvr model build`.
@@ -116,17 +116,22 @@ fn bench_one(
     args: &BenchArgs,
     backend: Backend,
 ) -> anyhow::Result<String> {
+    // One alone: the latency of a call is measured, too.
+    let parallelism = Parallelism {
+        threads: args.threads,
+        lanes: Some(1),
+    };
     let mut opened = match backend {
         Backend::Scripted => open(
             &DetectorRequest {
                 model: ModelChoice::Named(args.id.clone()),
                 backend,
-                threads: args.threads,
+                parallelism,
                 scripted_delay: std::time::Duration::ZERO,
             },
             store,
         )?,
-        _ => model.open(backend, args.threads)?,
+        _ => model.open(backend, parallelism)?,
     };
     if backend == Backend::Tensorrt && opened.upgrade.is_some() {
         bail!(

@@ -195,6 +195,7 @@ impl Checker<'_> {
             }
         };
         let threads = self.within("processor", raw.threads());
+        let lanes = self.within("processor", raw.lanes());
         let (retry_first, retry_longest) =
             self.retry_waits("processor", raw.retry_first, raw.retry_longest());
         ProcessorSettings {
@@ -202,6 +203,7 @@ impl Checker<'_> {
             backend: raw.backend,
             iou: self.within("processor", raw.iou()) as f32,
             threads: threads.map(|threads| threads as usize),
+            lanes: lanes.map(|lanes| lanes as usize),
             tracking: raw.tracking,
             scripted_delay: self.within("processor", raw.scripted_delay()),
             stage_limit: self.within("processor", raw.stage_limit()),

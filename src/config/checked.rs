@@ -220,8 +220,10 @@ pub struct ProcessorSettings {
     pub backend: Backend,
     /// IoU threshold of non-maximum suppression, 0–1.
     pub iou: f32,
-    /// Number of threads of the inference engine; `None` means the number of cores.
+    /// Number of threads of the inference engine, of all lanes together; `None` means the number of cores.
     pub threads: Option<usize>,
+    /// Number of instances of the network that work at once; `None` leaves it to the backend.
+    pub lanes: Option<usize>,
     /// Whether detections are tracked and get tracker ids.
     pub tracking: bool,
     /// Inference time per frame of the `scripted` backend.

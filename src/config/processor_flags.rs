@@ -25,6 +25,7 @@ const OPTIONS: &[Group] = &[
         &[
             choice::<Backend>("backend", "BACKEND").help("Inference backend"),
             whole("threads", "N"),
+            whole("lanes", "N"),
             number("confidence", "SCORE").help(
                 "Minimum confidence of a published detection, {range} {default}. The value of a camera in the file overrides it",
             ),

@@ -113,6 +113,7 @@ prop_compose! {
         fps in prop::option::of(0.1f64..100.0),
         stall_ms in 500u64..3_600_000,
         threads in prop::option::of(1usize..=256),
+        lanes in prop::option::of(1usize..=64),
         classes in prop::option::of(prop::collection::vec("[a-z]{1,9}", 1..4)),
         cameras in prop::collection::btree_map(any::<u32>(), (0usize..7, prop::option::of("\\PC{0,20}")), 1..5),
         wall in good_wall().prop_filter("midnight to midnight", |wall| wall["monitor_off"] != "00:00-24:00"),
@@ -137,6 +138,7 @@ prop_compose! {
         let processor = &mut file["processor"];
         if let Some(fps) = fps { processor["max_fps"] = fps.into(); }
         if let Some(threads) = threads { processor["threads"] = threads.into(); }
+        if let Some(lanes) = lanes { processor["lanes"] = lanes.into(); }
         if let Some(classes) = classes { processor["classes"] = classes.into(); }
         file
     }

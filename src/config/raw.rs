@@ -163,8 +163,10 @@ role_settings! {
             pub model: Option<String>;
             /// Inference backend: auto, tensorrt, onnxruntime, rten or scripted.
             pub backend: Backend = Backend::Auto;
-            /// Number of threads of the inference engine. Default: the number of cores.
+            /// Number of threads of the inference engine, of all lanes together. Default: the number of cores.
             pub threads: Option<i64>, within 1..=256;
+            /// Number of lanes: instances of the network that work at once. Default: 3 with tensorrt, else 1.
+            pub lanes: Option<i64>, within 1..=64;
             /// Minimum confidence of a published detection, {least}–{most}.
             pub confidence: f64 = 0.5, within 0.0..=1.0;
             /// IoU threshold of non-maximum suppression, {least}–{most}: of two boxes of one class with a larger overlap, the one

@@ -9,7 +9,9 @@ mod error;
 mod evidence;
 mod import;
 mod import_output;
+mod inferred;
 mod labels;
+mod lane;
 mod letterbox;
 mod manifest;
 mod network;
@@ -19,6 +21,7 @@ mod onnx_inline;
 mod onnxruntime;
 mod open;
 mod output_layout;
+mod parallelism;
 mod rten;
 mod scripted;
 mod store;
@@ -37,6 +40,7 @@ pub use error::DetectError;
 pub use import::import;
 pub use import_output::ImportRequest;
 pub use import_output::names_classes;
+pub use inferred::{Inferred, WorkerStats};
 pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{
@@ -45,6 +49,7 @@ pub use manifest::{
 };
 pub use nms::Candidate;
 pub use open::{CheckedModel, DetectorRequest, available_backends, open};
+pub use parallelism::Parallelism;
 pub use store::{
     InstalledModel, ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs,
 };
@@ -55,4 +60,4 @@ pub use tensorrt::{
 };
 pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
 pub use upgrade::{LoadedDetector, Upgrade};
-pub use worker::{Inferred, Worker, WorkerStats};
+pub use worker::Worker;

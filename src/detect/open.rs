@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::thread::available_parallelism;
 
 use super::manifest::plain_path;
 use super::network::{Network, NetworkDetector};
@@ -12,7 +11,7 @@ use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt;
 use super::upgrade::{LoadedDetector, Upgrade, opened};
-use super::{DetectError, InstalledModel, Labels, ModelStore};
+use super::{DetectError, Detector, InstalledModel, Labels, ModelStore, Parallelism};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
 
 /// The wanted detector.
@@ -22,8 +21,8 @@ pub struct DetectorRequest {
     pub model: ModelChoice,
     /// The engine.
     pub backend: Backend,
-    /// The number of the engine's threads; if absent, the number of cores.
-    pub threads: Option<usize>,
+    /// The engine's threads and lanes.
+    pub parallelism: Parallelism,
     /// The time that the `scripted` backend takes for a frame.
     pub scripted_delay: std::time::Duration,
 }
@@ -34,7 +33,10 @@ impl DetectorRequest {
         Self {
             model: settings.model.clone(),
             backend: settings.backend,
-            threads: settings.threads,
+            parallelism: Parallelism {
+                threads: settings.threads,
+                lanes: settings.lanes,
+            },
             scripted_delay: settings.scripted_delay,
         }
     }
@@ -48,15 +50,21 @@ impl DetectorRequest {
 pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetector, DetectError> {
     if wanted.backend == Backend::Scripted {
         let detector = ScriptedDetector::new(wanted.scripted_delay);
+        let lanes = wanted.parallelism.lanes.unwrap_or(1);
+        let another =
+            || Box::new(ScriptedDetector::new(wanted.scripted_delay)) as Box<dyn Detector>;
         return Ok(LoadedDetector {
             labels: detector.labels(),
             detector: Box::new(detector),
+            more: std::iter::repeat_with(another)
+                .take(lanes.saturating_sub(1))
+                .collect(),
             model_id: scripted::NAME.into(),
             backend: scripted::NAME,
             upgrade: None,
         });
     }
-    CheckedModel::find(&wanted.model, store)?.open(wanted.backend, wanted.threads)
+    CheckedModel::find(&wanted.model, store)?.open(wanted.backend, wanted.parallelism)
 }
 
 /// A model whose files were read and checked once, to be opened in one or more engines.
@@ -92,20 +100,24 @@ impl CheckedModel {
     pub fn open(
         &self,
         backend: Backend,
-        threads: Option<usize>,
+        parallelism: Parallelism,
     ) -> Result<LoadedDetector, DetectError> {
         let (model, labels) = (&self.model, self.labels.clone());
         let mut upgrade = None;
         if matches!(backend, Backend::Tensorrt | Backend::Auto) {
-            match tensorrt::open(model, labels.clone()) {
-                Ok(detector) => return Ok(opened(detector, model, tensorrt::NAME, labels, None)),
-                Err(reason) => upgrade = without_tensorrt(backend, model, reason)?,
+            match tensorrt::open(model, labels.clone(), parallelism) {
+                Ok(detectors) => return Ok(opened(detectors, model, tensorrt::NAME, labels, None)),
+                Err(reason) => upgrade = without_tensorrt(backend, model, parallelism, reason)?,
             }
         }
-        let network = load(&model.onnx(), &self.external, backend, threads)?;
-        let backend = network.backend();
-        let detector = NetworkDetector::new(network, model, labels.clone())?;
-        Ok(opened(Box::new(detector), model, backend, labels, upgrade))
+        let engine = cpu_engine(backend);
+        let mut detectors: Vec<Box<dyn Detector>> = Vec::new();
+        for threads in parallelism.threads_of_lanes() {
+            let network = engine.load(&model.onnx(), &self.external, threads)?;
+            let detector = NetworkDetector::new(network, model, labels.clone())?;
+            detectors.push(Box::new(detector));
+        }
+        Ok(opened(detectors, model, engine.name(), labels, upgrade))
     }
 }
 
@@ -134,9 +146,10 @@ fn warn_unlisted(model: &InstalledModel, external: &ExternalFiles) {
 fn without_tensorrt(
     backend: Backend,
     model: &InstalledModel,
+    parallelism: Parallelism,
     reason: DetectError,
 ) -> Result<Option<Upgrade>, DetectError> {
-    match Upgrade::after(model, &reason) {
+    match Upgrade::after(model, parallelism, &reason) {
         Some(upgrade) => {
             tracing::info!(%reason, "an engine must be built; another backend runs the model until it is ready");
             Ok(Some(upgrade))
@@ -167,32 +180,47 @@ pub fn available_backends() -> BTreeMap<&'static str, String> {
     ])
 }
 
-fn load(
-    path: &Path,
-    external: &ExternalFiles,
-    backend: Backend,
-    threads: Option<usize>,
-) -> Result<Box<dyn Network>, DetectError> {
-    let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-    let with_rten = || {
-        RtenNetwork::load(path, external, threads)
-            .map(|network| Box::new(network) as Box<dyn Network>)
-    };
-    let with_onnxruntime = || {
-        OnnxRuntimeNetwork::load(path, threads).map(|network| Box::new(network) as Box<dyn Network>)
-    };
+/// An engine that runs networks on the CPU.
+enum CpuEngine {
+    OnnxRuntime,
+    Rten,
+}
+
+/// The engine that `backend` stands for: `auto` takes the faster one that is here.
+fn cpu_engine(backend: Backend) -> CpuEngine {
     match backend {
-        Backend::Rten => with_rten(),
-        Backend::Onnxruntime => with_onnxruntime(),
+        Backend::Rten => CpuEngine::Rten,
+        Backend::Onnxruntime => CpuEngine::OnnxRuntime,
         _ => match onnxruntime::open_library() {
             Ok(library) => {
                 tracing::info!(backend = onnxruntime::NAME, library = %library.display(), "backend chosen");
-                with_onnxruntime()
+                CpuEngine::OnnxRuntime
             }
             Err(reason) => {
                 tracing::info!(backend = rten::NAME, %reason, "backend chosen: ONNX Runtime, which is twice as fast, is missing");
-                with_rten()
+                CpuEngine::Rten
             }
         },
+    }
+}
+
+impl CpuEngine {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::OnnxRuntime => onnxruntime::NAME,
+            Self::Rten => rten::NAME,
+        }
+    }
+
+    fn load(
+        &self,
+        path: &Path,
+        external: &ExternalFiles,
+        threads: usize,
+    ) -> Result<Box<dyn Network>, DetectError> {
+        Ok(match self {
+            Self::OnnxRuntime => Box::new(OnnxRuntimeNetwork::load(path, threads)?),
+            Self::Rten => Box::new(RtenNetwork::load(path, external, threads)?),
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::tensorrt::{self, BuildFlags, build_engine};
-use super::{DetectError, Detector, InstalledModel, Labels};
+use super::{DetectError, Detector, InstalledModel, Labels, Parallelism};
 use crate::base::Stop;
 
 /// The interval of log messages during a build, which takes minutes.
@@ -13,6 +13,8 @@ const REPORT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
 pub struct LoadedDetector {
     /// The detector.
     pub detector: Box<dyn Detector>,
+    /// Further instances of it, which work beside it.
+    pub more: Vec<Box<dyn Detector>>,
     /// The model's id, as in events.
     pub model_id: Arc<str>,
     /// The backend: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
@@ -27,13 +29,18 @@ pub struct LoadedDetector {
 #[derive(Debug)]
 pub struct Upgrade {
     model: InstalledModel,
+    parallelism: Parallelism,
     /// The cached engine with the same key was refused, so it must be built again.
     rebuild: bool,
 }
 
 impl Upgrade {
     /// The upgrade that helps if `reason` prevents TensorRT from running `model`; none if no engine would help.
-    pub(super) fn after(model: &InstalledModel, reason: &DetectError) -> Option<Self> {
+    pub(super) fn after(
+        model: &InstalledModel,
+        parallelism: Parallelism,
+        reason: &DetectError,
+    ) -> Option<Self> {
         let DetectError::TensorRt(reason) = reason else {
             return None;
         };
@@ -46,6 +53,7 @@ impl Upgrade {
         }
         Some(Self {
             model: model.clone(),
+            parallelism,
             rebuild: !matches!(reason, tensorrt::TensorRtError::NoEngine { .. }),
         })
     }
@@ -77,8 +85,8 @@ impl Upgrade {
         )?;
         tracing::info!(engine = %built.path.display(), "the engine is built");
         let labels = model.labels()?;
-        let detector = tensorrt::open(model, labels.clone())?;
-        Ok(opened(detector, model, tensorrt::NAME, labels, None))
+        let detectors = tensorrt::open(model, labels.clone(), self.parallelism)?;
+        Ok(opened(detectors, model, tensorrt::NAME, labels, None))
     }
 }
 
@@ -91,16 +99,21 @@ impl std::fmt::Debug for LoadedDetector {
     }
 }
 
+/// A detector with one of `detectors` for each lane.
+///
+/// # Panics
+/// If there is none.
 pub(super) fn opened(
-    detector: Box<dyn Detector>,
+    mut detectors: Vec<Box<dyn Detector>>,
     model: &InstalledModel,
     backend: &'static str,
     labels: Labels,
     upgrade: Option<Upgrade>,
 ) -> LoadedDetector {
-    tracing::info!(model = model.id, backend, file = %model.onnx().display(), "the model is loaded");
+    tracing::info!(model = model.id, backend, lanes = detectors.len(), file = %model.onnx().display(), "the model is loaded");
     LoadedDetector {
-        detector,
+        detector: detectors.remove(0),
+        more: detectors,
         model_id: model.id.as_str().into(),
         backend,
         labels,

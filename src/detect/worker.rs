@@ -1,81 +1,38 @@
-//! The detection thread for all sources: it takes the newest frame of each source in turn, letterboxes and infers it,
-//! and passes the result on.
+//! The detection worker for all sources: its lanes take the newest frame of each source in turn, letterbox and infer it,
+//! and pass the result on.
 //!
-//! It drops nothing itself: frames that arrive too fast are replaced in the mailbox. A frame's pixels are released as
-//! soon as they are drawn into the model's input, so that no decoder waits for an inference.
+//! A detector has one lane or more, each with a thread and an instance of the network. While one lane infers, another
+//! prepares its picture. The results of one source come in the order of its frames.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-
-use super::{Canvas, DetectError, Detection, Letterboxer, LoadedDetector, Picture, Thresholds};
+use super::inferred::{Inferred, WorkerStats};
+use super::lane::{Group, Lane, Shared};
+use super::{Detector, LoadedDetector, Picture, Thresholds};
 use crate::base::sync::lock;
-use crate::base::{Collected, Frame, FrameMeta, Heartbeat, Mailbox, SourceId};
+use crate::base::{Frame, Heartbeat, Mailbox, SourceId};
 
-/// The result of one frame.
-#[derive(Debug, Clone)]
-pub struct Inferred {
-    /// The source of the frame.
-    pub source_id: SourceId,
-    /// The frame's number, size and times.
-    pub meta: FrameMeta,
-    /// The detections by falling confidence, down to the worker's threshold, not the source's.
-    pub detections: Vec<Detection>,
-    /// The time in the detector, for the whole batch if there was one; without the letterbox.
-    pub inference_time: Duration,
-    /// The model's id.
-    pub model_id: Arc<str>,
-}
-
-/// The detection thread. Dropping it ends it after the current frame.
+/// The detection worker. Dropping it ends it after the current frames.
 pub struct Worker {
-    mailbox: Arc<Mailbox<SourceId, Frame>>,
-    state: Arc<WorkerState>,
-    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    heartbeat: Box<dyn Fn(usize) -> Heartbeat + Send + Sync>,
+    lanes: Mutex<Lanes>,
 }
 
-/// Counters since the start of the worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WorkerStats {
-    /// Inferred frames.
-    pub inferred: u64,
-    /// Frames that were not inferred because of an error.
-    pub failed: u64,
-    /// Time spent on letterboxes.
-    pub letterbox_time: Duration,
-    /// Time spent in the detector.
-    pub inference_time: Duration,
+/// The lanes of the present detector, and those of former ones that still work on their last frame.
+#[derive(Default)]
+struct Lanes {
+    present: Vec<Lane>,
+    former: Vec<Lane>,
 }
-
-struct WorkerState {
-    thresholds: ArcSwap<Thresholds>,
-    next: Mutex<Option<LoadedDetector>>,
-    inferred: AtomicU64,
-    failed: AtomicU64,
-    letterbox_ns: AtomicU64,
-    inference_ns: AtomicU64,
-}
-
-/// How long a batch waits for frames of more sources: less than a batch saves.
-const BATCH_WINDOW: Duration = Duration::from_millis(5);
-
-/// How long the thread sleeps without frames. Only a frame or the end wakes it earlier.
-const MAX_WAIT: Duration = Duration::from_secs(60);
-
-/// The minimum interval between reports of failures; each failure is counted.
-const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Starts the thread `detect`, which serves `mailbox` until it is closed, and passes each result with its picture
-    /// to `sink`.
+    /// Starts a thread `detect-N` for each lane of `opened`, which serve `mailbox` until it is closed, and pass each result
+    /// with its picture to `sink`, several at once.
     ///
-    /// `heartbeat` beats around every inference and is idle without work. If the detector panics or fails finally, it
-    /// stops beating, so that the supervision sees it. [`Worker::swap`] starts it again.
+    /// `heartbeat` makes the heartbeat of a lane, counted from 0. It beats around every inference and is idle without work.
+    /// If the detector panics or fails finally, it stops beating, so that the supervision sees it. [`Worker::swap`] starts it
+    /// again.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -83,256 +40,81 @@ impl Worker {
         opened: LoadedDetector,
         mailbox: Arc<Mailbox<SourceId, Frame>>,
         thresholds: Thresholds,
-        heartbeat: Heartbeat,
-        sink: impl FnMut(Inferred, &Picture<'_>) + Send + 'static,
+        heartbeat: impl Fn(usize) -> Heartbeat + Send + Sync + 'static,
+        sink: impl Fn(Inferred, &Picture<'_>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let state = Arc::new(WorkerState {
-            thresholds: ArcSwap::from_pointee(thresholds),
-            next: Mutex::default(),
-            inferred: AtomicU64::default(),
-            failed: AtomicU64::default(),
-            letterbox_ns: AtomicU64::default(),
-            inference_ns: AtomicU64::default(),
-        });
-        let work = WorkerThread {
-            active: ActiveDetector::new(opened),
-            state: state.clone(),
-            heartbeat,
-            sink,
-            last_report: None,
+        let worker = Self {
+            shared: Arc::new(Shared::new(mailbox, thresholds, Box::new(sink))),
+            heartbeat: Box::new(heartbeat),
+            lanes: Mutex::default(),
         };
-        let served = mailbox.clone();
-        let thread = std::thread::Builder::new()
-            .name("detect".to_owned())
-            .spawn(move || work.run(&served))?;
-        Ok(Self {
-            mailbox,
-            state,
-            thread: Some(thread),
-        })
+        worker.lock().present = worker.start(opened)?;
+        Ok(worker)
     }
 
     /// Sets the thresholds for the next frames.
     pub fn set_thresholds(&self, thresholds: Thresholds) {
-        self.state.thresholds.store(Arc::new(thresholds));
+        self.shared.thresholds.store(Arc::new(thresholds));
     }
 
-    /// Sets the detector for the next frames. The caller loads it while the current one works.
-    pub fn swap(&self, opened: LoadedDetector) {
-        let displaced = self.next().replace(opened);
-        drop(displaced);
+    /// Sets the detector for the next frames. The caller loads it while the current one works. Does not wait for frames that
+    /// the current one works on.
+    ///
+    /// # Errors
+    /// If the system gives no thread. The current detector goes on then.
+    pub fn swap(&self, opened: LoadedDetector) -> std::io::Result<()> {
+        let (model, backend) = (opened.model_id.clone(), opened.backend);
+        let started = self.start(opened)?;
+        let mut lanes = self.lock();
+        let former = std::mem::replace(&mut lanes.present, started);
+        former.iter().for_each(Lane::end);
+        lanes.former.extend(former);
+        lanes.former.retain(|lane| !lane.is_finished());
+        tracing::info!(%model, backend, lanes = lanes.present.len(), "the detector was replaced");
+        Ok(())
+    }
+
+    /// The number of lanes of the present detector.
+    pub fn lanes(&self) -> usize {
+        self.lock().present.len()
     }
 
     /// The counters so far.
     pub fn stats(&self) -> WorkerStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        WorkerStats {
-            inferred: read(&self.state.inferred),
-            failed: read(&self.state.failed),
-            letterbox_time: Duration::from_nanos(read(&self.state.letterbox_ns)),
-            inference_time: Duration::from_nanos(read(&self.state.inference_ns)),
-        }
+        self.shared.stats()
     }
 
-    /// Closes the mailbox and waits for the current frame. Blocks for one inference at most.
+    /// Closes the mailbox and waits for the current frames. Blocks for one inference at most.
     pub fn stop(self) {
         drop(self);
     }
 
-    fn next(&self) -> std::sync::MutexGuard<'_, Option<LoadedDetector>> {
-        lock(&self.state.next)
+    fn start(&self, opened: LoadedDetector) -> std::io::Result<Vec<Lane>> {
+        let group = Arc::new(Group::new(opened.model_id, opened.backend));
+        let detectors = std::iter::once(opened.detector).chain(opened.more);
+        let start = |(number, detector): (usize, Box<dyn Detector>)| {
+            let heartbeat = (self.heartbeat)(number);
+            Lane::spawn(
+                number,
+                detector,
+                self.shared.clone(),
+                group.clone(),
+                heartbeat,
+            )
+        };
+        detectors.enumerate().map(start).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Lanes> {
+        lock(&self.lanes)
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.mailbox.close();
-        if let Some(thread) = self.thread.take() {
-            // Panics are caught and logged on the thread itself.
-            let _ = thread.join();
-        }
+        self.shared.mailbox.close();
+        // The lanes, dropped after this, wait for their threads.
     }
-}
-
-struct WorkerThread<S> {
-    active: ActiveDetector,
-    state: Arc<WorkerState>,
-    heartbeat: Heartbeat,
-    sink: S,
-    last_report: Option<Instant>,
-}
-
-/// A detector with its buffers.
-struct ActiveDetector {
-    opened: LoadedDetector,
-    letterboxer: Letterboxer,
-    canvases: Vec<Canvas>,
-    /// It failed finally and is not called any more.
-    broken: bool,
-}
-
-impl ActiveDetector {
-    fn new(opened: LoadedDetector) -> Self {
-        let batch = opened.detector.max_batch().max(1);
-        Self {
-            letterboxer: Letterboxer::new(opened.detector.input_size(), opened.detector.padding()),
-            canvases: std::iter::repeat_with(Canvas::default)
-                .take(batch)
-                .collect(),
-            opened,
-            broken: false,
-        }
-    }
-}
-
-impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
-    fn run(mut self, mailbox: &Mailbox<SourceId, Frame>) {
-        loop {
-            if !self.active.broken {
-                self.heartbeat.idle();
-            }
-            let most = self.active.canvases.len();
-            let window = if most > 1 {
-                BATCH_WINDOW
-            } else {
-                Duration::ZERO
-            };
-            let collected = mailbox.collect(most, window, MAX_WAIT);
-            self.take_next();
-            match collected {
-                Collected::Closed => return,
-                Collected::Nothing => {}
-                Collected::Items(frames) if self.active.broken => {
-                    self.count_failed(frames.len());
-                }
-                Collected::Items(frames) => {
-                    self.heartbeat.beat();
-                    let count = frames.len();
-                    // A panic comes from the engine or from the sink; it must not end this thread silently.
-                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
-                        self.fail_finally(
-                            count,
-                            format_args!("it panicked: {}", panic_message(&*panic)),
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    fn take_next(&mut self) {
-        let next = lock(&self.state.next).take();
-        if let Some(opened) = next {
-            let (model, backend) = (opened.model_id.clone(), opened.backend);
-            self.active = ActiveDetector::new(opened);
-            self.last_report = None;
-            self.heartbeat.beat();
-            tracing::info!(%model, backend, "the detector was replaced");
-        }
-    }
-
-    fn infer(&mut self, frames: Vec<(SourceId, Frame)>) {
-        let started = Instant::now();
-        let mut drawn = Vec::with_capacity(frames.len());
-        for (source_id, frame) in frames {
-            let canvas = &mut self.active.canvases[drawn.len()];
-            match self.active.letterboxer.draw(&frame, canvas) {
-                Ok(_) => drawn.push((source_id, frame.meta)),
-                Err(err) => self.report_failure(1, &err, Some(source_id)),
-            }
-        }
-        count(&self.state.letterbox_ns, started.elapsed());
-        if drawn.is_empty() {
-            return;
-        }
-        let started = Instant::now();
-        let found = self
-            .active
-            .detect(drawn.len(), **self.state.thresholds.load());
-        let inference_time = started.elapsed();
-        count(&self.state.inference_ns, inference_time);
-        self.heartbeat.beat();
-        match found {
-            Ok(found) => {
-                self.state
-                    .inferred
-                    .fetch_add(drawn.len() as u64, Ordering::Relaxed);
-                let pictures = self.active.canvases.iter().filter_map(Canvas::picture);
-                for (((source_id, meta), detections), picture) in
-                    drawn.into_iter().zip(found).zip(pictures)
-                {
-                    let result = Inferred {
-                        source_id,
-                        meta,
-                        detections,
-                        inference_time,
-                        model_id: self.active.opened.model_id.clone(),
-                    };
-                    (self.sink)(result, &picture);
-                }
-            }
-            Err(err) if err.is_transient() => self.report_failure(drawn.len(), &err, None),
-            Err(err) => self.fail_finally(drawn.len(), err),
-        }
-    }
-
-    /// Reports a failure after which the next frames may succeed.
-    fn report_failure(&mut self, frames: usize, err: &DetectError, source_id: Option<SourceId>) {
-        self.count_failed(frames);
-        if self
-            .last_report
-            .is_none_or(|at| at.elapsed() >= REPORT_INTERVAL)
-        {
-            self.last_report = Some(Instant::now());
-            let failed = self.state.failed.load(Ordering::Relaxed);
-            let source_id = source_id.map(|id| id.0);
-            tracing::warn!(%err, source_id, failed, "a frame could not be analysed");
-        }
-    }
-
-    fn fail_finally(&mut self, frames: usize, err: impl std::fmt::Display) {
-        self.count_failed(frames);
-        self.active.broken = true;
-        // The last beat: from now on the stage counts as stuck.
-        self.heartbeat.beat();
-        tracing::error!(
-            model = %self.active.opened.model_id,
-            backend = self.active.opened.backend,
-            %err,
-            "the detector failed finally; nothing is analysed until it is replaced"
-        );
-    }
-
-    fn count_failed(&self, frames: usize) {
-        self.state
-            .failed
-            .fetch_add(frames as u64, Ordering::Relaxed);
-    }
-}
-
-impl ActiveDetector {
-    fn detect(
-        &mut self,
-        pictures: usize,
-        thresholds: Thresholds,
-    ) -> Result<Vec<Vec<Detection>>, DetectError> {
-        let pictures: Vec<_> = self.canvases[..pictures]
-            .iter()
-            .filter_map(Canvas::picture)
-            .collect();
-        self.opened.detector.detect(&pictures, thresholds)
-    }
-}
-
-fn count(counter: &AtomicU64, time: Duration) {
-    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    counter.fetch_add(nanoseconds, Ordering::Relaxed);
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a message")
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The worker with scripted detectors: fairness, swaps, failures.
 
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use super::super::test_frames::pattern_frame;
 use super::*;
 use crate::base::{Clock, Heartbeats, Size};
-use crate::detect::Detector;
+use crate::detect::{DetectError, Detection};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const THRESHOLDS: Thresholds = Thresholds {
@@ -90,6 +91,7 @@ fn scripted(model: &str, batch: usize) -> (LoadedDetector, Script) {
     };
     let opened = LoadedDetector {
         detector: Box::new(detector),
+        more: Vec::new(),
         model_id: model.into(),
         backend: "scripted",
         labels: Arc::from([]),
@@ -100,6 +102,10 @@ fn scripted(model: &str, batch: usize) -> (LoadedDetector, Script) {
 
 fn fixture(batch: usize) -> Fixture {
     let (opened, script) = scripted("first", batch);
+    fixture_of(opened, script)
+}
+
+fn fixture_of(opened: LoadedDetector, script: Script) -> Fixture {
     let clock = Clock::by_hand();
     let beats = Heartbeats::new(clock.clone());
     let (finds, found) = channel();
@@ -107,7 +113,10 @@ fn fixture(batch: usize) -> Fixture {
         opened,
         Arc::default(),
         THRESHOLDS,
-        beats.stage("detect", Duration::from_secs(5)),
+        {
+            let beats = beats.clone();
+            move |_| beats.stage("detect", Duration::from_secs(5))
+        },
         move |inferred, _| finds.send(inferred).expect("the test listens"),
     )
     .expect("a thread");
@@ -123,7 +132,7 @@ fn fixture(batch: usize) -> Fixture {
 impl Fixture {
     fn post(&self, source: u32) {
         let (_, frame) = pattern_frame(Size::new(160, 120), 1, 0);
-        self.worker.mailbox.post(SourceId(source), frame);
+        self.worker.shared.mailbox.post(SourceId(source), frame);
     }
 
     fn answer(&self, answer: Result<f32, Fault>) {
@@ -182,7 +191,7 @@ fn another_model_takes_over_between_two_frames() {
     fixture.asked();
     // The first model works on the first frame: the second one waits.
     let (opened, second) = scripted("second", 1);
-    fixture.worker.swap(opened);
+    fixture.worker.swap(opened).expect("a thread");
     second.answers.send(Ok(0.8)).expect("it is alive");
     fixture.post(0);
     fixture.answer(Ok(0.9));
@@ -236,7 +245,7 @@ fn a_detector_that_failed_for_good_is_seen_by_the_watchdog_and_can_be_replaced()
         assert_eq!(fixture.beats.stuck().len(), 1);
         let (opened, second) = scripted("second", 1);
         second.answers.send(Ok(0.8)).expect("it is alive");
-        fixture.worker.swap(opened);
+        fixture.worker.swap(opened).expect("a thread");
         fixture.post(3);
         assert_eq!(&*fixture.found().model_id, "second");
     }
@@ -264,4 +273,71 @@ fn stopping_waits_for_the_frame_at_hand() {
     fixture.asked();
     fixture.worker.stop();
     assert_eq!(fixture.found.try_iter().count(), 1);
+}
+
+/// A worker with two lanes, whose detectors answer separately.
+fn two_lanes() -> (Fixture, Script) {
+    let (mut opened, script) = scripted("first", 1);
+    let (second, second_script) = scripted("first", 1);
+    opened.more.push(second.detector);
+    (fixture_of(opened, script), second_script)
+}
+
+#[test]
+fn two_lanes_work_at_once() {
+    let (fixture, second) = two_lanes();
+    fixture.post(0);
+    fixture.post(1);
+    // Both are asked before one of them answers.
+    fixture.asked();
+    second.asked.recv_timeout(PATIENCE).expect("the lane asks");
+    fixture.answer(Ok(0.9));
+    second.answers.send(Ok(0.9)).expect("the lane asks");
+    let mut sources = [fixture.found().source_id.0, fixture.found().source_id.0];
+    sources.sort_unstable();
+    assert_eq!(sources, [0, 1]);
+    assert_eq!(fixture.worker.lanes(), 2);
+}
+
+#[test]
+fn the_frames_of_one_source_are_finished_in_their_order() {
+    let (fixture, second) = two_lanes();
+    fixture.post(0);
+    let first_was_asked = fixture
+        .script
+        .asked
+        .recv_timeout(Duration::from_millis(500));
+    let (busy, idle) = match first_was_asked {
+        Ok(_) => (&fixture.script, &second),
+        Err(_) => (&second, &fixture.script),
+    };
+    fixture.post(0);
+    let early = idle.asked.recv_timeout(Duration::from_millis(200));
+    assert!(
+        early.is_err(),
+        "a lane took the next frame of a source that another lane has"
+    );
+    busy.answers.send(Ok(0.9)).expect("the lane asks");
+    busy.answers.send(Ok(0.8)).expect("the lane lives");
+    idle.answers.send(Ok(0.8)).expect("the lane lives");
+    let confidences = [0, 1].map(|_| fixture.found().detections[0].confidence);
+    assert_eq!(confidences, [0.9, 0.8]);
+}
+
+#[test]
+fn a_failure_of_one_lane_ends_the_detector() {
+    let (fixture, second) = two_lanes();
+    for script in [&fixture.script, &second] {
+        script.answers.send(Err(Fault::Final)).expect("it is alive");
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while fixture.worker.stats().failed < 3 {
+        assert!(Instant::now() < deadline, "frames are not counted");
+        fixture.post(0);
+        fixture.post(1);
+        std::thread::yield_now();
+    }
+    fixture.clock.advance(Duration::from_secs(6));
+    assert!(!fixture.beats.stuck().is_empty());
+    assert_eq!(fixture.worker.stats().inferred, 0);
 }

@@ -20,6 +20,7 @@ pub(super) fn needs_new_detector(old: &Settings, new: &Settings) -> bool {
     had.model != wanted.model
         || had.backend != wanted.backend
         || had.threads != wanted.threads
+        || had.lanes != wanted.lanes
         || had.scripted_delay != wanted.scripted_delay
         || old.models_dirs != new.models_dirs
 }

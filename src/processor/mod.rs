@@ -4,6 +4,8 @@ mod change;
 mod claims;
 mod classes;
 mod detector;
+mod parts;
+mod pausing;
 mod pipeline;
 mod publish;
 mod rate;

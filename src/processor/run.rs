@@ -14,19 +14,18 @@ use tracing::{info, warn};
 use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
 use super::detector::{DetectorInfo, open_detector, thresholds};
+use super::parts::{connect, lane_heartbeats, timing};
 use super::pipeline::Pipeline;
-use super::publish::Publisher;
 use super::sink::EventSink;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
 use crate::base::sync::lock;
 use crate::base::{Clock, Heartbeats, SessionId, SourceId, Stop};
-use crate::bus::{BusError, ClientRole, Topics};
 use crate::config::{Settings, SourceSettings};
 use crate::control::{Change, Changes, Problem};
 use crate::detect::{LoadedDetector, Upgrade, Worker};
 use crate::media::{self, OpenOptions};
-use crate::role::{self, Sources, StartError, Timing, changes};
+use crate::role::{Sources, StartError, changes};
 
 /// A running processor.
 pub struct Processor {
@@ -36,12 +35,12 @@ pub struct Processor {
     running: Mutex<Option<Running>>,
 }
 
-struct Running {
-    settings: Settings,
+pub(super) struct Running {
+    pub(super) settings: Settings,
     detector: DetectorInfo,
     worker: Worker,
     /// Sources that the operator has paused. They stay paused when their session is restarted.
-    paused: BTreeSet<SourceId>,
+    pub(super) paused: BTreeSet<SourceId>,
     /// The preparation of a faster detector, if one is running.
     upgrading: Option<Upgrading>,
     sources: Sources,
@@ -79,7 +78,7 @@ impl Processor {
                 opened,
                 pipeline.mailbox.clone(),
                 thresholds(&settings),
-                heartbeats.stage("detect", settings.processor.stage_limit),
+                lane_heartbeats(&heartbeats, settings.processor.stage_limit),
                 move |result, _| pipeline.publish(&result),
             )?
         };
@@ -141,8 +140,10 @@ impl Processor {
         let changes = changes(&running.settings, &new, between);
         let other_classes = opened.is_some();
         if let Some(mut opened) = opened {
-            running.upgrading = self.begin_upgrade(opened.upgrade.take());
-            self.swap(running, opened);
+            let upgrade = opened.upgrade.take();
+            self.swap(running, opened)
+                .map_err(|err| Problem::new("processor.lanes", err))?;
+            running.upgrading = self.begin_upgrade(upgrade);
         }
         let old = std::mem::replace(&mut running.settings, new);
         running.worker.set_thresholds(thresholds(&running.settings));
@@ -182,41 +183,6 @@ impl Processor {
         let guard = self.lock();
         let running = guard.as_ref();
         running.is_some_and(|running| running.sources.restart(id))
-    }
-
-    /// Pauses the analysis of a source or of all, or ends the pause. Returns the sources that are paused now.
-    ///
-    /// # Errors
-    /// When it does not run the source.
-    pub fn pause(&self, id: Option<SourceId>, paused: bool) -> Result<Vec<SourceId>, Problem> {
-        let mut guard = self.lock();
-        let Some(running) = guard.as_mut() else {
-            return Err(Problem::new("", "the processor is ending"));
-        };
-        let known = &running.settings.sources;
-        let meant: Vec<SourceId> = match id {
-            Some(id) if known.contains_key(&id) => vec![id],
-            Some(id) => {
-                return Err(Problem::new(
-                    "",
-                    format!("this process runs no source {id}"),
-                ));
-            }
-            None => known.keys().copied().collect(),
-        };
-        let sources = self.pipeline.sources.load();
-        for id in meant {
-            match paused {
-                true => running.paused.insert(id),
-                false => running.paused.remove(&id),
-            };
-            if let Some(source) = sources.get(&id) {
-                source.pause(paused);
-            }
-        }
-        let paused: Vec<SourceId> = running.paused.iter().copied().collect();
-        info!(?paused, "sources are paused or go on");
-        Ok(paused)
     }
 
     /// Ends sources, worker and link, in this order. Names each part that did not end within `limit`.
@@ -280,8 +246,9 @@ impl Processor {
         // Under the lock: `apply` raises `stop` under the same lock when it installs another detector.
         if let Some(running) = guard.as_mut()
             && !stop.is_raised()
+            && let Err(err) = self.swap(running, opened)
         {
-            self.swap(running, opened);
+            warn!(%err, "the faster detector can't be used: the system gives no thread");
         }
     }
 
@@ -305,19 +272,21 @@ impl Processor {
         });
     }
 
-    fn swap(&self, running: &mut Running, opened: LoadedDetector) {
-        running.detector = DetectorInfo::of(&opened);
+    fn swap(&self, running: &mut Running, opened: LoadedDetector) -> std::io::Result<()> {
+        let detector = DetectorInfo::of(&opened);
         info!(
-            model = running.detector.model,
-            backend = running.detector.backend,
+            model = detector.model,
+            backend = detector.backend,
             "changing the detector"
         );
-        running.worker.swap(opened);
+        running.worker.swap(opened)?;
+        running.detector = detector;
         let link = &self.pipeline.sink.load().link;
         link.set_classes(&running.detector.labels);
         for source in self.pipeline.sources.load().values() {
             source.request_output(running.detector.input);
         }
+        Ok(())
     }
 
     fn add_again(&self, running: &mut Running, id: SourceId) {
@@ -389,42 +358,7 @@ impl Processor {
         self.follow_claims(sink);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Running>> {
         lock(&self.running)
     }
-}
-
-fn timing(settings: &Settings) -> Timing {
-    let processor = &settings.processor;
-    Timing {
-        stage_limit: processor.stage_limit,
-        retry_first: processor.retry_first,
-        retry_longest: processor.retry_longest,
-    }
-}
-
-fn connect(
-    settings: &Settings,
-    session: &SessionId,
-    runtime: &Handle,
-    heartbeats: &Heartbeats,
-) -> Result<Arc<EventSink>, BusError> {
-    let publisher = Publisher {
-        instance_id: settings.instance_id.as_str().into(),
-        session: session.clone(),
-    };
-    Ok(EventSink::new(
-        settings.sources.keys().copied().collect(),
-        role::connect(
-            ClientRole::Processor,
-            settings,
-            session,
-            timing(settings),
-            runtime,
-            heartbeats,
-        )?,
-        Topics::of(&settings.mqtt),
-        publisher,
-        settings.mqtt.encoding,
-    ))
 }

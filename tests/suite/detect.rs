@@ -6,8 +6,8 @@ use std::time::Duration;
 use nvr::base::{Frame, Letterbox, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    Canvas, Detection, DetectorRequest, Letterboxer, LoadedDetector, ModelStore, Picture,
-    Thresholds, open,
+    Canvas, Detection, DetectorRequest, Letterboxer, LoadedDetector, ModelStore, Parallelism,
+    Picture, Thresholds, open,
 };
 
 use crate::support::alone::{alone, is_alone};
@@ -17,7 +17,10 @@ fn opened(model: &str, backend: Backend) -> LoadedDetector {
     let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
-        threads: None,
+        parallelism: Parallelism {
+            threads: None,
+            lanes: Some(1),
+        },
         scripted_delay: Duration::ZERO,
     };
     open(&wanted, &ModelStore::new(models_dirs(&[]))).expect("the model loads; run `make setup`")

@@ -13,7 +13,7 @@ use nvr::base::Size;
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
     DetectError, DetectorRequest, ImportRequest, InstalledModel, LoadedDetector, ModelStore,
-    OutputFormat, Range, import, open,
+    OutputFormat, Parallelism, Range, import, open,
 };
 
 use crate::support::alone::{alone, is_alone};
@@ -74,7 +74,10 @@ impl ModelDir {
         let wanted = DetectorRequest {
             model: ModelChoice::Named("tiny".to_owned()),
             backend,
-            threads: Some(1),
+            parallelism: Parallelism {
+                threads: Some(1),
+                lanes: Some(1),
+            },
             scripted_delay: Duration::ZERO,
         };
         open(&wanted, &ModelStore::new(vec![self.models()]))

@@ -10,7 +10,8 @@ use std::time::Duration;
 use nvr::base::{BBox, Letterbox, Size};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    Detection, DetectorRequest, LoadedDetector, ModelStore, OutputFormat, Picture, Thresholds, open,
+    Detection, Detector, DetectorRequest, LoadedDetector, ModelStore, OutputFormat, Parallelism,
+    Picture, Thresholds, open,
 };
 
 use crate::support::alone::{alone, is_alone};
@@ -52,10 +53,21 @@ fn site_dir() -> PathBuf {
 }
 
 fn opened_in(site: &Path, backend: Backend) -> Result<LoadedDetector, String> {
+    opened_with_lanes(site, backend, 1)
+}
+
+fn opened_with_lanes(
+    site: &Path,
+    backend: Backend,
+    lanes: usize,
+) -> Result<LoadedDetector, String> {
     let wanted = DetectorRequest {
         model: ModelChoice::Named("tiny".to_owned()),
         backend,
-        threads: Some(1),
+        parallelism: Parallelism {
+            threads: Some(1),
+            lanes: Some(lanes),
+        },
         scripted_delay: Duration::ZERO,
     };
     open(&wanted, &ModelStore::new(vec![site.join("models")])).map_err(|error| error.to_string())
@@ -69,6 +81,10 @@ fn opened() -> LoadedDetector {
 
 /// Detects in pictures that are all of one byte each.
 fn see(opened: &mut LoadedDetector, bytes: &[u8]) -> Result<Vec<Vec<Detection>>, String> {
+    see_with(opened.detector.as_mut(), bytes)
+}
+
+fn see_with(detector: &mut dyn Detector, bytes: &[u8]) -> Result<Vec<Vec<Detection>>, String> {
     let pixels: Vec<Vec<u8>> = bytes.iter().map(|byte| vec![*byte; 96 * 64 * 3]).collect();
     let pictures: Vec<Picture<'_>> = pixels
         .iter()
@@ -81,8 +97,7 @@ fn see(opened: &mut LoadedDetector, bytes: &[u8]) -> Result<Vec<Vec<Detection>>,
         confidence: 0.001,
         iou: 0.45,
     };
-    opened
-        .detector
+    detector
         .detect(&pictures, thresholds)
         .map_err(|error| error.to_string())
 }
@@ -180,6 +195,56 @@ fn child_sees_exactly() {
     // Runtime, engine, two contexts; two tensors a lane, on the GPU and pinned; two streams.
     assert_eq!(counters.live(), [4, 4, 4, 2]);
     drop(opened);
+    assert_eq!(counters.live(), [0; 4]);
+}
+
+#[test]
+fn lanes_share_an_engine_and_infer_at_once() {
+    for major in SERVED {
+        // TensorRT 8 lets one context alone use the profile of an engine with an open batch.
+        for (batch, lanes) in [(1, 3), (-1, if major == 8 { 1 } else { 3 })] {
+            let (site, network) = (Site::new(major), network());
+            let model = site.import(&network);
+            let mut engine = DoubleEngine::of(&network, major);
+            engine.tensors[0] = DoubleEngine::input(&network, 0, batch);
+            engine.tensors[1] = DoubleEngine::output(&network, 0, batch);
+            site.keep(&engine, &site.key(&model));
+            let lanes = lanes.to_string();
+            child(&site, "child_has_lanes", &[("TEST_LANES", &lanes)]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own: the libraries are opened once a process"]
+fn child_has_lanes() {
+    if !is_alone() {
+        return;
+    }
+    let opened = opened_with_lanes(&site_dir(), Backend::Tensorrt, 3).expect("it opens");
+    let mut lanes: Vec<_> = std::iter::once(opened.detector)
+        .chain(opened.more)
+        .collect();
+    let wanted = std::env::var("TEST_LANES").expect("the parent says it");
+    assert_eq!(lanes.len().to_string(), wanted);
+    let counters = Counters::new();
+    let count = lanes.len() as i64;
+    if count > 1 {
+        // Runtime, engine, a context for each lane; two tensors a lane, on the GPU and pinned; a stream for each lane.
+        assert_eq!(counters.live(), [2 + count, 2 * count, 2 * count, count]);
+    }
+    std::thread::scope(|scope| {
+        for (number, lane) in lanes.iter_mut().enumerate() {
+            scope.spawn(move || {
+                for step in 1..=50 {
+                    let byte = (step * 5 + number) as u8;
+                    assert_eq!(see_with(lane.as_mut(), &[byte]), Ok(vans(&[byte])));
+                }
+            });
+        }
+    });
+    assert_eq!(counters.of_tensorrt("double_runs"), 50 * count);
+    drop(lanes);
     assert_eq!(counters.live(), [0; 4]);
 }
 

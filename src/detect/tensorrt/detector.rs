@@ -1,4 +1,5 @@
-//! An engine as a detector: several inference requests take turns, so that one is filled while another infers.
+//! An engine as detectors, one for each lane. If there is one alone, several inference requests take turns in it, so that one is
+//! filled while another infers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,14 +11,15 @@ use super::error::TensorRtError;
 use super::infer_request::{InferRequest, StartError};
 use super::library::Libraries;
 use super::plan::Plan;
-use super::runtime::Runtime;
+use super::runtime::{Engine, Runtime};
 use crate::base::Size;
 
 /// Its name in settings and messages.
 pub(in crate::detect) const NAME: &str = "tensorrt";
 
-/// The number of inference requests per detector. While one infers, the next picture is drawn into the other's tensor
-/// and copied. A third one would need the memory of another context and would not make the GPU faster.
+/// The number of inference requests of a detector that is alone. While one infers, the next picture is drawn into the other's
+/// tensor and copied. A third one would need the memory of another context and would not make the GPU faster. Of several
+/// detectors each has one request: they overlap each other.
 const REQUESTS: usize = 2;
 
 /// A loaded engine.
@@ -28,7 +30,8 @@ pub(super) struct TensorRtDetector {
 }
 
 impl TensorRtDetector {
-    /// Loads the engine `bytes`, the content of `path`, which was built for DLA core `dla` or for the GPU. Blocks.
+    /// Loads the engine `bytes`, the content of `path`, which was built for DLA core `dla` or for the GPU, and makes `lanes`
+    /// detectors of it: at least one, and fewer than wanted if the GPU has not enough memory. Blocks.
     ///
     /// # Errors
     /// If TensorRT refuses it, or its tensors do not match the model's manifest.
@@ -38,22 +41,37 @@ impl TensorRtDetector {
         dla: Option<u32>,
         model: &InstalledModel,
         labels: Labels,
-    ) -> Result<Self, DetectError> {
+        lanes: usize,
+    ) -> Result<Vec<Self>, DetectError> {
         libraries.cuda.choose_gpu()?;
         let mut runtime = Runtime::new(libraries)?;
         if let Some(core) = dla {
             choose_dla(&mut runtime, core)?;
         }
         let engine = Arc::new(runtime.engine(bytes, path)?);
-        let (plan, contract) = Plan::new(&engine, model, labels)?;
-        let mut requests = vec![InferRequest::new(&libraries.cuda, &engine, &plan)?];
+        let (plan, contract) = Plan::new(&engine, model, labels.clone())?;
         let may_overlap = !plan.dynamic || libraries.vtables.contexts_share_profile;
-        while may_overlap && requests.len() < REQUESTS {
-            match InferRequest::new(&libraries.cuda, &engine, &plan) {
-                Ok(request) => requests.push(request),
+        let lanes = if may_overlap { lanes } else { 1 };
+        let requests = match (may_overlap, lanes) {
+            (true, 1) => REQUESTS,
+            _ => 1,
+        };
+        let mut made = vec![Self {
+            requests: Self::requests(libraries, &engine, &plan, requests)?,
+            plan,
+            contract,
+        }];
+        while made.len() < lanes {
+            let (plan, contract) = Plan::new(&engine, model, labels.clone())?;
+            match Self::requests(libraries, &engine, &plan, 1) {
+                Ok(requests) => made.push(Self {
+                    requests,
+                    plan,
+                    contract,
+                }),
                 // The GPU may not have enough memory.
                 Err(err) => {
-                    tracing::warn!(%err, requests = requests.len(), "inferences will not overlap");
+                    tracing::warn!(%err, lanes = made.len(), wanted = lanes, "there are fewer lanes");
                     break;
                 }
             }
@@ -61,15 +79,32 @@ impl TensorRtDetector {
         tracing::info!(
             tensorrt = %libraries.version,
             gpu = %libraries.gpu,
-            batch = plan.most,
-            requests = requests.len(),
+            batch = made[0].plan.most,
+            requests = made[0].requests.len(),
+            lanes = made.len(),
             "the engine is loaded"
         );
-        Ok(Self {
-            requests,
-            plan,
-            contract,
-        })
+        Ok(made)
+    }
+
+    /// One inference request, and up to `wanted` of them if the GPU has enough memory.
+    fn requests(
+        libraries: &Libraries,
+        engine: &Arc<Engine>,
+        plan: &Plan,
+        wanted: usize,
+    ) -> Result<Vec<InferRequest>, TensorRtError> {
+        let mut requests = vec![InferRequest::new(&libraries.cuda, engine, plan)?];
+        while requests.len() < wanted {
+            match InferRequest::new(&libraries.cuda, engine, plan) {
+                Ok(request) => requests.push(request),
+                Err(err) => {
+                    tracing::warn!(%err, requests = requests.len(), "inferences will not overlap");
+                    break;
+                }
+            }
+        }
+        Ok(requests)
     }
 
     fn run(

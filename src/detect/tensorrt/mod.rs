@@ -42,7 +42,7 @@ use self::cache::EngineCache;
 use self::detector::TensorRtDetector;
 use self::library::Libraries;
 use super::labels::Labels;
-use super::{DetectError, Detector, InstalledModel};
+use super::{DetectError, Detector, InstalledModel, Parallelism};
 
 /// Describes the installed TensorRT and GPU: `TensorRT 10.3.0 on Orin (…)`. Opens the libraries if they are not open
 /// yet.
@@ -67,15 +67,16 @@ pub(super) fn can_build() -> Result<(), TensorRtError> {
     trtexec::Tool::find().map(drop)
 }
 
-/// Loads the cached engine for `model` and this machine. Blocks for a second or more.
+/// Loads the cached engine for `model` and this machine, with one detector or more for it. Blocks for a second or more.
 ///
 /// # Errors
 /// If TensorRT, the GPU or such an engine is missing, or if the engine is refused.
 pub(super) fn open(
     model: &InstalledModel,
     labels: Labels,
-) -> Result<Box<dyn Detector>, DetectError> {
-    open_in(&EngineCache::of_program(), model, labels)
+    parallelism: Parallelism,
+) -> Result<Vec<Box<dyn Detector>>, DetectError> {
+    open_in(&EngineCache::of_program(), model, labels, parallelism)
 }
 
 /// As [`open`], with the given cache.
@@ -83,18 +84,21 @@ fn open_in(
     cache: &EngineCache,
     model: &InstalledModel,
     labels: Labels,
-) -> Result<Box<dyn Detector>, DetectError> {
+    parallelism: Parallelism,
+) -> Result<Vec<Box<dyn Detector>>, DetectError> {
     let libraries = Libraries::open()?;
     let file = cache.find(model, &libraries)?;
     let bytes = file.read()?;
-    let detector = TensorRtDetector::load(
+    let detectors = TensorRtDetector::load(
         &libraries,
         (&file.path, &bytes),
         file.flags.dla,
         model,
         labels,
+        parallelism.gpu_lanes(),
     )?;
-    Ok(Box::new(detector))
+    let boxed = |detector| Box::new(detector) as Box<dyn Detector>;
+    Ok(detectors.into_iter().map(boxed).collect())
 }
 
 impl TensorRtError {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::super::{
-    DetectError, Detection, Detector, InstalledModel, ModelStore, Picture, Thresholds,
+    DetectError, Detection, Detector, InstalledModel, ModelStore, Parallelism, Picture, Thresholds,
 };
 use super::build::build_in;
 use super::cache::{BuildFlags, EngineCache};
@@ -90,11 +90,15 @@ pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
         Ok(format!("trtexec built an engine of {bytes} bytes")),
     );
     let since = Instant::now();
+    let one_lane = Parallelism {
+        lanes: Some(1),
+        ..Parallelism::default()
+    };
     let opened = model
         .labels()
-        .and_then(|labels| super::open_in(&cache, &model, labels));
-    let mut detector = match opened {
-        Ok(detector) => detector,
+        .and_then(|labels| super::open_in(&cache, &model, labels, one_lane));
+    let mut detectors = match opened {
+        Ok(detectors) => detectors,
         Err(error) => {
             step("load", since, Err(error.to_string()));
             return;
@@ -102,7 +106,7 @@ pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
     };
     step("load", since, Ok("TensorRT loads it".to_owned()));
     let since = Instant::now();
-    step("run", since, run(detector.as_mut()));
+    step("run", since, run(detectors[0].as_mut()));
 }
 
 /// Runs every scene, then measures the speed.
