@@ -13,13 +13,13 @@ use tracing::{error, info, warn};
 use super::child::{Child, ChildEvent, Order, RoleEvent};
 use super::codes;
 use super::config_file::config;
-use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received, StoreStep};
+use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received};
 use super::document::StoredDocument;
 use super::identity::Identity;
 use super::key_store::KeyStore;
 use super::publish::{add, complete, firmware};
 use super::reading::{Reader, desired_of};
-use super::store::{Finding, Store, StoreError};
+use super::store::{Finding, Store};
 use crate::base::{Clock, kernel_clock};
 use crate::bus::Link;
 use crate::control::Capabilities;
@@ -206,7 +206,7 @@ impl Driver {
     fn carry_out(&mut self, action: Action, queue: &mut VecDeque<Event>) {
         match action {
             Action::Store(step) => {
-                let result = save(&mut self.store, &step).map_err(|err| {
+                let result = step.carry_out(&mut self.store).map_err(|err| {
                     error!(%err, "the store is behind");
                     DocumentError::new("", codes::STORE, err.to_string())
                 });
@@ -323,18 +323,6 @@ fn boot(parts: &DriverParts) -> Boot {
         pending: pending.map(|pending| parts.reader.stored(pending)),
         attempts: contents.attempts.clone(),
         warnings,
-    }
-}
-
-fn save(store: &mut Store, step: &StoreStep) -> Result<(), StoreError> {
-    match step.clone() {
-        StoreStep::SavePending(document) => store.save_pending(document),
-        StoreStep::BeginAttempt(id) => store.begin_attempt(&id),
-        StoreStep::Promote(id) => store.promote(&id),
-        StoreStep::Fail(id, failure) => store.fail(&id, failure),
-        StoreStep::DropPending(id) => store.drop_pending(&id),
-        StoreStep::Decommission(id) => store.decommission(&id),
-        StoreStep::Retry => store.retry(),
     }
 }
 
