@@ -32,9 +32,9 @@ pub struct Identity {
     pub keys: Keyring,
 }
 
-/// The device file has problems.
+/// The device file, or the provisioning file, can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
+pub enum DeviceFileError {
     /// It can't be read, or is not TOML.
     #[error(transparent)]
     Syntax(ConfigProblems),
@@ -52,12 +52,12 @@ pub enum IdentityError {
 ///
 /// # Errors
 /// Every problem at once.
-pub fn read_identity(path: &Path, environment: &Environment) -> Result<Identity, IdentityError> {
+pub fn read_identity(path: &Path, environment: &Environment) -> Result<Identity, DeviceFileError> {
     let document = match path.exists() {
-        true => read_document(path).map_err(IdentityError::Syntax)?,
+        true => read_document(path).map_err(DeviceFileError::Syntax)?,
         false => json!({}),
     };
-    of_document(document, path, environment).map_err(|problems| IdentityError::Problems {
+    of_document(document, path, environment).map_err(|problems| DeviceFileError::Problems {
         path: path.to_owned(),
         problems,
     })

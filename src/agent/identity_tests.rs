@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn read(text: &str, dir: &Path) -> Result<Identity, IdentityError> {
+fn read(text: &str, dir: &Path) -> Result<Identity, DeviceFileError> {
     let path = dir.join(DEVICE_FILE);
     std::fs::write(&path, text).expect("written");
     read_identity(&path, &Environment::default())

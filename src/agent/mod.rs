@@ -36,7 +36,7 @@ pub use cycle::{
     Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, Refusal, StoreStep,
 };
 pub use document::{DocumentId, StoredDocument};
-pub use identity::{DEVICE_FILE, Identity, IdentityError, read_identity};
+pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 pub use preflight::{Capacity, Demand, Preflight, preflight};
 pub use provision::{ProvisionError, provision};
 pub use service::{AgentError, AgentOptions, run};

@@ -20,7 +20,7 @@ use super::child::{Child, ChildOptions, RoleEvent};
 use super::commands::Commands;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
-use super::identity::{DEVICE_FILE, Identity, IdentityError, read_identity};
+use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 use super::key_store::KeyStore;
 use super::provision::{ProvisionError, provision};
 use super::publish;
@@ -66,7 +66,7 @@ pub struct AgentOptions {
 pub enum AgentError {
     /// The identity of the box.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Identity(#[from] DeviceFileError),
     /// The provisioning file.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
