@@ -4,6 +4,7 @@ mod change;
 mod claims;
 mod classes;
 mod detector;
+mod picture;
 mod pipeline;
 mod publish;
 mod rate;
