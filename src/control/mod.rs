@@ -20,8 +20,9 @@ pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{ServeError, Server};
 pub use signals::{SignalRequest, Signals};
 pub use status::{
-    Capabilities, Change, Changes, DecoderFound, DecoderWorks, DetectorStatus, DisplayStatus,
-    EventCounters, ProcessorCapabilities, ProcessorStatus, Status, WallCapabilities, WallStatus,
+    Capabilities, Change, Changes, DecoderFound, DecoderWorks, DetectorStatus, DetectorWork,
+    DisplayStatus, EventCounters, ProcessorCapabilities, ProcessorStatus, Status, WallCapabilities,
+    WallStatus,
 };
 
 use serde::{Deserialize, Serialize};

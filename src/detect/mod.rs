@@ -55,4 +55,4 @@ pub use tensorrt::{
 };
 pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
 pub use upgrade::{LoadedDetector, Upgrade};
-pub use worker::{Inferred, Worker, WorkerStats};
+pub use worker::{Inferred, WorkDone, Worker, WorkerStats};

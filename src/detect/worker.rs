@@ -52,7 +52,35 @@ pub struct WorkerStats {
     pub inference_time: Duration,
 }
 
+/// The work of the running detector since it was installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkDone {
+    /// The id of its model.
+    pub model_id: Arc<str>,
+    /// Its backend.
+    pub backend: &'static str,
+    /// The thread's time with frames: letterbox, inference and sink.
+    pub busy: Duration,
+    /// Frames that were inferred in batches of the largest useful size.
+    pub full_frames: u64,
+    /// The thread's time with these frames.
+    pub full_time: Duration,
+}
+
+impl WorkDone {
+    fn none_of(opened: &LoadedDetector) -> Self {
+        Self {
+            model_id: opened.model_id.clone(),
+            backend: opened.backend,
+            busy: Duration::ZERO,
+            full_frames: 0,
+            full_time: Duration::ZERO,
+        }
+    }
+}
+
 struct WorkerState {
+    work: Mutex<WorkDone>,
     thresholds: ArcSwap<Thresholds>,
     next: Mutex<Option<LoadedDetector>>,
     inferred: AtomicU64,
@@ -87,6 +115,7 @@ impl Worker {
         sink: impl FnMut(Inferred, &Picture<'_>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let state = Arc::new(WorkerState {
+            work: Mutex::new(WorkDone::none_of(&opened)),
             thresholds: ArcSwap::from_pointee(thresholds),
             next: Mutex::default(),
             inferred: AtomicU64::default(),
@@ -132,6 +161,11 @@ impl Worker {
             letterbox_time: Duration::from_nanos(read(&self.state.letterbox_ns)),
             inference_time: Duration::from_nanos(read(&self.state.inference_ns)),
         }
+    }
+
+    /// The work of the detector that runs.
+    pub fn work(&self) -> WorkDone {
+        lock(&self.state.work).clone()
     }
 
     /// Closes the mailbox and waits for the current frame. Blocks for one inference at most.
@@ -208,12 +242,14 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
                 Collected::Items(frames) => {
                     self.heartbeat.beat();
                     let count = frames.len();
+                    let started = Instant::now();
                     // A panic comes from the engine or from the sink; it must not end this thread silently.
-                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
-                        self.fail_finally(
+                    match catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
+                        Ok(inferred) => self.note_work(inferred, started.elapsed()),
+                        Err(panic) => self.fail_finally(
                             count,
                             format_args!("it panicked: {}", panic_message(&*panic)),
-                        );
+                        ),
                     }
                 }
             }
@@ -224,6 +260,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
         let next = lock(&self.state.next).take();
         if let Some(opened) = next {
             let (model, backend) = (opened.model_id.clone(), opened.backend);
+            *lock(&self.state.work) = WorkDone::none_of(&opened);
             self.active = ActiveDetector::new(opened);
             self.last_report = None;
             self.heartbeat.beat();
@@ -231,7 +268,17 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
         }
     }
 
-    fn infer(&mut self, frames: Vec<(SourceId, Frame)>) {
+    fn note_work(&self, inferred: usize, time: Duration) {
+        let mut work = lock(&self.state.work);
+        work.busy += time;
+        if inferred == self.active.canvases.len() {
+            work.full_frames += inferred as u64;
+            work.full_time += time;
+        }
+    }
+
+    /// Gives the number of inferred frames.
+    fn infer(&mut self, frames: Vec<(SourceId, Frame)>) -> usize {
         let started = Instant::now();
         let mut drawn = Vec::with_capacity(frames.len());
         for (source_id, frame) in frames {
@@ -242,13 +289,12 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
             }
         }
         count(&self.state.letterbox_ns, started.elapsed());
-        if drawn.is_empty() {
-            return;
+        let inferred = drawn.len();
+        if inferred == 0 {
+            return 0;
         }
         let started = Instant::now();
-        let found = self
-            .active
-            .detect(drawn.len(), **self.state.thresholds.load());
+        let found = self.active.detect(inferred, **self.state.thresholds.load());
         let inference_time = started.elapsed();
         count(&self.state.inference_ns, inference_time);
         self.heartbeat.beat();
@@ -256,7 +302,7 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
             Ok(found) => {
                 self.state
                     .inferred
-                    .fetch_add(drawn.len() as u64, Ordering::Relaxed);
+                    .fetch_add(inferred as u64, Ordering::Relaxed);
                 let pictures = self.active.canvases.iter().filter_map(Canvas::picture);
                 for (((source_id, meta), detections), picture) in
                     drawn.into_iter().zip(found).zip(pictures)
@@ -270,10 +316,12 @@ impl<S: FnMut(Inferred, &Picture<'_>)> WorkerThread<S> {
                     };
                     (self.sink)(result, &picture);
                 }
+                return inferred;
             }
-            Err(err) if err.is_transient() => self.report_failure(drawn.len(), &err, None),
-            Err(err) => self.fail_finally(drawn.len(), err),
+            Err(err) if err.is_transient() => self.report_failure(inferred, &err, None),
+            Err(err) => self.fail_finally(inferred, err),
         }
+        0
     }
 
     /// Reports a failure after which the next frames may succeed.
