@@ -3,6 +3,7 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -37,7 +38,11 @@ impl Supervisor {
             running.alive_until = Instant::now() + watchdog_limit;
             self.observe_at = Instant::now();
             info!(role = %self.role, "the role is ready");
-            self.told.send_modify(|told| told.is_ready = true);
+            self.taken_by = None;
+            self.told.send_modify(|told| {
+                told.process = Some(message.process);
+                told.taken_by = None;
+            });
             if let Some(document) = running.answers.take() {
                 self.reply(document, Ok(())).await;
             }
@@ -65,7 +70,34 @@ impl Supervisor {
         let is_config = is_config && !running.ready;
         // The last lines come before the end.
         running.process.finish().await;
+        self.taken_by = None;
+        let mut how = how;
+        if !running.ready {
+            self.taken_by = self.other_process().await;
+            if let Some(process) = self.taken_by {
+                how = format!(
+                    "{how}, because process {process} is this {} already",
+                    self.role
+                );
+            }
+        }
         self.ended(how, ran, running.answers, is_config).await;
+    }
+
+    async fn other_process(&self) -> Option<i32> {
+        let (role, device) = (self.role, self.options.device.clone());
+        let found = spawn_blocking(move || request::other_process(role, &device)).await;
+        found.ok().flatten()
+    }
+
+    /// Notes which process answers at the control socket in place of the role, for the report of the box.
+    fn note_taken(&mut self, process: Option<i32>) {
+        self.taken_by = process;
+        self.told.send_if_modified(|told| {
+            let is_other = told.taken_by != process;
+            told.taken_by = process;
+            is_other
+        });
     }
 
     /// The process has ended unasked, or could not be started.
@@ -93,6 +125,7 @@ impl Supervisor {
         self.restart_at = Some(Instant::now() + wait);
         self.tell(Condition {
             crash_loop: crash_loop.then(|| how.clone()),
+            taken_by: self.taken_by,
             ..Condition::default()
         });
         match answers.filter(|_| is_config) {
@@ -142,6 +175,7 @@ impl Supervisor {
         self.observe_at = Instant::now() + pace;
         match status {
             Some(Ok((status, able))) => {
+                self.note_taken(None);
                 if let Some(able) = able {
                     let running = self.running.iter_mut();
                     running.for_each(|running| running.is_known = true);
@@ -150,7 +184,12 @@ impl Supervisor {
                 let observation = self.observer.observe(&status);
                 self.send(ChildEvent::Observed(observation)).await;
             }
-            Some(Err(err)) => warn!(role = %self.role, %err, "the state of the role is unknown"),
+            Some(Err(err)) => {
+                warn!(role = %self.role, %err, "the state of the role is unknown");
+                if let RequestError::Taken { process, .. } = err {
+                    self.note_taken(Some(process));
+                }
+            }
             None => {}
         }
     }
@@ -183,13 +222,9 @@ impl Supervisor {
             if let Some(running) = ready
                 && self.observing.is_none()
                 && self.applying.is_none()
+                && let Some(to) = self.recipient()
             {
-                self.observing = Some(request::status(
-                    self.role,
-                    &self.options.device,
-                    running.is_known,
-                    STATUS_LIMIT,
-                ));
+                self.observing = Some(request::status(to, running.is_known, STATUS_LIMIT));
             }
         }
     }
