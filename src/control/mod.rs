@@ -13,7 +13,7 @@ mod signals;
 mod status;
 pub mod wall_state;
 
-pub use client::{ClientError, listening_process, request, request_to};
+pub use client::{ClientError, request, request_to};
 pub use connect::reach;
 pub use connection::{ControlHandler, not_supported};
 pub use path::{Found, find, socket_path, sockets_in};

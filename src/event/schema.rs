@@ -25,7 +25,9 @@ pub fn schema_json(name: &str) -> Option<String> {
 pub(crate) fn schema_of<T: JsonSchema>() -> String {
     let settings = SchemaSettings::draft2020_12().for_deserialize();
     let schema = SchemaGenerator::new(settings).into_root_schema_for::<T>();
-    format!("{:#}\n", schema.as_value())
+    // Of the schema, not of its value: its keys have the order of the type then.
+    let text = serde_json::to_string_pretty(&schema);
+    text.expect("invariant: a schema has string keys and finite numbers") + "\n"
 }
 
 /// Compares the committed schema of the document `name` with `generated`, or writes it where `NVR_UPDATE` is set.

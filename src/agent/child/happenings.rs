@@ -3,7 +3,6 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -38,7 +37,6 @@ impl Supervisor {
             running.alive_until = Instant::now() + watchdog_limit;
             self.observe_at = Instant::now();
             info!(role = %self.role, "the role is ready");
-            self.taken_by = None;
             self.told.send_modify(|told| {
                 told.process = Some(message.process);
                 told.taken_by = None;
@@ -70,29 +68,11 @@ impl Supervisor {
         let is_config = is_config && !running.ready;
         // The last lines come before the end.
         running.process.finish().await;
-        self.taken_by = None;
-        let mut how = how;
-        if !running.ready {
-            self.taken_by = self.other_process().await;
-            if let Some(process) = self.taken_by {
-                how = format!(
-                    "{how}, because process {process} is this {} already",
-                    self.role
-                );
-            }
-        }
         self.ended(how, ran, running.answers, is_config).await;
     }
 
-    async fn other_process(&self) -> Option<i32> {
-        let (role, device) = (self.role, self.options.device.clone());
-        let found = spawn_blocking(move || request::other_process(role, &device)).await;
-        found.ok().flatten()
-    }
-
     /// Notes which process answers at the control socket in place of the role, for the report of the box.
-    fn note_taken(&mut self, process: Option<i32>) {
-        self.taken_by = process;
+    fn note_taken(&self, process: Option<i32>) {
         self.told.send_if_modified(|told| {
             let is_other = told.taken_by != process;
             told.taken_by = process;
@@ -125,7 +105,6 @@ impl Supervisor {
         self.restart_at = Some(Instant::now() + wait);
         self.tell(Condition {
             crash_loop: crash_loop.then(|| how.clone()),
-            taken_by: self.taken_by,
             ..Condition::default()
         });
         match answers.filter(|_| is_config) {

@@ -7,9 +7,7 @@ use serde_json::Value;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::agent::cycle::ChildRole;
-use crate::control::{
-    Answer, Capabilities, ClientError, Request, Status, find, listening_process, request_to,
-};
+use crate::control::{Answer, Capabilities, ClientError, Request, Status, find, request_to};
 
 /// Why a role did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +88,6 @@ impl Recipient {
         }
         Err(failed)
     }
-}
-
-/// The process that holds the control socket of a role which is not running. Blocks for some seconds at most.
-pub(super) fn other_process(role: ChildRole, device: &str) -> Option<i32> {
-    let found = find(&role.to_string(), Some(device)).sockets;
-    found.iter().find_map(|socket| listening_process(socket))
 }
 
 /// Applies a configuration.

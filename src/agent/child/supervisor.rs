@@ -53,8 +53,6 @@ pub(super) struct Supervisor {
     pub(super) applying: Option<(DocumentId, JoinHandle<Result<Answer, RequestError>>)>,
     pub(super) observing: Option<JoinHandle<Told>>,
     pub(super) observe_at: Instant,
-    /// The process that holds the control socket of the role, if it is another one.
-    pub(super) taken_by: Option<i32>,
 }
 
 /// A running process.
@@ -110,7 +108,6 @@ impl Supervisor {
             applying: None,
             observing: None,
             observe_at: Instant::now(),
-            taken_by: None,
         })
     }
 
