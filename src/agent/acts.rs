@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
-use super::child::{RequestError, ask};
+use super::child::{Recipient, RequestError};
 use super::cycle::ChildRole;
+use super::led::{Led, LedError};
 use super::refusal::{Refused, codes};
 use crate::base::SourceId;
 use crate::config::without_secrets;
@@ -29,10 +31,10 @@ const REPORT_BYTES: usize = 512 * 1024;
 pub(super) struct Settings {
     /// `nvr` itself.
     pub(super) program: PathBuf,
-    /// The id of the device, the instance id of its roles.
-    pub(super) device: String,
     /// The folder of the configurations of the roles, which `nvr doctor` reads.
     pub(super) configs: PathBuf,
+    /// The LED that blinks at identify.
+    pub(super) led: Option<Led>,
     /// The command that restarts the machine.
     pub(super) reboot: Vec<String>,
 }
@@ -42,24 +44,24 @@ pub(super) struct Settings {
 pub(super) enum Act {
     /// The wall shows a text.
     Identify {
-        roles: Vec<ChildRole>,
+        roles: Vec<Recipient>,
         text: String,
         limit: Duration,
     },
     /// A JPEG of a source, or of all that a wall shows.
     Snapshot {
-        roles: Vec<ChildRole>,
+        roles: Vec<Recipient>,
         source: Option<SourceId>,
     },
     /// Sources are paused, or go on.
     Pause {
-        roles: Vec<ChildRole>,
+        roles: Vec<Recipient>,
         source: Option<SourceId>,
         paused: bool,
     },
     /// The session of a source starts anew.
     RestartSource {
-        roles: Vec<ChildRole>,
+        roles: Vec<Recipient>,
         source: SourceId,
     },
     /// `nvr doctor`.
@@ -80,18 +82,19 @@ impl Act {
 
 /// Carries it out.
 pub(super) async fn carry_out(act: Act, settings: &Settings) -> Result<Option<Value>, Refused> {
-    let all = |roles, request| of_roles(roles, request, settings);
     match act {
         Act::Identify { roles, text, limit } => {
             let seconds = limit.as_secs();
-            all(roles, Request::Identify { text, seconds }).await
+            let blinking = settings.led.as_ref().map(|led| led.blink(limit));
+            let shown = all_of(roles, Request::Identify { text, seconds }).await;
+            with_led(shown, blinking)
         }
         Act::Snapshot { roles, source } => {
             let request = Request::Snapshot {
                 source_id: source,
                 most_bytes: JPEG_BYTES,
             };
-            all(roles, request).await
+            first_of(roles, request).await
         }
         Act::Pause {
             roles,
@@ -102,10 +105,10 @@ pub(super) async fn carry_out(act: Act, settings: &Settings) -> Result<Option<Va
                 true => Request::Pause { source_id },
                 false => Request::Resume { source_id },
             };
-            all(roles, request).await
+            all_of(roles, request).await
         }
         Act::RestartSource { roles, source } => {
-            all(roles, Request::Restart { source_id: source }).await
+            all_of(roles, Request::Restart { source_id: source }).await
         }
         Act::Doctor => doctor(settings).await,
         Act::Reboot => reboot(settings).await,
@@ -113,29 +116,17 @@ pub(super) async fn carry_out(act: Act, settings: &Settings) -> Result<Option<Va
 }
 
 /// Asks every role. The answer has those that obeyed; if none did, the reason of the first.
-async fn of_roles(
-    roles: Vec<ChildRole>,
-    request: Request,
-    settings: &Settings,
-) -> Result<Option<Value>, Refused> {
+async fn all_of(roles: Vec<Recipient>, request: Request) -> Result<Option<Value>, Refused> {
     let mut obeyed = serde_json::Map::new();
     let mut refused = None;
-    for role in roles {
-        let (device, request) = (settings.device.clone(), request.clone());
-        let asked = spawn_blocking(move || ask(role, &device, &request, REQUEST_LIMIT)).await;
-        match asked.unwrap_or(Err(RequestError::Failed { role })) {
-            Ok(Answer::Ok(value)) => {
+    for to in roles {
+        let role = to.role;
+        match one(to, request.clone()).await {
+            Ok(value) => {
                 obeyed.insert(role.to_string(), value);
             }
-            Ok(Answer::Refused(problems)) => {
-                let reasons: Vec<String> = problems
-                    .into_iter()
-                    .map(|problem| problem.message)
-                    .collect();
-                refused.get_or_insert((codes::NOT_SUPPORTED, reasons.join("; ")));
-            }
-            Err(err) => {
-                refused.get_or_insert((codes::FAILED, err.to_string()));
+            Err(reason) => {
+                refused.get_or_insert(reason);
             }
         }
     }
@@ -143,6 +134,56 @@ async fn of_roles(
         Some(refused) => Err(refused),
         None => Ok(Some(Value::Object(obeyed))),
     }
+}
+
+/// Asks the roles in their order until one obeys; if none does, the reason of the last.
+async fn first_of(roles: Vec<Recipient>, request: Request) -> Result<Option<Value>, Refused> {
+    let mut refused = (codes::NOT_RUNNING, "no role runs".to_owned());
+    for to in roles {
+        let role = to.role;
+        match one(to, request.clone()).await {
+            Ok(value) => return Ok(Some(json!({ role.to_string(): value }))),
+            Err(reason) => refused = reason,
+        }
+    }
+    Err(refused)
+}
+
+async fn one(to: Recipient, request: Request) -> Result<Value, Refused> {
+    let role = to.role;
+    let asked = spawn_blocking(move || to.ask(&request, REQUEST_LIMIT)).await;
+    match asked.unwrap_or(Err(RequestError::Failed { role })) {
+        Ok(Answer::Ok(value)) => Ok(value),
+        Ok(Answer::Refused(problems)) => {
+            let reasons: Vec<String> = problems
+                .into_iter()
+                .map(|problem| problem.message)
+                .collect();
+            Err((codes::NOT_SUPPORTED, reasons.join("; ")))
+        }
+        Err(err) => Err((codes::FAILED, err.to_string())),
+    }
+}
+
+/// The answer to identify: of the walls, and of the LED if there is one. One of them suffices.
+fn with_led(
+    shown: Result<Option<Value>, Refused>,
+    blinking: Option<Result<Value, LedError>>,
+) -> Result<Option<Value>, Refused> {
+    let mut answer = match (shown, &blinking) {
+        (Ok(Some(Value::Object(shown))), _) => shown,
+        (Ok(_), _) | (Err(_), Some(Ok(_))) => serde_json::Map::new(),
+        (Err(reason), _) => return Err(reason),
+    };
+    match blinking {
+        Some(Ok(led)) => {
+            answer.insert("led".to_owned(), led);
+        }
+        Some(Err(err)) if answer.is_empty() => return Err((codes::FAILED, err.to_string())),
+        Some(Err(err)) => warn!(%err, "the LED does not blink"),
+        None => {}
+    }
+    Ok(Some(Value::Object(answer)))
 }
 
 async fn doctor(settings: &Settings) -> Result<Option<Value>, Refused> {

@@ -36,3 +36,9 @@ pub const FELL_BACK: &str = "fell-back";
 pub const STORE: &str = "store";
 /// The document needs more than the box has.
 pub const OVER_CAPACITY: &str = "over-capacity";
+/// The document names an output for a monitor that the box does not have.
+pub const NO_OUTPUT: &str = "no-output";
+/// No monitor is connected to an output that the document names.
+pub const NO_MONITOR: &str = "no-monitor";
+/// The board file can't be used.
+pub const BOARD_FILE: &str = "board-file";

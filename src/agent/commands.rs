@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use super::acts::{self, Act};
-use super::child::Order;
+use super::child::{Order, Recipient};
 use super::cycle::ChildRole;
 use super::driver::{Children, wall_time};
 use super::identity::Identity;
@@ -178,23 +178,24 @@ impl Commands {
                 let name = self.identity.name.as_ref();
                 let text = name.unwrap_or(&self.identity.device).clone();
                 let limit = args.limit.map_or(IDENTIFY, |limit| limit.0);
-                of_roles(children, &[ChildRole::Wall], |roles| Act::Identify {
-                    roles,
-                    text,
-                    limit,
-                })
+                let act = |roles| Act::Identify { roles, text, limit };
+                match self.acts.led {
+                    // It is seen without a wall too.
+                    Some(_) => Outcome::Later(act(self.running(children, &[ChildRole::Wall]))),
+                    None => self.of_roles(children, &[ChildRole::Wall], act),
+                }
             }
             Verb::Snapshot => {
-                // A source is shown by a wall, if there is one, with its boxes.
+                // A wall shows all its sources at once, or has the larger picture of one.
                 let roles = [ChildRole::Wall, ChildRole::Processor];
-                of_roles(children, &roles, |roles| Act::Snapshot {
+                self.of_roles(children, &roles, |roles| Act::Snapshot {
                     roles,
                     source: args.source,
                 })
             }
             Verb::Pause | Verb::Resume => {
                 let paused = command.verb == Verb::Pause;
-                of_roles(children, &[ChildRole::Processor], |roles| Act::Pause {
+                self.of_roles(children, &[ChildRole::Processor], |roles| Act::Pause {
                     roles,
                     source: args.source,
                     paused,
@@ -203,7 +204,7 @@ impl Commands {
             Verb::RestartSource => {
                 let roles = [ChildRole::Processor, ChildRole::Wall];
                 let source = args.source.unwrap_or_default();
-                of_roles(children, &roles, |roles| Act::RestartSource {
+                self.of_roles(children, &roles, |roles| Act::RestartSource {
                     roles,
                     source,
                 })
@@ -213,13 +214,43 @@ impl Commands {
         }
     }
 
+    /// Those roles of `wanted` that run.
+    fn running(&self, children: &Children, wanted: &[ChildRole]) -> Vec<Recipient> {
+        let recipient = |role: &ChildRole| {
+            let child = children.get(role)?;
+            let process = child.condition.borrow().process?;
+            Some(Recipient {
+                role: *role,
+                device: self.identity.device.clone(),
+                process,
+            })
+        };
+        wanted.iter().filter_map(recipient).collect()
+    }
+
+    /// An act of those roles of `wanted` that run.
+    fn of_roles(
+        &self,
+        children: &Children,
+        wanted: &[ChildRole],
+        act: impl FnOnce(Vec<Recipient>) -> Act,
+    ) -> Outcome {
+        let roles = self.running(children, wanted);
+        if !roles.is_empty() {
+            return Outcome::Later(act(roles));
+        }
+        let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+        let message = format!("no {} runs on this device", names.join(" or "));
+        Outcome::Now(Err((codes::NOT_RUNNING, message)))
+    }
+
     fn ping(&self, children: &Children) -> Value {
         let roles = children.iter().filter_map(|(role, child)| {
             let condition = child.condition.borrow();
             let status = condition.status.clone();
             condition
-                .is_ready
-                .then(|| (role.to_string(), json!({ "status": status })))
+                .process
+                .map(|_| (role.to_string(), json!({ "status": status })))
         });
         json!({
             "device": self.identity.device,
@@ -248,25 +279,6 @@ fn send(link: &Link, topic: &str, response: &Response) {
             "an answer was dropped: the broker is away, or the answer is too large"
         );
     }
-}
-
-/// An act of those of `wanted` that run, with the role that runs.
-fn of_roles(
-    children: &Children,
-    wanted: &[ChildRole],
-    act: impl FnOnce(Vec<ChildRole>) -> Act,
-) -> Outcome {
-    let is_ready = |role: &ChildRole| {
-        let child = children.get(role);
-        child.is_some_and(|child| child.condition.borrow().is_ready)
-    };
-    let roles: Vec<ChildRole> = wanted.iter().copied().filter(is_ready).collect();
-    if !roles.is_empty() {
-        return Outcome::Later(act(roles));
-    }
-    let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    let message = format!("no {} runs on this device", names.join(" or "));
-    Outcome::Now(Err((codes::NOT_RUNNING, message)))
 }
 
 fn is_meant(role: ChildRole, wanted: Option<RoleName>) -> bool {
@@ -307,7 +319,8 @@ fn restart(children: &Children, wanted: Option<RoleName>) -> Result<Option<Value
         let condition = children
             .get(role)
             .map(|child| child.condition.borrow().clone());
-        condition.is_some_and(|condition| condition.is_ready || condition.crash_loop.is_some())
+        condition
+            .is_some_and(|condition| condition.process.is_some() || condition.crash_loop.is_some())
     };
     let meant = children.keys().filter(|role| is_meant(**role, wanted));
     let roles: Vec<ChildRole> = meant.copied().filter(runs).collect();

@@ -13,13 +13,13 @@ use tracing::{error, info, warn};
 use super::child::{Child, ChildEvent, Order, RoleEvent};
 use super::codes;
 use super::config_file::config;
-use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received, StoreStep};
+use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received};
 use super::document::StoredDocument;
 use super::identity::Identity;
 use super::key_store::KeyStore;
-use super::publish::{add, complete, firmware};
+use super::publish::{complete, firmware};
 use super::reading::{Reader, desired_of};
-use super::store::{Finding, Store, StoreError};
+use super::store::{Finding, Store};
 use crate::base::{Clock, kernel_clock};
 use crate::bus::Link;
 use crate::control::Capabilities;
@@ -27,10 +27,14 @@ use crate::fleet::{DocumentError, Firmware, Phase, Reported};
 
 /// How often the roles are observed while a document is tried, or while one waits for the roles.
 const FAST_PACE: Duration = Duration::from_secs(1);
+/// How often the outputs for monitors are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The pace otherwise.
 const SLOW_PACE: Duration = Duration::from_secs(5);
 /// The code of a role that ends again and again.
 const CRASH_LOOP: &str = "crash-loop";
+/// The code of a role whose control socket another process holds.
+const SOCKET_TAKEN: &str = "socket-taken";
 
 /// The roles of the box.
 pub(super) type Children = BTreeMap<ChildRole, Child>;
@@ -50,6 +54,8 @@ pub(super) struct Driver {
     report: Reported,
     published: Option<Vec<u8>>,
     firmware: Firmware,
+    /// When the outputs for monitors are looked at next.
+    look_at: Duration,
 }
 
 /// What a driver is made of.
@@ -89,6 +95,7 @@ impl Driver {
             report,
             published: None,
             firmware: firmware(),
+            look_at: Duration::ZERO,
         };
         let mut queue = VecDeque::new();
         for action in actions {
@@ -135,6 +142,13 @@ impl Driver {
     /// A role has answered, ended, written or told its state.
     pub(super) fn role_event(&mut self, event: RoleEvent) {
         let role = event.role;
+        if let ChildEvent::Observed(observation) = &event.event {
+            let (detector, planes) = (&observation.detector, &observation.planes);
+            let abilities = &mut self.reader.abilities;
+            if abilities.observed(detector.as_ref(), planes.as_ref(), self.clock.now()) {
+                self.publish_capabilities();
+            }
+        }
         self.handle(match event.event {
             ChildEvent::Applied { document, result } => Event::Applied {
                 document,
@@ -154,19 +168,26 @@ impl Driver {
 
     /// A role has told what it can do here.
     fn able(&mut self, able: &Capabilities) {
-        add(&mut self.reader.capabilities, able);
+        self.reader.abilities.told(able);
         self.publish_capabilities();
     }
 
     /// Publishes what the box can do.
     fn publish_capabilities(&self) {
-        let payload = self.reader.capabilities.to_json();
+        let payload = self.reader.abilities.known().to_json();
         self.link.retain(&self.capabilities_topic, payload);
     }
 
     /// About one second has passed.
     pub(super) fn tick(&mut self) {
         self.handle(Event::Tick);
+        let now = self.clock.now();
+        if now >= self.look_at {
+            self.look_at = now + LOOK_EVERY;
+            if self.reader.abilities.look() {
+                self.publish_capabilities();
+            }
+        }
         // The condition of a role changes without an event of the cycle.
         self.publish();
     }
@@ -206,7 +227,7 @@ impl Driver {
     fn carry_out(&mut self, action: Action, queue: &mut VecDeque<Event>) {
         match action {
             Action::Store(step) => {
-                let result = save(&mut self.store, &step).map_err(|err| {
+                let result = step.carry_out(&mut self.store).map_err(|err| {
                     error!(%err, "the store is behind");
                     DocumentError::new("", codes::STORE, err.to_string())
                 });
@@ -279,15 +300,24 @@ impl Driver {
     }
 
     fn warnings(&self) -> Vec<DocumentError> {
-        let looping = self.children.iter().filter_map(|(role, child)| {
+        let mut warnings = self.reader.abilities.warnings.clone();
+        for (role, child) in &self.children {
             let condition = child.condition.borrow();
-            let how = condition.crash_loop.as_ref()?;
-            let message = format!(
-                "the {role} ends again and again, the last time with {how}; it is started again once per minute"
-            );
-            Some(DocumentError::new(role.to_string(), CRASH_LOOP, message))
-        });
-        looping.collect()
+            if let Some(how) = &condition.crash_loop {
+                let message = format!(
+                    "the {role} ends again and again, the last time with {how}; it is started again once per minute"
+                );
+                warnings.push(DocumentError::new(role.to_string(), CRASH_LOOP, message));
+            }
+            if let Some(process) = condition.taken_by {
+                let message = format!(
+                    "process {process} is a {role} with the id {} and was not started by this agent; end it, or give it another --instance-id",
+                    self.identity.device
+                );
+                warnings.push(DocumentError::new(role.to_string(), SOCKET_TAKEN, message));
+            }
+        }
+        warnings
     }
 }
 
@@ -323,18 +353,6 @@ fn boot(parts: &DriverParts) -> Boot {
         pending: pending.map(|pending| parts.reader.stored(pending)),
         attempts: contents.attempts.clone(),
         warnings,
-    }
-}
-
-fn save(store: &mut Store, step: &StoreStep) -> Result<(), StoreError> {
-    match step.clone() {
-        StoreStep::SavePending(document) => store.save_pending(document),
-        StoreStep::BeginAttempt(id) => store.begin_attempt(&id),
-        StoreStep::Promote(id) => store.promote(&id),
-        StoreStep::Fail(id, failure) => store.fail(&id, failure),
-        StoreStep::DropPending(id) => store.drop_pending(&id),
-        StoreStep::Decommission(id) => store.decommission(&id),
-        StoreStep::Retry => store.retry(),
     }
 }
 

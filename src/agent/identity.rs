@@ -15,7 +15,7 @@ use crate::fleet::{Keyring, PublicKey};
 pub const DEVICE_FILE: &str = "device.toml";
 /// Maximum length of a name in characters: it is shown on a wall.
 const NAME_CHARS: usize = 64;
-const KNOWN: [&str; 4] = ["device", "name", "keys", "mqtt"];
+const KNOWN: [&str; 5] = ["device", "name", "identify_led", "keys", "mqtt"];
 
 /// The identity of a box.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Identity {
     pub device: String,
     /// Its name for people.
     pub name: Option<String>,
+    /// The LED that blinks at the command identify, as in `/sys/class/leds`.
+    pub identify_led: Option<String>,
     /// Its broker.
     pub mqtt: MqttSettings,
     /// The table `mqtt` for the configurations of its roles. Contains logins. Its paths are absolute.
@@ -32,9 +34,9 @@ pub struct Identity {
     pub keys: Keyring,
 }
 
-/// The device file has problems.
+/// The device file, or the provisioning file, can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
+pub enum DeviceFileError {
     /// It can't be read, or is not TOML.
     #[error(transparent)]
     Syntax(ConfigProblems),
@@ -52,12 +54,12 @@ pub enum IdentityError {
 ///
 /// # Errors
 /// Every problem at once.
-pub fn read_identity(path: &Path, environment: &Environment) -> Result<Identity, IdentityError> {
+pub fn read_identity(path: &Path, environment: &Environment) -> Result<Identity, DeviceFileError> {
     let document = match path.exists() {
-        true => read_document(path).map_err(IdentityError::Syntax)?,
+        true => read_document(path).map_err(DeviceFileError::Syntax)?,
         false => json!({}),
     };
-    of_document(document, path, environment).map_err(|problems| IdentityError::Problems {
+    of_document(document, path, environment).map_err(|problems| DeviceFileError::Problems {
         path: path.to_owned(),
         problems,
     })
@@ -87,6 +89,13 @@ fn of_document(
     {
         problems.push(format!("name: must be at most {NAME_CHARS} characters"));
     }
+    let identify_led = text(&mut table, "identify_led", &mut problems);
+    if identify_led
+        .as_ref()
+        .is_some_and(|led| led.is_empty() || led.starts_with('.') || led.contains('/'))
+    {
+        problems.push("identify_led: must be a name in /sys/class/leds".to_owned());
+    }
     let keys = keys(&mut table, &mut problems);
     let mut mqtt = table.remove("mqtt").unwrap_or_else(|| json!({}));
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -111,6 +120,7 @@ fn of_document(
         Ok(settings) if problems.is_empty() => Ok(Identity {
             device: settings.instance_id,
             name,
+            identify_led,
             mqtt: settings.mqtt,
             mqtt_table: mqtt,
             keys: Keyring::new(keys),

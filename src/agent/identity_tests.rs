@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn read(text: &str, dir: &Path) -> Result<Identity, IdentityError> {
+fn read(text: &str, dir: &Path) -> Result<Identity, DeviceFileError> {
     let path = dir.join(DEVICE_FILE);
     std::fs::write(&path, text).expect("written");
     read_identity(&path, &Environment::default())
@@ -64,6 +64,7 @@ fn every_problem_is_named() {
         name = 3
         keys = ["x", 4]
         colour = "red"
+        identify_led = "../uevent"
         [mqtt]
         port = 99999
         "#;
@@ -73,7 +74,8 @@ fn every_problem_is_named() {
         "name: must be a text",
         "keys[0]: ",
         "keys[1]: must be a text",
-        "colour: unknown key; known are device, name, keys, mqtt",
+        "colour: unknown key; known are device, name, identify_led, keys, mqtt",
+        "identify_led: must be a name in /sys/class/leds",
         "mqtt.port: ",
     ] {
         assert!(told.contains(wanted), "{wanted} in {told}");

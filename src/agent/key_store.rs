@@ -1,12 +1,12 @@
 //! The keys that the box trusts: those that it was provisioned with, changed by signed documents. Durable in the folder of the
 //! state.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-use crate::base::private_file;
+use super::state_dir;
 use crate::fleet::Keyring;
 
 /// The name of the file.
@@ -64,15 +64,10 @@ impl KeyStore {
             return Ok(());
         }
         self.keys = keys;
-        let saved = || {
-            let part = self.path.with_extension("part");
-            let mut file = private_file(&part)?;
-            let text = serde_json::to_vec_pretty(&self.keys)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            std::fs::rename(&part, &self.path)
-        };
-        saved().map_err(|source| KeyStoreError {
+        let saved = serde_json::to_vec_pretty(&self.keys)
+            .map_err(io::Error::from)
+            .and_then(|text| state_dir::save(&self.path, &text));
+        saved.map_err(|source| KeyStoreError {
             path: self.path.clone(),
             source,
         })

@@ -1,14 +1,17 @@
 //! The box of a fleet: the durable store of its documents, and the cycle from a received document to the last known good one.
 //!
 //! `store` keeps the received documents and the attempts on flash. `cycle` decides what happens with a document; it is a pure
-//! state machine, and its caller carries out its actions. `preflight` compares a configuration with the capacity of the box.
+//! state machine, and its caller carries out its actions. `preflight` and `monitors` compare a configuration with the `abilities` of
+//! the box, which are measured (`rates`), read of the kernel (`outputs`), or told by the roles and the `board` file.
 //!
 //! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
 //! nor a model.
 
+mod abilities;
 mod acts;
 mod attempts;
+mod board;
 mod child;
 mod child_end;
 pub mod codes;
@@ -19,9 +22,13 @@ mod document;
 mod driver;
 mod identity;
 mod key_store;
+mod led;
+mod monitors;
+mod outputs;
 mod preflight;
 mod provision;
 mod publish;
+mod rates;
 mod reading;
 mod refusal;
 mod service;
@@ -36,7 +43,7 @@ pub use cycle::{
     Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, Refusal, StoreStep,
 };
 pub use document::{DocumentId, StoredDocument};
-pub use identity::{DEVICE_FILE, Identity, IdentityError, read_identity};
+pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 pub use preflight::{Capacity, Demand, Preflight, preflight};
 pub use provision::{ProvisionError, provision};
 pub use service::{AgentError, AgentOptions, run};

@@ -25,19 +25,17 @@ pub struct Capacity {
 const SOURCE_MEMORY_BYTES: u64 = 8 * 1920 * 1080 * 3 / 2;
 
 impl Capacity {
-    /// The capacity for `model`. Of decoders of several codecs the one with the most sessions counts, because a camera may send
+    /// The capacity besides inference. Of decoders of several codecs the one with the most sessions counts, because a camera may send
     /// any of them.
-    pub fn of(capabilities: &DeviceCapabilities, model: Option<&str>) -> Self {
+    pub fn of(capabilities: &DeviceCapabilities) -> Self {
         let decoders = &capabilities.decoders;
         let sessions = decoders.iter().map(|decoder| decoder.sessions);
-        let is_measured = |rate: &&crate::fleet::InferenceRate| Some(rate.model.as_str()) == model;
-        let rates = capabilities.inference.iter().filter(is_measured);
         let memory = capabilities.machine.memory_bytes;
         Self {
             decoder_sessions: sessions
                 .collect::<Option<Vec<u32>>>()
                 .and_then(|sessions| sessions.into_iter().max()),
-            inference_fps: rates.map(|rate| rate.fps).reduce(f64::max),
+            inference_fps: None,
             memory_bytes: (memory > 0).then_some(memory),
         }
     }
@@ -188,7 +186,7 @@ fn told(fps: f64) -> String {
 mod tests {
     use super::*;
     use crate::config::{ConfigSource, Environment, ProcessorFlags, WallFlags};
-    use crate::fleet::{DecoderAbility, InferenceRate};
+    use crate::fleet::DecoderAbility;
 
     fn cameras(uri: &str, max_fps: &[Option<f64>]) -> serde_json::Value {
         let camera = |(id, max_fps): (usize, &Option<f64>)| match max_fps {
@@ -298,30 +296,23 @@ mod tests {
     }
 
     #[test]
-    fn the_capacity_is_that_of_the_model_and_of_the_widest_decoder() {
-        let rate = |model: &str, fps| InferenceRate {
-            model: model.to_owned(),
-            backend: "tensorrt".to_owned(),
-            fps,
-        };
+    fn the_capacity_is_that_of_the_widest_decoder() {
         let decoder = |sessions| DecoderAbility {
             sessions,
             ..DecoderAbility::default()
         };
         let mut capabilities = DeviceCapabilities::new();
-        assert_eq!(Capacity::of(&capabilities, Some("a")), Capacity::default());
-        capabilities.inference = vec![rate("a", 96.5), rate("b", 10.0)];
+        assert_eq!(Capacity::of(&capabilities), Capacity::default());
         capabilities.decoders = vec![decoder(Some(16)), decoder(Some(12))];
         capabilities.machine.memory_bytes = 1 << 33;
         let expected = Capacity {
             decoder_sessions: Some(16),
-            inference_fps: Some(96.5),
+            inference_fps: None,
             memory_bytes: Some(1 << 33),
         };
-        assert_eq!(Capacity::of(&capabilities, Some("a")), expected);
+        assert_eq!(Capacity::of(&capabilities), expected);
         // One decoder without a known limit takes what the others can't.
         capabilities.decoders.push(decoder(None));
-        assert_eq!(Capacity::of(&capabilities, None).decoder_sessions, None);
-        assert_eq!(Capacity::of(&capabilities, None).inference_fps, None);
+        assert_eq!(Capacity::of(&capabilities).decoder_sessions, None);
     }
 }

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::identity::{DEVICE_FILE, IdentityError, read_identity};
+use super::identity::{DEVICE_FILE, DeviceFileError, read_identity};
 use super::key_store::KEY_FILE;
 use crate::base::private_file;
-use crate::config::{ConfigProblems, Environment, is_instance_id, read_document};
+use crate::config::{Environment, is_instance_id, read_document};
 
 /// Maximum length of a contained file in bytes.
 const FILE_BYTES: usize = 64 * 1024;
@@ -21,20 +21,12 @@ const FILE_BYTES: usize = 64 * 1024;
 /// The provisioning file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    /// It can't be read, or is not TOML.
+    /// The file, outside the identity.
     #[error(transparent)]
-    Syntax(ConfigProblems),
-    /// It has problems.
-    #[error("{}:\n{}", path.display(), problems.join("\n"))]
-    Problems {
-        /// The file.
-        path: PathBuf,
-        /// Every problem, with the key.
-        problems: Vec<String>,
-    },
+    File(#[from] DeviceFileError),
     /// The identity in it has problems.
     #[error("the provisioning file describes no usable device: {0}")]
-    Identity(IdentityError),
+    Identity(DeviceFileError),
     /// It can't be moved.
     #[error("can't move the provisioning file to {}: {source}; check the disk", path.display())]
     Move {
@@ -57,11 +49,11 @@ pub fn provision(
     if !file.exists() {
         return Ok(());
     }
-    let mut document = read_document(file).map_err(ProvisionError::Syntax)?;
+    let mut document = read_document(file).map_err(DeviceFileError::Syntax)?;
     let files = document
         .as_object_mut()
         .and_then(|table| table.remove("files"));
-    let files = contained(files).map_err(|problems| ProvisionError::Problems {
+    let files = contained(files).map_err(|problems| DeviceFileError::Problems {
         path: file.to_owned(),
         problems,
     })?;
@@ -142,7 +134,7 @@ fn write_all(folder: &Path, document: &Value, files: &Files) -> Result<(), Provi
         move |source| ProvisionError::Move { path, source }
     };
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
-    let text = toml::to_string(document).map_err(|err| ProvisionError::Problems {
+    let text = toml::to_string(document).map_err(|err| DeviceFileError::Problems {
         path: folder.to_owned(),
         problems: vec![err.to_string()],
     })?;

@@ -49,6 +49,7 @@ pub(super) fn capabilities() -> DeviceCapabilities {
             architecture: std::env::consts::ARCH.to_owned(),
             cores: u32::try_from(cores).unwrap_or_default(),
             memory_bytes: memory_bytes(),
+            dla_cores: None,
         },
         verbs: Verb::ALL.map(|verb| verb.as_str().to_owned()).to_vec(),
         ..DeviceCapabilities::new()
@@ -67,7 +68,8 @@ pub(super) fn add(capabilities: &mut DeviceCapabilities, of_role: &Capabilities)
             let ready = processor
                 .backends
                 .iter()
-                .filter(|(_, found)| *found == "ready");
+                // `ready: ` and the version, of TensorRT.
+                .filter(|(_, found)| found.starts_with("ready"));
             capabilities.backends = ready.map(|(name, _)| name.clone()).collect();
             let all = processor.decoders.iter();
             all.flat_map(|(codec, found)| found.iter().map(move |one| (codec, one)))

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::abilities::Abilities;
 use super::cycle::{Candidate, ChildRole, Received, Refusal};
 use super::document::{DocumentId, StoredDocument};
-use super::preflight::{Capacity, Demand, preflight};
+use super::monitors;
+use super::preflight::{Demand, preflight};
 use crate::fleet::{
-    BodySources, CheckedBodies, Desired, DeviceCapabilities, DocumentError, DocumentErrors,
-    DocumentHash, KeyId, Keyring, Opened, PayloadType, codes, open,
+    BodySources, CheckedBodies, Desired, DocumentError, DocumentErrors, DocumentHash, KeyId,
+    Keyring, Opened, PayloadType, codes, open,
 };
 
 /// The checks of a box.
@@ -20,7 +22,7 @@ pub(super) struct Reader {
     /// The options and the environment of the roles.
     pub(super) bodies: BodySources,
     /// What the box can do, as far as it is known.
-    pub(super) capabilities: DeviceCapabilities,
+    pub(super) abilities: Abilities,
 }
 
 /// A document that has passed its checks, with the keys that the box trusts from then on, if it changes them.
@@ -36,16 +38,17 @@ impl Reader {
     ) -> Result<Checked, Refusal> {
         let opened = open(message, PayloadType::Desired, keys)
             .map_err(|errors| refusal(None, DocumentHash::of(message), errors))?;
-        self.opened(message, &opened, keys, at)
+        self.opened(message, &opened, keys, at, false)
     }
 
     /// Checks a stored document with the firmware of today. Its signature was verified when it came: a key that was revoked
-    /// since must not take the box its last known good document.
+    /// since must not take the box its last known good document. Nor must its capacity: it was measured since, or a card is not
+    /// ready yet.
     pub(super) fn stored(&self, stored: &StoredDocument) -> Received {
         let none = Keyring::default();
         let checked = open(&stored.bytes, PayloadType::Desired, &none)
             .map_err(|errors| refusal(None, stored.id.sha256.clone(), errors))
-            .and_then(|opened| self.opened(&stored.bytes, &opened, &none, stored.received));
+            .and_then(|opened| self.opened(&stored.bytes, &opened, &none, stored.received, true));
         match checked {
             Ok((candidate, _)) => Received::Checked(candidate),
             Err(refusal) => Received::Refused(refusal),
@@ -58,6 +61,7 @@ impl Reader {
         opened: &Opened,
         keys: &Keyring,
         at: Option<Timestamp>,
+        is_stored: bool,
     ) -> Result<Checked, Refusal> {
         let sha256 = DocumentHash::of(&opened.payload);
         let refuse = |errors| refusal(opened.generation(), sha256.clone(), errors);
@@ -73,20 +77,19 @@ impl Reader {
             received: at,
             bytes: Arc::from(message),
         };
-        let overcommit = desired.overcommit;
+        let overcommit = desired.overcommit || is_stored;
         let mut candidate = Candidate::new(document, desired, &bodies);
         let demands = demands(&candidate, &bodies);
-        let found = preflight(&demands, &self.capacity(&bodies), overcommit);
+        let processor = bodies.processor.as_ref().map(|loaded| &loaded.settings);
+        let capacity = self.abilities.capacity(processor);
+        let mut found = preflight(&demands, &capacity, overcommit);
+        let (outputs, heads) = (&self.abilities.known().outputs, self.abilities.heads());
+        let of_monitors = monitors::check(&demands, outputs, heads, overcommit);
+        found.errors.extend(of_monitors.errors);
+        found.warnings.extend(of_monitors.warnings);
         DocumentErrors::or(found.errors, ()).map_err(refuse)?;
         candidate.warnings.extend(found.warnings);
         Ok((Arc::new(candidate), changed))
-    }
-
-    /// What the box has for the model that the document names.
-    fn capacity(&self, bodies: &CheckedBodies) -> Capacity {
-        let processor = bodies.processor.as_ref();
-        let model = processor.and_then(|loaded| loaded.raw.processor.model.as_deref());
-        Capacity::of(&self.capabilities, model)
     }
 
     fn changed_keys(

@@ -5,10 +5,11 @@ use crate::base::SourceId;
 use crate::fleet::{Envelope, PrivateKey};
 
 fn reader() -> Reader {
+    let nothing = std::path::Path::new("/nonexistent");
     Reader {
         device: "box-1".to_owned(),
         bodies: BodySources::of_desk(),
-        capabilities: DeviceCapabilities::default(),
+        abilities: Abilities::new(nothing, None, nothing),
     }
 }
 
@@ -75,4 +76,27 @@ fn a_stored_document_is_good_after_its_key_was_revoked() {
     assert_eq!(candidate.id().sha256, DocumentHash::of(bare.as_bytes()));
     let stored = reader().stored(&candidate.document);
     assert!(matches!(stored, Received::Checked(_)), "{stored:?}");
+}
+
+#[test]
+fn a_stored_document_is_good_after_the_box_was_measured_as_too_small() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let board = dir.path().join("board.toml");
+    std::fs::write(&board, "[decoder]\nsessions = 1\nsource = \"x\"").expect("written");
+    let small = Reader {
+        abilities: Abilities::new(dir.path(), Some(&board), dir.path()),
+        ..reader()
+    };
+    let text = text("box-1").replace("test-pattern:", "rtsp://10.0.0.20/main");
+    let none = Keyring::default();
+    let (candidate, _) = reader()
+        .received(text.as_bytes(), &none, None)
+        .expect("good");
+    let refused = small.received(text.as_bytes(), &none, None);
+    assert_eq!(codes_of(&refused.expect_err("too much")), ["over-capacity"]);
+    let Received::Checked(stored) = small.stored(&candidate.document) else {
+        panic!("it was good");
+    };
+    let codes: Vec<&str> = stored.warnings.iter().map(|one| &*one.code).collect();
+    assert_eq!(codes, ["over-capacity"]);
 }

@@ -15,15 +15,16 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::info;
 
+use super::abilities::Abilities;
 use super::acts;
 use super::child::{Child, ChildOptions, RoleEvent};
 use super::commands::Commands;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
-use super::identity::{DEVICE_FILE, Identity, IdentityError, read_identity};
+use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 use super::key_store::KeyStore;
+use super::led::Led;
 use super::provision::{ProvisionError, provision};
-use super::publish;
 use super::reading::Reader;
 use super::state_dir::{self, configs};
 use super::store::{Directory, Store};
@@ -59,6 +60,10 @@ pub struct AgentOptions {
     pub reboot: Vec<String>,
     /// Whether logs are lines of JSON.
     pub json_log: bool,
+    /// The board file that the operator names, else that of the image.
+    pub board: Option<PathBuf>,
+    /// The folder of the kernel's devices, `/sys`.
+    pub sys_dir: PathBuf,
 }
 
 /// Why an agent can't start.
@@ -66,7 +71,7 @@ pub struct AgentOptions {
 pub enum AgentError {
     /// The identity of the box.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Identity(#[from] DeviceFileError),
     /// The provisioning file.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
@@ -118,6 +123,9 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     let identity = Arc::new(identity(&options, &environment)?);
     info!(device = identity.device, "the agent starts");
     let fleet = join(&identity)?;
+    let board = options.board.as_deref();
+    let abilities = Abilities::new(&options.state_dir, board, &options.sys_dir);
+    let led = led(&options, &identity, &abilities)?;
     let (events, mut happened) = mpsc::channel(EVENTS);
     let children = children(&options, &identity, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
@@ -128,7 +136,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         children,
         store,
         findings,
-        reader: reader(&options, &identity, &environment),
+        reader: reader(&options, &identity, &environment, abilities),
         clock: clock.clone(),
         link: fleet.link.clone(),
         topic: topic(FleetTopic::Reported),
@@ -142,8 +150,8 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         topic(FleetTopic::Response),
         acts::Settings {
             program: options.program.clone(),
-            device: identity.device.clone(),
             configs: configs(&options.state_dir),
+            led: led.clone(),
             reboot: options.reboot.clone(),
         },
     );
@@ -162,6 +170,9 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     info!("the agent stops; its roles end with it");
     // The roles must not wait for a receiver that is gone.
     drop(happened);
+    if let Some(led) = led {
+        led.stop();
+    }
     driver.stop().await;
     link.stop(LINK_LIMIT).await;
     Ok(ExitCode::SUCCESS)
@@ -265,8 +276,24 @@ fn children(
     Ok(children)
 }
 
+/// The LED for identify, which the identity or the board file names. Restores one that an agent has left blinking.
+fn led(
+    options: &AgentOptions,
+    identity: &Identity,
+    abilities: &Abilities,
+) -> Result<Option<Led>, AgentError> {
+    let folder = ready_folder("agent").ok_or(AgentError::Folder)?;
+    let name = identity.identify_led.clone().or(abilities.led());
+    Ok(Led::new(name, &options.sys_dir, &folder))
+}
+
 /// The checks of documents, with the options, the environment and the folder that the roles have.
-fn reader(options: &AgentOptions, identity: &Identity, environment: &Environment) -> Reader {
+fn reader(
+    options: &AgentOptions,
+    identity: &Identity,
+    environment: &Environment,
+    abilities: Abilities,
+) -> Reader {
     let common = CommonFlags {
         // Not read: it names the folder from which relative paths of a body start.
         config: super::config_file::path(&configs(&options.state_dir), ChildRole::Processor)
@@ -298,7 +325,7 @@ fn reader(options: &AgentOptions, identity: &Identity, environment: &Environment
             processor: ConfigSource::new(processor, environment.clone()),
             wall: ConfigSource::new(wall, environment),
         },
-        capabilities: publish::capabilities(),
+        abilities,
     }
 }
 

@@ -1,12 +1,14 @@
 //! The folder of the agent's state: documents, trusted keys, identity, and the configurations of the roles.
 
 use std::fs::{DirBuilder, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use tracing::error;
+
+use crate::base::private_file;
 
 /// The folder of the configurations of the roles.
 pub(super) fn configs(state_dir: &Path) -> PathBuf {
@@ -37,6 +39,19 @@ pub(super) fn lock(path: &Path) -> std::io::Result<File> {
     let folder = File::open(path)?;
     flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
     Ok(folder)
+}
+
+/// Replaces a file of the state: after a power failure it has the former or the new contents. Private to this user. Blocks for
+/// the time of a sync.
+///
+/// # Errors
+/// Those of the system.
+pub(super) fn save(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = private_file(&part)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)
 }
 
 #[cfg(test)]

@@ -31,6 +31,12 @@ pub(super) struct AgentArgs {
     /// Maximum time without a sign of life of a processor or wall before it is started again
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span)]
     watchdog_limit: Span,
+    /// File with what the system does not tell of the board, instead of /usr/share/nvr/board.toml; see docs/fleet.md
+    #[arg(long, value_name = "FILE", env = "NVR_BOARD")]
+    board: Option<PathBuf>,
+    /// Folder of the kernel's devices, for tests
+    #[arg(long, value_name = "DIR", default_value = "/sys", hide = true)]
+    sys_dir: PathBuf,
     /// Command that restarts this machine, with its arguments
     #[arg(long, value_name = "COMMAND", default_value = "systemctl reboot")]
     reboot_command: String,
@@ -41,6 +47,7 @@ device.toml has the id of the device, the public keys of the fleet, and the brok
 
   device = \"dock-box-1\"            # default: hostname and a part of the machine id
   name = \"Loading dock\"
+  identify_led = \"green:status\"   # blinks at the command identify; a name in /sys/class/leds
   keys = [\"MCowBQYDK2VwAyEA...\"]   # without a key, unsigned documents are accepted
   [mqtt]
   host = \"mqtts://mqtt.example.com\"
@@ -64,6 +71,8 @@ pub(super) fn main(args: AgentArgs, log_format: LogFormat) -> anyhow::Result<Exi
         program: std::env::current_exe()?,
         watchdog_limit: args.watchdog_limit.0,
         reboot: words.map(str::to_owned).collect(),
+        board: args.board,
+        sys_dir: args.sys_dir,
         json_log: log_format == LogFormat::Json,
     };
     // One thread: the kernel ends a role with the thread that started it.

@@ -40,6 +40,18 @@ pub enum ClientError {
         /// The user of this process.
         user: u32,
     },
+    /// Another process than the wanted one listens.
+    #[error(
+        "request not sent: process {found} answers at {path}, not process {wanted}; end process {found}, or give it another --instance-id"
+    )]
+    OtherProcess {
+        /// The socket.
+        path: PathBuf,
+        /// The process that listens.
+        found: i32,
+        /// The process that the request is for.
+        wanted: i32,
+    },
     /// The process serves too many connections.
     #[error("{path} is busy: {message}")]
     Busy {
@@ -75,11 +87,33 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// # Errors
 /// When there is no answer in time, or the process belongs to another user.
 pub fn request(path: &Path, request: &Request, limit: Duration) -> Result<Answer, ClientError> {
+    send(path, None, request, limit)
+}
+
+/// As [`request`], but only to the process with the id `process`.
+///
+/// # Errors
+/// As [`request`]; also if another process listens, which gets nothing then.
+pub fn request_to(
+    process: i32,
+    path: &Path,
+    request: &Request,
+    limit: Duration,
+) -> Result<Answer, ClientError> {
+    send(path, Some(process), request, limit)
+}
+
+fn send(
+    path: &Path,
+    process: Option<i32>,
+    request: &Request,
+    limit: Duration,
+) -> Result<Answer, ClientError> {
     let mut line = serde_json::to_vec(request).map_err(|err| unreadable(path, err))?;
     line.push(b'\n');
     let deadline = Instant::now() + limit.min(BUSY_LIMIT);
     loop {
-        match ask(path, &line, limit)? {
+        match ask(path, process, &line, limit)? {
             Reply::Answer(answer) => return Ok(answer),
             Reply::Busy { .. } if Instant::now() + ASK_AGAIN < deadline => {
                 std::thread::sleep(ASK_AGAIN);
@@ -94,7 +128,12 @@ pub fn request(path: &Path, request: &Request, limit: Duration) -> Result<Answer
     }
 }
 
-fn ask(path: &Path, line: &[u8], limit: Duration) -> Result<Reply, ClientError> {
+fn ask(
+    path: &Path,
+    process: Option<i32>,
+    line: &[u8],
+    limit: Duration,
+) -> Result<Reply, ClientError> {
     let connect = |source| ClientError::Connect {
         path: path.to_owned(),
         source,
@@ -102,12 +141,19 @@ fn ask(path: &Path, line: &[u8], limit: Duration) -> Result<Reply, ClientError> 
     let folder = path.parent().unwrap_or(Path::new("/"));
     let owner = trusted_owner(folder, user())?;
     let mut stream = reach(path).map_err(connect)?;
-    let (found, _) = peer(&stream).map_err(connect)?;
+    let (found, listening) = peer(&stream).map_err(connect)?;
     if !is_trusted(found, user(), owner) {
         return Err(ClientError::Peer {
             path: path.to_owned(),
             owner: found,
             user: user(),
+        });
+    }
+    if let Some(wanted) = process.filter(|wanted| *wanted != listening) {
+        return Err(ClientError::OtherProcess {
+            path: path.to_owned(),
+            found: listening,
+            wanted,
         });
     }
     stream.set_read_timeout(Some(limit)).map_err(connect)?;
@@ -170,5 +216,23 @@ mod tests {
         listener.set_nonblocking(true).expect("set");
         let asked = listener.accept().expect_err("nobody connected");
         assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_process_that_is_not_meant_gets_no_request() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("processor-box.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        let ours = rustix::process::getpid().as_raw_nonzero().get();
+        let limit = Duration::from_secs(5);
+        let refused = request_to(ours + 1, &path, &Request::Status, limit);
+        let Err(ClientError::OtherProcess { found, wanted, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((found, wanted), (ours, ours + 1));
+        let mut read = Vec::new();
+        let (mut stream, _) = listener.accept().expect("a connection");
+        stream.read_to_end(&mut read).expect("its end");
+        assert_eq!(read, b"");
     }
 }

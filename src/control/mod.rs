@@ -13,15 +13,16 @@ mod signals;
 mod status;
 pub mod wall_state;
 
-pub use client::{ClientError, request};
+pub use client::{ClientError, request, request_to};
 pub use connect::reach;
 pub use connection::{ControlHandler, not_supported};
 pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{ServeError, Server};
 pub use signals::{SignalRequest, Signals};
 pub use status::{
-    Capabilities, Change, Changes, DecoderFound, DecoderWorks, DetectorStatus, DisplayStatus,
-    EventCounters, ProcessorCapabilities, ProcessorStatus, Status, WallCapabilities, WallStatus,
+    Capabilities, Change, Changes, DecoderFound, DecoderWorks, DetectorStatus, DetectorWork,
+    DisplayStatus, EventCounters, ProcessorCapabilities, ProcessorStatus, Status, WallCapabilities,
+    WallStatus,
 };
 
 use serde::{Deserialize, Serialize};

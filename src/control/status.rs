@@ -63,6 +63,21 @@ pub struct DetectorStatus {
     pub backend: String,
     /// How many classes it can find.
     pub classes: usize,
+    /// Its work since it was installed.
+    pub work: DetectorWork,
+}
+
+/// The work of a detector. Times are those of its thread from taking frames to being free for the next ones: letterbox,
+/// inference, tracking and events. They are in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DetectorWork {
+    /// Time with work.
+    pub busy_us: u64,
+    /// Frames that were analysed in batches of the largest useful size.
+    pub full_frames: u64,
+    /// Time for these frames.
+    pub full_us: u64,
 }
 
 /// Counted events.

@@ -33,3 +33,18 @@ pub struct WorkerStats {
     /// Time spent in the detector.
     pub inference_time: Duration,
 }
+
+/// The work of the running detector since it was installed. Times are means of its lanes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkDone {
+    /// The id of its model.
+    pub model_id: Arc<str>,
+    /// Its backend.
+    pub backend: &'static str,
+    /// The time with frames: letterbox, inference and sink.
+    pub busy: Duration,
+    /// Frames that were inferred in batches of the largest useful size, by all lanes.
+    pub full_frames: u64,
+    /// The time with these frames.
+    pub full_time: Duration,
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::inferred::{Inferred, WorkerStats};
+use super::inferred::{Inferred, WorkDone, WorkerStats};
 use super::{Canvas, DetectError, Detection, Detector, Letterboxer, Picture, Thresholds};
 use crate::base::sync::lock;
 use crate::base::{Collected, Frame, Heartbeat, Mailbox, SourceId};
@@ -47,6 +47,15 @@ pub(super) struct Group {
     /// The detector failed finally and is not called any more.
     broken: AtomicBool,
     last_report: Mutex<Option<Instant>>,
+    work: Mutex<Work>,
+}
+
+/// The work of all lanes of a detector; times are sums.
+#[derive(Default)]
+struct Work {
+    busy: Duration,
+    full_frames: u64,
+    full_time: Duration,
 }
 
 /// A running lane. Dropping it ends it after the current frame, and waits for that.
@@ -95,6 +104,29 @@ impl Group {
             backend,
             broken: AtomicBool::new(false),
             last_report: Mutex::default(),
+            work: Mutex::default(),
+        }
+    }
+
+    /// The work of the detector, which has `lanes` lanes.
+    pub(super) fn work(&self, lanes: usize) -> WorkDone {
+        let work = lock(&self.work);
+        let lanes = u32::try_from(lanes.max(1)).unwrap_or(u32::MAX);
+        WorkDone {
+            model_id: self.model_id.clone(),
+            backend: self.backend,
+            busy: work.busy / lanes,
+            full_frames: work.full_frames,
+            full_time: work.full_time / lanes,
+        }
+    }
+
+    fn note_work(&self, frames: u64, time: Duration, is_full: bool) {
+        let mut work = lock(&self.work);
+        work.busy += time;
+        if is_full {
+            work.full_frames += frames;
+            work.full_time += time;
         }
     }
 }
@@ -188,10 +220,18 @@ impl LaneThread {
                 shared.count_failed(frames.len());
             } else {
                 self.heartbeat.beat();
+                let started = Instant::now();
                 // A panic comes from the engine or from the sink; it must not end this thread silently.
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
-                    let message = panic_message(&*panic);
-                    self.fail_finally(sources.len(), format_args!("it panicked: {message}"));
+                match catch_unwind(AssertUnwindSafe(|| self.infer(frames))) {
+                    Ok(inferred) => {
+                        let time = started.elapsed();
+                        self.group
+                            .note_work(inferred as u64, time, inferred == most);
+                    }
+                    Err(panic) => {
+                        let message = panic_message(&*panic);
+                        self.fail_finally(sources.len(), format_args!("it panicked: {message}"));
+                    }
                 }
             }
             failed |= self.group.broken.load(Ordering::Relaxed);
@@ -199,7 +239,8 @@ impl LaneThread {
         }
     }
 
-    fn infer(&mut self, frames: Vec<(SourceId, Frame)>) {
+    /// Gives the number of inferred frames.
+    fn infer(&mut self, frames: Vec<(SourceId, Frame)>) -> usize {
         let started = Instant::now();
         let mut drawn = Vec::with_capacity(frames.len());
         for (source_id, frame) in frames {
@@ -210,18 +251,19 @@ impl LaneThread {
             }
         }
         count(&self.shared.letterbox_ns, started.elapsed());
-        if drawn.is_empty() {
-            return;
+        let inferred = drawn.len();
+        if inferred == 0 {
+            return 0;
         }
         let started = Instant::now();
-        let found = self.detect(drawn.len());
+        let found = self.detect(inferred);
         let inference_time = started.elapsed();
         count(&self.shared.inference_ns, inference_time);
         self.heartbeat.beat();
         match found {
             Ok(found) => {
-                let frames = drawn.len() as u64;
-                self.shared.inferred.fetch_add(frames, Ordering::Relaxed);
+                let counter = &self.shared.inferred;
+                counter.fetch_add(inferred as u64, Ordering::Relaxed);
                 let pictures = self.canvases.iter().filter_map(Canvas::picture);
                 for (((source_id, meta), detections), picture) in
                     drawn.into_iter().zip(found).zip(pictures)
@@ -235,10 +277,12 @@ impl LaneThread {
                     };
                     (self.shared.sink)(result, &picture);
                 }
+                return inferred;
             }
-            Err(err) if err.is_transient() => self.report_failure(drawn.len(), &err, None),
-            Err(err) => self.fail_finally(drawn.len(), err),
+            Err(err) if err.is_transient() => self.report_failure(inferred, &err, None),
+            Err(err) => self.fail_finally(inferred, err),
         }
+        0
     }
 
     fn detect(&mut self, pictures: usize) -> Result<Vec<Vec<Detection>>, DetectError> {

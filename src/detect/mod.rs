@@ -40,7 +40,7 @@ pub use error::DetectError;
 pub use import::import;
 pub use import_output::ImportRequest;
 pub use import_output::names_classes;
-pub use inferred::{Inferred, WorkerStats};
+pub use inferred::{Inferred, WorkDone, WorkerStats};
 pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{

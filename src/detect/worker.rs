@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::inferred::{Inferred, WorkerStats};
+use super::inferred::{Inferred, WorkDone, WorkerStats};
 use super::lane::{Group, Lane, Shared};
 use super::{Detector, LoadedDetector, Picture, Thresholds};
 use crate::base::sync::lock;
@@ -20,8 +20,8 @@ pub struct Worker {
 }
 
 /// The lanes of the present detector, and those of former ones that still work on their last frame.
-#[derive(Default)]
 struct Lanes {
+    group: Arc<Group>,
     present: Vec<Lane>,
     former: Vec<Lane>,
 }
@@ -43,13 +43,17 @@ impl Worker {
         heartbeat: impl Fn(usize) -> Heartbeat + Send + Sync + 'static,
         sink: impl Fn(Inferred, &Picture<'_>) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let worker = Self {
-            shared: Arc::new(Shared::new(mailbox, thresholds, Box::new(sink))),
+        let shared = Arc::new(Shared::new(mailbox, thresholds, Box::new(sink)));
+        let (group, present) = start(opened, &shared, &heartbeat)?;
+        Ok(Self {
+            shared,
             heartbeat: Box::new(heartbeat),
-            lanes: Mutex::default(),
-        };
-        worker.lock().present = worker.start(opened)?;
-        Ok(worker)
+            lanes: Mutex::new(Lanes {
+                group,
+                present,
+                former: Vec::new(),
+            }),
+        })
     }
 
     /// Sets the thresholds for the next frames.
@@ -64,8 +68,9 @@ impl Worker {
     /// If the system gives no thread. The current detector goes on then.
     pub fn swap(&self, opened: LoadedDetector) -> std::io::Result<()> {
         let (model, backend) = (opened.model_id.clone(), opened.backend);
-        let started = self.start(opened)?;
+        let (group, started) = start(opened, &self.shared, &self.heartbeat)?;
         let mut lanes = self.lock();
+        lanes.group = group;
         let former = std::mem::replace(&mut lanes.present, started);
         former.iter().for_each(Lane::end);
         lanes.former.extend(former);
@@ -84,30 +89,36 @@ impl Worker {
         self.shared.stats()
     }
 
+    /// The work of the detector that runs.
+    pub fn work(&self) -> WorkDone {
+        let lanes = self.lock();
+        lanes.group.work(lanes.present.len())
+    }
+
     /// Closes the mailbox and waits for the current frames. Blocks for one inference at most.
     pub fn stop(self) {
         drop(self);
     }
 
-    fn start(&self, opened: LoadedDetector) -> std::io::Result<Vec<Lane>> {
-        let group = Arc::new(Group::new(opened.model_id, opened.backend));
-        let detectors = std::iter::once(opened.detector).chain(opened.more);
-        let start = |(number, detector): (usize, Box<dyn Detector>)| {
-            let heartbeat = (self.heartbeat)(number);
-            Lane::spawn(
-                number,
-                detector,
-                self.shared.clone(),
-                group.clone(),
-                heartbeat,
-            )
-        };
-        detectors.enumerate().map(start).collect()
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Lanes> {
         lock(&self.lanes)
     }
+}
+
+/// Starts a lane for each instance of the network.
+fn start(
+    opened: LoadedDetector,
+    shared: &Arc<Shared>,
+    heartbeat: &dyn Fn(usize) -> Heartbeat,
+) -> std::io::Result<(Arc<Group>, Vec<Lane>)> {
+    let group = Arc::new(Group::new(opened.model_id, opened.backend));
+    let detectors = std::iter::once(opened.detector).chain(opened.more);
+    let start = |(number, detector): (usize, Box<dyn Detector>)| {
+        let heartbeat = heartbeat(number);
+        Lane::spawn(number, detector, shared.clone(), group.clone(), heartbeat)
+    };
+    let lanes = detectors.enumerate().map(start).collect::<Result<_, _>>()?;
+    Ok((group, lanes))
 }
 
 impl Drop for Worker {

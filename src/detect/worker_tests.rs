@@ -341,3 +341,37 @@ fn a_failure_of_one_lane_ends_the_detector() {
     assert!(!fixture.beats.stuck().is_empty());
     assert_eq!(fixture.worker.stats().inferred, 0);
 }
+
+#[test]
+fn work_counts_time_with_frames_and_frames_of_full_batches() {
+    let fixture = fixture(2);
+    fixture.post(0);
+    fixture.asked();
+    for source in [0, 1] {
+        fixture.post(source);
+    }
+    fixture.answer(Ok(0.9));
+    fixture.answer(Ok(0.9));
+    for _ in 0..3 {
+        fixture.found();
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let work = loop {
+        let work = fixture.worker.work();
+        if work.full_frames > 0 {
+            break work;
+        }
+        assert!(Instant::now() < deadline, "{work:?}");
+        std::thread::yield_now();
+    };
+    assert_eq!(work.full_frames, 2, "not the single frame before");
+    assert!(work.busy > work.full_time && work.full_time > Duration::ZERO);
+    assert_eq!(&*work.model_id, "first");
+    let (opened, second) = scripted("second", 2);
+    second.answers.send(Ok(0.8)).expect("it is alive");
+    fixture.worker.swap(opened).expect("a thread");
+    fixture.post(0);
+    fixture.found();
+    let work = fixture.worker.work();
+    assert_eq!((&*work.model_id, work.full_frames), ("second", 0));
+}

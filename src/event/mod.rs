@@ -16,6 +16,9 @@ mod testing;
 pub use detection::{DetectedObject, DetectionEvent, Observation, summary, unix_time};
 pub use error::DecodeError;
 pub use json::{cut as cut_text, decode as decode_json};
+#[cfg(test)]
+pub(crate) use schema::assert_committed;
+pub(crate) use schema::schema_of;
 pub use schema::{SCHEMAS, schema_json};
 pub use status::{Presence, PresenceState, SourceMetrics, SourceReason, SourceState, SourceStatus};
 

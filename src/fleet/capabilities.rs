@@ -43,6 +43,8 @@ pub struct Machine {
     pub cores: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
+    /// Number of DLA cores, accelerators for inference besides the GPU. Null if unknown.
+    pub dla_cores: Option<u32>,
 }
 
 /// A measured inference rate.
@@ -53,7 +55,7 @@ pub struct InferenceRate {
     pub model: String,
     /// The backend.
     pub backend: String,
-    /// Frames per second, all sources together.
+    /// Frames per second that the detector reaches without a pause, all sources together.
     #[schemars(range(min = 0))]
     pub fps: f64,
 }
@@ -74,7 +76,7 @@ pub struct DecoderAbility {
     pub pixels_per_second: Option<u64>,
 }
 
-/// An output for a monitor.
+/// An output for a monitor, whether the wall uses it or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OutputAbility {
@@ -82,7 +84,7 @@ pub struct OutputAbility {
     pub connector: String,
     /// Whether a monitor is connected.
     pub connected: bool,
-    /// Number of planes that it can use.
+    /// Number of planes that the wall uses on it; 0 while it shows nothing there.
     pub planes: u32,
 }
 

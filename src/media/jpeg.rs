@@ -11,10 +11,12 @@ use crate::base::{ColorMatrix, ColorRange, Frame, HostPixels, PixelFormat, Size}
 
 /// Sufficient for judging focus and exposure.
 const QUALITY: u8 = 90;
+/// For smaller pictures and for square pixels.
+const FILTER: image::imageops::FilterType = image::imageops::FilterType::Triangle;
 
 /// Why a frame can't be encoded.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum JpegError {
+pub enum JpegError {
     /// Its pixels can't be read.
     #[error("{0}")]
     Pixels(String),
@@ -30,18 +32,50 @@ pub(super) enum JpegError {
     /// The encoder failed.
     #[error("the frame can't be encoded: {0}")]
     Encode(image::ImageError),
+    /// Even a small picture has too many bytes.
+    #[error("the picture has more than {0} bytes at any size")]
+    TooLarge(usize),
 }
+
+/// A picture is not made smaller than this, in pixels of the shorter side.
+const SMALLEST: u32 = 16;
 
 /// Encodes a frame.
 ///
 /// # Errors
 /// If its pixels are in device memory that can't be read, or if they do not have the size that it states.
 pub(super) fn jpeg(frame: &Frame) -> Result<Vec<u8>, JpegError> {
+    encode(&image_of(frame)?)
+}
+
+/// Encodes a frame in at most `most_bytes`, at three quarters of its size, and again, until it fits.
+///
+/// # Errors
+/// As of a frame in its own size; also if even a picture of 16 pixels has too many bytes.
+pub fn jpeg_within(frame: &Frame, most_bytes: usize) -> Result<Vec<u8>, JpegError> {
+    let mut image = image_of(frame)?;
+    loop {
+        let bytes = encode(&image)?;
+        if bytes.len() <= most_bytes {
+            return Ok(bytes);
+        }
+        let (width, height) = (image.width() * 3 / 4, image.height() * 3 / 4);
+        if width.min(height) < SMALLEST {
+            return Err(JpegError::TooLarge(most_bytes));
+        }
+        image = image::imageops::resize(&image, width, height, FILTER);
+    }
+}
+
+fn image_of(frame: &Frame) -> Result<image::RgbImage, JpegError> {
     let pixels = frame.pixels.host().map_err(JpegError::Pixels)?;
     let Size { width, height } = frame.planes_size();
     let rgb = rgb(frame, pixels.as_ref())?;
     let image = image::RgbImage::from_raw(width, height, rgb).ok_or(JpegError::Size)?;
-    let image = in_square_pixels(image, frame.meta.size);
+    Ok(in_square_pixels(image, frame.meta.size))
+}
+
+fn encode(image: &image::RgbImage) -> Result<Vec<u8>, JpegError> {
     let mut bytes = Cursor::new(Vec::new());
     let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     image
@@ -59,8 +93,7 @@ fn in_square_pixels(image: image::RgbImage, picture: Size) -> image::RgbImage {
     if across.abs_diff(down) * 50 <= across.max(down) {
         return image;
     }
-    let filter = image::imageops::FilterType::Triangle;
-    image::imageops::resize(&image, picture.width, picture.height, filter)
+    image::imageops::resize(&image, picture.width, picture.height, FILTER)
 }
 
 fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, JpegError> {
@@ -120,6 +153,25 @@ fn rgb(frame: &Frame, pixels: &dyn HostPixels) -> Result<Vec<u8>, JpegError> {
 mod tests {
     use super::*;
     use crate::base::{OwnedPixels, Pattern, PlaneMut};
+
+    #[test]
+    fn a_picture_is_made_smaller_until_it_fits() {
+        let size = Size::new(320, 240);
+        let mut pixels = OwnedPixels::zeroed(PixelFormat::I420, size);
+        let [(luma, _), ..] = pixels.i420_mut();
+        // Noise is what JPEG can't compress.
+        fastrand::Rng::with_seed(1).fill(luma);
+        let frame = Frame::untimed(size, pixels);
+        let whole = jpeg(&frame).expect("it is encoded");
+        assert_eq!(jpeg_within(&frame, whole.len()).expect("it fits"), whole);
+        let limit = whole.len() / 4;
+        let small = jpeg_within(&frame, limit).expect("it is made to fit");
+        assert!(small.len() <= limit);
+        let image = image::load_from_memory(&small).expect("a JPEG");
+        assert!(image.width() < 320 && image.width() * 3 / 4 == image.height());
+        let none = jpeg_within(&frame, 10);
+        assert!(matches!(none, Err(JpegError::TooLarge(10))), "{none:?}");
+    }
 
     #[test]
     fn a_painted_frame_keeps_its_colours() {

@@ -1,11 +1,14 @@
 //! The detector of a processor: loading by the settings, thresholds, and the facts that sources need.
 
+use std::time::Duration;
+
 use super::classes::warn_of_unknown;
 use super::source::confidence_floor;
 use crate::base::Size;
 use crate::config::{Settings, SourceSettings};
+use crate::control::{DetectorStatus, DetectorWork};
 use crate::detect::{
-    self, DetectError, DetectorRequest, Labels, LoadedDetector, ModelStore, Thresholds,
+    self, DetectError, DetectorRequest, Labels, LoadedDetector, ModelStore, Thresholds, WorkDone,
 };
 
 /// The running detector.
@@ -26,6 +29,26 @@ impl DetectorInfo {
             backend: opened.backend.to_owned(),
             labels: opened.labels.clone(),
             input: opened.detector.input_size(),
+        }
+    }
+
+    /// Its status after `work`. Between a swap and the next frame the work is still that of the detector before; it does not
+    /// count then.
+    pub(super) fn status(&self, work: &WorkDone) -> DetectorStatus {
+        let is_own = *work.model_id == *self.model && work.backend == self.backend;
+        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        DetectorStatus {
+            model: self.model.clone(),
+            backend: self.backend.clone(),
+            classes: self.labels.len(),
+            work: match is_own {
+                true => DetectorWork {
+                    busy_us: microseconds(work.busy),
+                    full_frames: work.full_frames,
+                    full_us: microseconds(work.full_time),
+                },
+                false => DetectorWork::default(),
+            },
         }
     }
 

@@ -6,6 +6,7 @@ mod classes;
 mod detector;
 mod parts;
 mod pausing;
+mod picture;
 mod pipeline;
 mod publish;
 mod rate;

@@ -4,8 +4,7 @@ use super::run::Processor;
 use super::source::Source;
 use crate::bus::{LinkCounters, LinkState};
 use crate::control::{
-    Capabilities, DecoderFound, DetectorStatus, EventCounters, ProcessorCapabilities,
-    ProcessorStatus, Status,
+    Capabilities, DecoderFound, EventCounters, ProcessorCapabilities, ProcessorStatus, Status,
 };
 use crate::health::{Kind, MetricsSource, Sample};
 use crate::media::{Codec, Health, decoder_report};
@@ -22,11 +21,7 @@ pub(super) fn status(processor: &Processor) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance_id: sink.publisher.instance_id.to_string(),
         session: Some(sink.publisher.session.clone()),
-        detector: processor.detector().map(|detector| DetectorStatus {
-            classes: detector.labels.len(),
-            model: detector.model,
-            backend: detector.backend,
-        }),
+        detector: processor.detector(),
         broker: match &*sink.link.state_changes().borrow() {
             LinkState::Connected { .. } => "connected".to_owned(),
             LinkState::Disconnected {

@@ -34,6 +34,10 @@ impl Role for Processor {
         Self::pause(self, id, paused)
     }
 
+    fn jpeg(&self, source: Option<SourceId>, most_bytes: usize) -> Result<Vec<u8>, Problem> {
+        self.picture(source, most_bytes)
+    }
+
     async fn stop(&self, limit: Duration) {
         Self::stop(self, limit).await;
     }

@@ -22,7 +22,7 @@ use super::upgrade::{Upgrading, begin};
 use crate::base::sync::lock;
 use crate::base::{Clock, Heartbeats, SessionId, SourceId, Stop};
 use crate::config::{Settings, SourceSettings};
-use crate::control::{Change, Changes, Problem};
+use crate::control::{Change, Changes, DetectorStatus, Problem};
 use crate::detect::{LoadedDetector, Upgrade, Worker};
 use crate::media::{self, OpenOptions};
 use crate::role::{Sources, StartError, changes};
@@ -236,8 +236,10 @@ impl Processor {
         self.lock().as_ref().map(|running| running.settings.clone())
     }
 
-    pub(super) fn detector(&self) -> Option<DetectorInfo> {
-        self.lock().as_ref().map(|running| running.detector.clone())
+    pub(super) fn detector(&self) -> Option<DetectorStatus> {
+        let guard = self.lock();
+        let running = guard.as_ref();
+        running.map(|running| running.detector.status(&running.worker.work()))
     }
 
     /// Replaces the running detector by the upgraded one, unless `stop` is raised.

@@ -15,7 +15,9 @@ use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Mailbox, Size, SourceId, unix_now};
 use crate::config::{AnalysisSettings, SourceSettings};
 use crate::detect::{Detection, Inferred};
-use crate::media::{Need, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot};
+use crate::media::{
+    Need, NextFrame, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot,
+};
 use crate::track::{Tracker, TrackerSettings};
 
 /// Called when the state of a source has changed; it publishes the status again.
@@ -29,6 +31,8 @@ pub(super) struct Source {
     mailbox: Arc<Mailbox<SourceId, Frame>>,
     /// The size, format and rate that the session should deliver.
     output: OutputControl,
+    /// Frames for those who ask for a picture.
+    next: NextFrame,
     arriving: Mutex<Arriving>,
     analysed: Mutex<Analysed>,
     counters: Arc<SourceCounters>,
@@ -99,6 +103,7 @@ impl Source {
             settings: ArcSwap::from_pointee(settings),
             mailbox,
             output: OutputControl::default(),
+            next: NextFrame::default(),
             counters,
             inferred: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -187,6 +192,11 @@ impl Source {
         *lock(&self.paused)
     }
 
+    /// Its next frame. Blocks for at most `limit`.
+    pub(super) fn next_frame(&self, limit: Duration) -> Option<Frame> {
+        self.next.wait(limit)
+    }
+
     pub(super) fn snapshot(&self) -> Option<SourceSnapshot> {
         lock(&self.snapshot).clone()
     }
@@ -214,6 +224,7 @@ impl Source {
 
 impl SourceListener for Source {
     fn frame(&self, frame: Frame) {
+        self.next.offer(&frame);
         let mut arriving = lock(&self.arriving);
         arriving.rate.count(self.clock.now());
         arriving.clock = Some(frame.meta.clock);

@@ -19,7 +19,7 @@ use crate::base::sync::lock;
 use crate::base::{Clock, Frame, SourceId, Waker};
 use crate::config::SourceSettings;
 use crate::event::DetectionEvent;
-use crate::media::{Health, Output, OutputControl, SourceListener, SourceSnapshot};
+use crate::media::{Health, NextFrame, Output, OutputControl, SourceListener, SourceSnapshot};
 
 /// One camera, shared by its session, the link's task and the threads of the heads.
 pub(crate) struct Camera {
@@ -34,6 +34,8 @@ pub(crate) struct Camera {
     counters: Counters,
     /// The output that the session has to produce.
     output: OutputControl,
+    /// Frames for those who ask for a picture of this camera alone.
+    next: NextFrame,
 }
 
 #[derive(Default)]
@@ -70,6 +72,7 @@ impl Camera {
             facts: Mutex::default(),
             counters: Counters::default(),
             output: OutputControl::default(),
+            next: NextFrame::default(),
         }
     }
 
@@ -105,6 +108,11 @@ impl Camera {
                 max_fps: None,
             });
         }
+    }
+
+    /// Its next frame, without boxes. Blocks for at most `limit`.
+    pub(crate) fn next_frame(&self, limit: Duration) -> Option<Frame> {
+        self.next.wait(limit)
     }
 
     /// The output control for its session.
@@ -213,6 +221,7 @@ impl Camera {
 
 impl SourceListener for Camera {
     fn frame(&self, frame: Frame) {
+        self.next.offer(&frame);
         let number = self.counters.frames.fetch_add(1, Ordering::Relaxed);
         let times = self.note_frame(&frame, self.clock.now());
         let keys = self.cache.keys();

@@ -10,12 +10,16 @@ use tracing::{error, info, warn};
 use super::Wall;
 use crate::base::{SourceId, private_file};
 use crate::control::Problem;
+use crate::media;
 use crate::web::wall::{WallView, jpeg_within};
 
 /// The snapshot after the start waits at most this long for cameras.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 /// Time limit for a head to copy its scene.
 const PICTURE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Time limit for the next frame of a camera.
+const FRAME_LIMIT: Duration = Duration::from_secs(5);
 
 /// A snapshot could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -107,10 +111,11 @@ impl Wall {
 }
 
 impl Wall {
-    /// The scene of the first head as JPEG of at most `most_bytes`. Blocks for at most two seconds.
+    /// The scene of the first head, or the next frame of one camera without boxes, as JPEG of at most `most_bytes`. Blocks for some
+    /// seconds at most.
     ///
     /// # Errors
-    /// When there is no scene, or it does not fit.
+    /// When there is no scene or no frame, or it does not fit.
     pub(super) fn scene_jpeg(
         &self,
         source: Option<SourceId>,
@@ -118,10 +123,15 @@ impl Wall {
     ) -> Result<Vec<u8>, Problem> {
         let refused = |message: String| Problem::new("", message);
         if let Some(id) = source {
-            let message = format!(
-                "a wall gives a picture of all that it shows, not of source {id} alone; leave the source out"
-            );
-            return Err(refused(message));
+            let camera = self.context.cameras().get(&id).cloned();
+            let camera = camera.ok_or_else(|| refused(format!("this wall has no camera {id}")))?;
+            let frame = camera.next_frame(FRAME_LIMIT).ok_or_else(|| {
+                let limit = FRAME_LIMIT.as_secs();
+                refused(format!(
+                    "no frame of camera {id} within {limit} s; see its status for the reason"
+                ))
+            })?;
+            return media::jpeg_within(&frame, most_bytes).map_err(|err| refused(err.to_string()));
         }
         let scene = self.picture(0, PICTURE_LIMIT);
         let scene =

@@ -1,12 +1,14 @@
 //! `nvr agent` with a real mosquitto and real roles: presence, documents from received to good or reverted, and commands.
 
+mod capacity;
 mod commands;
+mod other_process;
 mod refusals;
 mod stage;
 
-use std::time::Duration;
+use std::time::Instant;
 
-use stage::{FIRST, Stage, TRIAL, document, sources};
+use stage::{FIRST, Stage, document, sources};
 
 use crate::support::broker::Kind;
 use crate::support::wait::{SOON, until, until_true};
@@ -56,8 +58,9 @@ fn a_document_is_tried_and_becomes_good_and_detections_flow() {
     stage.broker.up();
     stage.presence("online");
     stage.desire(&document(2, sources(&[0, 1])));
-    std::thread::sleep(Duration::from_secs(2));
+    stage.refuse(3);
     assert_eq!(stage.phases(2).last().map(String::as_str), Some("applied"));
+    assert_eq!(stage.phase(3, "rejected")["applied"], 2);
 }
 
 #[test]
@@ -148,14 +151,16 @@ fn a_document_with_an_unusable_model_is_reverted_and_not_tried_again() {
     stage.start();
     stage.observe_again();
     stage.phase(2, "reverted");
-    std::thread::sleep(TRIAL);
+    // An answer comes only after the retained messages, which the agent gets with its subscriptions.
+    stage.command(&serde_json::json!({"id": "1", "verb": "ping"}));
+    stage.refuse(3);
     let phases = stage.phases(2);
     assert!(
         phases.iter().all(|phase| phase == "reverted"),
         "it is not tried again: {phases:?}"
     );
-    stage.desire(&document(3, sources(&[0, 1])));
-    stage.phase(3, "applied");
+    stage.desire(&document(4, sources(&[0, 1])));
+    stage.phase(4, "applied");
 }
 
 #[test]
@@ -201,16 +206,26 @@ fn it_is_small_while_it_is_idle() {
     let mut stage = Stage::of(Kind::Mosquitto);
     stage.start();
     stage.presence("online");
-    std::thread::sleep(Duration::from_secs(2));
-    let before = stage.agent_cpu();
-    std::thread::sleep(Duration::from_secs(20));
-    let share = (stage.agent_cpu() - before).as_secs_f64() / 20.0;
+    // Ten times the measured share: a busy machine must not fail the test.
+    let most = 0.02;
+    let mut begun = (Instant::now(), stage.agent_cpu());
+    until("a quiet span of 10 s", FIRST, || {
+        let (at, before) = begun;
+        let used = (stage.agent_cpu() - before).as_secs_f64();
+        let lasted = at.elapsed().as_secs_f64();
+        if used > most * 10.0 {
+            begun = (Instant::now(), stage.agent_cpu());
+        }
+        (lasted >= 10.0 && used <= most * 10.0).then_some(())
+    });
     let memory = stage.agent_memory();
-    let (resident, own) = memory;
+    // Pages of files are not its own: the program and its libraries are mapped once for all roles, and are freed when memory
+    // is short. docs/fleet.md has the figures.
     assert!(
-        own < 15_000,
-        "{resident} kB resident, of which {own} kB are its own"
+        memory.anonymous < 6_000,
+        "{} kB of {} kB resident and {} kB PSS",
+        memory.anonymous,
+        memory.resident,
+        memory.shared_out
     );
-    // Ten times the measured value: a busy machine must not fail the test.
-    assert!(share < 0.02, "{share}");
 }

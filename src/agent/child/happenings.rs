@@ -37,7 +37,10 @@ impl Supervisor {
             running.alive_until = Instant::now() + watchdog_limit;
             self.observe_at = Instant::now();
             info!(role = %self.role, "the role is ready");
-            self.told.send_modify(|told| told.is_ready = true);
+            self.told.send_modify(|told| {
+                told.process = Some(message.process);
+                told.taken_by = None;
+            });
             if let Some(document) = running.answers.take() {
                 self.reply(document, Ok(())).await;
             }
@@ -66,6 +69,15 @@ impl Supervisor {
         // The last lines come before the end.
         running.process.finish().await;
         self.ended(how, ran, running.answers, is_config).await;
+    }
+
+    /// Notes which process answers at the control socket in place of the role, for the report of the box.
+    fn note_taken(&self, process: Option<i32>) {
+        self.told.send_if_modified(|told| {
+            let is_other = told.taken_by != process;
+            told.taken_by = process;
+            is_other
+        });
     }
 
     /// The process has ended unasked, or could not be started.
@@ -142,6 +154,7 @@ impl Supervisor {
         self.observe_at = Instant::now() + pace;
         match status {
             Some(Ok((status, able))) => {
+                self.note_taken(None);
                 if let Some(able) = able {
                     let running = self.running.iter_mut();
                     running.for_each(|running| running.is_known = true);
@@ -150,7 +163,12 @@ impl Supervisor {
                 let observation = self.observer.observe(&status);
                 self.send(ChildEvent::Observed(observation)).await;
             }
-            Some(Err(err)) => warn!(role = %self.role, %err, "the state of the role is unknown"),
+            Some(Err(err)) => {
+                warn!(role = %self.role, %err, "the state of the role is unknown");
+                if let RequestError::Taken { process, .. } = err {
+                    self.note_taken(Some(process));
+                }
+            }
             None => {}
         }
     }
@@ -183,13 +201,9 @@ impl Supervisor {
             if let Some(running) = ready
                 && self.observing.is_none()
                 && self.applying.is_none()
+                && let Some(to) = self.recipient()
             {
-                self.observing = Some(request::status(
-                    self.role,
-                    &self.options.device,
-                    running.is_known,
-                    STATUS_LIMIT,
-                ));
+                self.observing = Some(request::status(to, running.is_known, STATUS_LIMIT));
             }
         }
     }

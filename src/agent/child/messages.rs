@@ -82,8 +82,10 @@ pub(in crate::agent) enum ChildEvent {
 /// The condition of a role, for the report of the box.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::agent) struct Condition {
-    /// Whether its start is complete.
-    pub(in crate::agent) is_ready: bool,
+    /// The id of its process, once its start is complete.
+    pub(in crate::agent) process: Option<i32>,
+    /// Another process that has its role and id, and its control socket.
+    pub(in crate::agent) taken_by: Option<i32>,
     /// How it ended the last time, while it is in a crash loop.
     pub(in crate::agent) crash_loop: Option<String>,
     /// Its status in words.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::base::SourceId;
-use crate::control::Status;
 use crate::control::wall_state::VideoState;
+use crate::control::{DetectorStatus, DisplayStatus, Status};
 use crate::event::SourceState;
 
 /// The state of a role at one moment.
@@ -14,6 +16,10 @@ pub(in crate::agent) struct Observation {
     pub(in crate::agent) flows: BTreeMap<SourceId, bool>,
     /// Whether the picture of a wall has changed since the last observation; `None` without a picture, and of a processor.
     pub(in crate::agent) picture: Option<bool>,
+    /// The detector of a processor.
+    pub(in crate::agent) detector: Option<DetectorStatus>,
+    /// The number of planes that a wall uses on each of its outputs.
+    pub(in crate::agent) planes: Option<BTreeMap<String, u32>>,
 }
 
 /// Compares the statuses of one role.
@@ -41,6 +47,8 @@ impl Observer {
                 Observation {
                     flows: flows.collect(),
                     picture: None,
+                    detector: processor.detector.clone(),
+                    planes: None,
                 }
             }
             Status::Wall(wall) => {
@@ -54,6 +62,8 @@ impl Observer {
                 Observation {
                     flows: flows.collect(),
                     picture: has_picture.then(|| before.is_some_and(|before| before != scenes)),
+                    detector: None,
+                    planes: Some(planes(wall.displays.as_ref())),
                 }
             }
         }
@@ -63,6 +73,17 @@ impl Observer {
     pub(super) fn forget(&mut self) {
         self.scenes = None;
     }
+}
+
+/// The planes of the monitors that are switched on.
+fn planes(displays: Option<&DisplayStatus>) -> BTreeMap<String, u32> {
+    let heads = displays.iter().flat_map(|displays| &displays.heads);
+    let of_head = |head: &Value| {
+        let planes = head.get("planes")?.as_array()?.len();
+        let connector = head.get("connector")?.as_str()?.to_owned();
+        Some((connector, u32::try_from(planes).ok()?))
+    };
+    heads.filter_map(of_head).collect()
 }
 
 #[cfg(test)]
@@ -101,5 +122,22 @@ mod tests {
         let flows = |state| Observer::default().observe(&wall(1, state)).flows;
         assert!(flows(VideoState::Live)[&SourceId(3)]);
         assert!(!flows(VideoState::Stale)[&SourceId(3)]);
+    }
+
+    #[test]
+    fn planes_are_those_of_the_outputs_that_a_wall_uses() {
+        let lit =
+            serde_json::json!({"connector": "HDMI-A-1", "planes": [{"plane": 31}, {"plane": 32}]});
+        let dark = serde_json::json!({"card": "/dev/dri/card0"});
+        let status = WallStatus {
+            displays: Some(DisplayStatus {
+                heads: vec![lit, dark],
+                trouble: None,
+            }),
+            ..WallStatus::default()
+        };
+        let observed = Observer::default().observe(&Status::Wall(status));
+        let expected = BTreeMap::from([("HDMI-A-1".to_owned(), 2)]);
+        assert_eq!(observed.planes, Some(expected));
     }
 }

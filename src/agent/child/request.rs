@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::agent::cycle::ChildRole;
-use crate::control::{Answer, Capabilities, ClientError, Request, Status, find, request};
+use crate::control::{Answer, Capabilities, ClientError, Request, Status, find, request_to};
 
 /// Why a role did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,16 @@ pub(in crate::agent) enum RequestError {
         /// The reason.
         source: ClientError,
     },
+    /// Another process holds its socket.
+    #[error(
+        "process {process} answers in place of the {role} of this agent; end process {process}, or give it another --instance-id"
+    )]
+    Taken {
+        /// The role.
+        role: ChildRole,
+        /// The other process.
+        process: i32,
+    },
     /// It has answered something else.
     #[error("the {role} has answered in an unknown form; its version is another one")]
     Form {
@@ -42,61 +52,73 @@ pub(in crate::agent) enum RequestError {
     },
 }
 
-/// Sends a request to the role `role` of the device `device`. Blocks for at most about `limit`.
-///
-/// # Errors
-/// When there is no answer in time.
-pub(in crate::agent) fn ask(
-    role: ChildRole,
-    device: &str,
-    wanted: &Request,
-    limit: Duration,
-) -> Result<Answer, RequestError> {
-    let found = find(&role.to_string(), Some(device));
-    let socket = found
-        .sockets
-        .first()
-        .ok_or(RequestError::NoSocket { role })?;
-    request(socket, wanted, limit).map_err(|source| RequestError::Client { role, source })
+/// The process of a role, to which requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::agent) struct Recipient {
+    pub(in crate::agent) role: ChildRole,
+    /// The id of the device, the instance id of the role.
+    pub(in crate::agent) device: String,
+    /// The id of the process.
+    pub(in crate::agent) process: i32,
+}
+
+impl Recipient {
+    /// Sends a request to this process, and to no other that has the role and the id too. Blocks for at most about `limit`.
+    ///
+    /// # Errors
+    /// When there is no answer in time, or only another process listens.
+    pub(in crate::agent) fn ask(
+        &self,
+        wanted: &Request,
+        limit: Duration,
+    ) -> Result<Answer, RequestError> {
+        let role = self.role;
+        let mut failed = RequestError::NoSocket { role };
+        for socket in find(&role.to_string(), Some(&self.device)).sockets {
+            match request_to(self.process, &socket, wanted, limit) {
+                Ok(answer) => return Ok(answer),
+                Err(ClientError::OtherProcess { found, .. }) => {
+                    failed = RequestError::Taken {
+                        role,
+                        process: found,
+                    };
+                }
+                Err(source) => return Err(RequestError::Client { role, source }),
+            }
+        }
+        Err(failed)
+    }
 }
 
 /// Applies a configuration.
 pub(super) fn apply(
-    role: ChildRole,
-    device: &str,
+    to: Recipient,
     document: Value,
     limit: Duration,
 ) -> JoinHandle<Result<Answer, RequestError>> {
-    let device = device.to_owned();
-    spawn_blocking(move || ask(role, &device, &Request::Apply { document }, limit))
+    spawn_blocking(move || to.ask(&Request::Apply { document }, limit))
 }
 
 /// The answer to [`status`].
 pub(super) type Told = Result<(Box<Status>, Option<Box<Capabilities>>), RequestError>;
 
 /// Asks for the status, and for the abilities if they are not known yet.
-pub(super) fn status(
-    role: ChildRole,
-    device: &str,
-    is_known: bool,
-    limit: Duration,
-) -> JoinHandle<Told> {
-    let device = device.to_owned();
+pub(super) fn status(to: Recipient, is_known: bool, limit: Duration) -> JoinHandle<Told> {
     spawn_blocking(move || {
-        let status = value(role, &device, &Request::Status, limit)?;
+        let status = value(&to, &Request::Status, limit)?;
         // Without them the status counts all the same.
-        let able = (!is_known).then(|| value(role, &device, &Request::Capabilities, limit).ok());
+        let able = (!is_known).then(|| value(&to, &Request::Capabilities, limit).ok());
         Ok((status, able.flatten()))
     })
 }
 
 fn value<T: DeserializeOwned>(
-    role: ChildRole,
-    device: &str,
+    to: &Recipient,
     wanted: &Request,
     limit: Duration,
 ) -> Result<T, RequestError> {
-    match ask(role, device, wanted, limit)? {
+    let role = to.role;
+    match to.ask(wanted, limit)? {
         Answer::Ok(value) => serde_json::from_value(value).map_err(|_| RequestError::Form { role }),
         Answer::Refused(_) => Err(RequestError::Form { role }),
     }

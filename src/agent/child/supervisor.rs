@@ -17,7 +17,7 @@ use super::messages::{ChildEvent, ChildOptions, Condition, Order, RoleEvent};
 use super::notify::{Notification, NotifySocket};
 use super::observe::Observer;
 use super::process::Process;
-use super::request::{self, RequestError, Told};
+use super::request::{self, Recipient, RequestError, Told};
 use crate::agent::codes;
 use crate::agent::config_file;
 use crate::agent::cycle::ChildRole;
@@ -199,9 +199,10 @@ impl Supervisor {
         self.wanted = Some(document.clone());
         match &mut self.running {
             Some(running) if running.ready => {
-                let device = &self.options.device;
-                let request = request::apply(self.role, device, config, APPLY_LIMIT);
-                self.applying = Some((document, request));
+                // Without a process it has ended, which is seen next.
+                if let Some(to) = self.recipient() {
+                    self.applying = Some((document, request::apply(to, config, APPLY_LIMIT)));
+                }
             }
             Some(running) if running.document == document => running.answers = Some(document),
             _ => {
@@ -215,6 +216,15 @@ impl Supervisor {
                 self.start(Some(document)).await;
             }
         }
+    }
+
+    /// The running process, for requests.
+    pub(super) fn recipient(&self) -> Option<Recipient> {
+        Some(Recipient {
+            role: self.role,
+            device: self.options.device.clone(),
+            process: self.running.as_ref()?.process.id()?,
+        })
     }
 
     /// Another configuration: earlier ends do not count.

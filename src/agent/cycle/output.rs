@@ -3,25 +3,44 @@
 use super::role::ChildRole;
 use crate::agent::attempts::Failure;
 use crate::agent::document::{DocumentId, StoredDocument};
+use crate::agent::store::{Store, StoreError};
 use crate::fleet::Reported;
 
 /// A change of the store.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoreStep {
-    /// [`Store::save_pending`](crate::agent::store::Store::save_pending).
+    /// [`Store::save_pending`].
     SavePending(StoredDocument),
-    /// [`Store::begin_attempt`](crate::agent::store::Store::begin_attempt).
+    /// [`Store::begin_attempt`].
     BeginAttempt(DocumentId),
-    /// [`Store::promote`](crate::agent::store::Store::promote).
+    /// [`Store::promote`].
     Promote(DocumentId),
-    /// [`Store::fail`](crate::agent::store::Store::fail).
+    /// [`Store::fail`].
     Fail(DocumentId, Failure),
-    /// [`Store::drop_pending`](crate::agent::store::Store::drop_pending).
+    /// [`Store::drop_pending`].
     DropPending(DocumentId),
-    /// [`Store::decommission`](crate::agent::store::Store::decommission).
+    /// [`Store::decommission`].
     Decommission(DocumentId),
-    /// [`Store::retry`](crate::agent::store::Store::retry).
+    /// [`Store::retry`].
     Retry,
+}
+
+impl StoreStep {
+    /// Changes the store. Blocks for the time of a write and a sync.
+    ///
+    /// # Errors
+    /// Those of the store's method.
+    pub(in crate::agent) fn carry_out(&self, store: &mut Store) -> Result<(), StoreError> {
+        match self.clone() {
+            Self::SavePending(document) => store.save_pending(document),
+            Self::BeginAttempt(id) => store.begin_attempt(&id),
+            Self::Promote(id) => store.promote(&id),
+            Self::Fail(id, failure) => store.fail(&id, failure),
+            Self::DropPending(id) => store.drop_pending(&id),
+            Self::Decommission(id) => store.decommission(&id),
+            Self::Retry => store.retry(),
+        }
+    }
 }
 
 /// An order to the caller.

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::{Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, StoreStep};
 use crate::agent::codes;
 use crate::agent::document::{DocumentId, StoredDocument};
+use crate::agent::store::Store;
 use crate::agent::store::disk_model::{Image, SharedDisk};
-use crate::agent::store::{Store, StoreError};
 use crate::base::SourceId;
 use crate::fleet::{Desired, DeviceRole, DocumentError, DocumentHash, Phase, Reported};
 
@@ -245,8 +245,9 @@ impl TestBox {
         for action in actions {
             match action {
                 Action::Store(step) => {
-                    let result = self.save(&step);
-                    let result = result
+                    self.was_erased |= matches!(step, StoreStep::Decommission(_));
+                    let result = step
+                        .carry_out(&mut self.store)
                         .map_err(|error| DocumentError::new("", codes::STORE, error.to_string()));
                     answers.push(Event::Stored { step, result });
                 }
@@ -269,20 +270,6 @@ impl TestBox {
         }
         for answer in answers {
             self.event(answer);
-        }
-    }
-
-    fn save(&mut self, step: &StoreStep) -> Result<(), StoreError> {
-        self.was_erased |= matches!(step, StoreStep::Decommission(_));
-        let store = &mut self.store;
-        match step.clone() {
-            StoreStep::SavePending(document) => store.save_pending(document),
-            StoreStep::BeginAttempt(id) => store.begin_attempt(&id),
-            StoreStep::Promote(id) => store.promote(&id),
-            StoreStep::Fail(id, failure) => store.fail(&id, failure),
-            StoreStep::DropPending(id) => store.drop_pending(&id),
-            StoreStep::Decommission(id) => store.decommission(&id),
-            StoreStep::Retry => store.retry(),
         }
     }
 }

@@ -60,39 +60,43 @@ fn newer(record: &[u8], edit: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
     record
 }
 
-/// Writes the golden files of the present version and of the future one. For a new version only: the old ones stay.
+/// Compares each golden file with what is written today. With `NVR_UPDATE` set, files that do not exist yet are written, for a new
+/// version; those of published versions never change.
 #[test]
-#[ignore = "writes into the source tree"]
-fn write_golden_files() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agent/store/golden");
-    let folder = std::env::var("GOLDEN").unwrap_or_else(|_| folder.to_owned());
-    let put = |name: &str, bytes: &[u8]| {
-        std::fs::write(format!("{folder}/{name}"), bytes).expect("written");
-    };
-    let (document, attempts) = (
-        of_document(&golden_document()),
-        of_attempts(&golden_attempts()),
-    );
-    put("document-1.0.bin", &document);
-    put("attempts-1.0.bin", &attempts);
+fn the_golden_files_are_what_is_written() {
+    let document = of_document(&golden_document());
+    let attempts = of_attempts(&golden_attempts());
     let newer_document = newer(&document, |metadata| {
         metadata["origin"] = serde_json::json!({"broker": "b", "retained": true});
     });
-    put("document-1.9.bin", &newer_document);
     let newer_attempts = newer(&attempts, |metadata| {
         metadata["epoch"] = 7.into();
         metadata["entries"][2]["outcome"] = "postponed".into();
         metadata["entries"][2]["until"] = "2027-01-01T00:00:00Z".into();
     });
-    put("attempts-1.9.bin", &newer_attempts);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/agent/store/golden");
+    for (name, written) in [
+        ("document-1.0.bin", document),
+        ("attempts-1.0.bin", attempts),
+        ("document-1.9.bin", newer_document),
+        ("attempts-1.9.bin", newer_attempts),
+    ] {
+        let path = std::path::Path::new(folder).join(name);
+        if std::env::var_os("NVR_UPDATE").is_some() && !path.exists() {
+            std::fs::write(&path, &written).expect("the folder is writable");
+        }
+        let golden = std::fs::read(&path).unwrap_or_default();
+        assert!(
+            golden == written,
+            "{name} is not what is written today; if it is the file of a new version, write it with NVR_UPDATE=1"
+        );
+    }
 }
 
 #[test]
-fn the_published_version_is_read_and_written_byte_for_byte() {
+fn the_published_version_is_read() {
     assert_eq!(document(DOCUMENT_1_0), Ok(golden_document()));
-    assert_eq!(of_document(&golden_document()), DOCUMENT_1_0);
     assert_eq!(attempts(ATTEMPTS_1_0), Ok(golden_attempts()));
-    assert_eq!(of_attempts(&golden_attempts()), ATTEMPTS_1_0);
 }
 
 #[test]

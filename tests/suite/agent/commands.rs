@@ -176,6 +176,79 @@ fn a_wall_shows_pauses_and_its_name_and_gives_a_picture() {
         number += 1;
         (size(&number.to_string()) < before / 2).then_some(())
     });
-    let refused = stage.command(&json!({"id": "99", "verb": "snapshot", "args": {"source": 0}}));
-    assert_eq!(refused["error"]["code"], "not-supported", "{refused}");
+    let one = stage.command(&json!({"id": "99", "verb": "snapshot", "args": {"source": 0}}));
+    // The wall has it without boxes, at the size of the test pattern or smaller.
+    assert_eq!(one["data"]["wall"]["media_type"], "image/jpeg", "{one}");
+    assert_eq!(one["data"]["processor"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_processor_gives_the_picture_of_a_source() {
+    use base64::Engine as _;
+    let mut stage = Stage::new();
+    stage.start();
+    stage.desire(&document(1, sources(&[3])));
+    stage.phase(1, "applied");
+    let snapshot = |id: &str, args: serde_json::Value| {
+        stage.command(&json!({"id": id, "verb": "snapshot", "args": args}))
+    };
+    let answer = snapshot("1", json!({"source": 3}));
+    let text = answer["data"]["processor"]["base64"].as_str();
+    let text = text.unwrap_or_else(|| panic!("{answer}"));
+    let jpeg = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .expect("base64");
+    assert!(jpeg.len() <= 256 * 1024, "{}", jpeg.len());
+    let picture = image::load_from_memory(&jpeg).expect("a JPEG");
+    assert_eq!((picture.width(), picture.height()), (320, 240));
+    for (id, args, reason) in [
+        ("2", json!({"source": 9}), "runs no source 9"),
+        ("3", json!({}), "name a source"),
+    ] {
+        let refused = snapshot(id, args);
+        assert_eq!(refused["error"]["code"], "not-supported", "{refused}");
+        assert!(
+            refused["error"]["message"].to_string().contains(reason),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn an_led_blinks_at_identify_and_is_restored_after_a_crash_of_the_agent() {
+    let mut stage = Stage::new();
+    stage.write_device("identify_led = \"green:status\"");
+    let sys = fresh();
+    let led = sys.join("class/leds/green:status");
+    std::fs::create_dir_all(&led).expect("a folder");
+    let trigger = led.join("trigger");
+    // A kernel marks the active one itself.
+    let mark = || std::fs::write(&trigger, "none [heartbeat] timer\n").expect("written");
+    mark();
+    std::fs::write(led.join("brightness"), "1\n").expect("written");
+    let now = || std::fs::read_to_string(&trigger).expect("it is there");
+    let sys = sys.display().to_string();
+    stage.start_with(&["--sys-dir", &sys]);
+    stage.presence("online");
+    let shown = stage.command(&json!({"id": "1", "verb": "identify", "args": {"limit": "1h"}}));
+    let expected = json!({"led": {"name": "green:status", "blinks_s": 3600}});
+    assert_eq!(shown["data"], expected, "{shown}");
+    assert_eq!(now(), "timer");
+    stage.agent().kill();
+    stage.start_with(&["--sys-dir", &sys]);
+    until("the former trigger", super::FIRST, || {
+        (now() == "heartbeat").then_some(())
+    });
+    stage.presence("online");
+    mark();
+    stage.command(&json!({"id": "2", "verb": "identify", "args": {"limit": "1s"}}));
+    until("the former trigger", super::FIRST, || {
+        (now() == "heartbeat").then_some(())
+    });
+    mark();
+    stage.command(&json!({"id": "3", "verb": "identify"}));
+    assert_eq!(now(), "timer");
+    stage.agent().signal("TERM");
+    stage.agent().end(crate::support::wait::SOON);
+    assert_eq!(now(), "heartbeat");
 }

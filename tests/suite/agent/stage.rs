@@ -96,6 +96,26 @@ impl Stage {
             .publish("nvr/fleet/box-1/desired", payload, true);
     }
 
+    /// Has a document of generation `generation` refused. All documents before it are answered then.
+    pub(crate) fn refuse(&self, generation: u64) {
+        let mut bad = document(generation, sources(&[0]));
+        bad["processor"]["camera"][0]["uri"] = "http://10.0.0.20/".into();
+        self.desire(&bad);
+        self.phase(generation, "rejected");
+    }
+
+    /// Starts a processor beside the agent, with the same folder for sockets.
+    pub(crate) fn processor(&self, settings: &Value) -> Running {
+        let path = self.config.join("processor.json");
+        std::fs::write(&path, settings.to_string()).expect("written");
+        let mut command = nvr();
+        command
+            .args(["processor", "--config"])
+            .arg(path)
+            .env("NVR_RUNTIME_DIR", &self.runtime);
+        Running::start(command)
+    }
+
     /// Payloads of one topic so far.
     fn all(&self, document: &str) -> Vec<Value> {
         let topic = format!("nvr/fleet/box-1/{document} ");
@@ -227,19 +247,35 @@ impl Stage {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Resident memory in kB: all of it, and that which is not shared with files.
-    pub(crate) fn agent_memory(&mut self) -> (u64, u64) {
+    /// Its memory.
+    pub(crate) fn agent_memory(&mut self) -> Memory {
         let id = self.agent().id();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let path = format!("/proc/{id}/smaps_rollup");
+        let text = std::fs::read_to_string(path).expect("it runs");
         let kilobytes = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
+            let line = text.lines().find(|line| line.starts_with(name));
             let value = line.and_then(|line| line.split_whitespace().nth(1));
             value
                 .and_then(|value| value.parse().ok())
                 .expect("a number")
         };
-        (kilobytes("VmRSS:"), kilobytes("RssAnon:"))
+        Memory {
+            resident: kilobytes("Rss:"),
+            shared_out: kilobytes("Pss:"),
+            anonymous: kilobytes("Anonymous:"),
+        }
     }
+}
+
+/// Memory of a process in kB.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// All of it.
+    pub(crate) resident: u64,
+    /// With each page divided by the number of processes that use it.
+    pub(crate) shared_out: u64,
+    /// That which is not a page of a file.
+    pub(crate) anonymous: u64,
 }
 
 /// Sends a signal to a process.
