@@ -117,7 +117,7 @@ fn bench_one(
     backend: Backend,
 ) -> anyhow::Result<String> {
     let mut opened = match backend {
-        Backend::Scripted => open(
+        Backend::Scripted | Backend::None => open(
             &DetectorRequest {
                 model: ModelChoice::Named(args.id.clone()),
                 backend,
