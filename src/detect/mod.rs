@@ -52,7 +52,7 @@ pub use store::{
 pub use tensor::TensorFill;
 pub use tensorrt::{
     BuildFlags, BuiltEngine, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep,
-    TensorRtError, TensorRtReport, build_engine, engines, smoke_test,
+    TensorRtError, TensorRtReport, build_engine, can_build_engines, engines, smoke_test,
 };
 pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
 pub use upgrade::{LoadedDetector, Upgrade};
