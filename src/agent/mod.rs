@@ -5,7 +5,7 @@
 //!
 //! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
-//! nor a model.
+//! nor a model. `models` fetches the models that documents name, and `model_swap` gives them to the processor.
 
 mod acts;
 mod attempts;
@@ -19,6 +19,8 @@ mod document;
 mod driver;
 mod identity;
 mod key_store;
+mod model_swap;
+mod models;
 mod preflight;
 mod provision;
 mod publish;

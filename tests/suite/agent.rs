@@ -1,6 +1,8 @@
-//! `nvr agent` with a real mosquitto and real roles: presence, documents from received to good or reverted, and commands.
+//! `nvr agent` with a real mosquitto and real roles: presence, documents from received to good or reverted,
+//! commands, and models by URL.
 
 mod commands;
+mod models;
 mod refusals;
 mod stage;
 
