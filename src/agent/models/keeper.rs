@@ -329,7 +329,7 @@ impl Models {
                 id: model.id.clone(),
                 phase,
                 error: fault.map(|(code, message)| {
-                    DocumentError::new(format!("models[{index}]"), *code, message.clone())
+                    DocumentError::new(format!("models[{index}]"), code, message.clone())
                 }),
             }
         };
@@ -370,3 +370,7 @@ impl Models {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

@@ -243,8 +243,8 @@ mod tests {
         assert_eq!(library.old(7 * DAY, at(6)), []);
         // The age outlasts a restart.
         let mut library = Library::open(places);
-        assert_eq!(library.old(7 * DAY, at(7)), [b.clone()]);
-        assert_eq!(library.spare(&only_a), [b.clone()]);
+        assert_eq!(library.old(7 * DAY, at(7)), std::slice::from_ref(&b));
+        assert_eq!(library.spare(&only_a), std::slice::from_ref(&b));
         library.note_names(&|_| true, Some(at(8)));
         assert_eq!(library.old(7 * DAY, at(90)), []);
         assert_eq!(library.spare(&|_| false), [a, b]);
