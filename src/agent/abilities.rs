@@ -126,7 +126,7 @@ impl Abilities {
 /// The id of the model that a processor with these settings would load.
 fn model(settings: &Settings) -> Option<String> {
     let processor = &settings.processor;
-    if processor.backend == Backend::Scripted {
+    if matches!(processor.backend, Backend::Scripted | Backend::None) {
         // It has no model, and is named by itself.
         return name(processor.backend).map(str::to_owned);
     }
@@ -147,6 +147,7 @@ fn name(backend: Backend) -> Option<&'static str> {
         Backend::Onnxruntime => Some("onnxruntime"),
         Backend::Rten => Some("rten"),
         Backend::Scripted => Some("scripted"),
+        Backend::None => Some("none"),
     }
 }
 

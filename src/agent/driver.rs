@@ -17,6 +17,7 @@ use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received}
 use super::document::StoredDocument;
 use super::identity::Identity;
 use super::key_store::KeyStore;
+use super::models::{Models, Trial};
 use super::publish::{complete, firmware};
 use super::reading::{Reader, desired_of};
 use super::store::{Finding, Store};
@@ -44,14 +45,17 @@ pub(super) struct Driver {
     pub(super) identity: Arc<Identity>,
     pub(super) children: Children,
     pub(super) keys: KeyStore,
-    cycle: Cycle,
+    pub(super) cycle: Cycle,
+    pub(super) models: Models,
+    /// The last order to the processor.
+    pub(super) trial: Trial,
     store: Store,
     reader: Reader,
-    clock: Clock,
+    pub(super) clock: Clock,
     link: Link,
     topic: String,
     capabilities_topic: String,
-    report: Reported,
+    pub(super) report: Reported,
     published: Option<Vec<u8>>,
     firmware: Firmware,
     /// When the outputs for monitors are looked at next.
@@ -63,6 +67,7 @@ pub(super) struct DriverParts {
     pub(super) identity: Arc<Identity>,
     pub(super) children: Children,
     pub(super) keys: KeyStore,
+    pub(super) models: Models,
     pub(super) store: Store,
     pub(super) findings: Vec<Finding>,
     pub(super) reader: Reader,
@@ -86,6 +91,8 @@ impl Driver {
             children: parts.children,
             keys: parts.keys,
             cycle,
+            models: parts.models,
+            trial: Trial::default(),
             store: parts.store,
             reader: parts.reader,
             clock: parts.clock,
@@ -149,7 +156,10 @@ impl Driver {
                 self.publish_capabilities();
             }
         }
-        self.handle(match event.event {
+        let Some(event) = self.model_answer(role, event.event) else {
+            return;
+        };
+        self.handle(match event {
             ChildEvent::Applied { document, result } => Event::Applied {
                 document,
                 role,
@@ -199,11 +209,12 @@ impl Driver {
 
     /// Ends the roles, both at once.
     pub(super) async fn stop(&mut self) {
+        self.models.stop().await;
         let children = std::mem::take(&mut self.children);
         futures_util::future::join_all(children.into_values().map(Child::stop)).await;
     }
 
-    fn handle(&mut self, event: Event) {
+    pub(super) fn handle(&mut self, event: Event) {
         self.work(VecDeque::from([event]));
     }
 
@@ -222,6 +233,8 @@ impl Driver {
         for child in self.children.values() {
             child.pace.send_replace(pace);
         }
+        self.prove_model();
+        self.follow_models();
     }
 
     fn carry_out(&mut self, action: Action, queue: &mut VecDeque<Event>) {
@@ -244,6 +257,9 @@ impl Driver {
                 }
             }
             Action::Stop { role } => {
+                if role == ChildRole::Processor {
+                    self.trial.stopped();
+                }
                 self.order(role, Order::Stop);
             }
             Action::Report(report) => {
@@ -261,7 +277,11 @@ impl Driver {
         }
     }
 
-    fn apply(&self, role: ChildRole, document: &StoredDocument) -> Result<(), Vec<DocumentError>> {
+    fn apply(
+        &mut self,
+        role: ChildRole,
+        document: &StoredDocument,
+    ) -> Result<(), Vec<DocumentError>> {
         let refused = |message: String| {
             vec![DocumentError::new(
                 role.to_string(),
@@ -271,24 +291,30 @@ impl Driver {
         };
         let desired = desired_of(document).map_err(|errors| refused(errors.to_string()))?;
         let config = config(&desired, role, &self.identity);
-        let config = config.ok_or_else(|| refused(format!("it has no body for the {role}")))?;
+        let mut config = config.ok_or_else(|| refused(format!("it has no body for the {role}")))?;
         let document = document.id.clone();
+        if role == ChildRole::Processor {
+            let choice = self.models.choose(&desired);
+            self.models.put_into(&mut config, &desired, &choice);
+            self.trial.document(document.clone(), choice, None);
+        }
         match self.order(role, Order::Apply { document, config }) {
             true => Ok(()),
             false => Err(refused(format!("the {role} is busy with earlier orders"))),
         }
     }
 
-    fn order(&self, role: ChildRole, order: Order) -> bool {
+    pub(super) fn order(&self, role: ChildRole, order: Order) -> bool {
         let child = self.children.get(&role);
         child.is_some_and(|child| child.order(order))
     }
 
     /// Publishes the report if it has changed.
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let reported = complete(
             &self.report,
-            self.warnings(),
+            [self.warnings(), self.model_warnings()].concat(),
+            self.model_states(),
             self.keys.keys(),
             &self.firmware,
         );
@@ -356,7 +382,7 @@ fn boot(parts: &DriverParts) -> Boot {
     }
 }
 
-fn now(clock: &Clock) -> Now {
+pub(super) fn now(clock: &Clock) -> Now {
     Now {
         monotonic: clock.now(),
         wall: wall_time(),

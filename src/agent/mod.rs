@@ -6,7 +6,7 @@
 //!
 //! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
-//! nor a model.
+//! nor a model. `models` fetches the models that documents name, and `model_swap` gives them to the processor.
 
 mod abilities;
 mod acts;
@@ -23,6 +23,8 @@ mod driver;
 mod identity;
 mod key_store;
 mod led;
+mod model_swap;
+mod models;
 mod monitors;
 mod outputs;
 mod preflight;

@@ -2,19 +2,23 @@
 
 use crate::control::Capabilities;
 use crate::fleet::{
-    DecoderAbility, DeviceCapabilities, DocumentError, Firmware, Keyring, Machine, Reported, Verb,
+    DecoderAbility, DeviceCapabilities, DocumentError, Firmware, Keyring, Machine, ModelState,
+    Reported, Verb,
 };
 
-/// The cycle's report with what only the agent knows: what is amiss with the roles, the software, and the trusted keys.
+/// The cycle's report with what only the agent knows: what is amiss with the roles, the software, the models, and the
+/// trusted keys.
 pub(super) fn complete(
     report: &Reported,
     warnings: Vec<DocumentError>,
+    models: Vec<ModelState>,
     keys: &Keyring,
     firmware: &Firmware,
 ) -> Reported {
     Reported {
         warnings: [report.warnings.clone(), warnings].concat(),
         firmware: firmware.clone(),
+        models,
         keys: keys.trusted().map(|key| key.id()).collect(),
         ..report.clone()
     }
@@ -113,7 +117,13 @@ mod tests {
             ..Reported::default()
         };
         let looping = DocumentError::new("wall", "crash-loop", "ends again and again");
-        let whole = complete(&report, vec![looping], &Keyring::default(), &firmware());
+        let whole = complete(
+            &report,
+            vec![looping],
+            Vec::new(),
+            &Keyring::default(),
+            &firmware(),
+        );
         let paths: Vec<&str> = whole.warnings.iter().map(|one| &*one.path).collect();
         assert_eq!(paths, ["", "wall"]);
         assert_eq!(whole.firmware.version, env!("CARGO_PKG_VERSION"));

@@ -24,6 +24,7 @@ use super::driver::{Children, Driver, DriverParts};
 use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 use super::key_store::KeyStore;
 use super::led::Led;
+use super::models::{ModelEvent, ModelOptions, Models};
 use super::provision::{ProvisionError, provision};
 use super::reading::Reader;
 use super::state_dir::{self, configs};
@@ -40,6 +41,8 @@ use crate::health::{Watchdog, notify_ready, notify_status, notify_stopping};
 
 /// Queue of events of the roles. Log lines that do not fit are left out; everything else waits.
 const EVENTS: usize = 256;
+/// Queue of events of the models. The thread that fetches them waits.
+const MODEL_EVENTS: usize = 16;
 /// Time limit for the last messages to the broker.
 const LINK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -54,6 +57,8 @@ pub struct AgentOptions {
     pub provision: Option<PathBuf>,
     /// The program that runs the roles: `nvr` itself.
     pub program: PathBuf,
+    /// How long a fetched model is kept that no document names.
+    pub keep_models: Duration,
     /// Maximum time without a sign of life of a role.
     pub watchdog_limit: Duration,
     /// The command that restarts the machine, with its arguments.
@@ -129,11 +134,18 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     let (events, mut happened) = mpsc::channel(EVENTS);
     let children = children(&options, &identity, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
+    let (model_events, mut fetched) = mpsc::channel(MODEL_EVENTS);
+    let models = Models::open(
+        model_options(&options, &identity, &environment),
+        clock.clone(),
+        model_events,
+    );
     let topic = |document| fleet.topics.fleet(&identity.device, document);
     let mut driver = Driver::boot(DriverParts {
         keys: KeyStore::open(&options.state_dir, identity.keys.clone()),
         identity: Arc::clone(&identity),
         children,
+        models,
         store,
         findings,
         reader: reader(&options, &identity, &environment, abilities),
@@ -162,14 +174,14 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         fleet,
         commands,
         &mut driver,
-        &mut happened,
+        (&mut happened, &mut fetched),
         clock,
     )
     .await;
     notify_stopping();
     info!("the agent stops; its roles end with it");
-    // The roles must not wait for a receiver that is gone.
-    drop(happened);
+    // Roles and downloads must not wait for a receiver that does not listen any more.
+    drop((happened, fetched));
     if let Some(led) = led {
         led.stop();
     }
@@ -184,7 +196,10 @@ async fn serve(
     mut fleet: Fleet,
     mut commands: Commands,
     driver: &mut Driver,
-    happened: &mut mpsc::Receiver<RoleEvent>,
+    (happened, fetched): (
+        &mut mpsc::Receiver<RoleEvent>,
+        &mut mpsc::Receiver<ModelEvent>,
+    ),
     clock: Clock,
 ) {
     let mut watchdog = Watchdog::new(Heartbeats::new(clock), true);
@@ -211,6 +226,9 @@ async fn serve(
             },
             event = happened.recv() => if let Some(event) = event {
                 driver.role_event(event);
+            },
+            event = fetched.recv() => if let Some(event) = event {
+                driver.model_event(event);
             },
             _ = tick.tick() => {
                 driver.tick();
@@ -285,6 +303,27 @@ fn led(
     let folder = ready_folder("agent").ok_or(AgentError::Folder)?;
     let name = identity.identify_led.clone().or(abilities.led());
     Ok(Led::new(name, &options.sys_dir, &folder))
+}
+
+/// What the models of the box need.
+fn model_options(
+    options: &AgentOptions,
+    identity: &Identity,
+    environment: &Environment,
+) -> ModelOptions {
+    let dirs = environment.get("NVR_MODELS_DIR").map(|dirs| {
+        let dirs = std::env::split_paths(dirs);
+        dirs.filter_map(|dir| std::path::absolute(dir).ok())
+            .collect()
+    });
+    ModelOptions {
+        state_dir: options.state_dir.clone(),
+        configs: configs(&options.state_dir),
+        program: options.program.clone(),
+        keep: options.keep_models,
+        dirs,
+        ca: identity.mqtt.tls.as_ref().and_then(|tls| tls.ca.clone()),
+    }
 }
 
 /// The checks of documents, with the options, the environment and the folder that the roles have.

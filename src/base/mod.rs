@@ -2,6 +2,7 @@
 //!
 //! This room does not depend on cameras, models or brokers, and imports no other room.
 
+pub mod archive;
 mod backoff;
 mod clock;
 mod descriptors;
@@ -18,6 +19,7 @@ mod pattern;
 mod planes;
 mod private;
 mod shape;
+mod space;
 mod stop;
 pub mod sync;
 mod waker;
@@ -40,5 +42,6 @@ pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternOb
 pub use planes::{PlaneError, PlaneScaler};
 pub use private::private_file;
 pub use shape::{Crop, Orientation, PictureShape};
+pub use space::{free_bytes, shown_bytes};
 pub use stop::{Stop, WhenRaised};
 pub use waker::Waker;

@@ -30,5 +30,5 @@ pub use link::{Link, LinkCounters, LinkOptions, MESSAGE_QUEUE};
 pub use probe::{ProbeStep, ReceivedMessage, StepResult, probe_broker};
 pub use session::LinkState;
 pub use subscription::{Delivery, Message, Subscription};
-pub use tls::BrokerTls;
+pub use tls::{BrokerTls, Trust};
 pub use topics::{ClientRole, FleetTopic, Topic, Topics, filter_matches};

@@ -38,6 +38,29 @@ pub(super) fn client(settings: &TlsSettings) -> Result<Arc<ClientConfig>, BusErr
     Ok(Arc::new(config))
 }
 
+/// What a client of other servers than the broker needs for TLS.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Authorities in DER.
+    pub certificates: Vec<Vec<u8>>,
+    /// The cryptography of this program.
+    pub provider: Arc<rustls::crypto::CryptoProvider>,
+}
+
+impl Trust {
+    /// Trusts the authorities of the system and those of the file `ca`. A file that can't be read adds none: the broker's
+    /// connection names its fault.
+    pub fn of(ca: Option<&Path>) -> Self {
+        let of_file = ca.and_then(|ca| read(ca, "CA file", "CA certificate").ok());
+        let of_system = rustls_native_certs::load_native_certs().certs;
+        let all = of_system.iter().chain(of_file.iter().flatten());
+        Self {
+            certificates: all.map(|certificate| certificate.to_vec()).collect(),
+            provider: provider(),
+        }
+    }
+}
+
 /// Files of a TLS server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerTls {

@@ -37,6 +37,9 @@ pub(super) struct AgentArgs {
     /// Folder of the kernel's devices, for tests
     #[arg(long, value_name = "DIR", default_value = "/sys", hide = true)]
     sys_dir: PathBuf,
+    /// How long a model that was fetched for a document is kept after the last document that names it
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
+    keep_models: Span,
     /// Command that restarts this machine, with its arguments
     #[arg(long, value_name = "COMMAND", default_value = "systemctl reboot")]
     reboot_command: String,
@@ -69,6 +72,7 @@ pub(super) fn main(args: AgentArgs, log_format: LogFormat) -> anyhow::Result<Exi
         state_dir: std::path::absolute(args.state_dir)?,
         provision: args.provision,
         program: std::env::current_exe()?,
+        keep_models: args.keep_models.0,
         watchdog_limit: args.watchdog_limit.0,
         reboot: words.map(str::to_owned).collect(),
         board: args.board,

@@ -122,7 +122,7 @@ fn bench_one(
         lanes: Some(1),
     };
     let mut opened = match backend {
-        Backend::Scripted => open(
+        Backend::Scripted | Backend::None => open(
             &DetectorRequest {
                 model: ModelChoice::Named(args.id.clone()),
                 backend,

@@ -259,5 +259,7 @@ choice! {
         Rten,
         /// No neural network: reads the object positions from the pixels of the test pattern.
         Scripted,
+        /// No detector: the sources run, and are not analysed.
+        None,
     }
 }

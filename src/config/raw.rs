@@ -161,7 +161,7 @@ role_settings! {
         {
             /// Model id. Default: yolov8x-640 if it is installed, else the model that `nvr model default` names.
             pub model: Option<String>;
-            /// Inference backend: auto, tensorrt, onnxruntime, rten or scripted.
+            /// Inference backend: auto, tensorrt, onnxruntime, rten, scripted, or none: the sources run and are not analysed.
             pub backend: Backend = Backend::Auto;
             /// Number of threads of the inference engine, of all lanes together. Default: the number of cores.
             pub threads: Option<i64>, within 1..=256;

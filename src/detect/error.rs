@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::tensorrt::TensorRtError;
+use crate::base::{free_bytes, shown_bytes};
 
 /// Why a model can't be used, or an inference failed.
 #[derive(Debug, thiserror::Error)]
@@ -164,7 +165,8 @@ impl DetectError {
             "name a directory that can be written with --models-dir DIR, or set NVR_CACHE to one";
         let advice = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                let free = free_bytes(path).map_or_else(|| "an unknown amount".to_owned(), size);
+                let free =
+                    free_bytes(path).map_or_else(|| "an unknown amount".to_owned(), shown_bytes);
                 format!("its file system has {free} free for this user; free some, or {elsewhere}")
             }
             _ => elsewhere.to_owned(),
@@ -199,28 +201,6 @@ fn remedy(hint: &str) -> String {
 pub(super) fn dims(dims: &[usize]) -> String {
     let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
     dims.join("x")
-}
-
-/// `1.5 GB`.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
-/// The free space for this user in the file system of `path`, or of its nearest existing parent.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let exists = path.ancestors().find(|parent| parent.exists())?;
-    let exists = if exists.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        exists
-    };
-    let space = rustix::fs::statvfs(exists).ok()?;
-    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod contract;
 mod decode;
 mod error;
 mod evidence;
+mod idle;
 mod import;
 mod import_output;
 mod inferred;
@@ -56,7 +57,7 @@ pub use store::{
 pub use tensor::TensorFill;
 pub use tensorrt::{
     BuildFlags, BuiltEngine, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep,
-    TensorRtError, TensorRtReport, build_engine, engines, smoke_test,
+    TensorRtError, TensorRtReport, build_engine, can_build_engines, engines, smoke_test,
 };
 pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
 pub use upgrade::{LoadedDetector, Upgrade};

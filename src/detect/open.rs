@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::idle::{self, IdleDetector};
 use super::manifest::plain_path;
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::{ExternalFiles, OnnxFile};
@@ -48,6 +49,16 @@ impl DetectorRequest {
 /// # Errors
 /// If the model or the backend is missing, a file is damaged, or the graph does not match the manifest.
 pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetector, DetectError> {
+    if wanted.backend == Backend::None {
+        return Ok(LoadedDetector {
+            labels: IdleDetector::labels(),
+            detector: Box::new(IdleDetector),
+            more: Vec::new(),
+            model_id: idle::NAME.into(),
+            backend: idle::NAME,
+            upgrade: None,
+        });
+    }
     if wanted.backend == Backend::Scripted {
         let detector = ScriptedDetector::new(wanted.scripted_delay);
         let lanes = wanted.parallelism.lanes.unwrap_or(1);
@@ -93,7 +104,7 @@ impl CheckedModel {
         })
     }
 
-    /// Loads it in `backend`, which is not the scripted one. Blocks for seconds.
+    /// Loads it in `backend`, which is one that runs models. Blocks for seconds.
     ///
     /// # Errors
     /// If the backend is missing, or the graph does not match the manifest.

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::DetectError;
-use super::error::{free_bytes, size};
 use super::manifest::{ModelFile, plain_path};
 use super::onnx_file::OnnxFile;
+use crate::base::{free_bytes, shown_bytes as size};
 
 /// The graph's name in the store.
 pub(super) const GRAPH: &str = "model.onnx";

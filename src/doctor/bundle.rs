@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{
-    Machine, Report, archive::write, logs, page, redact::Redaction, roles, secrets::Secrets,
-};
+use super::{Machine, Report, logs, page, redact::Redaction, roles, secrets::Secrets};
+use crate::base::archive::pack;
 use crate::config::{ConfigProblems, Loaded, read_config_text};
 use crate::control::Request;
 
@@ -66,7 +65,7 @@ pub fn write_bundle(target: &Path, machine: &Machine, report: &Report) -> Result
     let now = jiff::Timestamp::now();
     let folder = format!("nvr-doctor-{}", now.strftime("%Y%m%dT%H%M%SZ"));
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    write(target, &folder, &members.finish(), seconds).map_err(|error| BundleError::Write {
+    pack(target, &folder, &members.finish(), seconds).map_err(|error| BundleError::Write {
         path: target.to_owned(),
         error,
     })

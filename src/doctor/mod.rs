@@ -5,7 +5,6 @@
 //! in separate processes (`subprocess`), because a crash must cost one section only, and because a thread that hangs in the kernel would keep
 //! its process from ending. The bundle (`bundle`) packs the report with logs and settings. All its text passes one redaction (`redact`).
 
-mod archive;
 mod board;
 mod broker;
 mod bundle;

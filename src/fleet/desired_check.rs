@@ -170,9 +170,11 @@ impl Check {
         }
         for (index, model) in desired.models.iter().enumerate() {
             let at = format!("models[{index}]");
-            let is_id = is_instance_id(&model.id) && !model.id.starts_with('.');
-            if !is_id {
-                let message = "must be the id of a model: 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `.`";
+            let begins_well = model
+                .id
+                .starts_with(|first: char| first.is_ascii_alphanumeric());
+            if !(is_instance_id(&model.id) && begins_well) {
+                let message = "must be the id of a model: 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit";
                 self.add(&format!("{at}.id"), codes::BAD_VALUE, message);
             }
             if desired.models[..index]
@@ -181,6 +183,10 @@ impl Check {
             {
                 let message = "is already the id of a model above; ids must be unique";
                 self.add(&format!("{at}.id"), codes::BAD_VALUE, message);
+            }
+            if model.size == Some(0) {
+                let message = "must be the length of the file in bytes, above 0";
+                self.add(&format!("{at}.size"), codes::BAD_VALUE, message);
             }
             self.address(&format!("{at}.url"), &model.url);
         }

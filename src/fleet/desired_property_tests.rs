@@ -29,7 +29,7 @@ fn any_body() -> impl Strategy<Value = Option<Value>> {
 prop_compose! {
     fn any_desired()(
         generation in 1..=MOST_GENERATION,
-        base in proptest::option::of(any::<u64>()),
+        base in proptest::option::of(1..=u64::MAX),
         processor in any_body(),
         wall in any_body(),
         since in proptest::option::of(0_i64..4_000_000_000),

@@ -41,11 +41,11 @@ pub enum OnDeadNewSource {
 pub struct ModelRef {
     /// The id under which it is installed, as `processor.model` names it.
     pub id: String,
-    /// The address of its archive: https or http.
+    /// The address of its file: https or http. A tar archive of its folder, which may be compressed by gzip, or an ONNX file.
     pub url: String,
-    /// SHA-256 of the archive.
+    /// SHA-256 of the file.
     pub sha256: DocumentHash,
-    /// Length of the archive in bytes. The device uses it to check free space before it begins.
+    /// Exact length of the file in bytes, above 0. Without it the file may have at most 1 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
 }

@@ -139,11 +139,24 @@ pub enum ModelPhase {
     Building,
     /// It is installed.
     Ready,
-    /// It can't be had; the device tries again.
+    /// It can't be had now, or can't be used. The error tells whether the device tries again.
     Failed,
     /// A phase of a newer firmware.
     #[serde(other)]
     Unknown,
+}
+
+impl ModelPhase {
+    /// The value on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetching => "fetching",
+            Self::Building => "building",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl Reported {

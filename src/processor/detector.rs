@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::classes::warn_of_unknown;
 use super::source::confidence_floor;
 use crate::base::Size;
-use crate::config::{Settings, SourceSettings};
+use crate::config::{Backend, Settings, SourceSettings};
 use crate::control::{DetectorStatus, DetectorWork};
 use crate::detect::{
     self, DetectError, DetectorRequest, Labels, LoadedDetector, ModelStore, Thresholds, WorkDone,
@@ -54,8 +54,16 @@ impl DetectorInfo {
 
     /// Warns of each class in the filter of `source` that the model does not have.
     pub(super) fn warn_of_unknown_classes(&self, source: &SourceSettings) {
-        warn_of_unknown(source, &self.model, &self.labels);
+        // Without a detector no class is known.
+        if !self.labels.is_empty() {
+            warn_of_unknown(source, &self.model, &self.labels);
+        }
     }
+}
+
+/// Whether `settings` ask for no detector.
+pub(super) fn is_idle(settings: &Settings) -> bool {
+    settings.processor.backend == Backend::None
 }
 
 /// The lowest thresholds that any source needs.

@@ -34,7 +34,7 @@ impl Processor {
                 false => running.paused.remove(&id),
             };
             if let Some(source) = sources.get(&id) {
-                source.pause(paused);
+                source.pause(running.is_paused(id));
             }
         }
         let paused: Vec<SourceId> = running.paused.iter().copied().collect();

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
-use super::detector::{DetectorInfo, open_detector, thresholds};
+use super::detector::{DetectorInfo, is_idle, open_detector, thresholds};
 use super::parts::{connect, lane_heartbeats, timing};
 use super::pipeline::Pipeline;
 use super::sink::EventSink;
@@ -44,6 +44,13 @@ pub(super) struct Running {
     /// The preparation of a faster detector, if one is running.
     upgrading: Option<Upgrading>,
     sources: Sources,
+}
+
+impl Running {
+    /// Whether a source is not analysed: the operator has paused it, or there is no detector.
+    pub(super) fn is_paused(&self, id: SourceId) -> bool {
+        self.paused.contains(&id) || is_idle(&self.settings)
+    }
 }
 
 impl Processor {
@@ -155,7 +162,8 @@ impl Processor {
             }
             match change {
                 Change::Unchanged
-                    if old.processor.tracking == running.settings.processor.tracking => {}
+                    if old.processor.tracking == running.settings.processor.tracking
+                        && is_idle(&old) == is_idle(&running.settings) => {}
                 Change::Unchanged | Change::Updated => self.update(running, *id),
                 Change::Restarted => {
                     self.take_down(running, *id);
@@ -316,7 +324,7 @@ impl Processor {
                 }
             }),
         ));
-        source.pause(running.paused.contains(&id));
+        source.pause(running.is_paused(id));
         self.pipeline.with_sources(|sources| {
             sources.insert(id, source.clone());
         });
@@ -334,6 +342,7 @@ impl Processor {
         let source = self.pipeline.sources.load().get(&id).cloned();
         if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
             source.update(settings.clone(), running.settings.processor.tracking);
+            source.pause(running.is_paused(id));
             source.request_output(running.detector.input);
         }
     }

@@ -1,7 +1,9 @@
-//! `nvr agent` with a real mosquitto and real roles: presence, documents from received to good or reverted, and commands.
+//! `nvr agent` with a real mosquitto and real roles: presence, documents from received to good or reverted,
+//! commands, and models by URL.
 
 mod capacity;
 mod commands;
+mod models;
 mod other_process;
 mod refusals;
 mod stage;

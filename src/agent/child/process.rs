@@ -55,6 +55,8 @@ impl Process {
             .arg("--config")
             .arg(config)
             .env_remove("NVR_CONFIG")
+            // It would take the place of the folders in the configuration, which has these too.
+            .env_remove("NVR_MODELS_DIR")
             .env_remove("WATCHDOG_PID")
             .env("NOTIFY_SOCKET", notify)
             .env(

@@ -176,6 +176,25 @@ impl Cycle {
         self.running.as_deref()
     }
 
+    /// The document that is tried, or waits to be.
+    pub fn current(&self) -> Option<&Candidate> {
+        self.current.as_deref()
+    }
+
+    /// All documents of the box.
+    pub fn documents(&self) -> impl Iterator<Item = &Candidate> {
+        let documents = [
+            &self.current,
+            &self.running,
+            &self.next,
+            &self.good,
+            &self.previous,
+        ];
+        documents
+            .into_iter()
+            .filter_map(|document| document.as_deref())
+    }
+
     /// Whether the roles run the last known good document, or the one that stands in for it.
     pub(super) fn runs_good(&self) -> bool {
         let tried = matches!(self.stage, Stage::Applying { .. } | Stage::Probation { .. });

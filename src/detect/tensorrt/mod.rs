@@ -67,6 +67,11 @@ pub(super) fn can_build() -> Result<(), TensorRtError> {
     trtexec::Tool::find().map(drop)
 }
 
+/// Whether this machine has the tool that builds engines. Runs it: blocks for a second.
+pub fn can_build_engines() -> bool {
+    can_build().is_ok()
+}
+
 /// Loads the cached engine for `model` and this machine, with one detector or more for it. Blocks for a second or more.
 ///
 /// # Errors

@@ -114,6 +114,12 @@ impl Lint<'_> {
             };
             add(list, problem);
         }
+        if !desired.models.is_empty() && !desired.role.has_processor() {
+            let message = "no processor runs on this device, which alone uses models; remove them, or correct the role";
+            let warning = DocumentError::new("models", "unused-models", message);
+            let problem = self.placed(device, merged, &warning);
+            add(&mut self.linted.warnings, problem);
+        }
         self.linted.documents.insert(device.id.clone(), desired);
     }
 

@@ -130,3 +130,41 @@ fn devices_that_are_not_selected_are_not_told_but_claim_their_sources() {
     let b = [&fleet.devices[1]];
     lint(&fleet, &b, false).expect_err("a has it already");
 }
+
+#[test]
+fn models_by_url_are_checked_and_need_a_processor() {
+    let model = |id: &str, url: &str, size: u64| {
+        let sha256 = "0".repeat(64);
+        format!(
+            "[[defaults.models]]\nid = \"{id}\"\nurl = \"{url}\"\nsha256 = \"{sha256}\"\nsize = {size}\n"
+        )
+    };
+    let fleet = |models: &str| format!("{models}{TWO}");
+    let bad = [
+        model("-a", "https://models.example/a.tar", 0),
+        model("b", "ftp://models.example/b.tar", 1),
+    ];
+    let told = linted(&fleet(&bad.concat()), false).expect_err("problems");
+    let begins = [
+        "a and b: models[0].id: must be the id of a model",
+        "a and b: models[0].size: must be the length of the file",
+        "a and b: models[1].url: scheme must be https or http, got ftp",
+    ];
+    assert_eq!(told.len(), begins.len(), "{told:#?}");
+    for (told, begin) in told.iter().zip(begins) {
+        assert!(told.starts_with(begin), "{told}");
+    }
+    // One that the processor does not name may be there for later.
+    let good = fleet(&model("a", "https://models.example/a.tar", 1));
+    assert_eq!(linted(&good, false).expect("valid").warnings, []);
+    let wall = good.replace(
+        "[[device]]\nid = \"b\"",
+        "[[device]]\nid = \"b\"\nrole = \"wall\"\nwall = {}",
+    );
+    let warnings = linted(&wall, false).expect("valid").warnings;
+    let told: Vec<(&str, &str)> = warnings
+        .iter()
+        .map(|warning| (&*warning.devices[0], &*warning.code))
+        .collect();
+    assert_eq!(told, [("b", "unused-models")]);
+}

@@ -9,6 +9,7 @@ use super::{DeviceView, Session};
 use crate::base::SourceId;
 use crate::bus::{ClientRole, Topics};
 use crate::event::{Presence, PresenceState, SourceState, SourceStatus};
+use crate::fleet::{ModelPhase, ModelState};
 
 /// The state of a fleet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,6 +47,9 @@ pub struct DeviceStatus {
     pub fps: f32,
     /// The first error of its report.
     pub error: Option<String>,
+    /// The models of its document that are not ready.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelState>,
 }
 
 impl FleetStatus {
@@ -154,6 +158,11 @@ fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> Devic
         error: report
             .and_then(|report| report.errors.first())
             .map(ToString::to_string),
+        models: report.map_or_else(Vec::new, |report| {
+            let missing = report.models.iter();
+            let missing = missing.filter(|model| model.phase != ModelPhase::Ready);
+            missing.cloned().collect()
+        }),
     }
 }
 
@@ -168,7 +177,7 @@ mod tests {
         assert_eq!(row("a", &view, &BTreeMap::new()).presence, "missing");
         let document = br#"{"schema":1,"generation":7,"role":"processor","processor":{"camera":[{"id":1},{"id":2}]}}"#;
         view.take(FleetTopic::Desired, document);
-        let report = br#"{"schema":1,"generation":7,"applied":6,"phase":"rejected","firmware":{"version":"0.1.0"},"errors":[{"path":"x","code":"c","message":"m"}]}"#;
+        let report = br#"{"schema":1,"generation":7,"applied":6,"phase":"rejected","firmware":{"version":"0.1.0"},"errors":[{"path":"x","code":"c","message":"m"}],"models":[{"id":"a","phase":"ready"},{"id":"b","phase":"building"}]}"#;
         view.take(FleetTopic::Reported, report);
         let live = BTreeMap::from([(SourceId(2), 12.5), (SourceId(9), 1.0)]);
         let shown = row("a", &view, &live);
@@ -182,5 +191,7 @@ mod tests {
             (Some(1), Some(2), 12.5)
         );
         assert_eq!(shown.error.as_deref(), Some("x: m (c)"));
+        let missing: Vec<&str> = shown.models.iter().map(|model| &*model.id).collect();
+        assert_eq!(missing, ["b"]);
     }
 }

@@ -33,6 +33,15 @@ pub fn status_text(status: &FleetStatus) -> Vec<String> {
         if let Some(error) = &row.error {
             errors.push(format!("{}: {error}", row.device));
         }
+        for model in &row.models {
+            let reason = model.error.as_ref();
+            let reason = reason.map_or_else(String::new, |error| format!(": {error}"));
+            let phase = model.phase.as_str();
+            errors.push(format!(
+                "{}: the model {} is not ready ({phase}){reason}",
+                row.device, model.id
+            ));
+        }
     }
     let width = |column: usize| {
         let cells = table.iter().filter_map(move |row| row.get(column));
@@ -82,6 +91,7 @@ fn grouped(number: usize) -> String {
 mod tests {
     use super::*;
     use crate::fleet::desk::DeviceStatus;
+    use crate::fleet::{DocumentError, ModelPhase, ModelState};
 
     #[test]
     fn the_table_is_aligned_and_ends_with_the_sum() {
@@ -96,15 +106,26 @@ mod tests {
             sources: live.map(|_| 4),
             fps: 50.0,
             error,
+            models: Vec::new(),
         };
+        let mut waiting = row("w", "offline", None, Some("x: bad (code)".to_owned()));
+        waiting.models = vec![
+            ModelState {
+                id: "m".to_owned(),
+                phase: ModelPhase::Failed,
+                error: Some(DocumentError::new("models[0]", "fetch-failed", "no route")),
+            },
+            ModelState {
+                id: "n".to_owned(),
+                phase: ModelPhase::Building,
+                error: None,
+            },
+        ];
         let status = FleetStatus {
             devices: 1000,
             answered: 998,
             online: 2,
-            rows: vec![
-                row("gate-1", "online", Some(3), None),
-                row("w", "offline", None, Some("x: bad (code)".to_owned())),
-            ],
+            rows: vec![row("gate-1", "online", Some(3), None), waiting],
         };
         assert_eq!(
             status_text(&status),
@@ -113,6 +134,8 @@ mod tests {
                 "gate-1  online    0.1.0     12       11       probation  3/4      50.0",
                 "w       offline   0.1.0     12       11       probation  -        -",
                 "w: x: bad (code)",
+                "w: the model m is not ready (failed): models[0]: no route (fetch-failed)",
+                "w: the model n is not ready (building)",
                 "998 of 1,000 answered, 2 online",
             ]
         );

@@ -4,6 +4,7 @@ pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod doubles;
+pub(crate) mod file_server;
 pub(crate) mod footage;
 pub(crate) mod onnx;
 pub(crate) mod ports;

@@ -8,7 +8,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// Writes text files, each with its path below `folder`, to `target`, which only its owner may read.
-pub(super) fn write(
+///
+/// # Errors
+/// Those of the system.
+pub fn pack(
     target: &Path,
     folder: &str,
     members: &[(String, String)],
@@ -56,7 +59,7 @@ mod tests {
         let target = dir.path().join("b.tar.gz");
         let text = "one\n".repeat(1000);
         let member = ("logs/journal.txt".to_owned(), text.clone());
-        write(&target, "nvr", &[member], 1_800_000_000).expect("written");
+        pack(&target, "nvr", &[member], 1_800_000_000).expect("written");
         let file = File::open(&target).expect("it exists");
         let mode = file.metadata().expect("metadata").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -70,6 +73,6 @@ mod tests {
         let mut read = String::new();
         entry.read_to_string(&mut read).expect("text");
         assert_eq!(read, text);
-        assert!(write(Path::new("/nowhere/b.tar.gz"), "nvr", &[], 0).is_err());
+        assert!(pack(Path::new("/nowhere/b.tar.gz"), "nvr", &[], 0).is_err());
     }
 }

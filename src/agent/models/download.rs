@@ -1,0 +1,283 @@
+//! The file of a model: fetched in parts if need be, and checked while it is received.
+//!
+//! What was received is kept with a name of its own until the hash is right, also over a restart of the agent. The bytes decide,
+//! not the server: a file that was continued and has another hash is fetched anew once.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+use tracing::{info, warn};
+
+use super::fault::{Fault, Retry};
+use super::http::{Answer, Client, Extent, failed};
+use super::places::{Places, make};
+use super::version::Version;
+use crate::base::{Stop, shown_bytes};
+use crate::config::without_secrets;
+
+/// Maximum length of an archive whose length the document does not name.
+pub(super) const LARGEST: u64 = 1 << 30;
+/// The disk is synced after so many bytes, so that a power cut does not cost more.
+const SYNC_BYTES: u64 = 16 << 20;
+/// A piece of the body.
+const PIECE: usize = 64 * 1024;
+
+/// A file that is to be fetched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) version: &'a Version,
+    pub(super) url: &'a str,
+    /// Its exact length, if the document names it.
+    pub(super) size: Option<u64>,
+}
+
+/// What a download tells and asks.
+pub(super) trait Host {
+    /// Bytes have come.
+    fn received(&mut self);
+
+    /// Makes sure that the disk has so many bytes free.
+    ///
+    /// # Errors
+    /// When it has not.
+    fn make_room(&mut self, bytes: u64) -> Result<(), Fault>;
+}
+
+/// Fetches the file, or the rest of it, and returns its path when its hash is right.
+///
+/// # Errors
+/// When it can't be fetched now, or is another file. What was received is kept if the next attempt can use it.
+pub(super) fn fetch(
+    wanted: Wanted<'_>,
+    places: &Places,
+    client: &Client,
+    stop: &Stop,
+    host: &mut dyn Host,
+) -> Result<PathBuf, Fault> {
+    let mut partial = Partial::open(places, wanted.version).map_err(|err| disk(places, &err))?;
+    if wanted.size.is_none_or(|size| partial.bytes != size) {
+        receive(&mut partial, wanted, places, client, stop, host)?;
+    }
+    let found = format!("{:x}", partial.hasher.clone().finalize());
+    if found == wanted.version.sha256.as_str() {
+        return Ok(partial.path);
+    }
+    partial.discard();
+    let fault = Fault::content(format!(
+        "the file at {} has the SHA-256 {found}, the document names {}; publish the right one, or correct the document",
+        without_secrets(wanted.url),
+        wanted.version.sha256
+    ));
+    // A file that was put together may have parts of two states, or parts that a power cut has damaged.
+    Err(match partial.has_kept {
+        true => fault.with(Retry::AtOnce),
+        false => fault,
+    })
+}
+
+fn receive(
+    partial: &mut Partial,
+    wanted: Wanted<'_>,
+    places: &Places,
+    client: &Client,
+    stop: &Stop,
+    host: &mut dyn Host,
+) -> Result<(), Fault> {
+    let url = wanted.url;
+    let shutdown = client.clone();
+    let _guard = stop.when_raised(move || shutdown.shutdown());
+    let ended = |fault: Fault| match stop.is_raised() {
+        true => Fault::stopped(),
+        false => fault,
+    };
+    let answer = client
+        .get(url, partial.bytes, partial.validator.as_deref())
+        .map_err(ended)?;
+    match answer.extent {
+        Extent::From(first) if first == partial.bytes => {
+            info!(version = %wanted.version, from = first, "continuing a download");
+        }
+        Extent::Whole => partial.restart().map_err(|err| disk(places, &err))?,
+        Extent::From(_) | Extent::NoSuchPart => {
+            partial.discard();
+            let fault = failed(url, "the server does not have the rest of the file");
+            return Err(fault.with(Retry::AtOnce));
+        }
+    }
+    let limit = wanted.size.unwrap_or(LARGEST);
+    if let Some(total) = answer.total {
+        check_total(wanted, total)?;
+    }
+    let total = wanted.size.or(answer.total).unwrap_or(0);
+    // The archive, and what is unpacked from it.
+    let needed = total.saturating_sub(partial.bytes).saturating_add(total);
+    host.make_room(needed)?;
+    let saved = partial.save_validator(answer.validator.clone());
+    saved.map_err(|err| disk(places, &err))?;
+    copy(partial, answer, wanted, limit, places, host).map_err(ended)
+}
+
+/// The total length that the server tells.
+fn check_total(wanted: Wanted<'_>, total: u64) -> Result<(), Fault> {
+    let url = without_secrets(wanted.url);
+    match wanted.size {
+        Some(size) if size != total => Err(Fault::content(format!(
+            "the file at {url} has {total} bytes, the document names {size}; publish the right one, or correct the document"
+        ))),
+        None if total > LARGEST => Err(too_large(&url, LARGEST)),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(url: &str, limit: u64) -> Fault {
+    let limit_text = shown_bytes(limit);
+    Fault::content(format!(
+        "the file at {url} has more than {limit} bytes ({limit_text}), the limit; name its `size` in the document if it is right"
+    ))
+}
+
+fn copy(
+    partial: &mut Partial,
+    mut answer: Answer,
+    wanted: Wanted<'_>,
+    limit: u64,
+    places: &Places,
+    host: &mut dyn Host,
+) -> Result<(), Fault> {
+    let url = wanted.url;
+    let mut piece = vec![0; PIECE];
+    let mut unsynced = 0;
+    let outcome = loop {
+        let length = match answer.body.read(&mut piece) {
+            Ok(0) => break Ok(()),
+            Ok(length) => length,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            Err(err) => break Err(failed(url, &err.to_string())),
+        };
+        if partial.bytes + length as u64 > limit {
+            partial.discard();
+            return Err(too_large(&without_secrets(url), limit));
+        }
+        if let Err(err) = partial.append(&piece[..length]) {
+            break Err(disk(places, &err));
+        }
+        host.received();
+        unsynced += length as u64;
+        if unsynced >= SYNC_BYTES {
+            unsynced = 0;
+            if let Err(err) = partial.file.sync_data() {
+                break Err(disk(places, &err));
+            }
+            host.make_room(0)?;
+        }
+    };
+    let synced = partial.file.sync_all();
+    outcome?;
+    synced.map_err(|err| disk(places, &err))?;
+    match wanted.size.or(answer.total) {
+        Some(total) if partial.bytes < total => {
+            Err(failed(url, "the server ends the file too early"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn disk(places: &Places, err: &io::Error) -> Fault {
+    Fault::disk(format!(
+        "can't write to {}: {err}; check the disk and the owner of the folder",
+        places.root().display()
+    ))
+}
+
+/// The part of a file that was received.
+struct Partial {
+    path: PathBuf,
+    validator_path: PathBuf,
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+    validator: Option<String>,
+    /// Whether it has bytes of an earlier attempt.
+    has_kept: bool,
+}
+
+impl Partial {
+    /// Opens what is there, and reads it for its hash.
+    fn open(places: &Places, version: &Version) -> io::Result<Self> {
+        make(&places.partials())?;
+        let (path, validator_path) = (places.partial(version), places.validator(version));
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
+        let mut hasher = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        let mut bytes = 0;
+        loop {
+            match file.read(&mut piece)? {
+                0 => break,
+                length => {
+                    hasher.update(&piece[..length]);
+                    bytes += length as u64;
+                }
+            }
+        }
+        let validator = fs::read_to_string(&validator_path).ok();
+        Ok(Self {
+            path,
+            validator_path,
+            file,
+            hasher,
+            bytes,
+            validator: validator.filter(|text| !text.is_empty()),
+            has_kept: bytes > 0,
+        })
+    }
+
+    /// Begins with the first byte again.
+    fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.hasher = Sha256::new();
+        self.bytes = 0;
+        self.has_kept = false;
+        Ok(())
+    }
+
+    fn save_validator(&mut self, validator: Option<String>) -> io::Result<()> {
+        if self.validator != validator {
+            fs::write(
+                &self.validator_path,
+                validator.as_deref().unwrap_or_default(),
+            )?;
+            self.validator = validator;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.file.write_all(piece)?;
+        self.hasher.update(piece);
+        self.bytes += piece.len() as u64;
+        Ok(())
+    }
+
+    fn discard(&self) {
+        for path in [&self.path, &self.validator_path] {
+            match fs::remove_file(path) {
+                Err(err) if err.kind() != io::ErrorKind::NotFound => {
+                    warn!(path = %path.display(), %err, "a part of a model can't be removed");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "download_tests.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+//! The folder of the fetched models, and how files in it become durable.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::version::Version;
+use crate::base::private_file;
+
+/// The folder of the fetched models.
+///
+/// | path | |
+/// |---|---|
+/// | `installed/ID@SHA256/` | a version: `record.json`, and the folder `ID` of the model. It is searched for models by itself |
+/// | `partial/ID@SHA256` | the part of an archive that was received, and with `.validator` what tells whether the server has changed it |
+/// | `staging/` | a version that is being installed |
+/// | `in-use.json` | the model that the processor runs |
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    root: PathBuf,
+}
+
+impl Places {
+    /// In the folder of the agent's state.
+    pub(super) fn new(state_dir: &Path) -> Self {
+        Self {
+            root: state_dir.join("models"),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn installed(&self) -> PathBuf {
+        self.root.join("installed")
+    }
+
+    /// The folder of a version, in which a processor finds the model.
+    pub(super) fn version(&self, version: &Version) -> PathBuf {
+        self.installed().join(version.file_name())
+    }
+
+    pub(super) fn record(&self, version: &Version) -> PathBuf {
+        self.version(version).join(RECORD)
+    }
+
+    pub(super) fn partials(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
+    pub(super) fn partial(&self, version: &Version) -> PathBuf {
+        self.partials().join(version.file_name())
+    }
+
+    pub(super) fn validator(&self, version: &Version) -> PathBuf {
+        self.partials()
+            .join(format!("{}{VALIDATOR}", version.file_name()))
+    }
+
+    pub(super) fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    pub(super) fn in_use(&self) -> PathBuf {
+        self.root.join("in-use.json")
+    }
+}
+
+/// The name of the file that makes a folder an installed version.
+pub(super) const RECORD: &str = "record.json";
+/// What follows the name of a partial file.
+pub(super) const VALIDATOR: &str = ".validator";
+
+/// Makes a folder, private to this user.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a file as a whole: after a power cut it has the old or the new contents.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let mut file = private_file(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    sync_parent(path)
+}
+
+/// Makes the name of `path` durable.
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

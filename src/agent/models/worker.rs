@@ -1,0 +1,277 @@
+//! The thread `models`, which fetches and installs one model after the other. It exists only while there is something to do.
+//!
+//! The agent gives it the whole list at each change; what is not on it any more is cancelled. It answers over one bounded queue, and
+//! waits when that is full.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::Sender;
+use tracing::{error, info, warn};
+
+use super::download::{self, Host, Wanted};
+use super::fault::{Fault, Retry};
+use super::http::{Client, TimeLimits};
+use super::install::{SPARE_BYTES, build_engine, can_build, install_archive};
+use super::library::remove_version;
+use super::places::Places;
+use super::schedule::{Job, Next, Schedule, Told};
+use super::version::Version;
+use crate::base::sync::lock;
+use crate::base::{Clock, Stop, free_bytes, shown_bytes};
+use crate::bus::Trust;
+
+/// What happened to a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::agent) struct ModelEvent {
+    pub(super) version: Version,
+    pub(super) progress: Progress,
+}
+
+/// How far a version has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Its file arrives.
+    Fetching,
+    /// Its engine is being built.
+    Building,
+    /// It is installed. The reason, if its engine could not be built.
+    Ready(Option<String>),
+    /// It can't be had now, or at all.
+    Failed(Fault),
+    /// It was removed, because space was needed.
+    Removed,
+}
+
+/// What the thread works with.
+#[derive(Debug, Clone)]
+pub(super) struct Tools {
+    pub(super) places: Places,
+    /// `nvr` itself.
+    pub(super) program: PathBuf,
+    /// A file of authorities that is trusted besides those of the system.
+    pub(super) ca: Option<PathBuf>,
+    pub(super) clock: Clock,
+    pub(super) events: Sender<ModelEvent>,
+}
+
+/// The agent's side of the thread.
+#[derive(Debug)]
+pub(super) struct Worker {
+    tools: Tools,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    schedule: Schedule,
+    /// Versions that may be removed when space is needed, the next one first.
+    spare: Vec<Version>,
+    /// The job under way.
+    current: Option<(Job, Stop)>,
+    is_running: bool,
+}
+
+impl Worker {
+    pub(super) fn new(tools: Tools) -> Self {
+        Self {
+            tools,
+            shared: Arc::default(),
+            thread: None,
+        }
+    }
+
+    /// Works on `jobs` from now on, and on nothing else.
+    pub(super) fn follow(&mut self, jobs: Vec<Job>, spare: Vec<Version>) {
+        let mut state = lock(&self.shared.state);
+        let has_jobs = !jobs.is_empty();
+        state.schedule.set(jobs, self.tools.clock.now());
+        state.spare = spare;
+        let current = state.current.clone();
+        let stop = current.filter(|(job, _)| !state.schedule.has(job));
+        let is_asleep = has_jobs && !state.is_running;
+        state.is_running |= is_asleep;
+        drop(state);
+        if let Some((job, stop)) = stop {
+            info!(version = %job.version, "a download is cancelled");
+            stop.raise();
+        }
+        self.shared.changed.notify_all();
+        if is_asleep {
+            self.start();
+        }
+    }
+
+    fn start(&mut self) {
+        let (tools, shared) = (self.tools.clone(), Arc::clone(&self.shared));
+        let thread = std::thread::Builder::new().name("models".to_owned());
+        match thread.spawn(move || work(&tools, &shared)) {
+            Ok(thread) => self.thread = Some(thread),
+            Err(err) => {
+                error!(%err, "the system gives no thread to fetch models; free memory or raise the limit of tasks");
+                lock(&self.shared.state).is_running = false;
+            }
+        }
+    }
+
+    /// Cancels everything. Returns the thread, which ends soon.
+    pub(super) fn stop(&mut self) -> Option<JoinHandle<()>> {
+        self.follow(Vec::new(), Vec::new());
+        self.thread.take()
+    }
+}
+
+/// The thread.
+fn work(tools: &Tools, shared: &Shared) {
+    while let Some((job, stop)) = next_job(tools, shared) {
+        let mut attempt = Attempt {
+            tools,
+            shared,
+            job: &job,
+            has_received: false,
+        };
+        let outcome = attempt.carry_out(&stop);
+        let has_received = attempt.has_received;
+        let mut state = lock(&shared.state);
+        state.current = None;
+        let progress = match outcome {
+            Ok(engine_problem) => {
+                state.schedule.remove(&job);
+                Some(Progress::Ready(engine_problem))
+            }
+            Err(fault) => {
+                let now = tools.clock.now();
+                let told = state.schedule.failed(&job, fault.retry, has_received, now);
+                drop(state);
+                warn!(version = %job.version, %fault, "a model was not fetched");
+                (told == Told::Failed).then_some(Progress::Failed(fault))
+            }
+        };
+        if let Some(progress) = progress {
+            tell(tools, &job.version, progress);
+        }
+    }
+}
+
+/// Waits for a job that is due. None if there is none any more.
+fn next_job(tools: &Tools, shared: &Shared) -> Option<(Job, Stop)> {
+    let mut state = lock(&shared.state);
+    loop {
+        match state.schedule.next(tools.clock.now()) {
+            Next::Start(job) => {
+                let stop = Stop::default();
+                state.current = Some((job.clone(), stop.clone()));
+                return Some((job, stop));
+            }
+            Next::Wait(wait) => {
+                let waited = shared.changed.wait_timeout(state, wait);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Next::Nothing => {
+                state.is_running = false;
+                return None;
+            }
+        }
+    }
+}
+
+fn tell(tools: &Tools, version: &Version, progress: Progress) {
+    let version = version.clone();
+    // Without a receiver the agent is ending.
+    let _ = tools.events.blocking_send(ModelEvent { version, progress });
+}
+
+/// One attempt at a job.
+struct Attempt<'a> {
+    tools: &'a Tools,
+    shared: &'a Shared,
+    job: &'a Job,
+    has_received: bool,
+}
+
+impl Attempt<'_> {
+    /// Fetches, installs, and builds the engine. Returns the reason if there should be an engine and is none.
+    fn carry_out(&mut self, stop: &Stop) -> Result<Option<String>, Fault> {
+        let (tools, job) = (self.tools, self.job);
+        let (places, program) = (&tools.places, &tools.program);
+        info!(version = %job.version, "fetching a model");
+        let client = Client::new(Trust::of(tools.ca.as_deref()), TimeLimits::default());
+        let wanted = Wanted {
+            version: &job.version,
+            url: &job.url,
+            size: job.size,
+        };
+        let file = download::fetch(wanted, places, &client, stop, self)?;
+        let installed = install_archive(&file, &job.version, places, program, stop);
+        // A file that is no model is of no use; another one needs the space for another attempt.
+        if installed
+            .as_ref()
+            .map_or_else(|fault| fault.retry == Retry::Never, |()| true)
+        {
+            let _ = std::fs::remove_file(&file);
+            let _ = std::fs::remove_file(places.validator(&job.version));
+        }
+        installed?;
+        info!(version = %job.version, "a model is installed");
+        if !job.builds_engine || !can_build() {
+            return Ok(None);
+        }
+        tell(tools, &job.version, Progress::Building);
+        info!(version = %job.version, "building the engine of a model");
+        match build_engine(&job.version, places, program, stop) {
+            Ok(()) => Ok(None),
+            Err(Some(reason)) => {
+                warn!(version = %job.version, reason, "the engine was not built");
+                Ok(Some(reason))
+            }
+            Err(None) => Err(Fault::stopped()),
+        }
+    }
+}
+
+impl Host for Attempt<'_> {
+    fn received(&mut self) {
+        if !std::mem::replace(&mut self.has_received, true) {
+            tell(self.tools, &self.job.version, Progress::Fetching);
+        }
+    }
+
+    fn make_room(&mut self, bytes: u64) -> Result<(), Fault> {
+        let root = self.tools.places.root();
+        let needed = bytes.saturating_add(SPARE_BYTES);
+        loop {
+            let free = match free_bytes(root) {
+                Some(free) if free < needed => free,
+                _ => return Ok(()),
+            };
+            let mut state = lock(&self.shared.state);
+            let spare = (!state.spare.is_empty()).then(|| state.spare.remove(0));
+            drop(state);
+            let Some(spare) = spare else {
+                return Err(Fault::disk(format!(
+                    "the model needs {}, and the disk of {} has {} free; free some",
+                    shown_bytes(needed),
+                    root.display(),
+                    shown_bytes(free)
+                )));
+            };
+            info!(version = %spare, "removing a model that no document names: its space is needed");
+            if let Err(err) = remove_version(&self.tools.places, &spare) {
+                warn!(version = %spare, %err, "a model can't be removed");
+            }
+            tell(self.tools, &spare, Progress::Removed);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;
