@@ -129,10 +129,12 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
     let fleet = args.fleet.fleet()?;
     let devices = args.selection.of(&fleet)?;
     match desk::lint(&fleet, &devices, args.allow_plain_secrets) {
-        Ok(Linted {
-            documents,
-            warnings,
-        }) => {
+        Ok(linted) => {
+            let summary = linted.summary();
+            let Linted {
+                documents,
+                warnings,
+            } = linted;
             if args.format == Form::Json {
                 let warnings: Vec<_> = warnings.iter().map(|one| one.to_json()).collect();
                 let devices: Vec<_> = documents.keys().collect();
@@ -144,10 +146,7 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
             for warning in &warnings {
                 out::error(format_args!("warning: {warning}"));
             }
-            out::line(format_args!(
-                "{} devices, every document is valid",
-                documents.len()
-            ));
+            out::line(format_args!("{summary}, every document is valid"));
             Ok(Exit::Done)
         }
         Err(problems) if args.format == Form::Json => {

@@ -101,10 +101,12 @@ backend = "scripted"
             command.args(["--device", device]);
         }
         let running = Running::start(command);
-        let all = format!("{0} of {0} devices are connected", devices.len());
+        let all = devices.len();
         running
             .out()
-            .find("the devices are connected", ROLLOUT, |line| line == all);
+            .find("the devices are connected", ROLLOUT, |line| {
+                line.starts_with(&format!("{all} of {all} device"))
+            });
         running
     }
 
@@ -168,7 +170,7 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
     assert!(text.ends_with("3 to change, 0 unchanged\n"), "{text}");
     let (code, text) = site.run(&apply(&["--batch", "2"]));
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("\nstage 1: 1 devices: d1\n"), "{text}");
+    assert!(text.contains("\nstage 1: 1 device: d1\n"), "{text}");
     assert!(text.contains("\nstage 2: 2 devices: d2, d3\n"), "{text}");
     assert!(text.contains("\n3 applied after "), "{text}");
     let (code, text) = site.run(&["status", "--format", "json"]);

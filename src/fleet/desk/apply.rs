@@ -1,6 +1,6 @@
 //! Begins a rollout, or goes on with one.
 
-use super::operation::Operation;
+use super::operation::{Operation, devices};
 use super::run::{Run, act};
 use super::{ApplyEnd, DeskError, Journal, JournalError, JournalFolder, Limits, Plan};
 
@@ -17,8 +17,8 @@ pub async fn apply(
 ) -> Result<ApplyEnd, DeskError> {
     let journal = folder.begin(plan, limits, apply.audit.who())?;
     apply.audit.write(&[act("apply", &journal)])?;
-    let devices = plan.changes.len();
-    (apply.say)(&format!("rollout {} to {devices} devices", journal.id()));
+    let all = devices(plan.changes.len());
+    (apply.say)(&format!("rollout {} to {all}", journal.id()));
     Run::new(apply, journal).run(interrupt).await
 }
 

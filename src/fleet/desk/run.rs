@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::audit::Act;
 use super::halt::halt_with;
 use super::journal::{Entry, Journal, JournalEnd};
-use super::operation::{Operation, some};
+use super::operation::{Operation, devices, some};
 use super::progress::{outcomes, summary, told_outcome};
 use super::rivals::{foreign, is_replaced};
 use super::session::Seen;
@@ -33,7 +33,7 @@ pub(super) fn act(act: &'static str, journal: &Journal) -> Act {
     Act {
         act,
         rollout: Some(journal.id().to_owned()),
-        detail: Some(format!("{} devices", journal.entries().len())),
+        detail: Some(devices(journal.entries().len())),
         ..Act::default()
     }
 }
@@ -177,9 +177,9 @@ impl<'a> Run<'a> {
     }
 
     /// Publishes a stage. A device whose document others have replaced since the plan is a conflict and is left alone.
-    fn publish(&mut self, stage: u32, devices: Vec<String>) -> Result<(), DeskError> {
+    fn publish(&mut self, stage: u32, due: Vec<String>) -> Result<(), DeskError> {
         let mut published = Vec::new();
-        for device in devices {
+        for device in due {
             let (Some(entry), Some(view)) = (
                 self.entries.get(&device),
                 self.apply.session.views().get(&device),
@@ -212,8 +212,8 @@ impl<'a> Run<'a> {
         self.apply.audit.write(&acts)?;
         let names = some(&published);
         self.say(&format!(
-            "stage {stage}: {} devices: {names}",
-            published.len()
+            "stage {stage}: {}: {names}",
+            devices(published.len())
         ));
         self.told = Some(Instant::now());
         Ok(())

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::DeskError;
+use super::operation::devices;
 use super::simulated::{Behaviour, Simulated};
 use crate::base::SessionId;
 use crate::bus::{
@@ -70,8 +71,8 @@ pub async fn simulate(
         let online = links.iter().filter(|link| is_connected(link)).count();
         if online != told.0 && (told.1.elapsed() >= REPORT || online == options.devices.len()) {
             say(&format!(
-                "{online} of {} devices are connected",
-                options.devices.len()
+                "{online} of {} connected",
+                devices(options.devices.len())
             ));
             told = (online, Instant::now());
         }
