@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::broker::{Broker, Kind, Setup};
-use crate::support::process::{Running, nvr};
+use crate::support::process::{Running, clean, nvr};
 use crate::support::wait::{SOON, until, until_true};
 
 /// Longest wait for a rollout of a few devices on a busy machine.
@@ -182,6 +182,7 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
             (&1.into(), &"applied".into()),
             "{text}"
         );
+        assert_eq!((&row["live"], &row["fps"]), (&1.into(), &25.0.into()));
     }
     assert!(
         site.run(&["plan"])
@@ -208,6 +209,66 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
         .filter(|line| line.contains("\"act\":\"publish\""))
         .count();
     assert_eq!(published, 9, "{audit}");
+}
+
+const PAUSING: [&str; 6] = [
+    "apply",
+    "--pause-between-stages",
+    "--batch",
+    "1",
+    "--timeout",
+    "30s",
+];
+
+#[test]
+fn a_rollout_pauses_between_its_stages_and_is_resumed() {
+    let site = Site::new(3, "gate");
+    let _all = site.simulate(&["d1", "d2", "d3"], &["--apply-time", "100ms"]);
+    let applied = || {
+        let (_, text) = site.run(&["status", "--format", "json"]);
+        let status: Value = serde_json::from_str(&text).expect("JSON");
+        let rows = status["rows"].as_array().cloned().expect("rows");
+        rows.iter().filter(|row| row["applied"] == 1).count()
+    };
+    let (code, text) = site.run(&PAUSING);
+    assert_eq!(code, 5, "{text}");
+    assert!(
+        text.ends_with("or take it back with `nvr fleet halt`\n"),
+        "{text}"
+    );
+    assert_eq!(applied(), 1);
+    let (code, text) = site.run(&["apply", "--resume"]);
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("\nstage 2: 1 device: d2\n"), "{text}");
+    assert_eq!(applied(), 2);
+    let (code, text) = site.run(&["apply", "--resume"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(applied(), 3);
+}
+
+#[test]
+fn on_a_terminal_a_pause_ends_with_enter() {
+    let site = Site::new(2, "gate");
+    let _all = site.simulate(&["d1", "d2"], &["--apply-time", "100ms"]);
+    let inside = site.command(&PAUSING);
+    let line: Vec<String> = std::iter::once(inside.get_program())
+        .chain(inside.get_args())
+        .map(|part| format!("'{}'", part.to_string_lossy()))
+        .collect();
+    let mut command = Command::new("script");
+    clean(&mut command);
+    command.args(["-qefc", &line.join(" ")]);
+    command.arg(site.dir.path().join("typescript"));
+    let mut terminal = Running::interactive(command);
+    terminal.out().find("the question", ROLLOUT, |line| {
+        line.contains("press Enter for the next one")
+    });
+    assert!(!terminal.has_ended());
+    terminal.type_in(b"\n");
+    let ended = terminal.end(ROLLOUT);
+    let told = terminal.out().settled().join("\n");
+    assert_eq!(ended.code(), Some(0), "{told}");
+    assert!(told.contains("stage 2: 1 device: d2"), "{told}");
 }
 
 #[test]
@@ -382,13 +443,30 @@ fn two_desks_conflict_and_the_other_one_is_named() {
         "30s",
         "--mqtt-port",
         &port,
+        "--by",
+        "the other one",
     ];
     let (code, text) = other.run(&aside);
     assert_eq!(code, 0, "{text}");
     let ended = desk.end(ROLLOUT);
     let told = desk.out().settled().join("\n");
     assert_eq!(ended.code(), Some(1), "{told}");
-    assert!(told.contains("d2: conflict: generation 1 ("), "{told}");
+    let conflict = told.lines().find(|line| line.starts_with("d2: conflict: "));
+    let conflict = conflict.unwrap_or_else(|| panic!("{told}"));
+    assert!(conflict.contains(": generation 1 ("), "{conflict}");
+    assert!(
+        conflict.contains(", not signed, published by the other one) came between"),
+        "{conflict}"
+    );
+    let shown = site.retained("d2");
+    assert_eq!(shown["desired"]["document"]["by"], "the other one");
+    let audit = other.dir.path().join("fleet-audit.jsonl");
+    let audit = std::fs::read_to_string(audit).expect("text");
+    let publish = audit
+        .lines()
+        .find(|line| line.contains("\"act\":\"publish\""));
+    let publish: Value = serde_json::from_str(publish.expect("a line")).expect("JSON");
+    assert_eq!(publish["who"], "the other one");
     let name = &site.retained("d2")["desired"]["document"]["processor"]["camera"][0]["name"];
     assert_eq!(name, "other");
 }

@@ -10,8 +10,8 @@ use super::take_back::{TakeBack, TakeBackDocument, take_backs};
 use super::{DeskError, Exit, RetainedDocument};
 use crate::bus::FleetTopic;
 
-/// Maximum time until the broker has confirmed the take-backs.
-const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
+/// Maximum time until the broker has confirmed documents.
+pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
 /// Maximum number of rounds. A device may change while its document is taken back.
 const ROUNDS: usize = 4;
 
