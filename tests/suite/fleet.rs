@@ -1,8 +1,6 @@
 //! `nvr fleet` against a real mosquitto in its default configuration, with simulated devices.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::Command;
 
 use nvr::base::SessionId;
 use nvr::bus::{ClientRole, FleetTopic, Link, LinkOptions, Topics};
@@ -12,110 +10,8 @@ use tempfile::TempDir;
 
 use crate::support::broker::{Broker, Kind, Setup};
 use crate::support::process::{Running, clean, nvr};
+use crate::support::site::{ROLLOUT, Site};
 use crate::support::wait::{SOON, until, until_true};
-
-/// Longest wait for a rollout of a few devices on a busy machine.
-const ROLLOUT: Duration = Duration::from_secs(90);
-
-/// A fleet of devices `d1` to `dN` and its broker.
-struct Site {
-    dir: TempDir,
-    broker: Broker,
-    devices: usize,
-}
-
-impl Site {
-    fn new(devices: usize, name: &str) -> Self {
-        Self::on(Broker::start(Kind::Mosquitto), devices, name)
-    }
-
-    fn on(broker: Broker, devices: usize, name: &str) -> Self {
-        let dir = TempDir::new().expect("a folder");
-        let site = Self {
-            dir,
-            broker,
-            devices,
-        };
-        site.write(name);
-        site
-    }
-
-    fn file(&self) -> PathBuf {
-        self.dir.path().join("fleet.toml")
-    }
-
-    /// Writes the fleet with cameras of this name.
-    fn write(&self, name: &str) {
-        let mut text = format!(
-            r#"
-[broker]
-host = "127.0.0.1"
-port = {}
-[defaults]
-role = "processor"
-probation = {{ limit = "2s" }}
-[[defaults.processor.camera]]
-id = "{{first}}"
-uri = "rtsp://{{host}}/main"
-name = "{name}"
-[defaults.processor.processor]
-backend = "scripted"
-"#,
-            self.broker.port()
-        );
-        for number in 1..=self.devices {
-            let (high, low) = (number / 250, number % 250);
-            text += &format!(
-                "[[device]]\nid = \"d{number}\"\nvars = {{ first = {number}, host = \"10.0.{high}.{low}\" }}\n"
-            );
-        }
-        std::fs::write(self.file(), text).expect("written");
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = nvr();
-        command
-            .arg("fleet")
-            .args(args)
-            .arg("--file")
-            .arg(self.file());
-        command
-    }
-
-    /// Runs a subcommand to its end: exit code, and both outputs.
-    fn run(&self, args: &[&str]) -> (i32, String) {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(args).output().expect("it runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (status.code().unwrap_or(-1), text(&stdout) + &text(&stderr))
-    }
-
-    /// Starts simulated devices and waits until they are connected.
-    fn simulate(&self, devices: &[&str], args: &[&str]) -> Running {
-        let mut command = self.command(&["simulate"]);
-        command.args(args);
-        for device in devices {
-            command.args(["--device", device]);
-        }
-        let running = Running::start(command);
-        let all = devices.len();
-        running
-            .out()
-            .find("the devices are connected", ROLLOUT, |line| {
-                line.starts_with(&format!("{all} of {all} device"))
-            });
-        running
-    }
-
-    /// The retained documents of a device: payload by the last level of the topic.
-    fn retained(&self, device: &str) -> Value {
-        let (_, text) = self.run(&["show", device]);
-        serde_json::from_str(&text).unwrap_or_else(|err| panic!("{err}: {text}"))
-    }
-}
 
 const FAST: [&str; 4] = ["--soak", "0s", "--timeout", "30s"];
 
@@ -224,26 +120,20 @@ const PAUSING: [&str; 6] = [
 fn a_rollout_pauses_between_its_stages_and_is_resumed() {
     let site = Site::new(3, "gate");
     let _all = site.simulate(&["d1", "d2", "d3"], &["--apply-time", "100ms"]);
-    let applied = || {
-        let (_, text) = site.run(&["status", "--format", "json"]);
-        let status: Value = serde_json::from_str(&text).expect("JSON");
-        let rows = status["rows"].as_array().cloned().expect("rows");
-        rows.iter().filter(|row| row["applied"] == 1).count()
-    };
     let (code, text) = site.run(&PAUSING);
     assert_eq!(code, 5, "{text}");
     assert!(
         text.ends_with("or take it back with `nvr fleet halt`\n"),
         "{text}"
     );
-    assert_eq!(applied(), 1);
+    assert_eq!(site.applied(1), 1);
     let (code, text) = site.run(&["apply", "--resume"]);
     assert_eq!(code, 5, "{text}");
     assert!(text.contains("\nstage 2: 1 device: d2\n"), "{text}");
-    assert_eq!(applied(), 2);
+    assert_eq!(site.applied(1), 2);
     let (code, text) = site.run(&["apply", "--resume"]);
     assert_eq!(code, 0, "{text}");
-    assert_eq!(applied(), 3);
+    assert_eq!(site.applied(1), 3);
 }
 
 #[test]

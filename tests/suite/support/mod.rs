@@ -12,6 +12,7 @@ pub(crate) mod proxy;
 #[cfg(feature = "testcam")]
 pub(crate) mod quirky_camera;
 pub(crate) mod scratch;
+pub(crate) mod site;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;
 pub(crate) mod tensorrt;
