@@ -21,6 +21,8 @@ pub(super) struct Site {
     pub(super) mqtt_port: u16,
     pub(super) rtsp_port: u16,
     pub(super) http: SocketAddr,
+    /// Tiles in a row, so that every camera is on the wall's first page.
+    columns: u32,
     model: Option<String>,
     backend: Option<Backend>,
 }
@@ -33,6 +35,8 @@ impl Site {
             mqtt_port: free(local(options.mqtt_port))?.port(),
             rtsp_port: free(local(options.rtsp_port))?.port(),
             http: free(options.http)?,
+            // As many columns as rows: four cameras as 2×2.
+            columns: f64::from(options.cameras + 1).sqrt().ceil() as u32,
             model: options.model.clone(),
             backend: options.backend,
         })
@@ -113,10 +117,13 @@ role = \"wall\"
 [device.wall.wall]
 output = \"headless\"
 http = \"{}\"
+[[device.wall.wall.head]]
+grid_columns = {}
 {}",
             self.mqtt_port,
             list("processor"),
             self.http,
+            self.columns,
             list("wall")
         )
     }
