@@ -3,7 +3,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NVR := $(TARGET)/release/nvr
 
-.PHONY: help setup build demo test test-long bench cross lint docs clean
+.PHONY: help setup build demo demo-fleet test test-long bench cross lint docs clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -17,6 +17,9 @@ build: ## Build the release binary, target/release/nvr
 
 demo: setup build ## Play footage from RTSP cameras through the detector to a broker: make demo [DURATION=seconds] [SNAPSHOT=file.png]
 	$(NVR) demo $(if $(DURATION),--duration $(DURATION)) $(if $(SNAPSHOT),--snapshot $(SNAPSHOT))
+
+demo-fleet: setup build ## Configure two boxes from a desk, then add a camera: make demo-fleet [DURATION=seconds] [SNAPSHOT=file.png]
+	$(NVR) demo-fleet $(if $(DURATION),--duration $(DURATION)) $(if $(SNAPSHOT),--snapshot $(SNAPSHOT))
 
 test: ## Everything that must pass before a change lands, with the minutes of each part
 	@tools/test

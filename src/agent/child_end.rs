@@ -1,9 +1,9 @@
-//! A role that runs as a child of the agent ends with the agent.
+//! A role that runs as a child of the agent ends with the agent, and the agent itself with the demonstration that started it.
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 /// The variable by which the agent tells its children its process id.
-pub(super) const PARENT_VARIABLE: &str = "NVR_AGENT_PID";
+pub const PARENT_VARIABLE: &str = "NVR_AGENT_PID";
 
 /// The child's side, called at the start of a role: the kernel kills this process when the agent ends, also when that is killed.
 /// A role that goes on without its agent would hold the sources against the role that the next agent starts.

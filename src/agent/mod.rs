@@ -40,7 +40,7 @@ pub mod store;
 pub use attempts::{
     ATTEMPTS_KEPT, Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict,
 };
-pub use child_end::end_with_agent;
+pub use child_end::{PARENT_VARIABLE, end_with_agent};
 pub use cycle::{
     Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, Refusal, StoreStep,
 };

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::runtime::Builder;
 
 use super::logging::LogFormat;
-use crate::agent::{AgentOptions, run};
+use crate::agent::{AgentOptions, end_with_agent, run};
 use crate::config::Span;
 
 /// Threads that may wait for a role at once: an apply, a status and some commands of each.
@@ -66,6 +66,9 @@ Examples:
 
 /// Runs the agent until a signal stops it.
 pub(super) fn main(args: AgentArgs, log_format: LogFormat) -> anyhow::Result<ExitCode> {
+    if !end_with_agent() {
+        return Ok(ExitCode::FAILURE);
+    }
     let words = args.reboot_command.split_whitespace();
     let options = AgentOptions {
         config_dir: std::path::absolute(args.config_dir)?,

@@ -8,6 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::out;
+use crate::agent::end_with_agent;
 use crate::bus::{Broker, BrokerLimits, BrokerOptions, BrokerTls};
 use crate::config::Secret;
 
@@ -66,6 +67,9 @@ Examples:
 
 /// Runs until SIGTERM, SIGINT or the end of the broker.
 pub(super) fn main(args: BrokerArgs) -> anyhow::Result<()> {
+    if !end_with_agent() {
+        anyhow::bail!("the process that started this one has ended");
+    }
     let options = options(args)?;
     let broker = Broker::start(&options)?;
     let address = broker.address();

@@ -48,26 +48,92 @@ enum Ask {
         /// Id of the camera
         id: u32,
     },
+    /// Stop the analysis of cameras: no events, and their status is `paused`. Ends with `resume`, or with the process
+    Pause(SourceArgs),
+    /// Go on with the analysis of cameras
+    Resume(SourceArgs),
+}
+
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// Id of the camera [default: all cameras]
+    #[arg(long, value_name = "ID")]
+    source: Option<u32>,
+}
+
+impl SourceArgs {
+    fn id(&self) -> Option<SourceId> {
+        self.source.map(SourceId)
+    }
+}
+
+impl Ask {
+    /// The only role that obeys; absent if both do.
+    fn role(&self) -> Option<Role> {
+        matches!(self, Self::Pause(_) | Self::Resume(_)).then_some(Role::Processor)
+    }
 }
 
 /// Longest wait for the answer: `apply` may have to load a model first.
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
+    let path = socket(args.role.or(args.ask.role()), args.instance_id.as_deref())?;
+    let question = question(args.ask)?;
+    match request(&path, &question, LIMIT)? {
+        Answer::Ok(value) => {
+            out::line(serde_json::to_string_pretty(&value)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Answer::Refused(problems) => {
+            for problem in problems {
+                let place = if problem.path.is_empty() {
+                    String::new()
+                } else {
+                    format!("{}: ", problem.path)
+                };
+                out::error(format!("{place}{}", problem.message));
+            }
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn question(ask: Ask) -> Result<Request> {
+    Ok(match ask {
+        Ask::Status => Request::Status,
+        Ask::Capabilities => Request::Capabilities,
+        Ask::Apply { file } => Request::Apply {
+            document: read_document(&file)?,
+        },
+        Ask::Restart { id } => Request::Restart {
+            source_id: SourceId(id),
+        },
+        Ask::Pause(args) => Request::Pause {
+            source_id: args.id(),
+        },
+        Ask::Resume(args) => Request::Resume {
+            source_id: args.id(),
+        },
+    })
+}
+
+/// The socket of the only process that runs with this role and this instance id, as far as they are given.
+fn socket(wanted: Option<Role>, instance_id: Option<&str>) -> Result<PathBuf> {
     let roles = [("processor", Role::Processor), ("wall", Role::Wall)];
     let mut sockets: Vec<PathBuf> = Vec::new();
     let mut skipped = BTreeSet::new();
     for (name, role) in roles {
-        if args.role.is_none_or(|wanted| wanted == role) {
-            let found = find(name, args.instance_id.as_deref());
+        if wanted.is_none_or(|wanted| wanted == role) {
+            let found = find(name, instance_id);
             sockets.extend(found.sockets);
             skipped.extend(found.skipped.iter().map(ToString::to_string));
         }
     }
-    let path = match sockets.as_slice() {
-        [one] => one,
+    match sockets.as_slice() {
+        [one] => Ok(one.clone()),
         [] => {
-            let (who, start) = match args.role {
+            let (who, start) = match wanted {
                 Some(Role::Wall) => ("wall", "`nvr wall`"),
                 Some(Role::Processor) => ("processor", "`nvr processor`"),
                 None => ("processor or wall", "`nvr processor` or `nvr wall`"),
@@ -87,33 +153,6 @@ pub(super) fn main(args: ControlArgs) -> Result<ExitCode> {
                 "several processes run on this machine: {}; choose one with --role or --instance-id",
                 names.join(", ")
             );
-        }
-    };
-    let question = match args.ask {
-        Ask::Status => Request::Status,
-        Ask::Capabilities => Request::Capabilities,
-        Ask::Apply { file } => Request::Apply {
-            document: read_document(&file)?,
-        },
-        Ask::Restart { id } => Request::Restart {
-            source_id: SourceId(id),
-        },
-    };
-    match request(path, &question, LIMIT)? {
-        Answer::Ok(value) => {
-            out::line(serde_json::to_string_pretty(&value)?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Answer::Refused(problems) => {
-            for problem in problems {
-                let place = if problem.path.is_empty() {
-                    String::new()
-                } else {
-                    format!("{}: ", problem.path)
-                };
-                out::error(format!("{place}{}", problem.message));
-            }
-            Ok(ExitCode::from(2))
         }
     }
 }

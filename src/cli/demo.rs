@@ -53,14 +53,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
-    let files = if args.files.is_empty() && args.backend == Some(Backend::Scripted) {
-        // The scripted detector reads the objects that the test pattern encodes, and finds nothing in other pictures.
-        Vec::new()
-    } else if args.files.is_empty() {
-        footage()
-    } else {
-        args.files
-    };
+    let files = films(args.files, args.backend);
     let options = DemoOptions {
         cameras: args.n,
         files,
@@ -77,6 +70,16 @@ pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
     };
     super::processor::runtime()?.block_on(run(options, |line| out::line(line)))?;
     Ok(())
+}
+
+/// The videos that the cameras show: those of the command line, else the footage.
+pub(super) fn films(files: Vec<PathBuf>, backend: Option<Backend>) -> Vec<PathBuf> {
+    match (files.is_empty(), backend) {
+        (false, _) => files,
+        // The scripted detector reads the objects that the test pattern encodes, and finds nothing in other pictures.
+        (true, Some(Backend::Scripted)) => Vec::new(),
+        (true, _) => footage(),
+    }
 }
 
 fn footage() -> Vec<PathBuf> {

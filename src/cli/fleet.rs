@@ -24,11 +24,13 @@ Exit codes:
   2 usage, fleet.toml, or a rollout that is not finished
   3 devices are missing, or have not answered yet
   4 the rollout was stopped by failures and taken back
+  5 the rollout pauses between two stages
 
 Examples:
   nvr fleet lint
   nvr fleet plan
   nvr fleet apply --canary 1 --batch 10% --max-failures 5% --min-sample 20
+  nvr fleet apply --pause-between-stages
   nvr fleet apply --resume
   nvr fleet halt
   nvr fleet status --watch

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::fleet_flags::{FleetFlags, Form, KeyFlags, SelectionFlags, complete, ids, interrupt};
+use super::fleet_flags::{
+    FleetFlags, Form, KeyFlags, OperatorFlags, SelectionFlags, complete, ids, interrupt,
+};
 use super::out;
 use crate::bus::FleetTopic;
 use crate::fleet::desk::{
@@ -58,6 +60,9 @@ pub(super) struct CommandArgs {
     fleet: FleetFlags,
 
     #[command(flatten)]
+    operator: OperatorFlags,
+
+    #[command(flatten)]
     keys: KeyFlags,
 
     /// Id of the device
@@ -81,6 +86,9 @@ pub(super) struct CommandArgs {
 pub(super) struct RemoveArgs {
     #[command(flatten)]
     fleet: FleetFlags,
+
+    #[command(flatten)]
+    operator: OperatorFlags,
 
     /// Id of the device; it need not be in the file any more
     device: String,
@@ -175,7 +183,13 @@ pub(super) async fn command(args: &CommandArgs) -> Result<Exit, DeskError> {
         args: args.args.clone(),
         limit: args.timeout,
     };
-    let answer = desk::command(&mut session, &request, &signer, &args.fleet.audit()).await;
+    let answer = desk::command(
+        &mut session,
+        &request,
+        &signer,
+        &args.fleet.audit(&args.operator),
+    )
+    .await;
     session.close().await;
     let Response {
         ok, error, data, ..
@@ -201,7 +215,7 @@ pub(super) async fn remove(args: &RemoveArgs) -> Result<Exit, DeskError> {
     let fleet = args.fleet.fleet()?;
     let device = [args.device.clone()];
     let session = Session::open(&args.fleet.broker(&fleet)?, &device, &RETAINED).await?;
-    let (signer, audit) = (desk::Signer::default(), args.fleet.audit());
+    let (signer, audit) = (desk::Signer::default(), args.fleet.audit(&args.operator));
     let mut say = |line: &str| out::line(line);
     let mut operation = Operation {
         session,

@@ -1,16 +1,19 @@
 //! Options and helpers of several subcommands of `nvr fleet`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rustix::termios::QueueSelector;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::config::{Environment, MqttFlags, MqttSettings};
 use crate::fleet::desk::{
     Amount, Audit, DeskError, DeviceEntry, Exit, FleetFile, Limits, Selection, Signer,
 };
-use crate::fleet::read_private_key;
+use crate::fleet::{check_publisher, read_private_key};
 
 /// Options of every subcommand that reads the fleet.
 #[derive(Debug, Args)]
@@ -41,6 +44,14 @@ pub(super) struct SelectionFlags {
     group: Vec<String>,
 }
 
+/// The operator, for those who look at the fleet later.
+#[derive(Debug, Args)]
+pub(super) struct OperatorFlags {
+    /// Name of the operator in documents and in the audit file, at most 128 bytes [default: USER@HOST]
+    #[arg(long, value_name = "NAME", env = "NVR_FLEET_BY", value_parser = publisher)]
+    by: Option<String>,
+}
+
 /// Keys of the operator.
 #[derive(Debug, Args)]
 pub(super) struct KeyFlags {
@@ -68,6 +79,11 @@ pub(super) struct LimitFlags {
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
     soak: Duration,
 
+    /// Pause between two stages, in place of the wait: ask for Enter on a terminal, otherwise end with exit code 5; `apply --resume`
+    /// goes on
+    #[arg(long, conflicts_with = "soak")]
+    pause_between_stages: bool,
+
     /// Stop, and take back, at so many failures: a number, or a part of the devices that have finished
     #[arg(long, value_name = "N|P%", default_value_t = Amount::Count(1))]
     max_failures: Amount,
@@ -85,6 +101,7 @@ impl LimitFlags {
             batch: self.batch,
             timeout: self.timeout,
             soak: self.soak,
+            pause_between_stages: self.pause_between_stages,
             max_failures: self.max_failures,
             min_sample: self.min_sample,
         }
@@ -113,8 +130,8 @@ impl FleetFlags {
     }
 
     /// The audit file.
-    pub(super) fn audit(&self) -> Audit {
-        Audit::beside(&self.file, operator())
+    pub(super) fn audit(&self, operator: &OperatorFlags) -> Audit {
+        Audit::beside(&self.file, operator.name())
     }
 }
 
@@ -128,6 +145,13 @@ impl SelectionFlags {
     }
 }
 
+impl OperatorFlags {
+    /// The name: that of the options, else `user@host`.
+    pub(super) fn name(&self) -> String {
+        self.by.clone().unwrap_or_else(user_at_host)
+    }
+}
+
 impl KeyFlags {
     /// Reads the keys.
     pub(super) fn signer(&self) -> Result<Signer, DeskError> {
@@ -136,15 +160,23 @@ impl KeyFlags {
     }
 }
 
-/// `user@host`, for the audit file.
-fn operator() -> String {
+fn user_at_host() -> String {
     let environment = Environment::of_process();
     let user = ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| environment.get(name).map(str::to_owned))
         .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
     let host = rustix::system::uname();
-    format!("{user}@{}", host.nodename().to_string_lossy())
+    let name = format!("{user}@{}", host.nodename().to_string_lossy());
+    match check_publisher(&name) {
+        Ok(()) => name,
+        // A name that no device accepts in a document.
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
+fn publisher(text: &str) -> Result<String, String> {
+    check_publisher(text).map(|()| text.to_owned())
 }
 
 /// The ids of devices.
@@ -172,4 +204,24 @@ pub(super) fn complete(is_complete: bool) -> Exit {
         true => Exit::Done,
         false => Exit::Missing,
     }
+}
+
+/// Asks for Enter on the terminal; absent if standard input is none.
+pub(super) fn terminal() -> Option<impl FnMut() -> oneshot::Receiver<()>> {
+    std::io::stdin().is_terminal().then_some(ask_for_enter)
+}
+
+/// The answer is ready after Enter, and fails at the end of the input. The thread may outlive the question: a read can't be
+/// cancelled.
+fn ask_for_enter() -> oneshot::Receiver<()> {
+    let (answer, receiver) = oneshot::channel();
+    // Keys that were pressed before the question are no answer.
+    let _ = rustix::termios::tcflush(std::io::stdin(), QueueSelector::IFlush);
+    std::thread::spawn(move || {
+        let read = std::io::stdin().read_line(&mut String::new());
+        if read.is_ok_and(|bytes| bytes > 0) {
+            let _ = answer.send(());
+        }
+    });
+    receiver
 }

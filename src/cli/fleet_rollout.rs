@@ -2,12 +2,14 @@
 
 use clap::Args;
 
-use super::fleet_flags::{FleetFlags, Form, KeyFlags, LimitFlags, SelectionFlags, ids, interrupt};
+use super::fleet_flags::{
+    FleetFlags, Form, KeyFlags, LimitFlags, OperatorFlags, SelectionFlags, ids, interrupt, terminal,
+};
 use super::out;
 use crate::bus::FleetTopic;
 use crate::fleet::desk::{
-    self, DeskError, Exit, FleetFile, Journal, JournalFolder, Limits, Linted, Operation, Plan,
-    Session, Signer,
+    self, Ask, Audit, DeskError, Exit, FleetFile, Journal, JournalFolder, Limits, Linted,
+    Operation, Operator, Plan, Session, Signer,
 };
 
 /// The topics that a rollout follows.
@@ -56,6 +58,9 @@ struct WhatFlags {
     selection: SelectionFlags,
 
     #[command(flatten)]
+    operator: OperatorFlags,
+
+    #[command(flatten)]
     keys: KeyFlags,
 
     /// Publish also documents again that a device has refused
@@ -92,6 +97,9 @@ pub(super) struct HaltArgs {
     fleet: FleetFlags,
 
     #[command(flatten)]
+    operator: OperatorFlags,
+
+    #[command(flatten)]
     keys: KeyFlags,
 
     /// Take the documents back also where they were applied
@@ -108,6 +116,9 @@ pub(super) struct HaltArgs {
 pub(super) struct RollbackArgs {
     #[command(flatten)]
     fleet: FleetFlags,
+
+    #[command(flatten)]
+    operator: OperatorFlags,
 
     #[command(flatten)]
     keys: KeyFlags,
@@ -129,10 +140,12 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
     let fleet = args.fleet.fleet()?;
     let devices = args.selection.of(&fleet)?;
     match desk::lint(&fleet, &devices, args.allow_plain_secrets) {
-        Ok(Linted {
-            documents,
-            warnings,
-        }) => {
+        Ok(linted) => {
+            let summary = linted.summary();
+            let Linted {
+                documents,
+                warnings,
+            } = linted;
             if args.format == Form::Json {
                 let warnings: Vec<_> = warnings.iter().map(|one| one.to_json()).collect();
                 let devices: Vec<_> = documents.keys().collect();
@@ -144,10 +157,7 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
             for warning in &warnings {
                 out::error(format_args!("warning: {warning}"));
             }
-            out::line(format_args!(
-                "{} devices, every document is valid",
-                documents.len()
-            ));
+            out::line(format_args!("{summary}, every document is valid"));
             Ok(Exit::Done)
         }
         Err(problems) if args.format == Form::Json => {
@@ -161,8 +171,9 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
 
 /// Shows what would change.
 pub(super) async fn plan(args: &PlanArgs) -> Result<Exit, DeskError> {
-    let fleet = args.what.fleet.fleet()?;
-    let (session, plan) = planned(&args.what, &fleet, &args.what.keys.signer()?, None).await?;
+    let what = &args.what;
+    let desk = Desk::open(&what.fleet, &what.operator, &what.keys)?;
+    let (session, plan) = planned(what, &desk, None).await?;
     show(&plan, args.format);
     session.close().await;
     Ok(Exit::Done)
@@ -170,132 +181,139 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<Exit, DeskError> {
 
 /// Publishes what has changed.
 pub(super) async fn apply(args: &ApplyArgs) -> Result<Exit, DeskError> {
-    let fleet = args.what.fleet.fleet()?;
-    let signer = args.what.keys.signer()?;
-    let folder = JournalFolder::beside(&args.what.fleet.file);
+    let what = &args.what;
+    let desk = Desk::open(&what.fleet, &what.operator, &what.keys)?;
     if args.resume {
-        let Some(journal) = folder.unfinished()? else {
-            let message = "there is no unfinished rollout; begin one with `nvr fleet apply`";
-            return Err(DeskError::Usage(message.to_owned()));
-        };
-        let session = follow(&args.what.fleet, &fleet, &journal).await?;
-        let audit = args.what.fleet.audit();
-        let mut say = |line: &str| out::line(line);
-        let operation = Operation {
-            session,
-            signer: &signer,
-            audit: &audit,
-            say: &mut say,
-        };
-        return Ok(desk::resume(operation, journal, interrupt()).await?.exit);
+        return desk.resume().await;
     }
-    folder.check_free()?;
-    let (session, plan) = planned(&args.what, &fleet, &signer, Some(&args.limits.limits())).await?;
-    run(
-        &args.what.fleet,
-        session,
-        &plan,
-        &args.limits,
-        &signer,
-        args.dry_run,
-    )
-    .await
-}
-
-async fn run(
-    flags: &FleetFlags,
-    session: Session,
-    plan: &Plan,
-    limits: &LimitFlags,
-    signer: &Signer,
-    dry_run: bool,
-) -> Result<Exit, DeskError> {
-    show(plan, Form::Text);
-    if dry_run || plan.changes.is_empty() {
-        session.close().await;
-        return Ok(Exit::Done);
-    }
-    let audit = flags.audit();
-    let mut say = |line: &str| out::line(line);
-    let operation = Operation {
-        session,
-        signer,
-        audit: &audit,
-        say: &mut say,
-    };
-    let folder = JournalFolder::beside(&flags.file);
-    let end = desk::apply(operation, &folder, plan, &limits.limits(), interrupt()).await?;
-    Ok(end.exit)
+    desk.folder.check_free()?;
+    let limits = args.limits.limits();
+    let (session, plan) = planned(what, &desk, Some(&limits)).await?;
+    desk.roll_out(session, &plan, &limits, args.dry_run).await
 }
 
 /// Takes a rollout back.
 pub(super) async fn halt(args: &HaltArgs) -> Result<Exit, DeskError> {
-    let fleet = args.fleet.fleet()?;
-    let signer = args.keys.signer()?;
-    let folder = JournalFolder::beside(&args.fleet.file);
-    let unfinished = folder.unfinished()?;
+    let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
+    let unfinished = desk.folder.unfinished()?;
     let journal = match (unfinished, &args.rollout) {
         (Some(journal), None) => journal,
         (Some(journal), Some(id)) if journal.id() == id => journal,
-        (_, id) => folder.finished(id.as_deref())?,
+        (_, id) => desk.folder.finished(id.as_deref())?,
     };
-    let session = follow(&args.fleet, &fleet, &journal).await?;
-    let audit = args.fleet.audit();
+    let session = desk.follow(&journal).await?;
     let mut say = |line: &str| out::line(line);
-    let operation = Operation {
-        session,
-        signer: &signer,
-        audit: &audit,
-        say: &mut say,
-    };
-    Ok(desk::halt(operation, journal, args.revert_applied)
-        .await?
-        .exit)
+    let operation = desk.operation(session, &mut say);
+    let end = desk::halt(operation, journal, args.revert_applied).await?;
+    Ok(end.exit)
 }
 
 /// Rolls out former documents.
 pub(super) async fn rollback(args: &RollbackArgs) -> Result<Exit, DeskError> {
-    let fleet = args.fleet.fleet()?;
-    let signer = args.keys.signer()?;
-    let folder = JournalFolder::beside(&args.fleet.file);
-    folder.check_free()?;
-    let journal = folder.finished(args.before.as_deref())?;
-    let session = follow(&args.fleet, &fleet, &journal).await?;
-    let plan = desk::roll_back(&journal, session.views(), &signer)?;
+    let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
+    desk.folder.check_free()?;
+    let journal = desk.folder.finished(args.before.as_deref())?;
+    let session = desk.follow(&journal).await?;
+    let plan = desk::roll_back(&journal, session.views(), &desk.signer)?;
     drop(journal);
-    run(
-        &args.fleet,
-        session,
-        &plan,
-        &args.limits,
-        &signer,
-        args.dry_run,
-    )
-    .await
+    desk.roll_out(session, &plan, &args.limits.limits(), args.dry_run)
+        .await
 }
 
-/// A connection that follows the devices of a rollout.
-async fn follow(
-    flags: &FleetFlags,
-    fleet: &FleetFile,
-    journal: &Journal,
-) -> Result<Session, DeskError> {
-    let devices: Vec<String> = journal
-        .entries()
-        .iter()
-        .map(|entry| entry.device.clone())
-        .collect();
-    Session::open(&flags.broker(fleet)?, &devices, &FOLLOWED).await
+/// What each subcommand that publishes needs.
+struct Desk<'a> {
+    flags: &'a FleetFlags,
+    fleet: FleetFile,
+    signer: Signer,
+    audit: Audit,
+    folder: JournalFolder,
+}
+
+impl<'a> Desk<'a> {
+    fn open(
+        flags: &'a FleetFlags,
+        operator: &OperatorFlags,
+        keys: &KeyFlags,
+    ) -> Result<Self, DeskError> {
+        Ok(Self {
+            flags,
+            fleet: flags.fleet()?,
+            signer: keys.signer()?.named(operator.name()),
+            audit: flags.audit(operator),
+            folder: JournalFolder::beside(&flags.file),
+        })
+    }
+
+    /// A connection that follows these devices.
+    async fn session(&self, devices: &[String]) -> Result<Session, DeskError> {
+        Session::open(&self.flags.broker(&self.fleet)?, devices, &FOLLOWED).await
+    }
+
+    /// A connection that follows the devices of a rollout.
+    async fn follow(&self, journal: &Journal) -> Result<Session, DeskError> {
+        let devices = journal.entries().iter();
+        let devices: Vec<String> = devices.map(|entry| entry.device.clone()).collect();
+        self.session(&devices).await
+    }
+
+    fn operation<'b>(&'b self, session: Session, say: &'b mut dyn FnMut(&str)) -> Operation<'b> {
+        Operation {
+            session,
+            signer: &self.signer,
+            audit: &self.audit,
+            say,
+        }
+    }
+
+    /// Publishes a plan in stages, unless it is only to be shown.
+    async fn roll_out(
+        &self,
+        session: Session,
+        plan: &Plan,
+        limits: &Limits,
+        dry_run: bool,
+    ) -> Result<Exit, DeskError> {
+        show(plan, Form::Text);
+        if dry_run || plan.changes.is_empty() {
+            session.close().await;
+            return Ok(Exit::Done);
+        }
+        let mut say = |line: &str| out::line(line);
+        let operation = self.operation(session, &mut say);
+        let mut ask = terminal();
+        let operator = Operator {
+            interrupt: interrupt(),
+            ask: ask.as_mut().map(|ask| ask as Ask<'_>),
+        };
+        let end = desk::apply(operation, &self.folder, plan, limits, operator).await?;
+        Ok(end.exit)
+    }
+
+    /// Goes on with the rollout that was not finished.
+    async fn resume(&self) -> Result<Exit, DeskError> {
+        let Some(journal) = self.folder.unfinished()? else {
+            let message = "there is no unfinished rollout; begin one with `nvr fleet apply`";
+            return Err(DeskError::Usage(message.to_owned()));
+        };
+        let session = self.follow(&journal).await?;
+        let mut say = |line: &str| out::line(line);
+        let operation = self.operation(session, &mut say);
+        let mut ask = terminal();
+        let operator = Operator {
+            interrupt: interrupt(),
+            ask: ask.as_mut().map(|ask| ask as Ask<'_>),
+        };
+        Ok(desk::resume(operation, journal, operator).await?.exit)
+    }
 }
 
 async fn planned(
     what: &WhatFlags,
-    fleet: &FleetFile,
-    signer: &Signer,
+    desk: &Desk<'_>,
     limits: Option<&Limits>,
 ) -> Result<(Session, Plan), DeskError> {
-    let devices = what.selection.of(fleet)?;
-    let linted = desk::lint(fleet, &devices, what.allow_plain_secrets)?;
+    let devices = what.selection.of(&desk.fleet)?;
+    let linted = desk::lint(&desk.fleet, &devices, what.allow_plain_secrets)?;
     for warning in &linted.warnings {
         out::error(format_args!("warning: {warning}"));
     }
@@ -303,12 +321,12 @@ async fn planned(
         limits.check(linted.documents.values())?;
     }
     let ids = ids(&devices);
-    let session = Session::open(&what.fleet.broker(fleet)?, &ids, &FOLLOWED).await?;
+    let session = desk.session(&ids).await?;
     let documents: Vec<_> = ids
         .iter()
         .filter_map(|id| Some((id.as_str(), linted.documents.get(id)?)))
         .collect();
-    let plan = desk::plan(&documents, session.views(), signer, what.retry)?;
+    let plan = desk::plan(&documents, session.views(), &desk.signer, what.retry)?;
     Ok((session, plan))
 }
 

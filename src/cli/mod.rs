@@ -9,6 +9,8 @@ mod config;
 mod control;
 #[cfg(feature = "testcam")]
 mod demo;
+#[cfg(feature = "testcam")]
+mod demo_fleet;
 mod display;
 mod doctor;
 mod fleet;
@@ -73,6 +75,9 @@ enum Command {
     /// Run a demonstration: a broker, cameras, a processor and a wall in one process
     #[cfg(feature = "testcam")]
     Demo(Box<demo::DemoArgs>),
+    /// Run a demonstration of a fleet: two boxes get their configuration from a desk, then one more camera
+    #[cfg(feature = "testcam")]
+    DemoFleet(Box<demo_fleet::DemoFleetArgs>),
     /// List monitors and planes and how a wall would use them; show a test card
     Display(display::DisplayArgs),
     /// Report the abilities and faults of this machine; pack the report for support
@@ -123,6 +128,11 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => {
             logging::start(log_format);
             demo::main(*args).map(|()| ExitCode::SUCCESS)
+        }
+        #[cfg(feature = "testcam")]
+        Command::DemoFleet(args) => {
+            logging::start(log_format);
+            demo_fleet::main(*args).map(|()| ExitCode::SUCCESS)
         }
         Command::Display(args) => {
             logging::start(log_format);

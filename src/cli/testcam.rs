@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::out;
+use crate::agent::end_with_agent;
 use crate::base::{Size, parse_id_list};
 use crate::config::{Credentials, Secret, TestPattern};
 use crate::media::testcam::{
@@ -82,6 +83,9 @@ pub(super) struct TestcamArgs {
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn main(args: &TestcamArgs) -> anyhow::Result<()> {
+    if !end_with_agent() {
+        anyhow::bail!("the process that started this one has ended");
+    }
     let options = options(args)?;
     let testcam = Testcam::start(&options)?;
     for (id, camera) in options.cameras.iter().enumerate() {

@@ -125,6 +125,9 @@ impl Masking {
             let before = self.part(&word[..start], Kind::Words);
             return before + &self.address(&word[start..]);
         }
+        if has_local_scheme(word) {
+            return self.address(word);
+        }
         // A field of a log line, or an option.
         if let Some((key, path)) = word.split_once('=')
             && path.starts_with('/')
@@ -338,11 +341,14 @@ fn is_encoded_login(part: &str) -> bool {
 
 /// Whether this is the address of a local file or device.
 fn is_local(text: &str) -> bool {
+    has_local_scheme(text) || (text.starts_with(['/', '.']) && !text.contains("://"))
+}
+
+/// Whether the text begins with the scheme of a local source.
+fn has_local_scheme(text: &str) -> bool {
     const SCHEMES: [&str; 4] = ["file", "v4l2", "csi", "test-pattern"];
-    match text.split_once(':') {
-        Some((scheme, _)) if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) => true,
-        _ => text.starts_with(['/', '.']) && !text.contains("://"),
-    }
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()))
 }
 
 /// Percent-decodes a text, several times if it is encoded several times.

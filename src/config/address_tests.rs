@@ -153,6 +153,8 @@ fn addresses_in_a_text_are_masked_and_the_rest_is_as_it_was() {
         "session ended code=\"unreachable\" attempt=3 wait_ms=1200",
         "write rtsp://host:554/path; in a login percent-encode @ as %40",
         "models_dir=/usr/share/nvr/models x=1",
+        "test-pattern:?width=640&height=360&fps=12.5&objects=2",
+        "from test-pattern://?fps=25, and then v4l2:/dev/video0?width=640",
         "100 % of 3 cameras (rtsp://10.0.0.9/1).",
     ] {
         assert_eq!(without_secrets(text), text);
@@ -170,6 +172,7 @@ fn addresses_in_a_text_are_masked_and_the_rest_is_as_it_was() {
             "no stream /user=admin&password=hunter2&channel=1 (404)",
             "no stream /user=***&password=***&channel=1 (404)",
         ),
+        ("file:/x.mp4?password=hunter2", "file:/x.mp4?password=***"),
         ("path=/cam?token=hunter2 seen", "path=/cam?token=*** seen"),
         ("user=admin&password=hunter2", "user=***&password=***"),
         ("MQTT_PASSWORD=hunter2 nvr", "MQTT_PASSWORD=*** nvr"),

@@ -1,8 +1,9 @@
 //! The demonstration: a broker, RTSP cameras that play footage, a processor and a wall in one process.
 //!
 //! There are no short cuts: pictures travel over RTSP and events over MQTT. The printed lines are events from the broker, and the
-//! wall decodes the cameras itself.
+//! wall decodes the cameras itself. `fleet` is another demonstration, with a process for each part.
 
+pub mod fleet;
 mod tally;
 
 use std::net::{Ipv4Addr, SocketAddr};

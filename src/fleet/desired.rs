@@ -31,6 +31,11 @@ pub struct Desired {
     /// signed document can't be copied to another topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// Who published the document, such as `user@host`: 1 to 128 bytes without control characters. For people; it is not verified
+    /// and decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub by: Option<String>,
     /// What the device runs. Each role that is named needs its body.
     pub role: DeviceRole,
     /// Configuration of the processor, with the structure of the local file, without `mqtt` and `instance_id`.
@@ -67,6 +72,26 @@ pub struct Desired {
     /// A change of the keys that the device trusts. Counts only in a signed document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyChange>,
+}
+
+/// Maximum length of the name of a publisher in bytes.
+const PUBLISHER_BYTES: usize = 128;
+
+/// Checks the name of a publisher, the field `by` of a document. It is shown on terminals.
+///
+/// # Errors
+/// Names the limit, when the name is empty, too long or has control characters.
+pub fn check_publisher(name: &str) -> Result<(), String> {
+    match name.len() {
+        0 => Err("must not be empty".to_owned()),
+        bytes if bytes > PUBLISHER_BYTES => Err(format!(
+            "must be at most {PUBLISHER_BYTES} bytes long, has {bytes}"
+        )),
+        _ if name.contains(char::is_control) => {
+            Err("must not contain control characters".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The roles that a device runs.
@@ -118,6 +143,7 @@ impl Desired {
             generation,
             base: None,
             device: None,
+            by: None,
             role,
             processor: None,
             wall: None,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::desired::MOST_GENERATION;
+use super::desired::{MOST_GENERATION, check_publisher};
 use super::{
     Desired, DocumentError, DocumentErrors, FirmwareRef, KeyChange, ModelRef, SCHEMA, codes, strict,
 };
@@ -119,6 +119,9 @@ impl Check {
         {
             let message = "must be the id of a device: 1 to 64 letters, digits, `-`, `_` and `.`";
             self.add("device", codes::BAD_VALUE, message);
+        }
+        if let Some(Err(message)) = desired.by.as_deref().map(check_publisher) {
+            self.add("by", codes::BAD_VALUE, message);
         }
         if let (Some(begin), Some(end)) = (desired.not_before, desired.not_after)
             && end <= begin

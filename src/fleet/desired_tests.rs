@@ -69,7 +69,7 @@ fn a_full_document_is_read_and_written_the_same() {
     let hash = DocumentHash::of(b"x");
     let key = PrivateKey::from_seed([1; 32]).expect("a key").public();
     let full = with(json!({
-        "base": hash, "device": "dock-box-1", "role": "both", "wall": {"wall": {"name": "dock"}},
+        "base": hash, "device": "dock-box-1", "by": "alice@desk", "role": "both", "wall": {"wall": {"name": "dock"}},
         "not_before": "2026-01-01T00:00:00Z", "not_after": "2026-01-02T00:00:00+01:00",
         "overcommit": true, "decommission": true,
         "models": [{"id": "yolov8n-640", "url": "https://a/b.tar", "sha256": hash, "size": 7}],
@@ -89,6 +89,20 @@ fn a_full_document_is_read_and_written_the_same() {
         Desired::read(&written).map(|read| read.to_json()),
         Ok(written)
     );
+}
+
+#[test]
+fn the_publisher_is_a_short_text_without_control_characters() {
+    let longest = "é".repeat(64);
+    for by in ["a", "alice@desk", "night shift, site 4", &longest] {
+        let read = read_value(&with(json!({ "by": by }))).expect(by);
+        assert_eq!(read.by.as_deref(), Some(by));
+    }
+    let too_long = longest + "x";
+    for by in ["", "a\u{1b}[2J", "a\nb", &too_long] {
+        assert_problems(&with(json!({ "by": by })), &[("by", "bad-value")]);
+    }
+    assert_problems(&with(json!({ "by": 7 })), &[("by", "wrong-type")]);
 }
 
 #[test]
@@ -146,7 +160,7 @@ fn an_unknown_key_has_a_suggestion() {
     let error = read_value(&with(json!({"generaton": 3}))).expect_err("unknown");
     assert_eq!(
         error.to_string(),
-        "generaton: unknown key; did you mean `generation`? known are schema, generation, base, device, role, \
+        "generaton: unknown key; did you mean `generation`? known are schema, generation, base, device, by, role, \
          processor, wall, not_before, not_after, decommission, overcommit, models, probation, firmware, keys (unknown-field)"
     );
 }

@@ -29,7 +29,7 @@ mod strict;
 pub use bodies::{BodySources, CheckedBodies, plain_secrets};
 pub use capabilities::{DecoderAbility, DeviceCapabilities, InferenceRate, Machine, OutputAbility};
 pub use command::{Command, CommandArgs, CommandRefused, RoleName, Verb};
-pub use desired::{Desired, DeviceRole, Window};
+pub use desired::{Desired, DeviceRole, Window, check_publisher};
 pub use envelope::{Envelope, EnvelopeSignature, PayloadType, pre_authentication_encoding};
 pub use error::{DocumentError, DocumentErrors, codes};
 pub use generation::{Generation, Known, Stamp};

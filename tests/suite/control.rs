@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
+
 use crate::support::broker::free_port;
 use crate::support::process::{Running, nvr};
 use crate::support::scratch::fresh;
@@ -27,9 +29,14 @@ fn processor(folder: &Path) -> Running {
 }
 
 fn status(folder: &Path) -> Output {
+    control(folder, &["--role", "processor", "status"])
+}
+
+fn control(folder: &Path, args: &[&str]) -> Output {
     let mut command = nvr();
     command
-        .args(["control", "--role", "processor", "status"])
+        .arg("control")
+        .args(args)
         .env("NVR_RUNTIME_DIR", folder);
     command.output().expect("it runs")
 }
@@ -63,6 +70,33 @@ fn idle_connections_keep_nobody_from_an_answer() {
         let answer = status(&folder);
         assert_eq!(answer.status.code(), Some(0), "{count}: {}", err(&answer));
     }
+}
+
+#[test]
+fn the_analysis_of_a_camera_is_paused_and_resumed() {
+    let folder = fresh();
+    let processor = processor(&folder);
+    is_ready(&processor);
+    let state = || {
+        let text = status(&folder).stdout;
+        let status: Value = serde_json::from_slice(&text).expect("JSON");
+        status["sources"][0]["state"].clone()
+    };
+    for (args, paused) in [
+        (&["pause"][..], &[0][..]),
+        (&["resume", "--source", "0"], &[]),
+        (&["pause", "--source", "0"], &[0]),
+    ] {
+        let answer = control(&folder, args);
+        assert_eq!(answer.status.code(), Some(0), "{args:?}: {}", err(&answer));
+        let told: Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+        assert_eq!(told, json!({ "paused": paused }), "{args:?}");
+        assert_eq!(state() == "paused", !paused.is_empty(), "{args:?}");
+    }
+    let answer = control(&folder, &["resume", "--source", "7"]);
+    assert_eq!(answer.status.code(), Some(2));
+    assert_eq!(err(&answer), "this process runs no source 7\n");
+    assert_eq!(state(), "paused");
 }
 
 #[test]

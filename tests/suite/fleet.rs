@@ -1,8 +1,6 @@
 //! `nvr fleet` against a real mosquitto in its default configuration, with simulated devices.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::Command;
 
 use nvr::base::SessionId;
 use nvr::bus::{ClientRole, FleetTopic, Link, LinkOptions, Topics};
@@ -11,109 +9,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::broker::{Broker, Kind, Setup};
-use crate::support::process::{Running, nvr};
+use crate::support::process::{Running, clean, nvr};
+use crate::support::site::{ROLLOUT, Site};
 use crate::support::wait::{SOON, until, until_true};
-
-/// Longest wait for a rollout of a few devices on a busy machine.
-const ROLLOUT: Duration = Duration::from_secs(90);
-
-/// A fleet of devices `d1` to `dN` and its broker.
-struct Site {
-    dir: TempDir,
-    broker: Broker,
-    devices: usize,
-}
-
-impl Site {
-    fn new(devices: usize, name: &str) -> Self {
-        Self::on(Broker::start(Kind::Mosquitto), devices, name)
-    }
-
-    fn on(broker: Broker, devices: usize, name: &str) -> Self {
-        let dir = TempDir::new().expect("a folder");
-        let site = Self {
-            dir,
-            broker,
-            devices,
-        };
-        site.write(name);
-        site
-    }
-
-    fn file(&self) -> PathBuf {
-        self.dir.path().join("fleet.toml")
-    }
-
-    /// Writes the fleet with cameras of this name.
-    fn write(&self, name: &str) {
-        let mut text = format!(
-            r#"
-[broker]
-host = "127.0.0.1"
-port = {}
-[defaults]
-role = "processor"
-probation = {{ limit = "2s" }}
-[[defaults.processor.camera]]
-id = "{{first}}"
-uri = "rtsp://{{host}}/main"
-name = "{name}"
-[defaults.processor.processor]
-backend = "scripted"
-"#,
-            self.broker.port()
-        );
-        for number in 1..=self.devices {
-            let (high, low) = (number / 250, number % 250);
-            text += &format!(
-                "[[device]]\nid = \"d{number}\"\nvars = {{ first = {number}, host = \"10.0.{high}.{low}\" }}\n"
-            );
-        }
-        std::fs::write(self.file(), text).expect("written");
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = nvr();
-        command
-            .arg("fleet")
-            .args(args)
-            .arg("--file")
-            .arg(self.file());
-        command
-    }
-
-    /// Runs a subcommand to its end: exit code, and both outputs.
-    fn run(&self, args: &[&str]) -> (i32, String) {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(args).output().expect("it runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (status.code().unwrap_or(-1), text(&stdout) + &text(&stderr))
-    }
-
-    /// Starts simulated devices and waits until they are connected.
-    fn simulate(&self, devices: &[&str], args: &[&str]) -> Running {
-        let mut command = self.command(&["simulate"]);
-        command.args(args);
-        for device in devices {
-            command.args(["--device", device]);
-        }
-        let running = Running::start(command);
-        let all = format!("{0} of {0} devices are connected", devices.len());
-        running
-            .out()
-            .find("the devices are connected", ROLLOUT, |line| line == all);
-        running
-    }
-
-    /// The retained documents of a device: payload by the last level of the topic.
-    fn retained(&self, device: &str) -> Value {
-        let (_, text) = self.run(&["show", device]);
-        serde_json::from_str(&text).unwrap_or_else(|err| panic!("{err}: {text}"))
-    }
-}
 
 const FAST: [&str; 4] = ["--soak", "0s", "--timeout", "30s"];
 
@@ -168,7 +66,7 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
     assert!(text.ends_with("3 to change, 0 unchanged\n"), "{text}");
     let (code, text) = site.run(&apply(&["--batch", "2"]));
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("\nstage 1: 1 devices: d1\n"), "{text}");
+    assert!(text.contains("\nstage 1: 1 device: d1\n"), "{text}");
     assert!(text.contains("\nstage 2: 2 devices: d2, d3\n"), "{text}");
     assert!(text.contains("\n3 applied after "), "{text}");
     let (code, text) = site.run(&["status", "--format", "json"]);
@@ -180,6 +78,7 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
             (&1.into(), &"applied".into()),
             "{text}"
         );
+        assert_eq!((&row["live"], &row["fps"]), (&1.into(), &25.0.into()));
     }
     assert!(
         site.run(&["plan"])
@@ -206,6 +105,60 @@ fn what_has_changed_is_planned_applied_in_stages_and_shown() {
         .filter(|line| line.contains("\"act\":\"publish\""))
         .count();
     assert_eq!(published, 9, "{audit}");
+}
+
+const PAUSING: [&str; 6] = [
+    "apply",
+    "--pause-between-stages",
+    "--batch",
+    "1",
+    "--timeout",
+    "30s",
+];
+
+#[test]
+fn a_rollout_pauses_between_its_stages_and_is_resumed() {
+    let site = Site::new(3, "gate");
+    let _all = site.simulate(&["d1", "d2", "d3"], &["--apply-time", "100ms"]);
+    let (code, text) = site.run(&PAUSING);
+    assert_eq!(code, 5, "{text}");
+    assert!(
+        text.ends_with("or take it back with `nvr fleet halt`\n"),
+        "{text}"
+    );
+    assert_eq!(site.applied(1), 1);
+    let (code, text) = site.run(&["apply", "--resume"]);
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("\nstage 2: 1 device: d2\n"), "{text}");
+    assert_eq!(site.applied(1), 2);
+    let (code, text) = site.run(&["apply", "--resume"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(site.applied(1), 3);
+}
+
+#[test]
+fn on_a_terminal_a_pause_ends_with_enter() {
+    let site = Site::new(2, "gate");
+    let _all = site.simulate(&["d1", "d2"], &["--apply-time", "100ms"]);
+    let inside = site.command(&PAUSING);
+    let line: Vec<String> = std::iter::once(inside.get_program())
+        .chain(inside.get_args())
+        .map(|part| format!("'{}'", part.to_string_lossy()))
+        .collect();
+    let mut command = Command::new("script");
+    clean(&mut command);
+    command.args(["-qefc", &line.join(" ")]);
+    command.arg(site.dir.path().join("typescript"));
+    let mut terminal = Running::interactive(command);
+    terminal.out().find("the question", ROLLOUT, |line| {
+        line.contains("press Enter for the next one")
+    });
+    assert!(!terminal.has_ended());
+    terminal.type_in(b"\n");
+    let ended = terminal.end(ROLLOUT);
+    let told = terminal.out().settled().join("\n");
+    assert_eq!(ended.code(), Some(0), "{told}");
+    assert!(told.contains("stage 2: 1 device: d2"), "{told}");
 }
 
 #[test]
@@ -380,13 +333,30 @@ fn two_desks_conflict_and_the_other_one_is_named() {
         "30s",
         "--mqtt-port",
         &port,
+        "--by",
+        "the other one",
     ];
     let (code, text) = other.run(&aside);
     assert_eq!(code, 0, "{text}");
     let ended = desk.end(ROLLOUT);
     let told = desk.out().settled().join("\n");
     assert_eq!(ended.code(), Some(1), "{told}");
-    assert!(told.contains("d2: conflict: generation 1 ("), "{told}");
+    let conflict = told.lines().find(|line| line.starts_with("d2: conflict: "));
+    let conflict = conflict.unwrap_or_else(|| panic!("{told}"));
+    assert!(conflict.contains(": generation 1 ("), "{conflict}");
+    assert!(
+        conflict.contains(", not signed, published by the other one) came between"),
+        "{conflict}"
+    );
+    let shown = site.retained("d2");
+    assert_eq!(shown["desired"]["document"]["by"], "the other one");
+    let audit = other.dir.path().join("fleet-audit.jsonl");
+    let audit = std::fs::read_to_string(audit).expect("text");
+    let publish = audit
+        .lines()
+        .find(|line| line.contains("\"act\":\"publish\""));
+    let publish: Value = serde_json::from_str(publish.expect("a line")).expect("JSON");
+    assert_eq!(publish["who"], "the other one");
     let name = &site.retained("d2")["desired"]["document"]["processor"]["camera"][0]["name"];
     assert_eq!(name, "other");
 }

@@ -129,7 +129,7 @@ fn the_ready_configuration_serves_a_fleet_and_keeps_it_over_a_restart() {
     });
     for device in &devices {
         device.out().find("it is connected", SOON, |line| {
-            line == "1 of 1 devices are connected"
+            line == "1 of 1 device connected"
         });
     }
     let apply = ["apply", "--soak", "0s", "--timeout", "30s"];

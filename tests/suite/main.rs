@@ -30,7 +30,10 @@ mod doctor_roles;
 mod faults;
 mod fleet;
 mod fleet_broker;
+#[cfg(feature = "testcam")]
+mod fleet_demo;
 mod fleet_keys;
+mod fleet_verbs;
 #[cfg(feature = "testcam")]
 mod footage;
 #[cfg(feature = "testcam")]

@@ -72,10 +72,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "media",
             "event",
             "bus",
+            "control",
             "web",
             "role",
             "processor",
             "wall",
+            // Its processes end with it as the roles of an agent do.
+            "agent",
         ],
     ),
     (

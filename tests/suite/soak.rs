@@ -4,6 +4,7 @@
     reason = "the figures are what the long runs are for"
 )]
 
+mod fleet;
 mod wall;
 
 use std::fs;

@@ -1,10 +1,10 @@
 //! Begins a rollout, or goes on with one.
 
-use super::operation::Operation;
+use super::operation::{Operation, devices};
 use super::run::{Run, act};
-use super::{ApplyEnd, DeskError, Journal, JournalError, JournalFolder, Limits, Plan};
+use super::{ApplyEnd, DeskError, Journal, JournalError, JournalFolder, Limits, Operator, Plan};
 
-/// Begins a rollout and runs it to its end, or until `interrupt` is ready: it can then be resumed.
+/// Begins a rollout and runs it to its end, or until the operator interrupts it: it can then be resumed.
 ///
 /// # Errors
 /// When a file can't be written, or the broker does not confirm.
@@ -13,13 +13,13 @@ pub async fn apply(
     folder: &JournalFolder,
     plan: &Plan,
     limits: &Limits,
-    interrupt: impl Future<Output = ()>,
+    operator: Operator<'_, impl Future<Output = ()>>,
 ) -> Result<ApplyEnd, DeskError> {
     let journal = folder.begin(plan, limits, apply.audit.who())?;
     apply.audit.write(&[act("apply", &journal)])?;
-    let devices = plan.changes.len();
-    (apply.say)(&format!("rollout {} to {devices} devices", journal.id()));
-    Run::new(apply, journal).run(interrupt).await
+    let all = devices(plan.changes.len());
+    (apply.say)(&format!("rollout {} to {all}", journal.id()));
+    Run::new(apply, journal).run(operator).await
 }
 
 /// Goes on with a rollout.
@@ -29,7 +29,7 @@ pub async fn apply(
 pub async fn resume(
     apply: Operation<'_>,
     journal: Journal,
-    interrupt: impl Future<Output = ()>,
+    operator: Operator<'_, impl Future<Output = ()>>,
 ) -> Result<ApplyEnd, DeskError> {
     if journal.is_halting() {
         let id = journal.id().to_owned();
@@ -43,5 +43,5 @@ pub async fn resume(
     ));
     let mut run = Run::new(apply, journal);
     run.publish_again();
-    run.run(interrupt).await
+    run.run(operator).await
 }

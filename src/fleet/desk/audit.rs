@@ -48,7 +48,7 @@ struct AuditLine<'a> {
 }
 
 impl Audit {
-    /// The audit file beside a file: `fleet-audit.jsonl` for `fleet.toml`. `who` is `user@host`.
+    /// The audit file beside a file: `fleet-audit.jsonl` for `fleet.toml`. `who` is the operator, as in the documents.
     pub fn beside(fleet: &Path, who: impl Into<String>) -> Self {
         let stem = fleet.file_stem().unwrap_or_default().to_string_lossy();
         Self {

@@ -175,6 +175,13 @@ mod tests {
     }
 
     #[test]
+    fn a_test_pattern_is_shown_as_it_is() {
+        let uri = "test-pattern:?width=640&height=360&fps=10";
+        let told = lines(json!({}), json!({ "uri": uri }));
+        assert_eq!(told, [format!("+ uri = \"{uri}\"")]);
+    }
+
+    #[test]
     fn long_values_are_cut() {
         let told = lines(json!({}), json!({ "x": "é".repeat(200) }));
         assert!(told[0].len() < 150 && told[0].ends_with('…'), "{told:?}");

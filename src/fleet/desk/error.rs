@@ -18,6 +18,8 @@ pub enum Exit {
     Missing = 3,
     /// The rollout was stopped by failures and taken back.
     Halted = 4,
+    /// The rollout pauses between two stages and can be resumed.
+    Paused = 5,
 }
 
 /// The desk could not do its work.

@@ -21,7 +21,7 @@ const BODY: [&str; 11] = [
     "decommission",
 ];
 /// Keys of a document that the desk sets itself.
-const HEAD: [&str; 4] = ["schema", "generation", "base", "device"];
+const HEAD: [&str; 5] = ["schema", "generation", "base", "device", "by"];
 /// Limit of reported problems. A file with more is probably another one.
 const MOST_PROBLEMS: usize = 200;
 

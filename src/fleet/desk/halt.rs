@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::audit::Act;
 use super::journal::{Journal, JournalEnd};
-use super::operation::{Operation, some};
+use super::operation::{Operation, devices, some};
 use super::take_back::{TakeBack, TakeBackDocument, take_backs};
 use super::{DeskError, Exit, RetainedDocument};
 use crate::bus::FleetTopic;
 
-/// Maximum time until the broker has confirmed the take-backs.
-const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
+/// Maximum time until the broker has confirmed documents.
+pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
 /// Maximum number of rounds. A device may change while its document is taken back.
 const ROUNDS: usize = 4;
 
@@ -184,16 +184,16 @@ async fn verify(
         let left = deadline.saturating_duration_since(Instant::now());
         if waiting.is_empty() || left.is_zero() {
             if !waiting.is_empty() {
-                let text = format!(
-                    "{} online devices have not applied their former document yet: {}",
-                    waiting.len(),
+                (apply.say)(&format!(
+                    "{} online, but without the former document yet: {}",
+                    devices(waiting.len()),
                     some(&waiting)
-                );
-                (apply.say)(&text);
+                ));
             }
             if offline > 0 {
                 (apply.say)(&format!(
-                    "{offline} devices are offline; their former document waits for them"
+                    "{} offline: the former document waits on the broker",
+                    devices(offline)
                 ));
             }
             return waiting.len();

@@ -223,7 +223,7 @@ impl Journal {
         &self.head.id
     }
 
-    /// Who began the rollout, `user@host`.
+    /// Who began the rollout.
     pub fn who(&self) -> &str {
         &self.head.who
     }

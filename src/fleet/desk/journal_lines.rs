@@ -25,7 +25,7 @@ pub(super) struct Head {
     pub(super) id: String,
     /// RFC 3339.
     pub(super) began: String,
-    /// `user@host`.
+    /// The operator who began it.
     pub(super) who: String,
     /// Number of the following lines of devices.
     pub(super) devices: usize,

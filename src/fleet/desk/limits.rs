@@ -80,6 +80,9 @@ pub struct Limits {
     pub timeout: Duration,
     /// Wait between two stages.
     pub soak: Duration,
+    /// Whether the rollout pauses between two stages until the operator goes on, in place of the wait.
+    #[serde(default)]
+    pub pause_between_stages: bool,
     /// The rollout stops at this number of failures, or at this part of the devices that have finished.
     pub max_failures: Amount,
     /// A part of `max_failures` counts only when at least so many devices have finished.
@@ -93,6 +96,7 @@ impl Default for Limits {
             batch: Amount::Percent(10),
             timeout: Duration::from_secs(300),
             soak: Duration::from_secs(60),
+            pause_between_stages: false,
             max_failures: Amount::Count(1),
             min_sample: 10,
         }

@@ -21,6 +21,13 @@ pub struct Linted {
     pub warnings: Vec<LintProblem>,
 }
 
+impl Linted {
+    /// The number of devices in words.
+    pub fn summary(&self) -> String {
+        super::operation::devices(self.documents.len())
+    }
+}
+
 /// Renders the documents of `devices` and checks each as a device would. Logins in plain text are problems unless they are
 /// allowed. Checks of the whole fleet see every device of the file.
 ///

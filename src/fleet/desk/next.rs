@@ -7,10 +7,11 @@ use crate::fleet::{
     DOCUMENT_LIMIT_BYTES, DocumentHash, Envelope, KeyId, PayloadType, PrivateKey, SCHEMA,
 };
 
-/// Signs documents with the operator's keys; without keys it leaves them bare.
+/// Signs documents with the operator's keys; without keys it leaves them bare. Writes the operator's name into them.
 #[derive(Debug, Default)]
 pub struct Signer {
     keys: Vec<PrivateKey>,
+    by: Option<String>,
 }
 
 /// A document that is to be published.
@@ -25,7 +26,14 @@ pub(super) struct NextDocument {
 impl Signer {
     /// A signer with these keys.
     pub fn new(keys: Vec<PrivateKey>) -> Self {
-        Self { keys }
+        Self { keys, by: None }
+    }
+
+    /// The same, which names the publisher `by` in each desired document.
+    #[must_use]
+    pub fn named(self, by: impl Into<String>) -> Self {
+        let by = Some(by.into());
+        Self { by, ..self }
     }
 
     /// Whether it leaves documents bare.
@@ -61,6 +69,9 @@ impl Signer {
         document.insert("schema".to_owned(), json!(SCHEMA));
         document.insert("generation".to_owned(), json!(generation));
         document.insert("device".to_owned(), json!(device));
+        if let Some(by) = &self.by {
+            document.insert("by".to_owned(), json!(by));
+        }
         if let Some(base) = view.base() {
             document.insert("base".to_owned(), json!(base));
         }
@@ -111,6 +122,14 @@ mod tests {
         let second = signer.next("a", &body(), &view).expect("small");
         let read = Desired::read(&second.message).expect("valid");
         assert_eq!((second.generation, read.base), (9, Some(first.hash)));
+    }
+
+    #[test]
+    fn the_next_document_names_its_publisher() {
+        let signer = Signer::default().named("alice@desk");
+        let next = signer.next("a", &body(), &DeviceView::default());
+        let read = Desired::read(&next.expect("small").message).expect("valid");
+        assert_eq!(read.by.as_deref(), Some("alice@desk"));
     }
 
     #[test]

@@ -14,6 +14,14 @@ pub struct Operation<'a> {
     pub say: &'a mut dyn FnMut(&str),
 }
 
+/// A number of devices in words: `1 device`, `3 devices`.
+pub(super) fn devices(count: usize) -> String {
+    match count {
+        1 => "1 device".to_owned(),
+        _ => format!("{count} devices"),
+    }
+}
+
 /// The first names of a list.
 pub(super) fn some(names: &[String]) -> String {
     const MOST: usize = 8;
@@ -21,5 +29,22 @@ pub(super) fn some(names: &[String]) -> String {
     match names.len().checked_sub(MOST) {
         Some(more @ 1..) => format!("{} and {more} more", shown.join(", ")),
         _ => shown.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_of_devices_are_short() {
+        assert_eq!(
+            [0, 1, 2].map(devices),
+            ["0 devices", "1 device", "2 devices"]
+        );
+        let names: Vec<String> = (0..10).map(|number| format!("d{number}")).collect();
+        assert_eq!(some(&names[..2]), "d0, d1");
+        assert_eq!(some(&names[..8]), "d0, d1, d2, d3, d4, d5, d6, d7");
+        assert_eq!(some(&names), "d0, d1, d2, d3, d4, d5, d6, d7 and 2 more");
     }
 }

@@ -29,9 +29,14 @@ pub(super) fn rival(theirs: &RetainedDocument, ours: &DocumentHash) -> Option<St
     let generation = theirs.generation.map(|number| number.to_string());
     let generation = generation.unwrap_or_else(|| "?".to_owned());
     let signers: Vec<&str> = theirs.signers.iter().map(|key| key.as_str()).collect();
-    let by = match signers.is_empty() {
+    let signed = match signers.is_empty() {
         true => "not signed".to_owned(),
         false => format!("signed by key {}", signers.join(", ")),
     };
-    Some(format!("generation {generation} ({}, {by})", hash.short()))
+    let published = theirs.by.as_ref().map(|by| format!(", published by {by}"));
+    Some(format!(
+        "generation {generation} ({}, {signed}{})",
+        hash.short(),
+        published.unwrap_or_default()
+    ))
 }

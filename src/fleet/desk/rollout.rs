@@ -78,6 +78,8 @@ pub enum Step {
     },
     /// A stage has ended; the next one follows after a wait.
     Soak(Duration),
+    /// A stage has ended; the next one follows after [`Rollout::go_on`].
+    Pause,
     /// The rollout has ended.
     End(End),
 }
@@ -110,6 +112,7 @@ enum Phase {
     Ready,
     Flight { since: Duration },
     Soak { until: Duration },
+    Paused,
     Ended,
 }
 
@@ -226,6 +229,10 @@ impl Rollout {
             Phase::Flight { .. } if self.count(|state| state == State::Pending) == 0 => {
                 self.end(End::Done)
             }
+            Phase::Flight { .. } if self.limits.pause_between_stages => {
+                self.phase = Phase::Paused;
+                Some(Step::Pause)
+            }
             Phase::Flight { .. } => {
                 let soak = self.limits.soak;
                 self.phase = Phase::Soak { until: now + soak };
@@ -233,7 +240,14 @@ impl Rollout {
             }
             Phase::Soak { until } if now < until => None,
             Phase::Soak { .. } | Phase::Ready => self.next_stage(now),
-            Phase::Ended => None,
+            Phase::Paused | Phase::Ended => None,
+        }
+    }
+
+    /// Ends a pause between two stages.
+    pub fn go_on(&mut self) {
+        if self.phase == Phase::Paused {
+            self.phase = Phase::Ready;
         }
     }
 

@@ -201,6 +201,7 @@ proptest! {
         canary in 0..3_u32,
         batch in 1..4_u32,
         max_failures in 1..3_u32,
+        pause_between_stages in any::<bool>(),
         halt_at in 1..80_u64,
         dies_after in 0..4_usize,
     ) {
@@ -210,6 +211,7 @@ proptest! {
             batch: Amount::Count(batch),
             timeout: 10 * SECOND,
             soak: 2 * SECOND,
+            pause_between_stages,
             max_failures: Amount::Count(max_failures),
             min_sample: 1,
         };
@@ -236,6 +238,7 @@ proptest! {
                         }
                     }
                     Step::Soak(_) => {}
+                    Step::Pause => rollout.go_on(),
                     Step::End(end) => ended = Some(end),
                 }
             }

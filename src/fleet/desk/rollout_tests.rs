@@ -13,6 +13,7 @@ fn limits() -> Limits {
         batch: Amount::Count(2),
         timeout: s(10),
         soak: s(5),
+        pause_between_stages: false,
         max_failures: Amount::Count(1),
         min_sample: 1,
     }
@@ -52,6 +53,43 @@ fn a_canary_goes_first_then_batches_with_a_soak_between() {
     rollout.finish("e", Outcome::Applied);
     assert_eq!(rollout.advance(s(15)), Some(Step::End(End::Done)));
     assert_eq!(rollout.advance(s(99)), None);
+}
+
+#[test]
+fn a_pause_lasts_until_the_operator_goes_on_and_failures_still_stop_it() {
+    let paused = Limits {
+        pause_between_stages: true,
+        ..limits()
+    };
+    let begin = || {
+        let mut rollout = rollout(&ALL, paused.clone());
+        rollout.advance(s(0));
+        rollout.go_on();
+        assert_eq!(rollout.advance(s(1)), None, "a stage is no pause");
+        rollout.finish("a", Outcome::Applied);
+        assert_eq!(rollout.advance(s(2)), Some(Step::Pause));
+        assert_eq!(rollout.advance(s(999)), None);
+        rollout
+    };
+    let mut going = begin();
+    going.go_on();
+    assert_eq!(going.advance(s(1000)), published(2, &["b", "c"]));
+    going.finish("b", Outcome::Applied);
+    going.finish("c", Outcome::Applied);
+    assert_eq!(going.advance(s(1001)), Some(Step::Pause));
+    going.go_on();
+    assert_eq!(going.advance(s(1002)), published(3, &["d", "e"]));
+    going.finish("d", Outcome::Applied);
+    going.finish("e", Outcome::Applied);
+    let done = Some(Step::End(End::Done));
+    assert_eq!(
+        going.advance(s(1003)),
+        done,
+        "no pause after the last stage"
+    );
+    let mut failing = begin();
+    failing.finish("a", Outcome::Reverted);
+    assert_eq!(failing.advance(s(1000)), Some(Step::End(End::Stopped)));
 }
 
 #[test]

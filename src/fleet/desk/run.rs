@@ -4,20 +4,27 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::audit::Act;
-use super::halt::halt_with;
+use super::halt::{CONFIRM_LIMIT, halt_with};
 use super::journal::{Entry, Journal, JournalEnd};
-use super::operation::{Operation, some};
+use super::operation::{Operation, devices, some};
+use super::operator::answer;
 use super::progress::{outcomes, summary, told_outcome};
 use super::rivals::{foreign, is_replaced};
 use super::session::Seen;
 use super::sighting::result;
-use super::{DeskError, DeviceView, End, Exit, Outcome, RetainedDocument, Rollout, State, Step};
+use super::{
+    DeskError, DeviceView, End, Exit, Operator, Outcome, RetainedDocument, Rollout, State, Step,
+};
 use crate::bus::FleetTopic;
 
 /// Period of the clock of a rollout.
 const TICK: Duration = Duration::from_millis(100);
 /// Shortest time between two lines about the progress of a stage.
 const PROGRESS: Duration = Duration::from_secs(2);
+
+const INTERRUPTED: &str =
+    "interrupted; go on with `nvr fleet apply --resume`, or take it back with `nvr fleet halt`";
+const PAUSED: &str = "the stage has ended and the rollout pauses; go on with `nvr fleet apply --resume`, or take it back with `nvr fleet halt`";
 
 /// The end of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +40,7 @@ pub(super) fn act(act: &'static str, journal: &Journal) -> Act {
     Act {
         act,
         rollout: Some(journal.id().to_owned()),
-        detail: Some(format!("{} devices", journal.entries().len())),
+        detail: Some(devices(journal.entries().len())),
         ..Act::default()
     }
 }
@@ -102,9 +109,11 @@ impl<'a> Run<'a> {
 
     pub(super) async fn run(
         mut self,
-        interrupt: impl Future<Output = ()>,
+        operator: Operator<'_, impl Future<Output = ()>>,
     ) -> Result<ApplyEnd, DeskError> {
+        let Operator { interrupt, mut ask } = operator;
         let mut interrupt = std::pin::pin!(interrupt);
+        let mut asked = None;
         let mut tick = tokio::time::interval(TICK);
         let devices: Vec<String> = self.entries.keys().cloned().collect();
         devices.iter().for_each(|device| self.look_at(device));
@@ -122,6 +131,15 @@ impl<'a> Run<'a> {
                             "the stage has ended; the next one follows in {wait}"
                         ));
                     }
+                    Step::Pause => {
+                        self.record()?;
+                        self.tell_progress();
+                        let Some(ask) = &mut ask else {
+                            return self.paused().await;
+                        };
+                        self.say("the stage has ended; press Enter for the next one, or Ctrl-C to stop here");
+                        asked = Some(ask());
+                    }
                     Step::End(end) => return self.ended(end).await,
                 }
             }
@@ -132,6 +150,10 @@ impl<'a> Run<'a> {
                     None => return Err(DeskError::Device("the link to the broker has ended".to_owned())),
                 },
                 _ = tick.tick() => {}
+                wanted = answer(&mut asked) => match wanted {
+                    true => self.rollout.go_on(),
+                    false => return self.paused().await,
+                },
                 () = &mut interrupt => return self.interrupted().await,
             }
             while let Some(seen) = self.apply.session.try_next() {
@@ -177,9 +199,9 @@ impl<'a> Run<'a> {
     }
 
     /// Publishes a stage. A device whose document others have replaced since the plan is a conflict and is left alone.
-    fn publish(&mut self, stage: u32, devices: Vec<String>) -> Result<(), DeskError> {
+    fn publish(&mut self, stage: u32, due: Vec<String>) -> Result<(), DeskError> {
         let mut published = Vec::new();
-        for device in devices {
+        for device in due {
             let (Some(entry), Some(view)) = (
                 self.entries.get(&device),
                 self.apply.session.views().get(&device),
@@ -212,8 +234,8 @@ impl<'a> Run<'a> {
         self.apply.audit.write(&acts)?;
         let names = some(&published);
         self.say(&format!(
-            "stage {stage}: {} devices: {names}",
-            published.len()
+            "stage {stage}: {}: {names}",
+            devices(published.len())
         ));
         self.told = Some(Instant::now());
         Ok(())
@@ -296,11 +318,21 @@ impl<'a> Run<'a> {
         self.say(&text);
     }
 
-    async fn interrupted(mut self) -> Result<ApplyEnd, DeskError> {
-        self.say("interrupted; go on with `nvr fleet apply --resume`, or take it back with `nvr fleet halt`");
+    /// Ends between two stages. Devices that are offline must find their document on the broker meanwhile.
+    async fn paused(mut self) -> Result<ApplyEnd, DeskError> {
+        let all = self.journal.entries().len();
+        self.apply.session.confirm(all, CONFIRM_LIMIT).await?;
+        self.stopped(PAUSED, Exit::Paused).await
+    }
+
+    async fn interrupted(self) -> Result<ApplyEnd, DeskError> {
+        self.stopped(INTERRUPTED, Exit::Failed).await
+    }
+
+    async fn stopped(mut self, told: &str, exit: Exit) -> Result<ApplyEnd, DeskError> {
+        self.say(told);
         let outcomes = outcomes(&self.rollout);
         self.apply.session.close().await;
-        let exit = Exit::Failed;
         Ok(ApplyEnd { exit, outcomes })
     }
 
@@ -335,8 +367,7 @@ impl<'a> Run<'a> {
             ),
             End::Done => {
                 let all = journal.entries().len();
-                let limit = Duration::from_secs(30);
-                apply.session.confirm(all, limit).await?;
+                apply.session.confirm(all, CONFIRM_LIMIT).await?;
                 let mut ended = act("end", &journal);
                 ended.detail = Some("done".to_owned());
                 apply.audit.write(&[ended])?;

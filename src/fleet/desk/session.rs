@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::retained::retained;
 use super::{DeskError, DeviceView};
 use crate::base::SessionId;
 use crate::bus::{
@@ -16,10 +17,6 @@ use crate::config::MqttSettings;
 
 /// Maximum time until the connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Retained messages follow the answer to a subscription at once; after this time without one, all have arrived.
-const QUIET: Duration = Duration::from_millis(300);
-/// Maximum time until every subscription is answered.
-const READ_LIMIT: Duration = Duration::from_secs(120);
 /// Maximum time of an orderly end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -84,7 +81,9 @@ impl Session {
             views: views.collect(),
             awaited: BTreeMap::new(),
         };
-        session.settle(asked).await;
+        for message in retained(&session.link, &mut session.subscription, asked).await {
+            session.take(message);
+        }
         match session.link.counters().subscriptions_refused {
             0 => Ok(session),
             refused => Err(DeskError::Refused { refused, asked }),
@@ -109,22 +108,6 @@ impl Session {
     /// Whether there is a connection.
     pub(super) fn is_connected(&self) -> bool {
         self.link.counters().connected
-    }
-
-    /// Waits until every retained message has arrived: one for each of the `asked` topics, or as many as there are.
-    async fn settle(&mut self, asked: usize) {
-        let deadline = Instant::now() + READ_LIMIT;
-        let mut seen = BTreeSet::new();
-        while Instant::now() < deadline && seen.len() < asked {
-            match tokio::time::timeout(QUIET, self.next()).await {
-                Ok(Some(one)) => {
-                    seen.insert((one.device, one.document.level()));
-                }
-                Ok(None) => return,
-                Err(_) if self.subscription.is_answered() => return,
-                Err(_) => {}
-            }
-        }
     }
 
     /// Waits for the next message about a device. Absent after the end of the link.
@@ -214,24 +197,16 @@ impl Session {
 
     /// The retained messages of other topics.
     pub(super) async fn read(&self, topics: BTreeSet<String>) -> BTreeMap<String, Vec<u8>> {
-        let mut found = BTreeMap::new();
         if topics.is_empty() {
-            return found;
+            return BTreeMap::new();
         }
         let asked = topics.len();
         let mut subscription = self.link.subscribe(topics, Delivery::AtLeastOnce);
-        let deadline = Instant::now() + READ_LIMIT;
-        while Instant::now() < deadline && found.len() < asked {
-            match tokio::time::timeout(QUIET, subscription.recv()).await {
-                Ok(Some(message)) => {
-                    found.insert(message.topic, message.payload);
-                }
-                Ok(None) => break,
-                Err(_) if subscription.is_answered() => break,
-                Err(_) => {}
-            }
-        }
-        found
+        let messages = retained(&self.link, &mut subscription, asked).await;
+        let messages = messages.into_iter();
+        messages
+            .map(|message| (message.topic, message.payload))
+            .collect()
     }
 
     /// Ends the connection in order.

@@ -1,4 +1,5 @@
-//! Simulated devices with real connections to a broker, to try a rollout and to measure a broker.
+//! Simulated devices with real connections to a broker, to try a rollout and to measure a broker: one of the agent, and one of the
+//! processor.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::DeskError;
+use super::operation::devices;
 use super::simulated::{Behaviour, Simulated};
+use super::simulated_processor::SimulatedProcessor;
 use crate::base::SessionId;
 use crate::bus::{
     ClientRole, Delivery, FleetTopic, Link, LinkOptions, LinkState, Message, Subscription, Topics,
@@ -70,8 +73,8 @@ pub async fn simulate(
         let online = links.iter().filter(|link| is_connected(link)).count();
         if online != told.0 && (told.1.elapsed() >= REPORT || online == options.devices.len()) {
             say(&format!(
-                "{online} of {} devices are connected",
-                options.devices.len()
+                "{online} of {} connected",
+                devices(options.devices.len())
             ));
             told = (online, Instant::now());
         }
@@ -90,7 +93,10 @@ fn is_connected(link: &Link) -> bool {
 }
 
 struct Device {
+    mqtt: MqttSettings,
     link: Link,
+    /// Once a document has given it sources.
+    processor: Option<SimulatedProcessor>,
     topics: Topics,
     id: String,
     model: Simulated,
@@ -115,6 +121,8 @@ impl Device {
         let subscription = link.subscribe(filters, Delivery::AtLeastOnce);
         let device = Self {
             model: Simulated::new(id, behaviour),
+            mqtt: mqtt.clone(),
+            processor: None,
             id: id.to_owned(),
             link,
             topics,
@@ -136,6 +144,18 @@ impl Device {
         self.retain(FleetTopic::Reported, self.model.report().to_json());
     }
 
+    /// Runs the sources of the applied document.
+    fn process(&mut self) {
+        let sources = self.model.sources();
+        if self.processor.is_none() && !sources.is_empty() {
+            // The settings have made a link already.
+            self.processor = SimulatedProcessor::start(&self.mqtt, &self.id).ok();
+        }
+        if let Some(processor) = &mut self.processor {
+            processor.run(sources);
+        }
+    }
+
     async fn run(mut self, stop: CancellationToken) {
         loop {
             let due = self.model.due().map(|due| self.began + due);
@@ -154,8 +174,12 @@ impl Device {
                 () = stop.cancelled() => break,
             };
             if is_news {
+                self.process();
                 self.report();
             }
+        }
+        if let Some(processor) = self.processor {
+            processor.stop(STOP_LIMIT).await;
         }
         self.link.stop(STOP_LIMIT).await;
     }

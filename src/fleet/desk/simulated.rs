@@ -1,7 +1,10 @@
 //! A simulated device: it obeys the rules of the documents in memory and runs nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::base::SourceId;
+use crate::config::SourceSettings;
 use crate::fleet::{
     BodySources, Command, Desired, DocumentError, DocumentErrors, DocumentHash, Firmware,
     Generation, Keyring, Known, PayloadType, Phase, Reported, Response, Stamp, Verb, codes, open,
@@ -15,7 +18,11 @@ pub(super) struct Simulated {
     report: Reported,
     trial: Option<Trial>,
     behaviour: Behaviour,
+    sources: Sources,
 }
+
+/// Sources that a processor analyses.
+pub(super) type Sources = BTreeMap<SourceId, SourceSettings>;
 
 /// How simulated devices behave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +38,7 @@ struct Trial {
     until: Duration,
     stamp: Stamp,
     is_good: bool,
+    sources: Sources,
 }
 
 impl Simulated {
@@ -45,7 +53,13 @@ impl Simulated {
             report: Reported::new(firmware),
             trial: None,
             behaviour,
+            sources: Sources::new(),
         }
+    }
+
+    /// The sources of the applied document.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The report for its topic.
@@ -94,18 +108,23 @@ impl Simulated {
         let stamp = Stamp {
             generation: desired.generation,
             hash: hash.clone(),
-            by: None,
+            by: desired.by.clone(),
         };
-        if let Err(errors) = sources.check(&desired) {
-            self.known.failed = Some(stamp);
-            return self.refuse(Phase::Rejected, generation, Some(hash), errors);
-        }
+        let bodies = match sources.check(&desired) {
+            Ok(bodies) => bodies,
+            Err(errors) => {
+                self.known.failed = Some(stamp);
+                return self.refuse(Phase::Rejected, generation, Some(hash), errors);
+            }
+        };
+        let processor = bodies.processor.map(|loaded| loaded.settings.sources);
         let text = String::from_utf8_lossy(&opened.payload);
         let fails = |wanted: &String| text.contains(wanted.as_str());
         self.trial = Some(Trial {
             until: now + self.behaviour.apply_time,
             is_good: !self.behaviour.reverts.as_ref().is_some_and(fails),
             stamp,
+            sources: processor.unwrap_or_default(),
         });
         self.say(Phase::Probation, generation, Some(hash), Vec::new());
         true
@@ -127,16 +146,17 @@ impl Simulated {
 
     /// Ends a trial whose time is over. True if the report has changed.
     pub(super) fn advance(&mut self, now: Duration) -> bool {
-        let Some(Trial { stamp, is_good, .. }) = self.trial.take_if(|trial| trial.until <= now)
-        else {
+        let Some(trial) = self.trial.take_if(|trial| trial.until <= now) else {
             return false;
         };
+        let Trial { stamp, is_good, .. } = trial;
         let (generation, hash) = (Some(stamp.generation), Some(stamp.hash.clone()));
         if is_good {
             self.known
                 .replaced
                 .extend(self.known.applied.replace(stamp));
             self.report.last_known_good = generation;
+            self.sources = trial.sources;
             self.say(Phase::Applied, generation, hash, Vec::new());
         } else {
             self.known.failed = Some(stamp);
@@ -251,7 +271,13 @@ mod tests {
     fn documents_are_applied_reverted_and_not_tried_twice() {
         let mut pair = pair();
         assert_eq!(pair.publish("one"), Phase::Applied);
+        let name = |pair: &Pair| {
+            let source = pair.device.sources().get(&SourceId(1));
+            source.and_then(|source| source.name.clone())
+        };
+        assert_eq!(name(&pair).as_deref(), Some("one"));
         assert_eq!(pair.publish("bad"), Phase::Reverted);
+        assert_eq!(name(&pair).as_deref(), Some("one"), "as before");
         assert_eq!(pair.device.report().applied, Some(1));
         let again = pair.view.desired.clone().expect("retained").message;
         assert!(

@@ -6,11 +6,11 @@ use crate::bus::FleetTopic;
 use crate::event::{Presence, PresenceState};
 use crate::fleet::{
     Desired, DeviceCapabilities, DocumentHash, Envelope, KeyId, Keyring, PayloadType, Phase,
-    Reported, open,
+    Reported, check_publisher, open,
 };
 
 /// Keys of a document that do not belong to its body.
-const HEAD: [&str; 4] = ["schema", "generation", "base", "device"];
+const HEAD: [&str; 5] = ["schema", "generation", "base", "device", "by"];
 
 /// The retained messages of a device.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,7 +36,9 @@ pub struct RetainedDocument {
     pub hash: Option<DocumentHash>,
     /// Its generation.
     pub generation: Option<u64>,
-    /// Everything but schema, generation, base and device. Absent if it can't be read.
+    /// Who published it, as the document says. Absent if it says nothing, or nothing that may be shown.
+    pub by: Option<String>,
+    /// Everything but schema, generation, base, device and publisher. Absent if it can't be read.
     pub body: Option<Map<String, Value>>,
     /// The keys that signed it, as the envelope names them.
     pub signers: Vec<KeyId>,
@@ -48,6 +50,7 @@ impl RetainedDocument {
         let mut retained = Self {
             hash: None,
             generation: None,
+            by: None,
             body: None,
             signers: Vec::new(),
             message,
@@ -57,6 +60,7 @@ impl RetainedDocument {
             return retained;
         };
         retained.generation = opened.generation();
+        retained.by = by_of(&opened.payload);
         retained.body = body_of(&opened.payload);
         retained.hash = Some(opened.hash);
         let envelope = serde_json::from_slice(&retained.message)
@@ -82,7 +86,13 @@ fn body_of(payload: &[u8]) -> Option<Map<String, Value>> {
     Some(value)
 }
 
-/// Everything of a document but schema, generation, base and device.
+fn by_of(payload: &[u8]) -> Option<String> {
+    let document: Value = serde_json::from_slice(payload).ok()?;
+    let by = document.get("by")?.as_str()?;
+    check_publisher(by).is_ok().then(|| by.to_owned())
+}
+
+/// Everything of a document but schema, generation, base, device and publisher.
 pub(super) fn body(desired: &Desired) -> Map<String, Value> {
     let mut body = match serde_json::from_slice(&desired.to_json()) {
         Ok(Value::Object(body)) => body,
@@ -209,6 +219,22 @@ mod tests {
         let body = bare.body.expect("a body");
         let keys: Vec<&String> = body.keys().collect();
         assert_eq!(keys, ["probation", "processor", "role"]);
+    }
+
+    #[test]
+    fn the_publisher_is_shown_and_is_no_part_of_the_body() {
+        let by = |by: &str| {
+            let document = Desired {
+                by: Some(by.to_owned()),
+                ..desired(3)
+            };
+            RetainedDocument::new(document.to_json())
+        };
+        let named = by("alice@desk");
+        assert_eq!(named.by.as_deref(), Some("alice@desk"));
+        assert_eq!(named.body, Some(body(&desired(3))));
+        assert_eq!(by("a\u{1b}[2J").by, None, "not for a terminal");
+        assert_eq!(RetainedDocument::new(desired(3).to_json()).by, None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod proxy;
 #[cfg(feature = "testcam")]
 pub(crate) mod quirky_camera;
 pub(crate) mod scratch;
+pub(crate) mod site;
 #[cfg(feature = "testcam")]
 pub(crate) mod stage;
 pub(crate) mod tensorrt;
