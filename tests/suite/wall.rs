@@ -5,6 +5,7 @@ mod analysis;
 mod browser_page;
 mod events;
 mod load;
+mod many_topics;
 mod settings;
 mod states;
 mod unusual_events;
