@@ -18,6 +18,7 @@ use tracing::info;
 use super::acts;
 use super::child::{Child, ChildOptions, RoleEvent};
 use super::commands::Commands;
+use super::config_file;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
 use super::identity::{DEVICE_FILE, Identity, IdentityError, read_identity};
@@ -25,7 +26,7 @@ use super::key_store::KeyStore;
 use super::provision::{ProvisionError, provision};
 use super::publish;
 use super::reading::Reader;
-use super::state_dir::{self, configs};
+use super::state_dir;
 use super::store::{Directory, Store};
 use crate::base::folder::ready_folder;
 use crate::base::{Clock, Heartbeats, SessionId};
@@ -119,7 +120,10 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     info!(device = identity.device, "the agent starts");
     let fleet = join(&identity)?;
     let (events, mut happened) = mpsc::channel(EVENTS);
-    let children = children(&options, &identity, &clock, &events)?;
+    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
+    let configs = config_file::make_folder(&sockets, &identity.device)?;
+    let common = child_options(&options, &identity, sockets, configs.clone());
+    let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
     let topic = |document| fleet.topics.fleet(&identity.device, document);
     let mut driver = Driver::boot(DriverParts {
@@ -128,7 +132,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         children,
         store,
         findings,
-        reader: reader(&options, &identity, &environment),
+        reader: reader(&options, &configs, &identity, &environment),
         clock: clock.clone(),
         link: fleet.link.clone(),
         topic: topic(FleetTopic::Reported),
@@ -143,7 +147,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         acts::Settings {
             program: options.program.clone(),
             device: identity.device.clone(),
-            configs: configs(&options.state_dir),
+            configs,
             reboot: options.reboot.clone(),
         },
     );
@@ -240,23 +244,30 @@ fn join(identity: &Identity) -> Result<Fleet, BusError> {
     })
 }
 
-fn children(
+/// What all roles have in common.
+fn child_options(
     options: &AgentOptions,
     identity: &Identity,
-    clock: &Clock,
-    events: &mpsc::Sender<RoleEvent>,
-) -> Result<Children, AgentError> {
-    let folder = ready_folder("agent").ok_or(AgentError::Folder)?;
+    sockets: PathBuf,
+    configs: PathBuf,
+) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
-    let common = ChildOptions {
+    ChildOptions {
         program: options.program.clone(),
         device: identity.device.clone(),
-        configs: configs(&options.state_dir),
-        sockets: folder,
+        configs,
+        sockets,
         credentials: credentials.is_none().then(|| options.config_dir.clone()),
         watchdog_limit: options.watchdog_limit,
         json_log: options.json_log,
-    };
+    }
+}
+
+fn children(
+    common: &ChildOptions,
+    clock: &Clock,
+    events: &mpsc::Sender<RoleEvent>,
+) -> Result<Children, AgentError> {
     let mut children = BTreeMap::new();
     for role in [ChildRole::Processor, ChildRole::Wall] {
         let child = Child::new(role, common.clone(), clock.clone(), events.clone())?;
@@ -266,10 +277,15 @@ fn children(
 }
 
 /// The checks of documents, with the options, the environment and the folder that the roles have.
-fn reader(options: &AgentOptions, identity: &Identity, environment: &Environment) -> Reader {
+fn reader(
+    options: &AgentOptions,
+    configs: &Path,
+    identity: &Identity,
+    environment: &Environment,
+) -> Reader {
     let common = CommonFlags {
         // Not read: it names the folder from which relative paths of a body start.
-        config: super::config_file::path(&configs(&options.state_dir), ChildRole::Processor)
+        config: config_file::path(configs, ChildRole::Processor)
             .to_str()
             .map(str::to_owned),
         instance_id: Some(identity.device.clone()),
