@@ -36,3 +36,5 @@ pub const FELL_BACK: &str = "fell-back";
 pub const STORE: &str = "store";
 /// The document needs more than the box has.
 pub const OVER_CAPACITY: &str = "over-capacity";
+/// Another device uses the id of this box.
+pub const TWIN: &str = "twin";

@@ -287,7 +287,15 @@ impl Driver {
             );
             Some(DocumentError::new(role.to_string(), CRASH_LOOP, message))
         });
-        looping.collect()
+        let twin = self.link.twin().map(|twin| {
+            let order = if twin.is_first { "before" } else { "after" };
+            let message = format!(
+                "another device has the id {} (session {}, started {order} this one at {}); give each its own id",
+                self.identity.device, twin.session, twin.since
+            );
+            DocumentError::new("device", codes::TWIN, message)
+        });
+        looping.chain(twin).collect()
     }
 }
 
