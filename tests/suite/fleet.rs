@@ -1,5 +1,7 @@
 //! `nvr fleet` against a real mosquitto in its default configuration, with simulated devices.
 
+mod halts;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod load;
 mod many_topics;
 mod settings;
 mod states;
+mod unbroken;
 mod unusual_events;
 
 use nvr::media::testcam::{Testcam, TestcamOptions};

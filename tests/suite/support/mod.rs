@@ -3,8 +3,10 @@
 pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
+pub(crate) mod continuity;
 pub(crate) mod doubles;
 pub(crate) mod footage;
+pub(crate) mod namespaces;
 pub(crate) mod onnx;
 pub(crate) mod ports;
 pub(crate) mod process;
