@@ -104,8 +104,8 @@ fn a_full_disk_holds_a_document_up_and_nothing_else() {
 #[test]
 fn a_read_only_disk_holds_a_document_up_and_nothing_else() {
     outlives(
-        "mount -o remount,ro $state",
-        "mount -o remount,rw $state",
+        "mount -o remount,bind,ro $state",
+        "mount -o remount,bind,rw $state",
         "is read-only",
     );
 }

@@ -23,7 +23,7 @@ impl Site {
     fn are_unbroken(&self, ids: &[u32], start: [usize; 4]) {
         for id in ids {
             let events = self.events(*id);
-            is_unbroken(*id, PATTERN.fps.into(), &events[start[*id as usize] - 1..]);
+            is_unbroken(*id, PATTERN.fps, &events[start[*id as usize] - 1..]);
         }
     }
 }
