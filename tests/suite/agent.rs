@@ -21,7 +21,7 @@
 //! | agent killed at any moment | `kills::…` |
 //! | document that comes while sources flow | `unbroken::…` |
 //! | cable between desk and box cut | `hosts::…` |
-//! | halt while boxes are offline and the desk is killed | `fleet::a_halt_that_is_killed_…` |
+//! | halt while boxes are offline and the desk is killed | `fleet::halts::a_halt_that_is_killed_…` |
 
 mod clock;
 mod commands;
