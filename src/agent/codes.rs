@@ -42,3 +42,5 @@ pub const NO_OUTPUT: &str = "no-output";
 pub const NO_MONITOR: &str = "no-monitor";
 /// The board file can't be used.
 pub const BOARD_FILE: &str = "board-file";
+/// Another device uses the id of this box.
+pub const TWIN: &str = "twin";

@@ -1,6 +1,11 @@
 //! The configuration files of the roles, which the agent writes: with them a role is started, and started again.
+//!
+//! They are in the runtime folder, not in the folder of the state: a disk that is full or read-only must not keep a role from
+//! its start, and the logins in them are gone after a restart of the machine.
 
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -17,6 +22,17 @@ use crate::fleet::Desired;
 pub(super) struct ConfigFileError {
     path: PathBuf,
     source: io::Error,
+}
+
+/// Creates the folder of a device's configurations below `runtime`, private to this user.
+///
+/// # Errors
+/// When the system refuses it.
+pub(super) fn make_folder(runtime: &Path, device: &str) -> io::Result<PathBuf> {
+    let folder = runtime.join(format!("roles-{device}"));
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&folder)?;
+    Ok(folder)
 }
 
 /// The file of a role in `folder`.

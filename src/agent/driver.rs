@@ -343,6 +343,15 @@ impl Driver {
                 warnings.push(DocumentError::new(role.to_string(), SOCKET_TAKEN, message));
             }
         }
+        let twin = self.link.twin().map(|twin| {
+            let order = if twin.is_first { "before" } else { "after" };
+            let message = format!(
+                "another device has the id {} (session {}, started {order} this one at {}); give each its own id",
+                self.identity.device, twin.session, twin.since
+            );
+            DocumentError::new("device", codes::TWIN, message)
+        });
+        warnings.extend(twin);
         warnings
     }
 }

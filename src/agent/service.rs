@@ -19,6 +19,7 @@ use super::abilities::Abilities;
 use super::acts;
 use super::child::{Child, ChildOptions, RoleEvent};
 use super::commands::Commands;
+use super::config_file;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
 use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
@@ -27,7 +28,7 @@ use super::led::Led;
 use super::models::{ModelEvent, ModelOptions, Models};
 use super::provision::{ProvisionError, provision};
 use super::reading::Reader;
-use super::state_dir::{self, configs};
+use super::state_dir;
 use super::store::{Directory, Store};
 use crate::base::folder::ready_folder;
 use crate::base::{Clock, Heartbeats, SessionId};
@@ -132,11 +133,14 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     let abilities = Abilities::new(&options.state_dir, board, &options.sys_dir);
     let led = led(&options, &identity, &abilities)?;
     let (events, mut happened) = mpsc::channel(EVENTS);
-    let children = children(&options, &identity, &clock, &events)?;
+    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
+    let configs = config_file::make_folder(&sockets, &identity.device)?;
+    let common = child_options(&options, &identity, sockets, configs.clone());
+    let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
     let (model_events, mut fetched) = mpsc::channel(MODEL_EVENTS);
     let models = Models::open(
-        model_options(&options, &identity, &environment),
+        model_options(&options, configs.clone(), &identity, &environment),
         clock.clone(),
         model_events,
     );
@@ -148,7 +152,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         models,
         store,
         findings,
-        reader: reader(&options, &identity, &environment, abilities),
+        reader: reader(&options, &configs, &identity, &environment, abilities),
         clock: clock.clone(),
         link: fleet.link.clone(),
         topic: topic(FleetTopic::Reported),
@@ -162,7 +166,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         topic(FleetTopic::Response),
         acts::Settings {
             program: options.program.clone(),
-            configs: configs(&options.state_dir),
+            configs,
             led: led.clone(),
             reboot: options.reboot.clone(),
         },
@@ -269,23 +273,30 @@ fn join(identity: &Identity) -> Result<Fleet, BusError> {
     })
 }
 
-fn children(
+/// What all roles have in common.
+fn child_options(
     options: &AgentOptions,
     identity: &Identity,
-    clock: &Clock,
-    events: &mpsc::Sender<RoleEvent>,
-) -> Result<Children, AgentError> {
-    let folder = ready_folder("agent").ok_or(AgentError::Folder)?;
+    sockets: PathBuf,
+    configs: PathBuf,
+) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
-    let common = ChildOptions {
+    ChildOptions {
         program: options.program.clone(),
         device: identity.device.clone(),
-        configs: configs(&options.state_dir),
-        sockets: folder,
+        configs,
+        sockets,
         credentials: credentials.is_none().then(|| options.config_dir.clone()),
         watchdog_limit: options.watchdog_limit,
         json_log: options.json_log,
-    };
+    }
+}
+
+fn children(
+    common: &ChildOptions,
+    clock: &Clock,
+    events: &mpsc::Sender<RoleEvent>,
+) -> Result<Children, AgentError> {
     let mut children = BTreeMap::new();
     for role in [ChildRole::Processor, ChildRole::Wall] {
         let child = Child::new(role, common.clone(), clock.clone(), events.clone())?;
@@ -308,6 +319,7 @@ fn led(
 /// What the models of the box need.
 fn model_options(
     options: &AgentOptions,
+    configs: PathBuf,
     identity: &Identity,
     environment: &Environment,
 ) -> ModelOptions {
@@ -318,7 +330,7 @@ fn model_options(
     });
     ModelOptions {
         state_dir: options.state_dir.clone(),
-        configs: configs(&options.state_dir),
+        configs,
         program: options.program.clone(),
         keep: options.keep_models,
         dirs,
@@ -329,13 +341,14 @@ fn model_options(
 /// The checks of documents, with the options, the environment and the folder that the roles have.
 fn reader(
     options: &AgentOptions,
+    configs: &Path,
     identity: &Identity,
     environment: &Environment,
     abilities: Abilities,
 ) -> Reader {
     let common = CommonFlags {
         // Not read: it names the folder from which relative paths of a body start.
-        config: super::config_file::path(&configs(&options.state_dir), ChildRole::Processor)
+        config: config_file::path(configs, ChildRole::Processor)
             .to_str()
             .map(str::to_owned),
         instance_id: Some(identity.device.clone()),

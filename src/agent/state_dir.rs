@@ -1,28 +1,20 @@
-//! The folder of the agent's state: documents, trusted keys, identity, and the configurations of the roles.
+//! The folder of the agent's state: documents, trusted keys and identity.
 
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use tracing::error;
 
 use crate::base::private_file;
 
-/// The folder of the configurations of the roles.
-pub(super) fn configs(state_dir: &Path) -> PathBuf {
-    state_dir.join("roles")
-}
-
-/// Creates the folders of the state, private to this user: documents may contain logins.
+/// Creates the folder of the state, private to this user: documents may contain logins.
 pub(super) fn make(path: &Path) -> std::io::Result<()> {
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(configs(path));
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.or_else(|source| match source.kind() {
-        // A read-only disk has the folders already, or the box runs without.
+        // A read-only disk has the folder already, or the box runs without.
         ErrorKind::ReadOnlyFilesystem if path.exists() => {
             error!(path = %path.display(), %source, "the state can't be saved");
             Ok(())

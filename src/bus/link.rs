@@ -18,7 +18,8 @@ use super::session::{Counters, LinkCore, LinkState, Session};
 use super::socket::{KEEP_ALIVE, Target};
 use super::topics::{is_filter, is_topic};
 use super::traffic::{Publish, Request};
-use super::{BusError, ClientRole, Delivery, Subscription, Topics};
+use super::twins::Twins;
+use super::{BusError, ClientRole, Delivery, Subscription, Topics, Twin};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::config::MqttSettings;
@@ -116,12 +117,14 @@ impl Link {
         let (queue, requests) = mpsc::channel(SEND_QUEUE);
         let began = Presence::now(PresenceState::Online, &options.session);
         let mut outbox = Outbox::default();
+        let mut own = None;
         if let Some(topic) = presence_topic {
             let will = Presence {
                 state: PresenceState::Offline,
                 ..began.clone()
             };
             target.will = Some((topic.clone(), will.to_json()));
+            own = Some(outbox.subscriptions.add_first(topic.clone()));
             outbox.set_presence(topic, began.to_json());
         }
         let stop = CancellationToken::new();
@@ -136,6 +139,7 @@ impl Link {
             stop: stop.clone(),
             stop_deadline: Mutex::new(None),
             session: options.session.clone(),
+            twins: Mutex::new(Twins::of(options.session.clone(), began.since)),
             began,
             heartbeat,
             event_qos: match options.mqtt.qos {
@@ -150,6 +154,7 @@ impl Link {
             requests,
             core.clone(),
             Backoff::new(options.retry_first, options.retry_longest),
+            own,
         );
         *lock(&core.task) = Some(runtime.spawn(session.run()));
         Ok(Self {
@@ -272,6 +277,11 @@ impl Link {
     /// The start time of this run as in its presence. It decides between two processors that claim one source.
     pub fn began(&self) -> jiff::Timestamp {
         self.core.began.since
+    }
+
+    /// Another client with the id of this one that was seen lately. Both run on; the one that started later connects rarely.
+    pub fn twin(&self) -> Option<Twin> {
+        lock(&self.core.twins).known(Instant::now()).cloned()
     }
 
     /// Publishes the classes of a processor's model in its presence, now and at every connection.

@@ -22,6 +22,7 @@ mod tls;
 mod tls_errors;
 mod topics;
 mod traffic;
+mod twins;
 
 pub use broker::{Broker, BrokerCore, BrokerLimits, BrokerOptions};
 pub use claims::{Claims, Holder};
@@ -32,3 +33,4 @@ pub use session::LinkState;
 pub use subscription::{Delivery, Message, Subscription};
 pub use tls::{BrokerTls, Trust};
 pub use topics::{ClientRole, FleetTopic, Topic, Topics, filter_matches};
+pub use twins::Twin;

@@ -12,7 +12,7 @@ use super::packets::Qos;
 use super::subscriptions::Subscriptions;
 use super::traffic::{Publish, Request};
 
-/// The presence is separate from the retained values, because it is sent first at every connection.
+/// The presence is separate from the retained values, because it is sent before them at every connection.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// Whether the broker has accepted the connection. It is read and cleared under the same lock, so nothing is queued for a
@@ -44,7 +44,7 @@ enum Shutdown {
 }
 
 impl Outbox {
-    /// Sets the message that is published first at every connection.
+    /// Sets the message that is published before others at every connection.
     pub(super) fn set_presence(&mut self, topic: String, payload: Vec<u8>) {
         self.presence = Some(Presence {
             topic,
@@ -103,6 +103,7 @@ impl Outbox {
 
     /// `None` if the queue is full.
     fn try_flush(&mut self, queue: &mpsc::Sender<Request>) -> Option<()> {
+        self.subscriptions.flush_first(queue)?;
         if let Some(presence) = &mut self.presence {
             presence.send(queue)?;
         }
@@ -229,6 +230,28 @@ mod tests {
         outbox.connected();
         outbox.flush(&sender);
         assert_eq!(queued(&mut queue), ["p=changed", "+s/+", "a=3"]);
+    }
+
+    #[test]
+    fn the_presence_of_another_client_is_asked_for_before_the_own_is_published() {
+        let (sender, mut queue) = mpsc::channel(16);
+        let mut outbox = Outbox::default();
+        outbox.set_presence("p".to_owned(), b"online".to_vec());
+        let own = outbox.subscriptions.add_first("p".to_owned());
+        let kept = outbox
+            .subscriptions
+            .add(vec!["a".to_owned()], Delivery::AtLeastOnce, 1);
+        for _ in 0..2 {
+            outbox.connected();
+            outbox.flush(&sender);
+            outbox.flush(&sender);
+            assert_eq!(queued(&mut queue), ["+p", "p=online", "+a"]);
+            let refused = outbox.subscriptions.answered(vec![("p".to_owned(), 0x80)]);
+            assert!(refused.is_empty(), "others do not depend on it");
+            assert_eq!((own.is_answered(), kept.is_answered()), (true, false));
+            outbox.subscriptions.answered(vec![("a".to_owned(), 1)]);
+            assert!(kept.is_answered());
+        }
     }
 
     #[test]

@@ -11,13 +11,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::LinkError;
 use super::connection::Connection;
 use super::outbox::Outbox;
 use super::packets::Qos;
 use super::refusal_log::RefusalLog;
 use super::socket::{CONNECT_LIMIT, Target};
 use super::traffic::{ConnectionError, ConnectionEvent, Request, Undelivered};
+use super::twins::Twins;
+use super::{LinkError, Subscription};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Heartbeat, SessionId};
 use crate::event::{Presence, PresenceState};
@@ -25,6 +26,10 @@ use crate::event::{Presence, PresenceState};
 /// After a connection of this length the backoff starts again. Shorter ones do not reset it: two clients with one id would
 /// otherwise disconnect each other twice a second.
 const LASTING: Duration = Duration::from_secs(10);
+
+/// Longest wait of a client whose id is used by another one that started before it. Short enough to take over when that one is
+/// gone, long enough for the other's presence to count as steady.
+const GIVING_WAY: Duration = Duration::from_secs(300);
 
 /// Time limit of a stop without an explicit limit.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -59,6 +64,7 @@ pub(super) struct LinkCore {
     pub(super) stop: CancellationToken,
     pub(super) stop_deadline: Mutex<Option<Instant>>,
     pub(super) session: SessionId,
+    pub(super) twins: Mutex<Twins>,
     pub(super) began: Presence,
     /// Not owned by the task: its heartbeat would end with it, and a task that died would not be detected.
     pub(super) heartbeat: Option<Heartbeat>,
@@ -89,6 +95,8 @@ pub(super) struct Session {
     queue: mpsc::Receiver<Request>,
     core: Arc<LinkCore>,
     backoff: Backoff,
+    /// The subscription to this client's own presence.
+    own: Option<Subscription>,
     refusals: RefusalLog,
     /// Whether the shutdown took too long.
     cut_off: bool,
@@ -100,12 +108,14 @@ impl Session {
         queue: mpsc::Receiver<Request>,
         core: Arc<LinkCore>,
         backoff: Backoff,
+        own: Option<Subscription>,
     ) -> Self {
         Self {
             target,
             queue,
             core,
             backoff,
+            own,
             refusals: RefusalLog::default(),
             cut_off: false,
         }
@@ -169,6 +179,7 @@ impl Session {
         outbox.connected();
         outbox.flush(&self.core.queue);
         drop(outbox);
+        lock(&self.core.twins).connected();
         self.core.state.send_replace(LinkState::Connected {
             since: Instant::now(),
         });
@@ -222,7 +233,8 @@ impl Session {
         match moved {
             ConnectionEvent::Sent => {}
             ConnectionEvent::Message(message) => {
-                self.core.outbox().subscriptions.dispatch(&message)
+                self.core.outbox().subscriptions.dispatch(&message);
+                self.find_twin();
             }
             ConnectionEvent::Refused(message) => {
                 self.core.counters.refused.fetch_add(1, Ordering::Relaxed);
@@ -246,14 +258,49 @@ impl Session {
         }
     }
 
+    /// Looks whether another client has published its presence in place of this one's.
+    fn find_twin(&mut self) {
+        let own = self.own.as_mut();
+        let Some(message) = own.and_then(Subscription::try_recv) else {
+            return;
+        };
+        let found = Presence::from_json(&message.payload);
+        let Some(found) = found.ok().filter(|_| message.retained) else {
+            return;
+        };
+        let Some(twin) = lock(&self.core.twins).take(&found, Instant::now()) else {
+            return;
+        };
+        let client_id = &*self.target.client_id;
+        let (other, since) = (&*twin.session.0, twin.since);
+        if twin.is_first {
+            error!(
+                client_id,
+                other,
+                %since,
+                wait_s = GIVING_WAY.as_secs(),
+                "another process that started before has the same client id, and the broker serves only one of them; this one gives \
+                 way and connects rarely; give each its own id"
+            );
+        } else {
+            error!(
+                client_id,
+                other,
+                %since,
+                "another process that started later has the same client id; this one stays connected; give each its own id"
+            );
+        }
+    }
+
     /// Records a lost connection or a failed attempt, logs each new reason once, and waits for the next attempt.
     async fn lost(&mut self, error: LinkError, accepted: Option<Instant>, logged: &mut String) {
         let error = Arc::new(error);
         self.mark_disconnected(Some(error.clone()));
-        if accepted.is_some_and(|since| since.elapsed() >= LASTING) {
+        let lasted = accepted.map(|since| since.elapsed());
+        if lasted.is_some_and(|lasted| lasted >= LASTING) {
             self.backoff.succeeded();
         }
-        let wait = self.backoff.next_wait();
+        let wait = self.wait_after(lasted);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let attempt = self.backoff.attempt();
         let reason = error.to_string();
@@ -267,6 +314,18 @@ impl Session {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = self.core.stop.cancelled() => {}
+        }
+    }
+
+    /// The wait before the next attempt, after a connection that lasted for `lasted`.
+    fn wait_after(&mut self, lasted: Option<Duration>) -> Duration {
+        let mut twins = lock(&self.core.twins);
+        if let Some(lasted) = lasted {
+            twins.lost(lasted);
+        }
+        match twins.gives_way(Instant::now()) {
+            true => Backoff::new(GIVING_WAY, GIVING_WAY).next_wait(),
+            false => self.backoff.next_wait(),
         }
     }
 

@@ -30,6 +30,11 @@ pub(super) struct Subscriptions {
     due: VecDeque<String>,
     /// Whether a portion was sent and not answered yet.
     asking: bool,
+    /// The filter that is requested first at every connection, before anything is published.
+    first: Option<String>,
+    first_is_due: bool,
+    /// Whether it was sent, alone, and not answered yet.
+    asking_first: bool,
     obsolete: BTreeSet<String>,
 }
 
@@ -94,6 +99,14 @@ impl Subscriptions {
         }
     }
 
+    /// Adds the subscription to the topic of this client's presence. It is requested first, so that the broker sends the presence
+    /// that was there before this client's.
+    pub(super) fn add_first(&mut self, topic: String) -> Subscription {
+        let subscription = self.add(vec![topic.clone()], Delivery::AtLeastOnce, 1);
+        self.first = Some(topic);
+        subscription
+    }
+
     /// Changes the filters of a subscription. Filters that it has already are not requested again.
     pub(super) fn change(&mut self, id: u64, filters: Vec<String>) {
         let Some(subscriber) = self.subscribers.iter_mut().find(|one| one.id == id) else {
@@ -142,12 +155,27 @@ impl Subscriptions {
     /// Records a new connection: all filters must be requested again.
     pub(super) fn connected(&mut self) {
         self.asking = false;
+        self.asking_first = false;
+        self.first_is_due = self.first.is_some();
         self.obsolete.clear();
         self.filters
             .values_mut()
             .for_each(|asked| asked.answered = false);
-        self.due = self.filters.keys().cloned().collect();
+        let others = self.filters.keys();
+        let others = others.filter(|filter| Some(*filter) != self.first.as_ref());
+        self.due = others.cloned().collect();
         self.count_unanswered();
+    }
+
+    /// Queues the filter that comes before everything else.
+    pub(super) fn flush_first(&mut self, queue: &mpsc::Sender<Request>) -> Option<()> {
+        if let Some(first) = self.first.clone().filter(|_| self.first_is_due) {
+            let portion = vec![(first, Qos::AtLeastOnce)];
+            queue.try_send(Request::Subscribe(portion)).ok()?;
+            self.first_is_due = false;
+            self.asking_first = true;
+        }
+        Some(())
     }
 
     /// Queues the next portion, if the broker has answered the last one and the queue has room.
@@ -191,7 +219,13 @@ impl Subscriptions {
 
     /// Handles the broker's answer to a portion. Returns the filters that it refuses.
     pub(super) fn answered(&mut self, answers: Vec<(String, u8)>) -> Vec<String> {
-        self.asking = false;
+        let is_first = self.asking_first
+            && answers.len() == 1
+            && self.first.as_deref() == Some(answers[0].0.as_str());
+        match is_first {
+            true => self.asking_first = false,
+            false => self.asking = false,
+        }
         let mut refused = Vec::new();
         for (filter, code) in answers {
             if let Some(asked) = self.filters.get_mut(&filter)
@@ -203,7 +237,8 @@ impl Subscriptions {
                     one.unanswered.fetch_sub(1, Ordering::Relaxed);
                 });
             }
-            if code > GRANTED {
+            // A client that may not read its own presence only does not notice another one with its id.
+            if code > GRANTED && !is_first {
                 refused.push(filter);
             }
         }

@@ -1,12 +1,41 @@
-//! `nvr agent` with a real mosquitto and real roles: presence, documents from received to good or reverted,
-//! commands, and models by URL.
+//! `nvr agent` with a real mosquitto and real roles: presence, documents from received to good or reverted, and commands.
+//!
+//! Each rule of `docs/protocol.md` on fleet documents has a test that breaks it:
+//!
+//! | what goes wrong | test |
+//! |---|---|
+//! | bad JSON, unknown field, wrong type, bad scheme, over 64 KiB | `refusals::every_kind_of_bad_document_…` |
+//! | generation going back, same generation with another hash, foreign base, other device | the same |
+//! | empty retained document | the same |
+//! | unsigned, unknown key, wrong signature | `refusals::with_a_key_only_signed_documents_are_obeyed` |
+//! | key revoked | `refusals::a_revoked_key_signs_nothing_any_more` |
+//! | decommission | `refusals::decommission_ends_the_roles_and_erases_the_documents` |
+//! | two devices with one id | `twins::…` |
+//! | two processors that claim one source | `processor::the_later_of_two_processors_…` |
+//! | many claims on a broker that drops retained messages | `processor::every_claim_is_respected_however_many_there_are` |
+//! | broker restarted without persistence | `a_broker_that_forgets_everything_…` |
+//! | broker away at boot | `it_boots_from_the_last_known_good_document_without_a_broker` |
+//! | clock ten years off | `clock::…` |
+//! | disk full, disk read-only | `disk::…` |
+//! | new source that never flows, role that goes down on trial | `trials::…` |
+//! | agent killed at any moment | `kills::…` |
+//! | document that comes while sources flow | `unbroken::…` |
+//! | cable between desk and box cut | `hosts::…` |
+//! | halt while boxes are offline and the desk is killed | `fleet::halts::a_halt_that_is_killed_…` |
 
 mod capacity;
+mod clock;
 mod commands;
+mod disk;
+mod hosts;
+mod kills;
 mod models;
 mod other_process;
 mod refusals;
 mod stage;
+mod trials;
+mod twins;
+mod unbroken;
 
 use std::time::Instant;
 
@@ -89,6 +118,38 @@ fn it_boots_from_the_last_known_good_document_without_a_broker() {
     stage.observe_again();
     let reported = stage.phase(1, "applied");
     assert_eq!(reported["applied"], 1);
+}
+
+#[test]
+fn a_broker_that_forgets_everything_is_told_again_and_the_box_keeps_what_it_has() {
+    let mut stage = Stage::with(Kind::Mosquitto, crate::support::broker::Setup::default());
+    stage.start();
+    stage.desire(&document(1, sources(&[0])));
+    stage.phase(1, "applied");
+    let process = stage.role_process();
+    stage.broker.stop();
+    stage.broker.up();
+    stage.observe_again();
+    stage.presence("online");
+    stage.next("capabilities", |text| text.contains("\"verbs\""));
+    let reported = stage.phase(1, "applied");
+    assert_eq!(
+        (&reported["applied"], &reported["last_known_good"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(stage.role_process(), process, "nothing was restarted");
+    // The desired document is the operator's, who has it in a file.
+    let retained = stage.broker.observe("nvr/fleet/box-1/#");
+    retained.out().find("what is retained", SOON, |line| {
+        line.starts_with("nvr/fleet/box-1/reported 1 ")
+    });
+    let lines = retained.out().all();
+    assert!(
+        !lines.iter().any(|line| line.contains("/desired ")),
+        "{lines:#?}"
+    );
+    stage.desire(&document(2, sources(&[0, 1])));
+    stage.phase(2, "applied");
 }
 
 #[test]

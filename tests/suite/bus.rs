@@ -14,6 +14,7 @@ use nvr::event::{DetectedObject, DetectionEvent, Presence, PresenceState};
 use tokio::runtime::Runtime;
 
 mod answers;
+mod twins;
 
 use crate::support::broker::{Broker, Kind, Setup};
 use crate::support::process::Running;

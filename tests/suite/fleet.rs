@@ -1,5 +1,7 @@
 //! `nvr fleet` against a real mosquitto in its default configuration, with simulated devices.
 
+mod halts;
+
 use std::process::Command;
 
 use nvr::base::SessionId;

@@ -1,5 +1,7 @@
 //! Changes while it runs: by SIGHUP and by the control socket; and the watchdog that watches meanwhile.
 
+mod unbroken;
+
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -5,8 +5,10 @@ mod analysis;
 mod browser_page;
 mod events;
 mod load;
+mod many_topics;
 mod settings;
 mod states;
+mod unbroken;
 mod unusual_events;
 
 use nvr::media::testcam::{Testcam, TestcamOptions};

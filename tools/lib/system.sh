@@ -12,7 +12,7 @@ build_packages() {
 }
 
 test_packages() {
-    echo mosquitto mosquitto-clients jq openssl
+    echo mosquitto mosquitto-clients jq openssl iproute2
     # The wall's page is looked at in a browser, which shows no text without a font.
     echo chromium fonts-dejavu-core
     # Names of cameras in other scripts: Chinese and Japanese; Devanagari. Arabic and Hebrew are DejaVu's.

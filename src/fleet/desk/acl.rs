@@ -17,7 +17,7 @@ pub struct AclUsers {
 
 /// The access list of a fleet for mosquitto (`acl_file`). The user of each device is its id.
 ///
-/// A device reads its own desired documents and commands and writes its own reports. A processor writes the detections and
+/// A device reads its own desired documents and commands, and writes its own reports. A processor writes the detections and
 /// statuses of its own sources; a wall only reads them.
 pub fn mosquitto_acl(
     fleet: &FleetFile,
@@ -68,6 +68,8 @@ fn device_rules(topics: &Topics, device: &str, document: Option<&Desired>) -> Ru
         .map(|topic| {
             let access = match topic {
                 FleetTopic::Desired | FleetTopic::Command => "read",
+                // By its own presence a client notices another one with its id.
+                FleetTopic::Presence => "readwrite",
                 _ => "write",
             };
             (access, topics.fleet(device, topic))
@@ -131,7 +133,7 @@ fn wall_rules(topics: &Topics, name: &str) -> Rules {
     rules.extend(
         topics
             .presence(ClientRole::Wall, name)
-            .map(|topic| ("write", topic)),
+            .map(|topic| ("readwrite", topic)),
     );
     rules
 }
@@ -192,10 +194,10 @@ mod tests {
                 "topic read nvr/fleet/box/desired",
                 "topic read nvr/processors/+",
                 "topic read nvr/sources/+",
+                "topic readwrite nvr/fleet/box/presence",
                 "topic write nvr/detections-postcard/7",
                 "topic write nvr/detections/7",
                 "topic write nvr/fleet/box/capabilities",
-                "topic write nvr/fleet/box/presence",
                 "topic write nvr/fleet/box/reported",
                 "topic write nvr/fleet/box/response",
                 "topic write nvr/processors/box",

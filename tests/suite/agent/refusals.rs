@@ -86,7 +86,7 @@ fn decommission_ends_the_roles_and_erases_the_documents() {
         stage.find_role_process().is_none()
     });
     crate::support::wait::until_true("no configuration is left", super::FIRST, || {
-        std::fs::read_dir(stage.state.join("roles")).is_ok_and(|roles| roles.count() == 0)
+        std::fs::read_dir(stage.runtime.join("roles-box-1")).is_ok_and(|roles| roles.count() == 0)
     });
     stage.agent().signal("TERM");
     stage.agent().end(crate::support::wait::SOON);
@@ -112,6 +112,48 @@ fn with_a_key_only_signed_documents_are_obeyed() {
     stage.desire_bytes(&signed(&key));
     let reported = stage.phase(1, "applied");
     assert_eq!(reported["keys"][0], key.public().id().as_str());
+    // A signature of a trusted key that belongs to another document.
+    let other = document(2, sources(&[0, 1])).to_string();
+    let other = Envelope::sign(PayloadType::Desired, other.as_bytes(), &[&key]).to_json();
+    let [mut forged, other]: [Value; 2] =
+        [&signed(&key), &other].map(|bytes| serde_json::from_slice(bytes).expect("JSON"));
+    forged["payload"] = other["payload"].clone();
+    stage.desire(&forged);
+    let reported = stage.reported(|reported| is_refused(reported, "rejected", "bad-signature"));
+    assert_eq!(reported["applied"], 1);
+}
+
+#[test]
+fn a_revoked_key_signs_nothing_any_more() {
+    use nvr::fleet::{Envelope, PayloadType, PrivateKey};
+    let [first, stolen] = [3, 4].map(|seed| PrivateKey::from_seed([seed; 32]).expect("a key"));
+    let mut stage = Stage::new();
+    stage.write_device(&format!(
+        "keys = [\"{}\", \"{}\"]",
+        first.public(),
+        stolen.public()
+    ));
+    stage.start();
+    let sign = |document: &Value, key: &PrivateKey| {
+        let text = document.to_string();
+        Envelope::sign(PayloadType::Desired, text.as_bytes(), &[key]).to_json()
+    };
+    let mut revoking = document(1, sources(&[0]));
+    revoking["keys"] = json!({"revoked": [stolen.public().id().as_str()]});
+    stage.desire_bytes(&sign(&revoking, &first));
+    let reported = stage.phase(1, "applied");
+    assert_eq!(reported["keys"], json!([first.public().id().as_str()]));
+    stage.desire_bytes(&sign(&document(2, sources(&[0, 1])), &stolen));
+    let reported = stage.reported(|reported| is_refused(reported, "rejected", "revoked-key"));
+    assert_eq!(reported["applied"], 1);
+    // Also after a restart, though the file of the device still names the key.
+    stage.agent().signal("TERM");
+    stage.agent().end(crate::support::wait::SOON);
+    stage.start();
+    stage.observe_again();
+    let reported = stage.reported(|reported| is_refused(reported, "rejected", "revoked-key"));
+    assert_eq!(reported["applied"], 1);
+    stage.flows(0);
 }
 
 #[test]

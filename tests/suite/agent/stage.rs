@@ -21,7 +21,7 @@ pub(crate) struct Stage {
     pub(crate) broker: Broker,
     pub(crate) config: PathBuf,
     pub(crate) state: PathBuf,
-    runtime: PathBuf,
+    pub(crate) runtime: PathBuf,
     observer: Running,
     agent: Option<Running>,
 }
@@ -36,6 +36,11 @@ impl Stage {
             persistence: true,
             ..Setup::default()
         };
+        Self::with(kind, setup)
+    }
+
+    /// A box at a broker with the given settings.
+    pub(crate) fn with(kind: Kind, setup: Setup) -> Self {
         let broker = Broker::start_with(kind, setup);
         let (config, state, runtime) = (fresh(), fresh(), fresh());
         std::fs::create_dir_all(&config).expect("a folder");
@@ -65,6 +70,16 @@ impl Stage {
     }
 
     pub(crate) fn start_with(&mut self, arguments: &[&str]) {
+        self.start_command(self.command_with(arguments));
+    }
+
+    /// Starts the agent by a command that a test has changed.
+    pub(crate) fn start_command(&mut self, command: Command) {
+        self.agent = Some(Running::start(command));
+    }
+
+    /// The command of the agent, with further arguments.
+    pub(crate) fn command_with(&self, arguments: &[&str]) -> Command {
         let mut command = nvr();
         command
             .arg("agent")
@@ -74,7 +89,7 @@ impl Stage {
             .arg(&self.state)
             .args(arguments)
             .env("NVR_RUNTIME_DIR", &self.runtime);
-        self.agent = Some(Running::start(command));
+        command
     }
 
     pub(crate) fn agent(&mut self) -> &mut Running {
@@ -117,7 +132,7 @@ impl Stage {
     }
 
     /// Payloads of one topic so far.
-    fn all(&self, document: &str) -> Vec<Value> {
+    pub(crate) fn all(&self, document: &str) -> Vec<Value> {
         let topic = format!("nvr/fleet/box-1/{document} ");
         let lines = self.observer.out().all();
         let payloads = lines.iter().filter_map(|line| line.strip_prefix(&topic));
@@ -144,7 +159,16 @@ impl Stage {
 
     /// Waits for the newest report that `wanted` accepts.
     pub(crate) fn reported(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = std::time::Instant::now() + FIRST + TRIAL;
+        self.reported_within(FIRST + TRIAL, wanted)
+    }
+
+    /// The same with another limit.
+    pub(crate) fn reported_within(
+        &self,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let deadline = std::time::Instant::now() + limit;
         loop {
             let all = self.all("reported");
             if let Some(last) = all.last().filter(|last| wanted(last)) {

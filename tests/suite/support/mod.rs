@@ -3,9 +3,11 @@
 pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
+pub(crate) mod continuity;
 pub(crate) mod doubles;
 pub(crate) mod file_server;
 pub(crate) mod footage;
+pub(crate) mod namespaces;
 pub(crate) mod onnx;
 pub(crate) mod ports;
 pub(crate) mod process;

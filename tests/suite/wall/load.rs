@@ -148,7 +148,7 @@ fn statuses_and_events_of_cameras_that_are_not_shown_cost_nothing() {
 const MANY: u32 = 64;
 
 /// A pattern that takes little CPU time.
-const SMALL: TestPattern = TestPattern {
+pub(super) const SMALL: TestPattern = TestPattern {
     size: Size::new(160, 120),
     fps: 2.0,
     objects: 1,

@@ -1,0 +1,91 @@
+//! Two boxes with one id on one broker: both run on, each says it once, and the presence comes to rest.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::stage::{FIRST, Stage, document, sources};
+use crate::support::process::{Running, nvr};
+use crate::support::scratch::fresh;
+use crate::support::wait::until;
+
+/// Time in which the presence must not change once both know of each other.
+const REST: Duration = Duration::from_secs(20);
+
+/// Another agent with the identity of the box, as from a copied disk.
+fn copy_of(stage: &Stage) -> Running {
+    let mut command = nvr();
+    command
+        .arg("agent")
+        .arg("--config-dir")
+        .arg(&stage.config)
+        .arg("--state-dir")
+        .arg(fresh())
+        .env("NVR_RUNTIME_DIR", fresh());
+    Running::start(command)
+}
+
+/// The lines of the agent itself, without those of its roles, in which it names another client.
+fn named(lines: &[String]) -> Vec<&String> {
+    let of_agent = lines.iter().filter(|line| line.contains("nvr-agent-box-1"));
+    of_agent
+        .filter(|line| line.contains("has the same client id"))
+        .collect()
+}
+
+#[test]
+fn two_boxes_with_one_id_run_on_and_say_it_and_the_presence_comes_to_rest() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.desire(&document(1, sources(&[0])));
+    stage.phase(1, "applied");
+    let process = stage.role_process();
+    let session = |presence: &Value| presence["session"].as_str().map(str::to_owned);
+    let first = stage.all("presence").iter().find_map(session);
+    let first = first.expect("a session");
+    let other = copy_of(&stage);
+    // The first one stays, and tells the session of the other. Both publish on one topic, and the last word is that of the first.
+    let message = |reported: &Value| {
+        let warnings = reported["warnings"].as_array()?;
+        let told = warnings.iter().find(|one| one["code"] == "twin")?;
+        told["message"].as_str().map(str::to_owned)
+    };
+    let is_of_first = |reported: &Value| {
+        message(reported).is_some_and(|told| told.contains("started after this one"))
+    };
+    let reported = stage.reported_within(FIRST * 2, is_of_first);
+    let told = message(&reported).unwrap_or_default();
+    let start = "another device has the id box-1 (session ";
+    assert!(told.starts_with(start) && !told.contains(&first), "{told}");
+    other.err().find("it gives way", FIRST, |line| {
+        line.contains("nvr-agent-box-1") && line.contains("gives way") && line.contains(&first)
+    });
+    // The presence is that of the first one, and stays so.
+    let newest = || stage.all("presence").pop();
+    until("the first one is online", FIRST, || {
+        let newest = newest()?;
+        let is_first = newest["session"] == *first && newest["state"] == "online";
+        is_first.then_some(())
+    });
+    let (count, start) = (stage.all("presence").len(), Instant::now());
+    until("a time of rest", REST * 2, || {
+        assert_eq!(stage.all("presence").len(), count, "{:#?}", newest());
+        (start.elapsed() >= REST).then_some(())
+    });
+    for lines in [stage.agent().err().all(), other.err().all()] {
+        assert_eq!(named(&lines).len(), 1, "it is named once: {lines:#?}");
+    }
+    // Both run their roles, and the first one still takes documents.
+    assert_eq!(stage.role_process(), process);
+    let id = other.id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    assert_ne!(
+        children.expect("it runs").trim(),
+        "",
+        "the other has its role"
+    );
+    let last = stage.all("reported").pop();
+    assert!(last.is_some_and(|last| is_of_first(&last)));
+    stage.desire(&document(2, sources(&[0])));
+    stage.phase(2, "applied");
+}
