@@ -32,10 +32,6 @@ const FAST_PACE: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The pace otherwise.
 const SLOW_PACE: Duration = Duration::from_secs(5);
-/// The code of a role that ends again and again.
-const CRASH_LOOP: &str = "crash-loop";
-/// The code of a role whose control socket another process holds.
-const SOCKET_TAKEN: &str = "socket-taken";
 
 /// The roles of the box.
 pub(super) type Children = BTreeMap<ChildRole, Child>;
@@ -50,9 +46,9 @@ pub(super) struct Driver {
     /// The last order to the processor.
     pub(super) trial: Trial,
     store: Store,
-    reader: Reader,
+    pub(super) reader: Reader,
     pub(super) clock: Clock,
-    link: Link,
+    pub(super) link: Link,
     topic: String,
     capabilities_topic: String,
     pub(super) report: Reported,
@@ -323,36 +319,6 @@ impl Driver {
             self.link.retain(&self.topic, payload.clone());
             self.published = Some(payload);
         }
-    }
-
-    fn warnings(&self) -> Vec<DocumentError> {
-        let mut warnings = self.reader.abilities.warnings.clone();
-        for (role, child) in &self.children {
-            let condition = child.condition.borrow();
-            if let Some(how) = &condition.crash_loop {
-                let message = format!(
-                    "the {role} ends again and again, the last time with {how}; it is started again once per minute"
-                );
-                warnings.push(DocumentError::new(role.to_string(), CRASH_LOOP, message));
-            }
-            if let Some(process) = condition.taken_by {
-                let message = format!(
-                    "process {process} is a {role} with the id {} and was not started by this agent; end it, or give it another --instance-id",
-                    self.identity.device
-                );
-                warnings.push(DocumentError::new(role.to_string(), SOCKET_TAKEN, message));
-            }
-        }
-        let twin = self.link.twin().map(|twin| {
-            let order = if twin.is_first { "before" } else { "after" };
-            let message = format!(
-                "another device has the id {} (session {}, started {order} this one at {}); give each its own id",
-                self.identity.device, twin.session, twin.since
-            );
-            DocumentError::new("device", codes::TWIN, message)
-        });
-        warnings.extend(twin);
-        warnings
     }
 }
 

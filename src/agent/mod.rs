@@ -36,6 +36,7 @@ mod refusal;
 mod service;
 mod state_dir;
 pub mod store;
+mod warnings;
 
 pub use attempts::{
     ATTEMPTS_KEPT, Attempt, Attempts, Failure, LOG_LINE_BYTES, LOG_LINES, Outcome, Verdict,

@@ -131,9 +131,11 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     let fleet = join(&identity)?;
     let board = options.board.as_deref();
     let abilities = Abilities::new(&options.state_dir, board, &options.sys_dir);
-    let led = led(&options, &identity, &abilities)?;
     let (events, mut happened) = mpsc::channel(EVENTS);
     let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
+    // Named by the identity or the board file. One that an agent has left blinking is restored.
+    let led = identity.identify_led.clone().or(abilities.led());
+    let led = Led::new(led, &options.sys_dir, &sockets);
     let configs = config_file::make_folder(&sockets, &identity.device)?;
     let common = child_options(&options, &identity, sockets, configs.clone());
     let children = children(&common, &clock, &events)?;
@@ -303,17 +305,6 @@ fn children(
         children.insert(role, child);
     }
     Ok(children)
-}
-
-/// The LED for identify, which the identity or the board file names. Restores one that an agent has left blinking.
-fn led(
-    options: &AgentOptions,
-    identity: &Identity,
-    abilities: &Abilities,
-) -> Result<Option<Led>, AgentError> {
-    let folder = ready_folder("agent").ok_or(AgentError::Folder)?;
-    let name = identity.identify_led.clone().or(abilities.led());
-    Ok(Led::new(name, &options.sys_dir, &folder))
 }
 
 /// What the models of the box need.

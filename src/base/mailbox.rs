@@ -217,7 +217,7 @@ mod tests {
     const NOW: Duration = Duration::ZERO;
     const LONG: Duration = Duration::from_secs(60);
     /// A lane that is not to end.
-    const GOES_ON: AtomicBool = AtomicBool::new(false);
+    static GOES_ON: AtomicBool = AtomicBool::new(false);
 
     #[test]
     fn the_newest_item_wins_and_the_displaced_one_is_told() {

@@ -97,7 +97,7 @@ fn runs(stage: &Stage, model: &str, backend: &str) {
 
 /// The folder that the processor searches first.
 fn first_dir(stage: &Stage) -> String {
-    let path = stage.state.join("roles/processor.json");
+    let path = stage.runtime.join("roles-box-1/processor.json");
     let text = std::fs::read_to_string(path).expect("a configuration");
     let config: Value = serde_json::from_str(&text).expect("JSON");
     config["models_dirs"][0]
