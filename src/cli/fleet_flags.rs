@@ -47,7 +47,7 @@ pub(super) struct SelectionFlags {
 /// The operator, for those who look at the fleet later.
 #[derive(Debug, Args)]
 pub(super) struct OperatorFlags {
-    /// Name of the operator in documents and in the audit file, at most 128 bytes [default: USER@HOST]
+    /// Name of the operator in documents and in the audit file, at most 128 bytes; by default USER@HOST
     #[arg(long, value_name = "NAME", env = "NVR_FLEET_BY", value_parser = publisher)]
     by: Option<String>,
 }
