@@ -161,7 +161,7 @@ impl Rates {
     }
 }
 
-/// The work between two statuses; `None` if the counters began anew between them.
+/// The work between two statuses; `None` if the counters began again between them.
 fn since(now: DetectorWork, before: DetectorWork) -> Option<DetectorWork> {
     Some(DetectorWork {
         busy_us: now.busy_us.checked_sub(before.busy_us)?,

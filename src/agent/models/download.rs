@@ -1,7 +1,7 @@
 //! The file of a model: fetched in parts if need be, and checked while it is received.
 //!
 //! What was received is kept with a name of its own until the hash is right, also over a restart of the agent. The bytes decide,
-//! not the server: a file that was continued and has another hash is fetched anew once.
+//! not the server: a file that was continued and has another hash is fetched once more from its start.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};

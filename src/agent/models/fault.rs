@@ -31,7 +31,7 @@ pub(super) enum Retry {
     Rarely,
     /// Not at all: the same file would fail again.
     Never,
-    /// Nobody wants it any more.
+    /// No document names it any more.
     Stopped,
 }
 

@@ -58,7 +58,7 @@ pub(in crate::agent) struct Models {
     states: BTreeMap<Version, State>,
     /// Installed versions whose engine could not be built.
     without_engine: BTreeMap<Version, String>,
-    /// Versions that the processor can't run, until the agent starts anew.
+    /// Versions that the processor can't run, until the agent starts again.
     condemned: BTreeSet<Version>,
     /// The version that may be to blame for a refusal.
     doubted: Option<Version>,
@@ -177,7 +177,7 @@ impl Models {
             .is_none_or(|at| self.clock.now() >= at + SWEEP)
     }
 
-    /// Removes what no document has named for long, and parts of files that nobody wants.
+    /// Removes what no document has named for long, and parts of files that no document needs.
     fn sweep(&mut self, wall: Option<Timestamp>) {
         self.swept_at = Some(self.clock.now());
         let in_use = self.in_use.as_ref();

@@ -52,7 +52,7 @@ impl Site {
     }
 }
 
-/// A document whose model `m` has this content. Nobody serves it.
+/// A document whose model `m` has this content. No server has it.
 fn desired(content: &str) -> Desired {
     Desired {
         processor: Some(json!({
