@@ -81,16 +81,10 @@ impl Decoder {
         if boxes == 0 {
             return;
         }
-        // Class by class over all boxes, in memory order: the compiler vectorises this. The few boxes with a sufficient
-        // score are processed afterwards.
-        self.best.clear();
         self.best.resize(boxes, 0.0);
         let (geometry, scores) = data.split_at(4 * boxes);
-        for row in scores.chunks_exact(boxes) {
-            for (best, score) in self.best.iter_mut().zip(row) {
-                *best = best.max(*score);
-            }
-        }
+        // A row of scores for each class. The few boxes with a sufficient score are processed afterwards.
+        nvr_pixels::column_maxima(scores, &mut self.best);
         for (index, best) in self.best.iter().copied().enumerate() {
             if best < confidence {
                 continue;

@@ -1,42 +1,34 @@
 //! Converts bytes to the floats of a network's input, in a buffer that is reused for every frame.
 
+use nvr_pixels::{Normalization, rgb_to_interleaved, rgb_to_planes};
+
 use super::manifest::{ColorOrder, Input, Layout};
 
 /// Fills input tensors as a manifest describes.
 #[derive(Debug)]
 pub struct TensorFill {
     layout: Layout,
-    /// The target, factor and offset of red, green and blue.
-    channels: [Channel; 3],
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Channel {
-    /// Its index among the tensor's channels.
-    place: usize,
-    factor: f32,
-    offset: f32,
+    color_order: ColorOrder,
+    /// Of red, green and blue.
+    colors: [Normalization; 3],
 }
 
 impl TensorFill {
     /// For inputs as described by `input`.
     pub fn new(input: &Input) -> Self {
         let factors = input.normalize.factors();
-        let channels = std::array::from_fn(|color| {
-            let place = match input.color_order {
-                ColorOrder::Rgb => color,
-                ColorOrder::Bgr => 2 - color,
+        let colors = std::array::from_fn(|color| {
+            // The factors are in the order of the tensor's channels.
+            let (factor, offset) = match input.color_order {
+                ColorOrder::Rgb => factors[color],
+                ColorOrder::Bgr => factors[2 - color],
             };
-            let (factor, offset) = factors[place];
-            Channel {
-                place,
-                factor,
-                offset,
-            }
+            Normalization { factor, offset }
         });
         Self {
             layout: input.layout,
-            channels,
+            color_order: input.color_order,
+            colors,
         }
     }
 
@@ -44,7 +36,10 @@ impl TensorFill {
     pub fn fill(&self, rgb: &[u8], tensor: &mut [f32]) {
         match self.layout {
             Layout::Nchw => self.planes(rgb, tensor),
-            Layout::Nhwc => self.interleaved(rgb, tensor),
+            Layout::Nhwc => {
+                let is_bgr = self.color_order == ColorOrder::Bgr;
+                rgb_to_interleaved(rgb, tensor, self.colors, is_bgr);
+            }
         }
     }
 
@@ -52,28 +47,10 @@ impl TensorFill {
         let (first, rest) = tensor.split_at_mut(rgb.len() / 3);
         let (second, third) = rest.split_at_mut(rgb.len() / 3);
         let mut planes = [first, second, third];
-        if self.channels[0].place == 2 {
+        if self.color_order == ColorOrder::Bgr {
             planes.swap(0, 2);
         }
-        let [red, green, blue] = planes;
-        let [r, g, b] = self.channels;
-        // One pass over the bytes with three streams of output: the compiler turns this into wide shuffles.
-        for (((pixel, red), green), blue) in
-            rgb.as_chunks::<3>().0.iter().zip(red).zip(green).zip(blue)
-        {
-            *red = f32::from(pixel[0]) * r.factor + r.offset;
-            *green = f32::from(pixel[1]) * g.factor + g.offset;
-            *blue = f32::from(pixel[2]) * b.factor + b.offset;
-        }
-    }
-
-    fn interleaved(&self, rgb: &[u8], tensor: &mut [f32]) {
-        let (pixels, places) = (rgb.as_chunks::<3>().0, tensor.as_chunks_mut::<3>().0);
-        for (pixel, place) in pixels.iter().zip(places) {
-            for (byte, channel) in pixel.iter().zip(&self.channels) {
-                place[channel.place] = f32::from(*byte) * channel.factor + channel.offset;
-            }
-        }
+        rgb_to_planes(rgb, planes, self.colors);
     }
 }
 

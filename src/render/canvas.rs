@@ -1,7 +1,6 @@
 //! A canvas of 32-bit pixels, blue first, in ordinary cached memory.
 //!
-//! The same code draws on an opaque picture and on a transparent overlay. Colours are premultiplied by their alpha, so that
-//! `over` (Porter and Duff, 1984) is the same formula for all four channels.
+//! The same code draws on an opaque picture and on a transparent overlay. Colours are premultiplied by their alpha.
 
 use super::Rect;
 use crate::base::Size;
@@ -32,7 +31,7 @@ impl Color {
 
     /// The same colour with opacity `alpha`, 0–255.
     pub fn covering(self, alpha: u8) -> Self {
-        Self(self.0.map(|channel| scaled(channel, alpha)))
+        Self(self.0.map(|channel| nvr_pixels::scaled(channel, alpha)))
     }
 
     /// Black or white, depending on which is more legible on this colour.
@@ -49,20 +48,6 @@ impl Color {
     pub fn is_opaque(self) -> bool {
         self.0[3] == 255
     }
-
-    fn over(self, below: [u8; 4]) -> [u8; 4] {
-        let through = 255 - self.0[3];
-        std::array::from_fn(|channel| {
-            self.0[channel].saturating_add(scaled(below[channel], through))
-        })
-    }
-}
-
-/// `value × alpha / 255`, rounded. Computed in 16 bits, because a SIMD register holds twice as many of them; the sums stay
-/// below 65,536.
-fn scaled(value: u8, alpha: u8) -> u8 {
-    let product = u16::from(value) * u16::from(alpha) + 128;
-    ((product + (product >> 8)) >> 8) as u8
 }
 
 impl Canvas {
@@ -130,7 +115,7 @@ impl Canvas {
     pub fn fill(&mut self, rect: &Rect, color: Color) {
         let rect = rect.intersection(&self.bounds());
         for row in 0..rect.height {
-            self.row_mut(&rect, row).as_chunks_mut().0.fill(color.0);
+            nvr_pixels::fill_row(self.row_mut(&rect, row), color.0);
         }
     }
 
@@ -141,9 +126,7 @@ impl Canvas {
         }
         let rect = rect.intersection(&self.bounds());
         for row in 0..rect.height {
-            for pixel in self.row_mut(&rect, row).as_chunks_mut().0 {
-                *pixel = color.over(*pixel);
-            }
+            nvr_pixels::cover_row(self.row_mut(&rect, row), color.0);
         }
     }
 
@@ -151,13 +134,7 @@ impl Canvas {
     /// must lie inside the canvas.
     pub fn cover_run(&mut self, x: i32, y: i32, coverage: &[u8], color: Color) {
         let run = Rect::new(x, y, coverage.len() as u32, 1);
-        let pixels = self.row_mut(&run, 0).as_chunks_mut().0;
-        for (pixel, share) in pixels.iter_mut().zip(coverage) {
-            match share {
-                0 => {}
-                share => *pixel = color.covering(*share).over(*pixel),
-            }
-        }
+        nvr_pixels::cover_run(self.row_mut(&run, 0), coverage, color.0);
     }
 
     /// Blends `above` (premultiplied, of the same size) over the pixels of `rect`.
@@ -174,12 +151,7 @@ impl Canvas {
             .intersection(&self.bounds());
         let from = rect.shifted(-x, -y);
         for row in 0..rect.height {
-            let upper = above.row(&from, row).as_chunks::<4>().0;
-            let pixels = self.row_mut(&rect, row).as_chunks_mut::<4>().0;
-            // Without a branch for opaque pixels: the formula gives the same result for them, and the loop stays vectorised.
-            for (pixel, upper) in pixels.iter_mut().zip(upper) {
-                *pixel = Color(*upper).over(*pixel);
-            }
+            nvr_pixels::lay_row(self.row_mut(&rect, row), above.row(&from, row));
         }
     }
 

@@ -6,8 +6,10 @@
 mod children;
 mod error;
 mod options;
+mod page;
 mod site;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,7 +66,7 @@ async fn steps(
     print(&format!("# fleet.toml: {}", site.about(options.cameras)));
     site.write_fleet(options.cameras)?;
     desk.fleet(&APPLY, &[0]).await?;
-    desk.flow(options.cameras).await?;
+    desk.flow(options.cameras, site.http).await?;
     desk.fleet(&["status"], &[0]).await?;
     let watch = options.duration.map_or(WATCH, |limit| WATCH.min(limit / 4));
     print(&format!(
@@ -82,7 +84,7 @@ async fn steps(
     site.write_fleet(more)?;
     desk.fleet(&["plan"], &[0]).await?;
     desk.fleet(&APPLY, &[0]).await?;
-    desk.flow(more).await?;
+    desk.flow(more, site.http).await?;
     desk.fleet(&["status"], &[0]).await?;
     print(&format!(
         "# http://{} shows {more} cameras; the others went on meanwhile",
@@ -166,8 +168,8 @@ impl<P: Fn(&str)> Desk<'_, P> {
         }
     }
 
-    /// Waits until so many cameras are live.
-    async fn flow(&mut self, cameras: u32) -> Result<(), FleetDemoError> {
+    /// Waits until so many cameras are live, at the processor and on the wall with this page.
+    async fn flow(&mut self, cameras: u32, page: SocketAddr) -> Result<(), FleetDemoError> {
         let what = format!("{cameras} cameras do not flow");
         self.status_until(&what, FLOW_LIMIT, |status| {
             let rows = status["rows"].as_array();
@@ -177,7 +179,17 @@ impl<P: Fn(&str)> Desk<'_, P> {
                 .filter_map(|row| row["live"].as_u64());
             live.sum::<u64>() == u64::from(cameras)
         })
-        .await
+        .await?;
+        let what = format!("the wall does not show {cameras} cameras");
+        let deadline = Instant::now() + FLOW_LIMIT;
+        loop {
+            self.children.check()?;
+            if page::live_tiles(page).await == Some(cameras as usize) {
+                return Ok(());
+            }
+            late(&what, FLOW_LIMIT, deadline)?;
+            sleep(POLL_INTERVAL).await;
+        }
     }
 
     /// Waits for a state of the fleet, without showing the command.

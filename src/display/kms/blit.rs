@@ -50,18 +50,8 @@ pub(super) fn blit(
         match rotation {
             Rotation::None => line.copy_from_slice(canvas.row(&inside, row)),
             Rotation::Half => {
-                let from = canvas
-                    .row(&inside, inside.height - 1 - row)
-                    .as_chunks::<PIXEL>()
-                    .0;
-                for (to, from) in line
-                    .as_chunks_mut::<PIXEL>()
-                    .0
-                    .iter_mut()
-                    .zip(from.iter().rev())
-                {
-                    *to = *from;
-                }
+                let from = canvas.row(&inside, inside.height - 1 - row);
+                nvr_pixels::reverse_row(from, line);
             }
             // A column of the source becomes a row. 16 neighbouring rows read the same cache lines.
             Rotation::Quarter => column(canvas, &inside, row, line, true),
@@ -73,13 +63,7 @@ pub(super) fn blit(
 fn column(canvas: &Canvas, inside: &Rect, column: u32, line: &mut [u8], upwards: bool) {
     let stride = canvas.stride();
     let first = inside.y as usize * stride + (inside.x as usize + column as usize) * PIXEL;
-    let rows = inside.height as usize;
-    let bytes = canvas.bytes();
-    for (index, to) in line.as_chunks_mut::<PIXEL>().0.iter_mut().enumerate() {
-        let row = if upwards { rows - 1 - index } else { index };
-        let at = first + row * stride;
-        to.copy_from_slice(&bytes[at..at + PIXEL]);
-    }
+    nvr_pixels::column_to_row(&canvas.bytes()[first..], stride, line, upwards);
 }
 
 #[cfg(test)]
