@@ -14,8 +14,8 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::config_file;
+use super::options::AgentOptions;
 use super::role_user::{RoleUser, RoleUserError};
-use super::service::AgentOptions;
 use crate::base::private_file;
 
 /// Maximum length of a lent file in bytes. Certificates of authorities are the largest ones.

@@ -30,6 +30,7 @@ mod lending;
 mod model_swap;
 mod models;
 mod monitors;
+mod options;
 mod outputs;
 mod preflight;
 mod provision;
@@ -53,9 +54,10 @@ pub use cycle::{
 };
 pub use document::{DocumentId, StoredDocument};
 pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
+pub use options::{AgentError, AgentOptions};
 pub use preflight::{Capacity, Demand, Preflight, preflight};
 pub use provision::{
     PROVISION_FILE, ProvisionError, ProvisionOptions, Provisioned, provision, run as run_provision,
 };
 pub use role_user::RoleUserError;
-pub use service::{AgentError, AgentOptions, run};
+pub use service::run;

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use tracing::{debug, error, info, warn};
 
 use super::stick::{Mounted, devices};
-use super::{ProvisionError, Provisioned, moved, search, system, take_over};
+use super::take::{ProvisionError, Provisioned, moved, take_over, told};
+use super::{search, system};
 use crate::agent::state_dir;
 use crate::config::Environment;
 
@@ -91,7 +92,7 @@ pub fn run(options: &ProvisionOptions, environment: &Environment) -> Result<bool
 }
 
 /// The problems that the last run has left below `root`, a line each.
-pub fn problems(root: &Path) -> Vec<String> {
+pub(in crate::agent) fn problems(root: &Path) -> Vec<String> {
     let path = root.join("run/nvr-provision").join(PROBLEMS);
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
@@ -153,7 +154,7 @@ fn look(
         Ok(provisioned) => result.is_taken = provisioned == Provisioned::Taken,
         Err(ProvisionError::File(err)) => {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            let lines = super::told(err).into_iter();
+            let lines = told(err).into_iter();
             let lines = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
             result
                 .problems
