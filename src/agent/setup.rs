@@ -211,6 +211,8 @@ impl Notice {
     fn show(&mut self, lines: Vec<String>, output: &str) {
         let config = json!({
             "instance_id": self.device,
+            // Else the wall has the cameras of a demonstration.
+            "camera": [],
             "wall": { "output": output, "notice": lines },
             // A wall needs a broker, and none is known yet: nothing listens at the port discard.
             "mqtt": { "host": "127.0.0.1", "port": 9 },
