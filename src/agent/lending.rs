@@ -198,7 +198,7 @@ pub(super) fn lend(
     let Some(name) = &options.processor_user else {
         return Ok((None, config_file::make_folder(sockets, device)?));
     };
-    let user = RoleUser::find(name, Path::new("/etc"))?;
+    let user = RoleUser::find(name, &options.etc_dir)?;
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let credentials = credentials.unwrap_or_else(|| options.config_dir.clone());
     let lending = Lending::new(user, sockets, credentials, &options.state_dir)?;

@@ -22,6 +22,8 @@ pub struct AgentOptions {
     pub setup_root: Option<PathBuf>,
     /// The user of the processor, if it is not to run as the agent's.
     pub processor_user: Option<String>,
+    /// The folder with the users and groups of this machine, `/etc`.
+    pub etc_dir: PathBuf,
     /// The program that runs the roles: `nvr` itself.
     pub program: PathBuf,
     /// How long a fetched model is kept that no document names.

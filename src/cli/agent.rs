@@ -38,6 +38,9 @@ pub(super) struct AgentArgs {
     /// Run the processor as this user, with its groups; needs root. The unit uses nvr
     #[arg(long, value_name = "USER")]
     processor_user: Option<String>,
+    /// Folder with the users and groups of this machine, for tests
+    #[arg(long, value_name = "DIR", default_value = "/etc", hide = true)]
+    etc_dir: PathBuf,
     /// Maximum time without a sign of life of a processor or wall before it is started again
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span)]
     watchdog_limit: Span,
@@ -87,6 +90,7 @@ pub(super) fn main(args: AgentArgs, log_format: LogFormat) -> anyhow::Result<Exi
         provision: args.provision,
         setup_root: args.setup_notice.then_some(args.setup_root),
         processor_user: args.processor_user,
+        etc_dir: args.etc_dir,
         program: std::env::current_exe()?,
         keep_models: args.keep_models.0,
         watchdog_limit: args.watchdog_limit.0,

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::stage::{Stage, document, sources};
 use crate::support::process::nvr;
 
-/// A user that every system has.
-const USER: &str = "nobody";
-const USER_ID: &str = "65534";
+/// A user that this machine need not have: the agent reads its users from a folder of the test.
+const USER: &str = "camera-reader";
+const USER_ID: &str = "2003";
 
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
@@ -51,7 +51,11 @@ fn the_processor_runs_as_its_user_and_reaches_only_what_it_needs() {
         set_mode(&path, 0o600);
     }
     let mut command = std::process::Command::new(&program);
-    let given = stage.command_with(&["--processor-user", USER]);
+    let users = format!("root:x:0:0::/:/bin/sh\n{USER}:x:{USER_ID}:{USER_ID}::/:/bin/false\n");
+    std::fs::write(dir.path().join("passwd"), users).expect("written");
+    std::fs::write(dir.path().join("group"), format!("video:x:44:{USER}\n")).expect("written");
+    let etc = dir.path().to_str().expect("a text");
+    let given = stage.command_with(&["--processor-user", USER, "--etc-dir", etc]);
     command.args(given.get_args());
     for (name, value) in given.get_envs() {
         match value {
@@ -72,6 +76,11 @@ fn the_processor_runs_as_its_user_and_reaches_only_what_it_needs() {
         .find_map(|line| line.strip_prefix("Uid:"))
         .expect("a line");
     assert!(ids.split_whitespace().all(|id| id == USER_ID), "{ids}");
+    let groups = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Groups:"))
+        .expect("a line");
+    assert_eq!(groups.trim(), "44");
     let able = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
