@@ -201,6 +201,8 @@ fn a_document_with_an_unusable_model_is_reverted_and_not_tried_again() {
     stage.agent().end(SOON);
     stage.start();
     stage.observe_again();
+    // Its report is retained: it is there before the agent.
+    stage.presence("online");
     stage.phase(2, "reverted");
     // An answer comes only after the retained messages, which the agent gets with its subscriptions.
     stage.command(&serde_json::json!({"id": "1", "verb": "ping"}));
