@@ -112,7 +112,7 @@ pub struct Tile {
     pub sync: SyncMetrics,
     /// Number of frames shown.
     pub frames: u64,
-    /// Number of frames that were not shown while the tile was visible: a newer one replaced them, or the tile got another size.
+    /// Number of frames that a newer one replaced before they were shown, while the tile was visible.
     pub drops: u64,
     /// Number of sessions opened after the first.
     pub reconnects: u64,

