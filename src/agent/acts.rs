@@ -13,7 +13,7 @@ use super::child::{Recipient, RequestError};
 use super::cycle::ChildRole;
 use super::led::{Led, LedError};
 use super::refusal::{Refused, codes};
-use crate::base::SourceId;
+use crate::base::{SourceId, ending};
 use crate::config::without_secrets;
 use crate::control::{Answer, Request};
 
@@ -211,7 +211,7 @@ async fn doctor(settings: &Settings) -> Result<Option<Value>, Refused> {
     }
     let text = without_secrets(&text);
     let report: Value = serde_json::from_str(&text).map_err(|_| {
-        let how = super::child::ending(output.status);
+        let how = ending(output.status);
         (
             codes::FAILED,
             format!("nvr doctor ended with {how} without a report"),
@@ -234,7 +234,7 @@ async fn reboot(settings: &Settings) -> Result<Option<Value>, Refused> {
         Ok(output) if output.status.success() => Ok(Some(json!({ "rebooting": true }))),
         Ok(output) => {
             let told = String::from_utf8_lossy(&output.stderr);
-            let how = super::child::ending(output.status);
+            let how = ending(output.status);
             let message = format!("{program} ended with {how}: {}", told.trim());
             Err((codes::FAILED, message))
         }

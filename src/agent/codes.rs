@@ -22,6 +22,8 @@ pub const NEW_SOURCE_DEAD: &str = "new-source-dead";
 pub const STILL_PICTURE: &str = "still-picture";
 /// A role did not report its state during probation.
 pub const NO_STATUS: &str = "no-status";
+/// Another process holds the control socket of a role.
+pub const SOCKET_TAKEN: &str = "socket-taken";
 /// `not_before` has not come yet.
 pub const NOT_YET: &str = "not-yet";
 /// A time window waits for the clock to be synchronised.

@@ -186,6 +186,11 @@ impl Driver {
 
     /// About one second has passed.
     pub(super) fn tick(&mut self) {
+        let taken = self.children.iter().filter_map(|(role, child)| {
+            let taken_by = child.condition.borrow().taken_by?;
+            Some((*role, taken_by))
+        });
+        self.cycle.note_taken(taken.collect());
         self.handle(Event::Tick);
         let now = self.clock.now();
         if now >= self.look_at {

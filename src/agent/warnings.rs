@@ -6,8 +6,6 @@ use crate::fleet::DocumentError;
 
 /// The code of a role that ends again and again.
 const CRASH_LOOP: &str = "crash-loop";
-/// The code of a role whose control socket another process holds.
-const SOCKET_TAKEN: &str = "socket-taken";
 
 impl Driver {
     /// The problems of its files, its roles and its id.
@@ -26,7 +24,11 @@ impl Driver {
                     "process {process} is a {role} with the id {} and was not started by this agent; end it, or give it another --instance-id",
                     self.identity.device
                 );
-                warnings.push(DocumentError::new(role.to_string(), SOCKET_TAKEN, message));
+                warnings.push(DocumentError::new(
+                    role.to_string(),
+                    codes::SOCKET_TAKEN,
+                    message,
+                ));
             }
         }
         let twin = self.link.twin().map(|twin| {

@@ -7,6 +7,7 @@ mod backoff;
 mod clock;
 mod descriptors;
 mod dirs;
+mod ending;
 pub mod folder;
 mod frame;
 mod geometry;
@@ -28,6 +29,7 @@ pub use backoff::Backoff;
 pub use clock::{Clock, unix_now};
 pub use descriptors::{descriptor_limit, open_descriptors, raise_descriptor_limit};
 pub use dirs::{cache_dir, models_dirs};
+pub use ending::ending;
 pub use frame::{
     CaptureClock, ColorMatrix, ColorRange, Colorimetry, DmaBuf, Frame, FrameMeta, HostPixels,
     PixelFormat, Pixels, Plane,

@@ -17,32 +17,17 @@ pub(super) struct DemoArgs {
     /// Number of cameras
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     n: u32,
-    /// Videos that the cameras show (H.264 or H.265) [default: the footage that `make setup` fetched, else the test pattern]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    demo: DemoFlags,
     /// Run time in seconds [default: until Ctrl-C]
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
-    /// Address of the wall's page; if the port is in use, a free one is chosen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    http: SocketAddr,
     /// Output of the wall besides the page: a monitor (kms) or none (headless)
     #[arg(long, value_name = "OUTPUT", default_value = "headless")]
     output: OutputChoice,
     /// At the end, write the wall's picture to this PNG file
     #[arg(long, value_name = "FILE.png")]
     snapshot: Option<PathBuf>,
-    /// Port of the broker; if it is in use, a free one is chosen
-    #[arg(long, value_name = "PORT", default_value_t = 1883)]
-    mqtt_port: u16,
-    /// Port of the cameras; if it is in use, a free one is chosen
-    #[arg(long, value_name = "PORT", default_value_t = 8554)]
-    rtsp_port: u16,
-    /// Model id [default: as for `nvr processor`]
-    #[arg(long, value_name = "ID")]
-    model: Option<String>,
-    /// Inference backend [default: auto]
-    #[arg(long, value_name = "BACKEND")]
-    backend: Option<Backend>,
     /// Minimum confidence of published detections.
     #[arg(
         long,
@@ -52,33 +37,57 @@ pub(super) struct DemoArgs {
     confidence: Option<f64>,
 }
 
+/// Options of both demos.
+#[derive(Debug, Args)]
+pub(super) struct DemoFlags {
+    /// Videos that the cameras show (H.264 or H.265) [default: the footage that `make setup` fetched, else the test pattern]
+    files: Vec<PathBuf>,
+    /// Address of the wall's page; if the port is in use, a free one is chosen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(super) http: SocketAddr,
+    /// Port of the broker; if it is in use, a free one is chosen
+    #[arg(long, value_name = "PORT", default_value_t = 1883)]
+    pub(super) mqtt_port: u16,
+    /// Port of the cameras; if it is in use, a free one is chosen
+    #[arg(long, value_name = "PORT", default_value_t = 8554)]
+    pub(super) rtsp_port: u16,
+    /// Model id [default: as for `nvr processor`]
+    #[arg(long, value_name = "ID")]
+    pub(super) model: Option<String>,
+    /// Inference backend [default: auto]
+    #[arg(long, value_name = "BACKEND")]
+    pub(super) backend: Option<Backend>,
+}
+
 pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
-    let files = films(args.files, args.backend);
+    let demo = args.demo;
     let options = DemoOptions {
         cameras: args.n,
-        files,
-        mqtt_port: args.mqtt_port,
-        rtsp_port: args.rtsp_port,
+        files: demo.films(),
+        mqtt_port: demo.mqtt_port,
+        rtsp_port: demo.rtsp_port,
         duration: args.duration.map(Duration::try_from_secs_f64).transpose()?,
-        http: args.http,
+        http: demo.http,
         output: args.output,
         snapshot: args.snapshot,
         flags: ProcessorFlags::default()
-            .with("model", args.model)
-            .with("backend", args.backend)
+            .with("model", demo.model)
+            .with("backend", demo.backend)
             .with("confidence", args.confidence),
     };
     super::processor::runtime()?.block_on(run(options, |line| out::line(line)))?;
     Ok(())
 }
 
-/// The videos that the cameras show: those of the command line, else the footage.
-pub(super) fn films(files: Vec<PathBuf>, backend: Option<Backend>) -> Vec<PathBuf> {
-    match (files.is_empty(), backend) {
-        (false, _) => files,
-        // The scripted detector reads the objects that the test pattern encodes, and finds nothing in other pictures.
-        (true, Some(Backend::Scripted)) => Vec::new(),
-        (true, _) => footage(),
+impl DemoFlags {
+    /// The videos that the cameras show: those of the command line, else the footage.
+    pub(super) fn films(&self) -> Vec<PathBuf> {
+        match (self.files.is_empty(), self.backend) {
+            (false, _) => self.files.clone(),
+            // The scripted detector reads the objects that the test pattern encodes, and finds nothing in other pictures.
+            (true, Some(Backend::Scripted)) => Vec::new(),
+            (true, _) => footage(),
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::fleet_device::{CommandArgs, RemoveArgs, ShowArgs, SimulateArgs, StatusArgs};
 use super::fleet_keys::{ExportAclArgs, KeygenArgs, SignArgs};
-use super::fleet_rollout::{ApplyArgs, HaltArgs, LintArgs, PlanArgs, RollbackArgs};
+use super::fleet_rollout::{
+    ApplyArgs, HaltArgs, LintArgs, PauseArgs, PlanArgs, ResumeArgs, RollbackArgs,
+};
 use super::{fleet_device, fleet_keys, fleet_rollout, out};
 
 /// Options of `nvr fleet`.
@@ -32,6 +34,8 @@ Examples:
   nvr fleet apply --canary 1 --batch 10% --max-failures 5% --min-sample 20
   nvr fleet apply --pause-between-stages
   nvr fleet apply --resume
+  nvr fleet pause
+  nvr fleet resume
   nvr fleet halt
   nvr fleet status --watch
   nvr fleet command gate-1 identify limit=30s";
@@ -44,6 +48,10 @@ enum FleetCommand {
     Plan(PlanArgs),
     /// Publish what has changed, in stages: a canary, then batches
     Apply(Box<ApplyArgs>),
+    /// Ask the desk that runs the rollout, in another terminal, to wait before its next stage
+    Pause(PauseArgs),
+    /// End a pause; if no desk runs the rollout any more, go on with it here, as `apply --resume`
+    Resume(ResumeArgs),
     /// Take a rollout back: publish the former documents where the new ones were not applied yet
     Halt(HaltArgs),
     /// Roll out the documents from before an earlier rollout, in stages
@@ -77,6 +85,8 @@ pub(super) fn main(args: FleetArgs) -> anyhow::Result<ExitCode> {
             FleetCommand::Lint(args) => fleet_rollout::lint(&args),
             FleetCommand::Plan(args) => fleet_rollout::plan(&args).await,
             FleetCommand::Apply(args) => fleet_rollout::apply(&args).await,
+            FleetCommand::Pause(args) => fleet_rollout::pause(&args),
+            FleetCommand::Resume(args) => fleet_rollout::resume(&args).await,
             FleetCommand::Halt(args) => fleet_rollout::halt(&args).await,
             FleetCommand::Rollback(args) => fleet_rollout::rollback(&args).await,
             FleetCommand::Status(args) => fleet_device::status(&args).await,

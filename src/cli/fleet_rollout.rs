@@ -1,23 +1,15 @@
-//! `nvr fleet lint`, `plan`, `apply`, `halt` and `rollback`.
+//! `nvr fleet lint`, `plan`, `apply`, `pause`, `resume`, `halt` and `rollback`.
 
 use clap::Args;
 
+use super::fleet_desk::{Desk, nothing_unfinished, show};
 use super::fleet_flags::{
-    FleetFlags, Form, KeyFlags, LimitFlags, OperatorFlags, SelectionFlags, ids, interrupt, terminal,
+    FleetFlags, Form, KeyFlags, LimitFlags, OperatorFlags, SelectionFlags, ids,
 };
 use super::out;
-use crate::bus::FleetTopic;
 use crate::fleet::desk::{
-    self, Ask, Audit, DeskError, Exit, FleetFile, Journal, JournalFolder, Limits, Linted,
-    Operation, Operator, Plan, Session, Signer,
+    self, Act, DeskError, Exit, Found, JournalFolder, Limits, Linted, PauseRequest, Plan, Session,
 };
-
-/// The topics that a rollout follows.
-const FOLLOWED: [FleetTopic; 3] = [
-    FleetTopic::Desired,
-    FleetTopic::Reported,
-    FleetTopic::Presence,
-];
 
 /// Options of `nvr fleet lint`.
 #[derive(Debug, Args)]
@@ -88,6 +80,29 @@ pub(super) struct ApplyArgs {
     /// Show what would be published, and publish nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Options of `nvr fleet pause`.
+#[derive(Debug, Args)]
+pub(super) struct PauseArgs {
+    #[command(flatten)]
+    fleet: FleetFlags,
+
+    #[command(flatten)]
+    operator: OperatorFlags,
+}
+
+/// Options of `nvr fleet resume`.
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    fleet: FleetFlags,
+
+    #[command(flatten)]
+    operator: OperatorFlags,
+
+    #[command(flatten)]
+    keys: KeyFlags,
 }
 
 /// Options of `nvr fleet halt`.
@@ -192,6 +207,56 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<Exit, DeskError> {
     desk.roll_out(session, &plan, &limits, args.dry_run).await
 }
 
+/// Asks the desk that runs the rollout to wait before its next stage.
+pub(super) fn pause(args: &PauseArgs) -> Result<Exit, DeskError> {
+    let folder = JournalFolder::beside(&args.fleet.file);
+    let id = match folder.find()? {
+        Found::Nothing => return Err(nothing_unfinished()),
+        Found::Left(journal) => {
+            out::line(format_args!(
+                "no desk works on rollout {}; it waits for `nvr fleet resume`",
+                journal.id()
+            ));
+            return Ok(Exit::Done);
+        }
+        Found::Running(id) => id,
+    };
+    let audit = args.fleet.audit(&args.operator);
+    folder.pause().ask(&PauseRequest {
+        rollout: id.clone(),
+        by: audit.who().to_owned(),
+    })?;
+    audit.write(&[Act::of_rollout("pause", &id)])?;
+    out::line(format_args!(
+        "rollout {id} pauses before its next stage; go on with `nvr fleet resume`"
+    ));
+    Ok(Exit::Done)
+}
+
+/// Ends a pause at the desk that runs the rollout. If no desk does, this one goes on with it.
+pub(super) async fn resume(args: &ResumeArgs) -> Result<Exit, DeskError> {
+    let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
+    // What is left is opened again, which needs its lock.
+    let running = match desk.folder.find()? {
+        Found::Running(id) => Some(id),
+        Found::Nothing | Found::Left(_) => None,
+    };
+    let Some(id) = running else {
+        return desk.resume().await;
+    };
+    if !desk.folder.pause().withdraw(&id)? {
+        return Err(DeskError::Usage(format!(
+            "another desk works on rollout {id}, and `nvr fleet pause` did not ask it to wait; a desk that asks for Enter wants it on \
+             its own terminal"
+        )));
+    }
+    desk.audit.write(&[Act::of_rollout("resume", &id)])?;
+    out::line(format_args!(
+        "rollout {id} goes on at the desk that runs it"
+    ));
+    Ok(Exit::Done)
+}
+
 /// Takes a rollout back.
 pub(super) async fn halt(args: &HaltArgs) -> Result<Exit, DeskError> {
     let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
@@ -220,93 +285,6 @@ pub(super) async fn rollback(args: &RollbackArgs) -> Result<Exit, DeskError> {
         .await
 }
 
-/// What each subcommand that publishes needs.
-struct Desk<'a> {
-    flags: &'a FleetFlags,
-    fleet: FleetFile,
-    signer: Signer,
-    audit: Audit,
-    folder: JournalFolder,
-}
-
-impl<'a> Desk<'a> {
-    fn open(
-        flags: &'a FleetFlags,
-        operator: &OperatorFlags,
-        keys: &KeyFlags,
-    ) -> Result<Self, DeskError> {
-        Ok(Self {
-            flags,
-            fleet: flags.fleet()?,
-            signer: keys.signer()?.named(operator.name()),
-            audit: flags.audit(operator),
-            folder: JournalFolder::beside(&flags.file),
-        })
-    }
-
-    /// A connection that follows these devices.
-    async fn session(&self, devices: &[String]) -> Result<Session, DeskError> {
-        Session::open(&self.flags.broker(&self.fleet)?, devices, &FOLLOWED).await
-    }
-
-    /// A connection that follows the devices of a rollout.
-    async fn follow(&self, journal: &Journal) -> Result<Session, DeskError> {
-        let devices = journal.entries().iter();
-        let devices: Vec<String> = devices.map(|entry| entry.device.clone()).collect();
-        self.session(&devices).await
-    }
-
-    fn operation<'b>(&'b self, session: Session, say: &'b mut dyn FnMut(&str)) -> Operation<'b> {
-        Operation {
-            session,
-            signer: &self.signer,
-            audit: &self.audit,
-            say,
-        }
-    }
-
-    /// Publishes a plan in stages, unless it is only to be shown.
-    async fn roll_out(
-        &self,
-        session: Session,
-        plan: &Plan,
-        limits: &Limits,
-        dry_run: bool,
-    ) -> Result<Exit, DeskError> {
-        show(plan, Form::Text);
-        if dry_run || plan.changes.is_empty() {
-            session.close().await;
-            return Ok(Exit::Done);
-        }
-        let mut say = |line: &str| out::line(line);
-        let operation = self.operation(session, &mut say);
-        let mut ask = terminal();
-        let operator = Operator {
-            interrupt: interrupt(),
-            ask: ask.as_mut().map(|ask| ask as Ask<'_>),
-        };
-        let end = desk::apply(operation, &self.folder, plan, limits, operator).await?;
-        Ok(end.exit)
-    }
-
-    /// Goes on with the rollout that was not finished.
-    async fn resume(&self) -> Result<Exit, DeskError> {
-        let Some(journal) = self.folder.unfinished()? else {
-            let message = "there is no unfinished rollout; begin one with `nvr fleet apply`";
-            return Err(DeskError::Usage(message.to_owned()));
-        };
-        let session = self.follow(&journal).await?;
-        let mut say = |line: &str| out::line(line);
-        let operation = self.operation(session, &mut say);
-        let mut ask = terminal();
-        let operator = Operator {
-            interrupt: interrupt(),
-            ask: ask.as_mut().map(|ask| ask as Ask<'_>),
-        };
-        Ok(desk::resume(operation, journal, operator).await?.exit)
-    }
-}
-
 async fn planned(
     what: &WhatFlags,
     desk: &Desk<'_>,
@@ -328,11 +306,4 @@ async fn planned(
         .collect();
     let plan = desk::plan(&documents, session.views(), &desk.signer, what.retry)?;
     Ok((session, plan))
-}
-
-fn show(plan: &Plan, format: Form) {
-    match format {
-        Form::Json => out::line(plan.to_json()),
-        Form::Text => plan.lines().iter().for_each(out::line),
-    }
 }

@@ -14,6 +14,7 @@ mod demo_fleet;
 mod display;
 mod doctor;
 mod fleet;
+mod fleet_desk;
 mod fleet_device;
 mod fleet_flags;
 mod fleet_keys;

@@ -11,6 +11,7 @@ mod idle;
 mod import;
 mod import_output;
 mod inferred;
+mod installed_model;
 mod labels;
 mod lane;
 mod letterbox;
@@ -42,6 +43,7 @@ pub use import::import;
 pub use import_output::ImportRequest;
 pub use import_output::names_classes;
 pub use inferred::{Inferred, WorkDone, WorkerStats};
+pub use installed_model::InstalledModel;
 pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{
@@ -51,9 +53,7 @@ pub use manifest::{
 pub use nms::Candidate;
 pub use open::{CheckedModel, DetectorRequest, available_backends, open};
 pub use parallelism::Parallelism;
-pub use store::{
-    InstalledModel, ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs,
-};
+pub use store::{ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use tensor::TensorFill;
 pub use tensorrt::{
     BuildFlags, BuiltEngine, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep,

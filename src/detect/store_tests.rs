@@ -1,5 +1,7 @@
 //! Where models are found, and the errors for missing ones.
 
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 
 fn install(dir: &Path, id: &str, manifest: bool, weights: Option<&[u8]>) {

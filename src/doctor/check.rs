@@ -3,7 +3,8 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::{Line, Machine, command::ending};
+use super::{Line, Machine};
+use crate::base::ending;
 
 /// Takes each line as soon as it is known, so that a crash loses none of the lines before it.
 pub(super) type Emit<'a> = &'a mut dyn FnMut(Line);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::command;
+use crate::base::ending;
 
 /// A large journal on a slow medium takes time.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(30);
@@ -46,6 +47,6 @@ fn output(program: &str, arguments: &[&str], limit: Duration) -> Log {
     if output.status.success() {
         return Ok(output.out);
     }
-    let end = command::ending(output.status);
+    let end = ending(output.status);
     Err(format!("{program} ended with {end}: {}", output.err.trim()))
 }

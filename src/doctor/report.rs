@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
+
+use crate::event::schema_of;
 
 /// State of a line, and of the whole report.
 #[derive(
@@ -205,19 +206,14 @@ impl Report {
 
 /// The JSON Schema of [`Report`], draft 2020-12: `docs/schema/doctor.schema.json`.
 pub fn schema_json() -> String {
-    let schema = SchemaSettings::draft2020_12()
-        .for_deserialize()
-        .into_generator()
-        .into_root_schema_for::<Report>();
-    let text = serde_json::to_string_pretty(&schema)
-        .expect("invariant: a schema of a struct of texts is JSON");
-    text + "\n"
+    schema_of::<Report>()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{cases, full};
     use super::*;
+    use crate::event::assert_committed;
 
     #[test]
     fn the_remedy_of_an_error_is_separated_from_the_finding() {
@@ -252,18 +248,6 @@ no answer → Fault | broker | no answer | wait";
 
     #[test]
     fn the_committed_schema_is_that_of_the_report() {
-        let path = format!(
-            "{}/docs/schema/doctor.schema.json",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let generated = schema_json();
-        if std::env::var_os("NVR_UPDATE").is_some() {
-            std::fs::write(&path, &generated).expect("docs/schema is writable");
-        }
-        let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == generated,
-            "{path} is not the schema of the type; write it again with NVR_UPDATE=1"
-        );
+        assert_committed("doctor", &schema_json());
     }
 }

@@ -97,10 +97,7 @@ fn a_document_is_tried_and_becomes_good_and_detections_flow() {
 
 #[test]
 fn it_boots_from_the_last_known_good_document_without_a_broker() {
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let mut stage = Stage::applied(&[0]);
     stage.agent().signal("TERM");
     stage.agent().end(SOON);
     stage.broker.kill();
@@ -155,10 +152,7 @@ fn a_broker_that_forgets_everything_is_told_again_and_the_box_keeps_what_it_has(
 
 #[test]
 fn a_role_that_is_killed_is_started_again_and_dies_with_the_agent() {
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let mut stage = Stage::applied(&[0]);
     let first = stage.role_process();
     stage::kill(first, "KILL");
     let second = until("it is started again", FIRST, || {
@@ -177,10 +171,7 @@ fn a_role_that_is_killed_is_started_again_and_dies_with_the_agent() {
 
 #[test]
 fn a_role_without_a_sign_of_life_is_aborted() {
-    let mut stage = Stage::new();
-    stage.start_with(&["--watchdog-limit", "4s"]);
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let mut stage = Stage::applied_with(&["--watchdog-limit", "4s"], &[0]);
     let first = stage.role_process();
     stage::kill(first, "STOP");
     stage.agent().err().find("the abort", FIRST, |line| {
@@ -195,10 +186,7 @@ fn a_role_without_a_sign_of_life_is_aborted() {
 
 #[test]
 fn a_document_with_an_unusable_model_is_reverted_and_not_tried_again() {
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let mut stage = Stage::applied(&[0]);
     let mut bad = sources(&[0]);
     bad["processor"] = serde_json::json!({"backend": "rten", "model": "no-such-model"});
     stage.desire(&document(2, bad));
@@ -214,6 +202,8 @@ fn a_document_with_an_unusable_model_is_reverted_and_not_tried_again() {
     stage.agent().end(SOON);
     stage.start();
     stage.observe_again();
+    // Its report is retained: it is there before the agent.
+    stage.presence("online");
     stage.phase(2, "reverted");
     // An answer comes only after the retained messages, which the agent gets with its subscriptions.
     stage.command(&serde_json::json!({"id": "1", "verb": "ping"}));
@@ -229,10 +219,7 @@ fn a_document_with_an_unusable_model_is_reverted_and_not_tried_again() {
 
 #[test]
 fn a_document_whose_role_crashes_on_trial_is_reverted() {
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let stage = Stage::applied(&[0]);
     stage.desire(&document(2, sources(&[0, 1])));
     stage.phase(2, "probation");
     stage::kill(stage.role_process(), "KILL");

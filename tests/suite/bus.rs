@@ -16,6 +16,8 @@ use tokio::runtime::Runtime;
 mod answers;
 mod twins;
 
+use self::twins::two_clients_with_one_id_name_each_other_and_the_first_stays;
+
 use crate::support::broker::{Broker, Kind, Setup};
 use crate::support::process::Running;
 use crate::support::proxy::Cable;
@@ -48,6 +50,7 @@ against_both! {
     a_source_held_by_another_processor_is_seen
     mosquitto_sub_and_jq_read_events
     every_retained_message_of_many_topics_by_name_arrives
+    two_clients_with_one_id_name_each_other_and_the_first_stays
 }
 
 pub(crate) fn settings(port: u16) -> MqttSettings {

@@ -8,11 +8,11 @@ use tracing::{error, info, warn};
 
 use super::messages::{ChildEvent, Condition};
 use super::notify::Notification;
-use super::process::ending;
 use super::request::{self, RequestError, Told};
 use super::supervisor::{START_LIMIT, Supervisor};
 use crate::agent::codes;
 use crate::agent::document::DocumentId;
+use crate::base::ending;
 use crate::control::Answer;
 use crate::fleet::DocumentError;
 

@@ -1,6 +1,5 @@
 //! The process of a role: start, signals, output, end.
 
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -138,15 +137,6 @@ impl Process {
             let _ = self.child.wait().await;
         }
         self.finish().await;
-    }
-}
-
-/// How a process ended: `exit status 1`, `signal 11`.
-pub(in crate::agent) fn ending(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("signal {signal}"),
-        (None, Some(code)) => format!("exit status {code}"),
-        (None, None) => "an unknown status".to_owned(),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn admit(document: &Candidate, known: &Known<'_>) -> Admission {
         .into_iter()
         .flatten()
     {
-        if let Some(refused) = against(id, other.id()) {
+        if let Some(refused) = against(id, other) {
             return refused;
         }
     }
@@ -58,7 +58,8 @@ pub(super) fn admit(document: &Candidate, known: &Known<'_>) -> Admission {
     }
     match known.attempts.verdict(id, known.limit) {
         Verdict::Failed(failure) => return failed_before(id, failure),
-        Verdict::Conflict(other) => return same_generation(id, &other),
+        // The box keeps the ids of documents that failed, and not their publishers.
+        Verdict::Conflict(other) => return same_generation(id, &other, None),
         Verdict::Old(newest) => return old(id, newest),
         Verdict::New => {}
     }
@@ -68,10 +69,11 @@ pub(super) fn admit(document: &Candidate, known: &Known<'_>) -> Admission {
     Admission::Try
 }
 
-fn against(id: &DocumentId, other: &DocumentId) -> Option<Admission> {
-    match id.generation.cmp(&other.generation) {
-        std::cmp::Ordering::Less => Some(old(id, other.generation)),
-        std::cmp::Ordering::Equal => Some(same_generation(id, other)),
+fn against(id: &DocumentId, other: &Candidate) -> Option<Admission> {
+    let (theirs, by) = (other.id(), other.desired.by.as_deref());
+    match id.generation.cmp(&theirs.generation) {
+        std::cmp::Ordering::Less => Some(old(id, theirs.generation)),
+        std::cmp::Ordering::Equal => Some(same_generation(id, theirs, by)),
         std::cmp::Ordering::Greater => None,
     }
 }
@@ -89,10 +91,16 @@ fn old(id: &DocumentId, newest: u64) -> Admission {
     )
 }
 
-fn same_generation(id: &DocumentId, other: &DocumentId) -> Admission {
+/// The publisher of another document in the words of a message; empty if it names none.
+fn published(by: Option<&str>) -> String {
+    by.map_or_else(String::new, |by| format!(", published by {by}"))
+}
+
+fn same_generation(id: &DocumentId, other: &DocumentId, by: Option<&str>) -> Admission {
     let message = format!(
-        "{id} has the generation of another document of this box ({}); publish it as generation {} or higher",
+        "{id} has the generation of another document of this box ({}{}); publish it as generation {} or higher",
         other.sha256.short(),
+        published(by),
         id.generation.saturating_add(1)
     );
     refuse(
@@ -135,9 +143,10 @@ fn wrong_base(document: &Candidate, known: &Known<'_>) -> Option<Admission> {
         return None;
     }
     let message = format!(
-        "it replaces document {}, and this box has {}; read the present document and publish the change again",
+        "it replaces document {}, and this box has {}{}; read the present document and publish the change again",
         base.short(),
-        good.id()
+        good.id(),
+        published(good.desired.by.as_deref())
     );
     Some(refuse(
         Phase::Conflict,

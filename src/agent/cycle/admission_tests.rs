@@ -64,6 +64,43 @@ fn a_document_is_tried_by_its_generation_hash_and_base() {
 }
 
 #[test]
+fn a_conflict_names_the_publisher_of_the_other_document() {
+    let of_ann: Change = |document| document.desired.by = Some("ann@office".to_owned());
+    let base_15: Change = |document| document.desired.base = Some(plain(15).id().sha256.clone());
+    let hash = document(16, "16", of_ann).id().sha256.clone();
+    let short = hash.short();
+    for (generation, body, change, expected) in [
+        (
+            16,
+            "other",
+            (|_| {}) as Change,
+            format!(
+                "of another document of this box ({short}, published by ann@office); publish it"
+            ),
+        ),
+        (
+            17,
+            "17",
+            base_15,
+            format!(
+                "this box has generation 16 ({short}), published by ann@office; read the present"
+            ),
+        ),
+    ] {
+        let mut tested = TestBox::with_good(document(16, "16", of_ann));
+        tested.receive(document(generation, body, change));
+        assert_eq!(tested.report.phase, Phase::Conflict);
+        let message = &tested.report.errors[0].message;
+        assert!(message.contains(&expected), "{message}");
+        // Without a publisher there is none in the message.
+        let mut tested = TestBox::with_good(plain(16));
+        tested.receive(document(generation, body, change));
+        let message = &tested.report.errors[0].message;
+        assert!(!message.contains("published by"), "{message}");
+    }
+}
+
+#[test]
 fn a_base_counts_only_where_there_is_a_document() {
     let mut tested = TestBox::new();
     assert_eq!(
@@ -251,7 +288,7 @@ fn a_change_of_role_ends_the_other_role_and_a_revert_brings_it_back() {
     );
     tested.event(Event::Crashed {
         role: Wall,
-        how: "exit status 1".to_owned(),
+        how: "exit code 1".to_owned(),
     });
     assert_eq!(
         (roles(&tested), tested.told_generations()),

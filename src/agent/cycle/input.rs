@@ -129,7 +129,7 @@ pub enum Event {
     Crashed {
         /// The role.
         role: ChildRole,
-        /// How it ended: `signal 11`, `exit status 1`.
+        /// How it ended: `signal 15`, `exit code 1`.
         how: String,
     },
     /// A role told its state. Expected every one or two seconds.

@@ -1,6 +1,6 @@
 //! The state of the cycle, and which event leads where.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +88,8 @@ pub struct Cycle {
     pub(super) deferred: Option<Outcome>,
     pub(super) settling: Option<Settling>,
     pub(super) baseline: Baseline,
+    /// Other processes that hold the control sockets of roles.
+    pub(super) taken: BTreeMap<ChildRole, i32>,
     pub(super) log: LogTail,
     /// Warnings about the box itself.
     pub(super) standing: Vec<DocumentError>,
@@ -114,6 +116,7 @@ impl Cycle {
             deferred: None,
             settling: None,
             baseline: Baseline::default(),
+            taken: BTreeMap::new(),
             log: LogTail::default(),
             standing: boot.warnings,
             store_trouble: None,
@@ -164,6 +167,11 @@ impl Cycle {
         }
         self.advance(now);
         self.finish(is_connected)
+    }
+
+    /// Takes the processes that hold the control sockets of roles in their place, by their ids.
+    pub fn note_taken(&mut self, taken: BTreeMap<ChildRole, i32>) {
+        self.taken = taken;
     }
 
     /// The report of the present state.

@@ -77,6 +77,24 @@ pub(super) struct Findings {
     pub(super) warnings: Vec<DocumentError>,
 }
 
+/// Why the state of a role is not known.
+fn silent(role: ChildRole, taken_by: Option<&i32>) -> DocumentError {
+    let (code, message) = match taken_by {
+        Some(process) => (
+            codes::SOCKET_TAKEN,
+            format!(
+                "process {process}, which this agent has not started, holds the control socket of the {role}, so the state of the \
+                 {role} is not known; end that process, or give it another --instance-id"
+            ),
+        ),
+        None => (
+            codes::NO_STATUS,
+            format!("the {role} has not told its state since the document was applied"),
+        ),
+    };
+    DocumentError::new(role.to_string(), code, message)
+}
+
 impl Watch {
     pub(super) fn observe(
         &mut self,
@@ -99,12 +117,13 @@ impl Watch {
         }
     }
 
-    /// The verdict at the end.
+    /// The verdict at the end. `taken` has the processes that hold the control sockets of roles in their place.
     pub(super) fn findings(
         &self,
         end: Duration,
         document: &Candidate,
         before: &Baseline,
+        taken: &BTreeMap<ChildRole, i32>,
     ) -> Findings {
         let limit = document.desired.probation.limit.0;
         let recent = end.saturating_sub(RECENT.min(limit / 2));
@@ -112,13 +131,7 @@ impl Watch {
         let mut findings = Findings::default();
         for role in document.roles.keys() {
             if !is_recent(self.seen.get(role)) {
-                let message =
-                    format!("the {role} has not told its state since the document was applied");
-                findings.errors.push(DocumentError::new(
-                    role.to_string(),
-                    codes::NO_STATUS,
-                    message,
-                ));
+                findings.errors.push(silent(*role, taken.get(role)));
             }
         }
         if !findings.errors.is_empty() {

@@ -101,6 +101,24 @@ fn sources_are_compared_with_before() {
 }
 
 #[test]
+fn a_role_that_tells_no_state_is_reverted_with_the_known_reason() {
+    for (taken_by, code, named) in [
+        (None, codes::NO_STATUS, "has not told its state"),
+        (Some(4711), codes::SOCKET_TAKEN, "process 4711, "),
+    ] {
+        let mut tested = TestBox::with_good(plain(16));
+        tested.receive(plain(17));
+        let taken = taken_by.map(|process| (Processor, process));
+        tested.cycle.note_taken(taken.into_iter().collect());
+        tested.pass(61);
+        assert_eq!(tested.phase(), (Some(17), Phase::Reverted));
+        assert_eq!(tested.error_codes(), [code]);
+        let message = &tested.report.errors[0].message;
+        assert!(message.contains(named), "{message}");
+    }
+}
+
+#[test]
 fn a_lost_source_is_named_with_its_place_in_the_document() {
     let mut tested = TestBox::with_good(plain(16));
     tested.receive(document(17, "17", third(OnDeadNewSource::Keep)));

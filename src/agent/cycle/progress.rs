@@ -210,7 +210,7 @@ impl Cycle {
         else {
             return;
         };
-        let found = watch.findings(*until, document, &self.baseline);
+        let found = watch.findings(*until, document, &self.baseline, &self.taken);
         if found.errors.is_empty() {
             let document = Arc::clone(document);
             self.promote(document, found.warnings);

@@ -13,7 +13,7 @@ use super::library::{Record, install, remove_all};
 use super::places::{Places, make};
 use super::version::Version;
 use crate::base::archive::{ArchiveKind, UnpackError, UnpackLimits, unpack};
-use crate::base::{Stop, private_file};
+use crate::base::{Stop, ending, private_file};
 use crate::config::without_secrets;
 use crate::detect::{ModelStore, can_build_engines};
 
@@ -199,7 +199,7 @@ fn run(mut command: Command, places: &Places, limit: Duration, stop: &Stop) -> R
     let _ = fs::remove_file(&log);
     match status.success() {
         true => Ok(()),
-        false if told.is_empty() => Err(Ended::Failed(crate::agent::child::ending(status))),
+        false if told.is_empty() => Err(Ended::Failed(ending(status))),
         false => Err(Ended::Failed(told)),
     }
 }

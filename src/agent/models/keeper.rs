@@ -92,10 +92,15 @@ impl Models {
             events,
         };
         let in_use = std::fs::read(places.in_use()).ok();
+        let library = Library::open(places.clone());
+        let mut worker = Worker::new(tools);
+        if library.has_removed() {
+            worker.remove();
+        }
         Self {
-            library: Library::open(places.clone()),
+            library,
             in_use: in_use.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-            worker: Worker::new(tools),
+            worker,
             options,
             places,
             clock,
@@ -191,6 +196,14 @@ impl Models {
             }
         }
         self.library.sweep_partials(&self.named);
+        self.remove_files();
+    }
+
+    /// Has the thread remove what was put away, also what it could not remove before.
+    fn remove_files(&mut self) {
+        if self.library.has_removed() {
+            self.worker.remove();
+        }
     }
 
     /// The thread has told something.
@@ -295,6 +308,7 @@ impl Models {
             "the processor can't run the model: {reason}; name another file, or restart the agent to try it again"
         );
         self.library.remove(version);
+        self.remove_files();
         self.doubted = None;
         self.failed(
             version.clone(),

@@ -149,6 +149,11 @@ fn a_model_that_no_document_names_is_removed_by_its_age_unless_it_runs() {
     site.models.follow(&[], std::iter::empty(), at(8));
     assert!(!site.models.library.has(&a) && site.models.library.has(&b));
     assert!(!site.models.places.version(&a).exists());
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while site.models.library.has_removed() {
+        assert!(std::time::Instant::now() < until, "its files stay");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let failed = Fault::bad_model("bad").with(Retry::Never);
     site.event(&a, Progress::Failed(failed));
     assert!(site.models.is_final(&a));

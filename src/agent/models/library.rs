@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::places::{Places, RECORD, VALIDATOR, sync_parent, write_whole};
+use super::places::{Places, RECORD, VALIDATOR, put_away, sync_parent, write_whole};
 use super::version::Version;
 
 /// What `record.json` of an installed version says.
@@ -41,13 +41,13 @@ pub(super) struct Library {
 }
 
 impl Library {
-    /// Reads the folder. What an interrupted installation or removal has left is removed.
+    /// Reads the folder. What an interrupted installation has left is put away.
     pub(super) fn open(places: Places) -> Self {
         let mut library = Self {
             installed: BTreeMap::new(),
             places,
         };
-        let _ = remove_all(&library.places.staging());
+        library.put_away(&library.places.staging());
         for folder in entries(&library.places.installed()) {
             match read_record(&folder) {
                 Some(record) if library.places.version(&record.version) == folder => {
@@ -55,9 +55,7 @@ impl Library {
                 }
                 _ => {
                     info!(path = %folder.display(), "removing what is left of a model");
-                    if let Err(err) = remove_all(&folder) {
-                        warn!(path = %folder.display(), %err, "it can't be removed");
-                    }
+                    library.put_away(&folder);
                 }
             }
         }
@@ -85,12 +83,21 @@ impl Library {
         self.installed.remove(version);
     }
 
-    /// Removes a version.
+    /// Puts a version away. It is not found any more, and the thread of the models removes its files.
     pub(super) fn remove(&mut self, version: &Version) {
         self.forget(version);
         info!(%version, "removing a model");
-        if let Err(err) = remove_version(&self.places, version) {
-            warn!(%version, %err, "a model can't be removed");
+        self.put_away(&self.places.version(version));
+    }
+
+    /// Whether something is put away and not removed yet.
+    pub(super) fn has_removed(&self) -> bool {
+        !entries(&self.places.removed()).is_empty()
+    }
+
+    fn put_away(&self, path: &Path) {
+        if let Err(err) = put_away(&self.places, path) {
+            warn!(path = %path.display(), %err, "files of a model can't be moved away to be removed");
         }
     }
 
@@ -134,14 +141,14 @@ impl Library {
         versions.collect()
     }
 
-    /// Removes the parts of files of other versions than `wanted`.
+    /// Puts the parts of files of other versions than `wanted` away.
     pub(super) fn sweep_partials(&self, wanted: &BTreeSet<Version>) {
         let names: BTreeSet<String> = wanted.iter().map(Version::file_name).collect();
         for path in entries(&self.places.partials()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let name = name.strip_suffix(VALIDATOR).unwrap_or(&name);
             if !names.contains(name) {
-                let _ = fs::remove_file(&path);
+                self.put_away(&path);
             }
         }
     }
@@ -170,6 +177,19 @@ pub(super) fn remove_version(places: &Places, version: &Version) -> io::Result<(
         _ => {}
     }
     remove_all(&places.version(version))
+}
+
+/// Removes everything that was put away.
+pub(super) fn empty_removed(places: &Places) {
+    for path in entries(&places.removed()) {
+        let removed = match path.is_dir() {
+            true => remove_all(&path),
+            false => fs::remove_file(&path),
+        };
+        if let Err(err) = removed {
+            warn!(path = %path.display(), %err, "files of a model can't be removed");
+        }
+    }
 }
 
 /// Removes a folder; a missing one is no error.
@@ -227,6 +247,16 @@ mod tests {
         assert_eq!(library.any_of("a"), Some(&version));
         library.remove(&version);
         assert!(!library.has(&version) && !places.version(&version).exists());
+        // No file is removed on this thread, which is the agent's: a large model would block it.
+        let away = |name: &str| places.removed().join(name).exists();
+        let model = format!("{}.0/a/model.toml", version.file_name());
+        assert!(away(&model) && away("b@1.0") && away("staging.0"));
+        // The same version again, before the files of the first one are removed.
+        installed(&places, "a");
+        library.remove(&version);
+        assert!(library.has_removed());
+        empty_removed(&places);
+        assert!(!library.has_removed());
     }
 
     #[test]

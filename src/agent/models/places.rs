@@ -15,6 +15,7 @@ use crate::base::private_file;
 /// | `installed/ID@SHA256/` | a version: `record.json`, and the folder `ID` of the model. It is searched for models by itself |
 /// | `partial/ID@SHA256` | the part of an archive that was received, and with `.validator` what tells whether the server has changed it |
 /// | `staging/` | a version that is being installed |
+/// | `removed/` | versions and parts of files that are not used any more, until the thread of the models has removed them |
 /// | `in-use.json` | the model that the processor runs |
 #[derive(Debug, Clone)]
 pub(super) struct Places {
@@ -63,8 +64,25 @@ impl Places {
         self.root.join("staging")
     }
 
+    pub(super) fn removed(&self) -> PathBuf {
+        self.root.join("removed")
+    }
+
     pub(super) fn in_use(&self) -> PathBuf {
         self.root.join("in-use.json")
+    }
+}
+
+/// Puts a file or folder away to be removed by another thread: a large one takes seconds on slow flash. A missing one is no error.
+pub(super) fn put_away(places: &Places, path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let removed = places.removed();
+    make(&removed)?;
+    let mut free = (0..).map(|number: u32| removed.join(format!("{name}.{number}")));
+    let to = free.find(|path| !path.exists()).unwrap_or_default();
+    match fs::rename(path, to) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The thread `models`, which fetches and installs one model after the other. It exists only while there is something to do.
+//! The thread `models`, which fetches and installs one model after the other, and removes files that were put away. It exists only
+//! while there is something to do.
 //!
 //! The agent gives it the whole list at each change; what is not on it any more is cancelled. It answers over one bounded queue, and
 //! waits when that is full.
@@ -14,7 +15,7 @@ use super::download::{self, Host, Wanted};
 use super::fault::{Fault, Retry};
 use super::http::{Client, TimeLimits};
 use super::install::{SPARE_BYTES, build_engine, can_build, install_archive};
-use super::library::remove_version;
+use super::library::{empty_removed, remove_version};
 use super::places::Places;
 use super::schedule::{Job, Next, Schedule, Told};
 use super::version::Version;
@@ -75,6 +76,8 @@ struct State {
     schedule: Schedule,
     /// Versions that may be removed when space is needed, the next one first.
     spare: Vec<Version>,
+    /// Whether files were put away to be removed.
+    has_removed: bool,
     /// The job under way.
     current: Option<(Job, Stop)>,
     is_running: bool,
@@ -97,15 +100,28 @@ impl Worker {
         state.spare = spare;
         let current = state.current.clone();
         let stop = current.filter(|(job, _)| !state.schedule.has(job));
-        let is_asleep = has_jobs && !state.is_running;
-        state.is_running |= is_asleep;
         drop(state);
         if let Some((job, stop)) = stop {
             info!(version = %job.version, "a download is cancelled");
             stop.raise();
         }
+        self.wake(has_jobs);
+    }
+
+    /// Removes what was put away, between two downloads or when one needs the space.
+    pub(super) fn remove(&mut self) {
+        lock(&self.shared.state).has_removed = true;
+        self.wake(true);
+    }
+
+    /// Wakes the thread, and starts it if it is needed and there is none.
+    fn wake(&mut self, is_needed: bool) {
+        let mut state = lock(&self.shared.state);
+        let is_missing = is_needed && !state.is_running;
+        state.is_running |= is_missing;
+        drop(state);
         self.shared.changed.notify_all();
-        if is_asleep {
+        if is_missing {
             self.start();
         }
     }
@@ -116,7 +132,7 @@ impl Worker {
         match thread.spawn(move || work(&tools, &shared)) {
             Ok(thread) => self.thread = Some(thread),
             Err(err) => {
-                error!(%err, "the system gives no thread to fetch models; free memory or raise the limit of tasks");
+                error!(%err, "the system gives no thread for models; free memory or raise the limit of tasks");
                 lock(&self.shared.state).is_running = false;
             }
         }
@@ -124,6 +140,8 @@ impl Worker {
 
     /// Cancels everything. Returns the thread, which ends soon.
     pub(super) fn stop(&mut self) -> Option<JoinHandle<()>> {
+        // The next start of the agent removes it.
+        lock(&self.shared.state).has_removed = false;
         self.follow(Vec::new(), Vec::new());
         self.thread.take()
     }
@@ -131,7 +149,14 @@ impl Worker {
 
 /// The thread.
 fn work(tools: &Tools, shared: &Shared) {
-    while let Some((job, stop)) = next_job(tools, shared) {
+    while let Some(task) = next_task(tools, shared) {
+        let (job, stop) = match task {
+            Task::Remove => {
+                empty_removed(&tools.places);
+                continue;
+            }
+            Task::Fetch(job, stop) => (job, stop),
+        };
         let mut attempt = Attempt {
             tools,
             shared,
@@ -161,15 +186,25 @@ fn work(tools: &Tools, shared: &Shared) {
     }
 }
 
-/// Waits for a job that is due. None if there is none any more.
-fn next_job(tools: &Tools, shared: &Shared) -> Option<(Job, Stop)> {
+/// What the thread does next.
+enum Task {
+    /// Removes what was put away.
+    Remove,
+    Fetch(Job, Stop),
+}
+
+/// Waits for a task that is due. None if there is none any more.
+fn next_task(tools: &Tools, shared: &Shared) -> Option<Task> {
     let mut state = lock(&shared.state);
     loop {
+        if std::mem::take(&mut state.has_removed) {
+            return Some(Task::Remove);
+        }
         match state.schedule.next(tools.clock.now()) {
             Next::Start(job) => {
                 let stop = Stop::default();
                 state.current = Some((job.clone(), stop.clone()));
-                return Some((job, stop));
+                return Some(Task::Fetch(job, stop));
             }
             Next::Wait(wait) => {
                 let waited = shared.changed.wait_timeout(state, wait);
@@ -253,6 +288,11 @@ impl Host for Attempt<'_> {
                 _ => return Ok(()),
             };
             let mut state = lock(&self.shared.state);
+            if std::mem::take(&mut state.has_removed) {
+                drop(state);
+                empty_removed(&self.tools.places);
+                continue;
+            }
             let spare = (!state.spare.is_empty()).then(|| state.spare.remove(0));
             drop(state);
             let Some(spare) = spare else {

@@ -199,3 +199,39 @@ fn models_that_no_document_names_make_room() {
     let event = events.try_recv().expect("it is told");
     assert_eq!((event.version, event.progress), (spare, Progress::Removed));
 }
+
+#[test]
+fn what_was_put_away_is_removed_by_the_thread_and_makes_room_for_a_download() {
+    let mut site = Site::new();
+    let old = Version::for_tests("old", "old");
+    let put_away = |site: &Site| {
+        let folder = site.places.version(&old);
+        std::fs::create_dir_all(folder.join("old")).expect("made");
+        std::fs::write(folder.join("old/model.onnx"), [0; 4096]).expect("written");
+        super::super::places::put_away(&site.places, &folder).expect("moved");
+        assert!(!folder.exists());
+    };
+    let is_empty = |site: &Site| {
+        std::fs::read_dir(site.places.removed()).is_ok_and(|mut entries| entries.next().is_none())
+    };
+    put_away(&site);
+    assert!(!is_empty(&site));
+    site.worker.remove();
+    let until = Instant::now() + SOON;
+    while !is_empty(&site) || site.is_running() {
+        assert!(Instant::now() < until, "it is not removed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // A download that finds too little space removes it first.
+    put_away(&site);
+    lock(&site.worker.shared.state).has_removed = true;
+    let job = job("m", "http://127.0.0.1:1/m.tar".to_owned(), b"m");
+    let mut attempt = Attempt {
+        tools: &site.worker.tools,
+        shared: &site.worker.shared,
+        job: &job,
+        has_received: false,
+    };
+    attempt.make_room(u64::MAX).expect_err("more than any disk");
+    assert!(is_empty(&site));
+}

@@ -1,6 +1,7 @@
 //! The outgoing queues of one client: answers, live messages, retained messages, and unacknowledged messages.
 //!
-//! Live messages are limited in bytes; the router enforces the limit. Retained messages are not copied: a cursor walks the store.
+//! Live messages are limited in bytes; the router enforces the limit. The retained messages of a filter with wildcards are not
+//! copied: a cursor walks the store. That of a single topic is queued with the live ones.
 //! Messages of QoS 1 and 2 are sent in order while fewer than [`WINDOW`] of them are unacknowledged.
 
 use std::collections::VecDeque;
@@ -20,7 +21,7 @@ pub(super) struct OutgoingMessage {
     pub(super) message: Arc<Message>,
     pub(super) qos: QoS,
     pub(super) retain: bool,
-    /// Whether its memory counts for the queue. Retained messages belong to the store.
+    /// Whether its memory counts for the queue. Messages from a cursor belong to the store.
     counted: bool,
 }
 
@@ -62,11 +63,21 @@ impl Outgoing {
     }
 
     pub(super) fn push(&mut self, message: Arc<Message>, qos: QoS) {
+        self.queue(message, qos, false);
+    }
+
+    /// Adds the retained message of a new subscription to one topic, in the order of the live messages.
+    pub(super) fn push_retained(&mut self, message: Arc<Message>, granted: QoS) {
+        let qos = lower_qos(message.qos, granted);
+        self.queue(message, qos, true);
+    }
+
+    fn queue(&mut self, message: Arc<Message>, qos: QoS, retain: bool) {
         self.bytes += message.bytes();
         self.live.push_back(OutgoingMessage {
             message,
             qos,
-            retain: false,
+            retain,
             counted: true,
         });
     }

@@ -1,7 +1,8 @@
 //! The store of retained messages: the newest message of each topic, up to a limit of bytes.
 //!
-//! A new subscription does not copy messages. It walks the store with a cursor, as fast as its client reads. The cursor skips
-//! messages that were published after the subscription, because the client gets them as live messages.
+//! A new subscription with wildcards does not copy messages. It walks the store with a cursor, as fast as its client reads. The
+//! cursor skips messages that were published after the subscription, because the client gets them as live messages. A
+//! subscription to one topic takes its message at once: clients of the fleet look for the message that they are about to replace.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -116,6 +117,11 @@ impl Retained {
         };
         self.messages.insert(message.topic.clone(), Arc::new(kept));
         Ok(())
+    }
+
+    /// The message of one topic. Filters with wildcards have none.
+    pub(super) fn get(&self, topic: &str) -> Option<&Arc<Message>> {
+        self.messages.get(topic)
     }
 
     /// The next message for `cursor`, after a bounded number of steps.

@@ -128,7 +128,18 @@ impl Router {
                 session.filters_bytes += more;
                 session.subscriptions.insert(filter.clone(), wanted.qos);
                 state.filters.insert(&filter, key, wanted.qos);
-                session.out.add_cursor(Cursor::new(filter, wanted.qos, until));
+                // A message that fits is taken now: the client may replace it with its very next packet.
+                let free = (self.limits.queue_bytes / 4)
+                    .saturating_sub(session.out.bytes())
+                    .min((self.limits.queues_bytes / 4).saturating_sub(state.queued_bytes));
+                match state.retained.get(&filter).filter(|one| one.bytes() <= free) {
+                    Some(message) => {
+                        state.queued_bytes += message.bytes();
+                        session.out.drop_cursor(&filter);
+                        session.out.push_retained(message.clone(), wanted.qos);
+                    }
+                    None => session.out.add_cursor(Cursor::new(filter, wanted.qos, until)),
+                }
                 codes.push(SubscribeReasonCode::Success(wanted.qos));
             }
             session.out.answer(&Packet::SubAck(SubAck::new(subscribe.pkid, codes)));

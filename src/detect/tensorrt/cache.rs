@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::store::{sha256_of, write_whole};
+use super::super::installed_model::sha256_of;
+use super::super::store::write_whole;
 use super::super::{DetectError, InstalledModel, LabelSource};
 use super::error::TensorRtError;
 use super::library::Libraries;

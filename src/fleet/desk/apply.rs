@@ -1,7 +1,7 @@
 //! Begins a rollout, or goes on with one.
 
-use super::operation::{Operation, devices};
-use super::run::{Run, act};
+use super::operation::{Operation, act, devices};
+use super::run::Run;
 use super::{ApplyEnd, DeskError, Journal, JournalError, JournalFolder, Limits, Operator, Plan};
 
 /// Begins a rollout and runs it to its end, or until the operator interrupts it: it can then be resumed.

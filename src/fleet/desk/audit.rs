@@ -20,7 +20,8 @@ pub struct Audit {
 /// An act.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Act {
-    /// `apply`, `resume`, `publish`, `halt`, `take-back`, `clear`, `end`, `command`, `remove` or `rollback`.
+    /// `apply`, `pause`, `resume`, `publish`, `halt`, `take-back`, `clear`, `end`, `command`, `remove` or
+    /// `rollback`.
     pub act: &'static str,
     /// The rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,6 +38,17 @@ pub struct Act {
     /// More, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+impl Act {
+    /// An act about the rollout with this id.
+    pub fn of_rollout(act: &'static str, id: &str) -> Self {
+        Self {
+            act,
+            rollout: Some(id.to_owned()),
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -49,11 +49,8 @@ pub(super) async fn halt_with(
     revert_applied: bool,
 ) -> Result<HaltEnd, DeskError> {
     journal.begin_halt()?;
-    apply.audit.write(&[Act {
-        act: "halt",
-        rollout: Some(journal.id().to_owned()),
-        ..Act::default()
-    }])?;
+    let halts = Act::of_rollout("halt", journal.id());
+    apply.audit.write(&[halts])?;
     let done = take_back_all(apply, &journal, rivals, revert_applied).await?;
     let missing = verify(apply, &done, journal.limits().timeout).await;
     let kept: Vec<String> = journal

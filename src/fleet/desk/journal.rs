@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::journal_error::{failed, sync_folder};
 pub(super) use super::journal_lines::{Entry, JournalEnd};
 use super::journal_lines::{Head, Line, begun, parse, written};
-use super::{JournalError, Limits, Outcome, Plan, State};
+use super::{JournalError, Limits, Outcome, PauseFile, PauseRequest, Plan, State};
 
 /// The places of the journals of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalFolder {
     current: PathBuf,
     history: PathBuf,
+    pause: PauseFile,
 }
 
 /// A rollout's journal.
@@ -37,14 +39,49 @@ pub struct Journal {
     end: Option<JournalEnd>,
 }
 
+/// What a desk finds of a rollout.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing is unfinished.
+    Nothing,
+    /// It is unfinished, and no desk works on it.
+    Left(Box<Journal>),
+    /// Another desk works on the rollout with this id.
+    Running(String),
+}
+
 impl JournalFolder {
-    /// The journals beside a file: `fleet-rollout.jsonl` and `fleet-history/` for `fleet.toml`.
+    /// The journals beside a file: `fleet-rollout.jsonl` and `fleet-history/` for `fleet.toml`; `fleet-rollout.pause` asks for a
+    /// pause.
     pub fn beside(fleet: &Path) -> Self {
         let stem = fleet.file_stem().unwrap_or_default().to_string_lossy();
         Self {
             current: fleet.with_file_name(format!("{stem}-rollout.jsonl")),
             history: fleet.with_file_name(format!("{stem}-history")),
+            pause: PauseFile::new(fleet.with_file_name(format!("{stem}-rollout.pause"))),
         }
+    }
+
+    /// The rollout that is not finished.
+    ///
+    /// # Errors
+    /// When its journal can't be read.
+    pub fn find(&self) -> Result<Found, JournalError> {
+        match self.unfinished() {
+            Ok(None) => Ok(Found::Nothing),
+            Ok(Some(journal)) => Ok(Found::Left(Box::new(journal))),
+            Err(JournalError::Busy { .. }) => Ok(match self.unfinished_id()? {
+                Some(id) => Found::Running(id),
+                // It has ended since.
+                None => Found::Nothing,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file with which another desk asks for a pause.
+    pub fn pause(&self) -> &PauseFile {
+        &self.pause
     }
 
     /// The journal of the rollout that is not finished; absent if there is none.
@@ -61,6 +98,24 @@ impl JournalFolder {
             Some(_) => journal.archive().map(|_| None),
             None => Ok(Some(journal)),
         }
+    }
+
+    /// The id in the current journal, which another desk may hold; absent if there is none.
+    fn unfinished_id(&self) -> Result<Option<String>, JournalError> {
+        let text = match fs::read_to_string(&self.current) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(failed("read", &self.current))?,
+        };
+        // The other desk may be writing the last line.
+        let first = text.split_inclusive('\n').next().unwrap_or_default();
+        let (lines, _) = parse(first).map_err(|detail| JournalError::Damaged {
+            path: self.current.clone(),
+            detail,
+        })?;
+        Ok(lines.into_iter().find_map(|line| match line {
+            Line::Rollout(head) => Some(head.id),
+            _ => None,
+        }))
     }
 
     /// Checks that no rollout is unfinished.
@@ -287,6 +342,11 @@ impl Journal {
         self.append(outcomes.iter().map(line).collect())
     }
 
+    /// The pause that another desk asks for.
+    pub(super) fn pause(&self) -> Result<Option<PauseRequest>, JournalError> {
+        self.folder.pause.asked(&self.head.id)
+    }
+
     /// Records that the rollout is taken back from now on.
     ///
     /// # Errors
@@ -300,6 +360,8 @@ impl Journal {
     /// # Errors
     /// When a file can't be written.
     pub(super) fn end(mut self, end: JournalEnd) -> Result<PathBuf, JournalError> {
+        // One that stays names this rollout, and holds up no other.
+        let _ = self.folder.pause.withdraw(&self.head.id);
         self.append(vec![Line::Ended { end }])?;
         self.archive()
     }
@@ -315,25 +377,6 @@ impl Journal {
         }
         Ok(to)
     }
-}
-
-fn failed(verb: &'static str, path: &Path) -> impl Fn(io::Error) -> JournalError {
-    let path = path.to_owned();
-    move |cause| JournalError::Io {
-        verb,
-        path: path.clone(),
-        cause,
-    }
-}
-
-/// Makes a rename in the folder of `path` durable.
-fn sync_folder(path: &Path) -> Result<(), JournalError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(failed("write", folder))
 }
 
 #[cfg(test)]

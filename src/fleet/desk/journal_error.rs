@@ -1,7 +1,8 @@
-//! Why a journal can't be used.
+//! Why a journal can't be used, and helpers of the files that can fail.
 
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A journal can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +10,7 @@ pub enum JournalError {
     /// A file can't be read or written.
     #[error("can't {verb} the journal {}: {cause}", path.display())]
     Io {
-        /// `read`, `write` or `lock`.
+        /// `read`, `write`, `remove` or `lock`.
         verb: &'static str,
         /// The file.
         path: PathBuf,
@@ -62,4 +63,24 @@ impl JournalError {
             Self::Unfinished { .. } | Self::Halting { .. } | Self::Absent { .. }
         )
     }
+}
+
+/// The error of an access to a file beside the journal.
+pub(super) fn failed(verb: &'static str, path: &Path) -> impl Fn(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |cause| JournalError::Io {
+        verb,
+        path: path.clone(),
+        cause,
+    }
+}
+
+/// Makes a rename in the folder of `path` durable.
+pub(super) fn sync_folder(path: &Path) -> Result<(), JournalError> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(failed("write", folder))
 }

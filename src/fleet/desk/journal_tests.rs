@@ -92,7 +92,12 @@ fn one_rollout_at_a_time_and_one_desk() {
     let journal = begin(&folder);
     let busy = folder.unfinished().expect_err("locked").to_string();
     assert!(busy.starts_with("another `nvr fleet` works on"), "{busy}");
+    let Ok(Found::Running(id)) = folder.find() else {
+        panic!("a desk works on it");
+    };
+    assert_eq!(id, journal.id());
     drop(journal);
+    assert!(matches!(folder.find(), Ok(Found::Left(_))));
     let second = folder
         .begin(&two(), &Limits::default(), "op@desk")
         .expect_err("unfinished");

@@ -1,6 +1,6 @@
 //! What an act of the operator needs: connection, signatures, audit file, and the lines that the operator sees.
 
-use super::{Audit, Session, Signer};
+use super::{Act, Audit, Journal, Session, Signer};
 
 /// The means of an act.
 pub struct Operation<'a> {
@@ -12,6 +12,14 @@ pub struct Operation<'a> {
     pub audit: &'a Audit,
     /// Takes the lines of progress.
     pub say: &'a mut dyn FnMut(&str),
+}
+
+/// An act about a whole rollout.
+pub(super) fn act(act: &'static str, journal: &Journal) -> Act {
+    Act {
+        detail: Some(devices(journal.entries().len())),
+        ..Act::of_rollout(act, journal.id())
+    }
 }
 
 /// A number of devices in words: `1 device`, `3 devices`.

@@ -123,6 +123,7 @@ pub struct Rollout {
     devices: Vec<Device>,
     phase: Phase,
     stage: u32,
+    is_held: bool,
 }
 
 impl Rollout {
@@ -159,6 +160,7 @@ impl Rollout {
             },
             devices,
             stage,
+            is_held: false,
         }
     }
 
@@ -239,6 +241,7 @@ impl Rollout {
                 Some(Step::Soak(soak))
             }
             Phase::Soak { until } if now < until => None,
+            Phase::Soak { .. } | Phase::Ready if self.is_held => None,
             Phase::Soak { .. } | Phase::Ready => self.next_stage(now),
             Phase::Paused | Phase::Ended => None,
         }
@@ -249,6 +252,11 @@ impl Rollout {
         if self.phase == Phase::Paused {
             self.phase = Phase::Ready;
         }
+    }
+
+    /// Holds the next stage back, or does so no longer. A stage that has begun goes on, and failures still stop the rollout.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     fn end(&mut self, end: End) -> Option<Step> {

@@ -56,6 +56,25 @@ fn a_canary_goes_first_then_batches_with_a_soak_between() {
 }
 
 #[test]
+fn a_rollout_that_is_held_ends_its_stage_and_soak_and_begins_no_other() {
+    let mut rollout = rollout(&ALL, limits());
+    assert_eq!(rollout.advance(s(0)), published(1, &["a"]));
+    rollout.hold(true);
+    rollout.finish("a", Outcome::Applied);
+    assert_eq!(rollout.advance(s(1)), Some(Step::Soak(s(5))));
+    assert_eq!(rollout.advance(s(99)), None);
+    rollout.hold(false);
+    assert_eq!(rollout.advance(s(99)), published(2, &["b", "c"]));
+    rollout.hold(true);
+    rollout.finish("b", Outcome::Reverted);
+    assert_eq!(
+        rollout.advance(s(100)),
+        Some(Step::End(End::Stopped)),
+        "failures still count"
+    );
+}
+
+#[test]
 fn a_pause_lasts_until_the_operator_goes_on_and_failures_still_stop_it() {
     let paused = Limits {
         pause_between_stages: true,

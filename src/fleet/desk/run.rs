@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use super::audit::Act;
 use super::halt::{CONFIRM_LIMIT, halt_with};
 use super::journal::{Entry, Journal, JournalEnd};
-use super::operation::{Operation, devices, some};
+use super::operation::{Operation, act, devices, some};
 use super::operator::answer;
 use super::progress::{outcomes, summary, told_outcome};
 use super::rivals::{foreign, is_replaced};
 use super::session::Seen;
 use super::sighting::result;
 use super::{
-    DeskError, DeviceView, End, Exit, Operator, Outcome, RetainedDocument, Rollout, State, Step,
+    DeskError, DeviceView, End, Exit, Operator, Outcome, PauseRequest, RetainedDocument, Rollout,
+    State, Step,
 };
 use crate::bus::FleetTopic;
 
@@ -35,16 +36,6 @@ pub struct ApplyEnd {
     pub outcomes: BTreeMap<&'static str, usize>,
 }
 
-/// An act about a whole rollout.
-pub(super) fn act(act: &'static str, journal: &Journal) -> Act {
-    Act {
-        act,
-        rollout: Some(journal.id().to_owned()),
-        detail: Some(devices(journal.entries().len())),
-        ..Act::default()
-    }
-}
-
 /// A rollout and its means.
 pub(super) struct Run<'a> {
     apply: Operation<'a>,
@@ -55,6 +46,8 @@ pub(super) struct Run<'a> {
     recorded: BTreeMap<String, State>,
     /// Documents of others that ours replaced.
     rivals: BTreeMap<String, RetainedDocument>,
+    /// The pause that another desk asks for, which was told.
+    pause: Option<PauseRequest>,
     began: Instant,
     /// Time without a connection, up to `away_since`. It does not count: nothing is known of the devices.
     away: Duration,
@@ -79,6 +72,7 @@ impl<'a> Run<'a> {
             entries,
             recorded: states.into_iter().collect(),
             rivals: BTreeMap::new(),
+            pause: None,
             began: Instant::now(),
             away: Duration::ZERO,
             away_since: None,
@@ -119,6 +113,7 @@ impl<'a> Run<'a> {
         devices.iter().for_each(|device| self.look_at(device));
         loop {
             self.watch_connection();
+            self.watch_pause()?;
             let now = self.now();
             while let Some(step) = self.rollout.advance(now) {
                 match step {
@@ -307,6 +302,24 @@ impl<'a> Run<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Holds the next stage back while another desk wants that, and tells it.
+    fn watch_pause(&mut self) -> Result<(), DeskError> {
+        let wanted = self.journal.pause()?;
+        if wanted == self.pause {
+            return Ok(());
+        }
+        self.rollout.hold(wanted.is_some());
+        match &wanted {
+            Some(request) => (self.apply.say)(&format!(
+                "{} asks for a pause; the next stage waits for `nvr fleet resume`",
+                request.by
+            )),
+            None => self.say("the pause has ended; the rollout goes on"),
+        }
+        self.pause = wanted;
+        Ok(())
     }
 
     fn tell_progress(&mut self) {

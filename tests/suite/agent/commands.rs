@@ -70,10 +70,7 @@ fn commands_are_obeyed_or_refused_by_their_id() {
 
 #[test]
 fn a_paused_source_says_so_and_has_no_events_until_it_is_resumed() {
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0, 1])));
-    stage.phase(1, "applied");
+    let stage = Stage::applied(&[0, 1]);
     let states = stage.broker.observe("nvr/sources/1");
     let paused = stage.command(&json!({"id": "1", "verb": "pause", "args": {"source": 1}}));
     assert_eq!(
@@ -185,10 +182,7 @@ fn a_wall_shows_pauses_and_its_name_and_gives_a_picture() {
 #[test]
 fn a_processor_gives_the_picture_of_a_source() {
     use base64::Engine as _;
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[3])));
-    stage.phase(1, "applied");
+    let stage = Stage::applied(&[3]);
     let snapshot = |id: &str, args: serde_json::Value| {
         stage.command(&json!({"id": id, "verb": "snapshot", "args": args}))
     };

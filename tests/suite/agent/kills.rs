@@ -43,10 +43,7 @@ fn kill_again_and_again(kills: u64) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let mut stage = Stage::applied(&[0]);
     let mut hashes = vec![String::new(), String::new()];
     let mut good = 1;
     let (mut promoted, mut interrupted) = (0, 0);

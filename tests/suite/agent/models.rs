@@ -175,10 +175,7 @@ fn a_model_is_fetched_over_an_interruption_and_a_new_version_is_swapped_in() {
 #[test]
 fn a_model_that_cant_be_had_does_not_hold_up_the_rest() {
     let server = FileServer::start();
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let mut stage = Stage::applied(&[0]);
     let wanted = archive("1");
     let url = server.serve("tiny.tar?token=hunter2", Served::default());
     let mut other = wanted.clone();

@@ -30,4 +30,14 @@ fn a_role_whose_socket_another_process_holds_is_reported_with_that_process() {
         "{paused}"
     );
     stage.flows(9);
+    // A probation that ends meanwhile fails for the same reason.
+    stage.desire(&document(2, sources(&[0])));
+    let reverted = stage.phase(2, "reverted");
+    let errors = reverted["errors"].as_array().into_iter().flatten();
+    let mut taken = errors.filter(|error| error["code"] == "socket-taken");
+    let message = taken.next().map(|error| error["message"].to_string());
+    assert!(
+        message.is_some_and(|message| message.contains(&named)),
+        "{reverted}"
+    );
 }

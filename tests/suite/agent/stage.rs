@@ -56,6 +56,20 @@ impl Stage {
         stage
     }
 
+    /// A box that runs a first document with these sources.
+    pub(crate) fn applied(ids: &[u32]) -> Self {
+        Self::applied_with(&[], ids)
+    }
+
+    /// The same with further arguments of the agent.
+    pub(crate) fn applied_with(arguments: &[&str], ids: &[u32]) -> Self {
+        let mut stage = Self::new();
+        stage.start_with(arguments);
+        stage.desire(&document(1, sources(ids)));
+        stage.phase(1, "applied");
+        stage
+    }
+
     /// Writes `device.toml` with further lines at its head.
     pub(crate) fn write_device(&self, head: &str) {
         let port = self.broker.port();

@@ -12,11 +12,7 @@ const TAKEN_BACK: Duration = Duration::from_secs(90);
 
 /// A box on which generation 1 is good, and which gives up on roles after `watchdog`.
 fn proven(watchdog: &str) -> Stage {
-    let mut stage = Stage::new();
-    stage.start_with(&["--watchdog-limit", watchdog]);
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
-    stage
+    Stage::applied_with(&["--watchdog-limit", watchdog], &[0])
 }
 
 /// A document with a new source at which nobody listens.

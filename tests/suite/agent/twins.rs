@@ -35,10 +35,7 @@ fn named(lines: &[String]) -> Vec<&String> {
 
 #[test]
 fn two_boxes_with_one_id_run_on_and_say_it_and_the_presence_comes_to_rest() {
-    let mut stage = Stage::new();
-    stage.start();
-    stage.desire(&document(1, sources(&[0])));
-    stage.phase(1, "applied");
+    let mut stage = Stage::applied(&[0]);
     let process = stage.role_process();
     let session = |presence: &Value| presence["session"].as_str().map(str::to_owned);
     let first = stage.all("presence").iter().find_map(session);

@@ -1,22 +1,17 @@
 //! Documents that add, remove and change sources: the others have every frame. Measured by the events that a box publishes.
 
+use nvr::media::testcam::Testcam;
 use serde_json::{Value, json};
 
 use super::stage::{Stage, document};
 use crate::support::continuity::is_unbroken;
 use crate::support::process::Running;
-use crate::support::stage::documents;
+use crate::support::stage::{PATTERN, documents, pattern_cameras};
 use crate::support::wait::{SOON, until};
 
-/// Frames per second of the sources.
-const FPS: f64 = 5.0;
-
-/// A body with these sources, each with a number of objects in its picture.
-fn body(sources: &[(u32, u32)], confidence: f64) -> Value {
-    let camera = |(id, objects): &(u32, u32)| {
-        let uri = format!("test-pattern:?width=320&height=240&fps={FPS}&objects={objects}");
-        json!({"id": id, "uri": uri})
-    };
+/// A body with these sources, each with the number of its camera.
+fn body(cameras: &Testcam, sources: &[(u32, usize)], confidence: f64) -> Value {
+    let camera = |(id, camera): &(u32, usize)| json!({"id": id, "uri": cameras.url(*camera)});
     json!({
         "camera": sources.iter().map(camera).collect::<Vec<_>>(),
         "processor": {"backend": "scripted", "confidence": confidence},
@@ -31,10 +26,11 @@ fn events(reader: &Running, source: u32) -> Vec<Value> {
 fn documents_that_change_other_sources_cost_no_frame() {
     let mut stage = Stage::new();
     stage.start();
-    let reader = stage.broker.observe("nvr/detections/#");
-    let first = [(0, 1), (1, 1), (2, 1), (3, 1)];
-    let apply = |generation, sources: &[(u32, u32)], confidence| {
-        let mut document = document(generation, body(sources, confidence));
+    let cameras = Testcam::start(&pattern_cameras(5)).expect("cameras start");
+    let reader = stage.broker.observe("nvr/#");
+    let first = [(0, 0), (1, 1), (2, 2), (3, 3)];
+    let apply = |generation, sources: &[(u32, usize)], confidence| {
+        let mut document = document(generation, body(&cameras, sources, confidence));
         document["probation"]["limit"] = "2s".into();
         stage.desire(&document);
         stage.phase(generation, "applied");
@@ -44,30 +40,39 @@ fn documents_that_change_other_sources_cost_no_frame() {
     let flows = || {
         let before = [0, 1, 2, 3].map(count);
         until("events of the four sources", SOON, || {
-            let is_more = |id: usize| count(id as u32) >= before[id] + 5;
+            let is_more = |id: usize| count(id as u32) >= before[id] + 10;
             (0..4).all(is_more).then_some(())
         });
     };
     flows();
     let start = [0, 1, 2, 3].map(count);
     // A fifth one; none of it any more; another confidence.
-    apply(2, &[&first[..], &[(4, 1)]].concat(), 0.25);
+    apply(2, &[&first[..], &[(4, 4)]].concat(), 0.25);
     until("events of the fifth", SOON, || (count(4) > 3).then_some(()));
     apply(3, &first, 0.25);
     apply(4, &first, 0.5);
     flows();
     for id in 0..4 {
-        is_unbroken(id, FPS, &events(&reader, id)[start[id as usize] - 1..]);
+        is_unbroken(
+            id,
+            PATTERN.fps,
+            &events(&reader, id)[start[id as usize] - 1..],
+        );
     }
     // Another address of one of them.
     let start = [0, 1, 2, 3].map(count);
-    apply(5, &[(0, 1), (1, 1), (2, 1), (3, 4)], 0.5);
-    until("four objects", SOON, || {
-        let last = events(&reader, 3).pop()?;
-        (last["detections"].as_array()?.len() == 4).then_some(())
+    apply(5, &[(0, 0), (1, 1), (2, 2), (3, 4)], 0.5);
+    until("the other camera", SOON, || {
+        let status = documents(&reader, "nvr/sources/3").pop()?;
+        let is_other = status["uri"] == cameras.url(4).as_str() && status["state"] == "live";
+        is_other.then_some(())
     });
     flows();
     for id in 0..3 {
-        is_unbroken(id, FPS, &events(&reader, id)[start[id as usize] - 1..]);
+        is_unbroken(
+            id,
+            PATTERN.fps,
+            &events(&reader, id)[start[id as usize] - 1..],
+        );
     }
 }

@@ -1,5 +1,4 @@
-//! Two clients with one id at mosquitto: each names the other, and the one that started first stays connected. (At the built-in
-//! broker they do not find each other reliably.)
+//! Two clients with one id: each names the other, and the one that started first stays connected.
 
 use std::time::{Duration, Instant};
 
@@ -25,9 +24,8 @@ fn link(runtime: &Runtime, broker: &Broker, session: &str) -> Link {
     start(runtime, options)
 }
 
-#[test]
-fn two_clients_with_one_id_name_each_other_and_the_first_stays() {
-    let broker = Broker::start(Kind::Mosquitto);
+pub(crate) fn two_clients_with_one_id_name_each_other_and_the_first_stays(kind: Kind) {
+    let broker = Broker::start(kind);
     let runtime = runtime();
     let first = link(&runtime, &broker, "first");
     connected(&first);

@@ -5,7 +5,6 @@ use std::fs;
 use std::mem::MaybeUninit;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use nvr::base::Size;
 use nvr::config::Backend;
@@ -13,7 +12,9 @@ use nvr::detect::{DetectError, ModelStore, OutputFormat};
 use rustix::fs::inotify;
 
 use super::{ENGINES, INPUT, ModelDir, text};
+use crate::support::namespaces::Namespaces;
 use crate::support::onnx::{TinyNetwork, raw};
+use crate::support::process::nvr;
 use crate::support::tiny::{OBJECTS, assert_sees, lit, see};
 
 fn network() -> TinyNetwork {
@@ -208,23 +209,21 @@ fn a_graph_is_read_once_beside_its_check_and_its_engines() {
     assert_eq!(opens, 4);
 }
 
-/// Runs an import into a file system of `size` bytes, if the machine allows an ordinary user to mount one.
-fn on_a_small_disk(place: &ModelDir, size: &str, before: &str) -> Option<String> {
+/// Runs an import, which must fail, into a file system of `size` bytes after the shell command `before`. Returns what it told.
+fn on_a_small_disk(place: &ModelDir, size: &str, before: &str) -> String {
     let store = place.models();
     fs::create_dir_all(&store).expect("made");
-    let script = format!(
-        "mount -t tmpfs -o size={size} none {0} || exit 99; {before}; {1} model --models-dir {0} import {2} --id tiny \
-         --labels person,van; code=$?; ls -A {0} >&2; exit $code",
-        store.display(),
-        env!("CARGO_BIN_EXE_nvr"),
-        place.onnx().display(),
-    );
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-        .output()
-        .ok()?;
-    (output.status.code() == Some(1))
-        .then(|| text(&output.stderr).replace(&place.dir.path().display().to_string(), "DIR"))
+    let mount = format!("mount -t tmpfs -o size={size} none {}", store.display());
+    let disk = Namespaces::new(&["--mount"], &format!("{mount}; {before}"));
+    let mut import = nvr();
+    import.arg("model").arg("--models-dir").arg(&store);
+    import.arg("import").arg(place.onnx());
+    import.args(["--id", "tiny", "--labels", "person,van"]);
+    let output = disk.inside(&import).output().expect("nsenter is installed");
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    disk.run(&format!("test -z \"$(ls -A {})\"", store.display()));
+    told.replace(&place.dir.path().display().to_string(), "DIR")
 }
 
 #[test]
@@ -233,32 +232,19 @@ fn a_full_disk_is_reported_and_nothing_is_left_on_it() {
     let big = place.dir.path().join("tiny.onnx.data");
     let whole = [fs::read(&big).expect("it is there"), vec![0; 1 << 20]].concat();
     fs::write(&big, whole).expect("written");
-    let Some(told) = on_a_small_disk(&place, "200k", ":") else {
-        return;
-    };
+    let told = on_a_small_disk(&place, "200k", ":");
     let begin = "error: DIR/tiny.onnx can't be imported: it has 1.1 MB, but the file system of DIR/models has ";
     assert!(told.starts_with(begin), "{told}");
     assert!(
         told.ends_with("or name another directory with --models-dir DIR\n"),
         "{told}"
     );
-    let Some(told) = on_a_small_disk(
-        &place,
-        "4m",
-        "mount -o remount,ro DIR/models"
-            .replace("DIR", path(&place.dir))
-            .as_str(),
-    ) else {
-        return;
-    };
+    let read_only = format!("mount -o remount,ro {}", place.models().display());
+    let told = on_a_small_disk(&place, "4m", &read_only);
     assert!(
         told.starts_with(
             "error: could not write DIR/models: Read-only file system (os error 30); name a directory that can be written"
         ),
         "{told}"
     );
-}
-
-fn path(dir: &tempfile::TempDir) -> &str {
-    Path::new(dir.path()).to_str().expect("UTF-8")
 }
