@@ -6,7 +6,8 @@
 //!
 //! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
-//! nor a model. `models` fetches the models that documents name, and `model_swap` gives them to the processor.
+//! nor a model. `models` fetches the models that documents name, and `model_swap` gives them to the processor; `firmware` updates the
+//! system of the box, and `firmware_duty` connects it with the roles. Both download with `fetch`.
 
 mod abilities;
 mod acts;
@@ -20,12 +21,16 @@ mod config_file;
 mod cycle;
 mod document;
 mod driver;
+mod fetch;
+mod firmware;
 mod identity;
 mod key_store;
 mod led;
+mod firmware_duty;
 mod model_swap;
 mod models;
 mod monitors;
+mod options;
 mod outputs;
 mod preflight;
 mod provision;
@@ -46,7 +51,12 @@ pub use cycle::{
     Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, Refusal, StoreStep,
 };
 pub use document::{DocumentId, StoredDocument};
+pub use firmware::{
+    FirmwareStatus, LocalError, LocalOptions, confirm as confirm_firmware,
+    read_status as read_firmware_status, roll_back as roll_back_firmware,
+};
 pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 pub use preflight::{Capacity, Demand, Preflight, preflight};
 pub use provision::{ProvisionError, provision};
-pub use service::{AgentError, AgentOptions, run};
+pub use options::{AgentError, AgentOptions};
+pub use service::run;

@@ -22,11 +22,14 @@ use super::commands::Commands;
 use super::config_file;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
-use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
+use super::firmware::{FirmwareEvent, FirmwareOptions, Keeper};
+use super::identity::{DEVICE_FILE, Identity, read_identity};
 use super::key_store::KeyStore;
 use super::led::Led;
 use super::models::{ModelEvent, ModelOptions, Models};
-use super::provision::{ProvisionError, provision};
+use super::options::{AgentError, AgentOptions};
+use super::provision::provision;
+use super::publish;
 use super::reading::Reader;
 use super::state_dir;
 use super::store::{Directory, Store};
@@ -42,71 +45,10 @@ use crate::health::{Watchdog, notify_ready, notify_status, notify_stopping};
 
 /// Queue of events of the roles. Log lines that do not fit are left out; everything else waits.
 const EVENTS: usize = 256;
-/// Queue of events of the models. The thread that fetches them waits.
-const MODEL_EVENTS: usize = 16;
+/// Queue of events of the models, and of the firmware. The threads that send them wait.
+const FETCH_EVENTS: usize = 16;
 /// Time limit for the last messages to the broker.
 const LINK_LIMIT: Duration = Duration::from_secs(2);
-
-/// Settings of an agent.
-#[derive(Debug, Clone)]
-pub struct AgentOptions {
-    /// The folder with `device.toml`, and with the secrets to which documents refer.
-    pub config_dir: PathBuf,
-    /// The folder of the documents and of everything else that must outlast a restart.
-    pub state_dir: PathBuf,
-    /// A file with the identity, consumed at the first start.
-    pub provision: Option<PathBuf>,
-    /// The program that runs the roles: `nvr` itself.
-    pub program: PathBuf,
-    /// How long a fetched model is kept that no document names.
-    pub keep_models: Duration,
-    /// Maximum time without a sign of life of a role.
-    pub watchdog_limit: Duration,
-    /// The command that restarts the machine, with its arguments.
-    pub reboot: Vec<String>,
-    /// Whether logs are lines of JSON.
-    pub json_log: bool,
-    /// The board file that the operator names, else that of the image.
-    pub board: Option<PathBuf>,
-    /// The folder of the kernel's devices, `/sys`.
-    pub sys_dir: PathBuf,
-}
-
-/// Why an agent can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The identity of the box.
-    #[error(transparent)]
-    Identity(#[from] DeviceFileError),
-    /// The provisioning file.
-    #[error(transparent)]
-    Provision(#[from] ProvisionError),
-    /// The broker's settings (not its absence).
-    #[error(transparent)]
-    Link(#[from] BusError),
-    /// The folder of the state.
-    #[error("can't use {}: {source}; give a folder of this user with --state-dir", path.display())]
-    State {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// Another agent runs.
-    #[error("another agent uses {}; stop it, or give this one another --state-dir", path.display())]
-    Twin {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// No private folder for the notify sockets.
-    #[error(
-        "no folder for sockets is private to this user; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or set NVR_RUNTIME_DIR"
-    )]
-    Folder,
-    /// The system refuses signals or sockets.
-    #[error("the system refuses a socket or a signal handler: {0}")]
-    System(#[from] std::io::Error),
-}
 
 /// The connection of the box to its fleet.
 struct Fleet {
@@ -140,18 +82,23 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     let common = child_options(&options, &identity, sockets, configs.clone());
     let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
-    let (model_events, mut fetched) = mpsc::channel(MODEL_EVENTS);
+    let (model_events, mut fetched) = mpsc::channel(FETCH_EVENTS);
     let models = Models::open(
         model_options(&options, configs.clone(), &identity, &environment),
         clock.clone(),
         model_events,
     );
+    let (firmware_events, mut updated) = mpsc::channel(FETCH_EVENTS);
+    let firmware = firmware_options(&options, &identity);
+    let firmware = Keeper::open(firmware, clock.clone(), firmware_events);
     let topic = |document| fleet.topics.fleet(&identity.device, document);
     let mut driver = Driver::boot(DriverParts {
         keys: KeyStore::open(&options.state_dir, identity.keys.clone()),
         identity: Arc::clone(&identity),
         children,
         models,
+        firmware,
+        reboot: options.reboot.clone(),
         store,
         findings,
         reader: reader(&options, &configs, &identity, &environment, abilities),
@@ -180,14 +127,14 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         fleet,
         commands,
         &mut driver,
-        (&mut happened, &mut fetched),
+        (&mut happened, &mut fetched, &mut updated),
         clock,
     )
     .await;
     notify_stopping();
     info!("the agent stops; its roles end with it");
     // Roles and downloads must not wait for a receiver that does not listen any more.
-    drop((happened, fetched));
+    drop((happened, fetched, updated));
     if let Some(led) = led {
         led.stop();
     }
@@ -202,9 +149,10 @@ async fn serve(
     mut fleet: Fleet,
     mut commands: Commands,
     driver: &mut Driver,
-    (happened, fetched): (
+    (happened, fetched, updated): (
         &mut mpsc::Receiver<RoleEvent>,
         &mut mpsc::Receiver<ModelEvent>,
+        &mut mpsc::Receiver<FirmwareEvent>,
     ),
     clock: Clock,
 ) {
@@ -235,6 +183,9 @@ async fn serve(
             },
             event = fetched.recv() => if let Some(event) = event {
                 driver.model_event(event);
+            },
+            event = updated.recv() => if let Some(event) = event {
+                driver.firmware_event(event);
             },
             _ = tick.tick() => {
                 driver.tick();
@@ -284,7 +235,7 @@ fn child_options(
 ) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     ChildOptions {
-        program: options.program.clone(),
+        program: options.role_program.clone().unwrap_or_else(|| options.program.clone()),
         device: identity.device.clone(),
         configs,
         sockets,
@@ -326,6 +277,18 @@ fn model_options(
         keep: options.keep_models,
         dirs,
         ca: identity.mqtt.tls.as_ref().and_then(|tls| tls.ca.clone()),
+    }
+}
+
+/// What the firmware of the box needs.
+fn firmware_options(options: &AgentOptions, identity: &Identity) -> FirmwareOptions {
+    FirmwareOptions {
+        config_dir: options.config_dir.clone(),
+        state_dir: options.state_dir.clone(),
+        program: options.program.clone(),
+        ca: identity.mqtt.tls.as_ref().and_then(|tls| tls.ca.clone()),
+        boot_id: options.boot_id.clone(),
+        version: publish::firmware().running().to_owned(),
     }
 }
 

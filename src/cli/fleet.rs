@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use super::fleet_device::{CommandArgs, RemoveArgs, ShowArgs, SimulateArgs, StatusArgs};
 use super::fleet_keys::{ExportAclArgs, KeygenArgs, SignArgs};
 use super::fleet_rollout::{ApplyArgs, HaltArgs, LintArgs, PlanArgs, RollbackArgs};
-use super::{fleet_device, fleet_keys, fleet_rollout, out};
+use super::fleet_update::UpdateArgs;
+use super::{fleet_device, fleet_keys, fleet_rollout, fleet_update, out};
 
 /// Options of `nvr fleet`.
 #[derive(Debug, Args)]
@@ -32,6 +33,7 @@ Examples:
   nvr fleet apply --canary 1 --batch 10% --max-failures 5% --min-sample 20
   nvr fleet apply --pause-between-stages
   nvr fleet apply --resume
+  nvr fleet update --version 2.1 --url https://files.example.com/box-2.1.swu --sha256 HEX --canary 1 --soak 1h
   nvr fleet halt
   nvr fleet status --watch
   nvr fleet command gate-1 identify limit=30s";
@@ -44,6 +46,8 @@ enum FleetCommand {
     Plan(PlanArgs),
     /// Publish what has changed, in stages: a canary, then batches
     Apply(Box<ApplyArgs>),
+    /// Install another firmware, in the stages of an apply
+    Update(Box<UpdateArgs>),
     /// Take a rollout back: publish the former documents where the new ones were not applied yet
     Halt(HaltArgs),
     /// Roll out the documents from before an earlier rollout, in stages
@@ -77,6 +81,7 @@ pub(super) fn main(args: FleetArgs) -> anyhow::Result<ExitCode> {
             FleetCommand::Lint(args) => fleet_rollout::lint(&args),
             FleetCommand::Plan(args) => fleet_rollout::plan(&args).await,
             FleetCommand::Apply(args) => fleet_rollout::apply(&args).await,
+            FleetCommand::Update(args) => fleet_update::update(&args).await,
             FleetCommand::Halt(args) => fleet_rollout::halt(&args).await,
             FleetCommand::Rollback(args) => fleet_rollout::rollback(&args).await,
             FleetCommand::Status(args) => fleet_device::status(&args).await,

@@ -221,16 +221,16 @@ pub(super) async fn rollback(args: &RollbackArgs) -> Result<Exit, DeskError> {
 }
 
 /// What each subcommand that publishes needs.
-struct Desk<'a> {
+pub(super) struct Desk<'a> {
     flags: &'a FleetFlags,
-    fleet: FleetFile,
-    signer: Signer,
+    pub(super) fleet: FleetFile,
+    pub(super) signer: Signer,
     audit: Audit,
-    folder: JournalFolder,
+    pub(super) folder: JournalFolder,
 }
 
 impl<'a> Desk<'a> {
-    fn open(
+    pub(super) fn open(
         flags: &'a FleetFlags,
         operator: &OperatorFlags,
         keys: &KeyFlags,
@@ -245,7 +245,7 @@ impl<'a> Desk<'a> {
     }
 
     /// A connection that follows these devices.
-    async fn session(&self, devices: &[String]) -> Result<Session, DeskError> {
+    pub(super) async fn session(&self, devices: &[String]) -> Result<Session, DeskError> {
         Session::open(&self.flags.broker(&self.fleet)?, devices, &FOLLOWED).await
     }
 
@@ -266,7 +266,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Publishes a plan in stages, unless it is only to be shown.
-    async fn roll_out(
+    pub(super) async fn roll_out(
         &self,
         session: Session,
         plan: &Plan,
