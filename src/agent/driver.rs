@@ -155,7 +155,9 @@ impl Driver {
     pub(super) fn role_event(&mut self, event: RoleEvent) {
         let role = event.role;
         if let ChildEvent::Observed(observation) = &event.event {
-            self.firmware.health.observe(role, observation, self.clock.now());
+            self.firmware
+                .health
+                .observe(role, observation, self.clock.now());
             let (detector, planes) = (&observation.detector, &observation.planes);
             let abilities = &mut self.reader.abilities;
             if abilities.observed(detector.as_ref(), planes.as_ref(), self.clock.now()) {

@@ -54,7 +54,9 @@ impl Driver {
         let (reader, running) = (&self.reader, self.cycle.running());
         let settings = || {
             let checked = running.and_then(|running| reader.bodies.check(&running.desired).ok());
-            let loaded = checked.into_iter().flat_map(|bodies| [bodies.processor, bodies.wall]);
+            let loaded = checked
+                .into_iter()
+                .flat_map(|bodies| [bodies.processor, bodies.wall]);
             loaded.flatten().map(|loaded| loaded.settings).collect()
         };
         if self.firmware.tick(&at, settings) {
@@ -67,7 +69,9 @@ impl Driver {
         Circumstances {
             wall: wall_time(),
             is_tried: matches!(self.report.phase, Phase::Applying | Phase::Probation),
-            roles: running.map(|running| running.roles.clone()).unwrap_or_default(),
+            roles: running
+                .map(|running| running.roles.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -77,7 +81,10 @@ impl Driver {
         let processes: Vec<Pid> = conditions
             .filter_map(|condition| Pid::from_raw(condition.borrow().process?))
             .collect();
-        info!(roles = processes.len(), "the machine restarts; the roles end before");
+        info!(
+            roles = processes.len(),
+            "the machine restarts; the roles end before"
+        );
         for role in self.children.keys() {
             self.order(*role, Order::Stop);
         }

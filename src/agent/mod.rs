@@ -23,10 +23,10 @@ mod document;
 mod driver;
 mod fetch;
 mod firmware;
+mod firmware_duty;
 mod identity;
 mod key_store;
 mod led;
-mod firmware_duty;
 mod model_swap;
 mod models;
 mod monitors;
@@ -56,7 +56,7 @@ pub use firmware::{
     read_status as read_firmware_status, roll_back as roll_back_firmware,
 };
 pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
+pub use options::{AgentError, AgentOptions};
 pub use preflight::{Capacity, Demand, Preflight, preflight};
 pub use provision::{ProvisionError, provision};
-pub use options::{AgentError, AgentOptions};
 pub use service::run;

@@ -235,7 +235,10 @@ fn child_options(
 ) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     ChildOptions {
-        program: options.role_program.clone().unwrap_or_else(|| options.program.clone()),
+        program: options
+            .role_program
+            .clone()
+            .unwrap_or_else(|| options.program.clone()),
         device: identity.device.clone(),
         configs,
         sockets,

@@ -41,7 +41,12 @@ pub(super) struct AgentArgs {
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     keep_models: Span,
     /// File of the kernel that differs after each start of the machine, for tests
-    #[arg(long, value_name = "FILE", default_value = "/proc/sys/kernel/random/boot_id", hide = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/proc/sys/kernel/random/boot_id",
+        hide = true
+    )]
     boot_id: PathBuf,
     /// Program that runs the roles instead of this one, for tests
     #[arg(long, value_name = "FILE", hide = true)]

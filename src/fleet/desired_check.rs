@@ -221,7 +221,8 @@ impl Check {
         let (version, limit) = (&firmware.version, VERSION_BYTES);
         let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+~".contains(&byte);
         if version.is_empty() || version.len() > limit || !version.bytes().all(is_good) {
-            let message = format!("must be 1 to {limit} letters, digits, `.`, `-`, `_`, `+` and `~`");
+            let message =
+                format!("must be 1 to {limit} letters, digits, `.`, `-`, `_`, `+` and `~`");
             self.add("firmware.version", codes::BAD_VALUE, message);
         }
         if firmware.size == Some(0) {

@@ -49,7 +49,10 @@ impl FirmwareOrder {
 
     /// The generation of the firmware: its own, else that of the document.
     pub fn generation(&self) -> u64 {
-        let own = self.firmware.as_ref().and_then(|firmware| firmware.generation);
+        let own = self
+            .firmware
+            .as_ref()
+            .and_then(|firmware| firmware.generation);
         own.unwrap_or(self.document)
     }
 

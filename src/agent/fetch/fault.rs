@@ -39,7 +39,11 @@ pub(in crate::agent) struct Fault {
 }
 
 impl Fault {
-    pub(in crate::agent) fn new(code: &'static str, message: impl Into<String>, retry: Retry) -> Self {
+    pub(in crate::agent) fn new(
+        code: &'static str,
+        message: impl Into<String>,
+        retry: Retry,
+    ) -> Self {
         Self {
             code,
             message: message.into(),

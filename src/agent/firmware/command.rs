@@ -143,8 +143,14 @@ mod tests {
             LONG,
         );
         let told = told.expect_err("it fails");
-        assert!(told.starts_with("sh ended with exit status 3: line 4 / line 5"), "{told}");
-        assert!(!told.contains("hunter2") && told.contains("host/x"), "{told}");
+        assert!(
+            told.starts_with("sh ended with exit status 3: line 4 / line 5"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("hunter2") && told.contains("host/x"),
+            "{told}"
+        );
         let told = sh("exit 1", LONG).expect_err("it fails");
         assert_eq!(told, "sh ended with exit status 1");
     }
@@ -163,7 +169,13 @@ mod tests {
     fn a_missing_program_is_named() {
         let dir = tempfile::tempdir().expect("a folder");
         let command = ["/nonexistent/tool".to_owned()];
-        let told = run(&command, &Words::default(), dir.path(), LONG, &Stop::default());
+        let told = run(
+            &command,
+            &Words::default(),
+            dir.path(),
+            LONG,
+            &Stop::default(),
+        );
         let told = told.expect_err("it is missing");
         assert!(told.starts_with("can't run /nonexistent/tool: "), "{told}");
     }

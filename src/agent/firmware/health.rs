@@ -76,7 +76,10 @@ impl Health {
         let roles = self.seen.iter().filter(|(_, at)| is_recent(at));
         let mut sources: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
         for ((role, source), _) in self.flowed.iter().filter(|(_, at)| is_recent(at)) {
-            sources.entry(role.to_string()).or_default().insert(source.0);
+            sources
+                .entry(role.to_string())
+                .or_default()
+                .insert(source.0);
         }
         Before {
             roles: roles.map(|(role, _)| role.to_string()).collect(),
@@ -117,7 +120,9 @@ impl Health {
         let mut problems = Vec::new();
         match &evidence.clip {
             None => problems.push("the built-in clip is not decoded yet".to_owned()),
-            Some(Err(reason)) => problems.push(format!("the built-in clip does not decode: {reason}")),
+            Some(Err(reason)) => {
+                problems.push(format!("the built-in clip does not decode: {reason}"))
+            }
             Some(Ok(())) => {}
         }
         for role in evidence.roles.keys() {
@@ -175,7 +180,10 @@ mod tests {
 
     fn observation(flows: &[(u32, bool)]) -> Observation {
         Observation {
-            flows: flows.iter().map(|(id, flows)| (SourceId(*id), *flows)).collect(),
+            flows: flows
+                .iter()
+                .map(|(id, flows)| (SourceId(*id), *flows))
+                .collect(),
             ..Observation::default()
         }
     }
@@ -232,7 +240,10 @@ mod tests {
         let asked = problems(&both, &flows, None);
         assert_eq!(asked, ["cameras without frames are being looked for"]);
         assert_eq!(problems(&both, &flows, Some(&[2])), [""; 0]);
-        assert_eq!(problems(&both, &[(1, false), (2, false)], Some(&[1, 2])), [""; 0]);
+        assert_eq!(
+            problems(&both, &[(1, false), (2, false)], Some(&[1, 2])),
+            [""; 0]
+        );
         let worse = problems(&both, &flows, Some(&[]));
         assert_eq!(
             worse,
@@ -243,7 +254,10 @@ mod tests {
     #[test]
     fn a_source_that_the_document_does_not_name_any_more_is_not_missed() {
         let three = before(&[(1, true), (2, true), (3, true)]);
-        assert_eq!(problems(&three, &[(1, true), (2, true)], Some(&[])), [""; 0]);
+        assert_eq!(
+            problems(&three, &[(1, true), (2, true)], Some(&[])),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -273,7 +287,11 @@ mod tests {
     #[test]
     fn a_monitor_must_take_a_picture_and_a_missing_one_need_not() {
         let mut former = Health::default();
-        former.observe(ChildRole::Wall, &wall(&["HDMI-A-1"], &["HDMI-A-1"], None), START);
+        former.observe(
+            ChildRole::Wall,
+            &wall(&["HDMI-A-1"], &["HDMI-A-1"], None),
+            START,
+        );
         let before = former.before(START);
         assert!(before.has_picture);
         let evidence = || Evidence {

@@ -12,9 +12,7 @@ const STEADY: Duration = Duration::from_secs(30);
 impl Updater {
     /// Confirms the new slot when it is healthy, or returns when it is not in time.
     pub(super) fn confirm(&mut self, facts: &Facts) {
-        let deadline = *self
-            .deadline
-            .get_or_insert(facts.now + self.confirm_within);
+        let deadline = *self.deadline.get_or_insert(facts.now + self.confirm_within);
         if self.is_forced {
             self.is_forced = false;
             return self.run(Job::Confirm);
@@ -59,7 +57,10 @@ impl Updater {
     pub(super) fn return_now(&mut self) -> Vec<Action> {
         let is_new = matches!(self.record.step, Step::Confirming | Step::Confirmed);
         if is_new && self.record.from.is_some() && !self.busy {
-            self.give_up(codes::BY_HAND, "it was taken back by hand on the box".to_owned());
+            self.give_up(
+                codes::BY_HAND,
+                "it was taken back by hand on the box".to_owned(),
+            );
         }
         std::mem::take(&mut self.actions)
     }

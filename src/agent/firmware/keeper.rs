@@ -228,7 +228,9 @@ impl Keeper {
             return;
         }
         let mut all = BTreeMap::new();
-        settings().iter().for_each(|settings| all.extend(hosts(settings)));
+        settings()
+            .iter()
+            .for_each(|settings| all.extend(hosts(settings)));
         all.retain(|source, _| missing.contains(source));
         self.tools.look_for(missing, all);
     }
@@ -309,16 +311,15 @@ impl Keeper {
                         stop.raise();
                     }
                 }
-                Action::Run(job) => {
-                    match &self.settings {
-                        Some(settings) => self.tools.run(job, settings, self.words()),
-                        None => self.tools.refuse(job),
-                    }
-                }
+                Action::Run(job) => match &self.settings {
+                    Some(settings) => self.tools.run(job, settings, self.words()),
+                    None => self.tools.refuse(job),
+                },
                 Action::Sweep => {
                     let record = &self.updater.record;
                     let target = record.target.as_ref();
-                    self.places.sweep(target.filter(|_| record.step.is_before_install()));
+                    self.places
+                        .sweep(target.filter(|_| record.step.is_before_install()));
                 }
                 Action::Reboot => is_restart = true,
             }
@@ -333,7 +334,9 @@ impl Keeper {
         Words {
             file: file.unwrap_or_default(),
             version: self.updater.record.version().to_owned(),
-            slot: started.map(|started| started.slot.clone()).unwrap_or_default(),
+            slot: started
+                .map(|started| started.slot.clone())
+                .unwrap_or_default(),
         }
     }
 

@@ -111,7 +111,10 @@ pub fn read_status(options: &LocalOptions) -> FirmwareStatus {
 pub fn confirm(options: &LocalOptions) -> Result<(), LocalError> {
     let step = Places::new(&options.state_dir).load().step;
     if step != Step::Confirming {
-        let message = format!("no slot is to be confirmed: the firmware is {}", step.phase().as_str());
+        let message = format!(
+            "no slot is to be confirmed: the firmware is {}",
+            step.phase().as_str()
+        );
         return Err(LocalError::State(message));
     }
     let done = |settings: &Settings, record: &mut Record| {
@@ -200,7 +203,13 @@ fn slot(options: &LocalOptions) -> Result<String, LocalError> {
 fn command(command: &[String], options: &LocalOptions) -> Result<String, LocalError> {
     let places = Places::new(&options.state_dir);
     let folder = places.root().join(format!("local-{}", std::process::id()));
-    let ended = run(command, &Words::default(), &folder, COMMAND_LIMIT, &Stop::default());
+    let ended = run(
+        command,
+        &Words::default(),
+        &folder,
+        COMMAND_LIMIT,
+        &Stop::default(),
+    );
     let _ = std::fs::remove_dir_all(&folder);
     ended.map_err(LocalError::Command)
 }

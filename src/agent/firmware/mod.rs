@@ -28,6 +28,8 @@ mod updater;
 mod worker;
 
 #[cfg(test)]
+mod test_box;
+#[cfg(test)]
 mod updater_tests;
 
 pub(super) use keeper::{Circumstances, FirmwareOptions, Keeper};

@@ -32,10 +32,7 @@ pub(super) fn hosts(settings: &Settings) -> BTreeMap<SourceId, (String, u16)> {
 }
 
 /// Those of the cameras that accept no connection. Blocks three seconds for each.
-pub(super) fn silent(
-    hosts: &BTreeMap<SourceId, (String, u16)>,
-    stop: &Stop,
-) -> BTreeSet<SourceId> {
+pub(super) fn silent(hosts: &BTreeMap<SourceId, (String, u16)>, stop: &Stop) -> BTreeSet<SourceId> {
     let asked = hosts.iter().take_while(|_| !stop.is_raised());
     asked
         .filter(|(_, (host, port))| !answers(host, *port))

@@ -168,7 +168,10 @@ impl Places {
     /// Removes all images, except that of `target`.
     pub(super) fn sweep(&self, target: Option<&Target>) {
         let kept = target.map(|target| self.part(target).file);
-        let entries = std::fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(&self.root)
+            .into_iter()
+            .flatten()
+            .flatten();
         for entry in entries {
             let (path, name) = (entry.path(), entry.file_name());
             let is_image = name.to_string_lossy().starts_with("image-");

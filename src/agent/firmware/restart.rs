@@ -25,7 +25,11 @@ impl Updater {
                     self.record.version(),
                     self.record.from_slot().unwrap_or_default(),
                 );
-                self.rolled_back(DocumentError::new("firmware", codes::NOT_CONFIRMED, message));
+                self.rolled_back(DocumentError::new(
+                    "firmware",
+                    codes::NOT_CONFIRMED,
+                    message,
+                ));
             }
             (Step::Returning, false) => {
                 let reason = self.record.error.clone();

@@ -139,7 +139,9 @@ mod tests {
             ("slot =", "slots =", "unknown field `slots`"),
             ("confirm_within", "confirm_within = ", "firmware.toml"),
         ] {
-            let told = read(&TEXT.replacen(from, to, 1)).expect_err(wanted).to_string();
+            let told = read(&TEXT.replacen(from, to, 1))
+                .expect_err(wanted)
+                .to_string();
             assert!(told.contains(wanted), "{wanted} in {told}");
         }
     }

@@ -181,7 +181,11 @@ impl Updater {
                 "generation {known} of the firmware is taken by version {}; publish a higher generation",
                 self.record.version()
             );
-            self.conflict = Some(DocumentError::new("firmware", wire::SAME_GENERATION, message));
+            self.conflict = Some(DocumentError::new(
+                "firmware",
+                wire::SAME_GENERATION,
+                message,
+            ));
         } else if generation == known {
             self.record.document = self.record.document.max(order.document);
         }
@@ -303,7 +307,9 @@ impl Updater {
 
     pub(super) fn note_boot(&mut self) {
         let started = self.started.as_ref();
-        self.record.boot = started.map(|started| started.boot.clone()).unwrap_or_default();
+        self.record.boot = started
+            .map(|started| started.boot.clone())
+            .unwrap_or_default();
     }
 
     /// A command that can't tell the bootloader is no reason to stay: an unconfirmed slot is left at a restart.
@@ -313,7 +319,10 @@ impl Updater {
             self.retry_at = Some(facts.now + AGAIN);
             return;
         }
-        tracing::error!(reason, "the bootloader could not be told; the box restarts all the same");
+        tracing::error!(
+            reason,
+            "the bootloader could not be told; the box restarts all the same"
+        );
         self.record.is_switched = true;
         self.reboot(facts);
     }

@@ -1,192 +1,11 @@
-//! Updates on a box in memory: slots, a bootloader that tries a new slot once, and a power cut at every point.
+//! Updates on a box in memory, with a power cut at every point.
 
 use std::time::Duration;
 
-use super::health::Before;
-use super::record::{Record, Step};
-use super::updater::{Action, Facts, Job, Started, Updater};
+use super::record::Step;
+use super::test_box::{Box, Image};
+use super::updater::{Action, Facts, Job};
 use crate::agent::fetch::{Fault, Retry};
-use crate::fleet::{DocumentHash, FirmwareOrder};
-
-/// Time limit of the confirmation.
-const WITHIN: Duration = Duration::from_secs(100);
-
-/// What the image of the update does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Image {
-    Good,
-    DoesNotBoot,
-    Unhealthy,
-}
-
-/// A box with the slots `a`, which runs, and `b`.
-struct Box {
-    updater: Updater,
-    /// What is on the disk.
-    saved: Record,
-    running: &'static str,
-    /// What the bootloader starts, and what it tries once.
-    active: &'static str,
-    trial: Option<&'static str>,
-    boots: u32,
-    now: Duration,
-    image: Image,
-    /// Points at which the power may fail, and the one at which it does.
-    points: usize,
-    cut_at: Option<usize>,
-    /// Commands that were run.
-    jobs: Vec<Job>,
-    fetches: usize,
-    reboots: bool,
-    fetch_fails: Option<Fault>,
-    install_fails: bool,
-}
-
-impl Box {
-    fn new(image: Image) -> Self {
-        let mut made = Self {
-            updater: Updater::new(Record::default(), None, WITHIN),
-            saved: Record::default(),
-            running: "a",
-            active: "a",
-            trial: None,
-            boots: 0,
-            now: Duration::ZERO,
-            image,
-            points: 0,
-            cut_at: None,
-            jobs: Vec::new(),
-            fetches: 0,
-            reboots: false,
-            fetch_fails: None,
-            install_fails: false,
-        };
-        made.start_agent();
-        made
-    }
-
-    fn facts(&self) -> Facts {
-        let is_bad = self.image == Image::Unhealthy && self.running == "b";
-        Facts {
-            now: self.now,
-            problems: is_bad.then(|| "the processor does not run".to_owned()).into_iter().collect(),
-            before: Before::default(),
-            ..Facts::default()
-        }
-    }
-
-    /// A point at which the power may fail. True if it does.
-    fn fails(&mut self) -> bool {
-        self.points += 1;
-        self.cut_at == Some(self.points)
-    }
-
-    fn start_agent(&mut self) {
-        self.updater = Updater::new(self.saved.clone(), None, WITHIN);
-        let started = Started {
-            slot: self.running.to_owned(),
-            version: if self.running == "a" { "1" } else { "2" }.to_owned(),
-            boot: self.boots.to_string(),
-        };
-        let facts = self.facts();
-        let actions = self.updater.started(started, &facts);
-        self.carry_out(actions);
-    }
-
-    /// The machine starts: the bootloader tries a new slot once.
-    fn boot(&mut self) {
-        self.boots += 1;
-        self.reboots = false;
-        let boots = |slot: &&str| *slot == "a" || self.image != Image::DoesNotBoot;
-        self.running = self.trial.take().filter(boots).unwrap_or(self.active);
-        self.start_agent();
-    }
-
-    fn carry_out(&mut self, actions: Vec<Action>) {
-        if self.saved != self.updater.record {
-            if self.fails() {
-                return self.boot();
-            }
-            self.saved = self.updater.record.clone();
-        }
-        for action in actions {
-            if self.fails() {
-                return self.boot();
-            }
-            let facts = self.facts();
-            let answer = match action {
-                Action::Fetch(_) => {
-                    self.fetches += 1;
-                    let result = self.fetch_fails.clone().map_or(Ok(()), Err);
-                    self.updater.verifying();
-                    self.updater.fetched(result, true, &facts)
-                }
-                Action::Run(job) => {
-                    self.jobs.push(job);
-                    let other = if self.running == "a" { "b" } else { "a" };
-                    match job {
-                        Job::Install => {}
-                        Job::SetNext => self.trial = Some(other),
-                        Job::Confirm => self.active = self.running,
-                        Job::Rollback => self.active = other,
-                    }
-                    // The command has worked, and the power fails before that is known.
-                    if self.fails() {
-                        return self.boot();
-                    }
-                    let is_bad = job == Job::Install && self.install_fails;
-                    let result = if is_bad { Err("tool: no space".to_owned()) } else { Ok(()) };
-                    self.updater.done(job, result, &facts)
-                }
-                Action::Reboot => {
-                    self.reboots = true;
-                    Vec::new()
-                }
-                Action::StopFetch | Action::Sweep => Vec::new(),
-            };
-            self.carry_out(answer);
-            // The machine has restarted within.
-            if self.saved != self.updater.record {
-                return;
-            }
-        }
-    }
-
-    fn tick(&mut self, seconds: u64) {
-        self.now += Duration::from_secs(seconds);
-        if self.reboots {
-            return self.boot();
-        }
-        let facts = self.facts();
-        let actions = self.updater.advance(&facts);
-        self.carry_out(actions);
-    }
-
-    fn desire(&mut self, text: &str) {
-        let hash = DocumentHash::of(b"image");
-        let text = text.replace("HASH", hash.as_str());
-        let order = FirmwareOrder::read(text.as_bytes(), "box").expect("good").expect("meant");
-        let facts = self.facts();
-        let actions = self.updater.order(order, &facts);
-        self.carry_out(actions);
-    }
-
-    /// The desired document comes, as at every connection, and time passes until nothing changes any more.
-    fn settle(&mut self, document: &str) {
-        for _ in 0..400 {
-            self.desire(document);
-            self.tick(5);
-        }
-    }
-
-    fn step(&self) -> Step {
-        self.updater.record.step
-    }
-
-    fn code(&self) -> Option<&str> {
-        self.updater.problem().map(|error| &*error.code)
-    }
-}
 
 const UPDATE: &str = r#"{"schema":1,"generation":5,"firmware":{"url":"https://a/i","sha256":"HASH","version":"2","generation":1}}"#;
 
@@ -194,7 +13,10 @@ const UPDATE: &str = r#"{"schema":1,"generation":5,"firmware":{"url":"https://a/
 fn a_good_image_is_installed_and_confirmed() {
     let mut good = Box::new(Image::Good);
     good.settle(UPDATE);
-    assert_eq!((good.step(), good.running, good.active), (Step::Confirmed, "b", "b"));
+    assert_eq!(
+        (good.step(), good.running, good.active),
+        (Step::Confirmed, "b", "b")
+    );
     assert_eq!(good.jobs, [Job::Install, Job::SetNext, Job::Confirm]);
     assert_eq!(good.boots, 1);
 }
@@ -218,7 +40,10 @@ fn an_image_that_does_not_boot_is_reported_and_not_tried_again() {
 fn an_unhealthy_image_is_left_in_time_with_its_reason() {
     let mut bad = Box::new(Image::Unhealthy);
     bad.settle(UPDATE);
-    assert_eq!((bad.step(), bad.running, bad.active), (Step::RolledBack, "a", "a"));
+    assert_eq!(
+        (bad.step(), bad.running, bad.active),
+        (Step::RolledBack, "a", "a")
+    );
     let told = bad.updater.problem().expect("a reason").to_string();
     let wanted = "version 2 was not healthy within 1m 40s: the processor does not run";
     assert!(told.contains(wanted), "{told}");
@@ -239,9 +64,17 @@ fn a_power_cut_at_any_point_leads_to_one_slot_and_the_box_knows_which() {
                 Image::Good => &[(Step::Confirmed, "b"), (Step::RolledBack, "a")],
                 _ => &[(Step::RolledBack, "a")],
             };
-            assert!(wanted.contains(&end), "cut at {cut_at}: {end:?} {:?}", cut.jobs);
+            assert!(
+                wanted.contains(&end),
+                "cut at {cut_at}: {end:?} {:?}",
+                cut.jobs
+            );
             assert_eq!(cut.active, cut.running, "cut at {cut_at}");
-            assert!(!cut.reboots && cut.boots <= 4, "cut at {cut_at}: {}", cut.boots);
+            assert!(
+                !cut.reboots && cut.boots <= 4,
+                "cut at {cut_at}: {}",
+                cut.boots
+            );
         }
     }
 }
@@ -251,7 +84,10 @@ fn a_wrong_file_fails_for_good_and_a_network_that_is_down_does_not() {
     let mut wrong = Box::new(Image::Good);
     wrong.fetch_fails = Some(Fault::content("another hash"));
     wrong.settle(UPDATE);
-    assert_eq!((wrong.step(), wrong.code()), (Step::Failed, Some("wrong-content")));
+    assert_eq!(
+        (wrong.step(), wrong.code()),
+        (Step::Failed, Some("wrong-content"))
+    );
     assert_eq!(wrong.fetches, 1);
     wrong.start_agent();
     wrong.settle(UPDATE);
@@ -259,7 +95,10 @@ fn a_wrong_file_fails_for_good_and_a_network_that_is_down_does_not() {
     let mut down = Box::new(Image::Good);
     down.fetch_fails = Some(Fault::fetch("no route").with(Retry::Backoff(Duration::from_secs(9))));
     down.settle(UPDATE);
-    assert_eq!((down.step(), down.code()), (Step::Downloading, Some("fetch-failed")));
+    assert_eq!(
+        (down.step(), down.code()),
+        (Step::Downloading, Some("fetch-failed"))
+    );
     assert!(down.fetches > 3, "{}", down.fetches);
     down.fetch_fails = None;
     down.settle(UPDATE);
@@ -273,7 +112,10 @@ fn an_installer_that_fails_is_told_with_its_words() {
     bad.settle(UPDATE);
     assert_eq!((bad.step(), bad.running), (Step::Failed, "a"));
     let told = bad.updater.problem().expect("a reason").to_string();
-    assert!(told.contains("tool: no space") && told.contains("not-installed"), "{told}");
+    assert!(
+        told.contains("tool: no space") && told.contains("not-installed"),
+        "{told}"
+    );
     assert_eq!(bad.jobs, [Job::Install]);
 }
 
@@ -289,19 +131,31 @@ fn a_newer_document_without_firmware_takes_it_back_until_the_installation_begins
     box_1.desire(r#"{"schema":1,"generation":6}"#);
     assert_eq!(box_1.step(), Step::Idle);
     // The former firmware as a newer order: it runs already.
-    box_1.desire(&UPDATE.replace("\"version\":\"2\"", "\"version\":\"1\"").replace("n\":1}", "n\":2}").replace("n\":5", "n\":7"));
+    box_1.desire(
+        &UPDATE
+            .replace("\"version\":\"2\"", "\"version\":\"1\"")
+            .replace("n\":1}", "n\":2}")
+            .replace("n\":5", "n\":7"),
+    );
     assert_eq!((box_1.step(), box_1.jobs.len()), (Step::Confirmed, 0));
     let mut confirmed = Box::new(Image::Good);
     confirmed.settle(UPDATE);
     confirmed.settle(r#"{"schema":1,"generation":6}"#);
-    assert_eq!((confirmed.step(), confirmed.running), (Step::Confirmed, "b"));
+    assert_eq!(
+        (confirmed.step(), confirmed.running),
+        (Step::Confirmed, "b")
+    );
 }
 
 #[test]
 fn a_generation_names_one_image() {
     let mut box_1 = Box::new(Image::Good);
     box_1.settle(UPDATE);
-    box_1.desire(&UPDATE.replace("\"version\":\"2\"", "\"version\":\"3\"").replace("n\":5", "n\":6"));
+    box_1.desire(
+        &UPDATE
+            .replace("\"version\":\"2\"", "\"version\":\"3\"")
+            .replace("n\":5", "n\":6"),
+    );
     assert_eq!(box_1.code(), Some("same-generation"));
     assert_eq!(box_1.step(), Step::Confirmed);
 }
@@ -310,9 +164,15 @@ fn a_generation_names_one_image() {
 fn it_waits_for_its_window_and_for_the_end_of_a_trial() {
     let mut box_1 = Box::new(Image::Good);
     // The clock of the box is not synchronised.
-    let window = UPDATE.replace("\"firmware\"", "\"not_before\":\"2026-01-01T00:00:00Z\",\"firmware\"");
+    let window = UPDATE.replace(
+        "\"firmware\"",
+        "\"not_before\":\"2026-01-01T00:00:00Z\",\"firmware\"",
+    );
     box_1.settle(&window);
-    assert_eq!((box_1.step(), box_1.code()), (Step::Waiting, Some("clock-unknown")));
+    assert_eq!(
+        (box_1.step(), box_1.code()),
+        (Step::Waiting, Some("clock-unknown"))
+    );
     let facts = Facts {
         wall: "2026-01-02T00:00:00Z".parse().ok(),
         is_tried: true,
@@ -332,7 +192,10 @@ fn without_an_installer_nothing_is_fetched() {
     let mut box_1 = Box::new(Image::Good);
     box_1.updater.no_installer = Some("no firmware.toml".to_owned());
     box_1.settle(UPDATE);
-    assert_eq!((box_1.step(), box_1.code()), (Step::Failed, Some("no-installer")));
+    assert_eq!(
+        (box_1.step(), box_1.code()),
+        (Step::Failed, Some("no-installer"))
+    );
     assert_eq!(box_1.fetches, 0);
 }
 

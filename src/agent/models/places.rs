@@ -78,4 +78,3 @@ impl Places {
 pub(super) const RECORD: &str = "record.json";
 /// What follows the name of a partial file.
 pub(super) const VALIDATOR: &str = ".validator";
-

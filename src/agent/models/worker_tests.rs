@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::super::fault::BAD_MODEL;
-use crate::agent::fetch::codes;
-use crate::agent::fetch::file_server::{FileServer, Manner, Served};
 use super::super::library::Library;
 use super::*;
+use crate::agent::fetch::codes;
+use crate::agent::fetch::file_server::{FileServer, Manner, Served};
 use crate::fleet::DocumentHash;
 
 /// Longest wait for an event.

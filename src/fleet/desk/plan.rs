@@ -124,7 +124,10 @@ pub fn plan(
 
 /// A fleet whose file names no firmware gets it by `nvr fleet update`; a later apply does not take it back.
 fn keep_firmware(body: &mut Map<String, Value>, view: &DeviceView) {
-    let retained = view.desired.as_ref().and_then(|desired| desired.body.as_ref());
+    let retained = view
+        .desired
+        .as_ref()
+        .and_then(|desired| desired.body.as_ref());
     if let Some(firmware) = retained.and_then(|body| body.get("firmware"))
         && !body.contains_key("firmware")
     {
@@ -292,7 +295,10 @@ mod tests {
         let first = planned(&with(0.5, "1"), DeviceView::default(), &bare, false);
         assert_eq!(order(&first.changes[0]), (1, Some(1), "1".to_owned()));
         let mut view = view_of(&first.changes[0]);
-        assert_eq!(planned(&with(0.5, "1"), view.clone(), &bare, false).changes, []);
+        assert_eq!(
+            planned(&with(0.5, "1"), view.clone(), &bare, false).changes,
+            []
+        );
         // Another body alone, also from a file that names no firmware.
         for body in [with(0.6, "1"), desired(0.6)] {
             let next = planned(&body, view.clone(), &bare, false);

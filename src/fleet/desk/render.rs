@@ -45,7 +45,10 @@ pub(super) fn render(fleet: &FleetFile, device: &DeviceEntry) -> Rendered {
 /// # Errors
 /// Every problem at once.
 pub(super) fn document(device: &str, body: &Map<String, Value>) -> Result<Desired, DocumentErrors> {
-    if body.get("firmware").is_some_and(|firmware| firmware.get("generation").is_some()) {
+    if body
+        .get("firmware")
+        .is_some_and(|firmware| firmware.get("generation").is_some())
+    {
         let message = "is set by the desk in each document; remove the key";
         let path = "firmware.generation";
         return Err(DocumentError::new(path, codes::UNKNOWN_FIELD, message).into());

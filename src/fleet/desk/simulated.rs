@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::simulated_firmware::SimulatedFirmware;
 pub(super) use super::simulated_firmware::Behaviour;
+use super::simulated_firmware::SimulatedFirmware;
 use crate::base::SourceId;
 use crate::config::SourceSettings;
 use crate::fleet::{
     BodySources, Command, Desired, DocumentError, DocumentErrors, DocumentHash, Firmware,
-    FirmwareOrder,
-    Generation, Keyring, Known, PayloadType, Phase, Reported, Response, Stamp, Verb, codes, open,
+    FirmwareOrder, Generation, Keyring, Known, PayloadType, Phase, Reported, Response, Stamp, Verb,
+    codes, open,
 };
 
 /// A device and its documents.
@@ -72,7 +72,8 @@ impl Simulated {
     /// Takes a desired document, and the firmware that it names. True if the report has changed.
     pub(super) fn desired(&mut self, message: &[u8], sources: &BodySources, now: Duration) -> bool {
         let opened = open(message, PayloadType::Desired, &Keyring::default()).ok();
-        let order = opened.and_then(|opened| FirmwareOrder::read(&opened.payload, &self.id).ok()?);
+        let order =
+            opened.and_then(|opened| FirmwareOrder::read(&opened.payload, &self.id).ok()?);
         let is_ordered = order.is_some_and(|order| {
             let report = &mut self.report.firmware;
             self.firmware.order(&order, &self.behaviour, report, now)

@@ -35,7 +35,11 @@ impl SimulatedFirmware {
         now: Duration,
     ) -> bool {
         let known = report.generation.unwrap_or(0);
-        let Some(target) = order.firmware.as_ref().filter(|_| order.generation() > known) else {
+        let Some(target) = order
+            .firmware
+            .as_ref()
+            .filter(|_| order.generation() > known)
+        else {
             return false;
         };
         let reverts = behaviour.reverts.as_ref();

@@ -159,7 +159,9 @@ fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> Devic
             None => "missing",
         },
         firmware: version.or_else(of_presence).unwrap_or_default(),
-        update: report.map(|report| update(&report.firmware)).unwrap_or_default(),
+        update: report
+            .map(|report| update(&report.firmware))
+            .unwrap_or_default(),
         update_error: report
             .and_then(|report| report.firmware.error.as_ref())
             .map(ToString::to_string),

@@ -57,7 +57,10 @@ fn with(body: &Map<String, Value>, firmware: &Value) -> Map<String, Value> {
 
 /// The place in the file that names the firmware of a device.
 fn declares(fleet: &FleetFile, device: &DeviceEntry) -> Option<String> {
-    let groups = device.groups.iter().filter_map(|name| fleet.groups.get(name));
+    let groups = device
+        .groups
+        .iter()
+        .filter_map(|name| fleet.groups.get(name));
     let mut layers = [&fleet.defaults, &device.layer].into_iter().chain(groups);
     let layer = layers.find(|layer| layer.body.contains_key("firmware"))?;
     Some(format!("{}.firmware", layer.at))
@@ -93,13 +96,21 @@ mod tests {
     fn planned(text: &str, views: &BTreeMap<String, DeviceView>) -> Result<Plan, DeskError> {
         let fleet = FleetFile::parse(text, Path::new("fleet.toml")).expect("a good file");
         let devices: Vec<&DeviceEntry> = fleet.devices.iter().collect();
-        plan_update(&fleet, &devices, &firmware("2"), views, &Signer::default(), false)
+        plan_update(
+            &fleet,
+            &devices,
+            &firmware("2"),
+            views,
+            &Signer::default(),
+            false,
+        )
     }
 
     #[test]
     fn the_document_of_the_broker_gets_the_firmware_and_nothing_else_changes() {
         let mut view = DeviceView::default();
-        let document = br#"{"schema":1,"generation":7,"role":"processor","processor":{"camera":[]}}"#;
+        let document =
+            br#"{"schema":1,"generation":7,"role":"processor","processor":{"camera":[]}}"#;
         view.take(FleetTopic::Desired, document);
         let views = BTreeMap::from([("a".to_owned(), view)]);
         let plan = planned(FLEET, &views).expect("a plan");
@@ -122,7 +133,12 @@ mod tests {
             "role = \"processor\"",
             "role = \"processor\"\nfirmware = { version = \"1\" }",
         );
-        let told = planned(&text, &BTreeMap::new()).expect_err("declared").to_string();
-        assert!(told.contains("at defaults.firmware; change it there"), "{told}");
+        let told = planned(&text, &BTreeMap::new())
+            .expect_err("declared")
+            .to_string();
+        assert!(
+            told.contains("at defaults.firmware; change it there"),
+            "{told}"
+        );
     }
 }
