@@ -13,6 +13,8 @@ use crate::fleet::{FirmwareOrder, Phase};
 
 /// Time limit for the roles to drain before a restart. They drain for 5 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(12);
+/// Time limit for the machine to go down. After it the roles run again.
+const RESTART_LIMIT: Duration = Duration::from_secs(120);
 /// How often it is looked whether they have ended.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -37,7 +39,7 @@ impl Driver {
 
     /// A thread of the firmware has told something.
     pub(super) fn firmware_event(&mut self, event: FirmwareEvent) {
-        let has_failed = matches!(event, FirmwareEvent::Rebooted(Err(_)));
+        let has_failed = matches!(event, FirmwareEvent::NotRebooted(_));
         let at = self.circumstances();
         let is_restart = self.firmware.event(event, &at);
         if has_failed {
@@ -96,9 +98,15 @@ impl Driver {
             while processes.iter().any(runs) && Instant::now() < until {
                 tokio::time::sleep(LOOK).await;
             }
-            let result = reboot(&command).await;
-            let result = result.map(|_| ()).map_err(|(_, reason)| reason);
-            let _ = events.send(FirmwareEvent::Rebooted(result)).await;
+            let reason = match reboot(&command).await {
+                Ok(_) => {
+                    tokio::time::sleep(RESTART_LIMIT).await;
+                    let limit = RESTART_LIMIT.as_secs();
+                    format!("the machine did not restart within {limit} s after the order")
+                }
+                Err((_, reason)) => reason,
+            };
+            let _ = events.send(FirmwareEvent::NotRebooted(reason)).await;
         });
     }
 

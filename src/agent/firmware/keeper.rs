@@ -150,8 +150,7 @@ impl Keeper {
             }
             FirmwareEvent::Verifying(_) | FirmwareEvent::Fetched { .. } => Vec::new(),
             FirmwareEvent::Done { job, result } => self.updater.done(job, result, &facts),
-            FirmwareEvent::Rebooted(Ok(())) => Vec::new(),
-            FirmwareEvent::Rebooted(Err(reason)) => {
+            FirmwareEvent::NotRebooted(reason) => {
                 error!(reason, "the machine does not restart");
                 self.updater.not_rebooted(reason, &facts);
                 Vec::new()

@@ -42,8 +42,8 @@ pub(in crate::agent) enum FirmwareEvent {
         job: Job,
         result: Result<(), String>,
     },
-    /// The machine restarts; else why not.
-    Rebooted(Result<(), String>),
+    /// The machine was to restart, and does not.
+    NotRebooted(String),
     /// Whether the built-in clip decodes.
     Clip(Result<(), String>),
     /// Those of the asked sources whose cameras do not answer.
