@@ -302,7 +302,9 @@ impl Keeper {
             match action {
                 Action::Fetch(target) => {
                     let stop = Stop::default();
-                    self.fetching = Some(stop.clone());
+                    if let Some(former) = self.fetching.replace(stop.clone()) {
+                        former.raise();
+                    }
                     self.tools.fetch(target, self.generation(), stop);
                 }
                 Action::StopFetch => {
@@ -355,7 +357,8 @@ impl Keeper {
             }
         }
         firmware.phase = record.step.phase();
-        firmware.target = record.target.as_ref().map(|target| target.version.clone());
+        let target = record.target.as_ref().filter(|_| record.step != Step::Idle);
+        firmware.target = target.map(|target| target.version.clone());
         firmware.generation = Some(record.generation).filter(|generation| *generation > 0);
         firmware.error = self.updater.problem().cloned();
     }

@@ -108,15 +108,19 @@ impl Slots {
         self.boot();
     }
 
+    /// Serves an image from now on, and returns its address.
+    fn serve(&self, generation: u64, image: &[u8], manner: Manner) -> String {
+        let served = Served {
+            content: image.to_vec(),
+            tag: None,
+            manner,
+        };
+        self.server.serve(&format!("image-{generation}"), served)
+    }
+
     /// Serves an image, and adds it to a document.
     fn with_firmware(&self, mut document: Value, generation: u64, image: &[u8]) -> Value {
-        let content = image.to_vec();
-        let served = Served {
-            content,
-            tag: None,
-            manner: Manner::Right,
-        };
-        let url = self.server.serve(&format!("image-{generation}"), served);
+        let url = self.serve(generation, image, Manner::Right);
         let text = String::from_utf8_lossy(image);
         document["firmware"] = json!({
             "url": url,
@@ -160,7 +164,7 @@ cd "$(dirname "$0")"
 current=$(cat current)
 if [ "$current" = a ]; then other=b; else other=a; fi
 case $1 in
-install) cp "$2" "image-$other" ;;
+install) if [ -e slow ]; then sleep 2; fi; cp "$2" "image-$other" ;;
 slot) echo "$current" ;;
 version) cut -d' ' -f1 "image-$current" ;;
 set-next) echo "$other" > trial ;;
@@ -320,6 +324,13 @@ fn an_update_that_loses_power_at_any_phase_ends_in_a_slot_that_the_box_knows() {
             generation,
             image.as_bytes(),
         );
+        // A phase that is over at once would not be seen.
+        if cut_at == "downloading" {
+            slots.serve(generation, image.as_bytes(), Manner::Silent);
+        }
+        if cut_at == "installing" {
+            slots.write("slow", "");
+        }
         slots.stage.desire(&update);
         if cut_at == "confirming" {
             slots.reboot();
@@ -332,6 +343,7 @@ fn an_update_that_loses_power_at_any_phase_ends_in_a_slot_that_the_box_knows() {
             of.any(|one| one["firmware"]["phase"] == cut_at)
         });
         slots.stage.agent().kill();
+        slots.serve(generation, image.as_bytes(), Manner::Right);
         slots.boot();
         let firmware = slots.converged(generation);
         assert_eq!(
