@@ -112,6 +112,7 @@ impl Box {
             }
             self.saved = self.updater.record.clone();
         }
+        let boots = self.boots;
         for action in actions {
             if self.fails() {
                 return self.boot();
@@ -152,8 +153,8 @@ impl Box {
                 Action::StopFetch | Action::Sweep => Vec::new(),
             };
             self.carry_out(answer);
-            // The machine has restarted within.
-            if self.saved != self.updater.record {
+            // The machine has restarted within: the rest belongs to the former start.
+            if self.boots != boots {
                 return;
             }
         }
