@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::identity::DeviceFileError;
 use super::provision::ProvisionError;
+use super::role_user::RoleUserError;
 use crate::bus::BusError;
 
 /// Settings of an agent.
@@ -16,6 +17,11 @@ pub struct AgentOptions {
     pub state_dir: PathBuf,
     /// A file with the identity, consumed at the first start.
     pub provision: Option<PathBuf>,
+    /// Where a box without an identity shows a notice instead of running with the default one: the root of the system, with its
+    /// addresses (`proc`) and the problems of its provisioning (`run`).
+    pub setup_root: Option<PathBuf>,
+    /// The user of the processor, if it is not to run as the agent's.
+    pub processor_user: Option<String>,
     /// The program that runs the roles: `nvr` itself.
     pub program: PathBuf,
     /// The program that the roles are, where it is another one.
@@ -45,6 +51,9 @@ pub enum AgentError {
     /// The provisioning file.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The user of the processor.
+    #[error(transparent)]
+    User(#[from] RoleUserError),
     /// The broker's settings (not its absence).
     #[error(transparent)]
     Link(#[from] BusError),

@@ -23,14 +23,15 @@ use super::config_file;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
 use super::firmware::{FirmwareEvent, FirmwareOptions, Keeper};
-use super::identity::{DEVICE_FILE, Identity, read_identity};
+use super::identity::Identity;
 use super::key_store::KeyStore;
 use super::led::Led;
+use super::lending::{Lending, lend};
 use super::models::{ModelEvent, ModelOptions, Models};
 use super::options::{AgentError, AgentOptions};
-use super::provision::provision;
 use super::publish;
 use super::reading::Reader;
+use super::setup;
 use super::state_dir;
 use super::store::{Directory, Store};
 use crate::base::folder::ready_folder;
@@ -68,18 +69,21 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     clock.now();
     let _lock = take_state(&options.state_dir)?;
     let environment = Environment::of_process();
-    let identity = Arc::new(identity(&options, &environment)?);
+    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
+    let found = setup::identity(&options, &environment, &clock, &sockets, &mut signals).await?;
+    let Some(identity) = found.map(Arc::new) else {
+        return Ok(ExitCode::SUCCESS);
+    };
     info!(device = identity.device, "the agent starts");
     let fleet = join(&identity)?;
     let board = options.board.as_deref();
     let abilities = Abilities::new(&options.state_dir, board, &options.sys_dir);
     let (events, mut happened) = mpsc::channel(EVENTS);
-    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
     // Named by the identity or the board file. One that an agent has left blinking is restored.
     let led = identity.identify_led.clone().or(abilities.led());
     let led = Led::new(led, &options.sys_dir, &sockets);
-    let configs = config_file::make_folder(&sockets, &identity.device)?;
-    let common = child_options(&options, &identity, sockets, configs.clone());
+    let (lending, configs) = lend(&options, &sockets, &identity.device)?;
+    let common = child_options(&options, &identity, sockets, configs.clone(), lending);
     let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
     let (model_events, mut fetched) = mpsc::channel(FETCH_EVENTS);
@@ -232,6 +236,7 @@ fn child_options(
     identity: &Identity,
     sockets: PathBuf,
     configs: PathBuf,
+    lending: Option<Arc<Lending>>,
 ) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     ChildOptions {
@@ -243,6 +248,7 @@ fn child_options(
         configs,
         sockets,
         credentials: credentials.is_none().then(|| options.config_dir.clone()),
+        lending,
         watchdog_limit: options.watchdog_limit,
         json_log: options.json_log,
     }
@@ -336,18 +342,6 @@ fn reader(
         },
         abilities,
     }
-}
-
-fn identity(options: &AgentOptions, environment: &Environment) -> Result<Identity, AgentError> {
-    if let Some(file) = &options.provision {
-        provision(file, &options.state_dir, environment)?;
-    }
-    let provisioned = options.state_dir.join(DEVICE_FILE);
-    let path = match provisioned.exists() {
-        true => provisioned,
-        false => options.config_dir.join(DEVICE_FILE),
-    };
-    Ok(read_identity(&path, environment)?)
 }
 
 /// Takes the folder of the state for this agent.
