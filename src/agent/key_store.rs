@@ -66,7 +66,7 @@ impl KeyStore {
         self.keys = keys;
         let saved = serde_json::to_vec_pretty(&self.keys)
             .map_err(io::Error::from)
-            .and_then(|text| state_dir::write_whole(&self.path, &text));
+            .and_then(|text| state_dir::save(&self.path, &text));
         saved.map_err(|source| KeyStoreError {
             path: self.path.clone(),
             source,

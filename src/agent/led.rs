@@ -122,7 +122,7 @@ impl Led {
         // One that was left blinking by an agent keeps the state from before that.
         if !self.saved.exists() {
             let text = serde_json::to_vec(&former).unwrap_or_default();
-            state_dir::write_whole(&self.saved, &text).map_err(|source| LedError {
+            state_dir::save(&self.saved, &text).map_err(|source| LedError {
                 name: self.name.clone(),
                 path: self.saved.display().to_string(),
                 source,

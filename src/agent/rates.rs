@@ -154,7 +154,7 @@ impl Rates {
         };
         let written = serde_json::to_vec_pretty(&saved)
             .map_err(std::io::Error::from)
-            .and_then(|text| state_dir::write_whole(&self.path, &text));
+            .and_then(|text| state_dir::save(&self.path, &text));
         if let Err(err) = written {
             warn!(path = %self.path.display(), %err, "the inference rates can't be saved; they are measured again after a restart");
         }

@@ -43,7 +43,7 @@ pub(super) fn private_folder(folder: &Path) -> std::io::Result<()> {
 ///
 /// # Errors
 /// Those of the system.
-pub(super) fn write_whole(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+pub(super) fn save(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);

@@ -171,7 +171,7 @@ fn give(
         }
         Err(err) if err.kind() == ErrorKind::WouldBlock => {
             let path = places.request();
-            state_dir::write_whole(&path, word.as_bytes()).map_err(disk)?;
+            state_dir::save(&path, word.as_bytes()).map_err(disk)?;
             let until = Instant::now() + TAKEN_LIMIT;
             while path.exists() {
                 if Instant::now() >= until {

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::health::Before;
 use crate::agent::fetch::Part;
-use crate::agent::state_dir::{private_folder, write_whole};
+use crate::agent::state_dir::{private_folder, save};
 use crate::fleet::{DocumentError, DocumentHash, FirmwarePhase, FirmwareRef};
 
 /// The image that was ordered.
@@ -209,7 +209,7 @@ impl Places {
     /// Saves the record. Blocks for the time of two syncs.
     pub(super) fn save(&self, record: &Record) -> std::io::Result<()> {
         private_folder(&self.root)?;
-        write_whole(&self.record(), &serde_json::to_vec_pretty(record)?)
+        save(&self.record(), &serde_json::to_vec_pretty(record)?)
     }
 }
 

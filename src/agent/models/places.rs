@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::version::Version;
 use crate::agent::fetch::Part;
-pub(super) use crate::agent::state_dir::{private_folder as make, sync_parent, write_whole};
+pub(super) use crate::agent::state_dir::{
+    private_folder as make, save as write_whole, sync_parent,
+};
 
 /// The folder of the fetched models.
 ///
