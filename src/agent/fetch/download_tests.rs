@@ -191,7 +191,7 @@ fn another_file_is_refused_with_both_hashes_or_lengths_and_not_kept() {
     let fault = place.fetch(&url).expect_err("endless");
     assert!(fault.message.contains("has more than 7 bytes"), "{fault}");
     assert_eq!(fault.retry, Retry::Rarely);
-    let left = fs::read_dir(place.dir.path().join("models/partial")).expect("a folder");
+    let left = fs::read_dir(place.dir.path().join("partial")).expect("a folder");
     assert_eq!(left.count(), 0);
 }
 
