@@ -130,7 +130,7 @@ impl Record {
         self.target.as_ref().map_or("", |target| &target.version)
     }
 
-    pub(super) fn from_slot(&self) -> Option<&str> {
+    pub(super) fn former_slot(&self) -> Option<&str> {
         self.from.as_ref().map(|from| &*from.slot)
     }
 }

@@ -9,7 +9,7 @@ impl Updater {
     pub(super) fn started(&mut self, started: Started, facts: &Facts) -> Vec<Action> {
         let is_new = self
             .record
-            .from_slot()
+            .former_slot()
             .is_some_and(|former| former != started.slot);
         let has_restarted = self.record.boot != started.boot;
         self.started = Some(started);
@@ -23,7 +23,7 @@ impl Updater {
                 let message = format!(
                     "version {} started, and the box restarted before it was confirmed; the bootloader returned to slot {}",
                     self.record.version(),
-                    self.record.from_slot().unwrap_or_default(),
+                    self.record.former_slot().unwrap_or_default(),
                 );
                 self.rolled_back(DocumentError::new(
                     "firmware",
@@ -67,7 +67,7 @@ impl Updater {
         if self.record.is_switched {
             let message = format!(
                 "new slot did not boot: slot {} runs again after the restart into version {}",
-                self.record.from_slot().unwrap_or_default(),
+                self.record.former_slot().unwrap_or_default(),
                 self.record.version(),
             );
             self.rolled_back(DocumentError::new("firmware", codes::DID_NOT_BOOT, message));
@@ -91,7 +91,7 @@ impl Updater {
             let why = self.record.error.as_ref().map(ToString::to_string);
             let message = format!(
                 "the box does not return to slot {}: after {} restarts the new slot runs; it had to return because: {}",
-                self.record.from_slot().unwrap_or_default(),
+                self.record.former_slot().unwrap_or_default(),
                 self.record.returns,
                 why.unwrap_or_default()
             );
