@@ -111,7 +111,7 @@ pub(super) async fn carry_out(act: Act, settings: &Settings) -> Result<Option<Va
             all_of(roles, Request::Restart { source_id: source }).await
         }
         Act::Doctor => doctor(settings).await,
-        Act::Reboot => reboot(settings).await,
+        Act::Reboot => reboot(&settings.reboot).await,
     }
 }
 
@@ -220,8 +220,9 @@ async fn doctor(settings: &Settings) -> Result<Option<Value>, Refused> {
     Ok(Some(report))
 }
 
-async fn reboot(settings: &Settings) -> Result<Option<Value>, Refused> {
-    let Some((program, arguments)) = settings.reboot.split_first() else {
+/// Restarts the machine by `command`.
+pub(super) async fn reboot(command: &[String]) -> Result<Option<Value>, Refused> {
+    let Some((program, arguments)) = command.split_first() else {
         let message = "this device has no command that restarts the machine".to_owned();
         return Err((codes::NOT_SUPPORTED, message));
     };

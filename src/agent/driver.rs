@@ -15,6 +15,7 @@ use super::codes;
 use super::config_file::config;
 use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received};
 use super::document::StoredDocument;
+use super::firmware::Keeper;
 use super::identity::Identity;
 use super::key_store::KeyStore;
 use super::models::{Models, Trial};
@@ -43,6 +44,9 @@ pub(super) struct Driver {
     pub(super) keys: KeyStore,
     pub(super) cycle: Cycle,
     pub(super) models: Models,
+    pub(super) firmware: Keeper,
+    /// The command that restarts the machine.
+    pub(super) reboot: Vec<String>,
     /// The last order to the processor.
     pub(super) trial: Trial,
     store: Store,
@@ -53,7 +57,7 @@ pub(super) struct Driver {
     capabilities_topic: String,
     pub(super) report: Reported,
     published: Option<Vec<u8>>,
-    firmware: Firmware,
+    software: Firmware,
     /// When the outputs for monitors are looked at next.
     look_at: Duration,
 }
@@ -64,6 +68,8 @@ pub(super) struct DriverParts {
     pub(super) children: Children,
     pub(super) keys: KeyStore,
     pub(super) models: Models,
+    pub(super) firmware: Keeper,
+    pub(super) reboot: Vec<String>,
     pub(super) store: Store,
     pub(super) findings: Vec<Finding>,
     pub(super) reader: Reader,
@@ -88,6 +94,8 @@ impl Driver {
             keys: parts.keys,
             cycle,
             models: parts.models,
+            firmware: parts.firmware,
+            reboot: parts.reboot,
             trial: Trial::default(),
             store: parts.store,
             reader: parts.reader,
@@ -97,7 +105,7 @@ impl Driver {
             capabilities_topic: parts.capabilities_topic,
             report,
             published: None,
-            firmware: firmware(),
+            software: firmware(),
             look_at: Duration::ZERO,
         };
         let mut queue = VecDeque::new();
@@ -116,6 +124,7 @@ impl Driver {
             info!("the desired document is empty; the box keeps what it has");
             return self.handle(Event::Emptied);
         }
+        self.firmware_ordered(message);
         let running = self.cycle.running();
         if let Some(same) = running.filter(|running| *running.document.bytes == *message) {
             // It was checked before. What has changed on the box since then is not the document's fault.
@@ -146,6 +155,9 @@ impl Driver {
     pub(super) fn role_event(&mut self, event: RoleEvent) {
         let role = event.role;
         if let ChildEvent::Observed(observation) = &event.event {
+            self.firmware
+                .health
+                .observe(role, observation, self.clock.now());
             let (detector, planes) = (&observation.detector, &observation.planes);
             let abilities = &mut self.reader.abilities;
             if abilities.observed(detector.as_ref(), planes.as_ref(), self.clock.now()) {
@@ -199,6 +211,7 @@ impl Driver {
                 self.publish_capabilities();
             }
         }
+        self.firmware_tick();
         // The condition of a role changes without an event of the cycle.
         self.publish();
     }
@@ -210,6 +223,7 @@ impl Driver {
 
     /// Ends the roles, both at once.
     pub(super) async fn stop(&mut self) {
+        self.firmware.stop();
         self.models.stop().await;
         let children = std::mem::take(&mut self.children);
         futures_util::future::join_all(children.into_values().map(Child::stop)).await;
@@ -278,7 +292,7 @@ impl Driver {
         }
     }
 
-    fn apply(
+    pub(super) fn apply(
         &mut self,
         role: ChildRole,
         document: &StoredDocument,
@@ -310,6 +324,12 @@ impl Driver {
         child.is_some_and(|child| child.order(order))
     }
 
+    fn software(&self) -> Firmware {
+        let mut software = self.software.clone();
+        self.firmware.report(&mut software);
+        software
+    }
+
     /// Publishes the report if it has changed.
     pub(super) fn publish(&mut self) {
         let reported = complete(
@@ -317,7 +337,7 @@ impl Driver {
             [self.warnings(), self.model_warnings()].concat(),
             self.model_states(),
             self.keys.keys(),
-            &self.firmware,
+            &self.software(),
         );
         let payload = reported.to_json();
         if self.published.as_ref() != Some(&payload) {

@@ -8,7 +8,8 @@
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
 //! nor a model. `provision` gives the box its identity, and `setup` shows on its monitor that
 //! it has none. The processor may run as another user (`role_user`), with what that user may reach (`lending`). `models` fetches the
-//! models that documents name, and `model_swap` gives them to the processor.
+//! models that documents name, and `model_swap` gives them to the processor; `firmware` updates the system of the box, and
+//! `firmware_duty` connects it with the roles. Both download with `fetch`.
 
 mod abilities;
 mod acts;
@@ -23,6 +24,9 @@ mod config_file;
 mod cycle;
 mod document;
 mod driver;
+mod fetch;
+mod firmware;
+mod firmware_duty;
 mod identity;
 mod key_store;
 mod led;
@@ -53,6 +57,10 @@ pub use cycle::{
     Action, Boot, Candidate, ChildRole, Cycle, Event, Now, Policy, Received, Refusal, StoreStep,
 };
 pub use document::{DocumentId, StoredDocument};
+pub use firmware::{
+    FirmwareStatus, LocalError, LocalOptions, confirm as confirm_firmware,
+    read_status as read_firmware_status, roll_back as roll_back_firmware,
+};
 pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 pub use options::{AgentError, AgentOptions};
 pub use preflight::{Capacity, Demand, Preflight, preflight};

@@ -26,6 +26,8 @@ pub struct AgentOptions {
     pub etc_dir: PathBuf,
     /// The program that runs the roles: `nvr` itself.
     pub program: PathBuf,
+    /// The program that the roles are, where it is another one.
+    pub role_program: Option<PathBuf>,
     /// How long a fetched model is kept that no document names.
     pub keep_models: Duration,
     /// Maximum time without a sign of life of a role.
@@ -38,6 +40,8 @@ pub struct AgentOptions {
     pub board: Option<PathBuf>,
     /// The folder of the kernel's devices, `/sys`.
     pub sys_dir: PathBuf,
+    /// The kernel's file with another text after each start of the machine.
+    pub boot_id: PathBuf,
 }
 
 /// Why an agent can't start.

@@ -29,6 +29,7 @@ pub(super) fn firmware() -> Firmware {
     Firmware {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         image: image_version(),
+        ..Firmware::default()
     }
 }
 

@@ -22,12 +22,14 @@ use super::commands::Commands;
 use super::config_file;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
+use super::firmware::{FirmwareEvent, FirmwareOptions, Keeper};
 use super::identity::Identity;
 use super::key_store::KeyStore;
 use super::led::Led;
 use super::lending::{Lending, lend};
 use super::models::{ModelEvent, ModelOptions, Models};
 use super::options::{AgentError, AgentOptions};
+use super::publish;
 use super::reading::Reader;
 use super::setup;
 use super::state_dir;
@@ -44,8 +46,8 @@ use crate::health::{Watchdog, notify_ready, notify_status, notify_stopping};
 
 /// Queue of events of the roles. Log lines that do not fit are left out; everything else waits.
 const EVENTS: usize = 256;
-/// Queue of events of the models. The thread that fetches them waits.
-const MODEL_EVENTS: usize = 16;
+/// Queue of events of the models, and of the firmware. The threads that send them wait.
+const FETCH_EVENTS: usize = 16;
 /// Time limit for the last messages to the broker.
 const LINK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -84,18 +86,23 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     let common = child_options(&options, &identity, sockets, configs.clone(), lending);
     let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
-    let (model_events, mut fetched) = mpsc::channel(MODEL_EVENTS);
+    let (model_events, mut fetched) = mpsc::channel(FETCH_EVENTS);
     let models = Models::open(
         model_options(&options, configs.clone(), &identity, &environment),
         clock.clone(),
         model_events,
     );
+    let (firmware_events, mut updated) = mpsc::channel(FETCH_EVENTS);
+    let firmware = firmware_options(&options, &identity);
+    let firmware = Keeper::open(firmware, clock.clone(), firmware_events);
     let topic = |document| fleet.topics.fleet(&identity.device, document);
     let mut driver = Driver::boot(DriverParts {
         keys: KeyStore::open(&options.state_dir, identity.keys.clone()),
         identity: Arc::clone(&identity),
         children,
         models,
+        firmware,
+        reboot: options.reboot.clone(),
         store,
         findings,
         reader: reader(&options, &configs, &identity, &environment, abilities),
@@ -124,14 +131,14 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         fleet,
         commands,
         &mut driver,
-        (&mut happened, &mut fetched),
+        (&mut happened, &mut fetched, &mut updated),
         clock,
     )
     .await;
     notify_stopping();
     info!("the agent stops; its roles end with it");
     // Roles and downloads must not wait for a receiver that does not listen any more.
-    drop((happened, fetched));
+    drop((happened, fetched, updated));
     if let Some(led) = led {
         led.stop();
     }
@@ -146,9 +153,10 @@ async fn serve(
     mut fleet: Fleet,
     mut commands: Commands,
     driver: &mut Driver,
-    (happened, fetched): (
+    (happened, fetched, updated): (
         &mut mpsc::Receiver<RoleEvent>,
         &mut mpsc::Receiver<ModelEvent>,
+        &mut mpsc::Receiver<FirmwareEvent>,
     ),
     clock: Clock,
 ) {
@@ -179,6 +187,9 @@ async fn serve(
             },
             event = fetched.recv() => if let Some(event) = event {
                 driver.model_event(event);
+            },
+            event = updated.recv() => if let Some(event) = event {
+                driver.firmware_event(event);
             },
             _ = tick.tick() => {
                 driver.tick();
@@ -229,7 +240,10 @@ fn child_options(
 ) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     ChildOptions {
-        program: options.program.clone(),
+        program: options
+            .role_program
+            .clone()
+            .unwrap_or_else(|| options.program.clone()),
         device: identity.device.clone(),
         configs,
         sockets,
@@ -272,6 +286,18 @@ fn model_options(
         keep: options.keep_models,
         dirs,
         ca: identity.mqtt.tls.as_ref().and_then(|tls| tls.ca.clone()),
+    }
+}
+
+/// What the firmware of the box needs.
+fn firmware_options(options: &AgentOptions, identity: &Identity) -> FirmwareOptions {
+    FirmwareOptions {
+        config_dir: options.config_dir.clone(),
+        state_dir: options.state_dir.clone(),
+        program: options.program.clone(),
+        ca: identity.mqtt.tls.as_ref().and_then(|tls| tls.ca.clone()),
+        boot_id: options.boot_id.clone(),
+        version: publish::firmware().running().to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use tracing::error;
@@ -33,17 +33,33 @@ pub(super) fn lock(path: &Path) -> std::io::Result<File> {
     Ok(folder)
 }
 
-/// Replaces a file of the state: after a power failure it has the former or the new contents. Private to this user. Blocks for
-/// the time of a sync.
+/// Makes a folder, private to this user.
+pub(super) fn private_folder(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Replaces a file: after a power cut it has the former or the new contents. Private to this user. Blocks for the time of two
+/// syncs.
 ///
 /// # Errors
 /// Those of the system.
 pub(super) fn save(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    let part = path.with_extension("part");
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
     let mut file = private_file(&part)?;
     file.write_all(contents)?;
     file.sync_all()?;
-    std::fs::rename(&part, path)
+    std::fs::rename(&part, path)?;
+    sync_parent(path)
+}
+
+/// Makes the name of `path` durable.
+pub(super) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -53,6 +53,17 @@ pub(super) struct AgentArgs {
     /// How long a model that was fetched for a document is kept after the last document that names it
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     keep_models: Span,
+    /// File of the kernel that differs after each start of the machine, for tests
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/proc/sys/kernel/random/boot_id",
+        hide = true
+    )]
+    boot_id: PathBuf,
+    /// Program that runs the roles instead of this one, for tests
+    #[arg(long, value_name = "FILE", hide = true)]
+    role_program: Option<PathBuf>,
     /// Command that restarts this machine, with its arguments
     #[arg(long, value_name = "COMMAND", default_value = "systemctl reboot")]
     reboot_command: String,
@@ -97,6 +108,8 @@ pub(super) fn main(args: AgentArgs, log_format: LogFormat) -> anyhow::Result<Exi
         reboot: words.map(str::to_owned).collect(),
         board: args.board,
         sys_dir: args.sys_dir,
+        boot_id: args.boot_id,
+        role_program: args.role_program,
         json_log: log_format == LogFormat::Json,
     };
     // One thread: the kernel ends a role with the thread that started it.

@@ -9,7 +9,8 @@ use super::fleet_keys::{ExportAclArgs, KeygenArgs, SignArgs};
 use super::fleet_rollout::{
     ApplyArgs, HaltArgs, LintArgs, PauseArgs, PlanArgs, ResumeArgs, RollbackArgs,
 };
-use super::{fleet_device, fleet_keys, fleet_rollout, out};
+use super::fleet_update::UpdateArgs;
+use super::{fleet_device, fleet_keys, fleet_rollout, fleet_update, out};
 
 /// Options of `nvr fleet`.
 #[derive(Debug, Args)]
@@ -36,6 +37,7 @@ Examples:
   nvr fleet apply --resume
   nvr fleet pause
   nvr fleet resume
+  nvr fleet update --version 2.1 --url https://files.example.com/box-2.1.swu --sha256 HEX --canary 1 --soak 1h
   nvr fleet halt
   nvr fleet status --watch
   nvr fleet command gate-1 identify limit=30s";
@@ -52,6 +54,8 @@ enum FleetCommand {
     Pause(PauseArgs),
     /// End a pause; if no desk runs the rollout any more, go on with it here, as `apply --resume`
     Resume(ResumeArgs),
+    /// Install another firmware, in the stages of an apply
+    Update(Box<UpdateArgs>),
     /// Take a rollout back: publish the former documents where the new ones were not applied yet
     Halt(HaltArgs),
     /// Roll out the documents from before an earlier rollout, in stages
@@ -87,6 +91,7 @@ pub(super) fn main(args: FleetArgs) -> anyhow::Result<ExitCode> {
             FleetCommand::Apply(args) => fleet_rollout::apply(&args).await,
             FleetCommand::Pause(args) => fleet_rollout::pause(&args),
             FleetCommand::Resume(args) => fleet_rollout::resume(&args).await,
+            FleetCommand::Update(args) => fleet_update::update(&args).await,
             FleetCommand::Halt(args) => fleet_rollout::halt(&args).await,
             FleetCommand::Rollback(args) => fleet_rollout::rollback(&args).await,
             FleetCommand::Status(args) => fleet_device::status(&args).await,

@@ -71,9 +71,9 @@ pub(super) struct LimitFlags {
     #[arg(long, value_name = "N|P%", default_value_t = Amount::Percent(10))]
     batch: Amount,
 
-    /// Maximum time that a device may be online without a result
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    /// Maximum time that a device may be online without a result [default: 5m, of an update 1h]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
 
     /// Wait between two stages
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
@@ -96,10 +96,19 @@ pub(super) struct LimitFlags {
 impl LimitFlags {
     /// The limits.
     pub(super) fn limits(&self) -> Limits {
+        self.limits_with(Limits::default().timeout)
+    }
+
+    /// The limits of an update: a device fetches and writes an image, restarts, and must prove itself.
+    pub(super) fn limits_of_update(&self) -> Limits {
+        self.limits_with(Duration::from_secs(3600))
+    }
+
+    fn limits_with(&self, timeout: Duration) -> Limits {
         Limits {
             canary: self.canary,
             batch: self.batch,
-            timeout: self.timeout,
+            timeout: self.timeout.unwrap_or(timeout),
             soak: self.soak,
             pause_between_stages: self.pause_between_stages,
             max_failures: self.max_failures,

@@ -13,12 +13,14 @@ mod demo;
 mod demo_fleet;
 mod display;
 mod doctor;
+mod firmware;
 mod fleet;
 mod fleet_desk;
 mod fleet_device;
 mod fleet_flags;
 mod fleet_keys;
 mod fleet_rollout;
+mod fleet_update;
 mod logging;
 mod model;
 mod model_engine;
@@ -88,6 +90,8 @@ enum Command {
     Fleet(Box<fleet::FleetArgs>),
     /// Query or change a running processor or wall on this machine
     Control(control::ControlArgs),
+    /// Show, confirm or take back the last update of this box's firmware
+    Firmware(firmware::FirmwareArgs),
     /// Join a fleet: take its documents from the broker, and run a processor, a wall or both by them
     Agent(agent::AgentArgs),
     /// Take over the file that gives this device its identity, its network and its time
@@ -145,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::main(&args),
         Command::Fleet(args) => fleet::main(*args),
         Command::Control(args) => control::main(args),
+        Command::Firmware(args) => firmware::main(args),
         Command::Agent(args) => {
             logging::start(log_format);
             agent::main(args, log_format)

@@ -66,7 +66,7 @@ pub struct Desired {
     /// How the document is tried before it becomes the last known good one.
     #[serde(default)]
     pub probation: Probation,
-    /// Firmware for a later version of the agent.
+    /// The firmware that the device installs. Absent: it keeps what it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<FirmwareRef>,
     /// A change of the keys that the device trusts. Counts only in a signed document.
@@ -166,17 +166,7 @@ impl Desired {
 
     /// How the time window lies to `now`, the time of a clock that is `synchronised` or not.
     pub fn window(&self, now: Timestamp, synchronised: bool) -> Window {
-        if self.not_before.is_none() && self.not_after.is_none() {
-            return Window::Open;
-        }
-        if !synchronised {
-            return Window::ClockUnknown;
-        }
-        match (self.not_before, self.not_after) {
-            (_, Some(end)) if now > end => Window::Expired(end),
-            (Some(begin), _) if now < begin => Window::NotYet(begin),
-            _ => Window::Open,
-        }
+        Window::of(self.not_before, self.not_after, synchronised.then_some(now))
     }
 
     /// Whether the document is for the device `device`.
@@ -200,6 +190,21 @@ pub(super) fn check_device(meant: Option<&str>, device: &str) -> Result<(), Docu
 }
 
 impl Window {
+    /// How a time window lies to `now`, which is absent while the clock is not synchronised.
+    pub(super) fn of(
+        not_before: Option<Timestamp>,
+        not_after: Option<Timestamp>,
+        now: Option<Timestamp>,
+    ) -> Self {
+        match (not_before, not_after, now) {
+            (None, None, _) => Self::Open,
+            (_, _, None) => Self::ClockUnknown,
+            (_, Some(end), Some(now)) if now > end => Self::Expired(end),
+            (Some(begin), _, Some(now)) if now < begin => Self::NotYet(begin),
+            _ => Self::Open,
+        }
+    }
+
     /// Why a document outside its window is not applied: `not-yet`, `expired` or `clock-unknown`. Absent inside.
     pub fn problem(self) -> Option<DocumentError> {
         let (path, code, message) = match self {

@@ -12,6 +12,8 @@ use crate::config::is_instance_id;
 const PROBATION_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
 /// Maximum number of models of a document.
 const MOST_MODELS: usize = 32;
+/// Maximum length of a version in bytes.
+const VERSION_BYTES: usize = 64;
 /// Maximum length of an address in bytes.
 const ADDRESS_BYTES: usize = 2048;
 /// Keys of the local configuration that belong to the device.
@@ -94,9 +96,28 @@ fn check(desired: &Desired, errors: Vec<DocumentError>) -> Vec<DocumentError> {
     check.bodies(desired);
     check.models(desired);
     if let Some(firmware) = &desired.firmware {
-        check.address("firmware.url", &firmware.url);
+        check.firmware(firmware);
     }
     check.errors
+}
+
+/// The firmware of a payload alone. The rest of the document may be one that this device refuses: it may need that firmware.
+pub(super) fn firmware_of(document: &Value) -> Result<Option<FirmwareRef>, DocumentErrors> {
+    let mut errors = Vec::new();
+    let mut document = document.clone();
+    strict::refuse_lists(&mut document, &["firmware"], &mut errors);
+    let firmware = match document.get("firmware") {
+        Some(value @ Value::Object(_)) => {
+            let required = ["url", "sha256", "version"];
+            strict::read::<FirmwareRef>(value.clone(), "firmware", &required, &mut errors)
+        }
+        _ => None,
+    };
+    let mut check = Check { errors };
+    if let Some(firmware) = &firmware {
+        check.firmware(firmware);
+    }
+    DocumentErrors::or(check.errors, firmware)
 }
 
 struct Check {
@@ -192,6 +213,27 @@ impl Check {
                 self.add(&format!("{at}.size"), codes::BAD_VALUE, message);
             }
             self.address(&format!("{at}.url"), &model.url);
+        }
+    }
+
+    fn firmware(&mut self, firmware: &FirmwareRef) {
+        self.address("firmware.url", &firmware.url);
+        let (version, limit) = (&firmware.version, VERSION_BYTES);
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+~".contains(&byte);
+        if version.is_empty() || version.len() > limit || !version.bytes().all(is_good) {
+            let message =
+                format!("must be 1 to {limit} letters, digits, `.`, `-`, `_`, `+` and `~`");
+            self.add("firmware.version", codes::BAD_VALUE, message);
+        }
+        if firmware.size == Some(0) {
+            let message = "must be the length of the image in bytes, above 0";
+            self.add("firmware.size", codes::BAD_VALUE, message);
+        }
+        if let Some(generation) = firmware.generation
+            && !(1..=MOST_GENERATION).contains(&generation)
+        {
+            let message = format!("must be 1 to {MOST_GENERATION}, got {generation}");
+            self.add("firmware.generation", codes::BAD_VALUE, message);
         }
     }
 

@@ -50,7 +50,7 @@ pub struct ModelRef {
     pub size: Option<u64>,
 }
 
-/// A firmware image that the device installs. Accepted, and not used yet.
+/// A firmware image that the device installs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FirmwareRef {
@@ -58,6 +58,23 @@ pub struct FirmwareRef {
     pub url: String,
     /// SHA-256 of the image.
     pub sha256: DocumentHash,
-    /// Its version.
+    /// Its version: 1 to 64 letters, digits, `.`, `-`, `_`, `+` and `~`.
+    #[schemars(length(min = 1, max = 64))]
     pub version: String,
+    /// Exact length of the image in bytes, above 0. Without it the image may have at most 4 GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Number of this order, from 1 to 2^53 - 1, apart from the generation of the document: a device installs only what has a
+    /// higher one than the last. Absent: the generation of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    pub generation: Option<u64>,
+}
+
+impl FirmwareRef {
+    /// Whether `other` names the same image, whatever the generations.
+    pub fn is_same_image(&self, other: &Self) -> bool {
+        (&self.url, &self.sha256, &self.version, self.size)
+            == (&other.url, &other.sha256, &other.version, other.size)
+    }
 }

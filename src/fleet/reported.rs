@@ -115,6 +115,89 @@ pub struct Firmware {
     /// Version of the system image, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The slot that runs, if the device has slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
+    /// What becomes of the firmware that the desired document names. Absent: `idle`.
+    #[serde(skip_serializing_if = "FirmwarePhase::is_idle")]
+    pub phase: FirmwarePhase,
+    /// The version that the phase and the error are about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The generation of that firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The reason of `failed` and `rolled-back`, and why another phase does not go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<DocumentError>,
+}
+
+impl Firmware {
+    /// The version of the system image, else that of `nvr`.
+    pub fn running(&self) -> &str {
+        self.image.as_deref().unwrap_or(&self.version)
+    }
+}
+
+/// What becomes of a firmware.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirmwarePhase {
+    /// None is named.
+    #[default]
+    Idle,
+    /// It waits for its time window, or for the end of the trial of a document.
+    Waiting,
+    /// It is being fetched.
+    Downloading,
+    /// The fetched image is checked.
+    Verifying,
+    /// It is written to the other slot.
+    Installing,
+    /// The device restarts into the other slot.
+    Rebooting,
+    /// The new slot runs and must prove itself.
+    Confirming,
+    /// The new slot has proved itself and stays.
+    Confirmed,
+    /// It was not installed.
+    Failed,
+    /// The former slot runs again.
+    RolledBack,
+    /// A phase of a newer firmware.
+    #[serde(other)]
+    Unknown,
+}
+
+impl FirmwarePhase {
+    /// The value on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Waiting => "waiting",
+            Self::Downloading => "downloading",
+            Self::Verifying => "verifying",
+            Self::Installing => "installing",
+            Self::Rebooting => "rebooting",
+            Self::Confirming => "confirming",
+            Self::Confirmed => "confirmed",
+            Self::Failed => "failed",
+            Self::RolledBack => "rolled-back",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the device has begun to install, so that the firmware can't be taken back any more.
+    pub fn is_begun(self) -> bool {
+        matches!(
+            self,
+            Self::Installing | Self::Rebooting | Self::Confirming | Self::Confirmed
+        )
+    }
+
+    fn is_idle(&self) -> bool {
+        *self == Self::Idle
+    }
 }
 
 /// The state of a model that a document names.
@@ -204,6 +287,11 @@ impl Reported {
         if let Some(image) = &mut self.firmware.image {
             cut_text(image, WORD_BYTES);
         }
+        let firmware = &mut self.firmware;
+        for word in [&mut firmware.slot, &mut firmware.target] {
+            word.iter_mut().for_each(|word| cut_text(word, WORD_BYTES));
+        }
+        firmware.error.iter_mut().for_each(cut_error);
     }
 }
 

@@ -26,7 +26,7 @@ fn reported() -> Reported {
         keys: vec![key.id()],
         ..Reported::new(Firmware {
             version: "0.1.0".to_owned(),
-            image: None,
+            ..Firmware::default()
         })
     }
 }
@@ -41,7 +41,7 @@ fn a_report_reads_back() {
 fn a_report_has_the_published_fields() {
     let firmware = Firmware {
         version: "0.1.0".to_owned(),
-        image: None,
+        ..Firmware::default()
     };
     assert_eq!(
         String::from_utf8(Reported::new(firmware).to_json()).expect("JSON is text"),

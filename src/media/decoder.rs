@@ -153,6 +153,11 @@ pub fn decoder_report(codec: Codec) -> Vec<DecoderReport> {
     codec.decoders().report()
 }
 
+/// The first decoder of `codec` that decodes the built-in clip here; none if there is none. Blocks while decoders are tried.
+pub fn working_decoder(codec: Codec) -> Option<String> {
+    codec.decoders().choose(&[]).map(|plan| plan.to_string())
+}
+
 impl DecoderTable {
     fn new(codec: Codec, lines: &'static [DecoderEntry]) -> Self {
         Self {

@@ -70,7 +70,7 @@ use crate::config::{Location, StreamSettings, without_secrets};
 pub use camera_probe::{CameraReport, Login, OfferedStream, ProbeError, probe_camera};
 pub use codec::Codec;
 pub use csi::CsiSource;
-pub use decoder::{DecoderReport, decoder_report};
+pub use decoder::{DecoderReport, decoder_report, working_decoder};
 pub use file::FileSource;
 pub use image::ImageSource;
 pub use jpeg::{JpegError, jpeg_within};

@@ -27,6 +27,7 @@ mod capacity;
 mod clock;
 mod commands;
 mod disk;
+mod firmware;
 mod hosts;
 mod kills;
 mod models;

@@ -1,6 +1,7 @@
 //! `nvr fleet` against a real mosquitto in its default configuration, with simulated devices.
 
 mod halts;
+mod updates;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

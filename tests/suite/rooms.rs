@@ -145,7 +145,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("tar", "base/archive"),
     ("flate2", "base/archive"),
     ("crc32fast", "agent/store"),
-    ("ureq", "agent/models/http.rs"),
+    ("ureq", "agent/fetch/http.rs"),
     ("regex", "doctor"),
     ("libc", "base/kernel_clock.rs"),
     ("ring", "fleet/keys.rs"),

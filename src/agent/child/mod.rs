@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use log_ring::LogRing;
 pub(super) use messages::{ChildEvent, ChildOptions, Condition, Order, RoleEvent};
+pub(super) use observe::{Observation, Screen};
 pub(super) use request::{Recipient, RequestError};
 
 use super::cycle::ChildRole;

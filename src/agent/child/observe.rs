@@ -1,12 +1,12 @@
 //! The state of a role as the cycle needs it: which sources flow, and whether the picture moves. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::base::SourceId;
 use crate::control::wall_state::VideoState;
-use crate::control::{DetectorStatus, DisplayStatus, Status};
+use crate::control::{DetectorStatus, DisplayStatus, Status, WallStatus};
 use crate::event::SourceState;
 
 /// The state of a role at one moment.
@@ -20,6 +20,19 @@ pub(in crate::agent) struct Observation {
     pub(in crate::agent) detector: Option<DetectorStatus>,
     /// The number of planes that a wall uses on each of its outputs.
     pub(in crate::agent) planes: Option<BTreeMap<String, u32>>,
+    /// The monitors of a wall.
+    pub(in crate::agent) screen: Option<Screen>,
+}
+
+/// The monitors of a wall.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::agent) struct Screen {
+    /// Those that are plugged in and switched on, by name.
+    pub(in crate::agent) monitors: BTreeSet<String>,
+    /// Those of them that have taken a picture.
+    pub(in crate::agent) shown: BTreeSet<String>,
+    /// Why the display can't be opened.
+    pub(in crate::agent) trouble: Option<String>,
 }
 
 /// Compares the statuses of one role.
@@ -49,6 +62,7 @@ impl Observer {
                     picture: None,
                     detector: processor.detector.clone(),
                     planes: None,
+                    screen: None,
                 }
             }
             Status::Wall(wall) => {
@@ -64,6 +78,7 @@ impl Observer {
                     picture: has_picture.then(|| before.is_some_and(|before| before != scenes)),
                     detector: None,
                     planes: Some(planes(wall.displays.as_ref())),
+                    screen: Some(screen(wall)),
                 }
             }
         }
@@ -72,6 +87,17 @@ impl Observer {
     /// The next status is that of another process.
     pub(super) fn forget(&mut self) {
         self.scenes = None;
+    }
+}
+
+fn screen(wall: &WallStatus) -> Screen {
+    let visible = wall.state.heads.iter().filter(|head| head.visible);
+    let shown = visible.clone().filter(|head| head.scenes > 0);
+    let displays = wall.displays.as_ref();
+    Screen {
+        monitors: visible.map(|head| head.name.clone()).collect(),
+        shown: shown.map(|head| head.name.clone()).collect(),
+        trouble: displays.and_then(|displays| displays.trouble.clone()),
     }
 }
 
@@ -89,7 +115,6 @@ fn planes(displays: Option<&DisplayStatus>) -> BTreeMap<String, u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::WallStatus;
     use crate::control::wall_state::{Head, Tile};
 
     fn wall(scenes: u64, state: VideoState) -> Status {
@@ -115,6 +140,26 @@ mod tests {
         assert_eq!(picture(5), Some(true));
         assert_eq!(picture(5), Some(false));
         assert_eq!(picture(6), Some(true));
+    }
+
+    #[test]
+    fn a_monitor_has_taken_a_picture_when_a_scene_was_presented() {
+        let screen = |scenes, visible| {
+            let mut status = WallStatus::default();
+            let name = "HDMI-A-1".to_owned();
+            status.state.heads = vec![Head {
+                name,
+                visible,
+                scenes,
+                ..Head::default()
+            }];
+            let found = Observer::default().observe(&Status::Wall(status)).screen;
+            let found = found.expect("a wall has one");
+            (found.monitors.len(), found.shown.len())
+        };
+        assert_eq!(screen(5, true), (1, 1));
+        assert_eq!(screen(0, true), (1, 0));
+        assert_eq!(screen(5, false), (0, 0));
     }
 
     #[test]

@@ -45,6 +45,10 @@ impl StoreStep {
 
 /// An order to the caller.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few exist at a time, and a report is the most frequent one"
+)]
 pub enum Action {
     /// Change the store, and answer with [`Event::Stored`](super::Event::Stored).
     Store(StoreStep),

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::fault::Fault;
+use super::fault::bad_model;
 use super::library::{Record, install, remove_all};
 use super::places::{Places, make};
 use super::version::Version;
+use crate::agent::fetch::Fault;
 use crate::base::archive::{ArchiveKind, UnpackError, UnpackLimits, unpack};
 use crate::base::{Stop, ending, private_file};
 use crate::config::without_secrets;
@@ -80,10 +81,10 @@ fn unpack_model(
     unpack(archive, kind, &into, LIMITS, stop).map_err(|err| match err {
         UnpackError::Stopped => Fault::stopped(),
         UnpackError::Space { .. } | UnpackError::Write { .. } => Fault::disk(err.to_string()),
-        UnpackError::Archive(_) | UnpackError::Entry { .. } => Fault::bad_model(err.to_string()),
+        UnpackError::Archive(_) | UnpackError::Entry { .. } => bad_model(err.to_string()),
     })?;
     let Some(folder) = model_folder(&into) else {
-        return Err(Fault::bad_model(format!(
+        return Err(bad_model(format!(
             "the archive has no {MANIFEST}, neither at its top nor in its only folder; pack the folder of a model"
         )));
     };
@@ -96,7 +97,7 @@ fn unpack_model(
     checked.map_err(|err| {
         // The folder for the installation is of no use to the reader.
         let text = err.to_string();
-        Fault::bad_model(text.replace(&format!("{}/", staging.display()), ""))
+        bad_model(text.replace(&format!("{}/", staging.display()), ""))
     })
 }
 
@@ -128,7 +129,7 @@ fn import(
         .arg(file);
     run(command, places, IMPORT_LIMIT, stop).map_err(|ended| match ended {
         Ended::Stopped => Fault::stopped(),
-        Ended::Failed(told) => Fault::bad_model(format!(
+        Ended::Failed(told) => bad_model(format!(
             "the file is no tar archive, and can't be imported as an ONNX file: {told}"
         )),
         Ended::NotRun(told) => Fault::disk(told),

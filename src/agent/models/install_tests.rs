@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use sha2::{Digest, Sha256};
 
-use super::super::fault::Retry;
 use super::super::library::Library;
 use super::*;
+use crate::agent::fetch::Retry;
 
 struct Site {
     dir: tempfile::TempDir,

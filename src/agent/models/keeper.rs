@@ -12,13 +12,14 @@ use tokio::sync::mpsc::Sender;
 use tracing::{error, info, warn};
 
 use super::choice::{Choice, uses_engines, wanted, written_dirs};
-use super::fault::{Fault, codes};
+use super::fault::{self, bad_model};
 use super::library::Library;
 use super::places::{Places, make, write_whole};
 use super::schedule::Job;
 use super::shelf::Shelf;
 use super::version::Version;
 use super::worker::{ModelEvent, Progress, Tools, Worker};
+use crate::agent::fetch::{Fault, Retry};
 use crate::base::{Clock, models_dirs};
 use crate::fleet::{Desired, DocumentError, ModelPhase, ModelState};
 
@@ -234,7 +235,7 @@ impl Models {
     }
 
     fn failed(&mut self, version: Version, fault: &Fault) {
-        if fault.retry == super::fault::Retry::Never {
+        if fault.retry == Retry::Never {
             self.condemned.insert(version.clone());
             self.jobs.retain(|job| job.version != version);
         }
@@ -312,7 +313,7 @@ impl Models {
         self.doubted = None;
         self.failed(
             version.clone(),
-            &Fault::bad_model(message).with_code(codes::NOT_LOADED),
+            &bad_model(message).with_code(fault::NOT_LOADED),
         );
         self.has_changed = true;
     }
@@ -362,7 +363,7 @@ impl Models {
         {
             let message = format!("the model {wanted} is not in use yet; until then {choice} runs");
             let path = "processor.processor.model";
-            warnings.push(DocumentError::new(path, codes::NOT_READY, message));
+            warnings.push(DocumentError::new(path, fault::NOT_READY, message));
         }
         for (index, model) in desired.models.iter().enumerate() {
             if let Some(reason) = self.without_engine.get(&Version::of(model)) {
@@ -370,7 +371,7 @@ impl Models {
                     "its engine could not be built, so another backend may run it: {reason}"
                 );
                 let path = format!("models[{index}]");
-                warnings.push(DocumentError::new(path, codes::NO_ENGINE, message));
+                warnings.push(DocumentError::new(path, fault::NO_ENGINE, message));
             }
         }
         warnings

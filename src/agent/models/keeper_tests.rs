@@ -3,7 +3,6 @@
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::super::fault::Retry;
 use super::super::library::{Record, install};
 use super::*;
 use crate::fleet::{DeviceRole, DocumentHash, ModelRef};
@@ -154,7 +153,7 @@ fn a_model_that_no_document_names_is_removed_by_its_age_unless_it_runs() {
         assert!(std::time::Instant::now() < until, "its files stay");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let failed = Fault::bad_model("bad").with(Retry::Never);
+    let failed = bad_model("bad").with(Retry::Never);
     site.event(&a, Progress::Failed(failed));
     assert!(site.models.is_final(&a));
 }

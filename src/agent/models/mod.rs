@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `version`, `places` | a version of a model, and where its files are |
 //! | `schedule`, `worker` | what is fetched next, and the thread that does it |
-//! | `http`, `download` | a request, and a file in parts |
 //! | `install` | from the file to an installed model |
 //! | `library` | the installed versions and their age |
 //! | `choice`, `shelf` | which model a processor runs while its own one is missing |
@@ -14,12 +13,7 @@
 //! Only models that came in this way are removed again.
 
 mod choice;
-mod download;
 mod fault;
-#[cfg(test)]
-#[path = "../../../tests/suite/support/file_server.rs"]
-mod file_server;
-mod http;
 mod install;
 mod keeper;
 mod library;

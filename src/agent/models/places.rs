@@ -1,12 +1,12 @@
-//! The folder of the fetched models, and how files in it become durable.
+//! The folder of the fetched models.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::version::Version;
-use crate::base::private_file;
+use crate::agent::fetch::Part;
+pub(super) use crate::agent::state_dir::{
+    private_folder as make, save as write_whole, sync_parent,
+};
 
 /// The folder of the fetched models.
 ///
@@ -60,6 +60,14 @@ impl Places {
             .join(format!("{}{VALIDATOR}", version.file_name()))
     }
 
+    /// Where the received part of an archive is kept.
+    pub(super) fn part(&self, version: &Version) -> Part {
+        Part {
+            file: self.partial(version),
+            validator: self.validator(version),
+        }
+    }
+
     pub(super) fn staging(&self) -> PathBuf {
         self.root.join("staging")
     }
@@ -90,28 +98,3 @@ pub(super) fn put_away(places: &Places, path: &Path) -> io::Result<()> {
 pub(super) const RECORD: &str = "record.json";
 /// What follows the name of a partial file.
 pub(super) const VALIDATOR: &str = ".validator";
-
-/// Makes a folder, private to this user.
-pub(super) fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-/// Writes a file as a whole: after a power cut it has the old or the new contents.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let mut file = private_file(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    sync_parent(path)
-}
-
-/// Makes the name of `path` durable.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
-}

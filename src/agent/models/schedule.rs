@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::fault::Retry;
 use super::version::Version;
+use crate::agent::fetch::Retry;
 use crate::base::Backoff;
 
 /// Waits between attempts.

@@ -11,17 +11,18 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::Sender;
 use tracing::{error, info, warn};
 
-use super::download::{self, Host, Wanted};
-use super::fault::{Fault, Retry};
-use super::http::{Client, TimeLimits};
 use super::install::{SPARE_BYTES, build_engine, can_build, install_archive};
 use super::library::{empty_removed, remove_version};
 use super::places::Places;
 use super::schedule::{Job, Next, Schedule, Told};
 use super::version::Version;
+use crate::agent::fetch::{Client, Fault, Host, Retry, TimeLimits, Wanted, fetch};
 use crate::base::sync::lock;
 use crate::base::{Clock, Stop, free_bytes, shown_bytes};
 use crate::bus::Trust;
+
+/// Maximum length of an archive whose length the document does not name.
+const LARGEST: u64 = 1 << 30;
 
 /// What happened to a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,20 +240,23 @@ impl Attempt<'_> {
         let (places, program) = (&tools.places, &tools.program);
         info!(version = %job.version, "fetching a model");
         let client = Client::new(Trust::of(tools.ca.as_deref()), TimeLimits::default());
+        let name = job.version.to_string();
         let wanted = Wanted {
-            version: &job.version,
+            name: &name,
+            sha256: &job.version.sha256,
             url: &job.url,
             size: job.size,
+            largest: LARGEST,
+            is_unpacked: true,
         };
-        let file = download::fetch(wanted, places, &client, stop, self)?;
+        let file = fetch(wanted, &places.part(&job.version), &client, stop, self)?;
         let installed = install_archive(&file, &job.version, places, program, stop);
         // A file that is no model is of no use; another one needs the space for another attempt.
         if installed
             .as_ref()
             .map_or_else(|fault| fault.retry == Retry::Never, |()| true)
         {
-            let _ = std::fs::remove_file(&file);
-            let _ = std::fs::remove_file(places.validator(&job.version));
+            places.part(&job.version).remove();
         }
         installed?;
         info!(version = %job.version, "a model is installed");

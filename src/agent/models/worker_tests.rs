@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::super::fault::codes;
-use super::super::file_server::{FileServer, Manner, Served};
+use super::super::fault::BAD_MODEL;
 use super::super::library::Library;
 use super::*;
+use crate::agent::fetch::codes;
+use crate::agent::fetch::file_server::{FileServer, Manner, Served};
 use crate::fleet::DocumentHash;
 
 /// Longest wait for an event.
@@ -167,7 +168,7 @@ fn a_file_that_is_no_model_is_not_fetched_again() {
     let Progress::Failed(fault) = progress else {
         panic!("{progress:?}");
     };
-    assert_eq!((fault.code, fault.retry), (codes::BAD_MODEL, Retry::Never));
+    assert_eq!((fault.code, fault.retry), (BAD_MODEL, Retry::Never));
     let thread = site.worker.thread.take().expect("it was started");
     thread.join().expect("it ends by itself");
     assert_eq!(site.server.requests("m").len(), 1);

@@ -78,6 +78,14 @@ impl Entry {
         self.document.as_bytes()
     }
 
+    /// The generation of the firmware that the new document orders; absent if it is that of the former document, or none.
+    pub(super) fn ordered_firmware(&self) -> Option<u64> {
+        let generation = |document: RetainedDocument| document.firmware_generation;
+        let former = self.former().and_then(generation);
+        let next = generation(RetainedDocument::new(self.message().to_vec()));
+        next.filter(|_| next != former)
+    }
+
     /// The document before the rollout; absent if there was none.
     pub fn former(&self) -> Option<RetainedDocument> {
         let former = self.former.as_ref().filter(|text| !text.is_empty())?;

@@ -43,10 +43,12 @@ mod sighting;
 mod sign;
 mod simulate;
 mod simulated;
+mod simulated_firmware;
 mod simulated_processor;
 mod status;
 mod status_table;
 mod take_back;
+mod update;
 mod view;
 
 pub use acl::{AclUsers, mosquitto_acl};
@@ -78,4 +80,5 @@ pub use sign::sign;
 pub use simulate::{SimulateOptions, simulate};
 pub use status::{DeviceStatus, FleetStatus, read_status};
 pub use status_table::{status_json, status_text};
+pub use update::plan_update;
 pub use view::{DeviceView, RetainedDocument};

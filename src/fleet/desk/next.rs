@@ -64,8 +64,25 @@ impl Signer {
         body: &Map<String, Value>,
         view: &DeviceView,
     ) -> Result<NextDocument, DeskError> {
+        self.next_with(device, body, view, false)
+    }
+
+    /// The same. `again` orders its firmware anew, also if the present document names it.
+    pub(super) fn next_with(
+        &self,
+        device: &str,
+        body: &Map<String, Value>,
+        view: &DeviceView,
+        again: bool,
+    ) -> Result<NextDocument, DeskError> {
         let generation = view.highest_generation() + 1;
         let mut document = body.clone();
+        if let Some(firmware) = document.get_mut("firmware") {
+            let generation = view.next_firmware_generation(firmware, again);
+            if let Some(firmware) = firmware.as_object_mut() {
+                firmware.insert("generation".to_owned(), json!(generation));
+            }
+        }
         document.insert("schema".to_owned(), json!(SCHEMA));
         document.insert("generation".to_owned(), json!(generation));
         document.insert("device".to_owned(), json!(device));

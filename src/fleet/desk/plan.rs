@@ -8,7 +8,7 @@ use super::diff::diff;
 use super::next::NextDocument;
 use super::view::body;
 use super::{DeskError, DeviceView, Signer};
-use crate::fleet::{Desired, DocumentHash, Phase};
+use crate::fleet::{Desired, DocumentHash, FirmwarePhase, Phase};
 
 /// What a rollout would do.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -115,9 +115,24 @@ pub fn plan(
     let none = DeviceView::default();
     for (device, desired) in documents {
         let view = views.get(*device).unwrap_or(&none);
-        plan.add(device, &body(desired), view, signer, retry)?;
+        let mut body = body(desired);
+        keep_firmware(&mut body, view);
+        plan.add(device, &body, view, signer, retry)?;
     }
     Ok(plan)
+}
+
+/// A fleet whose file names no firmware gets it by `nvr fleet update`; a later apply does not take it back.
+fn keep_firmware(body: &mut Map<String, Value>, view: &DeviceView) {
+    let retained = view
+        .desired
+        .as_ref()
+        .and_then(|desired| desired.body.as_ref());
+    if let Some(firmware) = retained.and_then(|body| body.get("firmware"))
+        && !body.contains_key("firmware")
+    {
+        body.insert("firmware".to_owned(), firmware.clone());
+    }
 }
 
 impl Plan {
@@ -153,6 +168,16 @@ impl Plan {
                 ));
             }
         }
+        let failed = failed_firmware(view, body);
+        if let Some(failed) = &failed {
+            match retry {
+                true => lines.push(format!("~ again: {failed}")),
+                false if lines.is_empty() => self.notes.push(format!(
+                    "{device}: unchanged, but {failed}; `--retry` orders it again"
+                )),
+                false => {}
+            }
+        }
         if lines.is_empty() && former_body == Some(body) {
             self.unchanged.push(device.to_owned());
             return Ok(());
@@ -165,10 +190,26 @@ impl Plan {
                 message: retained.message.clone(),
             }),
             diff: lines,
-            next: signer.next(device, body, view)?,
+            next: signer.next_with(device, body, view, retry && failed.is_some())?,
         });
         Ok(())
     }
+}
+
+/// The firmware of the body in words, if the device has tried it in vain.
+fn failed_firmware(view: &DeviceView, body: &Map<String, Value>) -> Option<String> {
+    let desired = view.desired.as_ref()?;
+    let firmware = &view.reported.as_ref()?.firmware;
+    let is_same = desired.body.as_ref()?.get("firmware")? == body.get("firmware")?;
+    let is_about_it = firmware.generation == desired.firmware_generation;
+    let is_failed = matches!(
+        firmware.phase,
+        FirmwarePhase::Failed | FirmwarePhase::RolledBack
+    );
+    (is_same && is_about_it && is_failed).then(|| {
+        let target = firmware.target.as_deref().unwrap_or_default();
+        format!("firmware {target} is {}", firmware.phase.as_str())
+    })
 }
 
 /// The phase of the retained document if the device has refused it.
@@ -232,6 +273,49 @@ mod tests {
             .expect("valid")
             .base;
         assert_eq!(base.as_ref(), Some(first.changes[0].hash()));
+    }
+
+    #[test]
+    fn firmware_has_a_generation_of_its_own_and_outlasts_an_apply_that_names_none() {
+        let bare = Signer::default();
+        let firmware = |version: &str| {
+            let sha256 = DocumentHash::of(version.as_bytes());
+            let text = json!({"url": "https://a/i", "sha256": sha256, "version": version});
+            serde_json::from_value(text).ok()
+        };
+        let with = |confidence, version| Desired {
+            firmware: firmware(version),
+            ..desired(confidence)
+        };
+        let order = |change: &Change| {
+            let read = Desired::read(&change.next.message).expect("valid");
+            let firmware = read.firmware.expect("it names one");
+            (read.generation, firmware.generation, firmware.version)
+        };
+        let first = planned(&with(0.5, "1"), DeviceView::default(), &bare, false);
+        assert_eq!(order(&first.changes[0]), (1, Some(1), "1".to_owned()));
+        let mut view = view_of(&first.changes[0]);
+        assert_eq!(
+            planned(&with(0.5, "1"), view.clone(), &bare, false).changes,
+            []
+        );
+        // Another body alone, also from a file that names no firmware.
+        for body in [with(0.6, "1"), desired(0.6)] {
+            let next = planned(&body, view.clone(), &bare, false);
+            assert_eq!(order(&next.changes[0]), (2, Some(1), "1".to_owned()));
+        }
+        let newer = planned(&with(0.5, "2"), view.clone(), &bare, false);
+        assert_eq!(order(&newer.changes[0]), (2, Some(2), "2".to_owned()));
+        // One that has failed is ordered again on demand only.
+        let report = br#"{"schema":1,"phase":"applied","firmware":{"version":"0","phase":"failed","target":"1","generation":1}}"#;
+        view.take(FleetTopic::Reported, report);
+        let same = planned(&with(0.5, "1"), view.clone(), &bare, false);
+        assert_eq!(
+            same.notes,
+            ["a: unchanged, but firmware 1 is failed; `--retry` orders it again"]
+        );
+        let again = planned(&with(0.5, "1"), view, &bare, true);
+        assert_eq!(order(&again.changes[0]), (2, Some(2), "1".to_owned()));
     }
 
     #[test]

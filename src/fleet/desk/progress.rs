@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::rivals::rival;
-use super::sighting::reasons;
+use super::sighting::{firmware_reason, reasons};
 use super::{DeviceView, Outcome, RetainedDocument, Rollout, State};
 use crate::fleet::DocumentHash;
 
@@ -31,6 +31,9 @@ pub(super) fn told_outcome(
         Outcome::NeverOnline => format!("{device}: waiting: offline since the publication"),
         Outcome::WentOffline => {
             format!("{device}: waiting: it went offline before it had a result")
+        }
+        Outcome::NotInstalled | Outcome::RolledBack => {
+            format!("{device}: {word}: {}", firmware_reason(view))
         }
         Outcome::Applied | Outcome::Rejected | Outcome::Reverted => {
             format!("{device}: {word}: {}", reasons(view))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::fleet_file::FleetFile;
 use super::fleet_reader::DeviceEntry;
 use super::layers::{Merged, VariableProblem, substitute};
-use crate::fleet::{Desired, DocumentErrors, SCHEMA};
+use crate::fleet::{Desired, DocumentError, DocumentErrors, SCHEMA, codes};
 
 /// The body of a device before its checks.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,14 @@ pub(super) fn render(fleet: &FleetFile, device: &DeviceEntry) -> Rendered {
 /// # Errors
 /// Every problem at once.
 pub(super) fn document(device: &str, body: &Map<String, Value>) -> Result<Desired, DocumentErrors> {
+    if body
+        .get("firmware")
+        .is_some_and(|firmware| firmware.get("generation").is_some())
+    {
+        let message = "is set by the desk in each document; remove the key";
+        let path = "firmware.generation";
+        return Err(DocumentError::new(path, codes::UNKNOWN_FIELD, message).into());
+    }
     let mut document = body.clone();
     document.insert("schema".to_owned(), json!(SCHEMA));
     document.insert("generation".to_owned(), json!(1));

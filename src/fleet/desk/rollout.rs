@@ -19,6 +19,10 @@ pub enum Outcome {
     Conflict,
     /// The document failed on trial.
     Reverted,
+    /// The firmware was not installed.
+    NotInstalled,
+    /// The former firmware runs again.
+    RolledBack,
     /// It was online, and had no result in time.
     TimedOut,
     /// It was not online since the publication, and waits.
@@ -32,7 +36,12 @@ impl Outcome {
     pub fn is_failure(self) -> bool {
         matches!(
             self,
-            Self::Rejected | Self::Conflict | Self::Reverted | Self::TimedOut
+            Self::Rejected
+                | Self::Conflict
+                | Self::Reverted
+                | Self::NotInstalled
+                | Self::RolledBack
+                | Self::TimedOut
         )
     }
 
@@ -48,6 +57,8 @@ impl Outcome {
             Self::Rejected => "rejected",
             Self::Conflict => "conflict",
             Self::Reverted => "reverted",
+            Self::NotInstalled => "not-installed",
+            Self::RolledBack => "rolled-back",
             Self::TimedOut => "timed-out",
             Self::NeverOnline => "never-online",
             Self::WentOffline => "went-offline",
@@ -206,7 +217,9 @@ impl Rollout {
         let is_open = match device.state {
             State::Pending => outcome == Outcome::Conflict,
             State::InFlight => true,
-            State::Finished(Outcome::Applied) => outcome == Outcome::Reverted,
+            State::Finished(Outcome::Applied) => {
+                matches!(outcome, Outcome::Reverted | Outcome::RolledBack)
+            }
             State::Finished(Outcome::TimedOut) => outcome != Outcome::TimedOut,
             State::Finished(former) => former.is_waiting() && former != outcome,
         };

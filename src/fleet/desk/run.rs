@@ -11,7 +11,7 @@ use super::operator::answer;
 use super::progress::{outcomes, summary, told_outcome};
 use super::rivals::{foreign, is_replaced};
 use super::session::Seen;
-use super::sighting::result;
+use super::sighting::result_with_firmware;
 use super::{
     DeskError, DeviceView, End, Exit, Operator, Outcome, PauseRequest, RetainedDocument, Rollout,
     State, Step,
@@ -42,6 +42,8 @@ pub(super) struct Run<'a> {
     journal: Journal,
     rollout: Rollout,
     entries: BTreeMap<String, Entry>,
+    /// The generations of the firmware that is ordered.
+    firmware: BTreeMap<String, u64>,
     /// States that are in the journal and were told.
     recorded: BTreeMap<String, State>,
     /// Documents of others that ours replaced.
@@ -59,6 +61,10 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(apply: Operation<'a>, journal: Journal) -> Self {
         let states = journal.states();
+        let ordered = journal.entries().iter();
+        let firmware = ordered
+            .filter_map(|entry| Some((entry.device.clone(), entry.ordered_firmware()?)))
+            .collect();
         let entries = journal.entries().iter();
         let entries = entries
             .map(|entry| (entry.device.clone(), entry.clone()))
@@ -70,6 +76,7 @@ impl<'a> Run<'a> {
             journal,
             rollout,
             entries,
+            firmware,
             recorded: states.into_iter().collect(),
             rivals: BTreeMap::new(),
             pause: None,
@@ -187,7 +194,8 @@ impl<'a> Run<'a> {
         };
         let now = self.now();
         self.rollout.online(device, view.is_online(), now);
-        let found = result(view, entry.generation, &entry.hash);
+        let firmware = self.firmware.get(device).copied();
+        let found = result_with_firmware(view, entry, firmware);
         if let Some(outcome) = found.filter(|_| self.journal.is_published(device)) {
             self.rollout.finish(device, outcome);
         }

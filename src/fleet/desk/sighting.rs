@@ -1,7 +1,8 @@
 //! What a device's report says of the document of a rollout.
 
+use super::journal_lines::Entry;
 use super::{DeviceView, Outcome};
-use crate::fleet::{DocumentHash, Phase, Reported};
+use crate::fleet::{DocumentHash, FirmwarePhase, Phase, Reported};
 
 /// The result that the view shows of the document with this generation and hash; absent while there is none.
 pub(super) fn result(view: &DeviceView, generation: u64, hash: &DocumentHash) -> Option<Outcome> {
@@ -17,6 +18,38 @@ pub(super) fn result(view: &DeviceView, generation: u64, hash: &DocumentHash) ->
     }
     // The device has gone on to another document after this one.
     view.has_applied(hash).then_some(Outcome::Applied)
+}
+
+/// The same for a document that orders the firmware of generation `firmware`: the device has finished when that is confirmed.
+pub(super) fn result_with_firmware(
+    view: &DeviceView,
+    entry: &Entry,
+    firmware: Option<u64>,
+) -> Option<Outcome> {
+    let outcome = result(view, entry.generation, &entry.hash)?;
+    let (Outcome::Applied, Some(generation)) = (outcome, firmware) else {
+        return Some(outcome);
+    };
+    let reported = &view.reported.as_ref()?.firmware;
+    if reported.generation != Some(generation) {
+        return None;
+    }
+    match reported.phase {
+        FirmwarePhase::Confirmed => Some(Outcome::Applied),
+        FirmwarePhase::Failed => Some(Outcome::NotInstalled),
+        FirmwarePhase::RolledBack => Some(Outcome::RolledBack),
+        _ => None,
+    }
+}
+
+/// The reason that a device gives for its firmware, in one line.
+pub(super) fn firmware_reason(view: &DeviceView) -> String {
+    let reported = view.reported.as_ref();
+    let error = reported.and_then(|report| report.firmware.error.as_ref());
+    error.map_or_else(
+        || "the device gives no reason".to_owned(),
+        ToString::to_string,
+    )
 }
 
 /// A device that can't read a document reports no hash, and its generation only if it can read that.

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use super::simulated_firmware::Behaviour;
+use super::simulated_firmware::SimulatedFirmware;
 use crate::base::SourceId;
 use crate::config::SourceSettings;
 use crate::fleet::{
     BodySources, Command, Desired, DocumentError, DocumentErrors, DocumentHash, Firmware,
-    Generation, Keyring, Known, PayloadType, Phase, Reported, Response, Stamp, Verb, codes, open,
+    FirmwareOrder, Generation, Keyring, Known, PayloadType, Phase, Reported, Response, Stamp, Verb,
+    codes, open,
 };
 
 /// A device and its documents.
@@ -19,19 +22,11 @@ pub(super) struct Simulated {
     trial: Option<Trial>,
     behaviour: Behaviour,
     sources: Sources,
+    firmware: SimulatedFirmware,
 }
 
 /// Sources that a processor analyses.
 pub(super) type Sources = BTreeMap<SourceId, SourceSettings>;
-
-/// How simulated devices behave.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Behaviour {
-    /// Time from a document to its result.
-    pub(super) apply_time: Duration,
-    /// Documents that contain this text are reverted.
-    pub(super) reverts: Option<String>,
-}
 
 #[derive(Debug)]
 struct Trial {
@@ -45,7 +40,7 @@ impl Simulated {
     pub(super) fn new(id: &str, behaviour: Behaviour) -> Self {
         let firmware = Firmware {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            image: None,
+            ..Firmware::default()
         };
         Self {
             id: id.to_owned(),
@@ -54,6 +49,7 @@ impl Simulated {
             trial: None,
             behaviour,
             sources: Sources::new(),
+            firmware: SimulatedFirmware::default(),
         }
     }
 
@@ -69,11 +65,24 @@ impl Simulated {
 
     /// The time of the next change, if one is due.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.trial.as_ref().map(|trial| trial.until)
+        let trial = self.trial.as_ref().map(|trial| trial.until);
+        [trial, self.firmware.due()].into_iter().flatten().min()
     }
 
-    /// Takes a desired document. True if the report has changed.
+    /// Takes a desired document, and the firmware that it names. True if the report has changed.
     pub(super) fn desired(&mut self, message: &[u8], sources: &BodySources, now: Duration) -> bool {
+        let opened = open(message, PayloadType::Desired, &Keyring::default()).ok();
+        let order =
+            opened.and_then(|opened| FirmwareOrder::read(&opened.payload, &self.id).ok()?);
+        let is_ordered = order.is_some_and(|order| {
+            let report = &mut self.report.firmware;
+            self.firmware.order(&order, &self.behaviour, report, now)
+        });
+        self.document(message, sources, now) || is_ordered
+    }
+
+    /// Takes a document without its firmware. True if the report has changed.
+    fn document(&mut self, message: &[u8], sources: &BodySources, now: Duration) -> bool {
         if message.is_empty() {
             return false;
         }
@@ -118,7 +127,11 @@ impl Simulated {
             }
         };
         let processor = bodies.processor.map(|loaded| loaded.settings.sources);
-        let text = String::from_utf8_lossy(&opened.payload);
+        let bodies_alone = Desired {
+            firmware: None,
+            ..desired.clone()
+        };
+        let text = String::from_utf8_lossy(&bodies_alone.to_json()).into_owned();
         let fails = |wanted: &String| text.contains(wanted.as_str());
         self.trial = Some(Trial {
             until: now + self.behaviour.apply_time,
@@ -146,6 +159,11 @@ impl Simulated {
 
     /// Ends a trial whose time is over. True if the report has changed.
     pub(super) fn advance(&mut self, now: Duration) -> bool {
+        let is_updated = self.firmware.advance(&mut self.report.firmware, now);
+        self.end_trial(now) || is_updated
+    }
+
+    fn end_trial(&mut self, now: Duration) -> bool {
         let Some(trial) = self.trial.take_if(|trial| trial.until <= now) else {
             return false;
         };

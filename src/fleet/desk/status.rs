@@ -9,7 +9,7 @@ use super::{DeviceView, Session};
 use crate::base::SourceId;
 use crate::bus::{ClientRole, Topics};
 use crate::event::{Presence, PresenceState, SourceState, SourceStatus};
-use crate::fleet::{ModelPhase, ModelState};
+use crate::fleet::{Firmware, ModelPhase, ModelState};
 
 /// The state of a fleet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +33,10 @@ pub struct DeviceStatus {
     pub presence: &'static str,
     /// Version of its software.
     pub firmware: String,
+    /// The update of its firmware, such as `2.1 downloading`; empty if there is none.
+    pub update: String,
+    /// Why that does not go on, or has failed.
+    pub update_error: Option<String>,
     /// Generation that the operator wants.
     pub desired: Option<u64>,
     /// Generation in force.
@@ -123,9 +127,16 @@ fn is_valid(status: &SourceStatus, presences: &BTreeMap<String, Vec<u8>>, topics
         })
 }
 
+fn update(firmware: &Firmware) -> String {
+    match &firmware.target {
+        Some(target) => format!("{target} {}", firmware.phase.as_str()),
+        None => String::new(),
+    }
+}
+
 fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> DeviceStatus {
     let report = view.reported.as_ref();
-    let version = report.map(|report| report.firmware.version.clone());
+    let version = report.map(|report| report.firmware.running().to_owned());
     let version = version.filter(|version| !version.is_empty());
     let of_presence = || {
         view.presence
@@ -148,6 +159,12 @@ fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> Devic
             None => "missing",
         },
         firmware: version.or_else(of_presence).unwrap_or_default(),
+        update: report
+            .map(|report| update(&report.firmware))
+            .unwrap_or_default(),
+        update_error: report
+            .and_then(|report| report.firmware.error.as_ref())
+            .map(ToString::to_string),
         desired: view.desired.as_ref().and_then(|desired| desired.generation),
         applied: report.and_then(|report| report.applied),
         phase: report.map_or("-", |report| report.phase.as_str()),

@@ -2,15 +2,15 @@
 
 use super::FleetStatus;
 
-const HEADINGS: [&str; 8] = [
-    "DEVICE", "PRESENCE", "FIRMWARE", "DESIRED", "APPLIED", "PHASE", "SOURCES", "FPS",
+const HEADINGS: [&str; 9] = [
+    "DEVICE", "PRESENCE", "FIRMWARE", "UPDATE", "DESIRED", "APPLIED", "PHASE", "SOURCES", "FPS",
 ];
 
 /// The table, its last line the sum.
 pub fn status_text(status: &FleetStatus) -> Vec<String> {
     let number =
         |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    let mut table: Vec<[String; 8]> = vec![HEADINGS.map(str::to_owned)];
+    let mut table: Vec<[String; 9]> = vec![HEADINGS.map(str::to_owned)];
     let mut errors = Vec::new();
     for row in &status.rows {
         let dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
@@ -18,6 +18,8 @@ pub fn status_text(status: &FleetStatus) -> Vec<String> {
             row.device.clone(),
             row.presence.to_owned(),
             dash(&row.firmware),
+            // A table of one word a cell.
+            dash(&row.update.replace(' ', "/")),
             number(row.desired),
             number(row.applied),
             row.phase.to_owned(),
@@ -32,6 +34,9 @@ pub fn status_text(status: &FleetStatus) -> Vec<String> {
         ]);
         if let Some(error) = &row.error {
             errors.push(format!("{}: {error}", row.device));
+        }
+        if let Some(error) = &row.update_error {
+            errors.push(format!("{}: firmware {}: {error}", row.device, row.update));
         }
         for model in &row.models {
             let reason = model.error.as_ref();
@@ -99,6 +104,8 @@ mod tests {
             device: device.to_owned(),
             presence,
             firmware: "0.1.0".to_owned(),
+            update: "2.1 failed".to_owned(),
+            update_error: None,
             desired: Some(12),
             applied: Some(11),
             phase: "probation",
@@ -109,6 +116,7 @@ mod tests {
             models: Vec::new(),
         };
         let mut waiting = row("w", "offline", None, Some("x: bad (code)".to_owned()));
+        waiting.update_error = Some("firmware: why (disk)".to_owned());
         waiting.models = vec![
             ModelState {
                 id: "m".to_owned(),
@@ -130,10 +138,11 @@ mod tests {
         assert_eq!(
             status_text(&status),
             [
-                "DEVICE  PRESENCE  FIRMWARE  DESIRED  APPLIED  PHASE      SOURCES  FPS",
-                "gate-1  online    0.1.0     12       11       probation  3/4      50.0",
-                "w       offline   0.1.0     12       11       probation  -        -",
+                "DEVICE  PRESENCE  FIRMWARE  UPDATE      DESIRED  APPLIED  PHASE      SOURCES  FPS",
+                "gate-1  online    0.1.0     2.1/failed  12       11       probation  3/4      50.0",
+                "w       offline   0.1.0     2.1/failed  12       11       probation  -        -",
                 "w: x: bad (code)",
+                "w: firmware 2.1 failed: firmware: why (disk)",
                 "w: the model m is not ready (failed): models[0]: no route (fetch-failed)",
                 "w: the model n is not ready (building)",
                 "998 of 1,000 answered, 2 online",

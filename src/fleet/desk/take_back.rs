@@ -83,7 +83,10 @@ fn is_due(journal: &Journal, entry: &Entry, view: &DeviceView, revert_applied: b
         // A broker without persistence lost it.
         None => journal.is_published(&entry.device) && entry.former().is_some(),
     };
-    is_ours && (revert_applied || !view.has_applied(&entry.hash))
+    // An installation that has begun can't be taken back; one that failed is not worth keeping.
+    let firmware = entry.ordered_firmware();
+    let has_taken = firmware.is_none_or(|generation| view.has_begun_firmware(generation));
+    is_ours && (revert_applied || !(view.has_applied(&entry.hash) && has_taken))
 }
 
 /// A fleet with keys refuses what is not signed.

@@ -38,7 +38,9 @@ pub struct RetainedDocument {
     pub generation: Option<u64>,
     /// Who published it, as the document says. Absent if it says nothing, or nothing that may be shown.
     pub by: Option<String>,
-    /// Everything but schema, generation, base, device and publisher. Absent if it can't be read.
+    /// The generation of the firmware that it names; absent if it names none.
+    pub firmware_generation: Option<u64>,
+    /// Everything but schema, generation, base, device, publisher and the generation of the firmware. Absent if it can't be read.
     pub body: Option<Map<String, Value>>,
     /// The keys that signed it, as the envelope names them.
     pub signers: Vec<KeyId>,
@@ -51,6 +53,7 @@ impl RetainedDocument {
             hash: None,
             generation: None,
             by: None,
+            firmware_generation: None,
             body: None,
             signers: Vec::new(),
             message,
@@ -61,6 +64,7 @@ impl RetainedDocument {
         };
         retained.generation = opened.generation();
         retained.by = by_of(&opened.payload);
+        retained.firmware_generation = firmware_generation(&opened.payload);
         retained.body = body_of(&opened.payload);
         retained.hash = Some(opened.hash);
         let envelope = serde_json::from_slice(&retained.message)
@@ -83,7 +87,22 @@ fn body_of(payload: &[u8]) -> Option<Map<String, Value>> {
     };
     let mut value = value;
     value.retain(|key, _| !HEAD.contains(&key.as_str()));
+    without_firmware_generation(&mut value);
     Some(value)
+}
+
+/// The desk sets it, as it sets the generation of the document.
+fn without_firmware_generation(body: &mut Map<String, Value>) {
+    if let Some(Value::Object(firmware)) = body.get_mut("firmware") {
+        firmware.remove("generation");
+    }
+}
+
+fn firmware_generation(payload: &[u8]) -> Option<u64> {
+    let document: Value = serde_json::from_slice(payload).ok()?;
+    let firmware = document.get("firmware")?.as_object()?;
+    let own = firmware.get("generation").and_then(Value::as_u64);
+    own.or_else(|| document.get("generation")?.as_u64())
 }
 
 fn by_of(payload: &[u8]) -> Option<String> {
@@ -92,13 +111,14 @@ fn by_of(payload: &[u8]) -> Option<String> {
     check_publisher(by).is_ok().then(|| by.to_owned())
 }
 
-/// Everything of a document but schema, generation, base, device and publisher.
+/// Everything of a document but schema, generation, base, device, publisher and the generation of the firmware.
 pub(super) fn body(desired: &Desired) -> Map<String, Value> {
     let mut body = match serde_json::from_slice(&desired.to_json()) {
         Ok(Value::Object(body)) => body,
         _ => Map::new(),
     };
     body.retain(|key, _| !HEAD.contains(&key.as_str()));
+    without_firmware_generation(&mut body);
     body
 }
 
@@ -149,6 +169,28 @@ impl DeviceView {
             known.into_iter().flatten().max().unwrap_or(0)
         });
         desired.unwrap_or(0).max(reported.unwrap_or(0))
+    }
+
+    /// The generation for `firmware` in the next document: the present one if the document names that firmware already, unless
+    /// it is ordered `again`.
+    pub(super) fn next_firmware_generation(&self, firmware: &Value, again: bool) -> u64 {
+        let desired = self.desired.as_ref();
+        let retained = desired.and_then(|desired| desired.firmware_generation);
+        let named = desired.and_then(|desired| desired.body.as_ref()?.get("firmware"));
+        let reported = self.reported.as_ref();
+        let reported = reported.and_then(|report| report.firmware.generation);
+        match retained {
+            Some(generation) if named == Some(firmware) && !again => generation,
+            _ => retained.max(reported).unwrap_or(0) + 1,
+        }
+    }
+
+    /// Whether the device has begun to install the firmware of this generation.
+    pub(super) fn has_begun_firmware(&self, generation: u64) -> bool {
+        self.reported.as_ref().is_some_and(|report| {
+            let firmware = &report.firmware;
+            firmware.generation == Some(generation) && firmware.phase.is_begun()
+        })
     }
 
     /// The hash that the next document names as its base.

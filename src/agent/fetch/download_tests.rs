@@ -9,6 +9,8 @@ use super::*;
 use crate::bus::Trust;
 use crate::fleet::DocumentHash;
 
+const LARGEST: u64 = 1 << 30;
+
 /// The disk, and what was told.
 struct Room {
     has_received: bool,
@@ -30,11 +32,11 @@ impl Host for Room {
     }
 }
 
-/// A folder, a server, and the version whose archive has `content`.
+/// A folder, a server, and the hash of `content`.
 struct Place {
     dir: tempfile::TempDir,
     server: FileServer,
-    version: Version,
+    sha256: DocumentHash,
     content: Vec<u8>,
     size: Option<u64>,
     room: Room,
@@ -47,10 +49,7 @@ impl Place {
         Self {
             dir: tempfile::tempdir().expect("a folder"),
             server: FileServer::start(),
-            version: Version {
-                id: "m".to_owned(),
-                sha256: DocumentHash::of(&content),
-            },
+            sha256: DocumentHash::of(&content),
             content,
             size: None,
             room: Room {
@@ -81,13 +80,19 @@ impl Place {
             ..TimeLimits::default()
         };
         let wanted = Wanted {
-            version: &self.version,
+            name: "m",
+            sha256: &self.sha256,
             url,
             size: self.size,
+            largest: LARGEST,
+            is_unpacked: true,
         };
-        let places = Places::new(self.dir.path());
+        let part = Part {
+            file: self.dir.path().join("partial/m"),
+            validator: self.dir.path().join("partial/m.validator"),
+        };
         let client = Client::new(Trust::of(None), limits);
-        fetch(wanted, &places, &client, &self.stop, &mut self.room)
+        fetch(wanted, &part, &client, &self.stop, &mut self.room)
     }
 
     fn fetched(&mut self, url: &str) {
@@ -171,7 +176,7 @@ fn another_file_is_refused_with_both_hashes_or_lengths_and_not_kept() {
     let url = place.serve_other(b"other".to_vec(), None, Manner::Right);
     let fault = place.fetch(&url).expect_err("another file");
     assert_eq!((fault.code, fault.retry), (codes::CONTENT, Retry::Rarely));
-    let (found, wanted) = (DocumentHash::of(b"other"), &place.version.sha256);
+    let (found, wanted) = (DocumentHash::of(b"other"), &place.sha256);
     let begin = format!("the file at {url} has the SHA-256 {found}, the document names {wanted};");
     assert!(fault.message.starts_with(&begin), "{fault}");
     place.size = Some(7);
@@ -186,7 +191,7 @@ fn another_file_is_refused_with_both_hashes_or_lengths_and_not_kept() {
     let fault = place.fetch(&url).expect_err("endless");
     assert!(fault.message.contains("has more than 7 bytes"), "{fault}");
     assert_eq!(fault.retry, Retry::Rarely);
-    let left = fs::read_dir(place.dir.path().join("models/partial")).expect("a folder");
+    let left = fs::read_dir(place.dir.path().join("partial")).expect("a folder");
     assert_eq!(left.count(), 0);
 }
 

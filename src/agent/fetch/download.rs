@@ -1,24 +1,22 @@
-//! The file of a model: fetched in parts if need be, and checked while it is received.
+//! A file: fetched in parts if need be, and checked while it is received.
 //!
 //! What was received is kept with a name of its own until the hash is right, also over a restart of the agent. The bytes decide,
 //! not the server: a file that was continued and has another hash is fetched once more from its start.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use super::fault::{Fault, Retry};
 use super::http::{Answer, Client, Extent, failed};
-use super::places::{Places, make};
-use super::version::Version;
+use crate::agent::state_dir::private_folder;
 use crate::base::{Stop, shown_bytes};
 use crate::config::without_secrets;
+use crate::fleet::DocumentHash;
 
-/// Maximum length of an archive whose length the document does not name.
-pub(super) const LARGEST: u64 = 1 << 30;
 /// The disk is synced after so many bytes, so that a power cut does not cost more.
 const SYNC_BYTES: u64 = 16 << 20;
 /// A piece of the body.
@@ -26,15 +24,44 @@ const PIECE: usize = 64 * 1024;
 
 /// A file that is to be fetched.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) version: &'a Version,
-    pub(super) url: &'a str,
+pub(in crate::agent) struct Wanted<'a> {
+    /// Its name for the log.
+    pub(in crate::agent) name: &'a str,
+    pub(in crate::agent) sha256: &'a DocumentHash,
+    pub(in crate::agent) url: &'a str,
     /// Its exact length, if the document names it.
-    pub(super) size: Option<u64>,
+    pub(in crate::agent) size: Option<u64>,
+    /// Maximum length in bytes of a file whose length the document does not name.
+    pub(in crate::agent) largest: u64,
+    /// Whether as much space is needed again for what is unpacked from it.
+    pub(in crate::agent) is_unpacked: bool,
+}
+
+/// Where the received part of a file is kept.
+#[derive(Debug, Clone)]
+pub(in crate::agent) struct Part {
+    /// The file. Its folder is made if it is missing.
+    pub(in crate::agent) file: PathBuf,
+    /// The file of what tells whether the server has changed it.
+    pub(in crate::agent) validator: PathBuf,
+}
+
+impl Part {
+    /// Removes both. A missing one is no error.
+    pub(in crate::agent) fn remove(&self) {
+        for path in [&self.file, &self.validator] {
+            match fs::remove_file(path) {
+                Err(err) if err.kind() != io::ErrorKind::NotFound => {
+                    warn!(path = %path.display(), %err, "a part of a file can't be removed");
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// What a download tells and asks.
-pub(super) trait Host {
+pub(in crate::agent) trait Host {
     /// Bytes have come.
     fn received(&mut self);
 
@@ -49,26 +76,26 @@ pub(super) trait Host {
 ///
 /// # Errors
 /// When it can't be fetched now, or is another file. What was received is kept if the next attempt can use it.
-pub(super) fn fetch(
+pub(in crate::agent) fn fetch(
     wanted: Wanted<'_>,
-    places: &Places,
+    part: &Part,
     client: &Client,
     stop: &Stop,
     host: &mut dyn Host,
 ) -> Result<PathBuf, Fault> {
-    let mut partial = Partial::open(places, wanted.version).map_err(|err| disk(places, &err))?;
+    let mut partial = Partial::open(part).map_err(|err| disk(part, &err))?;
     if wanted.size.is_none_or(|size| partial.bytes != size) {
-        receive(&mut partial, wanted, places, client, stop, host)?;
+        receive(&mut partial, wanted, part, client, stop, host)?;
     }
     let found = format!("{:x}", partial.hasher.clone().finalize());
-    if found == wanted.version.sha256.as_str() {
-        return Ok(partial.path);
+    if found == wanted.sha256.as_str() {
+        return Ok(partial.part.file);
     }
     partial.discard();
     let fault = Fault::content(format!(
         "the file at {} has the SHA-256 {found}, the document names {}; publish the right one, or correct the document",
         without_secrets(wanted.url),
-        wanted.version.sha256
+        wanted.sha256
     ));
     // A file that was put together may have parts of two states, or parts that a power cut has damaged.
     Err(match partial.has_kept {
@@ -80,7 +107,7 @@ pub(super) fn fetch(
 fn receive(
     partial: &mut Partial,
     wanted: Wanted<'_>,
-    places: &Places,
+    part: &Part,
     client: &Client,
     stop: &Stop,
     host: &mut dyn Host,
@@ -97,26 +124,26 @@ fn receive(
         .map_err(ended)?;
     match answer.extent {
         Extent::From(first) if first == partial.bytes => {
-            info!(version = %wanted.version, from = first, "continuing a download");
+            info!(file = wanted.name, from = first, "continuing a download");
         }
-        Extent::Whole => partial.restart().map_err(|err| disk(places, &err))?,
+        Extent::Whole => partial.restart().map_err(|err| disk(part, &err))?,
         Extent::From(_) | Extent::NoSuchPart => {
             partial.discard();
             let fault = failed(url, "the server does not have the rest of the file");
             return Err(fault.with(Retry::AtOnce));
         }
     }
-    let limit = wanted.size.unwrap_or(LARGEST);
+    let limit = wanted.size.unwrap_or(wanted.largest);
     if let Some(total) = answer.total {
         check_total(wanted, total)?;
     }
     let total = wanted.size.or(answer.total).unwrap_or(0);
-    // The archive, and what is unpacked from it.
-    let needed = total.saturating_sub(partial.bytes).saturating_add(total);
+    let unpacked = if wanted.is_unpacked { total } else { 0 };
+    let needed = total.saturating_sub(partial.bytes).saturating_add(unpacked);
     host.make_room(needed)?;
     let saved = partial.save_validator(answer.validator.clone());
-    saved.map_err(|err| disk(places, &err))?;
-    copy(partial, answer, wanted, limit, places, host).map_err(ended)
+    saved.map_err(|err| disk(part, &err))?;
+    copy(partial, answer, wanted, limit, part, host).map_err(ended)
 }
 
 /// The total length that the server tells.
@@ -126,7 +153,7 @@ fn check_total(wanted: Wanted<'_>, total: u64) -> Result<(), Fault> {
         Some(size) if size != total => Err(Fault::content(format!(
             "the file at {url} has {total} bytes, the document names {size}; publish the right one, or correct the document"
         ))),
-        None if total > LARGEST => Err(too_large(&url, LARGEST)),
+        None if total > wanted.largest => Err(too_large(&url, wanted.largest)),
         _ => Ok(()),
     }
 }
@@ -143,7 +170,7 @@ fn copy(
     mut answer: Answer,
     wanted: Wanted<'_>,
     limit: u64,
-    places: &Places,
+    part: &Part,
     host: &mut dyn Host,
 ) -> Result<(), Fault> {
     let url = wanted.url;
@@ -161,21 +188,21 @@ fn copy(
             return Err(too_large(&without_secrets(url), limit));
         }
         if let Err(err) = partial.append(&piece[..length]) {
-            break Err(disk(places, &err));
+            break Err(disk(part, &err));
         }
         host.received();
         unsynced += length as u64;
         if unsynced >= SYNC_BYTES {
             unsynced = 0;
             if let Err(err) = partial.file.sync_data() {
-                break Err(disk(places, &err));
+                break Err(disk(part, &err));
             }
             host.make_room(0)?;
         }
     };
     let synced = partial.file.sync_all();
     outcome?;
-    synced.map_err(|err| disk(places, &err))?;
+    synced.map_err(|err| disk(part, &err))?;
     match wanted.size.or(answer.total) {
         Some(total) if partial.bytes < total => {
             Err(failed(url, "the server ends the file too early"))
@@ -184,17 +211,16 @@ fn copy(
     }
 }
 
-fn disk(places: &Places, err: &io::Error) -> Fault {
+fn disk(part: &Part, err: &io::Error) -> Fault {
     Fault::disk(format!(
         "can't write to {}: {err}; check the disk and the owner of the folder",
-        places.root().display()
+        folder(part).display()
     ))
 }
 
 /// The part of a file that was received.
 struct Partial {
-    path: PathBuf,
-    validator_path: PathBuf,
+    part: Part,
     file: File,
     hasher: Sha256,
     bytes: u64,
@@ -205,15 +231,14 @@ struct Partial {
 
 impl Partial {
     /// Opens what is there, and reads it for its hash.
-    fn open(places: &Places, version: &Version) -> io::Result<Self> {
-        make(&places.partials())?;
-        let (path, validator_path) = (places.partial(version), places.validator(version));
+    fn open(part: &Part) -> io::Result<Self> {
+        private_folder(folder(part))?;
         let mut file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)?;
+            .open(&part.file)?;
         let mut hasher = Sha256::new();
         let mut piece = vec![0; PIECE];
         let mut bytes = 0;
@@ -226,10 +251,9 @@ impl Partial {
                 }
             }
         }
-        let validator = fs::read_to_string(&validator_path).ok();
+        let validator = fs::read_to_string(&part.validator).ok();
         Ok(Self {
-            path,
-            validator_path,
+            part: part.clone(),
             file,
             hasher,
             bytes,
@@ -251,7 +275,7 @@ impl Partial {
     fn save_validator(&mut self, validator: Option<String>) -> io::Result<()> {
         if self.validator != validator {
             fs::write(
-                &self.validator_path,
+                &self.part.validator,
                 validator.as_deref().unwrap_or_default(),
             )?;
             self.validator = validator;
@@ -267,15 +291,22 @@ impl Partial {
     }
 
     fn discard(&self) {
-        for path in [&self.path, &self.validator_path] {
-            match fs::remove_file(path) {
-                Err(err) if err.kind() != io::ErrorKind::NotFound => {
-                    warn!(path = %path.display(), %err, "a part of a model can't be removed");
-                }
-                _ => {}
-            }
-        }
+        self.part.remove();
     }
+}
+
+fn folder(part: &Part) -> &Path {
+    part.file.parent().unwrap_or(Path::new("."))
+}
+
+/// Whether the file at `path` has this hash. Reads all of it.
+///
+/// # Errors
+/// When it can't be read.
+pub(in crate::agent) fn is_file(path: &Path, sha256: &DocumentHash) -> io::Result<bool> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(format!("{:x}", hasher.finalize()) == sha256.as_str())
 }
 
 #[cfg(test)]
