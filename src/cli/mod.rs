@@ -5,6 +5,7 @@ pub mod out;
 mod agent;
 mod broker;
 mod camera;
+mod completions;
 mod config;
 mod control;
 #[cfg(feature = "testcam")]
@@ -19,6 +20,7 @@ mod fleet_flags;
 mod fleet_keys;
 mod fleet_rollout;
 mod logging;
+mod man;
 mod model;
 mod model_engine;
 mod processor;
@@ -29,7 +31,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::agent::AgentError;
 use crate::config::ConfigProblems;
@@ -88,6 +90,10 @@ enum Command {
     Control(control::ControlArgs),
     /// Join a fleet: take its documents from the broker, and run a processor, a wall or both by them
     Agent(agent::AgentArgs),
+    /// Print the script that completes the options of this program in a shell
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(man::ManArgs),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -145,6 +151,10 @@ pub fn main() -> ExitCode {
             logging::start(log_format);
             agent::main(args, log_format)
         }
+        Command::Completions(args) => {
+            completions::main(&args, Cli::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => man::main(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,
