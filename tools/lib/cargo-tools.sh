@@ -5,6 +5,9 @@
 cargo_deny() { cargo_tool cargo-deny 0.20.2; }
 # Fuzzing, for `make test-long`.
 cargo_fuzz() { cargo_tool cargo-fuzz 0.13.2; }
+# The Debian package, and the bill of materials, for `make dist`.
+cargo_deb() { cargo_tool cargo-deb 3.8.0; }
+cargo_cyclonedx() { cargo_tool cargo-cyclonedx 0.5.9; }
 
 # cargo_tool NAME VERSION: leaves where it is in $cargo_tool.
 cargo_tool() {
