@@ -23,11 +23,15 @@ Files that a shell reads at its start:
 The Debian package has the scripts of these three.";
 
 /// Writes the script of the shell for `program` to standard output.
-pub(super) fn main(args: &CompletionsArgs, mut program: Command) -> anyhow::Result<()> {
+pub(super) fn main(args: &CompletionsArgs, program: Command) -> anyhow::Result<()> {
+    write(&script(args.shell, program)).context("can't write to standard output")
+}
+
+fn script(shell: Shell, mut program: Command) -> Vec<u8> {
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut program, name, &mut script);
-    write(&script).context("can't write to standard output")
+    clap_complete::generate(shell, &mut program, name, &mut script);
+    script
 }
 
 /// A closed pipe (`nvr completions bash | head`) is no error.
@@ -36,5 +40,39 @@ fn write(script: &[u8]) -> std::io::Result<()> {
     match out.write_all(script).and_then(|()| out.flush()) {
         Err(err) if err.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// What bash offers for the last of `words`.
+    fn offered(words: &[&str]) -> Vec<String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("nvr");
+        std::fs::write(&file, script(Shell::Bash, Cli::command())).expect("written");
+        let offer = r#". "$0" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+            _nvr nvr "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}" && printf '%s\n' "${COMPREPLY[@]}""#;
+        let out = std::process::Command::new("bash")
+            .args(["-c", offer])
+            .arg(&file)
+            .args(words)
+            .output()
+            .expect("bash runs");
+        assert!(out.status.success(), "{out:?}");
+        let text = String::from_utf8(out.stdout).expect("UTF-8");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn bash_completes_subcommands_options_and_values() {
+        assert_eq!(offered(&["nvr", "comp"]), ["completions"]);
+        assert_eq!(offered(&["nvr", "fleet", "app"]), ["apply"]);
+        assert_eq!(offered(&["nvr", "fleet", "apply", "--can"]), ["--canary"]);
+        assert_eq!(offered(&["nvr", "completions", "z"]), ["zsh"]);
     }
 }

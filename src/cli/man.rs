@@ -160,7 +160,9 @@ mod tests {
         let page = page_of(&["fleet", "apply"]);
         let version = env!("CARGO_PKG_VERSION");
         assert!(
-            page.contains(&format!(".TH nvr-fleet-apply 1 \"\" \"nvr {version}\" nvr\n")),
+            page.contains(&format!(
+                ".TH nvr-fleet-apply 1 \"\" \"nvr {version}\" nvr\n"
+            )),
             "{page}"
         );
         for text in ["\\-\\-canary", "\\-\\-max\\-failures", "\\-\\-log\\-format"] {

@@ -1,5 +1,5 @@
 # The files of a release: what goes into them, and how they are made.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 out=$target/dist
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$repo/Cargo.toml" | head -n 1)
@@ -115,8 +115,8 @@ make_package() {
         die "cargo-deb could not make $package" "Its message stands above."
 }
 
-# What is compiled in, for this target and these features. The workspace is copied without its other members: they would turn on
-# features that the program is not built with. The tool also writes beside the manifest.
+# What is compiled in, for this target and these features, and what is run to compile it. The workspace is copied without its other
+# members: they would turn on features that the program is not built with. The tool also writes beside the manifest.
 make_bill() {
     with_cache_lock cargo_cyclonedx
     local dir=$build/bill flags=() wanted found
@@ -128,17 +128,22 @@ make_bill() {
     [ "$features" = default ] || flags=(--no-default-features)
     (cd "$dir" && "$cargo_tool" cyclonedx --quiet --format json --spec-version 1.5 --target "$triple" "${flags[@]}" \
         --override-filename bill) || die "cargo-cyclonedx could not make the bill of materials" "Its message stands above."
-    # No path of the machine that made it.
-    sed "s|path+file://$dir|path+file:///nvr|g" "$dir/bill.json" | jq . >"$out/$name.cdx.json"
     wanted=$(cd "$dir" && cargo tree --offline --package nvr --edges normal,build --target "$triple" "${flags[@]}" --prefix none |
         sed 's/^\([^ ]*\) v\([^ ]*\).*/\1 \2/' | grep -v '^nvr ' | sort -u)
+    # The tool goes by `cargo metadata`, which also names crates of features that are off; `cargo tree` has what is built.
+    # No path of the machine that made it.
+    jq --arg wanted "$wanted" '($wanted | split("\n")) as $built
+        | .components |= map(select("\(.name) \(.version)" | IN($built[])))
+        | ([.metadata.component, .components[]] | map(.["bom-ref"])) as $refs
+        | .dependencies |= map(select(.ref | IN($refs[])) | if .dependsOn then .dependsOn |= map(select(IN($refs[]))) else . end)' \
+        "$dir/bill.json" | sed "s|file://$dir|file:///nvr|g" >"$out/$name.cdx.json"
     found=$(jq -r '.components[] | "\(.name) \(.version)"' "$out/$name.cdx.json" | sort -u)
-    [ "$wanted" = "$found" ] || die "the bill of materials is not what the program is built of" \
-        "$(diff <(printf '%s\n' "$wanted") <(printf '%s\n' "$found") | grep '^[<>]' | head -n 20)"
+    [ "$wanted" = "$found" ] || die "the bill of materials lacks crates that the program is built of" \
+        "$(comm -23 <(printf '%s\n' "$wanted") <(printf '%s\n' "$found"))"
     say "bill of materials: $(wc -l <<<"$found") crates for $triple"
 }
 
 list_sums() {
     (cd "$out" && sha256sum -- *.tar.zst *.deb *.cdx.json >SHA256SUMS)
-    say "$(cd "$out" && ls -l -- "$name.tar.zst" "$(basename "$package")" "$name.cdx.json" | awk '{ print $5, $9 }')"
+    (cd "$out" && stat -c '%s %n' -- "$name.tar.zst" "$(basename "$package")" "$name.cdx.json")
 }

@@ -1,6 +1,6 @@
 # Packages, tried where they are for: apt resolves their dependencies by name for each system, and a tree of Debian 12 has them
 # installed, run and purged.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 # Release of Debian, and the Ubuntu that calls packages by the same names.
 systems=(bookworm trixie)
@@ -72,11 +72,11 @@ resolve() {
 
 # Ubuntu 22.04, which JetPack 6 is: a list of names and versions stands in for its archive.
 resolve_ubuntu() {
-    local root name version
+    local root name there
     apt_root ubuntu
-    grep -v '^#' "$repo/tests/dist/ubuntu-22.04.txt" | while read -r name version; do
+    grep -v '^#' "$repo/tests/dist/ubuntu-22.04.txt" | while read -r name there; do
         printf 'Package: %s\nStatus: install ok installed\nArchitecture: %s\nMulti-Arch: same\nVersion: %s\nMaintainer: none\nDescription: none\n\n' \
-            "$name" "$debian" "$version"
+            "$name" "$debian" "$there"
     done >"$root/status"
     : >"$root/etc/apt/sources.list"
     APT_CONFIG=$root/apt.conf apt-get install -s --no-install-recommends "$package" >"$root/log" 2>&1 ||
@@ -108,6 +108,8 @@ CONTROL
     dpkg-deb --root-owner-group --build "$needs" "$needs.deb" >/dev/null
     local architectures=$host
     [ "$host" = "$debian" ] || architectures=$host,$debian
+    # The shell of a hook expands $1, the tree.
+    # shellcheck disable=SC2016
     mmdebstrap --quiet --mode=root --architectures="$architectures" --variant=apt \
         --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/nvr/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
@@ -122,7 +124,7 @@ CONTROL
 
 # inside MACHINE: in a mount and a process namespace of its own. What is written goes to memory, above the tree.
 inside() {
-    local work before
+    local work before packages
     choose_machine "$1"
     work=$out/check/inside root=$out/check/inside/root
     mkdir -p "$work" && mount -t tmpfs tmpfs "$work" && mkdir "$work"/{upper,work,root}
@@ -131,9 +133,10 @@ inside() {
     mount -t proc proc "$root/proc"
     mount -t tmpfs tmpfs "$root/tmp"
     cp "$package" "$root/tmp/nvr.deb"
-    before=$(traces)
+    before=$(traces) packages=$(in_root dpkg-query -W | wc -l)
 
-    in_root apt-get install -y -q --no-download /tmp/nvr.deb
+    in_root apt-get install -y /tmp/nvr.deb >/dev/null
+    [ "$(in_root dpkg-query -W | wc -l)" = $((packages + 1)) ] || die "the installation brought other packages" "make_tree has not installed all dependencies."
     installed_program_works
     installed_files_are_right
     # What an owner adds, and a unit that is enabled: gone with a purge, kept by a removal.
@@ -141,23 +144,22 @@ inside() {
     echo '# edited' >>"$root/etc/nvr/nvr.toml"
     install -D /dev/null "$root/etc/nvr/credentials/camera-0"
     install -D /dev/null "$root/var/lib/nvr/agent/last-known-good"
-    in_root apt-get remove -y -q nvr
+    in_root apt-get remove -y nvr >/dev/null
     [ ! -e "$root/usr/bin/nvr" ] || die "the program is there after the removal" "See board/debian/prerm."
     [ -e "$root/etc/nvr/credentials/camera-0" ] && [ -e "$root/var/lib/nvr/agent/last-known-good" ] ||
         die "the removal took configuration or data, which only a purge may" "See board/debian/postrm."
-    in_root apt-get install -y -q --no-download /tmp/nvr.deb
+    in_root apt-get install -y /tmp/nvr.deb >/dev/null
     [ "$(in_root systemctl is-enabled nvr-agent.service)" = enabled ] || die "a unit is not enabled any more after remove and install" "See board/debian/postinst."
     [ "$(tail -n 1 "$root/etc/nvr/nvr.toml")" = '# edited' ] || die "the installation overwrote /etc/nvr/nvr.toml" "It must be a conffile."
-    in_root apt-get purge -y -q nvr
+    in_root apt-get purge -y nvr >/dev/null
     diff <(printf '%s\n' "$before") <(traces) || die "the purge left traces: the lines above with >" "See board/debian/postrm."
     say "purged without a trace"
 }
 
-# in_root COMMAND…: output only where it fails.
+# in_root COMMAND…: what it says on standard error is shown only where it fails.
 in_root() {
     local log=$out/check/inside/log
-    DEBIAN_FRONTEND=noninteractive chroot "$root" "$@" </dev/null 2>"$log" | tee -a "$log.out" ||
-        die "failed in the tree: $*" "$(cat "$log.out" "$log")"
+    DEBIAN_FRONTEND=noninteractive chroot "$root" "$@" </dev/null 2>"$log" || die "failed in the tree: $*" "$(cat "$log")"
 }
 
 # in_root_nvr ARGUMENT…: the installed program.
@@ -187,13 +189,13 @@ installed_files_are_right() {
     [ -z "$link" ] || die "the installation enabled a unit: $link" "It must not: a wall takes the monitor."
     in_root bash -c '. /usr/share/bash-completion/completions/nvr && complete -p nvr' >/dev/null
     in_root gzip -dc /usr/share/man/man1/nvr-fleet-apply.1.gz >/dev/null
-    in_root_nvr config check --role wall /etc/nvr/nvr.toml >/dev/null || die "/etc/nvr/nvr.toml has problems" "See board/debian/nvr.toml."
+    in_root_nvr config check --role wall /etc/nvr/nvr.toml >/dev/null 2>&1 || die "/etc/nvr/nvr.toml has problems" "See board/debian/nvr.toml."
 }
 
 # Every file of the tree with type, owner, mode and target, and what the accounts are; without what apt and dpkg note for themselves.
 traces() {
     (
-        cd "$root"
+        cd "$root" || exit
         find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/cache/apt -o -path ./var/lib/apt -o -path ./var/log \) -prune \
             -o -printf '%p %y %U:%G %m %l\n' | grep -v '^\./var/lib/dpkg/[a-z]*-old ' | sort
         sha256sum etc/passwd etc/group etc/shadow etc/gshadow
