@@ -46,6 +46,7 @@ run_binary() {
 stage() {
     local doc=$tree/usr/share/doc/nvr shell file model
     rm -rf "$build" && mkdir -p "$doc/examples"
+    echo "$SOURCE_DATE_EPOCH" >"$build/epoch"
     cp "$binary" "$build/nvr"
     "$repo/board/install" --destdir "$tree" --for package
     install -D -m 644 "$repo/board/debian/nvr.toml" "$tree/etc/nvr/nvr.toml"
