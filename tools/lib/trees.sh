@@ -194,11 +194,12 @@ installed_files_are_right() {
     in_root_nvr config check --role wall /etc/nvr/nvr.toml >/dev/null 2>&1 || die "/etc/nvr/nvr.toml has problems" "See board/debian/nvr.toml."
 }
 
-# Every file of the tree with type, owner, mode and target, and what the accounts are; without what apt and dpkg note for themselves.
+# Every file of the tree with type, owner, mode and target, and what the accounts are; without what apt, dpkg
+# and fontconfig (of a plugin that the doctor loads) note for themselves.
 traces() {
     (
         cd "$root" || exit
-        find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/cache/apt -o -path ./var/lib/apt -o -path ./var/log \) -prune \
+        find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/cache/apt -o -path ./var/lib/apt -o -path ./var/log -o -path ./var/cache/fontconfig \) -prune \
             -o -printf '%p %y %U:%G %m %l\n' | grep -v '^\./var/lib/dpkg/[a-z]*-old ' | sort
         sha256sum etc/passwd etc/group etc/shadow etc/gshadow
     )
