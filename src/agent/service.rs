@@ -22,12 +22,14 @@ use super::commands::Commands;
 use super::config_file;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
-use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
+use super::identity::Identity;
 use super::key_store::KeyStore;
 use super::led::Led;
+use super::lending::{Lending, lend};
 use super::models::{ModelEvent, ModelOptions, Models};
-use super::provision::{ProvisionError, provision};
+use super::options::{AgentError, AgentOptions};
 use super::reading::Reader;
+use super::setup;
 use super::state_dir;
 use super::store::{Directory, Store};
 use crate::base::folder::ready_folder;
@@ -47,67 +49,6 @@ const MODEL_EVENTS: usize = 16;
 /// Time limit for the last messages to the broker.
 const LINK_LIMIT: Duration = Duration::from_secs(2);
 
-/// Settings of an agent.
-#[derive(Debug, Clone)]
-pub struct AgentOptions {
-    /// The folder with `device.toml`, and with the secrets to which documents refer.
-    pub config_dir: PathBuf,
-    /// The folder of the documents and of everything else that must outlast a restart.
-    pub state_dir: PathBuf,
-    /// A file with the identity, consumed at the first start.
-    pub provision: Option<PathBuf>,
-    /// The program that runs the roles: `nvr` itself.
-    pub program: PathBuf,
-    /// How long a fetched model is kept that no document names.
-    pub keep_models: Duration,
-    /// Maximum time without a sign of life of a role.
-    pub watchdog_limit: Duration,
-    /// The command that restarts the machine, with its arguments.
-    pub reboot: Vec<String>,
-    /// Whether logs are lines of JSON.
-    pub json_log: bool,
-    /// The board file that the operator names, else that of the image.
-    pub board: Option<PathBuf>,
-    /// The folder of the kernel's devices, `/sys`.
-    pub sys_dir: PathBuf,
-}
-
-/// Why an agent can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The identity of the box.
-    #[error(transparent)]
-    Identity(#[from] DeviceFileError),
-    /// The provisioning file.
-    #[error(transparent)]
-    Provision(#[from] ProvisionError),
-    /// The broker's settings (not its absence).
-    #[error(transparent)]
-    Link(#[from] BusError),
-    /// The folder of the state.
-    #[error("can't use {}: {source}; give a folder of this user with --state-dir", path.display())]
-    State {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// Another agent runs.
-    #[error("another agent uses {}; stop it, or give this one another --state-dir", path.display())]
-    Twin {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// No private folder for the notify sockets.
-    #[error(
-        "no folder for sockets is private to this user; create /run/nvr for this user (RuntimeDirectory=nvr in a unit), or set NVR_RUNTIME_DIR"
-    )]
-    Folder,
-    /// The system refuses signals or sockets.
-    #[error("the system refuses a socket or a signal handler: {0}")]
-    System(#[from] std::io::Error),
-}
-
 /// The connection of the box to its fleet.
 struct Fleet {
     link: Link,
@@ -126,18 +67,21 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     clock.now();
     let _lock = take_state(&options.state_dir)?;
     let environment = Environment::of_process();
-    let identity = Arc::new(identity(&options, &environment)?);
+    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
+    let found = setup::identity(&options, &environment, &clock, &sockets, &mut signals).await?;
+    let Some(identity) = found.map(Arc::new) else {
+        return Ok(ExitCode::SUCCESS);
+    };
     info!(device = identity.device, "the agent starts");
     let fleet = join(&identity)?;
     let board = options.board.as_deref();
     let abilities = Abilities::new(&options.state_dir, board, &options.sys_dir);
     let (events, mut happened) = mpsc::channel(EVENTS);
-    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
     // Named by the identity or the board file. One that an agent has left blinking is restored.
     let led = identity.identify_led.clone().or(abilities.led());
     let led = Led::new(led, &options.sys_dir, &sockets);
-    let configs = config_file::make_folder(&sockets, &identity.device)?;
-    let common = child_options(&options, &identity, sockets, configs.clone());
+    let (lending, configs) = lend(&options, &sockets, &identity.device)?;
+    let common = child_options(&options, &identity, sockets, configs.clone(), lending);
     let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
     let (model_events, mut fetched) = mpsc::channel(MODEL_EVENTS);
@@ -281,6 +225,7 @@ fn child_options(
     identity: &Identity,
     sockets: PathBuf,
     configs: PathBuf,
+    lending: Option<Arc<Lending>>,
 ) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     ChildOptions {
@@ -289,6 +234,7 @@ fn child_options(
         configs,
         sockets,
         credentials: credentials.is_none().then(|| options.config_dir.clone()),
+        lending,
         watchdog_limit: options.watchdog_limit,
         json_log: options.json_log,
     }
@@ -370,18 +316,6 @@ fn reader(
         },
         abilities,
     }
-}
-
-fn identity(options: &AgentOptions, environment: &Environment) -> Result<Identity, AgentError> {
-    if let Some(file) = &options.provision {
-        provision(file, &options.state_dir, environment)?;
-    }
-    let provisioned = options.state_dir.join(DEVICE_FILE);
-    let path = match provisioned.exists() {
-        true => provisioned,
-        false => options.config_dir.join(DEVICE_FILE),
-    };
-    Ok(read_identity(&path, environment)?)
 }
 
 /// Takes the folder of the state for this agent.

@@ -24,6 +24,7 @@ mod man;
 mod model;
 mod model_engine;
 mod processor;
+mod provision;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod wall;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::agent::AgentError;
+use crate::agent::{AgentError, ProvisionError};
 use crate::config::ConfigProblems;
 use crate::role::{RunError, StartError};
 
@@ -90,6 +91,8 @@ enum Command {
     Control(control::ControlArgs),
     /// Join a fleet: take its documents from the broker, and run a processor, a wall or both by them
     Agent(agent::AgentArgs),
+    /// Take over the file that gives this device its identity, its network and its time
+    Provision(provision::ProvisionArgs),
     /// Print the script that completes the options of this program in a shell
     Completions(completions::CompletionsArgs),
     /// Print a manual page, or write all of them
@@ -151,6 +154,10 @@ pub fn main() -> ExitCode {
             logging::start(log_format);
             agent::main(args, log_format)
         }
+        Command::Provision(args) => {
+            logging::start(log_format);
+            provision::main(args)
+        }
         Command::Completions(args) => {
             completions::main(&args, Cli::command()).map(|()| ExitCode::SUCCESS)
         }
@@ -178,8 +185,13 @@ fn is_settings_error(cause: &(dyn std::error::Error + 'static)) -> bool {
     };
     let is_agent = matches!(
         cause.downcast_ref(),
-        Some(AgentError::Identity(_) | AgentError::Provision(_) | AgentError::Link(_))
-    );
+        Some(
+            AgentError::Identity(_)
+                | AgentError::Provision(_)
+                | AgentError::User(_)
+                | AgentError::Link(_)
+        )
+    ) || cause.is::<ProvisionError>();
     is_agent
         || cause.is::<ConfigProblems>()
         || matches!(start, Some(StartError::Detector(_) | StartError::Link(_)))

@@ -1,0 +1,17 @@
+//! First-boot provisioning: a file on the data partition, the boot partition or a USB stick gives the box its identity, its network
+//! and its time, once. docs/provisioning.md describes it.
+//!
+//! `take` takes a file over. `run` is `nvr provision`, which looks for the file (`search`, `stick`) and gives the settings of the system
+//! (`network`) to systemd (`system`).
+
+mod network;
+mod run;
+mod search;
+mod stick;
+mod system;
+mod take;
+
+pub(super) use self::run::problems;
+pub use self::run::{ProvisionOptions, run};
+pub use self::search::PROVISION_FILE;
+pub use self::take::{ProvisionError, Provisioned, provision};
