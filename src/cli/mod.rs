@@ -5,6 +5,7 @@ pub mod out;
 mod agent;
 mod broker;
 mod camera;
+mod completions;
 mod config;
 mod control;
 #[cfg(feature = "testcam")]
@@ -22,6 +23,7 @@ mod fleet_keys;
 mod fleet_rollout;
 mod fleet_update;
 mod logging;
+mod man;
 mod model;
 mod model_engine;
 mod processor;
@@ -33,7 +35,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::agent::{AgentError, ProvisionError};
 use crate::config::ConfigProblems;
@@ -96,6 +98,10 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Take over the file that gives this device its identity, its network and its time
     Provision(provision::ProvisionArgs),
+    /// Print the script that completes the options of this program in a shell
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(man::ManArgs),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -158,6 +164,10 @@ pub fn main() -> ExitCode {
             logging::start(log_format);
             provision::main(args)
         }
+        Command::Completions(args) => {
+            completions::main(&args, Cli::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => man::main(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

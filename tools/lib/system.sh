@@ -1,5 +1,5 @@
 # System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build), kms (the
-# virtual machine that the display is tested in).
+# virtual machine that the display is tested in), dist (packages, and the trees that they are tried in).
 # shellcheck shell=bash disable=SC2086
 
 build_packages() {
@@ -35,12 +35,16 @@ kms_packages() {
     echo libelf-dev
 }
 
+dist_packages() {
+    echo dpkg-dev binutils xz-utils zstd jq mmdebstrap debian-archive-keyring qemu-user-static
+}
+
 # packages GROUP…: the names for this release of the distribution, one a line.
 packages() {
     for group in "$@"; do
         case $group in
-            build | test | cross | kms) "${group}_packages" | tr ' ' '\n' ;;
-            *) die "no package group $group" "The groups are build, test, cross and kms." ;;
+            build | test | cross | kms | dist) "${group}_packages" | tr ' ' '\n' ;;
+            *) die "no package group $group" "The groups are build, test, cross, kms and dist." ;;
         esac
     done
 }
