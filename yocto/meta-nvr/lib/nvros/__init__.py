@@ -1,0 +1,26 @@
+"""What the layer takes from the repository around it: the program's version, and the kernel arguments of board/."""
+
+import glob
+import os
+import re
+
+BBIMPORTS = []
+
+
+def version(d):
+    """The version in Cargo.toml, so that nobody has to write it a second time."""
+    path = os.path.join(d.getVar("NVR_SOURCE"), "Cargo.toml")
+    with open(path, encoding="utf-8") as file:
+        package = file.read().split("[package]", 1)[1]
+    return re.search(r'^version = "([^"]+)"', package, re.M).group(1)
+
+
+def kernel_args(d):
+    """The kernel arguments of every board, then those of NVR_BOARD: one per line in board/, comments left out."""
+    board = os.path.join(d.getVar("NVR_SOURCE"), "board")
+    args = []
+    for folder in ("common/image", d.getVar("NVR_BOARD")):
+        for path in sorted(glob.glob(os.path.join(board, folder, "kernel-args.d", "*.conf"))):
+            with open(path, encoding="utf-8") as file:
+                args += [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    return " ".join(args)

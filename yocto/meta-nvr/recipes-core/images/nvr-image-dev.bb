@@ -1,0 +1,17 @@
+SUMMARY = "nvr-image for the bench: ssh as root without a password, and tools to look around"
+
+require nvr-image.bb
+
+IMAGE_FEATURES += "allow-empty-password allow-root-login empty-root-password post-install-logging ssh-server-openssh"
+IMAGE_INSTALL += " \
+    ethtool \
+    gdbserver \
+    gstreamer1.0-plugins-base-apps \
+    htop \
+    iproute2 \
+    libdrm-tests \
+    strace \
+    tcpdump \
+    v4l-utils \
+"
+IMAGE_INSTALL:append:tegra = " tegra-tools-tegrastats tegra-tools-jetson-clocks"
