@@ -8,6 +8,7 @@ IMAGE_FEATURES += "read-only-rootfs"
 IMAGE_INSTALL = "packagegroup-core-boot packagegroup-nvr"
 IMAGE_LINGUAS = ""
 IMAGE_FSTYPES:append:qemuarm64 = " wic.zst"
+IMAGE_FSTYPES:append:tegra = " ext4.zst"
 
 # A root partition holds the root file system and nothing grows on it.
 IMAGE_OVERHEAD_FACTOR = "1.1"
