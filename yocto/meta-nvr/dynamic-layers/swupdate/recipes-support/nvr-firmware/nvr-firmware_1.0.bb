@@ -31,7 +31,6 @@ do_configure[noexec] = "1"
 do_compile() {
     sed 's|@PUBLIC_KEY@|${PUBLIC_KEY_LINE}|' ${S}/swupdate.cfg.in > ${B}/swupdate.cfg.in
     sed 's|@MACHINE@|${MACHINE}|' ${S}/10-nvr-args > ${B}/10-nvr-args
-    echo "${MACHINE} 1.0" > ${B}/hwrevision
     # Read by the other slot, which has this one to write.
     echo "nvr-firmware ${L4T_VERSION}" > ${B}/sw-versions
 }
@@ -39,7 +38,6 @@ do_compile() {
 do_install() {
     install -D -m 0755 ${S}/firmware ${D}${libexecdir}/nvr/firmware
     install -D -m 0644 ${S}/firmware.toml ${D}${sysconfdir}/nvr/firmware.toml
-    install -D -m 0644 -t ${D}${datadir}/nvr ${B}/swupdate.cfg.in ${B}/hwrevision ${B}/sw-versions
     if [ -n "${NVR_SWUPDATE_CERTIFICATE}" ]; then
         install -m 0644 ${NVR_SWUPDATE_CERTIFICATE} ${D}${datadir}/nvr/swupdate.pem
     fi
