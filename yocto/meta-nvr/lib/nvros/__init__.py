@@ -3,6 +3,9 @@
 import glob
 import os
 import re
+import subprocess
+
+import bb
 
 BBIMPORTS = []
 
@@ -24,3 +27,13 @@ def kernel_args(d):
             with open(path, encoding="utf-8") as file:
                 args += [line.strip() for line in file if line.strip() and not line.startswith("#")]
     return " ".join(args)
+
+
+def revision(d):
+    """The commit that is checked out around the layer."""
+    # The repository may belong to somebody else than the builder, in a container for one.
+    command = ["git", "-c", "safe.directory=*", "-C", d.getVar("NVR_SOURCE"), "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        bb.fatal("%s is not a git checkout, which the recipes build from: %s" % (d.getVar("NVR_SOURCE"), found.stderr.strip()))
+    return found.stdout.strip()

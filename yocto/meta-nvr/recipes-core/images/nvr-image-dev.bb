@@ -7,11 +7,8 @@ IMAGE_INSTALL += " \
     ethtool \
     gdbserver \
     gstreamer1.0-plugins-base-apps \
-    htop \
     iproute2 \
     libdrm-tests \
     strace \
-    tcpdump \
-    v4l-utils \
 "
-IMAGE_INSTALL:append:tegra = " tegra-tools-tegrastats tegra-tools-jetson-clocks"
+IMAGE_INSTALL:append:tegra = " v4l-utils tegra-tools-tegrastats tegra-tools-jetson-clocks"

@@ -1,9 +1,7 @@
 SUMMARY = "Units and settings of a box: the files of board/, as board/install places them"
 SECTION = "base"
 
-require recipes-nvr/nvr/nvr-source.inc
-
-inherit useradd
+inherit nvr-source useradd
 
 # board/MACHINE belongs to one machine.
 PACKAGE_ARCH = "${MACHINE_ARCH}"

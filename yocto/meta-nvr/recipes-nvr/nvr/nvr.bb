@@ -2,10 +2,9 @@ SUMMARY = "Distributed network video recorder and video wall"
 DESCRIPTION = "RTSP cameras to detections on MQTT, and cameras with their detections on monitors"
 SECTION = "multimedia"
 
-require nvr-source.inc
 require nvr-crates.inc
 
-inherit cargo pkgconfig
+inherit nvr-source cargo pkgconfig
 
 # The crate v4l makes its bindings with libclang while it is built.
 DEPENDS = "clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-base"
