@@ -1,5 +1,5 @@
 # System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build), kms (the
-# virtual machine that the display is tested in).
+# virtual machine that the display is tested in), yocto (the checks of the layer).
 # shellcheck shell=bash disable=SC2086
 
 build_packages() {
@@ -33,12 +33,17 @@ kms_packages() {
     echo libelf-dev
 }
 
+yocto_packages() {
+    # For systemd-analyze; nothing of it is started.
+    echo systemd git python3-venv
+}
+
 # packages GROUP…: the names for this release of the distribution, one a line.
 packages() {
     for group in "$@"; do
         case $group in
-            build | test | cross | kms) "${group}_packages" | tr ' ' '\n' ;;
-            *) die "no package group $group" "The groups are build, test, cross and kms." ;;
+            build | test | cross | kms | yocto) "${group}_packages" | tr ' ' '\n' ;;
+            *) die "no package group $group" "The groups are build, test, cross, kms and yocto." ;;
         esac
     done
 }

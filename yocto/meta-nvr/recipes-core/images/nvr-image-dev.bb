@@ -1,6 +1,6 @@
-SUMMARY = "nvr-image for the bench: ssh as root without a password, and tools to look around"
-
 require nvr-image.bb
+
+SUMMARY = "nvr-image for the bench: ssh without a password, and tools"
 
 IMAGE_FEATURES += "allow-empty-password allow-root-login empty-root-password post-install-logging ssh-server-openssh"
 IMAGE_INSTALL += " \

@@ -8,6 +8,8 @@ LICENSE = "AGPL-3.0-only"
 LICENSE_FLAGS = "weights"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/AGPL-3.0-only;md5=73f1eb20517c55bf9493b7dd6e480788"
 
+DEPENDS = "unzip-native"
+
 SRC_URI = "crate://crates.io/easy-yolo/${PV}"
 SRC_URI[easy-yolo-0.1.3.sha256sum] = "a72f1736040714256f140dfcefc49f4e72db4b6169e393ecb20c7e4ec88c47d7"
 
@@ -15,7 +17,6 @@ S = "${UNPACKDIR}/cargo_home/bitbake/easy-yolo-${PV}"
 
 inherit allarch
 
-DEPENDS = "unzip-native"
 INHIBIT_DEFAULT_DEPS = "1"
 NVR_MODEL = "yolo12n-640"
 

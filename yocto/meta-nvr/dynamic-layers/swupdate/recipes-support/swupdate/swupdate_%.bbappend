@@ -1,6 +1,6 @@
 # Only what a box needs: its agent hands over a file by the control socket. No web server, which the default configuration opens on every
 # address, no polling, no installing from a stick.
-FILESEXTRAPATHS:prepend := "${THISDIR}/${BPN}:"
+FILESEXTRAPATHS:prepend:nvros := "${THISDIR}/${BPN}:"
 
 SRC_URI:append:nvros = " file://nvr.cfg"
 # With a certificate in NVR_SWUPDATE_CERTIFICATE, bundles without its signature are refused.

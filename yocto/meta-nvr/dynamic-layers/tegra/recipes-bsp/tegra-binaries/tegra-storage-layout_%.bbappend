@@ -1,5 +1,5 @@
 # NVIDIA's layout of an NVMe disk has no partition for data that grows with the disk.
-FILESEXTRAPATHS:prepend := "${THISDIR}/${BPN}:"
+FILESEXTRAPATHS:prepend:nvros := "${THISDIR}/${BPN}:"
 
 SRC_URI:append:nvros = " file://nvr-nvme.xml"
 

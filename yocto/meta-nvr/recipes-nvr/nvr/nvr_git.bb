@@ -2,12 +2,13 @@ SUMMARY = "Distributed network video recorder and video wall"
 DESCRIPTION = "RTSP cameras to detections on MQTT, and cameras with their detections on monitors"
 SECTION = "multimedia"
 
-require nvr-crates.inc
-
-inherit nvr-source cargo pkgconfig
-
 # The crate v4l makes its bindings with libclang while it is built.
 DEPENDS = "clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-base"
+
+require nvr-crates.inc
+
+inherit nvr_source cargo pkgconfig
+
 export LIBCLANG_PATH = "${STAGING_LIBDIR_NATIVE}"
 export BINDGEN_EXTRA_CLANG_ARGS = "--target=${TARGET_SYS} --sysroot=${STAGING_DIR_TARGET}"
 
@@ -19,7 +20,7 @@ do_install() {
 }
 
 # rtspsrc and what it is made of, the parsers, cameras on USB, and pictures of any format to NV12. glib-networking is the TLS of RTSPS.
-RDEPENDS:${PN} = " \
+RDEPENDS:${PN} += " \
     ca-certificates \
     glib-networking \
     gstreamer1.0 \

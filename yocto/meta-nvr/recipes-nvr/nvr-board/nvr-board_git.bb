@@ -1,7 +1,7 @@
 SUMMARY = "Units and settings of a box: the files of board/, as board/install places them"
 SECTION = "base"
 
-inherit nvr-source useradd
+inherit nvr_source useradd
 
 # board/MACHINE belongs to one machine.
 PACKAGE_ARCH = "${MACHINE_ARCH}"
