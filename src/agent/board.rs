@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing::info;
 
@@ -28,19 +29,25 @@ pub(super) enum BoardError {
 }
 
 /// What is known of a board. A table that is absent is unknown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Board {
     /// Its name for people.
     pub(super) name: Option<String>,
+    /// The video decoder.
     pub(super) decoder: Option<Decoder>,
+    /// The accelerator for inference besides the GPU.
     pub(super) dla: Option<Dla>,
+    /// The outputs for monitors.
     pub(super) display: Option<Display>,
+    /// The power modes.
+    pub(super) power: Option<Power>,
+    /// How the board shows which one it is.
     pub(super) identify: Option<Identify>,
 }
 
 /// The video decoder.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decoder {
     /// Maximum number of streams that the board is to decode at once.
@@ -50,7 +57,7 @@ pub(super) struct Decoder {
 }
 
 /// The accelerator for inference besides the GPU.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Dla {
     /// Number of cores; 0 if there is none.
@@ -60,7 +67,7 @@ pub(super) struct Dla {
 }
 
 /// The outputs for monitors.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Display {
     /// Maximum number of monitors at once; 0 if there is none.
@@ -69,8 +76,30 @@ pub(super) struct Display {
     pub(super) source: String,
 }
 
+/// The power modes of a Jetson, as `nvpmodel` has them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Power {
+    /// The modes.
+    pub(super) modes: Vec<PowerMode>,
+    /// The number of the mode after the first start.
+    pub(super) default: u32,
+    /// Where the list comes from.
+    pub(super) source: String,
+}
+
+/// A power mode.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PowerMode {
+    /// Its number, for `nvpmodel -m`.
+    pub(super) id: u32,
+    /// Its name.
+    pub(super) name: String,
+}
+
 /// How the board shows which one it is.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Identify {
     /// Name of an LED, as in `/sys/class/leds`.
@@ -92,11 +121,34 @@ impl Board {
                 path: path.to_owned(),
                 problem: err.to_string(),
             })?;
+        board.check(path)?;
         info!(path = %path.display(), name = board.name, "read the board file");
         for (what, figure, source) in board.figures() {
             info!(what, figure, source, "a limit of the board");
         }
         Ok(board)
+    }
+
+    /// A default mode that is not in the list is a mistake of the file.
+    fn check(&self, path: &Path) -> Result<(), BoardError> {
+        let Some(power) = &self.power else {
+            return Ok(());
+        };
+        let default = power.default;
+        if let Some(mode) = power.modes.iter().find(|mode| mode.id == default) {
+            let source = &*power.source;
+            info!(
+                default = mode.name,
+                modes = power.modes.len(),
+                source,
+                "the power modes of the board"
+            );
+            return Ok(());
+        }
+        Err(BoardError::Content {
+            path: path.to_owned(),
+            problem: format!("power.default: {default} is none of power.modes"),
+        })
     }
 
     fn figures(&self) -> Vec<(&'static str, u32, &str)> {
@@ -176,9 +228,49 @@ mod tests {
             ("[decoder]\nsessions = 11", "missing field `source`"),
             ("[decoders]\nsessions = 11", "unknown field `decoders`"),
             ("[dla]\ncores = -1\nsource = \"x\"", "-1"),
+            (
+                "[power]\nmodes = [{ id = 0, name = \"15W\" }]\ndefault = 1\nsource = \"x\"",
+                "power.default: 1 is none of power.modes",
+            ),
         ] {
             let told = read(text).expect_err("a problem").to_string();
             assert!(told.contains(wanted), "{wanted} in {told}");
         }
+    }
+
+    #[test]
+    fn every_board_of_this_repository_is_read_and_names_the_sources_of_its_figures() {
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("board");
+        let mut read = Vec::new();
+        for entry in std::fs::read_dir(boards).expect("a folder").flatten() {
+            let path = entry.path().join("board.toml");
+            if !path.exists() {
+                continue;
+            }
+            let board = Board::read(Some(&path)).unwrap_or_else(|err| panic!("{err}"));
+            for (what, _, source) in board.figures() {
+                assert!(
+                    source.len() > 10,
+                    "{}: the source of {what}",
+                    path.display()
+                );
+            }
+            read.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        read.sort();
+        assert_eq!(
+            read,
+            [
+                "jetson-agx-orin-devkit",
+                "jetson-orin-nano-devkit",
+                "p3768-0000-p3767-0000",
+                "qemuarm64"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_committed_schema_is_that_of_the_board_file() {
+        crate::event::assert_committed("board", &crate::event::schema_of::<Board>());
     }
 }

@@ -212,6 +212,8 @@ impl Notice {
         let config = json!({
             "instance_id": self.device,
             "wall": { "output": output, "notice": lines },
+            // A wall needs a broker, and none is known yet: nothing listens at the port discard.
+            "mqtt": { "host": "127.0.0.1", "port": 9 },
         });
         if config == self.config {
             return;

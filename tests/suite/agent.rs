@@ -31,6 +31,7 @@ mod hosts;
 mod kills;
 mod models;
 mod other_process;
+mod processor_user;
 mod refusals;
 mod stage;
 mod trials;

@@ -1,0 +1,105 @@
+//! The processor of an agent that is root runs as another user, and reaches what its configuration names and nothing else.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::stage::{Stage, document, sources};
+use crate::support::process::nvr;
+
+/// A user that every system has.
+const USER: &str = "nobody";
+const USER_ID: &str = "65534";
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("there").permissions().mode() & 0o7777
+}
+
+#[test]
+fn the_processor_runs_as_its_user_and_reaches_only_what_it_needs() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test starts a process of the user {USER}, which needs root; run it as root, as CI does"
+    );
+    // The user must reach the program and the folders; those of other tests are private.
+    let dir = tempfile::tempdir().expect("a folder");
+    set_mode(dir.path(), 0o711);
+    let program = dir.path().join("nvr");
+    std::fs::copy(env!("CARGO_BIN_EXE_nvr"), &program).expect("copied");
+    let mut stage = Stage::new();
+    stage.config = dir.path().join("config");
+    stage.state = dir.path().join("state");
+    stage.runtime = dir.path().join("run");
+    std::fs::create_dir(&stage.config).expect("a folder");
+    set_mode(&stage.config, 0o700);
+    let device = format!(
+        "device = \"box-1\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"box\"\npassword = {{ file = \"mqtt-password\" }}\n",
+        stage.broker.port()
+    );
+    for (name, text) in [
+        ("device.toml", &*device),
+        ("mqtt-password", "hunter2"),
+        ("other", "not named"),
+    ] {
+        let path = stage.config.join(name);
+        std::fs::write(&path, text).expect("written");
+        set_mode(&path, 0o600);
+    }
+    let mut command = std::process::Command::new(&program);
+    let given = stage.command_with(&["--processor-user", USER]);
+    command.args(given.get_args());
+    for (name, value) in given.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.env("NVR_CACHE", dir.path().join("cache"));
+    stage.start_command(command);
+    stage.presence("online");
+    stage.desire(&document(1, sources(&[0])));
+    stage.phase(1, "applied");
+
+    let process = stage.role_process();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let ids = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .expect("a line");
+    assert!(ids.split_whitespace().all(|id| id == USER_ID), "{ids}");
+    let able = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .expect("a line");
+    assert_eq!(able.trim(), "0000000000000000");
+
+    // What it may read, and what stays the agent's.
+    let roles = dir.path().join("run-roles");
+    assert_eq!(mode(&stage.state), 0o710);
+    assert_eq!(mode(&dir.path().join("run")), 0o700);
+    assert_eq!(mode(&roles), 0o710);
+    assert_eq!(mode(&roles.join("roles-box-1/processor.json")), 0o640);
+    let secrets = std::fs::read_dir(roles.join("secrets"))
+        .expect("listed")
+        .flatten();
+    let secrets: Vec<_> = secrets
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(secrets, ["0-mqtt-password"]);
+
+    // It takes over the next document by its control socket, and an operator reaches it.
+    stage.desire(&document(2, sources(&[0, 1])));
+    stage.phase(2, "applied");
+    assert_eq!(stage.role_process(), process, "it was not started anew");
+    let mut control = nvr();
+    control.args(["control", "--role", "processor", "status"]);
+    control.env("NVR_RUNTIME_DIR", dir.path().join("run-processor"));
+    let told = control.output().expect("it runs");
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap_or(json!(null));
+    assert_eq!(told["sources"].as_array().map(Vec::len), Some(2), "{told}");
+}
