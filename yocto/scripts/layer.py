@@ -1,4 +1,7 @@
-"""Checks of meta-nvr that need no other layer. Each problem is one line; the exit code is 1 where there is one."""
+"""Checks of meta-nvr that need no other layer. Each problem is one line; the exit code is 1 where there is one.
+
+`layers NAME` only prints the repositories that yocto/kas/NAME.yml fetches.
+"""
 
 import json
 import pathlib
@@ -96,7 +99,19 @@ def rust_problems():
         yield f"Cargo.toml: rust-version is {wanted}, and wrynose has 1.94.1"
 
 
+def layers(name):
+    """The repositories that yocto/kas/NAME.yml fetches, with those of the files that it includes."""
+    content = yaml.safe_load((REPO / "yocto/kas" / f"{name}.yml").read_text(encoding="utf-8"))
+    found = {repo for repo, entry in content.get("repos", {}).items() if "url" in entry}
+    for include in content["header"].get("includes", []):
+        found |= layers(pathlib.Path(include).stem)
+    return found
+
+
 def main():
+    if sys.argv[1:2] == ["layers"]:
+        print("\n".join(sorted(layers(sys.argv[2]))))
+        return 0
     problems = [*kas_problems(), *file_problems(), *hash_problems(), *rust_problems()]
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
