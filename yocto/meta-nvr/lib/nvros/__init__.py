@@ -1,9 +1,11 @@
 """What the layer takes from the repository around it: the program's version, and the kernel arguments of board/."""
 
+import functools
 import glob
 import os
 import re
 import subprocess
+import tempfile
 
 import bb
 
@@ -19,11 +21,19 @@ def version(d):
 
 
 def kernel_args(d):
-    """The kernel arguments of every board, then those of NVR_BOARD: one per line in board/, comments left out."""
-    board = os.path.join(d.getVar("NVR_SOURCE"), "board")
+    """The kernel arguments that board/install places for NVR_BOARD: one per line, comments left out."""
+    return _kernel_args(d.getVar("NVR_SOURCE"), d.getVar("NVR_BOARD"))
+
+
+@functools.lru_cache
+def _kernel_args(source, board):
     args = []
-    for folder in ("common/image", d.getVar("NVR_BOARD")):
-        for path in sorted(glob.glob(os.path.join(board, folder, "kernel-args.d", "*.conf"))):
+    with tempfile.TemporaryDirectory() as tree:
+        install = [os.path.join(source, "board/install"), "--destdir", tree, "--for", "image", "--machine", board]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            bb.fatal("NVR_BOARD = %s: %s" % (board, done.stderr.strip()))
+        for path in sorted(glob.glob(os.path.join(tree, "usr/share/nvr/kernel-args.d/*.conf"))):
             with open(path, encoding="utf-8") as file:
                 args += [line.strip() for line in file if line.strip() and not line.startswith("#")]
     return " ".join(args)
