@@ -11,6 +11,6 @@ RDEPENDS:${PN} = " \
     nvr-data \
     packagegroup-machine-base \
     ${@bb.utils.contains('LICENSE_FLAGS_ACCEPTED', 'weights_nvr-models', 'nvr-models', '', d)} \
-    ${@bb.utils.contains('BBFILE_COLLECTIONS', 'tegra', bb.utils.contains('MACHINEOVERRIDES', 'tegra', 'packagegroup-nvr-tegra', '', d), '', d)} \
     ${@bb.utils.contains('BBFILE_COLLECTIONS', 'swupdate', 'nvr-firmware', '', d)} \
 "
+RDEPENDS:${PN}:append:tegra = " packagegroup-nvr-tegra"
