@@ -11,6 +11,7 @@ SRC_URI = "file://sw-description"
 # nvr-image-dev for the bench.
 NVR_UPDATE_IMAGE ?= "nvr-image"
 NVR_ROOTFS = "${NVR_UPDATE_IMAGE}-${MACHINE}.rootfs.ext4.zst"
+# nooelint: oelint.vars.mispell
 IMAGE_DEPENDS = "${NVR_UPDATE_IMAGE}"
 SWUPDATE_IMAGES = "${NVR_ROOTFS} tegra-bl.cap"
 do_swuimage[depends] += "tegra-uefi-capsules:do_deploy"
