@@ -19,5 +19,8 @@ nvr_unpack() {
     git -c safe.directory='*' -C ${NVR_SOURCE} archive --format=tar ${NVR_REVISION} | tar -x -C ${S}
     [ -f ${S}/Cargo.toml ] || bbfatal "git archive of ${NVR_SOURCE} gave no source"
 }
-do_unpack[postfuncs] += "nvr_unpack"
+# Not one of postfuncs: the check that S exists is one itself.
+python do_unpack:append() {
+    bb.build.exec_func("nvr_unpack", d)
+}
 do_unpack[vardeps] += "NVR_REVISION"
