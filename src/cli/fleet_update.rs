@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use super::fleet_desk::Desk;
 use super::fleet_flags::{FleetFlags, KeyFlags, LimitFlags, OperatorFlags, SelectionFlags, ids};
-use super::fleet_rollout::Desk;
 use crate::fleet::desk::{self, DeskError, Exit};
 use crate::fleet::{DocumentHash, FirmwareOrder, FirmwareRef};
 

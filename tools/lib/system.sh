@@ -1,5 +1,5 @@
 # System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build), kms (the
-# virtual machine that the display is tested in), dist (packages, and the trees that they are tried in).
+# virtual machine that the display is tested in), dist (packages, and the trees that they are tried in), yocto (the checks of the layer).
 # shellcheck shell=bash disable=SC2086
 
 build_packages() {
@@ -39,12 +39,17 @@ dist_packages() {
     echo dpkg-dev binutils xz-utils zstd jq mmdebstrap debian-archive-keyring qemu-user-static
 }
 
+yocto_packages() {
+    # For systemd-analyze; nothing of it is started.
+    echo systemd git python3-venv
+}
+
 # packages GROUP…: the names for this release of the distribution, one a line.
 packages() {
     for group in "$@"; do
         case $group in
-            build | test | cross | kms | dist) "${group}_packages" | tr ' ' '\n' ;;
-            *) die "no package group $group" "The groups are build, test, cross, kms and dist." ;;
+            build | test | cross | kms | dist | yocto) "${group}_packages" | tr ' ' '\n' ;;
+            *) die "no package group $group" "The groups are build, test, cross, kms, dist and yocto." ;;
         esac
     done
 }
