@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::agent::child::ending;
 use crate::agent::state_dir::private_folder;
+use crate::base::ending;
 use crate::base::{Stop, private_file};
 use crate::config::without_secrets;
 

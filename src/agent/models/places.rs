@@ -1,5 +1,7 @@
 //! The folder of the fetched models.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::version::Version;
