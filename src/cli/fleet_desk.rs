@@ -89,7 +89,7 @@ impl<'a> Desk<'a> {
         };
         self.folder.pause().withdraw(journal.id())?;
         let session = self.follow(&journal).await?;
-        self.carry_out(session, Work::GoOn(journal)).await
+        self.carry_out(session, Work::GoOn(Box::new(journal))).await
     }
 
     /// Runs a rollout with the terminal as its operator.
@@ -105,7 +105,7 @@ impl<'a> Desk<'a> {
             Work::Begin(plan, limits) => {
                 desk::apply(operation, &self.folder, plan, limits, operator).await?
             }
-            Work::GoOn(journal) => desk::resume(operation, journal, operator).await?,
+            Work::GoOn(journal) => desk::resume(operation, *journal, operator).await?,
         };
         Ok(end.exit)
     }
@@ -114,7 +114,7 @@ impl<'a> Desk<'a> {
 /// A rollout that begins, or goes on.
 enum Work<'a> {
     Begin(&'a Plan, &'a Limits),
-    GoOn(Journal),
+    GoOn(Box<Journal>),
 }
 
 /// The error where a rollout is needed and none is unfinished.

@@ -1,3 +1,7 @@
+#![expect(
+    clippy::print_stdout,
+    reason = "the exposure of each unit is part of the output"
+)]
 //! The files of `board/`: that they are installed as the table says, that systemd accepts them, how exposed the units are, and that nothing in
 //! them belongs to one device.
 

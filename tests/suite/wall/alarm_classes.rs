@@ -40,10 +40,10 @@ fn an_alarm_class_that_no_model_has_is_named_until_one_has_it() {
     // The presence tells the classes once the model is there.
     let classes = until("the classes of the processor", SOON, || {
         let read = stage.reader.out().all();
-        let presences = read
+        let mut presences = read
             .iter()
             .filter(|line| line.starts_with("nvr/processors/"));
-        let (_, payload) = presences.last()?.split_once('{')?;
+        let (_, payload) = presences.next_back()?.split_once('{')?;
         let presence: Value = serde_json::from_str(&format!("{{{payload}")).ok()?;
         presence.get("classes").cloned()
     });
