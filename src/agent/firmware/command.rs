@@ -144,7 +144,7 @@ mod tests {
         );
         let told = told.expect_err("it fails");
         assert!(
-            told.starts_with("sh ended with exit status 3: line 4 / line 5"),
+            told.starts_with("sh ended with exit code 3: line 4 / line 5"),
             "{told}"
         );
         assert!(
@@ -152,7 +152,7 @@ mod tests {
             "{told}"
         );
         let told = sh("exit 1", LONG).expect_err("it fails");
-        assert_eq!(told, "sh ended with exit status 1");
+        assert_eq!(told, "sh ended with exit code 1");
     }
 
     #[test]

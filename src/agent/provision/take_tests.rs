@@ -68,15 +68,10 @@ fn a_file_is_read_as_people_save_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let environment = Environment::default();
     let good = GOOD.replace("        ", "\t");
-    let utf16: Vec<u8> = format!("\u{feff}{good}")
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
     for (index, bytes) in [
         format!("\u{feff}{good}").into_bytes(),
         good.replace('\n', "\r\n").into_bytes(),
         good.replace(' ', "\u{a0}").into_bytes(),
-        utf16,
     ]
     .into_iter()
     .enumerate()
@@ -94,6 +89,15 @@ fn a_file_is_read_as_people_save_it() {
         let identity = read_identity(&state.join(DEVICE_FILE), &environment).expect("an identity");
         assert_eq!(identity.device, "dock-box-1");
     }
+    let utf16 = format!("\u{feff}{good}").encode_utf16();
+    let file = dir.path().join("nvr-provision.toml");
+    let bytes: Vec<u8> = utf16.flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&file, bytes).expect("written");
+    let told = provision(&file, dir.path(), &environment).expect_err("another encoding");
+    assert!(
+        told.to_string().contains("it is UTF-16; save it as UTF-8"),
+        "{told}"
+    );
 }
 
 #[test]
