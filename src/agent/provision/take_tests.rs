@@ -89,9 +89,9 @@ fn a_file_is_read_as_people_save_it() {
         let identity = read_identity(&state.join(DEVICE_FILE), &environment).expect("an identity");
         assert_eq!(identity.device, "dock-box-1");
     }
-    let utf16 = format!("\u{feff}{good}").encode_utf16();
+    let text = format!("\u{feff}{good}");
     let file = dir.path().join("nvr-provision.toml");
-    let bytes: Vec<u8> = utf16.flat_map(u16::to_le_bytes).collect();
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     std::fs::write(&file, bytes).expect("written");
     let told = provision(&file, dir.path(), &environment).expect_err("another encoding");
     assert!(
