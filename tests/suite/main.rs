@@ -10,6 +10,8 @@ mod alerts;
 mod aligned;
 #[cfg(feature = "testcam")]
 mod board;
+#[cfg(feature = "testcam")]
+mod boot;
 mod broker;
 mod browser;
 mod bus;

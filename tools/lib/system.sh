@@ -1,5 +1,5 @@
 # System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build), kms (the
-# virtual machine that the display is tested in).
+# virtual machine that the display is tested in), boot (the box that is booted).
 # shellcheck shell=bash disable=SC2086
 
 build_packages() {
@@ -33,12 +33,16 @@ kms_packages() {
     echo libelf-dev
 }
 
+boot_packages() {
+    echo qemu-system-arm qemu-user-static mmdebstrap debian-archive-keyring e2fsprogs kmod cpio binutils-aarch64-linux-gnu
+}
+
 # packages GROUP…: the names for this release of the distribution, one a line.
 packages() {
     for group in "$@"; do
         case $group in
-            build | test | cross | kms) "${group}_packages" | tr ' ' '\n' ;;
-            *) die "no package group $group" "The groups are build, test, cross and kms." ;;
+            build | test | cross | kms | boot) "${group}_packages" | tr ' ' '\n' ;;
+            *) die "no package group $group" "The groups are build, test, cross, kms and boot." ;;
         esac
     done
 }
