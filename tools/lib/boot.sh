@@ -30,7 +30,7 @@ setup_boot() {
     boot_kernel
     boot_plugins
     step "the root file system ($boot/base.ext4)"
-    boot_disk "$boot/root" "$boot/base.ext4" nvr-base 64
+    boot_disk "$boot/root" "$boot/base.ext4" base 64
     # The layer is made from these: names of users, and units with what enables them.
     mkdir -p "$boot/base/usr/lib"
     cp -a "$boot/root/etc" "$boot/base/"
@@ -156,7 +156,7 @@ make_boot_layer() {
         die "systemd-sysusers failed" "$(cat "$boot_layer/sysusers.log")"
     emulate -L "$boot/tools" "$boot/tools/usr/bin/systemctl" --root="$layer" preset-all 2>"$boot_layer/presets.log" ||
         die "systemctl preset-all failed" "$(cat "$boot_layer/presets.log")"
-    boot_disk "$layer" "$boot_layer/layer.ext4" nvr-layer 32
+    boot_disk "$layer" "$boot_layer/layer.ext4" layer 32
 }
 
 # boot_disk FOLDER FILE LABEL FREE-MB: an ext4 file system of the folder's files.

@@ -19,7 +19,7 @@ impl Disks {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let disks = Self { dir };
-        disks.make("data", "nvr-data", DATA_MB, &[]);
+        disks.make("data", "data", DATA_MB, &[]);
         disks
     }
 

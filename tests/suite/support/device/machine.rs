@@ -30,7 +30,7 @@ pub(super) fn qemu(disks: &Disks, serial: &Path) -> Command {
     command.args(["-display", "none"]);
     command.arg("-kernel").arg(image.join("kernel"));
     command.arg("-initrd").arg(image.join("initramfs.gz"));
-    command.args(["-append", &format!("console=ttyAMA0 {}", arguments.trim())]);
+    command.args(["-append", &format!("console=ttyAMA0 systemd.getty_auto=no {}", arguments.trim())]);
     command.args(["-serial", &format!("file:{}", serial.display())]);
     command.args(["-qmp", &format!("unix:{},server=on,wait=off", at("qmp"))]);
     let shell = format!("socket,id=shell,path={},server=on,wait=off", at("shell"));
