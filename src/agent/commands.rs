@@ -223,6 +223,7 @@ impl Commands {
                 role: *role,
                 device: self.identity.device.clone(),
                 process,
+                folder: child.folder.clone(),
             })
         };
         wanted.iter().filter_map(recipient).collect()

@@ -20,8 +20,8 @@ use crate::fleet::Desired;
 #[derive(Debug, thiserror::Error)]
 #[error("can't write {}: {source}; check the disk and the owner of the folder", path.display())]
 pub(super) struct ConfigFileError {
-    path: PathBuf,
-    source: io::Error,
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
 }
 
 /// Creates the folder of a device's configurations below `runtime`, private to this user.

@@ -6,10 +6,13 @@
 //!
 //! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
-//! nor a model. `models` fetches the models that documents name, and `model_swap` gives them to the processor.
+//! nor a model. `provision` gives the box its identity, and `setup` shows on its monitor that
+//! it has none. The processor may run as another user (`role_user`), with what that user may reach (`lending`). `models` fetches the
+//! models that documents name, and `model_swap` gives them to the processor.
 
 mod abilities;
 mod acts;
+mod addresses;
 mod attempts;
 mod board;
 mod child;
@@ -23,6 +26,7 @@ mod driver;
 mod identity;
 mod key_store;
 mod led;
+mod lending;
 mod model_swap;
 mod models;
 mod monitors;
@@ -33,7 +37,9 @@ mod publish;
 mod rates;
 mod reading;
 mod refusal;
+mod role_user;
 mod service;
+mod setup;
 mod state_dir;
 pub mod store;
 mod warnings;
@@ -48,5 +54,8 @@ pub use cycle::{
 pub use document::{DocumentId, StoredDocument};
 pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 pub use preflight::{Capacity, Demand, Preflight, preflight};
-pub use provision::{ProvisionError, provision};
+pub use provision::{
+    PROVISION_FILE, ProvisionError, ProvisionOptions, Provisioned, provision, run as run_provision,
+};
+pub use role_user::RoleUserError;
 pub use service::{AgentError, AgentOptions, run};

@@ -22,12 +22,15 @@ use super::commands::Commands;
 use super::config_file;
 use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
-use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
+use super::identity::{DeviceFileError, Identity};
 use super::key_store::KeyStore;
 use super::led::Led;
+use super::lending::{Lending, lend};
 use super::models::{ModelEvent, ModelOptions, Models};
-use super::provision::{ProvisionError, provision};
+use super::provision::ProvisionError;
 use super::reading::Reader;
+use super::role_user::RoleUserError;
+use super::setup;
 use super::state_dir;
 use super::store::{Directory, Store};
 use crate::base::folder::ready_folder;
@@ -56,6 +59,11 @@ pub struct AgentOptions {
     pub state_dir: PathBuf,
     /// A file with the identity, consumed at the first start.
     pub provision: Option<PathBuf>,
+    /// Where a box without an identity shows a notice instead of running with the default one: the root of the system, with its
+    /// addresses (`proc`) and the problems of its provisioning (`run`).
+    pub setup_root: Option<PathBuf>,
+    /// The user of the processor, if it is not to run as the agent's.
+    pub processor_user: Option<String>,
     /// The program that runs the roles: `nvr` itself.
     pub program: PathBuf,
     /// How long a fetched model is kept that no document names.
@@ -81,6 +89,9 @@ pub enum AgentError {
     /// The provisioning file.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The user of the processor.
+    #[error(transparent)]
+    User(#[from] RoleUserError),
     /// The broker's settings (not its absence).
     #[error(transparent)]
     Link(#[from] BusError),
@@ -126,18 +137,21 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     clock.now();
     let _lock = take_state(&options.state_dir)?;
     let environment = Environment::of_process();
-    let identity = Arc::new(identity(&options, &environment)?);
+    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
+    let found = setup::identity(&options, &environment, &clock, &sockets, &mut signals).await?;
+    let Some(identity) = found.map(Arc::new) else {
+        return Ok(ExitCode::SUCCESS);
+    };
     info!(device = identity.device, "the agent starts");
     let fleet = join(&identity)?;
     let board = options.board.as_deref();
     let abilities = Abilities::new(&options.state_dir, board, &options.sys_dir);
     let (events, mut happened) = mpsc::channel(EVENTS);
-    let sockets = ready_folder("agent").ok_or(AgentError::Folder)?;
     // Named by the identity or the board file. One that an agent has left blinking is restored.
     let led = identity.identify_led.clone().or(abilities.led());
     let led = Led::new(led, &options.sys_dir, &sockets);
-    let configs = config_file::make_folder(&sockets, &identity.device)?;
-    let common = child_options(&options, &identity, sockets, configs.clone());
+    let (lending, configs) = lend(&options, &sockets, &identity.device)?;
+    let common = child_options(&options, &identity, sockets, configs.clone(), lending);
     let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
     let (model_events, mut fetched) = mpsc::channel(MODEL_EVENTS);
@@ -281,6 +295,7 @@ fn child_options(
     identity: &Identity,
     sockets: PathBuf,
     configs: PathBuf,
+    lending: Option<Arc<Lending>>,
 ) -> ChildOptions {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     ChildOptions {
@@ -289,6 +304,7 @@ fn child_options(
         configs,
         sockets,
         credentials: credentials.is_none().then(|| options.config_dir.clone()),
+        lending,
         watchdog_limit: options.watchdog_limit,
         json_log: options.json_log,
     }
@@ -370,18 +386,6 @@ fn reader(
         },
         abilities,
     }
-}
-
-fn identity(options: &AgentOptions, environment: &Environment) -> Result<Identity, AgentError> {
-    if let Some(file) = &options.provision {
-        provision(file, &options.state_dir, environment)?;
-    }
-    let provisioned = options.state_dir.join(DEVICE_FILE);
-    let path = match provisioned.exists() {
-        true => provisioned,
-        false => options.config_dir.join(DEVICE_FILE),
-    };
-    Ok(read_identity(&path, environment)?)
 }
 
 /// Takes the folder of the state for this agent.

@@ -28,6 +28,16 @@ pub(super) struct AgentArgs {
     /// File with the identity of this device, such as /boot/nvr-provision.toml; taken over at the first start, and removed
     #[arg(long, value_name = "FILE")]
     provision: Option<PathBuf>,
+    /// Without an identity, show on the monitor that this device is not set up, and wait for `nvr provision`; else the device takes a default id and
+    /// a broker on this machine
+    #[arg(long)]
+    setup_notice: bool,
+    /// Root of the system for the notice, for tests
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    setup_root: PathBuf,
+    /// Run the processor as this user, with its groups; needs root. The unit uses nvr
+    #[arg(long, value_name = "USER")]
+    processor_user: Option<String>,
     /// Maximum time without a sign of life of a processor or wall before it is started again
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span)]
     watchdog_limit: Span,
@@ -62,6 +72,7 @@ docs/fleet.md describes the documents, the phases and the commands.
 Examples:
   nvr agent
   nvr agent --provision /boot/nvr-provision.toml
+  nvr agent --setup-notice --processor-user nvr
   nvr agent --config-dir ./box --state-dir ./box/state";
 
 /// Runs the agent until a signal stops it.
@@ -74,6 +85,8 @@ pub(super) fn main(args: AgentArgs, log_format: LogFormat) -> anyhow::Result<Exi
         config_dir: std::path::absolute(args.config_dir)?,
         state_dir: std::path::absolute(args.state_dir)?,
         provision: args.provision,
+        setup_root: args.setup_notice.then_some(args.setup_root),
+        processor_user: args.processor_user,
         program: std::env::current_exe()?,
         keep_models: args.keep_models.0,
         watchdog_limit: args.watchdog_limit.0,

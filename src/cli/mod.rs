@@ -22,6 +22,7 @@ mod logging;
 mod model;
 mod model_engine;
 mod processor;
+mod provision;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod wall;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::agent::AgentError;
+use crate::agent::{AgentError, ProvisionError};
 use crate::config::ConfigProblems;
 use crate::role::{RunError, StartError};
 
@@ -88,6 +89,8 @@ enum Command {
     Control(control::ControlArgs),
     /// Join a fleet: take its documents from the broker, and run a processor, a wall or both by them
     Agent(agent::AgentArgs),
+    /// Take over the file that gives this device its identity, its network and its time
+    Provision(provision::ProvisionArgs),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
@@ -145,6 +148,10 @@ pub fn main() -> ExitCode {
             logging::start(log_format);
             agent::main(args, log_format)
         }
+        Command::Provision(args) => {
+            logging::start(log_format);
+            provision::main(args)
+        }
     };
     match result {
         Ok(code) => code,
@@ -168,8 +175,13 @@ fn is_settings_error(cause: &(dyn std::error::Error + 'static)) -> bool {
     };
     let is_agent = matches!(
         cause.downcast_ref(),
-        Some(AgentError::Identity(_) | AgentError::Provision(_) | AgentError::Link(_))
-    );
+        Some(
+            AgentError::Identity(_)
+                | AgentError::Provision(_)
+                | AgentError::User(_)
+                | AgentError::Link(_)
+        )
+    ) || cause.is::<ProvisionError>();
     is_agent
         || cause.is::<ConfigProblems>()
         || matches!(start, Some(StartError::Detector(_) | StartError::Link(_)))

@@ -81,6 +81,7 @@ impl Checker<'_> {
             http_token: self.token(raw),
             snapshot: self.picture(wall.snapshot.as_deref()),
             monitor_off: self.monitor_off(wall.monitor_off.as_deref()),
+            notice: wall.notice.clone(),
             stage_limit: self.within("wall", wall.stage_limit()),
             retry_first,
             retry_longest,

@@ -78,6 +78,8 @@ role_settings! {
             pub snapshot: Option<String>;
             /// Daily time span in which monitors are off, in local time, `22:00-06:00`. Default: never.
             pub monitor_off: Option<String>;
+            /// Lines that a wall without cameras shows, in place of how to add some. Default: none.
+            pub notice: Vec<String>;
         }
         limits
         {}

@@ -69,6 +69,8 @@ pub struct WallSettings {
     pub snapshot: Option<PathBuf>,
     /// Daily time span in which monitors are off; `None` means never.
     pub monitor_off: Option<DailySpan>,
+    /// Lines that a wall without cameras shows, in place of how to add some.
+    pub notice: Vec<String>,
     /// Maximum time without progress of a stage. Then the stage counts as stuck.
     pub stage_limit: Duration,
     /// Wait before the first retry of a failed source.

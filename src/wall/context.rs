@@ -210,6 +210,9 @@ impl WallContext {
     /// The lines on the screen of a wall without cameras: device, address, broker, and the next step.
     pub(super) fn welcome(&self) -> Vec<String> {
         let settings = self.settings();
+        if !settings.wall.notice.is_empty() {
+            return settings.wall.notice.clone();
+        }
         let mqtt = &settings.mqtt;
         let address = own_address(&mqtt.host, mqtt.port);
         let broker = if self.connected.load(Ordering::Acquire) {

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use super::observe::Observation;
 use crate::agent::cycle::ChildRole;
 use crate::agent::document::DocumentId;
+use crate::agent::lending::Lending;
 use crate::control::Capabilities;
 use crate::fleet::DocumentError;
 
@@ -25,10 +27,20 @@ pub(in crate::agent) struct ChildOptions {
     pub(in crate::agent) sockets: PathBuf,
     /// The folder in which the roles look up secrets, where systemd names none.
     pub(in crate::agent) credentials: Option<PathBuf>,
+    /// For the role that runs as another user, the processor.
+    pub(in crate::agent) lending: Option<Arc<Lending>>,
     /// Maximum time without a sign of life.
     pub(in crate::agent) watchdog_limit: Duration,
     /// Whether logs are lines of JSON.
     pub(in crate::agent) json_log: bool,
+}
+
+impl ChildOptions {
+    /// What another user than the agent's may reach, if `role` runs as one.
+    pub(super) fn lending(&self, role: ChildRole) -> Option<&Lending> {
+        let lending = self.lending.as_deref();
+        lending.filter(|_| role == ChildRole::Processor)
+    }
 }
 
 /// An order to a role.

@@ -13,6 +13,7 @@ mod process;
 mod request;
 mod supervisor;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Child {
     orders: Sender<Order>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// The folder of its control socket, where that is not one of the agent's user.
+    pub(super) folder: Option<PathBuf>,
     /// Its last lines.
     pub(super) log: Arc<LogRing>,
     /// Its condition.
@@ -64,12 +67,14 @@ impl Child {
         let (pace, paces) = watch::channel(supervisor::SLOW_PACE);
         let log = Arc::new(LogRing::default());
         let stop = CancellationToken::new();
+        let folder = options.lending(role).map(|lending| lending.runtime.clone());
         let supervisor = Supervisor::new(role, options, clock, Arc::clone(&log), events, told)?;
         let task = tokio::spawn(supervisor.run(received, paces, stop.clone()));
         Ok(Self {
             orders,
             stop,
             task,
+            folder,
             log,
             condition,
             pace,

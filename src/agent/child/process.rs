@@ -74,6 +74,9 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if let Some(lending) = options.lending(role) {
+            lending.run(&mut command);
+        }
         let mut child = command.spawn()?;
         let reader = Reader {
             role,

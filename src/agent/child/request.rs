@@ -1,5 +1,6 @@
 //! Requests to a role at its control socket, on a blocking thread.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -7,7 +8,9 @@ use serde_json::Value;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::agent::cycle::ChildRole;
-use crate::control::{Answer, Capabilities, ClientError, Request, Status, find, request_to};
+use crate::control::{
+    Answer, Capabilities, ClientError, Request, Status, find, request_to, socket_path,
+};
 
 /// Why a role did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,8 @@ pub(in crate::agent) struct Recipient {
     pub(in crate::agent) device: String,
     /// The id of the process.
     pub(in crate::agent) process: i32,
+    /// The folder of its socket, where that is not one of the agent's user.
+    pub(in crate::agent) folder: Option<PathBuf>,
 }
 
 impl Recipient {
@@ -74,7 +79,12 @@ impl Recipient {
     ) -> Result<Answer, RequestError> {
         let role = self.role;
         let mut failed = RequestError::NoSocket { role };
-        for socket in find(&role.to_string(), Some(&self.device)).sockets {
+        let name = role.to_string();
+        let sockets = match &self.folder {
+            Some(folder) => vec![socket_path(folder, &name, &self.device)],
+            None => find(&name, Some(&self.device)).sockets,
+        };
+        for socket in sockets.into_iter().filter(|socket| socket.exists()) {
             match request_to(self.process, &socket, wanted, limit) {
                 Ok(answer) => return Ok(answer),
                 Err(ClientError::OtherProcess { found, .. }) => {

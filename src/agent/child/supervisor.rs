@@ -19,7 +19,7 @@ use super::observe::Observer;
 use super::process::Process;
 use super::request::{self, Recipient, RequestError, Told};
 use crate::agent::codes;
-use crate::agent::config_file;
+use crate::agent::config_file::{self, ConfigFileError};
 use crate::agent::cycle::ChildRole;
 use crate::agent::document::DocumentId;
 use crate::base::Clock;
@@ -91,7 +91,14 @@ impl Supervisor {
         told: watch::Sender<Condition>,
     ) -> std::io::Result<Self> {
         let name = format!("{role}-{}.notify", options.device);
-        let notify = NotifySocket::bind(options.sockets.join(name))?;
+        let notify = match options.lending(role) {
+            None => NotifySocket::bind(options.sockets.join(name))?,
+            Some(lending) => {
+                let notify = NotifySocket::bind(lending.folder.join(name))?;
+                lending.give_file(notify.path(), true)?;
+                notify
+            }
+        };
         Ok(Self {
             role,
             options,
@@ -178,6 +185,11 @@ impl Supervisor {
                     running.process.end().await;
                 }
                 config_file::remove(&self.options.configs, self.role);
+                if let Some(lending) = self.options.lending(self.role)
+                    && let Err(err) = lending.lend(&serde_json::Value::Null)
+                {
+                    warn!(role = %self.role, %err, "the secrets of a stopped role can't be removed");
+                }
             }
             Order::Restart => {
                 info!(role = %self.role, "restarting the role");
@@ -191,10 +203,13 @@ impl Supervisor {
     }
 
     async fn apply(&mut self, document: DocumentId, config: serde_json::Value) {
-        if let Err(err) = config_file::write(&self.options.configs, self.role, &config) {
-            let problem = DocumentError::new("", codes::STORE, err.to_string());
-            return self.reply(document, Err(vec![problem])).await;
-        }
+        let config = match self.write(&config) {
+            Ok(config) => config,
+            Err(err) => {
+                let problem = DocumentError::new("", codes::STORE, err.to_string());
+                return self.reply(document, Err(vec![problem])).await;
+            }
+        };
         let is_other = self.wanted.as_ref() != Some(&document);
         self.wanted = Some(document.clone());
         match &mut self.running {
@@ -218,12 +233,32 @@ impl Supervisor {
         }
     }
 
+    /// Writes the configuration, and lets another user read it if the role runs as one. Returns it as that user is to have it.
+    fn write(&self, config: &serde_json::Value) -> Result<serde_json::Value, ConfigFileError> {
+        let path = config_file::path(&self.options.configs, self.role);
+        let failed = |source| ConfigFileError {
+            path: path.clone(),
+            source,
+        };
+        let lending = self.options.lending(self.role);
+        let config = match lending {
+            Some(lending) => lending.lend(config).map_err(failed)?,
+            None => config.clone(),
+        };
+        config_file::write(&self.options.configs, self.role, &config)?;
+        if let Some(lending) = lending {
+            lending.give_file(&path, false).map_err(failed)?;
+        }
+        Ok(config)
+    }
+
     /// The running process, for requests.
     pub(super) fn recipient(&self) -> Option<Recipient> {
         Some(Recipient {
             role: self.role,
             device: self.options.device.clone(),
             process: self.running.as_ref()?.process.id()?,
+            folder: (self.options.lending(self.role)).map(|lending| lending.runtime.clone()),
         })
     }
 

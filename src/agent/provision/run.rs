@@ -1,0 +1,194 @@
+//! `nvr provision`: finds a provisioning file, takes it over, and gives the settings of the system to systemd.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tracing::{debug, error, info, warn};
+
+use super::stick::{Mounted, devices};
+use super::{ProvisionError, Provisioned, moved, search, system, take_over};
+use crate::agent::state_dir;
+use crate::config::Environment;
+
+/// The file with the problems of the last provisioning, a line each, which the agent shows on the monitor.
+const PROBLEMS: &str = "problems";
+/// Services that read what a provisioning file changes.
+const SERVICES: [&str; 4] = [
+    "systemd-networkd.service",
+    "systemd-timesyncd.service",
+    "systemd-resolved.service",
+    "nvr-agent.service",
+];
+
+/// Settings of `nvr provision`.
+#[derive(Debug, Clone)]
+pub struct ProvisionOptions {
+    /// Folders that are looked at, in this order.
+    pub folders: Vec<PathBuf>,
+    /// The one block device that is looked at, instead of the folders and all sticks.
+    pub device: Option<PathBuf>,
+    /// Whether sticks are looked at.
+    pub sticks: bool,
+    /// The folder of the agent's state.
+    pub state_dir: PathBuf,
+    /// The root of the system: `/`.
+    pub root: PathBuf,
+    /// Whether the services that the file concerns are restarted.
+    pub restart_services: bool,
+}
+
+impl ProvisionOptions {
+    /// The folder for what does not outlast a restart of the machine, `/run/nvr-provision`.
+    fn run_dir(&self) -> PathBuf {
+        self.root.join("run/nvr-provision")
+    }
+}
+
+/// What came of a search.
+#[derive(Debug, Default)]
+struct Search {
+    /// Whether a file was there, good or not.
+    has_found: bool,
+    /// Whether the settings are others than before.
+    is_taken: bool,
+    problems: Vec<String>,
+}
+
+/// Looks for a file, takes the first one over, and applies the kept settings of the system. Returns whether there was no problem; the
+/// problems are logged and kept for the monitor.
+///
+/// # Errors
+/// Those of the disk.
+pub fn run(options: &ProvisionOptions, environment: &Environment) -> Result<bool, ProvisionError> {
+    let (run_dir, state_dir) = (options.run_dir(), &options.state_dir);
+    state_dir::make(state_dir).map_err(moved(state_dir))?;
+    fs::create_dir_all(&run_dir).map_err(moved(&run_dir))?;
+    // Sticks that are plugged in at once come one after the other.
+    let _turn = turn(&run_dir).map_err(moved(&run_dir))?;
+    let found = search(options, environment)?;
+    for problem in &found.problems {
+        error!("provisioning: {problem}");
+    }
+    if found.has_found || options.device.is_none() {
+        let path = run_dir.join(PROBLEMS);
+        let text = found.problems.join("\n");
+        let written = match text.is_empty() {
+            true => fs::remove_file(&path).or_else(absent),
+            false => fs::write(&path, text),
+        };
+        written.map_err(moved(&path))?;
+    }
+    let settings = system::load(state_dir);
+    let (systemd, etc) = (options.root.join("run/systemd"), options.root.join("etc"));
+    let applied = system::apply(&settings, &systemd, &etc, &run_dir.join("environment"));
+    applied.map_err(moved(&systemd))?;
+    if found.is_taken && options.restart_services {
+        restart_services();
+    }
+    Ok(found.problems.is_empty())
+}
+
+/// The problems that the last run has left below `root`, a line each.
+pub fn problems(root: &Path) -> Vec<String> {
+    let path = root.join("run/nvr-provision").join(PROBLEMS);
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn search(options: &ProvisionOptions, environment: &Environment) -> Result<Search, ProvisionError> {
+    let mut result = Search::default();
+    if options.device.is_none() {
+        for folder in &options.folders {
+            look(folder, options, environment, &mut result, |file| {
+                fs::remove_file(file)
+            })?;
+        }
+    }
+    let sticks = match &options.device {
+        Some(device) => vec![device.clone()],
+        None if options.sticks => devices(&options.root.join("sys"), &options.root.join("dev")),
+        None => Vec::new(),
+    };
+    for device in sticks {
+        if result.is_taken {
+            break;
+        }
+        let at = options.run_dir().join("stick");
+        match Mounted::new(&device, &at) {
+            Ok(None) => debug!(device = %device.display(), "not mounted"),
+            Ok(Some(mounted)) => {
+                look(&mounted.path, options, environment, &mut result, |file| {
+                    mounted.remove(file)
+                })?;
+            }
+            Err(err) => {
+                warn!(device = %device.display(), %err, "the stick can't be read; try another one")
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// Takes over the file of a folder, unless another one was taken over before it.
+fn look(
+    folder: &Path,
+    options: &ProvisionOptions,
+    environment: &Environment,
+    result: &mut Search,
+    remove: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<(), ProvisionError> {
+    if result.is_taken {
+        return Ok(());
+    }
+    let found = search::look(folder);
+    result.has_found |= found.file.is_some() || !found.problems.is_empty();
+    result.problems.extend(found.problems);
+    let Some(file) = found.file else {
+        return Ok(());
+    };
+    info!(path = %file.display(), "a provisioning file");
+    match take_over(&file, &options.state_dir, environment, remove) {
+        Ok(provisioned) => result.is_taken = provisioned == Provisioned::Taken,
+        Err(ProvisionError::File(err)) => {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let lines = super::told(err).into_iter();
+            let lines = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+            result
+                .problems
+                .extend(lines.map(|line| format!("{name}: {line}")));
+        }
+        Err(err) => return Err(err),
+    }
+    // A good file ends the problems of others.
+    if result.is_taken {
+        result.problems.clear();
+    }
+    Ok(())
+}
+
+fn turn(run_dir: &Path) -> io::Result<fs::File> {
+    use rustix::fs::{FlockOperation, flock};
+    let file = crate::base::private_file(&run_dir.join("lock"))?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+fn absent(err: io::Error) -> io::Result<()> {
+    match err.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(err),
+    }
+}
+
+fn restart_services() {
+    let mut command = Command::new("systemctl");
+    command.args(["--no-block", "try-restart"]).args(SERVICES);
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => info!("the services that the file concerns restart"),
+        Ok(status) => warn!(%status, "systemctl can't restart the services; restart the machine"),
+        Err(err) => warn!(%err, "systemctl does not run; restart the machine"),
+    }
+}
