@@ -8,7 +8,7 @@
 boot=$cache/boot/image
 boot_layer=$target/boot
 # Change it when the image has to be made anew for another reason than its packages.
-boot_recipe=1
+boot_recipe=2
 boot_debian=(
     base-files base-passwd bash dash coreutils sed grep findutils util-linux mount libc-bin netbase procps ca-certificates tzdata
     systemd systemd-sysv systemd-resolved systemd-timesyncd udev dbus kmod iproute2 e2fsprogs busybox-static linux-image-arm64
@@ -16,7 +16,7 @@ boot_debian=(
 )
 # Loaded before the root file system is there; and those that udev loads. What these depend on comes along.
 boot_early_modules=(virtio_pci virtio_blk ext4 overlay)
-boot_modules=("${boot_early_modules[@]}" virtio_net virtio_gpu virtio_console virtio_rng i6300esb vfat nls_ascii nls_cp437 nls_utf8)
+boot_modules=("${boot_early_modules[@]}" virtio_net virtio_gpu virtio_console virtio_rng xhci_pci usb_storage sd_mod vfat nls_ascii nls_cp437 nls_utf8)
 
 # The base: made once.
 setup_boot() {
@@ -115,16 +115,26 @@ boot_keep_modules() {
     depmod -b "$1" "$2" 2>/dev/null
 }
 
-# GStreamer looks into each of its 240 plugins at the first start, which takes an emulated processor minutes.
+# What the libraries look up at each start: made once, here. GStreamer looks into each of its 240 plugins where there is no registry,
+# which takes an emulated processor minutes, and GLib ends a program where no settings are compiled.
 boot_plugins() {
-    local root=$boot/root
-    step "the registry of GStreamer's plugins"
+    local root=$boot/root libraries=/usr/lib/aarch64-linux-gnu
+    step "settings of GLib and the registry of GStreamer's plugins"
     cp "$(emulator)" "$root/emulator"
-    # Without a second process for the look: the emulator runs one program only.
-    chroot "$root" /emulator -E GST_REGISTRY=/usr/share/nvr/gst-registry.bin -E GST_REGISTRY_FORK=no -E LC_ALL=C -E HOME=/root \
-        /usr/bin/gst-inspect-1.0 --version >/dev/null 2>"$boot/plugins.log" || true
-    rm "$root/emulator" && chmod 644 "$root/usr/share/nvr/gst-registry.bin"
+    in_image "$libraries/glib-2.0/glib-compile-schemas" /usr/share/glib-2.0/schemas
+    in_image "$libraries/glib-2.0/gio-querymodules" "$libraries/gio/modules"
+    mkdir -p "$root/usr/share/nvr"
+    in_image /usr/bin/gst-inspect-1.0 --version
+    rm "$root/emulator"
     [ -s "$root/usr/share/nvr/gst-registry.bin" ] || die "GStreamer's registry was not made" "$(tail -n 3 "$boot/plugins.log")"
+    chmod 644 "$root/usr/share/nvr/gst-registry.bin"
+}
+
+# in_image PROGRAM [ARGUMENT…]: runs a program of the image in it. GStreamer looks at its plugins without a second process, since the
+# emulator runs one program only.
+in_image() {
+    chroot "$boot/root" /emulator -E GST_REGISTRY=/usr/share/nvr/gst-registry.bin -E GST_REGISTRY_FORK=no -E LC_ALL=C -E HOME=/root "$@" \
+        >>"$boot/plugins.log" 2>&1 || die "$1 failed in the image" "$(tail -n 3 "$boot/plugins.log")"
 }
 
 # systemd's own programs for arm64, which make the users and enable the units of the layer, with their libraries.
