@@ -10,8 +10,7 @@ mod alerts;
 mod aligned;
 #[cfg(feature = "testcam")]
 mod board;
-#[cfg(feature = "testcam")]
-mod boot;
+mod board_files;
 mod broker;
 mod browser;
 mod bus;
@@ -52,6 +51,7 @@ mod pages;
 mod pattern;
 #[cfg(feature = "testcam")]
 mod processor;
+mod provision;
 #[cfg(feature = "testcam")]
 mod reload;
 #[cfg(feature = "testcam")]

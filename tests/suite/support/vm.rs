@@ -7,7 +7,7 @@
 mod guest;
 mod machine;
 mod planes;
-pub(crate) mod qmp;
+mod qmp;
 
 use std::fs;
 use std::net::Ipv4Addr;

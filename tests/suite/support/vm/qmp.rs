@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::support::wait::SOON;
 
 /// A connection that takes commands.
-pub(crate) struct Qmp {
+pub(super) struct Qmp {
     answers: BufReader<UnixStream>,
 }
 
 impl Qmp {
-    pub(crate) fn new(stream: UnixStream) -> Self {
+    pub(super) fn new(stream: UnixStream) -> Self {
         // An emulated machine with much to do answers late.
         stream
             .set_read_timeout(Some(4 * SOON))
@@ -31,7 +31,7 @@ impl Qmp {
     ///
     /// # Panics
     /// With QEMU's message where it is refused.
-    pub(crate) fn execute(&mut self, command: &str, arguments: &Value) -> Value {
+    pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Value {
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.answers.get_ref(), "{request}").expect("QEMU reads");
         loop {
