@@ -10,7 +10,6 @@ mod alerts;
 mod aligned;
 #[cfg(feature = "testcam")]
 mod board;
-mod board_files;
 mod broker;
 mod browser;
 mod bus;
@@ -51,7 +50,6 @@ mod pages;
 mod pattern;
 #[cfg(feature = "testcam")]
 mod processor;
-mod provision;
 #[cfg(feature = "testcam")]
 mod reload;
 #[cfg(feature = "testcam")]
