@@ -51,7 +51,7 @@ fn a_camera_is_added_and_nothing_is_left_behind() {
         .filter(is_row)
         .map(|line| line.split_whitespace().collect())
         .collect();
-    let (generations, cameras): (Vec<_>, Vec<_>) = rows.iter().map(|row| (row[4], row[6])).unzip();
+    let (generations, cameras): (Vec<_>, Vec<_>) = rows.iter().map(|row| (row[5], row[7])).unzip();
     assert_eq!(
         (generations, cameras),
         (vec!["1", "2"], vec!["1/1", "2/2"]),
