@@ -59,11 +59,20 @@ fn a_camera_is_added_and_nothing_is_left_behind() {
     );
     let added = "    + wall.camera[id=1] = ";
     assert!(lines.iter().any(|line| line.starts_with(added)), "{told}");
-    // A camera's picture: the wall shows its cameras page by page if they do not fit beside each other.
+    // Two tiles beside each other, each with its camera.
     let picture = image::open(&picture).expect("a picture").to_rgb8();
-    let colours: std::collections::BTreeSet<[u8; 3]> =
-        picture.pixels().map(|pixel| pixel.0).collect();
-    assert!(colours.len() > 250, "{} colours", colours.len());
+    let (width, height) = picture.dimensions();
+    assert!(width > height, "{width}×{height}");
+    for side in [0, width / 2] {
+        let tile = (side..side + width / 2).flat_map(|x| (0..height).map(move |y| (x, y)));
+        let colours: std::collections::BTreeSet<[u8; 3]> =
+            tile.map(|(x, y)| picture.get_pixel(x, y).0).collect();
+        assert!(
+            colours.len() > 1000,
+            "{} colours from {side}",
+            colours.len()
+        );
+    }
     until_true("every process has ended", RUN, || {
         processes(&temporary).is_empty()
     });

@@ -12,6 +12,9 @@ use crate::config::Backend;
 const PROCESSOR: &str = "yard-box";
 /// The box with the wall.
 pub(super) const WALL: &str = "wall-box";
+/// Size of the wall's picture. Without it, a wall without a monitor has room for the cameras that it starts with, and the one that is
+/// added would be on a second page.
+const SCREEN: &str = "1280x720";
 /// The boxes.
 pub(super) const BOXES: [&str; 2] = [PROCESSOR, WALL];
 
@@ -118,6 +121,7 @@ role = \"wall\"
 output = \"headless\"
 http = \"{}\"
 [[device.wall.wall.head]]
+mode = \"{SCREEN}\"
 grid_columns = {}
 {}",
             self.mqtt_port,
