@@ -31,6 +31,7 @@ mod identity;
 mod key_store;
 mod led;
 mod lending;
+mod log_end;
 mod model_swap;
 mod models;
 mod monitors;

@@ -1,7 +1,5 @@
 //! Runs one command of `firmware.toml` to its end, with a time limit. Blocks its thread.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::agent::log_end::log_end;
 use crate::agent::state_dir::private_folder;
-use crate::base::ending;
-use crate::base::{Stop, private_file};
+use crate::base::{Stop, ending, private_file};
 use crate::config::without_secrets;
 
 /// How often a command is looked after.
@@ -94,15 +92,7 @@ fn kill(child: &mut Child) {
 }
 
 fn last_lines(path: &Path) -> String {
-    let read = || {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TOLD_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
+    let text = log_end(path, TOLD_BYTES);
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)

@@ -201,7 +201,7 @@ impl Places {
             }
         };
         serde_json::from_slice(&bytes).unwrap_or_else(|err| {
-            warn!(path = %path.display(), %err, "the record of the firmware is damaged; it begins anew");
+            warn!(path = %path.display(), %err, "the record of the firmware is damaged; it starts again without it");
             Record::default()
         })
     }

@@ -2,8 +2,7 @@
 //!
 //! Networks are run by other processes (`nvr model import`, `nvr model build`): a model must not end the agent, nor take its memory.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use super::library::{Record, install, remove_all};
 use super::places::{Places, make};
 use super::version::Version;
 use crate::agent::fetch::Fault;
+use crate::agent::log_end::log_end;
 use crate::base::archive::{ArchiveKind, UnpackError, UnpackLimits, unpack};
 use crate::base::{Stop, ending, private_file};
 use crate::config::without_secrets;
@@ -207,15 +207,7 @@ fn run(mut command: Command, places: &Places, limit: Duration, stop: &Stop) -> R
 
 /// The last lines that a child has written, in one.
 fn told(log: &Path) -> String {
-    let read = || {
-        let mut file = File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TOLD_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
+    let text = log_end(log, TOLD_BYTES);
     // After logs comes the error, which is the rest.
     let error = text.rfind("error: ").map_or("", |at| &text[at + 7..]);
     let lines: Vec<&str> = match error {
