@@ -3,7 +3,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NVR := $(TARGET)/release/nvr
 
-.PHONY: help setup build demo demo-fleet test test-long bench cross dist lint docs clean
+.PHONY: help setup build demo demo-fleet test test-long bench cross boot-test dist lint docs clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -33,6 +33,9 @@ bench: setup build ## Measure processor, wall, and what lies between; prints rat
 cross: ## Build for aarch64 (into target/aarch64-unknown-linux-gnu) and check what the binary asks for
 	@tools/setup system build cross
 	@tools/cross build
+
+boot-test: cross ## Boot a box in a virtual machine: set up by a stick, configured from a desk, crashes, power cut; pictures in ~/.cache/nvr/boot
+	@tools/test boot
 
 dist: ## Archives, Debian packages and bills of materials for amd64 and arm64 (into target/dist): docs/packages.md
 	@tools/setup system build cross dist

@@ -4,6 +4,8 @@
 //! Once there is an identity, the agent goes on with it: a stick that is plugged in sets up a running box.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -175,6 +177,8 @@ struct Notice {
     /// What it shows.
     config: Value,
     generation: u64,
+    /// Whether the wall has not answered to the last order yet.
+    is_pending: Arc<AtomicBool>,
 }
 
 impl Notice {
@@ -197,17 +201,20 @@ impl Notice {
             json_log: options.json_log,
         };
         let child = Child::new(ChildRole::Wall, common, clock.clone(), events)?;
-        tokio::spawn(read(happened));
+        let is_pending = Arc::new(AtomicBool::new(false));
+        tokio::spawn(read(happened, Arc::clone(&is_pending)));
         Ok(Self {
             child,
             device: device.to_owned(),
             configs,
             config: Value::Null,
             generation: 0,
+            is_pending,
         })
     }
 
-    /// Shows `lines`, if it shows others.
+    /// Shows `lines`, if it shows others. While the wall is still busy with the former ones, nothing happens: a wall that starts would
+    /// be started anew, and the first address comes while it starts.
     fn show(&mut self, lines: Vec<String>, output: &str) {
         let config = json!({
             "instance_id": self.device,
@@ -217,7 +224,7 @@ impl Notice {
             // A wall needs a broker, and none is known yet: nothing listens at the port discard.
             "mqtt": { "host": "127.0.0.1", "port": 9 },
         });
-        if config == self.config {
+        if config == self.config || self.is_pending.load(Ordering::Acquire) {
             return;
         }
         let first = lines.first().cloned().unwrap_or_default();
@@ -234,26 +241,30 @@ impl Notice {
             document,
             config: config.clone(),
         };
-        match self.child.order(order) {
-            true => self.config = config,
-            false => warn!("the wall does not take the notice; it is tried again"),
+        self.is_pending.store(true, Ordering::Release);
+        if self.child.order(order) {
+            self.config = config;
+        } else {
+            self.is_pending.store(false, Ordering::Release);
+            warn!("the wall does not take the notice; it is tried again");
         }
     }
 }
 
 /// Reads what the wall tells. It is started again by itself.
-async fn read(mut happened: mpsc::Receiver<RoleEvent>) {
+async fn read(mut happened: mpsc::Receiver<RoleEvent>, is_pending: Arc<AtomicBool>) {
     while let Some(event) = happened.recv().await {
         match event.event {
-            ChildEvent::Applied {
-                result: Err(problems),
-                ..
-            } => {
-                for problem in problems {
+            ChildEvent::Applied { result, .. } => {
+                is_pending.store(false, Ordering::Release);
+                for problem in result.err().into_iter().flatten() {
                     warn!(problem = problem.message, "the wall refuses the notice");
                 }
             }
-            ChildEvent::Ended { how } => warn!(how, "the wall with the notice ended"),
+            ChildEvent::Ended { how } => {
+                is_pending.store(false, Ordering::Release);
+                warn!(how, "the wall with the notice ended");
+            }
             _ => {}
         }
     }

@@ -11,6 +11,8 @@ mod aligned;
 #[cfg(feature = "testcam")]
 mod board;
 mod board_files;
+#[cfg(feature = "testcam")]
+mod boot;
 mod broker;
 mod browser;
 mod bus;

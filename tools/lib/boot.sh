@@ -18,12 +18,21 @@ boot_debian=(
 boot_early_modules=(virtio_pci virtio_blk ext4 overlay)
 boot_modules=("${boot_early_modules[@]}" virtio_net virtio_gpu virtio_console virtio_rng xhci_pci usb_storage sd_mod vfat nls_ascii nls_cp437 nls_utf8)
 
+# mapped_root COMMAND…: as root, else as the root of a user namespace: the image has files of several users.
+mapped_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        unshare --user --map-root-user --map-auto "$@" ||
+            die "this failed as the root of a user namespace: $*" "Its message stands above. As root, it needs no namespace."
+    fi
+}
+
 # The base: made once.
 setup_boot() {
     local stamp
     stamp="$boot_recipe ${boot_debian[*]} ${boot_modules[*]} $(sha256sum <"$repo/tests/boot/initramfs")"
     [ "$(cat "$boot/made-of" 2>/dev/null)" = "$stamp" ] && return
-    [ "$(id -u)" = 0 ] || die "the image of the boot test is made as root" "Run \`unshare --user --map-root-user --map-auto tools/setup boot\`, or as root."
     rm -rf "$boot" && mkdir -p "$boot"
     boot_unpack
     boot_configure
@@ -157,8 +166,10 @@ make_boot_layer() {
     [ -x "$1" ] || die "there is no binary for boards: $1" "Run \`tools/cross build\`."
     rm -rf "$boot_layer" && mkdir -p "$layer"
     cp -a "$boot/base/." "$layer/"
-    "$repo/board/install" --destdir "$layer" --for image --machine "${boot_machine:-qemuarm64}"
+    "$repo/board/install" --destdir "$layer" --for image --machine qemuarm64
     install -D -m 755 "$1" "$layer/usr/bin/nvr"
+    # The root file system is read-only: tmpfiles.d can't make it at the start.
+    mkdir -p "$layer/etc/nvr"
     cp -a "$repo/tests/boot/layer/." "$layer/"
     chmod 755 "$layer"/usr/libexec/nvr-test/*
     cat "$layer"/usr/share/nvr/kernel-args.d/*.conf | sed '/^#/d' | tr '\n' ' ' >"$boot_layer/kernel-args"

@@ -46,7 +46,7 @@ yocto_packages() {
 }
 
 boot_packages() {
-    echo qemu-system-arm qemu-user-static mmdebstrap debian-archive-keyring e2fsprogs kmod cpio binutils-aarch64-linux-gnu
+    echo qemu-system-arm qemu-user-static mmdebstrap debian-archive-keyring e2fsprogs kmod cpio binutils-aarch64-linux-gnu dosfstools mtools uidmap
 }
 
 # packages GROUP…: the names for this release of the distribution, one a line.

@@ -4,6 +4,8 @@ pub(crate) mod alone;
 pub(crate) mod broker;
 pub(crate) mod cameras;
 pub(crate) mod continuity;
+#[cfg(feature = "testcam")]
+pub(crate) mod device;
 pub(crate) mod doubles;
 pub(crate) mod file_server;
 pub(crate) mod footage;

@@ -131,7 +131,7 @@ impl Drop for Running {
 
 impl Lines {
     /// Reads `stream` to its end on a separate thread.
-    pub(super) fn of(stream: impl Read + Send + 'static) -> Self {
+    pub(crate) fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let filled = lines.clone();
         std::thread::spawn(move || {

@@ -7,7 +7,7 @@
 mod guest;
 mod machine;
 mod planes;
-mod qmp;
+pub(crate) mod qmp;
 
 use std::fs;
 use std::net::Ipv4Addr;

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::support::wait::SOON;
 
 /// A connection that takes commands.
-pub(super) struct Qmp {
+pub(crate) struct Qmp {
     answers: BufReader<UnixStream>,
 }
 
 impl Qmp {
-    pub(super) fn new(stream: UnixStream) -> Self {
+    pub(crate) fn new(stream: UnixStream) -> Self {
         // An emulated machine with much to do answers late.
         stream
             .set_read_timeout(Some(4 * SOON))
@@ -31,15 +31,23 @@ impl Qmp {
     ///
     /// # Panics
     /// With QEMU's message where it is refused.
-    pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Value {
+    pub(crate) fn execute(&mut self, command: &str, arguments: &Value) -> Value {
+        let answer = self.try_execute(command, arguments);
+        answer.unwrap_or_else(|error| panic!("{command} {arguments}: {error}"))
+    }
+
+    /// What a command gives, or QEMU's message where it is refused.
+    pub(crate) fn try_execute(&mut self, command: &str, arguments: &Value) -> Result<Value, Value> {
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.answers.get_ref(), "{request}").expect("QEMU reads");
         loop {
             // Events come in between.
             let mut line = self.line();
-            assert!(line["error"].is_null(), "{request}: {line}");
+            if !line["error"].is_null() {
+                return Err(line["error"].take());
+            }
             if let Some(given) = line.get_mut("return") {
-                return given.take();
+                return Ok(given.take());
             }
         }
     }
