@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, MqttSettings, ProcessorFlags,
-    is_instance_id, read_document,
+    is_instance_id, read_document, unknown_key,
 };
 use crate::fleet::{Keyring, PublicKey};
 
@@ -15,7 +15,8 @@ use crate::fleet::{Keyring, PublicKey};
 pub const DEVICE_FILE: &str = "device.toml";
 /// Maximum length of a name in characters: it is shown on a wall.
 const NAME_CHARS: usize = 64;
-const KNOWN: [&str; 5] = ["device", "name", "identify_led", "keys", "mqtt"];
+/// Its keys.
+pub(super) const IDENTITY_KEYS: [&str; 5] = ["device", "name", "identify_led", "keys", "mqtt"];
 
 /// The identity of a box.
 #[derive(Debug, Clone)]
@@ -74,9 +75,9 @@ fn of_document(
         return Err(vec!["must be a table".to_owned()]);
     };
     let mut problems = Vec::new();
-    for key in table.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
-        let known = KNOWN.join(", ");
-        problems.push(format!("{key}: unknown key; known are {known}"));
+    let is_known = |key: &str| IDENTITY_KEYS.contains(&key);
+    for key in table.keys().filter(|key| !is_known(key)) {
+        problems.push(format!("{key}: {}", unknown_key(key, &IDENTITY_KEYS)));
     }
     let device = text(&mut table, "device", &mut problems);
     if device.as_deref().is_some_and(|id| !is_instance_id(id)) {

@@ -106,7 +106,9 @@ impl RoleUser {
         command
             .env("HOME", &self.home)
             .env("USER", &self.name)
-            .env("LOGNAME", &self.name);
+            .env("LOGNAME", &self.name)
+            // That of the agent. Without it the caches of libraries are in the home of this user.
+            .env_remove("XDG_CACHE_HOME");
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
         let become_it = move || {

@@ -63,7 +63,7 @@ pub use problem::{ConfigProblems, Problem, ProblemKind};
 pub use processor_flags::ProcessorFlags;
 pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls};
 pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
-pub use read::did_you_mean;
+pub use read::{did_you_mean, unknown_key};
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;
 pub use schema::json_schema;

@@ -198,13 +198,17 @@ fn plain_message(message: &str) -> String {
             })
             .collect();
     };
-    let guess = did_you_mean(wrong, known);
-    let known = known.join(", ");
     if message.starts_with("unknown field") {
-        format!("unknown key; {guess}known are {known}")
+        unknown_key(wrong, known)
     } else {
-        format!("must be one of {known}, got `{wrong}`")
+        format!("must be one of {}, got `{wrong}`", known.join(", "))
     }
+}
+
+/// The message for a key that does not exist, with the most similar one and all that do.
+pub fn unknown_key(wrong: &str, known: &[&str]) -> String {
+    let guess = did_you_mean(wrong, known);
+    format!("unknown key; {guess}known are {}", known.join(", "))
 }
 
 /// `did you mean …? ` with the most similar known word, or nothing.

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::unknown_key;
+
 /// Maximum length of an interface's name in bytes (the kernel's IFNAMSIZ without the final zero).
 const INTERFACE_BYTES: usize = 15;
 /// Keys of the table `network`.
@@ -115,8 +117,7 @@ fn table(
     match document.remove(name)? {
         Value::Object(table) => {
             for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
-                let known = known.join(", ");
-                problems.push(format!("{name}.{key}: unknown key; known are {known}"));
+                problems.push(format!("{name}.{key}: {}", unknown_key(key, known)));
             }
             Some(table)
         }

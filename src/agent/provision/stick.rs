@@ -12,11 +12,13 @@ use tracing::debug;
 const SYSTEMS: [&str; 3] = ["vfat", "exfat", "ext4"];
 /// Beginning of the labels of disks that are looked at although they are not removable, in lower case.
 const LABEL: &str = "nvr";
+/// The label of the box's own data partition, which is no stick.
+const DATA: &str = "nvr-data";
 /// Beginnings of the names of block devices that are never sticks.
 const NEVER: [&str; 7] = ["loop", "ram", "zram", "dm-", "md", "nbd", "mtdblock"];
 
 /// The block devices to look at, by `sys` (`/sys`) and `dev` (`/dev`): removable ones and those of USB, with their partitions, and
-/// those whose label begins with NVR.
+/// those whose label begins with NVR, except the data partition of the box. The same choice as in the udev rule of the image.
 pub(super) fn devices(sys: &Path, dev: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(sys.join("class/block"));
     let mut found: Vec<PathBuf> = entries
@@ -34,7 +36,7 @@ pub(super) fn devices(sys: &Path, dev: &Path) -> Vec<PathBuf> {
     found.extend(labels.into_iter().flatten().flatten().filter_map(|entry| {
         let label = entry.file_name().to_string_lossy().to_lowercase();
         let device = fs::canonicalize(entry.path()).ok()?;
-        label.starts_with(LABEL).then_some(device)
+        (label.starts_with(LABEL) && label != DATA).then_some(device)
     }));
     found.sort();
     found.dedup();
@@ -131,6 +133,7 @@ mod tests {
             ("pci0/mmc0/block/mmcblk1/mmcblk1p1", ""),
             ("pci0/nvme/nvme0n1", "0"),
             ("pci0/nvme/nvme0n1/nvme0n1p1", ""),
+            ("pci0/nvme/nvme0n1/nvme0n1p2", ""),
             ("virtual/block/loop0", "1"),
             ("pci0/virtio2/block/vdb", "0"),
         ] {
@@ -145,6 +148,7 @@ mod tests {
         }
         symlink("../../vdb", labels.join("NVR-SETUP")).expect("a link");
         symlink("../../nvme0n1p1", labels.join("rootfs")).expect("a link");
+        symlink("../../nvme0n1p2", labels.join(DATA)).expect("a link");
         let dev = fs::canonicalize(&dev).expect("there");
         let found = devices(&sys, &dev);
         let names: Vec<_> = found
@@ -153,5 +157,14 @@ mod tests {
             .collect();
         assert_eq!(names, ["mmcblk1", "mmcblk1p1", "sda", "sda1", "vdb"]);
         assert!(devices(Path::new("/nonexistent"), Path::new("/nonexistent")).is_empty());
+        // Its label, as the image gives it, and the other place that has to know it.
+        let preinit =
+            include_str!("../../../yocto/meta-nvr/recipes-nvr/nvr-data/files/nvr-preinit");
+        assert!(preinit.contains(&format!("\nlabel={DATA}\n")));
+        let rules = include_str!("../../../board/common/image/udev/71-nvr-provision.rules");
+        for key in ["ID_FS_LABEL", "ID_PART_ENTRY_NAME"] {
+            let line = format!("\nENV{{{key}}}==\"{DATA}\", GOTO=\"nvr_provision_end\"\n");
+            assert!(rules.contains(&line), "{line}");
+        }
     }
 }

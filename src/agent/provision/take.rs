@@ -12,11 +12,11 @@ use tracing::{info, warn};
 
 use super::network::{self, SystemSettings};
 use super::system;
-use crate::agent::identity::{DEVICE_FILE, DeviceFileError, read_identity};
+use crate::agent::identity::{DEVICE_FILE, DeviceFileError, IDENTITY_KEYS, read_identity};
 use crate::agent::key_store::KEY_FILE;
 use crate::agent::state_dir;
 use crate::base::private_file;
-use crate::config::{Environment, is_instance_id, read_document};
+use crate::config::{Environment, is_instance_id, read_document, unknown_key};
 use crate::fleet::DocumentHash;
 
 /// Maximum length of a contained file in bytes.
@@ -113,6 +113,18 @@ pub(super) fn take_over(
     })
 }
 
+/// Takes the keys that no part has out of the document. The identity would name its own keys alone.
+fn take_unknown(table: &mut Map<String, Value>, problems: &mut Vec<String>) {
+    let known = [&IDENTITY_KEYS[..], &["files", "network", "time"]].concat();
+    table.retain(|key, _| {
+        let is_known = known.contains(&key.as_str());
+        if !is_known {
+            problems.push(format!("{key}: {}", unknown_key(key, &known)));
+        }
+        is_known
+    });
+}
+
 type Files = Vec<(String, String)>;
 
 /// Reads and checks the whole file, and reports every problem of every part.
@@ -127,6 +139,7 @@ fn read(
     let table = document.as_object_mut().unwrap_or(&mut nothing);
     let files = contained(table.remove("files"), &mut problems);
     let system = network::take(table, &mut problems);
+    take_unknown(table, &mut problems);
     // Everything is checked in a folder of its own, so that a file with problems changes nothing.
     let trial = state_dir.join("provisioning");
     let _ = std::fs::remove_dir_all(&trial);

@@ -54,6 +54,18 @@ fn a_file_with_problems_changes_nothing_and_names_all() {
         ),
         ("[files]\n\"device.toml\" = \"\"", "other than device.toml"),
         ("[files]\nx = 3", "files.x: must be a text"),
+        (
+            "devise = \"box\"",
+            "devise: unknown key; did you mean `device`? known are device, name, identify_led, keys, mqtt, files, network, time",
+        ),
+        (
+            "[netwrok]\naddress = \"10.0.0.5/24\"",
+            "netwrok: unknown key; did you mean `network`? ",
+        ),
+        (
+            "[network]\nadress = \"10.0.0.5/24\"",
+            "network.adress: unknown key; did you mean `address`? known are interface, ",
+        ),
     ] {
         std::fs::write(&file, text).expect("written");
         let told = provision(&file, &state, &environment);

@@ -51,7 +51,11 @@ fn the_processor_runs_as_its_user_and_reaches_only_what_it_needs() {
         set_mode(&path, 0o600);
     }
     let mut command = std::process::Command::new(&program);
-    let users = format!("root:x:0:0::/:/bin/sh\n{USER}:x:{USER_ID}:{USER_ID}::/:/bin/false\n");
+    let home = dir.path().join("home");
+    let users = format!(
+        "root:x:0:0::/:/bin/sh\n{USER}:x:{USER_ID}:{USER_ID}::{}:/bin/false\n",
+        home.display()
+    );
     std::fs::write(dir.path().join("passwd"), users).expect("written");
     std::fs::write(dir.path().join("group"), format!("video:x:44:{USER}\n")).expect("written");
     let etc = dir.path().to_str().expect("a text");
@@ -64,6 +68,7 @@ fn the_processor_runs_as_its_user_and_reaches_only_what_it_needs() {
         };
     }
     command.env("NVR_CACHE", dir.path().join("cache"));
+    command.env("XDG_CACHE_HOME", dir.path().join("cache-of-the-agent"));
     stage.start_command(command);
     stage.presence("online");
     stage.desire(&document(1, sources(&[0])));
@@ -86,6 +91,15 @@ fn the_processor_runs_as_its_user_and_reaches_only_what_it_needs() {
         .find_map(|line| line.strip_prefix("CapEff:"))
         .expect("a line");
     assert_eq!(able.trim(), "0000000000000000");
+
+    // Its libraries have their caches in its home: it can't write those of the agent, and the agent loads none of its.
+    let environment = std::fs::read(format!("/proc/{process}/environ")).expect("it runs");
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let variables: Vec<&str> = environment.split('\0').collect();
+    let expected = format!("HOME={}", home.display());
+    assert!(variables.contains(&&*expected), "{variables:?}");
+    let is_cache = |variable: &&&str| variable.starts_with("XDG_CACHE_HOME=");
+    assert_eq!(variables.iter().find(is_cache), None);
 
     // What it may read, and what stays the agent's.
     let roles = dir.path().join("run-roles");
