@@ -35,7 +35,12 @@ pub(super) fn diagnosis(url: &Url) -> (&'static str, &'static str) {
             "unreachable",
             "refused the connection; check its port, and that RTSP is switched on",
         ),
-        Err(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => (
+        // The kernel's own answer: nothing was sent.
+        Err(io::ErrorKind::NetworkUnreachable) => (
+            "unreachable",
+            "can't be reached: this machine has no route to it; check the cable and the address of this machine",
+        ),
+        Err(io::ErrorKind::HostUnreachable) => (
             "unreachable",
             "can't be found on the network; check its address and the route to it",
         ),

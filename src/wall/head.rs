@@ -182,6 +182,9 @@ impl HeadThread {
                 display.present(&scene.composer.scene())?;
                 scene.composer.presented();
                 scene.scenes += 1;
+                if scene.scenes == 1 {
+                    tracing::info!(head = self.head.index, "first picture is on the display");
+                }
                 self.context.count_scene();
             }
             let composer = &scene.composer;
