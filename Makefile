@@ -41,7 +41,7 @@ dist: ## Archives, Debian packages and bills of materials for amd64 and arm64 (i
 	@tools/setup system build cross dist
 	@tools/dist
 
-lint: ## Formatting, clippy, licences and sources of dependencies
+lint: ## Formatting, clippy, shellcheck, licences and sources of dependencies
 	@tools/test lint
 
 docs: ## The library's documentation, warnings refused

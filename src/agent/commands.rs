@@ -218,13 +218,7 @@ impl Commands {
     fn running(&self, children: &Children, wanted: &[ChildRole]) -> Vec<Recipient> {
         let recipient = |role: &ChildRole| {
             let child = children.get(role)?;
-            let process = child.condition.borrow().process?;
-            Some(Recipient {
-                role: *role,
-                device: self.identity.device.clone(),
-                process,
-                folder: child.folder.clone(),
-            })
+            child.recipient(*role, &self.identity.device)
         };
         wanted.iter().filter_map(recipient).collect()
     }

@@ -7,7 +7,7 @@
 //! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
 //! nor a model. `provision` gives the box its identity, and `setup` shows on its monitor that
-//! it has none. The processor may run as another user (`role_user`), with what that user may reach (`lending`). `models` fetches the
+//! it has none; `wall_notice` shows on the wall of a box that has one why another was refused. The processor may run as another user (`role_user`), with what that user may reach (`lending`). `models` fetches the
 //! models that documents name, and `model_swap` gives them to the processor; `firmware` updates the system of the box, and
 //! `firmware_duty` connects it with the roles. Both download with `fetch`.
 
@@ -48,6 +48,7 @@ mod service;
 mod setup;
 mod state_dir;
 pub mod store;
+mod wall_notice;
 mod warnings;
 
 pub use attempts::{

@@ -17,8 +17,8 @@ pub struct AgentOptions {
     pub state_dir: PathBuf,
     /// A file with the identity, consumed at the first start.
     pub provision: Option<PathBuf>,
-    /// Where a box without an identity shows a notice instead of running with the default one: the root of the system, with its
-    /// addresses (`proc`) and the problems of its provisioning (`run`).
+    /// Where a box without an identity shows a notice instead of running with the default one, and one that has an identity shows a refused
+    /// provisioning file: the root of the system, with its addresses (`proc`) and the problems of its provisioning (`run`).
     pub setup_root: Option<PathBuf>,
     /// The user of the processor, if it is not to run as the agent's.
     pub processor_user: Option<String>,

@@ -34,6 +34,7 @@ use super::reading::Reader;
 use super::setup;
 use super::state_dir;
 use super::store::{Directory, Store};
+use super::wall_notice::WallNotice;
 use crate::base::folder::ready_folder;
 use crate::base::{Clock, Heartbeats, SessionId};
 use crate::bus::{
@@ -132,6 +133,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         commands,
         &mut driver,
         (&mut happened, &mut fetched, &mut updated),
+        WallNotice::new(options.setup_root.clone()),
         clock,
     )
     .await;
@@ -158,9 +160,10 @@ async fn serve(
         &mut mpsc::Receiver<ModelEvent>,
         &mut mpsc::Receiver<FirmwareEvent>,
     ),
+    mut notice: WallNotice,
     clock: Clock,
 ) {
-    let mut watchdog = Watchdog::new(Heartbeats::new(clock), true);
+    let mut watchdog = Watchdog::new(Heartbeats::new(clock.clone()), true);
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = String::new();
@@ -193,6 +196,7 @@ async fn serve(
             },
             _ = tick.tick() => {
                 driver.tick();
+                notice.tick(driver);
                 watchdog.check(|_| false);
                 let line = summary(driver);
                 if line != told {

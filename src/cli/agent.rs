@@ -29,7 +29,7 @@ pub(super) struct AgentArgs {
     #[arg(long, value_name = "FILE")]
     provision: Option<PathBuf>,
     /// Without an identity, show on the monitor that this device is not set up, and wait for `nvr provision`; else the device takes a default id and
-    /// a broker on this machine
+    /// a broker on this machine. With an identity, show on the wall why a provisioning file was refused
     #[arg(long)]
     setup_notice: bool,
     /// Root of the system for the notice, for tests

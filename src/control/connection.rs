@@ -44,6 +44,14 @@ pub trait ControlHandler: Send + Sync + 'static {
         Err(not_supported())
     }
 
+    /// Shows lines of text below the cameras for some time.
+    ///
+    /// # Errors
+    /// When this process has no monitors.
+    fn notice(&self, _: Vec<String>, _: Duration) -> Result<Value, Problem> {
+        Err(not_supported())
+    }
+
     /// A picture as JPEG of at most so many bytes.
     ///
     /// # Errors
@@ -199,6 +207,9 @@ async fn answer_to(line: &[u8], controlled: Arc<dyn ControlHandler>) -> Answer {
         Request::Resume { source_id } => one(controlled.pause(source_id, false)),
         Request::Identify { text, seconds } => {
             one(controlled.identify(&text, Duration::from_secs(seconds)))
+        }
+        Request::Notice { lines, seconds } => {
+            one(controlled.notice(lines, Duration::from_secs(seconds)))
         }
         Request::Snapshot {
             source_id,

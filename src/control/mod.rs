@@ -1,5 +1,5 @@
-//! The local control socket with the requests status, capabilities, apply, restart, pause, resume, identify and
-//! snapshot; and signals as requests.
+//! The local control socket with the requests status, capabilities, apply, restart, pause, resume, identify, notice
+//! and snapshot; and signals as requests.
 //!
 //! Requests and answers are lines of JSON. The socket is for programs on the same machine: a supervisor, `nvr control`, a support
 //! bundle. Only the user of the process and root can connect. Clients send requests only to processes of these two users.
@@ -67,6 +67,13 @@ pub enum Request {
     Identify {
         /// The text.
         text: String,
+        /// For so many seconds.
+        seconds: u64,
+    },
+    /// Show lines of text below the cameras of every monitor, in place of earlier ones. Without lines, show none.
+    Notice {
+        /// The lines; the first one is the headline.
+        lines: Vec<String>,
         /// For so many seconds.
         seconds: u64,
     },

@@ -3,6 +3,9 @@
 //! A tile is painted again only when its content has changed. Boxes and labels go onto a separate layer if the display has
 //! one. Otherwise they go into the picture, which is then painted again below them.
 
+use std::sync::Arc;
+
+use super::banner::Banner;
 use super::overlay::{self, OverlaySizes};
 use super::paint::{Painter, Typeface};
 use super::tile_content::TileContent;
@@ -25,6 +28,9 @@ pub(crate) struct Composer {
     overlay_damage: Vec<Rect>,
     pictures: Vec<Rect>,
     welcome: Option<Vec<String>>,
+    notice: Banner,
+    /// Whether the notice is on the screen.
+    has_notice: bool,
     font_scale: f32,
     box_thickness: u32,
 }
@@ -48,6 +54,8 @@ impl Composer {
             overlay_damage: Vec::new(),
             pictures: Vec::new(),
             welcome: None,
+            notice: Banner::default(),
+            has_notice: false,
             font_scale: settings.label_font_scale,
             box_thickness: settings.box_thickness,
         };
@@ -65,6 +73,7 @@ impl Composer {
             self.overlay_damage = vec![screen];
         }
         self.welcome = None;
+        self.has_notice = false;
         self.pictures.clear();
         self.tiles = tiles
             .iter()
@@ -88,6 +97,32 @@ impl Composer {
         );
         self.welcome = Some(lines);
         self.base_damage = vec![screen];
+    }
+
+    /// Sets the lines of the notice at the bottom of the screen, and gives its height in pixels: 0 without lines. The tiles have to
+    /// be laid out above it.
+    pub(crate) fn set_notice(&mut self, lines: Arc<[String]>) -> u32 {
+        if !self.notice.shows(&lines) {
+            if self.has_notice {
+                self.base.fill(&self.notice.rect, BACKGROUND);
+                self.base_damage.push(self.notice.rect);
+                self.has_notice = false;
+            }
+            self.notice = Banner::new(lines, self.base.size(), &mut self.letters);
+        }
+        self.notice.rect.height
+    }
+
+    /// Draws the notice, unless it is there.
+    pub(crate) fn show_notice(&mut self) {
+        let rect = self.notice.rect;
+        if self.has_notice || rect.is_empty() {
+            return;
+        }
+        let mut painter = Painter::new(&mut self.base, &mut self.letters, rect);
+        self.notice.draw(&mut painter);
+        self.base_damage.push(rect);
+        self.has_notice = true;
     }
 
     /// Sets the content of tile `index` and paints what has changed.

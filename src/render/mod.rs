@@ -6,6 +6,7 @@
 //! [`paint`]) onto a [`Canvas`]. The result is a [`Scene`] for a display, which [`DisplayInfo`] describes. This room has no
 //! threads and does not use monitors, the broker or the page.
 
+mod banner;
 mod camera;
 mod canvas;
 mod composer;

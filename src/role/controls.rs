@@ -129,6 +129,11 @@ impl<R: Role> ControlHandler for Controls<R> {
         Ok(json!({ "shown_s": limit.as_secs() }))
     }
 
+    fn notice(&self, lines: Vec<String>, limit: Duration) -> Result<Value, Problem> {
+        self.role.notice(lines, limit)?;
+        Ok(json!({ "shown_s": limit.as_secs() }))
+    }
+
     fn jpeg(&self, id: Option<SourceId>, most_bytes: usize) -> Result<Value, Problem> {
         let jpeg = self.role.jpeg(id, most_bytes)?;
         Ok(json!({ "media_type": "image/jpeg", "base64": STANDARD.encode(jpeg) }))

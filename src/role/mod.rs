@@ -74,6 +74,14 @@ pub trait Role: MetricsSource + Sized + Send + Sync + 'static {
         Err(not_supported())
     }
 
+    /// Shows lines of text below the cameras for some time.
+    ///
+    /// # Errors
+    /// When it has no monitors.
+    fn notice(&self, _: Vec<String>, _: Duration) -> Result<(), Problem> {
+        Err(not_supported())
+    }
+
     /// A JPEG of a source or of all that it shows, of at most so many bytes. Blocks for some seconds at most.
     ///
     /// # Errors

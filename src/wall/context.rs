@@ -36,6 +36,8 @@ pub(super) struct WallContext {
     pub(super) queue_drops: Mutex<QueueDrops>,
     /// A text that all heads show in place of the cameras, and until when.
     identification: Mutex<Option<(String, Duration)>>,
+    /// Lines that all heads show below the cameras, and until when.
+    notice: Mutex<(Arc<[String]>, Duration)>,
 }
 
 /// The number of messages dropped by the queues of the present link and of earlier ones.
@@ -75,6 +77,7 @@ impl WallContext {
             events_refused: AtomicU64::new(0),
             queue_drops: Mutex::default(),
             identification: Mutex::new(None),
+            notice: Mutex::default(),
         }
     }
 
@@ -114,6 +117,20 @@ impl WallContext {
         let mut shown = lock(&self.identification);
         shown.take_if(|(_, until)| now >= *until);
         shown.as_ref().map(|(text, _)| text.clone())
+    }
+
+    /// Has all heads show `lines` below the cameras, for `limit`.
+    pub(super) fn show_notice(&self, lines: Vec<String>, limit: Duration) {
+        *lock(&self.notice) = (lines.into(), self.clock.now() + limit);
+    }
+
+    /// The lines that are shown below the cameras at `now`.
+    pub(super) fn notice(&self, now: Duration) -> Arc<[String]> {
+        let mut notice = lock(&self.notice);
+        if now >= notice.1 {
+            notice.0 = Arc::default();
+        }
+        notice.0.clone()
     }
 
     pub(super) fn count_scene(&self) {
@@ -207,8 +224,14 @@ impl WallContext {
         (!words.is_empty()).then(|| words.join("  "))
     }
 
-    /// The lines on the screen of a wall without cameras: device, address, broker, and the next step.
-    pub(super) fn welcome(&self) -> Vec<String> {
+    /// The lines on the screen of a wall without cameras: device, address, broker, the next step, and the notice.
+    pub(super) fn welcome(&self, now: Duration) -> Vec<String> {
+        let mut lines = self.own_welcome();
+        lines.extend(self.notice(now).iter().cloned());
+        lines
+    }
+
+    fn own_welcome(&self) -> Vec<String> {
         let settings = self.settings();
         if !settings.wall.notice.is_empty() {
             return settings.wall.notice.clone();

@@ -12,7 +12,7 @@ use super::context::WallContext;
 use super::schedule;
 use super::viewer_picture::ViewerPicture;
 use crate::base::sync::lock;
-use crate::base::{Heartbeat, SourceId, Stop, Waker};
+use crate::base::{Heartbeat, Size, SourceId, Stop, Waker};
 use crate::config::HeadSettings;
 use crate::display::{Display, DisplayError, Wait};
 use crate::render::layout::Plan;
@@ -225,7 +225,8 @@ impl HeadThread {
             scene.division = None;
         }
         let cameras = self.context.cameras();
-        let plan = self.plan(&cameras, &scene.info);
+        let notice_px = scene.composer.set_notice(self.context.notice(now));
+        let plan = self.plan(&cameras, &scene.info, notice_px);
         let promoted = scene.alarms.promoted(plan.cameras(), &cameras, now);
         let wanted = self.divide(&plan, promoted, now.saturating_sub(scene.started));
         let stays = scene.division.as_ref().is_some_and(|present| {
@@ -243,12 +244,21 @@ impl HeadThread {
             .division
             .as_mut()
             .and_then(|division| self.update_tiles(composer, division, &cameras, now));
+        if !plan.cameras().is_empty() {
+            composer.show_notice();
+        }
         next.map_or(REVIEW_INTERVAL, |next| {
             next.saturating_sub(now).min(REVIEW_INTERVAL)
         })
     }
 
-    fn plan(&self, cameras: &BTreeMap<SourceId, Arc<Camera>>, info: &DisplayInfo) -> Plan {
+    /// The tiles above a notice of `notice_px` rows.
+    fn plan(
+        &self,
+        cameras: &BTreeMap<SourceId, Arc<Camera>>,
+        info: &DisplayInfo,
+        notice_px: u32,
+    ) -> Plan {
         let settings = self.context.settings();
         let wanted = settings
             .wall
@@ -256,8 +266,11 @@ impl HeadThread {
             .get(self.head.index)
             .unwrap_or(&self.head.settings);
         let known: Vec<SourceId> = cameras.keys().copied().collect();
-        let exact = info.exact_tiles.then_some(settings.wall.tile);
-        Plan::new(wanted, info.size, exact, &known)
+        // Above a notice there is no room for exact sizes.
+        let is_exact = info.exact_tiles && notice_px == 0;
+        let exact = is_exact.then_some(settings.wall.tile);
+        let room = Size::new(info.size.width, info.size.height.saturating_sub(notice_px));
+        Plan::new(wanted, room, exact, &known)
     }
 
     fn divide(&self, plan: &Plan, focus: Option<SourceId>, running: Duration) -> Division {
@@ -312,7 +325,7 @@ impl HeadThread {
         now: Duration,
     ) -> Option<Duration> {
         if division.cameras.is_empty() {
-            composer.welcome(self.context.welcome());
+            composer.welcome(self.context.welcome(now));
             return None;
         }
         let settings = self.context.settings();

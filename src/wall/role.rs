@@ -37,6 +37,11 @@ impl Role for Wall {
         Ok(())
     }
 
+    fn notice(&self, lines: Vec<String>, limit: Duration) -> Result<(), Problem> {
+        self.context.show_notice(lines, limit);
+        Ok(())
+    }
+
     fn jpeg(&self, source: Option<SourceId>, most_bytes: usize) -> Result<Vec<u8>, Problem> {
         self.scene_jpeg(source, most_bytes)
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use image::RgbaImage;
+use serde_json::json;
 
 use crate::support::broker::{Broker, Kind, free_port};
 use crate::support::process::{Running, nvr};
@@ -207,4 +208,71 @@ fn a_box_that_is_not_set_up_says_so_on_its_monitor_until_a_stick_comes() {
         TcpStream::connect(&address).is_err().then_some(())
     });
     assert!(!bare.stick.join("nvr-provision.toml").exists());
+}
+
+/// Whether the last rows of a picture have the ground of a notice, and no camera.
+fn has_notice(picture: &RgbaImage) -> bool {
+    const GROUND: [u8; 3] = [16, 24, 32];
+    let is_ground = |pixel: &image::Rgba<u8>| {
+        let parts = pixel.0[..3].iter().zip(GROUND);
+        parts
+            .into_iter()
+            .all(|(part, wanted)| part.abs_diff(wanted) < 10)
+    };
+    let mut last = picture.rows().rev().take(3);
+    last.all(|row| row.into_iter().all(is_ground))
+}
+
+/// The upper half of a picture, where a notice never is.
+fn upper_half(picture: &RgbaImage) -> Vec<u8> {
+    let all = picture.as_raw();
+    all[..all.len() / 2].to_vec()
+}
+
+#[test]
+fn a_refused_file_is_said_below_the_cameras_of_a_box_that_is_set_up() {
+    let bare = Bare::new();
+    let broker = Broker::start(Kind::Mosquitto);
+    bare.write("nvr-provision.toml", &good(broker.port()));
+    assert!(bare.provision().status.success());
+    let address = format!("127.0.0.1:{}", free_port());
+    let document = json!({
+        "schema": 1,
+        "generation": 1,
+        "role": "wall",
+        "wall": {
+            "camera": [{"id": 0, "uri": "test-pattern:?width=320&height=240&fps=5"}],
+            "wall": {"output": "headless", "http": address},
+        },
+    });
+    let topic = "nvr/fleet/gate-box/desired";
+    broker.publish(topic, document.to_string().as_bytes(), true);
+    let mut command = nvr();
+    command.arg("agent").arg("--setup-notice");
+    command.arg("--setup-root").arg(&bare.root);
+    command.arg("--sys-dir").arg(bare.root.join("sys"));
+    command.arg("--config-dir").arg(&bare.config);
+    command.arg("--state-dir").arg(&bare.state);
+    let _agent = Running::start(command);
+    let wait_for = |what: &str, wanted: bool| {
+        until(what, SOON * 3, || {
+            let picture = shown(&address)?;
+            (has_notice(&picture) == wanted).then_some(picture)
+        })
+    };
+    wait_for("the cameras alone", false);
+
+    bare.write("nvr-provision.toml", "device = \"a/b\"\n[mqtt]\nport = 0\n");
+    assert_eq!(bare.provision().status.code(), Some(2));
+    let told = wait_for("the notice", true);
+    // The camera goes on above it.
+    until("another frame", SOON, || {
+        let picture = shown(&address)?;
+        (has_notice(&picture) && upper_half(&picture) != upper_half(&told)).then_some(())
+    });
+
+    // A good file ends it.
+    bare.write("nvr-provision.toml", &good(broker.port()));
+    assert!(bare.provision().status.success());
+    wait_for("the cameras alone", false);
 }

@@ -26,7 +26,7 @@ kms_kernel() {
     step "kernel $kernel_release for the virtual machine of the tests (Debian's packages, 280 MB, unpacked into $kms/kernel)"
     work=$(scratch)
     (
-        cd "$work"
+        cd "$work" || exit
         apt-get download -q -o APT::Sandbox::User="$(id -un)" "${kernel_packages[@]/%/=$kernel_version}" ||
             die "apt could not download ${kernel_packages[*]}, version $kernel_version" \
                 "Its message stands above. Run \`apt-get update\` (as root), then \`tools/setup kms\` again."

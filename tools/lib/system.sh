@@ -16,6 +16,10 @@ test_packages() {
     echo mosquitto mosquitto-clients jq openssl iproute2
     # systemd-analyze, which judges the units of board/. It runs without a running systemd.
     echo systemd
+    # The lint of scripts.
+    echo shellcheck
+    # The installer of our image's updates, and what makes a bundle for it.
+    echo swupdate zstd cpio
     # The wall's page is looked at in a browser, which shows no text without a font.
     echo chromium fonts-dejavu-core
     # Names of cameras in other scripts: Chinese and Japanese; Devanagari. Arabic and Hebrew are DejaVu's.
@@ -88,21 +92,26 @@ check_rust() {
         die "Rust $found is too old: $wanted or newer is needed" "Run \`rustup update stable\`, then \`make setup\` again."
 }
 
-# The tests start brokers of their own: Debian's package must neither start one now nor at every boot.
-# A mosquitto that was there before is somebody's own and left as it is.
+# The tests start these daemons themselves: Debian's packages must neither start them now nor at every boot. One that was there
+# before is somebody's own and left as it is.
 install_without_starting() {
-    local policy=/usr/sbin/policy-rc.d had_mosquitto=no wants_mosquitto=no ours=no status=0
-    have mosquitto && had_mosquitto=yes
-    [[ " $* " == *" mosquitto "* ]] && wants_mosquitto=yes
-    if [ "$wants_mosquitto$had_mosquitto" = yesno ] && [ ! -e "$policy" ]; then
+    local policy=/usr/sbin/policy-rc.d daemons=() daemon unit ours=no status=0
+    for daemon in mosquitto swupdate; do
+        if [[ " $* " == *" $daemon "* ]] && ! have "$daemon"; then daemons+=("$daemon"); fi
+    done
+    if [ ${#daemons[@]} != 0 ] && [ ! -e "$policy" ]; then
         ours=yes
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
     fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" || status=$?
     [ "$ours" = no ] || as_root rm -f "$policy"
-    if [ "$wants_mosquitto$had_mosquitto" = yesno ] && have systemctl; then
-        as_root systemctl disable --quiet mosquitto.service >/dev/null 2>&1 || true
+    if have systemctl; then
+        for daemon in "${daemons[@]}"; do
+            for unit in $(dpkg -L "$daemon" | grep -oE '[^/@]+\.(service|socket)$'); do
+                as_root systemctl disable --quiet "$unit" >/dev/null 2>&1 || true
+            done
+        done
     fi
     return "$status"
 }
@@ -131,8 +140,8 @@ setup_system() {
     # A package of another origin, a backport for one, may stand in the way of a new one.
     removed=$(apt-get install -s --no-install-recommends $absent 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p')
     [ -z "$removed" ] || warn "to install these, apt removes:" $removed
-    install_without_starting $absent || die "apt-get could not install: $(echo $absent)" \
+    install_without_starting $absent || die "apt-get could not install: ${absent//$'\n'/ }" \
         "Its message stands above. Mend it (often \`apt-get -f install\`), then run \`make setup\` again."
     absent=$(missing $wanted)
-    [ -z "$absent" ] || die "still not installed: $(echo $absent)" "Run \`apt-get install\` with these names and read what it says."
+    [ -z "$absent" ] || die "still not installed: ${absent//$'\n'/ }" "Run \`apt-get install\` with these names and read what it says."
 }

@@ -41,7 +41,7 @@ pub(super) struct Child {
     stop: CancellationToken,
     task: JoinHandle<()>,
     /// The folder of its control socket, where that is not one of the agent's user.
-    pub(super) folder: Option<PathBuf>,
+    folder: Option<PathBuf>,
     /// Its last lines.
     pub(super) log: Arc<LogRing>,
     /// Its condition.
@@ -84,6 +84,16 @@ impl Child {
     /// Gives an order. False if the queue is full: then the role hangs in an earlier one.
     pub(super) fn order(&self, order: Order) -> bool {
         self.orders.try_send(order).is_ok()
+    }
+
+    /// Its running process, for requests. `device` is the id of the box.
+    pub(super) fn recipient(&self, role: ChildRole, device: &str) -> Option<Recipient> {
+        Some(Recipient {
+            role,
+            device: device.to_owned(),
+            process: self.condition.borrow().process?,
+            folder: self.folder.clone(),
+        })
     }
 
     /// Ends the process and the task.
