@@ -154,7 +154,7 @@ impl Driver {
     /// A role has answered, ended, written or told its state.
     pub(super) fn role_event(&mut self, event: RoleEvent) {
         let role = event.role;
-        if let ChildEvent::Observed(observation) = &event.event {
+        if let ChildEvent::Observed(_, observation) = &event.event {
             self.firmware
                 .health
                 .observe(role, observation, self.clock.now());
@@ -176,7 +176,8 @@ impl Driver {
             ChildEvent::Ended { how } => Event::Crashed { role, how },
             ChildEvent::Able(able) => return self.able(&able),
             ChildEvent::Logged(line) => Event::Logged(vec![line]),
-            ChildEvent::Observed(observation) => Event::Observed {
+            ChildEvent::Observed(document, observation) => Event::Observed {
+                document,
                 role,
                 flows: observation.flows,
                 picture: observation.picture,

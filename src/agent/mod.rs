@@ -31,7 +31,6 @@ mod identity;
 mod key_store;
 mod led;
 mod lending;
-mod log_end;
 mod model_swap;
 mod models;
 mod monitors;
@@ -48,6 +47,7 @@ mod service;
 mod setup;
 mod state_dir;
 pub mod store;
+mod subprocess;
 mod wall_notice;
 mod warnings;
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::info;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tracing::{debug, info};
 
 use super::abilities::Abilities;
 use super::acts;
@@ -36,7 +36,7 @@ use super::state_dir;
 use super::store::{Directory, Store};
 use super::wall_notice::WallNotice;
 use crate::base::folder::ready_folder;
-use crate::base::{Clock, Heartbeats, SessionId};
+use crate::base::{Clock, Heartbeats, SessionId, give_back_file_pages};
 use crate::bus::{
     BusError, ClientRole, Delivery, FleetTopic, Link, LinkOptions, Subscription, Topics,
 };
@@ -51,6 +51,10 @@ const EVENTS: usize = 256;
 const FETCH_EVENTS: usize = 16;
 /// Time limit for the last messages to the broker.
 const LINK_LIMIT: Duration = Duration::from_secs(2);
+/// When the pages of files that only the start needed are given back: the roles have their documents, and the broker is reached.
+const GIVE_BACK_AFTER: Duration = Duration::from_secs(10);
+/// How often those are that documents and commands have needed since.
+const GIVE_BACK_PERIOD: Duration = Duration::from_secs(600);
 
 /// The connection of the box to its fleet.
 struct Fleet {
@@ -166,6 +170,7 @@ async fn serve(
     let mut watchdog = Watchdog::new(Heartbeats::new(clock.clone()), true);
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut quiet = interval_at(Instant::now() + GIVE_BACK_AFTER, GIVE_BACK_PERIOD);
     let mut told = String::new();
     loop {
         tokio::select! {
@@ -194,6 +199,7 @@ async fn serve(
             event = updated.recv() => if let Some(event) = event {
                 driver.firmware_event(event);
             },
+            _ = quiet.tick() => debug!(bytes = give_back_file_pages(), "pages of files are given back"),
             _ = tick.tick() => {
                 driver.tick();
                 notice.tick(driver);

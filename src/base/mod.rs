@@ -13,7 +13,7 @@ mod frame;
 mod geometry;
 mod heartbeat;
 mod ids;
-mod kernel_clock;
+mod kernel;
 mod mailbox;
 mod owned_pixels;
 mod pattern;
@@ -37,7 +37,7 @@ pub use frame::{
 pub use geometry::{BBox, Letterbox, Size};
 pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
 pub use ids::{SessionId, SourceId, parse_id_list};
-pub use kernel_clock::{KernelClock, kernel_clock};
+pub use kernel::{KernelClock, give_back_file_pages, kernel_clock};
 pub use mailbox::{Collected, Mailbox};
 pub use owned_pixels::OwnedPixels;
 pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};

@@ -1,6 +1,6 @@
 //! What the subcommands of `nvr fleet` that publish need: fleet, keys, audit file, journals, and the terminal as operator.
 
-use super::fleet_flags::{FleetFlags, Form, KeyFlags, OperatorFlags, interrupt, terminal};
+use super::fleet_flags::{FleetFlags, Form, PublisherFlags, interrupt, terminal};
 use super::out;
 use crate::bus::FleetTopic;
 use crate::fleet::desk::{
@@ -28,8 +28,7 @@ impl<'a> Desk<'a> {
     /// Reads the fleet and the keys.
     pub(super) fn open(
         flags: &'a FleetFlags,
-        operator: &OperatorFlags,
-        keys: &KeyFlags,
+        PublisherFlags { operator, keys }: &PublisherFlags,
     ) -> Result<Self, DeskError> {
         Ok(Self {
             flags,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::fleet_flags::{
-    FleetFlags, Form, KeyFlags, OperatorFlags, SelectionFlags, complete, ids, interrupt,
+    FleetFlags, Form, OperatorFlags, PublisherFlags, SelectionFlags, complete, ids, interrupt,
 };
 use super::out;
 use crate::bus::FleetTopic;
@@ -60,10 +60,7 @@ pub(super) struct CommandArgs {
     fleet: FleetFlags,
 
     #[command(flatten)]
-    operator: OperatorFlags,
-
-    #[command(flatten)]
-    keys: KeyFlags,
+    publisher: PublisherFlags,
 
     /// Id of the device
     device: String,
@@ -173,7 +170,7 @@ pub(super) async fn show(args: &ShowArgs) -> Result<Exit, DeskError> {
 /// Sends a command.
 pub(super) async fn command(args: &CommandArgs) -> Result<Exit, DeskError> {
     let fleet = args.fleet.fleet()?;
-    let signer = args.keys.signer()?;
+    let signer = args.publisher.keys.signer()?;
     let followed = [FleetTopic::Presence, FleetTopic::Response];
     let device = [args.device.clone()];
     let mut session = Session::open(&args.fleet.broker(&fleet)?, &device, &followed).await?;
@@ -187,7 +184,7 @@ pub(super) async fn command(args: &CommandArgs) -> Result<Exit, DeskError> {
         &mut session,
         &request,
         &signer,
-        &args.fleet.audit(&args.operator),
+        &args.fleet.audit(&args.publisher.operator),
     )
     .await;
     session.close().await;

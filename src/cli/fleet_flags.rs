@@ -60,6 +60,16 @@ pub(super) struct KeyFlags {
     key: Vec<PathBuf>,
 }
 
+/// Who publishes, and signs what is published.
+#[derive(Debug, Args)]
+pub(super) struct PublisherFlags {
+    #[command(flatten)]
+    pub(super) operator: OperatorFlags,
+
+    #[command(flatten)]
+    pub(super) keys: KeyFlags,
+}
+
 /// How carefully a rollout goes.
 #[derive(Debug, Args)]
 pub(super) struct LimitFlags {

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::fleet_desk::{Desk, nothing_unfinished, show};
 use super::fleet_flags::{
-    FleetFlags, Form, KeyFlags, LimitFlags, OperatorFlags, SelectionFlags, ids,
+    FleetFlags, Form, LimitFlags, OperatorFlags, PublisherFlags, SelectionFlags, ids,
 };
 use super::out;
 use crate::fleet::desk::{
@@ -50,10 +50,7 @@ struct WhatFlags {
     selection: SelectionFlags,
 
     #[command(flatten)]
-    operator: OperatorFlags,
-
-    #[command(flatten)]
-    keys: KeyFlags,
+    publisher: PublisherFlags,
 
     /// Publish also documents again that a device has refused
     #[arg(long)]
@@ -99,10 +96,7 @@ pub(super) struct ResumeArgs {
     fleet: FleetFlags,
 
     #[command(flatten)]
-    operator: OperatorFlags,
-
-    #[command(flatten)]
-    keys: KeyFlags,
+    publisher: PublisherFlags,
 }
 
 /// Options of `nvr fleet halt`.
@@ -112,10 +106,7 @@ pub(super) struct HaltArgs {
     fleet: FleetFlags,
 
     #[command(flatten)]
-    operator: OperatorFlags,
-
-    #[command(flatten)]
-    keys: KeyFlags,
+    publisher: PublisherFlags,
 
     /// Take the documents back also where they were applied
     #[arg(long)]
@@ -133,10 +124,7 @@ pub(super) struct RollbackArgs {
     fleet: FleetFlags,
 
     #[command(flatten)]
-    operator: OperatorFlags,
-
-    #[command(flatten)]
-    keys: KeyFlags,
+    publisher: PublisherFlags,
 
     #[command(flatten)]
     limits: LimitFlags,
@@ -187,7 +175,7 @@ pub(super) fn lint(args: &LintArgs) -> Result<Exit, DeskError> {
 /// Shows what would change.
 pub(super) async fn plan(args: &PlanArgs) -> Result<Exit, DeskError> {
     let what = &args.what;
-    let desk = Desk::open(&what.fleet, &what.operator, &what.keys)?;
+    let desk = Desk::open(&what.fleet, &what.publisher)?;
     let (session, plan) = planned(what, &desk, None).await?;
     show(&plan, args.format);
     session.close().await;
@@ -197,7 +185,7 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<Exit, DeskError> {
 /// Publishes what has changed.
 pub(super) async fn apply(args: &ApplyArgs) -> Result<Exit, DeskError> {
     let what = &args.what;
-    let desk = Desk::open(&what.fleet, &what.operator, &what.keys)?;
+    let desk = Desk::open(&what.fleet, &what.publisher)?;
     if args.resume {
         return desk.resume().await;
     }
@@ -235,7 +223,7 @@ pub(super) fn pause(args: &PauseArgs) -> Result<Exit, DeskError> {
 
 /// Ends a pause at the desk that runs the rollout. If no desk does, this one goes on with it.
 pub(super) async fn resume(args: &ResumeArgs) -> Result<Exit, DeskError> {
-    let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
+    let desk = Desk::open(&args.fleet, &args.publisher)?;
     // What is left is opened again, which needs its lock.
     let running = match desk.folder.find()? {
         Found::Running(id) => Some(id),
@@ -259,7 +247,7 @@ pub(super) async fn resume(args: &ResumeArgs) -> Result<Exit, DeskError> {
 
 /// Takes a rollout back.
 pub(super) async fn halt(args: &HaltArgs) -> Result<Exit, DeskError> {
-    let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
+    let desk = Desk::open(&args.fleet, &args.publisher)?;
     let unfinished = desk.folder.unfinished()?;
     let journal = match (unfinished, &args.rollout) {
         (Some(journal), None) => journal,
@@ -275,7 +263,7 @@ pub(super) async fn halt(args: &HaltArgs) -> Result<Exit, DeskError> {
 
 /// Rolls out former documents.
 pub(super) async fn rollback(args: &RollbackArgs) -> Result<Exit, DeskError> {
-    let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
+    let desk = Desk::open(&args.fleet, &args.publisher)?;
     desk.folder.check_free()?;
     let journal = desk.folder.finished(args.before.as_deref())?;
     let session = desk.follow(&journal).await?;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::fleet_desk::Desk;
-use super::fleet_flags::{FleetFlags, KeyFlags, LimitFlags, OperatorFlags, SelectionFlags, ids};
+use super::fleet_flags::{FleetFlags, LimitFlags, PublisherFlags, SelectionFlags, ids};
 use crate::fleet::desk::{self, DeskError, Exit};
 use crate::fleet::{DocumentHash, FirmwareOrder, FirmwareRef};
 
@@ -17,10 +17,7 @@ pub(super) struct UpdateArgs {
     selection: SelectionFlags,
 
     #[command(flatten)]
-    operator: OperatorFlags,
-
-    #[command(flatten)]
-    keys: KeyFlags,
+    publisher: PublisherFlags,
 
     #[command(flatten)]
     limits: LimitFlags,
@@ -61,7 +58,7 @@ pub(super) async fn update(args: &UpdateArgs) -> Result<Exit, DeskError> {
         generation: None,
     };
     check(&firmware)?;
-    let desk = Desk::open(&args.fleet, &args.operator, &args.keys)?;
+    let desk = Desk::open(&args.fleet, &args.publisher)?;
     desk.folder.check_free()?;
     let devices = args.selection.of(&desk.fleet)?;
     let session = desk.session(&ids(&devices)).await?;

@@ -110,6 +110,8 @@ pub struct Tile {
     pub latency_ms: Option<f32>,
     /// The alignment of boxes and frames.
     pub sync: SyncMetrics,
+    /// Number of frames decoded.
+    pub decoded: u64,
     /// Number of frames shown.
     pub frames: u64,
     /// Number of frames that a newer one replaced before they were shown, while the tile was visible.

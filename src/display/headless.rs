@@ -61,6 +61,10 @@ impl Display for Headless {
         Ok(())
     }
 
+    fn resize(&mut self, size: Size) {
+        self.size = size;
+    }
+
     fn power(&mut self, _: bool) -> Result<(), DisplayError> {
         Ok(())
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 pub use headless::Headless;
 pub use open::open;
 
+use crate::base::Size;
 use crate::render::{DisplayInfo, Scene};
 
 /// The result of a wait.
@@ -46,6 +47,9 @@ pub trait Display: Send {
     /// # Errors
     /// As [`Display::wait`].
     fn present(&mut self, scene: &Scene<'_>) -> Result<(), DisplayError>;
+
+    /// Gives a screen without a monitor this size, which [`Display::info`] has from then on. A monitor keeps its own.
+    fn resize(&mut self, _size: Size) {}
 
     /// Switches the monitor off or on. Does nothing without a monitor.
     ///

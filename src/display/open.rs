@@ -23,8 +23,7 @@ pub fn open(
     };
     let headless = || {
         let open = |head: &HeadSettings| -> Box<dyn Display> {
-            let shown = head.cameras.as_ref().map_or(cameras, Vec::len);
-            let size = layout::headless_screen(head, shown, wall.tile);
+            let size = layout::headless_screen(head, cameras, wall.tile);
             Box::new(Headless::new(size, wall.max_fps))
         };
         wall.heads.iter().map(open).collect()

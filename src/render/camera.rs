@@ -98,13 +98,17 @@ impl Camera {
         }
     }
 
-    /// Shows the camera on a tile of `head`, or removes it from that head. Frames of another tile size are dropped.
+    /// Shows the camera on a tile of `head`, or removes it from that head. A tile of another size keeps its frames.
     pub(crate) fn show(&self, head: usize, wanted: Option<(TileKey, Waker)>) {
-        let needs = self.cache.assign(head, wanted, self.clock.now());
+        let Some(assigned) = self.cache.assign(head, wanted, self.clock.now()) else {
+            return;
+        };
+        let dropped = &self.counters.dropped;
+        dropped.fetch_add(assigned.dropped, Ordering::Release);
         // A camera without a tile keeps its output, because another page will show it again.
-        if let Some(needs) = needs.filter(|needs| !needs.is_empty()) {
+        if !assigned.needs.is_empty() {
             self.output.set(Output {
-                needs,
+                needs: assigned.needs,
                 max_fps: None,
             });
         }
@@ -123,13 +127,37 @@ impl Camera {
     /// The frame that is due at `now` on its tile of `head`.
     pub(crate) fn due(&self, head: usize, now: Duration) -> DueFrame {
         let delay = lock(&self.aligner).delay();
-        let due = self.cache.due(head, now, delay);
+        let mut due = self.cache.due(head, now, delay);
+        if let Some(key) = due.other_size {
+            due.picture = due.picture.and_then(|frame| self.scale_again(&frame, key));
+        }
         let counters = &self.counters;
         counters
             .shown
-            .fetch_add(due.is_new.into(), Ordering::Relaxed);
-        counters.dropped.fetch_add(due.dropped, Ordering::Relaxed);
+            .fetch_add(due.is_new.into(), Ordering::Release);
+        counters.dropped.fetch_add(due.dropped, Ordering::Release);
         due
+    }
+
+    /// A frame that was scaled for another size of its tile, at the present size. `None` if it can't be scaled.
+    fn scale_again(&self, frame: &CachedFrame, key: TileKey) -> Option<CachedFrame> {
+        let placement = frame
+            .placement
+            .again(frame.picture.size(), key.tile, key.fit);
+        let scaled = frame.picture.scale_again(key.tile, key.fit);
+        let picture = scaled
+            .inspect_err(
+                |err| tracing::debug!(source_id = %self.id, %err, "a frame can't be scaled again"),
+            )
+            .ok()?;
+        let frame = CachedFrame {
+            key,
+            placement,
+            picture: Arc::new(picture),
+            ..*frame
+        };
+        self.cache.replace_shown(frame.clone());
+        Some(frame)
     }
 
     /// The boxes for a frame that is shown at `now`.
@@ -241,11 +269,12 @@ impl SourceListener for Camera {
                     let frame = CachedFrame {
                         number,
                         times,
+                        key,
                         placement,
                         picture: Arc::new(picture),
                     };
-                    if !self.cache.add(key, frame) {
-                        self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                    if !self.cache.add(frame) {
+                        self.counters.dropped.fetch_add(1, Ordering::Release);
                     }
                 }
                 Err(err) => {

@@ -8,7 +8,7 @@ use crate::config::Fit;
 use crate::render::frame_cache::CachedFrame;
 use crate::render::state::{Analysis, Video};
 use crate::render::tile_content::ContentBox;
-use crate::render::{Placement, TileScaler};
+use crate::render::{Placement, TileKey, TileScaler};
 
 const SCREEN: Size = Size::new(640, 240);
 const TILES: [Rect; 2] = [Rect::new(0, 0, 320, 240), Rect::new(320, 0, 320, 240)];
@@ -31,6 +31,11 @@ fn cached_frame(number: u64, white: bool) -> CachedFrame {
             arrival: Duration::ZERO,
             ntp_ns: None,
             size,
+        },
+        key: TileKey {
+            head: 0,
+            tile: TILES[0].size(),
+            fit: Fit::Contain,
         },
         placement,
         picture: Arc::new(

@@ -2,7 +2,8 @@
 //! the boxes of its frames have arrived.
 //!
 //! The decoder's thread adds frames. Each head's thread takes the frames that are due on its tile. The number of frames per
-//! tile is limited; beyond the limit the oldest frame is dropped.
+//! tile is limited; beyond the limit the oldest frame is dropped. A tile that changes its size keeps its frames, which are scaled
+//! again when they are due.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -45,6 +46,8 @@ pub(crate) struct CachedFrame {
     /// Its number among the frames of this camera.
     pub(crate) number: u64,
     pub(crate) times: FrameTimes,
+    /// The tile that the picture was made for.
+    pub(super) key: TileKey,
     pub(crate) placement: Placement,
     pub(crate) picture: Arc<TilePicture>,
 }
@@ -53,6 +56,8 @@ pub(crate) struct CachedFrame {
 pub(crate) struct DueFrame {
     /// The frame to show; `None` before the first.
     pub(crate) picture: Option<CachedFrame>,
+    /// The tile that shows it, if the picture was made for another size of it.
+    pub(super) other_size: Option<TileKey>,
     /// When the next one is due, if it was decoded already.
     pub(crate) next: Option<Duration>,
     /// Number of frames that were skipped because newer ones are due as well.
@@ -67,6 +72,14 @@ pub(super) struct FrameCache {
     tiles: Mutex<Vec<CachedTile>>,
 }
 
+/// The change of a camera's tiles.
+pub(super) struct Assigned {
+    /// The sizes that all tiles need.
+    pub(super) needs: Vec<Need>,
+    /// Number of frames that the tile can no longer show.
+    pub(super) dropped: u64,
+}
+
 struct CachedTile {
     key: TileKey,
     since: Duration,
@@ -76,14 +89,14 @@ struct CachedTile {
 }
 
 impl FrameCache {
-    /// Shows the camera on a tile of `head` from `now` on, or removes it from that head. Frames of another tile size are
-    /// dropped. Gives the sizes that all tiles need, or `None` if nothing has changed.
+    /// Shows the camera on a tile of `head` from `now` on, or removes it from that head. A tile of another size keeps its frames;
+    /// those that were cropped or distorted for another `fit` are dropped. Gives `None` if nothing has changed.
     pub(super) fn assign(
         &self,
         head: usize,
         wanted: Option<(TileKey, Waker)>,
         now: Duration,
-    ) -> Option<Vec<Need>> {
+    ) -> Option<Assigned> {
         let mut tiles = lock(&self.tiles);
         let is_same = tiles.iter().any(|tile| {
             tile.key.head == head && wanted.as_ref().is_some_and(|(key, _)| *key == tile.key)
@@ -91,21 +104,30 @@ impl FrameCache {
         if is_same {
             return None;
         }
-        let gone: Vec<CachedTile> = tiles.extract_if(.., |tile| tile.key.head == head).collect();
+        let mut gone: Vec<CachedTile> =
+            tiles.extract_if(.., |tile| tile.key.head == head).collect();
+        let mut dropped = 0;
         if let Some((key, waker)) = wanted {
+            dropped = gone.iter().map(|tile| tile.waiting.len() as u64).sum();
+            let kept = gone.pop_if(|tile| tile.key.fit == key.fit);
+            dropped -= kept.as_ref().map_or(0, |tile| tile.waiting.len() as u64);
+            let (since, waiting, shown) = match kept {
+                Some(kept) => (kept.since, kept.waiting, kept.shown),
+                None => (now, VecDeque::new(), None),
+            };
             tiles.push(CachedTile {
                 key,
-                since: now,
+                since,
                 waker,
-                waiting: VecDeque::new(),
-                shown: None,
+                waiting,
+                shown,
             });
         }
         let needs = tiles.iter().map(|tile| tile.key.need()).collect();
         // Frees megabytes without holding the lock.
         drop(tiles);
         drop(gone);
-        Some(needs)
+        Some(Assigned { needs, dropped })
     }
 
     /// The tiles that show the camera.
@@ -113,12 +135,17 @@ impl FrameCache {
         lock(&self.tiles).iter().map(|tile| tile.key).collect()
     }
 
-    /// Adds a frame for a tile. False if the oldest one had to be dropped for it.
-    pub(super) fn add(&self, key: TileKey, frame: CachedFrame) -> bool {
+    /// Adds a frame for a tile, also if the size of the tile has changed meanwhile. False if a frame had to be dropped.
+    pub(super) fn add(&self, frame: CachedFrame) -> bool {
         let mut tiles = lock(&self.tiles);
-        let Some(tile) = tiles.iter_mut().find(|tile| tile.key == key) else {
+        let of_head = |tile: &&mut CachedTile| tile.key.head == frame.key.head;
+        let Some(tile) = tiles.iter_mut().find(of_head) else {
+            // No tile shows the camera any more.
             return true;
         };
+        if tile.key.fit != frame.key.fit {
+            return false;
+        }
         tile.waiting.push_back(frame);
         let oldest = (tile.waiting.len() > MOST_FRAMES).then(|| tile.waiting.pop_front());
         tile.waker.wake();
@@ -132,6 +159,7 @@ impl FrameCache {
         let Some(tile) = tiles.iter_mut().find(|tile| tile.key.head == head) else {
             return DueFrame {
                 picture: None,
+                other_size: None,
                 next: None,
                 dropped: 0,
                 is_new: false,
@@ -144,11 +172,29 @@ impl FrameCache {
             tile.shown = tile.waiting.pop_front();
             passed += 1;
         }
+        let is_other = |frame: &CachedFrame| frame.key != tile.key;
         DueFrame {
             picture: tile.shown.clone(),
+            other_size: tile
+                .shown
+                .as_ref()
+                .is_some_and(is_other)
+                .then_some(tile.key),
             next: tile.waiting.front().map(|next| next.times.arrival + delay),
             dropped: passed.saturating_sub(1),
             is_new: passed > 0,
+        }
+    }
+
+    /// Replaces the frame that is shown on a tile by the same one at another size.
+    pub(super) fn replace_shown(&self, frame: CachedFrame) {
+        let mut tiles = lock(&self.tiles);
+        let shown = tiles
+            .iter_mut()
+            .find(|tile| tile.key == frame.key)
+            .and_then(|tile| tile.shown.as_mut());
+        if let Some(shown) = shown.filter(|shown| shown.number == frame.number) {
+            *shown = frame;
         }
     }
 
@@ -184,3 +230,7 @@ impl FrameCache {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "frame_cache_tests.rs"]
+mod tests;

@@ -10,7 +10,8 @@ use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_bgra};
 use super::{Canvas, Rect, scale};
 use crate::base::sync::lock;
 use crate::base::{
-    ColorMatrix, ColorRange, Colorimetry, Crop, Frame, HostPixels, PixelFormat, PlaneError, Size,
+    ColorMatrix, ColorRange, Colorimetry, Crop, Frame, HostPixels, PixelFormat, Plane, PlaneError,
+    Size,
 };
 use crate::config::Fit;
 
@@ -110,6 +111,22 @@ impl Placement {
         }
     }
 
+    /// Places a picture of `size` pixels, which was placed so before, in another tile.
+    pub fn again(&self, size: Size, tile: Size, fit: Fit) -> Self {
+        let Self { rect, part } = Self::new(size, tile, fit);
+        let [left, top, right, bottom] = self.part;
+        let along = |fraction: f32, from: f32, to: f32| from + fraction * (to - from);
+        Self {
+            rect,
+            part: [
+                along(part[0], left, right),
+                along(part[1], top, bottom),
+                along(part[2], left, right),
+                along(part[3], top, bottom),
+            ],
+        }
+    }
+
     /// Converts fractions of the source's picture to pixels of the tile, unrounded.
     pub fn to_tile(&self, x: f32, y: f32) -> (f32, f32) {
         let [left, top, right, bottom] = self.part;
@@ -172,44 +189,45 @@ impl TileScaler {
             bytes: self.pool.take(luma + luma / 2),
             pool: self.pool.clone(),
         };
-        self.fill(&*pixels, source, placement, &mut picture)?;
+        fill(&*pixels, source, placement, &mut self.room, &mut picture)?;
         Ok(picture)
     }
+}
 
-    fn fill(
-        &mut self,
-        pixels: &dyn HostPixels,
-        source: Size,
-        placement: &Placement,
-        picture: &mut TilePicture,
-    ) -> Result<(), PictureError> {
-        let crop = placement.crop(source);
-        let halved = |crop: Crop| Crop {
-            left: crop.left / 2,
-            top: crop.top / 2,
-            size: Size::new(crop.size.width.div_ceil(2), crop.size.height.div_ceil(2)),
-        };
-        let chroma = Size::new(source.width.div_ceil(2), source.height.div_ceil(2));
-        let (size, half) = (
-            picture.size,
-            Size::new(picture.size.width / 2, picture.size.height / 2),
-        );
-        let [y, u, v] = planes_mut(&mut picture.bytes, size);
-        scale::single(pixels.plane(0), source, crop, size, y)?;
-        match pixels.format() {
-            PixelFormat::I420 => {
-                for (index, target) in [(1, u), (2, v)] {
-                    scale::single(pixels.plane(index), chroma, halved(crop), half, target)?;
-                }
+/// Scales `pixels` of size `source` into `picture`. `room` is a buffer for pairs of U and V.
+fn fill(
+    pixels: &dyn HostPixels,
+    source: Size,
+    placement: &Placement,
+    room: &mut Vec<u8>,
+    picture: &mut TilePicture,
+) -> Result<(), PictureError> {
+    let crop = placement.crop(source);
+    let halved = |crop: Crop| Crop {
+        left: crop.left / 2,
+        top: crop.top / 2,
+        size: Size::new(crop.size.width.div_ceil(2), crop.size.height.div_ceil(2)),
+    };
+    let chroma = Size::new(source.width.div_ceil(2), source.height.div_ceil(2));
+    let (size, half) = (
+        picture.size,
+        Size::new(picture.size.width / 2, picture.size.height / 2),
+    );
+    let [y, u, v] = planes_mut(&mut picture.bytes, size);
+    scale::single(pixels.plane(0), source, crop, size, y)?;
+    match pixels.format() {
+        PixelFormat::I420 => {
+            for (index, target) in [(1, u), (2, v)] {
+                scale::single(pixels.plane(index), chroma, halved(crop), half, target)?;
             }
-            PixelFormat::Nv12 => {
-                let pairs = pixels.plane(1);
-                scale::pairs(pairs, chroma, halved(crop), half, &mut self.room, [u, v])?;
-            }
-            PixelFormat::Rgb => return Err(PictureError::Rgb),
         }
-        Ok(())
+        PixelFormat::Nv12 => {
+            let pairs = pixels.plane(1);
+            scale::pairs(pairs, chroma, halved(crop), half, room, [u, v])?;
+        }
+        PixelFormat::Rgb => return Err(PictureError::Rgb),
     }
+    Ok(())
 }
 
 impl TilePicture {
@@ -221,6 +239,29 @@ impl TilePicture {
     /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The picture for another tile, as [`Placement::again`] places it. Less sharp than a picture that is scaled from its frame,
+    /// which is enough until the next one.
+    ///
+    /// # Errors
+    /// [`PictureError::Size`], if the tile is too small.
+    pub fn scale_again(&self, tile: Size, fit: Fit) -> Result<Self, PictureError> {
+        let placement = Placement::new(self.size, tile, fit);
+        let size = placement.rect.size();
+        if size.width < 2 || size.height < 2 {
+            return Err(PictureError::Size(size));
+        }
+        let luma = size.width as usize * size.height as usize;
+        let mut picture = Self {
+            size,
+            colorimetry: self.colorimetry,
+            bytes: vec![0; luma + luma / 2],
+            // Pictures of this size are not made often enough to keep their buffers.
+            pool: Pool::default(),
+        };
+        fill(self, self.size, &placement, &mut Vec::new(), &mut picture)?;
+        Ok(picture)
     }
 
     /// Converts the picture into `canvas` with its top left corner at (`x`, `y`). Does nothing if a part of it lies outside.
@@ -252,6 +293,20 @@ impl TilePicture {
         let stride = canvas.stride() as u32;
         let outcome = yuv420_to_bgra(&image, canvas.from_mut(&target), stride, range, matrix);
         debug_assert!(outcome.is_ok(), "{outcome:?}");
+    }
+}
+
+impl HostPixels for TilePicture {
+    fn format(&self) -> PixelFormat {
+        PixelFormat::I420
+    }
+
+    fn plane(&self, index: usize) -> Plane<'_> {
+        let width = self.size.width as usize;
+        let planes = planes(&self.bytes, self.size).into_iter();
+        let mut strided = planes.zip([width, width / 2, width / 2]);
+        let (bytes, stride) = strided.nth(index).unwrap_or_default();
+        Plane { bytes, stride }
     }
 }
 

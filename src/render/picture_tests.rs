@@ -148,4 +148,36 @@ proptest! {
         let picture = TileScaler::default().scale(&frame(format, source), &placement);
         prop_assert_eq!(picture.map(|picture| picture.size()).ok(), Some(placement.rect.size()));
     }
+
+    #[test]
+    fn a_picture_that_is_scaled_again_has_the_same_parts_at_the_same_places(
+        width in 64u32..800, height in 64u32..600, tiles in [(32u32..500, 32u32..400), (32u32..500, 32u32..400)],
+        fit in prop_oneof![Just(Fit::Contain), Just(Fit::Cover), Just(Fit::Stretch)],
+    ) {
+        let source = Size::new(width, height);
+        let [first, second] = tiles.map(|(width, height)| Size::new(width, height));
+        let placement = Placement::new(source, first, fit);
+        let picture = TileScaler::default().scale(&frame(PixelFormat::I420, source), &placement).expect("it scales");
+        let again = placement.again(picture.size(), second, fit);
+        let first_width = picture.size().width;
+        let picture = picture.scale_again(second, fit).expect("it scales");
+        prop_assert_eq!(picture.size(), again.rect.size());
+        prop_assert!(Rect::of(second).covers(&again.rect));
+        let mut canvas = Canvas::new(second, Color::BLACK);
+        picture.paint(&mut canvas, again.rect.x, again.rect.y);
+        // The middle of the source stays the border of the two colours, some pixels of blur apart.
+        let (middle, row) = (again.to_tile(0.5, 0.5).0, again.rect.y + again.rect.height as i32 / 2);
+        let zoom = |part: f32, width: u32| again.rect.width as f32 / (part * width as f32);
+        let part = again.part[2] - again.part[0];
+        let of_first = part / (placement.part[2] - placement.part[0]);
+        let blur = 4.0 + 4.0 * (zoom(part, width) + zoom(of_first, first_width));
+        let side = |x: f32| canvas.pixel(x as i32, row);
+        let matrix = Colorimetry::assumed(source).matrix;
+        for (x, colour) in [(middle - blur, LEFT), (middle + blur, RIGHT)] {
+            if x >= again.rect.x as f32 + 1.0 && x < again.rect.right() as f32 - 1.0 {
+                let found = side(x).expect("a pixel");
+                prop_assert!(near(found, reference(colour, matrix)), "{found:?} at {x} of {again:?}");
+            }
+        }
+    }
 }

@@ -21,10 +21,7 @@ use crate::render::{Analysis, AnalysisFacts, Camera, CameraState, Video};
 pub(super) struct WallContext {
     pub(super) clock: Clock,
     pub(super) session: SessionId,
-    settings: ArcSwap<Settings>,
-    /// Counts changes of the settings. Heads compose everything again after a change.
-    generation: AtomicU64,
-    cameras: ArcSwap<BTreeMap<SourceId, Arc<Camera>>>,
+    applied: ArcSwap<Applied>,
     claims: Mutex<Claims>,
     alarm_classes: Mutex<AlarmClassCheck>,
     /// Tells the link's task which cameras the wall shows.
@@ -38,6 +35,15 @@ pub(super) struct WallContext {
     identification: Mutex<Option<(String, Duration)>>,
     /// Lines that all heads show below the cameras, and until when.
     notice: Mutex<(Arc<[String]>, Duration)>,
+}
+
+/// The settings that are applied and their cameras. Both change together, so that no head divides its screen by the settings of
+/// before among the cameras of after a change.
+pub(super) struct Applied {
+    pub(super) settings: Arc<Settings>,
+    pub(super) cameras: Arc<BTreeMap<SourceId, Arc<Camera>>>,
+    /// Counts changes. Heads compose everything again after a change.
+    pub(super) generation: u64,
 }
 
 /// The number of messages dropped by the queues of the present link and of earlier ones.
@@ -69,9 +75,11 @@ impl WallContext {
             claims: Mutex::new(Claims::of(shown.iter().copied())),
             alarm_classes: Mutex::default(),
             shown: watch::Sender::new(shown),
-            settings: ArcSwap::from_pointee(settings),
-            generation: AtomicU64::new(0),
-            cameras: ArcSwap::default(),
+            applied: ArcSwap::from_pointee(Applied {
+                settings: Arc::new(settings),
+                cameras: Arc::default(),
+                generation: 0,
+            }),
             connected: AtomicBool::new(false),
             scenes: AtomicU64::new(0),
             events_refused: AtomicU64::new(0),
@@ -82,29 +90,31 @@ impl WallContext {
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {
-        self.settings.load_full()
+        self.applied.load().settings.clone()
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    pub(super) fn applied(&self) -> Arc<Applied> {
+        self.applied.load_full()
     }
 
-    /// Replaces settings and cameras. Heads notice it by the generation.
+    /// Replaces settings and cameras. Heads notice it by the generation. Called by one thread at a time.
     pub(super) fn replace(&self, settings: Settings, cameras: BTreeMap<SourceId, Arc<Camera>>) {
         let shown: Vec<SourceId> = settings.sources.keys().copied().collect();
         self.lock().set_sources(shown.iter().copied());
-        self.settings.store(Arc::new(settings));
-        self.cameras.store(Arc::new(cameras));
+        self.applied.store(Arc::new(Applied {
+            settings: Arc::new(settings),
+            cameras: Arc::new(cameras),
+            generation: self.applied.load().generation + 1,
+        }));
         self.shown.send_if_modified(|before| {
             let changed = *before != shown;
             *before = shown;
             changed
         });
-        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn cameras(&self) -> Arc<BTreeMap<SourceId, Arc<Camera>>> {
-        self.cameras.load_full()
+        self.applied.load().cameras.clone()
     }
 
     /// Has all heads show `text` in place of the cameras, for `limit`.

@@ -3,20 +3,20 @@
 //! Nothing is composed while nothing changes. A frame that becomes due while the last scene is still on its way to the
 //! monitor waits for the next scene; it replaces an older waiting frame, which is counted as dropped.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::alarms::Alarms;
-use super::context::WallContext;
+use super::context::{Applied, WallContext};
+use super::division::{Division, TileVersion};
 use super::schedule;
 use super::viewer_picture::ViewerPicture;
 use crate::base::sync::lock;
 use crate::base::{Heartbeat, Size, SourceId, Stop, Waker};
-use crate::config::HeadSettings;
+use crate::config::{HeadSettings, Settings};
 use crate::display::{Display, DisplayError, Wait};
-use crate::render::layout::Plan;
-use crate::render::{Camera, Canvas, Composer, DisplayInfo, Rect, TileContent, TileKey};
+use crate::render::layout::{self, Plan};
+use crate::render::{Canvas, Composer, DisplayInfo, Rect, TileContent, TileKey};
 
 /// Tiles without new pictures are checked this often, so that the tile of a silent camera turns stale in time.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(250);
@@ -80,8 +80,8 @@ struct ComposeState {
     /// `None` until the tiles are assigned.
     division: Option<Division>,
     alarms: Alarms,
-    /// Generation of the settings with which the composer was made.
-    generation: u64,
+    /// The settings and cameras with which the composer was made. A change during an iteration counts for the next one only.
+    applied: Arc<Applied>,
     /// Whether a text is shown in place of the cameras.
     identifies: bool,
     /// Whether the monitor is switched on.
@@ -93,15 +93,14 @@ struct ComposeState {
 }
 
 impl ComposeState {
-    fn new(context: &WallContext, info: DisplayInfo) -> Self {
-        let settings = context.settings();
-        let now = context.clock.now();
+    fn new(applied: Arc<Applied>, info: DisplayInfo, now: Duration) -> Self {
+        let wall = &applied.settings.wall;
         Self {
-            composer: Composer::new(&info, &settings.wall),
+            composer: Composer::new(&info, wall),
             info,
             division: None,
-            alarms: Alarms::new(&settings.wall),
-            generation: context.generation(),
+            alarms: Alarms::new(wall),
+            applied,
             identifies: false,
             is_on: true,
             started: now,
@@ -111,32 +110,14 @@ impl ComposeState {
     }
 
     /// Starts again with new settings or another display.
-    fn begin(&mut self, context: &WallContext, info: DisplayInfo) {
-        self.generation = context.generation();
-        let settings = context.settings();
-        self.composer = Composer::new(&info, &settings.wall);
-        self.alarms.set(&settings.wall);
+    fn begin(&mut self, applied: Arc<Applied>, info: DisplayInfo) {
+        self.composer = Composer::new(&info, &applied.settings.wall);
+        self.alarms.set(&applied.settings.wall);
+        self.applied = applied;
         self.info = info;
         self.identifies = false;
         self.division = None;
     }
-}
-
-/// The present division of the screen.
-struct Division {
-    cameras: Vec<SourceId>,
-    page: usize,
-    focus: Option<SourceId>,
-    tiles: Vec<(Rect, Option<SourceId>)>,
-    /// The version of each tile that was drawn last, and when.
-    drawn: Vec<Option<(TileVersion, Duration)>>,
-}
-
-/// The parts of a tile's content that are drawn at once when they change. Other changes are drawn within [`REVIEW_INTERVAL`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct TileVersion {
-    picture: Option<u64>,
-    event: Option<Duration>,
 }
 
 impl HeadThread {
@@ -154,7 +135,10 @@ impl HeadThread {
     }
 
     fn compose(&self, display: &mut dyn Display) -> Result<(), DisplayError> {
-        let mut scene = ComposeState::new(&self.context, display.info());
+        let applied = self.context.applied();
+        // The settings may have changed since the display was opened.
+        display.resize(self.screen_without_monitor(&applied));
+        let mut scene = ComposeState::new(applied, display.info(), self.context.clock.now());
         let mut limit = Duration::ZERO;
         self.note(display, &scene, None);
         while !self.head.stop.is_raised() {
@@ -162,9 +146,13 @@ impl HeadThread {
             self.head.waker.answered();
             self.heart.beat();
             let now = self.context.clock.now();
-            let is_reconfigured = self.context.generation() != scene.generation;
+            let applied = self.context.applied();
+            let is_reconfigured = applied.generation != scene.applied.generation;
+            if is_reconfigured {
+                display.resize(self.screen_without_monitor(&applied));
+            }
             if is_reconfigured || wait == Wait::Changed || display.info() != scene.info {
-                scene.begin(&self.context, display.info());
+                scene.begin(applied, display.info());
                 self.note(display, &scene, None);
             }
             self.follow_schedule(display, &mut scene)?;
@@ -201,7 +189,7 @@ impl HeadThread {
         display: &mut dyn Display,
         scene: &mut ComposeState,
     ) -> Result<(), DisplayError> {
-        let off = self.context.settings().wall.monitor_off;
+        let off = scene.applied.settings.wall.monitor_off;
         let is_on = !off.is_some_and(|span| schedule::is_within(&span));
         if is_on != scene.is_on {
             display.power(is_on)?;
@@ -224,16 +212,16 @@ impl HeadThread {
         if std::mem::take(&mut scene.identifies) {
             scene.division = None;
         }
-        let cameras = self.context.cameras();
+        let applied = scene.applied.clone();
+        let (wall, cameras) = (&applied.settings.wall, &*applied.cameras);
         let notice_px = scene.composer.set_notice(self.context.notice(now));
-        let plan = self.plan(&cameras, &scene.info, notice_px);
-        let promoted = scene.alarms.promoted(plan.cameras(), &cameras, now);
-        let wanted = self.divide(&plan, promoted, now.saturating_sub(scene.started));
-        let stays = scene.division.as_ref().is_some_and(|present| {
-            present.tiles == wanted.tiles && present.cameras == wanted.cameras
-        });
-        if !stays {
-            self.assign(&wanted, &cameras);
+        let plan = self.plan(&applied, &scene.info, notice_px);
+        let promoted = scene.alarms.promoted(plan.cameras(), cameras, now);
+        let page = plan.page_at(now.saturating_sub(scene.started), wall.page_time);
+        let wanted = Division::new(&plan, page, promoted);
+        let present = scene.division.as_ref();
+        if !present.is_some_and(|present| present.is_same(&wanted)) {
+            self.assign(&wanted, &applied);
             let rects: Vec<Rect> = wanted.tiles.iter().map(|(rect, _)| *rect).collect();
             scene.composer.lay_out(&rects);
             self.note(display, scene, Some((wanted.page, plan.pages())));
@@ -243,7 +231,7 @@ impl HeadThread {
         let next = scene
             .division
             .as_mut()
-            .and_then(|division| self.update_tiles(composer, division, &cameras, now));
+            .and_then(|division| self.update_tiles(composer, division, &applied, now));
         if !plan.cameras().is_empty() {
             composer.show_notice();
         }
@@ -252,46 +240,31 @@ impl HeadThread {
         })
     }
 
-    /// The tiles above a notice of `notice_px` rows.
-    fn plan(
-        &self,
-        cameras: &BTreeMap<SourceId, Arc<Camera>>,
-        info: &DisplayInfo,
-        notice_px: u32,
-    ) -> Plan {
-        let settings = self.context.settings();
-        let wanted = settings
-            .wall
-            .heads
-            .get(self.head.index)
-            .unwrap_or(&self.head.settings);
-        let known: Vec<SourceId> = cameras.keys().copied().collect();
-        // Above a notice there is no room for exact sizes.
-        let is_exact = info.exact_tiles && notice_px == 0;
-        let exact = is_exact.then_some(settings.wall.tile);
-        let room = Size::new(info.size.width, info.size.height.saturating_sub(notice_px));
-        Plan::new(wanted, room, exact, &known)
+    /// The settings of this head. Those of before if it is no longer configured, until it is stopped.
+    fn settings<'a>(&'a self, applied: &'a Applied) -> &'a HeadSettings {
+        let heads = &applied.settings.wall.heads;
+        heads.get(self.head.index).unwrap_or(&self.head.settings)
     }
 
-    fn divide(&self, plan: &Plan, focus: Option<SourceId>, running: Duration) -> Division {
-        let page = plan.page_at(running, self.context.settings().wall.page_time);
-        let tiles: Vec<_> = plan
-            .tiles(page, focus)
-            .into_iter()
-            .map(|tile| (tile.rect, tile.source))
-            .collect();
-        Division {
-            cameras: plan.cameras().to_vec(),
-            page,
-            focus,
-            drawn: vec![None; tiles.len()],
-            tiles,
-        }
+    /// The size of the scene if there is no monitor.
+    fn screen_without_monitor(&self, applied: &Applied) -> Size {
+        let Settings { wall, sources, .. } = &*applied.settings;
+        layout::headless_screen(self.settings(applied), sources.len(), wall.tile)
+    }
+
+    /// The tiles above a notice of `notice_px` rows.
+    fn plan(&self, applied: &Applied, info: &DisplayInfo, notice_px: u32) -> Plan {
+        let known: Vec<SourceId> = applied.cameras.keys().copied().collect();
+        // Above a notice there is no room for exact sizes.
+        let is_exact = info.exact_tiles && notice_px == 0;
+        let exact = is_exact.then_some(applied.settings.wall.tile);
+        let room = Size::new(info.size.width, info.size.height.saturating_sub(notice_px));
+        Plan::new(self.settings(applied), room, exact, &known)
     }
 
     /// Tells each camera which tile shows it.
-    fn assign(&self, division: &Division, cameras: &BTreeMap<SourceId, Arc<Camera>>) {
-        let fit = self.context.settings().wall.fit;
+    fn assign(&self, division: &Division, applied: &Applied) {
+        let fit = applied.settings.wall.fit;
         tracing::debug!(
             head = self.head.index,
             page = division.page,
@@ -299,12 +272,8 @@ impl HeadThread {
             tiles = division.tiles.len(),
             "screen layout changed"
         );
-        for (id, camera) in cameras {
-            let tile = division
-                .tiles
-                .iter()
-                .find(|(_, source)| *source == Some(*id));
-            let key = tile.map(|(rect, _)| TileKey {
+        for (id, camera) in applied.cameras.iter() {
+            let key = division.tile_of(*id).map(|rect| TileKey {
                 head: self.head.index,
                 tile: rect.size(),
                 fit,
@@ -321,15 +290,15 @@ impl HeadThread {
         &self,
         composer: &mut Composer,
         division: &mut Division,
-        cameras: &BTreeMap<SourceId, Arc<Camera>>,
+        applied: &Applied,
         now: Duration,
     ) -> Option<Duration> {
         if division.cameras.is_empty() {
             composer.welcome(self.context.welcome(now));
             return None;
         }
-        let settings = self.context.settings();
-        let corner_tile = corner_tile(&division.tiles);
+        let (wall, cameras) = (&applied.settings.wall, &*applied.cameras);
+        let corner_tile = division.corner_tile();
         let corner = corner_tile.and_then(|_| self.context.corner());
         let mut next = None;
         let tiles = division.tiles.iter().zip(&mut division.drawn);
@@ -353,7 +322,7 @@ impl HeadThread {
             let camera_state = self
                 .context
                 .camera_state(camera, Some(self.head.index), now);
-            let mut content = TileContent::of(camera, due, camera_state, now, &settings.wall);
+            let mut content = TileContent::of(camera, due, camera_state, now, wall);
             if corner_tile == Some(index) {
                 content.corner.clone_from(&corner);
             }
@@ -381,14 +350,4 @@ impl HeadThread {
             (facts.page, facts.pages) = (page, pages);
         }
     }
-}
-
-/// The tile at the top right corner that shows a camera.
-fn corner_tile(tiles: &[(Rect, Option<SourceId>)]) -> Option<usize> {
-    tiles
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, source))| source.is_some())
-        .min_by_key(|(_, (rect, _))| (rect.y, std::cmp::Reverse(rect.right())))
-        .map(|(index, _)| index)
 }

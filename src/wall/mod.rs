@@ -9,6 +9,7 @@
 mod alarm_classes;
 mod alarms;
 mod context;
+mod division;
 mod head;
 mod head_supervisor;
 mod report;

@@ -65,6 +65,12 @@ impl Wall {
         let camera_state = self.context.camera_state(camera, None, now);
         let source = camera.settings();
         let figures = camera.align_stats();
+        let counters = camera.counters();
+        // A head counts a frame as shown first, and the camera as decoded before. Read in the opposite order, neither number is
+        // ahead of what it is a part of.
+        let drops = counters.dropped.load(Ordering::Acquire);
+        let frames = counters.shown.load(Ordering::Acquire);
+        let decoded = counters.frames.load(Ordering::Acquire);
         let reconnects = self.with_running(|running| running.sources.reconnects(camera.id));
         wall_state::Tile {
             source_id: camera.id,
@@ -91,8 +97,9 @@ impl Wall {
                 .filter(|_| camera_state.has_latency())
                 .and_then(|(_, event)| event.latency_ms),
             sync: sync_figures(&figures),
-            frames: camera.counters().shown.load(Ordering::Relaxed),
-            drops: camera.counters().dropped.load(Ordering::Relaxed),
+            decoded,
+            frames,
+            drops,
             reconnects: reconnects.unwrap_or_default(),
         }
     }

@@ -1,5 +1,9 @@
 //! A box from power-on to a picture: the image of `tools/lib/boot.sh` in a virtual machine, whose cameras and broker are on this machine.
 //! `tools/test boot` runs it; docs/building.md describes it.
+#![expect(
+    clippy::print_stdout,
+    reason = "how long the start took, and how many power cuts there were, is what the runs are for"
+)]
 
 mod cuts;
 mod outside;

@@ -147,7 +147,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("crc32fast", "agent/store"),
     ("ureq", "agent/fetch/http.rs"),
     ("regex", "doctor"),
-    ("libc", "base/kernel_clock.rs"),
+    ("libc", "base/kernel"),
     ("ring", "fleet/keys.rs"),
     ("tracing_subscriber", "cli/logging.rs"),
 ];

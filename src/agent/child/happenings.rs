@@ -36,6 +36,7 @@ impl Supervisor {
             running.ready = true;
             running.alive_until = Instant::now() + watchdog_limit;
             self.observe_at = Instant::now();
+            self.applied = Some(running.document.clone());
             info!(role = %self.role, "the role is ready");
             self.told.send_modify(|told| {
                 told.process = Some(message.process);
@@ -124,7 +125,10 @@ impl Supervisor {
         };
         self.observe_at = Instant::now();
         match answer {
-            Some(Ok(Answer::Ok(_))) => self.reply(document, Ok(())).await,
+            Some(Ok(Answer::Ok(_))) => {
+                self.applied = Some(document.clone());
+                self.reply(document, Ok(())).await;
+            }
             Some(Ok(Answer::Refused(problems))) => {
                 let problems = problems.into_iter().map(|problem| {
                     let path = match problem.path.as_str() {
@@ -150,7 +154,10 @@ impl Supervisor {
     }
 
     pub(super) async fn observed(&mut self, status: Option<Told>, pace: Duration) {
-        self.observing = None;
+        let asked = self.observing.take().and_then(|(document, _)| document);
+        // A document that was ordered meanwhile may or may not be in what the role has told.
+        let document = asked.filter(|_| self.applying.is_none());
+        let document = document.filter(|asked| self.applied.as_ref() == Some(asked));
         self.observe_at = Instant::now() + pace;
         match status {
             Some(Ok((status, able))) => {
@@ -161,7 +168,7 @@ impl Supervisor {
                     self.send(ChildEvent::Able(able)).await;
                 }
                 let observation = self.observer.observe(&status);
-                self.send(ChildEvent::Observed(observation)).await;
+                self.send(ChildEvent::Observed(document, observation)).await;
             }
             Some(Err(err)) => {
                 warn!(role = %self.role, %err, "the state of the role is unknown");
@@ -203,7 +210,8 @@ impl Supervisor {
                 && self.applying.is_none()
                 && let Some(to) = self.recipient()
             {
-                self.observing = Some(request::status(to, running.is_known, STATUS_LIMIT));
+                let request = request::status(to, running.is_known, STATUS_LIMIT);
+                self.observing = Some((self.applied.clone(), request));
             }
         }
     }

@@ -85,8 +85,8 @@ pub(in crate::agent) enum ChildEvent {
     },
     /// It wrote a line.
     Logged(String),
-    /// It told its state.
-    Observed(Observation),
+    /// It told its state, and ran this document by then; none while it takes over another one.
+    Observed(Option<DocumentId>, Observation),
     /// It told what it can do here, once after its start.
     Able(Box<Capabilities>),
 }

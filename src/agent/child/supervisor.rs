@@ -51,7 +51,10 @@ pub(super) struct Supervisor {
     pub(super) exits: Exits,
     pub(super) observer: Observer,
     pub(super) applying: Option<(DocumentId, JoinHandle<Result<Answer, RequestError>>)>,
-    pub(super) observing: Option<JoinHandle<Told>>,
+    /// The document that the process has answered for. A state that was asked for later is one of this document.
+    pub(super) applied: Option<DocumentId>,
+    /// The request for its state, with the document that it had applied by then.
+    pub(super) observing: Option<(Option<DocumentId>, JoinHandle<Told>)>,
     pub(super) observe_at: Instant,
 }
 
@@ -113,6 +116,7 @@ impl Supervisor {
             exits: Exits::default(),
             observer: Observer::default(),
             applying: None,
+            applied: None,
             observing: None,
             observe_at: Instant::now(),
         })
@@ -272,6 +276,7 @@ impl Supervisor {
     /// Starts the process with the present configuration. Its readiness answers the order with `answers`.
     pub(super) async fn start(&mut self, answers: Option<DocumentId>) {
         self.restart_at = None;
+        self.applied = None;
         self.observer.forget();
         let Some(document) = self.wanted.clone() else {
             return;
@@ -342,11 +347,11 @@ async fn answer(applying: &mut Applying) -> Option<Result<Answer, RequestError>>
     }
 }
 
-type Observing = Option<JoinHandle<Told>>;
+type Observing = Option<(Option<DocumentId>, JoinHandle<Told>)>;
 
 async fn status(observing: &mut Observing) -> Option<Told> {
     match observing {
-        Some(request) => request.await.ok(),
+        Some((_, request)) => request.await.ok(),
         None => std::future::pending().await,
     }
 }

@@ -134,6 +134,8 @@ pub enum Event {
     },
     /// A role told its state. Expected every one or two seconds.
     Observed {
+        /// The document that the role ran by then. None while it takes over another one: its state counts for neither.
+        document: Option<DocumentId>,
         /// The role.
         role: ChildRole,
         /// Its sources, and whether frames of each flow.

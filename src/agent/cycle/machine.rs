@@ -77,6 +77,8 @@ pub struct Cycle {
     pub(super) previous: Option<Arc<Candidate>>,
     /// The document that the roles were last told to run.
     pub(super) running: Option<Arc<Candidate>>,
+    /// The document of the last order to them: `running`, or an earlier one with the same bodies.
+    pub(super) ordered: Option<DocumentId>,
     /// The document that is tried; none exactly while idle.
     pub(super) current: Option<Arc<Candidate>>,
     pub(super) stage: Stage,
@@ -109,6 +111,7 @@ impl Cycle {
             good: boot.last_known_good,
             previous: boot.previous,
             running: None,
+            ordered: None,
             current: None,
             stage: Stage::Idle,
             next: None,
@@ -151,10 +154,13 @@ impl Cycle {
                 result,
             } => self.applied(&document, role, result, now),
             Event::Crashed { role, how } => self.crashed(role, &how, now),
+            // A role that has not taken over the last order yet tells of the document before.
+            Event::Observed { document, .. } if document != self.ordered => {}
             Event::Observed {
                 role,
                 flows,
                 picture,
+                ..
             } => {
                 if let Stage::Probation { watch, .. } = &mut self.stage {
                     watch.observe(now.monotonic, role, &flows, picture);

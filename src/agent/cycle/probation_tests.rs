@@ -101,6 +101,57 @@ fn sources_are_compared_with_before() {
 }
 
 #[test]
+fn a_state_of_the_reverted_document_that_comes_late_is_none_of_before() {
+    use OnDeadNewSource::{Keep, Revert};
+    let dead = [(0, true), (1, true), (2, false)];
+    let mut tested = TestBox::with_good(plain(16));
+    let tried = document(17, "17", third(Revert));
+    let id = tried.id().clone();
+    tested.receive(tried);
+    seconds_of_trial(&mut tested, &dead);
+    assert_eq!(tested.error_codes(), [codes::NEW_SOURCE_DEAD]);
+    for late in [Some(id), None] {
+        tested.observe_of(late, Processor, &dead, None);
+    }
+    tested.receive(document(18, "18", third(Keep)));
+    seconds_of_trial(&mut tested, &dead);
+    // Source 2 would not be new.
+    assert_eq!(tested.phase(), (Some(18), Phase::Applied));
+    assert_eq!(tested.warning_codes(), [codes::NEW_SOURCE_DEAD]);
+}
+
+#[test]
+fn a_state_of_before_is_none_of_a_probation() {
+    let mut tested = TestBox::with_good(plain(16));
+    let former = tested.told[&Processor].clone();
+    tested.receive(plain(17));
+    for _ in 0..60 {
+        tested.observe_of(
+            Some(former.clone()),
+            Processor,
+            &[(0, true), (1, true)],
+            None,
+        );
+        tested.pass(1);
+    }
+    assert_eq!(tested.phase(), (Some(17), Phase::Reverted));
+    assert_eq!(tested.error_codes(), [codes::NO_STATUS]);
+}
+
+#[test]
+fn a_document_with_the_same_bodies_goes_on_with_the_states_of_before() {
+    let mut tested = TestBox::with_good(plain(16));
+    tested.receive(document(17, "16", |_| {}));
+    assert_eq!(tested.phase(), (Some(17), Phase::Applied));
+    assert_eq!(tested.told_generations(), [16].into());
+    tested.observe(Processor, &[(0, true), (1, false)], None);
+    tested.receive(plain(18));
+    seconds_of_trial(&mut tested, &[(0, true), (1, false)]);
+    // Source 1 was dead before.
+    assert_eq!(tested.phase(), (Some(18), Phase::Applied));
+}
+
+#[test]
 fn a_role_that_tells_no_state_is_reverted_with_the_known_reason() {
     for (taken_by, code, named) in [
         (None, codes::NO_STATUS, "has not told its state"),

@@ -187,6 +187,7 @@ impl Cycle {
             let document = document.document.clone();
             self.actions.push(Action::Apply { role, document });
         }
+        self.ordered = Some(document.id().clone());
         self.running = Some(Arc::clone(document));
     }
 

@@ -25,6 +25,7 @@ impl Cycle {
 
     pub(super) fn stop_all(&mut self) {
         let running = self.running.take();
+        self.ordered = None;
         let roles = running.iter().flat_map(|running| running.roles.keys());
         for role in roles.copied().collect::<BTreeSet<ChildRole>>() {
             self.actions.push(Action::Stop { role });

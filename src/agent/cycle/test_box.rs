@@ -173,10 +173,22 @@ impl TestBox {
         flows: &[(u32, bool)],
         picture: Option<bool>,
     ) {
+        self.observe_of(self.told.get(&role).cloned(), role, flows, picture);
+    }
+
+    /// The same, of a role that ran this document by then.
+    pub(super) fn observe_of(
+        &mut self,
+        document: Option<DocumentId>,
+        role: ChildRole,
+        flows: &[(u32, bool)],
+        picture: Option<bool>,
+    ) {
         let flows = flows
             .iter()
             .map(|(source, flows)| (SourceId(*source), *flows));
         self.event(Event::Observed {
+            document,
             role,
             flows: flows.collect(),
             picture,

@@ -1,19 +1,14 @@
 //! Runs one command of `firmware.toml` to its end, with a time limit. Blocks its thread.
 
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-
-use crate::agent::log_end::log_end;
 use crate::agent::state_dir::private_folder;
+use crate::agent::subprocess::{Unended, log_end, run_to_end};
 use crate::base::{Stop, ending, private_file};
 use crate::config::without_secrets;
 
-/// How often a command is looked after.
-const LOOK: Duration = Duration::from_millis(100);
 /// The end of its output that is told, in bytes and in lines.
 const TOLD_BYTES: u64 = 2000;
 const TOLD_LINES: usize = 5;
@@ -48,28 +43,16 @@ pub(super) fn run(
     let not_run = |err: std::io::Error| format!("can't run {program}: {err}");
     private_folder(folder).map_err(not_run)?;
     let (printed, logged) = (folder.join("command.out"), folder.join("command.err"));
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    command
         .args(filled)
-        .stdin(Stdio::null())
         .stdout(private_file(&printed).map_err(not_run)?)
-        .stderr(private_file(&logged).map_err(not_run)?)
-        .process_group(0)
-        .spawn()
-        .map_err(not_run)?;
-    let until = Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(not_run)? {
-            break status;
-        }
-        let is_late = Instant::now() >= until;
-        if is_late || stop.wait(LOOK) {
-            kill(&mut child);
-            return Err(match is_late {
-                true => format!("{program} did not end within {} s", limit.as_secs()),
-                false => format!("{program} was stopped"),
-            });
-        }
-    };
+        .stderr(private_file(&logged).map_err(not_run)?);
+    let status = run_to_end(&mut command, limit, stop).map_err(|unended| match unended {
+        Unended::NotRun(err) => not_run(err),
+        Unended::Late => format!("{program} did not end within {} s", limit.as_secs()),
+        Unended::Stopped => format!("{program} was stopped"),
+    })?;
     let text = last_lines(&printed);
     if status.success() {
         return Ok(text);
@@ -81,14 +64,6 @@ pub(super) fn run(
         true => format!("{program} ended with {how}"),
         false => format!("{program} ended with {how}: {reason}"),
     })
-}
-
-fn kill(child: &mut Child) {
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let Some(group) = group {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    let _ = child.wait();
 }
 
 fn last_lines(path: &Path) -> String {

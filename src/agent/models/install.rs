@@ -5,14 +5,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::fault::bad_model;
 use super::library::{Record, install, remove_all};
 use super::places::{Places, make};
 use super::version::Version;
 use crate::agent::fetch::Fault;
-use crate::agent::log_end::log_end;
+use crate::agent::subprocess::{Unended, log_end, run_to_end};
 use crate::base::archive::{ArchiveKind, UnpackError, UnpackLimits, unpack};
 use crate::base::{Stop, ending, private_file};
 use crate::config::without_secrets;
@@ -29,8 +29,6 @@ const LIMITS: UnpackLimits = UnpackLimits {
 const IMPORT_LIMIT: Duration = Duration::from_secs(600);
 /// Time limit of the build of an engine: half an hour on a small board.
 const BUILD_LIMIT: Duration = Duration::from_secs(3600);
-/// How often a child is looked after.
-const LOOK: Duration = Duration::from_millis(200);
 /// The end of the output of a child that is told.
 const TOLD_BYTES: u64 = 1000;
 const MANIFEST: &str = "model.toml";
@@ -174,28 +172,15 @@ fn run(mut command: Command, places: &Places, limit: Duration, stop: &Stop) -> R
     let not_run = |err: std::io::Error| Ended::NotRun(format!("can't run nvr model: {err}"));
     let log = places.root().join("child.log");
     let written = private_file(&log).map_err(not_run)?;
-    let mut child = command
+    command
         .env_remove("NVR_MODELS_DIR")
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(written)
-        .spawn()
-        .map_err(not_run)?;
-    let until = Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(not_run)? {
-            break status;
-        }
-        let is_late = Instant::now() >= until;
-        if is_late || stop.wait(LOOK) {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(match is_late {
-                true => Ended::Failed(format!("it did not end within {} s", limit.as_secs())),
-                false => Ended::Stopped,
-            });
-        }
-    };
+        .stderr(written);
+    let status = run_to_end(&mut command, limit, stop).map_err(|unended| match unended {
+        Unended::NotRun(err) => not_run(err),
+        Unended::Late => Ended::Failed(format!("it did not end within {} s", limit.as_secs())),
+        Unended::Stopped => Ended::Stopped,
+    })?;
     let told = told(&log);
     let _ = fs::remove_file(&log);
     match status.success() {

@@ -14,13 +14,16 @@ const GOOD: &str = r#"
     mqtt-password = "hunter2"
     "#;
 
+/// A new folder, the place of the file in it, and that of the agent's state.
+fn places() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [file, state] = ["nvr-provision.toml", "state"].map(|name| dir.path().join(name));
+    (dir, file, state)
+}
+
 #[test]
 fn it_is_taken_over_once_and_removed() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (file, state) = (
-        dir.path().join("nvr-provision.toml"),
-        dir.path().join("state"),
-    );
+    let (_dir, file, state) = places();
     std::fs::write(&file, GOOD).expect("written");
     let environment = Environment::default();
     provision(&file, &state, &environment).expect("taken over");
@@ -38,11 +41,7 @@ fn it_is_taken_over_once_and_removed() {
 
 #[test]
 fn a_file_with_problems_changes_nothing_and_names_all() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (file, state) = (
-        dir.path().join("nvr-provision.toml"),
-        dir.path().join("state"),
-    );
+    let (_dir, file, state) = places();
     let environment = Environment::default();
     for (text, wanted) in [
         ("device =", "not TOML"),
@@ -114,8 +113,7 @@ fn a_file_is_read_as_people_save_it() {
 
 #[test]
 fn problems_of_all_parts_are_named_at_once() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let file = dir.path().join("nvr-provision.toml");
+    let (dir, file, _) = places();
     let text = "device = \"a/b\"\nkeys = [\"x\"]\n[mqtt]\nport = 0\n[files]\nx = 3\n\"keys.json\" = \"{}\"\n\
         [network]\naddress = \"10.0.0.5\"\n[time]\nzone = \"Moon/Base\"\n";
     std::fs::write(&file, text).expect("written");
@@ -139,11 +137,7 @@ fn problems_of_all_parts_are_named_at_once() {
 
 #[test]
 fn a_file_that_can_t_be_removed_is_taken_over_once() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (file, state) = (
-        dir.path().join("nvr-provision.toml"),
-        dir.path().join("state"),
-    );
+    let (_dir, file, state) = places();
     std::fs::write(&file, GOOD).expect("written");
     let environment = Environment::default();
     let read_only = |_: &Path| Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem));

@@ -12,9 +12,6 @@ use crate::config::Backend;
 const PROCESSOR: &str = "yard-box";
 /// The box with the wall.
 pub(super) const WALL: &str = "wall-box";
-/// Size of the wall's picture. Without it, a wall without a monitor has room for the cameras that it starts with, and the one that is
-/// added would be on a second page.
-const SCREEN: &str = "1280x720";
 /// The boxes.
 pub(super) const BOXES: [&str; 2] = [PROCESSOR, WALL];
 
@@ -24,7 +21,7 @@ pub(super) struct Site {
     pub(super) mqtt_port: u16,
     pub(super) rtsp_port: u16,
     pub(super) http: SocketAddr,
-    /// Tiles in a row, so that every camera is on the wall's first page.
+    /// Tiles in a row.
     columns: u32,
     model: Option<String>,
     backend: Option<Backend>,
@@ -121,7 +118,6 @@ role = \"wall\"
 output = \"headless\"
 http = \"{}\"
 [[device.wall.wall.head]]
-mode = \"{SCREEN}\"
 grid_columns = {}
 {}",
             self.mqtt_port,

@@ -51,10 +51,11 @@ pub struct Plan {
     cameras: Vec<SourceId>,
 }
 
-/// The size of a screen without a monitor: that of the head's mode; else, for a grid, enough for one tile of size `tile` per
-/// camera; else 1920×1080. Mode and default are rotated with the head.
+/// The size of a screen without a monitor, of a wall with this number of cameras: that of the head's mode; else, for a grid,
+/// enough for one tile of size `tile` per camera that the head shows; else 1920×1080. Mode and default are rotated with the head.
 pub fn headless_screen(head: &HeadSettings, cameras: usize, tile: Size) -> Size {
     if let (None, Layout::Grid { columns }) = (head.mode, &head.layout) {
+        let cameras = head.cameras.as_ref().map_or(cameras, Vec::len);
         let (columns, rows) = grid::exact(cameras, *columns, tile, MAX_SCREEN_PX);
         return Size::new(columns * tile.width, rows * tile.height);
     }

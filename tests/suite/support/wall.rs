@@ -137,7 +137,7 @@ impl Wall {
         &self,
         id: u32,
         what: &str,
-        wanted: impl Fn(&Value) -> bool,
+        mut wanted: impl FnMut(&Value) -> bool,
     ) -> Value {
         let (mut last, deadline) = (self.camera(id), Instant::now() + SOON * 2);
         while !wanted(&last) {
