@@ -22,12 +22,10 @@ impl Kind {
     /// By the device tree, which containers can read too, or by NVIDIA's release file.
     pub(super) fn of(tree: &FileTree) -> Self {
         let compatible = tree.text("/proc/device-tree/compatible");
+        let model = tree.text("/proc/device-tree/model");
         if tree.has("/etc/nv_tegra_release") || compatible.contains("nvidia,tegra") {
             Self::Jetson
-        } else if tree
-            .text("/proc/device-tree/model")
-            .starts_with("Raspberry Pi")
-        {
+        } else if model.starts_with("Raspberry Pi") {
             Self::RaspberryPi
         } else {
             Self::Other
@@ -58,13 +56,12 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
 }
 
 fn model(tree: &FileTree) -> String {
-    let dmi = ["sys_vendor", "product_name"].into_iter();
-    let dmi = dmi.filter_map(|name| tree.read(&format!("/sys/class/dmi/id/{name}")));
-    let dmi = Vec::from_iter(dmi).join(" ");
-    match tree.read("/proc/device-tree/model") {
-        Some(model) => model,
-        None if dmi.is_empty() => "not named by the device tree or the firmware".to_owned(),
-        None => dmi,
+    let dmi = tree.folder("/sys/class/dmi/id");
+    let dmi = format!("{} {}", dmi.text("sys_vendor"), dmi.text("product_name"));
+    match (tree.read("/proc/device-tree/model"), dmi.trim()) {
+        (Some(model), _) => model,
+        (None, "") => "not named by the device tree or the firmware".to_owned(),
+        (None, dmi) => dmi.to_owned(),
     }
 }
 
@@ -76,12 +73,10 @@ fn processors(tree: &FileTree) -> Line {
         count => count,
     };
     // 64-bit ARM kernels give no model name.
-    let mut names = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let name = names.next().map(|(_, name)| format!(", {name}"));
+    let name = tree.value("/proc/cpuinfo", "model name");
+    let name = name.map_or(String::new(), |name| name.replacen(": ", ", ", 1));
     let (arch, cores) = (std::env::consts::ARCH, counted(count, "core"));
-    let found = format!("{arch}, {cores}{}", name.unwrap_or_default());
+    let found = format!("{arch}, {cores}{name}");
     Line::ok("processor", found).with_figure("cores", count as f64)
 }
 
@@ -98,7 +93,7 @@ fn uptime(tree: &FileTree) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{cases, machine_with, short_with};
+    use super::super::fixture::{cases, lines_with, machine_with};
     use super::*;
 
     #[test]
@@ -115,6 +110,10 @@ mod tests {
 
     #[test]
     fn the_architecture_is_that_of_this_program() {
-        assert!(short_with(check, "")[2].contains(std::env::consts::ARCH));
+        assert!(
+            lines_with(check, "")[2]
+                .found
+                .contains(std::env::consts::ARCH)
+        );
     }
 }

@@ -18,12 +18,10 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         return;
     };
     // Nobody may need the default broker.
+    let unnamed = ", the default: no option and no configuration names one (--mqtt-host)";
     let (severity, note) = match machine.config.names_broker {
         true => (State::Fault, ""),
-        false => (
-            State::Warning,
-            ", the default: no option and no configuration names one (--mqtt-host)",
-        ),
+        false => (State::Warning, unnamed),
     };
     let found = format!("{}:{}{note}", mqtt.host, mqtt.port);
     emit(Line::ok("broker", found));

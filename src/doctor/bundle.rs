@@ -1,5 +1,6 @@
 //! The bundle for a support call: report, logs, settings, and the answers of running roles. Every text passes the redaction.
 
+use std::env::consts::{ARCH, OS};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +59,8 @@ pub fn write_bundle(target: &Path, machine: &Machine, report: &Report) -> Result
     members.add("report.txt", &(page(report) + "\n"));
     let json = serde_json::to_value(report).unwrap_or_default();
     members.add_json("report.json", &json);
-    members.add("version.txt", &version());
+    let version = format!("nvr {}\n{OS} {ARCH}\n", env!("CARGO_PKG_VERSION"));
+    members.add("version.txt", &version);
     configuration(machine, &mut members);
     logs_of(machine, &mut members);
     roles_of(machine, &mut members);
@@ -113,11 +115,6 @@ impl Members {
     }
 }
 
-fn version() -> String {
-    use std::env::consts::{ARCH, OS};
-    format!("nvr {}\n{OS} {ARCH}\n", env!("CARGO_PKG_VERSION"))
-}
-
 /// The configuration file as it is on disk, and the settings of each role.
 fn configuration(machine: &Machine, members: &mut Members) {
     let Some(file) = &machine.config.file else {
@@ -134,17 +131,12 @@ fn configuration(machine: &Machine, members: &mut Members) {
 }
 
 fn logs_of(machine: &Machine, members: &mut Members) {
-    for (name, log) in [
-        ("journal", logs::journal as fn() -> logs::Log),
-        ("kernel", logs::kernel),
-    ] {
-        let name = format!("logs/{name}.txt");
-        if machine.tree.is_machine() {
-            members.add_or_note(&name, log());
-        } else {
-            members.note(&name, "another machine's files were examined (--root)");
-        }
-    }
+    let of_machine = |log: fn() -> logs::Log| match machine.tree.is_machine() {
+        true => log(),
+        false => Err("another machine's files were examined (--root)".to_owned()),
+    };
+    members.add_or_note("logs/journal.txt", of_machine(logs::journal));
+    members.add_or_note("logs/kernel.txt", of_machine(logs::kernel));
 }
 
 /// As `nvr config show` prints it.

@@ -33,17 +33,10 @@ impl Check {
         }
     }
 
-    /// A check that opens drivers or vendor libraries.
-    pub(super) const fn in_subprocess(
-        id: &'static str,
-        title: &'static str,
-        limit_s: u64,
-        run: Run,
-    ) -> Self {
-        Self {
-            in_subprocess: true,
-            ..Self::new(id, title, limit_s, run)
-        }
+    /// Of a check that opens drivers or vendor libraries.
+    pub(super) const fn in_subprocess(mut self) -> Self {
+        self.in_subprocess = true;
+        self
     }
 
     /// The time limit on this machine. `trtexec` tries every way to compute a layer, also for a small network; on a busy board this

@@ -20,13 +20,9 @@ const TIME_SERVICES: [(&str, &str); 4] = [
 pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let service = machine.tree.first(&TIME_SERVICES);
     emit(clock_line(kernel_clock(), service));
-    let found = match service {
-        Some(name) => format!("{name} runs here"),
-        None => {
-            "none of systemd-timesyncd, chronyd and ntpd runs here; a container's host may run one"
-                .to_owned()
-        }
-    };
+    let none =
+        "none of systemd-timesyncd, chronyd and ntpd runs here; a container's host may run one";
+    let found = service.map_or(none.to_owned(), |name| format!("{name} runs here"));
     emit(Line::ok("time service", found));
 }
 
@@ -46,8 +42,8 @@ fn clock_line(clock: std::io::Result<KernelClock>, service: Option<&str>) -> Lin
         ),
         (false, service) => {
             let reason = match service {
-                Some(name) => format!("{name} runs but has not set it yet"),
-                None => "no time service sets it".to_owned(),
+                Some(name) => &format!("{name} runs but has not set it yet"),
+                None => "no time service sets it",
             };
             format!("not synchronised according to the kernel: {reason}")
         }

@@ -47,27 +47,19 @@ pub(super) fn run(
             _ => CommandError::Start(name.clone(), error.to_string()),
         })?;
     let deadline = Instant::now() + limit;
-    let streams = [
-        child
-            .stdout
-            .take()
-            .map(|stream| read_on_thread(stream, text)),
-        child
-            .stderr
-            .take()
-            .map(|stream| read_on_thread(stream, text)),
-    ];
+    let out = read_on_thread(child.stdout.take(), text);
+    let err = read_on_thread(child.stderr.take(), text);
     let status = wait(&mut child, deadline);
     if status.is_none() {
         let _ = child.kill();
     }
-    let texts = streams.map(|stream| {
+    let texts = [out, err].map(|text| {
         // A grandchild may hold the pipe open for ever.
         let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
-        stream?.recv_timeout(left).ok()
+        text.recv_timeout(left)
     });
     match (status, texts) {
-        (Some(status), [Some(out), Some(err)]) => Ok(Output { status, out, err }),
+        (Some(status), [Ok(out), Ok(err)]) => Ok(Output { status, out, err }),
         _ => Err(CommandError::Timeout(name, limit)),
     }
 }
@@ -83,13 +75,13 @@ pub(super) fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     }
 }
 
-/// Reads a stream on a thread, and sends the result.
+/// Reads a stream on a thread, and sends the result. Nothing is sent if there is no stream.
 pub(super) fn read_on_thread<S: Read + Send + 'static>(
-    stream: S,
+    stream: Option<S>,
     read: impl FnOnce(S) -> String + Send + 'static,
 ) -> Receiver<String> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || sender.send(read(stream)));
+    std::thread::spawn(move || stream.map(|stream| sender.send(read(stream))));
     receiver
 }
 

@@ -96,7 +96,7 @@ fn judged(codec: &str, decoder: &str, fps: f64, kind: Kind) -> (State, String, &
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{full, short};
+    use super::super::fixture::{emitted, full, short};
     use super::*;
     use crate::media::Codec;
 
@@ -111,18 +111,12 @@ mod tests {
 
     /// The summary of a codec whose first decoder is not installed; the second works if it has a rate.
     fn summary(codec: Codec, decoder: &'static str, fps: Option<f64>, kind: Kind) -> String {
-        let works = fps.map(|fps| DecoderOutcome::Works { fps });
-        let found = [
-            finding(codec, "v4l2decoder", DecoderOutcome::NotInstalled),
-            finding(
-                codec,
-                decoder,
-                works.unwrap_or(DecoderOutcome::NotInstalled),
-            ),
-        ];
-        let mut lines = Vec::new();
-        summaries(&found, kind, &mut |line| lines.push(short(&line)));
-        lines.concat()
+        let absent = DecoderOutcome::NotInstalled;
+        let first = finding(codec, "v4l2decoder", absent.clone());
+        let works = fps.map_or(absent, |fps| DecoderOutcome::Works { fps });
+        let found = [first, finding(codec, decoder, works)];
+        let lines = emitted(|emit| summaries(&found, kind, emit));
+        lines.iter().map(short).collect()
     }
 
     #[test]

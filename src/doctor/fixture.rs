@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::check::Run;
-use super::{CHECKS, Line, Machine, Options, State};
+use super::{CHECKS, Emit, Line, Machine, Options, Report, Section, State};
 use crate::config::{Environment, MqttFlags};
 
 /// A machine with these files, one per line: `path content`. `\n` and `\0` in the content are written as in Rust.
@@ -31,12 +31,33 @@ pub(super) fn options(root: &Path) -> Options {
     }
 }
 
-/// The lines of `check` on a machine with these files.
-pub(super) fn lines_with(check: Run, files: &str) -> Vec<Line> {
-    let (_dir, machine) = machine_with(files);
+/// The lines that `emits` emits.
+pub(super) fn emitted(emits: impl FnOnce(Emit<'_>)) -> Vec<Line> {
     let mut lines = Vec::new();
-    check(&machine, &mut |line| lines.push(line));
+    emits(&mut |line| lines.push(line));
     lines
+}
+
+/// The lines of `check` on a machine with these files, as if its root were that of this machine.
+pub(super) fn lines_with(check: Run, files: &str) -> Vec<Line> {
+    let (dir, machine) = machine_with(files);
+    let root = dir.path().display().to_string();
+    let mut lines = emitted(|emit| check(&machine, emit));
+    for line in &mut lines {
+        line.found = line.found.replace(&root, "");
+        line.remedy = line.remedy.take().map(|text| text.replace(&root, ""));
+    }
+    lines
+}
+
+/// A report with one section, of these lines.
+pub(super) fn report_of(lines: Vec<Line>) -> Report {
+    Report::new(vec![Section {
+        id: "disk".to_owned(),
+        title: "Disk".to_owned(),
+        took_ms: 3,
+        lines,
+    }])
 }
 
 /// A line without its remedy: `Warning | clock of box | 3 s behind`.
@@ -52,14 +73,9 @@ pub(super) fn full(line: &Line) -> String {
     short(line) + &remedy.chain(figures).collect::<String>()
 }
 
-/// The short lines of `check` on a machine with these files.
-pub(super) fn short_with(check: Run, files: &str) -> Vec<String> {
-    lines_with(check, files).iter().map(short).collect()
-}
-
 /// `machines.txt` has blocks: what is asserted, the id of a check, the files of some machines (`CASE` in the place of what differs),
-/// and expectations `what differs → a line`. The line may lack its remedy and its figures. `no fault` expects only lines that are
-/// ok, and `no x` none about x.
+/// and expectations `what differs → a line`. The line may lack its remedy and its figures, or end with `…`. `only` before it expects
+/// no other line. `no fault` expects only lines that are ok, and `no x` none about x.
 #[test]
 fn checks_of_files_report_as_described() {
     for block in include_str!("machines.txt").trim().split("\n\n") {
@@ -70,21 +86,20 @@ fn checks_of_files_report_as_described() {
         let files = Vec::from_iter(files).join("\n");
         for (case, expected) in block.lines().filter_map(|line| line.split_once("→ ")) {
             let lines = lines_with(check.run, &files.replace("CASE", case.trim()));
-            let is_met = match expected.strip_prefix("no ") {
-                Some("fault") => lines.iter().all(|line| line.state == State::Ok),
-                Some(what) => lines.iter().all(|line| line.what != what),
-                None => lines
-                    .iter()
-                    .any(|line| [short(line), full(line)].contains(&expected.to_owned())),
+            let is = |line: &Line, text: &str| match text.strip_suffix('…') {
+                Some(start) => full(line).starts_with(start),
+                None => [short(line), full(line)].contains(&text.to_owned()),
+            };
+            let mut each = lines.iter();
+            let is_met = match expected.split_once(' ').expect("words") {
+                ("no", "fault") => each.all(|line| line.state == State::Ok),
+                ("no", what) => each.all(|line| line.what != what),
+                ("only", text) => lines.len() == 1 && is(&lines[0], text),
+                _ => each.any(|line| is(line, expected)),
             };
             assert!(is_met, "{title} {case}→ {expected}, but {lines:#?}");
         }
     }
-}
-
-/// Asserts that none of the lines is a warning or a fault.
-pub(super) fn assert_no_fault(lines: &[String]) {
-    assert!(lines.iter().all(|line| line.starts_with("Ok")), "{lines:?}");
 }
 
 /// The cases of a test, one per line: the input and the expected result, separated by ` → `.

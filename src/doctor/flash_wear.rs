@@ -67,19 +67,17 @@ fn emmc(name: &str, device: &FileTree) -> Line {
 
 /// The log of an NVMe drive.
 fn log_of(device: &str) -> Result<Value, String> {
-    let output = match command::run("nvme", &["smart-log", "-o", "json", device], ASK_LIMIT) {
-        Err(CommandError::NotInstalled(_)) => {
-            command::run("smartctl", &["-j", "-a", device], ASK_LIMIT)
+    for (program, arguments) in [
+        ("nvme", &["smart-log", "-o", "json", device][..]),
+        ("smartctl", &["-j", "-a", device]),
+    ] {
+        match command::run(program, arguments, ASK_LIMIT) {
+            Ok(output) => return Ok(serde_json::from_str(&output.out).unwrap_or_default()),
+            Err(CommandError::NotInstalled(_)) => {}
+            Err(other) => return Err(other.to_string()),
         }
-        other => other,
-    };
-    match output {
-        Ok(output) => Ok(serde_json::from_str(&output.out).unwrap_or_default()),
-        Err(CommandError::NotInstalled(_)) => {
-            Err("neither nvme nor smartctl is installed (`apt install nvme-cli`)".to_owned())
-        }
-        Err(other) => Err(other.to_string()),
     }
+    Err("neither nvme nor smartctl is installed (`apt install nvme-cli`)".to_owned())
 }
 
 fn nvme(name: &str, model: &str, log: Result<Value, String>) -> Line {

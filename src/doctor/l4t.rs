@@ -9,8 +9,8 @@ use super::{Emit, FileTree, Line};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct L4t([u32; 3]);
 
-/// Exact releases. For other releases only the major version of JetPack is known.
-const JETPACKS: &[(&str, &str)] = &[
+/// The release of JetPack that contains a release of L4T. By the major version alone, only that of JetPack is known.
+const JETPACKS: [(&str, &str); 19] = [
     ("35.1.0", "5.0.2"),
     ("35.2.1", "5.1"),
     ("35.3.1", "5.1.1"),
@@ -24,6 +24,12 @@ const JETPACKS: &[(&str, &str)] = &[
     ("38.2.0", "7.0"),
     ("38.2.1", "7.0"),
     ("38.4.0", "7.1"),
+    ("32", "4.x"),
+    ("34", "5.x"),
+    ("35", "5.x"),
+    ("36", "6.x"),
+    ("38", "7.x"),
+    ("39", "7.x"),
 ];
 
 pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
@@ -66,16 +72,9 @@ pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
 impl L4t {
     /// The release of JetPack that contains it: `6.2`, or `6.x` if only the major version is known.
     fn jetpack(self) -> &'static str {
-        let text = self.to_string();
-        let exact = JETPACKS.iter().find(|(l4t, _)| *l4t == text);
-        match (exact, self.0[0]) {
-            (Some((_, jetpack)), _) => jetpack,
-            (None, 32) => "4.x",
-            (None, 34 | 35) => "5.x",
-            (None, 36) => "6.x",
-            (None, 38 | 39) => "7.x",
-            (None, _) => "of an unknown version",
-        }
+        let of = |release: String| JETPACKS.iter().find(|(l4t, _)| *l4t == release);
+        let known = of(self.to_string()).or_else(|| of(self.0[0].to_string()));
+        known.map_or("of an unknown version", |(_, jetpack)| jetpack)
     }
 
     /// From the first line of the release file: `# R36 (release), REVISION: 4.3, GCID: …`.

@@ -67,7 +67,7 @@ impl Machine {
 
     /// The folders of models.
     pub(super) fn models_dirs(&self) -> Vec<PathBuf> {
-        if let Some(loaded) = self.config.any() {
+        if let Some(loaded) = self.config.loaded().next() {
             return loaded.settings.models_dirs.clone();
         }
         let named = self.environment.get("NVR_MODELS_DIR").unwrap_or_default();
@@ -130,12 +130,7 @@ impl Configured {
         }
     }
 
-    /// The settings of one role, the processor first.
-    pub(super) fn any(&self) -> Option<&Loaded> {
-        self.loaded().next()
-    }
-
-    /// The settings of each role that can read the file.
+    /// The settings of each role that can read the file, the processor first.
     pub(super) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
         self.file.iter().flat_map(ConfigFile::loaded)
     }

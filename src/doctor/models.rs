@@ -55,11 +55,10 @@ fn model_line(listed: &ModelEntry) -> Line {
 
 /// The model that a processor would use.
 fn used_model_line(store: &ModelStore, machine: &Machine) -> Line {
-    let choice = machine.config.any().map_or(ModelChoice::Default, |loaded| {
-        loaded.settings.processor.model.clone()
-    });
+    let mut loaded = machine.config.loaded();
+    let choice = loaded.next().map(|loaded| &loaded.settings.processor.model);
     let what = "model: used";
-    match store.choose(&choice) {
+    match store.choose(choice.unwrap_or(&ModelChoice::Default)) {
         Ok(chosen) => match (chosen.model.id, chosen.named_by) {
             (id, Some(file)) => Line::ok(what, format!("{id}, set in {}", file.display())),
             (id, None) => Line::ok(what, id),

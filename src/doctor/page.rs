@@ -40,18 +40,14 @@ pub fn page(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::{Line, Section};
+    use super::super::Line;
+    use super::super::fixture::report_of;
     use super::*;
 
     #[test]
     fn a_remedy_stands_below_its_finding() {
         let of = |lines| {
-            let mut report = Report::new(vec![Section {
-                id: "disk".to_owned(),
-                title: "Disk".to_owned(),
-                took_ms: 3,
-                lines,
-            }]);
+            let mut report = report_of(lines);
             (report.version, report.at) = ("V".to_owned(), "NOW".to_owned());
             page(&report)
         };

@@ -24,12 +24,13 @@ const SYNCHRONISE: &str =
 pub(super) fn lines(messages: &[ReceivedMessage], listened: Duration) -> Vec<Line> {
     let (measured, mut bounds) = (measured(messages), bounds(messages));
     bounds.retain(|name, _| !measured.contains_key(name));
-    let measured = measured
-        .iter()
-        .map(|(name, all)| difference_line(name, all));
-    let bounds = bounds.iter().map(|(name, ahead)| bound_line(name, *ahead));
     let mut lines = vec![presence_line(messages)];
-    lines.extend(measured.chain(bounds));
+    lines.extend(
+        measured
+            .iter()
+            .map(|(name, all)| difference_line(name, all)),
+    );
+    lines.extend(bounds.iter().map(|(name, ahead)| bound_line(name, *ahead)));
     if lines.len() == 1 {
         let seconds = listened.as_secs();
         let found = format!(
@@ -86,10 +87,9 @@ fn measured(messages: &[ReceivedMessage]) -> BTreeMap<String, Vec<f64>> {
             && let Some(latency_ms) = event.latency_ms
         {
             let sent_ms = event.timestamp.as_millisecond() as f64 + f64::from(latency_ms);
-            let name = match &event.instance_id {
-                Some(instance) => instance.to_string(),
-                None => format!("the processor of source {source}"),
-            };
+            let of_source = format!("the processor of source {source}");
+            let instance = event.instance_id;
+            let name = instance.map_or(of_source, |instance| instance.to_string());
             let of_name = found.entry(name).or_default();
             of_name.push(message.at.as_secs_f64() * 1e3 - sent_ms);
         }
@@ -119,11 +119,7 @@ fn bounds(messages: &[ReceivedMessage]) -> BTreeMap<String, f64> {
 
 fn difference_line(name: &str, differences: &[f64]) -> Line {
     let behind_ms = differences.iter().copied().fold(f64::INFINITY, f64::min);
-    let side = if behind_ms < 0.0 {
-        "ahead of"
-    } else {
-        "behind"
-    };
+    let side = ["behind", "ahead of"][usize::from(behind_ms < 0.0)];
     let time = duration(behind_ms.abs());
     let events = counted(differences.len(), "event");
     Line::new(
@@ -174,11 +170,8 @@ mod tests {
             "source_id": 0, "frame_id": 1, "timestamp": captured.to_string(), "model_id": "m", "inference_time_ms": 1.0,
             "detections": [], "fps": 5.0, "latency_ms": 80.0, "instance_id": "box", "clock": clock,
         });
-        message(
-            Topic::Detections(SourceId(0)),
-            payload.to_string(),
-            arrived_ms,
-        )
+        let topic = Topic::Detections(SourceId(0));
+        message(topic, payload.to_string(), arrived_ms)
     }
 
     /// The first two lines about a presence of the processor `box`.

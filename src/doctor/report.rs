@@ -211,7 +211,7 @@ pub fn schema_json() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{cases, full};
+    use super::super::fixture::{cases, full, report_of};
     use super::*;
     use crate::event::assert_committed;
 
@@ -231,12 +231,7 @@ no answer → Fault | broker | no answer | wait";
     fn the_worst_line_gives_the_state_of_the_report() {
         let report = |states: &[State]| {
             let lines = states.iter().map(|state| Line::new(*state, "a", "b", "c"));
-            let report = Report::new(vec![Section {
-                id: "a".to_owned(),
-                title: "A".to_owned(),
-                took_ms: 1,
-                lines: lines.collect(),
-            }]);
+            let report = report_of(lines.collect());
             (report.state, report.faults, report.warnings)
         };
         use State::{Fault, Ok, Warning};

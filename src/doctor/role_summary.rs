@@ -54,9 +54,8 @@ pub(super) fn line(name: &str, status: &control::Status) -> Line {
 fn of_processor(processor: &ProcessorStatus) -> Summary<'_> {
     let sources = &processor.sources;
     let is_live = |source: &&SourceStatus| source.state == SourceState::Live;
-    let failed = sources
-        .iter()
-        .filter(|source| !is_live(source) && source.state != SourceState::Paused);
+    let is_well = |source: &&SourceStatus| is_live(source) || source.state == SourceState::Paused;
+    let failed = sources.iter().filter(|source| !is_well(source));
     let failed = failed.map(|source| {
         let reason = source.reason.as_ref();
         let reason = reason.map_or("no frame yet", |reason| &reason.message);

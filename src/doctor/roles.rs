@@ -82,14 +82,12 @@ fn role_line(socket: &Path) -> Line {
     match ask(socket, &Request::Status) {
         Ok(answer) => match control::Status::deserialize(&answer) {
             Ok(status) => role_summary::line(&name, &status),
-            Err(_) => Line::warning(
-                name,
-                format!(
-                    "answers in a form that this program does not know; it is version {}",
-                    answer["version"].as_str().unwrap_or("unknown")
-                ),
-                "print its status with `nvr control status`, and use one version of both programs",
-            ),
+            Err(_) => {
+                let version = answer["version"].as_str().unwrap_or("unknown");
+                let form = "answers in a form that this program does not know";
+                let remedy = "print its status with `nvr control status`, and use one version of both programs";
+                Line::warning(name, format!("{form}; it is version {version}"), remedy)
+            }
         },
         Err(AskError::Client(ClientError::Connect { source, .. }))
             if source.kind() == ErrorKind::PermissionDenied =>

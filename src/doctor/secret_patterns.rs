@@ -38,10 +38,8 @@ fn letter_pattern(letter: char) -> String {
     let mut utf8 = [0; 4];
     let bytes = letter.encode_utf8(&mut utf8).as_bytes();
     let by_byte = |prefix: &str| -> String {
-        let bytes = bytes.iter();
-        bytes
-            .map(|byte| format!("{prefix}(?i:{byte:02x})"))
-            .collect()
+        let forms = bytes.iter().map(|byte| format!("{prefix}(?i:{byte:02x})"));
+        forms.collect()
     };
     let mut forms = vec![regex::escape(&letter.to_string()), by_byte("%")];
     if !letter.is_ascii_alphanumeric() {

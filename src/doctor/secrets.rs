@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::path::Path;
 
+use toml::Value;
+
 use super::Machine;
 use crate::config::{
-    AddressSecret, Credentials, Environment, Loaded, Secret, UriText, address_secrets,
-    read_config_text, toml_as_meant,
+    AddressSecret, Environment, Loaded, Secret, UriText, address_secrets, read_config_text,
+    toml_as_meant,
 };
 
 /// The secrets, by the way in which they are searched.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Secrets {
     /// Passwords and tokens: searched anywhere, also within words and in other encodings.
     pub(super) values: BTreeSet<String>,
@@ -50,17 +52,15 @@ impl Secrets {
 
     fn of_loaded(&mut self, loaded: &Loaded) {
         let settings = &loaded.settings;
-        let sources = settings.sources.values();
-        let logins = sources.filter_map(|source| source.stream.credentials.as_ref());
-        let logins: Vec<&Credentials> = logins.collect();
         let reveal = |secret: &Secret| secret.reveal().to_owned();
-        let names = logins.iter().map(|login| &login.username);
-        self.names
-            .extend(names.chain(&settings.mqtt.username).map(reveal));
-        let passwords = logins.iter().map(|login| &login.password);
+        let sources = settings.sources.values();
+        for login in sources.filter_map(|source| source.stream.credentials.as_ref()) {
+            self.names.insert(reveal(&login.username));
+            self.values.insert(reveal(&login.password));
+        }
+        self.names.extend(settings.mqtt.username.iter().map(reveal));
         let tokens = [&settings.mqtt.password, &settings.wall.http_token];
-        let values = passwords.chain(tokens.into_iter().flatten());
-        self.values.extend(values.map(reveal));
+        self.values.extend(tokens.into_iter().flatten().map(reveal));
         for camera in loaded.raw.camera.iter().flatten() {
             for uri in [&camera.uri, &camera.sub_uri].into_iter().flatten() {
                 self.uri(uri);
@@ -98,43 +98,26 @@ impl Secrets {
             }
             return;
         };
-        self.of_value("", &toml::Value::Table(table), base, environment);
-    }
-
-    fn of_value(&mut self, key: &str, value: &toml::Value, base: &Path, environment: &Environment) {
-        match value {
-            toml::Value::String(text) => {
-                self.keyed(key, text);
-                if text.contains("://") {
-                    self.uri(&UriText::new(text.as_str()));
-                }
-            }
-            toml::Value::Array(values) => {
-                for value in values {
-                    self.of_value(key, value, base, environment);
-                }
-            }
-            toml::Value::Table(table) => {
-                for (name, value) in table {
-                    // A reference is below the key that names the secret.
-                    match (name.as_str(), value.as_str()) {
-                        ("file", Some(file)) if is_secret(key) || is_user(key) => {
-                            let credentials = environment.get("CREDENTIALS_DIRECTORY");
-                            let folders = credentials.map(Path::new).into_iter().chain([base]);
-                            for folder in folders {
-                                self.keyed_file(key, &folder.join(file));
-                            }
-                        }
-                        ("env", Some(name)) if is_secret(key) || is_user(key) => {
-                            if let Some(value) = environment.get(name) {
-                                self.keyed(key, value);
-                            }
-                        }
-                        _ => self.of_value(name, value, base, environment),
+        let (table, mut found) = (Value::Table(table), Vec::new());
+        texts("", "", &table, &mut found);
+        for [table, key, text] in found {
+            // A reference is below the key that names the secret.
+            let is_reference = is_secret(table) || is_user(table);
+            match key {
+                "file" if is_reference => {
+                    let credentials = environment.get("CREDENTIALS_DIRECTORY");
+                    for folder in credentials.map(Path::new).into_iter().chain([base]) {
+                        self.keyed_file(table, &folder.join(text));
                     }
                 }
+                "env" if is_reference => {
+                    self.keyed(table, environment.get(text).unwrap_or_default());
+                }
+                _ => self.keyed(key, text),
             }
-            _ => {}
+            if text.contains("://") {
+                self.uri(&UriText::new(text));
+            }
         }
     }
 
@@ -181,6 +164,21 @@ impl Secrets {
     }
 }
 
+/// Adds each text in `value` to `found`: the key of its table, its own key, and the text.
+fn texts<'a>(table: &'a str, key: &'a str, value: &'a Value, found: &mut Vec<[&'a str; 3]>) {
+    match value {
+        Value::String(text) => found.push([table, key, text]),
+        Value::Array(list) => list
+            .iter()
+            .for_each(|value| texts(table, key, value, found)),
+        Value::Table(pairs) => {
+            let pairs = pairs.iter();
+            pairs.for_each(|(name, value)| texts(key, name, value, found));
+        }
+        _ => {}
+    }
+}
+
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     SECRET_NAMES.iter().any(|part| key.contains(part)) && key != "credentials_directory"
@@ -189,6 +187,18 @@ fn is_secret(key: &str) -> bool {
 fn is_user(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     USER_NAMES.iter().any(|part| key.contains(part))
+}
+
+#[cfg(test)]
+impl Secrets {
+    /// These values and names.
+    pub(super) fn known(values: &[&str], names: &[&str]) -> Self {
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        Self {
+            values: texts(values),
+            names: texts(names),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -232,15 +242,7 @@ mod tests {
 
     #[test]
     fn the_mask_and_the_name_of_this_program_are_no_secrets() {
-        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-        let secrets = Secrets {
-            values: texts(&["***", " ", "x"]),
-            names: texts(&["nvr", "bob"]),
-        };
-        let expected = Secrets {
-            values: texts(&["x"]),
-            names: texts(&["bob"]),
-        };
-        assert_eq!(secrets.clean(), expected);
+        let secrets = Secrets::known(&["***", " ", "x"], &["nvr", "bob"]);
+        assert_eq!(secrets.clean(), Secrets::known(&["x"], &["bob"]));
     }
 }

@@ -149,7 +149,7 @@ fn mounts(text: &str) -> Vec<Mount> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{machine_with, short};
+    use super::super::fixture::{cases, emitted, machine_with, short};
     use super::*;
 
     const MOUNTS: &str = "\
@@ -159,63 +159,49 @@ tmpfs /tmp tmpfs rw 0 0
 /dev/mmcblk0p1 /data ext4 rw 0 0
 ";
 
+    /// Blocks of 1 MB, free blocks, files, and files that can still be created.
+    const SPACES: &str = "
+60000 30000 1000 900 → Ok | space on /data | 30.0 GB of 60.0 GB free
+60000 5900 1000 900 → Warning | space on /data | 5.9 GB of 60.0 GB free
+60000 19 1000 900 → Fault | space on /data | 0.0 GB of 60.0 GB free
+1000 400 1000 900 → Warning | space on /data | 0.4 GB of 1.0 GB free
+60000 30000 1000 900 ro → Ok | space on /data | 30.0 GB of 60.0 GB free + Fault | writing to /data | it is mounted read-only; /data/nvr (models and engines) can't be written
+60000 30000 1000 3 → Ok | space on /data | 30.0 GB of 60.0 GB free + Warning | files on /data | 3 of 1000 files can still be created
+60000 30000 0 0 → Ok | space on /data | 30.0 GB of 60.0 GB free";
+
     #[test]
     fn little_space_few_files_and_read_only_mounts_are_reported() {
         let (_dir, machine) = machine_with("");
-        let found = |total, free, inodes, free_inodes, read_only| {
-            let folder = Path::new("/data/nvr");
-            let (mut mount, mut space) =
-                file_system(&machine.tree, &mounts(MOUNTS), folder).expect("a file system");
-            mount.read_only = read_only;
-            (space.f_frsize, space.f_blocks, space.f_bavail) = (1_000_000, total, free);
-            (space.f_files, space.f_favail) = (inodes, free_inodes);
-            let folders = "/data/nvr (models and engines)";
-            let mut lines = Vec::new();
-            findings(&mount, &space, folders, &mut |line| {
-                lines.push(short(&line).replace(&format!("; for {folders}"), ""));
-            });
-            lines.join("\n")
-        };
-        let half = "Ok | space on /data | 30.0 GB of 60.0 GB free, ext4 on /dev/mmcblk0p1";
-        assert_eq!(found(60_000, 30_000, 1000, 900, false), half);
-        for (total, free, expected) in [
-            (
-                60_000,
-                5_900,
-                "Warning | space on /data | 5.9 GB of 60.0 GB",
-            ),
-            (60_000, 19, "Fault | space on /data | 0.0 GB of 60.0 GB"),
-            // 40 % of a small file system is too little too.
-            (1_000, 400, "Warning | space on /data | 0.4 GB of 1.0 GB"),
-        ] {
-            let expected = format!("{expected} free, ext4 on /dev/mmcblk0p1");
-            assert_eq!(found(total, free, 1000, 900, false), expected);
-        }
-        let read_only = "Fault | writing to /data | it is mounted read-only; /data/nvr (models and engines) can't be written";
-        let few = "Warning | files on /data | 3 of 1000 files can still be created";
-        for (inodes, free_inodes, is_read_only, expected) in [
-            (1000, 900, true, format!("{half}\n{read_only}")),
-            (1000, 3, false, format!("{half}\n{few}")),
-            (0, 0, false, half.to_owned()),
-        ] {
-            let found = found(60_000, 30_000, inodes, free_inodes, is_read_only);
-            assert_eq!(found, expected);
+        let (folder, folders) = (Path::new("/data/nvr"), "/data/nvr (models and engines)");
+        let system = file_system(&machine.tree, &mounts(MOUNTS), folder);
+        let (mut mount, mut space) = system.expect("a file system");
+        // 40 % of a small file system is too little too.
+        for (case, expected) in cases(SPACES) {
+            mount.read_only = case.ends_with(" ro");
+            let numbers: Vec<u64> = case.split(' ').flat_map(str::parse).collect();
+            (space.f_frsize, space.f_blocks, space.f_bavail) = (1_000_000, numbers[0], numbers[1]);
+            (space.f_files, space.f_favail) = (numbers[2], numbers[3]);
+            let lines = emitted(|emit| findings(&mount, &space, folders, emit));
+            let lines = Vec::from_iter(lines.iter().map(short)).join(" + ");
+            let medium = format!(" free, ext4 on /dev/mmcblk0p1; for {folders}");
+            assert_eq!(lines, expected.replace(" free", &medium), "{case}");
         }
     }
 
     #[test]
     fn a_folder_belongs_to_the_innermost_mount_around_it() {
         let (_dir, machine) = machine_with("");
-        for (folder, point, kind, read_only) in [
-            ("/var/lib/nvr", "/", "ext4", false),
-            ("/tmpfoo", "/", "ext4", false),
-            ("/tmp/a", "/tmp", "tmpfs", false),
-            ("/tmp/my disk/x", "/tmp/my disk", "vfat", true),
-        ] {
+        let table = "
+/var/lib/nvr → ext4 at /, read-only: false
+/tmpfoo → ext4 at /, read-only: false
+/tmp/a → tmpfs at /tmp, read-only: false
+/tmp/my disk/x → vfat at /tmp/my disk, read-only: true";
+        for (folder, expected) in cases(table) {
             let system = file_system(&machine.tree, &mounts(MOUNTS), Path::new(folder));
             let (mount, _) = system.expect("a file system");
-            let found = (mount.point.as_path(), mount.kind.as_str(), mount.read_only);
-            assert_eq!(found, (Path::new(point), kind, read_only));
+            let (kind, point, read_only) = (mount.kind, mount.point.display(), mount.read_only);
+            let found = format!("{kind} at {point}, read-only: {read_only}");
+            assert_eq!(found, expected);
         }
     }
 }

@@ -43,7 +43,7 @@ pub fn run_check(id: &str, machine: &Machine) -> bool {
 /// The parent's side: a process that runs one check.
 pub(super) struct Process {
     child: Child,
-    last_lines: Option<Receiver<String>>,
+    last_lines: Receiver<String>,
 }
 
 impl Process {
@@ -56,8 +56,7 @@ impl Process {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
-        let last_lines = child.stderr.take();
-        let last_lines = last_lines.map(|stderr| read_on_thread(stderr, last_lines_of));
+        let last_lines = read_on_thread(child.stderr.take(), last_lines_of);
         Ok(Self { child, last_lines })
     }
 
@@ -77,8 +76,8 @@ impl Process {
     /// Its exit status and its last messages, after the end of its output. None if it does not end.
     pub(super) fn end(mut self) -> Option<(ExitStatus, String)> {
         let status = wait(&mut self.child, Instant::now() + EXIT_LIMIT)?;
-        let last_lines = self.last_lines.filter(|_| !status.success());
-        let last_lines = last_lines.and_then(|lines| lines.recv_timeout(EXIT_LIMIT).ok());
+        let told = || self.last_lines.recv_timeout(EXIT_LIMIT).ok();
+        let last_lines = (!status.success()).then(told).flatten();
         Some((status, last_lines.unwrap_or_default()))
     }
 }

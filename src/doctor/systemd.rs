@@ -66,26 +66,22 @@ fn unit_line(properties: &str) -> Line {
         found += &format!("; result: {}", of("Result"));
     }
     let log = format!("`journalctl -u {what} -n 50` shows the reason");
-    let (state, remedy) = match (active, file) {
-        ("failed", _) => (State::Fault, log),
-        ("activating", _) if sub == "auto-restart" => (State::Fault, log),
-        ("active", "disabled") => (
-            State::Warning,
-            format!("it will not start with the machine: `systemctl enable {what}`"),
+    let is_fault = active == "failed" || (active, sub) == ("activating", "auto-restart");
+    let remedy = match (active, file) {
+        ("active", "disabled") => {
+            format!("it will not start with the machine: `systemctl enable {what}`")
+        }
+        ("active", _) if !is_watched => format!(
+            "add WatchdogSec=60 (`systemctl edit {what}`): otherwise a process that hangs is never restarted"
         ),
-        ("active", _) if !is_watched => (
-            State::Warning,
-            format!(
-                "add WatchdogSec=60 (`systemctl edit {what}`): otherwise a process that hangs is never restarted"
-            ),
-        ),
-        ("inactive", "enabled") => (
-            State::Warning,
-            format!("it is enabled but does not run: `systemctl start {what}`, {log}"),
-        ),
-        _ => (State::Ok, String::new()),
+        ("inactive", "enabled") => {
+            format!("it is enabled but does not run: `systemctl start {what}`, {log}")
+        }
+        _ if is_fault => log,
+        _ => String::new(),
     };
-    Line::new(state, what, found, remedy).with_figure("restarts", restarts.parse().unwrap_or(0.0))
+    Line::new(State::of(is_fault, !remedy.is_empty()), what, found, remedy)
+        .with_figure("restarts", restarts.parse().unwrap_or(0.0))
 }
 
 /// The watchdog that restarts the board when systemd itself hangs; `RuntimeWatchdogSec=` of `systemd-system.conf(5)` feeds it.
@@ -100,10 +96,8 @@ fn hardware_watchdog(tree: &FileTree) -> Line {
         return Line::ok(what, found);
     };
     let identity = device.read("identity").unwrap_or(name);
-    let timeout = device
-        .read("timeout")
-        .map(|seconds| format!(", {seconds} s"));
-    let timeout = timeout.unwrap_or_default();
+    let seconds = device.read("timeout");
+    let timeout = seconds.map_or(String::new(), |seconds| format!(", {seconds} s"));
     match device.read("state").as_deref() {
         Some("active") => Line::ok(what, format!("{identity} is fed{timeout}")),
         Some(_) => Line::warning(

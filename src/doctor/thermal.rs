@@ -65,12 +65,12 @@ fn throttling(tree: &FileTree) -> Vec<Line> {
     let active = |(name, device): (String, FileTree)| {
         let (now, most) = (device.number("cur_state")?, device.number("max_state")?);
         let name = device.read("type").unwrap_or(name);
-        let line = Line::warning(
+        let (what, found) = (
             format!("throttling {name}"),
             format!("at step {now} of {most}"),
-            THROTTLED,
         );
-        (now > 0 && !name.to_lowercase().contains("fan")).then_some(line)
+        let is_slowed = now > 0 && !name.to_lowercase().contains("fan");
+        is_slowed.then(|| Line::warning(what, found, THROTTLED))
     };
     let devices = tree.folders("/sys/class/thermal", "cooling_device");
     let mut lines: Vec<Line> = devices.into_iter().filter_map(active).collect();
