@@ -144,6 +144,42 @@ fn every_problem_is_logged_and_kept_for_the_monitor_and_nothing_changes() {
     assert_eq!(bare.read("run/nvr-provision/problems"), None);
 }
 
+#[test]
+fn the_agent_is_stopped_before_its_identity_changes_and_started_after_all() {
+    let bare = Bare::new();
+    bare.write("nvr-provision.toml", &good(1883));
+    // Stands in for systemd: notes what it is asked for, and whether there is an identity at that moment.
+    let (programs, asked) = (fresh(), fresh());
+    std::fs::create_dir_all(&programs).expect("a folder");
+    let (systemctl, identity) = (programs.join("systemctl"), bare.state.join("device.toml"));
+    let (identity, asked) = (identity.display(), asked.with_extension("asked"));
+    let script = format!(
+        "#!/bin/sh\n[ -e {identity} ] && state=new || state=none\necho \"$state $*\" >>{}\n[ \"$1\" != show ] || echo active\n",
+        asked.display()
+    );
+    std::fs::write(&systemctl, script).expect("written");
+    std::fs::set_permissions(&systemctl, PermissionsExt::from_mode(0o755)).expect("set");
+    let mut path = programs.into_os_string();
+    path.push(":/usr/bin:/bin");
+    let mut command = nvr();
+    command.args(["provision", "--restart-services", "--from"]);
+    command.arg(&bare.stick).arg("--state-dir").arg(&bare.state);
+    command.arg("--root").arg(&bare.root).env("PATH", path);
+    let mut provision = || command.output().expect("it runs");
+    let done = provision();
+    assert!(done.status.success(), "{}", log(&done));
+    let read = || std::fs::read_to_string(&asked).expect("asked");
+    let all = "none show --value --property ActiveState nvr-agent.service\n\
+               none stop nvr-agent.service\n\
+               new --no-block try-restart systemd-networkd.service systemd-timesyncd.service systemd-resolved.service\n\
+               new --no-block start nvr-agent.service\n";
+    assert_eq!(read(), all);
+    // A file with faults stops nothing.
+    bare.write("nvr-provision.toml", "device = \"a/b\"\n");
+    assert_eq!(provision().status.code(), Some(2));
+    assert_eq!(read(), all);
+}
+
 /// Number of rows of a picture on which something is written.
 fn written_rows(picture: &RgbaImage) -> usize {
     let bright = |pixel: &image::Rgba<u8>| pixel.0[..3].iter().all(|part| *part > 160);

@@ -2,11 +2,12 @@
 //! and its time, once. docs/provisioning.md describes it.
 //!
 //! `take` takes a file over. `run` is `nvr provision`, which looks for the file (`search`, `stick`) and gives the settings of the system
-//! (`network`) to systemd (`system`).
+//! (`network`) to systemd (`system`), and restarts what reads them (`services`).
 
 mod network;
 mod run;
 mod search;
+mod services;
 mod stick;
 mod system;
 mod take;

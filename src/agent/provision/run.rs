@@ -3,10 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use tracing::{debug, error, info, warn};
 
+use super::services::Services;
 use super::stick::{Mounted, devices};
 use super::take::{ProvisionError, Provisioned, moved, take_over, told};
 use super::{search, system};
@@ -15,13 +15,6 @@ use crate::config::Environment;
 
 /// The file with the problems of the last provisioning, a line each, which the agent shows on the monitor.
 const PROBLEMS: &str = "problems";
-/// Services that read what a provisioning file changes.
-const SERVICES: [&str; 4] = [
-    "systemd-networkd.service",
-    "systemd-timesyncd.service",
-    "systemd-resolved.service",
-    "nvr-agent.service",
-];
 
 /// Settings of `nvr provision`.
 #[derive(Debug, Clone)]
@@ -68,7 +61,9 @@ pub fn run(options: &ProvisionOptions, environment: &Environment) -> Result<bool
     fs::create_dir_all(&run_dir).map_err(moved(&run_dir))?;
     // Sticks that are plugged in at once come one after the other.
     let _turn = turn(&run_dir).map_err(moved(&run_dir))?;
-    let found = search(options, environment)?;
+    // Until its end, so that what it has stopped is started again in any case.
+    let mut services = Services::new(options.restart_services);
+    let found = search(options, environment, &mut services)?;
     for problem in &found.problems {
         error!("provisioning: {problem}");
     }
@@ -85,8 +80,8 @@ pub fn run(options: &ProvisionOptions, environment: &Environment) -> Result<bool
     let (systemd, etc) = (options.root.join("run/systemd"), options.root.join("etc"));
     let applied = system::apply(&settings, &systemd, &etc, &run_dir.join("environment"));
     applied.map_err(moved(&systemd))?;
-    if found.is_taken && options.restart_services {
-        restart_services();
+    if found.is_taken {
+        services.restart();
     }
     Ok(found.problems.is_empty())
 }
@@ -98,13 +93,22 @@ pub(in crate::agent) fn problems(root: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn search(options: &ProvisionOptions, environment: &Environment) -> Result<Search, ProvisionError> {
+fn search(
+    options: &ProvisionOptions,
+    environment: &Environment,
+    services: &mut Services,
+) -> Result<Search, ProvisionError> {
     let mut result = Search::default();
     if options.device.is_none() {
         for folder in &options.folders {
-            look(folder, options, environment, &mut result, |file| {
-                fs::remove_file(file)
-            })?;
+            look(
+                folder,
+                options,
+                environment,
+                services,
+                &mut result,
+                |file| fs::remove_file(file),
+            )?;
         }
     }
     let sticks = match &options.device {
@@ -120,9 +124,15 @@ fn search(options: &ProvisionOptions, environment: &Environment) -> Result<Searc
         match Mounted::new(&device, &at) {
             Ok(None) => debug!(device = %device.display(), "not mounted"),
             Ok(Some(mounted)) => {
-                look(&mounted.path, options, environment, &mut result, |file| {
-                    mounted.remove(file)
-                })?;
+                let folder = &mounted.path;
+                look(
+                    folder,
+                    options,
+                    environment,
+                    services,
+                    &mut result,
+                    |file| mounted.remove(file),
+                )?;
             }
             Err(err) => {
                 warn!(device = %device.display(), %err, "the stick can't be read; try another one")
@@ -137,6 +147,7 @@ fn look(
     folder: &Path,
     options: &ProvisionOptions,
     environment: &Environment,
+    services: &mut Services,
     result: &mut Search,
     remove: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<(), ProvisionError> {
@@ -150,7 +161,8 @@ fn look(
         return Ok(());
     };
     info!(path = %file.display(), "a provisioning file");
-    match take_over(&file, &options.state_dir, environment, remove) {
+    let before = || services.stop_agent();
+    match take_over(&file, &options.state_dir, environment, before, remove) {
         Ok(provisioned) => result.is_taken = provisioned == Provisioned::Taken,
         Err(ProvisionError::File(err)) => {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -180,16 +192,5 @@ fn absent(err: io::Error) -> io::Result<()> {
     match err.kind() {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(err),
-    }
-}
-
-fn restart_services() {
-    let mut command = Command::new("systemctl");
-    command.args(["--no-block", "try-restart"]).args(SERVICES);
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-    match status {
-        Ok(status) if status.success() => info!("the services that the file concerns restart"),
-        Ok(status) => warn!(%status, "systemctl can't restart the services; restart the machine"),
-        Err(err) => warn!(%err, "systemctl does not run; restart the machine"),
     }
 }

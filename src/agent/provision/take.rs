@@ -60,16 +60,21 @@ pub fn provision(
     state_dir: &Path,
     environment: &Environment,
 ) -> Result<Provisioned, ProvisionError> {
-    take_over(file, state_dir, environment, |path| {
-        std::fs::remove_file(path)
-    })
+    take_over(
+        file,
+        state_dir,
+        environment,
+        || (),
+        |path| std::fs::remove_file(path),
+    )
 }
 
-/// As [`provision`], with a function that removes the file.
+/// As [`provision`], with a function that is called before anything changes, and one that removes the file.
 pub(super) fn take_over(
     file: &Path,
     state_dir: &Path,
     environment: &Environment,
+    before: impl FnOnce(),
     remove: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<Provisioned, ProvisionError> {
     let bytes = match std::fs::read(file) {
@@ -89,6 +94,7 @@ pub(super) fn take_over(
         && state_dir.join(DEVICE_FILE).exists();
     if !is_known {
         let (document, files, system) = read(file, state_dir, environment)?;
+        before();
         write_all(state_dir, &document, &files)?;
         system::save(state_dir, &system).map_err(moved(state_dir))?;
         // The keys of this file count from now on, whatever documents have changed.

@@ -141,7 +141,7 @@ fn a_file_that_can_t_be_removed_is_taken_over_once() {
     std::fs::write(&file, GOOD).expect("written");
     let environment = Environment::default();
     let read_only = |_: &Path| Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
-    let take = || take_over(&file, &state, &environment, read_only).expect("taken over");
+    let take = || take_over(&file, &state, &environment, || (), read_only).expect("taken over");
     assert_eq!(take(), Provisioned::Taken);
     // Keys that a document has changed meanwhile stay.
     std::fs::write(state.join(KEY_FILE), "{}").expect("written");
