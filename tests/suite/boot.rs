@@ -119,11 +119,10 @@ fn a_box_is_set_up_by_a_stick_configured_from_a_desk_and_outlives_crashes_and_po
     outside.until_online(&mut device);
 }
 
-/// The time of the first picture after the start of the kernel in seconds, from the time in the line of the log: the journal's own times
-/// are those of the reception.
+/// Prints the time of the first picture, the present time and the age of the kernel in seconds. The first is that in the line of the log:
+/// the journal's own times are those of the reception.
 const FIRST_PICTURE_AT: &str = "iso=$(journalctl -b -o cat -u nvr-agent.service | grep -m 1 'first picture is on the display' \
-     | grep -o '[0-9-]*T[0-9:.]*Z') && \
-     awk -v at=$(date +%s.%N -d \"$iso\") -v now=$(date +%s.%N) '{ print at - (now - $1) }' /proc/uptime";
+     | grep -o '[0-9-]*T[0-9:.]*Z') && date +%s.%N -d \"$iso\" && date +%s.%N && cut -d ' ' -f 1 /proc/uptime";
 /// The memory of the agent in kB.
 const AGENT_MEMORY: &str = "grep -E '^(Rss|Pss|Private_Dirty):' /proc/$(pgrep -f '^/usr/bin/nvr agent')/smaps_rollup \
      | tr -s ' \\n' ' '";
@@ -135,8 +134,9 @@ fn report(device: &mut Device) {
         device.kernel_age().as_secs_f64(),
     );
     let agent = "systemctl show --value -p ExecMainStartTimestampMonotonic nvr-agent.service";
-    let agent = number(device, agent) / 1e6;
-    let picture = number(device, FIRST_PICTURE_AT);
+    let [agent] = numbers(device, agent);
+    let [at, now, age] = numbers(device, FIRST_PICTURE_AT);
+    let (agent, picture) = (agent / 1e6, age - (now - at));
     let ours = picture - agent;
     println!(
         "power-on to the last configuration on the monitor: {whole:.1} s, of which the kernel's clock has {kernel:.1} s"
@@ -147,9 +147,14 @@ fn report(device: &mut Device) {
     println!("{}", device.ok(chain));
 }
 
-/// The number that a command in the box prints.
-fn number(device: &mut Device, line: &str) -> f64 {
+/// The numbers that a command in the box prints.
+fn numbers<const COUNT: usize>(device: &mut Device, line: &str) -> [f64; COUNT] {
     let told = device.ok(line);
-    let number = told.trim().parse();
-    number.unwrap_or_else(|err| panic!("{err}: {told:?}"))
+    let numbers: Vec<f64> = told
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    numbers
+        .try_into()
+        .unwrap_or_else(|_| panic!("`{line}`: {told}"))
 }
