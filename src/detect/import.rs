@@ -91,15 +91,20 @@ impl Staging {
             let process = name
                 .strip_prefix(STAGING)
                 .and_then(|rest| rest.rsplit_once('-'))
-                .and_then(|(_, process)| process.parse::<u32>().ok());
-            if let Some(process) = process
-                && process != std::process::id()
-                && !Path::new("/proc").join(process.to_string()).exists()
-            {
+                .and_then(|(_, process)| process.parse().ok());
+            if process.is_some_and(|process| !is_running(process)) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
     }
+}
+
+/// Whether there is a process of this id. Not by `/proc`, where ProtectProc= of our units hides those of other users.
+fn is_running(process: i32) -> bool {
+    let process = rustix::process::Pid::from_raw(process);
+    process.is_some_and(|process| {
+        rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH)
+    })
 }
 
 impl Drop for Staging {
@@ -321,5 +326,34 @@ fn refusal(request: &ImportRequest, reason: String) -> DetectError {
     DetectError::Import {
         path: request.file.clone(),
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directories_of_imports_that_were_killed_are_removed_and_no_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let running = format!("{STAGING}a-{}", std::process::id());
+        // The first process is that of another user, as a rule. No machine has the last one.
+        for name in [
+            &running,
+            ".import-b-1",
+            ".import-c-2147483647",
+            "b-2147483647",
+        ] {
+            fs::create_dir(dir.path().join(name)).expect("made");
+        }
+        Staging::clear(dir.path());
+        let left = fs::read_dir(dir.path()).expect("listed").flatten();
+        let mut left: Vec<_> = left
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        let mut wanted = [running, ".import-b-1".to_owned(), "b-2147483647".to_owned()];
+        wanted.sort();
+        assert_eq!(left, wanted);
     }
 }

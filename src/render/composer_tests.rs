@@ -206,3 +206,26 @@ fn a_stale_picture_is_dimmed_and_says_so() {
         "the words stand on a dark ground"
     );
 }
+
+#[test]
+fn a_notice_is_drawn_once_below_the_tiles_and_leaves_no_trace() {
+    let mut composer = composer(true);
+    let lines: Arc<[String]> = ["refused".to_owned(), "next".to_owned()].into();
+    let height = composer.set_notice(lines.clone());
+    assert!(height > 0 && height < SCREEN.height / 2);
+    let above = Rect::new(0, 0, 320, SCREEN.height - height);
+    composer.lay_out(&[above]);
+    composer.show(0, content(1, true));
+    composer.show_notice();
+    let ground = Color::rgb(16, 24, 32);
+    let (x, y) = (SCREEN.width as i32 - 1, SCREEN.height as i32 - 1);
+    assert_eq!(composer.flattened().pixel(x, y), Some(ground));
+    composer.presented();
+    composer.set_notice(lines);
+    composer.show_notice();
+    assert!(!composer.is_damaged(), "nothing has changed");
+    assert_eq!(composer.set_notice(Arc::default()), 0);
+    composer.show_notice();
+    assert!(composer.is_damaged());
+    assert_ne!(composer.flattened().pixel(x, y), Some(ground));
+}

@@ -264,25 +264,94 @@ fn local_time(reason: &Reason) -> String {
     zoned.strftime("%H:%M:%S").to_string()
 }
 
-/// Draws the screen of a wall without cameras.
+/// Draws the screen of a wall without cameras: its lines in the middle. The first one is the headline; those that begin with
+/// `problem: ` are marked.
 pub(super) fn draw_welcome(painter: &mut Painter<'_>, lines: &[String]) {
     let screen = painter.clip();
     painter.cover(&screen, Color::rgb(16, 24, 32));
-    let mut y = screen.y + (screen.height / 4) as i32;
-    for (index, line) in lines.iter().enumerate() {
-        let size_px = if index == 0 {
-            screen.height / 16
-        } else {
-            screen.height / 32
-        };
-        let size_px = size_px.max(11);
-        let room = screen.width.saturating_sub(2 * size_px);
-        for part in painter.letters().wrapped(line, size_px, room, 4) {
-            let width = painter.letters().width(&part, size_px);
-            let x = screen.x + (screen.width.saturating_sub(width) / 2) as i32;
-            painter.text(x, y, &part, size_px, Color::WHITE);
-            y += Typeface::line_px(size_px) as i32;
+    // Smaller letters where there are so many lines that the last one, with the next step, would be below the screen.
+    let mut rows = Vec::new();
+    for part in [32, 40, 48, 56] {
+        rows = welcome_rows(painter.letters(), lines, &screen, part);
+        if rows_px(&rows) <= screen.height {
+            break;
         }
-        y += (size_px / 2) as i32;
+    }
+    let above = screen.height.saturating_sub(rows_px(&rows)) / 2;
+    let mut y = screen.y + above.min(screen.height / 4) as i32;
+    for row in rows {
+        let width = painter.letters().width(&row.text, row.size_px);
+        let x = screen.x + (screen.width.saturating_sub(width) / 2) as i32;
+        painter.text(x, y, &row.text, row.size_px, row.ink);
+        y += row.height_px as i32;
+    }
+}
+
+/// A row of text on the screen of a wall without cameras.
+struct WelcomeRow {
+    text: String,
+    size_px: u32,
+    /// With the gap below it.
+    height_px: u32,
+    ink: Color,
+}
+
+fn rows_px(rows: &[WelcomeRow]) -> u32 {
+    rows.iter().map(|row| row.height_px).sum()
+}
+
+/// The rows of `lines` in letters of a `part` of the screen's height; the headline has twice their size.
+fn welcome_rows(
+    letters: &mut Typeface,
+    lines: &[String],
+    screen: &Rect,
+    part: u32,
+) -> Vec<WelcomeRow> {
+    let mut rows: Vec<WelcomeRow> = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let scale = if index == 0 { 2 } else { 1 };
+        let size_px = (screen.height * scale / part).max(11);
+        let room = screen.width.saturating_sub(2 * size_px);
+        let ink = match line.starts_with("problem: ") {
+            true => FAULT,
+            false => Color::WHITE,
+        };
+        rows.extend(
+            letters
+                .wrapped(line, size_px, room, 4)
+                .into_iter()
+                .map(|text| WelcomeRow {
+                    text,
+                    size_px,
+                    height_px: Typeface::line_px(size_px),
+                    ink,
+                }),
+        );
+        if let Some(last) = rows.last_mut() {
+            last.height_px += size_px / 2;
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Size;
+
+    #[test]
+    fn the_last_line_is_on_the_screen_however_many_there_are() {
+        let mut letters = Typeface::default();
+        let screen = Rect::of(Size::new(1920, 1080));
+        let mut lines = vec!["NOT SET UP".to_owned(), "device box".to_owned()];
+        let px = |letters: &mut Typeface, lines: &[String], part| {
+            rows_px(&welcome_rows(letters, lines, &screen, part))
+        };
+        assert!(px(&mut letters, &lines, 32) < screen.height / 4);
+        let long = "problem: nvr-provision.toml: network.address: must be an address with the length of its prefix, such as \
+            10.0.0.5/24, got \"10.0.0.5\"";
+        lines.extend(vec![long.to_owned(); 10]);
+        assert!(px(&mut letters, &lines, 32) > screen.height);
+        assert!(px(&mut letters, &lines, 56) <= screen.height);
     }
 }

@@ -201,8 +201,24 @@ fn the_image_enables_the_agent_and_provisioning_and_leaves_the_screen_alone() {
             "usr/lib/systemd/system/{}",
             unit.replace("@sda1", "@")
         ));
-        for target in ["network-online.target", "time-sync.target"] {
-            assert!(!text.contains(target), "{unit}: {target}");
+        let waits = ["After=", "Requires=", "Wants=", "BindsTo=", "Requisite="];
+        let words = text.lines().filter_map(|line| {
+            let key = waits.iter().find(|key| line.starts_with(**key))?;
+            Some(line[key.len()..].split_whitespace())
+        });
+        for word in words.flatten() {
+            let is_waiting = [
+                "network-online.target",
+                "nss-lookup.target",
+                "remote-fs.target",
+                "time-sync.target",
+                // After network.target and remote-fs.target.
+                "systemd-user-sessions.service",
+            ];
+            assert!(
+                !is_waiting.contains(&word) && !word.contains("wait"),
+                "{unit}: {word}"
+            );
         }
     }
 }

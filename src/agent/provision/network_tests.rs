@@ -86,7 +86,7 @@ fn every_problem_is_named_with_its_key() {
         ntp = "http://ntp.example.com/"
         "#;
     let expected = [
-        "network.adress: unknown key; known are interface, address, gateway, dns, domains, vlan",
+        "network.adress: unknown key; did you mean `address`? known are interface, address, gateway, dns, domains, vlan",
         "network.interface: must be the name of an interface such as eth0, got \"a name with spaces\"",
         "network.address: must be an address with the length of its prefix, such as 10.0.0.5/24, got \"10.0.0.5\"",
         "network.gateway: must be an address such as 10.0.0.1, got \"10.0.0.300\"",

@@ -1,6 +1,8 @@
 //! Updates of the firmware through a real agent and real roles: a stand-in for the installer and the bootloader switches slots in a
 //! folder, and a restart of the machine is one of the agent.
 
+mod swupdate;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,13 +121,25 @@ impl Slots {
     }
 
     /// Serves an image, and adds it to a document.
-    fn with_firmware(&self, mut document: Value, generation: u64, image: &[u8]) -> Value {
-        let url = self.serve(generation, image, Manner::Right);
+    fn with_firmware(&self, document: Value, generation: u64, image: &[u8]) -> Value {
         let text = String::from_utf8_lossy(image);
+        let version = text.split(' ').next().unwrap_or_default();
+        self.with_version(document, generation, image, version)
+    }
+
+    /// The same with an image of another form.
+    fn with_version(
+        &self,
+        mut document: Value,
+        generation: u64,
+        image: &[u8],
+        version: &str,
+    ) -> Value {
+        let url = self.serve(generation, image, Manner::Right);
         document["firmware"] = json!({
             "url": url,
             "sha256": DocumentHash::of(image),
-            "version": text.split(' ').next(),
+            "version": version,
             "generation": generation,
         });
         document
