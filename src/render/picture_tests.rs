@@ -175,8 +175,10 @@ proptest! {
         let matrix = Colorimetry::assumed(source).matrix;
         for (x, colour) in [(middle - blur, LEFT), (middle + blur, RIGHT)] {
             if x >= again.rect.x as f32 + 1.0 && x < again.rect.right() as f32 - 1.0 {
-                let found = side(x).expect("a pixel");
-                prop_assert!(near(found, reference(colour, matrix)), "{found:?} at {x} of {again:?}");
+                let (found, wanted) = (side(x).expect("a pixel"), reference(colour, matrix));
+                // Each of two reductions rounds each component by a step. The colours are forty apart.
+                let apart = found.0.iter().zip(wanted.0).map(|(one, other)| one.abs_diff(other)).max();
+                prop_assert!(apart <= Some(8), "{found:?} is not {wanted:?} at {x} of {again:?}");
             }
         }
     }

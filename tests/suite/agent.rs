@@ -261,7 +261,9 @@ fn it_is_small_while_it_is_idle() {
     // Ten times the measured share: a busy machine must not fail the test.
     let most = 0.02;
     let mut begun = (Instant::now(), stage.agent_cpu());
+    let mut largest = 0;
     until("a quiet span of 10 s", FIRST, || {
+        largest = largest.max(stage.agent_memory().resident);
         let (at, before) = begun;
         let used = (stage.agent_cpu() - before).as_secs_f64();
         let lasted = at.elapsed().as_secs_f64();
@@ -280,8 +282,8 @@ fn it_is_small_while_it_is_idle() {
         memory.resident,
         memory.shared_out
     );
-    // The code that the start alone needed is given back. A debug build has larger code for the same.
-    until("at most 15 MB", FIRST, || {
-        (stage.agent_memory().resident < 15_000).then_some(())
+    // What the start alone needed is given back. How much that is depends on the build; of a release build more than half.
+    until("three quarters of the memory of the start", FIRST, || {
+        (stage.agent_memory().resident < largest * 3 / 4).then_some(())
     });
 }
