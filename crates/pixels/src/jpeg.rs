@@ -38,21 +38,3 @@ pub fn bgra_to_jpeg(
         .map_err(|error| refused(&error))?;
     Ok(file)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_begins_and_ends_as_jpeg() {
-        let file = bgra_to_jpeg(&[90; 4 * 8 * 8], 8, 8, 80).expect("64 pixels");
-        assert!(file.starts_with(&[0xff, 0xd8]) && file.ends_with(&[0xff, 0xd9]));
-    }
-
-    #[test]
-    fn what_jpeg_can_not_tell_is_refused() {
-        assert!(bgra_to_jpeg(&[], 0, 0, 80).is_err());
-        assert!(bgra_to_jpeg(&[0; 4 * 8], 70_000, 1, 80).is_err());
-        assert!(bgra_to_jpeg(&[0; 4], 8, 8, 80).is_err());
-    }
-}
