@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_program_goes_on_without_them() {
-        let words = vec!["code", "and", "constants"].join(" ");
+        let words = ["code", "and", "constants"].join(" ");
         let given = give_back_file_pages();
         // The code of the tests alone is larger.
         assert!(given > 1 << 20, "{given} bytes");
