@@ -72,15 +72,11 @@ mod tests {
 
     #[test]
     fn the_program_goes_on_without_them() {
-<<<<<<< HEAD
-        let words = ["code", "and", "constants"].map(str::to_owned);
-=======
         let words = ["code", "and", "constants"].join(" ");
->>>>>>> fleet2
         let given = give_back_file_pages();
         // The code of the tests alone is larger.
         assert!(given > 1 << 20, "{given} bytes");
-        assert_eq!(words.join(" "), "code and constants");
+        assert_eq!(words, "code and constants");
         assert_eq!(give_back_file_pages(), given);
     }
 }

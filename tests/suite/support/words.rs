@@ -134,10 +134,10 @@ fn is_as_wide(ink: &Ink, width: u32, size_px: u32) -> bool {
 
 /// Words that were drawn before, with size and colour: a test looks for the same words in picture after picture, and drawing them in
 /// all sizes each time would be slower than the tile that it reads.
-static DRAWN: Mutex<BTreeMap<Drawn, Arc<Ink>>> = Mutex::new(BTreeMap::new());
+static DRAWN: Mutex<Drawn> = Mutex::new(Drawn::new());
 
-/// Words, their size in pixels, and their colour.
-type Drawn = (String, u32, [u8; 4]);
+/// Ink by words, size and colour.
+type Drawn = BTreeMap<(String, u32, [u8; 4]), Arc<Ink>>;
 
 fn written(letters: &mut Typeface, words: &str, size_px: u32, ink: Color) -> Arc<Ink> {
     let key = (words.to_owned(), size_px, ink.0);
