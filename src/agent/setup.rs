@@ -4,8 +4,6 @@
 //! Once there is an identity, the agent goes on with it: a stick that is plugged in sets up a running box.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,7 +19,7 @@ use super::document::DocumentId;
 use super::identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
 use super::options::{AgentError, AgentOptions};
 use super::outputs::outputs;
-use super::provision::{problems, provision};
+use super::provision::{first_problems, problems, provision};
 use crate::base::{Clock, Heartbeats};
 use crate::config::Environment;
 use crate::control::{SignalRequest, Signals};
@@ -133,18 +131,7 @@ fn text(device: &str, faults: &[String], root: &Path) -> Vec<String> {
         format!("device {device}"),
         format!("address {address}"),
     ];
-    lines.extend(
-        faults
-            .iter()
-            .take(SHOWN)
-            .map(|fault| format!("problem: {fault}")),
-    );
-    if faults.len() > SHOWN {
-        lines.push(format!(
-            "and {} more problems, in the journal",
-            faults.len() - SHOWN
-        ));
-    }
+    lines.extend(first_problems(faults, SHOWN, "problem: "));
     lines.push(match faults.is_empty() {
         true => "next: plug in a USB stick with the file nvr-provision.toml".to_owned(),
         false => {
@@ -177,8 +164,6 @@ struct Notice {
     /// What it shows.
     config: Value,
     generation: u64,
-    /// Whether the wall has not answered to the last order yet.
-    is_pending: Arc<AtomicBool>,
 }
 
 impl Notice {
@@ -201,20 +186,23 @@ impl Notice {
             json_log: options.json_log,
         };
         let child = Child::new(ChildRole::Wall, common, clock.clone(), events)?;
-        let is_pending = Arc::new(AtomicBool::new(false));
-        tokio::spawn(read(happened, Arc::clone(&is_pending)));
+        tokio::spawn(read(happened));
         Ok(Self {
             child,
             device: device.to_owned(),
             configs,
             config: Value::Null,
             generation: 0,
-            is_pending,
         })
     }
 
-    /// Shows `lines`, if it shows others. While the wall is still busy with the former ones, nothing happens: a wall that starts would
-    /// be started anew, and the first address comes while it starts.
+    /// Whether the wall starts. A change would end it and start another one, and the first address comes while it starts.
+    fn is_starting(&self) -> bool {
+        let condition = self.child.condition.borrow();
+        self.generation > 0 && condition.process.is_none() && condition.crash_loop.is_none()
+    }
+
+    /// Shows `lines`, if it shows others and the wall does not start.
     fn show(&mut self, lines: Vec<String>, output: &str) {
         let config = json!({
             "instance_id": self.device,
@@ -224,7 +212,7 @@ impl Notice {
             // A wall needs a broker, and none is known yet: nothing listens at the port discard.
             "mqtt": { "host": "127.0.0.1", "port": 9 },
         });
-        if config == self.config || self.is_pending.load(Ordering::Acquire) {
+        if config == self.config || self.is_starting() {
             return;
         }
         let first = lines.first().cloned().unwrap_or_default();
@@ -241,30 +229,26 @@ impl Notice {
             document,
             config: config.clone(),
         };
-        self.is_pending.store(true, Ordering::Release);
-        if self.child.order(order) {
-            self.config = config;
-        } else {
-            self.is_pending.store(false, Ordering::Release);
-            warn!("the wall does not take the notice; it is tried again");
+        match self.child.order(order) {
+            true => self.config = config,
+            false => warn!("the wall does not take the notice; it is tried again"),
         }
     }
 }
 
 /// Reads what the wall tells. It is started again by itself.
-async fn read(mut happened: mpsc::Receiver<RoleEvent>, is_pending: Arc<AtomicBool>) {
+async fn read(mut happened: mpsc::Receiver<RoleEvent>) {
     while let Some(event) = happened.recv().await {
         match event.event {
-            ChildEvent::Applied { result, .. } => {
-                is_pending.store(false, Ordering::Release);
-                for problem in result.err().into_iter().flatten() {
+            ChildEvent::Applied {
+                result: Err(problems),
+                ..
+            } => {
+                for problem in problems {
                     warn!(problem = problem.message, "the wall refuses the notice");
                 }
             }
-            ChildEvent::Ended { how } => {
-                is_pending.store(false, Ordering::Release);
-                warn!(how, "the wall with the notice ended");
-            }
+            ChildEvent::Ended { how } => warn!(how, "the wall with the notice ended"),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! A refused provisioning file of a box that is set up: a notice on its wall, below the cameras.
 //!
-//! The wall forgets the notice after some seconds, so it is told again and again while the problems are there. So a wall that was started
-//! anew has it too, and one whose agent has ended shows no old one.
+//! The wall forgets the notice after some seconds, so it is told again and again while the problems are there. So a wall that was restarted
+//! has it too, and one whose agent has ended shows no old one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::cycle::ChildRole;
 use super::driver::Driver;
-use super::provision::problems;
+use super::provision::{first_problems, problems};
 use crate::control::Request;
 
 /// How often the wall is told.
@@ -78,11 +78,7 @@ fn lines(problems: &[String]) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec!["provisioning file refused; this box keeps its settings".to_owned()];
-    lines.extend(problems.iter().take(SHOWN).cloned());
-    if problems.len() > SHOWN {
-        let more = problems.len() - SHOWN;
-        lines.push(format!("and {more} more problems, in the journal"));
-    }
+    lines.extend(first_problems(problems, SHOWN, ""));
     lines.push(
         "next: correct the file and plug the USB stick in again, or remove it and restart the box"
             .to_owned(),

@@ -18,14 +18,10 @@ boot_debian=(
 boot_early_modules=(virtio_pci virtio_blk ext4 overlay)
 boot_modules=("${boot_early_modules[@]}" virtio_net virtio_gpu virtio_console virtio_rng xhci_pci usb_storage sd_mod vfat nls_ascii nls_cp437 nls_utf8)
 
-# mapped_root COMMAND…: as root, else as the root of a user namespace: the image has files of several users.
-mapped_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    else
-        unshare --user --map-root-user --map-auto "$@" ||
-            die "this failed as the root of a user namespace: $*" "Its message stands above. As root, it needs no namespace."
-    fi
+# be_root SCRIPT ARGUMENT…: goes on as root; else the script runs once more, as the root of a user namespace: the image has files of
+# several users.
+be_root() {
+    [ "$(id -u)" = 0 ] || exec unshare --user --map-root-user --map-auto "$@"
 }
 
 # The base: made once.

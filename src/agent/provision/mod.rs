@@ -12,7 +12,7 @@ mod stick;
 mod system;
 mod take;
 
-pub(super) use self::run::problems;
 pub use self::run::{ProvisionOptions, run};
+pub(super) use self::run::{first_problems, problems};
 pub use self::search::PROVISION_FILE;
 pub use self::take::{ProvisionError, Provisioned, provision};

@@ -40,9 +40,11 @@ impl ProvisionOptions {
     }
 }
 
-/// What came of a search.
-#[derive(Debug, Default)]
-struct Search {
+/// A search, and what came of it.
+struct Search<'a> {
+    options: &'a ProvisionOptions,
+    environment: &'a Environment,
+    services: Services,
     /// Whether a file was there, good or not.
     has_found: bool,
     /// Whether the settings are others than before.
@@ -61,9 +63,16 @@ pub fn run(options: &ProvisionOptions, environment: &Environment) -> Result<bool
     fs::create_dir_all(&run_dir).map_err(moved(&run_dir))?;
     // Sticks that are plugged in at once come one after the other.
     let _turn = turn(&run_dir).map_err(moved(&run_dir))?;
-    // Until its end, so that what it has stopped is started again in any case.
-    let mut services = Services::new(options.restart_services);
-    let found = search(options, environment, &mut services)?;
+    let mut found = Search {
+        options,
+        environment,
+        // Until the end, so that what it has stopped is started again in any case.
+        services: Services::new(options.restart_services),
+        has_found: false,
+        is_taken: false,
+        problems: Vec::new(),
+    };
+    found.search()?;
     for problem in &found.problems {
         error!("provisioning: {problem}");
     }
@@ -81,7 +90,7 @@ pub fn run(options: &ProvisionOptions, environment: &Environment) -> Result<bool
     let applied = system::apply(&settings, &systemd, &etc, &run_dir.join("environment"));
     applied.map_err(moved(&systemd))?;
     if found.is_taken {
-        services.restart();
+        found.services.restart();
     }
     Ok(found.problems.is_empty())
 }
@@ -93,92 +102,85 @@ pub(in crate::agent) fn problems(root: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn search(
-    options: &ProvisionOptions,
-    environment: &Environment,
-    services: &mut Services,
-) -> Result<Search, ProvisionError> {
-    let mut result = Search::default();
-    if options.device.is_none() {
-        for folder in &options.folders {
-            look(
-                folder,
-                options,
-                environment,
-                services,
-                &mut result,
-                |file| fs::remove_file(file),
-            )?;
-        }
+/// The first `most` of `problems`, each with `prefix`, and how many more there are.
+pub(in crate::agent) fn first_problems(
+    problems: &[String],
+    most: usize,
+    prefix: &str,
+) -> Vec<String> {
+    let shown = problems.iter().take(most);
+    let mut lines: Vec<String> = shown.map(|problem| format!("{prefix}{problem}")).collect();
+    if let Some(more) = problems.len().checked_sub(most).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more problems, in the journal"));
     }
-    let sticks = match &options.device {
-        Some(device) => vec![device.clone()],
-        None if options.sticks => devices(&options.root.join("sys"), &options.root.join("dev")),
-        None => Vec::new(),
-    };
-    for device in sticks {
-        if result.is_taken {
-            break;
-        }
-        let at = options.run_dir().join("stick");
-        match Mounted::new(&device, &at) {
-            Ok(None) => debug!(device = %device.display(), "not mounted"),
-            Ok(Some(mounted)) => {
-                let folder = &mounted.path;
-                look(
-                    folder,
-                    options,
-                    environment,
-                    services,
-                    &mut result,
-                    |file| mounted.remove(file),
-                )?;
-            }
-            Err(err) => {
-                warn!(device = %device.display(), %err, "the stick can't be read; try another one")
-            }
-        }
-    }
-    Ok(result)
+    lines
 }
 
-/// Takes over the file of a folder, unless another one was taken over before it.
-fn look(
-    folder: &Path,
-    options: &ProvisionOptions,
-    environment: &Environment,
-    services: &mut Services,
-    result: &mut Search,
-    remove: impl FnOnce(&Path) -> io::Result<()>,
-) -> Result<(), ProvisionError> {
-    if result.is_taken {
-        return Ok(());
-    }
-    let found = search::look(folder);
-    result.has_found |= found.file.is_some() || !found.problems.is_empty();
-    result.problems.extend(found.problems);
-    let Some(file) = found.file else {
-        return Ok(());
-    };
-    info!(path = %file.display(), "a provisioning file");
-    let before = || services.stop_agent();
-    match take_over(&file, &options.state_dir, environment, before, remove) {
-        Ok(provisioned) => result.is_taken = provisioned == Provisioned::Taken,
-        Err(ProvisionError::File(err)) => {
-            let name = file.file_name().unwrap_or_default().to_string_lossy();
-            let lines = told(err).into_iter();
-            let lines = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
-            result
-                .problems
-                .extend(lines.map(|line| format!("{name}: {line}")));
+impl Search<'_> {
+    /// Looks everywhere, until a file was taken over.
+    fn search(&mut self) -> Result<(), ProvisionError> {
+        let options = self.options;
+        if options.device.is_none() {
+            for folder in &options.folders {
+                self.look(folder, |file| fs::remove_file(file))?;
+            }
         }
-        Err(err) => return Err(err),
+        let sticks = match &options.device {
+            Some(device) => vec![device.clone()],
+            None if options.sticks => devices(&options.root.join("sys"), &options.root.join("dev")),
+            None => Vec::new(),
+        };
+        for device in sticks {
+            if self.is_taken {
+                break;
+            }
+            let at = options.run_dir().join("stick");
+            match Mounted::new(&device, &at) {
+                Ok(None) => debug!(device = %device.display(), "not mounted"),
+                Ok(Some(mounted)) => self.look(&mounted.path, |file| mounted.remove(file))?,
+                Err(err) => {
+                    warn!(device = %device.display(), %err, "the stick can't be read; try another one")
+                }
+            }
+        }
+        Ok(())
     }
-    // A good file ends the problems of others.
-    if result.is_taken {
-        result.problems.clear();
+
+    /// Takes over the file of a folder, unless another one was taken over before it.
+    fn look(
+        &mut self,
+        folder: &Path,
+        remove: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<(), ProvisionError> {
+        if self.is_taken {
+            return Ok(());
+        }
+        let found = search::look(folder);
+        self.has_found |= found.file.is_some() || !found.problems.is_empty();
+        self.problems.extend(found.problems);
+        let Some(file) = found.file else {
+            return Ok(());
+        };
+        info!(path = %file.display(), "a provisioning file");
+        let (state_dir, environment) = (&self.options.state_dir, self.environment);
+        let before = || self.services.stop_agent();
+        match take_over(&file, state_dir, environment, before, remove) {
+            Ok(provisioned) => self.is_taken = provisioned == Provisioned::Taken,
+            Err(ProvisionError::File(err)) => {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                for text in told(err) {
+                    let lines = text.lines().map(|line| format!("{name}: {line}"));
+                    self.problems.extend(lines);
+                }
+            }
+            Err(err) => return Err(err),
+        }
+        // A good file ends the problems of others.
+        if self.is_taken {
+            self.problems.clear();
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn turn(run_dir: &Path) -> io::Result<fs::File> {

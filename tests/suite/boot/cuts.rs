@@ -17,7 +17,7 @@ fn a_power_cut_while_a_document_is_applied_leaves_one_that_is_whole() {
     let cuts = cuts.map_or(CUTS, |text| text.parse().expect("a number"));
     let (outside, disks) = (Outside::new(), Disks::new());
     outside.write_fleet(false);
-    // The stick is there when the box is switched on.
+    // The stick is plugged in while the box starts.
     let mut device = Device::power_on("cuts", &disks, true);
     let stick = disks.stick("stick", &outside.provisioning(false));
     device.plug_in(&stick);

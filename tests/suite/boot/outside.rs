@@ -1,7 +1,5 @@
 //! What is outside the box: a broker with a login, cameras, and the desk; and what they hear of the box.
 
-use std::time::{Duration, Instant};
-
 use nvr::base::Size;
 use nvr::config::TestPattern;
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
@@ -14,9 +12,9 @@ use crate::support::site::Site;
 use crate::support::vm::HOST;
 
 /// The id that the provisioning file gives the box.
-pub(super) const DEVICE: &str = "gate-box";
+const DEVICE: &str = "gate-box";
 /// Login of the box, and of the desk.
-pub(super) const LOGIN: (&str, &str) = ("gate", "open sesame");
+const LOGIN: (&str, &str) = ("gate", "open sesame");
 /// What the cameras show, and the size of the wall's tiles.
 pub(super) const PATTERN: TestPattern = TestPattern {
     size: Size::new(320, 240),
@@ -33,8 +31,8 @@ pub(super) const LATER: u32 = 3;
 /// What is outside the box: a broker with a login, cameras, and the desk.
 pub(super) struct Outside {
     pub(super) site: Site,
-    pub(super) cameras: Testcam,
-    pub(super) events: Running,
+    cameras: Testcam,
+    events: Running,
 }
 
 impl Outside {
@@ -128,41 +126,27 @@ wall.camera = [
 
     /// Waits until the agent is online at the broker.
     pub(super) fn until_online(&self, device: &mut Device) {
-        until_in(device, "the box is online", || {
+        device.until("the box is online", PATIENCE, |_| {
             let (_, told) = self.site.run(&["status", "--format", "json"]);
             let status: Value = serde_json::from_str(&told).unwrap_or_default();
-            (status["rows"][0]["presence"] == "online").then_some(())
+            match status["rows"][0]["presence"] == "online" {
+                true => Ok(()),
+                false => Err(told),
+            }
         });
     }
 
     /// Waits for a further event of the box's processor that has objects in it.
     pub(super) fn until_event(&self, device: &mut Device) -> Value {
         let known = self.events.out().all().len();
-        until_in(device, "an event of the processor in the box", || {
+        device.until("an event of the processor in the box", PATIENCE, |_| {
             let lines = self.events.out().all();
-            lines.iter().skip(known).find_map(|line| {
+            let event = lines.iter().skip(known).find_map(|line| {
                 let event: Value = serde_json::from_str(line.splitn(3, ' ').nth(2)?).ok()?;
                 let has_objects = !event["detections"].as_array()?.is_empty();
                 has_objects.then_some(event)
-            })
+            });
+            event.ok_or_else(|| format!("{} events without objects", lines.len() - known))
         })
-    }
-}
-
-/// As [`until`], and fails with the journal of the box.
-pub(super) fn until_in<T>(
-    device: &mut Device,
-    what: &str,
-    mut look: impl FnMut() -> Option<T>,
-) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        if Instant::now() >= deadline {
-            panic!("{what}: not within {PATIENCE:?}\n{}", device.journal());
-        }
-        std::thread::sleep(Duration::from_millis(200));
     }
 }

@@ -1,7 +1,7 @@
 //! What the monitor of the box has to show.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use image::RgbaImage;
 use nvr::base::Size;
@@ -14,8 +14,9 @@ use crate::support::wall::{Wall, WallOptions};
 
 /// Longest first picture after the start of the kernel: the goal where the machine has nothing else to do is 60 s.
 pub(super) const FIRST_PICTURE: Duration = Duration::from_secs(240);
+
 /// The lines of the notice that the box shows, from the configuration of its wall.
-pub(super) fn notice(device: &mut Device) -> Vec<String> {
+fn notice(device: &mut Device) -> Vec<String> {
     let found = device.run("cat /run/nvr/roles-*/wall.json");
     let config: Value = serde_json::from_str(&found.out).unwrap_or_default();
     let lines = config["wall"]["notice"].as_array();
@@ -25,32 +26,21 @@ pub(super) fn notice(device: &mut Device) -> Vec<String> {
 
 /// Waits until the monitor shows a notice with these beginnings of lines, exactly as a wall on this machine draws it.
 pub(super) fn until_notice(device: &mut Device, label: &str, limit: Duration, beginnings: &[&str]) {
-    let has_all = |lines: &[String]| {
-        lines.len() == beginnings.len()
-            && lines
-                .iter()
-                .zip(beginnings)
-                .all(|(line, start)| line.starts_with(start))
-    };
-    let deadline = Instant::now() + limit;
-    loop {
+    let lines = device.until(label, limit, |device| {
         let lines = notice(device);
-        if has_all(&lines) {
-            let drawn = drawn(&lines);
-            device.until_shown(label, PATIENCE, |picture| is_like(picture, &drawn));
-            return;
+        let begins = |(line, start): (&String, &&str)| line.starts_with(start);
+        let has_all = lines.len() == beginnings.len() && lines.iter().zip(beginnings).all(begins);
+        match has_all {
+            true => Ok(lines),
+            false => Err(format!("the notice is {lines:#?}, not {beginnings:#?}")),
         }
-        assert!(
-            Instant::now() < deadline,
-            "the notice is {lines:#?}, not {beginnings:#?}\n{}",
-            device.journal()
-        );
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    });
+    let drawn = drawn(&lines);
+    device.until_shown(label, PATIENCE, |picture| is_like(picture, &drawn));
 }
 
 /// What a wall draws for a notice on a screen of the same size.
-pub(super) fn drawn(lines: &[String]) -> RgbaImage {
+fn drawn(lines: &[String]) -> RgbaImage {
     let list = serde_json::to_string(lines).expect("text");
     // Nothing listens at the port discard.
     let options = WallOptions {
@@ -62,7 +52,7 @@ pub(super) fn drawn(lines: &[String]) -> RgbaImage {
     wall.picture()
 }
 
-pub(super) fn is_like(picture: &RgbaImage, wanted: &RgbaImage) -> Result<(), String> {
+fn is_like(picture: &RgbaImage, wanted: &RgbaImage) -> Result<(), String> {
     if picture.dimensions() != wanted.dimensions() {
         let sizes = (picture.dimensions(), wanted.dimensions());
         return Err(format!("the screen has {:?}, not {:?}", sizes.0, sizes.1));

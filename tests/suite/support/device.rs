@@ -1,8 +1,7 @@
 //! A box in a virtual machine: it boots the image of `tools/lib/boot.sh` from power-on; see docs/building.md.
 //!
 //! Its processors are emulated, some twenty times slower than a board. Servers of a test are at
-//! [`HOST`](super::vm::HOST) in the box. Its disks
-//! outlast it, as those of a box do.
+//! [`HOST`](super::vm::HOST) in the box. Its disks outlast it, as those of a box do.
 
 mod disks;
 mod machine;
@@ -27,6 +26,8 @@ use shell::Shell;
 
 /// Longest boot until commands are taken: 20 s where the machine has nothing else to do.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
+/// How often a condition is looked at.
+const PACE: Duration = Duration::from_millis(50);
 /// Longest wait for what a board does at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -135,24 +136,47 @@ impl Device {
         let shell = Shell::new(socket);
         let deadline = Instant::now() + BOOT_LIMIT;
         while !shell.is_ready() {
-            let ended = self.machine.has_ended();
+            self.assert_on();
             assert!(
-                !ended && Instant::now() < deadline,
-                "the box takes no commands within {BOOT_LIMIT:?}; QEMU says {:?}; its serial log is {}",
-                self.machine.err().all(),
+                Instant::now() < deadline,
+                "the box takes no commands within {BOOT_LIMIT:?}; its serial log is {}",
                 kept("logs").join(format!("{}.log", self.name)).display()
             );
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(PACE);
         }
         shell
     }
 
-    /// Time since the kernel started.
-    pub(crate) fn kernel_age(&mut self) -> Duration {
-        let uptime = self.ok("cat /proc/uptime");
-        let seconds = uptime.split_whitespace().next();
-        let seconds = seconds.and_then(|word| word.parse().ok());
-        Duration::from_secs_f64(seconds.expect("a number of seconds"))
+    fn assert_on(&mut self) {
+        let ended = self.machine.has_ended();
+        assert!(!ended, "the box is off: {:?}", self.machine.err().all());
+    }
+
+    /// Calls `look` until it returns a value; else it gives the reason.
+    ///
+    /// # Panics
+    /// When there is none within `limit`, with the last reason and the end of the journal.
+    pub(crate) fn until<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut look: impl FnMut(&mut Self) -> Result<T, String>,
+    ) -> T {
+        let deadline = Instant::now() + limit;
+        loop {
+            let missing = match look(self) {
+                Ok(found) => return found,
+                Err(missing) => missing,
+            };
+            self.assert_on();
+            if Instant::now() >= deadline {
+                panic!(
+                    "{what}: not within {limit:?}: {missing}\n{}",
+                    self.journal()
+                );
+            }
+            std::thread::sleep(PACE);
+        }
     }
 
     /// What the monitor shows. Kept as a picture under the box's name and `label`.
@@ -173,22 +197,10 @@ impl Device {
         limit: Duration,
         check: impl Fn(&RgbaImage) -> Result<(), String>,
     ) -> RgbaImage {
-        let deadline = Instant::now() + limit;
-        loop {
-            let picture = self.screen(label);
-            let Err(missing) = check(&picture) else {
-                return picture;
-            };
-            assert!(
-                !self.machine.has_ended(),
-                "the box is off: {:?}",
-                self.machine.err().all()
-            );
-            if Instant::now() >= deadline {
-                panic!("{label}: {missing}\n{}", self.journal());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        self.until(label, limit, |device| {
+            let picture = device.screen(label);
+            check(&picture).map(|()| picture)
+        })
     }
 
     /// The end of the journal of our units.

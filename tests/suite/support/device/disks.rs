@@ -36,7 +36,7 @@ impl Disks {
         disks
     }
 
-    /// A stick that nobody has plugged in yet, with the file `nvr-provision.toml`.
+    /// A stick beside the box, with the file `nvr-provision.toml`.
     pub(crate) fn stick(&self, name: &str, provisioning: &str) -> Stick {
         let image = self.path(&format!("{name}.fat"));
         let file = fs::File::create(&image).expect("a file");
