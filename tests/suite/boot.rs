@@ -129,9 +129,7 @@ fn report(device: &mut Device) {
     let [at, now, age] = numbers(device, FIRST_PICTURE_AT);
     let (agent, picture) = (agent / 1e6, age - (now - at));
     let ours = picture - agent;
-    println!(
-        "power-on to the last configuration on the monitor: {whole:.1} s, of which the kernel's clock has {age:.1} s"
-    );
+    println!("power-on to the last configuration on the monitor: {whole:.1} s");
     println!("start of the kernel to the first picture: {picture:.1} s; of the agent: {ours:.1} s");
     println!("memory of the agent: {}", device.ok(AGENT_MEMORY));
     let chain = "systemd-analyze time && systemd-analyze critical-chain nvr-agent.service";

@@ -26,8 +26,8 @@ use shell::Shell;
 
 /// Longest boot until commands are taken: 20 s where the machine has nothing else to do.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
-/// How often a condition is looked at.
-const PACE: Duration = Duration::from_millis(50);
+/// How often a condition is looked at. Pictures are taken and read by the processors that emulate the box.
+const PACE: Duration = Duration::from_millis(250);
 /// Longest wait for what a board does at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
