@@ -263,6 +263,8 @@ impl Link {
     pub fn counters(&self) -> LinkCounters {
         let counters = &self.core.counters;
         LinkCounters {
+            // First: a connection that it tells is counted in the others.
+            connected: counters.connected.load(Ordering::Acquire),
             published: counters.published.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),
             oversized: counters.oversized.load(Ordering::Relaxed),
@@ -270,7 +272,6 @@ impl Link {
             reconnects: counters.reconnects.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
             subscriptions_refused: counters.subscriptions_refused.load(Ordering::Relaxed),
-            connected: counters.connected.load(Ordering::Relaxed),
         }
     }
 

@@ -97,6 +97,8 @@ pub(super) struct Session {
     backoff: Backoff,
     /// The subscription to this client's own presence.
     own: Option<Subscription>,
+    /// Whether there was a connection before.
+    was_connected: bool,
     refusals: RefusalLog,
     /// Whether the shutdown took too long.
     cut_off: bool,
@@ -118,12 +120,12 @@ impl Session {
             own,
             refusals: RefusalLog::default(),
             cut_off: false,
+            was_connected: false,
         }
     }
 
     /// Runs until the stop. False if the stop could not be published in time.
     pub(super) async fn run(mut self) -> bool {
-        let mut connections: u64 = 0;
         let mut logged = String::new();
         while !self.core.stop.is_cancelled() {
             self.beat();
@@ -136,13 +138,6 @@ impl Session {
                 None => break,
             };
             let accepted = Instant::now();
-            connections += 1;
-            if connections > 1 {
-                self.core
-                    .counters
-                    .reconnects
-                    .fetch_add(1, Ordering::Relaxed);
-            }
             info!(broker = %self.target.name, client_id = %self.target.client_id, "connected to the MQTT broker");
             logged.clear();
             let broken = self.serve(&mut connection).await;
@@ -175,7 +170,11 @@ impl Session {
         };
         let connection = Connection::new(&self.target, socket, packets);
         let mut outbox = self.core.outbox();
-        self.core.counters.connected.store(true, Ordering::Relaxed);
+        let counters = &self.core.counters;
+        // First: whoever sees the new connection sees it counted.
+        let before = u64::from(std::mem::replace(&mut self.was_connected, true));
+        counters.reconnects.fetch_add(before, Ordering::Relaxed);
+        counters.connected.store(true, Ordering::Release);
         outbox.connected();
         outbox.flush(&self.core.queue);
         drop(outbox);

@@ -108,8 +108,19 @@ fn daemon(dir: &Path) -> Running {
     daemon
 }
 
-/// Stands for the journal, in which the image has the daemon's output. Each line is read once.
-const JOURNAL: &str = "#!/bin/sh\ncat \"$TMPDIR/daemon.log\"\n: >\"$TMPDIR/daemon.log\"\n";
+/// Stands for the journal, in which the image has the daemon's output. Its cursor is the number of lines.
+const JOURNAL: &str = r#"#!/bin/sh
+log="$TMPDIR/daemon.log"
+lines=$(wc -l <"$log")
+first=1
+for argument; do
+    case $argument in
+        --show-cursor) first=$lines; echo "-- cursor: $lines" ;;
+        --after-cursor=*) first=$((${argument#*=} + 1)) ;;
+    esac
+done
+tail -n "+$first" "$log"
+"#;
 
 #[test]
 fn swupdate_installs_a_good_bundle_and_refuses_others_with_a_reason() {
