@@ -316,7 +316,8 @@ fn a_tile_that_waits_for_a_slow_camera_says_what_the_page_says() {
     };
     until("tile and page say that they wait", SOON * 3, || {
         let before = shows();
-        let says = reads(&middle(&wall.tile(0)), Color::WHITE, "CONNECTING").is_ok();
+        // The only tile of its layout is the whole screen.
+        let says = reads(&middle(&wall.picture()), Color::WHITE, "CONNECTING").is_ok();
         let (after, text) = (shows(), "CONNECTING · NO BROKER");
         (before == after && after.1 && after.2 == text && says).then_some(())
     });
