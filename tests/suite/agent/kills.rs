@@ -50,6 +50,8 @@ fn kill_again_and_again(kills: u64) {
     for generation in 2..2 + kills {
         let mut wanted = document(generation, sources(&[(generation % 2) as u32]));
         wanted["probation"]["limit"] = "1s".into();
+        // Each differs: of one that changes nothing on the box, the role keeps what it was started with.
+        wanted["processor"]["camera"][0]["name"] = format!("gate {generation}").into();
         let text = wanted.to_string();
         hashes.push(DocumentHash::of(text.as_bytes()).short().to_owned());
         stage.desire_bytes(text.as_bytes());
