@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-
 use crate::base::Stop;
+use crate::base::child::kill_group;
 
 /// How often a tool is looked after.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,21 +46,14 @@ pub(super) fn run_to_end(
         }
         let is_late = Instant::now() >= until;
         if is_late || stop.wait(LOOK) {
-            kill(&mut child);
+            kill_group(&mut child);
+            let _ = child.wait();
             return Err(match is_late {
                 true => Unended::Late,
                 false => Unended::Stopped,
             });
         }
     }
-}
-
-fn kill(child: &mut Child) {
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let Some(group) = group {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    let _ = child.wait();
 }
 
 /// The last bytes of a file, at most so many, as text. Empty if it can't be read.

@@ -4,6 +4,7 @@
 
 pub mod archive;
 mod backoff;
+pub mod child;
 mod clock;
 mod descriptors;
 mod dirs;

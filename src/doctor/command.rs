@@ -1,9 +1,11 @@
 //! Runs other programs of this machine with a time limit. A program that hangs is killed.
 
 use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+use crate::base::child::wait;
 
 /// Most bytes of an output that are kept: a journal may be endless.
 const MAX_OUTPUT_BYTES: u64 = 64 << 20;
@@ -61,17 +63,6 @@ pub(super) fn run(
     match (status, texts) {
         (Some(status), [Ok(out), Ok(err)]) => Ok(Output { status, out, err }),
         _ => Err(CommandError::Timeout(name, limit)),
-    }
-}
-
-/// Waits for the end of a process. None if it still runs at `deadline`.
-pub(super) fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            _ => return None,
-        }
     }
 }
 

@@ -10,10 +10,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
+use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::command::{read_on_thread, wait};
+use super::command::read_on_thread;
 use super::{CHECKS, Line, Machine};
+use crate::base::child::{kill_group, wait};
 
 /// Start of each line of the report.
 const MARK: &str = "nvr-doctor ";
@@ -67,10 +68,7 @@ impl Process {
 
     /// Kills it and all that it started, unless it has ended.
     pub(super) fn kill(mut self) {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let (Ok(None), Some(group)) = (self.child.try_wait(), group) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        kill_group(&mut self.child);
     }
 
     /// Its exit status and its last messages, after the end of its output. None if it does not end.
