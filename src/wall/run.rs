@@ -47,27 +47,29 @@ impl Wall {
         runtime: Handle,
         clock: Clock,
     ) -> Result<Arc<Self>, StartError> {
-        media::init()?;
         let heartbeats = Heartbeats::new(clock.clone());
         let context = Arc::new(WallContext::new(settings.clone(), clock.clone()));
+        let cameras: BTreeMap<_, _> = settings
+            .sources
+            .values()
+            .map(|source| (source.id, camera(&context, source.clone(), &settings.wall)))
+            .collect();
+        context.replace(settings.clone(), cameras.clone());
         let link = connect(&context, &settings, &runtime, &heartbeats)?;
-        let wall = Arc::new(Self {
-            context,
-            heartbeats: heartbeats.clone(),
-            started: clock.now(),
-            runtime,
-            running: Mutex::new(None),
-        });
-        let mut sources = Sources::new(heartbeats.clone(), clock);
-        let mut cameras = BTreeMap::new();
-        for source in settings.sources.values() {
-            cameras.insert(source.id, wall.camera(source.clone(), &settings.wall));
-        }
-        wall.context.replace(settings.clone(), cameras.clone());
+        // Before GStreamer and the cameras, which take seconds on a slow box: meanwhile the tiles say CONNECTING.
+        let heads = HeadSupervisor::start(&context, &heartbeats)?;
+        media::init()?;
+        let mut sources = Sources::new(heartbeats.clone(), clock.clone());
         for camera in cameras.into_values() {
             run_camera(camera, &settings.wall, &mut sources);
         }
-        let heads = HeadSupervisor::start(&wall.context, &heartbeats)?;
+        let wall = Arc::new(Self {
+            started: clock.now(),
+            context,
+            heartbeats,
+            runtime,
+            running: Mutex::new(None),
+        });
         *wall.lock() = Some(Running {
             link,
             heads,
@@ -109,7 +111,7 @@ impl Wall {
             };
             match change {
                 Change::Added | Change::Restarted => {
-                    let camera = self.camera(wanted.clone(), &new.wall);
+                    let camera = camera(&self.context, wanted.clone(), &new.wall);
                     cameras.insert(*id, camera.clone());
                     fresh.push(camera);
                 }
@@ -170,10 +172,6 @@ impl Wall {
         self.lock().as_ref().map(ask)
     }
 
-    fn camera(&self, source: SourceSettings, wall: &WallSettings) -> Arc<Camera> {
-        Arc::new(Camera::new(source, align(wall), self.context.clock.clone()))
-    }
-
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
         lock(&self.running)
     }
@@ -181,6 +179,10 @@ impl Wall {
 
 /// Time limit for the end of a link that was replaced.
 const LINK_LIMIT: Duration = Duration::from_secs(3);
+
+fn camera(context: &WallContext, source: SourceSettings, wall: &WallSettings) -> Arc<Camera> {
+    Arc::new(Camera::new(source, align(wall), context.clock.clone()))
+}
 
 /// Starts the sessions of a camera.
 fn run_camera(camera: Arc<Camera>, wall: &WallSettings, sources: &mut Sources) {
