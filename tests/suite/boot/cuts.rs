@@ -39,14 +39,15 @@ fn a_power_cut_while_a_document_is_applied_leaves_one_that_is_whole() {
         device.cut_power();
         device = Device::power_on(&format!("cuts-{cut}"), &disks, false);
         device.until_shown("offline", FIRST_PICTURE, shows_offline);
-        // Back on the network, the box takes a document that it has not begun; one that it had begun is not tried again, and the desk,
-        // which has waited, takes it back.
+        // Back on the network, the box takes a document that it has not begun. One that it had begun is not tried again, and one that
+        // takes the picture of a camera away is reverted; the desk, which has waited, takes both back.
         device.plug_cable(true);
         let is_new = desk.end(PATIENCE * 2).success();
         if !is_new {
             has_last = !has_last;
             desk.out().find("the reason", SOON, |line| {
-                line.contains("when this box or its agent went down")
+                let reasons = ["when this box or its agent went down", "source-lost"];
+                reasons.iter().any(|reason| line.contains(reason))
             });
         }
         device.until_shown("online", PATIENCE, |picture| shows_all(picture, has_last));

@@ -4,6 +4,8 @@ SUMMARY = "What a box needs beyond what it takes to start"
 PACKAGE_ARCH = "${MACHINE_ARCH}"
 inherit packagegroup
 
+# nvros chooses one; other distros have their own rules for codecs.
+NVR_SOFTWARE_DECODERS ??= ""
 RDEPENDS:${PN} = " \
     ${NVR_SOFTWARE_DECODERS} \
     nvr \
