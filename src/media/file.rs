@@ -114,8 +114,23 @@ impl FileSource {
             state: Mutex::default(),
         });
         streams.watch(&parse);
+        start_clock(&pipeline)?;
         Ok(pipeline)
     }
+}
+
+/// Gives the pipeline its clock and its start now. Elements that join while it is on its way to PLAYING would have neither, and would
+/// pass pictures on before they are due.
+fn start_clock(pipeline: &gst::Pipeline) -> Result<(), PipelineError> {
+    let clock = gst::SystemClock::obtain();
+    pipeline.use_clock(Some(&clock));
+    pipeline
+        .set_clock(Some(&clock))
+        .map_err(|error| PipelineError::link("the clock", error))?;
+    // Else PLAYING would choose another one.
+    pipeline.set_start_time(gst::ClockTime::NONE);
+    pipeline.set_base_time(clock.time());
+    Ok(())
 }
 
 impl FrameSource for FileSource {
