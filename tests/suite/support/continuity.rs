@@ -8,9 +8,8 @@ const LONGEST_GAP: f64 = 2.0;
 /// Tolerance of the camera's clock, in frame intervals.
 const JITTER: f64 = 0.25;
 /// Frames without an event between two events: on a busy machine the detector takes the newest frame, and leaves out others. They
-/// were decoded, and have their numbers; a session that starts anew counts from the beginning. How many a busy machine leaves out
-/// says nothing about breaks: a second of them means that the source was not analysed for a while.
-const SKIPPED_FRAMES: u64 = 10;
+/// were decoded, and have their numbers.
+const SKIPPED_FRAMES: u64 = 2;
 
 /// The time at which the camera took the frame, in seconds; absent before its first report.
 fn taken(event: &Value) -> Option<f64> {
