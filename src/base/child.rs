@@ -19,8 +19,8 @@ pub fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     }
 }
 
-/// Kills a program and the programs that it has started, unless it has ended. It must lead a process group of its own
-/// (`process_group(0)`).
+/// Kills a running program together with the programs that it has started; does nothing after its end. It must have been started with
+/// `process_group(0)`.
 pub fn kill_group(child: &mut Child) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let (Ok(None), Some(group)) = (child.try_wait(), group) {

@@ -97,8 +97,6 @@ pub(super) struct Session {
     backoff: Backoff,
     /// The subscription to this client's own presence.
     own: Option<Subscription>,
-    /// Whether there was a connection before.
-    was_connected: bool,
     refusals: RefusalLog,
     /// Whether the shutdown took too long.
     cut_off: bool,
@@ -120,7 +118,6 @@ impl Session {
             own,
             refusals: RefusalLog::default(),
             cut_off: false,
-            was_connected: false,
         }
     }
 
@@ -169,16 +166,17 @@ impl Session {
             Err(error) => return Some(Err(error)),
         };
         let connection = Connection::new(&self.target, socket, packets);
+        let is_reconnection = lock(&self.core.twins).connected();
         let mut outbox = self.core.outbox();
         let counters = &self.core.counters;
-        // First: whoever sees the new connection sees it counted.
-        let before = u64::from(std::mem::replace(&mut self.was_connected, true));
-        counters.reconnects.fetch_add(before, Ordering::Relaxed);
+        // Before `connected`: a reader that finds this connection must find it counted.
+        counters
+            .reconnects
+            .fetch_add(u64::from(is_reconnection), Ordering::Relaxed);
         counters.connected.store(true, Ordering::Release);
         outbox.connected();
         outbox.flush(&self.core.queue);
         drop(outbox);
-        lock(&self.core.twins).connected();
         self.core.state.send_replace(LinkState::Connected {
             since: Instant::now(),
         });

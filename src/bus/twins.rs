@@ -66,10 +66,11 @@ impl Twins {
         }
     }
 
-    /// Records an accepted connection.
-    pub(super) fn connected(&mut self) {
+    /// Records an accepted connection. True if it is not the first of this run.
+    pub(super) fn connected(&mut self) -> bool {
         self.connections = self.connections.saturating_add(1);
         self.counted = false;
+        self.connections > 1
     }
 
     /// Records a connection that lasted for `lasted` and has ended.
