@@ -2,8 +2,9 @@
 //! speed and load cancel out.
 //!
 //! `processor`: decoding, detection and both together. `wall`: decoding, a wall, and the same arrangement with GStreamer's
-//! elements. `glass`: glass-to-glass latency, from the capture time of a camera to the scene of a wall. Prints ratios and times
-//! with their limits. `cargo bench --bench pipeline -- wall` runs one part.
+//! elements. `glass`: glass-to-glass latency, from the capture time of a camera to the scene of a wall.
+//! `changes`: the rate of untouched cameras while others come and go. Prints ratios and times with their limits.
+//! `cargo bench --bench pipeline -- wall` runs one part.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(
     clippy::expect_used,
@@ -11,6 +12,7 @@
 )]
 
 mod cameras;
+mod changes;
 mod engine;
 mod glass;
 mod process;
@@ -18,10 +20,11 @@ mod processor;
 mod table;
 mod wall;
 
-const PARTS: [(&str, fn()); 3] = [
+const PARTS: [(&str, fn()); 4] = [
     ("processor", processor::compare),
     ("wall", wall::compare),
     ("glass", glass::measure),
+    ("changes", changes::compare),
 ];
 
 fn main() {

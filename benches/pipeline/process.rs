@@ -6,6 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
+
 /// Unit of the CPU times in /proc (USER_HZ), which does not depend on the kernel's clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -35,6 +37,12 @@ impl Process {
 
     pub(crate) fn output(&mut self) -> Option<std::process::ChildStdout> {
         self.child.stdout.take()
+    }
+
+    /// Makes it read its file again.
+    pub(crate) fn reload(&self) {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::HUP)
+            .expect("the process runs");
     }
 
     /// Watches the process for `window`.

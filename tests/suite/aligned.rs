@@ -281,17 +281,20 @@ fn guesses_are_dashed_and_end(site: &mut Site, wall: &Watched) {
         let records = wall.records();
         records.iter().all(|record| record.ended(15))
     });
-    for (record, before) in wall.records().iter().zip(before) {
+    for ((record, before), id) in wall.records().iter().zip(before).zip(&wall.sources) {
         let last = |line| record.last(line).expect("there was one");
         let (found, guessed) = (last(Line::Solid), last(Line::Dashed));
+        let looked_at = site.looked_at(*id);
+        let looked = *looked_at.last().expect("it looked");
         assert!(
             found >= before && guessed > found,
             "{found} {guessed} {before}"
         );
-        // Where the machine left a frame out, the one before it may have been the last.
+        // Counted from the frame of the last event: where the machine left that one out, the last solid box is of one before.
+        // Where it left a frame out at the end, the one before that may have been the last.
         assert!(
-            (ttl - 8..=ttl).contains(&(guessed - found)),
-            "from {found} to {guessed}"
+            found <= looked && (ttl - 8..=ttl).contains(&(guessed - looked)),
+            "from {found}, analysed {looked}, to {guessed}"
         );
         let dashed = record.counted(Line::Dashed, found..=guessed);
         assert!(dashed >= 10, "{dashed} frames with guesses");

@@ -1,5 +1,5 @@
 //! A wall of four cameras to which others are added, from which they are removed, and whose settings change: the untouched tiles
-//! lose no frame. Counted in frames, so that it does not depend on how busy the machine is.
+//! lose no frame. Counted in frames, so that it does not depend on how busy the machine is; the rate is in `make bench`, changes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -72,7 +72,6 @@ fn watch(wall: &Wall, ids: &[u32], stop: &AtomicBool) {
         }
     };
     let mut last: Vec<Seen> = ids.iter().map(|id| look(*id)).collect();
-    let first = last.clone();
     while !stop.load(Ordering::Acquire) {
         for (id, last) in ids.iter().zip(&mut last) {
             let now = look(*id);
@@ -92,11 +91,6 @@ fn watch(wall: &Wall, ids: &[u32], stop: &AtomicBool) {
             assert!(still < LATE, "camera {id} stood still for {still:?}");
         }
         std::thread::sleep(Duration::from_millis(20));
-    }
-    for ((id, first), last) in ids.iter().zip(first).zip(last) {
-        let due = (last.at - first.at).as_secs_f64() * f64::from(FPS);
-        let shown = (last.frames - first.frames) as f64;
-        assert!(shown >= due * 0.7 - 2.0, "camera {id}: {shown} of {due}");
     }
 }
 
