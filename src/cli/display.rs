@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 
 use super::out;
 use crate::base::{Clock, Size, Stop};
@@ -65,6 +66,13 @@ pub(super) fn main(args: DisplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn list(wanted: Option<&str>, format: Form) -> anyhow::Result<ExitCode> {
+    for node in kms::endangered() {
+        warn!(
+            card = %node.display(),
+            "NVIDIA's driver switches its outputs off when this list has been made, because no program holds them; `nvr doctor` reads the \
+             monitors without that"
+        );
+    }
     let mut cards = kms::available();
     if let Some(wanted) = wanted {
         cards.retain(|card| card.driver == wanted || card.path.ends_with(wanted));
@@ -122,7 +130,7 @@ fn describe(card: &CardReport) {
             out::line(format_args!("    {word}  {plan}"));
         }
     }
-    for plane in &card.planes {
+    for plane in card.planes.iter().flatten() {
         let crtcs: Vec<String> = plane.crtcs.iter().map(u32::to_string).collect();
         let zpos = plane
             .zpos

@@ -2,13 +2,13 @@
 
 use super::report::first_names;
 use super::{Emit, Line, Machine, State, counted};
-use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, available};
+use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, observed};
 
 /// Modes that are named. A monitor may list a hundred.
 const NAMED_MODES: usize = 6;
 
 pub(super) fn check(_: &Machine, emit: Emit<'_>) {
-    report(&available(), emit);
+    report(&observed(), emit);
 }
 
 fn report(cards: &[CardReport], emit: Emit<'_>) {
@@ -21,10 +21,12 @@ fn report(cards: &[CardReport], emit: Emit<'_>) {
         let name = card.path.file_name().unwrap_or_default();
         let name = name.to_string_lossy();
         emit(card_line(&name, card));
+        let has_planes = card.planes.is_some();
         for connector in &card.connectors {
-            connector_lines(&format!("{name} {}", connector.name), connector, emit);
+            let what = format!("{name} {}", connector.name);
+            connector_lines(&what, connector, has_planes, emit);
         }
-        for plane in &card.planes {
+        for plane in card.planes.iter().flatten() {
             emit(plane_line(&name, plane));
         }
     }
@@ -37,7 +39,10 @@ fn report(cards: &[CardReport], emit: Emit<'_>) {
 
 fn card_line(name: &str, card: &CardReport) -> Line {
     let connectors = counted(card.connectors.len(), "connector");
-    let planes = counted(card.planes.len(), "plane");
+    let planes = card.planes.as_ref().map_or_else(
+        || "planes not asked for: `nvr display` lists them".to_owned(),
+        |planes| counted(planes.len(), "plane"),
+    );
     match &card.problem {
         None => Line::ok(name, format!("{}, {connectors}, {planes}", card.driver)),
         Some(problem) => Line::of_error(
@@ -49,13 +54,13 @@ fn card_line(name: &str, card: &CardReport) -> Line {
     }
 }
 
-fn connector_lines(what: &str, connector: &ConnectorReport, emit: Emit<'_>) {
+fn connector_lines(what: &str, connector: &ConnectorReport, has_planes: bool, emit: Emit<'_>) {
     let (state, modes) = (&connector.state, &connector.modes);
     let monitor = connector.monitor.iter().filter(|name| !name.is_empty());
     let monitor: String = monitor.map(|name| format!(" {name}")).collect();
     let Some(chosen) = &connector.chosen_mode else {
         emit(match state.as_str() {
-            "connected" => Line::warning(
+            "connected" if has_planes => Line::warning(
                 what,
                 format!("{state}{monitor}, but none of its modes can be shown"),
                 "try another cable, and name a mode with --mode 1920x1080@60",
@@ -70,6 +75,9 @@ fn connector_lines(what: &str, connector: &ConnectorReport, emit: Emit<'_>) {
     };
     let found = format!("{state}{monitor}; mode {chosen}, of {listed}");
     emit(Line::ok(what, found));
+    if !has_planes {
+        return;
+    }
     let what = format!("{what} plan");
     emit(match connector.plans.join("; else ") {
         none if none.is_empty() => Line::warning(
@@ -106,13 +114,13 @@ mod tests {
                 chosen_mode: Some("1280x720@60".to_owned()),
                 plans: vec!["base".to_owned(), "all in one".to_owned()],
             }],
-            planes: vec![PlaneReport {
+            planes: Some(vec![PlaneReport {
                 id: 31,
                 kind: "primary".to_owned(),
                 formats: vec!["XR24".to_owned(), "NV12+2".to_owned()],
                 crtcs: vec![0, 1],
                 zpos: Some(0),
-            }],
+            }]),
         }
     }
 
@@ -149,6 +157,17 @@ mod tests {
         used.problem = Some("another program shows; end it".to_owned());
         let expected = "Warning | card1 | another program shows | end it";
         assert_eq!(reported(&[used])[0], expected);
+    }
+
+    #[test]
+    fn a_card_that_was_not_opened_has_its_monitor_alone() {
+        let mut unopened = card();
+        unopened.planes = None;
+        unopened.connectors[0].plans.clear();
+        assert_eq!(
+            reported(&[unopened])[..1],
+            ["Ok | card1 | tegra, 1 connector, planes not asked for: `nvr display` lists them"]
+        );
     }
 
     #[test]

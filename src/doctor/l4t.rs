@@ -10,7 +10,7 @@ use super::{Emit, FileTree, Line};
 struct L4t([u32; 3]);
 
 /// The release of JetPack that contains a release of L4T. By the major version alone, only that of JetPack is known.
-const JETPACKS: [(&str, &str); 19] = [
+const JETPACKS: [(&str, &str); 22] = [
     ("35.1.0", "5.0.2"),
     ("35.2.1", "5.1"),
     ("35.3.1", "5.1.1"),
@@ -21,9 +21,12 @@ const JETPACKS: [(&str, &str); 19] = [
     ("36.4.0", "6.1"),
     ("36.4.3", "6.2"),
     ("36.4.4", "6.2.1"),
+    ("36.4.7", "6.2.1"),
+    ("36.5.0", "6.2.2"),
     ("38.2.0", "7.0"),
     ("38.2.1", "7.0"),
     ("38.4.0", "7.1"),
+    ("39.2.0", "7.2"),
     ("32", "4.x"),
     ("34", "5.x"),
     ("35", "5.x"),

@@ -52,6 +52,7 @@ pub(super) struct DecoderTable {
 /// The VIC of a Jetson: the only way out of NVMM memory. It also scales and converts.
 pub(super) const VIC: &[HardwareScaler] = &[HardwareScaler {
     restarts: true,
+    columns: 16,
     ..in_host_memory("nvvidconv")
 }];
 /// NVIDIA's scalers on a PC work in the GPU's memory: one element since 1.22, before that separate elements.
@@ -61,12 +62,14 @@ const CUDA: &[HardwareScaler] = &[
         memory: "memory:CUDAMemory",
         after: &["cudadownload"],
         restarts: false,
+        columns: 1,
     },
     HardwareScaler {
         element: "cudascale",
         memory: "memory:CUDAMemory",
         after: &["cudadownload"],
         restarts: false,
+        columns: 1,
     },
 ];
 /// The image processor of a Raspberry Pi and similar boards; it is registered where it exists.
@@ -79,6 +82,7 @@ const fn in_host_memory(element: &'static str) -> HardwareScaler {
         memory: "",
         after: &[],
         restarts: false,
+        columns: 1,
     }
 }
 

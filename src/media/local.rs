@@ -6,6 +6,7 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::codec::Codec;
 use super::session::{self, ElementError, Ending, Limits};
 use super::session_state::{Failure, SessionState};
 use super::source::SessionEnd;
@@ -118,6 +119,11 @@ impl LocalSource {
 
     fn of_error(&self, error: &ElementError) -> Failure {
         let (name, element) = (&self.name, &error.element);
+        if let Some((format, package)) = missing_decoder(&error.debug) {
+            let message =
+                format!("nothing on this machine decodes {name}'s {format}; install {package}");
+            return Failure::new("no-decoder", message);
+        }
         let is = |domain: gst::ResourceError| error.error.matches(domain);
         let code = if is(gst::ResourceError::Busy) {
             "busy"
@@ -136,6 +142,34 @@ impl LocalSource {
         };
         Failure::new(code, format!("{name}: {element}: {}", error.error))
     }
+}
+
+/// The format for which GStreamer has no decoder at all, and the packages that have one. GStreamer names it in the debug text alone:
+/// `Missing decoder: VP8 (video/x-vp8, width=…)`, and `Missing parser` where a parser finds that nobody could take its output.
+fn missing_decoder(debug: &str) -> Option<(String, &'static str)> {
+    let stated = |line: &str| {
+        Some(
+            line.strip_prefix("Missing ")?
+                .split_once(": ")?
+                .1
+                .to_owned(),
+        )
+    };
+    let stated = debug.lines().find_map(stated)?;
+    // The name may have parentheses of its own: `H.264 (Main Profile) (video/x-h264, …)`.
+    let media_type = |at: usize| {
+        let caps = stated[at..].trim_start_matches([' ', '(']);
+        let kind = caps.split([',', ')']).next()?;
+        kind.contains('/').then_some((at, kind))
+    };
+    let (end, kind) = stated
+        .match_indices(" (")
+        .find_map(|(at, _)| media_type(at))?;
+    let package = Codec::of_caps(kind).map_or(
+        "the GStreamer plug-in for it (most are in gstreamer1.0-plugins-good, gstreamer1.0-plugins-bad and gstreamer1.0-libav)",
+        Codec::package,
+    );
+    Some((stated[..end].to_owned(), package))
 }
 
 /// Whether elements no longer agree on a format. Sources say so only in their debug text.
@@ -158,6 +192,29 @@ fn has_error(pipeline: &gst::Pipeline) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_without_a_decoder_is_named_with_its_package() {
+        let debug =
+            |what: &str| format!("gstparsebin.c(3540): …:\nno suitable plugins found:\n{what}\n");
+        let found = |what: &str| missing_decoder(&debug(what));
+        let h264 =
+            "Missing parser: H.264 (High 4:4:4 Profile) (video/x-h264, stream-format=(string)avc)";
+        let expected = (
+            "H.264 (High 4:4:4 Profile)".to_owned(),
+            "gstreamer1.0-libav",
+        );
+        assert_eq!(found(h264), Some(expected));
+        let (format, package) =
+            found("Missing decoder: VP8 (video/x-vp8, width=(int)320)").expect("it is named");
+        assert_eq!(format, "VP8");
+        assert!(package.contains("gstreamer1.0-plugins-good"));
+        assert_eq!(found("Missing nothing"), None);
+        assert_eq!(
+            missing_decoder("streaming stopped, reason error (-5)"),
+            None
+        );
+    }
 
     #[test]
     fn a_device_whose_signal_changed_is_told_as_such() {

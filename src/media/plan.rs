@@ -51,6 +51,9 @@ pub(super) struct HardwareScaler {
     /// Whether it must be stopped to change its output size. nvvidconv (L4T r35) accepts new caps but continues with
     /// the surface that it made for the first ones, and gives empty pictures.
     pub(super) restarts: bool,
+    /// The width of its pictures is a multiple of this. At other widths nvvidconv (L4T r32 to r36) shears the colours or writes
+    /// beyond its buffer.
+    pub(super) columns: u32,
 }
 
 /// A decoder and the scaler behind it.
@@ -155,7 +158,9 @@ impl DecoderPlan {
         }
         parts.push(decoder);
         if let Some(scaler) = self.scaler {
-            let size = shape.size.and_then(|size| output.size_for(size));
+            let size = shape
+                .size
+                .and_then(|size| scaler.size_for(size, output.size_for(size)));
             parts.push(scaler.element.to_owned());
             parts.push(scaler.caps(size));
             parts.extend(scaler.after.iter().map(|element| (*element).to_owned()));
@@ -166,6 +171,26 @@ impl DecoderPlan {
 }
 
 impl HardwareScaler {
+    /// The size to ask it for, if `wanted` is the size that pictures of `decoded` are to have; none if they stay as they are. A
+    /// frame has the size of its picture apart from that of its planes ([`crate::base::HostPixels::scaled`]), so that they may
+    /// differ in shape.
+    pub(super) fn size_for(&self, decoded: Size, wanted: Option<Size>) -> Option<Size> {
+        let Size { width, height } = wanted.unwrap_or(decoded);
+        let up = width.next_multiple_of(self.columns);
+        let width = if up <= decoded.width {
+            up
+        } else {
+            up - self.columns
+        };
+        // Narrower than one multiple: it can't be served better.
+        let size = if width == 0 {
+            decoded
+        } else {
+            Size::new(width, height)
+        };
+        (size != decoded).then_some(size)
+    }
+
     /// The scaler, the filter with its caps, and the elements behind them.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The pipelines of boards that tests do not run on, in the form of `gst-launch-1.0`. The elements of each board are
 //! listed here; the code that boards run makes the pipelines.
 
-use super::super::decoder::LINES;
+use super::super::decoder::{LINES, VIC};
 use super::super::output::Need;
 use super::*;
 
@@ -179,6 +179,34 @@ fn each_board_has_its_pipeline() {
     ] {
         assert_eq!(h264(board), expected);
     }
+}
+
+#[test]
+fn pictures_of_a_jetson_have_widths_that_its_scaler_can_make() {
+    let vic = &VIC[0];
+    let size = |decoded: (u32, u32), wanted: Option<(u32, u32)>| {
+        let size = |(width, height)| Size::new(width, height);
+        let found = vic.size_for(size(decoded), wanted.map(size));
+        found.map(|size| (size.width, size.height))
+    };
+    assert_eq!(size((1920, 1080), None), None);
+    assert_eq!(size((1920, 1080), Some((640, 360))), Some((640, 360)));
+    assert_eq!(size((1920, 1080), Some((474, 266))), Some((480, 266)));
+    // No side grows, and a picture of an odd width can't stay as it is.
+    assert_eq!(size((1366, 768), None), Some((1360, 768)));
+    assert_eq!(size((1366, 768), Some((1364, 766))), Some((1360, 766)));
+    assert_eq!(size((12, 8), None), None);
+    let odd = StreamShape {
+        size: Some(Size::new(854, 480)),
+        ..shape("main")
+    };
+    let pipeline = first(&JETPACK_6, Codec::H264, &odd, &Output::default());
+    assert!(
+        pipeline.contains("format=NV12,width=848,height=480 ! appsink"),
+        "{pipeline}"
+    );
+    let pipeline = first(&INTEL, Codec::H264, &odd, &Output::default());
+    assert!(pipeline.contains("format=NV12 ! appsink"), "{pipeline}");
 }
 
 #[test]

@@ -250,7 +250,8 @@ fn build(
             max_fps: None,
         };
         let (scaler, filter, after) = hardware.elements()?;
-        set(&filter, "caps", &hardware.caps(half.size_for(CLIP)));
+        let size = hardware.size_for(CLIP, half.size_for(CLIP));
+        set(&filter, "caps", &hardware.caps(size));
         chain.extend([scaler, filter]);
         chain.extend(after);
     }

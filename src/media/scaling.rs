@@ -114,9 +114,9 @@ impl Scaling {
         let mut state = self.lock();
         change(&mut state);
         let size = state.picture.and_then(|picture| {
-            state
-                .output
-                .planes_for(&self.declared.shape(&picture, None))
+            let shape = self.declared.shape(&picture, None);
+            let planes = state.output.planes_for(&shape);
+            self.hardware.size_for(shape.crop.size, planes)
         });
         let caps = self.hardware.caps(size);
         if caps == state.caps {

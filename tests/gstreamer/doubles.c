@@ -43,7 +43,8 @@
  *                       Its fault: from NVMM to system memory it scales into a surface that it makes for the first picture
  *                       and never again before READY. So after a change of size or format while playing, pictures hold
  *                       nothing of the input; here they are 0xA5 throughout. What NVIDIA's closed library does with two sizes
- *                       that differ was not seen. Once it gave NVMM it can't go over to system memory. System to system: r32
+ *                       that differ was not seen. Widths that are no multiple of 8: both sources copy rows of the colours by
+ *                       half the width of the caps, from and to rows of another length; here the whole picture is 0xA5. Once it gave NVMM it can't go over to system memory. System to system: r32
  *                       fails at the first picture, without a word; the copy of 2023 does it. Which r35 does is not known:
  *                       jetpack=5 fails.
  *     nvarguscamerasrc  gst-nvarguscamera of r35.4.1 (srilakshmi-cavnue/Nvarguscamerasrc): caps, properties, 1920x1080 at 30
@@ -1033,12 +1034,15 @@ static GstFlowReturn converter_transform(GstBaseTransform *transform, GstBuffer 
         return GST_FLOW_ERROR;
     }
     gboolean through_surface = nvvidconv && !converter->to_nvmm && !behaviour->renegotiates;
-    gboolean fits = !through_surface || surface_fits(converter);
+    /* See above: rows of other widths lie elsewhere than the real element writes them. */
+    gboolean aligned = !through_surface || GST_VIDEO_INFO_WIDTH(&converter->to) % 8 == 0;
+    gboolean fits = aligned && (!through_surface || surface_fits(converter));
     if (fits) gst_video_converter_frame(converter_of(converter, nvvidconv), &from, &to);
     gst_video_frame_unmap(&to);
     gst_video_frame_unmap(&from);
     if (!fits) {
-        GST_ERROR_OBJECT(transform, "caps changed while playing: the intermediate surface is still %dx%d", converter->surface.width,
+        if (!aligned) GST_ERROR_OBJECT(transform, "a width of %d is no multiple of 8", GST_VIDEO_INFO_WIDTH(&converter->to));
+        else GST_ERROR_OBJECT(transform, "caps changed while playing: the intermediate surface is still %dx%d", converter->surface.width,
                          converter->surface.height);
         gst_buffer_memset(target, 0, UNPAINTED, gst_buffer_get_size(target));
     }

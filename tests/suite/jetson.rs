@@ -33,17 +33,17 @@ fn opened_with(process: &Running, end: &str) {
     });
 }
 
-fn camera() -> Testcam {
+fn camera(shown: TestPattern) -> Testcam {
     Testcam::start(&TestcamOptions {
-        cameras: vec![CameraOptions::new(Feed::Pattern(SHOWN))],
+        cameras: vec![CameraOptions::new(Feed::Pattern(shown))],
         ..TestcamOptions::default()
     })
     .expect("the camera starts")
 }
 
 /// Whether some frame of the pattern has its objects where `event` says they are, in the camera's own pixels.
-fn is_of_the_pattern(event: &Value) -> bool {
-    let pattern = Pattern::new(SHOWN.size, SHOWN.objects).expect("a pattern");
+fn is_of_the_pattern(event: &Value, shown: TestPattern) -> bool {
+    let pattern = Pattern::new(shown.size, shown.objects).expect("a pattern");
     let found = event["detections"].as_array().expect("a list");
     let at = |one: &Value, key: &str| one["bbox"][key].as_f64().unwrap_or(-1.0);
     (0..40_000).any(|number| {
@@ -63,7 +63,7 @@ fn is_of_the_pattern(event: &Value) -> bool {
 
 #[test]
 fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() {
-    let (broker, cameras) = (Broker::start(Kind::Mosquitto), camera());
+    let (broker, cameras) = (Broker::start(Kind::Mosquitto), camera(SHOWN));
     let reader = broker.observe("nvr/#");
     let mut command = nvr();
     command
@@ -94,7 +94,7 @@ fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() 
             (&1280.into(), &720.into())
         );
         assert_eq!(event["detections"].as_array().map(Vec::len), Some(2));
-        assert!(is_of_the_pattern(event), "{event}");
+        assert!(is_of_the_pattern(event, SHOWN), "{event}");
     }
     // The decoder may be told before its first picture.
     until("a live source with its decoder", SOON * 2, || {
@@ -104,9 +104,40 @@ fn a_processor_tells_boxes_in_the_camera_s_pixels_though_hardware_scaled_them() 
     });
 }
 
+/// A Jetson's scaler makes no picture of this width.
+#[test]
+fn a_picture_whose_width_the_scaler_can_not_make_is_scaled_to_one_that_it_can() {
+    let narrow = TestPattern {
+        size: Size::new(500, 376),
+        ..SHOWN
+    };
+    let (broker, cameras) = (Broker::start(Kind::Mosquitto), camera(narrow));
+    let reader = broker.observe("nvr/#");
+    let mut command = nvr();
+    command
+        .args(arguments(&broker, &cameras))
+        .env("NVR_LOG", TOLD)
+        .envs(doubles::environment(L4T));
+    let processor = Running::start(command);
+    opened_with(
+        &processor,
+        "! nvvidconv ! video/x-raw,format=NV12,width=496,height=376 ! appsink",
+    );
+    let event = until("an event with both objects", SOON * 2, || {
+        let events = documents(&reader, "nvr/detections/0").into_iter();
+        let has_both = |event: &Value| event["detections"].as_array().map(Vec::len) == Some(2);
+        events.rev().find(has_both)
+    });
+    assert_eq!(
+        (&event["frame_width"], &event["frame_height"]),
+        (&500.into(), &376.into())
+    );
+    assert!(is_of_the_pattern(&event, narrow), "{event}");
+}
+
 #[test]
 fn a_wall_shows_what_hardware_scaled_to_its_tile() {
-    let (broker, cameras) = (Broker::start(Kind::Mosquitto), camera());
+    let (broker, cameras) = (Broker::start(Kind::Mosquitto), camera(SHOWN));
     let file = format!("{SOONER}[[camera]]\nid = 0\nuri = \"{}\"\n", cameras.url(0));
     let settings = WallOptions {
         file: &file,

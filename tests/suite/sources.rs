@@ -11,6 +11,7 @@ use nvr::media::{
 };
 
 use crate::support::cameras::{make_clip, run_to_end};
+use crate::support::process::nvr;
 
 /// Longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -247,6 +248,53 @@ fn a_file_in_another_codec_is_played_as_well() {
         path.display()
     ));
     assert_played_in_a_loop(&path, "video/x-vp8");
+}
+
+/// Decoders that GStreamer ranks below all use count for it as none.
+#[test]
+fn a_file_that_nothing_decodes_names_its_codec_and_the_package() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = "videotestsrc num-buffers=5 ! video/x-raw,format=I420,width=320,height=240";
+    for (name, encoder, codec, package) in [
+        (
+            "clip.webm",
+            "vp8enc deadline=1 ! webmmux",
+            "VP8",
+            "gstreamer1.0-plugins-good",
+        ),
+        (
+            "clip.mp4",
+            "x264enc ! h264parse ! mp4mux",
+            "H.264",
+            "gstreamer1.0-libav",
+        ),
+    ] {
+        let path = folder.path().join(name);
+        run_to_end(&format!(
+            "{picture} ! {encoder} ! filesink location={}",
+            path.display()
+        ));
+        let decoders = gstreamer::ElementFactory::factories_with_type(
+            gstreamer::ElementFactoryType::DECODER,
+            gstreamer::Rank::NONE,
+        );
+        let ranks: Vec<String> = decoders
+            .iter()
+            .map(|decoder| format!("{}:NONE", decoder.name()))
+            .collect();
+        let output = nvr()
+            .args(["camera", "probe", &format!("file://{}", path.display())])
+            .env("GST_PLUGIN_FEATURE_RANK", ranks.join(","))
+            .output()
+            .expect("the program runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{told}");
+        let named = format!(
+            "nothing on this machine decodes file {}'s {codec}",
+            path.display()
+        );
+        assert!(told.contains(&named) && told.contains(package), "{told}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::base::Size;
 use crate::config::Rotation;
 use crate::render::{Canvas, Rect};
 
-/// A mapped dumb buffer with its framebuffer. The kernel initialises it with zeros: black, or transparent.
+/// A mapped dumb buffer with its framebuffer. Its first content is zeros: black, or transparent.
 struct Buffer {
     card: Arc<Card>,
     /// Unmapped before the buffer is destroyed.
@@ -55,7 +55,9 @@ impl Buffer {
                 }
             });
         match made {
-            Ok((framebuffer, mapping)) => {
+            Ok((framebuffer, mut mapping)) => {
+                // Most drivers give zeros; NVIDIA's promises none.
+                mapping.as_mut().fill(0);
                 let card = Arc::clone(card);
                 Ok(Self {
                     card,

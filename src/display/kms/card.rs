@@ -92,17 +92,7 @@ impl Card {
         card.driver = driver.name().to_string_lossy().into_owned();
         card.set_client_capability(ClientCapability::UniversalPlanes, true)
             .and_then(|()| card.set_client_capability(ClientCapability::Atomic, true))
-            .map_err(|_| {
-                let hint = if card.driver == "nvidia-drm" {
-                    "; load it with the option modeset=1"
-                } else {
-                    "; use a newer kernel, or another card"
-                };
-                card.failed(format_args!(
-                    "its driver {} has no atomic mode setting, which is required{hint}",
-                    card.driver
-                ))
-            })?;
+            .map_err(|_| card.failed(without_modes(&card.driver)))?;
         card.resource_handles().map_err(|_| {
             card.failed(format_args!(
                 "its driver {} drives no monitors",
@@ -166,6 +156,11 @@ impl Card {
     /// Sets the text console to graphics mode while this card is open. To be called after [`Card::become_master`].
     pub(super) fn take_console(&self) {
         self.console.get_or_init(Console::take);
+    }
+
+    /// The remedy where its driver accepts no mode.
+    pub(super) fn mode_remedy(&self) -> String {
+        mode_remedy(&self.driver, &holders(&self.path))
     }
 
     /// An error that names this card.
@@ -256,6 +251,30 @@ fn is_named(path: &Path, driver: &str, wanted: &str) -> bool {
         || wanted_path.is_absolute() && wanted_path.canonicalize().is_ok_and(|target| target == path)
 }
 
+/// Why a driver without atomic mode setting can't be used, with the remedy.
+fn without_modes(driver: &str) -> String {
+    let remedy = match driver {
+        "nvidia-drm" => "load it with the option modeset=1",
+        // Of Xavier boards with JetPack 5: it hands memory to NVIDIA's desktop, and has no modes at all.
+        "tegra-udrm" => {
+            "no JetPack gives this board one: a processor runs here, and a wall on an Orin or a PC"
+        }
+        _ => "use a newer kernel, or another card",
+    };
+    format!("its driver {driver} has no atomic mode setting, which is required; {remedy}")
+}
+
+/// What helps where a driver accepts no mode. NVIDIA's X driver holds the display without being the card's master (over NVKMS): this
+/// program becomes master then, and every mode is refused.
+fn mode_remedy(driver: &str, holders: &[String]) -> String {
+    const DESKTOP: &str = "end the desktop (systemctl isolate multi-user.target)";
+    match holders {
+        _ if driver != "nvidia-drm" => "give one with --mode".to_owned(),
+        [] => format!("if a desktop runs here, {DESKTOP}; else give a mode with --mode"),
+        holders => format!("{} has it open: {DESKTOP}", holders.join(", ")),
+    }
+}
+
 fn cannot_open(path: &Path, err: &io::Error) -> DisplayError {
     let remedy = match Errno::from_io_error(err) {
         Some(Errno::ACCESS | Errno::PERM) => {
@@ -268,7 +287,7 @@ fn cannot_open(path: &Path, err: &io::Error) -> DisplayError {
 }
 
 /// Other processes that have the card open: `Xorg (712)`. Only processes whose files this user may read.
-fn holders(path: &Path) -> Vec<String> {
+pub(super) fn holders(path: &Path) -> Vec<String> {
     // By device number, because a container may have the node at another path.
     let device = |path: &Path| std::fs::metadata(path).map(|file| file.rdev()).unwrap_or(0);
     let wanted = device(path);
@@ -312,6 +331,18 @@ mod tests {
             text.contains("/dev/dri/card0") && text.contains("video,render"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_remedies_of_nvidia_s_drivers_name_what_holds_the_display() {
+        assert_eq!(mode_remedy("i915", &[]), "give one with --mode");
+        let free = mode_remedy("nvidia-drm", &[]);
+        assert!(free.contains("isolate multi-user.target") && free.contains("--mode"));
+        let held = mode_remedy("nvidia-drm", &["Xorg (712)".to_owned()]);
+        assert!(held.starts_with("Xorg (712) has it open: end the desktop"));
+        assert!(without_modes("nvidia-drm").contains("modeset=1"));
+        assert!(without_modes("tegra-udrm").contains("a wall on an Orin or a PC"));
+        assert!(without_modes("ast").contains("newer kernel"));
     }
 
     #[test]

@@ -31,10 +31,11 @@ mod planner;
 mod properties;
 mod replan;
 mod survey;
+mod sysfs;
 mod udmabuf;
 
 pub use console::restore_console;
 pub use head::KmsDisplay;
 pub use open::open_heads;
-pub use survey::{CardReport, ConnectorReport, PlaneReport, available};
+pub use survey::{CardReport, ConnectorReport, PlaneReport, available, endangered, observed};
 pub use udmabuf::grey_ramp;

@@ -177,9 +177,10 @@ pub(super) fn set_mode(
     const MAX_LISTED: usize = 4;
     refused.truncate(MAX_LISTED);
     Err(card.failed(format_args!(
-        "its driver {} accepts no mode for {}; give one with --mode; refused: {}",
+        "its driver {} accepts no mode for {}; {}; refused: {}",
         card.driver(),
         connector.name,
+        card.mode_remedy(),
         refused.join("; ")
     )))
 }

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::card::Card;
+use super::card::{Card, holders};
 use super::choice::choices;
 use super::connector::{ConnectorFacts, ConnectorStatus, in_order};
 use super::edid::monitor_name;
 use super::planner::{PlaneFacts, PlaneKind, PlaneRequest, proposals};
+use super::sysfs::report_of_nvidia;
 use super::{formats, hardware};
 use crate::base::Size;
 use crate::config::Rotation;
@@ -25,8 +26,8 @@ pub struct CardReport {
     pub problem: Option<String>,
     /// Its connectors, in the order in which heads use them.
     pub connectors: Vec<ConnectorReport>,
-    /// Its planes, ordered by id.
-    pub planes: Vec<PlaneReport>,
+    /// Its planes, ordered by id. `None` if they can't be read, or were not, because the card was not opened.
+    pub planes: Option<Vec<PlaneReport>>,
 }
 
 /// The report of a connector.
@@ -42,7 +43,7 @@ pub struct ConnectorReport {
     pub modes: Vec<String>,
     /// The mode that is used if none is configured.
     pub chosen_mode: Option<String>,
-    /// The plans that are tried for six tiles, best first.
+    /// The plans that are tried for six tiles, best first. None if the planes were not read.
     pub plans: Vec<String>,
 }
 
@@ -72,9 +73,22 @@ impl CardReport {
     }
 }
 
-/// Reports all cards, usable or not. No mode is set: the master right is requested and given up again.
+/// Reports all cards, usable or not. No mode is set: the master right is requested and given up again. NVIDIA's driver then
+/// switches its outputs off, if no other program was its master.
 pub fn available() -> Vec<CardReport> {
     Card::nodes().into_iter().map(report).collect()
+}
+
+/// Reports all cards as [`available`] does, but opens none whose picture would go dark.
+pub fn observed() -> Vec<CardReport> {
+    let observe = |node: PathBuf| report_of_nvidia(&node).unwrap_or_else(|| report(node));
+    Card::nodes().into_iter().map(observe).collect()
+}
+
+/// The cards whose picture [`available`] may switch off: NVIDIA's, which no other program has open.
+pub fn endangered() -> Vec<PathBuf> {
+    let is_free = |node: &PathBuf| report_of_nvidia(node).is_some() && holders(node).is_empty();
+    Card::nodes().into_iter().filter(is_free).collect()
 }
 
 fn report(path: PathBuf) -> CardReport {
@@ -83,7 +97,7 @@ fn report(path: PathBuf) -> CardReport {
         driver: String::new(),
         problem: None,
         connectors: Vec::new(),
-        planes: Vec::new(),
+        planes: None,
     };
     let card = match Card::open(&report.path) {
         Ok(card) => card,
@@ -96,7 +110,9 @@ fn report(path: PathBuf) -> CardReport {
     let is_master = card.become_master();
     // Only a master may probe the monitors. Another master has already done so.
     match describe(&card, is_master.is_ok()) {
-        Ok((connectors, planes)) => (report.connectors, report.planes) = (connectors, planes),
+        Ok((connectors, planes)) => {
+            (report.connectors, report.planes) = (connectors, Some(planes));
+        }
         Err(err) => report.problem = Some(card.refused("be read", &err).to_string()),
     }
     if let Err(err) = is_master {
