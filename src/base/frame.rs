@@ -3,7 +3,6 @@
 //! Hardware decoders have few output buffers and stop when these are held: to keep a picture, copy it. The memory of the pixels is
 //! hidden behind traits, which `media` implements.
 
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,16 +83,8 @@ pub trait HostPixels: Send + Sync {
     }
 }
 
-/// Pixels in a device's memory, shared as a file descriptor.
+/// Pixels in a device's memory.
 pub trait DmaBuf: Send + Sync {
-    /// How the planes are laid out.
-    fn format(&self) -> PixelFormat;
-    /// The buffer. It lives as long as this value.
-    fn fd(&self) -> BorrowedFd<'_>;
-    /// The DRM format modifier (its tiling).
-    fn modifier(&self) -> u64;
-    /// Offset and stride of each plane in bytes.
-    fn layout(&self) -> Vec<(u32, u32)>;
     /// As [`HostPixels::scaled`].
     fn scaled(&self) -> Option<Size> {
         None

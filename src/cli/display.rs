@@ -12,8 +12,7 @@ use super::out;
 use crate::base::{Clock, Size, Stop};
 use crate::config::{HeadSettings, ModeRequest, Rotation, WallSettings};
 use crate::display::kms::{self, CardReport, KmsDisplay};
-use crate::display::{Display, DisplayError, testcard};
-use crate::render::Rect;
+use crate::display::{Display, testcard};
 
 /// Options of `nvr display`.
 #[derive(Debug, Args)]
@@ -37,9 +36,6 @@ pub(super) struct DisplayArgs {
     /// Part of the screen that a television cuts off at each edge, as a fraction, 0 to 0.1
     #[arg(long, default_value_t = 0.0, value_parser = overscan)]
     overscan: f32,
-    /// With --show: give the right picture's plane an NV12 frame in a dma-buf, as a hardware decoder does
-    #[arg(long, requires = "show")]
-    frames: bool,
     /// Format of the list; with --show, of the display's report
     #[arg(long, value_enum, default_value_t)]
     format: Form,
@@ -192,7 +188,7 @@ fn show(args: DisplayArgs, seconds: u64) -> anyhow::Result<ExitCode> {
             .into_iter()
             .map(|display| {
                 let (clock, stop) = (&clock, &stop);
-                scope.spawn(move || show_one(display, clock, limit, stop, args.format, args.frames))
+                scope.spawn(move || show_one(display, clock, limit, stop, args.format))
             })
             .collect();
         threads
@@ -216,16 +212,10 @@ fn show_one(
     limit: Option<Duration>,
     stop: &Stop,
     format: Form,
-    frames: bool,
 ) -> anyhow::Result<()> {
     out::line(format_args!("showing on {}", display.info().description));
     let start = clock.now();
-    let scenes = testcard::show(&mut display, clock, limit, stop, |display, pictures| {
-        if frames {
-            show_decoded(display, pictures)?;
-        }
-        Ok(())
-    })?;
+    let scenes = testcard::show(&mut display, clock, limit, stop)?;
     let report = display.report();
     match format {
         Form::Json => out::line(&report),
@@ -235,31 +225,6 @@ fn show_one(
             (clock.now() - start).as_secs_f64(),
             report["paced_by"].as_str().unwrap_or_default(),
             report["plan"].as_str().unwrap_or("no plan"),
-        )),
-    }
-    Ok(())
-}
-
-/// Shows the second picture from a buffer like a decoder's, without a copy.
-fn show_decoded(display: &mut KmsDisplay, pictures: &[Rect]) -> Result<(), DisplayError> {
-    const PICTURE: usize = 1;
-    let Some(picture) = pictures.get(PICTURE) else {
-        return Ok(());
-    };
-    match kms::grey_ramp(picture.size()) {
-        Ok(frame) => {
-            let is_shown = display.show_frame(PICTURE, Some(&frame))?;
-            out::line(format_args!(
-                "the decoded frame {}",
-                if is_shown {
-                    "is shown without a copy"
-                } else {
-                    "is refused by the picture's plane"
-                }
-            ));
-        }
-        Err(err) => out::line(format_args!(
-            "can't create a frame in a dma-buf with /dev/udmabuf: {err}"
         )),
     }
     Ok(())

@@ -113,17 +113,15 @@ impl TestCard {
     }
 }
 
-/// Shows the test card until `stop` is raised or `limit` is over. `presented` is called after a new card was presented, with
-/// the rectangles of its pictures. Gives the number of presented scenes.
+/// Shows the test card until `stop` is raised or `limit` is over. Gives the number of presented scenes.
 ///
 /// # Errors
 /// As [`Display::wait`].
-pub fn show<D: Display>(
-    display: &mut D,
+pub fn show(
+    display: &mut dyn Display,
     clock: &Clock,
     limit: Option<Duration>,
     stop: &Stop,
-    mut presented: impl FnMut(&mut D, &[Rect]) -> Result<(), DisplayError>,
 ) -> Result<u64, DisplayError> {
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|err| DisplayError::Device(format!("no eventfd: {err}")))?;
@@ -137,11 +135,7 @@ pub fn show<D: Display>(
             Wait::Changed => card = TestCard::new(&display.info()),
             Wait::Busy => {}
             Wait::Ready => {
-                let is_first = card.is_new;
                 card.present(display, clock.now())?;
-                if is_first {
-                    presented(display, &card.pictures)?;
-                }
                 scenes += 1;
             }
         }

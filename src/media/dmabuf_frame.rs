@@ -1,25 +1,17 @@
-#![expect(
-    unsafe_code,
-    reason = "GStreamer tells a dma-buf's descriptor as a number"
-)]
 //! Decoded pictures in the memory of a device: buffers of V4L2 decoders and similar ones, each a file descriptor.
 //!
-//! A display plane can show such a picture directly. It is mapped only when it is read: on boards with non-coherent
-//! caches mapping costs time, also for pictures that a rate limit drops.
+//! Such a picture is mapped only when it is read: on boards with non-coherent caches mapping costs time, also for pictures that a
+//! rate limit drops.
 
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer_allocators::DmaBufMemory;
 use gstreamer_video as gst_video;
 
-use super::host_frame::{HostFrame, first_sample, format_of};
+use super::host_frame::{HostFrame, format_of};
 use super::turned_frame::TurnedFrame;
-use crate::base::{Crop, DmaBuf, HostPixels, Orientation, PictureShape, PixelFormat, Pixels, Size};
-
-/// DRM_FORMAT_MOD_LINEAR, the modifier of caps that state none.
-const LINEAR: u64 = 0;
+use crate::base::{Crop, DmaBuf, HostPixels, Orientation, PictureShape, Pixels, Size};
 
 /// How the samples of a buffer become a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +54,8 @@ impl FrameView {
 struct DmaBufFrame {
     buffer: gst::Buffer,
     info: gst_video::VideoInfo,
-    format: PixelFormat,
     crop: Crop,
     picture: Size,
-    layout: Vec<(u32, u32)>,
 }
 
 /// The pixels of `buffer` by `view`; none if frames do not have its format or if it can't be mapped.
@@ -99,65 +89,16 @@ fn as_decoded(
             buffer, info, crop, picture,
         )?)));
     }
-    let format = format_of(info)?;
-    let mut layout = layout_of(&buffer, info)?;
-    for (index, (offset, stride)) in layout.iter_mut().enumerate() {
-        let first = first_sample(format, &crop, index, *stride as usize);
-        *offset = offset.checked_add(u32::try_from(first).ok()?)?;
-    }
+    format_of(info)?;
     Some(Pixels::DmaBuf(Arc::new(DmaBufFrame {
-        format,
         info: info.clone(),
         buffer,
         crop,
         picture,
-        layout,
     })))
 }
 
-/// Offset and stride of each plane: the buffer's own, or those of its format.
-fn layout_of(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Option<Vec<(u32, u32)>> {
-    // A memory may start in the middle of its dma-buf.
-    let begins = buffer.peek_memory(0).offset();
-    let planes = |offsets: &[usize], strides: &[i32]| {
-        std::iter::zip(offsets, strides)
-            .map(|(offset, stride)| {
-                Some((
-                    u32::try_from(begins + offset).ok()?,
-                    u32::try_from(*stride).ok()?,
-                ))
-            })
-            .collect()
-    };
-    match buffer.meta::<gst_video::VideoMeta>() {
-        Some(meta) => planes(meta.offset(), meta.stride()),
-        None => planes(info.offset(), info.stride()),
-    }
-}
-
 impl DmaBuf for DmaBufFrame {
-    fn format(&self) -> PixelFormat {
-        self.format
-    }
-
-    fn fd(&self) -> BorrowedFd<'_> {
-        let memory = self.buffer.peek_memory(0);
-        let memory = memory
-            .downcast_memory_ref::<DmaBufMemory>()
-            .expect("invariant: `pixels_of` has seen that it is one, and nobody exchanges a buffer's memory that is shared");
-        // SAFETY: the memory owns the descriptor and closes it when it is freed; the buffer, which holds the memory, lives as
-        // long as `self`, from which the result borrows.
-        unsafe { BorrowedFd::borrow_raw(memory.fd()) }
-    }
-
-    fn modifier(&self) -> u64 {
-        LINEAR
-    }
-
-    fn layout(&self) -> Vec<(u32, u32)> {
-        self.layout.clone()
-    }
-
     fn scaled(&self) -> Option<Size> {
         (self.crop.size != self.picture).then_some(self.crop.size)
     }
@@ -173,7 +114,6 @@ impl DmaBuf for DmaBufFrame {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
     use std::os::unix::fs::FileExt;
 
     use gstreamer_allocators::{DmaBufAllocator, DmaBufAllocatorExtManual as _};
@@ -187,6 +127,7 @@ mod tests {
     const BYTES: usize = CHROMA_AT + STRIDE * 16;
 
     /// An NV12 picture whose samples hold the number of their row, in memory that replaces a device's.
+    #[expect(unsafe_code, reason = "a descriptor is given away")]
     fn picture() -> (gst::Buffer, gst_video::VideoInfo, std::fs::File) {
         super::super::init().expect("GStreamer starts");
         let memory = rustix::fs::memfd_create("device", rustix::fs::MemfdFlags::CLOEXEC);
@@ -257,14 +198,6 @@ mod tests {
         let Pixels::DmaBuf(device) = &pixels else {
             panic!("it is in a device's memory");
         };
-        let (stride, chroma_at) = (STRIDE as u32, CHROMA_AT as u32);
-        assert_eq!(
-            device.layout(),
-            [
-                (4 * stride + 8, stride),
-                (chroma_at + 2 * stride + 8, stride)
-            ]
-        );
         assert_eq!(device.scaled(), None);
         let host = pixels.host().expect("it can be mapped");
         assert_eq!((host.plane(0).bytes[0], host.plane(1).bytes[0]), (4, 34));
@@ -289,21 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn a_device_s_picture_keeps_its_descriptor_and_is_mapped_when_read() {
+    fn a_device_s_picture_is_mapped_when_it_is_read() {
         let (buffer, info, file) = picture();
         let camera = Size::new(1920, 960);
         let pixels = pixels_of(buffer, &info, &whole(camera)).expect("a frame's format");
         let Pixels::DmaBuf(device) = &pixels else {
             panic!("it is in a device's memory");
         };
-        assert_eq!(device.format(), PixelFormat::Nv12);
-        let stride = STRIDE as u32;
-        assert_eq!(device.layout(), [(0, stride), (CHROMA_AT as u32, stride)]);
-        assert_eq!(device.modifier(), 0);
         assert_eq!(device.scaled(), Some(SIZE));
-        let inode = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map(|stat| stat.st_ino).ok();
-        assert_ne!(device.fd().as_raw_fd(), file.as_raw_fd());
-        assert_eq!(inode(device.fd()), inode(std::os::fd::AsFd::as_fd(&file)));
 
         let host = pixels.host().expect("it can be mapped");
         assert_eq!(host.scaled(), Some(SIZE));

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gstreamer::prelude::GstObjectExt as _;
 use nvr::base::{Clock, Frame, PatternCode, PixelFormat, Pixels, Size, SourceId, Stop};
 use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
 use nvr::media::{

@@ -3,7 +3,6 @@
 //! Each head has a thread. All heads of a card share one file, one master right and one stream of events. The head that reads
 //! the events notifies the heads they belong to.
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,13 +28,9 @@ pub(super) struct Card {
     file: OwnedFd,
     path: PathBuf,
     driver: String,
-    modifiers: bool,
     heads: HeadRegistry,
     /// Locked while a head chooses and activates its monitor, so that two heads do not take the same objects.
     modeset_lock: Mutex<()>,
-    /// Users of each buffer handle. The kernel gives the same handle for every import of a buffer, so that only the last user may
-    /// close it.
-    handles: Mutex<HashMap<u32, u32>>,
     console: OnceLock<Option<Arc<Console>>>,
 }
 
@@ -81,10 +76,8 @@ impl Card {
             file: file.into(),
             path: path.to_owned(),
             driver: String::new(),
-            modifiers: false,
             heads: HeadRegistry::default(),
             modeset_lock: Mutex::default(),
-            handles: Mutex::default(),
             console: OnceLock::new(),
         };
         let _ = card.release_master_lock();
@@ -109,10 +102,6 @@ impl Card {
                 card.driver
             )));
         }
-        card.modifiers = card
-            .get_driver_capability(DriverCapability::AddFB2Modifiers)
-            .unwrap_or(0)
-            == 1;
         Ok(card)
     }
 
@@ -124,11 +113,6 @@ impl Card {
     /// Name of its driver.
     pub(super) fn driver(&self) -> &str {
         &self.driver
-    }
-
-    /// Whether framebuffers can have modifiers.
-    pub(super) fn has_modifiers(&self) -> bool {
-        self.modifiers
     }
 
     /// Whether `wanted` names this card by its node or its driver.
@@ -210,28 +194,6 @@ impl Card {
                 self.heads.flipped(flip.crtc.into());
             }
         }
-    }
-
-    /// Counts one more user of an imported buffer's handle.
-    pub(super) fn add_handle_user(&self, handle: u32) {
-        *self.handles().entry(handle).or_default() += 1;
-    }
-
-    /// Counts one user less. True if it was the last one, which has to close the handle.
-    pub(super) fn remove_handle_user(&self, handle: u32) -> bool {
-        let mut handles = self.handles();
-        let users = handles.get(&handle).copied().unwrap_or(1);
-        if users > 1 {
-            handles.insert(handle, users - 1);
-            false
-        } else {
-            handles.remove(&handle);
-            true
-        }
-    }
-
-    fn handles(&self) -> MutexGuard<'_, HashMap<u32, u32>> {
-        lock(&self.handles)
     }
 }
 

@@ -4,12 +4,6 @@
 pub(super) const XRGB8888: u32 = code(*b"XR24");
 /// 32 bits, blue first, alpha last.
 pub(super) const ARGB8888: u32 = code(*b"AR24");
-/// Planes Y and interleaved UV.
-pub(super) const NV12: u32 = code(*b"NV12");
-/// Planes Y, U and V; I420 in GStreamer.
-pub(super) const YUV420: u32 = code(*b"YU12");
-/// 24 bits, red first in memory.
-pub(super) const BGR888: u32 = code(*b"BG24");
 /// The modifier of linear memory, without tiling.
 pub(super) const LINEAR: u64 = 0;
 
@@ -40,15 +34,9 @@ pub(super) fn name(fourcc: u32) -> String {
 
 /// Whether a linear buffer of this format can be shown.
 pub(super) fn takes_linear(formats: &[Format], fourcc: u32) -> bool {
-    takes(formats, fourcc, LINEAR)
-}
-
-/// Whether a buffer of this format and tiling can be shown.
-pub(super) fn takes(formats: &[Format], fourcc: u32, modifier: u64) -> bool {
     formats.iter().any(|format| {
-        format.fourcc == fourcc
-            && (format.modifiers.contains(&modifier)
-                || format.modifiers.is_empty() && modifier == LINEAR)
+        let modifiers = &format.modifiers;
+        format.fourcc == fourcc && (modifiers.is_empty() || modifiers.contains(&LINEAR))
     })
 }
 
@@ -89,6 +77,8 @@ pub(super) fn parse_in_formats(blob: &[u8]) -> Option<Vec<Format>> {
 mod tests {
     use super::*;
 
+    const NV12: u32 = code(*b"NV12");
+
     fn blob(formats: &[u32], modifiers: &[(u64, u32, u64)]) -> Vec<u8> {
         let modifiers_at = 24 + formats.len() * 4;
         let words = [
@@ -124,8 +114,7 @@ mod tests {
         assert!(takes_linear(&read, XRGB8888));
         assert!(takes_linear(&read, ARGB8888));
         assert!(!takes_linear(&read, NV12));
-        assert!(takes(&read, NV12, tiled));
-        assert!(!takes(&read, YUV420, LINEAR));
+        assert_eq!(read[2].modifiers, [tiled]);
     }
 
     #[test]
@@ -146,7 +135,6 @@ mod tests {
             modifiers: Vec::new(),
         }];
         assert!(takes_linear(&formats, XRGB8888));
-        assert!(!takes(&formats, XRGB8888, 1));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::head_registry::DrmObjects;
 use super::hotplug::Uevents;
 use super::output::{CommitOutcome, Output};
 use super::pace::Pace;
-use crate::base::{Clock, Frame, Size};
+use crate::base::{Clock, Size};
 use crate::config::HeadSettings;
 use crate::display::{Display, DisplayError, Wait};
 use crate::render::{DisplayInfo, Scene};
@@ -99,24 +99,6 @@ impl KmsDisplay {
             );
         }
         Ok(opened)
-    }
-
-    /// Shows a decoded frame in place of the composed picture with index `picture` in [`Scene::pictures`], from the next
-    /// [`Display::present`] on, until another frame or `None` replaces it. No pixel is copied; the frame is held while it is
-    /// shown. False if the composed picture has to be shown: the picture has no plane, the frame is in ordinary memory, or the
-    /// plane does not take its format, tiling or size.
-    ///
-    /// # Errors
-    /// As [`Display::present`].
-    pub fn show_frame(
-        &mut self,
-        picture: usize,
-        frame: Option<&Frame>,
-    ) -> Result<bool, DisplayError> {
-        match &mut self.output {
-            Some(output) => output.show_frame(picture, frame),
-            None => Ok(false),
-        }
     }
 
     fn connectors(&self, probe: bool) -> Result<Vec<ConnectorFacts>, DisplayError> {

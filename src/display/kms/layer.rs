@@ -8,10 +8,8 @@ use drm::control::property::Value;
 
 use super::buffers::BufferPair;
 use super::card::Card;
-use super::formats::Format;
 use super::geometry::Geometry;
-use super::import::ImportedFrame;
-use super::planner::{Assignment, PlaneFacts, PlaneRole, rotation_bit};
+use super::planner::{Assignment, PlaneRole, rotation_bit};
 use super::properties::{Name, Properties, Request};
 use crate::base::Size;
 use crate::render::{Canvas, Rect, Scene};
@@ -26,21 +24,11 @@ pub(super) enum Side {
 /// A plane that shows a part of the scene.
 pub(super) struct Layer {
     plane: Properties,
-    formats: Vec<Format>,
     assignment: Assignment,
     geometry: Geometry,
     /// The rectangle of the canvas that it shows.
     part: Rect,
     buffers: BufferPair,
-    frames: ImportedFrames,
-}
-
-/// Decoded frames shown instead of the buffers: the shown one, the next one, and the one that the monitor may still read.
-#[derive(Default)]
-struct ImportedFrames {
-    shown: Option<ImportedFrame>,
-    next: Option<Option<ImportedFrame>>,
-    removed: Option<ImportedFrame>,
 }
 
 /// A property blob, which a commit or a mode needs.
@@ -77,7 +65,7 @@ impl Layer {
     /// If the card has no memory for them.
     pub(super) fn new(
         card: &Arc<Card>,
-        (facts, plane): &(PlaneFacts, Properties),
+        plane: &Properties,
         assignment: Assignment,
         geometry: Geometry,
         pictures: &[Rect],
@@ -93,12 +81,10 @@ impl Layer {
         };
         Ok(Self {
             plane: plane.clone(),
-            formats: facts.formats.clone(),
             assignment,
             geometry,
             part,
             buffers: BufferPair::new(card, size, assignment.fourcc)?,
-            frames: ImportedFrames::default(),
         })
     }
 
@@ -112,18 +98,6 @@ impl Layer {
 
     pub(super) fn fourcc(&self) -> u32 {
         self.assignment.fourcc
-    }
-
-    pub(super) fn formats(&self) -> &[Format] {
-        &self.formats
-    }
-
-    /// Whether decoded frames are shown instead of the buffers.
-    pub(super) fn shows_frames(&self) -> bool {
-        match &self.frames.next {
-            Some(next) => next.is_some(),
-            None => self.frames.shown.is_some(),
-        }
     }
 
     /// Changes the assignment of the same plane and buffers. The numbers of pictures change with the page.
@@ -157,7 +131,7 @@ impl Layer {
             PlaneRole::Overlay => scene.overlay,
             PlaneRole::Base | PlaneRole::Picture(_) => Some(scene.base),
         };
-        let Some(canvas) = canvas.filter(|_| self.buffers.is_due() && !self.shows_frames()) else {
+        let Some(canvas) = canvas.filter(|_| self.buffers.is_due()) else {
             return;
         };
         let (geometry, part, role) = (self.geometry, self.part, self.assignment.role);
@@ -170,17 +144,7 @@ impl Layer {
 
     /// Whether there are changes that the monitor does not show.
     pub(super) fn is_due(&self) -> bool {
-        self.frames.next.is_some() || self.buffers.is_due() && !self.shows_frames()
-    }
-
-    /// Shows a decoded frame from the next commit on, or the buffers again.
-    pub(super) fn show(&mut self, frame: Option<ImportedFrame>) {
-        if frame.is_some() || self.frames.shown.is_some() || self.frames.next.is_some() {
-            if frame.is_none() {
-                self.damage_all();
-            }
-            self.frames.next = Some(frame);
-        }
+        self.buffers.is_due()
     }
 
     /// Adds the properties of this plane to a commit. The returned blob must be kept until the commit was made.
@@ -191,14 +155,10 @@ impl Layer {
         side: Side,
         request: &mut Request,
     ) -> Option<PropertyBlob> {
-        let frame = match (&self.frames.next, side) {
-            (Some(next), Side::Back) => next.as_ref(),
-            _ => self.frames.shown.as_ref(),
-        };
-        let (framebuffer, size) = match (frame, side) {
-            (Some(frame), _) => (frame.framebuffer(), frame.layout.size),
-            (None, Side::Back) => (self.buffers.back(), self.buffers.size()),
-            (None, Side::Front) => (self.buffers.front(), self.buffers.size()),
+        let size = self.buffers.size();
+        let framebuffer = match side {
+            Side::Back => self.buffers.back(),
+            Side::Front => self.buffers.front(),
         };
         let plane = &self.plane;
         let Rect {
@@ -230,18 +190,9 @@ impl Layer {
         if let Some(mixed) = plane.labelled(Name::BlendMode, "Pre-multiplied") {
             request.set_where_possible(plane, Name::BlendMode, mixed);
         }
-        if let Some((encoding, range)) = frame.and_then(|frame| frame.layout.color_labels()) {
-            for (name, label) in [(Name::ColorEncoding, encoding), (Name::ColorRange, range)] {
-                if let Some(value) = plane.labelled(name, label) {
-                    request.set_where_possible(plane, name, value);
-                }
-            }
-        }
-        let clips = if frame.is_none() && side == Side::Back {
-            self.clips(card, size)
-        } else {
-            None
-        };
+        let clips = (side == Side::Back)
+            .then(|| self.clips(card, size))
+            .flatten();
         request.set(
             plane,
             Name::DamageClips,
@@ -268,17 +219,9 @@ impl Layer {
 
     /// The commit was accepted.
     pub(super) fn committed(&mut self) {
-        if let Some(next) = self.frames.next.take() {
-            self.frames.removed = std::mem::replace(&mut self.frames.shown, next);
-        }
-        if self.frames.shown.is_none() && self.buffers.is_due() {
+        if self.buffers.is_due() {
             self.buffers.swap();
         }
-    }
-
-    /// The monitor shows the last commit.
-    pub(super) fn flipped(&mut self) {
-        self.frames.removed = None;
     }
 }
 

@@ -282,7 +282,7 @@ pub(super) fn new_layers(
     plan.assignments
         .iter()
         .filter_map(|part| {
-            let plane = planes.iter().find(|(facts, _)| facts.id == part.plane)?;
+            let (_, plane) = planes.iter().find(|(facts, _)| facts.id == part.plane)?;
             Some(Layer::new(card, plane, *part, geometry, pictures))
         })
         .collect()

@@ -13,14 +13,12 @@ use super::edid::monitor_name;
 use super::formats;
 use super::geometry::Geometry;
 use super::head_registry::DrmObjects;
-use super::import::ImportedFrame;
 use super::layer::{Layer, PropertyBlob, Side, disable_layer};
 use super::mode::Mode;
 use super::modeset::{Modeset, set_mode};
 use super::planner::{PlaneRole, Proposal};
-use super::properties::{Name, Request, is_final};
+use super::properties::{Name, Request};
 use super::replan::{Replan, is_kept};
-use crate::base::Frame;
 use crate::config::{HeadSettings, Rotation};
 use crate::display::DisplayError;
 use crate::render::{Rect, Scene};
@@ -169,7 +167,6 @@ impl Output {
     /// The monitor shows the last commit.
     pub(super) fn flipped(&mut self) {
         self.retired.clear();
-        self.modeset.layers.iter_mut().for_each(Layer::flipped);
     }
 
     /// Switches the monitor off or on, and waits for it.
@@ -198,67 +195,6 @@ impl Output {
         }
     }
 
-    /// Shows a decoded frame on the plane of a picture from the next commit on, without a copy. `None` shows the composed
-    /// picture again. False if the picture has no plane, or its plane does not take the frame's format, tiling or size.
-    ///
-    /// # Errors
-    /// If the card is gone, or another program is its master.
-    pub(super) fn show_frame(
-        &mut self,
-        picture: usize,
-        frame: Option<&Frame>,
-    ) -> Result<bool, DisplayError> {
-        let Some(layer) = self
-            .modeset
-            .layers
-            .iter_mut()
-            .find(|layer| layer.role() == PlaneRole::Picture(picture))
-        else {
-            return Ok(false);
-        };
-        let Some(frame) = frame else {
-            layer.show(None);
-            return Ok(true);
-        };
-        let imported = match ImportedFrame::of(&self.card, frame) {
-            Ok(Some(imported)) => imported,
-            Ok(None) => return Ok(false),
-            Err(err) if is_final(&err) => return Err(self.card.refused("take a frame", &err)),
-            Err(err) => {
-                self.modeset.note_refused(format!(
-                    "picture {picture}: can't make a framebuffer from a decoded frame: {err}"
-                ));
-                return Ok(false);
-            }
-        };
-        let layout = &imported.layout;
-        if !formats::takes(layer.formats(), layout.fourcc, layout.modifier) {
-            let reason = format!(
-                "picture {picture}: its plane does not accept {}",
-                formats::name(layout.fourcc)
-            );
-            self.modeset.note_refused(reason);
-            return Ok(false);
-        }
-        layer.show(Some(imported));
-        let mut request = Request::default();
-        let clips = layer.request(&self.card, self.modeset.crtc.id(), Side::Back, &mut request);
-        let tested = request.commit(&self.card, AtomicCommitFlags::TEST_ONLY);
-        drop(clips);
-        match tested {
-            Ok(()) => Ok(true),
-            Err(err) => {
-                layer.show(None);
-                if is_final(&err) {
-                    return Err(self.card.refused("show a frame", &err));
-                }
-                self.modeset
-                    .note_refused(format!("picture {picture}: a decoded frame: {err}"));
-                Ok(false)
-            }
-        }
-    }
-
     /// Details for statuses.
     pub(super) fn report(&self) -> Value {
         let planes: Vec<Value> = self
@@ -274,7 +210,6 @@ impl Output {
                         PlaneRole::Picture(index) => format!("picture {index}"),
                     },
                     "format": formats::name(layer.fourcc()),
-                    "imports_frames": layer.shows_frames(),
                 })
             })
             .collect();

@@ -1,4 +1,4 @@
-use super::super::formats::NV12;
+const NV12: u32 = u32::from_le_bytes(*b"NV12");
 use super::*;
 
 const ALL_TURNS: u32 = 0x3f;

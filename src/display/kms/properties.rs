@@ -28,8 +28,6 @@ names! {
     Alpha = "alpha",
     BlendMode = "pixel blend mode",
     BroadcastRgb = "Broadcast RGB",
-    ColorEncoding = "COLOR_ENCODING",
-    ColorRange = "COLOR_RANGE",
     ColorTransform = "CTM",
     CrtcHeight = "CRTC_H",
     CrtcId = "CRTC_ID",

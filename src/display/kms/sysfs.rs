@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::card::holders;
 use super::edid::monitor_name;
-use super::survey::{CardReport, ConnectorReport};
+use super::report::{CardReport, ConnectorReport};
 
 /// Where the kernel describes cards and connectors.
 const CARDS: &str = "/sys/class/drm";

@@ -104,7 +104,18 @@ impl Slots {
     /// Waits for the order to restart the machine, and restarts it.
     fn reboot(&mut self) {
         let file = self.dir.join("reboot");
-        until_true("the order to restart", UPDATED, || file.exists());
+        let firmware = || {
+            let reported = self.stage.all("reported").pop().unwrap_or_default();
+            reported["firmware"].clone()
+        };
+        let before = firmware();
+        until_true("the order to restart", UPDATED, || {
+            let now = firmware();
+            // One that failed before is not this one.
+            let is_older = now["generation"] == before["generation"];
+            assert!(now["phase"] != "failed" || is_older, "{now:#}");
+            file.exists()
+        });
         self.stage.agent().signal("TERM");
         self.stage.agent().end(SOON);
         self.boot();

@@ -4,7 +4,7 @@ use nvr::media::testcam::Testcam;
 use serde_json::{Value, json};
 
 use super::stage::{Stage, document};
-use crate::support::continuity::{dropped, is_unbroken};
+use crate::support::continuity::{dropped, is_unbroken, misses_only};
 use crate::support::process::Running;
 use crate::support::stage::{PATTERN, documents, pattern_cameras};
 use crate::support::wait::{SOON, until};
@@ -44,21 +44,17 @@ fn documents_that_change_other_sources_cost_no_frame() {
             (0..4).all(is_more).then_some(())
         });
     };
-    let counted = || {
-        let status = stage.control("processor", &["status"]).expect("its status");
-        [0, 1, 2, 3].map(|id| dropped(&status, id))
-    };
-    // The frames that were dropped first: one that is dropped between the two counts may lie behind the last event.
-    let begun = || (counted(), [0, 1, 2, 3].map(count));
-    let are_unbroken = |ids: &[u32], (first, start): ([u64; 4], [usize; 4])| {
+    let are_unbroken = |ids: &[u32], start: [usize; 4]| {
         for id in ids {
-            let (events, index) = (events(&reader, *id), *id as usize);
-            let dropped = counted()[index] - first[index];
-            is_unbroken(*id, PATTERN.fps, &events[start[index] - 1..], dropped);
+            let events = events(&reader, *id);
+            is_unbroken(*id, PATTERN.fps, &events[start[*id as usize] - 1..]);
+            let status = stage.control("processor", &["status"]);
+            let status = status.expect("its status");
+            misses_only(*id, &events, dropped(&status, *id));
         }
     };
     flows();
-    let start = begun();
+    let start = [0, 1, 2, 3].map(count);
     // A fifth one; none of it any more; another confidence.
     apply(2, &[&first[..], &[(4, 4)]].concat(), 0.25);
     until("events of the fifth", SOON, || (count(4) > 3).then_some(()));
@@ -67,7 +63,7 @@ fn documents_that_change_other_sources_cost_no_frame() {
     flows();
     are_unbroken(&[0, 1, 2, 3], start);
     // Another address of one of them.
-    let start = begun();
+    let start = [0, 1, 2, 3].map(count);
     apply(5, &[(0, 0), (1, 1), (2, 2), (3, 4)], 0.5);
     until("the other camera", SOON, || {
         let status = documents(&reader, "nvr/sources/3").pop()?;

@@ -1,34 +1,13 @@
 //! Four cameras flow, and others are added, removed and changed: the four have every frame.
 
 use super::{Site, document};
-use crate::support::continuity::{dropped, is_unbroken};
+use crate::support::continuity::{dropped, is_unbroken, misses_only};
 use crate::support::stage::{PATTERN, documents};
 use crate::support::wait::{SOON, until};
-
-/// What the processor had told of the first four sources by a moment.
-struct Counted {
-    events: [usize; 4],
-    dropped: [u64; 4],
-}
 
 impl Site {
     fn counts(&self) -> [usize; 4] {
         [0, 1, 2, 3].map(|id| self.events(id).len())
-    }
-
-    /// How many frames of each of the four cameras it has replaced by newer ones.
-    fn dropped(&self) -> [u64; 4] {
-        let (code, out, err) = self.control(&["status"]);
-        assert_eq!(code, 0, "{err}");
-        let status = serde_json::from_str(&out).expect("JSON");
-        [0, 1, 2, 3].map(|id| dropped(&status, id))
-    }
-
-    fn counted(&self) -> Counted {
-        // In this order: a frame that is dropped between the two counts may lie behind the last event.
-        let dropped = self.dropped();
-        let events = self.counts();
-        Counted { events, dropped }
     }
 
     /// Waits for further events of the four cameras.
@@ -41,12 +20,14 @@ impl Site {
     }
 
     /// Checks the events of these cameras after the first ones.
-    fn are_unbroken(&self, ids: &[u32], start: &Counted) {
+    fn are_unbroken(&self, ids: &[u32], start: [usize; 4]) {
         for id in ids {
-            let (events, index) = (self.events(*id), *id as usize);
-            let dropped = self.dropped()[index] - start.dropped[index];
-            let after = &events[start.events[index] - 1..];
-            is_unbroken(*id, PATTERN.fps, after, dropped);
+            let events = self.events(*id);
+            is_unbroken(*id, PATTERN.fps, &events[start[*id as usize] - 1..]);
+            let (code, out, err) = self.control(&["status"]);
+            assert_eq!(code, 0, "{err}");
+            let status = serde_json::from_str(&out).expect("JSON");
+            misses_only(*id, &events, dropped(&status, *id));
         }
     }
 }
@@ -56,7 +37,7 @@ fn four_flowing_cameras_lose_no_frame_while_others_come_go_and_change() {
     let site = Site::start(5);
     site.reload(&[0, 1, 2, 3], "");
     site.until_all_flow();
-    let start = site.counted();
+    let start = site.counts();
     site.reload(&[0, 1, 2, 3, 4], "");
     site.until_events(4, 5);
     site.reload(&[0, 1, 2, 3], "");
@@ -70,10 +51,10 @@ fn four_flowing_cameras_lose_no_frame_while_others_come_go_and_change() {
     let (code, _, err) = site.control(&["apply", &site.file().display().to_string()]);
     assert_eq!(code, 0, "{err}");
     site.until_all_flow();
-    site.are_unbroken(&[0, 1, 2, 3], &start);
+    site.are_unbroken(&[0, 1, 2, 3], start);
 
     // Another address of one of them.
-    let start = site.counted();
+    let start = site.counts();
     let text = document(&site.broker, &site.cameras, &[0, 1, 2, 3], "")
         .replace(site.cameras.url(3).as_str(), site.cameras.url(4).as_str());
     std::fs::write(site.file(), text).expect("written");
@@ -86,5 +67,5 @@ fn four_flowing_cameras_lose_no_frame_while_others_come_go_and_change() {
         states.iter().any(is_other).then_some(())
     });
     site.until_all_flow();
-    site.are_unbroken(&[0, 1, 2], &start);
+    site.are_unbroken(&[0, 1, 2], start);
 }
