@@ -1,7 +1,8 @@
 //! V4L2 devices: which are cameras, and their formats. Network cameras are tested with `nvr camera probe`.
 
+use super::board::Kind;
 use super::report::first_names;
-use super::{Emit, Line, Machine, State};
+use super::{Emit, FileTree, Line, Machine, State};
 use crate::base::Size;
 use crate::media::{V4l2Device, V4l2Formats, list_v4l2};
 
@@ -17,7 +18,45 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         let found = "none (/dev/video*); test a network camera with `nvr camera probe URI`";
         emit(Line::ok("V4L2 devices", found));
     }
-    devices.iter().map(line).for_each(emit);
+    devices.iter().map(line).for_each(&mut *emit);
+    if Kind::of(&machine.tree) == Kind::Jetson {
+        emit(argus(&machine.tree));
+    }
+}
+
+/// Whether the processors that run reach the daemon of a Jetson's CSI cameras. Its socket is in /tmp, and units have a /tmp of their own.
+fn argus(tree: &FileTree) -> Line {
+    let processes = tree.folders("/proc", "");
+    let named = |name| {
+        let is_named = move |process: &FileTree| process.read("comm").as_deref() == Some(name);
+        processes
+            .iter()
+            .filter(move |(_, process)| is_named(process))
+    };
+    if named("nvargus-daemon").next().is_none() {
+        let start = "`systemctl start nvargus-daemon`";
+        return Line::ok(
+            "Argus",
+            format!("nvargus-daemon does not run, which CSI cameras (csi:N) need: {start}"),
+        );
+    }
+    let is_blind = |process: &FileTree| {
+        let is_processor = process.text("cmdline").contains("processor");
+        is_processor && process.has("root/tmp") && !process.has("root/tmp/argus_socket")
+    };
+    match named("nvr").find(|(_, process)| is_blind(process)) {
+        Some((id, _)) => Line::warning(
+            "Argus",
+            format!(
+                "the processor with the id {id} sees no /tmp/argus_socket: CSI cameras give it no picture"
+            ),
+            "set PrivateTmp=yes in both units, and JoinsNamespaceOf=nvargus-daemon.service in that of nvr",
+        ),
+        None => Line::ok(
+            "Argus",
+            "nvargus-daemon runs, and each processor that runs sees its socket",
+        ),
+    }
 }
 
 fn line(device: &V4l2Device) -> Line {

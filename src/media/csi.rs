@@ -4,6 +4,7 @@
 //! The element chooses the sensor's mode by the size and rate that are asked for here. Its daemon (`nvargus-daemon`)
 //! answers late or not at all if a ribbon cable is loose; the time limits of the session handle that.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gstreamer as gst;
@@ -25,6 +26,8 @@ use crate::config::StreamSettings;
 /// pictures.
 const CAPS: &str = "video/x-raw(memory:NVMM),format=NV12,width=1920,height=1080,framerate=30/1";
 const SOURCE: &str = "nvarguscamerasrc";
+/// Where its daemon listens, for those who have the same /tmp.
+const SOCKET: &str = "/tmp/argus_socket";
 
 /// Streams from one sensor until it is stopped or fails.
 #[derive(Debug)]
@@ -70,13 +73,7 @@ impl CsiSource {
     }
 
     fn absent(&self) -> Failure {
-        Failure::new(
-            "not-found",
-            format!(
-                "{} gives no picture: {SOURCE} ended; check the ribbon cable and the sensor's driver (`ls /dev/video*`), and restart its daemon (`systemctl restart nvargus-daemon`)",
-                self.local.name
-            ),
-        )
+        Failure::new("not-found", absence(&self.local.name, Path::new(SOCKET)))
     }
 
     fn elements(&self, session: &Arc<SessionState>) -> Result<gst::Pipeline, PipelineError> {
@@ -96,6 +93,19 @@ impl CsiSource {
     }
 }
 
+/// Why the camera `name` gives no picture, if its element ended without an error.
+fn absence(name: &str, socket: &Path) -> String {
+    if socket.exists() {
+        return format!(
+            "{name} gives no picture: {SOURCE} ended; check the ribbon cable and the sensor's driver (`ls /dev/video*`), and restart its daemon (`systemctl restart nvargus-daemon`)"
+        );
+    }
+    format!(
+        "{name} gives no picture: this process sees no {}, over which {SOURCE} asks its daemon; start it (`systemctl start nvargus-daemon`), and let a unit with PrivateTmp= have the daemon's /tmp (JoinsNamespaceOf=nvargus-daemon.service)",
+        socket.display()
+    )
+}
+
 impl FrameSource for CsiSource {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
         let session = SessionState::new(sink.clone(), self.clock.clone());
@@ -109,5 +119,21 @@ impl FrameSource for CsiSource {
         };
         session.close();
         self.local.end(ending, &session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_can_not_be_reached_is_told_from_a_camera_that_is_missing() {
+        let missing = absence("camera csi:1", Path::new("/no-such-folder/argus_socket"));
+        assert!(
+            missing.contains("JoinsNamespaceOf=nvargus-daemon.service"),
+            "{missing}"
+        );
+        let silent = absence("camera csi:1", Path::new("/"));
+        assert!(silent.contains("check the ribbon cable"), "{silent}");
     }
 }
