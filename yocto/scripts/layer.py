@@ -75,8 +75,8 @@ def file_problems():
                 if path.is_file() and path not in named and path.suffix not in (".bb", ".bbappend", ".inc"):
                     yield f"{path.relative_to(REPO)}: no recipe names it"
     for name in re.findall(r'WKS_FILE\S* = "(\S+)"', (LAYER / "conf/distro/nvros.conf").read_text(encoding="utf-8")):
-        if not (LAYER / "wic" / name).is_file():
-            yield f"conf/distro/nvros.conf: names {name}, which is not in wic/"
+        if not (LAYER / "files/wic" / name).is_file():
+            yield f"conf/distro/nvros.conf: names {name}, which is not in files/wic/"
 
 
 def hash_problems():

@@ -21,7 +21,7 @@ fn network() -> TinyNetwork {
     TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS)
 }
 
-/// A graph whose weights are at `constant` and `slope`.
+/// A graph whose weights are at `constant` and `slope`. What lies outside its folder is named by it, and never written.
 fn place(constant: &str, slope: &str) -> ModelDir {
     let network = network();
     let place = ModelDir::with(&network);
@@ -29,6 +29,7 @@ fn place(constant: &str, slope: &str) -> ModelDir {
     for (location, values) in [(constant, &network.constant), (slope, &network.slope)] {
         let file = place.dir.path().join(location);
         if let Some(folder) = file.parent()
+            && Path::new(location).is_relative()
             && !location.contains("..")
         {
             fs::create_dir_all(folder).expect("made");
