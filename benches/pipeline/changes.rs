@@ -1,5 +1,5 @@
-//! Four cameras that nobody touches while a fifth is added and removed and a setting of all is changed, again and again: the rate
-//! at which the processor analyses them and the wall shows them, compared with the time before. The tests check that no frame is
+//! Four untouched cameras, while a fifth is added and removed and a setting of all is changed, again and again: the rate at which
+//! the processor analyses them and the wall shows them, compared with the time before. The tests check that no frame is
 //! lost; how many a busy machine leaves out depends on its speed.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::table::Table;
 
 const CAMERA: Size = Size::new(320, 240);
 const FPS: f64 = 25.0;
-/// The cameras that nobody touches; one more comes and goes.
+/// The untouched cameras; one more comes and goes.
 const UNTOUCHED: u32 = 4;
 /// How long each part is watched.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -50,7 +50,25 @@ struct File<'a> {
     behind: &'static str,
 }
 
-impl File<'_> {
+impl<'a> File<'a> {
+    /// A file without the fifth camera.
+    fn new(
+        cameras: &'a Cameras,
+        before: String,
+        setting: [&'static str; 2],
+        behind: &'static str,
+    ) -> Self {
+        let file = Self {
+            cameras,
+            file: tempfile::NamedTempFile::new().expect("a file"),
+            before,
+            setting,
+            behind,
+        };
+        file.write(0);
+        file
+    }
+
     fn path(&self) -> &Path {
         self.file.path()
     }
@@ -88,14 +106,12 @@ fn of_processor(cameras: &Cameras, table: &mut Table) {
             .stdout(Stdio::piped()),
     );
     let analysed = Analysed::read(listener.output().expect("its output is piped"));
-    let file = File {
+    let file = File::new(
         cameras,
-        file: tempfile::NamedTempFile::new().expect("a file"),
-        before: format!("[mqtt]\nport = {mqtt}\n[processor]\nbackend = \"scripted\"\n"),
-        setting: ["confidence = 0.25", "confidence = 0.5"],
-        behind: "",
-    };
-    file.write(0);
+        format!("[mqtt]\nport = {mqtt}\n[processor]\nbackend = \"scripted\"\n"),
+        ["confidence = 0.25", "confidence = 0.5"],
+        "",
+    );
     let processor = Process::start(
         nvr()
             .args(["processor", "--config"])
@@ -129,15 +145,13 @@ fn of_processor(cameras: &Cameras, table: &mut Table) {
 fn of_wall(cameras: &Cameras, table: &mut Table) {
     let (_broker, mqtt) = broker();
     let http = free_port();
-    let file = File {
+    let file = File::new(
         cameras,
-        file: tempfile::NamedTempFile::new().expect("a file"),
-        before: format!("[mqtt]\nport = {mqtt}\n[wall]\noutput = \"headless\"\n"),
-        setting: ["box_thickness = 2", "box_thickness = 3"],
+        format!("[mqtt]\nport = {mqtt}\n[wall]\noutput = \"headless\"\n"),
+        ["box_thickness = 2", "box_thickness = 3"],
         // A screen for all five.
-        behind: "[[wall.head]]\nmode = \"1280x720\"\n",
-    };
-    file.write(0);
+        "[[wall.head]]\nmode = \"1280x720\"\n",
+    );
     let wall = Process::start(
         nvr()
             .args(["wall", "--http", &format!("127.0.0.1:{http}"), "--config"])
@@ -217,7 +231,7 @@ fn share(events: &BTreeMap<u64, Vec<u64>>) -> f64 {
 /// The most frames between two analysed ones.
 fn longest(events: &BTreeMap<u64, Vec<u64>>) -> f64 {
     let pairs = events.values().flat_map(|frames| frames.windows(2));
-    // A session that starts anew counts from the beginning: that is not left out, and the tests check it.
+    // A new session counts from the beginning. The tests check that there is none.
     let between = pairs.map(|pair| pair[1].saturating_sub(pair[0] + 1));
     between.max().unwrap_or_default() as f64
 }

@@ -26,26 +26,23 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
 
 /// Whether the processors that run reach the daemon of a Jetson's CSI cameras. Its socket is in /tmp, and units have a /tmp of their own.
 fn argus(tree: &FileTree) -> Line {
-    let processes = tree.folders("/proc", "");
-    let named = |name| {
-        let is_named = move |process: &FileTree| process.read("comm").as_deref() == Some(name);
-        processes
-            .iter()
-            .filter(move |(_, process)| is_named(process))
-    };
-    if named("nvargus-daemon").next().is_none() {
+    let processes = tree.folders("/proc", "").into_iter();
+    let named = processes.filter_map(|(id, process)| Some((process.read("comm")?, id, process)));
+    let named = Vec::from_iter(named);
+    if !named.iter().any(|(name, ..)| name == "nvargus-daemon") {
         let start = "`systemctl start nvargus-daemon`";
         return Line::ok(
             "Argus",
             format!("nvargus-daemon does not run, which CSI cameras (csi:N) need: {start}"),
         );
     }
-    let is_blind = |process: &FileTree| {
-        let is_processor = process.text("cmdline").contains("processor");
+    let is_blind = |name: &str, process: &FileTree| {
+        let is_processor = name == "nvr" && process.text("cmdline").contains("processor");
         is_processor && process.has("root/tmp") && !process.has("root/tmp/argus_socket")
     };
-    match named("nvr").find(|(_, process)| is_blind(process)) {
-        Some((id, _)) => Line::warning(
+    let mut named = named.iter();
+    match named.find(|(name, _, process)| is_blind(name, process)) {
+        Some((_, id, _)) => Line::warning(
             "Argus",
             format!(
                 "the processor with the id {id} sees no /tmp/argus_socket: CSI cameras give it no picture"

@@ -145,17 +145,10 @@ impl LocalSource {
 }
 
 /// The format for which GStreamer has no decoder at all, and the packages that have one. GStreamer names it in the debug text alone:
-/// `Missing decoder: VP8 (video/x-vp8, width=…)`, and `Missing parser` where a parser finds that nobody could take its output.
+/// `Missing decoder: VP8 (video/x-vp8, width=…)`, and `Missing parser` where no decoder takes what a parser would give.
 fn missing_decoder(debug: &str) -> Option<(String, &'static str)> {
-    let stated = |line: &str| {
-        Some(
-            line.strip_prefix("Missing ")?
-                .split_once(": ")?
-                .1
-                .to_owned(),
-        )
-    };
-    let stated = debug.lines().find_map(stated)?;
+    let mut lines = debug.lines();
+    let (_, stated) = lines.find_map(|line| line.strip_prefix("Missing ")?.split_once(": "))?;
     // The name may have parentheses of its own: `H.264 (Main Profile) (video/x-h264, …)`.
     let media_type = |at: usize| {
         let caps = stated[at..].trim_start_matches([' ', '(']);

@@ -44,9 +44,9 @@
  *                       and never again before READY. So after a change of size or format while playing, pictures hold
  *                       nothing of the input; here they are 0xA5 throughout. What NVIDIA's closed library does with two sizes
  *                       that differ was not seen. Widths that are no multiple of 8: both sources copy rows of the colours by
- *                       half the width of the caps, from and to rows of another length; here the whole picture is 0xA5. Once it gave NVMM it can't go over to system memory. System to system: r32
- *                       fails at the first picture, without a word; the copy of 2023 does it. Which r35 does is not known:
- *                       jetpack=5 fails.
+ *                       half the width of the caps, from and to rows of another length; here the whole picture is 0xA5.
+ *                       Once it gave NVMM it can't go over to system memory. System to system: r32 fails at the first
+ *                       picture, without a word; the copy of 2023 does it. Which r35 does is not known: jetpack=5 fails.
  *     nvarguscamerasrc  gst-nvarguscamera of r35.4.1 (srilakshmi-cavnue/Nvarguscamerasrc): caps, properties, 1920x1080 at 30
  *                       unless asked otherwise. Without such a camera it writes a line to stderr and ends: EOS, no error.
  *     nvjpegdec         ext/jpeg/gstjpegdec.c of L4T (hmelder/jetson-packages, t210)

@@ -12,6 +12,17 @@ pub(super) enum ConnectorStatus {
     Unknown,
 }
 
+impl ConnectorStatus {
+    /// Its name in reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Disconnected => "no monitor",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A connector as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ConnectorFacts {

@@ -1,6 +1,6 @@
-const NV12: u32 = u32::from_le_bytes(*b"NV12");
 use super::*;
 
+const NV12: u32 = u32::from_le_bytes(*b"NV12");
 const ALL_TURNS: u32 = 0x3f;
 
 fn formats(codes: &[u32]) -> Vec<Format> {

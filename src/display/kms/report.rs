@@ -13,7 +13,7 @@ pub struct CardReport {
     pub driver: String,
     /// Why the card can't be used, with the remedy.
     pub problem: Option<String>,
-    /// Its connectors, in the order in which heads use them.
+    /// Its connectors, in the order in which heads use them; by name, if the card was not opened.
     pub connectors: Vec<ConnectorReport>,
     /// Its planes, ordered by id. `None` if they can't be read, or were not, because the card was not opened.
     pub planes: Option<Vec<PlaneReport>>,

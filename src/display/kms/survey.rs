@@ -8,7 +8,7 @@ use super::connector::{ConnectorFacts, ConnectorStatus, in_order};
 use super::edid::monitor_name;
 use super::planner::{PlaneFacts, PlaneKind, PlaneRequest, proposals};
 use super::report::{CardReport, ConnectorReport, PlaneReport};
-use super::sysfs::report_of_nvidia;
+use super::sysfs::{is_nvidia, report_of_nvidia};
 use super::{formats, hardware};
 use crate::base::Size;
 use crate::config::Rotation;
@@ -28,7 +28,7 @@ pub fn observed() -> Vec<CardReport> {
 
 /// The cards whose picture [`available`] may switch off: NVIDIA's, which no other program has open.
 pub fn endangered() -> Vec<PathBuf> {
-    let is_free = |node: &PathBuf| report_of_nvidia(node).is_some() && holders(node).is_empty();
+    let is_free = |node: &PathBuf| is_nvidia(node) && holders(node).is_empty();
     Card::nodes().into_iter().filter(is_free).collect()
 }
 
@@ -95,12 +95,7 @@ fn of_connector(connector: &ConnectorFacts, planes: &[PlaneFacts]) -> ConnectorR
     });
     ConnectorReport {
         name: connector.name.clone(),
-        state: match connector.status {
-            ConnectorStatus::Connected => "connected",
-            ConnectorStatus::Disconnected => "no monitor",
-            ConnectorStatus::Unknown => "unknown",
-        }
-        .to_owned(),
+        state: connector.status.name().to_owned(),
         monitor: connector.edid.as_deref().and_then(monitor_name),
         modes: connector.modes.iter().map(ToString::to_string).collect(),
         chosen_mode: mode.map(|mode| mode.to_string()),

@@ -1,13 +1,14 @@
 //! Reads a card's monitors from sysfs, without opening its device.
 //!
 //! The first program that opens a card is its master, and NVIDIA's driver switches all outputs off when a master goes
-//! (`nv_drm_master_drop` in NVIDIA's open-gpu-kernel-modules): a picture that nobody holds, such as a boot logo, would go dark by
+//! (`nv_drm_master_drop` in NVIDIA's open-gpu-kernel-modules): a picture without a master, such as a boot logo, would go dark by
 //! being looked at.
 
 use std::fs;
 use std::path::Path;
 
 use super::card::holders;
+use super::connector::ConnectorStatus;
 use super::edid::monitor_name;
 use super::report::{CardReport, ConnectorReport};
 
@@ -29,13 +30,21 @@ pub(super) fn report_of_nvidia(node: &Path) -> Option<CardReport> {
     Some(report)
 }
 
-fn read(cards: &Path, node: &Path) -> Option<CardReport> {
+/// Whether the driver of the card with this device node is NVIDIA's.
+pub(super) fn is_nvidia(node: &Path) -> bool {
+    nvidia_card(Path::new(CARDS), node).is_some()
+}
+
+/// The name of the card, if its driver is NVIDIA's.
+fn nvidia_card<'a>(cards: &Path, node: &'a Path) -> Option<&'a str> {
     let card = node.file_name()?.to_str()?;
     let driver = fs::read_link(cards.join(card).join("device/driver")).ok()?;
     let driver = driver.file_name()?.to_str()?;
-    if !NVIDIA_DRIVERS.contains(&driver) {
-        return None;
-    }
+    NVIDIA_DRIVERS.contains(&driver).then_some(card)
+}
+
+fn read(cards: &Path, node: &Path) -> Option<CardReport> {
+    let card = nvidia_card(cards, node)?;
     let prefix = format!("{card}-");
     let entries = fs::read_dir(cards).into_iter().flatten().flatten();
     let connector = |entry: fs::DirEntry| {
@@ -67,10 +76,11 @@ fn connector(name: String, directory: &Path) -> ConnectorReport {
     ConnectorReport {
         name,
         state: match text("status").trim() {
-            "connected" => "connected",
-            "disconnected" => "no monitor",
-            _ => "unknown",
+            "connected" => ConnectorStatus::Connected,
+            "disconnected" => ConnectorStatus::Disconnected,
+            _ => ConnectorStatus::Unknown,
         }
+        .name()
         .to_owned(),
         monitor: monitor_name(&edid),
         // Sorted by the kernel: the monitor's own first.

@@ -104,13 +104,9 @@ impl Slots {
     /// Waits for the order to restart the machine, and restarts it.
     fn reboot(&mut self) {
         let file = self.dir.join("reboot");
-        let firmware = || {
-            let reported = self.stage.all("reported").pop().unwrap_or_default();
-            reported["firmware"].clone()
-        };
-        let before = firmware();
+        let before = self.firmware_now();
         until_true("the order to restart", UPDATED, || {
-            let now = firmware();
+            let now = self.firmware_now();
             // One that failed before is not this one.
             let is_older = now["generation"] == before["generation"];
             assert!(now["phase"] != "failed" || is_older, "{now:#}");

@@ -36,7 +36,12 @@ pub(crate) fn misses_only(source: u32, events: &[Value], dropped: u64) {
         .collect();
     let missing: u64 = frames
         .windows(2)
-        .map(|pair| pair[1].saturating_sub(pair[0] + 1))
+        .map(|pair| {
+            let between = pair[1].checked_sub(pair[0] + 1);
+            between.unwrap_or_else(|| {
+                panic!("source {source} is counted from the beginning: {frames:?}")
+            })
+        })
         .sum();
     assert!(
         missing <= dropped,

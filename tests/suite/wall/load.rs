@@ -24,6 +24,8 @@ const FLOOD_MB: f64 = 16.0;
 fn a_thousand_events_a_second_of_one_camera_cost_the_other_nothing() {
     const A_SECOND: u64 = 1000;
     const EVENTS: u64 = 6 * A_SECOND;
+    /// How many events may be unread at most: those that may be lost, and half a second's.
+    const BEHIND: u64 = EVENTS * 5 / 100 + A_SECOND / 2;
     let broker = Broker::start(Kind::Mosquitto);
     let cameras = cameras_at(0, 2);
     let shown = [0, 1].map(|id| format!("{id}={}", cameras.url(id)));
@@ -55,18 +57,27 @@ fn a_thousand_events_a_second_of_one_camera_cost_the_other_nothing() {
     let mut publisher = broker.stream("nvr/detections/0");
     let before = Held::by(&wall.process);
     let frames = |id| wall.camera(id)["frames"].as_u64().unwrap_or_default();
+    let read = || {
+        wall.state()["broker"]["events"]
+            .as_u64()
+            .unwrap_or_default()
+    };
     let (first, start) = (frames(1), Instant::now());
     let mut sent = 0;
     while sent < EVENTS {
         let due = until("the next events are due", SOON, || {
             let due = start.elapsed().as_millis() as u64 * A_SECOND / 1000;
-            (due > sent).then_some(due.min(EVENTS))
+            (due > sent).then_some(due.min(EVENTS).min(sent + A_SECOND / 4))
         });
         let lines: String = (sent..due).map(event).collect();
         publisher.type_in(lines.as_bytes());
         if sent / (A_SECOND / 4) != due / (A_SECOND / 4) {
             let told = wall.camera(1);
             assert_eq!(told["reconnects"], 0, "{told:#}");
+            // On a machine that is too busy for this rate, a broker drops what is not read in time.
+            until("the wall keeps up", SOON, || {
+                (read() + BEHIND >= sent).then_some(())
+            });
         }
         sent = due;
     }
@@ -75,11 +86,9 @@ fn a_thousand_events_a_second_of_one_camera_cost_the_other_nothing() {
     until("the other camera's frames", SOON, || {
         (frames(1) > wanted).then_some(())
     });
-    // Messages are delivered at most once. On one machine few are lost; what the wall has no time to read, it counts.
-    until("the events were read, or counted as dropped", SOON, || {
-        let broker = &wall.state()["broker"];
-        let told = |name: &str| broker[name].as_u64().unwrap_or_default();
-        (told("events") + told("messages_dropped") >= EVENTS * 95 / 100).then_some(())
+    // Messages are delivered at most once. On one machine few are lost.
+    until("the events were read", SOON, || {
+        (read() >= EVENTS * 95 / 100).then_some(())
     });
     assert_eq!(wall.figure("nvr_wall_events_refused_total"), 0.0);
     let after = Held::by(&wall.process);
