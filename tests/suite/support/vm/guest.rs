@@ -50,7 +50,11 @@ impl Agent {
             format!("{}{line}\n", environment()),
         )
         .expect("the share is writable");
-        writeln!(&self.port, "{number}").expect("the guest listens");
+        // In one piece: where a child of the guest's shell ends between the digits and the end of the line, its `read` begins
+        // again and has lost the digits.
+        (&self.port)
+            .write_all(format!("{number}\n").as_bytes())
+            .expect("the guest listens");
         let (answers, share) = (self.answers.clone(), self.share.clone());
         let pid = answer(&answers, number, "started", PATIENCE);
         Job {
