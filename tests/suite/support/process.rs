@@ -2,11 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::scratch::fresh;
 use super::wait::until;
+
+/// Longest wait for the last lines of a process that has ended.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// A child process, killed on drop.
 #[derive(Debug)]
@@ -18,7 +22,13 @@ pub(crate) struct Running {
 
 /// The lines that a process has written so far.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Lines(Arc<Written>);
+
+#[derive(Debug, Default)]
+struct Written {
+    lines: Mutex<Vec<String>>,
+    has_ended: AtomicBool,
+}
 
 /// The program under test.
 pub(crate) fn nvr() -> Command {
@@ -114,12 +124,18 @@ impl Running {
         self.child.try_wait().expect("it is our child").is_some()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and then for its last lines, which are read a moment later. What it has started may hold its streams
+    /// longer; nobody waits for that.
     pub(crate) fn end(&mut self, limit: Duration) -> ExitStatus {
         let child = &mut self.child;
-        until("the process ends", limit, || {
+        let status = until("the process ends", limit, || {
             child.try_wait().expect("it is our child")
-        })
+        });
+        let deadline = Instant::now() + LAST_LINES;
+        while !(self.out.has_ended() && self.err.has_ended()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        status
     }
 }
 
@@ -139,12 +155,19 @@ impl Lines {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 filled.lock().push(line);
             }
+            filled.0.has_ended.store(true, Ordering::Release);
         });
         lines
     }
 
+    /// Whether all has been read.
+    fn has_ended(&self) -> bool {
+        self.0.has_ended.load(Ordering::Acquire)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let lines = &self.0.lines;
+        lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All lines so far.
@@ -155,7 +178,7 @@ impl Lines {
     /// All lines after the end of the process.
     pub(crate) fn settled(&self) -> Vec<String> {
         until("the stream ends", super::wait::SOON, || {
-            (Arc::strong_count(&self.0) == 1).then(|| self.all())
+            self.has_ended().then(|| self.all())
         })
     }
 
@@ -166,13 +189,13 @@ impl Lines {
         limit: Duration,
         wanted: impl Fn(&str) -> bool,
     ) -> String {
-        let deadline = std::time::Instant::now() + limit;
+        let deadline = Instant::now() + limit;
         loop {
             if let Some(line) = self.lock().iter().find(|line| wanted(line)) {
                 return line.clone();
             }
             assert!(
-                std::time::Instant::now() < deadline,
+                Instant::now() < deadline,
                 "{what}: not within {limit:?}; lines: {:#?}",
                 self.all()
             );
