@@ -67,6 +67,7 @@ mod tensorrt;
 mod tensorrt_build;
 #[cfg(feature = "testcam")]
 mod tensorrt_processor;
+mod tensorrt_rtx;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod tracking;

@@ -176,7 +176,7 @@ fn where_tensorrt_is_absent_one_line_says_so() {
     let scene = Scene::start(&site, "auto", 1);
     let line = scene.logged("TensorRT is not used");
     assert!(
-        line.contains("TensorRT's library could not be opened"),
+        line.contains("the library of TensorRT could not be opened"),
         "{line}"
     );
     scene.event(0, "van");

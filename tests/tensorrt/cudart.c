@@ -4,7 +4,8 @@
  * input before waiting spoils it. Copies are checked against what was allocated; a wrong one aborts. Counters are exported
  * for tests as double_*.
  *
- * Environment: DOUBLE_GPUS (1; 0 is a machine without), DOUBLE_GPU_NAME (Double), DOUBLE_MEMORY (bytes of the GPU). */
+ * Environment: DOUBLE_GPUS (1; 0 is a machine without), DOUBLE_GPU_NAME (Double), DOUBLE_COMPUTE (8.7, one
+ * digit each), DOUBLE_MEMORY (bytes of the GPU). */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,8 +83,8 @@ int cudaDeviceGetAttribute(int *value, int which, int device) {
     (void)device;
     switch (which) {
         case 16: *value = 4; return SUCCESS;
-        case 75: *value = 8; return SUCCESS;
-        case 76: *value = 7; return SUCCESS;
+        case 75: *value = setting("DOUBLE_COMPUTE", "8.7")[0] - '0'; return SUCCESS;
+        case 76: *value = setting("DOUBLE_COMPUTE", "8.7")[2] - '0'; return SUCCESS;
     }
     die("an attribute that nobody should ask for");
     return 1;

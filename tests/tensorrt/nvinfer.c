@@ -1,5 +1,6 @@
-/* A double of TensorRT's libnvinfer: the same exports and virtual tables, by -DMAJOR=8, 10, 11 or 12 (-DVERSION=… for
- * another number). Every slot that the program has no business with aborts.
+/* A double of TensorRT's libnvinfer: the same exports and virtual tables, by -DMAJOR=8, 9, 10, 11 or 12 (-DVERSION=… for
+ * another number). With -DRTX it is TensorRT for RTX: -DMAJOR=10 -DVERSION=10400, or -DMAJOR=11 -DVERSION=10700. Every
+ * slot that the program has no business with aborts.
  *
  * Its engines are text: `double-engine`, then lines
  *     version NUMBER          compute 8.7          dla CORE          batch LEAST MOST
@@ -7,7 +8,7 @@
  * The first output is CONSTANT + SLOPE x mean of the picture, number by number; others are zero. -1 is the batch.
  *
  * Environment: DOUBLE_BOGUS (no runtime but a small number), DOUBLE_RENDEZVOUS (an inference waits for another one at the
- * same time), DOUBLE_DLA_CORES (0), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU). */
+ * same time), DOUBLE_DLA_CORES (0), DOUBLE_COMPUTE (8.7, of the GPU), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU). */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 
 #ifndef VERSION
-#define VERSION (MAJOR < 10 ? MAJOR * 1000 + 502 : MAJOR * 10000 + 300)
+#define VERSION (MAJOR == 9 ? 9300 : MAJOR < 10 ? MAJOR * 1000 + 502 : MAJOR * 10000 + 300)
 #endif
 #if MAJOR < 10
 typedef int32_t Side;
@@ -53,7 +54,7 @@ static void die(const char *what) {
 
 int getInferLibVersion(void) { return VERSION; }
 
-#if MAJOR > 10
+#if MAJOR > 11
 void *createInferRuntime_INTERNAL(void *logger, int version) {
     (void)logger, (void)version;
     die("a version that is not served was asked for a runtime");
@@ -70,13 +71,21 @@ long double_runs(void) { return runs; }
 long double_pictures(void) { return pictures; }
 long double_most_running(void) { return most_running; }
 
-#if MAJOR == 8
+#if MAJOR < 10
 enum { DESERIALIZE = 2, SET_DLA = 3, DLA_CORES = 5, CREATE_CONTEXT = 11, SHAPE = 34, TYPE = 35, MODE = 38, PROFILE = 44,
        TENSORS = 45, NAME = 46, SET_SHAPE = 29, SET_ADDRESS = 32, ENQUEUE = 44 };
-#else
+#elif MAJOR == 10 && defined RTX
+enum { DESERIALIZE = 3, SET_DLA = 5, DLA_CORES = 7, CREATE_CONTEXT = 5, SHAPE = 17, TYPE = 18, MODE = 21, PROFILE = 27,
+       TENSORS = 28, NAME = 29, SET_SHAPE = 21, SET_ADDRESS = 24, ENQUEUE = 37 };
+#elif MAJOR == 10
 enum { DESERIALIZE = 3, SET_DLA = 5, DLA_CORES = 7, CREATE_CONTEXT = 5, SHAPE = 19, TYPE = 20, MODE = 23, PROFILE = 29,
        TENSORS = 30, NAME = 31, SET_SHAPE = 21, SET_ADDRESS = 24, ENQUEUE = 37 };
+#else
+enum { DESERIALIZE = 3, SET_DLA = 4, DLA_CORES = 6, CREATE_CONTEXT = 5, SHAPE = 15, TYPE = 16, MODE = 19, PROFILE = 25,
+       TENSORS = 26, NAME = 27, SET_SHAPE = 20, SET_ADDRESS = 23, ENQUEUE = 36 };
 #endif
+/* Of an ILogger: the table of a versioned interface has log last. */
+enum { LOG = MAJOR < 11 ? 0 : 4 };
 
 static void unused(void) { die("a slot was called that the program has no business with"); }
 static void wrong_destructor(void *object) { (void)object; die("the destructor was called that does not free"); }
@@ -108,8 +117,22 @@ static void **slots(void) {
 }
 
 static void say(void *logger, int severity, const char *text) {
-    void (*log)(void *, int, const char *) = (void (*)(void *, int, const char *))(*(void ***)logger)[0];
+    void (*log)(void *, int, const char *) = (void (*)(void *, int, const char *))(*(void ***)logger)[LOG];
     log(logger, severity, text);
+}
+
+/* As TensorRT 11 asks a logger who it is. */
+typedef struct { const char *kind; int32_t major, minor; } InterfaceInfo;
+static void check_logger(void *logger) {
+#if MAJOR == 11
+    int (*language)(void *) = (int (*)(void *))(*(void ***)logger)[0];
+    InterfaceInfo (*interface)(void *) = (InterfaceInfo (*)(void *))(*(void ***)logger)[1];
+    if (language(logger) != 0) die("a logger of another language than C++");
+    InterfaceInfo info = interface(logger);
+    if (strcmp(info.kind, "ILogger") || info.major != 1 || info.minor != 0) die("an object that is no logger");
+#else
+    (void)logger;
+#endif
 }
 
 static void *refuse(void *logger, const char *text) {
@@ -253,7 +276,7 @@ static Dims profile(Engine *engine, const char *name, int32_t index, int32_t sel
     return dims;
 }
 
-#if MAJOR == 8
+#if MAJOR < 10
 static Public *create_context(Engine *engine) {
 #else
 static Public *create_context(Engine *engine, int32_t strategy) {
@@ -309,6 +332,7 @@ static void parse_tensor(Engine *engine, const char *rest) {
 
 static const char *parse(Engine *engine, char *text) {
     static _Thread_local char words[200];
+    const char *compute = getenv("DOUBLE_COMPUTE") ? getenv("DOUBLE_COMPUTE") : "8.7";
     int ended = 0;
     char *state, *line = strtok_r(text, "\n", &state);
     if (!line || strcmp(line, "double-engine")) return "1: Serialization assertion plan->header.magicTag == kPLAN_MAGIC_TAG failed.";
@@ -320,9 +344,9 @@ static const char *parse(Engine *engine, char *text) {
             snprintf(words, sizeof words, "6: The engine plan file is not compatible with this version of TensorRT, "
                      "expecting library version %d got %d, please rebuild.", VERSION, number);
             return words;
-        } else if (sscanf(line, "compute %15s", name) == 1 && strcmp(name, "8.7")) {
+        } else if (sscanf(line, "compute %15s", name) == 1 && strcmp(name, compute)) {
             snprintf(words, sizeof words, "6: The engine plan file is generated on an incompatible device, expecting "
-                     "compute 8.7 got compute %s, please rebuild.", name);
+                     "compute %s got compute %s, please rebuild.", compute, name);
             return words;
         } else if (sscanf(line, "batch %d %d", &least, &most) == 2) {
             engine->least = least;
@@ -342,7 +366,7 @@ static const char *parse(Engine *engine, char *text) {
     return ended ? NULL : "1: Serialization assertion sizeRead == size failed.";
 }
 
-#if MAJOR == 8
+#if MAJOR < 10
 static Public *deserialize(Runtime *runtime, const void *blob, size_t size, void *plugins) {
     if (plugins) die("a plugin factory");
 #else
@@ -396,6 +420,7 @@ static void set_dla(Runtime *runtime, int32_t core) { runtime->dla = core; }
 
 void *createInferRuntime_INTERNAL(void *logger, int version) {
     const char *gpus = getenv("DOUBLE_GPUS");
+    check_logger(logger);
     if (version != VERSION) return refuse(logger, "6: the header's version is not the library's");
     if (getenv("DOUBLE_BOGUS") || (gpus && !atoi(gpus))) return (void *)0x228;
     Runtime *runtime = calloc(1, sizeof *runtime);

@@ -14,6 +14,7 @@ use super::super::store::write_whole;
 use super::super::{DetectError, InstalledModel, LabelSource};
 use super::error::TensorRtError;
 use super::library::Libraries;
+use super::product::Product;
 use crate::base;
 
 /// The build options of an engine.
@@ -32,8 +33,17 @@ pub struct BuildFlags {
     pub workspace_mb: Option<u32>,
 }
 
+impl BuildFlags {
+    /// The options with which a processor builds engines: 16-bit, unless the precision is the ONNX file's.
+    pub(super) fn usual(precision_of_file: bool) -> Self {
+        Self {
+            fp16: !precision_of_file,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for BuildFlags {
-    /// The options with which a processor builds engines.
     fn default() -> Self {
         Self {
             fp16: true,
@@ -51,7 +61,7 @@ impl Default for BuildFlags {
 pub(super) struct EngineKey {
     /// SHA-256 of the ONNX file, or of the list of its files.
     pub(super) onnx_sha256: String,
-    /// TensorRT's version.
+    /// TensorRT's version; of TensorRT for RTX, with these words before it.
     pub(super) tensorrt: String,
     /// The GPU.
     pub(super) gpu: String,
@@ -103,6 +113,15 @@ impl EngineKey {
             gpu: libraries.gpu.to_string(),
             flags,
         })
+    }
+
+    /// The product that it is for.
+    pub(super) fn product(&self) -> Product {
+        if self.tensorrt.starts_with("for RTX") {
+            Product::Rtx
+        } else {
+            Product::TensorRt
+        }
     }
 
     /// The difference between an engine's key and the given libraries; none if it matches.

@@ -58,6 +58,23 @@ pub(super) struct Gpu {
     multiprocessors: i32,
 }
 
+impl Gpu {
+    /// Its compute capability: major and minor number.
+    pub(super) fn capability(&self) -> (i32, i32) {
+        self.capability
+    }
+
+    /// A GPU of that compute capability.
+    #[cfg(test)]
+    pub(super) fn of_test(capability: (i32, i32)) -> Self {
+        Self {
+            name: "Test".to_owned(),
+            capability,
+            multiprocessors: 1,
+        }
+    }
+}
+
 impl std::fmt::Display for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // All Orins have the same name, and engines of one are slow or wrong on another: their sizes distinguish them.

@@ -1,9 +1,12 @@
-//! `trtexec`, TensorRT's tool for building engines: its path, its supported flags, and its output while it works.
+//! `trtexec`, TensorRT's tool for building engines, or this program in its place ([`super::builder`]): its path, its supported
+//! flags, and its output while it works.
 //!
 //! Its flags differ by version, so only flags in its `--help` are used. 8.5 skips its measurement with `--buildOnly`,
-//! later versions with `--skipInference`; the memory limit was `--workspace` before 8.4; 11 has no `--fp16`.
+//! later versions with `--skipInference`; the memory limit was `--workspace` before 8.4; 11 has no `--fp16`. This program takes
+//! its words, and `--pictureShape` and `--computeCapability` of its own.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::cache::BuildFlags;
 use super::error::TensorRtError;
+use super::product::Product;
 use super::version::Version;
 use crate::base::Stop;
 use crate::base::sync::lock;
@@ -26,10 +30,18 @@ const TICK: Duration = Duration::from_millis(250);
 /// The number of lines of its output that an error shows.
 const TAIL: usize = 12;
 
+/// This program's subcommand that builds an engine in its own process, and its option that prints its flags.
+pub const BUILDER_COMMAND: &str = "engine-builder";
+const BUILDER_FLAGS: &str = "--flags";
+
 /// The tool.
 #[derive(Debug)]
 pub(super) struct Tool {
     path: PathBuf,
+    /// What comes before its flags.
+    leading: Vec<OsString>,
+    /// Its name in messages.
+    name: &'static str,
     help: String,
 }
 
@@ -48,6 +60,8 @@ pub(super) struct BuildCommand<'a> {
     pub(super) timing_cache: &'a Path,
     /// The build options.
     pub(super) flags: BuildFlags,
+    /// The target of TensorRT for RTX.
+    pub(super) compute: Option<i32>,
 }
 
 /// The progress of a build.
@@ -60,35 +74,65 @@ pub struct Progress<'a> {
 }
 
 impl Tool {
-    /// Finds the tool and reads its flags. Blocks for a second.
+    /// Finds the tool and reads its flags: `trtexec`, else this program. Blocks for a second.
     ///
     /// # Errors
-    /// The paths that were tried, and why each was not used.
-    pub(super) fn find() -> Result<Self, TensorRtError> {
+    /// What was tried, and why each was not used.
+    pub(super) fn find(product: Product) -> Result<Self, TensorRtError> {
         let mut tried = Vec::new();
-        for path in candidates() {
-            match Command::new(&path)
-                .arg("--help")
-                .stdin(Stdio::null())
-                .output()
-            {
-                Ok(output) => {
-                    let help = String::from_utf8_lossy(&output.stdout).into_owned()
-                        + &String::from_utf8_lossy(&output.stderr);
-                    if help.contains("--onnx") && help.contains("--saveEngine") {
-                        return Ok(Self { path, help });
-                    }
-                    tried.push(format!("{}: its --help names no --onnx", path.display()));
+        if product == Product::TensorRt {
+            for path in candidates() {
+                match Self::asked(path.clone(), Vec::new(), "trtexec", "--help") {
+                    Ok(tool) => return Ok(tool),
+                    Err(reason) => tried.push(format!("{}: {reason}", path.display())),
                 }
-                Err(error) => tried.push(format!("{}: {error}", path.display())),
             }
         }
-        Err(TensorRtError::ToolAbsent { tried })
+        let leading = vec![BUILDER_COMMAND.into(), product.name().into()];
+        std::env::current_exe()
+            .map_err(|error| error.to_string())
+            .and_then(|path| Self::asked(path, leading, "nvr", BUILDER_FLAGS))
+            .map_err(|reason| {
+                tried.push(reason);
+                TensorRtError::ToolAbsent { product, tried }
+            })
     }
 
-    /// Its path.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The tool, after it has said its flags.
+    fn asked(
+        path: PathBuf,
+        leading: Vec<OsString>,
+        name: &'static str,
+        question: &str,
+    ) -> Result<Self, String> {
+        let output = Command::new(&path)
+            .args(&leading)
+            .arg(question)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        let help = String::from_utf8_lossy(&output.stdout).into_owned() + &told;
+        if help.contains("--onnx") && help.contains("--saveEngine") {
+            return Ok(Self {
+                path,
+                leading,
+                name,
+                help,
+            });
+        }
+        Err(match (name, told.trim().lines().last()) {
+            ("nvr", Some(reason)) => reason.trim_start_matches("error: ").to_owned(),
+            _ => format!("its {question} names no --onnx"),
+        })
+    }
+
+    /// What it is, for people.
+    pub(super) fn describe(&self) -> String {
+        match self.name {
+            "nvr" => "this program, by TensorRT's ONNX parser".to_owned(),
+            _ => self.path.display().to_string(),
+        }
     }
 
     /// Builds an engine; calls `progress` four times per second. Blocks for minutes; ends early when `stop` is raised.
@@ -103,14 +147,16 @@ impl Tool {
         progress: &mut dyn FnMut(Progress<'_>),
         stop: &Stop,
     ) -> Result<(), TensorRtError> {
-        let arguments = arguments(&self.help, command)?;
+        let arguments = arguments(self.name, &self.help, command)?;
         tracing::debug!(tool = %self.path.display(), ?arguments, "building an engine");
         let failed = |reason: String, words: String| TensorRtError::Tool {
+            tool: self.name,
             model: command.model.to_owned(),
             reason,
             words,
         };
         let child = Command::new(&self.path)
+            .args(&self.leading)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -142,7 +188,9 @@ impl Tool {
         if !status.success() {
             return Err(failed(format!("it ended with {status}"), output.tail()));
         }
-        if let Some(found) = output.version()
+        let found = output.version_number();
+        let found = found.map(|number| Version::of_library(version.product, number));
+        if let Some(found) = found
             && found != version
         {
             return Err(failed(
@@ -209,7 +257,7 @@ struct ToolOutput(Mutex<Lines>);
 #[derive(Debug, Default)]
 struct Lines {
     last: VecDeque<String>,
-    version: Option<Version>,
+    version_number: Option<i32>,
 }
 
 impl ToolOutput {
@@ -220,8 +268,8 @@ impl ToolOutput {
                 continue;
             }
             let mut lines = self.lock();
-            if lines.version.is_none() {
-                lines.version = announced(&line);
+            if lines.version_number.is_none() {
+                lines.version_number = announced(&line);
             }
             if lines.last.len() == TAIL {
                 lines.last.pop_front();
@@ -240,8 +288,8 @@ impl ToolOutput {
         lines.join(" / ")
     }
 
-    fn version(&self) -> Option<Version> {
-        self.lock().version
+    fn version_number(&self) -> Option<i32> {
+        self.lock().version_number
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
@@ -249,11 +297,11 @@ impl ToolOutput {
     }
 }
 
-/// The version in `&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec …`.
-fn announced(line: &str) -> Option<Version> {
+/// The number in `&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec …`.
+fn announced(line: &str) -> Option<i32> {
     let (_, rest) = line.split_once("[TensorRT v")?;
     let (number, _) = rest.split_once(']')?;
-    number.parse().ok().map(Version::of_library)
+    number.parse().ok()
 }
 
 /// Only the path that the operator names, otherwise PATH and the usual path.
@@ -265,7 +313,11 @@ fn candidates() -> Vec<PathBuf> {
 }
 
 /// The command line, with flags that `help` names.
-fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, TensorRtError> {
+fn arguments(
+    tool: &str,
+    help: &str,
+    command: &BuildCommand<'_>,
+) -> Result<Vec<String>, TensorRtError> {
     let knows = |flag: &str| {
         help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
             .any(|word| word == flag)
@@ -275,7 +327,7 @@ fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, Tens
             Ok(flag.to_owned())
         } else {
             Err(TensorRtError::Ask(format!(
-                "this trtexec has no {flag}; {instead}"
+                "{tool} has no {flag} here; {instead}"
             )))
         }
     };
@@ -301,8 +353,16 @@ fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, Tens
         arguments.push(format!("{flag}={core}"));
         arguments.push(needs("--allowGPUFallback", "build without --dla")?);
     }
-    if flags.batch > 1 {
+    if knows("--pictureShape") {
+        let [_, one, two, three] = command.input.1;
+        let batch = flags.batch;
+        arguments.push(format!("--pictureShape={batch}x{one}x{two}x{three}"));
+    } else if flags.batch > 1 {
         arguments.extend(shapes(command)?);
+    }
+    if let Some(capability) = command.compute {
+        let flag = needs("--computeCapability", "use TensorRT for RTX 1.3 or later")?;
+        arguments.push(format!("{flag}={capability}"));
     }
     if knows("--timingCacheFile") {
         arguments.push(format!(
