@@ -234,6 +234,83 @@ fn what_can_t_be_built_is_refused_with_its_reason_and_leaves_nothing() {
     assert_eq!(left.len(), 0, "{left:?}");
 }
 
+/// As pip installs TensorRT: with an ONNX parser, and without trtexec.
+fn site_without_trtexec(major: u32) -> Site {
+    let (site, network) = (Site::new(major), network());
+    site.import(&network);
+    site.add_builder();
+    let engine = DoubleEngine::of(&network, major).text();
+    std::fs::write(site.path("trtexec.engine"), engine).expect("written");
+    site
+}
+
+#[test]
+fn without_trtexec_the_onnx_parser_builds() {
+    for (major, fp16) in [(10, 1), (11, 0)] {
+        let site = site_without_trtexec(major);
+        let told = out(&run(&site, &["build", "tiny", "--usual"]));
+        assert!(told.starts_with("tiny has a new engine: "), "{told}");
+        out(&run(&site, &["build", "tiny", "--workspace-mb", "512"]));
+        let usual = format!("fp16={fp16} int8=0 workspace=0");
+        let limited = format!("fp16=0 int8=0 workspace={}", 512 << 20);
+        assert_eq!(site.builder_calls(), [usual, limited]);
+        // An input that leaves sides open gets the manifest's.
+        let mut open = command(&site, &["build", "tiny", "--batch", "4"]);
+        out(&open
+            .env("DOUBLE_OPEN_INPUT", "1")
+            .output()
+            .expect("nvr runs"));
+        let call = site.builder_calls().pop().expect("a call");
+        assert_eq!(
+            call,
+            "fp16=0 int8=0 workspace=0 1x3x64x96 4x3x64x96 4x3x64x96"
+        );
+    }
+}
+
+#[test]
+fn without_trtexec_a_refusal_has_the_reason_of_the_parser_or_the_builder() {
+    let site = site_without_trtexec(11);
+    let told = refusal(&site, &["build", "tiny", "--fp16"]);
+    assert!(
+        told.contains(
+            "TensorRT 11.3.0 computes in the precision of the ONNX file, so it has no --fp16"
+        ),
+        "{told}"
+    );
+    let site = site_without_trtexec(10);
+    let told = refusal(&site, &["build", "tiny", "--fp16", "--dla", "0"]);
+    assert!(
+        told.contains("nvr has no --useDLACore here; build without --dla"),
+        "{told}"
+    );
+    std::fs::remove_file(site.path("trtexec.engine")).expect("removed");
+    let told = refusal(&site, &["build", "tiny"]);
+    assert!(
+        told.contains("nvr could not build an engine of tiny: it ended with exit status: 1")
+            && told.ends_with("TensorRT could not make an engine (it says: 10: could not find any implementation for a node)"),
+        "{told}"
+    );
+    std::fs::remove_file(site.libs().join("libnvonnxparser.so.10")).expect("removed");
+    let told = refusal(&site, &["build", "tiny"]);
+    assert!(
+        told.contains("neither trtexec nor an ONNX parser of TensorRT")
+            && told.contains(
+                "the ONNX parser of TensorRT 10.3.0 could not be opened (no libnvonnxparser.so.10,"
+            ),
+        "{told}"
+    );
+    // 8 and 9 are built by trtexec alone.
+    let site = Site::new(9);
+    site.import(&network());
+    site.add_tensorrt("libnvinfer.so.9", &["-DONLY_BUILDER"]);
+    let told = refusal(&site, &["build", "tiny"]);
+    assert!(
+        told.contains("TensorRT 9.3.0 builds engines by trtexec alone"),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_build_shows_that_it_moves() {
     let site = site(10, FLAGS_10);

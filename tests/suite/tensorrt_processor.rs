@@ -134,6 +134,24 @@ fn a_processor_without_an_engine_builds_one_and_runs_on_another_backend_meanwhil
     }
 }
 
+/// As pip installs TensorRT: without trtexec. A child of the processor builds.
+#[test]
+fn without_trtexec_a_processor_builds_by_the_onnx_parser() {
+    for major in [10, 11] {
+        let site = Site::new(major);
+        site.import(&network(1));
+        site.add_builder();
+        let engine = DoubleEngine::of(&network(0), major).text();
+        std::fs::write(site.path("trtexec.engine"), engine).expect("written");
+        let mut scene = Scene::start(&site, "auto", 1);
+        scene.logged("an engine must be built");
+        scene.event(0, "person");
+        assert_eq!(site.builder_calls().len(), 1);
+        scene.processor.signal("TERM");
+        assert_eq!(scene.processor.end(SOON).code(), Some(0));
+    }
+}
+
 #[test]
 fn a_build_that_fails_leaves_the_other_backend_at_work() {
     let site = Site::new(10);

@@ -346,8 +346,8 @@ fn made(pointer: *mut c_void, what: &str) -> Result<Borrowed, TensorRtError> {
 }
 
 fn refused(what: &str) -> TensorRtError {
-    TensorRtError::Context {
-        action: format!("make {what}"),
+    TensorRtError::NotMade {
+        what: what.to_owned(),
         words: logger::errors(),
     }
 }

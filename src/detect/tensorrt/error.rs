@@ -175,6 +175,27 @@ pub enum TensorRtError {
         /// Its log.
         words: String,
     },
+    /// A builder or one of its objects was not made.
+    #[error("TensorRT could not make {what}{}", logged(words))]
+    NotMade {
+        /// The object.
+        what: String,
+        /// Its log.
+        words: String,
+    },
+    /// CUDA fails while an engine is loaded.
+    #[error(
+        "TensorRT {version} could not load the engine {}, because CUDA failed{}; check the driver (nvidia-smi, dmesg) and the \
+         GPU's free memory", path.display(), logged(words)
+    )]
+    EngineCuda {
+        /// The version.
+        version: Version,
+        /// The path of the engine.
+        path: PathBuf,
+        /// Its log.
+        words: String,
+    },
     /// An engine returns an impossible number of tensors: its virtual table has another order.
     #[error(
         "TensorRT {version} answers that its engine has {count} tensors, so its interface is not the one that is known of TensorRT \

@@ -228,8 +228,9 @@ fn refusal(libraries: &Libraries, path: &Path, words: String) -> TensorRtError {
         TensorRtError::EngineDamaged { path, words }
     } else if says(&["Cuda Runtime", "Cuda Driver"]) {
         // Another engine would not help.
-        TensorRtError::Context {
-            action: format!("load the engine {}", path.display()),
+        TensorRtError::EngineCuda {
+            version: libraries.version,
+            path,
             words,
         }
     } else {

@@ -186,7 +186,13 @@ impl Tool {
         };
         let output = process.finish();
         if !status.success() {
-            return Err(failed(format!("it ended with {status}"), output.tail()));
+            // This program ends with its reason.
+            let last = output.last();
+            let words = match last.strip_prefix("error: ") {
+                Some(reason) => reason.to_owned(),
+                None => output.tail(),
+            };
+            return Err(failed(format!("it ended with {status}"), words));
         }
         let found = output.version_number();
         let found = found.map(|number| Version::of_library(version.product, number));

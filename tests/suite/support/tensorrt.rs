@@ -227,6 +227,21 @@ impl Site {
         path
     }
 
+    /// Replaces the double by one that also builds engines: `trtexec.engine` is what it makes.
+    pub(crate) fn add_builder(&self) {
+        let major = self.major;
+        let library = format!("libnvinfer.so.{major}");
+        self.add_tensorrt(&library, &["-DBUILDER"]);
+        let parser = self.libs().join(format!("libnvonnxparser.so.{major}"));
+        std::os::unix::fs::symlink(&library, parser).expect("linked");
+    }
+
+    /// What the builder was asked for, by build.
+    pub(crate) fn builder_calls(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("builder.calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// A script in the place of `trtexec`: it waits while `trtexec.hold` is there, and its engine is `trtexec.engine`.
     pub(crate) fn add_trtexec(&self, flags: &str) {
         use std::os::unix::fs::PermissionsExt;
