@@ -199,7 +199,7 @@ pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> 
         args.backend.clone()
     };
     let model = CheckedModel::find(&ModelChoice::Named(args.id.clone()), store)?;
-    out::line("backend       median ms    p99 ms  pictures/s    batch");
+    out::line("backend       median ms    p99 ms  pictures/s    batch   cores");
     let mut measured = 0;
     for backend in backends {
         let name = name(backend);
@@ -248,12 +248,13 @@ fn bench_one(
     let figures = measure(&mut opened, args.calls as usize)?;
     let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
     Ok(format!(
-        "{:<12} {:>10.2}{:>10.2}{:>12.1}{:>9}",
+        "{:<12} {:>10.2}{:>10.2}{:>12.1}{:>9}{:>8.2}",
         opened.backend,
         ms(figures.median),
         ms(figures.p99),
         figures.per_second,
-        figures.batch
+        figures.batch,
+        figures.cores
     ))
 }
 

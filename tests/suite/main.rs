@@ -27,6 +27,7 @@ mod decoders;
 mod detect;
 mod doctor;
 mod doctor_bundle;
+mod doctor_nvcodec;
 #[cfg(feature = "testcam")]
 mod doctor_roles;
 #[cfg(feature = "testcam")]

@@ -352,10 +352,12 @@ fn backends_are_measured_beside_each_other() {
         .map(|line| line.split_whitespace().collect())
         .collect();
     assert_eq!(rows[0][..3], ["backend", "median", "ms"]);
+    assert_eq!(rows[0].last(), Some(&"cores"));
     assert_eq!((rows[1][0], rows[1][4]), ("tensorrt", "2"), "{told}");
     assert_eq!((rows[2][0], rows[2][4]), ("rten", "1"), "{told}");
     for row in &rows[1..] {
         let number = |at: usize| row[at].parse::<f64>().expect("a number");
         assert!(number(1) <= number(2) && number(3) > 0.0, "{told}");
+        assert!((0.0..1000.0).contains(&number(5)), "{told}");
     }
 }

@@ -36,6 +36,10 @@ struct Scene {
 
 impl Scene {
     fn start(site: &Site, backend: &str, cameras: usize) -> Self {
+        Self::start_with(site, backend, cameras, &[])
+    }
+
+    fn start_with(site: &Site, backend: &str, cameras: usize, extra: &[(&str, &str)]) -> Self {
         let broker = Broker::start(Kind::Mosquitto);
         let cameras = Testcam::start(&pattern_cameras(cameras)).expect("cameras start");
         let reader = broker.observe("nvr/#");
@@ -47,6 +51,7 @@ impl Scene {
         }));
         command.args(["--model", "tiny", "--threads", "1", "--models-dir"]);
         command.arg(site.models()).envs(site.environment());
+        command.envs(extra.iter().copied());
         Self {
             processor: Running::start(command),
             reader,
@@ -104,6 +109,18 @@ fn a_processor_publishes_what_an_engine_finds() {
         scene.processor.signal("TERM");
         assert_eq!(scene.processor.end(SOON).code(), Some(0));
     }
+}
+
+#[test]
+fn a_gpu_for_which_threads_do_not_sleep_is_used_and_named_in_the_log() {
+    let (site, network) = (Site::new(10), network(1));
+    let key = site.key(&site.import(&network));
+    site.keep(&DoubleEngine::of(&network, 10), &key);
+    let refused = [("DOUBLE_FLAGS_FAIL", "1")];
+    let scene = Scene::start_with(&site, "tensorrt", 1, &refused);
+    scene.event(0, "van");
+    let warning = scene.logged("each lane uses a core while it waits for the GPU");
+    assert!(warning.contains("invalid argument (error 1)"), "{warning}");
 }
 
 #[test]
