@@ -70,7 +70,7 @@ fn part_line(what: &str, part: Result<String, TensorRtError>, kind: Kind, has_gp
 fn step_line(product: Product, step: &SmokeStep) -> Line {
     let what = match product {
         Product::TensorRt => format!("small engine: {}", step.what),
-        Product::Rtx => format!("small engine, TensorRT for RTX: {}", step.what),
+        Product::Rtx => format!("small RTX engine: {}", step.what),
     };
     let took = step.took.as_secs_f64();
     match &step.outcome {
