@@ -134,7 +134,7 @@ pub(super) fn builder(args: BuilderArgs) -> anyhow::Result<()> {
         out::line(format_args!("--onnx --saveEngine {}", options.join(" ")));
         return Ok(());
     };
-    build_here(&Recipe {
+    let recipe = Recipe {
         product,
         onnx,
         engine,
@@ -144,7 +144,8 @@ pub(super) fn builder(args: BuilderArgs) -> anyhow::Result<()> {
         shape: args.picture_shape.one,
         batch: args.picture_shape.batch,
         compute: args.compute_capability,
-    })?;
+    };
+    build_here(&recipe, &|line| out::line(line))?;
     Ok(())
 }
 

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::super::contract::input_dims;
 use super::super::{DetectError, InstalledModel};
-use super::cache::{BuildFlags, EngineCache, EngineKey};
+use super::build_command::BuildCommand;
+use super::cache::{EngineCache, EngineKey};
 use super::compute;
 use super::error::TensorRtError;
+use super::flags::BuildFlags;
 use super::library::Libraries;
 use super::product::Product;
-use super::trtexec::{BuildCommand, Progress, Tool};
+use super::trtexec::{Progress, Tool};
 use crate::base::Stop;
 
 /// An engine in the cache.

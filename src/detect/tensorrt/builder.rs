@@ -77,14 +77,15 @@ pub fn options(product: Product) -> Result<&'static [&'static str], TensorRtErro
     })
 }
 
-/// Builds the engine and writes it. Prints the library's version first, in `trtexec`'s words. Blocks for minutes.
+/// Builds the engine and writes it. Says the library's version first, in `trtexec`'s words, and then each step, one line each. Blocks
+/// for minutes.
 ///
 /// # Errors
 /// The parser's or the builder's reason.
-pub fn build(recipe: &Recipe) -> Result<(), TensorRtError> {
+pub fn build(recipe: &Recipe, say: &dyn Fn(&str)) -> Result<(), TensorRtError> {
     let parts = Parts::open(recipe.product)?;
-    // The line that trtexec begins with: who reads the output compares the version.
-    println!("[TensorRT v{}]", parts.library.version_number);
+    // As in the line that trtexec begins with: who reads the output compares the version.
+    say(&format!("[TensorRT v{}]", parts.library.version_number));
     let logger = logger::address(parts.library.vtables.logger);
     let slots = parts.slots;
     let create = parts.library.create;
@@ -96,14 +97,14 @@ pub fn build(recipe: &Recipe) -> Result<(), TensorRtError> {
     // SAFETY: `INetworkDefinition* createNetworkV2(uint32_t)`; all flags are usual ones.
     let network = unsafe { call!(builder, slots.create_network, (u32) -> *mut c_void, 0) };
     let network = made(network, "a network")?;
-    println!("reading {}", recipe.onnx.display());
+    say(&format!("reading {}", recipe.onnx.display()));
     parse(&parts, network, logger, &recipe.onnx)?;
     // SAFETY: `IBuilderConfig* createBuilderConfig()`.
     let config = unsafe { call!(builder, slots.create_config, () -> *mut c_void,) };
     let config = made(config, "a configuration")?;
     configure(slots, config, recipe)?;
     shape_inputs(slots, builder, network, config, recipe)?;
-    println!("building the engine");
+    say("building the engine");
     // SAFETY: `IHostMemory* buildSerializedNetwork(INetworkDefinition&, IBuilderConfig&)`, with objects of this builder.
     let memory = unsafe {
         call!(builder, slots.build, (*mut c_void, *mut c_void) -> *mut c_void,
@@ -332,12 +333,12 @@ impl Methods for Borrowed {
 fn text(object: &impl Methods, slot: usize) -> Option<String> {
     // SAFETY: that is its type in the headers.
     let text = unsafe { call!(object, slot, () -> *const c_char,) };
+    if text.is_null() {
+        return None;
+    }
     // SAFETY: the text is the object's, ends with a zero and lives as long as it; it is copied.
-    (!text.is_null()).then(|| {
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned()
-    })
+    let text = unsafe { CStr::from_ptr(text) };
+    Some(text.to_string_lossy().into_owned())
 }
 
 /// An object that TensorRT made.

@@ -4,12 +4,13 @@
 //! TensorRT has no C interface and changes its C++ one with each major version. `vtable` has the slot numbers by
 //! version, and `docs/tensorrt-abi.md` states their source. From bottom to top: `cuda` and `buffers` (memory and
 //! streams), `product`, `version`, `vtable`, `compute` and `library` (the installed libraries), `logger`, `object`, `runtime` and `context`
-//! (its objects, with owners), `plan`, `infer_request` and `detector` (pictures to detections), `cache`, `builder`,
-//! `trtexec` and `build` (ONNX files to engines), `report`, `engines` and `smoke` (for the doctor). Only this folder names CUDA and
+//! (its objects, with owners), `plan`, `infer_request` and `detector` (pictures to detections), `flags`, `cache`, `builder`,
+//! `build_command`, `trtexec` and `build` (ONNX files to engines), `report`, `engines` and `smoke` (for the doctor). Only this folder names CUDA and
 //! TensorRT.
 
 mod buffers;
 mod build;
+mod build_command;
 mod builder;
 mod cache;
 mod compute;
@@ -18,6 +19,7 @@ mod cuda;
 mod detector;
 mod engines;
 mod error;
+mod flags;
 mod infer_request;
 mod library;
 mod logger;
@@ -34,9 +36,9 @@ mod vtable;
 
 pub use build::{BuiltEngine, build_engine};
 pub use builder::{Recipe, build as build_here, options as builder_options};
-pub use cache::BuildFlags;
 pub use engines::{EngineReport, EngineVerdict, engines};
 pub use error::TensorRtError;
+pub use flags::BuildFlags;
 pub use product::Product;
 pub use report::TensorRtReport;
 pub use smoke::{SMOKE_ONNX, SmokeStep, smoke_test};

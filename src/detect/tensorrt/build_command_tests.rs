@@ -100,12 +100,3 @@ fn this_program_gets_the_picture_s_shape_and_the_gpu_s_target() {
         "--onnx=m.onnx --saveEngine=m.engine --pictureShape=4x3x64x96 --computeCapability=86"
     );
 }
-
-#[test]
-fn the_tool_says_which_version_it_is() {
-    let line = "&&&& RUNNING TensorRT.trtexec [TensorRT v8502] # trtexec --onnx=m.onnx";
-    assert_eq!(announced(line), Some(8502));
-    let line = "&&&& RUNNING TensorRT.trtexec [TensorRT v101301] [b9] # trtexec";
-    assert_eq!(announced(line), Some(101_301));
-    assert_eq!(announced("[I] hello"), None);
-}
