@@ -3,7 +3,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NVR := $(TARGET)/release/nvr
 
-.PHONY: help setup build demo demo-fleet test test-long bench cross boot-test dist lint docs clean
+.PHONY: help setup build demo demo-fleet test test-long bench cross boot-test gpu-check dist lint docs clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -36,6 +36,9 @@ cross: ## Build for aarch64 (into target/aarch64-unknown-linux-gnu) and check wh
 
 boot-test: cross ## Boot a box in a virtual machine: set up by a stick, configured from a desk, crashes, power cut; pictures in ~/.cache/nvr/boot
 	@tools/test boot
+
+gpu-check: setup build ## Check nvr on this machine's NVIDIA GPU; without one, pack what a GPU machine needs: docs/gpu.md
+	@tools/gpu-check/run
 
 dist: ## Archives, Debian packages and bills of materials for amd64 and arm64 (into target/dist): docs/packages.md
 	@tools/setup system build cross dist

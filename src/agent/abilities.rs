@@ -144,6 +144,7 @@ fn name(backend: Backend) -> Option<&'static str> {
     match backend {
         Backend::Auto => None,
         Backend::Tensorrt => Some("tensorrt"),
+        Backend::TensorrtRtx => Some("tensorrt-rtx"),
         Backend::Onnxruntime => Some("onnxruntime"),
         Backend::Rten => Some("rten"),
         Backend::Scripted => Some("scripted"),

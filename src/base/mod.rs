@@ -38,7 +38,7 @@ pub use frame::{
 pub use geometry::{BBox, Letterbox, Size};
 pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
 pub use ids::{SessionId, SourceId, parse_id_list};
-pub use kernel::{KernelClock, give_back_file_pages, kernel_clock};
+pub use kernel::{KernelClock, give_back_file_pages, kernel_clock, open_library};
 pub use mailbox::{Collected, Mailbox};
 pub use owned_pixels::OwnedPixels;
 pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};

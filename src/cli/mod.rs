@@ -86,6 +86,9 @@ enum Command {
     DemoFleet(Box<demo_fleet::DemoFleetArgs>),
     /// List monitors and planes and how a wall would use them; show a test card
     Display(display::DisplayArgs),
+    /// Build an engine in this process; `nvr model build` starts it where there is no trtexec
+    #[command(hide = true)]
+    EngineBuilder(model_engine::BuilderArgs),
     /// Report the abilities and faults of this machine; pack the report for support
     Doctor(doctor::DoctorArgs),
     /// Configure many processors and walls from one desk, over the broker
@@ -137,6 +140,10 @@ pub fn main() -> ExitCode {
             watch::main(args).map(|()| ExitCode::SUCCESS)
         }
         Command::Model(args) => model::main(args).map(|()| ExitCode::SUCCESS),
+        Command::EngineBuilder(args) => {
+            logging::start(log_format);
+            model_engine::builder(args).map(|()| ExitCode::SUCCESS)
+        }
         Command::Config(args) => config::main(args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "testcam")]
         Command::Demo(args) => {

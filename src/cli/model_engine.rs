@@ -1,13 +1,17 @@
-//! `nvr model build` and `nvr model bench`: a model's TensorRT engine, and its speed in each backend.
+//! `nvr model build` and `nvr model bench`: a model's TensorRT engine, and its speed in each backend. `nvr engine-builder`, which
+//! `build` starts where there is no trtexec.
 
-use anyhow::bail;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
 use clap::Args;
 
 use super::out;
 use crate::base::Stop;
 use crate::config::{Backend, ModelChoice};
 use crate::detect::{
-    BuildFlags, CheckedModel, DetectorRequest, ModelStore, Parallelism, build_engine, measure, open,
+    BuildFlags, CheckedModel, DetectorRequest, ModelStore, Parallelism, Product, Recipe,
+    build_engine, build_here, builder_options, measure, open, present_product,
 };
 
 /// Options of `nvr model build`.
@@ -15,6 +19,12 @@ use crate::detect::{
 pub(super) struct BuildArgs {
     /// Id of the model
     id: String,
+    /// Build what a processor builds: 16-bit, or the ONNX file's precision where TensorRT has no other (11, for RTX)
+    #[arg(long, conflicts_with_all = ["fp16", "int8", "dla", "batch", "workspace_mb"])]
+    usual: bool,
+    /// The product whose engine is built: tensorrt or tensorrt-rtx [default: the one that a processor uses here]
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<Backend>,
     /// Allow 16-bit floating point in layers; about twice as fast
     #[arg(long)]
     fp16: bool,
@@ -40,7 +50,7 @@ pub(super) struct BuildArgs {
 pub(super) struct BenchArgs {
     /// Id of the model
     id: String,
-    /// Backend to measure; repeatable [default: tensorrt, onnxruntime and rten]
+    /// Backend to measure; repeatable [default: tensorrt, tensorrt-rtx, onnxruntime and rten]
     #[arg(long, value_name = "BACKEND")]
     backend: Vec<Backend>,
     /// Number of calls per backend
@@ -51,15 +61,107 @@ pub(super) struct BenchArgs {
     threads: Option<usize>,
 }
 
+/// Options of `nvr engine-builder`, in trtexec's words where it has them.
+#[derive(Debug, Args)]
+pub(super) struct BuilderArgs {
+    /// tensorrt or tensorrt-rtx
+    backend: Backend,
+    /// Print the options that serve here
+    #[arg(long)]
+    flags: bool,
+    /// The graph
+    #[arg(long, required_unless_present = "flags", value_name = "FILE")]
+    onnx: Option<PathBuf>,
+    /// The path of the engine
+    #[arg(
+        long = "saveEngine",
+        required_unless_present = "flags",
+        value_name = "FILE"
+    )]
+    save_engine: Option<PathBuf>,
+    #[arg(long)]
+    fp16: bool,
+    #[arg(long)]
+    int8: bool,
+    /// `workspace:MB`
+    #[arg(long = "memPoolSize", value_parser = workspace_mb)]
+    mem_pool_size: Option<u32>,
+    /// Batch, and the other dimensions of the input, where the graph leaves them open: `1x3x640x640`
+    #[arg(long = "pictureShape", value_parser = picture_shape, default_value = "1x3x640x640")]
+    picture_shape: PictureShape,
+    /// `86` is 8.6
+    #[arg(long = "computeCapability")]
+    compute_capability: Option<i32>,
+}
+
+/// A batch and the dimensions of one picture.
+#[derive(Debug, Clone, Copy)]
+struct PictureShape {
+    batch: u32,
+    one: [i64; 4],
+}
+
+fn workspace_mb(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("workspace:").unwrap_or_default();
+    number.parse().map_err(|_| "it is workspace:MB".to_owned())
+}
+
+fn picture_shape(text: &str) -> Result<PictureShape, String> {
+    let sides: Result<Vec<u32>, _> = text.split('x').map(str::parse).collect();
+    match sides.as_deref() {
+        Ok([batch, one, two, three]) => Ok(PictureShape {
+            batch: *batch,
+            one: [1, (*one).into(), (*two).into(), (*three).into()],
+        }),
+        _ => Err("it is four numbers: 1x3x640x640".to_owned()),
+    }
+}
+
+fn product_of(backend: Backend) -> anyhow::Result<Product> {
+    Product::of_backend(backend).with_context(|| {
+        format!(
+            "{} builds no engines; tensorrt and tensorrt-rtx do",
+            name(backend)
+        )
+    })
+}
+
+/// Builds an engine in this process. What starts it reads its output as trtexec's.
+pub(super) fn builder(args: BuilderArgs) -> anyhow::Result<()> {
+    let product = product_of(args.backend)?;
+    let (Some(onnx), Some(engine)) = (args.onnx, args.save_engine) else {
+        let options = builder_options(product)?;
+        out::line(format_args!("--onnx --saveEngine {}", options.join(" ")));
+        return Ok(());
+    };
+    let recipe = Recipe {
+        product,
+        onnx,
+        engine,
+        fp16: args.fp16,
+        int8: args.int8,
+        workspace_mb: args.mem_pool_size,
+        shape: args.picture_shape.one,
+        batch: args.picture_shape.batch,
+        compute: args.compute_capability,
+    };
+    build_here(&recipe, &|line| out::line(line))?;
+    Ok(())
+}
+
 pub(super) fn build(store: &ModelStore, args: &BuildArgs) -> anyhow::Result<()> {
     let model = store.find(&args.id)?;
-    let flags = BuildFlags {
+    let product = match args.backend {
+        None | Some(Backend::Auto) => present_product(),
+        Some(backend) => product_of(backend)?,
+    };
+    let flags = (!args.usual).then_some(BuildFlags {
         fp16: args.fp16,
         int8: args.int8,
         dla: args.dla,
         batch: args.batch,
         workspace_mb: args.workspace_mb,
-    };
+    });
     let mut line = out::ProgressLine::default();
     let mut progress = |progress: crate::detect::Progress<'_>| {
         let seconds = progress.elapsed.as_secs();
@@ -71,7 +173,8 @@ pub(super) fn build(store: &ModelStore, args: &BuildArgs) -> anyhow::Result<()> 
             progress.words
         ));
     };
-    let built = build_engine(&model, flags, args.anew, &mut progress, &Stop::default())?;
+    let stop = Stop::default();
+    let built = build_engine(product, &model, flags, args.anew, &mut progress, &stop)?;
     drop(line);
     let path = built.path.display();
     if built.was_there {
@@ -87,12 +190,17 @@ pub(super) fn build(store: &ModelStore, args: &BuildArgs) -> anyhow::Result<()> 
 
 pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> {
     let backends = if args.backend.is_empty() {
-        vec![Backend::Tensorrt, Backend::Onnxruntime, Backend::Rten]
+        vec![
+            Backend::Tensorrt,
+            Backend::TensorrtRtx,
+            Backend::Onnxruntime,
+            Backend::Rten,
+        ]
     } else {
         args.backend.clone()
     };
     let model = CheckedModel::find(&ModelChoice::Named(args.id.clone()), store)?;
-    out::line("backend       median ms    p99 ms  pictures/s    batch");
+    out::line("backend       median ms    p99 ms  pictures/s    batch   cores");
     let mut measured = 0;
     for backend in backends {
         let name = name(backend);
@@ -133,21 +241,21 @@ fn bench_one(
         )?,
         _ => model.open(backend, parallelism)?,
     };
-    if backend == Backend::Tensorrt && opened.upgrade.is_some() {
-        bail!(
-            "the model has no engine on this machine; build it with `nvr model build {}`",
-            args.id
-        );
+    if Product::of_backend(backend).is_some()
+        && let Some(upgrade) = &opened.upgrade
+    {
+        bail!("{}", upgrade.reason());
     }
     let figures = measure(&mut opened, args.calls as usize)?;
     let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
     Ok(format!(
-        "{:<12} {:>10.2}{:>10.2}{:>12.1}{:>9}",
+        "{:<12} {:>10.2}{:>10.2}{:>12.1}{:>9}{:>8.2}",
         opened.backend,
         ms(figures.median),
         ms(figures.p99),
         figures.per_second,
-        figures.batch
+        figures.batch,
+        figures.cores
     ))
 }
 

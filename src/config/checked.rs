@@ -248,11 +248,14 @@ pub enum ModelChoice {
 choice! {
     /// Inference backend.
     Backend {
-        /// The first available one of tensorrt, onnxruntime, rten.
+        /// The first available one of tensorrt, tensorrt-rtx, onnxruntime, rten.
         #[default]
         Auto,
         /// NVIDIA TensorRT.
         Tensorrt,
+        /// NVIDIA TensorRT for RTX.
+        #[serde(rename = "tensorrt-rtx")]
+        TensorrtRtx,
         /// ONNX Runtime; its library is opened at run time.
         Onnxruntime,
         /// The built-in pure Rust engine.

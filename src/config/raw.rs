@@ -161,11 +161,11 @@ role_settings! {
         {
             /// Model id. Default: yolov8x-640 if it is installed, else the model that `nvr model default` names.
             pub model: Option<String>;
-            /// Inference backend: auto, tensorrt, onnxruntime, rten, scripted, or none: the sources run and are not analysed.
+            /// Inference backend: auto, tensorrt, tensorrt-rtx, onnxruntime, rten, scripted, or none: the sources run and are not analysed.
             pub backend: Backend = Backend::Auto;
             /// Number of threads of the inference engine, of all lanes together. Default: the number of cores.
             pub threads: Option<i64>, within 1..=256;
-            /// Number of lanes: instances of the network that work at once. Default: 3 with tensorrt, else 1.
+            /// Number of lanes: instances of the network that work at once. Default: 3 with tensorrt and tensorrt-rtx, else 1.
             pub lanes: Option<i64>, within 1..=64;
             /// Minimum confidence of a published detection, {least}–{most}.
             pub confidence: f64 = 0.5, within 0.0..=1.0;

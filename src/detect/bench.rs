@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::{DetectError, LoadedDetector, Picture, Thresholds};
 use crate::base::Letterbox;
 
@@ -17,6 +19,9 @@ pub struct Measurement {
     pub batch: usize,
     /// Pictures per second.
     pub per_second: f64,
+    /// CPU time of this process per elapsed time: the number of cores that were busy on average. A backend that waits for a GPU
+    /// without sleeping uses a whole one.
+    pub cores: f64,
 }
 
 /// Calls before the measurement: engines choose their algorithms during the first ones.
@@ -51,6 +56,7 @@ pub fn measure(opened: &mut LoadedDetector, calls: usize) -> Result<Measurement,
     for _ in 0..WARM_UP {
         run(&pictures)?;
     }
+    let (cpu_before, started) = (cpu_time(), Instant::now());
     let mut times = Vec::with_capacity(calls);
     for _ in 0..calls {
         times.push(run(&pictures[..1])?);
@@ -59,13 +65,22 @@ pub fn measure(opened: &mut LoadedDetector, calls: usize) -> Result<Measurement,
     for _ in 0..calls {
         together += run(&pictures)?;
     }
+    let cpu = cpu_time().saturating_sub(cpu_before);
+    let cores = cpu.as_secs_f64() / started.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
     times.sort();
     Ok(Measurement {
         median: quantile(&times, 0.5),
         p99: quantile(&times, 0.99),
         batch,
         per_second: (calls * batch) as f64 / together.as_secs_f64().max(f64::MIN_POSITIVE),
+        cores,
     })
+}
+
+/// CPU time of all threads of this process, in user space and in the kernel.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The smallest of the sorted `times` that is not exceeded by the share `part` of them.

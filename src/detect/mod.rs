@@ -56,8 +56,9 @@ pub use parallelism::Parallelism;
 pub use store::{ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use tensor::TensorFill;
 pub use tensorrt::{
-    BuildFlags, BuiltEngine, EngineReport, EngineVerdict, Progress, SMOKE_ONNX, SmokeStep,
-    TensorRtError, TensorRtReport, build_engine, can_build_engines, engines, smoke_test,
+    BUILDER_COMMAND, BuildFlags, BuiltEngine, EngineReport, EngineVerdict, Product, Progress,
+    Recipe, SMOKE_ONNX, SmokeStep, TensorRtError, TensorRtReport, build_engine, build_here,
+    builder_options, can_build_engines, engines, present_product, smoke_test,
 };
 pub use types::{Detection, Detector, PADDING, Picture, Thresholds};
 pub use upgrade::{LoadedDetector, Upgrade};

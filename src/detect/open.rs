@@ -10,7 +10,7 @@ use super::onnx_file::{ExternalFiles, OnnxFile};
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
-use super::tensorrt;
+use super::tensorrt::{self, Product};
 use super::upgrade::{LoadedDetector, Upgrade, opened};
 use super::{DetectError, Detector, InstalledModel, Labels, ModelStore, Parallelism};
 use crate::config::{Backend, ModelChoice, ProcessorSettings};
@@ -115,10 +115,15 @@ impl CheckedModel {
     ) -> Result<LoadedDetector, DetectError> {
         let (model, labels) = (&self.model, self.labels.clone());
         let mut upgrade = None;
-        if matches!(backend, Backend::Tensorrt | Backend::Auto) {
-            match tensorrt::open(model, labels.clone(), parallelism) {
-                Ok(detectors) => return Ok(opened(detectors, model, tensorrt::NAME, labels, None)),
-                Err(reason) => upgrade = without_tensorrt(backend, model, parallelism, reason)?,
+        for product in products(backend) {
+            match tensorrt::open(product, model, labels.clone(), parallelism) {
+                Ok(detectors) => return Ok(opened(detectors, model, product.name(), labels, None)),
+                Err(reason) => {
+                    upgrade = without_tensorrt(backend, product, model, parallelism, reason)?;
+                }
+            }
+            if upgrade.is_some() {
+                break;
             }
         }
         let engine = cpu_engine(backend);
@@ -153,21 +158,35 @@ fn warn_unlisted(model: &InstalledModel, external: &ExternalFiles) {
     }
 }
 
+/// The products of NVIDIA's that `backend` tries, in this order.
+fn products(backend: Backend) -> Vec<Product> {
+    match backend {
+        Backend::Auto => Product::ALL.to_vec(),
+        _ => Product::of_backend(backend).into_iter().collect(),
+    }
+}
+
 /// Handles a failure of TensorRT: an engine is built meanwhile, or the failure is reported and another backend is used.
 fn without_tensorrt(
     backend: Backend,
+    product: Product,
     model: &InstalledModel,
     parallelism: Parallelism,
     reason: DetectError,
 ) -> Result<Option<Upgrade>, DetectError> {
-    match Upgrade::after(model, parallelism, &reason) {
+    match Upgrade::after(product, model, parallelism, &reason) {
         Some(upgrade) => {
             tracing::info!(%reason, "an engine must be built; another backend runs the model until it is ready");
             Ok(Some(upgrade))
         }
-        None if backend == Backend::Tensorrt => Err(reason),
+        None if backend != Backend::Auto => Err(reason),
         None => {
-            tracing::info!(%reason, "TensorRT is not used");
+            // Where there is nothing of NVIDIA's, one line says so.
+            let is_absence =
+                matches!(&reason, DetectError::TensorRt(reason) if reason.is_absence());
+            if product == Product::TensorRt || !is_absence {
+                tracing::info!(%reason, "{product} is not used");
+            }
             Ok(None)
         }
     }
@@ -176,19 +195,22 @@ fn without_tensorrt(
 /// All backends, with `ready` or the reason why they can't be used here.
 pub fn available_backends() -> BTreeMap<&'static str, String> {
     let ready = || "ready".to_owned();
-    let tensorrt = tensorrt::present();
-    BTreeMap::from([
-        (
-            tensorrt::NAME,
-            tensorrt.map_or_else(|reason| reason.to_string(), |what| format!("ready: {what}")),
-        ),
+    let mut backends = BTreeMap::from([
         (
             onnxruntime::NAME,
             onnxruntime::open_library().map_or_else(|reason| reason.to_string(), |_| ready()),
         ),
         (rten::NAME, ready()),
         ("scripted", ready()),
-    ])
+    ]);
+    for product in Product::ALL {
+        let told = match tensorrt::present(product) {
+            Ok(what) => format!("ready: {what}"),
+            Err(reason) => reason.to_string(),
+        };
+        backends.insert(product.name(), told);
+    }
+    backends
 }
 
 /// An engine that runs networks on the CPU.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tensorrt::{self, BuildFlags, build_engine};
+use super::tensorrt::{self, Product, build_engine};
 use super::{DetectError, Detector, InstalledModel, Labels, Parallelism};
 use crate::base::Stop;
 
@@ -17,7 +17,7 @@ pub struct LoadedDetector {
     pub more: Vec<Box<dyn Detector>>,
     /// The model's id, as in events.
     pub model_id: Arc<str>,
-    /// The backend: `tensorrt`, `onnxruntime`, `rten`, `scripted`.
+    /// The backend: `tensorrt`, `tensorrt-rtx`, `onnxruntime`, `rten`, `scripted`.
     pub backend: &'static str,
     /// The classes that it detects.
     pub labels: Labels,
@@ -28,15 +28,19 @@ pub struct LoadedDetector {
 /// A TensorRT engine that must be built first.
 #[derive(Debug)]
 pub struct Upgrade {
+    product: Product,
     model: InstalledModel,
     parallelism: Parallelism,
     /// The cached engine with the same key was refused, so it must be built again.
     rebuild: bool,
+    /// Why the model does not run yet, with the remedy.
+    reason: String,
 }
 
 impl Upgrade {
-    /// The upgrade that helps if `reason` prevents TensorRT from running `model`; none if no engine would help.
+    /// The upgrade that helps if `reason` prevents `product` from running `model`; none if no engine would help.
     pub(super) fn after(
+        product: Product,
         model: &InstalledModel,
         parallelism: Parallelism,
         reason: &DetectError,
@@ -47,15 +51,22 @@ impl Upgrade {
         if !reason.needs_another_engine() {
             return None;
         }
-        if let Err(err) = tensorrt::can_build() {
+        if let Err(err) = tensorrt::can_build(product) {
             tracing::info!(%err, "no engine can be built here");
             return None;
         }
         Some(Self {
+            product,
             model: model.clone(),
             parallelism,
             rebuild: !matches!(reason, tensorrt::TensorRtError::NoEngine { .. }),
+            reason: reason.to_string(),
         })
+    }
+
+    /// Why the model does not run yet, with the remedy.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Builds the engine and loads it. Blocks for minutes; ends early when `stop` is raised.
@@ -76,17 +87,12 @@ impl Upgrade {
                 tracing::info!(seconds, words = progress.words, "still building the engine");
             }
         };
-        let built = build_engine(
-            model,
-            BuildFlags::default(),
-            self.rebuild,
-            &mut progress,
-            stop,
-        )?;
+        let product = self.product;
+        let built = build_engine(product, model, None, self.rebuild, &mut progress, stop)?;
         tracing::info!(engine = %built.path.display(), "the engine is built");
         let labels = model.labels()?;
-        let detectors = tensorrt::open(model, labels.clone(), self.parallelism)?;
-        Ok(opened(detectors, model, tensorrt::NAME, labels, None))
+        let detectors = tensorrt::open(product, model, labels.clone(), self.parallelism)?;
+        Ok(opened(detectors, model, product.name(), labels, None))
     }
 }
 

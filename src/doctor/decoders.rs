@@ -1,6 +1,6 @@
 //! GStreamer, and every decoder of the table with the built-in clip.
 
-use super::{Emit, Kind, Line, Machine, State};
+use super::{Emit, Kind, Line, Machine, State, nvcodec};
 use crate::media::{DecoderFinding, DecoderOutcome, gstreamer_version, init, survey_decoders};
 
 /// Prefixes of decoders that run on the CPU.
@@ -20,12 +20,14 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         return;
     }
     emit(Line::ok("GStreamer", gstreamer_version()));
-    let mut found = Vec::new();
+    let (nvcodec_cached, mut found) = (nvcodec::registered(), Vec::new());
     survey_decoders(|finding| {
         emit(decoder_line(&finding));
         found.push(finding);
     });
     summaries(&found, Kind::of(&machine.tree), emit);
+    // Last, because NVIDIA's libraries may crash.
+    nvcodec::check(machine, nvcodec_cached, emit);
 }
 
 fn decoder_line(finding: &DecoderFinding) -> Line {

@@ -25,6 +25,7 @@ mod logs;
 mod machine;
 mod memory;
 mod models;
+mod nvcodec;
 mod page;
 mod peer_clocks;
 mod power;

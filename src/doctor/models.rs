@@ -22,7 +22,7 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     });
     for (backend, words) in available_backends() {
         // TensorRT has its own section.
-        if !["tensorrt", "scripted"].contains(&backend) {
+        if !["tensorrt", "tensorrt-rtx", "scripted"].contains(&backend) {
             emit(backend_line(backend, &words));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::report::without_remedy;
 use super::{Emit, Kind, Line, Machine, State};
-use crate::detect::{SmokeStep, TensorRtError, TensorRtReport, smoke_test};
+use crate::detect::{Product, SmokeStep, TensorRtError, TensorRtReport, smoke_test};
 
 const JETPACK: &str = "install JetPack's runtime (`sudo apt install nvidia-jetpack-runtime`), and start a container with --runtime nvidia";
 
@@ -10,13 +10,22 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let kind = Kind::of(&machine.tree);
     let report = TensorRtReport::new();
     let has_gpu = matches!(report.gpu, Some(Ok(_)));
-    let trtexec = report.tool.map(|path| path.display().to_string());
+    let mut products = Vec::new();
+    for (product, is_here) in [
+        (Product::TensorRt, report.tensorrt.is_ok()),
+        (Product::Rtx, matches!(report.rtx, Some(Ok(_)))),
+    ] {
+        if is_here {
+            products.push(product);
+        }
+    }
     for (what, part) in [
         ("CUDA", Some(report.cuda)),
         ("GPU", report.gpu),
         ("TensorRT", Some(report.tensorrt)),
         ("TensorRT runtime", report.runtime),
-        ("trtexec", Some(trtexec)),
+        ("engine builder", Some(report.tool)),
+        ("TensorRT for RTX", report.rtx),
     ] {
         if let Some(part) = part {
             emit(part_line(what, part, kind, has_gpu));
@@ -28,7 +37,11 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
             what,
             "not tested; `nvr doctor --tensorrt` builds one, runs it and compares its output",
         )),
-        (true, true) => smoke_test(&mut |step| emit(step_line(&step))),
+        (true, true) => {
+            for product in products {
+                smoke_test(product, &mut |step| emit(step_line(product, &step)));
+            }
+        }
         (true, false) => emit(Line::new(
             State::of(kind == Kind::Jetson, false),
             what,
@@ -54,8 +67,11 @@ fn part_line(what: &str, part: Result<String, TensorRtError>, kind: Kind, has_gp
     }
 }
 
-fn step_line(step: &SmokeStep) -> Line {
-    let what = format!("small engine: {}", step.what);
+fn step_line(product: Product, step: &SmokeStep) -> Line {
+    let what = match product {
+        Product::TensorRt => format!("small engine: {}", step.what),
+        Product::Rtx => format!("small RTX engine: {}", step.what),
+    };
     let took = step.took.as_secs_f64();
     match &step.outcome {
         Ok(words) => Line::ok(what, format!("{words}, {took:.1} s")),
@@ -82,7 +98,7 @@ mod tests {
         let on_pc = missing("CUDA", Kind::Other, false);
         let expected = format!("Ok | CUDA | {absent}; this machine works without it");
         assert_eq!(on_pc, expected);
-        let idle_gpu = missing("trtexec", Kind::Other, true);
+        let idle_gpu = missing("engine builder", Kind::Other, true);
         assert!(idle_gpu.starts_with("Warning |"), "{idle_gpu}");
     }
 }

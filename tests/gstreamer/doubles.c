@@ -357,19 +357,26 @@ static void begin(gpointer object) {
     g_object_set_qdata_full(object, count_quark, g_new0(Count, 1), g_free);
 }
 
-/* As gst_cuda_ensure_element_context: an element asks the application for a CUDA context, and makes one where it has none. */
+/* As gst_cuda_ensure_element_context of GStreamer 1.22: under a lock of the process an element asks the application for a CUDA context,
+ * and makes one where it has none. */
 static void ensure_cuda_context(GstElement *element) {
+    static GRecMutex lock;
     static int made;
     const char *type = "gst.cuda.context";
+    g_rec_mutex_lock(&lock);
     gst_element_post_message(element, gst_message_new_need_context(GST_OBJECT_CAST(element), type));
     GstContext *context = gst_element_get_context(element, type);
     if (!context) {
+        GObject *cuda = g_object_new(G_TYPE_OBJECT, NULL);
         context = gst_context_new(type, TRUE);
-        gst_structure_set(gst_context_writable_structure(context), "cuda-device-id", G_TYPE_INT, 0, NULL);
-        fprintf(stderr, "double: CUDA context %d is made\n", g_atomic_int_add(&made, 1) + 1);
+        gst_structure_set(gst_context_writable_structure(context), type, G_TYPE_OBJECT, cuda, "cuda-device-id", G_TYPE_UINT, 0, NULL);
+        g_object_unref(cuda);
+        gst_element_set_context(element, context);
+        fprintf(stderr, "double: CUDA context %d is made\n", ++made);
         gst_element_post_message(element, gst_message_new_have_context(GST_OBJECT_CAST(element), gst_context_ref(context)));
     }
     gst_context_unref(context);
+    g_rec_mutex_unlock(&lock);
 }
 
 /* NULL→READY, where devices are opened. */

@@ -61,7 +61,7 @@ impl Machine {
     }
 
     /// `nvr doctor` of the tree.
-    fn there(&self) -> Command {
+    pub(crate) fn there(&self) -> Command {
         let mut command = self.here();
         command.arg("--root").arg(self.path("root"));
         command

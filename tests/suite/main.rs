@@ -27,6 +27,7 @@ mod decoders;
 mod detect;
 mod doctor;
 mod doctor_bundle;
+mod doctor_nvcodec;
 #[cfg(feature = "testcam")]
 mod doctor_roles;
 #[cfg(feature = "testcam")]
@@ -67,6 +68,7 @@ mod tensorrt;
 mod tensorrt_build;
 #[cfg(feature = "testcam")]
 mod tensorrt_processor;
+mod tensorrt_rtx;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod tracking;

@@ -221,7 +221,10 @@ fn what_can_t_be_built_is_refused_with_its_reason_and_leaves_nothing() {
     std::fs::remove_file(site.path("trtexec")).expect("removed");
     let told = refusal(&site, &["build", "tiny"]);
     assert!(
-        told.contains("trtexec, which builds engines, is missing"),
+        told.contains(
+            "neither trtexec nor an ONNX parser of TensorRT, which build engines, is here"
+        ) && told.contains("trtexec: No such file")
+            && told.contains("has no function createInferBuilder_INTERNAL"),
         "{told}"
     );
     let left: Vec<_> = std::fs::read_dir(site.engines())
@@ -229,6 +232,83 @@ fn what_can_t_be_built_is_refused_with_its_reason_and_leaves_nothing() {
         .flatten()
         .collect();
     assert_eq!(left.len(), 0, "{left:?}");
+}
+
+/// As pip installs TensorRT: with an ONNX parser, and without trtexec.
+fn site_without_trtexec(major: u32) -> Site {
+    let (site, network) = (Site::new(major), network());
+    site.import(&network);
+    site.add_builder();
+    let engine = DoubleEngine::of(&network, major).text();
+    std::fs::write(site.path("trtexec.engine"), engine).expect("written");
+    site
+}
+
+#[test]
+fn without_trtexec_the_onnx_parser_builds() {
+    for (major, fp16) in [(10, 1), (11, 0)] {
+        let site = site_without_trtexec(major);
+        let told = out(&run(&site, &["build", "tiny", "--usual"]));
+        assert!(told.starts_with("tiny has a new engine: "), "{told}");
+        out(&run(&site, &["build", "tiny", "--workspace-mb", "512"]));
+        let usual = format!("fp16={fp16} int8=0 workspace=0");
+        let limited = format!("fp16=0 int8=0 workspace={}", 512 << 20);
+        assert_eq!(site.builder_calls(), [usual, limited]);
+        // An input that leaves sides open gets the manifest's.
+        let mut open = command(&site, &["build", "tiny", "--batch", "4"]);
+        out(&open
+            .env("DOUBLE_OPEN_INPUT", "1")
+            .output()
+            .expect("nvr runs"));
+        let call = site.builder_calls().pop().expect("a call");
+        assert_eq!(
+            call,
+            "fp16=0 int8=0 workspace=0 1x3x64x96 4x3x64x96 4x3x64x96"
+        );
+    }
+}
+
+#[test]
+fn without_trtexec_a_refusal_has_the_reason_of_the_parser_or_the_builder() {
+    let site = site_without_trtexec(11);
+    let told = refusal(&site, &["build", "tiny", "--fp16"]);
+    assert!(
+        told.contains(
+            "TensorRT 11.3.0 computes in the precision of the ONNX file, so it has no --fp16"
+        ),
+        "{told}"
+    );
+    let site = site_without_trtexec(10);
+    let told = refusal(&site, &["build", "tiny", "--fp16", "--dla", "0"]);
+    assert!(
+        told.contains("nvr has no --useDLACore here; build without --dla"),
+        "{told}"
+    );
+    std::fs::remove_file(site.path("trtexec.engine")).expect("removed");
+    let told = refusal(&site, &["build", "tiny"]);
+    assert!(
+        told.contains("nvr could not build an engine of tiny: it ended with exit status: 1")
+            && told.ends_with("TensorRT could not make an engine (it says: 10: could not find any implementation for a node)"),
+        "{told}"
+    );
+    std::fs::remove_file(site.libs().join("libnvonnxparser.so.10")).expect("removed");
+    let told = refusal(&site, &["build", "tiny"]);
+    assert!(
+        told.contains("neither trtexec nor an ONNX parser of TensorRT")
+            && told.contains(
+                "the ONNX parser of TensorRT 10.3.0 could not be opened (no libnvonnxparser.so.10,"
+            ),
+        "{told}"
+    );
+    // 8 and 9 are built by trtexec alone.
+    let site = Site::new(9);
+    site.import(&network());
+    site.add_tensorrt("libnvinfer.so.9", &["-DONLY_BUILDER"]);
+    let told = refusal(&site, &["build", "tiny"]);
+    assert!(
+        told.contains("TensorRT 9.3.0 builds engines by trtexec alone"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -259,9 +339,11 @@ fn backends_are_measured_beside_each_other() {
     let told = out(&run(&site, &arguments));
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 3, "{told}");
-    assert_eq!(
-        lines[1],
-        "tensorrt      the model has no engine on this machine; build it with `nvr model build tiny`"
+    assert!(
+        lines[1].starts_with(
+            "tensorrt      there is no TensorRT engine of model tiny for TensorRT 10.3.0 and Double"
+        ) && lines[1].ends_with("; build it with `nvr model build tiny`"),
+        "{told}"
     );
     out(&run(&site, &["build", "tiny"]));
     let told = out(&run(&site, &arguments));
@@ -270,10 +352,12 @@ fn backends_are_measured_beside_each_other() {
         .map(|line| line.split_whitespace().collect())
         .collect();
     assert_eq!(rows[0][..3], ["backend", "median", "ms"]);
+    assert_eq!(rows[0].last(), Some(&"cores"));
     assert_eq!((rows[1][0], rows[1][4]), ("tensorrt", "2"), "{told}");
     assert_eq!((rows[2][0], rows[2][4]), ("rten", "1"), "{told}");
     for row in &rows[1..] {
         let number = |at: usize| row[at].parse::<f64>().expect("a number");
         assert!(number(1) <= number(2) && number(3) > 0.0, "{told}");
+        assert!((0.0..1000.0).contains(&number(5)), "{told}");
     }
 }

@@ -36,6 +36,10 @@ struct Scene {
 
 impl Scene {
     fn start(site: &Site, backend: &str, cameras: usize) -> Self {
+        Self::start_with(site, backend, cameras, &[])
+    }
+
+    fn start_with(site: &Site, backend: &str, cameras: usize, extra: &[(&str, &str)]) -> Self {
         let broker = Broker::start(Kind::Mosquitto);
         let cameras = Testcam::start(&pattern_cameras(cameras)).expect("cameras start");
         let reader = broker.observe("nvr/#");
@@ -47,6 +51,7 @@ impl Scene {
         }));
         command.args(["--model", "tiny", "--threads", "1", "--models-dir"]);
         command.arg(site.models()).envs(site.environment());
+        command.envs(extra.iter().copied());
         Self {
             processor: Running::start(command),
             reader,
@@ -107,6 +112,18 @@ fn a_processor_publishes_what_an_engine_finds() {
 }
 
 #[test]
+fn a_gpu_for_which_threads_do_not_sleep_is_used_and_named_in_the_log() {
+    let (site, network) = (Site::new(10), network(1));
+    let key = site.key(&site.import(&network));
+    site.keep(&DoubleEngine::of(&network, 10), &key);
+    let refused = [("DOUBLE_FLAGS_FAIL", "1")];
+    let scene = Scene::start_with(&site, "tensorrt", 1, &refused);
+    scene.event(0, "van");
+    let warning = scene.logged("each lane uses a core while it waits for the GPU");
+    assert!(warning.contains("invalid argument (error 1)"), "{warning}");
+}
+
+#[test]
 fn a_processor_without_an_engine_builds_one_and_runs_on_another_backend_meanwhile() {
     for backend in ["tensorrt", "auto"] {
         let site = Site::new(10);
@@ -131,6 +148,24 @@ fn a_processor_without_an_engine_builds_one_and_runs_on_another_backend_meanwhil
         let scene = Scene::start(&site, backend, 1);
         scene.event(0, "person");
         assert_eq!(site.trtexec_calls().len(), 1);
+    }
+}
+
+/// As pip installs TensorRT: without trtexec. A child of the processor builds.
+#[test]
+fn without_trtexec_a_processor_builds_by_the_onnx_parser() {
+    for major in [10, 11] {
+        let site = Site::new(major);
+        site.import(&network(1));
+        site.add_builder();
+        let engine = DoubleEngine::of(&network(0), major).text();
+        std::fs::write(site.path("trtexec.engine"), engine).expect("written");
+        let mut scene = Scene::start(&site, "auto", 1);
+        scene.logged("an engine must be built");
+        scene.event(0, "person");
+        assert_eq!(site.builder_calls().len(), 1);
+        scene.processor.signal("TERM");
+        assert_eq!(scene.processor.end(SOON).code(), Some(0));
     }
 }
 
@@ -176,7 +211,7 @@ fn where_tensorrt_is_absent_one_line_says_so() {
     let scene = Scene::start(&site, "auto", 1);
     let line = scene.logged("TensorRT is not used");
     assert!(
-        line.contains("TensorRT's library could not be opened"),
+        line.contains("the library of TensorRT could not be opened"),
         "{line}"
     );
     scene.event(0, "van");

@@ -4,13 +4,14 @@
  * input before waiting spoils it. Copies are checked against what was allocated; a wrong one aborts. Counters are exported
  * for tests as double_*.
  *
- * Environment: DOUBLE_GPUS (1; 0 is a machine without), DOUBLE_GPU_NAME (Double), DOUBLE_MEMORY (bytes of the GPU). */
+ * Environment: DOUBLE_GPUS (1; 0 is a machine without), DOUBLE_GPU_NAME (Double), DOUBLE_COMPUTE (8.7, one digit each),
+ * DOUBLE_MEMORY (bytes of the GPU), DOUBLE_FLAGS_FAIL (1: the flags of the device are refused). */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUCCESS = 0, OUT_OF_MEMORY = 2, NO_DEVICE = 100, LAUNCH_FAILED = 719 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, LAUNCH_FAILED = 719 };
 enum { DEVICE, PINNED, KINDS };
 enum { MOST_BLOCKS = 256, MOST_STREAMS = 32, MOST_OPS = 16 };
 
@@ -23,6 +24,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Block blocks[MOST_BLOCKS];
 static Stream streams[MOST_STREAMS];
 static long live[KINDS], live_bytes[KINDS], allocations, live_streams, most_pending;
+static int flags_set, last_error;
 
 static void die(const char *what) {
     fprintf(stderr, "the double of CUDA: %s\n", what);
@@ -76,14 +78,40 @@ int cudaGetDeviceCount(int *count) {
     return *count > 0 ? SUCCESS : NO_DEVICE;
 }
 
-int cudaSetDevice(int device) { return device == 0 ? SUCCESS : NO_DEVICE; }
+/* As CUDA 12: it makes the context. Without cudaDeviceScheduleBlockingSync (4), a thread that waits for the GPU uses a core. */
+int cudaSetDeviceFlags(unsigned flags) {
+    if (flags != 4) die("flags of the device that let threads wait without sleeping");
+    pthread_mutex_lock(&lock);
+    if (flags_set) die("the flags of the device set twice");
+    flags_set = 1;
+    int status = *setting("DOUBLE_FLAGS_FAIL", "0") == '1' ? INVALID_VALUE : SUCCESS;
+    if (status) last_error = status;
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+static void context(void) {
+    if (!flags_set) die("a context whose threads wait without sleeping: cudaSetDeviceFlags was not called");
+    if (last_error) die("an error that CUDA remembers and TensorRT takes for its own: cudaGetLastError was not called");
+}
+
+int cudaGetLastError(void) {
+    int status = last_error;
+    last_error = SUCCESS;
+    return status;
+}
+
+int cudaSetDevice(int device) {
+    context();
+    return device == 0 ? SUCCESS : NO_DEVICE;
+}
 
 int cudaDeviceGetAttribute(int *value, int which, int device) {
     (void)device;
     switch (which) {
         case 16: *value = 4; return SUCCESS;
-        case 75: *value = 8; return SUCCESS;
-        case 76: *value = 7; return SUCCESS;
+        case 75: *value = setting("DOUBLE_COMPUTE", "8.7")[0] - '0'; return SUCCESS;
+        case 76: *value = setting("DOUBLE_COMPUTE", "8.7")[2] - '0'; return SUCCESS;
     }
     die("an attribute that nobody should ask for");
     return 1;
@@ -98,6 +126,7 @@ int cudaGetDeviceProperties(void *properties, int device) {
 }
 
 static int allocate(void **at, size_t bytes, int kind) {
+    context();
     pthread_mutex_lock(&lock);
     size_t limit = strtoull(setting("DOUBLE_MEMORY", "1000000000"), NULL, 10);
     int status = OUT_OF_MEMORY;
@@ -155,6 +184,7 @@ int cudaMemcpyAsync(void *to, const void *from, size_t bytes, int direction, voi
 
 int cudaStreamCreateWithFlags(void **stream, unsigned flags) {
     if (flags != 1) die("a stream that waits for the default stream");
+    context();
     pthread_mutex_lock(&lock);
     int status = OUT_OF_MEMORY;
     for (int i = 0; i < MOST_STREAMS && status; i++) {
@@ -199,6 +229,7 @@ int cudaStreamDestroy(void *handle) {
 
 const char *cudaGetErrorString(int status) {
     switch (status) {
+        case INVALID_VALUE: return "invalid argument";
         case OUT_OF_MEMORY: return "out of memory";
         case NO_DEVICE: return "no CUDA-capable device is detected";
         case LAUNCH_FAILED: return "unspecified launch failure";

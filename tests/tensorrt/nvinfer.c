@@ -1,5 +1,6 @@
-/* A double of TensorRT's libnvinfer: the same exports and virtual tables, by -DMAJOR=8, 10, 11 or 12 (-DVERSION=… for
- * another number). Every slot that the program has no business with aborts.
+/* A double of TensorRT's libnvinfer: the same exports and virtual tables, by -DMAJOR=8, 9, 10, 11 or 12 (-DVERSION=… for
+ * another number). With -DRTX it is TensorRT for RTX: -DMAJOR=10 -DVERSION=10400, or -DMAJOR=11 -DVERSION=10700. Every
+ * slot that the program has no business with aborts.
  *
  * Its engines are text: `double-engine`, then lines
  *     version NUMBER          compute 8.7          dla CORE          batch LEAST MOST
@@ -7,7 +8,11 @@
  * The first output is CONSTANT + SLOPE x mean of the picture, number by number; others are zero. -1 is the batch.
  *
  * Environment: DOUBLE_BOGUS (no runtime but a small number), DOUBLE_RENDEZVOUS (an inference waits for another one at the
- * same time), DOUBLE_DLA_CORES (0), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU). */
+ * same time), DOUBLE_DLA_CORES (0), DOUBLE_COMPUTE (8.7, of the GPU), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU).
+ *
+ * With -DBUILDER (10 and 11) it builds engines, and is its ONNX parser too, under another name: the engine is the file
+ * TEST_SITE/trtexec.engine, and what was asked for is a line of TEST_SITE/builder.calls. DOUBLE_OPEN_INPUT leaves the
+ * network's batch, height and width open. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,7 +21,7 @@
 #include <time.h>
 
 #ifndef VERSION
-#define VERSION (MAJOR < 10 ? MAJOR * 1000 + 502 : MAJOR * 10000 + 300)
+#define VERSION (MAJOR == 9 ? 9300 : MAJOR < 10 ? MAJOR * 1000 + 502 : MAJOR * 10000 + 300)
 #endif
 #if MAJOR < 10
 typedef int32_t Side;
@@ -53,7 +58,7 @@ static void die(const char *what) {
 
 int getInferLibVersion(void) { return VERSION; }
 
-#if MAJOR > 10
+#if MAJOR > 11
 void *createInferRuntime_INTERNAL(void *logger, int version) {
     (void)logger, (void)version;
     die("a version that is not served was asked for a runtime");
@@ -70,13 +75,21 @@ long double_runs(void) { return runs; }
 long double_pictures(void) { return pictures; }
 long double_most_running(void) { return most_running; }
 
-#if MAJOR == 8
+#if MAJOR < 10
 enum { DESERIALIZE = 2, SET_DLA = 3, DLA_CORES = 5, CREATE_CONTEXT = 11, SHAPE = 34, TYPE = 35, MODE = 38, PROFILE = 44,
        TENSORS = 45, NAME = 46, SET_SHAPE = 29, SET_ADDRESS = 32, ENQUEUE = 44 };
-#else
+#elif MAJOR == 10 && defined RTX
+enum { DESERIALIZE = 3, SET_DLA = 5, DLA_CORES = 7, CREATE_CONTEXT = 5, SHAPE = 17, TYPE = 18, MODE = 21, PROFILE = 27,
+       TENSORS = 28, NAME = 29, SET_SHAPE = 21, SET_ADDRESS = 24, ENQUEUE = 37 };
+#elif MAJOR == 10
 enum { DESERIALIZE = 3, SET_DLA = 5, DLA_CORES = 7, CREATE_CONTEXT = 5, SHAPE = 19, TYPE = 20, MODE = 23, PROFILE = 29,
        TENSORS = 30, NAME = 31, SET_SHAPE = 21, SET_ADDRESS = 24, ENQUEUE = 37 };
+#else
+enum { DESERIALIZE = 3, SET_DLA = 4, DLA_CORES = 6, CREATE_CONTEXT = 5, SHAPE = 15, TYPE = 16, MODE = 19, PROFILE = 25,
+       TENSORS = 26, NAME = 27, SET_SHAPE = 20, SET_ADDRESS = 23, ENQUEUE = 36 };
 #endif
+/* Of an ILogger: the table of a versioned interface has log last. */
+enum { LOG = MAJOR < 11 ? 0 : 4 };
 
 static void unused(void) { die("a slot was called that the program has no business with"); }
 static void wrong_destructor(void *object) { (void)object; die("the destructor was called that does not free"); }
@@ -108,8 +121,22 @@ static void **slots(void) {
 }
 
 static void say(void *logger, int severity, const char *text) {
-    void (*log)(void *, int, const char *) = (void (*)(void *, int, const char *))(*(void ***)logger)[0];
+    void (*log)(void *, int, const char *) = (void (*)(void *, int, const char *))(*(void ***)logger)[LOG];
     log(logger, severity, text);
+}
+
+/* As TensorRT 11 asks a logger who it is. */
+typedef struct { const char *kind; int32_t major, minor; } InterfaceInfo;
+static void check_logger(void *logger) {
+#if MAJOR == 11
+    int (*language)(void *) = (int (*)(void *))(*(void ***)logger)[0];
+    InterfaceInfo (*interface)(void *) = (InterfaceInfo (*)(void *))(*(void ***)logger)[1];
+    if (language(logger) != 0) die("a logger of another language than C++");
+    InterfaceInfo info = interface(logger);
+    if (strcmp(info.kind, "ILogger") || info.major != 1 || info.minor != 0) die("an object that is no logger");
+#else
+    (void)logger;
+#endif
 }
 
 static void *refuse(void *logger, const char *text) {
@@ -253,7 +280,7 @@ static Dims profile(Engine *engine, const char *name, int32_t index, int32_t sel
     return dims;
 }
 
-#if MAJOR == 8
+#if MAJOR < 10
 static Public *create_context(Engine *engine) {
 #else
 static Public *create_context(Engine *engine, int32_t strategy) {
@@ -309,6 +336,7 @@ static void parse_tensor(Engine *engine, const char *rest) {
 
 static const char *parse(Engine *engine, char *text) {
     static _Thread_local char words[200];
+    const char *compute = getenv("DOUBLE_COMPUTE") ? getenv("DOUBLE_COMPUTE") : "8.7";
     int ended = 0;
     char *state, *line = strtok_r(text, "\n", &state);
     if (!line || strcmp(line, "double-engine")) return "1: Serialization assertion plan->header.magicTag == kPLAN_MAGIC_TAG failed.";
@@ -320,9 +348,9 @@ static const char *parse(Engine *engine, char *text) {
             snprintf(words, sizeof words, "6: The engine plan file is not compatible with this version of TensorRT, "
                      "expecting library version %d got %d, please rebuild.", VERSION, number);
             return words;
-        } else if (sscanf(line, "compute %15s", name) == 1 && strcmp(name, "8.7")) {
+        } else if (sscanf(line, "compute %15s", name) == 1 && strcmp(name, compute)) {
             snprintf(words, sizeof words, "6: The engine plan file is generated on an incompatible device, expecting "
-                     "compute 8.7 got compute %s, please rebuild.", name);
+                     "compute %s got compute %s, please rebuild.", compute, name);
             return words;
         } else if (sscanf(line, "batch %d %d", &least, &most) == 2) {
             engine->least = least;
@@ -342,7 +370,7 @@ static const char *parse(Engine *engine, char *text) {
     return ended ? NULL : "1: Serialization assertion sizeRead == size failed.";
 }
 
-#if MAJOR == 8
+#if MAJOR < 10
 static Public *deserialize(Runtime *runtime, const void *blob, size_t size, void *plugins) {
     if (plugins) die("a plugin factory");
 #else
@@ -396,6 +424,7 @@ static void set_dla(Runtime *runtime, int32_t core) { runtime->dla = core; }
 
 void *createInferRuntime_INTERNAL(void *logger, int version) {
     const char *gpus = getenv("DOUBLE_GPUS");
+    check_logger(logger);
     if (version != VERSION) return refuse(logger, "6: the header's version is not the library's");
     if (getenv("DOUBLE_BOGUS") || (gpus && !atoi(gpus))) return (void *)0x228;
     Runtime *runtime = calloc(1, sizeof *runtime);
@@ -407,4 +436,185 @@ void *createInferRuntime_INTERNAL(void *logger, int version) {
     say(logger, 2, "the double warns: it is none");
     return runtime->self = publish(runtime, destroy_runtime);
 }
+
+#ifdef ONLY_BUILDER
+void *createInferBuilder_INTERNAL(void *logger, int version) {
+    (void)logger, (void)version;
+    die("a version that is built by trtexec was asked for a builder");
+    return NULL;
+}
+#endif
+
+#ifdef BUILDER
+/* Builders, and what they make. They belong to a process that ends with the build: nothing is given back. */
+
+#if MAJOR == 10
+enum { CREATE_CONFIG = 7, CREATE_NETWORK = 8, CREATE_PROFILE = 9, BUILD = 14, SET_FLAG = 11, ADD_PROFILE = 25,
+       SET_MEMORY = 43, PARSER_ERRORS = 5, PARSER_ERROR = 6 };
+#else
+enum { CREATE_CONFIG = 5, CREATE_NETWORK = 6, CREATE_PROFILE = 7, BUILD = 11, SET_FLAG = 9, ADD_PROFILE = 23,
+       SET_MEMORY = 32, PARSER_ERRORS = 3, PARSER_ERROR = 4 };
+#endif
+enum { INPUTS = 14, INPUT = 15, INPUT_NAME = 3, INPUT_DIMS = 5, SET_DIMS = 2, DATA = 2, SIZE = 3 };
+
+typedef struct { void **table; void *logger; } Builder;
+typedef struct { void **table; int fp16, int8; size_t workspace; struct Profile *profile; } Config;
+typedef struct { void **table; int parsed; Public *input; } Network;
+typedef struct { void **table; } Input;
+typedef struct Profile { void **table; Dims dims[3]; } Profile;
+typedef struct { void **table; char *data; size_t size; } Memory;
+/* A parser and its error have their methods in their own tables. */
+typedef struct { void **table; Network *network; char error[400]; } Parser;
+typedef struct { void **table; const char *text; } ParserError;
+
+static void keep(Public *object) { (void)object; die("an object of a builder was destroyed"); }
+
+static const char *input_name(Input *input) { (void)input; return "images"; }
+static Dims input_dims(Input *input) {
+    (void)input;
+    int open = getenv("DOUBLE_OPEN_INPUT") != NULL;
+    return (Dims){4, {open ? -1 : 1, 3, open ? -1 : 64, open ? -1 : 96}};
+}
+static int32_t inputs(Network *network) { (void)network; return 1; }
+static Public *input(Network *network, int32_t index) {
+    if (index != 0) die("an input beyond the last");
+    return network->input;
+}
+static Public *create_network(Builder *builder, uint32_t flags) {
+    (void)builder;
+    if (flags) die("a network with unusual flags");
+    Network *network = calloc(1, sizeof *network);
+    network->table = slots();
+    network->table[INPUTS] = (void *)inputs;
+    network->table[INPUT] = (void *)input;
+    Input *only = calloc(1, sizeof *only);
+    only->table = slots();
+    only->table[INPUT_NAME] = (void *)input_name;
+    only->table[INPUT_DIMS] = (void *)input_dims;
+    network->input = publish(only, keep);
+    return publish(network, keep);
+}
+
+static _Bool set_dims(Profile *profile, const char *name, int32_t selector, const Dims *dims) {
+    if (strcmp(name, "images") || dims->count != 4) die("a profile of another input");
+    profile->dims[selector] = *dims;
+    return 1;
+}
+static Public *create_profile(Builder *builder) {
+    (void)builder;
+    Profile *profile = calloc(1, sizeof *profile);
+    profile->table = slots();
+    profile->table[SET_DIMS] = (void *)set_dims;
+    return publish(profile, keep);
+}
+
+static void set_flag(Config *config, int32_t flag) {
+    if (MAJOR > 10) die("a precision was asked for that the file has");
+    if (flag == 0) config->fp16 = 1;
+    else if (flag == 1) config->int8 = 1;
+    else die("a flag that nobody should set");
+}
+static void set_memory(Config *config, int32_t pool, size_t bytes) {
+    if (pool != 0) die("another pool than the workspace");
+    config->workspace = bytes;
+}
+static int32_t add_profile(Config *config, Public *profile) {
+    config->profile = profile->implementation;
+    return 0;
+}
+static Public *create_config(Builder *builder) {
+    (void)builder;
+    Config *config = calloc(1, sizeof *config);
+    config->table = slots();
+    config->table[SET_FLAG] = (void *)set_flag;
+    config->table[SET_MEMORY] = (void *)set_memory;
+    config->table[ADD_PROFILE] = (void *)add_profile;
+    return publish(config, keep);
+}
+
+static FILE *site_file(const char *name, const char *mode) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", getenv("TEST_SITE"), name);
+    return fopen(path, mode);
+}
+static void *data(Memory *memory) { return memory->data; }
+static size_t size(Memory *memory) { return memory->size; }
+static Public *build(Builder *builder, Public *given, Public *settings) {
+    Network *network = given->implementation;
+    Config *config = settings->implementation;
+    if (!network->parsed) die("a network was built that is empty");
+    FILE *calls = site_file("builder.calls", "a");
+    fprintf(calls, "fp16=%d int8=%d workspace=%zu", config->fp16, config->int8, config->workspace);
+    for (int i = 0; config->profile && i < 3; i++) {
+        const Side *sides = config->profile->dims[i].sizes;
+        fprintf(calls, " %ldx%ldx%ldx%ld", (long)sides[0], (long)sides[1], (long)sides[2], (long)sides[3]);
+    }
+    fprintf(calls, "\n");
+    fclose(calls);
+    if (getenv("DOUBLE_OPEN_INPUT") && !config->profile)
+        return refuse(builder->logger, "4: the network has dynamic inputs and no optimization profile");
+    FILE *file = site_file("trtexec.engine", "r");
+    if (!file) return refuse(builder->logger, "10: could not find any implementation for a node");
+    Memory *memory = calloc(1, sizeof *memory);
+    memory->data = malloc(1 << 20);
+    memory->size = fread(memory->data, 1, 1 << 20, file);
+    fclose(file);
+    memory->table = slots();
+    memory->table[DATA] = (void *)data;
+    memory->table[SIZE] = (void *)size;
+    return publish(memory, keep);
+}
+
+void *createInferBuilder_INTERNAL(void *logger, int version) {
+    check_logger(logger);
+    if (version != VERSION) return refuse(logger, "6: the header's version is not the library's");
+    Builder *builder = calloc(1, sizeof *builder);
+    builder->logger = logger;
+    builder->table = slots();
+    builder->table[CREATE_CONFIG] = (void *)create_config;
+    builder->table[CREATE_NETWORK] = (void *)create_network;
+    builder->table[CREATE_PROFILE] = (void *)create_profile;
+    builder->table[BUILD] = (void *)build;
+    return publish(builder, keep);
+}
+
+/* The parser. */
+
+static const char *error_text(ParserError *error) { return error->text; }
+static const char *error_node(ParserError *error) { (void)error; return "/model.0/conv"; }
+static int parser_errors(Parser *parser) { return parser->error[0] != 0; }
+static ParserError *parser_error(Parser *parser, int index) {
+    if (index != 0) die("an error beyond the last");
+    ParserError *error = calloc(1, sizeof *error);
+    error->table = slots();
+    error->table[1] = (void *)error_text;
+    error->table[6] = (void *)error_node;
+    error->text = parser->error;
+    return error;
+}
+static _Bool parse_file(Parser *parser, const char *path, int severity) {
+    if (severity != 2) die("another severity than that of warnings");
+    FILE *file = fopen(path, "r");
+    int first = file ? fgetc(file) : EOF;
+    if (file) fclose(file);
+    /* A ModelProto begins with its version. */
+    parser->network->parsed = first == 8;
+    if (first != 8) snprintf(parser->error, sizeof parser->error, "no graph in %s", path);
+    return parser->network->parsed;
+}
+
+int getNvOnnxParserVersion(void) { return 100; }
+
+void *createNvOnnxParser_INTERNAL(Public *network, void *logger, int version) {
+    check_logger(logger);
+    if (version != 100) die("a parser of another version");
+    Parser *parser = calloc(1, sizeof *parser);
+    parser->table = slots();
+    parser->table[1] = (void *)parse_file;
+    parser->table[PARSER_ERRORS] = (void *)parser_errors;
+    parser->table[PARSER_ERROR] = (void *)parser_error;
+    parser->network = network->implementation;
+    return parser;
+}
+#endif
 #endif

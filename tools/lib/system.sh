@@ -1,6 +1,6 @@
 # System packages, by group: build (to compile and run), test (what the tests talk to), cross (the aarch64 build), kms (the
 # virtual machine that the display is tested in), dist (packages, and the trees that they are tried in), yocto (the checks of the
-# layer), boot (the box that is booted).
+# layer), boot (the box that is booted), gpu (the check on an NVIDIA GPU).
 # shellcheck shell=bash disable=SC2086
 
 build_packages() {
@@ -53,12 +53,16 @@ boot_packages() {
     echo qemu-system-arm qemu-user-static mmdebstrap debian-archive-keyring e2fsprogs kmod cpio binutils-aarch64-linux-gnu dosfstools mtools uidmap
 }
 
+gpu_packages() {
+    echo busybox-static xz-utils
+}
+
 # packages GROUP…: the names for this release of the distribution, one a line.
 packages() {
     for group in "$@"; do
         case $group in
-            build | test | cross | kms | dist | yocto | boot) "${group}_packages" | tr ' ' '\n' ;;
-            *) die "no package group $group" "The groups are build, test, cross, kms, dist, yocto and boot." ;;
+            build | test | cross | kms | dist | yocto | boot | gpu) "${group}_packages" | tr ' ' '\n' ;;
+            *) die "no package group $group" "The groups are build, test, cross, kms, dist, yocto, boot and gpu." ;;
         esac
     done
 }

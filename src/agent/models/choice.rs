@@ -153,7 +153,7 @@ pub(super) fn uses_engines(desired: &Desired) -> bool {
     };
     let backend = desired.processor.as_ref().and_then(table);
     let backend = backend.as_deref().unwrap_or("auto");
-    desired.role.has_processor() && ["auto", "tensorrt"].contains(&backend)
+    desired.role.has_processor() && ["auto", "tensorrt", "tensorrt-rtx"].contains(&backend)
 }
 
 /// `models_dirs` of the body.

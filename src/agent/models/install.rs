@@ -151,7 +151,7 @@ pub(super) fn build_engine(
 ) -> Result<(), Option<String>> {
     let mut command = Command::new(program);
     command
-        .args(["model", "build", &version.id, "--fp16", "--models-dir"])
+        .args(["model", "build", &version.id, "--usual", "--models-dir"])
         .arg(places.version(version));
     run(command, places, BUILD_LIMIT, stop).map_err(|ended| match ended {
         Ended::Stopped => None,

@@ -137,7 +137,7 @@ fn an_engine_is_built_by_a_process_that_a_stop_kills() {
     let stop = Stop::default();
     let build =
         |script: &str| build_engine(&site.version, &site.places, &site.program(script), &stop);
-    build("test \"$1 $2 $3 $4\" = 'model build m --fp16'").expect("built");
+    build("test \"$1 $2 $3 $4\" = 'model build m --usual'").expect("built");
     let refused = build("echo 'error: no GPU' >&2; exit 1");
     assert_eq!(refused, Err(Some("no GPU".to_owned())));
     stop.raise();

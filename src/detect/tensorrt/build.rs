@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::super::contract::input_dims;
 use super::super::{DetectError, InstalledModel};
-use super::cache::{BuildFlags, EngineCache, EngineKey};
+use super::build_command::BuildCommand;
+use super::cache::{EngineCache, EngineKey};
+use super::compute;
 use super::error::TensorRtError;
+use super::flags::BuildFlags;
 use super::library::Libraries;
-use super::trtexec::{BuildCommand, Progress, Tool};
+use super::product::Product;
+use super::trtexec::{Progress, Tool};
 use crate::base::Stop;
 
 /// An engine in the cache.
@@ -22,20 +26,21 @@ pub struct BuiltEngine {
     pub was_there: bool,
 }
 
-/// Builds `model`'s engine if the cache does not have it, or in any case with `rebuild`. Blocks for minutes; calls
-/// `progress` four times per second; ends early when `stop` is raised.
+/// Builds `model`'s engine if the cache does not have it, or in any case with `rebuild`. Without `flags`, it is the engine that a
+/// processor builds. Blocks for minutes; calls `progress` four times per second; ends early when `stop` is raised.
 ///
 /// # Errors
-/// If the GPU, TensorRT or `trtexec` is missing, or `trtexec` fails.
+/// If the GPU, the product or what builds its engines is missing, or the build fails.
 pub fn build_engine(
+    product: Product,
     model: &InstalledModel,
-    flags: BuildFlags,
+    flags: Option<BuildFlags>,
     rebuild: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
 ) -> Result<BuiltEngine, DetectError> {
     build_in(
-        &EngineCache::of_program(),
+        (&EngineCache::of_program(), product),
         model,
         flags,
         rebuild,
@@ -46,34 +51,24 @@ pub fn build_engine(
 
 /// As [`build_engine`], with the given cache.
 pub(super) fn build_in(
-    cache: &EngineCache,
+    (cache, product): (&EngineCache, Product),
     model: &InstalledModel,
-    flags: BuildFlags,
+    flags: Option<BuildFlags>,
     rebuild: bool,
     progress: &mut dyn FnMut(Progress<'_>),
     stop: &Stop,
 ) -> Result<BuiltEngine, DetectError> {
-    if !(1..=8).contains(&flags.batch) {
-        return Err(ask(format!(
-            "a batch is 1 to 8 pictures, not {}",
-            flags.batch
-        )));
-    }
-    if flags.dla.is_some() && !flags.fp16 && !flags.int8 {
-        return Err(ask(
-            "a DLA computes with --fp16 or --int8 only: ask for one of them".to_owned(),
-        ));
+    if let Some(flags) = flags {
+        check(flags)?;
     }
     model.verify()?;
     let onnx = model.onnx();
-    if flags.int8 && !is_quantised(&onnx)? {
-        return Err(ask(format!(
-            "--int8 needs an ONNX file with quantising nodes (QuantizeLinear, DequantizeLinear), and {} has none: export \
-             it quantised, or build without --int8",
-            onnx.display()
-        )));
-    }
-    let libraries = Libraries::open()?;
+    let libraries = Libraries::open(product)?;
+    let flags = match flags {
+        Some(flags) => flags,
+        None => BuildFlags::usual(libraries.vtables.precision_of_file),
+    };
+    check_precision(flags, &libraries, &onnx)?;
     let key = EngineKey::new(model, &libraries, flags)?;
     if !rebuild
         && let Some(file) = cache.exactly(&model.id, &key)
@@ -84,7 +79,7 @@ pub(super) fn build_in(
             was_there: true,
         });
     }
-    let tool = Tool::find()?;
+    let tool = Tool::find(product)?;
     let dir = cache.dir()?;
     let partial = PartialFile(
         cache
@@ -100,8 +95,12 @@ pub(super) fn build_in(
             input_dims(input.layout, model.manifest.input_size()),
         ),
         engine: &partial.0,
-        timing_cache: &dir.join(format!("timing-{}.cache", key.tensorrt)),
+        timing_cache: &dir.join(format!("timing-{}.cache", key.tensorrt.replace(' ', "-"))),
         flags,
+        compute: match product {
+            Product::TensorRt => None,
+            Product::Rtx => compute::target(libraries.version, &libraries.gpu)?,
+        },
     };
     tool.build(&command, libraries.version, progress, stop)?;
     let file = cache.keep(&model.id, key, &partial.0)?;
@@ -109,6 +108,49 @@ pub(super) fn build_in(
         path: file.path,
         was_there: false,
     })
+}
+
+/// Refuses options that no build takes.
+fn check(flags: BuildFlags) -> Result<(), DetectError> {
+    if !(1..=8).contains(&flags.batch) {
+        return Err(ask(format!(
+            "a batch is 1 to 8 pictures, not {}",
+            flags.batch
+        )));
+    }
+    if flags.dla.is_some() && !flags.fp16 && !flags.int8 {
+        return Err(ask(
+            "a DLA computes with --fp16 or --int8 only: ask for one of them".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a precision that this version or this file does not have.
+fn check_precision(flags: BuildFlags, here: &Libraries, onnx: &Path) -> Result<(), DetectError> {
+    let version = here.version;
+    if here.vtables.precision_of_file && flags.int8 {
+        return Err(ask(format!(
+            "TensorRT {version} computes in the precision of the ONNX file, so it has no --int8: a file with quantising nodes \
+             is computed with 8 bits; build without --int8"
+        )));
+    }
+    if here.vtables.precision_of_file && flags.fp16 {
+        return Err(ask(format!(
+            "TensorRT {version} computes in the precision of the ONNX file, so it has no --fp16: for 16 bits, convert {} (in \
+             Python: `onnxconverter_common.float16.convert_float_to_float16(model, keep_io_types=True)`), install the result \
+             with `nvr model import`, and build that without --fp16",
+            onnx.display()
+        )));
+    }
+    if flags.int8 && !is_quantised(onnx)? {
+        return Err(ask(format!(
+            "--int8 needs an ONNX file with quantising nodes (QuantizeLinear, DequantizeLinear), and {} has none: export \
+             it quantised, or build without --int8",
+            onnx.display()
+        )));
+    }
+    Ok(())
 }
 
 /// A file that is removed at the end if it still exists.

@@ -13,37 +13,10 @@ use super::super::installed_model::sha256_of;
 use super::super::store::write_whole;
 use super::super::{DetectError, InstalledModel, LabelSource};
 use super::error::TensorRtError;
+use super::flags::BuildFlags;
 use super::library::Libraries;
+use super::product::Product;
 use crate::base;
-
-/// The build options of an engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BuildFlags {
-    /// Layers may compute with 16-bit floats.
-    pub fp16: bool,
-    /// Layers between quantising nodes compute with 8-bit integers.
-    pub int8: bool,
-    /// The deep learning accelerator that runs it; the GPU if absent.
-    pub dla: Option<u32>,
-    /// Maximum number of pictures per run.
-    pub batch: u32,
-    /// Maximum scratch memory of a layer in MB; TensorRT's own limit if absent.
-    pub workspace_mb: Option<u32>,
-}
-
-impl Default for BuildFlags {
-    /// The options with which a processor builds engines.
-    fn default() -> Self {
-        Self {
-            fp16: true,
-            int8: false,
-            dla: None,
-            batch: 1,
-            workspace_mb: None,
-        }
-    }
-}
 
 /// The key of an engine: a difference in any field needs another engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +24,7 @@ impl Default for BuildFlags {
 pub(super) struct EngineKey {
     /// SHA-256 of the ONNX file, or of the list of its files.
     pub(super) onnx_sha256: String,
-    /// TensorRT's version.
+    /// TensorRT's version; of TensorRT for RTX, with these words before it.
     pub(super) tensorrt: String,
     /// The GPU.
     pub(super) gpu: String,
@@ -103,6 +76,15 @@ impl EngineKey {
             gpu: libraries.gpu.to_string(),
             flags,
         })
+    }
+
+    /// The product that it is for.
+    pub(super) fn product(&self) -> Product {
+        if self.tensorrt.starts_with("for RTX") {
+            Product::Rtx
+        } else {
+            Product::TensorRt
+        }
     }
 
     /// The difference between an engine's key and the given libraries; none if it matches.

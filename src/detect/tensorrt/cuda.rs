@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use libloading::Library;
 
@@ -23,6 +23,9 @@ const TO_DEVICE: c_int = 1;
 const TO_HOST: c_int = 2;
 /// `cudaStreamNonBlocking`: the stream does not wait for the legacy default stream.
 const NON_BLOCKING: c_uint = 1;
+/// `cudaDeviceScheduleBlockingSync`: a thread that waits for the GPU sleeps. By default CUDA polls where the machine has more cores
+/// than the process has contexts, so each lane would use a core while the GPU works.
+const BLOCKING_SYNC: c_uint = 4;
 /// `cudaDeviceAttr`: multiprocessors, compute capability.
 const MULTIPROCESSORS: c_int = 16;
 const CAPABILITY_MAJOR: c_int = 75;
@@ -35,6 +38,7 @@ const PROPERTIES_BYTES: usize = 16 * 1024;
 pub(super) struct Cuda {
     get_device_count: unsafe extern "C" fn(*mut c_int) -> Status,
     set_device: unsafe extern "C" fn(c_int) -> Status,
+    set_device_flags: unsafe extern "C" fn(c_uint) -> Status,
     get_attribute: unsafe extern "C" fn(*mut c_int, c_int, c_int) -> Status,
     get_properties: unsafe extern "C" fn(*mut c_void, c_int) -> Status,
     malloc: unsafe extern "C" fn(*mut *mut c_void, usize) -> Status,
@@ -46,7 +50,9 @@ pub(super) struct Cuda {
     stream_create: unsafe extern "C" fn(*mut RawStream, c_uint) -> Status,
     stream_synchronize: unsafe extern "C" fn(RawStream) -> Status,
     stream_destroy: unsafe extern "C" fn(RawStream) -> Status,
+    get_last_error: unsafe extern "C" fn() -> Status,
     get_error_string: unsafe extern "C" fn(Status) -> *const c_char,
+    flags_set: Once,
     library: Library,
 }
 
@@ -56,6 +62,23 @@ pub(super) struct Gpu {
     name: String,
     capability: (i32, i32),
     multiprocessors: i32,
+}
+
+impl Gpu {
+    /// Its compute capability: major and minor number.
+    pub(super) fn capability(&self) -> (i32, i32) {
+        self.capability
+    }
+
+    /// A GPU of that compute capability.
+    #[cfg(test)]
+    pub(super) fn of_test(capability: (i32, i32)) -> Self {
+        Self {
+            name: "Test".to_owned(),
+            capability,
+            multiprocessors: 1,
+        }
+    }
 }
 
 impl std::fmt::Display for Gpu {
@@ -107,6 +130,7 @@ impl Cuda {
         Ok(Self {
             get_device_count: function!("cudaGetDeviceCount"),
             set_device: function!("cudaSetDevice"),
+            set_device_flags: function!("cudaSetDeviceFlags"),
             get_attribute: function!("cudaDeviceGetAttribute"),
             get_properties: function!("cudaGetDeviceProperties"),
             malloc: function!("cudaMalloc"),
@@ -117,7 +141,9 @@ impl Cuda {
             stream_create: function!("cudaStreamCreateWithFlags"),
             stream_synchronize: function!("cudaStreamSynchronize"),
             stream_destroy: function!("cudaStreamDestroy"),
+            get_last_error: function!("cudaGetLastError"),
             get_error_string: function!("cudaGetErrorString"),
+            flags_set: Once::new(),
             library,
         })
     }
@@ -140,13 +166,27 @@ impl Cuda {
         )
     }
 
-    /// Lets this thread use the GPU. From CUDA 12 on this takes GPU memory, which a mere query should not do.
+    /// Lets this thread use the GPU; the first call sets how all threads wait for it. This takes GPU memory, which a mere query
+    /// should not do.
     ///
     /// # Errors
     /// CUDA's own error.
     pub(super) fn choose_gpu(&self) -> Result<(), TensorRtError> {
+        self.flags_set.call_once(|| self.sleep_while_waiting());
         // SAFETY: no memory of ours is involved.
         self.check("choose the GPU", unsafe { (self.set_device)(0) })
+    }
+
+    /// Sets the flags of the first GPU, which CUDA uses by default. Until CUDA 11 this must come before its context is made, which
+    /// `cudaSetDevice` does from CUDA 12 on; later releases also change a context that exists.
+    fn sleep_while_waiting(&self) {
+        // SAFETY: no memory of ours is involved.
+        let status = unsafe { (self.set_device_flags)(BLOCKING_SYNC) };
+        if let Err(err) = self.check("let threads sleep while the GPU works", status) {
+            tracing::warn!(%err, "each lane uses a core while it waits for the GPU");
+            // SAFETY: no memory of ours is involved. TensorRT would take the error that CUDA remembers for one of its own.
+            unsafe { (self.get_last_error)() };
+        }
     }
 
     /// Describes the GPU.

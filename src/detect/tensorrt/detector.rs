@@ -14,9 +14,6 @@ use super::plan::Plan;
 use super::runtime::{Engine, Runtime};
 use crate::base::Size;
 
-/// Its name in settings and messages.
-pub(in crate::detect) const NAME: &str = "tensorrt";
-
 /// The number of inference requests of a detector that is alone. While one infers, the next picture is drawn into the other's
 /// tensor and copied. A third one would need the memory of another context and would not make the GPU faster. Of several
 /// detectors each has one request: they overlap each other.
@@ -24,6 +21,8 @@ const REQUESTS: usize = 2;
 
 /// A loaded engine.
 pub(super) struct TensorRtDetector {
+    /// Its backend's name, for messages.
+    backend: &'static str,
     requests: Vec<InferRequest>,
     plan: Plan,
     contract: Contract,
@@ -56,7 +55,9 @@ impl TensorRtDetector {
             (true, 1) => REQUESTS,
             _ => 1,
         };
+        let backend = libraries.version.product.name();
         let mut made = vec![Self {
+            backend,
             requests: Self::requests(libraries, &engine, &plan, requests)?,
             plan,
             contract,
@@ -65,6 +66,7 @@ impl TensorRtDetector {
             let (plan, contract) = Plan::new(&engine, model, labels.clone())?;
             match Self::requests(libraries, &engine, &plan, 1) {
                 Ok(requests) => made.push(Self {
+                    backend,
                     requests,
                     plan,
                     contract,
@@ -122,6 +124,7 @@ impl TensorRtDetector {
                     Ok(())
                 })
             };
+        let backend = self.backend;
         let batches = pictures.len().div_ceil(plan.most);
         let batch_of = |number: usize| {
             let first = number * plan.most;
@@ -141,7 +144,7 @@ impl TensorRtDetector {
                 .map_err(|error| match error {
                     StartError::Detect(error) => error,
                     StartError::Refused(message) => DetectError::Inference {
-                        backend: NAME,
+                        backend,
                         model: contract.model.clone(),
                         message,
                     },

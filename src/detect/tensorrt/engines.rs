@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::super::ModelStore;
 use super::cache::{EngineCache, EngineFile, onnx_sha256, read};
 use super::library::Libraries;
+use super::product::Product;
 
 /// An engine in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,8 @@ pub fn engines(store: &ModelStore) -> Vec<EngineReport> {
     if sidecars.is_empty() && orphans.is_empty() {
         return Vec::new();
     }
-    let here = Libraries::open().map_err(|error| error.to_string());
+    let here =
+        Product::ALL.map(|product| Libraries::open(product).map_err(|error| error.to_string()));
     let mut found: Vec<EngineReport> = sidecars
         .into_iter()
         .map(|path| {
@@ -64,7 +66,11 @@ pub fn engines(store: &ModelStore) -> Vec<EngineReport> {
                         },
                     };
                     let file = EngineFile::of(&path, sidecar);
-                    let verdict = match (stale, &here) {
+                    let here = match key.product() {
+                        Product::TensorRt => &here[0],
+                        Product::Rtx => &here[1],
+                    };
+                    let verdict = match (stale, here) {
                         (Some(reason), _) => EngineVerdict::Stale(reason),
                         (None, Err(reason)) => EngineVerdict::Untold(reason.clone()),
                         (None, Ok(here)) => match (key.differs(here), file.read()) {

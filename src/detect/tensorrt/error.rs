@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::product::Product;
 use super::version::Version;
 
 /// Why TensorRT can't be used here.
@@ -30,45 +31,51 @@ pub enum TensorRtError {
     },
     /// No TensorRT could be opened.
     #[error(
-        "TensorRT's library could not be opened ({}); install TensorRT 8.5 or later, or 10 (JetPack carries one of them), \
-         name its folder in NVR_TENSORRT_LIB_DIR, or use --backend auto", tried.join("; ")
+        "the library of {product} could not be opened ({}); {}, name its folder in NVR_TENSORRT_LIB_DIR, or use --backend \
+         auto", tried.join("; "), product.remedy()
     )]
     LibraryAbsent {
+        /// The product.
+        product: Product,
         /// Each file that was tried, with the reason why it was not used.
         tried: Vec<String>,
     },
     /// A version in which inputs and outputs are not identified by name.
     #[error(
-        "TensorRT {version} ({library}) is too old: 8.5 is the oldest supported version; update to JetPack 5.1 or later, or \
-         use --backend auto"
+        "TensorRT {version} ({library}) is too old: {}.{} is the oldest supported version; {}, or use --backend auto",
+        oldest.0, oldest.1, version.product.remedy()
     )]
     TooOld {
         /// The version.
         version: Version,
         /// The path of the library.
         library: String,
-    },
-    /// A known version that is not supported yet.
-    #[error(
-        "TensorRT {version} ({library}) is not supported yet: 8.5 and later 8.x, and 10 are; install TensorRT 10 beside it, \
-         or use --backend auto"
-    )]
-    NotServed {
-        /// The version.
-        version: Version,
-        /// The path of the library.
-        library: String,
+        /// The oldest supported major and minor version.
+        oldest: (u32, u32),
     },
     /// A version with unknown virtual tables.
     #[error(
-        "TensorRT {version} ({library}) is of a major version that this program does not know: 8.5 and later 8.x, and 10 \
-         are supported; install TensorRT 10 beside it, or use --backend auto"
+        "TensorRT {version} ({library}) is of a major version that this program does not know: TensorRT 8.5 to 11 and \
+         TensorRT for RTX 1 are supported; install one of them beside it, or use --backend auto"
     )]
     UnknownMajor {
         /// The version.
         version: Version,
         /// The path of the library.
         library: String,
+    },
+    /// A GPU that TensorRT for RTX does not run on.
+    #[error(
+        "TensorRT {version} does not serve {gpu}: it serves compute capability {served}; install TensorRT, or use --backend \
+         onnxruntime"
+    )]
+    GpuNotServed {
+        /// The version.
+        version: Version,
+        /// The GPU.
+        gpu: String,
+        /// The served compute capabilities.
+        served: String,
     },
     /// A library lacks a function.
     #[error(
@@ -168,10 +175,31 @@ pub enum TensorRtError {
         /// Its log.
         words: String,
     },
+    /// A builder or one of its objects was not made.
+    #[error("TensorRT could not make {what}{}", logged(words))]
+    NotMade {
+        /// The object.
+        what: String,
+        /// Its log.
+        words: String,
+    },
+    /// CUDA fails while an engine is loaded.
+    #[error(
+        "TensorRT {version} could not load the engine {}, because CUDA failed{}; check the driver (nvidia-smi, dmesg) and the \
+         GPU's free memory", path.display(), logged(words)
+    )]
+    EngineCuda {
+        /// The version.
+        version: Version,
+        /// The path of the engine.
+        path: PathBuf,
+        /// Its log.
+        words: String,
+    },
     /// An engine returns an impossible number of tensors: its virtual table has another order.
     #[error(
         "TensorRT {version} answers that its engine has {count} tensors, so its interface is not the one that is known of TensorRT \
-         {}; install a release of NVIDIA's TensorRT 8.5 to 10.16, or use --backend auto", version.major
+         {}; {}, or use --backend auto", version.major, version.product.remedy()
     )]
     Interface {
         /// The version of TensorRT.
@@ -182,7 +210,7 @@ pub enum TensorRtError {
     /// The cache has no engine for this model, version and GPU.
     #[error(
         "there is no TensorRT engine of model {model} for TensorRT {version} and {gpu} in {}{}; build it with \
-         `nvr model build {model}`", dir.display(), listed(others)
+         `nvr model build {model}{}`", dir.display(), listed(others), option(version.product)
     )]
     NoEngine {
         /// The id of the model.
@@ -196,12 +224,25 @@ pub enum TensorRtError {
         /// Other engines of this model, each with the reason why it is not used.
         others: Vec<String>,
     },
+    /// No ONNX parser could be opened.
+    #[error(
+        "the ONNX parser of TensorRT {version} could not be opened ({}); install it (with pip it comes with TensorRT; the \
+         Debian package is libnvonnxparsers)", tried.join("; ")
+    )]
+    ParserAbsent {
+        /// The version of TensorRT.
+        version: Version,
+        /// Each file that was tried, with the reason why it was not used.
+        tried: Vec<String>,
+    },
     /// The tool that builds engines is missing.
     #[error(
-        "trtexec, which builds engines, is missing ({}); install it (Debian package libnvinfer-bin), or name its file in \
-         NVR_TRTEXEC", tried.join("; ")
+        "neither trtexec nor an ONNX parser of {product}, which build engines, is here ({}); install trtexec (Debian package \
+         libnvinfer-bin) or name its file in NVR_TRTEXEC, or install the parser (it is in the Python packages of TensorRT)", tried.join("; ")
     )]
     ToolAbsent {
+        /// The product.
+        product: Product,
         /// The paths that were tried.
         tried: Vec<String>,
     },
@@ -209,8 +250,10 @@ pub enum TensorRtError {
     #[error("{0}")]
     Ask(String),
     /// The tool failed.
-    #[error("trtexec could not build an engine of {model}: {reason}; its last output: {words}")]
+    #[error("{tool} could not build an engine of {model}: {reason}; its last output: {words}")]
     Tool {
+        /// `trtexec`, or this program.
+        tool: &'static str,
         /// The id of the model.
         model: String,
         /// The reason.
@@ -224,6 +267,14 @@ pub enum TensorRtError {
         /// The id of the model.
         model: String,
     },
+}
+
+/// What names the product to `nvr model build`, which takes TensorRT by itself.
+fn option(product: Product) -> &'static str {
+    match product {
+        Product::TensorRt => "",
+        Product::Rtx => " --backend tensorrt-rtx",
+    }
 }
 
 fn logged(words: &str) -> String {

@@ -1,27 +1,30 @@
 //! Opens NVIDIA's libraries: CUDA's runtime and its GPU first, then TensorRT and its version.
 //!
-//! The order matters: without a GPU, TensorRT returns invalid pointers. There is one pair of libraries in a process,
+//! The order matters: without a GPU, TensorRT returns invalid pointers. Of each product a process opens one library,
 //! which is never closed: the first one that opens stays.
 #![expect(
     unsafe_code,
     reason = "TensorRT is a C++ library that is opened at run time"
 )]
 
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use libloading::Library;
 
+use super::compute;
 use super::cuda::{Cuda, Gpu};
 use super::error::TensorRtError;
+use super::product::Product;
 use super::search::{candidates, reasons};
 use super::version::Version;
 use super::vtable::VtableLayout;
 use crate::base::sync::lock;
 
-/// `createInferRuntime_INTERNAL(ILogger*, version)`.
-pub(super) type CreateRuntime = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;
+/// `createInferRuntime_INTERNAL(ILogger*, version)` and `createInferBuilder_INTERNAL`, which takes the same.
+pub(super) type Create = unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void;
 
 /// Names of the CUDA runtime, newest first: CUDA 13 (JetPack 7), 12 (JetPack 6), 11 (JetPack 5).
 const CUDA_NAMES: [&str; 4] = [
@@ -29,17 +32,6 @@ const CUDA_NAMES: [&str; 4] = [
     "libcudart.so.12",
     "libcudart.so.11.0",
     "libcudart.so",
-];
-
-/// Names of TensorRT's library: supported versions first, then those that are only known to report them.
-const TENSORRT_NAMES: [&str; 7] = [
-    "libnvinfer.so.10",
-    "libnvinfer.so.8",
-    "libnvinfer.so",
-    "libnvinfer.so.11",
-    "libnvinfer.so.12",
-    "libnvinfer.so.9",
-    "libnvinfer.so.7",
 ];
 
 /// The folder in which CUDA's own installer puts its libraries without configuring the system's loader.
@@ -61,40 +53,47 @@ pub(super) struct Libraries {
     /// The virtual tables of this version.
     pub(super) vtables: &'static VtableLayout,
     /// The function that makes runtimes.
-    pub(super) create_runtime: CreateRuntime,
+    pub(super) create_runtime: Create,
     /// TensorRT's file.
     pub(super) path: PathBuf,
-    _libraries: Vec<Library>,
+    _library: Library,
+    _plugins: Option<Library>,
 }
 
-static OPEN: Mutex<Option<Arc<Libraries>>> = Mutex::new(None);
+static OPEN: Mutex<BTreeMap<Product, Arc<Libraries>>> = Mutex::new(BTreeMap::new());
 
 impl Libraries {
     /// Opens the libraries, if they are not open yet. Blocks, the first time for a second or more.
     ///
     /// # Errors
-    /// The missing or unsupported library.
-    pub(super) fn open() -> Result<Arc<Self>, TensorRtError> {
+    /// The missing or unsupported library, or a GPU that the product does not serve.
+    pub(super) fn open(product: Product) -> Result<Arc<Self>, TensorRtError> {
         let mut held = lock(&OPEN);
-        match &*held {
-            Some(libraries) => Ok(libraries.clone()),
-            None => Ok(held.insert(Arc::new(Self::open_all()?)).clone()),
+        if let Some(libraries) = held.get(&product) {
+            return Ok(libraries.clone());
         }
+        let libraries = Arc::new(Self::open_all(product)?);
+        held.insert(product, libraries.clone());
+        Ok(libraries)
     }
 
-    fn open_all() -> Result<Self, TensorRtError> {
+    fn open_all(product: Product) -> Result<Self, TensorRtError> {
         let cuda = Arc::new(open_cuda()?);
         let gpu = cuda.gpu().map_err(|error| match error {
             TensorRtError::NoGpu { reason, .. } => TensorRtError::NoGpu {
                 reason,
-                tensorrt: version_alone(),
+                tensorrt: version_alone(product),
             },
             other => other,
         })?;
         let ((version_number, version, vtables, create_runtime), library, path) =
-            first_supported(functions)?;
-        let mut libraries = vec![library];
-        libraries.extend(open_plugins(version));
+            first_supported(product, |library, name| {
+                functions(product, library, name, "createInferRuntime_INTERNAL")
+            })?;
+        if product == Product::Rtx {
+            compute::target(version, &gpu)?;
+        }
+        let plugins = open_plugins(version);
         tracing::debug!(library = %path.display(), %version, %gpu, "TensorRT is open");
         Ok(Self {
             cuda,
@@ -104,9 +103,60 @@ impl Libraries {
             vtables,
             create_runtime,
             path,
-            _libraries: libraries,
+            _library: library,
+            _plugins: plugins,
         })
     }
+}
+
+/// The library as far as building needs it: TensorRT for RTX builds without a GPU, and TensorRT's builder asks for one itself.
+pub(super) struct OpenBuilder {
+    /// The version.
+    pub(super) version: Version,
+    /// The number by which the library states it.
+    pub(super) version_number: c_int,
+    /// The virtual tables of this version.
+    pub(super) vtables: &'static VtableLayout,
+    /// The function that makes builders.
+    pub(super) create: Create,
+    _library: Library,
+}
+
+impl OpenBuilder {
+    /// Opens the library.
+    ///
+    /// # Errors
+    /// If it is missing, its version is not supported, or it only runs engines.
+    pub(super) fn open(product: Product) -> Result<Self, TensorRtError> {
+        let ((version_number, version, vtables, create), library, _) =
+            first_supported(product, |library, name| {
+                functions(product, library, name, "createInferBuilder_INTERNAL")
+            })?;
+        Ok(Self {
+            version,
+            version_number,
+            vtables,
+            create,
+            _library: library,
+        })
+    }
+}
+
+/// The first of `names` that opens where NVIDIA's libraries are sought. It stays open.
+///
+/// # Errors
+/// Every file that was tried, with the reason.
+pub(super) fn open_library(names: &[String]) -> Result<(Library, PathBuf), Vec<String>> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut tried = Vec::new();
+    for path in candidates(&names, None) {
+        // SAFETY: its initialisers are NVIDIA's and expect nothing of us; the caller keeps it open.
+        match unsafe { Library::new(&path) } {
+            Ok(library) => return Ok((library, path)),
+            Err(error) => tried.push((path, error)),
+        }
+    }
+    Err(reasons(&tried))
 }
 
 /// Opens only CUDA's runtime.
@@ -121,9 +171,9 @@ pub(super) fn open_cuda() -> Result<Cuda, TensorRtError> {
 ///
 /// # Errors
 /// If it is missing, or its version is not supported.
-pub(super) fn supported() -> Result<(Version, PathBuf), TensorRtError> {
-    let (version, library, path) = first_supported(|library, name| {
-        let version = Version::of_library(version_number(library, name)?);
+pub(super) fn supported(product: Product) -> Result<(Version, PathBuf), TensorRtError> {
+    let (version, library, path) = first_supported(product, |library, name| {
+        let version = Version::of_library(product, version_number(library, name)?);
         version.vtable_layout(name).map(|_| version)
     })?;
     // NVIDIA does not support closing the library.
@@ -133,11 +183,12 @@ pub(super) fn supported() -> Result<(Version, PathBuf), TensorRtError> {
 
 /// The first of TensorRT's libraries that opens and that `take` accepts.
 fn first_supported<T>(
+    product: Product,
     take: impl Fn(&Library, &str) -> Result<T, TensorRtError>,
 ) -> Result<(T, Library, PathBuf), TensorRtError> {
     let mut tried = Vec::new();
     let mut refusal = None;
-    for path in candidates(&TENSORRT_NAMES, None) {
+    for path in candidates(product.libraries(), None) {
         // SAFETY: its initialisers are NVIDIA's and expect nothing of us; what opens stays open, here or with the caller.
         let library = match unsafe { Library::new(&path) } {
             Ok(library) => library,
@@ -156,21 +207,28 @@ fn first_supported<T>(
         }
     }
     Err(refusal.unwrap_or_else(|| TensorRtError::LibraryAbsent {
+        product,
         tried: reasons(&tried),
     }))
 }
 
-type Functions = (i32, Version, &'static VtableLayout, CreateRuntime);
+type Functions = (i32, Version, &'static VtableLayout, Create);
 
-fn functions(library: &Library, name: &str) -> Result<Functions, TensorRtError> {
+/// What makes objects: the function `symbol`, and the version whose number it takes.
+fn functions(
+    product: Product,
+    library: &Library,
+    name: &str,
+    symbol: &'static str,
+) -> Result<Functions, TensorRtError> {
     let number = version_number(library, name)?;
-    let version = Version::of_library(number);
+    let version = Version::of_library(product, number);
     let vtable = version.vtable_layout(name)?;
-    // SAFETY: the type is that of NvInferRuntime.h; the pointer is kept beside its library.
-    let create = unsafe { library.get::<CreateRuntime>(b"createInferRuntime_INTERNAL\0") };
+    // SAFETY: the type is that of NvInferRuntime.h and NvInfer.h; the pointer is kept beside its library.
+    let create = unsafe { library.get::<Create>(symbol.as_bytes()) };
     let create = create.map_err(|_| TensorRtError::Symbol {
         library: name.to_owned(),
-        symbol: "createInferRuntime_INTERNAL",
+        symbol,
     })?;
     Ok((number, version, vtable, *create))
 }
@@ -187,19 +245,26 @@ fn version_number(library: &Library, name: &str) -> Result<c_int, TensorRtError>
     Ok(unsafe { version() })
 }
 
-/// The version of the installed TensorRT.
-fn version_alone() -> Option<Version> {
-    candidates(&TENSORRT_NAMES, None).iter().find_map(|path| {
-        // SAFETY: its initialisers are NVIDIA's and expect nothing of us.
-        let library = unsafe { Library::new(path) }.ok()?;
-        let number = version_number(&library, &path.display().to_string());
-        // NVIDIA does not support closing the library.
-        std::mem::forget(library);
-        number.ok().map(Version::of_library)
-    })
+/// The version of the installed library.
+fn version_alone(product: Product) -> Option<Version> {
+    candidates(product.libraries(), None)
+        .iter()
+        .find_map(|path| {
+            // SAFETY: its initialisers are NVIDIA's and expect nothing of us.
+            let library = unsafe { Library::new(path) }.ok()?;
+            let number = version_number(&library, &path.display().to_string());
+            // NVIDIA does not support closing the library.
+            std::mem::forget(library);
+            number
+                .ok()
+                .map(|number| Version::of_library(product, number))
+        })
 }
 
 fn open_plugins(version: Version) -> Option<Library> {
+    if version.product != Product::TensorRt {
+        return None;
+    }
     let name = format!("{PLUGINS}.{}", version.major);
     candidates(&[&name], None).into_iter().find_map(|path| {
         // SAFETY: its initialisers register plugins with the TensorRT that is open; it stays open beside it.

@@ -35,10 +35,30 @@ struct LoggerVtable {
     deleting: Destructor,
 }
 
+/// The same from TensorRT 11 on, where a logger is a versioned interface.
+#[repr(C)]
+struct VersionedVtable {
+    offset_to_top: isize,
+    type_information: usize,
+    language: unsafe extern "C" fn(*mut c_void) -> i32,
+    interface: unsafe extern "C" fn(*mut c_void) -> InterfaceInfo,
+    complete: Destructor,
+    deleting: Destructor,
+    log: Log,
+}
+
+/// `InterfaceInfo`: small enough to be returned in registers, by C++ as by C.
+#[repr(C)]
+struct InterfaceInfo {
+    kind: *const c_char,
+    major: i32,
+    minor: i32,
+}
+
 /// The object: a pointer to the table's first function.
 #[repr(C)]
 struct Logger {
-    table: *const Log,
+    table: *const c_void,
 }
 
 // SAFETY: neither the object nor its table is ever written.
@@ -52,18 +72,35 @@ static TABLE: LoggerVtable = LoggerVtable {
     deleting: nothing,
 };
 
-static LOGGER: Logger = Logger { table: &TABLE.log };
+static LOGGER: Logger = Logger {
+    table: (&raw const TABLE.log).cast(),
+};
+
+static VERSIONED_TABLE: VersionedVtable = VersionedVtable {
+    offset_to_top: 0,
+    type_information: 0,
+    language,
+    interface,
+    complete: nothing,
+    deleting: nothing,
+    log,
+};
+
+static VERSIONED_LOGGER: Logger = Logger {
+    table: (&raw const VERSIONED_TABLE.language).cast(),
+};
 
 thread_local! {
     static ERRORS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The logger for `createInferRuntime_INTERNAL`; none if the version's table has another order.
-pub(super) fn address(form: LoggerLayout) -> Option<*mut c_void> {
-    match form {
-        LoggerLayout::LogFirst => Some((&raw const LOGGER).cast_mut().cast()),
-        LoggerLayout::Versioned => None,
-    }
+/// The logger for the functions that make objects.
+pub(super) fn address(form: LoggerLayout) -> *mut c_void {
+    let logger = match form {
+        LoggerLayout::LogFirst => &raw const LOGGER,
+        LoggerLayout::Versioned => &raw const VERSIONED_LOGGER,
+    };
+    logger.cast_mut().cast()
 }
 
 /// Removes this thread's errors, before the next call.
@@ -97,6 +134,26 @@ unsafe extern "C" fn log(_logger: *mut c_void, severity: i32, text: *const c_cha
         WARNING => tracing::warn!(message = text, "TensorRT warns"),
         INFO => tracing::debug!(message = text, "TensorRT says"),
         _ => tracing::trace!(message = text, "TensorRT says"),
+    }
+}
+
+/// `APILanguage::kCPP`: what is written in another language is expected to hold a lock of its own.
+///
+/// # Safety
+/// Nothing is touched.
+unsafe extern "C" fn language(_logger: *mut c_void) -> i32 {
+    0
+}
+
+/// `{"ILogger", 1, 0}`, as the headers have it.
+///
+/// # Safety
+/// Nothing is touched; the text is a static.
+unsafe extern "C" fn interface(_logger: *mut c_void) -> InterfaceInfo {
+    InterfaceInfo {
+        kind: c"ILogger".as_ptr(),
+        major: 1,
+        minor: 0,
     }
 }
 

@@ -58,10 +58,31 @@ impl Object {
 
     /// The implementation, and its method in `slot`.
     pub(super) fn method(&self, slot: usize) -> (*mut c_void, *const c_void) {
-        // SAFETY: the object is ours and lives; its layout is the one of the module `vtable`, whose numbers lie within
-        // the virtual tables of the major version that was checked when the library was opened. Nothing is written.
+        Borrowed(self.pointer).method(slot)
+    }
+}
+
+/// A public TensorRT object that lives as long as this process.
+#[derive(Clone, Copy)]
+pub(super) struct Borrowed(*mut c_void);
+
+impl Borrowed {
+    /// Takes the result of a TensorRT function; none if it is not an object.
+    pub(super) fn of(pointer: *mut c_void) -> Option<Self> {
+        (pointer.addr() >= LOWEST_ADDRESS).then_some(Self(pointer))
+    }
+
+    /// The public object, as an argument of methods.
+    pub(super) fn pointer(self) -> *mut c_void {
+        self.0
+    }
+
+    /// The implementation, and its method in `slot`.
+    pub(super) fn method(self, slot: usize) -> (*mut c_void, *const c_void) {
+        // SAFETY: the object lives; its layout is the one of the module `vtable`, whose numbers lie within the virtual
+        // tables of the version that was checked when the library was opened. Nothing is written.
         unsafe {
-            let implementation = *self.pointer.cast::<*mut c_void>().add(1);
+            let implementation = *self.0.cast::<*mut c_void>().add(1);
             let table = *implementation.cast::<*const *const c_void>();
             (implementation, *table.add(slot))
         }

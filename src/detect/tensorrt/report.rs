@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::TensorRtError;
 use super::library::{self, Libraries};
+use super::product::Product;
 use super::runtime::Runtime;
 use super::trtexec::Tool;
 
@@ -18,8 +19,10 @@ pub struct TensorRtReport {
     pub tensorrt: Result<String, TensorRtError>,
     /// Whether it makes a runtime, and the number of deep learning accelerators; none without a GPU.
     pub runtime: Option<Result<String, TensorRtError>>,
-    /// `trtexec`, which builds engines.
-    pub tool: Result<PathBuf, TensorRtError>,
+    /// `trtexec`, or what else builds its engines.
+    pub tool: Result<String, TensorRtError>,
+    /// TensorRT for RTX: its version and path, and whether it serves the GPU; none if it is not installed.
+    pub rtx: Option<Result<String, TensorRtError>>,
 }
 
 impl TensorRtReport {
@@ -34,15 +37,17 @@ impl TensorRtReport {
             }
             Err(error) => (Err(error), None),
         };
-        let tensorrt = library::supported().map(|(version, path)| {
-            format!(
-                "{version} ({})",
-                mapped("libnvinfer").unwrap_or(path).display()
-            )
-        });
+        let tensorrt = of_product(Product::TensorRt, "libnvinfer");
+        let rtx = match of_product(Product::Rtx, "libtensorrt_rtx") {
+            Err(TensorRtError::LibraryAbsent { .. }) => None,
+            Ok(words) if matches!(gpu, Some(Ok(_))) => {
+                Some(Libraries::open(Product::Rtx).map(|_| words))
+            }
+            found => Some(found),
+        };
         // If TensorRT is missing, that is reported once.
         let runtime = (matches!(gpu, Some(Ok(_))) && tensorrt.is_ok()).then(|| {
-            let libraries = Libraries::open()?;
+            let libraries = Libraries::open(Product::TensorRt)?;
             let cores = Runtime::new(&libraries)?.dla_cores();
             Ok(match cores {
                 ..1 => "gives a runtime; no deep learning accelerator (DLA) here".to_owned(),
@@ -54,7 +59,8 @@ impl TensorRtReport {
             gpu,
             tensorrt,
             runtime,
-            tool: Tool::find().map(|tool| tool.path().to_owned()),
+            tool: Tool::find(Product::TensorRt).map(|tool| tool.describe()),
+            rtx,
         }
     }
 }
@@ -63,6 +69,13 @@ impl Default for TensorRtReport {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The version of a product and its file.
+fn of_product(product: Product, library: &str) -> Result<String, TensorRtError> {
+    let (version, path) = library::supported(product)?;
+    let path = mapped(library).unwrap_or(path);
+    Ok(format!("{version} ({})", path.display()))
 }
 
 fn of_cuda((runtime, driver): (Option<i32>, Option<i32>)) -> String {

@@ -52,7 +52,7 @@ impl Runtime {
     /// If TensorRT makes none; with its result and its log.
     pub(super) fn new(libraries: &Arc<Libraries>) -> Result<Self, TensorRtError> {
         logger::forget();
-        let logger = logger::address(libraries.vtables.logger).unwrap_or(std::ptr::null_mut());
+        let logger = logger::address(libraries.vtables.logger);
         // SAFETY: the logger is a static; the number is the library's own. The object that comes back is ours.
         let pointer = unsafe { (libraries.create_runtime)(logger, libraries.version_number) };
         let runtime = Object::of(pointer, libraries).ok_or_else(|| TensorRtError::Runtime {
@@ -192,7 +192,7 @@ impl Engine {
     }
 }
 
-/// TensorRT states only in its log why it refuses an engine; these are the texts of 8.5 to 10.
+/// TensorRT states only in its log why it refuses an engine; these are the texts of 8.5 to 10 and of RTX 1.4.
 fn refusal(libraries: &Libraries, path: &Path, words: String) -> TensorRtError {
     let path = path.to_owned();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
@@ -221,10 +221,18 @@ fn refusal(libraries: &Libraries, path: &Path, words: String) -> TensorRtError {
         "Magic tag",
         "truncated",
         "sizeRead",
+        "header.size == blobSize",
         "past the end",
         "out of bounds",
     ]) {
         TensorRtError::EngineDamaged { path, words }
+    } else if says(&["Cuda Runtime", "Cuda Driver"]) {
+        // Another engine would not help.
+        TensorRtError::EngineCuda {
+            version: libraries.version,
+            path,
+            words,
+        }
     } else {
         TensorRtError::Engine {
             path,

@@ -14,7 +14,8 @@ use super::super::{
     DetectError, Detection, Detector, InstalledModel, ModelStore, Parallelism, Picture, Thresholds,
 };
 use super::build::build_in;
-use super::cache::{BuildFlags, EngineCache};
+use super::cache::EngineCache;
+use super::product::Product;
 use crate::base::{Letterbox, Size, Stop};
 
 /// The network's file.
@@ -57,7 +58,7 @@ const PLACES: [(&str, [f32; 4]); 2] = [
 
 /// Builds, loads and runs the network's engine, and calls `report` after each step. It ends at the first step that fails.
 /// Blocks for a minute or more on a board.
-pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
+pub fn smoke_test(product: Product, report: &mut dyn FnMut(SmokeStep)) {
     let mut step = |what, since: Instant, outcome: Result<String, String>| {
         let went_well = outcome.is_ok();
         report(SmokeStep {
@@ -71,8 +72,8 @@ pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
     let folder = TempFolder::new();
     let built = install(&folder.0).and_then(|model| {
         let cache = EngineCache::in_dir(folder.0.join("engines"));
-        let flags = BuildFlags::default();
-        build_in(&cache, &model, flags, true, &mut |_| {}, &Stop::default())
+        let place = (&cache, product);
+        build_in(place, &model, None, true, &mut |_| {}, &Stop::default())
             .map(|built| (model, cache, built))
             .map_err(|error| error.to_string())
     });
@@ -87,7 +88,7 @@ pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
     step(
         "build",
         since,
-        Ok(format!("trtexec built an engine of {bytes} bytes")),
+        Ok(format!("there is an engine of {bytes} bytes")),
     );
     let since = Instant::now();
     let one_lane = Parallelism {
@@ -96,7 +97,7 @@ pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
     };
     let opened = model
         .labels()
-        .and_then(|labels| super::open_in(&cache, &model, labels, one_lane));
+        .and_then(|labels| super::open_in((&cache, product), &model, labels, one_lane));
     let mut detectors = match opened {
         Ok(detectors) => detectors,
         Err(error) => {
@@ -104,7 +105,7 @@ pub fn smoke_test(report: &mut dyn FnMut(SmokeStep)) {
             return;
         }
     };
-    step("load", since, Ok("TensorRT loads it".to_owned()));
+    step("load", since, Ok(format!("{product} loads it")));
     let since = Instant::now();
     step("run", since, run(detectors[0].as_mut()));
 }

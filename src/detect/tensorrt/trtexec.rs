@@ -1,18 +1,22 @@
-//! `trtexec`, TensorRT's tool for building engines: its path, its supported flags, and its output while it works.
+//! `trtexec`, TensorRT's tool for building engines, or this program in its place ([`super::builder`]): its path, its supported
+//! flags, and its output while it works.
 //!
 //! Its flags differ by version, so only flags in its `--help` are used. 8.5 skips its measurement with `--buildOnly`,
-//! later versions with `--skipInference`; the memory limit was `--workspace` before 8.4; 11 has no `--fp16`.
+//! later versions with `--skipInference`; the memory limit was `--workspace` before 8.4; 11 has no `--fp16`. This program takes
+//! its words, and `--pictureShape` and `--computeCapability` of its own.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::cache::BuildFlags;
+use super::build_command::{BuildCommand, arguments};
 use super::error::TensorRtError;
+use super::product::Product;
 use super::version::Version;
 use crate::base::Stop;
 use crate::base::sync::lock;
@@ -26,28 +30,19 @@ const TICK: Duration = Duration::from_millis(250);
 /// The number of lines of its output that an error shows.
 const TAIL: usize = 12;
 
+/// This program's subcommand that builds an engine in its own process, and its option that prints its flags.
+pub const BUILDER_COMMAND: &str = "engine-builder";
+const BUILDER_FLAGS: &str = "--flags";
+
 /// The tool.
 #[derive(Debug)]
 pub(super) struct Tool {
     path: PathBuf,
+    /// What comes before its flags.
+    leading: Vec<OsString>,
+    /// Its name in messages.
+    name: &'static str,
     help: String,
-}
-
-/// A build.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BuildCommand<'a> {
-    /// The model's id, for messages.
-    pub(super) model: &'a str,
-    /// The graph.
-    pub(super) onnx: &'a Path,
-    /// The graph's input and its dimensions for one picture; batches need its name.
-    pub(super) input: (Option<&'a str>, [usize; 4]),
-    /// The path of the engine.
-    pub(super) engine: &'a Path,
-    /// The file with layer timings, which makes the next build faster.
-    pub(super) timing_cache: &'a Path,
-    /// The build options.
-    pub(super) flags: BuildFlags,
 }
 
 /// The progress of a build.
@@ -60,35 +55,65 @@ pub struct Progress<'a> {
 }
 
 impl Tool {
-    /// Finds the tool and reads its flags. Blocks for a second.
+    /// Finds the tool and reads its flags: `trtexec`, else this program. Blocks for a second.
     ///
     /// # Errors
-    /// The paths that were tried, and why each was not used.
-    pub(super) fn find() -> Result<Self, TensorRtError> {
+    /// What was tried, and why each was not used.
+    pub(super) fn find(product: Product) -> Result<Self, TensorRtError> {
         let mut tried = Vec::new();
-        for path in candidates() {
-            match Command::new(&path)
-                .arg("--help")
-                .stdin(Stdio::null())
-                .output()
-            {
-                Ok(output) => {
-                    let help = String::from_utf8_lossy(&output.stdout).into_owned()
-                        + &String::from_utf8_lossy(&output.stderr);
-                    if help.contains("--onnx") && help.contains("--saveEngine") {
-                        return Ok(Self { path, help });
-                    }
-                    tried.push(format!("{}: its --help names no --onnx", path.display()));
+        if product == Product::TensorRt {
+            for path in candidates() {
+                match Self::asked(path.clone(), Vec::new(), "trtexec", "--help") {
+                    Ok(tool) => return Ok(tool),
+                    Err(reason) => tried.push(format!("{}: {reason}", path.display())),
                 }
-                Err(error) => tried.push(format!("{}: {error}", path.display())),
             }
         }
-        Err(TensorRtError::ToolAbsent { tried })
+        let leading = vec![BUILDER_COMMAND.into(), product.name().into()];
+        std::env::current_exe()
+            .map_err(|error| error.to_string())
+            .and_then(|path| Self::asked(path, leading, "nvr", BUILDER_FLAGS))
+            .map_err(|reason| {
+                tried.push(reason);
+                TensorRtError::ToolAbsent { product, tried }
+            })
     }
 
-    /// Its path.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The tool, after it has said its flags.
+    fn asked(
+        path: PathBuf,
+        leading: Vec<OsString>,
+        name: &'static str,
+        question: &str,
+    ) -> Result<Self, String> {
+        let output = Command::new(&path)
+            .args(&leading)
+            .arg(question)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        let help = String::from_utf8_lossy(&output.stdout).into_owned() + &told;
+        if help.contains("--onnx") && help.contains("--saveEngine") {
+            return Ok(Self {
+                path,
+                leading,
+                name,
+                help,
+            });
+        }
+        Err(match (name, told.trim().lines().last()) {
+            ("nvr", Some(reason)) => reason.trim_start_matches("error: ").to_owned(),
+            _ => format!("its {question} names no --onnx"),
+        })
+    }
+
+    /// What it is, for people.
+    pub(super) fn describe(&self) -> String {
+        match self.name {
+            "nvr" => "this program, by TensorRT's ONNX parser".to_owned(),
+            _ => self.path.display().to_string(),
+        }
     }
 
     /// Builds an engine; calls `progress` four times per second. Blocks for minutes; ends early when `stop` is raised.
@@ -103,14 +128,16 @@ impl Tool {
         progress: &mut dyn FnMut(Progress<'_>),
         stop: &Stop,
     ) -> Result<(), TensorRtError> {
-        let arguments = arguments(&self.help, command)?;
+        let arguments = arguments(self.name, &self.help, command)?;
         tracing::debug!(tool = %self.path.display(), ?arguments, "building an engine");
         let failed = |reason: String, words: String| TensorRtError::Tool {
+            tool: self.name,
             model: command.model.to_owned(),
             reason,
             words,
         };
         let child = Command::new(&self.path)
+            .args(&self.leading)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -140,9 +167,17 @@ impl Tool {
         };
         let output = process.finish();
         if !status.success() {
-            return Err(failed(format!("it ended with {status}"), output.tail()));
+            // This program ends with its reason.
+            let last = output.last();
+            let words = match last.strip_prefix("error: ") {
+                Some(reason) => reason.to_owned(),
+                None => output.tail(),
+            };
+            return Err(failed(format!("it ended with {status}"), words));
         }
-        if let Some(found) = output.version()
+        let found = output.version_number();
+        let found = found.map(|number| Version::of_library(version.product, number));
+        if let Some(found) = found
             && found != version
         {
             return Err(failed(
@@ -209,7 +244,7 @@ struct ToolOutput(Mutex<Lines>);
 #[derive(Debug, Default)]
 struct Lines {
     last: VecDeque<String>,
-    version: Option<Version>,
+    version_number: Option<i32>,
 }
 
 impl ToolOutput {
@@ -220,8 +255,8 @@ impl ToolOutput {
                 continue;
             }
             let mut lines = self.lock();
-            if lines.version.is_none() {
-                lines.version = announced(&line);
+            if lines.version_number.is_none() {
+                lines.version_number = announced(&line);
             }
             if lines.last.len() == TAIL {
                 lines.last.pop_front();
@@ -240,8 +275,8 @@ impl ToolOutput {
         lines.join(" / ")
     }
 
-    fn version(&self) -> Option<Version> {
-        self.lock().version
+    fn version_number(&self) -> Option<i32> {
+        self.lock().version_number
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lines> {
@@ -249,11 +284,11 @@ impl ToolOutput {
     }
 }
 
-/// The version in `&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec …`.
-fn announced(line: &str) -> Option<Version> {
+/// The number in `&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec …`.
+fn announced(line: &str) -> Option<i32> {
     let (_, rest) = line.split_once("[TensorRT v")?;
     let (number, _) = rest.split_once(']')?;
-    number.parse().ok().map(Version::of_library)
+    number.parse().ok()
 }
 
 /// Only the path that the operator names, otherwise PATH and the usual path.
@@ -264,88 +299,16 @@ fn candidates() -> Vec<PathBuf> {
     }
 }
 
-/// The command line, with flags that `help` names.
-fn arguments(help: &str, command: &BuildCommand<'_>) -> Result<Vec<String>, TensorRtError> {
-    let knows = |flag: &str| {
-        help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-            .any(|word| word == flag)
-    };
-    let needs = |flag: &str, instead: &str| {
-        if knows(flag) {
-            Ok(flag.to_owned())
-        } else {
-            Err(TensorRtError::Ask(format!(
-                "this trtexec has no {flag}; {instead}"
-            )))
-        }
-    };
-    let flags = command.flags;
-    let mut arguments = vec![
-        format!("--onnx={}", command.onnx.display()),
-        format!("--saveEngine={}", command.engine.display()),
-    ];
-    if flags.fp16 {
-        arguments.push(needs(
-            "--fp16",
-            "its precision is that of the ONNX file: build without --fp16",
-        )?);
-    }
-    if flags.int8 {
-        arguments.push(needs(
-            "--int8",
-            "its precision is that of the ONNX file: build without --int8",
-        )?);
-    }
-    if let Some(core) = flags.dla {
-        let flag = needs("--useDLACore", "build without --dla")?;
-        arguments.push(format!("{flag}={core}"));
-        arguments.push(needs("--allowGPUFallback", "build without --dla")?);
-    }
-    if flags.batch > 1 {
-        arguments.extend(shapes(command)?);
-    }
-    if knows("--timingCacheFile") {
-        arguments.push(format!(
-            "--timingCacheFile={}",
-            command.timing_cache.display()
-        ));
-    }
-    if let Some(mb) = flags.workspace_mb {
-        if knows("--memPoolSize") {
-            arguments.push(format!("--memPoolSize=workspace:{mb}"));
-        } else {
-            let flag = needs("--workspace", "build without --workspace-mb")?;
-            arguments.push(format!("{flag}={mb}"));
-        }
-    }
-    // Without one of these it measures the engine for some seconds.
-    if let Some(flag) = ["--skipInference", "--buildOnly"]
-        .into_iter()
-        .find(|flag| knows(flag))
-    {
-        arguments.push(flag.to_owned());
-    }
-    Ok(arguments)
-}
-
-/// The shapes of a batch: smallest, usual and largest.
-fn shapes(command: &BuildCommand<'_>) -> Result<[String; 3], TensorRtError> {
-    let (Some(name), dims) = command.input else {
-        return Err(TensorRtError::Ask(format!(
-            "a batch needs the name of the model's input; say it in the manifest of {} ([input] name = \"…\")",
-            command.model
-        )));
-    };
-    let [_, one, two, three] = dims;
-    let shapes = [
-        ("--minShapes", 1),
-        ("--optShapes", command.flags.batch),
-        ("--maxShapes", command.flags.batch),
-    ];
-    let shapes = shapes.map(|(flag, batch)| format!("{flag}={name}:{batch}x{one}x{two}x{three}"));
-    Ok(shapes)
-}
-
 #[cfg(test)]
-#[path = "trtexec_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tool_says_which_version_it_is() {
+        let line = "&&&& RUNNING TensorRT.trtexec [TensorRT v8502] # trtexec --onnx=m.onnx";
+        assert_eq!(announced(line), Some(8502));
+        let line = "&&&& RUNNING TensorRT.trtexec [TensorRT v101301] [b9] # trtexec";
+        assert_eq!(announced(line), Some(101_301));
+        assert_eq!(announced("[I] hello"), None);
+    }
+}

@@ -1,4 +1,4 @@
-//! The slots of TensorRT's methods in its virtual tables, by major version, and the supported versions. All slot
+//! The slots of TensorRT's methods in its virtual tables, by version, and the supported versions. All slot
 //! numbers are in this file.
 //!
 //! TensorRT has no C interface: its objects are C++ classes whose public methods are inline and call a second object,
@@ -6,19 +6,19 @@
 //! numbers include the two destructors (slots 0 and 1), as the Itanium C++ ABI places them, which both architectures
 //! use.
 //!
-//! Source: the classes `apiv::V*` of `NvInferImpl.h` and `ILogger` of `NvInferRuntime*.h` in the released headers 8.5.1
-//! to 9.3 (`TENSORRT_8`), 10.0 to 10.16 (`TENSORRT_10`), 11.0 and 11.1 (`TENSORRT_11`). Within each of these ranges the
-//! numbers are the same, as `tests/tensorrt/slots.cpp` prints them. They are checked by driving one test double through
-//! C++ that is compiled with these headers. `docs/tensorrt-abi.md` describes how to read those of another version.
+//! Source: the classes `apiv::V*` of `NvInferImpl.h`, `ILogger` of `NvInferRuntime*.h` and `IParser` of `NvOnnxParser.h`
+//! in the released headers 8.5.1 to 9.3 (`TENSORRT_8`), 10.0 to 10.16 (`TENSORRT_10`), 11.0 to 11.4 (`TENSORRT_11`), and of
+//! TensorRT for RTX 1.3 and 1.4 (`RTX_1_3`) and 1.5 to 1.7 (`RTX_1_5`). Within each of these ranges the numbers are the
+//! same, as `tests/tensorrt/slots.cpp` prints them. `docs/tensorrt-abi.md` says how they were checked, and how to read
+//! those of another version.
 
 use super::error::TensorRtError;
+use super::product::Product;
 use super::version::Version;
 
 /// The virtual tables of one major version.
 #[derive(Debug)]
 pub(super) struct VtableLayout {
-    /// The major version.
-    pub(super) major: u32,
     /// The deleting destructor, in an object's *public* table.
     pub(super) delete: usize,
     /// `IRuntime`.
@@ -33,6 +33,10 @@ pub(super) struct VtableLayout {
     pub(super) logger: LoggerLayout,
     /// Whether several contexts may use one optimization profile: from 10 on. Before, only the first one may.
     pub(super) contexts_share_profile: bool,
+    /// Whether layers compute in the precision of the ONNX file, so that no build option changes it.
+    pub(super) precision_of_file: bool,
+    /// The objects that build engines; none if `trtexec` alone builds them.
+    pub(super) builder: Option<BuilderVtable>,
 }
 
 /// Methods of `apiv::VRuntime`.
@@ -80,6 +84,52 @@ pub(super) struct ContextVtable {
     pub(super) enqueue: usize,
 }
 
+/// Methods of the classes that build engines.
+#[derive(Debug)]
+pub(super) struct BuilderVtable {
+    /// `apiv::VBuilder`: `createBuilderConfig()`.
+    pub(super) create_config: usize,
+    /// `createNetworkV2(flags)`.
+    pub(super) create_network: usize,
+    /// `createOptimizationProfile()`.
+    pub(super) create_profile: usize,
+    /// `buildSerializedNetwork(network, config)`.
+    pub(super) build: usize,
+    /// `apiv::VBuilderConfig`: `setFlag(flag)`.
+    pub(super) set_flag: usize,
+    /// `addOptimizationProfile(profile)`.
+    pub(super) add_profile: usize,
+    /// `setMemoryPoolLimit(pool, bytes)`.
+    pub(super) set_memory_limit: usize,
+    /// `setNbComputeCapabilities(count)` and `setComputeCapability(capability, index)`, of TensorRT for RTX.
+    pub(super) set_compute: Option<(usize, usize)>,
+    /// `nvonnxparser::IParser`, whose own table has its methods: `getNbErrors()`.
+    pub(super) parser_errors: usize,
+    /// `getError(index)`.
+    pub(super) parser_error: usize,
+}
+
+/// Slots of the builder's classes that are the same in all versions: `IParser::parseFromFile(path, verbosity)`.
+pub(super) const PARSE_FILE: usize = 1;
+/// `IParserError::desc()`.
+pub(super) const ERROR_TEXT: usize = 1;
+/// `IParserError::nodeName()`, from 9 on.
+pub(super) const ERROR_NODE: usize = 6;
+/// `VNetworkDefinition::getNbInputs()`.
+pub(super) const NETWORK_INPUTS: usize = 14;
+/// `VNetworkDefinition::getInput(index)`.
+pub(super) const NETWORK_INPUT: usize = 15;
+/// `VTensor::getName()`.
+pub(super) const TENSOR_NAME: usize = 3;
+/// `VTensor::getDimensions()`.
+pub(super) const TENSOR_DIMS: usize = 5;
+/// `VOptimizationProfile::setDimensions(name, selector, dims)`.
+pub(super) const PROFILE_SET_DIMS: usize = 2;
+/// `VHostMemory::data()`.
+pub(super) const MEMORY_DATA: usize = 2;
+/// `VHostMemory::size()`.
+pub(super) const MEMORY_SIZE: usize = 3;
+
 /// The layout of `Dims` in memory: `{ i32 count, N sizes[8] }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DimsLayout {
@@ -98,9 +148,8 @@ pub(super) enum LoggerLayout {
     Versioned,
 }
 
-/// TensorRT 8.5 and later 8.x: JetPack 5.
+/// TensorRT 8.5 and later 8.x (JetPack 5), and 9.
 pub(super) const TENSORRT_8: VtableLayout = VtableLayout {
-    major: 8,
     delete: 1,
     runtime: RuntimeVtable {
         deserialize: 2,
@@ -126,11 +175,12 @@ pub(super) const TENSORRT_8: VtableLayout = VtableLayout {
     dims: DimsLayout::Narrow,
     logger: LoggerLayout::LogFirst,
     contexts_share_profile: false,
+    precision_of_file: false,
+    builder: None,
 };
 
 /// TensorRT 10: JetPack 6 and 7.
 pub(super) const TENSORRT_10: VtableLayout = VtableLayout {
-    major: 10,
     delete: 1,
     runtime: RuntimeVtable {
         deserialize: 3,
@@ -156,11 +206,23 @@ pub(super) const TENSORRT_10: VtableLayout = VtableLayout {
     dims: DimsLayout::Wide,
     logger: LoggerLayout::LogFirst,
     contexts_share_profile: true,
+    precision_of_file: false,
+    builder: Some(BuilderVtable {
+        create_config: 7,
+        create_network: 8,
+        create_profile: 9,
+        build: 14,
+        set_flag: 11,
+        add_profile: 25,
+        set_memory_limit: 43,
+        set_compute: None,
+        parser_errors: 5,
+        parser_error: 6,
+    }),
 };
 
-/// TensorRT 11: known, but not supported until a board has it.
+/// TensorRT 11.
 pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
-    major: 11,
     delete: 1,
     runtime: RuntimeVtable {
         deserialize: 3,
@@ -186,14 +248,71 @@ pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
     dims: DimsLayout::Wide,
     logger: LoggerLayout::Versioned,
     contexts_share_profile: true,
+    precision_of_file: true,
+    builder: Some(BuilderVtable {
+        create_config: 5,
+        create_network: 6,
+        create_profile: 7,
+        build: 11,
+        set_flag: 9,
+        add_profile: 23,
+        set_memory_limit: 32,
+        set_compute: None,
+        parser_errors: 3,
+        parser_error: 4,
+    }),
+};
+
+/// TensorRT for RTX 1.3 and 1.4: runtime and context of 10, an engine without two of its methods, a builder of its own.
+pub(super) const RTX_1_3: VtableLayout = VtableLayout {
+    engine: EngineVtable {
+        create_context: 5,
+        create_context_takes_strategy: true,
+        tensor_shape: 17,
+        tensor_type: 18,
+        tensor_mode: 21,
+        profile_shape: 27,
+        tensors: 28,
+        tensor_name: 29,
+    },
+    precision_of_file: true,
+    builder: Some(BuilderVtable {
+        create_config: 7,
+        create_network: 8,
+        create_profile: 9,
+        build: 14,
+        set_flag: 9,
+        add_profile: 23,
+        set_memory_limit: 32,
+        set_compute: Some((55, 57)),
+        parser_errors: 5,
+        parser_error: 6,
+    }),
+    ..TENSORRT_10
+};
+
+/// TensorRT for RTX 1.5 to 1.7: the tables of 11, with compute capabilities in the builder's configuration.
+pub(super) const RTX_1_5: VtableLayout = VtableLayout {
+    builder: Some(BuilderVtable {
+        create_config: 5,
+        create_network: 6,
+        create_profile: 7,
+        build: 11,
+        set_flag: 9,
+        add_profile: 23,
+        set_memory_limit: 32,
+        set_compute: Some((55, 57)),
+        parser_errors: 3,
+        parser_error: 4,
+    }),
+    ..TENSORRT_11
 };
 
 /// The oldest version with the calls by tensor name that the backend uses: that of JetPack 5.1.
-const OLDEST: Version = Version {
-    major: 8,
-    minor: 5,
-    patch: 0,
-};
+const OLDEST: (u32, u32) = (8, 5);
+
+/// The oldest version of TensorRT for RTX whose headers were read.
+const OLDEST_RTX: (u32, u32) = (1, 3);
 
 impl Version {
     /// The virtual tables of this version.
@@ -205,17 +324,24 @@ impl Version {
         library: &str,
     ) -> Result<&'static VtableLayout, TensorRtError> {
         let library = library.to_owned();
-        match self.major {
-            _ if self < OLDEST => Err(TensorRtError::TooOld {
+        let number = (self.major, self.minor);
+        let oldest = match self.product {
+            Product::TensorRt => OLDEST,
+            Product::Rtx => OLDEST_RTX,
+        };
+        if number < oldest {
+            return Err(TensorRtError::TooOld {
                 version: self,
                 library,
-            }),
-            8 => Ok(&TENSORRT_8),
-            10 => Ok(&TENSORRT_10),
-            major if major == TENSORRT_11.major => Err(TensorRtError::NotServed {
-                version: self,
-                library,
-            }),
+                oldest,
+            });
+        }
+        match (self.product, self.major) {
+            (Product::TensorRt, 8 | 9) => Ok(&TENSORRT_8),
+            (Product::TensorRt, 10) => Ok(&TENSORRT_10),
+            (Product::TensorRt, 11) => Ok(&TENSORRT_11),
+            (Product::Rtx, 1) if self.minor < 5 => Ok(&RTX_1_3),
+            (Product::Rtx, 1) => Ok(&RTX_1_5),
             _ => Err(TensorRtError::UnknownMajor {
                 version: self,
                 library,

@@ -18,6 +18,7 @@ pub(crate) struct Site {
     dir: tempfile::TempDir,
     major: u32,
     compiler: &'static str,
+    is_rtx: bool,
 }
 
 /// An engine of the doubles'.
@@ -46,9 +47,15 @@ pub(crate) struct Key {
     pub(crate) dla: Option<u32>,
 }
 
+/// The compute capability of the GPU of [`Site::rtx`], and what the double of CUDA says of it.
+pub(crate) const RTX_COMPUTE: &str = "8.6";
+pub(crate) const RTX_GPU: &str = "Double (compute 8.6, 4 multiprocessors)";
+
 /// The number of a double's version.
 pub(crate) fn number(major: u32) -> u32 {
-    if major < 10 {
+    if major == 9 {
+        9300
+    } else if major < 10 {
         major * 1000 + 502
     } else {
         major * 10_000 + 300
@@ -57,7 +64,9 @@ pub(crate) fn number(major: u32) -> u32 {
 
 /// The same in words.
 pub(crate) fn version(major: u32) -> String {
-    if major < 10 {
+    if major == 9 {
+        "9.3.0".to_owned()
+    } else if major < 10 {
         format!("{major}.5.2")
     } else {
         format!("{major}.3.0")
@@ -91,6 +100,13 @@ impl Site {
         site
     }
 
+    /// With the double of CUDA, whose GPU TensorRT for RTX serves, and no product.
+    pub(crate) fn rtx() -> Self {
+        let mut site = Self::with_cuda("cc", 10);
+        site.is_rtx = true;
+        site
+    }
+
     /// With the double of CUDA only.
     pub(crate) fn without_tensorrt(major: u32) -> Self {
         Self::with_cuda("cc", major)
@@ -105,6 +121,7 @@ impl Site {
             dir,
             major,
             compiler,
+            is_rtx: false,
         };
         let soname = OsStr::new("-Wl,-soname,libcudart.so.12");
         let cuda = site.libs().join("libcudart.so.12");
@@ -114,8 +131,13 @@ impl Site {
 
     /// Adds a double of TensorRT, which `defines` change (`-DVERSION=8403`).
     pub(crate) fn add_tensorrt(&self, file: &str, defines: &[&str]) {
+        self.add_tensorrt_of(self.major, file, defines);
+    }
+
+    /// The same with the tables of `major`.
+    pub(crate) fn add_tensorrt_of(&self, major: u32, file: &str, defines: &[&str]) {
         let libs = self.libs();
-        let (major, folder) = (format!("-DMAJOR={}", self.major), libs.as_os_str());
+        let (major, folder) = (format!("-DMAJOR={major}"), libs.as_os_str());
         let mut options = vec![
             OsStr::new(&major),
             OsStr::new("-L"),
@@ -145,7 +167,9 @@ impl Site {
 
     /// What tells a process of these folders.
     pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let compute = if self.is_rtx { RTX_COMPUTE } else { "8.7" };
         vec![
+            ("DOUBLE_COMPUTE", compute.into()),
             ("NVR_TENSORRT_LIB_DIR", self.libs().into()),
             ("NVR_CACHE", self.path("cache").into()),
             ("TEST_SITE", self.dir.path().into()),
@@ -182,21 +206,40 @@ impl Site {
 
     /// Puts an engine into the cache, as a build would; gives its file.
     pub(crate) fn keep(&self, engine: &DoubleEngine, key: &Key) -> PathBuf {
-        let text = engine.text();
+        self.keep_bytes(engine.text().as_bytes(), key)
+    }
+
+    /// The same with the bytes of an engine.
+    pub(crate) fn keep_bytes(&self, bytes: &[u8], key: &Key) -> PathBuf {
         let path = self.engines().join("tiny-0123456789abcdef.engine");
-        std::fs::write(&path, &text).expect("written");
+        std::fs::write(&path, bytes).expect("written");
         let sidecar = serde_json::json!({
             "model": key.model,
             "key": {
                 "onnx_sha256": key.onnx_sha256, "tensorrt": key.tensorrt, "gpu": key.gpu,
                 "flags": {"fp16": true, "int8": false, "dla": key.dla, "batch": 1, "workspace_mb": null},
             },
-            "engine_sha256": format!("{:x}", Sha256::digest(&text)),
-            "engine_bytes": text.len(),
+            "engine_sha256": format!("{:x}", Sha256::digest(bytes)),
+            "engine_bytes": bytes.len(),
             "built_unix": 1,
         });
         std::fs::write(path.with_extension("json"), sidecar.to_string()).expect("written");
         path
+    }
+
+    /// Replaces the double by one that also builds engines: `trtexec.engine` is what it makes.
+    pub(crate) fn add_builder(&self) {
+        let major = self.major;
+        let library = format!("libnvinfer.so.{major}");
+        self.add_tensorrt(&library, &["-DBUILDER"]);
+        let parser = self.libs().join(format!("libnvonnxparser.so.{major}"));
+        std::os::unix::fs::symlink(&library, parser).expect("linked");
+    }
+
+    /// What the builder was asked for, by build.
+    pub(crate) fn builder_calls(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("builder.calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// A script in the place of `trtexec`: it waits while `trtexec.hold` is there, and its engine is `trtexec.engine`.

@@ -18,8 +18,9 @@ fn asked(help: &str, name: Option<&str>, flags: BuildFlags) -> Result<String, St
         engine: Path::new("m.engine"),
         timing_cache: Path::new("t.cache"),
         flags,
+        compute: None,
     };
-    arguments(help, &command)
+    arguments("trtexec", help, &command)
         .map(|arguments| arguments.join(" "))
         .map_err(|error| error.to_string())
 }
@@ -71,23 +72,31 @@ fn a_tool_that_lacks_a_flag_is_told_by_that_flag() {
     assert_eq!(
         asked(HELP_11, None, BuildFlags::default()),
         Err(
-            "this trtexec has no --fp16; its precision is that of the ONNX file: build without --fp16"
+            "trtexec has no --fp16 here; its precision is that of the ONNX file: build without --fp16"
                 .to_owned()
         )
     );
 }
 
 #[test]
-fn the_tool_says_which_version_it_is() {
-    let line = "&&&& RUNNING TensorRT.trtexec [TensorRT v8502] # trtexec --onnx=m.onnx";
+fn this_program_gets_the_picture_s_shape_and_the_gpu_s_target() {
+    let command = BuildCommand {
+        model: "tiny",
+        onnx: Path::new("m.onnx"),
+        input: (None, [1, 3, 64, 96]),
+        engine: Path::new("m.engine"),
+        timing_cache: Path::new("t.cache"),
+        flags: BuildFlags {
+            fp16: false,
+            batch: 4,
+            ..BuildFlags::default()
+        },
+        compute: Some(86),
+    };
+    let help = "--onnx --saveEngine --memPoolSize --pictureShape --computeCapability";
+    let arguments = arguments("nvr", help, &command).map_err(|error| error.to_string());
     assert_eq!(
-        announced(line).map(|it| it.to_string()).as_deref(),
-        Some("8.5.2")
+        arguments.expect("all of it").join(" "),
+        "--onnx=m.onnx --saveEngine=m.engine --pictureShape=4x3x64x96 --computeCapability=86"
     );
-    let line = "&&&& RUNNING TensorRT.trtexec [TensorRT v101301] [b9] # trtexec";
-    assert_eq!(
-        announced(line).map(|it| it.to_string()).as_deref(),
-        Some("10.13.1")
-    );
-    assert_eq!(announced("[I] hello"), None);
 }
