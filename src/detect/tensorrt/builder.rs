@@ -69,7 +69,11 @@ type CreateParser = unsafe extern "C" fn(*mut c_void, *mut c_void, c_int) -> *mu
 /// # Errors
 /// The library that is missing, or the version that builds by `trtexec` alone.
 pub fn options(product: Product) -> Result<&'static [&'static str], TensorRtError> {
-    let parts = Parts::open(product)?;
+    let parts = Parts::open(product).map_err(|error| match error {
+        // Who asks names the files.
+        TensorRtError::LibraryAbsent { .. } => TensorRtError::Ask(format!("there is no {product}")),
+        other => other,
+    })?;
     Ok(if parts.library.vtables.precision_of_file {
         &["--memPoolSize", "--pictureShape", "--computeCapability"]
     } else {
