@@ -3,7 +3,7 @@
 //!
 //! Its flags differ by version, so only flags in its `--help` are used. 8.5 skips its measurement with `--buildOnly`,
 //! later versions with `--skipInference`; the memory limit was `--workspace` before 8.4; 11 has no `--fp16`. This program takes
-//! its words, and `--pictureShape` and `--computeCapability` of its own.
+//! its words, and has `--pictureShape` and `--computeCapability` besides.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -167,12 +167,7 @@ impl Tool {
         };
         let output = process.finish();
         if !status.success() {
-            // This program ends with its reason.
-            let last = output.last();
-            let words = match last.strip_prefix("error: ") {
-                Some(reason) => reason.to_owned(),
-                None => output.tail(),
-            };
+            let words = output.error().unwrap_or_else(|| output.tail());
             return Err(failed(format!("it ended with {status}"), words));
         }
         let found = output.version_number();
@@ -267,6 +262,13 @@ impl ToolOutput {
 
     fn last(&self) -> String {
         self.lock().last.back().cloned().unwrap_or_default()
+    }
+
+    /// The reason with which this program ends. Lines of the other stream may be read after it.
+    fn error(&self) -> Option<String> {
+        let lines = self.lock();
+        let mut latest_first = lines.last.iter().rev();
+        latest_first.find_map(|line| Some(line.strip_prefix("error: ")?.to_owned()))
     }
 
     fn tail(&self) -> String {
