@@ -39,6 +39,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::agent::{AgentError, ProvisionError};
 use crate::config::ConfigProblems;
+use crate::detect::BUILDER_COMMAND;
 use crate::role::{RunError, StartError};
 
 /// Detect objects in camera pictures, publish them over MQTT, and show the cameras on monitors with their detections.
@@ -87,7 +88,7 @@ enum Command {
     /// List monitors and planes and how a wall would use them; show a test card
     Display(display::DisplayArgs),
     /// Build an engine in this process; `nvr model build` starts it where there is no trtexec
-    #[command(hide = true)]
+    #[command(name = BUILDER_COMMAND, hide = true)]
     EngineBuilder(model_engine::BuilderArgs),
     /// Report the abilities and faults of this machine; pack the report for support
     Doctor(doctor::DoctorArgs),

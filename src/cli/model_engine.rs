@@ -88,33 +88,28 @@ pub(super) struct BuilderArgs {
     mem_pool_size: Option<u32>,
     /// Batch, and the other dimensions of the input, where the graph leaves them open: `1x3x640x640`
     #[arg(long = "pictureShape", value_parser = picture_shape, default_value = "1x3x640x640")]
-    picture_shape: PictureShape,
+    picture_shape: Shape,
     /// `86` is 8.6
     #[arg(long = "computeCapability")]
     compute_capability: Option<i32>,
 }
 
-/// A batch and the dimensions of one picture.
-#[derive(Debug, Clone, Copy)]
-struct PictureShape {
-    batch: u32,
-    one: [i64; 4],
-}
+/// A batch and the other dimensions of an input. clap takes an array by a name only.
+type Shape = [i64; 4];
 
 fn workspace_mb(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("workspace:").unwrap_or_default();
     number.parse().map_err(|_| "it is workspace:MB".to_owned())
 }
 
-fn picture_shape(text: &str) -> Result<PictureShape, String> {
+fn picture_shape(text: &str) -> Result<Shape, String> {
     let sides: Result<Vec<u32>, _> = text.split('x').map(str::parse).collect();
-    match sides.as_deref() {
-        Ok([batch, one, two, three]) => Ok(PictureShape {
-            batch: *batch,
-            one: [1, (*one).into(), (*two).into(), (*three).into()],
-        }),
-        _ => Err("it is four numbers: 1x3x640x640".to_owned()),
-    }
+    let sides = sides
+        .ok()
+        .and_then(|sides| <[u32; 4]>::try_from(sides).ok());
+    sides
+        .map(|sides| sides.map(i64::from))
+        .ok_or_else(|| "it is four numbers: 1x3x640x640".to_owned())
 }
 
 fn product_of(backend: Backend) -> anyhow::Result<Product> {
@@ -141,8 +136,7 @@ pub(super) fn builder(args: BuilderArgs) -> anyhow::Result<()> {
         fp16: args.fp16,
         int8: args.int8,
         workspace_mb: args.mem_pool_size,
-        shape: args.picture_shape.one,
-        batch: args.picture_shape.batch,
+        shape: args.picture_shape,
         compute: args.compute_capability,
     };
     build_here(&recipe, &|line| out::line(line))?;

@@ -10,15 +10,11 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let kind = Kind::of(&machine.tree);
     let report = TensorRtReport::new();
     let has_gpu = matches!(report.gpu, Some(Ok(_)));
-    let mut products = Vec::new();
-    for (product, is_here) in [
+    let mut products = vec![
         (Product::TensorRt, report.tensorrt.is_ok()),
         (Product::Rtx, matches!(report.rtx, Some(Ok(_)))),
-    ] {
-        if is_here {
-            products.push(product);
-        }
-    }
+    ];
+    products.retain(|(_, is_here)| *is_here);
     for (what, part) in [
         ("CUDA", Some(report.cuda)),
         ("GPU", report.gpu),
@@ -38,7 +34,7 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
             "not tested; `nvr doctor --tensorrt` builds one, runs it and compares its output",
         )),
         (true, true) => {
-            for product in products {
+            for (product, _) in products {
                 smoke_test(product, &mut |step| emit(step_line(product, &step)));
             }
         }

@@ -10,30 +10,20 @@ use std::time::Duration;
 use nvr::base::{BBox, Letterbox, Size};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    Detection, Detector, DetectorRequest, LoadedDetector, ModelStore, OutputFormat, Parallelism,
-    Picture, Thresholds, open,
+    Detection, Detector, DetectorRequest, LoadedDetector, ModelStore, Parallelism, Picture,
+    Thresholds, open,
 };
 
 use crate::support::alone::{alone, is_alone};
-use crate::support::onnx::{TinyNetwork, TinyObject};
-use crate::support::tensorrt::{DoubleEngine, Site, number};
+use crate::support::onnx::TinyNetwork;
+use crate::support::tensorrt::{DoubleEngine, Site, number, van};
 
 const INPUT: Size = Size::new(96, 64);
 const SERVED: [u32; 4] = [8, 9, 10, 11];
 
 /// A van whose score is the mean byte of the picture, in 256ths.
 fn network() -> TinyNetwork {
-    let van = TinyObject {
-        bbox: BBox {
-            x: 24.0,
-            y: 32.0,
-            width: 16.0,
-            height: 24.0,
-        },
-        class: 1,
-        score: [0.0, 1.0 / 256.0],
-    };
-    TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &[van])
+    van([0.0, 1.0 / 256.0])
 }
 
 /// Runs a child test on `site`, with more variables of the environment.

@@ -4,13 +4,11 @@
 use std::path::PathBuf;
 use std::process::Output;
 
-use nvr::base::{BBox, Size};
-use nvr::detect::OutputFormat;
 use serde_json::Value;
 
-use crate::support::onnx::{TinyNetwork, TinyObject};
+use crate::support::onnx::TinyNetwork;
 use crate::support::process::{Running, nvr};
-use crate::support::tensorrt::{DoubleEngine, GPU, Site};
+use crate::support::tensorrt::{DoubleEngine, GPU, Site, van};
 use crate::support::wait::SOON;
 
 const FLAGS_8: &str = "--fp16 --int8 --useDLACore=N --allowGPUFallback --minShapes --optShapes --maxShapes \
@@ -19,17 +17,7 @@ const FLAGS_10: &str = "--fp16 --int8 --useDLACore=N --allowGPUFallback --minSha
     --timingCacheFile=<file> --memPoolSize=spec --skipInference";
 
 fn network() -> TinyNetwork {
-    let van = TinyObject {
-        bbox: BBox {
-            x: 24.0,
-            y: 32.0,
-            width: 16.0,
-            height: 24.0,
-        },
-        class: 1,
-        score: [0.875, 0.875],
-    };
-    TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[van])
+    van([0.875, 0.875])
 }
 
 /// A site whose `trtexec` makes a good engine of the model `tiny`.

@@ -4,26 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use nvr::base::{BBox, Size};
-use nvr::detect::{InstalledModel, OutputFormat};
+use nvr::detect::InstalledModel;
 use serde_json::Value;
 
-use crate::support::onnx::{TinyNetwork, TinyObject};
+use crate::support::onnx::TinyNetwork;
 use crate::support::process::nvr;
-use crate::support::tensorrt::{DoubleEngine, Key, RTX_COMPUTE, RTX_GPU, Site};
+use crate::support::tensorrt::{DoubleEngine, Key, RTX_COMPUTE, RTX_GPU, Site, van};
 
 fn network() -> TinyNetwork {
-    let van = TinyObject {
-        bbox: BBox {
-            x: 24.0,
-            y: 32.0,
-            width: 16.0,
-            height: 24.0,
-        },
-        class: 1,
-        score: [0.0, 1.0 / 256.0],
-    };
-    TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[van])
+    van([0.0, 1.0 / 256.0])
 }
 
 /// What `nvr model` says with these libraries: standard output, or the error.

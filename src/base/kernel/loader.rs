@@ -1,8 +1,8 @@
+//! Opens shared libraries by name, as other libraries of this process do that are not ours.
 #![expect(
     unsafe_code,
     reason = "the loader and its libraries are code outside of Rust"
 )]
-//! Opens shared libraries by name, as other libraries of this process do that are not ours.
 
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;

@@ -1,5 +1,5 @@
 //! Builds an engine in this process, by TensorRT's own ONNX parser and builder: for machines that have the libraries and no
-//! `trtexec`, as an installation by pip. It runs in a process of its own ([`super::trtexec`] starts it), because a library that crashes
+//! `trtexec`, as an installation by pip. It runs in a separate process ([`super::trtexec`] starts it), because a library that crashes
 //! must not take a processor with it; so nothing that it makes is given back.
 #![expect(
     unsafe_code,
@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use libloading::Library;
 
 use super::error::TensorRtError;
-use super::library::{OpenBuilder, open_library};
+use super::library::{OpenBuilder, open_first};
 use super::logger;
 use super::object::{Borrowed, MOST_DIMS, WideDims, call, wide};
 use super::product::Product;
+use super::search::candidates;
 use super::vtable::{self, BuilderVtable};
 
 /// `BuilderFlag::kFP16` and `kINT8`, of versions that choose the precision.
@@ -44,10 +45,8 @@ pub struct Recipe {
     pub int8: bool,
     /// Maximum scratch memory of a layer in MB.
     pub workspace_mb: Option<u32>,
-    /// Dimensions of one picture, for an input that leaves some of them open.
+    /// Dimensions for an input that leaves some of them open; the first is the maximum number of pictures per run.
     pub shape: [i64; 4],
-    /// Maximum number of pictures per run, for an input that leaves it open.
-    pub batch: u32,
     /// The GPU's compute capability (`86` is 8.6), which TensorRT for RTX builds for.
     pub compute: Option<i32>,
 }
@@ -138,7 +137,9 @@ impl Parts {
             ))
         })?;
         let absent = |tried| TensorRtError::ParserAbsent { version, tried };
-        let (parser, path) = open_library(&product.parsers(version.major)).map_err(absent)?;
+        let names = product.parsers(version.major);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (parser, path) = open_first(candidates(&names, None)).map_err(absent)?;
         let missing = |symbol| TensorRtError::Symbol {
             library: path.display().to_string(),
             symbol,
@@ -267,12 +268,11 @@ fn shape_inputs(
         let profile = unsafe { call!(builder, slots.create_profile, () -> *mut c_void,) };
         let profile = made(profile, "a profile")?;
         for selector in SELECTORS {
-            let batch = if selector == SELECTORS[0] {
-                1
-            } else {
-                recipe.batch
-            };
-            let dims = filled(&dims, recipe.shape, batch);
+            let mut shape = recipe.shape;
+            if selector == SELECTORS[0] {
+                shape[0] = 1;
+            }
+            let dims = filled(&dims, shape);
             // SAFETY: `bool setDimensions(char const*, OptProfileSelector, Dims const&)`; both live for the call.
             let taken = unsafe {
                 call!(profile, vtable::PROFILE_SET_DIMS, (*const c_char, i32, *const WideDims) -> bool,
@@ -292,15 +292,11 @@ fn shape_inputs(
     Ok(())
 }
 
-/// An input's dimensions, with those that it leaves open out of `shape` and `batch`.
-fn filled(dims: &[i64], shape: [i64; 4], batch: u32) -> WideDims {
+/// An input's dimensions, with those that it leaves open out of `shape`.
+fn filled(dims: &[i64], shape: [i64; 4]) -> WideDims {
     let mut sizes = [0; MOST_DIMS];
-    for (axis, (size, (dim, own))) in sizes.iter_mut().zip(dims.iter().zip(shape)).enumerate() {
-        *size = match (*dim, axis) {
-            (-1, 0) => batch.into(),
-            (-1, _) => own,
-            (fixed, _) => fixed,
-        };
+    for (size, (dim, open)) in sizes.iter_mut().zip(dims.iter().zip(shape)) {
+        *size = if *dim == -1 { open } else { *dim };
     }
     WideDims { count: 4, sizes }
 }

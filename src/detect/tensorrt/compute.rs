@@ -14,8 +14,8 @@ const SERVED: [((i32, i32), u32); 6] = [
     ((12, 1), 5),
 ];
 
-/// NVIDIA lists no 9.0, and an H100 ran engines of 1.4 all the same. It has no target of its own, so it gets an engine for
-/// all GPUs.
+/// NVIDIA lists no 9.0, and an H100 ran engines of 1.4 all the same. The builder has no target for it, so it
+/// gets an engine for all GPUs.
 const RUNS_PORTABLE: (i32, i32) = (9, 0);
 
 /// The target of an engine for `gpu`: `86` for compute capability 8.6; none for the engine of all GPUs.

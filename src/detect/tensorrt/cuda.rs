@@ -5,13 +5,11 @@
 )]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
 use libloading::Library;
 
 use super::error::TensorRtError;
-use super::search::reasons;
 
 /// A stream's handle in CUDA.
 pub(super) type RawStream = *mut c_void;
@@ -93,25 +91,11 @@ impl std::fmt::Display for Gpu {
 }
 
 impl Cuda {
-    /// Opens the first usable library of `candidates`.
+    /// The functions of an opened library.
     ///
     /// # Errors
-    /// Every file that was tried, with the reason; or the function that is missing.
-    pub(super) fn open(candidates: &[PathBuf]) -> Result<Self, TensorRtError> {
-        let mut tried = Vec::new();
-        for path in candidates {
-            // SAFETY: its initialisers are NVIDIA's and expect nothing of us; the library is ours and is never closed.
-            match unsafe { Library::new(path) } {
-                Ok(library) => return Self::of(library, &path.display().to_string()),
-                Err(error) => tried.push((path.clone(), error)),
-            }
-        }
-        Err(TensorRtError::CudaAbsent {
-            tried: reasons(&tried),
-        })
-    }
-
-    fn of(library: Library, name: &str) -> Result<Self, TensorRtError> {
+    /// The function that is missing.
+    pub(super) fn of(library: Library, name: &str) -> Result<Self, TensorRtError> {
         macro_rules! function {
             ($symbol:literal) => {{
                 // SAFETY: the types above are those of cuda_runtime_api.h, the same from CUDA 11 to 13; the pointer is

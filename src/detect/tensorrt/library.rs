@@ -60,6 +60,8 @@ pub(super) struct Libraries {
     _plugins: Option<Library>,
 }
 
+static CUDA: Mutex<Option<Arc<Cuda>>> = Mutex::new(None);
+
 static OPEN: Mutex<BTreeMap<Product, Arc<Libraries>>> = Mutex::new(BTreeMap::new());
 
 impl Libraries {
@@ -78,7 +80,7 @@ impl Libraries {
     }
 
     fn open_all(product: Product) -> Result<Self, TensorRtError> {
-        let cuda = Arc::new(open_cuda()?);
+        let cuda = open_cuda()?;
         let gpu = cuda.gpu().map_err(|error| match error {
             TensorRtError::NoGpu { reason, .. } => TensorRtError::NoGpu {
                 reason,
@@ -142,14 +144,13 @@ impl OpenBuilder {
     }
 }
 
-/// The first of `names` that opens where NVIDIA's libraries are sought. It stays open.
+/// The first of `paths` that opens. The caller keeps it open.
 ///
 /// # Errors
 /// Every file that was tried, with the reason.
-pub(super) fn open_library(names: &[String]) -> Result<(Library, PathBuf), Vec<String>> {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+pub(super) fn open_first(paths: Vec<PathBuf>) -> Result<(Library, PathBuf), Vec<String>> {
     let mut tried = Vec::new();
-    for path in candidates(&names, None) {
+    for path in paths {
         // SAFETY: its initialisers are NVIDIA's and expect nothing of us; the caller keeps it open.
         match unsafe { Library::new(&path) } {
             Ok(library) => return Ok((library, path)),
@@ -159,12 +160,19 @@ pub(super) fn open_library(names: &[String]) -> Result<(Library, PathBuf), Vec<S
     Err(reasons(&tried))
 }
 
-/// Opens only CUDA's runtime.
+/// Opens only CUDA's runtime, if it is not open yet: both products share it, because its flags are set once.
 ///
 /// # Errors
 /// Every file that was tried, with the reason; or the function that is missing.
-pub(super) fn open_cuda() -> Result<Cuda, TensorRtError> {
-    Cuda::open(&candidates(&CUDA_NAMES, Some(CUDA_FOLDER)))
+pub(super) fn open_cuda() -> Result<Arc<Cuda>, TensorRtError> {
+    let mut held = lock(&CUDA);
+    if let Some(cuda) = &*held {
+        return Ok(cuda.clone());
+    }
+    let (library, path) = open_first(candidates(&CUDA_NAMES, Some(CUDA_FOLDER)))
+        .map_err(|tried| TensorRtError::CudaAbsent { tried })?;
+    let cuda = Arc::new(Cuda::of(library, &path.display().to_string())?);
+    Ok(held.insert(cuda).clone())
 }
 
 /// The version and the path of TensorRT. This needs no GPU.

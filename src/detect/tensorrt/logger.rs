@@ -137,7 +137,7 @@ unsafe extern "C" fn log(_logger: *mut c_void, severity: i32, text: *const c_cha
     }
 }
 
-/// `APILanguage::kCPP`: what is written in another language is expected to hold a lock of its own.
+/// `APILanguage::kCPP`: what is written in another language is expected to hold its own lock.
 ///
 /// # Safety
 /// Nothing is touched.

@@ -263,7 +263,7 @@ pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
     }),
 };
 
-/// TensorRT for RTX 1.3 and 1.4: runtime and context of 10, an engine without two of its methods, a builder of its own.
+/// TensorRT for RTX 1.3 and 1.4: runtime and context of 10, an engine without two of its methods, another builder.
 pub(super) const RTX_1_3: VtableLayout = VtableLayout {
     engine: EngineVtable {
         create_context: 5,

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nvr::detect::{ImportRequest, InstalledModel, Range, import};
+use nvr::base::{BBox, Size};
+use nvr::detect::{ImportRequest, InstalledModel, OutputFormat, Range, import};
 use sha2::{Digest, Sha256};
 
-use super::onnx::TinyNetwork;
+use super::onnx::{TinyNetwork, TinyObject};
 
 /// What the double of CUDA says of its GPU.
 pub(crate) const GPU: &str = "Double (compute 8.7, 4 multiprocessors)";
@@ -50,6 +51,21 @@ pub(crate) struct Key {
 /// The compute capability of the GPU of [`Site::rtx`], and what the double of CUDA says of it.
 pub(crate) const RTX_COMPUTE: &str = "8.6";
 pub(crate) const RTX_GPU: &str = "Double (compute 8.6, 4 multiprocessors)";
+
+/// A network that finds one van, with a score as [`TinyObject`] has it.
+pub(crate) fn van(score: [f32; 2]) -> TinyNetwork {
+    let van = TinyObject {
+        bbox: BBox {
+            x: 24.0,
+            y: 32.0,
+            width: 16.0,
+            height: 24.0,
+        },
+        class: 1,
+        score,
+    };
+    TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[van])
+}
 
 /// The number of a double's version.
 pub(crate) fn number(major: u32) -> u32 {
