@@ -71,14 +71,69 @@ fn both_tables_of_tensorrt_for_rtx_give_exact_numbers_and_free_all() {
             ..DoubleEngine::of(&network, 10)
         };
         site.keep(&engine, &key(&site, &model, version));
-        let extra = [
-            ("TEST_BACKEND", "tensorrt-rtx"),
-            ("TEST_LIBRARY", "libtensorrt_rtx.so.1"),
-        ];
-        crate::tensorrt::child(&site, "child_sees_exactly", &extra);
+        sees(&site, "1", &[]);
         // `auto` takes it where there is no TensorRT.
         let extra = [("TEST_BACKENDS", "tensorrt-rtx")];
         crate::tensorrt::child(&site, "child_is_auto", &extra);
+    }
+}
+
+/// Loads the engine in a process of its own, which has to compile so many times.
+fn sees(site: &Site, compiled: &str, extra: &[(&str, &str)]) -> String {
+    let own = [
+        ("TEST_BACKEND", "tensorrt-rtx"),
+        ("TEST_LIBRARY", "libtensorrt_rtx.so.1"),
+        ("TEST_COMPILED", compiled),
+    ];
+    crate::tensorrt::child(site, "child_sees_exactly", &[&own[..], extra].concat())
+}
+
+#[test]
+fn kernels_are_compiled_once_and_only_own_ones_are_taken() {
+    for (major, number, version) in [(10, 10_400, "1.4.0"), (11, 10_700, "1.7.0")] {
+        let (site, network) = (Site::rtx(), network());
+        let defines = format!("-DVERSION={number}");
+        site.add_tensorrt_of(major, "libtensorrt_rtx.so.1", &["-DRTX", &defines]);
+        let model = site.import(&network);
+        let engine = DoubleEngine {
+            version: number,
+            compute: RTX_COMPUTE,
+            ..DoubleEngine::of(&network, 10)
+        };
+        site.keep(&engine, &key(&site, &model, version));
+        // The first context compiles, for both; and each that can't keep them.
+        sees(&site, "2", &[("DOUBLE_NO_KERNELS", "1")]);
+        assert!(kept(&site, "kernels").is_empty());
+        sees(&site, "1", &[]);
+        let [file] = &kept(&site, "kernels")[..] else {
+            panic!("not one file of kernels");
+        };
+        let read = || std::fs::read(file).expect("it is there");
+        let whole = read();
+        let line = format!("kernels of TensorRT for RTX {version}, {RTX_GPU}, CUDA ?, driver ?, SHA-256 ");
+        let text = String::from_utf8(whole.clone()).expect("the double's are text");
+        assert!(text.starts_with(&line), "{text}");
+        sees(&site, "0", &[]);
+        assert_eq!(read(), whole);
+        // Cut off, changed, for another GPU, empty: compiled again, and mended.
+        let damaged = [
+            whole[..whole.len() - 1].to_vec(),
+            [&whole[..], b"0"].concat(),
+            text.replace("compute 8.6", "compute 8.9").into_bytes(),
+            whole[..20].to_vec(),
+            Vec::new(),
+        ];
+        for bytes in damaged {
+            std::fs::write(file, bytes).expect("it can be written");
+            sees(&site, "1", &[]);
+            assert_eq!(read(), whole);
+        }
+        // TensorRT itself may refuse them; then it compiles.
+        sees(&site, "1", &[("DOUBLE_FORGETS_KERNELS", "1")]);
+        // A place that can't be written is no reason to stop.
+        std::fs::remove_file(file).expect("it can be removed");
+        std::fs::create_dir(file).expect("a folder in its place");
+        sees(&site, "1", &[]);
     }
 }
 

@@ -8,7 +8,7 @@
  * The first output is CONSTANT + SLOPE x mean of the picture, number by number; others are zero. -1 is the batch.
  *
  * Environment: DOUBLE_BOGUS (no runtime but a small number), DOUBLE_RENDEZVOUS (an inference waits for another one at the
- * same time), DOUBLE_DLA_CORES (0), DOUBLE_COMPUTE (8.7, of the GPU), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU).
+ * same time), DOUBLE_NO_KERNELS and DOUBLE_FORGETS_KERNELS (RTX makes no cache of kernels, or takes none), DOUBLE_DLA_CORES (0), DOUBLE_COMPUTE (8.7, of the GPU), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU).
  *
  * With -DBUILDER (10 and 11) it builds engines, and is its ONNX parser too, under another name: the engine is the file
  * TEST_SITE/trtexec.engine, and what was asked for is a line of TEST_SITE/builder.calls. DOUBLE_OPEN_INPUT leaves the
@@ -45,6 +45,7 @@ typedef struct {
 } Engine;
 typedef struct {
     void **table; Engine *engine; void *addresses[MOST_TENSORS]; int batch; int has_profile; int in_flight; Public *self;
+    long *settings;
 } Context;
 
 /* Of the double of CUDA. */
@@ -68,12 +69,13 @@ void *createInferRuntime_INTERNAL(void *logger, int version) {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t met = PTHREAD_COND_INITIALIZER;
-static long objects, runs, pictures, running, most_running;
+static long objects, runs, pictures, running, most_running, compiled;
 
 long double_objects(void) { return objects; }
 long double_runs(void) { return runs; }
 long double_pictures(void) { return pictures; }
 long double_most_running(void) { return most_running; }
+long double_compiled(void) { return compiled; }
 
 #if MAJOR < 10
 enum { DESERIALIZE = 2, SET_DLA = 3, DLA_CORES = 5, CREATE_CONTEXT = 11, SHAPE = 34, TYPE = 35, MODE = 38, PROFILE = 44,
@@ -257,6 +259,7 @@ static void destroy_context(Public *object) {
     Context *context = object->implementation;
     if (context->in_flight) die("a context was destroyed that is at work");
     context->engine->children--;
+    if (context->settings) --*context->settings;
     free(context->table);
     free(context);
     unpublish(object);
@@ -280,12 +283,7 @@ static Dims profile(Engine *engine, const char *name, int32_t index, int32_t sel
     return dims;
 }
 
-#if MAJOR < 10
-static Public *create_context(Engine *engine) {
-#else
-static Public *create_context(Engine *engine, int32_t strategy) {
-    if (strategy != 0) die("another strategy of allocation than the usual one");
-#endif
+static Public *new_context(Engine *engine) {
     Context *context = calloc(1, sizeof *context);
     context->table = slots();
     context->table[SET_SHAPE] = (void *)set_shape;
@@ -299,6 +297,102 @@ static Public *create_context(Engine *engine, int32_t strategy) {
     engine->children++;
     return context->self = publish(context, destroy_context);
 }
+
+#ifdef RTX
+/* The kernels that it compiles for the first context of an engine, and how contexts are made with those of an earlier start. */
+typedef struct { void **table; Engine *engine; int compiled; long users; } Kernels;
+typedef struct { void **table; Engine *engine; Kernels *kernels; long contexts; } Settings;
+typedef struct { void **table; char text[64]; } Blob;
+
+static void *blob_data(Blob *blob) { return blob->text; }
+static size_t blob_size(Blob *blob) { return strlen(blob->text); }
+static void destroy_blob(Public *object) {
+    Blob *blob = object->implementation;
+    free(blob->table);
+    free(blob);
+    unpublish(object);
+}
+
+static Public *serialize_kernels(Kernels *kernels) {
+    Blob *blob = calloc(1, sizeof *blob);
+    snprintf(blob->text, sizeof blob->text, "compiled %d by %d", kernels->compiled, VERSION);
+    blob->table = slots();
+    blob->table[2] = (void *)blob_data;
+    blob->table[3] = (void *)blob_size;
+    return publish(blob, destroy_blob);
+}
+static _Bool deserialize_kernels(Kernels *kernels, const char *bytes, size_t size) {
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "compiled 1 by %d", VERSION);
+    if (size != strlen(wanted) || memcmp(bytes, wanted, size)) die("kernels that are not its own");
+    kernels->compiled = !getenv("DOUBLE_FORGETS_KERNELS");
+    return kernels->compiled;
+}
+static void destroy_kernels(Public *object) {
+    Kernels *kernels = object->implementation;
+    if (kernels->users) die("kernels were destroyed before what uses them");
+    kernels->engine->children--;
+    free(kernels->table);
+    free(kernels);
+    unpublish(object);
+}
+static Public *create_kernels(Settings *settings) {
+    if (getenv("DOUBLE_NO_KERNELS")) return refuse(settings->engine->runtime->logger, "2: the double keeps no kernels");
+    Kernels *kernels = calloc(1, sizeof *kernels);
+    kernels->table = slots();
+    kernels->table[2] = (void *)serialize_kernels;
+    kernels->table[3] = (void *)deserialize_kernels;
+    kernels->engine = settings->engine;
+    settings->engine->children++;
+    return publish(kernels, destroy_kernels);
+}
+static _Bool set_kernels(Settings *settings, Public *kernels) {
+    settings->kernels = kernels->implementation;
+    settings->kernels->users++;
+    return 1;
+}
+static void destroy_settings(Public *object) {
+    Settings *settings = object->implementation;
+    if (settings->contexts) die("settings were destroyed before their context");
+    if (settings->kernels) settings->kernels->users--;
+    settings->engine->children--;
+    free(settings->table);
+    free(settings);
+    unpublish(object);
+}
+static Public *create_settings(Engine *engine) {
+    Settings *settings = calloc(1, sizeof *settings);
+    settings->table = slots();
+    settings->table[5] = (void *)create_kernels;
+    settings->table[6] = (void *)set_kernels;
+    settings->engine = engine;
+    engine->children++;
+    return publish(settings, destroy_settings);
+}
+
+static Public *create_context(Engine *engine, Public *object) {
+    Settings *settings = object->implementation;
+    if (settings->contexts++) die("settings of two contexts");
+    if (!settings->kernels) die("a context with settings but without kernels");
+    if (!settings->kernels->compiled) compiled++;
+    settings->kernels->compiled = 1;
+    Public *context = new_context(engine);
+    ((Context *)context->implementation)->settings = &settings->contexts;
+    return context;
+}
+static Public *create_plain_context(Engine *engine, int32_t strategy) {
+    if (strategy != 0) die("another strategy of allocation than the usual one");
+    compiled++;
+    return new_context(engine);
+}
+#elif MAJOR < 10
+static Public *create_context(Engine *engine) { return new_context(engine); }
+#else
+static Public *create_context(Engine *engine, int32_t strategy) {
+    if (strategy != 0) die("another strategy of allocation than the usual one");
+    return new_context(engine);
+}
+#endif
 
 static void destroy_engine(Public *object) {
     Engine *engine = object->implementation;
@@ -393,7 +487,13 @@ static Public *deserialize(Runtime *runtime, const void *blob, size_t size) {
     say(runtime->logger, 3, "Loaded engine size: some");
     engine->runtime = runtime;
     engine->table = slots();
+#ifdef RTX
+    engine->table[CREATE_CONTEXT] = (void *)create_plain_context;
+    engine->table[MAJOR == 10 ? 53 : 47] = (void *)create_context;
+    engine->table[MAJOR == 10 ? 54 : 48] = (void *)create_settings;
+#else
     engine->table[CREATE_CONTEXT] = (void *)create_context;
+#endif
     engine->table[SHAPE] = (void *)shape;
     engine->table[TYPE] = (void *)type;
     engine->table[MODE] = (void *)mode;

@@ -50,6 +50,12 @@ int main() {
     SHOW(VBuilderConfig::addOptimizationProfile);
     SHOW(VBuilderConfig::setMemoryPoolLimit);
 #ifdef RTX
+    SHOW(VCudaEngine::createExecutionContextWithRuntimeConfig);
+    SHOW(VCudaEngine::createRuntimeConfig);
+    SHOW(VRuntimeConfig::createRuntimeCache);
+    SHOW(VRuntimeConfig::setRuntimeCache);
+    SHOW(VRuntimeCache::serialize);
+    SHOW(VRuntimeCache::deserialize);
     SHOW(VBuilderConfig::setNbComputeCapabilities);
     SHOW(VBuilderConfig::setComputeCapability);
 #endif

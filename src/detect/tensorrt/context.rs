@@ -6,10 +6,12 @@
 )]
 
 use std::ffi::{CStr, c_char, c_void};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::cuda::Stream;
 use super::error::TensorRtError;
+use super::kernels::{ContextSettings, Kernels};
 use super::logger;
 use super::object::{MOST_DIMS, NarrowDims, Object, WideDims, call};
 use super::runtime::Engine;
@@ -19,20 +21,62 @@ use super::vtable::DimsLayout;
 pub(super) struct ExecutionContext {
     object: Object,
     // Dropped after the context.
+    _settings: Option<ContextSettings>,
     _engine: Arc<Engine>,
 }
 
-impl ExecutionContext {
-    /// Makes a context with its own GPU memory.
+/// Makes the contexts of an engine.
+pub(super) struct Contexts {
+    engine: Arc<Engine>,
+    kernels: Option<Arc<Kernels>>,
+}
+
+impl Contexts {
+    /// For `engine`, whose file is `path`.
+    pub(super) fn of(engine: Engine, path: &Path) -> Self {
+        let engine = Arc::new(engine);
+        Self {
+            kernels: Kernels::of(&engine, path),
+            engine,
+        }
+    }
+
+    /// The engine.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Makes a context with its own GPU memory. Where TensorRT compiles kernels for it, this blocks for ten seconds and more the first time.
     ///
     /// # Errors
     /// TensorRT's own error.
-    pub(super) fn new(engine: &Arc<Engine>) -> Result<Self, TensorRtError> {
+    pub(super) fn make(&self) -> Result<ExecutionContext, TensorRtError> {
+        let settings = self.kernels.as_ref().map(Kernels::settings).transpose()?;
+        ExecutionContext::new(&self.engine, settings)
+    }
+
+    /// Keeps what was compiled for the contexts so far, for the next start.
+    pub(super) fn keep_kernels(&self) {
+        if let Some(kernels) = &self.kernels {
+            kernels.keep();
+        }
+    }
+}
+
+impl ExecutionContext {
+    fn new(engine: &Arc<Engine>, settings: Option<ContextSettings>) -> Result<Self, TensorRtError> {
         let object = engine.object();
         let libraries = &object.libraries;
         let vtable = &libraries.vtables.engine;
         logger::forget();
-        let pointer = if vtable.create_context_takes_strategy {
+        let pointer = if let (Some(settings), Some(slots)) = (&settings, &libraries.vtables.kernels)
+        {
+            // SAFETY: `IExecutionContext* createExecutionContextWithRuntimeConfig(IRuntimeConfig*)`; the settings outlive the context,
+            // which is ours.
+            unsafe {
+                call!(object, slots.create_context, (*mut c_void) -> *mut c_void, settings.pointer())
+            }
+        } else if vtable.create_context_takes_strategy {
             // SAFETY: `IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy)`; 0 is kSTATIC. The
             // context that comes back is ours.
             unsafe { call!(object, vtable.create_context, (i32) -> *mut c_void, 0) }
@@ -46,6 +90,7 @@ impl ExecutionContext {
         })?;
         Ok(Self {
             object,
+            _settings: settings,
             _engine: engine.clone(),
         })
     }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::super::contract::Contract;
 use super::super::labels::Labels;
 use super::super::{DetectError, Detection, Detector, InstalledModel, Picture, Thresholds};
+use super::context::Contexts;
 use super::error::TensorRtError;
 use super::infer_request::{InferRequest, StartError};
 use super::library::Libraries;
 use super::plan::Plan;
-use super::runtime::{Engine, Runtime};
+use super::runtime::Runtime;
 use crate::base::Size;
 
 /// The number of inference requests of a detector that is alone. While one infers, the next picture is drawn into the other's
@@ -47,8 +48,8 @@ impl TensorRtDetector {
         if let Some(core) = dla {
             choose_dla(&mut runtime, core)?;
         }
-        let engine = Arc::new(runtime.engine(bytes, path)?);
-        let (plan, contract) = Plan::new(&engine, model, labels.clone())?;
+        let contexts = Contexts::of(runtime.engine(bytes, path)?, path);
+        let (plan, contract) = Plan::new(contexts.engine(), model, labels.clone())?;
         let may_overlap = !plan.dynamic || libraries.vtables.contexts_share_profile;
         let lanes = if may_overlap { lanes } else { 1 };
         let requests = match (may_overlap, lanes) {
@@ -58,13 +59,13 @@ impl TensorRtDetector {
         let backend = libraries.version.product.name();
         let mut made = vec![Self {
             backend,
-            requests: Self::requests(libraries, &engine, &plan, requests)?,
+            requests: Self::requests(libraries, &contexts, &plan, requests)?,
             plan,
             contract,
         }];
         while made.len() < lanes {
-            let (plan, contract) = Plan::new(&engine, model, labels.clone())?;
-            match Self::requests(libraries, &engine, &plan, 1) {
+            let (plan, contract) = Plan::new(contexts.engine(), model, labels.clone())?;
+            match Self::requests(libraries, &contexts, &plan, 1) {
                 Ok(requests) => made.push(Self {
                     backend,
                     requests,
@@ -78,6 +79,7 @@ impl TensorRtDetector {
                 }
             }
         }
+        contexts.keep_kernels();
         tracing::info!(
             tensorrt = %libraries.version,
             gpu = %libraries.gpu,
@@ -92,13 +94,13 @@ impl TensorRtDetector {
     /// One inference request, and up to `wanted` of them if the GPU has enough memory.
     fn requests(
         libraries: &Libraries,
-        engine: &Arc<Engine>,
+        contexts: &Contexts,
         plan: &Plan,
         wanted: usize,
     ) -> Result<Vec<InferRequest>, TensorRtError> {
-        let mut requests = vec![InferRequest::new(&libraries.cuda, engine, plan)?];
+        let mut requests = vec![InferRequest::new(&libraries.cuda, contexts, plan)?];
         while requests.len() < wanted {
-            match InferRequest::new(&libraries.cuda, engine, plan) {
+            match InferRequest::new(&libraries.cuda, contexts, plan) {
                 Ok(request) => requests.push(request),
                 Err(err) => {
                     tracing::warn!(%err, requests = requests.len(), "inferences will not overlap");

@@ -12,11 +12,10 @@ use half::slice::HalfFloatSliceExt;
 
 use super::super::DetectError;
 use super::buffers::{DeviceBuffer, PinnedBuffer};
-use super::context::ExecutionContext;
+use super::context::{Contexts, ExecutionContext};
 use super::cuda::{Cuda, Stream};
 use super::error::TensorRtError;
 use super::plan::{ElementType, Plan, Port};
-use super::runtime::Engine;
 
 /// Why an inference could not be started.
 pub(super) enum StartError {
@@ -52,7 +51,7 @@ impl InferRequest {
     /// If the GPU has no memory left, or the context can't be made.
     pub(super) fn new(
         cuda: &Arc<Cuda>,
-        engine: &Arc<Engine>,
+        contexts: &Contexts,
         plan: &Plan,
     ) -> Result<Self, TensorRtError> {
         let device = |port: &Port| DeviceBuffer::new(cuda, port.bytes * plan.most);
@@ -64,7 +63,7 @@ impl InferRequest {
             .max()
             .unwrap_or(0);
         let mut request = Self {
-            context: ExecutionContext::new(engine)?,
+            context: contexts.make()?,
             stream: Stream::new(cuda)?,
             fed: PinnedBuffer::new(cuda, plan.input.bytes * plan.most)?,
             input: device(&plan.input)?,

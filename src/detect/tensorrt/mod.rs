@@ -3,7 +3,7 @@
 //!
 //! TensorRT has no C interface and changes its C++ one with each major version. `vtable` has the slot numbers by
 //! version, and `docs/tensorrt-abi.md` states their source. From bottom to top: `cuda` and `buffers` (memory and
-//! streams), `product`, `version`, `vtable`, `compute` and `library` (the installed libraries), `logger`, `object`, `runtime` and `context`
+//! streams), `product`, `version`, `vtable`, `compute` and `library` (the installed libraries), `logger`, `object`, `runtime`, `kernels` and `context`
 //! (its objects, with owners), `plan`, `infer_request` and `detector` (pictures to detections), `flags`, `cache`, `builder`,
 //! `build_command`, `trtexec` and `build` (ONNX files to engines), `report`, `engines` and `smoke` (for the doctor). Only this folder names CUDA and
 //! TensorRT.
@@ -21,6 +21,7 @@ mod engines;
 mod error;
 mod flags;
 mod infer_request;
+mod kernels;
 mod library;
 mod logger;
 mod object;

@@ -56,6 +56,11 @@ impl Object {
         })
     }
 
+    /// The public object, as an argument of methods.
+    pub(super) fn pointer(&self) -> *mut c_void {
+        self.pointer
+    }
+
     /// The implementation, and its method in `slot`.
     pub(super) fn method(&self, slot: usize) -> (*mut c_void, *const c_void) {
         Borrowed(self.pointer).method(slot)

@@ -37,6 +37,8 @@ pub(super) struct VtableLayout {
     pub(super) precision_of_file: bool,
     /// The objects that build engines; none if `trtexec` alone builds them.
     pub(super) builder: Option<BuilderVtable>,
+    /// The kernels that are compiled when a context is made; none if the engine has them.
+    pub(super) kernels: Option<KernelsVtable>,
 }
 
 /// Methods of `apiv::VRuntime`.
@@ -109,6 +111,23 @@ pub(super) struct BuilderVtable {
     pub(super) parser_error: usize,
 }
 
+/// Methods around the kernels that TensorRT for RTX compiles.
+#[derive(Debug)]
+pub(super) struct KernelsVtable {
+    /// `apiv::VCudaEngine`: `createExecutionContextWithRuntimeConfig(config)`.
+    pub(super) create_context: usize,
+    /// `createRuntimeConfig()`.
+    pub(super) create_settings: usize,
+    /// `apiv::VRuntimeConfig`: `createRuntimeCache()`.
+    pub(super) create_cache: usize,
+    /// `setRuntimeCache(cache)`.
+    pub(super) set_cache: usize,
+    /// `apiv::VRuntimeCache`: `serialize()`.
+    pub(super) serialize: usize,
+    /// `deserialize(blob, size)`.
+    pub(super) deserialize: usize,
+}
+
 /// Slots of the builder's classes that are the same in all versions: `IParser::parseFromFile(path, verbosity)`.
 pub(super) const PARSE_FILE: usize = 1;
 /// `IParserError::desc()`.
@@ -177,6 +196,7 @@ pub(super) const TENSORRT_8: VtableLayout = VtableLayout {
     contexts_share_profile: false,
     precision_of_file: false,
     builder: None,
+    kernels: None,
 };
 
 /// TensorRT 10: JetPack 6 and 7.
@@ -219,6 +239,7 @@ pub(super) const TENSORRT_10: VtableLayout = VtableLayout {
         parser_errors: 5,
         parser_error: 6,
     }),
+    kernels: None,
 };
 
 /// TensorRT 11.
@@ -261,6 +282,7 @@ pub(super) const TENSORRT_11: VtableLayout = VtableLayout {
         parser_errors: 3,
         parser_error: 4,
     }),
+    kernels: None,
 };
 
 /// TensorRT for RTX 1.3 and 1.4: runtime and context of 10, an engine without two of its methods, another builder.
@@ -288,6 +310,7 @@ pub(super) const RTX_1_3: VtableLayout = VtableLayout {
         parser_errors: 5,
         parser_error: 6,
     }),
+    kernels: Some(KERNELS),
     ..TENSORRT_10
 };
 
@@ -305,7 +328,22 @@ pub(super) const RTX_1_5: VtableLayout = VtableLayout {
         parser_errors: 3,
         parser_error: 4,
     }),
+    kernels: Some(KernelsVtable {
+        create_context: 47,
+        create_settings: 48,
+        ..KERNELS
+    }),
     ..TENSORRT_11
+};
+
+/// What both tables of TensorRT for RTX have alike; the engine's two slots are those of 1.3.
+const KERNELS: KernelsVtable = KernelsVtable {
+    create_context: 53,
+    create_settings: 54,
+    create_cache: 5,
+    set_cache: 6,
+    serialize: 2,
+    deserialize: 3,
 };
 
 /// The oldest version with the calls by tensor name that the backend uses: that of JetPack 5.1.
