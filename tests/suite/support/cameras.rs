@@ -17,14 +17,14 @@ pub(crate) fn run_to_end(description: &str) {
     play_to_end(&pipeline);
 }
 
-/// Plays a pipeline that ends by itself.
+/// Plays a pipeline that ends by itself. It makes what a test needs; beside compilers, an encoder takes its time.
 pub(crate) fn play_to_end(pipeline: &gst::Element) {
     pipeline.set_state(gst::State::Playing).expect("it plays");
     let message = pipeline
         .bus()
         .expect("a pipeline has a bus")
         .timed_pop_filtered(
-            gst::ClockTime::try_from(PATIENCE).expect("short"),
+            gst::ClockTime::try_from(4 * PATIENCE).expect("short"),
             &[gst::MessageType::Eos, gst::MessageType::Error],
         );
     pipeline.set_state(gst::State::Null).expect("it stops");
