@@ -30,8 +30,9 @@ pub(super) struct Kernels {
     engine: Arc<Engine>,
     slots: &'static KernelsVtable,
     path: PathBuf,
-    /// The first line of the file as it is now; empty if there is none.
-    kept: Mutex<String>,
+    /// The length of the kernels in the file; none if there is no file, or an unusable one. If none were added, their order may still
+    /// differ, which is no reason to write.
+    kept: Mutex<Option<usize>>,
 }
 
 /// `IRuntimeConfig`: how a context is made. It must outlive the context.
@@ -73,7 +74,7 @@ impl Kernels {
             kept: Mutex::default(),
         };
         match kernels.read() {
-            Ok(line) => *lock(&kernels.kept) = line,
+            Ok(length) => *lock(&kernels.kept) = Some(length),
             Err(reason) => tracing::info!(
                 file = %kernels.path.display(),
                 reason,
@@ -83,12 +84,12 @@ impl Kernels {
         Ok(kernels)
     }
 
-    /// Gives TensorRT what an earlier start has kept.
-    fn read(&mut self) -> Result<String, String> {
+    /// Gives TensorRT what an earlier start has kept. Returns its length.
+    fn read(&mut self) -> Result<usize, String> {
         let bytes = std::fs::read(&self.path).map_err(|error| error.to_string())?;
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let (line, blob) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
-        let line = String::from_utf8_lossy(line).into_owned();
+        let line = String::from_utf8_lossy(line);
         if line != self.line(blob) {
             return Err(format!(
                 "they are damaged, or for something else: {}",
@@ -101,7 +102,7 @@ impl Kernels {
             call!(self.object, self.slots.deserialize, (*const c_void, usize) -> bool,
                 blob.as_ptr().cast(), blob.len())
         };
-        taken.then_some(line).ok_or_else(logger::errors)
+        taken.then_some(blob.len()).ok_or_else(logger::errors)
     }
 
     /// The settings of a new context that finds and adds compiled kernels here.
@@ -149,14 +150,13 @@ impl Kernels {
         }
         // SAFETY: so many bytes are there, and live as long as `memory`, which is dropped at the end.
         let blob = unsafe { std::slice::from_raw_parts(data, size) };
-        let line = self.line(blob);
         let mut kept = lock(&self.kept);
-        if *kept == line {
+        if *kept == Some(size) {
             return Ok(());
         }
-        write_whole(&self.path, &[line.as_bytes(), blob].concat())?;
+        write_whole(&self.path, &[self.line(blob).as_bytes(), blob].concat())?;
         tracing::debug!(file = %self.path.display(), bytes = size, "compiled kernels are kept");
-        *kept = line;
+        *kept = Some(size);
         Ok(())
     }
 
