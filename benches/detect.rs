@@ -136,6 +136,7 @@ fn inference(bencher: Bencher<'_, '_>, Engine((backend, model, threads)): Engine
         parallelism: Parallelism {
             threads: Some(threads),
             lanes: Some(1),
+            ..Parallelism::default()
         },
         scripted_delay: Duration::ZERO,
     };

@@ -25,6 +25,7 @@ pub(crate) fn film(file: &str, fps: u32) -> Film {
         parallelism: Parallelism {
             threads: None,
             lanes: Some(1),
+            ..Parallelism::default()
         },
         scripted_delay: Duration::ZERO,
     };

@@ -38,8 +38,21 @@ pub(crate) fn best_backend() -> &'static str {
 
 /// Runs the engine alone for `window`.
 pub(crate) fn alone(backend: &str, threads: usize, window: Duration) -> Alone {
+    result(start(backend, threads, window))
+}
+
+/// Runs so many engines with one thread each, in processes of their own, at once for `window`. Gives the sum of their inferences per second.
+pub(crate) fn together(backend: &str, engines: usize, window: Duration) -> f64 {
+    let started: Vec<Process> = (0..engines).map(|_| start(backend, 1, window)).collect();
+    started
+        .into_iter()
+        .map(|process| result(process).per_second)
+        .sum()
+}
+
+fn start(backend: &str, threads: usize, window: Duration) -> Process {
     let own = std::env::current_exe().expect("this program has a file");
-    let mut process = Process::start(
+    Process::start(
         Command::new(own)
             .args([
                 "engine",
@@ -48,7 +61,10 @@ pub(crate) fn alone(backend: &str, threads: usize, window: Duration) -> Alone {
                 &window.as_secs_f64().to_string(),
             ])
             .stdout(Stdio::piped()),
-    );
+    )
+}
+
+fn result(mut process: Process) -> Alone {
     let mut text = String::new();
     let mut output = process.output().expect("its output is piped");
     output
@@ -125,6 +141,7 @@ fn wanted(backend: Backend, threads: usize) -> DetectorRequest {
         parallelism: Parallelism {
             threads: Some(threads),
             lanes: Some(1),
+            ..Parallelism::default()
         },
         scripted_delay: Duration::ZERO,
     }

@@ -72,6 +72,8 @@ pub(crate) fn compare() {
         250.0,
     );
 
+    all_cores(&mut table, &cameras, backend, decode.cores);
+
     let scripted = Processor::start(&cameras, 4, &["--backend", "scripted"]).measure(WINDOW);
     println!(
         "scripted:       {:.1} frames/s, {:.3} CPU",
@@ -112,6 +114,41 @@ pub(crate) fn compare() {
         50.0,
     );
     table.print();
+}
+
+/// A processor that may use all cores, and chooses its lanes, against as many engines of one thread as there are cores.
+fn all_cores(table: &mut Table, cameras: &Cameras, backend: &str, decoding: f64) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // It measures its lanes once; the runs below know them.
+    drop(Processor::start(cameras, 4, &["--backend", backend]).measure(WINDOW / ROUNDS));
+    let (engines, four): (Vec<_>, Vec<_>) = (0..ROUNDS)
+        .map(|_| {
+            (
+                engine::together(backend, cores, WINDOW / ROUNDS),
+                Processor::start(cameras, 4, &["--backend", backend]).measure(WINDOW / ROUNDS),
+            )
+        })
+        .unzip();
+    let engines = engines.iter().sum::<f64>() / engines.len() as f64;
+    let four = Measured::mean(&four);
+    println!(
+        "{cores} engines:      {engines:.2} inferences/s together; the processor with all cores {:.2}, {:.3} CPU\n",
+        four.inferred_per_second, four.cores
+    );
+    let left = engines * (1.0 - decoding / cores as f64);
+    table.at_least(
+        "all cores: inferred frames/s / (engines of one thread - decoding)",
+        four.inferred_per_second / left,
+        0.95,
+    );
+    table.at_most("all cores: peak memory in MB", four.peak_mb, 300.0);
+    let single =
+        Processor::start(cameras, 1, &["--backend", backend, "--max-fps", "5"]).measure(WINDOW);
+    table.at_most(
+        "all cores, one source: latency p50 - inference p50, ms",
+        single.latency_p50_ms - single.inference_p50_ms,
+        10.0,
+    );
 }
 
 /// A processor with a broker and a subscriber.

@@ -222,6 +222,7 @@ fn bench_one(
     let parallelism = Parallelism {
         threads: args.threads,
         lanes: Some(1),
+        has_many_sources: false,
     };
     let mut opened = match backend {
         Backend::Scripted | Backend::None => open(

@@ -165,7 +165,8 @@ role_settings! {
             pub backend: Backend = Backend::Auto;
             /// Number of threads of the inference engine, of all lanes together. Default: the number of cores.
             pub threads: Option<i64>, within 1..=256;
-            /// Number of lanes: instances of the network that work at once. Default: 3 with tensorrt and tensorrt-rtx, else 1.
+            /// Number of lanes: instances of the network that work at once. Default: 3 with tensorrt and tensorrt-rtx; on the CPU 1
+            /// for one camera, and for several the number that infers the most pictures, which is measured once.
             pub lanes: Option<i64>, within 1..=64;
             /// Minimum confidence of a published detection, {least}–{most}.
             pub confidence: f64 = 0.5, within 0.0..=1.0;

@@ -14,6 +14,7 @@ mod inferred;
 mod installed_model;
 mod labels;
 mod lane;
+mod lane_choice;
 mod letterbox;
 mod manifest;
 mod network;

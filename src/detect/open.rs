@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::idle::{self, IdleDetector};
+use super::lane_choice::{self, LaneKey};
 use super::manifest::plain_path;
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::{ExternalFiles, OnnxFile};
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
+use super::parallelism::threads_of;
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt::{self, Product};
@@ -29,14 +31,15 @@ pub struct DetectorRequest {
 }
 
 impl DetectorRequest {
-    /// The detector that a processor's settings ask for.
-    pub fn from_settings(settings: &ProcessorSettings) -> Self {
+    /// The detector that a processor's settings ask for, for so many sources.
+    pub fn from_settings(settings: &ProcessorSettings, sources: usize) -> Self {
         Self {
             model: settings.model.clone(),
             backend: settings.backend,
             parallelism: Parallelism {
                 threads: settings.threads,
                 lanes: settings.lanes,
+                has_many_sources: sources > 1,
             },
             scripted_delay: settings.scripted_delay,
         }
@@ -57,6 +60,7 @@ pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetect
             model_id: idle::NAME.into(),
             backend: idle::NAME,
             upgrade: None,
+            follows_sources: false,
         });
     }
     if wanted.backend == Backend::Scripted {
@@ -73,6 +77,7 @@ pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetect
             model_id: scripted::NAME.into(),
             backend: scripted::NAME,
             upgrade: None,
+            follows_sources: false,
         });
     }
     CheckedModel::find(&wanted.model, store)?.open(wanted.backend, wanted.parallelism)
@@ -127,13 +132,57 @@ impl CheckedModel {
             }
         }
         let engine = cpu_engine(backend);
-        let mut detectors: Vec<Box<dyn Detector>> = Vec::new();
-        for threads in parallelism.threads_of_lanes() {
-            let network = engine.load(&model.onnx(), &self.external, threads)?;
-            let detector = NetworkDetector::new(network, model, labels.clone())?;
-            detectors.push(Box::new(detector));
+        let detectors = self.lanes(&engine, parallelism)?;
+        let follows_sources =
+            upgrade.is_none() && parallelism.lanes.is_none() && parallelism.cpu_threads() > 1;
+        let mut opened = opened(detectors, model, engine.name(), labels, upgrade);
+        opened.follows_sources = follows_sources;
+        Ok(opened)
+    }
+
+    /// The instances of the network in an engine on the CPU.
+    fn lanes(
+        &self,
+        engine: &CpuEngine,
+        parallelism: Parallelism,
+    ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
+        let load = |threads: usize| -> Result<Box<dyn Detector>, DetectError> {
+            let network = engine.load(&self.model.onnx(), &self.external, threads)?;
+            let detector = NetworkDetector::new(network, &self.model, self.labels.clone())?;
+            Ok(Box::new(detector))
+        };
+        let threads = parallelism.cpu_threads();
+        match parallelism.cpu_lanes() {
+            Some(lanes) => threads_of(threads, lanes).into_iter().map(load).collect(),
+            None => {
+                let key = LaneKey {
+                    model: self.hashes(),
+                    engine: engine.identity(),
+                    threads,
+                };
+                lane_choice::choose(&key, self.bytes(), load)
+            }
         }
-        Ok(opened(detectors, model, engine.name(), labels, upgrade))
+    }
+
+    /// The id, and the beginning of the hash of each file.
+    fn hashes(&self) -> String {
+        let files = self.model.manifest.files.iter();
+        let hashes = files.map(|file| file.sha256.chars().take(16).collect::<String>());
+        let words: Vec<String> = std::iter::once(self.model.id.clone())
+            .chain(hashes)
+            .collect();
+        words.join(" ")
+    }
+
+    /// The length of all files together.
+    fn bytes(&self) -> u64 {
+        let onnx = self.model.onnx();
+        let folder = onnx.parent().unwrap_or(Path::new(""));
+        let files = self.model.manifest.files.iter();
+        let length =
+            |path: std::path::PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
+        files.map(|file| length(folder.join(&file.name))).sum()
     }
 }
 
@@ -242,6 +291,19 @@ impl CpuEngine {
         match self {
             Self::OnnxRuntime => onnxruntime::NAME,
             Self::Rten => rten::NAME,
+        }
+    }
+
+    /// What distinguishes it from another version of it: the library's path, or the program's version.
+    fn identity(&self) -> String {
+        match self {
+            Self::OnnxRuntime => {
+                let library = onnxruntime::open_library();
+                let library =
+                    library.map_or_else(|_| String::new(), |path| path.display().to_string());
+                format!("{} {library}", onnxruntime::NAME)
+            }
+            Self::Rten => format!("{} of nvr {}", rten::NAME, env!("CARGO_PKG_VERSION")),
         }
     }
 

@@ -23,6 +23,8 @@ pub struct LoadedDetector {
     pub labels: Labels,
     /// A faster detector of the same model that must be built first.
     pub upgrade: Option<Upgrade>,
+    /// Whether it has other lanes for one source than for several.
+    pub follows_sources: bool,
 }
 
 /// A TensorRT engine that must be built first.
@@ -124,5 +126,6 @@ pub(super) fn opened(
         backend,
         labels,
         upgrade,
+        follows_sources: false,
     }
 }

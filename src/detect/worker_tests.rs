@@ -96,6 +96,7 @@ fn scripted(model: &str, batch: usize) -> (LoadedDetector, Script) {
         backend: "scripted",
         labels: Arc::from([]),
         upgrade: None,
+        follows_sources: false,
     };
     (opened, Script { answers, asked })
 }

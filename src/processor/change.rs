@@ -14,8 +14,10 @@ pub(super) fn between(old: &SourceSettings, new: &SourceSettings) -> Change {
     }
 }
 
-/// Whether another detector must be loaded. Thresholds do not count: they change in place.
-pub(super) fn needs_new_detector(old: &Settings, new: &Settings) -> bool {
+/// Whether another detector must be loaded. Thresholds do not count: they change in place. `follows_sources`: the present one has other
+/// lanes for one source than for several.
+pub(super) fn needs_new_detector(old: &Settings, new: &Settings, follows_sources: bool) -> bool {
+    let has_many = |settings: &Settings| settings.sources.len() > 1;
     let (had, wanted) = (&old.processor, &new.processor);
     had.model != wanted.model
         || had.backend != wanted.backend
@@ -23,6 +25,7 @@ pub(super) fn needs_new_detector(old: &Settings, new: &Settings) -> bool {
         || had.lanes != wanted.lanes
         || had.scripted_delay != wanted.scripted_delay
         || old.models_dirs != new.models_dirs
+        || (follows_sources && has_many(old) != has_many(new))
 }
 
 /// Whether a new connection to the broker is needed.

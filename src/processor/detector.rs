@@ -20,6 +20,8 @@ pub(super) struct DetectorInfo {
     pub(super) labels: Labels,
     /// Input size in pixels.
     pub(super) input: Size,
+    /// Whether it has other lanes for one source than for several.
+    pub(super) follows_sources: bool,
 }
 
 impl DetectorInfo {
@@ -29,6 +31,7 @@ impl DetectorInfo {
             backend: opened.backend.to_owned(),
             labels: opened.labels.clone(),
             input: opened.detector.input_size(),
+            follows_sources: opened.follows_sources,
         }
     }
 
@@ -86,5 +89,6 @@ pub(super) fn thresholds(settings: &Settings) -> Thresholds {
 /// When the model or its backend can't be used.
 pub(super) fn open_detector(settings: &Settings) -> Result<LoadedDetector, DetectError> {
     let store = ModelStore::new(settings.models_dirs.clone());
-    detect::open(&DetectorRequest::from_settings(&settings.processor), &store)
+    let request = DetectorRequest::from_settings(&settings.processor, settings.sources.len());
+    detect::open(&request, &store)
 }

@@ -129,7 +129,8 @@ impl Processor {
         let Some(running) = guard.as_mut() else {
             return Err(Problem::new("", "the processor is ending"));
         };
-        let opened = needs_new_detector(&running.settings, &new)
+        let follows_sources = running.detector.follows_sources;
+        let opened = needs_new_detector(&running.settings, &new, follows_sources)
             .then(|| open_detector(&new))
             .transpose()
             .map_err(|err| Problem::new("processor.model", err))?;

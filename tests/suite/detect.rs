@@ -20,6 +20,7 @@ fn opened(model: &str, backend: Backend) -> LoadedDetector {
         parallelism: Parallelism {
             threads: None,
             lanes: Some(1),
+            ..Parallelism::default()
         },
         scripted_delay: Duration::ZERO,
     };

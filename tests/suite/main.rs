@@ -46,6 +46,8 @@ mod geometry;
 mod jetson;
 #[cfg(feature = "testcam")]
 mod kms;
+#[cfg(feature = "testcam")]
+mod lanes;
 mod lockfile;
 #[cfg(feature = "testcam")]
 mod media;

@@ -77,6 +77,7 @@ impl ModelDir {
             parallelism: Parallelism {
                 threads: Some(1),
                 lanes: Some(1),
+                ..Parallelism::default()
             },
             scripted_delay: Duration::ZERO,
         };

@@ -57,6 +57,7 @@ fn opened_with_lanes(
         parallelism: Parallelism {
             threads: Some(1),
             lanes: Some(lanes),
+            ..Parallelism::default()
         },
         scripted_delay: Duration::ZERO,
     };

@@ -110,7 +110,8 @@ fn kernels_are_compiled_once_and_only_own_ones_are_taken() {
         };
         let read = || std::fs::read(file).expect("it is there");
         let whole = read();
-        let line = format!("kernels of TensorRT for RTX {version}, {RTX_GPU}, CUDA ?, driver ?, SHA-256 ");
+        let line =
+            format!("kernels of TensorRT for RTX {version}, {RTX_GPU}, CUDA ?, driver ?, SHA-256 ");
         let text = String::from_utf8(whole.clone()).expect("the double's are text");
         assert!(text.starts_with(&line), "{text}");
         sees(&site, "0", &[]);

@@ -1,0 +1,261 @@
+//! Chooses the number of lanes of an engine on the CPU: the one that infers the most pictures per second on this machine.
+//!
+//! One network with many threads leaves cores idle at each of its layers; several networks with one thread each do not, and need more
+//! memory and more time for each picture. Which is faster depends on the network, the engine and the processor, so it is measured at the
+//! first start, and remembered.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use super::parallelism::threads_of;
+use super::store::write_whole;
+use super::{DetectError, Detector, Picture, Thresholds};
+use crate::base::{Letterbox, cache_dir};
+
+/// How long the measurements of one choice take together. No further number is tried after that.
+const BUDGET: Duration = Duration::from_secs(2);
+
+/// More lanes must infer so many times as many pictures: they take memory, and each picture takes longer.
+const WORTH: f64 = 1.1;
+
+/// The part of the free memory that the networks of all lanes may take.
+const MEMORY_SHARE: f64 = 0.25;
+
+/// How many times the size of its files a loaded network takes: the weights, as read and as packed for the processor, and tensors.
+const MEMORY_PER_BYTE: f64 = 4.0;
+
+/// Nothing in noise has this confidence, so the cost of detections does not count.
+const THRESHOLDS: Thresholds = Thresholds {
+    confidence: 0.99,
+    iou: 0.45,
+};
+
+/// What a choice is for. It holds for the same key only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LaneKey {
+    /// The hash of the model's files.
+    pub(super) model: String,
+    /// The engine, with its version or file.
+    pub(super) engine: String,
+    /// The threads of all lanes.
+    pub(super) threads: usize,
+}
+
+impl LaneKey {
+    /// As one line, with the processor of this machine.
+    fn line(&self) -> String {
+        format!(
+            "{} | {} | {} threads | {}",
+            self.model,
+            self.engine,
+            self.threads,
+            processor()
+        )
+    }
+}
+
+/// The detectors of the best number of lanes. `load` makes one with so many threads, from files of `bytes` bytes. Blocks for [`BUDGET`] and
+/// the time for loading, unless the choice is remembered.
+///
+/// # Errors
+/// If not even one lane can be loaded.
+pub(super) fn choose(
+    key: &LaneKey,
+    bytes: u64,
+    load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
+) -> Result<Vec<Box<dyn Detector>>, DetectError> {
+    choose_in(&Remembered::in_cache(), key, (bytes, free_memory()), load)
+}
+
+/// As [`choose`], with the given memory of earlier choices and the free memory of the machine.
+fn choose_in(
+    remembered: &Remembered,
+    key: &LaneKey,
+    (bytes, free): (u64, Option<u64>),
+    load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
+) -> Result<Vec<Box<dyn Detector>>, DetectError> {
+    if let Some(lanes) = remembered.lanes(key) {
+        return loaded(&load, key.threads, lanes);
+    }
+    let most = most_lanes(bytes, free);
+    let started = Instant::now();
+    let (mut best, mut best_rate) = (1, 0.0);
+    let candidates: Vec<usize> = candidates(key.threads, most);
+    let slot = BUDGET / (2 * u32::try_from(candidates.len()).unwrap_or(u32::MAX).max(1));
+    let mut last = None;
+    for lanes in candidates {
+        if lanes > 1 && started.elapsed() >= BUDGET {
+            break;
+        }
+        // The memory of one number of lanes is free before the next one is loaded.
+        drop(last.take());
+        let mut detectors = loaded(&load, key.threads, lanes)?;
+        let rate = rate(&mut detectors, slot)?;
+        tracing::debug!(lanes, rate, "lanes are measured");
+        if best_rate == 0.0 || rate >= best_rate * WORTH {
+            (best, best_rate) = (lanes, rate);
+        }
+        last = Some((lanes, detectors));
+    }
+    let took = started.elapsed().as_millis();
+    tracing::info!(
+        lanes = best,
+        threads = key.threads,
+        per_second = (best_rate * 10.0).round() / 10.0,
+        took_ms = u64::try_from(took).unwrap_or(u64::MAX),
+        "the number of lanes is chosen by measurement; later starts know it"
+    );
+    remembered.keep(key, best);
+    match last {
+        Some((lanes, detectors)) if lanes == best => Ok(detectors),
+        _ => {
+            drop(last);
+            loaded(&load, key.threads, best)
+        }
+    }
+}
+
+/// 1, its doubles, and the number of threads.
+fn candidates(threads: usize, most: usize) -> Vec<usize> {
+    let mut counts: Vec<usize> = std::iter::successors(Some(1), |count| Some(count * 2))
+        .take_while(|count| *count < threads)
+        .chain([threads.max(1)])
+        .filter(|count| *count <= most)
+        .collect();
+    counts.dedup();
+    counts
+}
+
+/// How many lanes the free memory is enough for. One in any case.
+fn most_lanes(bytes: u64, free: Option<u64>) -> usize {
+    let each = bytes as f64 * MEMORY_PER_BYTE;
+    match free {
+        Some(free) if each > 0.0 => ((free as f64 * MEMORY_SHARE / each) as usize).max(1),
+        _ => usize::MAX,
+    }
+}
+
+fn loaded(
+    load: &impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
+    threads: usize,
+    lanes: usize,
+) -> Result<Vec<Box<dyn Detector>>, DetectError> {
+    threads_of(threads, lanes).into_iter().map(load).collect()
+}
+
+/// Pictures per second of all `detectors` at once, measured for about `slot`.
+fn rate(detectors: &mut [Box<dyn Detector>], slot: Duration) -> Result<f64, DetectError> {
+    let start = &Barrier::new(detectors.len());
+    let rates = std::thread::scope(|scope| {
+        let threads: Vec<_> = detectors
+            .iter_mut()
+            .map(|detector| scope.spawn(move || rate_of_one(detector.as_mut(), slot, start)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(rate) => rate,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect::<Vec<_>>()
+    });
+    rates.into_iter().sum()
+}
+
+fn rate_of_one(
+    detector: &mut dyn Detector,
+    slot: Duration,
+    start: &Barrier,
+) -> Result<f64, DetectError> {
+    let size = detector.input_size();
+    let mut rgb = vec![0; 3 * size.width as usize * size.height as usize];
+    fastrand::Rng::with_seed(1).fill(&mut rgb);
+    let picture = [Picture {
+        rgb: &rgb,
+        letterbox: Letterbox::fit(size, size),
+    }];
+    // Engines choose their algorithms during the first call. All wait for each other, also after an error.
+    let started = Instant::now();
+    let first = detector.detect(&picture, THRESHOLDS);
+    let took = started.elapsed();
+    start.wait();
+    first?;
+    if took >= slot {
+        return Ok(1.0 / took.as_secs_f64());
+    }
+    let (started, mut pictures) = (Instant::now(), 0);
+    while pictures == 0 || started.elapsed() < slot {
+        detector.detect(&picture, THRESHOLDS)?;
+        pictures += 1;
+    }
+    Ok(f64::from(pictures) / started.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))
+}
+
+/// The choices of earlier starts: a file of lines in the cache. It is read and written whole; a choice that is lost is made again.
+struct Remembered {
+    path: PathBuf,
+}
+
+impl Remembered {
+    fn in_cache() -> Self {
+        Self {
+            path: cache_dir().join("lanes.json"),
+        }
+    }
+
+    fn all(&self) -> BTreeMap<String, usize> {
+        let text = std::fs::read(&self.path).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    fn lanes(&self, key: &LaneKey) -> Option<usize> {
+        let lanes = self.all().get(&key.line()).copied()?;
+        (1..=key.threads.max(1)).contains(&lanes).then_some(lanes)
+    }
+
+    fn keep(&self, key: &LaneKey, lanes: usize) {
+        let mut all = self.all();
+        all.insert(key.line(), lanes);
+        let text = serde_json::to_string_pretty(&all)
+            .expect("invariant: a map of texts to numbers is JSON");
+        let folder = self.path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let written = folder
+            .map_err(|error| DetectError::write(&self.path, error))
+            .and_then(|()| write_whole(&self.path, text.as_bytes()));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the number of lanes will be measured again at the next start");
+        }
+    }
+}
+
+/// The processor's name. 64-bit ARM kernels give numbers instead: those of the maker and of the part.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    };
+    match (
+        value("model name"),
+        value("CPU implementer"),
+        value("CPU part"),
+    ) {
+        (Some(name), _, _) => name.to_owned(),
+        (None, Some(maker), Some(part)) => format!("{maker} {part}"),
+        _ => std::env::consts::ARCH.to_owned(),
+    }
+}
+
+/// Memory that can be had without swapping, in bytes.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+#[path = "lane_choice_tests.rs"]
+mod tests;

@@ -1,0 +1,140 @@
+//! Numbers of lanes, chosen with detectors whose speed is known.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::base::Size;
+use crate::detect::Detection;
+
+/// A detector that takes `time` for a picture. It counts itself while it is there.
+struct Timed {
+    time: Duration,
+    live: Arc<AtomicUsize>,
+}
+
+impl Timed {
+    fn boxed(time: Duration, live: &Arc<AtomicUsize>) -> Box<dyn Detector> {
+        live.fetch_add(1, Ordering::Relaxed);
+        Box::new(Self {
+            time,
+            live: live.clone(),
+        })
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Detector for Timed {
+    fn input_size(&self) -> Size {
+        Size::new(32, 32)
+    }
+
+    fn detect(
+        &mut self,
+        pictures: &[Picture<'_>],
+        _: Thresholds,
+    ) -> Result<Vec<Vec<Detection>>, DetectError> {
+        std::thread::sleep(self.time);
+        Ok(vec![Vec::new(); pictures.len()])
+    }
+}
+
+fn key(threads: usize) -> LaneKey {
+    LaneKey {
+        model: "ab12".to_owned(),
+        engine: "rten 1".to_owned(),
+        threads,
+    }
+}
+
+/// The chosen number for an engine that takes `time(threads)`, and how often networks were loaded.
+fn chosen(
+    remembered: &Remembered,
+    threads: usize,
+    bytes: u64,
+    time: impl Fn(usize) -> Duration,
+) -> (usize, usize) {
+    let (loads, live) = (Cell::new(0), Arc::new(AtomicUsize::new(0)));
+    let most = Cell::new(0);
+    let load = |threads| {
+        loads.set(loads.get() + 1);
+        let one = Timed::boxed(time(threads), &live);
+        most.set(most.get().max(live.load(Ordering::Relaxed)));
+        Ok(one)
+    };
+    let found =
+        choose_in(remembered, &key(threads), (bytes, Some(1 << 30)), load).expect("it loads");
+    assert_eq!(
+        live.load(Ordering::Relaxed),
+        found.len(),
+        "no other one is left"
+    );
+    assert!(most.get() <= threads, "never more than one number at once");
+    (found.len(), loads.get())
+}
+
+fn remembered() -> (tempfile::TempDir, Remembered) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cache/lanes.json");
+    (folder, Remembered { path })
+}
+
+#[test]
+fn the_number_with_the_most_pictures_is_chosen_and_remembered() {
+    let (_folder, remembered) = remembered();
+    // More threads do not help: four networks of one thread infer four times as many pictures.
+    let flat = |_| Duration::from_millis(20);
+    assert_eq!(chosen(&remembered, 4, 0, flat), (4, 1 + 2 + 4));
+    assert_eq!(chosen(&remembered, 4, 0, flat), (4, 4), "it is known now");
+    // Another number of threads is another choice. Threads help fully here: one lane is as fast.
+    let shared = |threads: usize| Duration::from_millis(60) / threads as u32;
+    assert_eq!(chosen(&remembered, 3, 0, shared), (1, 1 + 2 + 3 + 1));
+    assert_eq!(chosen(&remembered, 3, 0, shared), (1, 1));
+    assert_eq!(remembered.all().len(), 2);
+}
+
+#[test]
+fn a_network_that_is_too_slow_to_measure_has_one_lane() {
+    let (_folder, remembered) = remembered();
+    let slow = |_| BUDGET;
+    assert_eq!(chosen(&remembered, 2, 0, slow), (1, 1));
+}
+
+#[test]
+fn memory_limits_the_lanes() {
+    let (_folder, remembered) = remembered();
+    let flat = |_| Duration::from_millis(5);
+    // A quarter of 1 GiB is enough for three networks of 80 MiB.
+    assert_eq!(chosen(&remembered, 4, 20 << 20, flat).0, 2);
+    assert_eq!(most_lanes(1 << 40, Some(1 << 30)), 1);
+    assert_eq!(most_lanes(1 << 40, None), usize::MAX);
+}
+
+#[test]
+fn a_damaged_file_or_an_impossible_number_is_measured_again() {
+    let (_folder, remembered) = remembered();
+    let flat = |_| Duration::from_millis(5);
+    for text in ["{", "[]", "{\"x\": -1}"] {
+        std::fs::create_dir_all(remembered.path.parent().expect("a folder")).expect("it is made");
+        std::fs::write(&remembered.path, text).expect("it can be written");
+        assert_eq!(chosen(&remembered, 2, 0, flat), (2, 1 + 2), "{text}");
+    }
+    remembered.keep(&key(2), 70);
+    assert_eq!(chosen(&remembered, 2, 0, flat), (2, 1 + 2));
+}
+
+#[test]
+fn candidates_are_doubles_up_to_the_threads() {
+    assert_eq!(candidates(1, 99), [1]);
+    assert_eq!(candidates(2, 99), [1, 2]);
+    assert_eq!(candidates(6, 99), [1, 2, 4, 6]);
+    assert_eq!(candidates(8, 99), [1, 2, 4, 8]);
+    assert_eq!(candidates(8, 3), [1, 2]);
+    assert_eq!(candidates(0, 99), [1]);
+}
