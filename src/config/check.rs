@@ -195,7 +195,7 @@ impl Checker<'_> {
             }
         };
         let threads = self.within("processor", raw.threads());
-        let lanes = self.within("processor", raw.lanes());
+        let lanes = self.within("processor", raw.lanes()).flatten();
         let (retry_first, retry_longest) =
             self.retry_waits("processor", raw.retry_first, raw.retry_longest());
         ProcessorSettings {

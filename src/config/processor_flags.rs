@@ -1,14 +1,27 @@
 //! The options of `nvr processor` in addition to those of every role.
 
+use serde_json::{Value, json};
+
 use super::flags::{LIMITS, role_flags};
-use super::option_forms::{choice, duration, names, number, paths, switch, text, whole};
-use super::options::{Group, group};
+use super::option_forms::{
+    choice, duration, given_text, names, number, paths, switch, text, whole,
+};
+use super::options::{Group, Read, group, option};
 use super::{Backend, Encoding, RawMqtt, RawProcessor, RawSettings};
 
 role_flags! {
     /// Options of `nvr processor`.
     ProcessorFlags: OPTIONS
 }
+
+/// Reads a number as a number, so that the check names its range; another text is what the file may have.
+const LANES: Read = |matches, id| {
+    given_text(matches, id).map(|text| {
+        Ok(text
+            .parse::<i64>()
+            .map_or_else(|_| json!(text), Value::from))
+    })
+};
 
 /// The options in the order of the help text.
 const OPTIONS: &[Group] = &[
@@ -25,7 +38,7 @@ const OPTIONS: &[Group] = &[
         &[
             choice::<Backend>("backend", "BACKEND").help("Inference backend"),
             whole("threads", "N"),
-            whole("lanes", "N"),
+            option("lanes", "auto|N", |arg| arg, LANES),
             number("confidence", "SCORE").help(
                 "Minimum confidence of a published detection, {range} {default}. The value of a camera in the file overrides it",
             ),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::declare::settings;
 use super::duration::{MINUTE, SECOND, Span};
 use super::raw_role::{STALL_LIMITS, START_LIMITS, role_settings};
-use super::{Backend, Encoding, RawWall, SecretRef, StreamChoice, Transport, UriText};
+use super::{Backend, Encoding, LaneCount, RawWall, SecretRef, StreamChoice, Transport, UriText};
 
 settings! {
     /// The configuration of every role: broker, cameras, analysis and display.
@@ -165,9 +165,9 @@ role_settings! {
             pub backend: Backend = Backend::Auto;
             /// Number of threads of the inference engine, of all lanes together. Default: the number of cores.
             pub threads: Option<i64>, within 1..=256;
-            /// Number of lanes: instances of the network that work at once. Default: 3 with tensorrt and tensorrt-rtx; on the CPU 1
-            /// for one camera, and for several the number that infers the most pictures, which is measured once.
-            pub lanes: Option<i64>, within 1..=64;
+            /// Number of lanes, instances of the network that work at once, or auto: 3 with tensorrt and tensorrt-rtx; on the CPU 1 for
+            /// one camera, and for several the number that infers the most pictures, which is measured once. Default: auto.
+            pub lanes: Option<LaneCount>, within 1..=64;
             /// Minimum confidence of a published detection, {least}–{most}.
             pub confidence: f64 = 0.5, within 0.0..=1.0;
             /// IoU threshold of non-maximum suppression, {least}–{most}: of two boxes of one class with a larger overlap, the one
