@@ -281,7 +281,7 @@ fn a_machine_without_a_decoder_says_so_on_the_tile() {
 
 /// A wall with one tile on which two cameras are shown in turn. Pictures do not turn stale.
 const TURNS: &str = "[wall]
-page_time = \"4s\"
+page_time = \"8s\"
 stale_after = \"1m\"
 [wall.layout.one]
 tiles = [[0.0, 0.0, 1.0, 1.0]]
@@ -303,7 +303,8 @@ fn a_tile_that_waits_for_a_slow_camera_says_what_the_page_says() {
     let mut extra = sources(&shown);
     extra.extend(["--layout", "one"]);
     let wall = Wall::start_with(&options, &extra);
-    // Its first frame arrived while the other camera was shown. The next one takes 10 s.
+    // Its first frame arrived while the other camera was shown. The next one takes 10 s: every 40 s, a camera waits for all 8 s of its
+    // turn, which is enough to ask three times on a busy machine.
     let shows = || {
         let state = wall.state();
         let page = state["heads"][0]["page"].as_u64().unwrap_or(1) as u32;
@@ -314,7 +315,7 @@ fn a_tile_that_waits_for_a_slow_camera_says_what_the_page_says() {
             tile["text"].clone(),
         )
     };
-    until("tile and page say that they wait", SOON * 3, || {
+    until("tile and page say that they wait", SOON * 6, || {
         let before = shows();
         // The only tile of its layout is the whole screen.
         let says = reads(&middle(&wall.picture()), Color::WHITE, "CONNECTING").is_ok();
