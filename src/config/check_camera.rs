@@ -32,6 +32,7 @@ impl Checker<'_> {
             max_fps: processor
                 .max_fps
                 .map(|fps| self.rate("processor.max_fps", fps)),
+            decode: DecodeChoice::Auto,
         };
         // The limits of both roles are checked. Cameras inherit those of the role that runs.
         let of_processor = (
@@ -226,6 +227,7 @@ impl Checker<'_> {
                 Some(fps) => Some(self.rate(&at("max_fps"), fps)),
                 None => inherited.max_fps,
             },
+            decode: raw.decode,
         }
     }
 }

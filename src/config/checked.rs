@@ -181,6 +181,19 @@ choice! {
 }
 
 choice! {
+    /// Pictures of a camera that are decoded for its analysis.
+    DecodeChoice {
+        /// As few as `max_fps` needs: key frames alone where they come often enough.
+        #[default]
+        Auto,
+        /// All.
+        All,
+        /// Key frames alone.
+        Key,
+    }
+}
+
+choice! {
     /// Transport of RTP.
     Transport {
         /// TCP, interleaved in the RTSP connection.
@@ -209,6 +222,8 @@ pub struct AnalysisSettings {
     pub classes: Option<Vec<String>>,
     /// Maximum inference rate in frames per second; `None` means no limit.
     pub max_fps: Option<f64>,
+    /// Pictures that are decoded.
+    pub decode: DecodeChoice,
 }
 
 /// Detection and tracking of a processor.

@@ -51,9 +51,9 @@ mod wall_flags;
 pub use address::{AddressSecret, address_secrets, without_secrets};
 pub use check_camera::parse_pin;
 pub use checked::{
-    AnalysisSettings, Backend, Credentials, Encoding, Location, ModelChoice, MqttSettings,
-    ProcessorSettings, Settings, SourceSettings, SourceTls, StreamChoice, StreamSettings,
-    TestPattern, TlsSettings, Transport,
+    AnalysisSettings, Backend, Credentials, DecodeChoice, Encoding, Location, ModelChoice,
+    MqttSettings, ProcessorSettings, Settings, SourceSettings, SourceTls, StreamChoice,
+    StreamSettings, TestPattern, TlsSettings, Transport,
 };
 pub use duration::Span;
 pub use environment::Environment;

@@ -7,7 +7,10 @@ use std::time::Duration;
 use super::declare::settings;
 use super::duration::{MINUTE, SECOND, Span};
 use super::raw_role::{STALL_LIMITS, START_LIMITS, role_settings};
-use super::{Backend, Encoding, LaneCount, RawWall, SecretRef, StreamChoice, Transport, UriText};
+use super::{
+    Backend, DecodeChoice, Encoding, LaneCount, RawWall, SecretRef, StreamChoice, Transport,
+    UriText,
+};
 
 settings! {
     /// The configuration of every role: broker, cameras, analysis and display.
@@ -135,6 +138,9 @@ settings! {
         pub confidence: Option<f64>, within 0.0..=1.0;
         /// Maximum inference rate of this camera, in frames per second. Default: the processor's.
         pub max_fps: Option<f64>;
+        /// Pictures that a processor decodes: auto (as few as max_fps needs: key frames alone where they come often enough), all, or
+        /// key (key frames alone).
+        pub decode: DecodeChoice = DecodeChoice::Auto;
         /// Maximum time without an access unit from this camera. Default: the role's.
         pub stall_limit: Option<Span>, within STALL_LIMITS;
         /// Maximum time from PLAY to the first decoded frame of this camera. Default: the role's.

@@ -69,6 +69,8 @@ pub(super) struct UnitTime {
     pub(super) arrival: Duration,
     /// Its NTP time as Unix nanoseconds, if the camera sends reports.
     pub(super) ntp_ns: Option<u64>,
+    /// The number of units before it in the session that were not decoded.
+    pub(super) skipped: u64,
 }
 
 /// A small map by PTS; the oldest entries are removed first.

@@ -23,6 +23,7 @@ use super::plan::{DecoderPlan, HardwareScaler};
 use super::scaling::Scaling;
 use super::session_state::SessionState;
 use super::stream_decoder::StreamDecoder;
+use super::unit_filter::UnitFilter;
 
 /// Returns the NTP time of an access unit that leaves the parser, as Unix nanoseconds.
 pub(super) type ReferenceOf = Box<dyn Fn(&gst::BufferRef) -> Option<u64> + Send + Sync>;
@@ -46,15 +47,16 @@ pub(super) fn add_coded(
     let decoder = element(plan.decoder.element)?;
     // First, because access units may be dropped by the next probe, and their messages apply to others.
     display_orientation::watch_units(codec, &pad(&parser, "src")?);
-    watch_units(&parser, pipeline, session, reference)?;
     let stream = StreamDecoder::new(codec, plan, output, session);
+    let filter = UnitFilter::new(codec, output, &stream);
+    watch_units(&parser, pipeline, session, Some(filter.clone()), reference)?;
     stream.tune_by_caps(&decoder)?;
     let pictures = pad(&decoder, "src")?;
     let declared = Arc::new(DeclaredShape::default());
     declared.watch_parser(&pad(&decoder, "sink")?);
     let mut chain = vec![parser.clone(), decoder];
     let scaling = add_scaler(&mut chain, plan.scaler, &pictures, output, &declared)?;
-    chain.extend(sink(session, scaling, declared, Some(stream))?);
+    chain.extend(sink(session, scaling, declared, Some((stream, filter)))?);
     session.describe(|facts| {
         codec.name().clone_into(&mut facts.codec);
         plan.decoder.element.clone_into(&mut facts.decoder);
@@ -84,6 +86,7 @@ pub(super) fn add_raw(
         &chain[chain.len() - 2],
         pipeline,
         session,
+        None,
         Box::new(|_| None),
     )?;
     session.describe(|facts| "raw".clone_into(&mut facts.codec));
@@ -123,12 +126,13 @@ fn add(pipeline: &gst::Pipeline, chain: &[gst::Element]) -> Result<(), PipelineE
     Ok(())
 }
 
-/// Converter (which passes through the formats of frames) and sink. `stream` is kept for as long as the sink.
+/// Converter (which passes through the formats of frames) and sink. `stream`, the decoder with the filter before it, is kept for as long
+/// as the sink.
 fn sink(
     session: &Arc<SessionState>,
     scaling: Option<Arc<Scaling>>,
     declared: Arc<DeclaredShape>,
-    stream: Option<Arc<StreamDecoder>>,
+    stream: Option<(Arc<StreamDecoder>, Arc<UnitFilter>)>,
 ) -> Result<Vec<gst::Element>, PipelineError> {
     let convert = element("videoconvert")?;
     let caps = gst_video::VideoCapsBuilder::new()
@@ -148,8 +152,10 @@ fn sink(
         .callbacks(
             gst_app::AppSinkCallbacks::builder()
                 .new_sample(move |sink| {
-                    let _alive = &stream;
                     if let Ok(sample) = sink.pull_sample() {
+                        if let Some((_, filter)) = &stream {
+                            filter.picture(sample.buffer().and_then(gst::BufferRef::pts));
+                        }
                         let picture = scaling.as_ref().and_then(|scaling| scaling.picture());
                         receiver.frame(&sample, picture, &shape);
                     }
@@ -174,12 +180,13 @@ fn sink(
     Ok(vec![convert, sink.upcast()])
 }
 
-/// Reads time and kind of every buffer that leaves `element`, and drops those with which a slow decoder could not keep
-/// up.
+/// Reads time and kind of every buffer that leaves `element`, and drops those that `filter` refuses, and those with which a slow decoder
+/// could not keep up.
 fn watch_units(
     element: &gst::Element,
     pipeline: &gst::Pipeline,
     session: &Arc<SessionState>,
+    filter: Option<Arc<UnitFilter>>,
     reference: ReferenceOf,
 ) -> Result<(), PipelineError> {
     let session = session.clone();
@@ -191,7 +198,10 @@ fn watch_units(
         let age = pipeline
             .upgrade()
             .and_then(|pipeline| age_of(pad, buffer, pipeline.current_running_time()?));
-        match session.unit(buffer, age, reference(buffer)) {
+        let is_wanted = filter
+            .as_ref()
+            .is_none_or(|filter| filter.admits(pad, buffer, session.now()));
+        match session.unit(buffer, age, reference(buffer), is_wanted) {
             UnitAction::Decode => gst::PadProbeReturn::Ok,
             UnitAction::Skip => gst::PadProbeReturn::Handled,
         }

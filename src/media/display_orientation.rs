@@ -82,7 +82,7 @@ pub(super) fn event_of(stated: Option<Orientation>) -> gst::Event {
 }
 
 /// How the caps of a parsed stream separate NAL units.
-fn framing_in(codec: Codec, caps: &gst::StructureRef) -> Framing {
+pub(super) fn framing_in(codec: Codec, caps: &gst::StructureRef) -> Framing {
     let header = caps.get::<gst::Buffer>("codec_data").ok();
     let header = header.and_then(|header| header.into_mapped_buffer_readable().ok());
     // `lengthSizeMinusOne` of ISO/IEC 14496-15, 5.3.3.1 and 8.3.3.1.

@@ -63,7 +63,9 @@ mod test_pattern;
 #[cfg(feature = "testcam")]
 pub mod testcam;
 mod turned_frame;
+mod unit_filter;
 mod v4l2;
+mod wanted_units;
 
 use crate::base::{Clock, SourceId};
 use crate::config::{Location, StreamSettings, without_secrets};

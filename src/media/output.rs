@@ -6,8 +6,10 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use super::wanted_units::WantedRate;
 use crate::base::sync::lock;
 use crate::base::{PictureShape, Size};
+use crate::config::DecodeChoice;
 
 /// A hardware scaler reduces to a sixteenth at most (the VIC of a Jetson).
 const LEAST_FACTOR: f64 = 1.0 / 16.0;
@@ -30,6 +32,8 @@ pub struct Output {
     pub needs: Vec<Need>,
     /// Maximum useful pictures per second; none for all.
     pub max_fps: Option<f64>,
+    /// Which pictures are decoded.
+    pub decode: DecodeChoice,
 }
 
 /// The wanted output of a source, which its consumer may change at any time. Clones share one state.
@@ -87,7 +91,9 @@ impl Output {
 
     /// One of this many pictures is needed from a stream with `fps` pictures per second; 1 for all.
     pub(super) fn interval(&self, fps: Option<f64>) -> u32 {
-        match (self.max_fps, fps) {
+        // A stream of key frames alone has another rate than the camera states.
+        let max_fps = self.max_fps.filter(|_| self.decode != DecodeChoice::Key);
+        match (max_fps, fps) {
             // A stream slightly below a whole multiple counts as that multiple: 24.98 as 25.
             (Some(most), Some(fps)) if most > 0.0 && fps > most => (fps / most + 0.05) as u32,
             _ => 1,
@@ -122,6 +128,15 @@ impl OutputControl {
         }
     }
 
+    /// The wanted rate alone, for each access unit.
+    pub(super) fn wanted_rate(&self) -> WantedRate {
+        let wanted = lock(&self.0.wanted);
+        WantedRate {
+            max_fps: wanted.max_fps,
+            decode: wanted.decode,
+        }
+    }
+
     /// The current wanted output.
     pub fn wanted(&self) -> Output {
         lock(&self.0.wanted).clone()
@@ -149,6 +164,7 @@ mod tests {
         let output = Output {
             needs: needs.to_vec(),
             max_fps: None,
+            ..Output::default()
         };
         output.size_for(picture)
     }
@@ -171,6 +187,7 @@ mod tests {
         let output = |need| Output {
             needs: vec![need],
             max_fps: None,
+            ..Output::default()
         };
         let mut shape = PictureShape {
             pixel: (40, 33),
@@ -200,6 +217,7 @@ mod tests {
             let output = Output {
                 needs: Vec::new(),
                 max_fps: Some(most),
+                ..Output::default()
             };
             output.interval(Some(fps))
         };
@@ -222,6 +240,7 @@ mod tests {
         let at = |fps| Output {
             needs: Vec::new(),
             max_fps: Some(fps),
+            ..Output::default()
         };
         control.set(at(5.0));
         control.clone().set(at(5.0));

@@ -122,6 +122,7 @@ fn processor() -> Output {
     Output {
         needs: vec![Need::Within(Size::new(640, 640))],
         max_fps: Some(5.0),
+        ..Output::default()
     }
 }
 
@@ -275,8 +276,8 @@ fn pictures_are_not_reordered_where_none_is_predicted_from_a_later_one() {
 fn a_wall_s_decoder_drops_nothing_and_a_processor_s_no_more_than_it_may() {
     let interval = |max_fps, fps| {
         let output = Output {
-            needs: Vec::new(),
             max_fps,
+            ..Output::default()
         };
         let shape = StreamShape {
             fps,

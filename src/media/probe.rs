@@ -247,7 +247,7 @@ fn build(
     if let Some(hardware) = plan.scaler {
         let half = Output {
             needs: vec![Need::Within(Size::new(CLIP.width / 2, CLIP.height / 2))],
-            max_fps: None,
+            ..Output::default()
         };
         let (scaler, filter, after) = hardware.elements()?;
         let size = hardware.size_for(CLIP, half.size_for(CLIP));

@@ -79,6 +79,41 @@ pub(super) fn unit_start(codec: Codec, framing: Framing, bytes: &[u8]) -> UnitSt
     start
 }
 
+/// What the header of a picture's first slice says of its use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PictureUse {
+    /// The temporal sub-layer of H.265; 0 in H.264.
+    pub(super) temporal_id: u8,
+    /// Whether other pictures may refer to it; in H.265 other pictures of its sub-layer.
+    pub(super) is_referred: bool,
+}
+
+/// Reads the header of the first slice of the access unit `bytes`; none if there is none. Sources: ITU-T H.264, 7.4.1
+/// (`nal_ref_idc`); ITU-T H.265, 7.4.2.2 (sub-layer non-reference pictures).
+pub(super) fn picture_use(codec: Codec, framing: Framing, bytes: &[u8]) -> Option<PictureUse> {
+    let mut units = NalUnits {
+        codec,
+        framing,
+        rest: bytes,
+    };
+    let slice = std::iter::from_fn(|| units.next())
+        .find(|unit| matches!(NalKind::of(codec, unit), NalKind::Slice(_)))?;
+    let first = *slice.first()?;
+    Some(match codec {
+        Codec::H265 => {
+            let kind = first >> 1 & 0x3f;
+            PictureUse {
+                temporal_id: (slice.get(1)? & 7).saturating_sub(1),
+                is_referred: kind > 14 || kind % 2 == 1,
+            }
+        }
+        _ => PictureUse {
+            temporal_id: 0,
+            is_referred: first & 0x60 != 0,
+        },
+    })
+}
+
 /// The kinds of NAL units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NalKind {

@@ -72,9 +72,13 @@ pub(super) struct SessionState {
     reopen: AtomicBool,
     units: AtomicU64,
     units_at_key: AtomicU64,
+    /// Access units from the first key frame on that were not decoded.
+    skipped: AtomicU64,
     frames: AtomicU64,
+    next_frame_id: AtomicU64,
     playing_ns: AtomicU64,
     last_unit_ns: AtomicU64,
+    last_decoded_unit_ns: AtomicU64,
     first_key_ns: AtomicU64,
     first_frame_ns: AtomicU64,
     last_frame_ns: AtomicU64,
@@ -111,9 +115,12 @@ impl SessionState {
             reopen: AtomicBool::new(false),
             units: AtomicU64::new(0),
             units_at_key: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
             frames: AtomicU64::new(0),
+            next_frame_id: AtomicU64::new(0),
             playing_ns: never(),
             last_unit_ns: never(),
+            last_decoded_unit_ns: never(),
             first_key_ns: never(),
             first_frame_ns: never(),
             last_frame_ns: never(),
@@ -219,12 +226,13 @@ impl SessionState {
     }
 
     /// Processes an access unit on its way to the decoder. `age` is the time since its media time, by the pipeline's
-    /// clock.
+    /// clock. `is_wanted`: whether the consumer needs it.
     pub(super) fn unit(
         &self,
         buffer: &gst::BufferRef,
         age: Option<Duration>,
         ntp_ns: Option<u64>,
+        is_wanted: bool,
     ) -> UnitAction {
         if self.is_closed() {
             return UnitAction::Skip;
@@ -252,12 +260,36 @@ impl SessionState {
             let time = UnitTime {
                 arrival: now.saturating_sub(age.unwrap_or_default()),
                 ntp_ns,
+                skipped: self.skipped.load(Ordering::Acquire),
             };
             lock(&self.times).note(pts.nseconds(), time);
         }
         let has_picture = instant(&self.first_frame_ns).is_some();
-        self.backlog
-            .admit(key, age.unwrap_or_default(), has_picture)
+        let action = match is_wanted {
+            true => self
+                .backlog
+                .admit(key, age.unwrap_or_default(), has_picture),
+            false => UnitAction::Skip,
+        };
+        match action {
+            UnitAction::Decode => self
+                .last_decoded_unit_ns
+                .store(nanoseconds(now), Ordering::Release),
+            UnitAction::Skip if instant(&self.first_key_ns).is_some() => {
+                self.skipped.fetch_add(1, Ordering::AcqRel);
+            }
+            UnitAction::Skip => {}
+        }
+        action
+    }
+
+    /// The number of the next picture in the session, before which `skipped` units were not decoded. Pictures that are not in the order of
+    /// their units have rising numbers, too.
+    fn next_frame_id(&self, skipped: u64) -> u64 {
+        let number = self.frames.fetch_add(1, Ordering::AcqRel) + skipped;
+        let number = number.max(self.next_frame_id.load(Ordering::Acquire));
+        self.next_frame_id.store(number + 1, Ordering::Release);
+        number
     }
 
     /// Processes a picture from the decoder: wraps it in a frame, numbers it within the session and passes it on.
@@ -292,6 +324,7 @@ impl SessionState {
         let time = pts.and_then(|pts| lock(&self.times).find(pts.nseconds()));
         let arrival = time.map_or(now, |time| time.arrival);
         let ntp_ns = time.and_then(|time| time.ntp_ns);
+        let skipped = time.map_or(0, |time| time.skipped);
         let arrival_unix = unix_now().saturating_sub(now.saturating_sub(arrival));
         let (captured_unix, clock) = captured(arrival_unix, ntp_ns);
         self.last_frame_ns
@@ -300,7 +333,7 @@ impl SessionState {
             self.wake();
         }
         let meta = FrameMeta {
-            frame_id: self.frames.fetch_add(1, Ordering::AcqRel),
+            frame_id: self.next_frame_id(skipped),
             size,
             colorimetry,
             pts: pts.map(|pts| Duration::from_nanos(pts.nseconds())),
@@ -316,14 +349,21 @@ impl SessionState {
         let units = self.units.load(Ordering::Acquire);
         let first_key = instant(&self.first_key_ns);
         let at_key = self.units_at_key.load(Ordering::Acquire);
+        let last_unit = instant(&self.last_unit_ns);
+        let last_frame = instant(&self.last_frame_ns);
+        // A decoder that has given all that it got owes nothing: the units since then were not wanted.
+        let owes_nothing = last_frame >= instant(&self.last_decoded_unit_ns);
         Progress {
             playing: instant(&self.playing_ns),
             units,
             units_since_key: first_key.map_or(0, |_| units.saturating_sub(at_key)),
-            last_unit: instant(&self.last_unit_ns),
+            last_unit,
             first_key,
             first_frame: instant(&self.first_frame_ns),
-            last_frame: instant(&self.last_frame_ns),
+            last_frame: match owes_nothing {
+                true => last_frame.and_then(|at| Some(at.max(last_unit?))),
+                false => last_frame,
+            },
         }
     }
 

@@ -105,6 +105,13 @@ impl StreamDecoder {
         *lock(&self.opened) = Some((shape, interval));
     }
 
+    /// The decoder gives one of this many pictures; 1 for all.
+    pub(super) fn interval(&self) -> u32 {
+        lock(&self.opened)
+            .as_ref()
+            .map_or(1, |(_, interval)| *interval)
+    }
+
     /// Handles a change of the wanted output: more pictures may be wanted than the decoder gives.
     fn output_changed(&self, output: &Output) {
         let opened = lock(&self.opened);

@@ -140,9 +140,11 @@ impl Source {
 
     /// Requests pictures of the detector's input size, at the analysis rate.
     pub(super) fn request_output(&self, input: Size) {
+        let settings = self.settings.load();
         self.output.set(Output {
             needs: vec![Need::Within(input)],
-            max_fps: self.settings.load().analysis.max_fps,
+            max_fps: settings.analysis.max_fps,
+            decode: settings.analysis.decode,
         });
     }
 

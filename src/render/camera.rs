@@ -109,7 +109,7 @@ impl Camera {
         if !assigned.needs.is_empty() {
             self.output.set(Output {
                 needs: assigned.needs,
-                max_fps: None,
+                ..Output::default()
             });
         }
     }

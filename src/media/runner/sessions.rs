@@ -3,7 +3,7 @@
 //! A session's thread runs the source; the schedule's thread starts sessions and reports refused ones. Frames and changes
 //! of a session that has ended or was stopped are dropped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -90,6 +90,7 @@ impl RunnerState {
                 answered: AtomicBool::new(false),
                 opening: Mutex::new(opening.take()),
                 live: AtomicBool::new(false),
+                next_frame_id: AtomicU64::new(0),
                 ended: AtomicBool::new(false),
             });
             let shared_sink: Arc<dyn FrameSink> = sink.clone();
@@ -262,6 +263,8 @@ struct SessionSink {
     answered: AtomicBool,
     opening: Mutex<Option<OpeningPermit>>,
     live: AtomicBool,
+    /// The number in the session of a frame that follows the last one directly.
+    next_frame_id: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -326,7 +329,9 @@ impl FrameSink for SessionSink {
             return;
         }
         self.go_live();
-        frame.meta.frame_id = self.state.counters.frames.fetch_add(1, Ordering::Relaxed);
+        let number = frame.meta.frame_id;
+        let expected = self.next_frame_id.swap(number + 1, Ordering::AcqRel);
+        frame.meta.frame_id = self.state.counters.number(number.saturating_sub(expected));
         self.state.listener.frame(frame);
     }
 }

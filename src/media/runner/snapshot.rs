@@ -51,9 +51,17 @@ pub struct SourceCounters {
     pub(super) access_units: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) frames: AtomicU64,
+    /// Access units between decoded ones that were not decoded.
+    pub(super) skipped: AtomicU64,
 }
 
 impl SourceCounters {
+    /// The number of a decoded frame, `skipped` access units after the one before. It counts it.
+    pub(super) fn number(&self, skipped: u64) -> u64 {
+        let skipped = self.skipped.fetch_add(skipped, Ordering::Relaxed) + skipped;
+        self.frames.fetch_add(1, Ordering::Relaxed) + skipped
+    }
+
     /// Access units that arrived.
     pub fn access_units(&self) -> u64 {
         self.access_units.load(Ordering::Relaxed)
@@ -64,7 +72,7 @@ impl SourceCounters {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Decoded frames; also the `frame_id` of the next one.
+    /// Decoded frames.
     pub fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
     }

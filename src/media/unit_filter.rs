@@ -1,0 +1,88 @@
+//! Keeps access units from the decoder that the consumer of a stream does not need.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::codec::Codec;
+use super::display_orientation::framing_in;
+use super::output::OutputControl;
+use super::sei::picture_use;
+use super::stream_decoder::StreamDecoder;
+use super::wanted_units::{UnitChoice, UnitKind, WantedRate};
+use crate::base::sync::lock;
+use crate::config::DecodeChoice;
+
+/// The filter of one stream, between its parser and its decoder.
+pub(super) struct UnitFilter {
+    codec: Codec,
+    output: OutputControl,
+    decoder: Arc<StreamDecoder>,
+    choice: Mutex<UnitChoice>,
+    /// The highest temporal sub-layer so far. Pictures of lower ones may be referred to by those of higher ones.
+    highest_layer: AtomicU8,
+}
+
+impl UnitFilter {
+    pub(super) fn new(
+        codec: Codec,
+        output: &OutputControl,
+        decoder: &Arc<StreamDecoder>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            codec,
+            output: output.clone(),
+            decoder: decoder.clone(),
+            choice: Mutex::default(),
+            highest_layer: AtomicU8::new(0),
+        })
+    }
+
+    /// Whether `unit`, which arrived at `at` and leaves the parser through `pad`, is decoded.
+    pub(super) fn admits(&self, pad: &gst::Pad, unit: &gst::BufferRef, at: Duration) -> bool {
+        // A decoder that gives one of several pictures counts those that it gets.
+        if self.decoder.interval() > 1 {
+            return true;
+        }
+        let wanted = self.output.wanted_rate();
+        let kind = match unit.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+            false => UnitKind::Key,
+            true if self.is_disposable(pad, unit, wanted) => UnitKind::Disposable,
+            true => UnitKind::Referred,
+        };
+        let pts = unit.pts().map(gst::ClockTime::nseconds);
+        lock(&self.choice).admits(kind, pts, at, wanted)
+    }
+
+    /// The decoder has given the picture of this media time.
+    pub(super) fn picture(&self, pts: Option<gst::ClockTime>) {
+        lock(&self.choice).picture(pts.map(gst::ClockTime::nseconds));
+    }
+
+    /// Whether no other picture refers to that of `unit`. It is read only where that matters.
+    fn is_disposable(&self, pad: &gst::Pad, unit: &gst::BufferRef, wanted: WantedRate) -> bool {
+        if wanted.max_fps.is_none()
+            || wanted.decode != DecodeChoice::Auto
+            || self.codec == Codec::Mjpeg
+        {
+            return false;
+        }
+        let Some(caps) = pad.current_caps() else {
+            return false;
+        };
+        let (Some(caps), Ok(bytes)) = (caps.structure(0), unit.map_readable()) else {
+            return false;
+        };
+        let Some(used) = picture_use(self.codec, framing_in(self.codec, caps), &bytes) else {
+            return false;
+        };
+        let highest = self
+            .highest_layer
+            .fetch_max(used.temporal_id, Ordering::Relaxed)
+            .max(used.temporal_id);
+        !used.is_referred && used.temporal_id == highest
+    }
+}
