@@ -7,6 +7,7 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::rtsp_headers;
 use super::rtsp_login::Login;
 use super::rtsp_message::{Refusal, Request, RequestChanges, Response, ResponseChanges};
 use super::rtsp_sdp::{self, Description, Media, Payload};
@@ -21,6 +22,14 @@ const MAX_REQUEST_INTERVAL: Duration = Duration::from_secs(25);
 const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 /// The methods that rtspsrc sees as supported by every server; missing ones are found by trying them.
 const ADVERTISED_METHODS: &str = "DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER";
+/// How often a camera may redirect within one session. rtspsrc would follow it for ever.
+const MAX_REDIRECTIONS: u32 = 4;
+/// The redirection that rtspsrc follows.
+const MOVED: u32 = 302;
+/// A status for which rtspsrc reports an error.
+const BAD_REQUEST: u32 = 400;
+/// The status with which rtspsrc continues without the answer.
+const NOT_IMPLEMENTED: u32 = 501;
 
 /// The requests and responses of one session.
 #[derive(Debug, Default)]
@@ -36,7 +45,9 @@ struct DialogueState {
     session_uri: Option<String>,
     /// The last request, and whether it was answered.
     request: Option<(String, bool)>,
+    /// The last response, if it refused the request.
     refusal: Option<Refusal>,
+    redirections: u32,
     timeout: Option<Duration>,
     /// The time of the last request, for the next keep-alive.
     last_request_at: Option<Instant>,
@@ -87,7 +98,9 @@ impl Dialogue {
         changes.uri = state.session_uri.clone().filter(|_| of_session);
         let uri = changes.uri.as_deref().unwrap_or(request.uri).to_owned();
         changes.authorization = state.login.authorization(method, &uri);
-        state.request = Some((method.to_owned(), false));
+        if !is_farewell(method) {
+            state.request = Some((method.to_owned(), false));
+        }
         state.last_request_at = Some(Instant::now());
         changes
     }
@@ -100,11 +113,6 @@ impl Dialogue {
         response: &Response,
     ) -> ResponseChanges {
         let mut state = self.lock();
-        let method = match state.request.replace((String::new(), true)) {
-            Some((method, _)) => method,
-            None => request.method.to_owned(),
-        };
-        state.request = Some((method.clone(), true));
         let mut changes = ResponseChanges::default();
         // Some cameras answer "not found" to a client without a login.
         let asks_for_login =
@@ -114,48 +122,22 @@ impl Dialogue {
         } else {
             state.login.answered(with_login);
         }
-        if (300..400).contains(&response.status) {
-            state.login.moved();
-        }
-        if !(200..300).contains(&response.status) && changes.again != Some(true) {
-            if request.method == "GET_PARAMETER" || is_keep_alive(&method, &state) {
-                state.keep_alive_method = KeepAliveMethod::Options;
-            } else {
-                state.refusal = Some(Refusal {
-                    method,
-                    status: response.status,
-                    reason: response.reason.clone(),
-                });
-            }
+        if is_farewell(request.method) {
             return changes;
         }
-        match request.method {
-            "OPTIONS" => {
-                let lacks = !response.public.is_empty()
-                    && !response
-                        .public
-                        .iter()
-                        .any(|methods| methods.to_ascii_uppercase().contains("GET_PARAMETER"));
-                if lacks {
-                    state.keep_alive_method = KeepAliveMethod::Options;
-                }
-                changes.public = Some(ADVERTISED_METHODS);
-            }
-            "DESCRIBE" => {
-                if let Some(sdp) = response.body.as_deref() {
-                    let base = rtsp_sdp::base(request.uri, response.content_base.as_deref());
-                    let (sdp, session_uri) = rtsp_sdp::with_complete_addresses(sdp, &base);
-                    state.description = Description::read(&sdp);
-                    state.session_uri = Some(session_uri);
-                    changes.body = Some(sdp);
-                }
-            }
-            "PLAY" => changes.no_rtp_info = true,
-            "SETUP" => {
-                let session = response.session.as_deref();
-                state.timeout = session.and_then(timeout_of).or(state.timeout);
-            }
-            _ => {}
+        let method = match state.request.take() {
+            Some((method, _)) => method,
+            None => request.method.to_owned(),
+        };
+        state.request = Some((method.clone(), true));
+        if changes.again == Some(true) {
+            return changes;
+        }
+        if (200..300).contains(&response.status) {
+            state.refusal = None;
+            state.accepted(request, response, &mut changes);
+        } else {
+            state.refused(method, request, response, &mut changes);
         }
         changes
     }
@@ -195,7 +177,7 @@ impl Dialogue {
             .collect()
     }
 
-    /// The last response that refused a request.
+    /// The last response, if it refused the request or redirected it.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.lock().refusal.clone()
     }
@@ -230,6 +212,86 @@ impl Dialogue {
     fn lock(&self) -> MutexGuard<'_, DialogueState> {
         lock(&self.state)
     }
+}
+
+impl DialogueState {
+    /// Handles the response to a request that was accepted.
+    fn accepted(
+        &mut self,
+        request: Request<'_>,
+        response: &Response,
+        changes: &mut ResponseChanges,
+    ) {
+        match request.method {
+            "OPTIONS" => {
+                let lacks = !response.public.is_empty()
+                    && !response
+                        .public
+                        .iter()
+                        .any(|methods| methods.to_ascii_uppercase().contains("GET_PARAMETER"));
+                if lacks {
+                    self.keep_alive_method = KeepAliveMethod::Options;
+                }
+                changes.public = Some(ADVERTISED_METHODS);
+            }
+            "DESCRIBE" => {
+                if let Some(sdp) = response.body.as_deref() {
+                    let base = rtsp_sdp::base(request.uri, response.content_base.as_deref());
+                    let (sdp, session_uri) = rtsp_sdp::with_complete_addresses(sdp, &base);
+                    self.description = Description::read(&sdp);
+                    self.session_uri = Some(session_uri);
+                    changes.no_content_type = !self.description.media.is_empty();
+                    changes.body = Some(sdp);
+                }
+            }
+            "PLAY" => changes.no_position = true,
+            "SETUP" => {
+                let session = response.session.as_deref();
+                self.timeout = session.and_then(timeout_of).or(self.timeout);
+                changes.transport = request.transport.and_then(|asked| {
+                    rtsp_headers::transport(asked, response.transport.as_deref())
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Handles a response that is a refusal or a redirection.
+    fn refused(
+        &mut self,
+        method: String,
+        request: Request<'_>,
+        response: &Response,
+        changes: &mut ResponseChanges,
+    ) {
+        if request.method == "GET_PARAMETER" || is_keep_alive(&method, self) {
+            self.keep_alive_method = KeepAliveMethod::Options;
+            return;
+        }
+        if (300..400).contains(&response.status) {
+            self.login.moved();
+            self.redirections += 1;
+            let address = rtsp_headers::redirection(request.uri, response.location.as_deref());
+            changes.location = address.filter(|_| self.redirections <= MAX_REDIRECTIONS);
+            let is_followed = changes.location.is_some();
+            changes.status = Some(if is_followed { MOVED } else { BAD_REQUEST });
+        } else if method == "OPTIONS" && changes.again.is_none() {
+            // The methods are found by trying them: some cameras refuse OPTIONS alone.
+            changes.status = Some(NOT_IMPLEMENTED);
+            changes.public = Some(ADVERTISED_METHODS);
+            return;
+        }
+        self.refusal = Some(Refusal {
+            method,
+            status: response.status,
+            reason: response.reason.clone(),
+        });
+    }
+}
+
+/// Requests at the end of a session. They are no part of its reason.
+fn is_farewell(method: &str) -> bool {
+    matches!(method, "PAUSE" | "TEARDOWN")
 }
 
 /// OPTIONS in the middle of a session is a keep-alive; its response does not matter.

@@ -6,7 +6,11 @@ use crate::config::Secret;
 const URI: &str = "rtsp://10.0.0.20/cam";
 
 fn request(method: &str) -> Request<'_> {
-    Request { method, uri: URI }
+    Request {
+        method,
+        uri: URI,
+        transport: None,
+    }
 }
 
 fn response(status: u32, reason: &str) -> Response {
@@ -49,6 +53,7 @@ fn a_description_gives_the_addresses_and_the_payload_types() {
     let play = Request {
         method: "PLAY",
         uri: "10.0.0.20/cam/",
+        transport: None,
     };
     assert_eq!(dialogue.on_request(play).uri.as_deref(), Some(URI));
 }
@@ -133,4 +138,72 @@ fn what_the_camera_answered_is_kept_and_the_login_sent_once() {
         ),
         ("DESCRIBE", 401, "Unauthorized")
     );
+}
+
+#[test]
+fn a_refusal_counts_until_the_next_request_is_accepted() {
+    let dialogue = described();
+    dialogue.on_request(request("SETUP"));
+    dialogue.on_response(
+        request("SETUP"),
+        false,
+        &response(461, "Unsupported Transport"),
+    );
+    dialogue.on_request(request("TEARDOWN"));
+    dialogue.on_response(
+        request("TEARDOWN"),
+        false,
+        &response(454, "Session Not Found"),
+    );
+    let refusal = dialogue.refusal().expect("SETUP was refused");
+    assert_eq!((refusal.method.as_str(), refusal.status), ("SETUP", 461));
+    assert_eq!(dialogue.unanswered(), None);
+    dialogue.on_request(request("SETUP"));
+    dialogue.on_response(request("SETUP"), false, &response(200, "OK"));
+    assert_eq!(dialogue.refusal(), None);
+}
+
+#[test]
+fn options_may_be_refused() {
+    let dialogue = Dialogue::default();
+    dialogue.on_request(request("OPTIONS"));
+    let changes = dialogue.on_response(request("OPTIONS"), false, &response(400, "Bad Request"));
+    assert_eq!(changes.status, Some(NOT_IMPLEMENTED));
+    assert_eq!(changes.public, Some(ADVERTISED_METHODS));
+    assert_eq!(dialogue.refusal(), None);
+}
+
+#[test]
+fn a_redirection_is_followed_some_times_to_an_rtsp_server() {
+    let dialogue = Dialogue::default();
+    let redirect = |location: &str| {
+        dialogue.on_request(request("DESCRIBE"));
+        let moved = Response {
+            location: Some(location.to_owned()),
+            ..response(301, "Moved Permanently")
+        };
+        let changes = dialogue.on_response(request("DESCRIBE"), false, &moved);
+        (changes.status, changes.location)
+    };
+    assert_eq!(redirect("http://10.0.0.20/"), (Some(BAD_REQUEST), None));
+    for _ in 1..MAX_REDIRECTIONS {
+        let (status, location) = redirect("/other");
+        assert_eq!(status, Some(MOVED));
+        assert_eq!(location.as_deref(), Some("rtsp://10.0.0.20/other"));
+    }
+    assert_eq!(redirect("/other"), (Some(BAD_REQUEST), None));
+    assert_eq!(dialogue.refusal().map(|answer| answer.status), Some(301));
+}
+
+#[test]
+fn what_was_asked_for_applies_where_setup_states_no_transport() {
+    let dialogue = described();
+    let asked = "RTP/AVP/TCP;unicast;interleaved=0-1";
+    let setup = Request {
+        transport: Some(asked),
+        ..request("SETUP")
+    };
+    dialogue.on_request(setup);
+    let changes = dialogue.on_response(setup, false, &response(200, "OK"));
+    assert_eq!(changes.transport.as_deref(), Some(asked));
 }

@@ -231,12 +231,13 @@ fn with_clock(encoding: &str) -> Cow<'_, str> {
     }
 }
 
-fn is_rtsp(url: &Url) -> bool {
+/// Whether `url` is the address of an RTSP server.
+pub(super) fn is_rtsp(url: &Url) -> bool {
     matches!(url.scheme(), "rtsp" | "rtsps" | "rtspu" | "rtspt")
 }
 
 /// Puts `path`, the part after the host, behind the host of `address`.
-fn with_authority_of(address: &str, path: &str) -> String {
+pub(super) fn with_authority_of(address: &str, path: &str) -> String {
     let slash = if path.starts_with('/') { "" } else { "/" };
     format!("{}{slash}{path}", &address[..end_of_authority(address)])
 }

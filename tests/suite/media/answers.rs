@@ -1,7 +1,7 @@
 //! Cameras whose answers other players understand: an ordinary server behind a proxy that changes its answers.
 
 use super::*;
-use crate::support::quirky_camera::{Quirk, QuirkyCamera};
+use crate::support::quirky_camera::{Handling, Quirk, QuirkyCamera, Request};
 
 const PATH: &str = "/live0.stream";
 
@@ -18,6 +18,36 @@ impl Quirk for Changed {
         assert_ne!(changed, answer, "there was nothing to change");
         changed
     }
+}
+
+/// Answers requests of one method for a path itself.
+#[derive(Clone, Copy)]
+struct Answered {
+    method: &'static str,
+    path: &'static str,
+    answer: &'static str,
+}
+
+impl Quirk for Answered {
+    fn request(&mut self, request: &Request) -> Handling {
+        if request.method == self.method && request.head.contains(self.path) {
+            Handling::Answer(self.answer.to_owned())
+        } else {
+            Handling::Pass
+        }
+    }
+}
+
+/// The answer with another value of a header, or without the header.
+fn with_header(answer: &str, name: &str, value: Option<&str>) -> String {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+    let others = head.lines().filter(|line| {
+        let key = line.split(':').next().unwrap_or_default();
+        !key.eq_ignore_ascii_case(name)
+    });
+    let mut lines: Vec<_> = others.map(str::to_owned).collect();
+    lines.extend(value.map(|value| format!("{name}: {value}")));
+    format!("{}\r\n\r\n{body}", lines.join("\r\n"))
 }
 
 fn camera_with(testcam: &Testcam, quirk: impl Quirk + Clone + 'static) -> QuirkyCamera {
@@ -40,4 +70,59 @@ fn descriptions_in_unusual_forms_are_read() {
         let camera = camera_with(&testcam, Changed("DESCRIBE", form));
         Session::start(&settings(&camera.url(PATH))).frames(5);
     }
+}
+
+#[test]
+fn a_transport_is_the_one_that_was_asked_for_where_none_is_stated() {
+    let testcam = cameras(vec![pattern()]);
+    let forms: [fn(&str) -> String; 3] = [
+        |answer| with_header(answer, "Transport", None),
+        |answer| with_header(answer, "Transport", Some("RTP/AVP/TCP;unicast")),
+        |answer| {
+            let blanks = "RTP/AVP/TCP; unicast; interleaved=0-1";
+            with_header(answer, "Transport", Some(blanks))
+        },
+    ];
+    for form in forms {
+        let camera = camera_with(&testcam, Changed("SETUP", form));
+        Session::start(&settings(&camera.url(PATH))).frames(5);
+    }
+}
+
+#[test]
+fn a_camera_sends_on_after_the_range_that_it_states() {
+    let testcam = cameras(vec![pattern()]);
+    let range: fn(&str) -> String = |answer| with_header(answer, "Range", Some("npt=0-0.5"));
+    let camera = camera_with(&testcam, Changed("PLAY", range));
+    // Two seconds.
+    Session::start(&settings(&camera.url(PATH))).frames(40);
+}
+
+#[test]
+fn a_description_of_another_type_is_read() {
+    let testcam = cameras(vec![pattern()]);
+    let plain: fn(&str) -> String =
+        |answer| with_header(answer, "Content-Type", Some("text/plain"));
+    let camera = camera_with(&testcam, Changed("DESCRIBE", plain));
+    Session::start(&settings(&camera.url(PATH))).frames(5);
+}
+
+#[test]
+fn a_camera_may_refuse_options_and_redirect() {
+    let testcam = cameras(vec![pattern()]);
+    let refuses = Answered {
+        method: "OPTIONS",
+        path: PATH,
+        answer: "RTSP/1.0 400 Bad Request\r\n",
+    };
+    let camera = camera_with(&testcam, refuses);
+    Session::start(&settings(&camera.url(PATH))).frames(5);
+
+    let redirects = Answered {
+        method: "DESCRIBE",
+        path: "/old ",
+        answer: "RTSP/1.0 302 Moved Temporarily\r\nLocation: /live0.stream\r\n",
+    };
+    let camera = camera_with(&testcam, redirects);
+    Session::start(&settings(&camera.url("/old"))).frames(5);
 }
