@@ -182,11 +182,20 @@ impl Dialogue {
         self.lock().refusal.clone()
     }
 
+    /// The method of the last request, and whether it was answered.
+    pub(super) fn last_request(&self) -> Option<(String, bool)> {
+        self.lock().request.clone()
+    }
+
     /// The method of the request without a response.
     pub(super) fn unanswered(&self) -> Option<String> {
-        let state = self.lock();
-        let (method, answered) = state.request.as_ref()?;
-        (!answered).then(|| method.clone())
+        let (method, answered) = self.last_request()?;
+        (!answered).then_some(method)
+    }
+
+    /// Whether the camera has described a stream.
+    pub(super) fn is_described(&self) -> bool {
+        !self.lock().description.media.is_empty()
     }
 
     /// The session timeout that the server states.

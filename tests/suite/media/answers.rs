@@ -105,6 +105,17 @@ fn a_description_of_another_type_is_read() {
         |answer| with_header(answer, "Content-Type", Some("text/plain"));
     let camera = camera_with(&testcam, Changed("DESCRIBE", plain));
     Session::start(&settings(&camera.url(PATH))).frames(5);
+
+    let page: fn(&str) -> String = |_| "RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n<html></html>".to_owned();
+    let camera = camera_with(&testcam, Changed("DESCRIBE", page));
+    assert_eq!(
+        Session::start(&settings(&camera.url(PATH))).end(),
+        (
+            "no-video",
+            "camera 3 answered DESCRIBE for /live0.stream without a description (SDP) of a stream; check its path"
+                .to_owned()
+        )
+    );
 }
 
 #[test]
@@ -125,4 +136,76 @@ fn a_camera_may_refuse_options_and_redirect() {
     };
     let camera = camera_with(&testcam, redirects);
     Session::start(&settings(&camera.url("/old"))).frames(5);
+}
+
+#[test]
+fn a_redirection_to_nowhere_ends_the_session() {
+    let testcam = cameras(vec![pattern()]);
+    for (location, asked) in [
+        ("", 1),
+        ("Location: http://127.0.0.1/\r\n", 1),
+        ("Location: /old\r\n", 5),
+    ] {
+        let answer = format!("RTSP/1.0 301 Moved Permanently\r\n{location}");
+        let redirects = Answered {
+            method: "DESCRIBE",
+            path: "/old ",
+            answer: answer.leak(),
+        };
+        let camera = camera_with(&testcam, redirects);
+        assert_eq!(
+            Session::start(&settings(&camera.url("/old"))).end(),
+            (
+                "unreachable",
+                "camera 3 redirects /old (301 Moved Permanently) to an address that can't be used; \
+                 set the URI to where the stream is"
+                    .to_owned()
+            )
+        );
+        let requests = camera.requests();
+        let describes = requests
+            .iter()
+            .filter(|request| request.method == "DESCRIBE");
+        assert_eq!(describes.count(), asked, "{location}");
+    }
+}
+
+#[test]
+fn refusals_are_told_that_rtspsrc_reports_without_their_status() {
+    let testcam = cameras(vec![pattern()]);
+    for (method, answer, wanted) in [
+        (
+            "SETUP",
+            "RTSP/1.0 461 Unsupported Transport\r\n",
+            (
+                "no-video",
+                "camera 3 does not support this transport (461 Unsupported Transport); change its transport",
+            ),
+        ),
+        (
+            "SETUP",
+            "RTSP/1.0 453 Not Enough Bandwidth\r\n",
+            (
+                "busy",
+                "camera 3 has no capacity left (453 Not Enough Bandwidth); close other clients, or choose its substream",
+            ),
+        ),
+        (
+            "DESCRIBE",
+            "RTSP/1.0 551 Option not supported\r\n",
+            (
+                "unreachable",
+                "camera 3 answered DESCRIBE for /live0.stream with 551 Option not supported",
+            ),
+        ),
+    ] {
+        let refuses = Answered {
+            method,
+            path: PATH,
+            answer,
+        };
+        let camera = camera_with(&testcam, refuses);
+        let (code, message) = Session::start(&settings(&camera.url(PATH))).end();
+        assert_eq!((code, message.as_str()), wanted);
+    }
 }
