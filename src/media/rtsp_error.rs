@@ -37,7 +37,7 @@ pub(super) struct EndContext<'a> {
     pub(super) dialogue: &'a Dialogue,
     /// The packets that arrived, by payload type.
     pub(super) arrived: Vec<Arrived>,
-    /// The time since PLAY was sent.
+    /// The time since PLAY was answered.
     pub(super) played_for: Option<Duration>,
 }
 

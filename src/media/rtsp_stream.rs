@@ -104,7 +104,8 @@ impl StreamSelector {
             return false;
         }
         for codec in codecs {
-            match self.fallback.choose(codec) {
+            let choice = self.session.while_choosing(|| self.fallback.choose(codec));
+            match choice {
                 Ok(plan) => {
                     self.taken().choice = Some((codec, plan));
                     return true;
