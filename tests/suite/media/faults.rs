@@ -98,7 +98,9 @@ fn a_camera_that_hangs_up_at_once_is_not_told_as_playing() {
         Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a"))).end(),
         (
             "ended",
-            format!("camera 3 at 127.0.0.1:{port} closed the connection without an answer to OPTIONS")
+            format!(
+                "camera 3 at 127.0.0.1:{port} closed the connection without an answer to OPTIONS"
+            )
         )
     );
 }

@@ -295,6 +295,24 @@ fn packets_of_an_unknown_type_between_the_others_do_no_harm() {
     assert_each_once(&times(&session.frames(60)));
 }
 
+/// Sends the start of each packet before the packet.
+#[derive(Clone)]
+struct ShortPackets;
+
+impl Quirk for ShortPackets {
+    fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
+        vec![packet[..1].to_vec(), packet[..8].to_vec(), packet]
+    }
+}
+
+#[test]
+fn packets_without_a_whole_header_do_no_harm() {
+    let testcam = cameras(vec![pattern()]);
+    let quirk = in_front_of(&testcam, ShortPackets);
+    let session = Session::start(&settings(&quirk.url(PATH)));
+    assert_each_once(&times(&session.frames(60)));
+}
+
 #[test]
 fn a_content_base_that_is_of_no_use_is_not_used() {
     let testcam = cameras(vec![pattern()]);
