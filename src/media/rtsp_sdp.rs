@@ -183,6 +183,13 @@ fn usual_form(line: &str) -> Cow<'_, str> {
         };
         return Cow::Borrowed(any);
     }
+    if let Some(range) = line.strip_prefix("a=range:") {
+        // rtspsrc ends the stream at the end of the range, and asks for its start.
+        return match range.split_once('-') {
+            Some((start, _)) => Cow::Owned(format!("a=range:{start}-")),
+            None => Cow::Borrowed(line),
+        };
+    }
     match rtpmap(line) {
         Some((number, encoding)) => {
             Cow::Owned(format!("a=rtpmap:{number} {}", with_clock(encoding)))
@@ -350,6 +357,12 @@ mod tests {
             ("a=rtpmap:26 JPEG", "a=rtpmap:26 JPEG/90000"),
             ("a=rtpmap:0 PCMU/8000/1", "a=rtpmap:0 PCMU/8000/1"),
             ("a=rtpmap:96", "a=rtpmap:96"),
+            ("a=range:npt=now-", "a=range:npt=now-"),
+            ("a=range:npt=0-10.0", "a=range:npt=0-"),
+            (
+                "a=range:clock=20200618T212222Z-20200618T212312Z",
+                "a=range:clock=20200618T212222Z-",
+            ),
             ("a=recvonly", "a=recvonly"),
         ] {
             assert_eq!(usual_form(line), wanted, "{line}");
