@@ -7,8 +7,8 @@ use super::check::Checker;
 use super::location::SCHEME_REMEDY;
 use super::raw::{JITTER_BUFFER, RawCameraTls};
 use super::{
-    AnalysisSettings, Credentials, Location, ProblemKind, RawCamera, RawSettings, Secret,
-    SourceSettings, SourceTls, StreamSettings, UriText,
+    AnalysisSettings, Credentials, DecodeChoice, Location, ProblemKind, RawCamera, RawSettings,
+    Secret, SourceSettings, SourceTls, StreamSettings, UriText,
 };
 use crate::base::SourceId;
 

@@ -43,6 +43,7 @@ mod rtsp_diagnosis;
 mod rtsp_dialogue;
 mod rtsp_error;
 mod rtsp_extension;
+mod rtsp_headers;
 mod rtsp_keep_alive;
 mod rtsp_login;
 mod rtsp_message;

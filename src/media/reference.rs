@@ -13,13 +13,12 @@ use gstreamer::prelude::*;
 
 use super::capture_time::{PtsMap, SenderReport, ntp_to_unix_ns};
 use super::decode::ReferenceOf;
+use super::rtp_header::header_bytes;
 use crate::base::sync::lock;
 
 const META_PROPERTY: &str = "add-reference-timestamp-meta";
 /// Reports arrive every few seconds; reading them once per second follows the camera's clock closely enough.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// The fixed header of RFC 3550: flags, type, sequence number, timestamp, SSRC.
-const RTP_HEADER_BYTES: usize = 12;
 
 /// How an access unit's NTP time is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,11 +121,9 @@ impl Reference {
     }
 
     fn packet(&self, packet: &gst::BufferRef) {
-        let mut header = [0u8; RTP_HEADER_BYTES];
-        if packet.copy_to_slice(0, &mut header).is_err() {
+        let Some([.., t0, t1, t2, t3, s0, s1, s2, s3]) = header_bytes(packet) else {
             return;
-        }
-        let [.., t0, t1, t2, t3, s0, s1, s2, s3] = header;
+        };
         let mut state = self.lock();
         state.ssrc = Some(u32::from_be_bytes([s0, s1, s2, s3]));
         if let Some(pts) = packet.pts() {

@@ -15,7 +15,7 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
-use super::rtp_header::Header;
+use super::rtp_header::{Header, header_bytes};
 use super::rtp_senders::{PacketAction, ReportAction, Senders};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
@@ -125,11 +125,9 @@ impl RtpFilter {
     }
 
     fn packet(&self, pad: &gst::Pad, packet: &mut gst::Buffer) -> gst::PadProbeReturn {
-        let mut bytes = [0; 12];
-        if packet.copy_to_slice(0, &mut bytes).is_err() || RTCP_TYPES.contains(&bytes[1]) {
-            return gst::PadProbeReturn::Ok;
-        }
-        let Some(header) = Header::read(&bytes) else {
+        // rtpbin discards what is not RTP.
+        let bytes = header_bytes(packet).filter(|bytes| !RTCP_TYPES.contains(&bytes[1]));
+        let Some(header) = bytes.and_then(|bytes| Header::read(&bytes)) else {
             return gst::PadProbeReturn::Ok;
         };
         let now = self.session.now();

@@ -2,6 +2,21 @@
 //!
 //! Plain data without threads of its own. Contributing sources and extensions are not read.
 
+use gstreamer as gst;
+
+/// Length of the fixed header (RFC 3550, 5.1).
+pub(super) const HEADER_BYTES: usize = 12;
+
+/// The fixed header of `packet`; none if the packet is shorter. Anyone can send a short datagram to a UDP port.
+pub(super) fn header_bytes(packet: &gst::BufferRef) -> Option<[u8; HEADER_BYTES]> {
+    let mut bytes = [0; HEADER_BYTES];
+    // `copy_to_slice` panics instead of copying less.
+    if packet.size() < HEADER_BYTES || packet.copy_to_slice(0, &mut bytes).is_err() {
+        return None;
+    }
+    Some(bytes)
+}
+
 /// The fields of an RTP packet that are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
@@ -13,7 +28,7 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads the fixed header of RFC 3550, 5.1; none if this is not an RTP packet.
-    pub(super) fn read(bytes: &[u8; 12]) -> Option<Self> {
+    pub(super) fn read(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
         let [flags, kind, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3] = *bytes;
         (flags >> 6 == 2).then_some(Self {
             payload_type: kind & 0x7f,
@@ -39,5 +54,17 @@ mod tests {
         };
         assert_eq!(Header::read(&bytes), Some(header));
         assert_eq!(Header::read(&[0; 12]), None);
+    }
+
+    #[test]
+    fn a_packet_that_is_too_short_has_no_header() {
+        super::super::init().expect("GStreamer starts");
+        assert_eq!(header_bytes(&gst::Buffer::new()), None);
+        for length in 1..HEADER_BYTES {
+            let short = gst::Buffer::from_slice(vec![7u8; length]);
+            assert_eq!(header_bytes(&short), None);
+        }
+        let whole = gst::Buffer::from_slice(vec![7u8; HEADER_BYTES]);
+        assert_eq!(header_bytes(&whole), Some([7; HEADER_BYTES]));
     }
 }

@@ -31,7 +31,8 @@ use crate::config::{StreamSettings, Transport};
 
 /// Limit for the TCP connection and for each response: a camera that is off is reported within this time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// Limit from the start to PLAY, for all requests together. It also covers a name server that does not answer.
+/// Limit from the start to the answer to PLAY, for all requests together, without the time in which decoders are tried. It
+/// also covers a name server that does not answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// Limit for TEARDOWN at the end of a session; an absent camera does not answer it.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(200);

@@ -7,6 +7,7 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::rtsp_headers;
 use super::rtsp_login::Login;
 use super::rtsp_message::{Refusal, Request, RequestChanges, Response, ResponseChanges};
 use super::rtsp_sdp::{self, Description, Media, Payload};
@@ -21,6 +22,14 @@ const MAX_REQUEST_INTERVAL: Duration = Duration::from_secs(25);
 const MIN_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 /// The methods that rtspsrc sees as supported by every server; missing ones are found by trying them.
 const ADVERTISED_METHODS: &str = "DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER";
+/// How often a camera may redirect within one session. rtspsrc would follow it for ever.
+const MAX_REDIRECTIONS: u32 = 4;
+/// The redirection that rtspsrc follows.
+const MOVED: u32 = 302;
+/// A status for which rtspsrc reports an error.
+const BAD_REQUEST: u32 = 400;
+/// The status with which rtspsrc continues without the answer.
+const NOT_IMPLEMENTED: u32 = 501;
 
 /// The requests and responses of one session.
 #[derive(Debug, Default)]
@@ -36,7 +45,9 @@ struct DialogueState {
     session_uri: Option<String>,
     /// The last request, and whether it was answered.
     request: Option<(String, bool)>,
+    /// The last response, if it refused the request.
     refusal: Option<Refusal>,
+    redirections: u32,
     timeout: Option<Duration>,
     /// The time of the last request, for the next keep-alive.
     last_request_at: Option<Instant>,
@@ -87,7 +98,9 @@ impl Dialogue {
         changes.uri = state.session_uri.clone().filter(|_| of_session);
         let uri = changes.uri.as_deref().unwrap_or(request.uri).to_owned();
         changes.authorization = state.login.authorization(method, &uri);
-        state.request = Some((method.to_owned(), false));
+        if !is_farewell(method) {
+            state.request = Some((method.to_owned(), false));
+        }
         state.last_request_at = Some(Instant::now());
         changes
     }
@@ -100,11 +113,6 @@ impl Dialogue {
         response: &Response,
     ) -> ResponseChanges {
         let mut state = self.lock();
-        let method = match state.request.replace((String::new(), true)) {
-            Some((method, _)) => method,
-            None => request.method.to_owned(),
-        };
-        state.request = Some((method.clone(), true));
         let mut changes = ResponseChanges::default();
         // Some cameras answer "not found" to a client without a login.
         let asks_for_login =
@@ -114,48 +122,22 @@ impl Dialogue {
         } else {
             state.login.answered(with_login);
         }
-        if (300..400).contains(&response.status) {
-            state.login.moved();
-        }
-        if !(200..300).contains(&response.status) && changes.again != Some(true) {
-            if request.method == "GET_PARAMETER" || is_keep_alive(&method, &state) {
-                state.keep_alive_method = KeepAliveMethod::Options;
-            } else {
-                state.refusal = Some(Refusal {
-                    method,
-                    status: response.status,
-                    reason: response.reason.clone(),
-                });
-            }
+        if is_farewell(request.method) {
             return changes;
         }
-        match request.method {
-            "OPTIONS" => {
-                let lacks = !response.public.is_empty()
-                    && !response
-                        .public
-                        .iter()
-                        .any(|methods| methods.to_ascii_uppercase().contains("GET_PARAMETER"));
-                if lacks {
-                    state.keep_alive_method = KeepAliveMethod::Options;
-                }
-                changes.public = Some(ADVERTISED_METHODS);
-            }
-            "DESCRIBE" => {
-                if let Some(sdp) = response.body.as_deref() {
-                    let base = rtsp_sdp::base(request.uri, response.content_base.as_deref());
-                    let (sdp, session_uri) = rtsp_sdp::with_complete_addresses(sdp, &base);
-                    state.description = Description::read(&sdp);
-                    state.session_uri = Some(session_uri);
-                    changes.body = Some(sdp);
-                }
-            }
-            "PLAY" => changes.no_rtp_info = true,
-            "SETUP" => {
-                let session = response.session.as_deref();
-                state.timeout = session.and_then(timeout_of).or(state.timeout);
-            }
-            _ => {}
+        let method = match state.request.take() {
+            Some((method, _)) => method,
+            None => request.method.to_owned(),
+        };
+        state.request = Some((method.clone(), true));
+        if changes.again == Some(true) {
+            return changes;
+        }
+        if (200..300).contains(&response.status) {
+            state.refusal = None;
+            state.accepted(request, response, &mut changes);
+        } else {
+            state.refused(method, request, response, &mut changes);
         }
         changes
     }
@@ -195,16 +177,25 @@ impl Dialogue {
             .collect()
     }
 
-    /// The last response that refused a request.
+    /// The last response, if it refused the request or redirected it.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.lock().refusal.clone()
     }
 
+    /// The method of the last request, and whether it was answered.
+    pub(super) fn last_request(&self) -> Option<(String, bool)> {
+        self.lock().request.clone()
+    }
+
     /// The method of the request without a response.
     pub(super) fn unanswered(&self) -> Option<String> {
-        let state = self.lock();
-        let (method, answered) = state.request.as_ref()?;
-        (!answered).then(|| method.clone())
+        let (method, answered) = self.last_request()?;
+        (!answered).then_some(method)
+    }
+
+    /// Whether the camera has described a stream.
+    pub(super) fn is_described(&self) -> bool {
+        !self.lock().description.media.is_empty()
     }
 
     /// The session timeout that the server states.
@@ -232,6 +223,86 @@ impl Dialogue {
     }
 }
 
+impl DialogueState {
+    /// Handles the response to a request that was accepted.
+    fn accepted(
+        &mut self,
+        request: Request<'_>,
+        response: &Response,
+        changes: &mut ResponseChanges,
+    ) {
+        match request.method {
+            "OPTIONS" => {
+                let lacks = !response.public.is_empty()
+                    && !response
+                        .public
+                        .iter()
+                        .any(|methods| methods.to_ascii_uppercase().contains("GET_PARAMETER"));
+                if lacks {
+                    self.keep_alive_method = KeepAliveMethod::Options;
+                }
+                changes.public = Some(ADVERTISED_METHODS);
+            }
+            "DESCRIBE" => {
+                if let Some(sdp) = response.body.as_deref() {
+                    let base = rtsp_sdp::base(request.uri, response.content_base.as_deref());
+                    let (sdp, session_uri) = rtsp_sdp::with_complete_addresses(sdp, &base);
+                    self.description = Description::read(&sdp);
+                    self.session_uri = Some(session_uri);
+                    changes.no_content_type = !self.description.media.is_empty();
+                    changes.body = Some(sdp);
+                }
+            }
+            "PLAY" => changes.no_position = true,
+            "SETUP" => {
+                let session = response.session.as_deref();
+                self.timeout = session.and_then(timeout_of).or(self.timeout);
+                changes.transport = request.transport.and_then(|asked| {
+                    rtsp_headers::transport(asked, response.transport.as_deref())
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Handles a response that is a refusal or a redirection.
+    fn refused(
+        &mut self,
+        method: String,
+        request: Request<'_>,
+        response: &Response,
+        changes: &mut ResponseChanges,
+    ) {
+        if request.method == "GET_PARAMETER" || is_keep_alive(&method, self) {
+            self.keep_alive_method = KeepAliveMethod::Options;
+            return;
+        }
+        if (300..400).contains(&response.status) {
+            self.login.moved();
+            self.redirections += 1;
+            let address = rtsp_headers::redirection(request.uri, response.location.as_deref());
+            changes.location = address.filter(|_| self.redirections <= MAX_REDIRECTIONS);
+            let is_followed = changes.location.is_some();
+            changes.status = Some(if is_followed { MOVED } else { BAD_REQUEST });
+        } else if method == "OPTIONS" && changes.again.is_none() {
+            // The methods are found by trying them: some cameras refuse OPTIONS alone.
+            changes.status = Some(NOT_IMPLEMENTED);
+            changes.public = Some(ADVERTISED_METHODS);
+            return;
+        }
+        self.refusal = Some(Refusal {
+            method,
+            status: response.status,
+            reason: response.reason.clone(),
+        });
+    }
+}
+
+/// Requests at the end of a session. They are no part of its reason.
+fn is_farewell(method: &str) -> bool {
+    matches!(method, "PAUSE" | "TEARDOWN")
+}
+
 /// OPTIONS in the middle of a session is a keep-alive; its response does not matter.
 fn is_keep_alive(method: &str, state: &DialogueState) -> bool {
     method == "OPTIONS" && state.session_uri.is_some()
@@ -255,136 +326,5 @@ fn timeout_of(session: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Secret;
-
-    const URI: &str = "rtsp://10.0.0.20/cam";
-
-    fn request(method: &str) -> Request<'_> {
-        Request { method, uri: URI }
-    }
-
-    fn response(status: u32, reason: &str) -> Response {
-        Response {
-            status,
-            reason: reason.to_owned(),
-            ..Response::default()
-        }
-    }
-
-    fn described() -> Dialogue {
-        let dialogue = Dialogue::default();
-        dialogue.on_request(request("DESCRIBE"));
-        let description = Response {
-            content_base: Some("10.0.0.20/cam/".to_owned()),
-            body: Some("v=0\r\nm=video 0 RTP/AVP 98 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n\0".to_owned()),
-            ..response(200, "OK")
-        };
-        let changes = dialogue.on_response(request("DESCRIBE"), false, &description);
-        assert!(
-            changes
-                .body
-                .is_some_and(|sdp| sdp.ends_with("a=control:rtsp://10.0.0.20/cam/track1\r\n"))
-        );
-        dialogue
-    }
-
-    #[test]
-    fn a_description_gives_the_addresses_and_the_payload_types() {
-        let dialogue = described();
-        let payloads: Vec<_> = dialogue
-            .video_payloads()
-            .iter()
-            .map(Payload::to_string)
-            .collect();
-        assert_eq!(payloads, ["98", "96 (H264)"]);
-        let play = Request {
-            method: "PLAY",
-            uri: "10.0.0.20/cam/",
-        };
-        assert_eq!(dialogue.on_request(play).uri.as_deref(), Some(URI));
-    }
-
-    #[test]
-    fn a_keep_alive_is_due_twice_per_session_timeout() {
-        for (session, wanted_ms) in [
-            ("1234;timeout=20", 10_000),
-            ("1234 ; Timeout = 10", 5_000),
-            ("1234;timeout=1", 500),
-            ("1234;timeout=0", 25_000),
-            ("1234;timeout=soon", 25_000),
-            ("1234", 25_000),
-            ("1234;timeout=600", 25_000),
-        ] {
-            let wanted = Duration::from_millis(wanted_ms);
-            assert_eq!(request_interval(timeout_of(session)), wanted, "{session}");
-        }
-    }
-
-    #[test]
-    fn keep_alives_are_options_if_get_parameter_is_not_supported() {
-        let refused = described();
-        let first = refused.on_request(request("GET_PARAMETER"));
-        assert!(first.bare && !first.options);
-        refused.on_response(
-            request("GET_PARAMETER"),
-            false,
-            &response(501, "Not Implemented"),
-        );
-        assert!(refused.on_request(request("GET_PARAMETER")).options);
-        assert_eq!(refused.refusal(), None, "no reason of a session's end");
-        // rtspsrc sends OPTIONS from now on, which may be refused as well.
-        refused.on_response(request("OPTIONS"), false, &response(405, "Not Allowed"));
-        assert_eq!(refused.refusal(), None);
-
-        let unlisted = Dialogue::default();
-        unlisted.on_request(request("OPTIONS"));
-        let options = Response {
-            public: vec!["OPTIONS, DESCRIBE, SETUP, PLAY".to_owned()],
-            ..response(200, "OK")
-        };
-        let changes = unlisted.on_response(request("OPTIONS"), false, &options);
-        assert_eq!(changes.public, Some(ADVERTISED_METHODS));
-        assert_eq!(unlisted.keep_alive_method(), KeepAliveMethod::Options);
-    }
-
-    #[test]
-    fn what_the_camera_answered_is_kept_and_the_login_sent_once() {
-        let credentials = Credentials {
-            username: Secret::new("a"),
-            password: Secret::new("wrong"),
-        };
-        let dialogue = Dialogue::new(Some(credentials), KeepAliveMethod::default());
-        assert_eq!(
-            dialogue.on_request(request("DESCRIBE")),
-            RequestChanges::default()
-        );
-        assert_eq!(dialogue.unanswered().as_deref(), Some("DESCRIBE"));
-        let challenge = Response {
-            challenges: vec!["Basic realm=\"cam\"".to_owned()],
-            ..response(401, "Unauthorized")
-        };
-        let changes = dialogue.on_response(request("DESCRIBE"), false, &challenge);
-        assert_eq!(changes.again, Some(true));
-        assert!(
-            dialogue
-                .on_request(request("DESCRIBE"))
-                .authorization
-                .is_some()
-        );
-        let changes = dialogue.on_response(request("DESCRIBE"), true, &challenge);
-        assert_eq!(changes.again, Some(false));
-        assert!(dialogue.refused_login());
-        assert_eq!(dialogue.unanswered(), None);
-        let answer = dialogue.refusal().expect("the camera refused");
-        assert_eq!(
-            (
-                answer.method.as_str(),
-                answer.status,
-                answer.reason.as_str()
-            ),
-            ("DESCRIBE", 401, "Unauthorized")
-        );
-    }
-}
+#[path = "rtsp_dialogue_tests.rs"]
+mod tests;

@@ -37,7 +37,7 @@ pub(super) struct EndContext<'a> {
     pub(super) dialogue: &'a Dialogue,
     /// The packets that arrived, by payload type.
     pub(super) arrived: Vec<Arrived>,
-    /// The time since PLAY was sent.
+    /// The time since PLAY was answered.
     pub(super) played_for: Option<Duration>,
 }
 
@@ -89,15 +89,21 @@ fn closed(context: &EndContext<'_>) -> String {
 }
 
 fn not_connected(context: &EndContext<'_>) -> Failure {
+    if let Some(answer) = context.dialogue.refusal() {
+        return of_status(answer.status, context);
+    }
     let (name, place, limit) = (
         context.name,
         host(context.url),
         seconds(context.connect_limit),
     );
-    let message = match context.dialogue.unanswered() {
-        Some(method) => {
-            format!("{name} at {place} did not answer {method} within {limit} of the start")
+    let message = match context.dialogue.last_request() {
+        Some((method, false)) => {
+            format!("{name} at {place} did not answer {method} within {limit}")
         }
+        Some((method, true)) => format!(
+            "{name} at {place} answered {method}, and its session came no further within {limit}"
+        ),
         None => format!(
             "{name} at {place} could not be sent a request within {limit}; check its address, the name server and the network"
         ),
@@ -176,7 +182,9 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
     if error.element != "rtspsrc" {
         return of_element(error, context);
     }
-    if let Some(status) = error.rtsp_status {
+    // rtspsrc tells the status of some refusals only.
+    let refused = context.dialogue.refusal().map(|answer| answer.status);
+    if let Some(status) = refused.or(error.rtsp_status) {
         return of_status(status, context);
     }
     if let Some(failure) = &context.stream_refused {
@@ -186,7 +194,7 @@ fn of_error(error: &ElementError, context: &EndContext<'_>) -> Failure {
     let says = |text: &str| debug.contains(text);
     let place = host(context.url);
     let limit = seconds(context.answer_limit);
-    if says("SDP contains no streams") || error.error.matches(gst::StreamError::CodecNotFound) {
+    if says(" SDP") || says("SDP ") || error.error.matches(gst::StreamError::CodecNotFound) {
         return no_video(context);
     }
     if says("any UDP packets") {
@@ -252,6 +260,9 @@ fn no_video(context: &EndContext<'_>) -> Failure {
     let name = context.name;
     let path = shown_path(context.url);
     let message = match context.dialogue.video_payloads().as_slice() {
+        [] if !context.dialogue.is_described() => format!(
+            "{name} answered DESCRIBE for {path} without a description (SDP) of a stream; check its path"
+        ),
         [] => format!("{name} offers no video stream under {path}; check its path"),
         payloads => format!(
             "{name} describes its video under {path} in an unsupported way; it names payload type {}",
@@ -317,6 +328,12 @@ fn of_status(status: u32, context: &EndContext<'_>) -> Failure {
     match status {
         401 => unauthorized(said, context),
         _ if context.dialogue.refused_login() => unauthorized(said, context),
+        300..=399 => Failure::new(
+            "unreachable",
+            format!(
+                "{name} redirects {path} ({said}) to an address that can't be used; set the URI to where the stream is"
+            ),
+        ),
         403 => Failure::new(
             "permission",
             format!(

@@ -19,7 +19,7 @@ use gstreamer_rtsp::ffi;
 
 use super::element::{PipelineError, element};
 use super::rtsp_dialogue::Dialogue;
-use super::rtsp_message::{Request, Response};
+use super::rtsp_message::{Request, Response, ResponseChanges};
 
 thread_local! {
     /// The dialogue of the rtspsrc that is being made on this thread.
@@ -124,6 +124,7 @@ unsafe extern "C" fn before_send(
         let changes = dialogue.on_request(Request {
             method: &method,
             uri: &uri,
+            transport: None,
         });
         if changes.options {
             request.become_options();
@@ -174,35 +175,18 @@ unsafe extern "C" fn after_send(
             .flat_map(|header| response.all(header))
             .collect(),
         content_base: response.first(ffi::GST_RTSP_HDR_CONTENT_BASE),
+        transport: response.first(ffi::GST_RTSP_HDR_TRANSPORT),
+        location: response.first(ffi::GST_RTSP_HDR_LOCATION),
         body: (method == "DESCRIBE").then(|| response.body()).flatten(),
     };
+    let transport = request.first(ffi::GST_RTSP_HDR_TRANSPORT);
     let request = Request {
         method: &method,
         uri: &uri,
+        transport: transport.as_deref(),
     };
     let changes = dialogue.on_response(request, with_login, &arrived);
-    if let Some(again) = changes.again {
-        response.remove(ffi::GST_RTSP_HDR_WWW_AUTHENTICATE);
-        if again {
-            // Makes rtspsrc send the request again. Without realm and nonce, rtspsrc adds no login to it.
-            response.add(
-                ffi::GST_RTSP_HDR_WWW_AUTHENTICATE,
-                "Digest algorithm=\"MD5\"",
-            );
-        }
-    }
-    if let Some(methods) = changes.public {
-        response.add(ffi::GST_RTSP_HDR_PUBLIC, methods);
-    }
-    if changes.no_rtp_info {
-        response.remove(ffi::GST_RTSP_HDR_RTP_INFO);
-    }
-    if let Some(body) = changes.body {
-        let mut body = body.into_bytes();
-        // rtspsrc's own connection also ends bodies with a zero byte.
-        body.push(0);
-        response.set_body(&body);
-    }
+    response.apply(changes);
     ffi::GST_RTSP_OK
 }
 
@@ -249,6 +233,50 @@ impl Message<'_> {
             let response = self.0.type_data.response;
             let status = u32::try_from(response.code).ok()?;
             Some((status, text(response.reason).unwrap_or_default()))
+        }
+    }
+
+    /// Changes a response before rtspsrc reads it.
+    fn apply(&mut self, changes: ResponseChanges) {
+        if let Some(again) = changes.again {
+            self.remove(ffi::GST_RTSP_HDR_WWW_AUTHENTICATE);
+            if again {
+                // Makes rtspsrc send the request again. Without realm and nonce, rtspsrc adds no login to it.
+                self.add(
+                    ffi::GST_RTSP_HDR_WWW_AUTHENTICATE,
+                    "Digest algorithm=\"MD5\"",
+                );
+            }
+        }
+        if let Some(status) = changes.status.and_then(|status| i32::try_from(status).ok()) {
+            self.0.type_data.response.code = status;
+        }
+        if let Some(methods) = changes.public {
+            self.add(ffi::GST_RTSP_HDR_PUBLIC, methods);
+        }
+        for (header, value) in [
+            (ffi::GST_RTSP_HDR_TRANSPORT, changes.transport),
+            (ffi::GST_RTSP_HDR_LOCATION, changes.location),
+        ] {
+            if let Some(value) = value {
+                self.remove(header);
+                self.add(header, &value);
+            }
+        }
+        if changes.no_position {
+            self.remove(ffi::GST_RTSP_HDR_RTP_INFO);
+            self.remove(ffi::GST_RTSP_HDR_RANGE);
+            self.remove(ffi::GST_RTSP_HDR_SCALE);
+            self.remove(ffi::GST_RTSP_HDR_SPEED);
+        }
+        if changes.no_content_type {
+            self.remove(ffi::GST_RTSP_HDR_CONTENT_TYPE);
+        }
+        if let Some(body) = changes.body {
+            let mut body = body.into_bytes();
+            // rtspsrc's own connection also ends bodies with a zero byte.
+            body.push(0);
+            self.set_body(&body);
         }
     }
 

@@ -11,11 +11,13 @@ pub(super) struct Refusal {
     pub(super) reason: String,
 }
 
-/// A request that is about to be sent.
+/// A request that is about to be sent, or was answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) uri: &'a str,
+    /// `RTP/AVP/TCP;unicast;interleaved=0-1`, for SETUP.
+    pub(super) transport: Option<&'a str>,
 }
 
 /// The changes to a request.
@@ -38,6 +40,9 @@ pub(super) struct Response {
     pub(super) session: Option<String>,
     pub(super) public: Vec<String>,
     pub(super) content_base: Option<String>,
+    pub(super) transport: Option<String>,
+    /// The address of a redirection.
+    pub(super) location: Option<String>,
     pub(super) body: Option<String>,
 }
 
@@ -48,8 +53,17 @@ pub(super) struct ResponseChanges {
     pub(super) again: Option<bool>,
     /// An additional `Public` header.
     pub(super) public: Option<&'static str>,
-    /// Remove `RTP-Info`: cameras state sequence numbers that they do not send, and rtpbin drops all packets before the
-    /// stated one.
-    pub(super) no_rtp_info: bool,
+    /// The status that rtspsrc sees.
+    pub(super) status: Option<u32>,
+    /// Another `Transport`.
+    pub(super) transport: Option<String>,
+    /// Another `Location`.
+    pub(super) location: Option<String>,
+    /// Remove what describes the position in a recording. `RTP-Info`: cameras state sequence numbers that they do not
+    /// send, and rtpbin drops all packets before the stated one. `Range`, `Scale` and `Speed`: rtspsrc ends the stream
+    /// at the end of the range.
+    pub(super) no_position: bool,
+    /// Remove the type of the body, which is a description whatever it says.
+    pub(super) no_content_type: bool,
     pub(super) body: Option<String>,
 }

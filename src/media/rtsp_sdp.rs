@@ -1,9 +1,17 @@
 //! A camera's description (SDP, RFC 8866): the payload types of its media, and the addresses for SETUP.
 //!
 //! rtspsrc uses a Content-Base as it is, and each of its versions joins addresses in another way. Therefore the
-//! addresses are computed here and put into the description before rtspsrc reads it.
+//! addresses are computed here and put into the description before rtspsrc reads it. Lines that rtspsrc reads more
+//! strictly than other players do are written in their usual form.
+
+use std::borrow::Cow;
 
 use url::Url;
+
+use super::codec::Codec;
+
+/// RTP clock rate of every supported codec (RFC 6184, 7798, 2435).
+const VIDEO_CLOCK_HZ: u32 = 90_000;
 
 /// The media of a description, in its order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,12 +52,10 @@ impl Description {
                     })
                     .collect();
                 media.push(Media { kind, payloads });
-            } else if let Some(map) = line.strip_prefix("a=rtpmap:")
+            } else if let Some((number, encoding)) = rtpmap(line)
                 && let Some(section) = media.last_mut()
-                && let Some((number, encoding)) = map.trim_start().split_once([' ', '\t'])
-                && let Ok(number) = number.parse::<u8>()
             {
-                let encoding = encoding.trim_start().split('/').next().unwrap_or_default();
+                let encoding = encoding.split('/').next().unwrap_or_default().trim_end();
                 let payloads = section.payloads.iter_mut();
                 for payload in payloads.filter(|payload| payload.number == number) {
                     payload.encoding = encoding.to_ascii_uppercase();
@@ -148,7 +154,7 @@ pub(super) fn with_complete_addresses(sdp: &str, base: &str) -> (String, String)
                 whole = joined(base, control);
                 mended += "a=control:*";
             }
-            None => mended += line,
+            None => mended += &usual_form(line),
         }
         mended += "\r\n";
     }
@@ -158,15 +164,87 @@ pub(super) fn with_complete_addresses(sdp: &str, base: &str) -> (String, String)
 fn lines(sdp: &str) -> impl Iterator<Item = &str> {
     sdp.trim_end_matches('\0')
         .split(['\r', '\n'])
+        .map(str::trim)
         .filter(|line| !line.is_empty())
 }
 
-fn is_rtsp(url: &Url) -> bool {
+/// The line as rtspsrc reads it.
+fn usual_form(line: &str) -> Cow<'_, str> {
+    if let Some(section) = line.strip_prefix("m=") {
+        return media_line(section).map_or(Cow::Borrowed(line), Cow::Owned);
+    }
+    if line.starts_with("c=") {
+        // Cameras state a multicast address here, also for a session that is asked for unicast; rtspsrc would then ask
+        // for multicast alone. It reads from this line only whether sockets are for IPv6.
+        let any = if line.contains("IP6") {
+            "c=IN IP6 ::"
+        } else {
+            "c=IN IP4 0.0.0.0"
+        };
+        return Cow::Borrowed(any);
+    }
+    if let Some(range) = line.strip_prefix("a=range:") {
+        // rtspsrc ends the stream at the end of the range, and asks for its start.
+        return match range.split_once('-') {
+            Some((start, _)) => Cow::Owned(format!("a=range:{start}-")),
+            None => Cow::Borrowed(line),
+        };
+    }
+    match rtpmap(line) {
+        Some((number, encoding)) => {
+            Cow::Owned(format!("a=rtpmap:{number} {}", with_clock(encoding)))
+        }
+        None => Cow::Borrowed(line),
+    }
+}
+
+/// A media section's first line: the kind in lower case, and the RTP profile without the transport that some cameras
+/// add to it (`RTP/AVP/TCP`, `TCP/RTP/AVP`).
+fn media_line(section: &str) -> Option<String> {
+    let mut words = section.split_ascii_whitespace();
+    let (kind, port, protocol) = (words.next()?, words.next()?, words.next()?);
+    let upper = protocol.to_ascii_uppercase();
+    let profile = upper
+        .split('/')
+        .find(|part| matches!(*part, "AVP" | "AVPF" | "SAVP" | "SAVPF"));
+    let protocol = match profile {
+        Some(profile) => format!("RTP/{profile}"),
+        None => protocol.to_owned(),
+    };
+    let payloads: String = words.map(|word| format!(" {word}")).collect();
+    Some(format!(
+        "m={} {port} {protocol}{payloads}",
+        kind.to_ascii_lowercase()
+    ))
+}
+
+/// Payload type and encoding of an `a=rtpmap` line: 96 and `H264/90000`.
+fn rtpmap(line: &str) -> Option<(u8, &str)> {
+    let map = line.strip_prefix("a=rtpmap:")?;
+    let (number, encoding) = map.trim_start().split_once([' ', '\t'])?;
+    Some((number.parse().ok()?, encoding.trim()))
+}
+
+/// The encoding with its clock rate, which some cameras omit or state as 0.
+fn with_clock(encoding: &str) -> Cow<'_, str> {
+    let mut parts = encoding.split('/').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let clock_hz = parts.next().and_then(|rate| rate.parse::<u32>().ok());
+    let is_video = Codec::of_rtp(&name.to_ascii_uppercase()).is_some();
+    if is_video && clock_hz.is_none_or(|rate| rate == 0) {
+        Cow::Owned(format!("{name}/{VIDEO_CLOCK_HZ}"))
+    } else {
+        Cow::Borrowed(encoding)
+    }
+}
+
+/// Whether `url` is the address of an RTSP server.
+pub(super) fn is_rtsp(url: &Url) -> bool {
     matches!(url.scheme(), "rtsp" | "rtsps" | "rtspu" | "rtspt")
 }
 
 /// Puts `path`, the part after the host, behind the host of `address`.
-fn with_authority_of(address: &str, path: &str) -> String {
+pub(super) fn with_authority_of(address: &str, path: &str) -> String {
     let slash = if path.starts_with('/') { "" } else { "/" };
     format!("{}{slash}{path}", &address[..end_of_authority(address)])
 }
@@ -258,5 +336,45 @@ mod tests {
         );
         let (_, whole) = with_complete_addresses("v=0\r\na=control:session\r\n", "rtsp://h/cam/");
         assert_eq!(whole, "rtsp://h/cam/session");
+    }
+
+    #[test]
+    fn lines_are_written_as_rtspsrc_reads_them() {
+        for (line, wanted) in [
+            ("m=video 0 RTP/AVP 96", "m=video 0 RTP/AVP 96"),
+            (
+                "m=Video  554 RTP/AVP/TCP  96 97",
+                "m=video 554 RTP/AVP 96 97",
+            ),
+            ("m=video 0 TCP/RTP/AVP 96", "m=video 0 RTP/AVP 96"),
+            ("m=video 0 rtp/savpf 96", "m=video 0 RTP/SAVPF 96"),
+            ("m=video 0 udp 33", "m=video 0 udp 33"),
+            ("m=video", "m=video"),
+            ("c=IN IP4 239.1.2.3/127", "c=IN IP4 0.0.0.0"),
+            ("c=IN IP6 ff15::101", "c=IN IP6 ::"),
+            ("a=rtpmap: 96  H264/90000", "a=rtpmap:96 H264/90000"),
+            ("a=rtpmap:96\th265/0", "a=rtpmap:96 h265/90000"),
+            ("a=rtpmap:26 JPEG", "a=rtpmap:26 JPEG/90000"),
+            ("a=rtpmap:0 PCMU/8000/1", "a=rtpmap:0 PCMU/8000/1"),
+            ("a=rtpmap:96", "a=rtpmap:96"),
+            ("a=range:npt=now-", "a=range:npt=now-"),
+            ("a=range:npt=0-10.0", "a=range:npt=0-"),
+            (
+                "a=range:clock=20200618T212222Z-20200618T212312Z",
+                "a=range:clock=20200618T212222Z-",
+            ),
+            ("a=recvonly", "a=recvonly"),
+        ] {
+            assert_eq!(usual_form(line), wanted, "{line}");
+        }
+        let (mended, _) = with_complete_addresses(
+            " m=Video 0 RTP/AVP/TCP 96\n a=rtpmap:96  H264 \n",
+            "rtsp://h/",
+        );
+        assert_eq!(mended, "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n");
+        assert_eq!(
+            Description::read(&mended).media[0].encoding(96),
+            Some("H264")
+        );
     }
 }

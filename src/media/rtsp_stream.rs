@@ -104,7 +104,8 @@ impl StreamSelector {
             return false;
         }
         for codec in codecs {
-            match self.fallback.choose(codec) {
+            let choice = self.session.while_choosing(|| self.fallback.choose(codec));
+            match choice {
                 Ok(plan) => {
                     self.taken().choice = Some((codec, plan));
                     return true;
@@ -197,7 +198,10 @@ impl StreamSelector {
         }
         pipeline
             .add(&depayloader)
-            .and_then(|()| depayloader.link(&parser))
+            .and_then(|()| match with_start_codes(codec) {
+                Some(units) => depayloader.link_filtered(&parser, &units),
+                None => depayloader.link(&parser),
+            })
             .map_err(|err| PipelineError::link("the depayloader", err))?;
         depayloader
             .sync_state_with_parent()
@@ -214,6 +218,18 @@ impl StreamSelector {
     fn taken(&self) -> MutexGuard<'_, Selection> {
         lock(&self.taken)
     }
+}
+
+/// The form in which the parser gets access units of H.264 and H.265. Some cameras (V380) send parameter sets and picture
+/// as one NAL unit, with start codes between them; if each unit followed its length, the parser would not look for more
+/// in it.
+fn with_start_codes(codec: Codec) -> Option<gst::Caps> {
+    (codec != Codec::Mjpeg).then(|| {
+        gst::Caps::builder(codec.media_type())
+            .field("stream-format", "byte-stream")
+            .field("alignment", "au")
+            .build()
+    })
 }
 
 fn named(payload: &Payload) -> &str {

@@ -23,7 +23,7 @@ const DECODER_UNITS: u64 = 20;
 /// The time limits of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// From the start to PLAY.
+    /// From the start to the answer to PLAY, and again from the choice of a decoder.
     pub(super) connect: Duration,
     /// From PLAY to the first frame.
     pub(super) start: Duration,
@@ -44,7 +44,7 @@ pub(super) enum Ending {
     Error(ElementError),
     /// The stream ended.
     Eos,
-    /// PLAY was not sent within the limit.
+    /// PLAY was not answered within the limit.
     NotConnected,
     /// No access unit arrived for this long.
     Stalled(Duration),
@@ -179,11 +179,11 @@ fn ending_of(
             None
         }
         gst::MessageView::Eos(_) => Some(Ending::Eos),
-        // rtspsrc posts the first "request" when it sends PLAY; each SETUP is part of its "open".
+        // rtspsrc posts that a "request" is complete when PLAY is answered. It posts the start of that request before it
+        // connects.
         gst::MessageView::Progress(progress) => {
             let (kind, code, _) = progress.get();
-            let begins = matches!(kind, gst::ProgressType::Start | gst::ProgressType::Complete);
-            if begins && code == "request" {
+            if matches!(kind, gst::ProgressType::Complete) && code == "request" {
                 session.playing();
             }
             None
@@ -219,7 +219,12 @@ fn next_limit(
         (!left.is_zero()).then_some(left)
     };
     let Some(playing) = progress.playing else {
-        return left(started, limits.connect).ok_or(Ending::NotConnected);
+        if progress.choosing {
+            // Decoders that are tried have time limits of their own.
+            return Ok(limits.connect);
+        }
+        let since = progress.chosen.unwrap_or(started);
+        return left(since, limits.connect).ok_or(Ending::NotConnected);
     };
     let Some(first_frame) = progress.first_frame else {
         if limits.other_decoder
@@ -259,6 +264,8 @@ mod tests {
         other_decoder: false,
     };
     const NOTHING: Progress = Progress {
+        choosing: false,
+        chosen: None,
         playing: None,
         units: 0,
         units_since_key: 0,
@@ -287,6 +294,21 @@ mod tests {
     fn a_session_that_never_plays_ends_at_the_connect_limit() {
         assert_eq!(verdict_text(NOTHING, &LIMITS, 101), "wait 14");
         assert_eq!(verdict_text(NOTHING, &LIMITS, 115), "NotConnected");
+    }
+
+    #[test]
+    fn trying_decoders_does_not_count_as_connecting() {
+        let choosing = Progress {
+            choosing: true,
+            ..NOTHING
+        };
+        assert_eq!(verdict_text(choosing, &LIMITS, 160), "wait 15");
+        let chosen = Progress {
+            chosen: Some(at(160)),
+            ..NOTHING
+        };
+        assert_eq!(verdict_text(chosen, &LIMITS, 174), "wait 1");
+        assert_eq!(verdict_text(chosen, &LIMITS, 175), "NotConnected");
     }
 
     #[test]

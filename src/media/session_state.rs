@@ -76,6 +76,8 @@ pub(super) struct SessionState {
     skipped: AtomicU64,
     frames: AtomicU64,
     next_frame_id: AtomicU64,
+    choosing: AtomicBool,
+    chosen_ns: AtomicU64,
     playing_ns: AtomicU64,
     last_unit_ns: AtomicU64,
     last_decoded_unit_ns: AtomicU64,
@@ -94,7 +96,11 @@ pub(super) struct SessionState {
 /// The progress of a session, as its own thread reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// The time at which PLAY was sent.
+    /// Whether decoders are being tried for the stream.
+    pub(super) choosing: bool,
+    /// The time at which a decoder was chosen, or none was found.
+    pub(super) chosen: Option<Duration>,
+    /// The time at which the source began to send: PLAY was answered.
     pub(super) playing: Option<Duration>,
     /// The number of access units so far, and since the first key frame.
     pub(super) units: u64,
@@ -118,6 +124,8 @@ impl SessionState {
             skipped: AtomicU64::new(0),
             frames: AtomicU64::new(0),
             next_frame_id: AtomicU64::new(0),
+            choosing: AtomicBool::new(false),
+            chosen_ns: never(),
             playing_ns: never(),
             last_unit_ns: never(),
             last_decoded_unit_ns: never(),
@@ -158,7 +166,19 @@ impl SessionState {
         }
     }
 
-    /// Notes that the source was asked to send. The time limit for the first frame starts now.
+    /// Calls `choose`, which finds a decoder and may try several. The time limit for the connection starts again
+    /// afterwards.
+    pub(super) fn while_choosing<T>(&self, choose: impl FnOnce() -> T) -> T {
+        self.choosing.store(true, Ordering::Release);
+        let chosen = choose();
+        let now = nanoseconds(self.clock.now());
+        self.chosen_ns.store(now, Ordering::Release);
+        self.choosing.store(false, Ordering::Release);
+        self.wake();
+        chosen
+    }
+
+    /// Notes that the source sends. The time limit for the first frame starts now.
     pub(super) fn playing(&self) {
         self.set_once(&self.playing_ns);
     }
@@ -354,6 +374,9 @@ impl SessionState {
         // A decoder that has given all that it got owes nothing: the units since then were not wanted.
         let owes_nothing = last_frame >= instant(&self.last_decoded_unit_ns);
         Progress {
+            // Before the time: it is set when this ends.
+            choosing: self.choosing.load(Ordering::Acquire),
+            chosen: instant(&self.chosen_ns),
             playing: instant(&self.playing_ns),
             units,
             units_since_key: first_key.map_or(0, |_| units.saturating_sub(at_key)),

@@ -21,6 +21,7 @@ use nvr::media::{
     SourceListener, SourceSnapshot, StreamFacts, descriptors_of, open,
 };
 
+mod answers;
 mod faults;
 mod lifecycle;
 mod quirks;

@@ -84,6 +84,28 @@ fn a_camera_that_never_answers_is_unreachable_within_seconds() {
 }
 
 #[test]
+fn a_camera_that_hangs_up_at_once_is_not_told_as_playing() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    // rtspsrc connects again once.
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut request = [0; 1024];
+            let _ = client.expect("a client").read(&mut request);
+        }
+    });
+    assert_eq!(
+        Session::start(&settings(&format!("rtsp://127.0.0.1:{port}/a"))).end(),
+        (
+            "ended",
+            format!(
+                "camera 3 at 127.0.0.1:{port} closed the connection without an answer to OPTIONS"
+            )
+        )
+    );
+}
+
+#[test]
 fn a_server_of_another_kind_is_garbage() {
     let garbage: Vec<u8> = (0..4096u32).map(|byte| (byte * 37 % 251) as u8).collect();
     let http = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec();

@@ -295,6 +295,60 @@ fn packets_of_an_unknown_type_between_the_others_do_no_harm() {
     assert_each_once(&times(&session.frames(60)));
 }
 
+/// Sends the start of each packet before the packet.
+#[derive(Clone)]
+struct ShortPackets;
+
+impl Quirk for ShortPackets {
+    fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
+        vec![packet[..1].to_vec(), packet[..8].to_vec(), packet]
+    }
+}
+
+#[test]
+fn packets_without_a_whole_header_do_no_harm() {
+    let testcam = cameras(vec![pattern()]);
+    let quirk = in_front_of(&testcam, ShortPackets);
+    let session = Session::start(&settings(&quirk.url(PATH)));
+    assert_each_once(&times(&session.frames(60)));
+}
+
+/// Sends the NAL units of an aggregation packet (RFC 6184, 5.7.1) as one unit, with start codes between them.
+#[derive(Clone)]
+struct JoinedUnits;
+
+impl Quirk for JoinedUnits {
+    fn answer(&mut self, _method: &str, answer: String) -> String {
+        // The parameter sets are in the stream only.
+        answer.replace("sprop-parameter-sets", "x-parameter-sets")
+    }
+
+    fn rtp(&mut self, packet: Vec<u8>) -> Vec<Vec<u8>> {
+        let (header, payload) = packet.split_at(12);
+        if payload[0] & 0x1f != 24 {
+            return vec![packet];
+        }
+        let mut units = Vec::new();
+        let mut rest = &payload[1..];
+        while let [high, low, after @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let (unit, others) = after.split_at(length);
+            units.push(unit);
+            rest = others;
+        }
+        let joined = units.join(&[0u8, 0, 0, 1][..]);
+        vec![[header, &joined].concat()]
+    }
+}
+
+#[test]
+fn units_in_one_packet_with_start_codes_between_them_are_decoded() {
+    let testcam = cameras(vec![pattern()]);
+    let quirk = in_front_of(&testcam, JoinedUnits);
+    let session = Session::start(&settings(&quirk.url(PATH)));
+    assert_each_once(&times(&session.frames(40)));
+}
+
 #[test]
 fn a_content_base_that_is_of_no_use_is_not_used() {
     let testcam = cameras(vec![pattern()]);
