@@ -12,6 +12,7 @@ mod import;
 mod import_output;
 mod inferred;
 mod installed_model;
+mod label_lines;
 mod labels;
 mod lane;
 mod letterbox;
@@ -44,6 +45,7 @@ pub use import_output::ImportRequest;
 pub use import_output::names_classes;
 pub use inferred::{Inferred, WorkDone, WorkerStats};
 pub use installed_model::InstalledModel;
+pub use label_lines::names as names_in;
 pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{
