@@ -25,6 +25,7 @@ mod onnxruntime;
 mod open;
 mod output_layout;
 mod parallelism;
+mod plausibility;
 mod rten;
 mod scripted;
 mod store;

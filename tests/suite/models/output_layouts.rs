@@ -146,3 +146,52 @@ fn a_run_tells_yolox_from_the_same_with_decoded_boxes() {
          yolov8, yolox or end2end all the same"
     );
 }
+
+#[test]
+fn numbers_that_contradict_the_only_format_of_a_shape_are_refused() {
+    let names = "{0: 'a', 1: 'b', 2: 'c'}";
+    let mut swapped = silent([1, 300, 6], names);
+    for (index, place) in (0u16..300).enumerate() {
+        let left = f32::from(place);
+        let score = 0.3 - f32::from(place) / 1001.0;
+        row(
+            &mut swapped,
+            index,
+            &[left, 10.0, left + 40.0, 90.0, 1.0, score],
+        );
+    }
+    let told = |output: &str, format: &str, reason: &str| {
+        format!(
+            "its output, {output}, has the shape of {format}, but in a run on noise {reason}; export it in that format, with \
+             boxes in pixels and scores from 0 to 1, or say --output-format {format} if it has it all the same"
+        )
+    };
+    assert_eq!(
+        refused(&swapped),
+        told(
+            "1x300x6",
+            "end2end",
+            "its last column is not the number of a class"
+        )
+    );
+    let model = imported(&swapped, Some(OutputFormat::End2end)).expect("it is said");
+    assert_eq!(model.manifest.output.format, OutputFormat::End2end);
+    let mut shares = silent([1, 7, 8400], names);
+    for (row, value) in [0.5, 0.4, 0.2, 0.3, 0.1, 0.1, 0.1].into_iter().enumerate() {
+        shares.constant[row * 8400..(row + 1) * 8400].fill(value);
+    }
+    assert_eq!(
+        refused(&shares),
+        told(
+            "1x7x8400",
+            "yolov8",
+            "its boxes are shares of the picture, not pixels"
+        )
+    );
+    shares.constant[..8400].fill(320.0);
+    shares.constant[4 * 8400..].fill(-7.0);
+    assert_eq!(
+        refused(&shares),
+        told("1x7x8400", "yolov8", "its scores are not between 0 and 1")
+    );
+}
