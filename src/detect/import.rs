@@ -10,13 +10,14 @@ use super::manifest::{
     ColorOrder, Input, Layout, ModelFile, Normalize, Output, OutputFormat, Range,
 };
 use super::network::{Network, NetworkDetector};
-use super::onnx_file::{ExternalFiles, OnnxFile};
+use super::onnx_file::{CUT_OFF, ExternalFiles, OnnxFile};
 use super::onnxruntime::OnnxRuntimeNetwork;
 use super::rten::RtenNetwork;
 use super::store::{check_id, writable, write_whole};
 use super::tensor::TensorInfo;
 use super::{
-    DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds, weights,
+    DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds, foreign_file,
+    weights,
 };
 use crate::base::{Letterbox, Size};
 
@@ -38,7 +39,10 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
             ),
         ));
     }
-    // A file that is not ONNX has no weights beside it; the engines refuse it.
+    if let Some(reason) = foreign_file::reason(&request.file) {
+        return Err(refusal(request, reason));
+    }
+    // Another file that is not ONNX has no weights beside it; the engines refuse it.
     let file = OnnxFile::read(&request.file);
     let known = file.as_ref().ok();
     let weights = weights::of(&request.file, known)
@@ -48,7 +52,8 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
     let files = weights.copy_to(&staging.0)?;
     let graph = staging.0.join(weights::GRAPH);
     let external = known.map(|known| known.external.clone());
-    let mut network = load(request, &graph, &external.unwrap_or_default())?;
+    let mut network = load(request, &graph, &external.unwrap_or_default())
+        .map_err(|error| cut_off(request, &file).unwrap_or(error))?;
     let manifest = describe(request, network.as_mut(), &file, files)?;
     let problems = manifest.problems();
     if !problems.is_empty() {
@@ -137,6 +142,18 @@ fn load(
         )),
         Err(other) => Err(other),
     }
+}
+
+/// The refusal of a file that ends too early; the engines do not say so.
+fn cut_off(request: &ImportRequest, file: &Result<OnnxFile, String>) -> Option<DetectError> {
+    let reason = file.as_ref().err()?;
+    let is_cut_off = reason.starts_with(CUT_OFF);
+    is_cut_off.then(|| {
+        refusal(
+            request,
+            format!("{reason}; copy or download the whole file again"),
+        )
+    })
 }
 
 fn describe(

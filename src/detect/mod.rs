@@ -7,6 +7,7 @@ mod contract;
 mod decode;
 mod error;
 mod evidence;
+mod foreign_file;
 mod idle;
 mod import;
 mod import_output;
