@@ -211,3 +211,25 @@ fn sources_without_a_network_are_probed_too() {
     assert_eq!(shown["codec"], json!("raw"));
     assert!(Path::new(saved).exists());
 }
+
+#[test]
+fn a_path_that_is_no_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["pipe.mp4", "pipe.jpg"] {
+        let made = Command::new("mkfifo").arg(path(name)).status();
+        assert!(made.expect("mkfifo runs").success());
+    }
+    std::fs::create_dir(path("folder.mp4")).expect("made");
+    let pipe = "is a pipe or a device, which can't be played; name a regular file";
+    for (name, kind, reason) in [
+        ("pipe.mp4", "file", pipe),
+        ("pipe.jpg", "image", pipe),
+        ("folder.mp4", "file", "is a directory; name a file in it"),
+    ] {
+        let refused = probe(&path(name), "", &[]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let wanted = format!("error: {kind} {}: {reason}\n", path(name));
+        assert_eq!(text(&refused.stderr), wanted);
+    }
+}
