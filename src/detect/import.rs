@@ -12,6 +12,7 @@ use super::manifest::{
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::{CUT_OFF, ExternalFiles, OnnxFile};
 use super::onnxruntime::OnnxRuntimeNetwork;
+use super::output_layout::other_task;
 use super::rten::RtenNetwork;
 use super::store::{check_id, writable, write_whole};
 use super::tensor::TensorInfo;
@@ -163,6 +164,9 @@ fn describe(
     files: Vec<ModelFile>,
 ) -> Result<Manifest, DetectError> {
     let (input_name, layout, size) = input_of(request, network.inputs())?;
+    if let Some(reason) = file.as_ref().ok().and_then(other_task) {
+        return Err(refusal(request, reason));
+    }
     let (output, output_name, shape) = output_of(request, network, layout, size)?;
     let names = names_of(request, file).map_err(|reason| refusal(request, reason))?;
     let tensors = Tensors {

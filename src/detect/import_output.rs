@@ -109,7 +109,8 @@ impl Tensors {
             };
         }
         let all = candidates(&self.shape, self.input, None);
-        if all.is_empty() {
+        let named = names.map(|(names, _)| candidates(&self.shape, self.input, Some(names.len())));
+        if all.is_empty() && named.as_ref().is_none_or(Vec::is_empty) {
             return Err(format!(
                 "its output should be {}, {} or {}, but is {}; name the format with --output-format if it is one of them \
                  all the same",
@@ -119,9 +120,8 @@ impl Tensors {
                 self.found()
             ));
         }
-        let fitting = match names {
-            Some((names, whence)) => {
-                let fitting = candidates(&self.shape, self.input, Some(names.len()));
+        let fitting = match names.zip(named) {
+            Some(((names, whence), fitting)) => {
                 if fitting.is_empty() {
                     return Err(format!(
                         "{whence} {}, but its output, {}, can only be {}",

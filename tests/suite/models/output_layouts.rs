@@ -195,3 +195,27 @@ fn numbers_that_contradict_the_only_format_of_a_shape_are_refused() {
         told("1x7x8400", "yolov8", "its scores are not between 0 and 1")
     );
 }
+
+#[test]
+fn a_network_of_another_task_and_one_of_many_classes_are_taken_for_what_they_are() {
+    let mut pose = silent([1, 300, 57], "{0: 'person'}");
+    for (key, value) in [("author", "Ultralytics"), ("task", "pose")] {
+        pose.metadata.push((key.to_owned(), value.to_owned()));
+    }
+    assert_eq!(
+        refused(&pose),
+        "it is a network for the task `pose`, as its metadata says, and only `detect` can be read; export one that was \
+         trained for detection"
+    );
+    assert_eq!(
+        refused(&silent([1, 100, 5], "{0: 'a', 1: 'b'}")),
+        "its output, 1x100x5, is that of mmdetection with its classes in another output, which can't be read; export it as \
+         yolov8 or with its duplicates removed (end2end), or name the format with --output-format if it is yolov8, yolox or \
+         end2end all the same"
+    );
+    let names: Vec<String> = (0..2000).map(|index| format!("k{index}")).collect();
+    let mut many = silent([1, 2004, 84], &names.join(","));
+    many.input = Size::new(64, 64);
+    let model = imported(&many, None).expect("its names give the number of classes");
+    assert_eq!(model.manifest.output.format, OutputFormat::Yolov8);
+}
