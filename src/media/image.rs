@@ -75,9 +75,6 @@ fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     let named = |error: &dyn std::fmt::Display| format!("image {}: {error}", path.display());
     check_file(path).map_err(|(code, reason)| (code, named(&reason)))?;
     let bytes = std::fs::read(path).map_err(|error| (file_code(&error), named(&error)))?;
-    if bytes.is_empty() {
-        return Err(("garbage", named(&"is empty; copy or download it again")));
-    }
     let pixel = pixel_of_file(&bytes);
     let is_whole = has_end(&bytes);
     let mut reader = ImageReader::new(std::io::Cursor::new(bytes))
@@ -151,7 +148,8 @@ fn is_sideways(orientation: image::metadata::Orientation) -> bool {
     )
 }
 
-/// Checks that there is a file at `path` and that it can be opened. To open a pipe would block, without an end.
+/// Checks that there is a file at `path`, that it is not empty, and that it can be opened. To open a pipe would block,
+/// without an end.
 ///
 /// # Errors
 /// A code of [`SessionEnd`] and the reason.
@@ -165,6 +163,9 @@ pub(super) fn check_file(path: &Path) -> Result<(), (&'static str, String)> {
     if !metadata.is_file() {
         let reason = "is a pipe or a device, which can't be played; name a regular file";
         return Err(("garbage", reason.to_owned()));
+    }
+    if metadata.len() == 0 {
+        return Err(("garbage", "is empty; copy or download it again".to_owned()));
     }
     std::fs::File::open(path).map(|_| ()).map_err(failed)
 }
