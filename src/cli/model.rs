@@ -260,7 +260,9 @@ fn size(text: &str) -> Result<Size, String> {
     let sides = text
         .split_once('x')
         .and_then(|(width, height)| Some(Size::new(width.parse().ok()?, height.parse().ok()?)));
-    sides.ok_or_else(|| format!("`{text}` is not a size; write it as 640x640"))
+    sides
+        .filter(|size| size.width > 0 && size.height > 0)
+        .ok_or_else(|| format!("`{text}` is not a size; write it as 640x640"))
 }
 
 /// `640x640 yolov8, coco80, in /…`.
@@ -314,6 +316,10 @@ mod tests {
         assert_eq!(
             size("640"),
             Err("`640` is not a size; write it as 640x640".to_owned())
+        );
+        assert_eq!(
+            size("0x640"),
+            Err("`0x640` is not a size; write it as 640x640".to_owned())
         );
     }
 }

@@ -227,7 +227,7 @@ fn input_of(
     let unfit = || {
         let remedy = match input.dims.as_deref() {
             _ if !input.is_f32 => "; export it with an input of 32-bit or 16-bit floats",
-            Some([Some(2..), ..]) => {
+            Some([Some(2..), _, _, _]) => {
                 "; export it for one picture a run (batch 1), or with an open batch"
             }
             _ => "",
