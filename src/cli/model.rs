@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
     COCO80, ColorOrder, DetectError, ImportRequest, InstalledModel, KnownLabels, LabelSource,
-    ModelStore, OutputFormat, Range, import, install_dirs, names_classes, read_labels,
+    ModelStore, OutputFormat, Range, import, install_dirs, names_classes, names_in, read_labels,
 };
 
 /// Options of `nvr model`.
@@ -232,6 +232,9 @@ fn request(args: ImportArgs) -> anyhow::Result<ImportRequest> {
     })
 }
 
+/// Ends of the names of label files, which are no class names.
+const LABEL_FILES: [&str; 6] = [".txt", ".names", ".csv", ".json", ".yaml", ".yml"];
+
 fn labels(text: &str) -> anyhow::Result<Vec<String>> {
     if text == "coco80" {
         return Ok(COCO80.map(str::to_owned).to_vec());
@@ -240,8 +243,11 @@ fn labels(text: &str) -> anyhow::Result<Vec<String>> {
     if path.is_file() {
         return read_labels(path).context("--labels");
     }
-    if text.contains('/') || text.ends_with(".txt") {
+    if text.contains('/') || LABEL_FILES.iter().any(|end| text.ends_with(end)) {
         bail!("--labels: there is no file {text}");
+    }
+    if text.starts_with(['[', '{']) {
+        return names_in(text).map_err(|reason| anyhow!("--labels: `{text}` is no list: {reason}"));
     }
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
     if let Some(index) = names.iter().position(String::is_empty) {
@@ -254,7 +260,9 @@ fn size(text: &str) -> Result<Size, String> {
     let sides = text
         .split_once('x')
         .and_then(|(width, height)| Some(Size::new(width.parse().ok()?, height.parse().ok()?)));
-    sides.ok_or_else(|| format!("`{text}` is not a size; write it as 640x640"))
+    sides
+        .filter(|size| size.width > 0 && size.height > 0)
+        .ok_or_else(|| format!("`{text}` is not a size; write it as 640x640"))
 }
 
 /// `640x640 yolov8, coco80, in /…`.
@@ -283,12 +291,18 @@ mod tests {
             labels("van, forklift").expect("a list"),
             ["van", "forklift"]
         );
+        let list = labels("['van', \"fork, lift\"]").expect("a list of Python");
+        assert_eq!(list, ["van", "fork, lift"]);
         assert_eq!(labels("coco80").expect("a known set").len(), 80);
         assert_eq!(
             labels("missing/labels.txt")
                 .expect_err("no file")
                 .to_string(),
             "--labels: there is no file missing/labels.txt"
+        );
+        assert_eq!(
+            labels("missing.names").expect_err("no file").to_string(),
+            "--labels: there is no file missing.names"
         );
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "van\nforklift\n").expect("written");
@@ -302,6 +316,10 @@ mod tests {
         assert_eq!(
             size("640"),
             Err("`640` is not a size; write it as 640x640".to_owned())
+        );
+        assert_eq!(
+            size("0x640"),
+            Err("`0x640` is not a size; write it as 640x640".to_owned())
         );
     }
 }

@@ -10,13 +10,15 @@ use super::manifest::{
     ColorOrder, Input, Layout, ModelFile, Normalize, Output, OutputFormat, Range,
 };
 use super::network::{Network, NetworkDetector};
-use super::onnx_file::{ExternalFiles, OnnxFile};
+use super::onnx_file::{CUT_OFF, ExternalFiles, OnnxFile};
 use super::onnxruntime::OnnxRuntimeNetwork;
+use super::output_layout::other_task;
 use super::rten::RtenNetwork;
 use super::store::{check_id, writable, write_whole};
 use super::tensor::TensorInfo;
 use super::{
-    DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds, weights,
+    DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds, foreign_file,
+    weights,
 };
 use crate::base::{Letterbox, Size};
 
@@ -38,7 +40,10 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
             ),
         ));
     }
-    // A file that is not ONNX has no weights beside it; the engines refuse it.
+    if let Some(reason) = foreign_file::reason(&request.file) {
+        return Err(refusal(request, reason));
+    }
+    // Another file that is not ONNX has no weights beside it; the engines refuse it.
     let file = OnnxFile::read(&request.file);
     let known = file.as_ref().ok();
     let weights = weights::of(&request.file, known)
@@ -48,7 +53,8 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<InstalledMode
     let files = weights.copy_to(&staging.0)?;
     let graph = staging.0.join(weights::GRAPH);
     let external = known.map(|known| known.external.clone());
-    let mut network = load(request, &graph, &external.unwrap_or_default())?;
+    let mut network = load(request, &graph, &external.unwrap_or_default())
+        .map_err(|error| cut_off(request, &file).unwrap_or(error))?;
     let manifest = describe(request, network.as_mut(), &file, files)?;
     let problems = manifest.problems();
     if !problems.is_empty() {
@@ -139,6 +145,18 @@ fn load(
     }
 }
 
+/// The refusal of a file that ends too early; the engines do not say so.
+fn cut_off(request: &ImportRequest, file: &Result<OnnxFile, String>) -> Option<DetectError> {
+    let reason = file.as_ref().err()?;
+    let is_cut_off = reason.starts_with(CUT_OFF);
+    is_cut_off.then(|| {
+        refusal(
+            request,
+            format!("{reason}; copy or download the whole file again"),
+        )
+    })
+}
+
 fn describe(
     request: &ImportRequest,
     network: &mut dyn Network,
@@ -146,6 +164,9 @@ fn describe(
     files: Vec<ModelFile>,
 ) -> Result<Manifest, DetectError> {
     let (input_name, layout, size) = input_of(request, network.inputs())?;
+    if let Some(reason) = file.as_ref().ok().and_then(other_task) {
+        return Err(refusal(request, reason));
+    }
     let (output, output_name, shape) = output_of(request, network, layout, size)?;
     let names = names_of(request, file).map_err(|reason| refusal(request, reason))?;
     let tensors = Tensors {
@@ -206,7 +227,7 @@ fn input_of(
     let unfit = || {
         let remedy = match input.dims.as_deref() {
             _ if !input.is_f32 => "; export it with an input of 32-bit or 16-bit floats",
-            Some([Some(2..), ..]) => {
+            Some([Some(2..), _, _, _]) => {
                 "; export it for one picture a run (batch 1), or with an open batch"
             }
             _ => "",

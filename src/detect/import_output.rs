@@ -10,6 +10,7 @@ use super::manifest::{ColorOrder, KnownLabels, LabelSource, OutputFormat, Range}
 use super::network::Network;
 use super::onnx_file::OnnxFile;
 use super::output_layout::{OutputLayout, by_metadata, candidates, classes_of, is_worth_a_run};
+use super::plausibility::contradiction;
 use super::{COCO80, class_names};
 use crate::base::Size;
 
@@ -108,7 +109,8 @@ impl Tensors {
             };
         }
         let all = candidates(&self.shape, self.input, None);
-        if all.is_empty() {
+        let named = names.map(|(names, _)| candidates(&self.shape, self.input, Some(names.len())));
+        if all.is_empty() && named.as_ref().is_none_or(Vec::is_empty) {
             return Err(format!(
                 "its output should be {}, {} or {}, but is {}; name the format with --output-format if it is one of them \
                  all the same",
@@ -118,9 +120,8 @@ impl Tensors {
                 self.found()
             ));
         }
-        let fitting = match names {
-            Some((names, whence)) => {
-                let fitting = candidates(&self.shape, self.input, Some(names.len()));
+        let fitting = match names.zip(named) {
+            Some(((names, whence), fitting)) => {
                 if fitting.is_empty() {
                     return Err(format!(
                         "{whence} {}, but its output, {}, can only be {}",
@@ -161,14 +162,27 @@ impl Tensors {
         );
         // Metadata that contradicts the shape is ignored.
         let mut left = if by_file.is_empty() { fitting } else { by_file };
-        if is_worth_a_run(&left)
-            && let Some(proven) = self.run_on_noise(request, network, &left)?
-        {
-            left = vec![proven];
+        let usual = if left.contains(&OutputLayout::Yolox) {
+            Range::Bytes
+        } else {
+            Range::Unit
+        };
+        let range = request.range.unwrap_or(usual);
+        let mut proven = None;
+        if is_worth_a_run(&left) {
+            proven = self.run_on_noise(network, range, |shape, numbers| {
+                by_run(&left, shape, numbers, self.input)
+            })?;
+        }
+        if let Some(layout) = proven {
+            left = vec![layout];
         }
         if let [layout] = left[..]
             && let Some(format) = layout.format()
         {
+            if proven.is_none() {
+                self.check_by_run(network, range, format)?;
+            }
             return Ok(format);
         }
         let readable: Vec<String> = left
@@ -193,35 +207,55 @@ impl Tensors {
         ))
     }
 
-    fn run_on_noise(
+    /// Refuses a network whose numbers contradict the format that its shape and its metadata leave.
+    fn check_by_run(
         &self,
-        request: &ImportRequest,
         network: &mut dyn Network,
-        left: &[OutputLayout],
-    ) -> Result<Option<OutputLayout>, String> {
-        let bytes = request.range.map_or_else(
-            || left.contains(&OutputLayout::Yolox),
-            |range| range == Range::Bytes,
-        );
-        let scale = if bytes { 255.0 } else { 1.0 };
+        range: Range,
+        format: OutputFormat,
+    ) -> Result<(), String> {
+        let reason = self.run_on_noise(network, range, |shape, numbers| {
+            contradiction(format, shape, numbers, self.input)
+        })?;
+        match reason {
+            None => Ok(()),
+            Some(reason) => Err(format!(
+                "its output, {}, has the shape of {format}, but in a run on noise {reason}; export it in that format, with \
+                 boxes in pixels and scores from 0 to 1, or say --output-format {format} if it has it all the same",
+                self.found()
+            )),
+        }
+    }
+
+    /// What `judge` finds in the output of a run on noise.
+    fn run_on_noise<T>(
+        &self,
+        network: &mut dyn Network,
+        range: Range,
+        judge: impl Fn(&[usize], &[f32]) -> Option<T>,
+    ) -> Result<Option<T>, String> {
+        let scale = match range {
+            Range::Bytes => 255.0,
+            Range::Unit => 1.0,
+        };
         let mut rng = fastrand::Rng::with_seed(1);
         let noise: Vec<f32> = std::iter::repeat_with(|| rng.f32() * scale)
             .take(self.input_dims.iter().product())
             .collect();
-        let mut proven = None;
+        let mut found = None;
         network
             .run(
                 &noise,
                 self.input_dims,
                 self.output,
                 &mut |shape, numbers| {
-                    proven = by_run(left, shape, numbers, self.input);
+                    found = judge(shape, numbers);
                     Ok(())
                 },
             )
             .map_err(|message| format!("a run on noise failed: {message}"))?
             .map_err(|error| error.to_string())?;
-        Ok(proven)
+        Ok(found)
     }
 
     /// The class names for an output in this format.

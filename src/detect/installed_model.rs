@@ -60,11 +60,11 @@ impl InstalledModel {
     /// The names of its classes.
     ///
     /// # Errors
-    /// If its label file can't be read.
+    /// If its label file can't be read, or is not a list of names.
     pub fn labels(&self) -> Result<Labels, DetectError> {
         let names = match self.manifest.labels.names() {
             Ok(names) => names,
-            Err(file) => labels::lines(&labels::read(&self.weights_dir.join(file))?),
+            Err(file) => labels::read_labels(&self.weights_dir.join(file))?,
         };
         Ok(labels::shared(names.iter().map(String::as_str)))
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::DetectError;
+use super::{DetectError, label_lines};
 
 /// The 80 object classes of COCO 2017 in the order of the YOLO family's outputs.
 pub const COCO80: [&str; 80] = [
@@ -97,28 +97,19 @@ pub(super) fn shared<'a>(names: impl IntoIterator<Item = &'a str>) -> Labels {
     names.into_iter().map(Arc::from).collect()
 }
 
-/// Reads class names from a file, one per line, as editors and spreadsheets of all systems write it.
+/// Reads class names from a file, one per line, as editors, spreadsheets and tools of all systems write it.
 ///
 /// # Errors
-/// If it can't be read, is not text, or has an empty line before its last name.
+/// If it can't be read, is not text, or has a line that is no name.
 pub fn read_labels(path: &Path) -> Result<Vec<String>, DetectError> {
-    let names = lines(&read(path)?);
-    let refuse = |reason: String| DetectError::Labels {
+    label_lines::names(&read(path)?).map_err(|reason| DetectError::Labels {
         path: path.to_owned(),
         reason,
-    };
-    match names.iter().position(String::is_empty) {
-        Some(index) => Err(refuse(format!(
-            "line {} is empty; name that class, or remove the line",
-            index + 1
-        ))),
-        None if names.is_empty() => Err(refuse("it is empty".to_owned())),
-        None => Ok(names),
-    }
+    })
 }
 
 /// The text of a file: UTF-8, or UTF-16 with the byte order mark of Windows.
-pub(super) fn read(path: &Path) -> Result<String, DetectError> {
+fn read(path: &Path) -> Result<String, DetectError> {
     let bytes = std::fs::read(path).map_err(|error| DetectError::Io {
         action: "read",
         path: path.to_owned(),
@@ -145,39 +136,9 @@ fn decoded(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// The names in a label file, one per line, in the order of the classes. Empty lines at its end are ignored.
-pub(super) fn lines(text: &str) -> Vec<String> {
-    // The line ends of Windows are trimmed; old Macs wrote only the carriage return.
-    let line_ends: &[char] = if text.contains('\n') {
-        &['\n']
-    } else {
-        &['\r']
-    };
-    let text = text.trim_start_matches('\u{feff}').trim_end();
-    if text.is_empty() {
-        return Vec::new();
-    }
-    text.split(line_ends)
-        .map(|line| line.trim().to_owned())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn label_files_of_every_system_are_one_name_per_line() {
-        for text in [
-            "van\r\n forklift \n\n",
-            "\u{feff}van\n\tforklift\t",
-            "van\rforklift\r\r",
-            "van \r\nforklift\r\n \r\n",
-        ] {
-            assert_eq!(lines(text), ["van", "forklift"], "{text:?}");
-        }
-        assert_eq!(lines("\r\n"), [""; 0]);
-    }
 
     #[test]
     fn a_file_is_read_in_each_encoding_that_says_what_it_is() {

@@ -16,6 +16,9 @@ pub(super) const DEEPEST: u32 = 16;
 /// Maximum number of weight files: at worst exporters write one per tensor.
 const MOST_FILES: usize = 4096;
 
+/// The start of the reason if a file ends within a field.
+pub(super) const CUT_OFF: &str = "it is cut off";
+
 /// Fields of `ModelProto` and `TensorProto`.
 const METADATA: u64 = 14;
 const TENSOR_NAME: u64 = 8;
@@ -271,7 +274,7 @@ impl<S: Read + Seek> Scan<S> {
         }
         let content_end = self.at.checked_add(bytes).filter(|after| *after <= end);
         let content_end =
-            content_end.ok_or_else(|| format!("it is cut off in the field at byte {}", self.at))?;
+            content_end.ok_or_else(|| format!("{CUT_OFF} in the field at byte {}", self.at))?;
         Ok(Some(Field {
             number: tag >> 3,
             value,
@@ -298,7 +301,7 @@ impl<S: Read + Seek> Scan<S> {
             let mut byte = [0];
             self.source
                 .read_exact(&mut byte)
-                .map_err(|_| "it is cut off".to_owned())?;
+                .map_err(|_| CUT_OFF.to_owned())?;
             self.at += 1;
             value |= u64::from(byte[0] & 0x7f) << shift;
             if byte[0] & 0x80 == 0 {

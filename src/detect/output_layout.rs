@@ -36,14 +36,16 @@ pub(super) enum OutputLayout {
     Masks,
     /// 1 × (4 + classes + keypoints) × boxes.
     Keypoints,
+    /// 1 × boxes × 5: left, top, right, bottom, score. The classes are another output.
+    ScoredBoxes,
 }
 
 use OutputLayout::{
     Anchors, AnchorsTurned, DecodedCells, DeepStream, Detr, End2end, End2endTurned, Keypoints,
-    Masks, Oriented, Yolov8, Yolov8Turned, Yolox,
+    Masks, Oriented, ScoredBoxes, Yolov8, Yolov8Turned, Yolox,
 };
 
-const ALL: [OutputLayout; 13] = [
+const ALL: [OutputLayout; 14] = [
     Yolov8,
     Yolox,
     End2end,
@@ -57,6 +59,7 @@ const ALL: [OutputLayout; 13] = [
     Oriented,
     Masks,
     Keypoints,
+    ScoredBoxes,
 ];
 
 /// Strides of the grids that detection networks have.
@@ -120,6 +123,7 @@ impl OutputLayout {
             Masks => some(other_cells, rows, 36),
             // The number of keypoints is not known: the names must give the number of classes.
             Keypoints => none(other_cells),
+            ScoredBoxes => none(columns == 5 && !cells && !anchors),
         }
     }
 
@@ -158,6 +162,7 @@ impl OutputLayout {
             Oriented => "YOLOv8-obb",
             Masks => "YOLOv8-seg",
             Keypoints => "YOLOv8-pose",
+            ScoredBoxes => "mmdetection with its classes in another output",
         };
         let classes = match *shape {
             [1, rows, columns] => self.classes(rows, columns, input).ok().flatten(),
@@ -239,6 +244,19 @@ pub(super) fn by_metadata(mut candidates: Vec<OutputLayout>, file: &OnnxFile) ->
         _ => !is_detr && !selects,
     });
     candidates
+}
+
+/// The refusal of a network of Ultralytics that is not for detection. Its output may have the shape of another format.
+pub(super) fn other_task(file: &OnnxFile) -> Option<String> {
+    const OTHERS: [&str; 4] = ["segment", "pose", "obb", "classify"];
+    let task = file.text("task")?.trim();
+    let is_other = file.text("author") == Some("Ultralytics") && OTHERS.contains(&task);
+    is_other.then(|| {
+        format!(
+            "it is a network for the task `{task}`, as its metadata says, and only `detect` can be read; export one that \
+             was trained for detection"
+        )
+    })
 }
 
 /// Whether one of the candidates can be read, and a run can decide between them.

@@ -26,6 +26,8 @@ fn shapes_that_are_one_layout_only_are_told_apart_by_the_number_of_classes() {
         (640, [1, 6, 300], 80, End2endTurned),
         (640, [1, 116, 8400], 80, Masks),
         (640, [1, 56, 8400], 1, Keypoints),
+        (640, [1, 100, 5], 80, ScoredBoxes),
+        (640, [1, 2004, 8400], 2000, Yolov8),
     ] {
         let found = at(side, &shape, Some(classes));
         let told: Vec<OutputLayout> = found
@@ -53,6 +55,7 @@ fn shapes_that_several_layouts_have_are_told_with_all_of_them() {
         (416, [1, 3549, 85], Some(80), &[Yolox, DecodedCells]),
         (640, [1, 6, 8400], Some(1), &[AnchorsTurned, Oriented]),
         (640, [1, 6, 300], Some(2), &[Yolov8, End2endTurned]),
+        (640, [1, 100, 5], Some(1), &[Detr, ScoredBoxes]),
         // As many boxes as rows: the axes can't be distinguished.
         (64, [1, 84, 84], Some(80), &[Yolov8, Yolov8Turned]),
         (640, [1, 300, 6], None, &[End2end, Detr]),
@@ -106,4 +109,20 @@ fn metadata_of_ultralytics_decides() {
         []
     );
     assert_eq!(ultralytics("Ultralytics best model", "False"), [Detr]);
+}
+
+#[test]
+fn other_tasks_of_ultralytics_are_refused() {
+    let told =
+        |author: &str, task: &str| other_task(&metadata(&[("author", author), ("task", task)]));
+    assert_eq!(
+        told("Ultralytics", "obb").as_deref(),
+        Some(
+            "it is a network for the task `obb`, as its metadata says, and only `detect` can be read; export one that was \
+             trained for detection"
+        )
+    );
+    assert_eq!(told("Ultralytics", "detect"), None);
+    assert_eq!(told("others", "pose"), None);
+    assert_eq!(other_task(&metadata(&[])), None);
 }

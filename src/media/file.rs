@@ -15,7 +15,7 @@ use super::element::{PipelineError, element};
 use super::fallback::{ChosenDecoder, Fallback};
 use super::file_streams::Streams;
 use super::file_timeline::Timeline;
-use super::image::file_code;
+use super::image::check_file;
 use super::local::LocalSource;
 use super::output::OutputControl;
 use super::session::Ending;
@@ -138,11 +138,11 @@ impl FrameSource for FileSource {
         loop {
             let session = SessionState::new(sink.clone(), self.clock.clone());
             let mut taken = Arc::default();
-            let ending = match std::fs::File::open(&self.path) {
-                Ok(_) => self.play(&session, &mut taken, stop),
-                Err(error) => {
-                    let message = format!("{}: {error}", self.local.name);
-                    Ending::Failure(Failure::new(file_code(&error), message))
+            let ending = match check_file(&self.path) {
+                Ok(()) => self.play(&session, &mut taken, stop),
+                Err((code, reason)) => {
+                    let message = format!("{}: {reason}", self.local.name);
+                    Ending::Failure(Failure::new(code, message))
                 }
             };
             session.close();

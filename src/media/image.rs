@@ -73,12 +73,18 @@ type Read = (&'static str, Size, Arc<dyn HostPixels>);
 /// The image's format, size and pixels, or a code of [`SessionEnd`] and a message.
 fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     let named = |error: &dyn std::fmt::Display| format!("image {}: {error}", path.display());
+    check_file(path).map_err(|(code, reason)| (code, named(&reason)))?;
     let bytes = std::fs::read(path).map_err(|error| (file_code(&error), named(&error)))?;
     let pixel = pixel_of_file(&bytes);
+    let is_whole = has_end(&bytes);
     let mut reader = ImageReader::new(std::io::Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| (file_code(&error), named(&error)))?;
     let codec = match reader.format() {
+        Some(ImageFormat::Jpeg) if !is_whole => {
+            let message = "is cut off; copy or download the whole file again";
+            return Err(("garbage", named(&message)));
+        }
         Some(ImageFormat::Jpeg) => "jpeg",
         Some(ImageFormat::Png) => "png",
         _ => {
@@ -109,6 +115,30 @@ fn read(path: &Path) -> Result<Read, (&'static str, String)> {
     Ok((codec, shape.picture(), Arc::new(pixels)))
 }
 
+/// Whether a JPEG file has its end. Decoders fill the rest of a picture that is cut off with grey.
+fn has_end(bytes: &[u8]) -> bool {
+    // After its first marker.
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    // A marker follows the coded data of a scan, or directly the last segment (ITU-T T.81, B.1.1). Within coded data, 0xff is
+    // followed by 0 or by the number of a restart.
+    let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
+    while let Some(at) = rest.windows(2).position(is_marker) {
+        let marker = rest[at + 1];
+        rest = &rest[at + 2..];
+        match marker {
+            0xd9 => return true,
+            // Without a segment.
+            0x01 | 0xd8 => {}
+            _ => {
+                let length = rest.first_chunk().map(|length| u16::from_be_bytes(*length));
+                let after = length.and_then(|length| rest.get(usize::from(length)..));
+                rest = after.unwrap_or_default();
+            }
+        }
+    }
+    false
+}
+
 /// Whether rows become columns.
 fn is_sideways(orientation: image::metadata::Orientation) -> bool {
     use image::metadata::Orientation as Exif;
@@ -118,8 +148,30 @@ fn is_sideways(orientation: image::metadata::Orientation) -> bool {
     )
 }
 
+/// Checks that there is a file at `path`, that it is not empty, and that it can be opened. To open a pipe would block,
+/// without an end.
+///
+/// # Errors
+/// A code of [`SessionEnd`] and the reason.
+pub(super) fn check_file(path: &Path) -> Result<(), (&'static str, String)> {
+    let failed = |error: std::io::Error| (file_code(&error), error.to_string());
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if metadata.is_dir() {
+        let reason = "is a directory; name a file in it";
+        return Err(("garbage", reason.to_owned()));
+    }
+    if !metadata.is_file() {
+        let reason = "is a pipe or a device, which can't be played; name a regular file";
+        return Err(("garbage", reason.to_owned()));
+    }
+    if metadata.len() == 0 {
+        return Err(("garbage", "is empty; copy or download it again".to_owned()));
+    }
+    std::fs::File::open(path).map(|_| ()).map_err(failed)
+}
+
 /// The code of [`SessionEnd`] for a file that can't be read.
-pub(super) fn file_code(error: &std::io::Error) -> &'static str {
+fn file_code(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::NotFound => "not-found",
         std::io::ErrorKind::PermissionDenied => "permission",
@@ -227,5 +279,44 @@ mod tests {
         let cut = folder.path().join("cut.png");
         std::fs::write(&cut, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").expect("written");
         assert_eq!(code(&cut), "garbage");
+        assert_eq!(code(folder.path()), "garbage");
+    }
+
+    #[test]
+    fn a_jpeg_that_is_cut_off_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cut.jpg");
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
+            .take(64 * 32 * 3)
+            .collect();
+        let mut whole = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new(&mut whole)
+            .encode(&noise, 64, 32, image::ExtendedColorType::Rgb8)
+            .expect("encoded");
+        // As some cameras do.
+        whole.extend([0; 16]);
+        let read_first = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).expect("written");
+            let told = read(&path).map(|(codec, size, _)| (codec, size));
+            told.map_err(|(_, message)| message.replace(&path.display().to_string(), "F"))
+        };
+        assert_eq!(read_first(&whole), Ok(("jpeg", Size::new(64, 32))));
+        let cut_off = "image F: is cut off; copy or download the whole file again";
+        for length in [whole.len() - 17, whole.len() / 2, 30, 2] {
+            if length > 2 {
+                assert_eq!(read_first(&whole[..length]), Err(cut_off.to_owned()));
+            }
+            assert!(!has_end(&whole[..length]));
+        }
+        assert_eq!(
+            read_first(b""),
+            Err("image F: is empty; copy or download it again".to_owned())
+        );
+        // The end of a thumbnail is not that of the picture.
+        let thumbnail = b"\xff\xd8\xff\xe1\0\x06\xff\xd9\0\0\xff\xda\0\x02\x12";
+        assert!(!has_end(thumbnail));
+        assert!(has_end(
+            &[&thumbnail[..], b"\xff\0\xff\xd0\xff\xff\xd9"].concat()
+        ));
     }
 }

@@ -140,7 +140,17 @@ impl LocalSource {
         } else {
             "garbage"
         };
-        Failure::new(code, format!("{name}: {element}: {}", error.error))
+        // `qtdemux` reads MP4 and MOV, whose index is written last.
+        let remedy = if element.starts_with("qtdemux")
+            && error.error.matches(gst::StreamError::Demux)
+        {
+            " If it was cut off, or its recording was interrupted, its index (moov) is missing; copy the whole file \
+             again, or repair it"
+        } else {
+            ""
+        };
+        let message = format!("{name}: {element}: {}{remedy}", error.error);
+        Failure::new(code, message)
     }
 }
 

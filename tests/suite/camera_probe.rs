@@ -12,6 +12,7 @@ use nvr::media::testcam::{
 };
 use serde_json::{Value, json};
 
+use crate::support::cameras::make_clip;
 use crate::support::quirky_camera::{Quirk, QuirkyCamera};
 use crate::support::wait::SOON;
 
@@ -210,4 +211,43 @@ fn sources_without_a_network_are_probed_too() {
     assert_eq!(shown["login"], json!("none"));
     assert_eq!(shown["codec"], json!("raw"));
     assert!(Path::new(saved).exists());
+}
+
+#[test]
+fn a_path_that_is_no_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["pipe.mp4", "pipe.jpg"] {
+        let made = Command::new("mkfifo").arg(path(name)).status();
+        assert!(made.expect("mkfifo runs").success());
+    }
+    std::fs::create_dir(path("folder.mp4")).expect("made");
+    std::fs::write(path("empty.mp4"), "").expect("written");
+    let pipe = "is a pipe or a device, which can't be played; name a regular file";
+    for (name, kind, reason) in [
+        ("pipe.mp4", "file", pipe),
+        ("pipe.jpg", "image", pipe),
+        ("folder.mp4", "file", "is a directory; name a file in it"),
+        ("empty.mp4", "file", "is empty; copy or download it again"),
+    ] {
+        let refused = probe(&path(name), "", &[]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let wanted = format!("error: {kind} {}: {reason}\n", path(name));
+        assert_eq!(text(&refused.stderr), wanted);
+    }
+}
+
+/// As a camera whose power fails leaves it.
+#[test]
+fn an_mp4_without_its_end_is_refused_with_the_remedy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cut.mp4");
+    make_clip(&path, "h264", SIZE, 20, 20);
+    let whole = std::fs::read(&path).expect("a clip");
+    std::fs::write(&path, &whole[..whole.len() / 2]).expect("written");
+    let refused = probe(path.to_str().expect("a plain path"), "", &[]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let told = text(&refused.stderr);
+    let remedy = "its index (moov) is missing; copy the whole file again, or repair it\n";
+    assert!(told.ends_with(remedy), "{told}");
 }

@@ -2,6 +2,7 @@
 //! no weights are needed.
 
 mod class_names;
+mod foreign_files;
 mod output_layouts;
 mod weights;
 

@@ -151,3 +151,38 @@ fn a_file_without_names_has_those_of_coco_by_a_warning_or_those_of_the_option() 
         )
     );
 }
+
+#[test]
+fn a_label_file_of_another_tool_gives_its_names_or_is_refused() {
+    let place = ModelDir::with(&TinyNetwork::finding(
+        OutputFormat::Yolov8,
+        INPUT,
+        2,
+        &OBJECTS,
+    ));
+    let file = place.onnx();
+    let file = file.to_str().expect("UTF-8");
+    let labels = place.dir.path().join("labelmap.txt");
+    let path = labels.to_str().expect("UTF-8");
+    let import = |id: &str, content: &str| {
+        std::fs::write(&labels, content).expect("written");
+        let output = place.nvr(&["import", file, "--id", id, "--labels", path]);
+        text(&output.stderr)
+    };
+    assert_eq!(import("numbered", "0  person\r\n1  van\r\n"), "");
+    let manifest = std::fs::read_to_string(place.models().join("numbered/model.toml"));
+    let manifest = manifest.expect("it is installed");
+    assert!(
+        manifest.contains("labels = [\"person\", \"van\"]"),
+        "{manifest}"
+    );
+    let told = import("yaml", "names:\n  0: person\n");
+    assert_eq!(
+        told,
+        format!(
+            "error: --labels: {path} is not a list of class names: line 1 is `names:`, which is no name; write one name \
+             per line and nothing else\n"
+        )
+    );
+    assert!(!place.models().join("yaml").exists());
+}

@@ -146,3 +146,76 @@ fn a_run_tells_yolox_from_the_same_with_decoded_boxes() {
          yolov8, yolox or end2end all the same"
     );
 }
+
+#[test]
+fn numbers_that_contradict_the_only_format_of_a_shape_are_refused() {
+    let names = "{0: 'a', 1: 'b', 2: 'c'}";
+    let mut swapped = silent([1, 300, 6], names);
+    for (index, place) in (0u16..300).enumerate() {
+        let left = f32::from(place);
+        let score = 0.3 - f32::from(place) / 1001.0;
+        row(
+            &mut swapped,
+            index,
+            &[left, 10.0, left + 40.0, 90.0, 1.0, score],
+        );
+    }
+    let told = |output: &str, format: &str, reason: &str| {
+        format!(
+            "its output, {output}, has the shape of {format}, but in a run on noise {reason}; export it in that format, with \
+             boxes in pixels and scores from 0 to 1, or say --output-format {format} if it has it all the same"
+        )
+    };
+    assert_eq!(
+        refused(&swapped),
+        told(
+            "1x300x6",
+            "end2end",
+            "its last column is not the number of a class"
+        )
+    );
+    let model = imported(&swapped, Some(OutputFormat::End2end)).expect("it is said");
+    assert_eq!(model.manifest.output.format, OutputFormat::End2end);
+    let mut shares = silent([1, 7, 8400], names);
+    for (row, value) in [0.5, 0.4, 0.2, 0.3, 0.1, 0.1, 0.1].into_iter().enumerate() {
+        shares.constant[row * 8400..(row + 1) * 8400].fill(value);
+    }
+    assert_eq!(
+        refused(&shares),
+        told(
+            "1x7x8400",
+            "yolov8",
+            "its boxes are shares of the picture, not pixels"
+        )
+    );
+    shares.constant[..8400].fill(320.0);
+    shares.constant[4 * 8400..].fill(-7.0);
+    assert_eq!(
+        refused(&shares),
+        told("1x7x8400", "yolov8", "its scores are not between 0 and 1")
+    );
+}
+
+#[test]
+fn a_network_of_another_task_and_one_of_many_classes_are_taken_for_what_they_are() {
+    let mut pose = silent([1, 300, 57], "{0: 'person'}");
+    for (key, value) in [("author", "Ultralytics"), ("task", "pose")] {
+        pose.metadata.push((key.to_owned(), value.to_owned()));
+    }
+    assert_eq!(
+        refused(&pose),
+        "it is a network for the task `pose`, as its metadata says, and only `detect` can be read; export one that was \
+         trained for detection"
+    );
+    assert_eq!(
+        refused(&silent([1, 100, 5], "{0: 'a', 1: 'b'}")),
+        "its output, 1x100x5, is that of mmdetection with its classes in another output, which can't be read; export it as \
+         yolov8 or with its duplicates removed (end2end), or name the format with --output-format if it is yolov8, yolox or \
+         end2end all the same"
+    );
+    let names: Vec<String> = (0..2000).map(|index| format!("k{index}")).collect();
+    let mut many = silent([1, 2004, 84], &names.join(","));
+    many.input = Size::new(64, 64);
+    let model = imported(&many, None).expect("its names give the number of classes");
+    assert_eq!(model.manifest.output.format, OutputFormat::Yolov8);
+}
