@@ -356,6 +356,7 @@ mod tests {
             first_frame: Some(at(111)),
             last_frame: Some(at(150)),
             last_unit: Some(at(150)),
+            ..NOTHING
         };
         assert_eq!(verdict_text(live, &LIMITS, 152), "wait 3");
         assert_eq!(verdict_text(live, &LIMITS, 155), "Stalled");
