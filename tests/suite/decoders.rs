@@ -236,6 +236,7 @@ fn within(size: Size) -> Output {
     Output {
         needs: vec![Need::Within(size)],
         max_fps: None,
+        ..Output::default()
     }
 }
 
@@ -500,6 +501,7 @@ fn rates_alone() {
     let at = |fps| Output {
         needs: Vec::new(),
         max_fps: Some(fps),
+        ..Output::default()
     };
     let interval: u32 = expected().parse().expect("a number");
     let session = Session::with_camera(at(5.0));
