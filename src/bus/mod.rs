@@ -13,6 +13,7 @@ mod link;
 mod outbox;
 mod packets;
 mod probe;
+mod reach;
 mod refusal_log;
 mod session;
 mod socket;

@@ -16,7 +16,7 @@ use tokio_util::bytes::BytesMut;
 
 use super::encode::{Connect, TEXT_LIMIT_BYTES};
 use super::packets::{Incoming, Packets};
-use super::{BusError, LinkError, tls};
+use super::{BusError, LinkError, reach, tls};
 use crate::config::{MqttSettings, Secret};
 
 /// The first byte of a TLS alert: the answer of a TLS port to a CONNECT without TLS.
@@ -105,10 +105,11 @@ impl Target {
             broker: self.name.clone(),
             cause,
         };
-        // Every address of the name is tried.
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port))
             .await
-            .map_err(unreachable)?;
+            .map_err(unreachable)?
+            .collect();
+        let stream = reach::connect(addresses).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         let Some(config) = &self.tls else {
             return Ok(Socket::Plain(stream));
