@@ -18,12 +18,44 @@ pub enum BusError {
         source: io::Error,
     },
     /// A file of the TLS settings has other contents than expected.
-    #[error("{path} holds no {what} in PEM", path = path.display())]
+    #[error("{path} holds no {what} in PEM: {found}", path = path.display())]
     TlsContent {
         /// `CA certificate`, `certificate`, `private key`.
         what: &'static str,
         /// The file.
         path: PathBuf,
+        /// What it has instead, with the remedy.
+        found: &'static str,
+    },
+    /// A certificate in a file can't be decoded.
+    #[error("a certificate in {path} is damaged or malformed; copy it again, or create a new one", path = path.display())]
+    TlsDamaged {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rustls::Error,
+    },
+    /// A private key is of a kind that is not supported.
+    #[error(
+        "can't use the private key {path}; create one with ECDSA (P-256 or P-384), Ed25519, or RSA of 2048 to 4096 bits",
+        path = path.display()
+    )]
+    TlsKey {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rustls::Error,
+    },
+    /// A private key is not that of the certificate.
+    #[error(
+        "the private key {key} does not belong to the certificate {certificate}; give the two that were created together, \
+         the certificate of this machine first in its file", key = key.display(), certificate = certificate.display()
+    )]
+    TlsPair {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
     },
     /// Only one half of a client certificate is given.
     #[error(
@@ -38,8 +70,8 @@ pub enum BusError {
         "no certificate authorities in the system's store; install ca-certificates or name a CA file"
     )]
     NoAuthorities,
-    /// The files do not match each other.
-    #[error("the TLS files do not match each other")]
+    /// TLS can't be set up for another reason.
+    #[error("TLS can't be set up with these settings")]
     Tls(#[from] rustls::Error),
     /// Too long for MQTT.
     #[error("the {what} for the broker has {bytes} bytes (limit 65535)")]

@@ -12,6 +12,7 @@ mod flight;
 mod link;
 mod outbox;
 mod packets;
+mod pem;
 mod probe;
 mod reach;
 mod refusal_log;
