@@ -198,6 +198,16 @@ pub enum LinkError {
         /// The missing answer.
         what: &'static str,
     },
+    /// The broker did not acknowledge a message or a subscription.
+    #[error("the MQTT broker at {broker} has not acknowledged {what} for 20 s; {remedy}")]
+    Unacknowledged {
+        /// Host and port.
+        broker: String,
+        /// The packet.
+        what: String,
+        /// The remedy.
+        remedy: &'static str,
+    },
     /// The broker closed an accepted connection.
     #[error(
         "the MQTT broker at {broker} closed the connection; if this repeats, another process may use the client id {client_id}, or \
