@@ -119,24 +119,27 @@ pub enum LinkError {
     },
     /// User or password are wrong, or the user may not connect.
     #[error(
-        "the MQTT broker at {broker} refuses the login ({code}); check MQTT_USERNAME and MQTT_PASSWORD"
+        "the MQTT broker at {broker} refuses the login ({code}); check MQTT_USERNAME and MQTT_PASSWORD{hint}"
     )]
     Unauthorized {
         /// Host and port.
         broker: String,
         /// `bad user name or password`, `not authorised`.
         code: &'static str,
+        /// What else may be the cause.
+        hint: String,
     },
     /// The broker refuses the client id: too long for it, or in use.
     #[error(
-        "the MQTT broker at {broker} refuses the client id `{client_id}` ({} bytes); brokers must accept only 23 bytes: set a \
-         shorter instance_id (--instance-id), which is part of the client id, or change the broker's settings", client_id.len()
+        "the MQTT broker at {broker} refuses the client id `{client_id}` ({} bytes); {remedy}", client_id.len()
     )]
     ClientId {
         /// Host and port.
         broker: String,
         /// The client id.
         client_id: String,
+        /// The remedy.
+        remedy: &'static str,
     },
     /// Refused for another reason.
     #[error("the MQTT broker at {broker} refuses the connection ({code}); {remedy}")]
@@ -246,8 +249,12 @@ pub enum LinkError {
 
 impl LinkError {
     /// The error for a CONNACK code: those of MQTT 3.1.1 (section 3.2.2.3), and those of MQTT 5, which brokers without 3.1.1
-    /// send.
-    pub(super) fn of_code(code: u8, broker: &str, client_id: &str) -> Self {
+    /// send. `will` is the topic of the client's will. A client with one has an instance id.
+    pub(super) fn of_code(code: u8, broker: &str, client_id: &str, will: Option<&str>) -> Self {
+        const SHORTER: &str = "brokers must accept only 23 bytes: set a shorter instance_id (--instance-id), which is part of the \
+                               client id, or change the broker's settings";
+        const PERMIT: &str = "it is random for each run of this command: permit ids that begin with nvr- in the broker's settings, \
+                              with more than the 23 bytes that brokers must accept";
         let broker = broker.to_owned();
         let refused = |broker, code: &str, remedy| Self::Refused {
             broker,
@@ -258,14 +265,20 @@ impl LinkError {
             2 | 0x85 => Self::ClientId {
                 broker,
                 client_id: client_id.to_owned(),
+                remedy: will.map_or(PERMIT, |_| SHORTER),
             },
             4 | 0x86 => Self::Unauthorized {
                 broker,
                 code: "bad user name or password",
+                hint: String::new(),
             },
+            // EMQX and others answer so if the user may not publish the will.
             5 | 0x87 => Self::Unauthorized {
                 broker,
                 code: "not authorised",
+                hint: will.map_or_else(String::new, |topic| {
+                    format!(", and that this user may publish on {topic}, the topic of its will")
+                }),
             },
             1 | 0x84 => refused(
                 broker,
@@ -323,13 +336,24 @@ mod tests {
                 4,
                 "refuses the login (bad user name or password); check MQTT_USERNAME",
             ),
-            (5, "refuses the login (not authorised); check MQTT_USERNAME"),
+            (
+                5,
+                "(not authorised); check MQTT_USERNAME and MQTT_PASSWORD, and that this user may publish on nvr/processors/a, the \
+                 topic of its will",
+            ),
             (0x84, "(it does not speak MQTT 3.1.1)"),
             (77, "(code 77, which MQTT 3.1.1 does not have); see its log"),
         ] {
-            let words = LinkError::of_code(code, "b:1", id).to_string();
+            let words = LinkError::of_code(code, "b:1", id, Some("nvr/processors/a")).to_string();
             assert!(words.starts_with("the MQTT broker at b:1 "), "{words}");
             assert!(words.contains(part), "{words}");
         }
+    }
+
+    #[test]
+    fn a_client_without_an_instance_id_is_not_told_to_shorten_it() {
+        let words = LinkError::of_code(2, "b:1", "nvr-watch-0123456789abcdef", None).to_string();
+        assert!(words.contains("(26 bytes); it is random"), "{words}");
+        assert!(!words.contains("instance_id"), "{words}");
     }
 }

@@ -174,7 +174,8 @@ impl Target {
                     return Ok((socket, packets));
                 }
                 Ok(Some(Incoming::ConnAck(code))) => {
-                    return Err(LinkError::of_code(code, &self.name, &self.client_id));
+                    let will = self.will.as_ref().map(|(topic, _)| topic.as_str());
+                    return Err(LinkError::of_code(code, &self.name, &self.client_id, will));
                 }
                 Ok(Some(_)) | Err(_) => return Err(self.no_mqtt(&packets.buffer()[..])),
             }
