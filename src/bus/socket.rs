@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -114,7 +113,7 @@ impl Target {
         let Some(config) = &self.tls else {
             return Ok(Socket::Plain(stream));
         };
-        let name = ServerName::try_from(self.host.clone()).map_err(|_| {
+        let name = tls::server_name(&self.host).map_err(|_| {
             self.tls_failed(format!(
                 "`{}` is not a valid name in a certificate; connect by a name or an address in the broker's certificate",
                 self.host

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -91,6 +91,13 @@ pub(super) fn server(settings: &BrokerTls) -> Result<Arc<ServerConfig>, BusError
     Ok(Arc::new(config))
 }
 
+/// The name or address that the certificate of `host` must have. No certificate has the zone of a link-local address, which is the
+/// name of an interface of this machine.
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    let (host, _) = host.split_once('%').unwrap_or((host, ""));
+    ServerName::try_from(host.to_owned())
+}
+
 /// A separate TLS handshake with a broker, to distinguish its failure from that of the login. Returns a description. Blocks;
 /// each of its steps takes at most `limit`.
 ///
@@ -103,7 +110,7 @@ pub(super) fn handshake(
     limit: Duration,
 ) -> Result<String, String> {
     let describe = |error: std::io::Error| self::describe(&error);
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    let name = server_name(host).map_err(|error| error.to_string())?;
     let mut session =
         rustls::ClientConnection::new(config, name).map_err(|error| error.to_string())?;
     let mut stream = TcpStream::connect_timeout(&address, limit).map_err(describe)?;
@@ -265,6 +272,16 @@ mod tests {
         assert_eq!(
             client(&settings).expect_err("no key").to_string(),
             "a TLS client certificate needs both its certificate and its private key; the private key is missing"
+        );
+    }
+
+    #[test]
+    fn the_zone_of_an_address_is_in_no_certificate() {
+        let name = |host: &str| server_name(host).expect("a name or an address");
+        assert_eq!(name("fe80::1%eth0"), name("fe80::1"));
+        assert_eq!(
+            name("broker.example"),
+            ServerName::try_from("broker.example").expect("a name")
         );
     }
 }

@@ -100,12 +100,13 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
         let Some((address, behind)) = inner.split_once(']') else {
             return Err(format!("has [ without ]; {REMEDY}"));
         };
-        if !is_ipv6(address) {
+        let address = with_plain_zone(address);
+        if !is_ipv6(&address) {
             return Err(format!("has no IPv6 address between [ and ]; {REMEDY}"));
         }
         return match behind.strip_prefix(':') {
-            Some(text) => Ok((address.to_owned(), Some(port(text)?))),
-            None if behind.is_empty() => Ok((address.to_owned(), None)),
+            Some(text) => Ok((address, Some(port(text)?))),
+            None if behind.is_empty() => Ok((address, None)),
             None => Err(format!("has something between ] and its end; {REMEDY}")),
         };
     }
@@ -128,6 +129,17 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
     match url::Host::parse(name) {
         Ok(host) => Ok((host.to_string(), port)),
         Err(err) => Err(format!("has an invalid host ({err}); {REMEDY}")),
+    }
+}
+
+/// An address between brackets. In a URL the `%` before a zone is written `%25` (RFC 6874): `[fe80::1%25eth0]`. Digits behind it
+/// are not decoded, because `%251` may be the interface with the number 251.
+fn with_plain_zone(address: &str) -> String {
+    match address.split_once("%25") {
+        Some((address, zone)) if zone.starts_with(|first: char| first.is_ascii_alphabetic()) => {
+            format!("{address}%{zone}")
+        }
+        _ => address.to_owned(),
     }
 }
 
@@ -179,6 +191,14 @@ mod tests {
             ("[::1]:1884", "::1", Some(1884), None),
             ("fe80::1%eth0", "fe80::1%eth0", None, None),
             ("[fe80::1%eth0]:1", "fe80::1%eth0", Some(1), None),
+            (
+                "mqtt://[fe80::1%25eth0]:1",
+                "fe80::1%eth0",
+                Some(1),
+                Some(false),
+            ),
+            ("[fe80::1%25]:1", "fe80::1%25", Some(1), None),
+            ("[fe80::1%251]", "fe80::1%251", None, None),
             ("mqtt://broker", "broker", None, Some(false)),
             ("MQTT://broker:1", "broker", Some(1), Some(false)),
             ("tcp://broker:1883", "broker", Some(1883), Some(false)),
