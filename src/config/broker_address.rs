@@ -21,6 +21,9 @@ pub(super) struct BrokerAddress {
 
 const REMEDY: &str = "write a name or an address, host:port, mqtt://host:port or mqtts://host:port";
 
+/// Digits of the highest port.
+const LONGEST_PORT: usize = 5;
+
 impl BrokerAddress {
     /// Parses the text.
     ///
@@ -71,9 +74,14 @@ fn tls_of(scheme: &str) -> Result<bool, String> {
                 .to_owned(),
         ),
         "http" | "https" => Err(format!("is the address of a web page; {REMEDY}")),
-        scheme => Err(format!(
-            "scheme must be mqtt, mqtts, tcp, ssl or tls, got {scheme}; {REMEDY}"
+        word if word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => Err(format!(
+            "scheme must be mqtt, mqtts, tcp, ssl or tls, got {word}; {REMEDY}"
         )),
+        // Not quoted: it is the beginning of a login.
+        _ => Err(
+            "has :// in its login: write it as %3A%2F%2F, or set MQTT_USERNAME and MQTT_PASSWORD"
+                .to_owned(),
+        ),
     }
 }
 
@@ -153,10 +161,13 @@ fn port(text: &str) -> Result<u16, String> {
     if text.is_empty() {
         return Err("ends with a colon; add the port, or leave the colon out".to_owned());
     }
-    // Not quoted: in `user:password` without a host it is a password.
+    // Not quoted: in `user:password` without a host it is a password, which may consist of digits.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
         Ok(port @ 1..) if digits => Ok(port),
+        _ if digits && text.len() > LONGEST_PORT => Err(format!(
+            "has a port of more than {LONGEST_PORT} digits (it must be 1 to 65535); {REMEDY}"
+        )),
         _ if digits => Err(format!("port must be 1 to 65535, got {text}")),
         _ => Err(format!(
             "has a port that is no number (it must be 1 to 65535); {REMEDY}"
@@ -248,6 +259,10 @@ mod tests {
             ),
             ("broker:0", "port must be 1 to 65535, got 0"),
             ("broker:65536", "port must be 1 to 65535, got 65536"),
+            (
+                "user:123456",
+                "has a port of more than 5 digits (it must be 1 to 65535); write",
+            ),
             ("broker:+1", "has a port that is no number"),
             (
                 "a:1:2",
@@ -279,11 +294,16 @@ mod tests {
                 "has a login that contains `/`, `?` or `#`: write them as %2F",
             ),
             ("u:hunter2", "has a port that is no number"),
+            (
+                "u:hunter2://x@broker",
+                "has :// in its login: write it as %3A%2F%2F, or set MQTT_USERNAME",
+            ),
             ("mqtt://u:%ffhunter2@b", "has a login that is not UTF-8"),
         ] {
             let error = BrokerAddress::parse(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
             assert!(!error.contains("hunter"), "{error}");
+            assert!(!error.contains("123456"), "{error}");
         }
     }
 
