@@ -238,13 +238,14 @@ fn is_json(path: &Path) -> bool {
         .is_some_and(|extension| extension == "json")
 }
 
-/// A file of JSON, as the agent of a box writes it. The text, which may contain secrets, is not quoted.
+/// A file of JSON, as the agent of a box writes it. The text, which may contain secrets, is not quoted: the parser's reasons are
+/// fixed words and a place.
 fn of_json(text: &str, name: &str) -> Result<Document, Vec<Problem>> {
     let value = serde_json::from_str(text).map_err(|err| {
         let problem = Problem {
             path: String::new(),
             origin: Some(name.to_owned()),
-            message: format!("not JSON: line {}, column {}", err.line(), err.column()),
+            message: format!("not JSON: {err}"),
             kind: ProblemKind::Value,
         };
         vec![problem]
