@@ -135,9 +135,22 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
     }
     // The host of a URL: a name (international ones in ASCII) or an IPv4 address.
     match url::Host::parse(name) {
-        Ok(host) => Ok((host.to_string(), port)),
+        Ok(host) => {
+            let host = host.to_string();
+            match host.chars().find(|letter| !is_in_names(*letter)) {
+                Some(letter) => Err(format!(
+                    "has {letter} in its host; give one host, without quotes and with variables filled in; {REMEDY}"
+                )),
+                None => Ok((host, port)),
+            }
+        }
         Err(err) => Err(format!("has an invalid host ({err}); {REMEDY}")),
     }
+}
+
+/// Whether a name of a host may have the character. URLs allow more.
+fn is_in_names(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "-_.".contains(letter)
 }
 
 /// An address between brackets. In a URL the `%` before a zone is written `%25` (RFC 6874): `[fe80::1%25eth0]`. Digits behind it
@@ -274,6 +287,12 @@ mod tests {
             ("[::1]1", "has something between ]"),
             ("256.0.0.1", "has an invalid host (invalid IPv4 address)"),
             ("two words", "has an invalid host"),
+            (
+                "\"broker\"",
+                "has \" in its host; give one host, without quotes",
+            ),
+            ("broker,broker2", "has , in its host; give one host"),
+            ("mqtt://${BROKER}", "has $ in its host"),
             (
                 "ws://broker:9001",
                 "MQTT over WebSockets is not supported; use the broker's port for MQTT",
