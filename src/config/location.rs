@@ -255,7 +255,7 @@ fn rtsp(text: &str) -> Result<(Location, Option<Credentials>), String> {
 }
 
 /// A character that URLs allow in a host and no name has: quotes that a file of variables left, separators of a list.
-pub(super) fn foreign_in_host(host: &str) -> Option<char> {
+fn foreign_in_host(host: &str) -> Option<char> {
     host.chars().find(|letter| "\"'`,;=&!*()".contains(*letter))
 }
 

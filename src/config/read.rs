@@ -230,11 +230,12 @@ fn without_quoted_login(message: &str) -> String {
         .zip(message.rfind("\", expected"))
         .filter(|(start, end)| start <= end);
     match quoted {
-        Some((start, end)) => {
+        // Without these it is no address and no login: `5,5s`.
+        Some((start, end)) if message[start..end].contains(['@', ':', '/', '?', '=']) => {
             let shown = super::address::shown_address(&message[start..end]);
             [&message[..start], &shown, &message[end..]].concat()
         }
-        None => message.to_owned(),
+        _ => message.to_owned(),
     }
 }
 
@@ -338,6 +339,18 @@ mod tests {
                 "camera[0]: invalid type: integer `5`, expected a table [f:1:11]",
                 "camera[1].classes[1]: invalid type: integer `2`, expected a string [f:1:40]",
                 "camera[2].uri: invalid type: integer `3`, expected a string [f:1:59]",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_text_is_quoted_unless_it_may_have_a_login() {
+        let text = "[[camera]]\nstall_limit = \"5,5s\"\n[mqtt]\nport = \"a:hunter2@b\"\n";
+        assert_eq!(
+            problems_of(text),
+            [
+                "camera[0].stall_limit: invalid value: string \"5,5s\", expected a duration with its unit, such as \"5s\" or \"250ms\" [f:2:1]",
+                "mqtt.port: invalid type: string \"b\", expected a whole number [f:4:1]",
             ]
         );
     }
