@@ -133,6 +133,11 @@ impl Connection {
         is_one.then(|| (sent.topic.clone(), sent.bytes))
     }
 
+    /// The oldest packet that the broker has not acknowledged, in words.
+    pub(super) fn waiting(&self) -> Option<String> {
+        self.flight.oldest().map(|(_, waiting)| waiting.to_string())
+    }
+
     /// Records an answer of the broker to a packet that was sent at `then`: it has read everything that was sent before.
     fn settle(&mut self, then: Option<Instant>) {
         let read = |(_, at): &(Sent, Instant)| then.is_some_and(|then| then >= *at);

@@ -213,12 +213,14 @@ pub enum LinkError {
     },
     /// The broker closed an accepted connection.
     #[error(
-        "the MQTT broker at {broker} closed the connection; if this repeats, another process may use the client id {client_id}, or \
+        "the MQTT broker at {broker} closed the connection{before}; if this repeats, another process may use the client id {client_id}, or \
          the broker does not permit one of the requests; see its log"
     )]
     Closed {
         /// Host and port.
         broker: String,
+        /// The oldest packet that it had not acknowledged, if there was one.
+        before: String,
         /// The client id.
         client_id: String,
     },

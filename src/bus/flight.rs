@@ -3,6 +3,7 @@
 //! No side effects. An acknowledgement of a packet that is not in flight is ignored: a broker may repeat it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Instant;
 
 use super::packets::Qos;
@@ -29,6 +30,24 @@ pub(super) enum Waiting<'a> {
     Release,
     /// SUBSCRIBE with these filters.
     Subscription(&'a [String]),
+}
+
+impl fmt::Display for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(sent) => {
+                let kind = if sent.retain { "retained " } else { "" };
+                let qos = sent.qos as u8;
+                write!(
+                    f,
+                    "a {kind}message of quality of service {qos} on {}",
+                    sent.topic
+                )
+            }
+            Self::Release => f.write_str("the second half of a message of quality of service 2"),
+            Self::Subscription(filters) => write!(f, "a subscription to {}", filters.join(", ")),
+        }
+    }
 }
 
 /// The packets in flight on one connection.

@@ -252,7 +252,8 @@ impl Probe<'_> {
                 Ok(Ok(moved)) => moved,
                 Ok(Err(broken)) => {
                     if !acknowledged {
-                        let error = broken.into_link_error(target, connection.suspect());
+                        let (suspect, waiting) = (connection.suspect(), connection.waiting());
+                        let error = broken.into_link_error(target, suspect, waiting);
                         self.tell::<()>(ProbeStep::Subscription, since, Err(error.to_string()));
                     }
                     return heard;

@@ -65,33 +65,24 @@ impl ConnectionError {
     pub(super) fn unacknowledged(waiting: Waiting<'_>) -> Self {
         const LOAD: &str = "check its load and the network";
         const QOS_2: &str = "if this repeats, it may not support quality of service 2, as AWS IoT does not; set --mqtt-qos 1 (mqtt.qos)";
-        let (what, remedy) = match waiting {
-            Waiting::Message(sent) => (
-                format!(
-                    "a message of quality of service {} on {}",
-                    sent.qos as u8, sent.topic
-                ),
-                match sent.qos {
-                    Qos::ExactlyOnce => QOS_2,
-                    _ => LOAD,
-                },
-            ),
-            Waiting::Release => (
-                "the second half of a message of quality of service 2".to_owned(),
-                QOS_2,
-            ),
-            Waiting::Subscription(filters) => {
-                (format!("a subscription to {}", filters.join(", ")), LOAD)
-            }
+        let remedy = match waiting {
+            Waiting::Message(sent) if sent.qos == Qos::ExactlyOnce => QOS_2,
+            Waiting::Release => QOS_2,
+            Waiting::Message(_) | Waiting::Subscription(_) => LOAD,
         };
-        Self::Unacknowledged { what, remedy }
+        Self::Unacknowledged {
+            what: waiting.to_string(),
+            remedy,
+        }
     }
 
-    /// The error for the operator. `suspect` is the largest message, if the connection ended right after it.
+    /// The error for the operator. `suspect` is the largest message, if the connection ended right after it; `waiting` is the
+    /// oldest packet without an acknowledgement.
     pub(super) fn into_link_error(
         self,
         target: &Target,
         suspect: Option<(String, usize)>,
+        waiting: Option<String>,
     ) -> LinkError {
         let broker = target.name.clone();
         match self {
@@ -111,6 +102,9 @@ impl ConnectionError {
                 },
                 None => LinkError::Closed {
                     broker,
+                    before: waiting.map_or_else(String::new, |waiting| {
+                        format!(" before it acknowledged {waiting}")
+                    }),
                     client_id: target.client_id.clone(),
                 },
             },
