@@ -133,6 +133,11 @@ impl Connection {
         is_one.then(|| (sent.topic.clone(), sent.bytes))
     }
 
+    /// The oldest packet that the broker has not acknowledged, in words.
+    pub(super) fn waiting(&self) -> Option<String> {
+        self.flight.oldest().map(|(_, waiting)| waiting.to_string())
+    }
+
     /// Records an answer of the broker to a packet that was sent at `then`: it has read everything that was sent before.
     fn settle(&mut self, then: Option<Instant>) {
         let read = |(_, at): &(Sent, Instant)| then.is_some_and(|then| then >= *at);
@@ -182,6 +187,7 @@ impl Connection {
     fn publish(&mut self, publish: &Publish, now: Instant) {
         let sent = Sent {
             topic: publish.topic.clone(),
+            qos: publish.qos,
             retain: publish.retain,
             bytes: publish.payload.len(),
         };
@@ -319,18 +325,16 @@ impl Connection {
             !self.out.is_empty() && now.saturating_duration_since(self.wrote) >= WRITE_LIMIT;
         let unacknowledged = self
             .flight
-            .waiting_since()
-            .is_some_and(|since| now.saturating_duration_since(since) >= ACK_LIMIT);
+            .oldest()
+            .filter(|(since, _)| now.saturating_duration_since(*since) >= ACK_LIMIT);
         if unanswered {
             return Err(ConnectionError::Silent("no byte since the last ping"));
         }
         if stalled {
             return Err(ConnectionError::Silent("it accepted no byte for 5 s"));
         }
-        if unacknowledged {
-            return Err(ConnectionError::Silent(
-                "no acknowledgement of a message or a subscription for 20 s",
-            ));
+        if let Some((_, waiting)) = unacknowledged {
+            return Err(ConnectionError::unacknowledged(waiting));
         }
         let before = self.out.len();
         if before == 0 {

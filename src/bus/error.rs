@@ -18,12 +18,44 @@ pub enum BusError {
         source: io::Error,
     },
     /// A file of the TLS settings has other contents than expected.
-    #[error("{path} holds no {what} in PEM", path = path.display())]
+    #[error("{path} holds no {what} in PEM: {found}", path = path.display())]
     TlsContent {
         /// `CA certificate`, `certificate`, `private key`.
         what: &'static str,
         /// The file.
         path: PathBuf,
+        /// What it has instead, with the remedy.
+        found: &'static str,
+    },
+    /// A certificate in a file can't be decoded.
+    #[error("a certificate in {path} is damaged or malformed; copy it again, or create a new one", path = path.display())]
+    TlsDamaged {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rustls::Error,
+    },
+    /// A private key is of a kind that is not supported.
+    #[error(
+        "can't use the private key {path}; create one with ECDSA (P-256 or P-384), Ed25519, or RSA of 2048 to 4096 bits",
+        path = path.display()
+    )]
+    TlsKey {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rustls::Error,
+    },
+    /// A private key is not that of the certificate.
+    #[error(
+        "the private key {key} does not belong to the certificate {certificate}; give the two that were created together, \
+         the certificate of this machine first in its file", key = key.display(), certificate = certificate.display()
+    )]
+    TlsPair {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
     },
     /// Only one half of a client certificate is given.
     #[error(
@@ -38,8 +70,8 @@ pub enum BusError {
         "no certificate authorities in the system's store; install ca-certificates or name a CA file"
     )]
     NoAuthorities,
-    /// The files do not match each other.
-    #[error("the TLS files do not match each other")]
+    /// TLS can't be set up for another reason.
+    #[error("TLS can't be set up with these settings")]
     Tls(#[from] rustls::Error),
     /// Too long for MQTT.
     #[error("the {what} for the broker has {bytes} bytes (limit 65535)")]
@@ -87,24 +119,27 @@ pub enum LinkError {
     },
     /// User or password are wrong, or the user may not connect.
     #[error(
-        "the MQTT broker at {broker} refuses the login ({code}); check MQTT_USERNAME and MQTT_PASSWORD"
+        "the MQTT broker at {broker} refuses the login ({code}); check MQTT_USERNAME and MQTT_PASSWORD{hint}"
     )]
     Unauthorized {
         /// Host and port.
         broker: String,
         /// `bad user name or password`, `not authorised`.
         code: &'static str,
+        /// What else may be the cause.
+        hint: String,
     },
     /// The broker refuses the client id: too long for it, or in use.
     #[error(
-        "the MQTT broker at {broker} refuses the client id `{client_id}` ({} bytes); brokers must accept only 23 bytes: set a \
-         shorter instance_id (--instance-id), which is part of the client id, or change the broker's settings", client_id.len()
+        "the MQTT broker at {broker} refuses the client id `{client_id}` ({} bytes); {remedy}", client_id.len()
     )]
     ClientId {
         /// Host and port.
         broker: String,
         /// The client id.
         client_id: String,
+        /// The remedy.
+        remedy: &'static str,
     },
     /// Refused for another reason.
     #[error("the MQTT broker at {broker} refuses the connection ({code}); {remedy}")]
@@ -166,14 +201,26 @@ pub enum LinkError {
         /// The missing answer.
         what: &'static str,
     },
+    /// The broker did not acknowledge a message or a subscription.
+    #[error("the MQTT broker at {broker} has not acknowledged {what} for 20 s; {remedy}")]
+    Unacknowledged {
+        /// Host and port.
+        broker: String,
+        /// The packet.
+        what: String,
+        /// The remedy.
+        remedy: &'static str,
+    },
     /// The broker closed an accepted connection.
     #[error(
-        "the MQTT broker at {broker} closed the connection; if this repeats, another process may use the client id {client_id}, or \
+        "the MQTT broker at {broker} closed the connection{before}; if this repeats, another process may use the client id {client_id}, or \
          the broker does not permit one of the requests; see its log"
     )]
     Closed {
         /// Host and port.
         broker: String,
+        /// The oldest packet that it had not acknowledged, if there was one.
+        before: String,
         /// The client id.
         client_id: String,
     },
@@ -204,8 +251,12 @@ pub enum LinkError {
 
 impl LinkError {
     /// The error for a CONNACK code: those of MQTT 3.1.1 (section 3.2.2.3), and those of MQTT 5, which brokers without 3.1.1
-    /// send.
-    pub(super) fn of_code(code: u8, broker: &str, client_id: &str) -> Self {
+    /// send. `will` is the topic of the client's will. A client with one has an instance id.
+    pub(super) fn of_code(code: u8, broker: &str, client_id: &str, will: Option<&str>) -> Self {
+        const SHORTER: &str = "brokers must accept only 23 bytes: set a shorter instance_id (--instance-id), which is part of the \
+                               client id, or change the broker's settings";
+        const PERMIT: &str = "it is random for each run of this command: permit ids that begin with nvr- in the broker's settings, \
+                              with more than the 23 bytes that brokers must accept";
         let broker = broker.to_owned();
         let refused = |broker, code: &str, remedy| Self::Refused {
             broker,
@@ -216,14 +267,20 @@ impl LinkError {
             2 | 0x85 => Self::ClientId {
                 broker,
                 client_id: client_id.to_owned(),
+                remedy: will.map_or(PERMIT, |_| SHORTER),
             },
             4 | 0x86 => Self::Unauthorized {
                 broker,
                 code: "bad user name or password",
+                hint: String::new(),
             },
+            // EMQX and others answer so if the user may not publish the will.
             5 | 0x87 => Self::Unauthorized {
                 broker,
                 code: "not authorised",
+                hint: will.map_or_else(String::new, |topic| {
+                    format!(", and that this user may publish on {topic}, the topic of its will")
+                }),
             },
             1 | 0x84 => refused(
                 broker,
@@ -281,13 +338,24 @@ mod tests {
                 4,
                 "refuses the login (bad user name or password); check MQTT_USERNAME",
             ),
-            (5, "refuses the login (not authorised); check MQTT_USERNAME"),
+            (
+                5,
+                "(not authorised); check MQTT_USERNAME and MQTT_PASSWORD, and that this user may publish on nvr/processors/a, the \
+                 topic of its will",
+            ),
             (0x84, "(it does not speak MQTT 3.1.1)"),
             (77, "(code 77, which MQTT 3.1.1 does not have); see its log"),
         ] {
-            let words = LinkError::of_code(code, "b:1", id).to_string();
+            let words = LinkError::of_code(code, "b:1", id, Some("nvr/processors/a")).to_string();
             assert!(words.starts_with("the MQTT broker at b:1 "), "{words}");
             assert!(words.contains(part), "{words}");
         }
+    }
+
+    #[test]
+    fn a_client_without_an_instance_id_is_not_told_to_shorten_it() {
+        let words = LinkError::of_code(2, "b:1", "nvr-watch-0123456789abcdef", None).to_string();
+        assert!(words.contains("(26 bytes); it is random"), "{words}");
+        assert!(!words.contains("instance_id"), "{words}");
     }
 }

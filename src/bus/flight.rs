@@ -3,7 +3,10 @@
 //! No side effects. An acknowledgement of a packet that is not in flight is ignored: a broker may repeat it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Instant;
+
+use super::packets::Qos;
 
 /// Maximum number of unacknowledged messages. mosquitto accepts any number, rumqttd 100.
 const MOST_MESSAGES: usize = 100;
@@ -12,9 +15,39 @@ const MOST_MESSAGES: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sent {
     pub(super) topic: String,
+    pub(super) qos: Qos,
     pub(super) retain: bool,
     /// Size of the payload.
     pub(super) bytes: usize,
+}
+
+/// A packet that waits for its acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting<'a> {
+    /// PUBLISH.
+    Message(&'a Sent),
+    /// PUBREL: the broker has acknowledged the first half of a message of QoS 2.
+    Release,
+    /// SUBSCRIBE with these filters.
+    Subscription(&'a [String]),
+}
+
+impl fmt::Display for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(sent) => {
+                let kind = if sent.retain { "retained " } else { "" };
+                let qos = sent.qos as u8;
+                write!(
+                    f,
+                    "a {kind}message of quality of service {qos} on {}",
+                    sent.topic
+                )
+            }
+            Self::Release => f.write_str("the second half of a message of quality of service 2"),
+            Self::Subscription(filters) => write!(f, "a subscription to {}", filters.join(", ")),
+        }
+    }
 }
 
 /// The packets in flight on one connection.
@@ -92,14 +125,24 @@ impl InFlight {
         self.received.remove(&id);
     }
 
-    /// The time at which the oldest unacknowledged packet was sent.
-    pub(super) fn waiting_since(&self) -> Option<Instant> {
-        let messages = self.messages.values().map(|(_, since)| *since);
-        let subscribing = self.subscribing.values().map(|(_, since)| *since);
+    /// The oldest unacknowledged packet, and the time at which it was sent.
+    pub(super) fn oldest(&self) -> Option<(Instant, Waiting<'_>)> {
+        let messages = self
+            .messages
+            .values()
+            .map(|(sent, since)| (*since, Waiting::Message(sent)));
+        let releasing = self
+            .releasing
+            .values()
+            .map(|since| (*since, Waiting::Release));
+        let subscribing = self
+            .subscribing
+            .values()
+            .map(|(filters, since)| (*since, Waiting::Subscription(filters)));
         messages
-            .chain(self.releasing.values().copied())
+            .chain(releasing)
             .chain(subscribing)
-            .min()
+            .min_by_key(|(since, _)| *since)
     }
 
     /// The messages that the broker may not have received.
@@ -130,6 +173,7 @@ mod tests {
     fn sent(topic: &str) -> Sent {
         Sent {
             topic: topic.to_owned(),
+            qos: Qos::AtLeastOnce,
             retain: false,
             bytes: 1,
         }
@@ -155,9 +199,9 @@ mod tests {
         let id = flight.message(sent("a"), now);
         assert_eq!(flight.recorded(id, now), Some(now));
         assert_eq!(flight.recorded(id, now), None, "told twice");
-        assert_eq!(flight.waiting_since(), Some(now));
+        assert_eq!(flight.oldest(), Some((now, Waiting::Release)));
         flight.completed(id);
-        assert_eq!(flight.waiting_since(), None);
+        assert_eq!(flight.oldest(), None);
     }
 
     #[test]

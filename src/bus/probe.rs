@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::packets::Qos;
 use super::socket::{CONNECT_LIMIT, KEEP_ALIVE, Target};
 use super::traffic::{ConnectionEvent, Request};
-use super::{ClientRole, Topic, Topics, tls};
+use super::{ClientRole, Topic, Topics, reach, tls};
 use crate::base::{SessionId, unix_now};
 use crate::config::MqttSettings;
 
@@ -75,7 +75,7 @@ pub async fn probe_broker(
     let Some(addresses) = probe.resolve().await else {
         return Vec::new();
     };
-    let Some(address) = probe.connect(&addresses).await else {
+    let Some(address) = probe.connect(addresses).await else {
         return Vec::new();
     };
     if settings.tls.is_some() && probe.shake_hands(address).await.is_none() {
@@ -153,29 +153,20 @@ impl Probe<'_> {
         self.tell(ProbeStep::Name, since, outcome)
     }
 
-    async fn connect(&mut self, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    async fn connect(&mut self, addresses: Vec<SocketAddr>) -> Option<SocketAddr> {
         let since = Instant::now();
-        let deadline = tokio::time::Instant::now() + CONNECT_LIMIT;
-        let mut reason = "it has no address".to_owned();
-        let mut reached = None;
-        for address in addresses {
-            match timeout_at(deadline, tokio::net::TcpStream::connect(address)).await {
-                Ok(Ok(_)) => {
-                    reached = Some(*address);
-                    break;
-                }
-                Ok(Err(error)) => reason = error.to_string(),
-                Err(_) => {
-                    reason = format!(
-                        "no answer within {} s: a firewall may drop the packets, or the machine is off",
-                        CONNECT_LIMIT.as_secs()
-                    );
-                }
-            }
-        }
+        let reached = match timeout(CONNECT_LIMIT, reach::connect(addresses)).await {
+            Ok(connected) => connected
+                .and_then(|stream| stream.peer_addr())
+                .map_err(|error| error.to_string()),
+            Err(_) => Err(format!(
+                "no answer within {} s: a firewall may drop the packets, or the machine is off",
+                CONNECT_LIMIT.as_secs()
+            )),
+        };
         let outcome = match reached {
-            Some(address) => Ok((address, format!("{address} listens"))),
-            None => Err(format!(
+            Ok(address) => Ok((address, format!("{address} listens"))),
+            Err(reason) => Err(format!(
                 "can't reach {}: {reason}; check --mqtt-host and --mqtt-port, firewalls, and that the broker runs",
                 self.broker()
             )),
@@ -261,7 +252,8 @@ impl Probe<'_> {
                 Ok(Ok(moved)) => moved,
                 Ok(Err(broken)) => {
                     if !acknowledged {
-                        let error = broken.into_link_error(target, connection.suspect());
+                        let (suspect, waiting) = (connection.suspect(), connection.waiting());
+                        let error = broken.into_link_error(target, suspect, waiting);
                         self.tell::<()>(ProbeStep::Subscription, since, Err(error.to_string()));
                     }
                     return heard;

@@ -138,11 +138,11 @@ impl Session {
             info!(broker = %self.target.name, client_id = %self.target.client_id, "connected to the MQTT broker");
             logged.clear();
             let broken = self.serve(&mut connection).await;
-            let suspect = connection.suspect();
+            let (suspect, waiting) = (connection.suspect(), connection.waiting());
             self.take_back(connection.into_undelivered());
             match broken {
                 Some(broken) => {
-                    let error = broken.into_link_error(&self.target, suspect);
+                    let error = broken.into_link_error(&self.target, suspect, waiting);
                     self.lost(error, Some(accepted), &mut logged).await;
                 }
                 None => break,

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -16,7 +15,7 @@ use tokio_util::bytes::BytesMut;
 
 use super::encode::{Connect, TEXT_LIMIT_BYTES};
 use super::packets::{Incoming, Packets};
-use super::{BusError, LinkError, tls};
+use super::{BusError, LinkError, reach, tls};
 use crate::config::{MqttSettings, Secret};
 
 /// The first byte of a TLS alert: the answer of a TLS port to a CONNECT without TLS.
@@ -105,15 +104,16 @@ impl Target {
             broker: self.name.clone(),
             cause,
         };
-        // Every address of the name is tried.
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port))
             .await
-            .map_err(unreachable)?;
+            .map_err(unreachable)?
+            .collect();
+        let stream = reach::connect(addresses).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         let Some(config) = &self.tls else {
             return Ok(Socket::Plain(stream));
         };
-        let name = ServerName::try_from(self.host.clone()).map_err(|_| {
+        let name = tls::server_name(&self.host).map_err(|_| {
             self.tls_failed(format!(
                 "`{}` is not a valid name in a certificate; connect by a name or an address in the broker's certificate",
                 self.host
@@ -173,7 +173,8 @@ impl Target {
                     return Ok((socket, packets));
                 }
                 Ok(Some(Incoming::ConnAck(code))) => {
-                    return Err(LinkError::of_code(code, &self.name, &self.client_id));
+                    let will = self.will.as_ref().map(|(topic, _)| topic.as_str());
+                    return Err(LinkError::of_code(code, &self.name, &self.client_id, will));
                 }
                 Ok(Some(_)) | Err(_) => return Err(self.no_mqtt(&packets.buffer()[..])),
             }

@@ -1,17 +1,15 @@
 //! TLS of the link and of the built-in broker: rustls with ring, files in PEM.
 
-use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use super::{BusError, tls_errors};
+use super::{BusError, pem, tls_errors};
 use crate::config::TlsSettings;
 
 /// The client configuration of a link. Trusts the authorities of `ca`, or those of the system if it is absent.
@@ -21,9 +19,9 @@ pub(super) fn client(settings: &TlsSettings) -> Result<Arc<ClientConfig>, BusErr
         .with_root_certificates(authorities(settings.ca.as_deref())?);
     let config = match (&settings.certificate, &settings.key) {
         (None, None) => builder.with_no_client_auth(),
-        (Some(certificate), Some(key)) => {
-            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?)?
-        }
+        (Some(certificate), Some(key)) => builder
+            .with_client_auth_cert(chain(certificate)?, pem::private_key(key)?)
+            .map_err(|error| unusable(error, certificate, key))?,
         (None, Some(_)) => {
             return Err(BusError::TlsHalf {
                 missing: "the certificate",
@@ -51,7 +49,7 @@ impl Trust {
     /// Trusts the authorities of the system and those of the file `ca`. A file that can't be read adds none: the broker's
     /// connection names its fault.
     pub fn of(ca: Option<&Path>) -> Self {
-        let of_file = ca.and_then(|ca| read(ca, "CA file", "CA certificate").ok());
+        let of_file = ca.and_then(|ca| of_authorities(ca).ok());
         let of_system = rustls_native_certs::load_native_certs().certs;
         let all = of_system.iter().chain(of_file.iter().flatten());
         Self {
@@ -86,11 +84,18 @@ pub(super) fn server(settings: &BrokerTls) -> Result<Arc<ServerConfig>, BusError
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let config = builder.with_single_cert(
-        certificates(&settings.certificate)?,
-        private_key(&settings.key)?,
-    )?;
+    let (certificate, key) = (&settings.certificate, &settings.key);
+    let config = builder
+        .with_single_cert(chain(certificate)?, pem::private_key(key)?)
+        .map_err(|error| unusable(error, certificate, key))?;
     Ok(Arc::new(config))
+}
+
+/// The name or address that the certificate of `host` must have. No certificate has the zone of a link-local address, which is the
+/// name of an interface of this machine.
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    let (host, _) = host.split_once('%').unwrap_or((host, ""));
+    ServerName::try_from(host.to_owned())
 }
 
 /// A separate TLS handshake with a broker, to distinguish its failure from that of the login. Returns a description. Blocks;
@@ -105,7 +110,7 @@ pub(super) fn handshake(
     limit: Duration,
 ) -> Result<String, String> {
     let describe = |error: std::io::Error| self::describe(&error);
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    let name = server_name(host).map_err(|error| error.to_string())?;
     let mut session =
         rustls::ClientConnection::new(config, name).map_err(|error| error.to_string())?;
     let mut stream = TcpStream::connect_timeout(&address, limit).map_err(describe)?;
@@ -161,8 +166,13 @@ fn authorities(ca: Option<&Path>) -> Result<RootCertStore, BusError> {
     let mut store = RootCertStore::empty();
     match ca {
         Some(path) => {
-            for certificate in read(path, "CA file", "CA certificate")? {
-                store.add(certificate)?;
+            for certificate in of_authorities(path)? {
+                store
+                    .add(certificate)
+                    .map_err(|source| BusError::TlsDamaged {
+                        path: path.to_owned(),
+                        source,
+                    })?;
             }
         }
         None => {
@@ -176,44 +186,36 @@ fn authorities(ca: Option<&Path>) -> Result<RootCertStore, BusError> {
     Ok(store)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BusError> {
-    read(path, "certificate", "certificate")
+fn of_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, BusError> {
+    pem::certificates(path, "CA file", "CA certificate")
 }
 
-fn read(
-    path: &Path,
-    file: &'static str,
-    what: &'static str,
-) -> Result<Vec<CertificateDer<'static>>, BusError> {
-    let pem = fs::read(path).map_err(|source| BusError::TlsFile {
-        what: file,
-        path: path.to_owned(),
-        source,
-    })?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(BusError::TlsContent {
-            what,
-            path: path.to_owned(),
-        }),
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, BusError> {
+    pem::certificates(path, "certificate", "certificate")
+}
+
+/// Names the file of a client's or a server's certificate or key that is not accepted.
+fn unusable(error: rustls::Error, certificate: &Path, key: &Path) -> BusError {
+    match error {
+        rustls::Error::InconsistentKeys(_) => BusError::TlsPair {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        },
+        source @ rustls::Error::InvalidCertificate(_) => BusError::TlsDamaged {
+            path: certificate.to_owned(),
+            source,
+        },
+        source => BusError::TlsKey {
+            path: key.to_owned(),
+            source,
+        },
     }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, BusError> {
-    let pem = fs::read(path).map_err(|source| BusError::TlsFile {
-        what: "private key",
-        path: path.to_owned(),
-        source,
-    })?;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| BusError::TlsContent {
-        what: "private key",
-        path: path.to_owned(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -229,15 +231,30 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_certificate_is_named() {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fn a_key_of_another_certificate_is_named_with_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let of = |name: &str| {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+            let made = made.expect("a certificate");
+            let path = |suffix: &str| dir.path().join(format!("{name}.{suffix}"));
+            fs::write(path("pem"), made.cert.pem()).expect("it is written");
+            fs::write(path("key"), made.signing_key.serialize_pem()).expect("it is written");
+            (path("pem"), path("key"))
+        };
+        let ((certificate, _), (_, key)) = (of("a"), of("b"));
         let settings = TlsSettings {
-            ca: Some(file.path().to_owned()),
-            ..TlsSettings::default()
+            ca: Some(certificate.clone()),
+            certificate: Some(certificate.clone()),
+            key: Some(key.clone()),
         };
         assert_eq!(
-            client(&settings).expect_err("an empty file").to_string(),
-            format!("{} holds no CA certificate in PEM", file.path().display())
+            client(&settings).expect_err("two pairs").to_string(),
+            format!(
+                "the private key {} does not belong to the certificate {}; give the two that were created together, the certificate \
+                 of this machine first in its file",
+                key.display(),
+                certificate.display()
+            )
         );
     }
 
@@ -255,6 +272,16 @@ mod tests {
         assert_eq!(
             client(&settings).expect_err("no key").to_string(),
             "a TLS client certificate needs both its certificate and its private key; the private key is missing"
+        );
+    }
+
+    #[test]
+    fn the_zone_of_an_address_is_in_no_certificate() {
+        let name = |host: &str| server_name(host).expect("a name or an address");
+        assert_eq!(name("fe80::1%eth0"), name("fe80::1"));
+        assert_eq!(
+            name("broker.example"),
+            ServerName::try_from("broker.example").expect("a name")
         );
     }
 }

@@ -1,5 +1,6 @@
 //! Requests to a connection, its events, and its errors.
 
+use super::flight::Waiting;
 use super::packets::{Qos, Refused};
 use super::socket::Target;
 use super::{LinkError, Message};
@@ -42,6 +43,8 @@ pub(super) enum ConnectionError {
     Closed,
     /// The broker stopped answering; the text names the missing answer.
     Silent(&'static str),
+    /// The broker did not acknowledge a packet: which one, and the remedy.
+    Unacknowledged { what: String, remedy: &'static str },
     /// TLS failed; a description.
     Tls(String),
     /// The broker sent invalid MQTT; a description.
@@ -58,15 +61,37 @@ pub(super) struct Undelivered {
 }
 
 impl ConnectionError {
-    /// The error for the operator. `suspect` is the largest message, if the connection ended right after it.
+    /// The broker has not acknowledged this packet in time.
+    pub(super) fn unacknowledged(waiting: Waiting<'_>) -> Self {
+        const LOAD: &str = "check its load and the network";
+        const QOS_2: &str = "if this repeats, it may not support quality of service 2, as AWS IoT does not; set --mqtt-qos 1 (mqtt.qos)";
+        let remedy = match waiting {
+            Waiting::Message(sent) if sent.qos == Qos::ExactlyOnce => QOS_2,
+            Waiting::Release => QOS_2,
+            Waiting::Message(_) | Waiting::Subscription(_) => LOAD,
+        };
+        Self::Unacknowledged {
+            what: waiting.to_string(),
+            remedy,
+        }
+    }
+
+    /// The error for the operator. `suspect` is the largest message, if the connection ended right after it; `waiting` is the
+    /// oldest packet without an acknowledgement.
     pub(super) fn into_link_error(
         self,
         target: &Target,
         suspect: Option<(String, usize)>,
+        waiting: Option<String>,
     ) -> LinkError {
         let broker = target.name.clone();
         match self {
             Self::Silent(what) => LinkError::Silent { broker, what },
+            Self::Unacknowledged { what, remedy } => LinkError::Unacknowledged {
+                broker,
+                what,
+                remedy,
+            },
             Self::Tls(detail) => LinkError::Tls { broker, detail },
             Self::Protocol(detail) => LinkError::Protocol { broker, detail },
             Self::Closed => match suspect {
@@ -77,9 +102,54 @@ impl ConnectionError {
                 },
                 None => LinkError::Closed {
                     broker,
+                    before: waiting.map_or_else(String::new, |waiting| {
+                        format!(" before it acknowledged {waiting}")
+                    }),
                     client_id: target.client_id.clone(),
                 },
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flight::Sent;
+    use super::*;
+
+    #[test]
+    fn a_packet_without_an_acknowledgement_is_named_with_the_remedy_of_its_kind() {
+        let sent = |qos| Sent {
+            topic: "nvr/detections/0".to_owned(),
+            qos,
+            retain: false,
+            bytes: 1,
+        };
+        let (once, twice) = (sent(Qos::AtLeastOnce), sent(Qos::ExactlyOnce));
+        let filters = ["nvr/sources/0".to_owned()];
+        for (waiting, named, told) in [
+            (
+                Waiting::Message(&once),
+                "a message of quality of service 1 on nvr/detections/0",
+                "check its load",
+            ),
+            (
+                Waiting::Message(&twice),
+                "a message of quality of service 2 on nvr/detections/0",
+                "set --mqtt-qos 1",
+            ),
+            (
+                Waiting::Subscription(&filters),
+                "a subscription to nvr/sources/0",
+                "check its load",
+            ),
+        ] {
+            let error = ConnectionError::unacknowledged(waiting);
+            let ConnectionError::Unacknowledged { what, remedy } = error else {
+                panic!("another error");
+            };
+            assert_eq!(what, named);
+            assert!(remedy.contains(told), "{remedy}");
         }
     }
 }

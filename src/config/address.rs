@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::percent_decode_str;
 
 use super::harmless::{
-    announces_login, is_harmless_key, is_harmless_value, is_login_key, is_strong_key,
+    announces_login, holds_secret, is_harmless_key, is_harmless_value, is_login_key, is_strong_key,
     looks_like_name, looks_random,
 };
 use super::reference::MASK;
@@ -317,12 +317,17 @@ fn is_known(key: &str) -> bool {
     is_harmless_key(key) || is_login_key(key)
 }
 
-/// Whether a part of a path may be shown. A part with a colon, an encoded part or a random one may be a login or a token.
+/// Whether a part of a path may be shown. A part with a colon, an encoded part, a random one or one that names a secret may be a
+/// login or a token.
 fn is_folder(part: &str) -> bool {
     let is_pair = part
         .split_once(':')
         .is_some_and(|(one, other)| !(is_harmless_value(one) && is_harmless_value(other)));
-    !is_pair && !is_encoded_login(part) && !looks_random(part)
+    !is_pair
+        && !is_encoded_login(part)
+        && !is_still_encoded(part)
+        && !looks_random(part)
+        && !holds_secret(part)
 }
 
 /// Whether the text is base64 of `user:password`.
@@ -337,6 +342,11 @@ fn is_encoded_login(part: &str) -> bool {
     bytes.is_ok_and(|bytes| {
         bytes.contains(&b':') && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
     })
+}
+
+/// Whether a part is encoded more often than [`decoded`] decodes.
+fn is_still_encoded(part: &str) -> bool {
+    part.contains('%') && percent_decode_str(part).decode_utf8_lossy() != part
 }
 
 /// Whether this is the address of a local file or device.

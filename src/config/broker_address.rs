@@ -21,6 +21,9 @@ pub(super) struct BrokerAddress {
 
 const REMEDY: &str = "write a name or an address, host:port, mqtt://host:port or mqtts://host:port";
 
+/// Digits of the highest port.
+const LONGEST_PORT: usize = 5;
+
 impl BrokerAddress {
     /// Parses the text.
     ///
@@ -71,9 +74,14 @@ fn tls_of(scheme: &str) -> Result<bool, String> {
                 .to_owned(),
         ),
         "http" | "https" => Err(format!("is the address of a web page; {REMEDY}")),
-        scheme => Err(format!(
-            "scheme must be mqtt, mqtts, tcp, ssl or tls, got {scheme}; {REMEDY}"
+        word if word.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => Err(format!(
+            "scheme must be mqtt, mqtts, tcp, ssl or tls, got {word}; {REMEDY}"
         )),
+        // Not quoted: it is the beginning of a login.
+        _ => Err(
+            "has :// in its login: write it as %3A%2F%2F, or set MQTT_USERNAME and MQTT_PASSWORD"
+                .to_owned(),
+        ),
     }
 }
 
@@ -100,12 +108,13 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
         let Some((address, behind)) = inner.split_once(']') else {
             return Err(format!("has [ without ]; {REMEDY}"));
         };
-        if !is_ipv6(address) {
+        let address = with_plain_zone(address);
+        if !is_ipv6(&address) {
             return Err(format!("has no IPv6 address between [ and ]; {REMEDY}"));
         }
         return match behind.strip_prefix(':') {
-            Some(text) => Ok((address.to_owned(), Some(port(text)?))),
-            None if behind.is_empty() => Ok((address.to_owned(), None)),
+            Some(text) => Ok((address, Some(port(text)?))),
+            None if behind.is_empty() => Ok((address, None)),
             None => Err(format!("has something between ] and its end; {REMEDY}")),
         };
     }
@@ -126,8 +135,32 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
     }
     // The host of a URL: a name (international ones in ASCII) or an IPv4 address.
     match url::Host::parse(name) {
-        Ok(host) => Ok((host.to_string(), port)),
+        Ok(host) => {
+            let host = host.to_string();
+            match host.chars().find(|letter| !is_in_names(*letter)) {
+                Some(letter) => Err(format!(
+                    "has {letter} in its host; give one host, without quotes and with variables filled in; {REMEDY}"
+                )),
+                None => Ok((host, port)),
+            }
+        }
         Err(err) => Err(format!("has an invalid host ({err}); {REMEDY}")),
+    }
+}
+
+/// Whether a name of a host may have the character. URLs allow more.
+fn is_in_names(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "-_.".contains(letter)
+}
+
+/// An address between brackets. In a URL the `%` before a zone is written `%25` (RFC 6874): `[fe80::1%25eth0]`. Digits behind it
+/// are not decoded, because `%251` may be the interface with the number 251.
+fn with_plain_zone(address: &str) -> String {
+    match address.split_once("%25") {
+        Some((address, zone)) if zone.starts_with(|first: char| first.is_ascii_alphabetic()) => {
+            format!("{address}%{zone}")
+        }
+        _ => address.to_owned(),
     }
 }
 
@@ -141,10 +174,13 @@ fn port(text: &str) -> Result<u16, String> {
     if text.is_empty() {
         return Err("ends with a colon; add the port, or leave the colon out".to_owned());
     }
-    // Not quoted: in `user:password` without a host it is a password.
+    // Not quoted: in `user:password` without a host it is a password, which may consist of digits.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
         Ok(port @ 1..) if digits => Ok(port),
+        _ if digits && text.len() > LONGEST_PORT => Err(format!(
+            "has a port of more than {LONGEST_PORT} digits (it must be 1 to 65535); {REMEDY}"
+        )),
         _ if digits => Err(format!("port must be 1 to 65535, got {text}")),
         _ => Err(format!(
             "has a port that is no number (it must be 1 to 65535); {REMEDY}"
@@ -179,6 +215,14 @@ mod tests {
             ("[::1]:1884", "::1", Some(1884), None),
             ("fe80::1%eth0", "fe80::1%eth0", None, None),
             ("[fe80::1%eth0]:1", "fe80::1%eth0", Some(1), None),
+            (
+                "mqtt://[fe80::1%25eth0]:1",
+                "fe80::1%eth0",
+                Some(1),
+                Some(false),
+            ),
+            ("[fe80::1%25]:1", "fe80::1%25", Some(1), None),
+            ("[fe80::1%251]", "fe80::1%251", None, None),
             ("mqtt://broker", "broker", None, Some(false)),
             ("MQTT://broker:1", "broker", Some(1), Some(false)),
             ("tcp://broker:1883", "broker", Some(1883), Some(false)),
@@ -228,6 +272,10 @@ mod tests {
             ),
             ("broker:0", "port must be 1 to 65535, got 0"),
             ("broker:65536", "port must be 1 to 65535, got 65536"),
+            (
+                "user:123456",
+                "has a port of more than 5 digits (it must be 1 to 65535); write",
+            ),
             ("broker:+1", "has a port that is no number"),
             (
                 "a:1:2",
@@ -239,6 +287,12 @@ mod tests {
             ("[::1]1", "has something between ]"),
             ("256.0.0.1", "has an invalid host (invalid IPv4 address)"),
             ("two words", "has an invalid host"),
+            (
+                "\"broker\"",
+                "has \" in its host; give one host, without quotes",
+            ),
+            ("broker,broker2", "has , in its host; give one host"),
+            ("mqtt://${BROKER}", "has $ in its host"),
             (
                 "ws://broker:9001",
                 "MQTT over WebSockets is not supported; use the broker's port for MQTT",
@@ -259,11 +313,16 @@ mod tests {
                 "has a login that contains `/`, `?` or `#`: write them as %2F",
             ),
             ("u:hunter2", "has a port that is no number"),
+            (
+                "u:hunter2://x@broker",
+                "has :// in its login: write it as %3A%2F%2F, or set MQTT_USERNAME",
+            ),
             ("mqtt://u:%ffhunter2@b", "has a login that is not UTF-8"),
         ] {
             let error = BrokerAddress::parse(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
             assert!(!error.contains("hunter"), "{error}");
+            assert!(!error.contains("123456"), "{error}");
         }
     }
 

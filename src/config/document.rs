@@ -32,7 +32,11 @@ impl Document {
                     Some(span) => places.of(span.start),
                     None => name.to_owned(),
                 }),
-                message: format!("not TOML: {}", error.message().trim()),
+                message: format!(
+                    "not TOML: {}{}",
+                    error.message().trim(),
+                    places.quote_hint(error.span().map(|span| span.start))
+                ),
                 kind: ProblemKind::Value,
             };
             return Err(errors.iter().take(MOST_ERRORS).map(problem).collect());
@@ -243,6 +247,19 @@ impl<'a> Places<'a> {
         format!("{}:{line}:{column}", self.name)
     }
 
+    /// The remedy if the line of a byte has quotes as word processors and web pages write them.
+    fn quote_hint(&self, at: Option<usize>) -> &'static str {
+        const TYPOGRAPHIC: [char; 7] = ['“', '”', '„', '‟', '‘', '’', '‚'];
+        let at = at.unwrap_or_default().min(self.text.len());
+        let line = self.lines.partition_point(|begin| *begin <= at);
+        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        if self.text[self.lines[line - 1]..end].contains(TYPOGRAPHIC) {
+            "; the line has typographic quotes: write \" or '"
+        } else {
+            ""
+        }
+    }
+
     /// Number of characters that begin before a byte.
     fn before(&self, at: usize) -> usize {
         let known = at / STRIDE;
@@ -308,6 +325,25 @@ mod tests {
         assert!(told.len() >= 2, "{told:?}");
         assert!(told[0].contains("[n.toml:1:"), "{told:?}");
         assert!(!told.join("\n").contains("hunter2"), "{told:?}");
+    }
+
+    #[test]
+    fn typographic_quotes_are_named_with_the_right_ones() {
+        let told = |text: &str| {
+            let problems = Document::from_toml(text, "f").err().expect("no TOML");
+            problems[0].to_string()
+        };
+        for text in ["a = 1\nb = “c”\n", "a = 1\nb = \"c”\n", "a = 1\nb = ‘c’"] {
+            let told = told(text);
+            assert!(
+                told.contains("; the line has typographic quotes: write \" or ' [f:2:"),
+                "{told}"
+            );
+        }
+        let other = told("a = “\" \nb = c\n# “\n");
+        assert!(other.contains("typographic"), "{other}");
+        let other = told("a = \"“\"\nb = c\n# “\n");
+        assert!(!other.contains("typographic"), "{other}");
     }
 
     #[test]

@@ -97,6 +97,13 @@ pub(super) fn announces_login(folder: &str) -> bool {
     is_strong_key(folder) || WHOLE.contains(&plain(folder).as_str())
 }
 
+/// Whether a folder of a path names a secret and has it too: `pwd-hunter2`, `ch1~user~admin~password~hunter2`.
+pub(super) fn holds_secret(folder: &str) -> bool {
+    let mut words = folder.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let is_named = words.any(|word| STRONG_PARTS.contains(&word.to_ascii_lowercase().as_str()));
+    is_named && words.any(|word| !word.is_empty())
+}
+
 /// Whether a text is probably a random token: long, with frequent changes between letters and digits, or hexadecimal.
 pub(super) fn looks_random(text: &str) -> bool {
     let digits = text.trim_end_matches('=');

@@ -338,6 +338,9 @@ fn apply_source(
     let refused = || "a source is written ID=URI, such as 3=rtsp://camera/path".to_owned();
     let (id, uri) = source.reveal().split_once('=').ok_or_else(refused)?;
     let id: u32 = id.trim().parse().map_err(|_| refused())?;
+    if super::location::has_several_sources(uri) {
+        return Err("several sources are joined by a comma or a semicolon; separate them by blanks in NVR_SOURCE, or give --source for each".to_owned());
+    }
     let uri = if super::location::is_plain_path(uri) {
         absolute(uri)
     } else {

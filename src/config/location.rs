@@ -211,8 +211,14 @@ fn rtsp(text: &str) -> Result<(Location, Option<Credentials>), String> {
     // `Url` reads `rtsp:host` and `rtsp:///path` too, as addresses without a host.
     const REMEDY: &str = "write rtsp://host:554/path; in a login percent-encode @ as %40, / as %2F, # as %23, ? as %3F, or use username and password";
     let mut url = Url::parse(text).map_err(|err| format!("is no address ({err}); {REMEDY}"))?;
-    if url.host_str().is_none_or(str::is_empty) {
+    let host = url.host_str().unwrap_or_default();
+    if host.is_empty() {
         return Err(format!("names no host; {REMEDY}"));
+    }
+    if let Some(letter) = foreign_in_host(host) {
+        return Err(format!(
+            "has {letter} in its host; give one host, without quotes around it or the address"
+        ));
     }
     if url.port() == Some(0) {
         return Err("port must be 1 to 65535, got 0".to_owned());
@@ -246,6 +252,19 @@ fn rtsp(text: &str) -> Result<(Location, Option<Credentials>), String> {
     let stripped = url.set_username("").and_then(|()| url.set_password(None));
     stripped.map_err(|()| format!("can't hold a login; {REMEDY}"))?;
     Ok((Location::Rtsp(url), credentials))
+}
+
+/// A character that URLs allow in a host and no name has: quotes that a file of variables left, separators of a list.
+fn foreign_in_host(host: &str) -> Option<char> {
+    host.chars().find(|letter| "\"'`,;=&!*()".contains(*letter))
+}
+
+/// Whether an address is followed by other sources: `rtsp://a/1,1=rtsp://b/2`.
+pub(super) fn has_several_sources(uri: &str) -> bool {
+    uri.split([',', ';']).skip(1).any(|part| {
+        let source = part.split_once('=');
+        source.is_some_and(|(id, uri)| id.trim().parse::<u32>().is_ok() && uri.contains("://"))
+    })
 }
 
 /// Reads `[//]?width=…&height=…&fps=…&objects=…`.

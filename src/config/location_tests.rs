@@ -122,6 +122,24 @@ fn each_mistake_names_its_remedy() {
 }
 
 #[test]
+fn quotes_and_lists_are_refused_where_one_host_or_one_source_belongs() {
+    for (uri, letter) in [("rtsp://\"cam\"/1", '"'), ("rtsp://cam,cam2/1", ',')] {
+        assert_eq!(
+            problems(uri),
+            format!(
+                "has {letter} in its host; give one host, without quotes around it or the address"
+            )
+        );
+    }
+    assert!(read("rtsp://cam_1-a.example.:554/1,2;x=3").is_ok());
+    assert!(has_several_sources("rtsp://a/1,1=rtsp://b/2"));
+    assert!(has_several_sources("rtsp://a/1; 1=rtsp://b/2"));
+    for one in ["rtsp://a/1,2", "rtsp://a/x;1=2", "rtsp://a/?src=rtsp://b"] {
+        assert!(!has_several_sources(one), "{one}");
+    }
+}
+
+#[test]
 fn a_password_with_reserved_characters_is_refused_and_not_quoted() {
     for uri in [
         "rtsp://viewer:hun/ter2@camera/path",

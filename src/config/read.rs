@@ -14,6 +14,7 @@ use super::{RawCamera, RawSettings};
 /// The cameras are read one by one: after an error only that camera is read again, not all of them.
 pub(super) fn read(document: &mut Document, problems: &mut Problems) -> RawSettings {
     let mut tree = Value::Object(std::mem::take(&mut document.tree));
+    refuse_lists(&mut tree, "", "", document, problems);
     let listed = match tree.get_mut(CAMERAS) {
         Some(Value::Array(cameras)) => Some(std::mem::take(cameras)),
         _ => None,
@@ -42,6 +43,79 @@ pub(super) fn read(document: &mut Document, problems: &mut Problems) -> RawSetti
 }
 
 const CAMERAS: &str = "camera";
+
+/// The tables of the file. `*` stands for any name, `[]` for any number.
+const TABLES: [&str; 8] = [
+    "mqtt",
+    "mqtt.tls",
+    "processor",
+    "wall",
+    "wall.head[]",
+    "wall.layout.*",
+    "camera[]",
+    "camera[].tls",
+];
+
+/// Reports lists where tables belong, as `[[wall]]` makes one, and replaces them by empty tables. Serde would read a list as the
+/// values of the table's keys in their order. `kind` is the path as in [`TABLES`].
+fn refuse_lists(
+    value: &mut Value,
+    path: &str,
+    kind: &str,
+    document: &Document,
+    problems: &mut Problems,
+) {
+    if value.is_array() && TABLES.contains(&kind) {
+        let remedy = if path.contains('[') {
+            String::new()
+        } else {
+            format!("; in TOML write [{path}] once, not [[{path}]]")
+        };
+        problems.add_kind(
+            ProblemKind::Type,
+            path,
+            document.origin(path),
+            format!("invalid type: list, expected a table{remedy}"),
+        );
+        problems.suppress(path.to_owned());
+        *value = Value::Object(Map::new());
+        return;
+    }
+    match value {
+        Value::Object(table) => {
+            for (key, value) in table.iter_mut().filter(|(_, value)| is_deep(value)) {
+                let name = if kind == "wall.layout" {
+                    "*"
+                } else {
+                    key.as_str()
+                };
+                let (path, kind) = (below(path, key), below(kind, name));
+                refuse_lists(value, &path, &kind, document, problems);
+            }
+        }
+        Value::Array(items) => {
+            let kind = format!("{kind}[]");
+            for (index, item) in items.iter_mut().enumerate() {
+                if is_deep(item) {
+                    let path = format!("{path}[{index}]");
+                    refuse_lists(item, &path, &kind, document, problems);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_deep(value: &Value) -> bool {
+    value.is_object() || value.is_array()
+}
+
+fn below(path: &str, key: &str) -> String {
+    match path {
+        "" => key.to_owned(),
+        _ => format!("{path}.{key}"),
+    }
+}
 
 /// Reads a value at the path `above`. Its errors are reported and removed from it.
 fn read_value<T: DeserializeOwned + Default>(
@@ -156,11 +230,12 @@ fn without_quoted_login(message: &str) -> String {
         .zip(message.rfind("\", expected"))
         .filter(|(start, end)| start <= end);
     match quoted {
-        Some((start, end)) => {
+        // Without these it is no address and no login: `5,5s`.
+        Some((start, end)) if message[start..end].contains(['@', ':', '/', '?', '=']) => {
             let shown = super::address::shown_address(&message[start..end]);
             [&message[..start], &shown, &message[end..]].concat()
         }
-        None => message.to_owned(),
+        _ => message.to_owned(),
     }
 }
 
@@ -265,6 +340,44 @@ mod tests {
                 "camera[1].classes[1]: invalid type: integer `2`, expected a string [f:1:40]",
                 "camera[2].uri: invalid type: integer `3`, expected a string [f:1:59]",
             ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_text_is_quoted_unless_it_may_have_a_login() {
+        let text = "[[camera]]\nstall_limit = \"5,5s\"\n[mqtt]\nport = \"a:hunter2@b\"\n";
+        assert_eq!(
+            problems_of(text),
+            [
+                "camera[0].stall_limit: invalid value: string \"5,5s\", expected a duration with its unit, such as \"5s\" or \"250ms\" [f:2:1]",
+                "mqtt.port: invalid type: string \"b\", expected a whole number [f:4:1]",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_in_the_place_of_a_table_is_refused_and_not_read_by_its_order() {
+        assert_eq!(
+            problems_of("[[mqtt]]\nhost = \"b\"\n[wall.layout]\na = []\n"),
+            [
+                "mqtt: invalid type: list, expected a table; in TOML write [mqtt] once, not [[mqtt]] [f:1:3]",
+                "wall.layout.a: invalid type: list, expected a table; in TOML write [wall.layout.a] once, not [[wall.layout.a]] [f:4:1]",
+            ]
+        );
+        let value = serde_json::json!({
+            "mqtt": { "tls": ["ca.pem"] }, "processor": [], "camera": [[1, "gate"], { "id": 2, "tls": [] }]
+        });
+        let mut document = Document::from_json(value).expect("an object");
+        let mut problems = Problems::default();
+        read(&mut document, &mut problems);
+        let problems = problems.or(()).expect_err("four lists");
+        let paths: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.path.as_str())
+            .collect();
+        assert_eq!(
+            paths,
+            ["camera[0]", "camera[1].tls", "mqtt.tls", "processor"]
         );
     }
 }

@@ -9,7 +9,8 @@ use super::problem::{ConfigProblems, Problem, ProblemKind, Problems};
 use super::role_flags::role_of_environment;
 use super::text::{LONGEST_CONFIG, read_text};
 use super::{
-    Environment, MqttFlags, MqttSettings, RawSettings, RoleFlags, Settings, identity, layers, read,
+    Environment, MqttFlags, MqttSettings, RawSettings, RoleFlags, Settings, identity, layers,
+    parse_json, read,
 };
 
 /// The layers of a configuration: options override environment variables, the file and the defaults. Each load reads the
@@ -238,13 +239,14 @@ fn is_json(path: &Path) -> bool {
         .is_some_and(|extension| extension == "json")
 }
 
-/// A file of JSON, as the agent of a box writes it. The text, which may contain secrets, is not quoted.
+/// A file of JSON, as the agent of a box writes it. The text, which may contain secrets, is not quoted: the parser's reasons are
+/// fixed words and a place.
 fn of_json(text: &str, name: &str) -> Result<Document, Vec<Problem>> {
-    let value = serde_json::from_str(text).map_err(|err| {
+    let value = parse_json(text.as_bytes()).map_err(|err| {
         let problem = Problem {
             path: String::new(),
             origin: Some(name.to_owned()),
-            message: format!("not JSON: line {}, column {}", err.line(), err.column()),
+            message: format!("not JSON: {err}"),
             kind: ProblemKind::Value,
         };
         vec![problem]
@@ -274,7 +276,7 @@ pub fn read_document(path: &Path) -> Result<serde_json::Value, ConfigProblems> {
             refused(format!("can't read the configuration file: {reason}"));
             None
         }
-        Ok(text) if is_json => serde_json::from_str(&text)
+        Ok(text) if is_json => parse_json(text.as_bytes())
             .map_err(|err| refused(format!("not JSON: {err}")))
             .ok(),
         Ok(text) => match Document::from_toml(&text, &name) {

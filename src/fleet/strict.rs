@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 use super::{DOCUMENT_LIMIT_BYTES, DocumentError, DocumentErrors, codes};
-use crate::config::did_you_mean;
+use crate::config::{did_you_mean, parse_json};
 
 /// Limit of reported problems. A document with more is probably another one.
 const MOST_ERRORS: usize = 100;
@@ -25,7 +25,7 @@ pub(super) fn parse(message: &[u8]) -> Result<Value, DocumentErrors> {
         return Err(DocumentError::new("", codes::TOO_LARGE, message).into());
     }
     let not_json = |message: String| DocumentError::new("", codes::NOT_JSON, message);
-    match serde_json::from_slice(message) {
+    match parse_json(message) {
         Ok(document @ Value::Object(_)) => Ok(document),
         Ok(_) => Err(not_json("must be a JSON object".to_owned()).into()),
         Err(err) => Err(not_json(format!("is not JSON: {}", cut(&err.to_string()))).into()),

@@ -77,12 +77,18 @@ impl Guard {
         let Some(address) = self.loopback else {
             return true;
         };
-        let host = headers.get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        // With two of them, the browser's may be the other one.
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return false;
+        };
+        let host = host.to_str().unwrap_or_default();
         let name = match host.strip_prefix('[') {
             Some(rest) => rest.split(']').next().unwrap_or_default(),
             None => host.split(':').next().unwrap_or_default(),
         };
+        // Complete names may be written with a dot at the end.
+        let name = name.strip_suffix('.').unwrap_or(name);
         name.eq_ignore_ascii_case("localhost")
             || self
                 .hosts
@@ -139,9 +145,14 @@ impl Guard {
         ([(header::SET_COOKIE, cookie)], Html(page)).into_response()
     }
 
-    fn wrong_host(&self) -> Response {
+    fn wrong_host(&self, headers: &HeaderMap) -> Response {
+        let has = match headers.get_all(header::HOST).iter().count() {
+            0 => "no Host header",
+            1 => "another host name",
+            _ => "several Host headers",
+        };
         let words = format!(
-            "This {}'s page accepts only requests from its own machine, for localhost or 127.0.0.1; the request has another host name. \
+            "This {}'s page accepts only requests from its own machine, for localhost or 127.0.0.1; the request has {has}. \
              Behind a proxy, send `Host: localhost` from the proxy, or add the name to http_hosts; for other machines, serve the \
              page at another address.\n",
             self.role
@@ -156,7 +167,7 @@ async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
     let answer = if request.uri().path() == "/healthz" {
         next.run(request).await
     } else if !guard.is_own_host(request.headers()) {
-        guard.wrong_host()
+        guard.wrong_host(request.headers())
     } else if guard.token.is_none() || guard.is_cookie(request.headers()) {
         // A bookmark with the token still works, and the token is removed from the address.
         match token_of(request.uri()).filter(|_| is_front) {

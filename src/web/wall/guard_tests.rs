@@ -88,6 +88,7 @@ async fn a_foreign_name_for_this_machine_is_refused() {
     for host in [
         "localhost",
         "LOCALHOST:80",
+        "localhost.:80",
         "127.0.0.1:8080",
         "[::1]:8080",
         "[::1]",
@@ -101,6 +102,7 @@ async fn a_foreign_name_for_this_machine_is_refused() {
         "evil.example",
         "evil.example:80",
         "localhost.evil.example",
+        "localhost..",
         "evil.wall.example",
         "192.168.0.1",
         "127.0.0.9",
@@ -117,6 +119,14 @@ async fn a_foreign_name_for_this_machine_is_refused() {
             answer.text()
         );
     }
+    let two = ["Host: localhost", "Host: evil.example"];
+    let answer = ask(at, "/state.json", &two).await;
+    assert_eq!(answer.status, 421);
+    assert!(
+        answer
+            .text()
+            .contains("the request has several Host headers")
+    );
     assert_eq!(ask(at, "/healthz", &["Host: probe"]).await.status, 200);
     for forged in [
         "X-Forwarded-Host: localhost",

@@ -119,6 +119,22 @@ fn an_event_that_was_not_acknowledged_when_the_connection_broke_is_counted() {
 }
 
 #[test]
+fn a_broker_that_closes_instead_of_acknowledging_is_told_with_the_packet() {
+    let port = closing(|read| read.windows(6).any(|six| six == b"online"));
+    let runtime = runtime();
+    let link = start(&runtime, retrying_quickly(settings(port)));
+    let reason = reason(&link);
+    assert!(
+        reason.contains("closed the connection before it acknowledged a "),
+        "{reason}"
+    );
+    assert!(
+        reason.contains(" nvr/processors/box; if this repeats"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn a_broker_that_closes_on_a_large_message_makes_it_known() {
     let port = closing(|read| read.len() > 20_000);
     let runtime = runtime();
