@@ -11,7 +11,7 @@ pub(super) struct RateLimit {
 }
 
 impl RateLimit {
-    const JITTER: Duration = Duration::from_millis(100);
+    const JITTER: Duration = Duration::from_millis(30);
 
     /// Limits to `max_fps` frames per second; no limit if absent.
     pub(super) fn new(max_fps: Option<f64>) -> Self {
@@ -26,7 +26,7 @@ impl RateLimit {
         let Some(interval) = self.interval else {
             return true;
         };
-        // Frames jitter, on a busy machine by many milliseconds: a frame that comes slightly early is the due one.
+        // Frames jitter, on a busy machine by tens of milliseconds: a frame that comes slightly early is the due one.
         let slack = (interval / 8).min(Self::JITTER);
         if at + slack < self.due {
             return false;

@@ -23,6 +23,8 @@ mod config;
 mod consumers;
 mod control;
 #[cfg(feature = "testcam")]
+mod decode_wanted;
+#[cfg(feature = "testcam")]
 mod decoders;
 mod detect;
 mod doctor;
