@@ -16,7 +16,7 @@ use super::decode::{add_coded, add_raw};
 use super::element::{PipelineError, set};
 use super::fallback::{ChosenDecoder, Fallback};
 use super::file_elements::{add, discard, kind_of, link, remove, take_down};
-use super::file_timeline::{Timeline, time_untimed};
+use super::file_timeline::Timeline;
 use super::output::OutputControl;
 use super::plan::{Elements, Registry};
 use super::session_state::SessionState;
@@ -255,13 +255,7 @@ impl Streams {
         let _ = self.chosen.set((codec, plan));
         let untold = Box::new(|_: &gst::BufferRef| None);
         let tail = add_coded(pipeline, &self.session, codec, plan, &self.output, untold)?;
-        let pace = self.pace(pipeline, &tail)?;
-        if codec == Codec::Mjpeg
-            && let Some(input) = pace.static_pad("sink")
-        {
-            time_untimed(&input);
-        }
-        Ok(pace)
+        self.pace(pipeline, &tail)
     }
 
     /// For codecs that only GStreamer can decode.

@@ -9,34 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-/// The duration of a picture in files that state no rate. Other players assume the same.
-const UNTIMED_PERIOD: gst::ClockTime = gst::ClockTime::from_mseconds(40);
-
-/// Gives times to the buffers that enter `pad` without one. A file of nothing but JPEG pictures, one after the other, has
-/// no times, and its pictures would pass as fast as they are decoded. Not for codecs that send pictures in another order.
-pub(super) fn time_untimed(pad: &gst::Pad) {
-    let next_ns = AtomicU64::new(0);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data {
-            let (stated, duration) = (buffer.dts_or_pts(), buffer.duration());
-            let next = gst::ClockTime::from_nseconds(next_ns.load(Ordering::Acquire));
-            let (time, lasts) = (stated.unwrap_or(next), duration.unwrap_or(UNTIMED_PERIOD));
-            let end_ns = time.nseconds().saturating_add(lasts.nseconds());
-            // The largest number means no time.
-            let end_ns = end_ns.min(u64::MAX - 1);
-            next_ns.store(end_ns, Ordering::Release);
-            if stated.is_none() || duration.is_none() {
-                let buffer = buffer.make_mut();
-                buffer.set_duration(lasts);
-                if stated.is_none() {
-                    buffer.set_pts(time);
-                }
-            }
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
 /// Keeps media time continuous from round to round, and from stream to stream within a round.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {

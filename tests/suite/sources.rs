@@ -196,17 +196,14 @@ pub(crate) fn open_file(path: &Path) -> Box<dyn FrameSource> {
 
 /// Frames of a file at 20 frames a second come when they are due, and media time goes on across the seam.
 fn assert_played_in_a_loop(path: &Path, codec: &str) {
-    assert_played_at(path, codec, Duration::from_millis(50));
-}
-
-fn assert_played_at(path: &Path, codec: &str, step: Duration) {
     let begun = Instant::now();
     let (end, pages) = session(open_file(path).as_mut(), 25);
     let took = begun.elapsed();
     assert_eq!(end, SessionEnd::Stopped);
-    assert!(took >= step * 22, "25 frames in {took:?}");
+    assert!(took >= Duration::from_millis(1100), "25 frames in {took:?}");
     assert_eq!(pages.facts.expect("described").codec, codec);
     assert!(pages.units >= 25, "{} units", pages.units);
+    let step = Duration::from_millis(50);
     for (before, after) in pages.frames.iter().zip(&pages.frames[1..]) {
         let (before, after) = (
             before.meta.pts.expect("timed"),
@@ -252,19 +249,6 @@ fn a_file_in_another_codec_is_played_as_well() {
         path.display()
     ));
     assert_played_in_a_loop(&path, "video/x-vp8");
-}
-
-/// No container, and therefore no times.
-#[test]
-fn jpeg_pictures_one_after_the_other_are_played_at_25_a_second() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("clip.mjpeg");
-    run_to_end(&format!(
-        "videotestsrc pattern=ball num-buffers=10 ! video/x-raw,width=320,height=240,framerate=20/1 ! jpegenc \
-         ! filesink location={}",
-        path.display()
-    ));
-    assert_played_at(&path, "mjpeg", Duration::from_millis(40));
 }
 
 /// Decoders that GStreamer ranks below all use count for it as none.
