@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::jpeg::{JpegError, jpeg};
+use super::observer::{ObservedUnit, Observer};
 use super::output::OutputControl;
 use super::reference::ReferenceTime;
 use super::rtsp::RtspSource;
-use super::session_state::{ObservedUnit, Observer};
 use super::{FrameSink, FrameSource, OpenOptions, SessionEnd, StreamFacts};
 use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Size, SourceId, Stop};

@@ -28,6 +28,7 @@ mod jpeg;
 mod local;
 mod next_frame;
 mod nvcodec;
+mod observer;
 mod output;
 mod pixel_aspect;
 mod plan;

@@ -13,6 +13,7 @@ use gstreamer_rtsp as gst_rtsp;
 use url::Url;
 
 use super::fallback::Fallback;
+use super::observer::Observer;
 use super::output::OutputControl;
 use super::reference::{Reference, ReferenceTime};
 use super::rtp_filter::RtpFilter;
@@ -23,7 +24,7 @@ use super::rtsp_keep_alive::KeepAlive;
 use super::rtsp_stream::StreamSelector;
 use super::rtsp_tls::{self, CertificateCheck};
 use super::session::{self, Ending, Limits};
-use super::session_state::{Failure, Observer, SessionState};
+use super::session_state::{Failure, SessionState};
 use super::source::{ALIVE_INTERVAL, FrameSink, FrameSource, SessionEnd};
 use super::teardown::teardown;
 use crate::base::{Clock, SourceId, Stop};

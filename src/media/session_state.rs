@@ -16,6 +16,7 @@ use super::capture_time::{PtsMap, UnitTime, captured};
 use super::declared_shape::{DeclaredShape, Picture};
 use super::dmabuf_frame::{FrameView, pixels_of};
 use super::host_frame::size_of;
+use super::observer::{ObservedUnit, Observer};
 use super::source::{FrameSink, StreamFacts};
 use crate::base::sync::lock;
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
@@ -38,30 +39,6 @@ impl Failure {
             message: message.into(),
         }
     }
-}
-
-/// Receives more details of a session than its frames. The session's threads call it; it must not block.
-pub(super) trait Observer: Send + Sync {
-    /// The camera offers a stream, for example `video` in `H264`. The session may or may not take it.
-    fn offered(&self, media: &str, encoding: &str);
-
-    /// The camera asks for a login.
-    fn asked_for_login(&self);
-
-    /// An access unit has arrived.
-    fn unit(&self, unit: &ObservedUnit);
-}
-
-/// Facts about an access unit before it is decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ObservedUnit {
-    pub(super) key: bool,
-    pub(super) bytes: usize,
-    /// The time of arrival, by the session's clock and since the Unix epoch.
-    pub(super) arrival: Duration,
-    pub(super) arrival_unix: Duration,
-    /// RTCP NTP time as Unix nanoseconds.
-    pub(super) ntp_ns: Option<u64>,
 }
 
 /// The state that the threads of one session share.
