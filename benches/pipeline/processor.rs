@@ -120,7 +120,7 @@ pub(crate) fn compare() {
 fn all_cores(table: &mut Table, cameras: &Cameras, backend: &str, decoding: f64) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // It measures its lanes once; the runs below know them.
-    drop(Processor::start(cameras, 4, &["--backend", backend]).measure(WINDOW / ROUNDS));
+    let _ = Processor::start(cameras, 4, &["--backend", backend]).measure(WINDOW / ROUNDS);
     let (engines, four): (Vec<_>, Vec<_>) = (0..ROUNDS)
         .map(|_| {
             (

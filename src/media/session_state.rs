@@ -20,6 +20,7 @@ use super::observer::{ObservedUnit, Observer};
 use super::source::{FrameSink, StreamFacts};
 use crate::base::sync::lock;
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
+
 /// A media time that differs from the present by more than this does not describe the arrival.
 const PLAUSIBLE_AGE: Duration = Duration::from_secs(30);
 /// The value of an instant below that has not been reached.
@@ -272,16 +273,15 @@ impl SessionState {
             UnitAction::Decode => self
                 .last_decoded_unit_ns
                 .store(nanoseconds(now), Ordering::Release),
-            UnitAction::Skip if instant(&self.first_key_ns).is_some() => {
-                self.skipped.fetch_add(1, Ordering::AcqRel);
+            UnitAction::Skip => {
+                let counts = instant(&self.first_key_ns).is_some();
+                self.skipped.fetch_add(u64::from(counts), Ordering::AcqRel);
             }
-            UnitAction::Skip => {}
         }
         action
     }
 
-    /// The number of the next picture in the session, before which `skipped` units were not decoded. Pictures that are not in the order of
-    /// their units have rising numbers, too.
+    /// The number of the next picture, before which `skipped` units were not decoded. Reordered pictures have rising numbers, too.
     fn next_frame_id(&self, skipped: u64) -> u64 {
         let number = self.frames.fetch_add(1, Ordering::AcqRel) + skipped;
         let number = number.max(self.next_frame_id.load(Ordering::Acquire));
