@@ -21,9 +21,14 @@ pub(crate) struct Cameras {
 }
 
 impl Cameras {
-    /// Real footage of `size`.
+    /// Real footage of `size`, with a key frame every two seconds.
     pub(crate) fn footage(count: u32, size: Size) -> Self {
-        Self::start(count, &[&clip(size).to_string_lossy()])
+        Self::start(count, &[&clip(size, 50).to_string_lossy()])
+    }
+
+    /// The same with a key frame every second.
+    pub(crate) fn with_many_keys(count: u32, size: Size) -> Self {
+        Self::start(count, &[&clip(size, 25).to_string_lossy()])
     }
 
     /// The moving pattern, encoded live: each picture says its number.
@@ -94,11 +99,11 @@ pub(crate) fn launched(pipeline: &str, window: Duration) -> Use {
     process.watch(window)
 }
 
-/// Real footage, scaled and sped up to what a common camera sends; made once.
-fn clip(size: Size) -> PathBuf {
+/// Real footage, scaled and sped up to what a common camera sends, with a key frame every `group` pictures; made once.
+fn clip(size: Size, group: u32) -> PathBuf {
     let (source, clip) = (
         cache_dir().join("footage/vtest.avi"),
-        cache_dir().join(format!("footage/bench-{}p25.mp4", size.height)),
+        cache_dir().join(format!("footage/bench-{}p25-{group}.mp4", size.height)),
     );
     if !clip.is_file() {
         let part = clip.with_extension("part");
@@ -107,7 +112,7 @@ fn clip(size: Size) -> PathBuf {
         let pipeline = format!(
             "filesrc location={} ! decodebin ! videoconvert ! videoscale ! videorate rate=2.5 ! \
              video/x-raw,format=I420,width={},height={},framerate=25/1,pixel-aspect-ratio=1/1 ! \
-             x264enc bitrate={kbits} key-int-max=50 bframes=0 speed-preset=veryfast ! h264parse ! mp4mux ! filesink location={}",
+             x264enc bitrate={kbits} key-int-max={group} bframes=0 speed-preset=veryfast ! h264parse ! mp4mux ! filesink location={}",
             source.display(),
             size.width,
             size.height,

@@ -102,6 +102,8 @@ pub(crate) fn compare() {
         25.0,
     );
 
+    key_frames(&mut table);
+
     let idle = Processor::idle(&free_port().to_string()).measure_idle(WINDOW);
     table.at_most(
         "idle (nothing reachable): CPU, % of a core",
@@ -114,6 +116,28 @@ pub(crate) fn compare() {
         50.0,
     );
     table.print();
+}
+
+/// A processor that needs one picture a second of each camera, against decoding all of them.
+fn key_frames(table: &mut Table) {
+    let cameras = Cameras::with_many_keys(16, Size::new(640, 360));
+    let decode = cameras.decode_only(WINDOW);
+    let settings = ["--backend", "scripted", "--max-fps", "1"];
+    let wanted = Processor::start(&cameras, 16, &settings).measure(WINDOW);
+    println!(
+        "16 cameras 640x360: decoding all {:.3} CPU; one picture a second of each {:.3} CPU, {:.1} frames/s\n",
+        decode.cores, wanted.cores, wanted.inferred_per_second
+    );
+    table.at_least(
+        "one picture a second: inferred frames/s / 16",
+        wanted.inferred_per_second / 16.0,
+        0.9,
+    );
+    table.at_most(
+        "one picture a second: CPU / decoding all",
+        wanted.cores / decode.cores,
+        0.2,
+    );
 }
 
 /// A processor that may use all cores, and chooses its lanes, against as many engines of one thread as there are cores.
