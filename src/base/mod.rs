@@ -24,6 +24,7 @@ mod shape;
 mod space;
 mod stop;
 pub mod sync;
+mod value;
 mod waker;
 
 pub use backoff::Backoff;
@@ -47,4 +48,5 @@ pub use private::private_file;
 pub use shape::{Crop, Orientation, PictureShape};
 pub use space::{free_bytes, shown_bytes};
 pub use stop::{Stop, WhenRaised};
+pub use value::value_of;
 pub use waker::Waker;

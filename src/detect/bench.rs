@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{DetectError, LoadedDetector, Picture, Thresholds};
-use crate::base::Letterbox;
+use crate::base::{Letterbox, Size};
 
 /// The result of a measurement. Times are those of the detector alone; the letterbox before it is the same for all
 /// backends.
@@ -28,10 +28,31 @@ pub struct Measurement {
 const WARM_UP: usize = 5;
 
 /// Nothing in noise has this confidence, so the cost of detections is the same in all backends.
-const THRESHOLDS: Thresholds = Thresholds {
+pub(super) const THRESHOLDS: Thresholds = Thresholds {
     confidence: 0.5,
     iou: 0.45,
 };
+
+/// A picture of noise, the same in each process.
+pub(super) struct NoisePicture {
+    size: Size,
+    rgb: Vec<u8>,
+}
+
+impl NoisePicture {
+    pub(super) fn new(size: Size) -> Self {
+        let mut rgb = vec![0; 3 * size.width as usize * size.height as usize];
+        fastrand::Rng::with_seed(1).fill(&mut rgb);
+        Self { size, rgb }
+    }
+
+    pub(super) fn picture(&self) -> Picture<'_> {
+        Picture {
+            rgb: &self.rgb,
+            letterbox: Letterbox::fit(self.size, self.size),
+        }
+    }
+}
 
 /// Runs `opened` on noise: `calls` times with one picture, and as often with a batch. Blocks.
 ///
@@ -39,14 +60,9 @@ const THRESHOLDS: Thresholds = Thresholds {
 /// If the detector fails.
 pub fn measure(opened: &mut LoadedDetector, calls: usize) -> Result<Measurement, DetectError> {
     let detector = &mut opened.detector;
-    let (size, batch) = (detector.input_size(), detector.max_batch().max(1));
-    let mut rgb = vec![0; 3 * size.width as usize * size.height as usize];
-    fastrand::Rng::with_seed(1).fill(&mut rgb);
-    let picture = Picture {
-        rgb: &rgb,
-        letterbox: Letterbox::fit(size, size),
-    };
-    let pictures = vec![picture; batch];
+    let batch = detector.max_batch().max(1);
+    let noise = NoisePicture::new(detector.input_size());
+    let pictures = vec![noise.picture(); batch];
     let mut run = |pictures: &[Picture<'_>]| {
         let started = Instant::now();
         detector

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::labels::{self, Labels};
-use super::{DetectError, Manifest};
+use super::{DetectError, LabelSource, Manifest};
 
 /// A model with its manifest and all its files.
 #[derive(Debug, Clone)]
@@ -55,6 +55,45 @@ impl InstalledModel {
             }
         }
         Ok(())
+    }
+
+    /// The hash of the graph's file in the manifest, which is compared with the file whenever a model is loaded. If its
+    /// weights are external, the hash of the list of its files, because another training changes only those.
+    ///
+    /// # Errors
+    /// If the manifest has no hash and the graph can't be read.
+    pub(super) fn network_sha256(&self) -> Result<String, DetectError> {
+        let manifest = &self.manifest;
+        let name = manifest.onnx();
+        let is_labels =
+            |file: &str| matches!(&manifest.labels, LabelSource::File(known) if known.file == file);
+        let mut listed: Vec<(&str, String)> = manifest
+            .files
+            .iter()
+            .filter(|file| !is_labels(&file.name))
+            .map(|file| (file.name.as_str(), file.sha256.to_ascii_lowercase()))
+            .collect();
+        listed.sort();
+        match listed.as_slice() {
+            [] => sha256_of(&self.onnx()),
+            [(only, sha256)] if *only == name => Ok(sha256.clone()),
+            several => {
+                let text: String = several
+                    .iter()
+                    .map(|(name, sha256)| format!("{sha256}  {name}\n"))
+                    .collect();
+                Ok(format!("{:x}", Sha256::digest(text)))
+            }
+        }
+    }
+
+    /// The length of all its files together.
+    pub(super) fn bytes(&self) -> u64 {
+        let length = |path: PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let files = self.manifest.files.iter();
+        files
+            .map(|file| length(self.weights_dir.join(&file.name)))
+            .sum()
     }
 
     /// The names of its classes.

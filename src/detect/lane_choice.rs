@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use super::bench::{NoisePicture, THRESHOLDS};
 use super::parallelism::threads_of;
 use super::store::write_whole;
-use super::{DetectError, Detector, Picture, Thresholds};
-use crate::base::{Letterbox, cache_dir};
+use super::{DetectError, Detector};
+use crate::base::{cache_dir, value_of};
 
 /// How long the measurements of one choice take together. No further number is tried after that.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -26,16 +27,10 @@ const MEMORY_SHARE: f64 = 0.25;
 /// How many times the size of its files a loaded network takes: the weights, as read and as packed for the processor, and tensors.
 const MEMORY_PER_BYTE: f64 = 4.0;
 
-/// Nothing in noise has this confidence, so the cost of detections does not count.
-const THRESHOLDS: Thresholds = Thresholds {
-    confidence: 0.99,
-    iou: 0.45,
-};
-
 /// What a choice is for. It holds for the same key only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LaneKey {
-    /// The hash of the model's files.
+    /// The model's id, and the hash of its network.
     pub(super) model: String,
     /// The engine, with its version or file.
     pub(super) engine: String,
@@ -167,13 +162,8 @@ fn rate_of_one(
     slot: Duration,
     start: &Barrier,
 ) -> Result<f64, DetectError> {
-    let size = detector.input_size();
-    let mut rgb = vec![0; 3 * size.width as usize * size.height as usize];
-    fastrand::Rng::with_seed(1).fill(&mut rgb);
-    let picture = [Picture {
-        rgb: &rgb,
-        letterbox: Letterbox::fit(size, size),
-    }];
+    let noise = NoisePicture::new(detector.input_size());
+    let picture = [noise.picture()];
     // Engines choose their algorithms during the first call. All wait for each other, also after an error.
     let started = Instant::now();
     let first = detector.detect(&picture, THRESHOLDS);
@@ -232,8 +222,8 @@ impl Remembered {
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let value = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        line.split_once(':').map(|(_, value)| value.trim())
+        let value = value_of(&text, name)?.strip_prefix(':')?;
+        Some(value.trim_start())
     };
     match (
         value("model name"),
@@ -249,10 +239,8 @@ fn processor() -> String {
 /// Memory that can be had without swapping, in bytes.
 fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let value = value_of(&text, "MemAvailable:")?;
+    let kilobytes: u64 = value.strip_suffix("kB")?.trim_end().parse().ok()?;
     Some(kilobytes * 1024)
 }
 

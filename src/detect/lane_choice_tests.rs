@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::base::Size;
-use crate::detect::Detection;
+use crate::detect::{Detection, Picture, Thresholds};
 
 /// A detector that takes `time` for a picture. It counts itself while it is there.
 struct Timed {

@@ -156,33 +156,13 @@ impl CheckedModel {
             Some(lanes) => threads_of(threads, lanes).into_iter().map(load).collect(),
             None => {
                 let key = LaneKey {
-                    model: self.hashes(),
+                    model: format!("{} {}", self.model.id, self.model.network_sha256()?),
                     engine: engine.identity(),
                     threads,
                 };
-                lane_choice::choose(&key, self.bytes(), load)
+                lane_choice::choose(&key, self.model.bytes(), load)
             }
         }
-    }
-
-    /// The id, and the beginning of the hash of each file.
-    fn hashes(&self) -> String {
-        let files = self.model.manifest.files.iter();
-        let hashes = files.map(|file| file.sha256.chars().take(16).collect::<String>());
-        let words: Vec<String> = std::iter::once(self.model.id.clone())
-            .chain(hashes)
-            .collect();
-        words.join(" ")
-    }
-
-    /// The length of all files together.
-    fn bytes(&self) -> u64 {
-        let onnx = self.model.onnx();
-        let folder = onnx.parent().unwrap_or(Path::new(""));
-        let files = self.model.manifest.files.iter();
-        let length =
-            |path: std::path::PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
-        files.map(|file| length(folder.join(&file.name))).sum()
     }
 }
 

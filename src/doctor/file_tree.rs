@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::base::value_of;
+
 /// The root of a file tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileTree {
@@ -66,9 +68,7 @@ impl FileTree {
 
     /// The text after `key`, of the first line of a file that begins with it.
     pub(super) fn value(&self, path: &str, key: &str) -> Option<String> {
-        let text = self.read(path)?;
-        let value = text.lines().find_map(|line| line.strip_prefix(key))?;
-        Some(value.trim().to_owned())
+        value_of(&self.read(path)?, key).map(str::to_owned)
     }
 
     pub(super) fn number(&self, path: &str) -> Option<i64> {

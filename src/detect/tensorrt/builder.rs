@@ -114,15 +114,8 @@ pub fn build(recipe: &Recipe, say: &dyn Fn(&str)) -> Result<(), TensorRtError> {
             network.pointer(), config.pointer())
     };
     let memory = made(memory, "an engine")?;
-    // SAFETY: `void* data() const` and `size_t size() const`.
-    let (data, size) = unsafe {
-        (
-            call!(memory, vtable::MEMORY_DATA, () -> *const u8,),
-            call!(memory, vtable::MEMORY_SIZE, () -> usize,),
-        )
-    };
-    // SAFETY: the memory is the object's, which lives until this process ends.
-    let bytes = unsafe { std::slice::from_raw_parts(data, size) };
+    // SAFETY: it is an `IHostMemory`, which lives until this process ends.
+    let bytes = unsafe { memory.bytes() };
     std::fs::write(&recipe.engine, bytes)
         .map_err(|error| TensorRtError::Ask(format!("{}: {error}", recipe.engine.display())))
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::installed_model::sha256_of;
 use super::super::store::write_whole;
-use super::super::{DetectError, InstalledModel, LabelSource};
+use super::super::{DetectError, InstalledModel};
 use super::error::TensorRtError;
 use super::flags::BuildFlags;
 use super::library::Libraries;
@@ -71,7 +71,7 @@ impl EngineKey {
         flags: BuildFlags,
     ) -> Result<Self, DetectError> {
         Ok(Self {
-            onnx_sha256: onnx_sha256(model)?,
+            onnx_sha256: model.network_sha256()?,
             tensorrt: libraries.version.to_string(),
             gpu: libraries.gpu.to_string(),
             flags,
@@ -159,7 +159,7 @@ impl EngineCache {
         model: &InstalledModel,
         here: &Libraries,
     ) -> Result<EngineFile, DetectError> {
-        let onnx = onnx_sha256(model)?;
+        let onnx = model.network_sha256()?;
         let mut others = Vec::new();
         let mut newest: Option<EngineFile> = None;
         for path in self.sidecars() {
@@ -340,31 +340,4 @@ fn file_name(model: &str, key: &EngineKey) -> String {
         serde_json::to_string(key).expect("invariant: a struct of numbers and texts is JSON");
     let hash = format!("{:x}", Sha256::digest(text));
     format!("{model}-{}.engine", &hash[..16])
-}
-
-/// The hash of the graph's file in the manifest, which is compared with the file whenever a model is loaded. If its
-/// weights are external, the hash of the list of its files, because another training changes only those.
-pub(super) fn onnx_sha256(model: &InstalledModel) -> Result<String, DetectError> {
-    let manifest = &model.manifest;
-    let name = manifest.onnx();
-    let is_labels =
-        |file: &str| matches!(&manifest.labels, LabelSource::File(known) if known.file == file);
-    let mut listed: Vec<(&str, String)> = manifest
-        .files
-        .iter()
-        .filter(|file| !is_labels(&file.name))
-        .map(|file| (file.name.as_str(), file.sha256.to_ascii_lowercase()))
-        .collect();
-    listed.sort();
-    match listed.as_slice() {
-        [] => sha256_of(&model.onnx()),
-        [(only, sha256)] if *only == name => Ok(sha256.clone()),
-        several => {
-            let text: String = several
-                .iter()
-                .map(|(name, sha256)| format!("{sha256}  {name}\n"))
-                .collect();
-            Ok(format!("{:x}", Sha256::digest(text)))
-        }
-    }
 }

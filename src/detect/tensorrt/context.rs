@@ -84,10 +84,8 @@ impl ExecutionContext {
             // SAFETY: `IExecutionContext* createExecutionContext()`; as above.
             unsafe { call!(object, vtable.create_context, () -> *mut c_void,) }
         };
-        let object = Object::of(pointer, libraries).ok_or_else(|| TensorRtError::Context {
-            action: "make an execution context".to_owned(),
-            words: logger::errors(),
-        })?;
+        let object = Object::of(pointer, libraries)
+            .ok_or_else(|| logger::refused("make an execution context"))?;
         Ok(Self {
             object,
             _settings: settings,
@@ -181,11 +179,7 @@ impl ExecutionContext {
 }
 
 fn taken(accepted: bool, action: impl FnOnce() -> String) -> Result<(), TensorRtError> {
-    if accepted {
-        return Ok(());
-    }
-    Err(TensorRtError::Context {
-        action: action(),
-        words: logger::errors(),
-    })
+    accepted
+        .then_some(())
+        .ok_or_else(|| logger::refused(action()))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::ModelStore;
-use super::cache::{EngineCache, EngineFile, onnx_sha256, read};
+use super::cache::{EngineCache, EngineFile, read};
 use super::library::Libraries;
 use super::product::Product;
 
@@ -58,7 +58,7 @@ pub fn engines(store: &ModelStore) -> Vec<EngineReport> {
                     let (model, key) = (sidecar.model.clone(), sidecar.key.clone());
                     let stale = match store.find(&model) {
                         Err(_) => Some(format!("its model {model} is not installed")),
-                        Ok(installed) => match onnx_sha256(&installed) {
+                        Ok(installed) => match installed.network_sha256() {
                             Ok(sha256) if sha256 != key.onnx_sha256 => {
                                 Some("it is of another ONNX file of that model".to_owned())
                             }

@@ -20,7 +20,7 @@ use super::library::Libraries;
 use super::logger;
 use super::object::{Object, call};
 use super::runtime::Engine;
-use super::vtable::{self, KernelsVtable};
+use super::vtable::KernelsVtable;
 use crate::base::sync::lock;
 
 /// `IRuntimeCache`: the compiled kernels of an engine, for all its contexts.
@@ -117,7 +117,7 @@ impl Kernels {
             call!(object, self.slots.set_cache, (*mut c_void) -> bool, self.object.pointer())
         };
         if !taken {
-            return Err(refused("use compiled kernels"));
+            return Err(logger::refused("use compiled kernels"));
         }
         Ok(ContextSettings {
             object,
@@ -138,25 +138,18 @@ impl Kernels {
         let pointer = unsafe { call!(self.object, self.slots.serialize, () -> *mut c_void,) };
         let libraries = &self.object.libraries;
         let memory = made(pointer, libraries, "give its compiled kernels")?;
-        // SAFETY: `void* data() const` and `size_t size() const`.
-        let (data, size) = unsafe {
-            (
-                call!(memory, vtable::MEMORY_DATA, () -> *const u8,),
-                call!(memory, vtable::MEMORY_SIZE, () -> usize,),
-            )
-        };
-        if data.is_null() || size == 0 {
-            return Err(refused("give its compiled kernels").into());
+        // SAFETY: it is an `IHostMemory`.
+        let blob = unsafe { memory.bytes() };
+        if blob.is_empty() {
+            return Err(logger::refused("give its compiled kernels").into());
         }
-        // SAFETY: so many bytes are there, and live as long as `memory`, which is dropped at the end.
-        let blob = unsafe { std::slice::from_raw_parts(data, size) };
         let mut kept = lock(&self.kept);
-        if *kept == Some(size) {
+        if *kept == Some(blob.len()) {
             return Ok(());
         }
         write_whole(&self.path, &[self.line(blob).as_bytes(), blob].concat())?;
-        tracing::debug!(file = %self.path.display(), bytes = size, "compiled kernels are kept");
-        *kept = Some(size);
+        tracing::debug!(file = %self.path.display(), bytes = blob.len(), "compiled kernels are kept");
+        *kept = Some(blob.len());
         Ok(())
     }
 
@@ -196,12 +189,5 @@ fn made(
     libraries: &Arc<Libraries>,
     action: &str,
 ) -> Result<Object, TensorRtError> {
-    Object::of(pointer, libraries).ok_or_else(|| refused(action))
-}
-
-fn refused(action: &str) -> TensorRtError {
-    TensorRtError::Context {
-        action: action.to_owned(),
-        words: logger::errors(),
-    }
+    Object::of(pointer, libraries).ok_or_else(|| logger::refused(action))
 }

@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 
+use super::error::TensorRtError;
 use super::vtable::LoggerLayout;
 
 /// `ILogger::Severity`.
@@ -106,6 +107,14 @@ pub(super) fn address(form: LoggerLayout) -> *mut c_void {
 /// Removes this thread's errors, before the next call.
 pub(super) fn forget() {
     ERRORS.with_borrow_mut(Vec::clear);
+}
+
+/// The error of a call by which an engine's object refused `action`, with what was logged since [`forget`].
+pub(super) fn refused(action: impl Into<String>) -> TensorRtError {
+    TensorRtError::Context {
+        action: action.into(),
+        words: errors(),
+    }
 }
 
 /// The errors that TensorRT logged on this thread since [`forget`].

@@ -8,6 +8,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::library::Libraries;
+use super::vtable::{MEMORY_DATA, MEMORY_SIZE};
 
 /// No object has a lower address: without a GPU, TensorRT returns small numbers instead of null.
 const LOWEST_ADDRESS: usize = 4096;
@@ -33,6 +34,19 @@ pub(super) struct WideDims {
     pub(super) count: i32,
     pub(super) sizes: [i64; MOST_DIMS],
 }
+
+/// Calls method `$slot` of `$object` as a function of these argument types. The caller says why that is safe.
+macro_rules! call {
+    ($object:expr, $slot:expr, ($($kind:ty),*) -> $result:ty, $($argument:expr),*) => {{
+        let (implementation, method) = $object.method($slot);
+        let method = std::mem::transmute::<
+            *const c_void,
+            unsafe extern "C" fn(*mut c_void $(, $kind)*) -> $result,
+        >(method);
+        method(implementation $(, $argument)*)
+    }};
+}
+pub(super) use call;
 
 /// A public TensorRT object that we own: `{ its own virtual table, implementation }`.
 pub(super) struct Object {
@@ -65,6 +79,15 @@ impl Object {
     pub(super) fn method(&self, slot: usize) -> (*mut c_void, *const c_void) {
         Borrowed(self.pointer).method(slot)
     }
+
+    /// The content of an `IHostMemory`.
+    ///
+    /// # Safety
+    /// It is one.
+    pub(super) unsafe fn bytes(&self) -> &[u8] {
+        // SAFETY: the caller's promise; the object lives as long as the reference.
+        unsafe { Borrowed(self.pointer).bytes() }
+    }
 }
 
 /// A public TensorRT object that lives as long as this process.
@@ -92,6 +115,22 @@ impl Borrowed {
             (implementation, *table.add(slot))
         }
     }
+
+    /// The content of an `IHostMemory`.
+    ///
+    /// # Safety
+    /// It is one, and lives as long as the result is used.
+    pub(super) unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: `void* data() const` and `size_t size() const`; so many bytes are there, and they live as long as the object.
+        unsafe {
+            let data = call!(self, MEMORY_DATA, () -> *const u8,);
+            let size = call!(self, MEMORY_SIZE, () -> usize,);
+            match data.is_null() {
+                true => &[],
+                false => std::slice::from_raw_parts(data, size),
+            }
+        }
+    }
 }
 
 impl Drop for Object {
@@ -106,19 +145,6 @@ impl Drop for Object {
         }
     }
 }
-
-/// Calls method `$slot` of `$object` as a function of these argument types. The caller says why that is safe.
-macro_rules! call {
-    ($object:expr, $slot:expr, ($($kind:ty),*) -> $result:ty, $($argument:expr),*) => {{
-        let (implementation, method) = $object.method($slot);
-        let method = std::mem::transmute::<
-            *const c_void,
-            unsafe extern "C" fn(*mut c_void $(, $kind)*) -> $result,
-        >(method);
-        method(implementation $(, $argument)*)
-    }};
-}
-pub(super) use call;
 
 /// As a list.
 pub(super) fn narrow(dims: NarrowDims) -> Dims {

@@ -130,10 +130,7 @@ impl Engine {
         // SAFETY: `char const* getIOTensorName(int32_t) const`, with an index below their number.
         let name = unsafe { call!(self.object, vtable.tensor_name, (i32) -> *const c_char, index) };
         if name.is_null() {
-            return Err(TensorRtError::Context {
-                action: format!("tell the name of tensor {index}"),
-                words: logger::errors(),
-            });
+            return Err(logger::refused(format!("tell the name of tensor {index}")));
         }
         // SAFETY: the text is the engine's, ends with a zero and lives as long as the engine; it is copied.
         let name = unsafe { CStr::from_ptr(name) }.to_owned();
