@@ -9,6 +9,7 @@
 //! `processor_flags` or `wall_flags`.
 
 mod address;
+mod auto;
 mod broker_address;
 mod check;
 mod check_camera;
@@ -24,7 +25,6 @@ mod flags;
 mod harmless;
 mod identity;
 mod json;
-mod lane_count;
 mod layers;
 mod location;
 mod option_forms;
@@ -50,6 +50,7 @@ mod wall;
 mod wall_flags;
 
 pub use address::{AddressSecret, address_secrets, without_secrets};
+pub use auto::Auto;
 pub use check_camera::parse_pin;
 pub use checked::{
     AnalysisSettings, Backend, Credentials, DecodeChoice, Encoding, Location, ModelChoice,
@@ -61,12 +62,11 @@ pub use environment::Environment;
 pub use flags::{CommonFlags, MqttFlags, StreamIds};
 pub use identity::{LONGEST as INSTANCE_ID_LIMIT_BYTES, is_instance_id};
 pub use json::parse_json;
-pub use lane_count::LaneCount;
 pub use location::UriText;
 pub use problem::{ConfigProblems, Problem, ProblemKind};
 pub use processor_flags::ProcessorFlags;
 pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls};
-pub use raw_wall::{DelayBudget, RawHead, RawLayout, RawWall};
+pub use raw_wall::{RawHead, RawLayout, RawWall};
 pub use read::{did_you_mean, unknown_key};
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;

@@ -8,8 +8,7 @@ use super::declare::settings;
 use super::duration::{MINUTE, SECOND, Span};
 use super::raw_role::{STALL_LIMITS, START_LIMITS, role_settings};
 use super::{
-    Backend, DecodeChoice, Encoding, LaneCount, RawWall, SecretRef, StreamChoice, Transport,
-    UriText,
+    Auto, Backend, DecodeChoice, Encoding, RawWall, SecretRef, StreamChoice, Transport, UriText,
 };
 
 settings! {
@@ -173,7 +172,7 @@ role_settings! {
             pub threads: Option<i64>, within 1..=256;
             /// Number of lanes, instances of the network that work at once, or auto: 3 with tensorrt and tensorrt-rtx; on the CPU 1 for
             /// one camera, and for several the number that infers the most pictures, which is measured once. Default: auto.
-            pub lanes: Option<LaneCount>, within 1..=64;
+            pub lanes: Option<Auto<i64>>, within 1..=64;
             /// Minimum confidence of a published detection, {least}–{most}.
             pub confidence: f64 = 0.5, within 0.0..=1.0;
             /// IoU threshold of non-maximum suppression, {least}–{most}: of two boxes of one class with a larger overlap, the one

@@ -1,19 +1,15 @@
 //! The raw configuration of the wall: every key with its type and default, before the checks.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::de::{Error, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use super::declare::{Written, settings};
+use super::declare::settings;
 use super::duration::{HOUR, MILLISECOND, MINUTE, SECOND, Span};
-use super::range::Quantity;
 use super::raw_role::role_settings;
 use super::{
-    Fit, OutputChoice, RangeChoice, ReferenceChoice, Rotation, SecretRef, StreamChoice, Sync,
+    Auto, Fit, OutputChoice, RangeChoice, ReferenceChoice, Rotation, SecretRef, StreamChoice, Sync,
 };
 
 role_settings! {
@@ -43,7 +39,7 @@ role_settings! {
             /// newest), or auto (aligned if the clocks are synchronised).
             pub sync: Sync = Sync::Auto;
             /// Delay of the video while boxes are aligned: auto (measured), or a duration up to {most}.
-            pub delay_budget: DelayBudget = DelayBudget(None), within Duration::ZERO..=SECOND;
+            pub delay_budget: Auto<Span> = Auto(None), within Duration::ZERO..=SECOND;
             /// Origin of a frame's NTP time: meta (GStreamer 1.22 and later), rtcp, or auto.
             pub reference_time: ReferenceChoice = ReferenceChoice::Auto;
             /// Time that boxes stay visible without a newer event, {range}.
@@ -125,103 +121,4 @@ pub struct RawLayout {
     /// Rectangles, each `[x, y, width, height]` in fractions of the screen. The first is the focus tile. No default.
     #[schemars(required)]
     pub tiles: Vec<[f64; 4]>,
-}
-
-/// Delay of the video while boxes are aligned; `None` means measured and is written `auto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DelayBudget(pub Option<Span>);
-
-impl Written for DelayBudget {}
-
-impl Quantity for DelayBudget {
-    type Bound = Duration;
-    type Checked = Option<Duration>;
-
-    fn shown(bound: &Duration) -> Value {
-        Span::shown(bound)
-    }
-
-    fn out_of_range(self, range: &RangeInclusive<Duration>) -> Option<String> {
-        self.0.out_of_range(range)
-    }
-
-    fn checked(self, range: &RangeInclusive<Duration>) -> Option<Duration> {
-        self.0.checked(range)
-    }
-}
-
-impl Serialize for DelayBudget {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(span) => span.serialize(serializer),
-            None => serializer.serialize_str("auto"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for DelayBudget {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = DelayBudget;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("\"auto\" or a duration with its unit, such as \"300ms\"")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<DelayBudget, E> {
-                if text == "auto" {
-                    return Ok(DelayBudget(None));
-                }
-                humantime::parse_duration(text)
-                    .map(|duration| DelayBudget(Some(Span(duration))))
-                    .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
-
-impl schemars::JsonSchema for DelayBudget {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "DelayBudget".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "description": "`auto`, or a duration with its unit, such as `300ms`.",
-            "examples": ["auto", "300ms"]
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_budget_is_auto_or_a_duration_both_ways() {
-        for (text, budget) in [
-            ("\"auto\"", DelayBudget(None)),
-            (
-                "\"300ms\"",
-                DelayBudget(Some(Span(Duration::from_millis(300)))),
-            ),
-        ] {
-            assert_eq!(
-                serde_json::from_str::<DelayBudget>(text).ok(),
-                Some(budget),
-                "{text}"
-            );
-            assert_eq!(serde_json::to_string(&budget).ok().as_deref(), Some(text));
-        }
-        let error = serde_json::from_str::<DelayBudget>("\"soon\"").expect_err("no duration");
-        assert!(
-            error.to_string().starts_with(
-                "invalid value: string \"soon\", expected \"auto\" or a duration with its unit"
-            ),
-            "{error}"
-        );
-    }
 }

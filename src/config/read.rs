@@ -356,6 +356,51 @@ mod tests {
     }
 
     #[test]
+    fn the_tables_are_those_of_the_schema() {
+        fn collect(schema: &Value, node: &Value, kind: &str, found: &mut Vec<String>) {
+            let all = ["allOf", "anyOf"]
+                .iter()
+                .filter_map(|key| node[*key].as_array());
+            all.flatten()
+                .for_each(|node| collect(schema, node, kind, found));
+            let name = node["$ref"]
+                .as_str()
+                .and_then(|name| name.rsplit('/').next());
+            match name {
+                // It refuses lists itself.
+                Some("Secret") => return,
+                Some(name) => return collect(schema, &schema["$defs"][name], kind, found),
+                None => {}
+            }
+            if node["items"].is_object() {
+                collect(schema, &node["items"], &format!("{kind}[]"), found);
+            }
+            if node["additionalProperties"].is_object() {
+                collect(
+                    schema,
+                    &node["additionalProperties"],
+                    &below(kind, "*"),
+                    found,
+                );
+            }
+            if let Some(properties) = node["properties"].as_object() {
+                found.push(kind.to_owned());
+                for (key, node) in properties {
+                    collect(schema, node, &below(kind, key), found);
+                }
+            }
+        }
+        let schema = super::super::json_schema();
+        let mut found = Vec::new();
+        collect(&schema, &schema, "", &mut found);
+        found.retain(|kind| !kind.is_empty());
+        found.sort();
+        let mut tables = TABLES.map(str::to_owned);
+        tables.sort();
+        assert_eq!(found, tables);
+    }
+
+    #[test]
     fn a_list_in_the_place_of_a_table_is_refused_and_not_read_by_its_order() {
         assert_eq!(
             problems_of("[[mqtt]]\nhost = \"b\"\n[wall.layout]\na = []\n"),
