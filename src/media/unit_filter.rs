@@ -12,9 +12,8 @@ use super::display_orientation::framing_in;
 use super::output::OutputControl;
 use super::sei::picture_use;
 use super::stream_decoder::StreamDecoder;
-use super::wanted_units::{UnitChoice, UnitKind, WantedRate};
+use super::wanted_units::{UnitChoice, UnitKind};
 use crate::base::sync::lock;
-use crate::config::DecodeChoice;
 
 /// The filter of one stream, between its parser and its decoder.
 pub(super) struct UnitFilter {
@@ -48,13 +47,16 @@ impl UnitFilter {
             return true;
         }
         let wanted = self.output.wanted_rate();
+        let mut choice = lock(&self.choice);
         let kind = match unit.flags().contains(gst::BufferFlags::DELTA_UNIT) {
             false => UnitKind::Key,
-            true if self.is_disposable(pad, unit, wanted) => UnitKind::Disposable,
+            true if choice.tells_disposable(wanted) && self.is_disposable(pad, unit) => {
+                UnitKind::Disposable
+            }
             true => UnitKind::Referred,
         };
         let pts = unit.pts().map(gst::ClockTime::nseconds);
-        lock(&self.choice).admits(kind, pts, at, wanted)
+        choice.admits(kind, pts, at, wanted)
     }
 
     /// The decoder has given the picture of this media time.
@@ -62,14 +64,8 @@ impl UnitFilter {
         lock(&self.choice).picture(pts.map(gst::ClockTime::nseconds));
     }
 
-    /// Whether no other picture refers to that of `unit`. It is read only where that matters.
-    fn is_disposable(&self, pad: &gst::Pad, unit: &gst::BufferRef, wanted: WantedRate) -> bool {
-        if wanted.max_fps.is_none()
-            || wanted.decode != DecodeChoice::Auto
-            || self.codec == Codec::Mjpeg
-        {
-            return false;
-        }
+    /// Whether no other picture refers to that of `unit`.
+    fn is_disposable(&self, pad: &gst::Pad, unit: &gst::BufferRef) -> bool {
         let Some(caps) = pad.current_caps() else {
             return false;
         };

@@ -59,18 +59,20 @@ impl UnitChoice {
     ) -> bool {
         let admits = match kind {
             UnitKind::Key => self.key(pts, at, wanted),
-            UnitKind::Referred => self.referred(),
-            UnitKind::Disposable if self.keys_only || wanted.decode == DecodeChoice::All => {
-                self.referred()
-            }
-            UnitKind::Disposable => {
+            UnitKind::Disposable if self.tells_disposable(wanted) => {
                 !self.is_broken && is_due(self.last_decoded, at, wanted.max_fps)
             }
+            UnitKind::Referred | UnitKind::Disposable => self.referred(),
         };
         if admits {
             self.last_decoded = Some(at);
         }
         admits
+    }
+
+    /// Whether it matters that no other picture refers to one: its unit has to be read for that.
+    pub(super) fn tells_disposable(&self, wanted: WantedRate) -> bool {
+        !self.keys_only && wanted.decode == DecodeChoice::Auto && wanted.max_fps.is_some()
     }
 
     /// The decoder has given the picture of this media time.
