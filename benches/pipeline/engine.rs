@@ -41,7 +41,7 @@ pub(crate) fn alone(backend: &str, threads: usize, window: Duration) -> Alone {
     result(start(backend, threads, window))
 }
 
-/// Runs so many engines with one thread each, in processes of their own, at once for `window`. Gives the sum of their inferences per second.
+/// Runs so many engines with one thread each, in separate processes, at once for `window`. Gives the sum of their inferences per second.
 pub(crate) fn together(backend: &str, engines: usize, window: Duration) -> f64 {
     let started: Vec<Process> = (0..engines).map(|_| start(backend, 1, window)).collect();
     started

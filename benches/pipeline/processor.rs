@@ -153,7 +153,7 @@ fn all_cores(table: &mut Table, cameras: &Cameras, backend: &str, decoding: f64)
             )
         })
         .unzip();
-    let engines = engines.iter().sum::<f64>() / engines.len() as f64;
+    let engines = mean(&engines, |per_second| *per_second);
     let four = Measured::mean(&four);
     println!(
         "{cores} engines:      {engines:.2} inferences/s together; the processor with all cores {:.2}, {:.3} CPU\n",

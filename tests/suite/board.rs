@@ -11,9 +11,10 @@ use crate::doctor::{Machine, line};
 use crate::support::broker::{Broker, Kind, free_port};
 use crate::support::cameras::make_clip;
 use crate::support::onnx::{TinyNetwork, TinyObject};
-use crate::support::process::{Running, clean, nvr};
+use crate::support::process::{Running, clean};
 use crate::support::stage::documents;
 use crate::support::tensorrt::{DoubleEngine, Site};
+use crate::support::tiny::install;
 use crate::support::wait::until;
 
 /// Emulation is some twenty times slower, and at first GStreamer looks into each of its plugins.
@@ -52,11 +53,7 @@ fn the_binary_for_boards_decodes_infers_and_publishes() {
         score: [0.8, 0.9],
     };
     let network = TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[object]);
-    std::fs::write(at("tiny.onnx"), network.onnx()).expect("written");
-    let mut import = nvr();
-    import.args(["model", "--models-dir", &at("models"), "import"]);
-    import.args([&at("tiny.onnx"), "--id", "tiny", "--labels", "person,van"]);
-    assert!(import.status().expect("it runs").success());
+    install(&network, dir.path());
 
     let broker = Broker::start(Kind::Mosquitto);
     let reader = broker.observe("nvr/#");

@@ -3,61 +3,37 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nvr::base::{BBox, Size};
-use nvr::detect::OutputFormat;
 use nvr::media::testcam::Testcam;
 
 use crate::support::broker::{Broker, Kind};
-use crate::support::onnx::{TinyNetwork, TinyObject};
 use crate::support::process::{Running, nvr};
-use crate::support::stage::{documents, pattern_cameras};
+use crate::support::stage::{configuration, documents, pattern_cameras};
+use crate::support::tensorrt::van;
+use crate::support::tiny::install;
 use crate::support::wait::{SOON, until};
 
 /// Two measurements of a second in all, and loading.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn network() -> TinyNetwork {
-    let object = TinyObject {
-        bbox: BBox {
-            x: 48.0,
-            y: 32.0,
-            width: 24.0,
-            height: 16.0,
-        },
-        class: 1,
-        score: [0.8, 0.9],
-    };
-    TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[object])
-}
-
 #[test]
 fn lanes_are_measured_once_for_several_cameras_and_one_camera_has_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let at = |name: &str| dir.path().join(name).display().to_string();
-    std::fs::write(at("tiny.onnx"), network().onnx()).expect("written");
-    let mut import = nvr();
-    import.args(["model", "--models-dir", &at("models"), "import"]);
-    import.args([&at("tiny.onnx"), "--id", "tiny", "--labels", "person,van"]);
-    assert!(import.status().expect("it runs").success());
+    install(&van([0.8, 0.9]), dir.path());
 
     let broker = Broker::start(Kind::Mosquitto);
     let cameras = Testcam::start(&pattern_cameras(2)).expect("cameras start");
     let reader = broker.observe("nvr/#");
     let write = |ids: &[usize]| {
-        let mut text = format!(
-            "models_dirs = [\"{}\"]\n[mqtt]\nport = {}\n[processor]\nbackend = \"rten\"\nmodel = \"tiny\"\nthreads = 2\n",
-            at("models"),
-            broker.port()
-        );
-        for id in ids {
-            text += &format!("[[camera]]\nid = {id}\nuri = \"{}\"\n", cameras.url(*id));
-        }
+        let engine = "\"rten\"\nmodel = \"tiny\"\nthreads = 2";
+        let text = configuration(&broker, &cameras, ids, "").replace("\"scripted\"", engine);
         std::fs::write(at("nvr.toml"), text).expect("written");
     };
     write(&[0, 1]);
     let mut command = nvr();
     command
         .args(["processor", "--config", &at("nvr.toml")])
+        .args(["--models-dir", &at("models")])
         .env("NVR_CACHE", at("cache"));
     let mut processor = Running::start(command);
     let loaded = |count: usize| {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::broker::{Broker, Kind};
 use crate::support::continuity::{dropped, misses_only};
 use crate::support::process::{Running, nvr};
-use crate::support::stage::{PATTERN, documents, pattern_cameras};
+use crate::support::stage::{PATTERN, configuration, documents, pattern_cameras};
 use crate::support::wait::{SOON, until};
 
 /// A processor that lives by a file.
@@ -32,7 +32,7 @@ impl Site {
         let cameras = Testcam::start(&pattern_cameras(count)).expect("cameras start");
         let reader = broker.observe("nvr/#");
         let file = dir.path().join("nvr.toml");
-        std::fs::write(&file, document(&broker, &cameras, &[0], "")).expect("written");
+        std::fs::write(&file, configuration(&broker, &cameras, &[0], "")).expect("written");
         let mut command = nvr();
         command
             .arg("processor")
@@ -57,7 +57,7 @@ impl Site {
     fn write(&self, ids: &[usize], camera: &str) {
         std::fs::write(
             self.file(),
-            document(&self.broker, &self.cameras, ids, camera),
+            configuration(&self.broker, &self.cameras, ids, camera),
         )
         .expect("written");
     }
@@ -111,21 +111,6 @@ impl Site {
         assert_eq!(code, 0, "{err}");
         serde_json::from_str(&out).expect("JSON")
     }
-}
-
-/// A file for `ids`; `camera` is added to each camera's table.
-fn document(broker: &Broker, cameras: &Testcam, ids: &[usize], camera: &str) -> String {
-    let mut text = format!(
-        "instance_id = \"box-{0}\"\n[mqtt]\nport = {0}\n[processor]\nbackend = \"scripted\"\n",
-        broker.port()
-    );
-    for id in ids {
-        text += &format!(
-            "[[camera]]\nid = {id}\nuri = \"{}\"\n{camera}\n",
-            cameras.url(*id)
-        );
-    }
-    text
 }
 
 #[test]
@@ -192,7 +177,7 @@ fn the_control_socket_tells_and_applies_like_a_reload() {
     let wanted = write(
         site.dir.path(),
         "wanted.toml",
-        &document(&site.broker, &site.cameras, &[0, 1], ""),
+        &configuration(&site.broker, &site.cameras, &[0, 1], ""),
     );
     let (code, out, err) = site.control(&["apply", &wanted]);
     assert_eq!(code, 0, "{err}");
@@ -218,7 +203,7 @@ fn the_control_socket_tells_and_applies_like_a_reload() {
 #[test]
 fn a_new_model_is_loaded_beside_the_running_one_and_swapped_in() {
     let site = Site::start(1);
-    let text = document(&site.broker, &site.cameras, &[0], "")
+    let text = configuration(&site.broker, &site.cameras, &[0], "")
         .replace("\"scripted\"", "\"rten\"\nmodel = \"yolo12n-320\"");
     std::fs::write(site.file(), text).expect("written");
     site.processor.signal("HUP");
@@ -229,7 +214,7 @@ fn a_new_model_is_loaded_beside_the_running_one_and_swapped_in() {
     });
     std::fs::write(
         site.file(),
-        document(&site.broker, &site.cameras, &[0], "")
+        configuration(&site.broker, &site.cameras, &[0], "")
             .replace("\"scripted\"", "\"rten\"\nmodel = \"no-such-model\""),
     )
     .expect("written");
@@ -247,7 +232,7 @@ fn systemd_is_told_of_the_start_and_fed_until_a_stage_is_stuck() {
     let systemd = UnixDatagram::bind(&socket).expect("a socket");
     let cameras = Testcam::start(&pattern_cameras(1)).expect("cameras start");
     let broker = Broker::start(Kind::Mosquitto);
-    let text = document(&broker, &cameras, &[0], "")
+    let text = configuration(&broker, &cameras, &[0], "")
         .replace("[processor]", "[processor]\nstage_limit = \"12s\"");
     let file = write(dir.path(), "nvr.toml", &text);
     let mut command = nvr();

@@ -57,10 +57,10 @@ fn kept(site: &Site, extension: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Detectors on doubles of both tables of TensorRT for RTX: see `tensorrt::child_sees_exactly`.
-#[test]
-fn both_tables_of_tensorrt_for_rtx_give_exact_numbers_and_free_all() {
-    for (major, number, version) in [(10, 10_400, "1.4.0"), (11, 10_700, "1.7.0")] {
+/// The version of a double of each table of TensorRT for RTX, and a site with it, whose engine it loads.
+fn double_sites() -> impl Iterator<Item = (&'static str, Site)> {
+    let versions = [(10, 10_400, "1.4.0"), (11, 10_700, "1.7.0")];
+    versions.into_iter().map(|(major, number, version)| {
         let (site, network) = (Site::rtx(), network());
         let defines = format!("-DVERSION={number}");
         site.add_tensorrt_of(major, "libtensorrt_rtx.so.1", &["-DRTX", &defines]);
@@ -71,6 +71,14 @@ fn both_tables_of_tensorrt_for_rtx_give_exact_numbers_and_free_all() {
             ..DoubleEngine::of(&network, 10)
         };
         site.keep(&engine, &key(&site, &model, version));
+        (version, site)
+    })
+}
+
+/// Detectors on doubles of both tables of TensorRT for RTX: see `tensorrt::child_sees_exactly`.
+#[test]
+fn both_tables_of_tensorrt_for_rtx_give_exact_numbers_and_free_all() {
+    for (_, site) in double_sites() {
         sees(&site, "1", &[]);
         // `auto` takes it where there is no TensorRT.
         let extra = [("TEST_BACKENDS", "tensorrt-rtx")];
@@ -78,7 +86,7 @@ fn both_tables_of_tensorrt_for_rtx_give_exact_numbers_and_free_all() {
     }
 }
 
-/// Loads the engine in a process of its own, which has to compile so many times.
+/// Loads the engine in a separate process, which must compile `compiled` times.
 fn sees(site: &Site, compiled: &str, extra: &[(&str, &str)]) -> String {
     let own = [
         ("TEST_BACKEND", "tensorrt-rtx"),
@@ -90,17 +98,7 @@ fn sees(site: &Site, compiled: &str, extra: &[(&str, &str)]) -> String {
 
 #[test]
 fn kernels_are_compiled_once_and_only_own_ones_are_taken() {
-    for (major, number, version) in [(10, 10_400, "1.4.0"), (11, 10_700, "1.7.0")] {
-        let (site, network) = (Site::rtx(), network());
-        let defines = format!("-DVERSION={number}");
-        site.add_tensorrt_of(major, "libtensorrt_rtx.so.1", &["-DRTX", &defines]);
-        let model = site.import(&network);
-        let engine = DoubleEngine {
-            version: number,
-            compute: RTX_COMPUTE,
-            ..DoubleEngine::of(&network, 10)
-        };
-        site.keep(&engine, &key(&site, &model, version));
+    for (version, site) in double_sites() {
         // The first context compiles, for both; and each that can't keep them.
         sees(&site, "2", &[("DOUBLE_NO_KERNELS", "1")]);
         assert!(kept(&site, "kernels").is_empty());

@@ -1,8 +1,8 @@
 //! Four cameras flow, and others are added, removed and changed: the four have every frame.
 
-use super::{Site, document};
+use super::Site;
 use crate::support::continuity::{dropped, is_unbroken, misses_only};
-use crate::support::stage::{PATTERN, documents};
+use crate::support::stage::{PATTERN, configuration, documents};
 use crate::support::wait::{SOON, until};
 
 impl Site {
@@ -42,7 +42,7 @@ fn four_flowing_cameras_lose_no_frame_while_others_come_go_and_change() {
         line.starts_with("nvr/sources/4 0 ") && line.ends_with(' ')
     });
     // Another confidence, of all of them.
-    let text = document(&site.broker, &site.cameras, &[0, 1, 2, 3], "");
+    let text = configuration(&site.broker, &site.cameras, &[0, 1, 2, 3], "");
     let text = text.replace("[processor]", "[processor]\nconfidence = 0.99");
     std::fs::write(site.file(), text).expect("written");
     let (code, _, err) = site.control(&["apply", &site.file().display().to_string()]);
@@ -52,7 +52,7 @@ fn four_flowing_cameras_lose_no_frame_while_others_come_go_and_change() {
 
     // Another address of one of them.
     let start = site.counts();
-    let text = document(&site.broker, &site.cameras, &[0, 1, 2, 3], "")
+    let text = configuration(&site.broker, &site.cameras, &[0, 1, 2, 3], "")
         .replace(site.cameras.url(3).as_str(), site.cameras.url(4).as_str());
     std::fs::write(site.file(), text).expect("written");
     site.processor.signal("HUP");

@@ -36,6 +36,26 @@ pub(crate) struct Stage {
     pub(crate) processor: Running,
 }
 
+/// A processor's file for the cameras `ids`; `camera` is added to the table of each.
+pub(crate) fn configuration(
+    broker: &Broker,
+    cameras: &Testcam,
+    ids: &[usize],
+    camera: &str,
+) -> String {
+    let mut text = format!(
+        "instance_id = \"box-{0}\"\n[mqtt]\nport = {0}\n[processor]\nbackend = \"scripted\"\n",
+        broker.port()
+    );
+    for id in ids {
+        text += &format!(
+            "[[camera]]\nid = {id}\nuri = \"{}\"\n{camera}\n",
+            cameras.url(*id)
+        );
+    }
+    text
+}
+
 /// `nvr processor` on the cameras' streams, with short waits.
 pub(crate) fn arguments(broker: &Broker, cameras: &Testcam) -> Vec<String> {
     let mut arguments = vec![

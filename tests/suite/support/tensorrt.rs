@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nvr::base::{BBox, Size};
+use nvr::base::Size;
 use nvr::detect::{ImportRequest, InstalledModel, OutputFormat, Range, import};
 use sha2::{Digest, Sha256};
 
 use super::onnx::{TinyNetwork, TinyObject};
+use super::tiny::OBJECTS;
 
 /// What the double of CUDA says of its GPU.
 pub(crate) const GPU: &str = "Double (compute 8.7, 4 multiprocessors)";
@@ -55,14 +56,8 @@ pub(crate) const RTX_GPU: &str = "Double (compute 8.6, 4 multiprocessors)";
 /// A network that finds one van, with a score as [`TinyObject`] has it.
 pub(crate) fn van(score: [f32; 2]) -> TinyNetwork {
     let van = TinyObject {
-        bbox: BBox {
-            x: 24.0,
-            y: 32.0,
-            width: 16.0,
-            height: 24.0,
-        },
-        class: 1,
         score,
+        ..OBJECTS[0]
     };
     TinyNetwork::finding(OutputFormat::Yolov8, Size::new(96, 64), 2, &[van])
 }

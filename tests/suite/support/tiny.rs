@@ -1,9 +1,12 @@
-//! What tiny networks find, and frames to find it in.
+//! What tiny networks find, frames to find it in, and their installation.
+
+use std::path::Path;
 
 use nvr::base::{BBox, Frame, OwnedPixels, PixelFormat, Size};
 use nvr::detect::{Canvas, Detection, Letterboxer, LoadedDetector, Thresholds};
 
-use super::onnx::TinyObject;
+use super::onnx::{TinyNetwork, TinyObject};
+use super::process::nvr;
 
 /// A van that is seen in any light, and a person that is seen in good light only.
 pub(crate) const OBJECTS: [TinyObject; 2] = [
@@ -28,6 +31,17 @@ pub(crate) const OBJECTS: [TinyObject; 2] = [
         score: [0.0, 0.75],
     },
 ];
+
+/// Installs `network` as the model `tiny` in `folder`/models, by `nvr model import`.
+pub(crate) fn install(network: &TinyNetwork, folder: &Path) {
+    let file = folder.join("tiny.onnx");
+    std::fs::write(&file, network.onnx()).expect("written");
+    let mut import = nvr();
+    import.arg("model").arg("--models-dir");
+    import.arg(folder.join("models")).arg("import").arg(file);
+    import.args(["--id", "tiny", "--labels", "person,van"]);
+    assert!(import.status().expect("it runs").success());
+}
 
 /// A frame of one brightness, white at 1.
 pub(crate) fn lit(size: Size, brightness: f32) -> Frame {
