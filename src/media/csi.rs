@@ -110,7 +110,7 @@ impl FrameSource for CsiSource {
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd {
         let session = SessionState::new(sink.clone(), self.clock.clone());
         let ending = match self.build(&session) {
-            Ok(pipeline) => match self.local.play(pipeline, &session, stop) {
+            Ok(pipeline) => match self.local.play(pipeline, &session, None, stop) {
                 // It ends its stream without an error if its daemon has no such sensor.
                 Ending::Eos => Ending::Failure(self.absent()),
                 ending => ending,

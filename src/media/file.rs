@@ -27,6 +27,12 @@ use crate::config::StreamSettings;
 /// Minimum time between the starts of two rounds: a file of one frame must not use a whole core.
 const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 
+/// Longest time in which the parser of a file shows no stream, until the file is opened once more.
+///
+/// `parsebin` discards the error of a demuxer that fails while it is being added, because it might try another one, and
+/// then waits for its streams forever. That is a matter of microseconds: rarely seen, and hardly ever twice in a row.
+const OPENING_LIMIT: Duration = Duration::from_secs(5);
+
 /// Plays a file until it is stopped.
 #[derive(Debug)]
 pub struct FileSource {
@@ -67,6 +73,7 @@ impl FileSource {
         stop: &Stop,
     ) -> Ending {
         let timeline = Arc::new(Timeline::default());
+        let mut may_reopen = true;
         loop {
             let begun = Instant::now();
             let frames_before = session.progress().last_frame;
@@ -75,7 +82,13 @@ impl FileSource {
                 Ok(pipeline) => pipeline,
                 Err(error) => return Ending::Failure(error.into()),
             };
-            match self.local.play(pipeline, session, stop) {
+            let opening = may_reopen.then_some(OPENING_LIMIT);
+            match self.local.play(pipeline, session, opening, stop) {
+                Ending::NoFrame(progress) if may_reopen && progress.units == 0 => {
+                    tracing::debug!(file = self.local.name, "no stream was found; opened again");
+                    may_reopen = false;
+                    continue;
+                }
                 Ending::Eos if session.progress().last_frame != frames_before => {}
                 Ending::Eos => {
                     let message = format!("{} has no video", self.local.name);

@@ -30,16 +30,19 @@ pub(super) struct LocalSource {
 }
 
 impl LocalSource {
-    /// Plays a pipeline until it ends or is stopped, and tears it down.
+    /// Plays a pipeline until it ends or is stopped, and tears it down. `opening` is the longest time without any sign of a
+    /// stream, if that is shorter than the time to the first frame.
     pub(super) fn play(
         &self,
         pipeline: gst::Pipeline,
         session: &Arc<SessionState>,
+        opening: Option<Duration>,
         stop: &Stop,
     ) -> Ending {
         session::filter_bus(&pipeline);
         let limits = Limits {
             connect: OPEN_LIMIT,
+            opening,
             start: self.start_limit,
             stall: self.stall_limit,
             other_decoder: true,

@@ -138,6 +138,7 @@ impl RtspSource {
     ) -> Ending {
         let limits = Limits {
             connect: CONNECT_LIMIT,
+            opening: None,
             start: self.settings.start_limit,
             stall: self.settings.stall_limit,
             other_decoder: true,

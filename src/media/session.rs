@@ -25,6 +25,8 @@ const DECODER_UNITS: u64 = 20;
 pub(super) struct Limits {
     /// From the start to the answer to PLAY, and again from the choice of a decoder.
     pub(super) connect: Duration,
+    /// From PLAY to the first sign of a stream: a decoder or an access unit. None: as long as to the first frame.
+    pub(super) opening: Option<Duration>,
     /// From PLAY to the first frame.
     pub(super) start: Duration,
     /// Without an access unit, once frames have come.
@@ -235,6 +237,13 @@ fn next_limit(
             return Err(Ending::DecoderSilent);
         }
         let start_left = left(playing, limits.start).ok_or(Ending::NoFrame(*progress))?;
+        let has_stream = progress.units > 0 || progress.chosen.is_some() || progress.choosing;
+        if let Some(limit) = limits.opening
+            && !has_stream
+        {
+            let opening_left = left(playing, limit).ok_or(Ending::NoFrame(*progress))?;
+            return Ok(opening_left.min(start_left));
+        }
         return Ok(match progress.first_key {
             // There may be too few access units when the limit is reached: check again one second later.
             Some(key) if limits.other_decoder => left(key, DECODER_LIMIT)
@@ -259,6 +268,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         connect: Duration::from_secs(15),
+        opening: None,
         start: Duration::from_secs(20),
         stall: Duration::from_secs(5),
         other_decoder: false,
@@ -320,6 +330,36 @@ mod tests {
         };
         assert_eq!(verdict_text(playing, &LIMITS, 129), "wait 1");
         assert_eq!(verdict_text(playing, &LIMITS, 130), "NoFrame");
+    }
+
+    #[test]
+    fn a_source_that_shows_no_stream_may_have_a_shorter_limit() {
+        let limits = Limits {
+            opening: Some(Duration::from_secs(5)),
+            ..LIMITS
+        };
+        let playing = Progress {
+            playing: Some(at(110)),
+            ..NOTHING
+        };
+        assert_eq!(verdict_text(playing, &limits, 114), "wait 1");
+        assert_eq!(verdict_text(playing, &limits, 115), "NoFrame");
+        for with_stream in [
+            Progress {
+                units: 1,
+                ..playing
+            },
+            Progress {
+                choosing: true,
+                ..playing
+            },
+            Progress {
+                chosen: Some(at(111)),
+                ..playing
+            },
+        ] {
+            assert_eq!(verdict_text(with_stream, &limits, 115), "wait 15");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl V4l2Source {
                 self.build(&plan, session, chosen).map_err(Failure::from)
             });
         match opened {
-            Ok(pipeline) => self.local.play(pipeline, session, stop),
+            Ok(pipeline) => self.local.play(pipeline, session, None, stop),
             Err(failure) => Ending::Failure(failure),
         }
     }
