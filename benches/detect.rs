@@ -9,7 +9,8 @@ use nvr::base::{Frame, Letterbox, OwnedPixels, PixelFormat, Size, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
     Canvas, ColorOrder, Decoder, DetectorRequest, Input, Layout, Letterboxer, ModelStore,
-    Normalize, OutputFormat, PADDING, Parallelism, Picture, TensorFill, Thresholds, open,
+    Normalize, OutputFormat, OutputTensor, PADDING, Parallelism, Picture, TensorFill, Thresholds,
+    open,
 };
 
 const INPUT: Size = Size::new(640, 640);
@@ -114,10 +115,16 @@ fn decode_and_nms(bencher: Bencher<'_, '_>, format: OutputFormat) {
             }
         }
     }
-    let mut decoder = Decoder::new(format, INPUT, classes);
-    decoder.check("bench", &shape).expect("the right shape");
+    let mut decoder = Decoder::new(&format.into(), INPUT, classes);
+    decoder.check("bench", &[&shape]).expect("the right shape");
     let mut found = Vec::new();
-    bencher.bench_local(|| decoder.decode(&shape, divan::black_box(&data), 0.1, 0.45, &mut found));
+    bencher.bench_local(|| {
+        let output = OutputTensor {
+            shape: &shape,
+            numbers: divan::black_box(&data),
+        };
+        decoder.decode(&[output], 0.1, 0.45, &mut found);
+    });
 }
 
 /// YOLO12n at 640x640 and 320x320 with one thread and with two: tensor, network, decoding.

@@ -10,8 +10,9 @@ use super::model_engine::{BenchArgs, BuildArgs, bench, build};
 use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
-    COCO80, ColorOrder, DetectError, ImportRequest, InstalledModel, KnownLabels, LabelSource,
-    ModelStore, OutputFormat, Range, import, install_dirs, names_classes, names_in, read_labels,
+    Activation, COCO80, ColorOrder, DetectError, ImportRequest, Imported, InstalledModel,
+    KnownLabels, LabelSource, ModelStore, OutputFormat, Range, import, install_dirs, names_classes,
+    names_in, read_labels,
 };
 
 /// Options of `nvr model`.
@@ -79,10 +80,15 @@ struct ImportArgs {
     /// names none and has 80 classes, those of COCO]
     #[arg(long)]
     labels: Option<String>,
-    /// Format of the output [default: detected from shape, metadata and a run on noise; refused if these are ambiguous]
-    #[arg(long, value_enum)]
+    /// Format of the output [default: detected from the shape, the metadata, and what the model finds in a built-in picture;
+    /// refused if these are ambiguous]
+    #[arg(long, visible_alias = "format", value_enum)]
     output_format: Option<OutputFormat>,
-    /// Value range of the input [default: 0-255 for yolox, else 0-1]
+    /// For detr: what makes a probability of a score [default: detected by a run]
+    #[arg(long, value_enum)]
+    activation: Option<Activation>,
+    /// Value range of the input [default: the one with which the model finds the most in a built-in picture, otherwise 0-255
+    /// for yolox and 0-1 for others]
     #[arg(long, alias = "normalize", value_enum)]
     normalise: Option<Range>,
     /// Order of the input's channels [default: bgr for yolox, else rgb]
@@ -122,12 +128,13 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
         },
         ModelCommand::Import(import_args) => {
             let request = request(*import_args)?;
-            let model = import(&request, &targets)?;
+            let Imported { model, reading } = import(&request, &targets)?;
             out::line(format_args!(
                 "{} is installed: {}",
                 model.id,
                 described(&model)
             ));
+            out::line(reading);
             if request.labels.is_none()
                 && model.manifest.labels == LabelSource::Known(KnownLabels::Coco80)
                 && !names_classes(&request.file)
@@ -138,7 +145,7 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
                 ));
             }
             out::line(format_args!(
-                "manifest: {}; try the model with `nvr demo --model {}`",
+                "manifest: {}; look at what the model finds with `nvr model try {}`",
                 model.manifest_path.display(),
                 model.id
             ));
@@ -224,6 +231,7 @@ fn request(args: ImportArgs) -> anyhow::Result<ImportRequest> {
         id: args.id,
         labels,
         format: args.output_format,
+        activation: args.activation,
         range: args.normalise,
         color_order: args.color_order,
         size: args.size,
@@ -268,7 +276,8 @@ fn size(text: &str) -> Result<Size, String> {
 /// `640x640 yolov8, coco80, in /…`.
 fn described(model: &InstalledModel) -> String {
     let labels = match &model.manifest.labels {
-        LabelSource::Known(_) => "coco80".to_owned(),
+        LabelSource::Known(KnownLabels::Coco80) => "coco80".to_owned(),
+        LabelSource::Known(KnownLabels::Coco91) => "coco91".to_owned(),
         LabelSource::Inline(names) if names.len() == 1 => "1 class".to_owned(),
         LabelSource::Inline(names) => format!("{} classes", names.len()),
         LabelSource::File(file) => format!("classes of {}", file.file),

@@ -4,8 +4,11 @@
 use super::decode::Decoder;
 use super::labels::Labels;
 use super::nms::Candidate;
-use super::tensor::{TensorFill, TensorInfo};
-use super::{DetectError, Detection, Input, InstalledModel, Layout, Picture, Thresholds};
+use super::tensor::{OutputTensor, TensorFill, TensorInfo};
+use super::{
+    DetectError, Detection, Input, InstalledModel, Layout, Output, OutputFormat, Picture,
+    Thresholds,
+};
 use crate::base::Size;
 
 /// A manifest that agrees with a graph. Its buffers are reused for every picture.
@@ -18,8 +21,10 @@ pub(super) struct Contract {
     pub(super) padding: u8,
     /// The input's dimensions for one picture.
     pub(super) dims: [usize; 4],
-    /// The index of the graph's output that is read.
-    pub(super) output: usize,
+    /// The index of the graph's input that takes the picture.
+    pub(super) input: usize,
+    /// The indexes of the graph's outputs that are read, in the decoder's order.
+    pub(super) outputs: Vec<usize>,
     labels: Labels,
     fill: TensorFill,
     decoder: Decoder,
@@ -46,25 +51,18 @@ impl Contract {
             expected,
             found,
         };
-        check_input(inputs, input, dims, mismatch)?;
-        let output = match &manifest.output.name {
-            Some(name) => outputs.iter().position(|tensor| tensor.name == *name),
-            None => (!outputs.is_empty()).then_some(0),
-        }
-        .ok_or_else(|| {
-            let wanted = manifest
-                .output
-                .name
-                .as_deref()
-                .unwrap_or("one tensor or more");
+        let has_size = manifest.output.format == OutputFormat::Dfine;
+        let fed = check_input(inputs, input, dims, has_size, mismatch)?;
+        let read = outputs_of(outputs, &manifest.output).map_err(|wanted| {
             let found = names(outputs);
-            mismatch("the list of outputs".to_owned(), wanted.to_owned(), found)
+            mismatch("the list of outputs".to_owned(), wanted, found)
         })?;
-        let decoder = Decoder::new(manifest.output.format, size, labels.len());
-        if let Some(found) = &outputs[output].dims
-            && let Some(found) = found.iter().copied().collect::<Option<Vec<usize>>>()
-        {
-            decoder.check(&model.id, &found)?;
+        let decoder = Decoder::new(&manifest.output, size, labels.len());
+        let shapes: Option<Vec<Vec<usize>>> =
+            read.iter().map(|index| outputs[*index].shape()).collect();
+        if let Some(shapes) = shapes {
+            let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+            decoder.check(&model.id, &shapes)?;
         }
         Ok(Self {
             model: model.id.clone(),
@@ -72,7 +70,8 @@ impl Contract {
             size,
             padding: input.padding,
             dims,
-            output,
+            input: fed,
+            outputs: read,
             fill: TensorFill::new(input),
             decoder,
             candidates: Vec::new(),
@@ -107,21 +106,20 @@ impl Contract {
         Ok(())
     }
 
-    /// The detections in the output of one picture, in pixels of the frame, by falling confidence.
+    /// The detections in the outputs of one picture, in pixels of the frame, by falling confidence.
     ///
     /// # Errors
-    /// If the output does not have the shape of the manifest's format.
+    /// If an output does not have the shape of the manifest's format.
     pub(super) fn read(
         &mut self,
-        shape: &[usize],
-        numbers: &[f32],
+        outputs: &[OutputTensor<'_>],
         picture: &Picture<'_>,
         thresholds: Thresholds,
     ) -> Result<Vec<Detection>, DetectError> {
-        self.decoder.check(&self.model, shape)?;
+        let shapes: Vec<&[usize]> = outputs.iter().map(|output| output.shape).collect();
+        self.decoder.check(&self.model, &shapes)?;
         self.decoder.decode(
-            shape,
-            numbers,
+            outputs,
             thresholds.confidence,
             thresholds.iou,
             &mut self.candidates,
@@ -140,15 +138,49 @@ impl Contract {
     }
 }
 
-/// Checks that the graph has one input, that of the manifest.
+/// The indexes of the outputs that are read.
+///
+/// # Errors
+/// The names that are wanted.
+fn outputs_of(outputs: &[TensorInfo], wanted: &Output) -> Result<Vec<usize>, String> {
+    let named = |name: &str| outputs.iter().position(|tensor| tensor.name == name);
+    if wanted.format == OutputFormat::Dfine {
+        let names = ["boxes", "scores", "labels"];
+        let found: Option<Vec<usize>> = names.iter().map(|name| named(name)).collect();
+        return found.ok_or_else(|| names.join(", "));
+    }
+    let boxes = match &wanted.name {
+        Some(name) => named(name),
+        None => outputs
+            .iter()
+            .position(|tensor| Some(&tensor.name) != wanted.scores.as_ref()),
+    };
+    let of_boxes = wanted.name.as_deref().unwrap_or("one tensor or more");
+    match (&wanted.scores, boxes) {
+        (None, Some(boxes)) => Ok(vec![boxes]),
+        (None, None) => Err(of_boxes.to_owned()),
+        (Some(name), boxes) => boxes
+            .zip(named(name))
+            .map(|(boxes, scores)| vec![boxes, scores])
+            .ok_or_else(|| format!("{of_boxes} and {name}")),
+    }
+}
+
+/// Checks that the graph has one input, that of the manifest, or if it `has_size` one more for the picture's size. Returns
+/// its index.
 fn check_input(
     inputs: &[TensorInfo],
     input: &Input,
     dims: [usize; 4],
+    has_size: bool,
     mismatch: impl Fn(String, String, String) -> DetectError,
-) -> Result<(), DetectError> {
-    let fed = match inputs {
-        [fed] if input.name.as_ref().is_none_or(|name| *name == fed.name) => fed,
+) -> Result<usize, DetectError> {
+    let is_named =
+        |tensor: &TensorInfo| input.name.as_ref().is_none_or(|name| *name == tensor.name);
+    let (index, fed) = match inputs {
+        [fed] if is_named(fed) => (0, fed),
+        [fed, other] if has_size && other.takes_size() && is_named(fed) => (0, fed),
+        [other, fed] if has_size && other.takes_size() && is_named(fed) => (1, fed),
         others => {
             return Err(mismatch(
                 "the list of inputs".to_owned(),
@@ -175,7 +207,7 @@ fn check_input(
             format!("{} of {}", described(&fed.dims), fed.element),
         ));
     }
-    Ok(())
+    Ok(index)
 }
 
 /// An input tensor's dimensions for one picture of `size`.

@@ -178,13 +178,17 @@ impl DetectError {
         }
     }
 
-    /// The output of `model` has the dimensions `found` instead of `expected`.
-    pub(super) fn output_shape(model: &str, expected: impl Into<String>, found: &[usize]) -> Self {
+    /// The outputs of `model` have the dimensions `found` instead of `expected`.
+    pub(super) fn output_shape(
+        model: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
         Self::Shape {
             model: model.to_owned(),
             tensor: "output".to_owned(),
             expected: expected.into(),
-            found: dims(found),
+            found: found.into(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! picture and class numbers look different, if enough rows have content.
 
 use super::output_layout::OutputLayout::{
-    self, DecodedCells, DeepStream, Detr, End2end, Yolov8Turned, Yolox,
+    self, Anchors, DecodedCells, DeepStream, Detr, End2end, End2end7, Yolov8Turned, Yolox,
 };
 use super::output_layout::{GRIDS, cells};
 use crate::base::Size;
@@ -52,6 +52,8 @@ impl NoiseRun<'_> {
         match layout {
             Yolox => self.raw_cells(),
             DecodedCells | Yolov8Turned => self.decoded_cells(),
+            Anchors => self.anchors(),
+            End2end7 => self.numbered(),
             End2end => self.selected(true),
             DeepStream => self.selected(false),
             Detr => self.shares(),
@@ -120,6 +122,36 @@ impl NoiseRun<'_> {
             share if share < 0.5 => Some(false),
             _ => None,
         }
+    }
+
+    /// Objectness and scores between 0 and 1, and sizes in pixels. The last column of other layouts has whole numbers.
+    fn anchors(&self) -> Option<bool> {
+        let are_scores = |row: &[f32]| row[4..].iter().all(|score| (-0.01..=1.01).contains(score));
+        if self.share(are_scores) < 0.5 {
+            return Some(false);
+        }
+        let has_pixels = self.rows.iter().filter(|row| row[2] > 2.0 && row[3] > 2.0);
+        let vary = (0..self.rows.first()?.len()).all(|column| self.varies(column));
+        (self.share(are_scores) >= NEARLY_ALL && has_pixels.count() >= ENOUGH_ROWS && vary)
+            .then_some(true)
+    }
+
+    /// The number of the picture, corners in pixels, a whole number for the class, and a score.
+    fn numbered(&self) -> Option<bool> {
+        let is_numbered = |row: &[f32]| row[0] == 0.0 && row[5].fract() == 0.0;
+        if self.share(is_numbered) < NEARLY_ALL {
+            return Some(false);
+        }
+        let is_box = |row: &[f32]| {
+            row[3] >= row[1] && row[4] >= row[2] && (0.0..=1.0).contains(&row[6]) && row[5] >= 0.0
+        };
+        let has_pixels = self
+            .rows
+            .iter()
+            .filter(|row| row[1..5].iter().any(|edge| *edge > 2.0))
+            .count()
+            >= ENOUGH_ROWS;
+        (has_pixels && self.share(is_box) >= NEARLY_ALL).then_some(true)
     }
 
     /// Corners in pixels, a score, and a whole number for the class; by falling score if the network selects the boxes.

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::decode::yolox_cells;
 use super::error::dims;
-use super::evidence::by_run;
-use super::manifest::{ColorOrder, KnownLabels, LabelSource, OutputFormat, Range};
-use super::network::Network;
+use super::import_tensors::PictureInput;
+use super::manifest::{Activation, ColorOrder, KnownLabels, LabelSource, OutputFormat, Range};
 use super::onnx_file::OnnxFile;
-use super::output_layout::{OutputLayout, by_metadata, candidates, classes_of, is_worth_a_run};
-use super::plausibility::contradiction;
-use super::{COCO80, class_names};
+use super::output_layout::{OutputLayout, by_metadata, candidates, classes_of, metadata_decides};
+use super::{COCO80, DetectError, class_names};
 use crate::base::Size;
 
 /// Class names, and their origin.
@@ -29,9 +27,13 @@ pub struct ImportRequest {
     pub id: String,
     /// The class names; if absent, from the file's metadata or, for 80 classes, COCO's.
     pub labels: Option<Vec<String>>,
-    /// The format of the output; if absent, from its shape, the metadata and a run. Refused if these leave a doubt.
+    /// The format of the output; if absent, from its shape, the metadata, what the model finds in the built-in picture, and a
+    /// run on noise. Refused if these leave a doubt.
     pub format: Option<OutputFormat>,
-    /// The conversion of a byte; if absent, the usual one of the format.
+    /// For networks of queries: what makes a probability of a score; if absent, from a run.
+    pub activation: Option<Activation>,
+    /// The conversion of a byte; if absent, the one with which the model finds the most in the built-in picture, or the usual
+    /// one of the format.
     pub range: Option<Range>,
     /// The order of channels; if absent, the usual one of the format.
     pub color_order: Option<ColorOrder>,
@@ -43,11 +45,20 @@ pub struct ImportRequest {
     pub source: Option<String>,
 }
 
+impl ImportRequest {
+    /// The file can't be imported.
+    pub(super) fn refusal(&self, reason: String) -> DetectError {
+        DetectError::Import {
+            path: self.file.clone(),
+            reason,
+        }
+    }
+}
+
 /// The tensors of a network that is being imported.
 pub(super) struct Tensors {
-    pub(super) input: Size,
-    pub(super) input_dims: [usize; 4],
-    /// The index of the output.
+    pub(super) input: PictureInput,
+    /// The index of the output that has everything.
     pub(super) output: usize,
     /// The dimensions of the output.
     pub(super) shape: Vec<usize>,
@@ -89,34 +100,67 @@ pub(super) fn names_of(
     }
 }
 
+/// The layouts of one output that its shape, the class names and the metadata leave.
+pub(super) struct Candidates {
+    pub(super) layouts: Vec<OutputLayout>,
+    /// Whether the exporter's metadata decides, so that a run need not.
+    pub(super) by_metadata: bool,
+}
+
+impl Candidates {
+    /// The formats that this program can read.
+    pub(super) fn formats(&self) -> Vec<OutputFormat> {
+        let mut formats = Vec::new();
+        for format in self.layouts.iter().filter_map(|layout| layout.format()) {
+            if !formats.contains(&format) {
+                formats.push(format);
+            }
+        }
+        formats
+    }
+}
+
 impl Tensors {
-    /// The output's format.
-    pub(super) fn format(
-        &self,
-        request: &ImportRequest,
-        network: &mut dyn Network,
-        file: Option<&OnnxFile>,
-        names: Option<&Names>,
-    ) -> Result<OutputFormat, String> {
-        if let Some(format) = request.format {
-            return match classes_of(format, &self.shape, self.input) {
-                Ok(_) => Ok(format),
-                Err(()) => Err(format!(
+    /// Checks that the output may have the format that the options state.
+    ///
+    /// # Errors
+    /// With the shape that it needs, and the one that is there.
+    pub(super) fn check(&self, format: OutputFormat) -> Result<(), String> {
+        classes_of(format, &self.shape, self.input.size)
+            .map(|_| ())
+            .map_err(|()| {
+                format!(
                     "--output-format {format} needs {}, but its output is {}",
                     self.needed(format),
                     self.found()
-                )),
-            };
-        }
-        let all = candidates(&self.shape, self.input, None);
-        let named = names.map(|(names, _)| candidates(&self.shape, self.input, Some(names.len())));
+                )
+            })
+    }
+
+    /// The output's possible layouts.
+    ///
+    /// # Errors
+    /// If there are none, or if they contradict the class names.
+    pub(super) fn candidates(
+        &self,
+        file: Option<&OnnxFile>,
+        names: Option<&Names>,
+    ) -> Result<Candidates, String> {
+        let size = self.input.size;
+        let all = candidates(&self.shape, size, None);
+        let named = names.map(|(names, _)| candidates(&self.shape, size, Some(names.len())));
         if all.is_empty() && named.as_ref().is_none_or(Vec::is_empty) {
+            let needed = [
+                OutputFormat::Yolov8,
+                OutputFormat::Yolov5,
+                OutputFormat::Yolox,
+                OutputFormat::End2end,
+                OutputFormat::End2end7,
+            ];
+            let needed = needed.map(|format| self.needed(format)).join(", ");
             return Err(format!(
-                "its output should be {}, {} or {}, but is {}; name the format with --output-format if it is one of them \
+                "its output should be one of {needed}, but is {}; name the format with --output-format if it is one of them \
                  all the same",
-                self.needed(OutputFormat::Yolov8),
-                self.needed(OutputFormat::Yolox),
-                self.needed(OutputFormat::End2end),
                 self.found()
             ));
         }
@@ -134,7 +178,7 @@ impl Tensors {
             }
             // Without names, the number of classes may identify a known list.
             None => {
-                let mut fitting = candidates(&self.shape, self.input, Some(COCO80.len()));
+                let mut fitting = candidates(&self.shape, size, Some(COCO80.len()));
                 fitting.retain(|layout| self.classes(*layout) == Some(COCO80.len()));
                 if fitting.is_empty() {
                     return Err(format!(
@@ -146,116 +190,13 @@ impl Tensors {
                 fitting
             }
         };
-        self.decide(request, network, file, fitting)
-    }
-
-    fn decide(
-        &self,
-        request: &ImportRequest,
-        network: &mut dyn Network,
-        file: Option<&OnnxFile>,
-        fitting: Vec<OutputLayout>,
-    ) -> Result<OutputFormat, String> {
-        let by_file = file.map_or_else(
-            || fitting.clone(),
-            |file| by_metadata(fitting.clone(), file),
-        );
-        // Metadata that contradicts the shape is ignored.
-        let mut left = if by_file.is_empty() { fitting } else { by_file };
-        let usual = if left.contains(&OutputLayout::Yolox) {
-            Range::Bytes
-        } else {
-            Range::Unit
-        };
-        let range = request.range.unwrap_or(usual);
-        let mut proven = None;
-        if is_worth_a_run(&left) {
-            proven = self.run_on_noise(network, range, |shape, numbers| {
-                by_run(&left, shape, numbers, self.input)
-            })?;
-        }
-        if let Some(layout) = proven {
-            left = vec![layout];
-        }
-        if let [layout] = left[..]
-            && let Some(format) = layout.format()
-        {
-            if proven.is_none() {
-                self.check_by_run(network, range, format)?;
-            }
-            return Ok(format);
-        }
-        let readable: Vec<String> = left
-            .iter()
-            .filter_map(|layout| layout.format())
-            .map(|format| format!("--output-format {format}"))
-            .collect();
-        if readable.is_empty() {
-            return Err(format!(
-                "its output, {}, is that of {}, which can't be read; export it as yolov8 or with its duplicates removed \
-                 (end2end), or name the format with --output-format if it is yolov8, yolox or end2end all the same",
-                self.found(),
-                self.listed(&left)
-            ));
-        }
-        Err(format!(
-            "its output, {}, can be {}, and nothing in the file tells which; if you know that it is, say {} (the others \
-             can't be read)",
-            self.found(),
-            self.listed(&left),
-            readable.join(" or ")
-        ))
-    }
-
-    /// Refuses a network whose numbers contradict the format that its shape and its metadata leave.
-    fn check_by_run(
-        &self,
-        network: &mut dyn Network,
-        range: Range,
-        format: OutputFormat,
-    ) -> Result<(), String> {
-        let reason = self.run_on_noise(network, range, |shape, numbers| {
-            contradiction(format, shape, numbers, self.input)
-        })?;
-        match reason {
-            None => Ok(()),
-            Some(reason) => Err(format!(
-                "its output, {}, has the shape of {format}, but in a run on noise {reason}; export it in that format, with \
-                 boxes in pixels and scores from 0 to 1, or say --output-format {format} if it has it all the same",
-                self.found()
-            )),
-        }
-    }
-
-    /// What `judge` finds in the output of a run on noise.
-    fn run_on_noise<T>(
-        &self,
-        network: &mut dyn Network,
-        range: Range,
-        judge: impl Fn(&[usize], &[f32]) -> Option<T>,
-    ) -> Result<Option<T>, String> {
-        let scale = match range {
-            Range::Bytes => 255.0,
-            Range::Unit => 1.0,
-        };
-        let mut rng = fastrand::Rng::with_seed(1);
-        let noise: Vec<f32> = std::iter::repeat_with(|| rng.f32() * scale)
-            .take(self.input_dims.iter().product())
-            .collect();
-        let mut found = None;
-        network
-            .run(
-                &noise,
-                self.input_dims,
-                self.output,
-                &mut |shape, numbers| {
-                    found = judge(shape, numbers);
-                    Ok(())
-                },
-            )
-            .map_err(|message| format!("a run on noise failed: {message}"))?
-            .map_err(|error| error.to_string())?;
-        Ok(found)
+        let by_file = file.map_or_else(Vec::new, |file| by_metadata(fitting.clone(), file));
+        let decides = file.is_some_and(metadata_decides) && by_file.len() == 1;
+        Ok(Candidates {
+            // Metadata that contradicts the shape is ignored.
+            layouts: if by_file.is_empty() { fitting } else { by_file },
+            by_metadata: decides,
+        })
     }
 
     /// The class names for an output in this format.
@@ -264,16 +205,14 @@ impl Tensors {
         format: OutputFormat,
         names: Option<Names>,
     ) -> Result<LabelSource, String> {
-        let classes = classes_of(format, &self.shape, self.input).unwrap_or_default();
+        let classes = classes_of(format, &self.shape, self.input.size).unwrap_or_default();
         let found = self.found();
-        let is_coco = |names: &[String]| names.iter().map(String::as_str).eq(COCO80);
         match (names, classes) {
             (Some((names, whence)), Some(classes)) if names.len() != classes => Err(format!(
                 "{whence} {}, but its output, {found} as {format}, has {classes}",
                 counted(names.len())
             )),
-            (Some((names, _)), _) if is_coco(&names) => Ok(LabelSource::Known(KnownLabels::Coco80)),
-            (Some((names, _)), _) => Ok(LabelSource::Inline(names)),
+            (Some((names, _)), _) => Ok(LabelSource::of(&names)),
             (None, Some(80)) => Ok(LabelSource::Known(KnownLabels::Coco80)),
             (None, Some(classes)) => Err(format!(
                 "its output, {found} as {format}, has {}; name them with --labels",
@@ -285,22 +224,25 @@ impl Tensors {
         }
     }
 
-    fn found(&self) -> String {
+    pub(super) fn found(&self) -> String {
         dims(&self.shape)
     }
 
     fn classes(&self, layout: OutputLayout) -> Option<usize> {
         match self.shape[..] {
-            [1, rows, columns] => layout.classes(rows, columns, self.input).ok().flatten(),
+            [1, rows, columns] => layout
+                .classes(rows, columns, self.input.size)
+                .ok()
+                .flatten(),
             _ => None,
         }
     }
 
     /// `yolox (1 class), end2end or RT-DETR (2 classes)`.
-    fn listed(&self, layouts: &[OutputLayout]) -> String {
+    pub(super) fn listed(&self, layouts: &[OutputLayout]) -> String {
         let all: Vec<String> = layouts
             .iter()
-            .map(|layout| layout.described(&self.shape, self.input))
+            .map(|layout| layout.described(&self.shape, self.input.size))
             .collect();
         match all.split_last() {
             Some((last, [])) => last.clone(),
@@ -312,17 +254,23 @@ impl Tensors {
     fn needed(&self, format: OutputFormat) -> String {
         match format {
             OutputFormat::Yolov8 => "1x(4+classes)xN (yolov8)".to_owned(),
+            OutputFormat::Yolov5 => "1xNx(5+classes) (yolov5)".to_owned(),
             OutputFormat::Yolox => format!(
                 "1x{}x(5+classes) (yolox at {})",
-                yolox_cells(self.input),
-                self.input
+                yolox_cells(self.input.size),
+                self.input.size
             ),
             OutputFormat::End2end => "1xNx6 (end2end)".to_owned(),
+            OutputFormat::End2end7 => "Nx7 (end2end7)".to_owned(),
+            OutputFormat::Detr => {
+                "1xNx4 and 1xNxclasses in two outputs, or 1xNx(4+classes) (detr)".to_owned()
+            }
+            OutputFormat::Dfine => "the outputs labels, boxes and scores (dfine)".to_owned(),
         }
     }
 }
 
-fn counted(classes: usize) -> String {
+pub(super) fn counted(classes: usize) -> String {
     if classes == 1 {
         "1 class".to_owned()
     } else {

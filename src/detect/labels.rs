@@ -89,6 +89,24 @@ pub const COCO80: [&str; 80] = [
     "toothbrush",
 ];
 
+/// The name of a number that COCO does not use.
+const UNUSED: &str = "n/a";
+
+/// The numbers of COCO's categories up to 90 that have no objects in COCO 2017.
+const COCO_GAPS: [usize; 11] = [0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83];
+
+/// The classes of [`COCO80`] by COCO's own numbers of categories, 0 to 90.
+pub(super) fn coco91() -> Vec<String> {
+    let mut names = COCO80.into_iter();
+    (0..=90)
+        .map(|number| match COCO_GAPS.contains(&number) {
+            true => UNUSED,
+            false => names.next().unwrap_or(UNUSED),
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Class names by class index, shared by every detection.
 pub type Labels = Arc<[Arc<str>]>;
 

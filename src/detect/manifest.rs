@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::labels::coco91;
 use super::types::PADDING;
 use super::{COCO80, DetectError};
 use crate::base::Size;
@@ -40,10 +41,10 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected \"coco80\", a list of names, or { file = \"labels.txt\" }"
+    expecting = "expected \"coco80\", \"coco91\", a list of names, or { file = \"labels.txt\" }"
 )]
 pub enum LabelSource {
-    /// A list that the program knows: `coco80`.
+    /// A list that the program knows: `coco80` or `coco91`.
     Known(KnownLabels),
     /// In the manifest.
     Inline(Vec<String>),
@@ -57,6 +58,18 @@ pub enum LabelSource {
 pub enum KnownLabels {
     /// [`COCO80`].
     Coco80,
+    /// The same classes by COCO's own numbers, which begin at 1 and have gaps: [`coco91`].
+    Coco91,
+}
+
+impl KnownLabels {
+    /// The names.
+    pub fn names(self) -> Vec<String> {
+        match self {
+            Self::Coco80 => COCO80.map(str::to_owned).to_vec(),
+            Self::Coco91 => coco91(),
+        }
+    }
 }
 
 /// A file of labels.
@@ -131,7 +144,7 @@ pub enum ColorOrder {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected \"0-1\", \"0-255\" or { scale, mean, std }"
+    expecting = "expected \"0-1\", \"0-255\", \"imagenet\" or { scale, mean, std }"
 )]
 pub enum Normalize {
     /// A usual range.
@@ -151,6 +164,23 @@ pub enum Range {
     #[serde(rename = "0-255")]
     #[value(name = "0-255")]
     Bytes,
+    /// Divided by 255, then by the mean and the deviation of each colour in the pictures of ImageNet.
+    #[serde(rename = "imagenet")]
+    #[value(name = "imagenet")]
+    ImageNet,
+}
+
+/// Mean and deviation of red, green and blue in ImageNet, between 0 and 1; torchvision's numbers, which others took over.
+const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unit => "0-1",
+            Self::Bytes => "0-255",
+            Self::ImageNet => "imagenet",
+        })
+    }
 }
 
 /// An input with its own statistics.
@@ -166,23 +196,54 @@ pub struct Custom {
     pub std: [f32; 3],
 }
 
-/// A model's output tensor.
+/// A model's output tensor or tensors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
-    /// Its name in the graph; the graph's only output if absent.
+    /// The name in the graph of the tensor with the boxes; the graph's first output if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The format of its numbers.
     pub format: OutputFormat,
+    /// For `detr`: the name of the tensor with the scores; if absent, they are behind each box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<String>,
+    /// For `detr`: what makes a probability of a score; nothing by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
 }
 
-/// The format of an output tensor; boxes are in pixels of the input.
+impl From<OutputFormat> for Output {
+    fn from(format: OutputFormat) -> Self {
+        Self {
+            name: None,
+            format,
+            scores: None,
+            activation: None,
+        }
+    }
+}
+
+/// What makes a probability of a network's score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// Each score by itself.
+    Sigmoid,
+    /// The scores of a box together. The last one stands for "no object" and is no class.
+    Softmax,
+}
+
+/// The format of an output tensor; boxes are in pixels of the input, unless something else is stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
-    /// YOLOv8 and its relatives (v9, 11, 12): 1 × (4 + classes) × boxes; rows x, y, width, height, then one score per
-    /// class.
+    /// YOLOv5 and its relatives (v6, v7, YOLOX with `decode_in_inference`): 1 × boxes × (5 + classes), or with these axes
+    /// exchanged; x, y, width, height, objectness, then one score per class.
+    #[value(name = "yolov5")]
+    Yolov5,
+    /// YOLOv8 and its relatives (v9, 11, 12): 1 × (4 + classes) × boxes, or with these axes exchanged; x, y, width,
+    /// height, then one score per class.
     #[value(name = "yolov8")]
     Yolov8,
     /// YOLOX: 1 × boxes × (5 + classes); centre relative to its cell in grids of strides 8, 16 and 32, logarithm of the
@@ -192,14 +253,40 @@ pub enum OutputFormat {
     /// Networks that remove duplicates themselves (YOLOv10, 26): 1 × boxes × 6; left, top, right, bottom, score, class.
     #[value(name = "end2end")]
     End2end,
+    /// YOLOv7 with its duplicates removed in the graph: boxes × 7 or 1 × boxes × 7; number of the picture, left, top,
+    /// right, bottom, class, score.
+    #[value(name = "end2end7")]
+    End2end7,
+    /// Networks of queries (DETR, RF-DETR, RT-DETR, D-FINE): 1 × queries × 4, centre and size as shares of the picture,
+    /// and 1 × queries × classes in another tensor or behind each box.
+    #[value(name = "detr")]
+    Detr,
+    /// RT-DETR and D-FINE as their own repositories export them: `labels` 1 × boxes, `boxes` 1 × boxes × 4 (left, top,
+    /// right, bottom) and `scores` 1 × boxes, in pixels of a second input with the picture's width and height.
+    #[value(name = "dfine")]
+    Dfine,
+}
+
+impl OutputFormat {
+    /// Whether the network itself proposes an object only once.
+    pub(super) fn removes_duplicates(self) -> bool {
+        match self {
+            Self::Yolov5 | Self::Yolov8 | Self::Yolox => false,
+            Self::End2end | Self::End2end7 | Self::Detr | Self::Dfine => true,
+        }
+    }
 }
 
 impl std::fmt::Display for OutputFormat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Yolov5 => "yolov5",
             Self::Yolov8 => "yolov8",
             Self::Yolox => "yolox",
             Self::End2end => "end2end",
+            Self::End2end7 => "end2end7",
+            Self::Detr => "detr",
+            Self::Dfine => "dfine",
         })
     }
 }
@@ -262,11 +349,19 @@ impl Manifest {
 }
 
 impl Normalize {
-    /// Factor and offset of each channel, in the order of the input's channels: byte × factor + offset.
-    pub fn factors(&self) -> [(f32, f32); 3] {
+    /// Factor and offset of each channel, in the order of the input's channels, which is `order`: byte × factor +
+    /// offset.
+    pub fn factors(&self, order: ColorOrder) -> [(f32, f32); 3] {
         match self {
             Self::Range(Range::Unit) => [(per_byte(), 0.0); 3],
             Self::Range(Range::Bytes) => [(1.0, 0.0); 3],
+            Self::Range(Range::ImageNet) => {
+                let mut channels = IMAGENET.map(|(mean, std)| (per_byte() / std, -mean / std));
+                if order == ColorOrder::Bgr {
+                    channels.reverse();
+                }
+                channels
+            }
             Self::Custom(Custom { scale, mean, std }) => {
                 std::array::from_fn(|channel| (scale / std[channel], -mean[channel] / std[channel]))
             }
@@ -281,10 +376,18 @@ impl Default for Normalize {
 }
 
 impl LabelSource {
+    /// These names, by the name of a list that the program knows.
+    pub(super) fn of(names: &[String]) -> Self {
+        [KnownLabels::Coco80, KnownLabels::Coco91]
+            .into_iter()
+            .find(|known| known.names() == names)
+            .map_or_else(|| Self::Inline(names.to_vec()), Self::Known)
+    }
+
     /// The names, or the file that has them.
     pub(super) fn names(&self) -> Result<Vec<String>, PathBuf> {
         match self {
-            Self::Known(KnownLabels::Coco80) => Ok(COCO80.map(str::to_owned).to_vec()),
+            Self::Known(known) => Ok(known.names()),
             Self::Inline(names) => Ok(names.clone()),
             Self::File(LabelFile { file }) => Err(file.into()),
         }
@@ -296,7 +399,8 @@ fn problem_at(path: &str, message: &str) -> String {
     let message = message.trim_end();
     if path == "output" && message == "missing field `format`" {
         format!(
-            "{path}: {message}; it is yolov8, yolox or end2end, and the tensor's shape alone does not tell"
+            "{path}: {message}; it is yolov5, yolov8, yolox, end2end, end2end7, detr or dfine, and the tensor's shape alone \
+             does not tell"
         )
     } else {
         format!("{path}: {message}")

@@ -28,7 +28,10 @@ fn what_is_not_said_has_the_usual_value() {
     assert_eq!(manifest.input_size(), Size::new(640, 384));
     assert_eq!(manifest.input.layout, Layout::Nchw);
     assert_eq!(manifest.input.color_order, ColorOrder::Rgb);
-    assert_eq!(manifest.input.normalize.factors(), [(1.0 / 255.0, 0.0); 3]);
+    assert_eq!(
+        manifest.input.normalize.factors(ColorOrder::Rgb),
+        [(1.0 / 255.0, 0.0); 3]
+    );
     assert_eq!(manifest.input.padding, 114);
     assert_eq!(manifest.onnx(), "model.onnx");
 }
@@ -78,7 +81,8 @@ fn a_format_that_is_not_said_is_not_guessed() {
     assert_eq!(
         problems(&GOOD.replace("format = \"yolov8\"", "")),
         [
-            "output: missing field `format`; it is yolov8, yolox or end2end, and the tensor's shape alone does not tell"
+            "output: missing field `format`; it is yolov5, yolov8, yolox, end2end, end2end7, detr or dfine, and the tensor's \
+             shape alone does not tell"
         ]
     );
 }
@@ -106,7 +110,7 @@ fn a_custom_range_is_one_factor_and_one_offset_a_channel() {
         std: [1.0, 2.0, 4.0],
     });
     assert_eq!(
-        custom.factors(),
+        custom.factors(ColorOrder::Rgb),
         [(0.5, -1.0), (0.25, -1.0), (0.125, -0.75)]
     );
 }

@@ -10,7 +10,12 @@ mod evidence;
 mod foreign_file;
 mod idle;
 mod import;
+mod import_manifest;
+mod import_noise;
 mod import_output;
+mod import_queries;
+mod import_tensors;
+mod import_trial;
 mod inferred;
 mod installed_model;
 mod label_lines;
@@ -28,6 +33,7 @@ mod open;
 mod output_layout;
 mod parallelism;
 mod plausibility;
+mod reference;
 mod rten;
 mod scripted;
 mod store;
@@ -43,7 +49,7 @@ mod worker;
 pub use bench::{Measurement, measure};
 pub use decode::Decoder;
 pub use error::DetectError;
-pub use import::import;
+pub use import::{Imported, import};
 pub use import_output::ImportRequest;
 pub use import_output::names_classes;
 pub use inferred::{Inferred, WorkDone, WorkerStats};
@@ -52,14 +58,14 @@ pub use label_lines::names as names_in;
 pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{
-    ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest, ModelFile,
-    Normalize, Output, OutputFormat, Range,
+    Activation, ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest,
+    ModelFile, Normalize, Output, OutputFormat, Range,
 };
 pub use nms::Candidate;
 pub use open::{CheckedModel, DetectorRequest, available_backends, open};
 pub use parallelism::Parallelism;
 pub use store::{ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs};
-pub use tensor::TensorFill;
+pub use tensor::{OutputTensor, TensorFill};
 pub use tensorrt::{
     BUILDER_COMMAND, BuildFlags, BuiltEngine, EngineReport, EngineVerdict, Product, Progress,
     Recipe, SMOKE_ONNX, SmokeStep, TensorRtError, TensorRtReport, build_engine, build_here,

@@ -4,6 +4,7 @@
 //! first, explicitly, and its absence is an error. There is one library and one environment in a process: the first one
 //! that opens stays.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -11,12 +12,12 @@ use half::f16;
 use ort::environment::Environment;
 use ort::ep::CPU;
 use ort::logging::LogLevel;
-use ort::session::{Session, builder::GraphOptimizationLevel};
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::session::{Session, SessionInputValue, builder::GraphOptimizationLevel};
+use ort::value::{DynValue, Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::DetectError;
-use super::network::{Network, ReadOutput};
-use super::tensor::TensorInfo;
+use super::network::{Feed, Network, ReadOutputs};
+use super::tensor::{OutputTensor, TensorInfo};
 use crate::base;
 use crate::base::sync::lock;
 
@@ -39,10 +40,10 @@ pub(super) struct OnnxRuntimeNetwork {
     session: Session,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
-    /// Which tensors have 16-bit floats: the input, and each output.
-    half_input: bool,
-    half_outputs: Vec<bool>,
-    /// The input as 16-bit floats, if it needs them.
+    /// The element types of all inputs and outputs; none for what is no tensor.
+    input_elements: Vec<Option<TensorElementType>>,
+    output_elements: Vec<Option<TensorElementType>>,
+    /// The picture as 16-bit floats, if its input needs them.
     halves: Vec<f16>,
 }
 
@@ -61,8 +62,8 @@ impl OnnxRuntimeNetwork {
         Ok(Self {
             inputs: session.inputs().iter().map(info).collect(),
             outputs: session.outputs().iter().map(info).collect(),
-            half_input: session.inputs().first().is_some_and(is_half),
-            half_outputs: session.outputs().iter().map(is_half).collect(),
+            input_elements: session.inputs().iter().map(element).collect(),
+            output_elements: session.outputs().iter().map(element).collect(),
             halves: Vec::new(),
             session,
         })
@@ -84,34 +85,93 @@ impl Network for OnnxRuntimeNetwork {
 
     fn run(
         &mut self,
-        input: &[f32],
-        dims: [usize; 4],
-        output: usize,
-        read: &mut ReadOutput<'_>,
+        feed: &Feed<'_>,
+        wanted: &[usize],
+        read: &mut ReadOutputs<'_>,
     ) -> Result<Result<(), DetectError>, String> {
         let words = |error: ort::Error| error.to_string();
-        let outputs = if self.half_input {
+        let is_half = |index: usize| {
+            self.input_elements.get(index) == Some(&Some(TensorElementType::Float16))
+        };
+        let picture: SessionInputValue<'_> = if is_half(feed.input) {
             self.halves.clear();
-            self.halves
-                .extend(input.iter().map(|number| f16::from_f32(*number)));
-            let tensor =
-                TensorRef::from_array_view((dims, self.halves.as_slice())).map_err(words)?;
-            self.session.run(ort::inputs![tensor])
+            let halves = feed.picture.iter().map(|number| f16::from_f32(*number));
+            self.halves.extend(halves);
+            TensorRef::from_array_view((feed.dims, self.halves.as_slice()))
+                .map_err(words)?
+                .into()
         } else {
-            let tensor = TensorRef::from_array_view((dims, input)).map_err(words)?;
-            self.session.run(ort::inputs![tensor])
+            TensorRef::from_array_view((feed.dims, feed.picture))
+                .map_err(words)?
+                .into()
+        };
+        let outputs = if self.inputs.len() == 1 {
+            self.session.run([picture])
+        } else {
+            let (wide, narrow) = (feed.sides(), feed.sides_in_32_bits());
+            let mut values = vec![(self.inputs[feed.input].name.as_str(), picture)];
+            for (index, input) in self.inputs.iter().enumerate() {
+                if index == feed.input {
+                    continue;
+                }
+                let size: SessionInputValue<'_> =
+                    if self.input_elements[index] == Some(TensorElementType::Int32) {
+                        TensorRef::from_array_view(([1usize, 2], &narrow[..]))
+                            .map_err(words)?
+                            .into()
+                    } else {
+                        TensorRef::from_array_view(([1usize, 2], &wide[..]))
+                            .map_err(words)?
+                            .into()
+                    };
+                values.push((input.name.as_str(), size));
+            }
+            self.session.run(values)
         }
         .map_err(words)?;
-        let value = &outputs[output];
-        if self.half_outputs.get(output) == Some(&true) {
-            let (shape, halves) = value.try_extract_tensor::<f16>().map_err(words)?;
-            let numbers: Vec<f32> = halves.iter().map(|half| half.to_f32()).collect();
-            Ok(read(&lengths(shape), &numbers))
-        } else {
-            let (shape, numbers) = value.try_extract_tensor::<f32>().map_err(words)?;
-            Ok(read(&lengths(shape), numbers))
-        }
+        let extracted: Vec<(Vec<usize>, Cow<'_, [f32]>)> = wanted
+            .iter()
+            .map(|index| extracted(&outputs[*index], self.output_elements[*index]))
+            .collect::<Result<_, _>>()
+            .map_err(words)?;
+        let tensors: Vec<OutputTensor<'_>> = extracted
+            .iter()
+            .map(|(shape, numbers)| OutputTensor { shape, numbers })
+            .collect();
+        Ok(read(&tensors))
     }
+}
+
+/// Dimensions and numbers of an output.
+fn extracted(
+    value: &DynValue,
+    element: Option<TensorElementType>,
+) -> ort::Result<(Vec<usize>, Cow<'_, [f32]>)> {
+    fn converted<T: Copy>(
+        (shape, numbers): (&[i64], &[T]),
+        convert: impl Fn(T) -> f32,
+    ) -> (Vec<usize>, Cow<'static, [f32]>) {
+        let numbers = numbers.iter().map(|number| convert(*number)).collect();
+        (lengths(shape), Cow::Owned(numbers))
+    }
+    Ok(match element {
+        Some(TensorElementType::Float16) => {
+            let (shape, halves) = value.try_extract_tensor::<f16>()?;
+            converted((shape, halves), f16::to_f32)
+        }
+        Some(TensorElementType::Int64) => {
+            let (shape, numbers) = value.try_extract_tensor::<i64>()?;
+            converted((shape, numbers), |number| number as f32)
+        }
+        Some(TensorElementType::Int32) => {
+            let (shape, numbers) = value.try_extract_tensor::<i32>()?;
+            converted((shape, numbers), |number| number as f32)
+        }
+        _ => {
+            let (shape, numbers) = value.try_extract_tensor::<f32>()?;
+            (lengths(shape), Cow::Borrowed(numbers))
+        }
+    })
 }
 
 fn lengths(shape: &[i64]) -> Vec<usize> {
@@ -119,14 +179,11 @@ fn lengths(shape: &[i64]) -> Vec<usize> {
     shape.iter().map(length).collect()
 }
 
-fn is_half(outlet: &Outlet) -> bool {
-    matches!(
-        outlet.dtype(),
-        ValueType::Tensor {
-            ty: TensorElementType::Float16,
-            ..
-        }
-    )
+fn element(outlet: &Outlet) -> Option<TensorElementType> {
+    match outlet.dtype() {
+        ValueType::Tensor { ty, .. } => Some(*ty),
+        _ => None,
+    }
 }
 
 fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {
@@ -203,18 +260,25 @@ fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
 }
 
 fn info(outlet: &Outlet) -> TensorInfo {
-    let (element, is_f32, dims) = match outlet.dtype() {
+    let (name, dims) = match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => (
             ty.to_string(),
-            matches!(ty, TensorElementType::Float32 | TensorElementType::Float16),
             Some(shape.iter().map(|dim| usize::try_from(*dim).ok()).collect()),
         ),
-        other => (other.to_string(), false, None),
+        other => (other.to_string(), None),
     };
+    let element = element(outlet);
     TensorInfo {
         name: outlet.name().to_owned(),
-        element,
-        is_f32,
+        element: name,
+        is_f32: matches!(
+            element,
+            Some(TensorElementType::Float32 | TensorElementType::Float16)
+        ),
+        is_integer: matches!(
+            element,
+            Some(TensorElementType::Int64 | TensorElementType::Int32)
+        ),
         dims,
     }
 }

@@ -7,7 +7,7 @@ use super::manifest::OutputFormat;
 use super::onnx_file::OnnxFile;
 use crate::base::Size;
 
-/// A known layout of output tensors. This program reads the first three.
+/// A known layout of one output tensor. This program reads those that have a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutputLayout {
     /// [`OutputFormat::Yolov8`].
@@ -16,6 +16,8 @@ pub(super) enum OutputLayout {
     Yolox,
     /// [`OutputFormat::End2end`].
     End2end,
+    /// [`OutputFormat::End2end7`].
+    End2end7,
     /// 1 × boxes × (5 + classes), boxes in pixels, one per cell.
     DecodedCells,
     /// 1 × boxes × (5 + classes), three boxes per cell.
@@ -41,14 +43,15 @@ pub(super) enum OutputLayout {
 }
 
 use OutputLayout::{
-    Anchors, AnchorsTurned, DecodedCells, DeepStream, Detr, End2end, End2endTurned, Keypoints,
-    Masks, Oriented, ScoredBoxes, Yolov8, Yolov8Turned, Yolox,
+    Anchors, AnchorsTurned, DecodedCells, DeepStream, Detr, End2end, End2end7, End2endTurned,
+    Keypoints, Masks, Oriented, ScoredBoxes, Yolov8, Yolov8Turned, Yolox,
 };
 
-const ALL: [OutputLayout; 14] = [
+const ALL: [OutputLayout; 15] = [
     Yolov8,
     Yolox,
     End2end,
+    End2end7,
     DecodedCells,
     Anchors,
     AnchorsTurned,
@@ -77,9 +80,12 @@ impl OutputLayout {
     /// Its format, if this program can read it.
     pub(super) fn format(self) -> Option<OutputFormat> {
         match self {
-            Yolov8 => Some(OutputFormat::Yolov8),
+            Yolov8 | Yolov8Turned => Some(OutputFormat::Yolov8),
             Yolox => Some(OutputFormat::Yolox),
             End2end => Some(OutputFormat::End2end),
+            End2end7 => Some(OutputFormat::End2end7),
+            DecodedCells | Anchors | AnchorsTurned => Some(OutputFormat::Yolov5),
+            Detr => Some(OutputFormat::Detr),
             _ => None,
         }
     }
@@ -112,6 +118,7 @@ impl OutputLayout {
                 4,
             ),
             End2end => none(columns == 6 && !cells && !anchors && rows <= MOST_SELECTED),
+            End2end7 => none(columns == 7 && !cells && !anchors && rows <= MOST_SELECTED),
             DeepStream => none(columns == 6 && (cells || anchors)),
             End2endTurned => none(
                 rows == 6
@@ -129,8 +136,10 @@ impl OutputLayout {
 
     /// Whether an output of `shape` fits this layout, with the number of classes if it is known.
     fn fits(self, shape: &[usize], input: Size, known: Option<usize>) -> bool {
-        let &[1, rows, columns] = shape else {
-            return false;
+        let (rows, columns) = match *shape {
+            [1, rows, columns] => (rows, columns),
+            [rows, columns] if self == End2end7 => (rows, columns),
+            _ => return false,
         };
         let Ok(classes) = self.classes(rows, columns, input) else {
             return false;
@@ -152,6 +161,7 @@ impl OutputLayout {
             Yolov8 => "yolov8",
             Yolox => "yolox",
             End2end => "end2end",
+            End2end7 => "end2end7",
             DecodedCells => "YOLOX with decode_in_inference or YOLOv6",
             Anchors => "YOLOv5 or YOLOv7",
             AnchorsTurned => "YOLOv5 or YOLOv7 with its axes exchanged",
@@ -185,19 +195,38 @@ pub(super) fn classes_of(
     shape: &[usize],
     input: Size,
 ) -> Result<Option<usize>, ()> {
-    let &[1, rows, columns] = shape else {
-        return Err(());
+    let (rows, columns) = match *shape {
+        [1, rows, columns] => (rows, columns),
+        [_, 7] if format == OutputFormat::End2end7 => return Ok(None),
+        _ => return Err(()),
+    };
+    let beyond = |side: usize, geometry: usize| {
+        let classes = side.checked_sub(geometry);
+        classes.filter(|classes| *classes > 0).map(Some)
     };
     match format {
-        OutputFormat::Yolov8 => rows.checked_sub(4).filter(|classes| *classes > 0).map(Some),
-        OutputFormat::Yolox if rows == yolox_cells(input) => columns
-            .checked_sub(5)
-            .filter(|classes| *classes > 0)
-            .map(Some),
+        // Boxes are more than their numbers, as a rule.
+        OutputFormat::Yolov8 => beyond(shorter(rows, columns, input), 4),
+        OutputFormat::Yolov5 if rows == columns => beyond(columns, 5),
+        OutputFormat::Yolov5 => beyond(shorter(rows, columns, input), 5),
+        OutputFormat::Yolox if rows == yolox_cells(input) => beyond(columns, 5),
         OutputFormat::End2end if columns == 6 => Some(None),
+        OutputFormat::End2end7 if columns == 7 => Some(None),
+        OutputFormat::Detr => beyond(columns, 4),
         _ => None,
     }
     .ok_or(())
+}
+
+/// The side that has the numbers of a box, if the other has the boxes: the one that is no number of cells, or the shorter
+/// one.
+fn shorter(rows: usize, columns: usize, input: Size) -> usize {
+    let is_boxes = |side: usize| is_grid(side, 1, input) || is_grid(side, 3, input);
+    match (is_boxes(rows), is_boxes(columns)) {
+        (true, false) => columns,
+        (false, true) => rows,
+        _ => rows.min(columns),
+    }
 }
 
 /// All layouts that fit an output of `shape`, with the number of classes if it is known.
@@ -244,6 +273,11 @@ pub(super) fn by_metadata(mut candidates: Vec<OutputLayout>, file: &OnnxFile) ->
         _ => !is_detr && !selects,
     });
     candidates
+}
+
+/// Whether the metadata of a file is sufficient to know its format: the exporter names the task and the kind of the output.
+pub(super) fn metadata_decides(file: &OnnxFile) -> bool {
+    file.text("author") == Some("Ultralytics") || file.text("end2end").is_some()
 }
 
 /// The refusal of a network of Ultralytics that is not for detection. Its output may have the shape of another format.

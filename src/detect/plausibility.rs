@@ -2,7 +2,7 @@
 //! columns, boxes as shares of the picture, or scores that are no probabilities. They would be read without an error,
 //! and wrong.
 
-use super::manifest::OutputFormat;
+use super::output_layout::OutputLayout;
 use crate::base::Size;
 
 /// The number of non-empty boxes that a contradiction needs.
@@ -14,9 +14,9 @@ const LARGEST_SHARE: f32 = 2.0;
 /// In a smaller picture, boxes that are as wide as their distance from the left may be usual.
 const LARGE_SIDE: u32 = 160;
 
-/// The reason why `numbers`, the output of `shape` for noise, are not in `format`; none if they may be.
+/// The reason why `numbers`, the output of `shape` for noise, are not in `layout`; none if they may be.
 pub(super) fn contradiction(
-    format: OutputFormat,
+    layout: OutputLayout,
     shape: &[usize],
     numbers: &[f32],
     input: Size,
@@ -27,16 +27,35 @@ pub(super) fn contradiction(
     if rows.checked_mul(columns) != Some(numbers.len()) {
         return None;
     }
-    match format {
-        OutputFormat::Yolov8 if rows > 4 => yolov8(columns, numbers, input),
-        OutputFormat::End2end if columns == 6 => end2end(numbers),
+    match layout {
+        OutputLayout::Yolov8 | OutputLayout::AnchorsTurned if rows > 4 => {
+            let (geometry, scores) = numbers.split_at(4 * columns);
+            let all =
+                (0..columns).map(|index| [0, 1, 2, 3].map(|row| geometry[row * columns + index]));
+            of_cells(all, scores, input)
+        }
+        OutputLayout::Yolov8Turned | OutputLayout::Anchors | OutputLayout::DecodedCells
+            if columns > 4 =>
+        {
+            let all = numbers.chunks_exact(columns);
+            let scores: Vec<f32> = all.clone().flat_map(|row| row[4..].to_vec()).collect();
+            of_cells(
+                all.map(|row| [row[0], row[1], row[2], row[3]]),
+                &scores,
+                input,
+            )
+        }
+        OutputLayout::End2end if columns == 6 => end2end(numbers),
         _ => None,
     }
 }
 
-fn yolov8(count: usize, numbers: &[f32], input: Size) -> Option<&'static str> {
-    let (geometry, scores) = numbers.split_at(4 * count);
-    let all = (0..count).map(|index| [0, 1, 2, 3].map(|row| geometry[row * count + index]));
+/// Of a centre and a size in pixels for each cell, and scores.
+fn of_cells(
+    all: impl Iterator<Item = [f32; 4]>,
+    scores: &[f32],
+    input: Size,
+) -> Option<&'static str> {
     let boxes: Vec<[f32; 4]> = all.filter(|of_box| has_content(of_box)).collect();
     if boxes.len() < ENOUGH_BOXES {
         return None;
@@ -129,7 +148,7 @@ mod tests {
         let rows = (0..4usize).flat_map(|row| cells.iter().map(move |cell| (row, *cell)));
         let mut numbers: Vec<f32> = rows.map(|(row, cell)| boxes(cell)[row]).collect();
         numbers.extend((0..800).map(|_| score(rng.f32())));
-        contradiction(OutputFormat::Yolov8, &[1, 6, 400], &numbers, INPUT)
+        contradiction(OutputLayout::Yolov8, &[1, 6, 400], &numbers, INPUT)
     }
 
     #[test]
@@ -151,6 +170,24 @@ mod tests {
         );
     }
 
+    #[test]
+    fn boxes_in_rows_are_checked_as_those_in_columns() {
+        let rows = |score: f32| -> Vec<f32> {
+            let centred = cells().into_iter();
+            centred
+                .flat_map(|[x, y, w, h]| [x + w / 2.0, y + h / 2.0, w, h, score, score / 2.0])
+                .collect()
+        };
+        let shape = [1, 400, 6];
+        for layout in [OutputLayout::Yolov8Turned, OutputLayout::Anchors] {
+            assert_eq!(contradiction(layout, &shape, &rows(0.5), INPUT), None);
+            assert_eq!(
+                contradiction(layout, &shape, &rows(7.0), INPUT),
+                Some("its scores are not between 0 and 1")
+            );
+        }
+    }
+
     fn of_end2end(row: impl Fn([f32; 4], f32, f32) -> [f32; 6]) -> Option<&'static str> {
         let cells = cells().into_iter().zip(0u16..).take(300);
         let numbers: Vec<f32> = cells
@@ -158,7 +195,7 @@ mod tests {
                 row(cell, 0.3 - f32::from(index) / 1001.0, f32::from(index % 7))
             })
             .collect();
-        contradiction(OutputFormat::End2end, &[1, 300, 6], &numbers, INPUT)
+        contradiction(OutputLayout::End2end, &[1, 300, 6], &numbers, INPUT)
     }
 
     #[test]
@@ -192,10 +229,10 @@ mod tests {
     fn few_boxes_contradict_nothing() {
         let mut numbers = [0.0; 1800];
         numbers[..6].copy_from_slice(&[0.5, 0.5, 0.2, 0.2, 0.9, 0.05]);
-        let found = contradiction(OutputFormat::End2end, &[1, 300, 6], &numbers, INPUT);
+        let found = contradiction(OutputLayout::End2end, &[1, 300, 6], &numbers, INPUT);
         assert_eq!(found, None);
         assert_eq!(
-            contradiction(OutputFormat::End2end, &[1, 300, 6], &[], INPUT),
+            contradiction(OutputLayout::End2end, &[1, 300, 6], &[], INPUT),
             None
         );
     }
@@ -208,8 +245,14 @@ mod tests {
         ) {
             let shape = [1, numbers.len() / columns, columns];
             let numbers = &numbers[..shape[1] * columns];
-            let _ = contradiction(OutputFormat::Yolov8, &shape, numbers, INPUT);
-            let _ = contradiction(OutputFormat::End2end, &shape, numbers, INPUT);
+            for layout in [
+                OutputLayout::Yolov8,
+                OutputLayout::Yolov8Turned,
+                OutputLayout::Anchors,
+            ] {
+                let _ = contradiction(layout, &shape, numbers, INPUT);
+            }
+            let _ = contradiction(OutputLayout::End2end, &shape, numbers, INPUT);
         }
     }
 }

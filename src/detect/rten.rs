@@ -1,20 +1,24 @@
 //! The engine that is always available: rten, in pure Rust, on the CPU.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use rten::{DataType, Dimension, LoadError, Model, NodeId, RunOptions, ThreadPool, ValueType};
+use rten::{
+    DataType, Dimension, LoadError, Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView,
+    ValueType,
+};
+use rten_tensor::NdTensorView;
 use rten_tensor::prelude::*;
-use rten_tensor::{NdTensorView, TensorView};
 
 use super::DetectError;
 use super::manifest::plain_path;
-use super::network::{Network, ReadOutput};
+use super::network::{Feed, Network, ReadOutputs};
 use super::onnx_file::{External, ExternalFile, ExternalFiles};
 use super::onnx_inline::inlined;
-use super::tensor::TensorInfo;
+use super::tensor::{OutputTensor, TensorInfo};
 
 /// Its name in settings and messages.
 pub(super) const NAME: &str = "rten";
@@ -71,30 +75,51 @@ impl Network for RtenNetwork {
 
     fn run(
         &mut self,
-        input: &[f32],
-        dims: [usize; 4],
-        output: usize,
-        read: &mut ReadOutput<'_>,
+        feed: &Feed<'_>,
+        wanted: &[usize],
+        read: &mut ReadOutputs<'_>,
     ) -> Result<Result<(), DetectError>, String> {
-        let view = NdTensorView::try_from_data(dims, input).map_err(|error| error.to_string())?;
-        let (fed, wanted) = (self.model.input_ids()[0], self.model.output_ids()[output]);
+        let picture = NdTensorView::try_from_data(feed.dims, feed.picture)
+            .map_err(|error| error.to_string())?;
+        // rten has whole numbers of 32 bits also where the file has 64.
+        let sides = feed.sides_in_32_bits();
+        let size =
+            NdTensorView::try_from_data([1, 2], &sides[..]).map_err(|error| error.to_string())?;
+        let fed: Vec<(NodeId, ValueOrView<'_>)> = self
+            .model
+            .input_ids()
+            .iter()
+            .enumerate()
+            .map(|(index, id)| match index == feed.input {
+                true => (*id, picture.into()),
+                false => (*id, size.into()),
+            })
+            .collect();
+        let ids = self.model.output_ids();
+        let wanted: Vec<NodeId> = wanted.iter().map(|index| ids[*index]).collect();
         let outputs = self
             .model
-            .run(
-                vec![(fed, view.into())],
-                &[wanted],
-                Some(self.options.clone()),
-            )
+            .run(fed, &wanted, Some(self.options.clone()))
             .map_err(|error| error.to_string())?;
-        let value = outputs.first().ok_or("it gave no output")?;
-        let tensor: TensorView<'_, f32> = value
-            .try_into()
-            .map_err(|_| "its output is not a tensor of f32".to_owned())?;
-        let shape: Vec<usize> = tensor.shape().to_vec();
-        Ok(match tensor.data() {
-            Some(numbers) => read(&shape, numbers),
-            None => read(&shape, &tensor.to_vec()),
-        })
+        let extracted: Vec<(Vec<usize>, Cow<'_, [f32]>)> =
+            outputs.iter().map(extracted).collect::<Result<_, _>>()?;
+        let tensors: Vec<OutputTensor<'_>> = extracted
+            .iter()
+            .map(|(shape, numbers)| OutputTensor { shape, numbers })
+            .collect();
+        Ok(read(&tensors))
+    }
+}
+
+/// Dimensions and numbers of an output.
+fn extracted(value: &Value) -> Result<(Vec<usize>, Cow<'_, [f32]>), String> {
+    match value {
+        Value::FloatTensor(tensor) => Ok((tensor.shape().to_vec(), tensor.to_slice())),
+        Value::Int32Tensor(tensor) => {
+            let numbers = tensor.iter().map(|number| *number as f32).collect();
+            Ok((tensor.shape().to_vec(), numbers))
+        }
+        _ => Err("its output is not a tensor of f32 or of whole numbers".to_owned()),
     }
 }
 
@@ -160,6 +185,7 @@ fn info(model: &Model, id: NodeId) -> TensorInfo {
             .unwrap_or_default()
             .to_owned(),
         is_f32: matches!(element, None | Some(ValueType::Tensor(DataType::Float))),
+        is_integer: matches!(element, Some(ValueType::Tensor(DataType::Int32))),
         element: match element {
             Some(ValueType::Tensor(element)) => element.to_string(),
             Some(other) => other.to_string(),

@@ -16,7 +16,7 @@ pub struct TensorFill {
 impl TensorFill {
     /// For inputs as described by `input`.
     pub fn new(input: &Input) -> Self {
-        let factors = input.normalize.factors();
+        let factors = input.normalize.factors(input.color_order);
         let colors = std::array::from_fn(|color| {
             // The factors are in the order of the tensor's channels.
             let (factor, offset) = match input.color_order {
@@ -54,6 +54,15 @@ impl TensorFill {
     }
 }
 
+/// An output of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputTensor<'a> {
+    /// Its dimensions.
+    pub shape: &'a [usize],
+    /// Its numbers, the last axis first. Whole numbers are converted; class numbers stay exact.
+    pub numbers: &'a [f32],
+}
+
 /// A tensor of a graph, as its file describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TensorInfo {
@@ -64,8 +73,23 @@ pub(super) struct TensorInfo {
     /// Whether it is fed or read as 32-bit floats, also if the engine converts them to 16 bits. True if the engine does
     /// not know.
     pub(super) is_f32: bool,
+    /// Whether it has whole numbers of 32 or 64 bits.
+    pub(super) is_integer: bool,
     /// Its dimensions, `None` for those that only a run gives. None at all if their number is not known.
     pub(super) dims: Option<Vec<Option<usize>>>,
+}
+
+impl TensorInfo {
+    /// Its dimensions, if all are known.
+    pub(super) fn shape(&self) -> Option<Vec<usize>> {
+        self.dims.as_ref()?.iter().copied().collect()
+    }
+
+    /// Whether it is the second input of some networks: the picture's width and height.
+    pub(super) fn takes_size(&self) -> bool {
+        let fits = |dims: &[Option<usize>]| matches!(dims, [None | Some(1), None | Some(2)]);
+        self.is_integer && self.dims.as_deref().is_none_or(fits)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod class_names;
 mod foreign_files;
 mod output_layouts;
+mod readings;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ impl ModelDir {
             labels: Some(vec!["person".to_owned(), "van".to_owned()]),
             ..ImportRequest::default()
         };
-        import(&request, &[self.models()])
+        import(&request, &[self.models()]).map(|imported| imported.model)
     }
 
     fn open(&self, backend: Backend) -> Result<LoadedDetector, DetectError> {
@@ -267,8 +268,9 @@ fn a_file_that_can_not_be_imported_is_refused_with_both_shapes() {
     assert_eq!(
         place.import().expect_err("no known shape").to_string(),
         format!(
-            "{} can't be imported: its output should be 1x(4+classes)xN (yolov8), 1x126x(5+classes) (yolox at 96x64) \
-             or 1xNx6 (end2end), but is 1x60x1; name the format with --output-format if it is one of them all the same",
+            "{} can't be imported: its output should be one of 1x(4+classes)xN (yolov8), 1xNx(5+classes) (yolov5), \
+             1x126x(5+classes) (yolox at 96x64), 1xNx6 (end2end), Nx7 (end2end7), but is 1x60x1; name the format with \
+             --output-format if it is one of them all the same",
             place.onnx().display()
         )
     );

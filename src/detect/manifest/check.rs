@@ -2,9 +2,7 @@
 //!
 //! Runs on the thread that reads the manifest; looks at the text only, not at the files that it names.
 
-use super::{
-    KnownLabels, LabelFile, LabelSource, Manifest, Normalize, OutputFormat, is_onnx, plain_path,
-};
+use super::{LabelFile, LabelSource, Manifest, Normalize, OutputFormat, is_onnx, plain_path};
 
 /// The largest accepted width and height of an input.
 const LARGEST_SIDE: u32 = 8192;
@@ -29,6 +27,7 @@ impl Manifest {
         self.check_size(&mut problems);
         self.check_normalize(&mut problems);
         self.check_labels(&mut problems);
+        self.check_output(&mut problems);
         problems.0
     }
 
@@ -102,9 +101,30 @@ impl Manifest {
         }
     }
 
+    fn check_output(&self, problems: &mut Problems) {
+        let output = &self.output;
+        let is_detr = output.format == OutputFormat::Detr;
+        for (key, is_set) in [
+            ("scores", output.scores.is_some()),
+            ("activation", output.activation.is_some()),
+        ] {
+            problems.refuse(
+                is_set && !is_detr,
+                format!(
+                    "output.{key}: only the format detr has it, and the format is {}",
+                    output.format
+                ),
+            );
+        }
+        problems.refuse(
+            is_detr && output.scores.is_some() && output.scores == output.name,
+            "output.scores: must be another tensor than output.name".to_owned(),
+        );
+    }
+
     fn check_labels(&self, problems: &mut Problems) {
         match &self.labels {
-            LabelSource::Known(KnownLabels::Coco80) => {}
+            LabelSource::Known(_) => {}
             LabelSource::Inline(names) => {
                 problems.refuse(
                     names.is_empty(),

@@ -120,9 +120,8 @@ impl TensorRtDetector {
         let mut found = Vec::with_capacity(pictures.len());
         let mut finish =
             |request: &mut InferRequest, contract: &mut Contract, batch: &[Picture<'_>]| {
-                let shape = &plan.outputs[plan.read].dims;
-                request.finish(plan, |index, numbers| {
-                    found.push(contract.read(shape, numbers, &batch[index], thresholds)?);
+                request.finish(plan, |index, outputs| {
+                    found.push(contract.read(outputs, &batch[index], thresholds)?);
                     Ok(())
                 })
             };

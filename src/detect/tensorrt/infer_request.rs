@@ -11,6 +11,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::super::DetectError;
+use super::super::tensor::OutputTensor;
 use super::buffers::{DeviceBuffer, PinnedBuffer};
 use super::context::{Contexts, ExecutionContext};
 use super::cuda::{Cuda, Stream};
@@ -32,10 +33,13 @@ pub(super) struct InferRequest {
     stream: Stream,
     fed: PinnedBuffer,
     input: DeviceBuffer,
-    read: PinnedBuffer,
+    /// Of each output that is read.
+    reads: Vec<PinnedBuffer>,
     outputs: Vec<DeviceBuffer>,
-    /// The values of one picture, if the engine uses another type.
+    /// The values of one picture's input, if the engine uses another type.
     scratch: Vec<f32>,
+    /// The same for each output that is read; empty if its type is the same.
+    read_scratch: Vec<Vec<f32>>,
     /// The number of pictures that the context is set to.
     shaped: usize,
     /// The number of pictures in progress.
@@ -55,21 +59,26 @@ impl InferRequest {
         plan: &Plan,
     ) -> Result<Self, TensorRtError> {
         let device = |port: &Port| DeviceBuffer::new(cuda, port.bytes * plan.most);
-        let read = &plan.outputs[plan.read];
-        let scratch = [(plan.input_element, &plan.input), (plan.read_element, read)]
-            .into_iter()
-            .filter(|(element, _)| *element != ElementType::F32)
-            .map(|(element, port)| port.bytes / element.bytes())
-            .max()
-            .unwrap_or(0);
+        let scratch = |element: ElementType, port: &Port| match element {
+            ElementType::F32 => Vec::new(),
+            ElementType::F16 => vec![0.0; port.bytes / element.bytes()],
+        };
+        let read = |(index, _): &(usize, ElementType)| {
+            PinnedBuffer::new(cuda, plan.outputs[*index].bytes * plan.most)
+        };
         let mut request = Self {
             context: contexts.make()?,
             stream: Stream::new(cuda)?,
             fed: PinnedBuffer::new(cuda, plan.input.bytes * plan.most)?,
             input: device(&plan.input)?,
-            read: PinnedBuffer::new(cuda, read.bytes * plan.most)?,
+            reads: plan.reads.iter().map(read).collect::<Result<_, _>>()?,
             outputs: plan.outputs.iter().map(device).collect::<Result<_, _>>()?,
-            scratch: vec![0.0; scratch],
+            scratch: scratch(plan.input_element, &plan.input),
+            read_scratch: plan
+                .reads
+                .iter()
+                .map(|(index, element)| scratch(*element, &plan.outputs[*index]))
+                .collect(),
             shaped: 0,
             pictures: 0,
             busy: false,
@@ -121,7 +130,6 @@ impl InferRequest {
         self.shape(plan, run)?;
         self.pictures = pictures;
         self.busy = true;
-        let read = &plan.outputs[plan.read];
         // SAFETY: the buffers hold `plan.most` pictures, `run` is not more, and `busy` keeps them from being touched or
         // freed before the stream was waited for: `start`, `finish` and `drop` do that first.
         unsafe {
@@ -133,39 +141,53 @@ impl InferRequest {
             self.context
                 .enqueue(&self.stream)
                 .map_err(StartError::Refused)?;
-            self.stream.download(
-                self.outputs[plan.read].address(),
-                self.read.address(),
-                read.bytes * pictures,
-            )?;
+            for ((index, _), read) in plan.reads.iter().zip(&self.reads) {
+                self.stream.download(
+                    self.outputs[*index].address(),
+                    read.address(),
+                    plan.outputs[*index].bytes * pictures,
+                )?;
+            }
         }
         Ok(())
     }
 
-    /// Waits for the started pictures and passes each picture's output to `take`. Blocks.
+    /// Waits for the started pictures and passes each picture's outputs to `take`. Blocks.
     ///
     /// # Errors
     /// If the inference or `take` fails.
     pub(super) fn finish(
         &mut self,
         plan: &Plan,
-        mut take: impl FnMut(usize, &[f32]) -> Result<(), DetectError>,
+        mut take: impl FnMut(usize, &[OutputTensor<'_>]) -> Result<(), DetectError>,
     ) -> Result<(), DetectError> {
         // Before the question mark: also after a failure the stream is finished.
         self.busy = false;
         self.stream.synchronize()?;
-        let numbers = plan.outputs[plan.read].bytes / plan.read_element.bytes();
+        let reads = &self.reads;
         for index in 0..self.pictures {
-            let place = index * numbers..(index + 1) * numbers;
-            match plan.read_element {
-                ElementType::F32 => take(index, &self.read.floats()[place])?,
-                ElementType::F16 => {
-                    let scratch = &mut self.scratch[..numbers];
-                    let halves: &[f16] = &self.read.halves()[place];
+            let place = |(output, element): (usize, ElementType)| {
+                let numbers = plan.outputs[output].bytes / element.bytes();
+                index * numbers..(index + 1) * numbers
+            };
+            let converted = plan.reads.iter().zip(reads).zip(&mut self.read_scratch);
+            for ((of_output, read), scratch) in converted {
+                if of_output.1 == ElementType::F16 {
+                    let halves: &[f16] = &read.halves()[place(*of_output)];
                     halves.convert_to_f32_slice(scratch);
-                    take(index, scratch)?;
                 }
             }
+            let all = plan.reads.iter().zip(reads).zip(&self.read_scratch);
+            let outputs: Vec<OutputTensor<'_>> = all
+                .map(|((of_output, read), scratch)| OutputTensor {
+                    shape: &plan.outputs[of_output.0].dims,
+                    numbers: match of_output.1 {
+                        ElementType::F32 => &read.floats()[place(*of_output)],
+                        ElementType::F16 => scratch,
+                    },
+                })
+                .collect();
+            take(index, &outputs)?;
         }
         Ok(())
     }

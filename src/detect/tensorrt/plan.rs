@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use super::super::contract::{Contract, described};
+use super::super::contract::{Contract, described, names};
 use super::super::labels::Labels;
 use super::super::tensor::TensorInfo;
 use super::super::{DetectError, InstalledModel};
@@ -41,10 +41,8 @@ pub(super) struct Plan {
     pub(super) input_element: ElementType,
     /// All outputs: each needs memory.
     pub(super) outputs: Vec<Port>,
-    /// The index of the output that is read.
-    pub(super) read: usize,
-    /// Its element type.
-    pub(super) read_element: ElementType,
+    /// The outputs that are read: their indexes and element types.
+    pub(super) reads: Vec<(usize, ElementType)>,
     /// Minimum number of pictures per run: with fewer, the rest of the input has old values.
     pub(super) least: usize,
     /// Maximum number of pictures per run.
@@ -101,7 +99,15 @@ impl Plan {
         };
         let (input_infos, output_infos) = (infos(&inputs), infos(&outputs));
         let contract = Contract::new(&input_infos, &output_infos, model, labels)?;
-        let read = contract.output;
+        if inputs.len() > 1 {
+            return Err(DetectError::Shape {
+                model: model.id.clone(),
+                tensor: "the list of inputs".to_owned(),
+                expected: "one tensor for TensorRT; run this model with onnxruntime or rten"
+                    .to_owned(),
+                found: names(&input_infos),
+            });
+        }
         let mismatch = |tensor: &Tensor, expected: &str, found: String| DetectError::Shape {
             model: model.id.clone(),
             tensor: format!("output `{}`", tensor.name.to_string_lossy()),
@@ -119,14 +125,18 @@ impl Plan {
                 Ok(port(tensor, known))
             })
             .collect();
-        let read_element = ElementType::of(outputs[read].element).ok_or_else(|| {
-            let found = &output_infos[read];
-            mismatch(
-                &outputs[read],
-                "of f32 or f16",
-                format!("{} of {}", described(&found.dims), found.element),
-            )
-        })?;
+        let reads = contract.outputs.iter().map(|read| {
+            let element = ElementType::of(outputs[*read].element).ok_or_else(|| {
+                let found = &output_infos[*read];
+                mismatch(
+                    &outputs[*read],
+                    "of f32 or f16",
+                    format!("{} of {}", described(&found.dims), found.element),
+                )
+            })?;
+            Ok((*read, element))
+        });
+        let reads = reads.collect::<Result<Vec<_>, DetectError>>()?;
         let input = &inputs[0];
         let input_element =
             ElementType::of(input.element).expect("invariant: the contract took its type");
@@ -144,8 +154,7 @@ impl Plan {
             input: port(input, contract.dims.to_vec()),
             input_element,
             outputs: ports?,
-            read,
-            read_element,
+            reads,
             least,
             most: count(most).min(MOST_PICTURES.max(least)),
             dynamic: input.dims.contains(&-1),
@@ -175,6 +184,7 @@ fn info(tensor: &Tensor, batch: Option<i64>) -> TensorInfo {
         name: tensor.name.to_string_lossy().into_owned(),
         element: element_name(tensor.element),
         is_f32: ElementType::of(tensor.element).is_some(),
+        is_integer: INTEGERS.contains(&tensor.element),
         dims: Some(dims.collect()),
     }
 }
@@ -192,6 +202,9 @@ const ELEMENTS: [(&str, usize); 10] = [
     ("i64", 8),
     ("i4", 1),
 ];
+
+/// The numbers of `i32` and `i64`.
+const INTEGERS: [i32; 2] = [3, 8];
 
 fn element_name(number: i32) -> String {
     let known = usize::try_from(number).ok().and_then(|at| ELEMENTS.get(at));

@@ -28,7 +28,9 @@ fn packed(note: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
         labels: Some(vec!["person".to_owned(), "van".to_owned()]),
         ..ImportRequest::default()
     };
-    let model = import(&request, &[dir.path().join("models")]).expect("imported");
+    let model = import(&request, &[dir.path().join("models")])
+        .expect("imported")
+        .model;
     let graph = std::fs::read(model.onnx()).expect("a graph");
     let changed = change(graph.clone());
     let hash = |bytes: &[u8]| DocumentHash::of(bytes).to_string();

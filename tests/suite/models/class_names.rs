@@ -18,7 +18,8 @@ fn import_with(names: Option<&str>, classes: usize) -> Result<InstalledModel, St
         id: "tiny".to_owned(),
         ..ImportRequest::default()
     };
-    import(&request, &[place.models()]).map_err(|error| {
+    let imported = import(&request, &[place.models()]);
+    imported.map(|imported| imported.model).map_err(|error| {
         let text = error.to_string();
         let reason = text.split_once(" can't be imported: ");
         reason.map_or(text.clone(), |(_, reason)| reason.to_owned())

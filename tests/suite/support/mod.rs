@@ -16,6 +16,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 #[cfg(feature = "testcam")]
 pub(crate) mod quirky_camera;
+pub(crate) mod rewrapped;
 pub(crate) mod scratch;
 pub(crate) mod site;
 #[cfg(feature = "testcam")]

@@ -7,7 +7,7 @@ use nvr::base::{BBox, Size};
 use nvr::detect::OutputFormat;
 
 /// Element types of tensors.
-const FLOAT: u64 = 1;
+pub(super) const FLOAT: u64 = 1;
 const FLOAT16: u64 = 10;
 
 /// A network with a fixed set of objects.
@@ -46,11 +46,12 @@ impl TinyNetwork {
         let boxes = match format {
             OutputFormat::End2end => 10,
             OutputFormat::Yolov8 | OutputFormat::Yolox => cells(8) + cells(16) + cells(32),
+            other => panic!("{other}: rewrap a real network for it"),
         };
         let shape = match format {
             OutputFormat::Yolov8 => [1, 4 + classes, boxes],
             OutputFormat::Yolox => [1, boxes, 5 + classes],
-            OutputFormat::End2end => [1, boxes, 6],
+            _ => [1, boxes, 6],
         };
         let mut constant = vec![0.0; shape.iter().product()];
         let mut slope = constant.clone();
@@ -85,7 +86,7 @@ impl TinyNetwork {
                     }
                     set(row + 5 + object.class, [black, white]);
                 }
-                OutputFormat::End2end => {
+                _ => {
                     let [left, top, right, bottom] = object.bbox.corners();
                     for (column, value) in [left, top, right, bottom].into_iter().enumerate() {
                         set(index * 6 + column, fixed(value));
@@ -167,7 +168,12 @@ impl TinyNetwork {
     }
 }
 
-fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn node(
+    operator: &str,
+    inputs: &[&str],
+    output: &str,
+    attributes: &[Vec<u8>],
+) -> Vec<u8> {
     let mut content: Vec<u8> = inputs.iter().flat_map(|input| text(1, input)).collect();
     content.extend(text(2, output));
     content.extend(text(3, output));
@@ -178,11 +184,11 @@ fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -
     message(1, &content)
 }
 
-fn int(name: &str, value: u64) -> Vec<u8> {
+pub(super) fn int(name: &str, value: u64) -> Vec<u8> {
     [text(1, name), number(3, value), number(20, 2)].concat()
 }
 
-fn ints(name: &str, values: &[u64]) -> Vec<u8> {
+pub(super) fn ints(name: &str, values: &[u64]) -> Vec<u8> {
     let values: Vec<u8> = values.iter().flat_map(|value| number(8, *value)).collect();
     [text(1, name), values, number(20, 7)].concat()
 }
@@ -199,7 +205,7 @@ fn external(name: &str, shape: &[usize], location: &str, offset: u64, length: u6
     .concat()
 }
 
-fn head(name: &str, element: u64, shape: &[usize]) -> Vec<u8> {
+pub(super) fn head(name: &str, element: u64, shape: &[usize]) -> Vec<u8> {
     let dims: Vec<u8> = shape
         .iter()
         .flat_map(|dim| number(1, *dim as u64))
@@ -215,7 +221,7 @@ pub(crate) fn raw(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-fn value_info(name: &str, element: u64, shape: &[usize]) -> Vec<u8> {
+pub(super) fn value_info(name: &str, element: u64, shape: &[usize]) -> Vec<u8> {
     let dims: Vec<u8> = shape
         .iter()
         .flat_map(|dim| message(1, &number(1, *dim as u64)))
@@ -224,17 +230,17 @@ fn value_info(name: &str, element: u64, shape: &[usize]) -> Vec<u8> {
     [text(1, name), message(2, &message(1, &tensor))].concat()
 }
 
-fn number(field: u64, value: u64) -> Vec<u8> {
+pub(super) fn number(field: u64, value: u64) -> Vec<u8> {
     let mut bytes = varint(field << 3);
     bytes.extend(varint(value));
     bytes
 }
 
-fn text(field: u64, value: &str) -> Vec<u8> {
+pub(super) fn text(field: u64, value: &str) -> Vec<u8> {
     message(field, value.as_bytes())
 }
 
-fn message(field: u64, content: &[u8]) -> Vec<u8> {
+pub(super) fn message(field: u64, content: &[u8]) -> Vec<u8> {
     let mut bytes = varint(field << 3 | 2);
     bytes.extend(varint(content.len() as u64));
     bytes.extend_from_slice(content);

@@ -201,7 +201,9 @@ impl Site {
             labels: Some(vec!["person".to_owned(), "van".to_owned()]),
             ..ImportRequest::default()
         };
-        import(&request, &[self.models()]).expect("it is installed")
+        import(&request, &[self.models()])
+            .expect("it is installed")
+            .model
     }
 
     /// The key of an engine of `model` that fits.
