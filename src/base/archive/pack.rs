@@ -1,11 +1,11 @@
 //! Writes a compressed tar archive under a temporary name and renames it, so that the archive is always complete.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+use super::super::PartialFile;
 
 /// Writes text files, each with its path below `folder`, to `target`, which only its owner may read.
 ///
@@ -17,15 +17,8 @@ pub fn pack(
     members: &[(String, String)],
     unix_seconds: u64,
 ) -> std::io::Result<()> {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".partial-{}", std::process::id()));
-    let partial = PartialFile(target.with_file_name(name));
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&partial.0)?;
-    let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::default()));
+    let partial = PartialFile::create(target)?;
+    let mut archive = tar::Builder::new(GzEncoder::new(partial.file(), Compression::default()));
     for (path, text) in members {
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
@@ -33,23 +26,14 @@ pub fn pack(
         header.set_mtime(unix_seconds);
         archive.append_data(&mut header, format!("{folder}/{path}"), text.as_bytes())?;
     }
-    let file: File = archive.into_inner()?.finish()?;
-    file.sync_all()?;
-    std::fs::rename(&partial.0, target)
-}
-
-/// A file that is removed if it still exists at the end.
-struct PartialFile(PathBuf);
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+    archive.into_inner()?.finish()?;
+    partial.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
 

@@ -1,0 +1,83 @@
+//! A file that is written under a temporary name and renamed, so that nobody ever reads a part of it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// A file that does not have its name yet. It is removed if it is not finished.
+#[derive(Debug)]
+pub struct PartialFile {
+    file: File,
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl PartialFile {
+    /// Creates the file beside `target`. Only its owner may read it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".partial-{}", std::process::id()));
+        let path = target.with_file_name(name);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        Ok(Self {
+            file,
+            path,
+            target: target.to_owned(),
+        })
+    }
+
+    /// The file, for writing.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the file its name. It replaces an older file of that name.
+    ///
+    /// # Errors
+    /// Those of the system. The older file stays then.
+    pub fn finish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        std::fs::rename(&self.path, &self.target)
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        // After the renaming there is no file of this name.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_replaces_the_older_one_when_it_is_finished() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let target = dir.path().join("out.png");
+        std::fs::write(&target, "old").expect("written");
+        let names = || std::fs::read_dir(dir.path()).expect("a folder").count();
+        let partial = PartialFile::create(&target).expect("created");
+        partial.file().write_all(b"half").expect("written");
+        assert_eq!(names(), 2);
+        drop(partial);
+        assert_eq!(names(), 1);
+        assert_eq!(std::fs::read(&target).expect("it is there"), b"old");
+        let partial = PartialFile::create(&target).expect("created");
+        partial.file().write_all(b"new").expect("written");
+        partial.finish().expect("finished");
+        assert_eq!(names(), 1);
+        assert_eq!(std::fs::read(&target).expect("it is there"), b"new");
+    }
+}
