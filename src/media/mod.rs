@@ -34,6 +34,7 @@ mod pixel_aspect;
 mod plan;
 mod probe;
 mod reference;
+mod regular_file;
 mod rtp_filter;
 mod rtp_header;
 mod rtp_jpeg;
@@ -57,6 +58,7 @@ mod sei;
 mod session;
 mod session_state;
 mod source;
+mod still;
 mod stream_decoder;
 mod survey;
 mod synthetic;
@@ -91,6 +93,7 @@ pub use runner::{
 pub use source::{
     ALIVE_INTERVAL, FrameSink, FrameSource, Health, SessionEnd, StreamFacts, descriptors_of,
 };
+pub use still::{StillError, StillImage};
 pub use survey::{DecoderFinding, DecoderOutcome, gstreamer_version, survey_decoders};
 pub use test_pattern::TestPatternSource;
 pub use v4l2::{V4l2Device, V4l2Formats, V4l2Source, list_v4l2};
