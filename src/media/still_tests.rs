@@ -1,3 +1,5 @@
+//! Formats, orientations and shapes of still images, and what is refused.
+
 use super::*;
 use crate::base::HostPixels;
 

@@ -3,9 +3,10 @@
 //! The decoder's thread of each camera scales its frames to tile size (`picture`, `scale`). The camera keeps them
 //! (`frame_cache`) until their boxes have arrived ([`crate::align`]). The thread of a head divides the screen into tiles
 //! ([`layout`]), finds the content of each tile (`state`, `tile_content`), and paints the changes (`composer`, `overlay`,
-//! [`paint`]) onto a [`Canvas`]. The result is a [`Scene`] for a display, which [`DisplayInfo`] describes. This room has no
-//! threads and does not use monitors, the broker or the page.
+//! [`paint`]) onto a [`Canvas`]. The result is a [`Scene`] for a display, which [`DisplayInfo`] describes. [`annotate()`] draws
+//! detections on a still picture in the same way. This room has no threads and does not use monitors, the broker or the page.
 
+mod annotate;
 mod banner;
 mod camera;
 mod canvas;
@@ -22,6 +23,7 @@ mod scene;
 mod state;
 mod tile_content;
 
+pub use annotate::annotate;
 pub(crate) use camera::{Camera, timestamp};
 pub use canvas::{Canvas, Color};
 pub(crate) use composer::Composer;

@@ -4,7 +4,7 @@
 
 use super::paint::{Painter, Typeface, class_color};
 use super::state::{Analysis, Reason};
-use super::tile_content::TileContent;
+use super::tile_content::{ContentBox, TileContent};
 use super::{Color, Rect};
 
 /// The background of texts. It is slightly transparent.
@@ -55,7 +55,16 @@ impl OverlaySizes {
 /// Draws everything in `content` except the picture.
 pub(super) fn draw(painter: &mut Painter<'_>, content: &TileContent, sizes: OverlaySizes) {
     let tile = painter.clip();
-    for found in &content.boxes {
+    draw_outlines(painter, &content.boxes, sizes);
+    // Texts and labels come after all boxes, so that no line crosses them.
+    let taken = draw_texts(painter, content, sizes, &tile);
+    draw_labels(painter, &content.boxes, sizes, taken);
+}
+
+/// Draws the outlines of boxes.
+pub(super) fn draw_outlines(painter: &mut Painter<'_>, boxes: &[ContentBox], sizes: OverlaySizes) {
+    let tile = painter.clip();
+    for found in boxes {
         let rect = found.rect.shifted(tile.x, tile.y);
         painter.outline(
             &rect,
@@ -64,9 +73,17 @@ pub(super) fn draw(painter: &mut Painter<'_>, content: &TileContent, sizes: Over
             found.dashed,
         );
     }
-    // Texts and labels come after all boxes, so that no line crosses them. Small boxes get their labels first.
-    let mut taken = draw_texts(painter, content, sizes, &tile);
-    let mut by_size: Vec<_> = content.boxes.iter().collect();
+}
+
+/// Draws the labels of boxes, but none over the rectangles that are `taken`. Small boxes get their labels first.
+pub(super) fn draw_labels(
+    painter: &mut Painter<'_>,
+    boxes: &[ContentBox],
+    sizes: OverlaySizes,
+    mut taken: Vec<Rect>,
+) {
+    let tile = painter.clip();
+    let mut by_size: Vec<_> = boxes.iter().collect();
     by_size.sort_by_key(|found| u64::from(found.rect.width) * u64::from(found.rect.height));
     for found in by_size {
         let rect = found.rect.shifted(tile.x, tile.y);

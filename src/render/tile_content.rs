@@ -107,7 +107,7 @@ const ROUNDING: f32 = 1e-3;
 
 impl ContentBox {
     /// Rounds edges outwards to whole pixels, so that a box encloses its object.
-    fn of(found: &DrawnBox, placement: &Placement) -> Self {
+    pub(super) fn of(found: &DrawnBox, placement: &Placement) -> Self {
         let [left, top, right, bottom] = found.corners;
         let (left, top) = placement.to_tile(left, top);
         let (right, bottom) = placement.to_tile(right, bottom);
