@@ -26,6 +26,8 @@ mod logging;
 mod man;
 mod model;
 mod model_engine;
+mod model_try;
+mod picture_output;
 mod processor;
 mod provision;
 #[cfg(feature = "testcam")]
@@ -77,7 +79,7 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
-    /// List, show, choose and import models; build their engines and measure them
+    /// List, show, choose, import and try models; build their engines and measure them
     Model(model::ModelArgs),
     /// Run a demonstration: a broker, cameras, a processor and a wall in one process
     #[cfg(feature = "testcam")]

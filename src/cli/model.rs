@@ -1,4 +1,5 @@
-//! `nvr model`: list, show, choose and import models. The subcommands about engines are in `model_engine`.
+//! `nvr model`: list, show, choose and import models. The subcommands about engines are in `model_engine`, and `try` is in
+//! `model_try`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::model_engine::{BenchArgs, BuildArgs, bench, build};
+use super::model_try::{TryArgs, try_model};
 use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
@@ -56,6 +58,8 @@ enum ModelCommand {
     },
     /// Install a model from an ONNX file
     Import(Box<ImportArgs>),
+    /// Print what a model finds in a picture, and draw it
+    Try(TryArgs),
     /// Build the TensorRT engine of a model, on the box that will run it
     Build(BuildArgs),
     /// Measure the speed of a model in each backend
@@ -151,6 +155,7 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
             ));
             Ok(())
         }
+        ModelCommand::Try(args) => try_model(&store, &args),
         ModelCommand::Build(args) => build(&store, &args),
         ModelCommand::Bench(args) => bench(&store, &args),
     }
