@@ -5,6 +5,7 @@ mod class_names;
 mod foreign_files;
 mod output_layouts;
 mod readings;
+mod trying;
 mod weights;
 
 use std::path::{Path, PathBuf};
