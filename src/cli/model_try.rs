@@ -16,7 +16,7 @@ use crate::base::Frame;
 use crate::config::{Backend, ModelChoice};
 use crate::detect::{
     Canvas, Detection, DetectorRequest, Labels, Letterboxer, LoadedDetector, ModelStore,
-    Parallelism, Product, Thresholds, open,
+    Parallelism, Product, REFERENCE_PICTURE, Thresholds, open,
 };
 use crate::event::DetectedObject;
 use crate::media::StillImage;
@@ -28,9 +28,9 @@ use crate::role::nearest_class;
 pub(super) struct TryArgs {
     /// Id of the model
     id: String,
-    /// The picture, a JPEG or PNG file
+    /// The picture, a JPEG or PNG file [default: a built-in one of a person, a cat, a cup and a table]
     #[arg(value_hint = ValueHint::FilePath)]
-    picture: PathBuf,
+    picture: Option<PathBuf>,
     /// Draw the detections on the picture and write it to this file; its name ends in .png, .jpg or .jpeg
     #[arg(
         long,
@@ -85,7 +85,7 @@ pub(super) fn try_model(store: &ModelStore, args: &TryArgs) -> anyhow::Result<()
     let image = picture(args)?;
     // Before the model is loaded, which takes seconds.
     if let Some(output) = &args.output {
-        output.check(&args.picture)?;
+        output.check(args.picture.as_deref())?;
     }
     let mut opened = loaded(store, args)?;
     check_classes(&args.classes, &opened.model_id, &opened.labels)?;
@@ -119,7 +119,7 @@ pub(super) fn try_model(store: &ModelStore, args: &TryArgs) -> anyhow::Result<()
     if let Some(output) = &args.output {
         let mut rgb = image
             .into_square_pixels()
-            .map_err(|error| anyhow!("picture {} {error}", args.picture.display()))?;
+            .map_err(|error| anyhow!("picture {} {error}", args.shown()))?;
         annotate(&mut rgb, size, &findings.detections);
         output.write(&rgb)?;
         if args.format == Form::Text {
@@ -130,6 +130,13 @@ pub(super) fn try_model(store: &ModelStore, args: &TryArgs) -> anyhow::Result<()
 }
 
 impl TryArgs {
+    fn shown(&self) -> String {
+        match &self.picture {
+            Some(path) => path.display().to_string(),
+            None => "built in".to_owned(),
+        }
+    }
+
     fn is_wanted(&self, class_name: &str) -> bool {
         self.classes.is_empty() || self.classes.iter().any(|class| class == class_name)
     }
@@ -137,7 +144,10 @@ impl TryArgs {
 
 /// The picture in which the model is tried.
 fn picture(args: &TryArgs) -> anyhow::Result<StillImage> {
-    let path = &args.picture;
+    let Some(path) = &args.picture else {
+        return StillImage::decode(REFERENCE_PICTURE)
+            .map_err(|error| anyhow!("the built-in picture {error}"));
+    };
     if path.as_os_str() == "-" {
         bail!("`-` is no picture: standard input is not read; name a JPEG or PNG file");
     }

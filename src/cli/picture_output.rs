@@ -39,14 +39,15 @@ impl PictureOutput {
     }
 
     /// Checks that the file can be written, and that it is not the picture itself.
-    pub(super) fn check(&self, picture: &Path) -> anyhow::Result<()> {
+    pub(super) fn check(&self, picture: Option<&Path>) -> anyhow::Result<()> {
         let path = self.path.display();
         if let Ok(old) = std::fs::metadata(&self.path) {
             if !old.is_file() {
                 bail!("--output {path} is a directory or a device; name a file");
             }
-            let is_picture = std::fs::metadata(picture)
-                .is_ok_and(|picture| (picture.dev(), picture.ino()) == (old.dev(), old.ino()));
+            let is_picture = picture
+                .and_then(|picture| std::fs::metadata(picture).ok())
+                .is_some_and(|picture| (picture.dev(), picture.ino()) == (old.dev(), old.ino()));
             if is_picture {
                 bail!("--output {path} is the picture itself; name another file");
             }

@@ -8,6 +8,7 @@
 
 mod queries;
 mod selected;
+mod strongest;
 mod yolo;
 
 pub(super) use yolo::yolox_cells;
@@ -164,16 +165,6 @@ impl Decoder {
             OutputFormat::Dfine => "1xNx4, 1xN and 1xN (dfine)".to_owned(),
         }
     }
-}
-
-/// The strongest class of a row of scores, and its score; none if there is none.
-fn strongest_class(scores: &[f32]) -> Option<(usize, f32)> {
-    scores
-        .iter()
-        .copied()
-        .enumerate()
-        .max_by(|(_, one), (_, other)| one.total_cmp(other))
-        .filter(|(_, score)| !score.is_nan())
 }
 
 #[cfg(test)]

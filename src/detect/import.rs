@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::import_manifest::describe;
-use super::import_output::ImportRequest;
+use super::import_request::ImportRequest;
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::{CUT_OFF, ExternalFiles, OnnxFile};
 use super::onnxruntime::OnnxRuntimeNetwork;

@@ -1,8 +1,9 @@
 //! Makes the manifest of a network that is being imported. The built-in picture decides between the possible readings of its
 //! tensors; where it has none of the model's classes, the metadata and a run on noise must leave no doubt.
 
-use super::import_output::{ImportRequest, Names, Tensors, names_of};
+use super::import_output::{Names, Tensors, names_of};
 use super::import_queries::Together;
+use super::import_request::ImportRequest;
 use super::import_tensors::{PictureInput, known_outputs, picture_input, shown, whole_output};
 use super::import_trial::{Judged, best, judge};
 use super::manifest::{

@@ -1,7 +1,8 @@
 //! Decides the format of an output by a run on noise, where the built-in picture does not.
 
 use super::evidence::by_run;
-use super::import_output::{Candidates, ImportRequest, Tensors};
+use super::import_output::{Candidates, Tensors};
+use super::import_request::ImportRequest;
 use super::manifest::{OutputFormat, Range};
 use super::network::Network;
 use super::output_layout::{OutputLayout, is_worth_a_run};

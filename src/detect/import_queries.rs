@@ -2,7 +2,8 @@
 //! or D-FINE as exported by Hugging Face), and the triple of RT-DETR and D-FINE as their own repositories export them.
 
 use super::error::dims;
-use super::import_output::{ImportRequest, Names, counted};
+use super::import_output::{Names, counted};
+use super::import_request::ImportRequest;
 use super::import_tensors::{KnownOutput, PictureInput};
 use super::manifest::{Activation, KnownLabels, LabelSource, Output, OutputFormat};
 use super::network::Network;

@@ -1,7 +1,7 @@
 //! The tensors of a network that is being imported: which input takes the picture, and the shapes of all outputs.
 
 use super::contract::{described, input_dims};
-use super::import_output::ImportRequest;
+use super::import_request::ImportRequest;
 use super::manifest::Layout;
 use super::network::{Feed, Network};
 use super::tensor::TensorInfo;

@@ -14,6 +14,7 @@ mod import_manifest;
 mod import_noise;
 mod import_output;
 mod import_queries;
+mod import_request;
 mod import_tensors;
 mod import_trial;
 mod inferred;
@@ -50,8 +51,8 @@ pub use bench::{Measurement, measure};
 pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::{Imported, import};
-pub use import_output::ImportRequest;
 pub use import_output::names_classes;
+pub use import_request::ImportRequest;
 pub use inferred::{Inferred, WorkDone, WorkerStats};
 pub use installed_model::InstalledModel;
 pub use label_lines::names as names_in;
@@ -64,6 +65,7 @@ pub use manifest::{
 pub use nms::Candidate;
 pub use open::{CheckedModel, DetectorRequest, available_backends, open};
 pub use parallelism::Parallelism;
+pub use reference::REFERENCE_PICTURE;
 pub use store::{ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use tensor::{OutputTensor, TensorFill};
 pub use tensorrt::{

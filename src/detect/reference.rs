@@ -7,7 +7,8 @@
 use super::{Canvas, DetectError, Detection, Labels, Letterboxer};
 use crate::base::{BBox, Frame, OwnedPixels, PixelFormat, Size};
 
-const JPEG: &[u8] = include_bytes!("reference_picture.jpg");
+/// The picture, a JPEG file of 640 × 480.
+pub const REFERENCE_PICTURE: &[u8] = include_bytes!("reference_picture.jpg");
 
 /// The known objects: class, left, top, right, bottom in pixels of the picture.
 const OBJECTS: [(&str, [f32; 4]); 4] = [
@@ -30,7 +31,9 @@ const SMALLEST_SIDE: u32 = 160;
 /// If it can't be decoded, which a test excludes.
 pub(super) fn frame() -> Result<Frame, DetectError> {
     let unreadable = |error: image::ImageError| DetectError::Pixels(error.to_string());
-    let picture = image::load_from_memory(JPEG).map_err(unreadable)?.to_rgb8();
+    let picture = image::load_from_memory(REFERENCE_PICTURE)
+        .map_err(unreadable)?
+        .to_rgb8();
     let size = Size::new(picture.width(), picture.height());
     let stride = 3 * size.width as usize;
     let planes = vec![(picture.into_raw(), stride)];

@@ -3,7 +3,7 @@
 use super::super::manifest::Activation;
 use super::super::nms::Candidate;
 use super::super::tensor::OutputTensor;
-use super::strongest_class;
+use super::strongest::strongest_class;
 use crate::base::{BBox, Size};
 
 /// How the outputs are read.

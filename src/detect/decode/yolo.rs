@@ -2,7 +2,7 @@
 
 use super::super::nms::Candidate;
 use super::super::tensor::OutputTensor;
-use super::strongest_class;
+use super::strongest::strongest_class;
 use crate::base::{BBox, Size};
 
 /// YOLOX's grids.

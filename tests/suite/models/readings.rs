@@ -65,18 +65,18 @@ fn found(model: &str, backend: Backend, store: ModelStore, frame: &Frame) -> Vec
     see(&mut open(&wanted, &store).expect("it loads"), frame)
 }
 
-fn assert_same(found: &[Detection], wanted: &[Detection]) {
+fn assert_same(form: Form, found: &[Detection], wanted: &[Detection]) {
     // A score at the threshold may fall on either side of it.
     for wanted in wanted.iter().filter(|one| one.confidence > 0.3) {
         let is_twin = |one: &&Detection| {
             one.class_name == wanted.class_name && one.bbox.iou(&wanted.bbox) >= 0.95
         };
         let twin = found.iter().find(is_twin);
-        let twin = twin.unwrap_or_else(|| panic!("{wanted:?} is not in {found:?}"));
+        let twin = twin.unwrap_or_else(|| panic!("{form:?}: {wanted:?} is not in {found:?}"));
         assert!((twin.confidence - wanted.confidence).abs() < 0.01);
     }
     let strong = found.iter().filter(|one| one.confidence > 0.3).count();
-    assert!(strong <= wanted.len(), "{found:?}");
+    assert!(strong <= wanted.len(), "{form:?}: {found:?}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn every_form_of_a_real_network_is_read_as_the_original() {
             assert!(imported.reading.contains(class), "{}", imported.reading);
         }
         for backend in ENGINES {
-            assert_same(&installed.found(backend, frame), &wanted);
+            assert_same(form, &installed.found(backend, frame), &wanted);
         }
     }
 }

@@ -328,7 +328,8 @@ fn an_output_that_can_not_be_written_is_refused_before_the_model_is_loaded() {
 fn the_installed_model_finds_persons_in_a_picture_of_the_footage() {
     let dir = tempfile::tempdir().expect("a directory");
     // Where nine persons are in the picture.
-    let mut frames = frames(&asset("footage/vtest.avi"), 690);
+    let film = asset("footage/vtest.avi");
+    let mut frames = frames(&film, 690);
     let frame = frames.nth(1).expect("frame 690");
     let picture = dir.path().join("street.jpg");
     let jpeg = jpeg_within(&frame, usize::MAX).expect("a JPEG");
