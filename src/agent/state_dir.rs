@@ -33,11 +33,6 @@ pub(super) fn lock(path: &Path) -> std::io::Result<File> {
     Ok(folder)
 }
 
-/// Makes a folder, private to this user.
-pub(super) fn private_folder(folder: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
 /// Replaces a file: after a power cut it has the former or the new contents. Private to this user. Blocks for the time of two
 /// syncs.
 ///

@@ -46,7 +46,7 @@ pub use owned_pixels::OwnedPixels;
 pub use partial_file::PartialFile;
 pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternObject, PlaneMut};
 pub use planes::{PlaneError, PlaneScaler};
-pub use private::private_file;
+pub use private::{private_file, private_folder};
 pub use shape::{Crop, Orientation, PictureShape};
 pub use space::{free_bytes, shown_bytes};
 pub use stop::{Stop, WhenRaised};

@@ -12,8 +12,7 @@ use tracing::{info, warn};
 
 use super::fault::{Fault, Retry};
 use super::http::{Answer, Client, Extent, failed};
-use crate::agent::state_dir::private_folder;
-use crate::base::{Stop, shown_bytes};
+use crate::base::{Stop, private_folder, shown_bytes};
 use crate::config::without_secrets;
 use crate::fleet::DocumentHash;
 

@@ -4,9 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::agent::state_dir::private_folder;
 use crate::agent::subprocess::{Unended, log_end, run_to_end};
-use crate::base::{Stop, ending, private_file};
+use crate::base::{Stop, ending, private_file, private_folder};
 use crate::config::without_secrets;
 
 /// The end of its output that is told, in bytes and in lines.

@@ -10,7 +10,8 @@ use tracing::warn;
 
 use super::health::Before;
 use crate::agent::fetch::Part;
-use crate::agent::state_dir::{private_folder, save};
+use crate::agent::state_dir::save;
+use crate::base::private_folder;
 use crate::fleet::{DocumentError, DocumentHash, FirmwarePhase, FirmwareRef};
 
 /// The image that was ordered.

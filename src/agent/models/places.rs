@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::version::Version;
 use crate::agent::fetch::Part;
-pub(super) use crate::agent::state_dir::{
-    private_folder as make, save as write_whole, sync_parent,
-};
+pub(super) use crate::agent::state_dir::{save as write_whole, sync_parent};
+pub(super) use crate::base::private_folder as make;
 
 /// The folder of the fetched models.
 ///
